@@ -1,0 +1,99 @@
+"""One request in; one completion or one ModelError out."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from promptops.errors import PromptopsError
+
+ErrorType = Literal[
+    "authentication",
+    "not_found",
+    "bad_request",
+    "content_filter",
+    "rate_limit",
+    "timeout",
+    "connection",
+    "server",
+    "malformed_reply",
+    "cut_off",
+    "interrupted",
+]
+RETRYABLE: frozenset[str] = frozenset({"rate_limit", "timeout", "connection", "server", "malformed_reply", "cut_off"})
+YOURS: frozenset[str] = frozenset({"authentication", "not_found", "bad_request"})
+
+OnText = Callable[[str], None]
+"""Called with each piece of text as it arrives."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked of a model. ``model`` is in litellm's notation (``openai/gpt-4o-mini-2024-07-18``)."""
+
+    model: str
+    messages: tuple[Mapping[str, Any], ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tools: tuple[Mapping[str, Any], ...] = ()
+    output_schema: Mapping[str, Any] | None = None
+    timeout: float = 120.0  # seconds, for the whole call
+    stream: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What a model answered. Token counts are None where the provider did not say."""
+
+    text: str
+    response_model: str
+    finish_reason: str | None = None
+    tool_calls: tuple[Mapping[str, Any], ...] = ()
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    response_id: str | None = None
+    first_token_ms: float | None = None
+
+
+class ModelError(PromptopsError):
+    """A call that gave no valid completion; ``type`` says why, ``partial`` holds the text that had come."""
+
+    def __init__(
+        self,
+        type: ErrorType,  # noqa: A002 - the field's name in every log row and JSON line
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        partial: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.type: ErrorType = type
+        self.status = status
+        self.retry_after = retry_after  # seconds
+        self.partial = partial
+
+    @property
+    def retryable(self) -> bool:
+        return self.type in RETRYABLE
+
+    @property
+    def exit_code(self) -> int:  # type: ignore[override]  # fixed by the type of the failure, not by the class
+        return 4 if self.type in YOURS else 5
+
+
+class Adapter(Protocol):
+    """A way to reach models. One adapter may serve many calls at once."""
+
+    name: str
+
+    async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
+        """Make the call once: no retries. Raises ModelError."""
+        ...
+
+    def identity(self, request: Request) -> tuple[str, str, bytes]:
+        """Adapter, base URL and the exact request body: with the trial, the key of a cached reply."""
+        ...
+
+    async def aclose(self) -> None: ...

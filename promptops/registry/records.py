@@ -1,0 +1,81 @@
+"""What is written to the registry about one run. Times are ISO-8601 UTC text with milliseconds and ``Z``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["run", "batch", "eval", "shadow", "judge"]
+State = Literal["started", "finished", "failed", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckResult:
+    """What one check said of one output; ``value`` is the number behind it where there is one."""
+
+    name: str
+    passed: bool
+    value: float | None = None
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedRun:
+    """Everything known before the model is called."""
+
+    run_id: str
+    started_at: str
+    reference: str  # as the person wrote it
+    prompt: str
+    digest: str  # 64 hex digits
+    request_model: str
+    messages_hash: str  # sha256 of the rendered messages
+    kind: Kind = "run"
+    source: str = ""  # where the version was read: "working tree", "index", or a commit
+    commit_sha: str | None = None
+    dirty: bool = False
+    version: str | None = None  # v13, once released
+    channel: str | None = None
+    rollout: str | None = None
+    arm: str | None = None
+    weight_bp: int | None = None
+    unit_hash: str | None = None
+    case_id: str | None = None
+    trial: int = 0
+    shadow_of: str | None = None
+    batch_id: str | None = None
+    batch_line: int | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # what --model and --set changed
+    inputs: Mapping[str, Any] | None = None  # None when the settings say not to keep them
+    inputs_hash: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedRun:
+    """How the run ended. Costs are None when the price is unknown, never 0."""
+
+    finished_at: str
+    state: State
+    response_model: str | None = None
+    output: str | None = None
+    output_hash: str | None = None
+    tool_calls: Sequence[Mapping[str, Any]] = ()
+    finish_reason: str | None = None
+    response_id: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_usd: float | None = None
+    cost_list_usd: float | None = None
+    spent_usd: float | None = None
+    latency_ms: float | None = None
+    first_token_ms: float | None = None
+    attempts: Sequence[Mapping[str, Any]] = ()  # one per model call: {model, started_at, latency_ms, error?}
+    cache_key: str | None = None
+    cache_source: str | None = None  # run_id whose reply was reused
+    error_type: str | None = None
+    error_message: str | None = None
+    retryable: bool | None = None
+    checks: Sequence[CheckResult] = ()
