@@ -6,14 +6,14 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from promptops.models.failures import error_of_reply, redact
+from promptops.models.failures import error_of_reply, strike_out
 from promptops.models.openai_body import build_body, encode
 from promptops.models.openai_reply import Stream, parse_reply
 from promptops.models.request import Completion, ModelError, OnText, Request
 from promptops.models.transport import HttpReply, HttpRequest, Transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 
 class OpenAIWire:
@@ -34,16 +34,15 @@ class OpenAIWire:
         model: str,
         transport: Transport,
         key_name: str = "",
-        headers: Mapping[str, str] | None = None,
         asks_schema: Callable[[], bool] = lambda: True,
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
         self.model = model
+        self._place = base_url.partition("?")[0]  # for messages: a query may hold a key
         self._api_key = api_key
         self._key_name = key_name
         self._transport = transport
-        self._headers = dict(headers or {})
         self._asks_schema = asks_schema
 
     def identity(self, request: Request) -> tuple[str, str, bytes]:
@@ -59,7 +58,7 @@ class OpenAIWire:
             raise self._timed_out(request, stream) from None
         except ModelError as error:
             error.partial = error.partial or (stream.text if stream else "")
-            raise
+            raise strike_out(error, self._api_key) from None
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -69,15 +68,19 @@ class OpenAIWire:
         return build_body(request, self.model, ask_schema=asked)
 
     def _http(self, request: Request) -> HttpRequest:
-        headers = {"Content-Type": "application/json", "User-Agent": "promptops", "Accept-Encoding": "identity"}
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "promptops",
+            "Accept-Encoding": "identity",
+        }
         headers["Accept"] = "text/event-stream" if request.stream else "application/json"
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
-        return HttpRequest(_chat_url(self.base_url), headers | self._headers, encode(self._body(request)))
+        return HttpRequest(_chat_url(self.base_url), headers, encode(self._body(request)))
 
     def _completion(self, reply: HttpReply, stream: Stream | None, on_text: OnText | None) -> Completion:
         if reply.status != 200:  # noqa: PLR2004
-            raise error_of_reply(reply, where=self.base_url, key_name=self._key_name, secret=self._api_key)
+            raise error_of_reply(reply, where=self._place, key_name=self._key_name)
         if stream is not None and stream.begun:
             return stream.completion(self.model)
         completion = parse_reply(reply, self.model)
@@ -88,7 +91,7 @@ class OpenAIWire:
     def _timed_out(self, request: Request, stream: Stream | None) -> ModelError:
         return ModelError(
             "timeout",
-            f"{self.base_url} did not finish within {request.timeout:g} s",
+            f"{self._place} did not finish within {request.timeout:g} s",
             partial=stream.text if stream else "",
             hint="a longer --timeout gives it more time",
         )

@@ -19,7 +19,9 @@ ErrorType = Literal[
     "cut_off",
     "interrupted",
 ]
-RETRYABLE: frozenset[str] = frozenset({"rate_limit", "timeout", "connection", "server", "malformed_reply", "cut_off"})
+RETRYABLE: frozenset[str] = frozenset(
+    {"rate_limit", "timeout", "connection", "server", "malformed_reply", "cut_off"}
+)
 YOURS: frozenset[str] = frozenset({"authentication", "not_found", "bad_request"})
 
 OnText = Callable[[str], None]
@@ -50,6 +52,7 @@ class Completion:
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_tokens: int | None = None
+    cache_write_tokens: int | None = None
     reasoning_tokens: int | None = None
     response_id: str | None = None
     first_token_ms: float | None = None

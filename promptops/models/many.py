@@ -1,0 +1,104 @@
+"""Many calls at once over aiohttp, on connections that are kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from promptops.models.network import Address, Network, parse_address
+from promptops.models.network_failures import connection_error, cut_off_error, tunnel_error
+from promptops.models.transport import Body, HttpReply, HttpRequest, OnLine, is_event_stream
+
+if TYPE_CHECKING:
+    import ssl
+
+    import aiohttp
+
+    from promptops.models.request import ModelError
+
+
+class ManyTransport:
+    """``limit`` calls are in flight at most; further ones wait for a connection."""
+
+    def __init__(self, network: Network, *, limit: int = 128) -> None:
+        self._network = network
+        self._limit = limit
+        self._session: aiohttp.ClientSession | None = None
+        self._tls: ssl.SSLContext | None = None
+
+    async def send(self, request: HttpRequest, on_line: OnLine | None = None) -> HttpReply:
+        import aiohttp
+
+        address = parse_address(request.url)
+        try:
+            async with self._opened().post(
+                request.url, data=request.body, headers=request.headers, **self._route(address)
+            ) as response:
+                return await _read(response, on_line, address)
+        except aiohttp.ClientHttpProxyError as error:
+            raise tunnel_error(error.status, _proxy_url(self._network, address)) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise _typed(error, address) from None
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _opened(self) -> aiohttp.ClientSession:
+        import aiohttp
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._limit),
+                timeout=aiohttp.ClientTimeout(total=None),  # the adapter bounds the whole call
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    def _route(self, address: Address) -> dict[str, Any]:
+        route: dict[str, Any] = {"allow_redirects": False}
+        if address.scheme == "https":
+            self._tls = self._tls or self._network.tls()
+            route["ssl"] = self._tls
+        if proxy := self._network.proxy_for(address):
+            route["proxy"] = proxy.url
+            route["proxy_headers"] = (
+                {"Proxy-Authorization": proxy.authorization} if proxy.authorization else None
+            )
+        return route
+
+
+async def _read(response: aiohttp.ClientResponse, on_line: OnLine | None, address: Address) -> HttpReply:
+    import aiohttp
+
+    headers = {name.lower(): value for name, value in response.headers.items()}
+    body = Body(on_line if is_event_stream(response.status, headers) else None)
+    try:
+        async for chunk in response.content.iter_any():
+            if not body.feed(chunk):
+                break
+    except (aiohttp.ClientError, OSError):
+        raise cut_off_error(address.netloc) from None
+    return HttpReply(response.status, headers, body.end())
+
+
+def _typed(error: Exception, address: Address) -> ModelError:
+    """What the operating system and the TLS library said, out of its wrapping."""
+    import aiohttp
+
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        error = error.certificate_error
+    elif isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    elif isinstance(error, aiohttp.ServerDisconnectedError):
+        error = ConnectionResetError()
+    elif isinstance(error, aiohttp.ClientResponseError):
+        from http.client import HTTPException
+
+        error = HTTPException()
+    return connection_error(error, address.netloc)
+
+
+def _proxy_url(network: Network, address: Address) -> str:
+    proxy = network.proxy_for(address)
+    return proxy.url if proxy else address.netloc
