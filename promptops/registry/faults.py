@@ -1,0 +1,73 @@
+"""What SQLite says when something is wrong, as errors with a next step."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from promptops.errors import Invalid, PromptopsError, Unavailable
+
+
+@contextmanager
+def explained(path: Path, busy_s: float) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        raise explain(error, path, busy_s) from error
+
+
+def explain(error: sqlite3.DatabaseError, path: Path, busy_s: float) -> Exception:  # noqa: PLR0911 - a table
+    """The error to raise in place of SQLite's; a programming error stays as it is."""
+    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+        case sqlite3.SQLITE_CORRUPT:
+            return damaged(path)
+        case sqlite3.SQLITE_NOTADB:
+            return Invalid(
+                f"{path} is not a promptops registry: no SQLite database, or its first page is damaged",
+                hint=_recovery(path),
+            )
+        case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
+            return Unavailable(
+                f"the registry {path} has been locked by another process for {busy_s:g} s",
+                hint=f"try again; `fuser '{path}'` names the process",
+            )
+        case sqlite3.SQLITE_FULL:
+            return Unavailable(
+                f"no space left for the registry {path}",
+                hint="free some space on its disk and try again; nothing already logged is lost",
+            )
+        case sqlite3.SQLITE_IOERR:
+            return Unavailable(
+                f"the registry {path} cannot be read or written: {error}", hint="check its disk"
+            )
+        case sqlite3.SQLITE_READONLY:
+            return read_only(path)
+        case sqlite3.SQLITE_CANTOPEN:
+            return cannot_open(path, str(error))
+    return error
+
+
+def damaged(path: Path) -> PromptopsError:
+    return Invalid(f"the registry {path} is damaged", hint=_recovery(path))
+
+
+def _recovery(path: Path) -> str:
+    new = path.with_name(f"{path.stem}.recovered{path.suffix}")
+    return (
+        f"save what can be read: sqlite3 '{path}' .recover | sqlite3 '{new}', "
+        f"then move the damaged file away and '{new.name}' into its place"
+    )
+
+
+def read_only(path: Path) -> PromptopsError:
+    return Invalid(
+        f"the registry {path} cannot be written here",
+        hint="make the file and its folder writable, name another with --registry, or run with --no-log",
+    )
+
+
+def cannot_open(path: Path, reason: str) -> PromptopsError:
+    return Invalid(
+        f"the registry {path} cannot be opened: {reason}",
+        hint="name another file with --registry, PROMPTOPS_REGISTRY or `registry:` in promptops.yaml",
+    )

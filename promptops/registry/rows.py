@@ -1,0 +1,207 @@
+"""Between records and table rows, both ways."""
+
+import json
+import sqlite3
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Any
+
+from promptops.registry.records import CheckResult, FinishedRun, StartedRun
+
+Values = tuple[Any, ...]
+
+STARTED = (
+    "run_id", "started_at", "reference", "prompt", "digest", "request_model", "messages_hash", "kind",
+    "source", "commit_sha", "dirty", "version", "channel", "rollout", "arm", "weight_bp", "unit_hash",
+    "case_id", "trial", "shadow_of", "batch_id", "batch_line", "inputs_hash",
+)  # fmt: skip
+FINISHED = (
+    "finished_at", "state", "response_model", "output_hash", "finish_reason", "response_id", "input_tokens",
+    "output_tokens", "cached_tokens", "reasoning_tokens", "cost_usd", "cost_list_usd", "spent_usd",
+    "latency_ms", "first_token_ms", "cache_key", "cache_source", "error_type", "error_message", "retryable",
+)  # fmt: skip
+STARTED_TEXTS = ("parameters", "overrides", "metadata", "inputs")
+FINISHED_TEXTS = ("output", "tool_calls", "attempts")
+
+_started = attrgetter(*STARTED)
+_finished = attrgetter(*FINISHED)
+
+
+def _insert(table: str, columns: Sequence[str]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+
+
+def _update(table: str, columns: Sequence[str], where: str) -> str:
+    return f"UPDATE {table} SET {', '.join(f'{column} = ?' for column in columns)} WHERE {where}"  # noqa: S608
+
+
+WRITER = ("writer_id", "writer_counter")
+INSERT_STARTED = _insert("runs", (*WRITER, *STARTED, "state"))
+INSERT_WHOLE = _insert("runs", (*WRITER, *STARTED, *FINISHED, "checks_failed"))
+INSERT_STARTED_TEXTS = _insert("run_texts", ("seq", *STARTED_TEXTS))
+INSERT_WHOLE_TEXTS = _insert("run_texts", ("seq", *STARTED_TEXTS, *FINISHED_TEXTS))
+UPDATE_FINISHED = _update(
+    "runs", (*FINISHED, "checks_failed"), "run_id = ? AND state = 'started' RETURNING seq"
+)
+UPDATE_TEXTS = _update("run_texts", FINISHED_TEXTS, "seq = ?")
+INSERT_TAG = "INSERT OR IGNORE INTO run_tags (tag, seq) VALUES (?, ?)"
+INSERT_OUTCOME = _insert(
+    "outcomes", ("run_seq", "source", "name", "passed", "value", "text", "occurred_at", "recorded_at")
+)
+
+
+def started_values(run: StartedRun) -> Values:
+    return tuple(map(_storable, _started(run)))
+
+
+def finished_values(end: FinishedRun) -> Values:
+    return (*map(_storable, _finished(end)), _failed_checks(end.checks))
+
+
+def started_texts(run: StartedRun) -> Values:
+    inputs = None if run.inputs is None else _json(run.inputs)
+    return _json(run.parameters), _json(run.overrides), _json(run.metadata), inputs
+
+
+def finished_texts(end: FinishedRun) -> Values:
+    calls = _json(list(end.tool_calls)) if end.tool_calls else None
+    return _storable(end.output), calls, _json(list(end.attempts)) if end.attempts else None
+
+
+def tag_values(run: StartedRun, seq: int) -> list[Values]:
+    tags = run.metadata.get("tags")
+    if isinstance(tags, str):
+        tags = [tags]
+    return [(_storable(str(tag)), seq) for tag in tags] if isinstance(tags, list | tuple) else []
+
+
+def outcome_values(end: FinishedRun, seq: int, recorded_at: str) -> list[Values]:
+    return [
+        (
+            seq,
+            "check",
+            _storable(check.name),
+            check.passed,
+            check.value,
+            _storable(check.message),
+            end.finished_at,
+            recorded_at,
+        )
+        for check in end.checks
+    ]
+
+
+def _failed_checks(checks: Sequence[CheckResult]) -> int | None:
+    """None where nothing was checked, so that a rate counts only what was."""
+    return sum(not check.passed for check in checks) if checks else None
+
+
+def _storable(value: Any) -> Any:
+    """Text as UTF-8 can hold it: a lone surrogate from a model's JSON must not cost the row."""
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value
+
+
+def _json(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return json.dumps(value, separators=(",", ":"))
+    return text
+
+
+def started_from(row: sqlite3.Row) -> StartedRun:
+    fields: dict[str, Any] = {name: row[name] for name in STARTED}
+    fields |= {name: json.loads(row[name]) for name in ("parameters", "overrides", "metadata")}
+    fields |= {
+        "dirty": bool(row["dirty"]),
+        "inputs": None if row["inputs"] is None else json.loads(row["inputs"]),
+    }
+    return StartedRun(**fields)
+
+
+def finished_from(row: sqlite3.Row, outcomes: Iterable[sqlite3.Row]) -> FinishedRun | None:
+    if row["state"] == "started":
+        return None
+    fields: dict[str, Any] = {name: row[name] for name in FINISHED}
+    fields["retryable"] = None if row["retryable"] is None else bool(row["retryable"])
+    fields |= {name: json.loads(row[name] or "[]") for name in ("tool_calls", "attempts")}
+    checks = tuple(_check_from(outcome) for outcome in outcomes if outcome["source"] == "check")
+    return FinishedRun(**fields, output=row["output"], checks=checks)
+
+
+def _check_from(row: sqlite3.Row) -> CheckResult:
+    return CheckResult(name=row["name"], passed=bool(row["passed"]), value=row["value"], message=row["text"])
+
+
+def describe(run: StartedRun, end: FinishedRun | None) -> dict[str, Any]:
+    """A run as the JSON object that scripts rely on: keys may be added, never renamed."""
+    end_or_none = end or FinishedRun(finished_at="", state="started")
+    return {**_identity(run), **_answer(run, end_or_none), **_particulars(run, end_or_none)}
+
+
+def _identity(run: StartedRun) -> dict[str, Any]:
+    names = ("version", "channel", "rollout", "arm", "commit_sha", "dirty", "request_model")
+    return {
+        "run_id": run.run_id,
+        "reference": run.reference,
+        "prompt": run.prompt,
+        "digest": f"sha256:{run.digest}",
+        **{name: getattr(run, name) for name in names},
+    }
+
+
+def _answer(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
+    error = {"type": end.error_type, "message": end.error_message, "retryable": end.retryable}
+    return {
+        "response_model": end.response_model,
+        "inputs": run.inputs,
+        "output": end.output,
+        "output_json": output_json(end.output),
+        "checks": [
+            {"name": check.name, "pass": check.passed, "value": check.value, "message": check.message}
+            for check in end.checks
+        ],
+        "input_tokens": end.input_tokens,
+        "output_tokens": end.output_tokens,
+        "cost_usd": end.cost_usd,
+        "spent_usd": end.spent_usd,
+        "latency_ms": end.latency_ms,
+        "finish_reason": end.finish_reason,
+        "cache": None if end.cache_source is None else {"run_id": end.cache_source},
+        "error": None if end.error_type is None else error,
+        "batch_line": run.batch_line,
+    }
+
+
+def _particulars(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
+    started = ("kind", "started_at", "source", "weight_bp", "case_id", "trial", "shadow_of", "batch_id")
+    ended = ("cached_tokens", "reasoning_tokens", "cost_list_usd", "first_token_ms", "response_id")
+    return {
+        **{name: getattr(run, name) for name in started},
+        "state": end.state,
+        "finished_at": end.finished_at or None,
+        **{name: getattr(end, name) for name in ended},
+        "parameters": dict(run.parameters),
+        "overrides": dict(run.overrides),
+        "metadata": dict(run.metadata),
+        "tool_calls": list(end.tool_calls),
+        "attempts": list(end.attempts),
+        "messages_hash": run.messages_hash,
+    }
+
+
+def output_json(output: str | None) -> Any:
+    """The output parsed, when it is a JSON object or array and nothing else."""
+    if output is None or not output.lstrip().startswith(("{", "[")):
+        return None
+    try:
+        return json.loads(output)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,252 @@
+"""The registry file: opened, written and kept whole.
+
+WAL with synchronous=FULL: what a call has returned from is on disk. Every write is one BEGIN IMMEDIATE
+transaction; a transaction that reads first and asks for the lock later fails under several writers.
+"""
+
+import errno
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Any, Self
+
+from promptops.errors import Invalid, NotFound
+from promptops.registry import rows
+from promptops.registry.faults import cannot_open, explain, explained, read_only
+from promptops.registry.migrations import MIGRATIONS, Step, migrate, schema_number
+from promptops.registry.records import FinishedRun, StartedRun, utc_now
+from promptops.registry.ulid import new_run_id
+
+__all__ = ["Registry", "new_run_id"]
+
+BUSY_S = 30.0
+
+
+class Registry:
+    """One connection; may be shared by threads. Use it as a context manager, or call ``close``."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, busy_s: float, *, writable: bool) -> None:
+        self.path = path
+        self.writable = writable
+        self.writer_id = os.urandom(8).hex()
+        self._busy_s = busy_s
+        self._connection = connection
+        self._counter = 0
+        self._lock = RLock()
+        self._open_runs: dict[str, tuple[int, StartedRun]] = {}
+
+    @classmethod
+    def open(cls, path: Path, *, busy_s: float = BUSY_S, steps: Sequence[Step] = MIGRATIONS) -> Self:
+        """Open for writing, creating the file when there is none; for reading where it cannot be written."""
+        writable = _may_write(path)
+        with explained(path, busy_s):
+            connection = _connect(path, busy_s) if writable else _connect_for_reading(path, busy_s)
+            try:
+                if writable:
+                    migrate(connection, str(path), steps, busy_s=busy_s)
+                else:
+                    _expect_schema(connection, path, len(steps))
+            except BaseException:
+                connection.close()
+                raise
+        return cls(connection, path, busy_s, writable=writable)
+
+    @classmethod
+    def open_existing(cls, path: Path, *, busy_s: float = BUSY_S) -> Self:
+        """For reading verbs: no file is made, and where there is none nothing is logged yet."""
+        if path.exists():
+            return cls.open(path, busy_s=busy_s)
+        connection = _settle(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
+        migrate(connection, ":memory:", MIGRATIONS, busy_s=busy_s)
+        return cls(connection, path, busy_s, writable=True)
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        with self._lock, explained(self.path, self._busy_s):
+            return self._connection.execute(sql, values).fetchall()
+
+    def read_one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first column of the first row, or None."""
+        found = self.read(sql, values)
+        return found[0][0] if found else None
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: committed when the block ends, undone when it raises."""
+        if not self.writable:
+            raise read_only(self.path)
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except sqlite3.DatabaseError as error:
+                self._roll_back()
+                raise explain(error, self.path, self._busy_s) from error
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:  # SQLite itself has rolled back after some errors
+            self._connection.execute("ROLLBACK")
+
+    def command(self, sql: str) -> list[sqlite3.Row]:
+        """A statement that cannot stand in a transaction, such as a checkpoint."""
+        if not self.writable:
+            raise read_only(self.path)
+        return self.read(sql)
+
+    def start(self, run: StartedRun) -> int:
+        """Log that a call is about to be made. On disk when this returns; the number is its order."""
+        counter = self._count()
+        with self.write() as connection:
+            values = (self.writer_id, counter, *rows.started_values(run), "started")
+            seq = _inserted(connection.execute(rows.INSERT_STARTED, values))
+            connection.execute(rows.INSERT_STARTED_TEXTS, (seq, *rows.started_texts(run)))
+            connection.executemany(rows.INSERT_TAG, rows.tag_values(run, seq))
+        self._open_runs[run.run_id] = (counter, run)
+        return seq
+
+    def finish(self, run_id: str, end: FinishedRun) -> None:
+        """Log how a started run ended, with its checks. A started row that has gone is made anew."""
+        with self.write() as connection:
+            values = (*rows.finished_values(end), run_id)
+            updated = connection.execute(rows.UPDATE_FINISHED, values).fetchall()
+            if updated:
+                seq = updated[0][0]
+                connection.execute(rows.UPDATE_TEXTS, (*rows.finished_texts(end), seq))
+                connection.executemany(rows.INSERT_OUTCOME, rows.outcome_values(end, seq, utc_now()))
+            else:
+                self._finish_lost(connection, run_id, end)
+        self._open_runs.pop(run_id, None)
+
+    def _finish_lost(self, connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> None:
+        if connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone():
+            raise Invalid(f"run {run_id} has ended already", hint=f"promptops runs show {run_id}")
+        if run_id not in self._open_runs:
+            raise NotFound(f"no run {run_id} in the registry {self.path}", hint="promptops runs list")
+        counter, run = self._open_runs[run_id]
+        self._insert_whole(connection, counter, run, end)
+
+    def record(self, ended: Sequence[tuple[StartedRun, FinishedRun]]) -> list[int]:
+        """Log whole runs in one transaction."""
+        counters = [self._count() for _ in ended]
+        with self.write() as connection:
+            return [
+                self._insert_whole(connection, counter, run, end)
+                for counter, (run, end) in zip(counters, ended, strict=True)
+            ]
+
+    def _insert_whole(
+        self, connection: sqlite3.Connection, counter: int, run: StartedRun, end: FinishedRun
+    ) -> int:
+        values = (self.writer_id, counter, *rows.started_values(run), *rows.finished_values(end))
+        seq = _inserted(connection.execute(rows.INSERT_WHOLE, values))
+        texts = (seq, *rows.started_texts(run), *rows.finished_texts(end))
+        connection.execute(rows.INSERT_WHOLE_TEXTS, texts)
+        if run.metadata:
+            connection.executemany(rows.INSERT_TAG, rows.tag_values(run, seq))
+        if end.checks:
+            connection.executemany(rows.INSERT_OUTCOME, rows.outcome_values(end, seq, utc_now()))
+        return seq
+
+    def _count(self) -> int:
+        """Counted before the attempt, so that a row which could not be written leaves a hole."""
+        with self._lock:
+            self._counter += 1
+            return self._counter
+
+    def note_version(
+        self, prompt: str, digest: str, source: str, *, commit_sha: str | None = None, path: str | None = None
+    ) -> None:
+        """Keep what a digest stands for (canonical JSON), once, so that runs can be rebuilt without git."""
+        known = self.read("SELECT commit_sha FROM versions WHERE prompt = ? AND digest = ?", (prompt, digest))
+        if known and (known[0][0] or commit_sha is None):
+            return
+        with self.write() as connection:
+            connection.execute(
+                "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (prompt, digest) DO UPDATE SET "
+                "commit_sha = coalesce(commit_sha, excluded.commit_sha), path = excluded.path",
+                (prompt, digest, source, commit_sha, path, utc_now()),
+            )
+
+
+def _inserted(cursor: sqlite3.Cursor) -> int:
+    assert cursor.lastrowid is not None  # noqa: S101 - an INSERT has just succeeded
+    return cursor.lastrowid
+
+
+def _may_write(path: Path) -> bool:
+    """Whether the file can be written, after making it (readable by its owner alone) when it is missing."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except PermissionError:
+        if not path.exists():
+            raise cannot_open(path, "the folder cannot be written") from None
+        return False
+    except OSError as error:
+        if path.is_file() and error.errno == errno.EROFS:
+            return False
+        raise cannot_open(path, error.strerror or str(error)) from None
+    return os.access(path.parent, os.W_OK)  # WAL keeps two files beside it
+
+
+def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA synchronous = FULL")
+    return _settle(connection)
+
+
+def _settle(connection: sqlite3.Connection) -> sqlite3.Connection:
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _connect_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
+    """Read-only; a file without pending changes in a folder that cannot be written is read as it stands."""
+    connection = _connect_uri(path, "mode=ro", busy_s)
+    try:
+        schema_number(connection)
+    except sqlite3.OperationalError:
+        connection.close()
+        log = path.with_name(path.name + "-wal")
+        if log.exists() and log.stat().st_size:
+            raise
+        return _connect_uri(path, "mode=ro&immutable=1", busy_s)
+    return connection
+
+
+def _connect_uri(path: Path, mode: str, busy_s: float) -> sqlite3.Connection:
+    uri = f"{path.absolute().as_uri()}?{mode}"
+    return _settle(
+        sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
+    )
+
+
+def _expect_schema(connection: sqlite3.Connection, path: Path, known: int) -> None:
+    done = schema_number(connection)
+    if done == known:
+        return
+    if done > known:
+        migrate(connection, str(path), (), busy_s=0)
+    raise Invalid(
+        f"the registry {path} has schema {done} and needs schema {known}, but cannot be written",
+        hint="open it once where it can be written",
+    )

@@ -1,0 +1,21 @@
+"""Run ids: ULIDs, which sort by the millisecond they were made in."""
+
+import os
+import time
+
+_DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+LENGTH = 26
+
+
+def new_run_id() -> str:
+    return _encode(time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10)))
+
+
+def _encode(number: int) -> str:
+    return "".join([_DIGITS[number >> shift & 31] for shift in range(5 * (LENGTH - 1), -1, -5)])
+
+
+def as_prefix(text: str) -> str | None:
+    """The text as the start of a run id, or None when no run id can start so."""
+    prefix = text.upper().translate({ord("I"): "1", ord("L"): "1", ord("O"): "0"})
+    return prefix if 0 < len(prefix) <= LENGTH and set(prefix) <= set(_DIGITS) else None
