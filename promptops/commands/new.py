@@ -1,0 +1,25 @@
+"""``promptops new``: a prompt file to fill in."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from promptops.output import note, print_text
+from promptops.scaffold import write_prompt
+from promptops.settings import here
+
+NameArgument = Annotated[str, typer.Argument(help="The prompt's name, such as support/triage.")]
+PinOption = Annotated[str, typer.Option("--model", metavar="MODEL", help="The model to pin.")]
+DescriptionOption = Annotated[str, typer.Option("--description", help="What the prompt is for.")]
+
+
+def new(
+    name: NameArgument,
+    model: PinOption = "local/smollm2-135m-instruct",
+    description: DescriptionOption = "Say here what it is for.",
+) -> None:
+    """Write a new prompt file, with a file of cases beside it."""
+    for path in write_prompt(here(), name, model, description):
+        print_text(f"wrote {os.path.relpath(path)}")
+    note(f"next: edit it, then promptops render {name} -i text=…")

@@ -1,0 +1,113 @@
+"""Options that several verbs share, and how inputs are read from the command line."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from promptops.errors import Invalid
+from promptops.prompt import Input, Prompt
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+ReferenceArgument = Annotated[
+    str, typer.Argument(metavar="REF", help="NAME, NAME@REV, NAME:CHANNEL or a prompt file.")
+]
+InputOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-i",
+        "--input",
+        metavar="NAME=VALUE",
+        help="An input; =@FILE reads a file, =@- stdin, =@@ stands for a leading @.",
+    ),
+]
+InputsOption = Annotated[
+    str | None, typer.Option("--inputs", metavar="FILE", help="All inputs as one JSON object; - is stdin.")
+]
+ModelOption = Annotated[
+    str | None, typer.Option("--model", metavar="MODEL", help="Use this model instead of the pinned one.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override, such as parameters.temperature=0.2."),
+]
+
+
+def read_inputs(prompt: Prompt, pairs: Sequence[str] | None, file: str | None) -> dict[str, Any]:
+    """The inputs of one call. Stdin fills the one required string that is missing, when it is no terminal."""
+    inputs = _from_file(file) if file else {}
+    for pair in pairs or ():
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise Invalid(f"-i {pair}: an input is NAME=VALUE", hint=f"-i {name}=@FILE reads a file")
+        inputs[name] = _value(prompt.inputs.get(name), name, value)
+    missing = [each for each in prompt.inputs.values() if each.required and each.name not in inputs]
+    if len(missing) == 1 and takes_text(missing[0]) and file != "-" and not sys.stdin.isatty():
+        inputs[missing[0].name] = _decoded(sys.stdin.buffer.read(), "stdin")
+    return inputs
+
+
+def takes_text(declared: Input) -> bool:
+    """Whether a string is a value of this input, so that what was typed is taken verbatim."""
+    types = declared.schema.get("type", "string")
+    return declared.kind == "value" and "string" in ([types] if isinstance(types, str) else types)
+
+
+def _from_file(file: str) -> dict[str, Any]:
+    where = "stdin" if file == "-" else file
+    try:
+        inputs = json.loads(_decoded(_bytes(file, "--inputs"), where))
+    except ValueError as error:
+        raise Invalid(f"{where}: not JSON: {error}", hint="--inputs takes one JSON object") from None
+    if not isinstance(inputs, dict):
+        raise Invalid(f"{where}: not an object", hint="--inputs takes one JSON object of input names")
+    return inputs
+
+
+def _value(declared: Input | None, name: str, text: str) -> Any:
+    if text.startswith("@@"):
+        text = text[1:]
+    elif text.startswith("@"):
+        data = _bytes(text[1:], f"-i {name}")
+        if declared and declared.kind == "image":
+            return data
+        text = _decoded(data, text[1:])
+    if declared is None or takes_text(declared) or declared.kind == "image":
+        return text
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise Invalid(f"-i {name}: not JSON: {error}", hint="inputs other than strings are JSON") from None
+
+
+def _bytes(file: str, option: str) -> bytes:
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise Invalid(f"{option}: cannot read {file}: {error.strerror}") from None
+
+
+def _decoded(data: bytes, where: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{where}: not UTF-8 (byte {error.start})", hint="inputs are UTF-8 text") from None
+
+
+def read_settings(pairs: Sequence[str] | None) -> Mapping[str, Any]:
+    """What ``--set KEY=VALUE`` says: values are JSON where they can be read as such, else text."""
+    settings: dict[str, Any] = {}
+    for pair in pairs or ():
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise Invalid(f"--set {pair}: an override is KEY=VALUE", hint="--set parameters.temperature=0.2")
+        try:
+            settings[key] = json.loads(text)
+        except ValueError:
+            settings[key] = text
+    return settings

@@ -1,0 +1,124 @@
+"""``promptops run``: one version, one set of inputs, one logged answer."""
+
+import asyncio
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+from promptops.api import Workspace
+from promptops.calling import Limits
+from promptops.commands.options import (
+    InputOption,
+    InputsOption,
+    JsonOption,
+    ModelOption,
+    ReferenceArgument,
+    SetOption,
+    read_inputs,
+    read_settings,
+)
+from promptops.errors import Invalid
+from promptops.output import note, print_json, print_text
+from promptops.prompt import with_overrides
+from promptops.runner import Origin, Run
+from promptops.settings import here
+from promptops.versions import Version, resolve
+
+RetriesOption = Annotated[int, typer.Option(min=0, help="Further attempts after a failure that may pass.")]
+TimeoutOption = Annotated[float, typer.Option(min=0.001, help="Seconds that one attempt may take.")]
+StreamOption = Annotated[
+    bool | None, typer.Option("--stream/--no-stream", help="Print text as it comes, as on a terminal.")
+]
+MetaOption = Annotated[
+    list[str] | None, typer.Option("--meta", metavar="KEY=VALUE", help="Log this with the run.")
+]
+NoLogOption = Annotated[bool, typer.Option("--no-log", help="Do not write to the registry.")]
+
+
+def run(
+    reference: ReferenceArgument,
+    given: InputOption = None,
+    inputs: InputsOption = None,
+    model: ModelOption = None,
+    assignments: SetOption = None,
+    retries: RetriesOption = 2,
+    timeout: TimeoutOption = 120.0,
+    metadata: MetaOption = None,
+    stream: StreamOption = None,
+    no_log: NoLogOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Run a version once and print the model's answer alone on stdout. Every run is logged."""
+    settings = here()
+    version, overrides = overridden(resolve(reference, settings), model, read_settings(assignments))
+    values = read_inputs(version.prompt, given, inputs)
+    origin = Origin(overrides=overrides, metadata=_metadata(metadata))
+    on_text = _print_piece if _streams(version, stream, as_json=as_json) else None
+
+    async def once() -> Run:
+        async with Workspace(settings, log=not no_log) as workspace:
+            limits = Limits(retries=retries, timeout=timeout)
+            return await workspace.run(version, values, origin=origin, limits=limits, on_text=on_text)
+
+    return show(asyncio.run(once()), streamed=on_text is not None, as_json=as_json)
+
+
+def overridden(
+    version: Version, model: str | None, settings: Mapping[str, Any]
+) -> tuple[Version, dict[str, Any]]:
+    """The version with ``--model`` and ``--set`` applied, under its own digest, and what they changed."""
+    overrides = {**({"model": model} if model else {}), **settings}
+    if not overrides:
+        return version, {}
+    if version.channel:
+        raise Invalid(
+            f"{version.reference}: a channel serves what was released, without --model or --set",
+            hint=f"override {version.prompt.name} or {version.prompt.name}@REV instead",
+        )
+    prompt = with_overrides(version.prompt, model=model, settings=settings)
+    return replace(version, prompt=prompt), overrides
+
+
+def show(run: Run, *, streamed: bool, as_json: bool) -> int:
+    """Print one run: the answer on stdout, what is to be said about it on stderr. Returns the exit code."""
+    if as_json:
+        print_json(run.as_json())
+    elif run.error is None and not streamed:
+        print_text(run.answer)
+    elif streamed and run.finished.output:
+        print_text("")
+    if run.error:
+        raise run.error
+    if run.finished.error_type:
+        note(f"invalid output: {run.finished.error_message}")
+    for check in run.finished.checks:
+        if not check.passed:
+            note(f"check failed: {check.name}: {check.message}")
+    return 0 if run.passed else 1
+
+
+def _print_piece(text: str) -> None:
+    print_text(text, end="", flush=True)
+
+
+def _streams(version: Version, asked: bool | None, *, as_json: bool) -> bool:
+    """On a terminal text is shown as it comes, unless a repair may still replace it."""
+    if as_json:
+        return False
+    if asked is not None:
+        return asked
+    output = version.prompt.output
+    return sys.stdout.isatty() and not (output and output.repair)
+
+
+def _metadata(pairs: Sequence[str] | None) -> dict[str, str]:
+    metadata = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise Invalid(f"--meta {pair}: metadata is KEY=VALUE")
+        metadata[key] = value
+    return metadata

@@ -1,0 +1,106 @@
+"""How things look: the only file that prints.
+
+Data goes to stdout and everything said about it to stderr. On a terminal, control characters in
+data are escaped, so that a model's answer can't move the cursor or set the window's title.
+"""
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any, TextIO
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
+_NARROWEST = 6  # columns below which shortening a table's column says nothing
+
+
+def escape(text: str) -> str:
+    """Control and bidirectional-override characters, written as escapes; tabs and line feeds stay."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def one_line(text: str) -> str:
+    return " ".join(escape(text).split())
+
+
+def print_text(text: str, end: str = "\n", *, flush: bool = False) -> None:
+    """Print data as it is when piped, escaped on a terminal."""
+    sys.stdout.write((escape(text) if sys.stdout.isatty() else text) + end)
+    if flush:
+        sys.stdout.flush()
+
+
+def note(text: str) -> None:
+    """Say something about the data, on stderr."""
+    sys.stdout.flush()
+    sys.stderr.write(escape(text) + "\n")
+    sys.stderr.flush()
+
+
+def print_json(value: Any) -> None:
+    print_json_text(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def print_json_line(value: Any) -> None:
+    print_json_text(json.dumps(value, ensure_ascii=False))
+
+
+def print_json_text(text: str) -> None:
+    # JSON escapes C0 itself; lone surrogates and C1 must not reach the stream raw
+    sys.stdout.write(re.sub(r"[\x7f-\x9f\ud800-\udfff]", lambda c: f"\\u{ord(c[0]):04x}", text) + "\n")
+
+
+def coloured(stream: TextIO) -> bool:
+    """As git and no-color.org have it."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def paint(text: str, colour: str) -> str:
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if coloured(sys.stdout) else text
+
+
+def width() -> int:
+    return shutil.get_terminal_size((80, 24)).columns
+
+
+def print_table(
+    headers: Sequence[str], rows: Iterable[Sequence[Any]], *, numeric: Sequence[int] = ()
+) -> None:
+    """Print rows under their headers; on a terminal the widest text columns are shortened to fit."""
+    cells = [[_cell(value) for value in row] for row in rows]
+    if sys.stdout.isatty():
+        cells = _fit(headers, cells, numeric)
+    align = ["right" if column in numeric else "left" for column in range(len(headers))]
+    for line in _tabulate(headers, cells, align).splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
+
+
+def _tabulate(headers: Sequence[str], cells: list[list[str]], align: list[str]) -> str:
+    from tabulate import tabulate  # 70 ms that a verb without a table need not pay
+
+    alignment = align if cells else None
+    return tabulate(cells, headers, tablefmt="plain", disable_numparse=True, colalign=alignment)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return one_line(str(value))
+
+
+def _fit(headers: Sequence[str], cells: list[list[str]], numeric: Sequence[int]) -> list[list[str]]:
+    widths = [max([len(header), *(len(row[i]) for row in cells)]) for i, header in enumerate(headers)]
+    spare = width() - 2 * (len(headers) - 1)
+    while sum(widths) > spare:
+        widest = max((i for i in range(len(widths)) if i not in numeric), key=widths.__getitem__, default=0)
+        if widths[widest] <= max(_NARROWEST, len(headers[widest])):
+            break
+        widths[widest] -= 1
+    return [[_shorten(cell, widths[i]) for i, cell in enumerate(row)] for row in cells]
+
+
+def _shorten(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

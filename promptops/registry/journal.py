@@ -1,0 +1,203 @@
+"""How a run reaches the registry, and where it goes when the registry can't take it.
+
+A registry that is locked, full or read-only must not cost the caller the answer, nor the log the run: with
+``log: {on_error: spool}`` (the default) what could not be written is kept in a file beside the registry,
+which the next run that finds the registry writable takes in. With ``fail`` nothing is called unlogged.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from promptops.errors import PromptopsError
+from promptops.output import note
+from promptops.prompt import Prompt
+from promptops.registry.records import CheckResult, FinishedRun, StartedRun
+from promptops.registry.store import Registry
+from promptops.settings import Log, Settings
+
+
+class NoJournal:
+    """Runs that are not logged."""
+
+    def start(self, run: StartedRun, prompt: Prompt) -> None: ...
+
+    def finish(self, run_id: str, end: FinishedRun) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Journal:
+    """Logs runs to the project's registry, or beside it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = settings.registry
+        self._spool = Spool(settings.registry)
+        self._log = settings.log
+        self._registry: Registry | None = None
+        self._under_way: dict[str, StartedRun] = {}
+
+    def start(self, run: StartedRun, prompt: Prompt) -> None:
+        """Log that a call is about to be made. Raises when that is possible neither here nor beside it."""
+        run = _kept_start(run, self._log)
+        self._under_way[run.run_id] = run
+        try:
+            registry = self._open()
+            _note_version(registry, run, prompt)
+            registry.start(run)
+        except PromptopsError as error:
+            if self._log.on_error == "fail" or not self._spool.put(run, None):
+                raise
+            _say_spooled(error, self._spool)
+
+    def finish(self, run_id: str, end: FinishedRun) -> None:
+        """Log how a call ended. With ``fail`` raises when it can't be; else the answer goes on its way."""
+        run, end = self._under_way.pop(run_id), _kept_end(end, self._log)
+        try:
+            if not self._spool.complete(run, end):
+                self._open().finish(run_id, end)
+        except PromptopsError as error:
+            if self._log.on_error == "fail":
+                raise
+            if self._spool.put(run, end):
+                _say_spooled(error, self._spool)
+            else:
+                note(f"promptops: run {run_id} has NOT been logged: {error.message}\n  {error.hint}")
+
+    def close(self) -> None:
+        if self._registry:
+            self._registry.close()
+
+    def _open(self) -> Registry:
+        if self._registry is None:
+            self._registry = Registry.open(self._path)
+            self._spool.take_in(self._registry)
+        return self._registry
+
+
+class Spool:
+    """Runs that wait beside the registry, a file each, until it can be written again."""
+
+    def __init__(self, registry: Path) -> None:
+        self.folder = registry.with_name(f"{registry.name}-spool")
+
+    def put(self, run: StartedRun, end: FinishedRun | None) -> bool:
+        """Whether the run is on disk."""
+        try:
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            with self._alone():
+                self._write(run, end)
+        except OSError:
+            return False
+        return True
+
+    def complete(self, run: StartedRun, end: FinishedRun) -> bool:
+        """Write how a waiting run ended; False when it isn't waiting here, or no longer."""
+        if not self._file(run.run_id).exists():
+            return False
+        with self._alone():
+            waiting = self._file(run.run_id).exists()
+            if waiting:
+                self._write(run, end)
+        return waiting
+
+    def waiting(self) -> list[Path]:
+        return sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []
+
+    def take_in(self, registry: Registry) -> None:
+        """Move what waits into the registry."""
+        if not registry.writable or not self.waiting():
+            return
+        with self._alone():
+            for file in self.waiting():
+                record = json.loads(file.read_text(encoding="utf-8"))
+                _take_in(registry, StartedRun(**record["started"]), _finished_from(record["finished"]))
+                file.unlink()
+
+    def _write(self, run: StartedRun, end: FinishedRun | None) -> None:
+        text = json.dumps({"started": asdict(run), "finished": asdict(end) if end else None})
+        _write_durably(self._file(run.run_id), text)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One process at a time, so that no run is taken in while its end is being written."""
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _file(self, run_id: str) -> Path:
+        return self.folder / f"{run_id}.json"
+
+
+def _write_durably(file: Path, text: str) -> None:
+    new = file.with_suffix(".new")
+    with new.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    new.replace(file)
+
+
+def _take_in(registry: Registry, run: StartedRun, end: FinishedRun | None) -> None:
+    state = registry.read_one("SELECT state FROM runs WHERE run_id = ?", (run.run_id,))
+    if state is None and end is None:
+        registry.start(run)
+    elif state is None and end is not None:
+        registry.record([(run, end)])
+    elif state == "started" and end is not None:
+        registry.finish(run.run_id, end)
+
+
+def _finished_from(record: dict[str, Any] | None) -> FinishedRun | None:
+    if record is None:
+        return None
+    return FinishedRun(**{**record, "checks": tuple(CheckResult(**each) for each in record["checks"])})
+
+
+def _say_spooled(error: PromptopsError, spool: Spool) -> None:
+    note(f"promptops: {error.message}")
+    note(f"  the run is kept in {spool.folder} and taken in by the next run that can write the registry")
+
+
+def _note_version(registry: Registry, run: StartedRun, prompt: Prompt) -> None:
+    registry.note_version(
+        run.prompt,
+        run.digest,
+        prompt.canonical_text,
+        commit_sha=None if run.dirty else run.commit_sha,
+        path=prompt.path,
+    )
+
+
+def _kept_start(run: StartedRun, log: Log) -> StartedRun:
+    """The row without what the settings say not to keep."""
+    if log.inputs == "full":
+        return run
+    return replace(run, inputs=None, inputs_hash=run.inputs_hash if log.inputs == "hash" else None)
+
+
+def _kept_end(end: FinishedRun, log: Log) -> FinishedRun:
+    """The row without what the settings say not to keep; messages of checks quote the output, and go too."""
+    if log.outputs == "full":
+        return end
+    hashed = hashlib.sha256(end.output.encode()).hexdigest() if end.output is not None else None
+    invalid = end.error_type == "invalid_output"
+    return replace(
+        end,
+        output=None,
+        output_hash=hashed if log.outputs == "hash" else None,
+        tool_calls=(),
+        error_message="the output does not match its schema" if invalid else end.error_message,
+        attempts=[_without_output(attempt) for attempt in end.attempts],
+        checks=tuple(replace(check, message="") for check in end.checks),
+    )
+
+
+def _without_output(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in attempt.items() if key not in ("output", "invalid_output")}

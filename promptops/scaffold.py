@@ -1,0 +1,97 @@
+"""New files: a project's first prompt, further prompts, and what editors and git need to know."""
+
+import json
+import os
+from pathlib import Path
+
+from promptops.errors import Invalid
+from promptops.prompt import PROMPT_SCHEMA, check_name
+from promptops.settings import Settings
+
+SCHEMA_FILE = ".prompt.schema.json"  # in the prompts folder; the first line of every new prompt names it
+STARTER = Path(__file__).with_name("starter")
+IGNORED = ("registry.db", "registry.db-*")
+TEMPLATE = """\
+# yaml-language-server: $schema={schema}
+description: {description}
+model: {model}
+parameters: {{temperature: 0, max_tokens: 200}}
+inputs:
+  text: string
+messages:
+  - role: system
+    content: You are a careful assistant.
+  - role: user
+    content: "{{{{ text }}}}"
+checks:
+  - max_chars: 1000
+cases: {cases}
+"""
+CASES = '{"id": "first", "inputs": {"text": "Replace me with a real input."}}\n'
+
+
+def start_project(settings: Settings) -> list[Path]:
+    """Write what a repository of prompts needs and lacks. Returns the files written."""
+    return [
+        *_write_schema(settings.prompts),
+        *_copy_starter(settings.prompts),
+        *_ignore(settings.root / ".gitignore"),
+    ]
+
+
+def write_prompt(settings: Settings, name: str, model: str, description: str) -> list[Path]:
+    """Write a prompt to fill in, and its cases. Raises Invalid rather than overwrite anything."""
+    check_name(name)
+    file = settings.prompts / f"{name}.yaml"
+    cases = settings.prompts / f"{name}.cases.jsonl"
+    for path in (file, settings.prompts / f"{name}.yml", cases):
+        if path.exists():
+            raise Invalid(f"{os.path.relpath(path)} exists", hint="choose another name, or edit that file")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    schema = os.path.relpath(settings.prompts / SCHEMA_FILE, file.parent)
+    text = TEMPLATE.format(
+        schema=schema,
+        description=json.dumps(description, ensure_ascii=False),
+        model=json.dumps(model),
+        cases=json.dumps(f"{name}.cases.jsonl"),
+    )
+    file.write_text(text, encoding="utf-8")
+    cases.write_text(CASES, encoding="utf-8")
+    return [*_write_schema(settings.prompts), file, cases]
+
+
+def schema_text() -> str:
+    return json.dumps(PROMPT_SCHEMA, ensure_ascii=False, indent=2) + "\n"
+
+
+def _write_schema(prompts: Path) -> list[Path]:
+    """Bring the file that editors read up to this release."""
+    file = prompts / SCHEMA_FILE
+    text = schema_text()
+    if file.exists() and file.read_text(encoding="utf-8") == text:
+        return []
+    prompts.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return [file]
+
+
+def _copy_starter(prompts: Path) -> list[Path]:
+    """The first prompt, unless there is any prompt already."""
+    if any(prompts.rglob("*.y*ml")):
+        return []
+    made = []
+    for source in sorted(STARTER.iterdir()):
+        target = prompts / source.name
+        target.write_bytes(source.read_bytes())
+        made.append(target)
+    return made
+
+
+def _ignore(file: Path) -> list[Path]:
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    missing = [line for line in IGNORED if line not in text.splitlines()]
+    if not missing:
+        return []
+    separator = "" if not text or text.endswith("\n") else "\n"
+    file.write_text(text + separator + "".join(f"{line}\n" for line in missing), encoding="utf-8")
+    return [file]

@@ -1,0 +1,152 @@
+"""Fixtures: a real git repository, a real loopback provider, the command line as a function."""
+
+import ipaddress
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from promptops.cli import main
+
+SHARED = Path(os.environ.get("PROMPTOPS_SHARED", Path(__file__).parents[2] / "shared"))
+
+
+def _only_loopback(event: str, arguments: tuple[Any, ...]) -> None:
+    if event != "socket.connect" or not isinstance(arguments[1], tuple):
+        return
+    host = arguments[1][0]
+    if host == "localhost" or ipaddress.ip_address(host).is_loopback:
+        return
+    raise AssertionError(f"a test connects to {host}")
+
+
+sys.addaudithook(_only_loopback)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    if not SHARED.is_dir():
+        pytest.skip("needs the shared data (PROMPTOPS_SHARED)")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = tmp_path_factory.mktemp("home")
+    for name in [name for name in os.environ if name.endswith("_API_KEY") or name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    for name in ("PROMPTOPS_REGISTRY", "PROMPTOPS_LOCAL_GGUF", "OPENAI_BASE_URL", "OPENAI_API_BASE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{who}_EMAIL", "ada@example.org")
+
+
+@dataclass(frozen=True)
+class Repo:
+    """A git repository in a temporary folder, and the current directory of the test."""
+
+    path: Path
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.path, check=True, capture_output=True, encoding="utf-8"
+        )
+        return done.stdout.strip()
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def commit(self, message: str = "change") -> str:
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+
+@pytest.fixture
+def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
+    path = tmp_path / "repo"
+    path.mkdir()
+    monkeypatch.chdir(path)
+    new = Repo(path)
+    new.git("init", "-q", "-b", "main")
+    return new
+
+
+@dataclass(frozen=True)
+class Finished:
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Finished]
+
+
+@pytest.fixture
+def cli(capfd: pytest.CaptureFixture[str]) -> Cli:
+    """Run a command line in this process: ``cli("run", "greet").out``."""
+
+    def run(*arguments: str) -> Finished:
+        capfd.readouterr()
+        code = main(arguments)
+        captured = capfd.readouterr()
+        return Finished(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def process() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a command line in a process of its own."""
+
+    def run(arguments: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "promptops", *arguments]
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=False, **options)
+
+    return run
+
+
+@pytest.fixture
+def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A loopback server that ``openai/…`` models are reached at."""
+    from provider import Provider
+
+    with Provider() as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+        yield server
+
+
+GREET = """\
+description: Greet somebody.
+model: openai/gpt-4o-mini-2024-07-18
+parameters: {temperature: 0, max_tokens: 64}
+inputs:
+  name: string
+messages:
+  - role: system
+    content: You greet people.
+  - role: user
+    content: "Greet {{ name }}."
+metadata: {owner: door}
+"""
+
+
+@pytest.fixture
+def greeting(repo: Repo) -> Repo:
+    """A repository with one committed prompt, ``greet``."""
+    repo.write("prompts/greet.yaml", GREET)
+    repo.commit("Greet people")
+    return repo
