@@ -1,0 +1,73 @@
+"""Text files as people write them: decoded, and what is wrong in them told with its place."""
+
+import re
+from dataclasses import dataclass
+
+from promptops.errors import Invalid
+
+MAX_BYTES = 1_000_000
+
+_UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Both numbers count from 1."""
+
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong at a place in a file. ``rule`` names the kind of problem in one word."""
+
+    rule: str
+    message: str
+    path: str
+    position: Position
+    hint: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.position.line}:{self.position.column}: {self.message}"
+
+
+class InvalidAt(Invalid):
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(str(problem), hint=problem.hint)
+        self.problem = problem
+
+
+def decode_text(text: bytes, path: str, *, max_bytes: int = MAX_BYTES) -> str:
+    """Accept UTF-8 without byte order mark or control characters, of a sane size."""
+    if len(text) > max_bytes:
+        size = f"{len(text):,} bytes, and at most {max_bytes:,} are read"
+        raise InvalidAt(Problem("size", f"the file is too large: {size}", path, Position(1, 1)))
+    try:
+        source = text.decode()
+    except UnicodeDecodeError as error:
+        position = find_position(text[: error.start].decode(), error.start)
+        message = f"not UTF-8: byte 0x{text[error.start]:02x}"
+        raise InvalidAt(Problem("encoding", message, path, position, "save the file as UTF-8")) from None
+    _refuse_unreadable(source, path)
+    return source
+
+
+def _refuse_unreadable(source: str, path: str) -> None:
+    found = _UNREADABLE.search(source)
+    if source.startswith("\ufeff"):
+        what, hint, index = "the file starts with a byte order mark", "save the file as UTF-8 without BOM", 0
+    elif found and found[0] == "\0":
+        what, hint, index = "a NUL character in the text", "remove it", found.start()
+    elif found:
+        code = f"{ord(found[0]):04x}"
+        what, index = f"the control character U+{code.upper()} in the text", found.start()
+        hint = f'remove it; YAML has "\\u{code}" in double quotes'
+    else:
+        return
+    raise InvalidAt(Problem("encoding", what, path, find_position(source, index), hint))
+
+
+def find_position(source: str, index: int) -> Position:
+    before = source[:index]
+    return Position(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
