@@ -11,6 +11,21 @@ Exit code 1, "the answer is no", is a result and not an error: verbs return it.
 A message says what, where, and (``hint``) the next step.
 """
 
+EXIT_CODES = {
+    0: "done; the answer is yes",
+    1: "the answer is no: a check failed (the answer is still printed), an output breaks its schema, "
+    "`doctor` found an error",
+    2: "wrong usage",
+    3: "cannot say yet",
+    4: "your files, state or configuration are invalid: not found, unreadable, no key, unknown model, "
+    "a request that the provider refuses (400, 401, 403, 404)",
+    5: "something outside failed and a retry may help: rate limit, time-out, 5xx, network, a locked registry",
+    6: "a budget stopped it",
+    70: "a bug: a traceback, and how to report it",
+    130: "Ctrl-C",
+    141: "whoever read the output has gone",
+}
+
 
 class PromptopsError(Exception):
     exit_code = 70

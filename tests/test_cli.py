@@ -108,5 +108,5 @@ def test_no_heavy_module_is_imported_on_the_way(arguments: list[str], greeting: 
 def test_a_reader_that_leaves_early_is_no_error_worth_a_word(greeting: Repo) -> None:
     command = f"{sys.executable} -m promptops render greet -i name=@big | head -c 10"
     greeting.write("big", "x" * 1_000_000)
-    done = subprocess.run(command, shell=True, cwd=greeting.path, capture_output=True, check=True)
+    done = subprocess.run(["sh", "-c", command], cwd=greeting.path, capture_output=True, check=True)
     assert (len(done.stdout), done.stderr) == (10, b"")

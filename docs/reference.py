@@ -1,0 +1,67 @@
+"""What the pages say of commands, keys and codes, made from the program itself: ``cog -r README.md``."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import typer.testing
+
+from promptops.checks import KINDS
+from promptops.cli import GROUPS, VERBS, find_verb
+from promptops.errors import EXIT_CODES
+from promptops.schema import PROMPT_SCHEMA
+from promptops.settings import SETTINGS_SCHEMA
+
+os.environ.update(COLUMNS="80", NO_COLOR="1")
+
+
+def commands() -> str:
+    """Every verb's help, group by group."""
+    return "\n".join(_group(group) for group in GROUPS)
+
+
+def _group(group: str) -> str:
+    paths = [path for name, verb in VERBS.items() if verb.group == group for path in _paths(name)]
+    return f"#### {group}\n\n" + "\n".join(f"```text\n{_help(path)}\n```\n" for path in paths)
+
+
+def _paths(name: str) -> list[list[str]]:
+    return [[name, part] for part in VERBS[name].parts] or [[name]]
+
+
+def _help(path: list[str]) -> str:
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.command()(find_verb(path))
+    name = " ".join(["promptops", *path])
+    shown = typer.testing.CliRunner().invoke(app, ["--help"], prog_name=name)
+    return "\n".join(line.rstrip() for line in shown.output.strip().splitlines())
+
+
+def exit_codes() -> str:
+    return "| exit | meaning |\n|---|---|\n" + "\n".join(
+        f"| {code} | {meaning} |" for code, meaning in EXIT_CODES.items()
+    )
+
+
+def checks() -> str:
+    return "| check | passes when |\n|---|---|\n" + "\n".join(
+        f"| `{name}` | {kind.summary} |" for name, kind in KINDS.items()
+    )
+
+
+def prompt_keys() -> str:
+    return _keys(PROMPT_SCHEMA)
+
+
+def settings_keys() -> str:
+    return _keys(SETTINGS_SCHEMA)
+
+
+def _keys(schema: Mapping[str, Any]) -> str:
+    return "| key | meaning |\n|---|---|\n" + "\n".join(_key_rows(schema))
+
+
+def _key_rows(schema: Mapping[str, Any]) -> Iterator[str]:
+    required = schema.get("required", ())
+    for name, key in schema["properties"].items():
+        yield f"| `{name}`{' (required)' if name in required else ''} | {key.get('description', '')} |"

@@ -1,0 +1,16 @@
+"""All benchmarks, or those named: ``python tests/bench [NAME]...``. Figures are ratios within one run."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+NAMES = sorted(file.stem.removeprefix("bench_") for file in HERE.glob("bench_*.py"))
+
+for name in sys.argv[1:] or NAMES:
+    if name not in NAMES:
+        sys.exit(f"no such benchmark: {name}; there are {', '.join(NAMES)}")
+    print(f"== {name}", flush=True)
+    import_module(f"bench_{name}").main()
