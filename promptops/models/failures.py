@@ -62,7 +62,7 @@ def error_of_reply(reply: HttpReply, *, where: str, key_name: str = "") -> Model
         f"{where} answered {reply.status}: {text}",
         status=reply.status,
         retry_after=retry_after(reply.headers) if kind in {"rate_limit", "server"} else None,
-        hint=_hint(kind, payload, key_name),
+        hint=hint_for(kind, payload, key_name),
     )
 
 
@@ -72,7 +72,7 @@ def error_of_payload(payload: Mapping[str, Any]) -> ModelError:
     status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
     kind = kind_of(status, payload)
     text = message_of(payload) or excerpt(json.dumps(payload).encode())
-    return ModelError(kind, f"the provider reported: {text}", status=status, hint=_hint(kind, payload, ""))
+    return ModelError(kind, f"the provider reported: {text}", status=status, hint=hint_for(kind, payload))
 
 
 def kind_of(status: int, payload: Any) -> ErrorType:
@@ -110,7 +110,7 @@ def _error(payload: Any) -> Mapping[str, Any]:
     return error if isinstance(error, Mapping) else payload
 
 
-def _hint(kind: str, payload: Any, key_name: str) -> str:
+def hint_for(kind: str, payload: Any, key_name: str = "") -> str:
     codes = codes_of(payload)
     if codes & _TOO_LONG:
         return "shorten the inputs, or use a model with a larger context window"
@@ -163,6 +163,11 @@ def one_line(text: str) -> str:
     if len(short) > LONGEST:
         short = short[: LONGEST - 1] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in short)
+
+
+def timed_out(where: str, seconds: float) -> ModelError:
+    hint = "a longer --timeout gives it more time"
+    return ModelError("timeout", f"{where} did not finish within {seconds:g} s", hint=hint)
 
 
 def strike_out(error: ModelError, secret: str | None) -> ModelError:

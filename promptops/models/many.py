@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from promptops.models.network import Address, Network, parse_address
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
     import ssl
 
     import aiohttp
-
-    from promptops.models.request import ModelError
 
 
 class ManyTransport:
@@ -30,14 +29,19 @@ class ManyTransport:
 
         address = parse_address(request.url)
         try:
-            async with self._opened().post(
-                request.url, data=request.body, headers=request.headers, **self._route(address)
-            ) as response:
-                return await _read(response, on_line, address)
+            return await self._exchange(request, on_line, address)
         except aiohttp.ClientHttpProxyError as error:
-            raise tunnel_error(error.status, _proxy_url(self._network, address)) from None
+            failure = tunnel_error(error.status, _proxy_url(self._network, address))
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise _typed(error, address) from None
+            failure = connection_error(_bare(error), address.netloc)
+        # Raised out here: an exception of aiohttp's holds the request's headers, and so the key.
+        raise failure
+
+    async def _exchange(self, request: HttpRequest, on_line: OnLine | None, address: Address) -> HttpReply:
+        async with self._opened().post(
+            request.url, data=request.body, headers=request.headers, **self._route(address)
+        ) as response:
+            return await _read(response, on_line, address)
 
     async def aclose(self) -> None:
         if self._session is not None:
@@ -73,30 +77,35 @@ async def _read(response: aiohttp.ClientResponse, on_line: OnLine | None, addres
 
     headers = {name.lower(): value for name, value in response.headers.items()}
     body = Body(on_line if is_event_stream(response.status, headers) else None)
+    broken = False
     try:
         async for chunk in response.content.iter_any():
             if not body.feed(chunk):
                 break
     except (aiohttp.ClientError, OSError):
-        raise cut_off_error(address.netloc) from None
+        broken = True
+    if broken:
+        raise cut_off_error(address.netloc)
     return HttpReply(response.status, headers, body.end())
 
 
-def _typed(error: Exception, address: Address) -> ModelError:
-    """What the operating system and the TLS library said, out of its wrapping."""
+def _bare(error: Exception) -> Exception:
+    """What the operating system or the TLS library said, out of aiohttp's wrapping."""
     import aiohttp
 
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        error = error.certificate_error
-    elif isinstance(error, aiohttp.ClientConnectorError):
-        error = error.os_error
-    elif isinstance(error, aiohttp.ServerDisconnectedError):
-        error = ConnectionResetError()
-    elif isinstance(error, aiohttp.ClientResponseError):
-        from http.client import HTTPException
-
-        error = HTTPException()
-    return connection_error(error, address.netloc)
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return error.certificate_error
+        case aiohttp.ClientConnectorError():
+            return error.os_error
+        case aiohttp.ServerDisconnectedError():
+            return ConnectionResetError()
+        case aiohttp.ClientResponseError():
+            return HTTPException()
+        case aiohttp.ClientOSError():
+            return OSError(*error.args[:2])
+        case _:
+            return error
 
 
 def _proxy_url(network: Network, address: Address) -> str:

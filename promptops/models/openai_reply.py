@@ -14,13 +14,15 @@ _BASE_HINT = "the base URL usually ends in /v1; check the variable that sets it"
 
 def parse_reply(reply: HttpReply, model: str) -> Completion:
     """The completion in a whole reply; ``model`` stands in where the reply names none."""
-    payload = _load(reply.body)
+    return completion_of(_load(reply.body), model)
+
+
+def completion_of(payload: Mapping[str, Any], model: str) -> Completion:
     choice = _first_choice(payload)
     message = _mapping(choice.get("message"))
-    text = text_of(message)
     return finished(
         Completion(
-            text=text,
+            text=text_of(message),
             response_model=_string(payload.get("model")) or model,
             finish_reason=_string(choice.get("finish_reason")),
             tool_calls=tuple(call for call in message.get("tool_calls") or () if isinstance(call, Mapping)),
@@ -36,11 +38,8 @@ def _load(body: bytes) -> Mapping[str, Any]:
     try:
         payload = json.loads(body)
     except (ValueError, RecursionError):
-        raise ModelError(
-            "malformed_reply",
-            f"the endpoint did not answer with JSON: {excerpt(body) or 'nothing'}",
-            hint=_BASE_HINT,
-        ) from None
+        what = f"the endpoint did not answer with JSON: {excerpt(body) or 'nothing'}"
+        raise ModelError("malformed_reply", what) from None
     if not isinstance(payload, Mapping):
         raise ModelError(
             "malformed_reply", f"the reply is not a JSON object: {excerpt(body)}", hint=_BASE_HINT
@@ -157,9 +156,10 @@ class Stream:
             return
         self._pending = b""
         if isinstance(event, Mapping):
-            self._event(event)
+            self.event(event)
 
-    def _event(self, event: Mapping[str, Any]) -> None:
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Take one event as JSON."""
         if event.get("error"):
             raise error_of_payload(event)
         self._model = _string(event.get("model")) or self._model

@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from promptops.models.failures import error_of_reply, strike_out
+from promptops.models.failures import error_of_reply, strike_out, timed_out
 from promptops.models.openai_body import build_body, encode
 from promptops.models.openai_reply import Stream, parse_reply
 from promptops.models.request import Completion, ModelError, OnText, Request
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class OpenAIWire:
     """One model of one endpoint.
 
-    ``model`` is the name that goes over the wire; ``api_key`` None sends no Authorization header;
-    ``key_name`` is the environment variable that error messages name; ``asks_schema`` says whether
+    ``model`` is the name that goes over the wire; ``key_name`` the environment variable that error
+    messages name: with it, a call without ``api_key`` fails; without it, none is sent. ``asks_schema`` says whether
     an output schema is asked of the provider (it is validated afterwards either way).
     ``aclose`` closes the transport.
     """
@@ -49,19 +49,31 @@ class OpenAIWire:
         return self.name, self.base_url, encode(self._body(request))
 
     async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
+        self._check_key()
         stream = Stream(on_text, time.perf_counter()) if request.stream else None
         try:
             async with asyncio.timeout(request.timeout):
                 reply = await self._transport.send(self._http(request), stream.line if stream else None)
             return self._completion(reply, stream, on_text)
         except TimeoutError:
-            raise self._timed_out(request, stream) from None
+            failure = timed_out(self._place, request.timeout)
         except ModelError as error:
-            error.partial = error.partial or (stream.text if stream else "")
-            raise strike_out(error, self._api_key) from None
+            failure = error
+        failure.partial = failure.partial or (stream.text if stream else "")
+        raise strike_out(failure, self._api_key)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
+
+    def _check_key(self) -> None:
+        name, key = self._key_name, self._api_key
+        if name and not key:
+            hint = f"put the key into the environment variable {name}"
+            raise ModelError("authentication", f"no key for {self.name}: {name} is not set", hint=hint)
+        if key and not (key.isascii() and key.isprintable()):
+            raise ModelError(
+                "authentication", f"{name} holds characters that no key has", hint="set it again"
+            )
 
     def _body(self, request: Request) -> dict[str, Any]:
         asked = request.output_schema is not None and self._asks_schema()
@@ -87,14 +99,6 @@ class OpenAIWire:
         if on_text is not None and completion.text:
             on_text(completion.text)
         return completion
-
-    def _timed_out(self, request: Request, stream: Stream | None) -> ModelError:
-        return ModelError(
-            "timeout",
-            f"{self._place} did not finish within {request.timeout:g} s",
-            partial=stream.text if stream else "",
-            hint="a longer --timeout gives it more time",
-        )
 
 
 def _chat_url(base_url: str) -> str:
