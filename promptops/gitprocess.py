@@ -1,0 +1,207 @@
+"""Every child process that runs git is started here."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Literal
+
+from promptops.errors import Invalid, PromptopsError
+from promptops.settings import Settings
+
+# A user's configuration must not change what git prints to us.
+_FIXED = (
+    "core.warnAmbiguousRefs=true",
+    "core.quotePath=false",
+    "color.ui=false",
+    "log.follow=false",
+    "log.showRoot=true",
+    "log.showSignature=false",
+)
+# Requests in flight always fit the pipe, so that neither side waits for the other to read.
+_PIPE_BYTES = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What ``git cat-file`` says of one object name."""
+
+    kind: Literal["blob", "tree", "commit", "tag", "missing", "ambiguous"]
+    oid: str = ""
+    data: bytes = b""
+    warning: str = ""
+
+
+class _DiedError(Exception):
+    """The child is gone; what it said is in its stderr."""
+
+
+def start(
+    settings: Settings, args: Sequence[str], *, stdin: int = subprocess.DEVNULL
+) -> "subprocess.Popen[bytes]":
+    try:
+        return subprocess.Popen(
+            ["git", "--literal-pathspecs", *(word for value in _FIXED for word in ("-c", value)), *args],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            cwd=_folder(settings),
+            env=_environment(settings),
+        )
+    except FileNotFoundError as error:
+        raise Invalid("git was not found on PATH", hint="install git 2.30 or newer") from error
+
+
+def run(settings: Settings, *args: str, ok: tuple[int, ...] = (0,)) -> bytes:
+    """Run one git command and return what it prints; an exit code outside ``ok`` is an error."""
+    with start(settings, args) as child:
+        out, said = child.communicate()
+    if child.returncode not in ok:
+        raise failure(said, args[0])
+    return out
+
+
+def failure(said: bytes, command: str) -> PromptopsError:
+    """Turn what git printed on stderr into an error with a next step."""
+    lines = said.decode("utf-8", "replace").splitlines()
+    what = next((line for line in lines if line.startswith(("fatal:", "error:"))), "")
+    if "dubious ownership" in what:
+        step = next((line.strip() for line in lines if "safe.directory" in line), "see git help config")
+        return Invalid(f"git refuses this repository: {what.removeprefix('fatal: ')}", hint=step)
+    if "promisor remote" in what or (what.startswith("fatal: transport") and "not allowed" in what):
+        return Invalid(
+            "an object is not in this partial clone", hint="fetch the rest: git fetch --refetch --no-filter"
+        )
+    return Invalid(
+        f"git {command} failed: {what or ' '.join(lines) or 'it was killed'}", hint="try: git fsck"
+    )
+
+
+class CatFile:
+    """One ``git cat-file --batch``, started when first asked and again should it die."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._child: subprocess.Popen[bytes] | None = None
+
+    def ask(self, name: str) -> Answer:
+        """Ask for one object; ``name`` is anything git can resolve, without a line break."""
+        for _ in range(2):
+            try:
+                child = self._running()
+                self._send(child, [name])
+                return self._take(child)
+            except (_DiedError, BrokenPipeError):
+                self._bury()
+        raise Invalid("git cat-file dies again and again", hint="try: git fsck")
+
+    def ask_many(self, names: Sequence[str]) -> Iterator[Answer]:
+        """Ask for many objects, keeping the child busy while the answers are read."""
+        window = max(1, _PIPE_BYTES // max((len(os.fsencode(name)) + 1 for name in names), default=1))
+        asked = iter(names)
+        child = self._running()
+        waiting = 0
+        try:
+            waiting = self._send(child, list(islice(asked, window)))
+            while waiting:
+                if waiting <= window // 2:
+                    waiting += self._send(child, list(islice(asked, window // 2)))
+                answer = self._take(child)
+                waiting -= 1
+                yield answer
+        except (_DiedError, BrokenPipeError) as error:
+            self._bury()
+            raise Invalid("git cat-file died while reading", hint="try: git fsck") from error
+        finally:
+            if waiting:  # unread answers would be taken for those of the next question
+                child.kill()
+                self.close()
+
+    def close(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        for pipe in (child.stdin, child.stdout, child.stderr):
+            try:
+                _pipe(pipe).close()
+            except BrokenPipeError:
+                continue
+        child.wait()
+
+    def _running(self) -> "subprocess.Popen[bytes]":
+        if self._child is None:
+            self._child = start(self._settings, ["cat-file", "--batch"], stdin=subprocess.PIPE)
+            os.set_blocking(_pipe(self._child.stderr).fileno(), False)
+        return self._child
+
+    def _send(self, child: "subprocess.Popen[bytes]", names: Sequence[str]) -> int:
+        pipe = _pipe(child.stdin)
+        pipe.write(b"".join(os.fsencode(name) + b"\n" for name in names))
+        pipe.flush()
+        return len(names)
+
+    def _take(self, child: "subprocess.Popen[bytes]") -> Answer:
+        out = _pipe(child.stdout)
+        header = out.readline()
+        if not header.endswith(b"\n"):
+            raise _DiedError
+        if header.endswith(b" ambiguous\n"):
+            return Answer("ambiguous", warning=self._said(child))
+        oid, _, rest = header.decode("utf-8", "surrogateescape").rstrip("\n").partition(" ")
+        kind, _, size = rest.partition(" ")
+        if header.endswith((b" missing\n", b" submodule\n")) or not size.isdigit():
+            return Answer("missing", warning=self._said(child))
+        data = out.read(int(size))
+        if out.read(1) != b"\n":
+            raise _DiedError
+        return Answer(kind, oid, data, self._said(child))  # type: ignore[arg-type]  # git's four types
+
+    def _said(self, child: "subprocess.Popen[bytes]") -> str:
+        """Whatever stderr holds by now: git warns before it answers."""
+        try:
+            return os.read(_pipe(child.stderr).fileno(), 1 << 16).decode("utf-8", "replace")
+        except BlockingIOError:
+            return ""
+
+    def _bury(self) -> None:
+        child = self._child
+        if child is None:
+            return
+        child.wait()
+        said = self._said(child)
+        self.close()
+        if "fatal:" in said:
+            raise failure(said.encode(), "cat-file")
+
+
+def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
+    if pipe is None:
+        raise _DiedError
+    return pipe
+
+
+def _folder(settings: Settings) -> Path:
+    folder = settings.top or settings.git_dir
+    if folder is None:
+        raise Invalid("there is no git repository here", hint="git init && promptops init")
+    return folder
+
+
+def _environment(settings: Settings) -> Mapping[str, str]:
+    env = {
+        **os.environ,
+        "LC_ALL": "C",
+        "LANGUAGE": "C",
+        "GIT_OPTIONAL_LOCKS": "0",
+        # reading never uses the network: a partial clone must not fetch behind our back
+        "GIT_ALLOW_PROTOCOL": "",
+        "GIT_NO_LAZY_FETCH": "1",
+    }
+    # Named by its path only where the user did so: git's own search is what checks the owner of a repository.
+    if os.environ.get("GIT_DIR"):
+        env["GIT_DIR"] = str(settings.git_dir)
+    if settings.top is not None and (os.environ.get("GIT_DIR") or os.environ.get("GIT_WORK_TREE")):
+        env["GIT_WORK_TREE"] = str(settings.top)
+    return env
