@@ -72,9 +72,9 @@ def body(content: bytes, status: int = 200, **headers: str) -> Answer:
     return Answer(status=status, headers=headers, pieces=(content,))
 
 
-def status(code: int, message: str = "scripted", *, retry_after: object = None, **error: Any) -> Answer:
+def status(number: int, message: str = "scripted", /, *, retry_after: object = None, **error: Any) -> Answer:
     headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
-    return as_json({"error": {"message": message, **error}}, code, **headers)
+    return as_json({"error": {"message": message, **error}}, number, **headers)
 
 
 def html(code: int = 200, title: str = "Sign in") -> Answer:
@@ -290,8 +290,8 @@ def _delivered(answer: Answer, request: Received) -> Answer:
     return replace(made, wait=answer.wait, pause=answer.pause)
 
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A self-signed certificate for localhost and its key."""
+def make_certificate(folder: Path, names: str = "DNS:localhost,IP:127.0.0.1") -> tuple[Path, Path]:
+    """A self-signed certificate and its key."""
     if shutil.which("openssl") is None:
         pytest.skip("needs the openssl program")
     cert, key = folder / "cert.pem", folder / "key.pem"
@@ -309,7 +309,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     ]
     command += [
         "-addext",
-        "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        f"subjectAltName={names}",
         "-keyout",
         str(key),
         "-out",

@@ -28,19 +28,25 @@ class ManyTransport:
         import aiohttp
 
         address = parse_address(request.url)
+        listener = _Listener(on_line) if on_line else None
         try:
-            return await self._exchange(request, on_line, address)
+            reply = await self._exchange(request, listener, address)
         except aiohttp.ClientHttpProxyError as error:
             failure = tunnel_error(error.status, _proxy_url(self._network, address))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             failure = connection_error(_bare(error), address.netloc)
+        else:
+            if listener and listener.error:
+                raise listener.error
+            return reply
         # Raised out here: an exception of aiohttp's holds the request's headers, and so the key.
         raise failure
 
     async def _exchange(self, request: HttpRequest, on_line: OnLine | None, address: Address) -> HttpReply:
-        async with self._opened().post(
-            request.url, data=request.body, headers=request.headers, **self._route(address)
-        ) as response:
+        route = {"headers": dict(request.headers), **self._route(address)}
+        if address.scheme == "http":
+            route["headers"] |= route.get("proxy_headers", {})  # aiohttp sends them to tunnels only
+        async with self._opened().post(request.url, data=request.body, **route) as response:
             return await _read(response, on_line, address)
 
     async def aclose(self) -> None:
@@ -67,9 +73,24 @@ class ManyTransport:
         if proxy := self._network.proxy_for(address):
             route["proxy"] = proxy.url
             route["proxy_headers"] = (
-                {"Proxy-Authorization": proxy.authorization} if proxy.authorization else None
+                {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
             )
         return route
+
+
+class _Listener:
+    """Keeps what the caller's function raises apart from what the network does."""
+
+    def __init__(self, on_line: OnLine) -> None:
+        self._on_line = on_line
+        self.error: Exception | None = None
+
+    def __call__(self, line: bytes) -> bool:
+        try:
+            return self._on_line(line)
+        except Exception as error:  # noqa: BLE001 - raised again where the call ends
+            self.error = error
+            return False
 
 
 async def _read(response: aiohttp.ClientResponse, on_line: OnLine | None, address: Address) -> HttpReply:

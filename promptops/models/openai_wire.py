@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 class OpenAIWire:
     """One model of one endpoint.
 
-    ``model`` is the name that goes over the wire; ``key_name`` the environment variable that error
-    messages name: with it, a call without ``api_key`` fails; without it, none is sent. ``asks_schema`` says whether
-    an output schema is asked of the provider (it is validated afterwards either way).
+    ``model`` is the name that goes over the wire. ``key_name`` is the environment variable that error
+    messages name: with it, a call without ``api_key`` fails; without it, none is sent. ``asks_schema``
+    says whether an output schema is asked of the provider (it is validated afterwards either way).
     ``aclose`` closes the transport.
     """
 

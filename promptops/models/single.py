@@ -6,6 +6,7 @@ import socket
 import threading
 from collections.abc import Callable
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
+from ssl import SSLContext
 from typing import Any
 
 from promptops.models.network import Address, Network, Proxy, parse_address
@@ -70,6 +71,8 @@ class _Exchange:
         self._box = box
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
+        self._connection: HTTPConnection | None = None
+        self._response: HTTPResponse | None = None
         self._closed = False
 
     def close(self) -> None:
@@ -87,13 +90,17 @@ class _Exchange:
         except BaseException as error:  # noqa: BLE001 - the caller's await raises it
             self._box.fail(error)
         finally:
-            with self._lock:
-                if self._socket is not None:
-                    self._socket.close()
+            self._release()
+
+    def _release(self) -> None:
+        with self._lock, contextlib.ExitStack() as stack:
+            for held in (self._socket, self._connection, self._response):
+                if held is not None:
+                    stack.callback(held.close)
 
     def _talk(self, address: Address) -> HttpReply:
         try:
-            response = self._ask(address)
+            response = self._response = self._ask(address)
         except (OSError, HTTPException, ValueError) as error:
             raise connection_error(error, address.netloc) from None
         try:
@@ -104,12 +111,13 @@ class _Exchange:
     def _ask(self, address: Address) -> HTTPResponse:
         proxy = self._network.proxy_for(address)
         target, headers = self._request.url if proxy else address.target, dict(self._request.headers)
+        context = self._network.tls() if address.scheme == "https" else None
         link = self._connect(proxy.host if proxy else address.host, proxy.port if proxy else address.port)
-        if address.scheme == "https":
-            link, target = self._secure(link, address, proxy), address.target
+        if context:
+            link, target = self._secure(link, context, address, proxy), address.target
         elif proxy and proxy.authorization:
             headers["Proxy-Authorization"] = proxy.authorization
-        connection = HTTPConnection(address.host, address.port)
+        connection = self._connection = HTTPConnection(address.host, address.port)
         connection.sock = link
         connection.request(
             "POST", target, self._request.body, headers | {"Host": address.netloc, "Connection": "close"}
@@ -137,10 +145,11 @@ class _Exchange:
                 raise ConnectionAbortedError
         return link
 
-    def _secure(self, link: socket.socket, address: Address, proxy: Proxy | None) -> socket.socket:
+    def _secure(
+        self, link: socket.socket, context: SSLContext, address: Address, proxy: Proxy | None
+    ) -> socket.socket:
         if proxy:
             _open_tunnel(link, address, proxy)
-        context = self._network.tls()
         secured = context.wrap_socket(link, server_hostname=address.host, do_handshake_on_connect=False)
         self._hold(secured)  # before the handshake, which may hang
         secured.do_handshake()
@@ -173,6 +182,7 @@ def _open_tunnel(link: socket.socket, address: Address, proxy: Proxy) -> None:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
     link.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
     response = HTTPResponse(link, method="CONNECT")
-    response.begin()
+    with response:
+        response.begin()
     if response.status != 200:  # noqa: PLR2004
         raise tunnel_error(response.status, proxy.url)
