@@ -1,0 +1,75 @@
+"""JSON data in one spelling, for hashes and for what is kept."""
+
+import hashlib
+from typing import Any
+
+import rfc8785
+
+from promptops.errors import Invalid
+
+_MAX_DEPTH = 200
+
+
+def canonical_json(value: Any) -> bytes:
+    """RFC 8785: members sorted, numbers as JavaScript writes them (so 1.0 is 1)."""
+    try:
+        return rfc8785.dumps(value)
+    except rfc8785.CanonicalizationError as error:
+        raise Invalid(f"not JSON data: {error}") from None
+
+
+def compact_json(value: Any) -> str:
+    """Like canonical_json, but members keep the order in which they were written."""
+    if isinstance(value, dict):
+        return (
+            "{" + ",".join(f"{compact_json(key)}:{compact_json(item)}" for key, item in value.items()) + "}"
+        )
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(compact_json, value)) + "]"
+    return canonical_json(value).decode()
+
+
+def sha256_hex(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def unstorable(value: Any, *, depth: int = 0) -> str:
+    """Say why a value is not JSON data that can be hashed, sent and stored; "" when it is."""
+    kind = type(value)
+    if kind is str:
+        return _unstorable_text(value)
+    if kind is dict:
+        if depth > _MAX_DEPTH:
+            return f"it is nested deeper than {_MAX_DEPTH} levels"
+        keys = next(("it has a key that is not a string" for key in value if type(key) is not str), "")
+        return keys or _first(value, depth) or _first(value.values(), depth)
+    if kind is list:
+        return f"it is nested deeper than {_MAX_DEPTH} levels" if depth > _MAX_DEPTH else _first(value, depth)
+    return _unstorable_scalar(value)
+
+
+def _first(values: Any, depth: int) -> str:
+    for value in values:
+        if reason := unstorable(value, depth=depth + 1):
+            return reason
+    return ""
+
+
+def _unstorable_text(text: str) -> str:
+    if text.isascii():
+        return ""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"character {error.start + 1} is half a surrogate pair"
+    return ""
+
+
+def _unstorable_scalar(value: Any) -> str:
+    if value is None or type(value) is bool:
+        return ""
+    if type(value) is int:
+        return "" if abs(value) < 2**53 else "it holds a number beyond 2**53, which JSON cannot hold exactly"
+    if type(value) is float:
+        return "" if abs(value) < float("inf") else f"it holds {value}, which is no JSON number"
+    return f"it holds a {type(value).__name__}, which is not JSON data"

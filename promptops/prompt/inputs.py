@@ -1,0 +1,78 @@
+"""The declared inputs of a prompt: a JSON Schema each, or one of two types of promptops' own."""
+
+import keyword
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, cast
+
+from promptops.canonical import compact_json
+from promptops.prompt.types import Input
+from promptops.schema import explain, schema_problem, unknown_word, validator_for
+
+Report = Callable[..., None]
+"""Called with the path below the input, the message and a hint."""
+
+_JSON_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
+_OWN_TYPES = ("image", "messages")
+_RESERVED = frozenset(keyword.kwlist) | {
+    "true",
+    "false",
+    "none",
+    "loop",
+    "self",
+    "super",
+    "caller",
+    "varargs",
+    "kwargs",
+}
+
+CHAT_SCHEMA: Mapping[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "properties": {"role": {"enum": ["user", "assistant"]}, "content": {"type": "string"}},
+        "required": ["role", "content"],
+        "additionalProperties": False,
+    },
+}
+CHAT_TEXT = compact_json(CHAT_SCHEMA)
+
+
+def read_input(name: str, data: str | Mapping[str, Any], report: Report) -> Input:
+    if name in _RESERVED:
+        report((), f"`{name}` is a word of the template language", "give the input another name")
+    schema = {"type": data} if isinstance(data, str) else data
+    kind = schema.get("type")
+    if isinstance(kind, str) and kind not in (*_JSON_TYPES, *_OWN_TYPES):
+        message, hint = unknown_word("type", kind, [*_JSON_TYPES, *_OWN_TYPES])
+        report(() if isinstance(data, str) else ("type",), message, hint)
+        return Input(name, {})
+    if kind in _OWN_TYPES:
+        return _own_input(name, cast("Literal['image', 'messages']", kind), schema, report)
+    return _value_input(name, schema, report)
+
+
+def _own_input(
+    name: str, kind: Literal["image", "messages"], schema: Mapping[str, Any], report: Report
+) -> Input:
+    known = ["default", "description", "type"] if kind == "messages" else ["description", "type"]
+    for key in schema:
+        if key not in known:
+            message, hint = unknown_word("key", key, known)
+            report((key,), f"{message} of an input of type {kind}", hint)
+    if "default" in schema and kind == "messages":
+        _check_default(name, CHAT_TEXT, schema["default"], report)
+    return Input(name, {}, kind, "default" not in schema, schema.get("default"))
+
+
+def _value_input(name: str, schema: Mapping[str, Any], report: Report) -> Input:
+    if found := schema_problem(schema):
+        report(found[0], found[1])
+    elif "default" in schema:
+        _check_default(name, compact_json(schema), schema["default"], report)
+    return Input(name, schema, "value", "default" not in schema, schema.get("default"))
+
+
+def _check_default(name: str, schema: str, default: Any, report: Report) -> None:
+    for error in validator_for(schema).iter_errors(default):
+        report(("default",), explain(error, f"the default of `{name}`"))
+        return

@@ -1,0 +1,167 @@
+"""The keys of a prompt file, as a JSON Schema: what validates it, and what editors show."""
+
+from typing import Any
+
+_MODEL = {"type": "string", "pattern": r"^\S+$"}
+_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+_PART: dict[str, Any] = {
+    "type": "object",
+    "description": "A part of a message: a text, an image given as input, or an image beside the prompts.",
+    "properties": {
+        "text": {"type": "string", "description": "A Jinja2 template."},
+        "image": {"type": "string", "description": "The name of an input of type image."},
+        "image_file": {"type": "string", "description": "Path of an image, below prompts/."},
+    },
+    "minProperties": 1,
+    "maxProperties": 1,
+    "additionalProperties": False,
+}
+
+_INSERT: dict[str, Any] = {
+    "properties": {
+        "insert": {
+            "type": "string",
+            "description": "The name of an input of type messages: its messages stand here, never rendered.",
+        }
+    },
+    "additionalProperties": False,
+}
+
+_MESSAGE: dict[str, Any] = {
+    "properties": {
+        "role": {
+            "type": "string",
+            "enum": ["system", "developer", "user", "assistant", "tool"],
+            "description": "Who speaks.",
+        },
+        "content": {
+            "type": ["string", "array"],
+            "description": "A Jinja2 template, or a list of parts (texts and images).",
+            "items": _PART,
+            "minItems": 1,
+        },
+        "name": {"type": "string", "description": "Name of the speaker, sent as written."},
+        "tool_call_id": {"type": "string", "description": "Which call a message of role tool answers."},
+        "tool_calls": {
+            "type": "array",
+            "items": {"type": "object"},
+            "minItems": 1,
+            "description": "Calls that an example message of the assistant makes, in OpenAI's form.",
+        },
+    },
+    "required": ["role"],
+    "additionalProperties": False,
+    "if": {"properties": {"role": {"const": "tool"}}},
+    "then": {"required": ["content", "tool_call_id"]},
+    "else": {"if": {"required": ["tool_calls"]}, "else": {"required": ["content"]}},
+}
+
+_TOOL: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "type": {"type": "string", "description": "`function`, or a kind of tool the provider knows."},
+        "function": {
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+                "description": {"type": "string"},
+                "parameters": {"type": "object", "description": "JSON Schema of the arguments."},
+                "strict": {"type": ["boolean", "null"]},
+            },
+            "required": ["name"],
+        },
+    },
+    "required": ["type"],
+    "if": {"properties": {"type": {"const": "function"}}},
+    "then": {"required": ["function"]},
+}
+
+_CHECK: dict[str, Any] = {
+    "type": ["string", "object"],
+    "description": "The name of a check, or `{check: argument}` with name, weight, threshold, not beside it.",
+    "minProperties": 1,
+    "properties": {
+        "name": {"type": "string", "minLength": 1, "description": "How results call this check."},
+        "weight": {"type": "number", "minimum": 0, "description": "Its share in a score; 1 unless given."},
+        "threshold": {"type": "number", "description": "The least value that passes."},
+        "not": {
+            "type": ["boolean", "string", "object"],
+            "description": "true, or the check itself: passes when the check fails.",
+        },
+    },
+}
+
+PROMPT_SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": "promptops prompt",
+    "description": "A versioned prompt: which model is asked what, and what its answer must satisfy.",
+    "type": "object",
+    "properties": {
+        "description": {"type": "string", "description": "What the prompt is for. Not part of the version."},
+        "model": {
+            **_MODEL,
+            "description": "The pinned model in litellm's notation: openai/gpt-4o-mini-2024-07-18.",
+        },
+        "parameters": {
+            "type": "object",
+            "description": "Sent to the model as written: temperature, max_tokens, seed, stop, …",
+            "propertyNames": {"not": {"enum": ["messages", "model", "stream", "tools"]}},
+        },
+        "inputs": {
+            "type": "object",
+            "description": "Values the templates take: a JSON Schema each, or its type (ticket: string).",
+            "propertyNames": {"pattern": _NAME},
+            "additionalProperties": {
+                "type": ["string", "object"],
+                "description": "A type (also messages, image) or a JSON Schema; a default makes it optional.",
+            },
+        },
+        "messages": {
+            "type": "array",
+            "description": "What is sent, in order. Contents are Jinja2 templates.",
+            "minItems": 1,
+            "items": {"type": "object", "if": {"required": ["insert"]}, "then": _INSERT, "else": _MESSAGE},
+        },
+        "tools": {"type": "array", "items": _TOOL, "description": "Tool definitions in OpenAI's form."},
+        "fallback": {
+            "type": "array",
+            "items": _MODEL,
+            "description": "Further models, tried in order when one fails with an error that may pass.",
+        },
+        "output": {
+            "type": "object",
+            "description": "What the answer must be; asked of the provider where it can, always validated.",
+            "properties": {
+                "schema": {
+                    "type": ["string", "object"],
+                    "description": "A JSON Schema, or the path of one below prompts/.",
+                },
+                "repair": {
+                    "type": "integer",
+                    "enum": [0, 1],
+                    "description": "1: an invalid answer goes back once, with what is wrong with it.",
+                },
+            },
+            "required": ["schema"],
+            "additionalProperties": False,
+        },
+        "max_input_tokens": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "Context budget: a larger prompt is not sent. Not part of the version.",
+        },
+        "checks": {
+            "type": "array",
+            "items": _CHECK,
+            "description": "What every answer must satisfy. Not part of the version.",
+        },
+        "cases": {
+            "type": "string",
+            "description": "Path of the golden set, below prompts/. Not part of the version.",
+        },
+        "metadata": {"type": "object", "description": "Free, as owner. Not part of the version."},
+    },
+    "required": ["model", "messages"],
+    "additionalProperties": False,
+}

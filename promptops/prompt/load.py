@@ -1,0 +1,260 @@
+"""A prompt file, read and decoded; all that is wrong with it is found in one go."""
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache, partial
+from typing import Any, cast
+
+from promptops.canonical import compact_json, unstorable
+from promptops.document import Document, InvalidAt, Path, Position, Problem, parse_yaml
+from promptops.errors import Invalid, NotFound
+from promptops.prompt.checks import read_checks
+from promptops.prompt.files import (
+    FOLDER,
+    Partials,
+    Read,
+    decode_schema,
+    image_type,
+    partial_place,
+    path_problem,
+    plain_lines,
+)
+from promptops.prompt.inputs import read_input
+from promptops.prompt.keys import PROMPT_SCHEMA
+from promptops.prompt.types import ImageFile, ImageInput, Input, Insert, Message, Output, Part, Prompt, Text
+from promptops.schema import Validator, document_problems, schema_problem, unknown_word, validator_for
+from promptops.templates import TemplateFault, free_names
+
+_SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]*")
+
+
+def check_name(name: str) -> None:
+    """Accept `support/triage`; raise Invalid for what names no prompt."""
+    if ".." in name or not all(_SEGMENT.fullmatch(part) for part in name.split("/")):
+        hint = "lower-case letters, digits, `.`, `_` and `-`, in folders separated by `/`"
+        raise Invalid(f"`{name}` cannot be the name of a prompt", hint=hint)
+
+
+def load_prompt(name: str, read: Read) -> Prompt:
+    """Read `<name>.yaml` and all that it refers to. Raises the first problem, NotFound for no such file."""
+    loader = _Loader(name, read)
+    prompt = loader.load()
+    if loader.problems or prompt is None:
+        raise InvalidAt(loader.problems[0])
+    return prompt
+
+
+def find_problems(name: str, read: Read) -> list[Problem]:
+    """List all that keeps a prompt from being loaded or its templates from being compiled."""
+    try:
+        loader = _Loader(name, read)
+    except InvalidAt as error:
+        return [error.problem]
+    prompt = loader.load()
+    return loader.problems if prompt is None else [*loader.problems, *_template_problems(prompt)]
+
+
+def _template_problems(prompt: Prompt) -> Iterable[Problem]:
+    document = prompt.document
+    for text in texts_of(prompt):
+        try:
+            free_names(text.template)
+        except TemplateFault as fault:
+            line = document.line_of(text.path, fault.line)
+            yield Problem("template", fault.message, document.path, Position(line, 1), fault.hint)
+    for name, template in prompt.partials.items():
+        try:
+            free_names(template)
+        except TemplateFault as fault:
+            yield Problem("template", fault.message, *partial_place(name)(fault.line), fault.hint)
+
+
+def texts_of(prompt: Prompt) -> list[Text]:
+    messages = [message for message in prompt.messages if isinstance(message, Message)]
+    return [part for message in messages for part in message.content if isinstance(part, Text)]
+
+
+def find_file(name: str, read: Read) -> tuple[str, bytes]:
+    """Find a prompt's file, .yaml or .yml."""
+    check_name(name)
+    found = [
+        (f"{name}{suffix}", data)
+        for suffix in (".yaml", ".yml")
+        if (data := _try(read, f"{name}{suffix}")) is not None
+    ]
+    if not found:
+        raise NotFound(f"no prompt `{name}`", hint=f"it would be {FOLDER}{name}.yaml")
+    if len(found) > 1:
+        raise Invalid(f"the prompt `{name}` has two files, .yaml and .yml", hint="keep one of the two")
+    return found[0]
+
+
+def _try(read: Read, path: str) -> bytes | None:
+    try:
+        return read(path)
+    except NotFound:
+        return None
+
+
+class _Loader:
+    """Decodes one file. Problems are collected, so that the first pass over a file shows them all."""
+
+    def __init__(self, name: str, read: Read) -> None:
+        self.name = name
+        self.read = read
+        self.path, data = find_file(name, read)
+        self.document: Document = parse_yaml(data, FOLDER + self.path)
+        self.problems: list[Problem] = []
+        self.files: list[str] = [self.path]
+
+    def load(self) -> Prompt | None:
+        """Decode; None where the file's shape is wrong, so that there is nothing to decode."""
+        self.problems += document_problems(self.document, PROMPT_SCHEMA, _prompt_validator())
+        if self.problems:
+            return None
+        data = self.document.data
+        inputs = self.inputs(data.get("inputs", {}))
+        messages = tuple(self.message(index, item, inputs) for index, item in enumerate(data["messages"]))
+        partials = self.partials(messages)
+        output = self.output(data.get("output"))
+        self.tools(data.get("tools", []))
+        return Prompt(
+            name=self.name,
+            path=self.path,
+            document=self.document,
+            description=data.get("description", ""),
+            model=data["model"],
+            parameters=data.get("parameters", {}),
+            inputs=inputs,
+            messages=messages,
+            partials=partials,
+            tools=tuple(data.get("tools", ())),
+            fallback=tuple(data.get("fallback", ())),
+            output=output,
+            max_input_tokens=data.get("max_input_tokens"),
+            checks=read_checks(data.get("checks", []), self.report),
+            cases=self.cases(data.get("cases")),
+            metadata=data.get("metadata", {}),
+            closure=tuple(dict.fromkeys([*self.files, *partials])),
+        )
+
+    def report(self, rule: str, path: Path, message: str, hint: str = "") -> None:
+        self.problems.append(self.document.problem(rule, path, message, hint))
+
+    def inputs(self, data: Mapping[str, Any]) -> dict[str, Input]:
+        return {name: read_input(name, item, partial(self.report_input, name)) for name, item in data.items()}
+
+    def report_input(self, name: str, path: Path, message: str, hint: str = "") -> None:
+        self.report("input", ("inputs", name, *path), message, hint)
+
+    def message(self, index: int, data: Mapping[str, Any], inputs: Mapping[str, Input]) -> Message | Insert:
+        path: Path = ("messages", index)
+        if "insert" in data:
+            self.refer(data["insert"], "messages", (*path, "insert"), inputs)
+            return Insert(data["insert"])
+        content = data.get("content", ())
+        if isinstance(content, str):
+            parts: tuple[Part, ...] = (Text(plain_lines(content), (*path, "content")),)
+        else:
+            parts = tuple(self.part(part, (*path, "content", at), inputs) for at, part in enumerate(content))
+        return Message(
+            data["role"], parts, {key: data[key] for key in data if key not in ("role", "content")}
+        )
+
+    def part(self, data: Mapping[str, str], path: Path, inputs: Mapping[str, Input]) -> Part:
+        ((kind, value),) = data.items()
+        if kind == "text":
+            return Text(plain_lines(value), (*path, "text"))
+        if kind == "image":
+            self.refer(value, "image", (*path, "image"), inputs)
+            return ImageInput(value)
+        return self.image_file(value, (*path, "image_file"))
+
+    def refer(self, name: str, kind: str, path: Path, inputs: Mapping[str, Input]) -> None:
+        if name not in inputs:
+            message, hint = unknown_word("input", name, sorted(inputs))
+            self.report("input", path, message, hint or f"declare it: inputs: {{{name}: {kind}}}")
+        elif inputs[name].kind != kind:
+            self.report("input", path, f"the input `{name}` is not of type {kind}")
+
+    def image_file(self, name: str, path: Path) -> ImageFile:
+        data = self.file(name, path) or b""
+        media_type = image_type(data)
+        if data and media_type is None:
+            self.report("file", path, f"`{name}` is no PNG, JPEG, GIF or WebP image")
+        return ImageFile(name, data, media_type or "")
+
+    def file(self, name: str, path: Path) -> bytes | None:
+        """Read a file that the prompt names; None, and a problem, where that cannot be."""
+        if message := path_problem(name):
+            self.report("file", path, message, "paths start below prompts/, with `/` between folders")
+            return None
+        try:
+            data = self.read(name)
+        except NotFound:
+            self.report("file", path, f"no file `{name}`", f"create {FOLDER}{name}")
+        except Invalid as error:
+            self.report("file", path, error.message, error.hint)
+        else:
+            self.files.append(name)
+            return data
+        return None
+
+    def partials(self, messages: Iterable[Message | Insert]) -> dict[str, str]:
+        found = Partials(self.read)
+        for message in messages:
+            for part in message.content if isinstance(message, Message) else ():
+                if isinstance(part, Text):
+                    found.follow(part.template, partial(self.place, part.path))
+        self.problems += found.problems
+        return dict(sorted(found.texts.items()))
+
+    def place(self, path: Path, line: int) -> tuple[str, Position]:
+        return self.document.path, Position(self.document.line_of(path, line), 1)
+
+    def output(self, data: Mapping[str, Any] | None) -> Output | None:
+        if data is None:
+            return None
+        path: Path = ("output", "schema")
+        schema = data["schema"]
+        if isinstance(schema, str):
+            schema = self.schema_file(schema, path)
+        elif found := schema_problem(schema):
+            self.report("schema", (*path, *found[0]), found[1])
+        return Output(schema, data.get("repair", 0))
+
+    def schema_file(self, name: str, path: Path) -> Mapping[str, Any]:
+        data = self.file(name, path)
+        try:
+            schema = {} if data is None else decode_schema(data, name)
+        except InvalidAt as error:
+            self.problems.append(error.problem)
+            return {}
+        reason = "" if isinstance(schema, dict) else "it is no mapping"
+        if found := schema_problem(schema):
+            reason = found[1]
+        if reason := reason or unstorable(schema):
+            self.report("schema", path, f"`{name}` cannot be used: {reason}")
+            return {}
+        return cast("Mapping[str, Any]", schema)
+
+    def tools(self, data: Iterable[Mapping[str, Any]]) -> None:
+        names: set[str] = set()
+        for index, tool in enumerate(data):
+            function = tool.get("function", {})
+            path: Path = ("tools", index, "function")
+            if found := schema_problem(function.get("parameters", {})):
+                self.report("schema", (*path, "parameters", *found[0]), found[1])
+            if function.get("name") in names:
+                self.report("value", (*path, "name"), f"two tools are named `{function['name']}`")
+            names |= {function["name"]} if "name" in function else set()
+
+    def cases(self, path: str | None) -> str | None:
+        if path is not None and (message := path_problem(path)):
+            self.report("file", ("cases",), message, "paths start below prompts/, with `/` between folders")
+        return path
+
+
+@cache
+def _prompt_validator() -> Validator:
+    return validator_for(compact_json(PROMPT_SCHEMA))

@@ -1,0 +1,64 @@
+"""A prompt with another model or other settings: another version, under its own digest."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from promptops.canonical import compact_json, unstorable
+from promptops.errors import Invalid
+from promptops.prompt.keys import PROMPT_SCHEMA
+from promptops.prompt.types import Prompt
+from promptops.schema import explain, spell_path, unknown_word, validator_for
+
+_SETTABLE = ("max_input_tokens", "model", "output.repair", "parameters")
+
+
+def with_overrides(
+    prompt: Prompt, *, model: str | None = None, settings: Mapping[str, Any] | None = None
+) -> Prompt:
+    """Replace the model, and settings named by dotted keys (``parameters.temperature``)."""
+    data: dict[str, Any] = {"model": prompt.model, "parameters": copy.deepcopy(dict(prompt.parameters))}
+    if prompt.max_input_tokens is not None:
+        data["max_input_tokens"] = prompt.max_input_tokens
+    if prompt.output is not None:
+        data["output"] = {"repair": prompt.output.repair}
+    for key, value in (settings or {}).items():
+        _set(data, key, value)
+    if model is not None:
+        data["model"] = model
+    _validate(data)
+    output = replace(prompt.output, repair=data["output"]["repair"]) if prompt.output else None
+    limit = data.get("max_input_tokens")
+    return replace(
+        prompt, model=data["model"], parameters=data["parameters"], output=output, max_input_tokens=limit
+    )
+
+
+def _set(data: dict[str, Any], key: str, value: Any) -> None:
+    first, *rest = key.split(".")
+    if not (key in _SETTABLE or (first == "parameters" and all(rest))):
+        message, hint = unknown_word("setting", key, _SETTABLE)
+        raise Invalid(message, hint=hint or "known: parameters.NAME, max_input_tokens, output.repair")
+    if reason := unstorable(value):
+        raise Invalid(f"the setting `{key}` cannot be used: {reason}")
+    if first == "output" and "output" not in data:
+        raise Invalid("`output.repair` needs an output schema, and the prompt has none")
+    holder: Any = data
+    for step in (first, *rest)[:-1]:
+        holder = holder.setdefault(step, {})
+        if not isinstance(holder, dict):
+            raise Invalid(f"`{key}` cannot be set: `{step}` is no mapping")
+    holder[key.rsplit(".", 1)[-1]] = value
+
+
+def _validate(data: Mapping[str, Any]) -> None:
+    keys = ("model", "parameters", "max_input_tokens")
+    schema = {"properties": {key: PROMPT_SCHEMA["properties"][key] for key in keys}}
+    schema["properties"]["output"] = {
+        "properties": {"repair": PROMPT_SCHEMA["properties"]["output"]["properties"]["repair"]}
+    }
+    for error in validator_for(compact_json(schema)).iter_errors(data):
+        if error.kind.name == "propertyNames":
+            raise Invalid(f"`parameters.{error.instance}` cannot be set: it has its own key or option")
+        raise Invalid(explain(error, spell_path(tuple(error.instance_path))))

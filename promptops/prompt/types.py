@@ -1,0 +1,155 @@
+"""A prompt as frozen values, and the digest that names what it means."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from promptops.canonical import canonical_json, compact_json, sha256_hex
+from promptops.document import Document, Path
+
+SHORT = 12
+FORMAT = 1  # of the canonical object; another one gives every version another digest
+
+_ANNOTATIONS = frozenset({"$comment", "description", "examples", "title"})
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    template: str
+    path: Path  # where it stands in the document
+
+    def canonical(self) -> dict[str, Any]:
+        return {"text": self.template}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput:
+    """A declared input of type image."""
+
+    name: str
+
+    def canonical(self) -> dict[str, Any]:
+        return {"image": self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    path: str
+    data: bytes = field(repr=False)
+    media_type: str
+
+    def canonical(self) -> dict[str, Any]:
+        return {"image_sha256": sha256_hex(self.data)}
+
+
+Part = Text | ImageInput | ImageFile
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """``extras`` holds name, tool_call_id and tool_calls, which are sent as written."""
+
+    role: str
+    content: tuple[Part, ...]
+    extras: Mapping[str, Any] = field(default_factory=dict)
+
+    def canonical(self) -> dict[str, Any]:
+        return {"role": self.role, "content": [part.canonical() for part in self.content], **self.extras}
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """Messages that come in through an input of type messages."""
+
+    name: str
+
+    def canonical(self) -> dict[str, Any]:
+        return {"insert": self.name}
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    name: str
+    schema: Mapping[str, Any]  # empty for messages and image
+    kind: Literal["value", "messages", "image"] = "value"
+    required: bool = True
+    default: Any = None
+
+    def canonical(self) -> dict[str, Any]:
+        if self.kind == "value":
+            return {key: value for key, value in self.schema.items() if key not in _ANNOTATIONS}
+        return {"type": self.kind} | ({} if self.required else {"default": self.default})
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    schema: Mapping[str, Any]
+    repair: int = 0
+
+    @property
+    def schema_text(self) -> str:
+        """Compact JSON in source order: models write members in the order in which they are asked for."""
+        return compact_json(self.schema)
+
+    def canonical(self) -> dict[str, Any]:
+        return {"schema": self.schema_text} | ({"repair": self.repair} if self.repair else {})
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str  # given, or made from the kind; unique within the prompt
+    kind: str
+    argument: Any = None
+    negate: bool = False
+    weight: float = 1.0
+    threshold: float | None = None
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Prompt:
+    """What a prompt file means; two with the same digest ask the same of a model."""
+
+    name: str
+    path: str  # below prompts/
+    model: str
+    messages: tuple[Message | Insert, ...]
+    document: Document = field(repr=False)
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, Input] = field(default_factory=dict)
+    partials: Mapping[str, str] = field(default_factory=dict)  # path -> text, transitive
+    tools: tuple[Mapping[str, Any], ...] = ()
+    fallback: tuple[str, ...] = ()
+    output: Output | None = None
+    max_input_tokens: int | None = None
+    checks: tuple[Check, ...] = ()
+    cases: str | None = None  # below prompts/
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    closure: tuple[str, ...] = ()  # every file the digest depends on, the prompt's own first
+
+    @cached_property
+    def canonical_text(self) -> str:
+        return canonical_json(self.canonical()).decode()
+
+    @cached_property
+    def digest(self) -> str:
+        return sha256_hex(self.canonical_text.encode())
+
+    def canonical(self) -> dict[str, Any]:
+        """All that can change a reply. What is absent and what is empty mean the same, so it is left out."""
+        content = {
+            "model": self.model,
+            "parameters": dict(self.parameters),
+            "inputs": {name: one.canonical() for name, one in self.inputs.items()},
+            "messages": [message.canonical() for message in self.messages],
+            "partials": dict(self.partials),
+            "tools": compact_json(self.tools) if self.tools else "",
+            "fallback": list(self.fallback),
+            "output": self.output.canonical() if self.output else None,
+        }
+        return {"format": FORMAT} | {key: value for key, value in content.items() if value}
+
+
+def short_digest(digest: str) -> str:
+    return f"sha256:{digest[:SHORT]}"
