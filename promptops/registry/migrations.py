@@ -50,6 +50,7 @@ def _refuse_foreign(connection: sqlite3.Connection, path: str, done: int, known:
 
 def _prepare_file(connection: sqlite3.Connection, busy_s: float) -> None:
     """Settings that a file must have before its first table."""
+    connection.execute("PRAGMA page_size = 8192")  # runs of 2 KB fill 4 KB pages to the half only
     connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     # the switch to WAL does not wait for other processes by itself
     deadline = time.monotonic() + busy_s

@@ -1,5 +1,7 @@
 """Between records and table rows, both ways."""
 
+# ruff: noqa: S608 - statements are put together from constants; values are bound
+
 import json
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -28,11 +30,11 @@ _finished = attrgetter(*FINISHED)
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"
 
 
 def _update(table: str, columns: Sequence[str], where: str) -> str:
-    return f"UPDATE {table} SET {', '.join(f'{column} = ?' for column in columns)} WHERE {where}"  # noqa: S608
+    return f"UPDATE {table} SET {', '.join(f'{column} = ?' for column in columns)} WHERE {where}"
 
 
 WRITER = ("writer_id", "writer_counter")
@@ -59,13 +61,13 @@ def finished_values(end: FinishedRun) -> Values:
 
 
 def started_texts(run: StartedRun) -> Values:
-    inputs = None if run.inputs is None else _json(run.inputs)
-    return _json(run.parameters), _json(run.overrides), _json(run.metadata), inputs
+    inputs = None if run.inputs is None else json_text(run.inputs)
+    return json_text(run.parameters), json_text(run.overrides), json_text(run.metadata), inputs
 
 
 def finished_texts(end: FinishedRun) -> Values:
-    calls = _json(list(end.tool_calls)) if end.tool_calls else None
-    return _storable(end.output), calls, _json(list(end.attempts)) if end.attempts else None
+    calls = json_text(list(end.tool_calls)) if end.tool_calls else None
+    return _storable(end.output), calls, json_text(list(end.attempts)) if end.attempts else None
 
 
 def tag_values(run: StartedRun, seq: int) -> list[Values]:
@@ -106,7 +108,7 @@ def _storable(value: Any) -> Any:
     return value
 
 
-def _json(value: Any) -> str:
+def json_text(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if not text.isascii():
         try:
@@ -163,7 +165,7 @@ def _answer(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
         "response_model": end.response_model,
         "inputs": run.inputs,
         "output": end.output,
-        "output_json": output_json(end.output),
+        "output_json": outputjson_text(end.output),
         "checks": [
             {"name": check.name, "pass": check.passed, "value": check.value, "message": check.message}
             for check in end.checks
@@ -197,7 +199,7 @@ def _particulars(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
     }
 
 
-def output_json(output: str | None) -> Any:
+def outputjson_text(output: str | None) -> Any:
     """The output parsed, when it is a JSON object or array and nothing else."""
     if output is None or not output.lstrip().startswith(("{", "[")):
         return None

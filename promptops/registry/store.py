@@ -106,6 +106,10 @@ class Registry:
         if self._connection.in_transaction:  # SQLite itself has rolled back after some errors
             self._connection.execute("ROLLBACK")
 
+    def add_aggregate(self, name: str, aggregate: type[Any]) -> None:
+        """Make a Python class usable as an aggregate function of one argument."""
+        self._connection.create_aggregate(name, 1, aggregate)
+
     def command(self, sql: str) -> list[sqlite3.Row]:
         """A statement that cannot stand in a transaction, such as a checkpoint."""
         if not self.writable:
@@ -126,15 +130,26 @@ class Registry:
     def finish(self, run_id: str, end: FinishedRun) -> None:
         """Log how a started run ended, with its checks. A started row that has gone is made anew."""
         with self.write() as connection:
-            values = (*rows.finished_values(end), run_id)
-            updated = connection.execute(rows.UPDATE_FINISHED, values).fetchall()
-            if updated:
-                seq = updated[0][0]
-                connection.execute(rows.UPDATE_TEXTS, (*rows.finished_texts(end), seq))
-                connection.executemany(rows.INSERT_OUTCOME, rows.outcome_values(end, seq, utc_now()))
-            else:
+            if not self._update(connection, run_id, end):
                 self._finish_lost(connection, run_id, end)
         self._open_runs.pop(run_id, None)
+
+    def take_in(self, run: StartedRun, end: FinishedRun) -> None:
+        """Log a run that was kept elsewhere meanwhile. Doing so again changes nothing."""
+        with self.write() as connection:
+            found = connection.execute("SELECT state FROM runs WHERE run_id = ?", (run.run_id,)).fetchone()
+            if found is None:
+                self._insert_whole(connection, self._count(), run, end)
+            elif found["state"] == "started":
+                self._update(connection, run.run_id, end)
+
+    def _update(self, connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> bool:
+        values = (*rows.finished_values(end), run_id)
+        updated = connection.execute(rows.UPDATE_FINISHED, values).fetchall()
+        for (seq,) in updated:
+            connection.execute(rows.UPDATE_TEXTS, (*rows.finished_texts(end), seq))
+            connection.executemany(rows.INSERT_OUTCOME, rows.outcome_values(end, seq, utc_now()))
+        return bool(updated)
 
     def _finish_lost(self, connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> None:
         if connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone():
