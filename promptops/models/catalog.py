@@ -161,7 +161,7 @@ def _source(file: Path) -> str:
 def _index_of(file: Path, env: Mapping[str, str]) -> bytes:
     """The kept index, or a new one; a cache folder that cannot be used costs time and nothing else."""
     state = file.stat()
-    head = json.dumps([_FORMAT, str(file), state.st_size, state.st_mtime_ns]).encode() + b"\n"
+    head = json.dumps([_FORMAT, str(file), state.st_size, state.st_mtime_ns]).encode()
     kept = cache_folder(env) / "catalogue.jsonl"
     with contextlib.suppress(OSError):
         index = kept.read_bytes()
@@ -174,13 +174,13 @@ def _index_of(file: Path, env: Mapping[str, str]) -> bytes:
 
 
 def build_index(catalogue: Mapping[str, Mapping[str, Any]]) -> bytes:
-    """One line a model; an empty line ends it."""
+    """One line a model, between empty lines."""
     lines = [
         f"{json.dumps(name)}:{json.dumps(_used(entry), separators=(',', ':'))}"
         for name, entry in catalogue.items()
         if name != "sample_spec" and entry.get("mode", "chat") in {"chat", "completion", "responses"}
     ]
-    return "\n".join([*lines, "", ""]).encode()
+    return "\n".join(["", *lines, "", ""]).encode()
 
 
 def _used(entry: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,6 +76,8 @@ class LitellmAdapter:
             failure = typed_error(error, self.model)
         # Raised out here so that no exception of litellm's, which may hold a key, hangs on it.
         failure.partial = failure.partial or (stream.text if stream else "")
+        if failure.type == "connection" and failure.partial:
+            failure.type = "cut_off"
         raise self._without_secrets(failure)
 
     async def aclose(self) -> None:
