@@ -1,0 +1,91 @@
+"""``promptops history``: the versions of a prompt, newest first."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from promptops.commands.options import JsonOption
+from promptops.commands.run_rows import usd, whole
+from promptops.errors import PromptopsError
+from promptops.history import Figures, HistoryEntry
+from promptops.history import history as history_of
+from promptops.output import note, print_json, print_table
+from promptops.registry.figures import version_stats
+from promptops.registry.store import Registry
+from promptops.settings import Settings, here
+
+HEADERS = ("VERSION", "DATE", "AUTHOR", "CHANGE", "RUNS", "ERR", "PASS", "MS", "USD", "THUMBS", "SUBJECT")
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The prompt.")]
+LimitOption = Annotated[int | None, typer.Option("-n", "--limit", min=1, help="Only the newest so many.")]
+
+
+def history(reference: NameArgument, limit: LimitOption = None, as_json: JsonOption = False) -> None:
+    """List the versions of a prompt, newest first: what changed, by whom, and how each did in its runs."""
+    settings = here()
+    with _registry(settings) as registry:
+        found = history_of(reference, settings, registry)
+        stats = version_stats(registry, found.name)
+    found = found.with_figures({digest: _figures(each) for digest, each in stats.items()})
+    shown = found.versions[:limit]
+    if as_json:
+        print_json([_as_json(entry) for entry in shown])
+    elif shown:
+        print_table(HEADERS, [_row(entry) for entry in shown], numeric=(4, 5, 6, 7, 8))
+    if found.note:
+        note(found.note)
+
+
+def _registry(settings: Settings) -> Registry:
+    """The project's; one in memory where that can't be had, as a history needs no log to be told."""
+    try:
+        return Registry.open(settings.registry)
+    except PromptopsError as error:
+        note(f"{error.message}; the figures of runs are left out")
+        return Registry.in_memory()
+
+
+def _figures(stats: dict[str, Any]) -> Figures:
+    calls, checked, priced = (
+        stats["calls"],
+        stats["checked"],
+        stats["calls"] - stats["errors"] - stats["unpriced"],
+    )
+    return Figures(
+        runs=calls,
+        error_rate=stats["errors"] / calls,
+        check_pass_rate=1 - stats["checks_failed"] / checked if checked else None,
+        p50_latency_ms=stats["p50_ms"],
+        cost_per_run_usd=stats["cost_usd"] / priced if priced and stats["cost_usd"] is not None else None,
+        thumbs_up=stats["thumbs_up"],
+        thumbs_down=stats["thumbs_down"],
+    )
+
+
+def _as_json(entry: HistoryEntry) -> dict[str, Any]:
+    return {**asdict(entry), "digest": entry.digest and f"sha256:{entry.digest}"}
+
+
+def _row(entry: HistoryEntry) -> tuple[Any, ...]:
+    figures = entry.figures
+    thumbs = (
+        f"+{figures.thumbs_up} -{figures.thumbs_down}" if figures.thumbs_up + figures.thumbs_down else None
+    )
+    return (
+        " ".join(filter(None, (entry.pasteable, *(f"[{place}]" for place in entry.live)))),
+        entry.date[:10],
+        entry.author,
+        entry.change,
+        figures.runs,
+        _percent(figures.error_rate),
+        _percent(figures.check_pass_rate),
+        whole(figures.p50_latency_ms),
+        usd(figures.cost_per_run_usd),
+        thumbs,
+        entry.problem or entry.subject,
+    )
+
+
+def _percent(rate: float | None) -> str | None:
+    return None if rate is None else f"{rate:.0%}"

@@ -1,0 +1,90 @@
+"""``promptops list``: the prompts of this project."""
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from promptops.commands.options import JsonOption
+from promptops.commands.run_rows import age
+from promptops.errors import PromptopsError
+from promptops.output import note, print_json, print_table
+from promptops.prompt import Prompt
+from promptops.registry.queries import last_runs
+from promptops.registry.store import Registry
+from promptops.settings import Settings, here
+from promptops.versions import live_channels, prompt_names, resolve
+
+_SHOWN = len("sha256:") + 7
+WordsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[WORD]...", help="Only prompts with these words in name or text."),
+]
+
+
+def list_(words: WordsArgument = None, as_json: JsonOption = False) -> None:
+    """List the prompts: what each is for, its model, where it is live, when it last ran."""
+    settings = here()
+    with Registry.open_existing(settings.registry) as registry:
+        latest = last_runs(registry)
+    live = live_channels(settings)
+    entries = [
+        _entry(name, settings, live.get(name, ()), latest.get(name)) for name in prompt_names(settings)
+    ]
+    entries = [entry for entry in entries if _has(entry, words or [])]
+    if as_json:
+        print_json(entries)
+    elif not entries:
+        note(
+            "no such prompt"
+            if words
+            else f"no prompts below {os.path.relpath(settings.prompts)}: promptops init"
+        )
+    else:
+        print_table(
+            ("PROMPT", "DIGEST", "MODEL", "OWNER", "LIVE", "RAN", "DESCRIPTION"),
+            [_row(entry) for entry in entries],
+        )
+
+
+def _entry(
+    name: str, settings: Settings, live: tuple[str, ...], last: dict[str, Any] | None
+) -> dict[str, Any]:
+    try:
+        known = _described(resolve(name, settings).prompt)
+    except PromptopsError as error:
+        known = {"description": None, "owner": None, "model": None, "digest": None, "problem": error.message}
+    return {
+        "prompt": name,
+        **known,
+        "channels": list(live),
+        "last_run": {"run_id": last["run_id"], "started_at": last["started_at"]} if last else None,
+    }
+
+
+def _described(prompt: Prompt) -> dict[str, Any]:
+    return {
+        "description": prompt.description,
+        "owner": prompt.metadata.get("owner"),
+        "model": prompt.model,
+        "digest": f"sha256:{prompt.digest}",
+        "problem": None,
+    }
+
+
+def _has(entry: dict[str, Any], words: list[str]) -> bool:
+    text = f"{entry['prompt']} {entry['description'] or ''}".casefold()
+    return all(word.casefold() in text for word in words)
+
+
+def _row(entry: dict[str, Any]) -> tuple[Any, ...]:
+    last = entry["last_run"]
+    return (
+        entry["prompt"],
+        (entry["digest"] or "invalid")[:_SHOWN],
+        entry["model"],
+        entry["owner"],
+        ", ".join(entry["channels"]) or None,
+        age(last["started_at"]) if last else None,
+        entry["problem"] or entry["description"],
+    )

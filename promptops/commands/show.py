@@ -1,0 +1,67 @@
+"""``promptops show``: one version, as it was resolved."""
+
+from typing import Any
+
+from promptops.commands.options import JsonOption, ReferenceArgument
+from promptops.output import paint, print_json, print_text
+from promptops.registry.store import Registry
+from promptops.settings import here
+from promptops.versions import Version, provenance, resolve
+
+
+def show(reference: ReferenceArgument, as_json: JsonOption = False) -> None:
+    """Show one version of a prompt: the file as resolved, its digest and where it comes from."""
+    settings = here()
+    with Registry.open_existing(settings.registry) as registry:
+        version = provenance(resolve(reference, settings, registry), settings)
+    if as_json:
+        print_json(_as_json(version))
+        return
+    for label, value in _facts(version):
+        print_text(f"{paint(f'{label:<9}', 'dim')} {value}")
+    for path, text in _files(version):
+        print_text(paint(f"── {path}", "bold"))
+        print_text(text, end="" if text.endswith("\n") else "\n")
+
+
+def _facts(version: Version) -> list[tuple[str, str]]:
+    facts = [
+        ("version", version.pasteable),
+        ("digest", f"sha256:{version.prompt.digest}"),
+        ("from", _origin(version)),
+        ("model", version.prompt.model),
+        ("inputs", ", ".join(version.prompt.inputs)),
+    ]
+    return [(label, value) for label, value in facts if value]
+
+
+def _origin(version: Version) -> str:
+    origin: str = version.source
+    if version.commit_sha:
+        origin += f", commit {version.commit_sha[:10]}"
+    return origin + (", with changes that are not committed" if version.dirty else "")
+
+
+def _files(version: Version) -> list[tuple[str, str]]:
+    """The prompt file and the text files that its meaning rests on."""
+    prompt = version.prompt
+    return [(prompt.path, prompt.source_text), *sorted(prompt.partials.items())]
+
+
+def _as_json(version: Version) -> dict[str, Any]:
+    prompt = version.prompt
+    return {
+        "prompt": prompt.name,
+        "reference": version.reference,
+        "pasteable": version.pasteable,
+        "digest": f"sha256:{prompt.digest}",
+        "version": version.version,
+        "channel": version.channel,
+        "source": version.source,
+        "commit_sha": version.commit_sha,
+        "dirty": version.dirty,
+        "description": prompt.description,
+        "metadata": dict(prompt.metadata),
+        "files": list(prompt.closure),
+        "resolved": prompt.canonical(),
+    }
