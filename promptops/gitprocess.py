@@ -24,6 +24,10 @@ _FIXED = (
 _PIPE_BYTES = 16_384
 
 
+class MissingObject(Invalid):
+    """An object that the repository names and does not hold: nothing can be said of its content."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What ``git cat-file`` says of one object name."""
@@ -71,7 +75,7 @@ def failure(said: bytes, command: str) -> PromptopsError:
         step = next((line.strip() for line in lines if "safe.directory" in line), "see git help config")
         return Invalid(f"git refuses this repository: {what.removeprefix('fatal: ')}", hint=step)
     if "promisor remote" in what or (what.startswith("fatal: transport") and "not allowed" in what):
-        return Invalid(
+        return MissingObject(
             "an object is not in this partial clone", hint="fetch the rest: git fetch --refetch --no-filter"
         )
     return Invalid(

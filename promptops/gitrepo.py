@@ -2,14 +2,14 @@
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import TracebackType
 from typing import Self
 
 from promptops.errors import Invalid, NotFound
-from promptops.gitprocess import Answer, CatFile, run
+from promptops.gitprocess import Answer, CatFile, MissingObject, run
 from promptops.settings import Settings
 
 INDEX = ""  # the revision that stands for the index, as in git's own ":path"
@@ -44,6 +44,7 @@ class GitRepo:
         self.settings = settings
         self._objects = CatFile(settings)
         self._index: dict[str, list[TreeEntry]] = {}
+        self.links_followed = 0
 
     def __enter__(self) -> Self:
         return self
@@ -90,8 +91,8 @@ class GitRepo:
         self.has_commits()  # says so where the repository itself cannot be read
         return Tip("HEAD", None)
 
-    def has_commits(self) -> bool:
-        return self._objects.ask("HEAD^{commit}").kind == "commit"
+    def has_commits(self, rev: str = "HEAD") -> bool:
+        return self._objects.ask(f"{rev}^{{commit}}").kind == "commit"
 
     def is_shallow(self) -> bool:
         common = self.settings.common_dir
@@ -129,11 +130,15 @@ class GitRepo:
             for answer, (rev, path) in zip(answers, wanted, strict=True)
         ]
 
+    def reader(self, rev: str) -> Callable[[str], bytes]:
+        """Read files below ``prompts/`` at one revision, or in the INDEX."""
+        return lambda path: self.read(rev, f"{self.settings.prompts_path}/{path}")
+
     def read_blob(self, oid: str) -> bytes:
         answer = self._objects.ask(oid)
         if answer.kind == "missing":
             step = "git fetch --refetch --no-filter" if self._is_partial() else "git fsck"
-            raise Invalid(f"the object {oid} is missing from this repository", hint=f"try: {step}")
+            raise MissingObject(f"the object {oid} is missing from this repository", hint=f"try: {step}")
         return answer.data
 
     def list_files(self, rev: str, folder: str) -> list[TreeEntry]:
@@ -174,6 +179,7 @@ class GitRepo:
                 f"{link.path} {_at(rev)} is a symbolic link that leaves {inside}: {target}",
                 hint="replace it by the file",
             )
+        self.links_followed += 1
         return landing
 
     def _walk(self, rev: str, path: str) -> TreeEntry | None:

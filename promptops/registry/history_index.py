@@ -56,7 +56,7 @@ CREATE TABLE history_versions (
   line INTEGER NOT NULL,
   prompt TEXT NOT NULL,
   position INTEGER NOT NULL,
-  name TEXT NOT NULL,
+  path TEXT NOT NULL,
   digest TEXT,
   change TEXT NOT NULL,
   problem TEXT NOT NULL,
@@ -118,7 +118,7 @@ class FoundVersion:
     """Where a version starts on its line; ``digest`` is None where the prompt was invalid or absent."""
 
     position: int
-    name: str
+    path: str
     digest: str | None
     change: str
     problem: str
@@ -126,16 +126,20 @@ class FoundVersion:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A version together with the commit that it starts at; ``name`` is what the prompt was called then."""
+    """A version together with the commit that it starts at; ``path`` is where the prompt was then."""
 
     digest: str | None
     commit_sha: str
     authored_at: str
     author: str
     subject: str
-    name: str
+    path: str
     change: str
     problem: str
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition(".")[0]
 
 
 def in_memory() -> "Registry":
@@ -245,14 +249,14 @@ def save_prompt(
         )
         connection.executemany(
             "INSERT OR REPLACE INTO history_versions VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(line.number, prompt, *(v.position, v.name, v.digest, v.change, v.problem)) for v in versions],
+            [(line.number, prompt, *(v.position, v.path, v.digest, v.change, v.problem)) for v in versions],
         )
 
 
 def read_versions(registry: "Registry", line: Line, prompt: str) -> list[Start]:
     """Read the versions of a prompt, newest first."""
     rows = registry.read(
-        "SELECT v.digest, c.commit_sha, c.authored_at, c.author, c.subject, v.name, v.change, v.problem"
+        "SELECT v.digest, c.commit_sha, c.authored_at, c.author, c.subject, v.path, v.change, v.problem"
         " FROM history_versions v JOIN history_commits c ON c.line = v.line AND c.position = v.position"
         " WHERE v.line = ? AND v.prompt = ? ORDER BY v.position DESC",
         (line.number, prompt),

@@ -1,0 +1,222 @@
+"""What is released where, read from the branch ``promptops-state`` that only promptops writes.
+
+``releases/<prompt>.yaml`` says what each channel serves. ``versions/<prompt>/<digest12>.yaml`` holds a
+released version frozen, so that it outlives the commit that it came from:
+
+    prompt: support/triage
+    version: v12
+    digest: sha256:4c1d…            (64 digits)
+    commit: 3f2c9e1…
+    files:
+      support/triage.yaml: "…"      (every file it is made of; {base64: …} where it is not text)
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from promptops.document import Document, parse_yaml
+from promptops.errors import Invalid, NotFound
+from promptops.gitrepo import GitRepo
+
+BRANCH = "promptops-state"
+_LOCAL = f"refs/heads/{BRANCH}"
+_REMOTE = f"refs/remotes/*/{BRANCH}"
+_MAX_BYTES = 20_000_000  # a frozen version holds its images
+_SHORT = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A version as a channel names it."""
+
+    version: str
+    digest: str  # 64 hex digits
+    commit: str | None = None
+    since: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """What one channel serves; ``rollout`` and ``shadow`` as written."""
+
+    stable: Released | None = None
+    previous: Released | None = None
+    canary: Released | None = None
+    rollout: Mapping[str, Any] | None = None
+    shadow: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseState:
+    """One prompt's releases."""
+
+    prompt: str
+    generation: int
+    channels: Mapping[str, ChannelState]
+
+    def named(self) -> Iterable[Released]:
+        """Every version that some channel names, stable ones first."""
+        for arm in ("stable", "canary", "previous"):
+            yield from (found for state in self.channels.values() if (found := getattr(state, arm)))
+
+    def live(self, digest: str) -> tuple[str, ...]:
+        """Where a version is live: "production", or "production canary" while it is tried there."""
+        return tuple(
+            f"{name} canary" if released is state.canary else name
+            for name, state in self.channels.items()
+            for released in (state.stable, state.canary)
+            if released is not None and released.digest == digest
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A released version with all files that it is made of, by path below ``prompts/``."""
+
+    prompt: str
+    version: str
+    digest: str
+    commit: str | None
+    files: Mapping[str, bytes]
+
+    def read(self, path: str) -> bytes:
+        if path not in self.files:
+            raise NotFound(f"the frozen {self.prompt} {self.version} has no file {path}")
+        return self.files[path]
+
+
+def state_commit(repo: GitRepo) -> str | None:
+    """The newest commit of the state branch, here or as last fetched; None before the first release."""
+    found = repo.refs(_LOCAL, _REMOTE)
+    commits = list(dict.fromkeys(found.values()))
+    newest = [
+        one for one in commits if all(repo.is_ancestor(other, one) for other in commits if other != one)
+    ]
+    if commits and not newest:
+        raise Invalid(
+            f"{BRANCH} has diverged: {', '.join(f'{name} at {oid[:12]}' for name, oid in found.items())}",
+            hint="promptops release sync",
+        )
+    return newest[0] if newest else None
+
+
+def read_release(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None:
+    """One prompt's releases; None while it has none."""
+    path = f"releases/{prompt}.yaml"
+    try:
+        text = repo.read(commit, path)
+    except NotFound:
+        return None
+    return _decode_release(parse_yaml(text, f"{BRANCH}:{path}"), prompt)
+
+
+def read_releases(repo: GitRepo) -> dict[str, ReleaseState]:
+    """All releases, by prompt; empty before the first."""
+    commit = state_commit(repo)
+    if commit is None:
+        return {}
+    paths = [entry.path for entry in repo.list_files(commit, "releases") if entry.path.endswith(".yaml")]
+    texts = repo.read_many([(commit, path) for path in paths])
+    states = [
+        _decode_release(parse_yaml(text, f"{BRANCH}:{path}"), path[len("releases/") : -len(".yaml")])
+        for path, text in zip(paths, texts, strict=True)
+    ]
+    return {state.prompt: state for state in states}
+
+
+def read_frozen(repo: GitRepo, commit: str, prompt: str, digest: str) -> Frozen | None:
+    path = f"versions/{prompt}/{digest[:_SHORT]}.yaml"
+    try:
+        text = repo.read(commit, path)
+    except NotFound:
+        return None
+    return _decode_frozen(text, path, prompt)
+
+
+def frozen_versions(repo: GitRepo, commit: str, prompt: str) -> list[Frozen]:
+    """Every released version of a prompt."""
+    folder = f"versions/{prompt}"
+    paths = [entry.path for entry in repo.list_files(commit, folder)]
+    paths = [path for path in paths if path.endswith(".yaml") and "/" not in path[len(folder) + 1 :]]
+    texts = repo.read_many([(commit, path) for path in paths])
+    return [_decode_frozen(text, path, prompt) for path, text in zip(paths, texts, strict=True)]
+
+
+def _decode_release(document: Document, prompt: str) -> ReleaseState:
+    data = _mapping(document, document.data)
+    channels = {
+        name: _channel(document, _mapping(document, state))
+        for name, state in _mapping(document, data.get("channels", {})).items()
+    }
+    if data.get("prompt") != prompt or not isinstance(data.get("generation"), int):
+        raise _damaged(document, f"it must name the prompt {prompt} and its generation")
+    return ReleaseState(prompt, data["generation"], channels)
+
+
+def _channel(document: Document, state: Mapping[str, Any]) -> ChannelState:
+    rollout = state.get("rollout")
+    canary = _mapping(document, rollout).get("canary") if rollout else None
+    return ChannelState(
+        stable=_released(document, state.get("stable")),
+        previous=_released(document, state.get("previous")),
+        canary=_released(document, canary),
+        rollout=rollout,
+        shadow=state.get("shadow"),
+    )
+
+
+def _released(document: Document, value: Any) -> Released | None:
+    if value is None:
+        return None
+    data = _mapping(document, value)
+    since, commit = data.get("since"), data.get("commit")
+    return Released(
+        str(data.get("version", "")),
+        _digest(document, data.get("digest")),
+        None if commit is None else str(commit),
+        None if since is None else str(since),
+    )
+
+
+def _decode_frozen(text: bytes, path: str, prompt: str) -> Frozen:
+    document = parse_yaml(text, f"{BRANCH}:{path}", max_bytes=_MAX_BYTES)
+    data = _mapping(document, document.data)
+    files = {name: _bytes(document, value) for name, value in _mapping(document, data.get("files")).items()}
+    commit = data.get("commit")
+    version = str(data.get("version", ""))
+    digest = _digest(document, data.get("digest"))
+    if data.get("prompt") != prompt or digest[:_SHORT] != path.rpartition("/")[2][: -len(".yaml")]:
+        raise _damaged(document, f"it must be the version of {prompt} that its path names")
+    return Frozen(prompt, version, digest, None if commit is None else str(commit), files)
+
+
+def _mapping(document: Document, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise _damaged(document, "a mapping is missing")
+    return value
+
+
+def _digest(document: Document, value: Any) -> str:
+    digits = str(value).removeprefix("sha256:")
+    if len(digits) != 64 or set(digits) - set("0123456789abcdef"):  # noqa: PLR2004 - of a SHA-256
+        raise _damaged(document, f"`{value}` is no digest")
+    return digits
+
+
+def _bytes(document: Document, value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    try:
+        return base64.b64decode(_mapping(document, value).get("base64", ""), validate=True)
+    except (TypeError, binascii.Error) as error:
+        raise _damaged(document, f"a file is not base64: {error}") from error
+
+
+def _damaged(document: Document, what: str) -> Invalid:
+    return Invalid(
+        f"{document.path} is damaged: {what}",
+        hint=f"git log {BRANCH} shows who wrote it; only promptops should",
+    )
