@@ -1,6 +1,7 @@
 """``promptops run``: one version, one set of inputs, one logged answer."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -21,11 +22,12 @@ from promptops.commands.options import (
     read_settings,
 )
 from promptops.errors import Invalid
+from promptops.models.weights import overriding_model
 from promptops.output import note, print_json, print_text
 from promptops.prompt import with_overrides
 from promptops.runner import Origin, Run
 from promptops.settings import here
-from promptops.versions import Version, resolve
+from promptops.versions import Version, provenance, resolve
 
 RetriesOption = Annotated[int, typer.Option(min=0, help="Further attempts after a failure that may pass.")]
 TimeoutOption = Annotated[float, typer.Option(min=0.001, help="Seconds that one attempt may take.")]
@@ -53,7 +55,8 @@ def run(
 ) -> int:
     """Run a version once and print the model's answer alone on stdout. Every run is logged."""
     settings = here()
-    version, overrides = overridden(resolve(reference, settings), model, read_settings(assignments))
+    version = provenance(resolve(reference, settings), settings)
+    version, overrides = overridden(version, model or local_weights(version), read_settings(assignments))
     values = read_inputs(version.prompt, given, inputs)
     origin = Origin(overrides=overrides, metadata=_metadata(metadata))
     on_text = _print_piece if _streams(version, stream, as_json=as_json) else None
@@ -64,6 +67,11 @@ def run(
             return await workspace.run(version, values, origin=origin, limits=limits, on_text=on_text)
 
     return show(asyncio.run(once()), streamed=on_text is not None, as_json=as_json)
+
+
+def local_weights(version: Version) -> str | None:
+    """The model that PROMPTOPS_LOCAL_GGUF puts in the place of an embedded one, as if given by --model."""
+    return overriding_model(os.environ) if version.prompt.model.startswith("local/") else None
 
 
 def overridden(

@@ -6,6 +6,7 @@ from promptops.prompt.inputs import CHAT_TEXT
 from promptops.prompt.keys import PROMPT_SCHEMA
 from promptops.prompt.load import check_name, find_file, find_problems, load_prompt, texts_of
 from promptops.prompt.overrides import with_overrides
+from promptops.prompt.rebuilt import from_canonical
 from promptops.prompt.types import (
     SHORT,
     Check,
@@ -41,6 +42,7 @@ __all__ = [
     "check_name",
     "find_file",
     "find_problems",
+    "from_canonical",
     "image_type",
     "load_prompt",
     "short_digest",

@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from promptops.canonical import compact_json
 from promptops.errors import PromptopsError
 from promptops.output import note
 from promptops.prompt import Prompt
@@ -169,7 +170,7 @@ def _note_version(registry: Registry, run: StartedRun, prompt: Prompt) -> None:
     registry.note_version(
         run.prompt,
         run.digest,
-        prompt.canonical_text,
+        compact_json(prompt.canonical()),  # in the order it is sent, so that a replay is the same to the byte
         commit_sha=None if run.dirty else run.commit_sha,
         path=prompt.path,
     )
