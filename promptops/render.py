@@ -118,7 +118,7 @@ def _data_url(media_type: str, data: bytes) -> str:
 
 @lru_cache(maxsize=256)
 def _plan(prompt: Prompt) -> _Plan:
-    """Compile what a prompt needs once; prompts are compared by identity, their parts are cached by content."""
+    """Compile what a prompt needs, once; its parts are kept by their content as well."""
     validators = {
         name: validator_for(CHAT_TEXT if one.kind == "messages" else compact_json(one.schema))
         for name, one in prompt.inputs.items()

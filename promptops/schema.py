@@ -1,6 +1,7 @@
 """JSON Schemas: compiled once, never fetched, and their findings put into words."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from functools import lru_cache
@@ -12,6 +13,7 @@ from promptops.document import Document, Path, Problem
 
 _SUBJECT = "the value"  # stands in messages for a value that may be long or private
 _SHOWN = 40
+_UNRESOLVED = re.compile(r"(?:Resource|Unknown meta-schema:) ('[^']*')")
 _TYPES = {
     "string": "a string",
     "integer": "a whole number",
@@ -45,7 +47,9 @@ def schema_problem(schema: Any) -> tuple[Path, str] | None:
     try:
         jsonschema_rs.validator_for(schema, retriever=_refuse_retrieval)
     except jsonschema_rs.ValidationError as error:
-        return tuple(error.instance_path), f"not a JSON Schema: {_first_line(error.message)}"
+        found = _UNRESOLVED.match(error.message)
+        message = f"it refers to {found[1]}, and nothing is fetched" if found else _first_line(error.message)
+        return tuple(error.instance_path), f"not a JSON Schema: {message}"
     except ValueError as error:
         return (), f"not a JSON Schema: {_first_line(str(error))}"
     return None
@@ -63,11 +67,12 @@ def document_problems(document: Document, schema: Mapping[str, Any], validator: 
         for error in validator.iter_errors(document.data)
         for problem in _problems(document, schema, error)
     ]
-    order = {"unknown-key": 0, "missing-key": 2}
-    return sorted(
-        found,
-        key=lambda problem: (order.get(problem.rule, 1), problem.position.line, problem.position.column),
-    )
+    return sorted(found, key=_usefulness)
+
+
+def _usefulness(problem: Problem) -> tuple[int, int, int]:
+    rank = {"unknown-key": 0, "missing-key": 2}.get(problem.rule, 1)
+    return rank, problem.position.line, problem.position.column
 
 
 def _problems(document: Document, schema: Mapping[str, Any], error: Any) -> Iterator[Problem]:
@@ -78,14 +83,21 @@ def _problems(document: Document, schema: Mapping[str, Any], error: Any) -> Iter
             message, hint = unknown_word("key", key, known)
             yield document.problem("unknown-key", (*path, key), message, hint)
     elif error.kind.name == "propertyNames":
-        yield document.problem(
-            "value", (*path, error.instance), explain(error, f"the key `{error.instance}`")
-        )
+        key, message = explain_key(error)
+        yield document.problem("value", (*path, key), message)
     elif error.kind.name == "required":
         where = f" in {spell_path(path)}" if path else ""
         yield document.problem("missing-key", path, f"the key `{error.kind.property}` is missing{where}")
     else:
         yield document.problem("value", path, explain(error, spell_path(path) or "the file"))
+
+
+def explain_key(error: Any) -> tuple[str, str]:
+    """The key that a schema's propertyNames refuses, and why."""
+    inner = error.kind.error
+    if inner.kind.name == "not":
+        return inner.instance, f"the key `{inner.instance}` cannot stand here: it has a place of its own"
+    return inner.instance, explain(inner, f"the key `{inner.instance}`")
 
 
 def _subschema(schema: Any, path: Sequence[str | int]) -> Any:

@@ -230,10 +230,10 @@ class _Loader:
         except InvalidAt as error:
             self.problems.append(error.problem)
             return {}
-        reason = "" if isinstance(schema, dict) else "it is no mapping"
-        if found := schema_problem(schema):
+        reason = unstorable(schema)
+        if not reason and (found := schema_problem(schema)):
             reason = found[1]
-        if reason := reason or unstorable(schema):
+        if reason := reason or ("" if isinstance(schema, dict) else "it is no mapping"):
             self.report("schema", path, f"`{name}` cannot be used: {reason}")
             return {}
         return cast("Mapping[str, Any]", schema)

@@ -9,7 +9,7 @@ from promptops.canonical import compact_json, unstorable
 from promptops.errors import Invalid
 from promptops.prompt.keys import PROMPT_SCHEMA
 from promptops.prompt.types import Prompt
-from promptops.schema import explain, spell_path, unknown_word, validator_for
+from promptops.schema import explain, explain_key, spell_path, unknown_word, validator_for
 
 _SETTABLE = ("max_input_tokens", "model", "output.repair", "parameters")
 
@@ -60,5 +60,5 @@ def _validate(data: Mapping[str, Any]) -> None:
     }
     for error in validator_for(compact_json(schema)).iter_errors(data):
         if error.kind.name == "propertyNames":
-            raise Invalid(f"`parameters.{error.instance}` cannot be set: it has its own key or option")
+            raise Invalid(f"a parameter cannot be set: {explain_key(error)[1]}")
         raise Invalid(explain(error, spell_path(tuple(error.instance_path))))
