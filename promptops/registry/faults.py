@@ -52,11 +52,7 @@ def damaged(path: Path) -> PromptopsError:
 
 
 def _recovery(path: Path) -> str:
-    new = path.with_name(f"{path.stem}.recovered{path.suffix}")
-    return (
-        f"save what can be read: sqlite3 '{path}' .recover | sqlite3 '{new}', "
-        f"then move the damaged file away and '{new.name}' into its place"
-    )
+    return f"`promptops --registry '{path}' runs recover` saves what can be read into a new registry"
 
 
 def read_only(path: Path) -> PromptopsError:

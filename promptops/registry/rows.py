@@ -165,7 +165,7 @@ def _answer(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
         "response_model": end.response_model,
         "inputs": run.inputs,
         "output": end.output,
-        "output_json": outputjson_text(end.output),
+        "output_json": output_json(end.output),
         "checks": [
             {"name": check.name, "pass": check.passed, "value": check.value, "message": check.message}
             for check in end.checks
@@ -199,7 +199,7 @@ def _particulars(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
     }
 
 
-def outputjson_text(output: str | None) -> Any:
+def output_json(output: str | None) -> Any:
     """The output parsed, when it is a JSON object or array and nothing else."""
     if output is None or not output.lstrip().startswith(("{", "[")):
         return None

@@ -4,7 +4,6 @@ WAL with synchronous=FULL: what a call has returned from is on disk. Every write
 transaction; a transaction that reads first and asks for the lock later fails under several writers.
 """
 
-import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -211,12 +210,8 @@ def _may_write(path: Path) -> bool:
     """Whether the file can be written, after making it (readable by its owner alone) when it is missing."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except PermissionError:
-        if not path.exists():
-            raise cannot_open(path, "the folder cannot be written") from None
-        return False
     except OSError as error:
-        if path.is_file() and error.errno == errno.EROFS:
+        if path.is_file() and os.access(path, os.R_OK):
             return False
         raise cannot_open(path, error.strerror or str(error)) from None
     return os.access(path.parent, os.W_OK)  # WAL keeps two files beside it
