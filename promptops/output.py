@@ -69,20 +69,29 @@ def width() -> int:
 def print_table(
     headers: Sequence[str], rows: Iterable[Sequence[Any]], *, numeric: Sequence[int] = ()
 ) -> None:
-    """Print rows under their headers; on a terminal the widest text columns are shortened to fit."""
-    cells = [[_cell(value) for value in row] for row in rows]
+    """Print rows under their headers, without columns that hold nothing.
+
+    On a terminal the widest text columns are shortened until the table fits; not the first, which names
+    the row and must be fit to be pasted.
+    """
+    table = [list(row) for row in rows]
+    shown = [i for i in range(len(headers)) if any(row[i] is not None for row in table) or not table]
+    cells = [[_cell(row[i]) for i in shown] for row in table]
+    right = [place for place, i in enumerate(shown) if i in numeric]
+    names = [headers[i] for i in shown]
     if sys.stdout.isatty():
-        cells = _fit(headers, cells, numeric)
-    align = ["right" if column in numeric else "left" for column in range(len(headers))]
-    for line in _tabulate(headers, cells, align).splitlines():
+        cells = _fit(names, cells, right)
+    align = ["right" if place in right else "left" for place in range(len(shown))]
+    for line in _tabulate(names, cells, align).splitlines():
         sys.stdout.write(line.rstrip() + "\n")
 
 
 def _tabulate(headers: Sequence[str], cells: list[list[str]], align: list[str]) -> str:
-    from tabulate import tabulate  # 70 ms that a verb without a table need not pay
+    import tabulate  # 70 ms that a verb without a table need not pay
 
+    tabulate.MIN_PADDING = 0  # else a narrow column is wider than its header, and a line than the terminal
     alignment = align if cells else None
-    return tabulate(cells, headers, tablefmt="plain", disable_numparse=True, colalign=alignment)
+    return tabulate.tabulate(cells, headers, tablefmt="plain", disable_numparse=True, colalign=alignment)
 
 
 def _cell(value: Any) -> str:
@@ -95,8 +104,10 @@ def _fit(headers: Sequence[str], cells: list[list[str]], numeric: Sequence[int])
     widths = [max([len(header), *(len(row[i]) for row in cells)]) for i, header in enumerate(headers)]
     spare = width() - 2 * (len(headers) - 1)
     while sum(widths) > spare:
-        widest = max((i for i in range(len(widths)) if i not in numeric), key=widths.__getitem__, default=0)
-        if widths[widest] <= max(_NARROWEST, len(headers[widest])):
+        widest = max(
+            (i for i in range(1, len(widths)) if i not in numeric), key=widths.__getitem__, default=0
+        )
+        if widest == 0 or widths[widest] <= max(_NARROWEST, len(headers[widest])):
             break
         widths[widest] -= 1
     return [[_shorten(cell, widths[i]) for i, cell in enumerate(row)] for row in cells]

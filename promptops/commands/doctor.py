@@ -149,9 +149,7 @@ def _waiting(settings: Settings) -> Iterator[Finding]:
 
 
 def _keys() -> Finding:
-    from promptops.models.providers import KEY_NAMES
-
-    present = sorted(name for name in KEY_NAMES if os.environ.get(name))
+    present = sorted(name for name, value in os.environ.items() if name.endswith("_API_KEY") and value)
     if not present:
         return Finding(
             "keys", "note", "no provider's key is set", "export OPENAI_API_KEY=… for openai/ models"

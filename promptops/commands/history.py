@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from promptops.commands.options import JsonOption
-from promptops.commands.run_rows import usd, whole
+from promptops.commands.run_rows import age, usd, whole
 from promptops.errors import PromptopsError
 from promptops.history import Figures, HistoryEntry
 from promptops.history import history as history_of
@@ -15,7 +15,7 @@ from promptops.registry.figures import version_stats
 from promptops.registry.store import Registry
 from promptops.settings import Settings, here
 
-HEADERS = ("VERSION", "DATE", "AUTHOR", "CHANGE", "RUNS", "ERR", "PASS", "MS", "USD", "THUMBS", "SUBJECT")
+HEADERS = ("VERSION", "AGE", "AUTHOR", "CHANGE", "RUNS", "ERR", "PASS", "MS", "USD", "THUMBS", "SUBJECT")
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The prompt.")]
 LimitOption = Annotated[int | None, typer.Option("-n", "--limit", min=1, help="Only the newest so many.")]
@@ -32,7 +32,7 @@ def history(reference: NameArgument, limit: LimitOption = None, as_json: JsonOpt
     if as_json:
         print_json([_as_json(entry) for entry in shown])
     elif shown:
-        print_table(HEADERS, [_row(entry) for entry in shown], numeric=(4, 5, 6, 7, 8))
+        print_table(HEADERS, [_row(entry) for entry in shown], numeric=(1, 4, 5, 6, 7, 8))
     if found.note:
         note(found.note)
 
@@ -74,7 +74,7 @@ def _row(entry: HistoryEntry) -> tuple[Any, ...]:
     )
     return (
         " ".join(filter(None, (entry.pasteable, *(f"[{place}]" for place in entry.live)))),
-        entry.date[:10],
+        age(entry.date),
         entry.author,
         entry.change,
         figures.runs,

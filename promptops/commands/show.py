@@ -36,16 +36,18 @@ def _facts(version: Version) -> list[tuple[str, str]]:
 
 
 def _origin(version: Version) -> str:
-    origin: str = version.source
-    if version.commit_sha:
-        origin += f", commit {version.commit_sha[:10]}"
-    return origin + (", with changes that are not committed" if version.dirty else "")
+    commit = f" {version.commit_sha[:10]}" if version.commit_sha else ""
+    if version.source in ("commit", "release"):
+        return f"{version.source}{commit}"
+    if not version.commit_sha:
+        return f"{version.source}, nothing committed yet"
+    return f"{version.source}, {'changed since' if version.dirty else 'as in'} commit{commit}"
 
 
 def _files(version: Version) -> list[tuple[str, str]]:
     """The prompt file and the text files that its meaning rests on."""
     prompt = version.prompt
-    return [(prompt.path, prompt.source_text), *sorted(prompt.partials.items())]
+    return [(prompt.path, prompt.document.source), *sorted(prompt.partials.items())]
 
 
 def _as_json(version: Version) -> dict[str, Any]:
