@@ -113,6 +113,8 @@ def used(sent: int | None = 10, answered: int | None = 5, **details: int) -> Com
         (CACHING, used(cached_tokens=99), Cost(25, 40)),
         ({**PLAIN, "output_cost_per_reasoning_token": 6.0}, used(reasoning_tokens=2), Cost(44, 44)),
         (PLAIN, used(reasoning_tokens=2), Cost(40, 40)),
+        ({**PLAIN, "litellm_provider": "fireworks_ai"}, used(cached_tokens=4), Cost(36, 40)),
+        ({"litellm_provider": "fireworks_ai"}, used(cached_tokens=4), None),
         ({"input_cost_per_token": 0.0, "output_cost_per_token": 0}, used(), Cost(0, 0)),
         ({"input_cost_per_token": 2.0}, used(answered=0), Cost(20, 20)),
         ({"input_cost_per_token": 2.0}, used(), None),

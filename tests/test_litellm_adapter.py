@@ -13,7 +13,7 @@ import pytest
 from provider import Answer, Provider, Received, as_json, body, html, reset, slow, status
 
 from promptops.models import adapter_for
-from promptops.models.litellm_adapter import LitellmAdapter
+from promptops.models.litellm_adapter import LitellmAdapter, _litellm, typed_error
 from promptops.models.request import Completion, ModelError, Request
 from promptops.settings import find_settings
 
@@ -227,6 +227,19 @@ def test_an_unknown_provider(model: str) -> None:
     error = fail(model)
     assert (error.type, error.exit_code) == ("not_found", 4)
     assert str(error) == f"no provider is known for {model}"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("Timeout", "timeout"),
+        ("ContentPolicyViolationError", "content_filter"),
+        ("RateLimitError", "rate_limit"),
+    ],
+)
+def test_errors_that_litellm_names_itself(name: str, kind: str) -> None:
+    error = getattr(_litellm().exceptions, name)(message="x", model="m", llm_provider="p")
+    assert typed_error(error, "p/m").type == kind
 
 
 def test_identity_holds_the_address_and_no_key(provider: Provider) -> None:

@@ -211,6 +211,13 @@ def test_counts_that_a_provider_does_not_give_stay_unknown() -> None:
     assert (got.input_tokens, got.output_tokens, got.response_model) == (None, None, "m")
 
 
+@pytest.mark.parametrize(("total", "answered"), [(19, 9), (14, 4), (None, 4)])
+def test_reasoning_tokens_counted_beside_the_answer_are_added_to_it(total: int | None, answered: int) -> None:
+    details = {"completion_tokens_details": {"reasoning_tokens": 5}}
+    usage = {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": total, **details}
+    assert completion_of({"choices": [{}], "usage": usage}, "m").output_tokens == answered
+
+
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
@@ -487,6 +494,28 @@ def test_names_on_the_wire() -> None:
 )
 def test_which_way_a_model_is_reached(model: str, way: type, settings: Settings) -> None:
     assert type(adapter_for(model, settings, {})) is way
+
+
+def test_many_calls_go_over_the_other_transport(settings: Settings) -> None:
+    async def once(base_url: str) -> Completion:
+        env = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": base_url}
+        wire = adapter_for("openai/m", settings, env, many=True)
+        try:
+            return await wire.complete(Request(model="openai/m", messages=HELLO))
+        finally:
+            await wire.aclose()
+
+    with Provider() as provider:
+        assert asyncio.run(once(provider.base_url)).text == "hello"
+
+
+def test_a_placeholder_of_a_key_leaves_the_words_alone(settings: Settings) -> None:
+    with Provider(status(401, "bad key")) as provider:
+        env = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": provider.base_url}
+        with pytest.raises(ModelError, match="bad key"):
+            asyncio.run(
+                adapter_for("openai/m", settings, env).complete(Request(model="openai/m", messages=HELLO))
+            )
 
 
 def test_a_schema_is_not_asked_of_a_model_known_not_to_take_one(settings: Settings) -> None:

@@ -29,6 +29,7 @@ from provider import (
 
 from promptops.models.many import ManyTransport
 from promptops.models.network import Network, Proxy, parse_address
+from promptops.models.network_failures import connection_error
 from promptops.models.openai_wire import OpenAIWire
 from promptops.models.request import Completion, ModelError, Request
 from promptops.models.single import SingleTransport
@@ -181,6 +182,25 @@ def test_a_server_that_does_not_speak_http(make: Make) -> None:
     assert (error.type, str(error)) == ("malformed_reply", f"127.0.0.1:{port} did not answer in HTTP")
 
 
+def test_a_connection_that_closes_without_a_word(make: Make) -> None:
+    with listening(lambda link: link.recv(9999)) as port:
+        error = fail(make, f"http://127.0.0.1:{port}/v1")
+    assert str(error) == f"127.0.0.1:{port} closed the connection without an answer"
+
+
+def test_a_body_shorter_than_announced(make: Make) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n"
+    with listening(lambda link: (link.recv(9999), link.sendall(head + b'{"choices"'))) as port:
+        assert fail(make, f"http://127.0.0.1:{port}/v1").type == "cut_off"
+
+
+def test_other_words_of_the_operating_system() -> None:
+    assert str(connection_error(OSError(101, "Network is unreachable"), "h")) == (
+        "h cannot be reached: Network is unreachable"
+    )
+    assert str(connection_error(ValueError(), "h")) == "h cannot be reached: ValueError"
+
+
 def test_redirects_are_not_followed(make: Make) -> None:
     with Provider() as other, Provider(body(b"", 307, Location=other.base_url)) as provider:
         error = fail(make, provider.base_url)
@@ -314,6 +334,14 @@ def test_https_to_a_server_without_it(make: Make) -> None:
 def test_a_file_of_certificates_that_is_missing(make: Make) -> None:
     error = fail(make, "https://127.0.0.1:9/v1", network=Network(ca_file="/no/such.pem"))
     assert (error.type, str(error)) == ("connection", "no certificates could be read from /no/such.pem")
+
+
+def test_a_system_without_certificates_uses_those_of_certifi(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    assert Network().tls().cert_store_stats()["x509_ca"] > 20
 
 
 # ---- proxies

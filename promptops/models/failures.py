@@ -26,6 +26,7 @@ from promptops.models.request import ErrorType, ModelError
 from promptops.models.transport import HttpReply
 
 LONGEST = 400
+SHORTEST_SECRET = 6  # a shorter one is a placeholder, and part of other words
 _STATUS: dict[int, ErrorType] = {
     401: "authentication",
     402: "authentication",
@@ -172,7 +173,7 @@ def timed_out(where: str, seconds: float) -> ModelError:
 
 def strike_out(error: ModelError, secret: str | None) -> ModelError:
     """The same error with the key struck out of its words: some endpoints echo it."""
-    if secret:
+    if secret and len(secret) >= SHORTEST_SECRET:
         error.message = error.message.replace(secret, "***")
         error.hint = error.hint.replace(secret, "***")
         error.args = (error.message,)

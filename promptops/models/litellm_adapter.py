@@ -66,6 +66,7 @@ class LitellmAdapter:
         litellm = await asyncio.to_thread(_litellm)
         try:
             self._check_keys(litellm)
+            arguments["timeout"] = request.timeout
             async with asyncio.timeout(request.timeout):
                 return await self._call(litellm, arguments, stream)
         except TimeoutError:
@@ -124,7 +125,7 @@ class LitellmAdapter:
 
     def _without_secrets(self, error: ModelError) -> ModelError:
         for name, value in self._env.items():
-            if len(value) >= 8 and name.upper().endswith(_SECRET):  # noqa: PLR2004 - shorter ones are words
+            if name.upper().endswith(_SECRET):
                 strike_out(error, value)
         return error
 

@@ -82,11 +82,20 @@ def usage_of(payload: Mapping[str, Any]) -> dict[str, int | None]:
     answered = _mapping(usage.get("completion_tokens_details"))
     return {
         "input_tokens": _count(usage.get("prompt_tokens")),
-        "output_tokens": _count(usage.get("completion_tokens")),
+        "output_tokens": _answered(usage, _count(answered.get("reasoning_tokens"))),
         "cached_tokens": _count(sent.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))),
         "cache_write_tokens": _count(sent.get("cache_write_tokens", sent.get("cache_creation_tokens"))),
         "reasoning_tokens": _count(answered.get("reasoning_tokens")),
     }
+
+
+def _answered(usage: Mapping[str, Any], reasoning: int | None) -> int | None:
+    """Completion tokens, with the reasoning tokens that some providers count beside and not among them."""
+    sent, answered = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    if None in (sent, answered) or not reasoning:
+        return answered
+    beside = usage.get("total_tokens") == (sent or 0) + (answered or 0) + reasoning
+    return (answered or 0) + reasoning if beside else answered
 
 
 class Stream:

@@ -15,6 +15,7 @@ from promptops.models.request import Completion
 INPUT, OUTPUT, REASONING = "input_cost_per_token", "output_cost_per_token", "output_cost_per_reasoning_token"
 CACHED, WRITTEN = "cache_read_input_token_cost", "cache_creation_input_token_cost"
 RATES = (INPUT, OUTPUT, REASONING, CACHED, WRITTEN)
+_CACHED_SHARE = {"fireworks_ai": 0.5}  # of the input price, for models whose cached price is not listed
 SERVICE_TIERS = ("priority", "flex")
 _ABOVE = re.compile(rf"({'|'.join(RATES)})_above_(\d+)(k?)_tokens(?:_({'|'.join(SERVICE_TIERS)}))?$")
 
@@ -66,6 +67,9 @@ def rates_for(entry: Mapping[str, Any], sent: int, service_tier: str | None = No
         past = sent >= threshold if entry.get("litellm_provider") == "xai" else sent > threshold
         if past and served in {"", suffix}:
             rates[key] = value
+    share = _CACHED_SHARE.get(entry.get("litellm_provider", ""))
+    if share and rates[CACHED] is None and rates[INPUT] is not None:
+        rates[CACHED] = share * float(rates[INPUT])
     return _known(rates)
 
 
