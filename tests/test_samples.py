@@ -1,0 +1,84 @@
+"""The sample prompts do what their cases say, on the real model."""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from promptops.cases import Case, read_cases
+from promptops.checks import Subject, compile_checks, run_checks
+from promptops.files import working_tree_reader
+from promptops.models.embedded import Embedded
+from promptops.models.request import Request
+from promptops.prompt import Prompt, load_prompt
+from promptops.prompt.checks import read_checks
+from promptops.render import render
+from promptops.settings import find_settings
+
+PROMPTS = Path(__file__).parents[1] / "prompts"
+NAMES = ("extract/contact", "sentiment", "summarize", "support/triage")
+ENV = {name: value for name, value in os.environ.items() if name != "PROMPTOPS_LOCAL_GGUF"}
+
+
+def load(name: str) -> Prompt:
+    return load_prompt(name, working_tree_reader(find_settings(PROMPTS, {})))
+
+
+def cases_of(prompt: Prompt) -> Iterator[Case]:
+    assert prompt.cases
+    with (PROMPTS / prompt.cases).open("rb") as lines:
+        yield from read_cases(prompt.cases, lines)
+
+
+def failures(prompt: Prompt, case: Case, output: str) -> list[str]:
+    written = (*prompt.checks, *read_checks(case.checks, lambda *problem: pytest.fail(str(problem))))
+    schema = prompt.output.schema if prompt.output else None
+    subject = Subject(output=output, inputs=case.inputs, expected=case.expected, schema=schema)
+    results = run_checks(compile_checks(written, case.where), subject)
+    return [f"{case.id}: {result.name}: {result.message}" for result in results if not result.passed]
+
+
+def answer(adapter: Embedded, prompt: Prompt, case: Case) -> str:
+    request = Request(
+        model=prompt.model,
+        messages=render(prompt, case.inputs).messages,
+        parameters=prompt.parameters,
+        output_schema=prompt.output.schema if prompt.output else None,
+    )
+    return asyncio.run(adapter.complete(request)).text
+
+
+def test_every_prompt_is_a_sample_with_cases() -> None:
+    assert sorted(str(path.relative_to(PROMPTS).with_suffix("")) for path in PROMPTS.rglob("*.yaml")) == [
+        *NAMES
+    ]
+    for name in NAMES:
+        prompt = load(name)
+        assert prompt.model == "local/smollm2-135m-instruct"
+        assert prompt.description
+        assert prompt.parameters["temperature"] == 0
+        ids = [case.id for case in cases_of(prompt)]
+        assert 5 <= len(ids) == len(set(ids)) <= 12
+
+
+def test_samples_show_partials_and_schemas() -> None:
+    closure = set(load("support/triage").closure)
+    assert closure == {"support/triage.yaml", "schemas/triage.json", "partials/tone.md"}
+    contact = load("extract/contact")
+    assert contact.output
+    assert set(contact.closure) == {"extract/contact.yaml", "partials/tone.md"}
+
+
+@pytest.mark.embedded
+@pytest.mark.parametrize("name", NAMES)
+def test_its_cases_pass(name: str) -> None:
+    """With the prefix cache, as in bulk work: the examples before the question are read once."""
+    pytest.importorskip("xllamacpp", reason="no xllamacpp on this platform")
+    prompt = load(name)
+    adapter = Embedded(prompt.model, {**ENV, "PROMPTOPS_LOCAL_FAST": "1"})
+    problems: list[str] = []
+    for case in cases_of(prompt):
+        problems += failures(prompt, case, answer(adapter, prompt, case))
+    assert problems == []
