@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Literal, cast
 
 from promptops.errors import Invalid, PromptopsError
 from promptops.settings import Settings
@@ -32,7 +32,7 @@ class MissingObject(Invalid):
 class Answer:
     """What ``git cat-file`` says of one object name."""
 
-    kind: Literal["blob", "tree", "commit", "tag", "missing", "ambiguous"]
+    kind: Literal["blob", "tree", "commit", "tag", "missing"]
     oid: str = ""
     data: bytes = b""
     warning: str = ""
@@ -93,12 +93,12 @@ class CatFile:
     def ask(self, name: str) -> Answer:
         """Ask for one object; ``name`` is anything git can resolve, without a line break."""
         for _ in range(2):
+            child = self._running()
             try:
-                child = self._running()
                 self._send(child, [name])
                 return self._take(child)
             except (_DiedError, BrokenPipeError):
-                self._bury()
+                self._bury(child)
         raise Invalid("git cat-file dies again and again", hint="try: git fsck")
 
     def ask_many(self, names: Sequence[str]) -> Iterator[Answer]:
@@ -116,7 +116,7 @@ class CatFile:
                 waiting -= 1
                 yield answer
         except (_DiedError, BrokenPipeError) as error:
-            self._bury()
+            self._bury(child)
             raise Invalid("git cat-file died while reading", hint="try: git fsck") from error
         finally:
             if waiting:  # unread answers would be taken for those of the next question
@@ -151,11 +151,9 @@ class CatFile:
         header = out.readline()
         if not header.endswith(b"\n"):
             raise _DiedError
-        if header.endswith(b" ambiguous\n"):
-            return Answer("ambiguous", warning=self._said(child))
         oid, _, rest = header.decode("utf-8", "surrogateescape").rstrip("\n").partition(" ")
         kind, _, size = rest.partition(" ")
-        if header.endswith((b" missing\n", b" submodule\n")) or not size.isdigit():
+        if header.endswith((b" missing\n", b" ambiguous\n", b" submodule\n")) or not size.isdigit():
             return Answer("missing", warning=self._said(child))
         data = out.read(int(size))
         if out.read(1) != b"\n":
@@ -169,10 +167,7 @@ class CatFile:
         except BlockingIOError:
             return ""
 
-    def _bury(self) -> None:
-        child = self._child
-        if child is None:
-            return
+    def _bury(self, child: "subprocess.Popen[bytes]") -> None:
         child.wait()
         said = self._said(child)
         self.close()
@@ -181,9 +176,7 @@ class CatFile:
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    if pipe is None:
-        raise _DiedError
-    return pipe
+    return cast("IO[bytes]", pipe)  # all three are pipes here
 
 
 def _folder(settings: Settings) -> Path:

@@ -4,7 +4,7 @@ import posixpath
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
+from functools import cached_property
 from types import TracebackType
 from typing import Self
 
@@ -12,6 +12,8 @@ from promptops.errors import Invalid, NotFound
 from promptops.gitprocess import Answer, CatFile, MissingObject, run
 from promptops.settings import Settings
 
+STATE_BRANCH = "promptops-state"
+_STATE_REF = re.compile(f"refs/heads/{STATE_BRANCH}|refs/remotes/[^/]+/{STATE_BRANCH}")
 INDEX = ""  # the revision that stands for the index, as in git's own ":path"
 _LINK, _SUBMODULE, _TREE = "120000", "160000", "040000"
 _ELSEWHERE = {_LINK, _SUBMODULE}
@@ -64,7 +66,7 @@ class GitRepo:
         if not rev or set(rev) & set("\n\0"):
             raise Invalid(f"`{rev!r}` is no revision")
         answer = self._objects.ask(f"{rev}^{{commit}}")
-        if answer.kind == "ambiguous" or f"short object ID {rev} is ambiguous" in answer.warning:
+        if f"short object ID {rev} is ambiguous" in answer.warning:
             raise self._ambiguous_id(rev)
         if f"refname '{rev}' is ambiguous" in answer.warning:
             raise self._ambiguous_name(rev)
@@ -84,12 +86,24 @@ class GitRepo:
         return sha
 
     def tip(self) -> Tip:
-        said = run(self.settings, "rev-parse", "HEAD", "--symbolic-full-name", "HEAD", ok=(0, 128))
-        lines = said.decode("utf-8", "surrogateescape").splitlines()
-        if len(lines) == 2:  # noqa: PLR2004 - the commit and the branch
-            return Tip(lines[1], lines[0])
-        self.has_commits()  # says so where the repository itself cannot be read
-        return Tip("HEAD", None)
+        return Tip(self._branch(), self._heads.get("HEAD"))
+
+    def state_heads(self) -> dict[str, str]:
+        """The state branch, here and as last fetched from each remote: ref to commit."""
+        return {name: oid for name, oid in self._heads.items() if name != "HEAD"}
+
+    @cached_property
+    def _heads(self) -> dict[str, str]:
+        """HEAD and the state branches, asked for in one go and once."""
+        said = run(self.settings, "show-ref", "--head", STATE_BRANCH, ok=(0, 1))
+        lines = (line.split(" ", 1) for line in said.decode("utf-8", "surrogateescape").splitlines())
+        return {name: oid for oid, name in lines if name == "HEAD" or _STATE_REF.fullmatch(name)}
+
+    def _branch(self) -> str:
+        """Read without git, as nothing rests on it: it tells apart what is remembered of each branch."""
+        head = self.settings.git_dir / "HEAD" if self.settings.git_dir else None
+        text = head.read_text(encoding="utf-8", errors="backslashreplace") if head else ""
+        return text.removeprefix("ref:").strip() if text.startswith("ref:") else "HEAD"
 
     def has_commits(self, rev: str = "HEAD") -> bool:
         return self._objects.ask(f"{rev}^{{commit}}").kind == "commit"
@@ -101,7 +115,7 @@ class GitRepo:
     def is_ancestor(self, older: str, newer: str) -> bool:
         return not run(self.settings, "rev-list", "-n1", older, f"^{newer}")
 
-    def refs(self, *patterns: str) -> dict[str, str]:
+    def _refs(self, *patterns: str) -> dict[str, str]:
         """Refs that match the patterns of ``git for-each-ref``, each with its object id."""
         said = run(self.settings, "for-each-ref", "--format=%(refname) %(objectname)", *patterns)
         pairs = (line.rsplit(" ", 1) for line in said.decode("utf-8", "surrogateescape").splitlines())
@@ -189,12 +203,12 @@ class GitRepo:
         children = self._children(rev, posixpath.dirname(path))
         if children is not None:
             return children.get(path)
-        parts = path.split("/")
+        parts, entry = path.split("/"), None
         for depth in range(len(parts)):
             entry = (self._children(rev, "/".join(parts[:depth])) or {}).get("/".join(parts[: depth + 1]))
             if entry is None or entry.mode != _TREE:
-                return entry
-        return None
+                break
+        return entry
 
     def _children(self, rev: str, folder: str) -> dict[str, TreeEntry] | None:
         if "\n" in folder:
@@ -244,7 +258,9 @@ class GitRepo:
     def _nearest(self, rev: str) -> str:
         if self.is_shallow():
             return "this clone is shallow; git fetch --unshallow brings the rest"
-        names = [name.split("/", 2)[-1] for name in self.refs("refs/heads", "refs/tags", "refs/remotes")]
+        from difflib import get_close_matches
+
+        names = [name.split("/", 2)[-1] for name in self._refs("refs/heads", "refs/tags", "refs/remotes")]
         near = get_close_matches(rev, names, n=5)
         if near:
             return f"did you mean {' or '.join(near)}?"
@@ -256,7 +272,7 @@ class GitRepo:
         return Invalid(f"`{rev}` is ambiguous: {', '.join(commits)}", hint="write more digits of the commit")
 
     def _ambiguous_name(self, rev: str) -> Invalid:
-        names = [*self.refs(f"refs/heads/{rev}", f"refs/tags/{rev}", f"refs/remotes/{rev}")]
+        names = [*self._refs(f"refs/heads/{rev}", f"refs/tags/{rev}", f"refs/remotes/{rev}")]
         if re.fullmatch("[0-9a-f]{4,64}", rev):
             names += run(self.settings, "rev-parse", f"--disambiguate={rev}", ok=(0, 128)).decode().split()
         return Invalid(f"`{rev}` is ambiguous: {', '.join(names)}", hint="write one of them in full")

@@ -19,7 +19,6 @@ from promptops.registry.history_index import FoundVersion, Known, Line, LineComm
 from promptops.registry.store import Registry
 
 EVERYTHING = "*"  # among the files that a prompt follows: a link was followed, so any file may be its target
-_ATTEMPTS = 5
 _DELETED = "deleted"
 
 Read = Callable[[str], bytes]
@@ -83,7 +82,7 @@ def _known_line(repo: GitRepo, registry: Registry | None, key: LineKey, tip: str
 
 
 def _refreshed(repo: GitRepo, store: Registry, key: LineKey, tip: str) -> Line:
-    for _ in range(_ATTEMPTS):
+    while True:  # until nobody else was quicker
         line = index.find_line(store, key)
         if line is not None and line.tip == tip:
             return line
@@ -93,7 +92,6 @@ def _refreshed(repo: GitRepo, store: Registry, key: LineKey, tip: str) -> Line:
         log = first_parent_log(repo.settings, tip, line.tip if line else None, repo.settings.prompts_path)
         commits = [_line_commit(commit, repo.settings.prompts_path) for commit in log]
         index.extend_line(store, key, line, tip, reversed(commits))
-    return _refreshed(repo, index.in_memory(), key, tip)
 
 
 def _line_commit(commit: Commit, folder: str) -> LineCommit:
@@ -186,8 +184,8 @@ class _Walk:
     problem: str = ""
 
     def go_on_from(self, starts: Sequence[Start]) -> None:
-        if starts:
-            self.digest, self.problem = starts[0].digest, starts[0].problem
+        for newest in starts[:1]:
+            self.digest, self.problem = newest.digest, newest.problem
         last = next((start for start in starts if start.digest), None)
         if last is not None:
             self.valid = load_prompt(last.name, self.repo.reader(last.commit_sha))

@@ -19,11 +19,9 @@ from typing import Any
 
 from promptops.document import Document, parse_yaml
 from promptops.errors import Invalid, NotFound
+from promptops.gitrepo import STATE_BRANCH as BRANCH
 from promptops.gitrepo import GitRepo
 
-BRANCH = "promptops-state"
-_LOCAL = f"refs/heads/{BRANCH}"
-_REMOTE = f"refs/remotes/*/{BRANCH}"
 _MAX_BYTES = 20_000_000  # a frozen version holds its images
 _SHORT = 12
 
@@ -90,7 +88,7 @@ class Frozen:
 
 def state_commit(repo: GitRepo) -> str | None:
     """The newest commit of the state branch, here or as last fetched; None before the first release."""
-    found = repo.refs(_LOCAL, _REMOTE)
+    found = repo.state_heads()
     commits = list(dict.fromkeys(found.values()))
     newest = [
         one for one in commits if all(repo.is_ancestor(other, one) for other in commits if other != one)

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from repos import GitFolder, new_repository
 
 from promptops.errors import Invalid, NotFound
 from promptops.gitlog import continues, first_parent_log
-from promptops.gitrepo import INDEX, GitRepo
+from promptops.gitrepo import INDEX, GitRepo, Tip
 
 A = "prompts/a.yaml"
 
@@ -101,10 +102,20 @@ class TestRevisions:
             repo.resolve_commit("main@{10 years ago}")
 
     def test_tip(self, repository: GitFolder, repo: GitRepo) -> None:
+        assert repo.tip() == Tip("refs/heads/main", None)
         sha = repository.commit()
-        assert (repo.tip().branch, repo.tip().commit) == ("refs/heads/main", sha)
+        with GitRepo(repo.settings) as later:
+            assert later.tip() == Tip("refs/heads/main", sha)
         repository.git("checkout", "-q", "--detach")
-        assert (repo.tip().branch, repo.tip().commit) == ("HEAD", sha)
+        repository.git("update-ref", "refs/heads/promptops-state", sha)
+        repository.git("update-ref", "refs/heads/x/promptops-state", sha)
+        repository.git("update-ref", "refs/remotes/a/promptops-state", sha)
+        with GitRepo(repo.settings) as later:
+            assert later.tip() == Tip("HEAD", sha)
+            assert list(later.state_heads()) == [
+                "refs/heads/promptops-state",
+                "refs/remotes/a/promptops-state",
+            ]
 
     def test_ancestry(self, repository: GitFolder, repo: GitRepo) -> None:
         base = repository.commit("base")
@@ -316,6 +327,33 @@ class TestTrouble:
                 with pytest.raises(Invalid, match="dubious ownership") as caught:
                     question()
                 assert "git config --global --add safe.directory" in caught.value.hint
+
+    @pytest.mark.parametrize(
+        ("script", "message"),
+        [("exit 1", "again and again"), ("read x; echo 0 blob 99; echo cut", "again and again")],
+    )
+    def test_a_git_that_dies_at_once(
+        self,
+        repo: GitRepo,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
+        script: str,
+        message: str,
+    ) -> None:
+        fake = tmp_path / "bin" / "git"
+        fake.parent.mkdir()
+        fake.write_text(f"#!/bin/sh\n{script}\n")
+        fake.chmod(0o755)
+        monkeypatch.setenv("PATH", str(fake.parent))
+        with pytest.raises(Invalid, match=message):
+            repo.read("HEAD", A)
+        with pytest.raises(Invalid, match="died while reading"):
+            repo.read_many([("HEAD", A)])
+
+    def test_outside_of_any_repository(self, repo: GitRepo) -> None:
+        nowhere = GitRepo(replace(repo.settings, top=None, git_dir=None))
+        with pytest.raises(Invalid, match="no git repository here"):
+            nowhere.tip()
 
     def test_git_is_not_installed(
         self, repo: GitRepo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -1,3 +1,4 @@
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,6 +7,16 @@ from repos import GitFolder, new_repository, prompt_text
 
 from promptops.errors import Invalid, NotFound
 from promptops.history import Figures, History, history
+from promptops.registry.history_index import (
+    Known,
+    LineCommit,
+    LineKey,
+    extend_line,
+    find_line,
+    find_prompt,
+    forget_line,
+    save_prompt,
+)
 from promptops.registry.store import Registry
 from promptops.versions import resolve
 
@@ -339,12 +350,53 @@ class TestIndex:
         assert "git log" not in trace.read_text()
         assert " cat-file" not in trace.read_text()
 
+    def test_who_comes_second_changes_nothing(self, registry: Registry) -> None:
+        key = LineKey(repository="/r", prefix="", branch="main", made_by="1")
+        commit = LineCommit("c" * 40, "2026-03-01T11:00:00Z", "Ada", "one", [("a.yaml", None, "b" * 40)])
+        assert extend_line(registry, key, None, "c" * 40, [commit])
+        assert not extend_line(registry, key, None, "c" * 40, [commit])
+        line = find_line(registry, key)
+        assert line is not None
+        forget_line(registry, key)
+        save_prompt(registry, line, "a", Known(1, (), ""), [], anew=True)
+        assert find_prompt(registry, line, "a") is None
+
     def test_two_writers(self, repository: GitFolder, registry: Registry) -> None:
         repository.commit("one", {A: prompt_text("one")})
         with Registry.open(registry.path) as other:
             for day in range(2, 6):
                 repository.commit(f"{day}", {A: prompt_text(f"{day}")}, day=day)
                 assert tell(repository, registry=registry) == tell(repository, registry=other)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_reading_on_gives_what_reading_anew_gives(
+    repository: GitFolder, registry: Registry, seed: int
+) -> None:
+    draw = random.Random(seed)  # noqa: S311 - a reproducible story
+    texts = [prompt_text(word) for word in ["one", "two"]]
+    texts += [prompt_text("{% include 'partials/p.txt' %}"), "model: ["]
+    files = [f"prompts/{name}" for name in ("a.yaml", "b.yaml", "b.yml", "c.yaml")]
+    for day in range(1, 25):
+        changes: dict[str, str | bytes | None] = {}
+        there = [path for path in files if (repository.path / path).exists()]
+        if there and draw.random() < 0.4:  # a move, sometimes over another file
+            source, target = draw.choice(there), draw.choice(files)
+            changes |= {target: (repository.path / source).read_bytes()}
+            changes |= {source: None} if source != target else {}
+        elif there and draw.random() < 0.3:
+            changes |= {draw.choice(there): None}
+        else:
+            changes |= {draw.choice(files): draw.choice(texts)}
+        if draw.random() < 0.3:
+            changes |= {"prompts/partials/p.txt": f"{day}"}
+        repository.commit(f"{day}", changes, day=day)
+        for name in "abc" if draw.random() < 0.6 else "a":
+            try:
+                anew = history(name, repository.settings())
+            except NotFound:
+                continue
+            assert history(name, repository.settings(), registry) == anew
 
 
 def test_what_is_live_and_how_it_did(repository: GitFolder) -> None:

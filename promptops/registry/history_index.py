@@ -60,6 +60,10 @@ CREATE TABLE history_versions (
   digest TEXT,
   change TEXT NOT NULL,
   problem TEXT NOT NULL,
+  commit_sha TEXT NOT NULL,
+  authored_at TEXT NOT NULL,
+  author TEXT NOT NULL,
+  subject TEXT NOT NULL,
   PRIMARY KEY (line, prompt, position)
 ) WITHOUT ROWID;
 """
@@ -248,17 +252,18 @@ def save_prompt(
             (line.number, prompt, known.commits, json.dumps(known.follows), known.note),
         )
         connection.executemany(
-            "INSERT OR REPLACE INTO history_versions VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(line.number, prompt, *(v.position, v.path, v.digest, v.change, v.problem)) for v in versions],
+            "INSERT OR REPLACE INTO history_versions"
+            " SELECT line, ?, position, ?, ?, ?, ?, commit_sha, authored_at, author, subject"
+            " FROM history_commits WHERE line = ? AND position = ?",
+            [(prompt, v.path, v.digest, v.change, v.problem, line.number, v.position) for v in versions],
         )
 
 
 def read_versions(registry: "Registry", line: Line, prompt: str) -> list[Start]:
     """Read the versions of a prompt, newest first."""
     rows = registry.read(
-        "SELECT v.digest, c.commit_sha, c.authored_at, c.author, c.subject, v.path, v.change, v.problem"
-        " FROM history_versions v JOIN history_commits c ON c.line = v.line AND c.position = v.position"
-        " WHERE v.line = ? AND v.prompt = ? ORDER BY v.position DESC",
+        "SELECT digest, commit_sha, authored_at, author, subject, path, change, problem"
+        " FROM history_versions WHERE line = ? AND prompt = ? ORDER BY position DESC",
         (line.number, prompt),
     )
     return [Start(*row) for row in rows]
