@@ -59,6 +59,11 @@ def resolve(reference: str, settings: Settings, registry: "Registry | None" = No
     from promptops.gitrepo import GitRepo
 
     with GitRepo(settings) as repo:
+        if registry is None and wanted.rev is not None and digest_digits(wanted.rev) is not None:
+            from promptops.registry.store import Registry
+
+            with Registry.open_existing(settings.registry) as known:  # also versions that only ever ran
+                return resolve_in(repo, wanted, known)
         return resolve_in(repo, wanted, registry)
 
 

@@ -4,7 +4,6 @@ from typing import Any
 
 from promptops.commands.options import JsonOption, ReferenceArgument
 from promptops.output import paint, print_json, print_text
-from promptops.registry.store import Registry
 from promptops.settings import here
 from promptops.versions import Version, provenance, resolve
 
@@ -12,8 +11,7 @@ from promptops.versions import Version, provenance, resolve
 def show(reference: ReferenceArgument, as_json: JsonOption = False) -> None:
     """Show one version of a prompt: the file as resolved, its digest and where it comes from."""
     settings = here()
-    with Registry.open_existing(settings.registry) as registry:
-        version = provenance(resolve(reference, settings, registry), settings)
+    version = provenance(resolve(reference, settings), settings)
     if as_json:
         print_json(_as_json(version))
         return
