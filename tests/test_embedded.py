@@ -228,6 +228,18 @@ def test_a_python_without_any_package_names_the_extra() -> None:
     assert done.stdout.startswith(f"{MODEL} needs the embedded model"), done.stderr
 
 
+def test_an_engine_that_does_not_load_says_why(tmp_path: Path, env: dict[str, str]) -> None:
+    (tmp_path / "xllamacpp.py").write_text(
+        "raise ImportError('libgomp.so.1: cannot open shared object file')"
+    )
+    (tmp_path / "x.gguf").write_bytes(TINY)
+    env |= {"PYTHONPATH": str(tmp_path), "PROMPTOPS_LOCAL_GGUF": str(tmp_path / "x.gguf")}
+    done = subprocess.run(
+        [sys.executable, "-c", TWICE], cwd=ROOT, env=env, capture_output=True, encoding="utf-8", check=False
+    )
+    assert "ModelError: xllamacpp cannot be loaded: libgomp.so.1" in done.stderr
+
+
 def test_errors_of_the_server_are_put_into_words() -> None:
     plain = ModelError(
         "timeout", "http://127.0.0.1:4/v1 did not finish within 3 s", partial="The", hint="wait"
@@ -266,7 +278,7 @@ def ask(real_env: Mapping[str, str]) -> Iterator[Callable[..., Completion]]:
 
 
 def request(text: str | list[Any], **options: Any) -> Request:
-    parameters = {"temperature": 0, "max_tokens": 24, **options.pop("parameters", {})}
+    parameters = {"temperature": 0, "max_tokens": 16, **options.pop("parameters", {})}
     return Request(
         model=MODEL, messages=({"role": "user", "content": text},), parameters=parameters, **options
     )
@@ -317,7 +329,7 @@ TWICE = textwrap.dedent(
     from promptops.models.embedded import Embedded
     from promptops.models.request import Request
     asked = Request(model={MODEL!r}, messages=({{"role": "user", "content": "Tell me about the sea."}},),
-                    parameters={{"temperature": 0, "max_tokens": 24}})
+                    parameters={{"temperature": 0, "max_tokens": 16}})
     print(asyncio.run(Embedded({MODEL!r}, os.environ).complete(asked)).text, end="")
     """
 )
@@ -445,7 +457,7 @@ def test_fast_mode_keeps_the_common_beginning(real_env: Mapping[str, str]) -> No
     assert (asyncio.run(adapter.complete(asked)).cached_tokens or 0) > 10
 
 
-LONG = TWICE.replace('"max_tokens": 24', '"max_tokens": 3000').replace(
+LONG = TWICE.replace('"max_tokens": 16', '"max_tokens": 3000').replace(
     ".complete(asked)",
     '.complete(__import__("dataclasses").replace(asked, stream=True), lambda text: print(text, flush=True))',
 )

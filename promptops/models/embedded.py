@@ -119,9 +119,7 @@ def serve(weights: Path, *, fast: bool = False) -> Server:
 
 
 def _start(weights: Path, key: str, *, fast: bool) -> Server:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when the library is loaded
-    import xllamacpp
-
+    xllamacpp = _engine()
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(weights)
     parameters.api_keys = [key]
@@ -137,6 +135,17 @@ def _start(weights: Path, key: str, *, fast: bool) -> Server:
             "bad_request", f"llama.cpp cannot load {weights}", hint="is it a whole GGUF of a chat model?"
         ) from None
     return Server(f"{engine.listening_address}/v1", key, engine)
+
+
+def _engine() -> Any:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when the library is loaded
+    try:
+        import xllamacpp
+    except ImportError as error:  # installed, but not for this system
+        raise ModelError(
+            "bad_request", f"xllamacpp cannot be loaded: {error}", hint=f"{_INSTALL}, or {_ELSEWHERE}"
+        ) from None
+    return xllamacpp
 
 
 def _settings(*, fast: bool) -> dict[str, Any]:
