@@ -4,7 +4,7 @@ import time
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptops.document import Document, InvalidAt, Position, build_document, parse_yaml
@@ -218,6 +218,7 @@ JSON = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(JSON)
 def test_json_is_read_as_json(value: object) -> None:
     written = json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -227,6 +228,7 @@ def test_json_is_read_as_json(value: object) -> None:
     assert read(escaped).data == value
 
 
+@settings(deadline=None)
 @given(
     st.binary(max_size=200) | st.text(alphabet="-:{}[]&*!|>'\"%@` \n\ta1#,?\\", max_size=60).map(str.encode)
 )

@@ -448,3 +448,8 @@ def test_what_cannot_be_stored(value: Any, reason: str) -> None:
 def test_hashing_refuses_what_json_cannot_hold() -> None:
     with pytest.raises(Invalid, match="not JSON data"):
         canonical_json({"a": 2**60})
+
+
+def test_what_is_no_schema_at_all() -> None:
+    assert schema_problem(b"x") == ((), "a JSON Schema is a mapping, not a bytes")
+    assert schema_problem({"const": object()}) == ((), "not a JSON Schema: Unsupported type: 'object'")
