@@ -115,7 +115,7 @@ class GitRepo:
     def is_ancestor(self, older: str, newer: str) -> bool:
         return not run(self.settings, "rev-list", "-n1", older, f"^{newer}")
 
-    def _refs(self, *patterns: str) -> dict[str, str]:
+    def refs(self, *patterns: str) -> dict[str, str]:
         """Refs that match the patterns of ``git for-each-ref``, each with its object id."""
         said = run(self.settings, "for-each-ref", "--format=%(refname) %(objectname)", *patterns)
         pairs = (line.rsplit(" ", 1) for line in said.decode("utf-8", "surrogateescape").splitlines())
@@ -260,7 +260,7 @@ class GitRepo:
             return "this clone is shallow; git fetch --unshallow brings the rest"
         from difflib import get_close_matches
 
-        names = [name.split("/", 2)[-1] for name in self._refs("refs/heads", "refs/tags", "refs/remotes")]
+        names = [name.split("/", 2)[-1] for name in self.refs("refs/heads", "refs/tags", "refs/remotes")]
         near = get_close_matches(rev, names, n=5)
         if near:
             return f"did you mean {' or '.join(near)}?"
@@ -272,7 +272,7 @@ class GitRepo:
         return Invalid(f"`{rev}` is ambiguous: {', '.join(commits)}", hint="write more digits of the commit")
 
     def _ambiguous_name(self, rev: str) -> Invalid:
-        names = [*self._refs(f"refs/heads/{rev}", f"refs/tags/{rev}", f"refs/remotes/{rev}")]
+        names = [*self.refs(f"refs/heads/{rev}", f"refs/tags/{rev}", f"refs/remotes/{rev}")]
         if re.fullmatch("[0-9a-f]{4,64}", rev):
             names += run(self.settings, "rev-parse", f"--disambiguate={rev}", ok=(0, 128)).decode().split()
         return Invalid(f"`{rev}` is ambiguous: {', '.join(names)}", hint="write one of them in full")

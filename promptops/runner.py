@@ -94,8 +94,8 @@ class Runner:
         except ModelError as error:
             return self._close(Run(started=started, finished=self._failed(calling, error), error=error))
         except asyncio.CancelledError:
-            error = ModelError("interrupted", "interrupted", partial="".join(calling.heard))
-            self._close(Run(started=started, finished=self._failed(calling, error), error=error))
+            cut = ModelError("interrupted", "interrupted", partial="".join(calling.heard))
+            self._close(Run(started=started, finished=self._failed(calling, cut), error=cut))
             raise
         results = _check(prompt, checks, rendered, origin, answer)
         return self._close(Run(started=started, finished=self._answered(calling, answer, results)))

@@ -6,23 +6,21 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-import jsonschema_rs
-
+from promptops.canonical import compact_json
 from promptops.checks import structure, text
 from promptops.checks.subject import CheckFunction, CheckKind, Subject, Verdict
 from promptops.errors import Invalid
 from promptops.prompt import Check
 from promptops.registry.records import CheckResult
 from promptops.render import render_text
+from promptops.schema import explain, schema_problem, validator_for
 
 STRING: Mapping[str, Any] = {"type": "string"}
 KINDS: Mapping[str, CheckKind] = {
     "equals": CheckKind(text.equals, {}, "the output, without outer white space, is this", optional=True),
     "contains": CheckKind(text.contains, STRING, "the output contains this text"),
     "starts_with": CheckKind(text.starts_with, STRING, "the output starts with this text"),
-    "regex": CheckKind(
-        text.regex, {"type": "string", "format": "regex"}, "a Python regular expression matches"
-    ),
+    "regex": CheckKind(text.regex, STRING, "a Python regular expression matches"),
     "one_of": CheckKind(text.one_of, {"type": "array", "minItems": 1}, "the output is one of these texts"),
     "max_chars": CheckKind(text.max_chars, {"type": "integer", "minimum": 0}, "at most so many characters"),
     "json": CheckKind(structure.json, {"type": "null"}, "the output is JSON", optional=True),
@@ -67,15 +65,17 @@ def _compile(check: Check, where: str) -> Compiled:
 
 
 def _argument_problem(check: Check, kind: CheckKind) -> str:
-    for error in jsonschema_rs.validator_for(dict(kind.argument)).iter_errors(check.argument):
-        return str(error.message)
-    try:
-        if check.kind == "regex":
+    found = next(validator_for(compact_json(kind.argument)).iter_errors(check.argument), None)
+    if found:
+        return explain(found, "its argument")
+    if check.kind == "json_schema":
+        problem = schema_problem(check.argument)
+        return problem[1] if problem else ""
+    if check.kind == "regex":
+        try:
             re.compile(check.argument)
-        if check.kind == "json_schema":
-            jsonschema_rs.validator_for(check.argument)
-    except (re.error, ValueError) as error:
-        return str(error)
+        except re.error as error:
+            return str(error)
     return ""
 
 

@@ -4,10 +4,10 @@ import json as jsonlib
 from collections.abc import Mapping
 from typing import Any
 
-import jsonschema_rs
-
+from promptops.canonical import compact_json
 from promptops.checks.subject import Subject, Verdict
 from promptops.errors import Invalid
+from promptops.schema import explain, spell_path, validator_for
 
 
 def json(subject: Subject, _: Any) -> Verdict:
@@ -34,12 +34,10 @@ def schema_problem(output: str, schema: Mapping[str, Any]) -> str:
     """Why an output is not JSON of this schema, in one line; empty when it is."""
     try:
         value = parse(output)
-    except ValueError as error:
-        return f"not JSON: {error}"
-    for error in jsonschema_rs.validator_for(dict(schema)).iter_errors(value):
-        where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)
-        return f"${where}: {error.message}"
-    return ""
+    except ValueError as failure:
+        return f"not JSON: {failure}"
+    found = next(validator_for(compact_json(schema)).iter_errors(value), None)
+    return explain(found, spell_path(("output", *found.instance_path))) if found else ""
 
 
 def parse(output: str) -> Any:

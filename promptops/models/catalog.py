@@ -46,6 +46,16 @@ _ABILITIES = frozenset(
 )
 _DATED = r"[-@](?:\d{4}-\d\d-\d\d|\d{8}|\d\d-\d{4}|\d{4}|\d{3})"
 
+EMBEDDED_WINDOW = 4096  # tokens of messages and answer together
+_EMBEDDED: Mapping[str, Any] = {  # a model that runs in this process costs nothing, and that is known
+    "litellm_provider": "local",
+    "mode": "chat",
+    "input_cost_per_token": 0.0,
+    "output_cost_per_token": 0.0,
+    "max_input_tokens": EMBEDDED_WINDOW,
+    "supports_response_schema": True,
+}
+
 
 class Catalog:
     """``models`` of the settings go before litellm's file, key by key. Unknown is None."""
@@ -121,7 +131,13 @@ class Catalog:
         found = {f"{provider}{slash}{name.decode().rpartition('/')[2]}" for name in names}
         return sorted(name for name in found if name != alias and self._known(name))
 
-    def _known(self, model: str) -> dict[str, Any] | None:
+    def names(self) -> list[str]:
+        """Every name in litellm's file, in its notation (``gpt-4o``, ``groq/llama-3.3-70b-versatile``)."""
+        return [name.decode() for name in re.findall(rb'^"([^"\n]+)":', self._index, re.MULTILINE)]
+
+    def _known(self, model: str) -> Mapping[str, Any] | None:
+        if model.startswith("local/"):
+            return _EMBEDDED
         if entry := self._line(model):
             return entry
         provider, _, rest = model.partition("/")

@@ -57,11 +57,14 @@ class Registry:
     @classmethod
     def open_existing(cls, path: Path, *, busy_s: float = BUSY_S) -> Self:
         """For reading verbs: no file is made, and where there is none nothing is logged yet."""
-        if path.exists():
-            return cls.open(path, busy_s=busy_s)
+        return cls.open(path, busy_s=busy_s) if path.exists() else cls.in_memory(path)
+
+    @classmethod
+    def in_memory(cls, path: Path = Path(":memory:")) -> Self:
+        """An empty registry of this process; ``path`` is what messages call it."""
         connection = _settle(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
-        migrate(connection, ":memory:", MIGRATIONS, busy_s=busy_s)
-        return cls(connection, path, busy_s, writable=True)
+        migrate(connection, ":memory:", MIGRATIONS, busy_s=BUSY_S)
+        return cls(connection, path, BUSY_S, writable=True)
 
     def close(self) -> None:
         with self._lock:
