@@ -8,6 +8,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -196,6 +197,19 @@ def test_a_locked_registry_is_waited_for_and_then_given_up(path: Path) -> None:
             waiting.start(a_run())
         assert waiting.start(a_run()) == 1
         assert waiting.read_one("SELECT writer_counter FROM runs") == 2
+
+
+def test_a_new_file_that_another_process_is_preparing_is_waited_for(path: Path) -> None:
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match="locked by another process"):
+        Registry.open(path, busy_s=0.05)
+    done = threading.Timer(0.1, other.execute, ["ROLLBACK"])
+    done.start()
+    with Registry.open(path, busy_s=5) as registry:
+        assert registry.start(a_run()) == 1
+    done.join()
+    other.close()
 
 
 def test_readers_are_never_locked_out(filled: Path) -> None:

@@ -48,10 +48,9 @@ class _Percentiles:
     def step(self, value: float) -> None:
         self._values.append(value)
 
-    def finalize(self) -> str | None:
+    def finalize(self) -> str:
+        """Not called when there was no value: the result is NULL then."""
         ordered = sorted(self._values)
-        if not ordered:
-            return None
         p50, p95 = (ordered[(len(ordered) * percent + 99) // 100 - 1] for percent in (50, 95))
         return f"{p50!r} {p95!r}"
 

@@ -94,7 +94,7 @@ def _shared(one: str, other: str) -> int:
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
 
 
-def iterate_runs(registry: Registry, chosen: Filter, *, chunk: int = 500) -> Iterator[Run]:
+def iterate_runs(registry: Registry, chosen: Filter, *, chunk: int = 100) -> Iterator[Run]:
     """All chosen runs in order, a chunk at a time: memory stays flat and no read lock is held long."""
     where, values = chosen.conditions()
     sql = f"SELECT r.seq FROM runs r WHERE r.seq > ? AND {where} ORDER BY r.seq LIMIT ?"

@@ -1,0 +1,58 @@
+"""How runs look in tables."""
+
+from calendar import timegm
+from time import strptime, time
+from typing import Any
+
+_STEPS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
+_DIGEST_SHOWN = len("sha256:") + 7
+
+
+def age(started_at: str) -> str:
+    """How long ago, in the largest unit that fits: 45s, 12m, 3h, 8d."""
+    seconds = max(0, int(time()) - timegm(strptime(started_at[:19], "%Y-%m-%dT%H:%M:%S")))
+    return next((f"{seconds // size}{unit}" for size, unit in _STEPS if seconds >= size), "0s")
+
+
+def version_of(run: dict[str, Any]) -> str:
+    """The version that ran, as it can be pasted back. Edits that no commit has go by their digest."""
+    if run["version"]:
+        return f"{run['prompt']}@{run['version']}"
+    if run["commit_sha"] and not run["dirty"] and not run["overrides"]:
+        return f"{run['prompt']}@{run['commit_sha'][:7]}"
+    return f"{run['prompt']}@{run['digest'][:_DIGEST_SHOWN]}"
+
+
+def result_of(run: dict[str, Any]) -> str:
+    if run["error"]:
+        return str(run["error"]["type"])
+    if run["state"] != "finished":
+        return str(run["state"])
+    failed = sum(not check["pass"] for check in run["checks"])
+    return f"{failed} failed" if failed else "ok"
+
+
+def usd(value: float | None) -> str | None:
+    return None if value is None else f"{value:.5f}"
+
+
+def whole(value: float | None) -> str | None:
+    return None if value is None else f"{value:.0f}"
+
+
+def short_count(value: int | None) -> str:
+    """1234567 as 1.2M."""
+    if value is None:
+        return "-"
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if value >= 10 * size or (value >= size and unit != "k"):
+            return f"{value / size:.3g}{unit}"
+    return str(value)
+
+
+def size(count: int) -> str:
+    """Bytes for people, in powers of ten."""
+    for step, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if count >= step:
+            return f"{count / step:.1f} {unit}"
+    return f"{count} bytes"
