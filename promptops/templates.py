@@ -1,7 +1,8 @@
 """Templates: what they include, what they name, and their text, with every failure put at its line."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -22,6 +23,8 @@ Partials = tuple[tuple[str, str], ...]
 """Path and text of each partial, sorted: hashable, so that compiled templates can be kept."""
 
 NO_PARTIALS: Mapping[str, str] = MappingProxyType({})
+MAX_CODE = 100_000  # characters between {{ }} and {% %}: compiling takes a second for so many
+_TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _BUILT_IN = frozenset({"range", "dict", "cycler", "joiner", "namespace"})
 _REFERRING = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 _UNDEFINED = re.compile(r"^'(.+)' is undefined$")
@@ -51,10 +54,32 @@ class _Missing(ChainableUndefined):
     """An input that has no value yet is an empty text; a name that the template misspells is one too."""
 
 
+@lru_cache(maxsize=128)
+def _environment(partials: Partials, undefined: type[Undefined]) -> Environment:
+    return Environment(DictLoader(dict(partials)), undefined)
+
+
+_PLAIN = _environment((), StrictUndefined)
+
+
+@contextmanager
+def _readable(text: str) -> Iterator[None]:
+    code = sum(len(tag[0]) for tag in _TAG.finditer(text))
+    if code > MAX_CODE:
+        raise TemplateFault(f"more than {MAX_CODE:,} characters of template code", 1)
+    try:
+        yield
+    except TemplateSyntaxError as error:
+        raise _syntax_fault(error) from None
+    except (RecursionError, SyntaxError, MemoryError, ValueError):  # what Python has against generated code
+        raise TemplateFault("the template is nested too deeply", 1) from None
+
+
 @lru_cache(maxsize=4096)
 def included(text: str) -> tuple[Include, ...]:
     """List the partials a template names itself. Raises TemplateFault when it is no template."""
-    return tuple(_include(node) for node in _parse(text).find_all(_REFERRING))
+    with _readable(text):
+        return tuple(_include(node) for node in _PLAIN.parse(text).find_all(_REFERRING))
 
 
 def _include(node: nodes.Node) -> Include:
@@ -68,38 +93,18 @@ def _include(node: nodes.Node) -> Include:
 @lru_cache(maxsize=4096)
 def free_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Names a template takes from outside, and names that it sets. Finds unknown filters too."""
-    tree = _parse(text)
-    try:
+    with _readable(text):
+        tree = _PLAIN.parse(text)
         free = meta.find_undeclared_variables(tree)
-    except TemplateSyntaxError as error:
-        raise _syntax_fault(error) from None
-    stored = {node.name for node in tree.find_all(nodes.Name) if node.ctx in ("store", "param")}
+        stored = {node.name for node in tree.find_all(nodes.Name) if node.ctx in ("store", "param")}
     return frozenset(free - _BUILT_IN), frozenset(stored)
-
-
-def _parse(text: str) -> nodes.Template:
-    try:
-        return _environment((), StrictUndefined).parse(text)
-    except TemplateSyntaxError as error:
-        raise _syntax_fault(error) from None
-    except RecursionError:
-        raise TemplateFault("the template is nested too deeply", 1) from None
-
-
-@lru_cache(maxsize=128)
-def _environment(partials: Partials, undefined: type[Undefined]) -> Environment:
-    return Environment(DictLoader(dict(partials)), undefined)
 
 
 @lru_cache(maxsize=1024)
 def compile_template(text: str, partials: Partials = (), *, missing_is_empty: bool = False) -> Template:
     environment = _environment(partials, _Missing if missing_is_empty else StrictUndefined)
-    try:
+    with _readable(text):
         return environment.from_string(text)
-    except TemplateSyntaxError as error:
-        raise _syntax_fault(error) from None
-    except (RecursionError, SyntaxError, MemoryError, ValueError):  # what Python has against generated code
-        raise TemplateFault("the template is nested too deeply", 1) from None
 
 
 def render_template(template: Template, values: Mapping[str, Any]) -> str:
@@ -171,6 +176,5 @@ def _explain_syntax(text: str) -> tuple[str, str]:
         return text, ""
     if found[2] == "random":
         return f"the filter `random` {_UNREPEATABLE}", ""
-    environment = _environment((), StrictUndefined)
-    names = environment.filters if found[1] == "filter" else environment.tests
+    names = _PLAIN.filters if found[1] == "filter" else _PLAIN.tests
     return unknown_word(found[1], found[2], sorted(name for name in names if name.isidentifier()))

@@ -185,7 +185,7 @@ BODIES = st.fixed_dictionaries(
     {"model": st.from_regex(r"[a-z/.-]{1,9}", fullmatch=True), "messages": MESSAGES},
     optional={
         "parameters": st.dictionaries(
-            WORDS.filter(lambda word: word not in {"model", "stream", "tools"}), VALUES
+            WORDS.filter(lambda word: word not in {"messages", "model", "stream", "tools"}), VALUES
         ),
         "fallback": st.lists(st.sampled_from(["a/b", "c"]), max_size=2),
         "inputs": st.dictionaries(

@@ -246,6 +246,7 @@ BAD = [
     (including("include 'syntax.md'"), "prompts/syntax.md:3:1: template syntax: "),
     (including("include 'link.txt'"), "outside of prompts/"),
     (including("include 'n0.j2'"), "includes nested deeper than 50"),
+    (including("if 1 + 1" + " ~ a" * 30_000), "p.yaml:2:1: more than 100,000 characters of template code"),
     (USER + '"{{ ' + "(" * 3000 + '"}]', "p.yaml:2:1: the template is nested too deeply"),
 ]
 
