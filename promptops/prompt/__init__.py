@@ -4,7 +4,7 @@ from promptops.document import Position, Problem
 from promptops.prompt.files import Read, image_type
 from promptops.prompt.inputs import CHAT_TEXT
 from promptops.prompt.keys import PROMPT_SCHEMA
-from promptops.prompt.load import check_name, find_file, find_problems, load_prompt, texts_of
+from promptops.prompt.load import check_name, examine, find_file, find_problems, load_prompt, texts_of
 from promptops.prompt.overrides import with_overrides
 from promptops.prompt.rebuilt import from_canonical
 from promptops.prompt.types import (
@@ -40,6 +40,7 @@ __all__ = [
     "Read",
     "Text",
     "check_name",
+    "examine",
     "find_file",
     "find_problems",
     "from_canonical",

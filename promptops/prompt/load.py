@@ -46,12 +46,17 @@ def load_prompt(name: str, read: Read) -> Prompt:
 
 def find_problems(name: str, read: Read) -> list[Problem]:
     """List all that keeps a prompt from being loaded or its templates from being compiled."""
+    return examine(name, read)[1]
+
+
+def examine(name: str, read: Read) -> tuple[Prompt | None, list[Problem]]:
+    """Give a prompt as far as its file can be decoded, and all that is wrong with it."""
     try:
         loader = _Loader(name, read)
     except InvalidAt as error:
-        return [error.problem]
+        return None, [error.problem]
     prompt = loader.load()
-    return loader.problems if prompt is None else [*loader.problems, *_template_problems(prompt)]
+    return prompt, [*loader.problems, *(_template_problems(prompt) if prompt else ())]
 
 
 def _template_problems(prompt: Prompt) -> Iterable[Problem]:
