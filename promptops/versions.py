@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 Read = Callable[[str], bytes]
-Source = Literal["working tree", "index", "commit", "release"]
+Source = Literal["working tree", "index", "commit", "release", "registry"]
 _SHORT = 12
 
 
@@ -314,12 +314,25 @@ def _digests(
     for digest, commit in noted_versions(registry, wanted.name, digits) if registry else ():
         if commit is not None and repo.has_commits(commit):
             yield digest, partial(_of_commit, repo, wanted, commit)
+        elif registry is not None:
+            yield digest, partial(_of_registry, registry, wanted, digest)
     for get in (partial(_of_index, repo), partial(_of_working_tree, settings=repo.settings)):
         try:
             version = get(wanted)
         except PromptopsError:  # absent or broken there, so not the version that is looked for
             continue
         yield version.prompt.digest, partial(replace, version)
+
+
+def _of_registry(registry: "Registry", wanted: Reference, digest: str) -> Version:
+    """Make again a version that ran and that no commit has."""
+    from promptops.registry.rebuild import stored_prompt
+
+    prompt = stored_prompt(registry, wanted.name, digest)
+    if prompt is None:
+        raise NotFound(f"the registry no longer has sha256:{digest[:_SHORT]}", hint="it was pruned meanwhile")
+    pasteable = f"{wanted.name}@sha256:{digest[:_SHORT]}"
+    return Version(prompt=prompt, reference=wanted.text, source="registry", pasteable=pasteable, dirty=True)
 
 
 def _renamed(repo: "GitRepo", wanted: Reference, name: str, commit: str) -> Version:

@@ -111,9 +111,9 @@ def _options(parameters: list[inspect.Parameter]) -> list[str]:
     found = ["--help"]
     for parameter in parameters:
         for declared in get_args(parameter.annotation)[1:]:
-            names = [
-                part for name in getattr(declared, "param_decls", None) or () for part in name.split("/")
-            ]
+            # inside Annotated, Typer keeps the first name where a default would stand
+            named = (getattr(declared, "default", None), *(getattr(declared, "param_decls", None) or ()))
+            names = [part for name in named if isinstance(name, str) for part in name.split("/")]
             found += [name for name in names if name.startswith("--")]
     return found
 

@@ -1,5 +1,6 @@
 """``promptops show``: one version, as it was resolved."""
 
+import json
 from typing import Any
 
 from promptops.commands.options import JsonOption, ReferenceArgument
@@ -35,6 +36,8 @@ def _facts(version: Version) -> list[tuple[str, str]]:
 
 def _origin(version: Version) -> str:
     commit = f" {version.commit_sha[:10]}" if version.commit_sha else ""
+    if version.source == "registry":
+        return "the registry: it ran, and no commit has it"
     if version.source in ("commit", "release"):
         return f"{version.source}{commit}"
     if not version.commit_sha:
@@ -43,8 +46,10 @@ def _origin(version: Version) -> str:
 
 
 def _files(version: Version) -> list[tuple[str, str]]:
-    """The prompt file and the text files that its meaning rests on."""
+    """The prompt file and the partials that its meaning rests on, or what the registry kept of them."""
     prompt = version.prompt
+    if version.source == "registry":
+        return [("as logged", json.dumps(prompt.canonical(), ensure_ascii=False, indent=2))]
     return [(prompt.path, prompt.document.source), *sorted(prompt.partials.items())]
 
 

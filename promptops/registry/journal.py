@@ -171,7 +171,7 @@ def _note_version(registry: Registry, run: StartedRun, prompt: Prompt) -> None:
         run.prompt,
         run.digest,
         compact_json(prompt.canonical()),  # in the order it is sent, so that a replay is the same to the byte
-        commit_sha=None if run.dirty else run.commit_sha,
+        commit_sha=None if run.dirty or run.overrides else run.commit_sha,
         path=prompt.path,
     )
 

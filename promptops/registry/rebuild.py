@@ -38,14 +38,10 @@ def rebuild(registry: Registry, run: Run, load: Load | None = None) -> list[dict
 
 def prompt_of(registry: Registry, run: Run, load: Load | None = None) -> "Prompt":
     """The very version that ran: from the registry, or else from the commit."""
-    from promptops.prompt import from_canonical
-
     digest = run["digest"][_PREFIX:]
-    source = registry.read_one(
-        "SELECT source FROM versions WHERE prompt = ? AND digest = ?", (run["prompt"], digest)
-    )
-    if source is not None:
-        return from_canonical(run["prompt"], json.loads(source))
+    stored = stored_prompt(registry, run["prompt"], digest)
+    if stored is not None:
+        return stored
     if load and run["commit_sha"] and not run["dirty"] and not run["overrides"]:
         prompt = load(f"{run['prompt']}@{run['commit_sha']}")
         if prompt.digest == digest:
@@ -54,3 +50,11 @@ def prompt_of(registry: Registry, run: Run, load: Load | None = None) -> "Prompt
         f"the version of run {run['run_id']} is neither in the registry nor in git",
         hint=f"it was {run['prompt']}@{run['digest'][: _PREFIX + 12]}",
     )
+
+
+def stored_prompt(registry: Registry, name: str, digest: str) -> "Prompt | None":
+    """What the registry keeps of a version that ran: all that reached the model."""
+    from promptops.prompt import from_canonical
+
+    source = registry.read_one("SELECT source FROM versions WHERE prompt = ? AND digest = ?", (name, digest))
+    return from_canonical(name, json.loads(source)) if source is not None else None
