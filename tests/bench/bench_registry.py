@@ -32,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = parser.parse_args(arguments).rows
     folder = Path(tempfile.mkdtemp(prefix="bench-registry-"))
     try:
-        show([("measured", "figure", "target"), *writing(folder), *reading(folder, rows)])
+        show([("measured", "figure", "target")])
+        show(writing(folder))
+        show(losing(folder))
+        show(reading(folder, rows))
     finally:
         shutil.rmtree(folder)
     return 0
@@ -60,6 +63,46 @@ def writing(folder: Path) -> list[Row]:
         ("start() and finish(), each committed", f"{1000 / our_single:,.0f} runs/s", ""),
         ("  ratio", f"{bare_single / our_single:.2f}", ""),
     ]
+
+
+WRITER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from bench_registry import logged
+from promptops.registry.store import Registry
+for path in sys.argv[4:]:
+    with Registry.open(Path(path)) as registry:
+        for n in range(int(sys.argv[3])):
+            run, end = logged(int(sys.argv[2]) * 100_000 + n)
+            registry.start(run)
+            registry.finish(run.run_id, end)
+"""
+
+
+def losing(folder: Path) -> list[Row]:
+    written = ended_by(4, 1_000, [folder / "four.db"])[0]
+    created = ended_by(8, 1, [folder / f"eight{n}.db" for n in range(60)])
+    whole = sum(count == 8 for count in created)
+    return [
+        ("runs lost, 4 writers x 1,000 runs", str(4_000 - written), "0"),
+        ("8 processes creating one registry, 60 times", f"{whole} of 60", "60 of 60"),
+    ]
+
+
+def ended_by(writers: int, runs: int, paths: Sequence[Path]) -> list[int]:
+    """How many ended runs each file holds after so many processes wrote to all of them at once."""
+    command = [sys.executable, "-c", WRITER, str(Path(__file__).parent)]
+    started = [subprocess.Popen([*command, str(n), str(runs), *map(str, paths)]) for n in range(writers)]
+    codes = [writer.wait() for writer in started]
+    if any(codes):
+        raise SystemExit("a writer failed")
+    return [_ended(path) for path in paths]
+
+
+def _ended(path: Path) -> int:
+    with Registry.open(path) as registry:
+        return int(registry.read_one("SELECT count(*) FROM runs WHERE state <> 'started'"))
 
 
 def reading(folder: Path, rows: int) -> list[Row]:
