@@ -15,7 +15,7 @@ from conftest import Cli, Repo
 from provider import Provider, text
 from registry_data import OTHER_DIGEST, a_failure, a_run, an_end, check
 
-from promptops.commands.run_rows import age, short_count, size
+from promptops.commands.run_rows import age, short_count, size, usd
 from promptops.commands.runs_recover import runs_recover
 from promptops.registry.records import FinishedRun, StartedRun
 from promptops.registry.store import Registry
@@ -345,6 +345,7 @@ def test_a_broken_registry_is_one_line_and_exit_4_for_every_verb(cli: Cli, repo:
 
 
 def test_numbers_for_people() -> None:
+    assert [usd(value) for value in (None, 0.0, 0.00012)] == [None, "0", "0.00012"]
     assert [short_count(n) for n in (None, 0, 9_999, 10_000, 1_234_567, 5 * 10**9)] == [
         "-", "0", "9999", "10k", "1.23M", "5G",
     ]  # fmt: skip

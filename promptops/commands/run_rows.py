@@ -33,7 +33,7 @@ def result_of(run: dict[str, Any]) -> str:
 
 
 def usd(value: float | None) -> str | None:
-    return None if value is None else f"{value:.5f}"
+    return None if value is None else f"{value:.5f}" if value else "0"
 
 
 def whole(value: float | None) -> str | None:
