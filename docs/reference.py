@@ -1,15 +1,16 @@
 """What the pages say of commands, keys and codes, made from the program itself: ``cog -r README.md``."""
 
+import io
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from typing import Any
 
-import typer.testing
-
 from promptops.checks import KINDS
-from promptops.cli import GROUPS, VERBS, find_verb
+from promptops.cli import GROUPS, VERBS, main
 from promptops.errors import EXIT_CODES
-from promptops.schema import PROMPT_SCHEMA
+from promptops.lint import RULES
+from promptops.prompt import PROMPT_SCHEMA
 from promptops.settings import SETTINGS_SCHEMA
 
 os.environ.update(COLUMNS="80", NO_COLOR="1")
@@ -30,11 +31,10 @@ def _paths(name: str) -> list[list[str]]:
 
 
 def _help(path: list[str]) -> str:
-    app = typer.Typer(add_completion=False, rich_markup_mode=None)
-    app.command()(find_verb(path))
-    name = " ".join(["promptops", *path])
-    shown = typer.testing.CliRunner().invoke(app, ["--help"], prog_name=name)
-    return "\n".join(line.rstrip() for line in shown.output.strip().splitlines())
+    shown = io.StringIO()
+    with redirect_stdout(shown):
+        main([*path, "--help"])
+    return "\n".join(line.rstrip() for line in shown.getvalue().strip().splitlines())
 
 
 def exit_codes() -> str:
@@ -46,6 +46,12 @@ def exit_codes() -> str:
 def checks() -> str:
     return "| check | passes when |\n|---|---|\n" + "\n".join(
         f"| `{name}` | {kind.summary} |" for name, kind in KINDS.items()
+    )
+
+
+def lint_rules() -> str:
+    return "| rule | severity | finds |\n|---|---|---|\n" + "\n".join(
+        f"| `{name}` | {rule.severity} | {rule.summary} |" for name, rule in RULES.items()
     )
 
 

@@ -79,12 +79,10 @@ def _copy_starter(prompts: Path) -> list[Path]:
     """The first prompt, unless there is any prompt already."""
     if any(prompts.rglob("*.y*ml")):
         return []
-    made = []
-    for source in sorted(STARTER.iterdir()):
-        target = prompts / source.name
+    targets = {prompts / source.name: source for source in sorted(STARTER.iterdir()) if source.is_file()}
+    for target, source in targets.items():
         target.write_bytes(source.read_bytes())
-        made.append(target)
-    return made
+    return list(targets)
 
 
 def _ignore(file: Path) -> list[Path]:

@@ -1,5 +1,8 @@
+import importlib
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import Cli, Repo
@@ -82,6 +85,14 @@ def test_both_names_of_the_program_work() -> None:
     for command in ([sys.executable, "-m", "promptops"], ["git-promptops"]):
         done = subprocess.run([*command, "--version"], capture_output=True, encoding="utf-8", check=True)
         assert done.stdout == f"promptops {__version__}\n"
+
+
+def test_a_verb_never_imports_a_verb() -> None:
+    verbs = {"_".join(path) for path in PATHS}
+    for verb in verbs:
+        source = Path(importlib.import_module(f"promptops.commands.{verb}").__file__ or "").read_text("utf-8")
+        imported = set(re.findall(r"from promptops\.commands\.(\w+) import", source))
+        assert not imported & verbs, verb
 
 
 HEAVY = {"litellm", "git", "aiohttp", "sqlite_utils", "rich", "openai", "httpx", "tabulate", "xllamacpp"}

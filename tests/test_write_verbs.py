@@ -3,6 +3,7 @@
 import json
 import sqlite3
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from conftest import GREET, Cli, Repo
 from provider import Provider, text
 
 from promptops.prompt import PROMPT_SCHEMA
-from promptops.scaffold import SCHEMA_FILE
+from promptops.scaffold import SCHEMA_FILE, STARTER, schema_text
 
 
 class TestInit:
@@ -240,3 +241,10 @@ class TestCompletion:
     @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
     def test_there_is_a_script_for_each_shell(self, shell: str, cli: Cli) -> None:
         assert "_PROMPTOPS_COMPLETE" in cli("completions", shell).out
+
+
+def test_this_projects_own_prompts_are_what_init_and_schema_write() -> None:
+    prompts = Path(__file__).parents[1] / "prompts"
+    for file in STARTER.iterdir():
+        assert file.read_bytes() == (prompts / file.name).read_bytes()
+    assert (prompts / SCHEMA_FILE).read_text(encoding="utf-8") == schema_text()

@@ -17,4 +17,5 @@ def init() -> None:
         print_text(f"wrote {os.path.relpath(path)}")
     if not made:
         print_text("nothing to do: this repository has all that it needs")
-    note("next: promptops list")
+    first = any(path.name == "sentiment.yaml" for path in made)
+    note("next: promptops " + ("run sentiment -i text='What a lovely evening.'" if first else "list"))

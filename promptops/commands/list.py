@@ -18,7 +18,7 @@ from promptops.versions import live_channels, prompt_names, resolve
 _SHOWN = len("sha256:") + 7
 WordsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[WORD]...", help="Only prompts with these words in name or text."),
+    typer.Argument(metavar="WORD", help="Only prompts with these words in name or text."),
 ]
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import Invalid
+from promptops.models.catalog import EMBEDDED_WINDOW
 from promptops.models.network import Network
 from promptops.models.openai_wire import OpenAIWire
 from promptops.models.request import Completion, ModelError, OnText, Request
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-CONTEXT = 4096  # tokens of messages and answer together
 FAST = "PROMPTOPS_LOCAL_FAST"
 _INSTALL = "pip install 'git-promptops[local]'"
 _ELSEWHERE = (
@@ -84,7 +84,7 @@ def explained(error: ModelError, base_url: str, model: str) -> ModelError:
     """The server's errors in words that make sense to someone who never saw a server."""
     too_long = re.search(r"\((\d+) tokens\) exceeds the available context size", error.message)
     if too_long:
-        text = f"the messages are {too_long[1]} tokens long; {model} holds {CONTEXT}, answer included"
+        text = f"the messages are {too_long[1]} tokens long; {model} holds {EMBEDDED_WINDOW}, answer included"
         return ModelError("bad_request", text, status=error.status, hint="shorten the inputs")
     if "image input is not supported" in error.message:
         return ModelError("bad_request", f"{model} takes no images", status=error.status)
@@ -160,7 +160,7 @@ def _settings(*, fast: bool) -> dict[str, Any]:
         "endpoint_slots": False,
         "verbosity": 0,
         "warmup": False,
-        "n_ctx": CONTEXT,
+        "n_ctx": EMBEDDED_WINDOW,
         "n_parallel": 1,
         "cache_prompt": fast,
         "cache_ram_mib": 0,

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from promptops.errors import Invalid, NotFound, Unavailable
+from promptops.models.folders import cache_folder
 from promptops.output import note
 
 if TYPE_CHECKING:
@@ -65,15 +66,6 @@ def overriding_model(env: Mapping[str, str]) -> str | None:
     """The name under which a run with overriding weights is logged, as if given by ``--model``."""
     path = overriding_weights(env)
     return f"local/{re.sub('[^a-z0-9._-]+', '-', path.stem.lower())}" if path else None
-
-
-def cache_folder(env: Mapping[str, str]) -> Path:
-    """Where this user keeps what can be fetched again."""
-    given = env.get("XDG_CACHE_HOME", "")
-    if os.path.isabs(given):  # noqa: PTH117 - the specification says to ignore a relative path
-        return Path(given) / "promptops"
-    home = Path(env.get("HOME") or Path.home())
-    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "promptops"
 
 
 def package_of(model: str) -> Package:
