@@ -139,11 +139,11 @@ def _waiting(settings: Settings) -> Iterator[Finding]:
     from promptops.registry.journal import Spool
 
     spool = Spool(settings.registry)
-    if spool.waiting():
+    if count := len(spool.waiting()):
         yield Finding(
             "spool",
             "warning",
-            f"{len(spool.waiting())} runs wait in {spool.folder}",
+            f"{count} run{'s wait' if count > 1 else ' waits'} in {spool.folder}",
             "the next run that can write the registry takes them in",
         )
 

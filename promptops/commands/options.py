@@ -4,12 +4,14 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from promptops.errors import Invalid
-from promptops.prompt import Input, Prompt
+
+if TYPE_CHECKING:  # verbs that look at runs need no prompt
+    from promptops.prompt import Input, Prompt
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 ReferenceArgument = Annotated[
@@ -36,7 +38,7 @@ SetOption = Annotated[
 ]
 
 
-def read_inputs(prompt: Prompt, pairs: Sequence[str] | None, file: str | None) -> dict[str, Any]:
+def read_inputs(prompt: "Prompt", pairs: Sequence[str] | None, file: str | None) -> dict[str, Any]:
     """The inputs of one call. Stdin fills the one required string that is missing, when it is no terminal."""
     inputs = _from_file(file) if file else {}
     for pair in pairs or ():
@@ -50,7 +52,7 @@ def read_inputs(prompt: Prompt, pairs: Sequence[str] | None, file: str | None) -
     return inputs
 
 
-def takes_text(declared: Input) -> bool:
+def takes_text(declared: "Input") -> bool:
     """Whether a string is a value of this input, so that what was typed is taken verbatim."""
     types = declared.schema.get("type", "string")
     return declared.kind == "value" and "string" in ([types] if isinstance(types, str) else types)
@@ -67,7 +69,7 @@ def _from_file(file: str) -> dict[str, Any]:
     return inputs
 
 
-def _value(declared: Input | None, name: str, text: str) -> Any:
+def _value(declared: "Input | None", name: str, text: str) -> Any:
     if text.startswith("@@"):
         text = text[1:]
     elif text.startswith("@"):

@@ -146,13 +146,10 @@ def _write_durably(file: Path, text: str) -> None:
 
 
 def _take_in(registry: Registry, run: StartedRun, end: FinishedRun | None) -> None:
-    state = registry.read_one("SELECT state FROM runs WHERE run_id = ?", (run.run_id,))
-    if state is None and end is None:
+    if end is not None:
+        registry.take_in(run, end)
+    elif registry.read_one("SELECT seq FROM runs WHERE run_id = ?", (run.run_id,)) is None:
         registry.start(run)
-    elif state is None and end is not None:
-        registry.record([(run, end)])
-    elif state == "started" and end is not None:
-        registry.finish(run.run_id, end)
 
 
 def _finished_from(record: dict[str, Any] | None) -> FinishedRun | None:
