@@ -48,6 +48,7 @@ VERBS: dict[str, Verb] = {
             "stats": "Sum up calls, errors, tokens, cost and latency",
             "export": "Write runs as JSONL or CSV",
             "prune": "Delete old runs and free their space",
+            "recover": "Save what can be read of a damaged registry into a new one",
         },
     ),
     "doctor": Verb("Keep", "Check git, registry, keys and models"),
