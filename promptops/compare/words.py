@@ -1,0 +1,236 @@
+"""What differs between two texts, word by word: lines first, then the words of lines that changed.
+
+``"".join`` over the segments that are not inserted gives the old text, over those not deleted the new one.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import SequenceMatcher
+from itertools import groupby
+from typing import Literal, NamedTuple
+
+Tag = Literal["=", "-", "+"]
+
+# A template expression is one word; so is each sign of a script that writes no spaces.
+_CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+_TOKEN = re.compile(
+    r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|"
+    r"\d+(?:[.,:]\d+)+|"
+    rf"[{_CJK}]|(?:(?![{_CJK}])\w)(?:(?![{_CJK}])[\w\u0300-\u036f]|['\u2019\-](?=\w))*|"
+    r"\S)(\s*)",
+    re.DOTALL,
+)
+_MOST_PAIRS = 2_000_000  # of equal words or lines: beyond, a word-level comparison takes seconds
+_MOST_LINE_PAIRS = 2_500
+_LIKE_A_LINE = 0.4  # share of words that a line has in common with the one it became
+_ALIKE = 0.25  # share of text below which two passages are shown one after the other
+
+
+class Segment(NamedTuple):
+    tag: Tag
+    text: str
+
+
+class _Word(NamedTuple):
+    text: str
+    space: str  # what follows it
+
+
+def word_diff(old: str, new: str) -> list[Segment]:
+    before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
+    found: list[Segment] = []
+    for tag, a, b, c, d in _opcodes(before, after):
+        gone, come = before[a:b], after[c:d]
+        found += [Segment("=", "".join(gone))] if tag == "equal" else _block(gone, come)
+    return _joined(found)
+
+
+def count_words(segments: Iterable[Segment]) -> tuple[int, int]:
+    """How many words were added and removed; where only white space differs, 0 and 0."""
+    counts = Counter[str]()
+    for tag, text in segments:
+        counts[tag] += len(_TOKEN.findall(text))
+    return counts["+"], counts["-"]
+
+
+def _opcodes(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, int, int, int, int]]:
+    """The opcodes of difflib, with what is equal at both ends found first, and its worst cases avoided."""
+    start = _common(old, new)
+    end = _common(old[start:][::-1], new[start:][::-1])
+    middle, others = old[start : len(old) - end], new[start : len(new) - end]
+    if start:
+        yield "equal", 0, start, 0, start
+    if middle and others and _pairs(middle, others) <= _MOST_PAIRS:
+        for tag, a, b, c, d in SequenceMatcher(None, middle, others, autojunk=False).get_opcodes():
+            yield tag, a + start, b + start, c + start, d + start
+    elif middle or others:
+        yield "replace", start, len(old) - end, start, len(new) - end
+    if end:
+        yield "equal", len(old) - end, len(old), len(new) - end, len(new)
+
+
+def _common(old: Sequence[str], new: Sequence[str]) -> int:
+    count = 0
+    for one, other in zip(old, new, strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
+
+
+def _pairs(old: Iterable[str], new: Iterable[str]) -> int:
+    counts = Counter(new)
+    return sum(count * counts[text] for text, count in Counter(old).items())
+
+
+def _block(old: Sequence[str], new: Sequence[str]) -> list[Segment]:
+    """Lines that changed: as one text, which finds what is wrapped anew; by lines where that is as short."""
+    whole = _words("".join(old), "".join(new))
+    if len(old) == len(new) == 1 or not 0 < len(old) * len(new) <= _MOST_LINE_PAIRS:
+        return whole
+    lines = [part for one, other in _paired_lines(old, new) for part in _words(one, other)]
+    return min(lines, whole, key=_changed_size)
+
+
+def _changed_size(segments: Iterable[Segment]) -> int:
+    return sum(len(text) for tag, text in segments if tag != "=")
+
+
+def _paired_lines(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, str]]:
+    """Lines with those they became, in order and as alike as can be; "" beside one that is left alone."""
+    bags = [Counter(_line_words(line)) for line in old], [Counter(_line_words(line)) for line in new]
+    scores = [[0.0] * (len(new) + 1) for _ in range(len(old) + 1)]
+    for i in reversed(range(len(old))):
+        for j in reversed(range(len(new))):
+            likeness = _likeness(bags[0][i], bags[1][j])
+            together = likeness + scores[i + 1][j + 1] if likeness >= _LIKE_A_LINE else 0.0
+            scores[i][j] = max(together, scores[i + 1][j], scores[i][j + 1])
+    return list(_walk(old, new, scores))
+
+
+def _walk(
+    old: Sequence[str], new: Sequence[str], scores: Sequence[Sequence[float]]
+) -> Iterator[tuple[str, str]]:
+    i = j = 0
+    while i < len(old) or j < len(new):
+        if i < len(old) and scores[i][j] == scores[i + 1][j]:
+            yield old[i], ""
+            i += 1
+        elif j < len(new) and scores[i][j] == scores[i][j + 1]:
+            yield "", new[j]
+            j += 1
+        else:
+            yield old[i], new[j]
+            i, j = i + 1, j + 1
+
+
+def _line_words(line: str) -> list[str]:
+    return [text for text, _ in _TOKEN.findall(line)]
+
+
+def _likeness(one: Counter[str], other: Counter[str]) -> float:
+    total = one.total() + other.total()
+    return 2 * (one & other).total() / total if total else 0.0
+
+
+def _words(old: str, new: str) -> list[Segment]:
+    lead_old, before = _split(old)
+    lead_new, after = _split(new)
+    opcodes = _opcodes([word.text for word in before], [word.text for word in after])
+    steps = _without_accidents(opcodes, before, after)
+    if not _alike(steps, before, after):
+        return _replaced(old, new)
+    found = _spaces(lead_old, lead_new)
+    for tag, a, b, c, d in steps:
+        if tag == "equal":
+            for one, other in zip(before[a:b], after[c:d], strict=True):
+                found += [Segment("=", one.text), *_spaces(one.space, other.space)]
+        else:
+            found += _replaced(_text(before[a:b]), _text(after[c:d]))
+    return found
+
+
+def _split(text: str) -> tuple[str, list[_Word]]:
+    lead = text[: len(text) - len(text.lstrip())]
+    return lead, [_Word(*found) for found in _TOKEN.findall(text, len(lead))]
+
+
+def _text(words: Iterable[_Word]) -> str:
+    return "".join(word.text + word.space for word in words)
+
+
+def _size(words: Iterable[_Word]) -> int:
+    return sum(len(word.text) for word in words)
+
+
+Step = tuple[str, int, int, int, int]
+
+
+def _without_accidents(
+    steps: Iterable[Step], before: Sequence[_Word], after: Sequence[_Word]
+) -> Sequence[Step]:
+    """Join changes that only a short coincidence parts, such as a comma between two rewritten clauses."""
+    kept: list[Step] = []
+    for step in steps:
+        kept.append(step)
+        while len(kept) >= 3 and _is_accident(kept[-3:], before, after):  # noqa: PLR2004 - two changes round it
+            (_, a, _, c, _), _, (_, _, b, _, d) = kept[-3:]
+            kept[-3:] = [("replace", a, b, c, d)]
+    return kept
+
+
+def _is_accident(steps: Sequence[Step], before: Sequence[_Word], after: Sequence[_Word]) -> bool:
+    (first, *one), (tag, *same), (last, *two) = steps
+    if tag != "equal" or "equal" in (first, last):
+        return False
+    length = _size(before[same[0] : same[1]])
+    changes = [max(_size(before[a:b]), _size(after[c:d])) for a, b, c, d in (one, two)]
+    return length <= min(changes)
+
+
+def _alike(steps: Iterable[Step], before: Sequence[_Word], after: Sequence[_Word]) -> bool:
+    same = sum(_size(before[a:b]) for tag, a, b, _, _ in steps if tag == "equal")
+    return same >= _ALIKE * max(_size(before), _size(after))
+
+
+def _replaced(old: str, new: str) -> list[Segment]:
+    return [Segment("-", old), Segment("+", new)]
+
+
+def _spaces(old: str, new: str) -> list[Segment]:
+    return [Segment("=", new)] if old == new else _replaced(old, new)
+
+
+def _joined(segments: Iterable[Segment]) -> list[Segment]:
+    """Neighbours of one kind as one, and each change as what goes and what comes, in this order."""
+    found: list[Segment] = []
+    for same, run in groupby(segments, key=lambda segment: segment.tag == "="):
+        parts = list(run)
+        if same:
+            found.append(Segment("=", "".join(part.text for part in parts)))
+        else:
+            found += _change(*("".join(part.text for part in parts if part.tag == tag) for tag in "-+"))
+    return [
+        Segment(tag, text)
+        for tag, run in groupby(found, key=lambda segment: segment.tag)
+        if (text := "".join(part.text for part in run))
+    ]
+
+
+def _change(old: str, new: str) -> Iterator[Segment]:
+    """One change; the white space that both begin or end with is none of it."""
+    start = _common_space(old, new)
+    end = _common_space(old[start:][::-1], new[start:][::-1])
+    stop, halt = len(old) - end, len(new) - end
+    yield Segment("=", old[:start])
+    yield Segment("-", old[start:stop])
+    yield Segment("+", new[start:halt])
+    yield Segment("=", old[stop:])
+
+
+def _common_space(old: str, new: str) -> int:
+    count = 0
+    while count < min(len(old), len(new)) and old[count] == new[count] and old[count].isspace():
+        count += 1
+    return count
