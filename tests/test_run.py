@@ -1,5 +1,6 @@
 """The main job through the front door: a prompt, a provider, an answer, a row."""
 
+import base64
 import json
 import signal
 import sqlite3
@@ -331,6 +332,55 @@ class TestTools:
         assert done.code == 0, done.err
         assert provider.requests[0].body["tools"] == [tool]
         assert json.loads(done.out) == [call]
+
+
+class TestRichMessages:
+    def test_a_chat_history_and_an_image_go_over_the_wire(
+        self, cli: Cli, repo: Repo, provider: Provider
+    ) -> None:
+        repo.write(
+            "prompts/look.yaml",
+            "model: openai/gpt-4o-2024-08-06\n"
+            "inputs:\n  chat: {type: messages, default: []}\n  photo: {type: image}\n"
+            "messages:\n  - insert: chat\n"
+            "  - role: user\n    content: [{text: What is it?}, {image: photo}]\n",
+        )
+        png = bytes.fromhex("89504e470d0a1a0a")
+        (repo.path / "dot.png").write_bytes(png)
+        chat = [{"role": "user", "content": "Hi {{ photo }}"}, {"role": "assistant", "content": "Hello"}]
+        done = cli("run", "look", "-i", "photo=@dot.png", "-i", f"chat={json.dumps(chat)}")
+        assert done.code == 0, done.err
+        sent = provider.requests[0].body["messages"]
+        url = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+        assert sent == [
+            *chat,
+            {
+                "role": "user",
+                "content": [
+                    {"type": "text", "text": "What is it?"},
+                    {"type": "image_url", "image_url": {"url": url}},
+                ],
+            },
+        ]
+        assert json.loads(texts(repo)[0]["inputs"])["photo"] == url
+        assert "[image/png, 8 bytes]" in cli("render", "look", "-i", "photo=@dot.png").out
+
+    @pytest.mark.parametrize(
+        ("pair", "message"),
+        [("chat=[", "not JSON"), ("photo=nonsense", "must be an image"), ('chat=[{"role": "boss"}]', "chat")],
+    )
+    def test_inputs_of_another_kind_are_refused(
+        self, pair: str, message: str, cli: Cli, repo: Repo, provider: Provider
+    ) -> None:
+        repo.write(
+            "prompts/look.yaml",
+            "model: openai/gpt-4o\ninputs:\n  chat: {type: messages, default: []}\n"
+            "  photo: {type: image}\nmessages:\n  - insert: chat\n"
+            "  - role: user\n    content: [{image: photo}]\n",
+        )
+        done = cli("run", "look", "-i", "photo=data:image/png;base64,iVBORw0KGgo=", "-i", pair)
+        assert done.code == 4
+        assert message in done.err
 
 
 class TestLogging:

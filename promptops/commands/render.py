@@ -38,4 +38,5 @@ def _shown(content: object) -> str:
 
 def _image(part: dict[str, dict[str, str]]) -> str:
     kind, _, data = part["image_url"]["url"].partition(";base64,")
-    return f"[{kind.removeprefix('data:')}, {len(data) * 3 // 4} bytes]"
+    size = len(data) * 3 // 4 - data[-2:].count("=")
+    return f"[{kind.removeprefix('data:')}, {size} bytes]"
