@@ -35,6 +35,8 @@ VERBS: dict[str, Verb] = {
     "list": Verb("Write", "List the prompts"),
     "show": Verb("Write", "Show one version of a prompt"),
     "history": Verb("Write", "List the versions of a prompt and how they did"),
+    "lint": Verb("Write", "Find what is wrong with prompts before they are committed"),
+    "diff": Verb("Write", "Show what changed between two versions of a prompt"),
     "render": Verb("Run", "Print the messages a version sends for given inputs"),
     "run": Verb("Run", "Run a version once and print the model's answer"),
     "runs": Verb(

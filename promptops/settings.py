@@ -72,7 +72,18 @@ SETTINGS_SCHEMA: dict[str, Any] = {
                 "on_error": {"type": "string", "enum": ["spool", "fail"]},
             },
         },
-        "lint": {"type": "object", "description": "Settings of lint rules."},
+        "lint": {
+            "type": "object",
+            "description": "Severities of lint rules, and how many days ahead a model's retirement counts.",
+            "additionalProperties": False,
+            "properties": {
+                "rules": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string", "enum": ["off", "warning", "error"]},
+                },
+                "retirement_days": {"type": "integer"},
+            },
+        },
     },
 }
 
@@ -157,12 +168,17 @@ def here() -> Settings:
     return find_settings(Path.cwd(), os.environ)
 
 
-def find_settings(start: Path, env: Mapping[str, str], *, registry: Path | None = None) -> Settings:
-    """Settings of the project that ``start`` lies in. Raises Invalid outside of any git repository."""
+def find_settings(
+    start: Path, env: Mapping[str, str], *, registry: Path | None = None, file: SettingsFile | None = None
+) -> Settings:
+    """Settings of the project that ``start`` lies in. Raises Invalid outside of any git repository.
+
+    ``file`` stands for promptops.yaml where its text is not to be taken from the working tree.
+    """
     start = start.resolve()
     place = find_worktree(start, env)
     root = _project_root(start, place)
-    file = _read_file(root, place)
+    file = _read_file(root, place) if file is None else file
     prefix = "" if place.top is None or root == place.top else root.relative_to(place.top).as_posix()
     chosen = registry or (Path(env["PROMPTOPS_REGISTRY"]) if env.get("PROMPTOPS_REGISTRY") else None)
     return Settings(
@@ -231,7 +247,7 @@ def _registry(place: Worktree, root: Path, prefix: str, file: SettingsFile) -> P
 
 
 Fault = tuple[tuple[str | int, ...], str, str]
-_TYPES: dict[str, type | tuple[type, ...]] = {"object": dict, "array": list, "string": str}
+_TYPES: dict[str, type] = {"object": dict, "array": list, "string": str, "integer": int}
 
 
 def _faults(schema: Mapping[str, Any], value: Any, path: tuple[str | int, ...]) -> Iterator[Fault]:
@@ -277,4 +293,5 @@ def _did_you_mean(key: str, known: Mapping[str, Any]) -> str:
 
 
 def _article(kind: str) -> str:
-    return {"object": "a mapping", "array": "a list", "string": "a string"}[kind]
+    words = {"object": "a mapping", "array": "a list", "string": "a string", "integer": "a whole number"}
+    return words[kind]

@@ -1,0 +1,110 @@
+"""``promptops lint``: what is wrong with prompts, before they are committed."""
+
+import os
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptops.commands.options import JsonOption
+from promptops.errors import Invalid
+from promptops.lint import RULES, Finding, Report, Scope, staged_scope, working_tree_scope
+from promptops.lint import lint as lint_prompts
+from promptops.lint.formats import github_line, sarif, text_line
+from promptops.output import note, print_json, print_pieces, print_table, print_text
+
+WordsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILE|NAME]...", help="Only these prompts, and those made of these files."),
+]
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+def lint(
+    words: WordsArgument = None,
+    staged: Annotated[
+        bool, typer.Option("--staged", help="Read the index, as git is about to commit it.")
+    ] = False,
+    shape: Annotated[Format, typer.Option("--format", help="How findings are printed.")] = Format.TEXT,
+    as_json: JsonOption = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors do.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what is mechanical and certain first.")] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules.")] = False,
+) -> int:
+    """Say what is wrong with prompts: the files, the model, parameters, variables, checks, cases.
+
+    A rule's severity is set in promptops.yaml, `lint: {rules: {RULE: off}}`. A comment silences one
+    finding: `# promptops: ignore[RULE] reason`, on its line or alone on the line above.
+    """
+    if rules:
+        return _print_rules(as_json=as_json or shape is Format.JSON)
+    if fix and staged:
+        raise Invalid("--fix changes files, and --staged reads the index alone", hint="give one of the two")
+    scope_of = staged_scope if staged else working_tree_scope
+    with scope_of(words or [], Path.cwd()) as scope:
+        if fix:
+            _fix(scope)
+        report = lint_prompts(scope.names, scope.files, scope.project)
+    _print(report, Format.JSON if as_json else shape, scope)
+    return int(bool(report.count("error") or (strict and report.findings)))
+
+
+def _fix(scope: Scope) -> None:
+    from promptops.lint.fix import fix
+
+    for path, changes in fix(scope.names, scope.files, scope.project.settings):
+        note(f"fixed {_shown(path, scope)}: {changes}")
+
+
+def _print(report: Report, shape: Format, scope: Scope) -> None:
+    if shape is Format.JSON:
+        print_json(report.as_json())
+    elif shape is Format.SARIF:
+        print_json(sarif(report))
+    elif shape is Format.GITHUB:
+        for finding in report.findings:
+            print_text(github_line(finding))
+    else:
+        for finding in report.findings:
+            _print_line(finding, _shown(finding.path, scope))
+        note(_summary(report))
+
+
+def _print_line(finding: Finding, path: str) -> None:
+    mark = f"{finding.severity}[{finding.rule}]"
+    before, _, after = text_line(finding, path).partition(mark)
+    colour = "red" if finding.severity == "error" else "yellow"
+    print_pieces([(before, ""), (mark, colour), (after, "")])
+
+
+def _shown(path: str, scope: Scope) -> str:
+    return os.path.relpath(os.path.join(scope.project.settings.top or ".", path))  # noqa: PTH118
+
+
+def _summary(report: Report) -> str:
+    prompts = _count(len(report.prompts), "prompt")
+    found = f"{_count(report.count('error'), 'error')}, {_count(report.count('warning'), 'warning')}"
+    branches = sum(one.branches for one in report.coverage)
+    reached = sum(one.reached for one in report.coverage)
+    share = f"; cases reach {reached} of {branches} branches" if branches else ""
+    return f"{prompts}: {found}{share}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _print_rules(*, as_json: bool) -> int:
+    rows = [(name, rule.severity, rule.summary) for name, rule in RULES.items()]
+    if as_json:
+        print_json([dict(zip(("rule", "severity", "summary"), row, strict=True)) for row in rows])
+    else:
+        print_table(("RULE", "SEVERITY", "SUMMARY"), rows)
+    return 0

@@ -1,0 +1,142 @@
+"""Rules on checks: kinds that exist, arguments they take, and the words another tool has for them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from promptops.checks import KINDS, compile_checks
+from promptops.document import Path
+from promptops.errors import Invalid
+from promptops.lint.subject import Subject
+from promptops.prompt import Check
+from promptops.text import Problem
+
+TWINS: Mapping[str, str] = {
+    "contains-all": "contains_all",
+    "contains-any": "contains_any",
+    "ends-with": "ends_with",
+    "is-json": "json",
+    "is-refusal": "refusal",
+    "starts-with": "starts_with",
+}
+"""promptfoo's word to the one here that means the same."""
+
+NEAR: Mapping[str, str] = {
+    "answer-relevance": "judge",
+    "bleu": "similarity",
+    "contains-json": "json",
+    "context-faithfulness": "grounded",
+    "factuality": "judge",
+    "g-eval": "judge",
+    "icontains-all": "contains_all",
+    "icontains-any": "contains_any",
+    "javascript": "python",
+    "levenshtein": "similarity",
+    "llm-rubric": "judge",
+    "meteor": "similarity",
+    "model-graded-closedqa": "judge",
+    "model-graded-factuality": "judge",
+    "rouge-n": "similarity",
+    "similar": "similarity",
+    "word-count": "max_words",
+}
+"""promptfoo's word to the one here that comes near."""
+
+ALONE = frozenset(
+    {
+        "classifier",
+        "contains-html",
+        "contains-sql",
+        "contains-xml",
+        "context-recall",
+        "context-relevance",
+        "cost",
+        "finish-reason",
+        "guardrails",
+        "icontains",
+        "is-html",
+        "is-sql",
+        "is-valid-function-call",
+        "is-valid-openai-function-call",
+        "is-valid-openai-tools-call",
+        "is-xml",
+        "latency",
+        "moderation",
+        "perplexity",
+        "pi",
+        "ruby",
+        "select-best",
+        "webhook",
+    }
+)
+"""promptfoo's words that have no other word here, and may be missing here."""
+
+
+def is_promptfoo(kind: str) -> bool:
+    plain = kind.removeprefix("not-")
+    known = plain in TWINS or plain in NEAR or plain in ALONE or kind.startswith("not-")
+    return known and kind not in KINDS
+
+
+def twin(kind: str, argument: Any) -> str | None:
+    """The word here that says exactly the same; None where there is none."""
+    name = "json_schema" if kind == "is-json" and isinstance(argument, dict) else TWINS.get(kind)
+    return name if name in KINDS else None
+
+
+def written(subject: Subject) -> Iterator[tuple[Path, Check]]:
+    """The checks, each with its place."""
+    yield from ((("checks", index), check) for index, check in enumerate(subject.prompt.checks))
+
+
+def promptfoo_check(subject: Subject) -> Iterator[Problem]:
+    for path, check in written(subject):
+        entry = promptfoo_entry({check.kind: check.argument})
+        if entry is not None:
+            yield subject.at(path, *entry)
+        elif is_promptfoo(check.kind):
+            yield subject.at(path, *explain_promptfoo(check.kind, check.argument))
+
+
+def explain_promptfoo(kind: str, argument: Any) -> tuple[str, str]:
+    plain = kind.removeprefix("not-")
+    negation = " with `not: true` beside it" if plain != kind else ""
+    exact = twin(plain, argument) or (plain if plain in KINDS else None)
+    if exact:
+        message = f"`{kind}` is promptfoo's word for the check `{exact}`{negation}"
+        return message, f"write `- {exact}`" if argument is None else f"write `- {exact}: …`"
+    near = NEAR.get(plain, plain)
+    if near in KINDS:
+        return f"`{kind}` is promptfoo's; the check `{near}`{negation} comes near", str(KINDS[near].summary)
+    return f"`{kind}` is promptfoo's, and there is no such check here", f"checks are {', '.join(KINDS)}"
+
+
+def promptfoo_entry(item: Any) -> tuple[str, str] | None:
+    """Message and hint for an entry in promptfoo's form, ``{type: contains, value: refund}``."""
+    if not isinstance(item, Mapping) or not isinstance(item.get("type"), str):
+        return None
+    kind, value = item["type"], item.get("value")
+    plain = kind.removeprefix("not-")
+    name = twin(plain, value) or (plain if plain in KINDS else None)
+    if name is None:
+        return explain_promptfoo(kind, value)
+    entry = name if value is None else f"{name}: …"
+    return f"`type: {kind}` is how promptfoo writes the check `{name}`", (
+        f"write `- not: {{{entry}}}`" if plain != kind else f"write `- {entry}`"
+    )
+
+
+def bad_check(subject: Subject) -> Iterator[Problem]:
+    for path, check in written(subject):
+        if is_promptfoo(check.kind) or promptfoo_entry({check.kind: check.argument}):
+            continue
+        try:
+            compile_checks((check,), "")
+        except Invalid as error:
+            yield subject.at(path, error.message.removeprefix(": "), error.hint)
+
+
+def schemaless_check(subject: Subject) -> Iterator[Problem]:
+    for path, check in written(subject):
+        if check.kind == "json_schema" and check.argument is None and subject.prompt.output is None:
+            message = "the check json_schema has no schema, and the prompt has no output schema"
+            yield subject.at(path, message, "give the prompt `output: {schema: …}`, or the check a schema")

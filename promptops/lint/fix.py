@@ -1,0 +1,131 @@
+"""``--fix``: what is mechanical and certain. Each change is checked by reading the file again."""
+
+import copy
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from promptops.checks import KINDS, compile_checks
+from promptops.document import Document, parse_yaml
+from promptops.document import Path as Place
+from promptops.errors import Invalid
+from promptops.lint.checks import twin
+from promptops.lint.files import Files
+from promptops.prompt import Check, examine
+from promptops.settings import Settings
+
+_BOM = b"\xef\xbb\xbf"
+_PARTIALS = (".j2", ".md", ".txt")
+_PROMPTS = (".yaml", ".yml")
+_BESIDE = ("name", "weight", "threshold", "not")
+
+
+def fix(names: Iterable[str], files: Files, settings: Settings) -> Iterator[tuple[str, str]]:
+    """Mend the files of some prompts on disk; yields each file's path with what was changed in it."""
+    for path in dict.fromkeys(path for name in names for path in _texts(name, files)):
+        before = files.known(path)
+        if before is None:
+            continue
+        after, changes = mended(before, path)
+        if changes:
+            replace_file(settings.prompts / path, after)
+            files.forget(path)
+            yield f"{settings.prompts_path}/{path}", ", ".join(changes)
+
+
+def _texts(name: str, files: Files) -> list[str]:
+    """Read a prompt as far as it goes; a file that a byte order mark hides is mended, then read on."""
+    read, asked = files.watched()
+    try:
+        examine(name, lambda path: read(path).removeprefix(_BOM))
+    except Invalid:
+        return []
+    return [path for path in asked if path.endswith((*_PROMPTS, *_PARTIALS))]
+
+
+def mended(data: bytes, path: str) -> tuple[bytes, list[str]]:
+    """Give the mended bytes, and what was done in words."""
+    changes = []
+    if data.startswith(_BOM):
+        data = data.removeprefix(_BOM)
+        changes.append("byte order mark removed")
+    if b"\r\n" in data:
+        data = data.replace(b"\r\n", b"\n")
+        changes.append("CRLF made LF")
+    if path.endswith(_PROMPTS):
+        data, renamed = _rename_checks(data, path)
+        changes += renamed
+    return data, changes
+
+
+def _rename_checks(data: bytes, path: str) -> tuple[bytes, list[str]]:
+    changes = []
+    while (found := _first_twin(data, path)) is not None:
+        data, change = found
+        changes.append(change)
+    return data, changes
+
+
+def _first_twin(data: bytes, path: str) -> tuple[bytes, str] | None:
+    try:
+        document = parse_yaml(data, path)
+    except Invalid:
+        return None
+    checks = document.data.get("checks") if isinstance(document.data, dict) else None
+    for index, item in enumerate(checks if isinstance(checks, list) else ()):
+        kind, argument, place = _kind(item, index)
+        name = twin(kind, argument)
+        if name is not None and _is_sound(name, argument):
+            after = _with_word(document, place, kind, name)
+            if after is not None:
+                return after, f"check `{kind}` is now `{name}`"
+    return None
+
+
+def _kind(item: Any, index: int) -> tuple[str, Any, Place]:
+    if isinstance(item, str):
+        return item, None, ("checks", index)
+    kinds = [key for key in item if key not in _BESIDE] if isinstance(item, dict) else []
+    return (kinds[0], item[kinds[0]], ("checks", index, kinds[0])) if len(kinds) == 1 else ("", None, ())
+
+
+def _is_sound(kind: str, argument: Any) -> bool:
+    try:
+        compile_checks((Check(kind, kind, argument),), "")
+    except Invalid:
+        return False
+    return kind in KINDS
+
+
+def _with_word(document: Document, place: Place, old: str, new: str) -> bytes | None:
+    """Put one word for another at its place; None unless that changes this word and nothing else."""
+    position = document.positions[place]
+    lines = document.source.split("\n")
+    line, column = lines[position.line - 1], position.column - 1
+    column += line[column : column + 1] in {"'", '"'}
+    if not line.startswith(old, column):
+        return None
+    lines[position.line - 1] = f"{line[:column]}{new}{line[column + len(old) :]}"
+    data = "\n".join(lines).encode()
+    wanted = copy.deepcopy(document.data)
+    entry = wanted["checks"][place[1]]
+    is_word = isinstance(entry, str)
+    renamed = new if is_word else {new if key == old else key: value for key, value in entry.items()}
+    wanted["checks"][place[1]] = renamed
+    return data if parse_yaml(data, document.path).data == wanted else None
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Write beside the file, then put it in its place: nobody ever sees half of it."""
+    real = path.resolve()
+    handle, fresh = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        Path(fresh).chmod(real.stat().st_mode)
+        Path(fresh).replace(real)
+    except OSError as error:
+        Path(fresh).unlink(missing_ok=True)
+        raise Invalid(f"cannot write {path}: {error.strerror}", hint="check its permissions") from error

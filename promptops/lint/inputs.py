@@ -1,0 +1,108 @@
+"""Rules on variables: declared and not used, used and not declared, the same in every case."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from promptops.errors import PromptopsError
+from promptops.lint.subject import Subject
+from promptops.prompt import ImageInput, Insert, Prompt, texts_of
+from promptops.render import variables
+from promptops.schema import unknown_word
+from promptops.templates import TemplateFault, free_names
+from promptops.text import Problem
+
+
+def unused_input(subject: Subject) -> Iterator[Problem]:
+    prompt = subject.prompt
+    if not prompt.inputs:
+        return
+    used = variables(prompt) | _placed(prompt) | _checked(prompt)
+    for name in prompt.inputs:
+        if name not in used:
+            yield subject.at(("inputs", name), f"the input `{name}` is declared and never used")
+
+
+def _placed(prompt: Prompt) -> set[str]:
+    placed = {message.name for message in prompt.messages if isinstance(message, Insert)}
+    for message in prompt.messages:
+        if not isinstance(message, Insert):
+            placed |= {part.name for part in message.content if isinstance(part, ImageInput)}
+    return placed
+
+
+def _checked(prompt: Prompt) -> set[str]:
+    """Inputs that the arguments of checks name."""
+    names: set[str] = set()
+    for text in _strings([check.argument for check in prompt.checks]):
+        if "{{" in text:
+            try:
+                names |= free_names(text)[0]
+            except TemplateFault:
+                continue
+    return names
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _strings(item)
+
+
+def undeclared_variable(subject: Subject) -> Iterator[Problem]:
+    prompt = subject.prompt
+    for name in sorted(variables(prompt) - prompt.inputs.keys()):
+        message, hint = unknown_word("input", name, sorted(prompt.inputs))
+        file, line = _first_use(prompt, name)
+        hint = hint if "did you mean" in message else f"declare it: inputs: {{{name}: string}}"
+        yield subject.at_line(file, line, f"the template names an {message}", hint)
+
+
+def _first_use(prompt: Prompt, name: str) -> tuple[str, int]:
+    word = re.compile(rf"(?<![\w.]){re.escape(name)}\b")
+    for text in texts_of(prompt):
+        if name in free_names(text.template)[0]:
+            return "", prompt.document.line_of(text.path, _line(text.template, word))
+    for path, partial in prompt.partials.items():
+        if name in free_names(partial)[0]:
+            return path, _line(partial, word)
+    return "", 1
+
+
+def _line(template: str, word: re.Pattern[str]) -> int:
+    for found in word.finditer(template):
+        before = template[: found.start()]
+        if max(before.rfind("{{"), before.rfind("{%")) > max(before.rfind("}}"), before.rfind("%}")):
+            return before.count("\n") + 1
+    return 1
+
+
+def never_varied(subject: Subject) -> Iterator[Problem]:
+    prompt = subject.prompt
+    for name, declared in prompt.inputs.items():
+        if "const" in declared.schema or len(declared.schema.get("enum", "ab")) == 1:
+            yield subject.at(("inputs", name), f"the input `{name}` allows one value only")
+            return
+    if prompt.cases is None:
+        return
+    accepted = subject.golden.accepted
+    for name in prompt.inputs if len(accepted) > 1 else ():
+        if _is_one(inputs[name] for inputs in accepted):
+            message = f"the input `{name}` is the same in all {len(accepted)} cases"
+            yield subject.at(("inputs", name), message, "add a case with another value")
+
+
+def _is_one(values: Iterable[Any]) -> bool:
+    seen = iter(values)
+    first = _spelled(next(seen))
+    return all(_spelled(value) == first for value in seen)
+
+
+def _spelled(value: Any) -> str:
+    try:
+        return json.dumps(value, sort_keys=True)
+    except (TypeError, ValueError, PromptopsError):
+        return repr(value)

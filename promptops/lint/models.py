@@ -1,0 +1,126 @@
+"""Rules on the model: is it known, does its name stay the same model, is it about to be retired."""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from difflib import get_close_matches
+
+from promptops.document import Path
+from promptops.lint.subject import Project, Subject
+from promptops.text import Problem
+
+_DATED = re.compile(r"[-@.](?:\d{4}-\d\d-\d\d|\d{8}|\d\d-\d{4}|\d\d-\d\d|\d{4}|\d{3})(?=$|[-:@])")
+_LIKE = 0.8  # how much a name resembles one that is meant
+_LOCAL = "local/"  # embedded models: their weights' hash is logged with every run
+
+
+def known_as(model: str) -> str:
+    """The name a model has in the catalogue, which lists the base of a fine-tuned one."""
+    provider, slash, rest = model.rpartition("/")
+    return f"{provider}{slash}{':'.join(rest.split(':')[:2])}" if rest.startswith("ft:") else model
+
+
+def is_pinned(model: str, project: Project) -> bool:
+    return (
+        model.startswith(_LOCAL)
+        or _DATED.search(model) is not None
+        or bool(project.declared(model).get("pinned_by"))
+    )
+
+
+def is_unknown(model: str, project: Project) -> bool:
+    return not model.startswith(_LOCAL) and project.catalog.entry(known_as(model)) is None
+
+
+def unknown_model(subject: Subject) -> Iterator[Problem]:
+    project = subject.project
+    for path, model in subject.models():
+        if is_unknown(model, project):
+            message = f"the catalogue has no model `{model}`{_nearest(model, project)}{project.source}"
+            hint = "declare a custom or self-hosted model in promptops.yaml: "
+            yield subject.at(path, message, f"{hint}models: {{{model}: {{max_input_tokens: 8192}}}}")
+
+
+def _nearest(model: str, project: Project) -> str:
+    provider, _, rest = model.partition("/")
+    same = [
+        name
+        for name in project.catalog.names()
+        if (name.startswith(f"{provider}/") if "/" in name else project.catalog.provider(name) == provider)
+    ]
+    near = get_close_matches(rest, [name.partition("/")[2] or name for name in same], 1, _LIKE)
+    return f" (did you mean `{provider}/{near[0]}`?)" if near else ""
+
+
+def floating_model(subject: Subject) -> Iterator[Problem]:
+    project = subject.project
+    for path, model in subject.models():
+        if not is_pinned(model, project) and (dated := project.catalog.dated_ids(model)):
+            newest = _newest(dated, project)
+            message = f"`{model}` is an alias that moves; the newest dated name is `{newest}`"
+            yield subject.at(path, message + project.source, f"pin it: {newest}")
+
+
+def _newest(dated: list[str], project: Project) -> str:
+    alive = [name for name in dated if (day := _retired_on(name, project)) is None or day > project.today]
+    return (alive or dated)[-1]
+
+
+def unpinnable_model(subject: Subject) -> Iterator[Problem]:
+    project = subject.project
+    for path, model in subject.models():
+        if is_pinned(model, project) or is_unknown(model, project) or project.catalog.dated_ids(model):
+            continue
+        message = f"`{model}` has no dated name: its provider may change what answers to it{project.source}"
+        hint = f"say what holds it in promptops.yaml: models: {{{model}: {{pinned_by: …}}}}"
+        yield subject.at(path, message, hint)
+
+
+def retired_model(subject: Subject) -> Iterator[Problem]:
+    project = subject.project
+    for path, model in subject.models():
+        day = _retired_on(model, project)
+        if day is not None and day <= project.today:
+            message = f"`{model}` was retired on {day}{project.source}"
+            yield subject.at(path, message, "move to a model that is still served")
+
+
+def retiring_model(subject: Subject) -> Iterator[Problem]:
+    project = subject.project
+    for path, model in subject.models():
+        day = _retired_on(model, project)
+        left = (day - project.today).days if day else 0
+        if day and 0 < left <= project.retirement_days:
+            days = "1 day" if left == 1 else f"{left} days"
+            message = f"`{model}` retires on {day}, in {days}{project.source}"
+            yield subject.at(path, message, "try its successor before then")
+
+
+def _retired_on(model: str, project: Project) -> date | None:
+    written = project.catalog.deprecation_date(known_as(model))
+    try:
+        return date.fromisoformat(written) if written else None
+    except ValueError:
+        return None
+
+
+def missing_ability(subject: Subject) -> Iterator[Problem]:
+    prompt, catalog = subject.prompt, subject.project.catalog
+    needed: list[tuple[str, str, Path]] = [("function_calling", "tools", ("tools",))] if prompt.tools else []
+    if images := _first_image(subject):
+        needed.append(("vision", "images", images))
+    for ability, what, path in needed:
+        for _, model in subject.models():
+            if not model.startswith(_LOCAL) and catalog.supports(known_as(model), ability) is False:
+                message = f"`{model}` is not known to take {what}{subject.project.source}"
+                hint = f"declare it in promptops.yaml: models: {{{model}: {{supports_{ability}: true}}}}"
+                yield subject.at(path, message, hint)
+
+
+def _first_image(subject: Subject) -> Path | None:
+    for index, message in enumerate(subject.prompt.document.data["messages"]):
+        content = message.get("content")
+        for at, part in enumerate(content if isinstance(content, list) else ()):
+            if "text" not in part:
+                return ("messages", index, "content", at)
+    return None

@@ -1,0 +1,188 @@
+"""Rules on parameters: their values, whether the model takes them, whether they contradict each other."""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from promptops.canonical import compact_json
+from promptops.errors import PromptopsError
+from promptops.lint.subject import Subject
+from promptops.models import split_model
+from promptops.schema import explain, unknown_word, validator_for
+from promptops.text import Problem
+
+_COUNT = {"type": "integer", "minimum": 1}
+_SWITCH = {"type": "boolean"}
+_WORD = {"type": "string"}
+_PENALTY = {"type": "number", "minimum": -2, "maximum": 2}
+_SHARE = {"type": "number", "minimum": 0, "maximum": 1}
+_ANYTHING: Mapping[str, Any] = {}
+KNOWN: Mapping[str, Mapping[str, Any]] = {
+    "audio": {"type": "object"},
+    "frequency_penalty": _PENALTY,
+    "functions": {"type": "array"},
+    "function_call": _ANYTHING,
+    "logit_bias": {"type": "object"},
+    "logprobs": _SWITCH,
+    "max_completion_tokens": _COUNT,
+    "max_tokens": _COUNT,
+    "metadata": {"type": "object"},
+    "min_p": _SHARE,
+    "modalities": {"type": "array"},
+    "n": {"type": "integer"},
+    "parallel_tool_calls": _SWITCH,
+    "prediction": {"type": "object"},
+    "presence_penalty": _PENALTY,
+    "prompt_cache_key": _WORD,
+    "prompt_cache_retention": _WORD,
+    "reasoning_effort": _WORD,
+    "repetition_penalty": {"type": "number"},
+    "response_format": {"type": "object"},
+    "safety_identifier": _WORD,
+    "seed": {"type": "integer"},
+    "service_tier": _WORD,
+    "stop": {"type": ["string", "array", "null"], "items": _WORD},
+    "store": _SWITCH,
+    "stream_options": {"type": "object"},
+    "temperature": {"type": "number", "minimum": 0, "maximum": 2},
+    "thinking": {"type": "object"},
+    "tool_choice": {"type": ["string", "object"]},
+    "top_k": {"type": "integer", "minimum": 0},
+    "top_logprobs": {"type": "integer", "minimum": 0, "maximum": 20},
+    "top_p": _SHARE,
+    "user": _WORD,
+    "verbosity": _WORD,
+    "web_search_options": {"type": "object"},
+}
+"""What is sent to one provider or another, with the values it can have."""
+
+_CLOSED = frozenset({"anthropic", "azure", "gemini", "openai", "vertex_ai"})
+"""Providers that refuse a parameter they do not know."""
+
+_EXTENSIONS = frozenset({"min_p", "repetition_penalty", "thinking", "top_k"})  # none of them OpenAI's
+_SAMPLING = frozenset(
+    {
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "presence_penalty",
+        "temperature",
+        "top_logprobs",
+        "top_p",
+    }
+)
+_ANTHROPIC_LACKS = frozenset(
+    {
+        "frequency_penalty",
+        "logit_bias",
+        "logprobs",
+        "min_p",
+        "presence_penalty",
+        "repetition_penalty",
+        "seed",
+        "top_logprobs",
+    }
+)
+_REASONS_ALWAYS = re.compile(r"(?:o\d|gpt-5(?![.\d]))(?!.*chat)")
+_NEEDS = {"top_logprobs": "logprobs: true", "tool_choice": "tools", "parallel_tool_calls": "tools"}
+
+
+def bad_value(subject: Subject) -> Iterator[Problem]:
+    for name, value in subject.prompt.parameters.items():
+        path = ("parameters", name)
+        if problem := _refused(name, value):
+            yield subject.at(path, problem.message, problem.hint)
+        elif name in KNOWN:
+            for error in validator_for(compact_json(dict(KNOWN[name]))).iter_errors(value):
+                yield subject.at(path, explain(error, f"the parameter `{name}`"))
+                break
+
+
+def _refused(name: str, value: Any) -> PromptopsError | None:
+    from promptops.models.openai_body import check_parameters
+
+    try:
+        check_parameters({name: value})
+    except PromptopsError as error:
+        return error
+    return None
+
+
+def unknown_parameter(subject: Subject) -> Iterator[Problem]:
+    provider, _ = split_model(subject.prompt.model, subject.project.catalog)
+    for name, value in subject.prompt.parameters.items():
+        if name in KNOWN or _refused(name, value):
+            continue
+        message, _ = unknown_word("parameter", name, sorted(KNOWN))
+        if provider in _CLOSED or "did you mean" in message:
+            yield subject.at(("parameters", name), message, "parameters are sent as written")
+
+
+def not_taken(subject: Subject) -> Iterator[Problem]:
+    """Parameters that a model refuses; what a fallback refuses counts too."""
+    for _, model in subject.models():
+        provider, rest = split_model(model, subject.project.catalog)
+        refuses = _REFUSALS.get(provider)
+        for name, value in subject.prompt.parameters.items() if refuses else ():
+            if refuses and (hint := refuses(rest, name, value, subject.prompt.parameters)) is not None:
+                message = f"`{model}` does not take the parameter `{name}`"
+                yield subject.at(("parameters", name), message, hint)
+
+
+Parameters = Mapping[str, Any]
+
+
+def _openai_refuses(model: str, name: str, value: Any, parameters: Parameters) -> str | None:
+    if name in _EXTENSIONS:
+        return "remove it: only other providers have it"
+    effort = parameters.get("reasoning_effort", "none")
+    reasons = _REASONS_ALWAYS.match(model) or (model.startswith("gpt-5.") and effort != "none")
+    if not reasons:
+        return None
+    if name == "max_tokens":
+        return "reasoning models are given max_completion_tokens"
+    if name in _SAMPLING and not (name in {"temperature", "top_p"} and value == 1):
+        return "remove it: reasoning models sample in their own way"
+    return None
+
+
+def _azure_refuses(model: str, name: str, value: Any, parameters: Parameters) -> str | None:
+    return None if name == "max_tokens" else _openai_refuses(model, name, value, parameters)
+
+
+def _anthropic_refuses(_model: str, name: str, value: Any, parameters: Parameters) -> str | None:
+    if name in _ANTHROPIC_LACKS:
+        return "remove it: Anthropic has nothing of the kind"
+    if name == "temperature" and isinstance(value, (int, float)):
+        if value > 1:
+            return "Anthropic's temperatures end at 1"
+        if value != 1 and _thinks(parameters):
+            return "a model that thinks has temperature 1: remove one of the two"
+    return None
+
+
+def _thinks(parameters: Parameters) -> bool:
+    thinking = parameters.get("thinking")
+    asked = isinstance(thinking, Mapping) and thinking.get("type") != "disabled"
+    return asked or parameters.get("reasoning_effort", "none") != "none"
+
+
+_REFUSALS: Mapping[str, Callable[[str, str, Any, Parameters], str | None]] = {
+    "anthropic": _anthropic_refuses,
+    "azure": _azure_refuses,
+    "openai": _openai_refuses,
+}
+
+
+def contradiction(subject: Subject) -> Iterator[Problem]:
+    prompt, given = subject.prompt, subject.prompt.parameters
+    if "max_tokens" in given and "max_completion_tokens" in given:
+        message = "`max_tokens` and `max_completion_tokens` say the same: keep the second"
+        yield subject.at(("parameters", "max_tokens"), message)
+    for name, needed in _NEEDS.items():
+        there = bool(prompt.tools) if needed == "tools" else given.get("logprobs") is True
+        if name in given and not there:
+            yield subject.at(("parameters", name), f"the parameter `{name}` means nothing without `{needed}`")
+    if prompt.output is not None and "response_format" in given:
+        message = "`response_format` goes before `output.schema`, which is then not asked for"
+        yield subject.at(("parameters", "response_format"), message, "remove it: the schema says more")

@@ -1,0 +1,130 @@
+"""The table of rules. Ids are stable: they stand in settings, in comments and in reports."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from promptops.lint import checks, golden, inputs, limits, models, parameters, strict, texts
+from promptops.lint.secrets import secrets
+from promptops.lint.subject import Subject
+from promptops.text import Problem
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``fixed``: its findings keep a prompt from being loaded, so that it cannot be turned off or ignored.
+
+    ``prompt`` looks at a loaded prompt; ``keys`` at one that may have problems outside its keys;
+    ``text`` at a file's text. A rule without any of them is found while reading.
+    """
+
+    severity: Severity
+    summary: str
+    fixed: bool = False
+    prompt: Callable[[Subject], Iterable[Problem]] | None = None
+    keys: Callable[[Subject], Iterable[Problem]] | None = None
+    text: Callable[[str, str], Iterable[Problem]] | None = None
+
+
+def _unreadable(summary: str) -> Rule:
+    return Rule("error", summary, fixed=True)
+
+
+RULES: Mapping[str, Rule] = {
+    # reading
+    "bad-name": _unreadable("the file's name cannot be the name of a prompt"),
+    "bad-file": _unreadable("a file that is named cannot be read, or may not be (outside prompts/)"),
+    "file-size": _unreadable("the file is larger than what is read"),
+    "encoding": _unreadable("not UTF-8, a byte order mark, a NUL or another control character"),
+    "merge-conflict": _unreadable("markers of a merge conflict are left in the file"),
+    "yaml-syntax": _unreadable("the file is not YAML as promptops reads it"),
+    "json-syntax": _unreadable("a schema's file is not JSON"),
+    "version-key": _unreadable("a `version:` typed by hand, where git knows the versions"),
+    "unknown-key": _unreadable("a key that a prompt file does not have"),
+    "missing-key": _unreadable("a key that a prompt file needs"),
+    "bad-value": _unreadable("a value that its key cannot have"),
+    "bad-input": _unreadable("an input declared in a way that cannot be used, or not declared"),
+    "bad-include": _unreadable("an included partial is missing, in a cycle, or outside prompts/"),
+    "template-syntax": _unreadable("a template that Jinja2 cannot read"),
+    "bad-schema": _unreadable("an output, input or tool schema that is no JSON Schema"),
+    # text
+    "crlf": Rule("warning", "lines end with CRLF", text=texts.crlf),
+    "hidden-characters": Rule(
+        "error", "bidirectional control or invisible tag characters", text=texts.hidden_characters
+    ),
+    "secret": Rule("error", "a key, token or password in text that is committed and sent", text=secrets),
+    # model
+    "unknown-model": Rule("warning", "the catalogue does not have the model", keys=models.unknown_model),
+    "floating-model": Rule(
+        "error", "an alias that moves, of a model that has dated names", keys=models.floating_model
+    ),
+    "model-not-pinnable": Rule(
+        "warning",
+        "the provider dates nothing; `models: {…: {pinned_by: …}}` settles it",
+        keys=models.unpinnable_model,
+    ),
+    "retired-model": Rule("error", "the model is past its retirement date", keys=models.retired_model),
+    "retiring-model": Rule(
+        "warning", "the model retires within `retirement_days` (90)", keys=models.retiring_model
+    ),
+    "missing-ability": Rule(
+        "warning", "tools or images for a model not known to take them", keys=models.missing_ability
+    ),
+    # parameters and limits
+    "parameter-value": Rule(
+        "error", "a value that a parameter cannot have, or a parameter never sent", keys=parameters.bad_value
+    ),
+    "unknown-parameter": Rule(
+        "warning",
+        "a parameter that looks misspelt, or that its provider refuses",
+        keys=parameters.unknown_parameter,
+    ),
+    "parameter-not-taken": Rule(
+        "error",
+        "a parameter the model refuses, as temperature of a reasoning model",
+        keys=parameters.not_taken,
+    ),
+    "parameter-conflict": Rule(
+        "error", "parameters that contradict or need each other", keys=parameters.contradiction
+    ),
+    "over-output": Rule(
+        "error", "`max_tokens` above what the model writes or holds", keys=limits.over_output
+    ),
+    "over-window": Rule(
+        "error", "the prompt alone is longer than the model's window", prompt=limits.over_window
+    ),
+    "over-budget": Rule(
+        "error", "the prompt alone is longer than `max_input_tokens`", prompt=limits.over_budget
+    ),
+    "loose-schema": Rule(
+        "warning", "the output schema is outside strict structured output", prompt=strict.loose_schema
+    ),
+    # variables
+    "undeclared-variable": Rule(
+        "error", "a template names what is no input", prompt=inputs.undeclared_variable
+    ),
+    "unused-input": Rule("warning", "an input that no template names", prompt=inputs.unused_input),
+    "never-varied": Rule("warning", "an input with one value in all cases", prompt=inputs.never_varied),
+    # checks and cases
+    "duplicate-check-name": _unreadable("two checks with the same name"),
+    "bad-check": Rule(
+        "error", "an unknown check, or one with an argument it cannot take", prompt=checks.bad_check
+    ),
+    "promptfoo-check": Rule("error", "a check spelt as promptfoo spells it", prompt=checks.promptfoo_check),
+    "schemaless-check": Rule(
+        "error", "the check json_schema without any schema", prompt=checks.schemaless_check
+    ),
+    "bad-cases": Rule("error", "the golden set is missing or malformed", prompt=golden.bad_cases),
+    "case-inputs": Rule("error", "a case's inputs do not fit the prompt's", prompt=golden.case_inputs),
+    "case-fails": Rule("error", "a template fails with the inputs of a case", prompt=golden.case_fails),
+    "case-over-budget": Rule(
+        "error", "a case makes the prompt longer than `max_input_tokens`", prompt=golden.case_over_budget
+    ),
+    "unreached-branch": Rule(
+        "warning", "a branch of a template that no case reaches", prompt=golden.unreached_branch
+    ),
+    # comments
+    "bad-ignore": Rule("error", "an ignore comment without a reason, or of an unknown rule", fixed=True),
+}

@@ -1,0 +1,170 @@
+"""Which prompts are linted: those named, and those that depend on a file that is named or staged."""
+
+import os
+import posixpath
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
+from pathlib import Path
+
+from promptops.errors import Invalid, NotFound
+from promptops.files import names_among, working_tree_names, working_tree_reader
+from promptops.gitprocess import run
+from promptops.gitrepo import INDEX, GitRepo
+from promptops.lint.files import Files
+from promptops.lint.subject import Project
+from promptops.prompt import examine
+from promptops.references import nearest
+from promptops.settings import BUILT_IN_CHANNELS, FILE, Settings, SettingsFile, decode_settings, find_settings
+
+_PROMPTS = (".yaml", ".yml")
+_CASES = (".cases.yaml", ".cases.yml")
+_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+_SUFFIXES = (*_PROMPTS, *_PICTURES, ".json", ".jsonl", ".csv", ".j2", ".md", ".txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """One state of the files (working tree or index), and which of its prompts are meant."""
+
+    project: Project
+    files: Files
+    names: Sequence[str]
+
+
+@contextmanager
+def working_tree_scope(asked: Sequence[str], start: Path, today: date | None = None) -> Iterator[Scope]:
+    settings = find_settings(start, os.environ)
+    if settings.top is None:
+        raise Invalid("a bare repository has no working tree to lint")
+    files = Files(working_tree_reader(settings))
+    names = working_tree_names(settings)
+    chosen = _choose(asked, names, files, settings, start) if asked else names
+    yield Scope(Project(settings, today or _today()), files, chosen)
+
+
+@contextmanager
+def staged_scope(asked: Sequence[str], start: Path, today: date | None = None) -> Iterator[Scope]:
+    """The index alone: settings, prompts and all they refer to. Without names, what is staged."""
+    bare = find_settings(start, os.environ, file=SettingsFile())
+    with GitRepo(bare) as repo:
+        settings = _staged_settings(repo, bare)
+        folder = settings.prompts_path
+        there = {entry.path[len(folder) + 1 :] for entry in repo.list_files(INDEX, folder)}
+        names = sorted(names_among(iter(there)))
+        files = Files(repo.reader(INDEX))
+        if asked:
+            chosen = _choose(asked, names, files, settings, start, there)
+        else:
+            chosen = _touched(_staged_paths(settings), names, files)
+        yield Scope(Project(settings, today or _today()), files, chosen)
+
+
+def _today() -> date:
+    return date.today()  # noqa: DTZ011 - the day where the person is
+
+
+def _staged_settings(repo: GitRepo, settings: Settings) -> Settings:
+    path = posixpath.join(settings.prefix, FILE)
+    try:
+        file = decode_settings(repo.read(INDEX, path), path)
+    except NotFound:
+        return settings
+    return replace(settings, file=file, channels=tuple(dict.fromkeys([*BUILT_IN_CHANNELS, *file.channels])))
+
+
+def _staged_paths(settings: Settings) -> list[str]:
+    """Paths that the index has otherwise than HEAD, deleted ones among them, from the project's root."""
+    said = run(settings, "diff", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z")
+    paths = said.decode("utf-8", "surrogateescape").split("\0")[:-1]
+    prefix = f"{settings.prefix}/" if settings.prefix else ""
+    return [path.removeprefix(prefix) for path in paths if path.startswith(prefix)]
+
+
+def _touched(paths: Iterable[str], names: Sequence[str], files: Files) -> list[str]:
+    """Prompts that files (from the project's root) are, or are part of."""
+    changed = set(paths)
+    if FILE in changed:
+        return list(names)
+    below = {path.removeprefix("prompts/") for path in changed if path.startswith("prompts/")}
+    direct = {path.rpartition(".")[0] for path in below if _is_prompt(path)} & set(names)
+    others = below - {f"{name}{suffix}" for name in direct for suffix in _PROMPTS}
+    schemas = {path for path in below if _is_prompt(path) and _is_no_prompt(path, files)}
+    return sorted(direct | _dependents(others | schemas, names, files))
+
+
+def _dependents(paths: set[str], names: Sequence[str], files: Files) -> set[str]:
+    return {name for name in names if paths & _closure(name, files)} if paths else set()
+
+
+def _closure(name: str, files: Files) -> set[str]:
+    """All that a prompt asks for, whether it is there or not."""
+    read, asked = files.watched()
+    try:
+        prompt, _ = examine(name, read)
+    except Invalid:
+        return set(asked)
+    return {*asked, prompt.cases} if prompt and prompt.cases else set(asked)
+
+
+def _is_prompt(path: str) -> bool:
+    return path.endswith(_PROMPTS) and not path.endswith(_CASES)
+
+
+def _is_no_prompt(path: str, files: Files) -> bool:
+    """Whether a YAML file could be a schema."""
+    try:
+        return b"messages:" not in files.read(path)
+    except Invalid:
+        return True
+
+
+def _choose(
+    asked: Sequence[str],
+    names: Sequence[str],
+    files: Files,
+    settings: Settings,
+    start: Path,
+    there: set[str] | None = None,
+) -> list[str]:
+    """Prompts that the words of a command line mean: names, files, folders."""
+    chosen: set[str] = set()
+    paths: set[str] = set()
+    for word in asked:
+        path = None if word in names else _path_of(word, settings, start)
+        if word in names:
+            chosen.add(word)
+        elif path is None:
+            raise _no_such(word, names)
+        elif inside := {name for name in names if f"prompts/{name}".startswith(f"{path}/")}:
+            chosen |= inside
+        elif path == FILE or _exists(path, settings, there):
+            paths.add(path)
+        else:
+            raise NotFound(f"no file {word}{' in the index' if there is not None else ''}")
+    return sorted(chosen | set(_touched(paths, names, files)))
+
+
+def _exists(path: str, settings: Settings, there: set[str] | None) -> bool:
+    if there is not None:
+        return path.removeprefix("prompts/") in there
+    return os.path.lexists(settings.root / path)
+
+
+def _path_of(word: str, settings: Settings, start: Path) -> str | None:
+    """A word as a path from the project's root; None where it can only be a name."""
+    given = Path(os.path.abspath(start / word))  # noqa: PTH100 - resolve() would follow a linked file
+    if not word.endswith(_SUFFIXES) and not os.path.lexists(given):
+        return None
+    if given == settings.root:
+        return "prompts"
+    for path in (given, given.parent.resolve() / given.name):
+        if path.is_relative_to(settings.prompts) or path == settings.root / FILE:
+            return path.relative_to(settings.root).as_posix()
+    hint = "lint reads prompts, and the files they are made of"
+    raise Invalid(f"{word} is not below {settings.prompts}", hint=hint)
+
+
+def _no_such(word: str, names: Sequence[str]) -> NotFound:
+    return NotFound(f"no prompt `{word}`", hint=nearest(word, names, "promptops init makes a first prompt"))
