@@ -9,9 +9,7 @@ from promptops.output import note, print_text
 from promptops.scaffold import write_prompt
 from promptops.settings import here
 
-NameArgument = Annotated[
-    str, typer.Argument(metavar="NAME", help="Its name, such as support/triage.")
-]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as support/triage.")]
 PinOption = Annotated[str, typer.Option("--model", metavar="MODEL", help="The model to pin.")]
 DescriptionOption = Annotated[str, typer.Option("--description", help="What the prompt is for.")]
 

@@ -12,7 +12,8 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed program is compi
 
 NAMES = sorted(file.stem.removeprefix("bench_") for file in HERE.glob("bench_*.py"))
 
-for name in sys.argv[1:] or NAMES:
+names, sys.argv[1:] = sys.argv[1:] or NAMES, []  # a benchmark may have options of its own
+for name in names:
     if name not in NAMES:
         sys.exit(f"no such benchmark: {name}; there are {', '.join(NAMES)}")
     print(f"== {name}", flush=True)
