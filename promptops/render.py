@@ -66,7 +66,9 @@ def accept_inputs(prompt: Prompt, inputs: Mapping[str, Any]) -> dict[str, Any]:
     for name in inputs:
         if name not in prompt.inputs:
             message, hint = unknown_word("input", name, sorted(prompt.inputs))
-            raise Invalid(f"{message} of `{prompt.name}`", hint=hint or "this prompt takes no inputs")
+            raise Invalid(
+                f"{message} of `{prompt.name}`", hint=hint if prompt.inputs else "this prompt takes no inputs"
+            )
     missing = [f"`{name}`" for name, one in prompt.inputs.items() if one.required and name not in inputs]
     if missing:
         what = f"the input {missing[0]} is" if len(missing) == 1 else f"the inputs {', '.join(missing)} are"

@@ -235,7 +235,7 @@ def _release_state(repo: "GitRepo", wanted: Reference, more: str = "") -> tuple[
     state = read_release(repo, commit, wanted.name) if commit else None
     if commit is None or state is None:
         what = "nothing released yet" if commit is None else f"no version of {wanted.name} is released yet"
-        step = f"promptops canary {wanted.name}@HEAD releases one"
+        step = f"promptops history {wanted.name} lists its versions"
         raise NotFound(f"`{wanted.text}`: {what}", hint=f"{step}; {more}" if more else step)
     return commit, state
 

@@ -106,6 +106,11 @@ class TestInputs:
         assert done.returncode == 0, done.stderr
         assert provider.requests[0].body["messages"][1]["content"] == "Greet Ada."
 
+    def test_an_empty_stdin_gives_nothing(self, greeting: Repo, provider: Provider, process: Any) -> None:
+        done = process(["run", "greet"], cwd=greeting.path, input="")
+        assert done.returncode == 4
+        assert "the input `name` is missing" in done.stderr
+
     def test_all_inputs_from_a_file_or_stdin(self, greeting: Repo, provider: Provider, process: Any) -> None:
         greeting.write("in.json", '{"name": "Ada"}')
         assert process(["run", "greet", "--inputs", "in.json"], cwd=greeting.path).returncode == 0
@@ -117,7 +122,7 @@ class TestInputs:
         ("arguments", "message"),
         [
             (["-i", "name"], "an input is NAME=VALUE"),
-            (["-i", "nam=Ada", "-i", "name=x"], "nam"),
+            (["-i", "nam=Ada", "-i", "name=x"], "unknown input `nam` (did you mean `name`?) of `greet`\n"),
             (["-i", "name=@nowhere"], "cannot read nowhere"),
             (["--inputs", "list.json"], "list.json: not an object"),
             (["--inputs", "broken.json"], "broken.json: not JSON"),

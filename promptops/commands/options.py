@@ -48,7 +48,9 @@ def read_inputs(prompt: "Prompt", pairs: Sequence[str] | None, file: str | None)
         inputs[name] = _value(prompt.inputs.get(name), name, value)
     missing = [each for each in prompt.inputs.values() if each.required and each.name not in inputs]
     if len(missing) == 1 and takes_text(missing[0]) and file != "-" and not sys.stdin.isatty():
-        inputs[missing[0].name] = _decoded(sys.stdin.buffer.read(), "stdin")
+        text = _decoded(sys.stdin.buffer.read(), "stdin")
+        if text:  # an empty stdin, such as a cron job's, gives nothing
+            inputs[missing[0].name] = text
     return inputs
 
 
