@@ -47,12 +47,6 @@ class Rendered:
     inputs: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    validators: Mapping[str, Validator]
-    templates: Mapping[Path, Template]
-
-
 def render(prompt: Prompt, inputs: Mapping[str, Any]) -> Rendered:
     """Accept the inputs and render every message. Raises Invalid, naming the input or the line at fault."""
     accepted = accept_inputs(prompt, inputs)
@@ -73,7 +67,7 @@ def accept_inputs(prompt: Prompt, inputs: Mapping[str, Any]) -> dict[str, Any]:
     if missing:
         what = f"the input {missing[0]} is" if len(missing) == 1 else f"the inputs {', '.join(missing)} are"
         raise Invalid(f"{what} missing", hint=f"give it: -i {missing[0].strip('`')}=VALUE, or =@FILE")
-    validators = _plan(prompt).validators
+    validators = _validators(prompt)
     return {
         name: _accept(one, inputs[name], validators.get(name)) if name in inputs else one.default
         for name, one in prompt.inputs.items()
@@ -119,14 +113,18 @@ def _data_url(media_type: str, data: bytes) -> str:
 
 
 @lru_cache(maxsize=256)
-def _plan(prompt: Prompt) -> _Plan:
-    """Compile what a prompt needs, once; its parts are kept by their content as well."""
-    validators = {
+def _validators(prompt: Prompt) -> Mapping[str, Validator]:
+    return {
         name: validator_for(CHAT_TEXT if one.kind == "messages" else compact_json(one.schema))
         for name, one in prompt.inputs.items()
         if one.kind != "image"
     }
-    return _Plan(validators, {text.path: _compile(prompt, text) for text in texts_of(prompt)})
+
+
+@lru_cache(maxsize=256)
+def _templates(prompt: Prompt) -> Mapping[Path, Template]:
+    """Compile what a prompt sends, once; its texts are kept by their content as well."""
+    return {text.path: _compile(prompt, text) for text in texts_of(prompt)}
 
 
 def _compile(prompt: Prompt, text: Text, *, missing_is_empty: bool = False) -> Template:
@@ -171,7 +169,7 @@ def _content(message: Message, parts: list[dict[str, Any]]) -> Any:
 
 def _part(prompt: Prompt, part: Part, values: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(part, Text):
-        return {"type": "text", "text": _render(prompt, part, _plan(prompt).templates[part.path], values)}
+        return {"type": "text", "text": _render(prompt, part, _templates(prompt)[part.path], values)}
     url = _data_url(part.media_type, part.data) if isinstance(part, ImageFile) else inputs[part.name]
     return {"type": "image_url", "image_url": {"url": url}}
 

@@ -75,11 +75,18 @@ def _readable(text: str) -> Iterator[None]:
         raise TemplateFault("the template is nested too deeply", 1) from None
 
 
+@lru_cache(maxsize=64)
+def parse_template(text: str) -> nodes.Template:
+    """Give the tree of a template. It is kept for the next who asks, so that nobody may change it."""
+    with _readable(text):
+        return _PLAIN.parse(text)
+
+
 @lru_cache(maxsize=4096)
 def included(text: str) -> tuple[Include, ...]:
     """List the partials a template names itself. Raises TemplateFault when it is no template."""
     with _readable(text):
-        return tuple(_include(node) for node in _PLAIN.parse(text).find_all(_REFERRING))
+        return tuple(_include(node) for node in parse_template(text).find_all(_REFERRING))
 
 
 def _include(node: nodes.Node) -> Include:
@@ -94,7 +101,7 @@ def _include(node: nodes.Node) -> Include:
 def free_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Names a template takes from outside, and names that it sets. Finds unknown filters too."""
     with _readable(text):
-        tree = _PLAIN.parse(text)
+        tree = parse_template(text)
         free = meta.find_undeclared_variables(tree)
         stored = {node.name for node in tree.find_all(nodes.Name) if node.ctx in ("store", "param")}
     return frozenset(free - _BUILT_IN), frozenset(stored)

@@ -3,6 +3,8 @@
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -406,3 +408,14 @@ def test_hostile_text_never_crashes(repo: Repo, shared: Path) -> None:
         linter.findings(yaml.safe_dump(content, allow_unicode=True))
         linter.findings(prompt(text) + f"# {text}\n", t__md=text)
     assert len(texts) > 290
+
+
+def test_a_lint_imports_nothing_heavy(project: Repo) -> None:
+    project.write("prompts/plain.yaml", prompt(model="openai/gpt-4o"))
+    heavy = ("aiohttp", "detect_secrets", "git", "litellm", "requests", "rich", "sqlite3", "sqlite_utils")
+    code = (
+        f"import sys; from promptops.cli import main; main(['lint']); print(*({heavy} & sys.modules.keys()))"
+    )
+    code = code.replace(str(heavy), str(set(heavy)))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout.splitlines()[-1].strip() == ""

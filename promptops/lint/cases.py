@@ -1,18 +1,20 @@
 """The golden set of a prompt, held against the prompt: what cannot be read, accepted or rendered."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from promptops.cases import Case, lines_of, read_cases
 from promptops.checks import compile_checks
 from promptops.document import InvalidAt
+from promptops.document import Path as Place
 from promptops.errors import Invalid, NotFound
-from promptops.lint.branches import Coverage, Traced
-from promptops.prompt import Prompt, Read
+from promptops.lint.branches import Coverage, Traced, branches_of
+from promptops.prompt import Insert, Prompt, Read, Text, texts_of
 from promptops.prompt.checks import read_checks
-from promptops.render import accept_inputs, render
+from promptops.render import accept_inputs, estimate_tokens
+from promptops.templates import TemplateFault
 from promptops.text import Position, Problem
 
 SHOWN = 10  # findings of one rule in one golden set; the rest are counted
@@ -41,10 +43,15 @@ class GoldenSet:
 
 def read_golden_set(prompt: Prompt, read: Read) -> GoldenSet:
     """Read and render every case. Without cases, the branches are counted all the same."""
-    traced = Traced(prompt)
+    if prompt.cases is None:
+        return GoldenSet(coverage=Coverage(tuple(branches_of(prompt))))
+    try:
+        traced = Traced(prompt)
+    except TemplateFault as fault:
+        problem = Problem("case-fails", fault.message, prompt.document.path, Position(1, 1), fault.hint)
+        return GoldenSet((problem,))
     reading = _Reading(prompt, traced)
-    if prompt.cases is not None:
-        reading.all(prompt.cases, read)
+    reading.all(prompt.cases, read)
     return GoldenSet(tuple(reading.problems), reading.size, tuple(reading.accepted), traced.coverage())
 
 
@@ -57,25 +64,22 @@ class _Reading:
         self.size = 0
 
     def all(self, path: str, read: Read) -> None:
+        document = self.prompt.document
         try:
             data = read(path)
         except NotFound:
-            problem = self.prompt.document.problem(
-                "bad-cases", ("cases",), f"no file `{path}`", f"create prompts/{path}"
-            )
-            self.problems.append(problem)
+            message, hint = f"no file `{path}`", f"create prompts/{path}"
+            self.problems.append(document.problem("bad-cases", ("cases",), message, hint))
             return
         except Invalid as error:
-            self.problems.append(
-                self.prompt.document.problem("bad-cases", ("cases",), error.message, error.hint)
-            )
+            self.problems.append(document.problem("bad-cases", ("cases",), error.message, error.hint))
             return
         try:
             for case in read_cases(f"prompts/{path}", lines_of(data)):
                 self.size += 1
                 self.one(case)
         except InvalidAt as error:
-            self.problems.append(_named(error.problem, "bad-cases"))
+            self.problems.append(replace(error.problem, rule="bad-cases"))
         except Invalid as error:
             self.problems.append(_unplaced("bad-cases", error, f"prompts/{path}"))
 
@@ -88,19 +92,33 @@ class _Reading:
             self.problems.append(Problem("case-inputs", error.message, path, position, error.hint))
             return
         self.accepted.append(accepted)
-        try:
-            render(self.prompt, case.inputs)
-        except InvalidAt as error:
-            self.failed(error.problem, path, position)
-        self.traced.follow(accepted)
-
-    def failed(self, problem: Problem, path: str, position: Position) -> None:
-        """A budget is the case's fault, a template that fails is the template's."""
-        if problem.rule == "budget":
-            self.problems.append(Problem("case-over-budget", problem.message, path, position, problem.hint))
+        texts = self.render(accepted, f"{path}:{position.line}")
+        limit = self.prompt.max_input_tokens
+        if texts is None or limit is None:
             return
-        message = f"{problem.message} (with the case in {path}:{position.line})"
-        self.problems.append(Problem("case-fails", message, problem.path, problem.position, problem.hint))
+        tokens = estimate_tokens(_messages(self.prompt, texts, accepted))
+        if tokens > limit:
+            message = f"with this case the prompt has about {tokens:,} tokens, above its limit of {limit:,}"
+            self.problems.append(Problem("case-over-budget", message, path, position))
+
+    def render(self, accepted: Mapping[str, Any], where: str) -> dict[Place, str] | None:
+        values = {name: value for name, value in accepted.items() if self.prompt.inputs[name].kind != "image"}
+        texts: dict[Place, str] = {}
+        failed = False
+        for text in texts_of(self.prompt):
+            try:
+                texts[text.path] = self.traced.render(text, values)
+            except TemplateFault as fault:
+                self.problems.append(self.failure(text, fault, where))
+                failed = True
+        return None if failed else texts
+
+    def failure(self, text: Text, fault: TemplateFault, where: str) -> Problem:
+        path, line = f"prompts/{fault.partial}", fault.line
+        if not fault.partial:
+            path, line = self.prompt.document.path, self.prompt.document.line_of(text.path, fault.line)
+        message = f"{fault.message} (with the case in {where})"
+        return Problem("case-fails", message, path, Position(line, 1), fault.hint)
 
     def checks(self, case: Case, path: str, position: Position) -> None:
         found: list[str] = []
@@ -115,8 +133,21 @@ class _Reading:
         self.problems += [Problem("bad-cases", message, path, position) for message in found[:1]]
 
 
-def _named(problem: Problem, rule: str) -> Problem:
-    return Problem(rule, problem.message, problem.path, problem.position, problem.hint)
+def _messages(
+    prompt: Prompt, texts: Mapping[Place, str], inputs: Mapping[str, Any]
+) -> Iterator[Mapping[str, Any]]:
+    """What is sent, as far as its length is concerned: images without their data."""
+    for message in prompt.messages:
+        if isinstance(message, Insert):
+            yield from inputs[message.name]
+        else:
+            parts = [
+                {"type": "text", "text": texts[part.path]}
+                if isinstance(part, Text)
+                else {"type": "image_url"}
+                for part in message.content
+            ]
+            yield {"role": message.role, "content": parts, **message.extras}
 
 
 def _unplaced(rule: str, error: Invalid, path: str) -> Problem:
