@@ -5,6 +5,7 @@ was asked for is imported. Help for the whole program is printed from the table 
 """
 
 import functools
+import gc
 import importlib
 import os
 import sys
@@ -141,6 +142,7 @@ def _apply(option: str, value: str) -> bool:
 
 
 def _run_verb(path: list[str], arguments: list[str]) -> int:
+    gc.disable()  # loading makes many objects and no garbage, and looking for it took a tenth of the start-up
     import typer
 
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -149,6 +151,8 @@ def _run_verb(path: list[str], arguments: list[str]) -> int:
         app(arguments, prog_name=" ".join([PROGRAM, *path]))
     except SystemExit as leave:
         return leave.code if isinstance(leave.code, int) else int(bool(leave.code))
+    finally:
+        gc.enable()
     return 0
 
 
@@ -162,6 +166,7 @@ def find_verb(path: Sequence[str]) -> Callable[..., int | None]:
 def _guarded(verb: Callable[..., int | None]) -> Callable[..., None]:
     @functools.wraps(verb)
     def command(*args: Any, **kwargs: Any) -> None:
+        gc.enable()
         sys.exit(_guard(functools.partial(verb, *args, **kwargs)))
 
     return command
