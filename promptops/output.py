@@ -62,6 +62,20 @@ def paint(text: str, colour: str) -> str:
     return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if coloured(sys.stdout) else text
 
 
+def in_colour() -> bool:
+    """Whether colours reach stdout, so that signs in the text can be left out."""
+    return coloured(sys.stdout)
+
+
+def print_pieces(pieces: Iterable[tuple[str, str]]) -> None:
+    """Print one line of data in pieces, each with the name of its colour or "": escaped, then painted."""
+    plain = escape if sys.stdout.isatty() else str
+    sys.stdout.write(
+        "".join(paint(plain(text), colour) if colour else plain(text) for text, colour in pieces)
+    )
+    sys.stdout.write("\n")
+
+
 def width() -> int:
     return shutil.get_terminal_size((80, 24)).columns
 

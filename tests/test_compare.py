@@ -106,6 +106,16 @@ class TestWords:
             segments = word_diff(old, new)
             assert "".join(text for tag, text in segments if tag != "+") == old
 
+    def test_long_texts_are_compared_between_words_that_stand_once(self) -> None:
+        rows = [f"row {n} of a long list of the same words as in any other row." for n in range(300)]
+        moved = [*rows[:40], "a new row", *rows[40:100], *rows[200:], *rows[100:200]]
+        segments = word_diff("\n".join(rows), "\n".join(moved))
+        assert "".join(text for tag, text in segments if tag != "+") == "\n".join(rows)
+        assert "".join(text for tag, text in segments if tag != "-") == "\n".join(moved)
+        assert count_words(segments) == (3 + 100 * 15, 100 * 15)
+        reworded = "\n".join(rows).replace("long list", "short list")
+        assert count_words(word_diff("\n".join(rows), reworded)) == (300, 300)
+
     def test_counts(self) -> None:
         assert count_words(word_diff("You route support tickets.", "You route all new tickets.")) == (2, 1)
         assert count_words(word_diff("a  b", "a b")) == (0, 0)

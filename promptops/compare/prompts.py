@@ -45,7 +45,8 @@ class TextDiff:
     def __str__(self) -> str:
         added, removed = self.counts
         if not added and not removed and self.old is not None and self.new is not None:
-            return f"{self.where}: only white space differs"
+            blank = all(segment.text.isspace() for segment in self.segments if segment.tag != "=")
+            return f"{self.where}: only {'white space' if blank else 'punctuation'} differs"
         verb = " added:" if self.old is None else " removed:" if self.new is None else ":"
         return f"{self.where}{verb} {_counted(added, removed)}"
 

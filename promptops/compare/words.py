@@ -4,6 +4,7 @@
 """
 
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import SequenceMatcher
@@ -21,7 +22,8 @@ _TOKEN = re.compile(
     r"\S)(\s*)",
     re.DOTALL,
 )
-_MOST_PAIRS = 2_000_000  # of equal words or lines: beyond, a word-level comparison takes seconds
+_MOST_PAIRS = 20_000  # of equal words: beyond, difflib takes too long, and is helped by anchors
+_DEEPEST = 50
 _MOST_LINE_PAIRS = 2_500
 _LIKE_A_LINE = 0.4  # share of words that a line has in common with the one it became
 _ALIKE = 0.25  # share of text below which two passages are shown one after the other
@@ -30,6 +32,15 @@ _ALIKE = 0.25  # share of text below which two passages are shown one after the 
 class Segment(NamedTuple):
     tag: Tag
     text: str
+
+
+class Match(NamedTuple):
+    old: int
+    new: int
+    length: int
+
+
+Step = tuple[str, int, int, int, int]
 
 
 class _Word(NamedTuple):
@@ -47,27 +58,71 @@ def word_diff(old: str, new: str) -> list[Segment]:
 
 
 def count_words(segments: Iterable[Segment]) -> tuple[int, int]:
-    """How many words were added and removed; where only white space differs, 0 and 0."""
+    """How many words were added and removed; signs are no words."""
     counts = Counter[str]()
     for tag, text in segments:
-        counts[tag] += len(_TOKEN.findall(text))
+        counts[tag] += sum(any(map(str.isalnum, word)) for word, _ in _TOKEN.findall(text))
     return counts["+"], counts["-"]
 
 
-def _opcodes(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, int, int, int, int]]:
-    """The opcodes of difflib, with what is equal at both ends found first, and its worst cases avoided."""
+def _opcodes(old: Sequence[str], new: Sequence[str]) -> Iterator[Step]:
+    """As those of difflib, of which the worst cases are avoided."""
+    i = j = 0
+    for a, c, length in [*_matches(old, new), (len(old), len(new), 0)]:
+        if i < a or j < c:
+            yield "replace", i, a, j, c
+        if length:
+            yield "equal", a, a + length, c, c + length
+        i, j = a + length, c + length
+
+
+def _matches(old: Sequence[str], new: Sequence[str], depth: int = 0) -> Iterator[Match]:
     start = _common(old, new)
     end = _common(old[start:][::-1], new[start:][::-1])
-    middle, others = old[start : len(old) - end], new[start : len(new) - end]
     if start:
-        yield "equal", 0, start, 0, start
-    if middle and others and _pairs(middle, others) <= _MOST_PAIRS:
-        for tag, a, b, c, d in SequenceMatcher(None, middle, others, autojunk=False).get_opcodes():
-            yield tag, a + start, b + start, c + start, d + start
-    elif middle or others:
-        yield "replace", start, len(old) - end, start, len(new) - end
+        yield Match(0, 0, start)
+    middle, others = old[start : len(old) - end], new[start : len(new) - end]
+    for i, j, length in _matches_between(middle, others, depth) if middle and others else ():
+        yield Match(i + start, j + start, length)
     if end:
-        yield "equal", len(old) - end, len(old), len(new) - end, len(new)
+        yield Match(len(old) - end, len(new) - end, end)
+
+
+def _matches_between(old: Sequence[str], new: Sequence[str], depth: int) -> Iterator[Match]:
+    if _pairs(old, new) <= _MOST_PAIRS:
+        for a, b, length in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()[:-1]:
+            yield Match(a, b, length)
+        return
+    anchors = _anchors(old, new) if depth < _DEEPEST else []
+    i = j = 0
+    for a, b in [*anchors, (len(old), len(new))] if anchors else []:
+        for match in _matches(old[i:a], new[j:b], depth + 1):
+            yield Match(match.old + i, match.new + j, match.length)
+        if a < len(old):
+            yield Match(a, b, 1)
+        i, j = a + 1, b + 1
+
+
+def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
+    """Places of what stands once on either side, as many as are in the same order."""
+    counts = Counter(old), Counter(new)
+    places = {text: i for i, text in enumerate(old) if counts[0][text] == counts[1][text] == 1}
+    pairs = [(places[text], j) for j, text in enumerate(new) if text in places]
+    ends: list[int] = []  # of the best chain of each length, the one that ends earliest
+    chains: list[tuple[int, int, int]] = []  # place in old, place in new, the link before
+    last: list[int] = []
+    for i, j in pairs:
+        length = bisect_left(ends, i)
+        ends[length : length + 1] = [i]
+        last[length : length + 1] = [len(chains)]
+        chains.append((i, j, last[length - 1] if length else -1))
+    return list(_chain(chains, last[-1] if last else -1))[::-1]
+
+
+def _chain(chains: Sequence[tuple[int, int, int]], link: int) -> Iterator[tuple[int, int]]:
+    while link >= 0:
+        i, j, link = chains[link]
+        yield i, j
 
 
 def _common(old: Sequence[str], new: Sequence[str]) -> int:
@@ -162,9 +217,6 @@ def _text(words: Iterable[_Word]) -> str:
 
 def _size(words: Iterable[_Word]) -> int:
     return sum(len(word.text) for word in words)
-
-
-Step = tuple[str, int, int, int, int]
 
 
 def _without_accidents(

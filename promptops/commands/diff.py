@@ -1,0 +1,131 @@
+"""``promptops diff``: what changed between two versions, or in all prompts between two revisions."""
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptops.changes import Changes
+from promptops.commands.diff_arguments import find_pairs
+from promptops.commands.diff_data import On, Told, tell
+from promptops.commands.options import InputOption, InputsOption, JsonOption
+from promptops.errors import Invalid
+from promptops.gitrepo import GitRepo
+from promptops.output import note, print_json, print_table, print_text
+from promptops.registry.store import Registry
+from promptops.review import Review, review
+from promptops.settings import Settings, here
+
+
+class Format(StrEnum):
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+
+
+WordsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[A] [B]", help="NAME, NAME@REV, NAME@A..B, A..B, REV; none: all against HEAD."),
+]
+StagedOption = Annotated[bool, typer.Option("--staged", help="Compare with the index, not the working tree.")]
+UnifiedOption = Annotated[
+    bool, typer.Option("--unified", "-u", help="Show texts line by line, not by words.")
+]
+StatOption = Annotated[bool, typer.Option("--stat", help="Print one line for each prompt.")]
+NameOnlyOption = Annotated[bool, typer.Option("--name-only", help="Print the names of changed prompts.")]
+ExitCodeOption = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when versions differ.")]
+FormatOption = Annotated[
+    Format, typer.Option("--format", metavar="FORMAT", help="text, json or markdown (a PR comment).")
+]
+RenderOption = Annotated[bool, typer.Option("--render", help="Compare rendered messages, on -i or --inputs.")]
+CasesOption = Annotated[bool, typer.Option("--cases", help="Compare rendered messages on the golden set.")]
+TextconvOption = Annotated[
+    Path | None, typer.Option("--textconv", metavar="FILE", help="Print FILE as git's diff driver wants it.")
+]
+
+
+def diff(
+    words: WordsArgument = None,
+    staged: StagedOption = False,
+    unified: UnifiedOption = False,
+    stat: StatOption = False,
+    name_only: NameOnlyOption = False,
+    exit_code: ExitCodeOption = False,
+    render: RenderOption = False,
+    given: InputOption = None,
+    inputs: InputsOption = None,
+    cases: CasesOption = False,
+    form: FormatOption = Format.text,
+    as_json: JsonOption = False,
+    textconv: TextconvOption = None,
+) -> int:
+    """Show what changed between two versions of a prompt, or in all prompts between two revisions.
+
+    NAME compares HEAD with the working tree, NAME@A NAME@B two versions, NAME@A..B one prompt and A..B all
+    prompts between two revisions (A...B from where they parted). With --staged, HEAD with the index.
+
+    For plain `git diff` and `git log -p`, put `prompts/**/*.yaml diff=promptops` into .gitattributes and run
+    `git config diff.promptops.textconv "promptops diff --textconv"`.
+    """
+    if textconv is not None:
+        return _print_readable(textconv)
+    settings = here()
+    changes = _find(words or [], settings, staged=staged)
+    for text in changes.notes:
+        note(text)
+    if name_only:
+        _print_names(changes)
+    elif stat and not as_json and form is Format.text:
+        _print_stat([review(pair) for pair in changes.pairs])
+    else:
+        on = On(render=render or bool(given or inputs), given=tuple(given or ()), file=inputs, cases=cases)
+        told = tell(changes.pairs, settings, on)
+        _print(told, Format.json if as_json else form, unified=unified, stat=stat)
+    return int(exit_code and bool(changes.pairs))
+
+
+def _print(told: list[Told], form: Format, *, unified: bool, stat: bool) -> None:
+    if form is Format.json:
+        from promptops.commands.diff_json import as_json
+
+        print_json(as_json(told))
+    elif form is Format.markdown:
+        from promptops.commands.diff_markdown import markdown
+
+        print_text(markdown(told, unified=unified, details=not stat))
+    elif not told:
+        note("nothing changed")
+    else:
+        from promptops.commands.diff_text import print_told
+
+        print_told(told, unified=unified)
+
+
+def _print_names(changes: Changes) -> None:
+    for pair in changes.pairs:
+        print_text(pair.name)
+
+
+def _print_stat(reviews: Sequence[Review]) -> None:
+    rows = [(one.pair.name, one.headline, "+{} -{}".format(*one.word_counts)) for one in reviews]
+    if rows:
+        print_table(("PROMPT", "CHANGE", "WORDS"), rows, numeric=(2,))
+
+
+def _find(words: list[str], settings: Settings, *, staged: bool) -> Changes:
+    with GitRepo(settings) as repo, Registry.open_existing(settings.registry) as registry:
+        return find_pairs(words, repo, registry, staged=staged)
+
+
+def _print_readable(file: Path) -> int:
+    from promptops.compare import readable
+
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise Invalid(f"cannot read {file}: {error.strerror}") from None
+    sys.stdout.buffer.write(readable(data))
+    return 0
