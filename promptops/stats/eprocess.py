@@ -1,0 +1,204 @@
+"""E-processes: bets against a hypothesis whose winnings are evidence, valid whenever they are looked at.
+
+A bet ``x >= -1`` with conditional mean at most 0 under the hypothesis multiplies a fortune by ``1 + c*x``.
+The mean of six fortunes, one for each share ``c`` in ``SHARES``, is a test supermartingale: it exceeds
+``1/alpha`` at any time with probability at most ``alpha`` (Ville).  Fortunes are kept as logarithms, so that
+a hundred thousand calls neither overflow nor wipe one out.
+
+Sources: Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", JRSS-B 2024
+(arXiv 2010.09686), section 4; Shekhar and Ramdas (arXiv 2112.09162).
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Self
+
+from promptops.errors import Invalid
+
+SHARES = (0.03, 0.08, 0.16, 0.3, 0.5, 0.8)
+_HIGHEST_EXPONENT = 700.0  # exp() of more overflows
+
+
+class Question(StrEnum):
+    """Which hypothesis is bet against; losses are larger for worse."""
+
+    WORSE = "worse"  # H0: the mean (or the difference) is at most the bound
+    NOT_WORSE = "not worse"  # H0: it is at least the bound
+
+
+def log_threshold(alpha: float) -> float:
+    """The logarithm of the evidence at which a test of level ``alpha`` rejects: ``log(1/alpha)``."""
+    if not 0.0 < alpha < 1.0:
+        raise Invalid(f"alpha is {alpha}, not a number between 0 and 1")
+    return -math.log(alpha)
+
+
+def e_value(log_e: float) -> float:
+    """``exp(log_e)``, bounded by 1e304 so that it can be written as JSON."""
+    return math.exp(min(log_e, _HIGHEST_EXPONENT))
+
+
+def log_mean(logs: Iterable[float]) -> float:
+    """The logarithm of the mean of numbers given by their logarithms."""
+    found = list(logs)
+    top = max(found)
+    return top + math.log(sum([math.exp(value - top) for value in found]) / len(found))
+
+
+@dataclass(slots=True)
+class Wealth:
+    """Six fortunes and the highest that their mean has been, all as logarithms."""
+
+    logs: list[float] = field(default_factory=lambda: [0.0] * len(SHARES))
+    highest: float = 0.0
+
+    def bet(self, x: float) -> None:
+        """Multiply each fortune by ``1 + c*x``; ``x`` is at least -1, its mean under H0 at most 0."""
+        log1p = math.log1p
+        self.logs = logs = [log + log1p(c * x) for log, c in zip(self.logs, SHARES, strict=True)]
+        if max(logs) > self.highest:  # a mean is never above its largest part
+            self.highest = max(self.highest, self.log_e)
+
+    @property
+    def log_e(self) -> float:
+        return log_mean(self.logs)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"logs": list(self.logs), "highest": self.highest}
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> Self:
+        read = damaged_unless_readable(state)
+        return cls(read.numbers("logs", len(SHARES)), read.number("highest"))
+
+
+@dataclass(frozen=True, slots=True)
+class StateReader:
+    """Reads numbers from a stored state and names the one that is missing or damaged."""
+
+    state: Mapping[str, Any]
+
+    def number(self, key: str) -> float:
+        value = self.state.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise _damaged(key)
+        return float(value)
+
+    def count(self, key: str) -> int:
+        value = self.state.get(key)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise _damaged(key)
+        return value
+
+    def numbers(self, key: str, length: int | None = None) -> list[float]:
+        values = self.state.get(key)
+        if not isinstance(values, list) or (length is not None and len(values) != length):
+            raise _damaged(key)
+        return [StateReader({key: value}).number(key) for value in values]
+
+    def inner(self, key: str) -> Mapping[str, Any]:
+        value = self.state.get(key)
+        if not isinstance(value, Mapping):
+            raise _damaged(key)
+        return value
+
+    def question(self) -> Question:
+        value = self.state.get("question")
+        if value not in set(Question):
+            raise _damaged("question")
+        return Question(value)
+
+
+def damaged_unless_readable(state: object) -> StateReader:
+    if not isinstance(state, Mapping):
+        raise Invalid("stored evidence is no JSON object", hint="recompute it from the observations")
+    return StateReader(state)
+
+
+def _damaged(key: str) -> Invalid:
+    return Invalid(
+        f"stored evidence is damaged: `{key}` is missing or unusable",
+        hint="recompute it from the observations",
+    )
+
+
+@dataclass(slots=True)
+class MeanTest:
+    """Bets on one stream of values between ``low`` and ``high`` against a bound on their mean.
+
+    ``WORSE``: H0 mean <= bound, bet ``(v - bound)/(bound - low)``.
+    ``NOT_WORSE``: H0 mean >= bound, bet ``(bound - v)/(high - bound)``.
+    Holds for values that are neither independent nor alike, as long as each one's mean given the past is on
+    the hypothesis's side.
+    """
+
+    question: Question
+    bound: float
+    low: float
+    high: float
+    count: int = 0
+    total: float = 0.0
+    wealth: Wealth = field(default_factory=Wealth)
+
+    def __post_init__(self) -> None:
+        if not self.low < self.bound < self.high:
+            raise Invalid(
+                f"the bound {self.bound} is not strictly between {self.low} and {self.high}: nothing to test"
+            )
+
+    def update(self, value: float) -> None:
+        """Add one value; one outside ``[low, high]`` raises ``Invalid`` and changes nothing."""
+        if not self.low <= value <= self.high:
+            raise Invalid(f"the value {value} is not between {self.low} and {self.high}")
+        if self.question is Question.WORSE:
+            self.wealth.bet((value - self.bound) / (self.bound - self.low))
+        else:
+            self.wealth.bet((self.bound - value) / (self.high - self.bound))
+        self.count += 1
+        self.total += value
+
+    @property
+    def mean(self) -> float:
+        """The mean so far; 0 before the first value."""
+        return self.total / self.count if self.count else 0.0
+
+    @property
+    def log_e(self) -> float:
+        return self.wealth.log_e
+
+    def rejects(self, alpha: float) -> bool:
+        """Whether the evidence has ever reached ``1/alpha``."""
+        return self.wealth.highest >= log_threshold(alpha)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "question": str(self.question),
+            "bound": self.bound,
+            "low": self.low,
+            "high": self.high,
+            "count": self.count,
+            "total": self.total,
+            **self.wealth.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> Self:
+        read = damaged_unless_readable(state)
+        bound, low, high = read.number("bound"), read.number("low"), read.number("high")
+        wealth = Wealth.from_json(state)
+        return cls(read.question(), bound, low, high, read.count("count"), read.number("total"), wealth)
+
+
+def one_sample(question: Question, bound: float) -> MeanTest:
+    """Tests the mean of losses in [0, 1]: ``one_sample(Question.NOT_WORSE, 0.1)`` shows a rate below 10 %."""
+    return MeanTest(question, bound, 0.0, 1.0)
+
+
+def paired(question: Question, bound: float) -> MeanTest:
+    """Tests the mean of differences D = candidate's loss - control's loss in [-1, 1] on the same inputs.
+
+    ``WORSE``: prod(1 + c(D - tau)/(1 + tau)); ``NOT_WORSE``: prod(1 + c(delta - D)/(1 - delta)).
+    """
+    return MeanTest(question, bound, -1.0, 1.0)

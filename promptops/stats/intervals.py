@@ -1,0 +1,137 @@
+"""Intervals for what is looked at once, when all is in: rates, means, quantiles, differences of rates.
+
+Shown beside a figure that may be looked at while it grows, an interval from here is too narrow: take
+``sequences`` there.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from promptops.errors import Invalid, Undecided
+from promptops.stats.distributions import (
+    beta_quantile,
+    binomial_cdf,
+    check_confidence,
+    student_quantile,
+    two_sided_z,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    low: float
+    high: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A number, the interval it is known to, and from how many items."""
+
+    value: float
+    low: float
+    high: float
+    count: int
+
+
+def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+    """Wilson's score interval of a rate; 0 to 1 where there were no trials.
+
+    Source: Wilson, JASA 1927; recommended for all sample sizes by Brown, Cai and DasGupta, Statistical
+    Science 2001.
+    """
+    _check_counts(successes, trials)
+    z = two_sided_z(confidence)
+    if trials == 0:
+        return Interval(0.0, 1.0)
+    rate, spread = successes / trials, z * z / trials
+    centre = (rate + spread / 2) / (1 + spread)
+    half = z * math.sqrt(rate * (1 - rate) / trials + spread / (4 * trials)) / (1 + spread)
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == trials else min(1.0, centre + half)
+    return Interval(low, high)
+
+
+def exact(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+    """The interval of Clopper and Pearson (Biometrika 1934): never covers less than it says, and is wider."""
+    _check_counts(successes, trials)
+    tail = (1.0 - check_confidence(confidence)) / 2.0
+    failures = trials - successes
+    low = 0.0 if successes == 0 else beta_quantile(tail, successes, failures + 1.0)
+    high = 1.0 if failures == 0 else beta_quantile(1.0 - tail, successes + 1.0, failures)
+    return Interval(low, high)
+
+
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """The mean of finite values with Student's interval; fewer than two values raise ``Undecided``."""
+    count = len(values)
+    if count < 2:  # noqa: PLR2004
+        raise Undecided(f"an interval of a mean needs two values or more, not {count}")
+    mean = math.fsum(values) / count
+    variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
+    half = student_quantile(confidence, count - 1) * math.sqrt(variance / count)
+    return Estimate(mean, mean - half, mean + half, count)
+
+
+def quantile(values: Sequence[float], probability: float) -> float:
+    """The quantile, interpolated between order statistics (definition 7 of Hyndman and Fan 1996)."""
+    if not values or not 0.0 <= probability <= 1.0:
+        raise Invalid("a quantile needs values, and a probability from 0 to 1")
+    ordered = sorted(values)
+    place = probability * (len(ordered) - 1)
+    below = math.floor(place)
+    low, high = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
+    return low if low == high else low + (place - below) * (high - low)  # infinite values may be equal
+
+
+def quantile_interval(values: Sequence[float], probability: float, confidence: float = 0.95) -> Estimate:
+    """A quantile (latency p95) with the interval between two order statistics, whatever the distribution.
+
+    Where there are too few values for a bound, the smallest or largest value stands for it.
+    Source: Conover, "Practical Nonparametric Statistics", 3rd edition, section 3.2.
+    """
+    value, ordered, count = quantile(values, probability), sorted(values), len(values)
+    tail = (1.0 - check_confidence(confidence)) / 2.0
+    if not 0.0 < probability < 1.0:
+        return Estimate(value, ordered[0], ordered[-1], count)
+    low = _most(lambda rank: binomial_cdf(rank, count, probability) <= tail, count)
+    high = _most(lambda rank: binomial_cdf(rank, count, probability) < 1.0 - tail, count)
+    return Estimate(
+        value, min(value, ordered[max(low, 0)]), max(value, ordered[min(high + 1, count - 1)]), count
+    )
+
+
+def difference_of_rates(
+    successes: int, trials: int, other_successes: int, other_trials: int, confidence: float = 0.95
+) -> Estimate:
+    """The first rate minus the other, from two independent groups, with Newcombe's interval.
+
+    Source: Newcombe, Statistics in Medicine 1998 (17:873), method 10.  For pairs see ``paired``.
+    """
+    ours, theirs = wilson(successes, trials, confidence), wilson(other_successes, other_trials, confidence)
+    if not trials or not other_trials:
+        raise Undecided("a difference of rates needs trials on both sides")
+    a, b = successes / trials, other_successes / other_trials
+    low = a - b - math.hypot(a - ours.low, theirs.high - b)
+    high = a - b + math.hypot(ours.high - a, b - theirs.low)
+    return Estimate(a - b, low, high, trials + other_trials)
+
+
+def _most(holds: Callable[[int], bool], count: int) -> int:
+    """The largest index below ``count`` that holds, -1 for none; whatever is below one that holds does."""
+    low, high = -1, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        if holds(middle):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _check_counts(successes: int, trials: int) -> None:
+    if not 0 <= successes <= trials:
+        raise Invalid(f"{successes} successes of {trials} trials: needs 0 <= successes <= trials")

@@ -1,0 +1,123 @@
+"""The four words, and the sentence each is shown as."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from promptops.stats.intervals import Interval
+
+_FUZZ = 1e-6  # of the last digit shown: 0.012 is 1.2 points although its tenfold is 12.000000000000002
+
+
+class Verdict(StrEnum):
+    """Losses are larger for worse; a margin is how much worse is still accepted."""
+
+    WORSE = "worse"
+    NOT_WORSE = "not worse"  # by more than the margin
+    BETTER = "better"
+    UNDECIDED = "undecided"
+
+
+def verdict(*, worse: bool, not_worse: bool, better: bool = False) -> Verdict:
+    """The word for what three tests have rejected: harm goes first, and better says more than not worse."""
+    if worse:
+        return Verdict.WORSE
+    if better:
+        return Verdict.BETTER
+    return Verdict.NOT_WORSE if not_worse else Verdict.UNDECIDED
+
+
+def verdict_of(bounds: Interval, margin: float, neutral: float = 0.0) -> Verdict:
+    """The word for bounds on a difference of losses (``neutral`` 0) or a ratio (1, margin 1.2).
+
+    For what is looked at once; where evidence is collected call by call, ask the tests themselves.
+    """
+    return verdict(worse=bounds.low > neutral, not_worse=bounds.high <= margin, better=bounds.high < neutral)
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """How a metric is spoken of: "v13 ``verb`` at most 1.2 points ``more`` than v12"."""
+
+    verb: str
+    more: str
+    less: str
+    unit: Literal[
+        "points", "percent", "plain"
+    ]  # of a difference of rates; of a ratio; of a difference of scores
+
+
+ERRORS = Wording("fails", "more often", "less often", "points")
+WRONG = Wording("answers wrong", "more often", "less often", "points")
+CHECKS = Wording("fails checks", "more often", "less often", "points")
+LATENCY = Wording("takes", "more time", "less time", "percent")
+COST = Wording("costs", "more", "less", "percent")
+SCORE = Wording("scores", "lower", "higher", "plain")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A verdict with what it rests on.
+
+    ``bounds``: on the difference of losses (0.012 = 1.2 points) or on the ratio (1.08 = 8 %), each side
+    holding with ``confidence``; None before anything was scored.  ``margin`` in the same terms.  ``count``
+    of ``counted``.
+    """
+
+    verdict: Verdict
+    subject: str
+    against: str
+    wording: Wording
+    bounds: Interval | None
+    count: int
+    margin: float | None = None
+    confidence: float = 0.95
+    counted: str = "calls"
+
+
+def sentence(finding: Finding) -> str:
+    """One line for a person.
+
+    "v13 answers wrong at most 1.2 points more often than v12 (95 %), from 640 calls; limit 3".  The bound
+    that the verdict rests on is shown, rounded to the side that claims less.
+    """
+    if finding.bounds is None or not finding.count:
+        return f"{finding.subject} cannot be compared with {finding.against} yet: no {finding.counted} scored"
+    low = finding.verdict is Verdict.WORSE
+    words = finding.wording
+    bound = _shown(finding.bounds.low if low else finding.bounds.high, words.unit, up=not low)
+    beyond = bound >= 0 if low else bound < 0
+    direction = words.more if bound >= 0 else words.less
+    amount = f"{'at least' if beyond else 'at most'} {_amount(abs(bound), words.unit)}"
+    said = (
+        f"{finding.subject} {words.verb} {amount} {direction} than {finding.against} "
+        f"({finding.confidence * 100:.4g} %), from {finding.count:,} "
+        f"{_plural(finding.counted, finding.count)}"
+    )
+    if finding.margin is not None and finding.verdict is not Verdict.BETTER:
+        said += f"; limit {_number(_shown(finding.margin, words.unit, up=True), words.unit)}"
+    return said + "; undecided" * (finding.verdict is Verdict.UNDECIDED)
+
+
+def _shown(value: float, unit: str, *, up: bool) -> float:
+    """In the unit of the sentence, rounded up or down to its last digit."""
+    scale = {"points": 1000.0, "percent": 100.0, "plain": 100.0}[unit]
+    scaled = (value - 1.0 if unit == "percent" else value) * scale
+    whole = math.ceil(scaled - _FUZZ) if up else math.floor(scaled + _FUZZ)
+    return whole / (scale / 100.0) if unit == "points" else whole / (1.0 if unit == "percent" else scale)
+
+
+def _number(value: float, unit: str) -> str:
+    return f"{value:.1f}".removesuffix(".0") if unit == "points" else f"{value:.4g}"
+
+
+def _amount(value: float, unit: str) -> str:
+    written = _number(value, unit)
+    if unit == "points":
+        return f"{written} {'point' if written == '1' else 'points'}"
+    return f"{written} %" if unit == "percent" else written
+
+
+def _plural(counted: str, count: int) -> str:
+    return counted[:-1] if count == 1 and counted.endswith("s") else counted
