@@ -1,0 +1,74 @@
+"""How many calls a verdict will need, before any is made.
+
+Each of the six fortunes grows by the expected logarithm of its factor; a verdict is due when the mean of
+fortunes that grew steadily would reach ``1/alpha``.  Luck brings about half of all rollouts there earlier,
+so that the forecast lies between the median and half as much again.
+
+Source: Kelly, Bell System Technical Journal 1956; Waudby-Smith and Ramdas, JRSS-B 2024 (arXiv 2010.09686).
+"""
+
+import math
+from collections.abc import Sequence
+
+from promptops.errors import Invalid
+from promptops.stats.eprocess import SHARES, Question, log_mean, log_threshold
+from promptops.stats.two_arm import Prior, TwoArm
+
+_SETTLED = 1e9  # calls that the prior is worth: k stands still
+
+
+def calls_needed(
+    question: Question, g: float, weight: float, stable: float, canary: float, alpha: float
+) -> float | None:
+    """Calls of both arms until ``question`` rejects ``g`` at ``alpha``, for 0/1 losses at these two rates.
+
+    ``weight``: the canary's share of calls, strictly between 0 and 1.  None: never, as the evidence does
+    not grow.
+    """
+    if not (0.0 < weight < 1.0 and 0.0 <= stable <= 1.0 and 0.0 <= canary <= 1.0):
+        raise Invalid(
+            f"weight {weight}, rates {stable} and {canary}: needs 0 < weight < 1 and rates from 0 to 1"
+        )
+    prior = Prior(weight * canary + (1.0 - weight) * stable, _SETTLED)
+    growth = [0.0] * len(SHARES)
+    for on_canary, arm_share, rate in ((True, weight, canary), (False, 1.0 - weight, stable)):
+        for loss, chance in ((1.0, rate), (0.0, 1.0 - rate)):
+            test = TwoArm(question, g, prior)
+            test.update(on_canary, weight, loss)
+            growth = [
+                sum_ + arm_share * chance * log for sum_, log in zip(growth, test.wealth.logs, strict=True)
+            ]
+    return _due(growth, alpha)
+
+
+def pairs_needed(broke: float, fixed: float, margin: float, alpha: float, question: Question) -> float | None:
+    """Pairs until a paired test rejects ``margin``, where these shares break and are mended; None: never."""
+    if min(broke, fixed) < 0.0 or broke + fixed > 1.0 or not -1.0 < margin < 1.0:
+        raise Invalid(
+            f"shares {broke} and {fixed}, margin {margin}: shares sum to at most 1, margins are within ±1"
+        )
+    worse = question is Question.WORSE
+    outcomes = ((1.0, broke), (-1.0, fixed), (0.0, 1.0 - broke - fixed))
+    growth = [
+        math.fsum(
+            chance * math.log1p(c * ((d - margin) / (1 + margin) if worse else (margin - d) / (1 - margin)))
+            for d, chance in outcomes
+        )
+        for c in SHARES
+    ]
+    return _due(growth, alpha)
+
+
+def _due(growth: Sequence[float], alpha: float) -> float | None:
+    """When the mean of fortunes that grow at these logarithmic rates reaches ``1/alpha``."""
+    threshold, best = log_threshold(alpha), max(growth)
+    if best <= 0.0:
+        return None
+    low, high = threshold / best, (threshold + math.log(len(growth))) / best
+    for _ in range(60):
+        middle = (low + high) / 2.0
+        if log_mean(middle * rate for rate in growth) < threshold:
+            low = middle
+        else:
+            high = middle
+    return high

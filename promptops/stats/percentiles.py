@@ -1,0 +1,88 @@
+"""Latency, cost and tokens as losses in [0, 1], and tails.
+
+A value's score is its percentile among the values that stable has had *before* it, so the score of call i
+is known from the past and the call alone, and both arms are scored by the same ruler: fed into ``TwoArm``
+with g = 0 this is an anytime-valid Mann-Whitney test, deaf to outliers and to drift of the base rate.
+
+For ``WORSE`` the canary's value is taken as it is, for ``NOT_WORSE`` it is divided by the margin first
+(1.20 = at most 20 % more).  Where lower is worse, take 1 - score and a margin below 1.
+
+Source: Shekhar and Ramdas (arXiv 2112.09162), with predictable ranks.
+"""
+
+import math
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from promptops.errors import Invalid
+from promptops.stats.eprocess import damaged_unless_readable
+
+MOST_VALUES = (
+    1000  # of stable's that are kept: a percentile to a tenth of a point, and a ruler that follows drift
+)
+
+
+@dataclass(slots=True)
+class Percentiles:
+    """Stable's latest values, at most ``limit`` of them, in order of arrival and in order of size."""
+
+    limit: int = MOST_VALUES
+    latest: deque[float] = field(default_factory=deque)
+    ordered: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.limit < 1:
+            raise Invalid(f"a limit of {self.limit} values: at least one is needed to compare with")
+
+    def score(self, value: float) -> float:
+        """``(rank + 0.5)/(n + 1)``, equal values counting half; 0.5 before there are any."""
+        _check(value)
+        values = self.ordered
+        rank = (bisect_left(values, value) + bisect_right(values, value)) / 2
+        return (rank + 0.5) / (len(values) + 1)
+
+    def add(self, value: float) -> None:
+        """Add a value of stable's, after it has been scored."""
+        _check(value)
+        if len(self.latest) >= self.limit:
+            oldest = self.latest.popleft()
+            del self.ordered[bisect_left(self.ordered, oldest)]
+        self.latest.append(value)
+        insort(self.ordered, value)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"limit": self.limit, "latest": list(self.latest)}
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> Self:
+        read = damaged_unless_readable(state)
+        latest = read.numbers("latest")
+        return cls(read.count("limit"), deque(latest), sorted(latest))
+
+
+def ratio_losses(seen: Percentiles, canary: bool, value: float, margin: float) -> tuple[float, float]:
+    """The losses of one call for ``WORSE`` and for ``NOT_WORSE``; stable's value is then added to ``seen``.
+
+    ``value``: milliseconds, dollars or tokens, finite; ``margin``: the ratio that is still accepted, above 0.
+    """
+    if not (math.isfinite(margin) and margin > 0):
+        raise Invalid(f"a margin of {margin}: needs a ratio above 0, such as 1.2")
+    worse = seen.score(value)
+    if canary:
+        return worse, seen.score(value / margin)
+    seen.add(value)
+    return worse, worse
+
+
+def tail_loss(value: float, threshold: float) -> float:
+    """1 if the value lies above a threshold that was frozen at the start, else 0."""
+    _check(value)
+    return float(value > threshold)
+
+
+def _check(value: float) -> None:
+    if not math.isfinite(value):
+        raise Invalid(f"{value} is no measured value")

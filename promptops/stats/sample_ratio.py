@@ -1,0 +1,71 @@
+"""Whether calls are really assigned with the weights that were logged.
+
+A split that differs from what was asked for means that something drops or misroutes calls, and then no
+other number of the rollout can be trusted.  The mixture bets on six tilts of the odds; with true weights it
+is a martingale that starts at 1, so an alarm at 1,000 has a false-alarm rate of 0.001 over the rollout's
+whole life.
+
+Source: Lindon and Malek, "Anytime-valid inference for multinomial count data" (arXiv 2011.03567).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from promptops.errors import Invalid
+from promptops.stats.eprocess import damaged_unless_readable, log_mean, log_threshold
+
+TILTS = (0.5, 0.8, 0.9, 1.1, 1.25, 2.0)  # of the odds that a call falls on the canary
+ALARM = 0.001
+_LOG_TILTS = tuple(math.log(tilt) for tilt in TILTS)
+
+
+@dataclass(slots=True)
+class SampleRatio:
+    calls: int = 0
+    canary_calls: int = 0
+    expected: float = 0.0  # sum of the weights
+    logs: list[float] = field(default_factory=lambda: [0.0] * len(TILTS))
+    highest: float = 0.0
+
+    def update(self, canary: bool, weight: float) -> None:
+        """Add the next assignment; ``weight`` strictly between 0 and 1, as logged."""
+        if not 0.0 < weight < 1.0:
+            raise Invalid(f"weight {weight}: needs 0 < weight < 1")
+        logs = [
+            old - math.log1p(weight * (tilt - 1.0))  # p' = tilt*w/(tilt*w + 1 - w)
+            for old, tilt in zip(self.logs, TILTS, strict=True)
+        ]
+        if canary:
+            logs = [log + tilt for log, tilt in zip(logs, _LOG_TILTS, strict=True)]
+            self.canary_calls += 1
+        self.logs = logs
+        self.calls += 1
+        self.expected += weight
+        if max(logs) > self.highest:
+            self.highest = max(self.highest, self.log_e)
+
+    @property
+    def log_e(self) -> float:
+        return log_mean(self.logs)
+
+    def alarmed(self, alpha: float = ALARM) -> bool:
+        """Whether the evidence of a wrong split has ever reached ``1/alpha``."""
+        return self.highest >= log_threshold(alpha)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "calls": self.calls,
+            "canary_calls": self.canary_calls,
+            "expected": self.expected,
+            "logs": list(self.logs),
+            "highest": self.highest,
+        }
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> Self:
+        read = damaged_unless_readable(state)
+        calls, canary_calls = read.count("calls"), read.count("canary_calls")
+        logs = read.numbers("logs", len(TILTS))
+        return cls(calls, canary_calls, read.number("expected"), logs, read.number("highest"))

@@ -1,0 +1,335 @@
+"""Groups of guards, percentiles, confidence sequences, strata, forecasts."""
+
+import itertools
+import json
+import math
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptops.errors import Invalid, Undecided
+from promptops.stats.eprocess import Question, e_value, paired
+from promptops.stats.forecast import calls_needed, pairs_needed
+from promptops.stats.guards import GuardGroup, closed_testing, guard_group
+from promptops.stats.intervals import Interval
+from promptops.stats.percentiles import Percentiles, ratio_losses, tail_loss
+from promptops.stats.sequences import (
+    bounds_over_time,
+    difference_bounds,
+    excluded_at,
+    mean_bounds,
+    ratio_bounds,
+)
+from promptops.stats.strata import Step, Tally, stratified_difference
+from promptops.stats.two_arm import Prior, TwoArm, from_history
+
+Call = tuple[bool, float, float]
+
+
+def rollout(
+    calls: int, weight: float, loss: Callable[[random.Random, bool], float], seed: int = 1
+) -> list[Call]:
+    draw = random.Random(seed)  # noqa: S311
+    arms = [draw.random() < weight for _ in range(calls)]
+    return [(canary, weight, loss(draw, canary)) for canary in arms]
+
+
+def failing(stable: float, canary: float) -> Callable[[random.Random, bool], float]:
+    return lambda draw, on_canary: float(draw.random() < (canary if on_canary else stable))
+
+
+# Groups of guards
+
+
+@given(st.lists(st.floats(-300.0, 300.0), min_size=1, max_size=6))
+def test_attribution_is_the_smallest_average_over_all_sets_with_a_guard(logs: list[float]) -> None:
+    named = {str(at): log for at, log in enumerate(logs)}
+    adjusted = closed_testing(named)
+    for name in named:
+        others = [other for other in named if other != name]
+        averages = [
+            sum(math.exp(named[other]) for other in (name, *chosen)) / (1 + len(chosen))
+            for size in range(len(others) + 1)
+            for chosen in itertools.combinations(others, size)
+        ]
+        assert adjusted[name] == pytest.approx(math.log(min(averages)), abs=1e-9)
+
+
+def test_closed_testing_stands_any_size_of_evidence() -> None:
+    found = closed_testing({"a": 5000.0, "b": -5000.0, "c": 0.0})
+    assert found["a"] == pytest.approx(5000 - math.log(3))
+    assert found["b"] == -5000.0
+    assert found["c"] == pytest.approx(-math.log(2))
+    assert closed_testing({}) == {}
+
+
+def test_a_group_names_the_guard_that_did_the_harm() -> None:
+    group = guard_group(["errors", "checks"], {"errors": from_history(0.02)})
+    assert group.guards["errors"].prior.mean == 0.02
+    draw = random.Random(3)  # noqa: S311
+    for _ in range(3000):
+        canary = draw.random() < 0.2
+        losses = {"errors": float(draw.random() < (0.2 if canary else 0.02))}
+        if draw.random() < 0.9:
+            losses["checks"] = float(draw.random() < 0.1)
+        group.update(canary, 0.2, losses)
+    assert group.rejects(0.05)
+    assert group.rejects(0.05, groups=3)
+    strongest, *rest = group.attribution().items()
+    assert strongest[0] == "errors"
+    assert strongest[1] >= math.log(20)
+    assert rest[0][1] < math.log(20)
+
+
+def test_a_group_averages_current_evidence_then_takes_the_maximum() -> None:
+    group, alone = guard_group(["a", "b"]), [TwoArm(Question.WORSE, 0.0) for _ in "ab"]
+    highest = 1.0
+    for canary, *losses in [(True, 1.0, 0.0), (False, 0.0, 1.0), (True, 1.0, 1.0), (False, 1.0, 0.0)]:
+        group.update(canary, 0.3, dict(zip("ab", losses, strict=True)))
+        for test, loss in zip(alone, losses, strict=True):
+            test.update(canary, 0.3, loss)
+        average = sum(e_value(test.log_e) for test in alone) / 2
+        assert e_value(group.log_e) == pytest.approx(average)
+        highest = max(highest, average)
+        assert e_value(group.highest) == pytest.approx(highest)
+
+
+def test_a_group_is_refused_without_guards_and_with_unknown_ones() -> None:
+    with pytest.raises(Invalid, match="at least one"):
+        guard_group([])
+    group = guard_group(["errors"])
+    with pytest.raises(Invalid, match="no guard of this group: cost"):
+        group.update(True, 0.5, {"errors": 1.0, "cost": 0.5})
+    assert group == guard_group(["errors"])
+    assert group.attribution() == {}
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0.0, 1.0), st.floats(0.0, 1.0)), max_size=15))
+def test_a_group_survives_json_at_any_point(calls: list[tuple[bool, float, float]]) -> None:
+    group, stored = guard_group(["a", "b"]), guard_group(["a", "b"])
+    for canary, a, b in calls:
+        group.update(canary, 0.5, {"a": a, "b": b})
+        stored.update(canary, 0.5, {"a": a, "b": b})
+        stored = GuardGroup.from_json(json.loads(json.dumps(stored.to_json())))
+    assert stored == group
+
+
+def test_a_damaged_group_is_named() -> None:
+    for key in ("guards", "at_highest", "highest"):
+        with pytest.raises(Invalid, match=key):
+            GuardGroup.from_json(guard_group(["a"]).to_json() | {key: None})
+
+
+# Percentiles
+
+
+@given(st.lists(st.floats(0.0, 100.0), max_size=40), st.floats(0.0, 100.0))
+def test_a_score_is_the_rank_among_earlier_values(earlier: list[float], value: float) -> None:
+    seen = Percentiles()
+    for each in earlier:
+        seen.add(each)
+    rank = sum(each < value for each in earlier) + sum(each == value for each in earlier) / 2
+    assert seen.score(value) == pytest.approx((rank + 0.5) / (len(earlier) + 1))
+
+
+@given(st.lists(st.integers(0, 9), max_size=60), st.integers(1, 8))
+def test_only_the_latest_values_are_kept(values: list[int], limit: int) -> None:
+    seen = Percentiles(limit)
+    for value in values:
+        seen.add(value)
+        seen = Percentiles.from_json(json.loads(json.dumps(seen.to_json())))
+    assert seen.ordered == sorted(values[-limit:])
+    assert list(seen.latest) == values[-limit:]
+
+
+def test_the_canary_is_divided_by_the_margin_and_never_becomes_the_ruler() -> None:
+    seen = Percentiles()
+    assert ratio_losses(seen, False, 100.0, 1.2) == (0.5, 0.5)
+    assert ratio_losses(seen, True, 110.0, 1.2) == (0.75, 0.25)
+    assert ratio_losses(seen, True, 120.0, 1.2) == (0.75, 0.5)
+    assert seen.ordered == [100.0]
+    assert tail_loss(8001.0, 8000.0) == 1.0
+    assert tail_loss(8000.0, 8000.0) == 0.0
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_what_was_not_measured_is_refused(value: float) -> None:
+    for refuse in (Percentiles().score, Percentiles().add, lambda v: tail_loss(v, 1.0)):
+        with pytest.raises(Invalid, match="no measured value"):
+            refuse(value)
+    with pytest.raises(Invalid, match="margin"):
+        ratio_losses(Percentiles(), True, 1.0, 0.0)
+    with pytest.raises(Invalid, match="limit"):
+        Percentiles.from_json({"limit": 0, "latest": []})
+
+
+# Confidence sequences
+
+
+def _walk(question: Question, calls: Sequence[Call], grid: Sequence[float], prior: Prior) -> list[bool]:
+    return [excluded_at(calls, question, g, 0.05, prior) is not None for g in grid]
+
+
+@pytest.mark.parametrize(
+    ("stable", "canary", "weight"), [(0.02, 0.06, 0.1), (0.1, 0.1, 0.5), (0.6, 0.4, 0.3), (0.02, 0.02, 0.05)]
+)
+def test_bisection_finds_what_a_walk_over_the_whole_grid_finds(
+    stable: float, canary: float, weight: float
+) -> None:
+    calls, prior = rollout(600, weight, failing(stable, canary)), Prior(0.1, 20.0)
+    grid = [number * 0.02 for number in range(-49, 50)]
+    lower, upper = (_walk(question, calls, grid, prior) for question in Question)
+    found = difference_bounds(calls, 0.05, prior, step=0.02)
+    assert lower == sorted(lower, reverse=True)
+    assert upper == sorted(upper)
+    assert found.low == pytest.approx(max((g for g, out in zip(grid, lower, strict=True) if out), default=-1))
+    assert found.high == pytest.approx(min((g for g, out in zip(grid, upper, strict=True) if out), default=1))
+
+
+def test_the_upper_bound_is_within_the_margin_exactly_when_not_worse_is_shown() -> None:
+    for seed in range(6):
+        calls = rollout(900, 0.3, failing(0.02, 0.02), seed)
+        shown = excluded_at(calls, Question.NOT_WORSE, 0.05, 0.05) is not None
+        assert (difference_bounds(calls, 0.05).high <= 0.05) == shown
+
+
+def test_bounds_narrow_from_everything_and_earlier_ones_shorten_the_search() -> None:
+    assert difference_bounds([], 0.05) == Interval(-1.0, 1.0)
+    calls = rollout(1500, 0.5, failing(0.1, 0.2))
+    early, late = difference_bounds(calls[:500], 0.05), difference_bounds(calls, 0.05)
+    assert early.low <= late.low <= 0.1 <= late.high <= early.high
+    again = difference_bounds(calls, 0.05, inside=early)
+    assert again.low == pytest.approx(late.low)
+    assert again.high == pytest.approx(late.high)
+
+
+@given(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 1.0]), max_size=80))
+def test_bounds_of_a_mean_agree_with_the_paired_test(values: list[float]) -> None:
+    found = mean_bounds(values, 0.05, -1.0, 1.0, step=0.01)
+    assert -1.0 <= found.low <= 1.0
+    assert -1.0 <= found.high <= 1.0
+    for bound in (-0.1, 0.1):
+        worse = paired(Question.WORSE, bound)
+        for value in values:
+            worse.update(value)
+        assert worse.rejects(0.05) == (found.low >= bound - 1e-9)
+
+
+def test_bounds_of_a_mean_at_the_ends_of_its_range() -> None:
+    found = mean_bounds([1.0] * 200, 0.05)
+    assert 0.9 < found.low < found.high == 1.0
+    assert mean_bounds([], 0.05) == Interval(0.0, 1.0)
+
+
+def test_bounds_of_a_ratio_hold_the_true_one() -> None:
+    def latency(draw: random.Random, canary: bool) -> float:
+        return draw.lognormvariate(5.0, 0.4) * (1.3 if canary else 1.0)
+
+    calls = rollout(1200, 0.5, latency)
+    found = ratio_bounds(calls, 0.05)
+    assert 1.1 < found.low < 1.3 < found.high < 1.5
+    again = ratio_bounds(calls, 0.05, inside=Interval(1.0, 2.0))
+    assert again.low == pytest.approx(found.low, rel=0.02)
+    assert again.high == pytest.approx(found.high, rel=0.02)
+    assert ratio_bounds([], 0.05).high == pytest.approx(64.0)
+
+
+def test_a_picture_of_the_bounds_over_time() -> None:
+    calls = rollout(900, 0.5, failing(0.1, 0.3))
+    path = bounds_over_time(calls, 0.05, [number / 10 for number in range(-9, 10)])
+    assert path[0] == (0, Interval(-1.0, 1.0))
+    numbers = [number for number, _ in path]
+    assert numbers == sorted(set(numbers))
+    for (_, earlier), (_, later) in itertools.pairwise(path):
+        assert earlier.low <= later.low
+        assert later.high <= earlier.high
+    assert 0.2 in path[-1][1]
+    with pytest.raises(Invalid, match="rise"):
+        bounds_over_time(calls, 0.05, [0.1, 0.0])
+
+
+# Strata
+
+
+def test_differences_step_by_step_are_not_fooled_by_a_drifting_base_rate() -> None:
+    early = Step(0.05, Tally(50, 1.0, 1.0), Tally(950, 19.0, 19.0))
+    late = Step(0.5, Tally(500, 100.0, 100.0), Tally(500, 100.0, 100.0))
+    found = stratified_difference([early, late, Step(0.9)])
+    assert found.value == pytest.approx(0.0)
+    assert found.low < -0.03
+    assert found.high > 0.03
+    assert found.count == 2000
+    pooled = (1 + 100) / 550 - (19 + 100) / 1450
+    assert pooled > 0.1
+
+
+def test_steps_are_weighted_after_mantel_and_haenszel() -> None:
+    steps = [Step(0.1), Step(0.5)]
+    for step, ours, theirs in ((steps[0], (10, 4), (90, 9)), (steps[1], (50, 10), (50, 5))):
+        for canary, (calls, failed) in ((True, ours), (False, theirs)):
+            for number in range(calls):
+                step.add(canary, float(number < failed))
+    sizes = (10 * 90 / 100, 25)
+    expected = (sizes[0] * (0.4 - 0.1) + sizes[1] * (0.2 - 0.1)) / sum(sizes)
+    assert stratified_difference(steps).value == pytest.approx(expected)
+    assert Step.from_json(json.loads(json.dumps(steps[0].to_json()))) == steps[0]
+
+
+def test_an_arm_without_failures_still_has_an_interval() -> None:
+    step = Step(0.5)
+    for _ in range(20):
+        step.add(True, 0.0)
+        step.add(False, 0.0)
+    found = step.difference()
+    assert found.low < found.value == 0.0 < found.high
+    with pytest.raises(Undecided, match="both arms"):
+        Step(0.5).difference()
+    with pytest.raises(Undecided, match="no step"):
+        stratified_difference([Step(0.5)])
+    with pytest.raises(Invalid, match="loss"):
+        step.add(True, 2.0)
+    assert Step(0.5).canary.mean == 0.0
+
+
+# Forecasts
+
+
+def _median_calls(question: Question, g: float, weight: float, stable: float, canary: float) -> int:
+    found = []
+    for seed in range(40):
+        calls = rollout(20_000, weight, failing(stable, canary), seed)
+        found.append(excluded_at(calls, question, g, 0.05, from_history(stable)) or 20_000)
+    return sorted(found)[20]
+
+
+@pytest.mark.parametrize(
+    ("question", "g", "weight", "stable", "canary"),
+    [
+        (Question.WORSE, 0.0, 0.5, 0.1, 0.2),
+        (Question.WORSE, 0.0, 0.1, 0.02, 0.1),
+        (Question.NOT_WORSE, 0.1, 0.5, 0.05, 0.05),
+    ],
+)
+def test_a_forecast_is_of_the_size_of_what_happens(
+    question: Question, g: float, weight: float, stable: float, canary: float
+) -> None:
+    forecast = calls_needed(question, g, weight, stable, canary, 0.05)
+    assert forecast is not None
+    assert 0.8 < forecast / _median_calls(question, g, weight, stable, canary) < 1.7
+
+
+def test_a_forecast_says_never() -> None:
+    assert calls_needed(Question.WORSE, 0.0, 0.5, 0.1, 0.1, 0.05) is None
+    assert pairs_needed(0.1, 0.1, 0.0, 0.05, Question.WORSE) is None
+    assert calls_needed(Question.NOT_WORSE, 0.02, 0.05, 0.02, 0.05, 0.05) is None
+    needed = pairs_needed(0.15, 0.05, 0.0, 0.05, Question.WORSE)
+    assert needed is not None
+    assert 100 < needed < 260
+    assert (pairs_needed(0.05, 0.05, 0.1, 0.05, Question.NOT_WORSE) or 0) > 50
+    with pytest.raises(Invalid, match="rates"):
+        calls_needed(Question.WORSE, 0.0, 0.5, 1.1, 0.1, 0.05)
+    with pytest.raises(Invalid, match="shares"):
+        pairs_needed(0.6, 0.6, 0.0, 0.05, Question.WORSE)
