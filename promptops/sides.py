@@ -12,7 +12,6 @@ from promptops.references import INDEX, Reference, digest_digits, is_number
 
 if TYPE_CHECKING:
     from promptops.gitrepo import GitRepo
-    from promptops.registry.store import Registry
 
 Read = Callable[[str], bytes]
 _SUFFIXES = (".yaml", ".yml")
@@ -81,14 +80,16 @@ def load_side(name: str, place: Place, repo: "GitRepo") -> Side:
     return replace(side, prompt=prompt, files=read.files, cases=_cases(prompt, read))
 
 
-def resolve_side(wanted: Reference, repo: "GitRepo", registry: "Registry | None") -> Side:
+def resolve_side(wanted: Reference, repo: "GitRepo") -> Side:
     """The side that a reference names. A commit, the index and the working tree may lack the prompt."""
-    from promptops.versions import resolve_in
-
     place = place_of(wanted, repo)
     if place is not None:
         return load_side(wanted.name, place, repo)
-    version = resolve_in(repo, wanted, registry)
+    from promptops.registry.store import Registry
+    from promptops.versions import resolve_in
+
+    with Registry.open_existing(repo.settings.registry) as registry:
+        version = resolve_in(repo, wanted, registry)
     prompt = version.prompt
     files = {prompt.path: prompt.document.source.encode()}
     return Side(wanted.name, version.pasteable, prompt, "", files, complete=False)

@@ -401,6 +401,17 @@ class TestWhatIsSaid:
         assert "tokens" not in cli("diff").out
 
 
+def test_nothing_heavy_is_loaded(greeting: Repo) -> None:
+    edit(greeting, "prompts/greet.yaml", ("temperature: 0", "temperature: 1"))
+    code = (
+        "import sys; from promptops.cli import main; main(['diff', 'greet@HEAD', 'greet', '-i', 'name=x']);"
+        "sys.exit(' '.join({'git', 'litellm', 'sqlite3', 'aiohttp', 'asyncio', 'rich'} & {*sys.modules}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=False)
+    assert done.stderr.strip() == ""
+    assert "temperature: 0 -> 1" in done.stdout
+
+
 class TestForm:
     def test_unified(self, project: Repo, cli: Cli) -> None:
         edit(project, "prompts/plain.yaml", ("You route tickets.", "You sort tickets."))

@@ -15,7 +15,6 @@ from promptops.commands.options import InputOption, InputsOption, JsonOption
 from promptops.errors import Invalid
 from promptops.gitrepo import GitRepo
 from promptops.output import note, print_json, print_table, print_text
-from promptops.registry.store import Registry
 from promptops.review import Review, review
 from promptops.settings import Settings, here
 
@@ -116,8 +115,8 @@ def _print_stat(reviews: Sequence[Review]) -> None:
 
 
 def _find(words: list[str], settings: Settings, *, staged: bool) -> Changes:
-    with GitRepo(settings) as repo, Registry.open_existing(settings.registry) as registry:
-        return find_pairs(words, repo, registry, staged=staged)
+    with GitRepo(settings) as repo:
+        return find_pairs(words, repo, staged=staged)
 
 
 def _print_readable(file: Path) -> int:

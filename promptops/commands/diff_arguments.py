@@ -10,8 +10,7 @@ from promptops.gitdiff import merge_base
 from promptops.gitrepo import GitRepo
 from promptops.prompt import check_name
 from promptops.references import INDEX, Reference, nearest, parse_reference
-from promptops.registry.store import Registry
-from promptops.sides import NOWHERE, STAGED, WORKING_TREE, Place, Side, load_side, resolve_side
+from promptops.sides import NOWHERE, STAGED, WORKING_TREE, Place, load_side, resolve_side
 from promptops.versions import prompt_names
 
 _RANGE = re.compile(r"(?<![/.])(\.\.\.?)(?![/.])")
@@ -36,7 +35,7 @@ class Range:
 Word = Reference | Range | Place
 
 
-def find_pairs(words: Sequence[str], repo: GitRepo, registry: Registry, *, staged: bool) -> Changes:
+def find_pairs(words: Sequence[str], repo: GitRepo, *, staged: bool) -> Changes:
     """What differs, in git's habits; see the verb's help for the forms."""
     target = STAGED if staged else WORKING_TREE
     if len(words) == 1 and (within := _range_of_prompt(words[0], repo)):
@@ -49,7 +48,7 @@ def find_pairs(words: Sequence[str], repo: GitRepo, registry: Registry, *, stage
     prompts = [one for one in found if isinstance(one, Reference)]
     others = [one for one in found if not isinstance(one, Reference)]
     if not others and prompts and not (staged and _plain(prompts)):
-        return _of_references(prompts, repo, registry, target)
+        return _of_references(prompts, repo, target)
     return _of_all(repo, *_places(others, repo, target, staged=staged), _names(prompts))
 
 
@@ -62,16 +61,16 @@ def _of_all(repo: GitRepo, old: Place, new: Place, names: Sequence[str]) -> Chan
     return changes
 
 
-def _of_references(prompts: Sequence[Reference], repo: GitRepo, registry: Registry, target: Place) -> Changes:
+def _of_references(prompts: Sequence[Reference], repo: GitRepo, target: Place) -> Changes:
     if len(prompts) == 1:
         one = prompts[0]
         if _plain(prompts):
             return _one(_pair_at(one.name, _head(repo), target, repo))
-        return _one(Pair(_side(one, repo, registry), load_side(one.name, target, repo)))
+        return _one(Pair(resolve_side(one, repo), load_side(one.name, target, repo)))
     if target == STAGED:
         raise Invalid("--staged compares with the index, and two versions are named", hint="leave it out")
     if len(prompts) == 2:  # noqa: PLR2004 - a version before and one after
-        return _one(Pair(_side(prompts[0], repo, registry), _side(prompts[1], repo, registry)))
+        return _one(Pair(resolve_side(prompts[0], repo), resolve_side(prompts[1], repo)))
     return _of_all(repo, _head(repo), target, _names(prompts))
 
 
@@ -177,10 +176,6 @@ def _pair_at(name: str, old: Place, new: Place, repo: GitRepo) -> Pair:
 
 def _where(place: Place) -> str:
     return f"at {place.label}" if place.rev not in (None, INDEX) else f"in {place.label}"
-
-
-def _side(wanted: Reference, repo: GitRepo, registry: Registry) -> Side:
-    return resolve_side(wanted, repo, registry)
 
 
 def _one(pair: Pair) -> Changes:
