@@ -1,10 +1,17 @@
 """Golden sets: what cannot be read or rendered, and the branches they reach."""
 
 import json
+from collections.abc import Callable
 
 import pytest
 from conftest import Repo
-from lint_files import Linter, prompt
+from lint_files import SETTINGS, TODAY, Linter, prompt
+
+from promptops.errors import Invalid, NotFound
+from promptops.lint import lint
+from promptops.lint.files import Files
+from promptops.lint.subject import Project
+from promptops.settings import decode_settings, find_settings
 
 
 @pytest.fixture
@@ -160,3 +167,48 @@ def test_coverage_is_not_counted_when_no_rule_asks(linter: Linter) -> None:
 
 
 _GOLDEN = ("bad-cases", "case-inputs", "case-fails", "case-over-budget", "unreached-branch", "never-varied")
+
+
+def test_a_golden_set_that_may_not_be_read(repo: Repo, linter: Linter) -> None:
+    def refuse(path: str) -> bytes:
+        if path == "c.jsonl":
+            raise Invalid("prompts/c.jsonl is a folder", hint="put a file there")
+        return prompt("{{ x }}", more=CASES).encode()
+
+    project = Project(find_settings(repo.path, {}, file=decode_settings(SETTINGS.encode(), "s")), TODAY)
+    (found,) = lint(["p"], Files(_only_yaml(refuse)), project).findings
+    assert (found.rule, found.message) == ("bad-cases", "prompts/c.jsonl is a folder")
+
+
+def _only_yaml(read: Callable[[str], bytes]) -> Callable[[str], bytes]:
+    def only(path: str) -> bytes:
+        if path.endswith(".yml"):
+            raise NotFound(path)
+        return read(path)
+
+    return only
+
+
+def test_inserted_messages_and_images_count_against_the_budget(linter: Linter) -> None:
+    text = """\
+model: test/held
+inputs: {chat: messages, photo: image}
+messages:
+  - insert: chat
+  - role: user
+    content: [{text: what is this?}, {image: photo}]
+max_input_tokens: 800
+cases: c.jsonl
+"""
+    png = "data:image/png;base64,iVBORw0KGgo="
+    short, long = ([{"role": "user", "content": "hi " * times}] for times in (1, 200))
+    cases = lines({"chat": short, "photo": png}, {"chat": long, "photo": png})
+    rules = [(f.rule, f.line) for f in linter.findings(text, c__jsonl=cases)]
+    assert ("case-over-budget", 2) in rules
+    assert ("case-over-budget", 1) not in rules
+
+
+def test_a_template_that_fails_inside_of_a_partial(linter: Linter) -> None:
+    text = prompt('{% include "t.md" %}', more="inputs: {x: object}\ncases: c.jsonl\n")
+    (found,) = linter.findings(text, t__md="one\n{{ x.y.z }}", c__jsonl=lines({"x": {}}))
+    assert (found.rule, found.path, found.line) == ("case-fails", "prompts/t.md", 2)

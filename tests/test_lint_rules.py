@@ -12,7 +12,9 @@ from promptops.checks import KINDS
 from promptops.errors import Invalid
 from promptops.lint import RULES
 from promptops.lint.checks import ALONE, NEAR, TWINS
+from promptops.lint.parameters import _ANTHROPIC_LACKS, _SAMPLING, KNOWN
 from promptops.lint.problems import RULE_OF
+from promptops.models.litellm_adapter import _litellm
 
 
 @pytest.fixture
@@ -225,6 +227,23 @@ def test_parameters_that_a_model_does_not_take(
 def test_a_provider_that_refuses_unknown_parameters(linter: Linter) -> None:
     text = prompt(model="openai/gpt-4o-2024-11-20", more="parameters: {guided_json: {}}\n")
     assert "unknown-parameter" in linter.rules(text)
+
+
+@pytest.mark.filterwarnings("ignore")  # litellm's own
+def test_parameters_agree_with_litellm() -> None:
+    supported = _litellm().get_supported_openai_params
+    beside = {"extra_headers", "max_retries", "stream", "tools"}
+    for model, provider in (
+        ("claude-opus-4-5-20251101", "anthropic"),
+        ("gemini-2.5-pro", "gemini"),
+        ("gpt-4o-2024-11-20", "openai"),
+        ("gpt-5-2025-08-07", "openai"),
+    ):
+        taken = set(supported(model, provider))
+        assert taken <= KNOWN.keys() | beside, model
+        lacks = _ANTHROPIC_LACKS if provider == "anthropic" else frozenset[str]()
+        assert not taken & lacks
+    assert not taken & (_SAMPLING - {"temperature"})
 
 
 def test_a_written_response_format_goes_before_the_schema(linter: Linter) -> None:

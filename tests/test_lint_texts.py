@@ -87,6 +87,7 @@ def test_secrets_in_partials_schemas_and_cases(linter: Linter) -> None:
 def test_hidden_characters_are_named(linter: Linter) -> None:
     (found,) = linter.findings(prompt("a \u2066b"))
     assert (found.column, "U+2066 (left-to-right isolate)" in found.message) == (9, True)
+    assert [f.line for f in linter.findings(prompt("\u202ea\u202c\nb\n\u202dc"))] == [5, 7]
     (tag,) = linter.findings(prompt("a \U000e0041b"))
     assert "invisible tag" in tag.message
     assert linter.rules(prompt("ein Überfluß 日本語 🎉")) == []

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from promptops.errors import PromptopsError
 from promptops.lint.subject import Subject
 from promptops.prompt import ImageInput, Insert, Prompt, texts_of
 from promptops.render import variables
@@ -82,27 +81,16 @@ def _line(template: str, word: re.Pattern[str]) -> int:
 
 def never_varied(subject: Subject) -> Iterator[Problem]:
     prompt = subject.prompt
+    accepted = subject.golden.accepted if prompt.cases else ()
     for name, declared in prompt.inputs.items():
         if "const" in declared.schema or len(declared.schema.get("enum", "ab")) == 1:
             yield subject.at(("inputs", name), f"the input `{name}` allows one value only")
-            return
-    if prompt.cases is None:
-        return
-    accepted = subject.golden.accepted
-    for name in prompt.inputs if len(accepted) > 1 else ():
-        if _is_one(inputs[name] for inputs in accepted):
+        elif len(accepted) > 1 and _is_one(inputs[name] for inputs in accepted):
             message = f"the input `{name}` is the same in all {len(accepted)} cases"
             yield subject.at(("inputs", name), message, "add a case with another value")
 
 
 def _is_one(values: Iterable[Any]) -> bool:
     seen = iter(values)
-    first = _spelled(next(seen))
-    return all(_spelled(value) == first for value in seen)
-
-
-def _spelled(value: Any) -> str:
-    try:
-        return json.dumps(value, sort_keys=True)
-    except (TypeError, ValueError, PromptopsError):
-        return repr(value)
+    first = json.dumps(next(seen), sort_keys=True)
+    return all(json.dumps(value, sort_keys=True) == first for value in seen)

@@ -19,10 +19,13 @@ _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _ANYTHING: Mapping[str, Any] = {}
 KNOWN: Mapping[str, Mapping[str, Any]] = {
     "audio": {"type": "object"},
+    "cache_control": {"type": "object"},
+    "context_management": _ANYTHING,
     "frequency_penalty": _PENALTY,
     "functions": {"type": "array"},
     "function_call": _ANYTHING,
     "logit_bias": {"type": "object"},
+    "include_server_side_tool_invocations": _SWITCH,
     "logprobs": _SWITCH,
     "max_completion_tokens": _COUNT,
     "max_tokens": _COUNT,
@@ -41,6 +44,7 @@ KNOWN: Mapping[str, Mapping[str, Any]] = {
     "safety_identifier": _WORD,
     "seed": {"type": "integer"},
     "service_tier": _WORD,
+    "speed": _WORD,
     "stop": {"type": ["string", "array", "null"], "items": _WORD},
     "store": _SWITCH,
     "stream_options": {"type": "object"},
@@ -84,6 +88,7 @@ _ANTHROPIC_LACKS = frozenset(
     }
 )
 _REASONS_ALWAYS = re.compile(r"(?:o\d|gpt-5(?![.\d]))(?!.*chat)")
+_MAY_REASON = re.compile(r"gpt-(?:5\.|[6-9])")
 _NEEDS = {"top_logprobs": "logprobs: true", "tool_choice": "tools", "parallel_tool_calls": "tools"}
 
 
@@ -136,7 +141,7 @@ def _openai_refuses(model: str, name: str, value: Any, parameters: Parameters) -
     if name in _EXTENSIONS:
         return "remove it: only other providers have it"
     effort = parameters.get("reasoning_effort", "none")
-    reasons = _REASONS_ALWAYS.match(model) or (model.startswith("gpt-5.") and effort != "none")
+    reasons = _REASONS_ALWAYS.match(model) or (_MAY_REASON.match(model) and effort != "none")
     if not reasons:
         return None
     if name == "max_tokens":

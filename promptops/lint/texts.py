@@ -27,9 +27,14 @@ def crlf(path: str, text: str) -> Iterator[Problem]:
 
 
 def hidden_characters(path: str, text: str) -> Iterator[Problem]:
+    """One finding a line."""
+    last = 0
     for found in _HIDDEN.finditer(text) if not text.isascii() else ():
+        position = find_position(text, found.start())
+        if position.line == last:
+            continue
+        last = position.line
         name = _NAMES.get(found[0], "invisible tag")
         code = f"U+{ord(found[0]):04X}"
         message = f"the hidden character {code} ({name}): the text reads otherwise than it shows"
-        yield Problem("", message, path, find_position(text, found.start()), "remove it")
-        return
+        yield Problem("", message, path, position, "remove it")
