@@ -186,6 +186,11 @@ class Terminal:
 
 
 class TestTerminal:
+    def test_colours_are_colours(self, greeting: Repo) -> None:
+        shown = Terminal(["show", "greet"], greeting.path, 80)
+        assert "\x1b[1m── greet.yaml\x1b[0m" in shown.text
+        assert "\\x1b" not in shown.text
+
     def test_text_is_streamed_and_cannot_move_the_cursor(self, greeting: Repo, provider: Provider) -> None:
         provider.script = text("one \x1b]0;owned\x07 two")
         shown = Terminal(["run", "greet", "-i", "name=x"], greeting.path, 80)

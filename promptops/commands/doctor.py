@@ -17,7 +17,7 @@ import typer
 from promptops import __version__
 from promptops.commands.options import JsonOption
 from promptops.errors import PromptopsError
-from promptops.output import paint, print_json, print_text
+from promptops.output import print_json, print_pieces, print_text
 from promptops.settings import Settings, here
 
 State = Literal["ok", "note", "warning", "error"]
@@ -43,9 +43,8 @@ def doctor(reach: ReachOption = None, as_json: JsonOption = False) -> int:
         print_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            print_text(
-                f"{paint(f'{finding.state:<7}', _COLOURS[finding.state])} {finding.about}: {finding.text}"
-            )
+            state = (f"{finding.state:<7} ", _COLOURS[finding.state])
+            print_pieces([state, (f"{finding.about}: {finding.text}", "")])
             if finding.hint:
                 print_text(f"        {finding.hint}")
     return 1 if any(finding.state == "error" for finding in findings) else 0

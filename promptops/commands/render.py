@@ -7,7 +7,7 @@ from promptops.commands.options import (
     ReferenceArgument,
     read_inputs,
 )
-from promptops.output import paint, print_json, print_text
+from promptops.output import print_json, print_pieces, print_text
 from promptops.render import render as render_messages
 from promptops.settings import here
 from promptops.versions import resolve
@@ -26,7 +26,7 @@ def render(
         print_json(list(rendered.messages))
         return
     for message in rendered.messages:
-        print_text(paint(f"── {message['role']}", "bold"))
+        print_pieces([(f"── {message['role']}", "bold")])
         print_text(_shown(message["content"]))
 
 

@@ -10,7 +10,7 @@ import typer
 from promptops.api import Workspace
 from promptops.commands.options import JsonOption
 from promptops.errors import NotFound
-from promptops.output import note, paint, print_json, print_text
+from promptops.output import note, print_json, print_pieces, print_text
 from promptops.registry.queries import Run as LoggedRun
 from promptops.registry.queries import get_run
 from promptops.registry.rebuild import prompt_of, rebuild
@@ -75,12 +75,8 @@ def _print(before: LoggedRun, after: Run, *, same: bool) -> None:
         note("the same answer again")
         return
     for line in _difference(before["output"] or "", after.answer, before["run_id"], after.started.run_id):
-        print_text(line)
+        print_pieces([(line, {"-": "red", "+": "green"}.get(line[0], ""))])
 
 
 def _difference(old: str, new: str, old_name: str, new_name: str) -> Iterator[str]:
-    colours = {"-": "red", "+": "green"}
-    for line in difflib.unified_diff(
-        old.splitlines(), new.splitlines(), old_name, new_name, lineterm="", n=3
-    ):
-        yield paint(line, colours[line[0]]) if line[0] in colours else line
+    return difflib.unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm="")

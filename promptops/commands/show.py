@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from promptops.commands.options import JsonOption, ReferenceArgument
-from promptops.output import paint, print_json, print_text
+from promptops.output import print_json, print_pieces, print_text
 from promptops.settings import here
 from promptops.versions import Version, provenance, resolve
 
@@ -17,9 +17,9 @@ def show(reference: ReferenceArgument, as_json: JsonOption = False) -> None:
         print_json(_as_json(version))
         return
     for label, value in _facts(version):
-        print_text(f"{paint(f'{label:<9}', 'dim')} {value}")
+        print_pieces([(f"{label:<9} ", "dim"), (value, "")])
     for path, text in _files(version):
-        print_text(paint(f"── {path}", "bold"))
+        print_pieces([(f"── {path}", "bold")])
         print_text(text, end="" if text.endswith("\n") else "\n")
 
 
