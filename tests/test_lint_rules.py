@@ -116,6 +116,12 @@ def test_version_key_says_where_versions_are(linter: Linter) -> None:
     assert "promptops history" in found.hint
 
 
+def test_keys_of_other_tools_say_where_the_same_stands_here(linter: Linter) -> None:
+    (found,) = linter.findings(prompt(more="testData: []\n"))
+    assert (found.rule, found.message) == ("unknown-key", "unknown key `testData`")
+    assert "`cases`" in found.hint
+
+
 # models
 
 

@@ -30,6 +30,20 @@ RULE_OF: Mapping[str, str] = {
 }
 
 
+ELSEWHERE: Mapping[str, str] = {
+    "evaluators": "what an answer must satisfy stands in `checks`",
+    "input_variables": "variables are declared in `inputs`",
+    "jsonSchema": "the schema of an answer is `output: {schema: …}`",
+    "modelParameters": "they are called `parameters`",
+    "name": "a prompt's name is the path of its file below prompts/",
+    "prompt": "what is sent stands in `messages`",
+    "responseFormat": "the schema of an answer is `output: {schema: …}`",
+    "template": "what is sent stands in `messages`",
+    "testData": "examples stand in a file of their own, which `cases` names",
+}
+"""Keys of other tools' prompt files, and where the same is said here."""
+
+
 def refine(problems: Sequence[Problem], prompt: Prompt | None, text: bytes | None) -> Iterator[Problem]:
     document = prompt.document if prompt else _document(problems, text)
     for problem in problems:
@@ -48,13 +62,21 @@ def _document(problems: Sequence[Problem], text: bytes | None) -> Document | Non
 
 def _refined(problem: Problem, document: Document) -> Problem:
     data = document.data
-    if problem.rule == "unknown-key" and "version" in data:
-        if problem.position == document.position(("version",)):
-            message = "a prompt has no `version:`: its versions are the commits that change it"
-            hint = "remove the line; promptops history lists the versions"
-            return replace(problem, rule="version-key", message=message, hint=hint)
-    elif problem.rule == "bad-check":
+    if problem.rule == "unknown-key" and isinstance(data, dict):
+        return _refined_key(problem, document)
+    if problem.rule == "bad-check":
         return _refined_check(problem, document, data.get("checks", ()))
+    return problem
+
+
+def _refined_key(problem: Problem, document: Document) -> Problem:
+    key = next((key for key in document.data if problem.position == document.position((key,))), "")
+    if key == "version":
+        message = "a prompt has no `version:`: its versions are the commits that change it"
+        hint = "remove the line; promptops history lists the versions"
+        return replace(problem, rule="version-key", message=message, hint=hint)
+    if key in ELSEWHERE:
+        return replace(problem, message=f"unknown key `{key}`", hint=ELSEWHERE[key])
     return problem
 
 
