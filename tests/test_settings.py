@@ -40,7 +40,7 @@ def test_here_is_the_current_folder(repository: GitFolder, monkeypatch: pytest.M
 
 
 def test_a_settings_file_makes_its_folder_the_root(repository: GitFolder) -> None:
-    text = "registry: var/runs.db\nchannels: {beta: {plan: quick}}\nlog: {inputs: hash}\nlint: {max: 3}\n"
+    text = "registry: var/runs.db\nchannels: {beta: {plan: quick}}\nlog: {inputs: hash}\nlint: {}\n"
     repository.write({"services/a/promptops.yaml": text, "services/a/prompts/x/y.yaml": ""})
     settings = find_settings(repository.path / "services/a/prompts/x", {})
     assert settings.root == repository.path / "services/a"
@@ -168,7 +168,7 @@ release: {from: origin/main}
 plans: {strict: {unit: user}}
 models: {openai/x: {input_cost_per_token: 1.0e-6}}
 log: {inputs: none, outputs: hash, on_error: fail}
-lint: {rule: off}
+lint: {rules: {crlf: 'off'}}
 """
     file = decode_settings(text, "promptops.yaml")
     assert file.document is not None
