@@ -77,7 +77,7 @@ def _score(broke: int, fixed: int, pairs: int, difference: float) -> float:
     variance = pairs * (2.0 * fixed_rate + difference * (1.0 - difference))
     distance = broke - fixed - pairs * difference
     if variance <= 0.0:
-        return math.copysign(math.inf, distance) if distance else 0.0
+        return math.copysign(math.inf, distance)
     return distance / math.sqrt(variance)
 
 

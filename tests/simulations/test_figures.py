@@ -1,0 +1,169 @@
+"""What the engine promises, measured: error rates of rollouts that are looked at after every call, and speed.
+
+Run with ``pytest -m simulation``; each test prints what it measured beside what is to be reached.
+"""
+
+import math
+import random
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import worlds
+from figures import REPETITIONS, allowed, play, quantile, rate
+
+from promptops.stats.eprocess import Question
+from promptops.stats.two_arm import TwoArm, from_history
+
+pytestmark = pytest.mark.simulation
+Show = Callable[[str, str, str], None]
+WORSE, NOT_WORSE = Question.WORSE, Question.NOT_WORSE
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _only_where_asked_for(request: pytest.FixtureRequest) -> None:
+    if "simulation" not in request.config.option.markexpr:
+        pytest.skip("takes minutes: pytest -m simulation")
+
+
+@pytest.fixture
+def show(capfd: pytest.CaptureFixture[str]) -> Iterator[Show]:
+    """Print a line past the capture: what, measured, to reach."""
+    lines: list[str] = []
+    yield lambda what, measured, target: lines.append(f"{what:<58} {measured:>22}   {target}")
+    with capfd.disabled():
+        print("", *lines, sep="\n")  # noqa: T201 - the figures are the point
+
+
+@pytest.mark.parametrize(("weight", "horizon"), [(0.05, 20_000), (0.1, 12_000), (0.5, 8_000)])
+def test_false_rollback(show: Show, weight: float, horizon: int) -> None:
+    world = (WORSE, 0.0, weight, 0.02, 0.02, horizon)
+    found, naive = rate(play(worlds.errors, *world)), rate(play(worlds.peeked, *world))
+    show(f"false rollback, errors 2 %, weight {weight:.0%}", f"{found:.1%}", f"<= 5 % (peeking: {naive:.0%})")
+    assert found <= allowed(0.05)
+
+
+@pytest.mark.parametrize(("weight", "horizon"), [(0.05, 20_000), (0.1, 12_000), (0.5, 8_000)])
+def test_false_promotion(show: Show, weight: float, horizon: int) -> None:
+    world = (NOT_WORSE, 0.02, weight, 0.02, 0.04, horizon)
+    found, naive = rate(play(worlds.errors, *world)), rate(play(worlds.peeked, *world))
+    show(
+        f"false promotion, errors 2 -> 4 %, margin 2, weight {weight:.0%}",
+        f"{found:.1%}",
+        f"<= 5 % (peeking: {naive:.0%})",
+    )
+    assert found <= allowed(0.05)
+
+
+def test_a_ramp_with_a_drifting_base_rate(show: Show) -> None:
+    found, naive = rate(play(worlds.ramp, 9_000)), rate(play(worlds.ramp_pooled, 9_000))
+    show(
+        "false rollback, ramp 5/25/50 %, base rate 2 -> 20 %", f"{found:.1%}", f"<= 5 % (pooled: {naive:.0%})"
+    )
+    assert found <= allowed(0.05)
+
+
+def test_four_guards_without_effect(show: Show) -> None:
+    found = rate(play(worlds.four_guards, 5_000))
+    show("false rollback, four correlated guards", f"{found:.1%}", "<= 5 %")
+    assert found <= allowed(0.05)
+
+
+def test_an_instant_and_a_delayed_guard_without_effect(show: Show) -> None:
+    found = rate(play(worlds.two_windows, 5_000))
+    show("false rollback, an instant and a delayed guard", f"{found:.1%}", "<= 5 %")
+    assert found <= allowed(0.05)
+
+
+@pytest.mark.parametrize(
+    ("question", "ratio"), [(WORSE, 1.0), (NOT_WORSE, 1.2)], ids=["rollback", "promotion"]
+)
+def test_false_verdicts_on_latency(show: Show, question: Question, ratio: float) -> None:
+    found = rate(play(worlds.latency, question, 1.2, 0.1, ratio, 6_000))
+    what = "rollback, latency alike" if question is WORSE else "promotion, latency +20 %, limit 20"
+    show(f"false {what}, weight 10%", f"{found:.1%}", "<= 5 %")
+    assert found <= allowed(0.05)
+
+
+@pytest.mark.parametrize(
+    ("stable", "canary", "weight", "target"),
+    [
+        (0.02, 0.06, 0.05, 155),
+        (0.02, 0.06, 0.1, 150),
+        (0.02, 0.06, 0.5, 340),
+        (0.1, 0.2, 0.05, 90),
+        (0.1, 0.2, 0.1, 95),
+        (0.1, 0.2, 0.5, 175),
+    ],
+)
+def test_canary_calls_to_catch_a_regression(
+    show: Show, stable: float, canary: float, weight: float, target: int
+) -> None:
+    world = (WORSE, 0.0, weight, stable, canary, 40_000)
+    found = quantile(play(worlds.errors, *world, repetitions=2 * REPETITIONS), 0.5)
+    what = f"canary calls to catch failures {stable:.0%} -> {canary:.0%}, weight {weight:.0%}"
+    show(what, f"median {found:g}", f"<= {target}")
+    assert found <= target
+
+
+@pytest.mark.parametrize(("weight", "target"), [(0.05, 90), (0.1, 95), (0.5, 145)])
+def test_canary_calls_to_catch_latency(show: Show, weight: float, target: int) -> None:
+    found = quantile(play(worlds.latency, WORSE, 1.2, weight, 1.2, 20_000), 0.5)
+    show(f"canary calls to catch latency +20 %, weight {weight:.0%}", f"median {found:g}", f"<= {target}")
+    assert found <= target
+
+
+@pytest.mark.parametrize("weight", [0.01, 0.05, 0.1])
+def test_a_catastrophe(show: Show, weight: float) -> None:
+    found = quantile(play(worlds.errors, WORSE, 0.0, weight, 0.02, 1.0, 40_000), 0.9)
+    show(
+        f"canary calls to catch failures 2 % -> 100 %, weight {weight:.0%}",
+        f"90th percentile {found:g}",
+        "<= 3",
+    )
+    assert found <= 3
+
+
+def test_shadow_pairs(show: Show) -> None:
+    alone = quantile(play(worlds.shadow, 0.18, 0.08, 4_000), 0.5)
+    together = quantile(play(worlds.shadow, 0.15, 0.05, 4_000), 0.5)
+    show("shadow pairs, 90 -> 80 %, half of failures shared", f"median {together:g}", "<= 145")
+    show("shadow pairs, 90 -> 80 %, sides independent", f"median {alone:g}", "(no target)")
+    assert together <= 145
+
+
+def test_shadow_false_alarms(show: Show) -> None:
+    found, naive = (rate(play(world, 0.05, 0.05, 3_000)) for world in (worlds.shadow, worlds.shadow_peeked))
+    show("shadow false alarm, 3,000 pairs", f"{found:.1%}", f"<= 5 % (peeked McNemar: {naive:.0%})")
+    assert found <= allowed(0.05)
+
+
+def test_the_sample_ratio_monitor(show: Show) -> None:
+    false, caught = (
+        play(worlds.skewed_split, 0.1, 0.1, 4_000),
+        quantile(play(worlds.skewed_split, 0.1, 0.15, 9_000), 0.5),
+    )
+    show("sample-ratio false alarms at 1000, 4,000 calls", f"{rate(false):.1%}", "<= 0.1 %")
+    show("calls to see 15 % in place of 10 %", f"median {caught:g}", "(no target)")
+    assert rate(false) <= allowed(0.001)
+
+
+def test_confidence_sequences_hold_the_truth(show: Show) -> None:
+    found = rate(play(worlds.uncovered, 1_500, repetitions=REPETITIONS // 2))
+    show("confidence sequences that ever lose the truth", f"{found:.1%}", "<= 5 %")
+    assert found <= allowed(0.05, REPETITIONS // 2)
+
+
+@pytest.mark.parametrize(("question", "margin"), [(WORSE, 0.0), (NOT_WORSE, 0.02)])
+def test_speed(show: Show, question: Question, margin: float) -> None:
+    draw = random.Random(1)  # noqa: S311
+    calls = [(draw.random() < 0.1, 0.1, float(draw.random() < 0.02)) for _ in range(20_000)]
+    best = math.inf
+    for _ in range(9):
+        test, start = TwoArm(question, margin, from_history(0.02)), time.process_time()
+        for call in calls:
+            test.update(*call)
+        best = min(best, time.process_time() - start)
+    show(f"one update, {question}", f"{best / len(calls) * 1e6:.1f} µs", "<= 10 µs")
+    show("20,000 calls recomputed", f"{best:.2f} s", "<= 0.2 s")
+    assert best <= 0.2
