@@ -1,8 +1,8 @@
 """How many calls a verdict will need, before any is made.
 
 Each of the six fortunes grows by the expected logarithm of its factor; a verdict is due when the mean of
-fortunes that grew steadily would reach ``1/alpha``.  Luck brings about half of all rollouts there earlier,
-so that the forecast lies between the median and half as much again.
+fortunes that grew steadily would reach ``1/alpha``.  Luck brings more than half of all rollouts there
+earlier: expect the median itself to half as much again as the median.
 
 Source: Kelly, Bell System Technical Journal 1956; Waudby-Smith and Ramdas, JRSS-B 2024 (arXiv 2010.09686).
 """

@@ -2,7 +2,7 @@
 
 The lower bound is the largest difference that ``WORSE`` rejects, the upper bound the smallest that
 ``NOT_WORSE`` rejects, each at ``alpha``; so "not worse" holds exactly when the upper bound is within the
-margin.  A bound that has been reached stays (the running intersection).
+margin (a multiple of the step).  A bound that has been reached stays (the running intersection).
 
 Both are searched by bisection on a grid, which takes it that whoever rejects one difference rejects those
 beyond it.  For means and pairs that is so on every path.  For two arms single calls may disagree, as k_s
