@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 
 from promptops.checks.structure import schema_problem
+from promptops.errors import OverBudget
 from promptops.models.request import Adapter, Completion, ModelError, OnText, Request
 from promptops.prompt import Prompt
 
@@ -26,6 +27,16 @@ class Limits:
     timeout: float = 120.0  # seconds for one attempt
 
 
+class Gate(Protocol):
+    """Says when a call may be made, where many runs share a provider and a budget."""
+
+    async def enter(self, request: Request) -> Any:
+        """Wait until the call may be made; what comes back is handed to ``leave``. May raise OverBudget."""
+        ...
+
+    def leave(self, ticket: Any, ended: Completion | ModelError | None) -> None: ...
+
+
 @dataclass(slots=True, kw_only=True)
 class Calling:
     """The calls behind one run, and what has come of them so far."""
@@ -34,10 +45,13 @@ class Calling:
     adapter_for: Callable[[str], Adapter]
     limits: Limits
     on_text: OnText | None = None
+    gate: Gate | None = None
+    asked: Request | None = None  # of the pin under way, before any repair
     attempts: list[dict[str, Any]] = field(default_factory=list)
     completions: list[tuple[str, Completion]] = field(default_factory=list)  # with the pin that gave each
     heard: list[str] = field(default_factory=list)  # the text of the attempt under way
     clock: float = field(default_factory=time.perf_counter)
+    held: float = 0.0  # seconds waited at the gate, which are nobody's latency
 
     async def answer(self, messages: Sequence[Mapping[str, Any]]) -> Completion:
         """The first pin's answer, or that of the next after a retryable failure. Raises ModelError."""
@@ -52,24 +66,20 @@ class Calling:
 
     @property
     def waited_ms(self) -> float:
-        return _ms(self.clock)
+        return _ms(self.clock + self.held)
 
     @property
     def first_token_ms(self) -> float | None:
         known = [completion.first_token_ms for _, completion in self.completions]
         return next((each for each in known if each is not None), None)
 
+    def request(self, pin: str, messages: Sequence[Mapping[str, Any]]) -> Request:
+        stream = self.on_text is not None
+        return request_for(self.prompt, pin, messages, timeout=self.limits.timeout, stream=stream)
+
     async def _from_pin(self, pin: str, messages: Sequence[Mapping[str, Any]]) -> Completion:
         output = self.prompt.output
-        request = Request(
-            model=pin,
-            messages=tuple(messages),
-            parameters=self.prompt.parameters,
-            tools=self.prompt.tools,
-            output_schema=output.schema if output else None,
-            timeout=self.limits.timeout,
-            stream=self.on_text is not None,
-        )
+        request = self.asked = self.request(pin, messages)
         completion = await self._with_retries(request)
         for _ in range(output.repair if output else 0):
             problem = output_problem(self.prompt, completion)
@@ -77,7 +87,10 @@ class Calling:
                 break
             self.attempts[-1] |= {"output": completion.text, "invalid_output": problem}
             request = replace(request, messages=(*request.messages, *_repair(completion.text, problem)))
-            completion = await self._with_retries(request)
+            try:
+                completion = await self._with_retries(request)
+            except OverBudget:
+                break  # the answer that there is has been paid for
         return completion
 
     async def _with_retries(self, request: Request) -> Completion:
@@ -92,6 +105,22 @@ class Calling:
         return await self._attempt(request)
 
     async def _attempt(self, request: Request) -> Completion:
+        if self.gate is None:
+            return await self._call(request)
+        clock = time.perf_counter()
+        ticket = await self.gate.enter(request)
+        self.held += time.perf_counter() - clock
+        ended: Completion | ModelError | None = None
+        try:
+            ended = await self._call(request)
+        except ModelError as error:
+            ended = error
+            raise
+        finally:
+            self.gate.leave(ticket, ended)
+        return ended
+
+    async def _call(self, request: Request) -> Completion:
         record: dict[str, Any] = {"model": request.model, "started_at": now()}
         self.attempts.append(record)
         self.heard.clear()
@@ -111,6 +140,26 @@ class Calling:
         self.heard.append(text)
         if self.on_text:
             self.on_text(text)
+
+
+def request_for(
+    prompt: Prompt,
+    pin: str,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    timeout: float = 120.0,
+    stream: bool = False,
+) -> Request:
+    """What a prompt asks of one of its pins."""
+    return Request(
+        model=pin,
+        messages=tuple(messages),
+        parameters=prompt.parameters,
+        tools=prompt.tools,
+        output_schema=prompt.output.schema if prompt.output else None,
+        timeout=timeout,
+        stream=stream,
+    )
 
 
 def output_problem(prompt: Prompt, answer: Completion) -> str:

@@ -40,6 +40,7 @@ VERBS: dict[str, Verb] = {
     "diff": Verb("Write", "Show what changed between two versions of a prompt"),
     "render": Verb("Run", "Print the messages a version sends for given inputs"),
     "run": Verb("Run", "Run a version once and print the model's answer"),
+    "batch": Verb("Run", "Run a version over a file of inputs"),
     "runs": Verb(
         "Run",
         "Look at logged runs",
@@ -53,6 +54,11 @@ VERBS: dict[str, Verb] = {
             "prune": "Delete old runs and free their space",
             "recover": "Save what can be read of a damaged registry into a new one",
         },
+    ),
+    "cache": Verb(
+        "Keep",
+        "Look at the answers that batches and evals use again",
+        {"stats": "Count answers that can be used again", "clear": "Let answers not be used again"},
     ),
     "doctor": Verb("Keep", "Check git, registry, keys and models"),
     "schema": Verb("Keep", "Print the JSON Schema of the prompt file or of promptops.yaml"),

@@ -7,14 +7,16 @@ import asyncio
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Protocol
 
-from promptops.calling import Calling, Limits, now, output_problem
+from promptops.calling import Calling, Gate, Limits, now, output_problem, request_for
 from promptops.checks import Compiled, Subject, compile_checks, run_checks
 from promptops.models.catalog import Catalog
 from promptops.models.request import Adapter, Completion, ModelError, OnText
-from promptops.prompt import Prompt
+from promptops.prompt import Check, Prompt
+from promptops.registry.cache import Kept, Replies, reply_key
 from promptops.registry.records import CheckResult, FinishedRun, Kind, StartedRun
 from promptops.registry.rows import describe
 from promptops.registry.ulid import new_run_id
@@ -23,7 +25,10 @@ from promptops.versions import Version
 
 
 class Journal(Protocol):
-    """Where runs are logged. Both return once the row is durable, and raise when it can't be."""
+    """Where runs are logged. Both return once the row is durable, and raise when it can't be.
+
+    One that logs in groups returns at once; whoever gave it then waits for its word before a run counts.
+    """
 
     def start(self, run: StartedRun, prompt: Prompt) -> None: ...
     def finish(self, run_id: str, end: FinishedRun) -> None: ...
@@ -39,6 +44,10 @@ class Origin:
     case_id: str | None = None
     trial: int = 0
     expected: Any = None
+    checks: Sequence[Check] = ()  # beside the prompt's own
+    unit_hash: str | None = None
+    batch_id: str | None = None
+    batch_line: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +80,8 @@ class Runner:
     catalog: Catalog
     journal: Journal
     limits: Limits = field(default_factory=Limits)
+    replies: Replies | None = None  # where answers are looked for before a model is asked
+    keyed: bool = True  # whether these answers may be found by later runs
 
     async def run(
         self,
@@ -78,18 +89,26 @@ class Runner:
         inputs: Mapping[str, Any],
         origin: Origin | None = None,
         on_text: OnText | None = None,
+        gate: Gate | None = None,
     ) -> Run:
         """Run once. A failed call is a Run with its error; only what is wrong before the call raises."""
         origin = origin or Origin()
         prompt = version.prompt
-        checks = compile_checks(prompt.checks, prompt.path)
+        checks = _compiled(prompt)
+        if origin.checks:
+            checks = (*checks, *compile_checks(origin.checks, prompt.path))
         rendered = render(prompt, inputs)
         for pin in (prompt.model, *prompt.fallback):
             self.adapter_for(pin)  # an unknown model is found before anything is logged
         started = _started(version, rendered, origin)
         self.journal.start(started, prompt)
-        calling = Calling(prompt=prompt, adapter_for=self.adapter_for, limits=self.limits, on_text=on_text)
+        calling = Calling(
+            prompt=prompt, adapter_for=self.adapter_for, limits=self.limits, on_text=on_text, gate=gate
+        )
         try:
+            if kept := self.find(prompt, rendered, origin.trial):
+                end = _reused(prompt, kept, _check(prompt, checks, rendered, origin, kept.end.output or ""))
+                return self._close(Run(started=started, finished=end))
             answer = await calling.answer(rendered.messages)
         except ModelError as error:
             return self._close(Run(started=started, finished=self._failed(calling, error), error=error))
@@ -97,8 +116,28 @@ class Runner:
             cut = ModelError("interrupted", "interrupted", partial="".join(calling.heard))
             self._close(Run(started=started, finished=self._failed(calling, cut), error=cut))
             raise
-        results = _check(prompt, checks, rendered, origin, answer)
-        return self._close(Run(started=started, finished=self._answered(calling, answer, results)))
+        results = _check(prompt, checks, rendered, origin, answer.text)
+        key = self._key(calling, origin.trial) if self.keyed else None
+        end = replace(self._answered(calling, answer, results), cache_key=key)
+        return self._close(Run(started=started, finished=end))
+
+    def find(self, prompt: Prompt, rendered: Rendered, trial: int = 0) -> Kept | None:
+        """The kept reply to the request that the first pin would be sent."""
+        if self.replies is None:
+            return None
+        request = request_for(prompt, prompt.model, rendered.messages)
+        identity = self.adapter_for(prompt.model).identity(request)
+        kept = self.replies.find(reply_key(identity, trial))
+        if prompt.output is None or not prompt.output.repair or (kept and not _invalid(prompt, kept)):
+            return kept
+        return self.replies.find(reply_key(identity, trial, _repaired(prompt)))
+
+    def _key(self, calling: Calling, trial: int) -> str | None:
+        if calling.asked is None:
+            return None
+        identity = self.adapter_for(calling.asked.model).identity(calling.asked)
+        repaired = len(calling.completions) > 1
+        return reply_key(identity, trial, _repaired(calling.prompt) if repaired else "")
 
     def _close(self, run: Run) -> Run:
         self.journal.finish(run.started.run_id, run.finished)
@@ -154,11 +193,41 @@ class Runner:
         }
 
 
+@lru_cache(maxsize=256)
+def _compiled(prompt: Prompt) -> tuple[Compiled, ...]:
+    return compile_checks(prompt.checks, prompt.path)
+
+
+def _repaired(prompt: Prompt) -> str:
+    return f"{prompt.output.repair} {prompt.output.schema_text}" if prompt.output else ""
+
+
+def _invalid(prompt: Prompt, kept: Kept) -> str:
+    tools = tuple(kept.end.tool_calls)
+    return output_problem(prompt, Completion(text=kept.end.output or "", response_model="", tool_calls=tools))
+
+
+def _reused(prompt: Prompt, kept: Kept, results: tuple[CheckResult, ...]) -> FinishedRun:
+    """An earlier answer, with the latency and cost that it had and checked anew; nothing is spent."""
+    problem = _invalid(prompt, kept)
+    return replace(
+        kept.end,
+        finished_at=now(),
+        spent_usd=0.0,
+        attempts=(),
+        cache_source=kept.run_id,
+        error_type="invalid_output" if problem else None,
+        error_message=problem or None,
+        retryable=False if problem else None,
+        checks=results,
+    )
+
+
 def _check(
-    prompt: Prompt, checks: Sequence[Compiled], rendered: Rendered, origin: Origin, answer: Completion
+    prompt: Prompt, checks: Sequence[Compiled], rendered: Rendered, origin: Origin, output: str
 ) -> tuple[CheckResult, ...]:
     subject = Subject(
-        output=answer.text,
+        output=output,
         inputs=rendered.inputs,
         expected=origin.expected,
         schema=prompt.output.schema if prompt.output else None,
@@ -182,8 +251,11 @@ def _started(version: Version, rendered: Rendered, origin: Origin) -> StartedRun
         dirty=version.dirty,
         version=version.version,
         channel=version.channel,
+        unit_hash=origin.unit_hash,
         case_id=origin.case_id,
         trial=origin.trial,
+        batch_id=origin.batch_id,
+        batch_line=origin.batch_line,
         parameters=prompt.parameters,
         overrides=origin.overrides,
         inputs=rendered.inputs,

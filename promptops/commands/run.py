@@ -1,11 +1,9 @@
 """``promptops run``: one version, one set of inputs, one logged answer."""
 
 import asyncio
-import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
@@ -21,16 +19,14 @@ from promptops.commands.options import (
     read_inputs,
     read_settings,
 )
+from promptops.commands.overrides import TimeoutOption, local_weights, overridden
 from promptops.errors import Invalid
-from promptops.models.weights import overriding_model
 from promptops.output import note, print_json, print_text
-from promptops.prompt import with_overrides
 from promptops.runner import Origin, Run
 from promptops.settings import here
 from promptops.versions import Version, provenance, resolve
 
 RetriesOption = Annotated[int, typer.Option(min=0, help="Further attempts after a failure that may pass.")]
-TimeoutOption = Annotated[float, typer.Option(min=0.001, help="Seconds that one attempt may take.")]
 StreamOption = Annotated[
     bool | None, typer.Option("--stream/--no-stream", help="Print text as it comes, as on a terminal.")
 ]
@@ -67,27 +63,6 @@ def run(
             return await workspace.run(version, values, origin=origin, limits=limits, on_text=on_text)
 
     return show(asyncio.run(once()), streamed=on_text is not None, as_json=as_json)
-
-
-def local_weights(version: Version) -> str | None:
-    """The model that PROMPTOPS_LOCAL_GGUF puts in the place of an embedded one, as if given by --model."""
-    return overriding_model(os.environ) if version.prompt.model.startswith("local/") else None
-
-
-def overridden(
-    version: Version, model: str | None, settings: Mapping[str, Any]
-) -> tuple[Version, dict[str, Any]]:
-    """The version with ``--model`` and ``--set`` applied, under its own digest, and what they changed."""
-    overrides = {**({"model": model} if model else {}), **settings}
-    if not overrides:
-        return version, {}
-    if version.channel:
-        raise Invalid(
-            f"{version.reference}: a channel serves what was released, without --model or --set",
-            hint=f"override {version.prompt.name} or {version.prompt.name}@REV instead",
-        )
-    prompt = with_overrides(version.prompt, model=model, settings=settings)
-    return replace(version, prompt=prompt), overrides
 
 
 def show(run: Run, *, streamed: bool, as_json: bool) -> int:

@@ -46,11 +46,11 @@ class Journal:
 
     def start(self, run: StartedRun, prompt: Prompt) -> None:
         """Log that a call is about to be made. Raises when that is possible neither here nor beside it."""
-        run = _kept_start(run, self._log)
+        run = kept_start(run, self._log)
         self._under_way[run.run_id] = run
         try:
             registry = self._open()
-            _note_version(registry, run, prompt)
+            note_version(registry, run, prompt)
             registry.start(run)
         except PromptopsError as error:
             if self._log.on_error == "fail" or not self._spool.put(run, None):
@@ -59,7 +59,7 @@ class Journal:
 
     def finish(self, run_id: str, end: FinishedRun) -> None:
         """Log how a call ended. With ``fail`` raises when it can't be; else the answer goes on its way."""
-        run, end = self._under_way.pop(run_id), _kept_end(end, self._log)
+        run, end = self._under_way.pop(run_id), kept_end(end, self._log)
         try:
             if not self._spool.complete(run, end):
                 self._open().finish(run_id, end)
@@ -163,7 +163,7 @@ def _say_spooled(error: PromptopsError, spool: Spool) -> None:
     note(f"  the run is kept in {spool.folder} and taken in by the next run that can write the registry")
 
 
-def _note_version(registry: Registry, run: StartedRun, prompt: Prompt) -> None:
+def note_version(registry: Registry, run: StartedRun, prompt: Prompt) -> None:
     registry.note_version(
         run.prompt,
         run.digest,
@@ -173,14 +173,14 @@ def _note_version(registry: Registry, run: StartedRun, prompt: Prompt) -> None:
     )
 
 
-def _kept_start(run: StartedRun, log: Log) -> StartedRun:
+def kept_start(run: StartedRun, log: Log) -> StartedRun:
     """The row without what the settings say not to keep."""
     if log.inputs == "full":
         return run
     return replace(run, inputs=None, inputs_hash=run.inputs_hash if log.inputs == "hash" else None)
 
 
-def _kept_end(end: FinishedRun, log: Log) -> FinishedRun:
+def kept_end(end: FinishedRun, log: Log) -> FinishedRun:
     """The row without what the settings say not to keep; messages of checks quote the output, and go too."""
     if log.outputs == "full":
         return end
@@ -188,6 +188,7 @@ def _kept_end(end: FinishedRun, log: Log) -> FinishedRun:
     invalid = end.error_type == "invalid_output"
     return replace(
         end,
+        cache_key=None,  # without its text it answers nobody
         output=None,
         output_hash=hashed if log.outputs == "hash" else None,
         tool_calls=(),

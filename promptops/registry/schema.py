@@ -79,7 +79,7 @@ CREATE INDEX runs_by_prompt ON runs (
   cost_usd, spent_usd, latency_ms, cache_source, error_type, checks_failed
 );
 CREATE INDEX runs_by_cache_key ON runs (cache_key)
-  WHERE cache_key IS NOT NULL AND state = 'finished' AND cache_stale = 0;
+  WHERE cache_key IS NOT NULL AND state = 'finished' AND cache_stale = 0 AND cache_source IS NULL;
 CREATE INDEX runs_by_rollout ON runs (rollout, seq) WHERE rollout IS NOT NULL;
 CREATE INDEX runs_by_batch ON runs (batch_id, batch_line) WHERE batch_id IS NOT NULL;
 CREATE INDEX runs_by_eval ON runs (eval_id) WHERE eval_id IS NOT NULL;

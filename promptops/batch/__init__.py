@@ -1,0 +1,18 @@
+"""Many runs at once: bounded, budgeted, resumable."""
+
+from promptops.batch.engine import CacheUse, Engine, Item, Options, Tally
+from promptops.batch.estimate import Estimate, refuse_above
+from promptops.batch.job import Job, Report, run_job
+
+__all__ = [
+    "CacheUse",
+    "Engine",
+    "Estimate",
+    "Item",
+    "Job",
+    "Options",
+    "Report",
+    "Tally",
+    "refuse_above",
+    "run_job",
+]

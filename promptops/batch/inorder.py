@@ -1,0 +1,105 @@
+"""Much work at once, results in the order of what was asked, memory bounded."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from typing import Generic, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+_NOTHING = object()
+
+
+class InOrder(Generic[Item, Result]):
+    """``width`` pieces of work run at once; at most ``window`` are begun and not yet handed on.
+
+    When one raises, no further one is begun, those under way are finished and handed on, and then its
+    error is raised. ``stop`` does the same without an error.
+    """
+
+    def __init__(
+        self, items: Iterable[Item], work: Callable[[Item], Awaitable[Result]], *, width: int, window: int
+    ) -> None:
+        self._items: Iterator[Item] = iter(items)
+        self._work = work
+        self._width = width
+        self._window = max(window, width)
+        self._begun = self._handed_on = self._idle = 0
+        self._done: dict[int, Result | object] = {}
+        self._failures: list[Exception] = []
+        self._stopped = False
+        self._news = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+
+    def stop(self) -> None:
+        """Begin nothing further."""
+        self._stopped = True
+        self._room.set()
+
+    @property
+    def under_way(self) -> int:
+        return self._begun - self._handed_on - len(self._done)
+
+    async def results(self) -> AsyncGenerator[Result, None]:
+        workers = [asyncio.create_task(self._keep_working()) for _ in range(self._width)]
+        try:
+            while True:
+                for result in self._ready():
+                    yield result
+                if self._idle == self._width:
+                    break
+                await self._news.wait()
+                self._news.clear()
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+        if self._failures:
+            raise self._failures[0]
+
+    def _ready(self) -> Iterator[Result]:
+        while self._handed_on in self._done:
+            result = self._done.pop(self._handed_on)
+            self._handed_on += 1
+            self._room.set()
+            if result is not _NOTHING:
+                yield result  # type: ignore[misc]  # the one other object there is
+
+    async def _keep_working(self) -> None:
+        try:
+            while await self._has_room():
+                for item in self._items:
+                    await self._one(item)
+                    break
+                else:
+                    return
+        except Exception as error:  # noqa: BLE001 - of the items; raised when the rest is done
+            self._fail(error)
+        finally:
+            self._idle += 1
+            self._news.set()
+
+    async def _has_room(self) -> bool:
+        while not self._stopped and self._begun - self._handed_on >= self._window:
+            self._room.clear()
+            await self._room.wait()
+        return not self._stopped
+
+    async def _one(self, item: Item) -> None:
+        place = self._begun
+        self._begun += 1
+        try:
+            result: Result | object = await self._work(item)
+        except Exception as error:  # noqa: BLE001 - raised when the rest is done
+            self._fail(error)
+            result = _NOTHING
+        self._done_with(place, result)
+
+    def _done_with(self, place: int, result: Result | object) -> None:
+        self._done[place] = result
+        if place == self._handed_on:
+            self._news.set()
+
+    def _fail(self, error: Exception) -> None:
+        self._failures.append(error)
+        self.stop()

@@ -1,0 +1,123 @@
+"""One writer for many runs: whole rows, a group in a transaction, acknowledged when they are on disk."""
+
+import asyncio
+import queue
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from promptops.errors import PromptopsError
+from promptops.prompt import Prompt
+from promptops.registry.journal import Spool, kept_end, kept_start, note_version
+from promptops.registry.records import FinishedRun, StartedRun
+from promptops.registry.store import Registry
+from promptops.settings import Log, Settings
+
+MOST = 256  # rows in one transaction
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    run: StartedRun
+    end: FinishedRun
+    written: asyncio.Future[None]
+
+
+class Writer:
+    """A thread that commits whatever has come while it was committing. Belongs to one event loop."""
+
+    def __init__(self, registry: Registry, spool: Spool | None = None) -> None:
+        self._registry = registry
+        self._spool = spool
+        self._loop = asyncio.get_running_loop()
+        self._rows: queue.SimpleQueue[_Row | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="promptops-writer", daemon=True)
+        self._thread.start()
+
+    def put(self, run: StartedRun, end: FinishedRun) -> asyncio.Future[None]:
+        """Hand a row over; the future is done when it is on disk, or holds why it isn't."""
+        row = _Row(run, end, self._loop.create_future())
+        self._rows.put(row)
+        return row.written
+
+    async def close(self) -> None:
+        """Return when everything handed over has been dealt with."""
+        self._rows.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    def _work(self) -> None:
+        open_ = True
+        while open_:
+            group, open_ = self._take()
+            if group:
+                self._loop.call_soon_threadsafe(_settle, group, self._write(group))
+
+    def _take(self) -> tuple[list[_Row], bool]:
+        """What is waiting, at least one row; False at the end."""
+        group: list[_Row] = []
+        row = self._rows.get()
+        while row is not None:
+            group.append(row)
+            if len(group) == MOST or self._rows.empty():
+                return group, True
+            row = self._rows.get()
+        return group, False
+
+    def _write(self, group: Sequence[_Row]) -> Exception | None:
+        try:
+            self._registry.record([(row.run, row.end) for row in group])
+        except PromptopsError as error:
+            return self._keep_beside(group, error)
+        except Exception as error:  # noqa: BLE001 - raised where the rows are waited for
+            return error
+        return None
+
+    def _keep_beside(self, group: Sequence[_Row], error: PromptopsError) -> PromptopsError:
+        """What could not be written waits beside the registry; the batch stops all the same."""
+        lost = sum(self._spool is None or not self._spool.put(row.run, row.end) for row in group)
+        if lost:
+            error.hint += f" ({lost} answers could not be kept, and will be asked for again)"
+        return error
+
+
+def _settle(group: Sequence[_Row], error: Exception | None) -> None:
+    for row in group:
+        if row.written.done():  # nobody waits any more
+            continue
+        if error is None:
+            row.written.set_result(None)
+        else:
+            row.written.set_exception(error)
+            row.written.exception()  # seen: one that nobody waits for is no news
+
+
+class GroupJournal:
+    """Logs runs when they have ended. ``written`` says when that is durable."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._log: Log = settings.log
+        spool = Spool(settings.registry)
+        self._registry = Registry.open(settings.registry)
+        spool.take_in(self._registry)
+        self._writer = Writer(self._registry, spool if self._log.on_error == "spool" else None)
+        self._under_way: dict[str, StartedRun] = {}
+        self._handed_over: dict[str, asyncio.Future[None]] = {}
+        self._noted: set[str] = set()
+
+    def start(self, run: StartedRun, prompt: Prompt) -> None:
+        if run.digest not in self._noted:
+            note_version(self._registry, run, prompt)
+            self._noted.add(run.digest)
+        self._under_way[run.run_id] = run
+
+    def finish(self, run_id: str, end: FinishedRun) -> None:
+        run = kept_start(self._under_way.pop(run_id), self._log)
+        self._handed_over[run_id] = self._writer.put(run, kept_end(end, self._log))
+
+    async def written(self, run_id: str) -> None:
+        """Wait until a finished run is on disk. Raises when it can't be."""
+        await self._handed_over.pop(run_id)
+
+    async def close(self) -> None:
+        await self._writer.close()
+        self._registry.close()
