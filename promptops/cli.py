@@ -60,6 +60,16 @@ VERBS: dict[str, Verb] = {
         "Look at the answers that batches and evals use again",
         {"stats": "Count answers that can be used again", "clear": "Let answers not be used again"},
     ),
+    "hooks": Verb(
+        "Keep",
+        "Check prompts before git commits them",
+        {
+            "install": "Install git hooks that lint prompts and say what a commit changes",
+            "status": "Say which hooks are installed, and where",
+            "uninstall": "Take the hooks out and put back what was there before",
+            "run": "Do what a hook does",
+        },
+    ),
     "doctor": Verb("Keep", "Check git, registry, keys and models"),
     "schema": Verb("Keep", "Print the JSON Schema of the prompt file or of promptops.yaml"),
     "completions": Verb("Keep", "Print the completion script of a shell"),

@@ -2,13 +2,20 @@
 
 import json
 import os
+import re
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
+from promptops import __version__
 from promptops.errors import Invalid
 from promptops.prompt import PROMPT_SCHEMA, check_name
-from promptops.settings import Settings
+from promptops.settings import FILE, Settings
 
 SCHEMA_FILE = ".prompt.schema.json"  # in the prompts folder; the first line of every new prompt names it
+WORKFLOW = Path(__file__).with_name("ci") / "github.yml"
+DIFF_DRIVER = ("prompts/**/*.yaml diff=promptops", "prompts/**/*.yml diff=promptops")  # in .gitattributes
+DIFF_CONFIG = "git config diff.promptops.textconv 'promptops diff --textconv'"
 STARTER = Path(__file__).with_name("starter")
 IGNORED = ("registry.db", "registry.db-*")
 TEMPLATE = """\
@@ -35,8 +42,39 @@ def start_project(settings: Settings) -> list[Path]:
     return [
         *_write_schema(settings.prompts),
         *_copy_starter(settings.prompts),
-        *_ignore(settings.root / ".gitignore"),
+        *_add_lines(settings.root / ".gitignore", IGNORED),
     ]
+
+
+def write_attributes(settings: Settings) -> list[Path]:
+    """Tell git that prompts have a diff driver; which program that is, each clone configures itself."""
+    return _add_lines(settings.root / ".gitattributes", DIFF_DRIVER)
+
+
+def has_attributes(settings: Settings) -> bool:
+    file = settings.root / ".gitattributes"
+    return file.is_file() and b"diff=promptops" in file.read_bytes()
+
+
+def write_workflow(settings: Settings) -> list[Path]:
+    """Write the workflow that looks at pull requests; one that is there and was changed stays as it is."""
+    if settings.top is None:
+        raise Invalid("a bare repository has no folder for workflows", hint="do this in a clone")
+    name = re.sub(r"\W+", "-", f"promptops {settings.prefix}".strip())
+    text = WORKFLOW.read_text(encoding="utf-8")
+    for mark, value in {
+        "@NAME@": name,
+        "@PATHS@": json.dumps([f"{settings.prompts_path}/**", f"{settings.prefix}/{FILE}".lstrip("/")]),
+        "@VERSION@": __version__,
+        "@FOLDER@": f" -C {shlex.quote(settings.prefix)}" if settings.prefix else "",
+    }.items():
+        text = text.replace(mark, value)
+    file = settings.top / ".github/workflows" / f"{name}.yml"
+    if file.exists():
+        return []
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return [file]
 
 
 def write_prompt(settings: Settings, name: str, model: str, description: str) -> list[Path]:
@@ -85,9 +123,9 @@ def _copy_starter(prompts: Path) -> list[Path]:
     return list(targets)
 
 
-def _ignore(file: Path) -> list[Path]:
+def _add_lines(file: Path, lines: Sequence[str]) -> list[Path]:
     text = file.read_text(encoding="utf-8") if file.exists() else ""
-    missing = [line for line in IGNORED if line not in text.splitlines()]
+    missing = [line for line in lines if line not in text.splitlines()]
     if not missing:
         return []
     separator = "" if not text or text.endswith("\n") else "\n"

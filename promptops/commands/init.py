@@ -1,21 +1,53 @@
 """``promptops init``: what a repository needs to hold prompts."""
 
 import os
+from enum import StrEnum
+from typing import Annotated
+
+import typer
 
 from promptops.output import note, print_text
-from promptops.scaffold import start_project
+from promptops.scaffold import (
+    DIFF_CONFIG,
+    has_attributes,
+    start_project,
+    write_attributes,
+    write_workflow,
+)
 from promptops.settings import here
 
 
-def init() -> None:
+class Ci(StrEnum):
+    GITHUB = "github"
+
+
+CiOption = Annotated[
+    Ci | None,
+    typer.Option(
+        "--ci", metavar="github", help="Also write a workflow that lints and compares pull requests."
+    ),
+]
+DriverOption = Annotated[
+    bool, typer.Option("--diff-driver", help="Also let plain git diff and git log -p show prompts well.")
+]
+
+
+def init(ci: CiOption = None, diff_driver: DriverOption = False) -> None:
     """Start a prompts folder in this repository: a first prompt with cases, and what git should ignore.
 
-    Safe to repeat: what exists is left as it is.
+    Safe to repeat: what exists is left as it is. The workflow of --ci needs no key and is safe for forks.
     """
-    made = start_project(here())
+    settings = here()
+    made = start_project(settings)
+    made += write_workflow(settings) if ci else []
+    made += write_attributes(settings) if diff_driver else []
     for path in made:
         print_text(f"wrote {os.path.relpath(path)}")
     if not made:
         print_text("nothing to do: this repository has all that it needs")
+    if diff_driver:
+        note(f"once in each clone: {DIFF_CONFIG}")
+    elif not has_attributes(settings):
+        note("to see prompts well in plain git diff: promptops init --diff-driver")
     first = any(path.name == "sentiment.yaml" for path in made)
     note("next: promptops " + ("run sentiment -i text='What a lovely evening.'" if first else "list"))

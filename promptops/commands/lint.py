@@ -1,18 +1,18 @@
 """``promptops lint``: what is wrong with prompts, before they are committed."""
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from promptops.commands.lint_text import print_report, shown
 from promptops.commands.options import JsonOption
 from promptops.errors import Invalid
-from promptops.lint import RULES, Finding, Report, Scope, staged_scope, working_tree_scope
+from promptops.lint import RULES, Report, Scope, staged_scope, working_tree_scope
 from promptops.lint import lint as lint_prompts
-from promptops.lint.formats import github_line, sarif, text_line
-from promptops.output import note, print_json, print_pieces, print_table, print_text
+from promptops.lint.formats import github_line, sarif
+from promptops.output import note, print_json, print_table, print_text
 
 WordsArgument = Annotated[
     list[str] | None,
@@ -60,7 +60,7 @@ def _fix(scope: Scope) -> None:
     from promptops.lint.fix import fix
 
     for path, changes in fix(scope.names, scope.files, scope.project.settings):
-        note(f"fixed {_shown(path, scope)}: {changes}")
+        note(f"fixed {shown(path, scope)}: {changes}")
 
 
 def _print(report: Report, shape: Format, scope: Scope) -> None:
@@ -72,33 +72,7 @@ def _print(report: Report, shape: Format, scope: Scope) -> None:
         for finding in report.findings:
             print_text(github_line(finding))
     else:
-        for finding in report.findings:
-            _print_line(finding, _shown(finding.path, scope))
-        note(_summary(report))
-
-
-def _print_line(finding: Finding, path: str) -> None:
-    mark = f"{finding.severity}[{finding.rule}]"
-    before, _, after = text_line(finding, path).partition(mark)
-    colour = "red" if finding.severity == "error" else "yellow"
-    print_pieces([(before, ""), (mark, colour), (after, "")])
-
-
-def _shown(path: str, scope: Scope) -> str:
-    return os.path.relpath(os.path.join(scope.project.settings.top or ".", path))  # noqa: PTH118
-
-
-def _summary(report: Report) -> str:
-    prompts = _count(len(report.prompts), "prompt")
-    found = f"{_count(report.count('error'), 'error')}, {_count(report.count('warning'), 'warning')}"
-    branches = sum(one.branches for one in report.coverage)
-    reached = sum(one.reached for one in report.coverage)
-    share = f"; cases reach {reached} of {branches} branches" if branches else ""
-    return f"{prompts}: {found}{share}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+        print_report(report, scope)
 
 
 def _print_rules(*, as_json: bool) -> int:
