@@ -44,7 +44,13 @@ class Workspace:
         on_text: OnText | None = None,
     ) -> Run:
         """Make one logged run; see ``Runner.run``."""
-        runner = Runner(self._adapter, Catalog.load(self.settings), self._journal, limits or Limits())
+        runner = Runner(
+            self._adapter,
+            Catalog.load(self.settings),
+            self._journal,
+            limits or Limits(),
+            root=self.settings.root,
+        )
         return await runner.run(version, inputs, origin, on_text)
 
     def _adapter(self, model: str) -> Adapter:

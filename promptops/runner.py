@@ -9,10 +9,11 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol
 
 from promptops.calling import Calling, Gate, Limits, now, output_problem, request_for
-from promptops.checks import Compiled, Subject, compile_checks, run_checks
+from promptops.checks import Compiled, Subject, compile_checks, prepare_checks, run_checks
 from promptops.models.catalog import Catalog
 from promptops.models.request import Adapter, Completion, ModelError, OnText
 from promptops.prompt import Check, Prompt
@@ -82,6 +83,7 @@ class Runner:
     limits: Limits = field(default_factory=Limits)
     replies: Replies | None = None  # where answers are looked for before a model is asked
     keyed: bool = True  # whether these answers may be found by later runs
+    root: Path | None = None  # the project's, from which its own checks are imported
 
     async def run(
         self,
@@ -94,9 +96,9 @@ class Runner:
         """Run once. A failed call is a Run with its error; only what is wrong before the call raises."""
         origin = origin or Origin()
         prompt = version.prompt
-        checks = _compiled(prompt)
+        checks = _compiled(prompt, self.root)
         if origin.checks:
-            checks = (*checks, *compile_checks(origin.checks, prompt.path))
+            checks = (*checks, *compile_checks(origin.checks, prompt.path, self.root))
         rendered = render(prompt, inputs)
         for pin in (prompt.model, *prompt.fallback):
             self.adapter_for(pin)  # an unknown model is found before anything is logged
@@ -107,7 +109,7 @@ class Runner:
         )
         try:
             if kept := self.find(prompt, rendered, origin.trial):
-                end = _reused(prompt, kept, _check(prompt, checks, rendered, origin, kept.end.output or ""))
+                end = _reused(prompt, kept, _check(prompt, checks, rendered, origin, kept.end))
                 return self._close(Run(started=started, finished=end))
             answer = await calling.answer(rendered.messages)
         except ModelError as error:
@@ -116,10 +118,10 @@ class Runner:
             cut = ModelError("interrupted", "interrupted", partial="".join(calling.heard))
             self._close(Run(started=started, finished=self._failed(calling, cut), error=cut))
             raise
-        results = _check(prompt, checks, rendered, origin, answer.text)
         key = self._key(calling, origin.trial) if self.keyed else None
-        end = replace(self._answered(calling, answer, results), cache_key=key)
-        return self._close(Run(started=started, finished=end))
+        end = replace(self._answered(calling, answer), cache_key=key)
+        checked = replace(end, checks=_check(prompt, checks, rendered, origin, end))
+        return self._close(Run(started=started, finished=checked))
 
     def find(self, prompt: Prompt, rendered: Rendered, trial: int = 0) -> Kept | None:
         """The kept reply to the request that the first pin would be sent."""
@@ -157,7 +159,7 @@ class Runner:
             **self._usage(calling),
         )
 
-    def _answered(self, calling: Calling, answer: Completion, results: Sequence[CheckResult]) -> FinishedRun:
+    def _answered(self, calling: Calling, answer: Completion) -> FinishedRun:
         problem = output_problem(calling.prompt, answer)
         return FinishedRun(
             finished_at=now(),
@@ -173,7 +175,6 @@ class Runner:
             error_type="invalid_output" if problem else None,
             error_message=problem or None,
             retryable=False if problem else None,
-            checks=results,
             **self._usage(calling),
         )
 
@@ -194,8 +195,10 @@ class Runner:
 
 
 @lru_cache(maxsize=256)
-def _compiled(prompt: Prompt) -> tuple[Compiled, ...]:
-    return compile_checks(prompt.checks, prompt.path)
+def _compiled(prompt: Prompt, root: Path | None) -> tuple[Compiled, ...]:
+    compiled = compile_checks(prompt.checks, prompt.path, root)
+    prepare_checks(compiled, prompt.output.schema if prompt.output else None, None)
+    return compiled
 
 
 def _repaired(prompt: Prompt) -> str:
@@ -224,13 +227,15 @@ def _reused(prompt: Prompt, kept: Kept, results: tuple[CheckResult, ...]) -> Fin
 
 
 def _check(
-    prompt: Prompt, checks: Sequence[Compiled], rendered: Rendered, origin: Origin, output: str
+    prompt: Prompt, checks: Sequence[Compiled], rendered: Rendered, origin: Origin, end: FinishedRun
 ) -> tuple[CheckResult, ...]:
     subject = Subject(
-        output=output,
+        output=end.output or "",
         inputs=rendered.inputs,
         expected=origin.expected,
         schema=prompt.output.schema if prompt.output else None,
+        latency_ms=end.latency_ms,
+        cost_usd=end.cost_usd,
     )
     return run_checks(checks, subject)
 

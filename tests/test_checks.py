@@ -1,8 +1,12 @@
+import json
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from promptops.checks import KINDS, Subject, compile_checks, run_checks
+from promptops.checks import KINDS, Subject, compile_checks, prepare_checks, run_checks
+from promptops.checks.measure import last_number
 from promptops.errors import Invalid
 from promptops.prompt import Check
 from promptops.registry.records import CheckResult
@@ -32,11 +36,49 @@ def result(kind: str, argument: object, output: str, **given: Any) -> CheckResul
         ("json", None, '{"a": [1]}', "{'a': 1}"),
         ("json", None, "null", "NaN"),
         ("json_schema", PERSON, '{"name": "Ada"}', '{"name": 7}'),
+        ("iequals", "Yes", "yES ", "yes."),
+        ("icontains", "Straße", "die STRASSE", "the road"),
+        ("contains_any", ["a", "b"], "xb", "x"),
+        ("contains_all", ["a", 1], "1a", "a"),
+        ("ends_with", "kind regards", "… kind regards\n", "kind regards, Ada"),
+        ("json_path", "$.a[0].b", '{"a": [{"b": null}]}', '{"a": []}'),
+        ("json_path", {"path": "$.q", "equals": "x"}, '{"q": "x"}', '{"q": "y"}'),
+        ("json_path", {"path": "$.q", "equals": 1}, '{"q": 1.0}', '{"q": true}'),
+        ("json_path", {"path": "$.q", "equals": "1"}, '{"q": 1}', '{"q": 2}'),
+        ("json_path", {"path": "$.q[*]", "one_of": [1, 2]}, '{"q": [1, 2]}', '{"q": [1, 3]}'),
+        ("json_path", {"path": "$.q", "schema": {"type": "string"}}, '{"q": ""}', '{"q": 1}'),
+        ("json_path", "$", "[]", "no JSON"),
+        ("min_chars", 3, "abc", "ab"),
+        ("max_words", 2, "a\n b", "a b c"),
+        ("min_words", 2, "a b", "a"),
+        ("language", "de", "Ihre Anfrage wurde an die Buchhaltung weitergeleitet.", "Your ticket is closed."),
+        ("language", ["de", "en"], "Where is the station?", "¿Dónde está la estación?"),
+        ("language", "en", "Where is the station?", " "),
+        ("refusal", None, "I'm sorry, but I can't help with that.", "The invoice was paid on Monday."),
+        ("numeric", 42, "It is 42.", "It is 43."),
+        ("numeric", 1234.5, "1 of 2: €1,234.5 %", "1234 or so"),
+        ("numeric", {"value": 10, "tolerance": 0.5}, "10.5", "10.6"),
+        ("numeric", {"value": 200, "relative": 0.01}, "202", "203"),
+        ("numeric", "-3", "\N{MINUS SIGN}3", "three"),
+        ("similarity", "a small house", "a small horse", "something else"),
+        ("similarity", ["red", "a small house"], "a small house", "blue"),
+        ("similarity", {"to": "the cat sat", "by": "rouge_l"}, "The cat sat.", "a dog ran"),
+        ("grounded", "context", "Ada lived in London", "Bob lived in Paris"),
+        ("grounded", {"input": "context", "by": "sentences"}, "Ada lived there in 1840.", "Ada: 1841."),
+        ("grounded", {"input": "context", "n": 2}, "Ada lived", "London Ada"),
+        ("grounded", "context", "Ada", "…"),
+        ("grounded", {"input": "context", "by": "sentences"}, "Ada", "…"),
+        ("grounded", "passages", "see x and y", "see z"),
     ],
 )
 def test_each_check_passes_and_fails(kind: str, argument: object, good: str, bad: str) -> None:
-    assert result(kind, argument, good).passed
-    failed = result(kind, argument, bad)
+    inputs = {
+        "context": "Ada lived in London, there, in 1840.",
+        "passages": [{"text": "see"}, {"text": ["x", "and"]}, "y"],
+    }
+    assert result(kind, argument, good, inputs=inputs).passed
+    failed = result(kind, argument, bad, inputs=inputs)
+    assert not failed.error
     assert not failed.passed
     assert failed.message
     assert "\n" not in failed.message
@@ -44,7 +86,8 @@ def test_each_check_passes_and_fails(kind: str, argument: object, good: str, bad
 
 def test_every_kind_is_tried_above() -> None:
     marks = test_each_check_passes_and_fails.pytestmark
-    assert {row[0] for row in marks[0].args[1]} == set(KINDS)
+    elsewhere = {"latency", "cost", "python", "invariant", "judge"}
+    assert {row[0] for row in marks[0].args[1]} | elsewhere == set(KINDS)
 
 
 def test_a_bare_json_schema_holds_the_output_against_the_prompts() -> None:
@@ -89,6 +132,14 @@ def test_max_chars_reports_the_length() -> None:
         ("json_schema", {"type": "no"}, "the check json_schema: "),
         ("one_of", [], "the check one_of: "),
         ("json", 1, "the check json: "),
+        ("language", "german", "the check language: `german` is no ISO 639-1 code"),
+        ("json_path", "queue", "the check json_path: `queue` is no JSONPath: it starts with $"),
+        ("json_path", "$[", "the check json_path: `$[` is no JSONPath: "),
+        ("similarity", {"by": "rogue_1"}, "the check similarity: "),
+        ("python", "checks.polite", "the check python: `checks.polite` names no function"),
+        ("grounded", {}, "the check grounded: "),
+        ("judge", {"votes": 3}, "the check judge: "),
+        ("invariant", {"input": "x"}, "the check invariant: "),
     ],
 )
 def test_what_is_wrong_with_a_check_is_said_before_anything_runs(
@@ -99,3 +150,150 @@ def test_what_is_wrong_with_a_check_is_said_before_anything_runs(
     assert message in caught.value.message
     assert caught.value.message.startswith("prompts/p.yaml: ")
     assert caught.value.hint
+
+
+def threshold(kind: str, argument: object, least: float, output: str, **given: Any) -> CheckResult:
+    compiled = compile_checks([Check(kind, kind, argument, threshold=least)], "p.yaml")
+    return run_checks(compiled, Subject(output=output, **given))[0]
+
+
+def test_a_threshold_says_how_much_is_enough() -> None:
+    assert threshold("contains_all", ["a", "b"], 0.5, "a").passed
+    failed = threshold("similarity", {"to": "the cat sat", "by": "rouge_1"}, 0.9, "the cat ran")
+    assert failed.value == pytest.approx(2 / 3)
+    assert failed.message.startswith("0.667, and at least 0.9 is needed: by rouge_1")
+
+
+def test_latency_and_cost_are_held_against_what_the_answer_took() -> None:
+    took = {"latency_ms": 900.0, "cost_usd": 0.002}
+    assert result("latency", 1000, "x", **took).passed
+    assert result("latency", 800, "x", **took).message == "900 ms, at most 800 ms is allowed"
+    assert result("cost", 0.01, "x", **took).passed
+    assert result("cost", 0.001, "x", **took).message == "0.002 USD, at most 0.001 USD is allowed"
+
+
+@pytest.mark.parametrize(
+    ("kind", "argument", "message"),
+    [
+        ("cost", 1, "the price of this answer is unknown"),
+        ("latency", 1, "the latency of this answer is unknown"),
+        ("equals", None, "nothing to compare with"),
+        ("iequals", None, "nothing to compare with"),
+        ("similarity", None, "nothing to compare with"),
+        ("contains", "{{ missing }}", "`missing`"),
+        ("regex", "{{ pattern }}", "is no regular expression"),
+        ("json_path", "$.{{ pattern }}", "is no JSONPath"),
+        ("numeric", "{{ word }}", "which is no number"),
+        ("grounded", "nowhere", "no input `nowhere`"),
+    ],
+)
+def test_a_check_that_cannot_say_is_an_error_and_never_a_pass(
+    kind: str, argument: object, message: str
+) -> None:
+    for negate in (False, True):
+        compiled = compile_checks([check(kind, argument, negate=negate)], "p.yaml")
+        (found,) = run_checks(compiled, Subject(output="{}", inputs={"pattern": "(", "word": "one"}))
+        assert (found.passed, found.error) == (False, True)
+        assert message in found.message
+
+
+def test_arguments_are_filled_in_wherever_they_stand() -> None:
+    given = {"expected": {"queue": "billing"}, "inputs": {"n": 7}}
+    wanted = {"path": "$.queue", "equals": "{{ expected.queue }}"}
+    assert result("json_path", wanted, '{"queue": "billing"}', **given).passed
+    assert result("numeric", {"value": "{{ n }}", "tolerance": 1}, "8", **given).passed
+    assert result("json_schema", {"const": "{{ n }}"}, '"{{ n }}"', **given).passed
+
+
+def test_a_bare_numeric_compares_with_what_the_case_expects() -> None:
+    assert result("numeric", None, "so it is 18", expected=18).passed
+    assert result("numeric", None, "so it is 18", expected="18 apples").passed
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("-1,234.50", -1234.5), ("6e3 km", 6000), ("v1.2.3", None), ("3-5", 5), (".5", 0.5), ("x2", None)],
+)
+def test_the_last_number_is_read_in_english_notation(text: str, number: float | None) -> None:
+    assert last_number(text) == number
+
+
+def write(repo: Any, name: str, text: str) -> Any:
+    repo.write(f"{name}.py", text)
+    return compile_checks([check("python", f"{name}:polite")], "p.yaml", repo.path)
+
+
+def test_a_function_of_the_project_is_a_check(repo: Any) -> None:
+    compiled = write(repo, "own_bool", "def polite(output):\n    return 'please' in output, 'no please'\n")
+    assert run_checks(compiled, Subject(output="please"))[0].passed
+    assert run_checks(compiled, Subject(output="now"))[0].message == "no please"
+    scored = write(repo, "own_score", "def polite(output, *, expected):\n    return len(output) / expected\n")
+    found = run_checks(scored, Subject(output="1234", expected=10))[0]
+    assert (found.passed, found.value) == (False, 0.4)
+    everything = "def polite(output, **given):\n    return set(given) == {'inputs', 'expected'}\n"
+    assert run_checks(write(repo, "own_all", everything), Subject(output=""))[0].passed
+    assert str(repo.path) in sys.path
+
+
+def test_a_function_that_raises_or_answers_nothing_is_an_error(repo: Any) -> None:
+    for name, body in (("own_raise", "raise KeyError('x')"), ("own_none", "return None")):
+        (found,) = run_checks(write(repo, name, f"def polite(output):\n    {body}\n"), Subject(output=""))
+        assert (found.passed, found.error) == (False, True)
+        assert "KeyError: 'x'" in found.message or "returned None" in found.message
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ("own_missing:polite", "no module own_missing"),
+        ("own_bad:polite", "own_bad:polite: ZeroDivisionError"),
+        ("own_empty:polite", "own_empty has no function polite"),
+    ],
+)
+def test_a_function_that_is_not_there_is_found_before_anything_runs(
+    repo: Any, place: str, message: str
+) -> None:
+    repo.write("own_bad.py", "1 / 0\n")
+    repo.write("own_empty.py", "")
+    with pytest.raises(Invalid, match=message):
+        compile_checks([check("python", place)], "p.yaml", repo.path)
+    (unbound,) = compile_checks([check("python", place)], "p.yaml")
+    assert run_checks([unbound], Subject(output=""))[0].error
+
+
+def test_a_bare_json_schema_without_any_schema_is_refused_before_anything_runs() -> None:
+    compiled = compile_checks([check("json_schema")], "p.yaml")
+    with pytest.raises(Invalid, match="no output schema"):
+        prepare_checks(compiled, None, None)
+
+
+def test_refusals_are_told_from_answers_in_recorded_replies(shared: Path) -> None:
+    refused = agreed = 0
+    for file in ("sensitive-gpt4", "sensitive-gpt35"):
+        for row in read_lines(shared / f"data/llmdrift/{file}.jsonl"):
+            for side in ("baseline", "candidate"):
+                said_no = result("refusal", None, row[side]["output"]).passed
+                refused += said_no
+                agreed += said_no != row[side]["correct"]
+    assert refused == 351
+    assert agreed >= 0.94 * 400
+    arithmetic = [row["candidate"]["output"] for row in read_lines(shared / "data/llmdrift/prime-gpt4.jsonl")]
+    assert not any(result("refusal", None, output).passed for output in arithmetic)
+
+
+def read_lines(file: Path) -> list[Any]:
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("argument", ["context", {"input": "context", "by": "sentences"}])
+def test_answers_from_the_passage_are_grounded_and_those_to_other_questions_are_not(
+    shared: Path, argument: object
+) -> None:
+    rows = read_lines(shared / "data/grounding-qa/xquad-en.jsonl")
+    own = [result("grounded", argument, r["expected"], inputs={"context": r["context"]}) for r in rows]
+    shifted = zip(rows, rows[len(rows) // 2 :] + rows[: len(rows) // 2], strict=True)
+    others = [
+        result("grounded", argument, o["expected"], inputs={"context": r["context"]}) for r, o in shifted
+    ]
+    assert sum(found.passed for found in own) / len(own) >= 0.99
+    assert sum(found.passed for found in others) / len(others) <= 0.1

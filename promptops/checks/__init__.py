@@ -1,36 +1,35 @@
 """What an output must satisfy: a table of named functions, the same for every verb that looks at outputs."""
 
-import re
+import importlib.util
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from promptops.canonical import compact_json
-from promptops.checks import structure, text
-from promptops.checks.subject import CheckFunction, CheckKind, Subject, Verdict
-from promptops.errors import Invalid
+from promptops.checks import code, judged, structure
+from promptops.checks.kinds import KINDS
+from promptops.checks.subject import (
+    INSTALL,
+    CheckError,
+    CheckFunction,
+    CheckKind,
+    Further,
+    FurtherCall,
+    FurtherReply,
+    Subject,
+    Verdict,
+    one_line,
+)
+from promptops.errors import Invalid, PromptopsError
 from promptops.prompt import Check
 from promptops.registry.records import CheckResult
 from promptops.render import render_text
 from promptops.schema import explain, schema_problem, validator_for
 
-STRING: Mapping[str, Any] = {"type": "string"}
-KINDS: Mapping[str, CheckKind] = {
-    "equals": CheckKind(text.equals, {}, "the output, without outer white space, is this", optional=True),
-    "contains": CheckKind(text.contains, STRING, "the output contains this text"),
-    "starts_with": CheckKind(text.starts_with, STRING, "the output starts with this text"),
-    "regex": CheckKind(text.regex, STRING, "a Python regular expression matches"),
-    "one_of": CheckKind(text.one_of, {"type": "array", "minItems": 1}, "the output is one of these texts"),
-    "max_chars": CheckKind(text.max_chars, {"type": "integer", "minimum": 0}, "at most so many characters"),
-    "json": CheckKind(structure.json, {"type": "null"}, "the output is JSON", optional=True),
-    "json_schema": CheckKind(
-        structure.json_schema,
-        {"type": "object"},
-        "the output is JSON of this schema, or of the prompt's",
-        optional=True,
-    ),
-}
+_SHOWN = 200  # characters of what an error says
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +37,23 @@ class Compiled:
     """A check whose kind and argument are known to be sound."""
 
     check: Check
-    function: CheckFunction
+    function: CheckFunction | None  # None where it takes further calls
+
+    @property
+    def asks(self) -> bool:
+        return self.function is None
 
 
-def compile_checks(checks: Iterable[Check], where: str) -> tuple[Compiled, ...]:
-    """Look every check up. Raises Invalid, naming the nearest known kind or what the argument should be."""
-    return tuple(_compile(check, where) for check in checks)
+def compile_checks(checks: Iterable[Check], where: str, root: Path | None = None) -> tuple[Compiled, ...]:
+    """Look every check up. Raises Invalid, naming the nearest known kind or what the argument should be.
+
+    With the project's root they are made ready to run: what ``python:`` names is imported, and libraries that
+    are not installed are asked for, before anything is called.
+    """
+    return tuple(_compile(check, where, root) for check in checks)
 
 
-def _compile(check: Check, where: str) -> Compiled:
+def _compile(check: Check, where: str, root: Path | None) -> Compiled:
     kind = KINDS.get(check.kind)
     if kind is None:
         nearest = get_close_matches(check.kind, KINDS, 1)
@@ -57,11 +64,13 @@ def _compile(check: Check, where: str) -> Compiled:
     if check.argument is None:
         if not kind.optional:
             raise Invalid(f"{where}: the check {check.kind} needs an argument", hint=kind.summary)
-        return Compiled(check, kind.function)
-    problem = _argument_problem(check, kind)
-    if problem:
+    elif problem := _argument_problem(check, kind):
         raise Invalid(f"{where}: the check {check.kind}: {problem}", hint=kind.summary)
-    return Compiled(check, kind.function)
+    if root is not None:
+        _require(check, kind)
+        if check.kind == "python":
+            return Compiled(check, code.bind(check.argument, root))
+    return Compiled(check, None if _asks(check, kind) else kind.function)
 
 
 def _argument_problem(check: Check, kind: CheckKind) -> str:
@@ -71,24 +80,100 @@ def _argument_problem(check: Check, kind: CheckKind) -> str:
     if check.kind == "json_schema":
         problem = schema_problem(check.argument)
         return problem[1] if problem else ""
-    if check.kind == "regex":
-        try:
-            re.compile(check.argument)
-        except re.error as error:
-            return str(error)
-    return ""
+    return kind.problem(check.argument) if kind.problem else ""
+
+
+def _require(check: Check, kind: CheckKind) -> None:
+    for module in kind.needs(check.argument) if kind.needs else ():
+        if importlib.util.find_spec(module) is None:
+            raise Invalid(f"the check {check.kind} needs {module.replace('_', '-')}", hint=INSTALL)
+
+
+def _asks(check: Check, kind: CheckKind) -> bool:
+    return kind.further is not None and (kind.asks is None or kind.asks(check.argument))
+
+
+def prepare_checks(
+    compiled: Sequence[Compiled], schema: Mapping[str, Any] | None, further: Further | None
+) -> None:
+    """Raise Invalid for what would fail in every case: a missing schema, a judge that does not fit."""
+    for each in compiled:
+        if each.check.kind == "json_schema" and each.check.argument is None and schema is None:
+            raise Invalid(structure.SCHEMALESS, hint=structure.SCHEMALESS_HINT)
+        if further is not None and each.check.kind == "judge":
+            judged.find_judge(each.check, further)
 
 
 def run_checks(compiled: Sequence[Compiled], subject: Subject) -> tuple[CheckResult, ...]:
-    return tuple(_result(each, subject) for each in compiled)
+    """All that need no further calls; the others are absent."""
+    prepare_checks(compiled, subject.schema, None)
+    return tuple(_result(each, each.function, subject) for each in compiled if each.function is not None)
 
 
-def _result(compiled: Compiled, subject: Subject) -> CheckResult:
-    check = compiled.check
-    verdict = compiled.function(subject, _filled(check.argument, subject))
-    passed = verdict.passed != check.negate
-    message = "" if passed else f"must not hold: {check.kind}" if check.negate else verdict.message
-    return CheckResult(name=check.name, passed=passed, value=verdict.value, message=message)
+async def run_all_checks(
+    compiled: Sequence[Compiled], subject: Subject, further: Further
+) -> tuple[CheckResult, ...]:
+    """All checks in their order, ``further`` making the calls that some of them need."""
+    found = (*run_checks(compiled, subject), *await run_further_checks(compiled, subject, further))
+    by_name = {each.name: each for each in found}
+    return tuple(by_name[each.check.name] for each in compiled)
+
+
+async def run_further_checks(
+    compiled: Sequence[Compiled], subject: Subject, further: Further
+) -> tuple[CheckResult, ...]:
+    """Those that ``run_checks`` leaves out."""
+    return tuple([await _asked_result(each, subject, further) for each in compiled if each.asks])
+
+
+async def _asked_result(compiled: Compiled, subject: Subject, further: Further) -> CheckResult:
+    check, ask = compiled.check, KINDS[compiled.check.kind].further
+    assert ask is not None  # noqa: S101 - what takes further calls says how
+    try:
+        verdict = await ask(subject, _argument(check, subject), check.name, further)
+    except Exception as error:  # noqa: BLE001 - whatever a check raises is this case's error
+        return _error(check, error)
+    return _decided(check, verdict)
+
+
+def _result(compiled: Compiled, function: CheckFunction, subject: Subject) -> CheckResult:
+    try:
+        verdict = function(subject, _argument(compiled.check, subject))
+    except Exception as error:  # noqa: BLE001 - same
+        return _error(compiled.check, error)
+    return _decided(compiled.check, verdict)
+
+
+def _error(check: Check, error: Exception) -> CheckResult:
+    text = error.message if isinstance(error, PromptopsError) else f"{type(error).__name__}: {error}"
+    return CheckResult(name=check.name, passed=False, error=True, message=one_line(text, _SHOWN))
+
+
+def _decided(check: Check, verdict: Verdict) -> CheckResult:
+    shown = partial(
+        CheckResult, name=check.name, value=verdict.value, asked=verdict.asked, failed=verdict.failed
+    )
+    if verdict.passed is None and verdict.value is None:
+        return shown(passed=False, error=True, message=one_line(verdict.message, _SHOWN))
+    message = verdict.message
+    held = verdict.passed
+    if held is None:
+        least = KINDS[check.kind].threshold if check.threshold is None else check.threshold
+        held = _reaches(verdict.value, least)
+        about = f": {message}" if message else ""
+        message = f"{verdict.value:.3g}, and at least {least:g} is needed{about}"
+    passed = held != check.negate
+    return shown(
+        passed=passed, message="" if passed else f"must not hold: {check.kind}" if check.negate else message
+    )
+
+
+def _reaches(value: float | None, least: float | None) -> bool:
+    return value is not None and least is not None and value >= least - 1e-9
+
+
+def _argument(check: Check, subject: Subject) -> Any:
+    return check.argument if KINDS[check.kind].verbatim else _filled(check.argument, subject)
 
 
 def _filled(argument: Any, subject: Subject) -> Any:
@@ -97,7 +182,24 @@ def _filled(argument: Any, subject: Subject) -> Any:
         return render_text(argument, {**subject.inputs, "expected": subject.expected})
     if isinstance(argument, list):
         return [_filled(each, subject) for each in argument]
+    if isinstance(argument, dict):
+        return {key: _filled(value, subject) for key, value in argument.items()}
     return argument
 
 
-__all__ = ["KINDS", "CheckKind", "Compiled", "Subject", "Verdict", "compile_checks", "run_checks"]
+__all__ = [
+    "KINDS",
+    "CheckError",
+    "CheckKind",
+    "Compiled",
+    "Further",
+    "FurtherCall",
+    "FurtherReply",
+    "Subject",
+    "Verdict",
+    "compile_checks",
+    "prepare_checks",
+    "run_all_checks",
+    "run_checks",
+    "run_further_checks",
+]

@@ -5,9 +5,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from promptops.canonical import compact_json
-from promptops.checks.subject import Subject, Verdict
-from promptops.errors import Invalid
+from promptops.checks.subject import CheckError, Subject, Verdict, as_text, one_line
 from promptops.schema import explain, spell_path, validator_for
+
+SCHEMALESS = "the check json_schema has no schema, and the prompt has no output schema"
+SCHEMALESS_HINT = "give the prompt `output: {schema: …}` or the check a schema of its own"
+JSON_PATH: Mapping[str, Any] = {
+    "type": ["string", "object"],
+    "properties": {
+        "path": {"type": "string"},
+        "equals": {},
+        "one_of": {"type": "array", "minItems": 1},
+        "schema": {"type": ["object", "boolean"]},
+    },
+    "required": ["path"],
+    "additionalProperties": False,
+}
 
 
 def json(subject: Subject, _: Any) -> Verdict:
@@ -22,10 +35,7 @@ def json_schema(subject: Subject, schema: Mapping[str, Any] | None) -> Verdict:
     """Without a schema of its own, the check holds the output against the prompt's."""
     schema = subject.schema if schema is None else schema
     if schema is None:
-        raise Invalid(
-            "the check json_schema has no schema, and the prompt has no output schema",
-            hint="give the prompt `output: {schema: …}` or the check a schema of its own",
-        )
+        raise CheckError(SCHEMALESS, hint=SCHEMALESS_HINT)
     problem = schema_problem(subject.output, schema)
     return Verdict(not problem, problem)
 
@@ -47,3 +57,58 @@ def parse(output: str) -> Any:
         raise ValueError(f"{constant} is not JSON")
 
     return jsonlib.loads(output, parse_constant=refuse)
+
+
+def json_path(subject: Subject, wanted: str | Mapping[str, Any]) -> Verdict:
+    """What an RFC 9535 path finds is there and, as the argument says, equal, among some or of a schema."""
+    import jsonpath_rfc9535
+
+    demand = {"path": wanted} if isinstance(wanted, str) else wanted
+    try:
+        value = parse(subject.output)
+    except ValueError as error:
+        return Verdict(passed=False, message=f"not JSON: {error}")
+    try:
+        found = jsonpath_rfc9535.find(demand["path"], value).values()
+    except jsonpath_rfc9535.JSONPathError as error:  # only once inputs are filled in
+        raise CheckError(f"{demand['path']} is no JSONPath: {error}") from None
+    if not found:
+        return Verdict(passed=False, message=f"nothing at {demand['path']}")
+    problem = next((problem for each in found if (problem := _unlike(each, demand))), "")
+    return Verdict(not problem, f"{demand['path']}: {problem}")
+
+
+def _unlike(value: Any, demand: Mapping[str, Any]) -> str:
+    shown = one_line(compact_json(value))
+    if "equals" in demand and not _same(value, demand["equals"]):
+        return f"expected {one_line(as_text(demand['equals']))}, got {shown}"
+    if "one_of" in demand and not any(_same(value, each) for each in demand["one_of"]):
+        return f"{shown} is none of {one_line(compact_json(demand['one_of']))}"
+    if "schema" in demand:
+        found = next(validator_for(compact_json(demand["schema"])).iter_errors(value), None)
+        return explain(found, "it") if found else ""
+    return ""
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    """Equal, or equal to what a filled-in text says: `{{ expected }}` is a text even where 42 is meant."""
+    if type(value) is type(wanted) or not isinstance(wanted, str):
+        return bool(value == wanted and isinstance(value, bool) == isinstance(wanted, bool))
+    return compact_json(value) == wanted.strip()
+
+
+def json_path_problem(wanted: str | Mapping[str, Any]) -> str:
+    path = wanted if isinstance(wanted, str) else wanted["path"]
+    if not path.startswith("$"):
+        return f"`{path}` is no JSONPath: it starts with $, as $.items[0].name"
+    if "{{" in path:
+        return ""
+    try:
+        import jsonpath_rfc9535
+    except ImportError:  # the extra is asked for when the check is to run
+        return ""
+    try:
+        jsonpath_rfc9535.compile(path)
+    except jsonpath_rfc9535.JSONPathError as error:
+        return f"`{path}` is no JSONPath: {error}"
+    return ""

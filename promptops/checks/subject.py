@@ -1,35 +1,109 @@
-"""What a check looks at, and what it answers."""
+"""What a check looks at, what it answers, and how it asks for further model calls."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
+
+from promptops.errors import PromptopsError
+from promptops.prompt import Prompt
+
+INSTALL = "pip install 'git-promptops[metrics]'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """One output, with what it was made from and what was expected of it."""
+    """One output, with what it was made from, what was expected of it and what it took."""
 
     output: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
     expected: Any = None
     schema: Mapping[str, Any] | None = None  # the prompt's output schema
+    latency_ms: float | None = None
+    cost_usd: float | None = None  # None where the price is unknown, never 0
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    passed: bool
+    """``passed`` is None where the value decides, held against the check's threshold."""
+
+    passed: bool | None
     message: str = ""  # why not, in one line
     value: float | None = None
+    asked: int = 0  # further calls that it took
+    failed: int = 0  # those of them that said nothing
+
+
+class CheckError(PromptopsError):
+    """A check that could not say. The case is then an error, and never one that passed."""
+
+    exit_code = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FurtherCall:
+    """One more call that a check needs.
+
+    ``reference`` names the prompt to ask; None asks the version under test again.
+    """
+
+    check: str
+    inputs: Mapping[str, Any]
+    reference: str | None = None
+    trial: int = 0  # votes are calls of their own: the same question is not answered from the cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FurtherReply:
+    output: str
+    error: str = ""  # why there is no valid answer
+
+
+class Further(Protocol):
+    """Makes the calls that checks ask for, handed in by whoever may spend them."""
+
+    def prompt(self, reference: str) -> Prompt:
+        """The prompt of a reference, as it is in the repository."""
+        ...
+
+    async def ask(self, call: FurtherCall) -> FurtherReply: ...
+
+    async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]: ...
 
 
 CheckFunction = Callable[[Subject, Any], Verdict]
+FurtherFunction = Callable[[Subject, Any, str, Further], Awaitable[Verdict]]
+"""Subject, argument, the check's name, and who makes the calls."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckKind:
     """A check that can be named in a prompt file: what it does and what argument it takes (a JSON Schema)."""
 
-    function: CheckFunction
+    function: CheckFunction | None
     argument: Mapping[str, Any]
     summary: str
     optional: bool = False  # whether the bare name, without an argument, says enough
+    threshold: float | None = None  # the least value that passes, unless the check gives its own
+    further: FurtherFunction | None = None  # costs model calls of its own
+    asks: Callable[[Any], bool] | None = None  # whether an argument does; None: always, if ``further``
+    problem: Callable[[Any], str] | None = None  # what a JSON Schema cannot say against an argument
+    needs: Callable[[Any], Sequence[str]] | None = None  # modules of the extra ``metrics``
+    verbatim: bool = False  # whether ``{{`` in the argument means nothing
+
+
+def texts_of(wanted: Any) -> list[str]:
+    """One text or several, as texts."""
+    return [as_text(each) for each in (wanted if isinstance(wanted, list) else [wanted])]
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else str(value)
+
+
+def one_line(text: str, limit: int = 60) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def quote(text: str) -> str:
+    return repr(one_line(text))

@@ -11,12 +11,19 @@ State = Literal["started", "finished", "failed", "interrupted"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What one check said of one output; ``value`` is the number behind it where there is one."""
+    """What one check said of one output; ``value`` is the number behind it where there is one.
+
+    ``error``: the check could not say, which is not a pass. ``asked`` are the further calls that it took, and
+    ``failed`` those of them that gave no verdict: a figure of its own, never a score.
+    """
 
     name: str
     passed: bool
     value: float | None = None
     message: str = ""
+    error: bool = False
+    asked: int = 0
+    failed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -78,19 +78,23 @@ def tag_values(run: StartedRun, seq: int) -> list[Values]:
 
 
 def outcome_values(end: FinishedRun, seq: int, recorded_at: str) -> list[Values]:
-    return [
-        (
-            seq,
-            "check",
-            _storable(check.name),
-            check.passed,
-            check.value,
-            _storable(check.message),
-            end.finished_at,
-            recorded_at,
-        )
-        for check in end.checks
-    ]
+    return check_values(end.checks, seq, end.finished_at, recorded_at)
+
+
+def check_values(checks: Iterable[CheckResult], seq: int, occurred_at: str, recorded_at: str) -> list[Values]:
+    """A row each; one that could not say has neither passed nor failed, and NULL says so.
+
+    Further calls that gave no verdict are an outcome of their own: their share of those made.
+    """
+    values: list[Values] = []
+    for check in checks:
+        passed = None if check.error else check.passed
+        name, text = _storable(check.name), _storable(check.message)
+        values.append((seq, "check", name, passed, check.value, text, occurred_at, recorded_at))
+        if check.asked:
+            share, text = check.failed / check.asked, f"{check.failed} of {check.asked} calls"
+            values.append((seq, "judge", f"{name}.failed", None, share, text, occurred_at, recorded_at))
+    return values
 
 
 def _failed_checks(checks: Sequence[CheckResult]) -> int | None:
@@ -139,7 +143,13 @@ def finished_from(row: sqlite3.Row, outcomes: Iterable[sqlite3.Row]) -> Finished
 
 
 def _check_from(row: sqlite3.Row) -> CheckResult:
-    return CheckResult(name=row["name"], passed=bool(row["passed"]), value=row["value"], message=row["text"])
+    return CheckResult(
+        name=row["name"],
+        passed=bool(row["passed"]),
+        value=row["value"],
+        message=row["text"],
+        error=row["passed"] is None,
+    )
 
 
 def describe(run: StartedRun, end: FinishedRun | None) -> dict[str, Any]:
@@ -167,7 +177,13 @@ def _answer(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
         "output": end.output,
         "output_json": output_json(end.output),
         "checks": [
-            {"name": check.name, "pass": check.passed, "value": check.value, "message": check.message}
+            {
+                "name": check.name,
+                "pass": check.passed,
+                "value": check.value,
+                "message": check.message,
+                "error": check.error,
+            }
             for check in end.checks
         ],
         "input_tokens": end.input_tokens,
