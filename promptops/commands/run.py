@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,12 +26,18 @@ from promptops.runner import Origin, Run
 from promptops.settings import here
 from promptops.versions import Version, provenance, resolve
 
+if TYPE_CHECKING:
+    from promptops.further import FurtherChecks
+
 RetriesOption = Annotated[int, typer.Option(min=0, help="Further attempts after a failure that may pass.")]
 StreamOption = Annotated[
     bool | None, typer.Option("--stream/--no-stream", help="Print text as it comes, as on a terminal.")
 ]
 MetaOption = Annotated[
     list[str] | None, typer.Option("--meta", metavar="KEY=VALUE", help="Log this with the run.")
+]
+AllChecksOption = Annotated[
+    bool, typer.Option("--all-checks", help="Also make the checks that cost further calls, as a judge does.")
 ]
 NoLogOption = Annotated[bool, typer.Option("--no-log", help="Do not write to the registry.")]
 
@@ -46,6 +52,7 @@ def run(
     timeout: TimeoutOption = 120.0,
     metadata: MetaOption = None,
     stream: StreamOption = None,
+    all_checks: AllChecksOption = False,
     no_log: NoLogOption = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -60,9 +67,18 @@ def run(
     async def once() -> Run:
         async with Workspace(settings, log=not no_log) as workspace:
             limits = Limits(retries=retries, timeout=timeout)
-            return await workspace.run(version, values, origin=origin, limits=limits, on_text=on_text)
+            further = _further(workspace, version, limits) if all_checks else None
+            done = await workspace.run(version, values, origin=origin, limits=limits, on_text=on_text)
+            return await further.finish(done, log=not no_log) if further else done
 
     return show(asyncio.run(once()), streamed=on_text is not None, as_json=as_json)
+
+
+def _further(workspace: Workspace, version: Version, limits: Limits) -> "FurtherChecks":
+    from promptops.further import Asking, Judges, further_checks
+
+    asking = Asking(workspace=workspace, judges=Judges(workspace.settings), limits=limits)
+    return further_checks(version, asking)
 
 
 def show(run: Run, *, streamed: bool, as_json: bool) -> int:
@@ -79,7 +95,7 @@ def show(run: Run, *, streamed: bool, as_json: bool) -> int:
         note(f"invalid output: {run.finished.error_message}")
     for check in run.finished.checks:
         if not check.passed:
-            note(f"check failed: {check.name}: {check.message}")
+            note(f"check {'error' if check.error else 'failed'}: {check.name}: {check.message}")
     return 0 if run.passed else 1
 
 
