@@ -29,7 +29,7 @@ class Verb(NamedTuple):
     parts: Mapping[str, str] = MappingProxyType({})  # a verb with verbs of its own: name -> summary
 
 
-GROUPS = ("Write", "Run", "Keep")
+GROUPS = ("Write", "Run", "Judge", "Keep")
 VERBS: dict[str, Verb] = {
     "init": Verb("Write", "Start a prompts folder in this repository"),
     "new": Verb("Write", "Write a new prompt file"),
@@ -55,10 +55,25 @@ VERBS: dict[str, Verb] = {
             "recover": "Save what can be read of a damaged registry into a new one",
         },
     ),
-    "cache": Verb(
-        "Keep",
-        "Look at the answers that batches and evals use again",
-        {"stats": "Count answers that can be used again", "clear": "Let answers not be used again"},
+    "cases": Verb(
+        "Judge",
+        "Keep golden sets",
+        {
+            "add": "Make a case of a logged run",
+            "list": "List the cases of a version",
+            "validate": "Find malformed, unfit, doubled and leaked cases",
+            "stats": "Say what a golden set is made of",
+        },
+    ),
+    "checks": Verb(
+        "Judge",
+        "Draft checks",
+        {"suggest": "Draft checks and a judge from a prompt's own words"},
+    ),
+    "judge": Verb(
+        "Judge",
+        "Know what a judge is worth",
+        {"calibrate": "Hold a judge against people's labels and against itself"},
     ),
     "hooks": Verb(
         "Keep",
@@ -69,6 +84,11 @@ VERBS: dict[str, Verb] = {
             "uninstall": "Take the hooks out and put back what was there before",
             "run": "Do what a hook does",
         },
+    ),
+    "cache": Verb(
+        "Keep",
+        "Look at the answers that batches and evals use again",
+        {"stats": "Count answers that can be used again", "clear": "Let answers not be used again"},
     ),
     "doctor": Verb("Keep", "Check git, registry, keys and models"),
     "schema": Verb("Keep", "Print the JSON Schema of the prompt file or of promptops.yaml"),
@@ -83,7 +103,9 @@ GLOBAL_OPTIONS = (
 
 
 def entry() -> NoReturn:
-    sys.exit(main())
+    code = main()
+    gc.freeze()  # else everything is searched for garbage once more before the process ends, a sixth of its time
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
