@@ -104,7 +104,7 @@ GLOBAL_OPTIONS = (
 
 def entry() -> NoReturn:
     code = main()
-    gc.freeze()  # else everything is searched for garbage once more before the process ends, a sixth of its time
+    gc.freeze()  # else the end of the process looks for garbage once more, which took a sixth of its time
     sys.exit(code)
 
 
