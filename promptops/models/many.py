@@ -1,10 +1,11 @@
-"""Many calls at once over aiohttp, on connections that are kept."""
+"""Many calls at once on connections that are kept; over aiohttp where there is a proxy or a stream."""
 
 from __future__ import annotations
 
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
+from promptops.models.keepalive import KeptConnections
 from promptops.models.network import Address, Network, parse_address
 from promptops.models.network_failures import connection_error, cut_off_error, tunnel_error
 from promptops.models.transport import Body, HttpReply, HttpRequest, OnLine, is_event_stream
@@ -16,15 +17,36 @@ if TYPE_CHECKING:
 
 
 class ManyTransport:
-    """``limit`` calls are in flight at most; further ones wait for a connection."""
+    """Any number of calls at once; of those over aiohttp ``limit``, further ones wait for a connection."""
 
     def __init__(self, network: Network, *, limit: int = 128) -> None:
         self._network = network
         self._limit = limit
         self._session: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
+        self._kept = KeptConnections()
+        self._addresses: dict[str, Address] = {}  # those that are reached without a proxy
 
     async def send(self, request: HttpRequest, on_line: OnLine | None = None) -> HttpReply:
+        if on_line is None and (address := self._direct(request.url)):
+            return await self._kept.send(request, address, self._tls_for(address))
+        return await self._send(request, on_line)
+
+    def _direct(self, url: str) -> Address | None:
+        if url not in self._addresses:
+            address = parse_address(url)
+            if self._network.proxy_for(address):
+                return None
+            self._addresses[url] = address
+        return self._addresses[url]
+
+    def _tls_for(self, address: Address) -> ssl.SSLContext | None:
+        if address.scheme != "https":
+            return None
+        self._tls = self._tls or self._network.tls()
+        return self._tls
+
+    async def _send(self, request: HttpRequest, on_line: OnLine | None) -> HttpReply:
         import aiohttp
 
         address = parse_address(request.url)
@@ -50,6 +72,7 @@ class ManyTransport:
             return await _read(response, on_line, address)
 
     async def aclose(self) -> None:
+        self._kept.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -67,9 +90,8 @@ class ManyTransport:
 
     def _route(self, address: Address) -> dict[str, Any]:
         route: dict[str, Any] = {"allow_redirects": False}
-        if address.scheme == "https":
-            self._tls = self._tls or self._network.tls()
-            route["ssl"] = self._tls
+        if tls := self._tls_for(address):
+            route["ssl"] = tls
         if proxy := self._network.proxy_for(address):
             route["proxy"] = proxy.url
             route["proxy_headers"] = (

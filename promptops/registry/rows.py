@@ -25,6 +25,7 @@ FINISHED = (
 STARTED_TEXTS = ("parameters", "overrides", "metadata", "inputs")
 FINISHED_TEXTS = ("output", "tool_calls", "attempts")
 
+_compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _started = attrgetter(*STARTED)
 _finished = attrgetter(*FINISHED)
 
@@ -53,11 +54,11 @@ INSERT_OUTCOME = _insert(
 
 
 def started_values(run: StartedRun) -> Values:
-    return tuple(map(_storable, _started(run)))
+    return _storables(_started(run))
 
 
 def finished_values(end: FinishedRun) -> Values:
-    return (*map(_storable, _finished(end)), _failed_checks(end.checks))
+    return (*_storables(_finished(end)), _failed_checks(end.checks))
 
 
 def started_texts(run: StartedRun) -> Values:
@@ -102,6 +103,10 @@ def _failed_checks(checks: Sequence[CheckResult]) -> int | None:
     return sum(not check.passed for check in checks) if checks else None
 
 
+def _storables(values: Values) -> Values:
+    return tuple([each if type(each) is not str or each.isascii() else _storable(each) for each in values])
+
+
 def _storable(value: Any) -> Any:
     """Text as UTF-8 can hold it: a lone surrogate from a model's JSON must not cost the row."""
     if isinstance(value, str) and not value.isascii():
@@ -113,7 +118,7 @@ def _storable(value: Any) -> Any:
 
 
 def json_text(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = "{}" if value == {} else _compact(value)
     if not text.isascii():
         try:
             text.encode()

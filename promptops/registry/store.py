@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from promptops.errors import Invalid, NotFound
 from promptops.registry import rows
+from promptops.registry.bulk import insert_many, next_seq
 from promptops.registry.faults import cannot_open, explain, explained, read_only
 from promptops.registry.migrations import MIGRATIONS, Step, migrate, schema_number
 from promptops.registry.records import FinishedRun, StartedRun, utc_now
@@ -23,6 +24,9 @@ from promptops.registry.ulid import new_run_id
 __all__ = ["Registry", "new_run_id"]
 
 BUSY_S = 30.0
+_RUN = ("seq", *rows.WRITER, *rows.STARTED, *rows.FINISHED, "checks_failed")
+_TEXTS = ("seq", *rows.STARTED_TEXTS, *rows.FINISHED_TEXTS)
+_OUTCOME = ("run_seq", "source", "name", "passed", "value", "text", "occurred_at", "recorded_at")
 
 
 class Registry:
@@ -164,11 +168,27 @@ class Registry:
     def record(self, ended: Sequence[tuple[StartedRun, FinishedRun]]) -> list[int]:
         """Log whole runs in one transaction."""
         counters = [self._count() for _ in ended]
+        runs = [(*rows.started_values(run), *rows.finished_values(end)) for run, end in ended]
+        texts = [(*rows.started_texts(run), *rows.finished_texts(end)) for run, end in ended]
+        recorded_at = utc_now()
         with self.write() as connection:
-            return [
-                self._insert_whole(connection, counter, run, end)
-                for counter, (run, end) in zip(counters, ended, strict=True)
+            first = next_seq(connection)
+            seqs = list(range(first, first + len(ended)))
+            heads = [(seq, self.writer_id, counter) for seq, counter in zip(seqs, counters, strict=True)]
+            insert_many(connection, "runs", _RUN, [head + run for head, run in zip(heads, runs, strict=True)])
+            insert_many(
+                connection, "run_texts", _TEXTS, [(seq, *text) for seq, text in zip(seqs, texts, strict=True)]
+            )
+            for seq, (run, _) in zip(seqs, ended, strict=True):
+                if run.metadata:
+                    connection.executemany(rows.INSERT_TAG, rows.tag_values(run, seq))
+            outcomes = [
+                row
+                for seq, (_, end) in zip(seqs, ended, strict=True)
+                for row in rows.outcome_values(end, seq, recorded_at)
             ]
+            insert_many(connection, "outcomes", _OUTCOME, outcomes)
+        return seqs
 
     def _insert_whole(
         self, connection: sqlite3.Connection, counter: int, run: StartedRun, end: FinishedRun

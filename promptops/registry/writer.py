@@ -3,7 +3,8 @@
 import asyncio
 import queue
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from promptops.errors import PromptopsError
@@ -14,6 +15,7 @@ from promptops.registry.store import Registry
 from promptops.settings import Log, Settings
 
 MOST = 256  # rows in one transaction
+_LINGER_S, _NAP_S = 0.003, 0.001  # a group of many rows costs far less than as many groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +26,17 @@ class _Row:
 
 
 class Writer:
-    """A thread that commits whatever has come while it was committing. Belongs to one event loop."""
+    """A thread that commits what has come meanwhile. Belongs to one event loop.
 
-    def __init__(self, registry: Registry, spool: Spool | None = None) -> None:
+    ``more`` says whether further rows are on their way, so that waiting for them a moment is worth it.
+    """
+
+    def __init__(
+        self, registry: Registry, spool: Spool | None = None, more: Callable[[], bool] = lambda: False
+    ) -> None:
         self._registry = registry
         self._spool = spool
+        self._more = more
         self._loop = asyncio.get_running_loop()
         self._rows: queue.SimpleQueue[_Row | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="promptops-writer", daemon=True)
@@ -56,12 +64,19 @@ class Writer:
         """What is waiting, at least one row; False at the end."""
         group: list[_Row] = []
         row = self._rows.get()
+        if row is not None:
+            self._linger()
         while row is not None:
             group.append(row)
             if len(group) == MOST or self._rows.empty():
                 return group, True
             row = self._rows.get()
         return group, False
+
+    def _linger(self) -> None:
+        until = time.monotonic() + _LINGER_S
+        while self._more() and time.monotonic() < until:
+            time.sleep(_NAP_S)
 
     def _write(self, group: Sequence[_Row]) -> Exception | None:
         try:
@@ -99,8 +114,9 @@ class GroupJournal:
         spool = Spool(settings.registry)
         self._registry = Registry.open(settings.registry)
         spool.take_in(self._registry)
-        self._writer = Writer(self._registry, spool if self._log.on_error == "spool" else None)
         self._under_way: dict[str, StartedRun] = {}
+        kept = spool if self._log.on_error == "spool" else None
+        self._writer = Writer(self._registry, kept, more=lambda: bool(self._under_way))
         self._handed_over: dict[str, asyncio.Future[None]] = {}
         self._noted: set[str] = set()
 
