@@ -256,7 +256,10 @@ def _noise(repeats: Sequence[Sequence[float]]) -> float:
 
 
 def _detectable(whole: Sequence[Judged], cases: int) -> float:
-    return detectable_difference(_repeats(whole), cases)
+    repeats = _repeats(whole)
+    if not _noise(repeats):  # a pinned seed repeats its votes: that is no precision
+        raise Undecided("votes that never differ say nothing about noise")
+    return detectable_difference(repeats, cases)
 
 
 def _counted(found: Sequence[Judged]) -> dict[str, int]:

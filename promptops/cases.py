@@ -16,6 +16,7 @@ from typing import Any
 
 from promptops.document import parse_yaml
 from promptops.errors import Invalid
+from promptops.text import MAX_BYTES
 
 KEYS = ("inputs", "expected", "checks", "tags", "id")
 COLUMNS = ("expected", "tags", "id")
@@ -52,13 +53,17 @@ def _from_jsonl(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
             continue
         try:
             data = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Invalid(f"{where}: not JSON: {error}", hint="one case a line") from None
         yield _case(data, where)
 
 
 def _from_yaml(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
-    document = parse_yaml(b"".join(lines), path)
+    data = b"".join(lines)
+    if len(data) > MAX_BYTES:
+        hint = "JSONL is read a case at a time, however many there are"
+        raise Invalid(f"{path}: {len(data):,} bytes of YAML, and at most {MAX_BYTES:,} are read", hint=hint)
+    document = parse_yaml(data, path)
     if not isinstance(document.data, list):
         raise Invalid(f"{path}: cases are a list", hint="start every case with `- inputs:`")
     for index, data in enumerate(document.data):
@@ -111,7 +116,7 @@ def _case(data: Any, where: str) -> Case:
     if not isinstance(checks, list) or not isinstance(tags, list):
         raise Invalid(f"{where}: `checks` and `tags` are lists")
     return Case(
-        id=str(data["id"]) if "id" in data else _content_hash(data),
+        id=_content_hash(data) if data.get("id") is None else str(data["id"]),
         inputs=inputs,
         expected=data.get("expected"),
         checks=tuple(checks),

@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from promptops.canonical import canonical_json, sha256_hex
+from promptops.canonical import sha256_hex
 from promptops.cases import Case, lines_of, read_cases
 from promptops.errors import Invalid
 from promptops.prompt import Prompt, texts_of
@@ -40,7 +40,7 @@ class Doubts:
         self._ids: dict[str, str] = {}
 
     def about(self, case: Case) -> Iterator[Doubt]:
-        key = sha256_hex(canonical_json(dict(case.inputs)))
+        key = sha256_hex(json.dumps(dict(case.inputs), sort_keys=True).encode())
         if (first := self._seen.setdefault(key, case.where)) != case.where:
             yield Doubt("duplicate", case.id, case.where, f"the same inputs as {first}")
         elif (first := self._ids.setdefault(case.id, case.where)) != case.where:

@@ -58,6 +58,8 @@ def test_csv_fields_may_hold_line_breaks_and_a_byte_order_mark_is_no_part_of_the
         ("a.yaml", "inputs: {}\n", "a.yaml: cases are a list"),
         ("a.csv", "x,y\n1\n", "a.csv:2: 1 fields where the header has 2"),
         ("a.csv", 'x,y\n"1"2,3\n', "a.csv:2: "),
+        ("a.jsonl", '{"inputs": ' + "[" * 100_000, "a.jsonl:1: not JSON: "),
+        ("a.yaml", "- inputs: {x: y}\n" * 70_000, "a.yaml: 1,190,000 bytes of YAML, and at most 1,000,000"),
         ("a.txt", "", "a.txt: cases are .jsonl, .yaml or .csv files"),
     ],
 )
@@ -80,3 +82,18 @@ def test_cases_are_streamed(tmp_path: Path) -> None:
         assert next(cases).inputs == {"x": 1}
         with pytest.raises(Invalid):
             next(cases)
+
+
+def test_an_id_of_null_is_none() -> None:
+    one, other = read("a.jsonl", '{"inputs": {"x": 1}, "id": null}\n{"inputs": {"x": 1}}\n')
+    assert len(one.id) == len(other.id) == 12
+
+
+def test_inputs_that_json_allows_but_no_number_holds_are_told_apart() -> None:
+    from prompt_files import load
+
+    from promptops.golden import Doubts
+
+    doubts = Doubts(load())
+    cases = read("a.jsonl", '{"inputs": {"x": 123456789012345678901}}\n{"inputs": {"x": NaN}}\n')
+    assert [list(doubts.about(case)) for case in cases] == [[], []]

@@ -172,7 +172,6 @@ def test_a_judge_is_asked_only_where_calls_may_be_spent(repo: Repo, cli: Cli, pr
         "pass": True,
         "value": 5,
         "message": "",
-        "error": False,
     }
     kept = json.loads(cli("runs", "show", judged["run_id"], "--json").out)
     assert by_name(kept)["tone"]["value"] == 5
@@ -416,7 +415,7 @@ def test_messages_of_checks_are_not_kept_where_outputs_are_not(
     _, judged = run(cli, "--all-checks")
     assert by_name(judged)["tone"]["message"]
     kept = json.loads(cli("runs", "show", judged["run_id"], "--json").out)
-    assert by_name(kept)["tone"] == {"name": "tone", "pass": False, "value": 4, "message": "", "error": False}
+    assert by_name(kept)["tone"] == {"name": "tone", "pass": False, "value": 4, "message": ""}
 
 
 def test_a_run_that_failed_is_not_judged(repo: Repo, cli: Cli, provider: Provider) -> None:

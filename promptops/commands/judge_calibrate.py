@@ -95,6 +95,8 @@ def _print(reference: str, judge: Judge, result: Calibration) -> None:
         print_text(
             "(one vote a side, 5 % level, 80 % power), by its own noise; what differs between cases is on top"
         )
+    if result.noise == 0:
+        note("its votes never differ: with temperature 0 or a seed it repeats itself, and hides its noise")
     for reason, count in list(result.failures.items())[:5]:
         note(f"{count} × no verdict: {reason}")
 

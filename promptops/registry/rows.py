@@ -182,13 +182,8 @@ def _answer(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
         "output": end.output,
         "output_json": output_json(end.output),
         "checks": [
-            {
-                "name": check.name,
-                "pass": check.passed,
-                "value": check.value,
-                "message": check.message,
-                "error": check.error,
-            }
+            {"name": check.name, "pass": check.passed, "value": check.value, "message": check.message}
+            | ({"error": True} if check.error else {})
             for check in end.checks
         ],
         "input_tokens": end.input_tokens,
