@@ -49,6 +49,8 @@ class Origin:
     unit_hash: str | None = None
     batch_id: str | None = None
     batch_line: int | None = None
+    eval_id: str | None = None
+    arm: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +263,8 @@ def _started(version: Version, rendered: Rendered, origin: Origin) -> StartedRun
         trial=origin.trial,
         batch_id=origin.batch_id,
         batch_line=origin.batch_line,
+        eval_id=origin.eval_id,
+        arm=origin.arm,
         parameters=prompt.parameters,
         overrides=origin.overrides,
         inputs=rendered.inputs,

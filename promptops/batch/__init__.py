@@ -2,6 +2,7 @@
 
 from promptops.batch.engine import CacheUse, Engine, Item, Options, Tally
 from promptops.batch.estimate import Estimate, refuse_above
+from promptops.batch.interrupt import interruptible
 from promptops.batch.job import Job, Report, run_job
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "Options",
     "Report",
     "Tally",
+    "interruptible",
     "refuse_above",
     "run_job",
 ]

@@ -102,7 +102,13 @@ class Engine:
         self.budget = self._budget()
         self._pacing = Pacing(options.concurrency, rpm=options.rpm, tpm=options.tpm, budget=self.budget)
         self._runner = Runner(
-            self._adapter, self.catalog, self._journal, options.limits, replies, options.cache != "off"
+            self._adapter,
+            self.catalog,
+            self._journal,
+            options.limits,
+            replies,
+            options.cache != "off",
+            self.settings.root,
         )
         return self
 

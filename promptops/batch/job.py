@@ -1,8 +1,6 @@
 """One file of inputs run to its end: begun, or carried on where an earlier process left off."""
 
 import asyncio
-import contextlib
-import signal
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
@@ -13,11 +11,11 @@ from typing import Any, BinaryIO
 
 from promptops.batch.engine import Engine, Item, Options, Tally
 from promptops.batch.estimate import Estimate, refuse_above
+from promptops.batch.interrupt import interruptible
 from promptops.batch.lines import Line, Survey, read_lines, survey, unit_hash
 from promptops.batch.results import FileResults, Results, StdoutResults, refuse_other_content
 from promptops.errors import OverBudget, Unavailable
 from promptops.models.request import ModelError
-from promptops.output import note
 from promptops.registry.batches import (
     Calls,
     Identity,
@@ -179,7 +177,7 @@ class _Work:
         with self._results() as results:
             async with Engine(self.settings, self.options, spent=known.spent) as engine:
                 report.tally = engine.tally
-                with _interruptible(engine, report):
+                with interruptible(engine, report):
                     await self._pass_on(engine, file, results, report)
                 report.given_up = engine.given_up
             self.calls.forget()
@@ -242,28 +240,6 @@ def _handed_on(results: Results, result: Mapping[str, Any]) -> Exception | None:
     except (Unavailable, BrokenPipeError) as error:
         return error
     return None
-
-
-@contextmanager
-def _interruptible(engine: Engine, report: Report) -> Iterator[None]:
-    """The first Ctrl-C lets what is under way finish; the second leaves at once."""
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-
-    def interrupt() -> None:
-        if report.interrupted and task is not None:
-            task.cancel()
-            return
-        report.interrupted = True
-        count = engine.stop()
-        note(f"finishing the {count} calls under way; Ctrl-C again leaves at once")
-
-    with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # not the main thread
-        loop.add_signal_handler(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
-            loop.remove_signal_handler(signal.SIGINT)
 
 
 def _to_the_end(work: "_Work", file: BinaryIO) -> Report:

@@ -12,8 +12,19 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from promptops.batch import CacheUse, Job, Options, Report, Tally, run_job
+from promptops.batch import Job, Options, Report, Tally, run_job
 from promptops.calling import Limits
+from promptops.commands.call_options import (
+    AssumeCostOption,
+    JobsOption,
+    MaxCostOption,
+    NoCacheOption,
+    RefreshOption,
+    RetriesOption,
+    RpmOption,
+    TpmOption,
+    cache_use,
+)
 from promptops.commands.options import JsonOption, ModelOption, ReferenceArgument, SetOption, read_settings
 from promptops.commands.overrides import TimeoutOption, local_weights, overridden
 from promptops.errors import Invalid
@@ -27,23 +38,9 @@ FileArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="JSON lines of {inputs, unit?, metadata?}; - is stdin.")
 ]
 OutOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results here.")]
-JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, max=1024, help="Calls at once at most.")]
 UnitOption = Annotated[
     str | None,
     typer.Option(metavar="PATH", help="Where a line says whom it is for, such as metadata.user."),
-]
-RetriesOption = Annotated[int, typer.Option(min=0, help="Further attempts after a failure that may pass.")]
-RpmOption = Annotated[float | None, typer.Option(min=0.001, help="Requests a minute at most.")]
-TpmOption = Annotated[float | None, typer.Option(min=1, help="Tokens a minute at most.")]
-MaxCostOption = Annotated[
-    float | None, typer.Option(metavar="USD", min=0, help="Call nothing that may cost more in all.")
-]
-AssumeCostOption = Annotated[
-    float | None, typer.Option(metavar="USD", min=0, help="What a call costs where no price is known.")
-]
-NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Ask the model though an answer is kept.")]
-RefreshOption = Annotated[
-    bool, typer.Option("--refresh", help="Ask the model, and keep its answers in place of older ones.")
 ]
 RestartOption = Annotated[bool, typer.Option("--restart", help="Begin again instead of carrying on.")]
 
@@ -90,12 +87,6 @@ def batch(
     with opened(file) as stream, Progress(version.prompt.name) as bar:
         report = run_job(settings, options, job, stream, lambda tally, total: _draw(bar, tally, total))
     return show(report, monotonic() - clock, as_json=as_json)
-
-
-def cache_use(*, no_cache: bool, refresh: bool) -> CacheUse:
-    if refresh:
-        return "refresh"
-    return "off" if no_cache else "use"
 
 
 @contextmanager

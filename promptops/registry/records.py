@@ -52,6 +52,7 @@ class StartedRun:
     shadow_of: str | None = None
     batch_id: str | None = None
     batch_line: int | None = None
+    eval_id: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, Any] = field(default_factory=dict)  # what --model and --set changed
     inputs: Mapping[str, Any] | None = None  # None when the settings say not to keep them

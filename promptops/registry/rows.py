@@ -15,7 +15,7 @@ Values = tuple[Any, ...]
 STARTED = (
     "run_id", "started_at", "reference", "prompt", "digest", "request_model", "messages_hash", "kind",
     "source", "commit_sha", "dirty", "version", "channel", "rollout", "arm", "weight_bp", "unit_hash",
-    "case_id", "trial", "shadow_of", "batch_id", "batch_line", "inputs_hash",
+    "case_id", "trial", "shadow_of", "batch_id", "batch_line", "eval_id", "inputs_hash",
 )  # fmt: skip
 FINISHED = (
     "finished_at", "state", "response_model", "output_hash", "finish_reason", "response_id", "input_tokens",
@@ -199,7 +199,17 @@ def _answer(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
 
 
 def _particulars(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
-    started = ("kind", "started_at", "source", "weight_bp", "case_id", "trial", "shadow_of", "batch_id")
+    started = (
+        "kind",
+        "started_at",
+        "source",
+        "weight_bp",
+        "case_id",
+        "trial",
+        "shadow_of",
+        "batch_id",
+        "eval_id",
+    )
     ended = ("cached_tokens", "reasoning_tokens", "cost_list_usd", "first_token_ms", "response_id")
     return {
         **{name: getattr(run, name) for name in started},
