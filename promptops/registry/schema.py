@@ -207,7 +207,7 @@ SELECT
   t.output,
   CASE WHEN r.checks_failed > 0 THEN (
     SELECT group_concat(o.name, ', ') FROM outcomes o
-    WHERE o.run_seq = r.seq AND o.source = 'check' AND o.passed = 0
+    WHERE o.run_seq = r.seq AND o.source = 'check' AND o.passed IS NOT 1
   ) END AS checks_failed,
   (
     SELECT group_concat(
