@@ -1,0 +1,222 @@
+"""Many calls at 50 ms: rate beside the ideal, what logging costs, memory of 50,000 lines, a cached re-run.
+
+It needs gcc and the stub's source (``stub.c`` of the shared tools); with PROMPTFOO naming that program it is
+measured beside:
+
+    PROMPTFOO=.../node_modules/.bin/promptfoo python tests/bench batch
+"""
+
+import asyncio
+import json
+import os
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pairs import PROMPTOPS, show
+
+from promptops.batch import Engine, Item, Options
+from promptops.settings import here
+from promptops.versions import resolve
+
+SHARED = Path(os.environ.get("PROMPTOPS_SHARED", Path(__file__).parents[3] / "shared"))
+LATENCY_S = 0.05
+PROMPT = """\
+model: openai/gpt-4o-mini-2024-07-18
+parameters: {temperature: 0, max_tokens: 256}
+inputs: {ticket: string}
+messages:
+  - {role: system, content: You route support tickets. Answer with one word.}
+  - {role: user, content: "{{ ticket }}"}
+checks:
+  - contains: lorem
+"""
+PROMPTFOO = """\
+prompts: ["You route support tickets. Answer with one word. {{ticket}}"]
+providers:
+  - id: openai:chat:gpt-4o-mini-2024-07-18
+    config: {temperature: 0, max_tokens: 256}
+tests: file://%s
+defaultTest: {assert: [{type: contains, value: lorem}]}
+"""
+
+
+def main() -> None:
+    source = SHARED / "tools" / "stub.c"
+    if not source.is_file() or not shutil.which("gcc"):
+        print("  left out: it needs gcc and stub.c")
+        return
+    folder = Path(tempfile.mkdtemp(prefix="bench-batch-"))
+    os.environ.update(OPENAI_API_KEY="k", XDG_CACHE_HOME=str(folder / "cache"))
+    try:
+        with stub(source, folder):
+            repository(folder)
+            engine()
+            lines(folder)
+            if program := os.environ.get("PROMPTFOO"):
+                peer(folder, program)
+    finally:
+        os.chdir("/")
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def stub(source: Path, folder: Path) -> Iterator[None]:
+    subprocess.run(["gcc", "-O2", "-w", "-o", folder / "stub", source], check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen([folder / "stub", str(port)])
+    os.environ["OPENAI_BASE_URL"] = f"http://127.0.0.1:{port}/l50/v1"
+    time.sleep(0.3)
+    try:
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def repository(folder: Path) -> None:
+    os.chdir(folder)
+    (folder / "prompts").mkdir()
+    (folder / "prompts" / "route.yaml").write_text(PROMPT)
+    subprocess.run(["git", "init", "-q", "-b", "main"], check=True)
+
+
+def tickets(count: int) -> Iterator[dict[str, str]]:
+    return ({"ticket": f"case {number} " + "my card was charged twice " * 6} for number in range(count))
+
+
+def engine() -> None:
+    """The loop alone: calls, checks, rows on disk."""
+    for jobs, count in ((128, 1_000), (32, 1_000)):
+        shares = [count / jobs * LATENCY_S / asyncio.run(loop(count, jobs)) for _ in range(9)]
+        rate = statistics.median(shares) * jobs / LATENCY_S
+        target = "≥ 50 %" if jobs == 128 else ""
+        show(
+            f"share of the ideal, {count:,} calls, {jobs} at once", f"{statistics.median(shares):.0%}", target
+        )
+        show("  calls a second", f"{rate:,.0f}", "≥ 8 × promptfoo's" if target else "≥ 4.8 × promptfoo's")
+    pairs = [(asyncio.run(loop(2_000, 128)), asyncio.run(loop(2_000, 128, log=False))) for _ in range(9)]
+    costs = statistics.median(logged / bare - 1 for logged, bare in pairs)
+    show("what logging adds to the loop, 128 at once", f"{costs:+.0%}", "≤ 20 %")
+
+
+async def loop(count: int, jobs: int, *, log: bool = True) -> float:
+    for file in Path.cwd().glob("registry.db*"):
+        if file.is_file():
+            file.unlink()
+    version = resolve("route", here())
+    async with Engine(here(), Options(concurrency=jobs, cache="refresh")) as many:
+        if not log:
+            many._runner = replace(many._runner, journal=Nowhere())  # noqa: SLF001 - there is no such option
+            await many._journal.close()  # noqa: SLF001
+            many._journal = Nowhere()  # type: ignore[assignment]  # noqa: SLF001
+        async for _ in many.runs([Item(version=version, inputs={"ticket": "warm"})]):
+            pass
+        clock = time.perf_counter()
+        async for run in many.runs(Item(version=version, inputs=each) for each in tickets(count)):
+            assert run.passed
+        return time.perf_counter() - clock
+
+
+class Nowhere:
+    def start(self, *_: Any) -> None: ...
+    def finish(self, *_: Any) -> None: ...
+    async def written(self, _: str) -> None: ...
+    async def close(self) -> None: ...
+
+
+def lines(folder: Path) -> None:
+    """The verb, whole process."""
+    figures = {}
+    for count in (1_000, 50_000):
+        write_lines(folder / f"{count}.jsonl", count)
+        seconds, memory = measured(
+            [*PROMPTOPS, "batch", "route", f"{count}.jsonl", "--out", "out", "-j", "128"]
+        )
+        figures[count] = loop_rate(count), memory
+        show(f"{count:,} lines: peak memory, whole process", f"{memory:.0f} MB, {seconds:.1f} s", "")
+    show("  memory of 50,000 by that of 1,000", f"{figures[50_000][1] / figures[1_000][1]:.2f}", "≤ 1.3")
+    show(
+        "  calls a second of 50,000 by those of 1,000",
+        f"{figures[50_000][0] / figures[1_000][0]:.2f}",
+        "≥ 0.9",
+    )
+    again = [*PROMPTOPS, "batch", "route", "1000.jsonl", "--out", "out", "-j", "128"]
+    seconds = statistics.median(measured(again)[0] for _ in range(7))
+    show("1,000 lines from the cache, whole process", f"{seconds:.2f} s", "≤ 1.5 s")
+
+
+def loop_rate(count: int) -> float:
+    """From the first call's start to the last row, as logged."""
+    import sqlite3
+
+    sql = (
+        "SELECT (julianday(max(finished_at)) - julianday(min(started_at))) * 86400 FROM runs "
+        "WHERE batch_id = (SELECT max(batch_id) FROM batches)"
+    )
+    with sqlite3.connect("registry.db") as connection:
+        return float(count / connection.execute(sql).fetchone()[0])
+
+
+def write_lines(file: Path, count: int) -> None:
+    with file.open("w") as stream:
+        stream.writelines(json.dumps({"inputs": each}) + "\n" for each in tickets(count))
+
+
+def measured(command: list[str], **options: Any) -> tuple[float, float]:
+    """Seconds, and the peak memory of the process in MB."""
+    clock = time.perf_counter()
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    per_mb = 1024 if sys.platform == "linux" else 1024**2
+    return time.perf_counter() - clock, usage.ru_maxrss / per_mb
+
+
+def peer(folder: Path, program: str) -> None:
+    """promptfoo on the same stub: what a thousand calls add to a run of ten, so that its start is left out."""
+    quiet = {
+        **os.environ,
+        "PROMPTFOO_DISABLE_TELEMETRY": "1",
+        "PROMPTFOO_DISABLE_UPDATE": "1",
+        "PROMPTFOO_CONFIG_DIR": str(folder / "promptfoo"),
+        "OPENAI_BASE_URL": os.environ["OPENAI_BASE_URL"],
+    }
+
+    def run(count: int, jobs: int, *more: str) -> tuple[float, float]:
+        cases = folder / f"foo{count}.json"
+        cases.write_text(json.dumps([{"vars": each} for each in tickets(count)]))
+        config = folder / f"foo{count}.yaml"
+        config.write_text(PROMPTFOO % cases)
+        command = [
+            program,
+            "eval",
+            "-c",
+            str(config),
+            "-j",
+            str(jobs),
+            "--no-table",
+            "--no-progress-bar",
+            *more,
+        ]
+        return measured(command, env=quiet)
+
+    small = statistics.median(run(10, 128, "--no-cache")[0] for _ in range(3))
+    for jobs in (128, 32):
+        seconds = statistics.median(run(1_000, jobs, "--no-cache")[0] for _ in range(3)) - small
+        show(f"promptfoo: calls a second, {jobs} at once", f"{990 / seconds:,.0f}", "")
+    _, memory = run(5_000, 128, "--no-cache")
+    show("promptfoo: peak memory of 5,000", f"{memory:.0f} MB", "")
+    run(1_000, 128)
+    show("promptfoo: 1,000 from its cache, whole process", f"{run(1_000, 128)[0]:.2f} s", "")
