@@ -162,6 +162,20 @@ class TestSlots:
         asyncio.run(go())
 
 
+def test_one_call_at_a_time_of_an_embedded_model() -> None:
+    async def go() -> int:
+        pacing, local = Pacing(8), Request(model="local/smollm2-135m-instruct", messages=())
+        first = await pacing.enter(local)
+        await pacing.enter(ASK)
+        second = asyncio.create_task(pacing.enter(local))
+        await asyncio.sleep(0.01)
+        assert not second.done()
+        pacing.leave(first, ANSWER)
+        return (await second).tokens
+
+    assert asyncio.run(go()) == 0
+
+
 def test_a_bucket_gives_so_much_a_minute() -> None:
     async def go() -> float:
         bucket = Bucket(6000)

@@ -21,6 +21,7 @@ _BURST_S = 1.0  # seconds of allowance that may be used at once
 class Ticket:
     request: Request
     begun: float
+    slots: "Slots"
     reserved: float = 0.0
     tokens: int = 0
 
@@ -110,6 +111,7 @@ class Pacing:
         self, most: int, *, rpm: float | None = None, tpm: float | None = None, budget: Budget | None = None
     ) -> None:
         self.slots = Slots(most)
+        self._embedded = Slots(1)  # waiting for the one model in this process is nobody's latency
         self.budget = budget
         self._calls = Bucket(rpm) if rpm else None
         self._tokens = Bucket(tpm) if tpm else None
@@ -122,16 +124,17 @@ class Pacing:
             tokens = sent_tokens(request) + int(request.parameters.get("max_tokens", 0))
             await self._tokens.take(tokens)
         reserved = await self.budget.reserve(request) if self.budget else 0.0
+        slots = self._embedded if request.model.startswith("local/") else self.slots
         try:
-            await self.slots.enter()
+            await slots.enter()
         except BaseException:
             if self.budget:
                 self.budget.settle(request, reserved, ModelError("interrupted", "never sent"))
             raise
-        return Ticket(request, time.monotonic(), reserved, tokens)
+        return Ticket(request, time.monotonic(), slots, reserved, tokens)
 
     def leave(self, ticket: Ticket, ended: Completion | ModelError | None) -> None:
-        self.slots.leave(ticket.begun, ended)
+        ticket.slots.leave(ticket.begun, ended)
         if self.budget:
             self.budget.settle(ticket.request, ticket.reserved, ended)
         if self._tokens and isinstance(ended, Completion) and ended.input_tokens is not None:

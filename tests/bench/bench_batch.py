@@ -185,7 +185,7 @@ def measured(command: list[str], **options: Any) -> tuple[float, float]:
 
 
 def peer(folder: Path, program: str) -> None:
-    """promptfoo on the same stub: what a thousand calls add to a run of ten, so that its start is left out."""
+    """Measure promptfoo on the same stub: what a thousand calls add to a run of ten, its start left out."""
     quiet = {
         **os.environ,
         "PROMPTFOO_DISABLE_TELEMETRY": "1",
