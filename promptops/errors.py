@@ -13,14 +13,15 @@ A message says what, where, and (``hint``) the next step.
 
 EXIT_CODES = {
     0: "done; the answer is yes",
-    1: "the answer is no: a check failed (the answer is still printed), an output breaks its schema, "
-    "`doctor` found an error",
+    1: "the answer is no: a check failed (the answer is still printed), an output breaks its schema, lint or "
+    "`doctor` found an error, a case of an eval failed, versions differ under `diff --exit-code`",
     2: "wrong usage",
     3: "cannot say yet",
     4: "your files, state or configuration are invalid: not found, unreadable, no key, unknown model, "
     "a request that the provider refuses (400, 401, 403, 404)",
-    5: "something outside failed and a retry may help: rate limit, time-out, 5xx, network, a locked registry",
-    6: "a budget stopped it",
+    5: "something outside failed and a retry may help: rate limit, time-out, 5xx, network, a locked "
+    "registry, a batch with failed calls",
+    6: "a budget stopped it, wherever a call or a verdict is missing because of it",
     70: "a bug: a traceback, and how to report it",
     130: "Ctrl-C",
     141: "whoever read the output has gone",
