@@ -55,6 +55,7 @@ VERBS: dict[str, Verb] = {
             "recover": "Save what can be read of a damaged registry into a new one",
         },
     ),
+    "eval": Verb("Judge", "Evaluate versions on a golden set, alone or against each other"),
     "cases": Verb(
         "Judge",
         "Keep golden sets",

@@ -1,0 +1,1 @@
+"""One version or several over a golden set."""
