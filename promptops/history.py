@@ -29,6 +29,9 @@ class Figures:
     cost_per_run_usd: float | None = None
     thumbs_up: int = 0
     thumbs_down: int = 0
+    eval_rate: float | None = None  # of its latest eval, as the rest of these
+    eval_cases: int | None = None
+    eval_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

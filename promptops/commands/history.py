@@ -1,21 +1,24 @@
 """``promptops history``: the versions of a prompt, newest first."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
 
 from promptops.commands.options import JsonOption
-from promptops.commands.run_rows import age, usd, whole
+from promptops.commands.run_rows import age, eval_words, usd, whole
 from promptops.errors import PromptopsError
 from promptops.history import Figures, HistoryEntry
 from promptops.history import history as history_of
 from promptops.output import note, print_json, print_table
+from promptops.registry.evals import LatestEval, latest_evals
 from promptops.registry.figures import version_stats
 from promptops.registry.store import Registry
 from promptops.settings import Settings, here
 
-HEADERS = ("VERSION", "AGE", "AUTHOR", "CHANGE", "RUNS", "ERR", "PASS", "MS", "USD", "THUMBS", "SUBJECT")
+HEADERS = (
+    "VERSION", "AGE", "AUTHOR", "CHANGE", "RUNS", "ERR", "PASS", "MS", "USD", "THUMBS", "EVAL", "SUBJECT",
+)  # fmt: skip
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The prompt.")]
 LimitOption = Annotated[int | None, typer.Option("-n", "--limit", min=1, help="Only the newest so many.")]
@@ -27,7 +30,11 @@ def history(reference: NameArgument, limit: LimitOption = None, as_json: JsonOpt
     with _registry(settings) as registry:
         found = history_of(reference, settings, registry)
         stats = version_stats(registry, found.name)
-    found = found.with_figures({digest: _figures(each) for digest, each in stats.items()})
+        evals = {digest: each for (_, digest), each in latest_evals(registry, found.name).items()}
+    figures = {digest: _figures(each) for digest, each in stats.items()}
+    for digest, latest in evals.items():
+        figures[digest] = _with_eval(figures.get(digest, Figures()), latest)
+    found = found.with_figures(figures)
     shown = found.versions[:limit]
     if as_json:
         print_json([_as_json(entry) for entry in shown])
@@ -63,6 +70,10 @@ def _figures(stats: dict[str, Any]) -> Figures:
     )
 
 
+def _with_eval(figures: Figures, latest: LatestEval) -> Figures:
+    return replace(figures, eval_rate=latest.rate, eval_cases=latest.cases, eval_at=latest.finished_at)
+
+
 def _as_json(entry: HistoryEntry) -> dict[str, Any]:
     return {**asdict(entry), "digest": entry.digest and f"sha256:{entry.digest}"}
 
@@ -83,6 +94,7 @@ def _row(entry: HistoryEntry) -> tuple[Any, ...]:
         whole(figures.p50_latency_ms),
         usd(figures.cost_per_run_usd),
         thumbs,
+        eval_words(figures.eval_rate, figures.eval_cases, figures.eval_at),
         entry.problem or entry.subject,
     )
 

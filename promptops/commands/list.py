@@ -1,15 +1,18 @@
 """``promptops list``: the prompts of this project."""
 
 import os
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
 from promptops.commands.options import JsonOption
-from promptops.commands.run_rows import age
+from promptops.commands.run_rows import age, eval_words
 from promptops.errors import PromptopsError
 from promptops.output import note, print_json, print_table
 from promptops.prompt import Prompt
+from promptops.registry.evals import LatestEval, latest_evals
 from promptops.registry.queries import last_runs
 from promptops.registry.store import Registry
 from promptops.settings import Settings, here
@@ -27,9 +30,11 @@ def list_(words: WordsArgument = None, as_json: JsonOption = False) -> None:
     settings = here()
     with Registry.open_existing(settings.registry) as registry:
         latest = last_runs(registry)
+        evals = latest_evals(registry)
     live = live_channels(settings)
     entries = [
-        _entry(name, settings, live.get(name, ()), latest.get(name)) for name in prompt_names(settings)
+        _with_eval(_entry(name, settings, live.get(name, ()), latest.get(name)), evals)
+        for name in prompt_names(settings)
     ]
     entries = [entry for entry in entries if _has(entry, words or [])]
     if as_json:
@@ -42,7 +47,7 @@ def list_(words: WordsArgument = None, as_json: JsonOption = False) -> None:
         )
     else:
         print_table(
-            ("PROMPT", "DIGEST", "MODEL", "OWNER", "LIVE", "RAN", "DESCRIPTION"),
+            ("PROMPT", "DIGEST", "MODEL", "OWNER", "LIVE", "RAN", "EVAL", "DESCRIPTION"),
             [_row(entry) for entry in entries],
         )
 
@@ -62,6 +67,12 @@ def _entry(
     }
 
 
+def _with_eval(entry: dict[str, Any], evals: Mapping[tuple[str, str], LatestEval]) -> dict[str, Any]:
+    """Of the version in the working tree."""
+    found = evals.get((entry["prompt"], (entry["digest"] or "").removeprefix("sha256:")))
+    return {**entry, "latest_eval": asdict(found) if found else None}
+
+
 def _described(prompt: Prompt) -> dict[str, Any]:
     return {
         "description": prompt.description,
@@ -78,7 +89,7 @@ def _has(entry: dict[str, Any], words: list[str]) -> bool:
 
 
 def _row(entry: dict[str, Any]) -> tuple[Any, ...]:
-    last = entry["last_run"]
+    last, latest = entry["last_run"], entry["latest_eval"]
     return (
         entry["prompt"],
         (entry["digest"] or "invalid")[:_SHOWN],
@@ -86,5 +97,6 @@ def _row(entry: dict[str, Any]) -> tuple[Any, ...]:
         entry["owner"],
         ", ".join(entry["channels"]) or None,
         age(last["started_at"]) if last else None,
+        eval_words(latest["rate"], latest["cases"], latest["finished_at"]) if latest else None,
         entry["problem"] or entry["description"],
     )

@@ -40,6 +40,13 @@ def whole(value: float | None) -> str | None:
     return None if value is None else f"{value:.0f}"
 
 
+def eval_words(rate: float | None, cases: int | None, finished_at: str | None) -> str | None:
+    """The latest eval: how many of its cases passed, and how long ago that was."""
+    if rate is None or finished_at is None:
+        return None
+    return f"{rate:.0%} of {cases:,}, {age(finished_at)}"
+
+
 def short_count(value: int | None) -> str:
     """1234567 as 1.2M."""
     if value is None:
