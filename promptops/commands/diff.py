@@ -41,6 +41,9 @@ FormatOption = Annotated[
 ]
 RenderOption = Annotated[bool, typer.Option("--render", help="Compare rendered messages, on -i or --inputs.")]
 CasesOption = Annotated[bool, typer.Option("--cases", help="Compare rendered messages on the golden set.")]
+RunOption = Annotated[
+    bool, typer.Option("--run", help="Also evaluate both versions on the new one's golden set.")
+]
 TextconvOption = Annotated[
     Path | None, typer.Option("--textconv", metavar="FILE", help="Print FILE as git's diff driver wants it.")
 ]
@@ -59,6 +62,7 @@ def diff(
     cases: CasesOption = False,
     form: FormatOption = Format.text,
     as_json: JsonOption = False,
+    run: RunOption = False,
     textconv: TextconvOption = None,
 ) -> int:
     """Show what changed between two versions of a prompt, or in all prompts between two revisions.
@@ -75,15 +79,33 @@ def diff(
     changes = _find(words or [], settings, staged=staged)
     for text in changes.notes:
         note(text)
-    if name_only:
+    if name_only and not run:
         _print_names(changes)
-    elif stat and not as_json and form is Format.text:
+    elif stat and not run and not as_json and form is Format.text:
         _print_stat([review(pair) for pair in changes.pairs])
     else:
         on = On(render=render or bool(given or inputs), given=tuple(given or ()), file=inputs, cases=cases)
         told = tell(changes.pairs, settings, on)
-        _print(told, Format.json if as_json else form, unified=unified, stat=stat)
+        form = Format.json if as_json else form
+        if run:
+            _print_with_evals(told, settings, form, unified=unified, stat=stat)
+        else:
+            _print(told, form, unified=unified, stat=stat)
     return int(exit_code and bool(changes.pairs))
+
+
+def _print_with_evals(
+    told: list[Told], settings: Settings, form: Format, *, unified: bool, stat: bool
+) -> None:
+    from promptops.commands.diff_run import print_evals, with_evals
+
+    if form is Format.json:
+        from promptops.commands.diff_json import as_json
+
+        print_json(with_evals(told, settings, as_json(told)))
+    else:
+        _print(told, form, unified=unified, stat=stat)
+        print_evals(told, settings, markdown=form is Format.markdown)
 
 
 def _print(told: list[Told], form: Format, *, unified: bool, stat: bool) -> None:
