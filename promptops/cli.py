@@ -56,6 +56,7 @@ VERBS: dict[str, Verb] = {
         },
     ),
     "eval": Verb("Judge", "Evaluate versions on a golden set, alone or against each other"),
+    "bisect": Verb("Judge", "Find the commit since which a prompt does worse on its golden set"),
     "cases": Verb(
         "Judge",
         "Keep golden sets",
