@@ -98,7 +98,7 @@ _METRICS = (
     Metric("tokens per passed", "TOK/PASSED", lambda side: side.tokens_per_passed, whole, "percent", -1),
     Metric("cost per case", "$/CASE", lambda side: side.cost_per_case_usd, usd, "percent", -1),
     Metric("cost per passed", "$/PASSED", lambda side: side.cost_per_passed_usd, usd, "percent", -1),
-    Metric("judge failures", "JUDGE?", lambda side: side.judge_failures or None, whole, "count", -1),
+    Metric("judge failures", "JUDGE?", lambda side: side.judge_failures, whole, "count", -1),
 )
 
 
@@ -106,6 +106,8 @@ def metrics(sides: Sequence[Side]) -> list[Metric]:
     """The rows that say anything of these sides, mean scores last."""
     scores = dict.fromkeys(name for side in sides for name in side.scores)
     known = [*_METRICS, *map(_score, scores)]
+    if not any(side.judge_failures for side in sides):
+        known = [one for one in known if one.name != "judge failures"]
     return [one for one in known if any(one.value(side) is not None for side in sides)]
 
 
