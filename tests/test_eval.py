@@ -1,6 +1,9 @@
 """``promptops eval``: a golden set, a model, rates with intervals, rows in the registry."""
 
 import json
+import signal
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from collections import Counter
 
@@ -8,7 +11,7 @@ import pytest
 from batches import rows
 from conftest import Cli, Repo
 from evals import ANIMALS, animals, asked, case, jsonl, many, result, says
-from provider import Answer, Provider, Received, echo, status, text
+from provider import Answer, Provider, Received, echo, slow, status, text
 
 
 @pytest.fixture
@@ -395,3 +398,37 @@ def test_diff_run_tells_what_changed_and_what_came_of_it(cli: Cli, repo: Repo, p
     assert cli("diff", "sound@HEAD~1", "sound@HEAD", "--run").code == 0
     repo.write("prompts/sound.yaml", ANIMALS.format(style="newest"))
     assert cli("diff", "sound", "--run").code == 4
+
+
+def test_ctrl_c_finishes_what_is_under_way_and_goes_on_later(
+    farm: Repo, provider: Provider, cli: Cli
+) -> None:
+    many(farm, 60)
+
+    def interrupting(request: Received) -> Answer:
+        if asked(request)[1] == "20":
+            child.send_signal(signal.SIGINT)
+        return slow(0.02, says()(request))
+
+    provider.script = interrupting
+    command = [sys.executable, "-m", "promptops", "eval", "sound", "-j", "4", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as child:
+        out, err = child.communicate(timeout=60)
+    assert (child.returncode, json.loads(out)["stopped"]) == (130, "interrupted"), err
+    assert "the same command goes on from here" in err
+    assert 20 <= json.loads(out)["cases_run"] < 60
+    provider.script = says()
+    made = len(provider.requests)
+    assert result(cli("eval", "sound", "--json"))["stopped"] is None
+    assert len(provider.requests) == 60
+    assert made < 60
+
+
+def test_two_evals_at_once_on_one_registry(farm: Repo, provider: Provider) -> None:
+    many(farm, 40)
+    command = [sys.executable, "-m", "promptops", "eval", "sound", "--json"]
+    children = [subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(2)]
+    found = [json.loads(child.communicate(timeout=60)[0]) for child in children]
+    assert [each["sides"][0]["overall"]["passed"] for each in found] == [40, 40]
+    assert rows(farm, "SELECT count(*) AS n FROM runs WHERE kind = 'eval'")[0]["n"] == 80
+    assert rows(farm, "SELECT count(*) AS n FROM evals")[0]["n"] == 2

@@ -159,8 +159,8 @@ def test_cases_come_back_as_they_were_in_any_order() -> None:
 def side(passed: int, cost: float | None, latency: float | None) -> Side:
     return Side(
         label=f"{passed}", prompt="p", digest="d", model="m", overall=rate(passed, 10), by_check={},
-        by_tag={}, scores={}, errors=0, flaky=0, latency_p50_ms=latency, latency_p95_ms=None, input_tokens=None,
-        output_tokens=None, tokens_per_passed=None, cost_usd=None, cost_per_case_usd=cost,
+        by_tag={}, scores={}, errors=0, flaky=0, latency_p50_ms=latency, latency_p95_ms=None,
+        input_tokens=None, output_tokens=None, tokens_per_passed=None, cost_usd=None, cost_per_case_usd=cost,
         cost_per_passed_usd=None, spent_usd=None, cache_hits=0, judge_failures=0,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ import pytest
 from batches import rows
 from conftest import Cli, Repo
 from evals import jsonl, result
-from provider import Answer, Provider, Received, status, text
+from provider import Answer, Provider, Received, as_json, status, text
 
 WRITER = """\
 model: openai/gpt-4o-mini-2024-07-18
@@ -192,3 +192,18 @@ def test_a_judge_that_cannot_be_reached(cli: Cli, desk: Repo, provider: Provider
     done = cli("eval", "write", "--retries", "0", "--json")
     side = result(done)["sides"][0]
     assert (done.code, side["errors"], side["judge_failures"]) == (1, 6, 6)
+
+
+def test_vectors_are_asked_for(cli: Cli, desk: Repo, provider: Provider) -> None:
+    def answer(request: Received) -> Answer:
+        if request.path.endswith("/embeddings"):
+            vectors = [{"index": at, "embedding": [1.0, 0.0]} for at, _ in enumerate(request.body["input"])]
+            return as_json({"data": vectors})
+        return text("a dog")
+
+    provider.script = answer
+    check = "similarity: {to: a hound, by: embedding}"
+    written = WRITER.format(style="x").replace("judge: judges/quality\n    threshold: 4", check)
+    desk.write("prompts/write.yaml", written)
+    side = result(cli("eval", "write", "--json"))["sides"][0]
+    assert (side["overall"]["passed"], side["scores"]) == (6, {"similarity": 1.0})
