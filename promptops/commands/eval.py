@@ -53,7 +53,7 @@ class Format(StrEnum):
 _JOBS, _JOBS_SEQUENTIAL = 16, 4  # in flight when the verdict comes, and so made for nothing
 ReferencesArgument = Annotated[
     list[str],
-    typer.Argument(metavar="REF...", help="NAME, NAME@REV, NAME:CHANNEL or a prompt file; several compared."),
+    typer.Argument(metavar="REF", help="NAME, NAME@REV, NAME:CHANNEL or a prompt file; several compared."),
 ]
 AgainstOption = Annotated[
     str | None, typer.Option(metavar="REF", help="The version to hold it against, on the same cases.")
@@ -78,9 +78,7 @@ NoWorseOption = Annotated[
 SequentialOption = Annotated[
     bool, typer.Option("--sequential", help="Make calls only until the verdict is in.")
 ]
-FormatOption = Annotated[
-    Format, typer.Option("--format", metavar="FORMAT", help=f"{', '.join(Format)}.")
-]
+FormatOption = Annotated[Format, typer.Option("--format", metavar="FORMAT", help=f"{', '.join(Format)}.")]
 OutOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write it here instead of to stdout.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also say what the verdict rests on.")]
 
@@ -170,8 +168,9 @@ def _with_contenders(
         )
     control = replace(contenders_of([against], settings)[0], arm="control")
     candidate = replace(found[0], arm="candidate")
-    if candidate.overrides:
-        candidate = replace(candidate, label=f"{candidate.version.pasteable} {candidate.label}")
+    pasteable = candidate.version.pasteable
+    if not candidate.label.startswith(pasteable):
+        candidate = replace(candidate, label=f"{pasteable} {candidate.label}")
     return replace(request, contenders=(control, candidate))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import chain, product
 from pathlib import Path
 from time import monotonic
@@ -62,10 +63,8 @@ def contenders_of(
         wanted: Sequence[str | None] = models or [local]
         for model, overrides in product(wanted, combinations(sets or ())):
             other, changed = overridden(version, model, overrides)
-            named = model if models else None
-            label = _label(version, named, overrides, several=len(references) > 1)
-            found.append(Contender(version=other, label=label, overrides=changed))
-    return found
+            found.append(Contender(version=other, label=_label(version, changed), overrides=changed))
+    return _told_apart(found) if models or sets else found
 
 
 def combinations(pairs: Sequence[str]) -> list[dict[str, Any]]:
@@ -76,10 +75,25 @@ def combinations(pairs: Sequence[str]) -> list[dict[str, Any]]:
     return [dict(zip(values, each, strict=True)) for each in product(*values.values())]
 
 
-def _label(version: Version, model: str | None, overrides: Mapping[str, Any], *, several: bool) -> str:
-    short = (f"{key.removeprefix('parameters.')}={value}" for key, value in overrides.items())
-    changed = [*([model] if model else []), *short]
-    return " ".join([version.pasteable, *changed] if several or not changed else changed)
+def _told_apart(contenders: Sequence[Contender]) -> list[Contender]:
+    """Labels with what differs between them alone; one that stands alone is called by all that it changes."""
+    words = [_words(each.version, each.overrides) for each in contenders]
+    common = set.intersection(*map(set, words)) if len(words) > 1 else {words[0][0]}
+    labels = [" ".join(word for word in each if word not in common) for each in words]
+    return [
+        replace(each, label=label or " ".join(own))
+        for each, label, own in zip(contenders, labels, words, strict=True)
+    ]
+
+
+def _label(version: Version, overrides: Mapping[str, Any]) -> str:
+    return " ".join(_words(version, overrides))
+
+
+def _words(version: Version, overrides: Mapping[str, Any]) -> list[str]:
+    values = ((key.removeprefix("parameters."), value) for key, value in overrides.items())
+    changed = (str(value) if key == "model" else f"{key}={value}" for key, value in values)
+    return [version.pasteable, *changed]
 
 
 @contextmanager
