@@ -324,7 +324,7 @@ class TestPrompts:
                 "messages[2] user: name: bob added"]}),
             (("role: system", "role: developer"), {"messages": ["messages[0]: role system -> developer"]}),
             (("messages:\n", "messages:\n  - {role: user, content: one two}\n"), {"messages": [
-                "messages[0] user added", "messages[0] user added: +2 words"]}),
+                "messages[0] user added: +2 words"]}),
             (("max_input_tokens: 2000", "max_input_tokens: 900"), {"max_input_tokens": ["2000 -> 900"]}),
             (("  - json_schema\n", ""), {"checks": ["`json_schema` removed"]}),
             (("contains: refund", "contains: money"), {"checks": [

@@ -76,8 +76,10 @@ def _label(entry: Entry, index: int) -> str:
 
 def _one_sided(entry: Entry, index: int, verb: str) -> Iterator[Found]:
     label = _label(entry, index)
-    yield f"{label} {verb}"
-    for number, part in enumerate(entry.content if isinstance(entry, Message) else ()):
+    parts = entry.content if isinstance(entry, Message) else ()
+    if len(parts) != 1 or not isinstance(parts[0], Text):  # one text says by itself that it came or went
+        yield f"{label} {verb}"
+    for number, part in enumerate(parts):
         where = _part_label(label, entry, number)
         if isinstance(part, Text):
             text = part.template

@@ -145,8 +145,8 @@ def _slices(result: EvalResult, width: int) -> Iterator[Pieces]:
     if not found:
         return
     yield []
-    name = min(max(24, width - 56), max(len(line(one.name)) + 6 for _, one in found[:_MOST_SLICES]))
-    yield [(f"{'SLICE'.ljust(name)}     CHANGE           95 %  BROKE  FIXED  ADJUSTED P", "dim")]
+    name = min(max(22, width - 58), max(len(line(one.name)) + 6 for _, one in found[:_MOST_SLICES]))
+    yield [(f"{'SLICE'.ljust(name)}     CHANGE             95 %  BROKE  FIXED  ADJUSTED P", "dim")]
     for kind, one in found[:_MOST_SLICES]:
         label = line(f"{kind} {one.name}", name).ljust(name)
         spread = between(one.low, one.high)
@@ -155,7 +155,7 @@ def _slices(result: EvalResult, width: int) -> Iterator[Pieces]:
         yield [
             (f"{label}  ", ""),
             (change.rjust(9), colour),
-            (f"{spread.rjust(15)}  {one.broke:>5}  {one.fixed:>5}  {chance(one.p_adjusted):>10}", ""),
+            (f"  {spread.rjust(15)}  {one.broke:>5}  {one.fixed:>5}  {chance(one.p_adjusted):>10}", ""),
         ]
     if len(found) > _MOST_SLICES:
         yield [(f"and {len(found) - _MOST_SLICES} more that changed less", "dim")]
