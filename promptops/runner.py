@@ -121,8 +121,8 @@ class Runner:
             self._close(Run(started=started, finished=self._failed(calling, cut), error=cut))
             raise
         key = self._key(calling, origin.trial) if self.keyed else None
-        end = replace(self._answered(calling, answer), cache_key=key)
-        checked = replace(end, checks=_check(prompt, checks, rendered, origin, end))
+        end = self._answered(calling, answer)
+        checked = replace(end, cache_key=key, checks=_check(prompt, checks, rendered, origin, end))
         return self._close(Run(started=started, finished=checked))
 
     def find(self, prompt: Prompt, rendered: Rendered, trial: int = 0) -> Kept | None:
