@@ -135,14 +135,14 @@ def echo(request: Received) -> Answer:
 class Provider:
     """``requests`` holds what came in; ``script`` may be set at any time."""
 
-    def __init__(self, script: Script = echo, *, tls: tuple[Path, Path] | None = None) -> None:
+    def __init__(self, script: Script = echo, *, tls: tuple[Path, Path] | None = None, port: int = 0) -> None:
         self.script = script
         self.requests: list[Received] = []
         self.hung_up = threading.Event()  # a client closed its end before its answer was complete
         self._served = 0
         self._lock = threading.Lock()
         self._over = threading.Event()
-        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"provider": self}))
+        self._server = _Server(("127.0.0.1", port), type("Handler", (_Handler,), {"provider": self}))
         self._scheme = "http"
         if tls is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

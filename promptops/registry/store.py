@@ -4,6 +4,7 @@ WAL with synchronous=FULL: what a call has returned from is on disk. Every write
 transaction; a transaction that reads first and asks for the lock later fails under several writers.
 """
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -230,14 +231,20 @@ def _inserted(cursor: sqlite3.Cursor) -> int:
 
 
 def _may_write(path: Path) -> bool:
-    """Whether the file can be written, after making it (readable by its owner alone) when it is missing."""
+    """Whether the file can be written, after making it (readable by its owner alone) when it is missing.
+
+    One that exists is not opened: closing it again would drop every lock this process holds on it, and
+    another process that believes to be the last one then deletes the log that this one writes to.
+    """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        if path.is_dir() or not os.access(path, os.R_OK):
+            reason = errno.EISDIR if path.is_dir() else errno.EACCES
+            raise cannot_open(path, os.strerror(reason)) from None
     except OSError as error:
-        if path.is_file() and os.access(path, os.R_OK):
-            return False
         raise cannot_open(path, error.strerror or str(error)) from None
-    return os.access(path.parent, os.W_OK)  # WAL keeps two files beside it
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)  # WAL keeps two files beside it
 
 
 def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
