@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from promptops.canonical import compact_json
 from promptops.checks import KINDS, Subject, compile_checks, prepare_checks, run_checks
 from promptops.checks.measure import last_number
 from promptops.errors import Invalid
@@ -47,6 +48,13 @@ def result(kind: str, argument: object, output: str, **given: Any) -> CheckResul
         ("json_path", {"path": "$.q", "equals": "1"}, '{"q": 1}', '{"q": 2}'),
         ("json_path", {"path": "$.q[*]", "one_of": [1, 2]}, '{"q": [1, 2]}', '{"q": [1, 3]}'),
         ("json_path", {"path": "$.q", "schema": {"type": "string"}}, '{"q": ""}', '{"q": 1}'),
+        (
+            "json_path",
+            {"path": "$", "equals": '{"a": 1, "b": [2]}'},
+            '{"b": [2], "a": 1}',
+            '{"b": [3], "a": 1}',
+        ),
+        ("json_path", {"path": "$", "equals": "no JSON"}, '"no JSON"', "{}"),
         ("json_path", "$", "[]", "no JSON"),
         ("min_chars", 3, "abc", "ab"),
         ("max_words", 2, "a\n b", "a b c"),
@@ -203,6 +211,15 @@ def test_arguments_are_filled_in_wherever_they_stand() -> None:
     assert result("json_path", wanted, '{"queue": "billing"}', **given).passed
     assert result("numeric", {"value": "{{ n }}", "tolerance": 1}, "8", **given).passed
     assert result("json_schema", {"const": "{{ n }}"}, '"{{ n }}"', **given).passed
+
+
+@pytest.mark.parametrize("expected", [{"b": "x'y", "a": [1, None]}, [], {}])
+def test_an_expected_object_is_filled_in_as_json(expected: Any) -> None:
+    wanted = {"path": "$", "equals": "{{ expected }}"}
+    reordered = dict(reversed(expected.items())) if isinstance(expected, dict) else expected
+    assert result("json_path", wanted, json.dumps(reordered), expected=expected).passed
+    assert not result("json_path", wanted, '{"b": 1}', expected=expected).passed
+    assert result("equals", "{{ expected }}", compact_json(expected), expected=expected).passed
 
 
 def test_a_bare_numeric_compares_with_what_the_case_expects() -> None:

@@ -1,6 +1,7 @@
 """What an output must satisfy: a table of named functions, the same for every verb that looks at outputs."""
 
 import importlib.util
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -30,6 +31,7 @@ from promptops.render import render_text
 from promptops.schema import explain, schema_problem, validator_for
 
 _SHOWN = 200  # characters of what an error says
+_NAME_ALONE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +179,12 @@ def _argument(check: Check, subject: Subject) -> Any:
 
 
 def _filled(argument: Any, subject: Subject) -> Any:
-    """The argument with ``{{ expected }}`` and the inputs filled in."""
+    """The argument with ``{{ expected }}`` and the inputs filled in; a list or mapping by itself as JSON."""
     if isinstance(argument, str) and "{{" in argument:
-        return render_text(argument, {**subject.inputs, "expected": subject.expected})
+        values = {**subject.inputs, "expected": subject.expected}
+        alone = _NAME_ALONE.fullmatch(argument.strip())
+        whole = values.get(alone[1]) if alone else None
+        return compact_json(whole) if isinstance(whole, dict | list) else render_text(argument, values)
     if isinstance(argument, list):
         return [_filled(each, subject) for each in argument]
     if isinstance(argument, dict):

@@ -4,7 +4,7 @@ import json as jsonlib
 from collections.abc import Mapping
 from typing import Any
 
-from promptops.canonical import compact_json
+from promptops.canonical import canonical_json, compact_json
 from promptops.checks.subject import CheckError, Subject, Verdict, as_text, one_line
 from promptops.schema import explain, spell_path, validator_for
 
@@ -94,7 +94,12 @@ def _same(value: Any, wanted: Any) -> bool:
     """Equal, or equal to what a filled-in text says: `{{ expected }}` is a text even where 42 is meant."""
     if type(value) is type(wanted) or not isinstance(wanted, str):
         return bool(value == wanted and isinstance(value, bool) == isinstance(wanted, bool))
-    return compact_json(value) == wanted.strip()
+    if not isinstance(value, dict | list):
+        return compact_json(value) == wanted.strip()
+    try:
+        return canonical_json(value) == canonical_json(parse(wanted))  # in whatever order members are written
+    except ValueError:
+        return False
 
 
 def json_path_problem(wanted: str | Mapping[str, Any]) -> str:
