@@ -433,3 +433,19 @@ def test_two_evals_at_once_on_one_registry(farm: Repo, provider: Provider) -> No
     assert [each["sides"][0]["overall"]["passed"] for each in found] == [40, 40]
     assert rows(farm, "SELECT count(*) AS n FROM runs WHERE kind = 'eval'")[0]["n"] == 80
     assert rows(farm, "SELECT count(*) AS n FROM evals")[0]["n"] == 2
+
+
+def test_checks_of_different_weights_add_up_to_a_score(cli: Cli, farm: Repo, provider: Provider) -> None:
+    prompt = (farm.path / "prompts/sound.yaml").read_text(encoding="utf-8")
+    assert "weighted checks" not in result(cli("eval", "sound", "--json"))["sides"][0]["scores"]
+    heavy = prompt.replace(
+        "  - {max_words: 3}\n", '  - {max_words: 3}\n  - {equals: "{{ expected }}", weight: 3}\n'
+    )
+    farm.write("prompts/sound.yaml", heavy.replace("plainly", "loudly"))
+    provider.script = says(lambda style, animal: animal == "pig" or (style == "loudly" and animal == "dog"))
+    done = cli("eval", "sound", "--against", "sound@HEAD", "--json")
+    control, candidate = result(done)["sides"]
+    assert control["scores"]["weighted checks"] == pytest.approx((5 + 1 / 4) / 6)
+    assert candidate["scores"]["weighted checks"] == pytest.approx((4 + 2 / 4) / 6)
+    differences = {each["name"]: each["difference"] for each in result(done)["comparison"]["scores"]}
+    assert differences["weighted checks"] == pytest.approx(-0.125)

@@ -148,12 +148,18 @@ def _result(compiled: Compiled, function: CheckFunction, subject: Subject) -> Ch
 
 def _error(check: Check, error: Exception) -> CheckResult:
     text = error.message if isinstance(error, PromptopsError) else f"{type(error).__name__}: {error}"
-    return CheckResult(name=check.name, passed=False, error=True, message=one_line(text, _SHOWN))
+    message = one_line(text, _SHOWN)
+    return CheckResult(name=check.name, passed=False, error=True, message=message, weight=check.weight)
 
 
 def _decided(check: Check, verdict: Verdict) -> CheckResult:
     shown = partial(
-        CheckResult, name=check.name, value=verdict.value, asked=verdict.asked, failed=verdict.failed
+        CheckResult,
+        name=check.name,
+        value=verdict.value,
+        asked=verdict.asked,
+        failed=verdict.failed,
+        weight=check.weight,
     )
     if verdict.passed is None and verdict.value is None:
         return shown(passed=False, error=True, message=one_line(verdict.message, _SHOWN))

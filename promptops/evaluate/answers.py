@@ -60,6 +60,14 @@ class Answer:
     def passed(self) -> bool:
         return self.run is not None and self.run.passed
 
+    @property
+    def weighted(self) -> float | None:
+        """The share of the weights whose checks passed; None where all weigh the same and it says no more."""
+        weights = [check.weight for check in self.checks]
+        if len(set(weights)) < 2 or not sum(weights):  # noqa: PLR2004 - two different ones
+            return None
+        return sum(check.weight for check in self.checks if check.passed) / sum(weights)
+
 
 @dataclass(frozen=True, slots=True)
 class Answered:

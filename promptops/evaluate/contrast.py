@@ -13,7 +13,7 @@ from promptops.evaluate.answers import Answer, Answered
 from promptops.evaluate.listing import Flips
 from promptops.evaluate.pairs import Pairs, Scores, passes
 from promptops.evaluate.result import Comparison, ScoreSlice, Slice
-from promptops.evaluate.summary import check_passes
+from promptops.evaluate.summary import WEIGHTED, check_passes
 from promptops.registry.records import CheckResult
 from promptops.stats.eprocess import MeanTest, Question, e_value, paired
 from promptops.stats.intervals import Interval
@@ -114,10 +114,11 @@ class Contrast:
                 pairs = self.checks.setdefault(name, Pairs(self.trials))
                 pairs.add(new_count - old_count, old_most, new_most)
                 share += (old_count - new_count) / self.trials / len(before)
-                self._add_scores(name, old, new)
+                self._add_scores(name, [one.value for one in old], [one.value for one in new])
+        self._add_scores(WEIGHTED, [one.weighted for one in control], [one.weighted for one in candidate])
         return share
 
-    def _add_scores(self, name: str, old: Sequence[CheckResult], new: Sequence[CheckResult]) -> None:
+    def _add_scores(self, name: str, old: Sequence[float | None], new: Sequence[float | None]) -> None:
         before, after = _mean(old), _mean(new)
         if before is not None and after is not None:
             self.scores.setdefault(name, Scores()).add(before, after)
@@ -170,9 +171,9 @@ def _passed(said: Sequence[CheckResult]) -> tuple[int, bool]:
     return passes([each.passed for each in said])
 
 
-def _mean(said: Sequence[CheckResult]) -> float | None:
-    values = [each.value for each in said if each.value is not None]
-    return sum(values) / len(values) if values else None
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
 
 
 def _adjusted(slices: Sequence[Tested]) -> list[Tested]:

@@ -65,6 +65,9 @@ def most(answers: Sequence[bool]) -> bool:
     return 2 * sum(answers) > len(answers)
 
 
+WEIGHTED = "weighted checks"  # the score that checks of different weights add up to
+
+
 def check_passes(answers: Sequence[Answer]) -> dict[str, list[CheckResult]]:
     """Of each check what it said of the answers that it was made on."""
     found: dict[str, list[CheckResult]] = {}
@@ -105,6 +108,8 @@ class Summary:
             self.checks.setdefault(name, Count()).add(most([each.passed for each in said]))
             self._score(name, said)
         for answer in answers:
+            if answer.weighted is not None:
+                self.scores.setdefault(WEIGHTED, Sum()).add(answer.weighted)
             self.errors += answer.error is not None
             self._figures(answer)
 

@@ -14,7 +14,8 @@ class CheckResult:
     """What one check said of one output; ``value`` is the number behind it where there is one.
 
     ``error``: the check could not say, which is not a pass. ``asked`` are the further calls that it took, and
-    ``failed`` those of them that gave no verdict: a figure of its own, never a score.
+    ``failed`` those of them that gave no verdict: a figure of its own, never a score. ``weight`` is the
+    check's share in a weighted score; it belongs to the prompt's checks and is not logged.
     """
 
     name: str
@@ -24,6 +25,7 @@ class CheckResult:
     error: bool = False
     asked: int = 0
     failed: int = 0
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
