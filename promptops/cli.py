@@ -293,4 +293,4 @@ def _print_parts(name: str, write: Callable[[str], object]) -> None:
 def _complete(words: list[str]) -> None:
     from promptops.commands.completions import complete
 
-    complete(words, {name: verb.parts for name, verb in VERBS.items()})
+    complete(words, {name: verb.parts for name, verb in VERBS.items()}, find_verb)

@@ -69,10 +69,8 @@ class Asking:
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         from promptops.models.embeddings import embed
-        from promptops.models.network import Network
-        from promptops.models.single import SingleTransport
 
-        return await embed(model, texts, os.environ, SingleTransport(Network.from_env(os.environ)))
+        return await embed(model, texts, os.environ)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 from typing import Any
 
 from jinja2 import ChainableUndefined, DictLoader, StrictUndefined, Template, Undefined, meta, nodes
@@ -22,7 +21,6 @@ from promptops.schema import unknown_word
 Partials = tuple[tuple[str, str], ...]
 """Path and text of each partial, sorted: hashable, so that compiled templates can be kept."""
 
-NO_PARTIALS: Mapping[str, str] = MappingProxyType({})
 MAX_CODE = 100_000  # characters between {{ }} and {% %}: compiling takes a second for so many
 _TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _BUILT_IN = frozenset({"range", "dict", "cycler", "joiner", "namespace"})

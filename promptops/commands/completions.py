@@ -5,15 +5,17 @@ could stand in place of the last word comes back, a line each.
 """
 
 import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
-from importlib import import_module
 from typing import Annotated, Any, get_args
 
 import typer
 
 from promptops.errors import PromptopsError
 from promptops.output import print_text
+
+FindVerb = Callable[[Sequence[str]], Callable[..., int | None]]
+"""The function of a verb, given as its words."""
 
 # bash ends a word at @, : and =, and replaces only what follows the last of them
 BASH = """\
@@ -65,11 +67,11 @@ def completions(shell: Annotated[Shell, typer.Argument(help="The shell.")]) -> N
     print_text(SCRIPTS[shell], end="")
 
 
-def complete(words: Sequence[str], verbs: Mapping[str, Iterable[str]]) -> None:
+def complete(words: Sequence[str], verbs: Mapping[str, Iterable[str]], find: FindVerb) -> None:
     """Print what the last word could be. ``verbs`` maps each verb to the verbs below it."""
     *before, word = words or [""]
     before = _without_global_options(before)
-    for candidate in _candidates(before, word, verbs):
+    for candidate in _candidates(before, word, verbs, find):
         if candidate.startswith(word):
             print_text(candidate)
 
@@ -80,30 +82,22 @@ def _without_global_options(words: list[str]) -> list[str]:
     return words
 
 
-def _candidates(before: list[str], word: str, verbs: Mapping[str, Iterable[str]]) -> Iterable[str]:
+def _candidates(
+    before: list[str], word: str, verbs: Mapping[str, Iterable[str]], find: FindVerb
+) -> Iterable[str]:
     if not before:
         return ("--help", "--version", "--registry") if word.startswith("-") else verbs
-    if before[0] not in verbs:
-        return ()
-    parts = list(verbs[before[0]])
+    parts = list(verbs.get(before[0], ()))
     if parts and len(before) == 1:
         return parts
-    parameters = _parameters([before[0], before[1]] if parts else before[:1])
+    if before[0] not in verbs or (parts and before[1] not in parts):
+        return ()
+    parameters = list(inspect.signature(find(before[: 2 if parts else 1])).parameters.values())
     if word.startswith("-"):
         return _options(parameters)
     if parameters and parameters[0].name == "reference":
         return _references(word)
     return _choices(parameters)
-
-
-def _parameters(path: list[str]) -> list[inspect.Parameter]:
-    name = "_".join(path)
-    try:
-        module = import_module(f"promptops.commands.{name}")
-    except ModuleNotFoundError:
-        return []
-    verb = getattr(module, name, None) or getattr(module, f"{name}_")
-    return list(inspect.signature(verb).parameters.values())
 
 
 def _options(parameters: list[inspect.Parameter]) -> list[str]:

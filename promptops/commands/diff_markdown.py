@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from promptops.commands.diff_data import Told
 from promptops.commands.diff_text import estimate_lines, facts, unified_pieces, word_pieces
 from promptops.compare import EFFECTS, TextDiff
+from promptops.markdown import code_span, fence_for
 from promptops.output import escape, one_line
 from promptops.preview import Preview
 
@@ -79,7 +80,7 @@ def _details(title: str, texts: Sequence[TextDiff], lines: Sequence[str], *, uni
         body += [text.where] if len(texts) > 1 else []
         pieces = unified_pieces(text) if unified else word_pieces(text.segments, marks=True)
         body += ["".join(piece for piece, _ in line) for line in pieces]
-    fence = _fence("\n".join(body), 3)
+    fence = fence_for("\n".join(body))
     kind = "diff" if unified else "text"
     shown = escape("\n".join(body))
     summary = _html(one_line(title))
@@ -87,16 +88,7 @@ def _details(title: str, texts: Sequence[TextDiff], lines: Sequence[str], *, uni
 
 
 def code(text: str) -> str:
-    """A code span of one line, whatever backticks it holds."""
-    line = one_line(text)
-    mark = _fence(line, 1)
-    space = " " if line[:1] in ("`", "") or line[-1:] == "`" else ""
-    return f"{mark}{space}{line}{space}{mark}"
-
-
-def _fence(text: str, least: int) -> str:
-    longest = max((len(run) for run in re.findall("`+", text)), default=0)
-    return "`" * max(least, longest + 1)
+    return code_span(one_line(text))
 
 
 def _plain(text: str) -> str:

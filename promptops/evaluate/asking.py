@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from promptops.batch import Engine, Item
 from promptops.checks import FurtherCall, FurtherReply
@@ -52,8 +51,5 @@ class Asking:
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         from promptops.models.embeddings import embed
-        from promptops.models.network import Network
-        from promptops.models.single import SingleTransport
 
-        transport: Any = SingleTransport(Network.from_env(os.environ))
-        return await embed(model, texts, os.environ, transport)
+        return await embed(model, texts, os.environ)

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptops.models.failures import error_of_reply, strike_out
+from promptops.models.network import Network
 from promptops.models.providers import Endpoint, endpoint_of, is_direct, wire_name
 from promptops.models.request import ModelError
-from promptops.models.transport import HttpReply, HttpRequest, Transport
+from promptops.models.single import SingleTransport
+from promptops.models.transport import HttpReply, HttpRequest
 
 _OK = 200
 
 
-async def embed(
-    model: str, texts: Sequence[str], env: Mapping[str, str], transport: Transport
-) -> list[list[float]]:
-    """One vector for each text. Raises ModelError."""
+async def embed(model: str, texts: Sequence[str], env: Mapping[str, str]) -> list[list[float]]:
+    """One vector for each text, over a connection of its own. Raises ModelError."""
     provider, _, name = model.partition("/")
     if not is_direct(provider):
         raise ModelError(
@@ -28,6 +28,7 @@ async def embed(
     if endpoint.key_name and not endpoint.key:
         raise ModelError("authentication", f"no key for {provider}: {endpoint.key_name} is not set")
     try:
+        transport = SingleTransport(Network.from_env(env))
         reply = await transport.send(build_request(endpoint, wire_name(provider, name), texts))
         return parse_vectors(reply, len(texts), endpoint)
     except ModelError as error:

@@ -97,8 +97,8 @@ def quantile_interval(values: Sequence[float], probability: float, confidence: f
     tail = (1.0 - check_confidence(confidence)) / 2.0
     if not 0.0 < probability < 1.0:
         return Estimate(value, ordered[0], ordered[-1], count)
-    low = _most(lambda rank: binomial_cdf(rank, count, probability) <= tail, count)
-    high = _most(lambda rank: binomial_cdf(rank, count, probability) < 1.0 - tail, count)
+    low = last_that(lambda rank: binomial_cdf(rank, count, probability) <= tail, -1, count)
+    high = last_that(lambda rank: binomial_cdf(rank, count, probability) < 1.0 - tail, -1, count)
     return Estimate(
         value, min(value, ordered[max(low, 0)]), max(value, ordered[min(high + 1, count - 1)]), count
     )
@@ -120,9 +120,11 @@ def difference_of_rates(
     return Estimate(a - b, low, high, trials + other_trials)
 
 
-def _most(holds: Callable[[int], bool], count: int) -> int:
-    """The largest index below ``count`` that holds, -1 for none; whatever is below one that holds does."""
-    low, high = -1, count
+def last_that(holds: Callable[[int], bool], low: int, high: int) -> int:
+    """The largest index from ``low`` to below ``high`` that holds, where ``low`` is taken to.
+
+    Whatever is below one that holds does.
+    """
     while high - low > 1:
         middle = (low + high) // 2
         if holds(middle):

@@ -22,7 +22,7 @@ from itertools import pairwise
 
 from promptops.errors import Invalid
 from promptops.stats.eprocess import MeanTest, Question, log_threshold
-from promptops.stats.intervals import Interval
+from promptops.stats.intervals import Interval, last_that
 from promptops.stats.percentiles import Percentiles
 from promptops.stats.two_arm import NO_HISTORY, WIDEST, Prior, TwoArm
 
@@ -155,17 +155,6 @@ def _bounds(rejected: Callable[[Question, float], bool], step: float, inside: In
     def upper(index: int) -> bool:
         return rejected(Question.NOT_WORSE, -index * step)
 
-    low = _last(lower, math.floor(inside.low / step + 1e-9), math.ceil(inside.high / step - 1e-9))
-    high = _last(upper, math.floor(-inside.high / step + 1e-9), math.ceil(-inside.low / step - 1e-9))
+    low = last_that(lower, math.floor(inside.low / step + 1e-9), math.ceil(inside.high / step - 1e-9))
+    high = last_that(upper, math.floor(-inside.high / step + 1e-9), math.ceil(-inside.low / step - 1e-9))
     return Interval(max(inside.low, round(low * step, 9)), min(inside.high, round(-high * step, 9)))
-
-
-def _last(holds: Callable[[int], bool], low: int, high: int) -> int:
-    """The largest index from ``low`` to below ``high`` that holds, where ``low`` is taken to."""
-    while high - low > 1:
-        middle = (low + high) // 2
-        if holds(middle):
-            low = middle
-        else:
-            high = middle
-    return low

@@ -30,6 +30,7 @@ from promptops.evaluate.formats.facts import (
 )
 from promptops.evaluate.formats.numbers import between, chance, interval, points
 from promptops.evaluate.result import CaseResult, EvalResult, Flip, Trial
+from promptops.markdown import code_span, fence_for
 
 MARKER = "<!-- promptops eval -->"  # by which a comment that is to be brought up to date is found
 _BARS = re.compile(r"\\*\|")
@@ -273,20 +274,12 @@ def _spanned(words: str) -> str:
 
 
 def code(text: str, limit: int | None = None) -> str:
-    """A code span of one line, whatever backticks it holds."""
-    shown = line(text, limit)
-    mark = "`" * (_longest_run(shown) + 1)
-    space = " " if shown[:1] in ("`", "") or shown[-1:] == "`" else ""
-    return f"{mark}{space}{shown}{space}{mark}"
+    return code_span(line(text, limit))
 
 
 def fenced(text: str) -> list[str]:
-    fence = "`" * max(3, _longest_run(text) + 1)
+    fence = fence_for(text)
     return [f"{fence}text", text, fence]
-
-
-def _longest_run(text: str) -> int:
-    return max(map(len, re.findall("`+", text)), default=0)
 
 
 def _cut(text: str) -> str:
