@@ -29,7 +29,7 @@ class Verb(NamedTuple):
     parts: Mapping[str, str] = MappingProxyType({})  # a verb with verbs of its own: name -> summary
 
 
-GROUPS = ("Write", "Run", "Judge", "Keep")
+GROUPS = ("Write", "Run", "Judge", "Release", "Keep")
 VERBS: dict[str, Verb] = {
     "init": Verb("Write", "Start a prompts folder in this repository"),
     "new": Verb("Write", "Write a new prompt file"),

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from promptops.api import Workspace
 from promptops.calling import Limits
 from promptops.checks import (
     Compiled,
@@ -25,6 +24,7 @@ from promptops.output import note
 from promptops.prompt import Check, Prompt
 from promptops.registry.records import CheckResult
 from promptops.runner import Origin, Run
+from promptops.session import Session
 from promptops.settings import Settings
 from promptops.versions import Version, provenance, resolve
 
@@ -46,7 +46,7 @@ class Judges:
 class Asking:
     """Makes further calls for one run. ``version`` is what answers when a check asks it again."""
 
-    workspace: Workspace
+    session: Session
     judges: Judges
     version: Version | None = None
     run_id: str | None = None
@@ -62,7 +62,7 @@ class Asking:
         about = {"judged_run": self.run_id} if self.run_id else {}
         metadata = {**about, "check": call.check, **self.metadata}
         origin = Origin(kind="judge", trial=call.trial, metadata=metadata)
-        run = await self.workspace.run(version, call.inputs, origin=origin, limits=self.limits)
+        run = await self.session.run(version, call.inputs, origin=origin, limits=self.limits)
         end = run.finished
         error = f"{end.error_type}: {end.error_message}" if end.error_type else ""
         return FurtherReply(output=end.output or "", error=error)
@@ -89,7 +89,7 @@ class FurtherChecks:
         asking = replace(self.asking, version=self.version, run_id=run.started.run_id)
         found = await run_further_checks(asked, subject_of(self.version.prompt, run, expected), asking)
         if log:
-            _log(self.asking.workspace.settings, run.started.run_id, found)
+            _log(self.asking.session.settings, run.started.run_id, found)
         order = {each.check.name: place for place, each in enumerate(self.compiled)}
         checks = sorted((*run.finished.checks, *found), key=lambda check: order.get(check.name, len(order)))
         return replace(run, finished=replace(run.finished, checks=tuple(checks)))
@@ -100,7 +100,7 @@ def further_checks(
 ) -> FurtherChecks:
     """Look the checks and their judges up. Raises Invalid before anything is spent."""
     prompt = version.prompt
-    compiled = compile_checks((*prompt.checks, *more), prompt.path, root or asking.workspace.settings.root)
+    compiled = compile_checks((*prompt.checks, *more), prompt.path, root or asking.session.settings.root)
     prepare_checks(compiled, prompt.output.schema if prompt.output else None, asking)
     return FurtherChecks(version, compiled, asking)
 

@@ -9,13 +9,16 @@ released version frozen, so that it outlives the commit that it came from:
     commit: 3f2c9e1…
     files:
       support/triage.yaml: "…"      (every file it is made of; {base64: …} where it is not text)
+
+``plans/<digest12>.yaml`` is a plan as it was when a rollout began, ``evidence/<rollout>/<generation>.json``
+what was known at a transition: counts, sums and e-values, never inputs, outputs or users.
 """
 
 import base64
 import binascii
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, get_args
 
 from promptops.document import Document, parse_yaml
 from promptops.errors import Invalid, NotFound
@@ -24,6 +27,7 @@ from promptops.gitrepo import GitRepo
 
 _MAX_BYTES = 20_000_000  # a frozen version holds its images
 _SHORT = 12
+_ALL_BP = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +40,48 @@ class Released:
     since: str | None = None
 
 
+Phase = Literal["eval", "shadow", "progressing", "awaiting", "paused", "invalid", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One canary's life on one channel. Times are ISO-8601 UTC text."""
+
+    id: str
+    canary: Released
+    plan: str  # digest of the pinned plan, 64 hex digits
+    phase: Phase
+    step: int = 0
+    weight_bp: int = 0  # of 10,000: the share of units that meet the canary
+    salt: str = ""  # PROMPT/CHANNEL/sha256:DIGEST of the canary
+    unit: str = "session"  # whom an assignment sticks to, as the plan says
+    started: str = ""
+    step_started: str = ""
+    deadline: str | None = None
+    reason: str | None = None  # why it is paused, invalid, inconclusive or waits for a person
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """A version that answers a sample of a channel's calls behind the users' backs."""
+
+    released: Released
+    sample_bp: int
+    max_usd: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ChannelState:
-    """What one channel serves; ``rollout`` and ``shadow`` as written."""
+    """What one channel serves."""
 
     stable: Released | None = None
     previous: Released | None = None
-    canary: Released | None = None
-    rollout: Mapping[str, Any] | None = None
-    shadow: Mapping[str, Any] | None = None
+    rollout: Rollout | None = None
+    shadow: Shadow | None = None
+
+    @property
+    def canary(self) -> Released | None:
+        return self.rollout.canary if self.rollout else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,15 +192,39 @@ def _decode_release(document: Document, prompt: str) -> ReleaseState:
 
 
 def _channel(document: Document, state: Mapping[str, Any]) -> ChannelState:
-    rollout = state.get("rollout")
-    canary = _mapping(document, rollout).get("canary") if rollout else None
     return ChannelState(
         stable=_released(document, state.get("stable")),
         previous=_released(document, state.get("previous")),
-        canary=_released(document, canary),
-        rollout=rollout,
-        shadow=state.get("shadow"),
+        rollout=_rollout(document, state.get("rollout")),
+        shadow=_shadow(document, state.get("shadow")),
     )
+
+
+def _rollout(document: Document, value: Any) -> Rollout | None:
+    if value is None:
+        return None
+    data = dict(_mapping(document, value))
+    canary, plan = _released(document, data.pop("canary", None)), _digest(document, data.pop("plan", None))
+    try:
+        rollout = Rollout(canary=canary, plan=plan, **data)  # type: ignore[arg-type]  # looked at below
+    except TypeError as error:
+        raise _damaged(document, f"the rollout: {str(error).partition(') ')[2]}") from None
+    whole = all(type(number) is int for number in (rollout.step, rollout.weight_bp))
+    if canary is None or rollout.phase not in get_args(Phase) or not whole or rollout.step < 0:
+        raise _damaged(document, "the rollout names no canary, no known phase or no step")
+    if not 0 <= rollout.weight_bp <= _ALL_BP:
+        raise _damaged(document, f"a weight of {rollout.weight_bp} basis points")
+    return rollout
+
+
+def _shadow(document: Document, value: Any) -> Shadow | None:
+    if value is None:
+        return None
+    data = _mapping(document, value)
+    released, sample, most = _released(document, data), data.get("sample_bp"), data.get("max_usd")
+    if released is None or type(sample) is not int or not 0 < sample <= _ALL_BP:
+        raise _damaged(document, f"a shadow sampled at {sample} basis points")
+    return Shadow(released=released, sample_bp=sample, max_usd=None if most is None else float(most))
 
 
 def _released(document: Document, value: Any) -> Released | None:

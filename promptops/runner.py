@@ -51,6 +51,12 @@ class Origin:
     batch_line: int | None = None
     eval_id: str | None = None
     arm: str | None = None
+    rollout: str | None = None
+    weight_bp: int | None = None
+    unit_key_id: str | None = None
+    excluded: str | None = None
+    fallback: str | None = None
+    shadow_of: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,7 +264,13 @@ def _started(version: Version, rendered: Rendered, origin: Origin) -> StartedRun
         dirty=version.dirty,
         version=version.version,
         channel=version.channel,
+        rollout=origin.rollout,
+        weight_bp=origin.weight_bp,
         unit_hash=origin.unit_hash,
+        unit_key_id=origin.unit_key_id,
+        excluded=origin.excluded,
+        fallback=origin.fallback,
+        shadow_of=origin.shadow_of,
         case_id=origin.case_id,
         trial=origin.trial,
         batch_id=origin.batch_id,

@@ -408,7 +408,8 @@ def test_what_is_live_and_how_it_did(repository: GitFolder) -> None:
     state = (
         "prompt: a\ngeneration: 1\nchannels:\n"
         f"  production:\n    stable: {stable}\n"
-        f'    rollout: {{canary: {{version: v2, digest: "sha256:{canary}"}}}}\n'
+        f'    rollout: {{id: r-1, phase: progressing, plan: "sha256:{canary}", '
+        f'canary: {{version: v2, digest: "sha256:{canary}"}}}}\n'
         f"  staging: {{stable: {stable}}}\n"
     )
     repository.branch_from_files("refs/heads/promptops-state", {"releases/a.yaml": state})

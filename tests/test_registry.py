@@ -44,7 +44,10 @@ def test_a_new_file_is_private_durable_and_can_shrink(path: Path) -> None:
         assert registry.read_one("PRAGMA synchronous") == 2
         assert registry.read_one("PRAGMA auto_vacuum") == 2
         assert registry.read_one("PRAGMA foreign_keys") == 1
-    assert raw(path, "SELECT number, name FROM migrations") == [(1, "first schema")]
+    assert raw(path, "SELECT number, name FROM migrations") == [
+        (1, "first schema"),
+        (2, "releases"),
+    ]
     assert len(raw(path, "SELECT value FROM meta WHERE key = 'unit_key'")[0][0]) == 64  # type: ignore[arg-type]
 
 
@@ -193,7 +196,7 @@ def test_an_open_transaction_is_undone_by_an_error(path: Path) -> None:
         with pytest.raises(sqlite3.OperationalError), registry.write() as connection:  # noqa: PT012 - a block
             connection.execute("DELETE FROM meta")
             connection.execute("nonsense")
-        assert registry.read_one("SELECT count(*) FROM meta") == 1
+        assert registry.read_one("SELECT count(*) FROM meta") == 2
 
 
 def test_a_missing_registry_reads_as_empty_and_is_not_made(path: Path) -> None:
@@ -225,7 +228,10 @@ def test_later_steps_bring_an_older_file_up_to_date_with_its_rows(path: Path) ->
                     "SELECT prompt, mood FROM runs r JOIN run_log USING (run_id, prompt)"
                 )
             ]
-    assert raw(path, "SELECT number, name FROM migrations") == [(1, "first schema"), (2, "mood")]
+    assert raw(path, "SELECT number, name FROM migrations") == [
+        *((number, name) for number, (name, _) in enumerate(MIGRATIONS, 1)),
+        (len(MIGRATIONS) + 1, "mood"),
+    ]
 
 
 def test_statements_are_split_where_they_end() -> None:

@@ -311,7 +311,9 @@ channels:
   production:
     stable: {{version: v2, digest: "sha256:{digest}", commit: {commit[:9]}, since: 2026-11-02T09:14:00Z}}
     previous: {{version: v1, digest: "sha256:{"0" * 64}"}}
-    rollout: {{id: r-1, canary: {{version: v3, digest: "sha256:{"1" * 64}"}}, weight_bp: 500}}
+    rollout:
+      {{id: r-1, phase: progressing, plan: "sha256:{"2" * 64}", weight_bp: 500,
+       canary: {{version: v3, digest: "sha256:{"1" * 64}"}}}}
   staging: {{}}
 """
     version = f"""\

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from promptops.api import Workspace
 from promptops.calibration import Calibration, Judged, Labelled, calibrate, judge_labelled, read_labels
 from promptops.calling import Limits
 from promptops.commands.options import JsonOption, ReferenceArgument
@@ -16,6 +15,7 @@ from promptops.errors import Invalid, Undecided
 from promptops.further import Asking, Judges
 from promptops.judging import Judge, judge_of
 from promptops.output import note, print_json, print_table, print_text
+from promptops.session import Session
 from promptops.settings import Settings, here
 
 LabelsOption = Annotated[
@@ -78,8 +78,8 @@ async def _ask(
     votes: int,
     jobs: int,
 ) -> list[Judged]:
-    async with Workspace(settings, many=True) as workspace:
-        asking = Asking(workspace=workspace, judges=judges, limits=Limits())
+    async with Session(settings, many=True) as session:
+        asking = Asking(session=session, judges=judges, limits=Limits())
         return await judge_labelled(judge, reference, items, asking, votes=votes, jobs=jobs)
 
 

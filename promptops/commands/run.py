@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptops.api import Workspace
 from promptops.calling import Limits
 from promptops.commands.options import (
     InputOption,
@@ -23,6 +22,7 @@ from promptops.commands.overrides import TimeoutOption, local_weights, overridde
 from promptops.errors import Invalid
 from promptops.output import note, print_json, print_text
 from promptops.runner import Origin, Run
+from promptops.session import Session
 from promptops.settings import here
 from promptops.versions import Version, provenance, resolve
 
@@ -65,19 +65,19 @@ def run(
     on_text = _print_piece if _streams(version, stream, as_json=as_json) else None
 
     async def once() -> Run:
-        async with Workspace(settings, log=not no_log) as workspace:
+        async with Session(settings, log=not no_log) as session:
             limits = Limits(retries=retries, timeout=timeout)
-            further = _further(workspace, version, limits) if all_checks else None
-            done = await workspace.run(version, values, origin=origin, limits=limits, on_text=on_text)
+            further = _further(session, version, limits) if all_checks else None
+            done = await session.run(version, values, origin=origin, limits=limits, on_text=on_text)
             return await further.finish(done, log=not no_log) if further else done
 
     return show(asyncio.run(once()), streamed=on_text is not None, as_json=as_json)
 
 
-def _further(workspace: Workspace, version: Version, limits: Limits) -> "FurtherChecks":
+def _further(session: Session, version: Version, limits: Limits) -> "FurtherChecks":
     from promptops.further import Asking, Judges, further_checks
 
-    asking = Asking(workspace=workspace, judges=Judges(workspace.settings), limits=limits)
+    asking = Asking(session=session, judges=Judges(session.settings), limits=limits)
     return further_checks(version, asking)
 
 

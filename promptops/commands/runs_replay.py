@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from promptops.api import Workspace
 from promptops.commands.options import JsonOption
 from promptops.errors import NotFound
 from promptops.output import note, print_json, print_pieces, print_text
@@ -16,6 +15,7 @@ from promptops.registry.queries import get_run
 from promptops.registry.rebuild import prompt_of, rebuild
 from promptops.registry.store import Registry
 from promptops.runner import Origin, Run
+from promptops.session import Session
 from promptops.settings import Settings, here
 from promptops.versions import Version, resolve
 
@@ -65,8 +65,8 @@ def _version(registry: Registry, before: LoggedRun, settings: Settings) -> Versi
 
 async def _again(settings: Settings, version: Version, before: LoggedRun) -> Run:
     origin = Origin(overrides=before["overrides"], metadata={"replay_of": before["run_id"]})
-    async with Workspace(settings) as workspace:
-        return await workspace.run(version, before["inputs"], origin=origin)
+    async with Session(settings) as session:
+        return await session.run(version, before["inputs"], origin=origin)
 
 
 def _print(before: LoggedRun, after: Run, *, same: bool) -> None:

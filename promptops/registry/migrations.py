@@ -90,6 +90,13 @@ def _first_schema(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _releases(connection: sqlite3.Connection) -> None:
+    from promptops.registry.schema import RELEASES
+
+    for statement in split_statements(RELEASES):
+        connection.execute(statement)
+
+
 def split_statements(script: str) -> list[str]:
     statements, part = [], ""
     for line in script.splitlines(keepends=True):
@@ -100,4 +107,4 @@ def split_statements(script: str) -> list[str]:
     return statements
 
 
-MIGRATIONS: tuple[Step, ...] = (("first schema", _first_schema),)
+MIGRATIONS: tuple[Step, ...] = (("first schema", _first_schema), ("releases", _releases))

@@ -15,7 +15,8 @@ Values = tuple[Any, ...]
 STARTED = (
     "run_id", "started_at", "reference", "prompt", "digest", "request_model", "messages_hash", "kind",
     "source", "commit_sha", "dirty", "version", "channel", "rollout", "arm", "weight_bp", "unit_hash",
-    "case_id", "trial", "shadow_of", "batch_id", "batch_line", "eval_id", "inputs_hash",
+    "unit_key_id", "excluded", "fallback", "case_id", "trial", "shadow_of", "batch_id", "batch_line",
+    "eval_id", "inputs_hash",
 )  # fmt: skip
 FINISHED = (
     "finished_at", "state", "response_model", "output_hash", "finish_reason", "response_id", "input_tokens",
@@ -204,6 +205,8 @@ def _particulars(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
         "started_at",
         "source",
         "weight_bp",
+        "excluded",
+        "fallback",
         "case_id",
         "trial",
         "shadow_of",

@@ -1,4 +1,4 @@
-"""The first schema, with everything the design knows already; later changes are steps in migrations.py.
+"""The first schema, with everything the design knows already, and what the steps in migrations.py add to it.
 
 Big texts live in ``run_texts``, so that counting and listing never read past them, and the index
 ``runs_by_prompt`` holds all that statistics need: one prompt's figures are read from consecutive pages.
@@ -226,3 +226,23 @@ ORDER BY r.seq DESC;
 """
 
 FIRST_SCHEMA = _RUNS + _EVIDENCE + _READING + HISTORY_INDEX_DDL
+
+# A registry has an id, so that evidence can say what it was read from. ``imports`` are the stretches of other
+# registries' runs that have arrived here, so that a lost file shows.
+RELEASES = """
+INSERT INTO meta VALUES ('registry_id', lower(hex(randomblob(8))));
+ALTER TABLE runs ADD COLUMN fallback TEXT;
+CREATE INDEX runs_by_unit ON runs (rollout, unit_hash, seq) WHERE rollout IS NOT NULL;
+CREATE TABLE breakers (
+  rollout TEXT PRIMARY KEY,
+  reason TEXT NOT NULL,
+  opened_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE imports (
+  registry_id TEXT NOT NULL,
+  since_seq INTEGER NOT NULL,
+  through_seq INTEGER NOT NULL,
+  imported_at TEXT NOT NULL,
+  PRIMARY KEY (registry_id, since_seq, through_seq)
+) WITHOUT ROWID;
+"""

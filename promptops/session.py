@@ -1,4 +1,4 @@
-"""What applications import: a workspace that resolves, renders, runs and logs."""
+"""A session with one project: the models that it has reached so far, and the journal of its runs."""
 
 import os
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from promptops.settings import Settings
 from promptops.versions import Version
 
 
-class Workspace:
+class Session:
     """One project: its settings, its registry and the models it has reached so far. Use as a context."""
 
     def __init__(self, settings: Settings, *, log: bool = True, many: bool = False) -> None:
