@@ -20,7 +20,7 @@ from promptops.errors import PromptopsError
 from promptops.output import note
 from promptops.prompt import Prompt
 from promptops.registry.records import CheckResult, FinishedRun, StartedRun
-from promptops.registry.store import Registry
+from promptops.registry.store import BUSY_S, Registry
 from promptops.settings import Log, Settings
 
 
@@ -37,8 +37,9 @@ class NoJournal:
 class Journal:
     """Logs runs to the project's registry, or beside it."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, busy_s: float = BUSY_S) -> None:
         self._path = settings.registry
+        self._busy_s = busy_s
         self._spool = Spool(settings.registry)
         self._log = settings.log
         self._registry: Registry | None = None
@@ -53,9 +54,9 @@ class Journal:
             note_version(registry, run, prompt)
             registry.start(run)
         except PromptopsError as error:
-            if self._log.on_error == "fail" or not self._spool.put(run, None):
+            if self._log.on_error == "fail" or not self._keep(run, None, error):
+                del self._under_way[run.run_id]
                 raise
-            _say_spooled(error, self._spool)
 
     def finish(self, run_id: str, end: FinishedRun) -> None:
         """Log how a call ended. With ``fail`` raises when it can't be; else the answer goes on its way."""
@@ -66,18 +67,23 @@ class Journal:
         except PromptopsError as error:
             if self._log.on_error == "fail":
                 raise
-            if self._spool.put(run, end):
-                _say_spooled(error, self._spool)
-            else:
+            if not self._keep(run, end, error):
                 note(f"promptops: run {run_id} has NOT been logged: {error.message}\n  {error.hint}")
 
     def close(self) -> None:
         if self._registry:
             self._registry.close()
 
+    def _keep(self, run: StartedRun, end: FinishedRun | None, error: PromptopsError) -> bool:
+        """Whether a run that the registry could not take is safe elsewhere."""
+        if not self._spool.put(run, end):
+            return False
+        _say_spooled(error, self._spool)
+        return True
+
     def _open(self) -> Registry:
         if self._registry is None:
-            self._registry = Registry.open(self._path)
+            self._registry = Registry.open(self._path, busy_s=self._busy_s)
             self._spool.take_in(self._registry)
         return self._registry
 
