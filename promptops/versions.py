@@ -25,8 +25,10 @@ __all__ = [
     "prompt_names",
     "provenance",
     "reader",
+    "released_version",
     "resolve",
     "resolve_in",
+    "unreleased",
 ]
 
 Read = Callable[[str], bytes]
@@ -208,7 +210,7 @@ def _on_channel(repo: "GitRepo", wanted: Reference) -> Version:
         raise NotFound(
             f"{wanted.name} is not live on {channel}", hint=f"live: {', '.join(live) or 'nowhere'}"
         )
-    return replace(_frozen(repo, commit, wanted, serving.stable), channel=channel)
+    return replace(released_version(repo, commit, wanted, serving.stable), channel=channel)
 
 
 def _numbered(repo: "GitRepo", wanted: Reference, number: str) -> Version:
@@ -218,11 +220,11 @@ def _numbered(repo: "GitRepo", wanted: Reference, number: str) -> Version:
     commit, state = _release_state(repo, wanted, tag)
     for released in state.named():
         if released.version == number:
-            return _frozen(repo, commit, wanted, released)
+            return released_version(repo, commit, wanted, released)
     frozen = frozen_versions(repo, commit, wanted.name)
     for one in frozen:
         if one.version == number:
-            return _frozen(repo, commit, wanted, Released(number, one.digest, one.commit))
+            return released_version(repo, commit, wanted, Released(number, one.digest, one.commit))
     there = {one.version for one in frozen} | {released.version for released in state.named()}
     known = sorted(there, key=lambda version: (len(version), version))
     raise NotFound(f"{wanted.name} has no version {number}", hint=f"there are: {', '.join(known)}; {tag}")
@@ -234,13 +236,31 @@ def _release_state(repo: "GitRepo", wanted: Reference, more: str = "") -> tuple[
     commit = state_commit(repo)
     state = read_release(repo, commit, wanted.name) if commit else None
     if commit is None or state is None:
-        what = "nothing released yet" if commit is None else f"no version of {wanted.name} is released yet"
-        step = f"promptops history {wanted.name} lists its versions"
-        raise NotFound(f"`{wanted.text}`: {what}", hint=f"{step}; {more}" if more else step)
+        raise unreleased(wanted, more, anything=commit is not None, elsewhere=_has_remote(repo.settings))
     return commit, state
 
 
-def _frozen(repo: "GitRepo", state: str, wanted: Reference, released: "Released") -> Version:
+def unreleased(
+    wanted: Reference, more: str = "", *, anything: bool = True, elsewhere: bool = False
+) -> NotFound:
+    """What to say of a released version where there is none.
+
+    ``anything``: other prompts have one; ``elsewhere``: it may be released where nobody has looked yet.
+    """
+    what = f"no version of {wanted.name} is released yet" if anything else "nothing released yet"
+    to = f" --to {wanted.channel}" if wanted.channel not in (None, "production") else ""
+    step = f"promptops promote {wanted.name}@REV{to} releases one, and canary shows it to a few users first"
+    if elsewhere:
+        step = f"released elsewhere: promptops release sync; else {step}"
+    return NotFound(f"`{wanted.text}`: {what}", hint=f"{step}; {more}" if more else step)
+
+
+def _has_remote(settings: Settings) -> bool:
+    config = settings.common_dir / "config" if settings.common_dir else None
+    return config is not None and config.is_file() and b'[remote "' in config.read_bytes()
+
+
+def released_version(repo: "GitRepo", state: str, wanted: Reference, released: "Released") -> Version:
     """A released version from its frozen files, which outlive the commit; else from the commit."""
     from promptops.release_state import read_frozen
 

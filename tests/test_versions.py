@@ -344,8 +344,12 @@ class TestReleased:
         for text in ("a:production", "a@v1"):
             with pytest.raises(NotFound, match="nothing released yet") as caught:
                 resolve(text, repository.settings())
-            assert "promptops history a" in caught.value.hint
+            assert caught.value.hint.startswith("promptops promote a@REV releases one")
         assert "a@refs/tags/v1" in caught.value.hint
+        repository.git("remote", "add", "origin", "https://example.org/x.git")
+        with pytest.raises(NotFound) as caught:
+            resolve("a:staging", repository.settings())
+        assert "promptops release sync; else promptops promote a@REV --to staging" in caught.value.hint
         with GitRepo(repository.settings()) as repo:
             assert read_releases(repo) == {}
         assert live_channels(repository.settings()) == {}
@@ -367,7 +371,7 @@ class TestReleased:
         released.write({A: prompt_text()})
         settings = released.settings()
         for text, message, hint in (
-            ("a:production", "no version of a is released yet", "promptops history a"),
+            ("a:production", "no version of a is released yet", "promptops promote a@REV releases one"),
             ("support/a:staging", "support/a is not live on staging", "live: support/a:production"),
             ("support/a@v9", "support/a has no version v9", "there are: v1, v2, v3; a git tag"),
             ("support/a@v1", "neither kept on the state branch nor in a commit", "git fetch"),

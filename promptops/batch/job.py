@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from promptops.batch.engine import Engine, Item, Options, Tally
 from promptops.batch.estimate import Estimate, refuse_above
 from promptops.batch.interrupt import interruptible
-from promptops.batch.lines import Line, Survey, read_lines, survey, unit_hash
+from promptops.batch.lines import Line, Survey, read_lines, survey
 from promptops.batch.results import FileResults, Results, StdoutResults, refuse_other_content
 from promptops.errors import OverBudget, Unavailable
 from promptops.models.request import ModelError
@@ -25,10 +25,10 @@ from promptops.registry.batches import (
     run_of,
     spent_by,
     unfinished_batch,
-    unit_key,
 )
 from promptops.registry.journal import Spool
 from promptops.registry.store import Registry
+from promptops.registry.units import UnitKey, unit_key
 from promptops.render import Rendered
 from promptops.runner import Origin
 from promptops.settings import Settings
@@ -209,12 +209,13 @@ class _Work:
         if failure:
             raise failure
 
-    def _item(self, line: Line, key: str) -> Item:
+    def _item(self, line: Line, key: UnitKey) -> Item:
         origin = Origin(
             kind="batch",
             overrides=self.job.overrides,
             metadata=line.metadata,
-            unit_hash=None if line.unit is None else unit_hash(key, line.unit),
+            unit_hash=None if line.unit is None else key.hash(line.unit),
+            unit_key_id=None if line.unit is None else key.id,
             batch_id=self.known.batch_id,
             batch_line=line.number,
         )

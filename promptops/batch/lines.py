@@ -1,7 +1,6 @@
 """The file of a batch: one JSON object a line, ``{"inputs": …, "unit"?: …, "metadata"?: …}``."""
 
 import hashlib
-import hmac
 import json
 from array import array
 from collections.abc import Callable, Iterator, Mapping
@@ -106,8 +105,3 @@ def _unit(data: Mapping[str, Any], path: str | None, where: str) -> str | None:
     if isinstance(found, (dict, list, bool)):
         raise Invalid(f"{where}: the unit must be a string or a number, not {type_name(found)}")
     return str(found)
-
-
-def unit_hash(key: str, unit: str) -> str:
-    """Only this is logged of whom a run was for."""
-    return hmac.new(key.encode(), unit.encode(), hashlib.sha256).hexdigest()

@@ -79,13 +79,6 @@ def spent_by(registry: Registry, batch_id: str) -> float:
     return float(registry.read_one("SELECT sum(spent_usd) FROM runs WHERE batch_id = ?", (batch_id,)) or 0.0)
 
 
-def unit_key(registry: Registry) -> str:
-    """The secret that units are hashed with here, unless the environment has one for several hosts."""
-    return os.environ.get("PROMPTOPS_UNIT_KEY") or str(
-        registry.read_one("SELECT value FROM meta WHERE key = 'unit_key'")
-    )
-
-
 def run_of(registry: Registry, seq: int) -> dict[str, Any]:
     """A finished run as it was printed when it was made."""
     run = runs_by_seq(registry, [seq])[0]

@@ -1,0 +1,36 @@
+"""Whom a call was for, as a keyed hash: the only thing that is kept of a unit."""
+
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass, field
+
+from promptops.registry.store import Registry
+
+VARIABLE = "PROMPTOPS_UNIT_KEY"  # the key of several hosts whose evidence is put together
+
+
+@dataclass(frozen=True, slots=True)
+class UnitKey:
+    """``id`` tells keys apart and gives none away: the first 12 hex digits of the key's SHA-256."""
+
+    secret: bytes = field(repr=False)
+    id: str
+
+    def hash(self, unit: str) -> str:
+        return hmac.digest(self.secret, unit.encode("utf-8", "surrogatepass"), "sha256").hex()
+
+
+def unit_key(registry: Registry) -> UnitKey:
+    """The key that units are hashed with here: of the environment, else this registry's own."""
+    return given_key() or _key(registry.read_one("SELECT value FROM meta WHERE key = 'unit_key'"))
+
+
+def given_key() -> UnitKey | None:
+    text = os.environ.get(VARIABLE)
+    return _key(text) if text else None
+
+
+def _key(text: str) -> UnitKey:
+    secret = text.encode("utf-8", "surrogateescape")
+    return UnitKey(secret, hashlib.sha256(secret).hexdigest()[:12])

@@ -1,0 +1,6 @@
+"""One version, one set of inputs, one logged run."""
+
+from promptops.runner.run import Origin, Prepared, Reported, Run
+from promptops.runner.runner import Journal, Runner
+
+__all__ = ["Journal", "Origin", "Prepared", "Reported", "Run", "Runner"]
