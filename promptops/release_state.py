@@ -59,6 +59,7 @@ class Rollout:
     step_started: str = ""
     deadline: str | None = None
     reason: str | None = None  # why it is paused, invalid, inconclusive or waits for a person
+    signals: tuple[str, ...] = ()  # that have paused it: resumed, it is not paused by the same ones again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +207,7 @@ def _rollout(document: Document, value: Any) -> Rollout | None:
     data = dict(_mapping(document, value))
     canary, plan = _released(document, data.pop("canary", None)), _digest(document, data.pop("plan", None))
     try:
+        data["signals"] = tuple(map(str, data.pop("signals", ())))
         rollout = Rollout(canary=canary, plan=plan, **data)  # type: ignore[arg-type]  # looked at below
     except TypeError as error:
         raise _damaged(document, f"the rollout: {str(error).partition(') ')[2]}") from None

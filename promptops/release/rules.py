@@ -1,53 +1,356 @@
-"""The state machine of releases, pure: what a tick or a person's word does to a channel.
+"""What a tick decides, pure: a rollout, its plan and its evidence in, at most one move out."""
 
-``decide`` looks at a rollout and its evidence and names at most one move. ``apply`` makes a move: it takes
-what a channel is now and gives what it is afterwards, or raises Invalid where the move does not apply.
-"""
+from dataclasses import replace
 
-from dataclasses import dataclass
-from enum import StrEnum
+from promptops.errors import Invalid
+from promptops.release.findings import Findings, GateFinding, MetricFinding
+from promptops.release.plan_types import Plan, Step
+from promptops.release.times import duration, iso, seconds_of
+from promptops.release.transitions import Decision, Move, Transition, apply, fits, settled
+from promptops.release_state import Phase, Released, Rollout
+from promptops.stats.verdicts import Verdict
 
-from promptops.release_state import Released, Rollout, Shadow
+__all__ = [
+    "Decision",
+    "Move",
+    "Transition",
+    "after_step",
+    "apply",
+    "approval",
+    "decide",
+    "fits",
+    "lacking",
+    "phases_of",
+    "resumption",
+    "settled",
+    "start_rollout",
+]
 
-
-class Move(StrEnum):
-    """What a commit of the state branch does, as its trailer ``Promptops-Transition`` names it."""
-
-    RELEASE = "release"  # stable := a version, with no canary: the first one, or through `direct`
-    START = "start"
-    PHASE = "phase"  # eval or shadow met: on to the next phase
-    ADVANCE = "advance"
-    AWAIT = "await"  # a step that wants a person is reached
-    APPROVE = "approve"
-    PAUSE = "pause"
-    RESUME = "resume"
-    INVALIDATE = "invalidate"
-    INCONCLUSIVE = "inconclusive"
-    ROLLBACK = "rollback"  # by evidence, or by a person
-    ABORT = "abort"
-    PROMOTE = "promote"
-    SHADOW = "shadow"  # live shadow on or off
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transition:
-    """One move. ``rollout`` is the one to start, or (with its id) the one the move was decided on."""
-
-    move: Move
-    reason: str = ""  # a sentence, recorded
-    verdict: str = ""
-    actor: str = ""
-    forced: bool = False
-    rollout: Rollout | None = None
-    stable: Released | None = None  # of RELEASE
-    shadow: Shadow | None = None  # of SHADOW; None turns it off
-    weight_bp: int | None = None
-    step: int | None = None
+Place = tuple[Phase, int, int]  # phase, step, weight in basis points
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """The one move that is due, or None, and why nothing (more) happens: sentences for a person."""
+def phases_of(plan: Plan) -> tuple[Phase, ...]:
+    """The gates that come before the first user: eval, shadow, both or none."""
+    gates: tuple[tuple[Phase, object], ...] = (("eval", plan.eval), ("shadow", plan.shadow))
+    return tuple(phase for phase, gate in gates if gate is not None)
 
-    transition: Transition | None = None
-    holds: tuple[str, ...] = ()
+
+def start_rollout(rollout_id: str, canary: Released, plan: Plan, salt: str, now: float) -> Rollout:
+    """A rollout in the first phase of its plan."""
+    gates = phases_of(plan)
+    phase, step, weight = (gates[0], 0, 0) if gates else _at_step(plan, 0, 0)
+    return Rollout(
+        id=rollout_id,
+        canary=canary,
+        plan=plan.digest,
+        phase=phase,
+        step=step,
+        weight_bp=weight,
+        salt=salt,
+        unit=plan.unit,
+        started=iso(now),
+        step_started=iso(now),
+        deadline=None if plan.deadline is None else iso(now + plan.deadline),
+    )
+
+
+def decide(
+    rollout: Rollout,
+    plan: Plan,
+    findings: Findings,
+    now: float,
+    *,
+    eval_gate: GateFinding | None = None,
+    shadow_gate: GateFinding | None = None,
+) -> Decision:
+    """Harm first, then what voids the evidence, then the deadline, and only then what is next."""
+    gate = {"eval": eval_gate, "shadow": shadow_gate}.get(rollout.phase)
+    if due := _harm(rollout, findings, gate) or _void(rollout, findings):
+        return Decision(transition=due)
+    following = _next(rollout, plan, findings, now, gate)
+    due = _signal(rollout, findings) or _proven(following) or _overdue(rollout, plan, findings, now)
+    return Decision(transition=due) if due else following
+
+
+def _proven(following: Decision) -> Transition | None:
+    """A promotion that is due goes before a deadline that has just passed."""
+    found = following.transition
+    return found if found and found.move is Move.PROMOTE else None
+
+
+def approval(rollout: Rollout, plan: Plan, *, actor: str, reason: str = "") -> Transition:
+    """A person's yes to the step that waits for one."""
+    phase, step, weight = after_step(rollout, plan)
+    return Transition(
+        move=Move.APPROVE,
+        reason=reason,
+        actor=actor,
+        rollout=rollout,
+        phase=phase,
+        step=step,
+        weight_bp=weight,
+    )
+
+
+def resumption(
+    rollout: Rollout, plan: Plan, *, actor: str, reason: str = "", new_id: str | None = None
+) -> Transition:
+    """On again from paused or invalid, at the same step; a step that waits for a person does so again."""
+    phase: Phase = "awaiting" if plan.steps and _step(rollout, plan).for_person else "progressing"
+    return Transition(
+        move=Move.RESUME, reason=reason, actor=actor, rollout=rollout, phase=phase, new_id=new_id
+    )
+
+
+def after_step(rollout: Rollout, plan: Plan) -> Place:
+    """Where the next step is; after the last one the same place, with nothing left to wait for but proof."""
+    if rollout.step + 1 < len(plan.steps):
+        return _at_step(plan, rollout.step + 1, rollout.weight_bp)
+    return "progressing", rollout.step, rollout.weight_bp
+
+
+def _at_step(plan: Plan, index: int, weight_bp: int) -> Place:
+    if index >= len(plan.steps):
+        return "progressing", index, weight_bp
+    step = plan.steps[index]
+    phase: Phase = "awaiting" if step.for_person else "progressing"
+    return phase, index, weight_bp if step.weight_bp is None else step.weight_bp
+
+
+def _step(rollout: Rollout, plan: Plan) -> Step:
+    if rollout.step >= len(plan.steps):
+        raise Invalid(
+            f"rollout {rollout.id} is at step {rollout.step + 1} of a plan with {len(plan.steps)}",
+            hint="git log promptops-state shows who wrote it; promptops release recover mends it",
+        )
+    return plan.steps[rollout.step]
+
+
+# ---- what comes before all else
+
+
+def _harm(rollout: Rollout, findings: Findings, gate: GateFinding | None) -> Transition | None:
+    if findings.hard:
+        return _rollback(rollout, f"a first bad value is enough: {_said(findings, findings.hard)}")
+    if findings.harm:
+        return _rollback(rollout, _said(findings, findings.harm))
+    if findings.breaker:
+        return _rollback(rollout, findings.breaker)
+    if gate and gate.verdict is Verdict.WORSE:
+        return _rollback(rollout, gate.sentence)
+    return None
+
+
+def _rollback(rollout: Rollout, reason: str) -> Transition:
+    return Transition(move=Move.ROLLBACK, reason=reason, verdict=Verdict.WORSE, rollout=rollout)
+
+
+def _void(rollout: Rollout, findings: Findings) -> Transition | None:
+    reasons = _void_reasons(findings) if rollout.phase in ("progressing", "awaiting") else []
+    if not reasons:
+        return None
+    return Transition(
+        move=Move.INVALIDATE,
+        reason="; ".join(reasons),
+        verdict="invalid",
+        rollout=rollout,
+        phase="invalid",
+    )
+
+
+def _void_reasons(findings: Findings) -> list[str]:
+    reasons = list(findings.gaps)
+    if findings.sample_ratio_alarm:
+        reasons.append(
+            f"the canary got {findings.canary_calls:,} of {findings.calls:,} calls where "
+            f"{findings.expected_canary:,.0f} were due: assignment or logging is broken"
+        )
+    reasons += [f"no data for the guard {name}" for name in findings.silent]
+    reasons += [
+        f"values of {each.metric.name} are missing more often on one arm "
+        f"({each.canary_missing:,} canary, {each.stable_missing:,} stable)"
+        for each in findings.metrics
+        if each.unequal_missing
+    ]
+    return reasons
+
+
+def _overdue(rollout: Rollout, plan: Plan, findings: Findings, now: float) -> Transition | None:
+    """The plan's policy; only a canary that progresses on sound evidence is promoted by it."""
+    late = rollout.deadline is not None and now >= seconds_of(rollout.deadline)
+    if not late or rollout.phase == "inconclusive":
+        return None
+    reason = f"undecided at the deadline {rollout.deadline}"
+    if plan.on_inconclusive == "rollback":
+        return replace(_rollback(rollout, reason), verdict=Verdict.UNDECIDED)
+    if plan.on_inconclusive == "promote" and rollout.phase == "progressing" and not findings.short_of:
+        return _promote(rollout, f"{reason}; the plan says to promote then", Verdict.UNDECIDED)
+    if rollout.reason:
+        reason += f"; it was {rollout.phase}: {rollout.reason}"
+    return Transition(
+        move=Move.INCONCLUSIVE,
+        reason=reason,
+        verdict=Verdict.UNDECIDED,
+        rollout=rollout,
+        phase="inconclusive",
+    )
+
+
+def _signal(rollout: Rollout, findings: Findings) -> Transition | None:
+    new = tuple(name for name in findings.signals if name not in rollout.signals)
+    if rollout.phase != "progressing" or not new:
+        return None
+    return Transition(
+        move=Move.PAUSE,
+        reason=_said(findings, new),
+        verdict=Verdict.WORSE,
+        rollout=rollout,
+        phase="paused",
+        signals=new,
+    )
+
+
+# ---- what is next, phase by phase
+
+
+def _next(rollout: Rollout, plan: Plan, findings: Findings, now: float, gate: GateFinding | None) -> Decision:
+    if rollout.phase in ("eval", "shadow"):
+        return _at_gate(rollout, plan, gate)
+    if rollout.phase == "awaiting":
+        return _awaiting(rollout, plan, findings)
+    if rollout.phase == "progressing":
+        return _progressing(rollout, plan, findings, now)
+    return Decision(holds=(f"{rollout.phase}: {rollout.reason or 'by a person'}",))
+
+
+def _at_gate(rollout: Rollout, plan: Plan, gate: GateFinding | None) -> Decision:
+    if gate is None:
+        return Decision(holds=(f"no result of the phase {rollout.phase} was looked at",))
+    if gate.verdict is None and not gate.absent:
+        return Decision(holds=(gate.sentence, *([f"run: {gate.command}"] if gate.command else [])))
+    require = getattr(plan, rollout.phase).require if getattr(plan, rollout.phase) else "undecided_ok"
+    if gate.verdict is Verdict.UNDECIDED and require == "not_worse":
+        return Decision(holds=(f"{gate.sentence}; the plan requires not worse",))
+    gates = phases_of(plan)
+    later = gates[gates.index(rollout.phase) + 1 :] if rollout.phase in gates else ()
+    verdict = str(gate.verdict or "")
+    if not later and not plan.steps:
+        return Decision(transition=_promote(rollout, gate.sentence, verdict))
+    phase, step, weight = (later[0], 0, 0) if later else _at_step(plan, 0, 0)
+    return Decision(
+        transition=Transition(
+            move=Move.PHASE,
+            reason=gate.sentence,
+            verdict=verdict,
+            rollout=rollout,
+            phase=phase,
+            step=step,
+            weight_bp=weight,
+        )
+    )
+
+
+def _awaiting(rollout: Rollout, plan: Plan, findings: Findings) -> Decision:
+    step = _step(rollout, plan)
+    if step.reviewed is None:
+        return Decision(holds=("it waits for a person's approval: promptops release approve",))
+    if findings.short_of:
+        return Decision(holds=(_short(findings),))
+    if findings.reviewed < step.reviewed:
+        read = f"{findings.reviewed:,} of {step.reviewed:,} outputs of the canary are reviewed"
+        return Decision(holds=(f"{read}: promptops feedback RUN up|down",))
+    return Decision(
+        transition=_onwards(rollout, plan, f"{findings.reviewed:,} outputs of the canary are reviewed")
+    )
+
+
+def _progressing(rollout: Rollout, plan: Plan, findings: Findings, now: float) -> Decision:
+    if not plan.steps:
+        return Decision(transition=_promote(rollout, "the plan has no steps", ""))
+    waits = _waits(rollout, _step(rollout, plan), findings, now)
+    if rollout.step + 1 < len(plan.steps):
+        return (
+            Decision(holds=waits) if waits else Decision(transition=_onwards(rollout, plan, _met(findings)))
+        )
+    waits += lacking(plan, findings)
+    if waits:
+        return Decision(holds=waits)
+    better = f"; better: {', '.join(plan.all_goals)}" if plan.all_goals else ""
+    return Decision(
+        transition=_promote(rollout, f"every guard is not worse{better}", Verdict.NOT_WORSE),
+    )
+
+
+def _waits(rollout: Rollout, step: Step, findings: Findings, now: float) -> tuple[str, ...]:
+    waits = [_short(findings)] if findings.short_of else []
+    if (missing := step.min_canary - findings.step_canary_calls) > 0:
+        waits.append(f"{missing:,} more canary calls in this step ({step.min_canary:,} are due)")
+    left = step.min_duration - (now - seconds_of(rollout.step_started))
+    if step.min_duration and left > 0:
+        waits.append(f"{duration(left)} more in this step ({duration(step.min_duration)} are due)")
+    waits += [
+        f"{each.metric.name} says worse: {each.sentence}"
+        for each in findings.metrics
+        if each.worse and each.metric.name not in rollout.signals
+    ]
+    return tuple(waits)
+
+
+def lacking(plan: Plan, findings: Findings) -> tuple[str, ...]:
+    """What proof a promotion lacks, guard by guard and goal by goal; empty when it may be."""
+    said = {each.metric.name: each for each in findings.metrics}
+    open_ = [f"{name}: {_open(said.get(name))}" for name in _guards(plan) if not _shown(said.get(name))]
+    open_ += [
+        f"{name} must be better: {_open(found)}"
+        for name in plan.all_goals
+        if not ((found := said.get(name)) and found.better and not found.worse)
+    ]
+    return tuple(open_)
+
+
+def _guards(plan: Plan) -> list[str]:
+    return [each.name for each in plan.metrics if each.role in ("guard", "hard")]
+
+
+def _shown(found: MetricFinding | None) -> bool:
+    return found is not None and found.not_worse and not found.worse
+
+
+def _open(found: MetricFinding | None) -> str:
+    if found is None:
+        return "nothing is known yet"
+    needed = "" if found.calls_needed is None else f"; about {max(1, round(found.calls_needed)):,} more calls"
+    return f"{found.sentence or found.verdict}{needed}"
+
+
+def _onwards(rollout: Rollout, plan: Plan, reason: str) -> Transition:
+    phase, step, weight = after_step(rollout, plan)
+    return Transition(
+        move=Move.AWAIT if phase == "awaiting" else Move.ADVANCE,
+        reason=reason,
+        verdict=Verdict.UNDECIDED,
+        rollout=rollout,
+        phase=phase,
+        step=step,
+        weight_bp=weight,
+    )
+
+
+def _promote(rollout: Rollout, reason: str, verdict: str) -> Transition:
+    return Transition(move=Move.PROMOTE, reason=reason, verdict=verdict, rollout=rollout)
+
+
+def _met(findings: Findings) -> str:
+    return f"{findings.step_canary_calls:,} canary calls in this step, nothing worse"
+
+
+def _short(findings: Findings) -> str:
+    return (
+        f"the registry {findings.registry_path} has {findings.short_of:,} calls fewer than the evidence "
+        "that is committed: is it the one that saw the traffic?"
+    )
+
+
+def _said(findings: Findings, names: tuple[str, ...]) -> str:
+    sentences = {each.metric.name: each.sentence for each in findings.metrics}
+    return "; ".join(sentences.get(name) or f"{name} is worse" for name in names)

@@ -1,0 +1,160 @@
+"""The JSON Schema of one release plan, as ``plans`` in promptops.yaml holds them.
+
+Only data, so that ``settings`` can show it for the price of a dict. What it says is enforced by
+``release.plan``, when a plan is used.
+"""
+
+from typing import Any
+
+DURATION: dict[str, Any] = {
+    "type": ["number", "string"],
+    "minimum": 0,
+    "description": "Seconds, or a number with a unit: 90s, 30m, 1h, 14d.",
+}
+GATE: dict[str, Any] = {
+    "type": "string",
+    "enum": ["undecided_ok", "not_worse"],
+    "description": "undecided_ok: only `worse` stops it. not_worse: it has to be shown.",
+}
+_ALPHA: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0, "maximum": 0.5}
+_NAME: dict[str, Any] = {"type": "string", "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$"}
+
+
+def _mapping(description: str, properties: dict[str, Any], required: tuple[str, ...] = ()) -> dict[str, Any]:
+    schema: dict[str, Any] = {
+        "type": "object",
+        "description": description,
+        "additionalProperties": False,
+        "properties": properties,
+    }
+    return schema | ({"required": list(required)} if required else {})
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    return schema | {"type": ["object", "null"]}
+
+
+_METRIC = _mapping(
+    "One figure that canary and stable are compared by.",
+    {
+        "name": _NAME,
+        "kind": {"type": "string", "enum": ["binary", "ratio", "score"]},
+        "source": {
+            "type": "string",
+            "description": "run.COLUMN, check.NAME, checks.pass, outcome.NAME, judge.PROMPT, or a comparison "
+            "such as run.latency_ms > 8000.",
+        },
+        "worse": {"type": "string", "enum": ["higher", "lower"], "description": "Which values are bad."},
+        "role": {
+            "type": "string",
+            "enum": ["guard", "signal", "goal", "hard"],
+            "description": "guard: can roll back, and must be not worse. signal: pauses only. goal: must be "
+            "better. hard: the first bad value on the canary rolls back.",
+            "default": "guard",
+        },
+        "margin": {
+            "type": "number",
+            "description": "How much worse is accepted: 0.03 is 3 points; of a ratio, 1.2 is 20 % more.",
+        },
+        "window": DURATION
+        | {"description": "How long after a call its outcome counts. Default: observe.feedback_window."},
+        "missing": {
+            "type": "string",
+            "enum": ["good", "bad", "exclude"],
+            "description": "What a call without a value counts as. Default: exclude; of thumbs, good.",
+        },
+        "sample": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": 1,
+            "description": "The share of calls that are drawn for the judge. Default: all.",
+        },
+        "range": {
+            "type": "array",
+            "items": {"type": "number"},
+            "minItems": 2,
+            "maxItems": 2,
+            "description": "The lowest and the highest value of a score.",
+        },
+    },
+    ("name", "kind", "source", "worse", "margin"),
+)
+
+_STEP = _mapping(
+    "A weight with what must be met there, or a stop for a person.",
+    {
+        "weight": {
+            "type": "number",
+            "exclusiveMinimum": 0,
+            "maximum": 50,
+            "description": "Percent of units that meet the canary; above 50 the control starves.",
+        },
+        "min_canary": {"type": "integer", "minimum": 0, "description": "Canary calls scored in this step."},
+        "min_duration": DURATION,
+        "approval": {"type": "string", "enum": ["manual"], "description": "promptops release approve"},
+        "reviewed": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "So many outputs of the canary must have been read by a person.",
+        },
+    },
+)
+
+PLAN_SCHEMA: dict[str, Any] = _mapping(
+    "A release plan. What it leaves out is taken from the built-in plan of its name, else from `default`.",
+    {
+        "eval": _or_null(
+            _mapping(
+                "What the golden set has to say before the first user meets the canary; null for nothing.",
+                {
+                    "require": GATE,
+                    "against": {"type": "string", "enum": ["stable"]},
+                    "margin": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
+                },
+            )
+        ),
+        "shadow": _or_null(
+            _mapping(
+                "Logged calls of stable, answered by the canary as well, before the first user meets it.",
+                {
+                    "require": GATE,
+                    "sample": {"type": "integer", "minimum": 1},
+                    "min_pairs": {"type": "integer", "minimum": 1},
+                    "max_usd": {"type": "number", "minimum": 0},
+                },
+            )
+        ),
+        "unit": {
+            "type": "string",
+            "minLength": 1,
+            "description": "Whom an assignment sticks to: call, session, user, or a key of the metadata.",
+        },
+        "steps": {"type": "array", "items": _STEP},
+        "promote": _mapping(
+            "What must hold at the last step.",
+            {
+                "require": {"type": "string", "enum": ["all_guards"]},
+                "goals": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "Metrics that must be better.",
+                },
+            },
+        ),
+        "on_inconclusive": {
+            "type": "string",
+            "enum": ["hold", "rollback", "promote"],
+            "description": "What happens at the deadline.",
+        },
+        "deadline": DURATION | {"type": ["number", "string", "null"], "description": "null for none."},
+        "alpha": _mapping(
+            "The chance of being wrong that is accepted, over the whole rollout.",
+            {"rollback": _ALPHA, "promote": _ALPHA, "srm": _ALPHA},
+        ),
+        "observe": _mapping(
+            "When a call counts as dead, and until when people's outcomes count.",
+            {"call_timeout": DURATION, "feedback_window": DURATION},
+        ),
+        "metrics": {"type": "array", "items": _METRIC},
+    },
+)

@@ -1,0 +1,31 @@
+"""Moments as the state branch writes them: ISO 8601 in UTC, to the second."""
+
+import math
+from datetime import UTC, datetime
+
+from promptops.errors import Invalid
+
+
+def iso(now: float) -> str:
+    """Seconds since the epoch as ``2026-11-02T09:14:00Z``."""
+    return datetime.fromtimestamp(math.floor(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def seconds_of(moment: str) -> float:
+    """The other way round. Raises Invalid for what is no moment; one without a zone is UTC."""
+    try:
+        read = datetime.fromisoformat(moment)
+    except ValueError:
+        raise Invalid(f"`{moment}` is no moment", hint="2026-11-02T09:14:00Z, for example") from None
+    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+
+
+def duration(seconds: float) -> str:
+    """In the two largest units that matter: ``2 d 3 h``, ``45 min``, ``20 s``."""
+    left = max(0, round(seconds))
+    parts = []
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, left = divmod(left, size)
+        parts.append((count, unit))
+    first = next((index for index, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count) or "0 s"

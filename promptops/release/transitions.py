@@ -1,0 +1,220 @@
+"""The moves of a release and what each does to a channel, pure."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from promptops.errors import Invalid
+from promptops.release.times import iso
+from promptops.release_state import ChannelState, Phase, Released, Rollout, Shadow
+
+
+class Move(StrEnum):
+    """What a commit of the state branch does, as its trailer ``Promptops-Transition`` names it."""
+
+    RELEASE = "release"  # stable := a version, with no canary: the first one, or through `direct`
+    START = "start"
+    PHASE = "phase"  # eval or shadow met: on to the next phase
+    ADVANCE = "advance"
+    AWAIT = "await"  # a step that wants a person is reached
+    APPROVE = "approve"
+    PAUSE = "pause"
+    RESUME = "resume"
+    INVALIDATE = "invalidate"
+    INCONCLUSIVE = "inconclusive"
+    ROLLBACK = "rollback"  # by evidence, or by a person
+    ABORT = "abort"
+    PROMOTE = "promote"
+    SHADOW = "shadow"  # live shadow on or off
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transition:
+    """One move.
+
+    ``rollout`` is the one to start, or the one the move was decided on, as it was then; None for a rollback
+    of what has been promoted. ``phase``, ``step`` and ``weight_bp`` are those that it leads to; None keeps.
+    """
+
+    move: Move
+    reason: str = ""  # a sentence, recorded
+    verdict: str = ""
+    actor: str = ""
+    forced: bool = False
+    rollout: Rollout | None = None
+    stable: Released | None = None  # of RELEASE; of ROLLBACK without rollout, the version to go back to
+    shadow: Shadow | None = None  # of SHADOW; None turns it off
+    phase: Phase | None = None
+    weight_bp: int | None = None
+    step: int | None = None
+    signals: tuple[str, ...] = ()  # of PAUSE: those that say worse
+    new_id: str | None = None  # of RESUME from invalid: what the new evidence is collected under
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """The one move that is due, or None, and why nothing (more) happens: sentences for a person."""
+
+    transition: Transition | None = None
+    holds: tuple[str, ...] = ()
+
+
+FAIL_SAFE = (Move.ROLLBACK, Move.ABORT)
+_FROM: Mapping[Move, tuple[Phase, ...]] = {
+    Move.PHASE: ("eval", "shadow"),
+    Move.ADVANCE: ("progressing", "awaiting"),
+    Move.AWAIT: ("progressing", "awaiting"),
+    Move.APPROVE: ("awaiting",),
+    Move.PAUSE: ("progressing",),
+    Move.RESUME: ("paused", "invalid"),
+    Move.INVALIDATE: ("progressing", "awaiting"),
+    Move.INCONCLUSIVE: ("eval", "shadow", "progressing", "awaiting", "paused", "invalid"),
+}
+
+
+def apply(state: ChannelState, transition: Transition, now: float) -> ChannelState:
+    """What the channel is after the move. Raises Invalid where it is no longer as the move was decided on.
+
+    A rollback or abort needs only the same canary, in whatever phase it is now; where that has been promoted
+    meanwhile, stable is taken back.
+    """
+    if transition.move is Move.SHADOW:
+        return replace(state, shadow=transition.shadow)
+    if transition.move is Move.RELEASE:
+        return _release(state, transition, now)
+    if transition.move is Move.START:
+        return _start(state, transition)
+    if transition.move in FAIL_SAFE:
+        return _take_back(state, transition, now)
+    rollout = _decided_on(state, transition)
+    if transition.move is Move.PROMOTE:
+        return replace(state, stable=_since(rollout.canary, now), previous=state.stable, rollout=None)
+    return replace(state, rollout=_moved(rollout, transition, now))
+
+
+def fits(state: ChannelState, transition: Transition) -> bool:
+    """Whether the channel is still as the move was decided on, so that ``apply`` would do it."""
+    try:
+        apply(state, transition, 0.0)
+    except Invalid:
+        return False
+    return True
+
+
+def settled(state: ChannelState, transition: Transition) -> bool:
+    """Whether a rollback or abort has nothing left to do: what it is to take away is not served."""
+    if transition.rollout is None:
+        return state.rollout is None and state.stable is not None and state.stable == transition.stable
+    gone = transition.rollout.canary.digest
+    return all(one is None or one.digest != gone for one in (state.stable, state.canary))
+
+
+def _release(state: ChannelState, transition: Transition, now: float) -> ChannelState:
+    if state.rollout or transition.stable is None:
+        raise _conflict(state, transition, "a rollout is active")
+    return replace(state, stable=_since(transition.stable, now), previous=state.stable)
+
+
+def _start(state: ChannelState, transition: Transition) -> ChannelState:
+    if state.rollout or transition.rollout is None:
+        raise _conflict(state, transition, "another rollout is active")
+    if state.stable is None:
+        raise Invalid(
+            "the channel serves nothing that a canary could be compared with",
+            hint="promptops promote releases the first version",
+        )
+    return replace(state, rollout=transition.rollout)
+
+
+def _take_back(state: ChannelState, transition: Transition, now: float) -> ChannelState:
+    decided, active = transition.rollout, state.rollout
+    if active:
+        if decided is None or active.id != decided.id:
+            raise _conflict(state, transition, "another rollout has started")
+        return replace(state, rollout=None)
+    if decided and (state.stable is None or state.stable.digest != decided.canary.digest):
+        raise _conflict(state, transition, "that canary is not served any more")
+    target = state.previous if decided else transition.stable or state.previous
+    if target is None or target == state.stable:
+        raise Invalid(
+            "there is no version to go back to", hint="promptops rollback NAME:CHANNEL --to REV names one"
+        )
+    # what was taken out is no place to go back to: a second rollback in haste must not bring it in again
+    return replace(state, stable=_since(target, now), previous=None)
+
+
+def _decided_on(state: ChannelState, transition: Transition) -> Rollout:
+    """The active rollout, when it is the one that the move is about and has not moved since."""
+    active, decided = state.rollout, transition.rollout
+    if active is None or decided is None or active.id != decided.id:
+        raise _conflict(state, transition, "it is not about the rollout that is active")
+    if transition.forced and transition.move is Move.PROMOTE:
+        return active
+    if (active.phase, active.step) != (decided.phase, decided.step):
+        raise _conflict(state, transition, "the rollout has moved meanwhile")
+    allowed = _FROM.get(transition.move)
+    if allowed and active.phase not in allowed:
+        raise Invalid(
+            f"{transition.move} does not apply: the canary {active.canary.version} is {active.phase}",
+            hint=f"it applies while {' or '.join(allowed)}; promptops status shows what is next",
+        )
+    return active
+
+
+def _moved(rollout: Rollout, transition: Transition, now: float) -> Rollout:
+    changed = replace(
+        rollout,
+        phase=transition.phase or rollout.phase,
+        step=rollout.step if transition.step is None else transition.step,
+        weight_bp=rollout.weight_bp if transition.weight_bp is None else transition.weight_bp,
+        reason=transition.reason or None,
+    )
+    stays = transition.move in (Move.PAUSE, Move.INVALIDATE, Move.INCONCLUSIVE)
+    if not stays and not (transition.move is Move.RESUME and rollout.phase == "paused"):
+        changed = replace(changed, step_started=iso(now))
+    adjust = _ADJUST.get(transition.move)
+    return adjust(rollout, changed, transition) if adjust else changed
+
+
+def _paused(_: Rollout, changed: Rollout, transition: Transition) -> Rollout:
+    return replace(changed, signals=tuple(dict.fromkeys((*changed.signals, *transition.signals))))
+
+
+def _resumed(rollout: Rollout, changed: Rollout, transition: Transition) -> Rollout:
+    if rollout.phase == "paused":
+        return replace(changed, reason=None)
+    if not transition.new_id or not transition.reason:
+        raise Invalid(
+            "the evidence so far is invalid: going on needs a reason and starts new evidence",
+            hint='promptops release resume NAME:CHANNEL --reason "…"',
+        )
+    return replace(changed, id=transition.new_id, reason=None, signals=())
+
+
+_ADJUST: Mapping[Move, Callable[[Rollout, Rollout, Transition], Rollout]] = {
+    Move.PAUSE: _paused,
+    Move.RESUME: _resumed,
+}
+
+
+def _since(released: Released, now: float) -> Released:
+    return replace(released, since=iso(now))
+
+
+def _conflict(state: ChannelState, transition: Transition, why: str) -> Invalid:
+    ours = (
+        _named(transition.rollout) if transition.rollout else transition.stable and transition.stable.version
+    )
+    return Invalid(
+        f"{transition.move} of {ours or 'stable'}: {why}; on the channel: {_served(state)}",
+        hint="promptops status shows it; then give the command again if it is still wanted",
+    )
+
+
+def _served(state: ChannelState) -> str:
+    stable = f"stable {state.stable.version}" if state.stable else "nothing stable"
+    return f"{stable}, {_named(state.rollout)}" if state.rollout else f"{stable}, no canary"
+
+
+def _named(rollout: Rollout) -> str:
+    return f"canary {rollout.canary.version} ({rollout.id}, {rollout.phase}, step {rollout.step + 1})"
