@@ -124,6 +124,14 @@ class Frozen:
         return self.files[path]
 
 
+def release_path(prompt: str) -> str:
+    return f"releases/{prompt}.yaml"
+
+
+def frozen_path(prompt: str, digest: str) -> str:
+    return f"versions/{prompt}/{digest[:_SHORT]}.yaml"
+
+
 def state_commit(repo: GitRepo) -> str | None:
     """The newest commit of the state branch, here or as last fetched; None before the first release."""
     found = repo.state_heads()
@@ -141,12 +149,11 @@ def state_commit(repo: GitRepo) -> str | None:
 
 def read_release(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None:
     """One prompt's releases; None while it has none."""
-    path = f"releases/{prompt}.yaml"
     try:
-        text = repo.read(commit, path)
+        text = repo.read(commit, release_path(prompt))
     except NotFound:
         return None
-    return _decode_release(parse_yaml(text, f"{BRANCH}:{path}"), prompt)
+    return decode_release(text, prompt)
 
 
 def read_releases(repo: GitRepo) -> dict[str, ReleaseState]:
@@ -157,19 +164,19 @@ def read_releases(repo: GitRepo) -> dict[str, ReleaseState]:
     paths = [entry.path for entry in repo.list_files(commit, "releases") if entry.path.endswith(".yaml")]
     texts = repo.read_many([(commit, path) for path in paths])
     states = [
-        _decode_release(parse_yaml(text, f"{BRANCH}:{path}"), path[len("releases/") : -len(".yaml")])
+        decode_release(text, path[len("releases/") : -len(".yaml")])
         for path, text in zip(paths, texts, strict=True)
     ]
     return {state.prompt: state for state in states}
 
 
 def read_frozen(repo: GitRepo, commit: str, prompt: str, digest: str) -> Frozen | None:
-    path = f"versions/{prompt}/{digest[:_SHORT]}.yaml"
+    path = frozen_path(prompt, digest)
     try:
         text = repo.read(commit, path)
     except NotFound:
         return None
-    return _decode_frozen(text, path, prompt)
+    return decode_frozen(text, path, prompt)
 
 
 def frozen_versions(repo: GitRepo, commit: str, prompt: str) -> list[Frozen]:
@@ -178,10 +185,12 @@ def frozen_versions(repo: GitRepo, commit: str, prompt: str) -> list[Frozen]:
     paths = [entry.path for entry in repo.list_files(commit, folder)]
     paths = [path for path in paths if path.endswith(".yaml") and "/" not in path[len(folder) + 1 :]]
     texts = repo.read_many([(commit, path) for path in paths])
-    return [_decode_frozen(text, path, prompt) for path, text in zip(paths, texts, strict=True)]
+    return [decode_frozen(text, path, prompt) for path, text in zip(paths, texts, strict=True)]
 
 
-def _decode_release(document: Document, prompt: str) -> ReleaseState:
+def decode_release(text: bytes, prompt: str) -> ReleaseState:
+    """The releases of a prompt from the text of their file."""
+    document = parse_yaml(text, f"{BRANCH}:{release_path(prompt)}")
     data = _mapping(document, document.data)
     channels = {
         name: _channel(document, _mapping(document, state))
@@ -242,7 +251,8 @@ def _released(document: Document, value: Any) -> Released | None:
     )
 
 
-def _decode_frozen(text: bytes, path: str, prompt: str) -> Frozen:
+def decode_frozen(text: bytes, path: str, prompt: str) -> Frozen:
+    """A released version from the text of its file."""
     document = parse_yaml(text, f"{BRANCH}:{path}", max_bytes=_MAX_BYTES)
     data = _mapping(document, document.data)
     files = {name: _bytes(document, value) for name, value in _mapping(document, data.get("files")).items()}
