@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from promptops.document import Document, parse_yaml
 from promptops.errors import Invalid
+from promptops.plan_schema import PLAN_SCHEMA
 from promptops.worktree import Worktree, find_worktree, main_worktree
 
 FILE = "promptops.yaml"
@@ -55,7 +56,7 @@ SETTINGS_SCHEMA: dict[str, Any] = {
         "plans": {
             "type": "object",
             "description": "Release plans by name.",
-            "additionalProperties": _OBJECT,
+            "additionalProperties": PLAN_SCHEMA,
         },
         "models": {
             "type": "object",
@@ -251,7 +252,12 @@ _TYPES: dict[str, type] = {"object": dict, "array": list, "string": str, "intege
 
 
 def _faults(schema: Mapping[str, Any], value: Any, path: tuple[str | int, ...]) -> Iterator[Fault]:
-    """Where ``value`` breaks the few keywords that SETTINGS_SCHEMA uses: (path, what, hint)."""
+    """Where ``value`` breaks the few keywords that SETTINGS_SCHEMA uses: (path, what, hint).
+
+    A plan only has to be a mapping here: it is checked by all of its schema when it is used.
+    """
+    if schema is PLAN_SCHEMA:
+        schema = _OBJECT
     name = f"`{path[-1]}`" if path else "the file"
     if "type" in schema and not isinstance(value, _TYPES[schema["type"]]):
         yield path, f"{name} must be {_article(schema['type'])}", "promptops schema shows the whole shape"

@@ -2,12 +2,20 @@
 
 from dataclasses import replace
 
-from promptops.errors import Invalid
 from promptops.release.findings import Findings, GateFinding, MetricFinding
 from promptops.release.plan_types import Plan, Step
-from promptops.release.times import duration, iso, seconds_of
+from promptops.release.steps import (
+    after_step,
+    approval,
+    at_step,
+    phases_of,
+    resumption,
+    start_rollout,
+    step_of,
+)
+from promptops.release.times import duration, seconds_of
 from promptops.release.transitions import Decision, Move, Transition, apply, fits, settled
-from promptops.release_state import Phase, Released, Rollout
+from promptops.release_state import Rollout
 from promptops.stats.verdicts import Verdict
 
 __all__ = [
@@ -25,33 +33,6 @@ __all__ = [
     "settled",
     "start_rollout",
 ]
-
-Place = tuple[Phase, int, int]  # phase, step, weight in basis points
-
-
-def phases_of(plan: Plan) -> tuple[Phase, ...]:
-    """The gates that come before the first user: eval, shadow, both or none."""
-    gates: tuple[tuple[Phase, object], ...] = (("eval", plan.eval), ("shadow", plan.shadow))
-    return tuple(phase for phase, gate in gates if gate is not None)
-
-
-def start_rollout(rollout_id: str, canary: Released, plan: Plan, salt: str, now: float) -> Rollout:
-    """A rollout in the first phase of its plan."""
-    gates = phases_of(plan)
-    phase, step, weight = (gates[0], 0, 0) if gates else _at_step(plan, 0, 0)
-    return Rollout(
-        id=rollout_id,
-        canary=canary,
-        plan=plan.digest,
-        phase=phase,
-        step=step,
-        weight_bp=weight,
-        salt=salt,
-        unit=plan.unit,
-        started=iso(now),
-        step_started=iso(now),
-        deadline=None if plan.deadline is None else iso(now + plan.deadline),
-    )
 
 
 def decide(
@@ -76,54 +57,6 @@ def _proven(following: Decision) -> Transition | None:
     """A promotion that is due goes before a deadline that has just passed."""
     found = following.transition
     return found if found and found.move is Move.PROMOTE else None
-
-
-def approval(rollout: Rollout, plan: Plan, *, actor: str, reason: str = "") -> Transition:
-    """A person's yes to the step that waits for one."""
-    phase, step, weight = after_step(rollout, plan)
-    return Transition(
-        move=Move.APPROVE,
-        reason=reason,
-        actor=actor,
-        rollout=rollout,
-        phase=phase,
-        step=step,
-        weight_bp=weight,
-    )
-
-
-def resumption(
-    rollout: Rollout, plan: Plan, *, actor: str, reason: str = "", new_id: str | None = None
-) -> Transition:
-    """On again from paused or invalid, at the same step; a step that waits for a person does so again."""
-    phase: Phase = "awaiting" if plan.steps and _step(rollout, plan).for_person else "progressing"
-    return Transition(
-        move=Move.RESUME, reason=reason, actor=actor, rollout=rollout, phase=phase, new_id=new_id
-    )
-
-
-def after_step(rollout: Rollout, plan: Plan) -> Place:
-    """Where the next step is; after the last one the same place, with nothing left to wait for but proof."""
-    if rollout.step + 1 < len(plan.steps):
-        return _at_step(plan, rollout.step + 1, rollout.weight_bp)
-    return "progressing", rollout.step, rollout.weight_bp
-
-
-def _at_step(plan: Plan, index: int, weight_bp: int) -> Place:
-    if index >= len(plan.steps):
-        return "progressing", index, weight_bp
-    step = plan.steps[index]
-    phase: Phase = "awaiting" if step.for_person else "progressing"
-    return phase, index, weight_bp if step.weight_bp is None else step.weight_bp
-
-
-def _step(rollout: Rollout, plan: Plan) -> Step:
-    if rollout.step >= len(plan.steps):
-        raise Invalid(
-            f"rollout {rollout.id} is at step {rollout.step + 1} of a plan with {len(plan.steps)}",
-            hint="git log promptops-state shows who wrote it; promptops release recover mends it",
-        )
-    return plan.steps[rollout.step]
 
 
 # ---- what comes before all else
@@ -236,7 +169,7 @@ def _at_gate(rollout: Rollout, plan: Plan, gate: GateFinding | None) -> Decision
     verdict = str(gate.verdict or "")
     if not later and not plan.steps:
         return Decision(transition=_promote(rollout, gate.sentence, verdict))
-    phase, step, weight = (later[0], 0, 0) if later else _at_step(plan, 0, 0)
+    phase, step, weight = (later[0], 0, 0) if later else at_step(plan, 0, 0)
     return Decision(
         transition=Transition(
             move=Move.PHASE,
@@ -251,7 +184,7 @@ def _at_gate(rollout: Rollout, plan: Plan, gate: GateFinding | None) -> Decision
 
 
 def _awaiting(rollout: Rollout, plan: Plan, findings: Findings) -> Decision:
-    step = _step(rollout, plan)
+    step = step_of(rollout, plan)
     if step.reviewed is None:
         return Decision(holds=("it waits for a person's approval: promptops release approve",))
     if findings.short_of:
@@ -267,7 +200,7 @@ def _awaiting(rollout: Rollout, plan: Plan, findings: Findings) -> Decision:
 def _progressing(rollout: Rollout, plan: Plan, findings: Findings, now: float) -> Decision:
     if not plan.steps:
         return Decision(transition=_promote(rollout, "the plan has no steps", ""))
-    waits = _waits(rollout, _step(rollout, plan), findings, now)
+    waits = _waits(rollout, step_of(rollout, plan), findings, now)
     if rollout.step + 1 < len(plan.steps):
         return (
             Decision(holds=waits) if waits else Decision(transition=_onwards(rollout, plan, _met(findings)))
