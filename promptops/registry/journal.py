@@ -20,7 +20,7 @@ from promptops.errors import PromptopsError
 from promptops.output import note
 from promptops.prompt import Prompt
 from promptops.registry.records import CheckResult, FinishedRun, StartedRun
-from promptops.registry.store import BUSY_S, Registry
+from promptops.registry.store import BUSY_S, Place, Registry
 from promptops.settings import Log, Settings
 
 
@@ -58,6 +58,16 @@ class Journal:
                 del self._under_way[run.run_id]
                 raise
 
+    def adopt(self, run_id: str) -> StartedRun:
+        """The run of another process, to be finished by this one. Raises Invalid when it has ended."""
+        run = self._spool.started(run_id)
+        if run is None:
+            from promptops.registry.queries import unfinished_run
+
+            run = unfinished_run(self._open(), run_id)
+        self._under_way[run.run_id] = run
+        return run
+
     def finish(self, run_id: str, end: FinishedRun) -> None:
         """Log how a call ended. With ``fail`` raises when it can't be; else the answer goes on its way."""
         run, end = self._under_way.pop(run_id), kept_end(end, self._log)
@@ -76,7 +86,8 @@ class Journal:
 
     def _keep(self, run: StartedRun, end: FinishedRun | None, error: PromptopsError) -> bool:
         """Whether a run that the registry could not take is safe elsewhere."""
-        if not self._spool.put(run, end):
+        place = self._registry.give_up(run.run_id) if self._registry else None
+        if not self._spool.put(run, end, place):
             return False
         _say_spooled(error, self._spool)
         return True
@@ -94,12 +105,12 @@ class Spool:
     def __init__(self, registry: Path) -> None:
         self.folder = registry.with_name(f"{registry.name}-spool")
 
-    def put(self, run: StartedRun, end: FinishedRun | None) -> bool:
-        """Whether the run is on disk."""
+    def put(self, run: StartedRun, end: FinishedRun | None, place: Place | None = None) -> bool:
+        """Whether the run is on disk. ``place`` is the one that it was to have in the registry."""
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)
             with self._alone():
-                self._write(run, end)
+                self._write(run, end, place)
         except OSError:
             return False
         return True
@@ -111,8 +122,15 @@ class Spool:
         with self._alone():
             waiting = self._file(run.run_id).exists()
             if waiting:
-                self._write(run, end)
+                place = json.loads(self._file(run.run_id).read_text(encoding="utf-8")).get("place")
+                self._write(run, end, place)
         return waiting
+
+    def started(self, run_id: str) -> StartedRun | None:
+        """A run that waits here and has not ended yet."""
+        file = self._file(run_id)
+        record = json.loads(file.read_text(encoding="utf-8")) if run_id.isalnum() and file.exists() else None
+        return StartedRun(**record["started"]) if record and record["finished"] is None else None
 
     def waiting(self) -> list[Path]:
         return sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []
@@ -124,11 +142,14 @@ class Spool:
         with self._alone():
             for file in self.waiting():
                 record = json.loads(file.read_text(encoding="utf-8"))
-                _take_in(registry, StartedRun(**record["started"]), _finished_from(record["finished"]))
+                place = record.get("place")
+                run, end = StartedRun(**record["started"]), _finished_from(record["finished"])
+                registry.take_in(run, end, (place[0], place[1]) if place else None)
                 file.unlink()
 
-    def _write(self, run: StartedRun, end: FinishedRun | None) -> None:
-        text = json.dumps({"started": asdict(run), "finished": asdict(end) if end else None})
+    def _write(self, run: StartedRun, end: FinishedRun | None, place: Place | None) -> None:
+        record = {"started": asdict(run), "finished": asdict(end) if end else None, "place": place}
+        text = json.dumps(record)
         _write_durably(self._file(run.run_id), text)
 
     @contextmanager
@@ -149,13 +170,6 @@ def _write_durably(file: Path, text: str) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     new.replace(file)
-
-
-def _take_in(registry: Registry, run: StartedRun, end: FinishedRun | None) -> None:
-    if end is not None:
-        registry.take_in(run, end)
-    elif registry.read_one("SELECT seq FROM runs WHERE run_id = ?", (run.run_id,)) is None:
-        registry.start(run)
 
 
 def _finished_from(record: dict[str, Any] | None) -> FinishedRun | None:

@@ -10,6 +10,7 @@ from typing import Any
 from promptops.errors import Invalid, NotFound
 from promptops.registry import rows
 from promptops.registry.filters import Filter
+from promptops.registry.records import StartedRun
 from promptops.registry.store import Registry
 from promptops.registry.ulid import LENGTH, as_prefix
 
@@ -58,6 +59,21 @@ def _outcome(row: sqlite3.Row) -> dict[str, Any]:
 
 def get_run(registry: Registry, prefix: str) -> Run:
     """The one run whose id starts so."""
+    return runs_by_seq(registry, [_seq_of(registry, prefix)])[0]
+
+
+def unfinished_run(registry: Registry, prefix: str) -> StartedRun:
+    """The one run whose id starts so, as it was when it began. Raises Invalid when it has ended."""
+    seq = _seq_of(registry, prefix)
+    sql = "SELECT * FROM runs JOIN run_texts USING (seq) WHERE seq = ?"
+    row = registry.read(sql, (seq,))[0]
+    if row["state"] != "started":
+        hint = f"promptops runs show {row['run_id']}"
+        raise Invalid(f"run {row['run_id']} has ended already", hint=hint)
+    return rows.started_from(row)
+
+
+def _seq_of(registry: Registry, prefix: str) -> int:
     found = _find(registry, prefix)
     if not found:
         raise NotFound(f"no run {prefix} in {registry.path}", hint="`promptops runs list` shows the latest")
@@ -65,7 +81,8 @@ def get_run(registry: Registry, prefix: str) -> Run:
         shown = ", ".join(row["run_id"] for row in found[: _CANDIDATES - 1])
         more = ", …" if len(found) == _CANDIDATES else ""
         raise Invalid(f"{prefix} is the start of several run ids", hint=f"{shown}{more}")
-    return runs_by_seq(registry, [found[0]["seq"]])[0]
+    seq: int = found[0]["seq"]
+    return seq
 
 
 def _find(registry: Registry, prefix: str) -> list[sqlite3.Row]:

@@ -62,6 +62,10 @@ def finished_values(end: FinishedRun) -> Values:
     return (*_storables(_finished(end)), _failed_checks(end.checks))
 
 
+def unfinished_values() -> Values:
+    return tuple("started" if name == "state" else None for name in (*FINISHED, "checks_failed"))
+
+
 def started_texts(run: StartedRun) -> Values:
     inputs = None if run.inputs is None else json_text(run.inputs)
     return json_text(run.parameters), json_text(run.overrides), json_text(run.metadata), inputs

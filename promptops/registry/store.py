@@ -25,6 +25,7 @@ from promptops.registry.ulid import new_run_id
 __all__ = ["Registry", "new_run_id"]
 
 BUSY_S = 30.0
+Place = tuple[str, int]  # a writer, and the how many-th of its runs this is
 _RUN = ("seq", *rows.WRITER, *rows.STARTED, *rows.FINISHED, "checks_failed")
 _TEXTS = ("seq", *rows.STARTED_TEXTS, *rows.FINISHED_TEXTS)
 _OUTCOME = ("run_seq", "source", "name", "passed", "value", "text", "occurred_at", "recorded_at")
@@ -123,32 +124,74 @@ class Registry:
             raise read_only(self.path)
         return self.read(sql)
 
+    @contextmanager
+    def aside(self) -> Iterator[sqlite3.Connection]:
+        """The connection for temporary tables, which keep nobody else from writing."""
+        with self._lock, explained(self.path, self._busy_s):
+            yield self._connection
+
     def start(self, run: StartedRun) -> int:
         """Log that a call is about to be made. On disk when this returns; the number is its order."""
-        counter = self._count()
+        return self.start_all([run])[0]
+
+    def start_all(self, runs: Sequence[StartedRun]) -> list[int]:
+        """Log that calls are about to be made, in this order."""
+        counted = [(self._count(run), run) for run in runs]
         with self.write() as connection:
-            values = (self.writer_id, counter, *rows.started_values(run), "started")
-            seq = _inserted(connection.execute(rows.INSERT_STARTED, values))
-            connection.execute(rows.INSERT_STARTED_TEXTS, (seq, *rows.started_texts(run)))
-            connection.executemany(rows.INSERT_TAG, rows.tag_values(run, seq))
-        self._open_runs[run.run_id] = (counter, run)
+            return [self._insert_started(connection, counter, run) for counter, run in counted]
+
+    def _insert_started(self, connection: sqlite3.Connection, counter: int, run: StartedRun) -> int:
+        values = (self.writer_id, counter, *rows.started_values(run), "started")
+        seq = _inserted(connection.execute(rows.INSERT_STARTED, values))
+        connection.execute(rows.INSERT_STARTED_TEXTS, (seq, *rows.started_texts(run)))
+        connection.executemany(rows.INSERT_TAG, rows.tag_values(run, seq))
         return seq
 
     def finish(self, run_id: str, end: FinishedRun) -> None:
         """Log how a started run ended, with its checks. A started row that has gone is made anew."""
-        with self.write() as connection:
-            if not self._update(connection, run_id, end):
-                self._finish_lost(connection, run_id, end)
-        self._open_runs.pop(run_id, None)
+        self.finish_all([(run_id, end)])
 
-    def take_in(self, run: StartedRun, end: FinishedRun) -> None:
-        """Log a run that was kept elsewhere meanwhile. Doing so again changes nothing."""
+    def finish_all(self, ended: Sequence[tuple[str, FinishedRun]]) -> None:
         with self.write() as connection:
-            found = connection.execute("SELECT state FROM runs WHERE run_id = ?", (run.run_id,)).fetchone()
-            if found is None:
-                self._insert_whole(connection, self._count(), run, end)
-            elif found["state"] == "started":
-                self._update(connection, run.run_id, end)
+            for run_id, end in ended:
+                if not self._update(connection, run_id, end):
+                    self._finish_lost(connection, run_id, end)
+        for run_id, _ in ended:
+            self._open_runs.pop(run_id, None)
+
+    def give_up(self, run_id: str) -> Place | None:
+        """The place that was meant for a run which is kept elsewhere now; ``take_in`` gives it back."""
+        found = self._open_runs.pop(run_id, None)
+        return (self.writer_id, found[0]) if found else None
+
+    def take_in(self, run: StartedRun, end: FinishedRun | None, place: Place | None = None) -> None:
+        """Log a run that was kept elsewhere meanwhile. Doing so again changes nothing.
+
+        One without a place gets the next here, unless it cannot be written now either: it waits on, and a
+        place that stays empty would tell of a lost run.
+        """
+        place = place or self.give_up(run.run_id)
+        with self._lock:
+            counter = self._counter
+            try:
+                with self.write() as connection:
+                    self._take_in(connection, run, end, place or (self.writer_id, counter + 1))
+            except BaseException:
+                self._counter = counter
+                if place and place[0] == self.writer_id:
+                    self._open_runs[run.run_id] = (place[1], run)
+                raise
+
+    def _take_in(
+        self, connection: sqlite3.Connection, run: StartedRun, end: FinishedRun | None, place: Place
+    ) -> None:
+        found = connection.execute("SELECT state FROM runs WHERE run_id = ?", (run.run_id,)).fetchone()
+        if found is None:
+            if place == (self.writer_id, self._counter + 1):
+                self._counter += 1
+            self._insert_whole(connection, place, run, end)
+        elif found["state"] == "started" and end is not None:
+            self._update(connection, run.run_id, end)
 
     def _update(self, connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> bool:
         values = (*rows.finished_values(end), run_id)
@@ -164,11 +207,11 @@ class Registry:
         if run_id not in self._open_runs:
             raise NotFound(f"no run {run_id} in the registry {self.path}", hint="promptops runs list")
         counter, run = self._open_runs[run_id]
-        self._insert_whole(connection, counter, run, end)
+        self._insert_whole(connection, (self.writer_id, counter), run, end)
 
     def record(self, ended: Sequence[tuple[StartedRun, FinishedRun]]) -> list[int]:
         """Log whole runs in one transaction."""
-        counters = [self._count() for _ in ended]
+        counters = [self._count(run) for run, _ in ended]
         runs = [(*rows.started_values(run), *rows.finished_values(end)) for run, end in ended]
         texts = [(*rows.started_texts(run), *rows.finished_texts(end)) for run, end in ended]
         recorded_at = utc_now()
@@ -189,25 +232,31 @@ class Registry:
                 for row in rows.outcome_values(end, seq, recorded_at)
             ]
             insert_many(connection, "outcomes", _OUTCOME, outcomes)
+        for run, _ in ended:
+            self._open_runs.pop(run.run_id, None)
         return seqs
 
     def _insert_whole(
-        self, connection: sqlite3.Connection, counter: int, run: StartedRun, end: FinishedRun
-    ) -> int:
-        values = (self.writer_id, counter, *rows.started_values(run), *rows.finished_values(end))
+        self, connection: sqlite3.Connection, place: Place, run: StartedRun, end: FinishedRun | None
+    ) -> None:
+        ended = end or FinishedRun(finished_at="", state="started")
+        finished = rows.finished_values(ended) if end else rows.unfinished_values()
+        values = (*place, *rows.started_values(run), *finished)
         seq = _inserted(connection.execute(rows.INSERT_WHOLE, values))
-        texts = (seq, *rows.started_texts(run), *rows.finished_texts(end))
+        texts = (seq, *rows.started_texts(run), *rows.finished_texts(ended))
         connection.execute(rows.INSERT_WHOLE_TEXTS, texts)
         if run.metadata:
             connection.executemany(rows.INSERT_TAG, rows.tag_values(run, seq))
-        if end.checks:
-            connection.executemany(rows.INSERT_OUTCOME, rows.outcome_values(end, seq, utc_now()))
-        return seq
+        if ended.checks:
+            connection.executemany(rows.INSERT_OUTCOME, rows.outcome_values(ended, seq, utc_now()))
 
-    def _count(self) -> int:
-        """Counted before the attempt, so that a row which could not be written leaves a hole."""
+    def _count(self, run: StartedRun) -> int:
+        """The place of a run, taken before the attempt: a row that could not be written leaves a hole."""
         with self._lock:
+            if run.run_id in self._open_runs:  # tried before
+                return self._open_runs[run.run_id][0]
             self._counter += 1
+            self._open_runs[run.run_id] = (self._counter, run)
             return self._counter
 
     def note_version(

@@ -5,12 +5,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptops.errors import PromptopsError
 from promptops.prompt import Prompt
 from promptops.registry.journal import Spool, kept_end, kept_start, note_version
-from promptops.registry.records import FinishedRun, StartedRun
+from promptops.registry.records import FinishedRun, StartedRun, utc_now
 from promptops.registry.store import Registry
 from promptops.settings import Log, Settings
 
@@ -20,8 +20,11 @@ _LINGER_S, _NAP_S = 0.003, 0.001  # a group of many rows costs far less than as 
 
 @dataclass(frozen=True, slots=True)
 class _Row:
+    """``end`` is None for a call that is about to be made; ``begun``: it has a row already."""
+
     run: StartedRun
-    end: FinishedRun
+    end: FinishedRun | None
+    begun: bool
     written: asyncio.Future[None]
 
 
@@ -42,9 +45,9 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="promptops-writer", daemon=True)
         self._thread.start()
 
-    def put(self, run: StartedRun, end: FinishedRun) -> asyncio.Future[None]:
+    def put(self, run: StartedRun, end: FinishedRun | None, *, begun: bool = False) -> asyncio.Future[None]:
         """Hand a row over; the future is done when it is on disk, or holds why it isn't."""
-        row = _Row(run, end, self._loop.create_future())
+        row = _Row(run, end, begun, self._loop.create_future())
         self._rows.put(row)
         return row.written
 
@@ -79,20 +82,31 @@ class Writer:
             time.sleep(_NAP_S)
 
     def _write(self, group: Sequence[_Row]) -> Exception | None:
+        ended = [(row, row.end) for row in group if row.end is not None]
         try:
-            self._registry.record([(row.run, row.end) for row in group])
+            if started := [row.run for row in group if row.end is None]:
+                self._registry.start_all(started)
+            if begun := [(row.run.run_id, end) for row, end in ended if row.begun]:
+                self._registry.finish_all(begun)
+            if whole := [(row.run, end) for row, end in ended if not row.begun]:
+                self._registry.record(whole)
         except PromptopsError as error:
-            return self._keep_beside(group, error)
+            return self._keep_beside([row for row, _ in ended], error)
         except Exception as error:  # noqa: BLE001 - raised where the rows are waited for
             return error
         return None
 
     def _keep_beside(self, group: Sequence[_Row], error: PromptopsError) -> PromptopsError:
         """What could not be written waits beside the registry; the batch stops all the same."""
-        lost = sum(self._spool is None or not self._spool.put(row.run, row.end) for row in group)
+        lost = sum(not self._keep(row) for row in group)
         if lost:
             error.hint += f" ({lost} answers could not be kept, and will be asked for again)"
         return error
+
+    def _keep(self, row: _Row) -> bool:
+        if self._spool is None:
+            return False
+        return self._spool.put(row.run, row.end, self._registry.give_up(row.run.run_id))
 
 
 def _settle(group: Sequence[_Row], error: Exception | None) -> None:
@@ -107,7 +121,7 @@ def _settle(group: Sequence[_Row], error: Exception | None) -> None:
 
 
 class GroupJournal:
-    """Logs runs when they have ended. ``written`` says when that is durable."""
+    """Logs runs when they have ended, or from ``begin`` on. ``written`` says when that is durable."""
 
     def __init__(self, settings: Settings) -> None:
         self._log: Log = settings.log
@@ -119,6 +133,7 @@ class GroupJournal:
         self._writer = Writer(self._registry, kept, more=lambda: bool(self._under_way))
         self._handed_over: dict[str, asyncio.Future[None]] = {}
         self._noted: set[str] = set()
+        self._begun: set[str] = set()
 
     def start(self, run: StartedRun, prompt: Prompt) -> None:
         if run.digest not in self._noted:
@@ -126,9 +141,17 @@ class GroupJournal:
             self._noted.add(run.digest)
         self._under_way[run.run_id] = run
 
+    async def begin(self, run_id: str) -> None:
+        """See a call on disk before it is made. Raises when that can't be."""
+        run = self._under_way[run_id]
+        await self._writer.put(kept_start(replace(run, started_at=utc_now()), self._log), None)
+        self._begun.add(run_id)
+
     def finish(self, run_id: str, end: FinishedRun) -> None:
         run = kept_start(self._under_way.pop(run_id), self._log)
-        self._handed_over[run_id] = self._writer.put(run, kept_end(end, self._log))
+        begun = run_id in self._begun
+        self._begun.discard(run_id)
+        self._handed_over[run_id] = self._writer.put(run, kept_end(end, self._log), begun=begun)
 
     async def written(self, run_id: str) -> None:
         """Wait until a finished run is on disk. Raises when it can't be."""
