@@ -95,9 +95,6 @@ def fit(plan: Plan, prompt: Prompt) -> Plan:
     Raises Invalid where a written metric's source is lacking, or a goal would be left out.
     """
     lacking = {each.name: why for each in plan.metrics if (why := _lack(parse_source(each.source), prompt))}
-    wanted = (
-        lacking if plan.metrics_given else {name: lacking[name] for name in plan.goals if name in lacking}
-    )
     for name in (each for each in lacking if plan.metrics_given or each in plan.goals):
         raise Invalid(
             f"plan {plan.name}: the metric {name} has no source: {lacking[name]}",
