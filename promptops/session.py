@@ -3,8 +3,9 @@
 import os
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
+from promptops import runner
 from promptops.calling import Limits
 from promptops.models import adapter_for
 from promptops.models.catalog import Catalog
@@ -15,14 +16,22 @@ from promptops.settings import Settings
 from promptops.versions import Version
 
 
+class Logging(runner.Journal, Protocol):
+    """A journal that ends with its session."""
+
+    def close(self) -> None: ...
+
+
 class Session:
     """One project: its settings, its registry and the models it has reached so far. Use as a context."""
 
-    def __init__(self, settings: Settings, *, log: bool = True, many: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, *, log: bool = True, many: bool = False, journal: Logging | None = None
+    ) -> None:
         self.settings = settings
         self._many = many
         self._adapters: dict[str, Adapter] = {}
-        self._journal = Journal(settings) if log else NoJournal()
+        self._journal: Logging = journal or (Journal(settings) if log else NoJournal())
 
     async def __aenter__(self) -> Self:
         return self
@@ -44,14 +53,17 @@ class Session:
         on_text: OnText | None = None,
     ) -> Run:
         """Make one logged run; see ``Runner.run``."""
-        runner = Runner(
+        return await self.runner(limits).run(version, inputs, origin, on_text)
+
+    def runner(self, limits: Limits | None = None) -> Runner:
+        """What makes runs here, a step at a time where somebody needs that."""
+        return Runner(
             self._adapter,
             Catalog.load(self.settings),
             self._journal,
             limits or Limits(),
             root=self.settings.root,
         )
-        return await runner.run(version, inputs, origin, on_text)
 
     def _adapter(self, model: str) -> Adapter:
         if model not in self._adapters:

@@ -59,7 +59,10 @@ class Completion:
 
 
 class ModelError(PromptopsError):
-    """A call that gave no valid completion; ``type`` says why, ``partial`` holds the text that had come."""
+    """A call that gave no valid completion; ``type`` says why, ``partial`` holds the text that had come.
+
+    ``run_id`` is the logged run's, where an application is told of the failure by this error alone.
+    """
 
     def __init__(
         self,
@@ -76,6 +79,7 @@ class ModelError(PromptopsError):
         self.status = status
         self.retry_after = retry_after  # seconds
         self.partial = partial
+        self.run_id: str | None = None
 
     @property
     def retryable(self) -> bool:

@@ -1,0 +1,271 @@
+"""Release state and released versions in one file, for places without git.
+
+    {"format": 1, "commit": "3f2c9e1…",                 of the state branch
+     "made_at": "2026-11-02T09:14:00.123Z",
+     "settings": "channels: …",                         promptops.yaml as it stood, or ""
+     "files": {"releases/support/triage.yaml": "…",     as on the branch: what channels serve
+               "versions/support/triage/4c1d….yaml": "…"}}      and each version that they name
+
+A bundle replaces another one whole, so that who reads it meanwhile meets the old one or the new one.
+"""
+
+import base64
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from promptops.errors import Invalid, NotFound
+from promptops.gitrepo import GitRepo
+from promptops.prompt import load_prompt, short_digest
+from promptops.references import Reference, digest_digits, is_number, parse_reference
+from promptops.registry.records import utc_now
+from promptops.release_state import (
+    Frozen,
+    Released,
+    ReleaseState,
+    decode_frozen,
+    decode_release,
+    frozen_path,
+    read_releases,
+    release_path,
+    state_commit,
+)
+from promptops.settings import BUILT_IN_CHANNELS, FILE, Settings, SettingsFile, decode_settings
+from promptops.versions import Version, released_version
+
+FORMAT = 1
+_AGAIN = "make it anew: promptops release bundle --out FILE"
+
+
+@dataclass(frozen=True, slots=True)
+class Bundled:
+    """What a bundle was made of."""
+
+    commit: str
+    prompts: tuple[str, ...]
+    versions: int
+    bytes: int
+
+
+def write_bundle(settings: Settings, out: Path) -> Bundled:
+    """Write what every channel serves. Raises NotFound where nothing is released."""
+    with GitRepo(settings) as repo:
+        commit, states = state_commit(repo), read_releases(repo)
+        if commit is None or not states:
+            raise NotFound("nothing is released yet", hint="promptops promote NAME@REV releases a version")
+        files = {release_path(name): repo.read(commit, release_path(name)).decode() for name in states}
+        versions = {
+            frozen_path(name, one.digest): _frozen_text(repo, commit, name, one)
+            for name, state in states.items()
+            for one in _served(state)
+        }
+    source = settings.document.source if settings.document else ""
+    content = {"format": FORMAT, "commit": commit, "made_at": utc_now(), "settings": source}
+    size = _replace(out, json.dumps({**content, "files": files | versions}, ensure_ascii=False))
+    return Bundled(commit, tuple(states), len(versions), size)
+
+
+def _served(state: ReleaseState) -> Iterable[Released]:
+    yield from state.named()
+    yield from (channel.shadow.released for channel in state.channels.values() if channel.shadow)
+
+
+def _frozen_text(repo: GitRepo, commit: str, prompt: str, released: Released) -> str:
+    """A version as the branch keeps it; one that it doesn't keep is read from its commit."""
+    path = frozen_path(prompt, released.digest)
+    try:
+        return repo.read(commit, path).decode()
+    except NotFound:
+        wanted = Reference(f"{prompt}@{released.version}", prompt)
+        version = released_version(repo, commit, wanted, released)
+    read = repo.reader(str(version.commit_sha))
+    frozen = {
+        "prompt": prompt,
+        "version": released.version,
+        "digest": f"sha256:{released.digest}",
+        "commit": version.commit_sha,
+        "files": {file: _text(read(file)) for file in version.prompt.closure},
+    }
+    return json.dumps(frozen, ensure_ascii=False)  # which is YAML too
+
+
+def _text(data: bytes) -> str | dict[str, str]:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return {"base64": base64.b64encode(data).decode()}
+
+
+def _replace(out: Path, text: str) -> int:
+    """Write a file whole or not at all."""
+    data = text.encode()
+    try:
+        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                stream.write(data)
+                stream.flush()
+                os.fsync(stream.fileno())
+            Path(name).chmod(0o644)
+            Path(name).replace(out)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise Invalid(f"cannot write {out}: {error.strerror}", hint="name another file with --out") from error
+    return len(data)
+
+
+# reading
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    commit: str
+    settings: SettingsFile
+    states: Mapping[str, ReleaseState]
+    versions: Mapping[tuple[str, str], Version]
+
+
+class BundleSource:
+    """Serves what a bundle says, and reads it again when it has changed. May be shared by threads.
+
+    When the new one cannot be read, ``refresh`` raises and what was known goes on being served.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._lock = Lock()
+        self._mark = _mark(file)
+        self._content = _read(file)
+
+    def settings(self, registry: Path | None = None) -> Settings:
+        """Settings of a project that is this bundle alone."""
+        home, file = self._file.absolute().parent, self._content.settings
+        chosen = registry or os.environ.get("PROMPTOPS_REGISTRY") or home / (file.registry or "registry.db")
+        return Settings(
+            root=home,
+            prompts=home / "prompts",
+            git_dir=None,
+            common_dir=None,
+            top=None,
+            prefix="",
+            registry=Path(chosen).expanduser().absolute(),
+            channels=tuple(dict.fromkeys([*BUILT_IN_CHANNELS, *file.channels])),
+            file=file,
+        )
+
+    def stamp(self) -> object:
+        return self._content
+
+    def refresh(self) -> bool:
+        """Whether there is a new bundle. Costs one ``stat`` where there isn't."""
+        with self._lock:
+            mark = _mark(self._file)
+            if mark == self._mark:
+                return False
+            self._content = _read(self._file)
+            self._mark = mark
+            return True
+
+    def releases(self, prompt: str) -> ReleaseState | None:
+        return self._content.states.get(prompt)
+
+    def version(self, prompt: str, released: Released) -> Version:
+        found = self._content.versions.get((prompt, released.digest))
+        if found is None:
+            raise NotFound(
+                f"{self._file} does not hold {prompt} {released.version}",
+                hint="make it anew: promptops release bundle",
+            )
+        return found
+
+    def find(self, reference: str) -> Version:
+        """A released version by its number or digest; a bundle holds no others."""
+        wanted = parse_reference(reference, self.settings())
+        rev, known = wanted.rev or "", self._of(wanted.name)
+        digits = digest_digits(rev)
+        found = {
+            version.prompt.digest: version
+            for version in known
+            if version.version == rev or (digits and version.prompt.digest.startswith(digits))
+        }
+        if len(found) != 1:
+            there = [f"{wanted.name}@{version.version}" for version in known] or ["nothing of that name"]
+            what = "is ambiguous" if found else "is not in this bundle"
+            live = f"; what is live is {wanted.name}:CHANNEL" if known and not is_number(rev) else ""
+            raise NotFound(f"`{reference}` {what}", hint=f"{self._file} holds {', '.join(there)}{live}")
+        return replace(next(iter(found.values())), reference=reference)
+
+    def _of(self, prompt: str) -> list[Version]:
+        return [version for (name, _), version in self._content.versions.items() if name == prompt]
+
+
+def _read(file: Path) -> _Content:
+    data = _decode(file)
+    files: Mapping[str, str] = data["files"]
+    states = {
+        name: decode_release(text.encode(), name)
+        for path, text in files.items()
+        if (name := _name_in(path, "releases"))
+    }
+    versions = {}
+    for path, text in files.items():
+        if folder := _name_in(path, "versions"):
+            frozen = decode_frozen(text.encode(), path, folder.rpartition("/")[0])
+            versions[frozen.prompt, frozen.digest] = _version(frozen)
+    return _Content(data["commit"], decode_settings(data["settings"].encode(), FILE), states, versions)
+
+
+def _decode(file: Path) -> dict[str, Any]:
+    try:
+        data: dict[str, Any] = json.loads(file.read_bytes())
+    except FileNotFoundError:
+        raise NotFound(f"no bundle {file}", hint=f"promptops release bundle --out {file}") from None
+    except (OSError, ValueError) as error:
+        raise Invalid(f"the bundle {file} cannot be read: {error}", hint=_AGAIN) from None
+    found = data.get("format") if isinstance(data, dict) else None
+    if found != FORMAT:
+        what = "is no bundle" if found is None else f"has format {found}, and this promptops reads {FORMAT}"
+        raise Invalid(f"{file} {what}", hint=_AGAIN)
+    kinds = {"commit": str, "settings": str, "files": dict}
+    if not all(isinstance(data.get(key), kind) for key, kind in kinds.items()):
+        raise Invalid(f"the bundle {file} is damaged", hint=_AGAIN)
+    return data
+
+
+def _name_in(path: str, folder: str) -> str:
+    """``a/b`` of ``FOLDER/a/b.yaml``; "" for other paths."""
+    inside = path.startswith(f"{folder}/") and path.endswith(".yaml")
+    return path[len(folder) + 1 : -len(".yaml")] if inside else ""
+
+
+def _version(frozen: Frozen) -> Version:
+    prompt = load_prompt(frozen.prompt, frozen.read)
+    pasteable = f"{frozen.prompt}@{frozen.version}"
+    if prompt.digest != frozen.digest:
+        raise Invalid(
+            f"{pasteable} reads as {short_digest(prompt.digest)}, not as {short_digest(frozen.digest)}",
+            hint=_AGAIN,
+        )
+    return Version(
+        prompt=prompt,
+        reference=pasteable,
+        source="release",
+        pasteable=pasteable,
+        commit_sha=frozen.commit,
+        version=frozen.version,
+    )
+
+
+def _mark(file: Path) -> tuple[int, int, int] | None:
+    try:
+        facts = file.stat()
+    except OSError:
+        return None
+    return facts.st_mtime_ns, facts.st_size, facts.st_ino

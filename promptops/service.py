@@ -1,0 +1,222 @@
+"""The calls of a program that runs for a long time: placed, logged and made on threads of their own.
+
+The event loop only waits for models. Git, templates and the first look at a model are a second thread's, the
+registry is a third one's, so that none of them holds up the answers of other calls. With ``sync_every`` a
+fourth talks to the remote.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
+
+from promptops.background import BackgroundLoop, Worker
+from promptops.calling import Limits, now
+from promptops.errors import PromptopsError
+from promptops.models.request import Completion, ModelError, OnText, Request
+from promptops.output import note
+from promptops.references import parse_reference
+from promptops.registry.records import FinishedRun
+from promptops.registry.service_journal import ServiceJournal
+from promptops.runner import Origin, Prepared, Reported, Run, Runner
+from promptops.serving import Serving, Source, ready
+from promptops.session import Session
+from promptops.settings import Settings
+from promptops.versions import Version
+
+T = TypeVar("T")
+
+LOOK_S = 1.0  # how often a moved ref, a new bundle and a registry that can be written again are looked for
+_GRACE_S = 2.0  # a fetch that is under way at the end is waited for no longer
+
+
+class Watched(Source, Protocol):
+    """A source that looks for what is new when it is told to."""
+
+    def refresh(self) -> bool: ...
+
+    def find(self, reference: str) -> Version:
+        """What a reference means that names no channel."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One call, as the application asks for it."""
+
+    reference: str
+    inputs: Mapping[str, Any]
+    unit: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    limits: Limits = field(default_factory=Limits)
+
+
+class Service:
+    """Its coroutines run on its own loop, ``loop``; all else may be called by any thread."""
+
+    def __init__(self, settings: Settings, source: Watched, sync: "Sync | None" = None) -> None:
+        self._settings = settings
+        self._source = source
+        self._serving = Serving(source, settings.registry)
+        self._sync = sync
+        self._said: set[str] = set()
+        self.journal = ServiceJournal(settings)
+        self._session = Session(settings, many=True, journal=self.journal)
+        self._reader = Worker("promptops-reader")
+        self.loop = BackgroundLoop("promptops-loop")
+        self.loop.submit(self._watch())
+
+    async def run(self, asked: Asked, on_text: OnText | None = None) -> Run:
+        """Make one call. One that fails raises its ModelError, after it has been logged."""
+        runner = self._session.runner(asked.limits)
+        prepared = await self._begin(runner, asked, called=True)
+        heard = _Heard(on_text) if on_text and not _may_repair(prepared) else None
+        try:
+            run = await runner.answer(prepared, heard.take if heard else None, heard)
+        finally:
+            await self.journal.written(prepared.started.run_id)
+        await self._look_at(run)
+        if run.error:
+            run.error.run_id = run.started.run_id
+            raise run.error
+        if on_text and not (heard and heard.begun) and run.answer:
+            on_text(run.answer)
+        return run
+
+    async def prepare(self, asked: Asked) -> Prepared:
+        """Log a call that the application makes itself."""
+        return await self._begin(self._session.runner(asked.limits), asked, called=False)
+
+    async def finish(self, prepared: Prepared, reported: Reported) -> Run:
+        run = self._session.runner().finish(prepared, reported)
+        await self.journal.written(run.started.run_id)
+        await self._look_at(run)
+        return run
+
+    def close(self) -> None:
+        """End what is under way, logged as interrupted, and every thread."""
+        self.loop.close(self._end)
+        self._reader.close()
+        self._serving.close()
+        if self._sync:
+            self._sync.close()
+
+    async def _end(self) -> None:
+        await self._session.__aexit__(None, None, None)
+
+    async def _begin(self, runner: Runner, asked: Asked, *, called: bool) -> Prepared:
+        prepared = await self._read(lambda: self._ready(runner, asked, called=called))
+        runner.begin(prepared)
+        run_id = prepared.started.run_id
+        try:
+            await self.journal.written(run_id)
+        except asyncio.CancelledError:
+            self.journal.finish(run_id, _cut_short())
+            await self.journal.written(run_id)
+            raise
+        return prepared
+
+    def _ready(self, runner: Runner, asked: Asked, *, called: bool) -> Prepared:
+        reference = parse_reference(asked.reference, self._settings)
+        if reference.channel is not None:
+            placement = self._serving.place(reference, asked.unit, asked.metadata)
+            return ready(runner, placement, asked.inputs, called=called, metadata=asked.metadata)
+        version = self._source.find(asked.reference)
+        return runner.ready(version, asked.inputs, Origin(metadata=asked.metadata), called=called)
+
+    async def _look_at(self, run: Run) -> None:
+        if run.started.arm == "canary" and (run.finished.error_type or run.started.fallback):
+            await self._read(lambda: self._serving.ended(run))
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await asyncio.wrap_future(self._reader.submit(work))
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self.journal.tend()
+            await self._read(self._refresh)
+            if self._sync:
+                self._sync.look()
+
+    def _refresh(self) -> None:
+        try:
+            self._source.refresh()
+        except PromptopsError as error:  # what was known goes on being served
+            _say_once(self._said, error)
+        else:
+            self._said.clear()
+
+
+class Sync:
+    """Fetches and replays in the background, ``every`` so many seconds."""
+
+    def __init__(self, every: float, work: Callable[[], object]) -> None:
+        self._every = every
+        self._work = work
+        self._worker = Worker("promptops-sync")
+        self._next = time.monotonic()
+        self._busy = False
+        self._said: set[str] = set()
+
+    def look(self) -> None:
+        """Start a round when it is time for one."""
+        if not self._busy and time.monotonic() >= self._next:
+            self._busy = True
+            self._worker.submit(self._round)
+
+    def close(self) -> None:
+        self._worker.close(_GRACE_S)
+
+    def _round(self) -> None:
+        try:
+            self._work()
+        except PromptopsError as error:  # the next round tries again; meanwhile what is known is served
+            _say_once(self._said, error)
+        else:
+            self._said.clear()
+        finally:
+            self._next = time.monotonic() + self._every
+            self._busy = False
+
+
+class _Heard:
+    """Text on its way to the caller; as a gate it lets no other attempt begin once some has been shown."""
+
+    def __init__(self, on_text: OnText) -> None:
+        self._on_text = on_text
+        self._failure: ModelError | None = None
+        self.begun = False
+
+    def take(self, text: str) -> None:
+        self.begun = True
+        self._on_text(text)
+
+    async def enter(self, request: Request) -> None:  # noqa: ARG002 - a gate may ask what for
+        if self.begun and self._failure:
+            self._failure.retry_after = math.inf  # which no retry waits for
+            raise self._failure
+
+    def leave(self, ticket: None, ended: Completion | ModelError | None) -> None:  # noqa: ARG002 - it gives none
+        if isinstance(ended, ModelError):
+            self._failure = ended
+
+
+def _cut_short() -> FinishedRun:
+    return FinishedRun(
+        finished_at=now(), state="interrupted", error_type="interrupted", error_message="before the call"
+    )
+
+
+def _may_repair(prepared: Prepared) -> bool:
+    """Whether another answer may take the place of the first one."""
+    output = prepared.version.prompt.output
+    return output is not None and output.repair > 0
+
+
+def _say_once(said: set[str], error: PromptopsError) -> None:
+    if error.message not in said:
+        said.add(error.message)
+        note(f"promptops: {error.message}" + (f"\n  {error.hint}" if error.hint else ""))
