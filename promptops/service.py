@@ -62,6 +62,7 @@ class Service:
         self._serving = Serving(source, settings.registry)
         self._sync = sync
         self._said: set[str] = set()
+        self._on_channels = False
         self.journal = ServiceJournal(settings)
         self._session = Session(settings, many=True, journal=self.journal)
         self._reader = Worker("promptops-reader")
@@ -121,6 +122,7 @@ class Service:
     def _ready(self, runner: Runner, asked: Asked, *, called: bool) -> Prepared:
         reference = parse_reference(asked.reference, self._settings)
         if reference.channel is not None:
+            self._on_channels = True
             placement = self._serving.place(reference, asked.unit, asked.metadata)
             return ready(runner, placement, asked.inputs, called=called, metadata=asked.metadata)
         version = self._source.find(asked.reference)
@@ -137,7 +139,8 @@ class Service:
         while True:
             await asyncio.sleep(LOOK_S)
             self.journal.tend()
-            await self._read(self._refresh)
+            if self._on_channels:
+                await self._read(self._refresh)
             if self._sync:
                 self._sync.look()
 

@@ -1,0 +1,454 @@
+"""What applications use: threads, event loops, streams, a registry in trouble, releases that move."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import GREET, Repo
+from provider import Provider, chunk, cut_off, slow, status, text
+from provider import events as event_stream
+from releases import STATE, released, write_state
+from repos import GitFolder
+
+from promptops import Workspace
+from promptops.api import Run
+from promptops.calling import Limits
+from promptops.errors import Invalid, NotFound, PromptopsError, Unavailable
+from promptops.models.request import ModelError
+from promptops.registry.store import Registry
+
+_STARTED: list[str] = []  # programs that this process has started
+
+
+def _count_processes(event: str, arguments: tuple[Any, ...]) -> None:
+    if event == "subprocess.Popen":
+        _STARTED.append(str(arguments[0]))
+
+
+sys.addaudithook(_count_processes)
+
+
+@pytest.fixture
+def workspace(greeting: Repo, provider: Provider) -> Iterator[Workspace]:
+    with Workspace.open(greeting.path) as opened:
+        yield opened
+
+
+def rows(path: Path, columns: str = "state") -> list[tuple[Any, ...]]:
+    with Registry.open(path / "registry.db") as registry:
+        return [tuple(row) for row in registry.read(f"SELECT {columns} FROM runs ORDER BY seq")]  # noqa: S608
+
+
+def states(path: Path) -> Counter[str]:
+    return Counter(state for (state,) in rows(path))
+
+
+def until(true: Any, seconds: float = 5.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def own_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("promptops-")]
+
+
+def test_a_call_is_answered_and_logged(workspace: Workspace, greeting: Repo) -> None:
+    run = workspace.run("greet@HEAD", {"name": "Ada"}, metadata={"page": "start"})
+    assert (run.answer, run.passed) == ("Greet Ada.", True)
+    assert run.started.commit_sha == greeting.git("rev-parse", "HEAD")
+    assert rows(greeting.path, "run_id, state") == [(run.started.run_id, "finished")]
+    assert run.as_json()["metadata"] == {"page": "start"}
+
+
+def test_importing_the_package_loads_nothing_of_it() -> None:
+    code = "import sys, promptops; print([name for name in sys.modules if name.startswith('promptops.')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_many_threads_at_once(workspace: Workspace, greeting: Repo) -> None:
+    with ThreadPoolExecutor(16) as pool:
+        names = [f"Ada {number}" for number in range(120)]
+        runs = list(pool.map(lambda name: workspace.run("greet", {"name": name}), names))
+    assert [run.answer for run in runs] == [f"Greet {name}." for name in names]
+    assert states(greeting.path) == {"finished": 120}
+
+
+def test_inside_a_running_loop_and_from_several_loops(workspace: Workspace, greeting: Repo) -> None:
+    async def both(number: int) -> list[Run]:
+        first = workspace.run("greet", {"name": f"sync {number}"})  # blocks this loop, and nothing else
+        calls = (workspace.arun("greet", {"name": f"{number}.{each}"}) for each in range(25))
+        return [first, *await asyncio.gather(*calls)]
+
+    with ThreadPoolExecutor(3) as pool:
+        runs = list(pool.map(lambda number: asyncio.run(both(number)), range(3)))
+    assert [run.answer for run in runs[1]] == ["Greet sync 1.", *(f"Greet 1.{each}." for each in range(25))]
+    assert states(greeting.path) == {"finished": 78}
+
+
+def test_a_failed_call_raises_with_the_id_of_its_run(
+    workspace: Workspace, provider: Provider, greeting: Repo
+) -> None:
+    provider.script = status(400, "no such parameter")
+    with pytest.raises(ModelError, match="no such parameter") as caught:
+        workspace.run("greet", {"name": "Ada"})
+    assert rows(greeting.path, "run_id, state, error_type") == [
+        (caught.value.run_id, "failed", "bad_request")
+    ]
+
+
+def test_what_is_wrong_before_the_call_is_raised_and_not_logged(workspace: Workspace, greeting: Repo) -> None:
+    with pytest.raises(NotFound, match="no prompt `great`"):
+        workspace.run("great", {"name": "Ada"})
+    with pytest.raises(Invalid, match="missing"):
+        workspace.run("greet")
+    with pytest.raises(NotFound, match="no version of greet is released"):
+        workspace.run("greet:production", {"name": "Ada"})
+    assert not (greeting.path / "registry.db").exists() or not rows(greeting.path)
+
+
+def test_cancelling_a_call_ends_it(workspace: Workspace, provider: Provider, greeting: Repo) -> None:
+    provider.script = slow(30, text("late"))
+
+    async def impatient() -> None:
+        await asyncio.wait_for(workspace.arun("greet", {"name": "Ada"}), 0.3)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(impatient())
+    assert provider.hung_up.wait(5)
+    until(lambda: states(greeting.path) == {"interrupted": 1})
+
+
+# streams
+
+
+@pytest.fixture
+def spoken(provider: Provider) -> list[str]:
+    words = ["one ", "two ", "three"]
+
+    chunks = [chunk({"content": word}) for word in words]
+    provider.script = event_stream(*chunks, chunk({}, "stop"))
+    return words
+
+
+def test_a_stream_for_threads_and_for_loops(workspace: Workspace, spoken: list[str]) -> None:
+    async def listen() -> list[str]:
+        stream = workspace.stream("greet", {"name": "Ada"})
+        return [piece async for piece in stream] + [stream.run.answer]
+
+    stream = workspace.stream("greet", {"name": "Ada"})
+    assert list(stream) == spoken
+    assert stream.run.answer == "one two three"
+    assert list(stream) == []
+    assert asyncio.run(listen()) == [*spoken, "one two three"]
+    heard: list[tuple[str, str]] = []
+    workspace.run(
+        "greet", {"name": "Ada"}, on_text=lambda piece: heard.append((piece, threading.current_thread().name))
+    )
+    assert heard == [(word, threading.current_thread().name) for word in spoken]
+
+
+def test_a_stream_that_is_left_early_ends_the_call(
+    workspace: Workspace, provider: Provider, greeting: Repo
+) -> None:
+    provider.script = cut_off("Hello", ending="hang")
+    for piece in workspace.stream("greet", {"name": "Ada"}):
+        assert piece == "Hello"
+        break
+    assert provider.hung_up.wait(5)
+    until(lambda: rows(greeting.path, "state") == [("interrupted",)])
+
+    def fed_up(piece: str) -> None:
+        raise KeyError(piece)
+
+    with pytest.raises(KeyError, match="Hello"):
+        workspace.run("greet", {"name": "Ada"}, on_text=fed_up)
+    until(lambda: states(greeting.path) == {"interrupted": 2})
+
+
+def test_no_second_attempt_follows_text_that_was_shown(workspace: Workspace, provider: Provider) -> None:
+    provider.script = [cut_off("Hel"), text("Hello")]
+    pieces: list[str] = []
+    began = time.monotonic()
+    with pytest.raises(ModelError) as caught:
+        pieces.extend(workspace.stream("greet", {"name": "Ada"}))
+    assert (pieces, caught.value.type, len(provider.requests)) == (["Hel"], "cut_off", 1)
+    assert time.monotonic() - began < 2
+    provider.script = [status(500), text("Hello")]
+    provider._served = 0  # noqa: SLF001 - the script begins anew
+    assert "".join(workspace.stream("greet", {"name": "Ada"})) == "Hello"
+
+
+def test_an_answer_that_may_be_repaired_comes_whole(
+    workspace: Workspace, provider: Provider, greeting: Repo
+) -> None:
+    greeting.write("prompts/greet.yaml", GREET + "output: {schema: {type: object}, repair: 1}\n")
+    provider.script = [text("nonsense"), text("{}")]
+    assert list(workspace.stream("greet", {"name": "Ada"})) == ["{}"]
+
+
+# prepared calls
+
+
+def test_an_application_makes_the_call_itself(
+    workspace: Workspace, provider: Provider, greeting: Repo
+) -> None:
+    greeting.write("prompts/greet.yaml", GREET + "checks: [{contains: Ada}]\n")
+    call = workspace.prepare("greet", {"name": "Ada"}, metadata={"page": "start"})
+    assert rows(greeting.path, "run_id, state") == [(call.run_id, "started")]
+    assert (call.model, call.parameters["max_tokens"], call.tools, call.arm) == (
+        "openai/gpt-4o-mini-2024-07-18",
+        64,
+        [],
+        None,
+    )
+    assert call.messages[-1] == {"role": "user", "content": "Greet Ada."}
+    run = call.finish(output="Hello Bob", input_tokens=9, output_tokens=3)
+    assert not run.passed
+    assert run.finished.cost_usd == pytest.approx(9 * 0.15e-6 + 3 * 0.6e-6)
+    with pytest.raises(Invalid, match="has ended already"):
+        call.finish(output="Hello Ada")
+    failed = workspace.prepare("greet", {"name": "Ada"}).finish(error=TimeoutError("after 30 s"))
+    assert (failed.finished.state, failed.finished.error_message) == ("failed", "after 30 s")
+    assert provider.requests == []
+
+
+def test_prepared_in_a_loop(workspace: Workspace, greeting: Repo) -> None:
+    async def calls() -> Run:
+        call = await workspace.aprepare("greet", {"name": "Ada"})
+        return await call.afinish(output="Hello Ada")
+
+    assert asyncio.run(calls()).answer == "Hello Ada"
+    assert states(greeting.path) == {"finished": 1}
+
+
+# the end
+
+
+def test_closing_ends_everything(greeting: Repo, provider: Provider) -> None:
+    provider.script = slow(30, text("late"))
+    workspace = Workspace.open(greeting.path)
+    assert own_threads() == []
+    workspace.prepare("greet", {"name": "never finished"})
+    with ThreadPoolExecutor(2) as pool:
+        waiting = pool.submit(workspace.run, "greet", {"name": "Ada"})
+        in_loop = pool.submit(lambda: asyncio.run(workspace.arun("greet", {"name": "Ada"})))
+        until(lambda: len(provider.requests) == 2)
+        workspace.close()
+        for each in (waiting, in_loop):
+            with pytest.raises(Unavailable, match="closed"):
+                each.result(5)
+    assert own_threads() == []
+    assert states(greeting.path) == {"started": 1, "interrupted": 2}
+    with pytest.raises(Unavailable, match="closed"):
+        workspace.run("greet", {"name": "Ada"})
+    workspace.close()
+
+
+def test_a_program_that_forgets_to_close_loses_nothing(greeting: Repo, provider: Provider) -> None:
+    code = "from promptops import Workspace; print(Workspace.open('.').run('greet', {'name': 'Ada'}).answer)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
+    assert (done.stdout, done.stderr) == ("Greet Ada.\n", "")
+    assert states(greeting.path) == {"finished": 1}
+
+
+FORKED = """
+import os
+from promptops import Workspace
+from promptops.errors import Invalid
+workspace = Workspace.open(".")
+if not os.fork():
+    print(workspace.run("greet", {"name": "child"}).answer, flush=True)  # first used there
+    workspace.close()
+    os._exit(0)
+os.wait()
+workspace.run("greet", {"name": "parent"})
+if not os.fork():
+    try:
+        workspace.run("greet", {"name": "child"})
+    except Invalid as error:
+        print(error.message, flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+def test_a_fork_is_told_of(greeting: Repo, provider: Provider) -> None:
+    command = [sys.executable, "-W", "ignore", "-c", FORKED]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=20)
+    assert done.stdout == "Greet child.\nthis workspace was used before the process forked\n"
+
+
+# a registry in trouble
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another process that writes for a long time."""
+    connection = sqlite3.connect(path / "registry.db", isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
+
+
+def test_a_locked_registry_costs_nobody_the_answer(
+    workspace: Workspace, greeting: Repo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    workspace.run("greet", {"name": "first"})
+    with locked(greeting.path), ThreadPoolExecutor(8) as pool:
+        began = time.monotonic()
+        runs = list(pool.map(lambda name: workspace.run("greet", {"name": str(name)}), range(40)))
+        assert time.monotonic() - began < 4
+    assert all(run.answer for run in runs)
+    said = capfd.readouterr().err
+    assert said.count("has been locked by another process") == 1
+    assert "registry.db-spool" in said
+    until(lambda: not list(greeting.path.glob("registry.db-spool/*.json")))
+    assert states(greeting.path) == {"finished": 41}
+    until(lambda: "can be written again" in capfd.readouterr().err)
+
+
+def test_where_nothing_can_be_written_runs_wait_in_memory(
+    workspace: Workspace, greeting: Repo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (greeting.path / "registry.db").mkdir()
+    greeting.write("registry.db-spool", "in the way")
+    assert workspace.run("greet", {"name": "Ada"}).answer == "Greet Ada."
+    assert "runs are kept in memory" in capfd.readouterr().err
+    (greeting.path / "registry.db").rmdir()
+    (greeting.path / "registry.db-spool").unlink()
+    workspace.close()
+    assert states(greeting.path) == {"finished": 1}
+
+
+def test_runs_that_find_no_place_until_the_end_are_told_of(
+    workspace: Workspace, greeting: Repo, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (greeting.path / "registry.db").mkdir()
+    greeting.write("registry.db-spool", "in the way")
+    workspace.run("greet", {"name": "Ada"})
+    workspace.close()
+    assert "1 runs have NOT been logged" in capfd.readouterr().err
+
+
+def test_fail_closed_calls_nobody(greeting: Repo, provider: Provider) -> None:
+    greeting.write("promptops.yaml", "log: {on_error: fail}\n")
+    with Workspace.open(greeting.path) as workspace:
+        workspace.run("greet", {"name": "Ada"})
+        with locked(greeting.path):
+            began = time.monotonic()
+            for _ in range(3):
+                with pytest.raises(Unavailable, match="locked"):
+                    workspace.run("greet", {"name": "Ada"})
+            assert time.monotonic() - began < 3
+        assert len(provider.requests) == 1
+        until(lambda: _works(workspace))
+
+
+def _works(workspace: Workspace) -> bool:
+    try:
+        return bool(workspace.run("greet", {"name": "Ada"}).answer)
+    except PromptopsError:
+        return False
+
+
+# releases
+
+
+@pytest.fixture
+def live(greeting: Repo) -> Repo:
+    """``greet`` with v1 live on production and v2 tried on half of the sessions."""
+    greeting.write("prompts/greet.yaml", GREET.replace("Greet {{", "Welcome {{"))
+    greeting.commit("Welcome people")
+    folder = GitFolder(greeting.path)
+    stable, canary = released(folder, "greet", "HEAD~1", "v1"), released(folder, "greet", "HEAD", "v2")
+    write_state(folder, "greet", stable, canary)
+    return greeting
+
+
+def test_a_unit_stays_with_one_version(live: Repo, provider: Provider) -> None:
+    with Workspace.open(live.path) as workspace:
+        units = [f"user {number}" for number in range(40)]
+        first = {unit: workspace.run("greet:production", {"name": "Ada"}, unit=unit) for unit in units}
+        again = {unit: workspace.prepare("greet:production", {"name": "Ada"}, unit=unit) for unit in units}
+    arms = {unit: run.started.arm for unit, run in first.items()}
+    assert set(arms.values()) == {"stable", "canary"}
+    assert arms == {unit: call.arm for unit, call in again.items()}
+    assert {(run.started.arm, run.answer) for run in first.values()} == {
+        ("stable", "Greet Ada."),
+        ("canary", "Welcome Ada."),
+    }
+    assert {call.version for call in again.values()} == {"v1", "v2"}
+
+
+def test_calls_start_no_process(live: Repo, provider: Provider) -> None:
+    def call_all(workspace: Workspace, units: range) -> None:
+        for reference in ("greet:production", "greet", "greet@HEAD", "greet@v2", "greet@INDEX"):
+            for unit in units:
+                workspace.run(reference, {"name": "Ada"}, unit=str(unit))
+
+    with Workspace.open(live.path) as workspace:
+        call_all(workspace, range(1))
+        before = len(_STARTED)
+        call_all(workspace, range(10))
+        time.sleep(1.3)  # the next look at the refs
+        call_all(workspace, range(1))
+        assert _STARTED[before:] == []
+
+
+def test_a_release_that_has_arrived_is_served_within_five_seconds(live: Repo, provider: Provider) -> None:
+    with Workspace.open(live.path) as workspace:
+        assert workspace.run("greet:production", {"name": "Ada"}, unit="b").started.rollout == "r-1"
+        folder = GitFolder(live.path)
+        write_state(folder, "greet", released(folder, "greet", "HEAD", "v2"))
+        began = time.monotonic()
+        until(lambda: workspace.run("greet:production", {"name": "Ada"}).answer == "Welcome Ada.")
+        assert time.monotonic() - began < 5
+
+
+def test_a_release_state_that_cannot_be_read_changes_nothing(
+    live: Repo, provider: Provider, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Workspace.open(live.path) as workspace:
+        before = workspace.run("greet:production", {"name": "Ada"}, unit="b")
+        broken = {"releases/greet.yaml": "prompt: another\n"}
+        GitFolder(live.path).branch_from_files(STATE, broken)
+        until(lambda: "is damaged" in capfd.readouterr().err)
+        after = workspace.run("greet:production", {"name": "Ada"}, unit="b")
+    assert after.started.digest == before.started.digest
+
+
+def test_a_file_that_was_edited_and_a_branch_that_moved_are_followed(
+    greeting: Repo, provider: Provider
+) -> None:
+    with Workspace.open(greeting.path) as workspace:
+        assert workspace.run("greet", {"name": "Ada"}).started.dirty is False
+        greeting.write("prompts/greet.yaml", GREET.replace("Greet {{", "Welcome {{"))
+        run = workspace.run("greet", {"name": "Ada"})
+        assert (run.answer, run.started.dirty) == ("Welcome Ada.", True)
+        assert workspace.run("greet@main", {"name": "Ada"}).answer == "Greet Ada."
+        greeting.commit("Welcome people")
+        until(lambda: workspace.run("greet@main", {"name": "Ada"}).answer == "Welcome Ada.")
+        until(lambda: not workspace.run("greet", {"name": "Ada"}).started.dirty)
+
+
+def test_limits_are_the_callers(workspace: Workspace, provider: Provider) -> None:
+    provider.script = slow(5, text("late"))
+    with pytest.raises(ModelError) as caught:
+        workspace.run("greet", {"name": "Ada"}, limits=Limits(retries=0, timeout=0.2))
+    assert caught.value.type == "timeout"
