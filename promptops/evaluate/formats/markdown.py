@@ -30,7 +30,7 @@ from promptops.evaluate.formats.facts import (
 )
 from promptops.evaluate.formats.numbers import between, chance, interval, points
 from promptops.evaluate.result import CaseResult, EvalResult, Flip, Trial
-from promptops.markdown import code_span, fence_for
+from promptops.markdown import code_span, fence_for, plain_words
 
 MARKER = "<!-- promptops eval -->"  # by which a comment that is to be brought up to date is found
 _BARS = re.compile(r"\\*\|")
@@ -41,11 +41,6 @@ _MOST_SLICES = 15
 _MOST_FLAKY = 10
 _MOST_SIDES = 20
 _SIGNS = {"worse": "❌", "better": "✅", "not worse": "✅", "undecided": "❔"}
-_PLAIN = re.compile(  # a word, a number or an arrow
-    r"[(\"]*[^\W_]*(?:['\u2019.,\u2013/%-][^\W_]+)*%?[)\"]?[.,;:!?]*|"
-    r"[\u2212+\u00b1×→–-]?[\d.,]+%?[.,;:)]?|->|[→–×%]"
-)
-_LINKED = re.compile(r"[0-9a-f]{7,40}|gh-\d+|www\..*", re.IGNORECASE)  # what GitHub makes links of
 
 
 def markdown(result: EvalResult) -> str:
@@ -257,20 +252,7 @@ def _flaky(result: EvalResult) -> Iterator[Section]:
 
 def prose(text: str) -> str:
     """Words as they are, all else in code spans."""
-    runs = groupby(line(text).split(" "), key=_is_plain)
-    return " ".join(" ".join(words) if plain else _spanned(" ".join(words)) for plain, words in runs)
-
-
-def _is_plain(word: str) -> bool:
-    bare = word.strip('().,;:!?"')
-    return bool(_PLAIN.fullmatch(word)) and not _LINKED.fullmatch(bare)
-
-
-def _spanned(words: str) -> str:
-    """A code span, without the sign that ends a clause."""
-    bare = words.rstrip(".,;:")
-    marked = re.fullmatch("`[^`]+`", bare)  # by whoever wrote it
-    return (bare if marked else code(bare)) + words[len(bare) :] if bare else words
+    return plain_words(line(text))
 
 
 def code(text: str, limit: int | None = None) -> str:
