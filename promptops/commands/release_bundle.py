@@ -1,0 +1,30 @@
+"""``promptops release bundle``: what channels serve, in one file for places without git."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptops.commands.options import JsonOption
+from promptops.output import print_json, print_text
+from promptops.release.bundle import write_bundle
+from promptops.settings import here
+
+OutOption = Annotated[
+    Path, typer.Option("--out", metavar="FILE", help="The file, replaced whole where there is one.")
+]
+
+
+def release_bundle(out: OutOption, as_json: JsonOption = False) -> None:
+    """Write what channels serve to one file, for places without git.
+
+    An application reads it with Workspace.from_bundle, and reads it again when it is replaced. It holds the
+    release state as it is known here (`promptops release sync` fetches first) and every version it names.
+    """
+    made = write_bundle(here(), out)
+    if as_json:
+        print_json({"file": str(out), **asdict(made)})
+        return
+    prompts = f"{len(made.prompts)} prompt{'' if len(made.prompts) == 1 else 's'}"
+    print_text(f"{out}: {prompts}, {made.versions} versions, {made.bytes:,} bytes")
