@@ -1,14 +1,16 @@
 """Every child process that runs git is started here."""
 
 import os
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Literal, cast
 
-from promptops.errors import Invalid, PromptopsError
+from promptops.errors import Invalid, PromptopsError, Unavailable
 from promptops.settings import Settings
 
 # A user's configuration must not change what git prints to us.
@@ -22,6 +24,11 @@ _FIXED = (
 )
 # Requests in flight always fit the pipe, so that neither side waits for the other to read.
 _PIPE_BYTES = 16_384
+PATIENCE_S = 60.0  # with a remote
+_AS_IT_IS: Mapping[str, str] = MappingProxyType({})
+# a partial clone must not fetch behind our back
+_OFFLINE = {"GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1"}
+_ONLINE = {"GIT_TERMINAL_PROMPT": "0"}
 
 
 class MissingObject(Invalid):
@@ -43,8 +50,14 @@ class _DiedError(Exception):
 
 
 def start(
-    settings: Settings, args: Sequence[str], *, stdin: int = subprocess.DEVNULL
+    settings: Settings,
+    args: Sequence[str],
+    *,
+    stdin: int = subprocess.DEVNULL,
+    env: Mapping[str, str] = _AS_IT_IS,
+    network: bool = False,
 ) -> "subprocess.Popen[bytes]":
+    """Start git in the repository. ``env`` is added to its environment; reading never uses the network."""
     try:
         return subprocess.Popen(
             ["git", "--literal-pathspecs", *(word for value in _FIXED for word in ("-c", value)), *args],
@@ -52,19 +65,59 @@ def start(
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=_folder(settings),
-            env=_environment(settings),
+            env={**_environment(settings), **(_ONLINE if network else _OFFLINE), **env},
+            start_new_session=network,  # ssh and its like are stopped together with git
         )
     except FileNotFoundError as error:
         raise Invalid("git was not found on PATH", hint="install git 2.30 or newer") from error
 
 
-def run(settings: Settings, *args: str, ok: tuple[int, ...] = (0,)) -> bytes:
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a git command printed, and its exit code."""
+
+    code: int
+    out: bytes
+    said: bytes
+
+
+def run(
+    settings: Settings,
+    *args: str,
+    ok: tuple[int, ...] = (0,),
+    stdin: bytes | None = None,
+    env: Mapping[str, str] = _AS_IT_IS,
+) -> bytes:
     """Run one git command and return what it prints; an exit code outside ``ok`` is an error."""
-    with start(settings, args) as child:
-        out, said = child.communicate()
-    if child.returncode not in ok:
-        raise failure(said, args[0])
-    return out
+    ended = run_to_end(settings, *args, stdin=stdin, env=env)
+    if ended.code not in ok:
+        raise failure(ended.said, args[0])
+    return ended.out
+
+
+def run_to_end(
+    settings: Settings, *args: str, stdin: bytes | None = None, env: Mapping[str, str] = _AS_IT_IS
+) -> Ended:
+    """Run one git command, whatever its exit code."""
+    given = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+    with start(settings, args, stdin=given, env=env) as child:
+        out, said = child.communicate(stdin)
+    return Ended(child.returncode, out, said)
+
+
+def run_online(settings: Settings, *args: str, patience_s: float = PATIENCE_S) -> Ended:
+    """Run one git command that may use the network. Raises Unavailable when nothing comes back in time."""
+    with start(settings, args, network=True) as child:
+        try:
+            out, said = child.communicate(timeout=patience_s)
+        except BaseException as error:
+            os.killpg(child.pid, signal.SIGKILL)
+            if isinstance(error, subprocess.TimeoutExpired):
+                raise Unavailable(
+                    f"git {args[0]} has had no answer for {patience_s:g} s", hint="try again"
+                ) from None
+            raise
+    return Ended(child.returncode, out, said)
 
 
 def failure(said: bytes, command: str) -> PromptopsError:
@@ -192,9 +245,6 @@ def _environment(settings: Settings) -> Mapping[str, str]:
         "LC_ALL": "C",
         "LANGUAGE": "C",
         "GIT_OPTIONAL_LOCKS": "0",
-        # reading never uses the network: a partial clone must not fetch behind our back
-        "GIT_ALLOW_PROTOCOL": "",
-        "GIT_NO_LAZY_FETCH": "1",
     }
     # Named by its path only where the user did so: git's own search is what checks the owner of a repository.
     if os.environ.get("GIT_DIR"):

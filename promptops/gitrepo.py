@@ -88,6 +88,10 @@ class GitRepo:
     def tip(self) -> Tip:
         return Tip(self._branch(), self._heads.get("HEAD"))
 
+    def look_again(self) -> None:
+        """Forget where refs stood: something here, or another process, may have moved them."""
+        self.__dict__.pop("_heads", None)
+
     def state_heads(self) -> dict[str, str]:
         """The state branch, here and as last fetched from each remote: ref to commit."""
         return {name: oid for name, oid in self._heads.items() if name != "HEAD"}

@@ -289,5 +289,5 @@ def _bytes(document: Document, value: Any) -> bytes:
 def _damaged(document: Document, what: str) -> Invalid:
     return Invalid(
         f"{document.path} is damaged: {what}",
-        hint=f"git log {BRANCH} shows who wrote it; only promptops should",
+        hint=f"git log {BRANCH} shows who wrote it; promptops release recover brings the last good one back",
     )

@@ -1,0 +1,43 @@
+"""A process that writes the state branch: ``ledger_writer.py FOLDER COUNT [release]``."""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+from promptops.release.ledger import Ledger
+from promptops.release.rules import Move, Transition
+from promptops.release_state import Released, ReleaseState
+from promptops.settings import find_settings
+from promptops.versions import resolve
+
+PROMPT = "support/triage"
+
+
+def turn(state: ReleaseState | None) -> Transition | None:
+    rollout = state.channels["production"].rollout if state else None
+    assert rollout is not None
+    if rollout.phase == "paused":
+        return Transition(move=Move.RESUME, rollout=rollout, phase="progressing")
+    return Transition(move=Move.PAUSE, rollout=rollout, phase="paused", reason="to and fro")
+
+
+def main(folder: str, count: str, what: str = "turn") -> None:
+    settings = find_settings(Path(folder), os.environ)
+    generations = []
+    with Ledger(settings) as ledger:
+        if what == "release":
+            sys.stdin.readline()
+            found = resolve(f"{PROMPT}@HEAD", settings)
+            move = Transition(move=Move.RELEASE, stable=Released("", found.prompt.digest, found.commit_sha))
+            ledger.transit(PROMPT, "production", lambda _: move, now=time.time(), version=found)
+            return
+        for _ in range(int(count)):
+            written = ledger.transit(PROMPT, "production", turn, now=time.time())
+            assert written.state is not None
+            generations.append(written.state.generation)
+    sys.stdout.write(json.dumps(generations))
+
+
+main(*sys.argv[1:])
