@@ -1,0 +1,61 @@
+"""What ``status`` shows of one channel: put together by the verbs, drawn by ``formats``."""
+
+from dataclasses import dataclass
+
+from promptops.release.findings import Findings, GateFinding
+from promptops.release.plan_types import Plan
+from promptops.release.rules import Decision
+from promptops.release_state import Released, Rollout, Shadow
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One transition of the past. ``at`` is ISO-8601 text, ``text`` a line such as "canary v13 5% → 25%"."""
+
+    at: str
+    move: str
+    text: str
+    actor: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exposure:
+    """What the canary has done to users so far; ``units`` are told apart by their hashes."""
+
+    calls: int
+    canary_calls: int
+    canary_units: int | None = None
+    per_day: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusView:
+    """One channel of one prompt. ``now`` in seconds since the epoch."""
+
+    prompt: str
+    channel: str
+    now: float
+    stable: Released | None = None
+    previous: Released | None = None
+    rollout: Rollout | None = None
+    shadow: Shadow | None = None
+    plan: Plan | None = None
+    findings: Findings | None = None
+    gate: GateFinding | None = None  # of the phase eval or shadow
+    decision: Decision | None = None  # what a tick would do now
+    exposure: Exposure | None = None
+    timeline: tuple[Event, ...] = ()  # newest first
+    notes: tuple[str, ...] = ()  # what else must be said: unpushed moves, another machine's registry
+
+    @property
+    def name(self) -> str:
+        return f"{self.prompt}:{self.channel}"
+
+    @property
+    def exposed(self) -> Exposure | None:
+        """The exposure, or what the findings know of it."""
+        if self.exposure or self.findings is None:
+            return self.exposure
+        seen = self.findings
+        return Exposure(calls=seen.calls, canary_calls=seen.canary_calls, per_day=seen.per_day)
