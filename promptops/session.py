@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -59,11 +60,15 @@ class Session:
         """What makes runs here, a step at a time where somebody needs that."""
         return Runner(
             self._adapter,
-            Catalog.load(self.settings),
+            self._catalog,
             self._journal,
             limits or Limits(),
             root=self.settings.root,
         )
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        return Catalog.load(self.settings)
 
     def _adapter(self, model: str) -> Adapter:
         if model not in self._adapters:
