@@ -25,7 +25,7 @@ from promptops.models.request import Adapter, Completion, ModelError, Request
 from promptops.registry.cache import Replies
 from promptops.registry.store import Registry
 from promptops.registry.writer import GroupJournal
-from promptops.runner import Origin, Run, Runner
+from promptops.runner import Origin, Prepared, Run, Runner
 from promptops.settings import Settings
 from promptops.versions import Version
 
@@ -56,6 +56,8 @@ class Item:
     inputs: Mapping[str, Any]
     origin: Origin = field(default_factory=Origin)
     on_call: Callable[[], None] | None = None  # called before the first call, not for a cached answer
+    ready: Callable[[Runner], Prepared] | None = None  # makes a channel's call ready; it has a row before it
+    on_end: Callable[[Run], None] | None = None  # called with the run on disk
 
 
 @dataclass(slots=True)
@@ -141,12 +143,27 @@ class Engine:
 
     async def run(self, item: Item) -> Run:
         """Make one run and see it on disk. Raises OverBudget, and what keeps it from being logged."""
-        gate: Gate = _Marked(self._pacing, item.on_call) if item.on_call else self._pacing
-        run = await self._runner.run(item.version, item.inputs, item.origin, gate=gate)
+        ready = item.ready or (lambda runner: runner.ready(item.version, item.inputs, item.origin))
+        prepared = self._runner.begin(ready(self._runner))
+        run = await self._runner.answer(prepared, gate=self._gate(item, prepared.started.run_id))
         await self._journal.written(run.started.run_id)
+        if item.on_end:
+            item.on_end(run)
         self.tally.add(run)
         self._notice(run)
         return run
+
+    def _gate(self, item: Item, run_id: str) -> Gate:
+        if item.on_call is None and item.ready is None:
+            return self._pacing
+
+        async def begin() -> None:
+            if item.ready is not None:
+                await self._journal.begin(run_id)
+            if item.on_call is not None:
+                item.on_call()
+
+        return _Marked(self._pacing, begin)
 
     def _notice(self, run: Run) -> None:
         """Stop when call after call fails: the rest would only fail as well."""
@@ -174,17 +191,21 @@ class Engine:
 
 
 class _Marked:
-    """A gate that says when the first call of a run is made."""
+    """A gate that says when the first call of a run is about to be made."""
 
-    def __init__(self, gate: Pacing, on_call: Callable[[], None]) -> None:
+    def __init__(self, gate: Pacing, on_call: Callable[[], Awaitable[None]]) -> None:
         self._gate = gate
-        self._on_call: Callable[[], None] | None = on_call
+        self._on_call: Callable[[], Awaitable[None]] | None = on_call
 
     async def enter(self, request: Request) -> Ticket:
         ticket = await self._gate.enter(request)
-        if self._on_call is not None:
-            self._on_call()
-            self._on_call = None
+        on_call, self._on_call = self._on_call, None
+        if on_call is not None:
+            try:
+                await on_call()
+            except BaseException:
+                self._gate.leave(ticket, ModelError("interrupted", "never sent"))
+                raise
         return ticket
 
     def leave(self, ticket: Ticket, ended: Completion | ModelError | None) -> None:

@@ -9,6 +9,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from promptops.batch.calls import ChannelCalls, VersionCalls
 from promptops.batch.engine import Engine, Item, Options, Tally
 from promptops.batch.estimate import Estimate, refuse_above
 from promptops.batch.interrupt import interruptible
@@ -16,6 +17,7 @@ from promptops.batch.lines import Line, Survey, read_lines, survey
 from promptops.batch.results import FileResults, Results, StdoutResults, refuse_other_content
 from promptops.errors import OverBudget, Unavailable
 from promptops.models.request import ModelError
+from promptops.references import Reference
 from promptops.registry.batches import (
     Calls,
     Identity,
@@ -28,9 +30,9 @@ from promptops.registry.batches import (
 )
 from promptops.registry.journal import Spool
 from promptops.registry.store import Registry
-from promptops.registry.units import UnitKey, unit_key
+from promptops.registry.units import unit_key
 from promptops.render import Rendered
-from promptops.runner import Origin
+from promptops.serving import GitSource, Serving
 from promptops.settings import Settings
 from promptops.versions import Version
 
@@ -42,8 +44,9 @@ OnProgress = Callable[[Tally, int], None]
 class Job:
     """What is asked for."""
 
-    version: Version
+    version: Version  # of a channel, its stable one
     source: str  # what messages call the file
+    channel: Reference | None = None  # each line meets the version that its unit falls on
     out: Path | None = None
     unit: str | None = None  # where a line says whom it is for
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -117,7 +120,8 @@ def _survey(settings: Settings, options: Options, job: Job, file: BinaryIO) -> t
     if options.max_cost is None:
         return survey(file, job.source, prompt, job.unit), costs
     with Estimate(settings, options) as estimate:
-        estimate.check(prompt)
+        for version in (job.version, *_others(settings, job)):
+            estimate.check(version.prompt)
 
         def look(rendered: Rendered) -> None:
             costs.append(estimate.of(prompt, rendered))
@@ -125,12 +129,20 @@ def _survey(settings: Settings, options: Options, job: Job, file: BinaryIO) -> t
         return survey(file, job.source, prompt, job.unit, look), costs
 
 
+def _others(settings: Settings, job: Job) -> tuple[Version, ...]:
+    if job.channel is None:
+        return ()
+    with Serving(GitSource(settings), settings.registry) as serving:
+        return serving.versions(job.channel)
+
+
 def _identify(registry: Registry, options: Options, job: Job, found: Survey) -> _Known:
     prompt = job.version.prompt
     identity = Identity(
         file_hash=found.file_hash,
         prompt=prompt.name,
-        digest=prompt.digest,
+        # a batch on a channel goes on whatever the channel serves by now
+        digest=f"channel:{job.channel.channel}" if job.channel else prompt.digest,
         options={"unit": job.unit, "cache": options.cache},
     )
     batch_id = unfinished_batch(registry, identity)
@@ -187,12 +199,12 @@ class _Work:
         lines = (
             line for line in read_lines(file, self.job.source, self.job.unit) if line.number > results.kept
         )
-        key = unit_key(self.registry)
+        calls = _calls_of(self)
 
         async def one(line: Line) -> dict[str, Any]:
             if seq := self.known.done[line.number]:
                 return run_of(self.registry, seq)
-            run = await engine.run(self._item(line, key))
+            run = await engine.run(calls(line))
             return run.as_json()
 
         failure: Exception | None = None
@@ -209,29 +221,23 @@ class _Work:
         if failure:
             raise failure
 
-    def _item(self, line: Line, key: UnitKey) -> Item:
-        origin = Origin(
-            kind="batch",
-            overrides=self.job.overrides,
-            metadata=line.metadata,
-            unit_hash=None if line.unit is None else key.hash(line.unit),
-            unit_key_id=None if line.unit is None else key.id,
-            batch_id=self.known.batch_id,
-            batch_line=line.number,
-        )
-        return Item(
-            version=self.job.version,
-            inputs=line.inputs,
-            origin=origin,
-            on_call=lambda: self.calls.begin(line.number),
-        )
-
     def _results(self) -> Results:
         if self.job.out is None:
             return StdoutResults()
         done = self.known.done
         first = takewhile(done.__getitem__, self.known.survey.numbers)
         return FileResults(self.job.out, self.known.batch_id, first)
+
+
+def _calls_of(work: "_Work") -> Callable[[Line], Item]:
+    """What makes an item of a line."""
+    settings, job, batch_id = work.settings, work.job, work.known.batch_id
+    if job.channel is not None:
+        source = GitSource(settings)
+        return ChannelCalls(
+            Serving(source, settings.registry), source, job.channel, batch_id, work.calls
+        ).item
+    return VersionCalls(job.version, job.overrides, unit_key(work.registry), batch_id, work.calls).item
 
 
 def _handed_on(results: Results, result: Mapping[str, Any]) -> Exception | None:

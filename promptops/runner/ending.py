@@ -11,7 +11,7 @@ from promptops.models.catalog import Catalog
 from promptops.models.request import Completion, ModelError
 from promptops.prompt import Prompt
 from promptops.registry.cache import Kept
-from promptops.registry.records import FinishedRun
+from promptops.registry.records import FinishedRun, State
 from promptops.runner.run import Prepared, Reported
 
 
@@ -81,8 +81,9 @@ def reported_end(
         **_usage([(prompt.model, answer)], catalog),
     )
     if reported.error is not None:
+        state: State = "interrupted" if reported.error_type == "interrupted" else "failed"
         return replace(
-            end, state="failed", error_type=reported.error_type, error_message=reported.error, retryable=False
+            end, state=state, error_type=reported.error_type, error_message=reported.error, retryable=False
         )
     return checked(prepared, replace(end, **_problem(output_problem(prompt, answer))))
 

@@ -118,6 +118,11 @@ class Serving:
             fallback=lane.problem if canary else None,
         )
 
+    def versions(self, reference: Reference) -> tuple[Version, ...]:
+        """Every version that a call on this channel may meet, stable first."""
+        lane = self._lane(reference)
+        return (lane.stable, *([lane.canary] if lane.canary else ()))
+
     def ended(self, run: Run) -> None:
         """Look at a run that is on disk: canary errors in a row open the breaker, said on stderr."""
         started, error = run.started, run.finished.error_type
