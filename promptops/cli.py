@@ -50,7 +50,8 @@ VERBS: dict[str, Verb] = {
             "search": "Search inputs and outputs",
             "replay": "Send a run's exact request again and compare the answers",
             "stats": "Sum up calls, errors, tokens, cost and latency",
-            "export": "Write runs as JSONL or CSV",
+            "export": "Write runs as JSONL or CSV, or as evidence for another registry",
+            "import": "Take in what other registries know of releases",
             "prune": "Delete old runs and free their space",
             "recover": "Save what can be read of a damaged registry into a new one",
         },
@@ -74,9 +75,12 @@ VERBS: dict[str, Verb] = {
     ),
     "judge": Verb(
         "Judge",
-        "Know what a judge is worth",
-        {"calibrate": "Hold a judge against people's labels and against itself"},
+        "Let a judge look at answers, and know what it is worth",
+        {
+            "calibrate": "Hold a judge against people's labels and against itself",
+        },
     ),
+    "feedback": Verb("Judge", "Log what people say of an answer, or do with it"),
     "hooks": Verb(
         "Keep",
         "Check prompts before git commits them",

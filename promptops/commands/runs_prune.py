@@ -12,7 +12,7 @@ from promptops.output import note, print_json, print_text
 from promptops.registry.filters import parse_time
 from promptops.registry.prune import Pruned, parse_size, prune
 from promptops.registry.store import Registry
-from promptops.settings import here
+from promptops.settings import Settings, here
 
 OlderOption = Annotated[
     str | None,
@@ -41,8 +41,9 @@ def runs_prune(
         raise Invalid("which runs shall go?", hint="give --older-than 30d, --max-size 500MB, or both")
     before = parse_time(older_than, "--older-than") if older_than else None
     most = parse_size(max_size) if max_size else None
-    active: tuple[str, ...] = () if force else active_rollouts()
-    with Registry.open_existing(here().registry) as registry:
+    settings = here()
+    active: tuple[str, ...] = () if force else active_rollouts(settings)
+    with Registry.open_existing(settings.registry) as registry:
         pruned = prune(registry, before=before, max_bytes=most, active_rollouts=active, dry_run=dry_run)
     if as_json:
         print_json({**asdict(pruned), "dry_run": dry_run})
@@ -50,9 +51,15 @@ def runs_prune(
     report(pruned, dry_run=dry_run)
 
 
-def active_rollouts() -> tuple[str, ...]:
-    """The rollouts whose runs are still evidence: none, as nothing can be released yet."""
-    return ()
+def active_rollouts(settings: Settings) -> tuple[str, ...]:
+    """The rollouts whose runs are still evidence, as the state branch says here."""
+    from promptops.gitrepo import GitRepo
+    from promptops.release_state import read_releases
+
+    with GitRepo(settings) as repo:
+        releases = read_releases(repo).values()
+    channels = [state for release in releases for state in release.channels.values()]
+    return tuple(state.rollout.id for state in channels if state.rollout is not None)
 
 
 def report(pruned: Pruned, *, dry_run: bool) -> None:

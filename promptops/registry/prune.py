@@ -9,12 +9,17 @@ from typing import Any
 
 from promptops.errors import Invalid
 from promptops.registry import search
+from promptops.registry.gaps import PRUNED_THROUGH
 from promptops.registry.store import Registry
 
 _CHUNK = 5_000  # runs deleted in one transaction
 _PAGES = 4_000  # pages given back in one transaction
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 _INCREMENTAL = 2
+_NOTE = (
+    "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE "
+    "SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +126,8 @@ def _delete_chunk(registry: Registry, chosen: _Choice) -> int:
             where = f"seq IN ({', '.join('?' * len(some))})"
             search.forget(connection, where, some)
             connection.execute(f"DELETE FROM runs WHERE {where}", some)
+        if seqs:
+            connection.execute(_NOTE, (PRUNED_THROUGH, seqs[-1]))
     return len(seqs)
 
 

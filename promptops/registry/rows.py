@@ -73,14 +73,14 @@ def started_texts(run: StartedRun) -> Values:
 
 def finished_texts(end: FinishedRun) -> Values:
     calls = json_text(list(end.tool_calls)) if end.tool_calls else None
-    return _storable(end.output), calls, json_text(list(end.attempts)) if end.attempts else None
+    return storable(end.output), calls, json_text(list(end.attempts)) if end.attempts else None
 
 
 def tag_values(run: StartedRun, seq: int) -> list[Values]:
     tags = run.metadata.get("tags")
     if isinstance(tags, str):
         tags = [tags]
-    return [(_storable(str(tag)), seq) for tag in tags] if isinstance(tags, list | tuple) else []
+    return [(storable(str(tag)), seq) for tag in tags] if isinstance(tags, list | tuple) else []
 
 
 def outcome_values(end: FinishedRun, seq: int, recorded_at: str) -> list[Values]:
@@ -95,7 +95,7 @@ def check_values(checks: Iterable[CheckResult], seq: int, occurred_at: str, reco
     values: list[Values] = []
     for check in checks:
         passed = None if check.error else check.passed
-        name, text = _storable(check.name), _storable(check.message)
+        name, text = storable(check.name), storable(check.message)
         values.append((seq, "check", name, passed, check.value, text, occurred_at, recorded_at))
         if check.asked:
             share, text = check.failed / check.asked, f"{check.failed} of {check.asked} calls"
@@ -109,10 +109,10 @@ def _failed_checks(checks: Sequence[CheckResult]) -> int | None:
 
 
 def _storables(values: Values) -> Values:
-    return tuple([each if type(each) is not str or each.isascii() else _storable(each) for each in values])
+    return tuple([each if type(each) is not str or each.isascii() else storable(each) for each in values])
 
 
-def _storable(value: Any) -> Any:
+def storable(value: Any) -> Any:
     """Text as UTF-8 can hold it: a lone surrogate from a model's JSON must not cost the row."""
     if isinstance(value, str) and not value.isascii():
         try:
