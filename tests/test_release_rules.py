@@ -532,6 +532,18 @@ def test_a_rollback_of_stable() -> None:
         apply(serving(started()), Transition(move=Move.ROLLBACK, stable=OLD), START)
 
 
+def test_a_rollback_of_stable_meets_what_has_become_of_it() -> None:
+    rollback = Transition(move=Move.ROLLBACK, stable=OLD, replaces=STABLE.digest)
+    back = apply(serving(None), rollback, START)
+    assert back.stable == replace(OLD, since=iso(START))
+    assert settled(back, rollback)
+    assert not settled(serving(None), rollback)
+    with pytest.raises(Invalid, match="another version has become stable; on the channel: stable v13"):
+        apply(ChannelState(CANARY, STABLE), rollback, START)
+    with pytest.raises(Invalid, match="no version to go back to"):
+        apply(ChannelState(replace(OLD, since="earlier")), replace(rollback, replaces=""), START)
+
+
 def test_live_shadow_goes_on_and_off() -> None:
     shadow = Shadow(released=CANARY, sample_bp=1000)
     on = apply(serving(None), Transition(move=Move.SHADOW, shadow=shadow), START)

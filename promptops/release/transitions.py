@@ -48,6 +48,7 @@ class Transition:
     weight_bp: int | None = None
     step: int | None = None
     signals: tuple[str, ...] = ()  # of PAUSE: those that say worse
+    replaces: str = ""  # of ROLLBACK without rollout: the digest of the stable version that it takes out
     new_id: str | None = None  # of RESUME from invalid: what the new evidence is collected under
 
 
@@ -104,9 +105,9 @@ def fits(state: ChannelState, transition: Transition) -> bool:
 def settled(state: ChannelState, transition: Transition) -> bool:
     """Whether a rollback or abort has nothing left to do: what it is to take away is not served."""
     if transition.rollout is None:
-        return state.rollout is None and state.stable is not None and state.stable == transition.stable
-    gone = transition.rollout.canary.digest
-    return all(one is None or one.digest != gone for one in (state.stable, state.canary))
+        return state.rollout is None and _same(state.stable, transition.stable)
+    gone = transition.rollout.canary
+    return not _same(state.stable, gone) and not _same(state.canary, gone)
 
 
 def _release(state: ChannelState, transition: Transition, now: float) -> ChannelState:
@@ -132,10 +133,12 @@ def _take_back(state: ChannelState, transition: Transition, now: float) -> Chann
         if decided is None or active.id != decided.id:
             raise _conflict(state, transition, "another rollout has started")
         return replace(state, rollout=None)
-    if decided and (state.stable is None or state.stable.digest != decided.canary.digest):
+    if decided and not _same(state.stable, decided.canary):
         raise _conflict(state, transition, "that canary is not served any more")
+    if transition.replaces and (state.stable is None or state.stable.digest != transition.replaces):
+        raise _conflict(state, transition, "another version has become stable")
     target = state.previous if decided else transition.stable or state.previous
-    if target is None or target == state.stable:
+    if target is None or _same(target, state.stable):
         raise Invalid(
             "there is no version to go back to", hint="promptops rollback NAME:CHANNEL --to REV names one"
         )
@@ -195,6 +198,10 @@ _ADJUST: Mapping[Move, Callable[[Rollout, Rollout, Transition], Rollout]] = {
     Move.PAUSE: _paused,
     Move.RESUME: _resumed,
 }
+
+
+def _same(one: Released | None, other: Released | None) -> bool:
+    return one is not None and other is not None and one.digest == other.digest
 
 
 def _since(released: Released, now: float) -> Released:
