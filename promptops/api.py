@@ -17,13 +17,15 @@ from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
 from promptops.background import closed
 from promptops.calling import Limits
 from promptops.current import CurrentVersions
 from promptops.errors import Invalid
+from promptops.handed_out import Call
 from promptops.models.request import OnText
+from promptops.registry.outcomes import outcome
 from promptops.release.bundle import BundleSource
 from promptops.runner import Prepared, Reported, Run
 from promptops.service import Asked, Service, Sync, Watched
@@ -141,10 +143,11 @@ class Workspace:
         *,
         unit: str | None = None,
         metadata: Mapping[str, Any] = _NOTHING,
-    ) -> "Call":
+    ) -> Call:
         """A call for a client of the application's own: logged as started until it is finished."""
         asked = _asked(reference, inputs, unit, metadata, _LIMITS)
-        return Call(self, self._wait(lambda service: service.prepare(asked)))
+        prepared = self._wait(lambda service: service.prepare(asked))
+        return Call(prepared, self._finish, self._afinish)
 
     async def aprepare(
         self,
@@ -153,15 +156,46 @@ class Workspace:
         *,
         unit: str | None = None,
         metadata: Mapping[str, Any] = _NOTHING,
-    ) -> "Call":
+    ) -> Call:
         asked = _asked(reference, inputs, unit, metadata, _LIMITS)
-        return Call(self, await self._await(lambda service: service.prepare(asked)))
+        prepared = await self._await(lambda service: service.prepare(asked))
+        return Call(prepared, self._finish, self._afinish)
 
-    def finish(self, prepared: Prepared, reported: Reported) -> Run:
-        """``Call.finish``, where that is at hand."""
+    def feedback(
+        self,
+        run_id: str,
+        thumbs: Literal["up", "down"] | None = None,
+        *,
+        metric: str | None = None,
+        value: float | None = None,
+        comment: str = "",
+        edit: str | None = None,
+        occurred_at: str | None = None,
+    ) -> int:
+        """Log what somebody says of an answer, or does with it; saying it again changes nothing.
+
+        ``metric`` with ``value`` is any other outcome: correct, accepted, dwell_s, or a name of your own.
+        ``edit`` is the text that the answer became. Returns how many outcomes are new.
+        """
+        kept = edit if edit is not None and self.settings.log.outputs == "full" else ""
+        said = [
+            ("thumbs", thumbs, comment),
+            (metric, value, comment),
+            ("edited", None if edit is None else 1, kept),
+        ]
+        outcomes = [
+            outcome(run_id, name, what, text=words, occurred_at=occurred_at)
+            for name, what, words in said
+            if name is not None and what is not None
+        ]
+        if not outcomes or (metric is None) != (value is None):
+            raise Invalid("what was the answer like?", hint="say up or down, or give a metric and its value")
+        return self._wait(lambda service: service.feedback(run_id, outcomes))
+
+    def _finish(self, prepared: Prepared, reported: Reported) -> Run:
         return self._wait(lambda service: service.finish(prepared, reported))
 
-    async def afinish(self, prepared: Prepared, reported: Reported) -> Run:
+    async def _afinish(self, prepared: Prepared, reported: Reported) -> Run:
         return await self._await(lambda service: service.finish(prepared, reported))
 
     def close(self) -> None:
@@ -217,60 +251,6 @@ class Workspace:
             raise closed() from None
 
 
-class Call:
-    """A call that the application makes itself.
-
-    ``digest`` is the version's; ``arm`` is stable or canary while there is a canary, else None.
-    """
-
-    def __init__(self, workspace: Workspace, prepared: Prepared) -> None:
-        prompt = prepared.version.prompt
-        self.run_id = prepared.started.run_id
-        self.messages = list(prepared.rendered.messages)
-        self.model = prompt.model
-        self.parameters = dict(prompt.parameters)
-        self.tools = [dict(tool) for tool in prompt.tools]
-        self.output_schema = prompt.output.schema if prompt.output else None
-        self.digest = f"sha256:{prompt.digest}"
-        self.version = prepared.version.version
-        self.arm = prepared.started.arm
-        self._workspace = workspace
-        self._prepared: Prepared | None = prepared
-        self._lock = threading.Lock()
-
-    def finish(
-        self,
-        *,
-        output: str | None = None,
-        input_tokens: int | None = None,
-        output_tokens: int | None = None,
-        error: str | BaseException | None = None,
-        response_model: str | None = None,
-    ) -> Run:
-        """Log how it ended: with an output, which is checked, or an error. Once."""
-        reported = _reported(output, input_tokens, output_tokens, error, response_model)
-        return self._workspace.finish(self._take(), reported)
-
-    async def afinish(
-        self,
-        *,
-        output: str | None = None,
-        input_tokens: int | None = None,
-        output_tokens: int | None = None,
-        error: str | BaseException | None = None,
-        response_model: str | None = None,
-    ) -> Run:
-        reported = _reported(output, input_tokens, output_tokens, error, response_model)
-        return await self._workspace.afinish(self._take(), reported)
-
-    def _take(self) -> Prepared:
-        with self._lock:
-            prepared, self._prepared = self._prepared, None
-        if prepared is None:
-            raise Invalid(f"run {self.run_id} has ended already", hint=f"promptops runs show {self.run_id}")
-        return prepared
-
-
 class _Repository(GitSource):
     """A repository as the source of everything."""
 
@@ -294,22 +274,6 @@ def _asked(
 ) -> Asked:
     """Copied: the caller may go on to change what it gave."""
     return Asked(reference=reference, inputs=dict(inputs), unit=unit, metadata=dict(metadata), limits=limits)
-
-
-def _reported(
-    output: str | None,
-    input_tokens: int | None,
-    output_tokens: int | None,
-    error: str | BaseException | None,
-    response_model: str | None,
-) -> Reported:
-    return Reported(
-        output=output,
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        error=None if error is None else str(error) or type(error).__name__,
-        response_model=response_model,
-    )
 
 
 def _absolute(path: str | os.PathLike[str] | None) -> Path | None:

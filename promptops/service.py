@@ -8,7 +8,7 @@ fourth talks to the remote.
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from promptops.errors import PromptopsError
 from promptops.models.request import Completion, ModelError, OnText, Request
 from promptops.output import note
 from promptops.references import parse_reference
+from promptops.registry.outcomes import Outcome, add_all
 from promptops.registry.records import FinishedRun
 from promptops.registry.service_journal import ServiceJournal
 from promptops.runner import Origin, Prepared, Reported, Run, Runner
@@ -95,6 +96,10 @@ class Service:
         await self.journal.written(run.started.run_id)
         await self._look_at(run)
         return run
+
+    async def feedback(self, run_id: str, outcomes: Sequence[Outcome]) -> int:
+        """How many of these outcomes were not told before."""
+        return await self.journal.with_registry(lambda registry: add_all(registry, run_id, outcomes))
 
     def close(self) -> None:
         """End what is under way, logged as interrupted, and every thread."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from conftest import GREET, Repo
-from provider import Provider, chunk, cut_off, slow, status, text
+from provider import Answer, Provider, Received, chunk, cut_off, echo, slow, status, text
 from provider import events as event_stream
 from releases import STATE, released, write_state
 from repos import GitFolder
@@ -234,6 +234,21 @@ def test_prepared_in_a_loop(workspace: Workspace, greeting: Repo) -> None:
     assert states(greeting.path) == {"finished": 1}
 
 
+def test_what_people_say_of_an_answer(workspace: Workspace, greeting: Repo) -> None:
+    run_id = workspace.run("greet", {"name": "Ada"}).started.run_id
+    assert workspace.feedback(run_id, "down", comment="too short") == 1
+    assert workspace.feedback(run_id, metric="correct", value=1, edit="Hello Ada!") == 2
+    assert workspace.feedback(run_id, "down", comment="too short") == 0
+    with Registry.open(greeting.path / "registry.db") as registry:
+        found = registry.read("SELECT name, value, text FROM outcomes ORDER BY name")
+    said = [tuple(row) for row in found]
+    assert said == [("correct", 1.0, ""), ("edited", 1.0, "Hello Ada!"), ("thumbs", -1.0, "too short")]
+    with pytest.raises(Invalid, match="what was the answer like"):
+        workspace.feedback(run_id, metric="correct")
+    with pytest.raises(NotFound, match="no run"):
+        workspace.feedback("0" * 26, "up")
+
+
 # the end
 
 
@@ -321,6 +336,29 @@ def test_a_locked_registry_costs_nobody_the_answer(
     until(lambda: not list(greeting.path.glob("registry.db-spool/*.json")))
     assert states(greeting.path) == {"finished": 41}
     until(lambda: "can be written again" in capfd.readouterr().err)
+
+
+FULL = """
+import resource, signal, sys
+from promptops import Workspace
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with Workspace.open(".") as workspace:
+    workspace.run("greet", {"name": "before"})
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), hard))
+    print(*(workspace.run("greet", {"name": str(number)}).answer for number in range(30)))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+"""
+
+
+@pytest.mark.parametrize("room", [20_000, 0], ids=["no room for the registry", "no room at all"])
+def test_a_full_disk_costs_nobody_the_answer(greeting: Repo, provider: Provider, room: int) -> None:
+    command = [sys.executable, "-c", FULL, str(room)]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=30)
+    assert done.stdout.count("Greet") == 30
+    assert done.stderr.count("registry.db cannot be read or written") == 1
+    assert ("runs are kept in memory" in done.stderr) == (room == 0)
+    assert states(greeting.path) == {"finished": 31}
 
 
 def test_where_nothing_can_be_written_runs_wait_in_memory(
@@ -431,6 +469,45 @@ def test_a_release_state_that_cannot_be_read_changes_nothing(
         until(lambda: "is damaged" in capfd.readouterr().err)
         after = workspace.run("greet:production", {"name": "Ada"}, unit="b")
     assert after.started.digest == before.started.digest
+
+
+def test_a_canary_that_cannot_be_sent_is_stables_to_answer_and_still_its_failure(
+    greeting: Repo, provider: Provider
+) -> None:
+    greeting.write("prompts/greet.yaml", GREET.replace("  name: string", "  name: string\n  mood: string"))
+    greeting.commit("Ask for a mood")
+    folder = GitFolder(greeting.path)
+    stable, canary = released(folder, "greet", "HEAD~1", "v1"), released(folder, "greet", "HEAD", "v2")
+    write_state(folder, "greet", stable, canary, unit="call", weight_bp=9999)
+    with Workspace.open(greeting.path) as workspace:
+        call = workspace.prepare("greet:production", {"name": "Ada"})
+        assert (call.arm, call.version, call.messages[-1]["content"]) == ("canary", "v1", "Greet Ada.")
+        run = workspace.run("greet:production", {"name": "Ada"})
+        assert (run.answer, run.started.arm, run.started.fallback) == (
+            "Greet Ada.",
+            "canary",
+            "inputs refused",
+        )
+        with pytest.raises(Invalid, match="missing"):
+            workspace.run("greet:production")
+
+
+def test_a_canary_that_fails_call_after_call_is_taken_out_of_service(
+    live: Repo, provider: Provider, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail_welcomes(request: Received) -> Answer:
+        return status(400) if b"Welcome" in request.raw else echo(request)
+
+    provider.script = fail_welcomes
+    with Workspace.open(live.path) as workspace:
+        failures = 0
+        for number in range(60):
+            try:
+                workspace.run("greet:production", {"name": "Ada"}, unit=f"user {number}")
+            except ModelError:
+                failures += 1
+    assert 5 <= failures <= 9  # a look at the breaker holds for a fifth of a second
+    assert "out of service here" in capfd.readouterr().err
 
 
 def test_a_file_that_was_edited_and_a_branch_that_moved_are_followed(

@@ -9,7 +9,6 @@
 A bundle replaces another one whole, so that who reads it meanwhile meets the old one or the new one.
 """
 
-import base64
 import json
 import os
 import tempfile
@@ -24,6 +23,7 @@ from promptops.gitrepo import GitRepo
 from promptops.prompt import load_prompt, short_digest
 from promptops.references import Reference, digest_digits, is_number, parse_reference
 from promptops.registry.records import utc_now
+from promptops.release.encode import freeze, frozen_text
 from promptops.release_state import (
     Frozen,
     Released,
@@ -83,22 +83,9 @@ def _frozen_text(repo: GitRepo, commit: str, prompt: str, released: Released) ->
     except NotFound:
         wanted = Reference(f"{prompt}@{released.version}", prompt)
         version = released_version(repo, commit, wanted, released)
-    read = repo.reader(str(version.commit_sha))
-    frozen = {
-        "prompt": prompt,
-        "version": released.version,
-        "digest": f"sha256:{released.digest}",
-        "commit": version.commit_sha,
-        "files": {file: _text(read(file)) for file in version.prompt.closure},
-    }
-    return json.dumps(frozen, ensure_ascii=False)  # which is YAML too
-
-
-def _text(data: bytes) -> str | dict[str, str]:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return {"base64": base64.b64encode(data).decode()}
+    commit_sha, read = str(version.commit_sha), repo.reader(str(version.commit_sha))
+    closure = version.prompt.closure
+    return frozen_text(freeze(prompt, released.version, released.digest, commit_sha, read, *closure)).decode()
 
 
 def _replace(out: Path, text: str) -> int:

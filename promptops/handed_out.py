@@ -1,0 +1,81 @@
+"""A call that is handed out, to be made by a client of the application's own."""
+
+import threading
+from collections.abc import Awaitable, Callable
+
+from promptops.errors import Invalid
+from promptops.runner import Prepared, Reported, Run
+
+Finish = Callable[[Prepared, Reported], Run]
+AsyncFinish = Callable[[Prepared, Reported], Awaitable[Run]]
+
+
+class Call:
+    """A call that the application makes itself.
+
+    ``digest`` is the version's; ``arm`` is stable or canary while there is a canary, else None.
+    """
+
+    def __init__(self, prepared: Prepared, finish: Finish, afinish: AsyncFinish) -> None:
+        prompt = prepared.version.prompt
+        self.run_id = prepared.started.run_id
+        self.messages = list(prepared.rendered.messages)
+        self.model = prompt.model
+        self.parameters = dict(prompt.parameters)
+        self.tools = [dict(tool) for tool in prompt.tools]
+        self.output_schema = prompt.output.schema if prompt.output else None
+        self.digest = f"sha256:{prompt.digest}"
+        self.version = prepared.version.version
+        self.arm = prepared.started.arm
+        self._finish = finish
+        self._afinish = afinish
+        self._prepared: Prepared | None = prepared
+        self._lock = threading.Lock()
+
+    def finish(
+        self,
+        *,
+        output: str | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        error: str | BaseException | None = None,
+        response_model: str | None = None,
+    ) -> Run:
+        """Log how it ended: with an output, which is checked, or an error. Once."""
+        reported = _reported(output, input_tokens, output_tokens, error, response_model)
+        return self._finish(self._take(), reported)
+
+    async def afinish(
+        self,
+        *,
+        output: str | None = None,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        error: str | BaseException | None = None,
+        response_model: str | None = None,
+    ) -> Run:
+        reported = _reported(output, input_tokens, output_tokens, error, response_model)
+        return await self._afinish(self._take(), reported)
+
+    def _take(self) -> Prepared:
+        with self._lock:
+            prepared, self._prepared = self._prepared, None
+        if prepared is None:
+            raise Invalid(f"run {self.run_id} has ended already", hint=f"promptops runs show {self.run_id}")
+        return prepared
+
+
+def _reported(
+    output: str | None,
+    input_tokens: int | None,
+    output_tokens: int | None,
+    error: str | BaseException | None,
+    response_model: str | None,
+) -> Reported:
+    return Reported(
+        output=output,
+        input_tokens=input_tokens,
+        output_tokens=output_tokens,
+        error=None if error is None else str(error) or type(error).__name__,
+        response_model=response_model,
+    )
