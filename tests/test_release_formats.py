@@ -2,18 +2,21 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from registry_data import a_run
 from status_examples import CANARY, NOW, PLAN, STABLE, findings, idle, metric, shadowed, view
 
+from promptops.registry.store import Registry
 from promptops.release.formats import Form, print_status, render_status
 from promptops.release.formats.facts import commands, following, headline, line, steps
 from promptops.release.formats.picture import bars, sampled
 from promptops.release.plan import decode_plan
 from promptops.release.rules import Decision, Move, Transition
 from promptops.release.times import iso
-from promptops.release.view import Event, Exposure, StatusView
+from promptops.release.view import Event, Exposure, StatusView, exposure_of
 from promptops.release_state import Released
 from promptops.stats.verdicts import Verdict
 
@@ -152,7 +155,8 @@ def test_the_text_shows_what_people_look_for() -> None:
         "  canary  163 of 652 calls (25.0 %), 141 sessions; about 205 calls a day\n",
         "          12 calls wait for their values\n",
         "          3 calls came without a session\n",
-        "          20 left out: cache hit\n",
+        "          20 left out: answered from the cache\n",
+        "          1,400 left out: further calls of those who count once\n",
         "  v13 fails at most 1.2 points more often than v12 (95 %), from 640 calls;\n  limit 2\n",
         "  about 1,210 more calls\n",
         "  promptops rollback support/triage:production  takes v13 back at once\n",
@@ -177,6 +181,22 @@ def test_exposure_without_units_or_calls() -> None:
     none = replace(view(), exposure=Exposure(calls=7, canary_calls=0))
     assert "no call has met v13 yet, of 7 looked at" in render_status([none], "text")
     assert "  canary  " not in render_status([replace(view(), exposure=None, findings=None)], "text")
+
+
+def test_exposure_as_the_log_has_it(tmp_path: Path) -> None:
+    active = view().rollout
+    assert active is not None
+    with Registry.open(tmp_path / "r.db") as registry:
+        assert exposure_of(registry, active, NOW) == Exposure(calls=0, canary_calls=0, canary_units=0)
+        placed = [("canary", "a"), ("canary", "a"), ("canary", "b"), ("canary", None), ("stable", "c")]
+        for arm, unit in placed:
+            begun = iso(NOW - 12 * 3600)
+            registry.start(a_run(rollout=active.id, arm=arm, unit_hash=unit, weight_bp=500, started_at=begun))
+        registry.start(a_run(rollout=active.id, arm="canary", excluded="override"))
+        registry.start(a_run(rollout="r-2", arm="canary"))
+        seen = exposure_of(registry, active, NOW)
+        assert seen == Exposure(calls=5, canary_calls=4, canary_units=2, per_day=10.0)
+        assert exposure_of(registry, replace(active, unit="call"), NOW).canary_units is None
 
 
 def test_missing_and_late_values_are_said() -> None:

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 
+from promptops.registry.exposure import met
+from promptops.registry.store import Registry
 from promptops.release.findings import Findings, GateFinding
 from promptops.release.plan_types import Plan
-from promptops.release.rules import Decision
+from promptops.release.times import seconds_of
+from promptops.release.transitions import Decision
 from promptops.release_state import Released, Rollout, Shadow
+
+_SHORTEST = 3600.0  # seconds that calls a day can be told from
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,18 @@ class Exposure:
     canary_calls: int
     canary_units: int | None = None
     per_day: float | None = None
+
+
+def exposure_of(registry: Registry, rollout: Rollout, now: float) -> Exposure:
+    """What the log knows of it, also where no tick has looked yet; a pace only from an hour on."""
+    seen = met(registry, rollout.id)
+    elapsed = now - seconds_of(seen.first) if seen.first else 0.0
+    return Exposure(
+        calls=seen.calls,
+        canary_calls=seen.canary_calls,
+        canary_units=None if rollout.unit == "call" else seen.canary_units,
+        per_day=86_400.0 * seen.calls / elapsed if elapsed >= _SHORTEST else None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,11 @@ from promptops.release_state import Released, Rollout
 
 NOBODY_YET = ("eval", "shadow")
 _CALLED = {"call": "calls", "session": "sessions", "user": "users"}
+_LEFT_OUT = {
+    "repeated unit": "further calls of those who count once",
+    "cache": "answered from the cache",
+    "weight": "placed on one side for certain",
+}
 _ROLES = {"hard": 0, "guard": 1, "goal": 2, "signal": 3}
 _SAID = {
     "eval": "waits for its eval",
@@ -154,7 +159,9 @@ def counted(view: StatusView) -> list[str]:
     if seen.without_unit:
         unit = line(view.rollout.unit, 20) if view.rollout else "unit"
         said.append(f"{seen.without_unit:,} calls came without a {unit}")
-    said += [f"{many:,} left out: {line(why)}" for why, many in seen.excluded.items() if many]
+    said += [
+        f"{many:,} left out: {_LEFT_OUT.get(why, line(why))}" for why, many in seen.excluded.items() if many
+    ]
     return said
 
 
