@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import GREET, Repo
+from conftest import GREET, Cli, Repo
 from provider import Provider
 from releases import released, write_state
 from repos import GitFolder
@@ -175,3 +175,21 @@ def test_where_the_registry_is(bundle: Path, tmp_path: Path, monkeypatch: pytest
     assert Workspace.from_bundle(bundle).settings.registry == tmp_path / "env.db"
     given = Workspace.from_bundle(bundle, registry=tmp_path / "given.db")
     assert given.settings.registry == tmp_path / "given.db"
+
+
+def test_the_verb(live: GitFolder, cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "prompts.bundle"
+    done = cli("release", "bundle", "--out", str(out))
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"{out}: 1 prompt, 2 versions, ")
+    made = json.loads(cli("release", "bundle", "--out", str(out), "--json").out)
+    assert (made["file"], made["prompts"], made["versions"]) == (str(out), ["greet"], 2)
+    assert made["bytes"] == out.stat().st_size
+    refused = cli("release", "bundle", "--out", str(tmp_path / "nowhere" / "prompts.bundle"))
+    assert (refused.code, "cannot write" in refused.err) == (4, True)
+
+
+def test_before_the_first_release_there_is_nothing_to_bundle(greeting: Repo, cli: Cli) -> None:
+    done = cli("release", "bundle", "--out", "prompts.bundle")
+    assert done.code == 4
+    assert "nothing is released yet" in done.err
