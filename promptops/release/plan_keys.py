@@ -10,6 +10,7 @@ from promptops.canonical import canonical_json
 from promptops.document import Document, Path
 from promptops.errors import Invalid
 from promptops.plan_schema import PLAN_SCHEMA
+from promptops.registry.outcomes import BINARY, usual_value
 from promptops.schema import Validator, document_problems, spell_path, unknown_word, validator_for
 from promptops.text import InvalidAt
 
@@ -27,6 +28,13 @@ COLUMNS = (
     "reasoning_tokens",
     "checks_failed",
 )
+_WORSE: Mapping[str, Literal["higher", "lower"]] = {
+    "run.error": "higher",
+    "outcome.thumbs": "lower",
+    "outcome.correct": "lower",
+    "outcome.accepted": "lower",
+    "outcome.regenerated": "higher",
+}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _COMPARISON = re.compile(r"run\.(\w+)\s*(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
 _SIMPLE = re.compile(r"(run|check|outcome|judge)\.(\S.*)")
@@ -41,6 +49,22 @@ class Source:
     name: str  # a column, a check, an outcome, a judge prompt; "pass" of checks
     operator: Literal[">", ">=", "<", "<="] | None = None
     bound: float = 0.0
+
+    @property
+    def yes_or_no(self) -> bool | None:
+        """Whether its values are yes or no, or amounts; None where that is for the plan to say."""
+        if self.operator or self.place in ("check", "checks") or self == Source("run", "error"):
+            return True
+        if self.place == "outcome":
+            return True if self.name in (*BINARY, "thumbs") else False if self.name == "dwell_s" else None
+        return False if self.place == "run" else None
+
+    @property
+    def worse(self) -> Literal["higher", "lower"] | None:
+        """Which of its values are bad, where no plan can have it otherwise."""
+        if self.place in ("check", "checks"):
+            return "lower"
+        return _WORSE.get(f"{self.place}.{self.name}") if not self.operator else None
 
     @property
     def delayed(self) -> bool:
@@ -108,6 +132,8 @@ def parse_source(text: str) -> Source:
         raise Invalid(f"`{text}` is no source", hint=f"it is {_FORMS}")
     if found[1] == "run":
         _check_column(found[2])
+    if found[1] == "outcome":
+        usual_value(found[2], 1)  # a name that is nearly a usual one is a slip
     return Source(found[1], found[2])  # type: ignore[arg-type]  # the pattern says
 
 

@@ -103,13 +103,14 @@ def _metric(text: PlanText, entry: Mapping[str, Any], path: Path, observe: Obser
 
 def _check_kind(text: PlanText, entry: Mapping[str, Any], path: Path, source: Source) -> None:
     kind, name = entry["kind"], entry["name"]
-    yes_or_no = source.operator or source.place in ("check", "checks") or source == Source("run", "error")
-    if yes_or_no and kind != "binary":
-        text.refuse(
-            (*path, "kind"), f"of {name} is {kind}, and {entry['source']} is yes or no", "kind: binary"
-        )
-    if source.place == "run" and not yes_or_no and kind == "binary":
+    if source.yes_or_no and kind != "binary":
+        said = f"of {name} is {kind}, and {entry['source']} is yes or no"
+        text.refuse((*path, "kind"), said, "kind: binary")
+    if source.yes_or_no is False and kind == "binary":
         text.refuse((*path, "kind"), f"of {name} is binary, and {entry['source']} is a number", _BINARY)
+    if source.worse and entry["worse"] != source.worse:
+        said = f"of {name} is {entry['worse']}: of {entry['source']}, {source.worse} is worse"
+        text.refuse((*path, "worse"), said)
     if kind == "ratio" and entry["worse"] == "lower":
         text.refuse((*path, "worse"), f"of {name}: a ratio is of amounts where more is worse", _BINARY)
     for key, place in (("window", ("outcome", "judge")), ("sample", ("judge",))):
