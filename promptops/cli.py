@@ -52,6 +52,7 @@ VERBS: dict[str, Verb] = {
             "stats": "Sum up calls, errors, tokens, cost and latency",
             "export": "Write runs as JSONL or CSV, or as evidence for another registry",
             "import": "Take in what other registries know of releases",
+            "finish": "Log how a run ended that run --prepare began",
             "prune": "Delete old runs and free their space",
             "recover": "Save what can be read of a damaged registry into a new one",
         },

@@ -30,8 +30,9 @@ from promptops.commands.overrides import TimeoutOption, local_weights, overridde
 from promptops.errors import Invalid
 from promptops.output import note, print_json
 from promptops.progress import Progress
+from promptops.references import Reference, parse_reference
 from promptops.registry.batches import spell_lines
-from promptops.settings import here
+from promptops.settings import Settings, here
 from promptops.versions import provenance, resolve
 
 FileArgument = Annotated[
@@ -66,7 +67,8 @@ def batch(
 ) -> int:
     """Run a version over a file of inputs. Results are JSON lines in the order of the file.
 
-    The same command carries on where an earlier one stopped: no finished call is made again.
+    On a channel each line meets the version that its unit falls on. The same command carries on where an
+    earlier one stopped: no finished call is made again.
     """
     if as_json and out is None:
         raise Invalid("--json prints a summary, and stdout has the results", hint="give --out FILE as well")
@@ -82,11 +84,24 @@ def batch(
         assume_cost=assume_cost,
         cache=cache_use(no_cache=no_cache or version.channel is not None, refresh=refresh),
     )
-    job = Job(version=version, source=file, out=out, unit=unit, overrides=overrides, restart=restart)
+    job = Job(
+        version=version,
+        source=file,
+        channel=_channel(reference, settings),
+        out=out,
+        unit=unit,
+        overrides=overrides,
+        restart=restart,
+    )
     clock = monotonic()
     with opened(file) as stream, Progress(version.prompt.name) as bar:
         report = run_job(settings, options, job, stream, lambda tally, total: _draw(bar, tally, total))
     return show(report, monotonic() - clock, as_json=as_json)
+
+
+def _channel(reference: str, settings: Settings) -> Reference | None:
+    wanted = parse_reference(reference, settings)
+    return wanted if wanted.channel is not None else None
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,16 +17,17 @@ from promptops.commands.options import (
     ModelOption,
     ReferenceArgument,
     SetOption,
-    read_inputs,
     read_settings,
 )
-from promptops.commands.overrides import TimeoutOption, local_weights, overridden
+from promptops.commands.overrides import TimeoutOption
+from promptops.commands.run_call import Call, Given, channel_call, version_call
 from promptops.errors import Invalid
 from promptops.output import note, print_json, print_text
-from promptops.runner import Origin, Run
+from promptops.references import parse_reference
+from promptops.runner import Prepared, Run
 from promptops.session import Session
-from promptops.settings import here
-from promptops.versions import Version, provenance, resolve
+from promptops.settings import Settings, here
+from promptops.versions import Version
 
 if TYPE_CHECKING:
     from promptops.further import FurtherChecks
@@ -39,6 +42,18 @@ MetaOption = Annotated[
 AllChecksOption = Annotated[
     bool, typer.Option("--all-checks", help="Also make the checks that cost further calls, as a judge does.")
 ]
+UnitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--unit", metavar="UNIT", help="Whom it is for: the same unit meets the same version of a channel."
+    ),
+]
+PrepareOption = Annotated[
+    bool,
+    typer.Option(
+        "--prepare", help="Call no model: log the run as begun and print what to send; see runs finish."
+    ),
+]
 NoLogOption = Annotated[bool, typer.Option("--no-log", help="Do not write to the registry.")]
 
 
@@ -52,26 +67,64 @@ def run(
     timeout: TimeoutOption = 120.0,
     metadata: MetaOption = None,
     stream: StreamOption = None,
+    unit: UnitOption = None,
+    prepare: PrepareOption = False,
     all_checks: AllChecksOption = False,
     no_log: NoLogOption = False,
     as_json: JsonOption = False,
 ) -> int:
     """Run a version once and print the model's answer alone on stdout. Every run is logged."""
+    if prepare and no_log:
+        raise Invalid("--prepare logs a run to be finished later, and --no-log none")
     settings = here()
-    version = provenance(resolve(reference, settings), settings)
-    version, overrides = overridden(version, model or local_weights(version), read_settings(assignments))
-    values = read_inputs(version.prompt, given, inputs)
-    origin = Origin(overrides=overrides, metadata=_metadata(metadata))
-    on_text = _print_piece if _streams(version, stream, as_json=as_json) else None
+    wanted = parse_reference(reference, settings)
+    asked = Given(
+        inputs=given,
+        inputs_file=inputs,
+        model=model,
+        overrides=read_settings(assignments),
+        metadata=_metadata(metadata),
+        unit=unit,
+    )
+    on_channel = wanted.channel is not None
+    call = channel_call(wanted, settings, asked) if on_channel else version_call(reference, settings, asked)
+    if prepare:
+        print_json(asyncio.run(_prepared(settings, call)).as_json())
+        return 0
+    limits = Limits(retries=retries, timeout=timeout)
+    streams = partial(_streams, asked=stream, as_json=as_json)
+    made = _Making(settings=settings, limits=limits, streams=streams, all_checks=all_checks, log=not no_log)
+    done, streamed = asyncio.run(made.make(call))
+    return show(done, streamed=streamed, as_json=as_json)
 
-    async def once() -> Run:
-        async with Session(settings, log=not no_log) as session:
-            limits = Limits(retries=retries, timeout=timeout)
-            further = _further(session, version, limits) if all_checks else None
-            done = await session.run(version, values, origin=origin, limits=limits, on_text=on_text)
-            return await further.finish(done, log=not no_log) if further else done
 
-    return show(asyncio.run(once()), streamed=on_text is not None, as_json=as_json)
+async def _prepared(settings: Settings, call: Call) -> Prepared:
+    async with Session(settings) as session:
+        runner = session.runner()
+        return runner.begin(call.ready(runner, False))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Making:
+    settings: Settings
+    limits: Limits
+    streams: Callable[[Version], bool]
+    all_checks: bool
+    log: bool
+
+    async def make(self, call: Call) -> tuple[Run, bool]:
+        """The run, and whether its text has been printed as it came."""
+        async with Session(self.settings, log=self.log) as session:
+            runner = session.runner(self.limits)
+            prepared = call.ready(runner, True)
+            version, streams = prepared.version, self.streams(prepared.version)
+            further = _further(session, version, self.limits) if self.all_checks else None
+            done = await runner.answer(runner.begin(prepared), _print_piece if streams else None)
+            if further:
+                done = await further.finish(done, log=self.log)
+            if self.log:
+                call.ended(done)
+        return done, streams
 
 
 def _further(session: Session, version: Version, limits: Limits) -> "FurtherChecks":

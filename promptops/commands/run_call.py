@@ -1,0 +1,72 @@
+"""The one call that ``run`` makes: which version it meets, and what is logged of how that came."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from promptops.commands.options import read_inputs
+from promptops.commands.overrides import local_weights, overridden
+from promptops.prompt import Prompt
+from promptops.references import Reference
+from promptops.registry.store import Registry
+from promptops.registry.units import unit_key
+from promptops.runner import Origin, Prepared, Run, Runner
+from promptops.settings import Settings
+from promptops.versions import provenance, resolve
+
+if TYPE_CHECKING:  # only channels are served
+    from promptops.serving import Placement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """What the command line says of a call."""
+
+    inputs: Sequence[str] | None
+    inputs_file: str | None
+    model: str | None
+    overrides: Mapping[str, Any]
+    metadata: Mapping[str, Any]
+    unit: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """``ready`` makes it ready to be sent, by promptops itself or (with False) by the caller."""
+
+    ready: Callable[[Runner, bool], Prepared]
+    ended: Callable[[Run], object] = id  # nothing is to be done
+
+
+def version_call(reference: str, settings: Settings, given: Given) -> Call:
+    version = provenance(resolve(reference, settings), settings)
+    version, overrides = overridden(version, given.model or local_weights(version), given.overrides)
+    values = read_inputs(version.prompt, given.inputs, given.inputs_file)
+    origin = Origin(overrides=overrides, metadata=given.metadata)
+    if given.unit is not None:
+        with Registry.open(settings.registry) as registry:
+            key = unit_key(registry)
+        origin = replace(origin, unit_hash=key.hash(given.unit), unit_key_id=key.id)
+    return Call(lambda runner, called: runner.ready(version, values, origin, called=called))
+
+
+def channel_call(reference: Reference, settings: Settings, given: Given) -> Call:
+    from promptops.serving import GitSource, Serving, ready
+
+    serving = Serving(GitSource(settings), settings.registry)
+    placed = serving.place(reference, given.unit, given.metadata)
+    overridden(placed.version, given.model or local_weights(placed.version), given.overrides)
+    values = read_inputs(_declaring(placed), given.inputs, given.inputs_file)
+    return Call(
+        lambda runner, called: ready(runner, placed, values, called=called, metadata=given.metadata),
+        serving.ended,
+    )
+
+
+def _declaring(placed: "Placement") -> Prompt:
+    """The prompt by whose inputs values are read: stable's are what callers know, a canary may add some."""
+    prompt = placed.version.prompt
+    if placed.stable is None:
+        return prompt
+    added: dict[str, Any] = {name: replace(one, required=False) for name, one in prompt.inputs.items()}
+    return replace(placed.stable.prompt, inputs=added | dict(placed.stable.prompt.inputs))
