@@ -29,7 +29,7 @@ from promptops.versions import Version
 
 T = TypeVar("T")
 
-LOOK_S = 1.0  # how often a moved ref, a new bundle and a registry that can be written again are looked for
+LOOK_S = 0.5  # how often a moved ref, a new bundle and a registry that can be written again are looked for
 _GRACE_S = 2.0  # a fetch that is under way at the end is waited for no longer
 
 

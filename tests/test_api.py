@@ -1,63 +1,31 @@
 """What applications use: threads, event loops, streams, a registry in trouble, releases that move."""
 
 import asyncio
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
 
 import pytest
+from applications import rows, states, until
 from conftest import GREET, Repo
-from provider import Answer, Provider, Received, chunk, cut_off, echo, slow, status, text
+from provider import Provider, chunk, cut_off, slow, status, text
 from provider import events as event_stream
-from releases import STATE, released, write_state
-from repos import GitFolder
 
 from promptops import Workspace
 from promptops.api import Run
 from promptops.calling import Limits
-from promptops.errors import Invalid, NotFound, PromptopsError, Unavailable
+from promptops.errors import Invalid, NotFound, Unavailable
 from promptops.models.request import ModelError
 from promptops.registry.store import Registry
-
-_STARTED: list[str] = []  # programs that this process has started
-
-
-def _count_processes(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "subprocess.Popen":
-        _STARTED.append(str(arguments[0]))
-
-
-sys.addaudithook(_count_processes)
 
 
 @pytest.fixture
 def workspace(greeting: Repo, provider: Provider) -> Iterator[Workspace]:
     with Workspace.open(greeting.path) as opened:
         yield opened
-
-
-def rows(path: Path, columns: str = "state") -> list[tuple[Any, ...]]:
-    with Registry.open(path / "registry.db") as registry:
-        return [tuple(row) for row in registry.read(f"SELECT {columns} FROM runs ORDER BY seq")]  # noqa: S608
-
-
-def states(path: Path) -> Counter[str]:
-    return Counter(state for (state,) in rows(path))
-
-
-def until(true: Any, seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def own_threads() -> list[str]:
@@ -304,224 +272,6 @@ def test_a_fork_is_told_of(greeting: Repo, provider: Provider) -> None:
     command = [sys.executable, "-W", "ignore", "-c", FORKED]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=20)
     assert done.stdout == "Greet child.\nthis workspace was used before the process forked\n"
-
-
-# a registry in trouble
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Another process that writes for a long time."""
-    connection = sqlite3.connect(path / "registry.db", isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
-        connection.close()
-
-
-def test_a_locked_registry_costs_nobody_the_answer(
-    workspace: Workspace, greeting: Repo, capfd: pytest.CaptureFixture[str]
-) -> None:
-    workspace.run("greet", {"name": "first"})
-    with locked(greeting.path), ThreadPoolExecutor(8) as pool:
-        began = time.monotonic()
-        runs = list(pool.map(lambda name: workspace.run("greet", {"name": str(name)}), range(40)))
-        assert time.monotonic() - began < 4
-    assert all(run.answer for run in runs)
-    said = capfd.readouterr().err
-    assert said.count("has been locked by another process") == 1
-    assert "registry.db-spool" in said
-    until(lambda: not list(greeting.path.glob("registry.db-spool/*.json")))
-    assert states(greeting.path) == {"finished": 41}
-    until(lambda: "can be written again" in capfd.readouterr().err)
-
-
-FULL = """
-import resource, signal, sys
-from promptops import Workspace
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-with Workspace.open(".") as workspace:
-    workspace.run("greet", {"name": "before"})
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), hard))
-    print(*(workspace.run("greet", {"name": str(number)}).answer for number in range(30)))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-"""
-
-
-@pytest.mark.parametrize("room", [20_000, 0], ids=["no room for the registry", "no room at all"])
-def test_a_full_disk_costs_nobody_the_answer(greeting: Repo, provider: Provider, room: int) -> None:
-    command = [sys.executable, "-c", FULL, str(room)]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=30)
-    assert done.stdout.count("Greet") == 30
-    assert done.stderr.count("registry.db cannot be read or written") == 1
-    assert ("runs are kept in memory" in done.stderr) == (room == 0)
-    assert states(greeting.path) == {"finished": 31}
-
-
-def test_where_nothing_can_be_written_runs_wait_in_memory(
-    workspace: Workspace, greeting: Repo, capfd: pytest.CaptureFixture[str]
-) -> None:
-    (greeting.path / "registry.db").mkdir()
-    greeting.write("registry.db-spool", "in the way")
-    assert workspace.run("greet", {"name": "Ada"}).answer == "Greet Ada."
-    assert "runs are kept in memory" in capfd.readouterr().err
-    (greeting.path / "registry.db").rmdir()
-    (greeting.path / "registry.db-spool").unlink()
-    workspace.close()
-    assert states(greeting.path) == {"finished": 1}
-
-
-def test_runs_that_find_no_place_until_the_end_are_told_of(
-    workspace: Workspace, greeting: Repo, capfd: pytest.CaptureFixture[str]
-) -> None:
-    (greeting.path / "registry.db").mkdir()
-    greeting.write("registry.db-spool", "in the way")
-    workspace.run("greet", {"name": "Ada"})
-    workspace.close()
-    assert "1 runs have NOT been logged" in capfd.readouterr().err
-
-
-def test_fail_closed_calls_nobody(greeting: Repo, provider: Provider) -> None:
-    greeting.write("promptops.yaml", "log: {on_error: fail}\n")
-    with Workspace.open(greeting.path) as workspace:
-        workspace.run("greet", {"name": "Ada"})
-        with locked(greeting.path):
-            began = time.monotonic()
-            for _ in range(3):
-                with pytest.raises(Unavailable, match="locked"):
-                    workspace.run("greet", {"name": "Ada"})
-            assert time.monotonic() - began < 3
-        assert len(provider.requests) == 1
-        until(lambda: _works(workspace))
-
-
-def _works(workspace: Workspace) -> bool:
-    try:
-        return bool(workspace.run("greet", {"name": "Ada"}).answer)
-    except PromptopsError:
-        return False
-
-
-# releases
-
-
-@pytest.fixture
-def live(greeting: Repo) -> Repo:
-    """``greet`` with v1 live on production and v2 tried on half of the sessions."""
-    greeting.write("prompts/greet.yaml", GREET.replace("Greet {{", "Welcome {{"))
-    greeting.commit("Welcome people")
-    folder = GitFolder(greeting.path)
-    stable, canary = released(folder, "greet", "HEAD~1", "v1"), released(folder, "greet", "HEAD", "v2")
-    write_state(folder, "greet", stable, canary)
-    return greeting
-
-
-def test_a_unit_stays_with_one_version(live: Repo, provider: Provider) -> None:
-    with Workspace.open(live.path) as workspace:
-        units = [f"user {number}" for number in range(40)]
-        first = {unit: workspace.run("greet:production", {"name": "Ada"}, unit=unit) for unit in units}
-        again = {unit: workspace.prepare("greet:production", {"name": "Ada"}, unit=unit) for unit in units}
-    arms = {unit: run.started.arm for unit, run in first.items()}
-    assert set(arms.values()) == {"stable", "canary"}
-    assert arms == {unit: call.arm for unit, call in again.items()}
-    assert {(run.started.arm, run.answer) for run in first.values()} == {
-        ("stable", "Greet Ada."),
-        ("canary", "Welcome Ada."),
-    }
-    assert {call.version for call in again.values()} == {"v1", "v2"}
-
-
-def test_calls_start_no_process(live: Repo, provider: Provider) -> None:
-    def call_all(workspace: Workspace, units: range) -> None:
-        for reference in ("greet:production", "greet", "greet@HEAD", "greet@v2", "greet@INDEX"):
-            for unit in units:
-                workspace.run(reference, {"name": "Ada"}, unit=str(unit))
-
-    with Workspace.open(live.path) as workspace:
-        call_all(workspace, range(1))
-        before = len(_STARTED)
-        call_all(workspace, range(10))
-        time.sleep(1.3)  # the next look at the refs
-        call_all(workspace, range(1))
-        assert _STARTED[before:] == []
-
-
-def test_a_release_that_has_arrived_is_served_within_five_seconds(live: Repo, provider: Provider) -> None:
-    with Workspace.open(live.path) as workspace:
-        assert workspace.run("greet:production", {"name": "Ada"}, unit="b").started.rollout == "r-1"
-        folder = GitFolder(live.path)
-        write_state(folder, "greet", released(folder, "greet", "HEAD", "v2"))
-        began = time.monotonic()
-        until(lambda: workspace.run("greet:production", {"name": "Ada"}).answer == "Welcome Ada.")
-        assert time.monotonic() - began < 5
-
-
-def test_a_release_state_that_cannot_be_read_changes_nothing(
-    live: Repo, provider: Provider, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with Workspace.open(live.path) as workspace:
-        before = workspace.run("greet:production", {"name": "Ada"}, unit="b")
-        broken = {"releases/greet.yaml": "prompt: another\n"}
-        GitFolder(live.path).branch_from_files(STATE, broken)
-        until(lambda: "is damaged" in capfd.readouterr().err)
-        after = workspace.run("greet:production", {"name": "Ada"}, unit="b")
-    assert after.started.digest == before.started.digest
-
-
-def test_a_canary_that_cannot_be_sent_is_stables_to_answer_and_still_its_failure(
-    greeting: Repo, provider: Provider
-) -> None:
-    greeting.write("prompts/greet.yaml", GREET.replace("  name: string", "  name: string\n  mood: string"))
-    greeting.commit("Ask for a mood")
-    folder = GitFolder(greeting.path)
-    stable, canary = released(folder, "greet", "HEAD~1", "v1"), released(folder, "greet", "HEAD", "v2")
-    write_state(folder, "greet", stable, canary, unit="call", weight_bp=9999)
-    with Workspace.open(greeting.path) as workspace:
-        call = workspace.prepare("greet:production", {"name": "Ada"})
-        assert (call.arm, call.version, call.messages[-1]["content"]) == ("canary", "v1", "Greet Ada.")
-        run = workspace.run("greet:production", {"name": "Ada"})
-        assert (run.answer, run.started.arm, run.started.fallback) == (
-            "Greet Ada.",
-            "canary",
-            "inputs refused",
-        )
-        with pytest.raises(Invalid, match="missing"):
-            workspace.run("greet:production")
-
-
-def test_a_canary_that_fails_call_after_call_is_taken_out_of_service(
-    live: Repo, provider: Provider, capfd: pytest.CaptureFixture[str]
-) -> None:
-    def fail_welcomes(request: Received) -> Answer:
-        return status(400) if b"Welcome" in request.raw else echo(request)
-
-    provider.script = fail_welcomes
-    with Workspace.open(live.path) as workspace:
-        failures = 0
-        for number in range(60):
-            try:
-                workspace.run("greet:production", {"name": "Ada"}, unit=f"user {number}")
-            except ModelError:
-                failures += 1
-    assert 5 <= failures <= 9  # a look at the breaker holds for a fifth of a second
-    assert "out of service here" in capfd.readouterr().err
-
-
-def test_a_file_that_was_edited_and_a_branch_that_moved_are_followed(
-    greeting: Repo, provider: Provider
-) -> None:
-    with Workspace.open(greeting.path) as workspace:
-        assert workspace.run("greet", {"name": "Ada"}).started.dirty is False
-        greeting.write("prompts/greet.yaml", GREET.replace("Greet {{", "Welcome {{"))
-        run = workspace.run("greet", {"name": "Ada"})
-        assert (run.answer, run.started.dirty) == ("Welcome Ada.", True)
-        assert workspace.run("greet@main", {"name": "Ada"}).answer == "Greet Ada."
-        greeting.commit("Welcome people")
-        until(lambda: workspace.run("greet@main", {"name": "Ada"}).answer == "Welcome Ada.")
-        until(lambda: not workspace.run("greet", {"name": "Ada"}).started.dirty)
 
 
 def test_limits_are_the_callers(workspace: Workspace, provider: Provider) -> None:

@@ -5,12 +5,11 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from applications import until
 from conftest import GREET, Cli, Repo
 from provider import Provider
 from releases import released, write_state
@@ -47,13 +46,6 @@ def bundle(live: GitFolder, tmp_path: Path) -> Path:
 def workspace(bundle: Path, provider: Provider) -> Iterator[Workspace]:
     with Workspace.from_bundle(bundle) as opened:
         yield opened
-
-
-def until(true: Any, seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
 
 
 def test_a_bundle_serves_what_the_repository_serves(live: GitFolder, workspace: Workspace) -> None:

@@ -1,0 +1,33 @@
+"""What tests of the workspace ask of a registry, and of time."""
+
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from promptops import Workspace
+from promptops.errors import PromptopsError
+from promptops.registry.store import Registry
+
+
+def rows(path: Path, columns: str = "state") -> list[tuple[Any, ...]]:
+    with Registry.open(path / "registry.db") as registry:
+        return [tuple(row) for row in registry.read(f"SELECT {columns} FROM runs ORDER BY seq")]  # noqa: S608
+
+
+def states(path: Path) -> Counter[str]:
+    return Counter(state for (state,) in rows(path))
+
+
+def until(true: Any, seconds: float = 5.0) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def works(workspace: Workspace, reference: str = "greet") -> bool:
+    try:
+        return bool(workspace.run(reference, {"name": "Ada"}).answer)
+    except PromptopsError:
+        return False
