@@ -73,3 +73,16 @@ def _latest(row: _Row) -> LatestEval:
         verdict=verdicts.get("verdict"),
         finished_at=row["finished_at"],
     )
+
+
+def evals_against(registry: Registry, prompt: str, digest: str, against: str) -> list[EvalRecord]:
+    """Evals of one version that compared it with another and came to their end, the latest last."""
+    rows = registry.read(
+        "SELECT * FROM evals WHERE prompt = ? AND digest = ? AND against = ? AND finished_at IS NOT NULL "
+        "ORDER BY finished_at, eval_id",
+        (prompt, digest, against),
+    )
+    return [
+        EvalRecord(**{**row, "counts": json.loads(row["counts"]), "verdicts": json.loads(row["verdicts"])})
+        for row in map(dict, rows)
+    ]
