@@ -40,6 +40,19 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def ask(question: str) -> bool:
+    """Ask on the terminal; anything but yes is no."""
+    sys.stdout.flush()
+    sys.stderr.write(escape(question) + " [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def clear_screen() -> None:
+    if sys.stdout.isatty():
+        sys.stdout.write("\x1b[H\x1b[2J")
+
+
 def print_json(value: Any) -> None:
     print_json_text(json.dumps(value, ensure_ascii=False, indent=2))
 

@@ -1,0 +1,21 @@
+"""``promptops release approve``."""
+
+from promptops.commands.options import JsonOption
+from promptops.commands.release_options import (
+    LocalOption,
+    ReasonOption,
+    TargetArgument,
+    desk_here,
+    told,
+)
+from promptops.release.by_hand import approve
+from promptops.release.desk import target_of
+
+
+def release_approve(
+    name: TargetArgument, reason: ReasonOption = "", local: LocalOption = False, as_json: JsonOption = False
+) -> int:
+    """Say yes to the step that waits for a person; the canary goes on to the next one."""
+    with desk_here(local=local) as desk:
+        target = target_of(name, desk.settings)
+        return told(target, approve(desk, target, reason=reason), as_json=as_json)

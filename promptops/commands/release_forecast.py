@@ -1,0 +1,39 @@
+"""``promptops release forecast``: how long a canary would take."""
+
+from dataclasses import asdict
+
+from promptops.commands.options import JsonOption
+from promptops.commands.release_options import (
+    PlanOption,
+    ReleaseArgument,
+    ToOption,
+    UnreviewedOption,
+    desk_here,
+)
+from promptops.output import print_json, print_text
+from promptops.release.candidate import Candidate
+from promptops.release.starting import Start, forecast_of, prepare
+
+
+def release_forecast(
+    reference: ReleaseArgument,
+    to: ToOption = None,
+    plan: PlanOption = None,
+    unreviewed: UnreviewedOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how many calls and days a canary would take, by what is logged of the channel."""
+    reason = "only a forecast" if unreviewed else ""
+    start = Start(
+        reference=reference, channel=to, plan=plan, supersede=True, unreviewed=unreviewed, reason=reason
+    )
+    with desk_here() as desk:
+        found = prepare(desk, start)
+        if isinstance(found, Candidate):
+            print_text(f"{found.target} serves nothing yet: the first version needs no evidence")
+            return
+        told = forecast_of(desk, found)
+    if as_json:
+        print_json(asdict(told))
+    else:
+        print_text(told.sentence)

@@ -1,0 +1,23 @@
+"""``promptops release init``: make the branch that holds what is released."""
+
+from typing import Annotated
+
+import typer
+
+from promptops.commands.release_options import LocalOption, desk_here
+from promptops.output import print_text
+
+OwnersOption = Annotated[
+    list[str] | None,
+    typer.Option("--codeowners", metavar="@TEAM", help="Who reviews proposed releases; may be repeated."),
+]
+
+
+def release_init(codeowners: OwnersOption = None, local: LocalOption = False) -> None:
+    """Make the branch promptops-state, with a README and, if wanted, a CODEOWNERS file.
+
+    It is not needed: the first release makes the branch too.
+    """
+    with desk_here(local=local) as desk:
+        commit = desk.ledger.init(codeowners=tuple(codeowners or ()))
+    print_text(f"promptops-state is at {commit[:12]}" if commit else "promptops-state is there already")

@@ -1,0 +1,55 @@
+"""``promptops release log``: what was released when, by whom and why."""
+
+from typing import Annotated, Any
+
+import typer
+
+from promptops.commands.options import JsonOption
+from promptops.commands.release_options import desk_here
+from promptops.output import note, print_json, print_table
+from promptops.references import parse_reference
+from promptops.release.looking import event
+from promptops.release.records import Record
+
+NameArgument = Annotated[
+    str | None, typer.Argument(metavar="[NAME[:CHANNEL]]", help="Without one: all.", show_default=False)
+]
+LimitOption = Annotated[int, typer.Option("-n", "--limit", metavar="N", help="At most so many.")]
+
+
+def release_log(name: NameArgument = None, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
+    """List what was released when, by whom and why, newest first."""
+    with desk_here() as desk:
+        reference = parse_reference(name, desk.settings) if name else None
+        prompt, channel = (reference.name, reference.channel) if reference else (None, None)
+        records = desk.ledger.log(prompt, channel)[:limit]
+    if as_json:
+        print_json([_content(record) for record in records])
+    elif not records:
+        note("nothing is released yet")
+    else:
+        print_table(("AT", "PROMPT", "CHANNEL", "WHAT", "BY", "WHY"), [_row(record) for record in records])
+
+
+def _row(record: Record) -> tuple[Any, ...]:
+    told = event(record)
+    by = told.actor.partition(" <")[0] or None
+    return record.at, record.prompt, record.channel, told.text, by, told.reason or None
+
+
+def _content(record: Record) -> dict[str, Any]:
+    done, rollout = record.transition, record.transition.rollout
+    return {
+        "at": record.at,
+        "prompt": record.prompt,
+        "channel": record.channel,
+        "generation": record.generation,
+        "move": str(done.move),
+        "subject": record.subject,
+        "rollout": rollout.id if rollout else None,
+        "verdict": str(done.verdict) or None,
+        "forced": done.forced,
+        "actor": done.actor or None,
+        "reason": done.reason or None,
+        "evidence": record.evidence,
+    }

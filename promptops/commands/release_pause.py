@@ -1,0 +1,21 @@
+"""``promptops release pause``."""
+
+from promptops.commands.options import JsonOption
+from promptops.commands.release_options import (
+    LocalOption,
+    ReasonOption,
+    TargetArgument,
+    desk_here,
+    told,
+)
+from promptops.release.by_hand import pause
+from promptops.release.desk import target_of
+
+
+def release_pause(
+    name: TargetArgument, reason: ReasonOption = "", local: LocalOption = False, as_json: JsonOption = False
+) -> int:
+    """Keep a canary at its weight. Harm still takes it back."""
+    with desk_here(local=local) as desk:
+        target = target_of(name, desk.settings)
+        return told(target, pause(desk, target, reason=reason), as_json=as_json)

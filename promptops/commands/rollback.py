@@ -1,0 +1,49 @@
+"""``promptops rollback``: back to what was served before."""
+
+from typing import Annotated
+
+import typer
+
+from promptops.commands.options import JsonOption
+from promptops.commands.release_options import (
+    LocalOption,
+    ReasonOption,
+    TargetArgument,
+    desk_here,
+    unpushed,
+    written_content,
+)
+from promptops.output import print_json, print_text
+from promptops.release.desk import target_of
+from promptops.release.withdrawing import Withdrawn
+from promptops.release.withdrawing import rollback as rollback_
+
+BackOption = Annotated[
+    str | None, typer.Option("--to", metavar="REV", help="v12 or a commit; else the version before.")
+]
+
+
+def rollback(
+    name: TargetArgument,
+    to: BackOption = None,
+    reason: ReasonOption = "",
+    local: LocalOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Undo: end the active canary, or serve the version before again. It holds at once, also offline.
+
+    Exit code 5 says that the remote could not be told: other machines still serve the version.
+    """
+    with desk_here(local=local) as desk:
+        done = rollback_(desk, target_of(name, desk.settings), to=to, reason=reason)
+    if as_json:
+        print_json({**written_content(done.target, done.written), "taken": done.taken.version})
+    else:
+        print_text(f"{done.written.message}\n{done.stable.version} serves all calls of {done.target}")
+    return here_only(done)
+
+
+def here_only(done: Withdrawn) -> int:
+    return unpushed(
+        done.written, f"rolled back on this machine only; others still serve {done.taken.version}"
+    )

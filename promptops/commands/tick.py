@@ -1,0 +1,107 @@
+"""``promptops tick``: move every canary on, hold it or take it back, by the evidence."""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from promptops.commands.options import JsonOption
+from promptops.commands.release_options import LocalOption, TargetsArgument, desk_here, written_content
+from promptops.errors import Invalid, PromptopsError
+from promptops.output import note, print_json_line, print_text
+from promptops.release.desk import Desk, Target, targets_of
+from promptops.release.reconcile import Ticked
+from promptops.release.reconcile import tick as tick_
+
+_WORST_FIRST = (70, 4, 5, 1, 3, 0)
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Every active canary; one JSON object a line where no terminal reads.")
+]
+ExitCodeOption = Annotated[bool, typer.Option("--exit-code", help="Exit 3 while a canary is undecided.")]
+
+
+def tick(
+    names: TargetsArgument = None,
+    every: AllOption = False,
+    exit_code: ExitCodeOption = False,
+    local: LocalOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Move canaries on, hold them or take them back, by the evidence: at most one move each.
+
+    It calls no model and may be run as often as one likes. Exit code 0 says that it did its work, also
+    when a canary is held; 1 that one was rolled back, 4 that evidence is invalid, 5 that the remote was
+    not reached.
+    """
+    if every and names:
+        raise Invalid("--all is every canary; no names beside it", hint="promptops tick --all")
+    as_json = as_json or (every and not sys.stdout.isatty())
+    with desk_here(local=local) as desk:
+        if desk.ledger.branch.remote and not local:
+            desk.ledger.refresh()
+        targets = targets_of(names or [], desk, active=not names)
+        if not targets:
+            note("no canary is active")
+        codes = [_tick(desk, target, exit_code=exit_code, as_json=as_json) for target in targets]
+    return next(code for code in _WORST_FIRST if code in codes or code == 0)
+
+
+def _tick(desk: Desk, target: Target, *, exit_code: bool, as_json: bool) -> int:
+    try:
+        done = tick_(desk, target)
+    except PromptopsError as error:
+        note(f"promptops: {target}: {error.message}\n  {error.hint}")
+        if as_json:
+            failed = {"prompt": target.prompt, "channel": target.channel, "error": error.message}
+            print_json_line({**failed, "code": error.exit_code})
+        return error.exit_code
+    code = done.code(exit_code=exit_code)
+    if as_json:
+        print_json_line({**_content(done), "code": code})
+    else:
+        _tell(done)
+    return code
+
+
+def _tell(done: Ticked) -> None:
+    if done.move and done.written and done.written.transition:
+        print_text(done.written.message)
+        print_text(f"  {done.written.transition.reason}")
+        if done.written.pushed is False:
+            note("  on this machine only; retry: promptops release sync")
+        return
+    rollout = done.look.rollout
+    what = (
+        f"{rollout.canary.version} stays at {rollout.weight_bp / 100:g}% ({rollout.phase})" if rollout else ""
+    )
+    print_text(f"{done.target}: {what or 'no canary is active'}")
+    for hold in done.holds if rollout else ():
+        print_text(f"  {hold}")
+
+
+def _content(done: Ticked) -> dict[str, Any]:
+    rollout, written = done.after.rollout, done.written
+    base = (
+        written_content(done.target, written)
+        if written
+        else {
+            "prompt": done.target.prompt,
+            "channel": done.target.channel,
+            "changed": False,
+            "move": None,
+            "stable": done.after.stable.version if done.after.stable else None,
+            "canary": rollout.canary.version if rollout else None,
+            "rollout": rollout.id if rollout else None,
+            "phase": rollout.phase if rollout else None,
+            "step": rollout.step if rollout else None,
+            "weight_bp": rollout.weight_bp if rollout else 0,
+        }
+    )
+    due = written.transition if written and written.changed else None
+    return {
+        **base,
+        "reason": due.reason if due else None,
+        "holds": list(done.holds),
+        "calls": done.look.findings.calls if done.look.findings else None,
+        "canary_calls": done.look.findings.canary_calls if done.look.findings else None,
+    }

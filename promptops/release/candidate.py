@@ -1,0 +1,65 @@
+"""What may be released: a committed version, from the reviewed branch where there is one."""
+
+from dataclasses import dataclass, replace
+
+from promptops.errors import Invalid, NotFound
+from promptops.golden import cases_path
+from promptops.references import INDEX, digest_digits, parse_reference
+from promptops.release.desk import Desk, Target, known_channel
+from promptops.release.reviewed import require_reviewed, reviewed, reviewed_settings
+from promptops.release_state import Released
+from promptops.settings import SettingsFile
+from promptops.versions import Version, reader, resolve_in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A version that may be released. ``file``: the settings that release it."""
+
+    version: Version
+    target: Target
+    file: SettingsFile
+
+    @property
+    def released(self) -> Released:
+        """Without a number: the ledger allots one, or finds the one that it has."""
+        return Released(self.version.version or "", self.version.prompt.digest, self.version.commit_sha)
+
+
+def candidate(desk: Desk, reference: str, channel: str | None, *, unreviewed: bool = False) -> Candidate:
+    """Resolve what is to be released. Raises Invalid for what is not committed, or not reviewed."""
+    wanted = parse_reference(reference, desk.settings)
+    target = Target(prompt=wanted.name, channel=known_channel(channel, desk.settings))
+    if (wanted.rev is None and wanted.channel is None) or wanted.rev == INDEX:
+        raise Invalid(
+            f"`{reference}` is not committed, and only a commit is released",
+            hint=f"git commit, then {wanted.name}@HEAD",
+        )
+    if wanted.channel == target.channel:
+        raise Invalid(
+            f"{reference} is where it would be released to", hint=f"name a version: {wanted.name}@REV"
+        )
+    by_digest = wanted.rev is not None and digest_digits(wanted.rev) is not None
+    version = resolve_in(desk.ledger.repo, wanted, desk.registry if by_digest else None)
+    if version.source not in ("commit", "release") or version.commit_sha is None:
+        raise Invalid(
+            f"{reference} stands in no commit here, and only a commit is released",
+            hint=f"promptops history {wanted.name} lists its versions",
+        )
+    repo = desk.ledger.repo
+    if unreviewed:
+        return Candidate(version=version, target=target, file=desk.settings.file)
+    source = reviewed(desk.settings, repo)
+    require_reviewed(repo, source, version.commit_sha, reference)
+    return Candidate(version=version, target=target, file=reviewed_settings(repo, source))
+
+
+def has_cases(desk: Desk, version: Version) -> bool:
+    """Whether the version has a golden set, in its commit."""
+    there = replace(version, source="commit") if version.source == "release" else version
+    try:
+        with reader(there, desk.settings) as read:
+            read(cases_path(version.prompt))
+    except NotFound:
+        return False
+    return True

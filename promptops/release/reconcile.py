@@ -1,0 +1,138 @@
+"""A tick: what the evidence says is due for one rollout is done, at most one move, as often as one likes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from promptops.release.candidate import has_cases
+from promptops.release.desk import Desk, Target, channel_of
+from promptops.release.evidence import committed_evidence, eval_gate, observe
+from promptops.release.findings import Findings, GateFinding
+from promptops.release.ledger import Written
+from promptops.release.plan_types import Plan
+from promptops.release.rules import Decision, Move, Transition, decide, fits
+from promptops.release_state import ChannelState, Released, ReleaseState, Rollout
+from promptops.versions import Version
+
+ROLLED_BACK, UNDECIDED, INVALID, UNPUSHED = 1, 3, 4, 5
+ShadowGate = Callable[[Desk, Target, Rollout, Plan], GateFinding]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What is known of a rollout and what is due. All but ``state`` is None where no canary is active."""
+
+    state: ChannelState
+    rollout: Rollout | None = None
+    plan: Plan | None = None
+    findings: Findings | None = None
+    gate: GateFinding | None = None
+    decision: Decision | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked:
+    """What a tick has done. ``written`` is None where nothing was due."""
+
+    target: Target
+    look: Look
+    written: Written | None = None
+
+    @property
+    def move(self) -> Move | None:
+        due = self.look.decision.transition if self.look.decision else None
+        return due.move if due and self.written and self.written.changed else None
+
+    @property
+    def after(self) -> ChannelState:
+        return channel_of(self.written.state, self.target.channel) if self.written else self.look.state
+
+    @property
+    def holds(self) -> tuple[str, ...]:
+        return self.look.decision.holds if self.look.decision else ("no canary is active",)
+
+    def code(self, *, exit_code: bool = False) -> int:
+        """The exit code. ``exit_code``: 3 while the rollout is undecided."""
+        if self.written and self.written.pushed is False:
+            return UNPUSHED
+        if self.move is Move.ROLLBACK:
+            return ROLLED_BACK
+        after = self.after.rollout
+        if after and after.phase == "invalid":
+            return INVALID
+        return UNDECIDED if after and exit_code else 0
+
+
+def tick(desk: Desk, target: Target, *, shadow_gate: ShadowGate | None = None) -> Ticked:
+    """Look at the evidence and make the move that is due. Two ticks at once make it once."""
+    look = look_at(desk, target, shadow_gate=shadow_gate)
+    due = look.decision.transition if look.decision else None
+    if due is None:
+        return Ticked(target=target, look=look)
+    written = desk.ledger.transit(
+        target.prompt, target.channel, still_due(target, due), now=desk.now, evidence=evidence_of(desk, look)
+    )
+    return Ticked(target=target, look=look, written=written)
+
+
+def still_due(target: Target, due: Transition) -> Callable[[ReleaseState | None], Transition | None]:
+    """The move for as long as the channel is as it was decided on; somebody may have been faster."""
+
+    def change(head: ReleaseState | None) -> Transition | None:
+        return due if fits(channel_of(head, target.channel), due) else None
+
+    return change
+
+
+def look_at(desk: Desk, target: Target, *, shadow_gate: ShadowGate | None = None) -> Look:
+    """Score what has arrived and say what is due; nothing is moved."""
+    state = desk.channel(target)
+    rollout = state.rollout
+    if rollout is None or state.stable is None:
+        return Look(state=state)
+    plan = desk.ledger.plan(rollout.plan)
+    findings = observe(
+        desk.registry,
+        rollout,
+        target.prompt,
+        target.channel,
+        plan,
+        desk.now,
+        committed=last_evidence(desk, rollout.id),
+        stable=state.stable,
+    )
+    eval_ = _eval_gate(desk, target, state.stable, rollout, plan) if rollout.phase == "eval" else None
+    shadow = shadow_gate(desk, target, rollout, plan) if rollout.phase == "shadow" and shadow_gate else None
+    decision = decide(rollout, plan, findings, desk.now, eval_gate=eval_, shadow_gate=shadow)
+    return Look(
+        state=state, rollout=rollout, plan=plan, findings=findings, gate=eval_ or shadow, decision=decision
+    )
+
+
+def last_evidence(desk: Desk, rollout: str) -> Mapping[str, Any] | None:
+    """What was known at the latest move of a rollout that kept it."""
+    kept = desk.ledger.evidence(rollout)
+    return kept[-1][1] if kept else None
+
+
+def evidence_of(desk: Desk, look: Look) -> Mapping[str, Any] | None:
+    """What is committed with a move: counts, sums and e-values."""
+    if look.rollout is None or look.plan is None or look.findings is None:
+        return None
+    return committed_evidence(desk.registry, look.rollout, look.findings, look.plan)
+
+
+def gate_of(desk: Desk, target: Target, version: Version, stable: Released, plan: Plan) -> GateFinding:
+    """What the logged evals say of a version against what is stable."""
+    return eval_gate(
+        desk.registry,
+        target.prompt,
+        version.prompt.digest,
+        stable.digest,
+        plan,
+        has_cases(desk, version),
+    )
+
+
+def _eval_gate(desk: Desk, target: Target, stable: Released, rollout: Rollout, plan: Plan) -> GateFinding:
+    return gate_of(desk, target, desk.version(target, rollout.canary), stable, plan)

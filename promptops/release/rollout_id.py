@@ -1,0 +1,50 @@
+"""Ids of rollouts: the same pair of versions on a channel always has the same one.
+
+So a canary that is started again goes on with the evidence that there is, and nobody tries again until it is
+green. New evidence, for a reason that is recorded, is numbered: ``r-k3vq9x27ma.2``.
+"""
+
+import base64
+import hashlib
+import re
+
+from promptops.gitrepo import GitRepo
+
+_LETTERS = 10
+
+
+def rollout_id(prompt: str, channel: str, stable: str, canary: str) -> str:
+    """``stable``, ``canary``: digests, 64 hex digits."""
+    pair = f"{prompt}\0{channel}\0{stable}\0{canary}".encode()
+    return "r-" + base64.b32encode(hashlib.sha256(pair).digest()).decode().lower()[:_LETTERS]
+
+
+def base_id(rollout: str) -> str:
+    return rollout.partition(".")[0]
+
+
+def latest_id(repo: GitRepo, commit: str | None, base: str) -> str:
+    """The one of these ids with the highest number that has evidence; the first one where none has."""
+    return numbered(base, _highest(repo, commit, base))
+
+
+def new_id(repo: GitRepo, commit: str | None, rollout: str) -> str:
+    """An id for evidence that starts anew after ``rollout``."""
+    base = base_id(rollout)
+    return numbered(base, 1 + max(_number(rollout), _highest(repo, commit, base)))
+
+
+def numbered(base: str, number: int) -> str:
+    return base if number <= 1 else f"{base}.{number}"
+
+
+def _number(rollout: str) -> int:
+    return int(rollout.partition(".")[2] or 1)
+
+
+def _highest(repo: GitRepo, commit: str | None, base: str) -> int:
+    if commit is None:
+        return 0
+    paths = (entry.path for entry in repo.list_files(commit, "evidence"))
+    found = re.compile(rf"evidence/({re.escape(base)}(?:\.\d+)?)/")
+    return max((_number(hit[1]) for path in paths if (hit := found.match(path))), default=0)

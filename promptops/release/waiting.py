@@ -1,0 +1,62 @@
+"""Waiting for a canary to be decided, by looking at the state branch again and again."""
+
+import re
+import time
+from collections.abc import Callable
+from enum import IntEnum
+
+from promptops.errors import Invalid
+from promptops.release.desk import Desk, Target, active_rollout
+from promptops.release_state import ChannelState, Rollout
+
+_EVERY_S = 2.0
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_FOR_A_PERSON = ("awaiting", "paused", "invalid", "inconclusive")
+
+
+class Ended(IntEnum):
+    """The exit codes of ``release wait``."""
+
+    PROMOTED = 0
+    ENDED = 1  # rolled back or aborted
+    UNDECIDED = 3  # timed out, or a person is waited for
+
+
+def wait(
+    desk: Desk,
+    target: Target,
+    timeout_s: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[Ended, str]:
+    """How the active canary has ended, with a sentence."""
+    rollout = active_rollout(desk.channel(target), target)
+    until = clock() + timeout_s
+    while True:
+        ended = _ended(desk.channel(target), rollout)
+        if ended:
+            return ended
+        left = until - clock()
+        if left <= 0:
+            return Ended.UNDECIDED, f"{rollout.canary.version} is not decided yet"
+        sleep(min(_EVERY_S, left))
+
+
+def span_s(text: str) -> float:
+    """Seconds of ``90s``, ``15m``, ``2h`` or ``1d``."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
+    if not found:
+        raise Invalid(f"--timeout {text}: no span of time", hint="90s, 15m, 2h or 1d")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def _ended(state: ChannelState, rollout: Rollout) -> tuple[Ended, str] | None:
+    name, active = rollout.canary.version, state.rollout
+    if active and active.canary.digest == rollout.canary.digest:
+        if active.phase in _FOR_A_PERSON:
+            return Ended.UNDECIDED, f"{name} is {active.phase}: {active.reason or 'it waits for a person'}"
+        return None
+    if state.stable and state.stable.digest == rollout.canary.digest:
+        return Ended.PROMOTED, f"{name} is promoted"
+    return Ended.ENDED, f"{name} is taken back"
