@@ -344,3 +344,16 @@ def test_a_wrong_plan_keeps_no_other_verb_from_its_work(cli: Cli, greeting: Repo
     assert cli("list").code == 0
     greeting.write("promptops.yaml", "plans: {p: 3}\n")
     assert "`p` must be a mapping" in cli("list").err
+
+
+def test_doctor_looks_at_all_plans(cli: Cli, greeting: Repo) -> None:
+    assert "plans:" not in cli("doctor").out
+    greeting.write("promptops.yaml", CHOICE.replace("never", "medical"))
+    assert "plans: strict, medical, quick\n" in cli("doctor").out
+    wrong = "plans: {p: {stpes: []}}\nchannels: {beta: {plan: quik}}\nreleases: [{prompts: x, plan: gone}]\n"
+    greeting.write("promptops.yaml", wrong)
+    said = cli("doctor")
+    assert said.code == 1
+    assert "plans: promptops.yaml:1:13: unknown key `stpes` (did you mean `steps`?)" in said.out
+    assert "plans: no plan `quik` in promptops.yaml\n        did you mean quick?" in said.out
+    assert "plans: no plan `gone` in promptops.yaml" in said.out

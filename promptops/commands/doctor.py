@@ -64,6 +64,7 @@ def _findings(reach: list[str]) -> Iterator[Finding]:
         yield Finding("project", "error", error.message, error.hint)
         return
     yield _project(settings)
+    yield from _plans(settings)
     yield _registry(settings)
     yield from _waiting(settings)
     yield _keys()
@@ -112,6 +113,15 @@ def _project(settings: Settings) -> Finding:
             "project", "warning", f"{settings.root} has no prompts", "promptops init writes a first one"
         )
     return Finding("project", "ok", f"{settings.root}, {count} prompt{'s'[: count != 1]}")
+
+
+def _plans(settings: Settings) -> Iterator[Finding]:
+    from promptops.release.plan import plan_faults
+
+    faults = list(plan_faults(settings.file))
+    yield from (Finding("plans", "error", fault.message, fault.hint) for fault in faults)
+    if not faults and (names := list(settings.plans)):
+        yield Finding("plans", "ok", ", ".join(names))
 
 
 def _registry(settings: Settings) -> Finding:

@@ -1,7 +1,7 @@
 """Release plans: what ``plans`` in promptops.yaml says, checked and with its defaults."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -46,6 +46,7 @@ __all__ = [
     "named_plan",
     "parse_source",
     "pinned_plan",
+    "plan_faults",
     "plan_for",
     "plan_text",
 ]
@@ -80,6 +81,17 @@ def named_plan(file: SettingsFile, name: str) -> Plan:
         known = [*file.plans, *(each for each in BUILT_IN if each not in file.plans)]
         raise NotFound(f"no plan `{name}` in promptops.yaml", hint=nearest(name, known, ""))
     return decode_plan(name, {})
+
+
+def plan_faults(file: SettingsFile) -> Iterator[Invalid]:
+    """What is wrong with the plans of a settings file, also those that nothing asks for yet."""
+    listed = [str(one["plan"]) for one in file.releases]
+    asked = [str(one["plan"]) for one in file.channels.values() if "plan" in one]
+    for name in dict.fromkeys([*file.plans, *listed, *asked]):
+        try:
+            named_plan(file, name)
+        except Invalid as error:
+            yield error
 
 
 def matches(pattern: str, prompt: str) -> bool:
