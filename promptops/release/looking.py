@@ -10,7 +10,7 @@ from promptops.release.plan_types import Plan
 from promptops.release.reconcile import gate_of
 from promptops.release.records import Record
 from promptops.release.rules import Decision, decide
-from promptops.release.view import Event, StatusView
+from promptops.release.view import Event, StatusView, exposure_of
 from promptops.release_state import ChannelState, Rollout
 
 _EVENTS = 20
@@ -55,6 +55,7 @@ def _with_rollout(
     return replace(
         view,
         plan=plan,
+        exposure=exposure_of(desk.registry, rollout, desk.now),
         findings=known,
         gate=gate,
         decision=decision if known or gate else Decision(holds=("promptops tick looks at the evidence",)),
