@@ -24,7 +24,7 @@ def fetch(settings: Settings, remote: str, to: str = "", *, force: bool = False)
     what was fetched before.
     """
     spec = f"{'+' if force else ''}{STATE_REF}:{to or tracking_ref(remote)}"
-    options = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-gc")
+    options = ("--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-gc")
     ended = run_online(settings, "fetch", *options, remote, spec)
     said = ended.said.decode("utf-8", "replace")
     if ended.code == 0:

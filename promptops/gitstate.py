@@ -21,6 +21,7 @@ from promptops.settings import Settings
 STATE_REF = f"refs/heads/{STATE_BRANCH}"
 _PATIENCE_S = 30.0  # with another process of ours, that takes milliseconds
 _PAUSE_S = 0.003
+_LEFT_BEHIND_S = 2.0  # git itself holds the lock of a ref for microseconds
 _NO_IDENTITY = ("Please tell me who you are", "empty ident name", "auto-detection is disabled")
 
 
@@ -120,12 +121,28 @@ def move_refs(settings: Settings, *moves: RefMove) -> bool:
     lines = (f"update {move.ref}\0{move.new}\0{zero if move.old is None else move.old}\0" for move in moves)
     # the message is for the reflog, which is where a mistaken move is found
     words = ("update-ref", "-m", "promptops", "--create-reflog", "-z", "--stdin")
-    ended = run_to_end(settings, *words, stdin="".join(lines).encode())
-    if ended.code == 0:
-        return True
-    if b"cannot lock ref" in ended.said or b"unable to lock" in ended.said.lower():
+    given, until = "".join(lines).encode(), time.monotonic() + _LEFT_BEHIND_S
+    while True:
+        ended = run_to_end(settings, *words, stdin=given)
+        if ended.code == 0:
+            return True
+        if b".lock': File exists" not in ended.said:
+            break
+        if time.monotonic() > until:
+            raise _left_behind(ended.said)
+        time.sleep(_PAUSE_S)
+    if b"cannot lock ref" in ended.said:
         return False
     raise failure(ended.said, "update-ref")
+
+
+def _left_behind(said: bytes) -> Unavailable:
+    """A lock of git's own, which outlives a git that was killed."""
+    path = said.decode("utf-8", "replace").partition("Unable to create '")[2].partition("'")[0]
+    return Unavailable(
+        f"git's lock {path} stays: another git holds it, or one that was killed has left it behind",
+        hint=f"where no git is running: rm '{path}', then again",
+    )
 
 
 def drop_ref(settings: Settings, ref: str) -> None:

@@ -17,7 +17,8 @@ PROMPT = "support/triage"
 
 def turn(state: ReleaseState | None) -> Transition | None:
     rollout = state.channels["production"].rollout if state else None
-    assert rollout is not None
+    if rollout is None:  # not fetched yet
+        return None
     if rollout.phase == "paused":
         return Transition(move=Move.RESUME, rollout=rollout, phase="progressing")
     return Transition(move=Move.PAUSE, rollout=rollout, phase="paused", reason="to and fro")

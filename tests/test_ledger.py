@@ -1,82 +1,37 @@
 """The state branch, written in one repository: commits, numbers, the log, and what must not harm them."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from repos import GitFolder, new_repository, prompt_text
+from ledgers import HOUR, NOW, channel, pause, plan, release, roll_back, start, three_versions, version
+from repos import GitFolder, prompt_text
 
 from promptops.document import parse_yaml
-from promptops.errors import Invalid, NotFound
-from promptops.release.assignment import salt_of
+from promptops.errors import Invalid, NotFound, Unavailable
 from promptops.release.encode import frozen_text
-from promptops.release.ledger import Ledger, Written
-from promptops.release.plan import Plan, decode_plan
-from promptops.release.rules import Move, Transition
-from promptops.release.steps import start_rollout
-from promptops.release_state import Frozen, Released, ReleaseState, decode_frozen, frozen_path
-from promptops.versions import Version, resolve
+from promptops.release.ledger import Ledger
+from promptops.release.rules import Move
+from promptops.release_state import Frozen, decode_frozen, frozen_path
+from promptops.versions import resolve
 
-NOW = 1_790_000_000.0
-HOUR = 3600.0
 WRITER = Path(__file__).with_name("ledger_writer.py")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> GitFolder:
-    """A repository with three versions of one prompt."""
-    made = new_repository(tmp_path / "repo")
-    for text in ("Hello", "Hi", "Good day"):
-        made.commit(text, {"prompts/support/triage.yaml": prompt_text(text)})
-    return made
+    return three_versions(tmp_path / "repo")
 
 
 @pytest.fixture
 def ledger(folder: GitFolder) -> Iterator[Ledger]:
     with Ledger(folder.settings()) as opened:
         yield opened
-
-
-def version(folder: GitFolder, rev: str) -> Version:
-    return resolve(f"support/triage@{rev}", folder.settings())
-
-
-def released(found: Version) -> Released:
-    return Released("", found.prompt.digest, found.commit_sha)
-
-
-def release(ledger: Ledger, found: Version, *, now: float = NOW) -> Written:
-    move = Transition(move=Move.RELEASE, stable=released(found), reason="the first one")
-    return ledger.transit("support/triage", "production", lambda _: move, now=now, version=found)
-
-
-def plan() -> Plan:
-    return decode_plan("quick", {})
-
-
-def start(ledger: Ledger, found: Version, *, now: float = NOW + HOUR, rollout: str = "r-1") -> Written:
-    salt = salt_of("support/triage", "production", found.prompt.digest)
-    new = start_rollout(rollout, released(found), plan(), salt, now)
-    move = Transition(move=Move.START, rollout=new)
-    return ledger.transit("support/triage", "production", lambda _: move, now=now, version=found, plan=plan())
-
-
-def roll_back(state: ReleaseState | None) -> Transition | None:
-    channel = state.channels["production"] if state else None
-    return Transition(
-        move=Move.ROLLBACK, rollout=channel.rollout if channel else None, reason="wrong\nanswers"
-    )
-
-
-def pause(state: ReleaseState | None) -> Transition | None:
-    rollout = state.channels["production"].rollout if state else None
-    return Transition(move=Move.PAUSE, rollout=rollout, phase="paused", reason="lunch")
 
 
 def state_files(folder: GitFolder) -> list[str]:
@@ -94,9 +49,7 @@ def test_a_first_release_is_an_orphan_commit_with_all_its_files(folder: GitFolde
     ]
     assert folder.git("rev-list", "--count", "promptops-state") == "1"
     assert folder.git("status", "--porcelain") == ""
-    state = ledger.head("support/triage")
-    assert state is not None
-    stable = state.channels["production"].stable
+    stable = channel(ledger).stable
     assert stable is not None
     assert (stable.version, stable.digest) == ("v1", digest)
     assert resolve("support/triage:production", folder.settings()).prompt.digest == digest
@@ -283,27 +236,26 @@ def test_six_processes_lose_nothing(folder: GitFolder, ledger: Ledger) -> None:
     assert folder.git("status", "--porcelain") == before
 
 
-def test_killed_between_object_and_ref_leaves_the_state_as_it_was(folder: GitFolder, ledger: Ledger) -> None:
+@pytest.mark.parametrize("also_git", [False, True])
+def test_killed_between_object_and_ref(folder: GitFolder, ledger: Ledger, also_git: bool) -> None:
     written = release(ledger, version(folder, "HEAD~1"))
-    hook = folder.path / ".git/hooks/reference-transaction"
-    hook.write_text('#!/bin/sh\n[ "$1" = prepared ] && kill -9 "$(cat "$PROMPTOPS_TEST_VICTIM")"; sleep 5\n')
+    hook, victim = folder.path / ".git/hooks/reference-transaction", folder.path / ".git/victim"
+    then = "kill -9 $PPID" if also_git else "exit 1"
+    hook.write_text(f'#!/bin/sh\n[ "$1" = prepared ] && {{ kill -9 "$(cat "{victim}")"; {then}; }}\nexit 0\n')
     hook.chmod(0o755)
-    victim = folder.path / ".git/victim"
-    child = subprocess.Popen(
-        [sys.executable, str(WRITER), str(folder.path), "1", "release"],
-        env={**os.environ, "PROMPTOPS_TEST_VICTIM": str(victim)},
-        stdin=subprocess.PIPE,
-    )
-    victim.write_text(str(child.pid))
-    child.communicate(b"\n")
+    words = [sys.executable, str(WRITER), str(folder.path), "1", "release"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as child:
+        victim.write_text(str(child.pid))
+        child.communicate(b"\n")
     assert child.returncode == -signal.SIGKILL
     hook.unlink()
     assert ledger.commit_id() == written.commit
-    for _ in range(100):  # git itself ends a moment after its parent
-        if not (folder.path / ".git/refs/heads/promptops-state.lock").exists():
-            break
-        time.sleep(0.1)
-    assert release(ledger, version(folder, "HEAD")).changed
+    lock = folder.path / ".git/refs/heads/promptops-state.lock"
+    if also_git:
+        with pytest.raises(Unavailable, match=r"promptops-state.lock stays"):
+            release(ledger, version(folder, "HEAD"))
+        lock.unlink()
+    assert release(ledger, version(folder, "HEAD")).message.endswith("v1 → v2")
 
 
 def edit(folder: GitFolder, path: str, text: str) -> None:
@@ -327,6 +279,95 @@ def test_a_state_edited_by_hand_is_named(folder: GitFolder, ledger: Ledger) -> N
     with pytest.raises(Invalid, match="edited by hand") as raised:
         release(ledger, version(folder, "HEAD~2"))
     assert "release recover" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda text: text.replace("version: v2", "version: v7"),
+        lambda text: text.replace("generation: 3", "generation: 99"),
+        lambda text: text[:40],
+        lambda _: "channels: {",
+    ],
+)
+def test_a_damaged_state_is_recovered_from_its_history(
+    folder: GitFolder, ledger: Ledger, damage: Callable[[str], str]
+) -> None:
+    for rev in ("HEAD~2", "HEAD~1", "HEAD~2"):
+        release(ledger, version(folder, rev))
+    before, path = channel(ledger), "releases/support/triage.yaml"
+    edit(folder, path, damage(folder.git("show", f"promptops-state:{path}") + "\n"))
+    edited = folder.git("rev-parse", "promptops-state")
+    with pytest.raises(Invalid, match=r"promptops-state:releases/support/triage\.yaml"):
+        release(ledger, version(folder, "HEAD"))
+    assert ledger.recover().files == (path,)
+    assert channel(ledger) == before
+    assert folder.git("merge-base", edited, "promptops-state") == edited
+    assert release(ledger, version(folder, "HEAD")).message.endswith("v1 → v3")
+
+
+def test_a_file_that_was_taken_away_is_recovered(folder: GitFolder, ledger: Ledger) -> None:
+    release(ledger, version(folder, "HEAD~1"))
+    start(ledger, version(folder, "HEAD"))
+    before = state_files(folder)
+    kept = [path for path in before if not path.startswith(("plans/", "log/"))]
+    tree = folder.git("rev-parse", "promptops-state")
+    index = str(folder.path / ".git/less-index")
+    folder.git("read-tree", tree, GIT_INDEX_FILE=index)
+    folder.git("update-index", "--force-remove", *(set(before) - set(kept)), GIT_INDEX_FILE=index)
+    less = folder.git("commit-tree", folder.git("write-tree", GIT_INDEX_FILE=index), "-p", tree, "-m", "less")
+    folder.git("update-ref", "refs/heads/promptops-state", less)
+    assert set(ledger.recover().files) == set(before) - set(kept)
+    assert state_files(folder) == before
+    assert ledger.recover().files == ()
+
+
+def test_a_branch_that_nothing_leads_to_any_more_is_found(folder: GitFolder, ledger: Ledger) -> None:
+    written = release(ledger, version(folder, "HEAD"))
+    folder.git("branch", "-q", "-D", "promptops-state")
+    assert ledger.head("support/triage") is None
+    assert ledger.recover().commit == written.commit
+    assert ledger.commit_id() == written.commit
+
+
+def test_where_nothing_is_left_to_recover_that_is_said(ledger: Ledger) -> None:
+    with pytest.raises(NotFound, match="no trace") as raised:
+        ledger.recover()
+    assert "another clone" in raised.value.hint
+
+
+def test_a_proposal_leaves_the_state_as_it_is(folder: GitFolder) -> None:
+    with Ledger(folder.settings()) as ledger:
+        before = release(ledger, version(folder, "HEAD~1"))
+    with Ledger(folder.settings(), propose="release-triage") as ledger:
+        written = release(ledger, version(folder, "HEAD"))
+        assert (written.proposed, ledger.commit_id()) == ("release-triage", before.commit)
+        with pytest.raises(Invalid, match="a branch release-triage already"):
+            release(ledger, version(folder, "HEAD"))
+    folder.git("update-ref", "refs/heads/promptops-state", "release-triage")
+    with Ledger(folder.settings()) as ledger:
+        assert [record.generation for record in ledger.log()] == [2, 1]
+
+
+def test_the_log_needs_no_messages(folder: GitFolder, ledger: Ledger) -> None:
+    """A proposal that is merged squashed has lost its trailers."""
+    release(ledger, version(folder, "HEAD~1"))
+    start(ledger, version(folder, "HEAD"))
+    told = ledger.log()
+    squashed = folder.git("commit-tree", "promptops-state^{tree}", "-m", "Squashed (#7)")
+    folder.git("update-ref", "refs/heads/promptops-state", squashed)
+    assert ledger.log() == told
+    assert ledger.transit("support/triage", "production", roll_back, now=NOW + 2 * HOUR).changed
+
+
+def test_owners_of_the_branch(folder: GitFolder, ledger: Ledger) -> None:
+    assert ledger.init(("@team",)) is not None
+    assert folder.git("show", "promptops-state:CODEOWNERS") == "* @team"
+    assert ledger.init(("@team",)) is None
+    with pytest.raises(Invalid, match="no code owner"):
+        ledger.init(("team",))
+    assert release(ledger, version(folder, "HEAD")).changed
+    assert "CODEOWNERS" in state_files(folder)
 
 
 def test_the_state_branch_may_be_checked_out(

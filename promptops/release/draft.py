@@ -1,5 +1,6 @@
 """One transition made into the files and the message of a commit."""
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -77,6 +78,9 @@ def draft(repo: GitRepo, head: str | None, state: ReleaseState | None, change: C
     record = {
         "prompt": prompt,
         "channel": channel,
+        "id": os.urandom(
+            8
+        ).hex(),  # the same move made twice in a second is two commits, and one of them loses
         "generation": generation,
         "at": iso(at),
         "subject": title,

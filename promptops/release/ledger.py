@@ -7,8 +7,8 @@ remote are *intents*: they are made again on what is fetched (``sync``) and neve
 
 import random
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,40 +17,25 @@ from promptops.gitremote import Refused, push
 from promptops.gitrepo import STATE_BRANCH, GitRepo
 from promptops.gitstate import RefMove, locked, move_refs
 from promptops.release.branch import Branch
-from promptops.release.draft import Change, Draft, draft
+from promptops.release.draft import draft
+from promptops.release.founding import found
 from promptops.release.plan import Plan, pinned_plan, plan_text
 from promptops.release.reading import History
 from promptops.release.records import Record
+from promptops.release.recover import Recovered, recover
 from promptops.release.sync import Synced, bring_together, pending
 from promptops.release.transitions import FAIL_SAFE, Transition
+from promptops.release.written import Decide, Made, Wanted, Written
 from promptops.release_state import ChannelState, Frozen, ReleaseState, read_release
 from promptops.settings import Settings
 from promptops.versions import Version, reader
+
+__all__ = ["Decide", "Ledger", "Record", "Recovered", "Synced", "Written"]
 
 TRIES = 5
 _TRIES_HERE = 100  # only writers that are not promptops come between
 _PAUSE_S = 0.2
 _AFTER_OTHERS_S = 180.0  # each may wait for the remote
-
-Decide = Callable[[ReleaseState | None], Transition | None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
-    """What has become of a transition.
-
-    ``pushed``: None where there is no remote; False where the remote does not have it, and ``problem`` says
-    why. ``commit`` and ``state`` are those that hold now, also where nothing was to be done.
-    """
-
-    changed: bool
-    commit: str | None
-    state: ReleaseState | None
-    transition: Transition | None = None
-    pushed: bool | None = None
-    problem: str = ""
-    proposed: str | None = None  # the branch that it was written to instead
-    message: str = ""  # the commit's subject
 
 
 class Ledger:
@@ -128,6 +113,14 @@ class Ledger:
             _pause(attempt)
         raise _busy(self.branch)
 
+    def recover(self) -> Recovered:
+        """Bring back a branch that is gone, and files that were damaged or edited by hand."""
+        return recover(self.branch)
+
+    def init(self, codeowners: tuple[str, ...] = ()) -> str | None:
+        """Put README.md and CODEOWNERS on the branch; the new commit, or None where nothing was missing."""
+        return found(self.branch, codeowners)
+
     # writing
 
     def transit(
@@ -149,7 +142,7 @@ class Ledger:
         """
         frozen = self._frozen(version) if version else None
         pinned = (plan.digest, plan_text(plan).encode()) if plan else None
-        wanted = _Wanted(prompt, channel, change, now, frozen, pinned, evidence)
+        wanted = Wanted(prompt, channel, change, now, frozen, pinned, evidence)
         if self.propose:
             return self._proposed(wanted, self.propose)
         if not self.branch.online:
@@ -172,7 +165,7 @@ class Ledger:
             files = {path: read(path) for path in prompt.closure}
         return Frozen(prompt.name, "", prompt.digest, version.commit_sha, files)
 
-    def _here(self, wanted: "_Wanted", *, only_fail_safe: bool = False) -> Written | None:
+    def _here(self, wanted: Wanted, *, only_fail_safe: bool = False) -> Written | None:
         """Commit to the local branch; None for a move that is not to be made without the remote."""
         with locked(self.settings):
             for _ in range(_TRIES_HERE):
@@ -189,16 +182,16 @@ class Ledger:
         raise _busy(self.branch)
 
     def _made(
-        self, wanted: "_Wanted", head: str | None, state: ReleaseState | None, transition: Transition
-    ) -> "_Made":
+        self, wanted: Wanted, head: str | None, state: ReleaseState | None, transition: Transition
+    ) -> Made:
         transition = replace(transition, actor=transition.actor or self.branch.identity.actor)
         drafted = draft(self.repo, head, state, wanted.with_transition(transition))
         fail_safe = transition.move in FAIL_SAFE
         if not fail_safe:
             self.history.refuse_edited(head, state)
-        return _Made(self.branch.commit(head, drafted.files, drafted.message, unsigned=fail_safe), drafted)
+        return Made(self.branch.commit(head, drafted.files, drafted.message, unsigned=fail_safe), drafted)
 
-    def _at_once(self, wanted: "_Wanted") -> Written | None:
+    def _at_once(self, wanted: Wanted) -> Written | None:
         """A rollback or abort: here first, then pushed. None for other moves."""
         try:
             written = self._here(wanted, only_fail_safe=True)
@@ -218,7 +211,7 @@ class Ledger:
             return replace(written, pushed=False, problem=error.message)
         return replace(written, pushed=True, commit=self.branch.newest())
 
-    def _agreed(self, wanted: "_Wanted") -> Written:
+    def _agreed(self, wanted: Wanted) -> Written:
         """Every other move: on what the remote has now, and only if it takes the commit."""
         with locked(self.settings, "promptops-remote", patience_s=_AFTER_OTHERS_S):
             for attempt in range(TRIES + 1):
@@ -236,7 +229,7 @@ class Ledger:
                 _pause(attempt)
         raise _busy(self.branch)
 
-    def _followed(self, made: "_Made", transition: Transition) -> Written:
+    def _followed(self, made: Made, transition: Transition) -> Written:
         """The remote has it: the local branch follows, over a rollback that came here meanwhile."""
         with locked(self.settings):
             moved = self.branch.move(made.commit, pushed=True)
@@ -245,7 +238,7 @@ class Ledger:
             self.sync()
         return replace(made.written(transition), pushed=True)
 
-    def _proposed(self, wanted: "_Wanted", branch: str) -> Written:
+    def _proposed(self, wanted: Wanted, branch: str) -> Written:
         """The same commit on another branch; the state stays as it is."""
         if branch == STATE_BRANCH:
             raise Invalid(f"{STATE_BRANCH} is the state itself", hint="name a branch of its own")
@@ -267,43 +260,6 @@ class Ledger:
         ):
             raise Invalid(f"{self.branch.remote} has another branch {branch}", hint="name another one")
         return replace(made.written(transition), proposed=branch, pushed=pushed, state=state)
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    prompt: str
-    channel: str
-    change: Decide
-    now: float
-    frozen: Frozen | None
-    plan: tuple[str, bytes] | None
-    evidence: Mapping[str, Any] | None
-
-    def with_transition(self, transition: Transition) -> Change:
-        return Change(
-            prompt=self.prompt,
-            channel=self.channel,
-            transition=transition,
-            at=self.now,
-            frozen=self.frozen,
-            plan=self.plan,
-            evidence=self.evidence,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class _Made:
-    commit: str
-    draft: Draft
-
-    def written(self, transition: Transition) -> Written:
-        return Written(
-            changed=True,
-            commit=self.commit,
-            state=self.draft.state,
-            transition=transition,
-            message=self.draft.subject,
-        )
 
 
 def _pause(attempt: int) -> None:

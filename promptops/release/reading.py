@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from promptops.errors import Invalid, NotFound
-from promptops.gitrepo import STATE_BRANCH
+from promptops.gitrepo import STATE_BRANCH, GitRepo
 from promptops.release.branch import Branch
 from promptops.release.records import Record, read_record, read_records
 from promptops.release_state import (
@@ -72,13 +72,21 @@ class History:
 
     def refuse_edited(self, commit: str | None, state: ReleaseState | None) -> None:
         """Raise Invalid where a state is not what its last transition left."""
-        last = read_record(self._repo, commit, state.prompt, state.generation) if commit and state else None
-        if state and last and state.channels.get(last.channel) != last.after:
+        if commit and state and not untouched(self._repo, commit, state):
             raise Invalid(
-                f"{STATE_BRANCH}:{release_path(state.prompt)} was edited by hand: {last.channel} is not what "
-                f"`{last.subject}` left",
+                f"{STATE_BRANCH}:{release_path(state.prompt)} was edited by hand: it is not what its last "
+                "transition left",
                 hint="promptops release recover brings that back; git log keeps the edit",
             )
+
+
+def untouched(repo: GitRepo, commit: str, state: ReleaseState) -> bool:
+    """Whether a state is what the last transition in the log left."""
+    last = read_record(repo, commit, state.prompt, state.generation)
+    if last is None:  # a state that was there before its log is
+        return not repo.list_files(commit, f"log/{state.prompt}")
+    following = read_record(repo, commit, state.prompt, state.generation + 1)
+    return following is None and state.channels.get(last.channel) == last.after
 
 
 def _generation(path: str) -> int:

@@ -2,7 +2,7 @@
 
 ``log/<prompt>/<generation>.json``:
 
-    {"prompt", "channel", "generation", "at", "subject",
+    {"prompt", "channel", "id", "generation", "at", "subject",
      "transition": {…}                  the move, so that it can be made again on another state
      "after": {…}                       the channel as it was from then on
      "version", "plan", "evidence"}     what the same commit has added: two digests and a path
