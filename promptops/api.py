@@ -21,6 +21,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from promptops.background import closed
 from promptops.calling import Limits
+from promptops.canonical import unstorable
 from promptops.current import CurrentVersions
 from promptops.errors import Invalid
 from promptops.handed_out import Call
@@ -273,7 +274,13 @@ def _asked(
     reference: str, inputs: Mapping[str, Any], unit: str | None, metadata: Mapping[str, Any], limits: Limits
 ) -> Asked:
     """Copied: the caller may go on to change what it gave."""
-    return Asked(reference=reference, inputs=dict(inputs), unit=unit, metadata=dict(metadata), limits=limits)
+    kept = dict(metadata)
+    if reason := unstorable(kept):
+        raise Invalid(
+            f"the metadata cannot be logged: {reason}", hint="give strings, numbers, lists, objects"
+        )
+    whom = None if unit is None else str(unit)
+    return Asked(reference=reference, inputs=dict(inputs), unit=whom, metadata=kept, limits=limits)
 
 
 def _absolute(path: str | os.PathLike[str] | None) -> Path | None:

@@ -30,7 +30,7 @@ from promptops.versions import Version
 T = TypeVar("T")
 
 LOOK_S = 0.5  # how often a moved ref, a new bundle and a registry that can be written again are looked for
-_GRACE_S = 2.0  # a fetch that is under way at the end is waited for no longer
+_GRACE_S = 2.0  # at the end nobody waits longer for a fetch, or for a model's weights
 
 
 class Watched(Source, Protocol):
@@ -104,7 +104,7 @@ class Service:
     def close(self) -> None:
         """End what is under way, logged as interrupted, and every thread."""
         self.loop.close(self._end)
-        self._reader.close()
+        self._reader.close(_GRACE_S)
         self._serving.close()
         if self._sync:
             self._sync.close()
@@ -152,7 +152,7 @@ class Service:
     def _refresh(self) -> None:
         try:
             self._source.refresh()
-        except PromptopsError as error:  # what was known goes on being served
+        except Exception as error:  # noqa: BLE001 - what was known goes on being served, and is looked at again
             _say_once(self._said, error)
         else:
             self._said.clear()
@@ -181,7 +181,7 @@ class Sync:
     def _round(self) -> None:
         try:
             self._work()
-        except PromptopsError as error:  # the next round tries again; meanwhile what is known is served
+        except Exception as error:  # noqa: BLE001 - the next round tries again
             _say_once(self._said, error)
         else:
             self._said.clear()
@@ -224,7 +224,9 @@ def _may_repair(prepared: Prepared) -> bool:
     return output is not None and output.repair > 0
 
 
-def _say_once(said: set[str], error: PromptopsError) -> None:
-    if error.message not in said:
-        said.add(error.message)
-        note(f"promptops: {error.message}" + (f"\n  {error.hint}" if error.hint else ""))
+def _say_once(said: set[str], error: Exception) -> None:
+    what = error.message if isinstance(error, PromptopsError) else f"{type(error).__name__}: {error}"
+    if what not in said:
+        said.add(what)
+        hint = getattr(error, "hint", "")
+        note(f"promptops: {what}" + (f"\n  {hint}" if hint else ""))

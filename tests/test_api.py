@@ -1,6 +1,7 @@
 """What applications use: threads, event loops, streams, a registry in trouble, releases that move."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
@@ -84,6 +85,8 @@ def test_what_is_wrong_before_the_call_is_raised_and_not_logged(workspace: Works
         workspace.run("greet")
     with pytest.raises(NotFound, match="no version of greet is released"):
         workspace.run("greet:production", {"name": "Ada"})
+    with pytest.raises(Invalid, match="the metadata cannot be logged: it holds a object"):
+        workspace.run("greet", {"name": "Ada"}, metadata={"page": object()})
     assert not (greeting.path / "registry.db").exists() or not rows(greeting.path)
 
 
@@ -245,6 +248,16 @@ def test_a_program_that_forgets_to_close_loses_nothing(greeting: Repo, provider:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert (done.stdout, done.stderr) == ("Greet Ada.\n", "")
     assert states(greeting.path) == {"finished": 1}
+
+
+def test_ctrl_c_ends_the_call(greeting: Repo, provider: Provider) -> None:
+    provider.script = slow(30, text("late"))
+    code = "from promptops import Workspace; Workspace.open('.').run('greet', {'name': 'Ada'})"
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as child:
+        until(lambda: provider.requests)
+        child.send_signal(signal.SIGINT)
+        assert b"KeyboardInterrupt" in child.communicate(timeout=5)[1]
+    assert states(greeting.path) == {"interrupted": 1}
 
 
 FORKED = """
