@@ -82,6 +82,16 @@ VERBS: dict[str, Verb] = {
         },
     ),
     "feedback": Verb("Judge", "Log what people say of an answer, or do with it"),
+    "shadow": Verb(
+        "Judge",
+        "Try a version on real inputs, in front of no user",
+        {
+            "run": "Answer real inputs with two versions until it is clear which does better",
+            "status": "Say how far shadow runs are and what they say so far",
+            "show": "Show one shadow run with what broke and what was fixed",
+            "list": "List shadow runs with their verdicts",
+        },
+    ),
     "hooks": Verb(
         "Keep",
         "Check prompts before git commits them",

@@ -25,7 +25,7 @@ def render_result(result: EvalResult, form: Form) -> str:
     elif form == "html":
         from promptops.evaluate.formats.html import html as render
     else:
-        return _json(result)
+        return as_json(result)
     return render(result)
 
 
@@ -44,7 +44,8 @@ def print_result(result: EvalResult, form: Form) -> None:
         print_text(render_result(result, form), end="")
 
 
-def _json(result: EvalResult) -> str:
+def as_json(result: Any) -> str:
+    """Frozen results, or mappings and sequences of them."""
     text = json.dumps(_data(result), ensure_ascii=False, indent=2, default=str)
     # JSON escapes C0 itself; lone surrogates cannot be written to a file
     return re.sub(r"[\x7f-\x9f\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text) + "\n"

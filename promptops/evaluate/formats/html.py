@@ -32,7 +32,7 @@ from promptops.evaluate.result import EvalResult, Side
 _MOST_SLICES = 40
 _MOST_FLAKY = 100
 _SMALL = 0.05
-_PAGE = Markup("""\
+PAGE = Markup("""\
 <!DOCTYPE html>
 <html lang="en">
 <head>
@@ -57,7 +57,7 @@ def html(result: EvalResult) -> str:
     sections = [_header(result), _sides(result), *_trade(result), _rates(result), cases_section(result)]
     sections += [_flaky(result), *_latency(result), _footer(result)]
     title = f"{prompt}: {result.comparison.verdict}" if result.comparison else f"Eval of {prompt}"
-    return str(_PAGE.format(title=title, style=STYLE, body=Markup("\n").join(sections)))
+    return str(PAGE.format(title=title, style=STYLE, body=Markup("\n").join(sections)))
 
 
 def joined(parts: Iterable[Markup]) -> Markup:

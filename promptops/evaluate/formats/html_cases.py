@@ -21,34 +21,34 @@ def cases_section(result: EvalResult) -> Markup:
     shown = Markup("").join(groups)
     if not shown:
         return Markup("")
-    return Markup('<section class="cases" aria-label="Cases">{}{}</section>').format(_filter(tags), shown)
+    return Markup('<section class="cases" aria-label="Cases">{}{}</section>').format(tag_filter(tags), shown)
 
 
 def _compared(comparison: Comparison) -> tuple[dict[str, int], list[Markup]]:
     broke, fixed = comparison.broke, comparison.fixed
-    tags = _common([flip.tags for flip in (*broke[:_MOST_CASES], *fixed[:_MOST_CASES])])
-    bad = [_flip(flip, place, tags) for place, flip in enumerate(broke[:_MOST_CASES])]
-    good = [_flip(flip, _OPEN, tags) for flip in fixed[:_MOST_CASES]]
+    tags = common_tags([flip.tags for flip in (*broke[:_MOST_CASES], *fixed[:_MOST_CASES])])
+    bad = [flip_card(flip, place, tags) for place, flip in enumerate(broke[:_MOST_CASES])]
+    good = [flip_card(flip, _OPEN, tags) for flip in fixed[:_MOST_CASES]]
     return tags, [
-        _group("broke", "Broke", bad, max(comparison.whole.broke, len(broke))),
-        _group("fixed", "Fixed", good, max(comparison.whole.fixed, len(fixed))),
+        group_of_cards("broke", "Broke", bad, max(comparison.whole.broke, len(broke))),
+        group_of_cards("fixed", "Fixed", good, max(comparison.whole.fixed, len(fixed))),
     ]
 
 
 def _alone(result: EvalResult) -> tuple[dict[str, int], list[Markup]]:
     found = failed_cases(result)
-    tags = _common([case.tags for case, _ in found[:_MOST_CASES]])
+    tags = common_tags([case.tags for case, _ in found[:_MOST_CASES]])
     cards = [_failed(case, trial, i, tags) for i, (case, trial) in enumerate(found[:_MOST_CASES])]
-    return tags, [_group("failed", "Failed", cards, len(found))]
+    return tags, [group_of_cards("failed", "Failed", cards, len(found))]
 
 
-def _common(tags: Iterable[Sequence[str]]) -> dict[str, int]:
+def common_tags(tags: Iterable[Sequence[str]]) -> dict[str, int]:
     """The tags that can be chosen, each with its number."""
     counted = Counter(tag for some in tags for tag in some)
     return {tag: index for index, (tag, _) in enumerate(counted.most_common(_MOST_TAGS))}
 
 
-def _filter(tags: Mapping[str, int]) -> Markup:
+def tag_filter(tags: Mapping[str, int]) -> Markup:
     """Radio buttons before the cases; rules of style hide what has not the chosen tag."""
     if len(tags) < 2:  # noqa: PLR2004 - nothing to choose
         return Markup("")
@@ -67,7 +67,7 @@ def _filter(tags: Mapping[str, int]) -> Markup:
     ).format(rules, buttons)
 
 
-def _group(name: str, title: str, cards: Sequence[Markup], total: int) -> Markup:
+def group_of_cards(name: str, title: str, cards: Sequence[Markup], total: int) -> Markup:
     if not cards:
         return Markup("")
     listed = f"{total:,}" if total == len(cards) else f"{len(cards):,} of {total:,}"
@@ -76,7 +76,7 @@ def _group(name: str, title: str, cards: Sequence[Markup], total: int) -> Markup
     ).format(name, title, listed, Markup("").join(cards))
 
 
-def _flip(flip: Flip, place: int, tags: Mapping[str, int]) -> Markup:
+def flip_card(flip: Flip, place: int, tags: Mapping[str, int]) -> Markup:
     old, new = (_cut(answer(trial)) for trial in (flip.control, flip.candidate))
     segments = word_diff(old, new)
     sides = _side("Control", flip.control, _marked(segments, "-")) + _side(

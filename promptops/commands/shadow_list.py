@@ -1,0 +1,54 @@
+"""``promptops shadow list``: the latest shadow runs."""
+
+from typing import Annotated, Any
+
+import typer
+
+from promptops.commands.options import JsonOption
+from promptops.commands.run_filters import LimitOption
+from promptops.commands.run_rows import age
+from promptops.output import note, print_json, print_table
+from promptops.registry.shadows import ShadowRow, shadow_rows
+from promptops.registry.store import Registry
+from promptops.settings import here
+from promptops.shadow.reading import comparison_of
+
+NameArgument = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of this prompt; may hold *.")]
+
+
+def shadow_list(name: NameArgument = None, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
+    """List shadow runs with their verdicts, newest first."""
+    with Registry.open_existing(here().registry) as registry:
+        found = [_entry(registry, row) for row in shadow_rows(registry, name, limit=limit)]
+    if as_json:
+        print_json(found)
+    elif not found:
+        note("no shadow runs yet; `promptops shadow run NAME@REV` makes one")
+    else:
+        rows = [
+            (each["shadow_id"], age(each["started_at"]), each["candidate"], each["verdict"], each["pairs"],
+             each["stopped"] or "under way", f"${each['spent_usd']:.4f}")
+            for each in found
+        ]  # fmt: skip
+        print_table(
+            ("SHADOW", "AGE", "CANDIDATE", "VERDICT", "PAIRS", "ENDED BY", "SPENT"), rows, numeric=(1, 4, 6)
+        )
+
+
+def _entry(registry: Registry, row: ShadowRow) -> dict[str, Any]:
+    found = comparison_of(registry, row)
+    return {
+        "shadow_id": row.shadow_id,
+        "prompt": row.prompt,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
+        "control": found.control.label,
+        "candidate": found.candidate.label,
+        "mode": found.mode,
+        "verdict": found.verdict,
+        "sentence": found.sentence,
+        "pairs": found.pairs,
+        "planned": found.planned,
+        "stopped": found.stopped,
+        "spent_usd": found.spent_usd,
+    }

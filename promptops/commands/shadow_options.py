@@ -1,0 +1,128 @@
+"""Which two versions a shadow run compares, and on which inputs: its arguments read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from promptops.commands.eval_options import contenders_of
+from promptops.commands.run_filters import runs_of
+from promptops.errors import Invalid, NotFound
+from promptops.evaluate.contender import Contender
+from promptops.references import parse_reference
+from promptops.registry.filters import parse_time
+from promptops.settings import Settings
+from promptops.shadow.replay import Request
+from promptops.shadow.sources import Choice
+from promptops.versions import live_channels
+
+CHANNEL = "production"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """The options that say which inputs are replayed."""
+
+    last: int | None
+    since: str | None
+    sample: int | None
+    file: Path | None
+    words: str
+    stratify: Any
+    filters: dict[str, Any]
+
+    def check(self) -> None:
+        given = [name for name, value in self._of_log() if value]
+        if self.file is not None and given:
+            raise Invalid(f"--inputs FILE gives the inputs, and {given[0]} chooses from the log")
+        if self.last is not None and self.sample is not None:
+            raise Invalid("--last takes the latest inputs and --sample any: give one of them")
+
+    def _of_log(self) -> list[tuple[str, Any]]:
+        named = [
+            ("--last", self.last),
+            ("--since", self.since),
+            ("--sample", self.sample),
+            ("--words", self.words),
+        ]
+        filters = [(f"--{name.replace('_', '-')}", value) for name, value in self.filters.items()]
+        return [*named, *filters, ("--stratify", self.stratify)]
+
+    def choice(self, prompt: str, settings: Settings) -> Choice | None:
+        if self.file is not None:
+            return None
+        chosen = runs_of(prompt, settings, **self.filters)
+        if self.since:
+            chosen = replace(chosen, since=parse_time(self.since))
+        return Choice(
+            filter=chosen,
+            words=self.words,
+            last=self.last,
+            sample=self.sample,
+            stratify=self.stratify.value if self.stratify else None,
+            since=self.since,
+        )
+
+
+def requests_of(
+    reference: str,
+    against: str | None,
+    models: Sequence[str],
+    settings: Settings,
+    **more: Any,
+) -> list[Request]:
+    """One request for each candidate."""
+    aa = more.get("aa", False)
+    control = contenders_of([against or control_of(reference, settings, same=bool(models) or aa)], settings)[
+        0
+    ]
+    candidates = [control] if aa else contenders_of([reference], settings, list(models) or None)
+    return [_request(control, each, settings, more) for each in candidates]
+
+
+def _request(control: Contender, candidate: Contender, settings: Settings, more: dict[str, Any]) -> Request:
+    inputs: Inputs = more["inputs"]
+    if control.prompt.name != candidate.prompt.name:
+        raise Invalid(
+            f"{control.prompt.name} and {candidate.prompt.name} are two prompts", hint="compare versions"
+        )
+    if control.prompt.digest == candidate.prompt.digest and not more["aa"] and not more["recorded"]:
+        raise Invalid(
+            f"{candidate.label} is the same version as {control.label}",
+            hint="--aa runs one version against itself and shows how much it differs",
+        )
+    control, candidate = _labelled(control, candidate, more)
+    rest = {name: value for name, value in more.items() if name != "inputs"}
+    return Request(
+        control=replace(control, arm="control"),
+        candidate=replace(candidate, arm="candidate"),
+        choice=inputs.choice(candidate.prompt.name, settings),
+        file=inputs.file,
+        **rest,
+    )
+
+
+def _labelled(control: Contender, candidate: Contender, more: dict[str, Any]) -> tuple[Contender, Contender]:
+    pasteable = candidate.version.pasteable
+    if not candidate.label.startswith(pasteable):
+        candidate = replace(candidate, label=f"{pasteable} {candidate.label}")
+    if more["recorded"]:
+        control = replace(control, label="what was answered then")
+    if more["aa"]:
+        candidate = replace(candidate, label=f"{control.label} again")
+    return control, candidate
+
+
+def control_of(reference: str, settings: Settings, *, same: bool) -> str:
+    """What a candidate is held against unless somebody says: what is live, else what is committed."""
+    if same:
+        return reference
+    wanted = parse_reference(reference, settings)
+    if CHANNEL in live_channels(settings).get(wanted.name, ()):
+        return f"{wanted.name}:{CHANNEL}"
+    if wanted.rev is None and wanted.channel is None:
+        return f"{wanted.name}@HEAD"
+    raise NotFound(
+        f"nothing of {wanted.name} is live in {CHANNEL} to compare with",
+        hint=f"say with --against {wanted.name}@REV what to compare with",
+    )

@@ -1,0 +1,186 @@
+"""``promptops shadow run``: two versions on real inputs, in front of no user."""
+
+from enum import StrEnum
+from pathlib import Path
+from time import monotonic
+from typing import Annotated
+
+import typer
+
+from promptops.batch import Options, Tally
+from promptops.calling import Limits
+from promptops.commands.call_options import (
+    AssumeCostOption,
+    MaxCostOption,
+    RetriesOption,
+    RpmOption,
+    TpmOption,
+)
+from promptops.commands.eval_options import MarginOption
+from promptops.commands.options import JsonOption
+from promptops.commands.overrides import TimeoutOption
+from promptops.commands.run_filters import (
+    ChannelFilter,
+    CostFilter,
+    ErrorFilter,
+    KindFilter,
+    LatencyFilter,
+    SinceFilter,
+    TagFilter,
+)
+from promptops.commands.shadow_all import shadow_all
+from promptops.commands.shadow_options import Inputs, requests_of
+from promptops.commands.shadow_telling import Format, FormatOption, OutOption, code_of, tell
+from promptops.errors import Invalid
+from promptops.progress import Progress
+from promptops.settings import Settings, here
+from promptops.shadow.replay import MARGIN, SEED, Outcome, Request, replay
+
+
+class Stratum(StrEnum):
+    tag = "tag"
+    channel = "channel"
+
+
+ReferenceArgument = Annotated[
+    str | None,
+    typer.Argument(metavar="[REF]", help="The candidate: NAME, NAME@REV, NAME:CHANNEL or a prompt file."),
+]
+AgainstOption = Annotated[
+    str | None,
+    typer.Option(metavar="REF", help="The control (NAME:production where it is released, else NAME@HEAD)."),
+]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Every prompt pinned to OLD of --model OLD=NEW, in one table.")
+]
+ModelsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--model", metavar="MODEL", help="The candidate is the control with this model; several: one each."
+    ),
+]
+LastOption = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="The latest N different inputs (200).")
+]
+SampleOption = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="N different inputs drawn at random.")
+]
+FileOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--inputs", metavar="FILE", help="These inputs: lines as for batch, or cases with `expected`."
+    ),
+]
+WordsOption = Annotated[
+    str, typer.Option(metavar="WORDS", help="Whose inputs or output hold these, as runs search.")
+]
+StratifyOption = Annotated[
+    Stratum | None, typer.Option(metavar="BY", help="As many inputs of each tag, or of each channel.")
+]
+RecordedOption = Annotated[bool, typer.Option("--recorded", help="Compare with what was answered then.")]
+AaOption = Annotated[
+    bool, typer.Option("--aa", help="Run the control twice: how much it differs from itself.")
+]
+FullOption = Annotated[bool, typer.Option("--full", help="Go through all inputs, though the verdict is in.")]
+JudgeOption = Annotated[
+    str | None, typer.Option(metavar="PROMPT", help="A judge of pairs (a, b), asked in both orders.")
+]
+NoWorseOption = Annotated[
+    float | None,
+    typer.Option(
+        "--no-worse-than",
+        metavar="MARGIN",
+        min=0.0,
+        max=0.99,
+        help="Exit 0 only if not worse, 1 if so, 3 if undecided.",
+    ),
+]
+SeedOption = Annotated[int, typer.Option(help="Of the inputs drawn and of the order of calls.")]
+RestartOption = Annotated[bool, typer.Option("--restart", help="Begin again instead of carrying on.")]
+JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, max=1024, help="Pairs at once at most.")]
+
+
+def shadow_run(
+    reference: ReferenceArgument = None,
+    against: AgainstOption = None,
+    all_: AllOption = False,
+    models: ModelsOption = None,
+    last: LastOption = None,
+    since: SinceFilter = None,
+    sample: SampleOption = None,
+    file: FileOption = None,
+    words: WordsOption = "",
+    channel: ChannelFilter = None,
+    tag: TagFilter = None,
+    error: ErrorFilter = None,
+    kind: KindFilter = None,
+    min_cost: CostFilter = None,
+    min_latency: LatencyFilter = None,
+    stratify: StratifyOption = None,
+    recorded: RecordedOption = False,
+    aa: AaOption = False,
+    full: FullOption = False,
+    judge: JudgeOption = None,
+    margin: MarginOption = MARGIN,
+    no_worse_than: NoWorseOption = None,
+    jobs: JobsOption = 4,
+    max_cost: MaxCostOption = None,
+    assume_cost: AssumeCostOption = None,
+    retries: RetriesOption = 5,
+    timeout: TimeoutOption = 120.0,
+    rpm: RpmOption = None,
+    tpm: TpmOption = None,
+    seed: SeedOption = SEED,
+    restart: RestartOption = False,
+    form: FormatOption = Format.text,
+    as_json: JsonOption = False,
+    out: OutOption = None,
+) -> int:
+    """Answer real inputs with two versions, in front of no user, until it is clear which does better.
+
+    Inputs are the log's, each once; both versions are asked now. The same command goes on where an earlier
+    one stopped: no finished pair is made again.
+    """
+    settings = here()
+    filters = {
+        "channel": channel, "tag": tag, "error": error, "kind": kind, "min_cost": min_cost,
+        "min_latency": min_latency,
+    }  # fmt: skip
+    inputs = Inputs(
+        last=last, since=since, sample=sample, file=file, words=words, stratify=stratify, filters=filters
+    )
+    inputs.check()
+    if recorded and (file or aa):
+        raise Invalid("--recorded needs answers of the log", hint="leave out --inputs and --aa")
+    options = Options(
+        concurrency=jobs,
+        limits=Limits(retries=retries, timeout=timeout),
+        rpm=rpm,
+        tpm=tpm,
+        max_cost=max_cost,
+        assume_cost=assume_cost,
+        cache="off",
+    )
+    more = {
+        "inputs": inputs, "recorded": recorded, "aa": aa, "full": full, "judge": judge, "seed": seed,
+        "margin": margin if no_worse_than is None else no_worse_than, "restart": restart,
+    }  # fmt: skip
+    if all_:
+        requests = shadow_all(settings, reference, models or [], more)
+    elif reference is None:
+        raise Invalid("which prompt?", hint="promptops shadow run NAME@REV, or --all --model OLD=NEW")
+    else:
+        requests = requests_of(reference, against, models or [], settings, **more)
+    outcomes = [_replayed(settings, options, each) for each in requests]
+    tell([each.comparison for each in outcomes], "json" if as_json else form.value, out, whole_project=all_)
+    return code_of(outcomes, gate=no_worse_than is not None)
+
+
+def _replayed(settings: Settings, options: Options, request: Request) -> Outcome:
+    with Progress(request.candidate.label) as bar:
+
+        def draw(tally: Tally, total: int) -> None:
+            rate = tally.done / max(monotonic() - tally.since, 0.001)
+            bar.show(tally.done, total, failed=tally.failed, usd=tally.spent_usd, rate=rate)
+
+        return replay(settings, options, request, draw)

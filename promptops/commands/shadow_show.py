@@ -1,0 +1,29 @@
+"""``promptops shadow show``: one shadow run, with what broke and what was fixed."""
+
+from typing import Annotated
+
+import typer
+
+from promptops.commands.options import JsonOption
+from promptops.commands.shadow_telling import Format, FormatOption, OutOption, tell
+from promptops.registry.shadows import shadow_row, shadow_rows
+from promptops.registry.store import Registry
+from promptops.settings import here
+from promptops.shadow.reading import comparison_of
+
+IdArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SHADOW", help="The id of a shadow run or its start, or a prompt's name: its latest."
+    ),
+]
+
+
+def shadow_show(
+    which: IdArgument, form: FormatOption = Format.text, as_json: JsonOption = False, out: OutOption = None
+) -> None:
+    """Show what a shadow run has found, from the runs that it logged."""
+    with Registry.open_existing(here().registry) as registry:
+        latest = shadow_rows(registry, which, limit=1)
+        found = comparison_of(registry, latest[0] if latest else shadow_row(registry, which))
+    tell([found], "json" if as_json else form.value, out)

@@ -1,0 +1,49 @@
+"""``promptops shadow status``: how far each prompt's latest shadow run is, and what it says."""
+
+from typing import Annotated, Any
+
+import typer
+
+from promptops.commands.options import JsonOption
+from promptops.output import note, print_json, print_text
+from promptops.registry.shadows import ShadowRow, shadow_rows
+from promptops.registry.store import Registry
+from promptops.settings import here
+from promptops.shadow.reading import comparison_of
+
+NameArgument = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of this prompt; may hold *.")]
+_LATEST = 200
+
+
+def shadow_status(name: NameArgument = None, as_json: JsonOption = False) -> None:
+    """Say of each prompt how far its latest shadow run is and what it says so far."""
+    with Registry.open_existing(here().registry) as registry:
+        latest: dict[str, ShadowRow] = {}
+        for row in shadow_rows(registry, name, limit=_LATEST):
+            latest.setdefault(row.prompt, row)
+        found = [_entry(registry, row) for row in latest.values()]
+    if as_json:
+        print_json(found)
+    elif not found:
+        note("no shadow runs yet; `promptops shadow run NAME@REV` makes one")
+    for each in found if not as_json else ():
+        print_text(f"{each['prompt']}: {each['answered']:,} of {each['planned']:,} pairs, {each['ended']}")
+        print_text(f"  {each['sentence']}")
+        if not each["finished"]:
+            print_text("  the same command goes on from here")
+
+
+def _entry(registry: Registry, row: ShadowRow) -> dict[str, Any]:
+    found = comparison_of(registry, row)
+    return {
+        "prompt": row.prompt,
+        "shadow_id": row.shadow_id,
+        "answered": found.pairs,
+        "planned": found.planned,
+        "verdict": found.verdict,
+        "sentence": found.sentence,
+        "stopped": found.stopped,
+        "ended": f"stopped by {found.stopped}" if found.stopped else "under way or killed",
+        "finished": row.finished_at is not None,
+        "spent_usd": found.spent_usd,
+    }

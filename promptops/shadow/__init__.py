@@ -1,0 +1,1 @@
+"""Two versions on the same inputs, in front of no user: replayed, compared, shown."""
