@@ -140,6 +140,16 @@ def test_failures_in_a_row_put_the_canary_out_of_service_within_the_batch(
     assert [row["rollout"] for row in rows(repo, "SELECT rollout FROM breakers")] == ["r-1"]
 
 
+def test_a_budget_is_kept_by_the_canary_too(
+    folder: GitFolder, repo: Repo, cli: Cli, provider: Provider
+) -> None:
+    folder.commit("3", {GREET: prompt_text("Bye", model="openai/nobody-knows-its-price")}, day=3)
+    write_state(folder, "greet", released(folder, "greet", "HEAD~2", "v1"), canary(folder))
+    done = cli(*BATCH, "--max-cost", "1")
+    assert (done.code, "openai/nobody-knows-its-price" in done.err) == (4, True), done.err
+    assert not provider.requests
+
+
 def test_a_line_without_a_unit(folder: GitFolder, repo: Repo, cli: Cli, provider: Provider) -> None:
     repo.write("in.jsonl", '{"inputs": {"who": "Ada"}}\n')
     assert cli(*BATCH).code == 4

@@ -261,6 +261,21 @@ class TestPrepared:
         assert cli("runs", "finish", "01", "--from", "missing.json").code == 4
         assert run(cli, "u1", "--prepare", "--no-log").code == 4
 
+    def test_a_registry_that_cannot_be_written_loses_neither_half(
+        self, repo: Repo, cli: Cli, provider: Provider, release: Release
+    ) -> None:
+        units = release()
+        registry = repo.write("registry.db", "this is no registry")
+        done = run(cli, units["canary"], "--prepare")
+        assert "the run is kept in" in done.err
+        run_id = json.loads(done.out)["run_id"]
+        assert self.finish(repo, run_id, {"output": "nobody"}).returncode == 1
+        registry.unlink()
+        assert run(cli, units["stable"]).code == 0
+        kept = next(row for row in rows(repo) if row["run_id"] == run_id)
+        assert (kept["state"], kept["checks_failed"], kept["arm"]) == ("finished", 1, "canary")
+        assert (kept["unit_hash"], kept["excluded"]) == (None, "unit not hashed")
+
     def test_a_version_that_is_not_committed_is_checked_while_its_files_are_there(
         self, repo: Repo, cli: Cli, release: Release
     ) -> None:

@@ -189,22 +189,28 @@ class _Work:
         with self._results() as results:
             async with Engine(self.settings, self.options, spent=known.spent) as engine:
                 report.tally = engine.tally
-                with interruptible(engine, report):
-                    await self._pass_on(engine, file, results, report)
+                with interruptible(engine, report), _items(self) as item_of:
+                    await self._pass_on(engine, file, results, report, item_of)
                 report.given_up = engine.given_up
             self.calls.forget()
         return report
 
-    async def _pass_on(self, engine: Engine, file: BinaryIO, results: Results, report: Report) -> None:
+    async def _pass_on(
+        self,
+        engine: Engine,
+        file: BinaryIO,
+        results: Results,
+        report: Report,
+        item_of: Callable[[Line], Item],
+    ) -> None:
         lines = (
             line for line in read_lines(file, self.job.source, self.job.unit) if line.number > results.kept
         )
-        calls = _calls_of(self)
 
         async def one(line: Line) -> dict[str, Any]:
             if seq := self.known.done[line.number]:
                 return run_of(self.registry, seq)
-            run = await engine.run(calls(line))
+            run = await engine.run(item_of(line))
             return run.as_json()
 
         failure: Exception | None = None
@@ -229,15 +235,17 @@ class _Work:
         return FileResults(self.job.out, self.known.batch_id, first)
 
 
-def _calls_of(work: "_Work") -> Callable[[Line], Item]:
+@contextmanager
+def _items(work: "_Work") -> Iterator[Callable[[Line], Item]]:
     """What makes an item of a line."""
     settings, job, batch_id = work.settings, work.job, work.known.batch_id
-    if job.channel is not None:
-        source = GitSource(settings)
-        return ChannelCalls(
-            Serving(source, settings.registry), source, job.channel, batch_id, work.calls
-        ).item
-    return VersionCalls(job.version, job.overrides, unit_key(work.registry), batch_id, work.calls).item
+    if job.channel is None:
+        key = unit_key(work.registry)
+        yield VersionCalls(job.version, job.overrides, key, batch_id, work.calls).item
+        return
+    source = GitSource(settings)
+    with Serving(source, settings.registry) as serving:
+        yield ChannelCalls(serving, source, job.channel, batch_id, work.calls).item
 
 
 def _handed_on(results: Results, result: Mapping[str, Any]) -> Exception | None:

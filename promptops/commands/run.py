@@ -20,10 +20,9 @@ from promptops.commands.options import (
     read_settings,
 )
 from promptops.commands.overrides import TimeoutOption
-from promptops.commands.run_call import Call, Given, channel_call, version_call
+from promptops.commands.run_call import Call, Given, the_call
 from promptops.errors import Invalid
 from promptops.output import note, print_json, print_text
-from promptops.references import parse_reference
 from promptops.runner import Prepared, Run
 from promptops.session import Session
 from promptops.settings import Settings, here
@@ -77,7 +76,6 @@ def run(
     if prepare and no_log:
         raise Invalid("--prepare logs a run to be finished later, and --no-log none")
     settings = here()
-    wanted = parse_reference(reference, settings)
     asked = Given(
         inputs=given,
         inputs_file=inputs,
@@ -86,15 +84,14 @@ def run(
         metadata=_metadata(metadata),
         unit=unit,
     )
-    on_channel = wanted.channel is not None
-    call = channel_call(wanted, settings, asked) if on_channel else version_call(reference, settings, asked)
-    if prepare:
-        print_json(asyncio.run(_prepared(settings, call)).as_json())
-        return 0
     limits = Limits(retries=retries, timeout=timeout)
     streams = partial(_streams, asked=stream, as_json=as_json)
     made = _Making(settings=settings, limits=limits, streams=streams, all_checks=all_checks, log=not no_log)
-    done, streamed = asyncio.run(made.make(call))
+    with the_call(reference, settings, asked) as call:
+        if prepare:
+            print_json(asyncio.run(_prepared(settings, call)).as_json())
+            return 0
+        done, streamed = asyncio.run(made.make(call))
     return show(done, streamed=streamed, as_json=as_json)
 
 

@@ -1,15 +1,14 @@
 """The one call that ``run`` makes: which version it meets, and what is logged of how that came."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from promptops.commands.options import read_inputs
 from promptops.commands.overrides import local_weights, overridden
 from promptops.prompt import Prompt
-from promptops.references import Reference
-from promptops.registry.store import Registry
-from promptops.registry.units import unit_key
+from promptops.references import Reference, parse_reference
 from promptops.runner import Origin, Prepared, Run, Runner
 from promptops.settings import Settings
 from promptops.versions import provenance, resolve
@@ -38,29 +37,48 @@ class Call:
     ended: Callable[[Run], object] = id  # nothing is to be done
 
 
-def version_call(reference: str, settings: Settings, given: Given) -> Call:
+@contextmanager
+def the_call(reference: str, settings: Settings, given: Given) -> Iterator[Call]:
+    """The call that a reference asks for; what it needs is open as long as the context is."""
+    wanted = parse_reference(reference, settings)
+    if wanted.channel is None:
+        yield _version_call(reference, settings, given)
+        return
+    with _channel_call(wanted, settings, given) as call:
+        yield call
+
+
+def _version_call(reference: str, settings: Settings, given: Given) -> Call:
     version = provenance(resolve(reference, settings), settings)
     version, overrides = overridden(version, given.model or local_weights(version), given.overrides)
     values = read_inputs(version.prompt, given.inputs, given.inputs_file)
     origin = Origin(overrides=overrides, metadata=given.metadata)
     if given.unit is not None:
-        with Registry.open(settings.registry) as registry:
-            key = unit_key(registry)
-        origin = replace(origin, unit_hash=key.hash(given.unit), unit_key_id=key.id)
+        origin = _of_unit(origin, given.unit, settings)
     return Call(lambda runner, called: runner.ready(version, values, origin, called=called))
 
 
-def channel_call(reference: Reference, settings: Settings, given: Given) -> Call:
+def _of_unit(origin: Origin, unit: str, settings: Settings) -> Origin:
+    from promptops.registry.store import Registry
+    from promptops.registry.units import unit_key
+
+    with Registry.open(settings.registry) as registry:
+        key = unit_key(registry)
+    return replace(origin, unit_hash=key.hash(unit), unit_key_id=key.id)
+
+
+@contextmanager
+def _channel_call(reference: Reference, settings: Settings, given: Given) -> Iterator[Call]:
     from promptops.serving import GitSource, Serving, ready
 
-    serving = Serving(GitSource(settings), settings.registry)
-    placed = serving.place(reference, given.unit, given.metadata)
-    overridden(placed.version, given.model or local_weights(placed.version), given.overrides)
-    values = read_inputs(_declaring(placed), given.inputs, given.inputs_file)
-    return Call(
-        lambda runner, called: ready(runner, placed, values, called=called, metadata=given.metadata),
-        serving.ended,
-    )
+    with Serving(GitSource(settings), settings.registry) as serving:
+        placed = serving.place(reference, given.unit, given.metadata)
+        overridden(placed.version, given.model or local_weights(placed.version), given.overrides)
+        values = read_inputs(_declaring(placed), given.inputs, given.inputs_file)
+        yield Call(
+            lambda runner, called: ready(runner, placed, values, called=called, metadata=given.metadata),
+            serving.ended,
+        )
 
 
 def _declaring(placed: "Placement") -> Prompt:
