@@ -1,7 +1,7 @@
 """What a rollout's calls say so far: brought up to date by ``observe``, read at once by ``stored``."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from promptops.registry import observations as log
@@ -54,6 +54,7 @@ def observe(  # noqa: PLR0913 - the last four are seldom given
         calls=tests.ratio.calls,
         canary_calls=tests.ratio.canary_calls,
         step_canary_calls=_in_step(registry, rollout, tests),
+        step_started=rollout.step_started,
         waiting=tests.waiting,
         without_unit=tests.without_unit,
         excluded=dict(tests.excluded),
@@ -74,7 +75,10 @@ def observe(  # noqa: PLR0913 - the last four are seldom given
 def stored(registry: Registry, rollout: Rollout) -> Findings | None:
     """What was found the last time; None before the first."""
     state = log.load(registry, rollout.id, SUMMARY)
-    return decode_findings(state) if state else None
+    found = decode_findings(state) if state else None
+    if found and found.step_started != rollout.step_started:  # it has moved on since, and nothing was scored
+        return replace(found, step_canary_calls=0, step_started=rollout.step_started)
+    return found
 
 
 def _in_step(registry: Registry, rollout: Rollout, tests: Tests) -> int:
