@@ -12,7 +12,7 @@ from promptops.registry.records import utc_text
 from promptops.registry.store import Registry
 from promptops.release.lanes import ALL_BP, Lane, Tests, new_tests, priors_from, signatures
 from promptops.release.plan_types import Plan
-from promptops.release.scoring import Call, Gauge, Lack, Value, gauges, outside
+from promptops.release.scoring import Call, Gauge, Lack, Value, call_of, gauges, outside
 from promptops.release.times import seconds_of
 from promptops.release_state import Released, Rollout
 from promptops.stats.two_arm import NO_HISTORY, Prior, from_history
@@ -88,7 +88,7 @@ class Pass:
             dead = row["state"] == "started" and row["started_at"] <= given_up
             if row["state"] == "started" and not dead:
                 return
-            call = _call(row, said.get(row["seq"], ()), dead=dead, timeout=timeout)
+            call = call_of(row, said.get(row["seq"], ()), dead=dead, timeout=timeout)
             values = self._values(mine, call, over=row["started_at"] <= over)
             if Lack.PENDING in values.values():
                 return
@@ -215,14 +215,6 @@ def _replay(tests: Tests, known: Known, seq: int, canary: bool, weight_bp: int) 
     tests.ratio.update(canary, weight_bp / ALL_BP)
 
 
-def _call(row: sqlite3.Row, said: Sequence[log.Said], *, dead: bool, timeout: float) -> Call:
-    failed = bool(row["failed"]) or dead
-    return Call(
-        row["seq"], row["run_id"], row["arm"] == "canary", row["weight_bp"] or 0, row["started_at"], failed, dead,
-        row, said, timeout,
-    )  # fmt: skip
-
-
 def _priors(connection: sqlite3.Connection, look: Look, mine: Mapping[str, Gauge]) -> dict[str, Prior]:
     """Stable's mean loss over the last 30 days before the rollout, metric by metric."""
     start, digest = seconds_of(look.rollout.started), look.stable.digest if look.stable else None
@@ -231,7 +223,7 @@ def _priors(connection: sqlite3.Connection, look: Look, mine: Mapping[str, Gauge
     words = any(gauge.by_words for gauge in mine.values())
     said = log.said_of(connection, [row["seq"] for row in rows]) if words else {}
     timeout = look.plan.observe.call_timeout
-    calls = [_call(row, said.get(row["seq"], ()), dead=False, timeout=timeout) for row in rows]
+    calls = [call_of(row, said.get(row["seq"], ()), dead=False, timeout=timeout) for row in rows]
     return {name: _prior(gauge, calls) for name, gauge in mine.items()}
 
 

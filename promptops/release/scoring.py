@@ -120,6 +120,22 @@ class Gauge:
         return share if metric.worse == "higher" else 1.0 - share
 
 
+def call_of(row: Any, said: Sequence[Said], *, dead: bool, timeout: float) -> Call:
+    """From a row of ``observations.calls_after`` or ``calls_before``."""
+    return Call(
+        seq=row["seq"],
+        run_id=row["run_id"],
+        canary=row["arm"] == "canary",
+        weight_bp=row["weight_bp"] or 0,
+        started_at=row["started_at"],
+        failed=bool(row["failed"]) or dead,
+        dead=dead,
+        columns=row,
+        said=said,
+        timeout=timeout,
+    )
+
+
 def gauges(metrics: Sequence[Metric]) -> dict[str, Gauge]:
     return {metric.name: Gauge(metric, parse_source(metric.source)) for metric in metrics}
 
