@@ -161,6 +161,18 @@ def test_frozen_files_outlive_the_commit_they_came_from(live: GitFolder, bundle:
     assert {path for path in again if path.startswith("versions/")} < set(frozen)
 
 
+def test_a_damaged_version_is_not_bundled(live: GitFolder, bundle: Path) -> None:
+    files = json.loads(bundle.read_text())["files"]
+    before = bundle.read_bytes()
+    path = next(path for path in files if path.startswith("versions/"))
+    for damage in (files[path].replace("people", "nobody"), "prompt: another", "a: [b"):
+        head = released(live, "greet", "HEAD~1", "v1"), released(live, "greet", "HEAD", "v2")
+        write_state(live, "greet", *head, files={path: damage})
+        with pytest.raises(Invalid):
+            write_bundle(here(), bundle)
+    assert bundle.read_bytes() == before
+
+
 def test_where_the_registry_is(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Workspace.from_bundle(bundle).settings.registry == bundle.parent / "registry.db"
     monkeypatch.setenv("PROMPTOPS_REGISTRY", str(tmp_path / "env.db"))

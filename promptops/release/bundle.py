@@ -19,7 +19,7 @@ from threading import Lock
 from typing import Any
 
 from promptops.errors import Invalid, NotFound
-from promptops.gitrepo import GitRepo
+from promptops.gitrepo import STATE_BRANCH, GitRepo
 from promptops.prompt import load_prompt, short_digest
 from promptops.references import Reference, digest_digits, is_number, parse_reference
 from promptops.registry.records import utc_now
@@ -39,6 +39,7 @@ from promptops.settings import BUILT_IN_CHANNELS, FILE, Settings, SettingsFile, 
 from promptops.versions import Version, released_version
 
 FORMAT = 1
+_MENDED = "promptops release recover brings back what was there"
 _AGAIN = "make it anew: promptops release bundle --out FILE"
 
 
@@ -58,15 +59,17 @@ def write_bundle(settings: Settings, out: Path) -> Bundled:
         commit, states = state_commit(repo), read_releases(repo)
         if commit is None or not states:
             raise NotFound("nothing is released yet", hint="promptops promote NAME@REV releases a version")
-        files = {release_path(name): repo.read(commit, release_path(name)).decode() for name in states}
+        files = {release_path(name): _read_text(repo, commit, release_path(name)) for name in states}
         versions = {
             frozen_path(name, one.digest): _frozen_text(repo, commit, name, one)
             for name, state in states.items()
             for one in _served(state)
         }
     source = settings.document.source if settings.document else ""
-    content = {"format": FORMAT, "commit": commit, "made_at": utc_now(), "settings": source}
-    size = _replace(out, json.dumps({**content, "files": files | versions}, ensure_ascii=False))
+    content: dict[str, Any] = {"format": FORMAT, "commit": commit, "made_at": utc_now(), "settings": source}
+    content["files"] = files | versions
+    _content(content)  # nothing is handed out that could not be read there
+    size = _replace(out, json.dumps(content, ensure_ascii=False))
     return Bundled(commit, tuple(states), len(versions), size)
 
 
@@ -79,13 +82,20 @@ def _frozen_text(repo: GitRepo, commit: str, prompt: str, released: Released) ->
     """A version as the branch keeps it; one that it doesn't keep is read from its commit."""
     path = frozen_path(prompt, released.digest)
     try:
-        return repo.read(commit, path).decode()
+        return _read_text(repo, commit, path)
     except NotFound:
         wanted = Reference(f"{prompt}@{released.version}", prompt)
         version = released_version(repo, commit, wanted, released)
     commit_sha, read = str(version.commit_sha), repo.reader(str(version.commit_sha))
     closure = version.prompt.closure
     return frozen_text(freeze(prompt, released.version, released.digest, commit_sha, read, *closure)).decode()
+
+
+def _read_text(repo: GitRepo, commit: str, path: str) -> str:
+    try:
+        return repo.read(commit, path).decode()
+    except UnicodeDecodeError:
+        raise Invalid(f"{STATE_BRANCH}:{path} is damaged: no UTF-8", hint=_MENDED) from None
 
 
 def _replace(out: Path, text: str) -> int:
@@ -129,7 +139,7 @@ class BundleSource:
         self._file = file
         self._lock = Lock()
         self._mark = _mark(file)
-        self._content = _read(file)
+        self._content = _content(_decode(file))
 
     def settings(self, registry: Path | None = None) -> Settings:
         """Settings of a project that is this bundle alone."""
@@ -156,7 +166,7 @@ class BundleSource:
             mark = _mark(self._file)
             if mark == self._mark:
                 return False
-            self._content = _read(self._file)
+            self._content = _content(_decode(self._file))
             self._mark = mark
             return True
 
@@ -193,8 +203,8 @@ class BundleSource:
         return [version for (name, _), version in self._content.versions.items() if name == prompt]
 
 
-def _read(file: Path) -> _Content:
-    data = _decode(file)
+def _content(data: Mapping[str, Any]) -> _Content:
+    """Raises Invalid where a file is damaged, or a version is not the one that was released."""
     files: Mapping[str, str] = data["files"]
     states = {
         name: decode_release(text.encode(), name)
