@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cli, Repo
+from conftest import GREET, Cli, Repo
 from provider import Provider, text
 from registry_data import OTHER_DIGEST, a_failure, a_run, an_end, check
+from releases import released, write_state
+from repos import GitFolder
 
 from promptops.commands.run_rows import age, short_count, size, usd
 from promptops.commands.runs_recover import runs_recover
@@ -55,7 +57,7 @@ class TestList:
         assert done.code == 0
         versions = ["support/triage@sha256:90be90b", "summarize@v3", "support/triage@sha256:4c1d4c1"]
         assert column(done.out, 2) == [*versions, "support/triage@3f2c9e1"]
-        assert column(done.out, 3) == ["ok", "ok", "rate_limit", "1 failed"]
+        assert column(done.out, 3) == ["ok", "ok (eval)", "rate_limit", "1 failed"]
         for short, run_id in zip(column(done.out, 0), reversed(some), strict=True):
             assert run_id.startswith(short)
         assert max(map(len, done.out.splitlines())) <= 80
@@ -283,6 +285,20 @@ class TestPrune:
         assert done.out.startswith("deleted 500 runs")
         assert (repo.path / "registry.db").stat().st_size < size_before / 4
         assert cli("runs", "prune", "--older-than", "30d").out == "nothing to delete\n"
+
+    def test_the_evidence_of_a_canary_stays(self, cli: Cli, repo: Repo) -> None:
+        old = "2020-05-01T00:00:00.000Z"
+        log(repo, *((a_run(started_at=old, rollout=name), an_end()) for name in ("r-1", "r-0", None)))
+        folder = GitFolder(repo.path)
+        repo.write("prompts/support/triage.yaml", GREET)
+        repo.commit()
+        version = released(folder, "support/triage", "HEAD", "v1")
+        write_state(folder, "support/triage", version, version)
+        done = cli("runs", "prune", "--older-than", "30d")
+        assert "deleted 2 runs" in done.out
+        assert "1 runs of active rollouts are kept; --force deletes them too" in done.err
+        assert [run["rollout"] for run in told(cli, "runs", "list")] == ["r-1"]
+        assert "deleted 1 runs" in cli("runs", "prune", "--older-than", "30d", "--force").out
 
     def test_by_size(self, cli: Cli, repo: Repo) -> None:
         self.fill(repo)

@@ -16,7 +16,7 @@ from promptops.commands.run_filters import (
 )
 from promptops.commands.run_rows import age, result_of, usd, version_of, whole
 from promptops.output import note, print_json, print_table
-from promptops.registry.queries import list_runs, short_ids
+from promptops.registry.queries import Run, list_runs, short_ids
 from promptops.registry.store import Registry
 from promptops.settings import here
 
@@ -49,8 +49,13 @@ def runs_list(
         note(f"no such runs in {settings.registry}" if reference else f"no runs in {settings.registry}")
     else:
         rows = [
-            (ids[run["run_id"]], age(run["started_at"]), version_of(run), result_of(run),
+            (ids[run["run_id"]], age(run["started_at"]), version_of(run), _result(run),
              whole(run["latency_ms"]), usd(run["cost_usd"]))
             for run in runs
         ]  # fmt: skip
         print_table(("RUN", "AGE", "VERSION", "RESULT", "MS", "USD"), rows, numeric=(1, 4, 5))
+
+
+def _result(run: Run) -> str:
+    """With the kind of what was no answer to anybody."""
+    return result_of(run) if run["kind"] in ("run", "batch") else f"{result_of(run)} ({run['kind']})"

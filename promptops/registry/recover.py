@@ -17,7 +17,7 @@ from promptops.registry.faults import explained
 from promptops.registry.store import Registry
 
 _NUMBERED = ("versions", "runs", "run_texts", "outcomes", "evals", "batches", "jobs")
-_KEYED = ("meta", "run_tags", "observations", "eprocesses")
+_KEYED = ("meta", "run_tags", "observations", "eprocesses", "breakers", "imports")
 _WITHOUT_TEXTS = "seq NOT IN (SELECT seq FROM run_texts)"
 Row = tuple[Any, ...]
 
@@ -47,7 +47,8 @@ def recover(damaged: Path, new: Path) -> Recovered:
 
 def _all_columns(source: sqlite3.Connection, damaged: Path) -> dict[str, list[str]]:
     try:
-        return {table: _columns(source, table) for table in (*_NUMBERED, *_KEYED)}
+        known = {table: _columns(source, table) for table in (*_NUMBERED, *_KEYED)}
+        return {table: names for table, names in known.items() if names}  # an older file has fewer
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
             raise

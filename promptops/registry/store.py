@@ -4,7 +4,6 @@ WAL with synchronous=FULL: what a call has returned from is on disk. Every write
 transaction; a transaction that reads first and asks for the lock later fails under several writers.
 """
 
-import errno
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -17,8 +16,9 @@ from typing import Any, Self
 from promptops.errors import Invalid, NotFound
 from promptops.registry import rows
 from promptops.registry.bulk import insert_many, next_seq
-from promptops.registry.faults import cannot_open, explain, explained, read_only
-from promptops.registry.migrations import MIGRATIONS, Step, migrate, schema_number
+from promptops.registry.connections import connect, connect_for_reading, expect_schema, may_write, settle
+from promptops.registry.faults import explain, explained, read_only
+from promptops.registry.migrations import MIGRATIONS, Step, migrate
 from promptops.registry.records import FinishedRun, StartedRun, utc_now
 from promptops.registry.ulid import new_run_id
 
@@ -47,14 +47,14 @@ class Registry:
     @classmethod
     def open(cls, path: Path, *, busy_s: float = BUSY_S, steps: Sequence[Step] = MIGRATIONS) -> Self:
         """Open for writing, creating the file when there is none; for reading where it cannot be written."""
-        writable = _may_write(path)
+        writable = may_write(path)
         with explained(path, busy_s):
-            connection = _connect(path, busy_s) if writable else _connect_for_reading(path, busy_s)
+            connection = connect(path, busy_s) if writable else connect_for_reading(path, busy_s)
             try:
                 if writable:
                     migrate(connection, str(path), steps, busy_s=busy_s)
                 else:
-                    _expect_schema(connection, path, len(steps))
+                    expect_schema(connection, path, len(steps))
             except BaseException:
                 connection.close()
                 raise
@@ -68,7 +68,7 @@ class Registry:
     @classmethod
     def in_memory(cls, path: Path = Path(":memory:")) -> Self:
         """An empty registry of this process; ``path`` is what messages call it."""
-        connection = _settle(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
+        connection = settle(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
         migrate(connection, ":memory:", MIGRATIONS, busy_s=BUSY_S)
         return cls(connection, path, BUSY_S, writable=True)
 
@@ -277,65 +277,3 @@ class Registry:
 def _inserted(cursor: sqlite3.Cursor) -> int:
     assert cursor.lastrowid is not None  # noqa: S101 - an INSERT has just succeeded
     return cursor.lastrowid
-
-
-def _may_write(path: Path) -> bool:
-    """Whether the file can be written, after making it (readable by its owner alone) when it is missing.
-
-    One that exists is not opened: closing it again would drop every lock this process holds on it, and
-    another process that believes to be the last one then deletes the log that this one writes to.
-    """
-    try:
-        os.close(os.open(os.path.realpath(path), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    except FileExistsError:
-        if path.is_dir() or not os.access(path, os.R_OK):
-            reason = errno.EISDIR if path.is_dir() else errno.EACCES
-            raise cannot_open(path, os.strerror(reason)) from None
-    except OSError as error:
-        raise cannot_open(path, error.strerror or str(error)) from None
-    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)  # WAL keeps two files beside it
-
-
-def _connect(path: Path, busy_s: float) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA synchronous = FULL")
-    return _settle(connection)
-
-
-def _settle(connection: sqlite3.Connection) -> sqlite3.Connection:
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.row_factory = sqlite3.Row
-    return connection
-
-
-def _connect_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
-    """Read-only; a file without pending changes in a folder that cannot be written is read as it stands."""
-    connection = _connect_uri(path, "mode=ro", busy_s)
-    try:
-        schema_number(connection)
-    except sqlite3.OperationalError:
-        connection.close()
-        log = path.with_name(path.name + "-wal")
-        if log.exists() and log.stat().st_size:
-            raise
-        return _connect_uri(path, "mode=ro&immutable=1", busy_s)
-    return connection
-
-
-def _connect_uri(path: Path, mode: str, busy_s: float) -> sqlite3.Connection:
-    uri = f"{path.absolute().as_uri()}?{mode}"
-    return _settle(
-        sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
-    )
-
-
-def _expect_schema(connection: sqlite3.Connection, path: Path, known: int) -> None:
-    done = schema_number(connection)
-    if done == known:
-        return
-    if done > known:
-        migrate(connection, str(path), (), busy_s=0)
-    raise Invalid(
-        f"the registry {path} has schema {done} and needs schema {known}, but cannot be written",
-        hint="open it once where it can be written",
-    )
