@@ -79,6 +79,7 @@ VERBS: dict[str, Verb] = {
         "Let a judge look at answers, and know what it is worth",
         {
             "calibrate": "Hold a judge against people's labels and against itself",
+            "score": "Let a judge score a sample of what a channel has answered",
         },
     ),
     "feedback": Verb("Judge", "Log what people say of an answer, or do with it"),
