@@ -9,12 +9,15 @@ import pytest
 from registry_data import a_run
 from status_examples import CANARY, NOW, PLAN, STABLE, findings, idle, metric, shadowed, view
 
+from promptops.registry.observations import save
 from promptops.registry.store import Registry
+from promptops.release.evidence import SUMMARY, stored
 from promptops.release.formats import Form, print_status, render_status
 from promptops.release.formats.facts import commands, following, headline, line, steps
 from promptops.release.formats.picture import bars, sampled
 from promptops.release.plan import decode_plan
 from promptops.release.rules import Decision, Move, Transition
+from promptops.release.summary import encode_findings
 from promptops.release.times import iso
 from promptops.release.view import Event, Exposure, StatusView, exposure_of
 from promptops.release_state import Released
@@ -160,7 +163,7 @@ def test_the_text_shows_what_people_look_for() -> None:
         "  v13 fails at most 1.2 points more often than v12 (95 %), from 640 calls;\n  limit 2\n",
         "  about 1,210 more calls\n",
         "  promptops rollback support/triage:production  takes v13 back at once\n",
-        "2027-01-15 05:00 UTC  production canary v13 5% → 25% (50 canary calls)\n",
+        "2027-01-15 05:00 UTC  advance: production canary v13 5% → 25% (50 canary calls)\n",
     ):
         assert part in said
     assert "override" not in said  # nothing was left out for that
@@ -197,6 +200,19 @@ def test_exposure_as_the_log_has_it(tmp_path: Path) -> None:
         seen = exposure_of(registry, active, NOW)
         assert seen == Exposure(calls=5, canary_calls=4, canary_units=2, per_day=10.0)
         assert exposure_of(registry, replace(active, unit="call"), NOW).canary_units is None
+
+
+def test_a_step_that_has_just_begun_has_no_calls_yet(tmp_path: Path) -> None:
+    active, seen = view().rollout, findings()
+    assert active is not None
+    with Registry.open(tmp_path / "r.db") as registry:
+        assert stored(registry, active) is None
+        seen = replace(seen, step_started=active.step_started)
+        with registry.write() as connection:
+            save(connection, active.id, SUMMARY, encode_findings(seen), seen.watermark)
+        assert stored(registry, active) == seen
+        moved = replace(active, step=2, step_started=iso(NOW))
+        assert stored(registry, moved) == replace(seen, step_canary_calls=0, step_started=iso(NOW))
 
 
 def test_missing_and_late_values_are_said() -> None:

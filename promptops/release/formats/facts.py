@@ -8,7 +8,7 @@ from promptops.release.findings import MetricFinding
 from promptops.release.plan_types import Plan
 from promptops.release.times import duration, seconds_of
 from promptops.release.transitions import Move, Transition
-from promptops.release.view import StatusView
+from promptops.release.view import Event, StatusView
 from promptops.release_state import Released, Rollout
 
 NOBODY_YET = ("eval", "shadow")
@@ -163,6 +163,11 @@ def counted(view: StatusView) -> list[str]:
         f"{many:,} left out: {_LEFT_OUT.get(why, line(why))}" for why, many in seen.excluded.items() if many
     ]
     return said
+
+
+def told(event: Event) -> str:
+    """One transition of the past: its move, then what it did."""
+    return line(f"{event.move}: {event.text}")
 
 
 def following(view: StatusView) -> list[str]:

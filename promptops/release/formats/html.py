@@ -76,7 +76,7 @@ def _about(view: StatusView) -> Iterator[Markup]:
         yield Markup('<ol class="path">{}</ol>').format(items)
     said = [text for text in (facts.exposure(view), *facts.counted(view)) if text]
     if said:
-        yield Markup('<p class="about">Met the canary: {}</p>').format("; ".join(said))
+        yield Markup('<p class="about">Exposure: {}</p>').format("; ".join(said))
 
 
 def _metric(one: MetricFinding) -> Markup:
@@ -121,5 +121,5 @@ def _history(view: StatusView) -> Iterator[Markup]:
 
 def _event(event: Event) -> Markup:
     return Markup('<tr><th scope="row">{}</th><td>{}</td><td><small>{}</small></td><td>{}</td></tr>').format(
-        facts.moment(event.at), line(event.text), line(event.reason), line(event.actor)
+        facts.moment(event.at), facts.told(event), line(event.reason), line(event.actor)
     )

@@ -58,7 +58,7 @@ def _standing(view: StatusView) -> Iterator[str]:
     path = " → ".join(_DONE[state].format(name) for name, state in facts.steps(view))
     yield from [f"{path}\n"] if path else []
     facts_ = [said for said in (facts.exposure(view), *facts.counted(view)) if said]
-    yield from [f"Met the canary: {prose('; '.join(facts_))}.\n"] if facts_ else []
+    yield from [f"Exposure: {prose('; '.join(facts_))}.\n"] if facts_ else []
 
 
 def _metrics(view: StatusView) -> Iterator[str]:
@@ -115,7 +115,7 @@ def _history(view: StatusView) -> Iterator[str]:
 def _event(event: Event) -> str:
     why = f" ({prose(event.reason)})" if event.reason else ""
     who = f", {code_span(line(event.actor))}" if event.actor else ""
-    return f"- {code_span(facts.moment(event.at))} {prose(event.text)}{why}{who}"
+    return f"- {code_span(facts.moment(event.at))} {prose(facts.told(event))}{why}{who}"
 
 
 def prose(text: str) -> str:

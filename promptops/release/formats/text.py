@@ -168,7 +168,7 @@ def _history(view: StatusView, width: int) -> Iterator[Pieces]:
     for event in view.timeline[:_MOST_EVENTS]:
         at = facts.moment(event.at)
         why = f" ({line(event.reason)})" if event.reason else ""
-        yield [(f"{at}  ", "dim"), (line(event.text + why, width - len(at) - 2), "")]
+        yield [(f"{at}  ", "dim"), (line(facts.told(event) + why, width - len(at) - 2), "")]
     if len(view.timeline) > _MOST_EVENTS:
         yield [(line(f"promptops release log {view.name} lists what came before", width), "dim")]
 
