@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from promptops.commands.options import JsonOption
+from promptops.commands.release_first import first
 from promptops.commands.release_options import (
     LocalOption,
     PlanOption,
@@ -21,7 +22,6 @@ from promptops.commands.release_options import (
 from promptops.output import note
 from promptops.release.candidate import Candidate
 from promptops.release.desk import Desk
-from promptops.release.promoting import release_first
 from promptops.release.starting import Prepared, Start, begin, forecast_of, prepare
 
 SupersedeOption = Annotated[
@@ -69,14 +69,6 @@ def canary(
         if not written.proposed:
             note(f"next: promptops tick {found.target}")
         return code
-
-
-def first(desk: Desk, found: Candidate, reason: str, *, yes: bool, as_json: bool) -> int:
-    """Release the first version of a channel, when somebody agrees."""
-    version, target = found.version, found.target
-    note(f"{target} serves nothing yet, so there is nothing to compare with: all calls go to it at once")
-    agreed(f"release {version.pasteable} to all of {target.channel}?", yes=yes, needed=True)
-    return told(target, release_first(desk, found, reason), as_json=as_json)
 
 
 def _foretell(desk: Desk, found: Prepared, *, yes: bool) -> None:

@@ -4,8 +4,8 @@ from typing import Annotated
 
 import typer
 
-from promptops.commands.canary import first
 from promptops.commands.options import JsonOption
+from promptops.commands.release_first import first
 from promptops.commands.release_options import (
     LocalOption,
     PlanOption,
