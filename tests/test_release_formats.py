@@ -225,6 +225,10 @@ def test_missing_and_late_values_are_said() -> None:
 def test_a_deadline_that_has_passed_and_none() -> None:
     assert "deadline passed" in render_status([view(deadline=iso(NOW - 5))], "text")
     assert "deadline" not in render_status([view(deadline=None)], "text")
+    quick = decode_plan("quick", {})
+    for form in FORMS[:1] + FORMS[2:]:  # JSON has the plan itself
+        said = render_status([view(quick, step=0, weight_bp=5000)], form)
+        assert "plan quick, for trials" in " ".join(said.split())
 
 
 @pytest.mark.parametrize("shown", [*VIEWS, *map(with_text, NASTY)])

@@ -74,12 +74,20 @@ def headline(view: StatusView) -> str:
     )
 
 
-def place(rollout: Rollout, plan: Plan | None) -> str:
-    """``step 2 of 3``; of a gate, its name."""
-    if rollout.phase in NOBODY_YET:
-        return f"phase {rollout.phase}"
-    many = f" of {len(plan.steps)}" if plan else ""
-    return f"step {rollout.step + 1}{many}"
+def since(view: StatusView) -> str:
+    """When the step began, how long is left, and by which plan."""
+    rollout = view.rollout
+    if rollout is None or not rollout.step_started:
+        return "unknown"
+    said = f"{moment(rollout.step_started)} ({ago(rollout.step_started, view.now)})"
+    if rollout.deadline:
+        left = seconds_of(rollout.deadline) - view.now
+        said += f"; deadline {'passed' if left <= 0 else 'in ' + duration(left)}"
+    return f"{said}; plan {_plan(view.plan)}" if view.plan else said
+
+
+def _plan(plan: Plan) -> str:
+    return "quick, for trials" if plan.name == "quick" else line(plan.name, 40)
 
 
 def steps(view: StatusView) -> list[tuple[str, str]]:

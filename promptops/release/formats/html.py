@@ -74,6 +74,8 @@ def _about(view: StatusView) -> Iterator[Markup]:
             for name, state in path
         )
         yield Markup('<ol class="path">{}</ol>').format(items)
+    if view.rollout:
+        yield Markup('<p class="about">Since {}</p>').format(facts.since(view))
     said = [text for text in (facts.exposure(view), *facts.counted(view)) if text]
     if said:
         yield Markup('<p class="about">Exposure: {}</p>').format("; ".join(said))

@@ -57,8 +57,9 @@ def _standing(view: StatusView) -> Iterator[str]:
         yield f"Why: {prose(rollout.reason)}\n"
     path = " → ".join(_DONE[state].format(name) for name, state in facts.steps(view))
     yield from [f"{path}\n"] if path else []
-    facts_ = [said for said in (facts.exposure(view), *facts.counted(view)) if said]
-    yield from [f"Exposure: {prose('; '.join(facts_))}.\n"] if facts_ else []
+    yield f"Since {prose(facts.since(view))}.\n"
+    met = [said for said in (facts.exposure(view), *facts.counted(view)) if said]
+    yield from [f"Exposure: {prose('; '.join(met))}.\n"] if met else []
 
 
 def _metrics(view: StatusView) -> Iterator[str]:

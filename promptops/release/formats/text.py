@@ -7,7 +7,6 @@ from promptops.release.findings import MetricFinding
 from promptops.release.formats import facts
 from promptops.release.formats.facts import line
 from promptops.release.formats.picture import bars
-from promptops.release.times import duration, seconds_of
 from promptops.release.view import StatusView
 from promptops.stats.verdicts import Verdict
 
@@ -66,22 +65,11 @@ def _fields(view: StatusView, width: int) -> Iterator[Pieces]:
     if rollout.reason:
         yield from _field("why", line(rollout.reason), width)
     yield from _path(view, width)
-    yield from _field("since", _since(view), width)
+    yield from _field("since", facts.since(view), width)
     if met := facts.exposure(view):
         yield from _field("canary", met, width)
     for said in facts.counted(view):
         yield from _field("", said, width)
-
-
-def _since(view: StatusView) -> str:
-    rollout = view.rollout
-    if rollout is None or not rollout.step_started:
-        return "unknown"
-    said = f"{facts.moment(rollout.step_started)} ({facts.ago(rollout.step_started, view.now)})"
-    if rollout.deadline:
-        left = seconds_of(rollout.deadline) - view.now
-        said += f"; deadline {'passed' if left <= 0 else 'in ' + duration(left)}"
-    return f"{said}; plan {line(view.plan.name)}" if view.plan else said
 
 
 def _path(view: StatusView, width: int) -> Iterator[Pieces]:
