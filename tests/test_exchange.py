@@ -22,6 +22,10 @@ from promptops.registry.release_import import import_files
 from promptops.registry.sampling import drawn
 from promptops.registry.store import Registry
 from promptops.registry.stretches import imported_gaps
+from promptops.release.evidence import observe
+from promptops.release.findings import Findings
+from promptops.release.plan import decode_plan
+from promptops.release_state import Released, Rollout
 from promptops.settings import here
 
 EVER = utc_text(time.time() + 86_400)
@@ -397,3 +401,31 @@ def test_a_sample_depends_on_the_run_and_the_judge_alone() -> None:
     assert drawn("01JD8Z3K00000000000000000A", "quality", 0.5) is drawn(
         "01JD8Z3K00000000000000000A", "quality", 0.5
     )
+
+
+def test_a_release_is_judged_by_the_runs_of_all_hosts_and_by_none_while_a_file_is_lost(
+    host: Any, tmp_path: Path
+) -> None:
+    plan = decode_plan("quick", {})
+    rollout = Rollout(
+        id="r-1", canary=Released("v13", DIGEST), plan=plan.digest, phase="progressing", weight_bp=2500,
+        started=old(), step_started=old(),
+    )  # fmt: skip
+    files = []
+    for name in ("one", "other"):
+        registry = host(name)
+        for part in range(3):
+            runs = [served(40 * part + n, started_at=old(600)) for n in range(40)]
+            registry.record([(run, an_end(checks=[check()])) for run in runs])
+            files.append(exported(registry, tmp_path / f"{name}{part}.jsonl", since_last=True))
+    hub, lost = host("hub"), files.pop(1)
+
+    def look() -> Findings:
+        return observe(hub, rollout, "support/triage", "production", plan, time.time())
+
+    import_files(hub, files)
+    assert len(look().gaps) == 1
+    import_files(hub, [lost])
+    import_files(hub, files)
+    found = look()
+    assert (found.calls, found.canary_calls, found.gaps) == (240, 60, ())
