@@ -16,8 +16,8 @@ from promptops.document import parse_yaml
 from promptops.errors import Invalid, NotFound, Unavailable
 from promptops.release.encode import frozen_text
 from promptops.release.ledger import Ledger
-from promptops.release.rules import Move
-from promptops.release_state import Frozen, decode_frozen, frozen_path
+from promptops.release.rules import Move, Transition
+from promptops.release_state import Frozen, ReleaseState, decode_frozen, frozen_path
 from promptops.versions import resolve
 
 WRITER = Path(__file__).with_name("ledger_writer.py")
@@ -256,6 +256,24 @@ def test_killed_between_object_and_ref(folder: GitFolder, ledger: Ledger, also_g
             release(ledger, version(folder, "HEAD"))
         lock.unlink()
     assert release(ledger, version(folder, "HEAD")).message.endswith("v1 → v2")
+
+
+def test_a_writer_that_is_not_promptops_comes_between(folder: GitFolder, ledger: Ledger) -> None:
+    """What was decided on an older state is decided again, even where the state was read meanwhile."""
+    release(ledger, version(folder, "HEAD~1"))
+    start(ledger, version(folder, "HEAD"))
+    asked: list[int] = []
+
+    def decide(state: ReleaseState | None) -> Transition | None:
+        if not asked:
+            edit(folder, "NOTE", "somebody's")
+        asked.append(len(ledger.log("support/triage")))
+        return pause(state)
+
+    ledger.transit("support/triage", "production", decide, now=NOW + 2 * HOUR)
+    assert len(asked) == 2
+    assert "NOTE" in state_files(folder)
+    assert len(ledger.log()) == 3
 
 
 def edit(folder: GitFolder, path: str, text: str) -> None:

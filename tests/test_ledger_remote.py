@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from ledgers import HOUR, NOW, channel, pause, release, released, roll_back, sta
 from repos import GitFolder, new_repository
 
 from promptops.errors import Invalid, Unavailable
+from promptops.gitprocess import run_online
 from promptops.gitrepo import GitRepo
 from promptops.release.ledger import Ledger, Written
 from promptops.release.reviewed import require_reviewed, reviewed, reviewed_settings
@@ -104,6 +107,7 @@ def test_two_clones_race_to_one_remote(ada: GitFolder, bob: GitFolder, bare: Git
     assert [child.returncode for child in running] == [0, 0]
     assert bare.git("rev-list", "--count", "promptops-state") == "12"
     with Ledger(bob.settings()) as ledger:
+        ledger.refresh()
         assert [record.generation for record in ledger.log()] == list(range(12, 0, -1))
 
 
@@ -132,7 +136,9 @@ def test_a_first_release_and_a_start_need_the_remote_too(ada: GitFolder) -> None
         for begin in (release, start):
             with pytest.raises(Unavailable):
                 begin(ledger, version(ada, "HEAD"))
-        assert ledger.commit_id() is None
+        assert ada.git("for-each-ref", "refs/heads/promptops-state") == ""
+        with pytest.raises(Unavailable):
+            ledger.head("support/triage")
 
 
 @pytest.mark.parametrize("change", [roll_back, abort])
@@ -431,6 +437,48 @@ def test_which_of_several_remotes_is_asked(ada: GitFolder, bare: GitFolder) -> N
     with Ledger(ada.settings()) as ledger:
         assert release(ledger, version(ada, "HEAD")).pushed is True
     assert ada.git("rev-parse", "two/promptops-state") == tip(bare)
+
+
+def test_what_is_released_elsewhere_is_looked_for_once(
+    ada: GitFolder, bare: GitFolder, tmp_path: Path
+) -> None:
+    runner = bare.clone(tmp_path / "runner", "--single-branch")
+    with_canary(ada)
+    with Ledger(runner.settings()) as ledger:
+        assert channel(ledger).rollout is not None
+        assert len(ledger.log()) == 2
+
+
+def test_a_remote_that_does_not_answer(ada: GitFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_SSH_COMMAND", "sleep 30 #")
+    with pytest.raises(Unavailable, match=r"no answer for 0.3 s"):
+        run_online(ada.settings(), "ls-remote", "ssh://localhost/none", patience_s=0.3)
+
+
+def test_a_rollback_here_while_a_promotion_is_being_pushed(ada: GitFolder, bare: GitFolder) -> None:
+    """The promotion reaches the remote; the rollback, made here meanwhile, takes it back."""
+    with_canary(ada)
+    hook = bare.path / "hooks/post-receive"
+    reached = bare.path / "reached"
+    hook.write_text(f"#!/bin/sh\ntouch {reached}\nsleep 0.5\n")
+    hook.chmod(0o755)
+    with ThreadPoolExecutor(1) as pool:
+        promoting = pool.submit(promote_in, ada)
+        while not reached.exists():
+            time.sleep(0.01)
+        with Ledger(ada.settings()) as ledger:
+            assert move(ledger, roll_back).pushed is True
+        assert promoting.result().pushed is True
+    with Ledger(ada.settings()) as ledger:
+        stable = channel(ledger).stable
+    assert stable is not None
+    assert stable.version == "v1"
+    assert tip(ada) == tip(bare)
+
+
+def promote_in(folder: GitFolder) -> Written:
+    with Ledger(folder.settings()) as ledger:
+        return move(ledger, promote)
 
 
 # the reviewed branch

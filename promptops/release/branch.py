@@ -89,12 +89,12 @@ class Branch:
             note(f"promptops: {error.message}; written without signature")
             return write_commit(self.settings, parent, files, message)
 
-    def move(self, new: str, *, pushed: bool = False) -> bool:
-        """Move the local branch from where it was last seen; False where it is not there any more.
+    def move(self, new: str, old: str | None, *, pushed: bool = False) -> bool:
+        """Move the local branch from ``old``; False where it is not there any more.
 
-        ``pushed``: the remote has the commit, which is noted as fetched.
+        ``old``: what ``here`` was when that was decided. ``pushed``: the remote has the commit, which is
+        noted as fetched.
         """
-        old = self.here
         moves = [RefMove(STATE_REF, new, old)]
         if pushed and self.remote:
             moves.append(RefMove(tracking_ref(self.remote), new, ""))

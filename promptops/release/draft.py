@@ -72,8 +72,9 @@ def draft(repo: GitRepo, head: str | None, state: ReleaseState | None, change: C
     if change.plan:
         files[f"plans/{change.plan[0][:12]}.yaml"] = change.plan[1]
     evidence = None
-    if change.evidence is not None and transition.rollout:
-        evidence = f"evidence/{transition.rollout.id}/{generation}.json"
+    if change.evidence is not None:
+        about = transition.rollout.id if transition.rollout else prompt
+        evidence = f"evidence/{about}/{generation}.json"
         files[evidence] = json_text(change.evidence)
     record = {
         "prompt": prompt,

@@ -29,7 +29,7 @@ def found(branch: Branch, codeowners: tuple[str, ...] = ()) -> str | None:
     if branch.online and bring_together(branch) is None:
         raise Unavailable(f"{STATE_BRANCH} moves", hint="try again in a moment")
     with locked(branch.settings):
-        head = branch.newest()
+        head, here = branch.newest(), branch.here
         files = {"README.md": _README.encode()}
         if codeowners:
             files["CODEOWNERS"] = f"* {' '.join(_owner(name) for name in codeowners)}\n".encode()
@@ -45,7 +45,7 @@ def found(branch: Branch, codeowners: tuple[str, ...] = ()) -> str | None:
         commit = branch.commit(head, new, message(f"release: write {' and '.join(new)}", words))
         if branch.online and not push(branch.settings, str(branch.remote), commit):
             raise Unavailable(f"{branch.remote} has moved on meanwhile", hint="try again in a moment")
-        if not branch.move(commit, pushed=branch.online):
+        if not branch.move(commit, here, pushed=branch.online):
             raise Unavailable(f"{STATE_BRANCH} has moved meanwhile", hint="try again in a moment")
     return commit
 

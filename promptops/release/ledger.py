@@ -53,6 +53,7 @@ class Ledger:
         self.propose = propose
         self.unreviewed = unreviewed
         self.history = History(self.branch)
+        self._asked = False
 
     def __enter__(self) -> Self:
         return self
@@ -65,12 +66,20 @@ class Ledger:
     # reading
 
     def commit_id(self) -> str | None:
-        """The newest commit of the branch. Raises Invalid where here and the remote have diverged."""
-        return self.branch.newest()
+        """The newest commit of the branch; where none is known here the remote is asked, once.
+
+        Raises Invalid where here and the remote have diverged, Unavailable where it can't be asked.
+        """
+        commit = self.branch.newest()
+        if commit is None and self.branch.online and not self._asked:
+            self._asked = True
+            self.sync()
+            commit = self.branch.newest()
+        return commit
 
     def head(self, prompt: str) -> ReleaseState | None:
         """A prompt's releases now."""
-        commit = self.branch.newest()
+        commit = self.commit_id()
         return read_release(self.repo, commit, prompt) if commit else None
 
     def log(self, prompt: str | None = None, channel: str | None = None) -> list[Record]:
@@ -170,6 +179,7 @@ class Ledger:
         with locked(self.settings):
             for _ in range(_TRIES_HERE):
                 head = self.branch.newest(own=True)
+                here = self.branch.here
                 state = read_release(self.repo, head, wanted.prompt) if head else None
                 transition = wanted.change(state)
                 if only_fail_safe and (transition is None or transition.move not in FAIL_SAFE):
@@ -177,7 +187,7 @@ class Ledger:
                 if transition is None:
                     return Written(changed=False, commit=head, state=state)
                 made = self._made(wanted, head, state, transition)
-                if self.branch.move(made.commit):
+                if self.branch.move(made.commit, here):
                     return made.written(transition)
         raise _busy(self.branch)
 
@@ -217,6 +227,7 @@ class Ledger:
             for attempt in range(TRIES + 1):
                 self.sync()
                 head = self.branch.newest()
+                here = self.branch.here
                 state = read_release(self.repo, head, wanted.prompt) if head else None
                 transition = wanted.change(state)
                 if transition is None:
@@ -225,14 +236,14 @@ class Ledger:
                     return written
                 made = self._made(wanted, head, state, transition)
                 if push(self.settings, str(self.branch.remote), made.commit):
-                    return self._followed(made, transition)
+                    return self._followed(made, here, transition)
                 _pause(attempt)
         raise _busy(self.branch)
 
-    def _followed(self, made: Made, transition: Transition) -> Written:
+    def _followed(self, made: Made, here: str | None, transition: Transition) -> Written:
         """The remote has it: the local branch follows, over a rollback that came here meanwhile."""
         with locked(self.settings):
-            moved = self.branch.move(made.commit, pushed=True)
+            moved = self.branch.move(made.commit, here, pushed=True)
         if not moved:
             self.branch.note_pushed(made.commit)
             self.sync()

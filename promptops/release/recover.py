@@ -46,7 +46,10 @@ def recover(branch: Branch) -> Recovered:
         pushed = False
     with locked(branch.settings):
         branch.repo.look_again()
-        if branch.here != found and not branch.move(found, pushed=bool(pushed)):
+        here = branch.here
+        if here and not branch.repo.is_ancestor(here, found):
+            raise Invalid(f"{STATE_BRANCH} has moved meanwhile", hint="promptops release recover")
+        if here != found and not branch.move(found, here, pushed=bool(pushed)):
             raise Invalid(f"{STATE_BRANCH} has moved meanwhile", hint="promptops release recover")
     return Recovered(commit=found, branch=where, files=names, pushed=pushed)
 

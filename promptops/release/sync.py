@@ -73,19 +73,21 @@ def bring_together(branch: Branch, *, discard: bool = False) -> Synced | None:
     if here is None or here == theirs:
         return Synced(fetched=fetched, pushed=True)
     if theirs and branch.repo.is_ancestor(here, theirs):
-        return _caught_up(branch, theirs, Synced(fetched=fetched, pushed=True))
+        return _caught_up(branch, here, theirs, Synced(fetched=fetched, pushed=True))
     if theirs is None or branch.repo.is_ancestor(theirs, here):
         done = Synced(fetched=fetched, replayed=tuple(one.subject for one in pending(branch)), pushed=True)
-        return _caught_up(branch, here, done, push_first=True)
+        return _caught_up(branch, here, here, done, push_first=True)
     new, done = _replayed(branch, here, theirs, discard=discard)
-    return _caught_up(branch, new, replace(done, fetched=fetched), push_first=new != theirs)
+    return _caught_up(branch, here, new, replace(done, fetched=fetched), push_first=new != theirs)
 
 
-def _caught_up(branch: Branch, new: str, done: Synced, *, push_first: bool = False) -> Synced | None:
+def _caught_up(
+    branch: Branch, here: str, new: str, done: Synced, *, push_first: bool = False
+) -> Synced | None:
     if push_first and not push(branch.settings, str(branch.remote), new):
         return None
     with locked(branch.settings):
-        return done if branch.move(new, pushed=True) else None
+        return done if branch.move(new, here, pushed=True) else None
 
 
 # making again
