@@ -1,8 +1,10 @@
 """A workspace whose registry is locked, full or gone."""
 
+import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,7 @@ from pathlib import Path
 import pytest
 from applications import states, until, works
 from conftest import Repo
-from provider import Provider
+from provider import Answer, Provider, Received, echo
 
 from promptops import Workspace
 from promptops.errors import Unavailable
@@ -111,3 +113,38 @@ def test_fail_closed_calls_nobody(greeting: Repo, provider: Provider) -> None:
             assert time.monotonic() - began < 3
         assert len(provider.requests) == 1
         until(lambda: works(workspace))
+
+
+def test_fail_closed_at_the_end_gives_no_unlogged_answer(greeting: Repo, provider: Provider) -> None:
+    greeting.write("promptops.yaml", "log: {on_error: fail}\n")
+    (greeting.path / "registry.db-spool").mkdir()
+    asked, go_on = threading.Event(), threading.Event()
+
+    def wait(request: Received) -> Answer:
+        asked.set()
+        go_on.wait(5)
+        return echo(request)
+
+    provider.script = wait
+    with Workspace.open(greeting.path) as workspace, ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(workspace.run, "greet", {"name": "Ada"})
+        assert asked.wait(5)
+        with locked(greeting.path):
+            go_on.set()
+            with pytest.raises(Unavailable, match="locked"):
+                answer.result(5)
+    assert states(greeting.path) == {"started": 1}
+
+
+def test_a_call_that_is_cancelled_while_its_row_waits_is_not_made(
+    workspace: Workspace, greeting: Repo, provider: Provider
+) -> None:
+    workspace.run("greet", {"name": "Ada"})
+
+    async def impatient() -> None:
+        await asyncio.wait_for(workspace.arun("greet", {"name": "Bo"}), 0.2)
+
+    with locked(greeting.path), pytest.raises(TimeoutError):
+        asyncio.run(impatient())
+    until(lambda: states(greeting.path) == {"finished": 1, "interrupted": 1})
+    assert len(provider.requests) == 1
