@@ -4,7 +4,18 @@ from pathlib import Path
 
 import pytest
 from conftest import Cli, Repo
-from rollouts import QUICK, SALUTE, a_remote, channel, go_live, ok, subjects, told, two_versions, versions
+from greet_releases import (
+    QUICK,
+    SALUTE,
+    a_remote,
+    channel,
+    go_live,
+    ok,
+    subjects,
+    told,
+    two_versions,
+    versions,
+)
 
 
 def test_a_canary_starts_beside_what_is_stable(cli: Cli, repo: Repo) -> None:

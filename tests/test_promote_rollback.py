@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 from conftest import Cli, Repo
-from rollouts import (
+from greet_releases import (
     QUICK,
     SALUTE,
     a_remote,

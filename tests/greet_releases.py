@@ -1,0 +1,67 @@
+"""Two committed versions of one prompt, for tests of releases through the front door."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from conftest import GREET, Cli, Finished, Repo
+
+from promptops.registry.store import Registry
+
+SALUTE = GREET.replace("Greet {{", "Salute {{")
+QUICK = ("--plan", "quick", "--yes")
+
+
+def two_versions(repo: Repo) -> None:
+    """HEAD~1 greets and HEAD salutes."""
+    repo.write("prompts/greet.yaml", GREET)
+    repo.write(".gitignore", "registry.db*\n")
+    repo.commit("Greet people")
+    repo.write("prompts/greet.yaml", SALUTE)
+    repo.commit("Salute people")
+
+
+def go_live(cli: Cli, repo: Repo, *more: str) -> None:
+    """``greet@HEAD~1`` serves production."""
+    two_versions(repo)
+    ok(cli("promote", "greet@HEAD~1", "--yes", *more))
+
+
+def ok(done: Finished) -> Finished:
+    assert done.code == 0, done.out + done.err
+    return done
+
+
+def told(cli: Cli, *arguments: str) -> Any:
+    return json.loads(ok(cli(*arguments, "--json")).out)
+
+
+def channel(cli: Cli, prompt: str = "greet", name: str = "production") -> Any:
+    """What ``release show`` says of a channel now."""
+    return told(cli, "release", "show", f"{prompt}:{name}")
+
+
+def versions(cli: Cli) -> tuple[str | None, str | None]:
+    """The stable version and the canary of ``greet:production``."""
+    state = channel(cli)
+    return state["stable"]["version"], state["rollout"] and state["rollout"]["canary"]["version"]
+
+
+def subjects(repo: Repo) -> list[str]:
+    """Of the commits on the state branch, newest first."""
+    return repo.git("log", "--format=%s", "promptops-state").splitlines()
+
+
+def runs(repo: Repo) -> list[dict[str, Any]]:
+    """What is logged, oldest first."""
+    with Registry.open(repo.path / "registry.db") as registry:
+        return [dict(row) for row in registry.read("SELECT * FROM runs ORDER BY seq")]
+
+
+def a_remote(repo: Repo, path: Path) -> Path:
+    """A bare remote called origin that has main; pushing to it works."""
+    repo.git("init", "-q", "--bare", "-b", "main", str(path))
+    repo.git("remote", "add", "origin", str(path))
+    repo.git("push", "-q", "-u", "origin", "main")
+    repo.git("remote", "set-head", "origin", "main")
+    return path
