@@ -161,3 +161,41 @@ def test_a_channel_is_not_overridden(folder: GitFolder, repo: Repo, cli: Cli, pr
     done = cli(*BATCH, "--model", "openai/gpt-4o")
     assert (done.code, "a channel serves what was released" in done.err) == (4, True)
     assert not provider.requests
+
+
+def test_a_long_batch_follows_the_release(
+    folder: GitFolder, repo: Repo, cli: Cli, provider: Provider
+) -> None:
+    def answer(request: Received) -> Any:
+        if len(provider.requests) == 3:
+            write_state(folder, "greet", canary(folder))
+        if len(provider.requests) == 20:
+            folder.branch_from_files("refs/heads/promptops-state", {"releases/greet.yaml": "channels: 7"})
+        return slow(0.13, echo(request))
+
+    provider.script = answer
+    done = cli(*BATCH, "-j", "2")
+    assert done.code == 0, done.err
+    assert done.err.count("is damaged") == 1
+    logged = rows(repo)
+    assert {row["rollout"] for row in logged[:8]} == {"r-1"}
+    assert {(row["version"], row["rollout"]) for row in logged[-20:]} == {("v2", None)}
+
+
+def test_a_registry_that_takes_no_more_rows_stops_it_before_the_next_call(
+    folder: GitFolder, repo: Repo, cli: Cli, provider: Provider
+) -> None:
+    def answer(request: Received) -> Any:
+        if len(provider.requests) == 5:
+            rows(repo, "ALTER TABLE runs RENAME TO away")
+        return slow(0.05, echo(request))
+
+    provider.script = answer
+    done = cli(*BATCH, "-j", "4")
+    assert done.code != 0
+    assert len(provider.requests) <= 8
+    provider.script = echo
+    rows(repo, "ALTER TABLE away RENAME TO runs")
+    done = cli(*BATCH)
+    assert done.code == 0, done.err
+    assert outputs((repo.path / "out.jsonl").read_text()) == expected(folder)
