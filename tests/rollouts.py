@@ -49,15 +49,16 @@ ROLLOUT = Rollout(
 
 def a_plan(*metrics: Metric, **more: Any) -> Plan:
     steps = more.pop("steps", (Step(weight_bp=5000, min_canary=10),))
-    return Plan(name="p", digest=more.pop("digest", "1f" * 32), steps=steps, metrics=metrics or (ERRORS,), **more)
+    return Plan(
+        name="p", digest=more.pop("digest", "1f" * 32), steps=steps, metrics=metrics or (ERRORS,), **more
+    )
 
 
 class Traffic:
     """Calls of one rollout, a second apart unless ``at`` says otherwise."""
 
-    def __init__(self, path: Path, seed: int = 1) -> None:
-        self.path = path
-        self.registry = Registry.open(path)
+    def __init__(self, path: Path | None = None, seed: int = 1) -> None:
+        self.registry = Registry.open(path) if path else Registry.in_memory()
         self.rng = random.Random(seed)  # noqa: S311 - no secret
         self.clock = START
 
@@ -92,8 +93,8 @@ class Traffic:
                 digest=OTHER_DIGEST if canary else DIGEST,
                 weight_bp=weight_bp,
             )
-            bad = self.rng.random() < errors(canary)
-            runs.append((run, a_failure() if bad else an_end(latency_ms=self.rng.lognormvariate(5, 0.5))))
+            end = a_failure if self.rng.random() < errors(canary) else an_end
+            runs.append((run, end(latency_ms=self.rng.lognormvariate(5, 0.5))))
         self.registry.record(runs)
 
     def observe(self, plan: Plan, now: float | None = None, **more: Any) -> Findings:
@@ -113,5 +114,3 @@ class Traffic:
 
 def of(findings: Findings, name: str) -> MetricFinding:
     return next(each for each in findings.metrics if each.metric.name == name)
-
-
