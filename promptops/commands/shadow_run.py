@@ -82,6 +82,9 @@ AaOption = Annotated[
     bool, typer.Option("--aa", help="Run the control twice: how much it differs from itself.")
 ]
 FullOption = Annotated[bool, typer.Option("--full", help="Go through all inputs, though the verdict is in.")]
+MinPairsOption = Annotated[
+    int, typer.Option("--min-pairs", min=0, metavar="N", help="Go on until then, unless it is worse.")
+]
 JudgeOption = Annotated[
     str | None, typer.Option(metavar="PROMPT", help="A judge of pairs (a, b), asked in both orders.")
 ]
@@ -120,6 +123,7 @@ def shadow_run(
     recorded: RecordedOption = False,
     aa: AaOption = False,
     full: FullOption = False,
+    min_pairs: MinPairsOption = 0,
     judge: JudgeOption = None,
     margin: MarginOption = MARGIN,
     no_worse_than: NoWorseOption = None,
@@ -162,8 +166,8 @@ def shadow_run(
         cache="off",
     )
     more = {
-        "inputs": inputs, "recorded": recorded, "aa": aa, "full": full, "judge": judge, "seed": seed,
-        "margin": margin if no_worse_than is None else no_worse_than, "restart": restart,
+        "inputs": inputs, "recorded": recorded, "aa": aa, "full": full, "min_pairs": min_pairs,
+        "judge": judge, "seed": seed, "restart": restart, "margin": margin if no_worse_than is None else no_worse_than,
     }  # fmt: skip
     if all_:
         requests = shadow_all(settings, reference, models or [], more)

@@ -175,3 +175,23 @@ def add_preference(registry: Registry, run_id: str, value: float, text: str) -> 
         if row is not None:  # else it was pruned meanwhile
             values = (row[0], "judge", PREFERENCE, None, value, text, now, now)
             connection.execute(INSERT_OUTCOME, values)
+
+
+def shadow_losses(
+    registry: Registry, prompt: str, candidate: str, control: str
+) -> list[tuple[str | None, float, str | None, float]]:
+    """Error type and loss (1 = failed) of control, then of candidate, for each pair of all their shadow runs.
+
+    In the order in which they were made; of a side that was asked again the last counts.
+    """
+    ids = [row.shadow_id for row in shadows_of(registry, prompt, candidate, control)]
+    sql = (
+        "SELECT max(b.seq), a.error_type, a.error_type IS NOT NULL OR coalesce(a.checks_failed, 0) > 0, "
+        "b.error_type, b.error_type IS NOT NULL OR coalesce(b.checks_failed, 0) > 0 "
+        "FROM runs a JOIN runs b ON b.batch_id = a.batch_id AND b.batch_line = a.batch_line "
+        "WHERE a.batch_id = ? AND a.arm = 'control' AND b.arm = 'candidate' AND a.seq = (SELECT max(seq) "
+        "FROM runs WHERE batch_id = a.batch_id AND batch_line = a.batch_line AND arm = 'control') "
+        "GROUP BY a.batch_line ORDER BY max(a.seq, max(b.seq))"
+    )
+    found = [row for shadow_id in reversed(ids) for row in registry.read(sql, (shadow_id,))]
+    return [(row[1], float(row[2]), row[3], float(row[4])) for row in found]

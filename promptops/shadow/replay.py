@@ -27,6 +27,7 @@ from promptops.shadow.misfortune import Misfortune
 from promptops.shadow.pair import Pair
 from promptops.shadow.reading import known_runs, parties
 from promptops.shadow.sources import Choice, Source, Sources, choose, from_file, from_log, mapping_of
+from promptops.stats.verdicts import Verdict
 
 SEED = 20_260_311  # of which inputs are drawn, their order, and the order of the two calls
 MARGIN = 0.03
@@ -46,6 +47,7 @@ class Request:
     recorded: bool = False  # the control's side is what was answered then
     aa: bool = False
     full: bool = False  # go on when the verdict is in
+    min_pairs: int = 0  # go on until then, unless it is worse
     margin: float = MARGIN
     seed: int = SEED
     judge: str | None = None
@@ -318,8 +320,10 @@ class _Work:
 
     @property
     def _decided(self) -> bool:
-        go_on = self.request.full or self.request.aa
-        return not go_on and self.comparing.decided and self.misfortune.both_have_answered
+        request, found = self.request, self.comparing
+        if request.full or request.aa or not found.decided or not self.misfortune.both_have_answered:
+            return False
+        return found.pairs >= request.min_pairs or found.decisive.verdict is Verdict.WORSE
 
     @property
     def stopped(self) -> str:
