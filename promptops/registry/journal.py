@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from promptops.canonical import compact_json
-from promptops.errors import PromptopsError
+from promptops.errors import PromptopsError, Unavailable
 from promptops.output import note
 from promptops.prompt import Prompt
 from promptops.registry.records import CheckResult, FinishedRun, StartedRun
@@ -119,11 +119,16 @@ class Spool:
         """Write how a waiting run ended; False when it isn't waiting here, or no longer."""
         if not self._file(run.run_id).exists():
             return False
-        with self._alone():
-            waiting = self._file(run.run_id).exists()
-            if waiting:
-                place = json.loads(self._file(run.run_id).read_text(encoding="utf-8")).get("place")
-                self._write(run, end, place)
+        try:
+            with self._alone():
+                waiting = self._file(run.run_id).exists()
+                if waiting:
+                    place = json.loads(self._file(run.run_id).read_text(encoding="utf-8")).get("place")
+                    self._write(run, end, place)
+        except OSError as error:
+            raise Unavailable(
+                f"{self.folder} cannot be written: {error.strerror}", hint="free some space on its disk"
+            ) from error
         return waiting
 
     def started(self, run_id: str) -> StartedRun | None:
@@ -135,17 +140,17 @@ class Spool:
     def waiting(self) -> list[Path]:
         return sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []
 
-    def take_in(self, registry: Registry) -> None:
-        """Move what waits into the registry."""
+    def take_in(self, registry: Registry, most: int | None = None) -> bool:
+        """Move what waits into the registry, or so many runs of it; whether that was all."""
         if not registry.writable or not self.waiting():
-            return
+            return True
         with self._alone():
-            for file in self.waiting():
-                record = json.loads(file.read_text(encoding="utf-8"))
-                place = record.get("place")
-                run, end = StartedRun(**record["started"]), _finished_from(record["finished"])
-                registry.take_in(run, end, (place[0], place[1]) if place else None)
-                file.unlink()
+            files = self.waiting()
+            for file in files[:most]:
+                if waiting := _waiting_run(file):
+                    registry.take_in(*waiting)
+                    file.unlink()
+        return most is None or len(files) <= most
 
     def _write(self, run: StartedRun, end: FinishedRun | None, place: Place | None) -> None:
         record = {"started": asdict(run), "finished": asdict(end) if end else None, "place": place}
@@ -161,6 +166,19 @@ class Spool:
 
     def _file(self, run_id: str) -> Path:
         return self.folder / f"{run_id}.json"
+
+
+def _waiting_run(file: Path) -> tuple[StartedRun, FinishedRun | None, Place | None] | None:
+    """None for a file that somebody has damaged, which is set aside: the others must not wait for it."""
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        place = record.get("place")
+        run, end = StartedRun(**record["started"]), _finished_from(record["finished"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        aside = file.rename(file.with_suffix(".damaged"))
+        note(f"promptops: a run that waited cannot be read, and is set aside as {aside}")
+        return None
+    return run, end, (place[0], place[1]) if place else None
 
 
 def _write_durably(file: Path, text: str) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BUSY_S = 1.0
 REST_S = 2.0
+_SLICE = 50
 MOST_HELD = 10_000  # runs in memory, where neither the registry nor its folder can be written
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class PatientJournal(Journal):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, busy_s=BUSY_S)
         self._fault: PromptopsError | None = None
+        self._behind = True  # runs may wait from before
         self._rest_until = 0.0
         self._held: dict[str, tuple[StartedRun, FinishedRun | None, Place | None]] = {}
         self._said: set[str] = set()
@@ -58,49 +60,53 @@ class PatientJournal(Journal):
             raise
 
     def tend(self) -> None:
-        """Bring home what waits elsewhere, in a quiet moment. Raises nothing."""
-        if self._fault is None:
-            return
-        try:
-            self.registry()
-        except PromptopsError as error:
-            self._rest(error)
+        """Bring home some of what waits elsewhere, in a quiet moment. Raises nothing."""
+        if self._behind:
+            self._try(lambda: self._catch_up(_SLICE))
 
     def close(self) -> None:
         self._rest_until = 0.0
-        self.tend()
+        if self._behind:
+            self._try(lambda: self._catch_up(None))
         if self._held:
             note(f"promptops: {len(self._held)} runs have NOT been logged: {self._fault}")
         super().close()
 
     def registry(self) -> Registry:
-        """Raises what is wrong with the registry, at once as long as that is only a moment ago."""
+        """With all runs that were kept elsewhere. Raises what is wrong, at once where that is known."""
+        if self._behind:
+            self._catch_up(None)
         return self._open()
 
     def _open(self) -> Registry:
         fault = self._fault
-        if fault is None:
-            return super()._open()
-        if time.monotonic() < self._rest_until:
+        if fault is not None and time.monotonic() < self._rest_until:
             raise type(fault)(fault.message, hint=fault.hint)
-        registry = super()._open()
-        self._spool.take_in(registry)
-        self._bring_home(registry)
-        self._fault = None
-        if self._said:
-            note(
-                f"promptops: {registry.path} can be written again, and has the runs that were kept meanwhile"
-            )
-            self._said.clear()
-        return registry
+        if self._registry is None:
+            self._registry = Registry.open(self._path, busy_s=self._busy_s)
+        return self._registry
 
-    def _bring_home(self, registry: Registry) -> None:
-        for run_id, (run, end, place) in list(self._held.items()):
+    def _catch_up(self, most: int | None) -> None:
+        """A slice at a time: calls that are under way want to be logged meanwhile."""
+        registry = self._open()
+        for run_id, (run, end, place) in list(self._held.items())[:most]:
             registry.take_in(run, end, place)
             del self._held[run_id]
+        self._behind = not self._spool.take_in(registry, most) or bool(self._held)
+        self._fault = None
+        if self._said and not self._behind:
+            note(f"promptops: {registry.path} can be written, and has the runs that were kept meanwhile")
+            self._said.clear()
+
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except PromptopsError as error:
+            self._rest(error)
 
     def _keep(self, run: StartedRun, end: FinishedRun | None, error: PromptopsError) -> bool:
         self._rest(error)
+        self._behind = True
         place = self._registry.give_up(run.run_id) if self._registry else None
         if self._spool.put(run, end, place):
             self._say(error, f"runs are kept in {self._spool.folder} until it can be written")
