@@ -167,6 +167,12 @@ def test_a_lost_file_shows_until_it_is_found(host: Any, tmp_path: Path) -> None:
         f"the runs 6 to 15 of the registry {name} have not been imported: a file is missing"
     ]
     assert imported_gaps(hub, EVER) == []  # it says nothing of a rollout that begins later
+    fresh = host("fresh")  # such as a job makes of all files that there are, each time
+    time.sleep(0.002)
+    now = utc_text(time.time())
+    import_files(fresh, [files[3], files[0]])
+    assert len(imported_gaps(fresh, "")) == 1
+    assert imported_gaps(fresh, now) == []
     import_files(hub, [files[2]])
     assert "the runs 6 to 10" in imported_gaps(hub, "")[0]
     import_files(hub, [files[1]])

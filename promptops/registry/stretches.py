@@ -9,6 +9,7 @@ from promptops.registry.release_lines import Header
 from promptops.registry.rows import json_text
 from promptops.registry.store import Registry
 
+_EXPORTED = "exported:{0}:{1}"  # in ``meta``, with a registry's id and a stretch's start: when it was told
 _GAPS = "gaps:"  # in ``meta``, with a registry's id: what it said last is missing of its own log
 
 
@@ -18,6 +19,8 @@ def note_stretch(connection: sqlite3.Connection, header: Header, now: str) -> No
         "INSERT INTO imports VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (header.registry_id, header.since_seq, header.through_seq, now),
     )
+    told = (_EXPORTED.format(header.registry_id, header.since_seq), header.exported_at)
+    connection.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO NOTHING", told)
     key = f"{_GAPS}{header.registry_id}"
     said = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
     if said is None or json.loads(said[0])["at"] <= header.exported_at:
@@ -38,12 +41,19 @@ def _lost_files(registry: Registry, since: str) -> Iterator[str]:
     known: dict[str, int] = {}
     for row in rows:
         name, reached = row["registry_id"], known.get(row["registry_id"], 0)
-        if row["since_seq"] > reached and row["imported_at"] >= since:
+        if row["since_seq"] > reached and _exported_at(registry, name, row["since_seq"]) >= since:
             yield (
                 f"the runs {reached + 1:,} to {row['since_seq']:,} of the registry {name} have not been "
                 "imported: a file is missing"
             )
         known[name] = max(reached, row["through_seq"])
+
+
+def _exported_at(registry: Registry, name: str, since_seq: int) -> str:
+    """When a file was written, whenever it arrived: what was lost before says nothing of later times."""
+    return str(
+        registry.read_one("SELECT value FROM meta WHERE key = ?", (_EXPORTED.format(name, since_seq),)) or ""
+    )
 
 
 def _told_gaps(registry: Registry, since: str) -> Iterator[str]:
