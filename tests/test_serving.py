@@ -90,7 +90,7 @@ class TestPlacement:
             named = place.place(at(folder), "s7", {"session": "other"})
             found = place.place(at(folder), None, {"session": "s7", "user": "u"})
             number = place.place(at(folder), None, {"session": 7})
-            nobody = place.place(at(folder), None, {"session": ["s7"], "user": "s7"})
+            nobody = place.place(at(folder), "", {"session": ["s7"], "user": "s7"})
         assert found.unit_hash == named.unit_hash is not None
         assert facts(found) == facts(named)
         assert number.unit_hash is not None

@@ -97,7 +97,7 @@ class Serving:
         lane = self._lanes.get(reference.text)
         if lane is None or lane.stamp is not self.source.stamp():
             lane = self._lanes[reference.text] = self._lane(reference)
-        rollout = lane.rollout
+        rollout, unit = lane.rollout, unit or None  # nobody is called by an empty name
         if rollout is None or self._local.is_open(rollout.id):
             hashed, key_id, _ = self._hashed(unit)
             return Placement(version=lane.stable, unit_hash=hashed, unit_key_id=key_id)
@@ -202,4 +202,4 @@ def _why(version: Version, inputs: Mapping[str, Any], error: Invalid) -> str:
 
 def _unit_in(metadata: Mapping[str, Any], key: str) -> str | None:
     found = metadata.get(key)
-    return str(found) if isinstance(found, str | int) and not isinstance(found, bool) else None
+    return str(found) or None if isinstance(found, str | int) and not isinstance(found, bool) else None
