@@ -23,7 +23,7 @@ from promptops.gitrepo import STATE_BRANCH, GitRepo
 from promptops.prompt import load_prompt, short_digest
 from promptops.references import Reference, digest_digits, is_number, parse_reference
 from promptops.registry.records import utc_now
-from promptops.release.encode import freeze, frozen_text
+from promptops.release.encode import frozen_text
 from promptops.release_state import (
     Frozen,
     Released,
@@ -86,9 +86,10 @@ def _frozen_text(repo: GitRepo, commit: str, prompt: str, released: Released) ->
     except NotFound:
         wanted = Reference(f"{prompt}@{released.version}", prompt)
         version = released_version(repo, commit, wanted, released)
-    commit_sha, read = str(version.commit_sha), repo.reader(str(version.commit_sha))
-    closure = version.prompt.closure
-    return frozen_text(freeze(prompt, released.version, released.digest, commit_sha, read, *closure)).decode()
+    read = repo.reader(str(version.commit_sha))
+    files = {file: read(file) for file in version.prompt.closure}
+    frozen = Frozen(prompt, released.version, released.digest, version.commit_sha, files)
+    return frozen_text(frozen).decode()
 
 
 def _read_text(repo: GitRepo, commit: str, path: str) -> str:
