@@ -124,8 +124,8 @@ def test_only_the_first_call_of_a_unit_counts_unless_the_unit_is_a_call(traffic:
         ({"weight_bp": 0}, "weight"),
         ({"weight_bp": 10_000}, "weight"),
         ({"excluded": "forced"}, "forced"),
-        ({"kind": "eval"}, "weight"),
-        ({"arm": None}, "weight"),
+        ({"kind": "eval"}, "eval"),
+        ({"arm": None}, "no arm"),
     ],
 )
 def test_what_was_not_assigned_by_chance_is_no_observation(
@@ -269,6 +269,15 @@ def test_values_that_are_missing_more_often_on_one_arm_are_said(traffic: Traffic
     assert found.unequal_missing
 
 
+def test_a_canary_of_unknown_price_spoils_no_rollout(traffic: Traffic) -> None:
+    cost = replace(LATENCY, name="cost", source="run.cost_list_usd", role="signal")
+    for number in range(160):
+        canary = number % 2 == 0
+        traffic.call(an_end(cost_list_usd=None if canary else 0.001), canary=canary)
+    found = of(traffic.observe(a_plan(ERRORS, cost)), "cost")
+    assert (found.canary_missing, found.unequal_missing) == (80, False)
+
+
 def test_a_clock_that_goes_backwards_takes_nothing_back(traffic: Traffic) -> None:
     traffic.calls(50, lambda _: 0.1)
     traffic.call(None, canary=True)
@@ -389,7 +398,8 @@ def test_a_tick_with_few_new_calls_is_quick_and_stored_findings_are_instant(traf
 
 def _eval(digest: str, against: str | None, verdict: str, margin: float | None, **more: Any) -> EvalRecord:
     given: dict[str, Any] = {
-        "eval_id": more.pop("eval_id", "e1"), "prompt": "support/triage", "digest": digest, "against": against,
+        "eval_id": more.pop("eval_id", "e1"), "prompt": "support/triage", "digest": digest,
+        "against": against,
         "cases_hash": "c", "trials": 1, "counts": {}, "started_at": "2026-05-01", "finished_at": "2026-05-02",
         "verdicts": {"verdict": verdict, "sentence": "so it is", "margin": margin,
                      "within_margin": margin is not None and verdict == "not worse"},

@@ -31,7 +31,9 @@ _COUNTS = (
 )
 _REASON = (
     "CASE WHEN r.excluded IS NOT NULL THEN r.excluded WHEN r.cache_source IS NOT NULL THEN 'cache' "
-    f"WHEN NOT coalesce({_COUNTS.format('r')}, 0) THEN 'weight' "
+    "WHEN r.kind NOT IN ('run', 'batch') THEN r.kind "
+    "WHEN coalesce(r.arm, '') NOT IN ('stable', 'canary') THEN 'no arm' "
+    "WHEN coalesce(r.weight_bp, 0) NOT BETWEEN 1 AND 9999 THEN 'weight' "
 )
 _REPEATED = (
     "WHEN r.unit_hash IS NOT NULL AND EXISTS (SELECT 1 FROM runs e WHERE e.rollout = r.rollout "

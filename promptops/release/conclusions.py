@@ -107,7 +107,7 @@ def _finding(
         difference=_difference(each),
         canary_missing=each.lost[0],
         stable_missing=each.lost[1],
-        unequal_missing=each.unequal(alpha.srm),
+        unequal_missing=_tells_of_missing(metric) and each.unequal(alpha.srm),
         late=each.late,
         hard=each.hard,
         calls_needed=None if not_worse else needed(each, weight, alpha.promote),
@@ -122,6 +122,11 @@ def _agreeing(found: Interval, metric: Metric, *, worse: bool, not_worse: bool, 
     low = max(found.low, neutral) if worse else found.low
     high = min(found.high, metric.margin) if not_worse else found.high
     return Interval(low, min(high, neutral) if better else high)
+
+
+def _tells_of_missing(metric: Metric) -> bool:
+    """A signal without values, such as the cost of a model whose price is unknown, spoils nothing else."""
+    return not (metric.role == "signal" and metric.source.startswith("run."))
 
 
 def _hard_sentence(metric: Metric, subject: str) -> str:
