@@ -31,11 +31,11 @@ class Thumbs(StrEnum):
 
 
 RunArgument = Annotated[
-    str | None, typer.Argument(metavar="[RUN]", help="A run's id, or the start of it.", show_default=False)
+    str | None, typer.Argument(metavar="RUN", help="A run's id, or the start of it.", show_default=False)
 ]
 ThumbsArgument = Annotated[
     Thumbs | None,
-    typer.Argument(metavar="[up|down]", help="Whether the answer was good.", show_default=False),
+    typer.Argument(metavar="up|down", help="Whether the answer was good.", show_default=False),
 ]
 CommentOption = Annotated[str, typer.Option("--comment", metavar="TEXT", help="Why, in words.")]
 EditOption = Annotated[

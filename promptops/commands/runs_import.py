@@ -14,7 +14,7 @@ from promptops.registry.stretches import imported_gaps
 from promptops.settings import here
 
 FilesArgument = Annotated[
-    list[Path], typer.Argument(metavar="FILE...", help="Files of `runs export --for-release`.")
+    list[Path], typer.Argument(metavar="FILE", help="Files of `runs export --for-release`.")
 ]
 
 
