@@ -167,7 +167,8 @@ def shadow_run(
     )
     more = {
         "inputs": inputs, "recorded": recorded, "aa": aa, "full": full, "min_pairs": min_pairs,
-        "judge": judge, "seed": seed, "restart": restart, "margin": margin if no_worse_than is None else no_worse_than,
+        "judge": judge, "seed": seed, "restart": restart,
+        "margin": margin if no_worse_than is None else no_worse_than,
     }  # fmt: skip
     if all_:
         requests = shadow_all(settings, reference, models or [], more)
