@@ -26,5 +26,9 @@ def release_bundle(out: OutOption, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"file": str(out), **asdict(made)})
         return
-    prompts = f"{len(made.prompts)} prompt{'' if len(made.prompts) == 1 else 's'}"
-    print_text(f"{out}: {prompts}, {made.versions} versions, {made.bytes:,} bytes")
+    prompts, versions = _count(len(made.prompts), "prompt"), _count(made.versions, "version")
+    print_text(f"{out}: {prompts}, {versions}, {made.bytes:,} bytes")
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
