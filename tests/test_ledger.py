@@ -6,10 +6,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
-from ledgers import HOUR, NOW, channel, pause, plan, release, roll_back, start, three_versions, version
+from ledgers import (
+    HOUR,
+    NOW,
+    channel,
+    pause,
+    plan,
+    release,
+    released,
+    roll_back,
+    start,
+    three_versions,
+    version,
+)
 from repos import GitFolder, prompt_text
 
 from promptops.document import parse_yaml
@@ -17,7 +30,7 @@ from promptops.errors import Invalid, NotFound, Unavailable
 from promptops.release.encode import frozen_text
 from promptops.release.ledger import Ledger
 from promptops.release.rules import Move, Transition
-from promptops.release_state import Frozen, ReleaseState, decode_frozen, frozen_path
+from promptops.release_state import Frozen, ReleaseState, Shadow, decode_frozen, frozen_path
 from promptops.versions import resolve
 
 WRITER = Path(__file__).with_name("ledger_writer.py")
@@ -212,7 +225,44 @@ def test_a_frozen_version_gives_every_byte_back(content: bytes) -> None:
     assert decode_frozen(frozen_text(frozen), frozen_path("a/b", "ab" * 32), "a/b") == frozen
 
 
+def constant(move: Transition, _: ReleaseState | None) -> Transition:
+    return move
+
+
+def test_a_live_shadow_is_a_transition_too(folder: GitFolder, ledger: Ledger) -> None:
+    found = version(folder, "HEAD")
+    release(ledger, version(folder, "HEAD~1"))
+    behind = Shadow(released=released(found), sample_bp=1000, max_usd=2.0)
+    told = []
+    shadows: tuple[Shadow | None, ...] = (behind, None)
+    for shadow in shadows:
+        written = ledger.transit(
+            "support/triage",
+            "production",
+            partial(constant, Transition(move=Move.SHADOW, shadow=shadow)),
+            now=NOW,
+            version=found,
+        )
+        told.append(written.message.partition(": ")[2])
+    assert told == ["production shadow v2 10%", "production shadow off"]
+
+
 # faults
+
+
+@pytest.mark.parametrize("path", ["log/support/triage/3.json", "evidence/r-1/3.json"])
+def test_a_damaged_record_is_named_and_recovered(folder: GitFolder, ledger: Ledger, path: str) -> None:
+    release(ledger, version(folder, "HEAD~1"))
+    start(ledger, version(folder, "HEAD"))
+    ledger.transit("support/triage", "production", pause, now=NOW + 2 * HOUR, evidence={"calls": 7})
+    for text in ("{", "[]", "7"):
+        edit(folder, path, text)
+        with pytest.raises(Invalid, match=path) as raised:
+            (ledger.log(), ledger.evidence("r-1"))
+        assert "release recover" in raised.value.hint
+        assert ledger.recover().files == (path,)
+        assert ledger.evidence("r-1") == [(3, {"calls": 7})]
+        assert len(ledger.log()) == 3
 
 
 def test_six_processes_lose_nothing(folder: GitFolder, ledger: Ledger) -> None:

@@ -257,6 +257,60 @@ def test_a_rollback_that_meets_another_rollout_stops(ada: GitFolder, bob: GitFol
     assert rollout.id == "r-2"
 
 
+def test_the_same_pause_in_both_places_is_one(ada: GitFolder, bob: GitFolder, bare: GitFolder) -> None:
+    with_canary(ada)
+    with Ledger(ada.settings(), local=True) as ledger:
+        move(ledger, pause)
+        ledger.init(("@team",))
+    with Ledger(bob.settings()) as ledger:
+        move(ledger, pause)
+    with Ledger(ada.settings()) as ledger:
+        moved_on, again = ledger.sync().dropped
+        assert "moved on meanwhile" in moved_on
+        assert again == "release init (give the command again)"
+        assert ledger.init(("@team",)) is not None
+    assert tip(ada) == tip(bare)
+
+
+def test_a_canary_that_came_and_went_here_leaves_nothing(
+    ada: GitFolder, bob: GitFolder, bare: GitFolder
+) -> None:
+    with Ledger(ada.settings()) as ledger:
+        release(ledger, version(ada, "HEAD~1"))
+    with Ledger(ada.settings(), local=True) as ledger:
+        start(ledger, version(ada, "HEAD~2"), rollout="r-9")
+        move(ledger, roll_back)
+    with Ledger(bob.settings()) as ledger:
+        start(ledger, version(bob, "HEAD"), rollout="r-2")
+    with Ledger(ada.settings()) as ledger:
+        assert len(ledger.sync().dropped) == 2
+        assert channel(ledger).rollout is not None
+    assert tip(ada) == tip(bare)
+
+
+def test_a_commit_of_somebody_is_not_made_again(ada: GitFolder, bob: GitFolder, bare: GitFolder) -> None:
+    with_canary(ada)
+    mine = ada.git("commit-tree", "promptops-state^{tree}", "-p", "promptops-state", "-m", "mine")
+    ada.git("update-ref", "refs/heads/promptops-state", mine)
+    with Ledger(bob.settings()) as ledger:
+        move(ledger, pause)
+    with Ledger(ada.settings()) as ledger, pytest.raises(Invalid, match="not made by promptops") as raised:
+        ledger.sync()
+    assert "git branch kept" in raised.value.hint
+
+
+def test_a_remote_that_never_settles(ada: GitFolder, bare: GitFolder) -> None:
+    """Whoever gets there first each time, this process gives up in the end and says so."""
+    with_canary(ada)
+    hook = bare.path / "hooks/update"
+    hook.write_text("#!/bin/sh\necho 'fatal: cannot lock ref' >&2\nexit 1\n")
+    hook.chmod(0o755)
+    before = tip(ada)
+    with Ledger(ada.settings()) as ledger, pytest.raises(Unavailable, match="others keep moving"):
+        move(ledger, pause)
+    assert tip(ada) == before
+
+
 def test_two_releases_made_apart_get_numbers_of_their_own(
     ada: GitFolder, bob: GitFolder, bare: GitFolder
 ) -> None:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -47,12 +47,6 @@ def frozen_text(frozen: Frozen) -> bytes:
     if frozen.commit:
         head["commit"] = frozen.commit
     return _yaml(head) + _yaml({"files": {path: _file(data) for path, data in frozen.files.items()}})
-
-
-def freeze(
-    prompt: str, version: str, digest: str, commit: str | None, read: Callable[[str], bytes], *paths: str
-) -> Frozen:
-    return Frozen(prompt, version, digest, commit, {path: read(path) for path in paths})
 
 
 def transition_content(transition: Transition) -> dict[str, Any]:

@@ -38,6 +38,7 @@ def trailers(
         "Stable": _digest(after.stable),
         "Weight-Bp": after.rollout.weight_bp if after.rollout else 0 if rollout else "",
         "Verdict": done.verdict,
+        "Evidence": "",  # its path, where there is one
         "Generation": generation,
         "Actor": done.actor,
         "Reason": done.reason,

@@ -76,7 +76,7 @@ def decode_record(text: bytes, path: str) -> Record:
             after=decode_channel(data["after"], data["prompt"]),
             **plain,
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Invalid(
             f"{STATE_BRANCH}:{path} is damaged: {error}",
             hint=f"git log {STATE_BRANCH} -- {path} shows who wrote it; promptops release recover mends it",

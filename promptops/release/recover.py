@@ -138,25 +138,25 @@ def _lost(branch: Branch, commit: str) -> Iterable[str]:
 
 def _mend(branch: Branch, commit: str, path: str) -> bytes | None:
     """A file's text where it has to be another one, else None."""
-    repo = branch.repo
-    folder = path.partition("/")[0]
-    if folder not in ("releases", "versions", "plans", "evidence", "log"):
+    if path.partition("/")[0] not in ("releases", "versions", "plans", "evidence", "log"):
         return None
-    try:
-        text = repo.read(commit, path)
-        if _reads(branch, commit, path, text):
-            return None
-    except NotFound:
-        pass
+    text = _text(branch, commit, path)
+    if text is not None and _reads(branch, commit, path, text):
+        return None
     said = run(branch.settings, "log", "--format=%H", commit, "--", path).decode().split()
     for older in said:
-        try:
-            text = repo.read(older, path)
-        except NotFound:
-            continue
-        if _reads(branch, older, path, text):
-            return _forward(branch, commit, path, text)
+        good = _text(branch, older, path)
+        if good is not None and _reads(branch, older, path, good):
+            good = _forward(branch, commit, path, good)
+            return good if good != text else None
     raise Invalid(f"{STATE_BRANCH}:{path} has never been readable", hint=f"git log {STATE_BRANCH} -- {path}")
+
+
+def _text(branch: Branch, commit: str, path: str) -> bytes | None:
+    try:
+        return branch.repo.read(commit, path)
+    except NotFound:
+        return None
 
 
 def _reads(branch: Branch, commit: str, path: str, text: bytes) -> bool:
@@ -172,8 +172,8 @@ def _reads(branch: Branch, commit: str, path: str, text: bytes) -> bool:
             decode_record(text, path)
         elif folder == "plans":
             _read_plan(text, stem)
-        else:
-            json.loads(text)
+        elif not isinstance(json.loads(text), dict):
+            return False
     except (Invalid, ValueError):
         return False
     return True

@@ -103,7 +103,10 @@ def _replayed(branch: Branch, here: str, theirs: str, *, discard: bool) -> tuple
     head, replayed, dropped = theirs, [], []
     for commit in intents:
         if not commit.prompt:
-            raise _foreign(commit)
+            if not commit.transition:
+                raise _foreign(commit)
+            dropped.append(f"release {commit.transition} (give the command again)")
+            continue
         record = _record(branch, commit)
         state = read_release(branch.repo, head, record.prompt)
         try:
