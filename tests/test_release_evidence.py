@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -450,6 +451,7 @@ def test_a_forecast_says_calls_and_days_and_when_the_deadline_comes_first(traffi
     assert found.sentence.endswith(
         "deadline 14 d: probably undecided; consider a shadow run or wider margins"
     )
+    assert re.match(r"≈ [1-9],\d00 calls ≈ \d+ days at your traffic", found.sentence)
     easy = forecast(
         traffic.registry, "support/triage", "production", a_plan(replace(ERRORS, margin=0.3)), DIGEST, START
     )

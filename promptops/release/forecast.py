@@ -154,7 +154,7 @@ def _sentence(
 
 
 def _round(calls: float) -> int:
-    return round(calls, -2) if calls >= _MANY else max(10, round(calls, -1))  # type: ignore[return-value]
+    return round(int(calls), -2) if calls >= _MANY else max(10, round(int(calls), -1))
 
 
 def _shown(days: float) -> str:
