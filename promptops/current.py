@@ -43,8 +43,10 @@ class CurrentVersions:
             refs, kept = self._ref_stamp(), self._kept.get(reference)
             if kept and (kept.refs == refs or _is_fixed(reference)) and kept.files == self._stamp_of(kept):
                 return kept.version
-            version = provenance(resolve(reference, self._settings), self._settings)
-            files = stamp(_files_of(version, self._settings))
+            version = resolve(reference, self._settings)
+            if files := stamp(_files_of(version, self._settings)):
+                version = resolve(reference, self._settings)  # read after the look, so never older than it
+            version = provenance(version, self._settings)
             self._kept[reference] = _Kept(version, refs, files)
             return version
 
