@@ -1,0 +1,256 @@
+"""What a comparison counts, and how it is told: text, JSON, markdown, HTML."""
+
+import json
+import random
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from promptops.shadow.comparing import Comparing, Frame
+from promptops.shadow.comparison import Comparison, Left, Party
+from promptops.shadow.formats import render_comparisons, worst_first
+from promptops.shadow.gate import decide
+from promptops.shadow.likeness import Alike
+from promptops.shadow.pair import Pair, Side, pair_of
+from promptops.shadow.ratios import Ratios
+
+HOSTILE = "</code></pre><script>alert(1)</script> @everyone #1 | ```"
+
+
+def side(output: str | None = "yes", **more: Any) -> Side:
+    return Side(run_id="01A", output=output, **more)
+
+
+def pair(number: int, control: Side, candidate: Side, **more: Any) -> Pair:
+    fields = {"source": None, "inputs": {"q": f"question {number}"}, "tags": (), **more}
+    return Pair(number=number, control=control, candidate=candidate, **fields)
+
+
+def passing(passed: bool, output: str = "yes", **more: Any) -> Side:
+    failed = () if passed else ("right: is not right",)
+    return side(output, checks={"right": passed}, failed=failed, **more)
+
+
+def compared(pairs: list[Pair], prompt: str = "support/triage", **frame: Any) -> Comparison:
+    comparing = Comparing("checks", 0.03)
+    for each in pairs:
+        comparing.add(each)
+    parties = (
+        Party(label=f"{prompt}@1", digest="1" * 64, model="m"),
+        Party(label=f"{prompt}@2", digest="2" * 64, model="m"),
+    )
+    about = Frame(
+        shadow_id="01SHADOW",
+        prompt=prompt,
+        control=parties[0],
+        candidate=parties[1],
+        planned=len(pairs),
+        seed=7,
+        **frame,
+    )
+    return comparing.result(about, stopped="all", spent_usd=0.25)
+
+
+def broken(count: int = 40) -> list[Pair]:
+    """The candidate fails every third, takes twice as long, and says ``label`` in JSON differently."""
+    return [
+        pair(
+            number,
+            passing(
+                True,
+                json.dumps({"label": "a", "n": number}),
+                latency_ms=100.0,
+                cost_usd=0.001,
+                output_tokens=5,
+            ),
+            passing(
+                number % 3 > 0,
+                json.dumps({"label": "a" if number % 3 else HOSTILE, "n": number}),
+                latency_ms=200.0 + number,
+                cost_usd=0.001,
+                output_tokens=5,
+            ),
+            tags=("even" if number % 2 == 0 else "odd",),
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+# ---- counts
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "level"),
+    [
+        ("yes", "yes", 3),
+        ("Yes \n", "yes", 2),
+        ("Yes, it is.", "yes it is", 1),
+        ('{"a": 1, "b": 2}', '{"b":2,"a":1}', 1),
+        ("yes", "no", 0),
+        ("...", "!!!", 0),
+        ('{"a": 1}', '{"a": true}', 0),
+    ],
+)
+def test_levels_of_likeness(old: str, new: str, level: int) -> None:
+    alike = Alike()
+    alike.add(pair(1, side(old), side(new)))
+    found = alike.result()
+    assert [found.equal, found.normalised, found.semantic] == [int(level > 2), int(level > 1), int(level > 0)]
+
+
+def test_json_is_compared_field_by_field() -> None:
+    alike = Alike()
+    for number in range(4):
+        old = {"order": {"id": number, "lines": [{"sku": "x"}, {"sku": "y"}]}, "note": "n"}
+        new = {"order": {"id": number, "lines": [{"sku": "x"}, {"sku": "z" if number else "y"}]}}
+        alike.add(pair(number, side(json.dumps(old)), side(json.dumps(new))))
+    found = alike.result()
+    assert [(each.path, each.pairs) for each in found.fields] == [("note", 4), ("order.lines[].sku", 3)]
+    assert found.fields[1].examples == ("y -> z",)
+    assert found.json_pairs == 4
+
+
+def test_ratios_are_bounded_and_judged_by_their_limit() -> None:
+    draw = random.Random(5)  # noqa: S311 - a sample
+    for factor, word in ((1.0, "not worse"), (1.6, "worse"), (0.6, "better")):
+        ratios = Ratios("latency")
+        for _ in range(400):
+            base = draw.uniform(50, 400)
+            ratios.add(base, base * factor * draw.lognormvariate(0, 0.2))
+        found = ratios.question("v1", "v2")
+        assert found is not None
+        assert found.verdict == word
+        assert found.low <= factor <= found.high
+        assert found.high - found.low < 0.3
+    assert Ratios("cost").question("v1", "v2") is None
+
+
+def test_equal_ratios_raise_no_more_alarms_than_alpha() -> None:
+    draw = random.Random(8)  # noqa: S311 - a sample
+    alarms = 0
+    for _ in range(200):
+        ratios = Ratios("latency")
+        for _ in range(60):
+            ratios.add(draw.lognormvariate(5, 1), draw.lognormvariate(5, 1))
+        found = ratios.question("v1", "v2")
+        alarms += found is not None and found.verdict == "worse"
+    assert alarms <= 16
+
+
+def test_a_side_without_an_answer_is_no_loss() -> None:
+    down = side(None, error="server", message="503")
+    found = compared(
+        [pair(n, passing(True), down) for n in range(30)] + [pair(99, passing(True), passing(True))]
+    )
+    assert (found.pairs, found.broke_total, found.unanswered) == (1, 0, {"candidate": {"server": 30}})
+    assert [(each.name, each.verdict) for each in found.questions[:2]] == [
+        ("checks", "undecided"),
+        ("unanswered", "worse"),
+    ]
+    assert decide(found).code == 1
+
+
+def test_what_broke_comes_worst_first() -> None:
+    whole = side("x", checks={"a": True, "b": True})
+    half = side("x", checks={"a": True, "b": False})
+    none = side("x", error="invalid_output", message="no JSON")
+    found = compared([pair(1, whole, half), pair(2, whole, none), pair(3, half, whole), pair(4, whole, half)])
+    assert [each.number for each in found.broke] == [2, 1, 4]
+    assert [each.number for each in found.fixed] == [3]
+
+
+def test_logged_runs_of_any_origin_make_a_pair() -> None:
+    run = {
+        "run_id": "01B", "arm": "control", "error": None, "output": "yes", "tool_calls": [], "checks": [],
+        "trial": 1, "latency_ms": 1.0, "cost_usd": None, "cost_list_usd": None, "input_tokens": 1,
+        "output_tokens": 1, "shadow_of": "01A", "inputs": {"q": "?"}, "metadata": {"tags": "one"}, "outcomes": [],
+    }  # fmt: skip
+    assert pair_of(1, [run]) is None
+    found = pair_of(1, [run, {**run, "arm": "candidate", "trial": 0, "output": "no"}])
+    assert found is not None
+    assert (found.first, found.source, found.tags, found.candidate.output) == (
+        "candidate",
+        "01A",
+        ("one",),
+        "no",
+    )
+
+
+# ---- forms
+
+
+def test_the_text_says_it_within_80_columns() -> None:
+    found = render_comparisons([compared(broken())], "text")
+    assert max(map(len, found.splitlines())) <= 80
+    assert "worse" in found.splitlines()[0]
+    assert "Broke 13, the worst 5:" in found
+    assert "label differs in 13" in found
+
+
+def test_the_json_is_whole_and_stable() -> None:
+    found = json.loads(render_comparisons([compared(broken())], "json"))
+    assert found["verdict"] == "worse"
+    assert found["broke_total"] == len(found["broke"]) == 13
+    assert {each["name"] for each in found["questions"]} == {"checks", "latency", "cost", "tokens", "length"}
+    assert found["questions"][1]["low"] >= 1.9
+    assert found["broke"][0]["candidate"]["failed"] == ["right: is not right"]
+
+
+def test_markdown_keeps_answers_inside_fences_and_within_a_comment() -> None:
+    found = render_comparisons([compared(broken(2_000))], "markdown")
+    assert found.startswith("<!-- promptops shadow -->")
+    assert len(found) <= 61_000
+    outside = "".join(part for place, part in enumerate(found.split("````")) if place % 2 == 0)
+    assert "<script>" not in outside
+    assert "| fails checks | 0.0 % | 33.3 % |" in found
+
+
+class _Tags(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
+
+
+def test_html_needs_nothing_else_and_runs_nothing() -> None:
+    page = render_comparisons([compared(broken())], "html")
+    seen = _Tags()
+    seen.feed(page)
+    assert "script" not in seen.tags
+    assert not seen.addresses
+    assert seen.tags.count("svg") >= 4
+    assert "&lt;script&gt;" in page
+    assert page.count('class="side passed"') == 13 + 0
+    assert "Content-Security-Policy" in page
+
+
+def test_a_table_of_the_repository_begins_with_the_worst() -> None:
+    good = compared([pair(n, passing(n % 3 > 0), passing(True)) for n in range(60)], "b/better")
+    even = compared([pair(n, passing(True), passing(True)) for n in range(20)], "c/undecided")
+    bad = compared(broken(), "a/worse")
+    found = [each.prompt for each in worst_first([good, even, bad])]
+    assert found == ["a/worse", "c/undecided", "b/better"]
+    for form in ("text", "markdown", "html"):
+        told = render_comparisons([good, even, bad], form, table=True)
+        assert told.index("a/worse@2") < told.index("c/undecided@2") < told.index("b/better@2")
+
+
+def test_what_was_left_out_is_told() -> None:
+    left = Left(
+        considered=90, doubled=3, of_same_unit=2, incompatible=4, reasons=(("01X", "candidate: no `q`"),)
+    )
+    for form in ("text", "markdown", "html"):
+        told = render_comparisons([compared(broken(), left=left)], form)
+        assert "4 inputs left out" in told
+        assert "01X" in told
+
+
+def test_the_gate_says_yes_only_to_what_is_shown() -> None:
+    assert decide(compared(broken())).code == 1
+    assert decide(compared([pair(n, passing(True), passing(True)) for n in range(20)])).code == 3
+    assert decide(compared([pair(n, passing(True), passing(True)) for n in range(250)])).code == 0
