@@ -161,10 +161,11 @@ def test_what_broke_comes_worst_first() -> None:
 
 
 def test_logged_runs_of_any_origin_make_a_pair() -> None:
-    run = {
+    run: dict[str, Any] = {
         "run_id": "01B", "arm": "control", "error": None, "output": "yes", "tool_calls": [], "checks": [],
         "trial": 1, "latency_ms": 1.0, "cost_usd": None, "cost_list_usd": None, "input_tokens": 1,
-        "output_tokens": 1, "shadow_of": "01A", "inputs": {"q": "?"}, "metadata": {"tags": "one"}, "outcomes": [],
+        "output_tokens": 1, "shadow_of": "01A", "inputs": {"q": "?"}, "metadata": {"tags": "one"},
+        "outcomes": [],
     }  # fmt: skip
     assert pair_of(1, [run]) is None
     found = pair_of(1, [run, {**run, "arm": "candidate", "trial": 0, "output": "no"}])

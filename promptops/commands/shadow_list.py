@@ -11,7 +11,7 @@ from promptops.output import note, print_json, print_table
 from promptops.registry.shadows import ShadowRow, shadow_rows
 from promptops.registry.store import Registry
 from promptops.settings import here
-from promptops.shadow.reading import comparison_of
+from promptops.shadow.reading import summary_of
 
 NameArgument = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of this prompt; may hold *.")]
 
@@ -36,19 +36,5 @@ def shadow_list(name: NameArgument = None, limit: LimitOption = 20, as_json: Jso
 
 
 def _entry(registry: Registry, row: ShadowRow) -> dict[str, Any]:
-    found = comparison_of(registry, row)
-    return {
-        "shadow_id": row.shadow_id,
-        "prompt": row.prompt,
-        "started_at": row.started_at,
-        "finished_at": row.finished_at,
-        "control": found.control.label,
-        "candidate": found.candidate.label,
-        "mode": found.mode,
-        "verdict": found.verdict,
-        "sentence": found.sentence,
-        "pairs": found.pairs,
-        "planned": found.planned,
-        "stopped": found.stopped,
-        "spent_usd": found.spent_usd,
-    }
+    about = {"shadow_id": row.shadow_id, "prompt": row.prompt, "started_at": row.started_at}
+    return {**about, "finished_at": row.finished_at, **summary_of(registry, row)}

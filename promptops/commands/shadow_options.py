@@ -77,10 +77,12 @@ def requests_of(
         0
     ]
     candidates = [control] if aa else contenders_of([reference], settings, list(models) or None)
-    return [_request(control, each, settings, more) for each in candidates]
+    return [_request(control, each, settings, more, given=against is not None) for each in candidates]
 
 
-def _request(control: Contender, candidate: Contender, settings: Settings, more: dict[str, Any]) -> Request:
+def _request(
+    control: Contender, candidate: Contender, settings: Settings, more: dict[str, Any], *, given: bool
+) -> Request:
     inputs: Inputs = more["inputs"]
     if control.prompt.name != candidate.prompt.name:
         raise Invalid(
@@ -92,11 +94,14 @@ def _request(control: Contender, candidate: Contender, settings: Settings, more:
             hint="--aa runs one version against itself and shows how much it differs",
         )
     control, candidate = _labelled(control, candidate, more)
+    choice = inputs.choice(candidate.prompt.name, settings)
+    if more["recorded"] and given and choice:  # answers of that version, not of whichever was there
+        choice = replace(choice, filter=replace(choice.filter, digest=control.prompt.digest))
     rest = {name: value for name, value in more.items() if name != "inputs"}
     return Request(
         control=replace(control, arm="control"),
         candidate=replace(candidate, arm="candidate"),
-        choice=inputs.choice(candidate.prompt.name, settings),
+        choice=choice,
         file=inputs.file,
         **rest,
     )

@@ -1,5 +1,6 @@
 """``promptops shadow run``: two versions on real inputs, in front of no user."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from time import monotonic
@@ -32,6 +33,7 @@ from promptops.commands.shadow_all import shadow_all
 from promptops.commands.shadow_options import Inputs, requests_of
 from promptops.commands.shadow_telling import Format, FormatOption, OutOption, code_of, tell
 from promptops.errors import Invalid
+from promptops.output import note
 from promptops.progress import Progress
 from promptops.settings import Settings, here
 from promptops.shadow.replay import MARGIN, SEED, Outcome, Request, replay
@@ -176,9 +178,28 @@ def shadow_run(
         raise Invalid("which prompt?", hint="promptops shadow run NAME@REV, or --all --model OLD=NEW")
     else:
         requests = requests_of(reference, against, models or [], settings, **more)
-    outcomes = [_replayed(settings, options, each) for each in requests]
+    outcomes = _all_replayed(settings, options, requests, lenient=all_)
     tell([each.comparison for each in outcomes], "json" if as_json else form.value, out, whole_project=all_)
     return code_of(outcomes, gate=no_worse_than is not None)
+
+
+def _all_replayed(
+    settings: Settings, options: Options, requests: Sequence[Request], *, lenient: bool
+) -> list[Outcome]:
+    """One after another. ``lenient``: a prompt that cannot be tried is said to be so, unless all cannot."""
+    outcomes: list[Outcome] = []
+    problem: Invalid | None = None
+    for each in requests:
+        try:
+            outcomes.append(_replayed(settings, options, each))
+        except Invalid as error:
+            if not lenient:
+                raise
+            problem = error
+            note(f"{each.candidate.label}: not tried: {error.message}")
+    if problem and not outcomes:
+        raise problem
+    return outcomes
 
 
 def _replayed(settings: Settings, options: Options, request: Request) -> Outcome:

@@ -9,7 +9,7 @@ from promptops.output import note, print_json, print_text
 from promptops.registry.shadows import ShadowRow, shadow_rows
 from promptops.registry.store import Registry
 from promptops.settings import here
-from promptops.shadow.reading import comparison_of
+from promptops.shadow.reading import summary_of
 
 NameArgument = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of this prompt; may hold *.")]
 _LATEST = 200
@@ -27,23 +27,19 @@ def shadow_status(name: NameArgument = None, as_json: JsonOption = False) -> Non
     elif not found:
         note("no shadow runs yet; `promptops shadow run NAME@REV` makes one")
     for each in found if not as_json else ():
-        print_text(f"{each['prompt']}: {each['answered']:,} of {each['planned']:,} pairs, {each['ended']}")
+        print_text(f"{each['prompt']}: {each['pairs']:,} of {each['planned']:,} pairs, {each['ended']}")
         print_text(f"  {each['sentence']}")
         if not each["finished"]:
             print_text("  the same command goes on from here")
 
 
 def _entry(registry: Registry, row: ShadowRow) -> dict[str, Any]:
-    found = comparison_of(registry, row)
+    found = summary_of(registry, row)
+    ended = f"stopped by {found['stopped']}" if found["stopped"] else "under way or killed"
     return {
         "prompt": row.prompt,
         "shadow_id": row.shadow_id,
-        "answered": found.pairs,
-        "planned": found.planned,
-        "verdict": found.verdict,
-        "sentence": found.sentence,
-        "stopped": found.stopped,
-        "ended": f"stopped by {found.stopped}" if found.stopped else "under way or killed",
         "finished": row.finished_at is not None,
-        "spent_usd": found.spent_usd,
+        **found,
+        "ended": ended,
     }

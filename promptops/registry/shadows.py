@@ -90,13 +90,18 @@ def begin_shadow(
     return shadow_id
 
 
-def end_shadow(registry: Registry, shadow_id: str, stopped: str | None, *, whole: bool) -> None:
-    """Note why it stopped; ``whole``: nothing is left to do, so the same command begins a new one."""
+def end_shadow(
+    registry: Registry, shadow_id: str, stopped: str, summary: Mapping[str, Any], *, whole: bool
+) -> None:
+    """Note why it stopped, and what it found in short.
+
+    ``whole``: nothing is left to do, so the same command begins a new one.
+    """
     with registry.write() as connection:
         connection.execute(
-            "UPDATE batches SET options = json_set(options, '$.stopped', ?), finished_at = ? "
-            "WHERE batch_id = ?",
-            (stopped, utc_now() if whole else None, shadow_id),
+            "UPDATE batches SET options = json_set(options, '$.stopped', ?, '$.summary', json(?)), "
+            "finished_at = ? WHERE batch_id = ?",
+            (stopped, json.dumps(summary), utc_now() if whole else None, shadow_id),
         )
 
 

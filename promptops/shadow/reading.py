@@ -33,6 +33,28 @@ def comparison_of(registry: Registry, row: ShadowRow) -> Comparison:
     return comparing.result(frame, stopped=about["stopped"], spent_usd=spent_on(registry, row.shadow_id))
 
 
+def summary_of(registry: Registry, row: ShadowRow) -> dict[str, Any]:
+    """The short of it: as it was kept at the end, else counted now."""
+    kept: dict[str, Any] | None = row.about["summary"]
+    return kept or summary(comparison_of(registry, row))
+
+
+def summary(found: Comparison) -> dict[str, Any]:
+    return {
+        "control": found.control.label,
+        "candidate": found.candidate.label,
+        "mode": found.mode,
+        "verdict": found.verdict,
+        "sentence": found.sentence,
+        "pairs": found.pairs,
+        "planned": found.planned,
+        "broke": found.broke_total,
+        "fixed": found.fixed_total,
+        "stopped": found.stopped,
+        "spent_usd": found.spent_usd,
+    }
+
+
 def parties(about: Mapping[str, Any]) -> tuple[Party, Party]:
     return Party(**about["control"]), Party(**about["candidate"])
 

@@ -1,8 +1,8 @@
 """A shadow run from its request to its comparison: inputs chosen, answered by both versions, looked at."""
 
 import asyncio
-from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from promptops.checks import compile_checks, prepare_checks
 from promptops.errors import Invalid, NotFound, OverBudget
 from promptops.evaluate.asking import Asking
 from promptops.evaluate.contender import CaseChecks, Contender, checks_hash, measured_alike
+from promptops.evaluate.engine import MARGIN, SEED
 from promptops.further import Judges
 from promptops.judging import judge_of
 from promptops.models.request import ModelError
+from promptops.registry.batches import Calls
 from promptops.registry.shadows import begin_shadow, end_shadow, pair_runs, spent_on, unfinished_shadow
 from promptops.registry.store import Registry
 from promptops.render import render
@@ -25,12 +27,10 @@ from promptops.shadow.comparing import Comparing, Frame, Primary
 from promptops.shadow.comparison import Comparison, Left, Party
 from promptops.shadow.misfortune import Misfortune
 from promptops.shadow.pair import Pair
-from promptops.shadow.reading import known_runs, parties
+from promptops.shadow.reading import known_runs, parties, summary
 from promptops.shadow.sources import Choice, Source, Sources, choose, from_file, from_log, mapping_of
 from promptops.stats.verdicts import Verdict
 
-SEED = 20_260_311  # of which inputs are drawn, their order, and the order of the two calls
-MARGIN = 0.03
 _REASONS = 5
 OnProgress = Callable[[Tally, int], None]
 """Called with what has come of it so far, and the number of calls there will be at most."""
@@ -49,7 +49,7 @@ class Request:
     full: bool = False  # go on when the verdict is in
     min_pairs: int = 0  # go on until then, unless it is worse
     margin: float = MARGIN
-    seed: int = SEED
+    seed: int = SEED  # of which inputs are drawn, their order, and the order of the two calls
     judge: str | None = None
     restart: bool = False
 
@@ -81,12 +81,24 @@ def replay(
     checks = CaseChecks(yardstick.checks, lambda name: judges.version(name).prompt)
     with Registry.open(settings.registry) as registry:
         planned = _plan(registry, request, checks)
-        work = _Work(settings, options, request, planned, judges, checks, registry, on_progress)
-        try:
-            asyncio.run(work.perform())
-        except asyncio.CancelledError:  # the second Ctrl-C
-            raise KeyboardInterrupt from None
-        return work.outcome()
+        with _alone(registry, planned.shadow_id):
+            work = _Work(settings, options, request, planned, judges, checks, registry, on_progress)
+            try:
+                asyncio.run(work.perform())
+            except asyncio.CancelledError:  # the second Ctrl-C
+                raise KeyboardInterrupt from None
+            return work.outcome()
+
+
+@contextmanager
+def _alone(registry: Registry, shadow_id: str) -> Iterator[None]:
+    """No other process makes the same pairs meanwhile. Raises Unavailable where one does."""
+    calls = Calls.open(registry.path, shadow_id)
+    try:
+        yield
+    finally:
+        calls.remove()
+        calls.close()
 
 
 def _look_at_versions(settings: Settings, options: Options, request: Request, judges: Judges) -> None:
@@ -255,6 +267,7 @@ def _about(request: Request, chosen: Sources, left: Left, primary: Primary) -> d
         "sources": None if request.file else chosen.seqs,
         "left": {name: getattr(left, name) for name in left.__slots__},
         "stopped": None,
+        "summary": None,
     }
 
 
@@ -333,14 +346,13 @@ class _Work:
             return "all"
         if self.interrupted:
             return "interrupted"
-        return "budget" if self.over_budget else "verdict"
+        return "budget" if self.over_budget and not self._decided else "verdict"
 
     def outcome(self) -> Outcome:
         planned, request = self.planned, self.request
         stopped = self.stopped
         unanswered = any(self.comparing.unanswered.values())
         whole = stopped == "verdict" or (stopped == "all" and not unanswered)
-        end_shadow(self.registry, planned.shadow_id, stopped, whole=whole)
         control, candidate = parties(_about(request, Sources(), planned.left, planned.primary))
         frame = Frame(
             shadow_id=planned.shadow_id,
@@ -354,6 +366,7 @@ class _Work:
         )
         spent = spent_on(self.registry, planned.shadow_id)
         comparison = self.comparing.result(frame, stopped=stopped, spent_usd=spent)
+        end_shadow(self.registry, planned.shadow_id, stopped, summary(comparison), whole=whole)
         failure = self.misfortune.failure if stopped == "failures" else None
         return Outcome(comparison, self.tally, self.earlier, self.over_budget, failure)
 
