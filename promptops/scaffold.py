@@ -13,7 +13,8 @@ from promptops.prompt import PROMPT_SCHEMA, check_name
 from promptops.settings import FILE, Settings
 
 SCHEMA_FILE = ".prompt.schema.json"  # in the prompts folder; the first line of every new prompt names it
-WORKFLOW = Path(__file__).with_name("ci") / "github.yml"
+CI = Path(__file__).with_name("ci")
+SCRIPT = "promote.sh"
 DIFF_DRIVER = ("prompts/**/*.yaml diff=promptops", "prompts/**/*.yml diff=promptops")  # in .gitattributes
 DIFF_CONFIG = "git config diff.promptops.textconv 'promptops diff --textconv'"
 STARTER = Path(__file__).with_name("starter")
@@ -56,25 +57,46 @@ def has_attributes(settings: Settings) -> bool:
     return file.is_file() and b"diff=promptops" in file.read_bytes()
 
 
-def write_workflow(settings: Settings) -> list[Path]:
-    """Write the workflow that looks at pull requests; one that is there and was changed stays as it is."""
+def write_workflows(settings: Settings) -> list[Path]:
+    """Write the workflows for pull requests and for releases; one that is there stays as it is."""
     if settings.top is None:
         raise Invalid("a bare repository has no folder for workflows", hint="do this in a clone")
     name = re.sub(r"\W+", "-", f"promptops {settings.prefix}".strip())
-    text = WORKFLOW.read_text(encoding="utf-8")
+    folder = settings.top / ".github/workflows"
+    files = {
+        "github.yml": folder / f"{name}.yml",
+        "release.yml": folder / f"{name}-release.yml",
+    }
+    return [to for template, to in files.items() if _write_new(to, _filled(CI / template, name, settings))]
+
+
+def write_script(settings: Settings) -> list[Path]:
+    """Write the script that starts a canary and ticks until it is decided."""
+    file = settings.root / SCRIPT
+    return [file] if _write_new(file, (CI / SCRIPT).read_text(encoding="utf-8")) else []
+
+
+def _filled(template: Path, name: str, settings: Settings) -> str:
+    text = template.read_text(encoding="utf-8")
+    registry = settings.registry
     for mark, value in {
         "@NAME@": name,
         "@PATHS@": json.dumps([f"{settings.prompts_path}/**", f"{settings.prefix}/{FILE}".lstrip("/")]),
         "@VERSION@": __version__,
         "@FOLDER@": f" -C {shlex.quote(settings.prefix)}" if settings.prefix else "",
+        "@DIRECTORY@": json.dumps(settings.prefix or "."),
+        "@REGISTRY@": json.dumps(os.path.relpath(registry, settings.top) + "*"),
     }.items():
         text = text.replace(mark, value)
-    file = settings.top / ".github/workflows" / f"{name}.yml"
+    return text
+
+
+def _write_new(file: Path, text: str) -> bool:
     if file.exists():
-        return []
+        return False
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
-    return [file]
+    return True
 
 
 def write_prompt(settings: Settings, name: str, model: str, description: str) -> list[Path]:

@@ -12,19 +12,23 @@ from promptops.scaffold import (
     has_attributes,
     start_project,
     write_attributes,
-    write_workflow,
+    write_script,
+    write_workflows,
 )
 from promptops.settings import here
 
 
 class Ci(StrEnum):
     GITHUB = "github"
+    SCRIPT = "script"
 
 
 CiOption = Annotated[
     Ci | None,
     typer.Option(
-        "--ci", metavar="github", help="Also write a workflow that lints and compares pull requests."
+        "--ci",
+        metavar="github|script",
+        help="Also write workflows for pull requests and releases, or a script that promotes by proof.",
     ),
 ]
 DriverOption = Annotated[
@@ -35,11 +39,14 @@ DriverOption = Annotated[
 def init(ci: CiOption = None, diff_driver: DriverOption = False) -> None:
     """Start a prompts folder in this repository: a first prompt with cases, and what git should ignore.
 
-    Safe to repeat: what exists is left as it is. The workflow of --ci needs no key and is safe for forks.
+    Safe to repeat: what exists is left as it is. The workflows of --ci github need no key: one lints pull
+    requests and comments what they change, safe for forks, and one ticks releases. --ci script writes
+    promote.sh, which starts a canary and ticks until it is decided.
     """
     settings = here()
     made = start_project(settings)
-    made += write_workflow(settings) if ci else []
+    made += write_workflows(settings) if ci is Ci.GITHUB else []
+    made += write_script(settings) if ci is Ci.SCRIPT else []
     made += write_attributes(settings) if diff_driver else []
     for path in made:
         print_text(f"wrote {os.path.relpath(path)}")
