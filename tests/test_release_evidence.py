@@ -417,7 +417,9 @@ def test_the_eval_gate_reads_the_latest_comparison_of_the_two(traffic: Traffic) 
     assert gate(has_cases=False).absent
     assert gate().verdict is None
     ours, theirs = OTHER_DIGEST[:12], DIGEST[:12]
-    assert gate().command == f"promptops eval support/triage@sha256:{ours} --against sha256:{theirs}"
+    assert gate().command == (
+        f"promptops eval support/triage@sha256:{ours} --against support/triage@sha256:{theirs}"
+    )
     save_evals(
         traffic.registry,
         [

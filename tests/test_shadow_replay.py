@@ -338,3 +338,34 @@ def test_shadow_runs_are_no_traffic(cli: Cli, farm: Repo, provider: Provider) ->
     assert (stats["rows"], {each["key"] for each in stats["apart"]}) == ([], {"batch", "shadow"})
     # shadow rows are no inputs of later shadow runs
     assert run(cli, *VERSIONS, "--full")["planned"] == 60
+
+
+PLANS = """\
+plans:
+  careful:
+    unit: call
+    eval: null
+    shadow: {sample: 60, min_pairs: 20, require: undecided_ok}
+    steps: [{weight: 50, min_canary: 5}]
+    metrics: [{name: checks, kind: binary, source: checks.pass, worse: lower, role: guard, margin: 0.1}]
+"""
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n1", 0), ("ring", 1)])
+def test_the_shadow_phase_of_a_rollout_waits_for_pairs(
+    cli: Cli, farm: Repo, provider: Provider, answer: str, code: int
+) -> None:
+    farm.write("promptops.yaml", PLANS)
+    farm.commit("A plan")
+    assert cli("promote", "sound@HEAD~2", "--yes").code == 0
+    assert cli("canary", "sound@HEAD", "--plan", "careful", "--yes").code == 0
+    waiting = cli("tick", "sound")
+    assert waiting.code == 0, waiting.err
+    [command] = [line.partition("run: promptops ")[2] for line in waiting.out.splitlines() if "run: " in line]
+    assert "shadow run" in cli("status", "sound").out
+    provider.script = loudly(text(answer))
+    done = cli(*command.split())
+    assert done.code == 0, done.err
+    moved = cli("tick", "sound", "--json")
+    assert moved.code == code, moved.err
+    assert ('"progressing"' in cli("status", "sound", "--json").out) == (code == 0)

@@ -18,7 +18,8 @@ def eval_gate(
     has_cases: bool,
 ) -> GateFinding:
     """The latest eval of ``digest`` that compared it with ``against_digest`` and came to its end."""
-    command = f"promptops eval {prompt}@sha256:{digest[:_SHORT]} --against sha256:{against_digest[:_SHORT]}"
+    ours, theirs = (f"{prompt}@sha256:{each[:_SHORT]}" for each in (digest, against_digest))
+    command = f"promptops eval {ours} --against {theirs}"
     if not has_cases:
         return GateFinding(verdict=None, sentence=f"{prompt} has no cases: nothing was tested", absent=True)
     found = evals_against(registry, prompt, digest, against_digest)

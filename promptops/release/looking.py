@@ -5,9 +5,8 @@ from dataclasses import replace
 
 from promptops.release.desk import Desk, Target
 from promptops.release.evidence import stored
-from promptops.release.findings import Findings, GateFinding
-from promptops.release.plan_types import Plan
-from promptops.release.reconcile import gate_of
+from promptops.release.findings import Findings
+from promptops.release.reconcile import phase_gate
 from promptops.release.records import Record
 from promptops.release.rules import Decision, decide
 from promptops.release.view import Event, StatusView, exposure_of
@@ -48,9 +47,9 @@ def _with_rollout(
 ) -> StatusView:
     plan = desk.ledger.plan(rollout.plan)
     known = stored(desk.registry, rollout)
-    gate = _gate(desk, target, state, rollout, plan)
+    gate = phase_gate(desk, target, state.stable, rollout, plan) if state.stable else None
     findings = known or Findings(registry="", registry_path=str(desk.registry.path))
-    decision = decide(rollout, plan, findings, desk.now, eval_gate=gate)
+    decision = decide(rollout, plan, findings, desk.now, eval_gate=gate, shadow_gate=gate)
     notes = view.notes if known or gate else (*view.notes, "no tick has looked at the evidence yet")
     return replace(
         view,
@@ -61,11 +60,3 @@ def _with_rollout(
         decision=decision if known or gate else Decision(holds=("promptops tick looks at the evidence",)),
         notes=notes,
     )
-
-
-def _gate(
-    desk: Desk, target: Target, state: ChannelState, rollout: Rollout, plan: Plan
-) -> GateFinding | None:
-    if rollout.phase != "eval" or state.stable is None:
-        return None
-    return gate_of(desk, target, desk.version(target, rollout.canary), state.stable, plan)

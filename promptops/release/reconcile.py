@@ -11,11 +11,11 @@ from promptops.release.findings import Findings, GateFinding
 from promptops.release.ledger import Written
 from promptops.release.plan_types import Plan
 from promptops.release.rules import Decision, Move, Transition, decide, fits
+from promptops.release.shadow_gate import shadow_gate
 from promptops.release_state import ChannelState, Released, ReleaseState, Rollout
 from promptops.versions import Version
 
 ROLLED_BACK, UNDECIDED, INVALID, UNPUSHED = 1, 3, 4, 5
-ShadowGate = Callable[[Desk, Target, Rollout, Plan], GateFinding]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +63,9 @@ class Ticked:
         return UNDECIDED if after and exit_code else 0
 
 
-def tick(desk: Desk, target: Target, *, shadow_gate: ShadowGate | None = None) -> Ticked:
+def tick(desk: Desk, target: Target) -> Ticked:
     """Look at the evidence and make the move that is due. Two ticks at once make it once."""
-    look = look_at(desk, target, shadow_gate=shadow_gate)
+    look = look_at(desk, target)
     due = look.decision.transition if look.decision else None
     if due is None:
         return Ticked(target=target, look=look)
@@ -84,7 +84,7 @@ def still_due(target: Target, due: Transition) -> Callable[[ReleaseState | None]
     return change
 
 
-def look_at(desk: Desk, target: Target, *, shadow_gate: ShadowGate | None = None) -> Look:
+def look_at(desk: Desk, target: Target) -> Look:
     """Score what has arrived and say what is due; nothing is moved."""
     state = desk.channel(target)
     rollout = state.rollout
@@ -101,12 +101,9 @@ def look_at(desk: Desk, target: Target, *, shadow_gate: ShadowGate | None = None
         committed=last_evidence(desk, rollout.id),
         stable=state.stable,
     )
-    eval_ = _eval_gate(desk, target, state.stable, rollout, plan) if rollout.phase == "eval" else None
-    shadow = shadow_gate(desk, target, rollout, plan) if rollout.phase == "shadow" and shadow_gate else None
-    decision = decide(rollout, plan, findings, desk.now, eval_gate=eval_, shadow_gate=shadow)
-    return Look(
-        state=state, rollout=rollout, plan=plan, findings=findings, gate=eval_ or shadow, decision=decision
-    )
+    gate = phase_gate(desk, target, state.stable, rollout, plan)
+    decision = decide(rollout, plan, findings, desk.now, eval_gate=gate, shadow_gate=gate)
+    return Look(state=state, rollout=rollout, plan=plan, findings=findings, gate=gate, decision=decision)
 
 
 def last_evidence(desk: Desk, rollout: str) -> Mapping[str, Any] | None:
@@ -134,5 +131,14 @@ def gate_of(desk: Desk, target: Target, version: Version, stable: Released, plan
     )
 
 
-def _eval_gate(desk: Desk, target: Target, stable: Released, rollout: Rollout, plan: Plan) -> GateFinding:
-    return gate_of(desk, target, desk.version(target, rollout.canary), stable, plan)
+def phase_gate(
+    desk: Desk, target: Target, stable: Released, rollout: Rollout, plan: Plan
+) -> GateFinding | None:
+    """What evals or shadow runs say, in the phase that waits for them."""
+    if rollout.phase == "eval":
+        return gate_of(desk, target, desk.version(target, rollout.canary), stable, plan)
+    if rollout.phase != "shadow" or plan.shadow is None:
+        return None
+    names = (stable.version, rollout.canary.version)
+    digests = (stable.digest, rollout.canary.digest)
+    return shadow_gate(desk.registry, target.prompt, *digests, plan.shadow, names=names)

@@ -23,11 +23,14 @@ def shadow_gate(
     gate: ShadowGate,
     *,
     margin: float = MARGIN,
+    names: tuple[str, str] | None = None,
 ) -> GateFinding:
     """The verdict on all pairs that these two versions have ever answered: beginning again forgets nothing.
 
-    ``verdict`` is None below ``min_pairs``, unless the candidate is worse already.
+    ``verdict`` is None below ``min_pairs``, unless the candidate is worse already. ``names`` are those of
+    control and candidate.
     """
+    control, candidate = names or (_named(control_digest), _named(candidate_digest))
     pairs = shadow_losses(registry, prompt, candidate_digest, control_digest)
     losses = [b - a for said, a, told, b in pairs if said not in _UNANSWERED and told not in _UNANSWERED]
     tests = {
@@ -43,8 +46,8 @@ def shadow_gate(
     enough = len(losses) >= gate.min_pairs or word is Verdict.WORSE
     finding = Finding(
         verdict=word,
-        subject=_named(candidate_digest),
-        against=_named(control_digest),
+        subject=candidate,
+        against=control,
         wording=CHECKS,
         bounds=mean_bounds(losses, ALPHA, -1.0, 1.0) if losses else None,
         count=len(losses),
