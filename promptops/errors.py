@@ -14,13 +14,14 @@ A message says what, where, and (``hint``) the next step.
 EXIT_CODES = {
     0: "done; the answer is yes",
     1: "the answer is no: a check failed (the answer is still printed), an output breaks its schema, lint or "
-    "`doctor` found an error, a case of an eval failed, versions differ under `diff --exit-code`",
+    "`doctor` found an error, a case of an eval failed, versions differ under `diff --exit-code`, a canary "
+    "was rolled back, a committed verdict does not follow from the observations",
     2: "wrong usage",
-    3: "cannot say yet",
+    3: "cannot say yet: undecided, or a canary that is held under `--exit-code`",
     4: "your files, state or configuration are invalid: not found, unreadable, no key, unknown model, "
-    "a request that the provider refuses (400, 401, 403, 404)",
+    "a request that the provider refuses (400, 401, 403, 404), evidence of a canary that is invalid",
     5: "something outside failed and a retry may help: rate limit, time-out, 5xx, network, a locked "
-    "registry, a batch with failed calls",
+    "registry, a batch with failed calls, a remote that was not reached (a rollback holds here all the same)",
     6: "a budget stopped it, wherever a call or a verdict is missing because of it",
     70: "a bug: a traceback, and how to report it",
     130: "Ctrl-C",

@@ -12,19 +12,23 @@ SALUTE = GREET.replace("Greet {{", "Salute {{")
 QUICK = ("--plan", "quick", "--yes")
 
 
-def two_versions(repo: Repo) -> None:
+def two_versions(repo: Repo, more: str = "") -> None:
     """HEAD~1 greets and HEAD salutes."""
-    repo.write("prompts/greet.yaml", GREET)
+    repo.write("prompts/greet.yaml", GREET + more)
     repo.write(".gitignore", "registry.db*\n")
     repo.commit("Greet people")
-    repo.write("prompts/greet.yaml", SALUTE)
+    repo.write("prompts/greet.yaml", SALUTE + more)
     repo.commit("Salute people")
 
 
-def go_live(cli: Cli, repo: Repo, *more: str) -> None:
+def with_cases(repo: Repo) -> None:
+    repo.write("prompts/greet.cases.jsonl", '{"inputs": {"name": "Ada"}, "checks": [{"contains": "Ada"}]}\n')
+
+
+def go_live(cli: Cli, repo: Repo, *, cases: bool = False) -> None:
     """``greet@HEAD~1`` serves production."""
-    two_versions(repo)
-    ok(cli("promote", "greet@HEAD~1", "--yes", *more))
+    two_versions(repo, "cases: greet.cases.jsonl\n" if cases else "")
+    ok(cli("promote", "greet@HEAD~1", "--yes"))
 
 
 def ok(done: Finished) -> Finished:

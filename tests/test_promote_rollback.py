@@ -20,6 +20,7 @@ from greet_releases import (
     told,
     two_versions,
     versions,
+    with_cases,
 )
 
 from promptops.registry.evals import EvalRecord, save_evals
@@ -78,10 +79,6 @@ def test_the_active_canary_may_be_named_by_its_revision(cli: Cli, repo: Repo) ->
     assert "has an active canary: v2" in done.err
 
 
-def with_cases(repo: Repo) -> None:
-    repo.write("prompts/greet.cases.jsonl", '{"inputs": {"name": "Ada"}}\n')
-
-
 def an_eval(cli: Cli, repo: Repo, **verdicts: object) -> None:
     """An eval of HEAD against HEAD~1 that came to its end."""
     digests = [
@@ -105,7 +102,7 @@ def an_eval(cli: Cli, repo: Repo, **verdicts: object) -> None:
 
 def test_a_missing_eval_is_waited_for(cli: Cli, repo: Repo) -> None:
     with_cases(repo)
-    go_live(cli, repo)
+    go_live(cli, repo, cases=True)
     done = ok(cli("promote", "greet@HEAD"))
     assert "run: promptops eval greet@" in done.err
     assert channel(cli)["rollout"]["phase"] == "eval"
@@ -116,7 +113,7 @@ def test_a_missing_eval_is_waited_for(cli: Cli, repo: Repo) -> None:
 
 def test_an_eval_that_says_worse_keeps_a_version_out(cli: Cli, repo: Repo) -> None:
     with_cases(repo)
-    go_live(cli, repo)
+    go_live(cli, repo, cases=True)
     an_eval(cli, repo, verdict="worse", sentence="v2 passes 20 points fewer")
     done = cli("promote", "greet@HEAD")
     assert done.code == 1

@@ -184,3 +184,16 @@ def test_what_is_not_there(cli: Cli, live: Repo) -> None:
         done = cli("release", verb, "greet")
         assert (done.code, "has no active canary" in done.err) == (4, True), verb
     assert "no channel `prodution`" in cli("release", "pause", "greet:prodution").err
+
+
+def test_doctor_says_what_is_released_and_what_the_remote_lacks(cli: Cli, repo: Repo, tmp_path: Path) -> None:
+    two_versions(repo)
+    assert "releases: nothing is released yet" in cli("doctor").out
+    a_remote(repo, tmp_path / "origin.git")
+    ok(cli("promote", "greet@HEAD~1", "--yes", "--local"))
+    ok(cli("canary", "greet@HEAD", *QUICK, "--local"))
+    said = cli("doctor").out
+    assert "releases: 1 prompt, 1 active canary" in said
+    assert "2 moves made here and unknown to the remote" in said
+    ok(cli("release", "sync"))
+    assert "unknown to the remote" not in cli("doctor").out

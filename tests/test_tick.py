@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from conftest import Cli, Finished, Repo
-from greet_releases import QUICK, channel, go_live, ok, runs, subjects, told, versions
+from greet_releases import QUICK, a_remote, channel, go_live, ok, runs, subjects, told, versions, with_cases
 from provider import Answer, Provider, Received, status, text
 
 
@@ -187,3 +187,33 @@ def test_a_registry_that_saw_nothing_holds(cli: Cli, live: Repo, provider: Provi
     other = cli("--registry", str(tmp_path / "other.db"), "tick", "greet")
     assert other.code == 0
     assert "stays at 50%" in other.out
+
+
+def test_harm_is_taken_back_here_also_without_the_remote(
+    cli: Cli, live: Repo, provider: Provider, tmp_path: Path
+) -> None:
+    origin = a_remote(live, tmp_path / "origin.git")
+    provider.script = fails_to_salute
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    traffic(cli, live, "calls", 40)
+    origin.rename(tmp_path / "away.git")
+    done = cli("tick", "greet")
+    assert done.code == 5
+    assert "on this machine only; retry: promptops release sync" in done.err
+    assert versions(cli) == ("v1", None)
+    assert cli("tick", "greet").code == 5
+    (tmp_path / "away.git").rename(origin)
+    ok(cli("release", "sync"))
+    ok(cli("tick", "greet"))
+
+
+def test_an_eval_opens_the_gate(cli: Cli, repo: Repo, provider: Provider) -> None:
+    with_cases(repo)
+    go_live(cli, repo, cases=True)
+    ok(cli("canary", "greet@HEAD", "--yes"))
+    held = tick(cli)
+    assert held["phase"] == "eval"
+    command = held["holds"][-1].removeprefix("run: promptops ")
+    assert cli(*command.split()).code == 0
+    done = tick(cli)
+    assert (done["move"], done["phase"], done["weight_bp"]) == ("phase", "progressing", 500)

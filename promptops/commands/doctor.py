@@ -67,6 +67,7 @@ def _findings(reach: list[str]) -> Iterator[Finding]:
     yield from _plans(settings)
     yield _registry(settings)
     yield from _waiting(settings)
+    yield from _releases(settings)
     yield _keys()
     yield _embedded()
     for model in reach:
@@ -155,6 +156,28 @@ def _waiting(settings: Settings) -> Iterator[Finding]:
             f"{count} run{'s wait' if count > 1 else ' waits'} in {spool.folder}",
             "the next run that can write the registry takes them in",
         )
+
+
+def _releases(settings: Settings) -> Iterator[Finding]:
+    """What is released, and whether the remote knows of it."""
+    from promptops.release.ledger import Ledger
+    from promptops.release_state import read_releases
+
+    try:
+        with Ledger(settings) as ledger:
+            states, pending = read_releases(ledger.repo), ledger.pending()
+    except PromptopsError as error:
+        yield Finding("releases", "error", error.message, error.hint)
+        return
+    if not states:
+        yield Finding("releases", "note", "nothing is released yet")
+        return
+    canaries = sum(bool(each.rollout) for state in states.values() for each in state.channels.values())
+    active = f"{canaries} active canar{'y' if canaries == 1 else 'ies'}"
+    yield Finding("releases", "ok", f"{len(states)} prompt{'s'[: len(states) != 1]}, {active}")
+    if pending:
+        text = f"{len(pending)} move{'s'[: len(pending) != 1]} made here and unknown to the remote"
+        yield Finding("releases", "warning", text, "promptops release sync")
 
 
 def _keys() -> Finding:

@@ -7,7 +7,7 @@ import typer
 
 from promptops.commands.options import JsonOption
 from promptops.commands.release_options import LocalOption, TargetsArgument, desk_here, written_content
-from promptops.errors import Invalid, PromptopsError
+from promptops.errors import Invalid, PromptopsError, Unavailable
 from promptops.output import note, print_json_line, print_text
 from promptops.release.desk import Desk, Target, targets_of
 from promptops.release.reconcile import Ticked
@@ -37,13 +37,22 @@ def tick(
         raise Invalid("--all is every canary; no names beside it", hint="promptops tick --all")
     as_json = as_json or (every and not sys.stdout.isatty())
     with desk_here(local=local) as desk:
-        if desk.ledger.branch.remote and not local:
-            desk.ledger.refresh()
+        codes = [_refresh(desk)]
         targets = targets_of(names or [], desk, active=not names)
         if not targets:
             note("no canary is active")
-        codes = [_tick(desk, target, exit_code=exit_code, as_json=as_json) for target in targets]
+        codes += [_tick(desk, target, exit_code=exit_code, as_json=as_json) for target in targets]
     return next(code for code in _WORST_FIRST if code in codes or code == 0)
+
+
+def _refresh(desk: Desk) -> int:
+    """Fetch what others did. Without the remote harm is looked for all the same, and taken back here."""
+    try:
+        desk.ledger.refresh()
+    except Unavailable as error:
+        note(f"promptops: {error.message}\n  {error.hint}")
+        return error.exit_code
+    return 0
 
 
 def _tick(desk: Desk, target: Target, *, exit_code: bool, as_json: bool) -> int:

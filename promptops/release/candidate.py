@@ -1,15 +1,14 @@
 """What may be released: a committed version, from the reviewed branch where there is one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from promptops.errors import Invalid, NotFound
-from promptops.golden import cases_path
+from promptops.errors import Invalid
 from promptops.references import INDEX, digest_digits, parse_reference
 from promptops.release.desk import Desk, Target, known_channel
 from promptops.release.reviewed import require_reviewed, reviewed, reviewed_settings
 from promptops.release_state import Released
 from promptops.settings import SettingsFile
-from promptops.versions import Version, reader, resolve_in
+from promptops.versions import Version, resolve_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,14 +51,3 @@ def candidate(desk: Desk, reference: str, channel: str | None, *, unreviewed: bo
     source = reviewed(desk.settings, repo)
     require_reviewed(repo, source, version.commit_sha, reference)
     return Candidate(version=version, target=target, file=reviewed_settings(repo, source))
-
-
-def has_cases(desk: Desk, version: Version) -> bool:
-    """Whether the version has a golden set, in its commit."""
-    there = replace(version, source="commit") if version.source == "release" else version
-    try:
-        with reader(there, desk.settings) as read:
-            read(cases_path(version.prompt))
-    except NotFound:
-        return False
-    return True

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from promptops.release.candidate import has_cases
 from promptops.release.desk import Desk, Target, channel_of
 from promptops.release.evidence import committed_evidence, eval_gate, observe
 from promptops.release.findings import Findings, GateFinding
@@ -127,7 +126,7 @@ def gate_of(desk: Desk, target: Target, version: Version, stable: Released, plan
         version.prompt.digest,
         stable.digest,
         plan,
-        has_cases(desk, version),
+        version.prompt.cases is not None,
     )
 
 
