@@ -369,3 +369,28 @@ def test_the_shadow_phase_of_a_rollout_waits_for_pairs(
     moved = cli("tick", "sound", "--json")
     assert moved.code == code, moved.err
     assert ('"progressing"' in cli("status", "sound", "--json").out) == (code == 0)
+
+
+def test_ctrl_c_keeps_the_pairs_under_way(farm: Repo, provider: Provider, cli: Cli) -> None:
+    provider.script = lambda request: slow(0.05, says()(request))
+    command = [sys.executable, "-m", "promptops", "shadow", "run", *VERSIONS, "--full", "-j", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        while len(provider.requests) < 10:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == 130, err
+    assert "the same command goes on from here" in err
+    assert "interrupted" in out
+    assert rows("SELECT count(*) FROM runs WHERE kind = 'shadow'") == [(len(provider.requests),)]
+
+
+def test_one_shadow_run_is_made_by_one_process(farm: Repo, provider: Provider, cli: Cli) -> None:
+    provider.script = lambda request: slow(0.1, says()(request))
+    command = [sys.executable, "-m", "promptops", "shadow", "run", *VERSIONS, "--full", "-j", "1"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while not provider.requests:
+            time.sleep(0.01)
+        done = cli("shadow", "run", *VERSIONS, "--full")
+        process.kill()
+    assert (done.code, "another process" in done.err) == (5, True)
