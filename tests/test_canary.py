@@ -108,6 +108,8 @@ def test_the_same_pair_goes_on_with_its_evidence(cli: Cli, repo: Repo) -> None:
     assert "needs a reason" in cli("canary", "greet@HEAD", *QUICK, "--new-evidence").err
     anew = told(cli, "canary", "greet@HEAD", *QUICK, "--new-evidence", "--reason", "the log had a gap")
     assert anew["rollout"] == f"{first['rollout']}.2"
+    ok(cli("release", "abort", "greet"))
+    assert told(cli, "canary", "greet@HEAD", *QUICK)["rollout"] == anew["rollout"]
 
 
 def test_a_written_plan_is_followed_and_pinned(cli: Cli, repo: Repo) -> None:

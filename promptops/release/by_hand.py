@@ -40,7 +40,7 @@ def resume(desk: Desk, target: Target, *, reason: str = "") -> Written:
     def move(rollout: Rollout, plan: Plan) -> Transition:
         anew = None
         if rollout.phase == "invalid":
-            anew = new_id(desk.ledger.repo, desk.ledger.commit_id(), rollout.id)
+            anew = new_id(desk.rollouts(target), rollout.id)
         return resumption(rollout, plan, actor="", reason=reason, new_id=anew)
 
     return _moved(desk, target, move)

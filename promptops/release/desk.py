@@ -51,6 +51,14 @@ class Desk:
         wanted = Reference(f"{target.prompt}@{released.version}", target.prompt)
         return released_version(self.ledger.repo, str(commit), wanted, released)
 
+    def rollouts(self, target: Target) -> list[str]:
+        """Ids of all rollouts that there have been on a channel."""
+        done = [record.transition for record in self.ledger.log(target.prompt, target.channel)]
+        return [
+            *(each.rollout.id for each in done if each.rollout),
+            *(each.new_id for each in done if each.new_id),
+        ]
+
     def releases(self) -> Mapping[str, ReleaseState]:
         return read_releases(self.ledger.repo)
 

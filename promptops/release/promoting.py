@@ -130,7 +130,7 @@ def _direct(desk: Desk, wanted: Promotion) -> Promoted:
         unreviewed=wanted.unreviewed,
         reason=wanted.reason,
     )
-    prepared = prepare(desk, start)
+    prepared = prepare(desk, start, fresh=True)
     if not isinstance(prepared, Prepared):
         return Promoted(target=prepared.target, written=release_first(desk, prepared, wanted.reason))
     gate = _gate(desk, prepared)

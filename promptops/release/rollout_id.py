@@ -6,9 +6,7 @@ green. New evidence, for a reason that is recorded, is numbered: ``r-k3vq9x27ma.
 
 import base64
 import hashlib
-import re
-
-from promptops.gitrepo import GitRepo
+from collections.abc import Iterable
 
 _LETTERS = 10
 
@@ -23,15 +21,15 @@ def base_id(rollout: str) -> str:
     return rollout.partition(".")[0]
 
 
-def latest_id(repo: GitRepo, commit: str | None, base: str) -> str:
-    """The one of these ids with the highest number that has evidence; the first one where none has."""
-    return numbered(base, _highest(repo, commit, base))
+def latest_id(known: Iterable[str], base: str) -> str:
+    """The one with the highest number of those that there have been; the first one where there were none."""
+    return numbered(base, _highest(known, base))
 
 
-def new_id(repo: GitRepo, commit: str | None, rollout: str) -> str:
+def new_id(known: Iterable[str], rollout: str) -> str:
     """An id for evidence that starts anew after ``rollout``."""
     base = base_id(rollout)
-    return numbered(base, 1 + max(_number(rollout), _highest(repo, commit, base)))
+    return numbered(base, 1 + max(_number(rollout), _highest(known, base)))
 
 
 def numbered(base: str, number: int) -> str:
@@ -42,9 +40,5 @@ def _number(rollout: str) -> int:
     return int(rollout.partition(".")[2] or 1)
 
 
-def _highest(repo: GitRepo, commit: str | None, base: str) -> int:
-    if commit is None:
-        return 0
-    paths = (entry.path for entry in repo.list_files(commit, "evidence"))
-    found = re.compile(rf"evidence/({re.escape(base)}(?:\.\d+)?)/")
-    return max((_number(hit[1]) for path in paths if (hit := found.match(path))), default=0)
+def _highest(known: Iterable[str], base: str) -> int:
+    return max((_number(each) for each in known if base_id(each) == base), default=0)

@@ -44,10 +44,14 @@ class Prepared:
         return self.candidate.target
 
 
-def prepare(desk: Desk, start: Start) -> Prepared | Candidate:
-    """Everything that can be wrong is found here. A Candidate: the channel serves nothing yet."""
+def prepare(desk: Desk, start: Start, *, fresh: bool = False) -> Prepared | Candidate:
+    """Everything that can be wrong is found here. A Candidate: the channel serves nothing yet.
+
+    ``fresh``: what others did has just been fetched.
+    """
     _need_reason(start)
-    desk.ledger.refresh()
+    if not fresh:
+        desk.ledger.refresh()
     chosen = candidate(desk, start.reference, start.channel, unreviewed=start.unreviewed)
     target, digest = chosen.target, chosen.version.prompt.digest
     state = desk.channel(target)
@@ -60,6 +64,11 @@ def prepare(desk: Desk, start: Start) -> Prepared | Candidate:
         )
     if state.rollout and not start.supersede:
         raise _another(target, state.rollout)
+    if state.rollout and desk.ledger.propose:
+        raise Invalid(
+            f"{target} has an active canary, and a proposal is one move",
+            hint=f"promptops release abort {target}; then propose the canary",
+        )
     plan = fitting_plan(desk, chosen, state.stable, start.plan)
     return Prepared(
         candidate=chosen,
@@ -114,8 +123,8 @@ def forecast_of(desk: Desk, prepared: Prepared) -> Forecast:
 def _rollout(desk: Desk, chosen: Candidate, stable: Released, plan: Plan, *, new_evidence: bool) -> Rollout:
     target, canary = chosen.target, replace(chosen.released, since=None)
     base = rollout_id(target.prompt, target.channel, stable.digest, canary.digest)
-    repo, head = desk.ledger.repo, desk.ledger.commit_id()
-    chosen_id = new_id(repo, head, base) if new_evidence else latest_id(repo, head, base)
+    known = desk.rollouts(target)
+    chosen_id = new_id(known, base) if new_evidence else latest_id(known, base)
     salt = salt_of(target.prompt, target.channel, canary.digest)
     return start_rollout(chosen_id, canary, plan, salt, desk.now)
 
