@@ -197,3 +197,19 @@ def test_doctor_says_what_is_released_and_what_the_remote_lacks(cli: Cli, repo: 
     assert "2 moves made here and unknown to the remote" in said
     ok(cli("release", "sync"))
     assert "unknown to the remote" not in cli("doctor").out
+
+
+def test_wait_sees_what_another_clone_decides(
+    cli: Cli, repo: Repo, tmp_path: Path, process: Callable[..., CompletedProcess[str]]
+) -> None:
+    two_versions(repo)
+    origin = a_remote(repo, tmp_path / "origin.git")
+    ok(cli("promote", "greet@HEAD~1", "--yes"))
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    clone = tmp_path / "clone"
+    repo.git("clone", "-q", str(origin), str(clone))
+    decided = process(["promote", "greet", "--force", "--reason", "hurry"], cwd=clone)
+    assert decided.returncode == 0, decided.stderr
+    assert versions(cli) == ("v1", "v2")
+    done = ok(cli("release", "wait", "greet"))
+    assert done.out == "v2 is promoted\n"

@@ -1,11 +1,12 @@
-"""Waiting for a canary to be decided, by looking at the state branch again and again."""
+"""Waiting for a canary to be decided, by looking at the state branch, here and at the remote."""
 
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from enum import IntEnum
 
-from promptops.errors import Invalid
+from promptops.errors import Invalid, Unavailable
 from promptops.release.desk import Desk, Target, active_rollout
 from promptops.release_state import ChannelState, Rollout
 
@@ -34,6 +35,8 @@ def wait(
     rollout = active_rollout(desk.channel(target), target)
     until = clock() + timeout_s
     while True:
+        with suppress(Unavailable):  # what is known here goes on being looked at
+            desk.ledger.refresh()
         ended = _ended(desk.channel(target), rollout)
         if ended:
             return ended
