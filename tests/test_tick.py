@@ -150,7 +150,7 @@ def test_a_log_with_holes_is_invalid_until_resumed(cli: Cli, repo: Repo, provide
     ok(traffic(cli, repo, "calls", 200))
     with sqlite3.connect(repo.path / "registry.db") as database:
         database.execute("DELETE FROM outcomes")
-        database.execute("DELETE FROM runs WHERE arm = 'stable' AND seq % 2")
+        database.execute("DELETE FROM runs WHERE arm = 'stable' AND seq % 10")
     done = tick(cli)
     assert (done["code"], done["phase"], done["weight_bp"]) == (4, "invalid", 5000)
     assert tick(cli)["code"] == 4
@@ -217,3 +217,32 @@ def test_an_eval_opens_the_gate(cli: Cli, repo: Repo, provider: Provider) -> Non
     assert cli(*command.split()).code == 0
     done = tick(cli)
     assert (done["move"], done["phase"], done["weight_bp"]) == ("phase", "progressing", 500)
+
+
+def test_a_unit_meets_one_version_for_as_long_as_the_canary_lasts(
+    cli: Cli, repo: Repo, provider: Provider
+) -> None:
+    repo.write("promptops.yaml", PLANS)
+    go_live(cli, repo)
+    ok(cli("canary", "greet@HEAD", "--plan", "steps", "--yes"))
+    for unit in ("ada", "grace", "ada", "grace"):
+        ok(cli("run", "greet:production", "-i", "name=Ada", "--unit", unit))
+    arms = [(run["arm"], run["version"], run["weight_bp"]) for run in runs(repo)]
+    assert arms[:2] == arms[2:]
+    ok(cli("rollback", "greet"))
+    ok(cli("run", "greet:production", "-i", "name=Ada", "--unit", "ada"))
+    last = runs(repo)[-1]
+    assert (last["arm"], last["version"], last["rollout"]) == (None, "v1", None)
+
+
+def test_outputs_that_people_have_read_open_a_step(cli: Cli, repo: Repo, provider: Provider) -> None:
+    repo.write("promptops.yaml", PLANS.replace("{approval: manual}", "{reviewed: 2}"))
+    go_live(cli, repo)
+    ok(cli("canary", "greet@HEAD", "--plan", "steps", "--yes"))
+    ok(traffic(cli, repo, "one", 120))
+    assert tick(cli)["phase"] == "awaiting"
+    assert tick(cli)["holds"] == ["0 of 2 outputs of the canary are reviewed: promptops feedback RUN up|down"]
+    for run in [run for run in runs(repo) if run["arm"] == "canary"][:2]:
+        ok(cli("feedback", run["run_id"], "up"))
+    done = tick(cli)
+    assert (done["phase"], done["weight_bp"]) == ("progressing", 5000)
