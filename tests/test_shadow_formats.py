@@ -12,7 +12,7 @@ from promptops.shadow.comparison import Comparison, Left, Party
 from promptops.shadow.formats import render_comparisons, worst_first
 from promptops.shadow.gate import decide
 from promptops.shadow.likeness import Alike
-from promptops.shadow.pair import Pair, Side, pair_of
+from promptops.shadow.pair import Pair, Side, pair_from, pair_of
 from promptops.shadow.ratios import Ratios
 
 HOSTILE = "</code></pre><script>alert(1)</script> @everyone #1 | ```"
@@ -170,6 +170,8 @@ def test_logged_runs_of_any_origin_make_a_pair() -> None:
     assert pair_of(1, [run]) is None
     found = pair_of(1, [run, {**run, "arm": "candidate", "trial": 0, "output": "no"}])
     assert found is not None
+    live = pair_from(1, {**run, "arm": "stable", "trial": 0}, {**run, "arm": "candidate", "trial": 0})
+    assert (live.first, live.control.output) == ("control", "yes")
     assert (found.first, found.source, found.tags, found.candidate.output) == (
         "candidate",
         "01A",

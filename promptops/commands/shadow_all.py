@@ -8,7 +8,7 @@ from promptops.commands.shadow_options import requests_of
 from promptops.errors import Invalid, NotFound
 from promptops.prompt import Prompt
 from promptops.settings import Settings
-from promptops.shadow.replay import Request
+from promptops.shadow.request import Request
 from promptops.versions import prompt_names, resolve
 
 

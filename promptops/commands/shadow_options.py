@@ -12,7 +12,7 @@ from promptops.evaluate.contender import Contender
 from promptops.references import parse_reference
 from promptops.registry.filters import parse_time
 from promptops.settings import Settings
-from promptops.shadow.replay import Request
+from promptops.shadow.request import Request
 from promptops.shadow.sources import Choice
 from promptops.versions import live_channels
 

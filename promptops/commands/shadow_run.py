@@ -33,10 +33,12 @@ from promptops.commands.shadow_all import shadow_all
 from promptops.commands.shadow_options import Inputs, requests_of
 from promptops.commands.shadow_telling import Format, FormatOption, OutOption, code_of, tell
 from promptops.errors import Invalid
+from promptops.evaluate.engine import MARGIN, SEED
 from promptops.output import note
 from promptops.progress import Progress
 from promptops.settings import Settings, here
-from promptops.shadow.replay import MARGIN, SEED, Outcome, Request, replay
+from promptops.shadow.replay import Outcome, replay
+from promptops.shadow.request import Request
 
 
 class Stratum(StrEnum):

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from promptops.batch import Engine, Item
 from promptops.checks import Compiled, compile_checks, run_further_checks
@@ -15,15 +15,13 @@ from promptops.further import Judges, subject_of
 from promptops.judging import Judge, judge_of
 from promptops.prompt import Check
 from promptops.registry.outcomes import add_checks
-from promptops.registry.shadows import add_preference
+from promptops.registry.shadows import PREFERENCE, add_preference
 from promptops.registry.store import Registry
 from promptops.runner import Origin, Run
 from promptops.shadow.pair import ARMS, Arm, Pair, side_of
 from promptops.shadow.recorded import record_answer
+from promptops.shadow.request import Request
 from promptops.shadow.sources import Source
-
-if TYPE_CHECKING:
-    from promptops.shadow.replay import Request
 
 Logged = Mapping[str, Any]
 
@@ -42,7 +40,7 @@ class Answering:
     registry: Registry
     checks: CaseChecks
     shadow_id: str
-    request: "Request"
+    request: Request
     known: Mapping[int, Mapping[str, Logged]]
     _further: dict[str, tuple[Compiled, ...]] = field(default_factory=dict)
     _judge: Judge | None = None
@@ -171,7 +169,5 @@ class Answering:
 
 
 def _preference(candidate: Logged) -> float | None:
-    from promptops.registry.shadows import PREFERENCE
-
     said = [each["value"] for each in candidate.get("outcomes", ()) if each["name"] == PREFERENCE]
     return said[-1] if said else None

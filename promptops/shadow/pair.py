@@ -88,8 +88,11 @@ def pair_of(number: int, runs: Sequence[Mapping[str, Any]]) -> Pair | None:
     """The pair that logged runs make, the last of each side; None where one side is not there."""
     by_arm = {run["arm"]: run for run in runs}
     control, candidate = by_arm.get("control"), by_arm.get("candidate")
-    if control is None or candidate is None:
-        return None
+    return None if control is None or candidate is None else pair_from(number, control, candidate)
+
+
+def pair_from(number: int, control: Mapping[str, Any], candidate: Mapping[str, Any]) -> Pair:
+    """The pair of two logged runs; the control may as well be the run that a user was answered with."""
     said = [each["value"] for each in candidate.get("outcomes", ()) if each["name"] == PREFERENCE]
     return Pair(
         number=number,

@@ -1,61 +1,35 @@
 """A shadow run from its request to its comparison: inputs chosen, answered by both versions, looked at."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
 from promptops.batch import Engine, Estimate, Options, Tally, interruptible
-from promptops.canonical import compact_json, sha256_hex
 from promptops.checks import compile_checks, prepare_checks
-from promptops.errors import Invalid, NotFound, OverBudget
+from promptops.errors import Invalid, OverBudget
 from promptops.evaluate.asking import Asking
-from promptops.evaluate.contender import CaseChecks, Contender, checks_hash, measured_alike
-from promptops.evaluate.engine import MARGIN, SEED
+from promptops.evaluate.contender import CaseChecks, measured_alike
 from promptops.further import Judges
 from promptops.judging import judge_of
 from promptops.models.request import ModelError
 from promptops.registry.batches import Calls
-from promptops.registry.shadows import begin_shadow, end_shadow, pair_runs, spent_on, unfinished_shadow
+from promptops.registry.shadows import end_shadow, spent_on
 from promptops.registry.store import Registry
-from promptops.render import render
 from promptops.settings import Settings
 from promptops.shadow.answering import Answering
-from promptops.shadow.comparing import Comparing, Frame, Primary
-from promptops.shadow.comparison import Comparison, Left, Party
+from promptops.shadow.comparing import Comparing, Frame
+from promptops.shadow.comparison import Comparison
 from promptops.shadow.misfortune import Misfortune
 from promptops.shadow.pair import Pair
-from promptops.shadow.reading import known_runs, parties, summary
-from promptops.shadow.sources import Choice, Source, Sources, choose, from_file, from_log, mapping_of
+from promptops.shadow.planning import Planned, about_of, plan
+from promptops.shadow.reading import parties, summary
+from promptops.shadow.request import Request
+from promptops.shadow.sources import Sources
 from promptops.stats.verdicts import Verdict
 
-_REASONS = 5
 OnProgress = Callable[[Tally, int], None]
 """Called with what has come of it so far, and the number of calls there will be at most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What is asked for. With ``aa`` the candidate is the control once more."""
-
-    control: Contender
-    candidate: Contender
-    choice: Choice | None = None  # of the log
-    file: Path | None = None
-    recorded: bool = False  # the control's side is what was answered then
-    aa: bool = False
-    full: bool = False  # go on when the verdict is in
-    min_pairs: int = 0  # go on until then, unless it is worse
-    margin: float = MARGIN
-    seed: int = SEED  # of which inputs are drawn, their order, and the order of the two calls
-    judge: str | None = None
-    restart: bool = False
-
-    @property
-    def mode(self) -> str:
-        return "aa" if self.aa else "recorded" if self.recorded else "replay"
 
 
 @dataclass(slots=True)
@@ -80,7 +54,7 @@ def replay(
     _look_at_versions(settings, options, request, judges)
     checks = CaseChecks(yardstick.checks, lambda name: judges.version(name).prompt)
     with Registry.open(settings.registry) as registry:
-        planned = _plan(registry, request, checks)
+        planned = plan(registry, request, checks)
         with _alone(registry, planned.shadow_id):
             work = _Work(settings, options, request, planned, judges, checks, registry, on_progress)
             try:
@@ -119,156 +93,6 @@ def _look_at_versions(settings: Settings, options: Options, request: Request, ju
         with Estimate(settings, options) as estimate:
             for contender in (request.control, request.candidate):
                 estimate.check(contender.prompt)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """``sources`` are those whose inputs both versions accept, in order, each with its number."""
-
-    shadow_id: str
-    sources: tuple[Source, ...]
-    left: Left
-    primary: Primary
-    known: Mapping[int, Mapping[str, Mapping[str, Any]]]  # runs of an earlier process, by number and arm
-    spent: float
-
-
-def _plan(registry: Registry, request: Request, checks: CaseChecks) -> Planned:
-    cases: list[Source] = []
-    chosen = Sources()
-    if request.file:
-        chosen.file_hash, cases = from_file(request.file, request.seed)
-    key = _key(request, chosen.file_hash)
-    before = None if request.restart else unfinished_shadow(registry, key)
-    if request.file is None:
-        chosen = _chosen(registry, request, before.about if before else None)
-        cases = list(from_log(registry, chosen.seqs))
-    sources, left = _fitting(request, cases, chosen)
-    primary = _primary(request, checks, sources)
-    if not sources:
-        raise _nothing(request, left)
-    if before:
-        known = known_runs(pair_runs(registry, before.shadow_id))
-        spent = spent_on(registry, before.shadow_id)
-        return Planned(
-            shadow_id=before.shadow_id, sources=sources, left=left, primary=primary, known=known, spent=spent
-        )
-    about = _about(request, chosen, left, primary)
-    version = request.candidate.version
-    shadow_id = begin_shadow(
-        registry, key, version.prompt.name, version.prompt.digest, version.reference, about, len(sources)
-    )
-    return Planned(shadow_id=shadow_id, sources=sources, left=left, primary=primary, known={}, spent=0.0)
-
-
-def _chosen(registry: Registry, request: Request, about: Mapping[str, Any] | None) -> Sources:
-    """Inputs of an earlier process stay chosen, though the log has grown meanwhile."""
-    assert request.choice is not None  # noqa: S101 - inputs are of the log or of a file
-    if about is None:
-        return choose(registry, request.choice, request.seed)
-    names = ("considered", "doubled", "of_same_unit")
-    return Sources(seqs=about["sources"], **{name: about["left"][name] for name in names})
-
-
-def _key(request: Request, file_hash: str) -> str:
-    """The same request goes on where it stopped; a larger budget or another margin is the same."""
-    return sha256_hex(
-        compact_json(
-            {
-                "candidate": request.candidate.prompt.digest,
-                "control": request.control.prompt.digest,
-                "checks": checks_hash(request.candidate.prompt.checks),
-                "file": file_hash,
-                "choice": mapping_of(request.choice),
-                "mode": request.mode,
-                "seed": request.seed,
-                "judge": request.judge,
-            }
-        ).encode()
-    )
-
-
-def _fitting(request: Request, cases: list[Source], chosen: Sources) -> tuple[tuple[Source, ...], Left]:
-    """Inputs that a version no longer accepts say nothing of its model: they are counted by themselves."""
-    fit: list[Source] = []
-    reasons: list[tuple[str, str]] = []
-    incompatible = silent = 0
-    for source in cases:
-        if problem := _misfit(request, source):
-            incompatible += 1
-            reasons.append((source.case.where, problem))
-        elif request.recorded and not _was_answered(source):
-            silent += 1
-        else:
-            fit.append(source)
-    left = Left(
-        considered=chosen.considered or len(cases),
-        doubled=chosen.doubled,
-        of_same_unit=chosen.of_same_unit,
-        incompatible=incompatible,
-        without_answer=silent,
-        reasons=tuple(reasons[:_REASONS]),
-    )
-    return tuple(fit), left
-
-
-def _misfit(request: Request, source: Source) -> str:
-    sides = (request.candidate,) if request.recorded else (request.candidate, request.control)
-    for contender in sides:
-        if source.run is not None and source.run["inputs"] is None:
-            return "its inputs were not kept"
-        try:
-            render(contender.prompt, source.case.inputs)
-        except Invalid as error:
-            return f"{contender.arm}: {error.message}"
-    return ""
-
-
-def _was_answered(source: Source) -> bool:
-    run = source.run
-    return run is not None and run["state"] == "finished" and bool(run["output"] or run["tool_calls"])
-
-
-def _primary(request: Request, checks: CaseChecks, sources: tuple[Source, ...]) -> Primary:
-    if request.candidate.prompt.checks or any(checks.of(source.case) for source in sources):
-        return "checks"
-    return "judge" if request.judge else "errors"
-
-
-def _nothing(request: Request, left: Left) -> NotFound:
-    name = request.candidate.prompt.name
-    if left.incompatible or left.without_answer:
-        why = f"; {left.reasons[0][0]}: {left.reasons[0][1]}" if left.reasons else ""
-        return NotFound(
-            f"of {left.considered:,} runs none has inputs that can be replayed{why}",
-            hint="--inputs FILE gives others",
-        )
-    return NotFound(
-        f"no logged inputs of {name} match", hint="widen --since or --last, or give --inputs FILE"
-    )
-
-
-def _about(request: Request, chosen: Sources, left: Left, primary: Primary) -> dict[str, Any]:
-    sides = {
-        arm: {"label": each.label, "digest": each.prompt.digest, "model": each.prompt.model}
-        for arm, each in (("control", request.control), ("candidate", request.candidate))
-    }
-    return {
-        "shadow": 1,
-        **sides,
-        "mode": request.mode,
-        "recorded": request.recorded,
-        "aa": request.aa,
-        "seed": request.seed,
-        "margin": request.margin,
-        "judge": request.judge,
-        "primary": primary,
-        "file": str(request.file) if request.file else None,
-        "sources": None if request.file else chosen.seqs,
-        "left": {name: getattr(left, name) for name in left.__slots__},
-        "stopped": None,
-        "summary": None,
-    }
 
 
 @dataclass(slots=True)
@@ -353,7 +177,7 @@ class _Work:
         stopped = self.stopped
         unanswered = any(self.comparing.unanswered.values())
         whole = stopped == "verdict" or (stopped == "all" and not unanswered)
-        control, candidate = parties(_about(request, Sources(), planned.left, planned.primary))
+        control, candidate = parties(about_of(request, Sources(), planned.left, planned.primary))
         frame = Frame(
             shadow_id=planned.shadow_id,
             prompt=request.candidate.prompt.name,
@@ -369,6 +193,3 @@ class _Work:
         end_shadow(self.registry, planned.shadow_id, stopped, summary(comparison), whole=whole)
         failure = self.misfortune.failure if stopped == "failures" else None
         return Outcome(comparison, self.tally, self.earlier, self.over_budget, failure)
-
-
-__all__ = ["MARGIN", "SEED", "Outcome", "Party", "Request", "replay"]
