@@ -394,3 +394,39 @@ def test_one_shadow_run_is_made_by_one_process(farm: Repo, provider: Provider, c
         done = cli("shadow", "run", *VERSIONS, "--full")
         process.kill()
     assert (done.code, "another process" in done.err) == (5, True)
+
+
+def test_a_candidate_is_held_against_what_is_live_or_committed(
+    cli: Cli, farm: Repo, provider: Provider
+) -> None:
+    farm.write("prompts/sound.yaml", STRICT.format(style="softly"))
+    found = run(cli, "sound")
+    assert found["control"]["label"].startswith("sound@")
+    assert {asked(request)[0] for request in provider.requests} == {"loudly", "softly"}
+    done = cli("shadow", "run", "sound@HEAD~1")
+    assert (done.code, "--against" in done.err) == (4, True)
+    assert cli("promote", "sound@HEAD", "--yes").code == 0
+    assert run(cli, "sound@HEAD~1")["control"]["label"] == "sound@v1"
+    recorded = cli("shadow", "run", "sound", "--recorded", "--against", "sound@HEAD")
+    assert (recorded.code, "no logged inputs" in recorded.err) == (4, True)  # HEAD has answered nobody
+
+
+REFUSED: list[tuple[tuple[str, ...], str]] = [
+    ((), "which prompt?"),
+    (("sound", "--last", "3", "--sample", "3"), "give one of them"),
+    (("sound", "--inputs", "log.jsonl", "--tag", "even"), "--tag chooses from the log"),
+    (("sound", "--recorded", "--aa"), "--recorded needs answers"),
+    ((*VERSIONS, "--judge", "sound"), "no judge"),
+    (("--all",), "a model to move from and to"),
+    (("--all", "--model", "new"), "OLD=NEW"),
+    ((*VERSIONS, "--inputs", "none.jsonl"), "cannot read none.jsonl"),
+]
+
+
+def test_what_cannot_be_meant_is_said_before_anything_is_spent(
+    cli: Cli, farm: Repo, provider: Provider
+) -> None:
+    for arguments, told in REFUSED:
+        done = cli("shadow", "run", *arguments)
+        assert (done.code, told in done.err) == (4, True), done.err
+    assert not provider.requests
