@@ -268,7 +268,8 @@ def test_several_models_and_the_whole_repository(cli: Cli, farm: Repo, provider:
     done = cli("shadow", "run", "--all", "--model", move)
     assert done.code == 0
     assert "not tried: no logged inputs of other match" in done.err
-    assert done.out.splitlines()[1].split()[2] == "worse"
+    assert done.out.splitlines()[0] == "To openai/gpt-4.1-nano-2025-04-14:"
+    assert done.out.splitlines()[2].split()[:2] == ["sound", "worse"]
     assert cli("shadow", "run", "--all", "--model", "openai/none=openai/x").code == 4
 
 

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from promptops.compare.values import shown
 from promptops.shadow.comparison import Comparison
 from promptops.shadow.formats.words import (
     alike,
@@ -22,6 +23,7 @@ _WIDTH = 80
 _PAIRS = 5  # listed in each direction
 _SLICES = 10
 _FIELDS = 8
+_NAME = 28  # characters of a tag or check
 
 
 def text(found: Sequence[Comparison], *, table: bool = False) -> str:
@@ -31,14 +33,23 @@ def text(found: Sequence[Comparison], *, table: bool = False) -> str:
 
 
 def _overview(found: Sequence[Comparison]) -> Iterator[str]:
-    """One table of the repository, worst first."""
-    rows = overview_rows(found)
+    """One table of the repository, worst first. Where all move to one model it is named once."""
+    models = {each.candidate.model for each in found}
+    if len(models) == 1:
+        yield f"To {models.pop()}:"
+        labels = [each.prompt for each in found]
+    else:
+        labels = [each.candidate.label for each in found]
+    rows = [
+        (label, *(cell.removesuffix(" points") for cell in row))
+        for label, (_, *row) in zip(labels, overview_rows(found), strict=True)
+    ]
     yield from grid(
-        ("CANDIDATE", "VERDICT", "PAIRS", "FAILS MORE BY", "BROKE", "FIXED"), rows, right={2, 4, 5}
+        ("", "VERDICT", "PAIRS", "FAILS MORE, POINTS", "BROKE", "FIXED"), rows, right={2, 3, 4, 5}
     )
     for each in found:
         for told in notes(each):
-            yield f"{each.prompt}: {told}"
+            yield from _wrapped(f"{each.prompt}: {told}")
 
 
 def _one(found: Comparison) -> Iterator[str]:
@@ -64,7 +75,7 @@ def _one(found: Comparison) -> Iterator[str]:
 
 
 def _slices(found: Comparison) -> Iterator[str]:
-    rows = slice_rows(found, _SLICES)
+    rows = [(shown(name, _NAME), *rest) for name, *rest in slice_rows(found, _SLICES)]
     if rows:
         yield ""
         yield from grid(("SLICE", "PAIRS", "PASSES", "BROKE", "FIXED", "P"), rows, right={1, 2, 3, 4, 5})
