@@ -180,6 +180,8 @@ def test_inputs_that_are_no_longer_accepted_are_counted_and_shown(
 
 
 def test_a_killed_run_goes_on_and_repeats_no_finished_pair(cli: Cli, farm: Repo, provider: Provider) -> None:
+    assert cli("shadow", "run", *VERSIONS, "--full", "--max-cost", "0.00005").code == 6
+    assert "stopped by budget" in cli("shadow", "status").out
     provider.script = lambda request: slow(0.05, says()(request))
     command = [sys.executable, "-m", "promptops", "shadow", "run", *VERSIONS, "--full", "-j", "2"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:

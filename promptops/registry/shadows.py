@@ -105,6 +105,16 @@ def end_shadow(
         )
 
 
+def resume_shadow(registry: Registry, shadow_id: str) -> None:
+    """It is under way again: what it found by its last end is no longer the whole of it."""
+    with registry.write() as connection:
+        connection.execute(
+            "UPDATE batches SET options = json_set(options, '$.stopped', NULL, '$.summary', NULL) "
+            "WHERE batch_id = ?",
+            (shadow_id,),
+        )
+
+
 def unfinished_shadow(registry: Registry, key: str) -> ShadowRow | None:
     found = _rows(registry, "file_hash = ? AND finished_at IS NULL", (key,), 1)
     return found[0] if found else None

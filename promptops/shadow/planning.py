@@ -7,7 +7,7 @@ from typing import Any
 from promptops.canonical import compact_json, sha256_hex
 from promptops.errors import Invalid, NotFound
 from promptops.evaluate.contender import CaseChecks, checks_hash
-from promptops.registry.shadows import begin_shadow, pair_runs, spent_on, unfinished_shadow
+from promptops.registry.shadows import begin_shadow, pair_runs, resume_shadow, spent_on, unfinished_shadow
 from promptops.registry.store import Registry
 from promptops.render import render
 from promptops.shadow.comparing import Primary
@@ -46,6 +46,7 @@ def plan(registry: Registry, request: Request, checks: CaseChecks) -> Planned:
     if not sources:
         raise _nothing(request, left)
     if before:
+        resume_shadow(registry, before.shadow_id)
         known = known_runs(pair_runs(registry, before.shadow_id))
         spent = spent_on(registry, before.shadow_id)
         return Planned(
