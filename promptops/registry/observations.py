@@ -110,6 +110,13 @@ def outcomes_after(
     return connection.execute(sql, (number, rollout, through)).fetchall()
 
 
+def earliest_from(connection: sqlite3.Connection, rollout: str, seq: int) -> tuple[str, int]:
+    """The earliest time (UTC text) at a row or behind it, and whose; an imported row is as old as its import."""
+    sql = "SELECT min(coalesce(imported_at, started_at)), seq FROM runs WHERE rollout = ? AND seq >= ?"
+    moment, number = connection.execute(sql, (rollout, seq)).fetchone()
+    return str(moment), int(number)
+
+
 def ended_of(connection: sqlite3.Connection, seqs: Sequence[int]) -> list[int]:
     """Which of these calls have ended, though they were given up, or are gone."""
     marks = ", ".join("?" * len(seqs))

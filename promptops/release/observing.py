@@ -10,6 +10,7 @@ from promptops.errors import Invalid
 from promptops.registry import observations as log
 from promptops.registry.records import utc_text
 from promptops.registry.store import Registry
+from promptops.release.begun import Begun
 from promptops.release.lanes import ALL_BP, Lane, Tests, new_tests, priors_from, signatures
 from promptops.release.plan_types import Plan
 from promptops.release.scoring import Call, Gauge, Lack, Value, call_of, gauges, outside
@@ -86,15 +87,16 @@ class Pass:
         timeout = self.plan.observe.call_timeout
         given_up = utc_text(self.now - timeout)
         over = utc_text(self.now - (timeout if lane.window is None else lane.window))
+        begun = Begun(self.connection, self.rollout.id, utc_text(self.now))
         for row in rows:
             if row["reason"] is not None:
                 yield row, None
                 continue
-            dead = row["state"] == "started" and row["started_at"] <= given_up
+            dead = row["state"] == "started" and begun.by(row, given_up)
             if row["state"] == "started" and not dead:
                 return
             call = call_of(row, said.get(row["seq"], ()), dead=dead, timeout=timeout)
-            values = self._values(mine, call, over=row["started_at"] <= over)
+            values = self._values(mine, call, over=begun.by(row, over))
             if Lack.PENDING in values.values():
                 return
             if dead and lane is self.tests.instant:
