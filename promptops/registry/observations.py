@@ -111,7 +111,7 @@ def outcomes_after(
 
 
 def earliest_from(connection: sqlite3.Connection, rollout: str, seq: int) -> tuple[str, int]:
-    """The earliest time (UTC text) at a row or behind it, and whose; an imported row is as old as its import."""
+    """The earliest time (UTC text) at a row or behind it, and whose; imported ones by their import."""
     sql = "SELECT min(coalesce(imported_at, started_at)), seq FROM runs WHERE rollout = ? AND seq >= ?"
     moment, number = connection.execute(sql, (rollout, seq)).fetchone()
     return str(moment), int(number)
