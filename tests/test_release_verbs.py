@@ -11,7 +11,7 @@ from conftest import Cli, Repo
 from greet_releases import QUICK, a_remote, channel, go_live, ok, told, two_versions, versions
 
 from promptops.errors import Invalid
-from promptops.release.waiting import span_s
+from promptops.release.waiting import timeout_s
 
 
 @pytest.fixture
@@ -93,9 +93,9 @@ def test_wait_ends_with_the_canary(
 
 
 def test_spans() -> None:
-    assert [span_s(text) for text in ("90s", "15m", "2h", "1d")] == [90, 900, 7200, 86_400]
+    assert [timeout_s(text) for text in ("90s", "15m", "2h", "1d")] == [90, 900, 7200, 86_400]
     with pytest.raises(Invalid, match="no span of time"):
-        span_s("2 hours")
+        timeout_s("2 hours")
 
 
 def test_a_forecast_moves_nothing(cli: Cli, live: Repo) -> None:

@@ -8,7 +8,7 @@ import typer
 from promptops.commands.release_options import TargetArgument, desk_here
 from promptops.output import print_text
 from promptops.release.desk import target_of
-from promptops.release.waiting import span_s, wait
+from promptops.release.waiting import timeout_s, wait
 
 TimeoutOption = Annotated[str | None, typer.Option("--timeout", metavar="SPAN", help="At most 90s, 2h, 1d.")]
 
@@ -18,7 +18,7 @@ def release_wait(name: TargetArgument, timeout: TimeoutOption = None) -> int:
 
     It only looks: `promptops tick`, in another process, is what decides.
     """
-    most = math.inf if timeout is None else span_s(timeout)
+    most = math.inf if timeout is None else timeout_s(timeout)
     with desk_here() as desk:
         ended, sentence = wait(desk, target_of(name, desk.settings), most)
     print_text(sentence)

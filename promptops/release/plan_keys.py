@@ -11,10 +11,10 @@ from promptops.document import Document, Path
 from promptops.errors import Invalid
 from promptops.plan_schema import PLAN_SCHEMA
 from promptops.registry.outcomes import BINARY, usual_value
+from promptops.release.times import span_s
 from promptops.schema import Validator, document_problems, spell_path, unknown_word, validator_for
 from promptops.text import InvalidAt
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 COLUMNS = (
     "error",
     "latency_ms",
@@ -35,7 +35,6 @@ _WORSE: Mapping[str, Literal["higher", "lower"]] = {
     "outcome.accepted": "lower",
     "outcome.regenerated": "higher",
 }
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _COMPARISON = re.compile(r"run\.(\w+)\s*(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
 _SIMPLE = re.compile(r"(run|check|outcome|judge)\.(\S.*)")
 _FORMS = "run.COLUMN, check.NAME, checks.pass, outcome.NAME, judge.PROMPT, or run.COLUMN > NUMBER"
@@ -86,10 +85,9 @@ class PlanText:
         raise InvalidAt(self.document.problem("plan", path, said, hint))
 
     def seconds(self, value: float | str, path: Path, *, positive: bool = True) -> float:
-        found = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-        if isinstance(value, str) and found is None:
+        seconds = span_s(value) if isinstance(value, str) else float(value)
+        if seconds is None:
             self.refuse(path, f"is no duration: `{value}`", "write seconds, or 90s, 30m, 1h, 14d")
-        seconds = float(found[1]) * UNITS[found[2]] if found else float(value)
         if positive and seconds <= 0:
             self.refuse(path, "must be longer than nothing")
         return seconds

@@ -1,9 +1,13 @@
 """Moments as the state branch writes them: ISO 8601 in UTC, to the second."""
 
 import math
+import re
 from datetime import UTC, datetime
 
 from promptops.errors import Invalid
+
+_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def iso(now: float) -> str:
@@ -18,6 +22,12 @@ def seconds_of(moment: str) -> float:
     except ValueError:
         raise Invalid(f"`{moment}` is no moment", hint="2026-11-02T09:14:00Z, for example") from None
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
+
+
+def span_s(text: str) -> float | None:
+    """Seconds of ``90s``, ``15m``, ``2h`` or ``1.5d``; None for anything else."""
+    found = _SPAN.fullmatch(text.strip())
+    return float(found[1]) * _UNITS[found[2]] if found else None
 
 
 def duration(seconds: float) -> str:

@@ -1,6 +1,5 @@
 """Waiting for a canary to be decided, by looking at the state branch, here and at the remote."""
 
-import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -8,10 +7,10 @@ from enum import IntEnum
 
 from promptops.errors import Invalid, Unavailable
 from promptops.release.desk import Desk, Target, active_rollout
+from promptops.release.times import span_s
 from promptops.release_state import ChannelState, Rollout
 
 _EVERY_S = 2.0
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FOR_A_PERSON = ("awaiting", "paused", "invalid", "inconclusive")
 
 
@@ -46,12 +45,12 @@ def wait(
         sleep(min(_EVERY_S, left))
 
 
-def span_s(text: str) -> float:
+def timeout_s(text: str) -> float:
     """Seconds of ``90s``, ``15m``, ``2h`` or ``1d``."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", text)
-    if not found:
+    seconds = span_s(text)
+    if seconds is None:
         raise Invalid(f"--timeout {text}: no span of time", hint="90s, 15m, 2h or 1d")
-    return float(found[1]) * _UNITS[found[2]]
+    return seconds
 
 
 def _ended(state: ChannelState, rollout: Rollout) -> tuple[Ended, str] | None:

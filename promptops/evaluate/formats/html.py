@@ -28,28 +28,11 @@ from promptops.evaluate.formats.numbers import between, chance, interval, points
 from promptops.evaluate.formats.plots import latency_plot, rates_plot, tone
 from promptops.evaluate.formats.scatter import scatter_plot
 from promptops.evaluate.result import EvalResult, Side
+from promptops.page import PAGE
 
 _MOST_SLICES = 40
 _MOST_FLAKY = 100
 _SMALL = 0.05
-PAGE = Markup("""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-""")
 
 
 def html(result: EvalResult) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
+from promptops.page import PAGE
 from promptops.release.findings import MetricFinding
 from promptops.release.formats import facts
 from promptops.release.formats.facts import line
@@ -15,30 +16,11 @@ from promptops.release.formats.plot import plot
 from promptops.release.times import iso
 from promptops.release.view import Event, StatusView
 
-_PAGE = Markup("""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>{title}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
-{body}
-</main>
-</body>
-</html>
-""")
-
 
 def html(views: Sequence[StatusView]) -> str:
     title = line(views[0].name) if len(views) == 1 else f"{len(views)} channels"
     body = Markup("\n").join(_channel(view) for view in views) or Markup("<p>Nothing is released yet.</p>")
-    return str(_PAGE.format(title=f"Releases: {title}", style=STYLE, body=body))
+    return str(PAGE.format(title=f"Releases: {title}", style=STYLE, body=body))
 
 
 def _channel(view: StatusView) -> Markup:

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from markupsafe import Markup
 
-from promptops.evaluate.formats.html import PAGE
 from promptops.evaluate.formats.html_cases import common_tags, flip_card, group_of_cards, tag_filter
 from promptops.evaluate.formats.html_style import STYLE
 from promptops.output import one_line
+from promptops.page import PAGE
 from promptops.shadow.comparison import Comparison
 from promptops.shadow.formats.flips import flip_of
 from promptops.shadow.formats.plots import evidence_plot, ratio_plot
