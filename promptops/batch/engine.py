@@ -46,6 +46,7 @@ class Options:
     max_cost: float | None = None  # dollars
     assume_cost: float | None = None  # dollars a call, where the price is unknown
     cache: CacheUse = "use"  # refresh: ask anew, and let later runs find that; off: neither
+    patient: bool = True  # wait when the provider says that it is too much (429), and go on; else stop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,7 @@ class Engine:
         replies = Replies(self._registry) if options.cache == "use" else None
         self.budget = self._budget()
         self._pacing = Pacing(options.concurrency, rpm=options.rpm, tpm=options.tpm, budget=self.budget)
+        self._pacing.patient = options.patient
         self._runner = Runner(
             self._adapter,
             self.catalog,
@@ -172,7 +174,8 @@ class Engine:
             return
         self._misfortune += 1
         limit = _FEW if run.error.type in _HOPELESS else max(_MANY, self.options.concurrency)
-        if self._misfortune >= limit:
+        enough = run.error.type == "rate_limit" and not self.options.patient
+        if self._misfortune >= limit or enough:
             self.given_up = run.error
             self.stop()
 

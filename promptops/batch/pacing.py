@@ -5,6 +5,7 @@ each round of calls that go well. What one call is told to wait for holds all of
 """
 
 import asyncio
+import math
 import time
 from collections import deque
 from dataclasses import dataclass
@@ -113,6 +114,7 @@ class Pacing:
         self.slots = Slots(most)
         self._embedded = Slots(1)  # waiting for the one model in this process is nobody's latency
         self.budget = budget
+        self.patient = True  # else a 429 is an answer, and not asked again
         self._calls = Bucket(rpm) if rpm else None
         self._tokens = Bucket(tpm) if tpm else None
 
@@ -134,6 +136,8 @@ class Pacing:
         return Ticket(request, time.monotonic(), slots, reserved, tokens)
 
     def leave(self, ticket: Ticket, ended: Completion | ModelError | None) -> None:
+        if not self.patient and isinstance(ended, ModelError) and ended.type == "rate_limit":
+            ended.retry_after = math.inf  # which no retry waits for
         ticket.slots.leave(ticket.begun, ended)
         if self.budget:
             self.budget.settle(ticket.request, ticket.reserved, ended)

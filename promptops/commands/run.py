@@ -92,7 +92,12 @@ def run(
             print_json(asyncio.run(_prepared(settings, call)).as_json())
             return 0
         done, streamed = asyncio.run(made.make(call))
-    return show(done, streamed=streamed, as_json=as_json)
+    try:
+        return show(done, streamed=streamed, as_json=as_json)
+    finally:
+        if not no_log:
+            sys.stdout.flush()
+            call.answered(done)
 
 
 async def _prepared(settings: Settings, call: Call) -> Prepared:

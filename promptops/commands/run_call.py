@@ -35,6 +35,7 @@ class Call:
 
     ready: Callable[[Runner, bool], Prepared]
     ended: Callable[[Run], object] = id  # nothing is to be done
+    answered: Callable[[Run], object] = id  # called when the answer is out
 
 
 @contextmanager
@@ -78,7 +79,16 @@ def _channel_call(reference: Reference, settings: Settings, given: Given) -> Ite
         yield Call(
             lambda runner, called: ready(runner, placed, values, called=called, metadata=given.metadata),
             serving.ended,
+            lambda run: _shadow(run, settings),
         )
+
+
+def _shadow(run: Run, settings: Settings) -> None:
+    if run.finished.shadow is None:
+        return
+    from promptops.live_shadow.detached import start_drain
+
+    start_drain(settings)
 
 
 def _declaring(placed: "Placement") -> Prompt:

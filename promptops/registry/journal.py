@@ -220,6 +220,8 @@ def kept_start(run: StartedRun, log: Log) -> StartedRun:
 
 def kept_end(end: FinishedRun, log: Log) -> FinishedRun:
     """The row without what the settings say not to keep; messages of checks quote the output, and go too."""
+    if end.shadow and log.inputs != "full":  # nobody could answer what is not kept
+        end = replace(end, shadow=None)
     if log.outputs == "full":
         return end
     hashed = hashlib.sha256(end.output.encode()).hexdigest() if end.output is not None else None

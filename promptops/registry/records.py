@@ -93,6 +93,7 @@ class FinishedRun:
     error_message: str | None = None
     retryable: bool | None = None
     checks: Sequence[CheckResult] = ()
+    shadow: Mapping[str, str] | None = None  # {prompt, channel, digest} of who answers these inputs too
 
 
 def utc_now() -> str:

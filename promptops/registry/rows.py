@@ -4,11 +4,11 @@
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
-from promptops.registry.records import CheckResult, FinishedRun, StartedRun
+from promptops.registry.records import CheckResult, FinishedRun, StartedRun, utc_now
 
 Values = tuple[Any, ...]
 
@@ -52,6 +52,14 @@ INSERT_TAG = "INSERT OR IGNORE INTO run_tags (tag, seq) VALUES (?, ?)"
 INSERT_OUTCOME = _insert(
     "outcomes", ("run_seq", "source", "name", "passed", "value", "text", "occurred_at", "recorded_at")
 )
+# One that finds too many waiting is done at once, undone.
+INSERT_SHADOW_JOB = (
+    "INSERT INTO jobs (kind, run_id, payload, created_at, done_at, error_message) "
+    "SELECT 'shadow', ?1, ?2, ?3, iif(full, ?3, NULL), iif(full, 'too many waited', NULL) "
+    "FROM (SELECT EXISTS "
+    "(SELECT 1 FROM jobs WHERE kind = 'shadow' AND done_at IS NULL LIMIT 1 OFFSET ?4) AS full)"
+)
+MOST_SHADOW_JOBS = 10_000
 
 
 def started_values(run: StartedRun) -> Values:
@@ -85,6 +93,10 @@ def tag_values(run: StartedRun, seq: int) -> list[Values]:
 
 def outcome_values(end: FinishedRun, seq: int, recorded_at: str) -> list[Values]:
     return check_values(end.checks, seq, end.finished_at, recorded_at)
+
+
+def shadow_job_values(run_id: str, about: Mapping[str, str]) -> Values:
+    return run_id, json_text(about), utc_now(), MOST_SHADOW_JOBS
 
 
 def check_values(checks: Iterable[CheckResult], seq: int, occurred_at: str, recorded_at: str) -> list[Values]:

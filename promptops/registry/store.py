@@ -199,6 +199,7 @@ class Registry:
         for (seq,) in updated:
             connection.execute(rows.UPDATE_TEXTS, (*rows.finished_texts(end), seq))
             connection.executemany(rows.INSERT_OUTCOME, rows.outcome_values(end, seq, utc_now()))
+            _add_shadow_job(connection, run_id, end)
         return bool(updated)
 
     def _finish_lost(self, connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> None:
@@ -232,6 +233,8 @@ class Registry:
                 for row in rows.outcome_values(end, seq, recorded_at)
             ]
             insert_many(connection, "outcomes", _OUTCOME, outcomes)
+            for run, end in ended:
+                _add_shadow_job(connection, run.run_id, end)
         for run, _ in ended:
             self._open_runs.pop(run.run_id, None)
         return seqs
@@ -249,6 +252,7 @@ class Registry:
             connection.executemany(rows.INSERT_TAG, rows.tag_values(run, seq))
         if ended.checks:
             connection.executemany(rows.INSERT_OUTCOME, rows.outcome_values(ended, seq, utc_now()))
+        _add_shadow_job(connection, run.run_id, ended)
 
     def _count(self, run: StartedRun) -> int:
         """The place of a run, taken before the attempt: a row that could not be written leaves a hole."""
@@ -272,6 +276,11 @@ class Registry:
                 "commit_sha = coalesce(commit_sha, excluded.commit_sha), path = excluded.path",
                 (prompt, digest, source, commit_sha, path, utc_now()),
             )
+
+
+def _add_shadow_job(connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> None:
+    if end.shadow:
+        connection.execute(rows.INSERT_SHADOW_JOB, rows.shadow_job_values(run_id, end.shadow))
 
 
 def _inserted(cursor: sqlite3.Cursor) -> int:

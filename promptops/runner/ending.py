@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptops.calling import Calling, now, output_problem
 from promptops.checks import Subject, run_checks
@@ -11,8 +11,12 @@ from promptops.models.catalog import Catalog
 from promptops.models.request import Completion, ModelError
 from promptops.prompt import Prompt
 from promptops.registry.cache import Kept
-from promptops.registry.records import FinishedRun, State
+from promptops.registry.records import FinishedRun, StartedRun, State
+from promptops.registry.sampling import drawn
 from promptops.runner.run import Prepared, Reported
+
+if TYPE_CHECKING:
+    from promptops.release_state import Shadow
 
 
 def failed(calling: Calling, error: ModelError, catalog: Catalog) -> FinishedRun:
@@ -86,6 +90,26 @@ def reported_end(
             end, state=state, error_type=reported.error_type, error_message=reported.error, retryable=False
         )
     return checked(prepared, replace(end, **_problem(output_problem(prompt, answer))))
+
+
+def shadowed(prepared: Prepared, end: FinishedRun) -> FinishedRun:
+    """The end with word of who is to answer the same inputs in the background, where somebody is."""
+    shadow, run = prepared.origin.shadow, prepared.started
+    if shadow is None or not in_shadow(shadow, run, end):
+        return end
+    return replace(
+        end,
+        shadow={"prompt": run.prompt, "channel": str(run.channel), "digest": shadow.released.digest},
+    )
+
+
+def in_shadow(shadow: "Shadow", run: StartedRun, end: FinishedRun) -> bool:
+    """Whether a run is one of those that the shadow answers too: drawn by its id, blind to how it ended.
+
+    Not what nobody waited for, and not what that very version has answered.
+    """
+    made = end.state != "interrupted" and end.cache_source is None and run.digest != shadow.released.digest
+    return made and drawn(run.run_id, "shadow", shadow.sample_bp / 10_000)
 
 
 def checked(prepared: Prepared, end: FinishedRun) -> FinishedRun:

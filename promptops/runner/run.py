@@ -4,7 +4,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptops.calling import now
 from promptops.canonical import sha256_hex
@@ -16,6 +16,9 @@ from promptops.registry.rows import describe
 from promptops.registry.ulid import new_run_id
 from promptops.render import Rendered, messages_hash
 from promptops.versions import Version
+
+if TYPE_CHECKING:  # only channels have one
+    from promptops.release_state import Shadow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,7 @@ class Origin:
     excluded: str | None = None
     fallback: str | None = None
     shadow_of: str | None = None
+    shadow: "Shadow | None" = None  # of the channel: it answers a sample of its runs too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

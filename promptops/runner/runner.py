@@ -18,7 +18,7 @@ from promptops.prompt import Prompt
 from promptops.registry.cache import Kept, Replies, reply_key
 from promptops.registry.records import FinishedRun, StartedRun
 from promptops.render import Rendered, render
-from promptops.runner.ending import answered, checked, failed, invalid, reported_end, reused
+from promptops.runner.ending import answered, checked, failed, invalid, reported_end, reused, shadowed
 from promptops.runner.run import Origin, Prepared, Reported, Run, started_run
 from promptops.versions import Version
 
@@ -132,6 +132,7 @@ class Runner:
         return reply_key(identity, trial, _repaired(calling.prompt) if repaired else "")
 
     def _close(self, prepared: Prepared, end: FinishedRun, error: ModelError | None = None) -> Run:
+        end = shadowed(prepared, end)
         self.journal.finish(prepared.started.run_id, end)
         return Run(started=prepared.started, finished=end, error=error)
 

@@ -11,7 +11,7 @@ from promptops.errors import Invalid, NotFound
 from promptops.output import note
 from promptops.references import Reference
 from promptops.release.assignment import on_canary
-from promptops.release_state import ChannelState, Released, Rollout
+from promptops.release_state import ChannelState, Released, Rollout, Shadow
 from promptops.render import accept_inputs
 from promptops.runner import Origin, Prepared, Run, Runner
 from promptops.serving.local import Local
@@ -39,6 +39,7 @@ class Placement:
     unit_hash: str | None = None
     unit_key_id: str | None = None
     excluded: str | None = None
+    shadow: Shadow | None = None  # who answers a sample of the calls too, behind the caller's back
     fallback: str | None = None  # why this is stable's version though the unit is the canary's
 
     def origin(self, **more: Any) -> Origin:
@@ -52,6 +53,7 @@ class Placement:
                 "unit_key_id": self.unit_key_id,
                 "excluded": self.excluded,
                 "fallback": self.fallback,
+                "shadow": self.shadow,
                 **more,
             }
         )
@@ -66,6 +68,7 @@ class _Lane:
     canary: Version | None = None
     rollout: Rollout | None = None  # while some units meet its canary
     problem: str | None = None  # why the canary can't be had
+    shadow: Shadow | None = None
 
 
 class Serving:
@@ -100,7 +103,7 @@ class Serving:
         rollout, unit = lane.rollout, unit or None  # nobody is called by an empty name
         if rollout is None or self._local.is_open(rollout.id):
             hashed, key_id, _ = self._hashed(unit)
-            return Placement(version=lane.stable, unit_hash=hashed, unit_key_id=key_id)
+            return Placement(version=lane.stable, unit_hash=hashed, unit_key_id=key_id, shadow=lane.shadow)
         if unit is None and rollout.unit != "call":
             unit = _unit_in(metadata, rollout.unit)
         sticky = unit if rollout.unit != "call" else None
@@ -116,6 +119,7 @@ class Serving:
             unit_key_id=key_id,
             excluded=excluded if sticky is not None else None,
             fallback=lane.problem if canary else None,
+            shadow=lane.shadow,
         )
 
     def versions(self, reference: Reference) -> tuple[Version, ...]:
@@ -147,11 +151,12 @@ class Serving:
         stable = self._version(reference, state.stable)
         rollout = state.rollout
         if rollout is None or not rollout.weight_bp or rollout.phase in _WITHOUT_USERS:
-            return _Lane(stamp, stable)
+            return _Lane(stamp, stable, shadow=state.shadow)
         try:
-            return _Lane(stamp, stable, self._version(reference, rollout.canary), rollout)
+            canary = self._version(reference, rollout.canary)
         except Invalid as error:
-            return _Lane(stamp, stable, None, rollout, f"no version: {error.message}")
+            return _Lane(stamp, stable, None, rollout, f"no version: {error.message}", state.shadow)
+        return _Lane(stamp, stable, canary, rollout, shadow=state.shadow)
 
     def _state(self, reference: Reference) -> ChannelState:
         releases = self.source.releases(reference.name)
@@ -179,6 +184,8 @@ def ready(
 
     Raises what is wrong with the call where stable can't be sent either. Nothing is logged.
     """
+    if not called:  # somebody else makes the call, with keys that are not here
+        placement = replace(placement, shadow=None)
     try:
         return runner.ready(placement.version, inputs, placement.origin(**more), called=called)
     except Invalid as error:

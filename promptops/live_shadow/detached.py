@@ -1,0 +1,32 @@
+"""Starts a drain that nobody waits for."""
+
+import subprocess
+import sys
+
+from promptops.live_shadow.alone import alone
+from promptops.settings import Settings
+
+
+def start_drain(settings: Settings) -> bool:
+    """Whether one was started; not where one is at work, which finds the new job before it ends.
+
+    It has a session of its own and none of this process's streams. Raises nothing: what is not begun now
+    waits for the next.
+    """
+    command = [sys.executable, "-P", "-m", "promptops", "-C", str(settings.root)]
+    command += ["--registry", str(settings.registry), "shadow", "drain"]
+    try:
+        with alone(settings.registry) as free:
+            if not free:
+                return False
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:
+        return False
+    child.returncode = 0  # else its end would be asked for
+    return True
