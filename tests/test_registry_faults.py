@@ -121,7 +121,8 @@ def test_whatever_page_is_damaged_recovering_ends_well(filled: Path, step: int) 
     try:
         saved = recover(filled, filled.with_name("new.db"))
     except Invalid as error:  # the list of tables does not fit one page any more
-        assert "the list of tables" in error.message
+        if "the list of tables" not in error.message:
+            raise
         return
     with Registry.open(filled.with_name("new.db")) as registry:
         assert registry.read_one("PRAGMA integrity_check") == "ok"
