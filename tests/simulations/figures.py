@@ -3,13 +3,14 @@
 import math
 import multiprocessing
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from worlds import Rollout
 
 REPETITIONS = int(os.environ.get("PROMPTOPS_REPETITIONS", "400"))
+Show = Callable[[str, str, str], None]
 
 
 @dataclass(frozen=True)

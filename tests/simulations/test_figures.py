@@ -6,33 +6,17 @@ Run with ``pytest -m simulation``; each test prints what it measured beside what
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 import worlds
-from figures import REPETITIONS, allowed, play, quantile, rate
+from figures import REPETITIONS, Show, allowed, play, quantile, rate
 
 from promptops.stats.eprocess import Question
 from promptops.stats.two_arm import TwoArm, from_history
 
-pytestmark = pytest.mark.simulation
-Show = Callable[[str, str, str], None]
+pytest_plugins = ("showing",)
+pytestmark = [pytest.mark.simulation, pytest.mark.usefixtures("only_where_asked_for")]
 WORSE, NOT_WORSE = Question.WORSE, Question.NOT_WORSE
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _only_where_asked_for(request: pytest.FixtureRequest) -> None:
-    if "simulation" not in request.config.option.markexpr:
-        pytest.skip("takes minutes: pytest -m simulation")
-
-
-@pytest.fixture
-def show(capfd: pytest.CaptureFixture[str]) -> Iterator[Show]:
-    """Print a line past the capture: what, measured, to reach."""
-    lines: list[str] = []
-    yield lambda what, measured, target: lines.append(f"{what:<58} {measured:>22}   {target}")
-    with capfd.disabled():
-        print("", *lines, sep="\n")  # noqa: T201 - the figures are the point
 
 
 @pytest.mark.parametrize(("weight", "horizon"), [(0.05, 20_000), (0.1, 12_000), (0.5, 8_000)])
