@@ -214,9 +214,11 @@ class _Tags(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.addresses: list[str] = []
+        self.names: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
+        self.names += [value or "" for name, value in attrs if name == "id"]
         self.addresses += [value or "" for name, value in attrs if name in ("src", "href")]
 
 
@@ -230,6 +232,16 @@ def test_html_needs_nothing_else_and_runs_nothing() -> None:
     assert "&lt;script&gt;" in page
     assert page.count('class="side passed"') == 13 + 0
     assert "Content-Security-Policy" in page
+
+
+def test_several_on_one_page_keep_their_headings_apart() -> None:
+    found = [compared(broken(), "a"), compared(broken(), "b")]
+    seen = _Tags()
+    seen.feed(render_comparisons(found, "html", table=True))
+    assert seen.names == ["broke", "broke-1"]
+    alone = _Tags()
+    alone.feed(render_comparisons(found[:1], "html"))
+    assert "tag-all" in alone.names
 
 
 def test_a_table_of_the_repository_begins_with_the_worst() -> None:

@@ -145,6 +145,23 @@ def test_what_was_answered_then_is_not_asked_again(cli: Cli, farm: Repo, provide
     assert {**shown, "started_at": ""} == found
 
 
+def test_what_was_answered_then_needs_no_control(cli: Cli, farm: Repo, provider: Provider) -> None:
+    found = run(cli, "sound@HEAD", "--recorded", "--last", "5")
+    assert (found["pairs"], found["control"]["label"]) == (5, "what was answered then")
+
+
+def test_lists_of_shadow_runs_fit_a_terminal(cli: Cli, farm: Repo, provider: Provider) -> None:
+    run(cli, *VERSIONS, "--last", "5")
+    run(cli, "sound@HEAD", "--aa", "--last", "5")
+    listed = cli("shadow", "list").out.splitlines()
+    assert len(listed) == 3
+    name = listed[1].split()[0]
+    assert 10 <= len(name) < 26
+    assert json.loads(cli("shadow", "show", name, "--json").out)["mode"] == "aa"
+    told = cli("shadow", "status").out
+    assert max(map(len, told.splitlines())) <= 80
+
+
 def test_inputs_come_once_each_and_one_of_each_unit(cli: Cli, farm: Repo, provider: Provider) -> None:
     farm.write("units.jsonl", "".join(
         json.dumps({"inputs": {"animal": str(100 + n)}, "unit": f"u{n % 5}"}) + "\n" for n in range(10)
@@ -420,6 +437,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("sound", "--inputs", "log.jsonl", "--tag", "even"), "--tag chooses from the log"),
     (("sound", "--recorded", "--aa"), "--recorded needs answers"),
     ((*VERSIONS, "--judge", "sound"), "no judge"),
+    (("sond@HEAD",), "no prompt `sond`"),
     (("--all",), "a model to move from and to"),
     (("--all", "--model", "new"), "OLD=NEW"),
     ((*VERSIONS, "--inputs", "none.jsonl"), "cannot read none.jsonl"),

@@ -8,26 +8,27 @@ from promptops.commands.options import JsonOption
 from promptops.commands.run_filters import LimitOption
 from promptops.commands.run_rows import age
 from promptops.output import note, print_json, print_table
-from promptops.registry.shadows import ShadowRow, shadow_rows
+from promptops.registry.shadows import ShadowRow, shadow_rows, short_shadow_ids
 from promptops.registry.store import Registry
 from promptops.settings import here
 from promptops.shadow.reading import summary_of
 
-NameArgument = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of this prompt; may hold *.")]
+NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="Of this prompt; may hold *.")]
 
 
 def shadow_list(name: NameArgument = None, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
     """List shadow runs with their verdicts, newest first."""
     with Registry.open_existing(here().registry) as registry:
         found = [_entry(registry, row) for row in shadow_rows(registry, name, limit=limit)]
+        ids = short_shadow_ids(registry, [each["shadow_id"] for each in found])
     if as_json:
         print_json(found)
     elif not found:
         note("no shadow runs yet; `promptops shadow run NAME@REV` makes one")
     else:
         rows = [
-            (each["shadow_id"], age(each["started_at"]), each["candidate"], each["verdict"], each["pairs"],
-             each["stopped"] or "under way", f"${each['spent_usd']:.4f}")
+            (ids[each["shadow_id"]], age(each["started_at"]), each["candidate"], each["verdict"],
+             each["pairs"], each["stopped"] or "under way", f"${each['spent_usd']:.4f}")
             for each in found
         ]  # fmt: skip
         print_table(

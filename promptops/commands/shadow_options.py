@@ -72,11 +72,11 @@ def requests_of(
     **more: Any,
 ) -> list[Request]:
     """One request for each candidate."""
-    aa = more.get("aa", False)
-    control = contenders_of([against or control_of(reference, settings, same=bool(models) or aa)], settings)[
-        0
-    ]
-    candidates = [control] if aa else contenders_of([reference], settings, list(models) or None)
+    aa = more["aa"]
+    candidates = contenders_of([reference], settings, None if aa else list(models) or None)
+    same = bool(models) or aa or more["recorded"]
+    (control,) = contenders_of([against or control_of(reference, settings, same=same)], settings)
+    candidates = [control] if aa else candidates
     return [_request(control, each, settings, more, given=against is not None) for each in candidates]
 
 

@@ -48,7 +48,7 @@ class Stratum(StrEnum):
 
 ReferenceArgument = Annotated[
     str | None,
-    typer.Argument(metavar="[REF]", help="The candidate: NAME, NAME@REV, NAME:CHANNEL or a prompt file."),
+    typer.Argument(metavar="REF", help="The candidate: NAME, NAME@REV, NAME:CHANNEL or a prompt file."),
 ]
 AgainstOption = Annotated[
     str | None,

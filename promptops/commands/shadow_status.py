@@ -1,5 +1,6 @@
 """``promptops shadow status``: how far each prompt's latest shadow run is, and what it says."""
 
+import textwrap
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +12,9 @@ from promptops.registry.store import Registry
 from promptops.settings import here
 from promptops.shadow.reading import summary_of
 
-NameArgument = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Of this prompt; may hold *.")]
+NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="Of this prompt; may hold *.")]
 _LATEST = 200
+_WIDTH = 80
 
 
 def shadow_status(name: NameArgument = None, as_json: JsonOption = False) -> None:
@@ -28,7 +30,8 @@ def shadow_status(name: NameArgument = None, as_json: JsonOption = False) -> Non
         note("no shadow runs yet; `promptops shadow run NAME@REV` makes one")
     for each in found if not as_json else ():
         print_text(f"{each['prompt']}: {each['pairs']:,} of {each['planned']:,} pairs, {each['ended']}")
-        print_text(f"  {each['sentence']}")
+        for line in textwrap.wrap(each["sentence"], _WIDTH, initial_indent="  ", subsequent_indent="  "):
+            print_text(line)
         if not each["finished"]:
             print_text("  the same command goes on from here")
 

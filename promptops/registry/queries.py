@@ -95,16 +95,17 @@ def _find(registry: Registry, prefix: str) -> list[sqlite3.Row]:
 
 def short_ids(registry: Registry, run_ids: Iterable[str]) -> dict[str, str]:
     """Each id cut to the shortest start, of ten characters or more, that no other run shares."""
-    return {run_id: run_id[: _distinct(registry, run_id)] for run_id in run_ids}
-
-
-def _distinct(registry: Registry, run_id: str) -> int:
     sql = (
         "SELECT max(run_id) FROM runs WHERE run_id < ?1 "
         "UNION ALL SELECT min(run_id) FROM runs WHERE run_id > ?1"
     )
-    neighbours = [row[0] for row in registry.read(sql, (run_id,)) if row[0]]
-    return min(LENGTH, max([SHORTEST, *(1 + _shared(run_id, other) for other in neighbours)]))
+    return {run_id: shortest_start(run_id, registry.read(sql, (run_id,))) for run_id in run_ids}
+
+
+def shortest_start(run_id: str, neighbours: Iterable[Sequence[str | None]]) -> str:
+    """As much of an id as tells it from those before and after it, each the first of its row."""
+    shared = (1 + _shared(run_id, other[0]) for other in neighbours if other[0])
+    return run_id[: min(LENGTH, max([SHORTEST, *shared]))]
 
 
 def _shared(one: str, other: str) -> int:

@@ -9,14 +9,14 @@ So a pair is complete when it has a row of both arms, and one that is complete i
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from promptops.errors import Invalid, NotFound
 from promptops.registry.filters import Filter
-from promptops.registry.queries import Run, runs_by_seq
+from promptops.registry.queries import Run, runs_by_seq, shortest_start
 from promptops.registry.records import utc_now
 from promptops.registry.rows import INSERT_OUTCOME
 from promptops.registry.store import Registry
@@ -142,6 +142,15 @@ def shadow_row(registry: Registry, prefix: str) -> ShadowRow:
     if len(found) > 1:
         raise Invalid(f"{prefix} is the start of several shadow runs", hint="give more of the id")
     return found[0]
+
+
+def short_shadow_ids(registry: Registry, shadow_ids: Iterable[str]) -> dict[str, str]:
+    """Each id cut to the shortest start, of ten characters or more, that no other has."""
+    sql = (
+        "SELECT max(batch_id) FROM batches WHERE batch_id < ?1 "
+        "UNION ALL SELECT min(batch_id) FROM batches WHERE batch_id > ?1"
+    )
+    return {each: shortest_start(each, registry.read(sql, (each,))) for each in shadow_ids}
 
 
 def _rows(registry: Registry, where: str, values: Sequence[Any], limit: int) -> list[ShadowRow]:

@@ -67,13 +67,13 @@ def tag_filter(tags: Mapping[str, int]) -> Markup:
     ).format(rules, buttons)
 
 
-def group_of_cards(name: str, title: str, cards: Sequence[Markup], total: int) -> Markup:
+def group_of_cards(name: str, title: str, cards: Sequence[Markup], total: int, suffix: str = "") -> Markup:
     if not cards:
         return Markup("")
     listed = f"{total:,}" if total == len(cards) else f"{len(cards):,} of {total:,}"
     return Markup(
-        '<section aria-labelledby="{0}"><h2 id="{0}" class="{0}">{1} <span>{2}</span></h2>{3}</section>'
-    ).format(name, title, listed, Markup("").join(cards))
+        '<section aria-labelledby="{0}{4}"><h2 id="{0}{4}" class="{0}">{1} <span>{2}</span></h2>{3}</section>'
+    ).format(name, title, listed, Markup("").join(cards), suffix)
 
 
 def flip_card(flip: Flip, place: int, tags: Mapping[str, int]) -> Markup:

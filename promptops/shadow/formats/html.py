@@ -3,7 +3,7 @@
 Every value goes through ``Markup.format``, which escapes what is not markup.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from markupsafe import Markup
 
@@ -31,14 +31,14 @@ _SLICES = 40
 
 def html(found: Sequence[Comparison], *, table: bool = False) -> str:
     sections = [_overview(found)] if table else []
-    for each in found:
+    for number, each in enumerate(found):
         sections += [
             _header(each),
             _figures(each),
             _evidence(each),
             _slices(each),
             _fields(each),
-            _pairs(each),
+            _pairs(each, f"-{number}" if number else "", whole=len(found) == 1),
         ]
     title = "Shadow runs" if len(found) > 1 else f"{found[0].prompt}: {found[0].verdict}"
     return str(PAGE.format(title=title, style=STYLE, body=Markup("\n").join(sections)))
@@ -87,17 +87,18 @@ def _fields(found: Comparison) -> Markup:
     rows = [(each.path, f"{each.pairs:,}", "; ".join(each.examples)) for each in found.likeness.fields]
     if not rows:
         return Markup("")
-    return _section("JSON fields that differ", _table(("Field", "Pairs", "Such as"), rows))
+    return _section("JSON fields that differ", _table(("Field", "Pairs", "Such as"), rows, text={2}))
 
 
-def _pairs(found: Comparison) -> Markup:
+def _pairs(found: Comparison, suffix: str, *, whole: bool) -> Markup:
+    """``suffix`` keeps the names of headings apart; a page of one shadow run alone can be filtered by tag."""
     groups = (
         ("broke", "Broke", found.broke, found.broke_total),
         ("fixed", "Fixed", found.fixed, found.fixed_total),
         ("changed", "Other answers that differ", found.changed, len(found.changed)),
     )
     flips = {name: [flip_of(pair) for pair in pairs] for name, _, pairs, _ in groups}
-    tags = common_tags([flip.tags for each in flips.values() for flip in each])
+    tags = common_tags([flip.tags for each in flips.values() for flip in each]) if whole else {}
     shown = Markup("").join(
         group_of_cards(
             name,
@@ -107,6 +108,7 @@ def _pairs(found: Comparison) -> Markup:
                 for place, flip in enumerate(flips[name])
             ],
             total,
+            suffix,
         )
         for name, title, _, total in groups
     )
@@ -117,15 +119,23 @@ def _section(title: str, *parts: Markup) -> Markup:
     return Markup("<section><h2>{}</h2>{}</section>").format(title, Markup("").join(parts))
 
 
-def _table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> Markup:
-    head = Markup("").join(Markup("<th>{}</th>").format(each) for each in headers)
-    body = Markup("").join(map(_row, rows))
+def _table(headers: Sequence[str], rows: Iterable[Sequence[str]], text: Container[int] = ()) -> Markup:
+    """``text``: the columns, counted from 0, of words and not of numbers."""
+    head = Markup("").join(_cell("th", each, place in text) for place, each in enumerate(headers))
+    body = Markup("").join(_row(row, text) for row in rows)
     return Markup(
         '<div class="wide"><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>'
     ).format(head, body)
 
 
-def _row(cells: Sequence[str]) -> Markup:
-    first = Markup("<th>{}</th>").format(one_line(cells[0]))
-    rest = Markup("").join(Markup("<td>{}</td>").format(one_line(cell)) for cell in cells[1:])
-    return Markup("<tr>{}{}</tr>").format(first, rest)
+def _row(cells: Sequence[str], text: Container[int]) -> Markup:
+    tags = ["th", *["td"] * (len(cells) - 1)]
+    return Markup("<tr>{}</tr>").format(
+        Markup("").join(
+            _cell(tag, cell, place in text) for place, (tag, cell) in enumerate(zip(tags, cells, strict=True))
+        )
+    )
+
+
+def _cell(tag: str, told: str, is_text: bool) -> Markup:
+    return Markup("<{0}{1}>{2}</{0}>").format(tag, Markup(' class="text"') if is_text else "", one_line(told))

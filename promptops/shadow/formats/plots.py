@@ -31,11 +31,18 @@ def evidence_plot(question: Question) -> Markup:
         for pairs, low, high in question.trail
     )
     told = f"{NAMES[question.name]} after {last} pairs: {bounds(question)}, limit {limit(question)}"
-    ticks = Markup('<div class="ticks"><span>0</span><span>{} pairs</span></div>').format(f"{last:,}")
-    about = Markup('<p class="about">{}; up is worse, dashed is the limit; scale ±{} points</p>').format(
-        told, f"{100 * reach:.0f}"
-    )
-    return figure(about, svg(told, _HEIGHT, lines + bars), ticks)
+    about = Markup('<p class="about">{}; up is worse, dashed is the limit</p>').format(told)
+    return figure(about, _axes(svg(told, _HEIGHT, lines + bars), reach, last))
+
+
+def _axes(drawing: Markup, reach: float, last: int) -> Markup:
+    """Points upwards, pairs to the right."""
+    return Markup(
+        '<div class="scatter"><div class="ticks up"><span>+{0}</span><span>0</span>'
+        "<span>\u2212{0}</span></div>"
+        '<div class="field">{1}</div><div class="ticks"><span>0</span><span>{2}</span></div>'
+        '<div class="unit">points, by pairs</div></div>'
+    ).format(f"{100 * reach:.0f}", drawing, f"{last:,}")
 
 
 def ratio_plot(questions: Sequence[Question]) -> Markup:
@@ -56,4 +63,9 @@ def _ratio(question: Question) -> Markup:
     return Markup(
         '<div class="row"><div class="name">{}<small>0.5× to 2×</small></div><div class="track">{}</div>'
         '<div class="value"><span>{}</span><small>{}</small></div></div>'
-    ).format(NAMES[question.name], svg(told, 28, body), bounds(question), value(question, question.candidate))
+    ).format(
+        NAMES[question.name],
+        svg(told, 28, body),
+        bounds(question).removesuffix(" ×"),
+        value(question, question.candidate),
+    )

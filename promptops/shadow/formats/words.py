@@ -45,8 +45,8 @@ def basis(found: Comparison) -> str:
     """How much it rests on, and why it ended."""
     parts = [
         f"{found.pairs:,} of {found.planned:,} pairs, {_ENDED[found.stopped]}",
-        MODES[found.mode],
         f"order of calls drawn with seed {found.seed}",
+        MODES[found.mode],
         f"{usd(found.spent_usd)} spent",
     ]
     return "; ".join(parts)
