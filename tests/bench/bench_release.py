@@ -1,0 +1,170 @@
+"""Speed of releases on a large registry: fifty prompts with a canary each, and all of the log theirs.
+
+Run from the repository's root; it needs about 4 GB below the folder for temporary files and ten minutes:
+
+    python tests/bench/bench_release.py [--rows 1000000]
+"""
+
+import argparse
+import math
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench_registry import PROMPTS, Row, logged, process, show, timed
+from repos import GitFolder, new_repository, prompt_text
+
+from promptops.cli import main as promptops
+from promptops.gitrepo import GitRepo
+from promptops.registry.records import FinishedRun, StartedRun, utc_text
+from promptops.registry.store import Registry
+from promptops.release_state import ChannelState, read_releases
+from promptops.stats.eprocess import Question
+from promptops.stats.two_arm import TwoArm, from_history
+
+# nothing is decided: the margin is too narrow for these calls, and harm is not there
+PLAN = """\
+plans:
+  narrow:
+    eval: null
+    unit: session
+    steps: [{weight: 50, min_canary: 100}]
+    alpha: {rollback: 0.000001, promote: 0.05, srm: 0.000001}
+    metrics:
+      - {name: error_rate, kind: binary, source: run.error, worse: higher, role: guard, margin: 0.0001}
+      - {name: latency, kind: ratio, source: run.latency_ms, worse: higher, role: guard, margin: 1.20}
+      - {name: cost, kind: ratio, source: run.cost_list_usd, worse: higher, role: signal, margin: 1.25}
+"""
+SPAN_S = 3 * 86_400.0  # of the log
+_CHUNK = 5_000
+_NEW = 200
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    rows = parser.parse_args(arguments).rows
+    place = Path(tempfile.mkdtemp(prefix="bench-release-"))
+    try:
+        show([("measured", "figure", "target")])
+        show(engine())
+        with chdir(place):
+            for row in releases(released(place), rows):
+                show([row])
+    finally:
+        shutil.rmtree(place)
+    return 0
+
+
+def engine() -> list[Row]:
+    draw = random.Random(1)  # noqa: S311 - not a secret
+    calls = [(draw.random() < 0.1, 0.1, float(draw.random() < 0.02)) for _ in range(20_000)]
+    best = math.inf
+    for question, margin in ((Question.WORSE, 0.0), (Question.NOT_WORSE, 0.02)) * 3:
+        test = TwoArm(question, margin, from_history(0.02))
+        best = min(best, timed(lambda test=test: [test.update(*call) for call in calls]))
+    return [
+        ("one update of the engine", f"{best / len(calls) * 1e6:.1f} µs", "<= 10 µs"),
+        ("20,000 calls recomputed", f"{best:.2f} s", "<= 0.2 s"),
+    ]
+
+
+def released(place: Path) -> GitFolder:
+    """Fifty prompts in two versions, the first of them stable and the second its canary."""
+    folder = new_repository(place)
+    files = {f"prompts/{name}.yaml": prompt_text() for name in PROMPTS}
+    folder.commit("First", {"promptops.yaml": PLAN, ".gitignore": "registry.db*\n", **files})
+    folder.commit("Second", {path: prompt_text("Good day") for path in files})
+    for name in PROMPTS:
+        verb("promote", f"{name}@HEAD~1", "--yes")
+        verb("canary", f"{name}@HEAD", "--plan", "narrow", "--yes")
+    return folder
+
+
+def verb(*arguments: str) -> None:
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()) as said:
+        code = promptops(arguments)
+    if code:
+        raise SystemExit(f"promptops {' '.join(arguments)}: {said.getvalue()}")
+
+
+def releases(folder: GitFolder, rows: int) -> Iterator[Row]:
+    channels, one = live(folder), PROMPTS[7]
+    path = folder.path / "registry.db"
+    built = timed(lambda: fill(path, channels, 0, rows, rows))
+    yield f"built: {rows:,} runs, {path.stat().st_size / 1e9:.2f} GB", f"{rows / built:,.0f} rows/s", ""
+    yield whole("tick --all, the first: everything is scored", ["tick", "--all"], "")
+    yield whole("status, all prompts", ["status"], "<= 1 s", times=5)
+    yield whole("status of one prompt", ["status", one], "", times=5)
+    yield whole("status --format html", ["status", "--format", "html"], "", times=3)
+    fill(path, {one: channels[one]}, rows, _NEW, rows)
+    yield whole(f"tick of one prompt, {_NEW} new calls", ["tick", one], "")
+    yield whole("tick --all, nothing new", ["tick", "--all"], "")
+    yield whole("rollback", ["rollback", one], "<= 1 s")
+    yield whole("release verify", ["release", "verify"], "")
+    yield "python -c pass", f"{process(['-c', 'pass']):.3f} s", ""
+
+
+def live(folder: GitFolder) -> Mapping[str, ChannelState]:
+    with GitRepo(folder.settings()) as repo:
+        return {name: state.channels["production"] for name, state in read_releases(repo).items()}
+
+
+def whole(what: str, arguments: Sequence[str], target: str, *, times: int = 1) -> Row:
+    """The best of so many whole processes."""
+    command = [sys.executable, "-m", "promptops", *arguments]
+    best = min(timed(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(times))
+    return f"promptops {what}", f"{best:.3f} s", target
+
+
+def fill(path: Path, channels: Mapping[str, ChannelState], first: int, count: int, rows: int) -> None:
+    """Log calls of these channels, half of them the canary's; ``rows`` of them make up the whole time."""
+    words = [f"w{random.Random(n).randrange(10**6):06}" for n in range(4_000)]  # noqa: S311 - not a secret
+    names = sorted(channels)
+    with Registry.open(path) as registry:
+        for start in range(first, first + count, _CHUNK):
+            numbers = range(start, min(start + _CHUNK, first + count))
+            registry.record([call(n, words, names, channels, rows) for n in numbers])
+
+
+def call(
+    number: int, words: Sequence[str], names: Sequence[str], channels: Mapping[str, ChannelState], rows: int
+) -> tuple[StartedRun, FinishedRun]:
+    rng = random.Random(number)  # noqa: S311 - not a secret
+    run, end = logged(number, words)
+    name = rng.choice(names)
+    state = channels[name]
+    canary = rng.random() < 0.5
+    assert state.rollout
+    assert state.stable
+    moment = utc_text(time.time() - 600 - SPAN_S * max(0, rows - number) / rows)
+    served = state.rollout.canary if canary else state.stable
+    placed = replace(
+        run,
+        started_at=moment,
+        prompt=name,
+        reference=f"{name}:production",
+        digest=served.digest,
+        version=served.version,
+        channel="production",
+        rollout=state.rollout.id,
+        arm="canary" if canary else "stable",
+        weight_bp=state.rollout.weight_bp,
+        unit_hash=f"{number:064x}",
+        unit_key_id="k" * 12,
+    )
+    return placed, replace(end, finished_at=moment)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
