@@ -11,7 +11,7 @@ from promptops.prompt import check_name
 from promptops.references import nearest
 from promptops.registry.history_index import Start
 from promptops.registry.store import Registry
-from promptops.release_state import ReleaseState, read_release, state_commit
+from promptops.release_state import ReleaseState, read_release, released_numbers, state_commit
 from promptops.settings import Settings
 
 _SHORT = 10
@@ -77,14 +77,18 @@ def history(name: str, settings: Settings, registry: Registry | None = None) -> 
             return _without_commits(name, settings, line)
         commit = state_commit(repo)
         state = read_release(repo, commit, name) if commit else None
+        numbers = released_numbers(repo, commit, state) if commit and state else {}
         notes = [line.note, _CUT if repo.is_shallow() else ""]
-    versions = tuple(_entry(start, settings, state) for start in line.starts)
+    versions = tuple(
+        _entry(start, settings, state, numbers if start.name == name else {}) for start in line.starts
+    )
     return History(name, versions, "; ".join(filter(None, notes)))
 
 
-def _entry(start: Start, settings: Settings, state: ReleaseState | None) -> HistoryEntry:
+def _entry(
+    start: Start, settings: Settings, state: ReleaseState | None, numbers: Mapping[str, str]
+) -> HistoryEntry:
     digest = start.digest or ""
-    released = (one.version for one in state.named() if one.digest == digest) if state else iter(())
     return HistoryEntry(
         digest=start.digest,
         commit_sha=start.commit_sha,
@@ -96,7 +100,7 @@ def _entry(start: Start, settings: Settings, state: ReleaseState | None) -> Hist
         path=f"{settings.prompts_path}/{start.path}",
         pasteable=f"{start.name}@{start.commit_sha[:_SHORT]}",
         live=state.live(digest) if state else (),
-        version=next(released, None),
+        version=numbers.get(digest) or None,
     )
 
 

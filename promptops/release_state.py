@@ -188,6 +188,21 @@ def frozen_versions(repo: GitRepo, commit: str, prompt: str) -> list[Frozen]:
     return [decode_frozen(text, path, prompt) for path, text in zip(paths, texts, strict=True)]
 
 
+def released_numbers(repo: GitRepo, commit: str, state: ReleaseState) -> dict[str, str]:
+    """The number of every released version, by digest: read without the files that they are made of."""
+    prompt = state.prompt
+    folder = f"versions/{prompt}/"
+    paths = [entry.path for entry in repo.list_files(commit, folder.rstrip("/"))]
+    paths = [path for path in paths if path.endswith(".yaml") and "/" not in path[len(folder) :]]
+    texts = repo.read_many([(commit, path) for path in paths])
+    found = {one.digest: one.version for one in state.named()}
+    for path, text in zip(paths, texts, strict=True):
+        document = parse_yaml(text.partition(b"\nfiles:")[0], f"{BRANCH}:{path}")
+        head = _mapping(document, document.data)
+        found[_digest(document, head.get("digest"))] = str(head.get("version", ""))
+    return found
+
+
 def decode_release(text: bytes, prompt: str) -> ReleaseState:
     """The releases of a prompt from the text of their file."""
     document = parse_yaml(text, f"{BRANCH}:{release_path(prompt)}")

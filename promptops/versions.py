@@ -15,7 +15,7 @@ from promptops.settings import Settings
 if TYPE_CHECKING:  # a prompt of the working tree needs neither git nor the registry
     from promptops.gitrepo import GitRepo
     from promptops.registry.store import Registry
-    from promptops.release_state import Released, ReleaseState
+    from promptops.release_state import ChannelState, Released, ReleaseState
 
 __all__ = [
     "Reference",
@@ -106,15 +106,15 @@ def provenance(version: Version, settings: Settings) -> Version:
     return replace(version, commit_sha=commit, dirty=not same)
 
 
-def live_channels(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """Where each released prompt is live, by prompt."""
+def live_channels(settings: Settings) -> "dict[str, dict[str, ChannelState]]":
+    """Where each released prompt is live: what its channels serve, by prompt and channel."""
     from promptops.gitrepo import GitRepo
     from promptops.release_state import read_releases
 
     with GitRepo(settings) as repo:
         states = read_releases(repo)
     return {
-        name: tuple(channel for channel, serving in state.channels.items() if serving.stable)
+        name: {channel: serving for channel, serving in state.channels.items() if serving.stable}
         for name, state in states.items()
     }
 

@@ -273,6 +273,15 @@ class TestFigures:
         thumbs = {digest: (row["thumbs_up"], row["thumbs_down"]) for digest, row in found.items()}
         assert thumbs == {DIGEST: (1, 1), OTHER_DIGEST: (0, 0)}
 
+    def test_batches_on_a_channel_are_traffic(self, registry: Registry) -> None:
+        registry.record([
+            (a_run(kind="batch", channel="production"), an_end()),
+            (a_run(kind="batch", channel=None), an_end()),
+            (a_run(kind="shadow", channel="production"), an_end()),
+            (a_run(), an_end()),
+        ])  # fmt: skip
+        assert version_stats(registry, "support/triage")[DIGEST]["calls"] == 2
+
     def test_one_prompts_figures_are_read_from_the_index_alone(self, registry: Registry) -> None:
         from promptops.registry import figures
 

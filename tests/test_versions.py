@@ -361,7 +361,7 @@ class TestReleased:
         assert live.commit_sha == released.git("rev-parse", "HEAD~1")
         assert live.pasteable == "support/a@v2"
         assert live.prompt.digest == resolve("support/a@HEAD~1", settings).prompt.digest
-        assert live_channels(settings) == {"support/a": ("production",)}
+        assert [*live_channels(settings)["support/a"]] == ["production"]
         numbered = resolve("support/a@v2", settings)
         assert (numbered.prompt.digest, numbered.channel) == (live.prompt.digest, None)
         with reader(live, settings) as read:

@@ -78,13 +78,19 @@ def _as_json(entry: HistoryEntry) -> dict[str, Any]:
     return {**asdict(entry), "digest": entry.digest and f"sha256:{entry.digest}"}
 
 
+def _named(entry: HistoryEntry) -> str:
+    """As it can be pasted: by the number of its release where it has one."""
+    name, _, commit = entry.pasteable.partition("@")
+    return f"{name}@{entry.version or commit}"
+
+
 def _row(entry: HistoryEntry) -> tuple[Any, ...]:
     figures = entry.figures
     thumbs = (
         f"+{figures.thumbs_up} -{figures.thumbs_down}" if figures.thumbs_up + figures.thumbs_down else None
     )
     return (
-        " ".join(filter(None, (entry.pasteable, *(f"[{place}]" for place in entry.live)))),
+        " ".join(filter(None, (_named(entry), *(f"[{place}]" for place in entry.live)))),
         age(entry.date),
         entry.author,
         entry.change,

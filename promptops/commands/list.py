@@ -15,6 +15,7 @@ from promptops.prompt import Prompt
 from promptops.registry.evals import LatestEval, latest_evals
 from promptops.registry.queries import last_runs
 from promptops.registry.store import Registry
+from promptops.release_state import ChannelState
 from promptops.settings import Settings, here
 from promptops.versions import live_channels, prompt_names, resolve
 
@@ -33,7 +34,7 @@ def list_(words: WordsArgument = None, as_json: JsonOption = False) -> None:
         evals = latest_evals(registry)
     live = live_channels(settings)
     entries = [
-        _with_eval(_entry(name, settings, live.get(name, ()), latest.get(name)), evals)
+        _with_eval(_entry(name, settings, live.get(name, {}), latest.get(name)), evals)
         for name in prompt_names(settings)
     ]
     entries = [entry for entry in entries if _has(entry, words or [])]
@@ -53,7 +54,7 @@ def list_(words: WordsArgument = None, as_json: JsonOption = False) -> None:
 
 
 def _entry(
-    name: str, settings: Settings, live: tuple[str, ...], last: dict[str, Any] | None
+    name: str, settings: Settings, live: Mapping[str, ChannelState], last: dict[str, Any] | None
 ) -> dict[str, Any]:
     try:
         known = _described(resolve(name, settings).prompt)
@@ -62,9 +63,28 @@ def _entry(
     return {
         "prompt": name,
         **known,
-        "channels": list(live),
+        "channels": {channel: _serving(state) for channel, state in live.items()},
         "last_run": {"run_id": last["run_id"], "started_at": last["started_at"]} if last else None,
     }
+
+
+def _serving(state: ChannelState) -> dict[str, Any]:
+    rollout = state.rollout
+    return {
+        "version": state.stable.version if state.stable else None,
+        "canary": rollout.canary.version if rollout else None,
+        "weight_bp": rollout.weight_bp if rollout else None,
+    }
+
+
+def _live(channels: Mapping[str, Mapping[str, Any]]) -> str:
+    """``production v3, canary v4 5%; staging v4``."""
+    canary = ", canary {canary} {share:g}%"
+    return "; ".join(
+        f"{channel} {each['version']}"
+        + (canary.format(canary=each["canary"], share=each["weight_bp"] / 100) if each["canary"] else "")
+        for channel, each in channels.items()
+    )
 
 
 def _with_eval(entry: dict[str, Any], evals: Mapping[tuple[str, str], LatestEval]) -> dict[str, Any]:
@@ -95,7 +115,7 @@ def _row(entry: dict[str, Any]) -> tuple[Any, ...]:
         (entry["digest"] or "invalid")[:_SHOWN],
         entry["model"],
         entry["owner"],
-        ", ".join(entry["channels"]) or None,
+        _live(entry["channels"]) or None,
         age(last["started_at"]) if last else None,
         eval_words(latest["rate"], latest["cases"], latest["finished_at"]) if latest else None,
         entry["problem"] or entry["description"],

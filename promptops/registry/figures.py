@@ -81,7 +81,7 @@ def apart(registry: Registry, chosen: Filter) -> list[Figures]:
 
 def version_stats(registry: Registry, prompt: str) -> dict[str, Figures]:
     """Figures of a prompt's traffic by digest, with thumbs: what ``history`` shows beside each version."""
-    found = {row["key"]: row for row in stats(registry, Filter(prompt=prompt, kind="run"), "digest")}
+    found = {row["key"]: row for row in stats(registry, Filter(prompt=prompt, traffic=True), "digest")}
     thumbs = registry.read(
         "SELECT r.digest, sum(o.value > 0) AS up, sum(o.value <= 0) AS down FROM outcomes o "
         "JOIN runs r ON r.seq = o.run_seq WHERE o.source = 'person' AND o.name = 'thumbs' AND r.prompt = ? "

@@ -29,6 +29,7 @@ class Filter:
     tag: str | None = None
     kind: str | None = None
     state: str | None = None
+    traffic: bool | None = None  # what served somebody: runs, and batches on a channel
 
     def conditions(self) -> tuple[str, list[Any]]:
         """An SQL expression and its values."""
@@ -52,6 +53,7 @@ _PLAIN = {
     "tag": "EXISTS (SELECT 1 FROM run_tags WHERE tag = ? AND run_tags.seq = r.seq)",
     "kind": "r.kind = ?",
     "state": "r.state = ?",
+    "traffic": "(r.kind = 'run' OR (r.kind = 'batch' AND r.channel IS NOT NULL)) = ?",
 }
 
 
