@@ -11,6 +11,7 @@ import typer
 from promptops.changes import Changes
 from promptops.commands.diff_arguments import find_pairs
 from promptops.commands.diff_data import On, Told, tell
+from promptops.commands.diff_shadow import with_shadows
 from promptops.commands.options import InputOption, InputsOption, JsonOption
 from promptops.errors import Invalid
 from promptops.gitrepo import GitRepo
@@ -85,7 +86,7 @@ def diff(
         _print_stat([review(pair) for pair in changes.pairs])
     else:
         on = On(render=render or bool(given or inputs), given=tuple(given or ()), file=inputs, cases=cases)
-        told = tell(changes.pairs, settings, on)
+        told = with_shadows(tell(changes.pairs, settings, on), settings)
         form = Format.json if as_json else form
         if run:
             _print_with_evals(told, settings, form, unified=unified, stat=stat)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptops.cases import lines_of, read_cases
 from promptops.changes import Pair
@@ -14,6 +14,9 @@ from promptops.preview import Estimate, Preview, estimate, merged_inputs, previe
 from promptops.prompt import Prompt
 from promptops.review import Review, review
 from promptops.settings import Settings
+
+if TYPE_CHECKING:
+    from promptops.shadow.comparison import Comparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +35,7 @@ class Told:
     previews: Sequence[Preview]
     estimates: tuple[Estimate | None, Estimate | None]
     prices_from: str
+    shadow: "Comparison | None" = None
 
 
 def tell(pairs: Sequence[Pair], settings: Settings, on: On) -> list[Told]:

@@ -1,5 +1,6 @@
 """Changes of prompts as data for scripts."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -43,7 +44,18 @@ def _prompt(one: Told) -> dict[str, Any]:
             "prices": one.prices_from,
         },
         "rendered": [_preview(each) for each in one.previews],
+        "shadow": _shadow(one),
     }
+
+
+def _shadow(one: Told) -> dict[str, Any] | None:
+    """As ``shadow show --json`` has it."""
+    if one.shadow is None:
+        return None
+    from promptops.shadow.formats import render_comparisons
+
+    found: dict[str, Any] = json.loads(render_comparisons([one.shadow], "json"))
+    return found
 
 
 def _side(side: Side) -> dict[str, Any] | None:

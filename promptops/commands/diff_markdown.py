@@ -60,6 +60,10 @@ def _lines(one: Told, *, unified: bool, details: bool) -> Iterator[str]:
             yield f"- {change.kind}: {code(line)}"
     for line in [*facts(review), *estimate_lines(one)]:
         yield f"- {code(line)}" if "sha256:" in line or line in review.notes else f"- {_plain(line)}"
+    if one.shadow:
+        from promptops.shadow.formats.markdown import section
+
+        yield from section(one.shadow, details=details)
     if details:
         for text in [*(text for change in review.changes for text in change.texts), *review.files]:
             yield _details(str(text), [text], (), unified=unified)

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from difflib import unified_diff
 
 from promptops.commands.diff_data import Told
+from promptops.commands.diff_shadow import sentence
 from promptops.compare import Gap, Segment, TextDiff, shown_lines
 from promptops.output import in_colour, print_pieces, print_text
 from promptops.preview import Estimate, Preview
@@ -35,6 +36,8 @@ def _print_review(one: Told, *, unified: bool) -> None:
             print_pieces([(f"  {label:<16} ", "dim"), (line, _colour(change.effect, line))])
     for line in estimate_lines(one):
         print_pieces([(f"  {line}", "dim")])
+    if one.shadow:
+        print_pieces([(f"  {'shadow run':<16} ", "dim"), (sentence(one.shadow), "")])
     for text in [*(text for change in review.changes for text in change.texts), *review.files]:
         _print_text(text, unified=unified)
     _print_previews(one.previews, unified=unified)

@@ -24,6 +24,7 @@ _SIGNS = {"worse": "❌", "better": "✅", "not worse": "✅", "undecided": "❔
 _LONGEST = 60_000  # characters; GitHub takes 65,536
 _LONGEST_ANSWER = 1_500
 _PAIRS = 10
+_BESIDE_A_CHANGE = 3
 _SLICES = 15
 _FIELDS = 15
 
@@ -36,6 +37,14 @@ def markdown(found: Sequence[Comparison], *, table: bool = False) -> str:
         parts.append("\n".join(_head(each, small=table)) + "\n")
         parts += _details(each)
     return _fitting(parts)
+
+
+def section(found: Comparison, *, details: bool) -> Iterator[str]:
+    """A shadow run below the change that it tried; ``details``: with the worst pairs."""
+    yield f"\n**Shadow run: {_SIGNS[found.verdict]} {plain_words(one_line(found.sentence))}**"
+    yield from _body(found)
+    if details:
+        yield from _details(found, _BESIDE_A_CHANGE, "#####")
 
 
 def _fitting(parts: Sequence[str]) -> str:
@@ -61,8 +70,12 @@ def _overview(found: Sequence[Comparison]) -> Iterator[str]:
 def _head(found: Comparison, *, small: bool) -> Iterator[str]:
     prompt = code_span(one_line(found.prompt))
     yield f"\n{'####' if small else '###'} {_SIGNS[found.verdict]} {prompt}: {found.verdict}\n"
-    yield f"**{plain_words(one_line(found.sentence))}**\n"
-    yield f"{plain_words(one_line(basis(found)))}\n"
+    yield f"**{plain_words(one_line(found.sentence))}**"
+    yield from _body(found)
+
+
+def _body(found: Comparison) -> Iterator[str]:
+    yield f"\n{plain_words(one_line(basis(found)))}\n"
     yield from (f"- {plain_words(one_line(told))}" for told in notes(found))
     yield ""
     yield from _table(
@@ -71,15 +84,16 @@ def _head(found: Comparison, *, small: bool) -> Iterator[str]:
     yield f"\n{plain_words(alike(found.likeness))}\n"
 
 
-def _details(found: Comparison) -> Iterator[str]:
+def _details(found: Comparison, most: int = _PAIRS, heading: str = "####") -> Iterator[str]:
     for title, pairs, total in (
         ("Broke", found.broke, found.broke_total),
         ("Fixed", found.fixed, found.fixed_total),
         ("Other answers that differ", found.changed, len(found.changed)),
     ):
         if total:
-            yield f"\n#### {title}: {total:,}\n"
-            yield from map(_pair, pairs[:_PAIRS])
+            shown = f", the worst {most}" if total > most else ""
+            yield f"\n{heading} {title}: {total:,}{shown}\n"
+            yield from map(_pair, pairs[:most])
     if found.likeness.fields:
         rows = [
             (
@@ -90,14 +104,14 @@ def _details(found: Comparison) -> Iterator[str]:
             for each in found.likeness.fields[:_FIELDS]
         ]
         yield (
-            "\n#### JSON fields that differ\n\n"
+            f"\n{heading} JSON fields that differ\n\n"
             + "\n".join(_table(("field", "pairs", "such as"), rows))
             + "\n"
         )
     slices = [(code_span(one_line(name)), *rest) for name, *rest in slice_rows(found, _SLICES)]
     if slices:
         heads = ("slice", "pairs", "passes", "broke", "fixed", "p, adjusted")
-        yield "\n#### Slices\n\n" + "\n".join(_table(heads, slices)) + "\n"
+        yield f"\n{heading} Slices\n\n" + "\n".join(_table(heads, slices)) + "\n"
     yield f"\n<sub>{code_span(found.shadow_id)}</sub>\n"
 
 
