@@ -9,6 +9,7 @@ import pytest
 from registry_data import a_run
 from status_examples import CANARY, NOW, PLAN, STABLE, findings, idle, metric, shadowed, view
 
+from promptops.registry.exposure import met, note_met
 from promptops.registry.observations import save
 from promptops.registry.store import Registry
 from promptops.release.evidence import SUMMARY, stored
@@ -200,6 +201,25 @@ def test_exposure_as_the_log_has_it(tmp_path: Path) -> None:
         seen = exposure_of(registry, active, NOW)
         assert seen == Exposure(calls=5, canary_calls=4, canary_units=2, per_day=10.0)
         assert exposure_of(registry, replace(active, unit="call"), NOW).canary_units is None
+
+
+def test_exposure_is_counted_on_from_the_last_tick(tmp_path: Path) -> None:
+    active = view().rollout
+    assert active is not None
+    with Registry.open(tmp_path / "r.db") as registry:
+        for last in range(4):
+            for unit in ("a", f"b{last}", None):
+                for arm in ("canary", "stable"):
+                    begun = iso(NOW - 12 * 3600 + last)
+                    run = a_run(rollout=active.id, arm=arm, unit_hash=unit, weight_bp=500, started_at=begun)
+                    registry.start(run)
+            seen = met(registry, active.id)
+            with registry.write() as connection:
+                note_met(connection, active.id)
+                note_met(connection, active.id)
+            assert met(registry, active.id) == seen
+        assert (seen.calls, seen.canary_calls, seen.canary_units, seen.through) == (24, 12, 5, 24)
+        assert seen.first == iso(NOW - 12 * 3600)
 
 
 def test_a_step_that_has_just_begun_has_no_calls_yet(tmp_path: Path) -> None:

@@ -1,24 +1,64 @@
-"""How many calls and units of a rollout have met the canary: all of them, also those that are no evidence."""
+"""How many calls and units of a rollout have met the canary: all of them, also those that are no evidence.
 
+Rows are counted once: a tick keeps what it has counted, and whoever asks adds the rows behind that.
+"""
+
+# ruff: noqa: S608 - statements are put together from constants; values are bound
+
+import sqlite3
 from typing import NamedTuple
 
+from promptops.registry.observations import load, save
 from promptops.registry.store import Registry
+
+EXPOSURE = "exposure"
+_COUNTS = "{0}.kind IN ('run', 'batch') AND {0}.excluded IS NULL"
+_NEW_UNIT = (
+    "r.arm = 'canary' AND r.unit_hash IS NOT NULL AND NOT EXISTS (SELECT 1 FROM runs e "
+    "WHERE e.rollout = r.rollout AND e.unit_hash = r.unit_hash AND e.seq < r.seq AND e.arm = 'canary' "
+    f"AND {_COUNTS.format('e')})"
+)
+_MORE = (
+    f"SELECT count(*), coalesce(sum(r.arm = 'canary'), 0), coalesce(sum({_NEW_UNIT}), 0), "
+    "min(r.started_at), max(r.seq) FROM runs r WHERE r.rollout = ? AND r.seq > ? "
+    f"AND {_COUNTS.format('r')}"
+)
 
 
 class Met(NamedTuple):
-    """``canary_units`` counts units with a hash; ``first`` is UTC text, None before the first call."""
+    """``canary_units`` counts units with a hash; ``first`` is UTC text, None before the first call.
 
-    calls: int
-    canary_calls: int
-    canary_units: int
-    first: str | None
+    ``through``: the last row that was counted.
+    """
+
+    calls: int = 0
+    canary_calls: int = 0
+    canary_units: int = 0
+    first: str | None = None
+    through: int = 0
 
 
-def met(registry: Registry, rollout: str) -> Met:
-    sql = (
-        "SELECT count(*), coalesce(sum(arm = 'canary'), 0), "
-        "count(DISTINCT CASE WHEN arm = 'canary' THEN unit_hash END), min(started_at) "
-        "FROM runs WHERE rollout = ? AND kind IN ('run', 'batch') AND excluded IS NULL"
+def met(source: Registry | sqlite3.Connection, rollout: str) -> Met:
+    known = _known(source, rollout)
+    values = (rollout, known.through)
+    rows = source.read(_MORE, values) if isinstance(source, Registry) else source.execute(_MORE, values)
+    calls, canary, units, first, through = next(iter(rows))
+    moments = [moment for moment in (known.first, first) if moment]
+    return Met(
+        calls=known.calls + calls,
+        canary_calls=known.canary_calls + canary,
+        canary_units=known.canary_units + units,
+        first=min(moments, default=None),
+        through=through or known.through,
     )
-    calls, canary, units, first = registry.read(sql, (rollout,))[0]
-    return Met(int(calls), int(canary), int(units), first)
+
+
+def _known(source: Registry | sqlite3.Connection, rollout: str) -> Met:
+    state = load(source, rollout, EXPOSURE)
+    return Met(**state) if state and state.keys() == set(Met._fields) else Met()
+
+
+def note_met(connection: sqlite3.Connection, rollout: str) -> None:
+    """Keep what is counted so far, within the transaction of a tick."""
+    seen = met(connection, rollout)
+    save(connection, rollout, EXPOSURE, seen._asdict(), seen.through)

@@ -6,6 +6,7 @@ from typing import Any
 
 from promptops.registry import observations as log
 from promptops.registry.breaker import breaker_reason
+from promptops.registry.exposure import note_met
 from promptops.registry.records import utc_text
 from promptops.registry.store import Registry
 from promptops.release.bounds import bounds_of
@@ -69,6 +70,7 @@ def observe(  # noqa: PLR0913 - the last four are seldom given
     )
     with registry.write() as connection:
         log.save(connection, rollout.id, SUMMARY, encode_findings(findings), findings.watermark)
+        note_met(connection, rollout.id)
     return findings
 
 
