@@ -9,8 +9,9 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeVar
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from promptops.background import BackgroundLoop, Worker
 from promptops.calling import Limits, now
@@ -21,11 +22,15 @@ from promptops.references import parse_reference
 from promptops.registry.outcomes import Outcome, add_all
 from promptops.registry.records import FinishedRun
 from promptops.registry.service_journal import ServiceJournal
-from promptops.runner import Origin, Prepared, Reported, Run, Runner
+from promptops.release_state import Shadow
+from promptops.runner import Origin, Prepared, Reported, Run, Runner, in_shadow
 from promptops.serving import Serving, Source, ready
 from promptops.session import Session
 from promptops.settings import Settings
 from promptops.versions import Version
+
+if TYPE_CHECKING:  # only some channels have one
+    from promptops.live_shadow.worker import ShadowWorker
 
 T = TypeVar("T")
 
@@ -73,13 +78,15 @@ class Service:
     async def run(self, asked: Asked, on_text: OnText | None = None) -> Run:
         """Make one call. One that fails raises its ModelError, after it has been logged."""
         runner = self._session.runner(asked.limits)
-        prepared = await self._begin(runner, asked, called=True)
+        prepared, shadow = await self._begin(runner, asked, called=True)
         heard = _Heard(on_text) if on_text and not _may_repair(prepared) else None
         try:
             run = await runner.answer(prepared, heard.take if heard else None, heard)
         finally:
             await self.journal.written(prepared.started.run_id)
         await self._look_at(run)
+        if shadow and in_shadow(shadow, run.started, run.finished):
+            self._reader.submit(lambda: self._shadows.offer(run.started, asked.inputs, shadow))
         if run.error:
             run.error.run_id = run.started.run_id
             raise run.error
@@ -89,7 +96,8 @@ class Service:
 
     async def prepare(self, asked: Asked) -> Prepared:
         """Log a call that the application makes itself."""
-        return await self._begin(self._session.runner(asked.limits), asked, called=False)
+        prepared, _ = await self._begin(self._session.runner(asked.limits), asked, called=False)
+        return prepared
 
     async def finish(self, prepared: Prepared, reported: Reported) -> Run:
         run = self._session.runner().finish(prepared, reported)
@@ -105,15 +113,23 @@ class Service:
         """End what is under way, logged as interrupted, and every thread."""
         self.loop.close(self._end)
         self._reader.close(_GRACE_S)
+        if "_shadows" in self.__dict__:
+            self._shadows.close()
         self._serving.close()
         if self._sync:
             self._sync.close()
 
+    @cached_property
+    def _shadows(self) -> "ShadowWorker":
+        from promptops.live_shadow.worker import ShadowWorker
+
+        return ShadowWorker(self._settings, self._source)
+
     async def _end(self) -> None:
         await self._session.__aexit__(None, None, None)
 
-    async def _begin(self, runner: Runner, asked: Asked, *, called: bool) -> Prepared:
-        prepared = await self._read(lambda: self._ready(runner, asked, called=called))
+    async def _begin(self, runner: Runner, asked: Asked, *, called: bool) -> tuple[Prepared, Shadow | None]:
+        prepared, shadow = await self._read(lambda: self._ready(runner, asked, called=called))
         runner.begin(prepared)
         run_id = prepared.started.run_id
         try:
@@ -122,16 +138,19 @@ class Service:
             self.journal.finish(run_id, _cut_short())
             await self.journal.written(run_id)
             raise
-        return prepared
+        return prepared, shadow
 
-    def _ready(self, runner: Runner, asked: Asked, *, called: bool) -> Prepared:
+    def _ready(self, runner: Runner, asked: Asked, *, called: bool) -> tuple[Prepared, Shadow | None]:
+        """The call, and what shadows it: that waits in memory, not in the registry."""
         reference = parse_reference(asked.reference, self._settings)
         if reference.channel is not None:
             self._on_channels = True
             placement = self._serving.place(reference, asked.unit, asked.metadata)
-            return ready(runner, placement, asked.inputs, called=called, metadata=asked.metadata)
+            alone = replace(placement, shadow=None)
+            prepared = ready(runner, alone, asked.inputs, called=called, metadata=asked.metadata)
+            return prepared, placement.shadow
         version = self._source.find(asked.reference)
-        return runner.ready(version, asked.inputs, Origin(metadata=asked.metadata), called=called)
+        return runner.ready(version, asked.inputs, Origin(metadata=asked.metadata), called=called), None
 
     async def _look_at(self, run: Run) -> None:
         if run.started.arm == "canary" and (run.finished.error_type or run.started.fallback):

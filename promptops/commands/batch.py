@@ -28,6 +28,7 @@ from promptops.commands.call_options import (
 from promptops.commands.options import JsonOption, ModelOption, ReferenceArgument, SetOption, read_settings
 from promptops.commands.overrides import TimeoutOption, local_weights, overridden
 from promptops.errors import Invalid
+from promptops.live_shadow.detached import start_drain_if_due
 from promptops.output import note, print_json
 from promptops.progress import Progress
 from promptops.references import Reference, parse_reference
@@ -94,8 +95,12 @@ def batch(
         restart=restart,
     )
     clock = monotonic()
-    with opened(file) as stream, Progress(version.prompt.name) as bar:
-        report = run_job(settings, options, job, stream, lambda tally, total: _draw(bar, tally, total))
+    try:
+        with opened(file) as stream, Progress(version.prompt.name) as bar:
+            report = run_job(settings, options, job, stream, lambda tally, total: _draw(bar, tally, total))
+    finally:
+        if job.channel:
+            start_drain_if_due(settings)
     return show(report, monotonic() - clock, as_json=as_json)
 
 

@@ -67,7 +67,10 @@ def canary(
         written = begin(desk, found)
         code = told(found.target, written, as_json=as_json)
         if not written.proposed:
-            note(f"next: promptops tick {found.target}")
+            if found.rollout.phase == "shadow":
+                note(f"next: promptops shadow run --rollout {found.target}, then tick")
+            else:
+                note(f"next: promptops tick {found.target}")
         return code
 
 

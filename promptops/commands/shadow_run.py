@@ -20,6 +20,7 @@ from promptops.commands.call_options import (
 from promptops.commands.eval_options import MarginOption
 from promptops.commands.options import JsonOption
 from promptops.commands.overrides import TimeoutOption
+from promptops.commands.release_options import YesOption
 from promptops.commands.run_filters import (
     ChannelFilter,
     CostFilter,
@@ -31,6 +32,7 @@ from promptops.commands.run_filters import (
 )
 from promptops.commands.shadow_all import shadow_all
 from promptops.commands.shadow_options import Inputs, requests_of
+from promptops.commands.shadow_rollout import rollout_pairs
 from promptops.commands.shadow_telling import Format, FormatOption, OutOption, code_of, tell
 from promptops.errors import Invalid
 from promptops.evaluate.engine import MARGIN, SEED
@@ -102,6 +104,12 @@ NoWorseOption = Annotated[
         help="Exit 0 only if not worse, 1 if so, 3 if undecided.",
     ),
 ]
+RolloutOption = Annotated[
+    str | None,
+    typer.Option(
+        "--rollout", metavar="NAME[:CHANNEL]", help="The pairs that this rollout's plan wants; needs --yes."
+    ),
+]
 SeedOption = Annotated[int, typer.Option(help="Of the inputs drawn and of the order of calls.")]
 RestartOption = Annotated[bool, typer.Option("--restart", help="Begin again instead of carrying on.")]
 JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, max=1024, help="Pairs at once at most.")]
@@ -140,6 +148,8 @@ def shadow_run(
     tpm: TpmOption = None,
     seed: SeedOption = SEED,
     restart: RestartOption = False,
+    rollout: RolloutOption = None,
+    yes: YesOption = False,
     form: FormatOption = Format.text,
     as_json: JsonOption = False,
     out: OutOption = None,
@@ -150,6 +160,13 @@ def shadow_run(
     one stopped: no finished pair is made again.
     """
     settings = here()
+    if rollout is not None:
+        if reference or against or all_ or models or recorded or aa:
+            raise Invalid("--rollout says itself which versions are compared", hint="give it alone")
+        wanted = rollout_pairs(settings, rollout, yes=yes)
+        reference, against, min_pairs = wanted.candidate, wanted.control, wanted.gate.min_pairs
+        sample = wanted.gate.sample if file is None and last is None else sample
+        max_cost = min((each for each in (max_cost, wanted.left_usd) if each is not None), default=None)
     filters = {
         "channel": channel, "tag": tag, "error": error, "kind": kind, "min_cost": min_cost,
         "min_latency": min_latency,
@@ -182,6 +199,8 @@ def shadow_run(
         requests = requests_of(reference, against, models or [], settings, **more)
     outcomes = _all_replayed(settings, options, requests, lenient=all_)
     tell([each.comparison for each in outcomes], "json" if as_json else form.value, out, whole_project=all_)
+    if rollout is not None:
+        note(f"next: promptops tick {wanted.target}")
     return code_of(outcomes, gate=no_worse_than is not None)
 
 

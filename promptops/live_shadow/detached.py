@@ -2,9 +2,21 @@
 
 import subprocess
 import sys
+from contextlib import suppress
 
+from promptops.errors import PromptopsError
 from promptops.live_shadow.alone import alone
 from promptops.settings import Settings
+
+
+def start_drain_if_due(settings: Settings) -> None:
+    """Where something waits for a shadow."""
+    from promptops.registry.shadow_jobs import next_waiting
+    from promptops.registry.store import Registry
+
+    with suppress(PromptopsError), Registry.open_existing(settings.registry) as registry:
+        if next_waiting(registry):
+            start_drain(settings)
 
 
 def start_drain(settings: Settings) -> bool:

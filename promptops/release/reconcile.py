@@ -1,7 +1,7 @@
 """A tick: what the evidence says is due for one rollout is done, at most one move, as often as one likes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from promptops.release.desk import Desk, Target, channel_of
@@ -140,4 +140,5 @@ def phase_gate(
         return None
     names = (stable.version, rollout.canary.version)
     digests = (stable.digest, rollout.canary.digest)
-    return shadow_gate(desk.registry, target.prompt, *digests, plan.shadow, names=names)
+    found = shadow_gate(desk.registry, target.prompt, *digests, plan.shadow, names=names)
+    return replace(found, command=f"promptops shadow run --rollout {target}")
