@@ -43,28 +43,41 @@ DAY = 86_400.0
 
 
 def traffic(
-    repo: Repo, count: int, *, failing: bool = False, at: float | None = None, registry: Path | None = None
+    repo: Repo,
+    count: int,
+    *,
+    failing: bool = False,
+    at: float | None = None,
+    registry: Path | None = None,
+    prompt: str = "greet",
+    alone: bool = False,
 ) -> None:
-    """Calls while a canary is active; its share is its own, and those fail where ``failing``."""
+    """Calls while a canary is active; its share is its own, and those fail where ``failing``.
+
+    ``alone``: all calls are the canary's, whatever its weight.
+    """
     now = time.time() if at is None else at
-    state = channel_state()
-    log = [logged(state, n, at=now + n / 1000, failing=failing) for n in range(count)]
+    state = channel_state(prompt)
+    numbers = [0] * count if alone else range(count)
+    log = [logged(state, n, at=now + n / 1000, failing=failing, prompt=prompt) for n in numbers]
     with Registry.open(registry or repo.path / "registry.db") as opened:
         opened.record(log)
 
 
-def channel_state() -> Any:
+def channel_state(prompt: str = "greet") -> Any:
     with open_desk(here(), now=time.time(), local=True) as desk:
-        return desk.channel(TARGET)
+        return desk.channel(Target(prompt=prompt, channel="production"))
 
 
-def logged(state: Any, number: int, *, at: float, failing: bool = False) -> tuple[Any, FinishedRun]:
+def logged(
+    state: Any, number: int, *, at: float, failing: bool = False, prompt: str = "greet"
+) -> tuple[Any, FinishedRun]:
     canary = number * state.rollout.weight_bp % 10_000 < state.rollout.weight_bp
     served = state.rollout.canary if canary else state.stable
     run = a_run(
         started_at=utc_text(at),
-        prompt="greet",
-        reference="greet:production",
+        prompt=prompt,
+        reference=f"{prompt}:production",
         channel="production",
         rollout=state.rollout.id,
         arm="canary" if canary else "stable",
@@ -326,6 +339,49 @@ def test_a_rollback_made_offline_that_meets_another_canary_shows_both(
     assert "v3" in done.err
     ok(cli("release", "sync", "--discard"))
     assert versions(cli) == ("v2", "v3")
+
+
+@pytest.mark.parametrize("failing", [True, False])
+def test_a_tick_without_the_remote_takes_back_and_does_not_promote(
+    cli: Cli, two_clones: tuple[Path, Path, Path], repo: Repo, failing: bool
+) -> None:
+    _, _, origin = two_clones
+    traffic(repo, 400, failing=failing)
+    away = origin.with_name("away.git")
+    shutil.move(origin, away)
+    done = cli("tick", "--all")
+    assert done.code == 5, done.out + done.err
+    assert "origin" in done.err
+    assert versions(cli) == (("v1", None) if failing else ("v1", "v2"))
+    shutil.move(away, origin)
+    again = cli("tick", "--all")
+    moved = [json.loads(line)["move"] for line in again.out.splitlines()]
+    assert moved == ([] if failing else ["promote"])
+    there = repo.git("ls-remote", "origin", "promptops-state").split()[0]
+    assert there == repo.git("rev-parse", "promptops-state")
+
+
+def test_the_gravest_code_of_many_canaries_is_the_code_of_the_tick(cli: Cli, repo: Repo) -> None:
+    """Rolled back (1) beside invalid (4) beside a state that holds (0)."""
+    for name in ("bad", "greet", "holed"):
+        repo.write(f"prompts/{name}.yaml", GREET)
+    repo.write(".gitignore", "registry.db*\n")
+    repo.commit("Greet people")
+    for name in ("bad", "greet", "holed"):
+        repo.write(f"prompts/{name}.yaml", SALUTE)
+    repo.commit("Salute people")
+    for name in ("bad", "greet", "holed"):
+        ok(cli("promote", f"{name}@HEAD~1", "--yes"))
+        ok(cli("canary", f"{name}@HEAD", *QUICK))
+    traffic(repo, 60, failing=True, prompt="bad")
+    assert cli("tick", "greet", "holed").code == 0
+    assert cli("tick", "--all", "--exit-code").code == 1
+    traffic(repo, 60, prompt="holed", alone=True)
+    ok(cli("canary", "bad@HEAD", *QUICK))
+    done = cli("tick", "--all", "--exit-code")
+    said = {each["prompt"]: each["code"] for each in map(json.loads, done.out.splitlines())}
+    assert said == {"bad": 1, "greet": 3, "holed": 4}
+    assert done.code == 4
 
 
 # ---- evidence
