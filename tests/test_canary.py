@@ -93,9 +93,10 @@ def test_a_second_canary_must_supersede(cli: Cli, repo: Repo) -> None:
     ok(cli("canary", "greet@HEAD", *QUICK, "--supersede"))
     assert versions(cli) == ("v1", "v3")
     assert subjects(repo)[:2] == [
-        "release(greet): production canary v3 0% → 50%",
-        "release(greet): production canary v2 50% → 0%, aborted",
+        "release(greet): production canary v3 0% → 50%, in place of v2",
+        "release(greet): production canary v2 0% → 50%",
     ]
+    assert "Promptops-Ends: r-" in repo.git("log", "-1", "--format=%b", "promptops-state")
 
 
 def test_the_same_pair_goes_on_with_its_evidence(cli: Cli, repo: Repo) -> None:

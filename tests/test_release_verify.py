@@ -26,7 +26,7 @@ PLAN = a_plan(ERRORS, LATENCY, THUMBS)
 
 def _evidence(traffic: Traffic, plan: Plan = PLAN, now: float | None = None) -> dict[str, Any]:
     found = traffic.observe(plan, now)
-    return committed_evidence(traffic.registry, ROLLOUT, found, plan)
+    return committed_evidence(ROLLOUT, found)
 
 
 def _busy(traffic: Traffic) -> None:
@@ -159,4 +159,4 @@ def test_registries_that_were_imported_are_scored_behind_what_was_there(tmp_path
     assert found.gaps == ()
     assert of(found, "error_rate").canary_calls + of(found, "error_rate").stable_calls == 110
     assert verify(here.registry, first, PLAN) == []
-    assert verify(here.registry, committed_evidence(here.registry, ROLLOUT, found, PLAN), PLAN) == []
+    assert verify(here.registry, committed_evidence(ROLLOUT, found), PLAN) == []

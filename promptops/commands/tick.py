@@ -1,6 +1,7 @@
 """``promptops tick``: move every canary on, hold it or take it back, by the evidence."""
 
 import sys
+import traceback
 from typing import Annotated, Any
 
 import typer
@@ -13,7 +14,8 @@ from promptops.release.desk import Desk, Target, targets_of
 from promptops.release.reconcile import Ticked
 from promptops.release.reconcile import tick as tick_
 
-_WORST_FIRST = (70, 4, 5, 1, 3, 0)
+BUG = 70
+_WORST_FIRST = (BUG, 4, 5, 1, 3, 0)
 AllOption = Annotated[
     bool, typer.Option("--all", help="Every active canary; one JSON object a line where no terminal reads.")
 ]
@@ -41,7 +43,7 @@ def tick(
         targets = targets_of(names or [], desk, active=not names)
         if not targets:
             note("no canary is active")
-        codes += [_tick(desk, target, exit_code=exit_code, as_json=as_json) for target in targets]
+        codes += [_outcome(desk, target, exit_code=exit_code, as_json=as_json) for target in targets]
     return next(code for code in _WORST_FIRST if code in codes or code == 0)
 
 
@@ -55,15 +57,28 @@ def _refresh(desk: Desk) -> int:
     return 0
 
 
-def _tick(desk: Desk, target: Target, *, exit_code: bool, as_json: bool) -> int:
+def _outcome(desk: Desk, target: Target, *, exit_code: bool, as_json: bool) -> int:
+    """The exit code of one canary, whatever it meets: the others are looked at all the same."""
     try:
-        done = tick_(desk, target)
+        return _tick(desk, target, exit_code=exit_code, as_json=as_json)
     except PromptopsError as error:
         note(f"promptops: {target}: {error.message}\n  {error.hint}")
-        if as_json:
-            failed = {"prompt": target.prompt, "channel": target.channel, "error": error.message}
-            print_json_line({**failed, "code": error.exit_code})
-        return error.exit_code
+        return _failed(target, error.message, error.exit_code, as_json=as_json)
+    except Exception as error:  # noqa: BLE001 - a bug that one canary meets must not leave harm in another
+        traceback.print_exc()
+        note(f"promptops: {target}: this is a bug. Please report it with the lines above.")
+        return _failed(target, repr(error), BUG, as_json=as_json)
+
+
+def _failed(target: Target, message: str, code: int, *, as_json: bool) -> int:
+    if as_json:
+        failed = {"prompt": target.prompt, "channel": target.channel, "error": message, "code": code}
+        print_json_line(failed)
+    return code
+
+
+def _tick(desk: Desk, target: Target, *, exit_code: bool, as_json: bool) -> int:
+    done = tick_(desk, target)
     code = done.code(exit_code=exit_code)
     if as_json:
         print_json_line({**_content(done), "code": code})

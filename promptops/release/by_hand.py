@@ -6,6 +6,7 @@ from promptops.errors import Invalid
 from promptops.release.desk import Desk, Target, active_rollout, channel_of
 from promptops.release.ledger import Written
 from promptops.release.plan_types import Plan
+from promptops.release.reconcile import known_evidence
 from promptops.release.rollout_id import new_id
 from promptops.release.rules import Move, Transition, approval, resumption
 from promptops.release_state import ReleaseState, Rollout
@@ -51,4 +52,6 @@ def _moved(desk: Desk, target: Target, move: Callable[[Rollout, Plan], Transitio
         rollout = active_rollout(channel_of(head, target.channel), target)
         return move(rollout, desk.ledger.plan(rollout.plan))
 
-    return desk.ledger.transit(target.prompt, target.channel, change, now=desk.now)
+    return desk.ledger.transit(
+        target.prompt, target.channel, change, now=desk.now, evidence=known_evidence(desk, target)
+    )

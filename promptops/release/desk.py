@@ -16,7 +16,7 @@ from promptops.release_state import (
     read_releases,
 )
 from promptops.settings import Settings
-from promptops.versions import Version, released_version
+from promptops.versions import Version, prompt_names, released_version
 
 PRODUCTION = "production"
 EMPTY = ChannelState()
@@ -90,6 +90,33 @@ def target_of(text: str, settings: Settings, channel: str | None = None) -> Targ
     return Target(prompt=reference.name, channel=reference.channel or known_channel(channel, settings))
 
 
+def named_target(desk: Desk, text: str, channel: str | None = None) -> Target:
+    """As ``target_of``; raises NotFound, with the nearest names, where there is no such prompt."""
+    target = target_of(text, desk.settings, channel)
+    must_exist(desk, target.prompt)
+    return target
+
+
+def must_exist(desk: Desk, prompt: str) -> None:
+    """Raise NotFound for a name that is neither in the working tree nor released."""
+    names = prompt_names(desk.settings)
+    if prompt in names:
+        return
+    try:
+        names = sorted({*names, *_released_names(desk)})
+    except Invalid:  # a branch that has diverged or is damaged is no reason to doubt the name
+        return
+    if prompt not in names:
+        hint = nearest(prompt, names, "promptops list shows the prompts of this project")
+        raise NotFound(f"no prompt `{prompt}`", hint=hint)
+
+
+def _released_names(desk: Desk) -> Iterator[str]:
+    commit = desk.ledger.commit_id()
+    for entry in desk.ledger.repo.list_files(commit, "releases") if commit else ():
+        yield entry.path.removeprefix("releases/").removesuffix(".yaml")
+
+
 def known_channel(channel: str | None, settings: Settings) -> str:
     if channel is None:
         return PRODUCTION
@@ -112,6 +139,7 @@ def targets_of(texts: Sequence[str], desk: Desk, *, active: bool = False) -> lis
             continue
         state = desk.ledger.head(reference.name)
         if state is None:
+            must_exist(desk, reference.name)
             raise unreleased(Target(prompt=reference.name, channel=PRODUCTION))
         found += _served(state, active=active)
     if not texts:

@@ -72,8 +72,8 @@ def draft(repo: GitRepo, head: str | None, state: ReleaseState | None, change: C
     if change.plan:
         files[f"plans/{change.plan[0][:12]}.yaml"] = change.plan[1]
     evidence = None
-    if change.evidence is not None:
-        about = transition.rollout.id if transition.rollout else prompt
+    if change.evidence is not None and _is_about(change.evidence, transition):
+        about = transition.evidenced.id if transition.evidenced else prompt
         evidence = f"evidence/{about}/{generation}.json"
         files[evidence] = json_text(change.evidence)
     record = {
@@ -94,6 +94,12 @@ def draft(repo: GitRepo, head: str | None, state: ReleaseState | None, change: C
     files[record_path(prompt, generation)] = json_text(record)
     words = trailers(prompt, channel, generation, before, after, transition) | {"Evidence": evidence}
     return Draft(files, message(title, words, transition.reason), title, new)
+
+
+def _is_about(evidence: Mapping[str, Any], transition: Transition) -> bool:
+    """Not so where another rollout turned out to be active when the move was made."""
+    about = transition.evidenced and transition.evidenced.id
+    return about is None or evidence.get("rollout") in (None, about)
 
 
 def _clean(transition: Transition) -> Transition:

@@ -59,6 +59,7 @@ def transition_content(transition: Transition) -> dict[str, Any]:
         "rollout": _rollout(transition.rollout),
         "stable": _released(transition.stable),
         "shadow": _shadow(transition.shadow),
+        "ends": _rollout(transition.ends),
     }
     return {key: value for key, value in content.items() if value not in (None, "", [], False)}
 
@@ -66,6 +67,7 @@ def transition_content(transition: Transition) -> dict[str, Any]:
 def decode_transition(content: Mapping[str, Any], prompt: str) -> Transition:
     named = {key: content[key] for key in _NAMED if key in content}
     state = decode_channel(named, prompt)
+    ended = decode_channel({"rollout": content["ends"]}, prompt).rollout if "ends" in content else None
     plain = {key: value for key, value in content.items() if key not in _NAMED}
     try:
         return Transition(
@@ -76,6 +78,7 @@ def decode_transition(content: Mapping[str, Any], prompt: str) -> Transition:
                 "rollout": state.rollout,
                 "stable": state.stable,
                 "shadow": state.shadow,
+                "ends": ended,
             }
         )
     except (TypeError, KeyError, ValueError) as error:

@@ -15,7 +15,7 @@ from promptops.release.findings import Findings, MetricFinding
 from promptops.release.gaps import missing_rows
 from promptops.release.gates import eval_gate
 from promptops.release.lanes import Tests
-from promptops.release.observing import STATE, Look, bring_up_to_date
+from promptops.release.observing import Look, bring_up_to_date
 from promptops.release.plan_types import Plan
 from promptops.release.summary import decode_findings, encode_findings
 from promptops.release.times import seconds_of
@@ -66,6 +66,7 @@ def observe(  # noqa: PLR0913 - the last four are seldom given
         breaker=breaker_reason(registry, rollout.id),
         short_of=max(0, int((committed or {}).get("calls", 0)) - tests.ratio.calls),
         per_day=_per_day(tests, since, now),
+        proof=_proof(tests),
         **conclude(tests, rollout, rollout.canary.version, against, found),
     )
     with registry.write() as connection:
@@ -99,22 +100,18 @@ def _per_day(tests: Tests, since: str | None, now: float) -> float | None:
     return tests.ratio.calls / spent * _DAY_S if spent > 0 and tests.ratio.calls else None
 
 
-def committed_evidence(
-    registry: Registry, rollout: Rollout, findings: Findings, plan: Plan
-) -> dict[str, Any]:
+def committed_evidence(rollout: Rollout, findings: Findings) -> dict[str, Any]:
     """What a transition rests on, for the state branch: no inputs, outputs or users."""
     plain = (
         "registry", "watermark", "calls", "canary_calls", "expected_canary", "excluded", "without_unit",
         "harm", "hard", "signals", "sample_ratio_alarm", "gaps",
     )  # fmt: skip
-    state = log.load(registry, rollout.id, STATE)
     return {
         "format": FORMAT,
         "rollout": rollout.id,
-        "plan": plan.digest,
+        **findings.proof,
         **{name: _plain(getattr(findings, name)) for name in plain},
         "metrics": {each.metric.name: _metric(each) for each in findings.metrics},
-        **(_particulars(state) if state else {}),
     }
 
 
@@ -138,10 +135,12 @@ def _metric(each: MetricFinding) -> dict[str, Any]:
     }
 
 
-def _particulars(state: Mapping[str, Any]) -> dict[str, Any]:
+def _proof(tests: Tests) -> dict[str, Any]:
     """Counts and sums by arm and step, how far each metric was scored, and what was known beforehand."""
+    state = tests.to_json()
     inner = [(name, lane, each) for lane in state["lanes"] for name, each in lane["metrics"].items()]
     return {
+        "plan": state["plan"],
         "priors": state["priors"],
         "watermarks": {name: lane["watermark"] for name, lane, _ in inner},
         "steps": {name: each["steps"] for name, _, each in inner},

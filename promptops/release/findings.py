@@ -61,6 +61,7 @@ class Findings:
     breaker: str | None = None  # why the canary was taken out of service here
     short_of: int = 0  # calls that the committed evidence has and this registry has not
     per_day: float | None = None  # calls a day, over the rollout so far
+    proof: Mapping[str, Any] = field(default_factory=dict)  # the plan, priors, watermarks and sums behind it
 
     @property
     def all_not_worse(self) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from promptops.release.encode import one_line
 from promptops.release.transitions import FAIL_SAFE, Move, Transition
-from promptops.release_state import ChannelState, Released
+from promptops.release_state import ChannelState, Released, Rollout
 
 TRAILER = "Promptops"
 
@@ -31,6 +31,7 @@ def trailers(
     rollout = after.rollout or done.rollout or before.rollout
     return {
         "Rollout": rollout.id if rollout else "",
+        "Ends": done.ends.id if done.ends else "",
         "Prompt": prompt,
         "Channel": channel,
         "Transition": done.move,
@@ -54,14 +55,20 @@ def _what(before: ChannelState, after: ChannelState, done: Transition) -> str:
         return f"{_name(before.stable)} → {_name(after.stable)}" if before.stable else _name(after.stable)
     if done.move in FAIL_SAFE:
         how = "rolled back" if done.move is Move.ROLLBACK else "aborted"
-        if before.rollout is None:
-            return f"{_name(before.stable)} → {_name(after.stable)}, {how}"
-        return f"canary {_name(before.canary)} {_percent(before.rollout.weight_bp)} → 0%, {how}"
-    return f"canary {_name(after.canary)} {_progress(before, after)}"
+        return f"{', '.join(_taken(before, after))}, {how}"
+    over = f", in place of {_name(before.canary)}" if done.ends and before.rollout else ""
+    return f"canary {_name(after.canary)} {_progress(None if over else before.rollout, after)}{over}"
 
 
-def _progress(before: ChannelState, after: ChannelState) -> str:
-    old, new = before.rollout, after.rollout
+def _taken(before: ChannelState, after: ChannelState) -> list[str]:
+    gone = before.rollout
+    stable = [] if before.stable == after.stable else [f"{_name(before.stable)} → {_name(after.stable)}"]
+    canary = [f"canary {_name(gone.canary)} {_percent(gone.weight_bp)} → 0%"] if gone else []
+    return [*stable, *canary]
+
+
+def _progress(old: Rollout | None, after: ChannelState) -> str:
+    new = after.rollout
     assert new is not None  # noqa: S101 - all other moves have one
     weight = _percent(new.weight_bp)
     if new.phase != "progressing":

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from promptops.errors import Invalid
 from promptops.references import parse_reference
 from promptops.release.candidate import Candidate, candidate
-from promptops.release.desk import Desk, Target, active_rollout, channel_of, target_of
+from promptops.release.desk import Desk, Target, active_rollout, channel_of, named_target
 from promptops.release.findings import GateFinding
 from promptops.release.ledger import Written
 from promptops.release.plan_types import Plan
@@ -69,7 +69,7 @@ def promote(desk: Desk, wanted: Promotion) -> Promoted:
     """Finish the active canary by its evidence, or release a version through the plan ``direct``."""
     reference = parse_reference(wanted.reference, desk.settings)
     if reference.rev is None and reference.channel is None:
-        return _finish(desk, target_of(reference.name, desk.settings, wanted.channel), wanted)
+        return _finish(desk, named_target(desk, reference.name, wanted.channel), wanted)
     chosen = candidate(desk, wanted.reference, wanted.channel, unreviewed=wanted.unreviewed)
     active = desk.channel(chosen.target).rollout
     if active and active.canary.digest == chosen.version.prompt.digest:
@@ -95,7 +95,7 @@ def _finish(desk: Desk, target: Target, wanted: Promotion) -> Promoted:
         rollout=look.rollout,
     )
     written = desk.ledger.transit(
-        target.prompt, target.channel, still_due(target, due), now=desk.now, evidence=evidence_of(desk, look)
+        target.prompt, target.channel, still_due(target, due), now=desk.now, evidence=evidence_of(look)
     )
     if not written.changed:
         raise Invalid(f"the canary of {target} has moved meanwhile", hint=f"promptops status {target}")

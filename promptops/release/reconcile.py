@@ -1,11 +1,14 @@
 """A tick: what the evidence says is due for one rollout is done, at most one move, as often as one likes."""
 
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from promptops.errors import PromptopsError
 from promptops.release.desk import Desk, Target, channel_of
-from promptops.release.evidence import committed_evidence, eval_gate, observe
+from promptops.release.evidence import committed_evidence, eval_gate, observe, stored
 from promptops.release.findings import Findings, GateFinding
 from promptops.release.ledger import Written
 from promptops.release.plan_types import Plan
@@ -69,7 +72,7 @@ def tick(desk: Desk, target: Target) -> Ticked:
     if due is None:
         return Ticked(target=target, look=look)
     written = desk.ledger.transit(
-        target.prompt, target.channel, still_due(target, due), now=desk.now, evidence=evidence_of(desk, look)
+        target.prompt, target.channel, still_due(target, due), now=desk.now, evidence=evidence_of(look)
     )
     return Ticked(target=target, look=look, written=written)
 
@@ -111,11 +114,24 @@ def last_evidence(desk: Desk, rollout: str) -> Mapping[str, Any] | None:
     return kept[-1][1] if kept else None
 
 
-def evidence_of(desk: Desk, look: Look) -> Mapping[str, Any] | None:
+def evidence_of(look: Look) -> Mapping[str, Any] | None:
     """What is committed with a move: counts, sums and e-values."""
-    if look.rollout is None or look.plan is None or look.findings is None:
+    if look.rollout is None or look.findings is None:
         return None
-    return committed_evidence(desk.registry, look.rollout, look.findings, look.plan)
+    return committed_evidence(look.rollout, look.findings)
+
+
+def known_evidence(desk: Desk, target: Target) -> Mapping[str, Any] | None:
+    """What was found the last time, for moves by hand: they wait for nothing to be scored.
+
+    None where nobody has looked yet, and where that cannot be read: nothing keeps a rollback from its work.
+    """
+    with suppress(PromptopsError, sqlite3.Error):
+        rollout = desk.channel(target).rollout
+        found = stored(desk.registry, rollout) if rollout else None
+        if rollout and found and found.proof.get("plan") == rollout.plan:
+            return committed_evidence(rollout, found)
+    return None
 
 
 def gate_of(desk: Desk, target: Target, version: Version, stable: Released, plan: Plan) -> GateFinding:

@@ -10,6 +10,7 @@ from promptops.release.forecast import Forecast, forecast
 from promptops.release.ledger import Written
 from promptops.release.plan import fit, plan_for
 from promptops.release.plan_types import Plan
+from promptops.release.reconcile import known_evidence
 from promptops.release.rollout_id import latest_id, new_id, rollout_id
 from promptops.release.rules import Move, Transition, start_rollout
 from promptops.release_state import Released, ReleaseState, Rollout
@@ -64,11 +65,6 @@ def prepare(desk: Desk, start: Start, *, fresh: bool = False) -> Prepared | Cand
         )
     if state.rollout and not start.supersede:
         raise _another(target, state.rollout)
-    if state.rollout and desk.ledger.propose:
-        raise Invalid(
-            f"{target} has an active canary, and a proposal is one move",
-            hint=f"promptops release abort {target}; then propose the canary",
-        )
     plan = fitting_plan(desk, chosen, state.stable, start.plan)
     return Prepared(
         candidate=chosen,
@@ -81,12 +77,11 @@ def prepare(desk: Desk, start: Start, *, fresh: bool = False) -> Prepared | Cand
 
 
 def begin(desk: Desk, prepared: Prepared) -> Written:
-    """Start it, after aborting the canary that it supersedes."""
+    """Start it, and end the canary that it supersedes in the same move."""
     target = prepared.target
-    if prepared.superseded:
-        reason = f"superseded by {prepared.candidate.version.pasteable}"
-        ended = Transition(move=Move.ABORT, reason=reason, rollout=prepared.superseded)
-        desk.ledger.transit(target.prompt, target.channel, lambda _: ended, now=desk.now)
+    due = Transition(
+        move=Move.START, reason=prepared.reason, rollout=prepared.rollout, ends=prepared.superseded
+    )
 
     def change(head: ReleaseState | None) -> Transition:
         state = channel_of(head, target.channel)
@@ -95,13 +90,14 @@ def begin(desk: Desk, prepared: Prepared) -> Written:
                 f"{target} serves another version than a moment ago",
                 hint=f"promptops status {target}; then start the canary again if it is still wanted",
             )
-        return Transition(move=Move.START, reason=prepared.reason, rollout=prepared.rollout)
+        return due
 
     return desk.ledger.transit(
         target.prompt,
         target.channel,
         change,
         now=desk.now,
+        evidence=known_evidence(desk, target) if prepared.superseded else None,
         plan=prepared.plan,
         version=prepared.candidate.version,
     )

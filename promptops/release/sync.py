@@ -23,7 +23,7 @@ from promptops.release_state import (
     read_release,
 )
 
-_KEYS = ("Prompt", "Generation", "Transition", "Rollout")
+_KEYS = ("Prompt", "Generation", "Transition", "Rollout", "Ends")
 _KEPT = "refs/promptops/discarded"
 
 
@@ -46,6 +46,13 @@ class _Commit:
     generation: str
     transition: str
     rollout: str
+    ends: str
+
+    @property
+    def taken_back(self) -> tuple[str, ...]:
+        """Rollouts that this commit ends without promoting them."""
+        ended = (self.rollout if self.transition in FAIL_SAFE else "", self.ends)
+        return tuple(filter(None, ended))
 
 
 def pending(branch: Branch) -> list[Record]:
@@ -96,10 +103,8 @@ def _caught_up(
 def _replayed(branch: Branch, here: str, theirs: str, *, discard: bool) -> tuple[str, Synced]:
     """What the remote has with the intents on top."""
     intents = _commits(branch, here, theirs)
-    taken_back = {
-        one.rollout for one in _commits(branch, theirs, here) if one.transition in FAIL_SAFE and one.rollout
-    }
-    undone = {one.rollout for one in intents if one.transition in FAIL_SAFE and one.rollout}
+    taken_back = {rollout for one in _commits(branch, theirs, here) for rollout in one.taken_back}
+    undone = {rollout for one in intents for rollout in one.taken_back}
     head, replayed, dropped = theirs, [], []
     for commit in intents:
         if not commit.prompt:

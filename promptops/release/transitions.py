@@ -33,7 +33,8 @@ class Transition:
     """One move.
 
     ``rollout`` is the one to start, or the one the move was decided on, as it was then; None for a rollback
-    of what has been promoted. ``phase``, ``step`` and ``weight_bp`` are those that it leads to; None keeps.
+    of what has been promoted. A rollback with both ends that rollout and goes back to ``stable``.
+    ``phase``, ``step`` and ``weight_bp`` are those that it leads to; None keeps.
     """
 
     move: Move
@@ -42,14 +43,20 @@ class Transition:
     actor: str = ""
     forced: bool = False
     rollout: Rollout | None = None
-    stable: Released | None = None  # of RELEASE; of ROLLBACK without rollout, the version to go back to
+    stable: Released | None = None  # of RELEASE; of ROLLBACK the version to go back to, where one is named
     shadow: Shadow | None = None  # of SHADOW; None turns it off
     phase: Phase | None = None
     weight_bp: int | None = None
     step: int | None = None
     signals: tuple[str, ...] = ()  # of PAUSE: those that say worse
-    replaces: str = ""  # of ROLLBACK without rollout: the digest of the stable version that it takes out
+    replaces: str = ""  # of ROLLBACK of a stable version: its digest
+    ends: Rollout | None = None  # of START: the one that it supersedes
     new_id: str | None = None  # of RESUME from invalid: what the new evidence is collected under
+
+    @property
+    def evidenced(self) -> Rollout | None:
+        """The rollout that evidence committed with the move is about."""
+        return self.ends or self.rollout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,8 +113,12 @@ def settled(state: ChannelState, transition: Transition) -> bool:
     """Whether a rollback or abort has nothing left to do: what it is to take away is not served."""
     if transition.rollout is None:
         return state.rollout is None and _same(state.stable, transition.stable)
-    gone = transition.rollout.canary
-    return not _same(state.stable, gone) and not _same(state.canary, gone)
+    gone, back = transition.rollout.canary, transition.stable
+    return (
+        not _same(state.stable, gone)
+        and not _same(state.canary, gone)
+        and (back is None or _same(state.stable, back))
+    )
 
 
 def _release(state: ChannelState, transition: Transition, now: float) -> ChannelState:
@@ -117,7 +128,8 @@ def _release(state: ChannelState, transition: Transition, now: float) -> Channel
 
 
 def _start(state: ChannelState, transition: Transition) -> ChannelState:
-    if state.rollout or transition.rollout is None:
+    ended = transition.ends and transition.ends.id
+    if transition.rollout is None or (state.rollout and state.rollout.id != ended):
         raise _conflict(state, transition, "another rollout is active")
     if state.stable is None:
         raise Invalid(
@@ -129,21 +141,29 @@ def _start(state: ChannelState, transition: Transition) -> ChannelState:
 
 def _take_back(state: ChannelState, transition: Transition, now: float) -> ChannelState:
     decided, active = transition.rollout, state.rollout
-    if active:
-        if decided is None or active.id != decided.id:
-            raise _conflict(state, transition, "another rollout has started")
+    if active and (decided is None or active.id != decided.id):
+        raise _conflict(state, transition, "another rollout has started")
+    if active and (transition.stable is None or _same(transition.stable, state.stable)):
         return replace(state, rollout=None)
-    if decided and not _same(state.stable, decided.canary):
-        raise _conflict(state, transition, "that canary is not served any more")
-    if transition.replaces and (state.stable is None or state.stable.digest != transition.replaces):
-        raise _conflict(state, transition, "another version has become stable")
-    target = state.previous if decided else transition.stable or state.previous
+    if not active and not _takes_out(transition, state.stable):
+        other = "another version has become stable"
+        raise _conflict(state, transition, "that canary is not served any more" if decided else other)
+    target = transition.stable or state.previous
     if target is None or _same(target, state.stable):
         raise Invalid(
             "there is no version to go back to", hint="promptops rollback NAME:CHANNEL --to REV names one"
         )
     # what was taken out is no place to go back to: a second rollback in haste must not bring it in again
-    return replace(state, stable=_since(target, now), previous=None)
+    return replace(state, stable=_since(target, now), previous=None, rollout=None)
+
+
+def _takes_out(transition: Transition, stable: Released | None) -> bool:
+    """Whether a rollback is about this stable version: the one it names, or the canary promoted meanwhile."""
+    if transition.rollout and _same(stable, transition.rollout.canary):
+        return True
+    if transition.replaces:
+        return stable is not None and stable.digest == transition.replaces
+    return transition.rollout is None
 
 
 def _decided_on(state: ChannelState, transition: Transition) -> Rollout:

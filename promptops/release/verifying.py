@@ -1,8 +1,7 @@
 """Every verdict that was committed, computed again from what the registry has observed."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from promptops.release.desk import Desk
 from promptops.release.records import Record
@@ -19,21 +18,18 @@ class Verified:
 
 
 def verify_all(desk: Desk, prompt: str | None = None, channel: str | None = None) -> Iterator[Verified]:
-    """Newest first. Transitions without evidence, such as a rollback by hand, are left out."""
+    """Newest first. Transitions without evidence, such as those before anything was seen, are left out."""
     here = desk.registry.read_one("SELECT value FROM meta WHERE key = 'registry_id'")
     for record in desk.ledger.log(prompt, channel):
-        found = _evidence(desk, record)
-        if found is None or record.transition.rollout is None:
+        rollout = record.transition.evidenced
+        if record.evidence is None or rollout is None:
             continue
-        if found.get("registry") != here:
+        found = dict(desk.ledger.evidence(rollout.id)).get(record.generation)
+        if found is None:
+            gone = Mismatch("", "the evidence", record.evidence, "nothing: the file is gone")
+            yield Verified(record=record, mismatches=(gone,))
+        elif found.get("registry") != here:
             yield Verified(record=record, elsewhere=str(found.get("registry")))
-            continue
-        plan = desk.ledger.plan(record.transition.rollout.plan)
-        yield Verified(record=record, mismatches=tuple(verify(desk.registry, found, plan)))
-
-
-def _evidence(desk: Desk, record: Record) -> Mapping[str, Any] | None:
-    rollout = record.transition.rollout
-    if record.evidence is None or rollout is None:
-        return None
-    return dict(desk.ledger.evidence(rollout.id)).get(record.generation)
+        else:
+            plan = desk.ledger.plan(rollout.plan)
+            yield Verified(record=record, mismatches=tuple(verify(desk.registry, found, plan)))

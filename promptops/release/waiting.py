@@ -1,4 +1,4 @@
-"""Waiting for a canary to be decided, by looking at the state branch, here and at the remote."""
+"""Waiting for a canary to be decided, by looking at the state branch: here often, at the remote seldom."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,8 @@ from promptops.release.desk import Desk, Target, active_rollout
 from promptops.release.times import span_s
 from promptops.release_state import ChannelState, Rollout
 
-_EVERY_S = 2.0
+_EVERY_S = 2.0  # a look at this repository
+_FETCH_EVERY_S = 15.0
 _FOR_A_PERSON = ("awaiting", "paused", "invalid", "inconclusive")
 
 
@@ -32,10 +33,12 @@ def wait(
 ) -> tuple[Ended, str]:
     """How the active canary has ended, with a sentence."""
     rollout = active_rollout(desk.channel(target), target)
-    until = clock() + timeout_s
+    until, fetch_at = clock() + timeout_s, clock()
     while True:
-        with suppress(Unavailable):  # what is known here goes on being looked at
-            desk.ledger.refresh()
+        if clock() >= fetch_at:
+            with suppress(Unavailable):  # what is known here goes on being looked at
+                desk.ledger.refresh()
+            fetch_at = clock() + _FETCH_EVERY_S
         ended = _ended(desk.channel(target), rollout)
         if ended:
             return ended

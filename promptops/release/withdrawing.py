@@ -7,6 +7,7 @@ from promptops.references import Reference, is_number
 from promptops.release.candidate import candidate
 from promptops.release.desk import Desk, Target, active_rollout, channel_of, unreleased
 from promptops.release.ledger import Written
+from promptops.release.reconcile import known_evidence
 from promptops.release.rules import Move, Transition
 from promptops.release_state import Released, ReleaseState
 from promptops.versions import Version
@@ -34,15 +35,29 @@ def rollback(desk: Desk, target: Target, *, to: str | None = None, reason: str =
         if state.rollout and chosen is None:
             taken[:] = [state.rollout.canary]
             return Transition(move=Move.ABORT, reason=reason or "rolled back by hand", rollout=state.rollout)
-        taken[:] = [state.stable]
         back = _released(chosen) if chosen else state.previous
+        if back is None:
+            raise Invalid(
+                "there is no version to go back to", hint=f"promptops rollback {target} --to REV names one"
+            )
+        stays = state.rollout and back and back.digest == state.stable.digest
+        taken[:] = [state.rollout.canary if state.rollout and stays else state.stable]
         return Transition(
-            move=Move.ROLLBACK, reason=reason or "by hand", stable=back, replaces=state.stable.digest
+            move=Move.ROLLBACK,
+            reason=reason or "by hand",
+            rollout=state.rollout,
+            stable=back,
+            replaces=state.stable.digest,
         )
 
-    if chosen and desk.channel(target).rollout:
-        abort(desk, target, reason=f"rolled back to {to}")
-    written = desk.ledger.transit(target.prompt, target.channel, change, now=desk.now, version=chosen)
+    written = desk.ledger.transit(
+        target.prompt,
+        target.channel,
+        change,
+        now=desk.now,
+        version=chosen,
+        evidence=known_evidence(desk, target),
+    )
     return _withdrawn(target, taken[0], written)
 
 
@@ -55,7 +70,9 @@ def abort(desk: Desk, target: Target, *, reason: str = "") -> Withdrawn:
         taken[:] = [rollout.canary]
         return Transition(move=Move.ABORT, reason=reason, rollout=rollout)
 
-    written = desk.ledger.transit(target.prompt, target.channel, change, now=desk.now)
+    written = desk.ledger.transit(
+        target.prompt, target.channel, change, now=desk.now, evidence=known_evidence(desk, target)
+    )
     return _withdrawn(target, taken[0], written)
 
 
