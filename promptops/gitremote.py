@@ -61,14 +61,18 @@ def push(settings: Settings, remote: str, commit: str, ref: str = STATE_REF) -> 
     raise Refused(f"{remote} refuses the push to {ref.removeprefix('refs/heads/')}: {told}", hint=_RULES)
 
 
+class Unreachable(Unavailable):
+    """The remote does not answer."""
+
+
 class Refused(Invalid):
     """The remote answers, and does not take the commit."""
 
 
-def _unreachable(remote: str, said: str) -> Unavailable:
+def _unreachable(remote: str, said: str) -> Unreachable:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     what = next((line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))), " ".join(lines))
-    return Unavailable(
+    return Unreachable(
         f"the remote {remote} cannot be reached: {what.removeprefix('fatal: ')}",
         hint="try again; --local goes on without it, and promptops release sync brings it there later",
     )

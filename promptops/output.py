@@ -89,6 +89,10 @@ def print_pieces(pieces: Iterable[tuple[str, str]]) -> None:
     sys.stdout.write("\n")
 
 
+def on_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
 def width() -> int:
     return shutil.get_terminal_size((80, 24)).columns
 

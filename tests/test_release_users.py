@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+import pytest
 from conftest import Cli, Repo
-from greet_releases import QUICK, go_live, ok, told
+from greet_releases import QUICK, a_remote, go_live, ok, told
 from provider import Provider
 
 
@@ -40,3 +41,86 @@ def test_list_says_which_versions_are_live(cli: Cli, greeting: Repo) -> None:
     assert "production v1, canary v2 50%" in cli("list").out
     live = told(cli, "list")[0]["channels"]
     assert live == {"production": {"version": "v1", "canary": "v2", "weight_bp": 5000}}
+
+
+def test_only_a_terminal_shortens_lines(cli: Cli, greeting: Repo) -> None:
+    go_live(cli, greeting)
+    long = "because " * 20 + "of that"
+    ok(cli("canary", "greet@HEAD", *QUICK, "--reason", long))
+    shown = cli("status").out
+    assert "…" not in shown
+    assert f"({long})" in shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "status grete",
+        "tick grete",
+        "rollback grete",
+        "promote grete",
+        "release log grete",
+        "release verify grete",
+    ]
+    + [f"release {verb} grete" for verb in ("abort", "approve", "pause", "resume", "show", "wait")],
+)
+def test_a_misspelt_prompt_is_told_what_is_near(cli: Cli, greeting: Repo, words: str) -> None:
+    go_live(cli, greeting)
+    done = cli(*words.split())
+    assert done.code == 4
+    assert "no prompt `grete`" in done.err
+    assert "did you mean greet?" in done.err
+
+
+def test_a_released_prompt_that_is_gone_from_the_tree_is_still_known(cli: Cli, greeting: Repo) -> None:
+    go_live(cli, greeting)
+    (greeting.path / "prompts/greet.yaml").unlink()
+    ok(cli("release", "show", "greet"))
+    assert "greet:production" in ok(cli("status", "greet")).out
+    assert "no active canary" in cli("release", "abort", "greet").err
+
+
+def test_a_rollback_without_anything_before_names_the_command(cli: Cli, greeting: Repo) -> None:
+    go_live(cli, greeting)
+    done = cli("rollback", "greet")
+    assert done.code == 4
+    assert "promptops rollback greet:production --to REV" in done.err
+
+
+def test_what_stands_in_the_working_tree_is_not_called_uncommitted(cli: Cli, greeting: Repo) -> None:
+    go_live(cli, greeting)
+    for verb in (("canary",), ("release", "forecast")):
+        done = cli(*verb, "greet")
+        assert done.code == 4
+        assert "`greet` is what the working tree has, and only a commit is released" in done.err
+        assert "greet@HEAD" in done.err
+
+
+def test_before_any_call_no_number_of_calls_contradicts_the_forecast(cli: Cli, greeting: Repo) -> None:
+    go_live(cli, greeting)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    ok(cli("tick"))
+    assert "more calls" not in cli("status").out
+
+
+def test_without_the_remote_only_options_that_a_verb_has_are_offered(
+    cli: Cli, greeting: Repo, tmp_path: Path
+) -> None:
+    go_live(cli, greeting)
+    hub = a_remote(greeting, tmp_path / "hub.git")
+    ok(cli("release", "sync"))
+    hub.rename(tmp_path / "gone.git")
+    done = cli("release", "sync")
+    assert done.code == 5
+    assert "--local" not in done.err
+    done = cli("canary", "greet@HEAD", *QUICK)
+    assert done.code == 5
+    assert "--local" in done.err
+
+
+def test_a_forecast_needs_no_remote(cli: Cli, greeting: Repo, tmp_path: Path) -> None:
+    go_live(cli, greeting)
+    hub = a_remote(greeting, tmp_path / "hub.git")
+    ok(cli("release", "sync"))
+    hub.rename(tmp_path / "gone.git")
+    assert "calls" in ok(cli("release", "forecast", "greet@HEAD")).out

@@ -9,7 +9,7 @@ from promptops.commands.release_options import (
     told,
 )
 from promptops.release.by_hand import approve
-from promptops.release.desk import target_of
+from promptops.release.desk import named_target
 
 
 def release_approve(
@@ -17,5 +17,5 @@ def release_approve(
 ) -> int:
     """Say yes to the step that waits for a person; the canary goes on to the next one."""
     with desk_here(local=local) as desk:
-        target = target_of(name, desk.settings)
+        target = named_target(desk, name)
         return told(target, approve(desk, target, reason=reason), as_json=as_json)

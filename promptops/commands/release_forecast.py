@@ -1,5 +1,6 @@
 """``promptops release forecast``: how long a canary would take."""
 
+from contextlib import suppress
 from dataclasses import asdict
 
 from promptops.commands.options import JsonOption
@@ -10,6 +11,7 @@ from promptops.commands.release_options import (
     UnreviewedOption,
     desk_here,
 )
+from promptops.errors import Unavailable
 from promptops.output import print_json, print_text
 from promptops.release.candidate import Candidate
 from promptops.release.starting import Start, forecast_of, prepare
@@ -28,7 +30,9 @@ def release_forecast(
         reference=reference, channel=to, plan=plan, supersede=True, unreviewed=unreviewed, reason=reason
     )
     with desk_here() as desk:
-        found = prepare(desk, start)
+        with suppress(Unavailable):  # what was fetched before will do
+            desk.ledger.refresh()
+        found = prepare(desk, start, fresh=True)
         if isinstance(found, Candidate):
             print_text(f"{found.target} serves nothing yet: the first version needs no evidence")
             return

@@ -8,6 +8,7 @@ from promptops.commands.options import JsonOption
 from promptops.commands.release_options import desk_here
 from promptops.output import note, print_json, print_table
 from promptops.references import parse_reference
+from promptops.release.desk import must_exist
 from promptops.release.looking import event
 from promptops.release.records import Record
 
@@ -21,6 +22,8 @@ def release_log(name: NameArgument = None, limit: LimitOption = 50, as_json: Jso
     """List what was released when, by whom and why, newest first."""
     with desk_here() as desk:
         reference = parse_reference(name, desk.settings) if name else None
+        if reference:
+            must_exist(desk, reference.name)
         prompt, channel = (reference.name, reference.channel) if reference else (None, None)
         records = desk.ledger.log(prompt, channel)[:limit]
     if as_json:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from promptops.errors import Invalid
+from promptops.errors import Invalid, Unavailable
+from promptops.gitremote import Unreachable
 from promptops.output import ask, note, print_json, print_text
 from promptops.release.desk import Desk, Target, channel_of, open_desk
 from promptops.release.ledger import Written
@@ -43,9 +44,15 @@ YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 
 
 @contextmanager
-def desk_here(*, local: bool = False, propose: str | None = None) -> Iterator[Desk]:
-    with open_desk(here(), now=time.time(), local=local, propose=propose) as desk:
-        yield desk
+def desk_here(*, local: bool | None = None, propose: str | None = None) -> Iterator[Desk]:
+    """``local``: None where a verb has no such option, which is not offered then without the remote."""
+    try:
+        with open_desk(here(), now=time.time(), local=bool(local), propose=propose) as desk:
+            yield desk
+    except Unreachable as error:
+        if local is not None:
+            raise
+        raise Unavailable(error.message, hint="try again when it can be reached") from error
 
 
 def agreed(question: str, *, yes: bool, needed: bool = False) -> None:

@@ -9,7 +9,7 @@ from promptops.commands.release_options import (
     told,
 )
 from promptops.release.by_hand import pause
-from promptops.release.desk import target_of
+from promptops.release.desk import named_target
 
 
 def release_pause(
@@ -17,5 +17,5 @@ def release_pause(
 ) -> int:
     """Keep a canary at its weight. Harm still takes it back."""
     with desk_here(local=local) as desk:
-        target = target_of(name, desk.settings)
+        target = named_target(desk, name)
         return told(target, pause(desk, target, reason=reason), as_json=as_json)

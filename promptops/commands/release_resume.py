@@ -9,7 +9,7 @@ from promptops.commands.release_options import (
     told,
 )
 from promptops.release.by_hand import resume
-from promptops.release.desk import target_of
+from promptops.release.desk import named_target
 
 
 def release_resume(
@@ -20,5 +20,5 @@ def release_resume(
     One whose evidence is invalid goes on with new evidence, and needs --reason.
     """
     with desk_here(local=local) as desk:
-        target = target_of(name, desk.settings)
+        target = named_target(desk, name)
         return told(target, resume(desk, target, reason=reason), as_json=as_json)

@@ -9,6 +9,7 @@ from promptops.commands.options import JsonOption
 from promptops.commands.release_options import desk_here
 from promptops.output import note, print_json, print_text
 from promptops.references import parse_reference
+from promptops.release.desk import must_exist
 from promptops.release.verifying import Verified, verify_all
 
 UNDECIDED = 3
@@ -24,6 +25,8 @@ def release_verify(name: NameArgument = None, as_json: JsonOption = False) -> in
     """
     with desk_here() as desk:
         reference = parse_reference(name, desk.settings) if name else None
+        if reference:
+            must_exist(desk, reference.name)
         prompt, channel = (reference.name, reference.channel) if reference else (None, None)
         found = list(verify_all(desk, prompt, channel))
     if as_json:

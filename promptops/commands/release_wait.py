@@ -7,7 +7,7 @@ import typer
 
 from promptops.commands.release_options import TargetArgument, desk_here
 from promptops.output import print_text
-from promptops.release.desk import target_of
+from promptops.release.desk import named_target
 from promptops.release.waiting import timeout_s, wait
 
 TimeoutOption = Annotated[str | None, typer.Option("--timeout", metavar="SPAN", help="At most 90s, 2h, 1d.")]
@@ -20,6 +20,6 @@ def release_wait(name: TargetArgument, timeout: TimeoutOption = None) -> int:
     """
     most = math.inf if timeout is None else timeout_s(timeout)
     with desk_here() as desk:
-        ended, sentence = wait(desk, target_of(name, desk.settings), most)
+        ended, sentence = wait(desk, named_target(desk, name), most)
     print_text(sentence)
     return ended

@@ -30,9 +30,10 @@ def candidate(desk: Desk, reference: str, channel: str | None, *, unreviewed: bo
     wanted = parse_reference(reference, desk.settings)
     target = Target(prompt=wanted.name, channel=known_channel(channel, desk.settings))
     if (wanted.rev is None and wanted.channel is None) or wanted.rev == INDEX:
+        where = "the index has" if wanted.rev == INDEX else "the working tree has"
         raise Invalid(
-            f"`{reference}` is not committed, and only a commit is released",
-            hint=f"git commit, then {wanted.name}@HEAD",
+            f"`{reference}` is what {where}, and only a commit is released",
+            hint=f"{wanted.name}@HEAD is what is committed",
         )
     if wanted.channel == target.channel:
         raise Invalid(

@@ -110,7 +110,7 @@ def _finding(
         unequal_missing=_tells_of_missing(metric) and each.unequal(alpha.srm),
         late=each.late,
         hard=each.hard,
-        calls_needed=None if not_worse else needed(each, weight, alpha.promote),
+        calls_needed=None if not_worse or not (n_c and n_s) else needed(each, weight, alpha.promote),
         sentence=_hard_sentence(metric, subject) if each.hard else sentence(finding),
         trail=known.trail if known else (),
     )

@@ -25,12 +25,12 @@ def render_status(views: Sequence[StatusView], form: Form) -> str:
 
 def print_status(views: Sequence[StatusView], form: Form) -> None:
     """Print one form; text as wide as the terminal and in its colours."""
-    from promptops.output import print_json_text, print_pieces, print_text, width
+    from promptops.output import on_terminal, print_json_text, print_pieces, print_text, width
 
     if form == "text":
         from promptops.release.formats.text import text_lines
 
-        for pieces in text_lines(views, width()):
+        for pieces in text_lines(views, width(), cut=on_terminal()):
             print_pieces(pieces)
     elif form == "json":
         print_json_text(render_status(views, form).rstrip("\n"))

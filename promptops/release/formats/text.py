@@ -29,25 +29,30 @@ def text(views: Sequence[StatusView], width: int = 80) -> str:
     return "\n".join(lines) + "\n"
 
 
-def text_lines(views: Sequence[StatusView], width: int) -> Iterator[Pieces]:
+def text_lines(views: Sequence[StatusView], width: int, *, cut: bool = True) -> Iterator[Pieces]:
+    """``cut``: shorten what is said of the past to a line; a file or a pipe has room for all of it."""
     for index, view in enumerate(views):
         if index:
             yield []
-        yield from _channel(view, max(40, width))
+        yield from _channel(view, max(40, width), cut=cut)
 
 
-def _channel(view: StatusView, width: int) -> Iterator[Pieces]:
-    yield from _head(view, width)
+def _channel(view: StatusView, width: int, *, cut: bool) -> Iterator[Pieces]:
+    yield from _head(view, width, cut=cut)
     yield from _metrics(view, width)
     yield from _next(view, width)
-    yield from _history(view, width)
+    yield from _history(view, width, cut=cut)
 
 
-def _head(view: StatusView, width: int) -> Iterator[Pieces]:
+def _head(view: StatusView, width: int, *, cut: bool) -> Iterator[Pieces]:
     phase = view.rollout.phase if view.rollout else ""
-    name = line(view.name, width - len(phase) - 2)
+    name = line(view.name, width - len(phase) - 2 if cut else None)
     colour = _PHASES.get(phase, "red" if phase == "invalid" else "bold")
-    yield [(name, "bold"), (phase.rjust(width - len(name)), colour)] if phase else [(name, "bold")]
+    yield (
+        [(name, "bold"), (phase.rjust(max(len(phase) + 2, width - len(name))), colour)]
+        if phase
+        else [(name, "bold")]
+    )
     yield from _wrapped(facts.headline(view), width)
     if view.rollout:
         yield from _fields(view, width)
@@ -149,16 +154,16 @@ def _next(view: StatusView, width: int) -> Iterator[Pieces]:
             yield from _wrapped(does, width, first=4, colour="dim")
 
 
-def _history(view: StatusView, width: int) -> Iterator[Pieces]:
+def _history(view: StatusView, width: int, *, cut: bool) -> Iterator[Pieces]:
     if not view.timeline:
         return
     yield []
     for event in view.timeline[:_MOST_EVENTS]:
         at = facts.moment(event.at)
         why = f" ({line(event.reason)})" if event.reason else ""
-        yield [(f"{at}  ", "dim"), (line(facts.told(event) + why, width - len(at) - 2), "")]
+        yield [(f"{at}  ", "dim"), (line(facts.told(event) + why, width - len(at) - 2 if cut else None), "")]
     if len(view.timeline) > _MOST_EVENTS:
-        yield [(line(f"promptops release log {view.name} lists what came before", width), "dim")]
+        yield [(f"promptops release log {line(view.name)}", "dim"), (" lists what came before", "dim")]
 
 
 def _wrapped(
