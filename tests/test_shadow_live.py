@@ -421,3 +421,56 @@ class TestFigures:
         assert [(row["key"], row["calls"]) for row in found["rows"]] == [("greet@v1", 1)]
         assert [(row["key"], row["calls"]) for row in found["apart"]] == [("shadow", 1)]
         assert "Not counted above" in cli("runs", "stats").err
+
+
+class TestReading:
+    @pytest.fixture
+    def pairs(self, repo: Repo, cli: Cli, provider: Provider) -> Repo:
+        """Twelve calls, of which the shadow answers four as it should not."""
+        go_live(cli, repo)
+        checked = SALUTE + "checks: [{contains: '{{ name }}'}]\n"
+        repo.write("prompts/greet.yaml", checked)
+        repo.commit("Check it")
+        put_on(cli)
+
+        def answer(request: Received) -> Answer:
+            wrong = b"Salute" in request.raw and any(f"p{n}.".encode() in request.raw for n in (1, 3, 5, 7))
+            return text("Hm.") if wrong else echo(request)
+
+        provider.script = answer
+        repo.write("in.jsonl", "".join(json.dumps({"inputs": {"name": f"p{n}"}}) + "\n" for n in range(12)))
+        with alone(repo.path / "registry.db"):
+            ok(cli("batch", "greet:production", "in.jsonl", "--out", "out.jsonl"))
+        return repo
+
+    def test_what_a_shadow_has_shown(self, pairs: Repo, cli: Cli) -> None:
+        before = told(cli, "shadow", "status")[0]
+        assert (before["pairs"], before["waiting"], before["channel"]) == (0, 12, "production")
+        assert drain(cli)[0] == 0
+        (found,) = told(cli, "shadow", "status", "greet")
+        assert (found["pairs"], found["waiting"], found["broke"], found["fixed"]) == (12, 0, 4, 0)
+        said = ok(cli("shadow", "status")).out
+        assert "greet:production: v2 in the shadow of 100 % of calls" in said
+        assert "12 pairs; $" in said
+        assert max(map(len, said.splitlines())) <= 80
+
+    def test_it_is_shown_as_a_shadow_run_is(self, pairs: Repo, cli: Cli) -> None:
+        drain(cli)
+        shown = told(cli, "shadow", "show", "greet:production")
+        shown = shown[0] if isinstance(shown, list) else shown
+        assert (shown["mode"], shown["broke_total"]) == ("live", 4)
+        for form in ("text", "markdown", "html"):
+            told_of = ok(cli("shadow", "show", "greet:production", "--format", form)).out
+            assert "greet@v2" in told_of
+            assert "Hm." in told_of
+        assert "behind live traffic" in ok(cli("shadow", "show", "greet:production")).out
+
+    def test_only_calls_before_the_first_that_waits_count(self, pairs: Repo, cli: Cli) -> None:
+        drain(cli)
+        with sqlite3.connect(pairs.path / "registry.db") as connection:
+            connection.execute("UPDATE jobs SET done_at = NULL WHERE id = 5")
+        assert told(cli, "shadow", "status")[0]["pairs"] == 4
+
+    def test_no_shadow(self, greeting: Repo, cli: Cli) -> None:
+        done = cli("shadow", "show", "greet:production")
+        assert (done.code, "promptops shadow on greet:production" in done.err) == (4, True)

@@ -35,7 +35,7 @@ def rollout_pairs(settings: Settings, name: str, *, yes: bool) -> Wanted:
         gate = desk.ledger.plan(rollout.plan).shadow
         if rollout.phase != "shadow" or gate is None or state.stable is None:
             raise Invalid(
-                f"the canary {rollout.canary.version} of {target} is {rollout.phase}, not in its shadow phase",
+                f"the canary {rollout.canary.version} is {rollout.phase}, not in the phase shadow",
                 hint=f"promptops status {target} shows what is next",
             )
         pair = (rollout.canary.digest, state.stable.digest)

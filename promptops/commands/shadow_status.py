@@ -6,10 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from promptops.commands.options import JsonOption
+from promptops.commands.shadow_lives import lives, print_live
 from promptops.output import note, print_json, print_text
 from promptops.registry.shadows import ShadowRow, shadow_rows
 from promptops.registry.store import Registry
 from promptops.settings import here
+from promptops.shadow.live import live_status
 from promptops.shadow.reading import summary_of
 
 NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="Of this prompt; may hold *.")]
@@ -18,17 +20,22 @@ _WIDTH = 80
 
 
 def shadow_status(name: NameArgument = None, as_json: JsonOption = False) -> None:
-    """Say of each prompt how far its latest shadow run is and what it says so far."""
-    with Registry.open_existing(here().registry) as registry:
+    """Say what the shadows of channels have shown, and how far each prompt's latest shadow run is."""
+    settings = here()
+    with Registry.open_existing(settings.registry) as registry:
         latest: dict[str, ShadowRow] = {}
         for row in shadow_rows(registry, name, limit=_LATEST):
             latest.setdefault(row.prompt, row)
         found = [_entry(registry, row) for row in latest.values()]
+        shadows = [live_status(registry, each) for each in lives(settings, name)]
     if as_json:
-        print_json(found)
-    elif not found:
+        print_json([*shadows, *found])
+        return
+    for each in shadows:
+        print_live(each)
+    if not found and not shadows:
         note("no shadow runs yet; `promptops shadow run NAME@REV` makes one")
-    for each in found if not as_json else ():
+    for each in found:
         print_text(f"{each['prompt']}: {each['pairs']:,} of {each['planned']:,} pairs, {each['ended']}")
         for line in textwrap.wrap(each["sentence"], _WIDTH, initial_indent="  ", subsequent_indent="  "):
             print_text(line)

@@ -7,16 +7,18 @@ a lease on each; the leases of a process that has died end with it.
 import json
 import os
 import socket
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from time import time
 from typing import Any
 
+from promptops.registry.queries import Run, runs_by_seq
 from promptops.registry.records import utc_now, utc_text
 from promptops.registry.rows import INSERT_SHADOW_JOB, json_text, shadow_job_values
 from promptops.registry.store import Registry
 
 INCOMPATIBLE = "incompatible"  # how the note of a job begins whose inputs the version does not take
+_CHUNK = 200
 _LIVE = "batch_id IS NULL AND shadow_of IS NOT NULL AND prompt = ? AND channel = ? AND digest = ?"
 
 
@@ -200,3 +202,35 @@ def spent_usd(registry: Registry, shadowing: Shadowing) -> float:
     """Dollars that a version has cost as the shadow of a channel, however often it was turned on."""
     sql = f"SELECT total(spent_usd) FROM runs WHERE {_LIVE}"  # noqa: S608 - constants
     return float(registry.read_one(sql, shadowing.key))
+
+
+def live_pairs(registry: Registry, shadowing: Shadowing, control: str) -> Iterator[tuple[Run, Run]]:
+    """The control's run and the shadow's, in the order of the users' calls, up to the first that still waits.
+
+    ``control``: digest of the version that the users met. Pairs in the order in which they came to be done
+    would say more of fast answers than of slow ones.
+    """
+    sql = (
+        "SELECT r.seq, max(s.seq) AS shadow FROM runs s JOIN runs r ON r.run_id = s.shadow_of "
+        "WHERE s.shadow_of IS NOT NULL AND s.batch_id IS NULL AND s.prompt = ? AND s.channel = ? "
+        "AND s.digest = ? AND r.digest = ? AND s.state <> 'started' "
+        "AND coalesce(s.error_type, '') NOT IN ('rate_limit', 'interrupted') "
+        "AND r.seq < coalesce((SELECT min(w.seq) FROM jobs j JOIN runs w ON w.run_id = j.run_id "
+        "WHERE j.kind = 'shadow' AND j.done_at IS NULL AND j.payload = ?), 1 << 62) "
+        "GROUP BY r.seq ORDER BY r.seq"
+    )
+    found = registry.read(sql, (*shadowing.key, control, json_text(shadowing.about)))
+    for at in range(0, len(found), _CHUNK):
+        part = found[at : at + _CHUNK]
+        runs = {run["seq"]: run for run in runs_by_seq(registry, [seq for row in part for seq in row])}
+        yield from ((runs[row["seq"]], runs[row["shadow"]]) for row in part)
+
+
+def examples(registry: Registry, shadowing: Shadowing, reason: str, most: int = 5) -> list[tuple[str, str]]:
+    """Runs that were not answered for this reason, the latest first, each with the details."""
+    sql = (
+        "SELECT run_id, error_message FROM jobs "
+        "WHERE kind = 'shadow' AND payload = ? AND error_message GLOB ? ORDER BY id DESC LIMIT ?"
+    )
+    found = registry.read(sql, (json_text(shadowing.about), f"{reason}: *", most))
+    return [(row[0], row[1].partition(": ")[2]) for row in found]

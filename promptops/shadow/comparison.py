@@ -80,6 +80,6 @@ class Comparison:
     spent_usd: float
     seed: int
     mode: str = "replay"  # replay, recorded, aa, live
-    stopped: str | None = None  # verdict, all, budget, interrupted, failures; None: under way
+    stopped: str | None = None  # verdict, all, budget, interrupted, failures, live; None: under way
     started_at: str = ""
     noise: Mapping[str, Any] = field(default_factory=dict)

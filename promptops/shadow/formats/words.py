@@ -27,6 +27,7 @@ _ENDED = {
     "budget": "the budget ended it first",
     "interrupted": "interrupted",
     "failures": "call after call failed",
+    "live": "it goes on",
     None: "under way, or killed",
 }
 MODES = {
@@ -45,7 +46,7 @@ def basis(found: Comparison) -> str:
     """How much it rests on, and why it ended."""
     parts = [
         f"{found.pairs:,} of {found.planned:,} pairs, {_ENDED[found.stopped]}",
-        f"order of calls drawn with seed {found.seed}",
+        *([] if found.mode == "live" else [f"order of calls drawn with seed {found.seed}"]),
         MODES[found.mode],
         f"{usd(found.spent_usd)} spent",
     ]
