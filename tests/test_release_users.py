@@ -124,3 +124,16 @@ def test_a_forecast_needs_no_remote(cli: Cli, greeting: Repo, tmp_path: Path) ->
     ok(cli("release", "sync"))
     hub.rename(tmp_path / "gone.git")
     assert "calls" in ok(cli("release", "forecast", "greet@HEAD")).out
+
+
+@pytest.mark.parametrize("more", [(), ("--unit", "u1")])
+@pytest.mark.parametrize("reference", ["greet:production", "greet@HEAD"])
+def test_a_call_that_is_not_logged_makes_no_registry(
+    cli: Cli, greeting: Repo, provider: Provider, reference: str, more: tuple[str, ...]
+) -> None:
+    go_live(cli, greeting)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    for file in greeting.path.glob("registry.db*"):
+        file.unlink()
+    ok(cli("run", reference, "-i", "name=Ada", "--no-log", *more))
+    assert not list(greeting.path.glob("registry.db*"))

@@ -87,7 +87,7 @@ def run(
     limits = Limits(retries=retries, timeout=timeout)
     streams = partial(_streams, asked=stream, as_json=as_json)
     made = _Making(settings=settings, limits=limits, streams=streams, all_checks=all_checks, log=not no_log)
-    with the_call(reference, settings, asked) as call:
+    with the_call(reference, settings, asked, log=not no_log) as call:
         if prepare:
             print_json(asyncio.run(_prepared(settings, call)).as_json())
             return 0

@@ -39,22 +39,22 @@ class Call:
 
 
 @contextmanager
-def the_call(reference: str, settings: Settings, given: Given) -> Iterator[Call]:
+def the_call(reference: str, settings: Settings, given: Given, *, log: bool = True) -> Iterator[Call]:
     """The call that a reference asks for; what it needs is open as long as the context is."""
     wanted = parse_reference(reference, settings)
     if wanted.channel is None:
-        yield _version_call(reference, settings, given)
+        yield _version_call(reference, settings, given, log=log)
         return
-    with _channel_call(wanted, settings, given) as call:
+    with _channel_call(wanted, settings, given, log=log) as call:
         yield call
 
 
-def _version_call(reference: str, settings: Settings, given: Given) -> Call:
+def _version_call(reference: str, settings: Settings, given: Given, *, log: bool) -> Call:
     version = provenance(resolve(reference, settings), settings)
     version, overrides = overridden(version, given.model or local_weights(version), given.overrides)
     values = read_inputs(version.prompt, given.inputs, given.inputs_file)
     origin = Origin(overrides=overrides, metadata=given.metadata)
-    if given.unit is not None:
+    if log and given.unit is not None:
         origin = _of_unit(origin, given.unit, settings)
     return Call(lambda runner, called: runner.ready(version, values, origin, called=called))
 
@@ -69,10 +69,10 @@ def _of_unit(origin: Origin, unit: str, settings: Settings) -> Origin:
 
 
 @contextmanager
-def _channel_call(reference: Reference, settings: Settings, given: Given) -> Iterator[Call]:
+def _channel_call(reference: Reference, settings: Settings, given: Given, *, log: bool) -> Iterator[Call]:
     from promptops.serving import GitSource, Serving, ready
 
-    with Serving(GitSource(settings), settings.registry) as serving:
+    with Serving(GitSource(settings), settings.registry, log=log) as serving:
         placed = serving.place(reference, given.unit, given.metadata)
         overridden(placed.version, given.model or local_weights(placed.version), given.overrides)
         values = read_inputs(_declaring(placed), given.inputs, given.inputs_file)

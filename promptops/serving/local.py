@@ -15,10 +15,14 @@ _PAUSE_S = 5.0  # until a registry that could not be read is tried again
 
 
 class Local:
-    """May be shared by threads. A registry that can't be read changes nothing of what was known."""
+    """May be shared by threads. A registry that can't be read changes nothing of what was known.
 
-    def __init__(self, path: Path) -> None:
+    ``log``: without it nothing is logged, so that no file is made where there is none.
+    """
+
+    def __init__(self, path: Path, *, log: bool = True) -> None:
         self._path = path
+        self._open_registry = Registry.open if log else Registry.open_existing
         self._lock = Lock()
         self._registry: Registry | None = None
         self._key: UnitKey | None = given_key()
@@ -69,5 +73,5 @@ class Local:
 
     def _connected(self) -> Registry:
         if self._registry is None:
-            self._registry = Registry.open(self._path, busy_s=_PATIENCE_S)
+            self._registry = self._open_registry(self._path, busy_s=_PATIENCE_S)
         return self._registry

@@ -74,9 +74,9 @@ class _Lane:
 class Serving:
     """Places the calls of one project's channels. May be shared by threads."""
 
-    def __init__(self, source: Source, registry: Path) -> None:
+    def __init__(self, source: Source, registry: Path, *, log: bool = True) -> None:
         self.source = source
-        self._local = Local(registry)
+        self._local = Local(registry, log=log)
         self._lanes: dict[str, _Lane] = {}
 
     def __enter__(self) -> Self:
