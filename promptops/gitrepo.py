@@ -46,6 +46,7 @@ class GitRepo:
         self.settings = settings
         self._objects = CatFile(settings)
         self._index: dict[str, list[TreeEntry]] = {}
+        self._ancestry: set[tuple[str, str]] = set()  # commits: what was once so stays so
         self.links_followed = 0
 
     def __enter__(self) -> Self:
@@ -117,7 +118,13 @@ class GitRepo:
         return common is not None and (common / "shallow").is_file()
 
     def is_ancestor(self, older: str, newer: str) -> bool:
-        return not run(self.settings, "rev-list", "-n1", older, f"^{newer}")
+        """Of two commit ids."""
+        if (older, newer) in self._ancestry:
+            return True
+        found = not run(self.settings, "rev-list", "-n1", older, f"^{newer}")
+        if found:
+            self._ancestry.add((older, newer))
+        return found
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """Refs that match the patterns of ``git for-each-ref``, each with its object id."""

@@ -222,6 +222,22 @@ def test_exposure_is_counted_on_from_the_last_tick(tmp_path: Path) -> None:
         assert seen.first == iso(NOW - 12 * 3600)
 
 
+def test_more_calls_than_can_be_counted_in_passing_wait_for_a_tick(tmp_path: Path) -> None:
+    active = view().rollout
+    assert active is not None
+    with Registry.open(tmp_path / "r.db") as registry:
+        many = [a_run(rollout=active.id, arm="stable", weight_bp=500) for _ in range(2_001)]
+        registry.start_all(many)
+        waiting = exposure_of(registry, active, NOW)
+        said = "2,001 more calls wait for a tick"
+        assert said in render_status([replace(view(), exposure=waiting)], "text")
+        with registry.write() as connection:
+            note_met(connection, active.id)
+        registry.start(a_run(rollout=active.id, arm="canary", weight_bp=500))
+        seen = exposure_of(registry, active, NOW)
+        assert (seen.calls, seen.canary_calls, seen.uncounted) == (2_002, 1, 0)
+
+
 def test_a_step_that_has_just_begun_has_no_calls_yet(tmp_path: Path) -> None:
     active, seen = view().rollout, findings()
     assert active is not None

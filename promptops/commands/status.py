@@ -61,7 +61,9 @@ def status(
 def _views(names: list[str]) -> list[StatusView]:
     with desk_here() as desk:
         pending = desk.ledger.pending()
-        return [view_of(desk, target, pending) for target in targets_of(names, desk)]
+        targets = targets_of(names, desk)
+        with desk.ledger.branch.still():
+            return [view_of(desk, target, pending) for target in targets]
 
 
 def _code(views: list[StatusView]) -> int:

@@ -1,6 +1,7 @@
 """The state branch of one repository: where it stands, here and at its remote, and how it moves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 
 from promptops.errors import Invalid
@@ -29,6 +30,7 @@ class Branch:
         self.settings = settings
         self.repo = repo
         self.local = local
+        self._still = False
 
     @cached_property
     def identity(self) -> Identity:
@@ -63,13 +65,24 @@ class Branch:
 
     def newest(self, *, own: bool = False) -> str | None:
         """The newest commit, here or as last fetched. ``own``: the local one where both have moved on."""
-        self.repo.look_again()
+        if not self._still:
+            self.repo.look_again()
         try:
             return state_commit(self.repo)
         except Invalid:
             if own and self.here:
                 return self.here
             raise
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Within the block all is read as of its beginning, and git is asked once what is newest."""
+        self.repo.look_again()
+        self._still = True
+        try:
+            yield
+        finally:
+            self._still = False
 
     def unpushed(self) -> bool:
         """Whether the local branch has commits that the remote's, as last fetched, has not."""

@@ -54,6 +54,7 @@ class Ledger:
         self.unreviewed = unreviewed
         self.history = History(self.branch)
         self._asked = False
+        self._plans: dict[str, Plan] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -92,7 +93,10 @@ class Ledger:
 
     def plan(self, digest: str) -> Plan:
         """A plan as it was pinned."""
-        return pinned_plan(self.history.file(f"plans/{digest[:12]}.yaml", "plan"), digest)
+        if digest not in self._plans:
+            text = self.history.file(f"plans/{digest[:12]}.yaml", "plan")
+            self._plans[digest] = pinned_plan(text, digest)
+        return self._plans[digest]
 
     def evidence(self, rollout: str) -> list[tuple[int, dict[str, Any]]]:
         """What is committed of a rollout's evidence, with generations, oldest first."""

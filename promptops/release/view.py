@@ -32,17 +32,19 @@ class Exposure:
     canary_calls: int
     canary_units: int | None = None
     per_day: float | None = None
+    uncounted: int = 0  # calls since the last tick, where they are too many to be counted in passing
 
 
 def exposure_of(registry: Registry, rollout: Rollout, now: float) -> Exposure:
-    """What the log knows of it, also where no tick has looked yet; a pace only from an hour on."""
+    """What the log knows of it; a pace only from an hour on."""
     seen = met(registry, rollout.id)
     elapsed = now - seconds_of(seen.first) if seen.first else 0.0
     return Exposure(
         calls=seen.calls,
         canary_calls=seen.canary_calls,
         canary_units=None if rollout.unit == "call" else seen.canary_units,
-        per_day=86_400.0 * seen.calls / elapsed if elapsed >= _SHORTEST else None,
+        per_day=86_400.0 * seen.calls / elapsed if elapsed >= _SHORTEST and not seen.behind else None,
+        uncounted=seen.behind,
     )
 
 

@@ -116,6 +116,9 @@ def exposure(view: StatusView) -> str:
     seen = view.exposed
     if seen is None or view.rollout is None:
         return ""
+    more = f"; {seen.uncounted:,} more calls wait for a tick" if seen.uncounted else ""
+    if not seen.calls and more:
+        return more.removeprefix("; ")
     if not seen.canary_calls:
         return f"no call has met {version(view.rollout.canary)} yet, of {seen.calls:,} looked at"
     share = f" ({100 * seen.canary_calls / seen.calls:.1f} %)" if seen.calls else ""
@@ -125,7 +128,7 @@ def exposure(view: StatusView) -> str:
         else ""
     )
     pace = f"; about {seen.per_day:,.0f} calls a day" if seen.per_day else ""
-    return f"{seen.canary_calls:,} of {seen.calls:,} calls{share}{whom}{pace}"
+    return f"{seen.canary_calls:,} of {seen.calls:,} calls{share}{whom}{pace}{more}"
 
 
 def findings(view: StatusView) -> Sequence[MetricFinding]:
