@@ -56,6 +56,11 @@ def read_identity(settings: Settings) -> Identity:
     return Identity(remotes, signs, f"{name} <{email}>" if name and email else name or email)
 
 
+def knows_committer(settings: Settings) -> bool:
+    """Whether git has a name to commit under, be it one that it makes up."""
+    return run_to_end(settings, "var", "GIT_COMMITTER_IDENT").code == 0
+
+
 def write_commit(
     settings: Settings,
     parent: str | None,

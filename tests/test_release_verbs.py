@@ -194,9 +194,9 @@ def test_doctor_says_what_is_released_and_what_the_remote_lacks(cli: Cli, repo: 
     ok(cli("canary", "greet@HEAD", *QUICK, "--local"))
     said = cli("doctor").out
     assert "releases: 1 prompt, 1 active canary" in said
-    assert "2 moves made here and unknown to the remote" in said
+    assert "2 transitions are on this machine only" in said
     ok(cli("release", "sync"))
-    assert "unknown to the remote" not in cli("doctor").out
+    assert "on this machine only" not in cli("doctor").out
 
 
 def test_wait_sees_what_another_clone_decides(

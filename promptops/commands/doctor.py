@@ -8,32 +8,24 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from promptops import __version__
+from promptops.commands.doctor_finding import Finding
 from promptops.commands.options import JsonOption
 from promptops.errors import PromptopsError
 from promptops.output import print_json, print_pieces, print_text
 from promptops.settings import Settings, here
 
-State = Literal["ok", "note", "warning", "error"]
 _COLOURS = {"ok": "green", "note": "dim", "warning": "yellow", "error": "red"}
 ReachOption = Annotated[
     list[str] | None,
     typer.Option("--reach", metavar="MODEL", help="Call this model once (costs a few tokens)."),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    about: str
-    state: State
-    text: str
-    hint: str = ""
 
 
 def doctor(reach: ReachOption = None, as_json: JsonOption = False) -> int:
@@ -63,11 +55,13 @@ def _findings(reach: list[str]) -> Iterator[Finding]:
     except PromptopsError as error:
         yield Finding("project", "error", error.message, error.hint)
         return
+    from promptops.commands.doctor_release import release_findings
+
     yield _project(settings)
     yield from _plans(settings)
     yield _registry(settings)
     yield from _waiting(settings)
-    yield from _releases(settings)
+    yield from release_findings(settings)
     yield _keys()
     yield _embedded()
     for model in reach:
@@ -156,28 +150,6 @@ def _waiting(settings: Settings) -> Iterator[Finding]:
             f"{count} run{'s wait' if count > 1 else ' waits'} in {spool.folder}",
             "the next run that can write the registry takes them in",
         )
-
-
-def _releases(settings: Settings) -> Iterator[Finding]:
-    """What is released, and whether the remote knows of it."""
-    from promptops.release.ledger import Ledger
-    from promptops.release_state import read_releases
-
-    try:
-        with Ledger(settings) as ledger:
-            states, pending = read_releases(ledger.repo), ledger.pending()
-    except PromptopsError as error:
-        yield Finding("releases", "error", error.message, error.hint)
-        return
-    if not states:
-        yield Finding("releases", "note", "nothing is released yet")
-        return
-    canaries = sum(bool(each.rollout) for state in states.values() for each in state.channels.values())
-    active = f"{canaries} active canar{'y' if canaries == 1 else 'ies'}"
-    yield Finding("releases", "ok", f"{len(states)} prompt{'s'[: len(states) != 1]}, {active}")
-    if pending:
-        text = f"{len(pending)} move{'s'[: len(pending) != 1]} made here and unknown to the remote"
-        yield Finding("releases", "warning", text, "promptops release sync")
 
 
 def _keys() -> Finding:
