@@ -150,6 +150,31 @@ def test_what_was_answered_then_needs_no_control(cli: Cli, farm: Repo, provider:
     assert (found["pairs"], found["control"]["label"]) == (5, "what was answered then")
 
 
+def test_lines_of_a_batch_may_say_what_is_expected(cli: Cli, farm: Repo, provider: Provider) -> None:
+    lines = [
+        {"inputs": {"animal": str(n)}, "expected": f"n{n}", "unit": f"u{n % 5}", "metadata": {"tags": ["x"]}}
+        for n in range(10)
+    ]
+    farm.write("labelled.jsonl", "".join(json.dumps(each) + "\n" for each in lines))
+    provider.script = loudly(text("n0"))
+    found = run(cli, *VERSIONS, "--inputs", "labelled.jsonl", "--full")
+    assert (found["pairs"], found["broke_total"]) == (5, 4)
+    assert [(each["name"], each["broke"]) for each in found["tags"]] == [("x", 4)]
+    assert found["broke"][0]["candidate"]["failed"][0].startswith("equals: expected ")
+    farm.write("broken.jsonl", json.dumps(lines[0]) + '\n{"inputs": {"animal": "1"}, "expects": "n1"}\n')
+    done = cli("shadow", "run", *VERSIONS, "--inputs", "broken.jsonl")
+    assert (done.code, "broken.jsonl:2: unknown key `expects`" in done.err) == (4, True)
+
+
+def test_an_input_may_be_called_as_what_a_batch_has(cli: Cli, farm: Repo, provider: Provider) -> None:
+    prompt = STRICT.replace("animal: string", "animal: string, unit: string")
+    for style in ("plainly", "loudly"):
+        farm.write("prompts/sound.yaml", prompt.format(style=style))
+        farm.commit(style)
+    farm.write("cases.jsonl", '{"inputs": {"animal": "1", "unit": "herd"}, "expected": "n1"}\n')
+    assert run(cli, *VERSIONS, "--inputs", "cases.jsonl")["pairs"] == 1
+
+
 def test_lists_of_shadow_runs_fit_a_terminal(cli: Cli, farm: Repo, provider: Provider) -> None:
     run(cli, *VERSIONS, "--last", "5")
     run(cli, "sound@HEAD", "--aa", "--last", "5")

@@ -74,7 +74,7 @@ SampleOption = Annotated[
 FileOption = Annotated[
     Path | None,
     typer.Option(
-        "--inputs", metavar="FILE", help="These inputs: lines as for batch, or cases with `expected`."
+        "--inputs", metavar="FILE", help="These inputs: lines as for batch, and cases with `expected`."
     ),
 ]
 WordsOption = Annotated[

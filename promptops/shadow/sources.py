@@ -1,14 +1,14 @@
 """Which inputs are replayed: real ones from the log, each once, one per unit; or those of a file."""
 
 import hashlib
+import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from promptops.batch.lines import KEYS as LINE_KEYS
-from promptops.batch.lines import parse_line
+from promptops.batch.lines import Line, parse_line
 from promptops.cases import Case, read_cases
 from promptops.errors import Invalid, NotFound
 from promptops.registry.filters import Filter
@@ -144,34 +144,43 @@ def from_file(file: Path, seed: int) -> tuple[str, list[Source]]:
         data = file.read_bytes()
     except OSError as error:
         raise Invalid(f"--inputs: cannot read {file}: {error.strerror}") from None
-    lines = data.splitlines()
-    cases = list(_lines(file, lines) if _is_batch(lines) else read_cases(str(file), iter(lines)))
+    cases = list(_cases(file, data.splitlines()))
     if not cases:
         raise NotFound(f"{file} holds no inputs", hint='each line is {"inputs": {"NAME": "VALUE"}}')
     random.Random(seed).shuffle(cases)  # noqa: S311 - an order, no secret
     return hashlib.sha256(data).hexdigest(), [Source(number=n, case=case) for n, case in enumerate(cases, 1)]
 
 
-def _is_batch(lines: Sequence[bytes]) -> bool:
-    """Whether the first line has what only a batch's has."""
-    first = next((line for line in lines if line.strip()), b"")
-    return any(f'"{key}"'.encode() in first for key in LINE_KEYS if key != "inputs")
-
-
-def _lines(file: Path, lines: Sequence[bytes]) -> Iterator[Case]:
+def _cases(file: Path, lines: Sequence[bytes]) -> Iterator[Case]:
+    """A case may have what only a batch's line has: of each unit the first counts, its tags are tags."""
+    logged: dict[str, Line] = {}
     units: set[str] = set()
+    jsonl = file.suffix not in (".yaml", ".yml", ".csv")
+    for case in read_cases(str(file), _as_cases(file, lines, logged) if jsonl else iter(lines)):
+        line = logged.pop(case.where, None)
+        if line is None or line.unit is None or line.unit not in units:
+            units.update([line.unit] if line and line.unit is not None else ())
+            yield replace(case, tags=(*case.tags, *tags_in(line.metadata))) if line else case
+
+
+def _as_cases(file: Path, lines: Sequence[bytes], logged: dict[str, Line]) -> Iterator[bytes]:
     for number, raw in enumerate(lines, 1):
-        if not raw.strip():
-            continue
-        line = parse_line(raw, number, str(file))
-        if line.unit is None or line.unit not in units:
-            units.add(line.unit or "")
-            yield Case(
-                id=f"{file.name}:{number}",
-                inputs=line.inputs,
-                tags=tags_in(line.metadata),
-                where=f"{file}:{number}",
-            )
+        about, rest = _parted(raw)
+        if about:
+            with_inputs = {"inputs": rest.get("inputs"), **about}
+            logged[f"{file}:{number}"] = parse_line(json.dumps(with_inputs).encode(), number, str(file))
+        yield json.dumps(rest).encode() if about else raw
+
+
+def _parted(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What only a batch's line has, and what is left of it."""
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}, {}  # the cases' reader says what is wrong
+    if not isinstance(data, dict):
+        return {}, {}
+    return {name: data.pop(name) for name in ("unit", "metadata") if name in data}, data
 
 
 def mapping_of(choice: Choice | None) -> Mapping[str, Any]:
