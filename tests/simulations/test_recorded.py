@@ -1,0 +1,64 @@
+"""Every recorded migration through the front door, beside what is known of it; and each side against itself.
+
+A rollout may stay undecided. It may not go the other way.
+"""
+
+from pathlib import Path
+
+import orders
+import pytest
+from conftest import Cli, Repo
+from figures import Show, allowed, play, rate
+from greet_releases import ok, told
+from recorded import MIGRATIONS, SIDES, Migration, decide, release, replay
+
+pytest_plugins = ("showing",)
+pytestmark = [pytest.mark.simulation, pytest.mark.usefixtures("only_where_asked_for")]
+
+_ORDERS = 200
+_MAY = {
+    "improve": ("promote", None),
+    "regress": ("rollback", None),
+    "no significant change": ("promote", "rollback", None),
+}
+_SAID = {"promote": "promoted", "rollback": "rolled back", None: "undecided"}
+_EACH = pytest.mark.parametrize("migration", MIGRATIONS, ids=lambda each: each.name.replace(" ", "-"))
+
+
+@_EACH
+def test_a_recorded_migration(
+    cli: Cli, repo: Repo, shared: Path, monkeypatch: pytest.MonkeyPatch, show: Show, migration: Migration
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
+    items, truth = migration.items(shared), migration.truth_of(shared)
+    with replay(shared, migration) as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        release(cli, repo, items, SIDES, goals="correct")
+        done = decide(cli, repo, items)
+    show(
+        f"recorded: {migration.name}",
+        f"{_SAID[done['move']]}, {done['calls']:,} calls",
+        f"{truth['verdict']}: {100 * truth['diff']:+.1f} points, p {truth['mcnemar_exact_p']:.2g}",
+    )
+    assert done["move"] in _MAY[truth["verdict"]]
+    if done["move"]:
+        assert [each["mismatches"] for each in told(cli, "release", "verify")] == [[]]
+        ok(cli("runs", "prune", "--older-than", "2999-01-01", "--force"))
+        assert [each["mismatches"] for each in told(cli, "release", "verify")] == [[]]
+
+
+@_EACH
+def test_a_side_against_itself(shared: Path, show: Show, migration: Migration) -> None:
+    items = migration.items(shared)
+    for side in SIDES.values():
+        losses = tuple(float(not each[side]["correct"]) for each in items)
+        back, up = (
+            rate(play(world, losses, repetitions=_ORDERS))
+            for world in (orders.taken_back, orders.found_better)
+        )
+        show(
+            f"recorded: {migration.name}, {side} against itself",
+            f"{back:.1%} back, {up:.1%} up",
+            "<= 5 % each",
+        )
+        assert max(back, up) <= allowed(0.05, _ORDERS)
