@@ -39,6 +39,7 @@ plans:
       - {name: correct, kind: binary, source: outcome.correct, worse: lower, role: guard, margin: 0.05}
 """
 EACH = 10  # calls between two ticks
+AT_ONCE = 4  # more would wait to be accepted by the provider
 SIDES = {"v1": "baseline", "v2": "candidate"}
 Item = Mapping[str, Any]
 
@@ -155,7 +156,8 @@ def _answer(cli: Cli, repo: Repo, chunk: Sequence[Item], start: int) -> None:
     ]
     file = repo.write(f"traffic/{start}.jsonl", "\n".join(map(json.dumps, lines)) + "\n")
     out = repo.path / f"traffic/{start}.out.jsonl"
-    ok(cli("batch", "solve:production", str(file), "--unit", "unit", "--out", str(out), "--no-cache"))
+    words = (str(file), "--unit", "unit", "--out", str(out), "--no-cache", "-j", str(AT_ONCE))
+    ok(cli("batch", "solve:production", *words))
 
 
 def _feed_back(cli: Cli, repo: Repo, chunk: Sequence[Item], start: int, sides: Mapping[str, str]) -> None:

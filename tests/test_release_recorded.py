@@ -79,7 +79,7 @@ def test_a_model_against_itself_is_not_taken_back(cli: Cli, repo: Repo, shared: 
     assert any("correct must be better" in hold for hold in done["holds"])
 
 
-ORDERS, FEW = 200, 5
+ORDERS, FEW, ITEMS = 200, 3, 200
 
 
 def test_a_model_against_itself_is_falsely_decided_in_one_order_of_twenty_at_most(shared: Path) -> None:
@@ -93,11 +93,11 @@ def test_a_model_against_itself_is_falsely_decided_in_one_order_of_twenty_at_mos
 
 
 def _of_one_order(shared: Path, seed: int, look_every: int) -> tuple[bool, bool]:
-    """Whether any look at 250 primes in one order has found harm, and whether any has found it better."""
+    """Whether any look at so many primes in one order has found harm, and whether any has found it better."""
     traffic, chance = Traffic(), random.Random(seed)  # noqa: S311 - no secret
     calls = [
         _against_itself(each, chance, second)
-        for second, each in enumerate(PRIME_GPT35.items(shared, seed)[:250])
+        for second, each in enumerate(PRIME_GPT35.items(shared, seed)[:ITEMS])
     ]
     worse = better = False
     with traffic.registry as registry:
