@@ -21,8 +21,10 @@ from promptops.live_shadow.detached import start_drain
 from promptops.live_shadow.worker import MOST_WAITING
 from promptops.registry.journal import Journal
 from promptops.registry.records import FinishedRun, StartedRun, utc_now
+from promptops.registry.rows import INSERT_SHADOW_JOB, MOST_SHADOW_JOBS, shadow_job_values
 from promptops.registry.sampling import drawn
-from promptops.registry.store import new_run_id
+from promptops.registry.shadow_jobs import Shadowing, add_job, counts, give_back, lease, next_waiting
+from promptops.registry.store import Registry, new_run_id
 from promptops.settings import find_settings
 from promptops.versions import resolve
 
@@ -151,7 +153,7 @@ class TestPutting:
 
     @pytest.mark.parametrize(
         ("rev", "why"),
-        [("greet", "is not committed"), ("HEAD~1", "serves already"), ("v7", "no version v7")],
+        [("greet", "only a commit is released"), ("HEAD~1", "serves already"), ("v7", "no version v7")],
     )
     def test_versions_that_cannot_be_a_shadow(self, live: Repo, cli: Cli, rev: str, why: str) -> None:
         what = ("--version", rev, "--sample", "0.1", "--max-usd", "1")
@@ -421,6 +423,8 @@ class TestFigures:
         assert [(row["key"], row["calls"]) for row in found["rows"]] == [("greet@v1", 1)]
         assert [(row["key"], row["calls"]) for row in found["apart"]] == [("shadow", 1)]
         assert "Not counted above" in cli("runs", "stats").err
+        told_of = ok(cli("runs", "export", "--for-release")).out.splitlines()
+        assert [json.loads(line)["kind"] for line in told_of[1:]] == ["run"]
 
 
 class TestReading:
@@ -440,7 +444,7 @@ class TestReading:
         provider.script = answer
         repo.write("in.jsonl", "".join(json.dumps({"inputs": {"name": f"p{n}"}}) + "\n" for n in range(12)))
         with alone(repo.path / "registry.db"):
-            ok(cli("batch", "greet:production", "in.jsonl", "--out", "out.jsonl"))
+            ok(cli("batch", "greet:production", "in.jsonl", "-j", "1", "--out", "out.jsonl"))
         return repo
 
     def test_what_a_shadow_has_shown(self, pairs: Repo, cli: Cli) -> None:
@@ -474,3 +478,30 @@ class TestReading:
     def test_no_shadow(self, greeting: Repo, cli: Cli) -> None:
         done = cli("shadow", "show", "greet:production")
         assert (done.code, "promptops shadow on greet:production" in done.err) == (4, True)
+
+
+def test_a_lease_is_nobody_elses_until_it_ends(repo: Repo) -> None:
+    with Registry.open(repo.path / "registry.db") as registry:
+        shadowing = Shadowing("greet", "production", "0" * 64)
+        for number in range(3):
+            add_job(registry, f"run{number}", shadowing)
+        mine = lease(registry, shadowing, "here:1:me", most=2, seconds=-1)
+        assert [job.run_id for job in mine] == ["run0", "run1"]
+        assert [job.run_id for job in lease(registry, shadowing, "here:1:me", most=9, seconds=60)] == ["run2"]
+        theirs = lease(registry, shadowing, "there:2:you", most=9, seconds=60)
+        assert [job.run_id for job in theirs] == ["run0", "run1"]
+        assert next_waiting(registry) is None
+        give_back(registry, "there:2:you")
+        assert next_waiting(registry) == shadowing
+        assert next_waiting(registry, {shadowing}) is None
+
+
+def test_jobs_that_would_pile_up_are_left_out_and_counted(repo: Repo) -> None:
+    with Registry.open(repo.path / "registry.db") as registry:
+        shadowing = Shadowing("greet", "production", "0" * 64)
+        with registry.write() as connection:
+            values = (shadow_job_values("old", shadowing.about) for _ in range(MOST_SHADOW_JOBS + 1))
+            connection.executemany(INSERT_SHADOW_JOB, values)
+        add_job(registry, "new", shadowing)
+        found = counts(registry, shadowing)
+    assert (found.waiting, found.left_out) == (MOST_SHADOW_JOBS + 1, {"too many waited": 1})

@@ -21,7 +21,7 @@ from promptops.release.desk import Desk, target_of
 from promptops.release.shadowing import Wanted, put_on, shadow_candidate
 
 VersionOption = Annotated[
-    str, typer.Option("--version", metavar="REV", help="The version: a commit, a tag or v13.")
+    str, typer.Option("--version", metavar="REV", help="The version: a commit, a tag, v13 or NAME:staging.")
 ]
 SampleOption = Annotated[
     float, typer.Option(metavar="P", min=0.0001, max=1.0, help="The share of calls, as 0.1.")

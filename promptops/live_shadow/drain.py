@@ -30,6 +30,7 @@ OVER_BUDGET = "over budget"
 GONE = "no longer in shadow"
 NOT_KEPT = "inputs not kept"
 NOT_CALLED = "cannot be called"
+_TURNS = 5  # a job waits for so many others at most before it is begun
 _JUST_STARTED_S = 1.0  # for so long somebody may only be looking whether one drains
 
 
@@ -122,7 +123,7 @@ class _Round:
 
     def _jobs(self) -> Iterator[ShadowJob]:
         work = self.work
-        seconds = 60 + work.limits.timeout * (1 + work.limits.retries)
+        seconds = _TURNS * (60 + work.limits.timeout * (1 + work.limits.retries))
         while jobs := lease(
             work.registry, self.candidate.shadowing, work.who, most=work.concurrency, seconds=seconds
         ):

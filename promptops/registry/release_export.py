@@ -21,7 +21,7 @@ OPEN_S = 900.0  # a call that began longer ago has died
 _FORGET_S = 86_400.0
 _CHUNK = 500
 _MARK = "export_mark"  # in ``meta``: how far the last export got
-_TOLD = "r.imported_at IS NULL AND (r.channel IS NOT NULL OR r.rollout IS NOT NULL)"
+_TOLD = "r.imported_at IS NULL AND (r.channel IS NOT NULL OR r.rollout IS NOT NULL) AND r.kind <> 'shadow'"
 # why a canary could not be sent may quote an input
 _SELECT = ", ".join(
     "r.fallback IS NOT NULL AS fallback" if name == "fallback" else f"r.{name}" for name in COLUMNS

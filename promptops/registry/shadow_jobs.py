@@ -104,11 +104,11 @@ def lease(
         "AND coalesce(s.error_type, '') NOT IN ('rate_limit', 'interrupted')) AS answered "
         "FROM jobs j LEFT JOIN runs r ON r.run_id = j.run_id LEFT JOIN run_texts t ON t.seq = r.seq "
         "WHERE j.kind = 'shadow' AND j.done_at IS NULL AND j.payload = ? "
-        "AND (j.leased_until IS NULL OR j.leased_until < ?) ORDER BY j.id LIMIT ?"
+        "AND (j.leased_until IS NULL OR j.leased_until < ? AND j.leased_by <> ?) ORDER BY j.id LIMIT ?"
     )
     until = utc_text(time() + seconds)
     with registry.write() as connection:
-        values = (shadowing.digest, json_text(shadowing.about), now, most)
+        values = (shadowing.digest, json_text(shadowing.about), now, who, most)
         found = connection.execute(sql, values).fetchall()
         for row in found:
             if row["answered"]:

@@ -33,21 +33,20 @@ def shadow_candidate(desk: Desk, wanted: Wanted) -> Candidate:
     stable = desk.channel(target).stable
     if stable is None:
         raise unreleased(target)
-    reference = wanted.revision if wanted.revision.startswith(target.prompt) else ""
-    found = candidate(
-        desk,
-        reference or f"{target.prompt}@{wanted.revision}",
-        target.channel,
-        unreviewed=wanted.unreviewed,
-    )
-    if found.target != target:
-        raise Invalid(f"{wanted.revision} is a version of {found.target.prompt}, not of {target.prompt}")
+    found = candidate(desk, _reference(wanted), target.channel, unreviewed=wanted.unreviewed)
     if found.version.prompt.digest == stable.digest:
         raise Invalid(
             f"{wanted.revision} is what {target} serves already ({stable.version})",
             hint=f"promptops history {target.prompt} lists other versions",
         )
     return found
+
+
+def _reference(wanted: Wanted) -> str:
+    """``--version`` may be a whole reference, as NAME:staging is."""
+    name, revision = wanted.target.prompt, wanted.revision
+    whole = revision == name or revision.startswith((f"{name}@", f"{name}:"))
+    return revision if whole else f"{name}@{revision}"
 
 
 def put_on(desk: Desk, wanted: Wanted, found: Candidate) -> Written:
