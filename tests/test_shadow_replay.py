@@ -409,7 +409,7 @@ def test_the_shadow_phase_of_a_rollout_waits_for_pairs(
     [command] = [line.partition("run: promptops ")[2] for line in waiting.out.splitlines() if "run: " in line]
     assert "shadow run" in cli("status", "sound").out
     provider.script = loudly(text(answer))
-    done = cli(*command.split())
+    done = cli(*command.split(), "--yes")
     assert done.code == 0, done.err
     moved = cli("tick", "sound", "--json")
     assert moved.code == code, moved.err

@@ -41,6 +41,7 @@ from promptops.progress import Progress
 from promptops.settings import Settings, here
 from promptops.shadow.replay import Outcome, replay
 from promptops.shadow.request import Request
+from promptops.shadow.semantic import semantic_of
 
 
 class Stratum(StrEnum):
@@ -94,6 +95,16 @@ MinPairsOption = Annotated[
 JudgeOption = Annotated[
     str | None, typer.Option(metavar="PROMPT", help="A judge of pairs (a, b), asked in both orders.")
 ]
+SemanticOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL", help="Also compare answers by this model's vectors; their cost is in no budget."
+    ),
+]
+SemanticFromOption = Annotated[
+    float | None,
+    typer.Option(min=-1.0, max=1.0, metavar="COSINE", help="From which they count as alike (0.9)."),
+]
 NoWorseOption = Annotated[
     float | None,
     typer.Option(
@@ -137,6 +148,8 @@ def shadow_run(
     full: FullOption = False,
     min_pairs: MinPairsOption = 0,
     judge: JudgeOption = None,
+    semantic: SemanticOption = None,
+    semantic_from: SemanticFromOption = None,
     margin: MarginOption = MARGIN,
     no_worse_than: NoWorseOption = None,
     jobs: JobsOption = 4,
@@ -188,7 +201,7 @@ def shadow_run(
     )
     more = {
         "inputs": inputs, "recorded": recorded, "aa": aa, "full": full, "min_pairs": min_pairs,
-        "judge": judge, "seed": seed, "restart": restart,
+        "judge": judge, "semantic": semantic_of(semantic, semantic_from), "seed": seed, "restart": restart,
         "margin": margin if no_worse_than is None else no_worse_than,
     }  # fmt: skip
     if all_:

@@ -17,6 +17,17 @@ _OK = 200
 
 async def embed(model: str, texts: Sequence[str], env: Mapping[str, str]) -> list[list[float]]:
     """One vector for each text, over a connection of its own. Raises ModelError."""
+    endpoint, name = embedding_endpoint(model, env)
+    try:
+        transport = SingleTransport(Network.from_env(env))
+        reply = await transport.send(build_request(endpoint, name, texts))
+        return parse_vectors(reply, len(texts), endpoint)
+    except ModelError as error:
+        raise strike_out(error, endpoint.key) from None
+
+
+def embedding_endpoint(model: str, env: Mapping[str, str]) -> tuple[Endpoint, str]:
+    """Where vectors of a model come from, and its name there. Raises ModelError before anything is sent."""
     provider, _, name = model.partition("/")
     if not is_direct(provider):
         raise ModelError(
@@ -27,12 +38,7 @@ async def embed(model: str, texts: Sequence[str], env: Mapping[str, str]) -> lis
     endpoint = endpoint_of(provider, env)
     if endpoint.key_name and not endpoint.key:
         raise ModelError("authentication", f"no key for {provider}: {endpoint.key_name} is not set")
-    try:
-        transport = SingleTransport(Network.from_env(env))
-        reply = await transport.send(build_request(endpoint, wire_name(provider, name), texts))
-        return parse_vectors(reply, len(texts), endpoint)
-    except ModelError as error:
-        raise strike_out(error, endpoint.key) from None
+    return endpoint, wire_name(provider, name)
 
 
 def build_request(endpoint: Endpoint, model: str, texts: Sequence[str]) -> HttpRequest:

@@ -23,6 +23,7 @@ from promptops.registry.store import Registry
 from promptops.registry.ulid import new_run_id
 
 PREFERENCE = "preference"  # outcome of a candidate's run: 1 where a judge prefers it to the control's, else 0
+SIMILARITY = "similarity"  # outcome of a candidate's run: the cosine of both answers' vectors
 _CHUNK = 100  # pairs read at a time
 _IS_SHADOW = "json_extract(options, '$.shadow') IS NOT NULL"
 
@@ -191,13 +192,13 @@ def spent_on(registry: Registry, shadow_id: str) -> float:
     return float(registry.read_one(sql, (shadow_id,)))
 
 
-def add_preference(registry: Registry, run_id: str, value: float, text: str) -> None:
-    """Log beside the candidate's run what a judge made of the pair."""
+def add_finding(registry: Registry, run_id: str, name: str, value: float, text: str) -> None:
+    """Log beside the candidate's run what was found of the pair: ``PREFERENCE`` or ``SIMILARITY``."""
     now = utc_now()
     with registry.write() as connection:
         row = connection.execute("SELECT seq FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         if row is not None:  # else it was pruned meanwhile
-            values = (row[0], "judge", PREFERENCE, None, value, text, now, now)
+            values = (row[0], "judge", name, None, value, text, now, now)
             connection.execute(INSERT_OUTCOME, values)
 
 

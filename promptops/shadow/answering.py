@@ -7,20 +7,23 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promptops.batch import Engine, Item
-from promptops.checks import Compiled, compile_checks, run_further_checks
+from promptops.checks import CheckError, Compiled, compile_checks, run_further_checks
 from promptops.checks.judged import compare
 from promptops.evaluate.asking import Asking
 from promptops.evaluate.contender import CaseChecks, Contender
 from promptops.further import Judges, subject_of
 from promptops.judging import Judge, judge_of
+from promptops.models.request import RETRYABLE, ModelError
 from promptops.prompt import Check
 from promptops.registry.outcomes import add_checks
-from promptops.registry.shadows import PREFERENCE, add_preference
+from promptops.registry.shadows import PREFERENCE, SIMILARITY, add_finding
 from promptops.registry.store import Registry
 from promptops.runner import Origin, Run
-from promptops.shadow.pair import ARMS, Arm, Pair, side_of
+from promptops.shadow.likeness import alike_in_words
+from promptops.shadow.pair import ARMS, UNANSWERED, Arm, Pair, finding_of, side_of
 from promptops.shadow.recorded import record_answer
 from promptops.shadow.request import Request
+from promptops.shadow.semantic import similarity_of
 from promptops.shadow.sources import Source
 
 Logged = Mapping[str, Any]
@@ -70,8 +73,10 @@ class Answering:
             control=side_of(sides["control"]),
             candidate=side_of(sides["candidate"]),
             first=first,
-            preference=_preference(sides["candidate"]),
+            preference=finding_of(sides["candidate"], PREFERENCE),
+            similarity=finding_of(sides["candidate"], SIMILARITY),
         )
+        pair = await self._measured(pair)
         return await self._judged(pair, source) if pair.preference is None else pair
 
     async def _answer(self, arm: Arm, source: Source, place: int) -> Logged:
@@ -147,8 +152,27 @@ class Answering:
             if not ballot.votes:
                 return pair
             value, told = sum(ballot.votes) / len(ballot.votes), "position alone" if ballot.flipped else ""
-        await asyncio.to_thread(add_preference, self.registry, pair.candidate.run_id, value, told)
+        await self._log(pair, PREFERENCE, value, told)
         return replace(pair, preference=value)
+
+    async def _measured(self, pair: Pair) -> Pair:
+        """With the cosine of both answers, where their words do not say already that they are alike."""
+        semantic, old, new = self.request.semantic, pair.control.output, pair.candidate.output
+        if not (semantic and old and new) or pair.similarity is not None or alike_in_words(old, new):
+            return pair
+        try:
+            value = await similarity_of(semantic.model, old, new)
+        except ModelError as error:
+            if error.type in UNANSWERED - RETRYABLE:
+                raise  # it would fail every time
+            return pair
+        except CheckError:
+            return pair
+        await self._log(pair, SIMILARITY, value, semantic.model)
+        return replace(pair, similarity=value)
+
+    async def _log(self, pair: Pair, name: str, value: float, told: str) -> None:
+        await asyncio.to_thread(add_finding, self.registry, pair.candidate.run_id, name, value, told)
 
     def _asking(self, run_id: str, contender: Contender) -> Asking:
         return Asking(
@@ -166,8 +190,3 @@ class Answering:
 
     def _contender(self, arm: Arm) -> Contender:
         return self.request.control if arm == "control" else self.request.candidate
-
-
-def _preference(candidate: Logged) -> float | None:
-    said = [each["value"] for each in candidate.get("outcomes", ()) if each["name"] == PREFERENCE]
-    return said[-1] if said else None

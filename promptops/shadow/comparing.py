@@ -13,6 +13,7 @@ from promptops.shadow.comparison import Comparison, Left, Party, Question
 from promptops.shadow.likeness import Alike
 from promptops.shadow.pair import ARMS, Pair
 from promptops.shadow.ratios import Ratios
+from promptops.shadow.semantic import Semantic
 from promptops.stats.multiple import benjamini_hochberg
 from promptops.stats.sequences import mean_bounds
 from promptops.stats.verdicts import CHECKS, ERRORS, Finding, Wording, sentence
@@ -66,6 +67,7 @@ class Comparing:
 
     primary: Primary
     margin: float
+    semantic: Semantic | None = None
     evidence: Evidence = field(init=False)
     judged: Evidence = field(init=False)
     answering: Evidence = field(init=False)
@@ -75,7 +77,7 @@ class Comparing:
     broke: _Worst = field(default_factory=lambda: _Worst(LISTED))
     fixed: _Worst = field(default_factory=lambda: _Worst(LISTED))
     changed: _Worst = field(default_factory=lambda: _Worst(_CHANGED))
-    alike: Alike = field(default_factory=Alike)
+    alike: Alike = field(init=False)
     ratios: tuple[Ratios, ...] = field(
         default_factory=lambda: tuple(Ratios(name) for name in ("latency", "cost", "tokens", "length"))
     )
@@ -84,6 +86,7 @@ class Comparing:
     passed: list[int] = field(default_factory=lambda: [0, 0])
 
     def __post_init__(self) -> None:
+        self.alike = Alike(self.semantic)
         self.evidence, self.judged, self.answering = (Evidence(self.margin) for _ in range(3))
 
     def add(self, pair: Pair) -> None:

@@ -1,15 +1,17 @@
-"""How alike two outputs are: to the letter, normalised, in meaning as JSON, and by their words."""
+"""How alike two outputs are: to the letter, normalised, as JSON and by their words, and by their vectors."""
 
 import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import Any
 
 from promptops.checks.similarity import rouge_2
 from promptops.compare.values import differences, same
 from promptops.shadow.pair import Pair
+from promptops.shadow.semantic import Semantic
 
 _SHOWN = 3  # examples of each field
 _MOST_FIELDS = 50
@@ -26,6 +28,17 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Closeness:
+    """Counts over the pairs that are alike in words, or whose cosine is known."""
+
+    model: str
+    threshold: float
+    pairs: int
+    alike: int
+    cosine: float | None  # mean over the pairs that were measured
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Likeness:
     """Counts over the pairs that both sides answered; each level holds the ones before it."""
 
@@ -36,12 +49,16 @@ class Likeness:
     overlap: float | None  # mean F1 of the pairs of neighbouring words
     json_pairs: int  # both are JSON
     fields: tuple[FieldChange, ...]
+    closeness: Closeness | None = None  # where a model was asked for vectors
 
 
 @dataclass(slots=True)
 class Alike:
     """Counts pair after pair."""
 
+    by: Semantic | None = None
+    close: int = 0
+    cosines: list[float] = field(default_factory=list)
     pairs: int = 0
     equal: int = 0
     normalised: int = 0
@@ -59,12 +76,15 @@ class Alike:
         normalised = _normalised(old) == _normalised(new)
         before, after = _parsed(old), _parsed(new)
         both = before is not _TEXT and after is not _TEXT
-        alike = normalised or (both and same(before, after)) or _words(old) == _words(new)
+        alike = normalised or _alike(old, new, before, after)
         self.equal += old == new
         self.normalised += normalised
         self.semantic += alike
         self.overlap += 1.0 if alike else rouge_2(new[:_LONGEST], old[:_LONGEST])
         self.json_pairs += both
+        if self.by and not alike and pair.similarity is not None:
+            self.cosines.append(pair.similarity)
+            self.close += pair.similarity >= self.by.threshold
         if both and not alike:
             self._add_fields(before, after)
 
@@ -88,7 +108,29 @@ class Alike:
                 FieldChange(path=path, pairs=count, examples=tuple(self.examples[path]))
                 for path, count in common
             ),
+            closeness=self._closeness() if self.by else None,
         )
+
+    def _closeness(self) -> Closeness:
+        assert self.by is not None  # noqa: S101 - asked for where it is
+        return Closeness(
+            model=self.by.model,
+            threshold=self.by.threshold,
+            pairs=self.semantic + len(self.cosines),
+            alike=self.semantic + self.close,
+            cosine=fmean(self.cosines) if self.cosines else None,
+        )
+
+
+def alike_in_words(old: str, new: str) -> bool:
+    """Whether no vectors are needed to say that two answers mean the same."""
+    return _alike(old, new, _parsed(old), _parsed(new))
+
+
+def _alike(old: str, new: str, before: Any, after: Any) -> bool:
+    if before is not _TEXT and after is not _TEXT and same(before, after):
+        return True
+    return _normalised(old) == _normalised(new) or _words(old) == _words(new)
 
 
 _TEXT = object()

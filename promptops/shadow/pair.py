@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from promptops.models.request import RETRYABLE
-from promptops.registry.shadows import PREFERENCE
+from promptops.registry.shadows import PREFERENCE, SIMILARITY
 
 Arm = Literal["control", "candidate"]
 ARMS: tuple[Arm, Arm] = ("control", "candidate")
@@ -44,7 +44,10 @@ class Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pair:
-    """``source``: the run whose inputs they are; ``preference``: 1 where a judge prefers the candidate."""
+    """``source``: the run whose inputs they are; ``preference``: 1 where a judge prefers the candidate.
+
+    ``similarity``: the cosine of both answers' vectors, where a model was asked for them.
+    """
 
     number: int
     source: str | None
@@ -54,6 +57,7 @@ class Pair:
     candidate: Side
     first: Arm = "control"  # which was asked first
     preference: float | None = None
+    similarity: float | None = None
 
     @property
     def answered(self) -> bool:
@@ -93,7 +97,6 @@ def pair_of(number: int, runs: Sequence[Mapping[str, Any]]) -> Pair | None:
 
 def pair_from(number: int, control: Mapping[str, Any], candidate: Mapping[str, Any]) -> Pair:
     """The pair of two logged runs; the control may as well be the run that a user was answered with."""
-    said = [each["value"] for each in candidate.get("outcomes", ()) if each["name"] == PREFERENCE]
     return Pair(
         number=number,
         source=candidate["shadow_of"],
@@ -102,8 +105,15 @@ def pair_from(number: int, control: Mapping[str, Any], candidate: Mapping[str, A
         control=side_of(control),
         candidate=side_of(candidate),
         first="candidate" if candidate["trial"] < control["trial"] else "control",
-        preference=said[-1] if said else None,
+        preference=finding_of(candidate, PREFERENCE),
+        similarity=finding_of(candidate, SIMILARITY),
     )
+
+
+def finding_of(candidate: Mapping[str, Any], name: str) -> float | None:
+    """What was found of a pair, which is logged beside its candidate's run; the last counts."""
+    said = [float(each["value"]) for each in candidate.get("outcomes", ()) if each["name"] == name]
+    return said[-1] if said else None
 
 
 def tags_in(metadata: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """A shadow run before its first call: inputs chosen and looked at, what an earlier process has made of it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from promptops.canonical import compact_json, sha256_hex
@@ -82,6 +82,7 @@ def _key(request: Request, file_hash: str) -> str:
                 "mode": request.mode,
                 "seed": request.seed,
                 "judge": request.judge,
+                **({"semantic": asdict(request.semantic)} if request.semantic else {}),
             }
         ).encode()
     )
@@ -161,6 +162,7 @@ def about_of(request: Request, chosen: Sources, left: Left, primary: Primary) ->
         "seed": request.seed,
         "margin": request.margin,
         "judge": request.judge,
+        "semantic": asdict(request.semantic) if request.semantic else None,
         "primary": primary,
         "file": str(request.file) if request.file else None,
         "sources": None if request.file else chosen.seqs,

@@ -8,12 +8,14 @@ from promptops.registry.store import Registry
 from promptops.shadow.comparing import Comparing, Frame
 from promptops.shadow.comparison import Comparison, Left, Party
 from promptops.shadow.pair import UNANSWERED, pair_of
+from promptops.shadow.semantic import Semantic
 
 
 def comparison_of(registry: Registry, row: ShadowRow) -> Comparison:
     """What a shadow run has found so far, or in the end."""
     about = row.about
-    comparing = Comparing(about["primary"], about["margin"])
+    semantic = about.get("semantic")
+    comparing = Comparing(about["primary"], about["margin"], Semantic(**semantic) if semantic else None)
     for number, runs in pair_runs(registry, row.shadow_id):
         if pair := pair_of(number, runs):
             comparing.add(pair)

@@ -1,6 +1,7 @@
 """A shadow run from its request to its comparison: inputs chosen, answered by both versions, looked at."""
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,6 +13,7 @@ from promptops.evaluate.asking import Asking
 from promptops.evaluate.contender import CaseChecks, measured_alike
 from promptops.further import Judges
 from promptops.judging import judge_of
+from promptops.models.embeddings import embedding_endpoint
 from promptops.models.request import ModelError
 from promptops.registry.batches import Calls
 from promptops.registry.shadows import end_shadow, spent_on
@@ -89,6 +91,8 @@ def _look_at_versions(settings: Settings, options: Options, request: Request, ju
             f"{request.judge} does not compare: it takes no `a` and `b`",
             hint="a judge of one output is a check of the prompt: `checks: [{judge: NAME}]`",
         )
+    if request.semantic:
+        embedding_endpoint(request.semantic.model, os.environ)
     if options.max_cost is not None:
         with Estimate(settings, options) as estimate:
             for contender in (request.control, request.candidate):
@@ -116,7 +120,7 @@ class _Work:
     earlier: int = 0
 
     def __post_init__(self) -> None:
-        self.comparing = Comparing(self.planned.primary, self.request.margin)
+        self.comparing = Comparing(self.planned.primary, self.request.margin, self.request.semantic)
         self.misfortune = Misfortune(self.options.concurrency)
 
     async def perform(self) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from promptops.evaluate.contender import Contender
 from promptops.evaluate.engine import MARGIN, SEED
+from promptops.shadow.semantic import Semantic
 from promptops.shadow.sources import Choice
 
 
@@ -23,6 +24,7 @@ class Request:
     margin: float = MARGIN
     seed: int = SEED  # of which inputs are drawn, their order, and the order of the two calls
     judge: str | None = None
+    semantic: Semantic | None = None
     restart: bool = False
 
     @property

@@ -92,7 +92,15 @@ def alike(found: Likeness) -> str:
         (found.equal, "the same to the letter"), (found.normalised, "but for case and blanks"),
         (found.semantic, "in meaning"),
     )]  # fmt: skip
-    return f"answers: {', '.join(shares)}; overlap of words {found.overlap or 0:.2f}"
+    return f"answers: {', '.join(shares)}; overlap of words {found.overlap or 0:.2f}{_closeness(found)}"
+
+
+def _closeness(found: Likeness) -> str:
+    close = found.closeness
+    if close is None:
+        return ""
+    told = f"; {close.model} finds {close.alike:,} of {close.pairs:,} alike (cosine from {close.threshold:g})"
+    return told if close.cosine is None else f"{told}; mean cosine {close.cosine:.2f} where words differ"
 
 
 def value(question: Question, number: float | None) -> str:
