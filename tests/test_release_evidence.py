@@ -311,6 +311,24 @@ def test_a_missing_row_shows_once_the_row_behind_it_has_had_its_time(traffic: Tr
     assert first < last
 
 
+def test_in_a_long_log_every_rollout_sees_the_gaps_behind_its_own_beginning(traffic: Traffic) -> None:
+    later = replace(ROLLOUT, id="r-2")
+    traffic.calls(1_500, lambda _: 0.0)
+    lost = traffic.call(an_end(), canary=True)
+    traffic.calls(1_500, lambda _: 0.0)
+    for _ in range(3):
+        traffic.call(an_end(), canary=True, rollout=later.id)
+    traffic.calls(2_500, lambda _: 0.0)
+    assert traffic.observe(a_plan(), traffic.clock + 200).gaps == ()
+    with traffic.registry.write() as connection:
+        connection.execute("DELETE FROM runs WHERE run_id = ?", (lost,))
+    assert traffic.observe(a_plan(), traffic.clock + 230).gaps == ()  # a long log is not read every second
+    [gap] = traffic.observe(a_plan(), traffic.clock + 300).gaps
+    assert "a run is missing" in gap
+    assert traffic.observe(a_plan(), traffic.clock + 300, rollout=later).gaps == ()
+    assert traffic.observe(a_plan(), traffic.clock + 310).gaps == (gap,)
+
+
 def test_a_breaker_is_passed_on(traffic: Traffic) -> None:
     open_breaker(traffic.registry, ROLLOUT.id, "five errors in a row")
     assert traffic.observe(a_plan()).breaker == "five errors in a row"
@@ -459,3 +477,33 @@ def test_a_forecast_says_calls_and_days_and_when_the_deadline_comes_first(traffi
     )
     assert easy.calls["error_rate"] is not None
     assert easy.calls["error_rate"] < (found.calls["error_rate"] or 0)
+
+
+def test_a_fresh_canary_needs_as_many_calls_as_were_forecast(traffic: Traffic) -> None:
+    plan = a_plan(
+        replace(ERRORS, margin=0.02),
+        LATENCY,
+        unit="call",
+        steps=(Step(weight_bp=500, min_canary=10), Step(weight_bp=5000)),
+    )
+    where = (traffic.registry, "support/triage", "production", plan, DIGEST, START)
+    blank, before = traffic.observe(plan), forecast(*where)
+    for name in ("error_rate", "latency"):
+        assert of(blank, name).calls_needed == pytest.approx(before.calls[name], rel=0.02)
+    # one failure on a few calls is no rate to go by
+    traffic.call(a_failure(), canary=True)
+    for number in range(30):
+        traffic.call(an_end(latency_ms=300.0 + number), canary=number % 10 == 0)
+    few = of(traffic.observe(plan), "error_rate").calls_needed
+    assert few is None or few < 20 * (before.calls["error_rate"] or 0)
+
+
+def test_calls_still_needed_go_by_stables_history(traffic: Traffic) -> None:
+    plan = a_plan(replace(ERRORS, margin=0.05), unit="call")
+    for number in range(200):
+        end = a_failure() if number % 5 == 0 else an_end()
+        run = a_run(started_at=utc_text(START - DAY + number), channel="production")
+        traffic.registry.record([(run, end)])
+    before = forecast(traffic.registry, "support/triage", "production", plan, DIGEST, START)
+    found = of(traffic.observe(plan), "error_rate")
+    assert found.calls_needed == pytest.approx(before.calls["error_rate"], rel=0.05)

@@ -5,11 +5,18 @@ from dataclasses import dataclass
 from promptops.registry.store import Registry
 
 PRUNED_THROUGH = "pruned_through"  # in ``meta``: the last ``seq`` that was deleted
+_BROKEN = """
+SELECT 1 FROM runs WHERE seq > ? AND imported_at IS NULL GROUP BY writer_id
+HAVING count(*) <> max(writer_counter) - min(writer_counter) + 1
+  OR 2 * sum(writer_counter) <> (max(writer_counter) + min(writer_counter)) * count(*)
+LIMIT 1
+"""
 _GAPS = """
-SELECT writer_id, before, writer_counter, started_at FROM (
-  SELECT writer_id, writer_counter, started_at,
-    lag(writer_counter) OVER (PARTITION BY writer_id ORDER BY writer_counter) AS before
+SELECT min(seq, seq_before), writer_id, before, writer_counter, started_at FROM (
+  SELECT seq, writer_id, writer_counter, started_at,
+    lag(writer_counter) OVER one AS before, lag(seq) OVER one AS seq_before
   FROM runs WHERE seq > ? AND imported_at IS NULL
+  WINDOW one AS (PARTITION BY writer_id ORDER BY writer_counter)
 ) WHERE writer_counter > before + 1 AND started_at < ? ORDER BY started_at
 """
 
@@ -33,7 +40,15 @@ def gaps(registry: Registry, *, after: int, until: str) -> list[Gap]:
     Only gaps before a run that was started before ``until`` (UTC text): a younger one may yet be filled. Rows
     that were deleted on purpose, and those of other registries, which count their own, are no gaps.
     """
-    return [Gap(*row) for row in registry.read(_GAPS, (max(after, pruned_through(registry)), until))]
+    return [gap for _, gap in placed_gaps(registry, after=after, until=until)]
+
+
+def placed_gaps(registry: Registry, *, after: int, until: str) -> list[tuple[int, Gap]]:
+    """The same, each with the first row beside it: who looks from behind that row on does not see the gap."""
+    start = max(after, pruned_through(registry))
+    if not registry.read(_BROKEN, (start,)):  # a quarter of the time that it takes to find where
+        return []
+    return [(row[0], Gap(*row[1:])) for row in registry.read(_GAPS, (start, until))]
 
 
 def pruned_through(registry: Registry) -> int:

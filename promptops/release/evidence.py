@@ -61,7 +61,7 @@ def observe(  # noqa: PLR0913 - the last four are seldom given
         excluded=dict(tests.excluded),
         expected_canary=tests.ratio.expected,
         sample_ratio_alarm=tests.ratio.alarmed(plan.alpha.srm),
-        gaps=(*missing_rows(registry, rollout.id, first, since, plan, now), *tests.faults),
+        gaps=(*missing_rows(registry, first, since, plan, now), *tests.faults),
         reviewed=_reviewed(registry, rollout, plan),
         breaker=breaker_reason(registry, rollout.id),
         short_of=max(0, int((committed or {}).get("calls", 0)) - tests.ratio.calls),
