@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from promptops.release import likely
 from promptops.release.bounds import Bounds
 from promptops.release.findings import MetricFinding
 from promptops.release.lanes import Lane, MetricTests, Tests
@@ -15,9 +16,7 @@ from promptops.stats.intervals import Estimate, Interval
 from promptops.stats.strata import stratified_difference
 from promptops.stats.verdicts import Finding, Wording, sentence, verdict
 
-_FULL = 10_000
 _ENOUGH = 50  # canary calls that were due before a guard without any value is called silent
-_RANKS = 3.0  # ranks vary a third as much as 0/1 losses do
 _WORDINGS: Mapping[str, Wording] = {
     "run.error": verdicts.ERRORS,
     "run.latency_ms": verdicts.LATENCY,
@@ -33,7 +32,7 @@ def conclude(
 ) -> dict[str, Any]:
     """The fields of Findings that rest on the tests alone."""
     harm = harmful(tests)
-    weight = (rollout.weight_bp or _FULL // 2) / _FULL
+    weight = likely.weight_of_proof(tests.plan)
     metrics = tuple(
         _finding(tests, tests.of(metric.name)[1], metric.name in harm, weight, subject, against, bounds)
         for metric in tests.plan.metrics
@@ -110,7 +109,7 @@ def _finding(
         unequal_missing=_tells_of_missing(metric) and each.unequal(alpha.srm),
         late=each.late,
         hard=each.hard,
-        calls_needed=None if not_worse or not (n_c and n_s) else needed(each, weight, alpha.promote),
+        calls_needed=None if not_worse else needed(each, weight, alpha.promote),
         sentence=_hard_sentence(metric, subject) if each.hard else sentence(finding),
         trail=known.trail if known else (),
     )
@@ -152,29 +151,33 @@ def _difference(each: MetricTests) -> Estimate | None:
 
 
 def needed(each: MetricTests, weight: float, alpha: float) -> float | None:
-    """Further calls of both arms until the metric is not worse, if they go on as they have; None: never."""
-    tallies = list(each.steps.values())
-    canary = _rate(sum(s.canary.total for s in tallies), sum(s.canary.calls for s in tallies))
-    stable = _rate(sum(s.stable.total for s in tallies), sum(s.stable.calls for s in tallies))
-    spread = 1.0
-    if each.metric.kind == "ratio":  # what the margin takes off the canary's rank is in its own losses
-        canary = 0.5 if not each.not_worse.calls else _within(each)
-        spread = _RANKS
+    """Further calls of both arms until the metric is not worse, if they go on as they have; None: never.
+
+    What a forecast goes by fills in for calls that are not there yet.
+    """
+    ratio = each.metric.kind == "ratio"
+    stable, canary = _ranks(each) if ratio else _rates(each)
     in_all = calls_needed(Question.NOT_WORSE, each.not_worse.g, weight, stable, canary, alpha)
     if in_all is None:
         return None
     done = each.not_worse.log_e / log_threshold(alpha)
+    spread = (likely.RANKS if ratio else 1.0) * (each.metric.sample or 1.0)
     return max(1.0, in_all / spread * min(1.0, 1.0 - done))
 
 
-def _within(each: MetricTests) -> float:
-    """The canary's mean rank with its values divided by the margin."""
-    stable = sum(step.stable.total for step in each.steps.values())
-    return min(1.0, max(0.0, (each.not_worse.total - stable) / max(1, each.canary_calls)))
+def _rates(each: MetricTests) -> tuple[float, float]:
+    """Mean losses of stable and of the canary, which is expected to be like stable."""
+    n_c, sum_c, n_s, sum_s = each.sums
+    stable = likely.blended(sum_s, n_s, likely.base_rate(each.not_worse.prior))
+    return stable, likely.blended(sum_c, n_c, stable)
 
 
-def _rate(total: float, calls: float) -> float:
-    return (total + 0.5) / (calls + 1.0)
+def _ranks(each: MetricTests) -> tuple[float, float]:
+    """Mean ranks; what the margin takes off the canary's is in the losses of ``not_worse`` alone."""
+    total = sum(step.stable.total for step in each.steps.values())
+    within = each.not_worse.total - total
+    alike = likely.rank_alike(each.seen, each.metric.margin)
+    return likely.blended(total, each.stable_calls, 0.5), likely.blended(within, each.canary_calls, alike)
 
 
 def _silent(tests: Tests, rollout: Rollout) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from promptops.registry import observations as log
 from promptops.registry.records import utc_text
 from promptops.registry.store import Registry
+from promptops.release import likely
 from promptops.release.plan_types import Metric, Plan, Step
 from promptops.release.scoring import Call, Gauge, call_of, gauges
 from promptops.release.times import seconds_of
@@ -17,7 +18,6 @@ _DAY_S = 86_400.0
 _TRAFFIC_S = 7 * _DAY_S
 _HISTORY_S = 30 * _DAY_S
 _FULL = 10_000
-_RANKS = 3.0  # ranks vary a third as much as 0/1 losses do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,8 +41,7 @@ def forecast(
     """For a canary that is as good as stable. ``now``: seconds since the epoch."""
     calls = _history(registry, prompt, channel, stable_digest, plan, now)
     proofs = [each for each in plan.metrics if each.role in ("guard", "hard")]
-    weights = [step.weight_bp for step in plan.steps if step.weight_bp]
-    weight = (weights[-1] if weights else _FULL // 2) / _FULL
+    weight = likely.weight_of_proof(plan)
     values = {name: _values(gauge, calls) for name, gauge in gauges(proofs).items()}
     needed = {each.name: _needed(each, values[each.name], weight, plan) for each in proofs}
     per_day = _per_day(registry, prompt, channel, plan, now)
@@ -76,14 +75,11 @@ def _values(gauge: Gauge, calls: Sequence[Call]) -> list[float]:
     return [v for call in calls if isinstance(v := gauge.value(call, over=True), float)]
 
 
-_UNKNOWN = 0.05
-
-
 def _needed(metric: Metric, values: Sequence[float], weight: float, plan: Plan) -> float | None:
     alpha = plan.alpha.promote
     if metric.kind == "ratio":
         return _ratio_needed(values, metric.margin, weight, alpha)
-    rate = (sum(values) + 0.5) / (len(values) + 1) if values else _UNKNOWN
+    rate = (sum(values) + 0.5) / (len(values) + 1) if values else likely.RATE
     found = calls_needed(Question.NOT_WORSE, metric.margin, weight, rate, rate, alpha)
     share = metric.sample or 1.0
     return None if found is None else max(found, log_threshold(alpha)) / share
@@ -94,14 +90,10 @@ def _ratio_needed(values: Sequence[float], margin: float, weight: float, alpha: 
     seen = Percentiles()
     for value in values:
         seen.add(value)
-    ranks = [seen.score(value / margin) for value in seen.latest]
-    rank = sum(ranks) / len(ranks) if len(ranks) >= _FEW else _RANK_UNKNOWN
-    found = calls_needed(Question.NOT_WORSE, 0.0, weight, 0.5, rank, alpha)
-    return None if found is None else found / _RANKS
+    found = calls_needed(Question.NOT_WORSE, 0.0, weight, 0.5, likely.rank_alike(seen, margin), alpha)
+    return None if found is None else found / likely.RANKS
 
 
-_FEW = 10
-_RANK_UNKNOWN = 0.45
 _MANY = 1000
 _HOURS_UP_TO = 2
 

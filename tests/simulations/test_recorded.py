@@ -15,7 +15,7 @@ from recorded import MIGRATIONS, SIDES, Migration, decide, release, replay
 pytest_plugins = ("showing",)
 pytestmark = [pytest.mark.simulation, pytest.mark.usefixtures("only_where_asked_for")]
 
-_ORDERS = 200
+_ORDERS = 500
 _MAY = {
     "improve": ("promote", None),
     "regress": ("rollback", None),
