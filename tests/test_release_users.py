@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Cli, Repo
-from greet_releases import QUICK, a_remote, go_live, ok, told
+from greet_releases import QUICK, a_remote, go_live, ok, told, two_versions
 from provider import Provider
 
 
@@ -98,9 +98,12 @@ def test_what_stands_in_the_working_tree_is_not_called_uncommitted(cli: Cli, gre
 
 def test_before_any_call_no_number_of_calls_contradicts_the_forecast(cli: Cli, greeting: Repo) -> None:
     go_live(cli, greeting)
+    foretold = told(cli, "release", "forecast", "greet@HEAD", "--plan", "quick")["calls"]
     ok(cli("canary", "greet@HEAD", *QUICK))
     ok(cli("tick"))
-    assert "more calls" not in cli("status").out
+    for found in told(cli, "status")[0]["findings"]["metrics"]:
+        needed = found["calls_needed"]
+        assert needed is None or needed == pytest.approx(foretold[found["metric"]["name"]], rel=0.1)
 
 
 def test_without_the_remote_only_options_that_a_verb_has_are_offered(
@@ -137,3 +140,71 @@ def test_a_call_that_is_not_logged_makes_no_registry(
         file.unlink()
     ok(cli("run", reference, "-i", "name=Ada", "--no-log", *more))
     assert not list(greeting.path.glob("registry.db*"))
+
+
+BY_HAND = (
+    "rollback greet",
+    "release abort greet",
+    "release pause greet",
+    "release show greet",
+    "release log",
+)
+
+
+@pytest.mark.parametrize("words", BY_HAND)
+def test_a_damaged_registry_keeps_nobody_from_moves_by_hand(cli: Cli, greeting: Repo, words: str) -> None:
+    go_live(cli, greeting)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    (greeting.path / "registry.db").write_bytes(b"no database" * 1000)
+    done = ok(cli(*words.split()))
+    assert "registry.db" in done.err
+    assert "this goes on without it" in done.err
+    assert cli("tick").code == 4  # which has to know what was observed
+
+
+@pytest.mark.parametrize("words", [*BY_HAND, "status", "release verify", "release forecast greet@HEAD~1"])
+def test_what_needs_no_registry_makes_none(cli: Cli, greeting: Repo, words: str) -> None:
+    go_live(cli, greeting)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    (greeting.path / "registry.db").unlink()
+    cli(*words.split())
+    assert not (greeting.path / "registry.db").exists()
+
+
+def test_a_clone_of_one_branch_sees_what_is_released(
+    cli: Cli, greeting: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two_versions(greeting)
+    hub = a_remote(greeting, tmp_path / "hub.git")
+    ok(cli("promote", "greet@HEAD~1", "--yes"))
+    for words in ("status", "tick", "release log", "release show greet", "release bundle --out b.json"):
+        clone = tmp_path / words.replace(" ", "-")
+        greeting.git("clone", "-q", "--depth=1", "--single-branch", "-b", "main", f"file://{hub}", str(clone))
+        monkeypatch.chdir(clone)
+        done = ok(cli(*words.split()))
+        assert "nothing is released" not in done.err, words
+
+
+def test_a_plan_that_is_not_reviewed_yet(cli: Cli, greeting: Repo, tmp_path: Path) -> None:
+    two_versions(greeting)
+    a_remote(greeting, tmp_path / "hub.git")
+    ok(cli("promote", "greet@HEAD~1", "--yes"))
+    greeting.write("promptops.yaml", "plans: {careful: {eval: null, steps: [{weight: 10}]}}\n")
+    done = cli("canary", "greet@HEAD", "--plan", "careful")
+    assert done.code == 4
+    assert "the plan `careful` is not on origin/main" in done.err
+    assert "--unreviewed --reason" in done.err
+    ok(cli("canary", "greet@HEAD", "--plan", "careful", "--unreviewed", "--reason", "trial"))
+
+
+def test_why_it_waits_is_not_told_of_a_canary_that_goes_on(cli: Cli, greeting: Repo) -> None:
+    go_live(cli, greeting)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    ok(cli("release", "pause", "greet", "--reason", "lunch"))
+    assert "why     lunch" in cli("status").out
+    ok(cli("release", "resume", "greet", "--reason", "eaten"))
+    for form in ("text", "markdown", "html"):
+        said = cli("status", "--format", form).out
+        assert "why     eaten" not in said
+        assert "Why: eaten" not in said
+        assert '<p class="why">' not in said

@@ -10,7 +10,7 @@ from promptops.commands.release_options import (
     written_content,
 )
 from promptops.output import print_json, print_text
-from promptops.release.desk import named_target
+from promptops.release.desk import at_hand, named_target
 from promptops.release.withdrawing import abort
 
 
@@ -21,7 +21,7 @@ def release_abort(
 
     Exit code 5 says that the remote could not be told: other machines still show the canary.
     """
-    with desk_here(local=local) as desk:
+    with desk_here(local=local, registry=at_hand) as desk:
         done = abort(desk, named_target(desk, name), reason=reason)
     if as_json:
         print_json({**written_content(done.target, done.written), "taken": done.taken.version})

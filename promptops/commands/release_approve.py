@@ -9,13 +9,13 @@ from promptops.commands.release_options import (
     told,
 )
 from promptops.release.by_hand import approve
-from promptops.release.desk import named_target
+from promptops.release.desk import at_hand, named_target
 
 
 def release_approve(
     name: TargetArgument, reason: ReasonOption = "", local: LocalOption = False, as_json: JsonOption = False
 ) -> int:
     """Say yes to the step that waits for a person; the canary goes on to the next one."""
-    with desk_here(local=local) as desk:
+    with desk_here(local=local, registry=at_hand) as desk:
         target = named_target(desk, name)
         return told(target, approve(desk, target, reason=reason), as_json=as_json)

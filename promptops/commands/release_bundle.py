@@ -9,6 +9,7 @@ import typer
 from promptops.commands.options import JsonOption
 from promptops.output import print_json, print_text
 from promptops.release.bundle import write_bundle
+from promptops.release.ledger import Ledger
 from promptops.settings import here
 
 OutOption = Annotated[
@@ -22,7 +23,10 @@ def release_bundle(out: OutOption, as_json: JsonOption = False) -> None:
     An application reads it with Workspace.from_bundle, and reads it again when it is replaced. It holds the
     release state as it is known here (`promptops release sync` fetches first) and every version it names.
     """
-    made = write_bundle(here(), out)
+    settings = here()
+    with Ledger(settings) as ledger:
+        ledger.commit_id()  # a clone of one branch fetches the state
+    made = write_bundle(settings, out)
     if as_json:
         print_json({"file": str(out), **asdict(made)})
         return

@@ -13,6 +13,7 @@ from promptops.commands.release_options import (
 )
 from promptops.errors import Unavailable
 from promptops.output import print_json, print_text
+from promptops.registry.store import Registry
 from promptops.release.candidate import Candidate
 from promptops.release.starting import Start, forecast_of, prepare
 
@@ -29,7 +30,7 @@ def release_forecast(
     start = Start(
         reference=reference, channel=to, plan=plan, supersede=True, unreviewed=unreviewed, reason=reason
     )
-    with desk_here() as desk:
+    with desk_here(registry=Registry.open_existing) as desk:
         with suppress(Unavailable):  # what was fetched before will do
             desk.ledger.refresh()
         found = prepare(desk, start, fresh=True)

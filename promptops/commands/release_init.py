@@ -6,6 +6,7 @@ import typer
 
 from promptops.commands.release_options import LocalOption, desk_here
 from promptops.output import print_text
+from promptops.release.desk import at_hand
 
 OwnersOption = Annotated[
     list[str] | None,
@@ -18,6 +19,6 @@ def release_init(codeowners: OwnersOption = None, local: LocalOption = False) ->
 
     It is not needed: the first release makes the branch too.
     """
-    with desk_here(local=local) as desk:
+    with desk_here(local=local, registry=at_hand) as desk:
         commit = desk.ledger.init(codeowners=tuple(codeowners or ()))
     print_text(f"promptops-state is at {commit[:12]}" if commit else "promptops-state is there already")

@@ -8,7 +8,7 @@ from promptops.commands.options import JsonOption
 from promptops.commands.release_options import desk_here
 from promptops.output import note, print_json, print_table
 from promptops.references import parse_reference
-from promptops.release.desk import must_exist
+from promptops.release.desk import at_hand, must_exist
 from promptops.release.looking import event
 from promptops.release.records import Record
 
@@ -20,7 +20,7 @@ LimitOption = Annotated[int, typer.Option("-n", "--limit", metavar="N", help="At
 
 def release_log(name: NameArgument = None, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
     """List what was released when, by whom and why, newest first."""
-    with desk_here() as desk:
+    with desk_here(registry=at_hand) as desk:
         reference = parse_reference(name, desk.settings) if name else None
         if reference:
             must_exist(desk, reference.name)

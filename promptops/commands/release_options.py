@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +12,7 @@ import typer
 from promptops.errors import Invalid, Unavailable
 from promptops.gitremote import Unreachable
 from promptops.output import ask, note, print_json, print_text
+from promptops.registry.store import Registry
 from promptops.release.desk import Desk, Target, channel_of, open_desk
 from promptops.release.ledger import Written
 from promptops.settings import here
@@ -44,10 +46,17 @@ YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 
 
 @contextmanager
-def desk_here(*, local: bool | None = None, propose: str | None = None) -> Iterator[Desk]:
+def desk_here(
+    *,
+    local: bool | None = None,
+    propose: str | None = None,
+    registry: Callable[[Path], Registry] = Registry.open,
+) -> Iterator[Desk]:
     """``local``: None where a verb has no such option, which is not offered then without the remote."""
     try:
-        with open_desk(here(), now=time.time(), local=bool(local), propose=propose) as desk:
+        with open_desk(
+            here(), now=time.time(), local=bool(local), propose=propose, registry=registry
+        ) as desk:
             yield desk
     except Unreachable as error:
         if local is not None:

@@ -5,11 +5,12 @@ from dataclasses import asdict
 from promptops.commands.options import JsonOption
 from promptops.commands.release_options import LocalOption, desk_here
 from promptops.output import print_json, print_text
+from promptops.release.desk import at_hand
 
 
 def release_recover(local: LocalOption = False, as_json: JsonOption = False) -> None:
     """Bring back the state branch from any clone that has it, and its files from its own history."""
-    with desk_here(local=local) as desk:
+    with desk_here(local=local, registry=at_hand) as desk:
         done = desk.ledger.recover()
     if as_json:
         print_json(asdict(done))

@@ -9,7 +9,7 @@ from promptops.commands.release_options import (
     told,
 )
 from promptops.release.by_hand import resume
-from promptops.release.desk import named_target
+from promptops.release.desk import at_hand, named_target
 
 
 def release_resume(
@@ -19,6 +19,6 @@ def release_resume(
 
     One whose evidence is invalid goes on with new evidence, and needs --reason.
     """
-    with desk_here(local=local) as desk:
+    with desk_here(local=local, registry=at_hand) as desk:
         target = named_target(desk, name)
         return told(target, resume(desk, target, reason=reason), as_json=as_json)

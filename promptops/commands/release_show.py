@@ -11,7 +11,7 @@ from promptops.commands.release_options import TargetArgument, desk_here
 from promptops.errors import NotFound
 from promptops.output import print_json, print_text
 from promptops.registry.filters import parse_time
-from promptops.release.desk import Target, named_target
+from promptops.release.desk import Target, at_hand, named_target
 from promptops.release.times import iso, seconds_of
 from promptops.release_state import ChannelState, Released
 
@@ -24,7 +24,7 @@ AtOption = Annotated[
 def release_show(name: TargetArgument, at: AtOption = None, as_json: JsonOption = False) -> None:
     """Say what a channel served at a moment, to whom, and since when."""
     moment = seconds_of(parse_time(at, "--at")) if at else time.time()
-    with desk_here() as desk:
+    with desk_here(registry=at_hand) as desk:
         target = named_target(desk, name)
         state = desk.ledger.at(target.prompt, target.channel, moment)
     if state is None or state.stable is None:

@@ -8,6 +8,7 @@ import typer
 from promptops.commands.options import JsonOption
 from promptops.commands.release_options import desk_here
 from promptops.output import print_json, print_text
+from promptops.release.desk import at_hand
 
 DiscardOption = Annotated[
     bool,
@@ -20,7 +21,7 @@ def release_sync(discard: DiscardOption = False, as_json: JsonOption = False) ->
 
     A rollback or abort wins over a start, advance or pause of the same canary.
     """
-    with desk_here() as desk:
+    with desk_here(registry=at_hand) as desk:
         done = desk.ledger.sync(discard=discard)
     if as_json:
         print_json(asdict(done))

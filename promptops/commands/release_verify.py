@@ -9,6 +9,7 @@ from promptops.commands.options import JsonOption
 from promptops.commands.release_options import desk_here
 from promptops.output import note, print_json, print_text
 from promptops.references import parse_reference
+from promptops.registry.store import Registry
 from promptops.release.desk import must_exist
 from promptops.release.verifying import Verified, verify_all
 
@@ -23,7 +24,7 @@ def release_verify(name: NameArgument = None, as_json: JsonOption = False) -> in
 
     Exit code 1 says that one does not follow from them, 3 that its calls are in another registry.
     """
-    with desk_here() as desk:
+    with desk_here(registry=Registry.open_existing) as desk:
         reference = parse_reference(name, desk.settings) if name else None
         if reference:
             must_exist(desk, reference.name)

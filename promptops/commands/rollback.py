@@ -14,7 +14,7 @@ from promptops.commands.release_options import (
     written_content,
 )
 from promptops.output import print_json, print_text
-from promptops.release.desk import named_target
+from promptops.release.desk import at_hand, named_target
 from promptops.release.withdrawing import Withdrawn
 from promptops.release.withdrawing import rollback as rollback_
 
@@ -34,7 +34,7 @@ def rollback(
 
     Exit code 5 says that the remote could not be told: other machines still serve the version.
     """
-    with desk_here(local=local) as desk:
+    with desk_here(local=local, registry=at_hand) as desk:
         done = rollback_(desk, named_target(desk, name), to=to, reason=reason)
     if as_json:
         print_json({**written_content(done.target, done.written), "taken": done.taken.version})

@@ -9,6 +9,7 @@ import typer
 from promptops.commands.options import JsonOption
 from promptops.commands.release_options import TargetsArgument, desk_here
 from promptops.output import clear_screen, note
+from promptops.registry.store import Registry
 from promptops.release.desk import targets_of
 from promptops.release.formats import print_status
 from promptops.release.looking import view_of
@@ -59,7 +60,7 @@ def status(
 
 
 def _views(names: list[str]) -> list[StatusView]:
-    with desk_here() as desk:
+    with desk_here(registry=Registry.open_existing) as desk:
         pending = desk.ledger.pending()
         targets = targets_of(names, desk)
         with desk.ledger.branch.still():

@@ -13,11 +13,12 @@ from promptops.versions import Version, resolve_in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A version that may be released. ``file``: the settings that release it."""
+    """A version that may be released. ``file``: the settings that release it, as they are on ``reviewed``."""
 
     version: Version
     target: Target
     file: SettingsFile
+    reviewed: str | None = None  # the branch; None: the working tree
 
     @property
     def released(self) -> Released:
@@ -51,4 +52,9 @@ def candidate(desk: Desk, reference: str, channel: str | None, *, unreviewed: bo
         return Candidate(version=version, target=target, file=desk.settings.file)
     source = reviewed(desk.settings, repo)
     require_reviewed(repo, source, version.commit_sha, reference)
-    return Candidate(version=version, target=target, file=reviewed_settings(repo, source))
+    return Candidate(
+        version=version,
+        target=target,
+        file=reviewed_settings(repo, source),
+        reviewed=source.rev if source else None,
+    )

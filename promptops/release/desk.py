@@ -1,10 +1,12 @@
 """Where release moves are made: one project's ledger and registry, at one moment."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
-from promptops.errors import Invalid, NotFound
+from promptops.errors import Invalid, NotFound, PromptopsError
+from promptops.output import note
 from promptops.references import Reference, nearest, parse_reference
 from promptops.registry.store import Registry
 from promptops.release.ledger import Ledger
@@ -60,19 +62,37 @@ class Desk:
         ]
 
     def releases(self) -> Mapping[str, ReleaseState]:
+        self.ledger.commit_id()  # where nothing is known here the remote is asked
         return read_releases(self.ledger.repo)
+
+
+def at_hand(path: Path) -> Registry:
+    """The registry for what can do without it: none is made, a damaged one keeps nobody from a rollback."""
+    try:
+        return Registry.open_existing(path)
+    except PromptopsError as error:
+        note(f"promptops: {error.message}; this goes on without it")
+        return Registry.in_memory(path)
 
 
 @contextmanager
 def open_desk(
-    settings: Settings, *, now: float, local: bool = False, propose: str | None = None
+    settings: Settings,
+    *,
+    now: float,
+    local: bool = False,
+    propose: str | None = None,
+    registry: Callable[[Path], Registry] = Registry.open,
 ) -> Iterator[Desk]:
-    """``local``: moves are made without the remote; ``propose``: on a branch of that name."""
+    """``local``: moves are made without the remote; ``propose``: on a branch of that name.
+
+    ``registry`` opens it: ``Registry.open_existing`` for what only reads, ``at_hand`` for what needs it not.
+    """
     with (
         Ledger(settings, local=local, propose=propose) as ledger,
-        Registry.open(settings.registry) as registry,
+        registry(settings.registry) as opened,
     ):
-        yield Desk(settings=settings, ledger=ledger, registry=registry, now=now)
+        yield Desk(settings=settings, ledger=ledger, registry=opened, now=now)
 
 
 def channel_of(state: ReleaseState | None, channel: str) -> ChannelState:

@@ -85,11 +85,18 @@ class Ledger:
 
     def log(self, prompt: str | None = None, channel: str | None = None) -> list[Record]:
         """Transitions, newest first."""
+        self._look_once()
         return self.history.log(prompt, channel)
 
     def at(self, prompt: str, channel: str, moment: float) -> ChannelState | None:
         """What a channel was at a moment; None before its first transition."""
+        self._look_once()
         return self.history.at(prompt, channel, moment)
+
+    def _look_once(self) -> None:
+        """In a clone of one branch nothing is known yet."""
+        if self.branch.newest(own=True) is None:
+            self.commit_id()
 
     def plan(self, digest: str) -> Plan:
         """A plan as it was pinned."""

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from promptops.errors import Invalid
+from promptops.errors import Invalid, NotFound
 from promptops.release.assignment import salt_of
 from promptops.release.candidate import Candidate, candidate
 from promptops.release.desk import Desk, Target, channel_of
@@ -105,6 +105,11 @@ def begin(desk: Desk, prepared: Prepared) -> Written:
 
 def fitting_plan(desk: Desk, chosen: Candidate, stable: Released, name: str | None) -> Plan:
     """The plan, with the metrics that both versions have a source for."""
+    if name in desk.settings.file.plans and name not in chosen.file.plans:
+        raise NotFound(
+            f"the plan `{name}` is not on {chosen.reviewed}, so it has not been reviewed",
+            hint="merge it first, then git fetch; or --unreviewed --reason, which is recorded",
+        )
     plan = plan_for(chosen.file, chosen.target.prompt, chosen.target.channel, name)
     return fit(fit(plan, chosen.version.prompt), desk.version(chosen.target, stable).prompt)
 

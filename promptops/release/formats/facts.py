@@ -12,6 +12,7 @@ from promptops.release.view import Event, StatusView
 from promptops.release_state import Released, Rollout
 
 NOBODY_YET = ("eval", "shadow")
+_HELD = ("awaiting", "paused", "invalid", "inconclusive")
 _CALLED = {"call": "calls", "session": "sessions", "user": "users"}
 _LEFT_OUT = {
     "repeated unit": "further calls of those who count once",
@@ -88,6 +89,12 @@ def since(view: StatusView) -> str:
 
 def _plan(plan: Plan) -> str:
     return "quick, for trials" if plan.name == "quick" else line(plan.name, 40)
+
+
+def why(view: StatusView) -> str:
+    """Why it does not go on."""
+    rollout = view.rollout
+    return line(rollout.reason or "") if rollout and rollout.phase in _HELD else ""
 
 
 def steps(view: StatusView) -> list[tuple[str, str]]:

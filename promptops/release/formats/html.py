@@ -46,8 +46,8 @@ def _head(view: StatusView) -> Markup:
 def _about(view: StatusView) -> Iterator[Markup]:
     for note in view.notes:
         yield Markup('<p class="alert">{}</p>').format(line(note))
-    if view.rollout and view.rollout.reason:
-        yield Markup('<p class="why">{}</p>').format(line(view.rollout.reason))
+    if held := facts.why(view):
+        yield Markup('<p class="why">{}</p>').format(held)
     if path := facts.steps(view):
         items = Markup("").join(
             Markup('<li class="{}"{}>{}</li>').format(

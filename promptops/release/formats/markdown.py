@@ -50,11 +50,8 @@ def _channel(view: StatusView) -> Iterator[str]:
 
 
 def _standing(view: StatusView) -> Iterator[str]:
-    rollout = view.rollout
-    if rollout is None:
-        return
-    if rollout.reason:
-        yield f"Why: {prose(rollout.reason)}\n"
+    if said := facts.why(view):
+        yield f"Why: {prose(said)}\n"
     path = " → ".join(_DONE[state].format(name) for name, state in facts.steps(view))
     yield from [f"{path}\n"] if path else []
     yield f"Since {prose(facts.since(view))}.\n"

@@ -64,11 +64,8 @@ def _head(view: StatusView, width: int, *, cut: bool) -> Iterator[Pieces]:
 
 
 def _fields(view: StatusView, width: int) -> Iterator[Pieces]:
-    rollout = view.rollout
-    if rollout is None:
-        return
-    if rollout.reason:
-        yield from _field("why", line(rollout.reason), width)
+    if said := facts.why(view):
+        yield from _field("why", said, width)
     yield from _path(view, width)
     yield from _field("since", facts.since(view), width)
     if met := facts.exposure(view):
