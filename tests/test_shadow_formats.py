@@ -256,6 +256,17 @@ def test_a_table_of_the_repository_begins_with_the_worst() -> None:
         assert form != "text" or max(map(len, told.splitlines())) <= 80
 
 
+def test_the_table_says_what_a_judge_prefers_where_one_was_asked() -> None:
+    plain = compared(broken(), "a")
+    judged = compared([pair(n, passing(True), passing(True, "no"), preference=0.0) for n in range(40)], "b")
+    for form in ("text", "markdown", "html"):
+        assert "judged" not in render_comparisons([plain], form, table=True).lower()
+        assert "judged" in render_comparisons([plain, judged], form, table=True).lower()
+    lines = render_comparisons([plain, judged], "text", table=True).splitlines()
+    assert [line.split()[-1] for line in lines[1:4]] == ["JUDGED", "–", "worse"]
+    assert max(map(len, lines)) <= 80
+
+
 def test_what_was_left_out_is_told() -> None:
     left = Left(
         considered=90, doubled=3, of_same_unit=2, incompatible=4, reasons=(("01X", "candidate: no `q`"),)

@@ -20,6 +20,7 @@ from promptops.shadow.formats.words import (
     basis,
     headline,
     notes,
+    overview_heads,
     overview_rows,
     question_rows,
     slice_rows,
@@ -45,7 +46,9 @@ def html(found: Sequence[Comparison], *, table: bool = False) -> str:
 
 
 def _overview(found: Sequence[Comparison]) -> Markup:
-    heads = ("Candidate", "Verdict", "Pairs", "Fails more by (95 %)", "Broke", "Fixed")
+    heads = overview_heads(
+        found, "Candidate", "Verdict", "Pairs", "Fails more by (95 %)", "Broke", "Fixed", "Judged"
+    )
     return _section("Which prompts survive", _table(heads, overview_rows(found)))
 
 

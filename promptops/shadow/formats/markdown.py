@@ -12,6 +12,7 @@ from promptops.shadow.formats.words import (
     basis,
     inputs_line,
     notes,
+    overview_heads,
     overview_rows,
     question_rows,
     slice_rows,
@@ -64,7 +65,10 @@ def _overview(found: Sequence[Comparison]) -> Iterator[str]:
         (code_span(one_line(label)), f"{_SIGNS[verdict]} {verdict}", *rest)
         for label, verdict, *rest in overview_rows(found)
     ]
-    yield from _table(("candidate", "", "pairs", "fails more by (95 %)", "broke", "fixed"), rows)
+    heads = overview_heads(
+        found, "candidate", "", "pairs", "fails more by (95 %)", "broke", "fixed", "judged"
+    )
+    yield from _table(heads, rows)
 
 
 def _head(found: Comparison, *, small: bool) -> Iterator[str]:

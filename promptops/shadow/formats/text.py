@@ -12,6 +12,7 @@ from promptops.shadow.formats.words import (
     headline,
     inputs_line,
     notes,
+    overview_heads,
     overview_rows,
     question_rows,
     slice_rows,
@@ -44,9 +45,8 @@ def _overview(found: Sequence[Comparison]) -> Iterator[str]:
         (label, *(cell.removesuffix(" points") for cell in row))
         for label, (_, *row) in zip(labels, overview_rows(found), strict=True)
     ]
-    yield from grid(
-        ("", "VERDICT", "PAIRS", "FAILS MORE, POINTS", "BROKE", "FIXED"), rows, right={2, 3, 4, 5}
-    )
+    heads = overview_heads(found, "", "VERDICT", "PAIRS", "FAILS MORE, POINTS", "BROKE", "FIXED", "JUDGED")
+    yield from grid(heads, rows, right={2, 3, 4, 5})
     for each in found:
         for told in notes(each):
             yield from _wrapped(f"{each.prompt}: {told}")

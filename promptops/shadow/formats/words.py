@@ -184,7 +184,8 @@ def slice_rows(found: Comparison, most: int) -> list[tuple[str, ...]]:
 
 
 def overview_rows(found: Sequence[Comparison]) -> list[tuple[str, ...]]:
-    """Candidate, verdict, pairs, bounds, broke, fixed."""
+    """Candidate, verdict, pairs, bounds, broke, fixed; and what the judge says, where one was asked."""
+    judged = any(map(judge_of, found))
     return [
         (
             each.candidate.label,
@@ -193,6 +194,17 @@ def overview_rows(found: Sequence[Comparison]) -> list[tuple[str, ...]]:
             bounds(each.questions[0]),
             f"{each.broke_total:,}",
             f"{each.fixed_total:,}",
+            *([judge_of(each) or NOTHING] if judged else []),
         )
         for each in found
     ]
+
+
+def overview_heads(found: Sequence[Comparison], *heads: str) -> tuple[str, ...]:
+    """The heads of ``overview_rows``; the last is the judge's."""
+    return heads if any(map(judge_of, found)) else heads[:-1]
+
+
+def judge_of(found: Comparison) -> str:
+    """What a judge of pairs says; empty where none was asked."""
+    return next((each.verdict for each in found.questions if each.name == "judge"), "")
