@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from conftest import Cli, Repo
-from greet_releases import SALUTE, a_remote, go_live, ok, subjects, told, two_versions
+from greet_releases import SALUTE, a_remote, channel, go_live, ok, subjects, told, two_versions
 from provider import Answer, Provider, Received, echo, malformed, reply, reset, slow, status, text
 
 from promptops import Workspace
@@ -150,6 +150,11 @@ class TestPutting:
         ok(cli("shadow", "off", "greet"))
         assert subjects(live)[0] == "release(greet): production shadow off"
         assert "nothing to do" in ok(cli("shadow", "off", "greet")).out
+
+    def test_a_version_that_goes_live_shadows_no_more(self, live: Repo, cli: Cli) -> None:
+        ok(cli("promote", "greet@v2", "--yes"))
+        state = channel(cli)
+        assert (state["stable"]["version"], state["shadow"]) == ("v2", None)
 
     @pytest.mark.parametrize(
         ("rev", "why"),
@@ -399,6 +404,14 @@ class TestApplications:
                 assert workspace.run("greet:production", {"name": "Ada"}).answer == "Greet Ada."
         states = [row["state"] for row in rows(live) if row["kind"] == "run"]
         assert states == ["finished"] * 3
+
+    def test_where_there_is_no_git(self, live: Repo, cli: Cli, provider: Provider, tmp_path: Path) -> None:
+        ok(cli("release", "bundle", "--out", str(tmp_path / "bundle.json")))
+        with Workspace.from_bundle(tmp_path / "bundle.json") as workspace:
+            assert workspace.run("greet:production", {"name": "Ada"}).answer == "Greet Ada."
+        with Registry.open(tmp_path / "registry.db") as registry:
+            found = [tuple(row) for row in registry.read("SELECT kind, version FROM runs ORDER BY seq")]
+        assert found == [("run", "v1"), ("shadow", "v2")]
 
     def test_what_was_under_way_at_the_end_waits_for_a_drain(
         self, live: Repo, cli: Cli, provider: Provider

@@ -46,3 +46,5 @@ def print_live(found: Mapping[str, Any]) -> None:
     print_text(f"  {', '.join(counts)}; ${found['spent_usd']:.4f}{budget} spent")
     for line in textwrap.wrap(found["sentence"], _WIDTH, initial_indent="  ", subsequent_indent="  "):
         print_text(line)
+    if found["waiting"]:
+        print_text("  promptops shadow drain --wait answers what waits, and says what keeps it from it")

@@ -96,7 +96,7 @@ def apply(state: ChannelState, transition: Transition, now: float) -> ChannelSta
         return _take_back(state, transition, now)
     rollout = _decided_on(state, transition)
     if transition.move is Move.PROMOTE:
-        return replace(state, stable=_since(rollout.canary, now), previous=state.stable, rollout=None)
+        return replace(_live(state, rollout.canary, now), rollout=None)
     return replace(state, rollout=_moved(rollout, transition, now))
 
 
@@ -124,7 +124,19 @@ def settled(state: ChannelState, transition: Transition) -> bool:
 def _release(state: ChannelState, transition: Transition, now: float) -> ChannelState:
     if state.rollout or transition.stable is None:
         raise _conflict(state, transition, "a rollout is active")
-    return replace(state, stable=_since(transition.stable, now), previous=state.stable)
+    return _live(state, transition.stable, now)
+
+
+def _live(state: ChannelState, released: Released, now: float) -> ChannelState:
+    """It is stable now, and nothing is left for it to do in the shadow."""
+    shadow = state.shadow
+    done = shadow is not None and _same(shadow.released, released)
+    return replace(
+        state,
+        stable=_since(released, now),
+        previous=state.stable,
+        shadow=None if done else shadow,
+    )
 
 
 def _start(state: ChannelState, transition: Transition) -> ChannelState:
