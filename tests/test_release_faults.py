@@ -142,6 +142,19 @@ def test_a_canary_that_cannot_be_rendered_is_rolled_back(cli: Cli, repo: Repo, p
     assert versions(cli) == ("v1", None)
 
 
+def test_a_prompt_that_was_deleted_is_promoted_all_the_same(cli: Cli, repo: Repo, provider: Provider) -> None:
+    go_live(cli, repo)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    repo.git("rm", "-q", "prompts/greet.yaml")
+    repo.commit("Delete it")
+    ok(cli("promote", "greet", "--force", "--reason", "it is served all the same"))
+    assert versions(cli) == ("v2", None)
+    done = ok(cli("run", "greet:production", "--unit", "u", "-i", "name=Ada"))
+    assert done.out == "Salute Ada.\n"
+    ok(cli("rollback", "greet"))
+    assert ok(cli("run", "greet:production", "--unit", "u", "-i", "name=Ada")).out == "Greet Ada.\n"
+
+
 # ---- clocks
 
 
@@ -252,6 +265,37 @@ def test_an_import_that_is_killed_has_brought_nothing_and_is_done_again(
     assert (said["calls"], said["code"]) == (120, 0)
     with sqlite3.connect(repo.path / "registry.db") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+TICK = """
+import os, signal, sys
+from promptops.release import evidence, reconcile
+from promptops.release.ledger import Ledger
+real = {what}
+def die(*args, **more):
+    if {after}:
+        real(*args, **more)
+    os.kill(os.getpid(), signal.SIGKILL)
+{what} = die
+from promptops.cli import main
+main(["tick", "--all"])
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "after"),
+    [("evidence.conclude", False), ("reconcile.observe", True), ("Ledger.transit", False)],
+)
+def test_a_tick_that_is_killed_is_made_good_by_the_next(cli: Cli, repo: Repo, what: str, after: bool) -> None:
+    go_live(cli, repo)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    traffic(repo, 60, failing=True)
+    command = [sys.executable, "-c", TICK.format(what=what, after=after)]
+    assert subprocess.run(command, check=False, cwd=repo.path).returncode == -signal.SIGKILL
+    assert versions(cli) == ("v1", "v2")
+    said = ticked(cli)
+    assert (said["move"], said["calls"], said["code"]) == ("rollback", 60, 1)
+    assert ok(cli("release", "verify")).out.startswith("ok ")
 
 
 # ---- clones
@@ -447,6 +491,21 @@ def test_harm_is_seen_while_a_person_is_waited_for(cli: Cli, repo: Repo, phase: 
     traffic(repo, 60, failing=True)
     said = ticked(cli)
     assert (said["move"], said["code"], said["weight_bp"]) == ("rollback", 1, 0)
+
+
+def test_another_registry_than_the_one_that_saw_the_calls_is_named(
+    cli: Cli, repo: Repo, tmp_path: Path
+) -> None:
+    repo.write("promptops.yaml", APPROVED)
+    go_live(cli, repo)
+    ok(cli("canary", "greet@HEAD", "--plan", "asked", "--yes"))
+    traffic(repo, 60)
+    assert ticked(cli)["phase"] == "awaiting"
+    ok(cli("release", "approve", "greet"))
+    other = tmp_path / "other.db"
+    done = cli("--registry", str(other), "tick", "greet")
+    assert done.code == 0
+    assert f"the registry {other} has 60 calls fewer than the evidence" in done.out
 
 
 def test_a_canary_is_looked_at_by_many_processes_at_once(cli: Cli, repo: Repo) -> None:
