@@ -1,29 +1,55 @@
-"""One recorded side against itself: its items in an order of their own, each on an arm by chance."""
+"""Recorded items in orders of their own, each on an arm by chance, and what the engine says of them.
+
+Looked at after every call, as a tick may be.
+"""
 
 import random
+from collections.abc import Iterable, Iterator, Sequence
 
 from promptops.stats.eprocess import Question
 from promptops.stats.two_arm import TwoArm
 
-ALPHA = 0.05
+ALPHA, MARGIN, MIN_CANARY = 0.05, 0.05, 30
+Losses = tuple[float, ...]
 
 
-def taken_back(seed: int, losses: tuple[float, ...]) -> int | None:
-    """The call after which the canary is said to be worse, None if never; looked at after every call."""
-    return _rejected(seed, losses, Question.WORSE)
+def taken_back(seed: int, losses: Losses) -> int | None:
+    """The call after which a side is said to be worse than itself, None if never."""
+    return _rejected(Question.WORSE, _calls(seed, losses, losses))
 
 
-def found_better(seed: int, losses: tuple[float, ...]) -> int | None:
-    """The call after which the canary is said to be better, as a goal must be, None if never."""
-    return _rejected(seed, losses, Question.NOT_WORSE)
+def found_better(seed: int, losses: Losses) -> int | None:
+    """The call after which a side is said to be better than itself, as a goal must be, None if never."""
+    return _rejected(Question.NOT_WORSE, _calls(seed, losses, losses))
 
 
-def _rejected(seed: int, losses: tuple[float, ...], question: Question) -> int | None:
-    draw, order = random.Random(seed), list(losses)  # noqa: S311 - no secret
-    draw.shuffle(order)
+def decided(seed: int, before: Losses, after: Losses) -> int | None:
+    """The call of a promotion with a superiority goal; below zero that of a rollback; None if undecided."""
+    worse, better = TwoArm(Question.WORSE, 0.0), TwoArm(Question.NOT_WORSE, 0.0)
+    not_worse, on_canary = TwoArm(Question.NOT_WORSE, MARGIN), 0
+    for number, (canary, loss) in enumerate(_calls(seed, before, after), 1):
+        on_canary += canary
+        for test in (worse, better, not_worse):
+            test.update(canary, 0.5, loss)
+        if worse.rejects(ALPHA / 2):  # errors and correct answers are two groups, as they wait differently
+            return -number
+        if on_canary >= MIN_CANARY and better.rejects(ALPHA) and not_worse.rejects(ALPHA):
+            return number
+    return None
+
+
+def _calls(seed: int, before: Sequence[float], after: Sequence[float]) -> Iterator[tuple[bool, float]]:
+    draw, pairs = random.Random(seed), list(zip(before, after, strict=True))  # noqa: S311 - no secret
+    draw.shuffle(pairs)
+    for pair in pairs:
+        canary = draw.random() < 0.5
+        yield canary, pair[canary]
+
+
+def _rejected(question: Question, calls: Iterable[tuple[bool, float]]) -> int | None:
     test = TwoArm(question, 0.0)
-    for call, loss in enumerate(order, 1):
-        test.update(draw.random() < 0.5, 0.5, loss)
+    for number, (canary, loss) in enumerate(calls, 1):
+        test.update(canary, 0.5, loss)
         if test.rejects(ALPHA):
-            return call
+            return number
     return None
