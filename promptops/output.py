@@ -33,6 +33,15 @@ def print_text(text: str, end: str = "\n", *, flush: bool = False) -> None:
         sys.stdout.flush()
 
 
+def print_wrapped(text: str, *, indent: int) -> None:
+    """Print a sentence: in lines that fit a terminal, else in one."""
+    import textwrap
+
+    room = width() if on_terminal() else sys.maxsize
+    for start in textwrap.wrap(text, room, initial_indent=" " * indent, subsequent_indent=" " * indent):
+        print_text(start)
+
+
 def note(text: str) -> None:
     """Say something about the data, on stderr."""
     sys.stdout.flush()

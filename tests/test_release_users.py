@@ -208,3 +208,27 @@ def test_why_it_waits_is_not_told_of_a_canary_that_goes_on(cli: Cli, greeting: R
         assert "why     eaten" not in said
         assert "Why: eaten" not in said
         assert '<p class="why">' not in said
+
+
+def test_the_log_has_room_for_what_was_done(
+    cli: Cli, greeting: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_live(cli, greeting)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    head, row, _ = ok(cli("release", "log")).out.splitlines()
+    assert head.split() == ["AT", "(UTC)", "WHERE", "WHAT", "BY"]
+    assert "greet:production" in row
+    head, row, _ = ok(cli("release", "log", "greet")).out.splitlines()
+    assert head.split() == ["AT", "(UTC)", "CHANNEL", "WHAT", "BY"]
+    assert len(row) < 80
+    head, _, _ = ok(cli("release", "log", "greet:production")).out.splitlines()
+    assert head.split() == ["AT", "(UTC)", "WHAT", "BY"]
+    assert cli("release", "log", "-n", "0").code == 2
+
+
+def test_one_hour_is_one_hour(cli: Cli, greeting: Repo, provider: Provider, tmp_path: Path) -> None:
+    go_live(cli, greeting)
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text('{"inputs": {"name": "Ada"}}\n' * 300)
+    ok(cli("batch", "greet:production", str(lines), "--no-cache"))
+    assert "≈ 1 hour at your traffic" in ok(cli("release", "forecast", "greet@HEAD", "--plan", "quick")).out

@@ -37,7 +37,7 @@ def test_the_log_says_what_when_who_and_why(cli: Cli, canary: Repo) -> None:
     assert entries[0]["reason"] == "too blunt"
     assert entries[0]["actor"] == "Ada <ada@example.org>"
     table = ok(cli("release", "log", "greet:production")).out.splitlines()
-    assert table[0].split() == ["AT", "PROMPT", "CHANNEL", "WHAT", "BY", "WHY"]
+    assert table[0].split() == ["AT", "(UTC)", "WHAT", "BY", "WHY"]
     assert "canary v2 50% → 0%, aborted" in table[1]
     assert told(cli, "release", "log", "greet:staging") == []
     assert len(told(cli, "release", "log", "-n", "1")) == 1

@@ -12,10 +12,11 @@ from promptops.release.desk import at_hand, must_exist
 from promptops.release.looking import event
 from promptops.release.records import Record
 
+_TO_THE_MINUTE = len("2026-11-02T09:14")
 NameArgument = Annotated[
     str | None, typer.Argument(metavar="[NAME[:CHANNEL]]", help="Without one: all.", show_default=False)
 ]
-LimitOption = Annotated[int, typer.Option("-n", "--limit", metavar="N", help="At most so many.")]
+LimitOption = Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="At most so many.")]
 
 
 def release_log(name: NameArgument = None, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
@@ -31,13 +32,18 @@ def release_log(name: NameArgument = None, limit: LimitOption = 50, as_json: Jso
     elif not records:
         note("nothing is released yet")
     else:
-        print_table(("AT", "PROMPT", "CHANNEL", "WHAT", "BY", "WHY"), [_row(record) for record in records])
+        where = "CHANNEL" if prompt else "WHERE"
+        rows = [_row(record, prompt, channel) for record in records]
+        print_table(("AT (UTC)", where, "WHAT", "BY", "WHY"), rows)
 
 
-def _row(record: Record) -> tuple[Any, ...]:
+def _row(record: Record, prompt: str | None, channel: str | None) -> tuple[Any, ...]:
+    """``prompt``, ``channel``: that were asked for, and need not be told again."""
     told = event(record)
     by = told.actor.partition(" <")[0] or None
-    return record.at, record.prompt, record.channel, told.text, by, told.reason or None
+    where = record.channel if prompt else f"{record.prompt}:{record.channel}"
+    at = record.at[:_TO_THE_MINUTE].replace("T", " ")
+    return at, None if channel else where, told.text, by, told.reason or None
 
 
 def _content(record: Record) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import typer
 from promptops.commands.options import JsonOption
 from promptops.commands.release_options import LocalOption, TargetsArgument, desk_here, written_content
 from promptops.errors import Invalid, PromptopsError, Unavailable
-from promptops.output import note, print_json_line, print_text
+from promptops.output import note, print_json_line, print_text, print_wrapped
 from promptops.release.desk import Desk, Target, targets_of
 from promptops.release.reconcile import Ticked
 from promptops.release.reconcile import tick as tick_
@@ -100,7 +100,7 @@ def _tell(done: Ticked) -> None:
     )
     print_text(f"{done.target}: {what or 'no canary is active'}")
     for hold in done.holds if rollout else ():
-        print_text(f"  {hold}")
+        print_wrapped(hold, indent=2)
 
 
 def _content(done: Ticked) -> dict[str, Any]:

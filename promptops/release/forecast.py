@@ -150,4 +150,7 @@ def _round(calls: float) -> int:
 
 
 def _shown(days: float) -> str:
-    return f"{days:.0f} days" if days >= _HOURS_UP_TO else f"{max(1, round(days * 24))} hours"
+    if days >= _HOURS_UP_TO:
+        return f"{days:.0f} days"
+    hours = max(1, round(days * 24))
+    return f"{hours} hour{'s'[: hours != 1]}"
