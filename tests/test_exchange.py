@@ -155,6 +155,17 @@ def test_a_call_under_way_is_told_when_it_has_ended(host: Any, tmp_path: Path) -
     assert runs_in(hub) == runs_in(one)
 
 
+def test_a_killed_call_from_before_a_clock_was_set_back_holds_up_no_export(host: Any, tmp_path: Path) -> None:
+    one, hub = host("one"), host("hub")
+    one.start(served(0, started_at=old(-400 * 86_400)))
+    one.record([(served(1, started_at=old(600)), an_end())])
+    import_files(hub, [exported(one, tmp_path / "1.jsonl", since_last=True)])
+    assert runs_in(hub) == []
+    one.record([(served(2, started_at=old(1_000)), an_end())])
+    import_files(hub, [exported(one, tmp_path / "2.jsonl", since_last=True)])
+    assert len(runs_in(hub)) == 3
+
+
 def test_a_lost_file_shows_until_it_is_found(host: Any, tmp_path: Path) -> None:
     one, hub = host("one"), host("hub")
     files = []

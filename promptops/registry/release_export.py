@@ -97,7 +97,7 @@ def export_release(registry: Registry, stream: TextIO, *, since: Mark, now: floa
     """
     young = utc_text(now - OPEN_S)
     last_outcome = int(registry.read_one("SELECT max(id) FROM outcomes") or 0)
-    through = max(since.through_seq, _through(registry, since.through_seq, young))
+    through = max(since.through_seq, _through(registry, since.through_seq, young, utc_text(now)))
     missing = tuple(gaps(registry, after=_first_release(registry), until=young))
     header = {
         "format": FORMAT,
@@ -117,12 +117,15 @@ def export_release(registry: Registry, stream: TextIO, *, since: Mark, now: floa
     return Exported(runs=count, since_seq=since.through_seq, gaps=missing, mark=mark)
 
 
-def _through(registry: Registry, since: int, young: str) -> int:
+def _through(registry: Registry, since: int, young: str, now: str) -> int:
+    """The last row before a call that is under way. One from the future began before those behind it."""
     last = int(registry.read_one("SELECT max(seq) FROM runs") or 0)
     sql = (
-        f"SELECT min(r.seq) FROM runs r WHERE r.seq > ? AND state = 'started' AND started_at >= ? AND {_TOLD}"
+        f"SELECT min(r.seq) FROM runs r WHERE r.seq > ? AND {_TOLD} AND r.state = 'started' "
+        "AND r.started_at >= ? AND (r.started_at <= ? OR NOT EXISTS (SELECT 1 FROM runs e "
+        "WHERE e.seq > r.seq AND e.imported_at IS NULL AND e.started_at < ?))"
     )
-    under_way = registry.read_one(sql, (since, young))
+    under_way = registry.read_one(sql, (since, young, now, young))
     return last if under_way is None else int(under_way) - 1
 
 
