@@ -1,5 +1,6 @@
 """What those who release prompts see: names to paste, the nearest name, the next step."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -232,3 +233,22 @@ def test_one_hour_is_one_hour(cli: Cli, greeting: Repo, provider: Provider, tmp_
     lines.write_text('{"inputs": {"name": "Ada"}}\n' * 300)
     ok(cli("batch", "greet:production", str(lines), "--no-cache"))
     assert "≈ 1 hour at your traffic" in ok(cli("release", "forecast", "greet@HEAD", "--plan", "quick")).out
+
+
+def test_waiting_and_founding_speak_json_too(cli: Cli, greeting: Repo) -> None:
+    two_versions(greeting)
+    first = told(cli, "release", "forecast", "greet@HEAD")
+    assert (first["calls"], "serves nothing yet" in first["sentence"]) == ({}, True)
+    assert told(cli, "release", "init")["commit"]
+    assert told(cli, "release", "init") == {"branch": "promptops-state", "commit": None}
+    ok(cli("promote", "greet@HEAD~1", "--yes"))
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    done = cli("release", "wait", "greet", "--timeout", "0s", "--json")
+    assert done.code == 3
+    assert json.loads(done.out) == {
+        "prompt": "greet",
+        "channel": "production",
+        "ended": "undecided",
+        "sentence": "v2 is not decided yet",
+        "code": 3,
+    }

@@ -15,6 +15,7 @@ from promptops.errors import Unavailable
 from promptops.output import print_json, print_text
 from promptops.registry.store import Registry
 from promptops.release.candidate import Candidate
+from promptops.release.forecast import Forecast
 from promptops.release.starting import Start, forecast_of, prepare
 
 
@@ -35,9 +36,11 @@ def release_forecast(
             desk.ledger.refresh()
         found = prepare(desk, start, fresh=True)
         if isinstance(found, Candidate):
-            print_text(f"{found.target} serves nothing yet: the first version needs no evidence")
-            return
-        told = forecast_of(desk, found)
+            told = Forecast(
+                sentence=f"{found.target} serves nothing yet: the first version needs no evidence"
+            )
+        else:
+            told = forecast_of(desk, found)
     if as_json:
         print_json(asdict(told))
     else:

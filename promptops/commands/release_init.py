@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 
+from promptops.commands.options import JsonOption
 from promptops.commands.release_options import LocalOption, desk_here
-from promptops.output import print_text
+from promptops.gitrepo import STATE_BRANCH
+from promptops.output import print_json, print_text
 from promptops.release.desk import at_hand
 
 OwnersOption = Annotated[
@@ -14,11 +16,16 @@ OwnersOption = Annotated[
 ]
 
 
-def release_init(codeowners: OwnersOption = None, local: LocalOption = False) -> None:
+def release_init(
+    codeowners: OwnersOption = None, local: LocalOption = False, as_json: JsonOption = False
+) -> None:
     """Make the branch promptops-state, with a README and, if wanted, a CODEOWNERS file.
 
     It is not needed: the first release makes the branch too.
     """
     with desk_here(local=local, registry=at_hand) as desk:
         commit = desk.ledger.init(codeowners=tuple(codeowners or ()))
-    print_text(f"promptops-state is at {commit[:12]}" if commit else "promptops-state is there already")
+    if as_json:
+        print_json({"branch": STATE_BRANCH, "commit": commit})
+    else:
+        print_text(f"{STATE_BRANCH} is at {commit[:12]}" if commit else f"{STATE_BRANCH} is there already")
