@@ -104,6 +104,13 @@ def _history(view: StatusView) -> Iterator[Markup]:
 
 
 def _event(event: Event) -> Markup:
-    return Markup('<tr><th scope="row">{}</th><td>{}</td><td><small>{}</small></td><td>{}</td></tr>').format(
-        facts.moment(event.at), facts.told(event), line(event.reason), line(event.actor)
+    who = line(event.actor)
+    return Markup(
+        '<tr><th scope="row">{}</th><td>{}</td><td><small>{}</small></td><td title="{}">{}</td></tr>'
+    ).format(
+        facts.moment(event.at),
+        facts.told(event),
+        line(event.reason),
+        who,
+        who.partition(" <")[0],  # the address is in the way of what was done
     )

@@ -62,6 +62,11 @@ table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 th, td { padding: 5px 12px 5px 0; text-align: left; vertical-align: baseline; font-weight: 400;
   border-top: 1px solid var(--rule); overflow-wrap: anywhere; }
 th { white-space: nowrap; color: var(--soft); }
-@media (max-width: 560px) { dl { grid-template-columns: 1fr; } header, article { padding: 16px; } }
+td:last-child { min-width: 5em; padding-right: 0; overflow-wrap: break-word; }
+@media (max-width: 560px) {
+  dl { grid-template-columns: 1fr; } header, article { padding: 16px; }
+  tr { display: block; padding: 8px 0; border-top: 1px solid var(--rule); }
+  th, td { display: block; padding: 0; border: 0; }
+}
 @media print { body { background: #fff; } header, article { break-inside: avoid; } }
 """)

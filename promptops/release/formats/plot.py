@@ -1,5 +1,7 @@
 """A confidence sequence as inline SVG: the band in which the difference lies, narrowing call by call."""
 
+import math
+
 from markupsafe import Markup
 
 from promptops.release.findings import MetricFinding
@@ -15,6 +17,7 @@ def plot(one: MetricFinding) -> Markup:
     points = sampled(one.trail, _MOST)
     if not points:
         return Markup("")
+    points = [(0, -math.inf, math.inf), *points]  # before the first call nothing is ruled out
     scale, last = scale_of(one), max(calls for calls, _, _ in points) or 1
     upper = [(calls / last, high) for calls, _, high in points]
     lower = [(calls / last, low) for calls, low, _ in reversed(points)]
