@@ -46,9 +46,21 @@ def test_gpt4_on_primes_is_rolled_back(cli: Cli, repo: Repo, shared: Path) -> No
 
 
 def _tamper(cli: Cli, repo: Repo) -> None:
-    """Evidence that was changed by hand is found, and evidence that was taken away."""
+    """A verdict or evidence that was changed by hand is found, and evidence that was taken away."""
     state = Repo(repo.path.parent / "state")
     repo.git("worktree", "add", "-q", str(state.path), "promptops-state")
+    log = max((state.path / "log/solve").glob("*.json"), key=lambda each: int(each.stem))
+    honest = log.read_text("utf-8")
+    log.write_text(
+        honest.replace('"move": "rollback"', '"move": "promote"').replace(
+            '"verdict": "worse"', '"verdict": "not worse"'
+        ),
+        "utf-8",
+    )
+    state.commit("Say that it was as good")
+    done = cli("release", "verify")
+    assert (done.code, "correct: the verdict: committed not worse" in done.out) == (1, True)
+    log.write_text(honest, "utf-8")
     (file,) = (state.path / "evidence").glob("*/*.json")
     evidence = json.loads(file.read_text("utf-8"))
     evidence["metrics"]["correct"]["log_e"]["worse"] += 1.0

@@ -104,7 +104,7 @@ def committed_evidence(rollout: Rollout, findings: Findings) -> dict[str, Any]:
     """What a transition rests on, for the state branch: no inputs, outputs or users."""
     plain = (
         "registry", "watermark", "calls", "canary_calls", "expected_canary", "excluded", "without_unit",
-        "harm", "hard", "signals", "sample_ratio_alarm", "gaps",
+        "harm", "hard", "signals", "sample_ratio_alarm", "gaps", "breaker",
     )  # fmt: skip
     return {
         "format": FORMAT,

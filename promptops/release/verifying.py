@@ -1,11 +1,15 @@
 """Every verdict that was committed, computed again from what the registry has observed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from promptops.release.desk import Desk
+from promptops.release.plan_types import Plan
 from promptops.release.records import Record
+from promptops.release.transitions import Move, Transition
 from promptops.release.verify import Mismatch, verify
+from promptops.stats.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,4 +36,21 @@ def verify_all(desk: Desk, prompt: str | None = None, channel: str | None = None
             yield Verified(record=record, elsewhere=str(found.get("registry")))
         else:
             plan = desk.ledger.plan(rollout.plan)
-            yield Verified(record=record, mismatches=tuple(verify(desk.registry, found, plan)))
+            differs = [*verify(desk.registry, found, plan), *_unfounded(record.transition, found, plan)]
+            yield Verified(record=record, mismatches=tuple(differs))
+
+
+def _unfounded(done: Transition, evidence: Mapping[str, Any], plan: Plan) -> list[Mismatch]:
+    """What a move by calls claims that its evidence does not say; gates rest on evals and shadow runs."""
+    if done.rollout is None or done.rollout.phase in ("eval", "shadow"):
+        return []
+    said = evidence["metrics"]
+    if (done.move, done.verdict) == (Move.PROMOTE, Verdict.NOT_WORSE):
+        guards = [each.name for each in plan.metrics if each.role in ("guard", "hard")]
+        open_ = [name for name in guards if said[name]["worse"] or not said[name]["not_worse"]]
+        open_ += [name for name in plan.all_goals if not said[name]["better"]]
+        return [Mismatch(name, "the verdict", done.verdict, said[name]["verdict"]) for name in open_]
+    by_harm = any(evidence.get(why) for why in ("harm", "hard", "breaker"))
+    if (done.move, done.verdict) == (Move.ROLLBACK, Verdict.WORSE) and not by_harm:
+        return [Mismatch("", "the verdict", done.verdict, "no harm")]
+    return []
