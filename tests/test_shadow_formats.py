@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import Any
 
@@ -184,6 +185,16 @@ def test_logged_runs_of_any_origin_make_a_pair() -> None:
 
 
 def test_the_text_says_it_within_80_columns() -> None:
+    cheap = [
+        pair(
+            each.number,
+            replace(each.control, cost_usd=0.00000195, latency_ms=100_000.0),
+            replace(each.candidate, cost_usd=0.0000013, latency_ms=123_456.0, output_tokens=10_000),
+            preference=float(each.number % 2),
+        )
+        for each in broken()
+    ]
+    assert max(map(len, render_comparisons([compared(cheap)], "text").splitlines())) <= 80
     found = render_comparisons([compared(broken())], "text")
     assert max(map(len, found.splitlines())) <= 80
     assert "worse" in found.splitlines()[0]

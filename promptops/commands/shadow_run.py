@@ -43,6 +43,8 @@ from promptops.shadow.replay import Outcome, replay
 from promptops.shadow.request import Request
 from promptops.shadow.semantic import semantic_of
 
+_LABEL = 28  # characters beside a progress bar; the end of a label tells models apart
+
 
 class Stratum(StrEnum):
     tag = "tag"
@@ -237,7 +239,8 @@ def _all_replayed(
 
 
 def _replayed(settings: Settings, options: Options, request: Request) -> Outcome:
-    with Progress(request.candidate.label) as bar:
+    label = request.candidate.label
+    with Progress(label if len(label) <= _LABEL else f"…{label[1 - _LABEL :]}") as bar:
 
         def draw(tally: Tally, total: int) -> None:
             rate = tally.done / max(monotonic() - tally.since, 0.001)

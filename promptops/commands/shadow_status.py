@@ -45,7 +45,8 @@ def shadow_status(name: NameArgument = None, as_json: JsonOption = False) -> Non
 
 def _entry(registry: Registry, row: ShadowRow) -> dict[str, Any]:
     found = summary_of(registry, row)
-    ended = f"stopped by {found['stopped']}" if found["stopped"] else "under way or killed"
+    ended = "under way or killed" if found["stopped"] is None else f"stopped by {found['stopped']}"
+    ended = "all answered" if found["stopped"] == "all" else ended
     return {
         "prompt": row.prompt,
         "shadow_id": row.shadow_id,

@@ -24,6 +24,7 @@ _WIDTH = 80
 _PAIRS = 5  # listed in each direction
 _SLICES = 10
 _FIELDS = 8
+_BOUNDS = 3  # the column of bounds among those of a question
 _NAME = 28  # characters of a tag or check
 
 
@@ -59,7 +60,10 @@ def _one(found: Comparison) -> Iterator[str]:
     for told in notes(found):
         yield from _wrapped(told, "  " if told.startswith("  ") else "")
     yield ""
-    rows = question_rows(found)
+    rows = [  # the limit names the unit
+        (*row[:_BOUNDS], row[_BOUNDS].removesuffix(" points"), *row[_BOUNDS + 1 :])
+        for row in question_rows(found)
+    ]
     yield from grid(
         ("", "CONTROL", "CANDIDATE", "WORSE BY (95 %)", "LIMIT", "VERDICT"), rows, right={1, 2, 3, 4}
     )
