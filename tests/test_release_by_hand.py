@@ -175,3 +175,19 @@ def test_a_bug_that_one_canary_meets_leaves_the_others_looked_at(cli: Cli, looke
     assert {each["prompt"]: each["code"] for each in said} == {"greet": 70, "part": 0}
     assert done.code == 70
     assert "Traceback" in done.err
+
+
+def test_what_was_superseded_elsewhere_is_not_moved_on(
+    cli: Cli, live: Repo, tmp_path: Path, process: Callable[..., CompletedProcess[str]]
+) -> None:
+    origin = a_remote(live, tmp_path / "origin.git")
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    a_third_version(live)
+    live.git("push", "-q", "origin", "main")
+    clone = tmp_path / "clone"
+    live.git("clone", "-q", str(origin), str(clone))
+    ok(cli("release", "pause", "greet", "--local"))
+    done = process(["canary", "greet@HEAD", *QUICK, "--supersede"], cwd=clone)
+    assert done.returncode == 0, done.stderr
+    assert "that rollout was taken back meanwhile" in ok(cli("release", "sync")).out
+    assert versions(cli) == ("v1", "v3")

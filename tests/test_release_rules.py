@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptops.errors import Invalid
+from promptops.release.encode import decode_transition, transition_content
 from promptops.release.findings import Findings, GateFinding, MetricFinding
 from promptops.release.plan import Plan, decode_plan
 from promptops.release.rules import (
@@ -542,6 +543,34 @@ def test_a_rollback_of_stable_meets_what_has_become_of_it() -> None:
         apply(ChannelState(CANARY, STABLE), rollback, START)
     with pytest.raises(Invalid, match="no version to go back to"):
         apply(ChannelState(replace(OLD, since="earlier")), replace(rollback, replaces=""), START)
+
+
+def test_a_rollback_to_a_version_ends_the_canary_too() -> None:
+    active = started()
+    back = Transition(move=Move.ROLLBACK, rollout=active, stable=OLD, replaces=STABLE.digest)
+    after = ChannelState(replace(OLD, since=iso(START)))
+    assert apply(serving(active), back, START) == after
+    assert settled(after, back)
+    # aborted or promoted meanwhile
+    assert apply(serving(None), back, START) == after
+    assert apply(ChannelState(CANARY, STABLE), back, START) == after
+    with pytest.raises(Invalid, match="another rollout has started"):
+        apply(serving(replace(active, id="r-2")), back, START)
+    with pytest.raises(Invalid, match="not served any more"):
+        apply(ChannelState(Released("v9", "99" * 32), STABLE), back, START)
+    to_stable = replace(back, stable=STABLE)
+    assert apply(serving(active), to_stable, START) == serving(None)
+
+
+def test_a_start_ends_only_what_it_supersedes() -> None:
+    old, new = started(), replace(started(), id="r-2")
+    start = Transition(move=Move.START, rollout=new, ends=old)
+    assert apply(serving(old), start, START).rollout == new
+    assert apply(serving(None), start, START).rollout == new
+    with pytest.raises(Invalid, match="another rollout is active"):
+        apply(serving(replace(old, id="r-3")), start, START)
+    assert start.evidenced == old
+    assert decode_transition(transition_content(start), "support/triage") == start
 
 
 def test_live_shadow_goes_on_and_off() -> None:
