@@ -428,6 +428,29 @@ def test_the_gravest_code_of_many_canaries_is_the_code_of_the_tick(cli: Cli, rep
     assert done.code == 4
 
 
+def test_status_asks_git_little_for_each_of_many_canaries(
+    cli: Cli, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"greet{number}" for number in range(6)]
+    for content in (GREET, SALUTE):
+        for name in names:
+            repo.write(f"prompts/{name}.yaml", content)
+        repo.commit("Greet people")
+    a_remote(repo, tmp_path / "origin.git")
+    for name in names:
+        ok(cli("promote", f"{name}@HEAD~1", "--yes"))
+        ok(cli("canary", f"{name}@HEAD", *QUICK))
+
+    def asked(*prompts: str) -> int:
+        trace = tmp_path / f"trace{len(prompts)}"
+        monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
+        ok(cli("status", *prompts))
+        return trace.read_text(encoding="utf-8").count('"event":"start"')
+
+    one = asked(names[0])
+    assert asked(*names) <= one + 3 * (len(names) - 1)
+
+
 # ---- evidence
 
 
