@@ -1,7 +1,6 @@
 """What may go wrong while a canary runs, through the front door: verbs go on, hold, or say what is wrong."""
 
 import json
-import shutil
 import signal
 import sqlite3
 import subprocess
@@ -11,14 +10,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from subprocess import CompletedProcess
-from typing import Any
 
 import pytest
-from conftest import GREET, Cli, Repo
+from conftest import Cli, Repo
 from greet_releases import (
     QUICK,
     SALUTE,
-    a_remote,
     channel,
     go_live,
     ok,
@@ -28,80 +25,10 @@ from greet_releases import (
     two_versions,
     versions,
 )
+from greet_traffic import DAY, channel_state, logged, tick_at, ticked, traffic
 from provider import Provider, text
-from registry_data import a_failure, a_run, an_end
 
-from promptops.registry.records import FinishedRun, utc_text
 from promptops.registry.store import Registry
-from promptops.release.desk import Target, open_desk
-from promptops.release.reconcile import Ticked
-from promptops.release.reconcile import tick as tick_
-from promptops.settings import here
-
-TARGET = Target(prompt="greet", channel="production")
-DAY = 86_400.0
-
-
-def traffic(
-    repo: Repo,
-    count: int,
-    *,
-    failing: bool = False,
-    at: float | None = None,
-    registry: Path | None = None,
-    prompt: str = "greet",
-    alone: bool = False,
-) -> None:
-    """Calls while a canary is active; its share is its own, and those fail where ``failing``.
-
-    ``alone``: all calls are the canary's, whatever its weight.
-    """
-    now = time.time() if at is None else at
-    state = channel_state(prompt)
-    numbers = [0] * count if alone else range(count)
-    log = [logged(state, n, at=now + n / 1000, failing=failing, prompt=prompt) for n in numbers]
-    with Registry.open(registry or repo.path / "registry.db") as opened:
-        opened.record(log)
-
-
-def channel_state(prompt: str = "greet") -> Any:
-    with open_desk(here(), now=time.time(), local=True) as desk:
-        return desk.channel(Target(prompt=prompt, channel="production"))
-
-
-def logged(
-    state: Any, number: int, *, at: float, failing: bool = False, prompt: str = "greet"
-) -> tuple[Any, FinishedRun]:
-    canary = number * state.rollout.weight_bp % 10_000 < state.rollout.weight_bp
-    served = state.rollout.canary if canary else state.stable
-    run = a_run(
-        started_at=utc_text(at),
-        prompt=prompt,
-        reference=f"{prompt}:production",
-        channel="production",
-        rollout=state.rollout.id,
-        arm="canary" if canary else "stable",
-        weight_bp=state.rollout.weight_bp,
-        digest=served.digest,
-        version=served.version,
-        unit_hash=f"{at:.3f}".rjust(64, "0"),
-        unit_key_id="k" * 12,
-    )
-    return run, (a_failure if failing and canary else an_end)(finished_at=utc_text(at + 0.1))
-
-
-def ticked(cli: Cli, *more: str) -> Any:
-    """What a tick says of ``greet``, with its code; a tick prints one line for each canary."""
-    done = cli("tick", "greet", "--json", *more)
-    found = json.loads(done.out)
-    assert found["code"] == done.code, done.err
-    return found
-
-
-def tick_at(now: float) -> Ticked:
-    with open_desk(here(), now=now, local=True) as desk:
-        return tick_(desk, TARGET)
-
 
 # ---- the tree
 
@@ -296,159 +223,6 @@ def test_a_tick_that_is_killed_is_made_good_by_the_next(cli: Cli, repo: Repo, wh
     said = ticked(cli)
     assert (said["move"], said["calls"], said["code"]) == ("rollback", 60, 1)
     assert ok(cli("release", "verify")).out.startswith("ok ")
-
-
-# ---- clones
-
-
-def test_a_shallow_clone_in_ci_imports_and_ticks(
-    cli: Cli, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    two_versions(repo)
-    origin = a_remote(repo, tmp_path / "origin.git")
-    ok(cli("promote", "greet@HEAD~1", "--yes"))
-    ok(cli("canary", "greet@HEAD", *QUICK))
-    traffic(repo, 80, failing=True, at=time.time() - 600)
-    evidence = str(tmp_path / "host.jsonl")
-    ok(cli("runs", "export", "--for-release", "--out", evidence))
-    runner = tmp_path / "runner"
-    repo.git("clone", "-q", "--depth", "1", "--single-branch", f"file://{origin}", str(runner))
-    monkeypatch.chdir(runner)
-    assert "v2" in ok(cli("status", "greet")).out
-    ok(cli("runs", "import", evidence))
-    done = cli("tick", "--all")
-    assert done.code == 1, done.err
-    assert json.loads(done.out)["move"] == "rollback"
-    assert "rolled back" in ok(cli("status", "greet", "--format", "markdown")).out.lower()
-    assert ok(cli("release", "verify")).out.startswith("ok ")
-    monkeypatch.chdir(repo.path)
-    ok(cli("release", "sync"))
-    assert versions(cli) == ("v1", None)
-
-
-@pytest.fixture
-def two_clones(cli: Cli, repo: Repo, tmp_path: Path) -> tuple[Path, Path, Path]:
-    """This one, another, and the bare remote of both; v2 is the canary."""
-    two_versions(repo)
-    origin = a_remote(repo, tmp_path / "origin.git")
-    ok(cli("promote", "greet@HEAD~1", "--yes"))
-    ok(cli("canary", "greet@HEAD", *QUICK))
-    other = tmp_path / "other"
-    repo.git("clone", "-q", str(origin), str(other))
-    return repo.path, other, origin
-
-
-def offline_rollback(cli: Cli, origin: Path) -> None:
-    away = origin.with_name("away.git")
-    shutil.move(origin, away)
-    assert cli("rollback", "greet").code == 5
-    shutil.move(away, origin)
-
-
-def test_a_rollback_made_offline_undoes_a_promotion_that_it_meets(
-    cli: Cli, two_clones: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mine, other, origin = two_clones
-    offline_rollback(cli, origin)
-    monkeypatch.chdir(other)
-    ok(cli("promote", "greet", "--force", "--reason", "hurry"))
-    assert versions(cli) == ("v2", None)
-    monkeypatch.chdir(mine)
-    done = ok(cli("release", "sync"))
-    assert done.out.startswith("handed in: release(greet): production"), done.out
-    assert versions(cli) == ("v1", None)
-    monkeypatch.chdir(other)
-    ok(cli("release", "sync"))
-    assert versions(cli) == ("v1", None)
-    moves = [each["move"] for each in told(cli, "release", "log", "greet")]
-    assert moves == ["abort", "promote", "start", "release"]
-
-
-def test_a_rollback_made_offline_that_meets_another_canary_shows_both(
-    cli: Cli, two_clones: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    mine, other, origin = two_clones
-    offline_rollback(cli, origin)
-    monkeypatch.chdir(other)
-    ok(cli("promote", "greet", "--force", "--reason", "hurry"))
-    hail = GREET.replace("Greet {{", "Hail {{")
-    (other / "prompts/greet.yaml").write_text(hail)
-    Repo(other).commit("Hail people")
-    Repo(other).git("push", "-q", "origin", "main")
-    ok(cli("canary", "greet@HEAD", *QUICK))
-    monkeypatch.chdir(mine)
-    done = cli("release", "sync")
-    assert done.code == 4
-    assert "v2" in done.err
-    assert "v3" in done.err
-    ok(cli("release", "sync", "--discard"))
-    assert versions(cli) == ("v2", "v3")
-
-
-@pytest.mark.parametrize("failing", [True, False])
-def test_a_tick_without_the_remote_takes_back_and_does_not_promote(
-    cli: Cli, two_clones: tuple[Path, Path, Path], repo: Repo, failing: bool
-) -> None:
-    _, _, origin = two_clones
-    traffic(repo, 400, failing=failing)
-    away = origin.with_name("away.git")
-    shutil.move(origin, away)
-    done = cli("tick", "--all")
-    assert done.code == 5, done.out + done.err
-    assert "origin" in done.err
-    assert versions(cli) == (("v1", None) if failing else ("v1", "v2"))
-    shutil.move(away, origin)
-    again = cli("tick", "--all")
-    moved = [json.loads(line)["move"] for line in again.out.splitlines()]
-    assert moved == ([] if failing else ["promote"])
-    there = repo.git("ls-remote", "origin", "promptops-state").split()[0]
-    assert there == repo.git("rev-parse", "promptops-state")
-
-
-def test_the_gravest_code_of_many_canaries_is_the_code_of_the_tick(cli: Cli, repo: Repo) -> None:
-    """Rolled back (1) beside invalid (4) beside a state that holds (0)."""
-    for name in ("bad", "greet", "holed"):
-        repo.write(f"prompts/{name}.yaml", GREET)
-    repo.write(".gitignore", "registry.db*\n")
-    repo.commit("Greet people")
-    for name in ("bad", "greet", "holed"):
-        repo.write(f"prompts/{name}.yaml", SALUTE)
-    repo.commit("Salute people")
-    for name in ("bad", "greet", "holed"):
-        ok(cli("promote", f"{name}@HEAD~1", "--yes"))
-        ok(cli("canary", f"{name}@HEAD", *QUICK))
-    traffic(repo, 60, failing=True, prompt="bad")
-    assert cli("tick", "greet", "holed").code == 0
-    assert cli("tick", "--all", "--exit-code").code == 1
-    traffic(repo, 60, prompt="holed", alone=True)
-    ok(cli("canary", "bad@HEAD", *QUICK))
-    done = cli("tick", "--all", "--exit-code")
-    said = {each["prompt"]: each["code"] for each in map(json.loads, done.out.splitlines())}
-    assert said == {"bad": 1, "greet": 3, "holed": 4}
-    assert done.code == 4
-
-
-def test_status_asks_git_little_for_each_of_many_canaries(
-    cli: Cli, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    names = [f"greet{number}" for number in range(6)]
-    for content in (GREET, SALUTE):
-        for name in names:
-            repo.write(f"prompts/{name}.yaml", content)
-        repo.commit("Greet people")
-    a_remote(repo, tmp_path / "origin.git")
-    for name in names:
-        ok(cli("promote", f"{name}@HEAD~1", "--yes"))
-        ok(cli("canary", f"{name}@HEAD", *QUICK))
-
-    def asked(*prompts: str) -> int:
-        trace = tmp_path / f"trace{len(prompts)}"
-        monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
-        ok(cli("status", *prompts))
-        return trace.read_text(encoding="utf-8").count('"event":"start"')
-
-    one = asked(names[0])
-    assert asked(*names) <= one + 3 * (len(names) - 1)
 
 
 # ---- evidence
