@@ -87,11 +87,12 @@ class ChannelState:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseState:
-    """One prompt's releases."""
+    """One prompt's releases. ``project``: the folder of its project, "" at the top of the repository."""
 
     prompt: str
     generation: int
     channels: Mapping[str, ChannelState]
+    project: str = ""
 
     def named(self) -> Iterable[Released]:
         """Every version that some channel names, stable ones first."""
@@ -148,16 +149,27 @@ def state_commit(repo: GitRepo) -> str | None:
 
 
 def read_release(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None:
-    """One prompt's releases; None while it has none."""
+    """One prompt's releases; None while it has none. Raises Invalid when they are another project's."""
+    state = any_release(repo, commit, prompt)
+    if state and state.project != repo.settings.prefix:
+        theirs = state.project or "the top of the repository"
+        raise Invalid(
+            f"`{prompt}` is released by another project of this repository, in {theirs}",
+            hint="prompts of one name cannot be released by two projects: rename one of them",
+        )
+    return state
+
+
+def any_release(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None:
+    """The releases of a prompt, whichever project of the repository it belongs to."""
     try:
-        text = repo.read(commit, release_path(prompt))
+        return decode_release(repo.read(commit, release_path(prompt)), prompt)
     except NotFound:
         return None
-    return decode_release(text, prompt)
 
 
 def read_releases(repo: GitRepo) -> dict[str, ReleaseState]:
-    """All releases, by prompt; empty before the first."""
+    """All releases of this project, by prompt; empty before the first."""
     commit = state_commit(repo)
     if commit is None:
         return {}
@@ -167,7 +179,7 @@ def read_releases(repo: GitRepo) -> dict[str, ReleaseState]:
         decode_release(text, path[len("releases/") : -len(".yaml")])
         for path, text in zip(paths, texts, strict=True)
     ]
-    return {state.prompt: state for state in states}
+    return {state.prompt: state for state in states if state.project == repo.settings.prefix}
 
 
 def read_frozen(repo: GitRepo, commit: str, prompt: str, digest: str) -> Frozen | None:
@@ -213,7 +225,7 @@ def decode_release(text: bytes, prompt: str) -> ReleaseState:
     }
     if data.get("prompt") != prompt or not isinstance(data.get("generation"), int):
         raise _damaged(document, f"it must name the prompt {prompt} and its generation")
-    return ReleaseState(prompt, data["generation"], channels)
+    return ReleaseState(prompt, data["generation"], channels, str(data.get("project", "")))
 
 
 def _channel(document: Document, state: Mapping[str, Any]) -> ChannelState:

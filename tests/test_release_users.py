@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Cli, Repo
+from conftest import GREET, Cli, Finished, Repo
 from greet_releases import QUICK, a_remote, go_live, ok, told, two_versions
 from provider import Provider
 
@@ -252,3 +252,23 @@ def test_waiting_and_founding_speak_json_too(cli: Cli, greeting: Repo) -> None:
         "sentence": "v2 is not decided yet",
         "code": 3,
     }
+
+
+def test_two_projects_of_one_repository(repo: Repo, cli: Cli, provider: Provider) -> None:
+    for project in ("a", "b"):
+        repo.write(f"services/{project}/promptops.yaml", "")
+        repo.write(f"services/{project}/prompts/greet.yaml", GREET.replace("You greet", f"You {project}"))
+    repo.write("services/b/prompts/other.yaml", GREET)
+    repo.commit()
+
+    def at(project: str, *arguments: str) -> Finished:
+        return cli("-C", str(repo.path / "services" / project), *arguments)
+
+    assert at("a", "promote", "greet@HEAD", "--yes").code == 0
+    refused = at("b", "promote", "greet@HEAD", "--yes")
+    assert (refused.code, "another project of this repository, in services/a" in refused.err) == (4, True)
+    assert at("b", "promote", "other@HEAD", "--yes").code == 0
+    for project, prompt in (("a", "greet"), ("b", "other")):
+        assert [each["prompt"] for each in json.loads(at(project, "status", "--json").out)] == [prompt]
+    assert at("b", "run", "greet:production", "-i", "name=Ada").code == 4
+    assert at("a", "run", "greet:production", "-i", "name=Ada").code == 0

@@ -14,7 +14,7 @@ from promptops.release.records import Record
 
 _TO_THE_MINUTE = len("2026-11-02T09:14")
 NameArgument = Annotated[
-    str | None, typer.Argument(metavar="[NAME[:CHANNEL]]", help="Without one: all.", show_default=False)
+    str | None, typer.Argument(metavar="NAME[:CHANNEL]", help="Without one: all.", show_default=False)
 ]
 LimitOption = Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="At most so many.")]
 

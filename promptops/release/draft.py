@@ -64,7 +64,8 @@ def draft(repo: GitRepo, head: str | None, state: ReleaseState | None, change: C
     before = state.channels.get(channel, ChannelState()) if state else ChannelState()
     after = apply(before, transition, at)
     generation = state.generation + 1 if state else 1
-    new = ReleaseState(prompt, generation, {**(state.channels if state else {}), channel: after})
+    project = state.project if state else repo.settings.prefix
+    new = ReleaseState(prompt, generation, {**(state.channels if state else {}), channel: after}, project)
     title = subject(prompt, channel, before, after, transition)
     files = {release_path(prompt): release_text(new)}
     if frozen and not known:

@@ -27,7 +27,8 @@ _NAMED = ("rollout", "stable", "shadow")
 
 def release_text(state: ReleaseState) -> bytes:
     channels = {name: channel_content(each) for name, each in sorted(state.channels.items())}
-    return _yaml({"prompt": state.prompt, "generation": state.generation, "channels": channels})
+    head = {"prompt": state.prompt, **({"project": state.project} if state.project else {})}
+    return _yaml({**head, "generation": state.generation, "channels": channels})
 
 
 def channel_content(state: ChannelState) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from promptops.release_state import (
     ChannelState,
     Frozen,
     ReleaseState,
+    any_release,
     read_frozen,
-    read_release,
 )
 
 _KEYS = ("Prompt", "Generation", "Transition", "Rollout", "Ends")
@@ -113,7 +113,7 @@ def _replayed(branch: Branch, here: str, theirs: str, *, discard: bool) -> tuple
             dropped.append(f"release {commit.transition} (give the command again)")
             continue
         record = _record(branch, commit)
-        state = read_release(branch.repo, head, record.prompt)
+        state = any_release(branch.repo, head, record.prompt)
         try:
             why = _idle(record, state, taken_back, undone)
         except Invalid:
