@@ -272,3 +272,17 @@ def test_two_projects_of_one_repository(repo: Repo, cli: Cli, provider: Provider
         assert [each["prompt"] for each in json.loads(at(project, "status", "--json").out)] == [prompt]
     assert at("b", "run", "greet:production", "-i", "name=Ada").code == 4
     assert at("a", "run", "greet:production", "-i", "name=Ada").code == 0
+
+
+def test_stats_count_what_a_channel_served_by_batch(
+    cli: Cli, greeting: Repo, provider: Provider, tmp_path: Path
+) -> None:
+    go_live(cli, greeting)
+    lines = tmp_path / "lines.jsonl"
+    lines.write_text('{"inputs": {"name": "Ada"}}\n{"inputs": {"name": "Bea"}}\n')
+    for reference in ("greet:production", "greet@HEAD"):
+        ok(cli("batch", reference, str(lines), "--out", str(tmp_path / "out.jsonl"), "--no-cache"))
+        (tmp_path / "out.jsonl").unlink()
+    shown = told(cli, "runs", "stats", "greet")
+    assert [row["calls"] for row in shown["rows"]] == [2]
+    assert [(row["key"], row["calls"]) for row in shown["apart"]] == [("batch", 2)]

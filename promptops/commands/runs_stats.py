@@ -1,5 +1,6 @@
 """``promptops runs stats``: sums over runs."""
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -48,19 +49,18 @@ def runs_stats(
 ) -> None:
     """Sum up calls, errors, tokens, cost, cache hits and latency.
 
-    Only runs that served somebody count, unless --kind names another; eval, batch, shadow and judge runs
-    are summed up below them.
+    Only runs that served somebody count, those of a batch on a channel too, unless --kind names another;
+    other batches, eval, shadow and judge runs are summed up below them.
     """
     settings = here()
-    chosen = runs_of(
-        reference, settings, model=model, since=since, channel=channel, tag=tag, kind=kind or "run"
-    )
+    chosen = runs_of(reference, settings, model=model, since=since, channel=channel, tag=tag, kind=kind)
+    chosen = replace(chosen, traffic=None if kind else True)
     by = by or (By.VERSION if reference and "*" not in reference else By.PROMPT)
     with Registry.open_existing(settings.registry) as registry:
         rows = stats(registry, chosen, by.value)
         others = [] if kind else apart(registry, chosen)
     if as_json:
-        print_json({"by": by.value, "kind": chosen.kind, "rows": rows, "apart": others})
+        print_json({"by": by.value, "kind": kind or "run", "rows": rows, "apart": others})
         return
     if rows:
         print_table(

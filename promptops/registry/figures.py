@@ -75,8 +75,8 @@ def _with_percentiles(row: Figures) -> Figures:
 
 
 def apart(registry: Registry, chosen: Filter) -> list[Figures]:
-    """Figures of the kinds that are not traffic (batch, eval, shadow, judge), each in a row of its own."""
-    return [each for each in stats(registry, replace(chosen, kind=None), "kind") if each["key"] != "run"]
+    """Figures of what is no traffic (batch, eval, shadow, judge), each kind in a row of its own."""
+    return stats(registry, replace(chosen, kind=None, traffic=False), "kind")
 
 
 def version_stats(registry: Registry, prompt: str) -> dict[str, Figures]:
