@@ -27,7 +27,7 @@ from promptops.evaluate.contender import CaseChecks, Contender, measured_alike
 from promptops.evaluate.engine import SEED
 from promptops.evaluate.survey import Surveyor
 from promptops.further import Judges
-from promptops.gitprocess import run
+from promptops.git.process import run
 from promptops.history import HistoryEntry, history
 from promptops.registry.store import Registry
 from promptops.registry.ulid import new_run_id

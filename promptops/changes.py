@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from promptops import gitdiff
 from promptops.files import names_among
-from promptops.gitdiff import ChangedPath
-from promptops.gitrepo import GitRepo, TreeEntry
+from promptops.git import diff as gitdiff
+from promptops.git.diff import ChangedPath
+from promptops.git.repo import GitRepo, TreeEntry
 from promptops.references import INDEX
 from promptops.sides import Place, Side, load_side
 

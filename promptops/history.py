@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from promptops.errors import NotFound
 from promptops.files import working_tree_names
-from promptops.gitrepo import GitRepo
+from promptops.git.repo import GitRepo
 from promptops.lineage import Lineage, lineage
 from promptops.prompt import check_name
 from promptops.references import nearest

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from promptops.errors import Invalid
-from promptops.gitprocess import run
+from promptops.git.process import run
 from promptops.settings import Settings, SettingsFile, find_settings
 
 COMMIT_HOOKS = ("pre-commit", "pre-merge-commit")

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 
 from promptops import __version__
 from promptops.errors import NotFound, PromptopsError
-from promptops.gitlog import Commit, continues, first_parent_log
-from promptops.gitprocess import MissingObject
-from promptops.gitrepo import GitRepo
+from promptops.git.log import Commit, continues, first_parent_log
+from promptops.git.process import MissingObject
+from promptops.git.repo import GitRepo
 from promptops.prompt import Prompt, load_prompt
 from promptops.registry import history_index as index
 from promptops.registry.history_index import FoundVersion, Known, Line, LineCommit, LineKey, Start, Touch

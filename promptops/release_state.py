@@ -22,8 +22,8 @@ from typing import Any, Literal, get_args
 
 from promptops.document import Document, parse_yaml
 from promptops.errors import Invalid, NotFound
-from promptops.gitrepo import STATE_BRANCH as BRANCH
-from promptops.gitrepo import GitRepo
+from promptops.git.repo import STATE_BRANCH as BRANCH
+from promptops.git.repo import GitRepo
 
 _MAX_BYTES = 20_000_000  # a frozen version holds its images
 _SHORT = 12

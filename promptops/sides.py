@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from promptops.errors import Invalid, NotFound
 from promptops.files import working_tree_reader
-from promptops.gitprocess import MissingObject
+from promptops.git.process import MissingObject
 from promptops.prompt import Prompt, load_prompt
 from promptops.references import INDEX, Reference, digest_digits, is_number
 
 if TYPE_CHECKING:
-    from promptops.gitrepo import GitRepo
+    from promptops.git.repo import GitRepo
 
 Read = Callable[[str], bytes]
 _SUFFIXES = (".yaml", ".yml")

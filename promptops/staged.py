@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from promptops.errors import Invalid
-from promptops.gitprocess import run
+from promptops.git.process import run
 from promptops.settings import FILE, Settings, SettingsFile, find_settings
 
 if TYPE_CHECKING:  # most commits touch no prompt and shall not wait for more
@@ -47,7 +47,7 @@ class Hooked:
 
     def changes(self) -> "Changes":
         from promptops.changes import find_changes
-        from promptops.gitrepo import GitRepo
+        from promptops.git.repo import GitRepo
         from promptops.sides import NOWHERE, STAGED, Place
 
         with GitRepo(self.settings) as repo:

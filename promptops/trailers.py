@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from promptops.gitprocess import failure, run, start
+from promptops.git.process import failure, run, start
 from promptops.settings import Settings
 
 TOKEN = "Prompt-change"  # noqa: S105 - git's word for the key of a trailer

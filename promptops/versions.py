@@ -13,7 +13,7 @@ from promptops.references import INDEX, Reference, digest_digits, is_number, nea
 from promptops.settings import Settings
 
 if TYPE_CHECKING:  # a prompt of the working tree needs neither git nor the registry
-    from promptops.gitrepo import GitRepo
+    from promptops.git.repo import GitRepo
     from promptops.registry.store import Registry
     from promptops.release_state import ChannelState, Released, ReleaseState
 
@@ -58,7 +58,7 @@ def resolve(reference: str, settings: Settings, registry: "Registry | None" = No
     wanted = parse_reference(reference, settings)
     if wanted.rev is None and wanted.channel is None:
         return _of_working_tree(wanted, settings)
-    from promptops.gitrepo import GitRepo
+    from promptops.git.repo import GitRepo
 
     with GitRepo(settings) as repo:
         if registry is None and wanted.rev is not None and digest_digits(wanted.rev) is not None:
@@ -90,7 +90,7 @@ def provenance(version: Version, settings: Settings) -> Version:
     """Tell which commit a version that is not committed stands on, and whether its files differ from it."""
     if version.source not in {"working tree", "index"}:
         return version
-    from promptops.gitrepo import GitRepo
+    from promptops.git.repo import GitRepo
 
     with GitRepo(settings) as repo:
         if not repo.has_commits():
@@ -108,7 +108,7 @@ def provenance(version: Version, settings: Settings) -> Version:
 
 def live_channels(settings: Settings) -> "dict[str, dict[str, ChannelState]]":
     """Where each released prompt is live: what its channels serve, by prompt and channel."""
-    from promptops.gitrepo import GitRepo
+    from promptops.git.repo import GitRepo
     from promptops.release_state import read_releases
 
     with GitRepo(settings) as repo:
@@ -123,7 +123,7 @@ def prompt_names(settings: Settings, rev: str | None = None) -> list[str]:
     """Names of the prompts in the working tree, at a revision, or in the index (``INDEX``)."""
     if rev is None:
         return working_tree_names(settings)
-    from promptops.gitrepo import GitRepo
+    from promptops.git.repo import GitRepo
 
     with GitRepo(settings) as repo:
         return _names_at(repo, "" if rev == INDEX else repo.resolve_commit(rev))
@@ -135,7 +135,7 @@ def reader(version: Version, settings: Settings) -> Iterator[Read]:
     if version.source == "working tree":
         yield working_tree_reader(settings)
         return
-    from promptops.gitrepo import GitRepo
+    from promptops.git.repo import GitRepo
 
     with GitRepo(settings) as repo:
         if version.source == "index":

@@ -11,8 +11,8 @@ from registry_data import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end
 from promptops.registry.records import FinishedRun, utc_text
 from promptops.registry.store import Registry
 from promptops.release.evidence import observe
-from promptops.release.findings import Findings, MetricFinding
-from promptops.release.plan_types import Metric, Plan, Step
+from promptops.release.evidence.findings import Findings, MetricFinding
+from promptops.release.plan.types import Metric, Plan, Step
 from promptops.release.times import iso
 from promptops.release_state import Released, Rollout
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from promptops.release.findings import Findings, GateFinding, MetricFinding
+from promptops.release.evidence.findings import Findings, GateFinding, MetricFinding
 from promptops.release.plan import Plan, decode_plan
 from promptops.release.rules import decide, start_rollout
 from promptops.release.times import iso

@@ -795,7 +795,7 @@ class TestRealHistories:
         )
         monkeypatch.chdir(folder)
         from promptops.changes import find_changes
-        from promptops.gitrepo import GitRepo
+        from promptops.git.repo import GitRepo
         from promptops.review import review
         from promptops.settings import here
         from promptops.sides import Place

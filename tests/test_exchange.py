@@ -23,7 +23,7 @@ from promptops.registry.sampling import drawn
 from promptops.registry.store import Registry
 from promptops.registry.stretches import imported_gaps
 from promptops.release.evidence import observe
-from promptops.release.findings import Findings
+from promptops.release.evidence.findings import Findings
 from promptops.release.plan import decode_plan
 from promptops.release_state import Released, Rollout
 from promptops.settings import here

@@ -10,8 +10,8 @@ import pytest
 from repos import GitFolder, new_repository
 
 from promptops.errors import Invalid, NotFound
-from promptops.gitlog import continues, first_parent_log
-from promptops.gitrepo import INDEX, GitRepo, Tip
+from promptops.git.log import continues, first_parent_log
+from promptops.git.repo import INDEX, GitRepo, Tip
 
 A = "prompts/a.yaml"
 

@@ -27,8 +27,8 @@ from repos import GitFolder, prompt_text
 
 from promptops.document import parse_yaml
 from promptops.errors import Invalid, NotFound, Unavailable
-from promptops.release.encode import frozen_text
 from promptops.release.ledger import Ledger
+from promptops.release.ledger.encode import frozen_text
 from promptops.release.rules import Move, Transition
 from promptops.release_state import Frozen, ReleaseState, Shadow, decode_frozen, frozen_path
 from promptops.versions import resolve

@@ -12,10 +12,10 @@ from ledgers import HOUR, NOW, channel, pause, release, released, roll_back, sta
 from repos import GitFolder, new_repository
 
 from promptops.errors import Invalid, Unavailable
-from promptops.gitprocess import run_online
-from promptops.gitrepo import GitRepo
+from promptops.git.process import run_online
+from promptops.git.repo import GitRepo
 from promptops.release.ledger import Ledger, Written
-from promptops.release.reviewed import require_reviewed, reviewed, reviewed_settings
+from promptops.release.ledger.reviewed import require_reviewed, reviewed, reviewed_settings
 from promptops.release.rules import Move, Transition
 from promptops.release_state import ReleaseState
 from promptops.versions import resolve

@@ -20,9 +20,9 @@ from promptops.registry.records import utc_text
 from promptops.registry.sampling import drawn
 from promptops.registry.store import Registry
 from promptops.release.evidence import stored
-from promptops.release.forecast import forecast
-from promptops.release.gates import eval_gate
-from promptops.release.plan_types import EvalGate, Metric, Step
+from promptops.release.evidence.forecast import forecast
+from promptops.release.evidence.gates import eval_gate
+from promptops.release.plan.types import EvalGate, Metric, Step
 from promptops.stats.verdicts import Verdict
 
 

@@ -13,12 +13,12 @@ from promptops.registry.exposure import met, note_met
 from promptops.registry.observations import save
 from promptops.registry.store import Registry
 from promptops.release.evidence import SUMMARY, stored
+from promptops.release.evidence.summary import encode_findings
 from promptops.release.formats import Form, print_status, render_status
 from promptops.release.formats.facts import commands, following, headline, line, steps
 from promptops.release.formats.picture import bars, sampled
 from promptops.release.plan import decode_plan
 from promptops.release.rules import Decision, Move, Transition
-from promptops.release.summary import encode_findings
 from promptops.release.times import iso
 from promptops.release.view import Event, Exposure, StatusView, exposure_of
 from promptops.release_state import Released

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptops.errors import Invalid
-from promptops.release.encode import decode_transition, transition_content
-from promptops.release.findings import Findings, GateFinding, MetricFinding
+from promptops.release.evidence.findings import Findings, GateFinding, MetricFinding
+from promptops.release.ledger.encode import decode_transition, transition_content
 from promptops.release.plan import Plan, decode_plan
 from promptops.release.rules import (
     Decision,

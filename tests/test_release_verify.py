@@ -18,8 +18,8 @@ from promptops.registry.records import utc_text
 from promptops.registry.release_export import Mark, export_release
 from promptops.registry.release_import import import_files
 from promptops.release.evidence import committed_evidence
-from promptops.release.plan_types import Plan
-from promptops.release.verify import verify
+from promptops.release.evidence.verify import verify
+from promptops.release.plan.types import Plan
 
 PLAN = a_plan(ERRORS, LATENCY, THUMBS)
 

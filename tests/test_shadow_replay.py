@@ -17,8 +17,8 @@ from evals import animals, asked, says
 from provider import Answer, Provider, Received, malformed, slow, status, text
 
 from promptops.registry.store import Registry
+from promptops.release.evidence.shadow_gate import shadow_gate
 from promptops.release.plan import ShadowGate
-from promptops.release.shadow_gate import shadow_gate
 from promptops.settings import here
 from promptops.stats.verdicts import Verdict
 from promptops.versions import resolve

@@ -8,7 +8,7 @@ import pytest
 from repos import GitFolder, new_repository, prompt_text
 
 from promptops.errors import Invalid, NotFound
-from promptops.gitrepo import GitRepo
+from promptops.git.repo import GitRepo
 from promptops.registry.store import Registry
 from promptops.release_state import frozen_versions, read_releases
 from promptops.versions import (

@@ -118,7 +118,7 @@ def _choices(parameters: list[inspect.Parameter]) -> list[str]:
 
 
 def _references(word: str) -> list[str]:
-    from promptops.gitrepo import GitRepo
+    from promptops.git.repo import GitRepo
     from promptops.settings import here
     from promptops.versions import prompt_names
 

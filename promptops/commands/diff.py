@@ -14,7 +14,7 @@ from promptops.commands.diff_data import On, Told, tell
 from promptops.commands.diff_shadow import with_shadows
 from promptops.commands.options import InputOption, InputsOption, JsonOption
 from promptops.errors import Invalid
-from promptops.gitrepo import GitRepo
+from promptops.git.repo import GitRepo
 from promptops.output import note, print_json, print_table, print_text
 from promptops.review import Review, review
 from promptops.settings import Settings, here

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from promptops.changes import Changes, Pair, find_changes
 from promptops.errors import Invalid, NotFound
-from promptops.gitdiff import merge_base
-from promptops.gitrepo import GitRepo
+from promptops.git.diff import merge_base
+from promptops.git.repo import GitRepo
 from promptops.prompt import check_name
 from promptops.references import INDEX, Reference, nearest, parse_reference
 from promptops.sides import NOWHERE, STAGED, WORKING_TREE, Place, load_side, resolve_side

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from promptops.commands.doctor_finding import Finding
 from promptops.errors import PromptopsError
-from promptops.gitrepo import STATE_BRANCH
-from promptops.gitstate import checkouts, knows_committer
+from promptops.git.repo import STATE_BRANCH
+from promptops.git.state import checkouts, knows_committer
 from promptops.release.ledger import Ledger
-from promptops.release.reviewed import reviewed
+from promptops.release.ledger.reviewed import reviewed
 from promptops.release_state import read_releases
 from promptops.settings import Settings
 

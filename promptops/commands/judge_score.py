@@ -14,7 +14,7 @@ from promptops.commands.options import JsonOption
 from promptops.commands.run_filters import SinceFilter
 from promptops.errors import Invalid, Undecided
 from promptops.further import Asking, Judges
-from promptops.gitrepo import GitRepo
+from promptops.git.repo import GitRepo
 from promptops.judging import Judge, Said, judge_of
 from promptops.output import note, print_json, print_text
 from promptops.references import parse_reference

@@ -15,7 +15,7 @@ from promptops.errors import Unavailable
 from promptops.output import print_json, print_text
 from promptops.registry.store import Registry
 from promptops.release.candidate import Candidate
-from promptops.release.forecast import Forecast
+from promptops.release.evidence.forecast import Forecast
 from promptops.release.starting import Start, forecast_of, prepare
 
 

@@ -6,7 +6,7 @@ import typer
 
 from promptops.commands.options import JsonOption
 from promptops.commands.release_options import LocalOption, desk_here
-from promptops.gitrepo import STATE_BRANCH
+from promptops.git.repo import STATE_BRANCH
 from promptops.output import print_json, print_text
 from promptops.release.desk import at_hand
 

@@ -9,8 +9,8 @@ from promptops.commands.release_options import desk_here
 from promptops.output import note, print_json, print_table
 from promptops.references import parse_reference
 from promptops.release.desk import at_hand, must_exist
+from promptops.release.ledger.records import Record
 from promptops.release.looking import event
-from promptops.release.records import Record
 
 _TO_THE_MINUTE = len("2026-11-02T09:14")
 NameArgument = Annotated[

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from promptops.errors import Invalid, Unavailable
-from promptops.gitremote import Unreachable
+from promptops.git.remote import Unreachable
 from promptops.output import ask, note, print_json, print_text
 from promptops.registry.store import Registry
 from promptops.release.desk import Desk, Target, channel_of, open_desk

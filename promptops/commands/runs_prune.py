@@ -53,7 +53,7 @@ def runs_prune(
 
 def active_rollouts(settings: Settings) -> tuple[str, ...]:
     """The rollouts whose runs are still evidence, as the state branch says here."""
-    from promptops.gitrepo import GitRepo
+    from promptops.git.repo import GitRepo
     from promptops.release_state import read_releases
 
     with GitRepo(settings) as repo:

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from promptops.errors import NotFound
-from promptops.gitrepo import GitRepo
+from promptops.git.repo import GitRepo
 from promptops.output import print_text
 from promptops.release_state import read_releases
 from promptops.settings import Settings

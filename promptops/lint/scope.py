@@ -10,8 +10,8 @@ from pathlib import Path
 
 from promptops.errors import Invalid, NotFound
 from promptops.files import names_among, working_tree_names, working_tree_reader
-from promptops.gitprocess import run
-from promptops.gitrepo import INDEX, GitRepo
+from promptops.git.process import run
+from promptops.git.repo import INDEX, GitRepo
 from promptops.lint.files import Files
 from promptops.lint.subject import Project
 from promptops.prompt import examine

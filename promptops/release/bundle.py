@@ -19,11 +19,11 @@ from threading import Lock
 from typing import Any
 
 from promptops.errors import Invalid, NotFound
-from promptops.gitrepo import STATE_BRANCH, GitRepo
+from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.prompt import load_prompt, short_digest
 from promptops.references import Reference, digest_digits, is_number, parse_reference
 from promptops.registry.records import utc_now
-from promptops.release.encode import frozen_text
+from promptops.release.ledger.encode import frozen_text
 from promptops.release_state import (
     Frozen,
     Released,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from promptops.errors import Invalid
 from promptops.release.desk import Desk, Target, active_rollout, channel_of
 from promptops.release.ledger import Written
-from promptops.release.plan_types import Plan
+from promptops.release.plan.types import Plan
 from promptops.release.reconcile import known_evidence
 from promptops.release.rollout_id import new_id
 from promptops.release.rules import Move, Transition, approval, resumption

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from promptops.errors import Invalid
 from promptops.references import INDEX, digest_digits, parse_reference
 from promptops.release.desk import Desk, Target, known_channel
-from promptops.release.reviewed import require_reviewed, reviewed, reviewed_settings
+from promptops.release.ledger.reviewed import require_reviewed, reviewed, reviewed_settings
 from promptops.release_state import Released
 from promptops.settings import SettingsFile
 from promptops.versions import Version, resolve_in

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from promptops.release.desk import Desk, Target
 from promptops.release.evidence import stored
-from promptops.release.findings import Findings
+from promptops.release.evidence.findings import Findings
+from promptops.release.ledger.records import Record
 from promptops.release.reconcile import phase_gate
-from promptops.release.records import Record
 from promptops.release.rules import Decision, decide
 from promptops.release.view import Event, StatusView, exposure_of
 from promptops.release_state import ChannelState, Rollout

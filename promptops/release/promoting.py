@@ -6,9 +6,9 @@ from promptops.errors import Invalid
 from promptops.references import parse_reference
 from promptops.release.candidate import Candidate, candidate
 from promptops.release.desk import Desk, Target, active_rollout, channel_of, named_target
-from promptops.release.findings import GateFinding
+from promptops.release.evidence.findings import GateFinding
 from promptops.release.ledger import Written
-from promptops.release.plan_types import Plan
+from promptops.release.plan.types import Plan
 from promptops.release.reconcile import Look, evidence_of, gate_of, look_at, still_due
 from promptops.release.rules import Move, Transition, lacking
 from promptops.release.starting import Prepared, Start, begin, prepare

@@ -9,11 +9,11 @@ from typing import Any
 from promptops.errors import PromptopsError
 from promptops.release.desk import Desk, Target, channel_of
 from promptops.release.evidence import committed_evidence, eval_gate, observe, stored
-from promptops.release.findings import Findings, GateFinding
+from promptops.release.evidence.findings import Findings, GateFinding
+from promptops.release.evidence.shadow_gate import shadow_gate
 from promptops.release.ledger import Written
-from promptops.release.plan_types import Plan
+from promptops.release.plan.types import Plan
 from promptops.release.rules import Decision, Move, Transition, decide, fits
-from promptops.release.shadow_gate import shadow_gate
 from promptops.release_state import ChannelState, Released, ReleaseState, Rollout
 from promptops.versions import Version
 

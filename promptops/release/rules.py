@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from promptops.release.findings import Findings, GateFinding, MetricFinding
-from promptops.release.plan_types import Plan, Step
+from promptops.release.evidence.findings import Findings, GateFinding, MetricFinding
+from promptops.release.plan.types import Plan, Step
 from promptops.release.steps import (
     after_step,
     approval,

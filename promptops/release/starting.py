@@ -6,10 +6,10 @@ from promptops.errors import Invalid, NotFound
 from promptops.release.assignment import salt_of
 from promptops.release.candidate import Candidate, candidate
 from promptops.release.desk import Desk, Target, channel_of
-from promptops.release.forecast import Forecast, forecast
+from promptops.release.evidence.forecast import Forecast, forecast
 from promptops.release.ledger import Written
 from promptops.release.plan import fit, plan_for
-from promptops.release.plan_types import Plan
+from promptops.release.plan.types import Plan
 from promptops.release.reconcile import known_evidence
 from promptops.release.rollout_id import latest_id, new_id, rollout_id
 from promptops.release.rules import Move, Transition, start_rollout

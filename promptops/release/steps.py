@@ -1,7 +1,7 @@
 """The places that a rollout goes through: gates, then steps; and a person's moves between them."""
 
 from promptops.errors import Invalid
-from promptops.release.plan_types import Plan, Step
+from promptops.release.plan.types import Plan, Step
 from promptops.release.times import iso
 from promptops.release.transitions import Move, Transition
 from promptops.release_state import Phase, Released, Rollout

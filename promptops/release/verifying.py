@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptops.release.desk import Desk
-from promptops.release.plan_types import Plan
-from promptops.release.records import Record
+from promptops.release.evidence.verify import Mismatch, verify
+from promptops.release.ledger.records import Record
+from promptops.release.plan.types import Plan
 from promptops.release.transitions import Move, Transition
-from promptops.release.verify import Mismatch, verify
 from promptops.stats.verdicts import Verdict
 
 

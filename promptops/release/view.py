@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from promptops.registry.exposure import met
 from promptops.registry.store import Registry
-from promptops.release.findings import Findings, GateFinding
-from promptops.release.plan_types import Plan
+from promptops.release.evidence.findings import Findings, GateFinding
+from promptops.release.plan.types import Plan
 from promptops.release.times import seconds_of
 from promptops.release.transitions import Decision
 from promptops.release_state import Released, Rollout, Shadow

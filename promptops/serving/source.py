@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from promptops.errors import NotFound
-from promptops.gitrepo import STATE_BRANCH, GitRepo
+from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.references import Reference
 from promptops.release_state import Released, ReleaseState, read_release, state_commit
 from promptops.settings import Settings

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from pairs import PASS, PROMPTOPS, show
 
-from promptops.gitrepo import GitRepo
+from promptops.git.repo import GitRepo
 from promptops.history import history
 from promptops.registry.store import Registry
 from promptops.settings import Settings, find_settings

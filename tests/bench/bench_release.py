@@ -25,7 +25,7 @@ from bench_registry import PROMPTS, Row, logged, process, show, timed
 from repos import GitFolder, new_repository, prompt_text
 
 from promptops.cli import main as promptops
-from promptops.gitrepo import GitRepo
+from promptops.git.repo import GitRepo
 from promptops.registry.records import FinishedRun, StartedRun, utc_text
 from promptops.registry.store import Registry
 from promptops.release_state import ChannelState, read_releases

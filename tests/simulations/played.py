@@ -14,7 +14,7 @@ from promptops.registry.outcomes import Outcome, add_many
 from promptops.registry.records import FinishedRun, StartedRun, utc_text
 from promptops.registry.store import Registry
 from promptops.release.evidence import observe
-from promptops.release.plan_types import Metric, Plan, Step
+from promptops.release.plan.types import Metric, Plan, Step
 from promptops.release.rules import Move, apply, decide, start_rollout
 from promptops.release_state import ChannelState, Released
 from promptops.stats.eprocess import Question, log_threshold

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 
 from promptops.output import escape, one_line
-from promptops.release.findings import MetricFinding
-from promptops.release.plan_types import Plan
+from promptops.release.evidence.findings import MetricFinding
+from promptops.release.plan.types import Plan
 from promptops.release.times import duration, seconds_of
 from promptops.release.transitions import Move, Transition
 from promptops.release.view import Event, StatusView

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from markupsafe import Markup
 
 from promptops.page import PAGE
-from promptops.release.findings import MetricFinding
+from promptops.release.evidence.findings import MetricFinding
 from promptops.release.formats import facts
 from promptops.release.formats.facts import line
 from promptops.release.formats.html_style import STYLE

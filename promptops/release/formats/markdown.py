@@ -6,7 +6,7 @@ Whatever is not a plain word goes into a code span: GitHub makes mentions and li
 from collections.abc import Iterator, Sequence
 
 from promptops.markdown import code_span, fence_for, plain_words
-from promptops.release.findings import MetricFinding
+from promptops.release.evidence.findings import MetricFinding
 from promptops.release.formats import facts
 from promptops.release.formats.facts import line
 from promptops.release.formats.picture import bars

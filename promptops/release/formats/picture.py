@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptops.release.findings import MetricFinding
+from promptops.release.evidence.findings import MetricFinding
 
 Point = tuple[int, float, float]  # calls, low, high
 

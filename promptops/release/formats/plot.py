@@ -4,7 +4,7 @@ import math
 
 from markupsafe import Markup
 
-from promptops.release.findings import MetricFinding
+from promptops.release.evidence.findings import MetricFinding
 from promptops.release.formats.facts import line
 from promptops.release.formats.picture import Scale, sampled, scale_of
 

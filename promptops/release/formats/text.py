@@ -3,7 +3,7 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from promptops.release.findings import MetricFinding
+from promptops.release.evidence.findings import MetricFinding
 from promptops.release.formats import facts
 from promptops.release.formats.facts import line
 from promptops.release.formats.picture import bars

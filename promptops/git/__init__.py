@@ -1,0 +1,1 @@
+"""Everything that reads or writes a repository; every git process is started in ``process``."""

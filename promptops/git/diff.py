@@ -1,0 +1,57 @@
+"""Which paths differ between two trees, or a tree and the index or working tree, as git tells it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from promptops.errors import NotFound
+from promptops.git.process import run
+from promptops.settings import Settings
+
+_SUBMODULE = "160000"
+_RAW = ("--raw", "-r", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", "--no-textconv")
+
+
+@dataclass(frozen=True, slots=True)
+class ChangedPath:
+    """``path`` is from the top of the repository."""
+
+    path: str
+    is_submodule: bool = False
+
+
+def between_commits(settings: Settings, old: str, new: str) -> list[ChangedPath]:
+    said = run(settings, "diff-tree", *_RAW, old, new, "--", settings.prompts_path)
+    return list(_parse(said))
+
+
+def in_index(settings: Settings, old: str) -> list[ChangedPath]:
+    said = run(settings, "diff-index", "--cached", *_RAW, old, "--", settings.prompts_path)
+    return list(_parse(said))
+
+
+def in_working_tree(settings: Settings, old: str) -> list[ChangedPath]:
+    """Those that git would show as changed, and files that it does not track and does not ignore."""
+    said = run(settings, "diff-index", *_RAW, old, "--", settings.prompts_path)
+    new = run(settings, "ls-files", "--others", "--exclude-standard", "-z", "--", settings.prompts_path)
+    return [*_parse(said), *(ChangedPath(path) for path in _split(new) if not path.endswith("/"))]
+
+
+def merge_base(settings: Settings, one: str, other: str) -> str:
+    bases = run(settings, "merge-base", one, other, ok=(0, 1)).decode().split()
+    if not bases:
+        raise NotFound(
+            f"{one[:12]} and {other[:12]} have no common ancestor here",
+            hint="compare them with two dots; in a shallow clone, git fetch --unshallow first",
+        )
+    return bases[0]
+
+
+def _parse(said: bytes) -> Iterator[ChangedPath]:
+    tokens = iter(_split(said))
+    for facts in tokens:
+        old_mode, new_mode = facts.lstrip(":").split(" ")[:2]
+        yield ChangedPath(next(tokens), _SUBMODULE in (old_mode, new_mode))
+
+
+def _split(said: bytes) -> list[str]:
+    return said.decode("utf-8", "surrogateescape").split("\0")[:-1]

@@ -1,0 +1,74 @@
+"""The first-parent line of a branch, as ``git log`` tells it."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from promptops.git.process import run
+from promptops.settings import Settings
+
+_NO_OBJECT = re.compile(r"^0+$")
+_LOG_FORMAT = "%H%x00%at%x00%an%x00%s"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One path that a commit changed against its first parent; None where it was or is absent."""
+
+    path: str
+    old_oid: str | None
+    new_oid: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """One commit of the first-parent line and what it changed."""
+
+    sha: str
+    authored_at: str  # ISO-8601 UTC
+    author: str
+    subject: str
+    changes: tuple[Change, ...]
+
+
+def continues(settings: Settings, older: str, newer: str) -> bool:
+    """Whether the first-parent line of ``newer`` goes through ``older``."""
+    lines = run(settings, "rev-list", "--first-parent", "--parents", newer, f"^{older}").split(b"\n")
+    parents = lines[-2].split()[1:2] if len(lines) > 1 else []
+    return older == newer or parents == [older.encode()]
+
+
+def first_parent_log(settings: Settings, tip: str, after: str | None, folder: str) -> Iterator[Commit]:
+    """Commits of the first-parent line that change ``folder``, newest first; merges by their first parent."""
+    span = [tip, f"^{after}"] if after else [tip]
+    args = "log --first-parent --diff-merges=first-parent --raw -z --no-abbrev --no-renames --encoding=UTF-8"
+    said = run(settings, *args.split(), f"--format={_LOG_FORMAT}", *span, "--", folder or ".")
+    tokens = iter(said.decode("utf-8", "surrogateescape").split("\0"))
+    header: list[str] = []
+    changes: list[Change] = []
+    for token in tokens:
+        text = token.lstrip("\n")
+        if text.startswith(":"):
+            changes.append(_change(text, next(tokens)))
+        elif text:
+            if header:
+                yield _commit(header, changes)
+            header, changes = [text, next(tokens), next(tokens), next(tokens)], []
+    if header:
+        yield _commit(header, changes)
+
+
+def _change(raw: str, path: str) -> Change:
+    _, _, old, new, _ = raw.split(" ")
+    return Change(path, None if _NO_OBJECT.match(old) else old, None if _NO_OBJECT.match(new) else new)
+
+
+def _commit(header: Sequence[str], changes: Sequence[Change]) -> Commit:
+    sha, seconds, author, subject = header
+    when = datetime.fromtimestamp(int(seconds or 0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return Commit(sha, when, _plain(author), _plain(subject), tuple(changes))
+
+
+def _plain(text: str) -> str:
+    return text.encode("utf-8", "replace").decode()

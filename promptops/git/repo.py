@@ -1,0 +1,333 @@
+"""A repository, read: revisions, files at a revision or in the index, the first-parent line of a branch."""
+
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import TracebackType
+from typing import Self
+
+from promptops.errors import Invalid, NotFound
+from promptops.git.process import Answer, CatFile, MissingObject, run
+from promptops.settings import Settings
+
+STATE_BRANCH = "promptops-state"
+_STATE_REF = re.compile(f"refs/heads/{STATE_BRANCH}|refs/remotes/[^/]+/{STATE_BRANCH}")
+INDEX = ""  # the revision that stands for the index, as in git's own ":path"
+_LINK, _SUBMODULE, _TREE = "120000", "160000", "040000"
+_ELSEWHERE = {_LINK, _SUBMODULE}
+_MAX_LINKS = 16
+_MAX_LINK_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class TreeEntry:
+    """One file, link or submodule of a tree or of the index; ``path`` is from the top of the repository."""
+
+    path: str
+    mode: str
+    oid: str
+    stage: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Tip:
+    """Where HEAD stands: its branch ("HEAD" when detached) and commit (None before the first)."""
+
+    branch: str
+    commit: str | None
+
+
+class GitRepo:
+    """Reads one repository. A context manager: the one long-lived child ends with it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._objects = CatFile(settings)
+        self._index: dict[str, list[TreeEntry]] = {}
+        self._ancestry: set[tuple[str, str]] = set()  # commits: what was once so stays so
+        self.links_followed = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._objects.close()
+
+    # revisions
+
+    def resolve_commit(self, rev: str) -> str:
+        """Full commit id of a revision; NotFound or Invalid name what else was meant, nothing is guessed."""
+        if not rev or set(rev) & set("\n\0"):
+            raise Invalid(f"`{rev!r}` is no revision")
+        answer = self._objects.ask(f"{rev}^{{commit}}")
+        if f"short object ID {rev} is ambiguous" in answer.warning:
+            raise self._ambiguous_id(rev)
+        if f"refname '{rev}' is ambiguous" in answer.warning:
+            raise self._ambiguous_name(rev)
+        if "warning: log for" in answer.warning:  # git would take the oldest entry instead
+            said = answer.warning.partition("warning: ")[2].strip()
+            raise NotFound(f"no revision `{rev}`: {said}", hint="git reflog lists the entries there are")
+        if answer.kind != "commit":
+            return self._resolve_otherwise(rev)
+        return answer.oid
+
+    def abbreviate(self, sha: str) -> str:
+        """The shortest form of a commit id, from 7 digits on, that git understands today."""
+        for length in (7, 10, 14):
+            answer = self._objects.ask(f"{sha[:length]}^{{commit}}")
+            if answer.oid == sha and not answer.warning:
+                return sha[:length]
+        return sha
+
+    def tip(self) -> Tip:
+        return Tip(self._branch(), self._heads.get("HEAD"))
+
+    def look_again(self) -> None:
+        """Forget where refs stood: something here, or another process, may have moved them."""
+        self.__dict__.pop("_heads", None)
+
+    def state_heads(self) -> dict[str, str]:
+        """The state branch, here and as last fetched from each remote: ref to commit."""
+        return {name: oid for name, oid in self._heads.items() if name != "HEAD"}
+
+    @cached_property
+    def _heads(self) -> dict[str, str]:
+        """HEAD and the state branches, asked for in one go and once."""
+        said = run(self.settings, "show-ref", "--head", STATE_BRANCH, ok=(0, 1))
+        lines = (line.split(" ", 1) for line in said.decode("utf-8", "surrogateescape").splitlines())
+        return {name: oid for oid, name in lines if name == "HEAD" or _STATE_REF.fullmatch(name)}
+
+    def _branch(self) -> str:
+        """Read without git, as nothing rests on it: it tells apart what is remembered of each branch."""
+        head = self.settings.git_dir / "HEAD" if self.settings.git_dir else None
+        text = head.read_text(encoding="utf-8", errors="backslashreplace") if head else ""
+        return text.removeprefix("ref:").strip() if text.startswith("ref:") else "HEAD"
+
+    def has_commits(self, rev: str = "HEAD") -> bool:
+        return self._objects.ask(f"{rev}^{{commit}}").kind == "commit"
+
+    def is_shallow(self) -> bool:
+        common = self.settings.common_dir
+        return common is not None and (common / "shallow").is_file()
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Of two commit ids."""
+        if (older, newer) in self._ancestry:
+            return True
+        found = not run(self.settings, "rev-list", "-n1", older, f"^{newer}")
+        if found:
+            self._ancestry.add((older, newer))
+        return found
+
+    def refs(self, *patterns: str) -> dict[str, str]:
+        """Refs that match the patterns of ``git for-each-ref``, each with its object id."""
+        said = run(self.settings, "for-each-ref", "--format=%(refname) %(objectname)", *patterns)
+        pairs = (line.rsplit(" ", 1) for line in said.decode("utf-8", "surrogateescape").splitlines())
+        return dict(pairs)
+
+    # objects
+
+    def read(self, rev: str, path: str) -> bytes:
+        """A file's bytes at a revision or in the INDEX; ``path`` is from the top of the repository.
+
+        A symbolic link is followed as long as it stays inside the folder of the prompts.
+        """
+        if "\n" not in path:
+            answer = self._objects.ask(_object_name(rev, path))
+            if _is_plain_file(answer):
+                return answer.data
+        return self.read_blob(self._follow(rev, path).oid)
+
+    def read_many(self, wanted: Sequence[tuple[str, str]]) -> list[bytes]:
+        """``read`` of many (revision, path), without waiting for each answer before the next question."""
+        if any("\n" in path for _, path in wanted):
+            return [self.read(rev, path) for rev, path in wanted]
+        answers = list(self._objects.ask_many([_object_name(rev, path) for rev, path in wanted]))
+        return [
+            answer.data if _is_plain_file(answer) else self.read(rev, path)
+            for answer, (rev, path) in zip(answers, wanted, strict=True)
+        ]
+
+    def reader(self, rev: str) -> Callable[[str], bytes]:
+        """Read files below ``prompts/`` at one revision, or in the INDEX."""
+        return lambda path: self.read(rev, f"{self.settings.prompts_path}/{path}")
+
+    def read_blob(self, oid: str) -> bytes:
+        answer = self._objects.ask(oid)
+        if answer.kind == "missing":
+            step = "git fetch --refetch --no-filter" if self._is_partial() else "git fsck"
+            raise MissingObject(f"the object {oid} is missing from this repository", hint=f"try: {step}")
+        return answer.data
+
+    def list_files(self, rev: str, folder: str) -> list[TreeEntry]:
+        """Every file, link and submodule below a folder, at a revision or in the INDEX."""
+        if rev == INDEX:
+            return self._index_entries(folder)
+        said = run(
+            self.settings, "ls-tree", "-r", "-z", "--full-tree", rev, "--", *([folder] if folder else [])
+        )
+        return [_tree_line(line) for line in _split(said)]
+
+    # links, and what is said when something is not there
+
+    def _follow(self, rev: str, path: str) -> TreeEntry:
+        wanted = path
+        for _ in range(_MAX_LINKS):
+            entry = self._walk(rev, path)
+            if entry is None or entry.mode == _TREE or (entry.mode not in _ELSEWHERE and entry.path != path):
+                raise NotFound(f"no file {wanted} {_at(rev)}")
+            if entry.mode == _SUBMODULE:
+                raise Invalid(
+                    f"{entry.path} is a submodule {_at(rev)}; prompts are read from this repository alone",
+                    hint="copy the files in, or run promptops inside the submodule",
+                )
+            if entry.mode != _LINK:
+                return entry
+            path = self._link_target(rev, entry) + path[len(entry.path) :]
+        raise Invalid(
+            f"{wanted} {_at(rev)} is a symbolic link that leads in a circle", hint="replace it by the file"
+        )
+
+    def _link_target(self, rev: str, link: TreeEntry) -> str:
+        target = self.read_blob(link.oid).decode("utf-8", "surrogateescape")
+        landing = posixpath.normpath(posixpath.join(posixpath.dirname(link.path), target))
+        inside = f"{self.settings.prompts_path}/"
+        if not (link.path.startswith(inside) and landing.startswith(inside)):
+            raise Invalid(
+                f"{link.path} {_at(rev)} is a symbolic link that leaves {inside}: {target}",
+                hint="replace it by the file",
+            )
+        self.links_followed += 1
+        return landing
+
+    def _walk(self, rev: str, path: str) -> TreeEntry | None:
+        """The entry of ``path``, or of the first component on the way that is not a folder."""
+        if rev == INDEX:
+            return self._walk_index(path)
+        children = self._children(rev, posixpath.dirname(path))
+        if children is not None:
+            return children.get(path)
+        parts, entry = path.split("/"), None
+        for depth in range(len(parts)):
+            entry = (self._children(rev, "/".join(parts[:depth])) or {}).get("/".join(parts[: depth + 1]))
+            if entry is None or entry.mode != _TREE:
+                break
+        return entry
+
+    def _children(self, rev: str, folder: str) -> dict[str, TreeEntry] | None:
+        if "\n" in folder:
+            said = run(self.settings, "ls-tree", "-z", "--full-tree", f"{rev}", "--", f"{folder}/")
+            return {entry.path: entry for entry in map(_tree_line, _split(said))}
+        answer = self._objects.ask(f"{rev}:{folder}")
+        if answer.kind != "tree":
+            return None
+        return {entry.path: entry for entry in _parse_tree(answer, folder)}
+
+    def _walk_index(self, path: str) -> TreeEntry | None:
+        prompts = self.settings.prompts_path
+        for entry in self._index_entries(prompts if path.startswith(f"{prompts}/") else path):
+            if path == entry.path or path.startswith(f"{entry.path}/"):
+                if entry.stage:
+                    raise Invalid(
+                        f"{entry.path} has a merge conflict in the index",
+                        hint=f"resolve it, then: git add {entry.path}",
+                    )
+                return entry
+        return None
+
+    def _index_entries(self, folder: str) -> list[TreeEntry]:
+        if self.settings.top is None:
+            raise Invalid("a bare repository has no index", hint="name a revision, such as NAME@HEAD")
+        if folder not in self._index:
+            said = run(self.settings, "ls-files", "-s", "-z", "--", folder or ".")
+            self._index[folder] = [_index_line(line) for line in _split(said)]
+        return self._index[folder]
+
+    def _resolve_otherwise(self, rev: str) -> str:
+        """Revisions to which nothing can be appended (``:/text``), and the error for all others."""
+        verify = ("rev-parse", "--verify", "--quiet", "--end-of-options", rev)
+        said = run(self.settings, *verify, ok=(0, 1, 128)).decode().split()
+        oid = said[0] if len(said) == 1 else ""  # a range gives two
+        answer = self._objects.ask(f"{oid}^{{commit}}") if oid else None
+        if answer is not None and answer.kind == "commit":
+            return answer.oid
+        if oid and self._objects.ask(oid).kind in {"blob", "tree"}:
+            raise Invalid(
+                f"`{rev}` names a {self._objects.ask(oid).kind}, not a commit", hint="name a commit"
+            )
+        if not self.has_commits() and rev.startswith("HEAD"):
+            raise NotFound("this repository has no commit yet", hint="git add prompts && git commit")
+        raise NotFound(f"no revision `{rev}` in this repository", hint=self._nearest(rev))
+
+    def _nearest(self, rev: str) -> str:
+        if self.is_shallow():
+            return "this clone is shallow; git fetch --unshallow brings the rest"
+        from difflib import get_close_matches
+
+        names = [name.split("/", 2)[-1] for name in self.refs("refs/heads", "refs/tags", "refs/remotes")]
+        near = get_close_matches(rev, names, n=5)
+        if near:
+            return f"did you mean {' or '.join(near)}?"
+        return "git log --oneline, git branch -a and git tag list what there is"
+
+    def _ambiguous_id(self, rev: str) -> Invalid:
+        oids = run(self.settings, "rev-parse", f"--disambiguate={rev}", ok=(0, 128)).decode().split()
+        commits = [oid[:12] for oid in oids if self._objects.ask(oid).kind in {"commit", "tag"}]
+        return Invalid(f"`{rev}` is ambiguous: {', '.join(commits)}", hint="write more digits of the commit")
+
+    def _ambiguous_name(self, rev: str) -> Invalid:
+        names = [*self.refs(f"refs/heads/{rev}", f"refs/tags/{rev}", f"refs/remotes/{rev}")]
+        if re.fullmatch("[0-9a-f]{4,64}", rev):
+            names += run(self.settings, "rev-parse", f"--disambiguate={rev}", ok=(0, 128)).decode().split()
+        return Invalid(f"`{rev}` is ambiguous: {', '.join(names)}", hint="write one of them in full")
+
+    def _is_partial(self) -> bool:
+        common = self.settings.common_dir
+        return common is not None and any((common / "objects" / "pack").glob("*.promisor"))
+
+
+def _object_name(rev: str, path: str) -> str:
+    return f"{rev}:{path}" if rev != INDEX else f":0:{path}"
+
+
+def _is_plain_file(answer: Answer) -> bool:
+    """A blob that cannot be a symbolic link: the text of one is a path, short and on one line."""
+    return answer.kind == "blob" and (len(answer.data) >= _MAX_LINK_BYTES or b"\n" in answer.data)
+
+
+def _at(rev: str) -> str:
+    return f"at {rev[:12]}" if rev != INDEX else "in the index"
+
+
+def _split(said: bytes) -> list[str]:
+    return said.decode("utf-8", "surrogateescape").split("\0")[:-1]
+
+
+def _tree_line(line: str) -> TreeEntry:
+    facts, _, path = line.partition("\t")
+    mode, _, oid = facts.split(" ")
+    return TreeEntry(path, mode, oid)
+
+
+def _index_line(line: str) -> TreeEntry:
+    facts, _, path = line.partition("\t")
+    mode, oid, stage = facts.split(" ")
+    return TreeEntry(path, mode, oid, int(stage))
+
+
+def _parse_tree(tree: Answer, folder: str) -> Iterator[TreeEntry]:
+    """Entries of a tree object as git stores it: mode, name, a zero byte and the raw object id."""
+    data, at, width = tree.data, 0, len(tree.oid) // 2
+    while at < len(data):
+        end = data.index(b"\0", at)
+        mode, _, name = data[at:end].partition(b" ")
+        path = posixpath.join(folder, name.decode("utf-8", "surrogateescape"))
+        yield TreeEntry(path, mode.decode().zfill(6), data[end + 1 : end + 1 + width].hex())
+        at = end + 1 + width

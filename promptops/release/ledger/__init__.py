@@ -1,0 +1,6 @@
+"""The state branch: transitions as commits, here and at the remote."""
+
+from promptops.release.ledger.ledger import Ledger
+from promptops.release.ledger.written import Written
+
+__all__ = ["Ledger", "Written"]

@@ -1,0 +1,130 @@
+"""The state branch of one repository: where it stands, here and at its remote, and how it moves."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+
+from promptops.errors import Invalid
+from promptops.git.remote import tracking_ref
+from promptops.git.repo import STATE_BRANCH, GitRepo
+from promptops.git.state import (
+    STATE_REF,
+    CannotSign,
+    Identity,
+    RefMove,
+    checkouts,
+    follow,
+    move_refs,
+    read_identity,
+    write_commit,
+)
+from promptops.output import note
+from promptops.release_state import state_commit
+from promptops.settings import Settings
+
+
+class Branch:
+    """``online``: whether there is a remote and it is to be used."""
+
+    def __init__(self, settings: Settings, repo: GitRepo, *, local: bool = False) -> None:
+        self.settings = settings
+        self.repo = repo
+        self.local = local
+        self._still = False
+
+    @cached_property
+    def identity(self) -> Identity:
+        return read_identity(self.settings)
+
+    @property
+    def online(self) -> bool:
+        return not self.local and self.remote is not None
+
+    @cached_property
+    def remote(self) -> str | None:
+        """The remote that the state is shared through: that of ``release.from``, origin, or the only one."""
+        remotes = self.identity.remotes
+        source = str(self.settings.release.get("from", ""))
+        named = [name for name in remotes if source.startswith(f"{name}/")]
+        if named or "origin" in remotes or len(remotes) <= 1:
+            return max(named, key=len, default="origin" if "origin" in remotes else next(iter(remotes), None))
+        raise Invalid(
+            f"which remote is the state shared through: {', '.join(remotes)}?",
+            hint="promptops.yaml says so: release: {from: REMOTE/main}",
+        )
+
+    @property
+    def here(self) -> str | None:
+        """Commit of the local branch."""
+        return self.repo.state_heads().get(STATE_REF)
+
+    @property
+    def theirs(self) -> str | None:
+        """Commit of the remote's branch as last fetched."""
+        return self.repo.state_heads().get(tracking_ref(self.remote)) if self.remote else None
+
+    def newest(self, *, own: bool = False) -> str | None:
+        """The newest commit, here or as last fetched. ``own``: the local one where both have moved on."""
+        if not self._still:
+            self.repo.look_again()
+        try:
+            return state_commit(self.repo)
+        except Invalid:
+            if own and self.here:
+                return self.here
+            raise
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Within the block all is read as of its beginning, and git is asked once what is newest."""
+        self.repo.look_again()
+        self._still = True
+        try:
+            yield
+        finally:
+            self._still = False
+
+    def unpushed(self) -> bool:
+        """Whether the local branch has commits that the remote's, as last fetched, has not."""
+        self.repo.look_again()
+        here, theirs = self.here, self.theirs
+        return here is not None and (theirs is None or not self.repo.is_ancestor(here, theirs))
+
+    def commit(
+        self, parent: str | None, files: Mapping[str, bytes], message: str, *, unsigned: bool = False
+    ) -> str:
+        """A new commit, to which no ref points yet. ``unsigned``: go on where it can't be signed."""
+        try:
+            return write_commit(self.settings, parent, files, message, sign=self.identity.signs)
+        except CannotSign as error:
+            if not unsigned:
+                raise
+            note(f"promptops: {error.message}; written without signature")
+            return write_commit(self.settings, parent, files, message)
+
+    def move(self, new: str, old: str | None, *, pushed: bool = False) -> bool:
+        """Move the local branch from ``old``; False where it is not there any more.
+
+        ``old``: what ``here`` was when that was decided. ``pushed``: the remote has the commit, which is
+        noted as fetched.
+        """
+        moves = [RefMove(STATE_REF, new, old)]
+        if pushed and self.remote:
+            moves.append(RefMove(tracking_ref(self.remote), new, ""))
+        if not move_refs(self.settings, *(move for move in moves if move.old != move.new)):
+            return False
+        self.repo.look_again()
+        for work_tree in checkouts(self.settings):
+            if old != new and not follow(self.settings, work_tree, old, new):
+                note(
+                    f"promptops: {STATE_BRANCH} is checked out in {work_tree} with changes of somebody's\n"
+                    "  they are kept and not released; put that work tree elsewhere: "
+                    f"git -C {work_tree} switch --detach"
+                )
+        return True
+
+    def note_pushed(self, commit: str) -> None:
+        """Note what the remote has by now."""
+        if self.remote:
+            move_refs(self.settings, RefMove(tracking_ref(self.remote), commit, ""))
+            self.repo.look_again()

@@ -1,0 +1,211 @@
+"""Brings back a state branch that is gone, and files of it that were damaged or edited by hand."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from promptops.errors import Invalid, NotFound
+from promptops.git.process import run
+from promptops.git.remote import fetch, push
+from promptops.git.repo import STATE_BRANCH
+from promptops.git.state import STATE_REF, RefMove, drop_ref, locked, move_refs
+from promptops.release.ledger.branch import Branch
+from promptops.release.ledger.encode import release_text
+from promptops.release.ledger.message import message
+from promptops.release.ledger.reading import untouched
+from promptops.release.ledger.records import decode_record, read_record
+from promptops.release.plan import pinned_plan
+from promptops.release_state import ReleaseState, decode_frozen, decode_release, release_path
+
+_FOUND = "refs/promptops/found"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovered:
+    """``branch``: where it was found again, "" where it was not gone. ``files`` were mended."""
+
+    commit: str
+    branch: str = ""
+    files: tuple[str, ...] = ()
+    pushed: bool | None = None
+
+
+def recover(branch: Branch) -> Recovered:
+    """Bring the branch back from wherever it still is, then mend its files from its history.
+
+    Raises NotFound where no trace of it is left here, Invalid where two of them contradict each other.
+    """
+    commit, where, at_remote = _branch_again(branch)
+    found, names = _mended(branch, commit)
+    pushed = None
+    if branch.online:
+        if at_remote != found and not push(branch.settings, str(branch.remote), found):
+            raise Invalid(f"{branch.remote} has moved on meanwhile", hint="promptops release recover")
+        pushed = True
+    elif branch.remote:
+        pushed = False
+    with locked(branch.settings):
+        branch.repo.look_again()
+        here = branch.here
+        if here and not branch.repo.is_ancestor(here, found):
+            raise Invalid(f"{STATE_BRANCH} has moved meanwhile", hint="promptops release recover")
+        if here != found and not branch.move(found, here, pushed=bool(pushed)):
+            raise Invalid(f"{STATE_BRANCH} has moved meanwhile", hint="promptops release recover")
+    return Recovered(commit=found, branch=where, files=names, pushed=pushed)
+
+
+# the branch
+
+
+def _branch_again(branch: Branch) -> tuple[str, str, str | None]:
+    """The commit that all others lead to, where it was found, and what the remote has."""
+    at_remote = _at_remote(branch)
+    branch.repo.look_again()
+    places = dict(branch.repo.state_heads())
+    if at_remote:
+        places[f"{STATE_BRANCH} of {branch.remote}"] = at_remote
+    if not places:
+        places = _left_behind(branch)
+    if not places:
+        raise NotFound(
+            f"no trace of {STATE_BRANCH} is left in this clone",
+            hint="run promptops release recover in another clone: any that has used it will do",
+        )
+    commits = set(places.values())
+    tops = [one for one in commits if all(branch.repo.is_ancestor(other, one) for other in commits - {one})]
+    if not tops:
+        raise _contradiction(branch, places)
+    gone = STATE_REF not in places or bool(branch.online and at_remote is None)
+    where = next(name for name, oid in places.items() if oid == tops[0])
+    return tops[0], where if gone or len(commits) > 1 else "", at_remote
+
+
+def _at_remote(branch: Branch) -> str | None:
+    """What the remote's branch is, also where it was rewritten; kept under a ref of its own meanwhile."""
+    if not branch.online or not fetch(branch.settings, str(branch.remote), _FOUND, force=True):
+        return None
+    commit = branch.repo.refs(_FOUND)[_FOUND]
+    drop_ref(branch.settings, _FOUND)
+    return commit
+
+
+def _left_behind(branch: Branch) -> dict[str, str]:
+    """Commits that no ref leads to any more, the newest of each line."""
+    words = ("fsck", "--lost-found", "--no-reflogs", "--no-progress", "--connectivity-only")
+    said = run(branch.settings, *words, ok=tuple(range(128))).decode("utf-8", "replace").splitlines()
+    dangling = [line.split()[-1] for line in said if line.startswith("dangling commit ")]
+    ours = [oid for oid in dangling if branch.repo.list_files(oid, "releases")]
+    return {f"the commit {oid[:12]}, which nothing leads to any more": oid for oid in ours}
+
+
+def _contradiction(branch: Branch, places: dict[str, str]) -> Invalid:
+    for oid in places.values():  # so that neither is lost to git gc while somebody thinks
+        move_refs(branch.settings, RefMove(f"refs/promptops/kept/{oid[:12]}", oid, ""))
+    lines = ", ".join(f"{name} at {oid[:12]}" for name, oid in places.items())
+    return Invalid(
+        f"{STATE_BRANCH} is not one line of history: {lines}",
+        hint="promptops release sync where the remote's is right; else choose one: "
+        f"git update-ref {STATE_REF} COMMIT, then git push (refs/promptops/kept has them all)",
+    )
+
+
+# its files
+
+
+def _mended(branch: Branch, commit: str) -> tuple[str, tuple[str, ...]]:
+    """A commit in which every file can be read again, and the files that had to be brought back."""
+    files: dict[str, bytes] = {}
+    for path in sorted({*_paths(branch, commit), *_lost(branch, commit)}):
+        if text := _mend(branch, commit, path):
+            files[path] = text
+    if not files:
+        return commit, ()
+    said = message(
+        f"release: recover {', '.join(files)}", {"Transition": "recover", "Actor": branch.identity.actor}
+    )
+    return branch.commit(commit, files, said), tuple(files)
+
+
+def _paths(branch: Branch, commit: str) -> list[str]:
+    return [entry.path for entry in branch.repo.list_files(commit, "")]
+
+
+def _lost(branch: Branch, commit: str) -> Iterable[str]:
+    """Files that the branch has had; promptops takes none away."""
+    said = run(branch.settings, "log", "--diff-filter=D", "--name-only", "-z", "--format=", commit, "--")
+    return [path for path in said.decode("utf-8", "surrogateescape").strip("\n").split("\0") if path]
+
+
+def _mend(branch: Branch, commit: str, path: str) -> bytes | None:
+    """A file's text where it has to be another one, else None."""
+    if path.partition("/")[0] not in ("releases", "versions", "plans", "evidence", "log"):
+        return None
+    text = _text(branch, commit, path)
+    if text is not None and _reads(branch, commit, path, text):
+        return None
+    said = run(branch.settings, "log", "--format=%H", commit, "--", path).decode().split()
+    for older in said:
+        good = _text(branch, older, path)
+        if good is not None and _reads(branch, older, path, good):
+            good = _forward(branch, commit, path, good)
+            return good if good != text else None
+    raise Invalid(f"{STATE_BRANCH}:{path} has never been readable", hint=f"git log {STATE_BRANCH} -- {path}")
+
+
+def _text(branch: Branch, commit: str, path: str) -> bytes | None:
+    try:
+        return branch.repo.read(commit, path)
+    except NotFound:
+        return None
+
+
+def _reads(branch: Branch, commit: str, path: str, text: bytes) -> bool:
+    """Whether a file is as promptops writes it, and a state as its last transition left it."""
+    folder, _, rest = path.partition("/")
+    stem = rest.rpartition(".")[0]
+    try:
+        if folder == "releases":
+            return untouched(branch.repo, commit, decode_release(text, stem))
+        if folder == "versions":
+            decode_frozen(text, path, stem.rpartition("/")[0])
+        elif folder == "log":
+            decode_record(text, path)
+        elif folder == "plans":
+            _read_plan(text, stem)
+        elif not isinstance(json.loads(text), dict):
+            return False
+    except (Invalid, ValueError):
+        return False
+    return True
+
+
+def _read_plan(text: bytes, short: str) -> None:
+    """Raise Invalid unless the text is the plan that its path names by the first digits of a digest."""
+    from promptops.canonical import canonical_json, sha256_hex
+    from promptops.document import parse_yaml
+
+    digest = sha256_hex(canonical_json(parse_yaml(text, "plan").data))
+    pinned_plan(text, digest if digest.startswith(short) else short)
+
+
+def _forward(branch: Branch, commit: str, path: str, text: bytes) -> bytes:
+    """A state that is brought back, brought up to the last transition that the log has."""
+    if not path.startswith("releases/"):
+        return text
+    prompt = path[len("releases/") : -len(".yaml")]
+    state: ReleaseState = decode_release(text, prompt)
+    while (next_one := _next(branch, commit, state)) is not None:
+        state = next_one
+    return release_text(state) if path == release_path(prompt) else text
+
+
+def _next(branch: Branch, commit: str, state: ReleaseState) -> ReleaseState | None:
+    try:
+        record = read_record(branch.repo, commit, state.prompt, state.generation + 1)
+    except Invalid:
+        return None
+    if record is None:
+        return None
+    return replace(
+        state, generation=record.generation, channels={**state.channels, record.channel: record.after}
+    )
