@@ -137,8 +137,8 @@ def test_what_a_tick_would_do_is_said(move: Move, more: Any, said: str) -> None:
             in_phase("inconclusive"),
             'promptops promote support/triage --to production --force --reason "…"',
         ),
-        (idle(), "promptops canary support/triage@HEAD --to staging"),
-        (idle(stable=None, previous=None), "promptops promote support/triage@HEAD --to staging"),
+        (idle(), "promptops canary support/triage@REV --to staging"),
+        (idle(stable=None, previous=None), "promptops promote support/triage@REV --to staging"),
     ],
 )
 def test_the_command_that_comes_next(shown: StatusView, first: str) -> None:

@@ -9,7 +9,7 @@ from promptops.commands.release_options import (
     desk_here,
     told,
 )
-from promptops.release.desk import target_of
+from promptops.release.desk import named_target
 from promptops.release.shadowing import take_off
 
 
@@ -22,5 +22,5 @@ def shadow_off(
 ) -> int:
     """Take a channel's shadow away. What it has answered stays."""
     with desk_here(local=local, propose=propose) as desk:
-        target = target_of(name, desk.settings)
+        target = named_target(desk, name)
         return told(target, take_off(desk, target, reason), as_json=as_json)

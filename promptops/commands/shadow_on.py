@@ -17,7 +17,7 @@ from promptops.commands.release_options import (
 from promptops.errors import Invalid
 from promptops.output import note
 from promptops.release.candidate import Candidate
-from promptops.release.desk import Desk, target_of
+from promptops.release.desk import Desk, named_target
 from promptops.release.shadowing import Wanted, put_on, shadow_candidate
 
 VersionOption = Annotated[
@@ -48,7 +48,7 @@ def shadow_on(
     """
     with desk_here(local=local, propose=propose) as desk:
         wanted = Wanted(
-            target=target_of(name, desk.settings),
+            target=named_target(desk, name),
             revision=version,
             sample=sample,
             max_usd=max_usd,

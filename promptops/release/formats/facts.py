@@ -218,8 +218,8 @@ def commands(view: StatusView) -> list[tuple[str, str]]:
     rollout, name = view.rollout, line(view.name)
     if rollout is None:
         if view.stable is None:
-            return [(f"promptops promote {line(view.prompt)}@HEAD --to {line(view.channel)}", "releases it")]
-        start = (f"promptops canary {line(view.prompt)}@HEAD --to {line(view.channel)}", "tries a version")
+            return [(f"promptops promote {line(view.prompt)}@REV --to {line(view.channel)}", "releases it")]
+        start = (f"promptops canary {line(view.prompt)}@REV --to {line(view.channel)}", "tries a version")
         back = (f"promptops rollback {name}", f"goes back to {version(view.previous)}")
         return [start, back] if view.previous else [start]
     canary = version(rollout.canary)
