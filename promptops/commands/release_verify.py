@@ -15,7 +15,7 @@ from promptops.release.verifying import Verified, verify_all
 
 UNDECIDED = 3
 NameArgument = Annotated[
-    str | None, typer.Argument(metavar="[NAME[:CHANNEL]]", help="Without one: all.", show_default=False)
+    str | None, typer.Argument(metavar="NAME[:CHANNEL]", help="Without one: all.", show_default=False)
 ]
 
 
