@@ -28,7 +28,7 @@ def test_a_canary_starts_beside_what_is_stable(cli: Cli, repo: Repo) -> None:
     assert state["stable"]["version"] == "v1"
     rollout = state["rollout"]
     assert rollout["canary"]["version"] == "v2"
-    assert (rollout["phase"], rollout["weight_bp"], rollout["unit"]) == ("progressing", 5000, "call")
+    assert (rollout["phase"], rollout["weight_bp"], rollout["unit"]) == ("progressing", 5000, "session")
     assert rollout["salt"] == f"greet/production/sha256:{rollout['canary']['digest']}"
     trailers = repo.git("log", "-1", "--format=%(trailers)", "promptops-state")
     assert "Promptops-Transition: start" in trailers

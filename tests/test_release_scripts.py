@@ -47,6 +47,7 @@ def released(repo: Repo, cli: Cli, provider: Provider) -> Repo:
     provider.script = lambda asked: text("Hello" if "coldly" not in str(asked.body) else "Go away")
     repo.write("prompts/greet.yaml", CHECKED)
     repo.write("calls.jsonl", LINES)
+    repo.write("promptops.yaml", "plans: {quick: {unit: session}}\n")  # so that no test hangs on luck
     repo.commit("Greet people")
     assert cli("promote", "greet@HEAD", "--yes").code == 0
     return repo
@@ -63,7 +64,7 @@ class TestPromoteScript:
         change(released, "kindly")
         waiting = shell("sh", "promote.sh", "greet@HEAD", "production", "quick", EVERY="0", LIMIT="1")
         assert waiting.returncode == 3, waiting.stderr
-        assert cli("batch", "greet:production", "calls.jsonl", "--out", "out.jsonl").code == 0
+        assert cli("batch", "greet:production", "calls.jsonl", "--out", "out.jsonl", "-j", "1").code == 0
         done = shell("sh", "promote.sh", "greet@HEAD", "production", "quick", EVERY="0", LIMIT="2")
         assert done.returncode == 0, done.stderr
         assert "going on with it" in done.stdout
@@ -73,7 +74,7 @@ class TestPromoteScript:
         cli("init", "--ci", "script")
         change(released, "coldly")
         assert shell("sh", "promote.sh", "greet@HEAD", "production", "quick", LIMIT="1").returncode == 3
-        cli("batch", "greet:production", "calls.jsonl", "--out", "out.jsonl")
+        cli("batch", "greet:production", "calls.jsonl", "--out", "out.jsonl", "-j", "1")
         done = shell("sh", "promote.sh", "greet@HEAD", "production", "quick", EVERY="0")
         assert done.returncode == 1, done.stderr
         assert "rolled back" in done.stdout
@@ -120,7 +121,7 @@ class TestWorkflow:
         change(released, "coldly")
         released.git("push", "-q", "origin", "main", "promptops-state")
         assert cli("canary", "greet@HEAD", "--plan", "quick", "--yes").code == 0
-        cli("batch", "greet:production", "calls.jsonl", "--out", "out.jsonl")
+        cli("batch", "greet:production", "calls.jsonl", "--out", "out.jsonl", "-j", "1")
         bring, tick = self.step(released, "Bring the exports"), self.step(released, "Tick")
         runner = tmp_path / "runner"
         subprocess.run(["git", "clone", "-q", f"file://{bare}", str(runner)], check=True)

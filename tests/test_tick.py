@@ -38,6 +38,8 @@ def traffic(cli: Cli, repo: Repo, name: str, count: int) -> Finished:
         out,
         "--retries",
         "0",
+        "-j",
+        "1",
     )
 
 
