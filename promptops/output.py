@@ -102,6 +102,11 @@ def on_terminal() -> bool:
     return sys.stdout.isatty()
 
 
+def count(number: int, noun: str) -> str:
+    """``1 case``, ``1,200 cases``."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def width() -> int:
     return shutil.get_terminal_size((80, 24)).columns
 

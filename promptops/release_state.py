@@ -129,6 +129,10 @@ def release_path(prompt: str) -> str:
     return f"releases/{prompt}.yaml"
 
 
+def plan_path(digest: str) -> str:
+    return f"plans/{digest[:_SHORT]}.yaml"
+
+
 def frozen_path(prompt: str, digest: str) -> str:
     return f"versions/{prompt}/{digest[:_SHORT]}.yaml"
 

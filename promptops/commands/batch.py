@@ -29,7 +29,7 @@ from promptops.commands.options import JsonOption, ModelOption, ReferenceArgumen
 from promptops.commands.overrides import TimeoutOption, local_weights, overridden
 from promptops.errors import Invalid
 from promptops.live_shadow.detached import start_drain_if_due
-from promptops.output import note, print_json
+from promptops.output import count, note, print_json
 from promptops.progress import Progress
 from promptops.references import Reference, parse_reference
 from promptops.registry.batches import spell_lines
@@ -140,7 +140,7 @@ def show(report: Report, seconds: float, *, as_json: bool) -> int:
         print_json(_summary(report, seconds))
     if report.repeated:
         note(
-            f"{_count(len(report.repeated), 'call')} that an earlier process left under way "
+            f"{count(len(report.repeated), 'call')} that an earlier process left under way "
             f"made again: line {spell_lines(report.repeated)}"
         )
     note(_sentence(report, seconds))
@@ -160,7 +160,7 @@ def show(report: Report, seconds: float, *, as_json: bool) -> int:
 def _sentence(report: Report, seconds: float) -> str:
     tally = report.tally
     parts = [
-        f"{_count(report.lines, 'line')}: {tally.done:,} run in {seconds:.1f} s",
+        f"{count(report.lines, 'line')}: {tally.done:,} run in {seconds:.1f} s",
         f"{report.earlier:,} done before" if report.earlier else "",
         f"{tally.cached:,} from the cache" if tally.cached else "",
         f"{tally.failed:,} failed" if tally.failed else "",
@@ -170,10 +170,6 @@ def _sentence(report: Report, seconds: float) -> str:
         + (f" and {tally.unpriced:,} of unknown cost" if tally.unpriced else ""),
     ]
     return ", ".join(filter(None, parts))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _summary(report: Report, seconds: float) -> dict[str, Any]:

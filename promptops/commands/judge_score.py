@@ -24,7 +24,7 @@ from promptops.registry.outcomes import add_outcome
 from promptops.registry.queries import Run
 from promptops.registry.store import Registry
 from promptops.release.plan import Plan, parse_source, pinned_plan
-from promptops.release_state import Rollout, read_release, state_commit
+from promptops.release_state import Rollout, plan_path, read_release, state_commit
 from promptops.session import Session
 from promptops.settings import Settings, here
 
@@ -107,7 +107,7 @@ def _rollout(target: str, settings: Settings) -> tuple[Rollout | None, Plan | No
         if commit is None or channel is None or channel.rollout is None:
             return None, None
         digest = channel.rollout.plan
-        return channel.rollout, pinned_plan(repo.read(commit, f"plans/{digest[:12]}.yaml"), digest)
+        return channel.rollout, pinned_plan(repo.read(commit, plan_path(digest)), digest)
 
 
 def _served(target: str, settings: Settings, rollout: Rollout | None, since: str | None) -> Served:

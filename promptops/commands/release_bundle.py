@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from promptops.commands.options import JsonOption
-from promptops.output import print_json, print_text
+from promptops.output import count, print_json, print_text
 from promptops.release.bundle import write_bundle
 from promptops.release.ledger import Ledger
 from promptops.settings import here
@@ -30,9 +30,5 @@ def release_bundle(out: OutOption, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"file": str(out), **asdict(made)})
         return
-    prompts, versions = _count(len(made.prompts), "prompt"), _count(made.versions, "version")
+    prompts, versions = count(len(made.prompts), "prompt"), count(made.versions, "version")
     print_text(f"{out}: {prompts}, {versions}, {made.bytes:,} bytes")
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"

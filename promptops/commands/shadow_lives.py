@@ -7,7 +7,7 @@ from typing import Any
 
 from promptops.errors import NotFound
 from promptops.git.repo import GitRepo
-from promptops.output import print_text
+from promptops.output import count, print_text
 from promptops.release_state import read_releases
 from promptops.settings import Settings
 from promptops.shadow.live import Live, live_in
@@ -39,7 +39,7 @@ def live_on(settings: Settings, channel: str) -> Live:
 def print_live(found: Mapping[str, Any]) -> None:
     channel, share, most = f"{found['prompt']}:{found['channel']}", found["sample_bp"] / 100, found["max_usd"]
     print_text(f"{channel}: {found['candidate']} in the shadow of {share:g} % of calls")
-    counts = [f"{found['pairs']:,} pair{'s' * (found['pairs'] != 1)}"]
+    counts = [count(found["pairs"], "pair")]
     counts += [f"{found['waiting']:,} waiting"] if found["waiting"] else []
     counts += [f"{jobs:,} {why}" for why, jobs in found["left_out"].items()]
     budget = f" of ${most:g}" if most is not None else ""

@@ -1,5 +1,6 @@
 """What may be released: a committed version, from the reviewed branch where there is one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from promptops.errors import Invalid
@@ -58,3 +59,10 @@ def candidate(desk: Desk, reference: str, channel: str | None, *, unreviewed: bo
         file=reviewed_settings(repo, source),
         reviewed=source.rev if source else None,
     )
+
+
+def need_reason(reason: str, options: Mapping[str, bool]) -> None:
+    """Raise Invalid where an option that goes past a rule is given, and no reason to record with it."""
+    for option, given in options.items():
+        if given and not reason:
+            raise Invalid(f"{option} needs a reason", hint='--reason "…" is recorded with it')

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from promptops.errors import Invalid
 from promptops.references import parse_reference
-from promptops.release.candidate import Candidate, candidate
+from promptops.release.candidate import Candidate, candidate, need_reason
 from promptops.release.desk import Desk, Target, active_rollout, channel_of, named_target
 from promptops.release.evidence.findings import GateFinding
 from promptops.release.ledger import Written
@@ -44,7 +44,7 @@ class Promoted:
 
 def first_release(desk: Desk, wanted: Promotion) -> Candidate | None:
     """The version, when it is the first on its channel: nothing can be compared, so somebody must agree."""
-    _need_reason(wanted)
+    need_reason(wanted.reason, {"--force": wanted.force, "--unreviewed": wanted.unreviewed})
     desk.ledger.refresh()
     reference = parse_reference(wanted.reference, desk.settings)
     if reference.rev is None and reference.channel is None:
@@ -186,9 +186,3 @@ def _met(gate: GateFinding, plan: Plan) -> bool:
         return gate.absent
     strict = plan.eval is not None and plan.eval.require == "not_worse"
     return gate.verdict is not Verdict.WORSE and not (strict and gate.verdict is Verdict.UNDECIDED)
-
-
-def _need_reason(wanted: Promotion) -> None:
-    for given, option in ((wanted.force, "--force"), (wanted.unreviewed, "--unreviewed")):
-        if given and not wanted.reason:
-            raise Invalid(f"{option} needs a reason", hint='--reason "…" is recorded with it')

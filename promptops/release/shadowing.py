@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from promptops.errors import Invalid
-from promptops.release.candidate import Candidate, candidate
+from promptops.release.candidate import Candidate, candidate, need_reason
 from promptops.release.desk import Desk, Target, channel_of, unreleased
 from promptops.release.ledger import Written
 from promptops.release.transitions import Move, Transition
@@ -27,8 +27,7 @@ class Wanted:
 def shadow_candidate(desk: Desk, wanted: Wanted) -> Candidate:
     """The version that is to shadow the channel; released by the same rules as a canary."""
     target = wanted.target
-    if wanted.unreviewed and not wanted.reason:
-        raise Invalid("--unreviewed needs a reason", hint='--reason "…" is recorded with it')
+    need_reason(wanted.reason, {"--unreviewed": wanted.unreviewed})
     desk.ledger.refresh()
     stable = desk.channel(target).stable
     if stable is None:

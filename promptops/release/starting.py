@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from promptops.errors import Invalid, NotFound
 from promptops.release.assignment import salt_of
-from promptops.release.candidate import Candidate, candidate
+from promptops.release.candidate import Candidate, candidate, need_reason
 from promptops.release.desk import Desk, Target, channel_of
 from promptops.release.evidence.forecast import Forecast, forecast
 from promptops.release.ledger import Written
@@ -50,7 +50,7 @@ def prepare(desk: Desk, start: Start, *, fresh: bool = False) -> Prepared | Cand
 
     ``fresh``: what others did has just been fetched.
     """
-    _need_reason(start)
+    need_reason(start.reason, {"--unreviewed": start.unreviewed, "--new-evidence": start.new_evidence})
     if not fresh:
         desk.ledger.refresh()
     chosen = candidate(desk, start.reference, start.channel, unreviewed=start.unreviewed)
@@ -128,12 +128,6 @@ def _rollout(desk: Desk, chosen: Candidate, stable: Released, plan: Plan, *, new
     chosen_id = new_id(known, base) if new_evidence else latest_id(known, base)
     salt = salt_of(target.prompt, target.channel, canary.digest)
     return start_rollout(chosen_id, canary, plan, salt, desk.now)
-
-
-def _need_reason(start: Start) -> None:
-    for given, option in ((start.unreviewed, "--unreviewed"), (start.new_evidence, "--new-evidence")):
-        if given and not start.reason:
-            raise Invalid(f"{option} needs a reason", hint='--reason "…" is recorded with it')
 
 
 def _another(target: Target, rollout: Rollout) -> Invalid:

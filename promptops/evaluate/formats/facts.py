@@ -19,7 +19,7 @@ from promptops.evaluate.formats.numbers import (
     whole,
 )
 from promptops.evaluate.result import CaseResult, Comparison, EvalResult, Flip, Side, Slice, Trial
-from promptops.output import escape, one_line
+from promptops.output import count, escape, one_line
 
 _SHORTEST = 24  # columns that one of many inputs gets
 _STOPPED = {
@@ -43,10 +43,6 @@ def line(text: str, limit: int | None = None) -> str:
 
 def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 # ---- sides

@@ -11,7 +11,6 @@ from promptops.evaluate.formats.drawing import mark_of
 from promptops.evaluate.formats.facts import (
     Metric,
     basis,
-    count,
     flaky_cases,
     headline,
     line,
@@ -28,6 +27,7 @@ from promptops.evaluate.formats.numbers import between, chance, interval, points
 from promptops.evaluate.formats.plots import latency_plot, rates_plot, tone
 from promptops.evaluate.formats.scatter import scatter_plot
 from promptops.evaluate.result import EvalResult, Side
+from promptops.output import count
 from promptops.page import PAGE
 
 _MOST_SLICES = 40

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from markupsafe import Markup
 
 from promptops.evaluate.formats.drawing import ceiling, figure, legend, mark, stroke, style, svg
-from promptops.evaluate.formats.facts import count, line, role
+from promptops.evaluate.formats.facts import line, role
 from promptops.evaluate.formats.numbers import interval, milliseconds, percent, points
 from promptops.evaluate.result import EvalResult, Rate, Side, Slice
+from promptops.output import count
 
 _MOST_ROWS = 40  # of tags, and of checks
 _LANE = 14  # pixels between the sides of one row

@@ -27,6 +27,7 @@ from promptops.release_state import (
     ReleaseState,
     decode_frozen,
     frozen_path,
+    plan_path,
     read_frozen,
     release_path,
 )
@@ -71,7 +72,7 @@ def draft(repo: GitRepo, head: str | None, state: ReleaseState | None, change: C
     if frozen and not known:
         files[frozen_path(prompt, frozen.digest)] = frozen_text(frozen)
     if change.plan:
-        files[f"plans/{change.plan[0][:12]}.yaml"] = change.plan[1]
+        files[plan_path(change.plan[0])] = change.plan[1]
     evidence = None
     if change.evidence is not None and _is_about(change.evidence, transition):
         about = transition.evidenced.id if transition.evidenced else prompt

@@ -26,7 +26,7 @@ from promptops.release.ledger.sync import Synced, bring_together, pending
 from promptops.release.ledger.written import Decide, Made, Wanted, Written
 from promptops.release.plan import Plan, pinned_plan, plan_text
 from promptops.release.transitions import FAIL_SAFE, Transition
-from promptops.release_state import ChannelState, Frozen, ReleaseState, read_release
+from promptops.release_state import ChannelState, Frozen, ReleaseState, plan_path, read_release
 from promptops.settings import Settings
 from promptops.versions import Version, reader
 
@@ -101,7 +101,7 @@ class Ledger:
     def plan(self, digest: str) -> Plan:
         """A plan as it was pinned."""
         if digest not in self._plans:
-            text = self.history.file(f"plans/{digest[:12]}.yaml", "plan")
+            text = self.history.file(plan_path(digest), "plan")
             self._plans[digest] = pinned_plan(text, digest)
         return self._plans[digest]
 

@@ -20,6 +20,7 @@ from promptops.release_state import (
     Frozen,
     ReleaseState,
     any_release,
+    plan_path,
     read_frozen,
 )
 
@@ -171,7 +172,7 @@ def _change(branch: Branch, oid: str, record: Record) -> Change:
     frozen: Frozen | None = None
     if record.version:
         frozen = read_frozen(repo, oid, record.prompt, record.version)
-    plan = (record.plan, repo.read(oid, f"plans/{record.plan[:12]}.yaml")) if record.plan else None
+    plan = (record.plan, repo.read(oid, plan_path(record.plan))) if record.plan else None
     return Change(
         prompt=record.prompt,
         channel=record.channel,

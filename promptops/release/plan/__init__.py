@@ -25,6 +25,7 @@ from promptops.release.plan.types import (
     ShadowGate,
     Step,
 )
+from promptops.release_state import plan_path
 from promptops.settings import SettingsFile
 
 __all__ = [
@@ -133,7 +134,7 @@ def plan_text(plan: Plan) -> str:
 
 def pinned_plan(text: bytes | str, digest: str) -> Plan:
     """A plan as ``plan_text`` wrote it. Raises Invalid where it is not the one that was pinned."""
-    path = f"plans/{digest[:12]}.yaml"
+    path = plan_path(digest)
     content = parse_yaml(text if isinstance(text, bytes) else text.encode(), path).data
     if not isinstance(content, dict) or sha256_hex(canonical_json(content)) != digest:
         raise Invalid(
