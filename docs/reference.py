@@ -7,11 +7,11 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from promptops.checks import KINDS
-from promptops.cli import GROUPS, VERBS, main
+from promptops.cli.main import GROUPS, VERBS, main
+from promptops.config.settings import SETTINGS_SCHEMA
 from promptops.errors import EXIT_CODES
 from promptops.lint import RULES
 from promptops.prompt import PROMPT_SCHEMA
-from promptops.settings import SETTINGS_SCHEMA
 
 os.environ.update(COLUMNS="80", NO_COLOR="1")
 

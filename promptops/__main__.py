@@ -1,3 +1,3 @@
-from promptops.cli import entry
+from promptops.cli.main import entry
 
 entry()

@@ -12,7 +12,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from promptops.cli import main
+from promptops.cli.main import main
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one is slow, not wrong
 hypothesis.settings.load_profile("any machine")

@@ -4,16 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from promptops.evaluate.result import (
-    CaseResult,
-    Comparison,
-    EvalResult,
-    Flip,
-    Rate,
-    Side,
-    Slice,
-    Trial,
-)
+from promptops.evaluation.result import CaseResult, Comparison, EvalResult, Flip, Rate, Side, Slice, Trial
 from promptops.stats.intervals import wilson
 
 

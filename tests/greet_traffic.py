@@ -8,12 +8,12 @@ from typing import Any
 from conftest import Cli, Repo
 from registry_data import a_failure, a_run, an_end
 
+from promptops.config.settings import here
 from promptops.registry.records import FinishedRun, utc_text
 from promptops.registry.store import Registry
-from promptops.release.desk import Target, open_desk
+from promptops.release.context import Target, open_desk
 from promptops.release.reconcile import Ticked
 from promptops.release.reconcile import tick as tick_
-from promptops.settings import here
 
 TARGET = Target(prompt="greet", channel="production")
 DAY = 86_400.0

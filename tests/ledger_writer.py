@@ -6,11 +6,11 @@ import sys
 import time
 from pathlib import Path
 
+from promptops.config.settings import find_settings
 from promptops.release.ledger import Ledger
 from promptops.release.rules import Move, Transition
-from promptops.release_state import Released, ReleaseState
-from promptops.settings import find_settings
-from promptops.versions import resolve
+from promptops.versions.release_state import Released, ReleaseState
+from promptops.versions.resolve import resolve
 
 PROMPT = "support/triage"
 

@@ -9,8 +9,8 @@ from promptops.release.ledger import Ledger, Written
 from promptops.release.plan import Plan, decode_plan
 from promptops.release.rules import Move, Transition
 from promptops.release.steps import start_rollout
-from promptops.release_state import ChannelState, Released, ReleaseState
-from promptops.versions import Version, resolve
+from promptops.versions.release_state import ChannelState, Released, ReleaseState
+from promptops.versions.resolve import Version, resolve
 
 NOW = 1_790_000_000.0
 HOUR = 3600.0

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from prompt_files import reader
 
+from promptops.config.settings import decode_settings, find_settings
 from promptops.lint import Finding, Report, lint
-from promptops.lint.files import Files
-from promptops.lint.subject import Project
-from promptops.settings import decode_settings, find_settings
+from promptops.lint.context import Project
+from promptops.lint.file_cache import Files
 
 TODAY = date(2026, 3, 1)
 SETTINGS = """\

@@ -6,7 +6,7 @@ from typing import Any
 
 from repos import GitFolder
 
-from promptops.versions import resolve
+from promptops.versions.resolve import resolve
 
 STATE = "refs/heads/promptops-state"
 PLAN = "sha256:" + "1f" * 32

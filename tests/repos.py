@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptops.settings import Settings, find_settings
+from promptops.config.settings import Settings, find_settings
 
 PROMPT = """\
 description: Greet somebody.

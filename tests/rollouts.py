@@ -10,11 +10,11 @@ from registry_data import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end
 
 from promptops.registry.records import FinishedRun, utc_text
 from promptops.registry.store import Registry
-from promptops.release.evidence import observe
-from promptops.release.evidence.findings import Findings, MetricFinding
+from promptops.release.analysis import observe
+from promptops.release.analysis.findings import Findings, MetricFinding
 from promptops.release.plan.types import Metric, Plan, Step
-from promptops.release.times import iso
-from promptops.release_state import Released, Rollout
+from promptops.release.timestamps import iso
+from promptops.versions.release_state import Released, Rollout
 
 START = 1_780_000_000.0  # seconds since the epoch
 DAY = 86_400.0

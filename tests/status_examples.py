@@ -3,14 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
-from promptops.release.evidence.findings import Findings, GateFinding, MetricFinding
+from promptops.release.analysis.findings import Findings, GateFinding, MetricFinding
 from promptops.release.plan import Plan, decode_plan
 from promptops.release.rules import decide, start_rollout
-from promptops.release.times import iso
-from promptops.release.view import Event, Exposure, StatusView
-from promptops.release_state import Released, Rollout, Shadow
+from promptops.release.status_view import Event, Exposure, StatusView
+from promptops.release.timestamps import iso
 from promptops.stats.intervals import Interval
 from promptops.stats.verdicts import Verdict
+from promptops.versions.release_state import Released, Rollout, Shadow
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0

@@ -17,10 +17,10 @@ from provider import events as event_stream
 
 from promptops import Workspace
 from promptops.api import Run
-from promptops.calling import Limits
 from promptops.errors import Invalid, NotFound, Unavailable
-from promptops.models.request import ModelError
+from promptops.providers.types import ModelError
 from promptops.registry.store import Registry
+from promptops.runner.retry import Limits
 
 
 @pytest.fixture

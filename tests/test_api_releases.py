@@ -14,7 +14,7 @@ from repos import GitFolder
 
 from promptops import Workspace
 from promptops.errors import Invalid, NotFound
-from promptops.models.request import ModelError
+from promptops.providers.types import ModelError
 
 _STARTED: list[str] = []  # programs that this process has started
 

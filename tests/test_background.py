@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from promptops.background import BackgroundLoop, Worker
+from promptops.api.background_loop import BackgroundLoop, Worker
 from promptops.errors import Invalid, Unavailable
 
 

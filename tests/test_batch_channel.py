@@ -13,8 +13,8 @@ from provider import Provider, Received, echo, slow, status
 from releases import released, write_state
 from repos import GitFolder, prompt_text
 
+from promptops.registry.runs.unit_hash import unit_key
 from promptops.registry.store import Registry
-from promptops.registry.units import unit_key
 from promptops.release.assignment import on_canary
 
 LINES = 40

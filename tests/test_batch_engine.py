@@ -13,21 +13,21 @@ from batches import greetings, outputs, rows, write_lines
 from conftest import GREET, Cli, Repo
 from provider import Provider, echo, slow, status, text
 
-from promptops.batch import Engine, Estimate, Item, Options
-from promptops.batch.budget import Budget, Prices, sent_tokens
-from promptops.batch.inorder import InOrder
-from promptops.batch.pacing import Bucket, Pacing, Slots
+from promptops.config.settings import here
 from promptops.errors import Invalid, OverBudget, Unavailable
-from promptops.models.catalog import Catalog
-from promptops.models.request import Completion, ModelError, Request
 from promptops.prompt import with_overrides
+from promptops.prompt.render import render
+from promptops.providers.catalog import Catalog
+from promptops.providers.types import Completion, ModelError, Request
 from promptops.registry.records import FinishedRun, StartedRun
+from promptops.registry.runs.group_writer import Writer
 from promptops.registry.store import Registry, new_run_id
-from promptops.registry.writer import Writer
-from promptops.render import render
 from promptops.runner import Origin
-from promptops.settings import here
-from promptops.versions import resolve
+from promptops.runner.batch import Engine, Estimate, Item, Options
+from promptops.runner.batch.budget import Budget, Prices, sent_tokens
+from promptops.runner.batch.ordered_map import InOrder
+from promptops.runner.batch.rate_limiter import Bucket, Pacing, Slots
+from promptops.versions.resolve import resolve
 
 PIN = "openai/gpt-4o-mini-2024-07-18"
 ASK = Request(model=PIN, messages=({"role": "user", "content": "x" * 400},), parameters={"max_tokens": 100})

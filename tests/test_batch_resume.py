@@ -15,7 +15,7 @@ from batches import greetings, outputs, results, rows, write_lines
 from conftest import Cli, Repo
 from provider import Provider, echo, slow
 
-from promptops.registry.batches import spell_lines
+from promptops.registry.runs.batches import spell_lines
 
 LINES = 120
 COMMAND = ["batch", "greet", "in.jsonl", "--out", "out.jsonl", "-j", "8"]

@@ -16,9 +16,9 @@ from releases import released, write_state
 from repos import GitFolder
 
 from promptops import Workspace
+from promptops.config.settings import here
 from promptops.errors import Invalid, NotFound
 from promptops.release.bundle import BundleSource, write_bundle
-from promptops.settings import here
 
 
 @pytest.fixture

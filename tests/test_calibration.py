@@ -16,10 +16,10 @@ from prompt_files import load_text
 from provider import Provider, Received, status, text
 from scipy import stats
 
-from promptops.calibration import Judged, calibrate, judge_labelled, read_labels
 from promptops.checks import FurtherCall, FurtherReply
+from promptops.checks.judge import Judge, judge_of
 from promptops.errors import Invalid
-from promptops.judging import Judge, judge_of
+from promptops.evaluation.judge_calibration import Judged, calibrate, judge_labelled, read_labels
 from promptops.prompt import Prompt
 
 SOURCE = """\

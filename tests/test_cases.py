@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from promptops.cases import read_cases
 from promptops.errors import Invalid
+from promptops.prompt.cases import read_cases
 
 
 def read(name: str, text: str) -> list:
@@ -92,7 +92,7 @@ def test_an_id_of_null_is_none() -> None:
 def test_inputs_that_json_allows_but_no_number_holds_are_told_apart() -> None:
     from prompt_files import load
 
-    from promptops.golden import Doubts
+    from promptops.evaluation.golden_set import Doubts
 
     doubts = Doubts(load())
     cases = read("a.jsonl", '{"inputs": {"x": 123456789012345678901}}\n{"inputs": {"x": NaN}}\n')

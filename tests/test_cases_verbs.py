@@ -8,7 +8,7 @@ from conftest import Cli, Repo
 from provider import Provider, text
 
 from promptops.errors import Invalid
-from promptops.golden import append_case
+from promptops.evaluation.golden_set import append_case
 
 PROMPT = """\
 model: openai/gpt-4o-mini-2024-07-18

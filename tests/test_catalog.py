@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from promptops.models.catalog import Catalog, build_index
-from promptops.models.folders import cache_folder
-from promptops.models.pricing import Cost, cost_of, rates_for
-from promptops.models.request import Completion
+from promptops.providers.catalog import Catalog, build_index
+from promptops.providers.local.cache_dir import cache_folder
+from promptops.providers.pricing import Cost, cost_of, rates_for
+from promptops.providers.types import Completion
 
 ENTRIES: dict[str, dict[str, Any]] = {
     "sample_spec": {"mode": "chat"},
@@ -203,7 +203,7 @@ def test_a_cache_folder_that_cannot_be_written_changes_nothing(tmp_path: Path) -
 
 
 def test_two_processes_at_once_are_fine(tmp_path: Path) -> None:
-    program = "from promptops.models.catalog import Catalog; print(Catalog.load().window('openai/gpt-4o'))"
+    program = "from promptops.providers.catalog import Catalog; print(Catalog.load().window('openai/gpt-4o'))"
     env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     running = [
         subprocess.Popen([sys.executable, "-c", program], env=env, stdout=subprocess.PIPE) for _ in range(4)
@@ -213,7 +213,7 @@ def test_two_processes_at_once_are_fine(tmp_path: Path) -> None:
 
 def test_reading_it_imports_no_litellm() -> None:
     program = (
-        "import sys\nfrom promptops.models.catalog import Catalog\n"
+        "import sys\nfrom promptops.providers.catalog import Catalog\n"
         "Catalog.load().price('openai/gpt-4o')\nprint('litellm' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -223,7 +223,7 @@ def test_reading_it_imports_no_litellm() -> None:
 def test_without_the_file_only_the_settings_count(tmp_path: Path) -> None:
     program = (
         "import sys\nsys.path = [p for p in sys.path if 'site-packages' not in p] + [sys.argv[1]]\n"
-        "from promptops.models.catalog import Catalog\n"
+        "from promptops.providers.catalog import Catalog\n"
         "known = Catalog.load()\nprint(known.entry('gpt-4o'), repr(known.source))"
     )
     root = str(Path(__file__).parents[1])

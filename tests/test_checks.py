@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from promptops.canonical import compact_json
 from promptops.checks import KINDS, Subject, compile_checks, prepare_checks, run_checks
-from promptops.checks.measure import last_number
+from promptops.checks.numeric import last_number
 from promptops.errors import Invalid
 from promptops.prompt import Check
+from promptops.prompt.canonical_json import compact_json
 from promptops.registry.records import CheckResult
 
 PERSON = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}

@@ -8,7 +8,7 @@ import pytest
 from conftest import Cli, Repo
 
 from promptops import __version__
-from promptops.cli import GROUPS, VERBS, find_verb
+from promptops.cli.main import GROUPS, VERBS, find_verb
 
 PATHS = [path for name, verb in VERBS.items() for path in ([[name, part] for part in verb.parts] or [[name]])]
 
@@ -88,17 +88,19 @@ def test_both_names_of_the_program_work() -> None:
 
 
 def test_a_verb_never_imports_a_verb() -> None:
-    verbs = {"_".join(path) for path in PATHS}
+    verbs = {".".join(path).replace("-", "_") for path in PATHS}
     for verb in verbs:
-        source = Path(importlib.import_module(f"promptops.commands.{verb}").__file__ or "").read_text("utf-8")
-        imported = set(re.findall(r"from promptops\.commands\.(\w+) import", source))
+        source = Path(importlib.import_module(f"promptops.cli.commands.{verb}").__file__ or "").read_text(
+            "utf-8"
+        )
+        imported = set(re.findall(r"from promptops\.cli\.commands\.([\w.]+) import", source))
         assert not imported & verbs, verb
 
 
 HEAVY = {"litellm", "git", "aiohttp", "sqlite_utils", "rich", "openai", "httpx", "tabulate", "xllamacpp"}
 SCRIPT = """
 import sys
-from promptops.cli import main
+from promptops.cli.main import main
 code = main(sys.argv[1:])
 print(*sorted({{name.partition(".")[0] for name in sys.modules}} & {heavy}), file=sys.stderr)
 sys.exit(code)

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from prompt_files import FILES, PNG, TRIAGE, load, load_text, minimal
 
-from promptops.compare import (
+from promptops.prompt import Prompt
+from promptops.prompt.diff import (
     Gap,
     Line,
     compare_prompts,
@@ -16,9 +17,8 @@ from promptops.compare import (
     static_prefix,
     word_diff,
 )
-from promptops.compare.inputs import compare_inputs, worst
-from promptops.compare.values import Difference, differences, same, shown
-from promptops.prompt import Prompt
+from promptops.prompt.diff.inputs import compare_inputs, worst
+from promptops.prompt.diff.values import Difference, differences, same, shown
 
 
 def marked(old: str, new: str) -> str:

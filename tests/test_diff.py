@@ -405,7 +405,8 @@ class TestWhatIsSaid:
 def test_nothing_heavy_is_loaded(greeting: Repo) -> None:
     edit(greeting, "prompts/greet.yaml", ("temperature: 0", "temperature: 1"))
     code = (
-        "import sys; from promptops.cli import main; main(['diff', 'greet@HEAD', 'greet', '-i', 'name=x']);"
+        "import sys; from promptops.cli.main import main; "
+        "main(['diff', 'greet@HEAD', 'greet', '-i', 'name=x']);"
         "sys.exit(' '.join({'git', 'litellm', 'sqlite3', 'aiohttp', 'asyncio', 'rich'} & {*sys.modules}))"
     )
     plain = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
@@ -794,11 +795,11 @@ class TestRealHistories:
             shared / f"data/prompt-histories/{bundle}.bundle", tmp_path / "original", folder
         )
         monkeypatch.chdir(folder)
-        from promptops.changes import find_changes
+        from promptops.config.settings import here
         from promptops.git.repo import GitRepo
-        from promptops.review import review
-        from promptops.settings import here
-        from promptops.sides import Place
+        from promptops.versions.change_summary import review
+        from promptops.versions.changed_prompts import find_changes
+        from promptops.versions.snapshots import Place
 
         found: set[tuple[int, str]] = set()
         with GitRepo(here()) as repo:

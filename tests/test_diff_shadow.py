@@ -85,8 +85,8 @@ def test_without_a_registry_none_is_made_and_nothing_of_it_is_loaded(cli: Cli, g
     path = greeting.path / "prompts/greet.yaml"
     path.write_text(path.read_text().replace("2024-07-18", "2024-08-06"))
     code = (  # sqlite3 may be there all the same: coverage keeps what it finds in it
-        "import sys; from promptops.cli import main; main(['diff', 'greet']); print([name for name in "
-        "sys.modules if name.startswith(('promptops.shadow', 'promptops.registry.'))])"
+        "import sys; from promptops.cli.main import main; main(['diff', 'greet']); print([name for name in "
+        "sys.modules if name.startswith(('promptops.evaluation.shadow', 'promptops.registry.'))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     assert "model" in done.stdout

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prompt_files import FILES, PNG, TRIAGE, load, load_text, minimal
 
-from promptops.canonical import compact_json
 from promptops.errors import NotFound
 from promptops.prompt import find_problems, from_canonical
+from promptops.prompt.canonical_json import compact_json
 
 GOLDEN = "f79b262fd4d8b100360ae20200b3e5b11ce3a0f1ab931df69a3d485ce05147cd"
 GOLDEN_MINIMAL = "097a131d9be4055fff52d94895238704f50ee547c07a3d987f553babefae4c69"

@@ -7,9 +7,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptops.document import Document, InvalidAt, Position, build_document, parse_yaml
+from promptops.config.text import decode_text
+from promptops.config.yaml import Document, InvalidAt, Position, build_document, parse_yaml
 from promptops.errors import Invalid
-from promptops.text import decode_text
 
 
 def read(text: str | bytes) -> Document:

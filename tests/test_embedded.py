@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from promptops.errors import Invalid, NotFound
-from promptops.models import embedded, weights
-from promptops.models.embedded import Embedded
-from promptops.models.request import Completion, ModelError, Request
+from promptops.providers.local import server as embedded
+from promptops.providers.local import weights
+from promptops.providers.local.server import Embedded
+from promptops.providers.types import Completion, ModelError, Request
 
 MODEL = "local/smollm2-135m-instruct"
 TINY = b"GGUF and a little more"

@@ -6,14 +6,14 @@ from statistics import mean
 
 import pytest
 
-from promptops.cases import Case
-from promptops.evaluate.answers import Answer, Answered
-from promptops.evaluate.caseset import CaseSet
-from promptops.evaluate.gate import Gate, decide
-from promptops.evaluate.listing import Flips, Listing
-from promptops.evaluate.pairs import Pairs, Scores
-from promptops.evaluate.result import EvalResult, Side
-from promptops.evaluate.summary import Count, Sum, rate, shown, with_front
+from promptops.evaluation.case_listing import Flips, Listing
+from promptops.evaluation.case_store import CaseSet
+from promptops.evaluation.gate import Gate, decide
+from promptops.evaluation.paired_counts import Pairs, Scores
+from promptops.evaluation.result import EvalResult, Side
+from promptops.evaluation.summary import Count, Sum, rate, shown, with_front
+from promptops.evaluation.trials import Answer, Answered
+from promptops.prompt.cases import Case
 from promptops.stats.intervals import exact, wilson
 from promptops.stats.paired import mcnemar, paired_scores, sign_flip
 

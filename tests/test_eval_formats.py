@@ -13,12 +13,12 @@ from xml.etree.ElementTree import XML
 import pytest
 from eval_examples import BROKE, alone, case, compared, flip, rate, several, side, trial
 
-from promptops.evaluate.formats import Form, print_result, render_result
-from promptops.evaluate.formats.facts import apart, headline, inputs_line, visible
-from promptops.evaluate.formats.markdown import prose
-from promptops.evaluate.formats.numbers import chance, milliseconds, percent, points, usd
-from promptops.evaluate.formats.table import table, table_lines
-from promptops.evaluate.result import EvalResult, ScoreSlice
+from promptops.cli.reports.eval import Form, print_result, render_result
+from promptops.cli.reports.eval.markdown import prose
+from promptops.cli.reports.eval.text import table, table_lines
+from promptops.cli.reports.eval.view import apart, headline, inputs_line, visible
+from promptops.cli.reports.numbers import chance, milliseconds, percent, points, usd
+from promptops.evaluation.result import EvalResult, ScoreSlice
 
 FORMS: tuple[Form, ...] = ("table", "json", "junit", "markdown", "html")
 NASTY = [

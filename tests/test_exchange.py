@@ -11,22 +11,22 @@ import pytest
 from conftest import Cli, Finished, Repo
 from registry_data import DIGEST, a_failure, a_run, an_end, check
 
+from promptops.config.settings import here
 from promptops.errors import Unavailable
-from promptops.registry.gaps import gaps
-from promptops.registry.journal import Journal, Spool
-from promptops.registry.outcomes import add_outcome
-from promptops.registry.prune import prune
+from promptops.registry.log_gaps import gaps
 from promptops.registry.records import StartedRun, utc_text
-from promptops.registry.release_export import Mark, export_release, last_mark, note_mark
-from promptops.registry.release_import import import_files
-from promptops.registry.sampling import drawn
+from promptops.registry.release.export import Mark, export_release, last_mark, note_mark
+from promptops.registry.release.import_ import import_files
+from promptops.registry.release.import_coverage import imported_gaps
+from promptops.registry.runs.journal import Journal, Spool
+from promptops.registry.runs.outcomes import add_outcome
+from promptops.registry.runs.prune import prune
+from promptops.registry.runs.sampling import drawn
 from promptops.registry.store import Registry
-from promptops.registry.stretches import imported_gaps
-from promptops.release.evidence import observe
-from promptops.release.evidence.findings import Findings
+from promptops.release.analysis import observe
+from promptops.release.analysis.findings import Findings
 from promptops.release.plan import decode_plan
-from promptops.release_state import Released, Rollout
-from promptops.settings import here
+from promptops.versions.release_state import Released, Rollout
 
 EVER = utc_text(time.time() + 86_400)
 

@@ -30,9 +30,9 @@ def test_fifty_kills_at_random_moments_lose_no_finished_run(greeting: Repo, prov
     answered = greeting.path / "answered"
     loop = (
         "import asyncio, os, sys\n"
-        "from promptops.session import Session\n"
-        "from promptops.settings import here\n"
-        "from promptops.versions import resolve\n"
+        "from promptops.runner.session import Session\n"
+        "from promptops.config.settings import here\n"
+        "from promptops.versions.resolve import resolve\n"
         "async def main():\n"
         "    settings = here()\n"
         "    version = resolve('greet', settings)\n"

@@ -9,11 +9,11 @@ from conftest import Cli, Repo
 from provider import Provider, text
 from registry_data import a_run, an_end
 
+from promptops.config.settings import here
 from promptops.errors import Invalid, NotFound
-from promptops.registry.journal import Spool
-from promptops.registry.outcomes import add_outcome
+from promptops.registry.runs.journal import Spool
+from promptops.registry.runs.outcomes import add_outcome
 from promptops.registry.store import Registry
-from promptops.settings import here
 
 
 def logged(count: int = 1) -> list[str]:

@@ -6,7 +6,6 @@ import pytest
 from repos import GitFolder, new_repository, prompt_text
 
 from promptops.errors import Invalid, NotFound
-from promptops.history import Figures, History, history
 from promptops.registry.history_index import (
     Known,
     LineCommit,
@@ -18,7 +17,8 @@ from promptops.registry.history_index import (
     save_prompt,
 )
 from promptops.registry.store import Registry
-from promptops.versions import resolve
+from promptops.versions.history import Figures, History, history
+from promptops.versions.resolve import resolve
 
 A = "prompts/a.yaml"
 Told = list[tuple[str, str]]

@@ -620,7 +620,7 @@ class TestRun:
         project.git("add", "-A")
         before = all_files(project.path)
         code = (
-            "import sys; from promptops.cli import main; code = main(sys.argv[1:]);"
+            "import sys; from promptops.cli.main import main; code = main(sys.argv[1:]);"
             f"sys.exit(' '.join({{*sys.modules}} & {{*{HEAVY}}}) or code)"
         )
         command = [sys.executable, "-c", code, "hooks", "run", hook]

@@ -6,12 +6,12 @@ import pytest
 from conftest import GREET, Cli, Repo
 from provider import Provider, text
 
+from promptops.config.settings import Settings, here
 from promptops.errors import Invalid, NotFound
 from promptops.prompt import Prompt, load_prompt
-from promptops.registry.journal import Journal, Spool
 from promptops.registry.records import CheckResult, FinishedRun, StartedRun
+from promptops.registry.runs.journal import Journal, Spool
 from promptops.registry.store import Registry, new_run_id
-from promptops.settings import Settings, here
 
 
 def prompt() -> Prompt:

@@ -9,11 +9,11 @@ from provider import Provider, text
 from registry_data import a_failure, a_run, an_end
 from releases import STATE
 
+from promptops.config.settings import here
 from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.sampling import drawn
+from promptops.registry.runs.sampling import drawn
 from promptops.registry.store import Registry
 from promptops.release.plan import decode_plan, plan_text
-from promptops.settings import here
 
 JUDGE = """\
 model: openai/gpt-4o-mini-2024-07-18

@@ -9,8 +9,8 @@ from conftest import Cli, Repo
 from prompt_files import load_text
 from provider import Provider, Received, as_json, status, text
 
+from promptops.checks.judge import Unusable, consensus, judge_inputs, judge_of, read_verdict
 from promptops.errors import Invalid
-from promptops.judging import Unusable, consensus, judge_inputs, judge_of, read_verdict
 from promptops.prompt import Prompt
 
 MODEL = "openai/gpt-4o-mini-2024-07-18"

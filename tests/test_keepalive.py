@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from provider import Provider, body, text
 
-from promptops.models.keepalive import Incoming
-from promptops.models.many import ManyTransport
-from promptops.models.network import Network
-from promptops.models.request import ModelError
-from promptops.models.transport import HttpReply, HttpRequest
+from promptops.providers.http.network import Network
+from promptops.providers.http.pool import Incoming
+from promptops.providers.http.pooled import ManyTransport
+from promptops.providers.http.transport import HttpReply, HttpRequest
+from promptops.providers.types import ModelError
 
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n6\r\n world\r\n0\r\n\r\n"
 PLAIN = b"HTTP/1.1 200 OK\r\nX: a\r\ncontent-length: 11\r\n\r\nhello world"

@@ -25,13 +25,13 @@ from ledgers import (
 )
 from repos import GitFolder, prompt_text
 
-from promptops.document import parse_yaml
+from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid, NotFound, Unavailable
 from promptops.release.ledger import Ledger
-from promptops.release.ledger.encode import frozen_text
+from promptops.release.ledger.serialize import frozen_text
 from promptops.release.rules import Move, Transition
-from promptops.release_state import Frozen, ReleaseState, Shadow, decode_frozen, frozen_path
-from promptops.versions import resolve
+from promptops.versions.release_state import Frozen, ReleaseState, Shadow, decode_frozen, frozen_path
+from promptops.versions.resolve import resolve
 
 WRITER = Path(__file__).with_name("ledger_writer.py")
 

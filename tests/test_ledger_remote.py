@@ -15,10 +15,10 @@ from promptops.errors import Invalid, Unavailable
 from promptops.git.process import run_online
 from promptops.git.repo import GitRepo
 from promptops.release.ledger import Ledger, Written
-from promptops.release.ledger.reviewed import require_reviewed, reviewed, reviewed_settings
+from promptops.release.ledger.source_branch import require_reviewed, reviewed, reviewed_settings
 from promptops.release.rules import Move, Transition
-from promptops.release_state import ReleaseState
-from promptops.versions import resolve
+from promptops.versions.release_state import ReleaseState
+from promptops.versions.resolve import resolve
 
 WRITER = Path(__file__).with_name("ledger_writer.py")
 

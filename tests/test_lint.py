@@ -412,7 +412,7 @@ def test_hostile_text_never_crashes(repo: Repo, shared: Path) -> None:
 
 def test_a_lint_imports_nothing_heavy(project: Repo) -> None:
     project.write("prompts/plain.yaml", prompt(model="openai/gpt-4o"))
-    code = "import sys; from promptops.cli import main; main(['lint']); print(*sys.modules)"
+    code = "import sys; from promptops.cli.main import main; main(['lint']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
     heavy = {"aiohttp", "detect_secrets", "git", "litellm", "promptops.registry.store", "requests", "rich"}
     assert not heavy & {*done.stdout.splitlines()[-1].split()}

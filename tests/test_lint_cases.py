@@ -7,11 +7,11 @@ import pytest
 from conftest import Repo
 from lint_files import SETTINGS, TODAY, Linter, prompt
 
+from promptops.config.settings import decode_settings, find_settings
 from promptops.errors import Invalid, NotFound
 from promptops.lint import lint
-from promptops.lint.files import Files
-from promptops.lint.subject import Project
-from promptops.settings import decode_settings, find_settings
+from promptops.lint.context import Project
+from promptops.lint.file_cache import Files
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ from promptops.checks import KINDS
 from promptops.errors import Invalid
 from promptops.lint import RULES
 from promptops.lint.checks import ALONE, NEAR, TWINS
+from promptops.lint.load_errors import RULE_OF
 from promptops.lint.parameters import _ANTHROPIC_LACKS, _SAMPLING, KNOWN
-from promptops.lint.problems import RULE_OF
-from promptops.models.litellm_adapter import _litellm
+from promptops.providers.litellm_client import _litellm
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 from provider import Answer, Provider, Received, as_json, body, html, reset, slow, status
 
-from promptops.models import adapter_for
-from promptops.models.litellm_adapter import LitellmAdapter, _litellm, typed_error
-from promptops.models.request import Completion, ModelError, Request
-from promptops.settings import find_settings
+from promptops.config.settings import find_settings
+from promptops.providers import adapter_for
+from promptops.providers.litellm_client import LitellmAdapter, _litellm, typed_error
+from promptops.providers.types import Completion, ModelError, Request
 
 CLAUDE, GEMINI = "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"
 KEY = "sk-ant-secret-0123456789"
@@ -256,9 +256,9 @@ def test_making_the_adapter_imports_nothing_and_a_call_prints_nothing(provider: 
     program.write_text(
         "import asyncio, os, sys\n"
         "from pathlib import Path\n"
-        "from promptops.models import adapter_for\n"
-        "from promptops.models.request import ModelError, Request\n"
-        "from promptops.settings import find_settings\n"
+        "from promptops.providers import adapter_for\n"
+        "from promptops.providers.types import ModelError, Request\n"
+        "from promptops.config.settings import find_settings\n"
         f"adapter = adapter_for({CLAUDE!r}, find_settings(Path('.'), os.environ), os.environ)\n"
         "assert 'litellm' not in sys.modules\n"
         "async def main():\n"

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 from provider import Provider, Received
 
-from promptops.models import adapter_for
-from promptops.models.catalog import Catalog
-from promptops.models.litellm_adapter import _litellm
-from promptops.models.providers import KEYLESS, TABLE, endpoint_of, wire_name
-from promptops.models.request import Completion, Request
-from promptops.settings import Settings, find_settings
+from promptops.config.settings import Settings, find_settings
+from promptops.providers import adapter_for
+from promptops.providers.catalog import Catalog
+from promptops.providers.endpoints import KEYLESS, TABLE, endpoint_of, wire_name
+from promptops.providers.litellm_client import _litellm
+from promptops.providers.types import Completion, Request
 
 HELLO = ({"role": "system", "content": "be brief"}, {"role": "user", "content": "hello"})
 TOOL = {

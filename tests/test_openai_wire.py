@@ -22,18 +22,18 @@ from provider import (
     text,
 )
 
-from promptops.models import adapter_for
-from promptops.models.embedded import Embedded
-from promptops.models.failures import one_line, retry_after
-from promptops.models.litellm_adapter import LitellmAdapter
-from promptops.models.network import Network
-from promptops.models.openai_body import build_body, encode, fits_strict
-from promptops.models.openai_reply import Stream, completion_of
-from promptops.models.openai_wire import OpenAIWire
-from promptops.models.providers import TABLE, key_names, wire_name
-from promptops.models.request import Completion, ModelError, Request
-from promptops.models.single import SingleTransport
-from promptops.settings import Settings, find_settings
+from promptops.config.settings import Settings, find_settings
+from promptops.providers import adapter_for
+from promptops.providers.endpoints import TABLE, key_names, wire_name
+from promptops.providers.errors import one_line, retry_after
+from promptops.providers.http.network import Network
+from promptops.providers.http.single import SingleTransport
+from promptops.providers.litellm_client import LitellmAdapter
+from promptops.providers.local.server import Embedded
+from promptops.providers.openai.client import OpenAIWire
+from promptops.providers.openai.request import build_body, encode, fits_strict
+from promptops.providers.openai.response import Stream, completion_of
+from promptops.providers.types import Completion, ModelError, Request
 
 KEY = "sk-secret-0123456789"
 HELLO = ({"role": "user", "content": "hello"},)

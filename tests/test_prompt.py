@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from prompt_files import FILES, PNG, TRIAGE, load, load_text, minimal, reader
 
-from promptops.canonical import canonical_json, unstorable
 from promptops.errors import Invalid, NotFound
 from promptops.prompt import (
     PROMPT_SCHEMA,
@@ -21,7 +20,8 @@ from promptops.prompt import (
     short_digest,
     with_overrides,
 )
-from promptops.schema import schema_problem, validator_for
+from promptops.prompt.canonical_json import canonical_json, unstorable
+from promptops.prompt.json_schema import schema_problem, validator_for
 
 
 def test_every_key_is_decoded() -> None:

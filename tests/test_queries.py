@@ -11,13 +11,13 @@ import pytest
 from registry_data import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end, check
 
 from promptops.errors import Invalid, NotFound
-from promptops.registry.exchange import COLUMNS, export, written_whole
-from promptops.registry.figures import apart, stats, version_stats
-from promptops.registry.filters import Filter, parse_time
-from promptops.registry.prune import file_bytes, parse_size, prune
-from promptops.registry.queries import get_run, iterate_runs, last_runs, list_runs, short_ids
 from promptops.registry.rows import output_json
-from promptops.registry.search import as_words, search
+from promptops.registry.runs.export import COLUMNS, export, written_whole
+from promptops.registry.runs.filters import Filter, parse_time
+from promptops.registry.runs.prune import file_bytes, parse_size, prune
+from promptops.registry.runs.queries import get_run, iterate_runs, last_runs, list_runs, short_ids
+from promptops.registry.runs.search import as_words, search
+from promptops.registry.runs.stats import apart, stats, version_stats
 from promptops.registry.store import Registry
 
 SCRIPTS_RELY_ON = [
@@ -283,7 +283,7 @@ class TestFigures:
         assert version_stats(registry, "support/triage")[DIGEST]["calls"] == 2
 
     def test_one_prompts_figures_are_read_from_the_index_alone(self, registry: Registry) -> None:
-        from promptops.registry import figures
+        from promptops.registry.runs import stats as figures
 
         registry.add_aggregate("percentiles", figures._Percentiles)  # noqa: SLF001 - the statement needs it
         sql = f"EXPLAIN QUERY PLAN SELECT r.digest, {figures._SUMS} FROM runs r WHERE prompt = ? AND kind = ? GROUP BY 1"  # noqa: S608, SLF001, E501

@@ -13,9 +13,9 @@ import pytest
 from registry_data import DIGEST, a_failure, a_run, an_end, check
 
 from promptops.errors import Invalid, NotFound
-from promptops.registry.filters import Filter
 from promptops.registry.migrations import MIGRATIONS, split_statements
-from promptops.registry.queries import get_run, iterate_runs
+from promptops.registry.runs.filters import Filter
+from promptops.registry.runs.queries import get_run, iterate_runs
 from promptops.registry.store import Registry, new_run_id
 from promptops.registry.ulid import as_prefix
 

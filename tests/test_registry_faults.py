@@ -17,12 +17,12 @@ import pytest
 from registry_data import a_run, an_end
 
 from promptops.errors import Invalid, PromptopsError, Unavailable
-from promptops.registry.filters import Filter
 from promptops.registry.migrations import MIGRATIONS
-from promptops.registry.queries import list_runs
 from promptops.registry.records import CheckResult
 from promptops.registry.recover import recover
-from promptops.registry.search import search
+from promptops.registry.runs.filters import Filter
+from promptops.registry.runs.queries import list_runs
+from promptops.registry.runs.search import search
 from promptops.registry.store import Registry
 
 HERE = str(Path(__file__).parent)
@@ -343,7 +343,7 @@ def test_a_path_that_cannot_be_a_file(tmp_path: Path, name: str, what: str) -> N
 
 
 def test_every_fault_has_a_next_step(path: Path) -> None:
-    from promptops.registry.faults import explain
+    from promptops.registry.errors import explain
 
     for name in ("CORRUPT", "NOTADB", "BUSY", "LOCKED", "FULL", "IOERR", "READONLY", "CANTOPEN"):
         error = sqlite3.OperationalError("words")

@@ -10,10 +10,10 @@ from conftest import Cli, Repo
 from greet_releases import QUICK, SALUTE, a_remote, go_live, ok, subjects, told, versions
 from provider import Provider
 
+from promptops.config.settings import here
 from promptops.registry.store import Registry
-from promptops.release.desk import open_desk, target_of
-from promptops.release.waiting import Ended, wait
-from promptops.settings import here
+from promptops.release.actions.wait import Ended, wait
+from promptops.release.context import open_desk, target_of
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ import pytest
 from registry_data import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end, check
 from rollouts import CANARY, DAY, ERRORS, LATENCY, ROLLOUT, START, THUMBS, Traffic, a_plan, of
 
-from promptops.registry.breaker import open_breaker
 from promptops.registry.evals import EvalRecord, save_evals
-from promptops.registry.outcomes import add_outcome
 from promptops.registry.records import utc_text
-from promptops.registry.sampling import drawn
+from promptops.registry.release.breaker import open_breaker
+from promptops.registry.runs.outcomes import add_outcome
+from promptops.registry.runs.sampling import drawn
 from promptops.registry.store import Registry
-from promptops.release.evidence import stored
-from promptops.release.evidence.forecast import forecast
-from promptops.release.evidence.gates import eval_gate
+from promptops.release.analysis import stored
+from promptops.release.analysis.eval_gate import eval_gate
+from promptops.release.analysis.forecast import forecast
 from promptops.release.plan.types import EvalGate, Metric, Step
 from promptops.stats.verdicts import Verdict
 

@@ -158,13 +158,13 @@ def test_a_call_whose_process_was_killed_is_an_error_in_the_end_and_holds_nobody
 IMPORT = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-from promptops.registry import release_import, store
-real = release_import.{what}
+from promptops.registry.release import import_, store
+real = import_.{what}
 def die(*args, **more):
     real(*args, **more)
     os.kill(os.getpid(), signal.SIGKILL)
-release_import.{what} = die
-from promptops.cli import main
+import_.{what} = die
+from promptops.cli.main import main
 main(["runs", "import", *sys.argv[1:]])
 """
 
@@ -196,7 +196,7 @@ def test_an_import_that_is_killed_has_brought_nothing_and_is_done_again(
 
 TICK = """
 import os, signal, sys
-from promptops.release import evidence, reconcile
+from promptops.release import analysis, reconcile
 from promptops.release.ledger import Ledger
 real = {what}
 def die(*args, **more):
@@ -204,14 +204,14 @@ def die(*args, **more):
         real(*args, **more)
     os.kill(os.getpid(), signal.SIGKILL)
 {what} = die
-from promptops.cli import main
+from promptops.cli.main import main
 main(["tick", "--all"])
 """
 
 
 @pytest.mark.parametrize(
     ("what", "after"),
-    [("evidence.conclude", False), ("reconcile.observe", True), ("Ledger.transit", False)],
+    [("analysis.conclude", False), ("reconcile.observe", True), ("Ledger.transit", False)],
 )
 def test_a_tick_that_is_killed_is_made_good_by_the_next(cli: Cli, repo: Repo, what: str, after: bool) -> None:
     go_live(cli, repo)

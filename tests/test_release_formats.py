@@ -9,20 +9,20 @@ import pytest
 from registry_data import a_run
 from status_examples import CANARY, NOW, PLAN, STABLE, findings, idle, metric, shadowed, view
 
-from promptops.registry.exposure import met, note_met
-from promptops.registry.observations import save
+from promptops.cli.reports.release import Form, print_status, render_status
+from promptops.cli.reports.release.text_plot import bars, sampled
+from promptops.cli.reports.release.view import commands, following, headline, line, steps
+from promptops.registry.release.exposure import met, note_met
+from promptops.registry.release.observations import save
 from promptops.registry.store import Registry
-from promptops.release.evidence import SUMMARY, stored
-from promptops.release.evidence.summary import encode_findings
-from promptops.release.formats import Form, print_status, render_status
-from promptops.release.formats.facts import commands, following, headline, line, steps
-from promptops.release.formats.picture import bars, sampled
+from promptops.release.analysis import SUMMARY, stored
+from promptops.release.analysis.findings_json import encode_findings
 from promptops.release.plan import decode_plan
 from promptops.release.rules import Decision, Move, Transition
-from promptops.release.times import iso
-from promptops.release.view import Event, Exposure, StatusView, exposure_of
-from promptops.release_state import Released
+from promptops.release.status_view import Event, Exposure, StatusView, exposure_of
+from promptops.release.timestamps import iso
 from promptops.stats.verdicts import Verdict
+from promptops.versions.release_state import Released
 
 FORMS: list[Form] = list(get_args(Form))
 PHASES = ["eval", "shadow", "progressing", "awaiting", "paused", "invalid", "inconclusive"]
@@ -270,7 +270,7 @@ def test_a_deadline_that_has_passed_and_none() -> None:
 @pytest.mark.parametrize("shown", [*VIEWS, *map(with_text, NASTY)])
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_no_line_is_wider_than_the_terminal(shown: StatusView, width: int) -> None:
-    from promptops.release.formats.text import text
+    from promptops.cli.reports.release.text import text
 
     lines = text([shown], width).splitlines()
     # a command is not cut: it is there to be pasted

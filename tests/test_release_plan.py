@@ -5,8 +5,9 @@ from conftest import Cli, Repo
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptops.config.plan_schema import PLAN_SCHEMA
+from promptops.config.settings import SettingsFile, decode_settings
 from promptops.errors import Invalid, NotFound
-from promptops.plan_schema import PLAN_SCHEMA
 from promptops.prompt import Prompt, load_prompt
 from promptops.release.plan import (
     BUILT_IN,
@@ -24,7 +25,6 @@ from promptops.release.plan import (
     plan_for,
     plan_text,
 )
-from promptops.settings import SettingsFile, decode_settings
 
 HOUR, DAY = 3600, 86_400
 

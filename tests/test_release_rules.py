@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptops.errors import Invalid
-from promptops.release.evidence.findings import Findings, GateFinding, MetricFinding
-from promptops.release.ledger.encode import decode_transition, transition_content
+from promptops.release.analysis.findings import Findings, GateFinding, MetricFinding
+from promptops.release.ledger.serialize import decode_transition, transition_content
 from promptops.release.plan import Plan, decode_plan
 from promptops.release.rules import (
     Decision,
@@ -26,9 +26,9 @@ from promptops.release.rules import (
     settled,
     start_rollout,
 )
-from promptops.release.times import duration, iso, seconds_of
-from promptops.release_state import ChannelState, Phase, Released, Rollout, Shadow
+from promptops.release.timestamps import duration, iso, seconds_of
 from promptops.stats.verdicts import Verdict
+from promptops.versions.release_state import ChannelState, Phase, Released, Rollout, Shadow
 
 HOUR, DAY = 3600.0, 86_400.0
 START = 1_800_000_000.0

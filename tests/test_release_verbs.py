@@ -11,7 +11,7 @@ from conftest import Cli, Repo
 from greet_releases import QUICK, a_remote, channel, go_live, ok, told, two_versions, versions
 
 from promptops.errors import Invalid
-from promptops.release.waiting import timeout_s
+from promptops.release.actions.wait import timeout_s
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ from registry_data import a_failure, an_end
 from rollouts import DAY, ERRORS, LATENCY, ROLLOUT, START, THUMBS, Traffic, a_plan, of
 
 from promptops.errors import Invalid
-from promptops.registry.outcomes import add_outcome
-from promptops.registry.prune import prune
 from promptops.registry.records import utc_text
-from promptops.registry.release_export import Mark, export_release
-from promptops.registry.release_import import import_files
-from promptops.release.evidence import committed_evidence
-from promptops.release.evidence.verify import verify
+from promptops.registry.release.export import Mark, export_release
+from promptops.registry.release.import_ import import_files
+from promptops.registry.runs.outcomes import add_outcome
+from promptops.registry.runs.prune import prune
+from promptops.release.analysis import committed_evidence
+from promptops.release.analysis.verify import verify
 from promptops.release.plan.types import Plan
 
 PLAN = a_plan(ERRORS, LATENCY, THUMBS)

@@ -13,7 +13,7 @@ from prompt_files import FILES, PNG, load, load_text, minimal
 
 from promptops.errors import Invalid
 from promptops.prompt import with_overrides
-from promptops.render import (
+from promptops.prompt.render import (
     MAX_IMAGE,
     accept_inputs,
     estimate_tokens,

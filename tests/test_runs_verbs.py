@@ -17,8 +17,8 @@ from registry_data import OTHER_DIGEST, a_failure, a_run, an_end, check
 from releases import released, write_state
 from repos import GitFolder
 
-from promptops.commands.run_rows import age, short_count, size, usd
-from promptops.commands.runs_recover import runs_recover
+from promptops.cli.commands.runs.recover import runs_recover
+from promptops.cli.reports.run_tables import age, short_count, size, usd
 from promptops.registry.records import FinishedRun, StartedRun
 from promptops.registry.store import Registry
 
@@ -317,8 +317,8 @@ class TestPrune:
         assert len(told(cli, "runs", "list", "-n", "900")) == 501
 
     def test_notes_of_what_stays(self, capsys: pytest.CaptureFixture[str]) -> None:
-        from promptops.commands.runs_prune import report
-        from promptops.registry.prune import Pruned
+        from promptops.cli.commands.runs.prune import report
+        from promptops.registry.runs.prune import Pruned
 
         report(
             Pruned(runs=0, first_at=None, last_at=None, kept=6, bytes_before=9, bytes_after=9, waiting=True),

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from promptops.cases import Case, read_cases
 from promptops.checks import Subject, compile_checks, run_checks
-from promptops.files import working_tree_reader
-from promptops.models.embedded import Embedded
-from promptops.models.request import Request
+from promptops.config.settings import find_settings
 from promptops.prompt import Prompt, load_prompt
+from promptops.prompt.cases import Case, read_cases
 from promptops.prompt.checks import read_checks
-from promptops.render import render
-from promptops.settings import find_settings
+from promptops.prompt.render import render
+from promptops.providers.local.server import Embedded
+from promptops.providers.types import Request
+from promptops.versions.working_tree import working_tree_reader
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 NAMES = ("extract/contact", "sentiment", "summarize", "support/triage")

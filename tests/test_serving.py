@@ -13,13 +13,13 @@ from releases import released, rollout, write_state
 from repos import GitFolder, new_repository, prompt_text
 
 from promptops.errors import Invalid, NotFound
-from promptops.references import Reference, parse_reference
-from promptops.registry.breaker import breaker_reason, close_breaker, failing, open_breaker
 from promptops.registry.records import FinishedRun, StartedRun, utc_now
+from promptops.registry.release.breaker import breaker_reason, close_breaker, failing, open_breaker
+from promptops.registry.runs.unit_hash import unit_key
 from promptops.registry.store import Registry, new_run_id
-from promptops.registry.units import unit_key
 from promptops.release.assignment import on_canary
-from promptops.serving import GitSource, Placement, Serving
+from promptops.runner.routing import GitSource, Placement, Serving
+from promptops.versions.references import Reference, parse_reference
 
 GREET = "prompts/greet.yaml"
 

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from repos import GitFolder, new_repository
 
+from promptops.config.settings import SETTINGS_SCHEMA, Log, decode_settings, find_settings, here
 from promptops.errors import Invalid
-from promptops.settings import SETTINGS_SCHEMA, Log, decode_settings, find_settings, here
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from promptops.shadow.comparing import Comparing, Frame
-from promptops.shadow.comparison import Comparison, Left, Party
-from promptops.shadow.formats import render_comparisons, worst_first
-from promptops.shadow.gate import decide
-from promptops.shadow.likeness import Alike
-from promptops.shadow.pair import Pair, Side, pair_from, pair_of
-from promptops.shadow.ratios import Ratios
+from promptops.cli.reports.shadow import render_comparisons, worst_first
+from promptops.evaluation.shadow.gate import decide
+from promptops.evaluation.shadow.pair import Pair, Side, pair_from, pair_of
+from promptops.evaluation.shadow.ratio_metrics import Ratios
+from promptops.evaluation.shadow.result import Comparison, Left, Party
+from promptops.evaluation.shadow.running_comparison import Comparing, Frame
+from promptops.evaluation.shadow.similarity import Alike
 
 HOSTILE = "</code></pre><script>alert(1)</script> @everyone #1 | ```"
 

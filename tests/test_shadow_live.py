@@ -17,17 +17,17 @@ from greet_releases import SALUTE, a_remote, channel, go_live, ok, subjects, tol
 from provider import Answer, Provider, Received, echo, malformed, reply, reset, slow, status, text
 
 from promptops import Workspace
-from promptops.live_shadow.alone import alone
-from promptops.live_shadow.detached import start_drain
-from promptops.live_shadow.worker import MOST_WAITING
-from promptops.registry.journal import Journal
+from promptops.api.shadow_worker import MOST_WAITING
+from promptops.config.settings import find_settings
+from promptops.evaluation.shadow.live.lock import alone
+from promptops.evaluation.shadow.live.spawn import start_drain
 from promptops.registry.records import FinishedRun, StartedRun, utc_now
 from promptops.registry.rows import MOST_SHADOW_JOBS, json_text
-from promptops.registry.sampling import drawn
-from promptops.registry.shadow_jobs import Shadowing, add_job, counts, give_back, lease, next_waiting
+from promptops.registry.runs.journal import Journal
+from promptops.registry.runs.sampling import drawn
+from promptops.registry.shadow.jobs import Shadowing, add_job, counts, give_back, lease, next_waiting
 from promptops.registry.store import Registry, new_run_id
-from promptops.settings import find_settings
-from promptops.versions import resolve
+from promptops.versions.resolve import resolve
 
 RUN = ("run", "greet:production", "-i", "name=Ada")
 AS_BEFORE = ("--version", "HEAD", "--sample", "1", "--max-usd", "1")

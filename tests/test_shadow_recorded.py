@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 from conftest import Cli, Repo
 
-from promptops.shadow.comparing import Comparing
-from promptops.shadow.pair import Pair, Side
+from promptops.evaluation.shadow.pair import Pair, Side
+from promptops.evaluation.shadow.running_comparison import Comparing
 
 PROMPT = """\
 model: openai/{version}

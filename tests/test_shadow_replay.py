@@ -16,12 +16,12 @@ from conftest import Cli, Repo
 from evals import animals, asked, says
 from provider import Answer, Provider, Received, malformed, slow, status, text
 
+from promptops.config.settings import here
 from promptops.registry.store import Registry
-from promptops.release.evidence.shadow_gate import shadow_gate
+from promptops.release.analysis.shadow_gate import shadow_gate
 from promptops.release.plan import ShadowGate
-from promptops.settings import here
 from promptops.stats.verdicts import Verdict
-from promptops.versions import resolve
+from promptops.versions.resolve import resolve
 
 VERSIONS = ("sound@HEAD", "--against", "sound@HEAD~1")
 STRICT = """\

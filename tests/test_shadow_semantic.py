@@ -9,8 +9,8 @@ from conftest import Cli, Repo
 from evals import asked
 from provider import Answer, Provider, Received, as_json, status, text
 
+from promptops.config.settings import here
 from promptops.registry.store import Registry
-from promptops.settings import here
 
 VERSIONS = ("sound@HEAD", "--against", "sound@HEAD~1", "--full", "--inputs", "cases.jsonl")
 SEMANTIC = ("--semantic", "openai/text-embedding-3-small")

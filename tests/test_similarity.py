@@ -9,7 +9,7 @@ from rapidfuzz.distance import Levenshtein
 from rouge_score.rouge_scorer import RougeScorer
 
 from promptops.checks.similarity import METRICS, bleu, chrf, cosine, levenshtein, needs, wer
-from promptops.checks.subject import CheckError
+from promptops.checks.types import CheckError
 
 PAIRS = [
     ("the cat sat on the mat", "the cat sat on the mat"),

@@ -17,8 +17,8 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 
 from promptops.errors import Invalid, Undecided
 from promptops.stats import agreement, bootstrap, correlation, distributions, intervals, paired
-from promptops.stats.multiple import benjamini_hochberg, holm
-from promptops.stats.strata import Step, Tally
+from promptops.stats.multiple_testing import benjamini_hochberg, holm
+from promptops.stats.stratified import Step, Tally
 
 RATES = [(0, 1), (1, 1), (0, 30), (3, 30), (30, 30), (57, 200), (2, 10_000), (123_456, 1_000_000)]
 P_VALUES = st.lists(st.floats(0.0, 1.0), max_size=12)

@@ -11,19 +11,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptops.errors import Invalid, Undecided
-from promptops.stats.eprocess import Question, e_value, paired
-from promptops.stats.forecast import calls_needed, pairs_needed
-from promptops.stats.guards import GuardGroup, closed_testing, guard_group
-from promptops.stats.intervals import Interval
-from promptops.stats.percentiles import Percentiles, ratio_losses, tail_loss
-from promptops.stats.sequences import (
+from promptops.stats.confidence_sequences import (
     bounds_over_time,
     difference_bounds,
     excluded_at,
     mean_bounds,
     ratio_bounds,
 )
-from promptops.stats.strata import Step, Tally, stratified_difference
+from promptops.stats.eprocess import Question, e_value, paired
+from promptops.stats.forecast import calls_needed, pairs_needed
+from promptops.stats.guard_group import GuardGroup, closed_testing, guard_group
+from promptops.stats.intervals import Interval
+from promptops.stats.rank_losses import Percentiles, ratio_losses, tail_loss
+from promptops.stats.stratified import Step, Tally, stratified_difference
 from promptops.stats.two_arm import Prior, TwoArm, from_history
 
 Call = tuple[bool, float, float]

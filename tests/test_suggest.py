@@ -6,12 +6,12 @@ from conftest import Cli, Repo
 from prompt_files import load_text
 
 from promptops.checks import compile_checks
+from promptops.checks.judge import judge_of
 from promptops.checks.suggest import suggest_checks
-from promptops.judging import judge_of
+from promptops.config.settings import here
 from promptops.prompt import load_prompt
 from promptops.prompt.checks import read_checks
-from promptops.settings import here
-from promptops.versions import resolve
+from promptops.versions.resolve import resolve
 
 
 def drafts(system: str, **keys: Any) -> list[Any]:
@@ -150,7 +150,7 @@ def test_only_the_working_tree_is_written(repo: Repo, cli: Cli) -> None:
 
 
 def test_the_samples_get_sensible_drafts() -> None:
-    from promptops.files import working_tree_reader
+    from promptops.versions.working_tree import working_tree_reader
 
     read = working_tree_reader(here())
     found = {

@@ -27,13 +27,13 @@ from provider import (
     text,
 )
 
-from promptops.models.many import ManyTransport
-from promptops.models.network import Network, Proxy, parse_address
-from promptops.models.network_failures import connection_error
-from promptops.models.openai_wire import OpenAIWire
-from promptops.models.request import Completion, ModelError, Request
-from promptops.models.single import SingleTransport
-from promptops.models.transport import MAX_REPLY, HttpRequest
+from promptops.providers.http.errors import connection_error
+from promptops.providers.http.network import Network, Proxy, parse_address
+from promptops.providers.http.pooled import ManyTransport
+from promptops.providers.http.single import SingleTransport
+from promptops.providers.http.transport import MAX_REPLY, HttpRequest
+from promptops.providers.openai.client import OpenAIWire
+from promptops.providers.types import Completion, ModelError, Request
 
 KEY = "sk-secret-0123456789"
 HELLO = Request(model="openai/m", messages=({"role": "user", "content": "hello"},))
@@ -276,9 +276,9 @@ def test_ctrl_c_leaves_at_once(repo: Any) -> None:
     program = repo.path / "call.py"
     program.write_text(
         "import asyncio, sys\n"
-        "from promptops.models import adapter_for\n"
-        "from promptops.models.request import Request\n"
-        "from promptops.settings import find_settings\n"
+        "from promptops.providers import adapter_for\n"
+        "from promptops.providers.types import Request\n"
+        "from promptops.config.settings import find_settings\n"
         "from pathlib import Path\n"
         "env = {'OPENAI_API_KEY': 'k', 'OPENAI_BASE_URL': sys.argv[1], 'HOME': sys.argv[2]}\n"
         "wire = adapter_for('openai/m', find_settings(Path(sys.argv[2]), env), env)\n"
@@ -433,9 +433,9 @@ def test_a_single_call_loads_no_heavy_module(repo: Any) -> None:
     program = (
         "import asyncio, sys\n"
         "from pathlib import Path\n"
-        "from promptops.models import adapter_for\n"
-        "from promptops.models.request import Request\n"
-        "from promptops.settings import find_settings\n"
+        "from promptops.providers import adapter_for\n"
+        "from promptops.providers.types import Request\n"
+        "from promptops.config.settings import find_settings\n"
         "env = {'OPENAI_API_KEY': 'k', 'OPENAI_BASE_URL': sys.argv[1], 'HOME': sys.argv[2]}\n"
         "wire = adapter_for('openai/m', find_settings(Path(sys.argv[2]), env), env)\n"
         "said = ({'role': 'user', 'content': 'x'},)\n"

@@ -10,8 +10,8 @@ from repos import GitFolder, new_repository, prompt_text
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import GitRepo
 from promptops.registry.store import Registry
-from promptops.release_state import frozen_versions, read_releases
-from promptops.versions import (
+from promptops.versions.release_state import frozen_versions, read_releases
+from promptops.versions.resolve import (
     Reference,
     live_channels,
     parse_reference,

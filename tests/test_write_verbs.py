@@ -10,8 +10,8 @@ import pytest
 from conftest import GREET, Cli, Repo
 from provider import Provider, text
 
+from promptops.cli.scaffold import SCHEMA_FILE, STARTER, schema_text
 from promptops.prompt import PROMPT_SCHEMA
-from promptops.scaffold import SCHEMA_FILE, STARTER, schema_text
 
 
 class TestInit:

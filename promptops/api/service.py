@@ -13,24 +13,24 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from promptops.background import BackgroundLoop, Worker
-from promptops.calling import Limits, now
+from promptops.api.background_loop import BackgroundLoop, Worker
+from promptops.api.journal import ServiceJournal
+from promptops.config.settings import Settings
+from promptops.console import note
 from promptops.errors import PromptopsError
-from promptops.models.request import Completion, ModelError, OnText, Request
-from promptops.output import note
-from promptops.references import parse_reference
-from promptops.registry.outcomes import Outcome, add_all
+from promptops.providers.types import Completion, ModelError, OnText, Request
 from promptops.registry.records import FinishedRun
-from promptops.registry.service_journal import ServiceJournal
-from promptops.release_state import Shadow
+from promptops.registry.runs.outcomes import Outcome, add_all
 from promptops.runner import Origin, Prepared, Reported, Run, Runner, in_shadow
-from promptops.serving import Serving, Source, ready
-from promptops.session import Session
-from promptops.settings import Settings
-from promptops.versions import Version
+from promptops.runner.retry import Limits, now
+from promptops.runner.routing import Serving, Source, ready
+from promptops.runner.session import Session
+from promptops.versions.references import parse_reference
+from promptops.versions.release_state import Shadow
+from promptops.versions.resolve import Version
 
 if TYPE_CHECKING:  # only some channels have one
-    from promptops.live_shadow.worker import ShadowWorker
+    from promptops.api.shadow_worker import ShadowWorker
 
 T = TypeVar("T")
 
@@ -121,7 +121,7 @@ class Service:
 
     @cached_property
     def _shadows(self) -> "ShadowWorker":
-        from promptops.live_shadow.worker import ShadowWorker
+        from promptops.api.shadow_worker import ShadowWorker
 
         return ShadowWorker(self._settings, self._source)
 

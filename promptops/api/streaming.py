@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from promptops.errors import Unavailable
-from promptops.models.request import OnText
+from promptops.providers.types import OnText
 from promptops.runner import Run
 
 

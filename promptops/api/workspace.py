@@ -19,21 +19,21 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar
 
-from promptops.api.current import CurrentVersions
-from promptops.api.handed_out import Call
+from promptops.api.background_loop import closed
+from promptops.api.prepared_call import Call
 from promptops.api.service import Asked, Service, Sync, Watched
 from promptops.api.streaming import Stream
-from promptops.background import closed
-from promptops.calling import Limits
-from promptops.canonical import unstorable
+from promptops.api.version_cache import CurrentVersions
+from promptops.config.settings import Settings, find_settings
 from promptops.errors import Invalid
-from promptops.models.request import OnText
-from promptops.registry.outcomes import outcome
+from promptops.prompt.canonical_json import unstorable
+from promptops.providers.types import OnText
+from promptops.registry.runs.outcomes import outcome
 from promptops.release.bundle import BundleSource
 from promptops.runner import Prepared, Reported, Run
-from promptops.serving import GitSource
-from promptops.settings import Settings, find_settings
-from promptops.versions import Version
+from promptops.runner.retry import Limits
+from promptops.runner.routing import GitSource
+from promptops.versions.resolve import Version
 
 __all__ = ["Call", "Run", "Stream", "Workspace"]
 

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from promptops.canonical import compact_json
-from promptops.checks import code, judged, structure
-from promptops.checks.kinds import KINDS
-from promptops.checks.subject import (
+from promptops.checks import json as structure
+from promptops.checks import model_graded as judged
+from promptops.checks import python_function as code
+from promptops.checks.builtin import KINDS
+from promptops.checks.types import (
     INSTALL,
     CheckError,
     CheckFunction,
@@ -26,9 +27,10 @@ from promptops.checks.subject import (
 )
 from promptops.errors import Invalid, PromptopsError
 from promptops.prompt import Check
+from promptops.prompt.canonical_json import compact_json
+from promptops.prompt.json_schema import explain, schema_problem, validator_for
+from promptops.prompt.render import render_text
 from promptops.registry.records import CheckResult
-from promptops.render import render_text
-from promptops.schema import explain, schema_problem, validator_for
 
 _SHOWN = 200  # characters of what an error says
 _NAME_ALONE = re.compile(r"\{\{\s*(\w+)\s*\}\}")

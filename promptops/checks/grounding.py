@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptops.checks.similarity import n_grams
-from promptops.checks.subject import CheckError, Subject, Verdict, as_text, one_line, texts_of
+from promptops.checks.types import CheckError, Subject, Verdict, as_text, one_line, texts_of
 
 THRESHOLD = 0.8
 SUPPORTED = 0.7  # of a sentence's words

@@ -8,7 +8,7 @@ import re
 from functools import cache
 from typing import Any
 
-from promptops.checks.subject import Subject, Verdict, quote
+from promptops.checks.types import Subject, Verdict, quote
 
 OPENING = 300  # characters in which a refusal shows itself
 _APOLOGY = (

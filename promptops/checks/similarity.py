@@ -15,8 +15,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from promptops.checks.subject import CheckError, Further, Subject, Verdict, one_line, texts_of
 from promptops.checks.text import expected_or
+from promptops.checks.types import CheckError, Further, Subject, Verdict, one_line, texts_of
 
 EMBEDDING_MODEL = "openai/text-embedding-3-small"
 THRESHOLD = 0.8

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from promptops.checks.subject import CheckError, Subject, Verdict, as_text, quote, texts_of
+from promptops.checks.types import CheckError, Subject, Verdict, as_text, quote, texts_of
 
 
 def equals(subject: Subject, wanted: Any) -> Verdict:

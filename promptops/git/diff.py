@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from promptops.config.settings import Settings
 from promptops.errors import NotFound
 from promptops.git.process import run
-from promptops.settings import Settings
 
 _SUBMODULE = "160000"
 _RAW = ("--raw", "-r", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", "--no-textconv")

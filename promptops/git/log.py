@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from promptops.config.settings import Settings
 from promptops.git.process import run
-from promptops.settings import Settings
 
 _NO_OBJECT = re.compile(r"^0+$")
 _LOG_FORMAT = "%H%x00%at%x00%an%x00%s"

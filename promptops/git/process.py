@@ -10,8 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Literal, cast
 
+from promptops.config.settings import Settings
 from promptops.errors import Invalid, PromptopsError, Unavailable
-from promptops.settings import Settings
 
 # A user's configuration must not change what git prints to us.
 _FIXED = (

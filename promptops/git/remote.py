@@ -1,10 +1,10 @@
 """The state branch and a remote: fetched by its name alone, pushed plainly, never by force."""
 
+from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
 from promptops.git.process import run_online
 from promptops.git.repo import STATE_BRANCH
-from promptops.git.state import STATE_REF
-from promptops.settings import Settings
+from promptops.git.state_branch import STATE_REF
 
 _MOVED = ("fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref", "incorrect old value")
 _RULES = (

@@ -8,9 +8,9 @@ from functools import cached_property
 from types import TracebackType
 from typing import Self
 
+from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
 from promptops.git.process import Answer, CatFile, MissingObject, run
-from promptops.settings import Settings
 
 STATE_BRANCH = "promptops-state"
 _STATE_REF = re.compile(f"refs/heads/{STATE_BRANCH}|refs/remotes/[^/]+/{STATE_BRANCH}")

@@ -5,17 +5,17 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from promptops.cases import Case, lines_of, read_cases
 from promptops.checks import compile_checks
-from promptops.document import InvalidAt
-from promptops.document import Path as Place
+from promptops.config.text import Position, Problem
+from promptops.config.yaml import InvalidAt
+from promptops.config.yaml import Path as Place
 from promptops.errors import Invalid, NotFound
-from promptops.lint.branches import Coverage, Traced, branches_of
+from promptops.lint.branch_coverage import Coverage, Traced, branches_of
 from promptops.prompt import Insert, Prompt, Read, Text, texts_of
+from promptops.prompt.cases import Case, lines_of, read_cases
 from promptops.prompt.checks import read_checks
-from promptops.render import accept_inputs, estimate_tokens
-from promptops.templates import TemplateFault
-from promptops.text import Position, Problem
+from promptops.prompt.render import accept_inputs, estimate_tokens
+from promptops.prompt.templates import TemplateFault
 
 SHOWN = 10  # findings of one rule in one golden set; the rest are counted
 

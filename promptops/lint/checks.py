@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from promptops.checks import KINDS, compile_checks
-from promptops.document import Path
+from promptops.config.text import Problem
+from promptops.config.yaml import Path
 from promptops.errors import Invalid
-from promptops.lint.subject import Subject
+from promptops.lint.context import Subject
 from promptops.prompt import Check
-from promptops.text import Problem
 
 TWINS: Mapping[str, str] = {
     "contains-all": "contains_all",

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from promptops.checks import KINDS, compile_checks
-from promptops.document import Document, parse_yaml
-from promptops.document import Path as Place
+from promptops.config.settings import Settings
+from promptops.config.yaml import Document, parse_yaml
+from promptops.config.yaml import Path as Place
 from promptops.errors import Invalid
 from promptops.lint.checks import twin
-from promptops.lint.files import Files
+from promptops.lint.file_cache import Files
 from promptops.prompt import Check, examine
-from promptops.settings import Settings
 
 _BOM = b"\xef\xbb\xbf"
 _PARTIALS = (".j2", ".md", ".txt")

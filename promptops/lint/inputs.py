@@ -5,12 +5,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from promptops.lint.subject import Subject
+from promptops.config.text import Problem
+from promptops.lint.context import Subject
 from promptops.prompt import ImageInput, Insert, Prompt, texts_of
-from promptops.render import variables
-from promptops.schema import unknown_word
-from promptops.templates import TemplateFault, free_names
-from promptops.text import Problem
+from promptops.prompt.json_schema import unknown_word
+from promptops.prompt.render import variables
+from promptops.prompt.templates import TemplateFault, free_names
 
 
 def unused_input(subject: Subject) -> Iterator[Problem]:

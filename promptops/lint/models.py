@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from datetime import date
 from difflib import get_close_matches
 
-from promptops.document import Path
-from promptops.lint.subject import Project, Subject
-from promptops.text import Problem
+from promptops.config.text import Problem
+from promptops.config.yaml import Path
+from promptops.lint.context import Project, Subject
 
 _DATED = re.compile(r"[-@.](?:\d{4}-\d\d-\d\d|\d{8}|\d\d-\d{4}|\d\d-\d\d|\d{4}|\d{3})(?=$|[-:@])")
 _LIKE = 0.8  # how much a name resembles one that is meant

@@ -4,12 +4,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from promptops.canonical import compact_json
+from promptops.config.text import Problem
 from promptops.errors import PromptopsError
-from promptops.lint.subject import Subject
-from promptops.models import split_model
-from promptops.schema import explain, unknown_word, validator_for
-from promptops.text import Problem
+from promptops.lint.context import Subject
+from promptops.prompt.canonical_json import compact_json
+from promptops.prompt.json_schema import explain, unknown_word, validator_for
+from promptops.providers import split_model
 
 _COUNT = {"type": "integer", "minimum": 1}
 _SWITCH = {"type": "boolean"}
@@ -104,7 +104,7 @@ def bad_value(subject: Subject) -> Iterator[Problem]:
 
 
 def _refused(name: str, value: Any) -> PromptopsError | None:
-    from promptops.models.openai_body import check_parameters
+    from promptops.providers.openai.request import check_parameters
 
     try:
         check_parameters({name: value})

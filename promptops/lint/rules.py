@@ -4,10 +4,27 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from promptops.lint import checks, golden, inputs, limits, models, parameters, strict, texts
+from promptops.config.text import Problem
+from promptops.lint import (
+    checks,
+    inputs,
+    models,
+    parameters,
+)
+from promptops.lint import (
+    encoding as texts,
+)
+from promptops.lint import (
+    golden_set as golden,
+)
+from promptops.lint import (
+    strict_schema as strict,
+)
+from promptops.lint import (
+    token_limits as limits,
+)
+from promptops.lint.context import Subject
 from promptops.lint.secrets import secrets
-from promptops.lint.subject import Subject
-from promptops.text import Problem
 
 Severity = Literal["error", "warning"]
 

@@ -8,15 +8,22 @@ from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 
+from promptops.config.settings import (
+    BUILT_IN_CHANNELS,
+    FILE,
+    Settings,
+    SettingsFile,
+    decode_settings,
+    find_settings,
+)
 from promptops.errors import Invalid, NotFound
-from promptops.files import names_among, working_tree_names, working_tree_reader
 from promptops.git.process import run
 from promptops.git.repo import INDEX, GitRepo
-from promptops.lint.files import Files
-from promptops.lint.subject import Project
+from promptops.lint.context import Project
+from promptops.lint.file_cache import Files
 from promptops.prompt import examine
-from promptops.references import nearest
-from promptops.settings import BUILT_IN_CHANNELS, FILE, Settings, SettingsFile, decode_settings, find_settings
+from promptops.versions.references import nearest
+from promptops.versions.working_tree import names_among, working_tree_names, working_tree_reader
 
 _PROMPTS = (".yaml", ".yml")
 _CASES = (".cases.yaml", ".cases.yml")

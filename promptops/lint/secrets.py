@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Protocol
 
-from promptops.text import Problem, find_position
+from promptops.config.text import Problem, find_position
 
 _SUSPECT = re.compile(
     r"(?<![A-Za-z0-9])(?=[a-zA-Z]*\d)[A-Za-z0-9]{16,}|[\w-]{40,}"

@@ -1,12 +1,12 @@
 """The YAML file as frozen types, and its digest. Pure: files come in through a reader."""
 
-from promptops.document import Position, Problem
-from promptops.prompt.files import Read, image_type
+from promptops.config.yaml import Position, Problem
+from promptops.prompt.closure import Read, image_type
+from promptops.prompt.from_canonical import from_canonical
 from promptops.prompt.inputs import CHAT_TEXT
-from promptops.prompt.keys import PROMPT_SCHEMA
 from promptops.prompt.load import check_name, examine, find_file, find_problems, load_prompt, texts_of
 from promptops.prompt.overrides import with_overrides
-from promptops.prompt.rebuilt import from_canonical
+from promptops.prompt.schema import PROMPT_SCHEMA
 from promptops.prompt.types import (
     SHORT,
     Check,

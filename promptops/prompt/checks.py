@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from promptops.document import Path
+from promptops.config.yaml import Path
 from promptops.prompt.types import Check
 
 Report = Callable[[str, Path, str, str], None]

@@ -4,9 +4,9 @@ import keyword
 from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
-from promptops.canonical import compact_json
+from promptops.prompt.canonical_json import compact_json
+from promptops.prompt.json_schema import explain, schema_problem, unknown_word, validator_for
 from promptops.prompt.types import Input
-from promptops.schema import explain, schema_problem, unknown_word, validator_for
 
 Report = Callable[..., None]
 """Called with the path below the input, the message and a hint."""

@@ -5,11 +5,11 @@ from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from typing import Any, cast
 
-from promptops.canonical import compact_json, unstorable
-from promptops.document import Document, InvalidAt, Path, Position, Problem, parse_yaml
+from promptops.config.yaml import Document, InvalidAt, Path, Position, Problem, parse_yaml
 from promptops.errors import Invalid, NotFound
+from promptops.prompt.canonical_json import compact_json, unstorable
 from promptops.prompt.checks import read_checks
-from promptops.prompt.files import (
+from promptops.prompt.closure import (
     FOLDER,
     Partials,
     Read,
@@ -20,10 +20,16 @@ from promptops.prompt.files import (
     plain_lines,
 )
 from promptops.prompt.inputs import read_input
-from promptops.prompt.keys import PROMPT_SCHEMA
+from promptops.prompt.json_schema import (
+    Validator,
+    document_problems,
+    schema_problem,
+    unknown_word,
+    validator_for,
+)
+from promptops.prompt.schema import PROMPT_SCHEMA
+from promptops.prompt.templates import TemplateFault, free_names
 from promptops.prompt.types import ImageFile, ImageInput, Input, Insert, Message, Output, Part, Prompt, Text
-from promptops.schema import Validator, document_problems, schema_problem, unknown_word, validator_for
-from promptops.templates import TemplateFault, free_names
 
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]*")
 

@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from promptops.canonical import compact_json, unstorable
 from promptops.errors import Invalid
-from promptops.prompt.keys import PROMPT_SCHEMA
+from promptops.prompt.canonical_json import compact_json, unstorable
+from promptops.prompt.json_schema import explain, explain_key, spell_path, unknown_word, validator_for
+from promptops.prompt.schema import PROMPT_SCHEMA
 from promptops.prompt.types import Prompt
-from promptops.schema import explain, explain_key, spell_path, unknown_word, validator_for
 
 _SETTABLE = ("max_input_tokens", "model", "output.repair", "parameters")
 

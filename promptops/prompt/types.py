@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from promptops.canonical import canonical_json, compact_json, sha256_hex
-from promptops.document import Document, Path
+from promptops.config.yaml import Document, Path
+from promptops.prompt.canonical_json import canonical_json, compact_json, sha256_hex
 
 SHORT = 12
 FORMAT = 1  # of the canonical object; another one gives every version another digest

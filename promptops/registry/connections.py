@@ -6,7 +6,7 @@ import sqlite3
 from pathlib import Path
 
 from promptops.errors import Invalid
-from promptops.registry.faults import cannot_open
+from promptops.registry.errors import cannot_open
 from promptops.registry.migrations import migrate, schema_number
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from promptops.errors import Invalid
-from promptops.registry.faults import explained
+from promptops.registry.errors import explained
 from promptops.registry.store import Registry
 
 _NUMBERED = ("versions", "runs", "run_texts", "outcomes", "evals", "batches", "jobs")

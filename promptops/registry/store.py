@@ -15,9 +15,9 @@ from typing import Any, Self
 
 from promptops.errors import Invalid, NotFound
 from promptops.registry import rows
-from promptops.registry.bulk import insert_many, next_seq
+from promptops.registry.bulk_insert import insert_many, next_seq
 from promptops.registry.connections import connect, connect_for_reading, expect_schema, may_write, settle
-from promptops.registry.faults import explain, explained, read_only
+from promptops.registry.errors import explain, explained, read_only
 from promptops.registry.migrations import MIGRATIONS, Step, migrate
 from promptops.registry.records import FinishedRun, StartedRun, utc_now
 from promptops.registry.ulid import new_run_id

@@ -18,13 +18,14 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from promptops.config.settings import BUILT_IN_CHANNELS, FILE, Settings, SettingsFile, decode_settings
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.prompt import load_prompt, short_digest
-from promptops.references import Reference, digest_digits, is_number, parse_reference
 from promptops.registry.records import utc_now
-from promptops.release.ledger.encode import frozen_text
-from promptops.release_state import (
+from promptops.release.ledger.serialize import frozen_text
+from promptops.versions.references import Reference, digest_digits, is_number, parse_reference
+from promptops.versions.release_state import (
     Frozen,
     Released,
     ReleaseState,
@@ -35,8 +36,7 @@ from promptops.release_state import (
     release_path,
     state_commit,
 )
-from promptops.settings import BUILT_IN_CHANNELS, FILE, Settings, SettingsFile, decode_settings
-from promptops.versions import Version, released_version
+from promptops.versions.resolve import Version, released_version
 
 FORMAT = 1
 _MENDED = "promptops release recover brings back what was there"

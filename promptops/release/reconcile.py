@@ -7,15 +7,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptops.errors import PromptopsError
-from promptops.release.desk import Desk, Target, channel_of
-from promptops.release.evidence import committed_evidence, eval_gate, observe, stored
-from promptops.release.evidence.findings import Findings, GateFinding
-from promptops.release.evidence.shadow_gate import shadow_gate
+from promptops.release.analysis import committed_evidence, eval_gate, observe, stored
+from promptops.release.analysis.findings import Findings, GateFinding
+from promptops.release.analysis.shadow_gate import shadow_gate
+from promptops.release.context import Desk, Target, channel_of
 from promptops.release.ledger import Written
 from promptops.release.plan.types import Plan
 from promptops.release.rules import Decision, Move, Transition, decide, fits
-from promptops.release_state import ChannelState, Released, ReleaseState, Rollout
-from promptops.versions import Version
+from promptops.versions.release_state import ChannelState, Released, ReleaseState, Rollout
+from promptops.versions.resolve import Version
 
 ROLLED_BACK, UNDECIDED, INVALID, UNPUSHED = 1, 3, 4, 5
 

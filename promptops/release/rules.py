@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from promptops.release.evidence.findings import Findings, GateFinding, MetricFinding
+from promptops.release.analysis.findings import Findings, GateFinding, MetricFinding
 from promptops.release.plan.types import Plan, Step
 from promptops.release.steps import (
     after_step,
@@ -13,10 +13,10 @@ from promptops.release.steps import (
     start_rollout,
     step_of,
 )
-from promptops.release.times import duration, seconds_of
+from promptops.release.timestamps import duration, seconds_of
 from promptops.release.transitions import Decision, Move, Transition, apply, fits, settled
-from promptops.release_state import Rollout
 from promptops.stats.verdicts import Verdict
+from promptops.versions.release_state import Rollout
 
 __all__ = [
     "Decision",

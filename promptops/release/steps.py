@@ -2,9 +2,9 @@
 
 from promptops.errors import Invalid
 from promptops.release.plan.types import Plan, Step
-from promptops.release.times import iso
+from promptops.release.timestamps import iso
 from promptops.release.transitions import Move, Transition
-from promptops.release_state import Phase, Released, Rollout
+from promptops.versions.release_state import Phase, Released, Rollout
 
 Place = tuple[Phase, int, int]  # phase, step, weight in basis points
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from promptops.errors import Invalid
-from promptops.release.times import iso
-from promptops.release_state import ChannelState, Phase, Released, Rollout, Shadow
+from promptops.release.timestamps import iso
+from promptops.versions.release_state import ChannelState, Phase, Released, Rollout, Shadow
 
 
 class Move(StrEnum):

@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from promptops.calling import now
-from promptops.canonical import sha256_hex
 from promptops.checks import Compiled
-from promptops.models.request import ModelError
 from promptops.prompt import Check
+from promptops.prompt.canonical_json import sha256_hex
+from promptops.prompt.render import Rendered, messages_hash
+from promptops.providers.types import ModelError
 from promptops.registry.records import FinishedRun, Kind, StartedRun
 from promptops.registry.rows import describe
 from promptops.registry.ulid import new_run_id
-from promptops.render import Rendered, messages_hash
-from promptops.versions import Version
+from promptops.runner.retry import now
+from promptops.versions.resolve import Version
 
 if TYPE_CHECKING:  # only channels have one
-    from promptops.release_state import Shadow
+    from promptops.versions.release_state import Shadow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,17 +10,17 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from promptops.calling import Calling, Gate, Limits, request_for
 from promptops.checks import Compiled, compile_checks, prepare_checks
-from promptops.models.catalog import Catalog
-from promptops.models.request import Adapter, ModelError, OnText
 from promptops.prompt import Prompt
-from promptops.registry.cache import Kept, Replies, reply_key
+from promptops.prompt.render import Rendered, render
+from promptops.providers.catalog import Catalog
+from promptops.providers.types import Adapter, ModelError, OnText
 from promptops.registry.records import FinishedRun, StartedRun
-from promptops.render import Rendered, render
-from promptops.runner.ending import answered, checked, failed, invalid, reported_end, reused, shadowed
+from promptops.registry.runs.cache import Kept, Replies, reply_key
+from promptops.runner.results import answered, checked, failed, invalid, reported_end, reused, shadowed
+from promptops.runner.retry import Calling, Gate, Limits, request_for
 from promptops.runner.run import Origin, Prepared, Reported, Run, started_run
-from promptops.versions import Version
+from promptops.versions.resolve import Version
 
 
 class Journal(Protocol):

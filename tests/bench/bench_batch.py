@@ -24,9 +24,9 @@ from typing import Any
 
 from pairs import PROMPTOPS, show
 
-from promptops.batch import Engine, Item, Options
-from promptops.settings import here
-from promptops.versions import resolve
+from promptops.config.settings import here
+from promptops.runner.batch import Engine, Item, Options
+from promptops.versions.resolve import resolve
 
 SHARED = Path(os.environ.get("PROMPTOPS_SHARED", Path(__file__).parents[3] / "shared"))
 LATENCY_S = 0.05

@@ -18,11 +18,11 @@ from typing import Any
 
 from bench_registry import Row, show
 
-from promptops.commands.feedback import read_outcomes
-from promptops.registry.outcomes import add_many
+from promptops.cli.commands.feedback import read_outcomes
 from promptops.registry.records import CheckResult, FinishedRun, StartedRun, utc_now
-from promptops.registry.release_export import Mark, export_release, last_mark, note_mark
-from promptops.registry.release_import import import_files
+from promptops.registry.release.export import Mark, export_release, last_mark, note_mark
+from promptops.registry.release.import_ import import_files
+from promptops.registry.runs.outcomes import add_many
 from promptops.registry.store import Registry, new_run_id
 
 LINES = 50_000

@@ -16,10 +16,10 @@ from typing import TypeVar
 
 from pairs import PASS, PROMPTOPS, show
 
+from promptops.config.settings import Settings, find_settings
 from promptops.git.repo import GitRepo
-from promptops.history import history
 from promptops.registry.store import Registry
-from promptops.settings import Settings, find_settings
+from promptops.versions.history import history
 
 T = TypeVar("T")
 COMMITS, VERSIONS = 100_000, 1_000

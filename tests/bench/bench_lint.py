@@ -14,12 +14,12 @@ import yaml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pairs import PASS, PROMPTOPS, ratio, show
 
-from promptops import templates
-from promptops.files import working_tree_reader
+from promptops.config.settings import Settings, find_settings
 from promptops.lint import lint
-from promptops.lint.files import Files
-from promptops.lint.subject import Project
-from promptops.settings import Settings, find_settings
+from promptops.lint.context import Project
+from promptops.lint.file_cache import Files
+from promptops.prompt import templates
+from promptops.versions.working_tree import working_tree_reader
 
 PROMPTS = 500
 PROMPT = """\

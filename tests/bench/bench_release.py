@@ -24,13 +24,13 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench_registry import PROMPTS, Row, logged, process, show, timed
 from repos import GitFolder, new_repository, prompt_text
 
-from promptops.cli import main as promptops
+from promptops.cli.main import main as promptops
 from promptops.git.repo import GitRepo
 from promptops.registry.records import FinishedRun, StartedRun, utc_text
 from promptops.registry.store import Registry
-from promptops.release_state import ChannelState, read_releases
 from promptops.stats.eprocess import Question
 from promptops.stats.two_arm import TwoArm, from_history
+from promptops.versions.release_state import ChannelState, read_releases
 
 # nothing is decided: the margin is too narrow for these calls, and harm is not there
 PLAN = """\

@@ -14,9 +14,9 @@ from pathlib import Path
 from releases import released, write_state
 from repos import GitFolder, new_repository
 
-from promptops.references import parse_reference
-from promptops.render import render
-from promptops.serving import GitSource, Serving
+from promptops.prompt.render import render
+from promptops.runner.routing import GitSource, Serving
+from promptops.versions.references import parse_reference
 
 CALLS, ROUNDS = 20_000, 5
 TARGET, AGAINST_MLFLOW = 20_000, 0.5

@@ -15,7 +15,7 @@ from greet_releases import SALUTE
 from pairs import PROMPTOPS, show
 
 from promptops import Workspace
-from promptops.live_shadow.alone import alone
+from promptops.evaluation.shadow.live.lock import alone
 from promptops.registry.store import Registry
 
 ROUNDS, CALLS = 40, 50

@@ -10,15 +10,15 @@ from dataclasses import dataclass, field, replace
 
 from registry_data import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end
 
-from promptops.registry.outcomes import Outcome, add_many
 from promptops.registry.records import FinishedRun, StartedRun, utc_text
+from promptops.registry.runs.outcomes import Outcome, add_many
 from promptops.registry.store import Registry
-from promptops.release.evidence import observe
+from promptops.release.analysis import observe
 from promptops.release.plan.types import Metric, Plan, Step
 from promptops.release.rules import Move, apply, decide, start_rollout
-from promptops.release_state import ChannelState, Released
 from promptops.stats.eprocess import Question, log_threshold
 from promptops.stats.two_arm import TwoArm
+from promptops.versions.release_state import ChannelState, Released
 
 START = 1_780_000_000.0  # seconds since the epoch
 STABLE, CANARY = Released("v12", DIGEST), Released("v13", OTHER_DIGEST)

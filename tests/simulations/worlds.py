@@ -7,12 +7,12 @@ import math
 import random
 from collections.abc import Callable
 
+from promptops.stats.confidence_sequences import difference_bounds
 from promptops.stats.eprocess import Question, log_threshold, paired
-from promptops.stats.guards import GuardGroup, guard_group
+from promptops.stats.guard_group import GuardGroup, guard_group
 from promptops.stats.paired import mcnemar
-from promptops.stats.percentiles import Percentiles, ratio_losses
+from promptops.stats.rank_losses import Percentiles, ratio_losses
 from promptops.stats.sample_ratio import SampleRatio
-from promptops.stats.sequences import difference_bounds
 from promptops.stats.two_arm import NO_HISTORY, Prior, TwoArm, from_history
 
 Rollout = Callable[..., int | None]

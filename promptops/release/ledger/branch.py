@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 
+from promptops.config.settings import Settings
+from promptops.console import note
 from promptops.errors import Invalid
 from promptops.git.remote import tracking_ref
 from promptops.git.repo import STATE_BRANCH, GitRepo
-from promptops.git.state import (
+from promptops.git.state_branch import (
     STATE_REF,
     CannotSign,
     Identity,
@@ -18,9 +20,7 @@ from promptops.git.state import (
     read_identity,
     write_commit,
 )
-from promptops.output import note
-from promptops.release_state import state_commit
-from promptops.settings import Settings
+from promptops.versions.release_state import state_commit
 
 
 class Branch:

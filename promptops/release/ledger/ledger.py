@@ -12,23 +12,23 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
+from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
 from promptops.git.remote import Refused, push
 from promptops.git.repo import STATE_BRANCH, GitRepo
-from promptops.git.state import RefMove, locked, move_refs
+from promptops.git.state_branch import RefMove, locked, move_refs
 from promptops.release.ledger.branch import Branch
-from promptops.release.ledger.draft import draft
-from promptops.release.ledger.founding import found
-from promptops.release.ledger.reading import History
-from promptops.release.ledger.records import Record
+from promptops.release.ledger.commit_builder import draft
+from promptops.release.ledger.history import History
+from promptops.release.ledger.init_branch import found
 from promptops.release.ledger.recover import Recovered, recover
+from promptops.release.ledger.result import Decide, Made, Wanted, Written
 from promptops.release.ledger.sync import Synced, bring_together, pending
-from promptops.release.ledger.written import Decide, Made, Wanted, Written
+from promptops.release.ledger.transition_log import Record
 from promptops.release.plan import Plan, pinned_plan, plan_text
 from promptops.release.transitions import FAIL_SAFE, Transition
-from promptops.release_state import ChannelState, Frozen, ReleaseState, plan_path, read_release
-from promptops.settings import Settings
-from promptops.versions import Version, reader
+from promptops.versions.release_state import ChannelState, Frozen, ReleaseState, plan_path, read_release
+from promptops.versions.resolve import Version, reader
 
 __all__ = ["Decide", "Ledger", "Record", "Recovered", "Synced", "Written"]
 

@@ -8,14 +8,14 @@ from promptops.errors import Invalid, NotFound
 from promptops.git.process import run
 from promptops.git.remote import fetch, push
 from promptops.git.repo import STATE_BRANCH
-from promptops.git.state import STATE_REF, RefMove, drop_ref, locked, move_refs
+from promptops.git.state_branch import STATE_REF, RefMove, drop_ref, locked, move_refs
 from promptops.release.ledger.branch import Branch
-from promptops.release.ledger.encode import release_text
-from promptops.release.ledger.message import message
-from promptops.release.ledger.reading import untouched
-from promptops.release.ledger.records import decode_record, read_record
+from promptops.release.ledger.commit_message import message
+from promptops.release.ledger.history import untouched
+from promptops.release.ledger.serialize import release_text
+from promptops.release.ledger.transition_log import decode_record, read_record
 from promptops.release.plan import pinned_plan
-from promptops.release_state import ReleaseState, decode_frozen, decode_release, release_path
+from promptops.versions.release_state import ReleaseState, decode_frozen, decode_release, release_path
 
 _FOUND = "refs/promptops/found"
 
@@ -181,8 +181,8 @@ def _reads(branch: Branch, commit: str, path: str, text: bytes) -> bool:
 
 def _read_plan(text: bytes, short: str) -> None:
     """Raise Invalid unless the text is the plan that its path names by the first digits of a digest."""
-    from promptops.canonical import canonical_json, sha256_hex
-    from promptops.document import parse_yaml
+    from promptops.config.yaml import parse_yaml
+    from promptops.prompt.canonical_json import canonical_json, sha256_hex
 
     digest = sha256_hex(canonical_json(parse_yaml(text, "plan").data))
     pinned_plan(text, digest if digest.startswith(short) else short)

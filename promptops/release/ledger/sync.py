@@ -8,14 +8,14 @@ from promptops.errors import Invalid, PromptopsError
 from promptops.git.process import run
 from promptops.git.remote import fetch, push
 from promptops.git.repo import STATE_BRANCH
-from promptops.git.state import RefMove, locked, move_refs
+from promptops.git.state_branch import RefMove, locked, move_refs
 from promptops.release.ledger.branch import Branch
-from promptops.release.ledger.draft import Change, draft
-from promptops.release.ledger.message import TRAILER
-from promptops.release.ledger.records import Record, read_record
+from promptops.release.ledger.commit_builder import Change, draft
+from promptops.release.ledger.commit_message import TRAILER
+from promptops.release.ledger.transition_log import Record, read_record
 from promptops.release.rules import apply, settled
 from promptops.release.transitions import FAIL_SAFE, Move, Transition
-from promptops.release_state import (
+from promptops.versions.release_state import (
     ChannelState,
     Frozen,
     ReleaseState,

@@ -5,14 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from promptops.canonical import canonical_json, sha256_hex
-from promptops.document import Document, parse_yaml
+from promptops.config.settings import SettingsFile
+from promptops.config.yaml import Document, parse_yaml
 from promptops.errors import Invalid, NotFound
+from promptops.prompt.canonical_json import canonical_json, sha256_hex
 from promptops.prompt.types import Prompt
-from promptops.references import nearest
 from promptops.release.plan.defaults import BUILT_IN, CHANNEL_PLANS
-from promptops.release.plan.keys import Source, parse_source, plan_document
-from promptops.release.plan.reader import encode_plan, read_plan
+from promptops.release.plan.loader import encode_plan, read_plan
 from promptops.release.plan.types import (
     Alpha,
     EvalGate,
@@ -25,8 +24,9 @@ from promptops.release.plan.types import (
     ShadowGate,
     Step,
 )
-from promptops.release_state import plan_path
-from promptops.settings import SettingsFile
+from promptops.release.plan.values import Source, parse_source, plan_document
+from promptops.versions.references import nearest
+from promptops.versions.release_state import plan_path
 
 __all__ = [
     "BUILT_IN",

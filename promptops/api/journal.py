@@ -1,0 +1,162 @@
+"""The journal of a program that makes many calls over a long time.
+
+No caller waits long for a registry that is locked or full: it is tried for a second, then left alone for a
+few while runs are kept beside it, or in memory where that is impossible too. An outage is said once.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from promptops.api.background_loop import Worker
+from promptops.config.settings import Settings
+from promptops.console import note
+from promptops.errors import PromptopsError
+from promptops.prompt import Prompt
+from promptops.registry.records import FinishedRun, StartedRun
+from promptops.registry.runs.journal import Journal, kept_end
+from promptops.registry.store import Place, Registry
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+BUSY_S = 1.0
+REST_S = 2.0
+_SLICE = 50
+MOST_HELD = 10_000  # runs in memory, where neither the registry nor its folder can be written
+
+T = TypeVar("T")
+
+
+class PatientJournal(Journal):
+    """Used by one thread. ``registry`` is for what is found out about runs after they have ended."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings, busy_s=BUSY_S)
+        self._fault: PromptopsError | None = None
+        self._behind = True  # runs may wait from before
+        self._rest_until = 0.0
+        self._held: dict[str, tuple[StartedRun, FinishedRun | None, Place | None]] = {}
+        self._said: set[str] = set()
+
+    def start(self, run: StartedRun, prompt: Prompt) -> None:
+        try:
+            super().start(run, prompt)
+        except PromptopsError as error:
+            self._rest(error)
+            raise
+
+    def finish(self, run_id: str, end: FinishedRun) -> None:
+        if run_id in self._held:
+            run, _, place = self._held[run_id]
+            self._held[run_id] = run, kept_end(end, self._log), place
+            del self._under_way[run_id]
+            return
+        try:
+            super().finish(run_id, end)
+        except PromptopsError as error:
+            self._rest(error)
+            raise
+
+    def tend(self) -> None:
+        """Bring home some of what waits elsewhere, in a quiet moment. Raises nothing."""
+        if self._behind:
+            self._try(lambda: self._catch_up(_SLICE))
+
+    def close(self) -> None:
+        self._rest_until = 0.0
+        if self._behind:
+            self._try(lambda: self._catch_up(None))
+        if self._held:
+            note(f"promptops: {len(self._held)} runs have NOT been logged: {self._fault}")
+        super().close()
+
+    def registry(self) -> Registry:
+        """With all runs that were kept elsewhere. Raises what is wrong, at once where that is known."""
+        if self._behind:
+            self._catch_up(None)
+        return self._open()
+
+    def _open(self) -> Registry:
+        fault = self._fault
+        if fault is not None and time.monotonic() < self._rest_until:
+            raise type(fault)(fault.message, hint=fault.hint)
+        if self._registry is None:
+            self._registry = Registry.open(self._path, busy_s=self._busy_s)
+        return self._registry
+
+    def _catch_up(self, most: int | None) -> None:
+        """A slice at a time: calls that are under way want to be logged meanwhile."""
+        registry = self._open()
+        for run_id, (run, end, place) in list(self._held.items())[:most]:
+            registry.take_in(run, end, place)
+            del self._held[run_id]
+        self._behind = not self._spool.take_in(registry, most) or bool(self._held)
+        self._fault = None
+        if self._said and not self._behind:
+            note(f"promptops: {registry.path} can be written, and has the runs that were kept meanwhile")
+            self._said.clear()
+
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except PromptopsError as error:
+            self._rest(error)
+
+    def _keep(self, run: StartedRun, end: FinishedRun | None, error: PromptopsError) -> bool:
+        self._rest(error)
+        self._behind = True
+        place = self._registry.give_up(run.run_id) if self._registry else None
+        if self._spool.put(run, end, place):
+            self._say(error, f"runs are kept in {self._spool.folder} until it can be written")
+            return True
+        if len(self._held) == MOST_HELD:
+            return False
+        self._held[run.run_id] = run, end, place
+        self._say(error, f"nor can {self._spool.folder}: runs are kept in memory until one of them can")
+        return True
+
+    def _rest(self, error: PromptopsError) -> None:
+        if time.monotonic() >= self._rest_until:
+            self._fault, self._rest_until = error, time.monotonic() + REST_S
+
+    def _say(self, error: PromptopsError, where: str) -> None:
+        if error.message not in self._said:
+            self._said.add(error.message)
+            note(f"promptops: {error.message}\n  {where}")
+
+
+class ServiceJournal:
+    """A patient journal on a thread of its own: ``start`` and ``finish`` return at once, ``written`` waits.
+
+    Used by one event loop, whose thread hands everything over.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._journal = PatientJournal(settings)
+        self._worker = Worker("promptops-journal")
+        self._handed_over: dict[str, Future[None]] = {}
+
+    def start(self, run: StartedRun, prompt: Prompt) -> None:
+        self._handed_over[run.run_id] = self._worker.submit(self._journal.start, run, prompt)
+
+    def finish(self, run_id: str, end: FinishedRun) -> None:
+        self._handed_over[run_id] = self._worker.submit(self._journal.finish, run_id, end)
+
+    async def written(self, run_id: str) -> None:
+        """Wait until what was last handed over of a run is on disk. Raises when it can't be."""
+        if waiting := self._handed_over.pop(run_id, None):
+            await asyncio.shield(asyncio.wrap_future(waiting))  # a row is written even if nobody waits
+
+    async def with_registry(self, work: Callable[[Registry], T]) -> T:
+        """Do something with the registry, after all that was handed over before."""
+        return await asyncio.wrap_future(self._worker.submit(lambda: work(self._journal.registry())))
+
+    def tend(self) -> None:
+        self._worker.submit(self._journal.tend)
+
+    def close(self) -> None:
+        """Return when everything handed over is written."""
+        self._worker.submit(self._journal.close)
+        self._worker.close()

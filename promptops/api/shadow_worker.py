@@ -1,0 +1,177 @@
+"""Answers calls of a long-running program too, with whatever shadows their channels.
+
+It has a thread and an event loop of its own, and a bounded number of calls that may wait. What does not fit
+is dropped, counted and said once: a shadow is worth nothing that users would wait for.
+"""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from promptops.api.background_loop import BackgroundLoop
+from promptops.config.settings import Settings
+from promptops.console import note
+from promptops.errors import Invalid, OverBudget, PromptopsError
+from promptops.evaluation.shadow.live.candidate import CONCURRENCY, Candidate, candidate_of, options_of
+from promptops.evaluation.shadow.live.drain import NOT_CALLED
+from promptops.providers.types import ModelError
+from promptops.registry.records import StartedRun
+from promptops.registry.shadow.jobs import INCOMPATIBLE, Shadowing, add_job, add_left_out, spent_usd
+from promptops.registry.store import Registry
+from promptops.runner.batch import Engine
+from promptops.runner.routing import Source
+from promptops.versions.release_state import Shadow
+
+MOST_WAITING = 200
+_HEAD_START_S = 0.01  # in which the user's answer is on its way
+_REST_S = 30.0  # after a provider has refused, or failed call after call
+_LOOK_S = 10.0  # how often it is looked what others have spent
+_GRACE_S = 2.0
+_NAP_S = 0.02
+_BUSY_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    run: StartedRun
+    inputs: Mapping[str, Any]
+    shadow: Shadow
+
+    @property
+    def shadowing(self) -> Shadowing:
+        return Shadowing(self.run.prompt, str(self.run.channel), self.shadow.released.digest)
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One shadow at work."""
+
+    candidate: Candidate
+    engine: Engine
+    rests_until: float = 0.0
+    looks_at: float = 0.0
+    over: bool = False
+
+
+class ShadowWorker:
+    """Its ``offer`` and ``close`` are one thread's. ``dropped``: how many calls found no place."""
+
+    def __init__(self, settings: Settings, source: Source) -> None:
+        self.dropped = 0
+        self._settings = settings
+        self._source = source
+        self._waiting: dict[str, _Call] = {}
+        self._lanes: dict[tuple[Shadowing, Shadow], _Lane | None] = {}
+        self._said: set[str] = set()
+        self._registry: Registry | None = None
+        self._turns = asyncio.Semaphore(CONCURRENCY)
+        self._lock = asyncio.Lock()
+        self._loop = BackgroundLoop("promptops-shadow")
+
+    def offer(self, run: StartedRun, inputs: Mapping[str, Any], shadow: Shadow) -> None:
+        """Have a call answered too, some time, unless too many wait. Returns at once and raises nothing."""
+        call = _Call(run, inputs, shadow)
+        if len(self._waiting) >= MOST_WAITING:
+            self._drop(call, "cannot keep up")
+            return
+        self._waiting[run.run_id] = call
+        with suppress(PromptopsError):  # it is being closed
+            self._loop.submit(self._take(call))
+
+    def close(self) -> None:
+        """Wait a moment for what is under way; the rest waits in the registry, for a drain."""
+        until = time.monotonic() + _GRACE_S
+        while self._waiting and time.monotonic() < until:
+            time.sleep(_NAP_S)
+        self._loop.close(self._end)
+        if self.dropped:
+            note(f"promptops: shadows left out {self.dropped:,} calls")
+
+    async def _end(self) -> None:
+        for lane in self._lanes.values():
+            if lane:
+                await lane.engine.__aexit__(None, None, None)
+        if self._waiting and self._settings.log.inputs == "full":
+            with suppress(PromptopsError):  # it could not be read all the while
+                for call in self._waiting.values():
+                    add_job(self._open(), call.run.run_id, call.shadowing)
+        if self._registry:
+            self._registry.close()
+
+    async def _take(self, call: _Call) -> None:
+        await asyncio.sleep(_HEAD_START_S)
+        async with self._turns:
+            try:
+                if lane := await self._lane(call):
+                    await self._answer(lane, call)
+            except Exception as error:  # noqa: BLE001 - its trouble is no user's
+                self._say(call, getattr(error, "message", repr(error)))
+        del self._waiting[call.run.run_id]
+
+    async def _answer(self, lane: _Lane, call: _Call) -> None:
+        if lane.over:
+            return
+        if time.monotonic() < lane.rests_until:
+            self._drop(call, "rests, as its provider refuses")
+        elif problem := lane.candidate.misfit(call.inputs):
+            add_left_out(self._open(), call.run.run_id, call.shadowing, f"{INCOMPATIBLE}: {problem}")
+        else:
+            self._look_at_budget(lane)
+            item = lane.candidate.item(call.run.run_id, call.inputs, call.run.metadata)
+            try:
+                run = await lane.engine.run(item)
+            except OverBudget:
+                lane.over = True
+                self._say(call, "has spent what it may")
+            except Invalid as error:
+                add_left_out(self._open(), call.run.run_id, call.shadowing, f"{NOT_CALLED}: {error.message}")
+                self._say(call, error.message)
+            else:
+                self._notice(lane, call, run.error)
+
+    def _notice(self, lane: _Lane, call: _Call, error: ModelError | None) -> None:
+        refused = error is not None and error.type == "rate_limit"
+        if refused or lane.engine.given_up:
+            lane.rests_until = time.monotonic() + _REST_S
+            lane.engine.given_up = None
+        if refused:
+            self._drop(call, "rests, as its provider refuses")
+
+    async def _lane(self, call: _Call) -> _Lane | None:
+        """None where that version does not shadow the channel any more."""
+        key = call.shadowing, call.shadow
+        async with self._lock:
+            if key not in self._lanes:
+                found = await asyncio.to_thread(candidate_of, self._source, call.shadowing)
+                self._lanes[key] = await self._opened(found) if found else None
+            return self._lanes[key]
+
+    async def _opened(self, candidate: Candidate) -> _Lane:
+        spent = spent_usd(self._open(), candidate.shadowing)
+        engine = Engine(self._settings, options_of(candidate.shadow), spent=spent)
+        await engine.__aenter__()
+        return _Lane(candidate, engine, looks_at=time.monotonic() + _LOOK_S)
+
+    def _look_at_budget(self, lane: _Lane) -> None:
+        """Other processes spend from it as well."""
+        budget, now = lane.engine.budget, time.monotonic()
+        if budget and now >= lane.looks_at:
+            budget.spent = max(budget.spent, spent_usd(self._open(), lane.candidate.shadowing))
+            lane.looks_at = now + _LOOK_S
+
+    def _open(self) -> Registry:
+        if self._registry is None:
+            self._registry = Registry.open(self._settings.registry, busy_s=_BUSY_S)
+        return self._registry
+
+    def _drop(self, call: _Call, why: str) -> None:
+        self.dropped += 1
+        self._say(call, f"{why}: calls are left out")
+
+    def _say(self, call: _Call, what: str) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            note(f"promptops: the shadow of {call.run.prompt}:{call.run.channel} {what}")

@@ -1,0 +1,95 @@
+"""Versions for a program that asks for the same ones again and again: read anew only when something moved.
+
+Nothing here starts git while the files of the repository stand still, and looking whether they do costs a
+few calls of ``stat``, at most once a second.
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Lock
+
+from promptops.config.settings import Settings
+from promptops.versions.resolve import Version, provenance, resolve
+
+LOOK_S = 1.0
+_FULL_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}|sha256:[0-9a-f]{64}|v[0-9]+")
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    version: Version
+    refs: Stamp
+    files: Stamp
+
+
+class CurrentVersions:
+    """May be shared by threads; one of them reads at a time."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._kept: dict[str, _Kept] = {}
+        self._lock = Lock()
+        self._refs: Stamp = ()
+        self._looked = -LOOK_S
+
+    def find(self, reference: str) -> Version:
+        """Resolve a reference; raises what ``resolve`` raises, each time."""
+        with self._lock:
+            refs, kept = self._ref_stamp(), self._kept.get(reference)
+            if kept and (kept.refs == refs or _is_fixed(reference)) and kept.files == self._stamp_of(kept):
+                return kept.version
+            version = resolve(reference, self._settings)
+            if files := stamp(_files_of(version, self._settings)):
+                version = resolve(reference, self._settings)  # read after the look, so never older than it
+            version = provenance(version, self._settings)
+            self._kept[reference] = _Kept(version, refs, files)
+            return version
+
+    def _stamp_of(self, kept: _Kept) -> Stamp:
+        return stamp(_files_of(kept.version, self._settings))
+
+    def _ref_stamp(self) -> Stamp:
+        if time.monotonic() - self._looked >= LOOK_S:
+            self._looked = time.monotonic()
+            self._refs = stamp(ref_files(self._settings))
+        return self._refs
+
+
+def ref_files(settings: Settings) -> Iterator[str]:
+    """Every file that a branch, a tag or HEAD can be kept in, whichever way git keeps them."""
+    for folder in {settings.git_dir, settings.common_dir}:
+        if folder is None:
+            continue
+        yield from (f"{folder}/{name}" for name in ("HEAD", "packed-refs", "reftable/tables.list"))
+        for where, _, names in os.walk(folder / "refs"):
+            yield from (f"{where}/{name}" for name in names)
+
+
+def stamp(paths: Iterator[str]) -> Stamp:
+    """What changes when one of these files does; a file that is not there has no part in it."""
+    found = []
+    for path in paths:
+        try:
+            facts = os.stat(path)  # noqa: PTH116 - a string already
+        except OSError:
+            continue
+        found.append((path, facts.st_mtime_ns, facts.st_size, facts.st_ino))
+    return tuple(sorted(found))
+
+
+def _files_of(version: Version, settings: Settings) -> Iterator[str]:
+    """The files outside git's objects that a version was read from."""
+    if version.source == "working tree":
+        yield from (f"{settings.prompts}/{path}" for path in version.prompt.closure)
+    elif version.source == "index" and settings.git_dir is not None:
+        yield str(settings.git_dir / "index")
+
+
+def _is_fixed(reference: str) -> bool:
+    """Whether no move of a branch can give the reference another meaning."""
+    return bool(_FULL_ID.fullmatch(reference.partition("@")[2]))

@@ -1,0 +1,119 @@
+"""Checks on an output that should be JSON."""
+
+import json as jsonlib
+from collections.abc import Mapping
+from typing import Any
+
+from promptops.checks.types import CheckError, Subject, Verdict, as_text, one_line
+from promptops.prompt.canonical_json import canonical_json, compact_json
+from promptops.prompt.json_schema import explain, spell_path, validator_for
+
+SCHEMALESS = "the check json_schema has no schema, and the prompt has no output schema"
+SCHEMALESS_HINT = "give the prompt `output: {schema: …}` or the check a schema of its own"
+JSON_PATH: Mapping[str, Any] = {
+    "type": ["string", "object"],
+    "properties": {
+        "path": {"type": "string"},
+        "equals": {},
+        "one_of": {"type": "array", "minItems": 1},
+        "schema": {"type": ["object", "boolean"]},
+    },
+    "required": ["path"],
+    "additionalProperties": False,
+}
+
+
+def json(subject: Subject, _: Any) -> Verdict:
+    try:
+        parse(subject.output)
+    except ValueError as error:
+        return Verdict(passed=False, message=f"not JSON: {error}")
+    return Verdict(passed=True)
+
+
+def json_schema(subject: Subject, schema: Mapping[str, Any] | None) -> Verdict:
+    """Without a schema of its own, the check holds the output against the prompt's."""
+    schema = subject.schema if schema is None else schema
+    if schema is None:
+        raise CheckError(SCHEMALESS, hint=SCHEMALESS_HINT)
+    problem = schema_problem(subject.output, schema)
+    return Verdict(not problem, problem)
+
+
+def schema_problem(output: str, schema: Mapping[str, Any]) -> str:
+    """Why an output is not JSON of this schema, in one line; empty when it is."""
+    try:
+        value = parse(output)
+    except ValueError as failure:
+        return f"not JSON: {failure}"
+    found = next(validator_for(compact_json(schema)).iter_errors(value), None)
+    return explain(found, spell_path(("output", *found.instance_path))) if found else ""
+
+
+def parse(output: str) -> Any:
+    """The JSON value of an output, as RFC 8259 has it: no NaN, no Infinity. Raises ValueError."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is not JSON")
+
+    return jsonlib.loads(output, parse_constant=refuse)
+
+
+def json_path(subject: Subject, wanted: str | Mapping[str, Any]) -> Verdict:
+    """What an RFC 9535 path finds is there and, as the argument says, equal, among some or of a schema."""
+    import jsonpath_rfc9535
+
+    demand = {"path": wanted} if isinstance(wanted, str) else wanted
+    try:
+        value = parse(subject.output)
+    except ValueError as error:
+        return Verdict(passed=False, message=f"not JSON: {error}")
+    try:
+        found = jsonpath_rfc9535.find(demand["path"], value).values()
+    except jsonpath_rfc9535.JSONPathError as error:  # only once inputs are filled in
+        raise CheckError(f"{demand['path']} is no JSONPath: {error}") from None
+    if not found:
+        return Verdict(passed=False, message=f"nothing at {demand['path']}")
+    problem = next((problem for each in found if (problem := _unlike(each, demand))), "")
+    return Verdict(not problem, f"{demand['path']}: {problem}")
+
+
+def _unlike(value: Any, demand: Mapping[str, Any]) -> str:
+    shown = one_line(compact_json(value))
+    if "equals" in demand and not _same(value, demand["equals"]):
+        return f"expected {one_line(as_text(demand['equals']))}, got {shown}"
+    if "one_of" in demand and not any(_same(value, each) for each in demand["one_of"]):
+        return f"{shown} is none of {one_line(compact_json(demand['one_of']))}"
+    if "schema" in demand:
+        found = next(validator_for(compact_json(demand["schema"])).iter_errors(value), None)
+        return explain(found, "it") if found else ""
+    return ""
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    """Equal, or equal to what a filled-in text says: `{{ expected }}` is a text even where 42 is meant."""
+    if type(value) is type(wanted) or not isinstance(wanted, str):
+        return bool(value == wanted and isinstance(value, bool) == isinstance(wanted, bool))
+    if not isinstance(value, dict | list):
+        return compact_json(value) == wanted.strip()
+    try:
+        return canonical_json(value) == canonical_json(parse(wanted))  # in whatever order members are written
+    except ValueError:
+        return False
+
+
+def json_path_problem(wanted: str | Mapping[str, Any]) -> str:
+    path = wanted if isinstance(wanted, str) else wanted["path"]
+    if not path.startswith("$"):
+        return f"`{path}` is no JSONPath: it starts with $, as $.items[0].name"
+    if "{{" in path:
+        return ""
+    try:
+        import jsonpath_rfc9535
+    except ImportError:  # the extra is asked for when the check is to run
+        return ""
+    try:
+        jsonpath_rfc9535.compile(path)
+    except jsonpath_rfc9535.JSONPathError as error:
+        return f"`{path}` is no JSONPath: {error}"
+    return ""

@@ -1,0 +1,223 @@
+"""Checks that cost further calls: what a judge says, and whether an answer depends on what it must not."""
+
+from collections.abc import Awaitable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from promptops.checks.json import parse
+from promptops.checks.judge import PAIR, Judge, Said, Unusable, judge_inputs, judge_of, read_verdict
+from promptops.checks.types import CheckError, Further, FurtherCall, FurtherReply, Subject, Verdict, one_line
+from promptops.errors import Invalid
+from promptops.prompt import Check
+from promptops.prompt.canonical_json import compact_json
+
+T = TypeVar("T")
+MAJORITY = 0.5
+JUDGE: Mapping[str, Any] = {
+    "type": ["string", "object"],
+    "properties": {
+        "prompt": {"type": "string"},
+        "votes": {"type": "integer", "minimum": 1, "maximum": 101},
+        "inputs": {"type": "object"},
+        "pass": {"type": ["string", "array"], "minItems": 1, "items": {"type": "string"}},
+        "against": {"type": "string"},
+    },
+    "required": ["prompt"],
+    "additionalProperties": False,
+}
+INVARIANT: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}, "values": {"type": "array", "minItems": 1}},
+    "required": ["input", "values"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """What a judge said, and why the calls that said nothing did not."""
+
+    votes: tuple[Said, ...]
+    failures: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> int:
+        return len(self.votes) + len(self.failures)
+
+
+@dataclass(frozen=True, slots=True)
+class PairBallot:
+    """A comparison in both orders: 1 where the first output won, 0 the second, 0.5 a tie.
+
+    ``flipped`` counts votes where the judge chose the same place in both orders, whatever stood there: they
+    count as ties, and say how much the judge goes by position.
+    """
+
+    votes: tuple[float, ...]
+    failures: tuple[str, ...] = ()
+    flipped: int = 0
+
+
+async def ask_judge(
+    judge: Judge, reference: str, offered: Mapping[str, Any], further: Further, *, check: str, votes: int = 1
+) -> Ballot:
+    """So many votes on one output; those that are no verdict are failures, never a 0."""
+    inputs = judge_inputs(judge.prompt, offered)
+    calls = (_vote(judge, reference, inputs, further, check, number) for number in range(votes))
+    said = await _all(calls)
+    return Ballot(
+        tuple(each for each in said if not isinstance(each, Unusable)),
+        tuple(str(each) for each in said if isinstance(each, Unusable)),
+    )
+
+
+async def compare(
+    judge: Judge, reference: str, offered: Mapping[str, Any], further: Further, *, check: str, votes: int = 1
+) -> PairBallot:
+    """Compare the outputs ``a`` and ``b``, each vote in both orders."""
+    inputs = judge_inputs(judge.prompt, offered)
+    first, second = PAIR
+    swapped = {**inputs, first: inputs[second], second: inputs[first]}
+    calls = [
+        _vote(judge, reference, given, further, check, number)
+        for number in range(votes)
+        for given in (inputs, swapped)
+    ]
+    said = await _all(calls)
+    pairs = list(zip(said[::2], said[1::2], strict=True))
+    failures = [str(each) for pair in pairs for each in pair if isinstance(each, Unusable)]
+    whole = [
+        (str(one).lower(), str(other).lower())
+        for one, other in pairs
+        if not isinstance(one, Unusable) and not isinstance(other, Unusable)
+    ]
+    return PairBallot(
+        tuple(_winner(*pair) for pair in whole),
+        tuple(failures),
+        sum(one == other and one in PAIR for one, other in whole),
+    )
+
+
+def _winner(as_given: str, swapped: str) -> float:
+    first, second = PAIR
+    return {(first, second): 1.0, (second, first): 0.0}.get((as_given, swapped), 0.5)
+
+
+async def _vote(
+    judge: Judge, reference: str, inputs: Mapping[str, Any], further: Further, check: str, number: int
+) -> Said | Unusable:
+    call = FurtherCall(check=check, inputs=inputs, reference=reference, trial=number)
+    reply = await further.ask(call)
+    try:
+        return read_verdict(judge.scale, _parsed(reply))
+    except Unusable as failure:
+        return failure
+
+
+def _parsed(reply: FurtherReply) -> Any:
+    if reply.error:
+        raise Unusable(reply.error)
+    try:
+        return parse(reply.output)
+    except ValueError as error:
+        raise Unusable(f"the judge's reply is not JSON: {error}") from None
+
+
+def find_judge(check: Check, further: Further) -> Judge:
+    """The judge of a check, which must fit it. Raises Invalid; call it before anything is spent."""
+    given = _argument(check.argument)
+    judge = judge_of(further.prompt(given["prompt"]))
+    passing = _passing(given)
+    if judge.pairwise or judge.scale.kind == "score":
+        if passing:
+            raise Invalid(f"the check {check.name}: `pass` is for choices, and {judge.prompt.name} has none")
+        if check.threshold is None and not judge.pairwise:
+            raise Invalid(
+                f"the check {check.name}: {judge.prompt.name} gives scores ({judge.scale})",
+                hint="say which score passes: `threshold: 4` beside the check",
+            )
+    elif not passing or not passing <= set(map(str, judge.scale.values)):
+        raise Invalid(
+            f"the check {check.name}: which choices of {judge.prompt.name} pass?",
+            hint=f"judge: {{prompt: {given['prompt']}, pass: CHOICE}}, of {judge.scale}",
+        )
+    return judge
+
+
+async def judge(subject: Subject, argument: Any, name: str, further: Further) -> Verdict:
+    """The mean score, or the share of votes for a choice that passes; of a pair, the share of wins."""
+    given = _argument(argument)
+    reference, votes = given["prompt"], given.get("votes", 1)
+    found = judge_of(further.prompt(reference))
+    offered = {
+        **subject.inputs,
+        "inputs": dict(subject.inputs),
+        "output": subject.output,
+        "expected": subject.expected,
+        **given.get("inputs", {}),
+    }
+    if found.pairwise:
+        against = given.get("against", subject.expected)
+        if against is None:
+            raise CheckError(
+                f"{reference} compares, and there is nothing to compare with: nothing is expected"
+            )
+        pair = await compare(
+            found, reference, {**offered, "a": subject.output, "b": against}, further, check=name, votes=votes
+        )
+        return _counted(list(pair.votes), pair.failures, 2 * votes)
+    ballot = await ask_judge(found, reference, offered, further, check=name, votes=votes)
+    passing = _passing(given)
+    values = [float(said in passing) if isinstance(said, str) else said for said in ballot.votes]
+    return _counted(values, ballot.failures, votes)
+
+
+def _counted(values: list[float], failures: tuple[str, ...], asked: int) -> Verdict:
+    if not values:
+        return Verdict(None, f"the judge gave no verdict: {failures[0]}", asked=asked, failed=len(failures))
+    unusable = f"; {len(failures)} of {asked} replies were no verdict" if failures else ""
+    mean = sum(values) / len(values)
+    return Verdict(None, f"the judge{unusable or ' says so'}", mean, asked, len(failures))
+
+
+def _argument(argument: Any) -> Mapping[str, Any]:
+    return {"prompt": argument} if isinstance(argument, str) else argument
+
+
+def _passing(given: Mapping[str, Any]) -> set[str]:
+    wanted = given.get("pass", [])
+    return {wanted} if isinstance(wanted, str) else set(wanted)
+
+
+async def invariant(subject: Subject, argument: Any, name: str, further: Further) -> Verdict:
+    """The share of other values of an input with which the same version gives the same answer."""
+    which, own = argument["input"], subject.inputs.get(argument["input"])
+    if which not in subject.inputs:
+        raise CheckError(f"there is no input `{which}` to vary")
+    others = [value for value in argument["values"] if value != own]
+    calls = [FurtherCall(check=name, inputs={**subject.inputs, which: value}) for value in others]
+    replies = await _all(map(further.ask, calls))
+    failed = [reply.error for reply in replies if reply.error]
+    if failed:
+        raise CheckError(f"{len(failed)} of {len(others)} further calls failed: {one_line(failed[0], 160)}")
+    changed = [
+        f"{which}={one_line(compact_json(value), 30)} gives {one_line(reply.output, 40)!r}"
+        for value, reply in zip(others, replies, strict=True)
+        if _plain(reply.output) != _plain(subject.output)
+    ]
+    value = 1 - len(changed) / len(others) if others else 1.0
+    return Verdict(None, "; ".join(changed[:3]), value, asked=len(others))
+
+
+def _plain(output: str) -> Any:
+    """What an answer says: its JSON, else its words in any case."""
+    try:
+        return parse(output)
+    except ValueError:
+        return " ".join(output.casefold().split())
+
+
+async def _all(calls: Iterable[Awaitable[T]]) -> list[T]:
+    import asyncio  # which lint, that looks at checks and calls nothing, need not load
+
+    return list(await asyncio.gather(*calls))

@@ -1,0 +1,191 @@
+"""``promptops batch``: one version over a file of inputs."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from shutil import copyfileobj
+from sys import stdin
+from time import monotonic
+from typing import Annotated, Any, BinaryIO
+
+import typer
+
+from promptops.cli.options.common import JsonOption, ModelOption, ReferenceArgument, SetOption, read_settings
+from promptops.cli.options.model_calls import (
+    AssumeCostOption,
+    JobsOption,
+    MaxCostOption,
+    NoCacheOption,
+    RefreshOption,
+    RetriesOption,
+    RpmOption,
+    TpmOption,
+    cache_use,
+)
+from promptops.cli.options.overrides import TimeoutOption, local_weights, overridden
+from promptops.cli.progress import Progress
+from promptops.config.settings import Settings, here
+from promptops.console import count, note, print_json
+from promptops.errors import Invalid
+from promptops.evaluation.shadow.live.spawn import start_drain_if_due
+from promptops.registry.runs.batches import spell_lines
+from promptops.runner.batch import Job, Options, Report, Tally, run_job
+from promptops.runner.retry import Limits
+from promptops.versions.references import Reference, parse_reference
+from promptops.versions.resolve import provenance, resolve
+
+FileArgument = Annotated[
+    str, typer.Argument(metavar="FILE", help="JSON lines of {inputs, unit?, metadata?}; - is stdin.")
+]
+OutOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results here.")]
+UnitOption = Annotated[
+    str | None,
+    typer.Option(metavar="PATH", help="Where a line says whom it is for, such as metadata.user."),
+]
+RestartOption = Annotated[bool, typer.Option("--restart", help="Begin again instead of carrying on.")]
+
+
+def batch(
+    reference: ReferenceArgument,
+    file: FileArgument,
+    out: OutOption = None,
+    jobs: JobsOption = 16,
+    unit: UnitOption = None,
+    model: ModelOption = None,
+    assignments: SetOption = None,
+    retries: RetriesOption = 5,
+    timeout: TimeoutOption = 120.0,
+    rpm: RpmOption = None,
+    tpm: TpmOption = None,
+    max_cost: MaxCostOption = None,
+    assume_cost: AssumeCostOption = None,
+    no_cache: NoCacheOption = False,
+    refresh: RefreshOption = False,
+    restart: RestartOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Run a version over a file of inputs. Results are JSON lines in the order of the file.
+
+    On a channel each line meets the version that its unit falls on. The same command carries on where an
+    earlier one stopped: no finished call is made again.
+    """
+    if as_json and out is None:
+        raise Invalid("--json prints a summary, and stdout has the results", hint="give --out FILE as well")
+    settings = here()
+    version = provenance(resolve(reference, settings), settings)
+    version, overrides = overridden(version, model or local_weights(version), read_settings(assignments))
+    options = Options(
+        concurrency=jobs,
+        limits=Limits(retries=retries, timeout=timeout),
+        rpm=rpm,
+        tpm=tpm,
+        max_cost=max_cost,
+        assume_cost=assume_cost,
+        cache=cache_use(no_cache=no_cache or version.channel is not None, refresh=refresh),
+    )
+    job = Job(
+        version=version,
+        source=file,
+        channel=_channel(reference, settings),
+        out=out,
+        unit=unit,
+        overrides=overrides,
+        restart=restart,
+    )
+    clock = monotonic()
+    try:
+        with opened(file) as stream, Progress(version.prompt.name) as bar:
+            report = run_job(settings, options, job, stream, lambda tally, total: _draw(bar, tally, total))
+    finally:
+        if job.channel:
+            start_drain_if_due(settings)
+    return show(report, monotonic() - clock, as_json=as_json)
+
+
+def _channel(reference: str, settings: Settings) -> Reference | None:
+    wanted = parse_reference(reference, settings)
+    return wanted if wanted.channel is not None else None
+
+
+@contextmanager
+def opened(file: str) -> Iterator[BinaryIO]:
+    """The file, which is read twice; stdin is kept on disk for that."""
+    if file == "-":
+        with tempfile.TemporaryFile() as copy:
+            copyfileobj(stdin.buffer, copy)
+            copy.seek(0)
+            yield copy
+        return
+    with _readable(file).open("rb") as stream:
+        yield stream
+
+
+def _readable(file: str) -> Path:
+    path = Path(file)
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise Invalid(f"cannot read {file}: " + ("permission denied" if path.exists() else "no such file"))
+    return path
+
+
+def _draw(bar: Progress, tally: Tally, total: int) -> None:
+    rate = tally.done / max(monotonic() - tally.since, 0.001)
+    bar.show(tally.done, total, failed=tally.failed, usd=tally.spent_usd, rate=rate)
+
+
+def show(report: Report, seconds: float, *, as_json: bool) -> int:
+    """Say what came of a batch. Returns the exit code."""
+    if as_json:
+        print_json(_summary(report, seconds))
+    if report.repeated:
+        note(
+            f"{count(len(report.repeated), 'call')} that an earlier process left under way "
+            f"made again: line {spell_lines(report.repeated)}"
+        )
+    note(_sentence(report, seconds))
+    if report.given_up and report.left:
+        raise report.given_up
+    if report.over_budget:
+        raise report.over_budget
+    if report.interrupted and report.left:
+        note("interrupted; the same command goes on from here")
+        return 130
+    if report.tally.failed:
+        note("the same command tries the failed lines again")
+        return 5
+    return 1 if report.tally.failed_checks else 0
+
+
+def _sentence(report: Report, seconds: float) -> str:
+    tally = report.tally
+    parts = [
+        f"{count(report.lines, 'line')}: {tally.done:,} run in {seconds:.1f} s",
+        f"{report.earlier:,} done before" if report.earlier else "",
+        f"{tally.cached:,} from the cache" if tally.cached else "",
+        f"{tally.failed:,} failed" if tally.failed else "",
+        f"{tally.failed_checks:,} failed a check" if tally.failed_checks else "",
+        f"{report.left:,} left" if report.left else "",
+        f"${tally.spent_usd:.4f} spent"
+        + (f" and {tally.unpriced:,} of unknown cost" if tally.unpriced else ""),
+    ]
+    return ", ".join(filter(None, parts))
+
+
+def _summary(report: Report, seconds: float) -> dict[str, Any]:
+    tally = report.tally
+    return {
+        "batch_id": report.batch_id,
+        "lines": report.lines,
+        "run": tally.done,
+        "done_before": report.earlier,
+        "left": report.left,
+        "failed": tally.failed,
+        "failed_checks": tally.failed_checks,
+        "cached": tally.cached,
+        "repeated_lines": report.repeated,
+        "spent_usd": tally.spent_usd,
+        "calls_of_unknown_cost": tally.unpriced,
+        "seconds": round(seconds, 3),
+        "interrupted": report.interrupted,
+    }

@@ -1,0 +1,133 @@
+"""``promptops bisect``: the commit since which a prompt does worse."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from promptops.cli.options.cases import NameArgument, TagOption
+from promptops.cli.options.common import JsonOption
+from promptops.cli.options.evaluation import CasesOption, TrialsOption, cases_for
+from promptops.cli.options.model_calls import (
+    AssumeCostOption,
+    MaxCostOption,
+    NoCacheOption,
+    RefreshOption,
+    RetriesOption,
+    cache_use,
+)
+from promptops.cli.options.overrides import TimeoutOption
+from promptops.config.settings import Settings, here
+from promptops.console import note, print_json, print_table, print_text
+from promptops.evaluation.bisect import Found, Search, Step, find_culprit, span
+from promptops.prompt.diff import compare_prompts
+from promptops.runner.batch import Options
+from promptops.runner.retry import Limits
+from promptops.versions.history import HistoryEntry
+from promptops.versions.resolve import resolve
+
+UNDECIDED = 3
+GoodOption = Annotated[str, typer.Option("--good", metavar="REV", help="A revision at which it did well.")]
+BadOption = Annotated[str, typer.Option("--bad", metavar="REV", help="A later one at which it does worse.")]
+JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, max=1024, help="Cases at once at most.")]
+
+
+def bisect(
+    name: NameArgument,
+    good: GoodOption,
+    bad: BadOption = "HEAD",
+    trials: TrialsOption = 1,
+    cases: CasesOption = None,
+    tags: TagOption = None,
+    jobs: JobsOption = 4,
+    no_cache: NoCacheOption = False,
+    refresh: RefreshOption = False,
+    max_cost: MaxCostOption = None,
+    assume_cost: AssumeCostOption = None,
+    retries: RetriesOption = 5,
+    timeout: TimeoutOption = 120.0,
+    as_json: JsonOption = False,
+) -> int:
+    """Find the commit since which a prompt does worse on its golden set.
+
+    Cases and checks are those of the bad revision. Each version that the search looks at is run until it is
+    clear that it does worse than the good one, or better than the bad one. Exit 3: it cannot be told.
+    """
+    settings = here()
+    first, last = (resolve(f"{name}@{rev}", settings) for rev in (good, bad))
+    search = Search(entries=span(name, first, last, settings), trials=trials)
+    options = Options(
+        concurrency=jobs,
+        limits=Limits(retries=retries, timeout=timeout),
+        max_cost=max_cost,
+        assume_cost=assume_cost,
+        cache=cache_use(no_cache=no_cache, refresh=refresh),
+    )
+    with cases_for(last, settings, cases, tags) as found_cases:
+        found = find_culprit(settings, options, search, found_cases, _note_step)
+    changed = list(_changes(found, settings))
+    if as_json:
+        print_json(_as_json(found, changed))
+    else:
+        _print(found, changed)
+    return 0 if found.culprit else UNDECIDED
+
+
+def _note_step(step: Step) -> None:
+    said = {"good": "does as the good one", "bad": "does worse", "cannot tell": "cannot be told"}[step.word]
+    rates = (
+        f": passes {step.rate:.1%} of {step.cases} cases, the good one {step.good_rate:.1%}"
+        if step.rate is not None and step.good_rate is not None
+        else f": {step.entry.problem or step.entry.change}"
+    )
+    note(f"{step.entry.pasteable} {said}{rates}")
+
+
+def _changes(found: Found, settings: Settings) -> Iterator[str]:
+    """What the found commit changed, in words."""
+    if found.culprit is None or found.before is None:
+        return
+    before, after = (resolve(each.pasteable, settings).prompt for each in (found.before, found.culprit))
+    for change in compare_prompts(before, after):
+        for line in (*change.lines, *map(str, change.texts)):
+            yield f"{change.kind}: {line}"
+
+
+def _print(found: Found, changed: list[str]) -> None:
+    if found.culprit:
+        one = found.culprit
+        print_text(f"{one.pasteable} is the first version that does worse")
+        print_text(
+            f"commit {one.commit_sha}\nAuthor: {one.author}\nDate:   {one.date}\n\n    {one.subject}\n"
+        )
+        for line in changed:
+            print_text(f"  {line}")
+    elif found.suspects:
+        print_text("cannot tell which of these it was:")
+        print_table(("VERSION", "AUTHOR", "CHANGE", "SUBJECT"), map(_row, found.suspects))
+        note("more cases or --trials would tell, if the versions between can be run at all")
+    else:
+        print_text(f"cannot tell: {found.bad.pasteable} is not shown to do worse than {found.good.pasteable}")
+        note("more cases or --trials would tell, or cases that ask for what broke")
+
+
+def _row(entry: HistoryEntry) -> tuple[str, ...]:
+    return entry.pasteable, entry.author, entry.change, entry.problem or entry.subject
+
+
+def _as_json(found: Found, changed: list[str]) -> dict[str, Any]:
+    return {
+        "culprit": _entry(found.culprit),
+        "last_good": _entry(found.before),
+        "suspects": [_entry(each) for each in found.suspects],
+        "changed": changed,
+        "steps": [{**asdict(step), "entry": step.entry.pasteable} for step in found.steps],
+    }
+
+
+def _entry(entry: HistoryEntry | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    names = ("pasteable", "commit_sha", "author", "date", "subject", "change", "digest")
+    return {name: getattr(entry, name) for name in names}

@@ -1,0 +1,75 @@
+"""``promptops cases add``: a logged run becomes a case."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from promptops.cli.options.cases import NameArgument, shown_path
+from promptops.config.settings import here
+from promptops.console import note, print_text
+from promptops.errors import Invalid
+from promptops.evaluation.golden_set import append_case, cases_path
+from promptops.prompt import Prompt
+from promptops.prompt.render import accept_inputs
+from promptops.registry.runs.queries import Run, get_run
+from promptops.registry.store import Registry
+from promptops.versions.resolve import resolve
+
+
+def cases_add(
+    name: NameArgument,
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="A run's id, or the start of it.")],
+    expected: Annotated[
+        str | None, typer.Option("--expected", help="What is right; JSON where the prompt's output is.")
+    ] = None,
+    approve: Annotated[bool, typer.Option("--approve", help="The run's own answer is right.")] = False,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag of the case.")] = None,
+    case_id: Annotated[str | None, typer.Option("--id", help="Its id; a hash of it unless given.")] = None,
+) -> None:
+    """Add the inputs of a logged run to a prompt's golden set, with what the answer should have been."""
+    settings = here()
+    version = resolve(name, settings)
+    prompt = version.prompt
+    if version.source != "working tree":
+        raise Invalid(f"{name} is not in the working tree", hint=f"cases are added to {prompt.name}")
+    if approve and expected is not None:
+        raise Invalid("--approve and --expected both say what is right", hint="give one of the two")
+    with Registry.open_existing(settings.registry) as registry:
+        found = get_run(registry, run)
+    data = _case(prompt, found, expected, approve=approve)
+    data |= {"tags": tag} if tag else {}
+    shown = shown_path(version, settings)
+    case = append_case(
+        settings.prompts / cases_path(prompt), shown, {"id": case_id, **data} if case_id else data
+    )
+    print_text(case.id)
+    note(f"added to {shown}")
+    if prompt.cases is None:
+        note(f"next: name it in {settings.prompts_path}/{prompt.path}: `cases: {cases_path(prompt)}`")
+
+
+def _case(prompt: Prompt, run: Run, expected: str | None, *, approve: bool) -> dict[str, Any]:
+    if run["prompt"] != prompt.name:
+        raise Invalid(f"run {run['run_id']} is one of {run['prompt']}, not of {prompt.name}")
+    if run["inputs"] is None:
+        raise Invalid(
+            f"the inputs of run {run['run_id']} were not kept", hint="promptops.yaml: `log: {inputs: full}`"
+        )
+    accept_inputs(prompt, run["inputs"])
+    if approve:
+        if run["error"] or run["output"] is None:
+            raise Invalid(f"run {run['run_id']} has no answer to approve")
+        expected = run["output"]
+    return {"inputs": run["inputs"], **({} if expected is None else {"expected": _value(prompt, expected)})}
+
+
+def _value(prompt: Prompt, expected: str) -> Any:
+    if prompt.output is None:
+        return expected
+    try:
+        return json.loads(expected)
+    except ValueError as error:
+        raise Invalid(
+            f"--expected is not JSON: {error}", hint=f"the output of {prompt.name} has a JSON Schema"
+        ) from None

@@ -1,0 +1,48 @@
+"""``promptops cases list``: the golden set of a version."""
+
+import json
+from typing import Any
+
+from promptops.cli.options.cases import TagOption, golden_set
+from promptops.cli.options.common import JsonOption, ReferenceArgument
+from promptops.config.settings import here
+from promptops.console import note, print_json, print_table
+from promptops.evaluation.golden_set import chosen
+from promptops.prompt.cases import Case
+from promptops.versions.resolve import resolve
+
+
+def cases_list(reference: ReferenceArgument, tag: TagOption = None, as_json: JsonOption = False) -> None:
+    """List the cases of a version, in the order of the file."""
+    settings = here()
+    version = resolve(reference, settings)
+    with golden_set(version, settings) as cases:
+        found = list(chosen(cases, tag))
+    if as_json:
+        print_json([_as_json(case) for case in found])
+    elif not found:
+        note(f"no such cases of {version.prompt.name}")
+    else:
+        rows = [
+            (case.id, " ".join(case.tags) or None, _text(case.inputs), _text(case.expected)) for case in found
+        ]
+        print_table(("CASE", "TAGS", "INPUTS", "EXPECTED"), rows)
+
+
+def _as_json(case: Case) -> dict[str, Any]:
+    return {
+        "id": case.id,
+        "inputs": dict(case.inputs),
+        "expected": case.expected,
+        "checks": list(case.checks),
+        "tags": list(case.tags),
+        "where": case.where,
+    }
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, dict) and len(value) == 1:
+        return _text(next(iter(value.values())))
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,47 @@
+"""``promptops cases validate``: whether a golden set can be run, and whether it measures what it seems to."""
+
+from collections.abc import Iterator
+
+from promptops.cli.options.cases import golden_set
+from promptops.cli.options.common import JsonOption, ReferenceArgument
+from promptops.config.settings import Settings, here
+from promptops.console import note, paint, print_json, print_text
+from promptops.errors import Invalid
+from promptops.evaluation.golden_set import Doubts
+from promptops.lint.cases import read_golden_set
+from promptops.versions.resolve import Version, reader, resolve
+
+Finding = dict[str, str]
+
+
+def cases_validate(reference: ReferenceArgument, as_json: JsonOption = False) -> int:
+    """Read and render every case. Names malformed lines, inputs that do not fit, checks that do not exist,
+    duplicates, and cases that stand in the prompt's own examples. Exits 1 when there is any of it."""
+    settings = here()
+    version = resolve(reference, settings)
+    with golden_set(version, settings), reader(version, settings) as read:  # refuses a version without cases
+        golden = read_golden_set(version.prompt, read)
+    findings = [
+        {"rule": each.rule, "where": f"{each.path}:{each.position.line}", "message": each.message}
+        for each in golden.problems
+    ]
+    if not any(each["rule"] == "bad-cases" for each in findings):
+        findings += _doubts(version, settings)
+    if as_json:
+        print_json({"cases": golden.size, "findings": findings})
+    else:
+        for each in findings:
+            print_text(f"{each['where']}: {paint(each['rule'], 'yellow')}: {each['message']}")
+        note(f"{golden.described}, {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}")
+    return int(bool(findings))
+
+
+def _doubts(version: Version, settings: Settings) -> Iterator[Finding]:
+    doubts = Doubts(version.prompt)
+    with golden_set(version, settings) as cases:
+        try:
+            for case in cases:
+                for doubt in doubts.about(case):
+                    yield {"rule": doubt.rule, "where": doubt.where, "message": doubt.message}
+        except Invalid:  # said already
+            return

@@ -1,0 +1,153 @@
+"""``promptops diff``: what changed between two versions, or in all prompts between two revisions."""
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptops.cli.commands.diff.arguments import find_pairs
+from promptops.cli.options.common import InputOption, InputsOption, JsonOption
+from promptops.cli.reports.diff.data import On, Told, tell
+from promptops.cli.reports.diff.shadow_runs import with_shadows
+from promptops.config.settings import Settings, here
+from promptops.console import note, print_json, print_table, print_text
+from promptops.errors import Invalid
+from promptops.git.repo import GitRepo
+from promptops.versions.change_summary import Review, review
+from promptops.versions.changed_prompts import Changes
+
+
+class Format(StrEnum):
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+
+
+WordsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[A] [B]", help="NAME, NAME@REV, NAME@A..B, A..B, REV; none: all against HEAD."),
+]
+StagedOption = Annotated[bool, typer.Option("--staged", help="Compare with the index, not the working tree.")]
+UnifiedOption = Annotated[
+    bool, typer.Option("--unified", "-u", help="Show texts line by line, not by words.")
+]
+StatOption = Annotated[bool, typer.Option("--stat", help="Print one line for each prompt.")]
+NameOnlyOption = Annotated[bool, typer.Option("--name-only", help="Print the names of changed prompts.")]
+ExitCodeOption = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when versions differ.")]
+FormatOption = Annotated[
+    Format, typer.Option("--format", metavar="FORMAT", help="text, json or markdown (a PR comment).")
+]
+RenderOption = Annotated[bool, typer.Option("--render", help="Compare rendered messages, on -i or --inputs.")]
+CasesOption = Annotated[bool, typer.Option("--cases", help="Compare rendered messages on the golden set.")]
+RunOption = Annotated[
+    bool, typer.Option("--run", help="Also evaluate both versions on the new one's golden set.")
+]
+TextconvOption = Annotated[
+    Path | None, typer.Option("--textconv", metavar="FILE", help="Print FILE as git's diff driver wants it.")
+]
+
+
+def diff(
+    words: WordsArgument = None,
+    staged: StagedOption = False,
+    unified: UnifiedOption = False,
+    stat: StatOption = False,
+    name_only: NameOnlyOption = False,
+    exit_code: ExitCodeOption = False,
+    render: RenderOption = False,
+    given: InputOption = None,
+    inputs: InputsOption = None,
+    cases: CasesOption = False,
+    form: FormatOption = Format.text,
+    as_json: JsonOption = False,
+    run: RunOption = False,
+    textconv: TextconvOption = None,
+) -> int:
+    """Show what changed between two versions of a prompt, or in all prompts between two revisions.
+
+    NAME compares HEAD with the working tree, NAME@A NAME@B two versions, NAME@A..B one prompt and A..B all
+    prompts between two revisions (A...B from where they parted). With --staged, HEAD with the index.
+
+    For plain `git diff` and `git log -p`, put `prompts/**/*.yaml diff=promptops` into .gitattributes and run
+    `git config diff.promptops.textconv "promptops diff --textconv"`.
+    """
+    if textconv is not None:
+        return _print_readable(textconv)
+    settings = here()
+    changes = _find(words or [], settings, staged=staged)
+    for text in changes.notes:
+        note(text)
+    if name_only and not run:
+        _print_names(changes)
+    elif stat and not run and not as_json and form is Format.text:
+        _print_stat([review(pair) for pair in changes.pairs])
+    else:
+        on = On(render=render or bool(given or inputs), given=tuple(given or ()), file=inputs, cases=cases)
+        told = with_shadows(tell(changes.pairs, settings, on), settings)
+        form = Format.json if as_json else form
+        if run:
+            _print_with_evals(told, settings, form, unified=unified, stat=stat)
+        else:
+            _print(told, form, unified=unified, stat=stat)
+    return int(exit_code and bool(changes.pairs))
+
+
+def _print_with_evals(
+    told: list[Told], settings: Settings, form: Format, *, unified: bool, stat: bool
+) -> None:
+    from promptops.cli.commands.diff.evals import print_evals, with_evals
+
+    if form is Format.json:
+        from promptops.cli.reports.diff.json import as_json
+
+        print_json(with_evals(told, settings, as_json(told)))
+    else:
+        _print(told, form, unified=unified, stat=stat)
+        print_evals(told, settings, markdown=form is Format.markdown)
+
+
+def _print(told: list[Told], form: Format, *, unified: bool, stat: bool) -> None:
+    if form is Format.json:
+        from promptops.cli.reports.diff.json import as_json
+
+        print_json(as_json(told))
+    elif form is Format.markdown:
+        from promptops.cli.reports.diff.markdown import markdown
+
+        print_text(markdown(told, unified=unified, details=not stat))
+    elif not told:
+        note("nothing changed")
+    else:
+        from promptops.cli.reports.diff.text import print_told
+
+        print_told(told, unified=unified)
+
+
+def _print_names(changes: Changes) -> None:
+    for pair in changes.pairs:
+        print_text(pair.name)
+
+
+def _print_stat(reviews: Sequence[Review]) -> None:
+    rows = [(one.pair.name, one.headline, "+{} -{}".format(*one.word_counts)) for one in reviews]
+    if rows:
+        print_table(("PROMPT", "CHANGE", "WORDS"), rows, numeric=(2,))
+
+
+def _find(words: list[str], settings: Settings, *, staged: bool) -> Changes:
+    with GitRepo(settings) as repo:
+        return find_pairs(words, repo, staged=staged)
+
+
+def _print_readable(file: Path) -> int:
+    from promptops.prompt.diff import readable
+
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise Invalid(f"cannot read {file}: {error.strerror}") from None
+    sys.stdout.buffer.write(readable(data))
+    return 0

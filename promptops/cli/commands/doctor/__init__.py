@@ -1,0 +1,192 @@
+"""``promptops doctor``: is everything here that a run needs."""
+
+import asyncio
+import importlib.metadata
+import os
+import platform
+import shutil
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptops import __version__
+from promptops.cli.commands.doctor.finding import Finding
+from promptops.cli.options.common import JsonOption
+from promptops.config.settings import Settings, here
+from promptops.console import print_json, print_pieces, print_text
+from promptops.errors import PromptopsError
+
+_COLOURS = {"ok": "green", "note": "dim", "warning": "yellow", "error": "red"}
+ReachOption = Annotated[
+    list[str] | None,
+    typer.Option("--reach", metavar="MODEL", help="Call this model once (costs a few tokens)."),
+]
+
+
+def doctor(reach: ReachOption = None, as_json: JsonOption = False) -> int:
+    """Check git, registry, keys and models. Keys are never shown."""
+    findings = list(_findings(reach or []))
+    if as_json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            state = (f"{finding.state:<7} ", _COLOURS[finding.state])
+            print_pieces([state, (f"{finding.about}: {finding.text}", "")])
+            if finding.hint:
+                print_text(f"        {finding.hint}")
+    return 1 if any(finding.state == "error" for finding in findings) else 0
+
+
+def _findings(reach: list[str]) -> Iterator[Finding]:
+    yield Finding(
+        "versions",
+        "ok",
+        f"promptops {__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
+    )
+    yield _program()
+    yield _git()
+    try:
+        settings = here()
+    except PromptopsError as error:
+        yield Finding("project", "error", error.message, error.hint)
+        return
+    from promptops.cli.commands.doctor.release import release_findings
+
+    yield _project(settings)
+    yield from _plans(settings)
+    yield _registry(settings)
+    yield from _waiting(settings)
+    yield from release_findings(settings)
+    yield _keys()
+    yield _embedded()
+    for model in reach:
+        yield asyncio.run(_reached(settings, model))
+
+
+def _program() -> Finding:
+    """Whether typing ``promptops`` starts this program, and not another tool of that name."""
+    found = shutil.which("promptops")
+    if found is None:
+        return Finding(
+            "program", "note", "promptops is not on PATH", "git promptops may be, or activate the environment"
+        )
+    if "promptops.cli" not in Path(found).read_text(encoding="utf-8", errors="replace"):
+        return Finding(
+            "program",
+            "warning",
+            f"{found} is another tool's promptops",
+            "call this one as `git promptops` or `python -m promptops`, or put it first on PATH",
+        )
+    if "promptops" in {dist.name for dist in importlib.metadata.distributions()}:
+        return Finding(
+            "program",
+            "warning",
+            "another distribution called `promptops` is installed here and owns files of the same names",
+            "pip uninstall promptops; pip install --force-reinstall git-promptops",
+        )
+    return Finding("program", "ok", found)
+
+
+def _git() -> Finding:
+    found = shutil.which("git")
+    if found is None:
+        return Finding("git", "error", "git is not on PATH", "install git 2.31 or newer")
+    return Finding("git", "ok", found)
+
+
+def _project(settings: Settings) -> Finding:
+    from promptops.versions.resolve import prompt_names
+
+    count = len(prompt_names(settings))
+    if not count:
+        return Finding(
+            "project", "warning", f"{settings.root} has no prompts", "promptops init writes a first one"
+        )
+    return Finding("project", "ok", f"{settings.root}, {count} prompt{'s'[: count != 1]}")
+
+
+def _plans(settings: Settings) -> Iterator[Finding]:
+    from promptops.release.plan import plan_faults
+
+    faults = list(plan_faults(settings.file))
+    yield from (Finding("plans", "error", fault.message, fault.hint) for fault in faults)
+    if not faults and (names := list(settings.plans)):
+        yield Finding("plans", "ok", ", ".join(names))
+
+
+def _registry(settings: Settings) -> Finding:
+    from promptops.registry.store import Registry
+
+    if not settings.registry.exists():
+        return Finding("registry", "note", f"{settings.registry} is made by the first run")
+    try:
+        with Registry.open(settings.registry) as registry:
+            problem = registry.read_one("PRAGMA quick_check")
+            count = registry.read_one("SELECT count(*) FROM runs")
+            if problem != "ok":
+                return Finding("registry", "error", f"{settings.registry} is damaged: {problem}")
+            if not registry.writable:
+                return Finding(
+                    "registry", "warning", f"{settings.registry} cannot be written here; {count} runs"
+                )
+    except PromptopsError as error:
+        return Finding("registry", "error", error.message, error.hint)
+    return Finding("registry", "ok", f"{settings.registry}, {count} run{'s'[: count != 1]}")
+
+
+def _waiting(settings: Settings) -> Iterator[Finding]:
+    from promptops.registry.runs.journal import Spool
+
+    spool = Spool(settings.registry)
+    if count := len(spool.waiting()):
+        yield Finding(
+            "spool",
+            "warning",
+            f"{count} run{'s wait' if count > 1 else ' waits'} in {spool.folder}",
+            "the next run that can write the registry takes them in",
+        )
+
+
+def _keys() -> Finding:
+    present = sorted(name for name, value in os.environ.items() if name.endswith("_API_KEY") and value)
+    if not present:
+        return Finding(
+            "keys", "note", "no provider's key is set", "export OPENAI_API_KEY=… for openai/ models"
+        )
+    return Finding("keys", "ok", ", ".join(present))
+
+
+def _embedded() -> Finding:
+    from promptops.providers.local.server import installed
+
+    about, status = "embedded model", installed(os.environ)
+    if status.engine is None:
+        return Finding(about, "note", "not installed", "pip install 'git-promptops[local]'")
+    if not status.present:
+        return Finding(about, "note", f"xllamacpp {status.engine}; the first run fetches {status.weights}")
+    if not status.verified:
+        return Finding(about, "error", f"{status.weights} is not the file it should be", "delete it")
+    override = " (PROMPTOPS_LOCAL_GGUF)" if status.overridden else ""
+    return Finding(about, "ok", f"xllamacpp {status.engine}, {status.weights}{override}")
+
+
+async def _reached(settings: Settings, model: str) -> Finding:
+    from promptops.providers import adapter_for
+    from promptops.providers.types import Request
+
+    messages = ({"role": "user", "content": "Reply with OK."},)
+    clock = time.perf_counter()
+    try:
+        adapter = adapter_for(model, settings, os.environ)
+        try:
+            reply = await adapter.complete(Request(model=model, messages=messages, timeout=30))
+        finally:
+            await adapter.aclose()
+    except PromptopsError as error:
+        return Finding(model, "error", error.message, error.hint)
+    return Finding(model, "ok", f"{reply.response_model} answered in {time.perf_counter() - clock:.2f} s")

@@ -1,0 +1,82 @@
+"""What ``promptops doctor`` finds of releases: who commits them, where they are shared, what waits.
+
+Nothing here uses the network: the remote is what was fetched of it.
+"""
+
+from collections.abc import Iterator
+
+from promptops.cli.commands.doctor.finding import Finding
+from promptops.config.settings import Settings
+from promptops.errors import PromptopsError
+from promptops.git.repo import STATE_BRANCH
+from promptops.git.state_branch import checkouts, knows_committer
+from promptops.release.ledger import Ledger
+from promptops.release.ledger.source_branch import reviewed
+from promptops.versions.release_state import read_releases
+
+_IDENTIFY = 'git config user.name "Ada"; git config user.email ada@example.org'
+_SYNC = "promptops release sync"
+
+
+def release_findings(settings: Settings) -> Iterator[Finding]:
+    """Nothing outside of a git repository, where nothing can be released."""
+    if settings.common_dir is None:
+        return
+    with Ledger(settings, local=True) as ledger:
+        yield from _committing(settings, ledger)
+        yield from _sharing(settings, ledger)
+        yield from _released(ledger)
+    for path in checkouts(settings):
+        text = f"{STATE_BRANCH} is checked out in {path}: edits there would be lost or in the way"
+        yield Finding("state branch", "note", text, f"git -C {path} switch --detach")
+
+
+def _committing(settings: Settings, ledger: Ledger) -> Iterator[Finding]:
+    identity = ledger.branch.identity
+    if not knows_committer(settings):
+        yield Finding("identity", "error", "git does not know who commits, so nothing is released", _IDENTIFY)
+    elif not identity.actor:
+        yield Finding("identity", "warning", "git makes up the name under which releases go out", _IDENTIFY)
+    else:
+        yield Finding("identity", "ok", identity.actor)
+    if identity.signs:
+        text = "commit.gpgsign is on: releases are signed; a rollback goes out unsigned where signing fails"
+        yield Finding("signing", "note", text)
+
+
+def _sharing(settings: Settings, ledger: Ledger) -> Iterator[Finding]:
+    """The remote, what is reviewed there, and what it does not have."""
+    try:
+        remote = ledger.branch.remote
+        if remote is None:
+            return
+        source = reviewed(settings, ledger.repo)
+    except PromptopsError as error:
+        yield Finding("remote", "warning", error.message, error.hint)
+        return
+    yield Finding("remote", "ok", f"{remote}, reviewed is {source.rev if source else 'nothing'}")
+
+
+def _released(ledger: Ledger) -> Iterator[Finding]:
+    try:
+        states = read_releases(ledger.repo)
+    except PromptopsError as error:
+        yield Finding("releases", "error", error.message, error.hint)
+        return
+    if not states:
+        yield Finding("releases", "note", "nothing is released yet")
+        return
+    canaries = sum(bool(each.rollout) for state in states.values() for each in state.channels.values())
+    active = f"{canaries} active canar{'y' if canaries == 1 else 'ies'}"
+    yield Finding("releases", "ok", f"{len(states)} prompt{'s'[: len(states) != 1]}, {active}")
+    yield from _pending(ledger)
+
+
+def _pending(ledger: Ledger) -> Iterator[Finding]:
+    try:
+        count = len(ledger.pending())
+    except PromptopsError:  # of several remotes, which one is not known: that is told above
+        return
+    if count:
+        are = "transition is" if count == 1 else "transitions are"
+        yield Finding("releases", "warning", f"{count} {are} on this machine only", _SYNC)

@@ -1,0 +1,207 @@
+"""``promptops eval``: one version or several over a golden set."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptops.cli.options.cases import TagOption
+from promptops.cli.options.common import JsonOption
+from promptops.cli.options.evaluation import (
+    CasesOption,
+    MarginOption,
+    ModelsOption,
+    SetsOption,
+    TrialsOption,
+    contenders_of,
+    evaluated,
+    failure_of,
+)
+from promptops.cli.options.model_calls import (
+    AssumeCostOption,
+    MaxCostOption,
+    NoCacheOption,
+    RefreshOption,
+    RetriesOption,
+    RpmOption,
+    TpmOption,
+    cache_use,
+)
+from promptops.cli.options.overrides import TimeoutOption
+from promptops.cli.reports.eval import Form, print_result, render_result
+from promptops.config.settings import Settings, here
+from promptops.console import note
+from promptops.errors import Invalid
+from promptops.evaluation.engine import MARGIN, Request
+from promptops.evaluation.gate import Gate, decide
+from promptops.evaluation.result import EvalResult
+from promptops.runner.batch import Options
+from promptops.runner.retry import Limits
+
+
+class Format(StrEnum):
+    table = "table"
+    json = "json"
+    junit = "junit"
+    markdown = "markdown"
+    html = "html"
+
+
+_JOBS, _JOBS_SEQUENTIAL = 16, 4  # in flight when the verdict comes, and so made for nothing
+ReferencesArgument = Annotated[
+    list[str],
+    typer.Argument(metavar="REF", help="NAME, NAME@REV, NAME:CHANNEL or a prompt file; several compared."),
+]
+AgainstOption = Annotated[
+    str | None, typer.Option(metavar="REF", help="The version to hold it against, on the same cases.")
+]
+JobsOption = Annotated[
+    int | None,
+    typer.Option("-j", "--jobs", min=1, max=1024, help="Calls at once at most (16; sequential 4)."),
+]
+FailUnderOption = Annotated[
+    float | None, typer.Option(metavar="RATE", min=0.0, max=1.0, help="Exit with 1 below this pass rate.")
+]
+NoWorseOption = Annotated[
+    float | None,
+    typer.Option(
+        "--no-worse-than",
+        metavar="MARGIN",
+        min=0.0,
+        max=0.99,
+        help="Exit with 0 only if it is shown to fail at most so much more often (0.03); 3 if undecided.",
+    ),
+]
+SequentialOption = Annotated[
+    bool, typer.Option("--sequential", help="Make calls only until the verdict is in.")
+]
+FormatOption = Annotated[Format, typer.Option("--format", metavar="FORMAT", help=f"{', '.join(Format)}.")]
+OutOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write it here instead of to stdout.")]
+VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also say what the verdict rests on.")]
+
+
+def eval_(
+    references: ReferencesArgument,
+    against: AgainstOption = None,
+    trials: TrialsOption = 1,
+    cases: CasesOption = None,
+    tags: TagOption = None,
+    models: ModelsOption = None,
+    sets: SetsOption = None,
+    jobs: JobsOption = None,
+    no_cache: NoCacheOption = False,
+    refresh: RefreshOption = False,
+    max_cost: MaxCostOption = None,
+    assume_cost: AssumeCostOption = None,
+    retries: RetriesOption = 5,
+    timeout: TimeoutOption = 120.0,
+    rpm: RpmOption = None,
+    tpm: TpmOption = None,
+    fail_under: FailUnderOption = None,
+    no_worse_than: NoWorseOption = None,
+    margin: MarginOption = MARGIN,
+    sequential: SequentialOption = False,
+    form: FormatOption = Format.table,
+    as_json: JsonOption = False,
+    out: OutOption = None,
+    verbose: VerboseOption = False,
+) -> int:
+    """Evaluate a version on its golden set, alone, against another one, or several in one table.
+
+    Cases and checks are those of the version that is evaluated, and every other version is held to the same.
+    A case that says what is expected, and that no check would look at, must be equalled. Answers that are
+    kept are used again, so that a control is not paid for twice and an interrupted eval goes on.
+    """
+    settings = here()
+    request = Request(
+        contenders=(),
+        against=against is not None,
+        trials=trials,
+        margin=margin if no_worse_than is None else no_worse_than,
+        sequential=sequential,
+    )
+    request = _with_contenders(request, references, against, settings, models, sets)
+    if (sequential or no_worse_than is not None) and against is None:
+        raise Invalid(
+            f"{'--sequential' if sequential else '--no-worse-than'} compares two versions",
+            hint="say with --against REF what to compare with",
+        )
+    options = Options(
+        concurrency=jobs or (_JOBS_SEQUENTIAL if sequential else _JOBS),
+        limits=Limits(retries=retries, timeout=timeout),
+        rpm=rpm,
+        tpm=tpm,
+        max_cost=max_cost,
+        assume_cost=assume_cost,
+        cache=cache_use(no_cache=no_cache, refresh=refresh),
+    )
+    outcome = evaluated(settings, options, request, cases, tags)
+    _tell(outcome.result, "json" if as_json else form.value, out)
+    if verbose:
+        _explain(outcome.result)
+    if code := failure_of(outcome):
+        return code
+    decision = decide(outcome.result, Gate(fail_under, no_worse_than))
+    for reason in decision.reasons:
+        note(reason)
+    return decision.code
+
+
+def _with_contenders(
+    request: Request,
+    references: Sequence[str],
+    against: str | None,
+    settings: Settings,
+    models: Sequence[str] | None,
+    sets: Sequence[str] | None,
+) -> Request:
+    found = contenders_of(references, settings, models, sets)
+    if against is None:
+        return replace(request, contenders=tuple(found))
+    if len(found) > 1:
+        raise Invalid(
+            f"--against compares two versions, and {len(found) + 1} are named",
+            hint="leave it out: several versions stand side by side in one table",
+        )
+    control = replace(contenders_of([against], settings)[0], arm="control")
+    candidate = replace(found[0], arm="candidate")
+    pasteable = candidate.version.pasteable
+    if not candidate.label.startswith(pasteable):
+        candidate = replace(candidate, label=f"{pasteable} {candidate.label}")
+    return replace(request, contenders=(control, candidate))
+
+
+def _tell(result: EvalResult, form: Form, out: Path | None) -> None:
+    if out is None:
+        print_result(result, form)
+        return
+    try:
+        out.write_text(render_result(result, form), encoding="utf-8")
+    except OSError as error:
+        raise Invalid(f"cannot write {out}: {error.strerror}") from None
+    note(f"written to {out}")
+
+
+def _explain(result: EvalResult) -> None:
+    """What the table leaves out: the evidence, scores, money and where the runs are."""
+    compared = result.comparison
+    if compared:
+        note(
+            f"{compared.pairs_used:,} pairs; McNemar p {compared.whole.p:.3g}"
+            if result.trials == 1
+            else f"{compared.pairs_used:,} pairs; sign-flip p {compared.whole.p:.3g}"
+        )
+        for name, value in compared.e_values.items():
+            note(f"e-value {name}: {value:.3g} (20 decides)")
+        for score in compared.scores:
+            note(
+                f"{score.name}: {score.control:.3g} -> {score.candidate:.3g}, {score.difference:+.3g} "
+                f"({score.low:+.3g} to {score.high:+.3g}), p {score.p:.3g}, adjusted {score.p_adjusted:.3g}"
+            )
+    for side in result.sides:
+        spent = "of unknown cost" if side.spent_usd is None else f"${side.spent_usd:.4f} spent"
+        note(f"{side.label}: {side.cache_hits:,} answers from the cache, {spent}")
+    note(f"eval {result.eval_id}; promptops runs list --kind eval")

@@ -1,0 +1,121 @@
+"""What a commit is about to do to the prompts of a repository, as its hooks see it: the index alone."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from promptops.config.settings import FILE, Settings, SettingsFile, find_settings
+from promptops.errors import Invalid
+from promptops.git.process import run
+
+if TYPE_CHECKING:  # most commits touch no prompt and shall not wait for more
+    from promptops.lint import Scope
+    from promptops.versions.changed_prompts import Changes
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """What a commit changes: from ``old`` (None: from nothing) to the index, or to ``new``."""
+
+    old: str | None
+    new: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Hooked:
+    """One project that a commit touches, and the files of it that were named to the hook."""
+
+    settings: Settings
+    span: Span
+    named: Sequence[str] = ()
+
+    @contextmanager
+    def scope(self) -> Iterator["Scope"]:
+        """Prompts that depend on what is staged, or on the files that were named."""
+        from promptops.lint import staged_scope
+
+        with staged_scope([], self.settings.root) as staged:
+            if not self.named:
+                yield staged
+                return
+            with staged_scope(self.named, self.settings.root) as asked:
+                names = sorted({*staged.names, *asked.names})
+            yield replace(staged, names=names)
+
+    def changes(self) -> "Changes":
+        from promptops.git.repo import GitRepo
+        from promptops.versions.changed_prompts import find_changes
+        from promptops.versions.snapshots import NOWHERE, STAGED, Place
+
+        with GitRepo(self.settings) as repo:
+            old, new = (
+                Place(rev, repo.resolve_commit(rev)) if rev else None
+                for rev in (self.span.old, self.span.new)
+            )
+            return find_changes(repo, old or NOWHERE, new or STAGED)
+
+
+def environment_of_hook(env: Mapping[str, str], top: Path) -> dict[str, str]:
+    """What git tells its hooks, in a form that holds in any folder.
+
+    Git starts them at the top of the work tree; in a linked one it names the git folder alone.
+    """
+    told = {name: str(top / env[name]) for name in ("GIT_DIR", "GIT_INDEX_FILE") if env.get(name)}
+    if "GIT_DIR" in told and not env.get("GIT_WORK_TREE"):
+        told["GIT_WORK_TREE"] = str(top)
+    return told
+
+
+def find_top(start: Path, env: Mapping[str, str]) -> Settings:
+    """Settings of the whole work tree; what they say of prompts is of no use."""
+    settings = find_settings(start, env, file=SettingsFile())
+    if settings.top is None:
+        raise Invalid("a bare repository has no index", hint="hooks run where commits are made")
+    return settings
+
+
+def find_span(top: Settings, env: Mapping[str, str], *, amending: bool = False) -> Span:
+    """What is being committed; or, where pre-commit names two revisions, what lies between them."""
+    if env.get("PRE_COMMIT_FROM_REF") and env.get("PRE_COMMIT_TO_REF"):
+        return Span(env["PRE_COMMIT_FROM_REF"], env["PRE_COMMIT_TO_REF"])
+    old = "HEAD^" if amending else "HEAD"
+    return Span(old if run(top, "rev-parse", "--quiet", "--verify", old, ok=(0, 1)) else None)
+
+
+def touched_projects(
+    top: Settings, env: Mapping[str, str], span: Span, named: Sequence[Path] = ()
+) -> list[Hooked]:
+    """Projects that hold a path that changed, or a file that was named. Costs one git where none does."""
+    whole = top.top or top.root
+    files = [Path(os.path.relpath(name, whole)).as_posix() for name in named]
+    folders = sorted({folder for path in [*_changed(top, span), *files] for folder in _homes(path)})
+    return [
+        Hooked(settings, span, [str(whole / path) for path in files if folder in _homes(path)])
+        for folder in folders
+        if (settings := _project(whole / folder, env)) is not None
+    ]
+
+
+def _changed(top: Settings, span: Span) -> list[str]:
+    if span.old is None:
+        said = run(top, "ls-files", "-z")
+    else:
+        ends = [span.old, span.new] if span.new else ["--cached", span.old]
+        said = run(top, "diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", *ends, "--")
+    return said.decode("utf-8", "surrogateescape").split("\0")[:-1]
+
+
+def _homes(path: str) -> Iterator[str]:
+    """Folders of which a path would be a prompt's file or the settings."""
+    folder = PurePosixPath(path).parent
+    if path.endswith(FILE):
+        yield str(folder)
+    yield from (str(each.parent) for each in (folder, *folder.parents) if each.name == "prompts")
+
+
+def _project(folder: Path, env: Mapping[str, str]) -> Settings | None:
+    settings = find_settings(folder, env, file=SettingsFile())
+    return settings if settings.root == folder.resolve() else None

@@ -1,0 +1,60 @@
+"""``promptops init``: what a repository needs to hold prompts."""
+
+import os
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from promptops.cli.scaffold import (
+    DIFF_CONFIG,
+    has_attributes,
+    start_project,
+    write_attributes,
+    write_script,
+    write_workflows,
+)
+from promptops.config.settings import here
+from promptops.console import note, print_text
+
+
+class Ci(StrEnum):
+    GITHUB = "github"
+    SCRIPT = "script"
+
+
+CiOption = Annotated[
+    Ci | None,
+    typer.Option(
+        "--ci",
+        metavar="github|script",
+        help="Also write workflows for pull requests and releases, or a script that promotes by proof.",
+    ),
+]
+DriverOption = Annotated[
+    bool, typer.Option("--diff-driver", help="Also let plain git diff and git log -p show prompts well.")
+]
+
+
+def init(ci: CiOption = None, diff_driver: DriverOption = False) -> None:
+    """Start a prompts folder in this repository: a first prompt with cases, and what git should ignore.
+
+    Safe to repeat: what exists is left as it is. The workflows of --ci github need no key: one lints pull
+    requests and comments what they change, safe for forks, and one ticks releases. --ci script writes
+    promote.sh, which starts a canary and ticks until it is decided.
+    """
+    settings = here()
+    made = start_project(settings)
+    made += write_workflows(settings) if ci is Ci.GITHUB else []
+    made += write_script(settings) if ci is Ci.SCRIPT else []
+    made += write_attributes(settings) if diff_driver else []
+    for path in made:
+        print_text(f"wrote {os.path.relpath(path)}")
+    if not made:
+        print_text("nothing to do: this repository has all that it needs")
+    if diff_driver:
+        note(f"once in each clone: {DIFF_CONFIG}")
+    elif not has_attributes(settings):
+        note("to see prompts well in plain git diff: promptops init --diff-driver")
+    first = any(path.name == "sentiment.yaml" for path in made)
+    note("next: promptops " + ("run sentiment -i text='What a lovely evening.'" if first else "list"))

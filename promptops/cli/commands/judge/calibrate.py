@@ -1,0 +1,128 @@
+"""``promptops judge calibrate``: how far a judge can be trusted."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from promptops.checks.judge import Judge, judge_of
+from promptops.cli.options.common import JsonOption, ReferenceArgument
+from promptops.config.settings import Settings, here
+from promptops.console import note, print_json, print_table, print_text
+from promptops.errors import Invalid, Undecided
+from promptops.evaluation.judge_calibration import (
+    Calibration,
+    Judged,
+    Labelled,
+    calibrate,
+    judge_labelled,
+    read_labels,
+)
+from promptops.runner.model_graded import Asking, Judges
+from promptops.runner.retry import Limits
+from promptops.runner.session import Session
+
+LabelsOption = Annotated[
+    Path, typer.Option("--labels", metavar="FILE", help='JSON lines: {"inputs": {…}, "label": 4}.')
+]
+VotesOption = Annotated[int, typer.Option(min=1, max=101, help="How often each item is judged.")]
+CasesOption = Annotated[
+    int | None,
+    typer.Option("--cases", min=1, help="Cases of the comparison to come; as many as labels unless given."),
+]
+JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, help="Items judged at once.")]
+
+
+def judge_calibrate(
+    reference: ReferenceArgument,
+    labels: LabelsOption,
+    votes: VotesOption = 3,
+    cases: CasesOption = None,
+    jobs: JobsOption = 4,
+    as_json: JsonOption = False,
+) -> None:
+    """Hold a judge against people's labels and against itself.
+
+    Says how often it agrees with them, how far beyond chance, how often with its own other votes, and the
+    smallest difference between two versions that it can see. Replies that are no verdict are counted apart.
+    """
+    settings = here()
+    judges = Judges(settings)
+    judge = judge_of(judges.version(reference).prompt)
+    items = list(_read(labels, judge))
+    if not items:
+        raise Invalid(f"{labels} holds no labels", hint='a line is {"inputs": {…}, "label": 4}')
+    found = asyncio.run(_ask(judge, reference, items, judges, settings, votes, jobs))
+    if not any(each.votes for each in found):
+        reason = next((failure for each in found for failure in each.failures), "it was never asked")
+        raise Undecided(
+            f"{reference} gave no verdict at all: {reason}", hint="promptops runs list --kind judge"
+        )
+    result = calibrate(found, judge.scale, votes=votes, cases=cases)
+    if as_json:
+        print_json(asdict(result))
+    else:
+        _print(reference, judge, result)
+
+
+def _read(file: Path, judge: Judge) -> Iterator[Labelled]:
+    try:
+        with file.open("rb") as lines:
+            yield from read_labels(str(file), lines, judge)
+    except OSError as error:
+        raise Invalid(f"--labels: cannot read {file}: {error.strerror}") from None
+
+
+async def _ask(
+    judge: Judge,
+    reference: str,
+    items: list[Labelled],
+    judges: Judges,
+    settings: Settings,
+    votes: int,
+    jobs: int,
+) -> list[Judged]:
+    async with Session(settings, many=True) as session:
+        asking = Asking(session=session, judges=judges, limits=Limits())
+        return await judge_labelled(judge, reference, items, asking, votes=votes, jobs=jobs)
+
+
+def _print(reference: str, judge: Judge, result: Calibration) -> None:
+    print_text(f"{reference} on {result.items} items, {result.votes} votes each; it answers {judge.scale}\n")
+    rows = [row for row in _rows(result) if row[1] is not None]
+    print_table(("FIGURE", "VALUE", "95 %", "OF"), rows, numeric=(1, 3))
+    if result.detectable is not None:
+        unit = "points" if judge.scale.kind == "score" else "of the share of a choice"
+        print_text(
+            f"\nOver {result.cases} cases it can see a difference of {result.detectable:.3g} {unit} or more"
+        )
+        print_text(
+            "(one vote a side, 5 % level, 80 % power), by its own noise; what differs between cases is on top"
+        )
+    if result.noise == 0:
+        note("its votes never differ: with temperature 0 or a seed it repeats itself, and hides its noise")
+    for reason, count in list(result.failures.items())[:5]:
+        note(f"{count} × no verdict: {reason}")
+
+
+def _rows(result: Calibration) -> Iterator[tuple[str, Any, Any, Any]]:
+    figures: Mapping[str, Any] = {
+        "agrees with people": result.raw,
+        "kappa (Cohen)": result.kappa,
+        "alpha (Krippendorff)": result.alpha,
+        "alpha among people": result.people_alpha,
+        "correlation (Pearson)": result.correlation,
+        "correlation (Spearman)": result.rank_correlation,
+        "all its votes agree": result.self_agreement,
+        "alpha among its votes": result.self_alpha,
+        "goes by position": result.flipped,
+        "no verdict": result.failure_rate,
+    }
+    for name, each in figures.items():
+        if each is not None:
+            yield name, f"{each.value:.3f}", f"{each.low:.3f} to {each.high:.3f}", each.count
+    if result.noise is not None:
+        yield "sd of one vote", f"{result.noise:.3f}", None, None

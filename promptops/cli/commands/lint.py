@@ -1,0 +1,84 @@
+"""``promptops lint``: what is wrong with prompts, before they are committed."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptops.cli.options.common import JsonOption
+from promptops.cli.reports.lint.machine import github_line, sarif
+from promptops.cli.reports.lint.text import print_report, shown
+from promptops.console import note, print_json, print_table, print_text
+from promptops.errors import Invalid
+from promptops.lint import RULES, Report, Scope, staged_scope, working_tree_scope
+from promptops.lint import lint as lint_prompts
+
+WordsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[FILE|NAME]...", help="Only these prompts, and those made of these files."),
+]
+
+
+class Format(StrEnum):
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+def lint(
+    words: WordsArgument = None,
+    staged: Annotated[
+        bool, typer.Option("--staged", help="Read the index, as git is about to commit it.")
+    ] = False,
+    shape: Annotated[Format, typer.Option("--format", help="How findings are printed.")] = Format.TEXT,
+    as_json: JsonOption = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors do.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what is mechanical and certain first.")] = False,
+    rules: Annotated[bool, typer.Option("--rules", help="List the rules.")] = False,
+) -> int:
+    """Say what is wrong with prompts: the files, the model, parameters, variables, checks, cases.
+
+    A rule's severity is set in promptops.yaml, `lint: {rules: {RULE: off}}`. A comment silences one
+    finding: `# promptops: ignore[RULE] reason`, on its line or alone on the line above.
+    """
+    if rules:
+        return _print_rules(as_json=as_json or shape is Format.JSON)
+    if fix and staged:
+        raise Invalid("--fix changes files, and --staged reads the index alone", hint="give one of the two")
+    scope_of = staged_scope if staged else working_tree_scope
+    with scope_of(words or [], Path.cwd()) as scope:
+        if fix:
+            _fix(scope)
+        report = lint_prompts(scope.names, scope.files, scope.project)
+    _print(report, Format.JSON if as_json else shape, scope)
+    return int(bool(report.count("error") or (strict and report.findings)))
+
+
+def _fix(scope: Scope) -> None:
+    from promptops.lint.fix import fix
+
+    for path, changes in fix(scope.names, scope.files, scope.project.settings):
+        note(f"fixed {shown(path, scope)}: {changes}")
+
+
+def _print(report: Report, shape: Format, scope: Scope) -> None:
+    if shape is Format.JSON:
+        print_json(report.as_json())
+    elif shape is Format.SARIF:
+        print_json(sarif(report))
+    elif shape is Format.GITHUB:
+        for finding in report.findings:
+            print_text(github_line(finding))
+    else:
+        print_report(report, scope)
+
+
+def _print_rules(*, as_json: bool) -> int:
+    rows = [(name, rule.severity, rule.summary) for name, rule in RULES.items()]
+    if as_json:
+        print_json([dict(zip(("rule", "severity", "summary"), row, strict=True)) for row in rows])
+    else:
+        print_table(("RULE", "SEVERITY", "SUMMARY"), rows)
+    return 0

@@ -1,0 +1,25 @@
+"""``promptops new``: a prompt file to fill in."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from promptops.cli.scaffold import write_prompt
+from promptops.config.settings import here
+from promptops.console import note, print_text
+
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as support/triage.")]
+PinOption = Annotated[str, typer.Option("--model", metavar="MODEL", help="The model to pin.")]
+DescriptionOption = Annotated[str, typer.Option("--description", help="What the prompt is for.")]
+
+
+def new(
+    name: NameArgument,
+    model: PinOption = "local/smollm2-135m-instruct",
+    description: DescriptionOption = "Say here what it is for.",
+) -> None:
+    """Write a new prompt file, with a file of cases beside it."""
+    for path in write_prompt(here(), name, model, description):
+        print_text(f"wrote {os.path.relpath(path)}")
+    note(f"next: edit it, then promptops render {name} -i text=…")

@@ -1,0 +1,73 @@
+"""``promptops promote``: serve a version to everybody."""
+
+from typing import Annotated
+
+import typer
+
+from promptops.cli.commands.release.first_release import first
+from promptops.cli.options.common import JsonOption
+from promptops.cli.options.release import (
+    LocalOption,
+    PlanOption,
+    ProposeOption,
+    ReasonOption,
+    ToOption,
+    UnreviewedOption,
+    YesOption,
+    desk_here,
+    told,
+)
+from promptops.console import note, print_json
+from promptops.release.actions.promote import Promoted, Promotion, first_release
+from promptops.release.actions.promote import promote as promote_
+
+NameArgument = Annotated[
+    str,
+    typer.Argument(metavar="REF", help="NAME for the active canary; else NAME@REV or NAME:CHANNEL."),
+]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Whatever the evidence says; needs --reason, and is recorded.")
+]
+
+
+def promote(
+    reference: NameArgument,
+    to: ToOption = None,
+    plan: PlanOption = None,
+    force: ForceOption = False,
+    unreviewed: UnreviewedOption = False,
+    reason: ReasonOption = "",
+    yes: YesOption = False,
+    local: LocalOption = False,
+    propose: ProposeOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Serve a version to everybody: the active canary when its evidence is in, or a version by its eval.
+
+    Exit code 1 says that something is worse, 3 that the evidence is not in yet.
+    """
+    wanted = Promotion(
+        reference=reference, channel=to, plan=plan, force=force, unreviewed=unreviewed, reason=reason
+    )
+    with desk_here(local=local, propose=propose) as desk:
+        chosen = first_release(desk, wanted)
+        if chosen:
+            return first(desk, chosen, reason, yes=yes, as_json=as_json)
+        return _tell(promote_(desk, wanted), as_json=as_json)
+
+
+def _tell(done: Promoted, *, as_json: bool) -> int:
+    if done.written is None:
+        if as_json:
+            print_json(
+                {"prompt": done.target.prompt, "channel": done.target.channel, "reasons": list(done.reasons)}
+            )
+        note(f"{done.target} is not promoted:")
+    code = done.code if done.written is None else told(done.target, done.written, as_json=as_json)
+    for reason in done.reasons:
+        note(f"  {reason}")
+    if done.command:
+        note(f"  run: {done.command}; then promptops tick {done.target}")
+    elif done.written is None:
+        note(f'  promptops promote {done.target.prompt} --force --reason "…" overrides')
+    return code

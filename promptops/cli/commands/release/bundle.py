@@ -1,0 +1,34 @@
+"""``promptops release bundle``: what channels serve, in one file for places without git."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptops.cli.options.common import JsonOption
+from promptops.config.settings import here
+from promptops.console import count, print_json, print_text
+from promptops.release.bundle import write_bundle
+from promptops.release.ledger import Ledger
+
+OutOption = Annotated[
+    Path, typer.Option("--out", metavar="FILE", help="The file, replaced whole where there is one.")
+]
+
+
+def release_bundle(out: OutOption, as_json: JsonOption = False) -> None:
+    """Write what channels serve to one file, for places without git.
+
+    An application reads it with Workspace.from_bundle, and reads it again when it is replaced. It holds the
+    release state as it is known here (`promptops release sync` fetches first) and every version it names.
+    """
+    settings = here()
+    with Ledger(settings) as ledger:
+        ledger.commit_id()  # a clone of one branch fetches the state
+    made = write_bundle(settings, out)
+    if as_json:
+        print_json({"file": str(out), **asdict(made)})
+        return
+    prompts, versions = count(len(made.prompts), "prompt"), count(made.versions, "version")
+    print_text(f"{out}: {prompts}, {versions}, {made.bytes:,} bytes")

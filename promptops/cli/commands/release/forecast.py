@@ -1,0 +1,41 @@
+"""``promptops release forecast``: how long a canary would take."""
+
+from contextlib import suppress
+from dataclasses import asdict
+
+from promptops.cli.options.common import JsonOption
+from promptops.cli.options.release import PlanOption, ReleaseArgument, ToOption, UnreviewedOption, desk_here
+from promptops.console import print_json, print_text
+from promptops.errors import Unavailable
+from promptops.registry.store import Registry
+from promptops.release.actions.canary import Start, forecast_of, prepare
+from promptops.release.actions.candidate import Candidate
+from promptops.release.analysis.forecast import Forecast
+
+
+def release_forecast(
+    reference: ReleaseArgument,
+    to: ToOption = None,
+    plan: PlanOption = None,
+    unreviewed: UnreviewedOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how many calls and days a canary would take, by what is logged of the channel."""
+    reason = "only a forecast" if unreviewed else ""
+    start = Start(
+        reference=reference, channel=to, plan=plan, supersede=True, unreviewed=unreviewed, reason=reason
+    )
+    with desk_here(registry=Registry.open_existing) as desk:
+        with suppress(Unavailable):  # what was fetched before will do
+            desk.ledger.refresh()
+        found = prepare(desk, start, fresh=True)
+        if isinstance(found, Candidate):
+            told = Forecast(
+                sentence=f"{found.target} serves nothing yet: the first version needs no evidence"
+            )
+        else:
+            told = forecast_of(desk, found)
+    if as_json:
+        print_json(asdict(told))
+    else:
+        print_text(told.sentence)

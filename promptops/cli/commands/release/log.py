@@ -1,0 +1,64 @@
+"""``promptops release log``: what was released when, by whom and why."""
+
+from typing import Annotated, Any
+
+import typer
+
+from promptops.cli.options.common import JsonOption
+from promptops.cli.options.release import desk_here
+from promptops.console import note, print_json, print_table
+from promptops.release.context import at_hand, must_exist
+from promptops.release.ledger.transition_log import Record
+from promptops.release.status import event
+from promptops.versions.references import parse_reference
+
+_TO_THE_MINUTE = len("2026-11-02T09:14")
+NameArgument = Annotated[
+    str | None, typer.Argument(metavar="NAME[:CHANNEL]", help="Without one: all.", show_default=False)
+]
+LimitOption = Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="At most so many.")]
+
+
+def release_log(name: NameArgument = None, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
+    """List what was released when, by whom and why, newest first."""
+    with desk_here(registry=at_hand) as desk:
+        reference = parse_reference(name, desk.settings) if name else None
+        if reference:
+            must_exist(desk, reference.name)
+        prompt, channel = (reference.name, reference.channel) if reference else (None, None)
+        records = desk.ledger.log(prompt, channel)[:limit]
+    if as_json:
+        print_json([_content(record) for record in records])
+    elif not records:
+        note("nothing is released yet")
+    else:
+        where = "CHANNEL" if prompt else "WHERE"
+        rows = [_row(record, prompt, channel) for record in records]
+        print_table(("AT (UTC)", where, "WHAT", "BY", "WHY"), rows)
+
+
+def _row(record: Record, prompt: str | None, channel: str | None) -> tuple[Any, ...]:
+    """``prompt``, ``channel``: that were asked for, and need not be told again."""
+    told = event(record)
+    by = told.actor.partition(" <")[0] or None
+    where = record.channel if prompt else f"{record.prompt}:{record.channel}"
+    at = record.at[:_TO_THE_MINUTE].replace("T", " ")
+    return at, None if channel else where, told.text, by, told.reason or None
+
+
+def _content(record: Record) -> dict[str, Any]:
+    done, rollout = record.transition, record.transition.rollout
+    return {
+        "at": record.at,
+        "prompt": record.prompt,
+        "channel": record.channel,
+        "generation": record.generation,
+        "move": str(done.move),
+        "subject": record.subject,
+        "rollout": rollout.id if rollout else None,
+        "verdict": str(done.verdict) or None,
+        "forced": done.forced,
+        "actor": done.actor or None,
+        "reason": done.reason or None,
+        "evidence": record.evidence,
+    }

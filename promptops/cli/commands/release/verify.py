@@ -1,0 +1,66 @@
+"""``promptops release verify``: compute every verdict again from what was observed."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from promptops.cli.options.common import JsonOption
+from promptops.cli.options.release import desk_here
+from promptops.console import note, print_json, print_text
+from promptops.registry.store import Registry
+from promptops.release.actions.verify import Verified, verify_all
+from promptops.release.context import must_exist
+from promptops.versions.references import parse_reference
+
+UNDECIDED = 3
+NameArgument = Annotated[
+    str | None, typer.Argument(metavar="NAME[:CHANNEL]", help="Without one: all.", show_default=False)
+]
+
+
+def release_verify(name: NameArgument = None, as_json: JsonOption = False) -> int:
+    """Compute every verdict that was committed again from the observations in the registry.
+
+    Exit code 1 says that one does not follow from them, 3 that its calls are in another registry.
+    """
+    with desk_here(registry=Registry.open_existing) as desk:
+        reference = parse_reference(name, desk.settings) if name else None
+        if reference:
+            must_exist(desk, reference.name)
+        prompt, channel = (reference.name, reference.channel) if reference else (None, None)
+        found = list(verify_all(desk, prompt, channel))
+    if as_json:
+        print_json([_content(each) for each in found])
+    for each in () if as_json else found:
+        _tell(each)
+    if not found:
+        note("no transition rests on evidence yet")
+    if any(each.mismatches for each in found):
+        return 1
+    return UNDECIDED if any(each.elsewhere for each in found) else 0
+
+
+def _tell(each: Verified) -> None:
+    record = each.record
+    if each.elsewhere:
+        print_text(f"not here  {record.at}  {record.subject}")
+        note(f"  its calls are in the registry {each.elsewhere}: verify it there")
+        return
+    print_text(f"{'differs' if each.mismatches else 'ok':<8}  {record.at}  {record.subject}")
+    for one in each.mismatches:
+        of = f"{one.metric}: " if one.metric else ""
+        print_text(f"  {of}{one.what}: committed {one.committed}, from the observations {one.recomputed}")
+
+
+def _content(each: Verified) -> dict[str, Any]:
+    return {
+        "prompt": each.record.prompt,
+        "channel": each.record.channel,
+        "generation": each.record.generation,
+        "at": each.record.at,
+        "subject": each.record.subject,
+        "evidence": each.record.evidence,
+        "elsewhere": each.elsewhere or None,
+        "mismatches": [asdict(one) for one in each.mismatches],
+    }

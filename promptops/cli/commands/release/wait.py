@@ -1,0 +1,31 @@
+"""``promptops release wait``: wait until a canary is decided."""
+
+import math
+from typing import Annotated
+
+import typer
+
+from promptops.cli.options.common import JsonOption
+from promptops.cli.options.release import TargetArgument, desk_here
+from promptops.console import print_json, print_text
+from promptops.release.actions.wait import timeout_s, wait
+from promptops.release.context import at_hand, named_target
+
+TimeoutOption = Annotated[str | None, typer.Option("--timeout", metavar="SPAN", help="At most 90s, 2h, 1d.")]
+
+
+def release_wait(name: TargetArgument, timeout: TimeoutOption = None, as_json: JsonOption = False) -> int:
+    """Wait until a canary is promoted (0) or taken back (1); 3 after --timeout, or where a person is needed.
+
+    It only looks: `promptops tick`, in another process, is what decides.
+    """
+    most = math.inf if timeout is None else timeout_s(timeout)
+    with desk_here(registry=at_hand) as desk:
+        target = named_target(desk, name)
+        ended, sentence = wait(desk, target, most)
+    if as_json:
+        what = {"ended": ended.name.lower(), "sentence": sentence, "code": int(ended)}
+        print_json({"prompt": target.prompt, "channel": target.channel, **what})
+    else:
+        print_text(sentence)
+    return ended

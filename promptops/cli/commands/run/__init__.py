@@ -1,0 +1,178 @@
+"""``promptops run``: one version, one set of inputs, one logged answer."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from promptops.cli.commands.run.call import Call, Given, the_call
+from promptops.cli.options.common import (
+    InputOption,
+    InputsOption,
+    JsonOption,
+    ModelOption,
+    ReferenceArgument,
+    SetOption,
+    read_settings,
+)
+from promptops.cli.options.overrides import TimeoutOption
+from promptops.config.settings import Settings, here
+from promptops.console import note, print_json, print_text
+from promptops.errors import Invalid
+from promptops.runner import Prepared, Run
+from promptops.runner.retry import Limits
+from promptops.runner.session import Session
+from promptops.versions.resolve import Version
+
+if TYPE_CHECKING:
+    from promptops.runner.model_graded import FurtherChecks
+
+RetriesOption = Annotated[int, typer.Option(min=0, help="Further attempts after a failure that may pass.")]
+StreamOption = Annotated[
+    bool | None, typer.Option("--stream/--no-stream", help="Print text as it comes, as on a terminal.")
+]
+MetaOption = Annotated[
+    list[str] | None, typer.Option("--meta", metavar="KEY=VALUE", help="Log this with the run.")
+]
+AllChecksOption = Annotated[
+    bool, typer.Option("--all-checks", help="Also make the checks that cost further calls, as a judge does.")
+]
+UnitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--unit", metavar="UNIT", help="Whom it is for: the same unit meets the same version of a channel."
+    ),
+]
+PrepareOption = Annotated[
+    bool,
+    typer.Option(
+        "--prepare", help="Call no model: log the run as begun and print what to send; see runs finish."
+    ),
+]
+NoLogOption = Annotated[bool, typer.Option("--no-log", help="Do not write to the registry.")]
+
+
+def run(
+    reference: ReferenceArgument,
+    given: InputOption = None,
+    inputs: InputsOption = None,
+    model: ModelOption = None,
+    assignments: SetOption = None,
+    retries: RetriesOption = 2,
+    timeout: TimeoutOption = 120.0,
+    metadata: MetaOption = None,
+    stream: StreamOption = None,
+    unit: UnitOption = None,
+    prepare: PrepareOption = False,
+    all_checks: AllChecksOption = False,
+    no_log: NoLogOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Run a version once and print the model's answer alone on stdout. Every run is logged."""
+    if prepare and no_log:
+        raise Invalid("--prepare logs a run to be finished later, and --no-log none")
+    settings = here()
+    asked = Given(
+        inputs=given,
+        inputs_file=inputs,
+        model=model,
+        overrides=read_settings(assignments),
+        metadata=_metadata(metadata),
+        unit=unit,
+    )
+    limits = Limits(retries=retries, timeout=timeout)
+    streams = partial(_streams, asked=stream, as_json=as_json)
+    made = _Making(settings=settings, limits=limits, streams=streams, all_checks=all_checks, log=not no_log)
+    with the_call(reference, settings, asked, log=not no_log) as call:
+        if prepare:
+            print_json(asyncio.run(_prepared(settings, call)).as_json())
+            return 0
+        done, streamed = asyncio.run(made.make(call))
+    try:
+        return show(done, streamed=streamed, as_json=as_json)
+    finally:
+        if not no_log:
+            sys.stdout.flush()
+            call.answered(done)
+
+
+async def _prepared(settings: Settings, call: Call) -> Prepared:
+    async with Session(settings) as session:
+        runner = session.runner()
+        return runner.begin(call.ready(runner, False))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Making:
+    settings: Settings
+    limits: Limits
+    streams: Callable[[Version], bool]
+    all_checks: bool
+    log: bool
+
+    async def make(self, call: Call) -> tuple[Run, bool]:
+        """The run, and whether its text has been printed as it came."""
+        async with Session(self.settings, log=self.log) as session:
+            runner = session.runner(self.limits)
+            prepared = call.ready(runner, True)
+            version, streams = prepared.version, self.streams(prepared.version)
+            further = _further(session, version, self.limits) if self.all_checks else None
+            done = await runner.answer(runner.begin(prepared), _print_piece if streams else None)
+            if further:
+                done = await further.finish(done, log=self.log)
+            if self.log:
+                call.ended(done)
+        return done, streams
+
+
+def _further(session: Session, version: Version, limits: Limits) -> "FurtherChecks":
+    from promptops.runner.model_graded import Asking, Judges, further_checks
+
+    asking = Asking(session=session, judges=Judges(session.settings), limits=limits)
+    return further_checks(version, asking)
+
+
+def show(run: Run, *, streamed: bool, as_json: bool) -> int:
+    """Print one run: the answer on stdout, what is to be said about it on stderr. Returns the exit code."""
+    if as_json:
+        print_json(run.as_json())
+    elif run.error is None and not streamed:
+        print_text(run.answer)
+    elif streamed and run.finished.output:
+        print_text("")
+    if run.error:
+        raise run.error
+    if run.finished.error_type:
+        note(f"invalid output: {run.finished.error_message}")
+    for check in run.finished.checks:
+        if not check.passed:
+            note(f"check {'error' if check.error else 'failed'}: {check.name}: {check.message}")
+    return 0 if run.passed else 1
+
+
+def _print_piece(text: str) -> None:
+    print_text(text, end="", flush=True)
+
+
+def _streams(version: Version, asked: bool | None, *, as_json: bool) -> bool:
+    """On a terminal text is shown as it comes, unless a repair may still replace it."""
+    if as_json:
+        return False
+    if asked is not None:
+        return asked
+    output = version.prompt.output
+    return sys.stdout.isatty() and not (output and output.repair)
+
+
+def _metadata(pairs: Sequence[str] | None) -> dict[str, str]:
+    metadata = {}
+    for pair in pairs or ():
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise Invalid(f"--meta {pair}: metadata is KEY=VALUE")
+        metadata[key] = value
+    return metadata

@@ -1,0 +1,61 @@
+"""``promptops runs finish``: log how a call ended that somebody else has made."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from promptops.cli.options.common import JsonOption
+from promptops.config.settings import here
+from promptops.console import note, print_json
+from promptops.errors import Invalid
+from promptops.runner import Run
+from promptops.runner.external_run import decode_report, finish_elsewhere
+from promptops.runner.routing import GitSource, Serving
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run_id that run --prepare printed.")]
+FromOption = Annotated[
+    str,
+    typer.Option(
+        "--from", metavar="FILE", help="JSON of {output?, input_tokens?, output_tokens?, error?}; - is stdin."
+    ),
+]
+
+
+def runs_finish(run: RunArgument, source: FromOption = "-", as_json: JsonOption = False) -> int:
+    """Log how a run ended that `run --prepare` has begun.
+
+    The prompt's checks are made, and cost and latency filled in. Exits with 1 when a check fails.
+    """
+    settings = here()
+    reported = decode_report(_read(source), "stdin" if source == "-" else source)
+    done = finish_elsewhere(settings, run, reported)
+    with Serving(GitSource(settings), settings.registry) as serving:
+        serving.ended(done)
+    if as_json:
+        print_json(done.as_json())
+    return _said(done)
+
+
+def _said(run: Run) -> int:
+    end = run.finished
+    if end.error_type == "invalid_output":
+        note(f"invalid output: {end.error_message}")
+    for check in end.checks:
+        if not check.passed:
+            note(f"check {'error' if check.error else 'failed'}: {check.name}: {check.message}")
+    return 0 if run.passed or end.state != "finished" else 1
+
+
+def _read(source: str) -> Any:
+    where = "stdin" if source == "-" else source
+    try:
+        data = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        return json.loads(data)
+    except OSError as error:
+        raise Invalid(f"--from: cannot read {where}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        hint = "--from takes one JSON object: {output?, input_tokens?, output_tokens?, error?}"
+        raise Invalid(f"{where}: not JSON: {error}", hint=hint) from None

@@ -1,0 +1,78 @@
+"""``promptops runs prune``: delete old runs and free their space."""
+
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from promptops.cli.options.common import JsonOption
+from promptops.cli.reports.run_tables import size
+from promptops.config.settings import Settings, here
+from promptops.console import note, print_json, print_text
+from promptops.errors import Invalid
+from promptops.registry.runs.filters import parse_time
+from promptops.registry.runs.prune import Pruned, parse_size, prune
+from promptops.registry.store import Registry
+
+OlderOption = Annotated[
+    str | None,
+    typer.Option("--older-than", metavar="AGE", help="Delete runs older than 30d, 12w, or a date."),
+]
+SizeOption = Annotated[
+    str | None,
+    typer.Option("--max-size", metavar="SIZE", help="Delete the oldest until the file fits: 500MB, 2GB."),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and delete nothing.")]
+ForceOption = Annotated[bool, typer.Option("--force", help="Delete runs of active rollouts too.")]
+
+
+def runs_prune(
+    older_than: OlderOption = None,
+    max_size: SizeOption = None,
+    dry_run: DryRunOption = False,
+    force: ForceOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete old runs with their texts and give the space back to the disk.
+
+    What releases were decided on (observations) is never deleted.
+    """
+    if older_than is None and max_size is None:
+        raise Invalid("which runs shall go?", hint="give --older-than 30d, --max-size 500MB, or both")
+    before = parse_time(older_than, "--older-than") if older_than else None
+    most = parse_size(max_size) if max_size else None
+    settings = here()
+    active: tuple[str, ...] = () if force else active_rollouts(settings)
+    with Registry.open_existing(settings.registry) as registry:
+        pruned = prune(registry, before=before, max_bytes=most, active_rollouts=active, dry_run=dry_run)
+    if as_json:
+        print_json({**asdict(pruned), "dry_run": dry_run})
+        return
+    report(pruned, dry_run=dry_run)
+
+
+def active_rollouts(settings: Settings) -> tuple[str, ...]:
+    """The rollouts whose runs are still evidence, as the state branch says here."""
+    from promptops.git.repo import GitRepo
+    from promptops.versions.release_state import read_releases
+
+    with GitRepo(settings) as repo:
+        releases = read_releases(repo).values()
+    channels = [state for release in releases for state in release.channels.values()]
+    return tuple(state.rollout.id for state in channels if state.rollout is not None)
+
+
+def report(pruned: Pruned, *, dry_run: bool) -> None:
+    if pruned.runs:
+        verb, went, about = ("would delete", "would shrink", "about ") if dry_run else ("deleted", "went", "")
+        span = f"{(pruned.first_at or '')[:10]} to {(pruned.last_at or '')[:10]}"
+        print_text(
+            f"{verb} {pruned.runs:,} runs started {span}; the registry {went} "
+            f"from {size(pruned.bytes_before)} to {about}{size(pruned.bytes_after)}"
+        )
+    else:
+        print_text("nothing to delete")
+    if pruned.kept:
+        note(f"{pruned.kept:,} runs of active rollouts are kept; --force deletes them too")
+    if pruned.waiting:
+        note("another process is reading the registry; the file shrinks when it has finished")

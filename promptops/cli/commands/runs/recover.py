@@ -1,0 +1,26 @@
+"""``promptops runs recover``: save from a damaged registry what can be read."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptops.config.settings import here
+from promptops.console import note, print_text
+from promptops.registry.recover import recover
+
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="FILE", help="The new registry. Default: beside the damaged one."),
+]
+
+
+def runs_recover(out: OutOption = None) -> None:
+    """Save from a damaged registry what can be read, into a new one. The damaged file stays as it is."""
+    damaged = here().registry
+    new = out or damaged.with_name(f"{damaged.stem}.recovered{damaged.suffix}")
+    saved = recover(damaged, new)
+    print_text(f"{saved.runs:,} runs saved to {new}")
+    if saved.without_texts:
+        note(f"{saved.without_texts:,} of them without inputs and output")
+    note(f"to go on with it: mv '{new}' '{damaged}'")

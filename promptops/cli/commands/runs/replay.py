@@ -1,0 +1,82 @@
+"""``promptops runs replay``: the same request once more, and how the answers differ."""
+
+import asyncio
+import difflib
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from promptops.cli.options.common import JsonOption
+from promptops.config.settings import Settings, here
+from promptops.console import note, print_json, print_pieces, print_text
+from promptops.errors import NotFound
+from promptops.registry.runs.queries import Run as LoggedRun
+from promptops.registry.runs.queries import get_run
+from promptops.registry.runs.rebuild_messages import prompt_of, rebuild
+from promptops.registry.store import Registry
+from promptops.runner import Origin, Run
+from promptops.runner.session import Session
+from promptops.versions.resolve import Version, resolve
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]
+
+
+def runs_replay(run: RunArgument, as_json: JsonOption = False) -> int:
+    """Send a run's exact request again and compare the answers. Exit 1 when they differ.
+
+    The messages are rebuilt and must have the logged hash. The replay is logged as a run of its own.
+    """
+    settings = here()
+    with Registry.open_existing(settings.registry) as registry:
+        before = get_run(registry, run)
+        if before["state"] == "finished" and before["output"] is None and not before["tool_calls"]:
+            raise NotFound(
+                f"the answer of run {before['run_id']} was not stored, so there is nothing to compare with",
+                hint="`log: {outputs: full}` in promptops.yaml keeps answers from now on",
+            )
+        version = _version(registry, before, settings)
+    after = asyncio.run(_again(settings, version, before))
+    same = after.finished.output == before["output"] and after.error is None
+    if as_json:
+        print_json({"same": same, "before": before, "after": after.as_json()})
+    elif after.error is None:
+        _print(before, after, same=same)
+    if after.error:
+        raise after.error
+    return 0 if same else 1
+
+
+def _version(registry: Registry, before: LoggedRun, settings: Settings) -> Version:
+    def load(reference: str) -> Any:
+        return resolve(reference, settings).prompt
+
+    rebuild(registry, before, load)  # refuses what would not be the same request
+    return Version(
+        prompt=prompt_of(registry, before, load),
+        reference=before["reference"],
+        source=before["source"],
+        pasteable=before["reference"],
+        commit_sha=before["commit_sha"],
+        dirty=before["dirty"],
+        version=before["version"],
+    )
+
+
+async def _again(settings: Settings, version: Version, before: LoggedRun) -> Run:
+    origin = Origin(overrides=before["overrides"], metadata={"replay_of": before["run_id"]})
+    async with Session(settings) as session:
+        return await session.run(version, before["inputs"], origin=origin)
+
+
+def _print(before: LoggedRun, after: Run, *, same: bool) -> None:
+    if same:
+        print_text(after.answer)
+        note("the same answer again")
+        return
+    for line in _difference(before["output"] or "", after.answer, before["run_id"], after.started.run_id):
+        print_pieces([(line, {"-": "red", "+": "green"}.get(line[0], ""))])
+
+
+def _difference(old: str, new: str, old_name: str, new_name: str) -> Iterator[str]:
+    return difflib.unified_diff(old.splitlines(), new.splitlines(), old_name, new_name, lineterm="")

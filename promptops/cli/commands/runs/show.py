@@ -1,0 +1,135 @@
+"""``promptops runs show``: all that is known of one run, with the exact messages that it sent."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from promptops.cli.options.common import JsonOption
+from promptops.cli.reports.run_tables import result_of, usd, version_of, whole
+from promptops.config.settings import Settings, here
+from promptops.console import print_json, print_text
+from promptops.errors import PromptopsError
+from promptops.registry.runs.queries import Run, get_run
+from promptops.registry.runs.rebuild_messages import rebuild
+from promptops.registry.store import Registry
+
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]
+MessagesOption = Annotated[
+    bool, typer.Option("--messages", help="Print the rebuilt messages alone, as JSON.")
+]
+
+
+def runs_show(run: RunArgument, messages: MessagesOption = False, as_json: JsonOption = False) -> None:
+    """Show one run with the exact messages it sent.
+
+    Messages are not stored: they are made again from the version and the inputs, and shown only when their
+    hash is the one that was logged.
+    """
+    settings = here()
+    with Registry.open_existing(settings.registry) as registry:
+        found = get_run(registry, run)
+        if messages:
+            print_json(_rebuilt(registry, found, settings))
+            return
+        try:
+            sent, problem = _rebuilt(registry, found, settings), None
+        except PromptopsError as error:
+            sent, problem = None, error.message
+    if as_json:
+        print_json({**found, "messages": sent, "messages_problem": problem})
+    else:
+        _print(found, sent, problem)
+
+
+def _rebuilt(registry: Registry, run: Run, settings: Settings) -> list[dict[str, Any]]:
+    from promptops.versions.resolve import resolve
+
+    return rebuild(registry, run, lambda reference: resolve(reference, settings).prompt)
+
+
+def _print(run: Run, messages: list[dict[str, Any]] | None, problem: str | None) -> None:
+    for name, value in _facts(run):
+        if value not in (None, "", {}):
+            print_text(f"{name:<10} {value}")
+    for message in messages or ():
+        print_text(f"\n--- {message['role']}\n{_text(message)}")
+    if problem:
+        print_text(f"\n--- messages\n{problem}")
+        if run["inputs"] is not None:
+            print_text(json.dumps(run["inputs"], ensure_ascii=False, indent=2))
+    if run["output"] is not None or run["tool_calls"]:
+        print_text(f"\n=== {'answer' if run['state'] == 'finished' else 'partial answer'}")
+        print_text(run["output"] or json.dumps(run["tool_calls"], ensure_ascii=False, indent=2))
+    for check in run["checks"]:
+        verdict = "passed" if check["pass"] else "FAILED"
+        print_text(f"{verdict} {check['name']}{': ' if check['message'] else ''}{check['message']}")
+
+
+def _facts(run: Run) -> list[tuple[str, Any]]:
+    """Name and value of each line, in the order in which a person asks for them."""
+    error = run["error"]
+    return [
+        ("run", run["run_id"]),
+        ("started", run["started_at"]),
+        ("version", version_of(run)),
+        ("digest", run["digest"]),
+        ("from", _source(run)),
+        ("asked as", run["reference"]),
+        ("overrides", _json(run["overrides"])),
+        ("channel", run["channel"]),
+        (
+            "rollout",
+            run["rollout"] and f"{run['rollout']} ({run['arm']}, {(run['weight_bp'] or 0) / 100:g} %)",
+        ),
+        ("kind", None if run["kind"] == "run" else run["kind"]),
+        ("model", _model(run)),
+        ("parameters", _json(run["parameters"])),
+        ("result", result_of(run)),
+        ("error", error and f"{error['message']}{' (retryable)' if error['retryable'] else ''}"),
+        ("tokens", _tokens(run)),
+        ("cost", _cost(run)),
+        ("latency", _latency(run)),
+        ("attempts", len(run["attempts"]) if len(run["attempts"]) > 1 else None),
+        ("cache", run["cache"] and f"answer of run {run['cache']['run_id']}"),
+        ("metadata", _json(run["metadata"])),
+        *((each["name"], f"{each['value']} {each['text']} ({each['source']})") for each in run["outcomes"]),
+    ]
+
+
+def _source(run: Run) -> str:
+    commit = f"commit {run['commit_sha'][:12]}" if run["commit_sha"] else "no commit"
+    edits = " with edits that are not committed" if run["dirty"] else ""
+    return f"{run['source'] or 'unknown'}, {commit}{edits}"
+
+
+def _model(run: Run) -> str:
+    answered = run["response_model"]
+    same = answered is None or run["request_model"].endswith(answered)
+    return str(run["request_model"]) + ("" if same else f" (answered: {answered})")
+
+
+def _tokens(run: Run) -> str | None:
+    if run["input_tokens"] is None and run["output_tokens"] is None:
+        return None
+    return f"{run['input_tokens']} in, {run['output_tokens']} out"
+
+
+def _cost(run: Run) -> str:
+    return "unknown" if run["cost_usd"] is None else f"{usd(run['cost_usd'])} USD"
+
+
+def _latency(run: Run) -> str | None:
+    if run["latency_ms"] is None:
+        return None
+    first = run["first_token_ms"]
+    return f"{whole(run['latency_ms'])} ms" + (f", first token after {whole(first)} ms" if first else "")
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False) if value else ""
+
+
+def _text(message: dict[str, Any]) -> str:
+    content = message.get("content")
+    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=2)

@@ -1,0 +1,98 @@
+"""``promptops runs stats``: sums over runs."""
+
+from dataclasses import replace
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from promptops.cli.options.common import JsonOption
+from promptops.cli.options.run_filters import (
+    ChannelFilter,
+    KindFilter,
+    ModelFilter,
+    RunsArgument,
+    SinceFilter,
+    TagFilter,
+    runs_of,
+)
+from promptops.cli.reports.run_tables import short_count, usd, whole
+from promptops.config.settings import here
+from promptops.console import note, print_json, print_table
+from promptops.registry.runs.filters import Filter
+from promptops.registry.runs.stats import Figures, apart, stats
+from promptops.registry.store import Registry
+
+
+class By(StrEnum):
+    PROMPT = "prompt"
+    VERSION = "version"
+    MODEL = "model"
+    DAY = "day"
+
+
+ByOption = Annotated[
+    By | None, typer.Option("--by", help="A row for each. Of one prompt: version; else prompt.")
+]
+HEADERS = ("CALLS", "ERRORS", "TOKENS", "USD", "HITS", "CHECKS", "P50 MS", "P95 MS")
+
+
+def runs_stats(
+    reference: RunsArgument = None,
+    by: ByOption = None,
+    model: ModelFilter = None,
+    since: SinceFilter = None,
+    channel: ChannelFilter = None,
+    tag: TagFilter = None,
+    kind: KindFilter = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sum up calls, errors, tokens, cost, cache hits and latency.
+
+    Only runs that served somebody count, those of a batch on a channel too, unless --kind names another;
+    other batches, eval, shadow and judge runs are summed up below them.
+    """
+    settings = here()
+    chosen = runs_of(reference, settings, model=model, since=since, channel=channel, tag=tag, kind=kind)
+    chosen = replace(chosen, traffic=None if kind else True)
+    by = by or (By.VERSION if reference and "*" not in reference else By.PROMPT)
+    with Registry.open_existing(settings.registry) as registry:
+        rows = stats(registry, chosen, by.value)
+        others = [] if kind else apart(registry, chosen)
+    if as_json:
+        print_json({"by": by.value, "kind": kind or "run", "rows": rows, "apart": others})
+        return
+    if rows:
+        print_table(
+            (by.value.upper(), *HEADERS),
+            [_cells(_name(row, chosen), row) for row in rows],
+            numeric=range(1, 9),
+        )
+    else:
+        note(f"no such runs in {settings.registry}")
+    if others:
+        note("\nNot counted above:")
+        print_table(("KIND", *HEADERS), [_cells(row["key"], row) for row in others], numeric=range(1, 9))
+
+
+def _name(row: Figures, chosen: Filter) -> str:
+    """The row's key; a version of the only prompt that is meant goes without the prompt's name."""
+    key = str(row["key"])
+    return key.removeprefix(f"{chosen.prompt}@")
+
+
+def _cells(name: str, row: Figures) -> tuple[Any, ...]:
+    checked = row["checked"]
+    passed = f"{(checked - row['checks_failed']) / checked:.0%}" if checked else None
+    tokens = f"{short_count(row['input_tokens'])}/{short_count(row['output_tokens'])}"
+    return (
+        name,
+        row["calls"],
+        row["errors"],
+        tokens,
+        usd(row["cost_usd"]),
+        row["cache_hits"],
+        passed,
+        whole(row["p50_ms"]),
+        whole(row["p95_ms"]),
+    )

@@ -1,0 +1,22 @@
+"""``promptops schema``: what editors need to check and complete our files."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from promptops.config.settings import SETTINGS_SCHEMA
+from promptops.console import print_json
+from promptops.prompt import PROMPT_SCHEMA
+
+
+class Which(StrEnum):
+    PROMPT = "prompt"
+    SETTINGS = "settings"
+
+
+def schema(
+    which: Annotated[Which, typer.Argument(help="The prompt file, or promptops.yaml.")] = Which.PROMPT,
+) -> None:
+    """Print the JSON Schema of the prompt file, or of promptops.yaml."""
+    print_json(PROMPT_SCHEMA if which is Which.PROMPT else SETTINGS_SCHEMA)

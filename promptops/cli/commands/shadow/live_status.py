@@ -1,0 +1,50 @@
+"""Channels with a shadow, as the verbs find and tell them."""
+
+import textwrap
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from promptops.config.settings import Settings
+from promptops.console import count, print_text
+from promptops.errors import NotFound
+from promptops.evaluation.shadow.live_status import Live, live_in
+from promptops.git.repo import GitRepo
+from promptops.versions.release_state import read_releases
+
+_WIDTH = 80
+
+
+def lives(settings: Settings, name: str | None = None) -> list[Live]:
+    """Those of the prompts that ``name`` stands for; it may hold wildcards."""
+    if settings.git_dir is None:
+        return []
+    with GitRepo(settings) as repo:
+        states = read_releases(repo)
+    chosen = [state for state in states.values() if fnmatchcase(state.prompt, name or "*")]
+    return [each for state in chosen for each in live_in(state)]
+
+
+def live_on(settings: Settings, channel: str) -> Live:
+    """The shadow of NAME:CHANNEL."""
+    for each in lives(settings):
+        if each.channel == channel:
+            return each
+    raise NotFound(
+        f"{channel} has no shadow",
+        hint=f"promptops shadow on {channel} --version REV --sample 0.1 --max-usd 1",
+    )
+
+
+def print_live(found: Mapping[str, Any]) -> None:
+    channel, share, most = f"{found['prompt']}:{found['channel']}", found["sample_bp"] / 100, found["max_usd"]
+    print_text(f"{channel}: {found['candidate']} in the shadow of {share:g} % of calls")
+    counts = [count(found["pairs"], "pair")]
+    counts += [f"{found['waiting']:,} waiting"] if found["waiting"] else []
+    counts += [f"{jobs:,} {why}" for why, jobs in found["left_out"].items()]
+    budget = f" of ${most:g}" if most is not None else ""
+    print_text(f"  {', '.join(counts)}; ${found['spent_usd']:.4f}{budget} spent")
+    for line in textwrap.wrap(found["sentence"], _WIDTH, initial_indent="  ", subsequent_indent="  "):
+        print_text(line)
+    if found["waiting"]:
+        print_text("  promptops shadow drain --wait answers what waits, and says what keeps it from it")

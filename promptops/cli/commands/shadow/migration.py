@@ -1,0 +1,49 @@
+"""Which prompts survive the retirement of a model: a shadow run for each that is pinned to it."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from promptops.cli.commands.shadow.arguments import requests_of
+from promptops.config.settings import Settings
+from promptops.errors import Invalid, NotFound
+from promptops.evaluation.shadow.request import Request
+from promptops.prompt import Prompt
+from promptops.versions.resolve import prompt_names, resolve
+
+
+def shadow_all(
+    settings: Settings, names: str | None, models: Sequence[str], more: dict[str, Any]
+) -> list[Request]:
+    """``names`` may hold wildcards; ``models`` are OLD=NEW each."""
+    moves = [_move(each) for each in models]
+    if not moves:
+        raise Invalid("--all needs a model to move from and to", hint="--all --model OLD=NEW")
+    found = []
+    for name in prompt_names(settings):
+        if names is None or fnmatchcase(name, names):
+            pinned = resolve(name, settings).prompt
+            new = [new for old, new in moves if _is(pinned, old)]
+            if new and not _judges(pinned):
+                found += requests_of(name, None, new, settings, **more)
+    if not found:
+        raise NotFound(
+            f"no prompt is pinned to {', '.join(old for old, _ in moves)}",
+            hint="promptops list shows the models",
+        )
+    return found
+
+
+def _move(text: str) -> tuple[str, str]:
+    old, equals, new = text.partition("=")
+    if not (old and equals and new):
+        raise Invalid(f"--model {text}: with --all it is OLD=NEW", hint=f"--model {old or 'OLD'}=NEW")
+    return old, new
+
+
+def _is(prompt: Prompt, model: str) -> bool:
+    return prompt.model == model or prompt.model.partition("/")[2] == model
+
+
+def _judges(prompt: Prompt) -> bool:
+    return {"a", "b"} <= prompt.inputs.keys()

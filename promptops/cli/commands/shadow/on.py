@@ -1,0 +1,76 @@
+"""``promptops shadow on``: have a version answer a sample of a channel's calls, in front of no user."""
+
+from typing import Annotated
+
+import typer
+
+from promptops.cli.options.common import JsonOption
+from promptops.cli.options.release import (
+    LocalOption,
+    ProposeOption,
+    ReasonOption,
+    TargetArgument,
+    UnreviewedOption,
+    desk_here,
+    told,
+)
+from promptops.console import note
+from promptops.errors import Invalid
+from promptops.release.actions.candidate import Candidate
+from promptops.release.actions.shadow import Wanted, put_on, shadow_candidate
+from promptops.release.context import Desk, named_target
+
+VersionOption = Annotated[
+    str, typer.Option("--version", metavar="REV", help="The version: a commit, a tag, v13 or NAME:staging.")
+]
+SampleOption = Annotated[
+    float, typer.Option(metavar="P", min=0.0001, max=1.0, help="The share of calls, as 0.1.")
+]
+MaxOption = Annotated[
+    float, typer.Option("--max-usd", metavar="X", min=0.0, help="What all its answers may cost.")
+]
+
+
+def shadow_on(
+    name: TargetArgument,
+    version: VersionOption,
+    sample: SampleOption,
+    max_usd: MaxOption,
+    unreviewed: UnreviewedOption = False,
+    reason: ReasonOption = "",
+    local: LocalOption = False,
+    propose: ProposeOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Have a version answer a sample of a channel's calls too, after the users' answers are out.
+
+    Nobody sees its answers, and its failures touch no user's. `shadow status` says what has come of it.
+    """
+    with desk_here(local=local, propose=propose) as desk:
+        wanted = Wanted(
+            target=named_target(desk, name),
+            revision=version,
+            sample=sample,
+            max_usd=max_usd,
+            unreviewed=unreviewed,
+            reason=reason,
+        )
+        found = shadow_candidate(desk, wanted)
+        _look_at_price(desk, found)
+        code = told(wanted.target, put_on(desk, wanted, found), as_json=as_json)
+        if desk.settings.log.inputs != "full":
+            note("inputs are not kept (log.inputs), so only the Python API can have them answered again")
+        return code
+
+
+def _look_at_price(desk: Desk, found: Candidate) -> None:
+    from promptops.runner.batch import Estimate, Options
+
+    with Estimate(desk.settings, Options(cache="off")) as estimate:
+        try:
+            estimate.check(found.version.prompt)
+        except Invalid as error:
+            raise Invalid(
+                error.message.replace("--max-cost", "--max-usd"),
+                hint="set parameters.max_tokens, and give prices under `models:` where they are unknown",
+            ) from None

@@ -1,0 +1,68 @@
+"""How shadow runs are told, and the exit code that they end with."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from promptops.cli.reports.shadow import Form, print_comparisons, render_comparisons
+from promptops.console import note
+from promptops.errors import Invalid
+from promptops.evaluation.shadow.gate import decide
+from promptops.evaluation.shadow.replay import Outcome
+from promptops.evaluation.shadow.result import Comparison
+from promptops.providers.types import ModelError
+
+
+class Format(StrEnum):
+    text = "text"
+    json = "json"
+    markdown = "markdown"
+    html = "html"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", metavar="FORMAT", help=f"{', '.join(Format)}.")]
+OutOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write it here instead of to stdout.")]
+
+
+def tell(
+    found: Sequence[Comparison], form: Form, out: Path | None = None, *, whole_project: bool = False
+) -> None:
+    if out is None:
+        print_comparisons(found, form, table=whole_project)
+        return
+    try:
+        out.write_text(render_comparisons(found, form, table=whole_project), encoding="utf-8")
+    except OSError as error:
+        raise Invalid(f"cannot write {out}: {error.strerror}") from None
+    note(f"written to {out}")
+
+
+def code_of(outcomes: Sequence[Outcome], *, gate: bool) -> int:
+    """Raise what kept one from its end; else 0, or what the gate says: no beats undecided beats yes."""
+    for each in outcomes:
+        if each.comparison.stopped == "interrupted":
+            note("interrupted; the same command goes on from here")
+            return 130
+    if failures := [each.failure for each in outcomes if each.failure]:
+        raise _told(failures[0])
+    if over := [
+        each.over_budget for each in outcomes if each.comparison.stopped == "budget" and each.over_budget
+    ]:
+        raise over[0]
+    if not gate:
+        return 0
+    decisions = [decide(each.comparison) for each in outcomes]
+    code = next((code for code in (1, 3) if any(each.code == code for each in decisions)), 0)
+    for decision in decisions:
+        if decision.code == code and decision.reason:
+            note(decision.reason)
+    return code
+
+
+def _told(failure: ModelError) -> ModelError:
+    message = failure.message
+    said = message if "in a row" in message else f"call after call failed: {message}"
+    return ModelError(failure.type, said, status=failure.status, hint=failure.hint)

@@ -1,0 +1,131 @@
+"""``promptops tick``: move every canary on, hold it or take it back, by the evidence."""
+
+import sys
+import traceback
+from typing import Annotated, Any
+
+import typer
+
+from promptops.cli.options.common import JsonOption
+from promptops.cli.options.release import LocalOption, TargetsArgument, desk_here, written_content
+from promptops.console import note, print_json_line, print_text, print_wrapped
+from promptops.errors import Invalid, PromptopsError, Unavailable
+from promptops.release.context import Desk, Target, targets_of
+from promptops.release.reconcile import Ticked
+from promptops.release.reconcile import tick as tick_
+
+BUG = 70
+_WORST_FIRST = (BUG, 4, 5, 1, 3, 0)
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Every active canary; one JSON object a line where no terminal reads.")
+]
+ExitCodeOption = Annotated[bool, typer.Option("--exit-code", help="Exit 3 while a canary is undecided.")]
+
+
+def tick(
+    names: TargetsArgument = None,
+    every: AllOption = False,
+    exit_code: ExitCodeOption = False,
+    local: LocalOption = False,
+    as_json: JsonOption = False,
+) -> int:
+    """Move canaries on, hold them or take them back, by the evidence: at most one move each.
+
+    It calls no model and may be run as often as one likes. Exit code 0 says that it did its work, also
+    when a canary is held; 1 that one was rolled back, 4 that evidence is invalid, 5 that the remote was
+    not reached.
+    """
+    if every and names:
+        raise Invalid("--all is every canary; no names beside it", hint="promptops tick --all")
+    as_json = as_json or (every and not sys.stdout.isatty())
+    with desk_here(local=local) as desk:
+        codes = [_refresh(desk)]
+        targets = targets_of(names or [], desk, active=not names)
+        if not targets:
+            note("no canary is active")
+        codes += [_outcome(desk, target, exit_code=exit_code, as_json=as_json) for target in targets]
+    return next(code for code in _WORST_FIRST if code in codes or code == 0)
+
+
+def _refresh(desk: Desk) -> int:
+    """Fetch what others did. Without the remote harm is looked for all the same, and taken back here."""
+    try:
+        desk.ledger.refresh()
+    except Unavailable as error:
+        note(f"promptops: {error.message}\n  {error.hint}")
+        return error.exit_code
+    return 0
+
+
+def _outcome(desk: Desk, target: Target, *, exit_code: bool, as_json: bool) -> int:
+    """The exit code of one canary, whatever it meets: the others are looked at all the same."""
+    try:
+        return _tick(desk, target, exit_code=exit_code, as_json=as_json)
+    except PromptopsError as error:
+        note(f"promptops: {target}: {error.message}\n  {error.hint}")
+        return _failed(target, error.message, error.exit_code, as_json=as_json)
+    except Exception as error:  # noqa: BLE001 - a bug that one canary meets must not leave harm in another
+        traceback.print_exc()
+        note(f"promptops: {target}: this is a bug. Please report it with the lines above.")
+        return _failed(target, repr(error), BUG, as_json=as_json)
+
+
+def _failed(target: Target, message: str, code: int, *, as_json: bool) -> int:
+    if as_json:
+        failed = {"prompt": target.prompt, "channel": target.channel, "error": message, "code": code}
+        print_json_line(failed)
+    return code
+
+
+def _tick(desk: Desk, target: Target, *, exit_code: bool, as_json: bool) -> int:
+    done = tick_(desk, target)
+    code = done.code(exit_code=exit_code)
+    if as_json:
+        print_json_line({**_content(done), "code": code})
+    else:
+        _tell(done)
+    return code
+
+
+def _tell(done: Ticked) -> None:
+    if done.move and done.written and done.written.transition:
+        print_text(done.written.message)
+        print_text(f"  {done.written.transition.reason}")
+        if done.written.pushed is False:
+            note("  on this machine only; retry: promptops release sync")
+        return
+    rollout = done.look.rollout
+    what = (
+        f"{rollout.canary.version} stays at {rollout.weight_bp / 100:g}% ({rollout.phase})" if rollout else ""
+    )
+    print_text(f"{done.target}: {what or 'no canary is active'}")
+    for hold in done.holds if rollout else ():
+        print_wrapped(hold, indent=2)
+
+
+def _content(done: Ticked) -> dict[str, Any]:
+    rollout, written = done.after.rollout, done.written
+    base = (
+        written_content(done.target, written)
+        if written
+        else {
+            "prompt": done.target.prompt,
+            "channel": done.target.channel,
+            "changed": False,
+            "move": None,
+            "stable": done.after.stable.version if done.after.stable else None,
+            "canary": rollout.canary.version if rollout else None,
+            "rollout": rollout.id if rollout else None,
+            "phase": rollout.phase if rollout else None,
+            "step": rollout.step if rollout else None,
+            "weight_bp": rollout.weight_bp if rollout else 0,
+        }
+    )
+    due = written.transition if written and written.changed else None
+    return {
+        **base,
+        "reason": due.reason if due else None,
+        "holds": list(done.holds),
+        "calls": done.look.findings.calls if done.look.findings else None,
+        "canary_calls": done.look.findings.canary_calls if done.look.findings else None,
+    }

@@ -1,0 +1,28 @@
+"""Options of the verbs that make many calls."""
+
+from typing import Annotated
+
+import typer
+
+from promptops.runner.batch import CacheUse
+
+JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, max=1024, help="Calls at once at most.")]
+RetriesOption = Annotated[int, typer.Option(min=0, help="Further attempts after a failure that may pass.")]
+RpmOption = Annotated[float | None, typer.Option(min=0.001, help="Requests a minute at most.")]
+TpmOption = Annotated[float | None, typer.Option(min=1, help="Tokens a minute at most.")]
+MaxCostOption = Annotated[
+    float | None, typer.Option(metavar="USD", min=0, help="Call nothing that may cost more in all.")
+]
+AssumeCostOption = Annotated[
+    float | None, typer.Option(metavar="USD", min=0, help="What a call costs where no price is known.")
+]
+NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Ask the model though an answer is kept.")]
+RefreshOption = Annotated[
+    bool, typer.Option("--refresh", help="Ask the model, and keep its answers in place of older ones.")
+]
+
+
+def cache_use(*, no_cache: bool, refresh: bool) -> CacheUse:
+    if refresh:
+        return "refresh"
+    return "off" if no_cache else "use"

@@ -1,0 +1,36 @@
+"""What ``--model`` and ``--set`` change, for the verbs that run a version."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+from promptops.errors import Invalid
+from promptops.prompt import with_overrides
+from promptops.providers.local.weights import overriding_model
+from promptops.versions.resolve import Version
+
+TimeoutOption = Annotated[float, typer.Option(min=0.001, help="Seconds that one attempt may take.")]
+
+
+def local_weights(version: Version) -> str | None:
+    """The model that PROMPTOPS_LOCAL_GGUF puts in the place of an embedded one, as if given by --model."""
+    return overriding_model(os.environ) if version.prompt.model.startswith("local/") else None
+
+
+def overridden(
+    version: Version, model: str | None, settings: Mapping[str, Any]
+) -> tuple[Version, dict[str, Any]]:
+    """The version with ``--model`` and ``--set`` applied, under its own digest, and what they changed."""
+    overrides = {**({"model": model} if model else {}), **settings}
+    if not overrides:
+        return version, {}
+    if version.channel:
+        raise Invalid(
+            f"{version.reference}: a channel serves what was released, without --model or --set",
+            hint=f"override {version.prompt.name} or {version.prompt.name}@REV instead",
+        )
+    prompt = with_overrides(version.prompt, model=model, settings=settings)
+    return replace(version, prompt=prompt), overrides

@@ -1,0 +1,90 @@
+"""Options that say which runs are meant, for the verbs that read them."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from promptops.config.settings import Settings
+from promptops.registry.runs.filters import Filter, parse_time
+
+RunsArgument = Annotated[
+    str | None, typer.Argument(metavar="[REF]", help="NAME (with * for several), NAME@REV or NAME:CHANNEL.")
+]
+ModelFilter = Annotated[
+    str | None, typer.Option("--model", metavar="MODEL", help="Asked of this model; may hold *.")
+]
+ErrorFilter = Annotated[
+    str | None,
+    typer.Option("--error", metavar="TYPE", help="Ended with this error, such as timeout; or any."),
+]
+SinceFilter = Annotated[
+    str | None, typer.Option("--since", metavar="WHEN", help="Started since: 90m, 12h, 7d, 2w or a date.")
+]
+CostFilter = Annotated[
+    float | None, typer.Option("--min-cost", metavar="USD", help="Cost at least this much.")
+]
+LatencyFilter = Annotated[
+    float | None, typer.Option("--min-latency", metavar="MS", help="Took at least this long.")
+]
+ChannelFilter = Annotated[
+    str | None, typer.Option("--channel", metavar="CHANNEL", help="Served by this channel.")
+]
+TagFilter = Annotated[
+    str | None, typer.Option("--tag", metavar="TAG", help="Carrying this tag in its metadata.")
+]
+KindFilter = Annotated[
+    str | None, typer.Option("--kind", metavar="KIND", help="run, batch, eval, shadow or judge.")
+]
+LimitOption = Annotated[int, typer.Option("-n", "--limit", min=1, help="How many at most.")]
+
+_DIGEST = re.compile(r"(sha256:)([0-9a-f]{1,64})")
+
+
+def runs_of(
+    reference: str | None,
+    settings: Settings,
+    *,
+    model: str | None = None,
+    error: str | None = None,
+    since: str | None = None,
+    min_cost: float | None = None,
+    min_latency: float | None = None,
+    channel: str | None = None,
+    tag: str | None = None,
+    kind: str | None = None,
+) -> Filter:
+    """The filter that a reference and the options make together."""
+    name, digest, served = _parts(reference, settings)
+    return Filter(
+        prompt=name,
+        digest=digest,
+        model=model,
+        error=error,
+        since=parse_time(since) if since else None,
+        min_cost=min_cost,
+        min_latency=min_latency,
+        channel=channel or served,
+        tag=tag,
+        kind=kind,
+    )
+
+
+def _parts(reference: str | None, settings: Settings) -> tuple[str | None, str | None, str | None]:
+    """Prompt, digest and channel. ``NAME`` means all its versions, so nothing needs to be resolved."""
+    if reference is None:
+        return None, None, None
+    name, at, rev = reference.partition("@")
+    if found := _DIGEST.fullmatch(rev):
+        return name, found[2], None
+    if at or name.endswith((".yaml", ".yml")):
+        return _resolved(reference, settings, digest=bool(at))
+    name, _, channel = name.partition(":")
+    return name, None, channel or None
+
+
+def _resolved(reference: str, settings: Settings, *, digest: bool) -> tuple[str, str | None, None]:
+    from promptops.versions.resolve import resolve
+
+    prompt = resolve(reference, settings).prompt
+    return prompt.name, prompt.digest if digest else None, None

@@ -1,0 +1,148 @@
+"""Changes of prompts as a person reads them in a terminal."""
+
+from collections.abc import Iterator, Sequence
+from difflib import unified_diff
+
+from promptops.cli.reports.diff.data import Told
+from promptops.cli.reports.diff.shadow_runs import sentence
+from promptops.console import in_colour, print_pieces, print_text
+from promptops.prompt import short_digest
+from promptops.prompt.diff import Gap, Segment, TextDiff, shown_lines
+from promptops.versions.change_summary import Review
+from promptops.versions.rendered_preview import Estimate, Preview
+from promptops.versions.snapshots import Side
+
+Pieces = list[tuple[str, str]]
+_MOST_PREVIEWS = 10
+_MARKS = {"-": ("[-", "-]"), "+": ("{+", "+}"), "=": ("", "")}
+_COLOURS = {"-": "red", "+": "green", "=": ""}
+
+
+def print_told(told: Sequence[Told], *, unified: bool) -> None:
+    for number, one in enumerate(told):
+        if number:
+            print_text("")
+        _print_review(one, unified=unified)
+
+
+def _print_review(one: Told, *, unified: bool) -> None:
+    review = one.review
+    print_pieces([(review.pair.name, "bold"), (f" {review.headline}", "")])
+    for line in facts(review):
+        print_pieces([(f"  {line}", "dim")])
+    for change in review.changes:
+        for number, line in enumerate([*change.lines, *map(str, change.texts)]):
+            label = change.kind if number == 0 else ""
+            print_pieces([(f"  {label:<16} ", "dim"), (line, _colour(change.effect, line))])
+    for line in estimate_lines(one):
+        print_pieces([(f"  {line}", "dim")])
+    if one.shadow:
+        print_pieces([(f"  {'shadow run':<16} ", "dim"), (sentence(one.shadow), "")])
+    for text in [*(text for change in review.changes for text in change.texts), *review.files]:
+        _print_text(text, unified=unified)
+    _print_previews(one.previews, unified=unified)
+
+
+def facts(review: Review) -> Iterator[str]:
+    pair = review.pair
+    sides = [_named(side) for side in (pair.old, pair.new) if side.present]
+    yield " -> ".join(sides)
+    if pair.through:
+        yield f"through {', '.join(pair.through)}"
+    yield from review.notes
+
+
+def _named(side: Side) -> str:
+    return f"{side.reference} {short_digest(side.prompt.digest)}" if side.prompt else side.reference
+
+
+def _colour(effect: str | None, line: str) -> str:
+    return "red" if effect and line.endswith("(breaking for callers)") else ""
+
+
+def estimate_lines(one: Told) -> Iterator[str]:
+    """Tokens, cost and reusable prefix of one call, where they differ."""
+    old, new = one.estimates
+    if old is None or new is None or old == new:
+        return
+    basis = "on these inputs" if one.previews else "before inputs"
+    if len(one.previews) > 1:
+        basis = f"on average of {len(one.previews)} cases"
+    if old.input_tokens != new.input_tokens:
+        yield f"about {old.input_tokens:,} -> {new.input_tokens:,} input tokens {basis} (4 bytes a token)"
+    if cost := _cost(old, new):
+        yield f"{cost} (estimate, prices of {one.prices_from})"
+    if new.prefix_tokens < old.prefix_tokens:
+        yield (
+            f"the static start that provider caches reuse is shorter: about {old.prefix_tokens:,} -> "
+            f"{new.prefix_tokens:,} tokens"
+        )
+
+
+def _cost(old: Estimate, new: Estimate) -> str:
+    parts = (
+        [f"input {_usd(old.input_usd)} -> {_usd(new.input_usd)}"] if old.input_usd != new.input_usd else []
+    )
+    if old.most_output_usd != new.most_output_usd:
+        parts.append(f"output at most {_usd(old.most_output_usd)} -> {_usd(new.most_output_usd)}")
+    return f"per call: {', '.join(parts)}" if parts else ""
+
+
+def _usd(value: float | None) -> str:
+    return "of unknown price" if value is None else f"${value:.2g}" if value < 0.01 else f"${value:,.2f}"  # noqa: PLR2004
+
+
+def _print_previews(previews: Sequence[Preview], *, unified: bool) -> None:
+    differing = [one for one in previews if one.lines or one.texts or one.notes]
+    if len(previews) > 1:
+        print_text("")
+        print_text(f"{len(differing)} of {len(previews)} cases render differently or not at all")
+    elif previews and not differing:
+        print_text("")
+        print_text("rendered: the same messages")
+    for one in differing[:_MOST_PREVIEWS]:
+        print_text("")
+        print_pieces([(f"rendered {one.label}".strip(), "bold")])
+        for line in [*one.notes, *one.lines]:
+            print_text(f"  {line}")
+        for text in one.texts:
+            _print_text(text, unified=unified)
+    if len(differing) > _MOST_PREVIEWS:
+        print_text(f"\n{len(differing) - _MOST_PREVIEWS} more: --json has them all")
+
+
+def _print_text(text: TextDiff, *, unified: bool) -> None:
+    print_text("")
+    print_pieces([(text.where, "bold")])
+    for pieces in unified_pieces(text) if unified else word_pieces(text.segments, marks=not in_colour()):
+        print_pieces([("    ", ""), *pieces])
+
+
+def word_pieces(segments: Sequence[Segment], *, marks: bool) -> Iterator[Pieces]:
+    """Lines of coloured pieces; ``marks`` writes `[-…-]` and `{+…+}` round what changed."""
+    for line in shown_lines(segments):
+        if isinstance(line, Gap):
+            yield [(f"… {line.lines} line{'' if line.lines == 1 else 's'}", "dim")]
+        else:
+            yield [_piece(segment, marks=marks) for segment in line.segments]
+
+
+def _piece(segment: Segment, *, marks: bool) -> tuple[str, str]:
+    before, after = _MARKS[segment.tag] if marks else ("", "")
+    return f"{before}{segment.text}{after}", _COLOURS[segment.tag]
+
+
+def unified_pieces(text: TextDiff) -> Iterator[Pieces]:
+    for line in _unified(text):
+        colour = {"+": "green", "-": "red", "@": "dim"}.get(line[:1], "")
+        yield [(line, colour)]
+
+
+def _unified(text: TextDiff) -> Iterator[str]:
+    old, new = ((side or "").splitlines(keepends=True) for side in (text.old, text.new))
+    last = [side[-1][-1:] == "\n" for side in (old, new) if side]
+    lines = list(unified_diff(old, new, n=3))[2:]  # without the names of files
+    for line in lines:
+        yield line.rstrip("\r\n")
+        if line[-1:] != "\n" and len(set(last)) > 1:
+            yield "\\ no line break at the end"

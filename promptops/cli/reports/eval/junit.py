@@ -1,0 +1,102 @@
+"""An eval as JUnit XML: a suite for each side, a test case for each case."""
+
+import re
+from xml.etree import ElementTree as ET
+
+from promptops.cli.reports.eval.view import answer, as_text, failing, headline, visible, why
+from promptops.evaluation.result import CaseResult, EvalResult, Side, Trial
+
+_ILLEGAL = re.compile(r"[\ufffe\uffff]")  # besides what ``visible`` escapes
+_LONGEST = 4000
+_DATE_TIME = len("2026-01-31T12:00:00")  # the schema knows no time zone
+
+
+def junit(result: EvalResult) -> str:
+    root = ET.Element("testsuites", {"name": _legal(headline(result))})
+    for side, cases in zip(result.sides, result.cases, strict=True):
+        root.append(_suite(side, cases, result))
+    for name in ("tests", "failures", "errors"):
+        root.set(name, str(sum(int(suite.get(name, "0")) for suite in root)))
+    root.set("time", f"{sum(float(suite.get('time', '0')) for suite in root):.3f}")
+    ET.indent(root)
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
+
+
+def _suite(side: Side, cases: tuple[CaseResult, ...], result: EvalResult) -> ET.Element:
+    tests = [_case(case, side) for case in cases]
+    attributes = {
+        "name": _legal(side.label),
+        "tests": str(len(tests)),
+        "failures": str(sum(test.find("failure") is not None for test in tests)),
+        "errors": str(sum(test.find("error") is not None for test in tests)),
+        "skipped": "0",
+        "time": f"{sum(float(test.get('time', '0')) for test in tests):.3f}",
+    }
+    if result.started_at:
+        attributes["timestamp"] = _legal(result.started_at[:_DATE_TIME])
+    suite = ET.Element("testsuite", attributes)
+    suite.append(_properties(side, result))
+    suite.extend(tests)
+    if len(tests) < result.cases_total:
+        said = f"{len(tests)} of {result.cases_total} cases are listed"
+        ET.SubElement(suite, "system-out").text = said
+    return suite
+
+
+def _properties(side: Side, result: EvalResult) -> ET.Element:
+    known = {
+        "eval_id": result.eval_id,
+        "prompt": side.prompt,
+        "digest": side.digest,
+        "model": side.model,
+        "verdict": result.comparison.verdict if result.comparison else None,
+        "pass_rate": side.overall.rate,
+        "cases_total": result.cases_total,
+        "cost_usd": side.cost_usd,
+    }
+    properties = ET.Element("properties")
+    for name, value in known.items():
+        if value is not None:
+            ET.SubElement(properties, "property", {"name": name, "value": _legal(str(value))})
+    return properties
+
+
+def _case(case: CaseResult, side: Side) -> ET.Element:
+    seconds = sum(trial.latency_ms or 0 for trial in case.trials) / 1000
+    test = ET.Element(
+        "testcase",
+        # readers split class names at dots, and names of versions have none that mean anything
+        {"classname": _legal(side.label), "name": _legal(case.case_id), "time": f"{seconds:.3f}"},
+    )
+    if not case.passed:
+        test.append(_problem(case))
+    if case.flaky:
+        passed = sum(trial.passed for trial in case.trials)
+        ET.SubElement(test, "system-out").text = f"flaky: {passed} of {len(case.trials)} trials passed"
+    return test
+
+
+def _problem(case: CaseResult) -> ET.Element:
+    """An error where no trial failed otherwise."""
+    if not case.trials:
+        return ET.Element("error", {"message": "not answered", "type": "missing"})
+    failed = [trial for trial in case.trials if not trial.passed and not trial.error]
+    trial = failed[0] if failed else failing(case)
+    reasons = why(trial) or ["failed"]
+    kind = "failure" if failed else "error"
+    types = {"failure": reasons[0].partition(":")[0], "error": trial.error or "error"}
+    problem = ET.Element(kind, {"message": _legal(reasons[0]), "type": _legal(types[kind])})
+    problem.text = _legal(_told(case, trial, reasons))
+    return problem
+
+
+def _told(case: CaseResult, trial: Trial, reasons: list[str]) -> str:
+    parts = [*reasons, "", "inputs:", as_text(dict(case.inputs))]
+    if case.expected is not None:
+        parts += ["", "expected:", as_text(case.expected)]
+    parts += ["", "answer:", answer(trial), "", f"run {trial.run_id}"]
+    return "\n".join(part[:_LONGEST] for part in parts)
+
+
+def _legal(text: str) -> str:
+    return _ILLEGAL.sub(lambda found: f"\\u{ord(found[0]):04x}", visible(text))

@@ -1,0 +1,155 @@
+"""New files: a project's first prompt, further prompts, and what editors and git need to know."""
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from promptops import __version__
+from promptops.config.settings import FILE, Settings
+from promptops.errors import Invalid
+from promptops.prompt import PROMPT_SCHEMA, check_name
+
+SCHEMA_FILE = ".prompt.schema.json"  # in the prompts folder; the first line of every new prompt names it
+CI = Path(__file__).with_name("ci")
+SCRIPT = "promote.sh"
+DIFF_DRIVER = ("prompts/**/*.yaml diff=promptops", "prompts/**/*.yml diff=promptops")  # in .gitattributes
+DIFF_CONFIG = "git config diff.promptops.textconv 'promptops diff --textconv'"
+STARTER = Path(__file__).with_name("starter")
+IGNORED = ("registry.db", "registry.db-*")
+TEMPLATE = """\
+# yaml-language-server: $schema={schema}
+description: {description}
+model: {model}
+parameters: {{temperature: 0, max_tokens: 200}}
+inputs:
+  text: string
+messages:
+  - role: system
+    content: You are a careful assistant.
+  - role: user
+    content: "{{{{ text }}}}"
+checks:
+  - max_chars: 1000
+cases: {cases}
+"""
+CASES = '{"id": "first", "inputs": {"text": "Replace me with a real input."}}\n'
+
+
+def start_project(settings: Settings) -> list[Path]:
+    """Write what a repository of prompts needs and lacks. Returns the files written."""
+    return [
+        *_write_schema(settings.prompts),
+        *_copy_starter(settings.prompts),
+        *_add_lines(settings.root / ".gitignore", IGNORED),
+    ]
+
+
+def write_attributes(settings: Settings) -> list[Path]:
+    """Tell git that prompts have a diff driver; which program that is, each clone configures itself."""
+    return _add_lines(settings.root / ".gitattributes", DIFF_DRIVER)
+
+
+def has_attributes(settings: Settings) -> bool:
+    file = settings.root / ".gitattributes"
+    return file.is_file() and b"diff=promptops" in file.read_bytes()
+
+
+def write_workflows(settings: Settings) -> list[Path]:
+    """Write the workflows for pull requests and for releases; one that is there stays as it is."""
+    if settings.top is None:
+        raise Invalid("a bare repository has no folder for workflows", hint="do this in a clone")
+    name = re.sub(r"\W+", "-", f"promptops {settings.prefix}".strip())
+    folder = settings.top / ".github/workflows"
+    files = {
+        "github.yml": folder / f"{name}.yml",
+        "release.yml": folder / f"{name}-release.yml",
+    }
+    return [to for template, to in files.items() if _write_new(to, _filled(CI / template, name, settings))]
+
+
+def write_script(settings: Settings) -> list[Path]:
+    """Write the script that starts a canary and ticks until it is decided."""
+    file = settings.root / SCRIPT
+    return [file] if _write_new(file, (CI / SCRIPT).read_text(encoding="utf-8")) else []
+
+
+def _filled(template: Path, name: str, settings: Settings) -> str:
+    text = template.read_text(encoding="utf-8")
+    registry = settings.registry
+    for mark, value in {
+        "@NAME@": name,
+        "@PATHS@": json.dumps([f"{settings.prompts_path}/**", f"{settings.prefix}/{FILE}".lstrip("/")]),
+        "@VERSION@": __version__,
+        "@FOLDER@": f" -C {shlex.quote(settings.prefix)}" if settings.prefix else "",
+        "@DIRECTORY@": json.dumps(settings.prefix or "."),
+        "@REGISTRY@": json.dumps(os.path.relpath(registry, settings.top) + "*"),
+    }.items():
+        text = text.replace(mark, value)
+    return text
+
+
+def _write_new(file: Path, text: str) -> bool:
+    if file.exists():
+        return False
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return True
+
+
+def write_prompt(settings: Settings, name: str, model: str, description: str) -> list[Path]:
+    """Write a prompt to fill in, and its cases. Raises Invalid rather than overwrite anything."""
+    check_name(name)
+    file = settings.prompts / f"{name}.yaml"
+    cases = settings.prompts / f"{name}.cases.jsonl"
+    for path in (file, settings.prompts / f"{name}.yml", cases):
+        if path.exists():
+            raise Invalid(f"{os.path.relpath(path)} exists", hint="choose another name, or edit that file")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    schema = os.path.relpath(settings.prompts / SCHEMA_FILE, file.parent)
+    text = TEMPLATE.format(
+        schema=schema,
+        description=json.dumps(description, ensure_ascii=False),
+        model=json.dumps(model),
+        cases=json.dumps(f"{name}.cases.jsonl"),
+    )
+    file.write_text(text, encoding="utf-8")
+    cases.write_text(CASES, encoding="utf-8")
+    return [*_write_schema(settings.prompts), file, cases]
+
+
+def schema_text() -> str:
+    return json.dumps(PROMPT_SCHEMA, ensure_ascii=False, indent=2) + "\n"
+
+
+def _write_schema(prompts: Path) -> list[Path]:
+    """Bring the file that editors read up to this release."""
+    file = prompts / SCHEMA_FILE
+    text = schema_text()
+    if file.exists() and file.read_text(encoding="utf-8") == text:
+        return []
+    prompts.mkdir(parents=True, exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    return [file]
+
+
+def _copy_starter(prompts: Path) -> list[Path]:
+    """The first prompt, unless there is any prompt already."""
+    if any(prompts.rglob("*.y*ml")):
+        return []
+    targets = {prompts / source.name: source for source in sorted(STARTER.iterdir()) if source.is_file()}
+    for target, source in targets.items():
+        target.write_bytes(source.read_bytes())
+    return list(targets)
+
+
+def _add_lines(file: Path, lines: Sequence[str]) -> list[Path]:
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    missing = [line for line in lines if line not in text.splitlines()]
+    if not missing:
+        return []
+    separator = "" if not text or text.endswith("\n") else "\n"
+    file.write_text(text + separator + "".join(f"{line}\n" for line in missing), encoding="utf-8")
+    return [file]

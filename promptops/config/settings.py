@@ -1,0 +1,303 @@
+"""Where things are and which settings hold. Reads files only: no git process is started here.
+
+Precedence: a flag, then the environment, then ``promptops.yaml``, then the default.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from promptops.config.plan_schema import PLAN_SCHEMA
+from promptops.config.worktree import Worktree, find_worktree, main_worktree
+from promptops.config.yaml import Document, parse_yaml
+from promptops.errors import Invalid
+
+FILE = "promptops.yaml"
+BUILT_IN_CHANNELS = ("staging", "production")
+
+_OBJECT = {"type": "object"}
+SETTINGS_SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": FILE,
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "registry": {
+            "type": "string",
+            "description": "Path of the registry of runs, relative to this file. Default: registry.db here.",
+        },
+        "channels": {
+            "type": "object",
+            "description": "Channels besides staging and production, each with the plan its canaries follow.",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {"plan": {"type": "string"}},
+            },
+        },
+        "releases": {
+            "type": "array",
+            "description": "Which plan releases which prompts; the first match wins.",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["prompts", "plan"],
+                "properties": {"prompts": {"type": "string"}, "plan": {"type": "string"}},
+            },
+        },
+        "release": {
+            "type": "object",
+            "description": "The reviewed branch that releases must come from.",
+            "additionalProperties": False,
+            "properties": {"from": {"type": "string"}},
+        },
+        "plans": {
+            "type": "object",
+            "description": "Release plans by name.",
+            "additionalProperties": PLAN_SCHEMA,
+        },
+        "models": {
+            "type": "object",
+            "description": "Prices and limits of models by name, where the built-in list has none or others.",
+            "additionalProperties": _OBJECT,
+        },
+        "log": {
+            "type": "object",
+            "description": "What of a run is kept.",
+            "additionalProperties": False,
+            "properties": {
+                "inputs": {"type": "string", "enum": ["full", "hash", "none"]},
+                "outputs": {"type": "string", "enum": ["full", "hash", "none"]},
+                "on_error": {"type": "string", "enum": ["spool", "fail"]},
+            },
+        },
+        "lint": {
+            "type": "object",
+            "description": "Severities of lint rules, and how many days ahead a model's retirement counts.",
+            "additionalProperties": False,
+            "properties": {
+                "rules": {
+                    "type": "object",
+                    "additionalProperties": {"type": "string", "enum": ["off", "warning", "error"]},
+                },
+                "retirement_days": {"type": "integer"},
+            },
+        },
+    },
+}
+
+Keep = Literal["full", "hash", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """What of a run is kept, and what happens when it cannot be."""
+
+    inputs: Keep = "full"
+    outputs: Keep = "full"
+    on_error: Literal["spool", "fail"] = "spool"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsFile:
+    """What ``promptops.yaml`` says, at whichever revision it was read."""
+
+    registry: str | None = None
+    channels: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    releases: tuple[Mapping[str, Any], ...] = ()
+    release: Mapping[str, Any] = field(default_factory=dict)
+    plans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    log: Log = field(default_factory=Log)
+    lint: Mapping[str, Any] = field(default_factory=dict)
+    document: Document | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Where one project's things are, and the settings that hold there."""
+
+    root: (
+        Path  # folder of promptops.yaml, else the top of the work tree (of a bare repository: the git folder)
+    )
+    prompts: Path
+    git_dir: Path | None
+    common_dir: Path | None
+    top: Path | None  # None in a bare repository
+    prefix: str  # root relative to top, "" at the top, else "services/a"
+    registry: Path
+    channels: tuple[str, ...]
+    file: SettingsFile
+
+    @property
+    def log(self) -> Log:
+        return self.file.log
+
+    @property
+    def models(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.file.models
+
+    @property
+    def lint(self) -> Mapping[str, Any]:
+        return self.file.lint
+
+    @property
+    def releases(self) -> tuple[Mapping[str, Any], ...]:
+        return self.file.releases
+
+    @property
+    def release(self) -> Mapping[str, Any]:
+        return self.file.release
+
+    @property
+    def plans(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.file.plans
+
+    @property
+    def document(self) -> Document | None:
+        return self.file.document
+
+    @property
+    def prompts_path(self) -> str:
+        """The folder of the prompts as git writes it: from the top, with slashes."""
+        return f"{self.prefix}/prompts" if self.prefix else "prompts"
+
+
+def here() -> Settings:
+    return find_settings(Path.cwd(), os.environ)
+
+
+def find_settings(
+    start: Path, env: Mapping[str, str], *, registry: Path | None = None, file: SettingsFile | None = None
+) -> Settings:
+    """Settings of the project that ``start`` lies in. Raises Invalid outside of any git repository.
+
+    ``file`` stands for promptops.yaml where its text is not to be taken from the working tree.
+    """
+    start = start.resolve()
+    place = find_worktree(start, env)
+    root = _project_root(start, place)
+    file = _read_file(root, place) if file is None else file
+    prefix = "" if place.top is None or root == place.top else root.relative_to(place.top).as_posix()
+    chosen = registry or (Path(env["PROMPTOPS_REGISTRY"]) if env.get("PROMPTOPS_REGISTRY") else None)
+    return Settings(
+        root=root,
+        prompts=root / "prompts",
+        git_dir=place.git_dir,
+        common_dir=place.common_dir,
+        top=place.top,
+        prefix=prefix,
+        registry=(start / chosen.expanduser()) if chosen else _registry(place, root, prefix, file),
+        channels=(*BUILT_IN_CHANNELS, *(name for name in file.channels if name not in BUILT_IN_CHANNELS)),
+        file=file,
+    )
+
+
+def decode_settings(text: bytes, path: str) -> SettingsFile:
+    """Decode a settings file's text, from the working tree or any revision; ``path`` is for messages."""
+    document = parse_yaml(text, path)
+    data = document.data if document.data is not None else {}
+    for where, what, hint in _faults(SETTINGS_SCHEMA, data, ()):
+        raise Invalid(f"{document.where(where)}: {what}", hint=hint)
+    return SettingsFile(
+        registry=data.get("registry"),
+        channels=data.get("channels", {}),
+        releases=tuple(data.get("releases", ())),
+        release=data.get("release", {}),
+        plans=data.get("plans", {}),
+        models=data.get("models", {}),
+        log=Log(**data.get("log", {})),
+        lint=data.get("lint", {}),
+        document=document,
+    )
+
+
+def _project_root(start: Path, place: Worktree) -> Path:
+    if place.top is None:
+        return place.git_dir
+    for folder in (start, *start.parents):
+        if not folder.is_relative_to(place.top):
+            break
+        if (folder / FILE).is_file():
+            return folder
+    return place.top
+
+
+def _read_file(root: Path, place: Worktree) -> SettingsFile:
+    path = root / FILE
+    if place.top is None or not path.is_file():
+        return SettingsFile()
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise Invalid(f"cannot read {path}: {error.strerror}", hint="check the file's permissions") from error
+    return decode_settings(text, path.relative_to(place.top).as_posix())
+
+
+def _registry(place: Worktree, root: Path, prefix: str, file: SettingsFile) -> Path:
+    """Linked worktrees share the main one's; without a work tree it stands in the git folder."""
+    home = root if place.git_dir == place.common_dir else main_worktree(place.common_dir)
+    if place.top is None or home is None:
+        name = "-".join(["registry", *prefix.split("/")] if prefix else ["registry"])
+        return place.common_dir / (file.registry or f"{name}.db")
+    if home != root:
+        home = home / prefix
+    return home / (Path(file.registry).expanduser() if file.registry else "registry.db")
+
+
+Fault = tuple[tuple[str | int, ...], str, str]
+_TYPES: dict[str, type] = {"object": dict, "array": list, "string": str, "integer": int}
+
+
+def _faults(schema: Mapping[str, Any], value: Any, path: tuple[str | int, ...]) -> Iterator[Fault]:
+    """Where ``value`` breaks the few keywords that SETTINGS_SCHEMA uses: (path, what, hint).
+
+    A plan only has to be a mapping here: it is checked by all of its schema when it is used.
+    """
+    if schema is PLAN_SCHEMA:
+        schema = _OBJECT
+    name = f"`{path[-1]}`" if path else "the file"
+    if "type" in schema and not isinstance(value, _TYPES[schema["type"]]):
+        yield path, f"{name} must be {_article(schema['type'])}", "promptops schema shows the whole shape"
+    elif "enum" in schema and value not in schema["enum"]:
+        yield path, f"{name} must be one of {', '.join(schema['enum'])}; it is `{value}`", ""
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _faults(schema.get("items", {}), item, (*path, index))
+    elif isinstance(value, dict):
+        yield from _object_faults(schema, value, path)
+
+
+def _object_faults(
+    schema: Mapping[str, Any], value: dict[str, Any], path: tuple[str | int, ...]
+) -> Iterator[Fault]:
+    known = schema.get("properties", {})
+    other = schema.get("additionalProperties", True)
+    for key, item in value.items():
+        if key in known:
+            yield from _faults(known[key], item, (*path, key))
+        elif other is False:
+            yield (
+                (*path, key),
+                f"unknown key `{key}`{_did_you_mean(key, known)}",
+                f"known keys: {', '.join(known)}",
+            )
+        elif other is not True:
+            yield from _faults(other, item, (*path, key))
+    for key in schema.get("required", ()):
+        if key not in value:
+            yield path, f"the key `{key}` is missing", f"known keys: {', '.join(known)}"
+
+
+def _did_you_mean(key: str, known: Mapping[str, Any]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, known, n=1)
+    return f" (did you mean `{near[0]}`?)" if near else ""
+
+
+def _article(kind: str) -> str:
+    words = {"object": "a mapping", "array": "a list", "string": "a string", "integer": "a whole number"}
+    return words[kind]

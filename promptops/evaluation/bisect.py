@@ -1,0 +1,289 @@
+"""Finds the commit since which a prompt does worse: binary search, each version tested until it is clear.
+
+A version counts as bad once it is shown to do worse than the good one, and as good once it is shown to do
+better than the bad one, on the same cases in the same random order. What is neither stays open, and an end of
+the search that rests on an open version is no find.
+
+Of each question's error of 5 % half goes to the bets that are looked at after every case, half to the exact
+test once all cases are in, so that small golden sets can say something too.
+"""
+
+import asyncio
+import math
+import random
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, aclosing
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from promptops.config.settings import Settings
+from promptops.errors import Invalid
+from promptops.evaluation.case_store import CaseSet
+from promptops.evaluation.check_calls import Asking
+from promptops.evaluation.engine import SEED
+from promptops.evaluation.preflight import Surveyor
+from promptops.evaluation.trials import Answering, Plan, misfit
+from promptops.evaluation.variants import CaseChecks, Contender, measured_alike
+from promptops.git.process import run
+from promptops.prompt.cases import Case
+from promptops.registry.store import Registry
+from promptops.registry.ulid import new_run_id
+from promptops.runner.batch import Engine, Options
+from promptops.runner.model_graded import Judges
+from promptops.stats.eprocess import MeanTest, Question, paired
+from promptops.stats.paired import sign_flip
+from promptops.versions.history import HistoryEntry, history
+from promptops.versions.resolve import Version, resolve
+
+Word = Literal["good", "bad", "cannot tell"]
+ALPHA = 0.05
+_GOOD, _BAD, _TESTED = 0, 1, 2
+_MOST_SIGNS = 5_000  # differences beyond which the exact test would only repeat what the bets have said
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One version tested. Rates are of the cases that were looked at."""
+
+    entry: HistoryEntry
+    word: Word
+    cases: int = 0
+    rate: float | None = None
+    good_rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """``culprit`` is None where it cannot be told; it is then one of ``suspects``, if they are any."""
+
+    good: HistoryEntry
+    bad: HistoryEntry
+    steps: tuple[Step, ...]
+    culprit: HistoryEntry | None = None
+    before: HistoryEntry | None = None  # the last good version
+    suspects: tuple[HistoryEntry, ...] = ()
+
+
+def span(name: str, good: Version, bad: Version, settings: Settings) -> list[HistoryEntry]:
+    """The versions from the good to the bad one, oldest first, both among them."""
+    with Registry.open(settings.registry) as registry:
+        versions = history(name, settings, registry).versions[::-1]
+    line = run(settings, "rev-list", "--first-parent", "HEAD").decode().split()
+    age = {sha: number for number, sha in enumerate(line)}
+    first, last = (_in_force(versions, age, each) for each in (good, bad))
+    if first > last:
+        raise Invalid(f"{good.reference} is newer than {bad.reference}", hint="swap --good and --bad")
+    if first == last:
+        raise Invalid(
+            f"{good.reference} and {bad.reference} are the same version", hint="name two that differ"
+        )
+    return list(versions[first : last + 1])
+
+
+def _in_force(versions: Sequence[HistoryEntry], age: dict[str, int], version: Version) -> int:
+    """The place of the version that held at a commit."""
+    at = age.get(version.commit_sha or "")
+    if at is None:
+        raise Invalid(
+            f"{version.reference} is not on the first-parent line of the present branch",
+            hint="switch to the branch to search; promptops history lists its versions",
+        )
+    return max(place for place, entry in enumerate(versions) if age[entry.commit_sha] >= at)
+
+
+@dataclass(slots=True)
+class Trial:
+    """The bets on one version, and what they rest on."""
+
+    worse: MeanTest = field(default_factory=lambda: paired(Question.WORSE, 0.0))
+    better: MeanTest = field(default_factory=lambda: paired(Question.NOT_WORSE, 0.0))
+    than_good: "array[float]" = field(default_factory=lambda: array("d"))
+    than_bad: "array[float]" = field(default_factory=lambda: array("d"))
+    rates: list[float] = field(default_factory=lambda: [0.0, 0.0])
+
+    def add(self, good: float, bad: float, rate: float) -> None:
+        self.rates = [self.rates[0] + good, self.rates[1] + rate]
+        self.than_good.append(good - rate)  # losses: positive is worse
+        self.than_bad.append(bad - rate)
+        self.worse.update(good - rate)
+        self.better.update(bad - rate)
+
+    def word(self, *, last: bool) -> Word:
+        """``last``: no further case will come."""
+        if self.worse.rejects(ALPHA / 2) or (last and _exact(self.than_good, 1)):
+            return "bad"
+        if self.better.rejects(ALPHA / 2) or (last and _exact(self.than_bad, -1)):
+            return "good"
+        return "cannot tell"
+
+    def step(self, entry: HistoryEntry, word: Word) -> Step:
+        count = len(self.than_good)
+        good, rate = (total / count if count else None for total in self.rates)
+        return Step(entry, word, count, rate, good)
+
+
+def _exact(losses: Sequence[float], sign: int) -> bool:
+    if not losses or math.fsum(losses) * sign <= 0 or len(losses) > _MOST_SIGNS:
+        return False
+    return sign_flip(losses) <= ALPHA  # two-sided: half of it on this side
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What is asked for: versions in ``entries``, oldest (good) to newest (bad)."""
+
+    entries: Sequence[HistoryEntry]
+    trials: int = 1
+
+
+def find_culprit(
+    settings: Settings,
+    options: Options,
+    search: Search,
+    cases: Iterable[Case],
+    on_step: Callable[[Step], None] | None = None,
+) -> Found:
+    """Every case is looked at before anything is called."""
+    ends = [_contender(entry, settings) for entry in (search.entries[0], search.entries[-1])]
+    judges = Judges(settings)
+    ends = list(measured_alike(ends, ends[1].prompt))
+    checks = CaseChecks(ends[1].prompt.checks, lambda name: judges.version(name).prompt)
+    engine, eval_id = Engine(settings, options), new_run_id()
+    with ExitStack() as stack:
+        kept = stack.enter_context(CaseSet())
+        looking = Asking(
+            engine=engine, judges=judges, version=ends[1].version, eval_id=eval_id, run_id="", trial=0
+        )
+        surveyor = Surveyor(
+            settings=settings,
+            options=options,
+            contenders=tuple(ends),
+            checks=checks,
+            trials=search.trials,
+            asking=looking,
+            refuse=False,
+        )
+        survey = surveyor.look(cases, kept)
+        plan = Plan(
+            eval_id=eval_id,
+            contenders=tuple(ends),
+            cases=kept,
+            checks=checks,
+            trials=search.trials,
+            unfit=survey.unfit,
+        )
+        registry = stack.enter_context(Registry.open(settings.registry))
+        work = _Bisecting(settings, engine, judges, registry, plan, search.entries, on_step)
+        return asyncio.run(work.search())
+
+
+def _contender(entry: HistoryEntry, settings: Settings) -> Contender:
+    return Contender(version=resolve(entry.pasteable, settings), label=entry.pasteable)
+
+
+@dataclass(slots=True)
+class _Bisecting:
+    settings: Settings
+    engine: Engine
+    judges: Judges
+    registry: Registry
+    plan: Plan  # of the good and the bad version
+    entries: Sequence[HistoryEntry]
+    on_step: Callable[[Step], None] | None
+    steps: list[Step] = field(default_factory=list)
+    known: dict[str, Word] = field(default_factory=dict)  # by digest
+    rates: dict[str, "array[float]"] = field(default_factory=dict)  # by digest, of each case; nan: not yet
+
+    async def search(self) -> Found:
+        low, high = 0, len(self.entries) - 1
+        async with self.engine:
+            if await self._told(high) != "bad":
+                return self._found()
+            self.known[self.entries[0].digest or ""] = "good"
+            unclear: set[int] = set()
+            while middle := _nearest_middle(low, high, unclear):
+                word = await self._told(middle)
+                if word == "good":
+                    low = middle
+                elif word == "bad":
+                    high = middle
+                else:
+                    unclear.add(middle)
+        if high - low > 1:
+            return self._found(suspects=tuple(self.entries[low + 1 : high + 1]))
+        return self._found(culprit=self.entries[high], before=self.entries[low])
+
+    def _found(
+        self,
+        culprit: HistoryEntry | None = None,
+        before: HistoryEntry | None = None,
+        suspects: tuple[HistoryEntry, ...] = (),
+    ) -> Found:
+        return Found(self.entries[0], self.entries[-1], tuple(self.steps), culprit, before, suspects)
+
+    async def _told(self, place: int) -> Word:
+        entry = self.entries[place]
+        if entry.digest is None:  # deleted or broken: there is nothing to run
+            self._note(Step(entry, "cannot tell"))
+        elif entry.digest not in self.known:
+            step = await self._test(entry)
+            self._note(step)
+            self.known[entry.digest] = step.word
+        return self.known.get(entry.digest or "", "cannot tell")
+
+    def _note(self, step: Step) -> None:
+        self.steps.append(step)
+        if self.on_step:
+            self.on_step(step)
+
+    async def _test(self, entry: HistoryEntry) -> Step:
+        answering = self._answering(entry)
+        order = list(range(len(self.plan.cases)))
+        random.Random(SEED).shuffle(order)  # noqa: S311 - an order, no secret
+
+        async def one(index: int) -> list[float]:
+            return [await self._rate(answering, side, index) for side in (_GOOD, _BAD, _TESTED)]
+
+        trial, word = Trial(), "cannot tell"
+        async with aclosing(self.engine.each(order, one)) as found:
+            async for rates in found:
+                trial.add(*rates)
+                if trial.word(last=False) != "cannot tell":
+                    self.engine.stop()
+        if self.engine.given_up:
+            raise self.engine.given_up
+        word = trial.word(last=len(trial.than_good) == len(order))
+        return trial.step(entry, word)
+
+    def _answering(self, entry: HistoryEntry) -> Answering:
+        (tested,) = measured_alike([_contender(entry, self.settings)], self.plan.contenders[_BAD].prompt)
+        unfit = bytearray(bool(misfit(tested, case)) for _, case in self.plan.cases.cases())
+        plan = replace(
+            self.plan,
+            contenders=(*self.plan.contenders, tested),
+            unfit=(*self.plan.unfit, unfit),
+        )
+        return Answering(plan, self.engine, self.judges, self.registry)
+
+    async def _rate(self, answering: Answering, side: int, index: int) -> float:
+        """The share of trials passed; what has been measured once is not asked for again."""
+        plan = answering.plan
+        digest = plan.contenders[side].prompt.digest
+        rates = self.rates.setdefault(digest, array("d", [math.nan]) * len(plan.cases))
+        if math.isnan(rates[index]):
+            case = plan.cases.case(index)
+            added = plan.checks.of(case)
+            answers = [answering.answer(index, case, added, side, trial) for trial in range(plan.trials)]
+            passed = [each.passed for each in await asyncio.gather(*answers)]
+            rates[index] = sum(passed) / len(passed)
+        return rates[index]
+
+
+def _nearest_middle(low: int, high: int, unclear: set[int]) -> int:
+    """The place to test next; 0, which is the good version's, when none is left."""
+    return min(_between(low, high, unclear), key=lambda place: abs(2 * place - low - high), default=0)
+
+
+def _between(low: int, high: int, unclear: set[int]) -> Iterator[int]:
+    return (place for place in range(low + 1, high) if place not in unclear)

@@ -1,0 +1,58 @@
+"""The cases of one eval: read and checked once, then kept on disk, to be read again in any order."""
+
+import hashlib
+import json
+import tempfile
+from array import array
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from promptops.prompt.cases import Case
+
+_KEYS = ("id", "inputs", "expected", "checks", "tags")
+
+
+class CaseSet:
+    """Memory grows by eight bytes a case. Use as a context."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the set
+        self._offsets = array("q")
+        self._end = 0
+        self._digest = hashlib.sha256()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    @property
+    def hash(self) -> str:
+        """Of what the cases say, wherever they were read."""
+        return self._digest.hexdigest()
+
+    def add(self, case: Case) -> None:
+        content = json.dumps([getattr(case, key) for key in _KEYS], sort_keys=True).encode()
+        self._digest.update(content + b"\n")
+        line = content + b"\t" + json.dumps(case.where).encode() + b"\n"
+        self._offsets.append(self._end)
+        self._end += self._file.write(line)
+
+    def case(self, index: int) -> Case:
+        self._file.seek(self._offsets[index])
+        content, _, where = self._file.readline().rpartition(b"\t")
+        found: list[Any] = json.loads(content)
+        fields = dict(zip(_KEYS, found, strict=True))
+        fields |= {"checks": tuple(fields["checks"]), "tags": tuple(fields["tags"])}
+        return Case(**fields, where=json.loads(where))
+
+    def cases(self, order: Sequence[int] | None = None) -> Iterator[tuple[int, Case]]:
+        for index in range(len(self)) if order is None else order:
+            yield index, self.case(index)

@@ -1,0 +1,165 @@
+"""What golden sets need beside being read: cases added, and those that say less than they seem to."""
+
+import fcntl
+import json
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from promptops.errors import Invalid
+from promptops.prompt import Prompt, texts_of
+from promptops.prompt.canonical_json import sha256_hex
+from promptops.prompt.cases import Case, lines_of, read_cases
+
+SHORTEST_LEAK = 20  # characters: a shorter input may stand within an example by chance
+_SPACE = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A case that counts for less than one: a duplicate, or known to the prompt itself."""
+
+    rule: str  # duplicate, duplicate-id, leak
+    case_id: str
+    where: str
+    message: str
+
+
+class Doubts:
+    """Looks at one case after another; memory grows by a hash a case."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        self._examples = examples_of(prompt)
+        self._seen: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
+
+    def about(self, case: Case) -> Iterator[Doubt]:
+        key = sha256_hex(json.dumps(dict(case.inputs), sort_keys=True).encode())
+        if (first := self._seen.setdefault(key, case.where)) != case.where:
+            yield Doubt("duplicate", case.id, case.where, f"the same inputs as {first}")
+        elif (first := self._ids.setdefault(case.id, case.where)) != case.where:
+            yield Doubt("duplicate-id", case.id, case.where, f"the same id `{case.id}` as {first}")
+        for name, value in case.inputs.items():
+            if isinstance(value, str) and (example := self._example(value)):
+                message = f"the input `{name}` stands in the prompt's own example, {example}"
+                yield Doubt("leak", case.id, case.where, message)
+
+    def _example(self, value: str) -> str:
+        text = _plain(value)
+        for where, example in self._examples:
+            if text and (text == example or (len(text) >= SHORTEST_LEAK and text in example)):
+                return where
+        return ""
+
+
+def examples_of(prompt: Prompt) -> list[tuple[str, str]]:
+    """The texts of a prompt that hold examples, each with its place: all that a case might be copied from."""
+    document = prompt.document
+    texts = [
+        (f"{document.path}:{document.line_of(text.path, 1)}", _plain(text.template))
+        for text in texts_of(prompt)
+    ]
+    return texts + [(f"prompts/{path}", _plain(text)) for path, text in prompt.partials.items()]
+
+
+def _plain(text: str) -> str:
+    return _SPACE.sub(" ", text).strip().casefold()
+
+
+@dataclass(slots=True)
+class Tally:
+    """A golden set in figures, one case after another."""
+
+    cases: int = 0
+    with_expected: int = 0
+    with_checks: int = 0
+    tags: Counter[str] = field(default_factory=Counter)
+    expected: Counter[str] = field(default_factory=Counter)
+    doubts: Counter[str] = field(default_factory=Counter)
+    lengths: dict[str, list[int]] = field(default_factory=dict)
+
+    def add(self, case: Case, doubts: Iterable[Doubt]) -> None:
+        self.cases += 1
+        self.with_expected += case.expected is not None
+        self.with_checks += bool(case.checks)
+        self.tags.update(case.tags)
+        self.doubts.update(doubt.rule for doubt in doubts)
+        if case.expected is not None:
+            self.expected[_short(case.expected)] += 1
+        for name, value in case.inputs.items():
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            self.lengths.setdefault(name, []).append(len(text))
+
+    def inputs(self) -> dict[str, dict[str, float]]:
+        """Of each input: in how many cases, and the characters of the shortest, median and longest."""
+        return {
+            name: {"cases": len(found), "min": min(found), "median": median(found), "max": max(found)}
+            for name, found in self.lengths.items()
+        }
+
+
+def _short(value: Any, limit: int = 60) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def cases_path(prompt: Prompt) -> str:
+    """Where a prompt's cases are, or would be, below prompts/."""
+    return prompt.cases or f"{prompt.path.rpartition('.')[0]}.cases.jsonl"
+
+
+def append_case(file: Path, shown: str, data: Mapping[str, Any]) -> Case:
+    """Add one case, so that a reader finds the file as it was or with the whole case, whatever happens.
+
+    Raises Invalid for a case that is there already, and for a file in which nothing can be added safely.
+    """
+    if file.suffix != ".jsonl":
+        hint = f"add it by hand, or turn the file into JSONL: {json.dumps(data, ensure_ascii=False)}"
+        raise Invalid(f"{shown}: cases are added to .jsonl files only", hint=hint)
+    file = Path(os.path.realpath(file))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # released when it is closed
+        before = file.read_bytes() if file.exists() else b""
+        case = _new_case(shown, before, data)
+        line = json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+        _replace(file, before + (b"" if not before or before.endswith(b"\n") else b"\n") + line)
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return case
+
+
+def _new_case(shown: str, before: bytes, data: Mapping[str, Any]) -> Case:
+    (case,) = read_cases(shown, [json.dumps(data).encode()])
+    for other in read_cases(shown, lines_of(before)):
+        if other.id == case.id or (other.inputs == case.inputs and other.expected == case.expected):
+            raise Invalid(f"this case is there already: {other.where}", hint=f"its id is {other.id}")
+    return case
+
+
+def _replace(file: Path, content: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    new = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        new.chmod(file.stat().st_mode & 0o7777 if file.exists() else 0o644)
+        new.replace(file)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def chosen(cases: Iterable[Case], tags: Sequence[str] | None) -> Iterator[Case]:
+    """Those with one of the tags; all without."""
+    return (case for case in cases if not tags or set(tags) & set(case.tags))

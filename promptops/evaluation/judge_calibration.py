@@ -1,0 +1,270 @@
+"""How far a judge can be trusted: agreement with people and with itself, and what it cannot see.
+
+Labels are JSON lines: ``{"inputs": {…what the judge is given…}, "label": 4}``, or
+``"labels": [4, 5, 3]`` where several people rated. A judge of pairs takes ``a`` and ``b`` among the inputs;
+its labels are a, b and tie.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+from promptops.checks.judge import TIE, Judge, Said, Scale, Unusable, consensus, judge_inputs, read_verdict
+from promptops.checks.model_graded import PairBallot, ask_judge, compare
+from promptops.checks.types import Further
+from promptops.errors import Invalid, Undecided
+from promptops.stats.agreement import (
+    Level,
+    cohen_kappa,
+    detectable_difference,
+    krippendorff_alpha,
+    raw_agreement,
+)
+from promptops.stats.correlation import pearson, spearman
+from promptops.stats.intervals import Estimate, wilson
+
+KEYS = ("id", "inputs", "label", "labels")
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    inputs: Mapping[str, Any]
+    labels: tuple[Said, ...]  # of people
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    labels: tuple[Said, ...]
+    votes: tuple[Said, ...]
+    failures: tuple[str, ...] = ()
+    flipped: int = 0
+
+    @property
+    def asked(self) -> int:
+        return len(self.votes) + len(self.failures)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Each figure is None where it cannot be told: too few items, one category throughout, one rater."""
+
+    items: int
+    judged: int  # items with at least one verdict
+    votes: int  # asked for each item
+    failure_rate: Estimate
+    raw: Estimate | None
+    kappa: Estimate | None
+    alpha: Estimate | None
+    people_alpha: Estimate | None
+    correlation: Estimate | None
+    rank_correlation: Estimate | None
+    self_agreement: Estimate | None
+    self_alpha: Estimate | None
+    noise: float | None  # sd of one vote about its item's mean
+    flipped: Estimate | None  # of a judge of pairs: votes that went by position
+    cases: int
+    detectable: float | None  # smallest difference between two versions over so many cases
+    failures: Mapping[str, int]
+
+
+def read_labels(path: str, lines: Iterable[bytes], judge: Judge) -> Iterator[Labelled]:
+    """Raises Invalid, naming the line, at the first bad one."""
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            where = f"{path}:{number}"
+            try:
+                data = json.loads(line)
+            except ValueError as error:
+                raise Invalid(f"{where}: not JSON: {error}", hint="one labelled item a line") from None
+            yield _labelled(data, where, judge)
+
+
+def _labelled(data: Any, where: str, judge: Judge) -> Labelled:
+    if not isinstance(data, dict) or not isinstance(data.get("inputs"), dict):
+        raise Invalid(f"{where}: a labelled item is a mapping with `inputs` and `label`")
+    if unknown := [key for key in data if key not in KEYS]:
+        raise Invalid(f"{where}: unknown key `{unknown[0]}`", hint=f"known: {', '.join(KEYS)}")
+    labels = data.get("labels", [data["label"]] if "label" in data else [])
+    if not isinstance(labels, list) or not labels:
+        raise Invalid(f"{where}: no label", hint='write `"label": 4`, or `"labels": [4, 5]`')
+    try:
+        judge_inputs(judge.prompt, data["inputs"])
+        read = tuple(_label(judge, label) for label in labels)
+    except Unusable as error:
+        message = str(error).replace("the judge answered", "the label is")
+        raise Invalid(
+            f"{where}: {message}", hint=f"labels are what the judge may say: {judge.scale}"
+        ) from None
+    except Invalid as error:
+        raise Invalid(f"{where}: {error.message}", hint=error.hint) from None
+    return Labelled(data["inputs"], read, where)
+
+
+def _label(judge: Judge, label: Any) -> Said:
+    """People may rate between the judge's steps: the mean of several is no whole number."""
+    scale = judge.scale
+    if judge.pairwise:
+        if str(label).lower() not in ("a", "b", TIE):
+            raise Unusable(f"the judge answered {label!r}, not one of a, b, {TIE}")
+        return str(label).lower()
+    inside = scale.kind == "score" and isinstance(label, float) and scale.low <= label <= scale.high
+    return label if inside else read_verdict(scale, {scale.member: label} if scale.member else label)
+
+
+async def judge_labelled(
+    judge: Judge,
+    reference: str,
+    items: Sequence[Labelled],
+    further: Further,
+    *,
+    votes: int,
+    jobs: int,
+    progress: Callable[[], None] = lambda: None,
+) -> list[Judged]:
+    """Ask the judge about every item, so many at once."""
+    gate = asyncio.Semaphore(jobs)
+
+    async def one(item: Labelled) -> Judged:
+        async with gate:
+            found = await _judged(judge, reference, item, further, votes)
+        progress()
+        return found
+
+    return list(await asyncio.gather(*map(one, items)))
+
+
+async def _judged(judge: Judge, reference: str, item: Labelled, further: Further, votes: int) -> Judged:
+    if judge.pairwise:
+        pair = await compare(judge, reference, item.inputs, further, check="calibrate", votes=votes)
+        return Judged(item.labels, _sides(pair), pair.failures, pair.flipped)
+    ballot = await ask_judge(judge, reference, item.inputs, further, check="calibrate", votes=votes)
+    return Judged(item.labels, ballot.votes, ballot.failures)
+
+
+def _sides(pair: PairBallot) -> tuple[str, ...]:
+    return tuple({1.0: "a", 0.0: "b"}.get(vote, TIE) for vote in pair.votes)
+
+
+def calibrate(found: Sequence[Judged], scale: Scale, *, votes: int, cases: int | None = None) -> Calibration:
+    """Agreement of the judge's consensus with that of people, of people, and of the judge's votes."""
+    whole = [each for each in found if each.votes]
+    scores = scale.kind == "score"
+    level: Level = "interval" if scores else "nominal"
+    people = [_on_scale(_consensus(each.labels), scale) for each in whole]
+    judge = [_consensus(each.votes) for each in whole]
+    count = cases or len(found)
+    failures = sum(len(each.failures) for each in found)
+    asked = sum(each.asked for each in found)
+    flips = sum(each.flipped for each in found)
+    failed = wilson(failures, max(1, asked))
+    return Calibration(
+        items=len(found),
+        judged=len(whole),
+        votes=votes,
+        failure_rate=Estimate(failures / max(1, asked), failed.low, failed.high, asked),
+        raw=_told(lambda: raw_agreement(people, judge)) if scale.values else None,
+        kappa=_told(lambda: _kappa(people, judge, scale)),
+        alpha=_told(lambda: krippendorff_alpha(list(zip(people, judge, strict=True)), level=level)),
+        people_alpha=_told(lambda: krippendorff_alpha([each.labels for each in found], level=level)),
+        correlation=_told(lambda: pearson(*_means(whole))) if scores else None,
+        rank_correlation=_told(lambda: spearman(*_means(whole))) if scores else None,
+        self_agreement=_self_agreement(whole),
+        self_alpha=_told(lambda: krippendorff_alpha([each.votes for each in whole], level=level)),
+        noise=_told(lambda: _noise(_repeats(whole))),
+        flipped=_share(flips, sum(len(each.votes) for each in found)) if flips else None,
+        cases=count,
+        detectable=_told(lambda: _detectable(whole, count)),
+        failures=_counted(found),
+    )
+
+
+def _kappa(people: Sequence[Said], judge: Sequence[Said], scale: Scale) -> Estimate:
+    """Weighted by the square of the distance for scores, whose steps are in order."""
+    if not scale.values:
+        raise Undecided("kappa needs a scale of steps")
+    if scale.kind == "choice":
+        return cohen_kappa(people, judge)
+    return cohen_kappa(people, judge, weights="quadratic", categories=scale.values)
+
+
+def _on_scale(label: Said, scale: Scale) -> Said:
+    """The nearest step: the mean of several people's ratings lies between two."""
+    if scale.kind == "choice" or not scale.values:
+        return label
+    return min(scale.values, key=lambda step: abs(float(step) - float(label)))
+
+
+def _told(figure: Callable[[], Any]) -> Any:
+    try:
+        return figure()
+    except Undecided:
+        return None
+
+
+def _consensus(said: Sequence[Said]) -> Said:
+    agreed = consensus(said)
+    assert agreed is not None  # noqa: S101 - only items with votes are looked at
+    return agreed
+
+
+def _means(whole: Sequence[Judged]) -> tuple[list[float], list[float]]:
+    return [_mean(each.labels) for each in whole], [_mean(each.votes) for each in whole]
+
+
+def _mean(said: Sequence[Said]) -> float:
+    return sum(map(float, said)) / len(said)
+
+
+def _self_agreement(whole: Sequence[Judged]) -> Estimate | None:
+    """The share of items on which all votes say the same."""
+    asked = [each for each in whole if len(each.votes) > 1]
+    return _share(sum(len(set(each.votes)) == 1 for each in asked), len(asked))
+
+
+def _share(part: int, whole: int) -> Estimate | None:
+    if not whole:
+        return None
+    interval = wilson(part, whole)
+    return Estimate(part / whole, interval.low, interval.high, whole)
+
+
+def _repeats(whole: Sequence[Judged]) -> list[list[float]]:
+    """Votes as numbers: scores, or for each choice whether it was the one."""
+    if whole and isinstance(whole[0].votes[0], str):
+        choices = sorted({str(vote) for each in whole for vote in each.votes})
+        noisiest = max(choices, key=lambda choice: _noise(_indicators(whole, choice)) if choices else 0.0)
+        return _indicators(whole, noisiest)
+    return [[float(vote) for vote in each.votes] for each in whole]
+
+
+def _indicators(whole: Sequence[Judged], choice: str) -> list[list[float]]:
+    return [[float(vote == choice) for vote in each.votes] for each in whole]
+
+
+def _noise(repeats: Sequence[Sequence[float]]) -> float:
+    pairs = [(one, other) for scores in repeats for one, other in combinations(scores, 2)]
+    asked = [scores for scores in repeats if len(scores) > 1]
+    if not pairs:
+        raise Undecided("noise needs items that were judged at least twice")
+    freedom = sum(len(scores) - 1 for scores in asked)
+    squares = sum((score - sum(scores) / len(scores)) ** 2 for scores in asked for score in scores)
+    return float((squares / freedom) ** 0.5)
+
+
+def _detectable(whole: Sequence[Judged], cases: int) -> float:
+    repeats = _repeats(whole)
+    if not _noise(repeats):  # a pinned seed repeats its votes: that is no precision
+        raise Undecided("votes that never differ say nothing about noise")
+    return detectable_difference(repeats, cases)
+
+
+def _counted(found: Sequence[Judged]) -> dict[str, int]:
+    reasons: dict[str, int] = {}
+    for each in found:
+        for failure in each.failures:
+            reasons[failure] = reasons.get(failure, 0) + 1
+    return dict(sorted(reasons.items(), key=lambda item: -item[1]))

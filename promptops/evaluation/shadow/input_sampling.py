@@ -1,0 +1,210 @@
+"""Which inputs are replayed: real ones from the log, each once, one per unit; or those of a file."""
+
+import hashlib
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from promptops.errors import Invalid, NotFound
+from promptops.evaluation.shadow.pair import tags_in
+from promptops.prompt.cases import Case, read_cases
+from promptops.registry.runs.filters import Filter
+from promptops.registry.runs.queries import Run, runs_by_seq
+from promptops.registry.runs.search import search
+from promptops.registry.shadow.runs import Found, found_inputs, tags_of
+from promptops.registry.store import Registry
+from promptops.runner.batch.input_file import Line, parse_line
+
+LAST = 200  # inputs, unless something else is asked for
+TRAFFIC = ("run", "batch")
+_MOST_HITS = 100_000
+_READ = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What is asked for: the last so many, or a sample of all that match."""
+
+    filter: Filter
+    words: str = ""
+    last: int | None = None
+    sample: int | None = None
+    stratify: Literal["tag", "channel"] | None = None
+    since: str | None = None  # as it was written
+
+    @property
+    def limit(self) -> int | None:
+        if self.last is None and self.sample is None:
+            return None if self.filter.since else LAST
+        return self.sample if self.last is None else self.last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Inputs that both versions are to answer. ``run`` is the one they come from."""
+
+    number: int
+    case: Case
+    run: Run | None = None
+
+
+@dataclass(slots=True)
+class Sources:
+    """What was chosen, in the order in which it is replayed, and what was left out."""
+
+    seqs: list[int] = field(default_factory=list)
+    file: Path | None = None
+    file_hash: str = ""
+    considered: int = 0
+    doubled: int = 0
+    of_same_unit: int = 0
+
+
+def choose(registry: Registry, choice: Choice, seed: int) -> Sources:
+    """Inputs of the log, none twice, the latest of each unit.
+
+    They are in random order, so that any prefix stands for the rest.
+    """
+    found = Sources()
+    hits = _hits(registry, choice) if choice.words else None
+    kinds = (choice.filter.kind,) if choice.filter.kind else TRAFFIC
+    enough = choice.limit if choice.sample is None and not choice.stratify else None
+    kept: list[Found] = []
+    for each in _distinct(found_inputs(registry, choice.filter, kinds), found):
+        if hits is None or each.seq in hits:
+            kept.append(each)
+        if enough is not None and len(kept) == enough:
+            break
+    draw = random.Random(seed)  # noqa: S311 - an order, no secret
+    if choice.sample is not None:
+        draw.shuffle(kept)
+    if choice.stratify:
+        kept = _evenly(registry, kept, choice.stratify)
+    found.seqs = [each.seq for each in kept[: choice.limit]]
+    found.seqs.sort()
+    draw.shuffle(found.seqs)
+    return found
+
+
+def _hits(registry: Registry, choice: Choice) -> set[int]:
+    return {hit.run["seq"] for hit in search(registry, choice.words, choice.filter, limit=_MOST_HITS).hits}
+
+
+def _distinct(runs: Iterable[Found], found: Sources) -> Iterator[Found]:
+    inputs: set[str] = set()
+    units: set[str] = set()
+    for each in runs:
+        found.considered += 1
+        if each.inputs_hash is not None and each.inputs_hash in inputs:
+            found.doubled += 1
+        elif each.unit_hash is not None and each.unit_hash in units:
+            found.of_same_unit += 1
+        else:
+            inputs.add(each.inputs_hash or f"#{each.seq}")
+            units.add(each.unit_hash or f"#{each.seq}")
+            yield each
+
+
+def _evenly(registry: Registry, kept: Sequence[Found], by: str) -> list[Found]:
+    """One of each stratum in turn, for as long as each has some."""
+    tags: dict[int, tuple[str, ...]] = {}
+    if by == "tag":
+        for at in range(0, len(kept), 500):
+            tags |= tags_of(registry, [each.seq for each in kept[at : at + 500]])
+    groups: dict[str, list[Found]] = {}
+    for each in kept:
+        stratum = (tags.get(each.seq) or ("",))[0] if by == "tag" else each.channel or ""
+        groups.setdefault(stratum, []).append(each)
+    longest = max(map(len, groups.values()), default=0)
+    return [group[place] for place in range(longest) for group in groups.values() if place < len(group)]
+
+
+def from_log(registry: Registry, seqs: Sequence[int]) -> Iterator[Source]:
+    """The inputs of these runs, numbered from 1; one that is gone meanwhile leaves its number empty."""
+    for at in range(0, len(seqs), _READ):
+        part = seqs[at : at + _READ]
+        runs = {run["seq"]: run for run in runs_by_seq(registry, part)}
+        for number, seq in enumerate(part, at + 1):
+            if run := runs.get(seq):
+                case = Case(
+                    id=run["run_id"],
+                    inputs=run["inputs"] or {},
+                    tags=tags_in(run["metadata"]),
+                    where=run["run_id"],
+                )
+                yield Source(number=number, case=case, run=run)
+
+
+def from_file(file: Path, seed: int) -> tuple[str, list[Source]]:
+    """The hash of a file, and its inputs in random order. Lines are those of a batch, or cases."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise Invalid(f"--inputs: cannot read {file}: {error.strerror}") from None
+    cases = list(_cases(file, data.splitlines()))
+    if not cases:
+        raise NotFound(f"{file} holds no inputs", hint='each line is {"inputs": {"NAME": "VALUE"}}')
+    random.Random(seed).shuffle(cases)  # noqa: S311 - an order, no secret
+    return hashlib.sha256(data).hexdigest(), [Source(number=n, case=case) for n, case in enumerate(cases, 1)]
+
+
+def _cases(file: Path, lines: Sequence[bytes]) -> Iterator[Case]:
+    """A case may have what only a batch's line has: of each unit the first counts, its tags are tags."""
+    logged: dict[str, Line] = {}
+    units: set[str] = set()
+    jsonl = file.suffix not in (".yaml", ".yml", ".csv")
+    for case in read_cases(str(file), _as_cases(file, lines, logged) if jsonl else iter(lines)):
+        line = logged.pop(case.where, None)
+        if line is None or line.unit is None or line.unit not in units:
+            units.update([line.unit] if line and line.unit is not None else ())
+            yield replace(case, tags=(*case.tags, *tags_in(line.metadata))) if line else case
+
+
+def _as_cases(file: Path, lines: Sequence[bytes], logged: dict[str, Line]) -> Iterator[bytes]:
+    for number, raw in enumerate(lines, 1):
+        about, rest = _parted(raw)
+        if about:
+            with_inputs = {"inputs": rest.get("inputs"), **about}
+            logged[f"{file}:{number}"] = parse_line(json.dumps(with_inputs).encode(), number, str(file))
+        yield json.dumps(rest).encode() if about else raw
+
+
+def _parted(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What only a batch's line has, and what is left of it."""
+    try:
+        data = json.loads(raw)
+    except (ValueError, RecursionError):
+        return {}, {}  # the cases' reader says what is wrong
+    if not isinstance(data, dict):
+        return {}, {}
+    return {name: data.pop(name) for name in ("unit", "metadata") if name in data}, data
+
+
+def mapping_of(choice: Choice | None) -> Mapping[str, Any]:
+    """What was asked for, as it identifies a shadow run that is to go on."""
+    if choice is None:
+        return {}
+    names = (
+        "prompt",
+        "digest",
+        "model",
+        "error",
+        "min_cost",
+        "min_latency",
+        "channel",
+        "tag",
+        "kind",
+        "state",
+    )
+    chosen = {name: getattr(choice.filter, name) for name in names}
+    return {
+        **chosen,
+        "words": choice.words,
+        "last": choice.last,
+        "sample": choice.sample,
+        "stratify": choice.stratify,
+        "since": choice.since,
+    }

@@ -1,0 +1,160 @@
+"""Answers what waits for the shadows of this registry's channels, and ends."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from promptops.config.settings import Settings
+from promptops.errors import Invalid, OverBudget, PromptopsError
+from promptops.evaluation.shadow.live.candidate import (
+    CONCURRENCY,
+    LIMITS,
+    Candidate,
+    candidate_of,
+    options_of,
+)
+from promptops.evaluation.shadow.live.lock import alone
+from promptops.registry.shadow.jobs import (
+    INCOMPATIBLE,
+    Shadowing,
+    ShadowJob,
+    finish_all_jobs,
+    finish_job,
+    give_back,
+    holder,
+    lease,
+    next_waiting,
+    spent_usd,
+)
+from promptops.registry.store import Registry
+from promptops.runner.batch import Engine
+from promptops.runner.retry import Limits
+from promptops.runner.routing import GitSource
+
+OVER_BUDGET = "over budget"
+GONE = "no longer in shadow"
+NOT_KEPT = "inputs not kept"
+NOT_CALLED = "cannot be called"
+_TURNS = 5  # a job waits for so many others at most before it is begun
+_JUST_STARTED_S = 1.0  # for so long somebody may only be looking whether one drains
+
+
+@dataclass(slots=True)
+class Drained:
+    """What one drain has done. ``left``: why jobs of a prompt were left for later."""
+
+    answered: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+    left: dict[Shadowing, PromptopsError] = field(default_factory=dict)
+    elsewhere: bool = False  # another process drains
+
+    def leave_out(self, why: str, jobs: int = 1) -> None:
+        if jobs:
+            self.left_out[why] = self.left_out.get(why, 0) + jobs
+
+
+def drain(
+    settings: Settings, *, concurrency: int = CONCURRENCY, limits: Limits = LIMITS, wait: bool = False
+) -> Drained:
+    """Go on until nothing waits that can be answered. ``wait``: also for another drain to end."""
+    drained = Drained()
+    with Registry.open(settings.registry) as registry:
+        work = _Work(settings, registry, concurrency, limits, drained)
+        while True:
+            with alone(settings.registry, None if wait else _JUST_STARTED_S) as held:
+                drained.elsewhere = not held
+                if not held:
+                    return drained
+                work.perform()
+            if next_waiting(registry, drained.left) is None:  # also what came while the lock was let go
+                return drained
+
+
+@dataclass(slots=True)
+class _Work:
+    settings: Settings
+    registry: Registry
+    concurrency: int
+    limits: Limits
+    drained: Drained
+    who: str = field(default_factory=holder)
+
+    def perform(self) -> None:
+        source = GitSource(self.settings)
+        try:
+            while shadowing := next_waiting(self.registry, self.drained.left):
+                source.refresh()
+                self._answer_all(source, shadowing)
+        finally:
+            give_back(self.registry, self.who)
+
+    def _answer_all(self, source: GitSource, shadowing: Shadowing) -> None:
+        try:
+            candidate = candidate_of(source, shadowing)
+            if candidate is None:
+                self.drained.leave_out(GONE, finish_all_jobs(self.registry, shadowing, GONE))
+                return
+            asyncio.run(_Round(self, candidate).perform())
+        except asyncio.CancelledError:
+            raise KeyboardInterrupt from None
+        except Invalid as error:  # the version can't be had here
+            self.drained.left[shadowing] = error
+
+
+@dataclass(slots=True)
+class _Round:
+    """The jobs of one candidate."""
+
+    work: _Work
+    candidate: Candidate
+
+    async def perform(self) -> None:
+        work, shadowing = self.work, self.candidate.shadowing
+        options = options_of(self.candidate.shadow, work.concurrency, work.limits)
+        spent = spent_usd(work.registry, shadowing)
+        async with Engine(work.settings, options, spent=spent) as engine:
+            if engine.budget:
+                engine.budget.prices.check(self.candidate.version.prompt)
+
+            async def answer(job: ShadowJob) -> None:
+                await self._answer(engine, job)
+
+            async with aclosing(engine.each(self._jobs(), answer)) as answers:
+                async for _ in answers:
+                    pass
+        if engine.given_up:
+            work.drained.left[shadowing] = engine.given_up
+        give_back(work.registry, work.who)
+
+    def _jobs(self) -> Iterator[ShadowJob]:
+        work = self.work
+        seconds = _TURNS * (60 + work.limits.timeout * (1 + work.limits.retries))
+        while jobs := lease(
+            work.registry, self.candidate.shadowing, work.who, most=work.concurrency, seconds=seconds
+        ):
+            yield from jobs
+
+    async def _answer(self, engine: Engine, job: ShadowJob) -> None:
+        drained, shadowing = self.work.drained, self.candidate.shadowing
+        if job.inputs is None:
+            self._leave_out(job, NOT_KEPT)
+        elif problem := self.candidate.misfit(job.inputs):
+            self._leave_out(job, INCOMPATIBLE, problem)
+        elif shadowing not in drained.left:
+            try:
+                run = await engine.run(self.candidate.item(job.run_id, job.inputs, job.metadata))
+            except OverBudget as error:
+                drained.left[shadowing] = error
+                drained.leave_out(OVER_BUDGET, finish_all_jobs(self.work.registry, shadowing, OVER_BUDGET))
+                engine.stop()
+            except Invalid as error:
+                self._leave_out(job, NOT_CALLED, error.message)
+            else:
+                if run.error is None or run.error.type != "rate_limit":
+                    finish_job(self.work.registry, job.id)
+                    drained.answered += 1
+
+    def _leave_out(self, job: ShadowJob, why: str, more: str = "") -> None:
+        finish_job(self.work.registry, job.id, f"{why}: {more}" if more else why)
+        self.work.drained.leave_out(why)

@@ -1,0 +1,121 @@
+"""One input answered by two versions. Made of logged runs alone, however those came to be."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from promptops.providers.types import RETRYABLE
+from promptops.registry.shadow.runs import PREFERENCE, SIMILARITY
+
+Arm = Literal["control", "candidate"]
+ARMS: tuple[Arm, Arm] = ("control", "candidate")
+UNANSWERED = RETRYABLE | {"authentication", "not_found", "interrupted"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """One version's answer. ``error``: a type; ``failed``: "name: why" of each check."""
+
+    run_id: str
+    output: str | None
+    error: str | None = None
+    message: str = ""
+    failed: tuple[str, ...] = ()
+    checks: Mapping[str, bool] = field(default_factory=dict)
+    latency_ms: float | None = None
+    cost_usd: float | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+
+    @property
+    def answered(self) -> bool:
+        """Whether the provider gave an answer, be it a wrong one: else nothing is known of the version."""
+        return self.error not in UNANSWERED
+
+    @property
+    def passed(self) -> bool:
+        return self.error is None and all(self.checks.values())
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        return (*((f"{self.error}: {self.message}",) if self.error else ()), *self.failed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """``source``: the run whose inputs they are; ``preference``: 1 where a judge prefers the candidate.
+
+    ``similarity``: the cosine of both answers' vectors, where a model was asked for them.
+    """
+
+    number: int
+    source: str | None
+    inputs: Mapping[str, Any]
+    tags: tuple[str, ...]
+    control: Side
+    candidate: Side
+    first: Arm = "control"  # which was asked first
+    preference: float | None = None
+    similarity: float | None = None
+
+    @property
+    def answered(self) -> bool:
+        return self.control.answered and self.candidate.answered
+
+
+def side_of(run: Mapping[str, Any]) -> Side:
+    """From a run as ``runs show --json`` has it."""
+    error = run["error"] or {}
+    text = run["output"]
+    if not text and run["tool_calls"]:
+        text = json.dumps(run["tool_calls"], ensure_ascii=False, sort_keys=True)
+    return Side(
+        run_id=run["run_id"],
+        output=text,
+        error=error.get("type"),
+        message=error.get("message") or "",
+        failed=tuple(
+            f"{each['name']}: {each['message']}" if each["message"] else each["name"]
+            for each in run["checks"]
+            if not each["pass"]
+        ),
+        checks={each["name"]: each["pass"] for each in run["checks"]},
+        latency_ms=run["latency_ms"],
+        cost_usd=run["cost_list_usd"] if run["cost_list_usd"] is not None else run["cost_usd"],
+        input_tokens=run["input_tokens"],
+        output_tokens=run["output_tokens"],
+    )
+
+
+def pair_of(number: int, runs: Sequence[Mapping[str, Any]]) -> Pair | None:
+    """The pair that logged runs make, the last of each side; None where one side is not there."""
+    by_arm = {run["arm"]: run for run in runs}
+    control, candidate = by_arm.get("control"), by_arm.get("candidate")
+    return None if control is None or candidate is None else pair_from(number, control, candidate)
+
+
+def pair_from(number: int, control: Mapping[str, Any], candidate: Mapping[str, Any]) -> Pair:
+    """The pair of two logged runs; the control may as well be the run that a user was answered with."""
+    return Pair(
+        number=number,
+        source=candidate["shadow_of"],
+        inputs=candidate["inputs"] or {},
+        tags=tags_in(candidate["metadata"]),
+        control=side_of(control),
+        candidate=side_of(candidate),
+        first="candidate" if candidate["trial"] < control["trial"] else "control",
+        preference=finding_of(candidate, PREFERENCE),
+        similarity=finding_of(candidate, SIMILARITY),
+    )
+
+
+def finding_of(candidate: Mapping[str, Any], name: str) -> float | None:
+    """What was found of a pair, which is logged beside its candidate's run; the last counts."""
+    said = [float(each["value"]) for each in candidate.get("outcomes", ()) if each["name"] == name]
+    return said[-1] if said else None
+
+
+def tags_in(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    tags = metadata.get("tags") or ()
+    return (tags,) if isinstance(tags, str) else tuple(map(str, tags))

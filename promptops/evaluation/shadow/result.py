@@ -1,0 +1,85 @@
+"""What a comparison found: plain frozen data, read by every format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from promptops.evaluation.result import Slice
+from promptops.evaluation.shadow.pair import Pair
+from promptops.evaluation.shadow.similarity import Likeness
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One thing the candidate may be worse in. Bounds are of losses, candidate minus control, or of a ratio.
+
+    ``control`` and ``candidate``: the rate or the median of each side, where there is one.
+    """
+
+    name: str  # checks, errors, judge, unanswered; latency, cost, tokens, length
+    verdict: str
+    sentence: str
+    margin: float
+    low: float
+    high: float
+    pairs: int
+    control: float | None = None
+    candidate: float | None = None
+    not_worse: bool = False
+    e_values: Mapping[str, float] = field(default_factory=dict)
+    trail: tuple[tuple[int, float, float], ...] = ()  # (pairs, low, high) on the way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Party:
+    """One of the two versions."""
+
+    label: str
+    digest: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """Inputs that were left out before anything was called."""
+
+    considered: int = 0
+    doubled: int = 0
+    of_same_unit: int = 0
+    incompatible: int = 0
+    without_answer: int = 0
+    reasons: tuple[tuple[str, str], ...] = ()  # (run or line, why), the first few
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """The candidate held against the control. ``questions[0]`` is what the verdict is about."""
+
+    shadow_id: str
+    prompt: str
+    control: Party
+    candidate: Party
+    verdict: str  # worse | not worse | better | undecided
+    sentence: str
+    questions: tuple[Question, ...]
+    whole: Slice
+    tags: tuple[Slice, ...]
+    checks: tuple[Slice, ...]
+    worse_slices: tuple[str, ...]
+    broke: tuple[Pair, ...]
+    fixed: tuple[Pair, ...]
+    broke_total: int
+    fixed_total: int
+    changed: tuple[Pair, ...]  # answers that differ though both sides pass, or both fail
+    likeness: Likeness
+    pairs: int  # answered by both sides
+    unanswered: Mapping[str, Mapping[str, int]]  # arm -> error type -> pairs
+    planned: int
+    left: Left
+    margin: float
+    spent_usd: float
+    seed: int
+    mode: str = "replay"  # replay, recorded, aa, live
+    stopped: str | None = None  # verdict, all, budget, interrupted, failures, live; None: under way
+    started_at: str = ""
+    noise: Mapping[str, Any] = field(default_factory=dict)

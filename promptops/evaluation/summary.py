@@ -1,0 +1,245 @@
+"""How one side did: counted case by case, nothing kept but numbers."""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from promptops.evaluation.result import CaseResult, Rate, Side, Trial
+from promptops.evaluation.trials import Answer
+from promptops.evaluation.variants import Contender
+from promptops.prompt.cases import Case
+from promptops.registry.records import CheckResult
+from promptops.stats.intervals import exact, quantile, wilson
+
+_SMALL = 40  # cases up to which an interval is exact
+_LONGEST = 2_000  # characters of a text that are kept to be shown; the run holds the rest
+_MEDIAN, _TAIL = 0.5, 0.95
+
+
+def rate(passed: int, counted: int) -> Rate:
+    if not counted:
+        return Rate(passed=0, counted=0, rate=None, low=None, high=None)
+    bounds = (exact if counted <= _SMALL else wilson)(passed, counted)
+    return Rate(passed=passed, counted=counted, rate=passed / counted, low=bounds.low, high=bounds.high)
+
+
+@dataclass(slots=True)
+class Count:
+    passed: int = 0
+    counted: int = 0
+
+    def add(self, passed: bool) -> None:
+        self.passed += passed
+        self.counted += 1
+
+    @property
+    def rate(self) -> Rate:
+        return rate(self.passed, self.counted)
+
+
+@dataclass(slots=True)
+class Sum:
+    """A total that is unknown once a part of it is; ``count`` of the parts."""
+
+    total: float = 0.0
+    count: int = 0
+    unknown: int = 0
+
+    def add(self, value: float | None) -> None:
+        self.unknown += value is None
+        self.count += value is not None
+        self.total += value or 0.0
+
+    @property
+    def whole(self) -> float | None:
+        return self.total if self.count and not self.unknown else None
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count
+
+
+def most(answers: Sequence[bool]) -> bool:
+    """Whether more than half hold."""
+    return 2 * sum(answers) > len(answers)
+
+
+WEIGHTED = "weighted checks"  # the score that checks of different weights add up to
+
+
+def check_passes(answers: Sequence[Answer]) -> dict[str, list[CheckResult]]:
+    """Of each check what it said of the answers that it was made on."""
+    found: dict[str, list[CheckResult]] = {}
+    for answer in answers:
+        for check in answer.checks:
+            found.setdefault(check.name, []).append(check)
+    return found
+
+
+@dataclass(slots=True)
+class Summary:
+    """Counts one side; a case passes when more than half of its trials do."""
+
+    contender: Contender
+    overall: Count = field(default_factory=Count)
+    checks: dict[str, Count] = field(default_factory=dict)
+    tags: dict[str, Count] = field(default_factory=dict)
+    scores: dict[str, Sum] = field(default_factory=dict)
+    latencies: "array[float]" = field(default_factory=lambda: array("d"))
+    input_tokens: Sum = field(default_factory=Sum)
+    output_tokens: Sum = field(default_factory=Sum)
+    cost: Sum = field(default_factory=Sum)
+    spent: Sum = field(default_factory=Sum)
+    answers_passed: int = 0
+    errors: int = 0
+    flaky: int = 0
+    cache_hits: int = 0
+    judge_failures: int = 0
+
+    def add(self, case: Case, answers: Sequence[Answer]) -> None:
+        passes = [answer.passed for answer in answers]
+        self.overall.add(most(passes))
+        self.flaky += 0 < sum(passes) < len(passes)
+        self.answers_passed += sum(passes)
+        for tag in dict.fromkeys(case.tags):
+            self.tags.setdefault(tag, Count()).add(most(passes))
+        for name, said in check_passes(answers).items():
+            self.checks.setdefault(name, Count()).add(most([each.passed for each in said]))
+            self._score(name, said)
+        for answer in answers:
+            if answer.weighted is not None:
+                self.scores.setdefault(WEIGHTED, Sum()).add(answer.weighted)
+            self.errors += answer.error is not None
+            self._figures(answer)
+
+    def _score(self, name: str, said: Sequence[CheckResult]) -> None:
+        for check in said:
+            self.judge_failures += check.failed
+            if check.value is not None:
+                self.scores.setdefault(name, Sum()).add(check.value)
+
+    def _figures(self, answer: Answer) -> None:
+        if answer.run is None:
+            return
+        end = answer.run.finished
+        self.cache_hits += end.cache_source is not None
+        if answer.run.error is not None:
+            return
+        if end.latency_ms is not None:
+            self.latencies.append(end.latency_ms)
+        self.input_tokens.add(end.input_tokens)
+        self.output_tokens.add(end.output_tokens)
+        self.cost.add(end.cost_usd)
+        self.spent.add(None if end.spent_usd is None else end.spent_usd + answer.judged_usd)
+
+    def side(self) -> Side:
+        version = self.contender.version
+        tokens = _added(self.input_tokens.whole, self.output_tokens.whole)
+        return Side(
+            label=self.contender.label,
+            prompt=version.prompt.name,
+            digest=version.prompt.digest,
+            model=version.prompt.model,
+            overall=self.overall.rate,
+            by_check={name: count.rate for name, count in self.checks.items()},
+            by_tag={name: count.rate for name, count in sorted(self.tags.items())},
+            scores={name: total.mean for name, total in self.scores.items()},
+            errors=self.errors,
+            flaky=self.flaky,
+            latency_p50_ms=quantile(self.latencies, _MEDIAN) if self.latencies else None,
+            latency_p95_ms=quantile(self.latencies, _TAIL) if self.latencies else None,
+            input_tokens=_whole(self.input_tokens.whole),
+            output_tokens=_whole(self.output_tokens.whole),
+            tokens_per_passed=_per(tokens, self.answers_passed),
+            cost_usd=self.cost.whole,
+            cost_per_case_usd=_per(self.cost.whole, self.cost.count),
+            cost_per_passed_usd=_per(self.cost.whole, self.answers_passed),
+            spent_usd=self.spent.whole,
+            cache_hits=self.cache_hits,
+            judge_failures=self.judge_failures,
+        )
+
+
+def _added(one: float | None, other: float | None) -> float | None:
+    return None if one is None or other is None else one + other
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _per(total: float | None, count: int) -> float | None:
+    return total / count if total is not None and count else None
+
+
+def with_front(sides: Sequence[Side]) -> tuple[Side, ...]:
+    """Mark those that no other side beats: at least as good, cheap and quick, and in one of these more so."""
+    return tuple(replace(side, pareto=not any(_beats(other, side) for other in sides)) for side in sides)
+
+
+def _beats(one: Side, other: Side) -> bool:
+    """Where a figure of either is unknown, the others decide."""
+    pairs = [
+        (-(one.overall.rate or 0.0), -(other.overall.rate or 0.0)),
+        (one.cost_per_case_usd, other.cost_per_case_usd),
+        (one.latency_p50_ms, other.latency_p50_ms),
+    ]
+    known = [(a, b) for a, b in pairs if a is not None and b is not None]
+    return all(a <= b for a, b in known) and any(a < b for a, b in known)
+
+
+def trial_of(answer: Answer) -> Trial:
+    failed = tuple(
+        f"{check.name}: {check.message}" if check.message else check.name
+        for check in answer.checks
+        if not check.passed
+    )
+    if answer.run is None:
+        return Trial(
+            run_id="",
+            output=None,
+            passed=False,
+            error=answer.error,
+            failed=(answer.problem,),
+            latency_ms=None,
+            cost_usd=None,
+            tokens=None,
+            cached=False,
+        )
+    end = answer.run.finished
+    told = (f"{end.error_type}: {end.error_message}",) if end.error_type else ()
+    return Trial(
+        run_id=answer.run.started.run_id,
+        output=_cut(end.output),
+        passed=answer.passed,
+        error=answer.error,
+        failed=(*told, *failed),
+        latency_ms=end.latency_ms,
+        cost_usd=end.cost_usd,
+        tokens=_whole(_added(end.input_tokens, end.output_tokens)),
+        cached=end.cache_source is not None,
+    )
+
+
+def case_result(case: Case, answers: Sequence[Answer]) -> CaseResult:
+    passes = [answer.passed for answer in answers]
+    return CaseResult(
+        case_id=case.id,
+        tags=case.tags,
+        inputs=shown(case.inputs),
+        expected=_cut(case.expected),
+        trials=tuple(map(trial_of, answers)),
+        passed=most(passes),
+        flaky=0 < sum(passes) < len(passes),
+    )
+
+
+def shown(inputs: Any) -> dict[str, Any]:
+    return {name: _cut(value) for name, value in inputs.items()}
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _LONGEST:
+        return f"{value[:_LONGEST]}… ({len(value):,} characters)"
+    return value

@@ -1,0 +1,181 @@
+"""Every case, trial and side as one run each, handed on case by case in the order asked for."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+
+from promptops.checks import Compiled, compile_checks, run_further_checks
+from promptops.errors import Invalid
+from promptops.evaluation.case_store import CaseSet
+from promptops.evaluation.check_calls import Asking
+from promptops.evaluation.variants import ASKING, CaseChecks, Contender
+from promptops.prompt import Check
+from promptops.prompt.cases import Case
+from promptops.prompt.render import render
+from promptops.registry.records import CheckResult
+from promptops.registry.runs.outcomes import add_checks
+from promptops.registry.store import Registry
+from promptops.runner import Origin, Run
+from promptops.runner.batch import Engine, Item
+from promptops.runner.model_graded import Judges, subject_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be answered. ``unfit`` marks, for each side, the cases whose inputs it does not accept."""
+
+    eval_id: str
+    contenders: tuple[Contender, ...]
+    cases: CaseSet
+    checks: CaseChecks
+    trials: int = 1
+    order: Sequence[int] | None = None
+    unfit: tuple[bytearray, ...] = ()
+
+    @property
+    def runs(self) -> int:
+        return len(self.cases) * self.trials * len(self.contenders)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One trial of one case on one side. Without a run, ``problem`` says why there could be none."""
+
+    run: Run | None
+    judged_usd: float = 0.0  # spent by its checks
+    problem: str = ""
+
+    @property
+    def checks(self) -> Sequence[CheckResult]:
+        return self.run.finished.checks if self.run else ()
+
+    @property
+    def error(self) -> str | None:
+        if self.run is None:
+            return "invalid_input"
+        return self.run.finished.error_type or ("check" if any(each.error for each in self.checks) else None)
+
+    @property
+    def passed(self) -> bool:
+        return self.run is not None and self.run.passed
+
+    @property
+    def weighted(self) -> float | None:
+        """The share of the weights whose checks passed; None where all weigh the same and it says no more."""
+        weights = [check.weight for check in self.checks]
+        if len(set(weights)) < 2 or not sum(weights):  # noqa: PLR2004 - two different ones
+            return None
+        return sum(check.weight for check in self.checks if check.passed) / sum(weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One case with all its answers: by side, then by trial."""
+
+    index: int
+    case: Case
+    sides: tuple[tuple[Answer, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    index: int
+    case: Case
+    added: tuple[Check, ...]
+    side: int
+    trial: int
+
+
+@dataclass(slots=True)
+class Answering:
+    """Makes the runs of a plan."""
+
+    plan: Plan
+    engine: Engine
+    judges: Judges
+    registry: Registry  # where the verdicts of further checks are added to runs
+    _asking: list[tuple[Compiled, ...]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._asking = [self._compiled(each.prompt.checks, each) for each in self.plan.contenders]
+
+    async def cases(self) -> AsyncGenerator[Answered, None]:
+        """Cases of which every answer is there, in order; one that was cut short is left out."""
+        plan, whole = self.plan, self.plan.trials * len(self.plan.contenders)
+        answers: list[Answer] = []
+        at = -1
+        async with aclosing(self.engine.each(self._units(), self._one)) as results:
+            async for unit, answer in results:
+                if unit.index != at:
+                    at, answers = unit.index, []
+                answers.append(answer)
+                if len(answers) == whole:
+                    sides = tuple(
+                        tuple(answers[first : first + plan.trials]) for first in range(0, whole, plan.trials)
+                    )
+                    yield Answered(at, unit.case, sides)
+
+    def _units(self) -> Iterator[_Unit]:
+        for index, case in self.plan.cases.cases(self.plan.order):
+            added = self.plan.checks.of(case)
+            for side in range(len(self.plan.contenders)):
+                for trial in range(self.plan.trials):
+                    yield _Unit(index, case, added, side, trial)
+
+    async def _one(self, unit: _Unit) -> tuple[_Unit, Answer]:
+        return unit, await self.answer(unit.index, unit.case, unit.added, unit.side, unit.trial)
+
+    async def answer(self, index: int, case: Case, added: tuple[Check, ...], side: int, trial: int) -> Answer:
+        contender = self.plan.contenders[side]
+        if self.plan.unfit and self.plan.unfit[side][index]:
+            return Answer(None, problem=misfit(contender, case))
+        origin = Origin(
+            kind="eval",
+            overrides=contender.overrides,
+            case_id=case.id,
+            trial=trial,
+            expected=case.expected,
+            checks=added,
+            eval_id=self.plan.eval_id,
+            arm=contender.arm,
+        )
+        run = await self.engine.run(Item(version=contender.version, inputs=case.inputs, origin=origin))
+        asked = self._asking[side]
+        if any(each.kind in ASKING for each in added):
+            asked = (*asked, *self._compiled(added, contender))
+        return Answer(run) if run.error or not asked else await self._judged(run, asked, case, contender)
+
+    async def _judged(self, run: Run, asked: Sequence[Compiled], case: Case, contender: Contender) -> Answer:
+        asking = Asking(
+            engine=self.engine,
+            judges=self.judges,
+            version=contender.version,
+            eval_id=self.plan.eval_id,
+            run_id=run.started.run_id,
+            trial=run.started.trial,
+        )
+        found = await run_further_checks(asked, subject_of(contender.prompt, run, case.expected), asking)
+        if asking.over_budget:
+            raise asking.over_budget
+        await asyncio.to_thread(self._log, run.started.run_id, found)
+        checks = (*run.finished.checks, *found)
+        return Answer(replace(run, finished=replace(run.finished, checks=checks)), asking.spent_usd)
+
+    def _log(self, run_id: str, found: Sequence[CheckResult]) -> None:
+        if self.engine.settings.log.outputs != "full":  # messages quote the output
+            found = [replace(each, message="") for each in found]
+        add_checks(self.registry, run_id, found)
+
+    def _compiled(self, checks: Sequence[Check], contender: Contender) -> tuple[Compiled, ...]:
+        root = self.engine.settings.root
+        return tuple(each for each in compile_checks(checks, contender.prompt.path, root) if each.asks)
+
+
+def misfit(contender: Contender, case: Case) -> str:
+    """Why a side does not accept the inputs of a case; empty when it does."""
+    try:
+        render(contender.prompt, case.inputs)
+    except Invalid as error:
+        return error.message
+    return ""

@@ -1,0 +1,214 @@
+"""Commits to the state branch by plumbing alone: no work tree, no index of the user, no branch checked out.
+
+One commit is ``hash-object``, ``read-tree``, ``update-index``, ``write-tree``, ``commit-tree`` on a temporary
+index; it counts from the ``update-ref`` on, which names the value that the ref must have had.
+"""
+
+import fcntl
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from promptops.config.settings import Settings
+from promptops.errors import Invalid, Unavailable
+from promptops.git.process import failure, run, run_to_end
+from promptops.git.repo import STATE_BRANCH
+
+STATE_REF = f"refs/heads/{STATE_BRANCH}"
+_PATIENCE_S = 30.0  # with another process of ours, that takes milliseconds
+_PAUSE_S = 0.003
+_LEFT_BEHIND_S = 2.0  # git itself holds the lock of a ref for microseconds
+_NO_IDENTITY = ("Please tell me who you are", "empty ident name", "auto-detection is disabled")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What git's configuration says of who commits, how, and of the remotes there are."""
+
+    remotes: tuple[str, ...]
+    signs: bool
+    actor: str  # "Ada <ada@example.org>", or "" where nobody is named
+
+
+@dataclass(frozen=True, slots=True)
+class RefMove:
+    """``old``: None when the ref must not exist, "" when it may have any value."""
+
+    ref: str
+    new: str
+    old: str | None
+
+
+def read_identity(settings: Settings) -> Identity:
+    """Git's configuration, as far as it matters here, in one go."""
+    wanted = r"^(remote\..*\.url|commit\.gpgsign|user\.name|user\.email)$"
+    said = run(settings, "config", "-z", "--get-regexp", wanted, ok=(0, 1)).decode("utf-8", "replace")
+    pairs = [entry.partition("\n") for entry in said.split("\0")[:-1]]
+    values = {key: value if mark else "true" for key, mark, value in pairs}
+    remotes = tuple(key[len("remote.") : -len(".url")] for key in values if key.startswith("remote."))
+    signs = values.get("commit.gpgsign", "").lower() in {"true", "yes", "on", "1"}
+    name = os.environ.get("GIT_COMMITTER_NAME") or values.get("user.name", "")
+    email = os.environ.get("GIT_COMMITTER_EMAIL") or values.get("user.email", "")
+    return Identity(remotes, signs, f"{name} <{email}>" if name and email else name or email)
+
+
+def knows_committer(settings: Settings) -> bool:
+    """Whether git has a name to commit under, be it one that it makes up."""
+    return run_to_end(settings, "var", "GIT_COMMITTER_IDENT").code == 0
+
+
+def write_commit(
+    settings: Settings,
+    parent: str | None,
+    files: Mapping[str, bytes],
+    message: str,
+    *,
+    sign: bool = False,
+) -> str:
+    """The id of a new commit: the parent's files with these over them. No ref moves.
+
+    Raises Invalid where git knows no name to commit under, or cannot sign.
+    """
+    with tempfile.TemporaryDirectory(prefix="promptops-") as folder:
+        oids = _write_blobs(settings, Path(folder), list(files.values()))
+        env = {"GIT_INDEX_FILE": f"{folder}/index"}
+        if parent:
+            run(settings, "read-tree", parent, env=env)
+        lines = (f"100644 {oid}\t{path}\0" for path, oid in zip(files, oids, strict=True))
+        run(settings, "update-index", "-z", "--index-info", stdin=os.fsencode("".join(lines)), env=env)
+        tree = run(settings, "write-tree", env=env).decode().strip()
+    return _commit_tree(settings, tree, parent, message, sign=sign)
+
+
+def _write_blobs(settings: Settings, folder: Path, contents: Sequence[bytes]) -> list[str]:
+    """Write blobs and return their ids, with one process for all."""
+    if not contents:
+        return []
+    paths = [folder / f"blob{index}" for index in range(len(contents))]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    given = b"".join(os.fsencode(path) + b"\n" for path in paths)
+    return run(settings, "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=given).decode().split()
+
+
+def _commit_tree(settings: Settings, tree: str, parent: str | None, message: str, *, sign: bool) -> str:
+    options = [*(["-S"] if sign else []), *(["-p", parent] if parent else [])]
+    ended = run_to_end(settings, "commit-tree", tree, *options, stdin=message.encode())
+    if ended.code == 0:
+        return ended.out.decode().strip()
+    said = ended.said.decode("utf-8", "replace")
+    if any(sentence in said for sentence in _NO_IDENTITY):
+        raise Invalid(
+            "git does not know who commits this release",
+            hint='git config user.name "Ada"; git config user.email ada@example.org',
+        )
+    if sign:
+        raise CannotSign(
+            f"git cannot sign the commit: {' '.join(said.split())}",
+            hint="commit.gpgsign is on: see user.signingkey and gpg.format in git help config",
+        )
+    raise failure(ended.said, "commit-tree")
+
+
+class CannotSign(Invalid):
+    """Signing is configured and fails."""
+
+
+def move_refs(settings: Settings, *moves: RefMove) -> bool:
+    """Move refs, all or none; False where one of them is not what it must have been."""
+    if not moves:
+        return True
+    zero = "0" * len(moves[0].new)
+    lines = (f"update {move.ref}\0{move.new}\0{zero if move.old is None else move.old}\0" for move in moves)
+    # the message is for the reflog, which is where a mistaken move is found
+    words = ("update-ref", "-m", "promptops", "--create-reflog", "-z", "--stdin")
+    given, until = "".join(lines).encode(), time.monotonic() + _LEFT_BEHIND_S
+    while True:
+        ended = run_to_end(settings, *words, stdin=given)
+        if ended.code == 0:
+            return True
+        if b".lock': File exists" not in ended.said:
+            break
+        if time.monotonic() > until:
+            raise _left_behind(ended.said)
+        time.sleep(_PAUSE_S)
+    if b"cannot lock ref" in ended.said:
+        return False
+    raise failure(ended.said, "update-ref")
+
+
+def _left_behind(said: bytes) -> Unavailable:
+    """A lock of git's own, which outlives a git that was killed."""
+    path = said.decode("utf-8", "replace").partition("Unable to create '")[2].partition("'")[0]
+    return Unavailable(
+        f"git's lock {path} stays: another git holds it, or one that was killed has left it behind",
+        hint=f"where no git is running: rm '{path}', then again",
+    )
+
+
+def drop_ref(settings: Settings, ref: str) -> None:
+    run(settings, "update-ref", "-d", ref)
+
+
+# beside git
+
+
+@contextmanager
+def locked(
+    settings: Settings, name: str = "promptops-state", *, patience_s: float = _PATIENCE_S
+) -> Iterator[None]:
+    """One process of promptops at a time, in all worktrees; ends with the process, however it ends."""
+    common = settings.common_dir
+    if common is None:
+        raise Invalid("there is no git repository here", hint="git init && promptops init")
+    try:
+        handle = os.open(common / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise Invalid(f"cannot write to {common}: {error.strerror}", hint="check its permissions") from error
+    try:
+        _wait_for(handle, common / f"{name}.lock", patience_s)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _wait_for(handle: int, path: Path, patience_s: float) -> None:
+    until = time.monotonic() + patience_s
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise Unavailable(
+                    f"{path} has been held by another process for {patience_s:g} s",
+                    hint=f"try again; `fuser '{path}'` names the process",
+                ) from None
+            time.sleep(_PAUSE_S)
+
+
+def checkouts(settings: Settings) -> list[Path]:
+    """Work trees that have the state branch checked out."""
+    common = settings.common_dir
+    if common is None:
+        return []
+    found = [common.parent] if _stands_on_state(common) and common.name == ".git" else []
+    for folder in (common / "worktrees").glob("*"):
+        link = folder / "gitdir"
+        if _stands_on_state(folder) and link.is_file():
+            found.append(Path(link.read_text().strip()).parent)
+    return found
+
+
+def _stands_on_state(git_dir: Path) -> bool:
+    head = git_dir / "HEAD"
+    return head.is_file() and head.read_bytes().strip() == f"ref: {STATE_REF}".encode()
+
+
+def follow(settings: Settings, work_tree: Path, old: str | None, new: str) -> bool:
+    """Bring a work tree's files from one commit to another; False where somebody's changes are in the way."""
+    trees = [old, new] if old else [new]
+    return run_to_end(settings, "-C", str(work_tree), "read-tree", "-m", "-u", *trees).code == 0

@@ -1,0 +1,36 @@
+"""Rules on the golden set: it can be read, fits the prompt, and reaches every branch of its templates."""
+
+from collections.abc import Iterator
+
+from promptops.config.text import Problem
+from promptops.lint.context import Subject
+
+
+def bad_cases(subject: Subject) -> Iterator[Problem]:
+    return subject.golden.of("bad-cases")
+
+
+def case_inputs(subject: Subject) -> Iterator[Problem]:
+    return subject.golden.of("case-inputs")
+
+
+def case_fails(subject: Subject) -> Iterator[Problem]:
+    return subject.golden.of("case-fails")
+
+
+def case_over_budget(subject: Subject) -> Iterator[Problem]:
+    return subject.golden.of("case-over-budget")
+
+
+def unreached_branch(subject: Subject) -> Iterator[Problem]:
+    golden, name = subject.golden, subject.prompt.name
+    missed = golden.coverage.missed
+    if missed and not golden.size:
+        if subject.prompt.cases is None:
+            message = f"the templates of {name} have {len(missed)} branches, and no cases reach them"
+            yield subject.at_line(missed[0].file, missed[0].line, message, "add a golden set: `cases: FILE`")
+        return
+    for branch in missed:
+        message = f"no case of {name} reaches this `{branch.what}`"
+        reached = f" ({golden.coverage} reached by {golden.described})"
+        yield subject.at_line(branch.file, branch.line, message + reached, "add a case that does")

@@ -1,0 +1,90 @@
+"""Problems of reading a prompt file, under the ids of rules and with more to say where more is known."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from promptops.config.text import Problem
+from promptops.config.yaml import Document, parse_yaml
+from promptops.errors import Invalid
+from promptops.lint.checks import promptfoo_entry
+from promptops.prompt import Prompt
+
+RULE_OF: Mapping[str, str] = {
+    "budget": "over-budget",
+    "check": "bad-check",
+    "conflict": "merge-conflict",
+    "encoding": "encoding",
+    "file": "bad-file",
+    "include": "bad-include",
+    "input": "bad-input",
+    "json": "json-syntax",
+    "missing-key": "missing-key",
+    "schema": "bad-schema",
+    "size": "file-size",
+    "tab": "yaml-syntax",
+    "template": "template-syntax",
+    "unknown-key": "unknown-key",
+    "value": "bad-value",
+    "yaml": "yaml-syntax",
+}
+
+
+ELSEWHERE: Mapping[str, str] = {
+    "evaluators": "what an answer must satisfy stands in `checks`",
+    "input_variables": "variables are declared in `inputs`",
+    "jsonSchema": "the schema of an answer is `output: {schema: …}`",
+    "modelParameters": "they are called `parameters`",
+    "name": "a prompt's name is the path of its file below prompts/",
+    "prompt": "what is sent stands in `messages`",
+    "responseFormat": "the schema of an answer is `output: {schema: …}`",
+    "template": "what is sent stands in `messages`",
+    "testData": "examples stand in a file of their own, which `cases` names",
+}
+"""Keys of other tools' prompt files, and where the same is said here."""
+
+
+def refine(problems: Sequence[Problem], prompt: Prompt | None, text: bytes | None) -> Iterator[Problem]:
+    document = prompt.document if prompt else _document(problems, text)
+    for problem in problems:
+        named = replace(problem, rule=RULE_OF.get(problem.rule, "bad-value"))
+        yield _refined(named, document) if document and problem.path == document.path else named
+
+
+def _document(problems: Sequence[Problem], text: bytes | None) -> Document | None:
+    if text is None:
+        return None
+    try:
+        return parse_yaml(text, problems[0].path)
+    except Invalid:
+        return None
+
+
+def _refined(problem: Problem, document: Document) -> Problem:
+    data = document.data
+    if problem.rule == "unknown-key" and isinstance(data, dict):
+        return _refined_key(problem, document)
+    if problem.rule == "bad-check":
+        return _refined_check(problem, document, data.get("checks", ()))
+    return problem
+
+
+def _refined_key(problem: Problem, document: Document) -> Problem:
+    key = next((key for key in document.data if problem.position == document.position((key,))), "")
+    if key == "version":
+        message = "a prompt has no `version:`: its versions are the commits that change it"
+        hint = "remove the line; promptops history lists the versions"
+        return replace(problem, rule="version-key", message=message, hint=hint)
+    if key in ELSEWHERE:
+        return replace(problem, message=f"unknown key `{key}`", hint=ELSEWHERE[key])
+    return problem
+
+
+def _refined_check(problem: Problem, document: Document, checks: Sequence[Any]) -> Problem:
+    for index, item in enumerate(checks):
+        place = ("checks", index, "name")
+        if place in document.positions and problem.position == document.positions[place]:
+            return replace(problem, rule="duplicate-check-name")
+        if problem.position == document.position(("checks", index)) and (found := promptfoo_entry(item)):
+            return replace(problem, rule="promptfoo-check", message=found[0], hint=found[1])
+    return problem

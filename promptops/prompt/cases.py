@@ -1,0 +1,134 @@
+"""Golden sets: one case at a time, from JSONL, YAML or CSV.
+
+A case is ``{"inputs": {…}, "expected"?: …, "checks"?: […], "tags"?: […], "id"?: "…"}``. In CSV the
+columns ``expected``, ``tags`` (separated by spaces) and ``id`` have these meanings; every other column
+is an input, taken as text.
+"""
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from promptops.config.text import MAX_BYTES
+from promptops.config.yaml import parse_yaml
+from promptops.errors import Invalid
+
+KEYS = ("inputs", "expected", "checks", "tags", "id")
+COLUMNS = ("expected", "tags", "id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One golden example. ``id`` is a hash of the content unless the file gives one."""
+
+    id: str
+    inputs: Mapping[str, Any]
+    expected: Any = None
+    checks: tuple[Any, ...] = ()
+    tags: tuple[str, ...] = ()
+    where: str = ""
+
+
+def read_cases(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
+    """Yield the cases of a file given as its lines. Raises Invalid, naming the line, at the first bad one."""
+    ending = path.rpartition(".")[2].lower()
+    if ending == "jsonl":
+        return _from_jsonl(path, lines)
+    if ending in ("yaml", "yml"):
+        return _from_yaml(path, lines)
+    if ending == "csv":
+        return _from_csv(path, lines)
+    raise Invalid(f"{path}: cases are .jsonl, .yaml or .csv files", hint="rename the file")
+
+
+def _from_jsonl(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
+    for number, line in enumerate(lines, 1):
+        where = f"{path}:{number}"
+        if not line.strip():
+            continue
+        try:
+            data = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise Invalid(f"{where}: not JSON: {error}", hint="one case a line") from None
+        yield _case(data, where)
+
+
+def _from_yaml(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
+    data = b"".join(lines)
+    if len(data) > MAX_BYTES:
+        hint = "JSONL is read a case at a time, however many there are"
+        raise Invalid(f"{path}: {len(data):,} bytes of YAML, and at most {MAX_BYTES:,} are read", hint=hint)
+    document = parse_yaml(data, path)
+    if not isinstance(document.data, list):
+        raise Invalid(f"{path}: cases are a list", hint="start every case with `- inputs:`")
+    for index, data in enumerate(document.data):
+        yield _case(data, document.where((index,)))
+
+
+def _from_csv(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
+    rows = csv.reader(_decoded(path, lines), strict=True)
+    try:
+        header = next(rows, [])
+        for row in rows:
+            where = f"{path}:{rows.line_num}"
+            if len(row) != len(header):
+                raise Invalid(f"{where}: {len(row)} fields where the header has {len(header)}")
+            yield _csv_case(dict(zip(header, row, strict=True)), where)
+    except csv.Error as error:
+        raise Invalid(f"{path}:{rows.line_num}: {error}", hint="quote fields that hold quotes") from None
+
+
+def _decoded(path: str, lines: Iterable[bytes]) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
+        try:
+            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise Invalid(
+                f"{path}:{number}: not UTF-8: {error.reason}", hint="save the file as UTF-8"
+            ) from None
+
+
+def _csv_case(row: dict[str, str], where: str) -> Case:
+    data: dict[str, Any] = {"inputs": {name: value for name, value in row.items() if name not in COLUMNS}}
+    data.update({name: row[name] for name in ("expected", "id") if row.get(name)})
+    if row.get("tags"):
+        data["tags"] = row["tags"].split()
+    return _case(data, where)
+
+
+def _case(data: Any, where: str) -> Case:
+    if not isinstance(data, dict):
+        raise Invalid(f"{where}: a case is a mapping with `inputs`")
+    for key in data:
+        if key not in KEYS:
+            nearest = get_close_matches(key, KEYS, 1)
+            raise Invalid(
+                f"{where}: unknown key `{key}`" + (f" (did you mean `{nearest[0]}`?)" if nearest else "")
+            )
+    inputs, checks, tags = data.get("inputs", {}), data.get("checks", []), data.get("tags", [])
+    if not isinstance(inputs, dict):
+        raise Invalid(f"{where}: `inputs` is a mapping of names to values")
+    if not isinstance(checks, list) or not isinstance(tags, list):
+        raise Invalid(f"{where}: `checks` and `tags` are lists")
+    return Case(
+        id=_content_hash(data) if data.get("id") is None else str(data["id"]),
+        inputs=inputs,
+        expected=data.get("expected"),
+        checks=tuple(checks),
+        tags=tuple(str(tag) for tag in tags),
+        where=where,
+    )
+
+
+def _content_hash(data: Mapping[str, Any]) -> str:
+    text = json.dumps(data, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def lines_of(data: bytes) -> Iterator[bytes]:
+    return iter(io.BytesIO(data))

@@ -1,0 +1,129 @@
+"""The files a prompt is made of: read below prompts/, partials with all that they include."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from promptops.config.text import decode_text, find_position
+from promptops.config.yaml import InvalidAt, Position, Problem, parse_yaml
+from promptops.errors import Invalid, NotFound
+from promptops.prompt.templates import Include, TemplateFault, included
+
+Read = Callable[[str], bytes]
+"""A plain path below prompts/ to its bytes; raises NotFound, or Invalid for what may not be read."""
+
+Place = Callable[[int], tuple[str, Position]]
+"""A template's line to the file and the position where it stands."""
+
+FOLDER = "prompts/"
+PARTIALS = (".j2", ".md", ".txt")
+MAX_INCLUDE_DEPTH = 50
+_IMAGES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
+
+
+def image_type(data: bytes) -> str | None:
+    """Tell an image's media type from its first bytes; None for what models are not sent."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "image/webp"
+    return next((kind for magic, kind in _IMAGES if data.startswith(magic)), None)
+
+
+def path_problem(path: str) -> str:
+    """Say why a path may not be read: it must stay below prompts/, and have one spelling. "" when it may."""
+    parts = path.split("/")
+    if path.startswith("/") or ".." in parts or "\\" in path or ":" in parts[0]:
+        return f"the path `{path}` leaves prompts/"
+    if "" in parts or "." in parts or not path.isprintable():
+        return f"the path `{path}` is not spelled plainly"
+    return ""
+
+
+class Partials:
+    """Collects the partials that texts include, and what is wrong with them."""
+
+    def __init__(self, read: Read) -> None:
+        self.read = read
+        self.texts: dict[str, str] = {}
+        self.problems: list[Problem] = []
+
+    def follow(self, text: str, place: Place, chain: tuple[str, ...] = ()) -> None:
+        try:
+            includes = included(text)
+        except TemplateFault as fault:
+            self.report("template", place, fault.line, fault.message, fault.hint)
+            return
+        for include in includes:
+            if message := _refusal(include, chain):
+                self.report("include", place, include.line, message, "paths of partials start below prompts/")
+            elif include.name not in self.texts:
+                self.add(include, place, chain)
+
+    def add(self, include: Include, place: Place, chain: tuple[str, ...]) -> None:
+        name = include.name
+        try:
+            text = decode_text(self.read(name), FOLDER + name)
+        except NotFound:
+            if not include.optional:
+                self.report("include", place, include.line, f"no partial `{name}`", f"create {FOLDER}{name}")
+        except InvalidAt as error:
+            self.problems.append(error.problem)
+        except Invalid as error:
+            self.report("include", place, include.line, error.message, error.hint)
+        else:
+            self.texts[name] = plain_lines(text)
+            self.follow(self.texts[name], partial_place(name), (*chain, name))
+
+    def report(self, rule: str, place: Place, line: int, message: str, hint: str) -> None:
+        path, position = place(line)
+        self.problems.append(Problem(rule, message, path, position, hint))
+
+
+def plain_lines(text: str) -> str:
+    """Count CRLF as LF: a checkout on Windows is the same version."""
+    return text.replace("\r\n", "\n")
+
+
+def partial_place(name: str) -> Place:
+    return lambda line: (FOLDER + name, Position(line, 1))
+
+
+def _refusal(include: Include, chain: tuple[str, ...]) -> str:
+    name = include.name
+    if name in chain:
+        return f"include cycle: {' -> '.join([*chain[chain.index(name) :], name])}"
+    if len(chain) >= MAX_INCLUDE_DEPTH:
+        return f"includes nested deeper than {MAX_INCLUDE_DEPTH}"
+    if message := path_problem(name):
+        return message
+    return "" if name.endswith(PARTIALS) else f"`{name}` is no partial: they end in {', '.join(PARTIALS)}"
+
+
+def decode_schema(data: bytes, path: str) -> Any:
+    """Decode a JSON Schema kept as a .json or YAML file below prompts/."""
+    if path.endswith((".yaml", ".yml")):
+        return parse_yaml(data, FOLDER + path).data
+    return _decode_json(data, FOLDER + path)
+
+
+def _decode_json(data: bytes, path: str) -> Any:
+    text = decode_text(data, path)
+    try:
+        return json.loads(text, object_pairs_hook=_members, parse_constant=_refuse_constant)
+    except json.JSONDecodeError as error:
+        problem = Problem("json", f"not JSON: {error.msg}", path, find_position(text, error.pos))
+        raise InvalidAt(problem) from None
+    except (ValueError, RecursionError) as error:
+        problem = Problem("json", f"not JSON that can be read: {error}", path, Position(1, 1))
+        raise InvalidAt(problem) from None
+
+
+def _members(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        names = [key for key, _ in pairs]
+        raise ValueError(f"duplicate key `{next(key for key in names if names.count(key) > 1)}`")
+    return members
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"{word} is no JSON number")

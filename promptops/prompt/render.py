@@ -1,0 +1,248 @@
+"""Templates and inputs to the messages that are sent. Pure."""
+
+import base64
+import binascii
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from jinja2 import StrictUndefined, Template
+
+from promptops.config.yaml import InvalidAt, Path, Position, Problem
+from promptops.errors import Invalid
+from promptops.prompt import (
+    CHAT_TEXT,
+    ImageFile,
+    Input,
+    Insert,
+    Message,
+    Part,
+    Prompt,
+    Text,
+    image_type,
+    texts_of,
+)
+from promptops.prompt.canonical_json import canonical_json, compact_json, sha256_hex, unstorable
+from promptops.prompt.json_schema import Validator, explain, spell_path, unknown_word, validator_for
+from promptops.prompt.templates import TemplateFault, compile_template, free_names, render_template
+
+MAX_IMAGE = 20_000_000  # bytes
+_TOKEN_BYTES = 4
+_MESSAGE_TOKENS = 4
+_IMAGE_TOKENS = 765  # what OpenAI counts for 1024 x 1024 pixels in detail
+
+_DATA_URL = re.compile(r"data:image/[a-z]+;base64,([A-Za-z0-9+/=]*)")
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """``inputs`` are those accepted, defaults among them; an image is a data: URL."""
+
+    messages: tuple[dict[str, Any], ...]
+    inputs: Mapping[str, Any]
+
+
+def render(prompt: Prompt, inputs: Mapping[str, Any]) -> Rendered:
+    """Accept the inputs and render every message. Raises Invalid, naming the input or the line at fault."""
+    accepted = accept_inputs(prompt, inputs)
+    messages = tuple(_messages(prompt, accepted))
+    _check_budget(prompt, messages)
+    return Rendered(messages, accepted)
+
+
+def accept_inputs(prompt: Prompt, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    """Check each input against its schema and fill in defaults."""
+    for name in inputs:
+        if name not in prompt.inputs:
+            message, hint = unknown_word("input", name, sorted(prompt.inputs))
+            raise Invalid(
+                f"{message} of `{prompt.name}`", hint=hint if prompt.inputs else "this prompt takes no inputs"
+            )
+    missing = [f"`{name}`" for name, one in prompt.inputs.items() if one.required and name not in inputs]
+    if missing:
+        what = f"the input {missing[0]} is" if len(missing) == 1 else f"the inputs {', '.join(missing)} are"
+        raise Invalid(f"{what} missing", hint=f"give it: -i {missing[0].strip('`')}=VALUE, or =@FILE")
+    validators = _validators(prompt)
+    return {
+        name: _accept(one, inputs[name], validators.get(name)) if name in inputs else one.default
+        for name, one in prompt.inputs.items()
+    }
+
+
+def _accept(declared: Input, value: Any, validator: Validator | None) -> Any:
+    if validator is None:
+        return _accept_image(declared.name, value)
+    if reason := unstorable(value):
+        raise Invalid(f"the input `{declared.name}` cannot be used: {reason}")
+    if not validator.is_valid(value):
+        error = next(iter(validator.iter_errors(value)))
+        raise Invalid(explain(error, f"the input {spell_path((declared.name, *error.instance_path))}"))
+    return value
+
+
+def _accept_image(name: str, value: Any) -> str:
+    data = _image_bytes(name, value)
+    if len(data) > MAX_IMAGE:
+        raise Invalid(f"the image `{name}` has {len(data):,} bytes, and at most {MAX_IMAGE:,} are sent")
+    media_type = image_type(data)
+    if media_type is None:
+        raise Invalid(f"the input `{name}` is no PNG, JPEG, GIF or WebP image")
+    return _data_url(media_type, data)
+
+
+def _image_bytes(name: str, value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    found = _DATA_URL.fullmatch(value) if isinstance(value, str) else None
+    if found:
+        try:
+            return base64.b64decode(found[1], validate=True)
+        except binascii.Error:
+            pass
+    hint = f"give the file: -i {name}=@photo.png"
+    raise Invalid(f"the input `{name}` must be an image: its bytes, or a data: URL of it", hint=hint)
+
+
+def _data_url(media_type: str, data: bytes) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
+
+
+@lru_cache(maxsize=256)
+def _validators(prompt: Prompt) -> Mapping[str, Validator]:
+    return {
+        name: validator_for(CHAT_TEXT if one.kind == "messages" else compact_json(one.schema))
+        for name, one in prompt.inputs.items()
+        if one.kind != "image"
+    }
+
+
+@lru_cache(maxsize=256)
+def _templates(prompt: Prompt) -> Mapping[Path, Template]:
+    """Compile what a prompt sends, once; its texts are kept by their content as well."""
+    return {text.path: _compile(prompt, text) for text in texts_of(prompt)}
+
+
+def _compile(prompt: Prompt, text: Text, *, missing_is_empty: bool = False) -> Template:
+    partials = tuple(sorted(prompt.partials.items()))
+    try:
+        return compile_template(text.template, partials, missing_is_empty=missing_is_empty)
+    except TemplateFault as fault:
+        raise _located(prompt, text, fault) from None
+
+
+def _located(prompt: Prompt, text: Text, fault: TemplateFault) -> InvalidAt:
+    if fault.partial:
+        path, line = f"prompts/{fault.partial}", fault.line
+    else:
+        path, line = prompt.document.path, prompt.document.line_of(text.path, fault.line)
+    return InvalidAt(Problem("template", fault.message, path, Position(line, 1), fault.hint))
+
+
+def _messages(prompt: Prompt, inputs: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
+    values = {name: _template_value(prompt.inputs[name], value) for name, value in inputs.items()}
+    for message in prompt.messages:
+        if isinstance(message, Insert):
+            yield from (dict(one) for one in inputs[message.name])
+        else:
+            parts = [_part(prompt, part, values, inputs) for part in message.content]
+            yield {"role": message.role, "content": _content(message, parts), **message.extras}
+
+
+def _template_value(declared: Input, value: Any) -> Any:
+    if declared.kind != "image":
+        return value
+    return StrictUndefined(
+        f"the image `{declared.name}` has no text; send it as a part, `image: {declared.name}`"
+    )
+
+
+def _content(message: Message, parts: list[dict[str, Any]]) -> Any:
+    if not parts:
+        return None  # an example of the assistant calling tools
+    return parts[0]["text"] if len(parts) == 1 and isinstance(message.content[0], Text) else parts
+
+
+def _part(prompt: Prompt, part: Part, values: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    if isinstance(part, Text):
+        return {"type": "text", "text": _render(prompt, part, _templates(prompt)[part.path], values)}
+    url = _data_url(part.media_type, part.data) if isinstance(part, ImageFile) else inputs[part.name]
+    return {"type": "image_url", "image_url": {"url": url}}
+
+
+def _render(prompt: Prompt, text: Text, template: Template, values: Mapping[str, Any]) -> str:
+    try:
+        return render_template(template, values)
+    except TemplateFault as fault:
+        raise _located(prompt, text, fault) from None
+
+
+def _check_budget(prompt: Prompt, messages: Sequence[Mapping[str, Any]]) -> None:
+    limit = prompt.max_input_tokens
+    if limit is not None and (count := estimate_tokens(messages)) > limit:
+        position = prompt.document.position(("max_input_tokens",))
+        message = f"the messages have about {count:,} tokens, above max_input_tokens {limit:,}"
+        hint = "shorten the inputs, or raise max_input_tokens"
+        raise InvalidAt(Problem("budget", message, prompt.document.path, position, hint))
+
+
+def estimate_tokens(messages: Iterable[Mapping[str, Any]]) -> int:
+    """Estimate without a tokenizer: a token per four bytes of UTF-8, four a message, 765 an image."""
+    total = 0
+    for message in messages:
+        content = message.get("content") or ""
+        parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
+        texts = [part["text"] for part in parts if part["type"] == "text"]
+        images = len(parts) - len(texts)
+        extras = {key: value for key, value in message.items() if key not in ("role", "content")}
+        size = sum(len(text.encode()) for text in texts) + (len(compact_json(extras)) if extras else 0)
+        total += _MESSAGE_TOKENS + math.ceil(size / _TOKEN_BYTES) + _IMAGE_TOKENS * images
+    return total
+
+
+def least_tokens(prompt: Prompt) -> int:
+    """Estimate what the prompt costs before anything is put in: inputs without a default are empty."""
+    values = {name: one.default for name, one in prompt.inputs.items() if not one.required}
+    texts = [
+        _render(prompt, text, _compile(prompt, text, missing_is_empty=True), values)
+        for text in texts_of(prompt)
+    ]
+    return estimate_tokens({"role": "user", "content": text} for text in texts)
+
+
+def messages_hash(messages: Iterable[Mapping[str, Any]]) -> str:
+    return sha256_hex(canonical_json(list(messages)))
+
+
+def variables(prompt: Prompt) -> frozenset[str]:
+    """Name what the templates and partials take from outside, whether declared or not."""
+    free: set[str] = set()
+    stored: set[str] = set()
+    for template in (text.template for text in texts_of(prompt)):
+        free |= free_names(template)[0]
+        stored |= free_names(template)[1]
+    for template in prompt.partials.values():
+        free |= free_names(template)[0] - stored  # an including template may set what a partial uses
+    return frozenset(free)
+
+
+def render_text(
+    template: str,
+    values: Mapping[str, Any],
+    *,
+    partials: Mapping[str, str] = _NOTHING,
+    missing_is_empty: bool = False,
+    where: str = "template",
+) -> str:
+    """Render a template that stands alone; ``where`` is what an error calls it."""
+    try:
+        compiled = compile_template(
+            template, tuple(sorted(partials.items())), missing_is_empty=missing_is_empty
+        )
+        return render_template(compiled, values)
+    except TemplateFault as fault:
+        raise Invalid(f"{fault.partial or where}:{fault.line}: {fault.message}", hint=fault.hint) from None

@@ -1,0 +1,87 @@
+"""Which way a model is reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from promptops.config.settings import Settings
+    from promptops.providers.catalog import Catalog
+    from promptops.providers.http.transport import Transport
+    from promptops.providers.types import Adapter
+
+
+def adapter_for(
+    model: str,
+    settings: Settings,
+    env: Mapping[str, str],
+    *,
+    many: bool = False,
+    catalog: Catalog | None = None,
+) -> Adapter:
+    """The adapter for a model in litellm's notation; ``many`` when several calls will be in flight.
+
+    Missing keys are errors of the call, not of the adapter: a kept reply needs none.
+    """
+    from promptops.providers.catalog import Catalog
+    from promptops.providers.endpoints import is_direct
+
+    if model.startswith("local/"):
+        from promptops.providers.local.server import Embedded
+
+        return Embedded(model, env)
+    known = catalog or Catalog.load(settings, env)
+    provider, rest = split_model(model, known)
+    if is_direct(provider) and speaks_chat(model, known):
+        return _direct(provider, rest, env, _transport(env, many=many), lambda: asks_openai(model, known))
+    from promptops.providers.litellm_client import LitellmAdapter
+
+    return LitellmAdapter(model, env, asks_schema=lambda: known.supports(model, "response_schema") is True)
+
+
+def split_model(model: str, catalog: Catalog) -> tuple[str, str]:
+    """Provider and its name for the model; a bare name that the catalogue knows has a provider too."""
+    provider, slash, rest = model.partition("/")
+    return (provider, rest) if slash else (catalog.provider(model) or "", model)
+
+
+def speaks_chat(model: str, catalog: Catalog) -> bool:
+    """Whether a model answers chat completions, and not another interface that litellm would choose."""
+    return not model.startswith("openai/responses/") and catalog.mode(model) in {None, "chat"}
+
+
+def asks_openai(model: str, catalog: Catalog) -> bool:
+    """An unknown model is asked for a schema: servers that people run themselves take one."""
+    return catalog.supports(model, "response_schema") is not False
+
+
+def _transport(env: Mapping[str, str], *, many: bool) -> Transport:
+    from promptops.providers.http.network import Network
+
+    if many:
+        from promptops.providers.http.pooled import ManyTransport
+
+        return ManyTransport(Network.from_env(env))
+    from promptops.providers.http.single import SingleTransport
+
+    return SingleTransport(Network.from_env(env))
+
+
+def _direct(
+    provider: str, rest: str, env: Mapping[str, str], transport: Transport, asks_schema: Callable[[], bool]
+) -> Adapter:
+    from promptops.providers.endpoints import endpoint_of, wire_name
+    from promptops.providers.openai.client import OpenAIWire
+
+    endpoint = endpoint_of(provider, env)
+    return OpenAIWire(
+        name=provider,
+        base_url=endpoint.base_url,
+        api_key=endpoint.key,
+        model=wire_name(provider, rest),
+        transport=transport,
+        key_name=endpoint.key_name,
+        asks_schema=asks_schema,
+    )

@@ -1,0 +1,75 @@
+"""Vectors of texts, from any endpoint that speaks OpenAI's ``/v1/embeddings``."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from promptops.providers.endpoints import Endpoint, endpoint_of, is_direct, wire_name
+from promptops.providers.errors import error_of_reply, strike_out
+from promptops.providers.http.network import Network
+from promptops.providers.http.single import SingleTransport
+from promptops.providers.http.transport import HttpReply, HttpRequest
+from promptops.providers.types import ModelError
+
+_OK = 200
+
+
+async def embed(model: str, texts: Sequence[str], env: Mapping[str, str]) -> list[list[float]]:
+    """One vector for each text, over a connection of its own. Raises ModelError."""
+    endpoint, name = embedding_endpoint(model, env)
+    try:
+        transport = SingleTransport(Network.from_env(env))
+        reply = await transport.send(build_request(endpoint, name, texts))
+        return parse_vectors(reply, len(texts), endpoint)
+    except ModelError as error:
+        raise strike_out(error, endpoint.key) from None
+
+
+def embedding_endpoint(model: str, env: Mapping[str, str]) -> tuple[Endpoint, str]:
+    """Where vectors of a model come from, and its name there. Raises ModelError before anything is sent."""
+    provider, _, name = model.partition("/")
+    if not is_direct(provider):
+        raise ModelError(
+            "not_found",
+            f"{model}: embeddings come from an OpenAI-compatible endpoint, and {provider} is none",
+            hint="name one such as openai/text-embedding-3-small",
+        )
+    endpoint = endpoint_of(provider, env)
+    if endpoint.key_name and not endpoint.key:
+        raise ModelError("authentication", f"no key for {provider}: {endpoint.key_name} is not set")
+    return endpoint, wire_name(provider, name)
+
+
+def build_request(endpoint: Endpoint, model: str, texts: Sequence[str]) -> HttpRequest:
+    headers = {
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": "promptops",
+    }
+    if endpoint.key:
+        headers["Authorization"] = f"Bearer {endpoint.key}"
+    base, mark, query = endpoint.base_url.partition("?")
+    body = {"model": model, "input": list(texts), "encoding_format": "float"}
+    return HttpRequest(f"{base.rstrip('/')}/embeddings{mark}{query}", headers, json.dumps(body).encode())
+
+
+def parse_vectors(reply: HttpReply, count: int, endpoint: Endpoint) -> list[list[float]]:
+    where = endpoint.base_url.partition("?")[0]
+    if reply.status != _OK:
+        raise error_of_reply(reply, where=where, key_name=endpoint.key_name)
+    try:
+        rows = sorted(json.loads(reply.body)["data"], key=lambda row: row["index"])
+        vectors = [[float(number) for number in row["embedding"]] for row in rows]
+    except (ValueError, KeyError, TypeError):
+        raise ModelError(
+            "malformed_reply", f"{where} answered with something that holds no vectors"
+        ) from None
+    if len(vectors) != count or not all(_sound(vector) for vector in vectors):
+        raise ModelError("malformed_reply", f"{where} answered {len(vectors)} vectors for {count} texts")
+    return vectors
+
+
+def _sound(vector: Sequence[Any]) -> bool:
+    return bool(vector) and all(map(math.isfinite, vector))

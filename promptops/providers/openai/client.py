@@ -1,0 +1,106 @@
+"""Any endpoint that speaks OpenAI's chat completions, called directly."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from promptops.providers.errors import error_of_reply, strike_out, timed_out
+from promptops.providers.http.transport import HttpReply, HttpRequest, Transport
+from promptops.providers.openai.request import build_body, encode
+from promptops.providers.openai.response import Stream, parse_reply
+from promptops.providers.types import Completion, ModelError, OnText, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class OpenAIWire:
+    """One model of one endpoint.
+
+    ``model`` is the name that goes over the wire. ``key_name`` is the environment variable that error
+    messages name: with it, a call without ``api_key`` fails; without it, none is sent. ``asks_schema``
+    says whether an output schema is asked of the provider (it is validated afterwards either way).
+    ``aclose`` closes the transport.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        base_url: str,
+        api_key: str | None,
+        model: str,
+        transport: Transport,
+        key_name: str = "",
+        asks_schema: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self.name = name
+        self.base_url = base_url.rstrip("/")
+        self.model = model
+        self._place = base_url.partition("?")[0]  # for messages: a query may hold a key
+        self._api_key = api_key
+        self._key_name = key_name
+        self._transport = transport
+        self._asks_schema = asks_schema
+
+    def identity(self, request: Request) -> tuple[str, str, bytes]:
+        return self.name, self.base_url, encode(self._body(request))
+
+    async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
+        self._check_key()
+        stream = Stream(on_text, time.perf_counter()) if request.stream else None
+        try:
+            async with asyncio.timeout(request.timeout):
+                reply = await self._transport.send(self._http(request), stream.line if stream else None)
+            return self._completion(reply, stream, on_text)
+        except TimeoutError:
+            failure = timed_out(self._place, request.timeout)
+        except ModelError as error:
+            failure = error
+        failure.partial = failure.partial or (stream.text if stream else "")
+        raise strike_out(failure, self._api_key)
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    def _check_key(self) -> None:
+        name, key = self._key_name, self._api_key
+        if name and not key:
+            hint = f"put the key into the environment variable {name}"
+            raise ModelError("authentication", f"no key for {self.name}: {name} is not set", hint=hint)
+        if key and not (key.isascii() and key.isprintable()):
+            raise ModelError(
+                "authentication", f"{name} holds characters that no key has", hint="set it again"
+            )
+
+    def _body(self, request: Request) -> dict[str, Any]:
+        asked = request.output_schema is not None and self._asks_schema()
+        return build_body(request, self.model, ask_schema=asked)
+
+    def _http(self, request: Request) -> HttpRequest:
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "promptops",
+            "Accept-Encoding": "identity",
+        }
+        headers["Accept"] = "text/event-stream" if request.stream else "application/json"
+        if self._api_key:
+            headers["Authorization"] = f"Bearer {self._api_key}"
+        return HttpRequest(_chat_url(self.base_url), headers, encode(self._body(request)))
+
+    def _completion(self, reply: HttpReply, stream: Stream | None, on_text: OnText | None) -> Completion:
+        if reply.status != 200:  # noqa: PLR2004
+            raise error_of_reply(reply, where=self._place, key_name=self._key_name)
+        if stream is not None and stream.begun:
+            return stream.completion(self.model)
+        completion = parse_reply(reply, self.model)
+        if on_text is not None and completion.text:
+            on_text(completion.text)
+        return completion
+
+
+def _chat_url(base_url: str) -> str:
+    base, mark, query = base_url.partition("?")
+    return f"{base.rstrip('/')}/chat/completions{mark}{query}"

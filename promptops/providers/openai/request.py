@@ -1,0 +1,144 @@
+"""A request as the JSON of OpenAI's chat completions (pure).
+
+``parameters`` go out as they are written. Added: ``model``, ``messages``, ``tools``, ``stream`` with
+``stream_options: {include_usage: true}`` (unless written), and ``response_format`` from an output schema
+(unless written).
+
+How this differs from litellm for the same call stands in docs/models.md.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from promptops.providers.types import ModelError, Request
+
+_REFUSED = {
+    "model": "write `model:` at the top of the prompt",
+    "messages": "write `messages:` at the top of the prompt",
+    "tools": "write `tools:` at the top of the prompt",
+    "stream": "the program streams when the answer goes to a terminal",
+    "extra_body": "write its keys directly under `parameters:`",
+    "extra_headers": "headers cannot be set from a prompt",
+    "api_key": "keys come from environment variables only",
+    "api_base": "the address comes from an environment variable",
+    "base_url": "the address comes from an environment variable",
+    "timeout": "use --timeout",
+}
+
+
+def build_body(request: Request, model: str, *, ask_schema: bool = True) -> dict[str, Any]:
+    """The body for ``request``, with ``model`` as the endpoint calls it."""
+    check_parameters(request.parameters)
+    body: dict[str, Any] = {"model": model, "messages": list(request.messages), **request.parameters}
+    if request.tools:
+        body["tools"] = list(request.tools)
+    if request.output_schema is not None and ask_schema:
+        body.setdefault("response_format", response_format(request.output_schema))
+    if request.stream:
+        body["stream"] = True
+        body.setdefault("stream_options", {"include_usage": True})
+    return body
+
+
+def check_parameters(parameters: Mapping[str, Any]) -> None:
+    for name in parameters:
+        if name in _REFUSED:
+            raise ModelError("bad_request", f"parameter `{name}` cannot be sent", hint=_REFUSED[name])
+    if parameters.get("n", 1) != 1:
+        raise ModelError(
+            "bad_request", "parameter `n` must be 1", hint="a run has one answer; run it again for more"
+        )
+
+
+def response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
+    name = re.sub(r"[^a-zA-Z0-9_-]", "_", str(schema.get("title") or "output"))[:64]
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": name, "schema": schema, "strict": fits_strict(schema)},
+    }
+
+
+def encode(body: Mapping[str, Any]) -> bytes:
+    """Compact JSON in UTF-8: the same body always gives the same bytes."""
+    try:
+        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise ModelError(
+            "bad_request", "the request holds half of a surrogate pair, which is not text"
+        ) from None
+    except (ValueError, TypeError) as error:
+        raise ModelError("bad_request", f"the request cannot be written as JSON: {error}") from None
+
+
+# What strict mode refuses, or what only some providers' strict mode takes.
+_NOT_STRICT = frozenset(
+    {
+        "allOf",
+        "oneOf",
+        "not",
+        "if",
+        "then",
+        "else",
+        "dependentRequired",
+        "dependentSchemas",
+        "patternProperties",
+        "propertyNames",
+        "minProperties",
+        "maxProperties",
+        "unevaluatedProperties",
+        "unevaluatedItems",
+        "contains",
+        "minContains",
+        "maxContains",
+        "prefixItems",
+        "uniqueItems",
+        "minLength",
+        "maxLength",
+        "default",
+        "format",
+        "definitions",
+    }
+)
+_PLAIN = frozenset({"string", "number", "integer", "boolean", "null"})
+
+
+def fits_strict(schema: Any) -> bool:
+    """Whether a schema keeps to the rules of strict mode: each object is closed and requires all it names.
+
+    Told conservatively: asking without strict still asks, while a schema that strict mode refuses
+    would fail the call.
+    """
+    if not isinstance(schema, Mapping) or schema.get("type") != "object":
+        return False
+    return _strict(schema) and all(map(_strict, schema.get("$defs", {}).values()))
+
+
+def _strict(schema: Any) -> bool:
+    if not isinstance(schema, Mapping) or _NOT_STRICT & schema.keys():
+        return False
+    match schema.get("type"):
+        case "object":
+            fits = _strict_object(schema)
+        case "array":
+            fits = _strict(schema.get("items"))
+        case list() as kinds:
+            fits = _PLAIN.issuperset(kinds)
+        case None if "anyOf" in schema:
+            fits = all(map(_strict, schema["anyOf"]))
+        case None:
+            fits = not schema.keys().isdisjoint({"enum", "const", "$ref"})
+        case kind:
+            fits = kind in _PLAIN
+    return fits
+
+
+def _strict_object(schema: Mapping[str, Any]) -> bool:
+    properties = schema.get("properties", {})
+    closed = schema.get("additionalProperties") is False
+    return (
+        closed
+        and set(schema.get("required", ())) == set(properties)
+        and all(map(_strict, properties.values()))
+    )

@@ -1,0 +1,222 @@
+"""Shadow runs: the same inputs answered by two versions, in front of no user.
+
+A shadow run is a row of ``batches`` whose options hold what it compares; its calls are rows of kind
+``shadow`` with that id in ``batch_id``, the pair's number in ``batch_line`` and ``arm`` control or candidate.
+So a pair is complete when it has a row of both arms, and one that is complete is never made again.
+"""
+
+# ruff: noqa: S608 - statements are put together from constants; values are bound
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from promptops.errors import Invalid, NotFound
+from promptops.registry.records import utc_now
+from promptops.registry.rows import INSERT_OUTCOME
+from promptops.registry.runs.filters import Filter
+from promptops.registry.runs.queries import Run, runs_by_seq, shortest_start
+from promptops.registry.store import Registry
+from promptops.registry.ulid import new_run_id
+
+PREFERENCE = "preference"  # outcome of a candidate's run: 1 where a judge prefers it to the control's, else 0
+SIMILARITY = "similarity"  # outcome of a candidate's run: the cosine of both answers' vectors
+_CHUNK = 100  # pairs read at a time
+_IS_SHADOW = "json_extract(options, '$.shadow') IS NOT NULL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShadowRow:
+    """One shadow run as it is kept; ``about`` is what was asked for and what came of choosing inputs."""
+
+    shadow_id: str
+    prompt: str
+    candidate: str  # digest, 64 hex digits
+    reference: str
+    about: Mapping[str, Any]
+    pairs: int  # planned
+    started_at: str
+    finished_at: str | None  # None: the same command goes on
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A run whose inputs may be used again."""
+
+    seq: int
+    inputs_hash: str | None
+    unit_hash: str | None
+    channel: str | None
+
+
+def found_inputs(registry: Registry, chosen: Filter, kinds: Sequence[str]) -> Iterator[Found]:
+    """Runs that have ended, newest first, with what tells their inputs apart."""
+    where, values = chosen.conditions()
+    marks = ", ".join("?" * len(kinds))
+    sql = (
+        f"SELECT r.seq, r.inputs_hash, r.unit_hash, r.channel FROM runs r WHERE r.seq < ? AND {where} "
+        f"AND r.kind IN ({marks}) AND r.state <> 'started' ORDER BY r.seq DESC LIMIT 2000"
+    )
+    last = 1 << 62
+    while rows := registry.read(sql, (last, *values, *kinds)):
+        last = rows[-1]["seq"]
+        yield from (Found(*row) for row in rows)
+
+
+def tags_of(registry: Registry, seqs: Sequence[int]) -> dict[int, tuple[str, ...]]:
+    marks = ", ".join("?" * len(seqs))
+    rows = registry.read(f"SELECT seq, tag FROM run_tags WHERE seq IN ({marks}) ORDER BY seq, tag", seqs)
+    return {seq: tuple(row["tag"] for row in group) for seq, group in groupby(rows, lambda row: row["seq"])}
+
+
+def begin_shadow(
+    registry: Registry,
+    key: str,
+    prompt: str,
+    digest: str,
+    reference: str,
+    about: Mapping[str, Any],
+    pairs: int,
+) -> str:
+    shadow_id = new_run_id()
+    with registry.write() as connection:
+        connection.execute(
+            "INSERT INTO batches (batch_id, file_hash, prompt, digest, reference, options, line_count, "
+            "started_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (shadow_id, key, prompt, digest, reference, json.dumps(about), pairs, utc_now()),
+        )
+    return shadow_id
+
+
+def end_shadow(
+    registry: Registry, shadow_id: str, stopped: str, summary: Mapping[str, Any], *, whole: bool
+) -> None:
+    """Note why it stopped, and what it found in short.
+
+    ``whole``: nothing is left to do, so the same command begins a new one.
+    """
+    with registry.write() as connection:
+        connection.execute(
+            "UPDATE batches SET options = json_set(options, '$.stopped', ?, '$.summary', json(?)), "
+            "finished_at = ? WHERE batch_id = ?",
+            (stopped, json.dumps(summary), utc_now() if whole else None, shadow_id),
+        )
+
+
+def resume_shadow(registry: Registry, shadow_id: str) -> None:
+    """It is under way again: what it found by its last end is no longer the whole of it."""
+    with registry.write() as connection:
+        connection.execute(
+            "UPDATE batches SET options = json_set(options, '$.stopped', NULL, '$.summary', NULL) "
+            "WHERE batch_id = ?",
+            (shadow_id,),
+        )
+
+
+def unfinished_shadow(registry: Registry, key: str) -> ShadowRow | None:
+    found = _rows(registry, "file_hash = ? AND finished_at IS NULL", (key,), 1)
+    return found[0] if found else None
+
+
+def shadow_rows(registry: Registry, prompt: str | None = None, *, limit: int = 20) -> list[ShadowRow]:
+    """Newest first; ``prompt`` may hold wildcards."""
+    return _rows(registry, "prompt GLOB ?" if prompt else "1", (prompt,) if prompt else (), limit)
+
+
+def shadows_of(registry: Registry, prompt: str, candidate: str, control: str) -> list[ShadowRow]:
+    """Shadow runs that asked both of these versions, newest first."""
+    where = (
+        "prompt = ? AND digest = ? AND json_extract(options, '$.control.digest') = ? "
+        "AND NOT json_extract(options, '$.recorded') AND NOT json_extract(options, '$.aa')"
+    )
+    return _rows(registry, where, (prompt, candidate, control), -1)
+
+
+def shadow_row(registry: Registry, prefix: str) -> ShadowRow:
+    """The one shadow run whose id starts so."""
+    found = _rows(registry, "batch_id >= ? AND batch_id < ?", (prefix.upper(), f"{prefix.upper()}~"), 2)
+    if not found:
+        raise NotFound(f"no shadow run {prefix} in {registry.path}", hint="promptops shadow list shows them")
+    if len(found) > 1:
+        raise Invalid(f"{prefix} is the start of several shadow runs", hint="give more of the id")
+    return found[0]
+
+
+def short_shadow_ids(registry: Registry, shadow_ids: Iterable[str]) -> dict[str, str]:
+    """Each id cut to the shortest start, of ten characters or more, that no other has."""
+    sql = (
+        "SELECT max(batch_id) FROM batches WHERE batch_id < ?1 "
+        "UNION ALL SELECT min(batch_id) FROM batches WHERE batch_id > ?1"
+    )
+    return {each: shortest_start(each, registry.read(sql, (each,))) for each in shadow_ids}
+
+
+def _rows(registry: Registry, where: str, values: Sequence[Any], limit: int) -> list[ShadowRow]:
+    sql = f"SELECT * FROM batches WHERE {_IS_SHADOW} AND {where} ORDER BY batch_id DESC LIMIT ?"
+    return [_row(row) for row in registry.read(sql, (*values, limit))]
+
+
+def _row(row: sqlite3.Row) -> ShadowRow:
+    return ShadowRow(
+        shadow_id=row["batch_id"],
+        prompt=row["prompt"],
+        candidate=row["digest"],
+        reference=row["reference"],
+        about=json.loads(row["options"]),
+        pairs=row["line_count"],
+        started_at=row["started_at"],
+        finished_at=row["finished_at"],
+    )
+
+
+def pair_runs(registry: Registry, shadow_id: str) -> Iterator[tuple[int, list[Run]]]:
+    """The runs of each pair, by its number; of calls made again all, in order."""
+    sql = (
+        "SELECT batch_line, seq FROM runs WHERE batch_id = ? AND batch_line > ? AND batch_line <= ? "
+        "ORDER BY batch_line, seq"
+    )
+    last = registry.read_one("SELECT max(batch_line) FROM runs WHERE batch_id = ?", (shadow_id,)) or 0
+    for first in range(0, last, _CHUNK):
+        rows = registry.read(sql, (shadow_id, first, first + _CHUNK))
+        runs = {run["seq"]: run for run in runs_by_seq(registry, [row["seq"] for row in rows])}
+        for number, group in groupby(rows, lambda row: int(row["batch_line"])):
+            yield number, [runs[row["seq"]] for row in group]
+
+
+def spent_on(registry: Registry, shadow_id: str) -> float:
+    """Dollars, of both versions and of judges."""
+    sql = "SELECT total(spent_usd) FROM runs WHERE batch_id = ?1 OR eval_id = ?1"
+    return float(registry.read_one(sql, (shadow_id,)))
+
+
+def add_finding(registry: Registry, run_id: str, name: str, value: float, text: str) -> None:
+    """Log beside the candidate's run what was found of the pair: ``PREFERENCE`` or ``SIMILARITY``."""
+    now = utc_now()
+    with registry.write() as connection:
+        row = connection.execute("SELECT seq FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        if row is not None:  # else it was pruned meanwhile
+            values = (row[0], "judge", name, None, value, text, now, now)
+            connection.execute(INSERT_OUTCOME, values)
+
+
+def shadow_losses(
+    registry: Registry, prompt: str, candidate: str, control: str
+) -> list[tuple[str | None, float, str | None, float]]:
+    """Error type and loss (1 = failed) of control, then of candidate, for each pair of all their shadow runs.
+
+    In the order in which they were made; of a side that was asked again the last counts.
+    """
+    ids = [row.shadow_id for row in shadows_of(registry, prompt, candidate, control)]
+    sql = (
+        "SELECT max(b.seq), a.error_type, a.error_type IS NOT NULL OR coalesce(a.checks_failed, 0) > 0, "
+        "b.error_type, b.error_type IS NOT NULL OR coalesce(b.checks_failed, 0) > 0 "
+        "FROM runs a JOIN runs b ON b.batch_id = a.batch_id AND b.batch_line = a.batch_line "
+        "WHERE a.batch_id = ? AND a.arm = 'control' AND b.arm = 'candidate' AND a.seq = (SELECT max(seq) "
+        "FROM runs WHERE batch_id = a.batch_id AND batch_line = a.batch_line AND arm = 'control') "
+        "GROUP BY a.batch_line ORDER BY max(a.seq, max(b.seq))"
+    )
+    found = [row for shadow_id in reversed(ids) for row in registry.read(sql, (shadow_id,))]
+    return [(row[1], float(row[2]), row[3], float(row[4])) for row in found]

@@ -1,0 +1,137 @@
+"""How a version meets its first users: as a canary beside what is stable."""
+
+from dataclasses import dataclass, replace
+
+from promptops.errors import Invalid, NotFound
+from promptops.release.actions.candidate import Candidate, candidate, need_reason
+from promptops.release.analysis.forecast import Forecast, forecast
+from promptops.release.assignment import salt_of
+from promptops.release.context import Desk, Target, channel_of
+from promptops.release.ledger import Written
+from promptops.release.plan import fit, plan_for
+from promptops.release.plan.types import Plan
+from promptops.release.reconcile import known_evidence
+from promptops.release.rollout_id import latest_id, new_id, rollout_id
+from promptops.release.rules import Move, Transition, start_rollout
+from promptops.versions.release_state import Released, ReleaseState, Rollout
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What is asked for."""
+
+    reference: str
+    channel: str | None = None
+    plan: str | None = None
+    supersede: bool = False  # abort another active canary
+    new_evidence: bool = False
+    unreviewed: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A canary that may start. ``rollout`` is not numbered yet, ``superseded`` the one it ends."""
+
+    candidate: Candidate
+    stable: Released
+    plan: Plan
+    rollout: Rollout
+    reason: str = ""
+    superseded: Rollout | None = None
+
+    @property
+    def target(self) -> Target:
+        return self.candidate.target
+
+
+def prepare(desk: Desk, start: Start, *, fresh: bool = False) -> Prepared | Candidate:
+    """Everything that can be wrong is found here. A Candidate: the channel serves nothing yet.
+
+    ``fresh``: what others did has just been fetched.
+    """
+    need_reason(start.reason, {"--unreviewed": start.unreviewed, "--new-evidence": start.new_evidence})
+    if not fresh:
+        desk.ledger.refresh()
+    chosen = candidate(desk, start.reference, start.channel, unreviewed=start.unreviewed)
+    target, digest = chosen.target, chosen.version.prompt.digest
+    state = desk.channel(target)
+    if state.stable is None:
+        return chosen
+    if state.stable.digest == digest:
+        raise Invalid(
+            f"{start.reference} is what {target} serves already ({state.stable.version})",
+            hint=f"promptops diff {target} {target.prompt}@HEAD shows what would be new",
+        )
+    if state.rollout and not start.supersede:
+        raise _another(target, state.rollout)
+    plan = fitting_plan(desk, chosen, state.stable, start.plan)
+    return Prepared(
+        candidate=chosen,
+        stable=state.stable,
+        plan=plan,
+        rollout=_rollout(desk, chosen, state.stable, plan, new_evidence=start.new_evidence),
+        reason=start.reason,
+        superseded=state.rollout,
+    )
+
+
+def begin(desk: Desk, prepared: Prepared) -> Written:
+    """Start it, and end the canary that it supersedes in the same move."""
+    target = prepared.target
+    due = Transition(
+        move=Move.START, reason=prepared.reason, rollout=prepared.rollout, ends=prepared.superseded
+    )
+
+    def change(head: ReleaseState | None) -> Transition:
+        state = channel_of(head, target.channel)
+        if state.stable != prepared.stable:
+            raise Invalid(
+                f"{target} serves another version than a moment ago",
+                hint=f"promptops status {target}; then start the canary again if it is still wanted",
+            )
+        return due
+
+    return desk.ledger.transit(
+        target.prompt,
+        target.channel,
+        change,
+        now=desk.now,
+        evidence=known_evidence(desk, target) if prepared.superseded else None,
+        plan=prepared.plan,
+        version=prepared.candidate.version,
+    )
+
+
+def fitting_plan(desk: Desk, chosen: Candidate, stable: Released, name: str | None) -> Plan:
+    """The plan, with the metrics that both versions have a source for."""
+    if name in desk.settings.file.plans and name not in chosen.file.plans:
+        raise NotFound(
+            f"the plan `{name}` is not on {chosen.reviewed}, so it has not been reviewed",
+            hint="merge it first, then git fetch; or --unreviewed --reason, which is recorded",
+        )
+    plan = plan_for(chosen.file, chosen.target.prompt, chosen.target.channel, name)
+    return fit(fit(plan, chosen.version.prompt), desk.version(chosen.target, stable).prompt)
+
+
+def forecast_of(desk: Desk, prepared: Prepared) -> Forecast:
+    target = prepared.target
+    return forecast(
+        desk.registry, target.prompt, target.channel, prepared.plan, prepared.stable.digest, desk.now
+    )
+
+
+def _rollout(desk: Desk, chosen: Candidate, stable: Released, plan: Plan, *, new_evidence: bool) -> Rollout:
+    target, canary = chosen.target, replace(chosen.released, since=None)
+    base = rollout_id(target.prompt, target.channel, stable.digest, canary.digest)
+    known = desk.rollouts(target)
+    chosen_id = new_id(known, base) if new_evidence else latest_id(known, base)
+    salt = salt_of(target.prompt, target.channel, canary.digest)
+    return start_rollout(chosen_id, canary, plan, salt, desk.now)
+
+
+def _another(target: Target, rollout: Rollout) -> Invalid:
+    return Invalid(
+        f"{target} has an active canary: {rollout.canary.version} ({rollout.phase}, {rollout.id})",
+        hint="promptops status shows it; --supersede aborts it and starts this one",
+    )

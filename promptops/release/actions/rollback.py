@@ -1,0 +1,102 @@
+"""Back to what was served before: always possible, here at once, whatever the remote says."""
+
+from dataclasses import dataclass
+
+from promptops.errors import Invalid, NotFound
+from promptops.release.actions.candidate import candidate
+from promptops.release.context import Desk, Target, active_rollout, channel_of, unreleased
+from promptops.release.ledger import Written
+from promptops.release.reconcile import known_evidence
+from promptops.release.rules import Move, Transition
+from promptops.versions.references import Reference, is_number
+from promptops.versions.release_state import Released, ReleaseState
+from promptops.versions.resolve import Version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """``taken``: the version that is served no longer; ``stable``: the one that serves everybody now."""
+
+    target: Target
+    taken: Released
+    stable: Released
+    written: Written
+
+
+def rollback(desk: Desk, target: Target, *, to: str | None = None, reason: str = "") -> Withdrawn:
+    """End the active canary; where there is none, serve the previous version again, or the one named."""
+    chosen = _version(desk, target, to) if to else None
+    taken: list[Released] = []
+
+    def change(head: ReleaseState | None) -> Transition:
+        state = channel_of(head, target.channel)
+        if state.stable is None:
+            raise unreleased(target)
+        if state.rollout and chosen is None:
+            taken[:] = [state.rollout.canary]
+            return Transition(move=Move.ABORT, reason=reason or "rolled back by hand", rollout=state.rollout)
+        back = _released(chosen) if chosen else state.previous
+        if back is None:
+            raise Invalid(
+                "there is no version to go back to", hint=f"promptops rollback {target} --to REV names one"
+            )
+        stays = state.rollout and back and back.digest == state.stable.digest
+        taken[:] = [state.rollout.canary if state.rollout and stays else state.stable]
+        return Transition(
+            move=Move.ROLLBACK,
+            reason=reason or "by hand",
+            rollout=state.rollout,
+            stable=back,
+            replaces=state.stable.digest,
+        )
+
+    written = desk.ledger.transit(
+        target.prompt,
+        target.channel,
+        change,
+        now=desk.now,
+        version=chosen,
+        evidence=known_evidence(desk, target),
+    )
+    return _withdrawn(target, taken[0], written)
+
+
+def abort(desk: Desk, target: Target, *, reason: str = "") -> Withdrawn:
+    """End the active canary; stable stays."""
+    taken: list[Released] = []
+
+    def change(head: ReleaseState | None) -> Transition:
+        rollout = active_rollout(channel_of(head, target.channel), target)
+        taken[:] = [rollout.canary]
+        return Transition(move=Move.ABORT, reason=reason, rollout=rollout)
+
+    written = desk.ledger.transit(
+        target.prompt, target.channel, change, now=desk.now, evidence=known_evidence(desk, target)
+    )
+    return _withdrawn(target, taken[0], written)
+
+
+def _withdrawn(target: Target, taken: Released, written: Written) -> Withdrawn:
+    stable = channel_of(written.state, target.channel).stable
+    if stable is None:
+        raise unreleased(target)
+    return Withdrawn(target=target, taken=taken, stable=stable, written=written)
+
+
+def _version(desk: Desk, target: Target, to: str) -> Version:
+    """A version to go back to: one that was released before, by its number, or a reviewed commit."""
+    if is_number(to):
+        for frozen in desk.ledger.versions(target.prompt):
+            if frozen.version == to:
+                return desk.version(target, Released(to, frozen.digest, frozen.commit))
+        known = ", ".join(each.version for each in desk.ledger.versions(target.prompt))
+        raise NotFound(f"{target.prompt} has no version {to}", hint=f"there are: {known or 'none'}")
+    rev = to.partition("@")[2] or to
+    if rev.startswith("-") or not rev:
+        raise Invalid(f"`{to}` is no revision", hint="--to v12, or --to REV")
+    wanted = Reference(f"{target.prompt}@{rev}", target.prompt, rev=rev)
+    return candidate(desk, wanted.text, target.channel).version
+
+
+def _released(version: Version) -> Released:
+    return Released(version.version or "", version.prompt.digest, version.commit_sha)

@@ -1,0 +1,56 @@
+"""Every verdict that was committed, computed again from what the registry has observed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from promptops.release.analysis.verify import Mismatch, verify
+from promptops.release.context import Desk
+from promptops.release.ledger.transition_log import Record
+from promptops.release.plan.types import Plan
+from promptops.release.transitions import Move, Transition
+from promptops.stats.verdicts import Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """One transition that rests on evidence. ``elsewhere``: another registry has seen its calls."""
+
+    record: Record
+    mismatches: tuple[Mismatch, ...] = ()
+    elsewhere: str = ""
+
+
+def verify_all(desk: Desk, prompt: str | None = None, channel: str | None = None) -> Iterator[Verified]:
+    """Newest first. Transitions without evidence, such as those before anything was seen, are left out."""
+    here = desk.registry.read_one("SELECT value FROM meta WHERE key = 'registry_id'")
+    for record in desk.ledger.log(prompt, channel):
+        rollout = record.transition.evidenced
+        if record.evidence is None or rollout is None:
+            continue
+        found = dict(desk.ledger.evidence(rollout.id)).get(record.generation)
+        if found is None:
+            gone = Mismatch("", "the evidence", record.evidence, "nothing: the file is gone")
+            yield Verified(record=record, mismatches=(gone,))
+        elif found.get("registry") != here:
+            yield Verified(record=record, elsewhere=str(found.get("registry")))
+        else:
+            plan = desk.ledger.plan(rollout.plan)
+            differs = [*verify(desk.registry, found, plan), *_unfounded(record.transition, found, plan)]
+            yield Verified(record=record, mismatches=tuple(differs))
+
+
+def _unfounded(done: Transition, evidence: Mapping[str, Any], plan: Plan) -> list[Mismatch]:
+    """What a move by calls claims that its evidence does not say; gates rest on evals and shadow runs."""
+    if done.rollout is None or done.rollout.phase in ("eval", "shadow"):
+        return []
+    said = evidence["metrics"]
+    if (done.move, done.verdict) == (Move.PROMOTE, Verdict.NOT_WORSE):
+        guards = [each.name for each in plan.metrics if each.role in ("guard", "hard")]
+        open_ = [name for name in guards if said[name]["worse"] or not said[name]["not_worse"]]
+        open_ += [name for name in plan.all_goals if not said[name]["better"]]
+        return [Mismatch(name, "the verdict", done.verdict, said[name]["verdict"]) for name in open_]
+    by_harm = any(evidence.get(why) for why in ("harm", "hard", "breaker"))
+    if (done.move, done.verdict) == (Move.ROLLBACK, Verdict.WORSE) and not by_harm:
+        return [Mismatch("", "the verdict", done.verdict, "no harm")]
+    return []

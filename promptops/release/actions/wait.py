@@ -1,0 +1,67 @@
+"""Waiting for a canary to be decided, by looking at the state branch: here often, at the remote seldom."""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from enum import IntEnum
+
+from promptops.errors import Invalid, Unavailable
+from promptops.release.context import Desk, Target, active_rollout
+from promptops.release.timestamps import span_s
+from promptops.versions.release_state import ChannelState, Rollout
+
+_EVERY_S = 2.0  # a look at this repository
+_FETCH_EVERY_S = 15.0
+_FOR_A_PERSON = ("awaiting", "paused", "invalid", "inconclusive")
+
+
+class Ended(IntEnum):
+    """The exit codes of ``release wait``."""
+
+    PROMOTED = 0
+    ENDED = 1  # rolled back or aborted
+    UNDECIDED = 3  # timed out, or a person is waited for
+
+
+def wait(
+    desk: Desk,
+    target: Target,
+    timeout_s: float,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> tuple[Ended, str]:
+    """How the active canary has ended, with a sentence."""
+    rollout = active_rollout(desk.channel(target), target)
+    until, fetch_at = clock() + timeout_s, clock()
+    while True:
+        if clock() >= fetch_at:
+            with suppress(Unavailable):  # what is known here goes on being looked at
+                desk.ledger.refresh()
+            fetch_at = clock() + _FETCH_EVERY_S
+        ended = _ended(desk.channel(target), rollout)
+        if ended:
+            return ended
+        left = until - clock()
+        if left <= 0:
+            return Ended.UNDECIDED, f"{rollout.canary.version} is not decided yet"
+        sleep(min(_EVERY_S, left))
+
+
+def timeout_s(text: str) -> float:
+    """Seconds of ``90s``, ``15m``, ``2h`` or ``1d``."""
+    seconds = span_s(text)
+    if seconds is None:
+        raise Invalid(f"--timeout {text}: no span of time", hint="90s, 15m, 2h or 1d")
+    return seconds
+
+
+def _ended(state: ChannelState, rollout: Rollout) -> tuple[Ended, str] | None:
+    name, active = rollout.canary.version, state.rollout
+    if active and active.canary.digest == rollout.canary.digest:
+        if active.phase in _FOR_A_PERSON:
+            return Ended.UNDECIDED, f"{name} is {active.phase}: {active.reason or 'it waits for a person'}"
+        return None
+    if state.stable and state.stable.digest == rollout.canary.digest:
+        return Ended.PROMOTED, f"{name} is promoted"
+    return Ended.ENDED, f"{name} is taken back"

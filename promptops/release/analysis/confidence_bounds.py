@@ -1,0 +1,102 @@
+"""Confidence sequences beside the tests: looked for again only when there is a twentieth more to go by.
+
+A bound that has been reached stays in force, so what was found on fewer calls is still true, and a search
+goes on from it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptops.registry.release import observations as log
+from promptops.registry.store import Registry
+from promptops.release.analysis.metric_tests import ALL_BP, MetricTests, Tests
+from promptops.stats.confidence_sequences import Observation, difference_bounds, ratio_bounds
+from promptops.stats.intervals import Interval
+
+BOUNDS = "bounds"
+_MORE = 1.05  # times the calls of the last search
+_LONGEST_TRAIL = 60
+Point = tuple[int, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What is known of one metric, and how it came to be, thinned: (calls, low, high)."""
+
+    interval: Interval
+    trail: tuple[Point, ...]
+
+    @property
+    def calls(self) -> int:
+        return self.trail[-1][0]
+
+
+def bounds_of(registry: Registry, rollout: str, tests: Tests, *, search: bool) -> dict[str, Bounds]:
+    """The metrics' bounds. Without ``search`` those that were found before."""
+    before = _read(log.load(registry, rollout, BOUNDS), tests)
+    if not search:
+        return before
+    found = {
+        name: _bounds(registry, rollout, each, before.get(name), tests.plan.alpha.promote)
+        for lane in tests.lanes
+        for name, each in lane.metrics.items()
+        if each.canary_calls and each.stable_calls
+    }
+    if found != before and registry.writable:
+        state = {"signature": _signature(tests)} | {name: _encoded(each) for name, each in found.items()}
+        with registry.write() as connection:
+            log.save(connection, rollout, BOUNDS, state, tests.instant.watermark)
+    return found
+
+
+def _bounds(
+    registry: Registry, rollout: str, tests: MetricTests, before: Bounds | None, alpha: float
+) -> Bounds:
+    calls = tests.canary_calls + tests.stable_calls
+    if before and calls < before.calls * _MORE and not _disagrees(tests, before.interval, alpha):
+        return before
+    inside = before.interval if before else None
+    seen = _observed(registry, rollout, tests.metric.name)
+    if tests.metric.kind == "ratio":
+        found = ratio_bounds(seen, alpha, tests.worse.prior, inside=inside)
+    else:
+        found = difference_bounds(seen, alpha, tests.worse.prior, inside=inside or Interval(-1.0, 1.0))
+    trail = (*(before.trail if before else ()), (calls, found.low, found.high))
+    return Bounds(found, _thinned(trail))
+
+
+def _disagrees(tests: MetricTests, interval: Interval, alpha: float) -> bool:
+    """Whether a verdict has been reached that the bounds do not show yet."""
+    return tests.not_worse.rejects(alpha) and interval.high > tests.metric.margin
+
+
+def _observed(registry: Registry, rollout: str, metric: str) -> list[Observation]:
+    return [
+        (arm == "canary", weight_bp / ALL_BP, loss)
+        for _, arm, weight_bp, loss in log.kept(registry, rollout, metric)
+        if loss is not None
+    ]
+
+
+def _thinned(trail: Sequence[Point]) -> tuple[Point, ...]:
+    """Every other point of a long trail, the last one kept."""
+    return tuple(trail) if len(trail) <= _LONGEST_TRAIL else (*trail[:-1:2], trail[-1])
+
+
+def _signature(tests: Tests) -> str:
+    return f"{tests.plan.alpha.promote} {tests.plan.digest}"
+
+
+def _encoded(found: Bounds) -> list[Any]:
+    return [found.interval.low, found.interval.high, *(list(point) for point in found.trail)]
+
+
+def _read(state: Mapping[str, Any] | None, tests: Tests) -> dict[str, Bounds]:
+    if state is None or state.get("signature") != _signature(tests):
+        return {}
+    return {
+        name: Bounds(Interval(each[0], each[1]), tuple((int(n), low, high) for n, low, high in each[2:]))
+        for name, each in state.items()
+        if name != "signature"
+    }

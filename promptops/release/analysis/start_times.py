@@ -1,0 +1,28 @@
+"""When logged calls began, also those that a clock which was set back later has dated into the future."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from promptops.registry.release.observations import earliest_from
+
+
+@dataclass(slots=True)
+class Begun:
+    """Asked about one rollout's calls in assignment order. ``now`` and all moments are UTC text.
+
+    A call from the future began before those that were logged behind it. ``_behind``: the earliest of them,
+    and its number; it is looked for again only when it has been passed.
+    """
+
+    connection: sqlite3.Connection
+    rollout: str
+    now: str
+    _behind: tuple[str, int] | None = None
+
+    def by(self, row: sqlite3.Row, moment: str) -> bool:
+        """Whether a call had begun by a moment that is not after now."""
+        if row["started_at"] <= self.now:
+            return bool(row["started_at"] <= moment)
+        if self._behind is None or (self._behind[0] <= moment and self._behind[1] < row["seq"]):
+            self._behind = earliest_from(self.connection, self.rollout, row["seq"])
+        return self._behind[0] <= moment

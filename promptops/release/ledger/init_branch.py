@@ -1,0 +1,56 @@
+"""Puts what a state branch holds beside the state: who owns it, and what it is."""
+
+from promptops.errors import Invalid, Unavailable
+from promptops.git.remote import push
+from promptops.git.repo import STATE_BRANCH
+from promptops.git.state_branch import locked
+from promptops.release.ledger.branch import Branch
+from promptops.release.ledger.commit_message import message
+from promptops.release.ledger.sync import bring_together
+
+_README = f"""\
+# {STATE_BRANCH}
+
+What is released where, written by `promptops` and by nothing else. `git log` of this branch is the audit log.
+
+- `releases/`: what each channel of each prompt serves
+- `versions/`: every released version, whole
+- `plans/`: release plans as they were when a rollout began
+- `evidence/`: what was known at a transition: counts, sums and e-values
+- `log/`: every transition
+
+A file that was changed by hand is brought back by `promptops release recover`.
+Builders that build every branch should leave this one out.
+"""
+
+
+def found(branch: Branch, codeowners: tuple[str, ...] = ()) -> str | None:
+    """Commit README.md, and CODEOWNERS where owners are named; None when both are there already."""
+    if branch.online and bring_together(branch) is None:
+        raise Unavailable(f"{STATE_BRANCH} moves", hint="try again in a moment")
+    with locked(branch.settings):
+        head, here = branch.newest(), branch.here
+        files = {"README.md": _README.encode()}
+        if codeowners:
+            files["CODEOWNERS"] = f"* {' '.join(_owner(name) for name in codeowners)}\n".encode()
+        there = {entry.path for entry in branch.repo.list_files(head, "")} if head else set()
+        new = {
+            path: text
+            for path, text in files.items()
+            if path not in there or (path == "CODEOWNERS" and head and branch.repo.read(head, path) != text)
+        }
+        if not new:
+            return None
+        words = {"Transition": "init", "Actor": branch.identity.actor}
+        commit = branch.commit(head, new, message(f"release: write {' and '.join(new)}", words))
+        if branch.online and not push(branch.settings, str(branch.remote), commit):
+            raise Unavailable(f"{branch.remote} has moved on meanwhile", hint="try again in a moment")
+        if not branch.move(commit, here, pushed=branch.online):
+            raise Unavailable(f"{STATE_BRANCH} has moved meanwhile", hint="try again in a moment")
+    return commit
+
+
+def _owner(name: str) -> str:
+    if not name or any(letter.isspace() for letter in name) or "@" not in name:
+        raise Invalid(f"`{name}` is no code owner", hint="@user, @org/team, or an address")
+    return name

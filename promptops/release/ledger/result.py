@@ -1,0 +1,66 @@
+"""A transition that is wanted, and what has become of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from promptops.release.ledger.commit_builder import Change, Draft
+from promptops.release.transitions import Transition
+from promptops.versions.release_state import Frozen, ReleaseState
+
+Decide = Callable[[ReleaseState | None], Transition | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What has become of a transition.
+
+    ``pushed``: None where there is no remote; False where the remote does not have it, and ``problem`` says
+    why. ``commit`` and ``state`` are those that hold now, also where nothing was to be done.
+    """
+
+    changed: bool
+    commit: str | None
+    state: ReleaseState | None
+    transition: Transition | None = None
+    pushed: bool | None = None
+    problem: str = ""
+    proposed: str | None = None  # the branch that it was written to instead
+    message: str = ""  # the commit's subject
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    prompt: str
+    channel: str
+    change: Decide
+    now: float
+    frozen: Frozen | None
+    plan: tuple[str, bytes] | None
+    evidence: Mapping[str, Any] | None
+
+    def with_transition(self, transition: Transition) -> Change:
+        return Change(
+            prompt=self.prompt,
+            channel=self.channel,
+            transition=transition,
+            at=self.now,
+            frozen=self.frozen,
+            plan=self.plan,
+            evidence=self.evidence,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    commit: str
+    draft: Draft
+
+    def written(self, transition: Transition) -> Written:
+        return Written(
+            changed=True,
+            commit=self.commit,
+            state=self.draft.state,
+            transition=transition,
+            message=self.draft.subject,
+        )

@@ -1,0 +1,83 @@
+"""Every transition as a file of the state branch, so that the log is whole whatever becomes of messages.
+
+``log/<prompt>/<generation>.json``:
+
+    {"prompt", "channel", "id", "generation", "at", "subject",
+     "transition": {…}                  the move, so that it can be made again on another state
+     "after": {…}                       the channel as it was from then on
+     "version", "plan", "evidence"}     what the same commit has added: two digests and a path
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from promptops.errors import Invalid, NotFound
+from promptops.git.repo import STATE_BRANCH, GitRepo
+from promptops.release.ledger.serialize import decode_channel, decode_transition
+from promptops.release.timestamps import seconds_of
+from promptops.release.transitions import Transition
+from promptops.versions.release_state import ChannelState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One transition. ``at``: ISO 8601, UTC."""
+
+    prompt: str
+    channel: str
+    generation: int
+    at: str
+    subject: str
+    transition: Transition
+    after: ChannelState
+    version: str | None = None
+    plan: str | None = None
+    evidence: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        return seconds_of(self.at)
+
+
+def record_path(prompt: str, generation: int) -> str:
+    return f"log/{prompt}/{generation}.json"
+
+
+def read_records(repo: GitRepo, commit: str, prompt: str | None = None) -> list[Record]:
+    """Transitions of a prompt, or of all, oldest first."""
+    folder = f"log/{prompt}" if prompt else "log"
+    paths = [entry.path for entry in repo.list_files(commit, folder) if entry.path.endswith(".json")]
+    texts = repo.read_many([(commit, path) for path in paths])
+    found = [decode_record(text, path) for path, text in zip(paths, texts, strict=True)]
+    kept = [record for record in found if prompt in (None, record.prompt)]
+    return sorted(kept, key=lambda record: (record.at, record.prompt, record.generation))
+
+
+def read_record(repo: GitRepo, commit: str, prompt: str, generation: int) -> Record | None:
+    path = record_path(prompt, generation)
+    try:
+        return decode_record(repo.read(commit, path), path)
+    except NotFound:
+        return None
+
+
+def decode_record(text: bytes, path: str) -> Record:
+    try:
+        data: dict[str, Any] = json.loads(text)
+        plain = {key: data.get(key) for key in ("version", "plan", "evidence")}
+        return Record(
+            prompt=data["prompt"],
+            channel=data["channel"],
+            generation=data["generation"],
+            at=data["at"],
+            subject=data["subject"],
+            transition=decode_transition(data["transition"], data["prompt"]),
+            after=decode_channel(data["after"], data["prompt"]),
+            **plain,
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Invalid(
+            f"{STATE_BRANCH}:{path} is damaged: {error}",
+            hint=f"git log {STATE_BRANCH} -- {path} shows who wrote it; promptops release recover mends it",
+        ) from None

@@ -1,0 +1,194 @@
+"""A plan's content, whole and of the right shape, to values; and back to the content that is pinned."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from promptops.config.yaml import Path
+from promptops.errors import Invalid
+from promptops.release.plan.types import Alpha, EvalGate, Metric, Observe, Plan, ShadowGate, Step
+from promptops.release.plan.values import PlanText, Source, parse_source
+
+_FREE_STEP = "a step is {weight: …}, {approval: manual} or {reviewed: N}"
+
+
+def read_plan(text: PlanText) -> Plan:
+    """The plan, without digest. Raises InvalidAt for what the schema cannot say."""
+    data = text.content
+    observe = _observe(text, data["observe"])
+    plan = Plan(
+        name=text.name,
+        eval=None if data["eval"] is None else _eval(data["eval"]),
+        shadow=None if data["shadow"] is None else ShadowGate(**data["shadow"]),
+        unit=data["unit"],
+        steps=_steps(text, data["steps"]),
+        goals=tuple(data["promote"].get("goals", ())),
+        on_inconclusive=data["on_inconclusive"],
+        deadline=None if data["deadline"] is None else text.seconds(data["deadline"], ("deadline",)),
+        alpha=Alpha(**data["alpha"]),
+        observe=observe,
+        metrics=_metrics(text, data["metrics"], observe),
+    )
+    _check(text, plan)
+    return plan
+
+
+def _eval(data: Mapping[str, Any]) -> EvalGate:
+    return EvalGate(**{key: value for key, value in data.items() if key != "against"})
+
+
+def _observe(text: PlanText, data: Mapping[str, Any]) -> Observe:
+    return Observe(**{key: text.seconds(value, ("observe", key)) for key, value in data.items()})
+
+
+def _steps(text: PlanText, entries: list[Mapping[str, Any]]) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    for index, entry in enumerate(entries):
+        step = _step(text, entry, ("steps", index))
+        before = next((one.weight_bp for one in reversed(steps) if one.weight_bp), 0)
+        if step.weight_bp is not None and step.weight_bp < before:
+            text.refuse(("steps", index, "weight"), "is below the step before: a canary only grows")
+        if step.reviewed and not before:
+            text.refuse(("steps", index), "wants outputs reviewed before there are any", "put a weight first")
+        steps.append(step)
+    if steps and not any(step.weight_bp for step in steps):
+        text.refuse(("steps",), "never gives the canary a weight")
+    return tuple(steps)
+
+
+def _step(text: PlanText, entry: Mapping[str, Any], path: Path) -> Step:
+    kinds = [key for key in ("weight", "approval", "reviewed") if key in entry]
+    if len(kinds) != 1:
+        text.refuse(path, f"says {' and '.join(kinds) or 'neither'}", _FREE_STEP)
+    if kinds != ["weight"] and len(entry) > 1:
+        text.refuse(path, f"{kinds[0]} stands alone", "give the conditions to the step before")
+    if "weight" not in entry:
+        return Step(approval="approval" in entry, reviewed=entry.get("reviewed"))
+    return Step(
+        weight_bp=text.basis_points(entry["weight"], (*path, "weight")),
+        min_canary=entry.get("min_canary", 0),
+        min_duration=text.seconds(entry.get("min_duration", 0), (*path, "min_duration"), positive=False),
+    )
+
+
+def _metrics(text: PlanText, entries: list[Mapping[str, Any]], observe: Observe) -> tuple[Metric, ...]:
+    metrics: dict[str, Metric] = {}
+    for index, entry in enumerate(entries):
+        metric = _metric(text, entry, ("metrics", index), observe)
+        if metric.name in metrics:
+            text.refuse(("metrics", index, "name"), f"stands there twice: {metric.name}")
+        metrics[metric.name] = metric
+    return tuple(metrics.values())
+
+
+def _metric(text: PlanText, entry: Mapping[str, Any], path: Path, observe: Observe) -> Metric:
+    try:
+        source = parse_source(entry["source"])
+    except Invalid as error:
+        text.refuse((*path, "source"), f"of {entry['name']}: {error.message}", error.hint)
+    _check_kind(text, entry, path, source)
+    window = entry.get("window", observe.feedback_window if source.delayed else None)
+    return Metric(
+        name=entry["name"],
+        kind=entry["kind"],
+        source=entry["source"].strip(),
+        worse=entry["worse"],
+        role=entry.get("role", "guard"),
+        margin=_margin(text, entry, path),
+        window=None if window is None else text.seconds(window, (*path, "window")),
+        missing=entry.get("missing", "good" if source == Source("outcome", "thumbs") else "exclude"),
+        sample=entry.get("sample"),
+        scale=_scale(text, entry, path),
+    )
+
+
+def _check_kind(text: PlanText, entry: Mapping[str, Any], path: Path, source: Source) -> None:
+    kind, name = entry["kind"], entry["name"]
+    if source.yes_or_no and kind != "binary":
+        said = f"of {name} is {kind}, and {entry['source']} is yes or no"
+        text.refuse((*path, "kind"), said, "kind: binary")
+    if source.yes_or_no is False and kind == "binary":
+        text.refuse((*path, "kind"), f"of {name} is binary, and {entry['source']} is a number", _BINARY)
+    if source.worse and entry["worse"] != source.worse:
+        said = f"of {name} is {entry['worse']}: of {entry['source']}, {source.worse} is worse"
+        text.refuse((*path, "worse"), said)
+    if kind == "ratio" and entry["worse"] == "lower":
+        text.refuse((*path, "worse"), f"of {name}: a ratio is of amounts where more is worse", _BINARY)
+    for key, place in (("window", ("outcome", "judge")), ("sample", ("judge",))):
+        if key in entry and source.place not in place:
+            text.refuse((*path, key), f"of {name}: only {' and '.join(place)} metrics have one")
+
+
+_BINARY = "compare it with a number (`run.latency_ms > 8000`) for kind: binary; amounts are kind: ratio"
+
+
+def _margin(text: PlanText, entry: Mapping[str, Any], path: Path) -> float:
+    margin, where = float(entry["margin"]), (*path, "margin")
+    if entry["kind"] == "ratio" and not 1.0 <= margin <= 64.0:  # noqa: PLR2004 - as far as bounds are looked for
+        text.refuse(where, f"of {entry['name']} is {margin:g}: a ratio from 1 to 64 (1.2 is 20 % more)")
+    if entry["kind"] != "ratio" and not 0.0 <= margin <= 0.9:  # noqa: PLR2004 - the engine needs room above
+        text.refuse(where, f"of {entry['name']} is {margin:g}: a difference from 0 to 0.9 (0.03 is 3 points)")
+    return margin
+
+
+def _scale(text: PlanText, entry: Mapping[str, Any], path: Path) -> tuple[float, float] | None:
+    if (entry["kind"] == "score") != ("range" in entry):
+        text.refuse(path, f"{entry['name']}: a score has a range, and nothing else has", "range: [1, 5]")
+    if "range" not in entry:
+        return None
+    low, high = map(float, entry["range"])
+    if low >= high:
+        text.refuse((*path, "range"), f"of {entry['name']}: {low:g} is not below {high:g}")
+    return low, high
+
+
+def _check(text: PlanText, plan: Plan) -> None:
+    names = [each.name for each in plan.metrics]
+    for index, goal in enumerate(plan.goals):
+        if goal not in names:
+            text.refuse(
+                ("promote", "goals", index), f"is no metric: {goal}", f"there are: {', '.join(names)}"
+            )
+    if plan.steps and not any(each.role in ("guard", "hard") for each in plan.metrics):
+        text.refuse(("metrics",), "has no guard, so nothing could ever be promoted")
+
+
+def encode_plan(plan: Plan) -> dict[str, Any]:
+    """The content that ``read_plan`` makes this plan of, with nothing left out; durations in seconds."""
+    return {
+        "name": plan.name,
+        "eval": plan.eval and {**_fields(plan.eval), "against": "stable"},
+        "shadow": plan.shadow and _fields(plan.shadow),
+        "unit": plan.unit,
+        "steps": [_step_content(step) for step in plan.steps],
+        "promote": {"require": "all_guards", "goals": list(plan.goals)},
+        "on_inconclusive": plan.on_inconclusive,
+        "deadline": None if plan.deadline is None else _number(plan.deadline),
+        "alpha": _fields(plan.alpha),
+        "observe": _fields(plan.observe),
+        "metrics": [_metric_content(each) for each in plan.metrics],
+    }
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    found = {name: getattr(value, name) for name in value.__dataclass_fields__}
+    return {name: _number(item) for name, item in found.items() if item is not None}
+
+
+def _number(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _step_content(step: Step) -> dict[str, Any]:
+    if step.weight_bp is None:
+        return {"approval": "manual"} if step.approval else {"reviewed": step.reviewed}
+    return {
+        "weight": _number(step.weight_bp / 100),
+        "min_canary": step.min_canary,
+        "min_duration": _number(step.min_duration),
+    }
+
+
+def _metric_content(metric: Metric) -> dict[str, Any]:
+    content = _fields(metric)
+    scale = content.pop("scale", None)
+    return content | ({"range": list(map(_number, scale))} if scale else {})

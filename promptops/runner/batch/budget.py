@@ -1,0 +1,123 @@
+"""What a batch may cost: estimated before the first call, held to during all of them."""
+
+import asyncio
+import math
+from dataclasses import dataclass
+
+from promptops.errors import Invalid, OverBudget
+from promptops.prompt import Prompt
+from promptops.prompt.canonical_json import compact_json
+from promptops.prompt.render import estimate_tokens
+from promptops.providers.catalog import Catalog
+from promptops.providers.types import Completion, ModelError, Request
+
+_MAY_BE_BILLED = frozenset({"timeout", "cut_off", "malformed_reply", "content_filter"})
+_NOTHING_MUCH = 1e-9  # dollars: what floating point loses over many additions
+_TOKEN_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What one call costs: at most, and in the end."""
+
+    catalog: Catalog
+    assumed: float | None = None  # where the price, or a bound on the answer, is unknown
+
+    def check(self, prompt: Prompt) -> None:
+        """Raise Invalid for a prompt whose calls cannot be priced."""
+        for pin in (prompt.model, *prompt.fallback):
+            if self.assumed is not None:
+                continue
+            if self.catalog.price(pin) is None:
+                raise Invalid(
+                    f"the price of {pin} is unknown, so that --max-cost cannot be kept",
+                    hint="--assume-cost USD says what one call costs, or give prices under `models:`",
+                )
+            if _longest_answer(prompt.parameters, pin, self.catalog) is None:
+                raise Invalid(
+                    f"nothing says how long an answer of {pin} may be, so that --max-cost cannot be kept",
+                    hint="set parameters.max_tokens, or say with --assume-cost USD what one call costs",
+                )
+
+    def at_most(self, request: Request) -> float:
+        """The cost of the longest answer that the parameters allow."""
+        longest = _longest_answer(request.parameters, request.model, self.catalog)
+        if self.assumed is not None and (longest is None or not _bounded(request)):
+            return self.assumed
+        asked = Completion(
+            text="", response_model="", input_tokens=sent_tokens(request), output_tokens=longest or 0
+        )
+        cost = self.catalog.cost(request.model, asked)
+        return cost.cost_list_usd if cost else self.assumed or 0.0
+
+    def of(self, request: Request, ended: Completion | ModelError | None, reserved: float) -> float:
+        """What a call is counted with once it has ended."""
+        if isinstance(ended, Completion):
+            cost = self.catalog.cost(request.model, ended)
+            return cost.cost_usd if cost else reserved
+        return reserved if ended is None or ended.type in _MAY_BE_BILLED else 0.0
+
+
+def sent_tokens(request: Request) -> int:
+    """About how many tokens a request holds, tools and schema among them."""
+    extras = compact_json([list(request.tools), request.output_schema]) if _extras(request) else ""
+    return estimate_tokens(request.messages) + math.ceil(len(extras) / _TOKEN_BYTES)
+
+
+def _extras(request: Request) -> bool:
+    return bool(request.tools or request.output_schema)
+
+
+def _bounded(request: Request) -> bool:
+    return "max_tokens" in request.parameters or "max_completion_tokens" in request.parameters
+
+
+def _longest_answer(parameters: object, model: str, catalog: Catalog) -> int | None:
+    given = parameters if isinstance(parameters, dict) else dict(parameters)  # type: ignore[call-overload]
+    bound = given.get("max_completion_tokens", given.get("max_tokens"))
+    if bound is None and model.startswith("local/"):
+        return 0
+    return int(bound) if bound is not None else catalog.max_output(model)
+
+
+class Budget:
+    """Calls reserve what they may cost at most; what they did not use comes back."""
+
+    def __init__(self, most: float, prices: Prices, spent: float = 0.0) -> None:
+        self.most = most
+        self.prices = prices
+        self.spent = spent
+        self._reserved = 0.0
+        self._calls = 0
+        self._excess = 1.0  # how far a call has cost more than was reserved: tokens are only estimated
+        self._news = asyncio.Event()
+
+    @property
+    def left(self) -> float:
+        return self.most - self.spent
+
+    async def reserve(self, request: Request) -> float:
+        """Wait for what other calls give back, while there are any. Raises OverBudget."""
+        need = self.prices.at_most(request)
+        while self.spent + self._reserved + need * self._excess > self.most + _NOTHING_MUCH:
+            if not self._calls:
+                raise OverBudget(
+                    f"the next call may cost ${need * self._excess:.6f}, and of --max-cost ${self.most:g} "
+                    f"${max(0.0, self.left):.6f} is left",
+                    hint="the same command with a higher --max-cost goes on from here",
+                )
+            self._news.clear()
+            await self._news.wait()
+        need *= self._excess
+        self._reserved += need
+        self._calls += 1
+        return need
+
+    def settle(self, request: Request, reserved: float, ended: Completion | ModelError | None) -> None:
+        self._calls -= 1
+        self._reserved = self._reserved - reserved if self._calls else 0.0
+        cost = self.prices.of(request, ended, reserved)
+        self.spent += cost
+        if foreseen := self.prices.at_most(request):
+            self._excess = max(self._excess, cost / foreseen)
+        self._news.set()

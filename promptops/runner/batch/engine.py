@@ -1,0 +1,215 @@
+"""Many runs at once: bounded, paced, within a budget, answered from the cache where that may be, logged.
+
+    async with Engine(settings, Options(concurrency=32)) as engine:
+        async with engine.runs(items) as runs:
+            async for run in runs: ...
+
+A run that comes out is on disk. Runs come out in the order of the items, and so do their errors: a failed
+call is a Run with its error.
+"""
+
+import os
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+from promptops.config.settings import Settings
+from promptops.providers import adapter_for
+from promptops.providers.catalog import Catalog
+from promptops.providers.types import Adapter, Completion, ModelError, Request
+from promptops.registry.runs.cache import Replies
+from promptops.registry.runs.group_writer import GroupJournal
+from promptops.registry.store import Registry
+from promptops.runner import Origin, Prepared, Run, Runner
+from promptops.runner.batch.budget import Budget, Prices
+from promptops.runner.batch.ordered_map import InOrder
+from promptops.runner.batch.rate_limiter import Pacing, Ticket
+from promptops.runner.retry import Gate, Limits
+from promptops.versions.resolve import Version
+
+CacheUse = Literal["use", "refresh", "off"]
+Result = TypeVar("Result")
+Thing = TypeVar("Thing")
+_HOPELESS = frozenset({"authentication", "not_found"})
+_FEW, _MANY = 3, 20  # failures in a row, with no success, after which going on is no use
+_WINDOW = 4  # results that may wait for a slow one, for each call in flight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    concurrency: int = 16  # calls in flight at most
+    limits: Limits = Limits(retries=5)  # noqa: RUF009 - frozen
+    rpm: float | None = None
+    tpm: float | None = None
+    max_cost: float | None = None  # dollars
+    assume_cost: float | None = None  # dollars a call, where the price is unknown
+    cache: CacheUse = "use"  # refresh: ask anew, and let later runs find that; off: neither
+    patient: bool = True  # wait when the provider says that it is too much (429), and go on; else stop
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One run to make."""
+
+    version: Version
+    inputs: Mapping[str, Any]
+    origin: Origin = field(default_factory=Origin)
+    on_call: Callable[[], None] | None = None  # called before the first call, not for a cached answer
+    ready: Callable[[Runner], Prepared] | None = None  # makes a channel's call ready; it has a row before it
+    on_end: Callable[[Run], None] | None = None  # called with the run on disk
+
+
+@dataclass(slots=True)
+class Tally:
+    """What has come of a batch so far."""
+
+    done: int = 0
+    failed: int = 0
+    failed_checks: int = 0
+    cached: int = 0
+    spent_usd: float = 0.0
+    unpriced: int = 0  # calls of unknown cost
+    since: float = field(default_factory=time.monotonic)
+
+    def add(self, run: Run) -> None:
+        end = run.finished
+        self.done += 1
+        self.failed += run.error is not None
+        self.failed_checks += run.error is None and not run.passed
+        self.cached += end.cache_source is not None
+        self.spent_usd += end.spent_usd or 0.0
+        self.unpriced += run.error is None and end.spent_usd is None
+
+
+class Engine:
+    """Makes many runs of one project. Use as an asynchronous context."""
+
+    def __init__(self, settings: Settings, options: Options, *, spent: float = 0.0) -> None:
+        self.settings = settings
+        self.options = options
+        self.catalog = Catalog.load(settings)
+        self.tally = Tally()
+        self.given_up: ModelError | None = None  # why no further run was begun, when call after call failed
+        self._adapters: dict[str, Adapter] = {}
+        self._spent = spent
+        self._misfortune = 0
+        self._under_way: InOrder[Any, Any] | None = None
+
+    async def __aenter__(self) -> Self:
+        options = self.options
+        self._registry = Registry.open(self.settings.registry)  # for reading beside the writer
+        self._journal = GroupJournal(self.settings)
+        replies = Replies(self._registry) if options.cache == "use" else None
+        self.budget = self._budget()
+        self._pacing = Pacing(options.concurrency, rpm=options.rpm, tpm=options.tpm, budget=self.budget)
+        self._pacing.patient = options.patient
+        self._runner = Runner(
+            self._adapter,
+            self.catalog,
+            self._journal,
+            options.limits,
+            replies,
+            options.cache != "off",
+            self.settings.root,
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._journal.close()
+        self._registry.close()
+        for adapter in self._adapters.values():
+            await adapter.aclose()
+
+    def runs(self, items: Iterable[Item]) -> AsyncGenerator[Run, None]:
+        """The runs of all items. Close the generator (``aclosing``) when leaving it early."""
+        return self.each(items, self.run)
+
+    def each(
+        self, things: Iterable[Thing], work: Callable[[Thing], Awaitable[Result]]
+    ) -> AsyncGenerator[Result, None]:
+        """As ``runs``, for work that is more than one run."""
+        width = self.options.concurrency
+        self._under_way = InOrder(things, work, width=width, window=width * _WINDOW)
+        return self._under_way.results()
+
+    def stop(self) -> int:
+        """Begin no further run; says how many are under way."""
+        if self._under_way is None:
+            return 0
+        self._under_way.stop()
+        return self._under_way.under_way
+
+    async def run(self, item: Item) -> Run:
+        """Make one run and see it on disk. Raises OverBudget, and what keeps it from being logged."""
+        ready = item.ready or (lambda runner: runner.ready(item.version, item.inputs, item.origin))
+        prepared = self._runner.begin(ready(self._runner))
+        run = await self._runner.answer(prepared, gate=self._gate(item, prepared.started.run_id))
+        await self._journal.written(run.started.run_id)
+        if item.on_end:
+            item.on_end(run)
+        self.tally.add(run)
+        self._notice(run)
+        return run
+
+    def _gate(self, item: Item, run_id: str) -> Gate:
+        if item.on_call is None and item.ready is None:
+            return self._pacing
+
+        async def begin() -> None:
+            if item.ready is not None:
+                await self._journal.begin(run_id)
+            if item.on_call is not None:
+                item.on_call()
+
+        return _Marked(self._pacing, begin)
+
+    def _notice(self, run: Run) -> None:
+        """Stop when call after call fails: the rest would only fail as well."""
+        if run.error is None:
+            self._misfortune = 0
+            return
+        self._misfortune += 1
+        limit = _FEW if run.error.type in _HOPELESS else max(_MANY, self.options.concurrency)
+        enough = run.error.type == "rate_limit" and not self.options.patient
+        if self._misfortune >= limit or enough:
+            self.given_up = run.error
+            self.stop()
+
+    def _budget(self) -> Budget | None:
+        most = self.options.max_cost
+        if most is None:
+            return None
+        return Budget(most, Prices(self.catalog, self.options.assume_cost), self._spent)
+
+    def _adapter(self, model: str) -> Adapter:
+        if model not in self._adapters:
+            self._adapters[model] = adapter_for(
+                model, self.settings, os.environ, many=True, catalog=self.catalog
+            )
+        return self._adapters[model]
+
+
+class _Marked:
+    """A gate that says when the first call of a run is about to be made."""
+
+    def __init__(self, gate: Pacing, on_call: Callable[[], Awaitable[None]]) -> None:
+        self._gate = gate
+        self._on_call: Callable[[], Awaitable[None]] | None = on_call
+
+    async def enter(self, request: Request) -> Ticket:
+        ticket = await self._gate.enter(request)
+        on_call, self._on_call = self._on_call, None
+        if on_call is not None:
+            try:
+                await on_call()
+            except BaseException:
+                self._gate.leave(ticket, ModelError("interrupted", "never sent"))
+                raise
+        return ticket
+
+    def leave(self, ticket: Ticket, ended: Completion | ModelError | None) -> None:
+        self._gate.leave(ticket, ended)

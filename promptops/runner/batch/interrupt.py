@@ -1,0 +1,37 @@
+"""Ctrl-C during many runs."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from promptops.console import note
+from promptops.runner.batch.engine import Engine
+
+
+class Report(Protocol):
+    interrupted: bool
+
+
+@contextmanager
+def interruptible(engine: Engine, report: Report) -> Iterator[None]:
+    """The first Ctrl-C lets what is under way finish; the second leaves at once."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def interrupt() -> None:
+        if report.interrupted and task is not None:
+            task.cancel()
+            return
+        report.interrupted = True
+        count = engine.stop()
+        note(f"finishing the {count} calls under way; Ctrl-C again leaves at once")
+
+    with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # not the main thread
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):
+            loop.remove_signal_handler(signal.SIGINT)

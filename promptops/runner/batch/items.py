@@ -1,0 +1,84 @@
+"""The runs that the lines of a batch ask for: of one version, or of whatever a channel serves each unit."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from promptops.console import note
+from promptops.errors import PromptopsError
+from promptops.registry.runs.batches import Calls
+from promptops.registry.runs.unit_hash import UnitKey
+from promptops.runner import Origin
+from promptops.runner.batch.engine import Item
+from promptops.runner.batch.input_file import Line
+from promptops.runner.routing import GitSource, Serving, ready
+from promptops.versions.references import Reference
+from promptops.versions.resolve import Version
+
+_LOOK_S = 1.0  # how often a release that has moved meanwhile is looked for
+
+
+@dataclass(frozen=True, slots=True)
+class VersionCalls:
+    version: Version
+    overrides: Mapping[str, Any]
+    key: UnitKey
+    batch_id: str
+    calls: Calls
+
+    def item(self, line: Line) -> Item:
+        unit = line.unit
+        origin = Origin(
+            kind="batch",
+            overrides=self.overrides,
+            metadata=line.metadata,
+            unit_hash=None if unit is None else self.key.hash(unit),
+            unit_key_id=None if unit is None else self.key.id,
+            batch_id=self.batch_id,
+            batch_line=line.number,
+        )
+        on_call = lambda: self.calls.begin(line.number)  # noqa: E731 - two words
+        return Item(version=self.version, inputs=line.inputs, origin=origin, on_call=on_call)
+
+
+@dataclass(slots=True)
+class ChannelCalls:
+    """Lines are placed when their turn comes, so that a long batch follows a rollout."""
+
+    serving: Serving
+    source: GitSource
+    channel: Reference
+    batch_id: str
+    calls: Calls
+    _looked: float = field(default_factory=time.monotonic)
+    _said: str = ""
+
+    def item(self, line: Line) -> Item:
+        self._follow()
+        placement = self.serving.place(self.channel, line.unit, line.metadata)
+        about: dict[str, Any] = {
+            "kind": "batch",
+            "metadata": line.metadata,
+            "batch_id": self.batch_id,
+            "batch_line": line.number,
+        }
+        return Item(
+            version=placement.version,
+            inputs=line.inputs,
+            ready=lambda runner: ready(runner, placement, line.inputs, **about),
+            on_call=lambda: self.calls.begin(line.number),
+            on_end=self.serving.ended,
+        )
+
+    def _follow(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < _LOOK_S:
+            return
+        self._looked = now
+        try:
+            self.source.refresh()
+        except PromptopsError as error:  # what was known goes on being served
+            if error.message != self._said:
+                self._said = error.message
+                note(f"promptops: {error.message}\n  {error.hint}")

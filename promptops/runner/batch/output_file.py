@@ -1,0 +1,124 @@
+"""Where the results of a batch go: a file that can be carried on after any interruption, or stdout."""
+
+import json
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from promptops.console import print_json_line
+from promptops.errors import Invalid, Unavailable
+
+_RAW = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
+
+
+class Results(Protocol):
+    """``kept`` is the number of the last line whose result is there already."""
+
+    kept: int
+
+    def put(self, result: Mapping[str, Any]) -> None: ...
+    def flush(self) -> None: ...
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+class StdoutResults:
+    kept = 0
+
+    def put(self, result: Mapping[str, Any]) -> None:
+        print_json_line(result)
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+class FileResults:
+    """A file of result lines. What an earlier part of the same batch wrote whole and in order stays."""
+
+    def __init__(self, path: Path, batch_id: str, done: Iterable[int]) -> None:
+        """``done`` are the numbers of the lines that stand first, up to the first that is not done."""
+        self.path = path
+        try:
+            self.kept, size = _whole(path, batch_id, done)
+            self._stream = path.open("ab")
+            if path.is_file():
+                self._stream.truncate(size)
+        except OSError as error:
+            raise Invalid(f"--out: cannot write {path}: {error.strerror}") from None
+
+    def put(self, result: Mapping[str, Any]) -> None:
+        text = json.dumps(result, ensure_ascii=False)
+        if not text.isascii():
+            text = _RAW.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+        self._do(lambda: self._stream.write(text.encode() + b"\n"))
+
+    def flush(self) -> None:
+        self._do(self._stream.flush)
+
+    def _do(self, work: Any) -> None:
+        try:
+            work()
+        except OSError as error:
+            raise Unavailable(
+                f"--out: cannot write {self.path}: {error.strerror}",
+                hint="the runs made are in the registry; the same command goes on from here",
+            ) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._do(self._stream.close)
+        except Unavailable:
+            if kind is None:
+                raise
+
+
+def refuse_other_content(path: Path, source: str) -> None:
+    """Results replace results, and nothing else."""
+    if os.path.exists(source) and path.exists() and path.samefile(source):  # noqa: PTH110 - source may be -
+        raise Invalid(f"--out {path} is the file to be run", hint="name another file")
+    if not path.is_file():
+        return
+    with path.open("rb") as stream:
+        first = stream.readline()
+    if first.endswith(b"\n") and b'"batch_line"' not in first:
+        raise Invalid(f"--out {path} holds something other than results of a batch", hint="name another file")
+
+
+def _whole(path: Path, batch_id: str, done: Iterable[int]) -> tuple[int, int]:
+    """The last line whose result is whole, and where it ends."""
+    last = end = 0
+    if not path.is_file():
+        return last, end
+    with path.open("rb") as stream:
+        for number, raw in zip(done, stream, strict=False):
+            if not raw.endswith(b"\n") or not _is_result(raw, batch_id, number):
+                break
+            last, end = number, end + len(raw)
+    return last, end
+
+
+def _is_result(raw: bytes, batch_id: str, number: int) -> bool:
+    try:
+        result = json.loads(raw)
+    except ValueError:
+        return False
+    return (
+        isinstance(result, dict)
+        and result.get("batch_id") == batch_id
+        and result.get("batch_line") == number
+        and result.get("state") == "finished"
+    )

@@ -1,0 +1,162 @@
+"""How runs end: answered, failed, answered before, or as somebody else reports."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from promptops.checks import Subject, run_checks
+from promptops.prompt import Prompt
+from promptops.providers.catalog import Catalog
+from promptops.providers.types import Completion, ModelError
+from promptops.registry.records import FinishedRun, StartedRun, State
+from promptops.registry.runs.cache import Kept
+from promptops.registry.runs.sampling import drawn
+from promptops.runner.retry import Calling, now, output_problem
+from promptops.runner.run import Prepared, Reported
+
+if TYPE_CHECKING:
+    from promptops.versions.release_state import Shadow
+
+
+def failed(calling: Calling, error: ModelError, catalog: Catalog) -> FinishedRun:
+    return FinishedRun(
+        finished_at=now(),
+        state="interrupted" if error.type == "interrupted" else "failed",
+        output=error.partial or None,
+        latency_ms=calling.waited_ms,
+        first_token_ms=calling.first_token_ms,
+        attempts=calling.attempts,
+        error_type=error.type,
+        error_message=error.message,
+        retryable=error.retryable,
+        **_usage(calling.completions, catalog),
+    )
+
+
+def answered(calling: Calling, answer: Completion, catalog: Catalog) -> FinishedRun:
+    return FinishedRun(
+        finished_at=now(),
+        state="finished",
+        response_model=answer.response_model,
+        output=answer.text,
+        tool_calls=answer.tool_calls,
+        finish_reason=answer.finish_reason,
+        response_id=answer.response_id,
+        latency_ms=calling.waited_ms,
+        first_token_ms=calling.first_token_ms,
+        attempts=calling.attempts,
+        **_problem(output_problem(calling.prompt, answer)),
+        **_usage(calling.completions, catalog),
+    )
+
+
+def reused(prompt: Prompt, kept: Kept) -> FinishedRun:
+    """An earlier answer, with the latency and cost that it had; nothing is spent."""
+    return replace(
+        kept.end,
+        finished_at=now(),
+        spent_usd=0.0,
+        attempts=(),
+        cache_source=kept.run_id,
+        **_problem(invalid(prompt, kept)),
+    )
+
+
+def reported_end(
+    prepared: Prepared, reported: Reported, catalog: Catalog, latency_ms: float | None = None
+) -> FinishedRun:
+    """The end of a run whose caller asked the model itself, priced by its tokens and checked as any other."""
+    if latency_ms is None:
+        latency_ms = round((time.perf_counter() - prepared.clock) * 1000, 3)
+    prompt = prepared.version.prompt
+    answer = Completion(
+        text=reported.output or "",
+        response_model=reported.response_model or "",
+        input_tokens=reported.input_tokens,
+        output_tokens=reported.output_tokens,
+    )
+    end = FinishedRun(
+        finished_at=now(),
+        state="finished",
+        response_model=reported.response_model,
+        output=reported.output,
+        latency_ms=latency_ms,
+        **_usage([(prompt.model, answer)], catalog),
+    )
+    if reported.error is not None:
+        state: State = "interrupted" if reported.error_type == "interrupted" else "failed"
+        return replace(
+            end, state=state, error_type=reported.error_type, error_message=reported.error, retryable=False
+        )
+    return checked(prepared, replace(end, **_problem(output_problem(prompt, answer))))
+
+
+def shadowed(prepared: Prepared, end: FinishedRun) -> FinishedRun:
+    """The end with word of who is to answer the same inputs in the background, where somebody is."""
+    shadow, run = prepared.origin.shadow, prepared.started
+    if shadow is None or not in_shadow(shadow, run, end):
+        return end
+    return replace(
+        end,
+        shadow={"prompt": run.prompt, "channel": str(run.channel), "digest": shadow.released.digest},
+    )
+
+
+def in_shadow(shadow: "Shadow", run: StartedRun, end: FinishedRun) -> bool:
+    """Whether a run is one of those that the shadow answers too: drawn by its id, blind to how it ended.
+
+    Not what nobody waited for, and not what that very version has answered.
+    """
+    made = end.state != "interrupted" and end.cache_source is None and run.digest != shadow.released.digest
+    return made and drawn(run.run_id, "shadow", shadow.sample_bp / 10_000)
+
+
+def checked(prepared: Prepared, end: FinishedRun) -> FinishedRun:
+    """The end with the checks that need no further calls."""
+    prompt = prepared.version.prompt
+    subject = Subject(
+        output=end.output or "",
+        inputs=prepared.rendered.inputs,
+        expected=prepared.origin.expected,
+        schema=prompt.output.schema if prompt.output else None,
+        latency_ms=end.latency_ms,
+        cost_usd=end.cost_usd,
+    )
+    return replace(end, checks=run_checks(prepared.checks, subject))
+
+
+def invalid(prompt: Prompt, kept: Kept) -> str:
+    """Why a kept answer breaks the output schema of the prompt; empty when it doesn't."""
+    tools = tuple(kept.end.tool_calls)
+    return output_problem(prompt, Completion(text=kept.end.output or "", response_model="", tool_calls=tools))
+
+
+def _problem(problem: str) -> dict[str, Any]:
+    return {
+        "error_type": "invalid_output" if problem else None,
+        "error_message": problem or None,
+        "retryable": False if problem else None,
+    }
+
+
+def _usage(completions: Sequence[tuple[str, Completion]], catalog: Catalog) -> dict[str, Any]:
+    """Tokens and costs over all completions: a repaired answer costs both calls."""
+    answers = [completion for _, completion in completions]
+    costs = [catalog.cost(model, completion) for model, completion in completions]
+    billed = _total([cost.cost_usd if cost else None for cost in costs])
+    return {
+        "input_tokens": _total([each.input_tokens for each in answers]),
+        "output_tokens": _total([each.output_tokens for each in answers]),
+        "cached_tokens": _total([each.cached_tokens for each in answers]),
+        "reasoning_tokens": _total([each.reasoning_tokens for each in answers]),
+        "cost_usd": billed,
+        "cost_list_usd": _total([cost.cost_list_usd if cost else None for cost in costs]),
+        "spent_usd": billed,
+    }
+
+
+def _total(values: Sequence[float | None]) -> Any:
+    """The sum, or None when there is nothing to add or one part is unknown."""
+    known = [value for value in values if value is not None]
+    return sum(known) if known and len(known) == len(values) else None

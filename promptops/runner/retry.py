@@ -1,0 +1,189 @@
+"""One answer for one prompt: retries, repair of an output that breaks its schema, fallback to further pins.
+
+These three happen here and nowhere else, and each attempt is kept for the run's row.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from promptops.checks.json import schema_problem
+from promptops.errors import OverBudget
+from promptops.prompt import Prompt
+from promptops.providers.types import Adapter, Completion, ModelError, OnText, Request
+
+FIRST_PAUSE = 0.5  # seconds before the first retry; doubles with each
+LONGEST_PAUSE = 30.0
+PATIENCE = 120.0  # seconds: a longer Retry-After is an answer, not a pause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    retries: int = 2  # further attempts after a retryable failure, for each pin
+    timeout: float = 120.0  # seconds for one attempt
+
+
+class Gate(Protocol):
+    """Says when a call may be made, where many runs share a provider and a budget."""
+
+    async def enter(self, request: Request) -> Any:
+        """Wait until the call may be made; what comes back is handed to ``leave``. May raise OverBudget."""
+        ...
+
+    def leave(self, ticket: Any, ended: Completion | ModelError | None) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Calling:
+    """The calls behind one run, and what has come of them so far."""
+
+    prompt: Prompt
+    adapter_for: Callable[[str], Adapter]
+    limits: Limits
+    on_text: OnText | None = None
+    gate: Gate | None = None
+    asked: Request | None = None  # of the pin under way, before any repair
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    completions: list[tuple[str, Completion]] = field(default_factory=list)  # with the pin that gave each
+    heard: list[str] = field(default_factory=list)  # the text of the attempt under way
+    clock: float = field(default_factory=time.perf_counter)
+    held: float = 0.0  # seconds waited at the gate, which are nobody's latency
+
+    async def answer(self, messages: Sequence[Mapping[str, Any]]) -> Completion:
+        """The first pin's answer, or that of the next after a retryable failure. Raises ModelError."""
+        pins = (self.prompt.model, *self.prompt.fallback)
+        for pin in pins[:-1]:
+            try:
+                return await self._from_pin(pin, messages)
+            except ModelError as error:
+                if not error.retryable:
+                    raise
+        return await self._from_pin(pins[-1], messages)
+
+    @property
+    def waited_ms(self) -> float:
+        return _ms(self.clock + self.held)
+
+    @property
+    def first_token_ms(self) -> float | None:
+        known = [completion.first_token_ms for _, completion in self.completions]
+        return next((each for each in known if each is not None), None)
+
+    def request(self, pin: str, messages: Sequence[Mapping[str, Any]]) -> Request:
+        stream = self.on_text is not None
+        return request_for(self.prompt, pin, messages, timeout=self.limits.timeout, stream=stream)
+
+    async def _from_pin(self, pin: str, messages: Sequence[Mapping[str, Any]]) -> Completion:
+        output = self.prompt.output
+        request = self.asked = self.request(pin, messages)
+        completion = await self._with_retries(request)
+        for _ in range(output.repair if output else 0):
+            problem = output_problem(self.prompt, completion)
+            if not problem:
+                break
+            self.attempts[-1] |= {"output": completion.text, "invalid_output": problem}
+            request = replace(request, messages=(*request.messages, *_repair(completion.text, problem)))
+            try:
+                completion = await self._with_retries(request)
+            except OverBudget:
+                break  # the answer that there is has been paid for
+        return completion
+
+    async def _with_retries(self, request: Request) -> Completion:
+        for retry in range(self.limits.retries):
+            try:
+                return await self._attempt(request)
+            except ModelError as error:
+                pause = _pause(retry, error.retry_after)
+                if not error.retryable or pause > PATIENCE:
+                    raise
+            await asyncio.sleep(pause)
+        return await self._attempt(request)
+
+    async def _attempt(self, request: Request) -> Completion:
+        if self.gate is None:
+            return await self._call(request)
+        clock = time.perf_counter()
+        ticket = await self.gate.enter(request)
+        self.held += time.perf_counter() - clock
+        ended: Completion | ModelError | None = None
+        try:
+            ended = await self._call(request)
+        except ModelError as error:
+            ended = error
+            raise
+        finally:
+            self.gate.leave(ticket, ended)
+        return ended
+
+    async def _call(self, request: Request) -> Completion:
+        record: dict[str, Any] = {"model": request.model, "started_at": now()}
+        self.attempts.append(record)
+        self.heard.clear()
+        clock = time.perf_counter()
+        hear = self._hear if self.on_text else None
+        try:
+            completion = await self.adapter_for(request.model).complete(request, hear)
+        except ModelError as error:
+            record["error"] = {"type": error.type, "message": error.message, "status": error.status}
+            raise
+        finally:
+            record["latency_ms"] = _ms(clock)
+        self.completions.append((request.model, completion))
+        return completion
+
+    def _hear(self, text: str) -> None:
+        self.heard.append(text)
+        if self.on_text:
+            self.on_text(text)
+
+
+def request_for(
+    prompt: Prompt,
+    pin: str,
+    messages: Sequence[Mapping[str, Any]],
+    *,
+    timeout: float = 120.0,
+    stream: bool = False,
+) -> Request:
+    """What a prompt asks of one of its pins."""
+    return Request(
+        model=pin,
+        messages=tuple(messages),
+        parameters=prompt.parameters,
+        tools=prompt.tools,
+        output_schema=prompt.output.schema if prompt.output else None,
+        timeout=timeout,
+        stream=stream,
+    )
+
+
+def output_problem(prompt: Prompt, answer: Completion) -> str:
+    """Why an answer breaks the prompt's output schema; empty when it doesn't, or calls a tool instead."""
+    if prompt.output is None or prompt.output.schema is None or answer.tool_calls:
+        return ""
+    return schema_problem(answer.text, prompt.output.schema)
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _repair(answer: str, problem: str) -> tuple[dict[str, str], dict[str, str]]:
+    demand = f"That does not match the required JSON schema: {problem}. Answer with the corrected JSON only."
+    return {"role": "assistant", "content": answer}, {"role": "user", "content": demand}
+
+
+def _pause(retry: int, retry_after: float | None) -> float:
+    """Seconds to wait: what the provider asks for, else exponential, jittered on the upper half."""
+    if retry_after is not None:
+        return retry_after
+    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**retry) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+
+
+def _ms(since: float) -> float:
+    return round((time.perf_counter() - since) * 1000, 3)

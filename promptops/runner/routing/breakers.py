@@ -1,0 +1,77 @@
+"""What the registry on this machine has to say while calls are served: breakers, and the key of units."""
+
+import time
+from pathlib import Path
+from threading import Lock
+
+from promptops.errors import PromptopsError
+from promptops.registry.release.breaker import IN_A_ROW, breaker_reason, failing, open_breaker, open_breakers
+from promptops.registry.runs.unit_hash import UnitKey, given_key, unit_key
+from promptops.registry.store import Registry
+
+_FRESH_S = 0.2  # how long what was read holds
+_PATIENCE_S = 0.2  # serving waits for nobody
+_PAUSE_S = 5.0  # until a registry that could not be read is tried again
+
+
+class Local:
+    """May be shared by threads. A registry that can't be read changes nothing of what was known.
+
+    ``log``: without it nothing is logged, so that no file is made where there is none.
+    """
+
+    def __init__(self, path: Path, *, log: bool = True) -> None:
+        self._path = path
+        self._open_registry = Registry.open if log else Registry.open_existing
+        self._lock = Lock()
+        self._registry: Registry | None = None
+        self._key: UnitKey | None = given_key()
+        self._open: dict[str, str] = {}
+        self._next_look = 0.0
+
+    def key(self) -> UnitKey | None:
+        """What units are hashed with; None while the registry that keeps it can't be read."""
+        if self._key is None:
+            self._look()
+        return self._key
+
+    def is_open(self, rollout: str) -> bool:
+        """Whether this canary is out of service here."""
+        if time.monotonic() >= self._next_look:
+            self._look()
+        return rollout in self._open
+
+    def open_when_failing(self, rollout: str) -> bool:
+        """Take a canary out of service when its latest calls all failed; whether that has happened now."""
+        with self._lock:
+            try:
+                registry = self._connected()
+                if breaker_reason(registry, rollout) or not failing(registry, rollout):
+                    return False
+                open_breaker(registry, rollout, f"{IN_A_ROW} canary errors in a row, none of stable")
+            except PromptopsError:  # the next failure looks again
+                return False
+            self._next_look = 0.0
+            return True
+
+    def close(self) -> None:
+        if self._registry:
+            self._registry.close()
+
+    def _look(self) -> None:
+        with self._lock:
+            now = time.monotonic()
+            if now < self._next_look:
+                return
+            try:
+                registry = self._connected()
+                self._open = open_breakers(registry)
+                self._key = self._key or unit_key(registry)
+                self._next_look = now + _FRESH_S
+            except PromptopsError:
+                self._next_look = now + _PAUSE_S
+
+    def _connected(self) -> Registry:
+        if self._registry is None:
+            self._registry = self._open_registry(self._path, busy_s=_PATIENCE_S)
+        return self._registry

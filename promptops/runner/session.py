@@ -1,0 +1,76 @@
+"""A session with one project: the models that it has reached so far, and the journal of its runs."""
+
+import os
+from collections.abc import Mapping
+from functools import cached_property
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+from promptops import runner
+from promptops.config.settings import Settings
+from promptops.providers import adapter_for
+from promptops.providers.catalog import Catalog
+from promptops.providers.types import Adapter, OnText
+from promptops.registry.runs.journal import Journal, NoJournal
+from promptops.runner import Origin, Run, Runner
+from promptops.runner.retry import Limits
+from promptops.versions.resolve import Version
+
+
+class Logging(runner.Journal, Protocol):
+    """A journal that ends with its session."""
+
+    def close(self) -> None: ...
+
+
+class Session:
+    """One project: its settings, its registry and the models it has reached so far. Use as a context."""
+
+    def __init__(
+        self, settings: Settings, *, log: bool = True, many: bool = False, journal: Logging | None = None
+    ) -> None:
+        self.settings = settings
+        self._many = many
+        self._adapters: dict[str, Adapter] = {}
+        self._journal: Logging = journal or (Journal(settings) if log else NoJournal())
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for adapter in self._adapters.values():
+            await adapter.aclose()
+        self._journal.close()
+
+    async def run(
+        self,
+        version: Version,
+        inputs: Mapping[str, Any],
+        *,
+        origin: Origin | None = None,
+        limits: Limits | None = None,
+        on_text: OnText | None = None,
+    ) -> Run:
+        """Make one logged run; see ``Runner.run``."""
+        return await self.runner(limits).run(version, inputs, origin, on_text)
+
+    def runner(self, limits: Limits | None = None) -> Runner:
+        """What makes runs here, a step at a time where somebody needs that."""
+        return Runner(
+            self._adapter,
+            self._catalog,
+            self._journal,
+            limits or Limits(),
+            root=self.settings.root,
+        )
+
+    @cached_property
+    def _catalog(self) -> Catalog:
+        return Catalog.load(self.settings)
+
+    def _adapter(self, model: str) -> Adapter:
+        if model not in self._adapters:
+            self._adapters[model] = adapter_for(model, self.settings, os.environ, many=self._many)
+        return self._adapters[model]

@@ -1,6 +1,0 @@
-"""Which version of a channel answers a call: assignment, breaker, stable where the canary can't be sent."""
-
-from promptops.serving.serving import Placement, Serving, ready
-from promptops.serving.source import GitSource, Source
-
-__all__ = ["GitSource", "Placement", "Serving", "Source", "ready"]

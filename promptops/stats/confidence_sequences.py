@@ -1,0 +1,160 @@
+"""Confidence sequences: bounds that hold at every call at once, got by inverting the bets.
+
+The lower bound is the largest difference that ``WORSE`` rejects, the upper bound the smallest that
+``NOT_WORSE`` rejects, each at ``alpha``; so "not worse" holds exactly when the upper bound is within the
+margin (a multiple of the step).  A bound that has been reached stays (the running intersection).
+
+Both are searched by bisection on a grid, which takes it that whoever rejects one difference rejects those
+beyond it.  For means and pairs that is so on every path.  For two arms single calls may disagree, as k_s
+and lmax move with g; over a rollout their sum does not, which the tests hold against a walk over the whole
+grid.
+
+Where the difference itself changes during a rollout, what was ruled out early may be what holds later: then
+``low`` is above ``high``.
+
+Source: Howard, Ramdas, McAuliffe and Sekhon, Annals of Statistics 2021 (arXiv 1810.08240); Waudby-Smith and
+Ramdas, JRSS-B 2024 (arXiv 2010.09686), section 4.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from itertools import pairwise
+
+from promptops.errors import Invalid
+from promptops.stats.eprocess import MeanTest, Question, log_threshold
+from promptops.stats.intervals import Interval, last_that
+from promptops.stats.rank_losses import Percentiles
+from promptops.stats.two_arm import NO_HISTORY, WIDEST, Prior, TwoArm
+
+Observation = tuple[bool, float, float]  # on the canary?, its weight, the loss (or the value, for ratios)
+EVERYTHING = Interval(-1.0, 1.0)
+_WIDEST_RATIO = 64.0
+
+
+def excluded_at(
+    observations: Iterable[Observation],
+    question: Question,
+    g: float,
+    alpha: float,
+    prior: Prior = NO_HISTORY,
+) -> int | None:
+    """The number of the call (from 1) at which a difference of ``g`` was first ruled out, else None."""
+    test, threshold = TwoArm(question, g, prior), log_threshold(alpha)
+    update, wealth = test.update, test.wealth
+    for number, (canary, weight, loss) in enumerate(observations, start=1):
+        update(canary, weight, loss)
+        if wealth.highest >= threshold:
+            return number
+    return None
+
+
+def difference_bounds(
+    observations: Sequence[Observation],
+    alpha: float,
+    prior: Prior = NO_HISTORY,
+    *,
+    step: float = 0.001,
+    inside: Interval = EVERYTHING,
+) -> Interval:
+    """Bounds on canary's minus stable's mean loss, each holding at all times with probability 1 - alpha.
+
+    ``step`` (in losses, 0.001 = a tenth of a point) is the fineness; bounds are rounded outwards to it.
+    ``inside``: bounds found earlier on a prefix of the same observations, which shortens the search and
+    stay in force.
+    """
+
+    def rejected(question: Question, g: float) -> bool:
+        return abs(g) <= WIDEST and excluded_at(observations, question, g, alpha, prior) is not None
+
+    return _bounds(rejected, step, inside)
+
+
+def mean_bounds(
+    values: Sequence[float], alpha: float, low: float = 0.0, high: float = 1.0, *, step: float = 0.001
+) -> Interval:
+    """Bounds on the mean of values in [low, high]: losses, or paired differences with ``low=-1``."""
+
+    def rejected(question: Question, bound: float) -> bool:
+        if not low < bound < high:
+            return False
+        test, threshold = MeanTest(question, bound, low, high), log_threshold(alpha)
+        for value in values:
+            test.update(value)
+            if test.wealth.highest >= threshold:
+                return True
+        return False
+
+    return _bounds(rejected, step, Interval(low, high))
+
+
+def ratio_bounds(
+    observations: Sequence[Observation],
+    alpha: float,
+    prior: Prior = NO_HISTORY,
+    *,
+    step: float = 0.01,
+    inside: Interval | None = None,
+) -> Interval:
+    """Bounds on the factor between canary's and stable's values (latency, cost): 1.08 = 8 % more.
+
+    The factor is the one by which the canary's values must be divided to rank as stable's do.  Observations
+    hold values in place of losses; ``step`` 0.01 = to about 1 %.  An open end is 1/64 or 64.
+    """
+
+    def rejected(question: Question, log_ratio: float) -> bool:
+        return _ratio_excluded(observations, question, math.exp(log_ratio), alpha, prior)
+
+    reach = inside or Interval(1 / _WIDEST_RATIO, _WIDEST_RATIO)
+    found = _bounds(rejected, math.log1p(step), Interval(math.log(reach.low), math.log(reach.high)))
+    return Interval(math.exp(found.low), math.exp(found.high))
+
+
+def _ratio_excluded(
+    observations: Sequence[Observation], question: Question, ratio: float, alpha: float, prior: Prior
+) -> bool:
+    seen, test, threshold = Percentiles(), TwoArm(question, 0.0, prior), log_threshold(alpha)
+    for canary, weight, value in observations:
+        test.update(canary, weight, seen.score(value / ratio if canary else value))
+        if test.wealth.highest >= threshold:
+            return True
+        if not canary:
+            seen.add(value)
+    return False
+
+
+def bounds_over_time(
+    observations: Sequence[Observation],
+    alpha: float,
+    differences: Sequence[float],
+    prior: Prior = NO_HISTORY,
+) -> list[tuple[int, Interval]]:
+    """For a picture: how the bounds narrowed, as (call, bounds from there on), to the differences given."""
+    if any(a >= b for a, b in pairwise(differences)):
+        raise Invalid("differences must rise")
+    events = [
+        (call, question, g)
+        for question in Question
+        for g in differences
+        if (call := excluded_at(observations, question, g, alpha, prior)) is not None
+    ]
+    found = {0: EVERYTHING}
+    now = EVERYTHING
+    for call, question, g in sorted(events):
+        if question is Question.WORSE:
+            now = Interval(max(now.low, g), now.high)
+        else:
+            now = Interval(now.low, min(now.high, g))
+        found[call] = now
+    return list(found.items())
+
+
+def _bounds(rejected: Callable[[Question, float], bool], step: float, inside: Interval) -> Interval:
+    def lower(index: int) -> bool:
+        return rejected(Question.WORSE, index * step)
+
+    def upper(index: int) -> bool:
+        return rejected(Question.NOT_WORSE, -index * step)
+
+    low = last_that(lower, math.floor(inside.low / step + 1e-9), math.ceil(inside.high / step - 1e-9))
+    high = last_that(upper, math.floor(-inside.high / step + 1e-9), math.ceil(-inside.low / step - 1e-9))
+    return Interval(max(inside.low, round(low * step, 9)), min(inside.high, round(-high * step, 9)))

@@ -1,0 +1,113 @@
+"""The versions of a prompt: when each began, what changed in it, where it is live, and how it did."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from promptops.config.settings import Settings
+from promptops.errors import NotFound
+from promptops.git.repo import GitRepo
+from promptops.prompt import check_name
+from promptops.registry.history_index import Start
+from promptops.registry.store import Registry
+from promptops.versions.lineage import Lineage, lineage
+from promptops.versions.references import nearest
+from promptops.versions.release_state import ReleaseState, read_release, released_numbers, state_commit
+from promptops.versions.working_tree import working_tree_names
+
+_SHORT = 10
+_CUT = "this clone is shallow, so the oldest versions may be missing (git fetch --unshallow)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """How one version did in the runs that were logged; None where nothing is known."""
+
+    runs: int = 0
+    error_rate: float | None = None
+    check_pass_rate: float | None = None
+    p50_latency_ms: float | None = None
+    cost_per_run_usd: float | None = None
+    thumbs_up: int = 0
+    thumbs_down: int = 0
+    eval_rate: float | None = None  # of its latest eval, as the rest of these
+    eval_cases: int | None = None
+    eval_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryEntry:
+    """A commit at which a version begins, or at which the prompt was broken or deleted (no digest then)."""
+
+    digest: str | None
+    commit_sha: str
+    date: str
+    author: str
+    subject: str
+    change: str  # "new", "model, messages", "restored", "invalid", "deleted"
+    problem: str  # why it is invalid
+    path: str  # from the top of the repository, as it was called then
+    pasteable: str
+    live: tuple[str, ...] = ()  # "production", "staging canary"
+    version: str | None = None
+    figures: Figures = Figures()
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Newest first. ``note`` says where and why it ends earlier than the prompt does."""
+
+    name: str
+    versions: tuple[HistoryEntry, ...]
+    note: str = ""
+
+    def with_figures(self, figures: Mapping[str, Figures]) -> "History":
+        """Join what the registry knows, by digest."""
+        joined = (
+            replace(entry, figures=figures.get(entry.digest or "", entry.figures)) for entry in self.versions
+        )
+        return replace(self, versions=tuple(joined))
+
+
+def history(name: str, settings: Settings, registry: Registry | None = None) -> History:
+    """Tell the versions of a prompt on the present branch, along first parents; also of a deleted prompt."""
+    check_name(name)
+    with GitRepo(settings) as repo:
+        line = lineage(name, repo, registry)
+        if not line.starts:
+            return _without_commits(name, settings, line)
+        commit = state_commit(repo)
+        state = read_release(repo, commit, name) if commit else None
+        numbers = released_numbers(repo, commit, state) if commit and state else {}
+        notes = [line.note, _CUT if repo.is_shallow() else ""]
+    versions = tuple(
+        _entry(start, settings, state, numbers if start.name == name else {}) for start in line.starts
+    )
+    return History(name, versions, "; ".join(filter(None, notes)))
+
+
+def _entry(
+    start: Start, settings: Settings, state: ReleaseState | None, numbers: Mapping[str, str]
+) -> HistoryEntry:
+    digest = start.digest or ""
+    return HistoryEntry(
+        digest=start.digest,
+        commit_sha=start.commit_sha,
+        date=start.authored_at,
+        author=start.author,
+        subject=start.subject,
+        change=start.change,
+        problem=start.problem if start.change == "invalid" else "",
+        path=f"{settings.prompts_path}/{start.path}",
+        pasteable=f"{start.name}@{start.commit_sha[:_SHORT]}",
+        live=state.live(digest) if state else (),
+        version=numbers.get(digest) or None,
+    )
+
+
+def _without_commits(name: str, settings: Settings, line: Lineage) -> History:
+    """Nothing of it is committed: say so where the working tree has it, else there is no such prompt."""
+    names = working_tree_names(settings) if settings.top else []
+    if name not in names:
+        hint = nearest(name, names, "promptops list shows the prompts of this project")
+        raise NotFound(f"no prompt `{name}` in the history of this branch", hint=hint)
+    return History(name, (), line.note or f"{settings.prompts_path}/{name}.yaml is not committed yet")

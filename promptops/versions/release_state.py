@@ -1,0 +1,324 @@
+"""What is released where, read from the branch ``promptops-state`` that only promptops writes.
+
+``releases/<prompt>.yaml`` says what each channel serves. ``versions/<prompt>/<digest12>.yaml`` holds a
+released version frozen, so that it outlives the commit that it came from:
+
+    prompt: support/triage
+    version: v12
+    digest: sha256:4c1d…            (64 digits)
+    commit: 3f2c9e1…
+    files:
+      support/triage.yaml: "…"      (every file it is made of; {base64: …} where it is not text)
+
+``plans/<digest12>.yaml`` is a plan as it was when a rollout began, ``evidence/<rollout>/<generation>.json``
+what was known at a transition: counts, sums and e-values, never inputs, outputs or users.
+"""
+
+import base64
+import binascii
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from promptops.config.yaml import Document, parse_yaml
+from promptops.errors import Invalid, NotFound
+from promptops.git.repo import STATE_BRANCH as BRANCH
+from promptops.git.repo import GitRepo
+
+_MAX_BYTES = 20_000_000  # a frozen version holds its images
+_SHORT = 12
+_ALL_BP = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """A version as a channel names it."""
+
+    version: str
+    digest: str  # 64 hex digits
+    commit: str | None = None
+    since: str | None = None
+
+
+Phase = Literal["eval", "shadow", "progressing", "awaiting", "paused", "invalid", "inconclusive"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rollout:
+    """One canary's life on one channel. Times are ISO-8601 UTC text."""
+
+    id: str
+    canary: Released
+    plan: str  # digest of the pinned plan, 64 hex digits
+    phase: Phase
+    step: int = 0
+    weight_bp: int = 0  # of 10,000: the share of units that meet the canary
+    salt: str = ""  # PROMPT/CHANNEL/sha256:DIGEST of the canary
+    unit: str = "session"  # whom an assignment sticks to, as the plan says
+    started: str = ""
+    step_started: str = ""
+    deadline: str | None = None
+    reason: str | None = None  # why it is paused, invalid, inconclusive or waits for a person
+    signals: tuple[str, ...] = ()  # that have paused it: resumed, it is not paused by the same ones again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shadow:
+    """A version that answers a sample of a channel's calls behind the users' backs."""
+
+    released: Released
+    sample_bp: int
+    max_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelState:
+    """What one channel serves."""
+
+    stable: Released | None = None
+    previous: Released | None = None
+    rollout: Rollout | None = None
+    shadow: Shadow | None = None
+
+    @property
+    def canary(self) -> Released | None:
+        return self.rollout.canary if self.rollout else None
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseState:
+    """One prompt's releases. ``project``: the folder of its project, "" at the top of the repository."""
+
+    prompt: str
+    generation: int
+    channels: Mapping[str, ChannelState]
+    project: str = ""
+
+    def named(self) -> Iterable[Released]:
+        """Every version that some channel names, stable ones first."""
+        for arm in ("stable", "canary", "previous"):
+            yield from (found for state in self.channels.values() if (found := getattr(state, arm)))
+
+    def live(self, digest: str) -> tuple[str, ...]:
+        """Where a version is live: "production", or "production canary" while it is tried there."""
+        return tuple(
+            f"{name} canary" if released is state.canary else name
+            for name, state in self.channels.items()
+            for released in (state.stable, state.canary)
+            if released is not None and released.digest == digest
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A released version with all files that it is made of, by path below ``prompts/``."""
+
+    prompt: str
+    version: str
+    digest: str
+    commit: str | None
+    files: Mapping[str, bytes]
+
+    def read(self, path: str) -> bytes:
+        if path not in self.files:
+            raise NotFound(f"the frozen {self.prompt} {self.version} has no file {path}")
+        return self.files[path]
+
+
+def release_path(prompt: str) -> str:
+    return f"releases/{prompt}.yaml"
+
+
+def plan_path(digest: str) -> str:
+    return f"plans/{digest[:_SHORT]}.yaml"
+
+
+def frozen_path(prompt: str, digest: str) -> str:
+    return f"versions/{prompt}/{digest[:_SHORT]}.yaml"
+
+
+def state_commit(repo: GitRepo) -> str | None:
+    """The newest commit of the state branch, here or as last fetched; None before the first release."""
+    found = repo.state_heads()
+    commits = list(dict.fromkeys(found.values()))
+    newest = [
+        one for one in commits if all(repo.is_ancestor(other, one) for other in commits if other != one)
+    ]
+    if commits and not newest:
+        raise Invalid(
+            f"{BRANCH} has diverged: {', '.join(f'{name} at {oid[:12]}' for name, oid in found.items())}",
+            hint="promptops release sync",
+        )
+    return newest[0] if newest else None
+
+
+def read_release(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None:
+    """One prompt's releases; None while it has none. Raises Invalid when they are another project's."""
+    state = any_release(repo, commit, prompt)
+    if state and state.project != repo.settings.prefix:
+        theirs = state.project or "the top of the repository"
+        raise Invalid(
+            f"`{prompt}` is released by another project of this repository, in {theirs}",
+            hint="prompts of one name cannot be released by two projects: rename one of them",
+        )
+    return state
+
+
+def any_release(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None:
+    """The releases of a prompt, whichever project of the repository it belongs to."""
+    try:
+        return decode_release(repo.read(commit, release_path(prompt)), prompt)
+    except NotFound:
+        return None
+
+
+def read_releases(repo: GitRepo) -> dict[str, ReleaseState]:
+    """All releases of this project, by prompt; empty before the first."""
+    commit = state_commit(repo)
+    if commit is None:
+        return {}
+    paths = [entry.path for entry in repo.list_files(commit, "releases") if entry.path.endswith(".yaml")]
+    texts = repo.read_many([(commit, path) for path in paths])
+    states = [
+        decode_release(text, path[len("releases/") : -len(".yaml")])
+        for path, text in zip(paths, texts, strict=True)
+    ]
+    return {state.prompt: state for state in states if state.project == repo.settings.prefix}
+
+
+def read_frozen(repo: GitRepo, commit: str, prompt: str, digest: str) -> Frozen | None:
+    path = frozen_path(prompt, digest)
+    try:
+        text = repo.read(commit, path)
+    except NotFound:
+        return None
+    return decode_frozen(text, path, prompt)
+
+
+def frozen_versions(repo: GitRepo, commit: str, prompt: str) -> list[Frozen]:
+    """Every released version of a prompt."""
+    folder = f"versions/{prompt}"
+    paths = [entry.path for entry in repo.list_files(commit, folder)]
+    paths = [path for path in paths if path.endswith(".yaml") and "/" not in path[len(folder) + 1 :]]
+    texts = repo.read_many([(commit, path) for path in paths])
+    return [decode_frozen(text, path, prompt) for path, text in zip(paths, texts, strict=True)]
+
+
+def released_numbers(repo: GitRepo, commit: str, state: ReleaseState) -> dict[str, str]:
+    """The number of every released version, by digest: read without the files that they are made of."""
+    prompt = state.prompt
+    folder = f"versions/{prompt}/"
+    paths = [entry.path for entry in repo.list_files(commit, folder.rstrip("/"))]
+    paths = [path for path in paths if path.endswith(".yaml") and "/" not in path[len(folder) :]]
+    texts = repo.read_many([(commit, path) for path in paths])
+    found = {one.digest: one.version for one in state.named()}
+    for path, text in zip(paths, texts, strict=True):
+        document = parse_yaml(text.partition(b"\nfiles:")[0], f"{BRANCH}:{path}")
+        head = _mapping(document, document.data)
+        found[_digest(document, head.get("digest"))] = str(head.get("version", ""))
+    return found
+
+
+def decode_release(text: bytes, prompt: str) -> ReleaseState:
+    """The releases of a prompt from the text of their file."""
+    document = parse_yaml(text, f"{BRANCH}:{release_path(prompt)}")
+    data = _mapping(document, document.data)
+    channels = {
+        name: _channel(document, _mapping(document, state))
+        for name, state in _mapping(document, data.get("channels", {})).items()
+    }
+    if data.get("prompt") != prompt or not isinstance(data.get("generation"), int):
+        raise _damaged(document, f"it must name the prompt {prompt} and its generation")
+    return ReleaseState(prompt, data["generation"], channels, str(data.get("project", "")))
+
+
+def _channel(document: Document, state: Mapping[str, Any]) -> ChannelState:
+    return ChannelState(
+        stable=_released(document, state.get("stable")),
+        previous=_released(document, state.get("previous")),
+        rollout=_rollout(document, state.get("rollout")),
+        shadow=_shadow(document, state.get("shadow")),
+    )
+
+
+def _rollout(document: Document, value: Any) -> Rollout | None:
+    if value is None:
+        return None
+    data = dict(_mapping(document, value))
+    canary, plan = _released(document, data.pop("canary", None)), _digest(document, data.pop("plan", None))
+    try:
+        data["signals"] = tuple(map(str, data.pop("signals", ())))
+        rollout = Rollout(canary=canary, plan=plan, **data)  # type: ignore[arg-type]  # looked at below
+    except TypeError as error:
+        raise _damaged(document, f"the rollout: {str(error).partition(') ')[2]}") from None
+    whole = all(type(number) is int for number in (rollout.step, rollout.weight_bp))
+    if canary is None or rollout.phase not in get_args(Phase) or not whole or rollout.step < 0:
+        raise _damaged(document, "the rollout names no canary, no known phase or no step")
+    if not 0 <= rollout.weight_bp <= _ALL_BP:
+        raise _damaged(document, f"a weight of {rollout.weight_bp} basis points")
+    return rollout
+
+
+def _shadow(document: Document, value: Any) -> Shadow | None:
+    if value is None:
+        return None
+    data = _mapping(document, value)
+    released, sample, most = _released(document, data), data.get("sample_bp"), data.get("max_usd")
+    if released is None or type(sample) is not int or not 0 < sample <= _ALL_BP:
+        raise _damaged(document, f"a shadow sampled at {sample} basis points")
+    return Shadow(released=released, sample_bp=sample, max_usd=None if most is None else float(most))
+
+
+def _released(document: Document, value: Any) -> Released | None:
+    if value is None:
+        return None
+    data = _mapping(document, value)
+    since, commit = data.get("since"), data.get("commit")
+    return Released(
+        str(data.get("version", "")),
+        _digest(document, data.get("digest")),
+        None if commit is None else str(commit),
+        None if since is None else str(since),
+    )
+
+
+def decode_frozen(text: bytes, path: str, prompt: str) -> Frozen:
+    """A released version from the text of its file."""
+    document = parse_yaml(text, f"{BRANCH}:{path}", max_bytes=_MAX_BYTES)
+    data = _mapping(document, document.data)
+    files = {name: _bytes(document, value) for name, value in _mapping(document, data.get("files")).items()}
+    commit = data.get("commit")
+    version = str(data.get("version", ""))
+    digest = _digest(document, data.get("digest"))
+    if data.get("prompt") != prompt or digest[:_SHORT] != path.rpartition("/")[2][: -len(".yaml")]:
+        raise _damaged(document, f"it must be the version of {prompt} that its path names")
+    return Frozen(prompt, version, digest, None if commit is None else str(commit), files)
+
+
+def _mapping(document: Document, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict):
+        raise _damaged(document, "a mapping is missing")
+    return value
+
+
+def _digest(document: Document, value: Any) -> str:
+    digits = str(value).removeprefix("sha256:")
+    if len(digits) != 64 or set(digits) - set("0123456789abcdef"):  # noqa: PLR2004 - of a SHA-256
+        raise _damaged(document, f"`{value}` is no digest")
+    return digits
+
+
+def _bytes(document: Document, value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode()
+    try:
+        return base64.b64decode(_mapping(document, value).get("base64", ""), validate=True)
+    except (TypeError, binascii.Error) as error:
+        raise _damaged(document, f"a file is not base64: {error}") from error
+
+
+def _damaged(document: Document, what: str) -> Invalid:
+    return Invalid(
+        f"{document.path} is damaged: {what}",
+        hint=f"git log {BRANCH} shows who wrote it; promptops release recover brings the last good one back",
+    )

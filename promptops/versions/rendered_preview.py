@@ -1,0 +1,111 @@
+"""What the model will see: both sides rendered on the same inputs, and about what a call costs."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from promptops.errors import Invalid
+from promptops.prompt import Input, Message, Prompt, Text
+from promptops.prompt.diff import TextDiff, static_prefix
+from promptops.prompt.diff.messages import TextChange, compare_messages
+from promptops.prompt.diff.prompts import text_diff
+from promptops.prompt.render import estimate_tokens, least_tokens, render
+
+Price = Callable[[str], tuple[float, float] | None]
+"""A model to dollars per input and per output token; None when unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Both sides on one set of inputs. ``notes`` say which of them a side does not accept."""
+
+    label: str
+    lines: tuple[str, ...]
+    texts: tuple[TextDiff, ...]
+    notes: tuple[str, ...]
+    tokens: tuple[int | None, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """One call of one side. Tokens are estimated, prices those of a catalogue; None when unknown."""
+
+    input_tokens: int
+    prefix_tokens: int
+    input_usd: float | None
+    most_output_usd: float | None
+
+
+def preview(label: str, old: Prompt | None, new: Prompt | None, inputs: Mapping[str, Any]) -> Preview:
+    before, notes = _rendered(old, inputs, "before")
+    after, more = _rendered(new, inputs, "after")
+    found = list(compare_messages(_as_messages(before), _as_messages(after))) if before and after else []
+    return Preview(
+        label,
+        tuple(one for one in found if isinstance(one, str)),
+        tuple(text_diff(one.where, one.old, one.new) for one in found if isinstance(one, TextChange)),
+        (*notes, *more),
+        tuple(estimate_tokens(side) if side else None for side in (before, after)),  # type: ignore[arg-type]
+    )
+
+
+def merged_inputs(old: Prompt | None, new: Prompt | None) -> Prompt | None:
+    """A prompt that takes the inputs of both sides, none of them required: to read what was given."""
+    prompt = new or old
+    if prompt is None:
+        return None
+    declared: dict[str, Input] = {**(old.inputs if old else {}), **(new.inputs if new else {})}
+    return replace(prompt, inputs={name: replace(one, required=False) for name, one in declared.items()})
+
+
+def estimate(prompt: Prompt, price: Price, input_tokens: int | None = None) -> Estimate | None:
+    """Without ``input_tokens``: before anything is put in. None where the templates cannot be rendered."""
+    try:
+        tokens = least_tokens(prompt) if input_tokens is None else input_tokens
+    except Invalid:
+        return None
+    prefix = estimate_tokens({"role": role, "content": text} for role, text in static_prefix(prompt))
+    prices = price(prompt.model)
+    most = prompt.parameters.get("max_completion_tokens", prompt.parameters.get("max_tokens"))
+    return Estimate(
+        tokens,
+        prefix,
+        tokens * prices[0] if prices else None,
+        most * prices[1] if prices and isinstance(most, int) else None,
+    )
+
+
+def _rendered(
+    prompt: Prompt | None, inputs: Mapping[str, Any], when: str
+) -> tuple[Sequence[Mapping[str, Any]], list[str]]:
+    if prompt is None:
+        return (), []
+    taken = {name: value for name, value in inputs.items() if name in prompt.inputs}
+    notes = [f"{when}: there is no input `{name}`, so it is left out" for name in inputs if name not in taken]
+    try:
+        return render(prompt, taken).messages, notes
+    except Invalid as error:
+        return (), [*notes, f"{when}: {error.message}"]
+
+
+def _as_messages(messages: Iterable[Mapping[str, Any]]) -> list[Message]:
+    return [Message(one["role"], (Text(_text(one.get("content")), ()),), _extras(one)) for one in messages]
+
+
+def _extras(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in message.items() if key not in ("role", "content")}
+
+
+def _text(content: Any) -> str:
+    if isinstance(content, list):
+        return "\n".join(part.get("text") or _image(part["image_url"]["url"]) for part in content)
+    return content or ""
+
+
+def _image(url: str) -> str:
+    kind, _, data = url.partition(";base64,")
+    return f"[{kind.removeprefix('data:')}, {len(data) * 3 // 4:,} bytes]"
+
+
+def changed(previews: Iterable[Preview]) -> list[Preview]:
+    return [one for one in previews if one.lines or one.texts or one.notes]

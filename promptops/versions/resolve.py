@@ -1,0 +1,361 @@
+"""A reference resolved to one version. Nothing ever falls back to another one."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+from promptops.config.settings import Settings
+from promptops.errors import Invalid, NotFound, PromptopsError
+from promptops.prompt import Prompt, load_prompt
+from promptops.versions.references import INDEX, Reference, digest_digits, is_number, nearest, parse_reference
+from promptops.versions.working_tree import names_among, working_tree_names, working_tree_reader
+
+if TYPE_CHECKING:  # a prompt of the working tree needs neither git nor the registry
+    from promptops.git.repo import GitRepo
+    from promptops.registry.store import Registry
+    from promptops.versions.release_state import ChannelState, Released, ReleaseState
+
+__all__ = [
+    "Reference",
+    "Version",
+    "live_channels",
+    "parse_reference",
+    "prompt_names",
+    "provenance",
+    "reader",
+    "released_version",
+    "resolve",
+    "resolve_in",
+    "unreleased",
+]
+
+Read = Callable[[str], bytes]
+Source = Literal["working tree", "index", "commit", "release", "registry"]
+_SHORT = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """What a reference means.
+
+    One that is not committed carries no commit and counts as dirty until ``provenance`` has looked.
+    """
+
+    prompt: Prompt
+    reference: str
+    source: Source
+    pasteable: str
+    commit_sha: str | None = None
+    dirty: bool = False
+    version: str | None = None  # v13, once released
+    channel: str | None = None
+
+
+def resolve(reference: str, settings: Settings, registry: "Registry | None" = None) -> Version:
+    """Resolve a reference; NotFound and Invalid list what else could have been meant."""
+    wanted = parse_reference(reference, settings)
+    if wanted.rev is None and wanted.channel is None:
+        return _of_working_tree(wanted, settings)
+    from promptops.git.repo import GitRepo
+
+    with GitRepo(settings) as repo:
+        if registry is None and wanted.rev is not None and digest_digits(wanted.rev) is not None:
+            from promptops.registry.store import Registry
+
+            with Registry.open_existing(settings.registry) as known:  # also versions that only ever ran
+                return resolve_in(repo, wanted, known)
+        return resolve_in(repo, wanted, registry)
+
+
+def resolve_in(repo: "GitRepo", wanted: Reference, registry: "Registry | None" = None) -> Version:
+    """Resolve with a repository that is open already, for callers that resolve many."""
+    rev = wanted.rev
+    if wanted.channel is not None:
+        return _on_channel(repo, wanted)
+    if rev is None:
+        return _of_working_tree(wanted, repo.settings)
+    if rev == INDEX:
+        return _of_index(repo, wanted)
+    if is_number(rev):
+        return _numbered(repo, wanted, rev)
+    digits = digest_digits(rev)
+    if digits is not None:
+        return _by_digest(repo, wanted, digits, registry)
+    return _of_commit(repo, wanted, repo.resolve_commit(rev))
+
+
+def provenance(version: Version, settings: Settings) -> Version:
+    """Tell which commit a version that is not committed stands on, and whether its files differ from it."""
+    if version.source not in {"working tree", "index"}:
+        return version
+    from promptops.git.repo import GitRepo
+
+    with GitRepo(settings) as repo:
+        if not repo.has_commits():
+            return version
+        commit = repo.resolve_commit("HEAD")
+        read = repo.reader("") if version.source == "index" else working_tree_reader(settings)
+        closure = version.prompt.closure
+        try:
+            kept = repo.read_many([(commit, f"{settings.prompts_path}/{path}") for path in closure])
+        except Invalid:  # one of them is not there, or not as a file
+            return replace(version, commit_sha=commit)
+        same = all(_lines(read(path)) == _lines(text) for path, text in zip(closure, kept, strict=True))
+    return replace(version, commit_sha=commit, dirty=not same)
+
+
+def live_channels(settings: Settings) -> "dict[str, dict[str, ChannelState]]":
+    """Where each released prompt is live: what its channels serve, by prompt and channel."""
+    from promptops.git.repo import GitRepo
+    from promptops.versions.release_state import read_releases
+
+    with GitRepo(settings) as repo:
+        states = read_releases(repo)
+    return {
+        name: {channel: serving for channel, serving in state.channels.items() if serving.stable}
+        for name, state in states.items()
+    }
+
+
+def prompt_names(settings: Settings, rev: str | None = None) -> list[str]:
+    """Names of the prompts in the working tree, at a revision, or in the index (``INDEX``)."""
+    if rev is None:
+        return working_tree_names(settings)
+    from promptops.git.repo import GitRepo
+
+    with GitRepo(settings) as repo:
+        return _names_at(repo, "" if rev == INDEX else repo.resolve_commit(rev))
+
+
+@contextmanager
+def reader(version: Version, settings: Settings) -> Iterator[Read]:
+    """Read any file below ``prompts/`` as it was where the version comes from, its golden set for example."""
+    if version.source == "working tree":
+        yield working_tree_reader(settings)
+        return
+    from promptops.git.repo import GitRepo
+
+    with GitRepo(settings) as repo:
+        if version.source == "index":
+            yield repo.reader("")
+        elif version.commit_sha is None or not repo.has_commits(version.commit_sha):
+            raise NotFound(
+                f"the commit that {version.reference} was released from is not in this repository",
+                hint="git fetch --all, then again",
+            )
+        else:
+            yield repo.reader(version.commit_sha)
+
+
+def _of_working_tree(wanted: Reference, settings: Settings) -> Version:
+    if settings.top is None:
+        raise Invalid(
+            f"`{wanted.text}` is of the working tree, and a bare repository has none",
+            hint=f"name a revision: {wanted.name}@HEAD",
+        )
+    names = lambda: working_tree_names(settings)  # noqa: E731 - listed only when something is missing
+    prompt = _load(wanted.name, working_tree_reader(settings), names, "in the working tree")
+    return Version(
+        prompt=prompt, reference=wanted.text, source="working tree", pasteable=wanted.name, dirty=True
+    )
+
+
+def _of_index(repo: "GitRepo", wanted: Reference) -> Version:
+    prompt = _load(wanted.name, repo.reader(""), lambda: _names_at(repo, ""), "in the index")
+    return Version(
+        prompt=prompt, reference=wanted.text, source="index", pasteable=f"{wanted.name}@{INDEX}", dirty=True
+    )
+
+
+def _of_commit(repo: "GitRepo", wanted: Reference, commit: str) -> Version:
+    where = f"at {wanted.rev}"
+    prompt = _load(wanted.name, repo.reader(commit), lambda: _names_at(repo, commit), where)
+    return Version(
+        prompt=prompt,
+        reference=wanted.text,
+        source="commit",
+        pasteable=f"{wanted.name}@{repo.abbreviate(commit)}",
+        commit_sha=commit,
+    )
+
+
+def _load(name: str, read: Read, names: Callable[[], Sequence[str]], where: str) -> Prompt:
+    try:
+        return load_prompt(name, read)
+    except NotFound:
+        hint = nearest(name, names(), "promptops init makes a first prompt")
+        raise NotFound(f"no prompt `{name}` {where}", hint=hint) from None
+
+
+def _names_at(repo: "GitRepo", rev: str) -> list[str]:
+    folder = repo.settings.prompts_path
+    return sorted(names_among(entry.path[len(folder) + 1 :] for entry in repo.list_files(rev, folder)))
+
+
+def _lines(text: bytes) -> bytes:
+    return text.replace(b"\r\n", b"\n")  # as git may check them out
+
+
+# released versions
+
+
+def _on_channel(repo: "GitRepo", wanted: Reference) -> Version:
+    commit, state = _release_state(repo, wanted)
+    channel = str(wanted.channel)
+    serving = state.channels.get(channel)
+    if serving is None or serving.stable is None:
+        live = [f"{wanted.name}:{name}" for name, other in state.channels.items() if other.stable]
+        raise NotFound(
+            f"{wanted.name} is not live on {channel}", hint=f"live: {', '.join(live) or 'nowhere'}"
+        )
+    return replace(released_version(repo, commit, wanted, serving.stable), channel=channel)
+
+
+def _numbered(repo: "GitRepo", wanted: Reference, number: str) -> Version:
+    from promptops.versions.release_state import Released, frozen_versions
+
+    tag = f"a git tag of that name is {wanted.name}@refs/tags/{number}"
+    commit, state = _release_state(repo, wanted, tag)
+    for released in state.named():
+        if released.version == number:
+            return released_version(repo, commit, wanted, released)
+    frozen = frozen_versions(repo, commit, wanted.name)
+    for one in frozen:
+        if one.version == number:
+            return released_version(repo, commit, wanted, Released(number, one.digest, one.commit))
+    there = {one.version for one in frozen} | {released.version for released in state.named()}
+    known = sorted(there, key=lambda version: (len(version), version))
+    raise NotFound(f"{wanted.name} has no version {number}", hint=f"there are: {', '.join(known)}; {tag}")
+
+
+def _release_state(repo: "GitRepo", wanted: Reference, more: str = "") -> tuple[str, "ReleaseState"]:
+    from promptops.versions.release_state import read_release, state_commit
+
+    commit = state_commit(repo)
+    state = read_release(repo, commit, wanted.name) if commit else None
+    if commit is None or state is None:
+        raise unreleased(wanted, more, anything=commit is not None, elsewhere=_has_remote(repo.settings))
+    return commit, state
+
+
+def unreleased(
+    wanted: Reference, more: str = "", *, anything: bool = True, elsewhere: bool = False
+) -> NotFound:
+    """What to say of a released version where there is none.
+
+    ``anything``: other prompts have one; ``elsewhere``: it may be released where nobody has looked yet.
+    """
+    what = f"no version of {wanted.name} is released yet" if anything else "nothing released yet"
+    to = f" --to {wanted.channel}" if wanted.channel not in (None, "production") else ""
+    step = f"promptops promote {wanted.name}@REV{to} releases one, and canary shows it to a few users first"
+    if elsewhere:
+        step = f"released elsewhere: promptops release sync; else {step}"
+    return NotFound(f"`{wanted.text}`: {what}", hint=f"{step}; {more}" if more else step)
+
+
+def _has_remote(settings: Settings) -> bool:
+    config = settings.common_dir / "config" if settings.common_dir else None
+    return config is not None and config.is_file() and b'[remote "' in config.read_bytes()
+
+
+def released_version(repo: "GitRepo", state: str, wanted: Reference, released: "Released") -> Version:
+    """A released version from its frozen files, which outlive the commit; else from the commit."""
+    from promptops.versions.release_state import read_frozen
+
+    frozen = read_frozen(repo, state, wanted.name, released.digest)
+    commit = released.commit or (frozen.commit if frozen else None)
+    if commit is not None and repo.has_commits(commit):
+        commit = repo.resolve_commit(commit)
+    elif frozen is None:
+        raise NotFound(
+            f"{wanted.name} {released.version} is neither kept on the state branch nor in a commit here",
+            hint="git fetch --all, then again",
+        )
+    read = frozen.read if frozen else repo.reader(str(commit))
+    prompt = load_prompt(wanted.name, read)
+    _verify(prompt, released.digest, wanted)
+    return Version(
+        prompt=prompt,
+        reference=wanted.text,
+        source="release",
+        pasteable=f"{wanted.name}@{released.version}",
+        commit_sha=commit,
+        version=released.version,
+    )
+
+
+def _verify(prompt: Prompt, digest: str, wanted: Reference) -> None:
+    if prompt.digest != digest:
+        raise Invalid(
+            f"`{wanted.text}` reads as sha256:{prompt.digest[:_SHORT]}, not as sha256:{digest[:_SHORT]}",
+            hint="its files were changed after it was recorded, or another release of promptops recorded it",
+        )
+
+
+# by digest
+
+
+def _by_digest(repo: "GitRepo", wanted: Reference, digits: str, registry: "Registry | None") -> Version:
+    """Look wherever a version can be: this branch's history, the registry, index, working tree."""
+    found: dict[str, Callable[[], Version]] = {}
+    known: list[str] = []
+    for digest, get in _digests(repo, wanted, digits, registry):
+        known.append(digest)
+        if digest.startswith(digits):
+            found.setdefault(digest, get)
+    if len(found) > 1:
+        raise Invalid(
+            f"`{wanted.text}` is ambiguous: {', '.join(f'sha256:{digest[:20]}' for digest in found)}",
+            hint="write more digits",
+        )
+    if not found:
+        there = [f"sha256:{digest[:_SHORT]}" for digest in dict.fromkeys(known)]
+        raise NotFound(
+            f"no version of {wanted.name} here has the digest sha256:{digits}",
+            hint=nearest("", there, f"promptops history {wanted.name} lists its versions"),
+        )
+    digest, get = next(iter(found.items()))
+    version = get()
+    _verify(version.prompt, digest, wanted)
+    return version
+
+
+def _digests(
+    repo: "GitRepo", wanted: Reference, digits: str, registry: "Registry | None"
+) -> Iterator[tuple[str, Callable[[], Version]]]:
+    from promptops.registry.history_index import noted_versions
+    from promptops.versions.lineage import lineage
+
+    for start in lineage(wanted.name, repo, registry).starts:
+        if start.digest is not None:
+            yield start.digest, partial(_renamed, repo, wanted, start.name, start.commit_sha)
+    for digest, commit in noted_versions(registry, wanted.name, digits) if registry else ():
+        if commit is not None and repo.has_commits(commit):
+            yield digest, partial(_of_commit, repo, wanted, commit)
+        elif registry is not None:
+            yield digest, partial(_of_registry, registry, wanted, digest)
+    for get in (partial(_of_index, repo), partial(_of_working_tree, settings=repo.settings)):
+        try:
+            version = get(wanted)
+        except PromptopsError:  # absent or broken there, so not the version that is looked for
+            continue
+        yield version.prompt.digest, partial(replace, version)
+
+
+def _of_registry(registry: "Registry", wanted: Reference, digest: str) -> Version:
+    """Make again a version that ran and that no commit has."""
+    from promptops.registry.runs.rebuild_messages import stored_prompt
+
+    prompt = stored_prompt(registry, wanted.name, digest)
+    if prompt is None:
+        raise NotFound(f"the registry no longer has sha256:{digest[:_SHORT]}", hint="it was pruned meanwhile")
+    pasteable = f"{wanted.name}@sha256:{digest[:_SHORT]}"
+    return Version(prompt=prompt, reference=wanted.text, source="registry", pasteable=pasteable, dirty=True)
+
+
+def _renamed(repo: "GitRepo", wanted: Reference, name: str, commit: str) -> Version:
+    """Find a version from before the prompt was called what it is now."""
+    version = _of_commit(repo, replace(wanted, name=name), commit)
+    return replace(version, prompt=replace(version.prompt, name=wanted.name))

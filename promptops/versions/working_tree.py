@@ -1,0 +1,64 @@
+"""Files below ``prompts/`` in the working tree."""
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from promptops.config.settings import Settings
+from promptops.errors import Invalid, NotFound
+
+MAX_BYTES = 20_000_000
+
+
+def working_tree_reader(settings: Settings) -> Callable[[str], bytes]:
+    """Read files as they are on disk. No link leads out of ``prompts/``."""
+    folder = settings.prompts
+    real = os.path.realpath(folder)
+
+    def read(path: str) -> bytes:
+        found = os.path.realpath(folder / path)
+        if not found.startswith(real + os.sep):
+            raise Invalid(
+                f"{settings.prompts_path}/{path} is a symbolic link that leaves {settings.prompts_path}/",
+                hint="replace it by the file",
+            )
+        return _read(found, f"{settings.prompts_path}/{path}")
+
+    return read
+
+
+def working_tree_names(settings: Settings) -> list[str]:
+    """Names of the prompts in the working tree, sorted."""
+    return sorted(names_among(_paths_below(settings.prompts)))
+
+
+def names_among(paths: Iterator[str]) -> set[str]:
+    """Prompts among paths below ``prompts/``: YAML files, without golden sets (``*.cases.yaml``)."""
+    stems = {path.rpartition(".")[0] for path in paths if path.endswith((".yaml", ".yml"))}
+    return {stem for stem in stems if not stem.endswith(".cases")}
+
+
+def _paths_below(folder: Path) -> Iterator[str]:
+    for where, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        below = Path(where).relative_to(folder)
+        yield from ((below / name).as_posix() for name in files if not name.startswith("."))
+
+
+def _read(path: str, shown: str) -> bytes:
+    try:
+        facts = os.stat(path)  # noqa: PTH116 - a string already
+        if not stat.S_ISREG(facts.st_mode):
+            kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "no regular file"
+            raise Invalid(f"{shown} is {kind}", hint="put a file there")
+        if facts.st_size > MAX_BYTES:
+            raise Invalid(
+                f"{shown} has {facts.st_size:,} bytes; at most {MAX_BYTES:,} are read", hint="shorten it"
+            )
+        with open(path, "rb") as file:  # noqa: PTH123 - a string already
+            return file.read()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound(f"no file {shown} in the working tree") from error
+    except (OSError, ValueError) as error:
+        raise Invalid(f"cannot read {shown}: {error}", hint="check the file's permissions") from error
