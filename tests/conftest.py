@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,11 @@ import hypothesis
 import pytest
 
 from promptops.cli.main import main
+from support.front_door import GREET, Cli, Finished, Repo
+from support.paths import SHARED
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one is slow, not wrong
 hypothesis.settings.load_profile("any machine")
-
-SHARED = Path(os.environ.get("PROMPTOPS_SHARED", Path(__file__).parents[2] / "shared"))
 
 
 def _only_loopback(event: str, arguments: tuple[Any, ...]) -> None:
@@ -54,30 +53,6 @@ def _isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch:
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "ada@example.org")
 
 
-@dataclass(frozen=True)
-class Repo:
-    """A git repository in a temporary folder, and the current directory of the test."""
-
-    path: Path
-
-    def git(self, *arguments: str) -> str:
-        done = subprocess.run(
-            ["git", *arguments], cwd=self.path, check=True, capture_output=True, encoding="utf-8"
-        )
-        return done.stdout.strip()
-
-    def write(self, path: str, text: str) -> Path:
-        file = self.path / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
-        return file
-
-    def commit(self, message: str = "change") -> str:
-        self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "-m", message)
-        return self.git("rev-parse", "HEAD")
-
-
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
     path = tmp_path / "repo"
@@ -86,16 +61,6 @@ def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
     new = Repo(path)
     new.git("init", "-q", "-b", "main")
     return new
-
-
-@dataclass(frozen=True)
-class Finished:
-    code: int
-    out: str
-    err: str
-
-
-Cli = Callable[..., Finished]
 
 
 @pytest.fixture
@@ -125,27 +90,12 @@ def process() -> Callable[..., subprocess.CompletedProcess[str]]:
 @pytest.fixture
 def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A loopback server that ``openai/…`` models are reached at."""
-    from provider import Provider
+    from support.provider import Provider
 
     with Provider() as server:
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
         monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
         yield server
-
-
-GREET = """\
-description: Greet somebody.
-model: openai/gpt-4o-mini-2024-07-18
-parameters: {temperature: 0, max_tokens: 64}
-inputs:
-  name: string
-messages:
-  - role: system
-    content: You greet people.
-  - role: user
-    content: "Greet {{ name }}."
-metadata: {owner: door}
-"""
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import asyncio
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -16,8 +15,9 @@ from promptops.prompt.render import render
 from promptops.providers.local.server import Embedded
 from promptops.providers.types import Request
 from promptops.versions.working_tree import working_tree_reader
+from support.paths import ROOT
 
-PROMPTS = Path(__file__).parents[1] / "prompts"
+PROMPTS = ROOT / "prompts"
 NAMES = ("extract/contact", "sentiment", "summarize", "support/triage")
 ENV = {name: value for name, value in os.environ.items() if name != "PROMPTOPS_LOCAL_GGUF"}
 

@@ -7,7 +7,8 @@ import tempfile
 from pathlib import Path
 
 from pairs import PASS, PROMPTOPS, ratio, show
-from provider import Provider, text
+
+from support.provider import Provider, text
 
 PROMPT = """\
 model: openai/gpt-4o-mini-2024-07-18

@@ -22,7 +22,6 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench_registry import PROMPTS, Row, logged, process, show, timed
-from repos import GitFolder, new_repository, prompt_text
 
 from promptops.cli.main import main as promptops
 from promptops.git.repo import GitRepo
@@ -31,6 +30,7 @@ from promptops.registry.store import Registry
 from promptops.stats.eprocess import Question
 from promptops.stats.two_arm import TwoArm, from_history
 from promptops.versions.release_state import ChannelState, read_releases
+from support.git_repositories import GitFolder, new_repository, prompt_text
 
 # nothing is decided: the margin is too narrow for these calls, and harm is not there
 PLAN = """\

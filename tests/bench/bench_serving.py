@@ -11,12 +11,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from releases import released, write_state
-from repos import GitFolder, new_repository
-
 from promptops.prompt.render import render
 from promptops.runner.routing import GitSource, Serving
 from promptops.versions.references import parse_reference
+from support.git_repositories import GitFolder, new_repository
+from support.release_states import released, write_state
 
 CALLS, ROUNDS = 20_000, 5
 TARGET, AGAINST_MLFLOW = 20_000, 0.5

@@ -11,12 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from greet_releases import SALUTE
 from pairs import PROMPTOPS, show
 
 from promptops import Workspace
 from promptops.evaluation.shadow.live.lock import alone
 from promptops.registry.store import Registry
+from support.greet_releases import SALUTE
 
 ROUNDS, CALLS = 40, 50
 RUNS = 25
@@ -25,7 +25,7 @@ RUN = [*PROMPTOPS, "run", "greet:production", "-i", "name=Ada"]
 STUB = """
 import sys, time
 sys.path[:0] = {path!r}
-from provider import Provider, slow, text
+from support.provider import Provider, slow, text
 with Provider(slow({wait}, text("Hello Ada."))) as provider:
     print(provider.base_url, flush=True)
     sys.stdin.read()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from worlds import Rollout
+from simulations.worlds import Rollout
 
 REPETITIONS = int(os.environ.get("PROMPTOPS_REPETITIONS", "400"))
 Show = Callable[[str, str, str], None]

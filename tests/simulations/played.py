@@ -8,8 +8,6 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from registry_data import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end
-
 from promptops.registry.records import FinishedRun, StartedRun, utc_text
 from promptops.registry.runs.outcomes import Outcome, add_many
 from promptops.registry.store import Registry
@@ -19,6 +17,7 @@ from promptops.release.rules import Move, apply, decide, start_rollout
 from promptops.stats.eprocess import Question, log_threshold
 from promptops.stats.two_arm import TwoArm
 from promptops.versions.release_state import ChannelState, Released
+from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end
 
 START = 1_780_000_000.0  # seconds since the epoch
 STABLE, CANARY = Released("v12", DIGEST), Released("v13", OTHER_DIGEST)

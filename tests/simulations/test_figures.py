@@ -8,13 +8,12 @@ import random
 import time
 
 import pytest
-import worlds
-from figures import REPETITIONS, Show, allowed, play, quantile, rate
 
 from promptops.stats.eprocess import Question
 from promptops.stats.two_arm import TwoArm, from_history
+from simulations import worlds
+from simulations.figures import REPETITIONS, Show, allowed, play, quantile, rate
 
-pytest_plugins = ("showing",)
 pytestmark = [pytest.mark.simulation, pytest.mark.usefixtures("only_where_asked_for")]
 WORSE, NOT_WORSE = Question.WORSE, Question.NOT_WORSE
 

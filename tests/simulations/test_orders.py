@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from recorded import EACH, PRIME_GPT35, Item
-from registry_data import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end
-from rollouts import ERRORS, ROLLOUT, START, Traffic, a_plan, of
 
 from promptops.registry.records import utc_text
+from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end
+from support.recorded_migrations import EACH, PRIME_GPT35, Item
+from support.rollouts import ERRORS, ROLLOUT, START, Traffic, a_plan, of
 
-pytest_plugins = ("showing",)
 pytestmark = [pytest.mark.simulation, pytest.mark.usefixtures("only_where_asked_for")]
 
 ORDERS, FEW, ITEMS = 200, 3, 200

@@ -3,11 +3,11 @@
 Fewer repetitions than the engine's own figures have, as every call is logged, scored and looked at.
 """
 
-import played
 import pytest
-from figures import REPETITIONS, Show, allowed, play, rate
 
-pytest_plugins = ("showing",)
+from simulations import played
+from simulations.figures import REPETITIONS, Show, allowed, play, rate
+
 pytestmark = [pytest.mark.simulation, pytest.mark.usefixtures("only_where_asked_for")]
 
 

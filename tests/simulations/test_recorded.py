@@ -5,14 +5,14 @@ A rollout may stay undecided. It may not go the other way.
 
 from pathlib import Path
 
-import orders
 import pytest
-from conftest import Cli, Repo
-from figures import Show, allowed, play, rate
-from greet_releases import ok, told
-from recorded import MIGRATIONS, SIDES, Migration, decide, release, replay
 
-pytest_plugins = ("showing",)
+from simulations import orders
+from simulations.figures import Show, allowed, play, rate
+from support.front_door import Cli, Repo
+from support.greet_releases import ok, told
+from support.recorded_migrations import MIGRATIONS, SIDES, Migration, decide, release, replay
+
 pytestmark = [pytest.mark.simulation, pytest.mark.usefixtures("only_where_asked_for")]
 
 _ORDERS = 500

@@ -1,0 +1,209 @@
+"""``promptops promote`` and ``rollback`` through the front door."""
+
+import json
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from promptops.registry.evals import EvalRecord, save_evals
+from promptops.registry.store import Registry
+from support.front_door import Cli, Repo
+from support.greet_releases import (
+    QUICK,
+    SALUTE,
+    a_remote,
+    channel,
+    go_live,
+    ok,
+    subjects,
+    told,
+    two_versions,
+    versions,
+    with_cases,
+)
+
+
+def test_the_first_release_says_so_and_asks(cli: Cli, repo: Repo) -> None:
+    two_versions(repo)
+    done = cli("promote", "greet@HEAD")
+    assert done.code == 4
+    assert "greet:production serves nothing yet" in done.err
+    ok(cli("promote", "greet@HEAD", "--yes"))
+    assert versions(cli) == ("v1", None)
+    assert ok(cli("show", "greet:production")).out
+
+
+def test_a_version_goes_live_by_the_plan_direct(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
+    done = ok(cli("promote", "greet@HEAD"))
+    assert done.out == "release(greet): production v1 → v2\n"
+    state = channel(cli)
+    assert (state["stable"]["version"], state["previous"]["version"]) == ("v2", "v1")
+    assert "no cases" in repo.git("log", "-1", "--format=%B", "promptops-state")
+
+
+def test_promote_without_a_canary(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
+    done = cli("promote", "greet")
+    assert done.code == 4
+    assert "has no active canary; v1 serves all calls" in done.err
+
+
+def test_a_canary_is_finished_by_evidence_or_by_force(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    done = cli("promote", "greet")
+    assert done.code == 3
+    assert "greet:production is not promoted" in done.err
+    assert "error_rate" in done.err
+    assert "--force needs a reason" in cli("promote", "greet", "--force").err
+    ok(cli("promote", "greet", "--force", "--reason", "we must"))
+    assert versions(cli) == ("v2", None)
+    message = repo.git("log", "-1", "--format=%B", "promptops-state")
+    assert "we must; overrides: error_rate" in message
+    assert "Promptops-Forced: yes" in message
+
+
+def test_the_active_canary_may_be_named_by_its_revision(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    assert cli("promote", "greet@HEAD").code == 3
+    repo.write("prompts/greet.yaml", SALUTE.replace("Salute {{", "Hail {{"))
+    repo.commit("Hail people")
+    done = cli("promote", "greet@HEAD")
+    assert done.code == 4
+    assert "has an active canary: v2" in done.err
+
+
+def an_eval(cli: Cli, repo: Repo, **verdicts: object) -> None:
+    """An eval of HEAD against HEAD~1 that came to its end."""
+    digests = [
+        told(cli, "show", f"greet@{rev}")["digest"].removeprefix("sha256:") for rev in ("HEAD", "HEAD~1")
+    ]
+    record = EvalRecord(
+        eval_id="e-1",
+        prompt="greet",
+        digest=digests[0],
+        against=digests[1],
+        cases_hash="c",
+        trials=1,
+        counts={"rate": 0.5, "passed": 50, "cases": 100},
+        verdicts=verdicts,
+        started_at="2026-01-01T00:00:00.000Z",
+        finished_at="2026-01-01T00:01:00.000Z",
+    )
+    with Registry.open(repo.path / "registry.db") as registry:
+        save_evals(registry, [record])
+
+
+def test_a_missing_eval_is_waited_for(cli: Cli, repo: Repo) -> None:
+    with_cases(repo)
+    go_live(cli, repo, cases=True)
+    done = ok(cli("promote", "greet@HEAD"))
+    assert "run: promptops eval greet@" in done.err
+    assert channel(cli)["rollout"]["phase"] == "eval"
+    assert cli("tick", "greet", "--exit-code").code == 3
+    ok(cli("tick", "greet"))
+    assert versions(cli) == ("v1", "v2")
+
+
+def test_an_eval_that_says_worse_keeps_a_version_out(cli: Cli, repo: Repo) -> None:
+    with_cases(repo)
+    go_live(cli, repo, cases=True)
+    an_eval(cli, repo, verdict="worse", sentence="v2 passes 20 points fewer")
+    done = cli("promote", "greet@HEAD")
+    assert done.code == 1
+    assert "v2 passes 20 points fewer" in done.err
+    assert versions(cli) == ("v1", None)
+    ok(cli("promote", "greet@HEAD", "--force", "--reason", "it is a fix"))
+    assert versions(cli) == ("v2", None)
+
+
+def test_rollback_ends_a_canary_or_goes_back(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    done = ok(cli("rollback", "greet"))
+    assert "canary v2 50% → 0%" in done.out
+    assert "v1 serves all calls of greet:production" in done.out
+    ok(cli("promote", "greet@HEAD"))
+    assert versions(cli) == ("v2", None)
+    assert told(cli, "rollback", "greet:production", "--reason", "rude")["taken"] == "v2"
+    assert versions(cli) == ("v1", None)
+    assert "Promptops-Reason: rude" in repo.git("log", "-1", "--format=%B", "promptops-state")
+    done = cli("rollback", "greet")
+    assert (done.code, "no version to go back to" in done.err) == (4, True)
+
+
+def test_rollback_to_a_version(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
+    ok(cli("promote", "greet@HEAD"))
+    repo.write("prompts/greet.yaml", SALUTE.replace("Salute {{", "Hail {{"))
+    repo.commit("Hail people")
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    ok(cli("rollback", "greet", "--to", "v1"))
+    assert versions(cli) == ("v1", None)
+    ok(cli("rollback", "greet", "--to", "HEAD~1"))
+    assert versions(cli) == ("v2", None)
+    assert "no version v9" in cli("rollback", "greet", "--to", "v9").err
+
+
+def test_rollback_of_what_is_not_released(cli: Cli, repo: Repo) -> None:
+    two_versions(repo)
+    done = cli("rollback", "greet")
+    assert (done.code, "nothing of greet is released on production" in done.err) == (4, True)
+
+
+def test_rollback_takes_less_than_a_second(
+    cli: Cli, repo: Repo, process: Callable[..., CompletedProcess[str]]
+) -> None:
+    go_live(cli, repo)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    begin = time.perf_counter()
+    done = process(["rollback", "greet"])
+    took = time.perf_counter() - begin
+    assert done.returncode == 0
+    assert took < 3  # 0.4 s by itself; other tests run beside it
+
+
+@pytest.fixture
+def remote(repo: Repo, tmp_path: Path) -> Path:
+    two_versions(repo)
+    return a_remote(repo, tmp_path / "origin.git")
+
+
+def test_without_the_remote_rollback_works_and_promotion_refuses(
+    cli: Cli, repo: Repo, remote: Path, tmp_path: Path
+) -> None:
+    ok(cli("promote", "greet@HEAD~1", "--yes"))
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    gone = tmp_path / "away.git"
+    shutil.move(remote, gone)
+    done = cli("promote", "greet", "--force", "--reason", "hurry")
+    assert done.code == 5
+    assert "cannot be reached" in done.err
+    assert versions(cli) == ("v1", "v2")
+    done = cli("rollback", "greet")
+    assert done.code == 5
+    assert (
+        "rolled back on this machine only; others still serve v2; retry: promptops release sync" in done.err
+    )
+    assert versions(cli) == ("v1", None)
+    assert "not pushed" in cli("status", "greet", "--json").out
+    shutil.move(gone, remote)
+    ok(cli("release", "sync"))
+    there = repo.git("ls-remote", "origin", "promptops-state").split()[0]
+    assert there == repo.git("rev-parse", "promptops-state")
+    assert cli("rollback", "greet").code == 4
+
+
+def test_local_goes_on_without_the_remote(cli: Cli, repo: Repo, remote: Path) -> None:
+    done = ok(cli("promote", "greet@HEAD~1", "--yes", "--local"))
+    assert "this machine only" in done.err
+    assert repo.git("ls-remote", "origin", "promptops-state") == ""
+    ok(cli("release", "sync"))
+    assert subjects(repo) == ["release(greet): production v1"]
+    assert json.loads(cli("release", "sync", "--json").out)["replayed"] == []

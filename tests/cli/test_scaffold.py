@@ -1,0 +1,137 @@
+"""What init writes for others to read: the workflow for pull requests, the attribute for git's own diff."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from promptops import __version__
+from support.front_door import GREET, Cli, Repo
+
+GH = """\
+#!/bin/sh
+echo "$@" >> "$ASKED"
+case "$*" in *--paginate*) cat "$COMMENTS" ;; esac
+"""
+
+
+def workflow(repo: Repo, name: str = "promptops") -> dict[str, Any]:
+    text = (repo.path / f".github/workflows/{name}.yml").read_text(encoding="utf-8")
+    known = r"actions/[a-z/-]+@v\d|@\$RUNNER_TEMP|set -- exports/\*.jsonl|\"\$@\"|@users.noreply"
+    assert "@" not in re.sub(known, "", text)
+    return dict(yaml.load(text, yaml.BaseLoader))  # noqa: S506 - builds strings alone; `on` is no boolean
+
+
+def steps(job: dict[str, Any]) -> list[str]:
+    return [step["run"] for step in job["steps"] if "run" in step]
+
+
+class TestWorkflow:
+    def test_it_is_written_once(self, repo: Repo, cli: Cli) -> None:
+        assert "wrote .github/workflows/promptops.yml\n" in cli("init", "--ci", "github").out
+        repo.write(".github/workflows/promptops.yml", "mine")
+        assert cli("init", "--ci", "github").out.startswith("nothing to do")
+        assert (repo.path / ".github/workflows/promptops.yml").read_text(encoding="utf-8") == "mine"
+
+    def test_what_may_write_never_checks_out_a_pull_request_and_nothing_needs_a_key(
+        self, repo: Repo, cli: Cli
+    ) -> None:
+        cli("init", "--ci", "github")
+        found = workflow(repo)
+        assert found["on"].keys() == {"pull_request", "pull_request_target"}
+        assert found["permissions"] == {}
+        lint, diff = found["jobs"]["lint"], found["jobs"]["diff"]
+        assert lint["if"] == "github.event_name == 'pull_request'"
+        assert lint["permissions"] == {"contents": "read"}
+        assert diff["if"] == "github.event_name == 'pull_request_target'"
+        assert "ref" not in diff["steps"][0]["with"]
+        for job in (lint, diff):
+            assert f"pip install git-promptops=={__version__}" in steps(job)
+            assert not any("${{" in each for each in steps(job))  # nothing of an event becomes a command
+        assert "secrets." not in str(found)
+
+    def test_of_a_project_below_the_top(self, repo: Repo, cli: Cli) -> None:
+        repo.write("my services/a/promptops.yaml", "")
+        cli("-C", "my services/a", "init", "--ci", "github")
+        found = workflow(repo, "promptops-my-services-a")
+        assert found["on"]["pull_request"]["paths"] == (
+            ["my services/a/prompts/**", "my services/a/promptops.yaml"]
+        )
+        assert "promptops -C 'my services/a' lint --format github" in steps(found["jobs"]["lint"])[1]
+
+    def test_in_a_bare_repository(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
+        subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "bare.git")], check=True)
+        monkeypatch.chdir(tmp_path / "bare.git")
+        assert cli("init", "--ci", "github").code == 4
+
+    @pytest.mark.parametrize("known", ["", "17\n"])
+    def test_its_steps_compare_and_comment(
+        self, repo: Repo, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, known: str
+    ) -> None:
+        repo.write("prompts/greet.yaml", GREET)
+        base = repo.commit()
+        fork = tmp_path / "fork"
+        repo.git("clone", "-q", ".", str(fork))
+        theirs = Repo(fork)
+        theirs.write("prompts/greet.yaml", GREET.replace("You greet", "You never greet"))
+        head = theirs.commit()
+        repo.git("fetch", "-q", str(fork), "HEAD:refs/pull/3/head")
+        cli("init", "--ci", "github")
+        diff = workflow(repo)["jobs"]["diff"]
+        programs = tmp_path / "bin"
+        programs.mkdir()
+        for name, text in (
+            ("gh", GH),
+            ("promptops", f'#!/bin/sh\nexec {sys.executable} -m promptops "$@"\n'),
+        ):
+            (programs / name).write_text(text, encoding="utf-8")
+            (programs / name).chmod(0o755)
+        (tmp_path / "comments").write_text(known, encoding="utf-8")
+        clone = tmp_path / "clone"
+        subprocess.run(["git", "clone", "-q", f"file://{repo.path}", str(clone)], check=True)
+        env = {
+            **os.environ,
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "BASE": base,
+            "HEAD": head,
+            "NUMBER": "3",
+            "RUNNER_TEMP": str(tmp_path),
+            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
+            "GITHUB_REPOSITORY": "ada/greetings",
+            "COMMENTS": str(tmp_path / "comments"),
+            "ASKED": str(tmp_path / "asked"),
+        }
+        for script in steps(diff)[1:]:
+            subprocess.run(["bash", "-e", "-c", script], cwd=clone, env=env, check=True)
+        comment = (tmp_path / "comment.md").read_text(encoding="utf-8")
+        assert comment.startswith("<!-- promptops -->\n**1 prompt changed**\n")
+        assert "You {+never +}greet people." in comment
+        assert (tmp_path / "summary.md").read_text(encoding="utf-8") == comment
+        asked = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()[-1]
+        target = "comments/17" if known else "3/comments"
+        assert f"repos/ada/greetings/issues/{target} -F body=@{tmp_path}/comment.md" in asked
+        assert ("PATCH" in asked) is bool(known)
+
+
+class TestDiffDriver:
+    def test_it_is_offered_until_it_is_there(self, repo: Repo, cli: Cli) -> None:
+        assert "promptops init --diff-driver" in cli("init").err
+        done = cli("init", "--diff-driver")
+        assert "wrote .gitattributes\n" in done.out
+        assert "once in each clone: git config diff.promptops.textconv" in done.err
+        assert "--diff-driver" not in cli("init").err
+        assert cli("init", "--diff-driver").out.startswith("nothing to do")
+
+    def test_what_it_says_works(self, greeting: Repo, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+        command = cli("init", "--diff-driver").err.splitlines()[0].removeprefix("once in each clone: ")
+        subprocess.run(["sh", "-c", command], cwd=greeting.path, check=True)
+        greeting.write("prompts/greet.yaml", GREET.replace("model: openai", "'model': openai"))
+        assert "model" not in greeting.git("diff", "prompts/greet.yaml")  # another spelling of the same
+        greeting.write("prompts/greet.yaml", GREET.replace("You greet", "You never greet"))
+        assert "You never greet people." in greeting.git("diff", "prompts/greet.yaml")

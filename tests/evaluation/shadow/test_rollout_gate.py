@@ -1,0 +1,152 @@
+"""A rollout whose plan has a shadow phase: its pairs, and what they decide before users meet the canary."""
+
+import json
+from typing import Any
+
+import pytest
+
+from support.front_door import GREET, Cli, Finished, Repo
+from support.greet_releases import channel, ok, told
+from support.provider import Answer, Provider, Received, echo, status, text
+
+PLAN = """\
+plans:
+  careful:
+    shadow: {{sample: 60, min_pairs: {pairs}, require: {require}, max_usd: {usd}}}
+    eval: null
+    unit: call
+    steps: [{{weight: 50, min_canary: 5}}]
+    metrics: [{{name: error_rate, kind: binary, source: run.error, worse: higher, role: guard, margin: 0.1}}]
+"""
+CHECKED = GREET + "checks: [{contains: '{{ name }}'}]\n"
+
+
+@pytest.fixture
+def logged(repo: Repo, cli: Cli, provider: Provider) -> Repo:
+    """v1 greets in production and has answered sixty different calls; HEAD salutes."""
+    repo.write(".gitignore", "registry.db*\n*.jsonl\n")
+    repo.write("prompts/greet.yaml", CHECKED)
+    plan(repo)
+    repo.commit("Greet people")
+    repo.write("prompts/greet.yaml", CHECKED.replace("Greet {{", "Salute {{"))
+    repo.commit("Salute people")
+    ok(cli("promote", "greet@HEAD~1", "--yes"))
+    repo.write("in.jsonl", "".join(json.dumps({"inputs": {"name": f"p{n}"}}) + "\n" for n in range(60)))
+    ok(cli("batch", "greet:production", "in.jsonl", "--out", "out.jsonl"))
+    provider.requests.clear()
+    return repo
+
+
+def plan(repo: Repo, *, pairs: int = 40, require: str = "undecided_ok", usd: float = 1.0) -> None:
+    repo.write("promptops.yaml", PLAN.format(pairs=pairs, require=require, usd=usd))
+
+
+def start(cli: Cli) -> Finished:
+    return ok(cli("canary", "greet@HEAD", "--plan", "careful", "--yes"))
+
+
+def pairs(cli: Cli, *more: str) -> Finished:
+    return cli("shadow", "run", "--rollout", "greet:production", "--yes", *more)
+
+
+def phase(cli: Cli) -> str | None:
+    rollout = channel(cli)["rollout"]
+    return rollout and rollout["phase"]
+
+
+def test_pairs_that_are_not_worse_let_the_canary_start(logged: Repo, cli: Cli, provider: Provider) -> None:
+    started = start(cli)
+    assert "promptops shadow run --rollout greet:production" in started.err
+    assert phase(cli) == "shadow"
+    waits = told(cli, "tick", "greet")
+    assert "promptops shadow run --rollout greet:production" in json.dumps(waits)
+    assert "promptops shadow run --rollout greet:production" in ok(cli("status", "greet")).out
+    for _ in range(5):  # nobody meets it yet
+        assert ok(cli("run", "greet:production", "-i", "name=Ada")).out == "Greet Ada.\n"
+    made = ok(pairs(cli))
+    assert "next: promptops tick greet:production" in made.err
+    ok(cli("tick", "greet"))
+    assert phase(cli) == "progressing"
+    assert channel(cli)["rollout"]["weight_bp"] == 5000
+
+
+def test_worse_keeps_the_canary_from_ever_starting(logged: Repo, cli: Cli, provider: Provider) -> None:
+    start(cli)
+    provider.script = salute(text("Hail."))
+    ok(pairs(cli))
+    done = cli("tick", "greet")
+    assert done.code == 1, done.err
+    state = channel(cli)
+    assert (state["rollout"], state["stable"]["version"]) == (None, "v1")
+    assert "Hail." not in {cli("run", "greet:production", "-i", "name=Ada").out for _ in range(10)}
+    log = told(cli, "release", "log", "greet")
+    assert "worse" in json.dumps(log[0]) or "fails" in json.dumps(log[0])
+
+
+def test_pairs_are_made_in_parts(logged: Repo, cli: Cli, provider: Provider) -> None:
+    start(cli)
+    ok(pairs(cli, "--last", "10", "--full"))
+    held = cli("tick", "greet", "--exit-code")
+    assert (held.code, phase(cli)) == (3, "shadow")
+    assert "10 of 40" in held.out + held.err
+    ok(pairs(cli))
+    ok(cli("tick", "greet"))
+    assert phase(cli) == "progressing"
+
+
+def test_undecided_is_not_enough_for_a_plan_that_wants_proof(
+    logged: Repo, cli: Cli, provider: Provider
+) -> None:
+    plan(logged, pairs=20, require="not_worse")
+    start(cli)
+    ok(pairs(cli, "--last", "20", "--full"))
+    assert cli("tick", "greet", "--exit-code").code == 3
+    assert phase(cli) == "shadow"
+
+
+def test_it_spends_so_somebody_says_yes(logged: Repo, cli: Cli, provider: Provider) -> None:
+    start(cli)
+    done = cli("shadow", "run", "--rollout", "greet")
+    assert (done.code, "--yes" in done.err) == (4, True)
+    assert not provider.requests
+    assert cli("shadow", "run", "greet@HEAD", "--rollout", "greet", "--yes").code == 4
+
+
+def test_the_plans_money_is_not_exceeded(logged: Repo, cli: Cli, provider: Provider) -> None:
+    cost = 5 * 0.15e-6 + 64 * 0.6e-6
+    plan(logged, usd=round(cost * 20, 7))
+    start(cli)
+    usage = {"prompt_tokens": 5, "completion_tokens": 64, "total_tokens": 69}
+    provider.script = lambda _: text("Ada p1", usage=usage)
+    assert pairs(cli, "-j", "1").code == 6
+    assert len(provider.requests) <= 20
+    assert phase(cli) == "shadow"
+
+
+def test_outside_that_phase(logged: Repo, cli: Cli, provider: Provider) -> None:
+    done = pairs(cli)
+    assert (done.code, "no active canary" in done.err) == (4, True)
+    ok(cli("canary", "greet@HEAD", "--plan", "quick", "--yes"))
+    done = pairs(cli)
+    assert (done.code, "not in the phase shadow" in done.err) == (4, True)
+
+
+def test_a_candidate_that_is_down_is_no_verdict(logged: Repo, cli: Cli, provider: Provider) -> None:
+    start(cli)
+    provider.script = salute(status(500))
+    assert pairs(cli, "--retries", "0").code == 5
+    assert cli("tick", "greet", "--exit-code").code == 3
+    assert phase(cli) == "shadow"
+    provider.script = echo
+    ok(pairs(cli))
+    ok(cli("tick", "greet"))
+    assert phase(cli) == "progressing"
+
+
+def salute(otherwise: Answer) -> Any:
+    """The canary gets this answer, and stable an echo."""
+
+    def answer(request: Received) -> Answer:
+        return otherwise if b"Salute" in request.raw else echo(request)
+
+    return answer

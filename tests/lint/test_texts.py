@@ -1,0 +1,160 @@
+"""Secrets, hidden characters, line endings, and the comments that silence a finding."""
+
+import base64
+import json
+
+import pytest
+
+from promptops.lint.secrets import _SUSPECT, secrets
+from support.front_door import Repo
+from support.lint_files import Linter, prompt
+
+
+@pytest.fixture
+def linter(repo: Repo) -> Linter:
+    return Linter(repo.path)
+
+
+def _part(data: dict[str, str]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(data).encode()).decode().rstrip("=")
+
+
+TOKEN = "aB3dE5gH7jK9mN1pQ3sT5vX7zA2cF4hJ6kL8"  # 36 letters and digits, made up
+SECRETS = {
+    "AWS Access Key": f"AKIA{TOKEN.upper()[:16]}",
+    "Azure Storage Account access key": f"AccountKey={(TOKEN * 3)[:86]}==",
+    "Basic Auth Credentials": "https://ada:hunter2@example.org/x",
+    "Discord Bot Token": f"M{TOKEN[:23]}.{TOKEN[:6]}.{TOKEN[:27]}",
+    "GitHub Token": f"ghp_{TOKEN}",
+    "GitLab Token": f"glpat-{TOKEN[:20]}",
+    "IBM Cloud IAM Key": f"ibm_cloud_api_key = {(TOKEN * 2)[:44]}",
+    "JSON Web Token": f"{_part({'alg': 'HS256'})}.{_part({'sub': 'ada'})}.{TOKEN}",
+    "Mailchimp Access Key": f"{'0123456789abcdef' * 2}-us10",
+    "NPM tokens": f"//registry.example.org/:_authToken=npm_{TOKEN}",
+    "OpenAI Token": f"sk-{TOKEN[:20]}T3BlbkFJ{TOKEN[:20]}",
+    "Private Key": "-----BEGIN RSA PRIVATE KEY-----",
+    "PyPI Token": f"pypi-AgEIcHlwaS5vcmc{TOKEN * 2}",
+    "SendGrid API Key": f"SG.{TOKEN[:22]}.{(TOKEN * 2)[:43]}",
+    "Slack Token": "xoxb-1234-5678-abcdef",
+    "Square OAuth Secret": f"sq0csp-{(TOKEN * 2)[:43]}",
+    "Stripe Access Key": f"sk_live_{TOKEN[:24]}",
+    "Telegram Bot Token": f"123456789:{TOKEN[:35]}",
+    "Twilio API Key": f"AC{'0123456789abcdef' * 2}",
+    "Anthropic API Key": f"sk-ant-api03-{TOKEN}",
+    "Google API Key": f"AIza{TOKEN[:35]}",
+    "Groq API Key": f"gsk_{(TOKEN * 2)[:52]}",
+    "Hugging Face Token": f"hf_{TOKEN[:34]}",
+    "OpenRouter API Key": f"sk-or-v1-{'0123456789abcdef' * 4}",
+    "xAI API Key": f"xai-{(TOKEN * 3)[:80]}",
+}
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_secrets_are_found_and_not_repeated(kind: str) -> None:
+    text = f"first line\n  use {SECRETS[kind]} here\n"
+    found = list(secrets("prompts/p.yaml", text))
+    assert kind in {each.message.partition("(")[2].rstrip(")") for each in found}
+    assert {each.position.line for each in found} == {2}
+    assert not any(SECRETS[kind] in f"{each.message} {each.hint}" for each in found)
+
+
+def test_ordinary_words_are_not_even_suspected() -> None:
+    for text in (
+        "model: openai/gpt-4o-mini-2024-07-18\n",
+        "model: bedrock/anthropic.claude-opus-4-5-20251101\n",
+        "See https://example.org/a/long/path/with-many-words?and=more, or write to ada@example.org.\n",
+        "internationalization and_a_long_snake_case_name {{ variable_name }}\n",
+    ):
+        assert not _SUSPECT.search(text), text
+
+
+def test_secrets_in_partials_schemas_and_cases(linter: Linter) -> None:
+    token = SECRETS["GitHub Token"]
+    more = "output: {schema: s.json}\ncases: c.jsonl\n"
+    found = linter.findings(
+        prompt('{% include "t.md" %}', model="local/x", more=more),
+        t__md=f"one\n{token}\n",
+        s__json=f'{{"description": "{token}"}}',
+        c__jsonl=f'{{"inputs": {{}}, "expected": "{token}"}}\n',
+    )
+    assert [(f.rule, f.path, f.line) for f in found] == [
+        ("secret", "prompts/c.jsonl", 1),
+        ("secret", "prompts/s.json", 1),
+        ("secret", "prompts/t.md", 2),
+    ]
+
+
+def test_hidden_characters_are_named(linter: Linter) -> None:
+    (found,) = linter.findings(prompt("a \u2066b"))
+    assert (found.column, "U+2066 (left-to-right isolate)" in found.message) == (9, True)
+    assert [f.line for f in linter.findings(prompt("\u202ea\u202c\nb\n\u202dc"))] == [5, 7]
+    (tag,) = linter.findings(prompt("a \U000e0041b"))
+    assert "invisible tag" in tag.message
+    assert linter.rules(prompt("ein Überfluß 日本語 🎉")) == []
+    assert linter.rules(prompt("a", more='description: "an escape \\u202e is seen"\n')) == []
+
+
+def test_a_shared_partial_is_said_once(linter: Linter) -> None:
+    text = prompt('{% include "t.md" %}')
+    report = linter.report({"p.yaml": text, "q.yaml": text, "t.md": "{{ tone }}\r\n"})
+    assert [finding.rule for finding in report.findings] == ["undeclared-variable", "crlf"]
+
+
+# ignores
+
+FLOATING = "model: openai/gpt-4o{}\nmessages: [{{role: user, content: hi}}]\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FLOATING.format("  # promptops: ignore[floating-model] the newest is wanted here"),
+        "# promptops: ignore[floating-model]: the newest is wanted here\n" + FLOATING.format(""),
+        "# promptops: ignore[floating-model, crlf] the newest is wanted\n" + FLOATING.format(""),
+    ],
+)
+def test_a_comment_with_a_reason_silences(linter: Linter, text: str) -> None:
+    assert not {"floating-model", "bad-ignore"} & set(linter.rules(text))
+
+
+@pytest.mark.parametrize(
+    ("comment", "said"),
+    [
+        ("# promptops: ignore[floating-model]", "gives its reason"),
+        ("# promptops: ignore[floating-model] -", "gives its reason"),
+        ("# promptops: ignore[floating-modl] why", "did you mean `floating-model`"),
+        ("# promptops: ignore[yaml-syntax] why", "unknown rule"),
+        ("# promptops: ignore[] why", "names the rule"),
+        ("# promptops: ignore why", "names the rule"),
+    ],
+)
+def test_an_ignore_that_is_wrong_is_a_finding_and_silences_nothing(
+    linter: Linter, comment: str, said: str
+) -> None:
+    found = linter.findings(FLOATING.format(f"  {comment}"))
+    assert {"bad-ignore", "floating-model"} <= {each.rule for each in found}
+    (bad,) = [each for each in found if each.rule == "bad-ignore"]
+    assert (bad.line, bad.column) == (1, 23)
+    assert said in bad.message
+
+
+def test_a_comment_behind_a_value_covers_its_own_line_alone(linter: Linter) -> None:
+    text = "description: x  # promptops: ignore[floating-model] not this one\n" + FLOATING.format("")
+    assert "floating-model" in linter.rules(text)
+
+
+def test_templates_have_comments_of_their_own(linter: Linter) -> None:
+    text = prompt("{# promptops: ignore[undeclared-variable] set by the caller #}\n{{ x }}")
+    assert linter.rules(text) == []
+    partial = "{#- promptops: ignore[undeclared-variable] set by the caller -#}\n{{ x }}"
+    assert linter.rules(prompt('{% include "t.md" %}'), t__md=partial) == []
+
+
+def test_a_comment_inside_a_text_is_no_comment(linter: Linter) -> None:
+    found = linter.findings(prompt("# promptops: ignore[undeclared-variable] why\n{{ x }}"))
+    assert [each.rule for each in found] == ["bad-ignore", "undeclared-variable"]
+    assert "would be sent" in found[0].message
+
+
+def test_a_file_that_cannot_be_read_keeps_its_finding(linter: Linter) -> None:
+    assert linter.rules("# promptops: ignore[secret] why\nmodel: [\n") == ["yaml-syntax"]

@@ -1,0 +1,98 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from promptops.errors import Invalid
+from promptops.prompt.cases import read_cases
+
+
+def read(name: str, text: str) -> list:
+    return list(read_cases(name, text.encode().splitlines(keepends=True)))
+
+
+def test_jsonl_yields_one_case_a_line_and_skips_blank_lines() -> None:
+    cases = read(
+        "a.jsonl", '{"inputs": {"x": 1}, "expected": "y", "tags": ["t"], "id": 7}\n\n{"inputs": {"x": 2}}\n'
+    )
+    assert [(case.id, case.inputs, case.expected, case.tags) for case in cases] == [
+        ("7", {"x": 1}, "y", ("t",)),
+        (cases[1].id, {"x": 2}, None, ()),
+    ]
+    assert cases[1].where == "a.jsonl:3"
+
+
+def test_an_id_that_is_not_given_is_a_hash_of_the_content() -> None:
+    one, same, other = read(
+        "a.jsonl", '{"inputs": {"x": 1, "y": 2}}\n{"inputs": {"y": 2, "x": 1}}\n{"inputs": {"x": 2}}\n'
+    )
+    assert one.id == same.id != other.id
+    assert len(one.id) == 12
+
+
+def test_yaml_and_csv_say_the_same_as_jsonl() -> None:
+    text = read("a.yaml", "- inputs: {text: hi}\n  expected: greeting\n  tags: [short, en]\n  id: one\n")
+    table = read("a.csv", "text,expected,tags,id\nhi,greeting,short en,one\n")
+    line = read(
+        "a.jsonl", '{"inputs": {"text": "hi"}, "expected": "greeting", "tags": ["short", "en"], "id": "one"}'
+    )
+    assert [(c.id, c.inputs, c.expected, c.tags) for c in (*text, *table)] == [
+        (c.id, c.inputs, c.expected, c.tags) for c in (*line, *line)
+    ]
+    assert text[0].where == "a.yaml:1:3"
+
+
+def test_csv_fields_may_hold_line_breaks_and_a_byte_order_mark_is_no_part_of_the_first_name() -> None:
+    (case,) = read("a.csv", '\ufefftext,expected\n"two\nlines",x\n')
+    assert case.inputs == {"text": "two\nlines"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.jsonl", '{"inputs": {}}\n{"inputs"', "a.jsonl:2: not JSON"),
+        ("a.jsonl", '{"inputs": {}}\n[]\n', "a.jsonl:2: a case is a mapping"),
+        ("a.jsonl", '{"input": {}}\n', "a.jsonl:1: unknown key `input` (did you mean `inputs`?)"),
+        ("a.jsonl", '{"inputs": []}\n', "a.jsonl:1: `inputs` is a mapping"),
+        ("a.jsonl", '{"tags": "x"}\n', "a.jsonl:1: `checks` and `tags` are lists"),
+        ("a.yaml", "inputs: {}\n", "a.yaml: cases are a list"),
+        ("a.csv", "x,y\n1\n", "a.csv:2: 1 fields where the header has 2"),
+        ("a.csv", 'x,y\n"1"2,3\n', "a.csv:2: "),
+        ("a.jsonl", '{"inputs": ' + "[" * 100_000, "a.jsonl:1: not JSON: "),
+        ("a.yaml", "- inputs: {x: y}\n" * 70_000, "a.yaml: 1,190,000 bytes of YAML, and at most 1,000,000"),
+        ("a.txt", "", "a.txt: cases are .jsonl, .yaml or .csv files"),
+    ],
+)
+def test_a_bad_case_is_named_with_its_line(name: str, text: str, message: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        read(name, text)
+    assert message in caught.value.message
+
+
+def test_csv_that_is_not_utf8_is_named_with_its_line() -> None:
+    with pytest.raises(Invalid, match=r"a.csv:2: not UTF-8"):
+        list(read_cases("a.csv", [b"x\n", b"\xff\n"]))
+
+
+def test_cases_are_streamed(tmp_path: Path) -> None:
+    file = tmp_path / "many.jsonl"
+    file.write_text(json.dumps({"inputs": {"x": 1}}) + "\nnot json\n", encoding="utf-8")
+    with file.open("rb") as lines:
+        cases = read_cases("many.jsonl", lines)
+        assert next(cases).inputs == {"x": 1}
+        with pytest.raises(Invalid):
+            next(cases)
+
+
+def test_an_id_of_null_is_none() -> None:
+    one, other = read("a.jsonl", '{"inputs": {"x": 1}, "id": null}\n{"inputs": {"x": 1}}\n')
+    assert len(one.id) == len(other.id) == 12
+
+
+def test_inputs_that_json_allows_but_no_number_holds_are_told_apart() -> None:
+    from promptops.evaluation.golden_set import Doubts
+    from support.prompt_files import load
+
+    doubts = Doubts(load())
+    cases = read("a.jsonl", '{"inputs": {"x": 123456789012345678901}}\n{"inputs": {"x": NaN}}\n')
+    assert [list(doubts.about(case)) for case in cases] == [[], []]

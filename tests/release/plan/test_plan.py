@@ -1,0 +1,359 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from promptops.config.plan_schema import PLAN_SCHEMA
+from promptops.config.settings import SettingsFile, decode_settings
+from promptops.errors import Invalid, NotFound
+from promptops.prompt import Prompt, load_prompt
+from promptops.release.plan import (
+    BUILT_IN,
+    Metric,
+    Observe,
+    Plan,
+    ShadowGate,
+    Source,
+    Step,
+    decode_plan,
+    fit,
+    matches,
+    parse_source,
+    pinned_plan,
+    plan_for,
+    plan_text,
+)
+from support.front_door import Cli, Repo
+
+HOUR, DAY = 3600, 86_400
+
+
+def settings(text: str) -> SettingsFile:
+    return decode_settings(text.encode(), "promptops.yaml")
+
+
+def written(text: str) -> Plan:
+    """The plan ``p`` with these keys."""
+    file = settings(f"plans:\n  p:\n{''.join(f'    {line}' + chr(10) for line in text.splitlines())}")
+    return plan_for(file, "greet", "production", "p")
+
+
+def names(plan: Plan) -> list[str]:
+    return [each.name for each in plan.metrics]
+
+
+def test_the_built_in_plans_are_those_of_the_manual() -> None:
+    default, direct, quick = (decode_plan(name, {}) for name in ("default", "direct", "quick"))
+    assert list(BUILT_IN) == ["default", "direct", "quick"]
+    assert default.steps == (
+        Step(weight_bp=500, min_canary=50, min_duration=HOUR),
+        Step(weight_bp=2500, min_canary=150, min_duration=4 * HOUR),
+        Step(weight_bp=5000, min_duration=24 * HOUR),
+    )
+    assert (default.unit, default.deadline, default.on_inconclusive) == ("session", 14 * DAY, "hold")
+    assert default.observe == Observe(call_timeout=120, feedback_window=DAY)
+    assert [(each.name, each.role, each.margin) for each in default.metrics] == [
+        ("error_rate", "guard", 0.02),
+        ("checks", "guard", 0.03),
+        ("latency", "guard", 1.2),
+        ("cost", "signal", 1.25),
+    ]
+    assert direct.eval == default.eval
+    assert (direct.steps, direct.shadow) == ((), None)
+    assert (quick.unit, quick.eval, quick.steps) == ("call", None, (Step(weight_bp=5000, min_canary=50),))
+    assert [(each.name, each.margin) for each in quick.metrics] == [("error_rate", 0.1), ("checks", 0.15)]
+
+
+def test_what_a_plan_leaves_out_is_the_defaults() -> None:
+    plan = written("unit: user\neval: {margin: 0.01}\npromote: {goals: [latency]}\nalpha: {srm: 0.01}")
+    assert plan.unit == "user"
+    assert plan.eval is not None
+    assert (plan.eval.margin, plan.eval.require) == (0.01, "undecided_ok")
+    assert plan.goals == plan.all_goals == ("latency",)
+    assert (plan.alpha.rollback, plan.alpha.srm) == (0.05, 0.01)
+    assert plan.steps == decode_plan("default", {}).steps
+
+
+def test_every_key_is_read() -> None:
+    plan = written("""\
+eval: null
+shadow: {sample: 300, max_usd: 5.00}
+unit: tenant
+steps:
+  - {weight: 0.5, min_canary: 5, min_duration: 90s}
+  - {reviewed: 30}
+  - {weight: 10, min_duration: 30m}
+  - {approval: manual}
+promote: {require: all_guards, goals: [right]}
+on_inconclusive: rollback
+deadline: null
+alpha: {rollback: 0.01, promote: 0.02, srm: 0.003}
+observe: {call_timeout: 60, feedback_window: 2h}
+metrics:
+  - {name: slow, kind: binary, source: run.latency_ms > 8000, worse: higher, role: hard, margin: 0.1}
+  - {name: right, kind: binary, source: outcome.correct, worse: lower, margin: 0, window: 7d, missing: bad}
+  - {name: thumbs, kind: binary, source: outcome.thumbs, worse: lower, margin: 0.05, role: goal}
+  - {name: tone, kind: score, source: judge.tone, worse: lower, margin: 0.1, range: [1, 5], sample: 0.2}
+""")
+    assert plan.eval is None
+    assert plan.shadow == ShadowGate(sample=300, max_usd=5.0)
+    assert plan.steps == (
+        Step(weight_bp=50, min_canary=5, min_duration=90),
+        Step(reviewed=30),
+        Step(weight_bp=1000, min_duration=1800),
+        Step(approval=True),
+    )
+    assert [step.for_person for step in plan.steps] == [False, True, False, True]
+    assert (plan.on_inconclusive, plan.deadline, plan.unit) == ("rollback", None, "tenant")
+    assert plan.observe == Observe(call_timeout=60, feedback_window=2 * HOUR)
+    assert plan.all_goals == ("right", "thumbs")
+    slow, right, thumbs, tone = plan.metrics
+    assert slow == Metric(
+        name="slow",
+        kind="binary",
+        source="run.latency_ms > 8000",
+        worse="higher",
+        role="hard",
+        margin=0.1,
+    )
+    assert (right.role, right.window, right.missing) == ("guard", 7 * DAY, "bad")
+    assert (thumbs.window, thumbs.missing) == (2 * HOUR, "good")
+    assert (tone.scale, tone.sample, tone.window, tone.missing) == ((1.0, 5.0), 0.2, 2 * HOUR, "exclude")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("stpes: []", r"promptops.yaml:3:5: unknown key `stpes` \(did you mean `steps`\?\)"),
+        ("unit: 3", r":3:5: `unit` must be a string"),
+        ("deadline: soon", r":3:5: plan p: `deadline` is no duration: `soon`"),
+        ("deadline: 1h30", "is no duration"),
+        ("deadline: 0", "must be longer than nothing"),
+        ("deadline: -5", "deadline"),
+        ("observe: {call_timeout: 0s}", "`observe.call_timeout` must be longer than nothing"),
+        ("steps: [{weight: 60}]", r"`steps\[0\].weight`"),
+        ("steps: [{weight: 0}]", r"`steps\[0\].weight`"),
+        ("steps: [{weight: 0.001}]", "whole hundredths of a percent"),
+        ("steps: [{weight: 25}, {weight: 5}]", r"`steps\[1\].weight` is below the step before"),
+        ("steps: [{min_canary: 5}]", r"`steps\[0\]` says neither"),
+        ("steps: [{weight: 5, approval: manual}]", "says weight and approval"),
+        ("steps: [{weight: 5}, {approval: manual, min_canary: 3}]", "approval stands alone"),
+        ("steps: [{reviewed: 3}, {weight: 5}]", "outputs reviewed before there are any"),
+        ("steps: [{approval: manual}]", "never gives the canary a weight"),
+        ("steps: [{approval: yes}]", "must be one of `manual`|manual"),
+        ("on_inconclusive: wait", "must be one of `hold`, `rollback`, `promote`"),
+        ("promote: {goals: [lat]}", r"`promote.goals\[0\]` is no metric: lat"),
+        ("promote: {require: some}", "all_guards"),
+        ("metrics: []", "has no guard"),
+        ("alpha: {rollback: 0}", "alpha.rollback"),
+        ("eval: {require: maybe}", "must be one of `undecided_ok`, `not_worse`"),
+    ],
+)
+def test_mistakes_are_named_with_their_place(text: str, message: str) -> None:
+    with pytest.raises(Invalid, match=message):
+        written(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("name: 'a b'", "name"),
+        ("kind: binry", "must be one of `binary`, `ratio`, `score`"),
+        ("source: latency", "is no source"),
+        ("source: run.latency", r"unknown column `run.latency` \(did you mean `run.latency_ms`\?\)"),
+        ("source: run.latncy_ms > 3", "did you mean `run.latency_ms`"),
+        ("source: outcome.thumb", "no outcome is called `thumb`"),
+        ("{source: outcome.dwell_s, worse: lower}", "is binary, and outcome.dwell_s is a number"),
+        ("{source: outcome.correct, kind: ratio}", "is ratio, and outcome.correct is yes or no"),
+        ("source: outcome.thumbs", "of m is higher: of outcome.thumbs, lower is worse"),
+        ("source: check.polite", "of check.polite, lower is worse"),
+        ("worse: lower", "of run.error, higher is worse"),
+        ("source: run.latency_ms", "is binary, and run.latency_ms is a number"),
+        ("kind: ratio", "is ratio, and run.error is yes or no"),
+        ("{kind: ratio, source: run.cost_usd, worse: lower}", "a ratio is of amounts where more is worse"),
+        ("{kind: ratio, source: run.cost_usd, margin: 0.2}", "a ratio from 1 to 64"),
+        ("margin: 1.2", "a difference from 0 to 0.9"),
+        ("margin: -0.1", "a difference from 0 to 0.9"),
+        ("window: 1h", "only outcome and judge metrics have one"),
+        ("sample: 0.5", "only judge metrics have one"),
+        ("range: [1, 5]", "a score has a range"),
+        ("{kind: score, source: outcome.x}", "a score has a range"),
+        ("{kind: score, source: outcome.x, range: [5, 1]}", "5 is not below 1"),
+    ],
+)
+def test_mistakes_in_a_metric_are_named(change: str, message: str) -> None:
+    metric = {"name": "m", "kind": "binary", "source": "run.error", "worse": "higher", "margin": 0.1}
+    metric |= settings(f"models: {{m: {change if '{' in change else '{' + change + '}'}}}").models["m"]
+    with pytest.raises(Invalid, match=message):
+        decode_plan("p", {"metrics": [metric]})
+
+
+def test_a_metric_stands_there_once_and_whole() -> None:
+    metric = {"name": "m", "kind": "binary", "source": "run.error", "worse": "higher", "margin": 0.1}
+    with pytest.raises(Invalid, match="stands there twice: m"):
+        decode_plan("p", {"metrics": [metric, metric]})
+    del metric["margin"]
+    with pytest.raises(Invalid, match="the key `margin` is missing in `metrics"):
+        decode_plan("p", {"metrics": [metric]})
+
+
+@pytest.mark.parametrize(
+    ("text", "source"),
+    [
+        ("run.error", Source("run", "error")),
+        (" checks.pass ", Source("checks", "pass")),
+        ("check.polite", Source("check", "polite")),
+        ("outcome.thumbs", Source("outcome", "thumbs")),
+        ("judge.judges/tone", Source("judge", "judges/tone")),
+        ("run.latency_ms > 8000", Source("run", "latency_ms", ">", 8000.0)),
+        ("run.cost_usd<=1e-3", Source("run", "cost_usd", "<=", 0.001)),
+    ],
+)
+def test_sources(text: str, source: Source) -> None:
+    assert parse_source(text) == source
+    assert source.delayed == (source.place in ("outcome", "judge"))
+
+
+CHOICE = """\
+channels: {production: {plan: strict}, beta: {plan: quick}, gamma: {}}
+releases:
+  - {prompts: "medical/**", plan: medical}
+  - {prompts: "medical/*", plan: never}
+plans: {strict: {unit: user}, medical: {unit: patient}, quick: {unit: call}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("prompt", "channel", "chosen", "name"),
+    [
+        ("greet", "production", None, "strict"),
+        ("greet", "production", "quick", "quick"),
+        ("medical/triage", "production", None, "medical"),
+        ("medical/triage", "staging", None, "medical"),
+        ("medical/triage", "staging", "direct", "direct"),
+        ("greet", "staging", None, "direct"),
+        ("greet", "beta", None, "quick"),
+        ("greet", "gamma", None, "default"),
+    ],
+)
+def test_which_plan_holds(prompt: str, channel: str, chosen: str | None, name: str) -> None:
+    assert plan_for(settings(CHOICE), prompt, channel, chosen).name == name
+    assert plan_for(SettingsFile(), prompt, "production").name == "default"
+
+
+def test_a_plan_of_a_built_in_name_changes_that_one() -> None:
+    quick = plan_for(settings("plans: {quick: {steps: [{weight: 10}]}}"), "greet", "production", "quick")
+    assert (quick.unit, quick.eval) == ("call", None)
+    assert quick.steps == (Step(weight_bp=1000),)
+
+
+def test_an_unknown_plan_names_the_nearest() -> None:
+    with pytest.raises(NotFound, match="no plan `strct`") as caught:
+        plan_for(settings(CHOICE), "greet", "production", "strct")
+    assert caught.value.hint == "did you mean strict?"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "name", "expected"),
+    [
+        ("greet", "greet", True),
+        ("greet", "greeting", False),
+        ("*", "greet", True),
+        ("*", "a/greet", False),
+        ("**", "a/b/greet", True),
+        ("medical/**", "medical/a/b", True),
+        ("medical/**", "medically", False),
+        ("**/triage", "a/b/triage", True),
+        ("s?/x.y", "s1/x.y", True),
+        ("s?/x.y", "s1/xzy", False),
+    ],
+)
+def test_patterns(pattern: str, name: str, expected: bool) -> None:
+    assert matches(pattern, name) is expected
+
+
+PROMPT = """\
+model: openai/gpt-4o-mini-2024-07-18
+messages: [{role: user, content: Hi}]
+"""
+
+
+def greet(text: str) -> Prompt:
+    def read(path: str) -> bytes:
+        if path != "greet.yaml":
+            raise NotFound(path)
+        return text.encode()
+
+    return load_prompt("greet", read)
+
+
+def test_a_plan_fits_a_prompt() -> None:
+    bare, checked = greet(PROMPT), greet(PROMPT + "checks: [{max_words: 3}]\n")
+    default = decode_plan("default", {})
+    assert names(fit(default, checked)) == names(default)
+    assert names(fit(default, bare)) == ["error_rate", "latency", "cost"]
+    assert fit(default, bare).digest != default.digest == fit(default, checked).digest
+    assert names(fit(written("unit: user"), bare)) == ["error_rate", "latency", "cost"]
+    with pytest.raises(Invalid, match="the metric checks has no source: greet has no checks"):
+        fit(written("promote: {goals: [checks]}"), bare)
+    named = "metrics: [{name: m, kind: binary, source: check.max_word, worse: lower, margin: 0}]"
+    with pytest.raises(Invalid, match="did you mean max_words"):
+        fit(written(named), checked)
+    with pytest.raises(Invalid, match="greet has no check max_word"):
+        fit(written(named), bare)
+
+
+@pytest.mark.parametrize("name", BUILT_IN)
+def test_a_plan_is_pinned_with_all_it_says(name: str) -> None:
+    plan = decode_plan(name, {})
+    assert pinned_plan(plan_text(plan), plan.digest) == plan
+    assert pinned_plan(plan_text(plan).encode(), plan.digest).digest == plan.digest
+    with pytest.raises(Invalid, match="is not the plan that was pinned"):
+        pinned_plan(plan_text(plan).replace("120", "121"), plan.digest)
+    with pytest.raises(Invalid, match="is not the plan that was pinned"):
+        pinned_plan("[]", plan.digest)
+
+
+@given(
+    st.floats(0.01, 50).map(lambda weight: round(weight, 2)),
+    st.integers(0, 10_000),
+    st.floats(0, 1e7) | st.integers(0, 90).map(lambda hours: f"{hours}h"),
+    st.sampled_from(["hold", "rollback", "promote"]),
+    st.none() | st.integers(1, 90).map(lambda days: f"{days}d"),
+)
+def test_whatever_is_pinned_reads_back(
+    weight: float, calls: int, least: float | str, policy: str, deadline: str | None
+) -> None:
+    content = {
+        "steps": [{"weight": weight, "min_canary": calls, "min_duration": least}, {"approval": "manual"}],
+        "on_inconclusive": policy,
+        "deadline": deadline,
+    }
+    plan = decode_plan("p", content)
+    assert pinned_plan(plan_text(plan), plan.digest) == plan
+
+
+def test_editors_see_the_whole_schema(cli: Cli, repo: Repo) -> None:
+    shown = json.loads(cli("schema", "settings").out)
+    assert shown["properties"]["plans"]["additionalProperties"] == PLAN_SCHEMA
+
+
+def test_a_wrong_plan_keeps_no_other_verb_from_its_work(cli: Cli, greeting: Repo) -> None:
+    greeting.write("promptops.yaml", "plans: {p: {stpes: []}}\n")
+    assert cli("list").code == 0
+    greeting.write("promptops.yaml", "plans: {p: 3}\n")
+    assert "`p` must be a mapping" in cli("list").err
+
+
+def test_doctor_looks_at_all_plans(cli: Cli, greeting: Repo) -> None:
+    assert "plans:" not in cli("doctor").out
+    greeting.write("promptops.yaml", CHOICE.replace("never", "medical"))
+    assert "plans: strict, medical, quick\n" in cli("doctor").out
+    wrong = "plans: {p: {stpes: []}}\nchannels: {beta: {plan: quik}}\nreleases: [{prompts: x, plan: gone}]\n"
+    greeting.write("promptops.yaml", wrong)
+    said = cli("doctor")
+    assert said.code == 1
+    assert "plans: promptops.yaml:1:13: unknown key `stpes` (did you mean `steps`?)" in said.out
+    assert "plans: no plan `quik` in promptops.yaml\n        did you mean quick?" in said.out
+    assert "plans: no plan `gone` in promptops.yaml" in said.out

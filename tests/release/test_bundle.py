@@ -1,0 +1,199 @@
+"""Released versions in one file, served where there is no git."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from promptops import Workspace
+from promptops.config.settings import here
+from promptops.errors import Invalid, NotFound
+from promptops.release.bundle import BundleSource, write_bundle
+from support.front_door import GREET, Cli, Repo
+from support.git_repositories import GitFolder
+from support.provider import Provider
+from support.release_states import released, write_state
+from support.workspace_clients import until
+
+
+@pytest.fixture
+def live(greeting: Repo) -> GitFolder:
+    """``greet`` with v1 live on production and v2 tried there; settings of their own."""
+    greeting.write("prompts/greet.yaml", GREET.replace("Greet {{", "{% include 'tone.j2' %} {{"))
+    greeting.write("prompts/tone.j2", "Welcome")
+    greeting.write("promptops.yaml", "channels: {beta: {plan: quick}}\nlog: {inputs: hash}\n")
+    greeting.commit("Welcome people")
+    folder = GitFolder(greeting.path)
+    stable, canary = released(folder, "greet", "HEAD~1", "v1"), released(folder, "greet", "HEAD", "v2")
+    write_state(folder, "greet", stable, canary)
+    return folder
+
+
+@pytest.fixture
+def bundle(live: GitFolder, tmp_path: Path) -> Path:
+    place = tmp_path / "app" / "prompts.bundle"
+    place.parent.mkdir()
+    write_bundle(here(), place)
+    return place
+
+
+@pytest.fixture
+def workspace(bundle: Path, provider: Provider) -> Iterator[Workspace]:
+    with Workspace.from_bundle(bundle) as opened:
+        yield opened
+
+
+def test_a_bundle_serves_what_the_repository_serves(live: GitFolder, workspace: Workspace) -> None:
+    with Workspace.open(live.path) as there:
+        for number in range(20):
+            unit = f"user {number}"
+            ours = workspace.run("greet:production", {"name": "Ada"}, unit=unit)
+            theirs = there.run("greet:production", {"name": "Ada"}, unit=unit)
+            assert ours.answer == theirs.answer
+            for column in ("digest", "arm", "rollout", "weight_bp", "version", "commit_sha", "reference"):
+                assert getattr(ours.started, column) == getattr(theirs.started, column)
+
+
+WITHOUT_GIT = """
+import shutil
+from promptops import Workspace
+assert shutil.which("git") is None
+with Workspace.from_bundle("prompts.bundle") as workspace:
+    run = workspace.run("greet:production", {"name": "Ada"}, unit="u42")
+    print(run.answer, run.started.arm, run.started.inputs_hash is not None)
+"""
+
+
+def test_it_works_where_there_is_no_git(bundle: Path, provider: Provider, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    env = {**os.environ, "PATH": str(tmp_path / "empty")}
+    command = [sys.executable, "-c", WITHOUT_GIT]
+    done = subprocess.run(
+        command, cwd=bundle.parent, env=env, capture_output=True, encoding="utf-8", check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    answer, arm, hashed = done.stdout.rsplit(maxsplit=2)
+    assert (answer, arm) in {("Greet Ada.", "stable"), ("Welcome Ada.", "canary")}
+    assert hashed == "True"
+    assert sorted(file.name for file in bundle.parent.iterdir()) == ["prompts.bundle", "registry.db"]
+
+
+def test_versions_by_number_and_digest(workspace: Workspace) -> None:
+    run = workspace.run("greet@v2", {"name": "Ada"})
+    assert (run.answer, run.started.version, run.started.channel) == ("Welcome Ada.", "v2", None)
+    again = workspace.run(f"greet@sha256:{run.started.digest[:12]}", {"name": "Ada"})
+    assert again.started.digest == run.started.digest
+    with pytest.raises(NotFound, match="is not in this bundle") as caught:
+        workspace.run("greet@main", {"name": "Ada"})
+    assert "greet@v1, greet@v2; what is live is greet:CHANNEL" in caught.value.hint
+    with pytest.raises(NotFound, match="is not in this bundle"):
+        workspace.run("greet", {"name": "Ada"})
+    with pytest.raises(NotFound, match="no channel `production2`"):
+        workspace.run("greet:production2", {"name": "Ada"})
+    with pytest.raises(NotFound, match="not live on beta"):
+        workspace.run("greet:beta", {"name": "Ada"})
+
+
+def test_a_new_bundle_is_read_within_five_seconds(
+    live: GitFolder, bundle: Path, workspace: Workspace
+) -> None:
+    workspace.run("greet:production", {"name": "Ada"})
+    write_state(live, "greet", released(live, "greet", "HEAD", "v2"))
+    write_bundle(here(), bundle)
+    until(lambda: workspace.run("greet:production", {"name": "Ada"}).started.arm is None)
+    assert workspace.run("greet:production", {"name": "Ada"}).answer == "Welcome Ada."
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"format": 2}', '{"format": 1}'])
+def test_a_bundle_that_cannot_be_read_changes_nothing(
+    bundle: Path, workspace: Workspace, damage: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = workspace.run("greet:production", {"name": "Ada"}, unit="u")
+    bundle.write_text(damage)
+    until(lambda: str(bundle) in capfd.readouterr().err)
+    assert workspace.run("greet:production", {"name": "Ada"}, unit="u").started.arm == before.started.arm
+    with pytest.raises(Invalid, match="bundle"):
+        Workspace.from_bundle(bundle)
+
+
+def test_a_changed_prompt_is_not_taken_for_the_released_one(bundle: Path) -> None:
+    bundle.write_text(bundle.read_text().replace("You greet people", "You insult people"))
+    with pytest.raises(Invalid, match="reads as sha256:"):
+        BundleSource(bundle)
+
+
+def test_a_missing_bundle_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no bundle"):
+        Workspace.from_bundle(tmp_path / "none")
+
+
+def test_readers_never_meet_half_a_bundle(live: GitFolder, bundle: Path) -> None:
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            write_bundle(here(), bundle)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(60):
+            assert BundleSource(bundle).releases("greet") is not None
+    finally:
+        over.set()
+        writer.join()
+    assert [file.name for file in bundle.parent.iterdir()] == [bundle.name]
+
+
+def test_frozen_files_outlive_the_commit_they_came_from(live: GitFolder, bundle: Path) -> None:
+    """What the branch keeps frozen is taken as it is, also where the commit is gone."""
+    files = json.loads(bundle.read_text())["files"]
+    frozen = {path: text for path, text in files.items() if path.startswith("versions/")}
+    assert len(frozen) == 2
+    write_state(live, "greet", released(live, "greet", "HEAD", "v2"), files=frozen)
+    write_bundle(here(), bundle)
+    again = json.loads(bundle.read_text())["files"]
+    assert {path for path in again if path.startswith("versions/")} < set(frozen)
+
+
+def test_a_damaged_version_is_not_bundled(live: GitFolder, bundle: Path) -> None:
+    files = json.loads(bundle.read_text())["files"]
+    before = bundle.read_bytes()
+    path = next(path for path in files if path.startswith("versions/"))
+    for damage in (files[path].replace("people", "nobody"), "prompt: another", "a: [b"):
+        head = released(live, "greet", "HEAD~1", "v1"), released(live, "greet", "HEAD", "v2")
+        write_state(live, "greet", *head, files={path: damage})
+        with pytest.raises(Invalid):
+            write_bundle(here(), bundle)
+    assert bundle.read_bytes() == before
+
+
+def test_where_the_registry_is(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Workspace.from_bundle(bundle).settings.registry == bundle.parent / "registry.db"
+    monkeypatch.setenv("PROMPTOPS_REGISTRY", str(tmp_path / "env.db"))
+    assert Workspace.from_bundle(bundle).settings.registry == tmp_path / "env.db"
+    given = Workspace.from_bundle(bundle, registry=tmp_path / "given.db")
+    assert given.settings.registry == tmp_path / "given.db"
+
+
+def test_the_verb(live: GitFolder, cli: Cli, tmp_path: Path) -> None:
+    out = tmp_path / "prompts.bundle"
+    done = cli("release", "bundle", "--out", str(out))
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"{out}: 1 prompt, 2 versions, ")
+    made = json.loads(cli("release", "bundle", "--out", str(out), "--json").out)
+    assert (made["file"], made["prompts"], made["versions"]) == (str(out), ["greet"], 2)
+    assert made["bytes"] == out.stat().st_size
+    refused = cli("release", "bundle", "--out", str(tmp_path / "nowhere" / "prompts.bundle"))
+    assert (refused.code, "cannot write" in refused.err) == (4, True)
+
+
+def test_before_the_first_release_there_is_nothing_to_bundle(greeting: Repo, cli: Cli) -> None:
+    done = cli("release", "bundle", "--out", "prompts.bundle")
+    assert done.code == 4
+    assert "nothing is released yet" in done.err

@@ -1,0 +1,31 @@
+"""Files of inputs for tests of batches, and what came of them."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from support.front_door import Repo
+
+
+def write_lines(repo: Repo, count: int, name: str = "in.jsonl") -> Path:
+    lines = [json.dumps({"inputs": {"name": f"person {number}"}}) for number in range(1, count + 1)]
+    return repo.write(name, "\n".join(lines) + "\n")
+
+
+def results(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.split("\n") if line]
+
+
+def outputs(text: str) -> list[str]:
+    return [result["output"] for result in results(text)]
+
+
+def greetings(count: int) -> list[str]:
+    return [f"Greet person {number}." for number in range(1, count + 1)]
+
+
+def rows(repo: Repo, sql: str = "SELECT * FROM runs ORDER BY seq") -> list[dict[str, Any]]:
+    with sqlite3.connect(repo.path / "registry.db") as connection:
+        connection.row_factory = sqlite3.Row
+        return [dict(row) for row in connection.execute(sql)]

@@ -1,0 +1,54 @@
+"""What tests work with as users do: a git repository, and what a command line printed."""
+
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+GREET = """\
+description: Greet somebody.
+model: openai/gpt-4o-mini-2024-07-18
+parameters: {temperature: 0, max_tokens: 64}
+inputs:
+  name: string
+messages:
+  - role: system
+    content: You greet people.
+  - role: user
+    content: "Greet {{ name }}."
+metadata: {owner: door}
+"""
+
+
+@dataclass(frozen=True)
+class Repo:
+    """A git repository in a temporary folder, and the current directory of the test."""
+
+    path: Path
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.path, check=True, capture_output=True, encoding="utf-8"
+        )
+        return done.stdout.strip()
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+        return file
+
+    def commit(self, message: str = "change") -> str:
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", message)
+        return self.git("rev-parse", "HEAD")
+
+
+@dataclass(frozen=True)
+class Finished:
+    code: int
+    out: str
+    err: str
+
+
+Cli = Callable[..., Finished]

@@ -1,0 +1,72 @@
+"""Two committed versions of one prompt, for tests of releases through the front door."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from promptops.registry.store import Registry
+from support.front_door import GREET, Cli, Finished, Repo
+
+SALUTE = GREET.replace("Greet {{", "Salute {{")
+QUICK = ("--plan", "quick", "--yes")
+
+
+def two_versions(repo: Repo, more: str = "") -> None:
+    """HEAD~1 greets and HEAD salutes. Units are placed by their names, so that no test hangs on luck."""
+    if not (repo.path / "promptops.yaml").exists():
+        repo.write("promptops.yaml", "plans: {quick: {unit: session}}\n")
+    repo.write("prompts/greet.yaml", GREET + more)
+    repo.write(".gitignore", "registry.db*\n")
+    repo.commit("Greet people")
+    repo.write("prompts/greet.yaml", SALUTE + more)
+    repo.commit("Salute people")
+
+
+def with_cases(repo: Repo) -> None:
+    repo.write("prompts/greet.cases.jsonl", '{"inputs": {"name": "Ada"}, "checks": [{"contains": "Ada"}]}\n')
+
+
+def go_live(cli: Cli, repo: Repo, *, cases: bool = False) -> None:
+    """``greet@HEAD~1`` serves production."""
+    two_versions(repo, "cases: greet.cases.jsonl\n" if cases else "")
+    ok(cli("promote", "greet@HEAD~1", "--yes"))
+
+
+def ok(done: Finished) -> Finished:
+    assert done.code == 0, done.out + done.err
+    return done
+
+
+def told(cli: Cli, *arguments: str) -> Any:
+    return json.loads(ok(cli(*arguments, "--json")).out)
+
+
+def channel(cli: Cli, prompt: str = "greet", name: str = "production") -> Any:
+    """What ``release show`` says of a channel now."""
+    return told(cli, "release", "show", f"{prompt}:{name}")
+
+
+def versions(cli: Cli) -> tuple[str | None, str | None]:
+    """The stable version and the canary of ``greet:production``."""
+    state = channel(cli)
+    return state["stable"]["version"], state["rollout"] and state["rollout"]["canary"]["version"]
+
+
+def subjects(repo: Repo) -> list[str]:
+    """Of the commits on the state branch, newest first."""
+    return repo.git("log", "--format=%s", "promptops-state").splitlines()
+
+
+def runs(repo: Repo) -> list[dict[str, Any]]:
+    """What is logged, oldest first."""
+    with Registry.open(repo.path / "registry.db") as registry:
+        return [dict(row) for row in registry.read("SELECT * FROM runs ORDER BY seq")]
+
+
+def a_remote(repo: Repo, path: Path) -> Path:
+    """A bare remote called origin that has main; pushing to it works."""
+    repo.git("init", "-q", "--bare", "-b", "main", str(path))
+    repo.git("remote", "add", "origin", str(path))
+    repo.git("push", "-q", "-u", "origin", "main")
+    repo.git("remote", "set-head", "origin", "main")
+    return path
