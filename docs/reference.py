@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from typing import Any
 
-from promptops.checks import KINDS
+from promptops.checks import CHECK_KINDS
 from promptops.cli.main import GROUPS, VERBS, main
 from promptops.config.settings import SETTINGS_SCHEMA
 from promptops.errors import EXIT_CODES
@@ -45,7 +45,7 @@ def exit_codes() -> str:
 
 def checks() -> str:
     return "| check | passes when |\n|---|---|\n" + "\n".join(
-        f"| `{name}` | {kind.summary} |" for name, kind in KINDS.items()
+        f"| `{name}` | {kind.summary} |" for name, kind in CHECK_KINDS.items()
     )
 
 

@@ -12,17 +12,17 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
-_NARROWEST = 6  # columns below which shortening a table's column says nothing
+_MIN_COLUMN_WIDTH = 6  # columns below which shortening a table's column says nothing
 
 
 def escape(text: str) -> str:
     """Control and bidirectional-override characters, written as escapes; tabs and line feeds stay."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    return _CONTROL_CHARACTERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
-def one_line(text: str) -> str:
+def escape_line(text: str) -> str:
     return " ".join(escape(text).split())
 
 
@@ -37,7 +37,7 @@ def print_wrapped(text: str, *, indent: int) -> None:
     """Print a sentence: in lines that fit a terminal, else in one."""
     import textwrap
 
-    room = width() if on_terminal() else sys.maxsize
+    room = terminal_width() if stdout_is_terminal() else sys.maxsize
     for start in textwrap.wrap(text, room, initial_indent=" " * indent, subsequent_indent=" " * indent):
         print_text(start)
 
@@ -49,7 +49,7 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
-def ask(question: str) -> bool:
+def confirm(question: str) -> bool:
     """Ask on the terminal; anything but yes is no."""
     sys.stdout.flush()
     sys.stderr.write(escape(question) + " [y/N] ")
@@ -75,21 +75,21 @@ def print_json_text(text: str) -> None:
     sys.stdout.write(re.sub(r"[\x7f-\x9f\ud800-\udfff]", lambda c: f"\\u{ord(c[0]):04x}", text) + "\n")
 
 
-def coloured(stream: TextIO) -> bool:
+def supports_colour(stream: TextIO) -> bool:
     """As git and no-color.org have it."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def paint(text: str, colour: str) -> str:
-    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if coloured(sys.stdout) else text
+    return f"\x1b[{_COLOURS[colour]}m{text}\x1b[0m" if supports_colour(sys.stdout) else text
 
 
-def in_colour() -> bool:
+def stdout_supports_colour() -> bool:
     """Whether colours reach stdout, so that signs in the text can be left out."""
-    return coloured(sys.stdout)
+    return supports_colour(sys.stdout)
 
 
-def print_pieces(pieces: Iterable[tuple[str, str]]) -> None:
+def print_styled(pieces: Iterable[tuple[str, str]]) -> None:
     """Print one line of data in pieces, each with the name of its colour or "": escaped, then painted."""
     plain = escape if sys.stdout.isatty() else str
     sys.stdout.write(
@@ -98,16 +98,16 @@ def print_pieces(pieces: Iterable[tuple[str, str]]) -> None:
     sys.stdout.write("\n")
 
 
-def on_terminal() -> bool:
+def stdout_is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def count(number: int, noun: str) -> str:
+def pluralize(number: int, noun: str) -> str:
     """``1 case``, ``1,200 cases``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def width() -> int:
+def terminal_width() -> int:
     return shutil.get_terminal_size((80, 24)).columns
 
 
@@ -121,11 +121,11 @@ def print_table(
     """
     table = [list(row) for row in rows]
     shown = [i for i in range(len(headers)) if any(row[i] is not None for row in table) or not table]
-    cells = [[_cell(row[i]) for i in shown] for row in table]
+    cells = [[_cell_text(row[i]) for i in shown] for row in table]
     right = [place for place, i in enumerate(shown) if i in numeric]
     names = [headers[i] for i in shown]
     if sys.stdout.isatty():
-        cells = _fit(names, cells, right)
+        cells = _fit_to_terminal(names, cells, right)
     align = ["right" if place in right else "left" for place in range(len(shown))]
     for line in _tabulate(names, cells, align).splitlines():
         sys.stdout.write(line.rstrip() + "\n")
@@ -139,20 +139,22 @@ def _tabulate(headers: Sequence[str], cells: list[list[str]], align: list[str]) 
     return tabulate.tabulate(cells, headers, tablefmt="plain", disable_numparse=True, colalign=alignment)
 
 
-def _cell(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     if value is None:
         return "-"
-    return one_line(str(value))
+    return escape_line(str(value))
 
 
-def _fit(headers: Sequence[str], cells: list[list[str]], numeric: Sequence[int]) -> list[list[str]]:
+def _fit_to_terminal(
+    headers: Sequence[str], cells: list[list[str]], numeric: Sequence[int]
+) -> list[list[str]]:
     widths = [max([len(header), *(len(row[i]) for row in cells)]) for i, header in enumerate(headers)]
-    spare = width() - 2 * (len(headers) - 1)
+    spare = terminal_width() - 2 * (len(headers) - 1)
     while sum(widths) > spare:
         widest = max(
             (i for i in range(1, len(widths)) if i not in numeric), key=widths.__getitem__, default=0
         )
-        if widest == 0 or widths[widest] <= max(_NARROWEST, len(headers[widest])):
+        if widest == 0 or widths[widest] <= max(_MIN_COLUMN_WIDTH, len(headers[widest])):
             break
         widths[widest] -= 1
     return [[_shorten(cell, widths[i]) for i, cell in enumerate(row)] for row in cells]

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import pytest
 
-from promptops.checks import Subject, compile_checks, run_checks
+from promptops.checks import CheckSubject, compile_checks, run_checks
 from promptops.config.settings import find_settings
 from promptops.prompt import Prompt, load_prompt
 from promptops.prompt.cases import Case, read_cases
 from promptops.prompt.checks import read_checks
-from promptops.prompt.render import render
-from promptops.providers.local.server import Embedded
-from promptops.providers.types import Request
+from promptops.prompt.render import render_prompt
+from promptops.providers.local.server import EmbeddedClient
+from promptops.providers.types import CompletionRequest
 from promptops.versions.working_tree import working_tree_reader
 from support.paths import ROOT
 
@@ -35,15 +35,15 @@ def cases_of(prompt: Prompt) -> Iterator[Case]:
 def failures(prompt: Prompt, case: Case, output: str) -> list[str]:
     written = (*prompt.checks, *read_checks(case.checks, lambda *problem: pytest.fail(str(problem))))
     schema = prompt.output.schema if prompt.output else None
-    subject = Subject(output=output, inputs=case.inputs, expected=case.expected, schema=schema)
+    subject = CheckSubject(output=output, inputs=case.inputs, expected=case.expected, schema=schema)
     results = run_checks(compile_checks(written, case.where), subject)
     return [f"{case.id}: {result.name}: {result.message}" for result in results if not result.passed]
 
 
-def answer(adapter: Embedded, prompt: Prompt, case: Case) -> str:
-    request = Request(
+def answer(adapter: EmbeddedClient, prompt: Prompt, case: Case) -> str:
+    request = CompletionRequest(
         model=prompt.model,
-        messages=render(prompt, case.inputs).messages,
+        messages=render_prompt(prompt, case.inputs).messages,
         parameters=prompt.parameters,
         output_schema=prompt.output.schema if prompt.output else None,
     )
@@ -77,7 +77,7 @@ def test_its_cases_pass(name: str) -> None:
     """With the prefix cache, as in bulk work: the examples before the question are read once."""
     pytest.importorskip("xllamacpp", reason="no xllamacpp on this platform")
     prompt = load(name)
-    adapter = Embedded(prompt.model, {**ENV, "PROMPTOPS_LOCAL_FAST": "1"})
+    adapter = EmbeddedClient(prompt.model, {**ENV, "PROMPTOPS_LOCAL_FAST": "1"})
     problems: list[str] = []
     for case in cases_of(prompt):
         problems += failures(prompt, case, answer(adapter, prompt, case))

@@ -36,7 +36,7 @@ class Worker:
 
         with self._lock:
             if not self._open:
-                raise closed()
+                raise workspace_closed_error()
             self._jobs.put(work)
         return done
 
@@ -69,7 +69,7 @@ class BackgroundLoop:
             if self._open:
                 return asyncio.run_coroutine_threadsafe(work, self._loop)
         work.close()
-        raise closed()
+        raise workspace_closed_error()
 
     def result(self, work: Coroutine[Any, Any, T]) -> T:
         """Wait for the work; an interrupted wait, as by Ctrl-C, cancels it."""
@@ -113,5 +113,5 @@ async def _cancel_all() -> None:
         await asyncio.wait(tasks)
 
 
-def closed() -> Unavailable:
+def workspace_closed_error() -> Unavailable:
     return Unavailable("this workspace is closed", hint="open another one with Workspace.open")

@@ -4,19 +4,19 @@ import threading
 from collections.abc import Awaitable, Callable
 
 from promptops.errors import Invalid
-from promptops.runner import Prepared, Reported, Run
+from promptops.runner import PreparedRun, ReportedResult, Run
 
-Finish = Callable[[Prepared, Reported], Run]
-AsyncFinish = Callable[[Prepared, Reported], Awaitable[Run]]
+Finish = Callable[[PreparedRun, ReportedResult], Run]
+AsyncFinish = Callable[[PreparedRun, ReportedResult], Awaitable[Run]]
 
 
-class Call:
+class PreparedCall:
     """A call that the application makes itself.
 
     ``digest`` is the version's; ``arm`` is stable or canary while there is a canary, else None.
     """
 
-    def __init__(self, prepared: Prepared, finish: Finish, afinish: AsyncFinish) -> None:
+    def __init__(self, prepared: PreparedRun, finish: Finish, afinish: AsyncFinish) -> None:
         prompt = prepared.version.prompt
         self.run_id = prepared.started.run_id
         self.messages = list(prepared.rendered.messages)
@@ -29,7 +29,7 @@ class Call:
         self.arm = prepared.started.arm
         self._finish = finish
         self._afinish = afinish
-        self._prepared: Prepared | None = prepared
+        self._prepared: PreparedRun | None = prepared
         self._lock = threading.Lock()
 
     def finish(
@@ -42,7 +42,7 @@ class Call:
         response_model: str | None = None,
     ) -> Run:
         """Log how it ended: with an output, which is checked, or an error. Once."""
-        reported = _reported(output, input_tokens, output_tokens, error, response_model)
+        reported = _reported_result(output, input_tokens, output_tokens, error, response_model)
         return self._finish(self._take(), reported)
 
     async def afinish(
@@ -54,10 +54,10 @@ class Call:
         error: str | BaseException | None = None,
         response_model: str | None = None,
     ) -> Run:
-        reported = _reported(output, input_tokens, output_tokens, error, response_model)
+        reported = _reported_result(output, input_tokens, output_tokens, error, response_model)
         return await self._afinish(self._take(), reported)
 
-    def _take(self) -> Prepared:
+    def _take(self) -> PreparedRun:
         with self._lock:
             prepared, self._prepared = self._prepared, None
         if prepared is None:
@@ -65,14 +65,14 @@ class Call:
         return prepared
 
 
-def _reported(
+def _reported_result(
     output: str | None,
     input_tokens: int | None,
     output_tokens: int | None,
     error: str | BaseException | None,
     response_model: str | None,
-) -> Reported:
-    return Reported(
+) -> ReportedResult:
+    return ReportedResult(
         output=output,
         input_tokens=input_tokens,
         output_tokens=output_tokens,

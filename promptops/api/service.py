@@ -14,19 +14,19 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from promptops.api.background_loop import BackgroundLoop, Worker
-from promptops.api.journal import ServiceJournal
+from promptops.api.buffered_journal import BackgroundJournal
 from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import PromptopsError
-from promptops.providers.types import Completion, ModelError, OnText, Request
+from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
 from promptops.registry.records import FinishedRun
-from promptops.registry.runs.outcomes import Outcome, add_all
-from promptops.runner import Origin, Prepared, Reported, Run, Runner, in_shadow
-from promptops.runner.retry import Limits, now
-from promptops.runner.routing import Serving, Source, ready
+from promptops.registry.runs.outcomes import RunOutcome, add_run_outcomes
+from promptops.runner import PreparedRun, ReportedResult, Run, RunContext, Runner, is_shadow_sampled
+from promptops.runner.retry import RetryPolicy, now
+from promptops.runner.routing import ReleaseSource, Router, prepare_routed_run
 from promptops.runner.session import Session
 from promptops.versions.references import parse_reference
-from promptops.versions.release_state import Shadow
+from promptops.versions.release_state import ShadowState
 from promptops.versions.resolve import Version
 
 if TYPE_CHECKING:  # only some channels have one
@@ -34,11 +34,13 @@ if TYPE_CHECKING:  # only some channels have one
 
 T = TypeVar("T")
 
-LOOK_S = 0.5  # how often a moved ref, a new bundle and a registry that can be written again are looked for
-_GRACE_S = 2.0  # at the end nobody waits longer for a fetch, or for a model's weights
+POLL_INTERVAL_S = (
+    0.5  # how often a moved ref, a new bundle and a registry that can be written again are looked for
+)
+_SHUTDOWN_TIMEOUT_S = 2.0  # at the end nobody waits longer for a fetch, or for a model's weights
 
 
-class Watched(Source, Protocol):
+class RefreshableSource(ReleaseSource, Protocol):
     """A source that looks for what is new when it is told to."""
 
     def refresh(self) -> bool: ...
@@ -49,43 +51,45 @@ class Watched(Source, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class CallRequest:
     """One call, as the application asks for it."""
 
     reference: str
     inputs: Mapping[str, Any]
     unit: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    limits: Limits = field(default_factory=Limits)
+    limits: RetryPolicy = field(default_factory=RetryPolicy)
 
 
 class Service:
     """Its coroutines run on its own loop, ``loop``; all else may be called by any thread."""
 
-    def __init__(self, settings: Settings, source: Watched, sync: "Sync | None" = None) -> None:
+    def __init__(
+        self, settings: Settings, source: RefreshableSource, sync: "PeriodicSync | None" = None
+    ) -> None:
         self._settings = settings
         self._source = source
-        self._serving = Serving(source, settings.registry)
+        self._serving = Router(source, settings.registry)
         self._sync = sync
         self._said: set[str] = set()
         self._on_channels = False
-        self.journal = ServiceJournal(settings)
+        self.journal = BackgroundJournal(settings)
         self._session = Session(settings, many=True, journal=self.journal)
         self._reader = Worker("promptops-reader")
         self.loop = BackgroundLoop("promptops-loop")
         self.loop.submit(self._watch())
 
-    async def run(self, asked: Asked, on_text: OnText | None = None) -> Run:
+    async def run(self, asked: CallRequest, on_text: OnText | None = None) -> Run:
         """Make one call. One that fails raises its ModelError, after it has been logged."""
         runner = self._session.runner(asked.limits)
-        prepared, shadow = await self._begin(runner, asked, called=True)
-        heard = _Heard(on_text) if on_text and not _may_repair(prepared) else None
+        prepared, shadow = await self._start_run(runner, asked, called=True)
+        heard = _StreamedText(on_text) if on_text and not _may_repair(prepared) else None
         try:
             run = await runner.answer(prepared, heard.take if heard else None, heard)
         finally:
             await self.journal.written(prepared.started.run_id)
-        await self._look_at(run)
-        if shadow and in_shadow(shadow, run.started, run.finished):
+        await self._report_canary_failure(run)
+        if shadow and is_shadow_sampled(shadow, run.started, run.finished):
             self._reader.submit(lambda: self._shadows.offer(run.started, asked.inputs, shadow))
         if run.error:
             run.error.run_id = run.started.run_id
@@ -94,25 +98,25 @@ class Service:
             on_text(run.answer)
         return run
 
-    async def prepare(self, asked: Asked) -> Prepared:
+    async def prepare(self, asked: CallRequest) -> PreparedRun:
         """Log a call that the application makes itself."""
-        prepared, _ = await self._begin(self._session.runner(asked.limits), asked, called=False)
+        prepared, _ = await self._start_run(self._session.runner(asked.limits), asked, called=False)
         return prepared
 
-    async def finish(self, prepared: Prepared, reported: Reported) -> Run:
+    async def finish(self, prepared: PreparedRun, reported: ReportedResult) -> Run:
         run = self._session.runner().finish(prepared, reported)
         await self.journal.written(run.started.run_id)
-        await self._look_at(run)
+        await self._report_canary_failure(run)
         return run
 
-    async def feedback(self, run_id: str, outcomes: Sequence[Outcome]) -> int:
+    async def feedback(self, run_id: str, outcomes: Sequence[RunOutcome]) -> int:
         """How many of these outcomes were not told before."""
-        return await self.journal.with_registry(lambda registry: add_all(registry, run_id, outcomes))
+        return await self.journal.with_registry(lambda registry: add_run_outcomes(registry, run_id, outcomes))
 
     def close(self) -> None:
         """End what is under way, logged as interrupted, and every thread."""
         self.loop.close(self._end)
-        self._reader.close(_GRACE_S)
+        self._reader.close(_SHUTDOWN_TIMEOUT_S)
         if "_shadows" in self.__dict__:
             self._shadows.close()
         self._serving.close()
@@ -128,31 +132,35 @@ class Service:
     async def _end(self) -> None:
         await self._session.__aexit__(None, None, None)
 
-    async def _begin(self, runner: Runner, asked: Asked, *, called: bool) -> tuple[Prepared, Shadow | None]:
+    async def _start_run(
+        self, runner: Runner, asked: CallRequest, *, called: bool
+    ) -> tuple[PreparedRun, ShadowState | None]:
         prepared, shadow = await self._read(lambda: self._ready(runner, asked, called=called))
         runner.begin(prepared)
         run_id = prepared.started.run_id
         try:
             await self.journal.written(run_id)
         except asyncio.CancelledError:
-            self.journal.finish(run_id, _cut_short())
+            self.journal.finish(run_id, _interrupted_run())
             await self.journal.written(run_id)
             raise
         return prepared, shadow
 
-    def _ready(self, runner: Runner, asked: Asked, *, called: bool) -> tuple[Prepared, Shadow | None]:
+    def _ready(
+        self, runner: Runner, asked: CallRequest, *, called: bool
+    ) -> tuple[PreparedRun, ShadowState | None]:
         """The call, and what shadows it: that waits in memory, not in the registry."""
         reference = parse_reference(asked.reference, self._settings)
         if reference.channel is not None:
             self._on_channels = True
             placement = self._serving.place(reference, asked.unit, asked.metadata)
             alone = replace(placement, shadow=None)
-            prepared = ready(runner, alone, asked.inputs, called=called, metadata=asked.metadata)
+            prepared = prepare_routed_run(runner, alone, asked.inputs, called=called, metadata=asked.metadata)
             return prepared, placement.shadow
         version = self._source.find(asked.reference)
-        return runner.ready(version, asked.inputs, Origin(metadata=asked.metadata), called=called), None
+        return runner.ready(version, asked.inputs, RunContext(metadata=asked.metadata), called=called), None
 
-    async def _look_at(self, run: Run) -> None:
+    async def _report_canary_failure(self, run: Run) -> None:
         if run.started.arm == "canary" and (run.finished.error_type or run.started.fallback):
             await self._read(lambda: self._serving.ended(run))
 
@@ -161,8 +169,8 @@ class Service:
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(LOOK_S)
-            self.journal.tend()
+            await asyncio.sleep(POLL_INTERVAL_S)
+            self.journal.flush_backlog()
             if self._on_channels:
                 await self._read(self._refresh)
             if self._sync:
@@ -172,12 +180,12 @@ class Service:
         try:
             self._source.refresh()
         except Exception as error:  # noqa: BLE001 - what was known goes on being served, and is looked at again
-            _say_once(self._said, error)
+            _report_once(self._said, error)
         else:
             self._said.clear()
 
 
-class Sync:
+class PeriodicSync:
     """Fetches and replays in the background, ``every`` so many seconds."""
 
     def __init__(self, every: float, work: Callable[[], object]) -> None:
@@ -195,13 +203,13 @@ class Sync:
             self._worker.submit(self._round)
 
     def close(self) -> None:
-        self._worker.close(_GRACE_S)
+        self._worker.close(_SHUTDOWN_TIMEOUT_S)
 
     def _round(self) -> None:
         try:
             self._work()
         except Exception as error:  # noqa: BLE001 - the next round tries again
-            _say_once(self._said, error)
+            _report_once(self._said, error)
         else:
             self._said.clear()
         finally:
@@ -209,7 +217,7 @@ class Sync:
             self._busy = False
 
 
-class _Heard:
+class _StreamedText:
     """Text on its way to the caller; as a gate it lets no other attempt begin once some has been shown."""
 
     def __init__(self, on_text: OnText) -> None:
@@ -221,29 +229,29 @@ class _Heard:
         self.begun = True
         self._on_text(text)
 
-    async def enter(self, request: Request) -> None:  # noqa: ARG002 - a gate may ask what for
+    async def acquire(self, request: CompletionRequest) -> None:  # noqa: ARG002 - a gate may ask what for
         if self.begun and self._failure:
             self._failure.retry_after = math.inf  # which no retry waits for
             raise self._failure
 
-    def leave(self, ticket: None, ended: Completion | ModelError | None) -> None:  # noqa: ARG002 - it gives none
+    def release(self, ticket: None, ended: Completion | ModelError | None) -> None:  # noqa: ARG002 - it gives none
         if isinstance(ended, ModelError):
             self._failure = ended
 
 
-def _cut_short() -> FinishedRun:
+def _interrupted_run() -> FinishedRun:
     return FinishedRun(
         finished_at=now(), state="interrupted", error_type="interrupted", error_message="before the call"
     )
 
 
-def _may_repair(prepared: Prepared) -> bool:
+def _may_repair(prepared: PreparedRun) -> bool:
     """Whether another answer may take the place of the first one."""
     output = prepared.version.prompt.output
     return output is not None and output.repair > 0
 
 
-def _say_once(said: set[str], error: Exception) -> None:
+def _report_once(said: set[str], error: Exception) -> None:
     what = error.message if isinstance(error, PromptopsError) else f"{type(error).__name__}: {error}"
     if what not in said:
         said.add(what)

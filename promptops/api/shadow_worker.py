@@ -15,66 +15,77 @@ from promptops.api.background_loop import BackgroundLoop
 from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import Invalid, OverBudget, PromptopsError
-from promptops.evaluation.shadow.live.candidate import CONCURRENCY, Candidate, candidate_of, options_of
+from promptops.evaluation.shadow.live.candidate import (
+    CONCURRENCY,
+    ShadowCandidate,
+    find_shadow_candidate,
+    shadow_batch_options,
+)
 from promptops.evaluation.shadow.live.drain import NOT_CALLED
 from promptops.providers.types import ModelError
 from promptops.registry.records import StartedRun
-from promptops.registry.shadow.jobs import INCOMPATIBLE, Shadowing, add_job, add_left_out, spent_usd
-from promptops.registry.store import Registry
-from promptops.runner.batch import Engine
-from promptops.runner.routing import Source
-from promptops.versions.release_state import Shadow
+from promptops.registry.shadow.jobs import (
+    INCOMPATIBLE,
+    LiveShadowKey,
+    add_job,
+    add_skipped_job,
+    live_shadow_spent_usd,
+)
+from promptops.registry.store import RegistryDatabase
+from promptops.runner.batch import BatchEngine
+from promptops.runner.routing import ReleaseSource
+from promptops.versions.release_state import ShadowState
 
-MOST_WAITING = 200
-_HEAD_START_S = 0.01  # in which the user's answer is on its way
-_REST_S = 30.0  # after a provider has refused, or failed call after call
-_LOOK_S = 10.0  # how often it is looked what others have spent
-_GRACE_S = 2.0
-_NAP_S = 0.02
-_BUSY_S = 1.0
+MAX_QUEUED = 200
+_START_DELAY_S = 0.01  # in which the user's answer is on its way
+_PROVIDER_BACKOFF_S = 30.0  # after a provider has refused, or failed call after call
+_BUDGET_CHECK_S = 10.0  # how often it is looked what others have spent
+_SHUTDOWN_TIMEOUT_S = 2.0
+_POLL_INTERVAL_S = 0.02
+_BUSY_TIMEOUT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class _Call:
+class _QueuedCall:
     run: StartedRun
     inputs: Mapping[str, Any]
-    shadow: Shadow
+    shadow: ShadowState
 
     @property
-    def shadowing(self) -> Shadowing:
-        return Shadowing(self.run.prompt, str(self.run.channel), self.shadow.released.digest)
+    def shadowing(self) -> LiveShadowKey:
+        return LiveShadowKey(self.run.prompt, str(self.run.channel), self.shadow.released.digest)
 
 
 @dataclass(slots=True)
-class _Lane:
+class _ActiveShadow:
     """One shadow at work."""
 
-    candidate: Candidate
-    engine: Engine
-    rests_until: float = 0.0
-    looks_at: float = 0.0
+    candidate: ShadowCandidate
+    engine: BatchEngine
+    paused_until: float = 0.0
+    next_budget_check: float = 0.0
     over: bool = False
 
 
 class ShadowWorker:
     """Its ``offer`` and ``close`` are one thread's. ``dropped``: how many calls found no place."""
 
-    def __init__(self, settings: Settings, source: Source) -> None:
+    def __init__(self, settings: Settings, source: ReleaseSource) -> None:
         self.dropped = 0
         self._settings = settings
         self._source = source
-        self._waiting: dict[str, _Call] = {}
-        self._lanes: dict[tuple[Shadowing, Shadow], _Lane | None] = {}
+        self._waiting: dict[str, _QueuedCall] = {}
+        self._lanes: dict[tuple[LiveShadowKey, ShadowState], _ActiveShadow | None] = {}
         self._said: set[str] = set()
-        self._registry: Registry | None = None
+        self._registry: RegistryDatabase | None = None
         self._turns = asyncio.Semaphore(CONCURRENCY)
         self._lock = asyncio.Lock()
         self._loop = BackgroundLoop("promptops-shadow")
 
-    def offer(self, run: StartedRun, inputs: Mapping[str, Any], shadow: Shadow) -> None:
+    def offer(self, run: StartedRun, inputs: Mapping[str, Any], shadow: ShadowState) -> None:
         """Have a call answered too, some time, unless too many wait. Returns at once and raises nothing."""
-        call = _Call(run, inputs, shadow)
-        if len(self._waiting) >= MOST_WAITING:
+        call = _QueuedCall(run, inputs, shadow)
+        if len(self._waiting) >= MAX_QUEUED:
             self._drop(call, "cannot keep up")
             return
         self._waiting[run.run_id] = call
@@ -83,9 +94,9 @@ class ShadowWorker:
 
     def close(self) -> None:
         """Wait a moment for what is under way; the rest waits in the registry, for a drain."""
-        until = time.monotonic() + _GRACE_S
+        until = time.monotonic() + _SHUTDOWN_TIMEOUT_S
         while self._waiting and time.monotonic() < until:
-            time.sleep(_NAP_S)
+            time.sleep(_POLL_INTERVAL_S)
         self._loop.close(self._end)
         if self.dropped:
             note(f"promptops: shadows left out {self.dropped:,} calls")
@@ -101,8 +112,8 @@ class ShadowWorker:
         if self._registry:
             self._registry.close()
 
-    async def _take(self, call: _Call) -> None:
-        await asyncio.sleep(_HEAD_START_S)
+    async def _take(self, call: _QueuedCall) -> None:
+        await asyncio.sleep(_START_DELAY_S)
         async with self._turns:
             try:
                 if lane := await self._lane(call):
@@ -111,15 +122,15 @@ class ShadowWorker:
                 self._say(call, getattr(error, "message", repr(error)))
         del self._waiting[call.run.run_id]
 
-    async def _answer(self, lane: _Lane, call: _Call) -> None:
+    async def _answer(self, lane: _ActiveShadow, call: _QueuedCall) -> None:
         if lane.over:
             return
-        if time.monotonic() < lane.rests_until:
+        if time.monotonic() < lane.paused_until:
             self._drop(call, "rests, as its provider refuses")
-        elif problem := lane.candidate.misfit(call.inputs):
-            add_left_out(self._open(), call.run.run_id, call.shadowing, f"{INCOMPATIBLE}: {problem}")
+        elif problem := lane.candidate.input_problem(call.inputs):
+            add_skipped_job(self._open(), call.run.run_id, call.shadowing, f"{INCOMPATIBLE}: {problem}")
         else:
-            self._look_at_budget(lane)
+            self._refresh_budget(lane)
             item = lane.candidate.item(call.run.run_id, call.inputs, call.run.metadata)
             try:
                 run = await lane.engine.run(item)
@@ -127,51 +138,53 @@ class ShadowWorker:
                 lane.over = True
                 self._say(call, "has spent what it may")
             except Invalid as error:
-                add_left_out(self._open(), call.run.run_id, call.shadowing, f"{NOT_CALLED}: {error.message}")
+                add_skipped_job(
+                    self._open(), call.run.run_id, call.shadowing, f"{NOT_CALLED}: {error.message}"
+                )
                 self._say(call, error.message)
             else:
                 self._notice(lane, call, run.error)
 
-    def _notice(self, lane: _Lane, call: _Call, error: ModelError | None) -> None:
+    def _notice(self, lane: _ActiveShadow, call: _QueuedCall, error: ModelError | None) -> None:
         refused = error is not None and error.type == "rate_limit"
-        if refused or lane.engine.given_up:
-            lane.rests_until = time.monotonic() + _REST_S
-            lane.engine.given_up = None
+        if refused or lane.engine.aborted_by:
+            lane.paused_until = time.monotonic() + _PROVIDER_BACKOFF_S
+            lane.engine.aborted_by = None
         if refused:
             self._drop(call, "rests, as its provider refuses")
 
-    async def _lane(self, call: _Call) -> _Lane | None:
+    async def _lane(self, call: _QueuedCall) -> _ActiveShadow | None:
         """None where that version does not shadow the channel any more."""
         key = call.shadowing, call.shadow
         async with self._lock:
             if key not in self._lanes:
-                found = await asyncio.to_thread(candidate_of, self._source, call.shadowing)
+                found = await asyncio.to_thread(find_shadow_candidate, self._source, call.shadowing)
                 self._lanes[key] = await self._opened(found) if found else None
             return self._lanes[key]
 
-    async def _opened(self, candidate: Candidate) -> _Lane:
-        spent = spent_usd(self._open(), candidate.shadowing)
-        engine = Engine(self._settings, options_of(candidate.shadow), spent=spent)
+    async def _opened(self, candidate: ShadowCandidate) -> _ActiveShadow:
+        spent = live_shadow_spent_usd(self._open(), candidate.shadowing)
+        engine = BatchEngine(self._settings, shadow_batch_options(candidate.shadow), spent=spent)
         await engine.__aenter__()
-        return _Lane(candidate, engine, looks_at=time.monotonic() + _LOOK_S)
+        return _ActiveShadow(candidate, engine, next_budget_check=time.monotonic() + _BUDGET_CHECK_S)
 
-    def _look_at_budget(self, lane: _Lane) -> None:
+    def _refresh_budget(self, lane: _ActiveShadow) -> None:
         """Other processes spend from it as well."""
         budget, now = lane.engine.budget, time.monotonic()
-        if budget and now >= lane.looks_at:
-            budget.spent = max(budget.spent, spent_usd(self._open(), lane.candidate.shadowing))
-            lane.looks_at = now + _LOOK_S
+        if budget and now >= lane.next_budget_check:
+            budget.spent = max(budget.spent, live_shadow_spent_usd(self._open(), lane.candidate.shadowing))
+            lane.next_budget_check = now + _BUDGET_CHECK_S
 
-    def _open(self) -> Registry:
+    def _open(self) -> RegistryDatabase:
         if self._registry is None:
-            self._registry = Registry.open(self._settings.registry, busy_s=_BUSY_S)
+            self._registry = RegistryDatabase.open(self._settings.registry, busy_s=_BUSY_TIMEOUT_S)
         return self._registry
 
-    def _drop(self, call: _Call, why: str) -> None:
+    def _drop(self, call: _QueuedCall, why: str) -> None:
         self.dropped += 1
         self._say(call, f"{why}: calls are left out")
 
-    def _say(self, call: _Call, what: str) -> None:
+    def _say(self, call: _QueuedCall, what: str) -> None:
         if what not in self._said:
             self._said.add(what)
             note(f"promptops: the shadow of {call.run.prompt}:{call.run.channel} {what}")

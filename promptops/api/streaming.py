@@ -22,7 +22,7 @@ class Stream:
 
     def __init__(self, begin: Callable[[OnText], Future[Run]]) -> None:
         self._pieces: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-        self._wake: Callable[[], object] = _nothing
+        self._wake: Callable[[], object] = _noop
         self._future = begin(self._take)
         self._future.add_done_callback(lambda _: self._take(None))
 
@@ -77,4 +77,4 @@ class Stream:
             self._wake()
 
 
-def _nothing() -> None: ...
+def _noop() -> None: ...

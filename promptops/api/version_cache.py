@@ -12,51 +12,53 @@ from dataclasses import dataclass
 from threading import Lock
 
 from promptops.config.settings import Settings
-from promptops.versions.resolve import Version, provenance, resolve
+from promptops.versions.resolve import Version, resolve_version, with_provenance
 
-LOOK_S = 1.0
+CHECK_INTERVAL_S = 1.0
 _FULL_ID = re.compile("[0-9a-f]{40}|[0-9a-f]{64}|sha256:[0-9a-f]{64}|v[0-9]+")
 
-Stamp = tuple[tuple[str, int, int, int], ...]
+FileStamp = tuple[tuple[str, int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _CacheEntry:
     version: Version
-    refs: Stamp
-    files: Stamp
+    refs: FileStamp
+    files: FileStamp
 
 
-class CurrentVersions:
+class VersionCache:
     """May be shared by threads; one of them reads at a time."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, _CacheEntry] = {}
         self._lock = Lock()
-        self._refs: Stamp = ()
-        self._looked = -LOOK_S
+        self._refs: FileStamp = ()
+        self._looked = -CHECK_INTERVAL_S
 
     def find(self, reference: str) -> Version:
-        """Resolve a reference; raises what ``resolve`` raises, each time."""
+        """Resolve a reference; raises what ``resolve_version`` raises, each time."""
         with self._lock:
             refs, kept = self._ref_stamp(), self._kept.get(reference)
             if kept and (kept.refs == refs or _is_fixed(reference)) and kept.files == self._stamp_of(kept):
                 return kept.version
-            version = resolve(reference, self._settings)
-            if files := stamp(_files_of(version, self._settings)):
-                version = resolve(reference, self._settings)  # read after the look, so never older than it
-            version = provenance(version, self._settings)
-            self._kept[reference] = _Kept(version, refs, files)
+            version = resolve_version(reference, self._settings)
+            if files := stamp_files(_files_of(version, self._settings)):
+                version = resolve_version(
+                    reference, self._settings
+                )  # read after the look, so never older than it
+            version = with_provenance(version, self._settings)
+            self._kept[reference] = _CacheEntry(version, refs, files)
             return version
 
-    def _stamp_of(self, kept: _Kept) -> Stamp:
-        return stamp(_files_of(kept.version, self._settings))
+    def _stamp_of(self, kept: _CacheEntry) -> FileStamp:
+        return stamp_files(_files_of(kept.version, self._settings))
 
-    def _ref_stamp(self) -> Stamp:
-        if time.monotonic() - self._looked >= LOOK_S:
+    def _ref_stamp(self) -> FileStamp:
+        if time.monotonic() - self._looked >= CHECK_INTERVAL_S:
             self._looked = time.monotonic()
-            self._refs = stamp(ref_files(self._settings))
+            self._refs = stamp_files(ref_files(self._settings))
         return self._refs
 
 
@@ -70,7 +72,7 @@ def ref_files(settings: Settings) -> Iterator[str]:
             yield from (f"{where}/{name}" for name in names)
 
 
-def stamp(paths: Iterator[str]) -> Stamp:
+def stamp_files(paths: Iterator[str]) -> FileStamp:
     """What changes when one of these files does; a file that is not there has no part in it."""
     found = []
     for path in paths:

@@ -19,27 +19,27 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar
 
-from promptops.api.background_loop import closed
-from promptops.api.prepared_call import Call
-from promptops.api.service import Asked, Service, Sync, Watched
+from promptops.api.background_loop import workspace_closed_error
+from promptops.api.prepared_call import PreparedCall
+from promptops.api.service import CallRequest, PeriodicSync, RefreshableSource, Service
 from promptops.api.streaming import Stream
-from promptops.api.version_cache import CurrentVersions
+from promptops.api.version_cache import VersionCache
 from promptops.config.settings import Settings, find_settings
 from promptops.errors import Invalid
-from promptops.prompt.canonical_json import unstorable
+from promptops.prompt.canonical_json import json_data_problem
 from promptops.providers.types import OnText
-from promptops.registry.runs.outcomes import outcome
+from promptops.registry.runs.outcomes import make_outcome
 from promptops.release.bundle import BundleSource
-from promptops.runner import Prepared, Reported, Run
-from promptops.runner.retry import Limits
+from promptops.runner import PreparedRun, ReportedResult, Run
+from promptops.runner.retry import RetryPolicy
 from promptops.runner.routing import GitSource
 from promptops.versions.resolve import Version
 
-__all__ = ["Call", "Run", "Stream", "Workspace"]
+__all__ = ["PreparedCall", "Run", "Stream", "Workspace"]
 
 T = TypeVar("T")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_LIMITS = Limits()
+_LIMITS = RetryPolicy()
 
 
 class Workspace:
@@ -50,7 +50,10 @@ class Workspace:
     """
 
     def __init__(
-        self, settings: Settings, source: Callable[[], Watched], sync: Callable[[], Sync] | None = None
+        self,
+        settings: Settings,
+        source: Callable[[], RefreshableSource],
+        sync: Callable[[], PeriodicSync] | None = None,
     ) -> None:
         self.settings = settings
         self._source = source
@@ -74,8 +77,8 @@ class Workspace:
         others release arrives by whatever else fetches here. A release that has arrived is served within 5 s.
         """
         settings = find_settings(Path(path), os.environ, registry=_absolute(registry))
-        sync = (lambda: Sync(sync_every, lambda: _sync(settings))) if sync_every is not None else None
-        return cls(settings, lambda: _Repository(settings), sync)
+        sync = (lambda: PeriodicSync(sync_every, lambda: _sync(settings))) if sync_every is not None else None
+        return cls(settings, lambda: _RepositorySource(settings), sync)
 
     @classmethod
     def from_bundle(
@@ -96,14 +99,14 @@ class Workspace:
         unit: str | None = None,
         metadata: Mapping[str, Any] = _NOTHING,
         on_text: OnText | None = None,
-        limits: Limits = _LIMITS,
+        limits: RetryPolicy = _LIMITS,
     ) -> Run:
         """Make one logged call and wait for its answer; also where an event loop runs, which it holds up.
 
         ``unit``: whom the call is for (a session, a user), so that one unit stays with one version.
         ``on_text`` is called with each piece of text as it comes, on the thread that called this.
         """
-        asked = _asked(reference, inputs, unit, metadata, limits)
+        asked = _call_request(reference, inputs, unit, metadata, limits)
         if on_text is None:
             return self._wait(lambda service: service.run(asked))
         with Stream(lambda take: self._submit(lambda service: service.run(asked, take))) as stream:
@@ -118,10 +121,10 @@ class Workspace:
         *,
         unit: str | None = None,
         metadata: Mapping[str, Any] = _NOTHING,
-        limits: Limits = _LIMITS,
+        limits: RetryPolicy = _LIMITS,
     ) -> Run:
         """``run`` for asyncio, from any loop. Cancelling it ends the call, which is logged as interrupted."""
-        asked = _asked(reference, inputs, unit, metadata, limits)
+        asked = _call_request(reference, inputs, unit, metadata, limits)
         return await self._await(lambda service: service.run(asked))
 
     def stream(
@@ -131,10 +134,10 @@ class Workspace:
         *,
         unit: str | None = None,
         metadata: Mapping[str, Any] = _NOTHING,
-        limits: Limits = _LIMITS,
+        limits: RetryPolicy = _LIMITS,
     ) -> Stream:
         """The answer piece by piece: ``for piece in workspace.stream(…)``, or ``async for``."""
-        asked = _asked(reference, inputs, unit, metadata, limits)
+        asked = _call_request(reference, inputs, unit, metadata, limits)
         return Stream(lambda take: self._submit(lambda service: service.run(asked, take)))
 
     def prepare(
@@ -144,11 +147,11 @@ class Workspace:
         *,
         unit: str | None = None,
         metadata: Mapping[str, Any] = _NOTHING,
-    ) -> Call:
+    ) -> PreparedCall:
         """A call for a client of the application's own: logged as started until it is finished."""
-        asked = _asked(reference, inputs, unit, metadata, _LIMITS)
+        asked = _call_request(reference, inputs, unit, metadata, _LIMITS)
         prepared = self._wait(lambda service: service.prepare(asked))
-        return Call(prepared, self._finish, self._afinish)
+        return PreparedCall(prepared, self._finish, self._afinish)
 
     async def aprepare(
         self,
@@ -157,10 +160,10 @@ class Workspace:
         *,
         unit: str | None = None,
         metadata: Mapping[str, Any] = _NOTHING,
-    ) -> Call:
-        asked = _asked(reference, inputs, unit, metadata, _LIMITS)
+    ) -> PreparedCall:
+        asked = _call_request(reference, inputs, unit, metadata, _LIMITS)
         prepared = await self._await(lambda service: service.prepare(asked))
-        return Call(prepared, self._finish, self._afinish)
+        return PreparedCall(prepared, self._finish, self._afinish)
 
     def feedback(
         self,
@@ -185,7 +188,7 @@ class Workspace:
             ("edited", None if edit is None else 1, kept),
         ]
         outcomes = [
-            outcome(run_id, name, what, text=words, occurred_at=occurred_at)
+            make_outcome(run_id, name, what, text=words, occurred_at=occurred_at)
             for name, what, words in said
             if name is not None and what is not None
         ]
@@ -193,10 +196,10 @@ class Workspace:
             raise Invalid("what was the answer like?", hint="say up or down, or give a metric and its value")
         return self._wait(lambda service: service.feedback(run_id, outcomes))
 
-    def _finish(self, prepared: Prepared, reported: Reported) -> Run:
+    def _finish(self, prepared: PreparedRun, reported: ReportedResult) -> Run:
         return self._wait(lambda service: service.finish(prepared, reported))
 
-    async def _afinish(self, prepared: Prepared, reported: Reported) -> Run:
+    async def _afinish(self, prepared: PreparedRun, reported: ReportedResult) -> Run:
         return await self._await(lambda service: service.finish(prepared, reported))
 
     def close(self) -> None:
@@ -219,7 +222,7 @@ class Workspace:
     def _running(self) -> Service:
         with self._lock:
             if self._closed:
-                raise closed()
+                raise workspace_closed_error()
             if self._service is None:
                 self._process = os.getpid()
                 self._service = Service(self.settings, self._source(), self._sync and self._sync())
@@ -239,7 +242,7 @@ class Workspace:
         try:
             return service.loop.result(work(service))
         except CancelledError:
-            raise closed() from None
+            raise workspace_closed_error() from None
 
     async def _await(self, work: Callable[[Service], Coroutine[Any, Any, T]]) -> T:
         future = self._submit(work)
@@ -249,15 +252,15 @@ class Workspace:
             task = asyncio.current_task()
             if task and task.cancelling():
                 raise
-            raise closed() from None
+            raise workspace_closed_error() from None
 
 
-class _Repository(GitSource):
+class _RepositorySource(GitSource):
     """A repository as the source of everything."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
-        self._current = CurrentVersions(settings)
+        self._current = VersionCache(settings)
 
     def find(self, reference: str) -> Version:
         return self._current.find(reference)
@@ -270,17 +273,21 @@ def _sync(settings: Settings) -> None:
         ledger.sync()
 
 
-def _asked(
-    reference: str, inputs: Mapping[str, Any], unit: str | None, metadata: Mapping[str, Any], limits: Limits
-) -> Asked:
+def _call_request(
+    reference: str,
+    inputs: Mapping[str, Any],
+    unit: str | None,
+    metadata: Mapping[str, Any],
+    limits: RetryPolicy,
+) -> CallRequest:
     """Copied: the caller may go on to change what it gave."""
     kept = dict(metadata)
-    if reason := unstorable(kept):
+    if reason := json_data_problem(kept):
         raise Invalid(
             f"the metadata cannot be logged: {reason}", hint="give strings, numbers, lists, objects"
         )
     whom = None if unit is None else str(unit)
-    return Asked(reference=reference, inputs=dict(inputs), unit=whom, metadata=kept, limits=limits)
+    return CallRequest(reference=reference, inputs=dict(inputs), unit=whom, metadata=kept, limits=limits)
 
 
 def _absolute(path: str | os.PathLike[str] | None) -> Path | None:

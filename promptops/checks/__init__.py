@@ -12,43 +12,45 @@ from typing import Any
 from promptops.checks import json as structure
 from promptops.checks import model_graded as judged
 from promptops.checks import python_function as code
-from promptops.checks.builtin import KINDS
+from promptops.checks.builtin import CHECK_KINDS
 from promptops.checks.types import (
-    INSTALL,
+    METRICS_INSTALL_HINT,
     CheckError,
     CheckFunction,
     CheckKind,
-    Further,
-    FurtherCall,
-    FurtherReply,
-    Subject,
-    Verdict,
-    one_line,
+    CheckSubject,
+    CheckVerdict,
+    GraderCall,
+    GraderClient,
+    GraderReply,
+    truncate_line,
 )
 from promptops.errors import Invalid, PromptopsError
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import compact_json
-from promptops.prompt.json_schema import explain, schema_problem, validator_for
+from promptops.prompt.json_schema import explain_schema_error, schema_problem, validator_for
 from promptops.prompt.render import render_text
 from promptops.registry.records import CheckResult
 
-_SHOWN = 200  # characters of what an error says
-_NAME_ALONE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
+_MAX_MESSAGE = 200  # characters of what an error says
+_SINGLE_VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Compiled:
+class CompiledCheck:
     """A check whose kind and argument are known to be sound."""
 
     check: Check
     function: CheckFunction | None  # None where it takes further calls
 
     @property
-    def asks(self) -> bool:
+    def needs_model(self) -> bool:
         return self.function is None
 
 
-def compile_checks(checks: Iterable[Check], where: str, root: Path | None = None) -> tuple[Compiled, ...]:
+def compile_checks(
+    checks: Iterable[Check], where: str, root: Path | None = None
+) -> tuple[CompiledCheck, ...]:
     """Look every check up. Raises Invalid, naming the nearest known kind or what the argument should be.
 
     With the project's root they are made ready to run: what ``python:`` names is imported, and libraries that
@@ -57,13 +59,13 @@ def compile_checks(checks: Iterable[Check], where: str, root: Path | None = None
     return tuple(_compile(check, where, root) for check in checks)
 
 
-def _compile(check: Check, where: str, root: Path | None) -> Compiled:
-    kind = KINDS.get(check.kind)
+def _compile(check: Check, where: str, root: Path | None) -> CompiledCheck:
+    kind = CHECK_KINDS.get(check.kind)
     if kind is None:
-        nearest = get_close_matches(check.kind, KINDS, 1)
+        nearest = get_close_matches(check.kind, CHECK_KINDS, 1)
         raise Invalid(
             f"{where}: no such check: {check.kind}" + (f" (did you mean {nearest[0]}?)" if nearest else ""),
-            hint=f"checks are {', '.join(KINDS)}",
+            hint=f"checks are {', '.join(CHECK_KINDS)}",
         )
     if check.argument is None:
         if not kind.optional:
@@ -71,90 +73,94 @@ def _compile(check: Check, where: str, root: Path | None) -> Compiled:
     elif problem := _argument_problem(check, kind):
         raise Invalid(f"{where}: the check {check.kind}: {problem}", hint=kind.summary)
     if root is not None:
-        _require(check, kind)
+        _require_modules(check, kind)
         if check.kind == "python":
-            return Compiled(check, code.bind(check.argument, root))
-    return Compiled(check, None if _asks(check, kind) else kind.function)
+            return CompiledCheck(check, code.bind_function(check.argument, root))
+    return CompiledCheck(check, None if _needs_model(check, kind) else kind.function)
 
 
 def _argument_problem(check: Check, kind: CheckKind) -> str:
     found = next(validator_for(compact_json(kind.argument)).iter_errors(check.argument), None)
     if found:
-        return explain(found, "its argument")
+        return explain_schema_error(found, "its argument")
     if check.kind == "json_schema":
         problem = schema_problem(check.argument)
         return problem[1] if problem else ""
     return kind.problem(check.argument) if kind.problem else ""
 
 
-def _require(check: Check, kind: CheckKind) -> None:
-    for module in kind.needs(check.argument) if kind.needs else ():
+def _require_modules(check: Check, kind: CheckKind) -> None:
+    for module in kind.required_modules(check.argument) if kind.required_modules else ():
         if importlib.util.find_spec(module) is None:
-            raise Invalid(f"the check {check.kind} needs {module.replace('_', '-')}", hint=INSTALL)
+            raise Invalid(
+                f"the check {check.kind} needs {module.replace('_', '-')}", hint=METRICS_INSTALL_HINT
+            )
 
 
-def _asks(check: Check, kind: CheckKind) -> bool:
-    return kind.further is not None and (kind.asks is None or kind.asks(check.argument))
+def _needs_model(check: Check, kind: CheckKind) -> bool:
+    return kind.graded_function is not None and (kind.needs_model is None or kind.needs_model(check.argument))
 
 
-def prepare_checks(
-    compiled: Sequence[Compiled], schema: Mapping[str, Any] | None, further: Further | None
+def validate_checks(
+    compiled: Sequence[CompiledCheck], schema: Mapping[str, Any] | None, further: GraderClient | None
 ) -> None:
     """Raise Invalid for what would fail in every case: a missing schema, a judge that does not fit."""
     for each in compiled:
         if each.check.kind == "json_schema" and each.check.argument is None and schema is None:
-            raise Invalid(structure.SCHEMALESS, hint=structure.SCHEMALESS_HINT)
+            raise Invalid(structure.NO_SCHEMA_MESSAGE, hint=structure.NO_SCHEMA_HINT)
         if further is not None and each.check.kind == "judge":
-            judged.find_judge(each.check, further)
+            judged.judge_for_check(each.check, further)
 
 
-def run_checks(compiled: Sequence[Compiled], subject: Subject) -> tuple[CheckResult, ...]:
+def run_checks(compiled: Sequence[CompiledCheck], subject: CheckSubject) -> tuple[CheckResult, ...]:
     """All that need no further calls; the others are absent."""
-    prepare_checks(compiled, subject.schema, None)
+    validate_checks(compiled, subject.schema, None)
     return tuple(_result(each, each.function, subject) for each in compiled if each.function is not None)
 
 
 async def run_all_checks(
-    compiled: Sequence[Compiled], subject: Subject, further: Further
+    compiled: Sequence[CompiledCheck], subject: CheckSubject, further: GraderClient
 ) -> tuple[CheckResult, ...]:
     """All checks in their order, ``further`` making the calls that some of them need."""
-    found = (*run_checks(compiled, subject), *await run_further_checks(compiled, subject, further))
+    found = (*run_checks(compiled, subject), *await run_graded_checks(compiled, subject, further))
     by_name = {each.name: each for each in found}
     return tuple(by_name[each.check.name] for each in compiled)
 
 
-async def run_further_checks(
-    compiled: Sequence[Compiled], subject: Subject, further: Further
+async def run_graded_checks(
+    compiled: Sequence[CompiledCheck], subject: CheckSubject, further: GraderClient
 ) -> tuple[CheckResult, ...]:
     """Those that ``run_checks`` leaves out."""
-    return tuple([await _asked_result(each, subject, further) for each in compiled if each.asks])
+    return tuple([await _graded_result(each, subject, further) for each in compiled if each.needs_model])
 
 
-async def _asked_result(compiled: Compiled, subject: Subject, further: Further) -> CheckResult:
-    check, ask = compiled.check, KINDS[compiled.check.kind].further
+async def _graded_result(
+    compiled: CompiledCheck, subject: CheckSubject, further: GraderClient
+) -> CheckResult:
+    check, ask = compiled.check, CHECK_KINDS[compiled.check.kind].graded_function
     assert ask is not None  # noqa: S101 - what takes further calls says how
     try:
         verdict = await ask(subject, _argument(check, subject), check.name, further)
     except Exception as error:  # noqa: BLE001 - whatever a check raises is this case's error
         return _error(check, error)
-    return _decided(check, verdict)
+    return _to_check_result(check, verdict)
 
 
-def _result(compiled: Compiled, function: CheckFunction, subject: Subject) -> CheckResult:
+def _result(compiled: CompiledCheck, function: CheckFunction, subject: CheckSubject) -> CheckResult:
     try:
         verdict = function(subject, _argument(compiled.check, subject))
     except Exception as error:  # noqa: BLE001 - same
         return _error(compiled.check, error)
-    return _decided(compiled.check, verdict)
+    return _to_check_result(compiled.check, verdict)
 
 
 def _error(check: Check, error: Exception) -> CheckResult:
     text = error.message if isinstance(error, PromptopsError) else f"{type(error).__name__}: {error}"
-    message = one_line(text, _SHOWN)
+    message = truncate_line(text, _MAX_MESSAGE)
     return CheckResult(name=check.name, passed=False, error=True, message=message, weight=check.weight)
 
 
-def _decided(check: Check, verdict: Verdict) -> CheckResult:
+def _to_check_result(check: Check, verdict: CheckVerdict) -> CheckResult:
     shown = partial(
         CheckResult,
         name=check.name,
@@ -164,12 +170,12 @@ def _decided(check: Check, verdict: Verdict) -> CheckResult:
         weight=check.weight,
     )
     if verdict.passed is None and verdict.value is None:
-        return shown(passed=False, error=True, message=one_line(verdict.message, _SHOWN))
+        return shown(passed=False, error=True, message=truncate_line(verdict.message, _MAX_MESSAGE))
     message = verdict.message
     held = verdict.passed
     if held is None:
-        least = KINDS[check.kind].threshold if check.threshold is None else check.threshold
-        held = _reaches(verdict.value, least)
+        least = CHECK_KINDS[check.kind].threshold if check.threshold is None else check.threshold
+        held = _meets_threshold(verdict.value, least)
         about = f": {message}" if message else ""
         message = f"{verdict.value:.3g}, and at least {least:g} is needed{about}"
     passed = held != check.negate
@@ -178,41 +184,41 @@ def _decided(check: Check, verdict: Verdict) -> CheckResult:
     )
 
 
-def _reaches(value: float | None, least: float | None) -> bool:
+def _meets_threshold(value: float | None, least: float | None) -> bool:
     return value is not None and least is not None and value >= least - 1e-9
 
 
-def _argument(check: Check, subject: Subject) -> Any:
-    return check.argument if KINDS[check.kind].verbatim else _filled(check.argument, subject)
+def _argument(check: Check, subject: CheckSubject) -> Any:
+    return check.argument if CHECK_KINDS[check.kind].verbatim else _fill_argument(check.argument, subject)
 
 
-def _filled(argument: Any, subject: Subject) -> Any:
+def _fill_argument(argument: Any, subject: CheckSubject) -> Any:
     """The argument with ``{{ expected }}`` and the inputs filled in; a list or mapping by itself as JSON."""
     if isinstance(argument, str) and "{{" in argument:
         values = {**subject.inputs, "expected": subject.expected}
-        alone = _NAME_ALONE.fullmatch(argument.strip())
+        alone = _SINGLE_VARIABLE.fullmatch(argument.strip())
         whole = values.get(alone[1]) if alone else None
         return compact_json(whole) if isinstance(whole, dict | list) else render_text(argument, values)
     if isinstance(argument, list):
-        return [_filled(each, subject) for each in argument]
+        return [_fill_argument(each, subject) for each in argument]
     if isinstance(argument, dict):
-        return {key: _filled(value, subject) for key, value in argument.items()}
+        return {key: _fill_argument(value, subject) for key, value in argument.items()}
     return argument
 
 
 __all__ = [
-    "KINDS",
+    "CHECK_KINDS",
     "CheckError",
     "CheckKind",
-    "Compiled",
-    "Further",
-    "FurtherCall",
-    "FurtherReply",
-    "Subject",
-    "Verdict",
+    "CheckSubject",
+    "CheckVerdict",
+    "CompiledCheck",
+    "GraderCall",
+    "GraderClient",
+    "GraderReply",
     "compile_checks",
-    "prepare_checks",
     "run_all_checks",
     "run_checks",
-    "run_further_checks",
+    "run_graded_checks",
+    "validate_checks",
 ]

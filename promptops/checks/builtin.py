@@ -21,33 +21,37 @@ from promptops.checks import (
 from promptops.checks import (
     python_function as code,
 )
-from promptops.checks.text import COUNT, TEXT, TEXTS
-from promptops.checks.types import CheckKind, Subject, Verdict
+from promptops.checks.text import COUNT_SCHEMA, TEXT_SCHEMA, TEXTS_SCHEMA
+from promptops.checks.types import CheckKind, CheckSubject, CheckVerdict
 
 
-def _bound(_subject: Subject, _argument: Any) -> Verdict:
+def _unbound(_subject: CheckSubject, _argument: Any) -> CheckVerdict:
     raise NotImplementedError("a python check is bound to its function when it is compiled")
 
 
-KINDS: Mapping[str, CheckKind] = {
+CHECK_KINDS: Mapping[str, CheckKind] = {
     "equals": CheckKind(text.equals, {}, "the output, without outer white space, is this", optional=True),
     "iequals": CheckKind(text.iequals, {}, "the same, whatever the case of the letters", optional=True),
-    "contains": CheckKind(text.contains, TEXT, "the output contains this text"),
-    "icontains": CheckKind(text.icontains, TEXT, "the same, whatever the case of the letters"),
-    "contains_any": CheckKind(text.contains_any, TEXTS, "the output contains at least one of these texts"),
+    "contains": CheckKind(text.contains, TEXT_SCHEMA, "the output contains this text"),
+    "icontains": CheckKind(text.icontains, TEXT_SCHEMA, "the same, whatever the case of the letters"),
+    "contains_any": CheckKind(
+        text.contains_any, TEXTS_SCHEMA, "the output contains at least one of these texts"
+    ),
     "contains_all": CheckKind(
         text.contains_all,
-        TEXTS,
+        TEXTS_SCHEMA,
         "the output contains all of these texts, or the share that `threshold` says",
         threshold=1.0,
     ),
-    "starts_with": CheckKind(text.starts_with, TEXT, "the output starts with this text"),
-    "ends_with": CheckKind(text.ends_with, TEXT, "the output ends with this text"),
-    "regex": CheckKind(text.regex, TEXT, "a Python regular expression matches", problem=text.regex_problem),
-    "one_of": CheckKind(text.one_of, TEXTS, "the output is one of these texts"),
-    "json": CheckKind(structure.json, {"type": "null"}, "the output is JSON", optional=True),
+    "starts_with": CheckKind(text.starts_with, TEXT_SCHEMA, "the output starts with this text"),
+    "ends_with": CheckKind(text.ends_with, TEXT_SCHEMA, "the output ends with this text"),
+    "regex": CheckKind(
+        text.regex, TEXT_SCHEMA, "a Python regular expression matches", problem=text.regex_problem
+    ),
+    "one_of": CheckKind(text.one_of, TEXTS_SCHEMA, "the output is one of these texts"),
+    "json": CheckKind(structure.is_json, {"type": "null"}, "the output is JSON", optional=True),
     "json_schema": CheckKind(
-        structure.json_schema,
+        structure.matches_schema,
         {"type": "object"},
         "the output is JSON of this schema, or of the prompt's",
         optional=True,
@@ -55,72 +59,74 @@ KINDS: Mapping[str, CheckKind] = {
     ),
     "json_path": CheckKind(
         structure.json_path,
-        structure.JSON_PATH,
+        structure.JSON_PATH_SCHEMA,
         "what a JSONPath finds is there: `$.queue`; or `{path, equals}`, `one_of` or `schema` in its place",
         problem=structure.json_path_problem,
-        needs=lambda _: ("jsonpath_rfc9535",),
+        required_modules=lambda _: ("jsonpath_rfc9535",),
     ),
-    "max_chars": CheckKind(text.max_chars, COUNT, "at most so many characters"),
-    "min_chars": CheckKind(text.min_chars, COUNT, "at least so many characters"),
-    "max_words": CheckKind(text.max_words, COUNT, "at most so many words"),
-    "min_words": CheckKind(text.min_words, COUNT, "at least so many words"),
+    "max_chars": CheckKind(text.max_chars, COUNT_SCHEMA, "at most so many characters"),
+    "min_chars": CheckKind(text.min_chars, COUNT_SCHEMA, "at least so many characters"),
+    "max_words": CheckKind(text.max_words, COUNT_SCHEMA, "at most so many words"),
+    "min_words": CheckKind(text.min_words, COUNT_SCHEMA, "at least so many words"),
     "language": CheckKind(
         text.language,
         {"type": ["string", "array"], "minItems": 1, "items": {"type": "string"}},
         "the output is in this language, or one of these (ISO 639-1: `en`)",
         problem=text.language_problem,
-        needs=lambda _: ("py3langid",),
+        required_modules=lambda _: ("py3langid",),
     ),
     "refusal": CheckKind(
         refusal.refusal, {"type": "null"}, "the model declines to answer (English phrases)", optional=True
     ),
     "numeric": CheckKind(
         measure.numeric,
-        measure.NUMERIC,
+        measure.NUMERIC_SCHEMA,
         "the last number of the output is this: `42`, or `{value, tolerance, relative}`",
         optional=True,
     ),
     "similarity": CheckKind(
         similarity.similarity,
-        similarity.SIMILARITY,
+        similarity.SIMILARITY_SCHEMA,
         "the output comes near a text: `{to, by}`, by levenshtein, rouge_1, rouge_2, rouge_l, bleu, chrf, "
         "wer or embedding (costs a call); 0.8 unless `threshold` says otherwise",
         optional=True,
         threshold=similarity.THRESHOLD,
-        further=similarity.similarity_by_embedding,
-        asks=similarity.asks_embedding,
-        needs=similarity.needs,
+        graded_function=similarity.similarity_by_embedding,
+        needs_model=similarity.uses_embedding,
+        required_modules=similarity.required_modules,
     ),
     "grounded": CheckKind(
         grounding.grounded,
-        grounding.GROUNDED,
+        grounding.GROUNDED_SCHEMA,
         "the output's words stand in this input: its name, or `{input, by, n}` by tokens or sentences; 0.8 "
         "of them unless `threshold` says otherwise",
         threshold=grounding.THRESHOLD,
     ),
-    "latency": CheckKind(measure.latency, measure.LIMIT, "the answer took at most so many milliseconds"),
-    "cost": CheckKind(measure.cost, measure.LIMIT, "the answer cost at most so many USD"),
+    "latency": CheckKind(
+        measure.latency, measure.LIMIT_SCHEMA, "the answer took at most so many milliseconds"
+    ),
+    "cost": CheckKind(measure.cost, measure.LIMIT_SCHEMA, "the answer cost at most so many USD"),
     "python": CheckKind(
-        _bound,
-        code.PYTHON,
+        _unbound,
+        code.PYTHON_SCHEMA,
         "a function of the project says so: `package.module:function`",
         threshold=code.THRESHOLD,
-        problem=code.place_problem,
+        problem=code.function_path_problem,
         verbatim=True,
     ),
     "invariant": CheckKind(
         None,
-        judged.INVARIANT,
+        judged.INVARIANT_SCHEMA,
         "the answer stays the same with other values of an input: `{input, values}` (costs calls)",
         threshold=1.0,
-        further=judged.invariant,
+        graded_function=judged.run_invariant,
     ),
     "judge": CheckKind(
         None,
-        judged.JUDGE,
+        judged.JUDGE_SCHEMA,
         "a prompt of the repository finds the output good: its name, or `{prompt, votes, pass, inputs, "
         "against}` (costs calls)",
         threshold=judged.MAJORITY,
-        further=judged.judge,
+        graded_function=judged.run_judge,
     ),
 }

@@ -4,13 +4,13 @@ import json as jsonlib
 from collections.abc import Mapping
 from typing import Any
 
-from promptops.checks.types import CheckError, Subject, Verdict, as_text, one_line
+from promptops.checks.types import CheckError, CheckSubject, CheckVerdict, to_text, truncate_line
 from promptops.prompt.canonical_json import canonical_json, compact_json
-from promptops.prompt.json_schema import explain, spell_path, validator_for
+from promptops.prompt.json_schema import explain_schema_error, format_path, validator_for
 
-SCHEMALESS = "the check json_schema has no schema, and the prompt has no output schema"
-SCHEMALESS_HINT = "give the prompt `output: {schema: …}` or the check a schema of its own"
-JSON_PATH: Mapping[str, Any] = {
+NO_SCHEMA_MESSAGE = "the check json_schema has no schema, and the prompt has no output schema"
+NO_SCHEMA_HINT = "give the prompt `output: {schema: …}` or the check a schema of its own"
+JSON_PATH_SCHEMA: Mapping[str, Any] = {
     "type": ["string", "object"],
     "properties": {
         "path": {"type": "string"},
@@ -23,34 +23,34 @@ JSON_PATH: Mapping[str, Any] = {
 }
 
 
-def json(subject: Subject, _: Any) -> Verdict:
+def is_json(subject: CheckSubject, _: Any) -> CheckVerdict:
     try:
-        parse(subject.output)
+        parse_json(subject.output)
     except ValueError as error:
-        return Verdict(passed=False, message=f"not JSON: {error}")
-    return Verdict(passed=True)
+        return CheckVerdict(passed=False, message=f"not JSON: {error}")
+    return CheckVerdict(passed=True)
 
 
-def json_schema(subject: Subject, schema: Mapping[str, Any] | None) -> Verdict:
+def matches_schema(subject: CheckSubject, schema: Mapping[str, Any] | None) -> CheckVerdict:
     """Without a schema of its own, the check holds the output against the prompt's."""
     schema = subject.schema if schema is None else schema
     if schema is None:
-        raise CheckError(SCHEMALESS, hint=SCHEMALESS_HINT)
-    problem = schema_problem(subject.output, schema)
-    return Verdict(not problem, problem)
+        raise CheckError(NO_SCHEMA_MESSAGE, hint=NO_SCHEMA_HINT)
+    problem = output_schema_problem(subject.output, schema)
+    return CheckVerdict(not problem, problem)
 
 
-def schema_problem(output: str, schema: Mapping[str, Any]) -> str:
+def output_schema_problem(output: str, schema: Mapping[str, Any]) -> str:
     """Why an output is not JSON of this schema, in one line; empty when it is."""
     try:
-        value = parse(output)
+        value = parse_json(output)
     except ValueError as failure:
         return f"not JSON: {failure}"
     found = next(validator_for(compact_json(schema)).iter_errors(value), None)
-    return explain(found, spell_path(("output", *found.instance_path))) if found else ""
+    return explain_schema_error(found, format_path(("output", *found.instance_path))) if found else ""
 
 
-def parse(output: str) -> Any:
+def parse_json(output: str) -> Any:
     """The JSON value of an output, as RFC 8259 has it: no NaN, no Infinity. Raises ValueError."""
 
     def refuse(constant: str) -> None:
@@ -59,34 +59,34 @@ def parse(output: str) -> Any:
     return jsonlib.loads(output, parse_constant=refuse)
 
 
-def json_path(subject: Subject, wanted: str | Mapping[str, Any]) -> Verdict:
+def json_path(subject: CheckSubject, wanted: str | Mapping[str, Any]) -> CheckVerdict:
     """What an RFC 9535 path finds is there and, as the argument says, equal, among some or of a schema."""
     import jsonpath_rfc9535
 
     demand = {"path": wanted} if isinstance(wanted, str) else wanted
     try:
-        value = parse(subject.output)
+        value = parse_json(subject.output)
     except ValueError as error:
-        return Verdict(passed=False, message=f"not JSON: {error}")
+        return CheckVerdict(passed=False, message=f"not JSON: {error}")
     try:
         found = jsonpath_rfc9535.find(demand["path"], value).values()
     except jsonpath_rfc9535.JSONPathError as error:  # only once inputs are filled in
         raise CheckError(f"{demand['path']} is no JSONPath: {error}") from None
     if not found:
-        return Verdict(passed=False, message=f"nothing at {demand['path']}")
-    problem = next((problem for each in found if (problem := _unlike(each, demand))), "")
-    return Verdict(not problem, f"{demand['path']}: {problem}")
+        return CheckVerdict(passed=False, message=f"nothing at {demand['path']}")
+    problem = next((problem for each in found if (problem := _mismatch(each, demand))), "")
+    return CheckVerdict(not problem, f"{demand['path']}: {problem}")
 
 
-def _unlike(value: Any, demand: Mapping[str, Any]) -> str:
-    shown = one_line(compact_json(value))
+def _mismatch(value: Any, demand: Mapping[str, Any]) -> str:
+    shown = truncate_line(compact_json(value))
     if "equals" in demand and not _same(value, demand["equals"]):
-        return f"expected {one_line(as_text(demand['equals']))}, got {shown}"
+        return f"expected {truncate_line(to_text(demand['equals']))}, got {shown}"
     if "one_of" in demand and not any(_same(value, each) for each in demand["one_of"]):
-        return f"{shown} is none of {one_line(compact_json(demand['one_of']))}"
+        return f"{shown} is none of {truncate_line(compact_json(demand['one_of']))}"
     if "schema" in demand:
         found = next(validator_for(compact_json(demand["schema"])).iter_errors(value), None)
-        return explain(found, "it") if found else ""
+        return explain_schema_error(found, "it") if found else ""
     return ""
 
 
@@ -97,7 +97,9 @@ def _same(value: Any, wanted: Any) -> bool:
     if not isinstance(value, dict | list):
         return compact_json(value) == wanted.strip()
     try:
-        return canonical_json(value) == canonical_json(parse(wanted))  # in whatever order members are written
+        return canonical_json(value) == canonical_json(
+            parse_json(wanted)
+        )  # in whatever order members are written
     except ValueError:
         return False
 

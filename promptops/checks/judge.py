@@ -23,25 +23,25 @@ from promptops.errors import Invalid
 from promptops.prompt import Input, Prompt
 from promptops.prompt.canonical_json import compact_json
 
-Said = float | str
-PAIR = ("a", "b")
+Label = float | str
+PAIR_INPUTS = ("a", "b")
 TIE = "tie"
-_FORM = "give it `output: {schema: {properties: {score: {type: integer, minimum: 1, maximum: 5}}, …}}`"
+_SCHEMA_HINT = "give it `output: {schema: {properties: {score: {type: integer, minimum: 1, maximum: 5}}, …}}`"
 
 
-class Unusable(ValueError):
+class JudgeReplyError(ValueError):
     """A reply that is no verdict: not to be parsed, or outside the declared range."""
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class JudgeScale:
     """What a judge may say. ``member`` is where in its JSON; empty when the JSON is the verdict itself."""
 
     kind: Literal["score", "choice"]
     member: str
     low: float = 0.0
     high: float = 1.0
-    values: tuple[Said, ...] = ()  # all there are, where they are listed
+    values: tuple[Label, ...] = ()  # all there are, where they are listed
     whole: bool = False  # scores are whole numbers
 
     def __str__(self) -> str:
@@ -53,19 +53,22 @@ class Scale:
 @dataclass(frozen=True, slots=True)
 class Judge:
     prompt: Prompt
-    scale: Scale
+    scale: JudgeScale
 
     @property
     def pairwise(self) -> bool:
-        return all(name in self.prompt.inputs for name in PAIR)
+        return all(name in self.prompt.inputs for name in PAIR_INPUTS)
 
 
-def judge_of(prompt: Prompt) -> Judge:
+def judge_from_prompt(prompt: Prompt) -> Judge:
     """Raises Invalid where a prompt declares no scale to judge by."""
     if prompt.output is None:
-        raise Invalid(f"{prompt.name} is no judge: it has no output schema", hint=_FORM)
+        raise Invalid(f"{prompt.name} is no judge: it has no output schema", hint=_SCHEMA_HINT)
     judge = Judge(prompt, _scale(prompt.name, prompt.output.schema))
-    if judge.pairwise and not {*PAIR} <= {str(each).lower() for each in judge.scale.values} <= {*PAIR, TIE}:
+    if judge.pairwise and not {*PAIR_INPUTS} <= {str(each).lower() for each in judge.scale.values} <= {
+        *PAIR_INPUTS,
+        TIE,
+    }:
         raise Invalid(
             f"{prompt.name} takes `a` and `b` to compare, and its choices are {judge.scale}",
             hint="a judge of pairs answers `choice: {enum: [a, b, tie]}`",
@@ -73,7 +76,7 @@ def judge_of(prompt: Prompt) -> Judge:
     return judge
 
 
-def _scale(name: str, schema: Mapping[str, Any]) -> Scale:
+def _scale(name: str, schema: Mapping[str, Any]) -> JudgeScale:
     properties = schema.get("properties", {})
     members = [member for member in ("score", "choice") if member in properties]
     if len(members) == 1:
@@ -82,23 +85,23 @@ def _scale(name: str, schema: Mapping[str, Any]) -> Scale:
                 f"{name} is no judge: its schema does not require `{members[0]}`",
                 hint=f"required: [{members[0]}]",
             )
-        return _declared(name, members[0], properties[members[0]])
+        return _scale_from_schema(name, members[0], properties[members[0]])
     if members or properties:
-        raise Invalid(f"{name} is no judge: its schema has not one `score` or `choice`", hint=_FORM)
-    return _declared(name, "", schema)
+        raise Invalid(f"{name} is no judge: its schema has not one `score` or `choice`", hint=_SCHEMA_HINT)
+    return _scale_from_schema(name, "", schema)
 
 
-def _declared(name: str, member: str, schema: Mapping[str, Any]) -> Scale:
+def _scale_from_schema(name: str, member: str, schema: Mapping[str, Any]) -> JudgeScale:
     values = [float(each) if _is_number(each) else each for each in schema.get("enum", ())]
     if values and all(isinstance(each, float) for each in values):
-        return Scale("score", member, min(values), max(values), tuple(sorted(values)))
+        return JudgeScale("score", member, min(values), max(values), tuple(sorted(values)))
     if values and all(isinstance(each, str) for each in values):
-        return Scale("choice", member, values=tuple(values))
+        return JudgeScale("choice", member, values=tuple(values))
     low, high = (schema.get(bound, math.nan) for bound in ("minimum", "maximum"))
     if schema.get("type") in ("integer", "number") and low < high:
         whole = schema["type"] == "integer"
         listed = tuple(float(each) for each in range(int(low), int(high) + 1)) if whole else ()
-        return Scale("score", member, low, high, listed, whole)
+        return JudgeScale("score", member, low, high, listed, whole)
     raise Invalid(
         f"{name} is no judge: `{member or 'output'}` has no range",
         hint="a score has `minimum` and `maximum`, a choice has an `enum` of texts",
@@ -109,20 +112,20 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def read_verdict(scale: Scale, value: Any) -> Said:
+def parse_label(scale: JudgeScale, value: Any) -> Label:
     """What a judge said, from its reply's JSON. Raises Unusable; nothing is ever read as 0."""
     if scale.member:
         if not isinstance(value, Mapping) or scale.member not in value:
-            raise Unusable(f"the judge gave no `{scale.member}`")
+            raise JudgeReplyError(f"the judge gave no `{scale.member}`")
         value = value[scale.member]
     if scale.kind == "choice":
         if value not in scale.values:
-            raise Unusable(f"the judge answered {_shown(value)}, not one of {scale}")
+            raise JudgeReplyError(f"the judge answered {_shown(value)}, not one of {scale}")
         return str(value)
     if not _is_number(value) or not math.isfinite(value) or not scale.low <= value <= scale.high:
-        raise Unusable(f"the judge answered {_shown(value)}, outside {scale}")
+        raise JudgeReplyError(f"the judge answered {_shown(value)}, outside {scale}")
     if scale.values and float(value) not in scale.values:
-        raise Unusable(f"the judge answered {_shown(value)}, not one of {scale}")
+        raise JudgeReplyError(f"the judge answered {_shown(value)}, not one of {scale}")
     return float(value)
 
 
@@ -134,7 +137,7 @@ def _shown(value: Any) -> str:
 def judge_inputs(judge: Prompt, offered: Mapping[str, Any]) -> dict[str, Any]:
     """Of what is offered, what the judge declares. Raises Invalid for one that it needs and nobody has."""
     given = {
-        name: _fitting(one, offered[name])
+        name: _fit_to_input(one, offered[name])
         for name, one in judge.inputs.items()
         if offered.get(name) is not None
     }
@@ -147,14 +150,14 @@ def judge_inputs(judge: Prompt, offered: Mapping[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _fitting(declared: Input, value: Any) -> Any:
+def _fit_to_input(declared: Input, value: Any) -> Any:
     """Values that are no texts go into an input for text as JSON."""
     types = declared.schema.get("type", "string")
     takes_text = declared.kind == "value" and types == "string"
     return compact_json(value) if takes_text and not isinstance(value, str) else value
 
 
-def consensus(votes: Sequence[Said]) -> Said | None:
+def consensus(votes: Sequence[Label]) -> Label | None:
     """The median vote (the lower of two in the middle), or the choice named most often (first, if equal)."""
     if not votes:
         return None

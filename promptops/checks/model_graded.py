@@ -4,16 +4,32 @@ from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from promptops.checks.json import parse
-from promptops.checks.judge import PAIR, Judge, Said, Unusable, judge_inputs, judge_of, read_verdict
-from promptops.checks.types import CheckError, Further, FurtherCall, FurtherReply, Subject, Verdict, one_line
+from promptops.checks.json import parse_json
+from promptops.checks.judge import (
+    PAIR_INPUTS,
+    Judge,
+    JudgeReplyError,
+    Label,
+    judge_from_prompt,
+    judge_inputs,
+    parse_label,
+)
+from promptops.checks.types import (
+    CheckError,
+    CheckSubject,
+    CheckVerdict,
+    GraderCall,
+    GraderClient,
+    GraderReply,
+    truncate_line,
+)
 from promptops.errors import Invalid
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import compact_json
 
 T = TypeVar("T")
 MAJORITY = 0.5
-JUDGE: Mapping[str, Any] = {
+JUDGE_SCHEMA: Mapping[str, Any] = {
     "type": ["string", "object"],
     "properties": {
         "prompt": {"type": "string"},
@@ -25,7 +41,7 @@ JUDGE: Mapping[str, Any] = {
     "required": ["prompt"],
     "additionalProperties": False,
 }
-INVARIANT: Mapping[str, Any] = {
+INVARIANT_SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "properties": {"input": {"type": "string"}, "values": {"type": "array", "minItems": 1}},
     "required": ["input", "values"],
@@ -34,10 +50,10 @@ INVARIANT: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
+class JudgeVotes:
     """What a judge said, and why the calls that said nothing did not."""
 
-    votes: tuple[Said, ...]
+    votes: tuple[Label, ...]
     failures: tuple[str, ...] = ()
 
     @property
@@ -46,7 +62,7 @@ class Ballot:
 
 
 @dataclass(frozen=True, slots=True)
-class PairBallot:
+class PairwiseVotes:
     """A comparison in both orders: 1 where the first output won, 0 the second, 0.5 a tie.
 
     ``flipped`` counts votes where the judge chose the same place in both orders, whatever stood there: they
@@ -59,75 +75,87 @@ class PairBallot:
 
 
 async def ask_judge(
-    judge: Judge, reference: str, offered: Mapping[str, Any], further: Further, *, check: str, votes: int = 1
-) -> Ballot:
+    judge: Judge,
+    reference: str,
+    offered: Mapping[str, Any],
+    further: GraderClient,
+    *,
+    check: str,
+    votes: int = 1,
+) -> JudgeVotes:
     """So many votes on one output; those that are no verdict are failures, never a 0."""
     inputs = judge_inputs(judge.prompt, offered)
     calls = (_vote(judge, reference, inputs, further, check, number) for number in range(votes))
-    said = await _all(calls)
-    return Ballot(
-        tuple(each for each in said if not isinstance(each, Unusable)),
-        tuple(str(each) for each in said if isinstance(each, Unusable)),
+    said = await _gather(calls)
+    return JudgeVotes(
+        tuple(each for each in said if not isinstance(each, JudgeReplyError)),
+        tuple(str(each) for each in said if isinstance(each, JudgeReplyError)),
     )
 
 
-async def compare(
-    judge: Judge, reference: str, offered: Mapping[str, Any], further: Further, *, check: str, votes: int = 1
-) -> PairBallot:
+async def compare_pair(
+    judge: Judge,
+    reference: str,
+    offered: Mapping[str, Any],
+    further: GraderClient,
+    *,
+    check: str,
+    votes: int = 1,
+) -> PairwiseVotes:
     """Compare the outputs ``a`` and ``b``, each vote in both orders."""
     inputs = judge_inputs(judge.prompt, offered)
-    first, second = PAIR
+    first, second = PAIR_INPUTS
     swapped = {**inputs, first: inputs[second], second: inputs[first]}
     calls = [
         _vote(judge, reference, given, further, check, number)
         for number in range(votes)
         for given in (inputs, swapped)
     ]
-    said = await _all(calls)
+    said = await _gather(calls)
     pairs = list(zip(said[::2], said[1::2], strict=True))
-    failures = [str(each) for pair in pairs for each in pair if isinstance(each, Unusable)]
+    failures = [str(each) for pair in pairs for each in pair if isinstance(each, JudgeReplyError)]
     whole = [
         (str(one).lower(), str(other).lower())
         for one, other in pairs
-        if not isinstance(one, Unusable) and not isinstance(other, Unusable)
+        if not isinstance(one, JudgeReplyError) and not isinstance(other, JudgeReplyError)
     ]
-    return PairBallot(
-        tuple(_winner(*pair) for pair in whole),
+    return PairwiseVotes(
+        tuple(_pair_score(*pair) for pair in whole),
         tuple(failures),
-        sum(one == other and one in PAIR for one, other in whole),
+        sum(one == other and one in PAIR_INPUTS for one, other in whole),
     )
 
 
-def _winner(as_given: str, swapped: str) -> float:
-    first, second = PAIR
+def _pair_score(as_given: str, swapped: str) -> float:
+    first, second = PAIR_INPUTS
     return {(first, second): 1.0, (second, first): 0.0}.get((as_given, swapped), 0.5)
 
 
 async def _vote(
-    judge: Judge, reference: str, inputs: Mapping[str, Any], further: Further, check: str, number: int
-) -> Said | Unusable:
-    call = FurtherCall(check=check, inputs=inputs, reference=reference, trial=number)
+    judge: Judge, reference: str, inputs: Mapping[str, Any], further: GraderClient, check: str, number: int
+) -> Label | JudgeReplyError:
+    call = GraderCall(check=check, inputs=inputs, reference=reference, trial=number)
     reply = await further.ask(call)
     try:
-        return read_verdict(judge.scale, _parsed(reply))
-    except Unusable as failure:
+        return parse_label(judge.scale, _parse_reply(reply))
+    except JudgeReplyError as failure:
         return failure
 
 
-def _parsed(reply: FurtherReply) -> Any:
+def _parse_reply(reply: GraderReply) -> Any:
     if reply.error:
-        raise Unusable(reply.error)
+        raise JudgeReplyError(reply.error)
     try:
-        return parse(reply.output)
+        return parse_json(reply.output)
     except ValueError as error:
-        raise Unusable(f"the judge's reply is not JSON: {error}") from None
+        raise JudgeReplyError(f"the judge's reply is not JSON: {error}") from None
 
 
-def find_judge(check: Check, further: Further) -> Judge:
+def judge_for_check(check: Check, further: GraderClient) -> Judge:
     """The judge of a check, which must fit it. Raises Invalid; call it before anything is spent."""
     given = _argument(check.argument)
-    judge = judge_of(further.prompt(given["prompt"]))
-    passing = _passing(given)
+    judge = judge_from_prompt(further.prompt(given["prompt"]))
+    passing = _passing_choices(given)
     if judge.pairwise or judge.scale.kind == "score":
         if passing:
             raise Invalid(f"the check {check.name}: `pass` is for choices, and {judge.prompt.name} has none")
@@ -144,11 +172,11 @@ def find_judge(check: Check, further: Further) -> Judge:
     return judge
 
 
-async def judge(subject: Subject, argument: Any, name: str, further: Further) -> Verdict:
+async def run_judge(subject: CheckSubject, argument: Any, name: str, further: GraderClient) -> CheckVerdict:
     """The mean score, or the share of votes for a choice that passes; of a pair, the share of wins."""
     given = _argument(argument)
     reference, votes = given["prompt"], given.get("votes", 1)
-    found = judge_of(further.prompt(reference))
+    found = judge_from_prompt(further.prompt(reference))
     offered = {
         **subject.inputs,
         "inputs": dict(subject.inputs),
@@ -162,62 +190,68 @@ async def judge(subject: Subject, argument: Any, name: str, further: Further) ->
             raise CheckError(
                 f"{reference} compares, and there is nothing to compare with: nothing is expected"
             )
-        pair = await compare(
+        pair = await compare_pair(
             found, reference, {**offered, "a": subject.output, "b": against}, further, check=name, votes=votes
         )
-        return _counted(list(pair.votes), pair.failures, 2 * votes)
+        return _verdict_from_votes(list(pair.votes), pair.failures, 2 * votes)
     ballot = await ask_judge(found, reference, offered, further, check=name, votes=votes)
-    passing = _passing(given)
+    passing = _passing_choices(given)
     values = [float(said in passing) if isinstance(said, str) else said for said in ballot.votes]
-    return _counted(values, ballot.failures, votes)
+    return _verdict_from_votes(values, ballot.failures, votes)
 
 
-def _counted(values: list[float], failures: tuple[str, ...], asked: int) -> Verdict:
+def _verdict_from_votes(values: list[float], failures: tuple[str, ...], asked: int) -> CheckVerdict:
     if not values:
-        return Verdict(None, f"the judge gave no verdict: {failures[0]}", asked=asked, failed=len(failures))
+        return CheckVerdict(
+            None, f"the judge gave no verdict: {failures[0]}", asked=asked, failed=len(failures)
+        )
     unusable = f"; {len(failures)} of {asked} replies were no verdict" if failures else ""
     mean = sum(values) / len(values)
-    return Verdict(None, f"the judge{unusable or ' says so'}", mean, asked, len(failures))
+    return CheckVerdict(None, f"the judge{unusable or ' says so'}", mean, asked, len(failures))
 
 
 def _argument(argument: Any) -> Mapping[str, Any]:
     return {"prompt": argument} if isinstance(argument, str) else argument
 
 
-def _passing(given: Mapping[str, Any]) -> set[str]:
+def _passing_choices(given: Mapping[str, Any]) -> set[str]:
     wanted = given.get("pass", [])
     return {wanted} if isinstance(wanted, str) else set(wanted)
 
 
-async def invariant(subject: Subject, argument: Any, name: str, further: Further) -> Verdict:
+async def run_invariant(
+    subject: CheckSubject, argument: Any, name: str, further: GraderClient
+) -> CheckVerdict:
     """The share of other values of an input with which the same version gives the same answer."""
     which, own = argument["input"], subject.inputs.get(argument["input"])
     if which not in subject.inputs:
         raise CheckError(f"there is no input `{which}` to vary")
     others = [value for value in argument["values"] if value != own]
-    calls = [FurtherCall(check=name, inputs={**subject.inputs, which: value}) for value in others]
-    replies = await _all(map(further.ask, calls))
+    calls = [GraderCall(check=name, inputs={**subject.inputs, which: value}) for value in others]
+    replies = await _gather(map(further.ask, calls))
     failed = [reply.error for reply in replies if reply.error]
     if failed:
-        raise CheckError(f"{len(failed)} of {len(others)} further calls failed: {one_line(failed[0], 160)}")
+        raise CheckError(
+            f"{len(failed)} of {len(others)} further calls failed: {truncate_line(failed[0], 160)}"
+        )
     changed = [
-        f"{which}={one_line(compact_json(value), 30)} gives {one_line(reply.output, 40)!r}"
+        f"{which}={truncate_line(compact_json(value), 30)} gives {truncate_line(reply.output, 40)!r}"
         for value, reply in zip(others, replies, strict=True)
-        if _plain(reply.output) != _plain(subject.output)
+        if _normalized_answer(reply.output) != _normalized_answer(subject.output)
     ]
     value = 1 - len(changed) / len(others) if others else 1.0
-    return Verdict(None, "; ".join(changed[:3]), value, asked=len(others))
+    return CheckVerdict(None, "; ".join(changed[:3]), value, asked=len(others))
 
 
-def _plain(output: str) -> Any:
+def _normalized_answer(output: str) -> Any:
     """What an answer says: its JSON, else its words in any case."""
     try:
-        return parse(output)
+        return parse_json(output)
     except ValueError:
         return " ".join(output.casefold().split())
 
 
-async def _all(calls: Iterable[Awaitable[T]]) -> list[T]:
+async def _gather(calls: Iterable[Awaitable[T]]) -> list[T]:
     import asyncio  # which lint, that looks at checks and calls nothing, need not load
 
     return list(await asyncio.gather(*calls))

@@ -15,21 +15,21 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from promptops.checks.types import CheckError, CheckFunction, Subject, Verdict
+from promptops.checks.types import CheckError, CheckFunction, CheckSubject, CheckVerdict
 from promptops.errors import Invalid
 
 THRESHOLD = 0.5
-PYTHON: Mapping[str, Any] = {"type": "string"}
-_PLACE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
+PYTHON_SCHEMA: Mapping[str, Any] = {"type": "string"}
+_FUNCTION_PATH = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 
 
-def place_problem(place: str) -> str:
-    if _PLACE.fullmatch(place):
+def function_path_problem(place: str) -> str:
+    if _FUNCTION_PATH.fullmatch(place):
         return ""
     return f"`{place}` names no function: write package.module:function"
 
 
-def bind(place: str, root: Path) -> CheckFunction:
+def bind_function(place: str, root: Path) -> CheckFunction:
     """The check of a function, imported from the project's root before anything is called."""
     module, _, name = place.partition(":")
     function = getattr(_import(module, place, root), name, None)
@@ -58,22 +58,22 @@ def _import(module: str, place: str, root: Path) -> Any:
             sys.path.append(str(root))
 
 
-def _call(function: Callable[..., Any], place: str, subject: Subject, _: Any) -> Verdict:
+def _call(function: Callable[..., Any], place: str, subject: CheckSubject, _: Any) -> CheckVerdict:
     offered = {"inputs": subject.inputs, "expected": subject.expected}
-    return _verdict(function(subject.output, **_named(function, offered)), place)
+    return _verdict(function(subject.output, **_accepted_arguments(function, offered)), place)
 
 
-def _named(function: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
+def _accepted_arguments(function: Callable[..., Any], offered: Mapping[str, Any]) -> dict[str, Any]:
     parameters = inspect.signature(function).parameters
     if any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
         return dict(offered)
     return {name: value for name, value in offered.items() if name in parameters}
 
 
-def _verdict(answer: Any, place: str) -> Verdict:
+def _verdict(answer: Any, place: str) -> CheckVerdict:
     result, message = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, "")  # noqa: PLR2004
     if isinstance(result, bool):
-        return Verdict(result, str(message) or f"{place} says no")
+        return CheckVerdict(result, str(message) or f"{place} says no")
     if isinstance(result, int | float) and math.isfinite(result):
-        return Verdict(None, str(message) or f"{place} says so", float(result))
+        return CheckVerdict(None, str(message) or f"{place} says so", float(result))
     raise CheckError(f"{place} returned {result!r}, which is neither true or false nor a score")

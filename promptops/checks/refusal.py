@@ -8,7 +8,7 @@ import re
 from functools import cache
 from typing import Any
 
-from promptops.checks.types import Subject, Verdict, quote
+from promptops.checks.types import CheckSubject, CheckVerdict, quote
 
 OPENING = 300  # characters in which a refusal shows itself
 _APOLOGY = (
@@ -45,9 +45,9 @@ PHRASES = (
 )
 
 
-def refusal(subject: Subject, _: Any) -> Verdict:
+def refusal(subject: CheckSubject, _: Any) -> CheckVerdict:
     opening = subject.output[:OPENING].replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
-    return Verdict(_phrases().search(opening) is not None, f"{quote(subject.output)} declines nothing")
+    return CheckVerdict(_phrases().search(opening) is not None, f"{quote(subject.output)} declines nothing")
 
 
 @cache

@@ -15,8 +15,15 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from promptops.checks.text import expected_or
-from promptops.checks.types import CheckError, Further, Subject, Verdict, one_line, texts_of
+from promptops.checks.text import argument_or_expected
+from promptops.checks.types import (
+    CheckError,
+    CheckSubject,
+    CheckVerdict,
+    GraderClient,
+    to_texts,
+    truncate_line,
+)
 
 EMBEDDING_MODEL = "openai/text-embedding-3-small"
 THRESHOLD = 0.8
@@ -91,7 +98,7 @@ METRICS: Mapping[str, Callable[[str, str], float]] = {
     "chrf": chrf,
     "wer": wer,
 }
-SIMILARITY: Mapping[str, Any] = {
+SIMILARITY_SCHEMA: Mapping[str, Any] = {
     "type": ["string", "array", "object"],
     "items": {"type": "string"},
     "minItems": 1,
@@ -104,15 +111,17 @@ SIMILARITY: Mapping[str, Any] = {
 }
 
 
-def similarity(subject: Subject, argument: Any) -> Verdict:
+def similarity(subject: CheckSubject, argument: Any) -> CheckVerdict:
     """Of several references the nearest counts."""
-    by, references = _asked(subject, argument)
+    by, references = _metric_and_references(subject, argument)
     nearest = max(references, key=lambda reference: METRICS[by](subject.output, reference))
     return _verdict(METRICS[by](subject.output, nearest), by, nearest)
 
 
-async def similarity_by_embedding(subject: Subject, argument: Any, _: str, further: Further) -> Verdict:
-    by, references = _asked(subject, argument)
+async def similarity_by_embedding(
+    subject: CheckSubject, argument: Any, _: str, further: GraderClient
+) -> CheckVerdict:
+    by, references = _metric_and_references(subject, argument)
     model = argument.get("model", EMBEDDING_MODEL)
     own, *others = await further.embed(model, [subject.output, *references])
     values = [cosine(own, each) for each in others]
@@ -126,21 +135,23 @@ def cosine(one: Sequence[float], other: Sequence[float]) -> float:
     return math.fsum(a * b for a, b in zip(one, other, strict=True)) / norm
 
 
-def asks_embedding(argument: Any) -> bool:
+def uses_embedding(argument: Any) -> bool:
     return isinstance(argument, dict) and argument.get("by") == "embedding"
 
 
-def needs(argument: Any) -> Sequence[str]:
+def required_modules(argument: Any) -> Sequence[str]:
     by = argument.get("by", "levenshtein") if isinstance(argument, dict) else "levenshtein"
     if by in ("bleu", "chrf"):
         return ("sacrebleu",)
     return () if by in ("embedding", "rouge_1", "rouge_2") else ("rapidfuzz",)
 
 
-def _asked(subject: Subject, argument: Any) -> tuple[str, list[str]]:
+def _metric_and_references(subject: CheckSubject, argument: Any) -> tuple[str, list[str]]:
     given = argument if isinstance(argument, dict) else {} if argument is None else {"to": argument}
-    return given.get("by", "levenshtein"), texts_of(expected_or(subject, given.get("to"), "similarity"))
+    return given.get("by", "levenshtein"), to_texts(
+        argument_or_expected(subject, given.get("to"), "similarity")
+    )
 
 
-def _verdict(value: float, by: str, reference: str) -> Verdict:
-    return Verdict(None, f"by {by} to {one_line(reference)!r}", round(value, 6))
+def _verdict(value: float, by: str, reference: str) -> CheckVerdict:
+    return CheckVerdict(None, f"by {by} to {truncate_line(reference)!r}", round(value, 6))

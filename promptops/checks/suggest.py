@@ -30,14 +30,14 @@ _AT_MOST = (
 _AT_LEAST = r"(?:at least|no fewer than|no less than|min(?:imum)?(?: of)?|more than)"
 _ANSWER = r"(?:answer|reply|respond|output|return|write|give|say|label|classify|classified|print)"
 _LIST = r"((?:[`'\"]?[\w-]+[`'\"]?(?:, (?:or |and )?| or | and | / ?|/|\|))+[`'\"]?[\w-]+[`'\"]?)"
-_SOURCES = frozenset(
+_SOURCE_INPUTS = frozenset(
     {"article", "context", "document", "documents", "excerpt", "passage", "passages", "source", "sources"}
 )
-_PERSONAL = frozenset({"age", "ethnicity", "gender", "nationality", "race", "religion", "sex"})
+_PERSONAL_INPUTS = frozenset({"age", "ethnicity", "gender", "nationality", "race", "religion", "sex"})
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class SuggestedCheck:
     """An entry of ``checks``, and why it is there."""
 
     entry: Any
@@ -45,34 +45,34 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class PromptInstructions:
     """What a prompt tells the model to do, and the answers that it gives as examples."""
 
     instructions: str
     examples: tuple[str, ...]
 
 
-def suggest_checks(prompt: Prompt) -> list[Draft]:
+def suggest_checks(prompt: Prompt) -> list[SuggestedCheck]:
     """Drafts of checks that the prompt does not have yet."""
-    words = words_of(prompt)
+    words = read_instructions(prompt)
     there = {check.kind for check in prompt.checks}
-    drafts: list[Draft] = []
+    drafts: list[SuggestedCheck] = []
     for source in _RULES:
         for draft in source(prompt, words):
-            kind = kind_of(draft.entry)
-            if kind not in there and kind not in {kind_of(other.entry) for other in drafts}:
+            kind = entry_kind(draft.entry)
+            if kind not in there and kind not in {entry_kind(other.entry) for other in drafts}:
                 drafts.append(draft)
     return drafts
 
 
-def kind_of(entry: Any) -> str:
+def entry_kind(entry: Any) -> str:
     if isinstance(entry, str):
         return entry
     inner = entry.get("not", entry)
     return inner if isinstance(inner, str) else str(next(iter(inner)))
 
 
-def words_of(prompt: Prompt) -> Words:
+def read_instructions(prompt: Prompt) -> PromptInstructions:
     told: list[str] = []
     shown: list[str] = []
     for message in prompt.messages:
@@ -80,32 +80,32 @@ def words_of(prompt: Prompt) -> Words:
             text = "".join(part.template for part in message.content if isinstance(part, Text))
             (shown if message.role == "assistant" else told).append(text.strip())
     instructions = told if not shown else [each for each in told if len(each.split()) > 1]
-    return Words("\n".join([*instructions, *prompt.partials.values()]), tuple(shown))
+    return PromptInstructions("\n".join([*instructions, *prompt.partials.values()]), tuple(shown))
 
 
-def _from_schema(prompt: Prompt, _: Words) -> Iterator[Draft]:
+def _from_schema(prompt: Prompt, _: PromptInstructions) -> Iterator[SuggestedCheck]:
     if prompt.output is not None:
-        yield Draft("json_schema", "the prompt has an output schema")
+        yield SuggestedCheck("json_schema", "the prompt has an output schema")
 
 
-def _from_parameters(prompt: Prompt, _: Words) -> Iterator[Draft]:
+def _from_parameters(prompt: Prompt, _: PromptInstructions) -> Iterator[SuggestedCheck]:
     form = prompt.parameters.get("response_format")
     if isinstance(form, dict) and form.get("type") in ("json_object", "json_schema"):
-        yield Draft("json", f"parameters.response_format is {form['type']}")
+        yield SuggestedCheck("json", f"parameters.response_format is {form['type']}")
     limit = prompt.parameters.get("max_tokens", prompt.parameters.get("max_completion_tokens"))
     if isinstance(limit, int) and limit <= 10 and prompt.output is None:  # noqa: PLR2004
-        yield Draft({"max_words": limit}, f"parameters.max_tokens is {limit}")
+        yield SuggestedCheck({"max_words": limit}, f"parameters.max_tokens is {limit}")
 
 
-def _from_examples(prompt: Prompt, words: Words) -> Iterator[Draft]:
+def _from_examples(prompt: Prompt, words: PromptInstructions) -> Iterator[SuggestedCheck]:
     choices = list(dict.fromkeys(words.examples))
     if prompt.output is None and 1 < len(choices) < len(words.examples) and max(map(len, choices)) <= 40:  # noqa: PLR2004
-        yield Draft(
+        yield SuggestedCheck(
             {"one_of": choices}, f"the {len(words.examples)} example answers are {len(choices)} texts"
         )
 
 
-def _from_choices(prompt: Prompt, words: Words) -> Iterator[Draft]:
+def _from_choices(prompt: Prompt, words: PromptInstructions) -> Iterator[SuggestedCheck]:
     if prompt.output is not None:
         return
     patterns = (
@@ -117,7 +117,7 @@ def _from_choices(prompt: Prompt, words: Words) -> Iterator[Draft]:
         if found := re.search(pattern, words.instructions, re.IGNORECASE):
             choices = _split(found[1])
             if 1 < len(choices) <= MAX_CHOICES:
-                yield Draft({"one_of": choices}, f"“{_quoted(found[0])}”")
+                yield SuggestedCheck({"one_of": choices}, f"“{_excerpt(found[0])}”")
                 return
 
 
@@ -126,7 +126,7 @@ def _split(text: str) -> list[str]:
     return list(dict.fromkeys(part.strip(" `'\"") for part in parts if part.strip(" `'\"")))
 
 
-def _from_lengths(_: Prompt, words: Words) -> Iterator[Draft]:
+def _from_lengths(_: Prompt, words: PromptInstructions) -> Iterator[SuggestedCheck]:
     for unit, most, least in (("word", "max_words", "min_words"), ("character", "max_chars", "min_chars")):
         forms = (
             rf"{_AT_MOST} {_COUNT} {unit}s?\b",
@@ -136,76 +136,80 @@ def _from_lengths(_: Prompt, words: Words) -> Iterator[Draft]:
         for form in forms:
             if found := re.search(form, words.instructions, re.IGNORECASE):
                 strict = re.match(r"under|below|fewer|less", found[0], re.IGNORECASE)
-                yield Draft({most: _number(found[1]) - bool(strict)}, f"“{_quoted(found[0])}”")
+                yield SuggestedCheck({most: _number(found[1]) - bool(strict)}, f"“{_excerpt(found[0])}”")
                 break
         if found := re.search(rf"{_AT_LEAST} {_COUNT} {unit}s?\b", words.instructions, re.IGNORECASE):
             more = found[0].lower().startswith("more")
-            yield Draft({least: _number(found[1]) + more}, f"“{_quoted(found[0])}”")
+            yield SuggestedCheck({least: _number(found[1]) + more}, f"“{_excerpt(found[0])}”")
     if found := re.search(r"\b(?:one|single|1) (?:\w+ )?sentence\b", words.instructions, re.IGNORECASE):
-        yield Draft({"regex": r"^[^.!?]+[.!?]?\s*$", "name": "one_sentence"}, f"“{_quoted(found[0])}”")
+        yield SuggestedCheck(
+            {"regex": r"^[^.!?]+[.!?]?\s*$", "name": "one_sentence"}, f"“{_excerpt(found[0])}”"
+        )
 
 
 def _number(text: str) -> int:
     return _NUMBERS.get(text.lower()) or int(text.replace(",", ""))
 
 
-def _from_form(prompt: Prompt, words: Words) -> Iterator[Draft]:
+def _from_format(prompt: Prompt, words: PromptInstructions) -> Iterator[SuggestedCheck]:
     if prompt.output is None and (
         found := re.search(rf"\b{_ANSWER}\b[^.\n]{{0,60}}\bJSON\b", words.instructions, re.IGNORECASE)
     ):
-        yield Draft("json", f"“{_quoted(found[0])}”")
+        yield SuggestedCheck("json", f"“{_excerpt(found[0])}”")
     for kind, verbs in (("starts_with", "start|begin"), ("ends_with", "end|finish|close")):
         form = rf"\b(?:{verbs})\b[^.\n]{{0,40}}?\bwith[^.\n]{{0,20}}? [`'\"“]([^`'\"“”\n]+)[`'\"”]"
         if found := re.search(form, words.instructions, re.IGNORECASE):
-            yield Draft({kind: found[1]}, f"“{_quoted(found[0])}”")
+            yield SuggestedCheck({kind: found[1]}, f"“{_excerpt(found[0])}”")
     never = r"\b(?:never|do not|don't|must not|avoid)\b[^.\n]{0,40}?\b(?:say\w*|mention\w*|us(?:e|ing)|writ\w+|includ\w+)\b[^.\n]{0,30}? ?[`'\"“]([^`'\"“”\n]+)[`'\"”]"  # noqa: E501
     if found := re.search(never, words.instructions, re.IGNORECASE):
-        yield Draft(
-            {"not": {"icontains": found[1]}, "name": "says_nothing_forbidden"}, f"“{_quoted(found[0])}”"
+        yield SuggestedCheck(
+            {"not": {"icontains": found[1]}, "name": "says_nothing_forbidden"}, f"“{_excerpt(found[0])}”"
         )
     names = "|".join(_LANGUAGES)
     if found := re.search(
         rf"\b{_ANSWER}\b[^.\n]{{0,40}}?\bin ({names})\b", words.instructions, re.IGNORECASE
     ):
-        yield Draft({"language": _LANGUAGES[found[1].lower()]}, f"“{_quoted(found[0])}”")
+        yield SuggestedCheck({"language": _LANGUAGES[found[1].lower()]}, f"“{_excerpt(found[0])}”")
     number = r"\b(?:only|just)\b[^.\n]{0,20}\b(?:number|integer|digits?)\b"
     if found := re.search(number, words.instructions, re.IGNORECASE):
-        yield Draft({"regex": r"^\s*-?\d[\d,.]*\s*$", "name": "a_number_alone"}, f"“{_quoted(found[0])}”")
+        yield SuggestedCheck(
+            {"regex": r"^\s*-?\d[\d,.]*\s*$", "name": "a_number_alone"}, f"“{_excerpt(found[0])}”"
+        )
 
 
-def _from_inputs(prompt: Prompt, words: Words) -> Iterator[Draft]:
+def _from_inputs(prompt: Prompt, words: PromptInstructions) -> Iterator[SuggestedCheck]:
     for name, declared in prompt.inputs.items():
         values = declared.schema.get("enum", ())
-        if name.lower() in _SOURCES and prompt.output is None and not words.examples:
-            yield Draft({"grounded": name}, f"the input `{name}` is what the answer is drawn from")
-        if name.lower() in _PERSONAL and len(values) > 1:
+        if name.lower() in _SOURCE_INPUTS and prompt.output is None and not words.examples:
+            yield SuggestedCheck({"grounded": name}, f"the input `{name}` is what the answer is drawn from")
+        if name.lower() in _PERSONAL_INPUTS and len(values) > 1:
             entry = {"invariant": {"input": name, "values": list(values)}}
-            yield Draft(entry, f"the answer should not hang on `{name}`")
+            yield SuggestedCheck(entry, f"the answer should not hang on `{name}`")
 
 
-def _always(prompt: Prompt, _: Words) -> Iterator[Draft]:
+def _default_checks(prompt: Prompt, _: PromptInstructions) -> Iterator[SuggestedCheck]:
     if prompt.output is None:
-        yield Draft({"not": "refusal"}, "an answer is wanted, not an excuse")
+        yield SuggestedCheck({"not": "refusal"}, "an answer is wanted, not an excuse")
 
 
-_RULES: tuple[Callable[[Prompt, Words], Iterator[Draft]], ...] = (
+_RULES: tuple[Callable[[Prompt, PromptInstructions], Iterator[SuggestedCheck]], ...] = (
     _from_schema,
     _from_parameters,
     _from_examples,
     _from_choices,
     _from_lengths,
-    _from_form,
+    _from_format,
     _from_inputs,
-    _always,
+    _default_checks,
 )
 
 
-def _quoted(text: str) -> str:
+def _excerpt(text: str) -> str:
     line = " ".join(text.split())
     return line if len(line) <= 70 else f"{line[:69]}…"  # noqa: PLR2004
 
 
-_TOLD = """\
+_JUDGE_INSTRUCTIONS = """\
 You judge an answer against the instructions that it was given. Give the reason first, then a score:
 5 follows every instruction and is right, 3 is right in the main, 1 is wrong or follows none.
 
@@ -232,7 +236,10 @@ def judge_draft(prompt: Prompt) -> dict[str, Any]:
         "messages": [
             {
                 "role": "system",
-                "content": _TOLD + "{% raw %}" + words_of(prompt).instructions + "{% endraw %}",
+                "content": _JUDGE_INSTRUCTIONS
+                + "{% raw %}"
+                + read_instructions(prompt).instructions
+                + "{% endraw %}",
             },
             {"role": "user", "content": f"What was given:{given}\n\nThe answer:\n{{{{ output }}}}"},
         ],

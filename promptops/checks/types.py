@@ -7,11 +7,11 @@ from typing import Any, Protocol
 from promptops.errors import PromptopsError
 from promptops.prompt import Prompt
 
-INSTALL = "pip install 'git-promptops[metrics]'"
+METRICS_INSTALL_HINT = "pip install 'git-promptops[metrics]'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class CheckSubject:
     """One output, with what it was made from, what was expected of it and what it took."""
 
     output: str
@@ -23,7 +23,7 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckVerdict:
     """``passed`` is None where the value decides, held against the check's threshold."""
 
     passed: bool | None
@@ -40,7 +40,7 @@ class CheckError(PromptopsError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FurtherCall:
+class GraderCall:
     """One more call that a check needs.
 
     ``reference`` names the prompt to ask; None asks the version under test again.
@@ -53,25 +53,25 @@ class FurtherCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FurtherReply:
+class GraderReply:
     output: str
     error: str = ""  # why there is no valid answer
 
 
-class Further(Protocol):
+class GraderClient(Protocol):
     """Makes the calls that checks ask for, handed in by whoever may spend them."""
 
     def prompt(self, reference: str) -> Prompt:
         """The prompt of a reference, as it is in the repository."""
         ...
 
-    async def ask(self, call: FurtherCall) -> FurtherReply: ...
+    async def ask(self, call: GraderCall) -> GraderReply: ...
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]: ...
 
 
-CheckFunction = Callable[[Subject, Any], Verdict]
-FurtherFunction = Callable[[Subject, Any, str, Further], Awaitable[Verdict]]
+CheckFunction = Callable[[CheckSubject, Any], CheckVerdict]
+GradedCheckFunction = Callable[[CheckSubject, Any, str, GraderClient], Awaitable[CheckVerdict]]
 """Subject, argument, the check's name, and who makes the calls."""
 
 
@@ -84,26 +84,26 @@ class CheckKind:
     summary: str
     optional: bool = False  # whether the bare name, without an argument, says enough
     threshold: float | None = None  # the least value that passes, unless the check gives its own
-    further: FurtherFunction | None = None  # costs model calls of its own
-    asks: Callable[[Any], bool] | None = None  # whether an argument does; None: always, if ``further``
+    graded_function: GradedCheckFunction | None = None  # costs model calls of its own
+    needs_model: Callable[[Any], bool] | None = None  # whether an argument does; None: always, if ``further``
     problem: Callable[[Any], str] | None = None  # what a JSON Schema cannot say against an argument
-    needs: Callable[[Any], Sequence[str]] | None = None  # modules of the extra ``metrics``
+    required_modules: Callable[[Any], Sequence[str]] | None = None  # modules of the extra ``metrics``
     verbatim: bool = False  # whether ``{{`` in the argument means nothing
 
 
-def texts_of(wanted: Any) -> list[str]:
+def to_texts(wanted: Any) -> list[str]:
     """One text or several, as texts."""
-    return [as_text(each) for each in (wanted if isinstance(wanted, list) else [wanted])]
+    return [to_text(each) for each in (wanted if isinstance(wanted, list) else [wanted])]
 
 
-def as_text(value: Any) -> str:
+def to_text(value: Any) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-def one_line(text: str, limit: int = 60) -> str:
+def truncate_line(text: str, limit: int = 60) -> str:
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def quote(text: str) -> str:
-    return repr(one_line(text))
+    return repr(truncate_line(text))

@@ -17,10 +17,10 @@ from promptops import __version__
 from promptops.errors import PromptopsError
 
 PROGRAM = "promptops"
-USAGE = 2
-BUG = 70
-INTERRUPTED = 130
-PIPE_CLOSED = 141
+EXIT_USAGE = 2
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+EXIT_PIPE_CLOSED = 141
 
 
 class Verb(NamedTuple):
@@ -156,39 +156,39 @@ def entry() -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    _make_streams_forgiving()
+    _escape_unencodable_output()
     try:
         return _dispatch(arguments)
     except BrokenPipeError:
-        return _leave_closed_pipe()
+        return _handle_closed_pipe()
 
 
 def _dispatch(arguments: list[str]) -> int:
     if "_PROMPTOPS_COMPLETE" in os.environ:
-        return _guard(lambda: _complete(arguments))
+        return _exit_code_of(lambda: _complete(arguments))
     rest = _take_global_options(arguments)
     if isinstance(rest, int):
         return rest
     if not rest:
         print_help(sys.stderr.write)
-        return USAGE
+        return EXIT_USAGE
     if rest[0] not in VERBS:
-        return _unknown("verb", rest[0], VERBS)
+        return _report_unknown("verb", rest[0], VERBS)
     if VERBS[rest[0]].parts:
-        return _dispatch_part(rest[0], rest[1:])
+        return _dispatch_subverb(rest[0], rest[1:])
     return _run_verb(rest[:1], rest[1:])
 
 
-def _dispatch_part(verb: str, rest: list[str]) -> int:
+def _dispatch_subverb(verb: str, rest: list[str]) -> int:
     parts = VERBS[verb].parts
     if not rest:
-        _print_parts(verb, sys.stderr.write)
-        return USAGE
+        _print_subverbs(verb, sys.stderr.write)
+        return EXIT_USAGE
     if rest[0] in ("-h", "--help"):
-        _print_parts(verb, sys.stdout.write)
+        _print_subverbs(verb, sys.stdout.write)
         return 0
     if rest[0] not in parts:
-        return _unknown(f"{verb} verb", rest[0], parts)
+        return _report_unknown(f"{verb} verb", rest[0], parts)
     return _run_verb([verb, rest[0]], rest[1:])
 
 
@@ -204,22 +204,22 @@ def _take_global_options(arguments: list[str]) -> list[str] | int:
             sys.stdout.write(f"{PROGRAM} {__version__}\n")
             return 0
         if option not in ("-C", "--registry"):
-            return _unknown("option", option, ("--help", "--version", "--registry"))
+            return _report_unknown("option", option, ("--help", "--version", "--registry"))
         if not value and not rest:
-            return _usage(f"{option} needs a value")
-        if not _apply(option, value or rest.pop(0)):
-            return USAGE
+            return _report_usage_error(f"{option} needs a value")
+        if not _apply_global_option(option, value or rest.pop(0)):
+            return EXIT_USAGE
     return rest
 
 
-def _apply(option: str, value: str) -> bool:
+def _apply_global_option(option: str, value: str) -> bool:
     if option == "--registry":
         os.environ["PROMPTOPS_REGISTRY"] = os.path.abspath(value)  # noqa: PTH100 - no pathlib on the --help path
         return True
     try:
         os.chdir(value)
     except OSError as error:
-        _usage(f"cannot change to {value}: {error.strerror}")
+        _report_usage_error(f"cannot change to {value}: {error.strerror}")
         return False
     return True
 
@@ -229,7 +229,9 @@ def _run_verb(path: list[str], arguments: list[str]) -> int:
     import typer
 
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command(context_settings={"help_option_names": ["-h", "--help"]})(_guarded(find_verb(path)))
+    app.command(context_settings={"help_option_names": ["-h", "--help"]})(
+        _as_exiting_command(find_verb(path))
+    )
     try:
         app(arguments, prog_name=" ".join([PROGRAM, *path]))
     except SystemExit as leave:
@@ -246,32 +248,32 @@ def find_verb(path: Sequence[str]) -> Callable[..., int | None]:
     return function
 
 
-def _guarded(verb: Callable[..., int | None]) -> Callable[..., None]:
+def _as_exiting_command(verb: Callable[..., int | None]) -> Callable[..., None]:
     @functools.wraps(verb)
     def command(*args: Any, **kwargs: Any) -> None:
         gc.enable()
-        sys.exit(_guard(functools.partial(verb, *args, **kwargs)))
+        sys.exit(_exit_code_of(functools.partial(verb, *args, **kwargs)))
 
     return command
 
 
-def _guard(work: Callable[[], int | None]) -> int:
+def _exit_code_of(work: Callable[[], int | None]) -> int:
     try:
         code = work()
         sys.stdout.flush()
     except PromptopsError as error:
-        return _report(error)
+        return _report_error(error)
     except BrokenPipeError:
-        return _leave_closed_pipe()
+        return _handle_closed_pipe()
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
     except Exception:  # noqa: BLE001 - the one place where a bug becomes an exit code
         return _report_bug()
     return code or 0
 
 
-def _report(error: PromptopsError) -> int:
+def _report_error(error: PromptopsError) -> int:
     from promptops.console import note
 
     note(f"{PROGRAM}: {error.message}")
@@ -285,31 +287,33 @@ def _report_bug() -> int:
 
     traceback.print_exc()
     sys.stderr.write(f"{PROGRAM} {__version__}: this is a bug. Please report it with the lines above.\n")
-    return BUG
+    return EXIT_BUG
 
 
-def _leave_closed_pipe() -> int:
+def _handle_closed_pipe() -> int:
     # what the interpreter flushes at exit must not fail a second time
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return PIPE_CLOSED
+    return EXIT_PIPE_CLOSED
 
 
-def _make_streams_forgiving() -> None:
+def _escape_unencodable_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 
 
-def _unknown(what: str, word: str, known: Iterable[str]) -> int:
+def _report_unknown(what: str, word: str, known: Iterable[str]) -> int:
     import difflib
 
     nearest = difflib.get_close_matches(word, list(known), 1)
-    return _usage(f"no such {what}: {word}" + (f" (did you mean {nearest[0]}?)" if nearest else ""))
+    return _report_usage_error(
+        f"no such {what}: {word}" + (f" (did you mean {nearest[0]}?)" if nearest else "")
+    )
 
 
-def _usage(message: str) -> int:
+def _report_usage_error(message: str) -> int:
     sys.stderr.write(f"{PROGRAM}: {message}\n  {PROGRAM} --help lists what there is\n")
-    return USAGE
+    return EXIT_USAGE
 
 
 def print_help(write: Callable[[str], object]) -> None:
@@ -326,7 +330,7 @@ def print_help(write: Callable[[str], object]) -> None:
     write(f"\n{PROGRAM} VERB --help explains a verb.\n")
 
 
-def _print_parts(name: str, write: Callable[[str], object]) -> None:
+def _print_subverbs(name: str, write: Callable[[str], object]) -> None:
     write(f"Usage: {PROGRAM} {name} VERB [ARGS]...\n\n{VERBS[name].summary}.\n\n")
     for part, summary in VERBS[name].parts.items():
         write(f"  {part:<12} {summary}\n")

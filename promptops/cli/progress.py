@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import Any, Self
 
-_PAUSE_S = 0.2  # between two drawings
+_REDRAW_INTERVAL_S = 0.2  # between two drawings
 
 
 class Progress:
@@ -34,7 +34,7 @@ class Progress:
             return
         said = f"{rate:,.0f}/s  {failed:,} failed  ${usd:.4f}"
         self._bar.update(self._task, completed=done, total=total, said=said)
-        if time.monotonic() - self._drawn_at > _PAUSE_S:
+        if time.monotonic() - self._drawn_at > _REDRAW_INTERVAL_S:
             self._drawn_at = time.monotonic()
             self._bar.refresh()
 

@@ -8,18 +8,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from promptops import __version__
-from promptops.config.settings import FILE, Settings
+from promptops.config.settings import SETTINGS_FILE, Settings
 from promptops.errors import Invalid
-from promptops.prompt import PROMPT_SCHEMA, check_name
+from promptops.prompt import PROMPT_SCHEMA, check_prompt_name
 
 SCHEMA_FILE = ".prompt.schema.json"  # in the prompts folder; the first line of every new prompt names it
-CI = Path(__file__).with_name("ci")
-SCRIPT = "promote.sh"
-DIFF_DRIVER = ("prompts/**/*.yaml diff=promptops", "prompts/**/*.yml diff=promptops")  # in .gitattributes
+CI_TEMPLATES_DIR = Path(__file__).with_name("ci")
+PROMOTE_SCRIPT = "promote.sh"
+GITATTRIBUTES_LINES = (
+    "prompts/**/*.yaml diff=promptops",
+    "prompts/**/*.yml diff=promptops",
+)  # in .gitattributes
 DIFF_CONFIG = "git config diff.promptops.textconv 'promptops diff --textconv'"
-STARTER = Path(__file__).with_name("starter")
-IGNORED = ("registry.db", "registry.db-*")
-TEMPLATE = """\
+STARTER_DIR = Path(__file__).with_name("starter")
+GITIGNORE_LINES = ("registry.db", "registry.db-*")
+PROMPT_TEMPLATE = """\
 # yaml-language-server: $schema={schema}
 description: {description}
 model: {model}
@@ -35,7 +38,7 @@ checks:
   - max_chars: 1000
 cases: {cases}
 """
-CASES = '{"id": "first", "inputs": {"text": "Replace me with a real input."}}\n'
+CASES_TEMPLATE = '{"id": "first", "inputs": {"text": "Replace me with a real input."}}\n'
 
 
 def start_project(settings: Settings) -> list[Path]:
@@ -43,16 +46,16 @@ def start_project(settings: Settings) -> list[Path]:
     return [
         *_write_schema(settings.prompts),
         *_copy_starter(settings.prompts),
-        *_add_lines(settings.root / ".gitignore", IGNORED),
+        *_add_lines(settings.root / ".gitignore", GITIGNORE_LINES),
     ]
 
 
-def write_attributes(settings: Settings) -> list[Path]:
+def write_gitattributes(settings: Settings) -> list[Path]:
     """Tell git that prompts have a diff driver; which program that is, each clone configures itself."""
-    return _add_lines(settings.root / ".gitattributes", DIFF_DRIVER)
+    return _add_lines(settings.root / ".gitattributes", GITATTRIBUTES_LINES)
 
 
-def has_attributes(settings: Settings) -> bool:
+def has_gitattributes(settings: Settings) -> bool:
     file = settings.root / ".gitattributes"
     return file.is_file() and b"diff=promptops" in file.read_bytes()
 
@@ -67,21 +70,31 @@ def write_workflows(settings: Settings) -> list[Path]:
         "github.yml": folder / f"{name}.yml",
         "release.yml": folder / f"{name}-release.yml",
     }
-    return [to for template, to in files.items() if _write_new(to, _filled(CI / template, name, settings))]
+    return [
+        to
+        for template, to in files.items()
+        if _write_if_missing(to, _fill_template(CI_TEMPLATES_DIR / template, name, settings))
+    ]
 
 
-def write_script(settings: Settings) -> list[Path]:
+def write_promote_script(settings: Settings) -> list[Path]:
     """Write the script that starts a canary and ticks until it is decided."""
-    file = settings.root / SCRIPT
-    return [file] if _write_new(file, (CI / SCRIPT).read_text(encoding="utf-8")) else []
+    file = settings.root / PROMOTE_SCRIPT
+    return (
+        [file]
+        if _write_if_missing(file, (CI_TEMPLATES_DIR / PROMOTE_SCRIPT).read_text(encoding="utf-8"))
+        else []
+    )
 
 
-def _filled(template: Path, name: str, settings: Settings) -> str:
+def _fill_template(template: Path, name: str, settings: Settings) -> str:
     text = template.read_text(encoding="utf-8")
     registry = settings.registry
     for mark, value in {
         "@NAME@": name,
-        "@PATHS@": json.dumps([f"{settings.prompts_path}/**", f"{settings.prefix}/{FILE}".lstrip("/")]),
+        "@PATHS@": json.dumps(
+            [f"{settings.prompts_path}/**", f"{settings.prefix}/{SETTINGS_FILE}".lstrip("/")]
+        ),
         "@VERSION@": __version__,
         "@FOLDER@": f" -C {shlex.quote(settings.prefix)}" if settings.prefix else "",
         "@DIRECTORY@": json.dumps(settings.prefix or "."),
@@ -91,7 +104,7 @@ def _filled(template: Path, name: str, settings: Settings) -> str:
     return text
 
 
-def _write_new(file: Path, text: str) -> bool:
+def _write_if_missing(file: Path, text: str) -> bool:
     if file.exists():
         return False
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +114,7 @@ def _write_new(file: Path, text: str) -> bool:
 
 def write_prompt(settings: Settings, name: str, model: str, description: str) -> list[Path]:
     """Write a prompt to fill in, and its cases. Raises Invalid rather than overwrite anything."""
-    check_name(name)
+    check_prompt_name(name)
     file = settings.prompts / f"{name}.yaml"
     cases = settings.prompts / f"{name}.cases.jsonl"
     for path in (file, settings.prompts / f"{name}.yml", cases):
@@ -109,14 +122,14 @@ def write_prompt(settings: Settings, name: str, model: str, description: str) ->
             raise Invalid(f"{os.path.relpath(path)} exists", hint="choose another name, or edit that file")
     file.parent.mkdir(parents=True, exist_ok=True)
     schema = os.path.relpath(settings.prompts / SCHEMA_FILE, file.parent)
-    text = TEMPLATE.format(
+    text = PROMPT_TEMPLATE.format(
         schema=schema,
         description=json.dumps(description, ensure_ascii=False),
         model=json.dumps(model),
         cases=json.dumps(f"{name}.cases.jsonl"),
     )
     file.write_text(text, encoding="utf-8")
-    cases.write_text(CASES, encoding="utf-8")
+    cases.write_text(CASES_TEMPLATE, encoding="utf-8")
     return [*_write_schema(settings.prompts), file, cases]
 
 
@@ -139,7 +152,7 @@ def _copy_starter(prompts: Path) -> list[Path]:
     """The first prompt, unless there is any prompt already."""
     if any(prompts.rglob("*.y*ml")):
         return []
-    targets = {prompts / source.name: source for source in sorted(STARTER.iterdir()) if source.is_file()}
+    targets = {prompts / source.name: source for source in sorted(STARTER_DIR.iterdir()) if source.is_file()}
     for target, source in targets.items():
         target.write_bytes(source.read_bytes())
     return list(targets)

@@ -6,12 +6,12 @@ Only data, so that ``settings`` can show it for the price of a dict. What it say
 
 from typing import Any
 
-DURATION: dict[str, Any] = {
+DURATION_SCHEMA: dict[str, Any] = {
     "type": ["number", "string"],
     "minimum": 0,
     "description": "Seconds, or a number with a unit: 90s, 30m, 1h, 14d.",
 }
-GATE: dict[str, Any] = {
+GATE_SCHEMA: dict[str, Any] = {
     "type": "string",
     "enum": ["undecided_ok", "not_worse"],
     "description": "undecided_ok: only `worse` stops it. not_worse: it has to be shown.",
@@ -56,7 +56,7 @@ _METRIC = _mapping(
             "type": "number",
             "description": "How much worse is accepted: 0.03 is 3 points; of a ratio, 1.2 is 20 % more.",
         },
-        "window": DURATION
+        "window": DURATION_SCHEMA
         | {"description": "How long after a call its outcome counts. Default: observe.feedback_window."},
         "missing": {
             "type": "string",
@@ -90,7 +90,7 @@ _STEP = _mapping(
             "description": "Percent of units that meet the canary; above 50 the control starves.",
         },
         "min_canary": {"type": "integer", "minimum": 0, "description": "Canary calls scored in this step."},
-        "min_duration": DURATION,
+        "min_duration": DURATION_SCHEMA,
         "approval": {"type": "string", "enum": ["manual"], "description": "promptops release approve"},
         "reviewed": {
             "type": "integer",
@@ -107,7 +107,7 @@ PLAN_SCHEMA: dict[str, Any] = _mapping(
             _mapping(
                 "What the golden set has to say before the first user meets the canary; null for nothing.",
                 {
-                    "require": GATE,
+                    "require": GATE_SCHEMA,
                     "against": {"type": "string", "enum": ["stable"]},
                     "margin": {"type": "number", "minimum": 0, "exclusiveMaximum": 1},
                 },
@@ -117,7 +117,7 @@ PLAN_SCHEMA: dict[str, Any] = _mapping(
             _mapping(
                 "Logged calls of stable, answered by the canary as well, before the first user meets it.",
                 {
-                    "require": GATE,
+                    "require": GATE_SCHEMA,
                     "sample": {"type": "integer", "minimum": 1},
                     "min_pairs": {"type": "integer", "minimum": 1},
                     "max_usd": {"type": "number", "minimum": 0},
@@ -146,14 +146,14 @@ PLAN_SCHEMA: dict[str, Any] = _mapping(
             "enum": ["hold", "rollback", "promote"],
             "description": "What happens at the deadline.",
         },
-        "deadline": DURATION | {"type": ["number", "string", "null"], "description": "null for none."},
+        "deadline": DURATION_SCHEMA | {"type": ["number", "string", "null"], "description": "null for none."},
         "alpha": _mapping(
             "The chance of being wrong that is accepted, over the whole rollout.",
             {"rollback": _ALPHA, "promote": _ALPHA, "srm": _ALPHA},
         ),
         "observe": _mapping(
             "When a call counts as dead, and until when people's outcomes count.",
-            {"call_timeout": DURATION, "feedback_window": DURATION},
+            {"call_timeout": DURATION_SCHEMA, "feedback_window": DURATION_SCHEMA},
         ),
         "metrics": {"type": "array", "items": _METRIC},
     },

@@ -14,13 +14,13 @@ from promptops.config.worktree import Worktree, find_worktree, main_worktree
 from promptops.config.yaml import Document, parse_yaml
 from promptops.errors import Invalid
 
-FILE = "promptops.yaml"
+SETTINGS_FILE = "promptops.yaml"
 BUILT_IN_CHANNELS = ("staging", "production")
 
 _OBJECT = {"type": "object"}
 SETTINGS_SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "title": FILE,
+    "title": SETTINGS_FILE,
     "type": "object",
     "additionalProperties": False,
     "properties": {
@@ -88,15 +88,15 @@ SETTINGS_SCHEMA: dict[str, Any] = {
     },
 }
 
-Keep = Literal["full", "hash", "none"]
+Retention = Literal["full", "hash", "none"]
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
+class LogSettings:
     """What of a run is kept, and what happens when it cannot be."""
 
-    inputs: Keep = "full"
-    outputs: Keep = "full"
+    inputs: Retention = "full"
+    outputs: Retention = "full"
     on_error: Literal["spool", "fail"] = "spool"
 
 
@@ -110,7 +110,7 @@ class SettingsFile:
     release: Mapping[str, Any] = field(default_factory=dict)
     plans: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    log: Log = field(default_factory=Log)
+    log: LogSettings = field(default_factory=LogSettings)
     lint: Mapping[str, Any] = field(default_factory=dict)
     document: Document | None = None
 
@@ -132,7 +132,7 @@ class Settings:
     file: SettingsFile
 
     @property
-    def log(self) -> Log:
+    def log(self) -> LogSettings:
         return self.file.log
 
     @property
@@ -165,7 +165,7 @@ class Settings:
         return f"{self.prefix}/prompts" if self.prefix else "prompts"
 
 
-def here() -> Settings:
+def current_settings() -> Settings:
     return find_settings(Path.cwd(), os.environ)
 
 
@@ -189,7 +189,7 @@ def find_settings(
         common_dir=place.common_dir,
         top=place.top,
         prefix=prefix,
-        registry=(start / chosen.expanduser()) if chosen else _registry(place, root, prefix, file),
+        registry=(start / chosen.expanduser()) if chosen else _registry_path(place, root, prefix, file),
         channels=(*BUILT_IN_CHANNELS, *(name for name in file.channels if name not in BUILT_IN_CHANNELS)),
         file=file,
     )
@@ -199,7 +199,7 @@ def decode_settings(text: bytes, path: str) -> SettingsFile:
     """Decode a settings file's text, from the working tree or any revision; ``path`` is for messages."""
     document = parse_yaml(text, path)
     data = document.data if document.data is not None else {}
-    for where, what, hint in _faults(SETTINGS_SCHEMA, data, ()):
+    for where, what, hint in _schema_violations(SETTINGS_SCHEMA, data, ()):
         raise Invalid(f"{document.where(where)}: {what}", hint=hint)
     return SettingsFile(
         registry=data.get("registry"),
@@ -208,7 +208,7 @@ def decode_settings(text: bytes, path: str) -> SettingsFile:
         release=data.get("release", {}),
         plans=data.get("plans", {}),
         models=data.get("models", {}),
-        log=Log(**data.get("log", {})),
+        log=LogSettings(**data.get("log", {})),
         lint=data.get("lint", {}),
         document=document,
     )
@@ -220,13 +220,13 @@ def _project_root(start: Path, place: Worktree) -> Path:
     for folder in (start, *start.parents):
         if not folder.is_relative_to(place.top):
             break
-        if (folder / FILE).is_file():
+        if (folder / SETTINGS_FILE).is_file():
             return folder
     return place.top
 
 
 def _read_file(root: Path, place: Worktree) -> SettingsFile:
-    path = root / FILE
+    path = root / SETTINGS_FILE
     if place.top is None or not path.is_file():
         return SettingsFile()
     try:
@@ -236,7 +236,7 @@ def _read_file(root: Path, place: Worktree) -> SettingsFile:
     return decode_settings(text, path.relative_to(place.top).as_posix())
 
 
-def _registry(place: Worktree, root: Path, prefix: str, file: SettingsFile) -> Path:
+def _registry_path(place: Worktree, root: Path, prefix: str, file: SettingsFile) -> Path:
     """Linked worktrees share the main one's; without a work tree it stands in the git folder."""
     home = root if place.git_dir == place.common_dir else main_worktree(place.common_dir)
     if place.top is None or home is None:
@@ -247,11 +247,13 @@ def _registry(place: Worktree, root: Path, prefix: str, file: SettingsFile) -> P
     return home / (Path(file.registry).expanduser() if file.registry else "registry.db")
 
 
-Fault = tuple[tuple[str | int, ...], str, str]
+SchemaViolation = tuple[tuple[str | int, ...], str, str]
 _TYPES: dict[str, type] = {"object": dict, "array": list, "string": str, "integer": int}
 
 
-def _faults(schema: Mapping[str, Any], value: Any, path: tuple[str | int, ...]) -> Iterator[Fault]:
+def _schema_violations(
+    schema: Mapping[str, Any], value: Any, path: tuple[str | int, ...]
+) -> Iterator[SchemaViolation]:
     """Where ``value`` breaks the few keywords that SETTINGS_SCHEMA uses: (path, what, hint).
 
     A plan only has to be a mapping here: it is checked by all of its schema when it is used.
@@ -260,24 +262,24 @@ def _faults(schema: Mapping[str, Any], value: Any, path: tuple[str | int, ...]) 
         schema = _OBJECT
     name = f"`{path[-1]}`" if path else "the file"
     if "type" in schema and not isinstance(value, _TYPES[schema["type"]]):
-        yield path, f"{name} must be {_article(schema['type'])}", "promptops schema shows the whole shape"
+        yield path, f"{name} must be {_type_phrase(schema['type'])}", "promptops schema shows the whole shape"
     elif "enum" in schema and value not in schema["enum"]:
         yield path, f"{name} must be one of {', '.join(schema['enum'])}; it is `{value}`", ""
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _faults(schema.get("items", {}), item, (*path, index))
+            yield from _schema_violations(schema.get("items", {}), item, (*path, index))
     elif isinstance(value, dict):
-        yield from _object_faults(schema, value, path)
+        yield from _object_violations(schema, value, path)
 
 
-def _object_faults(
+def _object_violations(
     schema: Mapping[str, Any], value: dict[str, Any], path: tuple[str | int, ...]
-) -> Iterator[Fault]:
+) -> Iterator[SchemaViolation]:
     known = schema.get("properties", {})
     other = schema.get("additionalProperties", True)
     for key, item in value.items():
         if key in known:
-            yield from _faults(known[key], item, (*path, key))
+            yield from _schema_violations(known[key], item, (*path, key))
         elif other is False:
             yield (
                 (*path, key),
@@ -285,7 +287,7 @@ def _object_faults(
                 f"known keys: {', '.join(known)}",
             )
         elif other is not True:
-            yield from _faults(other, item, (*path, key))
+            yield from _schema_violations(other, item, (*path, key))
     for key in schema.get("required", ()):
         if key not in value:
             yield path, f"the key `{key}` is missing", f"known keys: {', '.join(known)}"
@@ -298,6 +300,6 @@ def _did_you_mean(key: str, known: Mapping[str, Any]) -> str:
     return f" (did you mean `{near[0]}`?)" if near else ""
 
 
-def _article(kind: str) -> str:
+def _type_phrase(kind: str) -> str:
     words = {"object": "a mapping", "array": "a list", "string": "a string", "integer": "a whole number"}
     return words[kind]

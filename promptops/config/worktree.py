@@ -18,7 +18,7 @@ class Worktree:
 
 def find_worktree(start: Path, env: Mapping[str, str]) -> Worktree:
     """Find the repository as git does: GIT_DIR and GIT_WORK_TREE, else upwards from ``start``."""
-    found = _from_environment(start, env) or _above(start)
+    found = _from_environment(start, env) or _find_upwards(start)
     if env.get("GIT_WORK_TREE"):
         return replace(found, top=(start / env["GIT_WORK_TREE"]).resolve())
     return found
@@ -40,7 +40,7 @@ def _from_environment(start: Path, env: Mapping[str, str]) -> Worktree | None:
     return Worktree(git_dir, common, None if bare else start)
 
 
-def _above(start: Path) -> Worktree:
+def _find_upwards(start: Path) -> Worktree:
     for folder in (start, *start.parents):
         git_dir = _git_dir_of(folder / ".git")
         if git_dir:

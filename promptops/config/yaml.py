@@ -14,13 +14,13 @@ import yaml
 
 from promptops.config.text import MAX_BYTES, InvalidAt, Position, Problem, decode_text, find_position
 
-__all__ = ["Document", "InvalidAt", "Path", "Position", "Problem", "Scalar", "parse_yaml"]
+__all__ = ["Document", "InvalidAt", "Position", "Problem", "Scalar", "YamlPath", "parse_yaml"]
 
 MAX_DEPTH = 100
 MAX_ALIASED = 1_000_000  # values and characters that aliases may add
 MAX_INTEGER = 2**53 - 1  # what a JSON number holds exactly (RFC 8785)
 
-Path = tuple[str | int, ...]
+YamlPath = tuple[str | int, ...]
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is 14 times faster, and not everywhere
 _CONFLICT = re.compile(r"^(?:<<<<<<< |>>>>>>> )", re.MULTILINE)
@@ -54,21 +54,21 @@ class Scalar(NamedTuple):
 class Document:
     path: str
     data: Any
-    positions: Mapping[Path, Position]
-    scalars: Mapping[Path, Scalar] = field(default_factory=dict)
+    positions: Mapping[YamlPath, Position]
+    scalars: Mapping[YamlPath, Scalar] = field(default_factory=dict)
     source: str = ""
 
-    def position(self, path: Path) -> Position:
+    def position(self, path: YamlPath) -> Position:
         """Where a key or list item stands; where it is unknown (as below an alias), what holds it."""
         while path and path not in self.positions:
             path = path[:-1]
         return self.positions.get(path, Position(1, 1))
 
-    def where(self, path: Path) -> str:
+    def where(self, path: YamlPath) -> str:
         position = self.position(path)
         return f"{self.path}:{position.line}:{position.column}"
 
-    def line_of(self, path: Path, line: int) -> int:
+    def line_of(self, path: YamlPath, line: int) -> int:
         """Tell on which line of the file a text's line (from 1) stands."""
         scalar = self.scalars.get(path)
         if scalar is None:
@@ -77,7 +77,7 @@ class Document:
             return scalar.line + line
         return _folded_line(self.source, scalar.line, line) if scalar.style == ">" else scalar.line
 
-    def problem(self, rule: str, path: Path, message: str, hint: str = "") -> Problem:
+    def problem(self, rule: str, path: YamlPath, message: str, hint: str = "") -> Problem:
         return Problem(rule, message, self.path, self.position(path), hint)
 
 
@@ -147,8 +147,8 @@ class _Builder:
     def __init__(self, path: str, events: Iterator[Any]) -> None:
         self.path = path
         self.events = events
-        self.positions: dict[Path, Position] = {}
-        self.scalars: dict[Path, Scalar] = {}
+        self.positions: dict[YamlPath, Position] = {}
+        self.scalars: dict[YamlPath, Scalar] = {}
         self.anchors: dict[str, _Anchor | None] = {}
         self.weight = 0  # values and characters seen, those behind aliases counted each time
         self.aliased = 0
@@ -165,7 +165,7 @@ class _Builder:
             self.fail(event, "a second YAML document in the file", "remove the line `---` and what follows")
         return data
 
-    def value(self, path: Path, event: Any) -> Any:
+    def value(self, path: YamlPath, event: Any) -> Any:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(path, event)
         if event.anchor:
@@ -177,7 +177,7 @@ class _Builder:
             self.anchors[event.anchor] = _Anchor(data, self.weight - before, self.scalars.get(path))
         return data
 
-    def content(self, path: Path, event: Any) -> Any:
+    def content(self, path: YamlPath, event: Any) -> Any:
         if isinstance(event, yaml.ScalarEvent):
             self.scalars[path] = Scalar(_mark_position(event.start_mark).line, event.style or "")
             return self.scalar(event)
@@ -187,7 +187,7 @@ class _Builder:
             self.fail(event, f"nested deeper than {MAX_DEPTH} levels")
         return self.mapping(path) if isinstance(event, yaml.MappingStartEvent) else self.sequence(path)
 
-    def mapping(self, path: Path) -> dict[str, Any]:
+    def mapping(self, path: YamlPath) -> dict[str, Any]:
         data: dict[str, Any] = {}
         for event in self.until(yaml.MappingEndEvent):
             key = self.key(event)
@@ -199,7 +199,7 @@ class _Builder:
             data[key] = self.value(here, next(self.events))
         return data
 
-    def sequence(self, path: Path) -> list[Any]:
+    def sequence(self, path: YamlPath) -> list[Any]:
         data: list[Any] = []
         for event in self.until(yaml.SequenceEndEvent):
             here = (*path, len(data))
@@ -261,7 +261,7 @@ class _Builder:
             self.fail(event, message, "put it in quotes to keep it as text")
         return number
 
-    def alias(self, path: Path, event: Any) -> Any:
+    def alias(self, path: YamlPath, event: Any) -> Any:
         if event.anchor not in self.anchors:
             self.fail(event, f"the alias `*{event.anchor}` has no anchor `&{event.anchor}` before it")
         anchor = self.anchors[event.anchor]

@@ -19,59 +19,59 @@ from typing import Literal
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid
-from promptops.evaluation.case_store import CaseSet
-from promptops.evaluation.check_calls import Asking
+from promptops.evaluation.case_store import CaseStore
+from promptops.evaluation.check_calls import BatchGraderClient
 from promptops.evaluation.engine import SEED
-from promptops.evaluation.preflight import Surveyor
-from promptops.evaluation.trials import Answering, Plan, misfit
-from promptops.evaluation.variants import CaseChecks, Contender, measured_alike
-from promptops.git.process import run
+from promptops.evaluation.preflight import Preflight
+from promptops.evaluation.trials import TrialPlan, TrialRunner, input_problem
+from promptops.evaluation.variants import CaseChecks, Variant, with_shared_checks
+from promptops.git.process import run_git
 from promptops.prompt.cases import Case
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 from promptops.registry.ulid import new_run_id
-from promptops.runner.batch import Engine, Options
-from promptops.runner.model_graded import Judges
-from promptops.stats.eprocess import MeanTest, Question, paired
+from promptops.runner.batch import BatchEngine, BatchOptions
+from promptops.runner.model_graded import JudgeResolver
+from promptops.stats.eprocess import Hypothesis, MeanTest, paired_test
 from promptops.stats.paired import sign_flip
-from promptops.versions.history import HistoryEntry, history
-from promptops.versions.resolve import Version, resolve
+from promptops.versions.history import HistoryEntry, read_history
+from promptops.versions.resolve import Version, resolve_version
 
-Word = Literal["good", "bad", "cannot tell"]
+BisectVerdict = Literal["good", "bad", "cannot tell"]
 ALPHA = 0.05
 _GOOD, _BAD, _TESTED = 0, 1, 2
-_MOST_SIGNS = 5_000  # differences beyond which the exact test would only repeat what the bets have said
+_MAX_SIGN_FLIPS = 5_000  # differences beyond which the exact test would only repeat what the bets have said
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class BisectStep:
     """One version tested. Rates are of the cases that were looked at."""
 
     entry: HistoryEntry
-    word: Word
+    word: BisectVerdict
     cases: int = 0
     rate: float | None = None
     good_rate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class BisectResult:
     """``culprit`` is None where it cannot be told; it is then one of ``suspects``, if they are any."""
 
     good: HistoryEntry
     bad: HistoryEntry
-    steps: tuple[Step, ...]
+    steps: tuple[BisectStep, ...]
     culprit: HistoryEntry | None = None
     before: HistoryEntry | None = None  # the last good version
     suspects: tuple[HistoryEntry, ...] = ()
 
 
-def span(name: str, good: Version, bad: Version, settings: Settings) -> list[HistoryEntry]:
+def version_range(name: str, good: Version, bad: Version, settings: Settings) -> list[HistoryEntry]:
     """The versions from the good to the bad one, oldest first, both among them."""
-    with Registry.open(settings.registry) as registry:
-        versions = history(name, settings, registry).versions[::-1]
-    line = run(settings, "rev-list", "--first-parent", "HEAD").decode().split()
+    with RegistryDatabase.open(settings.registry) as registry:
+        versions = read_history(name, settings, registry).versions[::-1]
+    line = run_git(settings, "rev-list", "--first-parent", "HEAD").decode().split()
     age = {sha: number for number, sha in enumerate(line)}
-    first, last = (_in_force(versions, age, each) for each in (good, bad))
+    first, last = (_index_at_commit(versions, age, each) for each in (good, bad))
     if first > last:
         raise Invalid(f"{good.reference} is newer than {bad.reference}", hint="swap --good and --bad")
     if first == last:
@@ -81,7 +81,7 @@ def span(name: str, good: Version, bad: Version, settings: Settings) -> list[His
     return list(versions[first : last + 1])
 
 
-def _in_force(versions: Sequence[HistoryEntry], age: dict[str, int], version: Version) -> int:
+def _index_at_commit(versions: Sequence[HistoryEntry], age: dict[str, int], version: Version) -> int:
     """The place of the version that held at a commit."""
     at = age.get(version.commit_sha or "")
     if at is None:
@@ -93,44 +93,44 @@ def _in_force(versions: Sequence[HistoryEntry], age: dict[str, int], version: Ve
 
 
 @dataclass(slots=True)
-class Trial:
+class VersionTest:
     """The bets on one version, and what they rest on."""
 
-    worse: MeanTest = field(default_factory=lambda: paired(Question.WORSE, 0.0))
-    better: MeanTest = field(default_factory=lambda: paired(Question.NOT_WORSE, 0.0))
-    than_good: "array[float]" = field(default_factory=lambda: array("d"))
-    than_bad: "array[float]" = field(default_factory=lambda: array("d"))
+    worse: MeanTest = field(default_factory=lambda: paired_test(Hypothesis.WORSE, 0.0))
+    better: MeanTest = field(default_factory=lambda: paired_test(Hypothesis.NOT_WORSE, 0.0))
+    losses_to_good: "array[float]" = field(default_factory=lambda: array("d"))
+    losses_to_bad: "array[float]" = field(default_factory=lambda: array("d"))
     rates: list[float] = field(default_factory=lambda: [0.0, 0.0])
 
     def add(self, good: float, bad: float, rate: float) -> None:
         self.rates = [self.rates[0] + good, self.rates[1] + rate]
-        self.than_good.append(good - rate)  # losses: positive is worse
-        self.than_bad.append(bad - rate)
+        self.losses_to_good.append(good - rate)  # losses: positive is worse
+        self.losses_to_bad.append(bad - rate)
         self.worse.update(good - rate)
         self.better.update(bad - rate)
 
-    def word(self, *, last: bool) -> Word:
+    def word(self, *, last: bool) -> BisectVerdict:
         """``last``: no further case will come."""
-        if self.worse.rejects(ALPHA / 2) or (last and _exact(self.than_good, 1)):
+        if self.worse.rejects(ALPHA / 2) or (last and _exact_test_rejects(self.losses_to_good, 1)):
             return "bad"
-        if self.better.rejects(ALPHA / 2) or (last and _exact(self.than_bad, -1)):
+        if self.better.rejects(ALPHA / 2) or (last and _exact_test_rejects(self.losses_to_bad, -1)):
             return "good"
         return "cannot tell"
 
-    def step(self, entry: HistoryEntry, word: Word) -> Step:
-        count = len(self.than_good)
+    def step(self, entry: HistoryEntry, word: BisectVerdict) -> BisectStep:
+        count = len(self.losses_to_good)
         good, rate = (total / count if count else None for total in self.rates)
-        return Step(entry, word, count, rate, good)
+        return BisectStep(entry, word, count, rate, good)
 
 
-def _exact(losses: Sequence[float], sign: int) -> bool:
-    if not losses or math.fsum(losses) * sign <= 0 or len(losses) > _MOST_SIGNS:
+def _exact_test_rejects(losses: Sequence[float], sign: int) -> bool:
+    if not losses or math.fsum(losses) * sign <= 0 or len(losses) > _MAX_SIGN_FLIPS:
         return False
     return sign_flip(losses) <= ALPHA  # two-sided: half of it on this side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Search:
+class BisectRequest:
     """What is asked for: versions in ``entries``, oldest (good) to newest (bad)."""
 
     entries: Sequence[HistoryEntry]
@@ -139,63 +139,63 @@ class Search:
 
 def find_culprit(
     settings: Settings,
-    options: Options,
-    search: Search,
+    options: BatchOptions,
+    search: BisectRequest,
     cases: Iterable[Case],
-    on_step: Callable[[Step], None] | None = None,
-) -> Found:
+    on_step: Callable[[BisectStep], None] | None = None,
+) -> BisectResult:
     """Every case is looked at before anything is called."""
-    ends = [_contender(entry, settings) for entry in (search.entries[0], search.entries[-1])]
-    judges = Judges(settings)
-    ends = list(measured_alike(ends, ends[1].prompt))
+    ends = [_variant_of(entry, settings) for entry in (search.entries[0], search.entries[-1])]
+    judges = JudgeResolver(settings)
+    ends = list(with_shared_checks(ends, ends[1].prompt))
     checks = CaseChecks(ends[1].prompt.checks, lambda name: judges.version(name).prompt)
-    engine, eval_id = Engine(settings, options), new_run_id()
+    engine, eval_id = BatchEngine(settings, options), new_run_id()
     with ExitStack() as stack:
-        kept = stack.enter_context(CaseSet())
-        looking = Asking(
+        kept = stack.enter_context(CaseStore())
+        looking = BatchGraderClient(
             engine=engine, judges=judges, version=ends[1].version, eval_id=eval_id, run_id="", trial=0
         )
-        surveyor = Surveyor(
+        surveyor = Preflight(
             settings=settings,
             options=options,
-            contenders=tuple(ends),
+            variants=tuple(ends),
             checks=checks,
             trials=search.trials,
-            asking=looking,
+            grader=looking,
             refuse=False,
         )
         survey = surveyor.look(cases, kept)
-        plan = Plan(
+        plan = TrialPlan(
             eval_id=eval_id,
-            contenders=tuple(ends),
+            variants=tuple(ends),
             cases=kept,
             checks=checks,
             trials=search.trials,
             unfit=survey.unfit,
         )
-        registry = stack.enter_context(Registry.open(settings.registry))
-        work = _Bisecting(settings, engine, judges, registry, plan, search.entries, on_step)
+        registry = stack.enter_context(RegistryDatabase.open(settings.registry))
+        work = _Bisection(settings, engine, judges, registry, plan, search.entries, on_step)
         return asyncio.run(work.search())
 
 
-def _contender(entry: HistoryEntry, settings: Settings) -> Contender:
-    return Contender(version=resolve(entry.pasteable, settings), label=entry.pasteable)
+def _variant_of(entry: HistoryEntry, settings: Settings) -> Variant:
+    return Variant(version=resolve_version(entry.pasteable, settings), label=entry.pasteable)
 
 
 @dataclass(slots=True)
-class _Bisecting:
+class _Bisection:
     settings: Settings
-    engine: Engine
-    judges: Judges
-    registry: Registry
-    plan: Plan  # of the good and the bad version
+    engine: BatchEngine
+    judges: JudgeResolver
+    registry: RegistryDatabase
+    plan: TrialPlan  # of the good and the bad version
     entries: Sequence[HistoryEntry]
-    on_step: Callable[[Step], None] | None
-    steps: list[Step] = field(default_factory=list)
-    known: dict[str, Word] = field(default_factory=dict)  # by digest
+    on_step: Callable[[BisectStep], None] | None
+    steps: list[BisectStep] = field(default_factory=list)
+    known: dict[str, BisectVerdict] = field(default_factory=dict)  # by digest
     rates: dict[str, "array[float]"] = field(default_factory=dict)  # by digest, of each case; nan: not yet
 
-    async def search(self) -> Found:
+    async def search(self) -> BisectResult:
         low, high = 0, len(self.entries) - 1
         async with self.engine:
             if await self._told(high) != "bad":
@@ -219,57 +219,57 @@ class _Bisecting:
         culprit: HistoryEntry | None = None,
         before: HistoryEntry | None = None,
         suspects: tuple[HistoryEntry, ...] = (),
-    ) -> Found:
-        return Found(self.entries[0], self.entries[-1], tuple(self.steps), culprit, before, suspects)
+    ) -> BisectResult:
+        return BisectResult(self.entries[0], self.entries[-1], tuple(self.steps), culprit, before, suspects)
 
-    async def _told(self, place: int) -> Word:
+    async def _told(self, place: int) -> BisectVerdict:
         entry = self.entries[place]
         if entry.digest is None:  # deleted or broken: there is nothing to run
-            self._note(Step(entry, "cannot tell"))
+            self._note(BisectStep(entry, "cannot tell"))
         elif entry.digest not in self.known:
             step = await self._test(entry)
             self._note(step)
             self.known[entry.digest] = step.word
         return self.known.get(entry.digest or "", "cannot tell")
 
-    def _note(self, step: Step) -> None:
+    def _note(self, step: BisectStep) -> None:
         self.steps.append(step)
         if self.on_step:
             self.on_step(step)
 
-    async def _test(self, entry: HistoryEntry) -> Step:
-        answering = self._answering(entry)
+    async def _test(self, entry: HistoryEntry) -> BisectStep:
+        answering = self._trial_runner(entry)
         order = list(range(len(self.plan.cases)))
         random.Random(SEED).shuffle(order)  # noqa: S311 - an order, no secret
 
         async def one(index: int) -> list[float]:
             return [await self._rate(answering, side, index) for side in (_GOOD, _BAD, _TESTED)]
 
-        trial, word = Trial(), "cannot tell"
+        trial, word = VersionTest(), "cannot tell"
         async with aclosing(self.engine.each(order, one)) as found:
             async for rates in found:
                 trial.add(*rates)
                 if trial.word(last=False) != "cannot tell":
                     self.engine.stop()
-        if self.engine.given_up:
-            raise self.engine.given_up
-        word = trial.word(last=len(trial.than_good) == len(order))
+        if self.engine.aborted_by:
+            raise self.engine.aborted_by
+        word = trial.word(last=len(trial.losses_to_good) == len(order))
         return trial.step(entry, word)
 
-    def _answering(self, entry: HistoryEntry) -> Answering:
-        (tested,) = measured_alike([_contender(entry, self.settings)], self.plan.contenders[_BAD].prompt)
-        unfit = bytearray(bool(misfit(tested, case)) for _, case in self.plan.cases.cases())
+    def _trial_runner(self, entry: HistoryEntry) -> TrialRunner:
+        (tested,) = with_shared_checks([_variant_of(entry, self.settings)], self.plan.variants[_BAD].prompt)
+        unfit = bytearray(bool(input_problem(tested, case)) for _, case in self.plan.cases.cases())
         plan = replace(
             self.plan,
-            contenders=(*self.plan.contenders, tested),
+            variants=(*self.plan.variants, tested),
             unfit=(*self.plan.unfit, unfit),
         )
-        return Answering(plan, self.engine, self.judges, self.registry)
+        return TrialRunner(plan, self.engine, self.judges, self.registry)
 
-    async def _rate(self, answering: Answering, side: int, index: int) -> float:
+    async def _rate(self, answering: TrialRunner, side: int, index: int) -> float:
         """The share of trials passed; what has been measured once is not asked for again."""
         plan = answering.plan
-        digest = plan.contenders[side].prompt.digest
+        digest = plan.variants[side].prompt.digest
         rates = self.rates.setdefault(digest, array("d", [math.nan]) * len(plan.cases))
         if math.isnan(rates[index]):
             case = plan.cases.case(index)

@@ -13,7 +13,7 @@ from promptops.prompt.cases import Case
 _KEYS = ("id", "inputs", "expected", "checks", "tags")
 
 
-class CaseSet:
+class CaseStore:
     """Memory grows by eight bytes a case. Use as a context."""
 
     def __init__(self) -> None:

@@ -4,23 +4,23 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from promptops.checks import FurtherCall, FurtherReply
+from promptops.checks import GraderCall, GraderReply
 from promptops.errors import OverBudget
 from promptops.prompt import Prompt
-from promptops.runner import Origin
-from promptops.runner.batch import Engine, Item
-from promptops.runner.model_graded import Judges
+from promptops.runner import RunContext
+from promptops.runner.batch import BatchEngine, BatchItem
+from promptops.runner.model_graded import JudgeResolver
 from promptops.versions.resolve import Version
 
-_MOST_VOTES = 101
+_MAX_VOTES = 101
 
 
 @dataclass(slots=True, kw_only=True)
-class Asking:
+class BatchGraderClient:
     """Makes further calls for one answer. A judge never learns which side that was."""
 
-    engine: Engine
-    judges: Judges
+    engine: BatchEngine
+    judges: JudgeResolver
     version: Version
     eval_id: str
     run_id: str
@@ -31,23 +31,23 @@ class Asking:
     def prompt(self, reference: str) -> Prompt:
         return self.judges.version(reference).prompt
 
-    async def ask(self, call: FurtherCall) -> FurtherReply:
+    async def ask(self, call: GraderCall) -> GraderReply:
         version = self.version if call.reference is None else self.judges.version(call.reference)
-        origin = Origin(
+        origin = RunContext(
             kind="judge",
-            trial=self.trial * _MOST_VOTES + call.trial,
+            trial=self.trial * _MAX_VOTES + call.trial,
             metadata={"judged_run": self.run_id, "check": call.check},
             eval_id=self.eval_id,
         )
         try:
-            run = await self.engine.run(Item(version=version, inputs=call.inputs, origin=origin))
+            run = await self.engine.run(BatchItem(version=version, inputs=call.inputs, origin=origin))
         except OverBudget as error:
             self.over_budget = error
             raise
         end = run.finished
         self.spent_usd += end.spent_usd or 0.0
         problem = f"{end.error_type}: {end.error_message}" if end.error_type else ""
-        return FurtherReply(output=end.output or "", error=problem)
+        return GraderReply(output=end.output or "", error=problem)
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         from promptops.providers.embeddings import embed

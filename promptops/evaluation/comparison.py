@@ -9,25 +9,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
-from promptops.evaluation.case_listing import Flips
-from promptops.evaluation.paired_counts import Pairs, Scores, passes
-from promptops.evaluation.result import Comparison, ScoreSlice, Slice
-from promptops.evaluation.summary import WEIGHTED, check_passes
-from promptops.evaluation.trials import Answer, Answered
+from promptops.evaluation.case_listing import TopRegressions
+from promptops.evaluation.paired_counts import PairCounts, ScoreDifferences, count_passes
+from promptops.evaluation.result import EvalComparison, ScoreSlice, Slice
+from promptops.evaluation.summary import WEIGHTED, results_by_check
+from promptops.evaluation.trials import CaseTrials, TrialRun
 from promptops.registry.records import CheckResult
 from promptops.stats.confidence_sequences import mean_bounds
-from promptops.stats.eprocess import MeanTest, Question, e_value, paired
+from promptops.stats.eprocess import Hypothesis, MeanTest, e_value, paired_test
 from promptops.stats.intervals import Interval
 from promptops.stats.multiple_testing import benjamini_hochberg
-from promptops.stats.verdicts import CHECKS, Finding, Verdict, sentence, verdict
+from promptops.stats.verdicts import CHECKS_WORDING, Verdict, VerdictDetails, decide_verdict, verdict_sentence
 
 ALPHA = 0.05
-_GRADED = 1e-3  # of the loss: what scores say where as many trials passed
+_SCORE_WEIGHT = 1e-3  # of the loss: what scores say where as many trials passed
 Tested = TypeVar("Tested", Slice, ScoreSlice)
 
 
 @dataclass(slots=True)
-class Evidence:
+class SequentialPairedTest:
     """Three bets on the difference in losses; each may be looked at after every pair."""
 
     margin: float
@@ -37,9 +37,9 @@ class Evidence:
     losses: "array[float]" = field(default_factory=lambda: array("d"))
 
     def __post_init__(self) -> None:
-        self.worse = paired(Question.WORSE, 0.0)
-        self.not_worse = paired(Question.NOT_WORSE, self.margin)
-        self.better = paired(Question.NOT_WORSE, 0.0)
+        self.worse = paired_test(Hypothesis.WORSE, 0.0)
+        self.not_worse = paired_test(Hypothesis.NOT_WORSE, self.margin)
+        self.better = paired_test(Hypothesis.NOT_WORSE, 0.0)
 
     def add(self, loss: float) -> None:
         self.losses.append(loss)
@@ -48,7 +48,7 @@ class Evidence:
 
     @property
     def verdict(self) -> Verdict:
-        return verdict(
+        return decide_verdict(
             worse=self.worse.rejects(ALPHA),
             not_worse=self.within_margin,
             better=self.better.rejects(ALPHA),
@@ -73,24 +73,24 @@ class Evidence:
 
 
 @dataclass(slots=True)
-class Contrast:
+class PairedComparison:
     """Counts pairs. ``evidence`` is collected only where an early stop is wanted."""
 
     trials: int
     margin: float
-    evidence: Evidence | None = None
-    whole: Pairs = field(init=False)
-    tags: dict[str, Pairs] = field(default_factory=dict)
-    checks: dict[str, Pairs] = field(default_factory=dict)
-    scores: dict[str, Scores] = field(default_factory=dict)
-    broke: Flips = field(default_factory=Flips)
-    fixed: Flips = field(default_factory=Flips)
+    evidence: SequentialPairedTest | None = None
+    whole: PairCounts = field(init=False)
+    tags: dict[str, PairCounts] = field(default_factory=dict)
+    checks: dict[str, PairCounts] = field(default_factory=dict)
+    scores: dict[str, ScoreDifferences] = field(default_factory=dict)
+    broke: TopRegressions = field(default_factory=TopRegressions)
+    fixed: TopRegressions = field(default_factory=TopRegressions)
 
     def __post_init__(self) -> None:
-        self.whole = Pairs(self.trials)
+        self.whole = PairCounts(self.trials)
 
-    def add(self, answered: Answered) -> None:
-        control, candidate = (passes([one.passed for one in side]) for side in answered.sides)
+    def add(self, answered: CaseTrials) -> None:
+        control, candidate = (count_passes([one.passed for one in side]) for side in answered.sides)
         for pairs in (self.whole, *self._of_tags(answered.case.tags)):
             pairs.add(candidate[0] - control[0], control[1], candidate[1])
         loss = (control[0] - candidate[0]) / self.trials
@@ -98,20 +98,20 @@ class Contrast:
             self.evidence.add(loss)
         graded = self._add_checks(*answered.sides)
         if control[1] != candidate[1]:
-            (self.broke if control[1] else self.fixed).add(answered, abs(loss) + _GRADED * abs(graded))
+            (self.broke if control[1] else self.fixed).add(answered, abs(loss) + _SCORE_WEIGHT * abs(graded))
 
-    def _of_tags(self, tags: Iterable[str]) -> list[Pairs]:
-        return [self.tags.setdefault(tag, Pairs(self.trials)) for tag in dict.fromkeys(tags)]
+    def _of_tags(self, tags: Iterable[str]) -> list[PairCounts]:
+        return [self.tags.setdefault(tag, PairCounts(self.trials)) for tag in dict.fromkeys(tags)]
 
-    def _add_checks(self, control: Sequence[Answer], candidate: Sequence[Answer]) -> float:
+    def _add_checks(self, control: Sequence[TrialRun], candidate: Sequence[TrialRun]) -> float:
         """Checks that were made on every answer of both sides. Says by what share more of them failed."""
-        before, after = check_passes(control), check_passes(candidate)
+        before, after = results_by_check(control), results_by_check(candidate)
         share = 0.0
         for name in before.keys() & after.keys():
             old, new = before[name], after[name]
             if len(old) == len(new) == self.trials:
-                (old_count, old_most), (new_count, new_most) = _passed(old), _passed(new)
-                pairs = self.checks.setdefault(name, Pairs(self.trials))
+                (old_count, old_most), (new_count, new_most) = _count_passed(old), _count_passed(new)
+                pairs = self.checks.setdefault(name, PairCounts(self.trials))
                 pairs.add(new_count - old_count, old_most, new_most)
                 share += (old_count - new_count) / self.trials / len(before)
                 self._add_scores(name, [one.value for one in old], [one.value for one in new])
@@ -121,36 +121,36 @@ class Contrast:
     def _add_scores(self, name: str, old: Sequence[float | None], new: Sequence[float | None]) -> None:
         before, after = _mean(old), _mean(new)
         if before is not None and after is not None:
-            self.scores.setdefault(name, Scores()).add(before, after)
+            self.scores.setdefault(name, ScoreDifferences()).add(before, after)
 
-    def comparison(self, control: str, candidate: str) -> Comparison:
+    def comparison(self, control: str, candidate: str) -> EvalComparison:
         whole = self.whole.slice("all")
         tags = [pairs.slice(name) for name, pairs in sorted(self.tags.items())]
         checks = [pairs.slice(name) for name, pairs in sorted(self.checks.items())]
-        adjusted = _adjusted([*tags, *checks])
+        adjusted = _adjust_p_values([*tags, *checks])
         tags, checks = adjusted[: len(tags)], adjusted[len(tags) :]
         scores = [found for name, each in sorted(self.scores.items()) if (found := each.slice(name))]
         word, within, bounds = self._verdict(whole)
-        finding = Finding(
+        finding = VerdictDetails(
             verdict=word,
             subject=candidate,
             against=control,
-            wording=CHECKS,
+            wording=CHECKS_WORDING,
             bounds=bounds if whole.pairs else None,
             count=whole.pairs,
             margin=self.margin,
             counted="cases",
         )
-        return Comparison(
+        return EvalComparison(
             verdict=str(word),
-            sentence=sentence(finding),
+            sentence=verdict_sentence(finding),
             margin=self.margin,
             within_margin=within,
             whole=whole,
             tags=tuple(tags),
             checks=tuple(checks),
-            scores=tuple(_adjusted(scores)),
-            worse_slices=_hidden(whole, [*tags, *checks]),
+            scores=tuple(_adjust_p_values(scores)),
+            worse_slices=_hidden_regressions(whole, [*tags, *checks]),
             broke=self.broke.worst_first(),
             fixed=self.fixed.worst_first(),
             pairs_used=whole.pairs,
@@ -163,12 +163,14 @@ class Contrast:
         losses = Interval(-whole.high, -whole.low)
         within = losses.high <= self.margin
         clear = whole.p <= ALPHA
-        word = verdict(worse=clear and losses.low > 0, not_worse=within, better=clear and losses.high < 0)
+        word = decide_verdict(
+            worse=clear and losses.low > 0, not_worse=within, better=clear and losses.high < 0
+        )
         return word, within, losses
 
 
-def _passed(said: Sequence[CheckResult]) -> tuple[int, bool]:
-    return passes([each.passed for each in said])
+def _count_passed(said: Sequence[CheckResult]) -> tuple[int, bool]:
+    return count_passes([each.passed for each in said])
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -176,13 +178,13 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _adjusted(slices: Sequence[Tested]) -> list[Tested]:
+def _adjust_p_values(slices: Sequence[Tested]) -> list[Tested]:
     """For many slices: the share of false alarms among those at or below 0.05 stays there."""
     found = benjamini_hochberg([each.p for each in slices])
     return [replace(each, p_adjusted=p) for each, p in zip(slices, found, strict=True)]
 
 
-def _hidden(whole: Slice, slices: Sequence[Slice]) -> tuple[str, ...]:
+def _hidden_regressions(whole: Slice, slices: Sequence[Slice]) -> tuple[str, ...]:
     """Slices that got worse while the whole did not, the clearest first.
 
     By their own p-value: a warning that a person looks into may be false more often than a verdict.

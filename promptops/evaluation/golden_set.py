@@ -13,16 +13,16 @@ from statistics import median
 from typing import Any
 
 from promptops.errors import Invalid
-from promptops.prompt import Prompt, texts_of
+from promptops.prompt import Prompt, text_parts
 from promptops.prompt.canonical_json import sha256_hex
-from promptops.prompt.cases import Case, lines_of, read_cases
+from promptops.prompt.cases import Case, iter_lines, read_cases
 
-SHORTEST_LEAK = 20  # characters: a shorter input may stand within an example by chance
+MIN_LEAK_CHARS = 20  # characters: a shorter input may stand within an example by chance
 _SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
-class Doubt:
+class CaseIssue:
     """A case that counts for less than one: a duplicate, or known to the prompt itself."""
 
     rule: str  # duplicate, duplicate-id, leak
@@ -31,49 +31,49 @@ class Doubt:
     message: str
 
 
-class Doubts:
+class CaseIssueFinder:
     """Looks at one case after another; memory grows by a hash a case."""
 
     def __init__(self, prompt: Prompt) -> None:
-        self._examples = examples_of(prompt)
+        self._examples = prompt_examples(prompt)
         self._seen: dict[str, str] = {}
         self._ids: dict[str, str] = {}
 
-    def about(self, case: Case) -> Iterator[Doubt]:
+    def about(self, case: Case) -> Iterator[CaseIssue]:
         key = sha256_hex(json.dumps(dict(case.inputs), sort_keys=True).encode())
         if (first := self._seen.setdefault(key, case.where)) != case.where:
-            yield Doubt("duplicate", case.id, case.where, f"the same inputs as {first}")
+            yield CaseIssue("duplicate", case.id, case.where, f"the same inputs as {first}")
         elif (first := self._ids.setdefault(case.id, case.where)) != case.where:
-            yield Doubt("duplicate-id", case.id, case.where, f"the same id `{case.id}` as {first}")
+            yield CaseIssue("duplicate-id", case.id, case.where, f"the same id `{case.id}` as {first}")
         for name, value in case.inputs.items():
             if isinstance(value, str) and (example := self._example(value)):
                 message = f"the input `{name}` stands in the prompt's own example, {example}"
-                yield Doubt("leak", case.id, case.where, message)
+                yield CaseIssue("leak", case.id, case.where, message)
 
     def _example(self, value: str) -> str:
-        text = _plain(value)
+        text = _normalize_text(value)
         for where, example in self._examples:
-            if text and (text == example or (len(text) >= SHORTEST_LEAK and text in example)):
+            if text and (text == example or (len(text) >= MIN_LEAK_CHARS and text in example)):
                 return where
         return ""
 
 
-def examples_of(prompt: Prompt) -> list[tuple[str, str]]:
+def prompt_examples(prompt: Prompt) -> list[tuple[str, str]]:
     """The texts of a prompt that hold examples, each with its place: all that a case might be copied from."""
     document = prompt.document
     texts = [
-        (f"{document.path}:{document.line_of(text.path, 1)}", _plain(text.template))
-        for text in texts_of(prompt)
+        (f"{document.path}:{document.line_of(text.path, 1)}", _normalize_text(text.template))
+        for text in text_parts(prompt)
     ]
-    return texts + [(f"prompts/{path}", _plain(text)) for path, text in prompt.partials.items()]
+    return texts + [(f"prompts/{path}", _normalize_text(text)) for path, text in prompt.partials.items()]
 
 
-def _plain(text: str) -> str:
+def _normalize_text(text: str) -> str:
     return _SPACE.sub(" ", text).strip().casefold()
 
 
 @dataclass(slots=True)
-class Tally:
+class GoldenSetStats:
     """A golden set in figures, one case after another."""
 
     cases: int = 0
@@ -84,14 +84,14 @@ class Tally:
     doubts: Counter[str] = field(default_factory=Counter)
     lengths: dict[str, list[int]] = field(default_factory=dict)
 
-    def add(self, case: Case, doubts: Iterable[Doubt]) -> None:
+    def add(self, case: Case, doubts: Iterable[CaseIssue]) -> None:
         self.cases += 1
         self.with_expected += case.expected is not None
         self.with_checks += bool(case.checks)
         self.tags.update(case.tags)
         self.doubts.update(doubt.rule for doubt in doubts)
         if case.expected is not None:
-            self.expected[_short(case.expected)] += 1
+            self.expected[_truncate(case.expected)] += 1
         for name, value in case.inputs.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             self.lengths.setdefault(name, []).append(len(text))
@@ -104,7 +104,7 @@ class Tally:
         }
 
 
-def _short(value: Any, limit: int = 60) -> str:
+def _truncate(value: Any, limit: int = 60) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -139,7 +139,7 @@ def append_case(file: Path, shown: str, data: Mapping[str, Any]) -> Case:
 
 def _new_case(shown: str, before: bytes, data: Mapping[str, Any]) -> Case:
     (case,) = read_cases(shown, [json.dumps(data).encode()])
-    for other in read_cases(shown, lines_of(before)):
+    for other in read_cases(shown, iter_lines(before)):
         if other.id == case.id or (other.inputs == case.inputs and other.expected == case.expected):
             raise Invalid(f"this case is there already: {other.where}", hint=f"its id is {other.id}")
     return case
@@ -160,6 +160,6 @@ def _replace(file: Path, content: bytes) -> None:
         raise
 
 
-def chosen(cases: Iterable[Case], tags: Sequence[str] | None) -> Iterator[Case]:
+def filter_by_tags(cases: Iterable[Case], tags: Sequence[str] | None) -> Iterator[Case]:
     """Those with one of the tags; all without."""
     return (case for case in cases if not tags or set(tags) & set(case.tags))

@@ -12,9 +12,18 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from promptops.checks.judge import TIE, Judge, Said, Scale, Unusable, consensus, judge_inputs, read_verdict
-from promptops.checks.model_graded import PairBallot, ask_judge, compare
-from promptops.checks.types import Further
+from promptops.checks.judge import (
+    TIE,
+    Judge,
+    JudgeReplyError,
+    JudgeScale,
+    Label,
+    consensus,
+    judge_inputs,
+    parse_label,
+)
+from promptops.checks.model_graded import PairwiseVotes, ask_judge, compare_pair
+from promptops.checks.types import GraderClient
 from promptops.errors import Invalid, Undecided
 from promptops.stats.agreement import (
     Level,
@@ -24,22 +33,22 @@ from promptops.stats.agreement import (
     raw_agreement,
 )
 from promptops.stats.correlation import pearson, spearman
-from promptops.stats.intervals import Estimate, wilson
+from promptops.stats.intervals import IntervalEstimate, wilson_interval
 
 KEYS = ("id", "inputs", "label", "labels")
 
 
 @dataclass(frozen=True, slots=True)
-class Labelled:
+class LabelledItem:
     inputs: Mapping[str, Any]
-    labels: tuple[Said, ...]  # of people
+    labels: tuple[Label, ...]  # of people
     where: str
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    labels: tuple[Said, ...]
-    votes: tuple[Said, ...]
+class JudgedItem:
+    labels: tuple[Label, ...]
+    votes: tuple[Label, ...]
     failures: tuple[str, ...] = ()
     flipped: int = 0
 
@@ -55,23 +64,23 @@ class Calibration:
     items: int
     judged: int  # items with at least one verdict
     votes: int  # asked for each item
-    failure_rate: Estimate
-    raw: Estimate | None
-    kappa: Estimate | None
-    alpha: Estimate | None
-    people_alpha: Estimate | None
-    correlation: Estimate | None
-    rank_correlation: Estimate | None
-    self_agreement: Estimate | None
-    self_alpha: Estimate | None
+    failure_rate: IntervalEstimate
+    raw: IntervalEstimate | None
+    kappa: IntervalEstimate | None
+    alpha: IntervalEstimate | None
+    people_alpha: IntervalEstimate | None
+    correlation: IntervalEstimate | None
+    rank_correlation: IntervalEstimate | None
+    self_agreement: IntervalEstimate | None
+    self_alpha: IntervalEstimate | None
     noise: float | None  # sd of one vote about its item's mean
-    flipped: Estimate | None  # of a judge of pairs: votes that went by position
+    flipped: IntervalEstimate | None  # of a judge of pairs: votes that went by position
     cases: int
     detectable: float | None  # smallest difference between two versions over so many cases
     failures: Mapping[str, int]
 
 
-def read_labels(path: str, lines: Iterable[bytes], judge: Judge) -> Iterator[Labelled]:
+def read_labels(path: str, lines: Iterable[bytes], judge: Judge) -> Iterator[LabelledItem]:
     """Raises Invalid, naming the line, at the first bad one."""
     for number, line in enumerate(lines, 1):
         if line.strip():
@@ -80,10 +89,10 @@ def read_labels(path: str, lines: Iterable[bytes], judge: Judge) -> Iterator[Lab
                 data = json.loads(line)
             except ValueError as error:
                 raise Invalid(f"{where}: not JSON: {error}", hint="one labelled item a line") from None
-            yield _labelled(data, where, judge)
+            yield _parse_item(data, where, judge)
 
 
-def _labelled(data: Any, where: str, judge: Judge) -> Labelled:
+def _parse_item(data: Any, where: str, judge: Judge) -> LabelledItem:
     if not isinstance(data, dict) or not isinstance(data.get("inputs"), dict):
         raise Invalid(f"{where}: a labelled item is a mapping with `inputs` and `label`")
     if unknown := [key for key in data if key not in KEYS]:
@@ -93,96 +102,100 @@ def _labelled(data: Any, where: str, judge: Judge) -> Labelled:
         raise Invalid(f"{where}: no label", hint='write `"label": 4`, or `"labels": [4, 5]`')
     try:
         judge_inputs(judge.prompt, data["inputs"])
-        read = tuple(_label(judge, label) for label in labels)
-    except Unusable as error:
+        read = tuple(_parse_label(judge, label) for label in labels)
+    except JudgeReplyError as error:
         message = str(error).replace("the judge answered", "the label is")
         raise Invalid(
             f"{where}: {message}", hint=f"labels are what the judge may say: {judge.scale}"
         ) from None
     except Invalid as error:
         raise Invalid(f"{where}: {error.message}", hint=error.hint) from None
-    return Labelled(data["inputs"], read, where)
+    return LabelledItem(data["inputs"], read, where)
 
 
-def _label(judge: Judge, label: Any) -> Said:
+def _parse_label(judge: Judge, label: Any) -> Label:
     """People may rate between the judge's steps: the mean of several is no whole number."""
     scale = judge.scale
     if judge.pairwise:
         if str(label).lower() not in ("a", "b", TIE):
-            raise Unusable(f"the judge answered {label!r}, not one of a, b, {TIE}")
+            raise JudgeReplyError(f"the judge answered {label!r}, not one of a, b, {TIE}")
         return str(label).lower()
     inside = scale.kind == "score" and isinstance(label, float) and scale.low <= label <= scale.high
-    return label if inside else read_verdict(scale, {scale.member: label} if scale.member else label)
+    return label if inside else parse_label(scale, {scale.member: label} if scale.member else label)
 
 
-async def judge_labelled(
+async def judge_items(
     judge: Judge,
     reference: str,
-    items: Sequence[Labelled],
-    further: Further,
+    items: Sequence[LabelledItem],
+    further: GraderClient,
     *,
     votes: int,
     jobs: int,
     progress: Callable[[], None] = lambda: None,
-) -> list[Judged]:
+) -> list[JudgedItem]:
     """Ask the judge about every item, so many at once."""
     gate = asyncio.Semaphore(jobs)
 
-    async def one(item: Labelled) -> Judged:
+    async def one(item: LabelledItem) -> JudgedItem:
         async with gate:
-            found = await _judged(judge, reference, item, further, votes)
+            found = await _judge_item(judge, reference, item, further, votes)
         progress()
         return found
 
     return list(await asyncio.gather(*map(one, items)))
 
 
-async def _judged(judge: Judge, reference: str, item: Labelled, further: Further, votes: int) -> Judged:
+async def _judge_item(
+    judge: Judge, reference: str, item: LabelledItem, further: GraderClient, votes: int
+) -> JudgedItem:
     if judge.pairwise:
-        pair = await compare(judge, reference, item.inputs, further, check="calibrate", votes=votes)
-        return Judged(item.labels, _sides(pair), pair.failures, pair.flipped)
+        pair = await compare_pair(judge, reference, item.inputs, further, check="calibrate", votes=votes)
+        return JudgedItem(item.labels, _sides(pair), pair.failures, pair.flipped)
     ballot = await ask_judge(judge, reference, item.inputs, further, check="calibrate", votes=votes)
-    return Judged(item.labels, ballot.votes, ballot.failures)
+    return JudgedItem(item.labels, ballot.votes, ballot.failures)
 
 
-def _sides(pair: PairBallot) -> tuple[str, ...]:
+def _sides(pair: PairwiseVotes) -> tuple[str, ...]:
     return tuple({1.0: "a", 0.0: "b"}.get(vote, TIE) for vote in pair.votes)
 
 
-def calibrate(found: Sequence[Judged], scale: Scale, *, votes: int, cases: int | None = None) -> Calibration:
+def calibrate(
+    found: Sequence[JudgedItem], scale: JudgeScale, *, votes: int, cases: int | None = None
+) -> Calibration:
     """Agreement of the judge's consensus with that of people, of people, and of the judge's votes."""
     whole = [each for each in found if each.votes]
     scores = scale.kind == "score"
     level: Level = "interval" if scores else "nominal"
-    people = [_on_scale(_consensus(each.labels), scale) for each in whole]
+    people = [_round_to_scale(_consensus(each.labels), scale) for each in whole]
     judge = [_consensus(each.votes) for each in whole]
     count = cases or len(found)
     failures = sum(len(each.failures) for each in found)
     asked = sum(each.asked for each in found)
     flips = sum(each.flipped for each in found)
-    failed = wilson(failures, max(1, asked))
+    failed = wilson_interval(failures, max(1, asked))
     return Calibration(
         items=len(found),
         judged=len(whole),
         votes=votes,
-        failure_rate=Estimate(failures / max(1, asked), failed.low, failed.high, asked),
-        raw=_told(lambda: raw_agreement(people, judge)) if scale.values else None,
-        kappa=_told(lambda: _kappa(people, judge, scale)),
-        alpha=_told(lambda: krippendorff_alpha(list(zip(people, judge, strict=True)), level=level)),
-        people_alpha=_told(lambda: krippendorff_alpha([each.labels for each in found], level=level)),
-        correlation=_told(lambda: pearson(*_means(whole))) if scores else None,
-        rank_correlation=_told(lambda: spearman(*_means(whole))) if scores else None,
+        failure_rate=IntervalEstimate(failures / max(1, asked), failed.low, failed.high, asked),
+        raw=_or_none(lambda: raw_agreement(people, judge)) if scale.values else None,
+        kappa=_or_none(lambda: _kappa(people, judge, scale)),
+        alpha=_or_none(lambda: krippendorff_alpha(list(zip(people, judge, strict=True)), level=level)),
+        people_alpha=_or_none(lambda: krippendorff_alpha([each.labels for each in found], level=level)),
+        correlation=_or_none(lambda: pearson(*_means(whole))) if scores else None,
+        rank_correlation=_or_none(lambda: spearman(*_means(whole))) if scores else None,
         self_agreement=_self_agreement(whole),
-        self_alpha=_told(lambda: krippendorff_alpha([each.votes for each in whole], level=level)),
-        noise=_told(lambda: _noise(_repeats(whole))),
+        self_alpha=_or_none(lambda: krippendorff_alpha([each.votes for each in whole], level=level)),
+        noise=_or_none(lambda: _noise(_numeric_votes(whole))),
         flipped=_share(flips, sum(len(each.votes) for each in found)) if flips else None,
         cases=count,
-        detectable=_told(lambda: _detectable(whole, count)),
-        failures=_counted(found),
+        detectable=_or_none(lambda: _detectable(whole, count)),
+        failures=_count_failures(found),
     )
 
 
-def _kappa(people: Sequence[Said], judge: Sequence[Said], scale: Scale) -> Estimate:
+def _kappa(people: Sequence[Label], judge: Sequence[Label], scale: JudgeScale) -> IntervalEstimate:
     """Weighted by the square of the distance for scores, whose steps are in order."""
     if not scale.values:
         raise Undecided("kappa needs a scale of steps")
@@ -191,48 +204,48 @@ def _kappa(people: Sequence[Said], judge: Sequence[Said], scale: Scale) -> Estim
     return cohen_kappa(people, judge, weights="quadratic", categories=scale.values)
 
 
-def _on_scale(label: Said, scale: Scale) -> Said:
+def _round_to_scale(label: Label, scale: JudgeScale) -> Label:
     """The nearest step: the mean of several people's ratings lies between two."""
     if scale.kind == "choice" or not scale.values:
         return label
     return min(scale.values, key=lambda step: abs(float(step) - float(label)))
 
 
-def _told(figure: Callable[[], Any]) -> Any:
+def _or_none(figure: Callable[[], Any]) -> Any:
     try:
         return figure()
     except Undecided:
         return None
 
 
-def _consensus(said: Sequence[Said]) -> Said:
+def _consensus(said: Sequence[Label]) -> Label:
     agreed = consensus(said)
     assert agreed is not None  # noqa: S101 - only items with votes are looked at
     return agreed
 
 
-def _means(whole: Sequence[Judged]) -> tuple[list[float], list[float]]:
+def _means(whole: Sequence[JudgedItem]) -> tuple[list[float], list[float]]:
     return [_mean(each.labels) for each in whole], [_mean(each.votes) for each in whole]
 
 
-def _mean(said: Sequence[Said]) -> float:
+def _mean(said: Sequence[Label]) -> float:
     return sum(map(float, said)) / len(said)
 
 
-def _self_agreement(whole: Sequence[Judged]) -> Estimate | None:
+def _self_agreement(whole: Sequence[JudgedItem]) -> IntervalEstimate | None:
     """The share of items on which all votes say the same."""
     asked = [each for each in whole if len(each.votes) > 1]
     return _share(sum(len(set(each.votes)) == 1 for each in asked), len(asked))
 
 
-def _share(part: int, whole: int) -> Estimate | None:
+def _share(part: int, whole: int) -> IntervalEstimate | None:
     if not whole:
         return None
-    interval = wilson(part, whole)
-    return Estimate(part / whole, interval.low, interval.high, whole)
+    interval = wilson_interval(part, whole)
+    return IntervalEstimate(part / whole, interval.low, interval.high, whole)
 
 
-def _repeats(whole: Sequence[Judged]) -> list[list[float]]:
+def _numeric_votes(whole: Sequence[JudgedItem]) -> list[list[float]]:
     """Votes as numbers: scores, or for each choice whether it was the one."""
     if whole and isinstance(whole[0].votes[0], str):
         choices = sorted({str(vote) for each in whole for vote in each.votes})
@@ -241,7 +254,7 @@ def _repeats(whole: Sequence[Judged]) -> list[list[float]]:
     return [[float(vote) for vote in each.votes] for each in whole]
 
 
-def _indicators(whole: Sequence[Judged], choice: str) -> list[list[float]]:
+def _indicators(whole: Sequence[JudgedItem], choice: str) -> list[list[float]]:
     return [[float(vote == choice) for vote in each.votes] for each in whole]
 
 
@@ -255,14 +268,14 @@ def _noise(repeats: Sequence[Sequence[float]]) -> float:
     return float((squares / freedom) ** 0.5)
 
 
-def _detectable(whole: Sequence[Judged], cases: int) -> float:
-    repeats = _repeats(whole)
+def _detectable(whole: Sequence[JudgedItem], cases: int) -> float:
+    repeats = _numeric_votes(whole)
     if not _noise(repeats):  # a pinned seed repeats its votes: that is no precision
         raise Undecided("votes that never differ say nothing about noise")
     return detectable_difference(repeats, cases)
 
 
-def _counted(found: Sequence[Judged]) -> dict[str, int]:
+def _count_failures(found: Sequence[JudgedItem]) -> dict[str, int]:
     reasons: dict[str, int] = {}
     for each in found:
         for failure in each.failures:

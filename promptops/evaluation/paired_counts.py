@@ -8,16 +8,16 @@ from statistics import NormalDist
 
 from promptops.evaluation.result import ScoreSlice, Slice
 from promptops.stats.distributions import student_quantile
-from promptops.stats.intervals import Estimate
+from promptops.stats.intervals import IntervalEstimate
 from promptops.stats.paired import mcnemar, paired_rates, sign_flip
 
 CONFIDENCE = 0.95
-_FLIPPED = 1_000  # differences that signs are drawn for; beyond, the mean is normal enough
-_TWO = 2  # pairs that a spread needs
+_MAX_SIGN_FLIPS = 1_000  # differences that signs are drawn for; beyond, the mean is normal enough
+_MIN_PAIRS = 2  # pairs that a spread needs
 
 
 @dataclass(slots=True)
-class Pairs:
+class PairCounts:
     """Differences in passes between two sides, each a whole number of ``trials`` and so of few values."""
 
     trials: int
@@ -49,44 +49,48 @@ class Pairs:
             p_adjusted=p,
         )
 
-    def _single(self) -> Estimate:
+    def _single(self) -> IntervalEstimate:
         if not self.count:
-            return Estimate(0.0, -1.0, 1.0, 0)
+            return IntervalEstimate(0.0, -1.0, 1.0, 0)
         failures = paired_rates(self.broke, self.fixed, self.count, CONFIDENCE)
-        return Estimate(0.0 - failures.value, -failures.high, -failures.low, self.count)
+        return IntervalEstimate(0.0 - failures.value, -failures.high, -failures.low, self.count)
 
-    def _repeated(self) -> Estimate:
+    def _repeated(self) -> IntervalEstimate:
         values = {value / self.trials: number for value, number in self.differences.items()}
-        if len(values) < _TWO:  # no spread to be seen, which does not mean that there is none
+        if len(values) < _MIN_PAIRS:  # no spread to be seen, which does not mean that there is none
             cautious = self._single()
             mean = next(iter(values), 0.0)
-            return Estimate(mean, min(mean, cautious.low), max(mean, cautious.high), self.count)
-        return mean_of(values)
+            return IntervalEstimate(mean, min(mean, cautious.low), max(mean, cautious.high), self.count)
+        return mean_estimate(values)
 
     def _sign_flip(self) -> float:
-        moved = [value for value in self.differences.elements() if value] if self._moved <= _FLIPPED else []
-        if moved or not self._moved:
+        moved = (
+            [value for value in self.differences.elements() if value]
+            if self._nonzero <= _MAX_SIGN_FLIPS
+            else []
+        )
+        if moved or not self._nonzero:
             return sign_flip([float(value) for value in moved])
         return normal_p({float(value): number for value, number in self.differences.items()})
 
     @property
-    def _moved(self) -> int:
+    def _nonzero(self) -> int:
         return self.count - self.differences[0]
 
 
-def mean_of(values: dict[float, int]) -> Estimate:
+def mean_estimate(values: dict[float, int]) -> IntervalEstimate:
     """The mean of values that were counted, with Student's interval."""
     count, mean, variance = _moments(values)
     half = student_quantile(CONFIDENCE, count - 1) * math.sqrt(variance / count)
-    return Estimate(mean, max(-1.0, mean - half), min(1.0, mean + half), count)
+    return IntervalEstimate(mean, max(-1.0, mean - half), min(1.0, mean + half), count)
 
 
 def normal_p(values: dict[float, int]) -> float:
     count, mean, variance = _moments(values)
-    return two_sided(mean, variance, count)
+    return two_sided_p(mean, variance, count)
 
 
-def two_sided(mean: float, variance: float, count: int) -> float:
+def two_sided_p(mean: float, variance: float, count: int) -> float:
     if variance <= 0.0:
         return 1.0 if mean == 0.0 else 0.0
     return 2.0 * NormalDist().cdf(-abs(mean) / math.sqrt(variance / count))
@@ -100,7 +104,7 @@ def _moments(values: dict[float, int]) -> tuple[int, float, float]:
 
 
 @dataclass(slots=True)
-class Scores:
+class ScoreDifferences:
     """Differences of a score, by Welford's sums; the first thousand are kept for an exact test."""
 
     count: int = 0
@@ -118,17 +122,17 @@ class Scores:
         step = difference - self.mean
         self.mean += step / self.count
         self.squares += step * (difference - self.mean)
-        if len(self.kept) <= _FLIPPED:
+        if len(self.kept) <= _MAX_SIGN_FLIPS:
             self.kept.append(difference)
 
     def slice(self, name: str) -> ScoreSlice | None:
         """None for fewer than two pairs, of which no interval is known."""
-        if self.count < _TWO:
+        if self.count < _MIN_PAIRS:
             return None
         variance = self.squares / (self.count - 1)
         half = student_quantile(CONFIDENCE, self.count - 1) * math.sqrt(variance / self.count)
-        whole = self.count <= _FLIPPED
-        p = sign_flip(self.kept) if whole else two_sided(self.mean, variance, self.count)
+        whole = self.count <= _MAX_SIGN_FLIPS
+        p = sign_flip(self.kept) if whole else two_sided_p(self.mean, variance, self.count)
         return ScoreSlice(
             name=name,
             pairs=self.count,
@@ -142,6 +146,6 @@ class Scores:
         )
 
 
-def passes(answers: Sequence[bool]) -> tuple[int, bool]:
+def count_passes(answers: Sequence[bool]) -> tuple[int, bool]:
     """How many hold, and whether most do."""
     return sum(answers), 2 * sum(answers) > len(answers)

@@ -4,17 +4,17 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from promptops.evaluation.result import Comparison, EvalResult, Side
+from promptops.evaluation.result import EvalComparison, EvalResult, VariantResult
 from promptops.prompt.canonical_json import sha256_hex
 from promptops.registry.evals import EvalRecord
 
-_NUMBERS = (
+_STORED_FIELDS = (
     "errors", "flaky", "latency_p50_ms", "latency_p95_ms", "input_tokens", "output_tokens", "cost_usd",
     "cost_per_case_usd", "cost_per_passed_usd", "judge_failures",
 )  # fmt: skip
 
 
-def records(result: EvalResult) -> Iterator[EvalRecord]:
+def eval_records(result: EvalResult) -> Iterator[EvalRecord]:
     compared = result.comparison
     for number, side in enumerate(result.sides):
         candidate = compared is not None and number == 1
@@ -33,7 +33,7 @@ def records(result: EvalResult) -> Iterator[EvalRecord]:
         )
 
 
-def _counts(side: Side) -> dict[str, Any]:
+def _counts(side: VariantResult) -> dict[str, Any]:
     overall = side.overall
     return {
         "cases": overall.counted,
@@ -44,11 +44,11 @@ def _counts(side: Side) -> dict[str, Any]:
         "checks": {name: [rate.passed, rate.counted] for name, rate in side.by_check.items()},
         "tags": {name: [rate.passed, rate.counted] for name, rate in side.by_tag.items()},
         "scores": dict(side.scores),
-        **{name: getattr(side, name) for name in _NUMBERS},
+        **{name: getattr(side, name) for name in _STORED_FIELDS},
     }
 
 
-def _verdicts(compared: Comparison) -> dict[str, Any]:
+def _verdicts(compared: EvalComparison) -> dict[str, Any]:
     return {
         "verdict": compared.verdict,
         "sentence": compared.sentence,

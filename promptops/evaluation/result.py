@@ -17,7 +17,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class TrialResult:
     """One answer to one case: enough to read it, the run holds the rest."""
 
     run_id: str
@@ -39,13 +39,13 @@ class CaseResult:
     tags: tuple[str, ...]
     inputs: Mapping[str, Any]
     expected: Any
-    trials: tuple[Trial, ...]
+    trials: tuple[TrialResult, ...]
     passed: bool  # more than half of its trials passed
     flaky: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class VariantResult:
     """One version over the golden set."""
 
     label: str  # pasteable: support/triage@3f2c9e1, or the model for --model
@@ -103,20 +103,20 @@ class ScoreSlice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flip:
+class CaseFlip:
     """A case that one side passes and the other does not; ``loss`` orders them, worst first."""
 
     case_id: str
     tags: tuple[str, ...]
     inputs: Mapping[str, Any]
     expected: Any
-    control: Trial
-    candidate: Trial
+    control: TrialResult
+    candidate: TrialResult
     loss: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class EvalComparison:
     """The candidate (sides[1]) held against the control (sides[0])."""
 
     verdict: str  # worse | not worse | better | undecided
@@ -126,8 +126,8 @@ class Comparison:
     tags: tuple[Slice, ...]
     checks: tuple[Slice, ...]
     worse_slices: tuple[str, ...]  # got worse though the whole did not
-    broke: tuple[Flip, ...]
-    fixed: tuple[Flip, ...]
+    broke: tuple[CaseFlip, ...]
+    fixed: tuple[CaseFlip, ...]
     pairs_used: int
     e_values: Mapping[str, float] = field(default_factory=dict)
     within_margin: bool = False  # at most the margin worse
@@ -137,9 +137,9 @@ class Comparison:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalResult:
     eval_id: str
-    sides: tuple[Side, ...]
+    sides: tuple[VariantResult, ...]
     cases: tuple[tuple[CaseResult, ...], ...]  # per side; only what the formats list, bounded
-    comparison: Comparison | None
+    comparison: EvalComparison | None
     trials: int
     cases_total: int
     cases_hash: str

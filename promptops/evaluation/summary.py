@@ -5,27 +5,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from promptops.evaluation.result import CaseResult, Rate, Side, Trial
-from promptops.evaluation.trials import Answer
-from promptops.evaluation.variants import Contender
+from promptops.evaluation.result import CaseResult, Rate, TrialResult, VariantResult
+from promptops.evaluation.trials import TrialRun
+from promptops.evaluation.variants import Variant
 from promptops.prompt.cases import Case
 from promptops.registry.records import CheckResult
-from promptops.stats.intervals import exact, quantile, wilson
+from promptops.stats.intervals import clopper_pearson_interval, quantile, wilson_interval
 
-_SMALL = 40  # cases up to which an interval is exact
-_LONGEST = 2_000  # characters of a text that are kept to be shown; the run holds the rest
+_MAX_EXACT = 40  # cases up to which an interval is exact
+_MAX_CHARS = 2_000  # characters of a text that are kept to be shown; the run holds the rest
 _MEDIAN, _TAIL = 0.5, 0.95
 
 
-def rate(passed: int, counted: int) -> Rate:
+def pass_rate(passed: int, counted: int) -> Rate:
     if not counted:
         return Rate(passed=0, counted=0, rate=None, low=None, high=None)
-    bounds = (exact if counted <= _SMALL else wilson)(passed, counted)
+    bounds = (clopper_pearson_interval if counted <= _MAX_EXACT else wilson_interval)(passed, counted)
     return Rate(passed=passed, counted=counted, rate=passed / counted, low=bounds.low, high=bounds.high)
 
 
 @dataclass(slots=True)
-class Count:
+class PassCount:
     passed: int = 0
     counted: int = 0
 
@@ -35,11 +35,11 @@ class Count:
 
     @property
     def rate(self) -> Rate:
-        return rate(self.passed, self.counted)
+        return pass_rate(self.passed, self.counted)
 
 
 @dataclass(slots=True)
-class Sum:
+class NullableSum:
     """A total that is unknown once a part of it is; ``count`` of the parts."""
 
     total: float = 0.0
@@ -60,7 +60,7 @@ class Sum:
         return self.total / self.count
 
 
-def most(answers: Sequence[bool]) -> bool:
+def is_majority(answers: Sequence[bool]) -> bool:
     """Whether more than half hold."""
     return 2 * sum(answers) > len(answers)
 
@@ -68,7 +68,7 @@ def most(answers: Sequence[bool]) -> bool:
 WEIGHTED = "weighted checks"  # the score that checks of different weights add up to
 
 
-def check_passes(answers: Sequence[Answer]) -> dict[str, list[CheckResult]]:
+def results_by_check(answers: Sequence[TrialRun]) -> dict[str, list[CheckResult]]:
     """Of each check what it said of the answers that it was made on."""
     found: dict[str, list[CheckResult]] = {}
     for answer in answers:
@@ -78,48 +78,48 @@ def check_passes(answers: Sequence[Answer]) -> dict[str, list[CheckResult]]:
 
 
 @dataclass(slots=True)
-class Summary:
+class VariantSummary:
     """Counts one side; a case passes when more than half of its trials do."""
 
-    contender: Contender
-    overall: Count = field(default_factory=Count)
-    checks: dict[str, Count] = field(default_factory=dict)
-    tags: dict[str, Count] = field(default_factory=dict)
-    scores: dict[str, Sum] = field(default_factory=dict)
+    variant: Variant
+    overall: PassCount = field(default_factory=PassCount)
+    checks: dict[str, PassCount] = field(default_factory=dict)
+    tags: dict[str, PassCount] = field(default_factory=dict)
+    scores: dict[str, NullableSum] = field(default_factory=dict)
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
-    input_tokens: Sum = field(default_factory=Sum)
-    output_tokens: Sum = field(default_factory=Sum)
-    cost: Sum = field(default_factory=Sum)
-    spent: Sum = field(default_factory=Sum)
+    input_tokens: NullableSum = field(default_factory=NullableSum)
+    output_tokens: NullableSum = field(default_factory=NullableSum)
+    cost: NullableSum = field(default_factory=NullableSum)
+    spent: NullableSum = field(default_factory=NullableSum)
     answers_passed: int = 0
     errors: int = 0
     flaky: int = 0
     cache_hits: int = 0
     judge_failures: int = 0
 
-    def add(self, case: Case, answers: Sequence[Answer]) -> None:
+    def add(self, case: Case, answers: Sequence[TrialRun]) -> None:
         passes = [answer.passed for answer in answers]
-        self.overall.add(most(passes))
+        self.overall.add(is_majority(passes))
         self.flaky += 0 < sum(passes) < len(passes)
         self.answers_passed += sum(passes)
         for tag in dict.fromkeys(case.tags):
-            self.tags.setdefault(tag, Count()).add(most(passes))
-        for name, said in check_passes(answers).items():
-            self.checks.setdefault(name, Count()).add(most([each.passed for each in said]))
+            self.tags.setdefault(tag, PassCount()).add(is_majority(passes))
+        for name, said in results_by_check(answers).items():
+            self.checks.setdefault(name, PassCount()).add(is_majority([each.passed for each in said]))
             self._score(name, said)
         for answer in answers:
             if answer.weighted is not None:
-                self.scores.setdefault(WEIGHTED, Sum()).add(answer.weighted)
+                self.scores.setdefault(WEIGHTED, NullableSum()).add(answer.weighted)
             self.errors += answer.error is not None
-            self._figures(answer)
+            self._add_usage(answer)
 
     def _score(self, name: str, said: Sequence[CheckResult]) -> None:
         for check in said:
             self.judge_failures += check.failed
             if check.value is not None:
-                self.scores.setdefault(name, Sum()).add(check.value)
+                self.scores.setdefault(name, NullableSum()).add(check.value)
 
-    def _figures(self, answer: Answer) -> None:
+    def _add_usage(self, answer: TrialRun) -> None:
         if answer.run is None:
             return
         end = answer.run.finished
@@ -133,11 +133,11 @@ class Summary:
         self.cost.add(end.cost_usd)
         self.spent.add(None if end.spent_usd is None else end.spent_usd + answer.judged_usd)
 
-    def side(self) -> Side:
-        version = self.contender.version
-        tokens = _added(self.input_tokens.whole, self.output_tokens.whole)
-        return Side(
-            label=self.contender.label,
+    def side(self) -> VariantResult:
+        version = self.variant.version
+        tokens = _sum_or_none(self.input_tokens.whole, self.output_tokens.whole)
+        return VariantResult(
+            label=self.variant.label,
             prompt=version.prompt.name,
             digest=version.prompt.digest,
             model=version.prompt.model,
@@ -149,36 +149,36 @@ class Summary:
             flaky=self.flaky,
             latency_p50_ms=quantile(self.latencies, _MEDIAN) if self.latencies else None,
             latency_p95_ms=quantile(self.latencies, _TAIL) if self.latencies else None,
-            input_tokens=_whole(self.input_tokens.whole),
-            output_tokens=_whole(self.output_tokens.whole),
-            tokens_per_passed=_per(tokens, self.answers_passed),
+            input_tokens=_int_or_none(self.input_tokens.whole),
+            output_tokens=_int_or_none(self.output_tokens.whole),
+            tokens_per_passed=_ratio_or_none(tokens, self.answers_passed),
             cost_usd=self.cost.whole,
-            cost_per_case_usd=_per(self.cost.whole, self.cost.count),
-            cost_per_passed_usd=_per(self.cost.whole, self.answers_passed),
+            cost_per_case_usd=_ratio_or_none(self.cost.whole, self.cost.count),
+            cost_per_passed_usd=_ratio_or_none(self.cost.whole, self.answers_passed),
             spent_usd=self.spent.whole,
             cache_hits=self.cache_hits,
             judge_failures=self.judge_failures,
         )
 
 
-def _added(one: float | None, other: float | None) -> float | None:
+def _sum_or_none(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one + other
 
 
-def _whole(value: float | None) -> int | None:
+def _int_or_none(value: float | None) -> int | None:
     return None if value is None else int(value)
 
 
-def _per(total: float | None, count: int) -> float | None:
+def _ratio_or_none(total: float | None, count: int) -> float | None:
     return total / count if total is not None and count else None
 
 
-def with_front(sides: Sequence[Side]) -> tuple[Side, ...]:
+def mark_pareto_front(sides: Sequence[VariantResult]) -> tuple[VariantResult, ...]:
     """Mark those that no other side beats: at least as good, cheap and quick, and in one of these more so."""
     return tuple(replace(side, pareto=not any(_beats(other, side) for other in sides)) for side in sides)
 
 
-def _beats(one: Side, other: Side) -> bool:
+def _beats(one: VariantResult, other: VariantResult) -> bool:
     """Where a figure of either is unknown, the others decide."""
     pairs = [
         (-(one.overall.rate or 0.0), -(other.overall.rate or 0.0)),
@@ -189,14 +189,14 @@ def _beats(one: Side, other: Side) -> bool:
     return all(a <= b for a, b in known) and any(a < b for a, b in known)
 
 
-def trial_of(answer: Answer) -> Trial:
+def trial_result(answer: TrialRun) -> TrialResult:
     failed = tuple(
         f"{check.name}: {check.message}" if check.message else check.name
         for check in answer.checks
         if not check.passed
     )
     if answer.run is None:
-        return Trial(
+        return TrialResult(
             run_id="",
             output=None,
             passed=False,
@@ -209,37 +209,37 @@ def trial_of(answer: Answer) -> Trial:
         )
     end = answer.run.finished
     told = (f"{end.error_type}: {end.error_message}",) if end.error_type else ()
-    return Trial(
+    return TrialResult(
         run_id=answer.run.started.run_id,
-        output=_cut(end.output),
+        output=_truncate(end.output),
         passed=answer.passed,
         error=answer.error,
         failed=(*told, *failed),
         latency_ms=end.latency_ms,
         cost_usd=end.cost_usd,
-        tokens=_whole(_added(end.input_tokens, end.output_tokens)),
+        tokens=_int_or_none(_sum_or_none(end.input_tokens, end.output_tokens)),
         cached=end.cache_source is not None,
     )
 
 
-def case_result(case: Case, answers: Sequence[Answer]) -> CaseResult:
+def case_result(case: Case, answers: Sequence[TrialRun]) -> CaseResult:
     passes = [answer.passed for answer in answers]
     return CaseResult(
         case_id=case.id,
         tags=case.tags,
-        inputs=shown(case.inputs),
-        expected=_cut(case.expected),
-        trials=tuple(map(trial_of, answers)),
-        passed=most(passes),
+        inputs=truncate_inputs(case.inputs),
+        expected=_truncate(case.expected),
+        trials=tuple(map(trial_result, answers)),
+        passed=is_majority(passes),
         flaky=0 < sum(passes) < len(passes),
     )
 
 
-def shown(inputs: Any) -> dict[str, Any]:
-    return {name: _cut(value) for name, value in inputs.items()}
+def truncate_inputs(inputs: Any) -> dict[str, Any]:
+    return {name: _truncate(value) for name, value in inputs.items()}
 
 
-def _cut(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > _LONGEST:
-        return f"{value[:_LONGEST]}… ({len(value):,} characters)"
+def _truncate(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > _MAX_CHARS:
+        return f"{value[:_MAX_CHARS]}… ({len(value):,} characters)"
     return value

@@ -5,29 +5,29 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 
-from promptops.checks import Compiled, compile_checks, run_further_checks
+from promptops.checks import CompiledCheck, compile_checks, run_graded_checks
 from promptops.errors import Invalid
-from promptops.evaluation.case_store import CaseSet
-from promptops.evaluation.check_calls import Asking
-from promptops.evaluation.variants import ASKING, CaseChecks, Contender
+from promptops.evaluation.case_store import CaseStore
+from promptops.evaluation.check_calls import BatchGraderClient
+from promptops.evaluation.variants import MODEL_GRADED_KINDS, CaseChecks, Variant
 from promptops.prompt import Check
 from promptops.prompt.cases import Case
-from promptops.prompt.render import render
+from promptops.prompt.render import render_prompt
 from promptops.registry.records import CheckResult
-from promptops.registry.runs.outcomes import add_checks
-from promptops.registry.store import Registry
-from promptops.runner import Origin, Run
-from promptops.runner.batch import Engine, Item
-from promptops.runner.model_graded import Judges, subject_of
+from promptops.registry.runs.outcomes import add_check_outcomes
+from promptops.registry.store import RegistryDatabase
+from promptops.runner import Run, RunContext
+from promptops.runner.batch import BatchEngine, BatchItem
+from promptops.runner.model_graded import JudgeResolver, check_subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class TrialPlan:
     """What is to be answered. ``unfit`` marks, for each side, the cases whose inputs it does not accept."""
 
     eval_id: str
-    contenders: tuple[Contender, ...]
-    cases: CaseSet
+    variants: tuple[Variant, ...]
+    cases: CaseStore
     checks: CaseChecks
     trials: int = 1
     order: Sequence[int] | None = None
@@ -35,11 +35,11 @@ class Plan:
 
     @property
     def runs(self) -> int:
-        return len(self.cases) * self.trials * len(self.contenders)
+        return len(self.cases) * self.trials * len(self.variants)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TrialRun:
     """One trial of one case on one side. Without a run, ``problem`` says why there could be none."""
 
     run: Run | None
@@ -70,16 +70,16 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class CaseTrials:
     """One case with all its answers: by side, then by trial."""
 
     index: int
     case: Case
-    sides: tuple[tuple[Answer, ...], ...]
+    sides: tuple[tuple[TrialRun, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Unit:
+class _TrialTask:
     index: int
     case: Case
     added: tuple[Check, ...]
@@ -88,24 +88,24 @@ class _Unit:
 
 
 @dataclass(slots=True)
-class Answering:
+class TrialRunner:
     """Makes the runs of a plan."""
 
-    plan: Plan
-    engine: Engine
-    judges: Judges
-    registry: Registry  # where the verdicts of further checks are added to runs
-    _asking: list[tuple[Compiled, ...]] = field(default_factory=list)
+    plan: TrialPlan
+    engine: BatchEngine
+    judges: JudgeResolver
+    registry: RegistryDatabase  # where the verdicts of further checks are added to runs
+    _asking: list[tuple[CompiledCheck, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._asking = [self._compiled(each.prompt.checks, each) for each in self.plan.contenders]
+        self._asking = [self._compiled(each.prompt.checks, each) for each in self.plan.variants]
 
-    async def cases(self) -> AsyncGenerator[Answered, None]:
+    async def cases(self) -> AsyncGenerator[CaseTrials, None]:
         """Cases of which every answer is there, in order; one that was cut short is left out."""
-        plan, whole = self.plan, self.plan.trials * len(self.plan.contenders)
-        answers: list[Answer] = []
+        plan, whole = self.plan, self.plan.trials * len(self.plan.variants)
+        answers: list[TrialRun] = []
         at = -1
-        async with aclosing(self.engine.each(self._units(), self._one)) as results:
+        async with aclosing(self.engine.each(self._tasks(), self._one)) as results:
             async for unit, answer in results:
                 if unit.index != at:
                     at, answers = unit.index, []
@@ -114,23 +114,25 @@ class Answering:
                     sides = tuple(
                         tuple(answers[first : first + plan.trials]) for first in range(0, whole, plan.trials)
                     )
-                    yield Answered(at, unit.case, sides)
+                    yield CaseTrials(at, unit.case, sides)
 
-    def _units(self) -> Iterator[_Unit]:
+    def _tasks(self) -> Iterator[_TrialTask]:
         for index, case in self.plan.cases.cases(self.plan.order):
             added = self.plan.checks.of(case)
-            for side in range(len(self.plan.contenders)):
+            for side in range(len(self.plan.variants)):
                 for trial in range(self.plan.trials):
-                    yield _Unit(index, case, added, side, trial)
+                    yield _TrialTask(index, case, added, side, trial)
 
-    async def _one(self, unit: _Unit) -> tuple[_Unit, Answer]:
+    async def _one(self, unit: _TrialTask) -> tuple[_TrialTask, TrialRun]:
         return unit, await self.answer(unit.index, unit.case, unit.added, unit.side, unit.trial)
 
-    async def answer(self, index: int, case: Case, added: tuple[Check, ...], side: int, trial: int) -> Answer:
-        contender = self.plan.contenders[side]
+    async def answer(
+        self, index: int, case: Case, added: tuple[Check, ...], side: int, trial: int
+    ) -> TrialRun:
+        contender = self.plan.variants[side]
         if self.plan.unfit and self.plan.unfit[side][index]:
-            return Answer(None, problem=misfit(contender, case))
-        origin = Origin(
+            return TrialRun(None, problem=input_problem(contender, case))
+        origin = RunContext(
             kind="eval",
             overrides=contender.overrides,
             case_id=case.id,
@@ -140,14 +142,16 @@ class Answering:
             eval_id=self.plan.eval_id,
             arm=contender.arm,
         )
-        run = await self.engine.run(Item(version=contender.version, inputs=case.inputs, origin=origin))
+        run = await self.engine.run(BatchItem(version=contender.version, inputs=case.inputs, origin=origin))
         asked = self._asking[side]
-        if any(each.kind in ASKING for each in added):
+        if any(each.kind in MODEL_GRADED_KINDS for each in added):
             asked = (*asked, *self._compiled(added, contender))
-        return Answer(run) if run.error or not asked else await self._judged(run, asked, case, contender)
+        return TrialRun(run) if run.error or not asked else await self._judged(run, asked, case, contender)
 
-    async def _judged(self, run: Run, asked: Sequence[Compiled], case: Case, contender: Contender) -> Answer:
-        asking = Asking(
+    async def _judged(
+        self, run: Run, asked: Sequence[CompiledCheck], case: Case, contender: Variant
+    ) -> TrialRun:
+        asking = BatchGraderClient(
             engine=self.engine,
             judges=self.judges,
             version=contender.version,
@@ -155,27 +159,27 @@ class Answering:
             run_id=run.started.run_id,
             trial=run.started.trial,
         )
-        found = await run_further_checks(asked, subject_of(contender.prompt, run, case.expected), asking)
+        found = await run_graded_checks(asked, check_subject(contender.prompt, run, case.expected), asking)
         if asking.over_budget:
             raise asking.over_budget
         await asyncio.to_thread(self._log, run.started.run_id, found)
         checks = (*run.finished.checks, *found)
-        return Answer(replace(run, finished=replace(run.finished, checks=checks)), asking.spent_usd)
+        return TrialRun(replace(run, finished=replace(run.finished, checks=checks)), asking.spent_usd)
 
     def _log(self, run_id: str, found: Sequence[CheckResult]) -> None:
         if self.engine.settings.log.outputs != "full":  # messages quote the output
             found = [replace(each, message="") for each in found]
-        add_checks(self.registry, run_id, found)
+        add_check_outcomes(self.registry, run_id, found)
 
-    def _compiled(self, checks: Sequence[Check], contender: Contender) -> tuple[Compiled, ...]:
+    def _compiled(self, checks: Sequence[Check], contender: Variant) -> tuple[CompiledCheck, ...]:
         root = self.engine.settings.root
-        return tuple(each for each in compile_checks(checks, contender.prompt.path, root) if each.asks)
+        return tuple(each for each in compile_checks(checks, contender.prompt.path, root) if each.needs_model)
 
 
-def misfit(contender: Contender, case: Case) -> str:
+def input_problem(contender: Variant, case: Case) -> str:
     """Why a side does not accept the inputs of a case; empty when it does."""
     try:
-        render(contender.prompt, case.inputs)
+        render_prompt(contender.prompt, case.inputs)
     except Invalid as error:
         return error.message
     return ""

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from promptops.checks import KINDS
-from promptops.checks.judge import PAIR
+from promptops.checks import CHECK_KINDS
+from promptops.checks.judge import PAIR_INPUTS
 from promptops.errors import Invalid
 from promptops.prompt import Check, Prompt
 from promptops.prompt.canonical_json import compact_json
@@ -15,12 +15,12 @@ from promptops.prompt.checks import read_checks
 from promptops.versions.resolve import Version
 
 FindPrompt = Callable[[str], Prompt]
-IMPLIED = Check("equals", "equals")
-ASKING = frozenset(name for name, kind in KINDS.items() if kind.further is not None)
+IMPLIED_CHECK = Check("equals", "equals")
+MODEL_GRADED_KINDS = frozenset(name for name, kind in CHECK_KINDS.items() if kind.graded_function is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contender:
+class Variant:
     """One version over the golden set, and what to call it."""
 
     version: Version
@@ -33,23 +33,25 @@ class Contender:
         return self.version.prompt
 
 
-def measured_alike(contenders: Sequence[Contender], yardstick: Prompt) -> tuple[Contender, ...]:
+def with_shared_checks(contenders: Sequence[Variant], yardstick: Prompt) -> tuple[Variant, ...]:
     """All of them with the checks of one prompt: whoever is held to less would look better for it."""
-    return tuple(_measured(each, yardstick) for each in contenders)
+    return tuple(_with_checks_of(each, yardstick) for each in contenders)
 
 
-def _measured(contender: Contender, yardstick: Prompt) -> Contender:
+def _with_checks_of(contender: Variant, yardstick: Prompt) -> Variant:
     prompt = contender.prompt
     checks = yardstick.checks
     if prompt.output is None and yardstick.output is not None:
         schema = dict(yardstick.output.schema)
-        checks = tuple(replace(each, argument=schema) if _bare(each) else each for each in checks)
+        checks = tuple(
+            replace(each, argument=schema) if _uses_output_schema(each) else each for each in checks
+        )
     # not of the channel that serves it: this is no traffic
     version = replace(contender.version, prompt=replace(prompt, checks=checks), channel=None)
     return replace(contender, version=version)
 
 
-def _bare(check: Check) -> bool:
+def _uses_output_schema(check: Check) -> bool:
     return check.kind == "json_schema" and check.argument is None
 
 
@@ -66,16 +68,16 @@ class CaseChecks:
 
     def of(self, case: Case) -> tuple[Check, ...]:
         """Raises Invalid, naming the case, for entries that are no checks."""
-        added = tuple(self._renamed(_read(case))) if case.checks else ()
+        added = tuple(self._with_unique_names(_read_case_checks(case))) if case.checks else ()
         if case.expected is None or any(map(self._uses_expected, (*self.own, *added))):
             return added
         taken = {each.name for each in (*self.own, *added)}
-        return (*added, replace(IMPLIED, name=_free(IMPLIED.name, taken)))
+        return (*added, replace(IMPLIED_CHECK, name=_unique_name(IMPLIED_CHECK.name, taken)))
 
-    def _renamed(self, checks: Iterable[Check]) -> Iterable[Check]:
+    def _with_unique_names(self, checks: Iterable[Check]) -> Iterable[Check]:
         taken = {each.name for each in self.own}
         for check in checks:
-            name = _free(check.name, taken)
+            name = _unique_name(check.name, taken)
             taken.add(name)
             yield replace(check, name=name)
 
@@ -86,20 +88,28 @@ class CaseChecks:
             case "python":
                 return True  # it may
             case "equals" | "iequals":
-                return argument is None or _mentions(argument)
+                return argument is None or _mentions_expected(argument)
             case "numeric":
-                return argument is None or (argument is given and "value" not in given) or _mentions(argument)
+                return (
+                    argument is None
+                    or (argument is given and "value" not in given)
+                    or _mentions_expected(argument)
+                )
             case "similarity":
-                return argument is None or (argument is given and "to" not in given) or _mentions(argument)
+                return (
+                    argument is None
+                    or (argument is given and "to" not in given)
+                    or _mentions_expected(argument)
+                )
             case "judge":
                 inputs = self.find_prompt(given.get("prompt", argument)).inputs
-                compares = all(name in inputs for name in PAIR) and "against" not in given
-                return "expected" in inputs or compares or _mentions(argument)
+                compares = all(name in inputs for name in PAIR_INPUTS) and "against" not in given
+                return "expected" in inputs or compares or _mentions_expected(argument)
             case _:
-                return _mentions(argument)
+                return _mentions_expected(argument)
 
 
-def _read(case: Case) -> tuple[Check, ...]:
+def _read_case_checks(case: Case) -> tuple[Check, ...]:
     found: list[str] = []
     if not all(isinstance(each, str | dict) for each in case.checks):
         found.append("a check is a name, or a mapping of one name to its argument")
@@ -111,7 +121,7 @@ def _read(case: Case) -> tuple[Check, ...]:
     return checks
 
 
-def _free(name: str, taken: Iterable[str]) -> str:
+def _unique_name(name: str, taken: Iterable[str]) -> str:
     number, free = 1, name
     while free in taken:
         number += 1
@@ -119,12 +129,12 @@ def _free(name: str, taken: Iterable[str]) -> str:
     return free
 
 
-def _mentions(argument: Any) -> bool:
+def _mentions_expected(argument: Any) -> bool:
     if isinstance(argument, str):
         return "{{" in argument and "expected" in argument
     if isinstance(argument, dict):
-        return any(map(_mentions, argument.values()))
-    return isinstance(argument, list) and any(map(_mentions, argument))
+        return any(map(_mentions_expected, argument.values()))
+    return isinstance(argument, list) and any(map(_mentions_expected, argument))
 
 
 def checks_hash(checks: Sequence[Check]) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from promptops.config.settings import Settings
 from promptops.errors import NotFound
-from promptops.git.process import run
+from promptops.git.process import run_git
 
 _SUBMODULE = "160000"
 _RAW = ("--raw", "-r", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", "--no-textconv")
@@ -19,25 +19,25 @@ class ChangedPath:
     is_submodule: bool = False
 
 
-def between_commits(settings: Settings, old: str, new: str) -> list[ChangedPath]:
-    said = run(settings, "diff-tree", *_RAW, old, new, "--", settings.prompts_path)
+def diff_commits(settings: Settings, old: str, new: str) -> list[ChangedPath]:
+    said = run_git(settings, "diff-tree", *_RAW, old, new, "--", settings.prompts_path)
     return list(_parse(said))
 
 
-def in_index(settings: Settings, old: str) -> list[ChangedPath]:
-    said = run(settings, "diff-index", "--cached", *_RAW, old, "--", settings.prompts_path)
+def diff_index(settings: Settings, old: str) -> list[ChangedPath]:
+    said = run_git(settings, "diff-index", "--cached", *_RAW, old, "--", settings.prompts_path)
     return list(_parse(said))
 
 
-def in_working_tree(settings: Settings, old: str) -> list[ChangedPath]:
+def diff_working_tree(settings: Settings, old: str) -> list[ChangedPath]:
     """Those that git would show as changed, and files that it does not track and does not ignore."""
-    said = run(settings, "diff-index", *_RAW, old, "--", settings.prompts_path)
-    new = run(settings, "ls-files", "--others", "--exclude-standard", "-z", "--", settings.prompts_path)
+    said = run_git(settings, "diff-index", *_RAW, old, "--", settings.prompts_path)
+    new = run_git(settings, "ls-files", "--others", "--exclude-standard", "-z", "--", settings.prompts_path)
     return [*_parse(said), *(ChangedPath(path) for path in _split(new) if not path.endswith("/"))]
 
 
 def merge_base(settings: Settings, one: str, other: str) -> str:
-    bases = run(settings, "merge-base", one, other, ok=(0, 1)).decode().split()
+    bases = run_git(settings, "merge-base", one, other, ok=(0, 1)).decode().split()
     if not bases:
         raise NotFound(
             f"{one[:12]} and {other[:12]} have no common ancestor here",

@@ -10,7 +10,7 @@ from typing import Literal
 
 from promptops.config.settings import Settings, SettingsFile, find_settings
 from promptops.errors import Invalid
-from promptops.git.process import run
+from promptops.git.process import run_git
 
 COMMIT_HOOKS = ("pre-commit", "pre-merge-commit")
 TRAILER_HOOK = "commit-msg"
@@ -41,11 +41,11 @@ echo "  git commit --no-verify goes on without it this once" >&2
 exit 1
 """
 # Managers whose hooks find their work by the name or folder that they were started by.
-_BY_NAME = re.compile(rb"\bbasename\b|\$\{0##")
+_READS_ITS_NAME = re.compile(rb"\bbasename\b|\$\{0##")
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
+class GitHook:
     """One hook of git: its file, and where another one is kept that runs before ours."""
 
     name: str
@@ -78,7 +78,7 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class HookFileChange:
     """What was done to a file: ``what`` reads on with the path."""
 
     what: str
@@ -88,55 +88,55 @@ class Step:
         return f"{self.what} {os.path.relpath(self.file)}"
 
 
-def find_repository() -> Settings:
+def find_repository_settings() -> Settings:
     """Here; promptops.yaml has no say in hooks and may be broken."""
     return find_settings(Path.cwd(), os.environ, file=SettingsFile())
 
 
-def find_hooks(settings: Settings) -> list[Hook]:
+def find_hooks(settings: Settings) -> list[GitHook]:
     folder = hooks_folder(settings)
-    return [Hook(name, folder / name) for name in ALL_HOOKS]
+    return [GitHook(name, folder / name) for name in ALL_HOOKS]
 
 
 def hooks_folder(settings: Settings) -> Path:
     """Where git looks for this repository's hooks: core.hooksPath, or the folder that worktrees share."""
     if settings.top is None:
         raise Invalid("a bare repository has no commits of its own to check", hint="install hooks in a clone")
-    said = run(settings, "rev-parse", "--git-path", "hooks").removesuffix(b"\n")
+    said = run_git(settings, "rev-parse", "--git-path", "hooks").removesuffix(b"\n")
     return Path(os.path.normpath(settings.top / os.fsdecode(said)))
 
 
-def install(settings: Settings, *, trailers: bool) -> list[Step]:
+def install_hooks(settings: Settings, *, trailers: bool) -> list[HookFileChange]:
     """Put the hooks in; all is well or nothing is changed. Safe to repeat."""
     names = ALL_HOOKS if trailers else COMMIT_HOOKS
     hooks = [hook for hook in find_hooks(settings) if hook.name in names or hook.ours]
     _refuse_shared(settings, hooks[0].file.parent)
     for hook in hooks:
-        _refuse_what_cannot_be_kept(hook)
-    steps: list[Step] = []
+        _refuse_unmovable_hook(hook)
+    steps: list[HookFileChange] = []
     for hook in hooks:
         try:
-            steps += _put(hook)
+            steps += _install_hook(hook)
         except OSError as error:
             raise _unwritable(hook, error) from error
     return steps
 
 
-def uninstall(settings: Settings) -> list[Step]:
+def uninstall_hooks(settings: Settings) -> list[HookFileChange]:
     """Take our hooks out and put back what they ran before themselves."""
-    steps: list[Step] = []
+    steps: list[HookFileChange] = []
     for hook in find_hooks(settings):
         file = hook.ours
         if file is None:
             continue
         try:
-            steps.append(_take_out(hook, file))
+            steps.append(_uninstall_hook(hook, file))
         except OSError as error:
             raise _unwritable(hook, error) from error
     return steps
 
 
-def script(name: str) -> bytes:
+def hook_script(name: str) -> bytes:
     package = Path(__file__).parents[1] / "cli"
     text = _SCRIPT.format(
         hook=name, python=shlex.quote(sys.executable or "python3"), package=shlex.quote(str(package))
@@ -144,8 +144,8 @@ def script(name: str) -> bytes:
     return os.fsencode(text)
 
 
-def _put(hook: Hook) -> list[Step]:
-    wanted = script(hook.name)
+def _install_hook(hook: GitHook) -> list[HookFileChange]:
+    wanted = hook_script(hook.name)
     ours = hook.ours
     if ours and ours.read_bytes() == wanted and os.access(ours, os.X_OK):
         return []
@@ -154,33 +154,33 @@ def _put(hook: Hook) -> list[Step]:
     fresh = target.with_name(f".{hook.name}.promptops")
     fresh.write_bytes(wanted)
     fresh.chmod(0o755)
-    steps = [Step("brought up to date" if ours else "wrote", target)]
+    steps = [HookFileChange("brought up to date" if ours else "wrote", target)]
     if ours is None and os.path.lexists(target):
         target.rename(hook.kept)
-        steps.append(Step("the hook that was there runs first, as", hook.kept))
+        steps.append(HookFileChange("the hook that was there runs first, as", hook.kept))
     fresh.replace(target)
     return steps
 
 
-def _take_out(hook: Hook, file: Path) -> Step:
+def _uninstall_hook(hook: GitHook, file: Path) -> HookFileChange:
     if file == hook.legacy and _is_of_pre_commit(hook.kept):
         hook.kept.unlink()  # it stands in its own place again
     if os.path.lexists(hook.kept):
         hook.kept.replace(file)
-        return Step("put back", file)
+        return HookFileChange("put back", file)
     file.unlink()
-    return Step("removed", file)
+    return HookFileChange("removed", file)
 
 
 def _is_of_pre_commit(file: Path) -> bool:
-    return _begins_with(file, b"generated by pre-commit")
+    return _starts_with_marker(file, b"generated by pre-commit")
 
 
 def _is_ours(file: Path) -> bool:
-    return _begins_with(file, _MARK)
+    return _starts_with_marker(file, _MARK)
 
 
-def _begins_with(file: Path, mark: bytes) -> bool:
+def _starts_with_marker(file: Path, mark: bytes) -> bool:
     try:
         with file.open("rb") as opened:
             return mark in opened.read(200)
@@ -190,7 +190,7 @@ def _begins_with(file: Path, mark: bytes) -> bool:
 
 def _refuse_shared(settings: Settings, folder: Path) -> None:
     """A folder of hooks outside of this repository acts on others too."""
-    said = run(settings, "config", "--show-scope", "--get", "core.hooksPath", ok=(0, 1))
+    said = run_git(settings, "config", "--show-scope", "--get", "core.hooksPath", ok=(0, 1))
     scope, _, value = os.fsdecode(said).rstrip("\n").partition("\t")
     if ".husky" in folder.parts:
         hint = f"add to .husky/pre-commit: {_line('pre-commit')}"
@@ -205,7 +205,7 @@ def _refuse_shared(settings: Settings, folder: Path) -> None:
         )
 
 
-def _refuse_what_cannot_be_kept(hook: Hook) -> None:
+def _refuse_unmovable_hook(hook: GitHook) -> None:
     if hook.ours or not os.path.lexists(hook.file):
         return
     if hook.file.is_dir():
@@ -215,18 +215,18 @@ def _refuse_what_cannot_be_kept(hook: Hook) -> None:
             f"there are both {hook.file} and {hook.kept}, and only one can run before ours",
             hint="join them into one",
         )
-    if _goes_by_its_name(hook):
+    if _depends_on_its_name(hook):
         raise Invalid(
             f"{hook.file} looks at its own name, and would not work as {hook.kept.name}",
             hint=f"add to it: {_line(hook.name)}",
         )
 
 
-def _goes_by_its_name(hook: Hook) -> bool:
+def _depends_on_its_name(hook: GitHook) -> bool:
     if not hook.file.resolve().name.startswith(hook.name):
         return True
     try:
-        return _BY_NAME.search(hook.file.read_bytes()) is not None
+        return _READS_ITS_NAME.search(hook.file.read_bytes()) is not None
     except OSError:
         return False
 
@@ -235,7 +235,7 @@ def _line(name: str) -> str:
     return f'promptops hooks run {name} "$@"'
 
 
-def _unwritable(hook: Hook, error: OSError) -> Invalid:
+def _unwritable(hook: GitHook, error: OSError) -> Invalid:
     return Invalid(
         f"cannot write {hook.file}: {error.strerror}",
         hint="git config --show-origin core.hooksPath says who chose that folder, if anybody did",

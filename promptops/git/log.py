@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from promptops.config.settings import Settings
-from promptops.git.process import run
+from promptops.git.process import run_git
 
 _NO_OBJECT = re.compile(r"^0+$")
 _LOG_FORMAT = "%H%x00%at%x00%an%x00%s"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class BlobChange:
     """One path that a commit changed against its first parent; None where it was or is absent."""
 
     path: str
@@ -29,12 +29,12 @@ class Commit:
     authored_at: str  # ISO-8601 UTC
     author: str
     subject: str
-    changes: tuple[Change, ...]
+    changes: tuple[BlobChange, ...]
 
 
-def continues(settings: Settings, older: str, newer: str) -> bool:
+def is_on_first_parent_line(settings: Settings, older: str, newer: str) -> bool:
     """Whether the first-parent line of ``newer`` goes through ``older``."""
-    lines = run(settings, "rev-list", "--first-parent", "--parents", newer, f"^{older}").split(b"\n")
+    lines = run_git(settings, "rev-list", "--first-parent", "--parents", newer, f"^{older}").split(b"\n")
     parents = lines[-2].split()[1:2] if len(lines) > 1 else []
     return older == newer or parents == [older.encode()]
 
@@ -43,10 +43,10 @@ def first_parent_log(settings: Settings, tip: str, after: str | None, folder: st
     """Commits of the first-parent line that change ``folder``, newest first; merges by their first parent."""
     span = [tip, f"^{after}"] if after else [tip]
     args = "log --first-parent --diff-merges=first-parent --raw -z --no-abbrev --no-renames --encoding=UTF-8"
-    said = run(settings, *args.split(), f"--format={_LOG_FORMAT}", *span, "--", folder or ".")
+    said = run_git(settings, *args.split(), f"--format={_LOG_FORMAT}", *span, "--", folder or ".")
     tokens = iter(said.decode("utf-8", "surrogateescape").split("\0"))
     header: list[str] = []
-    changes: list[Change] = []
+    changes: list[BlobChange] = []
     for token in tokens:
         text = token.lstrip("\n")
         if text.startswith(":"):
@@ -59,12 +59,12 @@ def first_parent_log(settings: Settings, tip: str, after: str | None, folder: st
         yield _commit(header, changes)
 
 
-def _change(raw: str, path: str) -> Change:
+def _change(raw: str, path: str) -> BlobChange:
     _, _, old, new, _ = raw.split(" ")
-    return Change(path, None if _NO_OBJECT.match(old) else old, None if _NO_OBJECT.match(new) else new)
+    return BlobChange(path, None if _NO_OBJECT.match(old) else old, None if _NO_OBJECT.match(new) else new)
 
 
-def _commit(header: Sequence[str], changes: Sequence[Change]) -> Commit:
+def _commit(header: Sequence[str], changes: Sequence[BlobChange]) -> Commit:
     sha, seconds, author, subject = header
     when = datetime.fromtimestamp(int(seconds or 0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return Commit(sha, when, _plain(author), _plain(subject), tuple(changes))

@@ -14,7 +14,7 @@ from promptops.config.settings import Settings
 from promptops.errors import Invalid, PromptopsError, Unavailable
 
 # A user's configuration must not change what git prints to us.
-_FIXED = (
+_FIXED_CONFIG = (
     "core.warnAmbiguousRefs=true",
     "core.quotePath=false",
     "color.ui=false",
@@ -24,8 +24,8 @@ _FIXED = (
 )
 # Requests in flight always fit the pipe, so that neither side waits for the other to read.
 _PIPE_BYTES = 16_384
-PATIENCE_S = 60.0  # with a remote
-_AS_IT_IS: Mapping[str, str] = MappingProxyType({})
+REMOTE_TIMEOUT_S = 60.0  # with a remote
+_NO_EXTRA_ENV: Mapping[str, str] = MappingProxyType({})
 # a partial clone must not fetch behind our back
 _OFFLINE = {"GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1"}
 _ONLINE = {"GIT_TERMINAL_PROMPT": "0"}
@@ -36,7 +36,7 @@ class MissingObject(Invalid):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class GitObject:
     """What ``git cat-file`` says of one object name."""
 
     kind: Literal["blob", "tree", "commit", "tag", "missing"]
@@ -45,22 +45,27 @@ class Answer:
     warning: str = ""
 
 
-class _DiedError(Exception):
+class _ChildExitedError(Exception):
     """The child is gone; what it said is in its stderr."""
 
 
-def start(
+def start_git(
     settings: Settings,
     args: Sequence[str],
     *,
     stdin: int = subprocess.DEVNULL,
-    env: Mapping[str, str] = _AS_IT_IS,
+    env: Mapping[str, str] = _NO_EXTRA_ENV,
     network: bool = False,
 ) -> "subprocess.Popen[bytes]":
     """Start git in the repository. ``env`` is added to its environment; reading never uses the network."""
     try:
         return subprocess.Popen(
-            ["git", "--literal-pathspecs", *(word for value in _FIXED for word in ("-c", value)), *args],
+            [
+                "git",
+                "--literal-pathspecs",
+                *(word for value in _FIXED_CONFIG for word in ("-c", value)),
+                *args,
+            ],
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -73,7 +78,7 @@ def start(
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class GitResult:
     """What a git command printed, and its exit code."""
 
     code: int
@@ -81,33 +86,33 @@ class Ended:
     said: bytes
 
 
-def run(
+def run_git(
     settings: Settings,
     *args: str,
     ok: tuple[int, ...] = (0,),
     stdin: bytes | None = None,
-    env: Mapping[str, str] = _AS_IT_IS,
+    env: Mapping[str, str] = _NO_EXTRA_ENV,
 ) -> bytes:
     """Run one git command and return what it prints; an exit code outside ``ok`` is an error."""
-    ended = run_to_end(settings, *args, stdin=stdin, env=env)
+    ended = run_git_unchecked(settings, *args, stdin=stdin, env=env)
     if ended.code not in ok:
-        raise failure(ended.said, args[0])
+        raise git_error(ended.said, args[0])
     return ended.out
 
 
-def run_to_end(
-    settings: Settings, *args: str, stdin: bytes | None = None, env: Mapping[str, str] = _AS_IT_IS
-) -> Ended:
+def run_git_unchecked(
+    settings: Settings, *args: str, stdin: bytes | None = None, env: Mapping[str, str] = _NO_EXTRA_ENV
+) -> GitResult:
     """Run one git command, whatever its exit code."""
     given = subprocess.DEVNULL if stdin is None else subprocess.PIPE
-    with start(settings, args, stdin=given, env=env) as child:
+    with start_git(settings, args, stdin=given, env=env) as child:
         out, said = child.communicate(stdin)
-    return Ended(child.returncode, out, said)
+    return GitResult(child.returncode, out, said)
 
 
-def run_online(settings: Settings, *args: str, patience_s: float = PATIENCE_S) -> Ended:
+def run_git_online(settings: Settings, *args: str, patience_s: float = REMOTE_TIMEOUT_S) -> GitResult:
     """Run one git command that may use the network. Raises Unavailable when nothing comes back in time."""
-    with start(settings, args, network=True) as child:
+    with start_git(settings, args, network=True) as child:
         try:
             out, said = child.communicate(timeout=patience_s)
         except BaseException as error:
@@ -117,10 +122,10 @@ def run_online(settings: Settings, *args: str, patience_s: float = PATIENCE_S) -
                     f"git {args[0]} has had no answer for {patience_s:g} s", hint="try again"
                 ) from None
             raise
-    return Ended(child.returncode, out, said)
+    return GitResult(child.returncode, out, said)
 
 
-def failure(said: bytes, command: str) -> PromptopsError:
+def git_error(said: bytes, command: str) -> PromptopsError:
     """Turn what git printed on stderr into an error with a next step."""
     lines = said.decode("utf-8", "replace").splitlines()
     what = next((line for line in lines if line.startswith(("fatal:", "error:"))), "")
@@ -143,18 +148,18 @@ class CatFile:
         self._settings = settings
         self._child: subprocess.Popen[bytes] | None = None
 
-    def ask(self, name: str) -> Answer:
+    def ask(self, name: str) -> GitObject:
         """Ask for one object; ``name`` is anything git can resolve, without a line break."""
         for _ in range(2):
             child = self._running()
             try:
                 self._send(child, [name])
                 return self._take(child)
-            except (_DiedError, BrokenPipeError):
-                self._bury(child)
+            except (_ChildExitedError, BrokenPipeError):
+                self._reap(child)
         raise Invalid("git cat-file dies again and again", hint="try: git fsck")
 
-    def ask_many(self, names: Sequence[str]) -> Iterator[Answer]:
+    def ask_many(self, names: Sequence[str]) -> Iterator[GitObject]:
         """Ask for many objects, keeping the child busy while the answers are read."""
         window = max(1, _PIPE_BYTES // max((len(os.fsencode(name)) + 1 for name in names), default=1))
         asked = iter(names)
@@ -168,8 +173,8 @@ class CatFile:
                 answer = self._take(child)
                 waiting -= 1
                 yield answer
-        except (_DiedError, BrokenPipeError) as error:
-            self._bury(child)
+        except (_ChildExitedError, BrokenPipeError) as error:
+            self._reap(child)
             raise Invalid("git cat-file died while reading", hint="try: git fsck") from error
         finally:
             if waiting:  # unread answers would be taken for those of the next question
@@ -189,7 +194,7 @@ class CatFile:
 
     def _running(self) -> "subprocess.Popen[bytes]":
         if self._child is None:
-            self._child = start(self._settings, ["cat-file", "--batch"], stdin=subprocess.PIPE)
+            self._child = start_git(self._settings, ["cat-file", "--batch"], stdin=subprocess.PIPE)
             os.set_blocking(_pipe(self._child.stderr).fileno(), False)
         return self._child
 
@@ -199,19 +204,19 @@ class CatFile:
         pipe.flush()
         return len(names)
 
-    def _take(self, child: "subprocess.Popen[bytes]") -> Answer:
+    def _take(self, child: "subprocess.Popen[bytes]") -> GitObject:
         out = _pipe(child.stdout)
         header = out.readline()
         if not header.endswith(b"\n"):
-            raise _DiedError
+            raise _ChildExitedError
         oid, _, rest = header.decode("utf-8", "surrogateescape").rstrip("\n").partition(" ")
         kind, _, size = rest.partition(" ")
         if header.endswith((b" missing\n", b" ambiguous\n", b" submodule\n")) or not size.isdigit():
-            return Answer("missing", warning=self._said(child))
+            return GitObject("missing", warning=self._said(child))
         data = out.read(int(size))
         if out.read(1) != b"\n":
-            raise _DiedError
-        return Answer(kind, oid, data, self._said(child))  # type: ignore[arg-type]  # git's four types
+            raise _ChildExitedError
+        return GitObject(kind, oid, data, self._said(child))  # type: ignore[arg-type]  # git's four types
 
     def _said(self, child: "subprocess.Popen[bytes]") -> str:
         """Whatever stderr holds by now: git warns before it answers."""
@@ -220,12 +225,12 @@ class CatFile:
         except BlockingIOError:
             return ""
 
-    def _bury(self, child: "subprocess.Popen[bytes]") -> None:
+    def _reap(self, child: "subprocess.Popen[bytes]") -> None:
         child.wait()
         said = self._said(child)
         self.close()
         if "fatal:" in said:
-            raise failure(said.encode(), "cat-file")
+            raise git_error(said.encode(), "cat-file")
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -2,12 +2,18 @@
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
-from promptops.git.process import run_online
+from promptops.git.process import run_git_online
 from promptops.git.repo import STATE_BRANCH
 from promptops.git.state_branch import STATE_REF
 
-_MOVED = ("fetch first", "non-fast-forward", "cannot lock ref", "failed to update ref", "incorrect old value")
-_RULES = (
+_REF_MOVED_MESSAGES = (
+    "fetch first",
+    "non-fast-forward",
+    "cannot lock ref",
+    "failed to update ref",
+    "incorrect old value",
+)
+_REJECTED_HINT = (
     "a branch rule for `*` or required signatures refuse it: exempt promptops-state; "
     "in GitHub Actions the job needs `permissions: {contents: write}`"
 )
@@ -17,7 +23,7 @@ def tracking_ref(remote: str, branch: str = STATE_BRANCH) -> str:
     return f"refs/remotes/{remote}/{branch}"
 
 
-def fetch(settings: Settings, remote: str, to: str = "", *, force: bool = False) -> bool:
+def fetch_state_branch(settings: Settings, remote: str, to: str = "", *, force: bool = False) -> bool:
     """Fetch exactly the state branch, and say whether the remote has one.
 
     Raises Unavailable when the remote can't be reached, Invalid where its branch does not continue
@@ -25,7 +31,7 @@ def fetch(settings: Settings, remote: str, to: str = "", *, force: bool = False)
     """
     spec = f"{'+' if force else ''}{STATE_REF}:{to or tracking_ref(remote)}"
     options = ("--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-gc")
-    ended = run_online(settings, "fetch", *options, remote, spec)
+    ended = run_git_online(settings, "fetch", *options, remote, spec)
     said = ended.said.decode("utf-8", "replace")
     if ended.code == 0:
         return True
@@ -40,13 +46,13 @@ def fetch(settings: Settings, remote: str, to: str = "", *, force: bool = False)
     raise _unreachable(remote, said)
 
 
-def push(settings: Settings, remote: str, commit: str, ref: str = STATE_REF) -> bool:
+def push_commit(settings: Settings, remote: str, commit: str, ref: str = STATE_REF) -> bool:
     """Push a commit to a branch; False where the branch has moved on.
 
     Raises Unavailable when the remote can't be reached, Invalid where it refuses.
     """
     options = ("--porcelain", "--no-verify", "--no-follow-tags", "--no-recurse-submodules")
-    ended = run_online(settings, "push", *options, remote, f"{commit}:{ref}")
+    ended = run_git_online(settings, "push", *options, remote, f"{commit}:{ref}")
     if ended.code == 0:
         return True
     said = ended.said.decode("utf-8", "replace")
@@ -54,25 +60,27 @@ def push(settings: Settings, remote: str, commit: str, ref: str = STATE_REF) -> 
     if not answers:
         raise _unreachable(remote, said)
     why = answers[0].rpartition("\t")[2]
-    if any(sentence in f"{why}\n{said}" for sentence in _MOVED):
+    if any(sentence in f"{why}\n{said}" for sentence in _REF_MOVED_MESSAGES):
         return False
     heard = [line.removeprefix("remote:").strip() for line in said.splitlines() if line.startswith("remote:")]
     told = "; ".join(dict.fromkeys(line for line in heard if line)) or why
-    raise Refused(f"{remote} refuses the push to {ref.removeprefix('refs/heads/')}: {told}", hint=_RULES)
+    raise PushRejected(
+        f"{remote} refuses the push to {ref.removeprefix('refs/heads/')}: {told}", hint=_REJECTED_HINT
+    )
 
 
-class Unreachable(Unavailable):
+class RemoteUnreachable(Unavailable):
     """The remote does not answer."""
 
 
-class Refused(Invalid):
+class PushRejected(Invalid):
     """The remote answers, and does not take the commit."""
 
 
-def _unreachable(remote: str, said: str) -> Unreachable:
+def _unreachable(remote: str, said: str) -> RemoteUnreachable:
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     what = next((line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))), " ".join(lines))
-    return Unreachable(
+    return RemoteUnreachable(
         f"the remote {remote} cannot be reached: {what.removeprefix('fatal: ')}",
         hint="try again; --local goes on without it, and promptops release sync brings it there later",
     )

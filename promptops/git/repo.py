@@ -10,13 +10,13 @@ from typing import Self
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
-from promptops.git.process import Answer, CatFile, MissingObject, run
+from promptops.git.process import CatFile, GitObject, MissingObject, run_git
 
 STATE_BRANCH = "promptops-state"
 _STATE_REF = re.compile(f"refs/heads/{STATE_BRANCH}|refs/remotes/[^/]+/{STATE_BRANCH}")
 INDEX = ""  # the revision that stands for the index, as in git's own ":path"
 _LINK, _SUBMODULE, _TREE = "120000", "160000", "040000"
-_ELSEWHERE = {_LINK, _SUBMODULE}
+_LINK_MODES = {_LINK, _SUBMODULE}
 _MAX_LINKS = 16
 _MAX_LINK_BYTES = 4096
 
@@ -75,7 +75,7 @@ class GitRepo:
             said = answer.warning.partition("warning: ")[2].strip()
             raise NotFound(f"no revision `{rev}`: {said}", hint="git reflog lists the entries there are")
         if answer.kind != "commit":
-            return self._resolve_otherwise(rev)
+            return self._resolve_with_rev_parse(rev)
         return answer.oid
 
     def abbreviate(self, sha: str) -> str:
@@ -89,7 +89,7 @@ class GitRepo:
     def tip(self) -> Tip:
         return Tip(self._branch(), self._heads.get("HEAD"))
 
-    def look_again(self) -> None:
+    def refresh_refs(self) -> None:
         """Forget where refs stood: something here, or another process, may have moved them."""
         self.__dict__.pop("_heads", None)
 
@@ -100,7 +100,7 @@ class GitRepo:
     @cached_property
     def _heads(self) -> dict[str, str]:
         """HEAD and the state branches, asked for in one go and once."""
-        said = run(self.settings, "show-ref", "--head", STATE_BRANCH, ok=(0, 1))
+        said = run_git(self.settings, "show-ref", "--head", STATE_BRANCH, ok=(0, 1))
         lines = (line.split(" ", 1) for line in said.decode("utf-8", "surrogateescape").splitlines())
         return {name: oid for oid, name in lines if name == "HEAD" or _STATE_REF.fullmatch(name)}
 
@@ -121,14 +121,14 @@ class GitRepo:
         """Of two commit ids."""
         if (older, newer) in self._ancestry:
             return True
-        found = not run(self.settings, "rev-list", "-n1", older, f"^{newer}")
+        found = not run_git(self.settings, "rev-list", "-n1", older, f"^{newer}")
         if found:
             self._ancestry.add((older, newer))
         return found
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """Refs that match the patterns of ``git for-each-ref``, each with its object id."""
-        said = run(self.settings, "for-each-ref", "--format=%(refname) %(objectname)", *patterns)
+        said = run_git(self.settings, "for-each-ref", "--format=%(refname) %(objectname)", *patterns)
         pairs = (line.rsplit(" ", 1) for line in said.decode("utf-8", "surrogateescape").splitlines())
         return dict(pairs)
 
@@ -170,7 +170,7 @@ class GitRepo:
         """Every file, link and submodule below a folder, at a revision or in the INDEX."""
         if rev == INDEX:
             return self._index_entries(folder)
-        said = run(
+        said = run_git(
             self.settings, "ls-tree", "-r", "-z", "--full-tree", rev, "--", *([folder] if folder else [])
         )
         return [_tree_line(line) for line in _split(said)]
@@ -181,7 +181,7 @@ class GitRepo:
         wanted = path
         for _ in range(_MAX_LINKS):
             entry = self._walk(rev, path)
-            if entry is None or entry.mode == _TREE or (entry.mode not in _ELSEWHERE and entry.path != path):
+            if entry is None or entry.mode == _TREE or (entry.mode not in _LINK_MODES and entry.path != path):
                 raise NotFound(f"no file {wanted} {_at(rev)}")
             if entry.mode == _SUBMODULE:
                 raise Invalid(
@@ -223,7 +223,7 @@ class GitRepo:
 
     def _children(self, rev: str, folder: str) -> dict[str, TreeEntry] | None:
         if "\n" in folder:
-            said = run(self.settings, "ls-tree", "-z", "--full-tree", f"{rev}", "--", f"{folder}/")
+            said = run_git(self.settings, "ls-tree", "-z", "--full-tree", f"{rev}", "--", f"{folder}/")
             return {entry.path: entry for entry in map(_tree_line, _split(said))}
         answer = self._objects.ask(f"{rev}:{folder}")
         if answer.kind != "tree":
@@ -246,14 +246,14 @@ class GitRepo:
         if self.settings.top is None:
             raise Invalid("a bare repository has no index", hint="name a revision, such as NAME@HEAD")
         if folder not in self._index:
-            said = run(self.settings, "ls-files", "-s", "-z", "--", folder or ".")
+            said = run_git(self.settings, "ls-files", "-s", "-z", "--", folder or ".")
             self._index[folder] = [_index_line(line) for line in _split(said)]
         return self._index[folder]
 
-    def _resolve_otherwise(self, rev: str) -> str:
+    def _resolve_with_rev_parse(self, rev: str) -> str:
         """Revisions to which nothing can be appended (``:/text``), and the error for all others."""
         verify = ("rev-parse", "--verify", "--quiet", "--end-of-options", rev)
-        said = run(self.settings, *verify, ok=(0, 1, 128)).decode().split()
+        said = run_git(self.settings, *verify, ok=(0, 1, 128)).decode().split()
         oid = said[0] if len(said) == 1 else ""  # a range gives two
         answer = self._objects.ask(f"{oid}^{{commit}}") if oid else None
         if answer is not None and answer.kind == "commit":
@@ -278,14 +278,16 @@ class GitRepo:
         return "git log --oneline, git branch -a and git tag list what there is"
 
     def _ambiguous_id(self, rev: str) -> Invalid:
-        oids = run(self.settings, "rev-parse", f"--disambiguate={rev}", ok=(0, 128)).decode().split()
+        oids = run_git(self.settings, "rev-parse", f"--disambiguate={rev}", ok=(0, 128)).decode().split()
         commits = [oid[:12] for oid in oids if self._objects.ask(oid).kind in {"commit", "tag"}]
         return Invalid(f"`{rev}` is ambiguous: {', '.join(commits)}", hint="write more digits of the commit")
 
     def _ambiguous_name(self, rev: str) -> Invalid:
         names = [*self.refs(f"refs/heads/{rev}", f"refs/tags/{rev}", f"refs/remotes/{rev}")]
         if re.fullmatch("[0-9a-f]{4,64}", rev):
-            names += run(self.settings, "rev-parse", f"--disambiguate={rev}", ok=(0, 128)).decode().split()
+            names += (
+                run_git(self.settings, "rev-parse", f"--disambiguate={rev}", ok=(0, 128)).decode().split()
+            )
         return Invalid(f"`{rev}` is ambiguous: {', '.join(names)}", hint="write one of them in full")
 
     def _is_partial(self) -> bool:
@@ -297,7 +299,7 @@ def _object_name(rev: str, path: str) -> str:
     return f"{rev}:{path}" if rev != INDEX else f":0:{path}"
 
 
-def _is_plain_file(answer: Answer) -> bool:
+def _is_plain_file(answer: GitObject) -> bool:
     """A blob that cannot be a symbolic link: the text of one is a path, short and on one line."""
     return answer.kind == "blob" and (len(answer.data) >= _MAX_LINK_BYTES or b"\n" in answer.data)
 
@@ -322,7 +324,7 @@ def _index_line(line: str) -> TreeEntry:
     return TreeEntry(path, mode, oid, int(stage))
 
 
-def _parse_tree(tree: Answer, folder: str) -> Iterator[TreeEntry]:
+def _parse_tree(tree: GitObject, folder: str) -> Iterator[TreeEntry]:
     """Entries of a tree object as git stores it: mode, name, a zero byte and the raw object id."""
     data, at, width = tree.data, 0, len(tree.oid) // 2
     while at < len(data):

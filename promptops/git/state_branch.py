@@ -15,18 +15,18 @@ from pathlib import Path
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
-from promptops.git.process import failure, run, run_to_end
+from promptops.git.process import git_error, run_git, run_git_unchecked
 from promptops.git.repo import STATE_BRANCH
 
 STATE_REF = f"refs/heads/{STATE_BRANCH}"
-_PATIENCE_S = 30.0  # with another process of ours, that takes milliseconds
-_PAUSE_S = 0.003
-_LEFT_BEHIND_S = 2.0  # git itself holds the lock of a ref for microseconds
+_LOCK_TIMEOUT_S = 30.0  # with another process of ours, that takes milliseconds
+_POLL_INTERVAL_S = 0.003
+_STALE_LOCK_S = 2.0  # git itself holds the lock of a ref for microseconds
 _NO_IDENTITY = ("Please tell me who you are", "empty ident name", "auto-detection is disabled")
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class GitIdentity:
     """What git's configuration says of who commits, how, and of the remotes there are."""
 
     remotes: tuple[str, ...]
@@ -35,7 +35,7 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class RefMove:
+class RefUpdate:
     """``old``: None when the ref must not exist, "" when it may have any value."""
 
     ref: str
@@ -43,22 +43,22 @@ class RefMove:
     old: str | None
 
 
-def read_identity(settings: Settings) -> Identity:
+def read_git_identity(settings: Settings) -> GitIdentity:
     """Git's configuration, as far as it matters here, in one go."""
     wanted = r"^(remote\..*\.url|commit\.gpgsign|user\.name|user\.email)$"
-    said = run(settings, "config", "-z", "--get-regexp", wanted, ok=(0, 1)).decode("utf-8", "replace")
+    said = run_git(settings, "config", "-z", "--get-regexp", wanted, ok=(0, 1)).decode("utf-8", "replace")
     pairs = [entry.partition("\n") for entry in said.split("\0")[:-1]]
     values = {key: value if mark else "true" for key, mark, value in pairs}
     remotes = tuple(key[len("remote.") : -len(".url")] for key in values if key.startswith("remote."))
     signs = values.get("commit.gpgsign", "").lower() in {"true", "yes", "on", "1"}
     name = os.environ.get("GIT_COMMITTER_NAME") or values.get("user.name", "")
     email = os.environ.get("GIT_COMMITTER_EMAIL") or values.get("user.email", "")
-    return Identity(remotes, signs, f"{name} <{email}>" if name and email else name or email)
+    return GitIdentity(remotes, signs, f"{name} <{email}>" if name and email else name or email)
 
 
-def knows_committer(settings: Settings) -> bool:
+def has_committer_identity(settings: Settings) -> bool:
     """Whether git has a name to commit under, be it one that it makes up."""
-    return run_to_end(settings, "var", "GIT_COMMITTER_IDENT").code == 0
+    return run_git_unchecked(settings, "var", "GIT_COMMITTER_IDENT").code == 0
 
 
 def write_commit(
@@ -77,10 +77,10 @@ def write_commit(
         oids = _write_blobs(settings, Path(folder), list(files.values()))
         env = {"GIT_INDEX_FILE": f"{folder}/index"}
         if parent:
-            run(settings, "read-tree", parent, env=env)
+            run_git(settings, "read-tree", parent, env=env)
         lines = (f"100644 {oid}\t{path}\0" for path, oid in zip(files, oids, strict=True))
-        run(settings, "update-index", "-z", "--index-info", stdin=os.fsencode("".join(lines)), env=env)
-        tree = run(settings, "write-tree", env=env).decode().strip()
+        run_git(settings, "update-index", "-z", "--index-info", stdin=os.fsencode("".join(lines)), env=env)
+        tree = run_git(settings, "write-tree", env=env).decode().strip()
     return _commit_tree(settings, tree, parent, message, sign=sign)
 
 
@@ -92,12 +92,14 @@ def _write_blobs(settings: Settings, folder: Path, contents: Sequence[bytes]) ->
     for path, content in zip(paths, contents, strict=True):
         path.write_bytes(content)
     given = b"".join(os.fsencode(path) + b"\n" for path in paths)
-    return run(settings, "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=given).decode().split()
+    return (
+        run_git(settings, "hash-object", "-w", "--no-filters", "--stdin-paths", stdin=given).decode().split()
+    )
 
 
 def _commit_tree(settings: Settings, tree: str, parent: str | None, message: str, *, sign: bool) -> str:
     options = [*(["-S"] if sign else []), *(["-p", parent] if parent else [])]
-    ended = run_to_end(settings, "commit-tree", tree, *options, stdin=message.encode())
+    ended = run_git_unchecked(settings, "commit-tree", tree, *options, stdin=message.encode())
     if ended.code == 0:
         return ended.out.decode().strip()
     said = ended.said.decode("utf-8", "replace")
@@ -107,18 +109,18 @@ def _commit_tree(settings: Settings, tree: str, parent: str | None, message: str
             hint='git config user.name "Ada"; git config user.email ada@example.org',
         )
     if sign:
-        raise CannotSign(
+        raise SigningError(
             f"git cannot sign the commit: {' '.join(said.split())}",
             hint="commit.gpgsign is on: see user.signingkey and gpg.format in git help config",
         )
-    raise failure(ended.said, "commit-tree")
+    raise git_error(ended.said, "commit-tree")
 
 
-class CannotSign(Invalid):
+class SigningError(Invalid):
     """Signing is configured and fails."""
 
 
-def move_refs(settings: Settings, *moves: RefMove) -> bool:
+def update_refs(settings: Settings, *moves: RefUpdate) -> bool:
     """Move refs, all or none; False where one of them is not what it must have been."""
     if not moves:
         return True
@@ -126,22 +128,22 @@ def move_refs(settings: Settings, *moves: RefMove) -> bool:
     lines = (f"update {move.ref}\0{move.new}\0{zero if move.old is None else move.old}\0" for move in moves)
     # the message is for the reflog, which is where a mistaken move is found
     words = ("update-ref", "-m", "promptops", "--create-reflog", "-z", "--stdin")
-    given, until = "".join(lines).encode(), time.monotonic() + _LEFT_BEHIND_S
+    given, until = "".join(lines).encode(), time.monotonic() + _STALE_LOCK_S
     while True:
-        ended = run_to_end(settings, *words, stdin=given)
+        ended = run_git_unchecked(settings, *words, stdin=given)
         if ended.code == 0:
             return True
         if b".lock': File exists" not in ended.said:
             break
         if time.monotonic() > until:
-            raise _left_behind(ended.said)
-        time.sleep(_PAUSE_S)
+            raise _stale_lock_error(ended.said)
+        time.sleep(_POLL_INTERVAL_S)
     if b"cannot lock ref" in ended.said:
         return False
-    raise failure(ended.said, "update-ref")
+    raise git_error(ended.said, "update-ref")
 
 
-def _left_behind(said: bytes) -> Unavailable:
+def _stale_lock_error(said: bytes) -> Unavailable:
     """A lock of git's own, which outlives a git that was killed."""
     path = said.decode("utf-8", "replace").partition("Unable to create '")[2].partition("'")[0]
     return Unavailable(
@@ -150,16 +152,16 @@ def _left_behind(said: bytes) -> Unavailable:
     )
 
 
-def drop_ref(settings: Settings, ref: str) -> None:
-    run(settings, "update-ref", "-d", ref)
+def delete_ref(settings: Settings, ref: str) -> None:
+    run_git(settings, "update-ref", "-d", ref)
 
 
 # beside git
 
 
 @contextmanager
-def locked(
-    settings: Settings, name: str = "promptops-state", *, patience_s: float = _PATIENCE_S
+def repository_lock(
+    settings: Settings, name: str = "promptops-state", *, patience_s: float = _LOCK_TIMEOUT_S
 ) -> Iterator[None]:
     """One process of promptops at a time, in all worktrees; ends with the process, however it ends."""
     common = settings.common_dir
@@ -170,13 +172,13 @@ def locked(
     except OSError as error:
         raise Invalid(f"cannot write to {common}: {error.strerror}", hint="check its permissions") from error
     try:
-        _wait_for(handle, common / f"{name}.lock", patience_s)
+        _acquire_lock(handle, common / f"{name}.lock", patience_s)
         yield
     finally:
         os.close(handle)
 
 
-def _wait_for(handle: int, path: Path, patience_s: float) -> None:
+def _acquire_lock(handle: int, path: Path, patience_s: float) -> None:
     until = time.monotonic() + patience_s
     while True:
         try:
@@ -187,28 +189,28 @@ def _wait_for(handle: int, path: Path, patience_s: float) -> None:
                     f"{path} has been held by another process for {patience_s:g} s",
                     hint=f"try again; `fuser '{path}'` names the process",
                 ) from None
-            time.sleep(_PAUSE_S)
+            time.sleep(_POLL_INTERVAL_S)
 
 
-def checkouts(settings: Settings) -> list[Path]:
+def state_branch_checkouts(settings: Settings) -> list[Path]:
     """Work trees that have the state branch checked out."""
     common = settings.common_dir
     if common is None:
         return []
-    found = [common.parent] if _stands_on_state(common) and common.name == ".git" else []
+    found = [common.parent] if _has_state_branch_checked_out(common) and common.name == ".git" else []
     for folder in (common / "worktrees").glob("*"):
         link = folder / "gitdir"
-        if _stands_on_state(folder) and link.is_file():
+        if _has_state_branch_checked_out(folder) and link.is_file():
             found.append(Path(link.read_text().strip()).parent)
     return found
 
 
-def _stands_on_state(git_dir: Path) -> bool:
+def _has_state_branch_checked_out(git_dir: Path) -> bool:
     head = git_dir / "HEAD"
     return head.is_file() and head.read_bytes().strip() == f"ref: {STATE_REF}".encode()
 
 
-def follow(settings: Settings, work_tree: Path, old: str | None, new: str) -> bool:
+def update_work_tree(settings: Settings, work_tree: Path, old: str | None, new: str) -> bool:
     """Bring a work tree's files from one commit to another; False where somebody's changes are in the way."""
     trees = [old, new] if old else [new]
-    return run_to_end(settings, "-C", str(work_tree), "read-tree", "-m", "-u", *trees).code == 0
+    return run_git_unchecked(settings, "-C", str(work_tree), "read-tree", "-m", "-u", *trees).code == 0

@@ -13,17 +13,17 @@ from jinja2 import DictLoader, StrictUndefined, Template, nodes, pass_context
 from jinja2.exceptions import TemplateError
 from jinja2.visitor import NodeTransformer
 
-from promptops.config.yaml import Path
-from promptops.prompt import Prompt, Text, texts_of
-from promptops.prompt.sandbox import Environment
+from promptops.config.yaml import YamlPath
+from promptops.prompt import Prompt, Text, text_parts
+from promptops.prompt.sandbox import TemplateEnvironment
 from promptops.prompt.templates import TemplateFault, parse_template, render_template
 
 _MARK = "mark a branch"  # no template can name a filter with blanks
-_BRANCHING = (nodes.If, nodes.For, nodes.CondExpr)
+_BRANCH_NODES = (nodes.If, nodes.For, nodes.CondExpr)
 
 
 @dataclass(frozen=True, slots=True)
-class Branch:
+class TemplateBranch:
     """``file`` is "" for the prompt file, else the path of a partial."""
 
     file: str
@@ -32,26 +32,26 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
-    branches: tuple[Branch, ...] = ()
+class BranchCoverage:
+    branches: tuple[TemplateBranch, ...] = ()
     reached: frozenset[int] = frozenset()
 
     @property
-    def missed(self) -> Sequence[Branch]:
+    def missed(self) -> Sequence[TemplateBranch]:
         return [branch for number, branch in enumerate(self.branches) if number not in self.reached]
 
     def __str__(self) -> str:
         return f"{len(self.reached)} of {len(self.branches)} branches"
 
 
-def branches_of(prompt: Prompt) -> Iterator[Branch]:
+def find_branches(prompt: Prompt) -> Iterator[TemplateBranch]:
     """List the branches of a prompt's templates without compiling them."""
-    for text in texts_of(prompt):
+    for text in text_parts(prompt):
         for what, line in _branches(text.template):
-            yield Branch("", prompt.document.line_of(text.path, line), what)
+            yield TemplateBranch("", prompt.document.line_of(text.path, line), what)
     for path, template in prompt.partials.items():
         for what, line in _branches(template):
-            yield Branch(path, line, what)
+            yield TemplateBranch(path, line, what)
 
 
 def _branches(template: str) -> Iterator[tuple[str, int]]:
@@ -59,7 +59,7 @@ def _branches(template: str) -> Iterator[tuple[str, int]]:
         return
     tree = parse_template(template)
     elifs = {id(other) for node in tree.find_all(nodes.If) for other in node.elif_}
-    for node in tree.find_all(_BRANCHING):
+    for node in tree.find_all(_BRANCH_NODES):
         yield "for" if isinstance(node, nodes.For) else "elif" if id(node) in elifs else "if", node.lineno
         if isinstance(node, nodes.CondExpr):
             if node.expr2 is not None:
@@ -68,23 +68,23 @@ def _branches(template: str) -> Iterator[tuple[str, int]]:
             yield "else", node.else_[0].lineno
 
 
-class Traced:
+class BranchTracer:
     """The templates of one prompt, compiled with marks."""
 
     def __init__(self, prompt: Prompt) -> None:
         """Raises TemplateFault for a template that can be read and not compiled."""
         self._prompt = prompt
         self._reached: set[int] = set()
-        self._branches: list[Branch] = []
-        environment = _base().of(prompt, self._branch, self._reached.add)
+        self._branches: list[TemplateBranch] = []
+        environment = _base_environment().of(prompt, self._branch, self._reached.add)
         try:
-            self._templates = {text.path: environment.from_text(text) for text in texts_of(prompt)}
+            self._templates = {text.path: environment.from_text(text) for text in text_parts(prompt)}
             for path in prompt.partials:
                 environment.get_template(path)
         except (TemplateError, RecursionError, SyntaxError, MemoryError, ValueError):
             raise TemplateFault("the template is nested too deeply", 1) from None
 
-    def _branch(self, branch: Branch) -> int:
+    def _branch(self, branch: TemplateBranch) -> int:
         self._branches.append(branch)
         return len(self._branches) - 1
 
@@ -92,34 +92,34 @@ class Traced:
         """Render one text with a case's inputs; raises TemplateFault, and what was reached counts."""
         return render_template(self._templates[text.path], values)
 
-    def coverage(self) -> Coverage:
-        return Coverage(tuple(self._branches), frozenset(self._reached))
+    def coverage(self) -> BranchCoverage:
+        return BranchCoverage(tuple(self._branches), frozenset(self._reached))
 
 
 @cache
-def _base() -> "_Marking":
-    return _Marking(DictLoader({}), StrictUndefined)
+def _base_environment() -> "_TracingEnvironment":
+    return _TracingEnvironment(DictLoader({}), StrictUndefined)
 
 
-class _Marking(Environment):
+class _TracingEnvironment(TemplateEnvironment):
     """Compiles marks into templates. One is made; those of single prompts are laid over it."""
 
     branch: Callable[[str | None, str, int], int]
-    text: Path
+    text: YamlPath
 
     def of(
-        self, prompt: Prompt, branch: Callable[[Branch], int], reach: Callable[[int], object]
-    ) -> "_Marking":
+        self, prompt: Prompt, branch: Callable[[TemplateBranch], int], reach: Callable[[int], object]
+    ) -> "_TracingEnvironment":
         def numbered(name: str | None, what: str, line: int) -> int:
             at = line if name else prompt.document.line_of(over.text, line)
-            return branch(Branch(name or "", at, what))
+            return branch(TemplateBranch(name or "", at, what))
 
         @pass_context  # also keeps the mark from being folded away as a constant
         def mark(_context: Any, value: Any, number: int) -> Any:
             reach(number)
             return value
 
-        over: _Marking = self.overlay(loader=DictLoader(dict(prompt.partials)))
+        over: _TracingEnvironment = self.overlay(loader=DictLoader(dict(prompt.partials)))
         over.filters = {**self.filters, _MARK: mark}
         over.branch = numbered
         return over
@@ -129,11 +129,11 @@ class _Marking(Environment):
         return self.from_string(text.template)
 
     def _generate(self, source: nodes.Template, name: str | None, *args: Any, **kwargs: Any) -> str:
-        marker = _Marker(lambda what, line: self.branch(name, what, line))
+        marker = _BranchMarker(lambda what, line: self.branch(name, what, line))
         return super()._generate(marker.visit(source), name, *args, **kwargs)
 
 
-class _Marker(NodeTransformer):
+class _BranchMarker(NodeTransformer):
     def __init__(self, branch: Callable[[str, int], int]) -> None:
         self._branch = branch
         self._elifs: set[int] = set()

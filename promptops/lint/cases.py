@@ -8,16 +8,16 @@ from typing import Any
 from promptops.checks import compile_checks
 from promptops.config.text import Position, Problem
 from promptops.config.yaml import InvalidAt
-from promptops.config.yaml import Path as Place
+from promptops.config.yaml import YamlPath as Place
 from promptops.errors import Invalid, NotFound
-from promptops.lint.branch_coverage import Coverage, Traced, branches_of
-from promptops.prompt import Insert, Prompt, Read, Text, texts_of
-from promptops.prompt.cases import Case, lines_of, read_cases
+from promptops.lint.branch_coverage import BranchCoverage, BranchTracer, find_branches
+from promptops.prompt import FileReader, Insert, Prompt, Text, text_parts
+from promptops.prompt.cases import Case, iter_lines, read_cases
 from promptops.prompt.checks import read_checks
-from promptops.prompt.render import accept_inputs, estimate_tokens
+from promptops.prompt.render import estimate_tokens, validate_inputs
 from promptops.prompt.templates import TemplateFault
 
-SHOWN = 10  # findings of one rule in one golden set; the rest are counted
+MAX_SHOWN = 10  # findings of one rule in one golden set; the rest are counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,43 +27,43 @@ class GoldenSet:
     problems: tuple[Problem, ...] = ()
     size: int = 0
     accepted: tuple[Mapping[str, Any], ...] = ()
-    coverage: Coverage = field(default_factory=Coverage)
+    coverage: BranchCoverage = field(default_factory=BranchCoverage)
 
     def of(self, rule: str) -> Iterator[Problem]:
         found = [problem for problem in self.problems if problem.rule == rule]
-        yield from found[:SHOWN]
-        if len(found) > SHOWN:
-            last = found[SHOWN]
-            yield Problem(rule, f"and {len(found) - SHOWN} more like this", last.path, last.position)
+        yield from found[:MAX_SHOWN]
+        if len(found) > MAX_SHOWN:
+            last = found[MAX_SHOWN]
+            yield Problem(rule, f"and {len(found) - MAX_SHOWN} more like this", last.path, last.position)
 
     @cached_property
-    def described(self) -> str:
+    def size_text(self) -> str:
         return "1 case" if self.size == 1 else f"{self.size} cases"
 
 
-def read_golden_set(prompt: Prompt, read: Read) -> GoldenSet:
+def read_golden_set(prompt: Prompt, read: FileReader) -> GoldenSet:
     """Read and render every case. Without cases, the branches are counted all the same."""
     if prompt.cases is None:
-        return GoldenSet(coverage=Coverage(tuple(branches_of(prompt))))
+        return GoldenSet(coverage=BranchCoverage(tuple(find_branches(prompt))))
     try:
-        traced = Traced(prompt)
+        traced = BranchTracer(prompt)
     except TemplateFault as fault:
         problem = Problem("case-fails", fault.message, prompt.document.path, Position(1, 1), fault.hint)
         return GoldenSet((problem,))
-    reading = _Reading(prompt, traced)
+    reading = _CaseChecker(prompt, traced)
     reading.all(prompt.cases, read)
     return GoldenSet(tuple(reading.problems), reading.size, tuple(reading.accepted), traced.coverage())
 
 
-class _Reading:
-    def __init__(self, prompt: Prompt, traced: Traced) -> None:
+class _CaseChecker:
+    def __init__(self, prompt: Prompt, traced: BranchTracer) -> None:
         self.prompt = prompt
         self.traced = traced
         self.problems: list[Problem] = []
         self.accepted: list[Mapping[str, Any]] = []
         self.size = 0
 
-    def all(self, path: str, read: Read) -> None:
+    def all(self, path: str, read: FileReader) -> None:
         document = self.prompt.document
         try:
             data = read(path)
@@ -75,19 +75,19 @@ class _Reading:
             self.problems.append(document.problem("bad-cases", ("cases",), error.message, error.hint))
             return
         try:
-            for case in read_cases(f"prompts/{path}", lines_of(data)):
+            for case in read_cases(f"prompts/{path}", iter_lines(data)):
                 self.size += 1
                 self.one(case)
         except InvalidAt as error:
             self.problems.append(replace(error.problem, rule="bad-cases"))
         except Invalid as error:
-            self.problems.append(_unplaced("bad-cases", error, f"prompts/{path}"))
+            self.problems.append(_problem_from_error("bad-cases", error, f"prompts/{path}"))
 
     def one(self, case: Case) -> None:
-        path, position = _place(case.where)
+        path, position = _split_location(case.where)
         self.checks(case, path, position)
         try:
-            accepted = accept_inputs(self.prompt, case.inputs)
+            accepted = validate_inputs(self.prompt, case.inputs)
         except Invalid as error:
             self.problems.append(Problem("case-inputs", error.message, path, position, error.hint))
             return
@@ -105,7 +105,7 @@ class _Reading:
         values = {name: value for name, value in accepted.items() if self.prompt.inputs[name].kind != "image"}
         texts: dict[Place, str] = {}
         failed = False
-        for text in texts_of(self.prompt):
+        for text in text_parts(self.prompt):
             try:
                 texts[text.path] = self.traced.render(text, values)
             except TemplateFault as fault:
@@ -150,16 +150,16 @@ def _messages(
             yield {"role": message.role, "content": parts, **message.extras}
 
 
-def _unplaced(rule: str, error: Invalid, path: str) -> Problem:
+def _problem_from_error(rule: str, error: Invalid, path: str) -> Problem:
     """A problem from a message that starts with its place."""
     where, _, message = error.message.partition(": ")
     if where.startswith(path) and message:
-        file, position = _place(where)
+        file, position = _split_location(where)
         return Problem(rule, message, file, position, error.hint)
     return Problem(rule, error.message, path, Position(1, 1), error.hint)
 
 
-def _place(where: str) -> tuple[str, Position]:
+def _split_location(where: str) -> tuple[str, Position]:
     """``prompts/x.jsonl:12`` or ``prompts/x.yaml:12:3``, taken apart."""
     path, *numbers = where.rsplit(":", 2)
     if not all(number.isdigit() for number in numbers):

@@ -3,14 +3,14 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from promptops.checks import KINDS, compile_checks
+from promptops.checks import CHECK_KINDS, compile_checks
 from promptops.config.text import Problem
-from promptops.config.yaml import Path
+from promptops.config.yaml import YamlPath
 from promptops.errors import Invalid
-from promptops.lint.context import Subject
+from promptops.lint.context import LintContext
 from promptops.prompt import Check
 
-TWINS: Mapping[str, str] = {
+EXACT_EQUIVALENTS: Mapping[str, str] = {
     "contains-all": "contains_all",
     "contains-any": "contains_any",
     "ends-with": "ends_with",
@@ -20,7 +20,7 @@ TWINS: Mapping[str, str] = {
 }
 """promptfoo's word to the one here that means the same."""
 
-NEAR: Mapping[str, str] = {
+NEAR_EQUIVALENTS: Mapping[str, str] = {
     "answer-relevance": "judge",
     "bleu": "similarity",
     "contains-json": "json",
@@ -41,7 +41,7 @@ NEAR: Mapping[str, str] = {
 }
 """promptfoo's word to the one here that comes near."""
 
-ALONE = frozenset(
+WITHOUT_EQUIVALENT = frozenset(
     {
         "classifier",
         "contains-html",
@@ -73,23 +73,28 @@ ALONE = frozenset(
 
 def is_promptfoo(kind: str) -> bool:
     plain = kind.removeprefix("not-")
-    known = plain in TWINS or plain in NEAR or plain in ALONE or kind.startswith("not-")
-    return known and kind not in KINDS
+    known = (
+        plain in EXACT_EQUIVALENTS
+        or plain in NEAR_EQUIVALENTS
+        or plain in WITHOUT_EQUIVALENT
+        or kind.startswith("not-")
+    )
+    return known and kind not in CHECK_KINDS
 
 
-def twin(kind: str, argument: Any) -> str | None:
+def exact_equivalent(kind: str, argument: Any) -> str | None:
     """The word here that says exactly the same; None where there is none."""
-    name = "json_schema" if kind == "is-json" and isinstance(argument, dict) else TWINS.get(kind)
-    return name if name in KINDS else None
+    name = "json_schema" if kind == "is-json" and isinstance(argument, dict) else EXACT_EQUIVALENTS.get(kind)
+    return name if name in CHECK_KINDS else None
 
 
-def written(subject: Subject) -> Iterator[tuple[Path, Check]]:
+def checks_with_paths(subject: LintContext) -> Iterator[tuple[YamlPath, Check]]:
     """The checks, each with its place."""
     yield from ((("checks", index), check) for index, check in enumerate(subject.prompt.checks))
 
 
-def promptfoo_check(subject: Subject) -> Iterator[Problem]:
-    for path, check in written(subject):
+def promptfoo_check(subject: LintContext) -> Iterator[Problem]:
+    for path, check in checks_with_paths(subject):
         entry = promptfoo_entry({check.kind: check.argument})
         if entry is not None:
             yield subject.at(path, *entry)
@@ -100,14 +105,16 @@ def promptfoo_check(subject: Subject) -> Iterator[Problem]:
 def explain_promptfoo(kind: str, argument: Any) -> tuple[str, str]:
     plain = kind.removeprefix("not-")
     negation = " with `not: true` beside it" if plain != kind else ""
-    exact = twin(plain, argument) or (plain if plain in KINDS else None)
+    exact = exact_equivalent(plain, argument) or (plain if plain in CHECK_KINDS else None)
     if exact:
         message = f"`{kind}` is promptfoo's word for the check `{exact}`{negation}"
         return message, f"write `- {exact}`" if argument is None else f"write `- {exact}: …`"
-    near = NEAR.get(plain, plain)
-    if near in KINDS:
-        return f"`{kind}` is promptfoo's; the check `{near}`{negation} comes near", str(KINDS[near].summary)
-    return f"`{kind}` is promptfoo's, and there is no such check here", f"checks are {', '.join(KINDS)}"
+    near = NEAR_EQUIVALENTS.get(plain, plain)
+    if near in CHECK_KINDS:
+        return f"`{kind}` is promptfoo's; the check `{near}`{negation} comes near", str(
+            CHECK_KINDS[near].summary
+        )
+    return f"`{kind}` is promptfoo's, and there is no such check here", f"checks are {', '.join(CHECK_KINDS)}"
 
 
 def promptfoo_entry(item: Any) -> tuple[str, str] | None:
@@ -116,7 +123,7 @@ def promptfoo_entry(item: Any) -> tuple[str, str] | None:
         return None
     kind, value = item["type"], item.get("value")
     plain = kind.removeprefix("not-")
-    name = twin(plain, value) or (plain if plain in KINDS else None)
+    name = exact_equivalent(plain, value) or (plain if plain in CHECK_KINDS else None)
     if name is None:
         return explain_promptfoo(kind, value)
     entry = name if value is None else f"{name}: …"
@@ -125,8 +132,8 @@ def promptfoo_entry(item: Any) -> tuple[str, str] | None:
     )
 
 
-def bad_check(subject: Subject) -> Iterator[Problem]:
-    for path, check in written(subject):
+def bad_check(subject: LintContext) -> Iterator[Problem]:
+    for path, check in checks_with_paths(subject):
         if is_promptfoo(check.kind) or promptfoo_entry({check.kind: check.argument}):
             continue
         try:
@@ -135,8 +142,8 @@ def bad_check(subject: Subject) -> Iterator[Problem]:
             yield subject.at(path, error.message.removeprefix(": "), error.hint)
 
 
-def schemaless_check(subject: Subject) -> Iterator[Problem]:
-    for path, check in written(subject):
+def schemaless_check(subject: LintContext) -> Iterator[Problem]:
+    for path, check in checks_with_paths(subject):
         if check.kind == "json_schema" and check.argument is None and subject.prompt.output is None:
             message = "the check json_schema has no schema, and the prompt has no output schema"
             yield subject.at(path, message, "give the prompt `output: {schema: …}`, or the check a schema")

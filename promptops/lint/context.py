@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from promptops.config.settings import Settings
 from promptops.config.text import Position, Problem
-from promptops.config.yaml import Path
+from promptops.config.yaml import YamlPath
 from promptops.lint.cases import GoldenSet, read_golden_set
-from promptops.prompt import Prompt, Read
+from promptops.prompt import FileReader, Prompt
 
 if TYPE_CHECKING:
     from promptops.providers.catalog import Catalog
@@ -19,7 +19,7 @@ RETIREMENT_DAYS = 90
 
 
 @dataclass(frozen=True, eq=False)
-class Project:
+class LintProject:
     """The settings that hold, the catalogue of models, and the day on which all of it is judged."""
 
     settings: Settings
@@ -46,22 +46,22 @@ class Project:
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class LintContext:
     prompt: Prompt
-    read: Read
-    project: Project
+    read: FileReader
+    project: LintProject
 
     @cached_property
     def golden(self) -> GoldenSet:
         return read_golden_set(self.prompt, self.read)
 
-    def models(self) -> Iterator[tuple[Path, str]]:
+    def models(self) -> Iterator[tuple[YamlPath, str]]:
         """The models that are asked, with the place of each in the file."""
         yield ("model",), self.prompt.model
         for index, model in enumerate(self.prompt.fallback):
             yield ("fallback", index), model
 
-    def at(self, path: Path, message: str, hint: str = "") -> Problem:
+    def at(self, path: YamlPath, message: str, hint: str = "") -> Problem:
         return self.prompt.document.problem("", path, message, hint)
 
     def at_line(self, file: str, line: int, message: str, hint: str = "") -> Problem:

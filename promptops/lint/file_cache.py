@@ -1,11 +1,11 @@
 """Files below prompts/ as one run reads them: each once, and every question noted."""
 
 from promptops.errors import Invalid
-from promptops.prompt import Read
+from promptops.prompt import FileReader
 
 
-class Files:
-    def __init__(self, read: Read) -> None:
+class FileCache:
+    def __init__(self, read: FileReader) -> None:
         self._read = read
         self._kept: dict[str, bytes | Invalid] = {}
 
@@ -20,7 +20,7 @@ class Files:
             return found
         raise found
 
-    def watched(self) -> tuple[Read, list[str]]:
+    def recording_reader(self) -> tuple[FileReader, list[str]]:
         """A reader, and the list of all that is asked of it, found or not."""
         asked: list[str] = []
 

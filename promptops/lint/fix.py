@@ -7,45 +7,45 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from promptops.checks import KINDS, compile_checks
+from promptops.checks import CHECK_KINDS, compile_checks
 from promptops.config.settings import Settings
 from promptops.config.yaml import Document, parse_yaml
-from promptops.config.yaml import Path as Place
+from promptops.config.yaml import YamlPath as Place
 from promptops.errors import Invalid
-from promptops.lint.checks import twin
-from promptops.lint.file_cache import Files
-from promptops.prompt import Check, examine
+from promptops.lint.checks import exact_equivalent
+from promptops.lint.file_cache import FileCache
+from promptops.prompt import Check, load_with_problems
 
 _BOM = b"\xef\xbb\xbf"
-_PARTIALS = (".j2", ".md", ".txt")
-_PROMPTS = (".yaml", ".yml")
-_BESIDE = ("name", "weight", "threshold", "not")
+_PARTIAL_SUFFIXES = (".j2", ".md", ".txt")
+_PROMPT_SUFFIXES = (".yaml", ".yml")
+_OPTION_KEYS = ("name", "weight", "threshold", "not")
 
 
-def fix(names: Iterable[str], files: Files, settings: Settings) -> Iterator[tuple[str, str]]:
+def fix_files(names: Iterable[str], files: FileCache, settings: Settings) -> Iterator[tuple[str, str]]:
     """Mend the files of some prompts on disk; yields each file's path with what was changed in it."""
-    for path in dict.fromkeys(path for name in names for path in _texts(name, files)):
+    for path in dict.fromkeys(path for name in names for path in _text_paths(name, files)):
         before = files.known(path)
         if before is None:
             continue
-        after, changes = mended(before, path)
+        after, changes = fix_bytes(before, path)
         if changes:
             replace_file(settings.prompts / path, after)
             files.forget(path)
             yield f"{settings.prompts_path}/{path}", ", ".join(changes)
 
 
-def _texts(name: str, files: Files) -> list[str]:
+def _text_paths(name: str, files: FileCache) -> list[str]:
     """Read a prompt as far as it goes; a file that a byte order mark hides is mended, then read on."""
-    read, asked = files.watched()
+    read, asked = files.recording_reader()
     try:
-        examine(name, lambda path: read(path).removeprefix(_BOM))
+        load_with_problems(name, lambda path: read(path).removeprefix(_BOM))
     except Invalid:
         return []
-    return [path for path in asked if path.endswith((*_PROMPTS, *_PARTIALS))]
+    return [path for path in asked if path.endswith((*_PROMPT_SUFFIXES, *_PARTIAL_SUFFIXES))]
 
 
-def mended(data: bytes, path: str) -> tuple[bytes, list[str]]:
+def fix_bytes(data: bytes, path: str) -> tuple[bytes, list[str]]:
     """Give the mended bytes, and what was done in words."""
     changes = []
     if data.startswith(_BOM):
@@ -54,7 +54,7 @@ def mended(data: bytes, path: str) -> tuple[bytes, list[str]]:
     if b"\r\n" in data:
         data = data.replace(b"\r\n", b"\n")
         changes.append("CRLF made LF")
-    if path.endswith(_PROMPTS):
+    if path.endswith(_PROMPT_SUFFIXES):
         data, renamed = _rename_checks(data, path)
         changes += renamed
     return data, changes
@@ -62,13 +62,13 @@ def mended(data: bytes, path: str) -> tuple[bytes, list[str]]:
 
 def _rename_checks(data: bytes, path: str) -> tuple[bytes, list[str]]:
     changes = []
-    while (found := _first_twin(data, path)) is not None:
+    while (found := _rename_first_check(data, path)) is not None:
         data, change = found
         changes.append(change)
     return data, changes
 
 
-def _first_twin(data: bytes, path: str) -> tuple[bytes, str] | None:
+def _rename_first_check(data: bytes, path: str) -> tuple[bytes, str] | None:
     try:
         document = parse_yaml(data, path)
     except Invalid:
@@ -76,9 +76,9 @@ def _first_twin(data: bytes, path: str) -> tuple[bytes, str] | None:
     checks = document.data.get("checks") if isinstance(document.data, dict) else None
     for index, item in enumerate(checks if isinstance(checks, list) else ()):
         kind, argument, place = _kind(item, index)
-        name = twin(kind, argument)
-        if name is not None and _is_sound(name, argument):
-            after = _with_word(document, place, kind, name)
+        name = exact_equivalent(kind, argument)
+        if name is not None and _is_valid_check(name, argument):
+            after = _replace_word(document, place, kind, name)
             if after is not None:
                 return after, f"check `{kind}` is now `{name}`"
     return None
@@ -87,19 +87,19 @@ def _first_twin(data: bytes, path: str) -> tuple[bytes, str] | None:
 def _kind(item: Any, index: int) -> tuple[str, Any, Place]:
     if isinstance(item, str):
         return item, None, ("checks", index)
-    kinds = [key for key in item if key not in _BESIDE] if isinstance(item, dict) else []
+    kinds = [key for key in item if key not in _OPTION_KEYS] if isinstance(item, dict) else []
     return (kinds[0], item[kinds[0]], ("checks", index, kinds[0])) if len(kinds) == 1 else ("", None, ())
 
 
-def _is_sound(kind: str, argument: Any) -> bool:
+def _is_valid_check(kind: str, argument: Any) -> bool:
     try:
         compile_checks((Check(kind, kind, argument),), "")
     except Invalid:
         return False
-    return kind in KINDS
+    return kind in CHECK_KINDS
 
 
-def _with_word(document: Document, place: Place, old: str, new: str) -> bytes | None:
+def _replace_word(document: Document, place: Place, old: str, new: str) -> bytes | None:
     """Put one word for another at its place; None unless that changes this word and nothing else."""
     position = document.positions[place]
     lines = document.source.split("\n")

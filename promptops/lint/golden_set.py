@@ -3,26 +3,26 @@
 from collections.abc import Iterator
 
 from promptops.config.text import Problem
-from promptops.lint.context import Subject
+from promptops.lint.context import LintContext
 
 
-def bad_cases(subject: Subject) -> Iterator[Problem]:
+def bad_cases(subject: LintContext) -> Iterator[Problem]:
     return subject.golden.of("bad-cases")
 
 
-def case_inputs(subject: Subject) -> Iterator[Problem]:
+def case_inputs(subject: LintContext) -> Iterator[Problem]:
     return subject.golden.of("case-inputs")
 
 
-def case_fails(subject: Subject) -> Iterator[Problem]:
+def case_fails(subject: LintContext) -> Iterator[Problem]:
     return subject.golden.of("case-fails")
 
 
-def case_over_budget(subject: Subject) -> Iterator[Problem]:
+def case_over_budget(subject: LintContext) -> Iterator[Problem]:
     return subject.golden.of("case-over-budget")
 
 
-def unreached_branch(subject: Subject) -> Iterator[Problem]:
+def unreached_branch(subject: LintContext) -> Iterator[Problem]:
     golden, name = subject.golden, subject.prompt.name
     missed = golden.coverage.missed
     if missed and not golden.size:
@@ -32,5 +32,5 @@ def unreached_branch(subject: Subject) -> Iterator[Problem]:
         return
     for branch in missed:
         message = f"no case of {name} reaches this `{branch.what}`"
-        reached = f" ({golden.coverage} reached by {golden.described})"
+        reached = f" ({golden.coverage} reached by {golden.size_text})"
         yield subject.at_line(branch.file, branch.line, message + reached, "add a case that does")

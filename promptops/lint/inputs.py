@@ -6,24 +6,24 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from promptops.config.text import Problem
-from promptops.lint.context import Subject
-from promptops.prompt import ImageInput, Insert, Prompt, texts_of
-from promptops.prompt.json_schema import unknown_word
-from promptops.prompt.render import variables
+from promptops.lint.context import LintContext
+from promptops.prompt import ImageInput, Insert, Prompt, text_parts
+from promptops.prompt.json_schema import unknown_name_message
+from promptops.prompt.render import template_variables
 from promptops.prompt.templates import TemplateFault, free_names
 
 
-def unused_input(subject: Subject) -> Iterator[Problem]:
+def unused_input(subject: LintContext) -> Iterator[Problem]:
     prompt = subject.prompt
     if not prompt.inputs:
         return
-    used = variables(prompt) | _placed(prompt) | _checked(prompt)
+    used = template_variables(prompt) | _inputs_in_messages(prompt) | _inputs_in_checks(prompt)
     for name in prompt.inputs:
         if name not in used:
             yield subject.at(("inputs", name), f"the input `{name}` is declared and never used")
 
 
-def _placed(prompt: Prompt) -> set[str]:
+def _inputs_in_messages(prompt: Prompt) -> set[str]:
     placed = {message.name for message in prompt.messages if isinstance(message, Insert)}
     for message in prompt.messages:
         if not isinstance(message, Insert):
@@ -31,7 +31,7 @@ def _placed(prompt: Prompt) -> set[str]:
     return placed
 
 
-def _checked(prompt: Prompt) -> set[str]:
+def _inputs_in_checks(prompt: Prompt) -> set[str]:
     """Inputs that the arguments of checks name."""
     names: set[str] = set()
     for text in _strings([check.argument for check in prompt.checks]):
@@ -51,10 +51,10 @@ def _strings(value: Any) -> Iterator[str]:
             yield from _strings(item)
 
 
-def undeclared_variable(subject: Subject) -> Iterator[Problem]:
+def undeclared_variable(subject: LintContext) -> Iterator[Problem]:
     prompt = subject.prompt
-    for name in sorted(variables(prompt) - prompt.inputs.keys()):
-        message, hint = unknown_word("input", name, sorted(prompt.inputs))
+    for name in sorted(template_variables(prompt) - prompt.inputs.keys()):
+        message, hint = unknown_name_message("input", name, sorted(prompt.inputs))
         file, line = _first_use(prompt, name)
         hint = hint if "did you mean" in message else f"declare it: inputs: {{{name}: string}}"
         yield subject.at_line(file, line, f"the template names an {message}", hint)
@@ -62,7 +62,7 @@ def undeclared_variable(subject: Subject) -> Iterator[Problem]:
 
 def _first_use(prompt: Prompt, name: str) -> tuple[str, int]:
     word = re.compile(rf"(?<![\w.]){re.escape(name)}\b")
-    for text in texts_of(prompt):
+    for text in text_parts(prompt):
         if name in free_names(text.template)[0]:
             return "", prompt.document.line_of(text.path, _line(text.template, word))
     for path, partial in prompt.partials.items():
@@ -79,18 +79,18 @@ def _line(template: str, word: re.Pattern[str]) -> int:
     return 1
 
 
-def never_varied(subject: Subject) -> Iterator[Problem]:
+def never_varied(subject: LintContext) -> Iterator[Problem]:
     prompt = subject.prompt
     accepted = subject.golden.accepted if prompt.cases else ()
     for name, declared in prompt.inputs.items():
         if "const" in declared.schema or len(declared.schema.get("enum", "ab")) == 1:
             yield subject.at(("inputs", name), f"the input `{name}` allows one value only")
-        elif len(accepted) > 1 and _is_one(inputs[name] for inputs in accepted):
+        elif len(accepted) > 1 and _all_equal(inputs[name] for inputs in accepted):
             message = f"the input `{name}` is the same in all {len(accepted)} cases"
             yield subject.at(("inputs", name), message, "add a case with another value")
 
 
-def _is_one(values: Iterable[Any]) -> bool:
+def _all_equal(values: Iterable[Any]) -> bool:
     seen = iter(values)
     first = json.dumps(next(seen), sort_keys=True)
     return all(json.dumps(value, sort_keys=True) == first for value in seen)

@@ -10,7 +10,7 @@ from promptops.errors import Invalid
 from promptops.lint.checks import promptfoo_entry
 from promptops.prompt import Prompt
 
-RULE_OF: Mapping[str, str] = {
+RULE_IDS: Mapping[str, str] = {
     "budget": "over-budget",
     "check": "bad-check",
     "conflict": "merge-conflict",
@@ -30,7 +30,7 @@ RULE_OF: Mapping[str, str] = {
 }
 
 
-ELSEWHERE: Mapping[str, str] = {
+FOREIGN_KEY_HINTS: Mapping[str, str] = {
     "evaluators": "what an answer must satisfy stands in `checks`",
     "input_variables": "variables are declared in `inputs`",
     "jsonSchema": "the schema of an answer is `output: {schema: …}`",
@@ -44,11 +44,13 @@ ELSEWHERE: Mapping[str, str] = {
 """Keys of other tools' prompt files, and where the same is said here."""
 
 
-def refine(problems: Sequence[Problem], prompt: Prompt | None, text: bytes | None) -> Iterator[Problem]:
+def refine_problems(
+    problems: Sequence[Problem], prompt: Prompt | None, text: bytes | None
+) -> Iterator[Problem]:
     document = prompt.document if prompt else _document(problems, text)
     for problem in problems:
-        named = replace(problem, rule=RULE_OF.get(problem.rule, "bad-value"))
-        yield _refined(named, document) if document and problem.path == document.path else named
+        named = replace(problem, rule=RULE_IDS.get(problem.rule, "bad-value"))
+        yield _refine_problem(named, document) if document and problem.path == document.path else named
 
 
 def _document(problems: Sequence[Problem], text: bytes | None) -> Document | None:
@@ -60,27 +62,27 @@ def _document(problems: Sequence[Problem], text: bytes | None) -> Document | Non
         return None
 
 
-def _refined(problem: Problem, document: Document) -> Problem:
+def _refine_problem(problem: Problem, document: Document) -> Problem:
     data = document.data
     if problem.rule == "unknown-key" and isinstance(data, dict):
-        return _refined_key(problem, document)
+        return _refine_key(problem, document)
     if problem.rule == "bad-check":
-        return _refined_check(problem, document, data.get("checks", ()))
+        return _refine_check(problem, document, data.get("checks", ()))
     return problem
 
 
-def _refined_key(problem: Problem, document: Document) -> Problem:
+def _refine_key(problem: Problem, document: Document) -> Problem:
     key = next((key for key in document.data if problem.position == document.position((key,))), "")
     if key == "version":
         message = "a prompt has no `version:`: its versions are the commits that change it"
         hint = "remove the line; promptops history lists the versions"
         return replace(problem, rule="version-key", message=message, hint=hint)
-    if key in ELSEWHERE:
-        return replace(problem, message=f"unknown key `{key}`", hint=ELSEWHERE[key])
+    if key in FOREIGN_KEY_HINTS:
+        return replace(problem, message=f"unknown key `{key}`", hint=FOREIGN_KEY_HINTS[key])
     return problem
 
 
-def _refined_check(problem: Problem, document: Document, checks: Sequence[Any]) -> Problem:
+def _refine_check(problem: Problem, document: Document, checks: Sequence[Any]) -> Problem:
     for index, item in enumerate(checks):
         place = ("checks", index, "name")
         if place in document.positions and problem.position == document.positions[place]:

@@ -6,21 +6,21 @@ from datetime import date
 from difflib import get_close_matches
 
 from promptops.config.text import Problem
-from promptops.config.yaml import Path
-from promptops.lint.context import Project, Subject
+from promptops.config.yaml import YamlPath
+from promptops.lint.context import LintContext, LintProject
 
 _DATED = re.compile(r"[-@.](?:\d{4}-\d\d-\d\d|\d{8}|\d\d-\d{4}|\d\d-\d\d|\d{4}|\d{3})(?=$|[-:@])")
-_LIKE = 0.8  # how much a name resembles one that is meant
+_MIN_SIMILARITY = 0.8  # how much a name resembles one that is meant
 _LOCAL = "local/"  # embedded models: their weights' hash is logged with every run
 
 
-def known_as(model: str) -> str:
+def catalog_name(model: str) -> str:
     """The name a model has in the catalogue, which lists the base of a fine-tuned one."""
     provider, slash, rest = model.rpartition("/")
     return f"{provider}{slash}{':'.join(rest.split(':')[:2])}" if rest.startswith("ft:") else model
 
 
-def is_pinned(model: str, project: Project) -> bool:
+def is_pinned(model: str, project: LintProject) -> bool:
     return (
         model.startswith(_LOCAL)
         or _DATED.search(model) is not None
@@ -28,11 +28,11 @@ def is_pinned(model: str, project: Project) -> bool:
     )
 
 
-def is_unknown(model: str, project: Project) -> bool:
-    return not model.startswith(_LOCAL) and project.catalog.entry(known_as(model)) is None
+def is_unknown(model: str, project: LintProject) -> bool:
+    return not model.startswith(_LOCAL) and project.catalog.entry(catalog_name(model)) is None
 
 
-def unknown_model(subject: Subject) -> Iterator[Problem]:
+def unknown_model(subject: LintContext) -> Iterator[Problem]:
     project = subject.project
     for path, model in subject.models():
         if is_unknown(model, project):
@@ -41,18 +41,18 @@ def unknown_model(subject: Subject) -> Iterator[Problem]:
             yield subject.at(path, message, f"{hint}models: {{{model}: {{max_input_tokens: 8192}}}}")
 
 
-def _nearest(model: str, project: Project) -> str:
+def _nearest(model: str, project: LintProject) -> str:
     provider, _, rest = model.partition("/")
     same = [
         name
         for name in project.catalog.names()
         if (name.startswith(f"{provider}/") if "/" in name else project.catalog.provider(name) == provider)
     ]
-    near = get_close_matches(rest, [name.partition("/")[2] or name for name in same], 1, _LIKE)
+    near = get_close_matches(rest, [name.partition("/")[2] or name for name in same], 1, _MIN_SIMILARITY)
     return f" (did you mean `{provider}/{near[0]}`?)" if near else ""
 
 
-def floating_model(subject: Subject) -> Iterator[Problem]:
+def floating_model(subject: LintContext) -> Iterator[Problem]:
     project = subject.project
     for path, model in subject.models():
         if not is_pinned(model, project) and (dated := project.catalog.dated_ids(model)):
@@ -61,12 +61,14 @@ def floating_model(subject: Subject) -> Iterator[Problem]:
             yield subject.at(path, message + project.source, f"pin it: {newest}")
 
 
-def _newest(dated: list[str], project: Project) -> str:
-    alive = [name for name in dated if (day := _retired_on(name, project)) is None or day > project.today]
+def _newest(dated: list[str], project: LintProject) -> str:
+    alive = [
+        name for name in dated if (day := _retirement_date(name, project)) is None or day > project.today
+    ]
     return (alive or dated)[-1]
 
 
-def unpinnable_model(subject: Subject) -> Iterator[Problem]:
+def unpinnable_model(subject: LintContext) -> Iterator[Problem]:
     project = subject.project
     for path, model in subject.models():
         if is_pinned(model, project) or is_unknown(model, project) or project.catalog.dated_ids(model):
@@ -76,19 +78,19 @@ def unpinnable_model(subject: Subject) -> Iterator[Problem]:
         yield subject.at(path, message, hint)
 
 
-def retired_model(subject: Subject) -> Iterator[Problem]:
+def retired_model(subject: LintContext) -> Iterator[Problem]:
     project = subject.project
     for path, model in subject.models():
-        day = _retired_on(model, project)
+        day = _retirement_date(model, project)
         if day is not None and day <= project.today:
             message = f"`{model}` was retired on {day}{project.source}"
             yield subject.at(path, message, "move to a model that is still served")
 
 
-def retiring_model(subject: Subject) -> Iterator[Problem]:
+def retiring_model(subject: LintContext) -> Iterator[Problem]:
     project = subject.project
     for path, model in subject.models():
-        day = _retired_on(model, project)
+        day = _retirement_date(model, project)
         left = (day - project.today).days if day else 0
         if day and 0 < left <= project.retirement_days:
             days = "1 day" if left == 1 else f"{left} days"
@@ -96,28 +98,30 @@ def retiring_model(subject: Subject) -> Iterator[Problem]:
             yield subject.at(path, message, "try its successor before then")
 
 
-def _retired_on(model: str, project: Project) -> date | None:
-    written = project.catalog.deprecation_date(known_as(model))
+def _retirement_date(model: str, project: LintProject) -> date | None:
+    written = project.catalog.deprecation_date(catalog_name(model))
     try:
         return date.fromisoformat(written) if written else None
     except ValueError:
         return None
 
 
-def missing_ability(subject: Subject) -> Iterator[Problem]:
+def missing_ability(subject: LintContext) -> Iterator[Problem]:
     prompt, catalog = subject.prompt, subject.project.catalog
-    needed: list[tuple[str, str, Path]] = [("function_calling", "tools", ("tools",))] if prompt.tools else []
+    needed: list[tuple[str, str, YamlPath]] = (
+        [("function_calling", "tools", ("tools",))] if prompt.tools else []
+    )
     if images := _first_image(subject):
         needed.append(("vision", "images", images))
     for ability, what, path in needed:
         for _, model in subject.models():
-            if not model.startswith(_LOCAL) and catalog.supports(known_as(model), ability) is False:
+            if not model.startswith(_LOCAL) and catalog.supports(catalog_name(model), ability) is False:
                 message = f"`{model}` is not known to take {what}{subject.project.source}"
                 hint = f"declare it in promptops.yaml: models: {{{model}: {{supports_{ability}: true}}}}"
                 yield subject.at(path, message, hint)
 
 
-def _first_image(subject: Subject) -> Path | None:
+def _first_image(subject: LintContext) -> YamlPath | None:
     for index, message in enumerate(subject.prompt.document.data["messages"]):
         content = message.get("content")
         for at, part in enumerate(content if isinstance(content, list) else ()):

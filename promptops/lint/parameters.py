@@ -6,9 +6,9 @@ from typing import Any
 
 from promptops.config.text import Problem
 from promptops.errors import PromptopsError
-from promptops.lint.context import Subject
+from promptops.lint.context import LintContext
 from promptops.prompt.canonical_json import compact_json
-from promptops.prompt.json_schema import explain, unknown_word, validator_for
+from promptops.prompt.json_schema import explain_schema_error, unknown_name_message, validator_for
 from promptops.providers import split_model
 
 _COUNT = {"type": "integer", "minimum": 1}
@@ -17,7 +17,7 @@ _WORD = {"type": "string"}
 _PENALTY = {"type": "number", "minimum": -2, "maximum": 2}
 _SHARE = {"type": "number", "minimum": 0, "maximum": 1}
 _ANYTHING: Mapping[str, Any] = {}
-KNOWN: Mapping[str, Mapping[str, Any]] = {
+PARAMETER_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "audio": {"type": "object"},
     "cache_control": {"type": "object"},
     "context_management": _ANYTHING,
@@ -60,7 +60,7 @@ KNOWN: Mapping[str, Mapping[str, Any]] = {
 }
 """What is sent to one provider or another, with the values it can have."""
 
-_CLOSED = frozenset({"anthropic", "azure", "gemini", "openai", "vertex_ai"})
+_STRICT_PROVIDERS = frozenset({"anthropic", "azure", "gemini", "openai", "vertex_ai"})
 """Providers that refuse a parameter they do not know."""
 
 _EXTENSIONS = frozenset({"min_p", "repetition_penalty", "thinking", "top_k"})  # none of them OpenAI's
@@ -75,7 +75,7 @@ _SAMPLING = frozenset(
         "top_p",
     }
 )
-_ANTHROPIC_LACKS = frozenset(
+_ANTHROPIC_UNSUPPORTED = frozenset(
     {
         "frequency_penalty",
         "logit_bias",
@@ -87,23 +87,23 @@ _ANTHROPIC_LACKS = frozenset(
         "top_logprobs",
     }
 )
-_REASONS_ALWAYS = re.compile(r"(?:o\d|gpt-5(?![.\d]))(?!.*chat)")
-_MAY_REASON = re.compile(r"gpt-(?:5\.|[6-9])")
+_ALWAYS_REASONING = re.compile(r"(?:o\d|gpt-5(?![.\d]))(?!.*chat)")
+_OPTIONAL_REASONING = re.compile(r"gpt-(?:5\.|[6-9])")
 _NEEDS = {"top_logprobs": "logprobs: true", "tool_choice": "tools", "parallel_tool_calls": "tools"}
 
 
-def bad_value(subject: Subject) -> Iterator[Problem]:
+def bad_value(subject: LintContext) -> Iterator[Problem]:
     for name, value in subject.prompt.parameters.items():
         path = ("parameters", name)
-        if problem := _refused(name, value):
+        if problem := _parameter_error(name, value):
             yield subject.at(path, problem.message, problem.hint)
-        elif name in KNOWN:
-            for error in validator_for(compact_json(dict(KNOWN[name]))).iter_errors(value):
-                yield subject.at(path, explain(error, f"the parameter `{name}`"))
+        elif name in PARAMETER_SCHEMAS:
+            for error in validator_for(compact_json(dict(PARAMETER_SCHEMAS[name]))).iter_errors(value):
+                yield subject.at(path, explain_schema_error(error, f"the parameter `{name}`"))
                 break
 
 
-def _refused(name: str, value: Any) -> PromptopsError | None:
+def _parameter_error(name: str, value: Any) -> PromptopsError | None:
     from promptops.providers.openai.request import check_parameters
 
     try:
@@ -113,17 +113,17 @@ def _refused(name: str, value: Any) -> PromptopsError | None:
     return None
 
 
-def unknown_parameter(subject: Subject) -> Iterator[Problem]:
+def unknown_parameter(subject: LintContext) -> Iterator[Problem]:
     provider, _ = split_model(subject.prompt.model, subject.project.catalog)
     for name, value in subject.prompt.parameters.items():
-        if name in KNOWN or _refused(name, value):
+        if name in PARAMETER_SCHEMAS or _parameter_error(name, value):
             continue
-        message, _ = unknown_word("parameter", name, sorted(KNOWN))
-        if provider in _CLOSED or "did you mean" in message:
+        message, _ = unknown_name_message("parameter", name, sorted(PARAMETER_SCHEMAS))
+        if provider in _STRICT_PROVIDERS or "did you mean" in message:
             yield subject.at(("parameters", name), message, "parameters are sent as written")
 
 
-def not_taken(subject: Subject) -> Iterator[Problem]:
+def unsupported_parameter(subject: LintContext) -> Iterator[Problem]:
     """Parameters that a model refuses; what a fallback refuses counts too."""
     for _, model in subject.models():
         provider, rest = split_model(model, subject.project.catalog)
@@ -141,7 +141,7 @@ def _openai_refuses(model: str, name: str, value: Any, parameters: Parameters) -
     if name in _EXTENSIONS:
         return "remove it: only other providers have it"
     effort = parameters.get("reasoning_effort", "none")
-    reasons = _REASONS_ALWAYS.match(model) or (_MAY_REASON.match(model) and effort != "none")
+    reasons = _ALWAYS_REASONING.match(model) or (_OPTIONAL_REASONING.match(model) and effort != "none")
     if not reasons:
         return None
     if name == "max_tokens":
@@ -156,17 +156,17 @@ def _azure_refuses(model: str, name: str, value: Any, parameters: Parameters) ->
 
 
 def _anthropic_refuses(_model: str, name: str, value: Any, parameters: Parameters) -> str | None:
-    if name in _ANTHROPIC_LACKS:
+    if name in _ANTHROPIC_UNSUPPORTED:
         return "remove it: Anthropic has nothing of the kind"
     if name == "temperature" and isinstance(value, (int, float)):
         if value > 1:
             return "Anthropic's temperatures end at 1"
-        if value != 1 and _thinks(parameters):
+        if value != 1 and _is_thinking(parameters):
             return "a model that thinks has temperature 1: remove one of the two"
     return None
 
 
-def _thinks(parameters: Parameters) -> bool:
+def _is_thinking(parameters: Parameters) -> bool:
     thinking = parameters.get("thinking")
     asked = isinstance(thinking, Mapping) and thinking.get("type") != "disabled"
     return asked or parameters.get("reasoning_effort", "none") != "none"
@@ -179,7 +179,7 @@ _REFUSALS: Mapping[str, Callable[[str, str, Any, Parameters], str | None]] = {
 }
 
 
-def contradiction(subject: Subject) -> Iterator[Problem]:
+def conflicting_parameters(subject: LintContext) -> Iterator[Problem]:
     prompt, given = subject.prompt, subject.prompt.parameters
     if "max_tokens" in given and "max_completion_tokens" in given:
         message = "`max_tokens` and `max_completion_tokens` say the same: keep the second"

@@ -8,7 +8,7 @@ from promptops.lint.rules import Severity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class LintFinding:
     """``path`` is from the top of the repository; ``prompt`` is "" for what belongs to a file alone."""
 
     rule: str
@@ -25,7 +25,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Coverage:
+class PromptCoverage:
     """Of a prompt that has branches."""
 
     prompt: str
@@ -38,10 +38,10 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class LintReport:
     prompts: Sequence[str]
-    findings: Sequence[Finding]
-    coverage: Sequence[Coverage]
+    findings: Sequence[LintFinding]
+    coverage: Sequence[PromptCoverage]
 
     def count(self, severity: Severity) -> int:
         return sum(finding.severity == severity for finding in self.findings)

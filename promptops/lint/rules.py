@@ -23,8 +23,8 @@ from promptops.lint import (
 from promptops.lint import (
     token_limits as limits,
 )
-from promptops.lint.context import Subject
-from promptops.lint.secrets import secrets
+from promptops.lint.context import LintContext
+from promptops.lint.secrets import find_secrets
 
 Severity = Literal["error", "warning"]
 
@@ -40,38 +40,38 @@ class Rule:
     severity: Severity
     summary: str
     fixed: bool = False
-    prompt: Callable[[Subject], Iterable[Problem]] | None = None
-    keys: Callable[[Subject], Iterable[Problem]] | None = None
+    prompt: Callable[[LintContext], Iterable[Problem]] | None = None
+    keys: Callable[[LintContext], Iterable[Problem]] | None = None
     text: Callable[[str, str], Iterable[Problem]] | None = None
 
 
-def _unreadable(summary: str) -> Rule:
+def _load_rule(summary: str) -> Rule:
     return Rule("error", summary, fixed=True)
 
 
 RULES: Mapping[str, Rule] = {
     # reading
-    "bad-name": _unreadable("the file's name cannot be the name of a prompt"),
-    "bad-file": _unreadable("a file that is named cannot be read, or may not be (outside prompts/)"),
-    "file-size": _unreadable("the file is larger than what is read"),
-    "encoding": _unreadable("not UTF-8, a byte order mark, a NUL or another control character"),
-    "merge-conflict": _unreadable("markers of a merge conflict are left in the file"),
-    "yaml-syntax": _unreadable("the file is not YAML as promptops reads it"),
-    "json-syntax": _unreadable("a schema's file is not JSON"),
-    "version-key": _unreadable("a `version:` typed by hand, where git knows the versions"),
-    "unknown-key": _unreadable("a key that a prompt file does not have"),
-    "missing-key": _unreadable("a key that a prompt file needs"),
-    "bad-value": _unreadable("a value that its key cannot have"),
-    "bad-input": _unreadable("an input declared in a way that cannot be used, or not declared"),
-    "bad-include": _unreadable("an included partial is missing, in a cycle, or outside prompts/"),
-    "template-syntax": _unreadable("a template that Jinja2 cannot read"),
-    "bad-schema": _unreadable("an output, input or tool schema that is no JSON Schema"),
+    "bad-name": _load_rule("the file's name cannot be the name of a prompt"),
+    "bad-file": _load_rule("a file that is named cannot be read, or may not be (outside prompts/)"),
+    "file-size": _load_rule("the file is larger than what is read"),
+    "encoding": _load_rule("not UTF-8, a byte order mark, a NUL or another control character"),
+    "merge-conflict": _load_rule("markers of a merge conflict are left in the file"),
+    "yaml-syntax": _load_rule("the file is not YAML as promptops reads it"),
+    "json-syntax": _load_rule("a schema's file is not JSON"),
+    "version-key": _load_rule("a `version:` typed by hand, where git knows the versions"),
+    "unknown-key": _load_rule("a key that a prompt file does not have"),
+    "missing-key": _load_rule("a key that a prompt file needs"),
+    "bad-value": _load_rule("a value that its key cannot have"),
+    "bad-input": _load_rule("an input declared in a way that cannot be used, or not declared"),
+    "bad-include": _load_rule("an included partial is missing, in a cycle, or outside prompts/"),
+    "template-syntax": _load_rule("a template that Jinja2 cannot read"),
+    "bad-schema": _load_rule("an output, input or tool schema that is no JSON Schema"),
     # text
     "crlf": Rule("warning", "lines end with CRLF", text=texts.crlf),
     "hidden-characters": Rule(
         "error", "bidirectional control or invisible tag characters", text=texts.hidden_characters
     ),
-    "secret": Rule("error", "a key, token or password in text that is committed and sent", text=secrets),
+    "secret": Rule("error", "a key, token or password in text that is committed and sent", text=find_secrets),
     # model
     "unknown-model": Rule("warning", "the catalogue does not have the model", keys=models.unknown_model),
     "floating-model": Rule(
@@ -101,10 +101,10 @@ RULES: Mapping[str, Rule] = {
     "parameter-not-taken": Rule(
         "error",
         "a parameter the model refuses, as temperature of a reasoning model",
-        keys=parameters.not_taken,
+        keys=parameters.unsupported_parameter,
     ),
     "parameter-conflict": Rule(
-        "error", "parameters that contradict or need each other", keys=parameters.contradiction
+        "error", "parameters that contradict or need each other", keys=parameters.conflicting_parameters
     ),
     "over-output": Rule(
         "error", "`max_tokens` above what the model writes or holds", keys=limits.over_output
@@ -125,7 +125,7 @@ RULES: Mapping[str, Rule] = {
     "unused-input": Rule("warning", "an input that no template names", prompt=inputs.unused_input),
     "never-varied": Rule("warning", "an input with one value in all cases", prompt=inputs.never_varied),
     # checks and cases
-    "duplicate-check-name": _unreadable("two checks with the same name"),
+    "duplicate-check-name": _load_rule("two checks with the same name"),
     "bad-check": Rule(
         "error", "an unknown check, or one with an argument it cannot take", prompt=checks.bad_check
     ),

@@ -10,33 +10,33 @@ from pathlib import Path
 
 from promptops.config.settings import (
     BUILT_IN_CHANNELS,
-    FILE,
+    SETTINGS_FILE,
     Settings,
     SettingsFile,
     decode_settings,
     find_settings,
 )
 from promptops.errors import Invalid, NotFound
-from promptops.git.process import run
+from promptops.git.process import run_git
 from promptops.git.repo import INDEX, GitRepo
-from promptops.lint.context import Project
-from promptops.lint.file_cache import Files
-from promptops.prompt import examine
-from promptops.versions.references import nearest
-from promptops.versions.working_tree import names_among, working_tree_names, working_tree_reader
+from promptops.lint.context import LintProject
+from promptops.lint.file_cache import FileCache
+from promptops.prompt import load_with_problems
+from promptops.versions.references import suggest_nearest
+from promptops.versions.working_tree import filter_prompt_names, working_tree_names, working_tree_reader
 
-_PROMPTS = (".yaml", ".yml")
-_CASES = (".cases.yaml", ".cases.yml")
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
-_SUFFIXES = (*_PROMPTS, *_PICTURES, ".json", ".jsonl", ".csv", ".j2", ".md", ".txt")
+_PROMPT_SUFFIXES = (".yaml", ".yml")
+_CASE_SUFFIXES = (".cases.yaml", ".cases.yml")
+_IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
+_SUFFIXES = (*_PROMPT_SUFFIXES, *_IMAGE_SUFFIXES, ".json", ".jsonl", ".csv", ".j2", ".md", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
     """One state of the files (working tree or index), and which of its prompts are meant."""
 
-    project: Project
-    files: Files
+    project: LintProject
+    files: FileCache
     names: Sequence[str]
 
 
@@ -45,10 +45,10 @@ def working_tree_scope(asked: Sequence[str], start: Path, today: date | None = N
     settings = find_settings(start, os.environ)
     if settings.top is None:
         raise Invalid("a bare repository has no working tree to lint")
-    files = Files(working_tree_reader(settings))
+    files = FileCache(working_tree_reader(settings))
     names = working_tree_names(settings)
-    chosen = _choose(asked, names, files, settings, start) if asked else names
-    yield Scope(Project(settings, today or _today()), files, chosen)
+    chosen = _select_prompts(asked, names, files, settings, start) if asked else names
+    yield Scope(LintProject(settings, today or _today()), files, chosen)
 
 
 @contextmanager
@@ -59,13 +59,13 @@ def staged_scope(asked: Sequence[str], start: Path, today: date | None = None) -
         settings = _staged_settings(repo, bare)
         folder = settings.prompts_path
         there = {entry.path[len(folder) + 1 :] for entry in repo.list_files(INDEX, folder)}
-        names = sorted(names_among(iter(there)))
-        files = Files(repo.reader(INDEX))
+        names = sorted(filter_prompt_names(iter(there)))
+        files = FileCache(repo.reader(INDEX))
         if asked:
-            chosen = _choose(asked, names, files, settings, start, there)
+            chosen = _select_prompts(asked, names, files, settings, start, there)
         else:
-            chosen = _touched(_staged_paths(settings), names, files)
-        yield Scope(Project(settings, today or _today()), files, chosen)
+            chosen = _affected_prompts(_staged_paths(settings), names, files)
+        yield Scope(LintProject(settings, today or _today()), files, chosen)
 
 
 def _today() -> date:
@@ -73,7 +73,7 @@ def _today() -> date:
 
 
 def _staged_settings(repo: GitRepo, settings: Settings) -> Settings:
-    path = posixpath.join(settings.prefix, FILE)
+    path = posixpath.join(settings.prefix, SETTINGS_FILE)
     try:
         file = decode_settings(repo.read(INDEX, path), path)
     except NotFound:
@@ -83,43 +83,43 @@ def _staged_settings(repo: GitRepo, settings: Settings) -> Settings:
 
 def _staged_paths(settings: Settings) -> list[str]:
     """Paths that the index has otherwise than HEAD, deleted ones among them, from the project's root."""
-    said = run(settings, "diff", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z")
+    said = run_git(settings, "diff", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z")
     paths = said.decode("utf-8", "surrogateescape").split("\0")[:-1]
     prefix = f"{settings.prefix}/" if settings.prefix else ""
     return [path.removeprefix(prefix) for path in paths if path.startswith(prefix)]
 
 
-def _touched(paths: Iterable[str], names: Sequence[str], files: Files) -> list[str]:
+def _affected_prompts(paths: Iterable[str], names: Sequence[str], files: FileCache) -> list[str]:
     """Prompts that files (from the project's root) are, or are part of."""
     changed = set(paths)
-    if FILE in changed:
+    if SETTINGS_FILE in changed:
         return list(names)
     below = {path.removeprefix("prompts/") for path in changed if path.startswith("prompts/")}
     direct = {path.rpartition(".")[0] for path in below if _is_prompt(path)} & set(names)
-    others = below - {f"{name}{suffix}" for name in direct for suffix in _PROMPTS}
-    schemas = {path for path in below if _is_prompt(path) and _is_no_prompt(path, files)}
+    others = below - {f"{name}{suffix}" for name in direct for suffix in _PROMPT_SUFFIXES}
+    schemas = {path for path in below if _is_prompt(path) and _may_be_schema(path, files)}
     return sorted(direct | _dependents(others | schemas, names, files))
 
 
-def _dependents(paths: set[str], names: Sequence[str], files: Files) -> set[str]:
-    return {name for name in names if paths & _closure(name, files)} if paths else set()
+def _dependents(paths: set[str], names: Sequence[str], files: FileCache) -> set[str]:
+    return {name for name in names if paths & _dependency_paths(name, files)} if paths else set()
 
 
-def _closure(name: str, files: Files) -> set[str]:
+def _dependency_paths(name: str, files: FileCache) -> set[str]:
     """All that a prompt asks for, whether it is there or not."""
-    read, asked = files.watched()
+    read, asked = files.recording_reader()
     try:
-        prompt, _ = examine(name, read)
+        prompt, _ = load_with_problems(name, read)
     except Invalid:
         return set(asked)
     return {*asked, prompt.cases} if prompt and prompt.cases else set(asked)
 
 
 def _is_prompt(path: str) -> bool:
-    return path.endswith(_PROMPTS) and not path.endswith(_CASES)
+    return path.endswith(_PROMPT_SUFFIXES) and not path.endswith(_CASE_SUFFIXES)
 
 
-def _is_no_prompt(path: str, files: Files) -> bool:
+def _may_be_schema(path: str, files: FileCache) -> bool:
     """Whether a YAML file could be a schema."""
     try:
         return b"messages:" not in files.read(path)
@@ -127,10 +127,10 @@ def _is_no_prompt(path: str, files: Files) -> bool:
         return True
 
 
-def _choose(
+def _select_prompts(
     asked: Sequence[str],
     names: Sequence[str],
-    files: Files,
+    files: FileCache,
     settings: Settings,
     start: Path,
     there: set[str] | None = None,
@@ -143,14 +143,14 @@ def _choose(
         if word in names:
             chosen.add(word)
         elif path is None:
-            raise _no_such(word, names)
+            raise _no_prompt_error(word, names)
         elif inside := {name for name in names if f"prompts/{name}".startswith(f"{path}/")}:
             chosen |= inside
-        elif path == FILE or _exists(path, settings, there):
+        elif path == SETTINGS_FILE or _exists(path, settings, there):
             paths.add(path)
         else:
             raise NotFound(f"no file {word}{' in the index' if there is not None else ''}")
-    return sorted(chosen | set(_touched(paths, names, files)))
+    return sorted(chosen | set(_affected_prompts(paths, names, files)))
 
 
 def _exists(path: str, settings: Settings, there: set[str] | None) -> bool:
@@ -167,11 +167,13 @@ def _path_of(word: str, settings: Settings, start: Path) -> str | None:
     if given == settings.root:
         return "prompts"
     for path in (given, given.parent.resolve() / given.name):
-        if path.is_relative_to(settings.prompts) or path == settings.root / FILE:
+        if path.is_relative_to(settings.prompts) or path == settings.root / SETTINGS_FILE:
             return path.relative_to(settings.root).as_posix()
     hint = "lint reads prompts, and the files they are made of"
     raise Invalid(f"{word} is not below {settings.prompts}", hint=hint)
 
 
-def _no_such(word: str, names: Sequence[str]) -> NotFound:
-    return NotFound(f"no prompt `{word}`", hint=nearest(word, names, "promptops init makes a first prompt"))
+def _no_prompt_error(word: str, names: Sequence[str]) -> NotFound:
+    return NotFound(
+        f"no prompt `{word}`", hint=suggest_nearest(word, names, "promptops init makes a first prompt")
+    )

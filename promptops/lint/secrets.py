@@ -58,14 +58,14 @@ class Detector(Protocol):
     def analyze_string(self, string: str) -> Iterator[str]: ...
 
 
-def secrets(path: str, text: str) -> Iterator[Problem]:
+def find_secrets(path: str, text: str) -> Iterator[Problem]:
     """One finding a secret; its text stays out of the message."""
     if not _SUSPECT.search(text):
         return
     start = 0
     for line in text.split("\n"):
         seen: set[str] = set()
-        for kind, secret in _found(line) if _SUSPECT.search(line) else ():
+        for kind, secret in _secrets_in_line(line) if _SUSPECT.search(line) else ():
             if secret not in seen:
                 seen.add(secret)
                 position = find_position(text, start + max(line.find(secret), 0))
@@ -74,7 +74,7 @@ def secrets(path: str, text: str) -> Iterator[Problem]:
         start += len(line) + 1
 
 
-def _found(line: str) -> Iterator[tuple[str, str]]:
+def _secrets_in_line(line: str) -> Iterator[tuple[str, str]]:
     for kind, pattern in _MODEL_KEYS.items():
         yield from ((kind, found[0]) for found in pattern.finditer(line))
     for detector in _detectors():

@@ -4,32 +4,32 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from promptops.config.text import Problem
-from promptops.config.yaml import Path
-from promptops.lint.context import Subject
+from promptops.config.yaml import YamlPath
+from promptops.lint.context import LintContext
 from promptops.providers.openai.request import fits_strict
 
 _MAX_NAMES = 5000
 _MAX_DEPTH = 10
-Found = tuple[Path, str]
+SchemaReason = tuple[YamlPath, str]
 
 
-def loose_schema(subject: Subject) -> Iterator[Problem]:
+def loose_schema(subject: LintContext) -> Iterator[Problem]:
     output = subject.prompt.output
     if output is None or all(model.startswith("local/") for _, model in subject.models()):
         return
     if fits_strict(output.schema) and not _too_large(output.schema):
         return
-    path, reason = next(_reasons(output.schema, ()), None) or ((), _too_large(output.schema) or _OTHERWISE)
+    path, reason = next(_reasons(output.schema, ()), None) or ((), _too_large(output.schema) or _OTHER_REASON)
     where = f" at `{'.'.join(map(str, path))}`" if path else ""
     message = f"the output schema{where} is outside strict structured output: {reason}"
     hint = "without strict mode an answer may break the schema; it is validated all the same"
     yield subject.at(("output", "schema", *path), message, hint)
 
 
-_OTHERWISE = "it uses what strict mode does not take"
+_OTHER_REASON = "it uses what strict mode does not take"
 
 
-def _reasons(schema: Any, path: Path) -> Iterator[Found]:
+def _reasons(schema: Any, path: YamlPath) -> Iterator[SchemaReason]:
     """Why a schema does not fit, outermost first."""
     if not isinstance(schema, Mapping):
         yield path, "a schema there must be a mapping"
@@ -39,15 +39,15 @@ def _reasons(schema: Any, path: Path) -> Iterator[Found]:
     if schema.get("type") == "object":
         yield from _object_reasons(schema, path)
     for key in schema:
-        if not fits_strict(_wrapped({"type": "string", key: schema[key]})) and key not in _STRUCTURE:
+        if not fits_strict(_wrap_in_object({"type": "string", key: schema[key]})) and key not in _STRUCTURE:
             yield (*path, key), f"`{key}` is not taken"
     for below, part in _parts(schema):
         yield from _reasons(part, (*path, *below))
-    if path and not fits_strict(_wrapped(schema)):
-        yield path, "it needs a `type`" if "type" not in schema else _OTHERWISE
+    if path and not fits_strict(_wrap_in_object(schema)):
+        yield path, "it needs a `type`" if "type" not in schema else _OTHER_REASON
 
 
-def _object_reasons(schema: Mapping[str, Any], path: Path) -> Iterator[Found]:
+def _object_reasons(schema: Mapping[str, Any], path: YamlPath) -> Iterator[SchemaReason]:
     if schema.get("additionalProperties") is not False:
         yield path, "each object needs `additionalProperties: false`"
     properties = schema.get("properties", {})
@@ -61,7 +61,7 @@ def _object_reasons(schema: Mapping[str, Any], path: Path) -> Iterator[Found]:
 _STRUCTURE = frozenset({"$defs", "additionalProperties", "anyOf", "items", "properties", "required", "type"})
 
 
-def _wrapped(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def _wrap_in_object(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """A schema as the one property of an object that fits."""
     defs = {"$defs": schema["$defs"]} if "$defs" in schema else {}
     inner = {key: value for key, value in schema.items() if key != "$defs"}
@@ -74,7 +74,7 @@ def _wrapped(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
-def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
+def _parts(schema: Mapping[str, Any]) -> Iterator[tuple[YamlPath, Any]]:
     for key in ("properties", "$defs"):
         members = schema.get(key)
         if isinstance(members, Mapping):

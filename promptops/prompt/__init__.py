@@ -1,14 +1,21 @@
 """The YAML file as frozen types, and its digest. Pure: files come in through a reader."""
 
 from promptops.config.yaml import Position, Problem
-from promptops.prompt.closure import Read, image_type
+from promptops.prompt.closure import FileReader, image_type
 from promptops.prompt.from_canonical import from_canonical
-from promptops.prompt.inputs import CHAT_TEXT
-from promptops.prompt.load import check_name, examine, find_file, find_problems, load_prompt, texts_of
+from promptops.prompt.inputs import CHAT_SCHEMA_JSON
+from promptops.prompt.load import (
+    check_prompt_name,
+    find_problems,
+    find_prompt_file,
+    load_prompt,
+    load_with_problems,
+    text_parts,
+)
 from promptops.prompt.overrides import with_overrides
 from promptops.prompt.schema import PROMPT_SCHEMA
 from promptops.prompt.types import (
-    SHORT,
+    SHORT_DIGEST_LENGTH,
     Check,
     ImageFile,
     ImageInput,
@@ -23,10 +30,11 @@ from promptops.prompt.types import (
 )
 
 __all__ = [
-    "CHAT_TEXT",
+    "CHAT_SCHEMA_JSON",
     "PROMPT_SCHEMA",
-    "SHORT",
+    "SHORT_DIGEST_LENGTH",
     "Check",
+    "FileReader",
     "ImageFile",
     "ImageInput",
     "Input",
@@ -37,16 +45,15 @@ __all__ = [
     "Position",
     "Problem",
     "Prompt",
-    "Read",
     "Text",
-    "check_name",
-    "examine",
-    "find_file",
+    "check_prompt_name",
     "find_problems",
+    "find_prompt_file",
     "from_canonical",
     "image_type",
     "load_prompt",
+    "load_with_problems",
     "short_digest",
-    "texts_of",
+    "text_parts",
     "with_overrides",
 ]

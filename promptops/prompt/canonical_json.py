@@ -33,29 +33,33 @@ def sha256_hex(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def unstorable(value: Any, *, depth: int = 0) -> str:
+def json_data_problem(value: Any, *, depth: int = 0) -> str:
     """Say why a value is not JSON data that can be hashed, sent and stored; "" when it is."""
     kind = type(value)
     if kind is str:
-        return _unstorable_text(value)
+        return _text_problem(value)
     if kind is dict:
         if depth > _MAX_DEPTH:
             return f"it is nested deeper than {_MAX_DEPTH} levels"
         keys = next(("it has a key that is not a string" for key in value if type(key) is not str), "")
-        return keys or _first(value, depth) or _first(value.values(), depth)
+        return keys or _first_problem(value, depth) or _first_problem(value.values(), depth)
     if kind is list:
-        return f"it is nested deeper than {_MAX_DEPTH} levels" if depth > _MAX_DEPTH else _first(value, depth)
-    return _unstorable_scalar(value)
+        return (
+            f"it is nested deeper than {_MAX_DEPTH} levels"
+            if depth > _MAX_DEPTH
+            else _first_problem(value, depth)
+        )
+    return _scalar_problem(value)
 
 
-def _first(values: Any, depth: int) -> str:
+def _first_problem(values: Any, depth: int) -> str:
     for value in values:
-        if reason := unstorable(value, depth=depth + 1):
+        if reason := json_data_problem(value, depth=depth + 1):
             return reason
     return ""
 
 
-def _unstorable_text(text: str) -> str:
+def _text_problem(text: str) -> str:
     if text.isascii():
         return ""
     try:
@@ -65,7 +69,7 @@ def _unstorable_text(text: str) -> str:
     return ""
 
 
-def _unstorable_scalar(value: Any) -> str:
+def _scalar_problem(value: Any) -> str:
     if value is None or type(value) is bool:
         return ""
     if type(value) is int:

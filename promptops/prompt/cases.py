@@ -18,8 +18,8 @@ from promptops.config.text import MAX_BYTES
 from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid
 
-KEYS = ("inputs", "expected", "checks", "tags", "id")
-COLUMNS = ("expected", "tags", "id")
+CASE_KEYS = ("inputs", "expected", "checks", "tags", "id")
+CASE_COLUMNS = ("expected", "tags", "id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ def _from_yaml(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
 
 
 def _from_csv(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
-    rows = csv.reader(_decoded(path, lines), strict=True)
+    rows = csv.reader(_decode_lines(path, lines), strict=True)
     try:
         header = next(rows, [])
         for row in rows:
@@ -83,7 +83,7 @@ def _from_csv(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
         raise Invalid(f"{path}:{rows.line_num}: {error}", hint="quote fields that hold quotes") from None
 
 
-def _decoded(path: str, lines: Iterable[bytes]) -> Iterator[str]:
+def _decode_lines(path: str, lines: Iterable[bytes]) -> Iterator[str]:
     for number, line in enumerate(lines, 1):
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
@@ -94,7 +94,9 @@ def _decoded(path: str, lines: Iterable[bytes]) -> Iterator[str]:
 
 
 def _csv_case(row: dict[str, str], where: str) -> Case:
-    data: dict[str, Any] = {"inputs": {name: value for name, value in row.items() if name not in COLUMNS}}
+    data: dict[str, Any] = {
+        "inputs": {name: value for name, value in row.items() if name not in CASE_COLUMNS}
+    }
     data.update({name: row[name] for name in ("expected", "id") if row.get(name)})
     if row.get("tags"):
         data["tags"] = row["tags"].split()
@@ -105,8 +107,8 @@ def _case(data: Any, where: str) -> Case:
     if not isinstance(data, dict):
         raise Invalid(f"{where}: a case is a mapping with `inputs`")
     for key in data:
-        if key not in KEYS:
-            nearest = get_close_matches(key, KEYS, 1)
+        if key not in CASE_KEYS:
+            nearest = get_close_matches(key, CASE_KEYS, 1)
             raise Invalid(
                 f"{where}: unknown key `{key}`" + (f" (did you mean `{nearest[0]}`?)" if nearest else "")
             )
@@ -130,5 +132,5 @@ def _content_hash(data: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def lines_of(data: bytes) -> Iterator[bytes]:
+def iter_lines(data: bytes) -> Iterator[bytes]:
     return iter(io.BytesIO(data))

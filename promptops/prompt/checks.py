@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from promptops.config.yaml import Path
+from promptops.config.yaml import YamlPath
 from promptops.prompt.types import Check
 
-Report = Callable[[str, Path, str, str], None]
-_BESIDE = ("name", "weight", "threshold", "not")
+ReportProblem = Callable[[str, YamlPath, str, str], None]
+_OPTION_KEYS = ("name", "weight", "threshold", "not")
 
 
-def read_checks(data: Sequence[Any], report: Report) -> tuple[Check, ...]:
+def read_checks(data: Sequence[Any], report: ReportProblem) -> tuple[Check, ...]:
     taken = {item["name"] for item in data if isinstance(item, dict) and "name" in item}
     names: set[str] = set()
     checks = []
@@ -18,18 +18,18 @@ def read_checks(data: Sequence[Any], report: Report) -> tuple[Check, ...]:
         entry = {item: None} if isinstance(item, str) else item
         check = _read_check(entry, ("checks", index), report)
         if check and "name" in entry:
-            _refuse_twice(check.name, names, ("checks", index, "name"), report)
+            _report_duplicate(check.name, names, ("checks", index, "name"), report)
         elif check:
-            check = _named(check, taken | names)
+            check = _with_unique_name(check, taken | names)
         if check:
             names.add(check.name)
             checks.append(check)
     return tuple(checks)
 
 
-def _read_check(entry: Mapping[str, Any], path: Path, report: Report) -> Check | None:
+def _read_check(entry: Mapping[str, Any], path: YamlPath, report: ReportProblem) -> Check | None:
     inner, negate = entry.get("not"), entry.get("not") is True
-    kinds = {key: value for key, value in entry.items() if key not in _BESIDE}
+    kinds = {key: value for key, value in entry.items() if key not in _OPTION_KEYS}
     if isinstance(inner, (str, dict)):
         negate = True
         kinds |= {inner: None} if isinstance(inner, str) else inner
@@ -42,12 +42,12 @@ def _read_check(entry: Mapping[str, Any], path: Path, report: Report) -> Check |
     return Check(name, kind, argument, negate, entry.get("weight", 1), entry.get("threshold"))
 
 
-def _refuse_twice(name: str, names: set[str], path: Path, report: Report) -> None:
+def _report_duplicate(name: str, names: set[str], path: YamlPath, report: ReportProblem) -> None:
     if name in names:
         report("check", path, f"two checks are named `{name}`", "give one of them another name")
 
 
-def _named(check: Check, taken: set[str]) -> Check:
+def _with_unique_name(check: Check, taken: set[str]) -> Check:
     name, number = check.name, 1
     while name in taken:
         number += 1

@@ -7,16 +7,16 @@ from typing import Any
 from promptops.config.text import decode_text, find_position
 from promptops.config.yaml import InvalidAt, Position, Problem, parse_yaml
 from promptops.errors import Invalid, NotFound
-from promptops.prompt.templates import Include, TemplateFault, included
+from promptops.prompt.templates import Include, TemplateFault, find_includes
 
-Read = Callable[[str], bytes]
+FileReader = Callable[[str], bytes]
 """A plain path below prompts/ to its bytes; raises NotFound, or Invalid for what may not be read."""
 
-Place = Callable[[int], tuple[str, Position]]
+LineLocator = Callable[[int], tuple[str, Position]]
 """A template's line to the file and the position where it stands."""
 
-FOLDER = "prompts/"
-PARTIALS = (".j2", ".md", ".txt")
+PROMPTS_FOLDER = "prompts/"
+PARTIAL_SUFFIXES = (".j2", ".md", ".txt")
 MAX_INCLUDE_DEPTH = 50
 _IMAGES = ((b"\x89PNG\r\n\x1a\n", "image/png"), (b"\xff\xd8\xff", "image/jpeg"), (b"GIF8", "image/gif"))
 
@@ -38,56 +38,58 @@ def path_problem(path: str) -> str:
     return ""
 
 
-class Partials:
+class PartialCollector:
     """Collects the partials that texts include, and what is wrong with them."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: FileReader) -> None:
         self.read = read
         self.texts: dict[str, str] = {}
         self.problems: list[Problem] = []
 
-    def follow(self, text: str, place: Place, chain: tuple[str, ...] = ()) -> None:
+    def follow(self, text: str, place: LineLocator, chain: tuple[str, ...] = ()) -> None:
         try:
-            includes = included(text)
+            includes = find_includes(text)
         except TemplateFault as fault:
             self.report("template", place, fault.line, fault.message, fault.hint)
             return
         for include in includes:
-            if message := _refusal(include, chain):
+            if message := _include_problem(include, chain):
                 self.report("include", place, include.line, message, "paths of partials start below prompts/")
             elif include.name not in self.texts:
                 self.add(include, place, chain)
 
-    def add(self, include: Include, place: Place, chain: tuple[str, ...]) -> None:
+    def add(self, include: Include, place: LineLocator, chain: tuple[str, ...]) -> None:
         name = include.name
         try:
-            text = decode_text(self.read(name), FOLDER + name)
+            text = decode_text(self.read(name), PROMPTS_FOLDER + name)
         except NotFound:
             if not include.optional:
-                self.report("include", place, include.line, f"no partial `{name}`", f"create {FOLDER}{name}")
+                self.report(
+                    "include", place, include.line, f"no partial `{name}`", f"create {PROMPTS_FOLDER}{name}"
+                )
         except InvalidAt as error:
             self.problems.append(error.problem)
         except Invalid as error:
             self.report("include", place, include.line, error.message, error.hint)
         else:
-            self.texts[name] = plain_lines(text)
-            self.follow(self.texts[name], partial_place(name), (*chain, name))
+            self.texts[name] = normalize_newlines(text)
+            self.follow(self.texts[name], partial_locator(name), (*chain, name))
 
-    def report(self, rule: str, place: Place, line: int, message: str, hint: str) -> None:
+    def report(self, rule: str, place: LineLocator, line: int, message: str, hint: str) -> None:
         path, position = place(line)
         self.problems.append(Problem(rule, message, path, position, hint))
 
 
-def plain_lines(text: str) -> str:
+def normalize_newlines(text: str) -> str:
     """Count CRLF as LF: a checkout on Windows is the same version."""
     return text.replace("\r\n", "\n")
 
 
-def partial_place(name: str) -> Place:
-    return lambda line: (FOLDER + name, Position(line, 1))
+def partial_locator(name: str) -> LineLocator:
+    return lambda line: (PROMPTS_FOLDER + name, Position(line, 1))
 
 
-def _refusal(include: Include, chain: tuple[str, ...]) -> str:
+def _include_problem(include: Include, chain: tuple[str, ...]) -> str:
     name = include.name
     if name in chain:
         return f"include cycle: {' -> '.join([*chain[chain.index(name) :], name])}"
@@ -95,20 +97,24 @@ def _refusal(include: Include, chain: tuple[str, ...]) -> str:
         return f"includes nested deeper than {MAX_INCLUDE_DEPTH}"
     if message := path_problem(name):
         return message
-    return "" if name.endswith(PARTIALS) else f"`{name}` is no partial: they end in {', '.join(PARTIALS)}"
+    return (
+        ""
+        if name.endswith(PARTIAL_SUFFIXES)
+        else f"`{name}` is no partial: they end in {', '.join(PARTIAL_SUFFIXES)}"
+    )
 
 
 def decode_schema(data: bytes, path: str) -> Any:
     """Decode a JSON Schema kept as a .json or YAML file below prompts/."""
     if path.endswith((".yaml", ".yml")):
-        return parse_yaml(data, FOLDER + path).data
-    return _decode_json(data, FOLDER + path)
+        return parse_yaml(data, PROMPTS_FOLDER + path).data
+    return _decode_json(data, PROMPTS_FOLDER + path)
 
 
 def _decode_json(data: bytes, path: str) -> Any:
     text = decode_text(data, path)
     try:
-        return json.loads(text, object_pairs_hook=_members, parse_constant=_refuse_constant)
+        return json.loads(text, object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         problem = Problem("json", f"not JSON: {error.msg}", path, find_position(text, error.pos))
         raise InvalidAt(problem) from None
@@ -117,7 +123,7 @@ def _decode_json(data: bytes, path: str) -> Any:
         raise InvalidAt(problem) from None
 
 
-def _members(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
+def _unique_members(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
         names = [key for key, _ in pairs]

@@ -6,14 +6,24 @@ from typing import Any
 
 from promptops.config.yaml import Document
 from promptops.errors import NotFound
-from promptops.prompt.types import FORMAT, ImageInput, Input, Insert, Message, Output, Part, Prompt, Text
+from promptops.prompt.types import (
+    CANONICAL_FORMAT,
+    ImageInput,
+    Input,
+    Insert,
+    Message,
+    Output,
+    Part,
+    Prompt,
+    Text,
+)
 
 
 def from_canonical(name: str, content: Mapping[str, Any]) -> Prompt:
     """Keeps the digest. Raises NotFound where an image file is part of it: of that only the hash is kept."""
-    if content.get("format") != FORMAT:
+    if content.get("format") != CANONICAL_FORMAT:
         raise NotFound(
-            f"the stored version of `{name}` has format {content.get('format')}, not {FORMAT}",
+            f"the stored version of `{name}` has format {content.get('format')}, not {CANONICAL_FORMAT}",
             hint="upgrade promptops",
         )
     output = content.get("output")

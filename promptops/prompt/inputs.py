@@ -5,14 +5,19 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
 from promptops.prompt.canonical_json import compact_json
-from promptops.prompt.json_schema import explain, schema_problem, unknown_word, validator_for
+from promptops.prompt.json_schema import (
+    explain_schema_error,
+    schema_problem,
+    unknown_name_message,
+    validator_for,
+)
 from promptops.prompt.types import Input
 
-Report = Callable[..., None]
+ReportInputProblem = Callable[..., None]
 """Called with the path below the input, the message and a hint."""
 
 _JSON_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
-_OWN_TYPES = ("image", "messages")
+_SPECIAL_TYPES = ("image", "messages")
 _RESERVED = frozenset(keyword.kwlist) | {
     "true",
     "false",
@@ -34,37 +39,37 @@ CHAT_SCHEMA: Mapping[str, Any] = {
         "additionalProperties": False,
     },
 }
-CHAT_TEXT = compact_json(CHAT_SCHEMA)
+CHAT_SCHEMA_JSON = compact_json(CHAT_SCHEMA)
 
 
-def read_input(name: str, data: str | Mapping[str, Any], report: Report) -> Input:
+def read_input(name: str, data: str | Mapping[str, Any], report: ReportInputProblem) -> Input:
     if name in _RESERVED:
         report((), f"`{name}` is a word of the template language", "give the input another name")
     schema = {"type": data} if isinstance(data, str) else data
     kind = schema.get("type")
-    if isinstance(kind, str) and kind not in (*_JSON_TYPES, *_OWN_TYPES):
-        message, hint = unknown_word("type", kind, [*_JSON_TYPES, *_OWN_TYPES])
+    if isinstance(kind, str) and kind not in (*_JSON_TYPES, *_SPECIAL_TYPES):
+        message, hint = unknown_name_message("type", kind, [*_JSON_TYPES, *_SPECIAL_TYPES])
         report(() if isinstance(data, str) else ("type",), message, hint)
         return Input(name, {})
-    if kind in _OWN_TYPES:
-        return _own_input(name, cast("Literal['image', 'messages']", kind), schema, report)
+    if kind in _SPECIAL_TYPES:
+        return _special_input(name, cast("Literal['image', 'messages']", kind), schema, report)
     return _value_input(name, schema, report)
 
 
-def _own_input(
-    name: str, kind: Literal["image", "messages"], schema: Mapping[str, Any], report: Report
+def _special_input(
+    name: str, kind: Literal["image", "messages"], schema: Mapping[str, Any], report: ReportInputProblem
 ) -> Input:
     known = ["default", "description", "type"] if kind == "messages" else ["description", "type"]
     for key in schema:
         if key not in known:
-            message, hint = unknown_word("key", key, known)
+            message, hint = unknown_name_message("key", key, known)
             report((key,), f"{message} of an input of type {kind}", hint)
     if "default" in schema and kind == "messages":
-        _check_default(name, CHAT_TEXT, schema["default"], report)
+        _check_default(name, CHAT_SCHEMA_JSON, schema["default"], report)
     return Input(name, {}, kind, "default" not in schema, schema.get("default"))
 
 
-def _value_input(name: str, schema: Mapping[str, Any], report: Report) -> Input:
+def _value_input(name: str, schema: Mapping[str, Any], report: ReportInputProblem) -> Input:
     if found := schema_problem(schema):
         report(found[0], found[1])
     elif "default" in schema:
@@ -72,7 +77,7 @@ def _value_input(name: str, schema: Mapping[str, Any], report: Report) -> Input:
     return Input(name, schema, "value", "default" not in schema, schema.get("default"))
 
 
-def _check_default(name: str, schema: str, default: Any, report: Report) -> None:
+def _check_default(name: str, schema: str, default: Any, report: ReportInputProblem) -> None:
     for error in validator_for(schema).iter_errors(default):
-        report(("default",), explain(error, f"the default of `{name}`"))
+        report(("default",), explain_schema_error(error, f"the default of `{name}`"))
         return

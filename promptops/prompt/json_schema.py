@@ -9,7 +9,7 @@ from typing import Any, NoReturn, Protocol
 
 import jsonschema_rs
 
-from promptops.config.yaml import Document, Path, Problem
+from promptops.config.yaml import Document, Problem, YamlPath
 
 _SUBJECT = "the value"  # stands in messages for a value that may be long or private
 _SHOWN = 40
@@ -40,7 +40,7 @@ def _refuse_retrieval(uri: str) -> NoReturn:
     raise ValueError(f"`{uri}` is not part of this schema, and nothing is fetched")
 
 
-def schema_problem(schema: Any) -> tuple[Path, str] | None:
+def schema_problem(schema: Any) -> tuple[YamlPath, str] | None:
     """Say where and why something is not a JSON Schema that can be used; None when it is one."""
     if not isinstance(schema, (dict, bool)):
         return (), f"a JSON Schema is a mapping, not {type_name(schema)}"
@@ -67,37 +67,37 @@ def document_problems(document: Document, schema: Mapping[str, Any], validator: 
         for error in validator.iter_errors(document.data)
         for problem in _problems(document, schema, error)
     ]
-    return sorted(found, key=_usefulness)
+    return sorted(found, key=_problem_sort_key)
 
 
-def _usefulness(problem: Problem) -> tuple[int, int, int]:
+def _problem_sort_key(problem: Problem) -> tuple[int, int, int]:
     rank = {"unknown-key": 0, "missing-key": 2}.get(problem.rule, 1)
     return rank, problem.position.line, problem.position.column
 
 
 def _problems(document: Document, schema: Mapping[str, Any], error: Any) -> Iterator[Problem]:
-    path: Path = tuple(error.instance_path)
+    path: YamlPath = tuple(error.instance_path)
     if error.kind.name == "additionalProperties":
         known = sorted(_subschema(schema, error.schema_path[:-1]).get("properties", ()))
         for key in error.kind.unexpected:
-            message, hint = unknown_word("key", key, known)
+            message, hint = unknown_name_message("key", key, known)
             yield document.problem("unknown-key", (*path, key), message, hint)
     elif error.kind.name == "propertyNames":
-        key, message = explain_key(error)
+        key, message = explain_key_error(error)
         yield document.problem("value", (*path, key), message)
     elif error.kind.name == "required":
-        where = f" in {spell_path(path)}" if path else ""
+        where = f" in {format_path(path)}" if path else ""
         yield document.problem("missing-key", path, f"the key `{error.kind.property}` is missing{where}")
     else:
-        yield document.problem("value", path, explain(error, spell_path(path) or "the file"))
+        yield document.problem("value", path, explain_schema_error(error, format_path(path) or "the file"))
 
 
-def explain_key(error: Any) -> tuple[str, str]:
+def explain_key_error(error: Any) -> tuple[str, str]:
     """The key that a schema's propertyNames refuses, and why."""
     inner = error.kind.error
     if inner.kind.name == "not":
         return inner.instance, f"the key `{inner.instance}` cannot stand here: it has a place of its own"
-    return inner.instance, explain(inner, f"the key `{inner.instance}`")
+    return inner.instance, explain_schema_error(inner, f"the key `{inner.instance}`")
 
 
 def _subschema(schema: Any, path: Sequence[str | int]) -> Any:
@@ -106,7 +106,7 @@ def _subschema(schema: Any, path: Sequence[str | int]) -> Any:
     return schema
 
 
-def unknown_word(what: str, word: str, known: Sequence[str]) -> tuple[str, str]:
+def unknown_name_message(what: str, word: str, known: Sequence[str]) -> tuple[str, str]:
     """Message and hint for a word that is not among those known, with the one it resembles."""
     near = get_close_matches(word, known, n=1)
     if near:
@@ -114,13 +114,13 @@ def unknown_word(what: str, word: str, known: Sequence[str]) -> tuple[str, str]:
     return f"unknown {what} `{word}`", f"known: {', '.join(known)}" if known else ""
 
 
-def spell_path(path: Path) -> str:
+def format_path(path: YamlPath) -> str:
     """``("messages", 0, "role")`` as `messages[0].role`."""
     spelled = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
     return f"`{spelled.lstrip('.')}`" if spelled else ""
 
 
-def explain(error: Any, subject: str) -> str:
+def explain_schema_error(error: Any, subject: str) -> str:
     """One line on what a schema demands of ``subject``, which a long or private value does not get into."""
     kind, instance = error.kind, error.instance
     if kind.name == "type":

@@ -5,26 +5,26 @@ from collections.abc import Iterable, Mapping
 from functools import cache, partial
 from typing import Any, cast
 
-from promptops.config.yaml import Document, InvalidAt, Path, Position, Problem, parse_yaml
+from promptops.config.yaml import Document, InvalidAt, Position, Problem, YamlPath, parse_yaml
 from promptops.errors import Invalid, NotFound
-from promptops.prompt.canonical_json import compact_json, unstorable
+from promptops.prompt.canonical_json import compact_json, json_data_problem
 from promptops.prompt.checks import read_checks
 from promptops.prompt.closure import (
-    FOLDER,
-    Partials,
-    Read,
+    PROMPTS_FOLDER,
+    FileReader,
+    PartialCollector,
     decode_schema,
     image_type,
-    partial_place,
+    normalize_newlines,
+    partial_locator,
     path_problem,
-    plain_lines,
 )
 from promptops.prompt.inputs import read_input
 from promptops.prompt.json_schema import (
     Validator,
     document_problems,
     schema_problem,
-    unknown_word,
+    unknown_name_message,
     validator_for,
 )
 from promptops.prompt.schema import PROMPT_SCHEMA
@@ -34,14 +34,14 @@ from promptops.prompt.types import ImageFile, ImageInput, Input, Insert, Message
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
-def check_name(name: str) -> None:
+def check_prompt_name(name: str) -> None:
     """Accept `support/triage`; raise Invalid for what names no prompt."""
     if ".." in name or not all(_SEGMENT.fullmatch(part) for part in name.split("/")):
         hint = "lower-case letters, digits, `.`, `_` and `-`, in folders separated by `/`"
         raise Invalid(f"`{name}` cannot be the name of a prompt", hint=hint)
 
 
-def load_prompt(name: str, read: Read) -> Prompt:
+def load_prompt(name: str, read: FileReader) -> Prompt:
     """Read `<name>.yaml` and all that it refers to. Raises the first problem, NotFound for no such file."""
     loader = _Loader(name, read)
     prompt = loader.load()
@@ -50,12 +50,12 @@ def load_prompt(name: str, read: Read) -> Prompt:
     return prompt
 
 
-def find_problems(name: str, read: Read) -> list[Problem]:
+def find_problems(name: str, read: FileReader) -> list[Problem]:
     """List all that keeps a prompt from being loaded or its templates from being compiled."""
-    return examine(name, read)[1]
+    return load_with_problems(name, read)[1]
 
 
-def examine(name: str, read: Read) -> tuple[Prompt | None, list[Problem]]:
+def load_with_problems(name: str, read: FileReader) -> tuple[Prompt | None, list[Problem]]:
     """Give a prompt as far as its file can be decoded, and all that is wrong with it."""
     try:
         loader = _Loader(name, read)
@@ -67,7 +67,7 @@ def examine(name: str, read: Read) -> tuple[Prompt | None, list[Problem]]:
 
 def _template_problems(prompt: Prompt) -> Iterable[Problem]:
     document = prompt.document
-    for text in texts_of(prompt):
+    for text in text_parts(prompt):
         try:
             free_names(text.template)
         except TemplateFault as fault:
@@ -77,30 +77,30 @@ def _template_problems(prompt: Prompt) -> Iterable[Problem]:
         try:
             free_names(template)
         except TemplateFault as fault:
-            yield Problem("template", fault.message, *partial_place(name)(fault.line), fault.hint)
+            yield Problem("template", fault.message, *partial_locator(name)(fault.line), fault.hint)
 
 
-def texts_of(prompt: Prompt) -> list[Text]:
+def text_parts(prompt: Prompt) -> list[Text]:
     messages = [message for message in prompt.messages if isinstance(message, Message)]
     return [part for message in messages for part in message.content if isinstance(part, Text)]
 
 
-def find_file(name: str, read: Read) -> tuple[str, bytes]:
+def find_prompt_file(name: str, read: FileReader) -> tuple[str, bytes]:
     """Find a prompt's file, .yaml or .yml."""
-    check_name(name)
+    check_prompt_name(name)
     found = [
         (f"{name}{suffix}", data)
         for suffix in (".yaml", ".yml")
-        if (data := _try(read, f"{name}{suffix}")) is not None
+        if (data := _read_if_exists(read, f"{name}{suffix}")) is not None
     ]
     if not found:
-        raise NotFound(f"no prompt `{name}`", hint=f"it would be {FOLDER}{name}.yaml")
+        raise NotFound(f"no prompt `{name}`", hint=f"it would be {PROMPTS_FOLDER}{name}.yaml")
     if len(found) > 1:
         raise Invalid(f"the prompt `{name}` has two files, .yaml and .yml", hint="keep one of the two")
     return found[0]
 
 
-def _try(read: Read, path: str) -> bytes | None:
+def _read_if_exists(read: FileReader, path: str) -> bytes | None:
     try:
         return read(path)
     except NotFound:
@@ -110,11 +110,11 @@ def _try(read: Read, path: str) -> bytes | None:
 class _Loader:
     """Decodes one file. Problems are collected, so that the first pass over a file shows them all."""
 
-    def __init__(self, name: str, read: Read) -> None:
+    def __init__(self, name: str, read: FileReader) -> None:
         self.name = name
         self.read = read
-        self.path, data = find_file(name, read)
-        self.document: Document = parse_yaml(data, FOLDER + self.path)
+        self.path, data = find_prompt_file(name, read)
+        self.document: Document = parse_yaml(data, PROMPTS_FOLDER + self.path)
         self.problems: list[Problem] = []
         self.files: list[str] = [self.path]
 
@@ -149,53 +149,53 @@ class _Loader:
             closure=tuple(dict.fromkeys([*self.files, *partials])),
         )
 
-    def report(self, rule: str, path: Path, message: str, hint: str = "") -> None:
+    def report(self, rule: str, path: YamlPath, message: str, hint: str = "") -> None:
         self.problems.append(self.document.problem(rule, path, message, hint))
 
     def inputs(self, data: Mapping[str, Any]) -> dict[str, Input]:
         return {name: read_input(name, item, partial(self.report_input, name)) for name, item in data.items()}
 
-    def report_input(self, name: str, path: Path, message: str, hint: str = "") -> None:
+    def report_input(self, name: str, path: YamlPath, message: str, hint: str = "") -> None:
         self.report("input", ("inputs", name, *path), message, hint)
 
     def message(self, index: int, data: Mapping[str, Any], inputs: Mapping[str, Input]) -> Message | Insert:
-        path: Path = ("messages", index)
+        path: YamlPath = ("messages", index)
         if "insert" in data:
             self.refer(data["insert"], "messages", (*path, "insert"), inputs)
             return Insert(data["insert"])
         content = data.get("content", ())
         if isinstance(content, str):
-            parts: tuple[Part, ...] = (Text(plain_lines(content), (*path, "content")),)
+            parts: tuple[Part, ...] = (Text(normalize_newlines(content), (*path, "content")),)
         else:
             parts = tuple(self.part(part, (*path, "content", at), inputs) for at, part in enumerate(content))
         return Message(
             data["role"], parts, {key: data[key] for key in data if key not in ("role", "content")}
         )
 
-    def part(self, data: Mapping[str, str], path: Path, inputs: Mapping[str, Input]) -> Part:
+    def part(self, data: Mapping[str, str], path: YamlPath, inputs: Mapping[str, Input]) -> Part:
         ((kind, value),) = data.items()
         if kind == "text":
-            return Text(plain_lines(value), (*path, "text"))
+            return Text(normalize_newlines(value), (*path, "text"))
         if kind == "image":
             self.refer(value, "image", (*path, "image"), inputs)
             return ImageInput(value)
         return self.image_file(value, (*path, "image_file"))
 
-    def refer(self, name: str, kind: str, path: Path, inputs: Mapping[str, Input]) -> None:
+    def refer(self, name: str, kind: str, path: YamlPath, inputs: Mapping[str, Input]) -> None:
         if name not in inputs:
-            message, hint = unknown_word("input", name, sorted(inputs))
+            message, hint = unknown_name_message("input", name, sorted(inputs))
             self.report("input", path, message, hint or f"declare it: inputs: {{{name}: {kind}}}")
         elif inputs[name].kind != kind:
             self.report("input", path, f"the input `{name}` is not of type {kind}")
 
-    def image_file(self, name: str, path: Path) -> ImageFile:
+    def image_file(self, name: str, path: YamlPath) -> ImageFile:
         data = self.file(name, path) or b""
         media_type = image_type(data)
         if data and media_type is None:
             self.report("file", path, f"`{name}` is no PNG, JPEG, GIF or WebP image")
         return ImageFile(name, data, media_type or "")
 
-    def file(self, name: str, path: Path) -> bytes | None:
+    def file(self, name: str, path: YamlPath) -> bytes | None:
         """Read a file that the prompt names; None, and a problem, where that cannot be."""
         if message := path_problem(name):
             self.report("file", path, message, "paths start below prompts/, with `/` between folders")
@@ -203,7 +203,7 @@ class _Loader:
         try:
             data = self.read(name)
         except NotFound:
-            self.report("file", path, f"no file `{name}`", f"create {FOLDER}{name}")
+            self.report("file", path, f"no file `{name}`", f"create {PROMPTS_FOLDER}{name}")
         except Invalid as error:
             self.report("file", path, error.message, error.hint)
         else:
@@ -212,7 +212,7 @@ class _Loader:
         return None
 
     def partials(self, messages: Iterable[Message | Insert]) -> dict[str, str]:
-        found = Partials(self.read)
+        found = PartialCollector(self.read)
         for message in messages:
             for part in message.content if isinstance(message, Message) else ():
                 if isinstance(part, Text):
@@ -220,13 +220,13 @@ class _Loader:
         self.problems += found.problems
         return dict(sorted(found.texts.items()))
 
-    def place(self, path: Path, line: int) -> tuple[str, Position]:
+    def place(self, path: YamlPath, line: int) -> tuple[str, Position]:
         return self.document.path, Position(self.document.line_of(path, line), 1)
 
     def output(self, data: Mapping[str, Any] | None) -> Output | None:
         if data is None:
             return None
-        path: Path = ("output", "schema")
+        path: YamlPath = ("output", "schema")
         schema = data["schema"]
         if isinstance(schema, str):
             schema = self.schema_file(schema, path)
@@ -234,14 +234,14 @@ class _Loader:
             self.report("schema", (*path, *found[0]), found[1])
         return Output(schema, data.get("repair", 0))
 
-    def schema_file(self, name: str, path: Path) -> Mapping[str, Any]:
+    def schema_file(self, name: str, path: YamlPath) -> Mapping[str, Any]:
         data = self.file(name, path)
         try:
             schema = {} if data is None else decode_schema(data, name)
         except InvalidAt as error:
             self.problems.append(error.problem)
             return {}
-        reason = unstorable(schema)
+        reason = json_data_problem(schema)
         if not reason and (found := schema_problem(schema)):
             reason = found[1]
         if reason := reason or ("" if isinstance(schema, dict) else "it is no mapping"):
@@ -253,7 +253,7 @@ class _Loader:
         names: set[str] = set()
         for index, tool in enumerate(data):
             function = tool.get("function", {})
-            path: Path = ("tools", index, "function")
+            path: YamlPath = ("tools", index, "function")
             if found := schema_problem(function.get("parameters", {})):
                 self.report("schema", (*path, "parameters", *found[0]), found[1])
             if function.get("name") in names:

@@ -6,8 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from promptops.errors import Invalid
-from promptops.prompt.canonical_json import compact_json, unstorable
-from promptops.prompt.json_schema import explain, explain_key, spell_path, unknown_word, validator_for
+from promptops.prompt.canonical_json import compact_json, json_data_problem
+from promptops.prompt.json_schema import (
+    explain_key_error,
+    explain_schema_error,
+    format_path,
+    unknown_name_message,
+    validator_for,
+)
 from promptops.prompt.schema import PROMPT_SCHEMA
 from promptops.prompt.types import Prompt
 
@@ -38,9 +44,9 @@ def with_overrides(
 def _set(data: dict[str, Any], key: str, value: Any) -> None:
     first, *rest = key.split(".")
     if not (key in _SETTABLE or (first == "parameters" and all(rest))):
-        message, hint = unknown_word("setting", key, _SETTABLE)
+        message, hint = unknown_name_message("setting", key, _SETTABLE)
         raise Invalid(message, hint=hint or "known: parameters.NAME, max_input_tokens, output.repair")
-    if reason := unstorable(value):
+    if reason := json_data_problem(value):
         raise Invalid(f"the setting `{key}` cannot be used: {reason}")
     if first == "output" and "output" not in data:
         raise Invalid("`output.repair` needs an output schema, and the prompt has none")
@@ -60,5 +66,5 @@ def _validate(data: Mapping[str, Any]) -> None:
     }
     for error in validator_for(compact_json(schema)).iter_errors(data):
         if error.kind.name == "propertyNames":
-            raise Invalid(f"a parameter cannot be set: {explain_key(error)[1]}")
-        raise Invalid(explain(error, spell_path(tuple(error.instance_path))))
+            raise Invalid(f"a parameter cannot be set: {explain_key_error(error)[1]}")
+        raise Invalid(explain_schema_error(error, format_path(tuple(error.instance_path))))

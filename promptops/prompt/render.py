@@ -12,10 +12,10 @@ from typing import Any
 
 from jinja2 import StrictUndefined, Template
 
-from promptops.config.yaml import InvalidAt, Path, Position, Problem
+from promptops.config.yaml import InvalidAt, Position, Problem, YamlPath
 from promptops.errors import Invalid
 from promptops.prompt import (
-    CHAT_TEXT,
+    CHAT_SCHEMA_JSON,
     ImageFile,
     Input,
     Insert,
@@ -24,42 +24,48 @@ from promptops.prompt import (
     Prompt,
     Text,
     image_type,
-    texts_of,
+    text_parts,
 )
-from promptops.prompt.canonical_json import canonical_json, compact_json, sha256_hex, unstorable
-from promptops.prompt.json_schema import Validator, explain, spell_path, unknown_word, validator_for
+from promptops.prompt.canonical_json import canonical_json, compact_json, json_data_problem, sha256_hex
+from promptops.prompt.json_schema import (
+    Validator,
+    explain_schema_error,
+    format_path,
+    unknown_name_message,
+    validator_for,
+)
 from promptops.prompt.templates import TemplateFault, compile_template, free_names, render_template
 
-MAX_IMAGE = 20_000_000  # bytes
+MAX_IMAGE_BYTES = 20_000_000  # bytes
 _TOKEN_BYTES = 4
 _MESSAGE_TOKENS = 4
 _IMAGE_TOKENS = 765  # what OpenAI counts for 1024 x 1024 pixels in detail
 
 _DATA_URL = re.compile(r"data:image/[a-z]+;base64,([A-Za-z0-9+/=]*)")
-_NOTHING: Mapping[str, str] = MappingProxyType({})
+_NO_PARTIALS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class RenderedPrompt:
     """``inputs`` are those accepted, defaults among them; an image is a data: URL."""
 
     messages: tuple[dict[str, Any], ...]
     inputs: Mapping[str, Any]
 
 
-def render(prompt: Prompt, inputs: Mapping[str, Any]) -> Rendered:
+def render_prompt(prompt: Prompt, inputs: Mapping[str, Any]) -> RenderedPrompt:
     """Accept the inputs and render every message. Raises Invalid, naming the input or the line at fault."""
-    accepted = accept_inputs(prompt, inputs)
+    accepted = validate_inputs(prompt, inputs)
     messages = tuple(_messages(prompt, accepted))
     _check_budget(prompt, messages)
-    return Rendered(messages, accepted)
+    return RenderedPrompt(messages, accepted)
 
 
-def accept_inputs(prompt: Prompt, inputs: Mapping[str, Any]) -> dict[str, Any]:
+def validate_inputs(prompt: Prompt, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """Check each input against its schema and fill in defaults."""
     for name in inputs:
         if name not in prompt.inputs:
-            message, hint = unknown_word("input", name, sorted(prompt.inputs))
+            message, hint = unknown_name_message("input", name, sorted(prompt.inputs))
             raise Invalid(
                 f"{message} of `{prompt.name}`", hint=hint if prompt.inputs else "this prompt takes no inputs"
             )
@@ -69,26 +75,28 @@ def accept_inputs(prompt: Prompt, inputs: Mapping[str, Any]) -> dict[str, Any]:
         raise Invalid(f"{what} missing", hint=f"give it: -i {missing[0].strip('`')}=VALUE, or =@FILE")
     validators = _validators(prompt)
     return {
-        name: _accept(one, inputs[name], validators.get(name)) if name in inputs else one.default
+        name: _validate_input(one, inputs[name], validators.get(name)) if name in inputs else one.default
         for name, one in prompt.inputs.items()
     }
 
 
-def _accept(declared: Input, value: Any, validator: Validator | None) -> Any:
+def _validate_input(declared: Input, value: Any, validator: Validator | None) -> Any:
     if validator is None:
-        return _accept_image(declared.name, value)
-    if reason := unstorable(value):
+        return _validate_image(declared.name, value)
+    if reason := json_data_problem(value):
         raise Invalid(f"the input `{declared.name}` cannot be used: {reason}")
     if not validator.is_valid(value):
         error = next(iter(validator.iter_errors(value)))
-        raise Invalid(explain(error, f"the input {spell_path((declared.name, *error.instance_path))}"))
+        raise Invalid(
+            explain_schema_error(error, f"the input {format_path((declared.name, *error.instance_path))}")
+        )
     return value
 
 
-def _accept_image(name: str, value: Any) -> str:
+def _validate_image(name: str, value: Any) -> str:
     data = _image_bytes(name, value)
-    if len(data) > MAX_IMAGE:
-        raise Invalid(f"the image `{name}` has {len(data):,} bytes, and at most {MAX_IMAGE:,} are sent")
+    if len(data) > MAX_IMAGE_BYTES:
+        raise Invalid(f"the image `{name}` has {len(data):,} bytes, and at most {MAX_IMAGE_BYTES:,} are sent")
     media_type = image_type(data)
     if media_type is None:
         raise Invalid(f"the input `{name}` is no PNG, JPEG, GIF or WebP image")
@@ -115,16 +123,16 @@ def _data_url(media_type: str, data: bytes) -> str:
 @lru_cache(maxsize=256)
 def _validators(prompt: Prompt) -> Mapping[str, Validator]:
     return {
-        name: validator_for(CHAT_TEXT if one.kind == "messages" else compact_json(one.schema))
+        name: validator_for(CHAT_SCHEMA_JSON if one.kind == "messages" else compact_json(one.schema))
         for name, one in prompt.inputs.items()
         if one.kind != "image"
     }
 
 
 @lru_cache(maxsize=256)
-def _templates(prompt: Prompt) -> Mapping[Path, Template]:
+def _templates(prompt: Prompt) -> Mapping[YamlPath, Template]:
     """Compile what a prompt sends, once; its texts are kept by their content as well."""
-    return {text.path: _compile(prompt, text) for text in texts_of(prompt)}
+    return {text.path: _compile(prompt, text) for text in text_parts(prompt)}
 
 
 def _compile(prompt: Prompt, text: Text, *, missing_is_empty: bool = False) -> Template:
@@ -132,10 +140,10 @@ def _compile(prompt: Prompt, text: Text, *, missing_is_empty: bool = False) -> T
     try:
         return compile_template(text.template, partials, missing_is_empty=missing_is_empty)
     except TemplateFault as fault:
-        raise _located(prompt, text, fault) from None
+        raise _locate_fault(prompt, text, fault) from None
 
 
-def _located(prompt: Prompt, text: Text, fault: TemplateFault) -> InvalidAt:
+def _locate_fault(prompt: Prompt, text: Text, fault: TemplateFault) -> InvalidAt:
     if fault.partial:
         path, line = f"prompts/{fault.partial}", fault.line
     else:
@@ -178,7 +186,7 @@ def _render(prompt: Prompt, text: Text, template: Template, values: Mapping[str,
     try:
         return render_template(template, values)
     except TemplateFault as fault:
-        raise _located(prompt, text, fault) from None
+        raise _locate_fault(prompt, text, fault) from None
 
 
 def _check_budget(prompt: Prompt, messages: Sequence[Mapping[str, Any]]) -> None:
@@ -204,12 +212,12 @@ def estimate_tokens(messages: Iterable[Mapping[str, Any]]) -> int:
     return total
 
 
-def least_tokens(prompt: Prompt) -> int:
+def min_tokens(prompt: Prompt) -> int:
     """Estimate what the prompt costs before anything is put in: inputs without a default are empty."""
     values = {name: one.default for name, one in prompt.inputs.items() if not one.required}
     texts = [
         _render(prompt, text, _compile(prompt, text, missing_is_empty=True), values)
-        for text in texts_of(prompt)
+        for text in text_parts(prompt)
     ]
     return estimate_tokens({"role": "user", "content": text} for text in texts)
 
@@ -218,11 +226,11 @@ def messages_hash(messages: Iterable[Mapping[str, Any]]) -> str:
     return sha256_hex(canonical_json(list(messages)))
 
 
-def variables(prompt: Prompt) -> frozenset[str]:
+def template_variables(prompt: Prompt) -> frozenset[str]:
     """Name what the templates and partials take from outside, whether declared or not."""
     free: set[str] = set()
     stored: set[str] = set()
-    for template in (text.template for text in texts_of(prompt)):
+    for template in (text.template for text in text_parts(prompt)):
         free |= free_names(template)[0]
         stored |= free_names(template)[1]
     for template in prompt.partials.values():
@@ -234,7 +242,7 @@ def render_text(
     template: str,
     values: Mapping[str, Any],
     *,
-    partials: Mapping[str, str] = _NOTHING,
+    partials: Mapping[str, str] = _NO_PARTIALS,
     missing_is_empty: bool = False,
     where: str = "template",
 ) -> str:

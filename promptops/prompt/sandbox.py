@@ -1,7 +1,7 @@
 """The Jinja2 environment of every template: sandboxed, strict, repeatable, and bounded.
 
 A template may go round loops a million times, write 20 million characters, and build no single
-value larger than that. Loops, blocks and macros count themselves (a call to ``_turn`` is compiled
+value larger than that. Loops, blocks and macros count themselves (a call to ``_count_iteration`` is compiled
 into each body), so that an endless template ends within about a second; a limit on the CPU time of
 the thread stands behind the counts, for single steps that are slow.
 """
@@ -21,23 +21,23 @@ from jinja2.visitor import NodeTransformer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_TURNS = 1_000_000
-MAX_WRITTEN = 20_000_000  # characters of output, and of any one value
-MAX_MADE = 1_000_000_000  # characters and items of all values in between
+MAX_ITERATIONS = 1_000_000
+MAX_OUTPUT = 20_000_000  # characters of output, and of any one value
+MAX_ALLOCATED = 1_000_000_000  # characters and items of all values in between
 MAX_ITEMS = 1_000_000
 MAX_REPEAT = 100_000  # of a list, as for range()
 MAX_BITS = 10_000  # of a number
 MAX_SECONDS = 2.0
 
 _TURN, _SIZED = "count a turn", "bound a text"  # no template can name a filter with blanks
-_FREE = frozenset({"length", "count", "first", "last", "default", "d", _TURN})
+_UNMETERED = frozenset({"length", "count", "first", "last", "default", "d", _TURN})
 _UNSAFE_METHODS = frozenset({"encode", "expandtabs", "maketrans", "to_bytes", "translate"})
 _WIDE_FIELD = re.compile(r"%[^a-zA-Z%]*?\d{6,}|\{[^{}]*:[^{}]*?\d{6,}")
 _NESTED_FIELD = re.compile(r"%[-#0 +]*\*|%[^a-zA-Z%]*\.\*|\{[^{}]*\{")
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+>")
 
 
-class Refused(Exception):
+class SandboxError(Exception):
     """What a template may not do."""
 
 
@@ -52,33 +52,35 @@ class _Budget:
 
     def turn(self, turns: int, characters: int) -> None:
         self.turns += turns
-        if self.turns > MAX_TURNS:
-            raise Refused(f"more than {MAX_TURNS:,} turns of its loops and calls: does it ever end?")
+        if self.turns > MAX_ITERATIONS:
+            raise SandboxError(
+                f"more than {MAX_ITERATIONS:,} turns of its loops and calls: does it ever end?"
+            )
         self.write(characters)
 
     def write(self, characters: int) -> None:
         self.written += characters
-        if self.written > MAX_WRITTEN:
-            raise Refused(f"more than {MAX_WRITTEN:,} characters of output")
+        if self.written > MAX_OUTPUT:
+            raise SandboxError(f"more than {MAX_OUTPUT:,} characters of output")
         self.look()
 
     def make(self, size: int) -> None:
         self.made += size
-        if size > MAX_WRITTEN or self.made > MAX_MADE:
-            raise Refused("it builds a value that is too large")
+        if size > MAX_OUTPUT or self.made > MAX_ALLOCATED:
+            raise SandboxError("it builds a value that is too large")
         self.look()
 
     def look(self) -> None:
         self.looks += 1
         if not self.looks % 64 and thread_time() - self.started > MAX_SECONDS:
-            raise Refused(f"more than {MAX_SECONDS:g} seconds of computing")
+            raise SandboxError(f"more than {MAX_SECONDS:g} seconds of computing")
 
 
 _BUDGET: ContextVar[_Budget] = ContextVar("budget")
 
 
 @contextmanager
-def bounded() -> "Iterator[None]":
+def render_budget() -> "Iterator[None]":
     """Give the templates rendered inside one budget."""
     token = _BUDGET.set(_Budget())
     try:
@@ -92,25 +94,25 @@ def _budget() -> _Budget:
 
 
 @pass_context
-def _turn(_context: Any, true: bool, turns: int, characters: int) -> bool:
+def _count_iteration(_context: Any, true: bool, turns: int, characters: int) -> bool:
     _budget().turn(turns, characters)
     return true
 
 
 @pass_context
-def _sized(_context: Any, text: str) -> str:
+def _bounded_text(_context: Any, text: str) -> str:
     _budget().make(len(text))
     return text
 
 
-class Environment(ImmutableSandboxedEnvironment):
+class TemplateEnvironment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "*", "**", "%"})
 
     def __init__(self, loader: BaseLoader, undefined: type[Undefined] = StrictUndefined) -> None:
         super().__init__(loader=loader, undefined=undefined, finalize=_finalize, auto_reload=False)
-        self.filters = {name: _guarded(name, function) for name, function in self.filters.items()}
+        self.filters = {name: _metered(name, function) for name, function in self.filters.items()}
         del self.filters["random"], self.globals["lipsum"]  # the same inputs give the same messages
-        self.filters |= {_TURN: _turn, _SIZED: _sized}
+        self.filters |= {_TURN: _count_iteration, _SIZED: _bounded_text}
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
         return super()._generate(_Meter().visit(source), *args, **kwargs)
@@ -142,8 +144,8 @@ class _Meter(NodeTransformer):
                 node.body.insert(0, _statement(turn))
             else:
                 node.test = nodes.And(turn, node.test)  # items that the test passes over are turns too
-        elif type(node) in _TURNS:
-            _count(node, node.body, _TURNS[type(node)])  # type: ignore[attr-defined]
+        elif type(node) in _ITERATION_COST:
+            _count(node, node.body, _ITERATION_COST[type(node)])  # type: ignore[attr-defined]
         if isinstance(node, (nodes.For, nodes.If)):
             _count(node, node.else_, 0)
         return node
@@ -152,20 +154,20 @@ class _Meter(NodeTransformer):
         return _filter(self.generic_visit(node), _SIZED)
 
 
-_TURNS: Mapping[type, int] = {
+_ITERATION_COST: Mapping[type, int] = {
     nodes.If: 0,
     nodes.Block: 5,
     nodes.Macro: 5,
     nodes.CallBlock: 5,
     nodes.Template: 10,
 }
-_COUNTED = (nodes.For, *_TURNS)
+_METERED_NODES = (nodes.For, *_ITERATION_COST)
 
 
 def _own_text(node: nodes.Node) -> int:
     if isinstance(node, nodes.TemplateData):
         return len(node.data)
-    return 0 if isinstance(node, _COUNTED) else sum(map(_own_text, node.iter_child_nodes()))
+    return 0 if isinstance(node, _METERED_NODES) else sum(map(_own_text, node.iter_child_nodes()))
 
 
 def _count(node: nodes.Node, body: list[nodes.Node], turns: int) -> None:
@@ -211,7 +213,7 @@ def _text_of(value: Any) -> str:
 
 def _refuse_address(value: Any, text: str) -> None:
     if _ADDRESS.search(text):
-        raise Refused(f"a {type(value).__name__} has no text: add `|list` or `|join`, or call it")
+        raise SandboxError(f"a {type(value).__name__} has no text: add `|list` or `|join`, or call it")
 
 
 def measure(value: Any, *, printed: bool = False) -> int:
@@ -229,13 +231,13 @@ def measure(value: Any, *, printed: bool = False) -> int:
             waiting.extend(item)
         elif printed and not isinstance(item, (int, float, Undefined)):
             _refuse_address(item, str(item))
-        if items > MAX_ITEMS or characters > MAX_WRITTEN or len(waiting) > 2 * MAX_ITEMS:
-            raise Refused("it builds a value that is too large")
+        if items > MAX_ITEMS or characters > MAX_OUTPUT or len(waiting) > 2 * MAX_ITEMS:
+            raise SandboxError("it builds a value that is too large")
     _budget().make(items + characters)
     return items
 
 
-def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+def _metered(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     first = 1 if hasattr(function, "jinja_pass_arg") else 0
 
     @wraps(function)
@@ -243,11 +245,11 @@ def _guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         _check_call(name, args[first:], kwargs)
         return function(*args, **kwargs)
 
-    return guarded if name not in _FREE else function
+    return guarded if name not in _UNMETERED else function
 
 
 def _check_call(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
-    if name in _FREE:
+    if name in _UNMETERED:
         return
     args = (*args, *kwargs.values())
     for arg in args:
@@ -297,7 +299,7 @@ def _formatted(args: tuple[Any, ...]) -> int:
     template = str(args[0])
     wide = _largest(args[1:]) >= MAX_REPEAT and _NESTED_FIELD.search(template)
     if wide or _WIDE_FIELD.search(template):
-        return MAX_WRITTEN + 1
+        return MAX_OUTPUT + 1
     return (template.count("%") + template.count("{")) * _longest(args[1:])
 
 
@@ -336,7 +338,7 @@ def _check_operation(operator: str, left: Any, right: Any) -> None:
             and isinstance(count, int)
             and count * len(repeated) > MAX_REPEAT
         ):
-            raise Refused(f"a list of more than {MAX_REPEAT:,} items")
+            raise SandboxError(f"a list of more than {MAX_REPEAT:,} items")
         if isinstance(repeated, str) and isinstance(count, int):
             _budget().make(count * len(repeated))
     elif operator == "+" and isinstance(left, (str, list, tuple)) and isinstance(right, (str, list, tuple)):
@@ -350,4 +352,4 @@ def _check_numbers(operator: str, left: int, right: int) -> None:
     elif operator == "*":
         bits = left.bit_length() + right.bit_length()
     if bits > MAX_BITS:
-        raise Refused("a number of more than 3,000 digits")
+        raise SandboxError("a number of more than 3,000 digits")

@@ -15,16 +15,16 @@ from jinja2.exceptions import (
     UndefinedError,
 )
 
-from promptops.prompt.json_schema import unknown_word
-from promptops.prompt.sandbox import Environment, Refused, bounded
+from promptops.prompt.json_schema import unknown_name_message
+from promptops.prompt.sandbox import SandboxError, TemplateEnvironment, render_budget
 
-Partials = tuple[tuple[str, str], ...]
+PartialTexts = tuple[tuple[str, str], ...]
 """Path and text of each partial, sorted: hashable, so that compiled templates can be kept."""
 
 MAX_CODE = 100_000  # characters between {{ }} and {% %}: compiling takes a second for so many
 _TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _BUILT_IN = frozenset({"range", "dict", "cycler", "joiner", "namespace"})
-_REFERRING = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+_INCLUDE_NODES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 _UNDEFINED = re.compile(r"^'(.+)' is undefined$")
 _NO_FILTER = re.compile(r"No (filter|test) named '(.+)'")
 _UNREPEATABLE = "is not available: the same inputs must give the same messages"
@@ -48,20 +48,20 @@ class Include:
     optional: bool  # `ignore missing`
 
 
-class _Missing(ChainableUndefined):
+class _EmptyUndefined(ChainableUndefined):
     """An input that has no value yet is an empty text; a name that the template misspells is one too."""
 
 
 @lru_cache(maxsize=128)
-def _environment(partials: Partials, undefined: type[Undefined]) -> Environment:
-    return Environment(DictLoader(dict(partials)), undefined)
+def _environment(partials: PartialTexts, undefined: type[Undefined]) -> TemplateEnvironment:
+    return TemplateEnvironment(DictLoader(dict(partials)), undefined)
 
 
-_PLAIN = _environment((), StrictUndefined)
+_DEFAULT_ENVIRONMENT = _environment((), StrictUndefined)
 
 
 @contextmanager
-def _readable(text: str) -> Iterator[None]:
+def _template_errors(text: str) -> Iterator[None]:
     code = sum(len(tag[0]) for tag in _TAG.finditer(text))
     if code > MAX_CODE:
         raise TemplateFault(f"more than {MAX_CODE:,} characters of template code", 1)
@@ -76,15 +76,15 @@ def _readable(text: str) -> Iterator[None]:
 @lru_cache(maxsize=64)
 def parse_template(text: str) -> nodes.Template:
     """Give the tree of a template. It is kept for the next who asks, so that nobody may change it."""
-    with _readable(text):
-        return _PLAIN.parse(text)
+    with _template_errors(text):
+        return _DEFAULT_ENVIRONMENT.parse(text)
 
 
 @lru_cache(maxsize=4096)
-def included(text: str) -> tuple[Include, ...]:
+def find_includes(text: str) -> tuple[Include, ...]:
     """List the partials a template names itself. Raises TemplateFault when it is no template."""
-    with _readable(text):
-        return tuple(_include(node) for node in parse_template(text).find_all(_REFERRING))
+    with _template_errors(text):
+        return tuple(_include(node) for node in parse_template(text).find_all(_INCLUDE_NODES))
 
 
 def _include(node: nodes.Node) -> Include:
@@ -98,7 +98,7 @@ def _include(node: nodes.Node) -> Include:
 @lru_cache(maxsize=4096)
 def free_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Names a template takes from outside, and names that it sets. Finds unknown filters too."""
-    with _readable(text):
+    with _template_errors(text):
         tree = parse_template(text)
         free = meta.find_undeclared_variables(tree)
         stored = {node.name for node in tree.find_all(nodes.Name) if node.ctx in ("store", "param")}
@@ -106,16 +106,16 @@ def free_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 @lru_cache(maxsize=1024)
-def compile_template(text: str, partials: Partials = (), *, missing_is_empty: bool = False) -> Template:
-    environment = _environment(partials, _Missing if missing_is_empty else StrictUndefined)
-    with _readable(text):
+def compile_template(text: str, partials: PartialTexts = (), *, missing_is_empty: bool = False) -> Template:
+    environment = _environment(partials, _EmptyUndefined if missing_is_empty else StrictUndefined)
+    with _template_errors(text):
         return environment.from_string(text)
 
 
 def render_template(template: Template, values: Mapping[str, Any]) -> str:
     """Render within one budget. ``values`` are data: nothing in them is ever rendered."""
     try:
-        with bounded():
+        with render_budget():
             return "".join(template.root_render_func(template.new_context(dict(values))))
     except Exception as error:  # noqa: BLE001 - a template can raise whatever Python can
         raise _fault(error, values) from None
@@ -124,12 +124,12 @@ def render_template(template: Template, values: Mapping[str, Any]) -> str:
 def _fault(error: Exception, values: Mapping[str, Any]) -> TemplateFault:
     if isinstance(error, TemplateSyntaxError):
         return _syntax_fault(error)
-    partial, line = _place(error)
+    partial, line = _error_location(error)
     message, hint = _explain(error, values)
     return TemplateFault(message, line, partial, hint)
 
 
-def _place(error: Exception) -> tuple[str, int]:
+def _error_location(error: Exception) -> tuple[str, int]:
     """Find the innermost template on the stack."""
     place, trace = ("", 1), error.__traceback__
     while trace is not None:
@@ -145,7 +145,7 @@ def _explain(error: Exception, values: Mapping[str, Any]) -> tuple[str, str]:
     text = text if len(text) <= 200 else f"{text[:199]}…"  # noqa: PLR2004
     if isinstance(error, UndefinedError):
         return _explain_undefined(text, values)
-    if isinstance(error, Refused):
+    if isinstance(error, SandboxError):
         return f"the template is stopped: {text}", ""
     if isinstance(error, SecurityError):
         return (
@@ -166,7 +166,7 @@ def _explain_undefined(text: str, values: Mapping[str, Any]) -> tuple[str, str]:
         return f"the template fails: {text}", "`{{ x.y | default('') }}` allows for a member that is missing"
     if found[1] == "lipsum":
         return f"`lipsum` {_UNREPEATABLE}", ""
-    message, hint = unknown_word("input", found[1], sorted(values))
+    message, hint = unknown_name_message("input", found[1], sorted(values))
     return f"the template names an {message}", hint or f"declare it: inputs: {{{found[1]}: string}}"
 
 
@@ -181,5 +181,5 @@ def _explain_syntax(text: str) -> tuple[str, str]:
         return text, ""
     if found[2] == "random":
         return f"the filter `random` {_UNREPEATABLE}", ""
-    names = _PLAIN.filters if found[1] == "filter" else _PLAIN.tests
-    return unknown_word(found[1], found[2], sorted(name for name in names if name.isidentifier()))
+    names = _DEFAULT_ENVIRONMENT.filters if found[1] == "filter" else _DEFAULT_ENVIRONMENT.tests
+    return unknown_name_message(found[1], found[2], sorted(name for name in names if name.isidentifier()))

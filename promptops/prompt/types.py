@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from promptops.config.yaml import Document, Path
+from promptops.config.yaml import Document, YamlPath
 from promptops.prompt.canonical_json import canonical_json, compact_json, sha256_hex
 
-SHORT = 12
-FORMAT = 1  # of the canonical object; another one gives every version another digest
+SHORT_DIGEST_LENGTH = 12
+CANONICAL_FORMAT = 1  # of the canonical object; another one gives every version another digest
 
 _ANNOTATIONS = frozenset({"$comment", "description", "examples", "title"})
 
@@ -17,7 +17,7 @@ _ANNOTATIONS = frozenset({"$comment", "description", "examples", "title"})
 @dataclass(frozen=True, slots=True)
 class Text:
     template: str
-    path: Path  # where it stands in the document
+    path: YamlPath  # where it stands in the document
 
     def canonical(self) -> dict[str, Any]:
         return {"text": self.template}
@@ -148,8 +148,8 @@ class Prompt:
             "fallback": list(self.fallback),
             "output": self.output.canonical() if self.output else None,
         }
-        return {"format": FORMAT} | {key: value for key, value in content.items() if value}
+        return {"format": CANONICAL_FORMAT} | {key: value for key, value in content.items() if value}
 
 
 def short_digest(digest: str) -> str:
-    return f"sha256:{digest[:SHORT]}"
+    return f"sha256:{digest[:SHORT_DIGEST_LENGTH]}"

@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     from promptops.config.settings import Settings
     from promptops.providers.catalog import Catalog
     from promptops.providers.http.transport import Transport
-    from promptops.providers.types import Adapter
+    from promptops.providers.types import ModelClient
 
 
-def adapter_for(
+def create_client(
     model: str,
     settings: Settings,
     env: Mapping[str, str],
     *,
     many: bool = False,
     catalog: Catalog | None = None,
-) -> Adapter:
+) -> ModelClient:
     """The adapter for a model in litellm's notation; ``many`` when several calls will be in flight.
 
     Missing keys are errors of the call, not of the adapter: a kept reply needs none.
@@ -29,16 +29,18 @@ def adapter_for(
     from promptops.providers.endpoints import is_direct
 
     if model.startswith("local/"):
-        from promptops.providers.local.server import Embedded
+        from promptops.providers.local.server import EmbeddedClient
 
-        return Embedded(model, env)
+        return EmbeddedClient(model, env)
     known = catalog or Catalog.load(settings, env)
     provider, rest = split_model(model, known)
-    if is_direct(provider) and speaks_chat(model, known):
-        return _direct(provider, rest, env, _transport(env, many=many), lambda: asks_openai(model, known))
-    from promptops.providers.litellm_client import LitellmAdapter
+    if is_direct(provider) and is_chat_model(model, known):
+        return _direct_client(
+            provider, rest, env, _transport(env, many=many), lambda: accepts_output_schema(model, known)
+        )
+    from promptops.providers.litellm_client import LitellmClient
 
-    return LitellmAdapter(model, env, asks_schema=lambda: known.supports(model, "response_schema") is True)
+    return LitellmClient(model, env, asks_schema=lambda: known.supports(model, "response_schema") is True)
 
 
 def split_model(model: str, catalog: Catalog) -> tuple[str, str]:
@@ -47,12 +49,12 @@ def split_model(model: str, catalog: Catalog) -> tuple[str, str]:
     return (provider, rest) if slash else (catalog.provider(model) or "", model)
 
 
-def speaks_chat(model: str, catalog: Catalog) -> bool:
+def is_chat_model(model: str, catalog: Catalog) -> bool:
     """Whether a model answers chat completions, and not another interface that litellm would choose."""
     return not model.startswith("openai/responses/") and catalog.mode(model) in {None, "chat"}
 
 
-def asks_openai(model: str, catalog: Catalog) -> bool:
+def accepts_output_schema(model: str, catalog: Catalog) -> bool:
     """An unknown model is asked for a schema: servers that people run themselves take one."""
     return catalog.supports(model, "response_schema") is not False
 
@@ -61,26 +63,26 @@ def _transport(env: Mapping[str, str], *, many: bool) -> Transport:
     from promptops.providers.http.network import Network
 
     if many:
-        from promptops.providers.http.pooled import ManyTransport
+        from promptops.providers.http.pooled import PooledTransport
 
-        return ManyTransport(Network.from_env(env))
+        return PooledTransport(Network.from_env(env))
     from promptops.providers.http.single import SingleTransport
 
     return SingleTransport(Network.from_env(env))
 
 
-def _direct(
+def _direct_client(
     provider: str, rest: str, env: Mapping[str, str], transport: Transport, asks_schema: Callable[[], bool]
-) -> Adapter:
-    from promptops.providers.endpoints import endpoint_of, wire_name
-    from promptops.providers.openai.client import OpenAIWire
+) -> ModelClient:
+    from promptops.providers.endpoints import endpoint_model_name, resolve_endpoint
+    from promptops.providers.openai.client import OpenAIClient
 
-    endpoint = endpoint_of(provider, env)
-    return OpenAIWire(
+    endpoint = resolve_endpoint(provider, env)
+    return OpenAIClient(
         name=provider,
         base_url=endpoint.base_url,
         api_key=endpoint.key,
-        model=wire_name(provider, rest),
+        model=endpoint_model_name(provider, rest),
         transport=transport,
         key_name=endpoint.key_name,
         asks_schema=asks_schema,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from promptops.providers.local.cache_dir import cache_folder
-from promptops.providers.pricing import Cost, cost_of, is_price
+from promptops.providers.pricing import CompletionCost, completion_cost, is_price
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,7 @@ _FORMAT = 1
 _FIELDS = frozenset(
     {"litellm_provider", "mode", "max_tokens", "max_input_tokens", "max_output_tokens", "deprecation_date"}
 )
-_ABILITIES = frozenset(
+_CAPABILITIES = frozenset(
     {
         "supports_response_schema",
         "supports_vision",
@@ -74,7 +74,7 @@ class Catalog:
         file = _catalogue_file()
         if file is None:
             return cls(b"", custom)
-        return cls(_index_of(file, env), custom, file)
+        return cls(_load_index(file, env), custom, file)
 
     @property
     def source(self) -> str:
@@ -119,9 +119,11 @@ class Catalog:
             return None
         return bool(entry.get(f"supports_{what}"))
 
-    def cost(self, model: str, completion: Completion, service_tier: str | None = None) -> Cost | None:
+    def cost(
+        self, model: str, completion: Completion, service_tier: str | None = None
+    ) -> CompletionCost | None:
         entry = self.entry(model)
-        return cost_of(entry, completion, service_tier) if entry else None
+        return completion_cost(entry, completion, service_tier) if entry else None
 
     def dated_ids(self, alias: str) -> list[str]:
         """The dated names behind one that moves (``openai/gpt-4o``), oldest first, in the same notation."""
@@ -174,7 +176,7 @@ def _source(file: Path) -> str:
     )
 
 
-def _index_of(file: Path, env: Mapping[str, str]) -> bytes:
+def _load_index(file: Path, env: Mapping[str, str]) -> bytes:
     """The kept index, or a new one; a cache folder that cannot be used costs time and nothing else."""
     state = file.stat()
     head = json.dumps([_FORMAT, str(file), state.st_size, state.st_mtime_ns]).encode()
@@ -185,29 +187,29 @@ def _index_of(file: Path, env: Mapping[str, str]) -> bytes:
             return index
     index = head + build_index(json.loads(file.read_bytes()))
     with contextlib.suppress(OSError):
-        _keep(index, kept)
+        _write_index(index, kept)
     return index
 
 
 def build_index(catalogue: Mapping[str, Mapping[str, Any]]) -> bytes:
     """One line a model, between empty lines."""
     lines = [
-        f"{json.dumps(name)}:{json.dumps(_used(entry), separators=(',', ':'))}"
+        f"{json.dumps(name)}:{json.dumps(_used_fields(entry), separators=(',', ':'))}"
         for name, entry in catalogue.items()
         if name != "sample_spec" and entry.get("mode", "chat") in {"chat", "completion", "responses"}
     ]
     return "\n".join(["", *lines, "", ""]).encode()
 
 
-def _used(entry: Mapping[str, Any]) -> dict[str, Any]:
+def _used_fields(entry: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value
         for key, value in entry.items()
-        if key in _FIELDS or is_price(key) or (key in _ABILITIES and value is True)
+        if key in _FIELDS or is_price(key) or (key in _CAPABILITIES and value is True)
     }
 
 
-def _keep(index: bytes, place: Path) -> None:
+def _write_index(index: bytes, place: Path) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
     fresh = place.with_name(f"{place.name}.{os.getpid()}")
     try:

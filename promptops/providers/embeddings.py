@@ -5,8 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from promptops.providers.endpoints import Endpoint, endpoint_of, is_direct, wire_name
-from promptops.providers.errors import error_of_reply, strike_out
+from promptops.providers.endpoints import Endpoint, endpoint_model_name, is_direct, resolve_endpoint
+from promptops.providers.errors import error_from_reply, redact_secret
 from promptops.providers.http.network import Network
 from promptops.providers.http.single import SingleTransport
 from promptops.providers.http.transport import HttpReply, HttpRequest
@@ -20,10 +20,10 @@ async def embed(model: str, texts: Sequence[str], env: Mapping[str, str]) -> lis
     endpoint, name = embedding_endpoint(model, env)
     try:
         transport = SingleTransport(Network.from_env(env))
-        reply = await transport.send(build_request(endpoint, name, texts))
+        reply = await transport.send(build_embedding_request(endpoint, name, texts))
         return parse_vectors(reply, len(texts), endpoint)
     except ModelError as error:
-        raise strike_out(error, endpoint.key) from None
+        raise redact_secret(error, endpoint.key) from None
 
 
 def embedding_endpoint(model: str, env: Mapping[str, str]) -> tuple[Endpoint, str]:
@@ -35,13 +35,13 @@ def embedding_endpoint(model: str, env: Mapping[str, str]) -> tuple[Endpoint, st
             f"{model}: embeddings come from an OpenAI-compatible endpoint, and {provider} is none",
             hint="name one such as openai/text-embedding-3-small",
         )
-    endpoint = endpoint_of(provider, env)
+    endpoint = resolve_endpoint(provider, env)
     if endpoint.key_name and not endpoint.key:
         raise ModelError("authentication", f"no key for {provider}: {endpoint.key_name} is not set")
-    return endpoint, wire_name(provider, name)
+    return endpoint, endpoint_model_name(provider, name)
 
 
-def build_request(endpoint: Endpoint, model: str, texts: Sequence[str]) -> HttpRequest:
+def build_embedding_request(endpoint: Endpoint, model: str, texts: Sequence[str]) -> HttpRequest:
     headers = {
         "Content-Type": "application/json",
         "Accept": "application/json",
@@ -58,7 +58,7 @@ def build_request(endpoint: Endpoint, model: str, texts: Sequence[str]) -> HttpR
 def parse_vectors(reply: HttpReply, count: int, endpoint: Endpoint) -> list[list[float]]:
     where = endpoint.base_url.partition("?")[0]
     if reply.status != _OK:
-        raise error_of_reply(reply, where=where, key_name=endpoint.key_name)
+        raise error_from_reply(reply, where=where, key_name=endpoint.key_name)
     try:
         rows = sorted(json.loads(reply.body)["data"], key=lambda row: row["index"])
         vectors = [[float(number) for number in row["embedding"]] for row in rows]
@@ -66,10 +66,10 @@ def parse_vectors(reply: HttpReply, count: int, endpoint: Endpoint) -> list[list
         raise ModelError(
             "malformed_reply", f"{where} answered with something that holds no vectors"
         ) from None
-    if len(vectors) != count or not all(_sound(vector) for vector in vectors):
+    if len(vectors) != count or not all(_is_finite_vector(vector) for vector in vectors):
         raise ModelError("malformed_reply", f"{where} answered {len(vectors)} vectors for {count} texts")
     return vectors
 
 
-def _sound(vector: Sequence[Any]) -> bool:
+def _is_finite_vector(vector: Sequence[Any]) -> bool:
     return bool(vector) and all(map(math.isfinite, vector))

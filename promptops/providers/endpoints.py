@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from promptops.providers.types import ModelError
 
 # The endpoint; the variables that may hold its key, and those that may move it, first one set first.
-TABLE: dict[str, tuple[str, str, str]] = {
+DIRECT_PROVIDERS: dict[str, tuple[str, str, str]] = {
     "abliteration": ("https://api.abliteration.ai/v1", "ABLITERATION_API_KEY", ""),
     "aihubmix": ("https://aihubmix.com/v1", "AIHUBMIX_API_KEY", "AIHUBMIX_API_BASE"),
     "aiml": ("https://api.aimlapi.com/v1", "AIML_API_KEY", "AIML_API_BASE"),
@@ -132,7 +132,7 @@ TABLE: dict[str, tuple[str, str, str]] = {
     "xiaomi_mimo": ("https://api.xiaomimimo.com/v1", "XIAOMI_MIMO_API_KEY", ""),
     "zai": ("https://api.z.ai/api/paas/v4", "ZAI_API_KEY", "ZAI_API_BASE"),
 }
-KEYLESS = frozenset({"hosted_vllm", "llamafile", "lm_studio"})
+KEYLESS_PROVIDERS = frozenset({"hosted_vllm", "llamafile", "lm_studio"})
 """Usually on one's own machine, without a key."""
 
 
@@ -144,22 +144,22 @@ class Endpoint:
 
 
 def is_direct(provider: str) -> bool:
-    return provider in TABLE
+    return provider in DIRECT_PROVIDERS
 
 
-def endpoint_of(provider: str, env: Mapping[str, str]) -> Endpoint:
+def resolve_endpoint(provider: str, env: Mapping[str, str]) -> Endpoint:
     """Address and key of a provider of the table; ModelError when nothing says where it is."""
-    default, key_names, base_names = TABLE[provider]
-    name, key = _first(key_names, env)
-    _, base = _first(base_names, env)
+    default, key_names, base_names = DIRECT_PROVIDERS[provider]
+    name, key = _first_set_variable(key_names, env)
+    _, base = _first_set_variable(base_names, env)
     if not base and not default:
         hint = f"set {base_names}, as in http://host:8000/v1"
         raise ModelError("bad_request", f"no address for {provider}", hint=hint)
-    needed = key or provider not in KEYLESS
+    needed = key or provider not in KEYLESS_PROVIDERS
     return Endpoint(base or default, key or None, name if needed else "")
 
 
-def wire_name(provider: str, rest: str) -> str:
+def endpoint_model_name(provider: str, rest: str) -> str:
     """What the endpoint calls a model that litellm's notation calls ``provider/rest``."""
     if provider == "fireworks_ai" and not rest.startswith("accounts/"):
         return f"accounts/fireworks/models/{rest}"
@@ -168,11 +168,11 @@ def wire_name(provider: str, rest: str) -> str:
     return rest
 
 
-def key_names(provider: str) -> tuple[str, ...]:
-    return tuple(TABLE[provider][1].split()) if provider in TABLE else ()
+def key_variables(provider: str) -> tuple[str, ...]:
+    return tuple(DIRECT_PROVIDERS[provider][1].split()) if provider in DIRECT_PROVIDERS else ()
 
 
-def _first(names: str, env: Mapping[str, str]) -> tuple[str, str]:
+def _first_set_variable(names: str, env: Mapping[str, str]) -> tuple[str, str]:
     """The first of the variables that is set, with its value; else the first name, and nothing."""
     for name in names.split():
         if value := env.get(name, "").strip():

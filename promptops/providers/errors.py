@@ -25,8 +25,8 @@ from typing import Any
 from promptops.providers.http.transport import HttpReply
 from promptops.providers.types import ErrorType, ModelError
 
-LONGEST = 400
-SHORTEST_SECRET = 6  # a shorter one is a placeholder, and part of other words
+MAX_MESSAGE = 400
+MIN_SECRET_LENGTH = 6  # a shorter one is a placeholder, and part of other words
 _STATUS: dict[int, ErrorType] = {
     401: "authentication",
     402: "authentication",
@@ -45,10 +45,10 @@ _HINTS: dict[str, str] = {
 }
 
 
-def error_of_reply(reply: HttpReply, *, where: str, key_name: str = "") -> ModelError:
+def error_from_reply(reply: HttpReply, *, where: str, key_name: str = "") -> ModelError:
     """The error that a reply other than 200 stands for."""
     if 300 <= reply.status < 400:  # noqa: PLR2004
-        target = one_line(reply.headers.get("location", "an unknown address"))
+        target = sanitize_line(reply.headers.get("location", "an unknown address"))
         return ModelError(
             "bad_request",
             f"{where} redirects to {target}, and a key does not follow a redirect",
@@ -56,28 +56,28 @@ def error_of_reply(reply: HttpReply, *, where: str, key_name: str = "") -> Model
             hint="set the base URL to the final address",
         )
     payload = _json(reply.body)
-    text = message_of(payload) or excerpt(reply.body) or "no explanation"
-    kind = kind_of(reply.status, payload)
+    text = provider_message(payload) or excerpt(reply.body) or "no explanation"
+    kind = error_type_of(reply.status, payload)
     return ModelError(
         kind,
         f"{where} answered {reply.status}: {text}",
         status=reply.status,
-        retry_after=retry_after(reply.headers) if kind in {"rate_limit", "server"} else None,
-        hint=hint_for(kind, payload, key_name),
+        retry_after=parse_retry_after(reply.headers) if kind in {"rate_limit", "server"} else None,
+        hint=error_hint(kind, payload, key_name),
     )
 
 
-def error_of_payload(payload: Mapping[str, Any]) -> ModelError:
+def error_from_payload(payload: Mapping[str, Any]) -> ModelError:
     """The error object that came inside a reply of status 200 or an event stream."""
     code = str(_error(payload).get("code"))
     status = int(code) if re.fullmatch("[45][0-9][0-9]", code) else 500
-    kind = kind_of(status, payload)
-    text = message_of(payload) or excerpt(json.dumps(payload).encode())
-    return ModelError(kind, f"the provider reported: {text}", status=status, hint=hint_for(kind, payload))
+    kind = error_type_of(status, payload)
+    text = provider_message(payload) or excerpt(json.dumps(payload).encode())
+    return ModelError(kind, f"the provider reported: {text}", status=status, hint=error_hint(kind, payload))
 
 
-def kind_of(status: int, payload: Any) -> ErrorType:
-    codes = codes_of(payload)
+def error_type_of(status: int, payload: Any) -> ErrorType:
+    codes = error_codes(payload)
     if codes & _FILTER:
         return "content_filter"
     if codes & _NO_CREDIT:
@@ -85,20 +85,20 @@ def kind_of(status: int, payload: Any) -> ErrorType:
     return _STATUS.get(status) or ("bad_request" if status < 500 else "server")  # noqa: PLR2004
 
 
-def codes_of(payload: Any) -> set[str]:
+def error_codes(payload: Any) -> set[str]:
     error = _error(payload)
     inner = error.get("innererror")
     found = [error.get("code"), error.get("type"), inner.get("code") if isinstance(inner, Mapping) else None]
     return {code for code in found if isinstance(code, str)}
 
 
-def message_of(payload: Any) -> str:
+def provider_message(payload: Any) -> str:
     """The provider's words in one of the shapes that are about: error.message, error, message, detail."""
     error = _error(payload)
     for key in ("message", "detail", "error"):
         if error.get(key):
             value = error[key]
-            return one_line(value if isinstance(value, str) else json.dumps(value))
+            return sanitize_line(value if isinstance(value, str) else json.dumps(value))
     return ""
 
 
@@ -111,8 +111,8 @@ def _error(payload: Any) -> Mapping[str, Any]:
     return error if isinstance(error, Mapping) else payload
 
 
-def hint_for(kind: str, payload: Any, key_name: str = "") -> str:
-    codes = codes_of(payload)
+def error_hint(kind: str, payload: Any, key_name: str = "") -> str:
+    codes = error_codes(payload)
     if codes & _TOO_LONG:
         return "shorten the inputs, or use a model with a larger context window"
     if codes & _NO_CREDIT:
@@ -122,21 +122,21 @@ def hint_for(kind: str, payload: Any, key_name: str = "") -> str:
     return _HINTS.get(kind, "")
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
+def parse_retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait by ``retry-after-ms`` or ``Retry-After`` (seconds or a date)."""
     milliseconds = _number(headers.get("retry-after-ms"))
     if milliseconds is not None:
         return milliseconds / 1000
     value = headers.get("retry-after", "")
     seconds = _number(value)
-    return seconds if seconds is not None else _until(value)
+    return seconds if seconds is not None else _seconds_until(value)
 
 
 def _number(text: str | None) -> float | None:
     return float(text) if text and re.fullmatch(r"\s*\d+(\.\d+)?\s*", text) else None
 
 
-def _until(date: str) -> float | None:
+def _seconds_until(date: str) -> float | None:
     from email.utils import parsedate_to_datetime
 
     try:
@@ -151,29 +151,29 @@ def looks_like_html(body: bytes) -> bool:
 
 def excerpt(body: bytes) -> str:
     """The beginning of a body; of a page, its title."""
-    text = body[: 16 * LONGEST].decode("utf-8", "replace")
+    text = body[: 16 * MAX_MESSAGE].decode("utf-8", "replace")
     if looks_like_html(body):
         title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
-        return f"an HTML page ({one_line(title[1])})" if title else "an HTML page"
-    return one_line(text)
+        return f"an HTML page ({sanitize_line(title[1])})" if title else "an HTML page"
+    return sanitize_line(text)
 
 
-def one_line(text: str) -> str:
+def sanitize_line(text: str) -> str:
     """One line of bounded length, in which a terminal finds nothing to obey."""
-    short = " ".join(text[: 4 * LONGEST].split())
-    if len(short) > LONGEST:
-        short = short[: LONGEST - 1] + "…"
+    short = " ".join(text[: 4 * MAX_MESSAGE].split())
+    if len(short) > MAX_MESSAGE:
+        short = short[: MAX_MESSAGE - 1] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in short)
 
 
-def timed_out(where: str, seconds: float) -> ModelError:
+def timeout_error(where: str, seconds: float) -> ModelError:
     hint = "a longer --timeout gives it more time"
     return ModelError("timeout", f"{where} did not finish within {seconds:g} s", hint=hint)
 
 
-def strike_out(error: ModelError, secret: str | None) -> ModelError:
+def redact_secret(error: ModelError, secret: str | None) -> ModelError:
     """The same error with the key struck out of its words: some endpoints echo it."""
-    if secret and len(secret) >= SHORTEST_SECRET:
+    if secret and len(secret) >= MIN_SECRET_LENGTH:
         error.message = error.message.replace(secret, "***")
         error.hint = error.hint.replace(secret, "***")
         error.args = (error.message,)

@@ -18,17 +18,17 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from promptops.providers.errors import (
-    hint_for,
-    kind_of,
-    message_of,
-    one_line,
-    retry_after,
-    strike_out,
-    timed_out,
+    error_hint,
+    error_type_of,
+    parse_retry_after,
+    provider_message,
+    redact_secret,
+    sanitize_line,
+    timeout_error,
 )
-from promptops.providers.openai.request import check_parameters, encode, response_format
-from promptops.providers.openai.response import Stream, completion_of
-from promptops.providers.types import Completion, ErrorType, ModelError, OnText, Request
+from promptops.providers.openai.request import check_parameters, encode_body, response_format
+from promptops.providers.openai.response import StreamParser, completion_from_payload
+from promptops.providers.types import Completion, CompletionRequest, ErrorType, ModelError, OnText
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ _UNREADABLE = frozenset(
 )
 
 
-class LitellmAdapter:
+class LitellmClient:
     """``model`` is in litellm's notation. litellm itself reads ``os.environ``."""
 
     name = "litellm"
@@ -57,24 +57,24 @@ class LitellmAdapter:
         self._env = env
         self._asks_schema = asks_schema
 
-    def identity(self, request: Request) -> tuple[str, str, bytes]:
-        return self.name, self._base_url(), encode(self._arguments(request))
+    def identity(self, request: CompletionRequest) -> tuple[str, str, bytes]:
+        return self.name, self._base_url(), encode_body(self._arguments(request))
 
-    async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
-        stream = Stream(on_text, time.perf_counter()) if request.stream else None
+    async def complete(self, request: CompletionRequest, on_text: OnText | None = None) -> Completion:
+        stream = StreamParser(on_text, time.perf_counter()) if request.stream else None
         arguments = self._arguments(request)
-        litellm = await asyncio.to_thread(_litellm)
+        litellm = await asyncio.to_thread(_import_litellm)
         try:
             self._check_keys(litellm)
             arguments["timeout"] = request.timeout
             async with asyncio.timeout(request.timeout):
                 return await self._call(litellm, arguments, stream)
         except TimeoutError:
-            failure = timed_out(self.model, request.timeout)
+            failure = timeout_error(self.model, request.timeout)
         except ModelError as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - litellm lets anything through; it leaves here typed
-            failure = typed_error(error, self.model)
+            failure = to_model_error(error, self.model)
         # Raised out here so that no exception of litellm's, which may hold a key, hangs on it.
         failure.partial = failure.partial or (stream.text if stream else "")
         if failure.type == "connection" and failure.partial:
@@ -85,17 +85,17 @@ class LitellmAdapter:
         import sys
 
         if "litellm" in sys.modules:
-            await _litellm().close_litellm_async_clients()
+            await _import_litellm().close_litellm_async_clients()
 
-    async def _call(self, litellm: Any, arguments: dict[str, Any], stream: Stream | None) -> Completion:
+    async def _call(self, litellm: Any, arguments: dict[str, Any], stream: StreamParser | None) -> Completion:
         answer = await litellm.acompletion(**arguments, max_retries=0, num_retries=0)
         if stream is None:
-            return completion_of(answer.model_dump(), self.model)
+            return completion_from_payload(answer.model_dump(), self.model)
         async for chunk in answer:
             stream.event(chunk.model_dump(exclude_none=True))
         return stream.completion(self.model)
 
-    def _arguments(self, request: Request) -> dict[str, Any]:
+    def _arguments(self, request: CompletionRequest) -> dict[str, Any]:
         check_parameters(request.parameters)
         arguments: dict[str, Any] = {
             "model": self.model,
@@ -126,11 +126,11 @@ class LitellmAdapter:
     def _without_secrets(self, error: ModelError) -> ModelError:
         for name, value in self._env.items():
             if name.upper().endswith(_SECRET):
-                strike_out(error, value)
+                redact_secret(error, value)
         return error
 
 
-def _litellm() -> Any:
+def _import_litellm() -> Any:
     """The module, imported quietly. It reads the variable below while it is imported."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     warnings.filterwarnings("ignore", module=r"(litellm|pydantic|openai|httpx|aiohttp)\b")
@@ -145,21 +145,23 @@ def _litellm() -> Any:
     return litellm
 
 
-def typed_error(error: Exception, model: str) -> ModelError:
+def to_model_error(error: Exception, model: str) -> ModelError:
     """What litellm raised, as the error that it stands for: its own class and status do not always say."""
     chain = _chain(error)
     names = {base.__name__ for link in chain for base in type(link).__mro__}
     if "LLM Provider NOT provided" in str(error) or "LiteLLMUnknownProvider" in names:
         hint = "models are written provider/model, as in openai/gpt-4o-mini"
-        return ModelError("not_found", f"no provider is known for {one_line(model)}", hint=hint)
+        return ModelError("not_found", f"no provider is known for {sanitize_line(model)}", hint=hint)
     words = str(error).partition("\nTraceback")[0]
     payload = _payload(words)
     kind = _kind(chain, names, payload)
-    text = message_of(payload) or one_line(re.sub(r"^(litellm\.)?\w+(Error|Exception): ", "", words))
+    text = provider_message(payload) or sanitize_line(
+        re.sub(r"^(litellm\.)?\w+(Error|Exception): ", "", words)
+    )
     headers = getattr(error, "litellm_response_headers", None) or {}
-    wait = retry_after({name.lower(): value for name, value in headers.items()})
+    wait = parse_retry_after({name.lower(): value for name, value in headers.items()})
     return ModelError(
-        kind, f"{model}: {text}", status=_status(chain), retry_after=wait, hint=hint_for(kind, payload)
+        kind, f"{model}: {text}", status=_status(chain), retry_after=wait, hint=error_hint(kind, payload)
     )
 
 
@@ -168,14 +170,14 @@ def _kind(chain: list[BaseException], names: set[str], payload: Any) -> ErrorTyp
     if "ContentPolicyViolationError" in names:
         return "content_filter"
     if status is not None:
-        return kind_of(status, payload)
+        return error_type_of(status, payload)
     if "Timeout" in names:
         return "timeout"
     if names & _CONNECTION:
         return "connection"
     raised = getattr(chain[0], "status_code", 500)
     unreadable = raised in {422, 500} and names & _UNREADABLE
-    return "malformed_reply" if unreadable else kind_of(raised, payload)
+    return "malformed_reply" if unreadable else error_type_of(raised, payload)
 
 
 def _status(chain: list[BaseException]) -> int | None:

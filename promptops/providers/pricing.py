@@ -21,7 +21,7 @@ _ABOVE = re.compile(rf"({'|'.join(RATES)})_above_(\d+)(k?)_tokens(?:_({'|'.join(
 
 
 @dataclass(frozen=True, slots=True)
-class Cost:
+class CompletionCost:
     cost_usd: float  # as billed
     cost_list_usd: float  # as if nothing had been cached
 
@@ -32,7 +32,9 @@ def is_price(key: str) -> bool:
     return plain in RATES or key == "tiered_pricing" or _ABOVE.match(key) is not None
 
 
-def cost_of(entry: Mapping[str, Any], completion: Completion, service_tier: str | None = None) -> Cost | None:
+def completion_cost(
+    entry: Mapping[str, Any], completion: Completion, service_tier: str | None = None
+) -> CompletionCost | None:
     """None when the tokens or a price they need are unknown."""
     sent, answered = completion.input_tokens, completion.output_tokens
     if sent is None or answered is None:
@@ -43,16 +45,16 @@ def cost_of(entry: Mapping[str, Any], completion: Completion, service_tier: str 
     base = rates[INPUT]
     cached = min(completion.cached_tokens or 0, sent)
     written = min(completion.cache_write_tokens or 0, sent - cached)
-    answer = _answer_cost(rates, answered, min(completion.reasoning_tokens or 0, answered))
+    answer = _output_cost(rates, answered, min(completion.reasoning_tokens or 0, answered))
     billed = (
         (sent - cached - written) * base
         + cached * rates.get(CACHED, base)
         + written * rates.get(WRITTEN, base)
     )
-    return Cost(billed + answer, sent * base + answer)
+    return CompletionCost(billed + answer, sent * base + answer)
 
 
-def _answer_cost(rates: Mapping[str, float], answered: int, reasoning: int) -> float:
+def _output_cost(rates: Mapping[str, float], answered: int, reasoning: int) -> float:
     rate = rates.get(OUTPUT, 0.0)
     return (answered - reasoning) * rate + reasoning * rates.get(REASONING, rate)
 
@@ -60,20 +62,22 @@ def _answer_cost(rates: Mapping[str, float], answered: int, reasoning: int) -> f
 def rates_for(entry: Mapping[str, Any], sent: int, service_tier: str | None = None) -> dict[str, float]:
     """Dollars per token for a call with ``sent`` input tokens; unknown rates are absent."""
     if tier := _tier(entry.get("tiered_pricing"), sent):
-        return _known({OUTPUT: entry.get(OUTPUT), **{key: tier.get(key) for key in RATES if key in tier}})
+        return _known_rates(
+            {OUTPUT: entry.get(OUTPUT), **{key: tier.get(key) for key in RATES if key in tier}}
+        )
     suffix = f"_{service_tier}" if service_tier in SERVICE_TIERS else ""
     rates = {key: entry.get(key + suffix, entry.get(key)) for key in RATES}
-    for threshold, key, served, value in _above(entry):
+    for threshold, key, served, value in _long_prompt_prices(entry):
         past = sent >= threshold if entry.get("litellm_provider") == "xai" else sent > threshold
         if past and served in {"", suffix}:
             rates[key] = value
     share = _CACHED_SHARE.get(entry.get("litellm_provider", ""))
     if share and rates[CACHED] is None and rates[INPUT] is not None:
         rates[CACHED] = share * float(rates[INPUT])
-    return _known(rates)
+    return _known_rates(rates)
 
 
-def _above(entry: Mapping[str, Any]) -> list[tuple[int, str, str, Any]]:
+def _long_prompt_prices(entry: Mapping[str, Any]) -> list[tuple[int, str, str, Any]]:
     """Prices above a prompt length, the longest last; those of a service tier after the plain ones."""
     found = [(match, entry[key]) for key in entry if (match := _ABOVE.match(key))]
     return sorted(
@@ -99,5 +103,5 @@ def _start(tier: Mapping[str, Any]) -> float:
     return float(tier["range"][0])
 
 
-def _known(rates: Mapping[str, Any]) -> dict[str, float]:
+def _known_rates(rates: Mapping[str, Any]) -> dict[str, float]:
     return {key: float(rate) for key, rate in rates.items() if rate is not None}

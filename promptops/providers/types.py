@@ -19,17 +19,17 @@ ErrorType = Literal[
     "cut_off",
     "interrupted",
 ]
-RETRYABLE: frozenset[str] = frozenset(
+RETRYABLE_ERRORS: frozenset[str] = frozenset(
     {"rate_limit", "timeout", "connection", "server", "malformed_reply", "cut_off"}
 )
-YOURS: frozenset[str] = frozenset({"authentication", "not_found", "bad_request"})
+CALLER_ERRORS: frozenset[str] = frozenset({"authentication", "not_found", "bad_request"})
 
 OnText = Callable[[str], None]
 """Called with each piece of text as it arrives."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class CompletionRequest:
     """What is asked of a model. ``model`` is in litellm's notation (``openai/gpt-4o-mini-2024-07-18``)."""
 
     model: str
@@ -83,23 +83,23 @@ class ModelError(PromptopsError):
 
     @property
     def retryable(self) -> bool:
-        return self.type in RETRYABLE
+        return self.type in RETRYABLE_ERRORS
 
     @property
     def exit_code(self) -> int:  # type: ignore[override]  # fixed by the type of the failure, not by the class
-        return 4 if self.type in YOURS else 5
+        return 4 if self.type in CALLER_ERRORS else 5
 
 
-class Adapter(Protocol):
+class ModelClient(Protocol):
     """A way to reach models. One adapter may serve many calls at once."""
 
     name: str
 
-    async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
+    async def complete(self, request: CompletionRequest, on_text: OnText | None = None) -> Completion:
         """Make the call once: no retries. Raises ModelError."""
         ...
 
-    def identity(self, request: Request) -> tuple[str, str, bytes]:
+    def identity(self, request: CompletionRequest) -> tuple[str, str, bytes]:
         """Adapter, base URL and the exact request body: with the trial, the key of a cached reply."""
         ...
 

@@ -6,11 +6,11 @@ import sqlite3
 from pathlib import Path
 
 from promptops.errors import Invalid
-from promptops.registry.errors import cannot_open
-from promptops.registry.migrations import migrate, schema_number
+from promptops.registry.errors import cannot_open_error
+from promptops.registry.migrations import migrate, schema_version
 
 
-def may_write(path: Path) -> bool:
+def create_or_check_writable(path: Path) -> bool:
     """Whether the file can be written, after making it (readable by its owner alone) when it is missing.
 
     One that exists is not opened: closing it again would drop every lock this process holds on it, and
@@ -21,19 +21,19 @@ def may_write(path: Path) -> bool:
     except FileExistsError:
         if path.is_dir() or not os.access(path, os.R_OK):
             reason = errno.EISDIR if path.is_dir() else errno.EACCES
-            raise cannot_open(path, os.strerror(reason)) from None
+            raise cannot_open_error(path, os.strerror(reason)) from None
     except OSError as error:
-        raise cannot_open(path, error.strerror or str(error)) from None
+        raise cannot_open_error(path, error.strerror or str(error)) from None
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)  # WAL keeps two files beside it
 
 
 def connect(path: Path, busy_s: float) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous = FULL")
-    return settle(connection)
+    return configure_connection(connection)
 
 
-def settle(connection: sqlite3.Connection) -> sqlite3.Connection:
+def configure_connection(connection: sqlite3.Connection) -> sqlite3.Connection:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.row_factory = sqlite3.Row
     return connection
@@ -43,7 +43,7 @@ def connect_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
     """Read-only; a file without pending changes in a folder that cannot be written is read as it stands."""
     connection = _connect_uri(path, "mode=ro", busy_s)
     try:
-        schema_number(connection)
+        schema_version(connection)
     except sqlite3.OperationalError:
         connection.close()
         log = path.with_name(path.name + "-wal")
@@ -55,13 +55,13 @@ def connect_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
 
 def _connect_uri(path: Path, mode: str, busy_s: float) -> sqlite3.Connection:
     uri = f"{path.absolute().as_uri()}?{mode}"
-    return settle(
+    return configure_connection(
         sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
     )
 
 
 def expect_schema(connection: sqlite3.Connection, path: Path, known: int) -> None:
-    done = schema_number(connection)
+    done = schema_version(connection)
     if done == known:
         return
     if done > known:

@@ -9,22 +9,22 @@ from promptops.errors import Invalid, PromptopsError, Unavailable
 
 
 @contextmanager
-def explained(path: Path, busy_s: float) -> Iterator[None]:
+def translate_sqlite_errors(path: Path, busy_s: float) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        raise explain(error, path, busy_s) from error
+        raise translate_sqlite_error(error, path, busy_s) from error
 
 
-def explain(error: sqlite3.DatabaseError, path: Path, busy_s: float) -> Exception:  # noqa: PLR0911 - a table
+def translate_sqlite_error(error: sqlite3.DatabaseError, path: Path, busy_s: float) -> Exception:  # noqa: PLR0911 - a table
     """The error to raise in place of SQLite's; a programming error stays as it is."""
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:
         case sqlite3.SQLITE_CORRUPT:
-            return damaged(path)
+            return damaged_registry_error(path)
         case sqlite3.SQLITE_NOTADB:
             return Invalid(
                 f"{path} is not a promptops registry: no SQLite database, or its first page is damaged",
-                hint=_recovery(path),
+                hint=_recovery_hint(path),
             )
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return Unavailable(
@@ -41,28 +41,28 @@ def explain(error: sqlite3.DatabaseError, path: Path, busy_s: float) -> Exceptio
                 f"the registry {path} cannot be read or written: {error}", hint="check its disk"
             )
         case sqlite3.SQLITE_READONLY:
-            return read_only(path)
+            return read_only_error(path)
         case sqlite3.SQLITE_CANTOPEN:
-            return cannot_open(path, str(error))
+            return cannot_open_error(path, str(error))
     return error
 
 
-def damaged(path: Path) -> PromptopsError:
-    return Invalid(f"the registry {path} is damaged", hint=_recovery(path))
+def damaged_registry_error(path: Path) -> PromptopsError:
+    return Invalid(f"the registry {path} is damaged", hint=_recovery_hint(path))
 
 
-def _recovery(path: Path) -> str:
+def _recovery_hint(path: Path) -> str:
     return f"`promptops --registry '{path}' runs recover` saves what can be read into a new registry"
 
 
-def read_only(path: Path) -> PromptopsError:
+def read_only_error(path: Path) -> PromptopsError:
     return Invalid(
         f"the registry {path} cannot be written here",
         hint="make the file and its folder writable, name another with --registry, or run with --no-log",
     )
 
 
-def cannot_open(path: Path, reason: str) -> PromptopsError:
+def cannot_open_error(path: Path, reason: str) -> PromptopsError:
     return Invalid(
         f"the registry {path} cannot be opened: {reason}",
         hint="name another file with --registry, PROMPTOPS_REGISTRY or `registry:` in promptops.yaml",

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class EvalRecord:
     finished_at: str | None  # None where it did not come to its end
 
 
-def save_evals(registry: Registry, records: list[EvalRecord]) -> None:
+def save_evals(registry: RegistryDatabase, records: list[EvalRecord]) -> None:
     with registry.write() as connection:
         for one in records:
             values = {**asdict(one), "counts": json.dumps(one.counts), "verdicts": json.dumps(one.verdicts)}
@@ -47,7 +47,7 @@ class LatestEval:
     finished_at: str
 
 
-def latest_evals(registry: Registry, prompt: str | None = None) -> dict[tuple[str, str], LatestEval]:
+def latest_evals(registry: RegistryDatabase, prompt: str | None = None) -> dict[tuple[str, str], LatestEval]:
     """By prompt and digest, the latest eval that came to its end."""
     where, values = ("AND prompt = ?", (prompt,)) if prompt is not None else ("", ())
     rows = registry.read(
@@ -57,11 +57,11 @@ def latest_evals(registry: Registry, prompt: str | None = None) -> dict[tuple[st
     return {(row["prompt"], row["digest"]): _latest(row) for row in rows}
 
 
-class _Row(Protocol):
+class _EvalRow(Protocol):
     def __getitem__(self, key: str) -> Any: ...
 
 
-def _latest(row: _Row) -> LatestEval:
+def _latest(row: _EvalRow) -> LatestEval:
     counts, verdicts = json.loads(row["counts"]), json.loads(row["verdicts"])
     return LatestEval(
         eval_id=row["eval_id"],
@@ -75,7 +75,7 @@ def _latest(row: _Row) -> LatestEval:
     )
 
 
-def evals_against(registry: Registry, prompt: str, digest: str, against: str) -> list[EvalRecord]:
+def evals_against(registry: RegistryDatabase, prompt: str, digest: str, against: str) -> list[EvalRecord]:
     """Evals of one version that compared it with another and came to their end, the latest last."""
     rows = registry.read(
         "SELECT * FROM evals WHERE prompt = ? AND digest = ? AND against = ? AND finished_at IS NOT NULL "

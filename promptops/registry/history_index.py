@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the store makes this module's tables
-    from promptops.registry.store import Registry
+    from promptops.registry.store import RegistryDatabase
 
 HISTORY_INDEX_DDL = """
 CREATE TABLE history_index (
@@ -70,7 +70,7 @@ CREATE TABLE history_versions (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LineKey:
+class BranchKey:
     """Which branch, of which repository, seen from which project."""
 
     repository: str
@@ -80,7 +80,7 @@ class LineKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class IndexedBranch:
     """How far a line is known: its last commit and how many of its commits touch ``prompts/``."""
 
     number: int
@@ -89,7 +89,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class LineCommit:
+class IndexedCommit:
     """A commit to be added to a line; each change is (path below ``prompts/``, old blob, new blob)."""
 
     commit_sha: str
@@ -100,7 +100,7 @@ class LineCommit:
 
 
 @dataclass(frozen=True, slots=True)
-class Touch:
+class PathChange:
     """What one commit of a line did to the files below ``prompts/``."""
 
     position: int
@@ -109,7 +109,7 @@ class Touch:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class IndexedPrompt:
     """How far one prompt's versions are known, and which files would change its next one."""
 
     commits: int
@@ -118,7 +118,7 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundVersion:
+class VersionStart:
     """Where a version starts on its line; ``digest`` is None where the prompt was invalid or absent."""
 
     position: int
@@ -129,7 +129,7 @@ class FoundVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class IndexedVersion:
     """A version together with the commit that it starts at; ``path`` is where the prompt was then."""
 
     digest: str | None
@@ -146,32 +146,36 @@ class Start:
         return self.path.rpartition(".")[0]
 
 
-def in_memory() -> "Registry":
+def open_in_memory_index() -> "RegistryDatabase":
     """An index for one process, where the registry cannot be written."""
-    from promptops.registry.store import Registry
+    from promptops.registry.store import RegistryDatabase
 
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.executescript(HISTORY_INDEX_DDL)
-    return Registry(connection, Path(":memory:"), 0, writable=True)
+    return RegistryDatabase(connection, Path(":memory:"), 0, writable=True)
 
 
-def find_line(registry: "Registry", key: LineKey) -> Line | None:
+def find_indexed_branch(registry: "RegistryDatabase", key: BranchKey) -> IndexedBranch | None:
     found = registry.read(
         "SELECT line, tip, commits FROM history_index"
         " WHERE repository = ? AND prefix = ? AND branch = ? AND made_by = ?",
         (key.repository, key.prefix, key.branch, key.made_by),
     )
-    return Line(*found[0]) if found else None
+    return IndexedBranch(*found[0]) if found else None
 
 
-def extend_line(
-    registry: "Registry", key: LineKey, known: Line | None, tip: str, commits: Iterable[LineCommit]
+def extend_indexed_branch(
+    registry: "RegistryDatabase",
+    key: BranchKey,
+    known: IndexedBranch | None,
+    tip: str,
+    commits: Iterable[IndexedCommit],
 ) -> bool:
     """Add commits, oldest first, to a line as it was ``known``; False when somebody else was quicker."""
     with registry.write() as connection:
-        if find_line(registry, key) != known:
+        if find_indexed_branch(registry, key) != known:
             return False
-        number, at = (known.number, known.commits) if known else (_new_line(connection, key), 0)
+        number, at = (known.number, known.commits) if known else (_insert_branch(connection, key), 0)
         for commit in commits:
             row = (number, at, commit.commit_sha, commit.authored_at, commit.author, commit.subject)
             connection.execute("INSERT INTO history_commits VALUES (?, ?, ?, ?, ?, ?)", row)
@@ -184,20 +188,20 @@ def extend_line(
     return True
 
 
-def _new_line(connection: sqlite3.Connection, key: LineKey) -> int:
-    _delete(connection, key)
+def _insert_branch(connection: sqlite3.Connection, key: BranchKey) -> int:
+    _delete_branch_rows(connection, key)
     values = (key.repository, key.prefix, key.branch, key.made_by)
     new = connection.execute("INSERT INTO history_index VALUES (NULL, ?, ?, ?, ?, '', 0)", values)
     return int(new.lastrowid or 0)
 
 
-def forget_line(registry: "Registry", key: LineKey) -> None:
+def delete_indexed_branch(registry: "RegistryDatabase", key: BranchKey) -> None:
     """Drop a line whose branch was rewritten."""
     with registry.write() as connection:
-        _delete(connection, key)
+        _delete_branch_rows(connection, key)
 
 
-def _delete(connection: sqlite3.Connection, key: LineKey) -> None:
+def _delete_branch_rows(connection: sqlite3.Connection, key: BranchKey) -> None:
     where = "SELECT line FROM history_index WHERE repository = ? AND prefix = ? AND branch = ?"
     for table in (
         "history_versions",
@@ -210,7 +214,7 @@ def _delete(connection: sqlite3.Connection, key: LineKey) -> None:
         connection.execute(delete, (key.repository, key.prefix, key.branch))
 
 
-def read_touches(registry: "Registry", line: Line, since: int) -> Iterator[Touch]:
+def read_path_changes(registry: "RegistryDatabase", line: IndexedBranch, since: int) -> Iterator[PathChange]:
     """What the line's commits did, oldest first, from position ``since`` on."""
     rows = registry.read(
         "SELECT c.position, c.commit_sha, h.path, h.old_oid, h.new_oid FROM history_commits c"
@@ -219,23 +223,25 @@ def read_touches(registry: "Registry", line: Line, since: int) -> Iterator[Touch
         (line.number, since),
     )
     for (position, commit_sha), group in groupby(rows, key=lambda row: (row[0], row[1])):
-        yield Touch(position, commit_sha, [(row[2], row[3], row[4]) for row in group])
+        yield PathChange(position, commit_sha, [(row[2], row[3], row[4]) for row in group])
 
 
-def find_prompt(registry: "Registry", line: Line, prompt: str) -> Known | None:
+def find_indexed_prompt(
+    registry: "RegistryDatabase", line: IndexedBranch, prompt: str
+) -> IndexedPrompt | None:
     found = registry.read(
         "SELECT commits, follows, note FROM history_prompts WHERE line = ? AND prompt = ?",
         (line.number, prompt),
     )
-    return Known(found[0][0], tuple(json.loads(found[0][1])), found[0][2]) if found else None
+    return IndexedPrompt(found[0][0], tuple(json.loads(found[0][1])), found[0][2]) if found else None
 
 
-def save_prompt(
-    registry: "Registry",
-    line: Line,
+def save_indexed_prompt(
+    registry: "RegistryDatabase",
+    line: IndexedBranch,
     prompt: str,
-    known: Known,
-    versions: Sequence[FoundVersion],
+    known: IndexedPrompt,
+    versions: Sequence[VersionStart],
     *,
     anew: bool,
 ) -> None:
@@ -259,17 +265,21 @@ def save_prompt(
         )
 
 
-def read_versions(registry: "Registry", line: Line, prompt: str) -> list[Start]:
+def read_indexed_versions(
+    registry: "RegistryDatabase", line: IndexedBranch, prompt: str
+) -> list[IndexedVersion]:
     """Read the versions of a prompt, newest first."""
     rows = registry.read(
         "SELECT digest, commit_sha, authored_at, author, subject, path, change, problem"
         " FROM history_versions WHERE line = ? AND prompt = ? ORDER BY position DESC",
         (line.number, prompt),
     )
-    return [Start(*row) for row in rows]
+    return [IndexedVersion(*row) for row in rows]
 
 
-def noted_versions(registry: "Registry", prompt: str, digits: str) -> list[tuple[str, str | None]]:
+def find_logged_versions(
+    registry: "RegistryDatabase", prompt: str, digits: str
+) -> list[tuple[str, str | None]]:
     """Versions that were run or evaluated here: (digest, commit), by the first digits of the digest."""
     rows = registry.read(
         "SELECT digest, commit_sha FROM versions WHERE prompt = ? AND substr(digest, 1, ?) = ?",

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 
 PRUNED_THROUGH = "pruned_through"  # in ``meta``: the last ``seq`` that was deleted
-_BROKEN = """
+_HAS_GAP = """
 SELECT 1 FROM runs WHERE seq > ? AND imported_at IS NULL GROUP BY writer_id
 HAVING count(*) <> max(writer_counter) - min(writer_counter) + 1
   OR 2 * sum(writer_counter) <> (max(writer_counter) + min(writer_counter)) * count(*)
@@ -22,7 +22,7 @@ SELECT min(seq, seq_before), writer_id, before, writer_counter, started_at FROM 
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class LogGap:
     writer_id: str
     after: int
     before: int
@@ -34,22 +34,22 @@ class Gap:
         return f"{runs} missing before {self.at} (writer {self.writer_id}, behind its run {self.after})"
 
 
-def gaps(registry: Registry, *, after: int, until: str) -> list[Gap]:
+def find_log_gaps(registry: RegistryDatabase, *, after: int, until: str) -> list[LogGap]:
     """What is missing of the runs made here behind the row ``after``.
 
     Only gaps before a run that was started before ``until`` (UTC text): a younger one may yet be filled. Rows
     that were deleted on purpose, and those of other registries, which count their own, are no gaps.
     """
-    return [gap for _, gap in placed_gaps(registry, after=after, until=until)]
+    return [gap for _, gap in find_log_gaps_with_seq(registry, after=after, until=until)]
 
 
-def placed_gaps(registry: Registry, *, after: int, until: str) -> list[tuple[int, Gap]]:
+def find_log_gaps_with_seq(registry: RegistryDatabase, *, after: int, until: str) -> list[tuple[int, LogGap]]:
     """The same, each with the first row beside it: who looks from behind that row on does not see the gap."""
     start = max(after, pruned_through(registry))
-    if not registry.read(_BROKEN, (start,)):  # a quarter of the time that it takes to find where
+    if not registry.read(_HAS_GAP, (start,)):  # a quarter of the time that it takes to find where
         return []
-    return [(row[0], Gap(*row[1:])) for row in registry.read(_GAPS, (start, until))]
+    return [(row[0], LogGap(*row[1:])) for row in registry.read(_GAPS, (start, until))]
 
 
-def pruned_through(registry: Registry) -> int:
+def pruned_through(registry: RegistryDatabase) -> int:
     return int(registry.read_one("SELECT value FROM meta WHERE key = ?", (PRUNED_THROUGH,)) or 0)

@@ -13,22 +13,24 @@ from promptops.errors import Invalid
 from promptops.registry.records import utc_now
 
 APPLICATION_ID = 0x504F5053  # "POPS": tells a registry from another program's database
-Step = tuple[str, Callable[[sqlite3.Connection], None]]
-_PAUSE_S = 0.02
+SchemaMigration = tuple[str, Callable[[sqlite3.Connection], None]]
+_POLL_INTERVAL_S = 0.02
 
 
-def migrate(connection: sqlite3.Connection, path: str, steps: Sequence[Step], *, busy_s: float) -> None:
-    done = schema_number(connection)
+def migrate(
+    connection: sqlite3.Connection, path: str, steps: Sequence[SchemaMigration], *, busy_s: float
+) -> None:
+    done = schema_version(connection)
     if done == len(steps):
         return
     _refuse_foreign(connection, path, done, len(steps))
     if done == 0:
         _prepare_file(connection, busy_s)
     for number in range(done + 1, len(steps) + 1):
-        _take(connection, number, steps[number - 1])
+        _apply(connection, number, steps[number - 1])
 
 
-def schema_number(connection: sqlite3.Connection) -> int:
+def schema_version(connection: sqlite3.Connection) -> int:
     number: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return number
 
@@ -41,7 +43,7 @@ def _refuse_foreign(connection: sqlite3.Connection, path: str, done: int, known:
         )
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-    if application != APPLICATION_ID and (done or tables) and schema_number(connection) == done:
+    if application != APPLICATION_ID and (done or tables) and schema_version(connection) == done:
         raise Invalid(
             f"{path} is another program's database, not a promptops registry",
             hint="name the registry with --registry, PROMPTOPS_REGISTRY or `registry:` in promptops.yaml",
@@ -60,16 +62,16 @@ def _prepare_file(connection: sqlite3.Connection, busy_s: float) -> None:
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
-            time.sleep(_PAUSE_S)
+            time.sleep(_POLL_INTERVAL_S)
         else:
             return
 
 
-def _take(connection: sqlite3.Connection, number: int, step: Step) -> None:
+def _apply(connection: sqlite3.Connection, number: int, step: SchemaMigration) -> None:
     name, work = step
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if schema_number(connection) < number:
+        if schema_version(connection) < number:
             work(connection)
             connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, name, utc_now()))
             connection.execute(f"PRAGMA user_version = {number}")
@@ -91,9 +93,9 @@ def _first_schema(connection: sqlite3.Connection) -> None:
 
 
 def _releases(connection: sqlite3.Connection) -> None:
-    from promptops.registry.schema import RELEASES
+    from promptops.registry.schema import RELEASES_SCHEMA
 
-    for statement in split_statements(RELEASES):
+    for statement in split_statements(RELEASES_SCHEMA):
         connection.execute(statement)
 
 
@@ -107,4 +109,4 @@ def split_statements(script: str) -> list[str]:
     return statements
 
 
-MIGRATIONS: tuple[Step, ...] = (("first schema", _first_schema), ("releases", _releases))
+MIGRATIONS: tuple[SchemaMigration, ...] = (("first schema", _first_schema), ("releases", _releases))

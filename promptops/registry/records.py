@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Kind = Literal["run", "batch", "eval", "shadow", "judge"]
-State = Literal["started", "finished", "failed", "interrupted"]
+RunKind = Literal["run", "batch", "eval", "shadow", "judge"]
+RunState = Literal["started", "finished", "failed", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +39,7 @@ class StartedRun:
     digest: str  # 64 hex digits
     request_model: str
     messages_hash: str  # sha256 of the rendered messages
-    kind: Kind = "run"
+    kind: RunKind = "run"
     source: str = ""  # where the version was read: "working tree", "index", or a commit
     commit_sha: str | None = None
     dirty: bool = False
@@ -70,7 +70,7 @@ class FinishedRun:
     """How the run ended. Costs are None when the price is unknown, never 0."""
 
     finished_at: str
-    state: State
+    state: RunState
     response_model: str | None = None
     output: str | None = None
     output_hash: str | None = None

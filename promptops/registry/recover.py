@@ -13,22 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from promptops.errors import Invalid
-from promptops.registry.errors import explained
-from promptops.registry.store import Registry
+from promptops.registry.errors import translate_sqlite_errors
+from promptops.registry.store import RegistryDatabase
 
-_NUMBERED = ("versions", "runs", "run_texts", "outcomes", "evals", "batches", "jobs")
-_KEYED = ("meta", "run_tags", "observations", "eprocesses", "breakers", "imports")
+_TABLES_BY_ROWID = ("versions", "runs", "run_texts", "outcomes", "evals", "batches", "jobs")
+_TABLES_BY_KEY = ("meta", "run_tags", "observations", "eprocesses", "breakers", "imports")
 _WITHOUT_TEXTS = "seq NOT IN (SELECT seq FROM run_texts)"
 Row = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
+class RegistryRecovery:
     runs: int
     without_texts: int  # of these runs, inputs and output were lost
 
 
-def recover(damaged: Path, new: Path) -> Recovered:
+def recover_registry(damaged: Path, new: Path) -> RegistryRecovery:
     """Copy all that can be read. The damaged file is only read; the new one must not exist yet."""
     if not damaged.is_file():
         raise Invalid(f"no registry at {damaged}")
@@ -37,9 +37,9 @@ def recover(damaged: Path, new: Path) -> Recovered:
     source = sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)
     source.text_factory = lambda data: data.decode(errors="replace")
     try:
-        with explained(damaged, 0):
+        with translate_sqlite_errors(damaged, 0):
             columns = _all_columns(source, damaged)
-        with Registry.open(new) as registry:
+        with RegistryDatabase.open(new) as registry:
             return _copy(source, registry, columns)
     finally:
         source.close()
@@ -47,7 +47,7 @@ def recover(damaged: Path, new: Path) -> Recovered:
 
 def _all_columns(source: sqlite3.Connection, damaged: Path) -> dict[str, list[str]]:
     try:
-        known = {table: _columns(source, table) for table in (*_NUMBERED, *_KEYED)}
+        known = {table: _columns(source, table) for table in (*_TABLES_BY_ROWID, *_TABLES_BY_KEY)}
         return {table: names for table, names in known.items() if names}  # an older file has fewer
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
@@ -63,24 +63,26 @@ def _columns(source: sqlite3.Connection, table: str) -> list[str]:
     return [row[0] for row in found]
 
 
-def _copy(source: sqlite3.Connection, registry: Registry, columns: dict[str, list[str]]) -> Recovered:
+def _copy(
+    source: sqlite3.Connection, registry: RegistryDatabase, columns: dict[str, list[str]]
+) -> RegistryRecovery:
     registry.command("PRAGMA foreign_keys = OFF")
     last_run = _last(source, "runs")
     for table, names in columns.items():
         rows = (
-            _by_number(source, table, names, last_run)
-            if table in _NUMBERED
-            else _by_key(source, table, names)
+            _rows_by_rowid(source, table, names, last_run)
+            if table in _TABLES_BY_ROWID
+            else _rows_by_key(source, table, names)
         )
         with registry.write() as connection:
             marks = ", ".join("?" * len(names))
             connection.executemany(
                 f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({marks})", rows
             )
-    return _mend(registry)
+    return _repair_references(registry)
 
 
-def _by_number(source: sqlite3.Connection, table: str, names: list[str], last_run: int) -> Iterator[Row]:
+def _rows_by_rowid(source: sqlite3.Connection, table: str, names: list[str], last_run: int) -> Iterator[Row]:
     last = max(last_run if table == "run_texts" else 0, _last(source, table))
     stack = [(1, last + 1)]
     while stack:
@@ -108,7 +110,7 @@ def _last(source: sqlite3.Connection, table: str) -> int:
     return 0
 
 
-def _by_key(source: sqlite3.Connection, table: str, names: list[str]) -> Iterator[Row]:
+def _rows_by_key(source: sqlite3.Connection, table: str, names: list[str]) -> Iterator[Row]:
     """From both ends, each as far as it can be read; what is read twice is stored once."""
     for direction in ("ASC", "DESC"):
         try:
@@ -119,7 +121,7 @@ def _by_key(source: sqlite3.Connection, table: str, names: list[str]) -> Iterato
             continue
 
 
-def _mend(registry: Registry) -> Recovered:
+def _repair_references(registry: RegistryDatabase) -> RegistryRecovery:
     with registry.write() as connection:
         for table, column in (("run_texts", "seq"), ("run_tags", "seq"), ("outcomes", "run_seq")):
             connection.execute(f"DELETE FROM {table} WHERE {column} NOT IN (SELECT seq FROM runs)")
@@ -130,4 +132,4 @@ def _mend(registry: Registry) -> Recovered:
         )
         connection.execute("DELETE FROM meta WHERE key = 'search_watermark'")
         runs = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
-    return Recovered(runs=runs, without_texts=bare)
+    return RegistryRecovery(runs=runs, without_texts=bare)

@@ -12,23 +12,23 @@ from promptops.registry.records import CheckResult, FinishedRun, StartedRun, utc
 
 Values = tuple[Any, ...]
 
-STARTED = (
+STARTED_COLUMNS = (
     "run_id", "started_at", "reference", "prompt", "digest", "request_model", "messages_hash", "kind",
     "source", "commit_sha", "dirty", "version", "channel", "rollout", "arm", "weight_bp", "unit_hash",
     "unit_key_id", "excluded", "fallback", "case_id", "trial", "shadow_of", "batch_id", "batch_line",
     "eval_id", "inputs_hash",
 )  # fmt: skip
-FINISHED = (
+FINISHED_COLUMNS = (
     "finished_at", "state", "response_model", "output_hash", "finish_reason", "response_id", "input_tokens",
     "output_tokens", "cached_tokens", "reasoning_tokens", "cost_usd", "cost_list_usd", "spent_usd",
     "latency_ms", "first_token_ms", "cache_key", "cache_source", "error_type", "error_message", "retryable",
 )  # fmt: skip
-STARTED_TEXTS = ("parameters", "overrides", "metadata", "inputs")
-FINISHED_TEXTS = ("output", "tool_calls", "attempts")
+STARTED_TEXT_COLUMNS = ("parameters", "overrides", "metadata", "inputs")
+FINISHED_TEXT_COLUMNS = ("output", "tool_calls", "attempts")
 
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_started = attrgetter(*STARTED)
-_finished = attrgetter(*FINISHED)
+_started = attrgetter(*STARTED_COLUMNS)
+_finished = attrgetter(*FINISHED_COLUMNS)
 
 
 def _insert(table: str, columns: Sequence[str]) -> str:
@@ -39,15 +39,15 @@ def _update(table: str, columns: Sequence[str], where: str) -> str:
     return f"UPDATE {table} SET {', '.join(f'{column} = ?' for column in columns)} WHERE {where}"
 
 
-WRITER = ("writer_id", "writer_counter")
-INSERT_STARTED = _insert("runs", (*WRITER, *STARTED, "state"))
-INSERT_WHOLE = _insert("runs", (*WRITER, *STARTED, *FINISHED, "checks_failed"))
-INSERT_STARTED_TEXTS = _insert("run_texts", ("seq", *STARTED_TEXTS))
-INSERT_WHOLE_TEXTS = _insert("run_texts", ("seq", *STARTED_TEXTS, *FINISHED_TEXTS))
+WRITER_COLUMNS = ("writer_id", "writer_counter")
+INSERT_STARTED = _insert("runs", (*WRITER_COLUMNS, *STARTED_COLUMNS, "state"))
+INSERT_RUN = _insert("runs", (*WRITER_COLUMNS, *STARTED_COLUMNS, *FINISHED_COLUMNS, "checks_failed"))
+INSERT_STARTED_TEXTS = _insert("run_texts", ("seq", *STARTED_TEXT_COLUMNS))
+INSERT_RUN_TEXTS = _insert("run_texts", ("seq", *STARTED_TEXT_COLUMNS, *FINISHED_TEXT_COLUMNS))
 UPDATE_FINISHED = _update(
-    "runs", (*FINISHED, "checks_failed"), "run_id = ? AND state = 'started' RETURNING seq"
+    "runs", (*FINISHED_COLUMNS, "checks_failed"), "run_id = ? AND state = 'started' RETURNING seq"
 )
-UPDATE_TEXTS = _update("run_texts", FINISHED_TEXTS, "seq = ?")
+UPDATE_TEXTS = _update("run_texts", FINISHED_TEXT_COLUMNS, "seq = ?")
 INSERT_TAG = "INSERT OR IGNORE INTO run_tags (tag, seq) VALUES (?, ?)"
 INSERT_OUTCOME = _insert(
     "outcomes", ("run_seq", "source", "name", "passed", "value", "text", "occurred_at", "recorded_at")
@@ -59,7 +59,7 @@ INSERT_SHADOW_JOB = (
     "FROM (SELECT EXISTS "
     "(SELECT 1 FROM jobs WHERE kind = 'shadow' AND done_at IS NULL LIMIT 1 OFFSET ?4) AS full)"
 )
-MOST_SHADOW_JOBS = 10_000
+MAX_SHADOW_JOBS = 10_000
 
 
 def started_values(run: StartedRun) -> Values:
@@ -67,11 +67,11 @@ def started_values(run: StartedRun) -> Values:
 
 
 def finished_values(end: FinishedRun) -> Values:
-    return (*_storables(_finished(end)), _failed_checks(end.checks))
+    return (*_storables(_finished(end)), _count_failed_checks(end.checks))
 
 
 def unfinished_values() -> Values:
-    return tuple("started" if name == "state" else None for name in (*FINISHED, "checks_failed"))
+    return tuple("started" if name == "state" else None for name in (*FINISHED_COLUMNS, "checks_failed"))
 
 
 def started_texts(run: StartedRun) -> Values:
@@ -96,7 +96,7 @@ def outcome_values(end: FinishedRun, seq: int, recorded_at: str) -> list[Values]
 
 
 def shadow_job_values(run_id: str, about: Mapping[str, str]) -> Values:
-    return run_id, json_text(about), utc_now(), MOST_SHADOW_JOBS
+    return run_id, json_text(about), utc_now(), MAX_SHADOW_JOBS
 
 
 def check_values(checks: Iterable[CheckResult], seq: int, occurred_at: str, recorded_at: str) -> list[Values]:
@@ -115,7 +115,7 @@ def check_values(checks: Iterable[CheckResult], seq: int, occurred_at: str, reco
     return values
 
 
-def _failed_checks(checks: Sequence[CheckResult]) -> int | None:
+def _count_failed_checks(checks: Sequence[CheckResult]) -> int | None:
     """None where nothing was checked, so that a rate counts only what was."""
     return sum(not check.passed for check in checks) if checks else None
 
@@ -144,8 +144,8 @@ def json_text(value: Any) -> str:
     return text
 
 
-def started_from(row: sqlite3.Row) -> StartedRun:
-    fields: dict[str, Any] = {name: row[name] for name in STARTED}
+def started_run_from_row(row: sqlite3.Row) -> StartedRun:
+    fields: dict[str, Any] = {name: row[name] for name in STARTED_COLUMNS}
     fields |= {name: json.loads(row[name]) for name in ("parameters", "overrides", "metadata")}
     fields |= {
         "dirty": bool(row["dirty"]),
@@ -154,10 +154,10 @@ def started_from(row: sqlite3.Row) -> StartedRun:
     return StartedRun(**fields)
 
 
-def finished_from(row: sqlite3.Row, outcomes: Iterable[sqlite3.Row]) -> FinishedRun | None:
+def finished_run_from_row(row: sqlite3.Row, outcomes: Iterable[sqlite3.Row]) -> FinishedRun | None:
     if row["state"] == "started":
         return None
-    fields: dict[str, Any] = {name: row[name] for name in FINISHED}
+    fields: dict[str, Any] = {name: row[name] for name in FINISHED_COLUMNS}
     fields["retryable"] = None if row["retryable"] is None else bool(row["retryable"])
     fields |= {name: json.loads(row[name] or "[]") for name in ("tool_calls", "attempts")}
     checks = tuple(_check_from(outcome) for outcome in outcomes if outcome["source"] == "check")
@@ -174,13 +174,17 @@ def _check_from(row: sqlite3.Row) -> CheckResult:
     )
 
 
-def describe(run: StartedRun, end: FinishedRun | None) -> dict[str, Any]:
+def run_to_json(run: StartedRun, end: FinishedRun | None) -> dict[str, Any]:
     """A run as the JSON object that scripts rely on: keys may be added, never renamed."""
     end_or_none = end or FinishedRun(finished_at="", state="started")
-    return {**_identity(run), **_answer(run, end_or_none), **_particulars(run, end_or_none)}
+    return {
+        **_describe_identity(run),
+        **_describe_answer(run, end_or_none),
+        **_describe_details(run, end_or_none),
+    }
 
 
-def _identity(run: StartedRun) -> dict[str, Any]:
+def _describe_identity(run: StartedRun) -> dict[str, Any]:
     names = ("version", "channel", "rollout", "arm", "commit_sha", "dirty", "request_model")
     return {
         "run_id": run.run_id,
@@ -191,13 +195,13 @@ def _identity(run: StartedRun) -> dict[str, Any]:
     }
 
 
-def _answer(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
+def _describe_answer(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
     error = {"type": end.error_type, "message": end.error_message, "retryable": end.retryable}
     return {
         "response_model": end.response_model,
         "inputs": run.inputs,
         "output": end.output,
-        "output_json": output_json(end.output),
+        "output_json": parse_output_json(end.output),
         "checks": [
             {"name": check.name, "pass": check.passed, "value": check.value, "message": check.message}
             | ({"error": True} if check.error else {})
@@ -215,7 +219,7 @@ def _answer(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
     }
 
 
-def _particulars(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
+def _describe_details(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
     started = (
         "kind",
         "started_at",
@@ -244,7 +248,7 @@ def _particulars(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
     }
 
 
-def output_json(output: str | None) -> Any:
+def parse_output_json(output: str | None) -> Any:
     """The output parsed, when it is a JSON object or array and nothing else."""
     if output is None or not output.lstrip().startswith(("{", "[")):
         return None

@@ -229,7 +229,7 @@ FIRST_SCHEMA = _RUNS + _EVIDENCE + _READING + HISTORY_INDEX_DDL
 
 # A registry has an id, so that evidence can say what it was read from. ``imports`` are the stretches of other
 # registries' runs that have arrived here, so that a lost file shows.
-RELEASES = """
+RELEASES_SCHEMA = """
 INSERT INTO meta VALUES ('registry_id', lower(hex(randomblob(8))));
 ALTER TABLE runs ADD COLUMN fallback TEXT;
 CREATE INDEX runs_by_unit ON runs (rollout, unit_hash, seq) WHERE rollout IS NOT NULL;

@@ -16,22 +16,28 @@ from typing import Any, Self
 from promptops.errors import Invalid, NotFound
 from promptops.registry import rows
 from promptops.registry.bulk_insert import insert_many, next_seq
-from promptops.registry.connections import connect, connect_for_reading, expect_schema, may_write, settle
-from promptops.registry.errors import explain, explained, read_only
-from promptops.registry.migrations import MIGRATIONS, Step, migrate
+from promptops.registry.connections import (
+    configure_connection,
+    connect,
+    connect_for_reading,
+    create_or_check_writable,
+    expect_schema,
+)
+from promptops.registry.errors import read_only_error, translate_sqlite_error, translate_sqlite_errors
+from promptops.registry.migrations import MIGRATIONS, SchemaMigration, migrate
 from promptops.registry.records import FinishedRun, StartedRun, utc_now
 from promptops.registry.ulid import new_run_id
 
-__all__ = ["Registry", "new_run_id"]
+__all__ = ["RegistryDatabase", "new_run_id"]
 
-BUSY_S = 30.0
-Place = tuple[str, int]  # a writer, and the how many-th of its runs this is
-_RUN = ("seq", *rows.WRITER, *rows.STARTED, *rows.FINISHED, "checks_failed")
-_TEXTS = ("seq", *rows.STARTED_TEXTS, *rows.FINISHED_TEXTS)
+BUSY_TIMEOUT_S = 30.0
+LogPosition = tuple[str, int]  # a writer, and the how many-th of its runs this is
+_RUN = ("seq", *rows.WRITER_COLUMNS, *rows.STARTED_COLUMNS, *rows.FINISHED_COLUMNS, "checks_failed")
+_TEXTS = ("seq", *rows.STARTED_TEXT_COLUMNS, *rows.FINISHED_TEXT_COLUMNS)
 _OUTCOME = ("run_seq", "source", "name", "passed", "value", "text", "occurred_at", "recorded_at")
 
 
-class Registry:
+class RegistryDatabase:
     """One connection; may be shared by threads. Use it as a context manager, or call ``close``."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path, busy_s: float, *, writable: bool) -> None:
@@ -45,10 +51,12 @@ class Registry:
         self._open_runs: dict[str, tuple[int, StartedRun]] = {}
 
     @classmethod
-    def open(cls, path: Path, *, busy_s: float = BUSY_S, steps: Sequence[Step] = MIGRATIONS) -> Self:
+    def open(
+        cls, path: Path, *, busy_s: float = BUSY_TIMEOUT_S, steps: Sequence[SchemaMigration] = MIGRATIONS
+    ) -> Self:
         """Open for writing, creating the file when there is none; for reading where it cannot be written."""
-        writable = may_write(path)
-        with explained(path, busy_s):
+        writable = create_or_check_writable(path)
+        with translate_sqlite_errors(path, busy_s):
             connection = connect(path, busy_s) if writable else connect_for_reading(path, busy_s)
             try:
                 if writable:
@@ -61,16 +69,18 @@ class Registry:
         return cls(connection, path, busy_s, writable=writable)
 
     @classmethod
-    def open_existing(cls, path: Path, *, busy_s: float = BUSY_S) -> Self:
+    def open_existing(cls, path: Path, *, busy_s: float = BUSY_TIMEOUT_S) -> Self:
         """For reading verbs: no file is made, and where there is none nothing is logged yet."""
         return cls.open(path, busy_s=busy_s) if path.exists() else cls.in_memory(path)
 
     @classmethod
     def in_memory(cls, path: Path = Path(":memory:")) -> Self:
         """An empty registry of this process; ``path`` is what messages call it."""
-        connection = settle(sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False))
-        migrate(connection, ":memory:", MIGRATIONS, busy_s=BUSY_S)
-        return cls(connection, path, BUSY_S, writable=True)
+        connection = configure_connection(
+            sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        )
+        migrate(connection, ":memory:", MIGRATIONS, busy_s=BUSY_TIMEOUT_S)
+        return cls(connection, path, BUSY_TIMEOUT_S, writable=True)
 
     def close(self) -> None:
         with self._lock:
@@ -85,7 +95,7 @@ class Registry:
         self.close()
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
-        with self._lock, explained(self.path, self._busy_s):
+        with self._lock, translate_sqlite_errors(self.path, self._busy_s):
             return self._connection.execute(sql, values).fetchall()
 
     def read_one(self, sql: str, values: Sequence[Any] = ()) -> Any:
@@ -97,7 +107,7 @@ class Registry:
     def write(self) -> Iterator[sqlite3.Connection]:
         """One transaction: committed when the block ends, undone when it raises."""
         if not self.writable:
-            raise read_only(self.path)
+            raise read_only_error(self.path)
         with self._lock:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -105,7 +115,7 @@ class Registry:
                 self._connection.execute("COMMIT")
             except sqlite3.DatabaseError as error:
                 self._roll_back()
-                raise explain(error, self.path, self._busy_s) from error
+                raise translate_sqlite_error(error, self.path, self._busy_s) from error
             except BaseException:
                 self._roll_back()
                 raise
@@ -121,13 +131,13 @@ class Registry:
     def command(self, sql: str) -> list[sqlite3.Row]:
         """A statement that cannot stand in a transaction, such as a checkpoint."""
         if not self.writable:
-            raise read_only(self.path)
+            raise read_only_error(self.path)
         return self.read(sql)
 
     @contextmanager
-    def aside(self) -> Iterator[sqlite3.Connection]:
+    def temp_connection(self) -> Iterator[sqlite3.Connection]:
         """The connection for temporary tables, which keep nobody else from writing."""
-        with self._lock, explained(self.path, self._busy_s):
+        with self._lock, translate_sqlite_errors(self.path, self._busy_s):
             yield self._connection
 
     def start(self, run: StartedRun) -> int:
@@ -155,41 +165,41 @@ class Registry:
         with self.write() as connection:
             for run_id, end in ended:
                 if not self._update(connection, run_id, end):
-                    self._finish_lost(connection, run_id, end)
+                    self._finish_missing_row(connection, run_id, end)
         for run_id, _ in ended:
             self._open_runs.pop(run_id, None)
 
-    def give_up(self, run_id: str) -> Place | None:
+    def release_position(self, run_id: str) -> LogPosition | None:
         """The place that was meant for a run which is kept elsewhere now; ``take_in`` gives it back."""
         found = self._open_runs.pop(run_id, None)
         return (self.writer_id, found[0]) if found else None
 
-    def take_in(self, run: StartedRun, end: FinishedRun | None, place: Place | None = None) -> None:
+    def replay(self, run: StartedRun, end: FinishedRun | None, place: LogPosition | None = None) -> None:
         """Log a run that was kept elsewhere meanwhile. Doing so again changes nothing.
 
         One without a place gets the next here, unless it cannot be written now either: it waits on, and a
         place that stays empty would tell of a lost run.
         """
-        place = place or self.give_up(run.run_id)
+        place = place or self.release_position(run.run_id)
         with self._lock:
             counter = self._counter
             try:
                 with self.write() as connection:
-                    self._take_in(connection, run, end, place or (self.writer_id, counter + 1))
+                    self._replay(connection, run, end, place or (self.writer_id, counter + 1))
             except BaseException:
                 self._counter = counter
                 if place and place[0] == self.writer_id:
                     self._open_runs[run.run_id] = (place[1], run)
                 raise
 
-    def _take_in(
-        self, connection: sqlite3.Connection, run: StartedRun, end: FinishedRun | None, place: Place
+    def _replay(
+        self, connection: sqlite3.Connection, run: StartedRun, end: FinishedRun | None, place: LogPosition
     ) -> None:
         found = connection.execute("SELECT state FROM runs WHERE run_id = ?", (run.run_id,)).fetchone()
         if found is None:
             if place == (self.writer_id, self._counter + 1):
                 self._counter += 1
-            self._insert_whole(connection, place, run, end)
+            self._insert_run(connection, place, run, end)
         elif found["state"] == "started" and end is not None:
             self._update(connection, run.run_id, end)
 
@@ -202,13 +212,13 @@ class Registry:
             _add_shadow_job(connection, run_id, end)
         return bool(updated)
 
-    def _finish_lost(self, connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> None:
+    def _finish_missing_row(self, connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> None:
         if connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone():
             raise Invalid(f"run {run_id} has ended already", hint=f"promptops runs show {run_id}")
         if run_id not in self._open_runs:
             raise NotFound(f"no run {run_id} in the registry {self.path}", hint="promptops runs list")
         counter, run = self._open_runs[run_id]
-        self._insert_whole(connection, (self.writer_id, counter), run, end)
+        self._insert_run(connection, (self.writer_id, counter), run, end)
 
     def record(self, ended: Sequence[tuple[StartedRun, FinishedRun]]) -> list[int]:
         """Log whole runs in one transaction."""
@@ -239,15 +249,15 @@ class Registry:
             self._open_runs.pop(run.run_id, None)
         return seqs
 
-    def _insert_whole(
-        self, connection: sqlite3.Connection, place: Place, run: StartedRun, end: FinishedRun | None
+    def _insert_run(
+        self, connection: sqlite3.Connection, place: LogPosition, run: StartedRun, end: FinishedRun | None
     ) -> None:
         ended = end or FinishedRun(finished_at="", state="started")
         finished = rows.finished_values(ended) if end else rows.unfinished_values()
         values = (*place, *rows.started_values(run), *finished)
-        seq = _inserted(connection.execute(rows.INSERT_WHOLE, values))
+        seq = _inserted(connection.execute(rows.INSERT_RUN, values))
         texts = (seq, *rows.started_texts(run), *rows.finished_texts(ended))
-        connection.execute(rows.INSERT_WHOLE_TEXTS, texts)
+        connection.execute(rows.INSERT_RUN_TEXTS, texts)
         if run.metadata:
             connection.executemany(rows.INSERT_TAG, rows.tag_values(run, seq))
         if ended.checks:
@@ -263,7 +273,7 @@ class Registry:
             self._open_runs[run.run_id] = (self._counter, run)
             return self._counter
 
-    def note_version(
+    def save_version(
         self, prompt: str, digest: str, source: str, *, commit_sha: str | None = None, path: str | None = None
     ) -> None:
         """Keep what a digest stands for (canonical JSON), once, so that runs can be rebuilt without git."""

@@ -7,20 +7,22 @@ from types import TracebackType
 from typing import Any, Self
 
 from promptops.registry.bulk_insert import insert_many
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 
 _CHUNK = 1_024
 
 
-class Stage:
+class TempTable:
     """Fills a temporary table anew. Use as a context: when it ends all rows are in the table."""
 
-    def __init__(self, registry: Registry, table: str, columns: tuple[str, ...], *, more: str = "") -> None:
+    def __init__(
+        self, registry: RegistryDatabase, table: str, columns: tuple[str, ...], *, more: str = ""
+    ) -> None:
         self._registry = registry
         self._table = table
         self._columns = columns
         self._rows: list[tuple[Any, ...]] = []
-        with registry.aside() as connection:
+        with registry.temp_connection() as connection:
             connection.execute(f"DROP TABLE IF EXISTS temp.{table}")
             connection.execute(f"CREATE TEMP TABLE {table} ({', '.join(columns)}{more})")
 
@@ -30,7 +32,7 @@ class Stage:
             self._flush()
 
     def _flush(self) -> None:
-        with self._registry.aside() as connection:
+        with self._registry.temp_connection() as connection:
             connection.execute("BEGIN")
             insert_many(connection, self._table, self._columns, self._rows)
             connection.execute("COMMIT")

@@ -4,7 +4,7 @@ import os
 import time
 
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-LENGTH = 26
+ULID_LENGTH = 26
 
 
 def new_run_id() -> str:
@@ -12,10 +12,10 @@ def new_run_id() -> str:
 
 
 def _encode(number: int) -> str:
-    return "".join([_DIGITS[number >> shift & 31] for shift in range(5 * (LENGTH - 1), -1, -5)])
+    return "".join([_DIGITS[number >> shift & 31] for shift in range(5 * (ULID_LENGTH - 1), -1, -5)])
 
 
-def as_prefix(text: str) -> str | None:
+def normalize_id_prefix(text: str) -> str | None:
     """The text as the start of a run id, or None when no run id can start so."""
     prefix = text.upper().translate({ord("I"): "1", ord("L"): "1", ord("O"): "0"})
-    return prefix if 0 < len(prefix) <= LENGTH and set(prefix) <= set(_DIGITS) else None
+    return prefix if 0 < len(prefix) <= ULID_LENGTH and set(prefix) <= set(_DIGITS) else None

@@ -18,33 +18,39 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from promptops.config.settings import BUILT_IN_CHANNELS, FILE, Settings, SettingsFile, decode_settings
+from promptops.config.settings import (
+    BUILT_IN_CHANNELS,
+    SETTINGS_FILE,
+    Settings,
+    SettingsFile,
+    decode_settings,
+)
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.prompt import load_prompt, short_digest
 from promptops.registry.records import utc_now
-from promptops.release.ledger.serialize import frozen_text
-from promptops.versions.references import Reference, digest_digits, is_number, parse_reference
+from promptops.release.ledger.serialize import encode_snapshot
+from promptops.versions.references import Reference, is_version_number, parse_digest, parse_reference
 from promptops.versions.release_state import (
-    Frozen,
-    Released,
+    ReleasedSnapshot,
+    ReleasedVersion,
     ReleaseState,
-    decode_frozen,
     decode_release,
-    frozen_path,
+    decode_snapshot,
+    find_state_commit,
     read_releases,
     release_path,
-    state_commit,
+    snapshot_path,
 )
-from promptops.versions.resolve import Version, released_version
+from promptops.versions.resolve import Version, load_released_version
 
 FORMAT = 1
-_MENDED = "promptops release recover brings back what was there"
-_AGAIN = "make it anew: promptops release bundle --out FILE"
+_RECOVER_HINT = "promptops release recover brings back what was there"
+_REBUILD_HINT = "make it anew: promptops release bundle --out FILE"
 
 
 @dataclass(frozen=True, slots=True)
-class Bundled:
+class BundleSummary:
     """What a bundle was made of."""
 
     commit: str
@@ -53,53 +59,53 @@ class Bundled:
     bytes: int
 
 
-def write_bundle(settings: Settings, out: Path) -> Bundled:
+def write_bundle(settings: Settings, out: Path) -> BundleSummary:
     """Write what every channel serves. Raises NotFound where nothing is released."""
     with GitRepo(settings) as repo:
-        commit, states = state_commit(repo), read_releases(repo)
+        commit, states = find_state_commit(repo), read_releases(repo)
         if commit is None or not states:
             raise NotFound("nothing is released yet", hint="promptops promote NAME@REV releases a version")
         files = {release_path(name): _read_text(repo, commit, release_path(name)) for name in states}
         versions = {
-            frozen_path(name, one.digest): _frozen_text(repo, commit, name, one)
+            snapshot_path(name, one.digest): _frozen_text(repo, commit, name, one)
             for name, state in states.items()
-            for one in _served(state)
+            for one in _served_versions(state)
         }
     source = settings.document.source if settings.document else ""
     content: dict[str, Any] = {"format": FORMAT, "commit": commit, "made_at": utc_now(), "settings": source}
     content["files"] = files | versions
-    _content(content)  # nothing is handed out that could not be read there
-    size = _replace(out, json.dumps(content, ensure_ascii=False))
-    return Bundled(commit, tuple(states), len(versions), size)
+    _parse_content(content)  # nothing is handed out that could not be read there
+    size = _write_atomically(out, json.dumps(content, ensure_ascii=False))
+    return BundleSummary(commit, tuple(states), len(versions), size)
 
 
-def _served(state: ReleaseState) -> Iterable[Released]:
+def _served_versions(state: ReleaseState) -> Iterable[ReleasedVersion]:
     yield from state.named()
     yield from (channel.shadow.released for channel in state.channels.values() if channel.shadow)
 
 
-def _frozen_text(repo: GitRepo, commit: str, prompt: str, released: Released) -> str:
+def _frozen_text(repo: GitRepo, commit: str, prompt: str, released: ReleasedVersion) -> str:
     """A version as the branch keeps it; one that it doesn't keep is read from its commit."""
-    path = frozen_path(prompt, released.digest)
+    path = snapshot_path(prompt, released.digest)
     try:
         return _read_text(repo, commit, path)
     except NotFound:
         wanted = Reference(f"{prompt}@{released.version}", prompt)
-        version = released_version(repo, commit, wanted, released)
+        version = load_released_version(repo, commit, wanted, released)
     read = repo.reader(str(version.commit_sha))
     files = {file: read(file) for file in version.prompt.closure}
-    frozen = Frozen(prompt, released.version, released.digest, version.commit_sha, files)
-    return frozen_text(frozen).decode()
+    frozen = ReleasedSnapshot(prompt, released.version, released.digest, version.commit_sha, files)
+    return encode_snapshot(frozen).decode()
 
 
 def _read_text(repo: GitRepo, commit: str, path: str) -> str:
     try:
         return repo.read(commit, path).decode()
     except UnicodeDecodeError:
-        raise Invalid(f"{STATE_BRANCH}:{path} is damaged: no UTF-8", hint=_MENDED) from None
+        raise Invalid(f"{STATE_BRANCH}:{path} is damaged: no UTF-8", hint=_RECOVER_HINT) from None
 
 
-def _replace(out: Path, text: str) -> int:
+def _write_atomically(out: Path, text: str) -> int:
     """Write a file whole or not at all."""
     data = text.encode()
     try:
@@ -123,7 +129,7 @@ def _replace(out: Path, text: str) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class _Content:
+class _BundleContent:
     commit: str
     settings: SettingsFile
     states: Mapping[str, ReleaseState]
@@ -139,8 +145,8 @@ class BundleSource:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = Lock()
-        self._mark = _mark(file)
-        self._content = _content(_decode(file))
+        self._mark = _file_stamp(file)
+        self._content = _parse_content(_decode(file))
 
     def settings(self, registry: Path | None = None) -> Settings:
         """Settings of a project that is this bundle alone."""
@@ -164,17 +170,17 @@ class BundleSource:
     def refresh(self) -> bool:
         """Whether there is a new bundle. Costs one ``stat`` where there isn't."""
         with self._lock:
-            mark = _mark(self._file)
+            mark = _file_stamp(self._file)
             if mark == self._mark:
                 return False
-            self._content = _content(_decode(self._file))
+            self._content = _parse_content(_decode(self._file))
             self._mark = mark
             return True
 
     def releases(self, prompt: str) -> ReleaseState | None:
         return self._content.states.get(prompt)
 
-    def version(self, prompt: str, released: Released) -> Version:
+    def version(self, prompt: str, released: ReleasedVersion) -> Version:
         found = self._content.versions.get((prompt, released.digest))
         if found is None:
             raise NotFound(
@@ -186,8 +192,8 @@ class BundleSource:
     def find(self, reference: str) -> Version:
         """A released version by its number or digest; a bundle holds no others."""
         wanted = parse_reference(reference, self.settings())
-        rev, known = wanted.rev or "", self._of(wanted.name)
-        digits = digest_digits(rev)
+        rev, known = wanted.rev or "", self._versions_of(wanted.name)
+        digits = parse_digest(rev)
         found = {
             version.prompt.digest: version
             for version in known
@@ -196,15 +202,15 @@ class BundleSource:
         if len(found) != 1:
             there = [f"{wanted.name}@{version.version}" for version in known] or ["nothing of that name"]
             what = "is ambiguous" if found else "is not in this bundle"
-            live = f"; what is live is {wanted.name}:CHANNEL" if known and not is_number(rev) else ""
+            live = f"; what is live is {wanted.name}:CHANNEL" if known and not is_version_number(rev) else ""
             raise NotFound(f"`{reference}` {what}", hint=f"{self._file} holds {', '.join(there)}{live}")
         return replace(next(iter(found.values())), reference=reference)
 
-    def _of(self, prompt: str) -> list[Version]:
+    def _versions_of(self, prompt: str) -> list[Version]:
         return [version for (name, _), version in self._content.versions.items() if name == prompt]
 
 
-def _content(data: Mapping[str, Any]) -> _Content:
+def _parse_content(data: Mapping[str, Any]) -> _BundleContent:
     """Raises Invalid where a file is damaged, or a version is not the one that was released."""
     files: Mapping[str, str] = data["files"]
     states = {
@@ -215,9 +221,11 @@ def _content(data: Mapping[str, Any]) -> _Content:
     versions = {}
     for path, text in files.items():
         if folder := _name_in(path, "versions"):
-            frozen = decode_frozen(text.encode(), path, folder.rpartition("/")[0])
+            frozen = decode_snapshot(text.encode(), path, folder.rpartition("/")[0])
             versions[frozen.prompt, frozen.digest] = _version(frozen)
-    return _Content(data["commit"], decode_settings(data["settings"].encode(), FILE), states, versions)
+    return _BundleContent(
+        data["commit"], decode_settings(data["settings"].encode(), SETTINGS_FILE), states, versions
+    )
 
 
 def _decode(file: Path) -> dict[str, Any]:
@@ -226,14 +234,14 @@ def _decode(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise NotFound(f"no bundle {file}", hint=f"promptops release bundle --out {file}") from None
     except (OSError, ValueError) as error:
-        raise Invalid(f"the bundle {file} cannot be read: {error}", hint=_AGAIN) from None
+        raise Invalid(f"the bundle {file} cannot be read: {error}", hint=_REBUILD_HINT) from None
     found = data.get("format") if isinstance(data, dict) else None
     if found != FORMAT:
         what = "is no bundle" if found is None else f"has format {found}, and this promptops reads {FORMAT}"
-        raise Invalid(f"{file} {what}", hint=_AGAIN)
+        raise Invalid(f"{file} {what}", hint=_REBUILD_HINT)
     kinds = {"commit": str, "settings": str, "files": dict}
     if not all(isinstance(data.get(key), kind) for key, kind in kinds.items()):
-        raise Invalid(f"the bundle {file} is damaged", hint=_AGAIN)
+        raise Invalid(f"the bundle {file} is damaged", hint=_REBUILD_HINT)
     return data
 
 
@@ -243,13 +251,13 @@ def _name_in(path: str, folder: str) -> str:
     return path[len(folder) + 1 : -len(".yaml")] if inside else ""
 
 
-def _version(frozen: Frozen) -> Version:
+def _version(frozen: ReleasedSnapshot) -> Version:
     prompt = load_prompt(frozen.prompt, frozen.read)
     pasteable = f"{frozen.prompt}@{frozen.version}"
     if prompt.digest != frozen.digest:
         raise Invalid(
             f"{pasteable} reads as {short_digest(prompt.digest)}, not as {short_digest(frozen.digest)}",
-            hint=_AGAIN,
+            hint=_REBUILD_HINT,
         )
     return Version(
         prompt=prompt,
@@ -261,7 +269,7 @@ def _version(frozen: Frozen) -> Version:
     )
 
 
-def _mark(file: Path) -> tuple[int, int, int] | None:
+def _file_stamp(file: Path) -> tuple[int, int, int] | None:
     try:
         facts = file.stat()
     except OSError:

@@ -7,38 +7,38 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptops.errors import PromptopsError
-from promptops.release.analysis import committed_evidence, eval_gate, observe, stored
+from promptops.release.analysis import analyze_rollout, build_evidence, eval_gate, load_findings
 from promptops.release.analysis.findings import Findings, GateFinding
 from promptops.release.analysis.shadow_gate import shadow_gate
-from promptops.release.context import Desk, Target, channel_of
-from promptops.release.ledger import Written
-from promptops.release.plan.types import Plan
-from promptops.release.rules import Decision, Move, Transition, decide, fits
-from promptops.versions.release_state import ChannelState, Released, ReleaseState, Rollout
+from promptops.release.context import ReleaseContext, Target, channel_state
+from promptops.release.ledger import TransitionResult
+from promptops.release.plan.types import ReleasePlan
+from promptops.release.rules import Move, RolloutDecision, Transition, decide_transition, is_applicable
+from promptops.versions.release_state import ChannelState, ReleasedVersion, ReleaseState, Rollout
 from promptops.versions.resolve import Version
 
 ROLLED_BACK, UNDECIDED, INVALID, UNPUSHED = 1, 3, 4, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Assessment:
     """What is known of a rollout and what is due. All but ``state`` is None where no canary is active."""
 
     state: ChannelState
     rollout: Rollout | None = None
-    plan: Plan | None = None
+    plan: ReleasePlan | None = None
     findings: Findings | None = None
     gate: GateFinding | None = None
-    decision: Decision | None = None
+    decision: RolloutDecision | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ticked:
+class TickResult:
     """What a tick has done. ``written`` is None where nothing was due."""
 
     target: Target
-    look: Look
-    written: Written | None = None
+    look: Assessment
+    written: TransitionResult | None = None
 
     @property
     def move(self) -> Move | None:
@@ -47,7 +47,7 @@ class Ticked:
 
     @property
     def after(self) -> ChannelState:
-        return channel_of(self.written.state, self.target.channel) if self.written else self.look.state
+        return channel_state(self.written.state, self.target.channel) if self.written else self.look.state
 
     @property
     def holds(self) -> tuple[str, ...]:
@@ -65,76 +65,84 @@ class Ticked:
         return UNDECIDED if after and exit_code else 0
 
 
-def tick(desk: Desk, target: Target) -> Ticked:
+def tick_channel(desk: ReleaseContext, target: Target) -> TickResult:
     """Look at the evidence and make the move that is due. Two ticks at once make it once."""
-    look = look_at(desk, target)
+    look = assess(desk, target)
     due = look.decision.transition if look.decision else None
     if due is None:
-        return Ticked(target=target, look=look)
-    written = desk.ledger.transit(
-        target.prompt, target.channel, still_due(target, due), now=desk.now, evidence=evidence_of(look)
+        return TickResult(target=target, look=look)
+    written = desk.ledger.commit_transition(
+        target.prompt,
+        target.channel,
+        apply_if_unchanged(target, due),
+        now=desk.now,
+        evidence=assessment_evidence(look),
     )
-    return Ticked(target=target, look=look, written=written)
+    return TickResult(target=target, look=look, written=written)
 
 
-def still_due(target: Target, due: Transition) -> Callable[[ReleaseState | None], Transition | None]:
+def apply_if_unchanged(target: Target, due: Transition) -> Callable[[ReleaseState | None], Transition | None]:
     """The move for as long as the channel is as it was decided on; somebody may have been faster."""
 
     def change(head: ReleaseState | None) -> Transition | None:
-        return due if fits(channel_of(head, target.channel), due) else None
+        return due if is_applicable(channel_state(head, target.channel), due) else None
 
     return change
 
 
-def look_at(desk: Desk, target: Target) -> Look:
+def assess(desk: ReleaseContext, target: Target) -> Assessment:
     """Score what has arrived and say what is due; nothing is moved."""
     state = desk.channel(target)
     rollout = state.rollout
     if rollout is None or state.stable is None:
-        return Look(state=state)
+        return Assessment(state=state)
     plan = desk.ledger.plan(rollout.plan)
-    findings = observe(
+    findings = analyze_rollout(
         desk.registry,
         rollout,
         target.prompt,
         target.channel,
         plan,
         desk.now,
-        committed=last_evidence(desk, rollout.id),
+        committed=last_committed_evidence(desk, rollout.id),
         stable=state.stable,
     )
     gate = phase_gate(desk, target, state.stable, rollout, plan)
-    decision = decide(rollout, plan, findings, desk.now, eval_gate=gate, shadow_gate=gate)
-    return Look(state=state, rollout=rollout, plan=plan, findings=findings, gate=gate, decision=decision)
+    decision = decide_transition(rollout, plan, findings, desk.now, eval_gate=gate, shadow_gate=gate)
+    return Assessment(
+        state=state, rollout=rollout, plan=plan, findings=findings, gate=gate, decision=decision
+    )
 
 
-def last_evidence(desk: Desk, rollout: str) -> Mapping[str, Any] | None:
+def last_committed_evidence(desk: ReleaseContext, rollout: str) -> Mapping[str, Any] | None:
     """What was known at the latest move of a rollout that kept it."""
     kept = desk.ledger.evidence(rollout)
     return kept[-1][1] if kept else None
 
 
-def evidence_of(look: Look) -> Mapping[str, Any] | None:
+def assessment_evidence(look: Assessment) -> Mapping[str, Any] | None:
     """What is committed with a move: counts, sums and e-values."""
     if look.rollout is None or look.findings is None:
         return None
-    return committed_evidence(look.rollout, look.findings)
+    return build_evidence(look.rollout, look.findings)
 
 
-def known_evidence(desk: Desk, target: Target) -> Mapping[str, Any] | None:
+def stored_evidence(desk: ReleaseContext, target: Target) -> Mapping[str, Any] | None:
     """What was found the last time, for moves by hand: they wait for nothing to be scored.
 
     None where nobody has looked yet, and where that cannot be read: nothing keeps a rollback from its work.
     """
     with suppress(PromptopsError, sqlite3.Error):
         rollout = desk.channel(target).rollout
-        found = stored(desk.registry, rollout) if rollout else None
+        found = load_findings(desk.registry, rollout) if rollout else None
         if rollout and found and found.proof.get("plan") == rollout.plan:
-            return committed_evidence(rollout, found)
+            return build_evidence(rollout, found)
     return None
 
 
-def gate_of(desk: Desk, target: Target, version: Version, stable: Released, plan: Plan) -> GateFinding:
+def eval_gate_for(
+    desk: ReleaseContext, target: Target, version: Version, stable: ReleasedVersion, plan: ReleasePlan
+) -> GateFinding:
     """What the logged evals say of a version against what is stable."""
     return eval_gate(
         desk.registry,
@@ -147,11 +155,11 @@ def gate_of(desk: Desk, target: Target, version: Version, stable: Released, plan
 
 
 def phase_gate(
-    desk: Desk, target: Target, stable: Released, rollout: Rollout, plan: Plan
+    desk: ReleaseContext, target: Target, stable: ReleasedVersion, rollout: Rollout, plan: ReleasePlan
 ) -> GateFinding | None:
     """What evals or shadow runs say, in the phase that waits for them."""
     if rollout.phase == "eval":
-        return gate_of(desk, target, desk.version(target, rollout.canary), stable, plan)
+        return eval_gate_for(desk, target, desk.version(target, rollout.canary), stable, plan)
     if rollout.phase != "shadow" or plan.shadow is None:
         return None
     names = (stable.version, rollout.canary.version)

@@ -11,28 +11,28 @@ from collections.abc import Iterable
 _LETTERS = 10
 
 
-def rollout_id(prompt: str, channel: str, stable: str, canary: str) -> str:
+def derive_rollout_id(prompt: str, channel: str, stable: str, canary: str) -> str:
     """``stable``, ``canary``: digests, 64 hex digits."""
     pair = f"{prompt}\0{channel}\0{stable}\0{canary}".encode()
     return "r-" + base64.b32encode(hashlib.sha256(pair).digest()).decode().lower()[:_LETTERS]
 
 
-def base_id(rollout: str) -> str:
+def base_rollout_id(rollout: str) -> str:
     return rollout.partition(".")[0]
 
 
-def latest_id(known: Iterable[str], base: str) -> str:
+def latest_rollout_id(known: Iterable[str], base: str) -> str:
     """The one with the highest number of those that there have been; the first one where there were none."""
-    return numbered(base, _highest(known, base))
+    return numbered_rollout_id(base, _highest(known, base))
 
 
-def new_id(known: Iterable[str], rollout: str) -> str:
+def next_rollout_id(known: Iterable[str], rollout: str) -> str:
     """An id for evidence that starts anew after ``rollout``."""
-    base = base_id(rollout)
-    return numbered(base, 1 + max(_number(rollout), _highest(known, base)))
+    base = base_rollout_id(rollout)
+    return numbered_rollout_id(base, 1 + max(_number(rollout), _highest(known, base)))
 
 
-def numbered(base: str, number: int) -> str:
+def numbered_rollout_id(base: str, number: int) -> str:
     return base if number <= 1 else f"{base}.{number}"
 
 
@@ -41,4 +41,4 @@ def _number(rollout: str) -> int:
 
 
 def _highest(known: Iterable[str], base: str) -> int:
-    return max((_number(each) for each in known if base_id(each) == base), default=0)
+    return max((_number(each) for each in known if base_rollout_id(each) == base), default=0)

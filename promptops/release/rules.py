@@ -3,57 +3,68 @@
 from dataclasses import replace
 
 from promptops.release.analysis.findings import Findings, GateFinding, MetricFinding
-from promptops.release.plan.types import Plan, Step
+from promptops.release.plan.types import PlanStep, ReleasePlan
 from promptops.release.steps import (
-    after_step,
-    approval,
-    at_step,
-    phases_of,
-    resumption,
+    approval_transition,
+    current_step,
+    gate_phases,
+    next_position,
+    position_at,
+    resume_transition,
     start_rollout,
-    step_of,
 )
-from promptops.release.timestamps import duration, seconds_of
-from promptops.release.transitions import Decision, Move, Transition, apply, fits, settled
+from promptops.release.timestamps import format_duration, parse_timestamp
+from promptops.release.transitions import (
+    Move,
+    RolloutDecision,
+    Transition,
+    apply_transition,
+    is_already_undone,
+    is_applicable,
+)
 from promptops.stats.verdicts import Verdict
 from promptops.versions.release_state import Rollout
 
 __all__ = [
-    "Decision",
     "Move",
+    "RolloutDecision",
     "Transition",
-    "after_step",
-    "apply",
-    "approval",
-    "decide",
-    "fits",
-    "lacking",
-    "phases_of",
-    "resumption",
-    "settled",
+    "apply_transition",
+    "approval_transition",
+    "decide_transition",
+    "gate_phases",
+    "is_already_undone",
+    "is_applicable",
+    "missing_proof",
+    "next_position",
+    "resume_transition",
     "start_rollout",
 ]
 
 
-def decide(
+def decide_transition(
     rollout: Rollout,
-    plan: Plan,
+    plan: ReleasePlan,
     findings: Findings,
     now: float,
     *,
     eval_gate: GateFinding | None = None,
     shadow_gate: GateFinding | None = None,
-) -> Decision:
+) -> RolloutDecision:
     """Harm first, then what voids the evidence, then the deadline, and only then what is next."""
     gate = {"eval": eval_gate, "shadow": shadow_gate}.get(rollout.phase)
-    if due := _harm(rollout, findings, gate) or _void(rollout, findings):
-        return Decision(transition=due)
-    following = _next(rollout, plan, findings, now, gate)
-    due = _signal(rollout, findings) or _proven(following) or _overdue(rollout, plan, findings, now)
-    return Decision(transition=due) if due else following
+    if due := _harm_rollback(rollout, findings, gate) or _invalidation(rollout, findings):
+        return RolloutDecision(transition=due)
+    following = _next_decision(rollout, plan, findings, now, gate)
+    due = (
+        _signal_pause(rollout, findings)
+        or _due_promotion(following)
+        or _deadline_transition(rollout, plan, findings, now)
+    )
+    return RolloutDecision(transition=due) if due else following
 
 
-def _proven(following: Decision) -> Transition | None:
+def _due_promotion(following: RolloutDecision) -> Transition | None:
     """A promotion that is due goes before a deadline that has just passed."""
     found = following.transition
     return found if found and found.move is Move.PROMOTE else None
@@ -62,11 +73,13 @@ def _proven(following: Decision) -> Transition | None:
 # ---- what comes before all else
 
 
-def _harm(rollout: Rollout, findings: Findings, gate: GateFinding | None) -> Transition | None:
+def _harm_rollback(rollout: Rollout, findings: Findings, gate: GateFinding | None) -> Transition | None:
     if findings.hard:
-        return _rollback(rollout, f"a first bad value is enough: {_said(findings, findings.hard)}")
+        return _rollback(
+            rollout, f"a first bad value is enough: {_metric_sentences(findings, findings.hard)}"
+        )
     if findings.harm:
-        return _rollback(rollout, _said(findings, findings.harm))
+        return _rollback(rollout, _metric_sentences(findings, findings.harm))
     if findings.breaker:
         return _rollback(rollout, findings.breaker)
     if gate and gate.verdict is Verdict.WORSE:
@@ -78,8 +91,8 @@ def _rollback(rollout: Rollout, reason: str) -> Transition:
     return Transition(move=Move.ROLLBACK, reason=reason, verdict=Verdict.WORSE, rollout=rollout)
 
 
-def _void(rollout: Rollout, findings: Findings) -> Transition | None:
-    reasons = _void_reasons(findings) if rollout.phase in ("progressing", "awaiting") else []
+def _invalidation(rollout: Rollout, findings: Findings) -> Transition | None:
+    reasons = _invalid_reasons(findings) if rollout.phase in ("progressing", "awaiting") else []
     if not reasons:
         return None
     return Transition(
@@ -91,7 +104,7 @@ def _void(rollout: Rollout, findings: Findings) -> Transition | None:
     )
 
 
-def _void_reasons(findings: Findings) -> list[str]:
+def _invalid_reasons(findings: Findings) -> list[str]:
     reasons = list(findings.gaps)
     if findings.sample_ratio_alarm:
         reasons.append(
@@ -108,9 +121,11 @@ def _void_reasons(findings: Findings) -> list[str]:
     return reasons
 
 
-def _overdue(rollout: Rollout, plan: Plan, findings: Findings, now: float) -> Transition | None:
+def _deadline_transition(
+    rollout: Rollout, plan: ReleasePlan, findings: Findings, now: float
+) -> Transition | None:
     """The plan's policy; only a canary that progresses on sound evidence is promoted by it."""
-    late = rollout.deadline is not None and now >= seconds_of(rollout.deadline)
+    late = rollout.deadline is not None and now >= parse_timestamp(rollout.deadline)
     if not late or rollout.phase == "inconclusive":
         return None
     reason = f"undecided at the deadline {rollout.deadline}"
@@ -129,13 +144,13 @@ def _overdue(rollout: Rollout, plan: Plan, findings: Findings, now: float) -> Tr
     )
 
 
-def _signal(rollout: Rollout, findings: Findings) -> Transition | None:
+def _signal_pause(rollout: Rollout, findings: Findings) -> Transition | None:
     new = tuple(name for name in findings.signals if name not in rollout.signals)
     if rollout.phase != "progressing" or not new:
         return None
     return Transition(
         move=Move.PAUSE,
-        reason=_said(findings, new),
+        reason=_metric_sentences(findings, new),
         verdict=Verdict.WORSE,
         rollout=rollout,
         phase="paused",
@@ -146,31 +161,33 @@ def _signal(rollout: Rollout, findings: Findings) -> Transition | None:
 # ---- what is next, phase by phase
 
 
-def _next(rollout: Rollout, plan: Plan, findings: Findings, now: float, gate: GateFinding | None) -> Decision:
+def _next_decision(
+    rollout: Rollout, plan: ReleasePlan, findings: Findings, now: float, gate: GateFinding | None
+) -> RolloutDecision:
     if rollout.phase in ("eval", "shadow"):
-        return _at_gate(rollout, plan, gate)
+        return _decide_at_gate(rollout, plan, gate)
     if rollout.phase == "awaiting":
-        return _awaiting(rollout, plan, findings)
+        return _decide_awaiting(rollout, plan, findings)
     if rollout.phase == "progressing":
-        return _progressing(rollout, plan, findings, now)
-    return Decision(holds=(f"{rollout.phase}: {rollout.reason or 'by a person'}",))
+        return _decide_progressing(rollout, plan, findings, now)
+    return RolloutDecision(holds=(f"{rollout.phase}: {rollout.reason or 'by a person'}",))
 
 
-def _at_gate(rollout: Rollout, plan: Plan, gate: GateFinding | None) -> Decision:
+def _decide_at_gate(rollout: Rollout, plan: ReleasePlan, gate: GateFinding | None) -> RolloutDecision:
     if gate is None:
-        return Decision(holds=(f"no result of the phase {rollout.phase} was looked at",))
+        return RolloutDecision(holds=(f"no result of the phase {rollout.phase} was looked at",))
     if gate.verdict is None and not gate.absent:
-        return Decision(holds=(gate.sentence, *([f"run: {gate.command}"] if gate.command else [])))
+        return RolloutDecision(holds=(gate.sentence, *([f"run: {gate.command}"] if gate.command else [])))
     require = getattr(plan, rollout.phase).require if getattr(plan, rollout.phase) else "undecided_ok"
     if gate.verdict is Verdict.UNDECIDED and require == "not_worse":
-        return Decision(holds=(f"{gate.sentence}; the plan requires not worse",))
-    gates = phases_of(plan)
+        return RolloutDecision(holds=(f"{gate.sentence}; the plan requires not worse",))
+    gates = gate_phases(plan)
     later = gates[gates.index(rollout.phase) + 1 :] if rollout.phase in gates else ()
     verdict = str(gate.verdict or "")
     if not later and not plan.steps:
-        return Decision(transition=_promote(rollout, gate.sentence, verdict))
-    phase, step, weight = (later[0], 0, 0) if later else at_step(plan, 0, 0)
-    return Decision(
+        return RolloutDecision(transition=_promote(rollout, gate.sentence, verdict))
+    phase, step, weight = (later[0], 0, 0) if later else position_at(plan, 0, 0)
+    return RolloutDecision(
         transition=Transition(
             move=Move.PHASE,
             reason=gate.sentence,
@@ -183,44 +200,50 @@ def _at_gate(rollout: Rollout, plan: Plan, gate: GateFinding | None) -> Decision
     )
 
 
-def _awaiting(rollout: Rollout, plan: Plan, findings: Findings) -> Decision:
-    step = step_of(rollout, plan)
+def _decide_awaiting(rollout: Rollout, plan: ReleasePlan, findings: Findings) -> RolloutDecision:
+    step = current_step(rollout, plan)
     if step.reviewed is None:
-        return Decision(holds=("it waits for a person's approval: promptops release approve",))
+        return RolloutDecision(holds=("it waits for a person's approval: promptops release approve",))
     if findings.short_of:
-        return Decision(holds=(_short(findings),))
+        return RolloutDecision(holds=(_registry_behind(findings),))
     if findings.reviewed < step.reviewed:
         read = f"{findings.reviewed:,} of {step.reviewed:,} outputs of the canary are reviewed"
-        return Decision(holds=(f"{read}: promptops feedback RUN up|down",))
-    return Decision(
-        transition=_onwards(rollout, plan, f"{findings.reviewed:,} outputs of the canary are reviewed")
+        return RolloutDecision(holds=(f"{read}: promptops feedback RUN up|down",))
+    return RolloutDecision(
+        transition=_advance(rollout, plan, f"{findings.reviewed:,} outputs of the canary are reviewed")
     )
 
 
-def _progressing(rollout: Rollout, plan: Plan, findings: Findings, now: float) -> Decision:
+def _decide_progressing(
+    rollout: Rollout, plan: ReleasePlan, findings: Findings, now: float
+) -> RolloutDecision:
     if not plan.steps:
-        return Decision(transition=_promote(rollout, "the plan has no steps", ""))
-    waits = _waits(rollout, step_of(rollout, plan), findings, now)
+        return RolloutDecision(transition=_promote(rollout, "the plan has no steps", ""))
+    waits = _hold_reasons(rollout, current_step(rollout, plan), findings, now)
     if rollout.step + 1 < len(plan.steps):
         return (
-            Decision(holds=waits) if waits else Decision(transition=_onwards(rollout, plan, _met(findings)))
+            RolloutDecision(holds=waits)
+            if waits
+            else RolloutDecision(transition=_advance(rollout, plan, _step_complete(findings)))
         )
-    waits += lacking(plan, findings)
+    waits += missing_proof(plan, findings)
     if waits:
-        return Decision(holds=waits)
+        return RolloutDecision(holds=waits)
     better = f"; better: {', '.join(plan.all_goals)}" if plan.all_goals else ""
-    return Decision(
+    return RolloutDecision(
         transition=_promote(rollout, f"every guard is not worse{better}", Verdict.NOT_WORSE),
     )
 
 
-def _waits(rollout: Rollout, step: Step, findings: Findings, now: float) -> tuple[str, ...]:
-    waits = [_short(findings)] if findings.short_of else []
+def _hold_reasons(rollout: Rollout, step: PlanStep, findings: Findings, now: float) -> tuple[str, ...]:
+    waits = [_registry_behind(findings)] if findings.short_of else []
     if (missing := step.min_canary - findings.step_canary_calls) > 0:
         waits.append(f"{missing:,} more canary calls in this step ({step.min_canary:,} are due)")
-    left = step.min_duration - (now - seconds_of(rollout.step_started))
+    left = step.min_duration - (now - parse_timestamp(rollout.step_started))
     if step.min_duration and left > 0:
-        waits.append(f"{duration(left)} more in this step ({duration(step.min_duration)} are due)")
+        waits.append(
+            f"{format_duration(left)} more in this step ({format_duration(step.min_duration)} are due)"
+        )
     waits += [
         f"{each.metric.name} says worse: {each.sentence}"
         for each in findings.metrics
@@ -229,35 +252,37 @@ def _waits(rollout: Rollout, step: Step, findings: Findings, now: float) -> tupl
     return tuple(waits)
 
 
-def lacking(plan: Plan, findings: Findings) -> tuple[str, ...]:
+def missing_proof(plan: ReleasePlan, findings: Findings) -> tuple[str, ...]:
     """What proof a promotion lacks, guard by guard and goal by goal; empty when it may be."""
     said = {each.metric.name: each for each in findings.metrics}
-    open_ = [f"{name}: {_open(said.get(name))}" for name in _guards(plan) if not _shown(said.get(name))]
+    open_ = [
+        f"{name}: {_open_reason(said.get(name))}" for name in _guards(plan) if not _is_proven(said.get(name))
+    ]
     open_ += [
-        f"{name} must be better: {_open(found)}"
+        f"{name} must be better: {_open_reason(found)}"
         for name in plan.all_goals
         if not ((found := said.get(name)) and found.better and not found.worse)
     ]
     return tuple(open_)
 
 
-def _guards(plan: Plan) -> list[str]:
+def _guards(plan: ReleasePlan) -> list[str]:
     return [each.name for each in plan.metrics if each.role in ("guard", "hard")]
 
 
-def _shown(found: MetricFinding | None) -> bool:
+def _is_proven(found: MetricFinding | None) -> bool:
     return found is not None and found.not_worse and not found.worse
 
 
-def _open(found: MetricFinding | None) -> str:
+def _open_reason(found: MetricFinding | None) -> str:
     if found is None:
         return "nothing is known yet"
     needed = "" if found.calls_needed is None else f"; about {max(1, round(found.calls_needed)):,} more calls"
     return f"{found.sentence or found.verdict}{needed}"
 
 
-def _onwards(rollout: Rollout, plan: Plan, reason: str) -> Transition:
-    phase, step, weight = after_step(rollout, plan)
+def _advance(rollout: Rollout, plan: ReleasePlan, reason: str) -> Transition:
+    phase, step, weight = next_position(rollout, plan)
     return Transition(
         move=Move.AWAIT if phase == "awaiting" else Move.ADVANCE,
         reason=reason,
@@ -273,17 +298,17 @@ def _promote(rollout: Rollout, reason: str, verdict: str) -> Transition:
     return Transition(move=Move.PROMOTE, reason=reason, verdict=verdict, rollout=rollout)
 
 
-def _met(findings: Findings) -> str:
+def _step_complete(findings: Findings) -> str:
     return f"{findings.step_canary_calls:,} canary calls in this step, nothing worse"
 
 
-def _short(findings: Findings) -> str:
+def _registry_behind(findings: Findings) -> str:
     return (
         f"the registry {findings.registry_path} has {findings.short_of:,} calls fewer than the evidence "
         "that is committed: is it the one that saw the traffic?"
     )
 
 
-def _said(findings: Findings, names: tuple[str, ...]) -> str:
+def _metric_sentences(findings: Findings, names: tuple[str, ...]) -> str:
     sentences = {each.metric.name: each.sentence for each in findings.metrics}
     return "; ".join(sentences.get(name) or f"{name} is worse" for name in names)

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from promptops.release.analysis import stored
+from promptops.release.analysis import load_findings
 from promptops.release.analysis.findings import Findings
-from promptops.release.context import Desk, Target
-from promptops.release.ledger.transition_log import Record
+from promptops.release.context import ReleaseContext, Target
+from promptops.release.ledger.transition_log import TransitionRecord
 from promptops.release.reconcile import phase_gate
-from promptops.release.rules import Decision, decide
-from promptops.release.status_view import Event, StatusView, exposure_of
+from promptops.release.rules import RolloutDecision, decide_transition
+from promptops.release.status_view import StatusView, TimelineEvent, canary_exposure
 from promptops.versions.release_state import ChannelState, Rollout
 
 _EVENTS = 20
 
 
-def view_of(desk: Desk, target: Target, pending: Sequence[Record] = ()) -> StatusView:
+def status_of(desk: ReleaseContext, target: Target, pending: Sequence[TransitionRecord] = ()) -> StatusView:
     """One channel as it stands. ``pending``: moves that the remote does not have."""
     state = desk.channel(target)
     view = StatusView(
@@ -26,7 +26,7 @@ def view_of(desk: Desk, target: Target, pending: Sequence[Record] = ()) -> Statu
         previous=state.previous,
         rollout=state.rollout,
         shadow=state.shadow,
-        timeline=tuple(map(event, desk.ledger.log(target.prompt, target.channel)[:_EVENTS])),
+        timeline=tuple(map(timeline_event, desk.ledger.log(target.prompt, target.channel)[:_EVENTS])),
         notes=tuple(
             f"not pushed: {record.subject}; promptops release sync"
             for record in pending
@@ -36,27 +36,29 @@ def view_of(desk: Desk, target: Target, pending: Sequence[Record] = ()) -> Statu
     return _with_rollout(desk, target, view, state, state.rollout) if state.rollout else view
 
 
-def event(record: Record) -> Event:
+def timeline_event(record: TransitionRecord) -> TimelineEvent:
     done = record.transition
     text = record.subject.partition("): ")[2].removeprefix(f"{record.channel} ")
-    return Event(at=record.at, move=str(done.move), text=text, actor=done.actor, reason=done.reason)
+    return TimelineEvent(at=record.at, move=str(done.move), text=text, actor=done.actor, reason=done.reason)
 
 
 def _with_rollout(
-    desk: Desk, target: Target, view: StatusView, state: ChannelState, rollout: Rollout
+    desk: ReleaseContext, target: Target, view: StatusView, state: ChannelState, rollout: Rollout
 ) -> StatusView:
     plan = desk.ledger.plan(rollout.plan)
-    known = stored(desk.registry, rollout)
+    known = load_findings(desk.registry, rollout)
     gate = phase_gate(desk, target, state.stable, rollout, plan) if state.stable else None
     findings = known or Findings(registry="", registry_path=str(desk.registry.path))
-    decision = decide(rollout, plan, findings, desk.now, eval_gate=gate, shadow_gate=gate)
+    decision = decide_transition(rollout, plan, findings, desk.now, eval_gate=gate, shadow_gate=gate)
     notes = view.notes if known or gate else (*view.notes, "no tick has looked at the evidence yet")
     return replace(
         view,
         plan=plan,
-        exposure=exposure_of(desk.registry, rollout, desk.now),
+        exposure=canary_exposure(desk.registry, rollout, desk.now),
         findings=known,
         gate=gate,
-        decision=decision if known or gate else Decision(holds=("promptops tick looks at the evidence",)),
+        decision=decision
+        if known or gate
+        else RolloutDecision(holds=("promptops tick looks at the evidence",)),
         notes=notes,
     )

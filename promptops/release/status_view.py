@@ -2,19 +2,19 @@
 
 from dataclasses import dataclass
 
-from promptops.registry.release.exposure import met
-from promptops.registry.store import Registry
+from promptops.registry.release.exposure import read_exposure
+from promptops.registry.store import RegistryDatabase
 from promptops.release.analysis.findings import Findings, GateFinding
-from promptops.release.plan.types import Plan
-from promptops.release.timestamps import seconds_of
-from promptops.release.transitions import Decision
-from promptops.versions.release_state import Released, Rollout, Shadow
+from promptops.release.plan.types import ReleasePlan
+from promptops.release.timestamps import parse_timestamp
+from promptops.release.transitions import RolloutDecision
+from promptops.versions.release_state import ReleasedVersion, Rollout, ShadowState
 
-_SHORTEST = 3600.0  # seconds that calls a day can be told from
+_MIN_ELAPSED_S = 3600.0  # seconds that calls a day can be told from
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class TimelineEvent:
     """One transition of the past. ``at`` is ISO-8601 text, ``text`` a line such as "canary v13 5% → 25%"."""
 
     at: str
@@ -25,7 +25,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Exposure:
+class CanaryExposure:
     """What the canary has done to users so far; ``units`` are told apart by their hashes."""
 
     calls: int
@@ -35,15 +35,15 @@ class Exposure:
     uncounted: int = 0  # calls since the last tick, where they are too many to be counted in passing
 
 
-def exposure_of(registry: Registry, rollout: Rollout, now: float) -> Exposure:
+def canary_exposure(registry: RegistryDatabase, rollout: Rollout, now: float) -> CanaryExposure:
     """What the log knows of it; a pace only from an hour on."""
-    seen = met(registry, rollout.id)
-    elapsed = now - seconds_of(seen.first) if seen.first else 0.0
-    return Exposure(
+    seen = read_exposure(registry, rollout.id)
+    elapsed = now - parse_timestamp(seen.first) if seen.first else 0.0
+    return CanaryExposure(
         calls=seen.calls,
         canary_calls=seen.canary_calls,
         canary_units=None if rollout.unit == "call" else seen.canary_units,
-        per_day=86_400.0 * seen.calls / elapsed if elapsed >= _SHORTEST and not seen.behind else None,
+        per_day=86_400.0 * seen.calls / elapsed if elapsed >= _MIN_ELAPSED_S and not seen.behind else None,
         uncounted=seen.behind,
     )
 
@@ -55,16 +55,16 @@ class StatusView:
     prompt: str
     channel: str
     now: float
-    stable: Released | None = None
-    previous: Released | None = None
+    stable: ReleasedVersion | None = None
+    previous: ReleasedVersion | None = None
     rollout: Rollout | None = None
-    shadow: Shadow | None = None
-    plan: Plan | None = None
+    shadow: ShadowState | None = None
+    plan: ReleasePlan | None = None
     findings: Findings | None = None
     gate: GateFinding | None = None  # of the phase eval or shadow
-    decision: Decision | None = None  # what a tick would do now
-    exposure: Exposure | None = None
-    timeline: tuple[Event, ...] = ()  # newest first
+    decision: RolloutDecision | None = None  # what a tick would do now
+    exposure: CanaryExposure | None = None
+    timeline: tuple[TimelineEvent, ...] = ()  # newest first
     notes: tuple[str, ...] = ()  # what else must be said: unpushed moves, another machine's registry
 
     @property
@@ -72,9 +72,9 @@ class StatusView:
         return f"{self.prompt}:{self.channel}"
 
     @property
-    def exposed(self) -> Exposure | None:
+    def known_exposure(self) -> CanaryExposure | None:
         """The exposure, or what the findings know of it."""
         if self.exposure or self.findings is None:
             return self.exposure
         seen = self.findings
-        return Exposure(calls=seen.calls, canary_calls=seen.canary_calls, per_day=seen.per_day)
+        return CanaryExposure(calls=seen.calls, canary_calls=seen.canary_calls, per_day=seen.per_day)

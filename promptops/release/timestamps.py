@@ -6,16 +6,16 @@ from datetime import UTC, datetime
 
 from promptops.errors import Invalid
 
-_SPAN = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def iso(now: float) -> str:
+def format_timestamp(now: float) -> str:
     """Seconds since the epoch as ``2026-11-02T09:14:00Z``."""
     return datetime.fromtimestamp(math.floor(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def seconds_of(moment: str) -> float:
+def parse_timestamp(moment: str) -> float:
     """The other way round. Raises Invalid for what is no moment; one without a zone is UTC."""
     try:
         read = datetime.fromisoformat(moment)
@@ -24,13 +24,13 @@ def seconds_of(moment: str) -> float:
     return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
 
 
-def span_s(text: str) -> float | None:
+def parse_duration(text: str) -> float | None:
     """Seconds of ``90s``, ``15m``, ``2h`` or ``1.5d``; None for anything else."""
-    found = _SPAN.fullmatch(text.strip())
-    return float(found[1]) * _UNITS[found[2]] if found else None
+    found = _DURATION.fullmatch(text.strip())
+    return float(found[1]) * _UNIT_SECONDS[found[2]] if found else None
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """In the two largest units that matter: ``2 d 3 h``, ``45 min``, ``20 s``."""
     left = max(0, round(seconds))
     parts = []

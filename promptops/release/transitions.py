@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from promptops.errors import Invalid
-from promptops.release.timestamps import iso
-from promptops.versions.release_state import ChannelState, Phase, Released, Rollout, Shadow
+from promptops.release.timestamps import format_timestamp
+from promptops.versions.release_state import ChannelState, Phase, ReleasedVersion, Rollout, ShadowState
 
 
 class Move(StrEnum):
@@ -43,8 +43,10 @@ class Transition:
     actor: str = ""
     forced: bool = False
     rollout: Rollout | None = None
-    stable: Released | None = None  # of RELEASE; of ROLLBACK the version to go back to, where one is named
-    shadow: Shadow | None = None  # of SHADOW; None turns it off
+    stable: ReleasedVersion | None = (
+        None  # of RELEASE; of ROLLBACK the version to go back to, where one is named
+    )
+    shadow: ShadowState | None = None  # of SHADOW; None turns it off
     phase: Phase | None = None
     weight_bp: int | None = None
     step: int | None = None
@@ -54,13 +56,13 @@ class Transition:
     new_id: str | None = None  # of RESUME from invalid: what the new evidence is collected under
 
     @property
-    def evidenced(self) -> Rollout | None:
+    def evidence_rollout(self) -> Rollout | None:
         """The rollout that evidence committed with the move is about."""
         return self.ends or self.rollout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class RolloutDecision:
     """The one move that is due, or None, and why nothing (more) happens: sentences for a person."""
 
     transition: Transition | None = None
@@ -68,7 +70,7 @@ class Decision:
 
 
 FAIL_SAFE = (Move.ROLLBACK, Move.ABORT)
-_FROM: Mapping[Move, tuple[Phase, ...]] = {
+_ALLOWED_PHASES: Mapping[Move, tuple[Phase, ...]] = {
     Move.PHASE: ("eval", "shadow"),
     Move.ADVANCE: ("progressing", "awaiting"),
     Move.AWAIT: ("progressing", "awaiting"),
@@ -80,7 +82,7 @@ _FROM: Mapping[Move, tuple[Phase, ...]] = {
 }
 
 
-def apply(state: ChannelState, transition: Transition, now: float) -> ChannelState:
+def apply_transition(state: ChannelState, transition: Transition, now: float) -> ChannelState:
     """What the channel is after the move. Raises Invalid where it is no longer as the move was decided on.
 
     A rollback or abort needs only the same canary, in whatever phase it is now; where that has been promoted
@@ -89,57 +91,57 @@ def apply(state: ChannelState, transition: Transition, now: float) -> ChannelSta
     if transition.move is Move.SHADOW:
         return replace(state, shadow=transition.shadow)
     if transition.move is Move.RELEASE:
-        return _release(state, transition, now)
+        return _apply_release(state, transition, now)
     if transition.move is Move.START:
-        return _start(state, transition)
+        return _apply_start(state, transition)
     if transition.move in FAIL_SAFE:
-        return _take_back(state, transition, now)
-    rollout = _decided_on(state, transition)
+        return _apply_fail_safe(state, transition, now)
+    rollout = _require_unmoved(state, transition)
     if transition.move is Move.PROMOTE:
-        return replace(_live(state, rollout.canary, now), rollout=None)
-    return replace(state, rollout=_moved(rollout, transition, now))
+        return replace(_make_stable(state, rollout.canary, now), rollout=None)
+    return replace(state, rollout=_apply_to_rollout(rollout, transition, now))
 
 
-def fits(state: ChannelState, transition: Transition) -> bool:
-    """Whether the channel is still as the move was decided on, so that ``apply`` would do it."""
+def is_applicable(state: ChannelState, transition: Transition) -> bool:
+    """Whether the channel is still as the move was decided on, so that ``apply_transition`` would do it."""
     try:
-        apply(state, transition, 0.0)
+        apply_transition(state, transition, 0.0)
     except Invalid:
         return False
     return True
 
 
-def settled(state: ChannelState, transition: Transition) -> bool:
+def is_already_undone(state: ChannelState, transition: Transition) -> bool:
     """Whether a rollback or abort has nothing left to do: what it is to take away is not served."""
     if transition.rollout is None:
-        return state.rollout is None and _same(state.stable, transition.stable)
+        return state.rollout is None and _same_version(state.stable, transition.stable)
     gone, back = transition.rollout.canary, transition.stable
     return (
-        not _same(state.stable, gone)
-        and not _same(state.canary, gone)
-        and (back is None or _same(state.stable, back))
+        not _same_version(state.stable, gone)
+        and not _same_version(state.canary, gone)
+        and (back is None or _same_version(state.stable, back))
     )
 
 
-def _release(state: ChannelState, transition: Transition, now: float) -> ChannelState:
+def _apply_release(state: ChannelState, transition: Transition, now: float) -> ChannelState:
     if state.rollout or transition.stable is None:
         raise _conflict(state, transition, "a rollout is active")
-    return _live(state, transition.stable, now)
+    return _make_stable(state, transition.stable, now)
 
 
-def _live(state: ChannelState, released: Released, now: float) -> ChannelState:
+def _make_stable(state: ChannelState, released: ReleasedVersion, now: float) -> ChannelState:
     """It is stable now, and nothing is left for it to do in the shadow."""
     shadow = state.shadow
-    done = shadow is not None and _same(shadow.released, released)
+    done = shadow is not None and _same_version(shadow.released, released)
     return replace(
         state,
-        stable=_since(released, now),
+        stable=_with_since(released, now),
         previous=state.stable,
         shadow=None if done else shadow,
     )
 
 
-def _start(state: ChannelState, transition: Transition) -> ChannelState:
+def _apply_start(state: ChannelState, transition: Transition) -> ChannelState:
     ended = transition.ends and transition.ends.id
     if transition.rollout is None or (state.rollout and state.rollout.id != ended):
         raise _conflict(state, transition, "another rollout is active")
@@ -151,34 +153,34 @@ def _start(state: ChannelState, transition: Transition) -> ChannelState:
     return replace(state, rollout=transition.rollout)
 
 
-def _take_back(state: ChannelState, transition: Transition, now: float) -> ChannelState:
+def _apply_fail_safe(state: ChannelState, transition: Transition, now: float) -> ChannelState:
     decided, active = transition.rollout, state.rollout
     if active and (decided is None or active.id != decided.id):
         raise _conflict(state, transition, "another rollout has started")
-    if active and (transition.stable is None or _same(transition.stable, state.stable)):
+    if active and (transition.stable is None or _same_version(transition.stable, state.stable)):
         return replace(state, rollout=None)
-    if not active and not _takes_out(transition, state.stable):
+    if not active and not _concerns_stable(transition, state.stable):
         other = "another version has become stable"
         raise _conflict(state, transition, "that canary is not served any more" if decided else other)
     target = transition.stable or state.previous
-    if target is None or _same(target, state.stable):
+    if target is None or _same_version(target, state.stable):
         raise Invalid(
             "there is no version to go back to", hint="promptops rollback NAME:CHANNEL --to REV names one"
         )
     # what was taken out is no place to go back to: a second rollback in haste must not bring it in again
-    return replace(state, stable=_since(target, now), previous=None, rollout=None)
+    return replace(state, stable=_with_since(target, now), previous=None, rollout=None)
 
 
-def _takes_out(transition: Transition, stable: Released | None) -> bool:
+def _concerns_stable(transition: Transition, stable: ReleasedVersion | None) -> bool:
     """Whether a rollback is about this stable version: the one it names, or the canary promoted meanwhile."""
-    if transition.rollout and _same(stable, transition.rollout.canary):
+    if transition.rollout and _same_version(stable, transition.rollout.canary):
         return True
     if transition.replaces:
         return stable is not None and stable.digest == transition.replaces
     return transition.rollout is None
 
 
-def _decided_on(state: ChannelState, transition: Transition) -> Rollout:
+def _require_unmoved(state: ChannelState, transition: Transition) -> Rollout:
     """The active rollout, when it is the one that the move is about and has not moved since."""
     active, decided = state.rollout, transition.rollout
     if active is None or decided is None or active.id != decided.id:
@@ -187,7 +189,7 @@ def _decided_on(state: ChannelState, transition: Transition) -> Rollout:
         return active
     if (active.phase, active.step) != (decided.phase, decided.step):
         raise _conflict(state, transition, "the rollout has moved meanwhile")
-    allowed = _FROM.get(transition.move)
+    allowed = _ALLOWED_PHASES.get(transition.move)
     if allowed and active.phase not in allowed:
         raise Invalid(
             f"{transition.move} does not apply: the canary {active.canary.version} is {active.phase}",
@@ -196,7 +198,7 @@ def _decided_on(state: ChannelState, transition: Transition) -> Rollout:
     return active
 
 
-def _moved(rollout: Rollout, transition: Transition, now: float) -> Rollout:
+def _apply_to_rollout(rollout: Rollout, transition: Transition, now: float) -> Rollout:
     changed = replace(
         rollout,
         phase=transition.phase or rollout.phase,
@@ -206,16 +208,16 @@ def _moved(rollout: Rollout, transition: Transition, now: float) -> Rollout:
     )
     stays = transition.move in (Move.PAUSE, Move.INVALIDATE, Move.INCONCLUSIVE)
     if not stays and not (transition.move is Move.RESUME and rollout.phase == "paused"):
-        changed = replace(changed, step_started=iso(now))
+        changed = replace(changed, step_started=format_timestamp(now))
     adjust = _ADJUST.get(transition.move)
     return adjust(rollout, changed, transition) if adjust else changed
 
 
-def _paused(_: Rollout, changed: Rollout, transition: Transition) -> Rollout:
+def _apply_pause(_: Rollout, changed: Rollout, transition: Transition) -> Rollout:
     return replace(changed, signals=tuple(dict.fromkeys((*changed.signals, *transition.signals))))
 
 
-def _resumed(rollout: Rollout, changed: Rollout, transition: Transition) -> Rollout:
+def _apply_resume(rollout: Rollout, changed: Rollout, transition: Transition) -> Rollout:
     if rollout.phase == "paused":
         return replace(changed, reason=None)
     if not transition.new_id or not transition.reason:
@@ -227,33 +229,35 @@ def _resumed(rollout: Rollout, changed: Rollout, transition: Transition) -> Roll
 
 
 _ADJUST: Mapping[Move, Callable[[Rollout, Rollout, Transition], Rollout]] = {
-    Move.PAUSE: _paused,
-    Move.RESUME: _resumed,
+    Move.PAUSE: _apply_pause,
+    Move.RESUME: _apply_resume,
 }
 
 
-def _same(one: Released | None, other: Released | None) -> bool:
+def _same_version(one: ReleasedVersion | None, other: ReleasedVersion | None) -> bool:
     return one is not None and other is not None and one.digest == other.digest
 
 
-def _since(released: Released, now: float) -> Released:
-    return replace(released, since=iso(now))
+def _with_since(released: ReleasedVersion, now: float) -> ReleasedVersion:
+    return replace(released, since=format_timestamp(now))
 
 
 def _conflict(state: ChannelState, transition: Transition, why: str) -> Invalid:
     ours = (
-        _named(transition.rollout) if transition.rollout else transition.stable and transition.stable.version
+        _describe_rollout(transition.rollout)
+        if transition.rollout
+        else transition.stable and transition.stable.version
     )
     return Invalid(
-        f"{transition.move} of {ours or 'stable'}: {why}; on the channel: {_served(state)}",
+        f"{transition.move} of {ours or 'stable'}: {why}; on the channel: {_describe_channel(state)}",
         hint="promptops status shows it; then give the command again if it is still wanted",
     )
 
 
-def _served(state: ChannelState) -> str:
+def _describe_channel(state: ChannelState) -> str:
     stable = f"stable {state.stable.version}" if state.stable else "nothing stable"
-    return f"{stable}, {_named(state.rollout)}" if state.rollout else f"{stable}, no canary"
+    return f"{stable}, {_describe_rollout(state.rollout)}" if state.rollout else f"{stable}, no canary"
 
 
-def _named(rollout: Rollout) -> str:
+def _describe_rollout(rollout: Rollout) -> str:
     return f"canary {rollout.canary.version} ({rollout.id}, {rollout.phase}, step {rollout.step + 1})"

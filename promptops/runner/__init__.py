@@ -1,7 +1,15 @@
 """One version, one set of inputs, one logged run."""
 
-from promptops.runner.results import in_shadow
-from promptops.runner.run import Origin, Prepared, Reported, Run
-from promptops.runner.runner import Journal, Runner
+from promptops.runner.results import is_shadow_sampled
+from promptops.runner.run import PreparedRun, ReportedResult, Run, RunContext
+from promptops.runner.runner import JournalProtocol, Runner
 
-__all__ = ["Journal", "Origin", "Prepared", "Reported", "Run", "Runner", "in_shadow"]
+__all__ = [
+    "JournalProtocol",
+    "PreparedRun",
+    "ReportedResult",
+    "Run",
+    "RunContext",
+    "Runner",
+    "is_shadow_sampled",
+]

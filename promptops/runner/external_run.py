@@ -9,16 +9,16 @@ from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import Invalid, NotFound, PromptopsError
 from promptops.prompt import Prompt, with_overrides
-from promptops.prompt.json_schema import unknown_word
-from promptops.prompt.render import Rendered
+from promptops.prompt.json_schema import unknown_name_message
+from promptops.prompt.render import RenderedPrompt
 from promptops.providers.catalog import Catalog
 from promptops.registry.records import StartedRun
-from promptops.registry.runs.journal import Journal
+from promptops.registry.runs.journal import RegistryJournal
 from promptops.registry.runs.rebuild_messages import stored_prompt
-from promptops.registry.store import Registry
-from promptops.runner.run import Origin, Prepared, Reported, Run
+from promptops.registry.store import RegistryDatabase
+from promptops.runner.run import PreparedRun, ReportedResult, Run, RunContext
 from promptops.runner.runner import Runner, project_checks
-from promptops.versions.resolve import Version, resolve
+from promptops.versions.resolve import Version, resolve_version
 
 KEYS: Mapping[str, tuple[type, ...]] = {
     "output": (str,),
@@ -26,49 +26,51 @@ KEYS: Mapping[str, tuple[type, ...]] = {
     "output_tokens": (int,),
     "error": (str, dict),
 }
-_SHAPE = "{output?, input_tokens?, output_tokens?, error?}"
+_EXPECTED_KEYS = "{output?, input_tokens?, output_tokens?, error?}"
 
 
-def decode_report(data: Any, where: str) -> Reported:
+def parse_reported_result(data: Any, where: str) -> ReportedResult:
     """``{output?, input_tokens?, output_tokens?, error?}``; an error is a text, or ``{type?, message}``."""
     if not isinstance(data, dict):
-        raise Invalid(f"{where}: not a JSON object", hint=f"say what came of the call: {_SHAPE}")
+        raise Invalid(f"{where}: not a JSON object", hint=f"say what came of the call: {_EXPECTED_KEYS}")
     given = {key: value for key, value in data.items() if value is not None}
     for key, value in given.items():
         if key not in KEYS:
-            message, hint = unknown_word("key", key, tuple(KEYS))
-            raise Invalid(f"{where}: {message}", hint=hint or f"known: {_SHAPE}")
+            message, hint = unknown_name_message("key", key, tuple(KEYS))
+            raise Invalid(f"{where}: {message}", hint=hint or f"known: {_EXPECTED_KEYS}")
         if not isinstance(value, KEYS[key]) or isinstance(value, bool) or (type(value) is int and value < 0):
-            raise Invalid(f"{where}: `{key}` cannot be {value!r}", hint=f"known: {_SHAPE}")
+            raise Invalid(f"{where}: `{key}` cannot be {value!r}", hint=f"known: {_EXPECTED_KEYS}")
     if not given.keys() & {"output", "error"}:
-        raise Invalid(f"{where}: neither output nor error", hint=f"say what came of the call: {_SHAPE}")
+        raise Invalid(
+            f"{where}: neither output nor error", hint=f"say what came of the call: {_EXPECTED_KEYS}"
+        )
     error = given.pop("error", None)
     if isinstance(error, dict):
         said, kind = error.get("message"), error.get("type", "call_failed")
         if not isinstance(said, str) or not isinstance(kind, str):
             raise Invalid(f"{where}: `error` must be a text, or an object of type and message")
-        return Reported(**given, error=said, error_type=kind)
-    return Reported(**given, error=error)
+        return ReportedResult(**given, error=said, error_type=kind)
+    return ReportedResult(**given, error=error)
 
 
-def finish_elsewhere(settings: Settings, run_id: str, reported: Reported) -> Run:
+def finish_external_run(settings: Settings, run_id: str, reported: ReportedResult) -> Run:
     """Log how a run of another process ended: checked, priced, its latency counted since it began.
 
     Raises Invalid when it has ended already, NotFound when there is none.
     """
-    journal = Journal(settings)
+    journal = RegistryJournal(settings)
     try:
-        started = journal.adopt(run_id)
+        started = journal.resume(run_id)
         prompt, compiled = _prompt_of(settings, started)
-        prepared = Prepared(
+        prepared = PreparedRun(
             version=_version(prompt, started),
-            origin=Origin(),
-            rendered=Rendered((), started.inputs or {}),
+            origin=RunContext(),
+            rendered=RenderedPrompt((), started.inputs or {}),
             checks=project_checks(prompt, settings.root) if compiled else (),
             started=started,
         )
         runner = Runner(_no_model, Catalog.load(settings), journal, root=settings.root)
-        return runner.finish(prepared, reported, _since(started.started_at))
+        return runner.finish(prepared, reported, _ms_since(started.started_at))
     finally:
         journal.close()
 
@@ -77,14 +79,14 @@ def _prompt_of(settings: Settings, run: StartedRun) -> tuple[Prompt, bool]:
     """The version that ran, and whether its checks are at hand: git has them, the registry has not."""
     for reference in _references(run):
         try:
-            prompt = resolve(reference, settings).prompt
+            prompt = resolve_version(reference, settings).prompt
             if run.overrides:
-                prompt = _overridden(prompt, run.overrides)
+                prompt = _apply_overrides(prompt, run.overrides)
         except PromptopsError:  # it is not there, or no longer as it was
             continue
         if prompt.digest == run.digest:
             return prompt, True
-    with Registry.open_existing(settings.registry) as registry:
+    with RegistryDatabase.open_existing(settings.registry) as registry:
         stored = stored_prompt(registry, run.prompt, run.digest)
     if stored is None:
         raise NotFound(
@@ -100,7 +102,7 @@ def _references(run: StartedRun) -> list[str]:
     return [*(f"{run.prompt}@{rev}" for rev in known), run.prompt]
 
 
-def _overridden(prompt: Prompt, overrides: Mapping[str, Any]) -> Prompt:
+def _apply_overrides(prompt: Prompt, overrides: Mapping[str, Any]) -> Prompt:
     settings = {key: value for key, value in overrides.items() if key != "model"}
     return with_overrides(prompt, model=overrides.get("model"), settings=settings)
 
@@ -110,7 +112,7 @@ def _version(prompt: Prompt, run: StartedRun) -> Version:
     return replace(version, commit_sha=run.commit_sha, version=run.version, channel=run.channel)
 
 
-def _since(started_at: str) -> float:
+def _ms_since(started_at: str) -> float:
     """Milliseconds until now; a clock that was set back meanwhile has not gone below zero."""
     waited = datetime.now(UTC) - datetime.fromisoformat(started_at)
     return max(0.0, round(waited.total_seconds() * 1000, 3))

@@ -5,26 +5,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from promptops.checks import Subject, run_checks
+from promptops.checks import CheckSubject, run_checks
 from promptops.prompt import Prompt
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import Completion, ModelError
-from promptops.registry.records import FinishedRun, StartedRun, State
-from promptops.registry.runs.cache import Kept
-from promptops.registry.runs.sampling import drawn
-from promptops.runner.retry import Calling, now, output_problem
-from promptops.runner.run import Prepared, Reported
+from promptops.registry.records import FinishedRun, RunState, StartedRun
+from promptops.registry.runs.cache import CachedReply
+from promptops.registry.runs.sampling import is_sampled
+from promptops.runner.retry import CallAttempts, now, output_problem
+from promptops.runner.run import PreparedRun, ReportedResult
 
 if TYPE_CHECKING:
-    from promptops.versions.release_state import Shadow
+    from promptops.versions.release_state import ShadowState
 
 
-def failed(calling: Calling, error: ModelError, catalog: Catalog) -> FinishedRun:
+def from_error(calling: CallAttempts, error: ModelError, catalog: Catalog) -> FinishedRun:
     return FinishedRun(
         finished_at=now(),
         state="interrupted" if error.type == "interrupted" else "failed",
         output=error.partial or None,
-        latency_ms=calling.waited_ms,
+        latency_ms=calling.latency_ms,
         first_token_ms=calling.first_token_ms,
         attempts=calling.attempts,
         error_type=error.type,
@@ -34,7 +34,7 @@ def failed(calling: Calling, error: ModelError, catalog: Catalog) -> FinishedRun
     )
 
 
-def answered(calling: Calling, answer: Completion, catalog: Catalog) -> FinishedRun:
+def from_completion(calling: CallAttempts, answer: Completion, catalog: Catalog) -> FinishedRun:
     return FinishedRun(
         finished_at=now(),
         state="finished",
@@ -43,7 +43,7 @@ def answered(calling: Calling, answer: Completion, catalog: Catalog) -> Finished
         tool_calls=answer.tool_calls,
         finish_reason=answer.finish_reason,
         response_id=answer.response_id,
-        latency_ms=calling.waited_ms,
+        latency_ms=calling.latency_ms,
         first_token_ms=calling.first_token_ms,
         attempts=calling.attempts,
         **_problem(output_problem(calling.prompt, answer)),
@@ -51,7 +51,7 @@ def answered(calling: Calling, answer: Completion, catalog: Catalog) -> Finished
     )
 
 
-def reused(prompt: Prompt, kept: Kept) -> FinishedRun:
+def from_cache(prompt: Prompt, kept: CachedReply) -> FinishedRun:
     """An earlier answer, with the latency and cost that it had; nothing is spent."""
     return replace(
         kept.end,
@@ -59,12 +59,12 @@ def reused(prompt: Prompt, kept: Kept) -> FinishedRun:
         spent_usd=0.0,
         attempts=(),
         cache_source=kept.run_id,
-        **_problem(invalid(prompt, kept)),
+        **_problem(cached_output_problem(prompt, kept)),
     )
 
 
-def reported_end(
-    prepared: Prepared, reported: Reported, catalog: Catalog, latency_ms: float | None = None
+def from_report(
+    prepared: PreparedRun, reported: ReportedResult, catalog: Catalog, latency_ms: float | None = None
 ) -> FinishedRun:
     """The end of a run whose caller asked the model itself, priced by its tokens and checked as any other."""
     if latency_ms is None:
@@ -85,17 +85,17 @@ def reported_end(
         **_usage([(prompt.model, answer)], catalog),
     )
     if reported.error is not None:
-        state: State = "interrupted" if reported.error_type == "interrupted" else "failed"
+        state: RunState = "interrupted" if reported.error_type == "interrupted" else "failed"
         return replace(
             end, state=state, error_type=reported.error_type, error_message=reported.error, retryable=False
         )
-    return checked(prepared, replace(end, **_problem(output_problem(prompt, answer))))
+    return with_checks(prepared, replace(end, **_problem(output_problem(prompt, answer))))
 
 
-def shadowed(prepared: Prepared, end: FinishedRun) -> FinishedRun:
+def with_shadow(prepared: PreparedRun, end: FinishedRun) -> FinishedRun:
     """The end with word of who is to answer the same inputs in the background, where somebody is."""
     shadow, run = prepared.origin.shadow, prepared.started
-    if shadow is None or not in_shadow(shadow, run, end):
+    if shadow is None or not is_shadow_sampled(shadow, run, end):
         return end
     return replace(
         end,
@@ -103,19 +103,19 @@ def shadowed(prepared: Prepared, end: FinishedRun) -> FinishedRun:
     )
 
 
-def in_shadow(shadow: "Shadow", run: StartedRun, end: FinishedRun) -> bool:
+def is_shadow_sampled(shadow: "ShadowState", run: StartedRun, end: FinishedRun) -> bool:
     """Whether a run is one of those that the shadow answers too: drawn by its id, blind to how it ended.
 
     Not what nobody waited for, and not what that very version has answered.
     """
     made = end.state != "interrupted" and end.cache_source is None and run.digest != shadow.released.digest
-    return made and drawn(run.run_id, "shadow", shadow.sample_bp / 10_000)
+    return made and is_sampled(run.run_id, "shadow", shadow.sample_bp / 10_000)
 
 
-def checked(prepared: Prepared, end: FinishedRun) -> FinishedRun:
+def with_checks(prepared: PreparedRun, end: FinishedRun) -> FinishedRun:
     """The end with the checks that need no further calls."""
     prompt = prepared.version.prompt
-    subject = Subject(
+    subject = CheckSubject(
         output=end.output or "",
         inputs=prepared.rendered.inputs,
         expected=prepared.origin.expected,
@@ -126,7 +126,7 @@ def checked(prepared: Prepared, end: FinishedRun) -> FinishedRun:
     return replace(end, checks=run_checks(prepared.checks, subject))
 
 
-def invalid(prompt: Prompt, kept: Kept) -> str:
+def cached_output_problem(prompt: Prompt, kept: CachedReply) -> str:
     """Why a kept answer breaks the output schema of the prompt; empty when it doesn't."""
     tools = tuple(kept.end.tool_calls)
     return output_problem(prompt, Completion(text=kept.end.output or "", response_model="", tool_calls=tools))

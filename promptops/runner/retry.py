@@ -11,47 +11,47 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from promptops.checks.json import schema_problem
+from promptops.checks.json import output_schema_problem
 from promptops.errors import OverBudget
 from promptops.prompt import Prompt
-from promptops.providers.types import Adapter, Completion, ModelError, OnText, Request
+from promptops.providers.types import Completion, CompletionRequest, ModelClient, ModelError, OnText
 
-FIRST_PAUSE = 0.5  # seconds before the first retry; doubles with each
-LONGEST_PAUSE = 30.0
-PATIENCE = 120.0  # seconds: a longer Retry-After is an answer, not a pause
+INITIAL_BACKOFF = 0.5  # seconds before the first retry; doubles with each
+MAX_BACKOFF = 30.0
+MAX_RETRY_AFTER = 120.0  # seconds: a longer Retry-After is an answer, not a pause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class RetryPolicy:
     retries: int = 2  # further attempts after a retryable failure, for each pin
     timeout: float = 120.0  # seconds for one attempt
 
 
-class Gate(Protocol):
+class RateLimiter(Protocol):
     """Says when a call may be made, where many runs share a provider and a budget."""
 
-    async def enter(self, request: Request) -> Any:
+    async def acquire(self, request: CompletionRequest) -> Any:
         """Wait until the call may be made; what comes back is handed to ``leave``. May raise OverBudget."""
         ...
 
-    def leave(self, ticket: Any, ended: Completion | ModelError | None) -> None: ...
+    def release(self, ticket: Any, ended: Completion | ModelError | None) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
-class Calling:
+class CallAttempts:
     """The calls behind one run, and what has come of them so far."""
 
     prompt: Prompt
-    adapter_for: Callable[[str], Adapter]
-    limits: Limits
+    adapter_for: Callable[[str], ModelClient]
+    limits: RetryPolicy
     on_text: OnText | None = None
-    gate: Gate | None = None
-    asked: Request | None = None  # of the pin under way, before any repair
+    gate: RateLimiter | None = None
+    asked: CompletionRequest | None = None  # of the pin under way, before any repair
     attempts: list[dict[str, Any]] = field(default_factory=list)
     completions: list[tuple[str, Completion]] = field(default_factory=list)  # with the pin that gave each
-    heard: list[str] = field(default_factory=list)  # the text of the attempt under way
+    streamed: list[str] = field(default_factory=list)  # the text of the attempt under way
     clock: float = field(default_factory=time.perf_counter)
-    held: float = 0.0  # seconds waited at the gate, which are nobody's latency
+    queued_s: float = 0.0  # seconds waited at the gate, which are nobody's latency
 
     async def answer(self, messages: Sequence[Mapping[str, Any]]) -> Completion:
         """The first pin's answer, or that of the next after a retryable failure. Raises ModelError."""
@@ -65,15 +65,15 @@ class Calling:
         return await self._from_pin(pins[-1], messages)
 
     @property
-    def waited_ms(self) -> float:
-        return _ms(self.clock + self.held)
+    def latency_ms(self) -> float:
+        return _ms(self.clock + self.queued_s)
 
     @property
     def first_token_ms(self) -> float | None:
         known = [completion.first_token_ms for _, completion in self.completions]
         return next((each for each in known if each is not None), None)
 
-    def request(self, pin: str, messages: Sequence[Mapping[str, Any]]) -> Request:
+    def request(self, pin: str, messages: Sequence[Mapping[str, Any]]) -> CompletionRequest:
         stream = self.on_text is not None
         return request_for(self.prompt, pin, messages, timeout=self.limits.timeout, stream=stream)
 
@@ -86,30 +86,32 @@ class Calling:
             if not problem:
                 break
             self.attempts[-1] |= {"output": completion.text, "invalid_output": problem}
-            request = replace(request, messages=(*request.messages, *_repair(completion.text, problem)))
+            request = replace(
+                request, messages=(*request.messages, *_repair_messages(completion.text, problem))
+            )
             try:
                 completion = await self._with_retries(request)
             except OverBudget:
                 break  # the answer that there is has been paid for
         return completion
 
-    async def _with_retries(self, request: Request) -> Completion:
+    async def _with_retries(self, request: CompletionRequest) -> Completion:
         for retry in range(self.limits.retries):
             try:
                 return await self._attempt(request)
             except ModelError as error:
-                pause = _pause(retry, error.retry_after)
-                if not error.retryable or pause > PATIENCE:
+                pause = _backoff(retry, error.retry_after)
+                if not error.retryable or pause > MAX_RETRY_AFTER:
                     raise
             await asyncio.sleep(pause)
         return await self._attempt(request)
 
-    async def _attempt(self, request: Request) -> Completion:
+    async def _attempt(self, request: CompletionRequest) -> Completion:
         if self.gate is None:
             return await self._call(request)
         clock = time.perf_counter()
-        ticket = await self.gate.enter(request)
-        self.held += time.perf_counter() - clock
+        ticket = await self.gate.acquire(request)
+        self.queued_s += time.perf_counter() - clock
         ended: Completion | ModelError | None = None
         try:
             ended = await self._call(request)
@@ -117,15 +119,15 @@ class Calling:
             ended = error
             raise
         finally:
-            self.gate.leave(ticket, ended)
+            self.gate.release(ticket, ended)
         return ended
 
-    async def _call(self, request: Request) -> Completion:
+    async def _call(self, request: CompletionRequest) -> Completion:
         record: dict[str, Any] = {"model": request.model, "started_at": now()}
         self.attempts.append(record)
-        self.heard.clear()
+        self.streamed.clear()
         clock = time.perf_counter()
-        hear = self._hear if self.on_text else None
+        hear = self._on_stream if self.on_text else None
         try:
             completion = await self.adapter_for(request.model).complete(request, hear)
         except ModelError as error:
@@ -136,8 +138,8 @@ class Calling:
         self.completions.append((request.model, completion))
         return completion
 
-    def _hear(self, text: str) -> None:
-        self.heard.append(text)
+    def _on_stream(self, text: str) -> None:
+        self.streamed.append(text)
         if self.on_text:
             self.on_text(text)
 
@@ -149,9 +151,9 @@ def request_for(
     *,
     timeout: float = 120.0,
     stream: bool = False,
-) -> Request:
+) -> CompletionRequest:
     """What a prompt asks of one of its pins."""
-    return Request(
+    return CompletionRequest(
         model=pin,
         messages=tuple(messages),
         parameters=prompt.parameters,
@@ -166,23 +168,23 @@ def output_problem(prompt: Prompt, answer: Completion) -> str:
     """Why an answer breaks the prompt's output schema; empty when it doesn't, or calls a tool instead."""
     if prompt.output is None or prompt.output.schema is None or answer.tool_calls:
         return ""
-    return schema_problem(answer.text, prompt.output.schema)
+    return output_schema_problem(answer.text, prompt.output.schema)
 
 
 def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _repair(answer: str, problem: str) -> tuple[dict[str, str], dict[str, str]]:
+def _repair_messages(answer: str, problem: str) -> tuple[dict[str, str], dict[str, str]]:
     demand = f"That does not match the required JSON schema: {problem}. Answer with the corrected JSON only."
     return {"role": "assistant", "content": answer}, {"role": "user", "content": demand}
 
 
-def _pause(retry: int, retry_after: float | None) -> float:
+def _backoff(retry: int, retry_after: float | None) -> float:
     """Seconds to wait: what the provider asks for, else exponential, jittered on the upper half."""
     if retry_after is not None:
         return retry_after
-    return min(LONGEST_PAUSE, FIRST_PAUSE * 2.0**retry) * random.uniform(0.5, 1)  # noqa: S311 - jitter
+    return min(MAX_BACKOFF, INITIAL_BACKOFF * 2.0**retry) * random.uniform(0.5, 1)  # noqa: S311 - jitter
 
 
 def _ms(since: float) -> float:

@@ -6,26 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from promptops.checks import Compiled
+from promptops.checks import CompiledCheck
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import sha256_hex
-from promptops.prompt.render import Rendered, messages_hash
+from promptops.prompt.render import RenderedPrompt, messages_hash
 from promptops.providers.types import ModelError
-from promptops.registry.records import FinishedRun, Kind, StartedRun
-from promptops.registry.rows import describe
+from promptops.registry.records import FinishedRun, RunKind, StartedRun
+from promptops.registry.rows import run_to_json
 from promptops.registry.ulid import new_run_id
 from promptops.runner.retry import now
 from promptops.versions.resolve import Version
 
 if TYPE_CHECKING:  # only channels have one
-    from promptops.versions.release_state import Shadow
+    from promptops.versions.release_state import ShadowState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class RunContext:
     """How a run came about; everything that is neither the version nor its inputs."""
 
-    kind: Kind = "run"
+    kind: RunKind = "run"
     overrides: Mapping[str, Any] = field(default_factory=dict)
     metadata: Mapping[str, Any] = field(default_factory=dict)
     case_id: str | None = None
@@ -43,7 +43,7 @@ class Origin:
     excluded: str | None = None
     fallback: str | None = None
     shadow_of: str | None = None
-    shadow: "Shadow | None" = None  # of the channel: it answers a sample of its runs too
+    shadow: "ShadowState | None" = None  # of the channel: it answers a sample of its runs too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Run:
 
     def as_json(self) -> dict[str, Any]:
         """The object that scripts rely on; the same that ``runs show --json`` gives."""
-        return describe(self.started, self.finished)
+        return run_to_json(self.started, self.finished)
 
     @property
     def answer(self) -> str:
@@ -69,13 +69,13 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedRun:
     """A run that can be sent: its inputs accepted, its messages rendered, its row made."""
 
     version: Version
-    origin: Origin
-    rendered: Rendered
-    checks: tuple[Compiled, ...]
+    origin: RunContext
+    rendered: RenderedPrompt
+    checks: tuple[CompiledCheck, ...]
     started: StartedRun
     clock: float = field(default_factory=time.perf_counter)
 
@@ -94,7 +94,7 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reported:
+class ReportedResult:
     """What a caller says came of a call that it made itself: an output, or why there is none."""
 
     output: str | None = None
@@ -105,7 +105,7 @@ class Reported:
     response_model: str | None = None
 
 
-def started_run(version: Version, rendered: Rendered, origin: Origin) -> StartedRun:
+def started_run(version: Version, rendered: RenderedPrompt, origin: RunContext) -> StartedRun:
     prompt = version.prompt
     return StartedRun(
         run_id=new_run_id(),

@@ -10,20 +10,28 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from promptops.checks import Compiled, compile_checks, prepare_checks
+from promptops.checks import CompiledCheck, compile_checks, validate_checks
 from promptops.prompt import Prompt
-from promptops.prompt.render import Rendered, render
+from promptops.prompt.render import RenderedPrompt, render_prompt
 from promptops.providers.catalog import Catalog
-from promptops.providers.types import Adapter, ModelError, OnText
+from promptops.providers.types import ModelClient, ModelError, OnText
 from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.runs.cache import Kept, Replies, reply_key
-from promptops.runner.results import answered, checked, failed, invalid, reported_end, reused, shadowed
-from promptops.runner.retry import Calling, Gate, Limits, request_for
-from promptops.runner.run import Origin, Prepared, Reported, Run, started_run
+from promptops.registry.runs.cache import CachedReply, ReplyCache, reply_key
+from promptops.runner.results import (
+    cached_output_problem,
+    from_cache,
+    from_completion,
+    from_error,
+    from_report,
+    with_checks,
+    with_shadow,
+)
+from promptops.runner.retry import CallAttempts, RateLimiter, RetryPolicy, request_for
+from promptops.runner.run import PreparedRun, ReportedResult, Run, RunContext, started_run
 from promptops.versions.resolve import Version
 
 
-class Journal(Protocol):
+class JournalProtocol(Protocol):
     """Where runs are logged. Both return once the row is durable, and raise when it can't be.
 
     One that logs in groups returns at once; whoever gave it then waits for its word before a run counts.
@@ -37,26 +45,28 @@ class Journal(Protocol):
 class Runner:
     """Makes runs. One runner may have many under way at once."""
 
-    adapter_for: Callable[[str], Adapter]
+    adapter_for: Callable[[str], ModelClient]
     catalog: Catalog
-    journal: Journal
-    limits: Limits = field(default_factory=Limits)
-    replies: Replies | None = None  # where answers are looked for before a model is asked
-    keyed: bool = True  # whether these answers may be found by later runs
+    journal: JournalProtocol
+    limits: RetryPolicy = field(default_factory=RetryPolicy)
+    replies: ReplyCache | None = None  # where answers are looked for before a model is asked
+    cacheable: bool = True  # whether these answers may be found by later runs
     root: Path | None = None  # the project's, from which its own checks are imported
 
     async def run(
         self,
         version: Version,
         inputs: Mapping[str, Any],
-        origin: Origin | None = None,
+        origin: RunContext | None = None,
         on_text: OnText | None = None,
-        gate: Gate | None = None,
+        gate: RateLimiter | None = None,
     ) -> Run:
         """Run once. A failed call is a Run with its error; only what is wrong before the call raises."""
         return await self.answer(self.prepare(version, inputs, origin), on_text, gate)
 
-    def prepare(self, version: Version, inputs: Mapping[str, Any], origin: Origin | None = None) -> Prepared:
+    def prepare(
+        self, version: Version, inputs: Mapping[str, Any], origin: RunContext | None = None
+    ) -> PreparedRun:
         """Make a run ready and log that it is about to be made."""
         return self.begin(self.ready(version, inputs, origin))
 
@@ -64,86 +74,90 @@ class Runner:
         self,
         version: Version,
         inputs: Mapping[str, Any],
-        origin: Origin | None = None,
+        origin: RunContext | None = None,
         *,
         called: bool = True,
-    ) -> Prepared:
+    ) -> PreparedRun:
         """Find everything that can be wrong before a call. Nothing is logged.
 
         With ``called`` off somebody else makes the call, and its model need not be known here.
         """
-        origin = origin or Origin()
+        origin = origin or RunContext()
         prompt = version.prompt
         checks = project_checks(prompt, self.root)
         if origin.checks:
             checks = (*checks, *compile_checks(origin.checks, prompt.path, self.root))
-        rendered = render(prompt, inputs)
+        rendered = render_prompt(prompt, inputs)
         for pin in (prompt.model, *prompt.fallback) if called else ():
             self.adapter_for(pin)
         started = started_run(version, rendered, origin)
-        return Prepared(version=version, origin=origin, rendered=rendered, checks=checks, started=started)
+        return PreparedRun(version=version, origin=origin, rendered=rendered, checks=checks, started=started)
 
-    def begin(self, prepared: Prepared) -> Prepared:
+    def begin(self, prepared: PreparedRun) -> PreparedRun:
         self.journal.start(prepared.started, prepared.version.prompt)
         return prepared
 
     async def answer(
-        self, prepared: Prepared, on_text: OnText | None = None, gate: Gate | None = None
+        self, prepared: PreparedRun, on_text: OnText | None = None, gate: RateLimiter | None = None
     ) -> Run:
         """Call the model for a run that has begun."""
         prompt, rendered, trial = prepared.version.prompt, prepared.rendered, prepared.origin.trial
-        calling = Calling(
+        calling = CallAttempts(
             prompt=prompt, adapter_for=self.adapter_for, limits=self.limits, on_text=on_text, gate=gate
         )
         try:
             if kept := self.find(prompt, rendered, trial):
-                return self._close(prepared, checked(prepared, reused(prompt, kept)))
+                return self._close(prepared, with_checks(prepared, from_cache(prompt, kept)))
             completion = await calling.answer(rendered.messages)
         except ModelError as error:
-            return self._close(prepared, failed(calling, error, self.catalog), error)
+            return self._close(prepared, from_error(calling, error, self.catalog), error)
         except asyncio.CancelledError:
-            cut = ModelError("interrupted", "interrupted", partial="".join(calling.heard))
-            self._close(prepared, failed(calling, cut, self.catalog), cut)
+            cut = ModelError("interrupted", "interrupted", partial="".join(calling.streamed))
+            self._close(prepared, from_error(calling, cut, self.catalog), cut)
             raise
-        key = self._key(calling, trial) if self.keyed else None
-        end = replace(answered(calling, completion, self.catalog), cache_key=key)
-        return self._close(prepared, checked(prepared, end))
+        key = self._key(calling, trial) if self.cacheable else None
+        end = replace(from_completion(calling, completion, self.catalog), cache_key=key)
+        return self._close(prepared, with_checks(prepared, end))
 
-    def finish(self, prepared: Prepared, reported: Reported, latency_ms: float | None = None) -> Run:
+    def finish(self, prepared: PreparedRun, reported: ReportedResult, latency_ms: float | None = None) -> Run:
         """End a run whose call somebody else has made; without ``latency_ms`` since it was prepared."""
-        return self._close(prepared, reported_end(prepared, reported, self.catalog, latency_ms))
+        return self._close(prepared, from_report(prepared, reported, self.catalog, latency_ms))
 
-    def find(self, prompt: Prompt, rendered: Rendered, trial: int = 0) -> Kept | None:
+    def find(self, prompt: Prompt, rendered: RenderedPrompt, trial: int = 0) -> CachedReply | None:
         """The kept reply to the request that the first pin would be sent."""
         if self.replies is None:
             return None
         request = request_for(prompt, prompt.model, rendered.messages)
         identity = self.adapter_for(prompt.model).identity(request)
         kept = self.replies.find(reply_key(identity, trial))
-        if prompt.output is None or not prompt.output.repair or (kept and not invalid(prompt, kept)):
+        if (
+            prompt.output is None
+            or not prompt.output.repair
+            or (kept and not cached_output_problem(prompt, kept))
+        ):
             return kept
-        return self.replies.find(reply_key(identity, trial, _repaired(prompt)))
+        return self.replies.find(reply_key(identity, trial, _repair_key(prompt)))
 
-    def _key(self, calling: Calling, trial: int) -> str | None:
+    def _key(self, calling: CallAttempts, trial: int) -> str | None:
         if calling.asked is None:
             return None
         identity = self.adapter_for(calling.asked.model).identity(calling.asked)
         repaired = len(calling.completions) > 1
-        return reply_key(identity, trial, _repaired(calling.prompt) if repaired else "")
+        return reply_key(identity, trial, _repair_key(calling.prompt) if repaired else "")
 
-    def _close(self, prepared: Prepared, end: FinishedRun, error: ModelError | None = None) -> Run:
-        end = shadowed(prepared, end)
+    def _close(self, prepared: PreparedRun, end: FinishedRun, error: ModelError | None = None) -> Run:
+        end = with_shadow(prepared, end)
         self.journal.finish(prepared.started.run_id, end)
         return Run(started=prepared.started, finished=end, error=error)
 
 
 @lru_cache(maxsize=256)
-def project_checks(prompt: Prompt, root: Path | None) -> tuple[Compiled, ...]:
+def project_checks(prompt: Prompt, root: Path | None) -> tuple[CompiledCheck, ...]:
     """A prompt's own checks, ready to run."""
     compiled = compile_checks(prompt.checks, prompt.path, root)
-    prepare_checks(compiled, prompt.output.schema if prompt.output else None, None)
+    validate_checks(compiled, prompt.output.schema if prompt.output else None, None)
     return compiled
 
 
-def _repaired(prompt: Prompt) -> str:
+def _repair_key(prompt: Prompt) -> str:
     return f"{prompt.output.repair} {prompt.output.schema_text}" if prompt.output else ""

@@ -8,16 +8,16 @@ from typing import Any, Protocol, Self
 
 from promptops import runner
 from promptops.config.settings import Settings
-from promptops.providers import adapter_for
+from promptops.providers import create_client
 from promptops.providers.catalog import Catalog
-from promptops.providers.types import Adapter, OnText
-from promptops.registry.runs.journal import Journal, NoJournal
-from promptops.runner import Origin, Run, Runner
-from promptops.runner.retry import Limits
+from promptops.providers.types import ModelClient, OnText
+from promptops.registry.runs.journal import NoJournal, RegistryJournal
+from promptops.runner import Run, RunContext, Runner
+from promptops.runner.retry import RetryPolicy
 from promptops.versions.resolve import Version
 
 
-class Logging(runner.Journal, Protocol):
+class ClosableJournal(runner.JournalProtocol, Protocol):
     """A journal that ends with its session."""
 
     def close(self) -> None: ...
@@ -27,12 +27,17 @@ class Session:
     """One project: its settings, its registry and the models it has reached so far. Use as a context."""
 
     def __init__(
-        self, settings: Settings, *, log: bool = True, many: bool = False, journal: Logging | None = None
+        self,
+        settings: Settings,
+        *,
+        log: bool = True,
+        many: bool = False,
+        journal: ClosableJournal | None = None,
     ) -> None:
         self.settings = settings
-        self._many = many
-        self._adapters: dict[str, Adapter] = {}
-        self._journal: Logging = journal or (Journal(settings) if log else NoJournal())
+        self._pooled = many
+        self._adapters: dict[str, ModelClient] = {}
+        self._journal: ClosableJournal = journal or (RegistryJournal(settings) if log else NoJournal())
 
     async def __aenter__(self) -> Self:
         return self
@@ -49,20 +54,20 @@ class Session:
         version: Version,
         inputs: Mapping[str, Any],
         *,
-        origin: Origin | None = None,
-        limits: Limits | None = None,
+        origin: RunContext | None = None,
+        limits: RetryPolicy | None = None,
         on_text: OnText | None = None,
     ) -> Run:
         """Make one logged run; see ``Runner.run``."""
         return await self.runner(limits).run(version, inputs, origin, on_text)
 
-    def runner(self, limits: Limits | None = None) -> Runner:
+    def runner(self, limits: RetryPolicy | None = None) -> Runner:
         """What makes runs here, a step at a time where somebody needs that."""
         return Runner(
             self._adapter,
             self._catalog,
             self._journal,
-            limits or Limits(),
+            limits or RetryPolicy(),
             root=self.settings.root,
         )
 
@@ -70,7 +75,7 @@ class Session:
     def _catalog(self) -> Catalog:
         return Catalog.load(self.settings)
 
-    def _adapter(self, model: str) -> Adapter:
+    def _adapter(self, model: str) -> ModelClient:
         if model not in self._adapters:
-            self._adapters[model] = adapter_for(model, self.settings, os.environ, many=self._many)
+            self._adapters[model] = create_client(model, self.settings, os.environ, many=self._pooled)
         return self._adapters[model]

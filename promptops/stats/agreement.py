@@ -7,7 +7,7 @@ from typing import Literal
 
 from promptops.errors import Invalid, Undecided
 from promptops.stats.distributions import normal_quantile, student_quantile, two_sided_z
-from promptops.stats.intervals import Estimate, wilson
+from promptops.stats.intervals import IntervalEstimate, wilson_interval
 
 Level = Literal["nominal", "ordinal", "interval"]
 Weights = Literal["none", "linear", "quadratic"]
@@ -16,12 +16,12 @@ _Table = Mapping[tuple[int, int], float]
 
 def raw_agreement(
     first: Sequence[Hashable], second: Sequence[Hashable], confidence: float = 0.95
-) -> Estimate:
+) -> IntervalEstimate:
     """The share of items on which two raters say the same, with Wilson's interval."""
     _check_pairs(first, second)
     same = sum(1 for a, b in zip(first, second, strict=True) if a == b)
-    interval = wilson(same, len(first), confidence)
-    return Estimate(same / len(first), interval.low, interval.high, len(first))
+    interval = wilson_interval(same, len(first), confidence)
+    return IntervalEstimate(same / len(first), interval.low, interval.high, len(first))
 
 
 def cohen_kappa(
@@ -31,7 +31,7 @@ def cohen_kappa(
     weights: Weights = "none",
     categories: Sequence[Hashable] | None = None,
     confidence: float = 0.95,
-) -> Estimate:
+) -> IntervalEstimate:
     """Cohen's kappa of two raters over the same items.
 
     ``weights`` other than none need numbers, or ``categories`` in order; their distance is that of the
@@ -39,7 +39,7 @@ def cohen_kappa(
     Source: Cohen 1960, 1968; interval: Fleiss, Cohen and Everitt, Psychological Bulletin 1969.
     """
     _check_pairs(first, second)
-    order = list(categories) if categories is not None else sorted({*first, *second}, key=_place)
+    order = list(categories) if categories is not None else sorted({*first, *second}, key=_value_sort_key)
     place = {category: at for at, category in enumerate(order)}
     if unknown := {*first, *second} - place.keys():
         raise Invalid(f"not among the categories: {min(map(str, unknown))}")
@@ -48,7 +48,7 @@ def cohen_kappa(
     return _kappa({at: n / count for at, n in pairs.items()}, len(order), count, weights, confidence)
 
 
-def _kappa(table: _Table, size: int, count: int, weights: Weights, confidence: float) -> Estimate:
+def _kappa(table: _Table, size: int, count: int, weights: Weights, confidence: float) -> IntervalEstimate:
     rows, columns = [0.0] * size, [0.0] * size
     for (a, b), share in table.items():
         rows[a] += share
@@ -67,7 +67,7 @@ def _kappa(table: _Table, size: int, count: int, weights: Weights, confidence: f
     )
     variance = max(0.0, spread - (kappa - chance * (1.0 - kappa)) ** 2) / (count * (1.0 - chance) ** 2)
     half = two_sided_z(confidence) * math.sqrt(variance)
-    return Estimate(kappa, max(-1.0, kappa - half), min(1.0, kappa + half), count)
+    return IntervalEstimate(kappa, max(-1.0, kappa - half), min(1.0, kappa + half), count)
 
 
 def _agreement_weights(size: int, weights: Weights) -> list[list[float]]:
@@ -81,7 +81,7 @@ def _agreement_weights(size: int, weights: Weights) -> list[list[float]]:
 
 def krippendorff_alpha(
     items: Sequence[Sequence[Hashable | None]], *, level: Level = "nominal", confidence: float = 0.95
-) -> Estimate:
+) -> IntervalEstimate:
     """Krippendorff's alpha: a sequence of ratings per item, any number of raters, None where missing.
 
     ``ordinal`` orders numbers by size and other values by their text; ``interval`` needs numbers.  Items
@@ -90,7 +90,7 @@ def krippendorff_alpha(
     items.
     """
     rated = [found for item in items if len(found := [value for value in item if value is not None]) > 1]
-    values = sorted({value for item in rated for value in item}, key=_place)
+    values = sorted({value for item in rated for value in item}, key=_value_sort_key)
     if len(values) < 2:  # noqa: PLR2004
         raise Undecided("alpha is undefined: fewer than two values were ever given")
     place = {value: at for at, value in enumerate(values)}
@@ -103,11 +103,11 @@ def krippendorff_alpha(
     between = _between(totals, apart)
     alpha = _alpha(math.fsum(within), between, sum(totals))
     left_out = [
-        _without(count, own, math.fsum(within), totals, between, apart)
+        _alpha_without(count, own, math.fsum(within), totals, between, apart)
         for count, own in zip(counts, within, strict=True)
     ]
     half = _jackknife_half_width(left_out, confidence)
-    return Estimate(alpha, max(-1.0, alpha - half), min(1.0, alpha + half), len(rated))
+    return IntervalEstimate(alpha, max(-1.0, alpha - half), min(1.0, alpha + half), len(rated))
 
 
 def _alpha(within: float, between: float, total: float) -> float:
@@ -125,7 +125,7 @@ def _between(totals: Sequence[float], apart: Sequence[Sequence[float]]) -> float
     return math.fsum(totals[a] * totals[b] * apart[a][b] for a in size for b in size)
 
 
-def _without(
+def _alpha_without(
     count: Mapping[int, int],
     own: float,
     within: float,
@@ -180,7 +180,7 @@ def detectable_difference(
     return factor * math.sqrt(2.0 * squares / freedom / count)
 
 
-def _place(value: object) -> tuple[bool, float, str]:
+def _value_sort_key(value: object) -> tuple[bool, float, str]:
     """Numbers by size, then everything else by its text."""
     if isinstance(value, int | float):
         return False, float(value), ""

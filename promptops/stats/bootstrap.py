@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from promptops.errors import Undecided
 from promptops.stats.distributions import check_confidence
-from promptops.stats.intervals import Estimate, quantile
+from promptops.stats.intervals import IntervalEstimate, quantile
 
 T = TypeVar("T")
 DRAWS = 2000
@@ -22,7 +22,7 @@ def bootstrap(
     *,
     draws: int = DRAWS,
     seed: int = SEED,
-) -> Estimate:
+) -> IntervalEstimate:
     """A statistic of independent items with its bias-corrected and accelerated (BCa) interval.
 
     ``statistic`` is called ``draws`` + n times and may give infinity (no correct answer at all).  The seed
@@ -39,10 +39,10 @@ def bootstrap(
     share = min(max(below / draws, 0.5 / draws), 1.0 - 0.5 / draws)
     place = _bca(share, _acceleration(items, statistic))
     low, high = quantile(found, place(tail)), quantile(found, place(1.0 - tail))
-    return Estimate(value, min(low, value), max(high, value), count)
+    return IntervalEstimate(value, min(low, value), max(high, value), count)
 
 
-def ratio_of_sums(pairs: Sequence[tuple[float, float]], confidence: float = 0.95) -> Estimate:
+def ratio_of_sums(pairs: Sequence[tuple[float, float]], confidence: float = 0.95) -> IntervalEstimate:
     """Cost per approved answer: the sum of the first numbers over that of the second; infinite over 0."""
 
     def ratio(chosen: Sequence[tuple[float, float]]) -> float:

@@ -21,25 +21,25 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
 
 from promptops.errors import Invalid
-from promptops.stats.eprocess import MeanTest, Question, log_threshold
-from promptops.stats.intervals import Interval, last_that
+from promptops.stats.eprocess import Hypothesis, MeanTest, log_threshold
+from promptops.stats.intervals import Interval, last_index_where
 from promptops.stats.rank_losses import Percentiles
-from promptops.stats.two_arm import NO_HISTORY, WIDEST, Prior, TwoArm
+from promptops.stats.two_arm import MAX_DIFFERENCE, NO_HISTORY, Prior, TwoArmTest
 
 Observation = tuple[bool, float, float]  # on the canary?, its weight, the loss (or the value, for ratios)
-EVERYTHING = Interval(-1.0, 1.0)
-_WIDEST_RATIO = 64.0
+FULL_RANGE = Interval(-1.0, 1.0)
+_MAX_RATIO = 64.0
 
 
-def excluded_at(
+def first_exclusion(
     observations: Iterable[Observation],
-    question: Question,
+    question: Hypothesis,
     g: float,
     alpha: float,
     prior: Prior = NO_HISTORY,
 ) -> int | None:
     """The number of the call (from 1) at which a difference of ``g`` was first ruled out, else None."""
-    test, threshold = TwoArm(question, g, prior), log_threshold(alpha)
+    test, threshold = TwoArmTest(question, g, prior), log_threshold(alpha)
     update, wealth = test.update, test.wealth
     for number, (canary, weight, loss) in enumerate(observations, start=1):
         update(canary, weight, loss)
@@ -54,7 +54,7 @@ def difference_bounds(
     prior: Prior = NO_HISTORY,
     *,
     step: float = 0.001,
-    inside: Interval = EVERYTHING,
+    inside: Interval = FULL_RANGE,
 ) -> Interval:
     """Bounds on canary's minus stable's mean loss, each holding at all times with probability 1 - alpha.
 
@@ -63,8 +63,10 @@ def difference_bounds(
     stay in force.
     """
 
-    def rejected(question: Question, g: float) -> bool:
-        return abs(g) <= WIDEST and excluded_at(observations, question, g, alpha, prior) is not None
+    def rejected(question: Hypothesis, g: float) -> bool:
+        return (
+            abs(g) <= MAX_DIFFERENCE and first_exclusion(observations, question, g, alpha, prior) is not None
+        )
 
     return _bounds(rejected, step, inside)
 
@@ -74,7 +76,7 @@ def mean_bounds(
 ) -> Interval:
     """Bounds on the mean of values in [low, high]: losses, or paired differences with ``low=-1``."""
 
-    def rejected(question: Question, bound: float) -> bool:
+    def rejected(question: Hypothesis, bound: float) -> bool:
         if not low < bound < high:
             return False
         test, threshold = MeanTest(question, bound, low, high), log_threshold(alpha)
@@ -101,18 +103,18 @@ def ratio_bounds(
     hold values in place of losses; ``step`` 0.01 = to about 1 %.  An open end is 1/64 or 64.
     """
 
-    def rejected(question: Question, log_ratio: float) -> bool:
+    def rejected(question: Hypothesis, log_ratio: float) -> bool:
         return _ratio_excluded(observations, question, math.exp(log_ratio), alpha, prior)
 
-    reach = inside or Interval(1 / _WIDEST_RATIO, _WIDEST_RATIO)
+    reach = inside or Interval(1 / _MAX_RATIO, _MAX_RATIO)
     found = _bounds(rejected, math.log1p(step), Interval(math.log(reach.low), math.log(reach.high)))
     return Interval(math.exp(found.low), math.exp(found.high))
 
 
 def _ratio_excluded(
-    observations: Sequence[Observation], question: Question, ratio: float, alpha: float, prior: Prior
+    observations: Sequence[Observation], question: Hypothesis, ratio: float, alpha: float, prior: Prior
 ) -> bool:
-    seen, test, threshold = Percentiles(), TwoArm(question, 0.0, prior), log_threshold(alpha)
+    seen, test, threshold = Percentiles(), TwoArmTest(question, 0.0, prior), log_threshold(alpha)
     for canary, weight, value in observations:
         test.update(canary, weight, seen.score(value / ratio if canary else value))
         if test.wealth.highest >= threshold:
@@ -133,14 +135,14 @@ def bounds_over_time(
         raise Invalid("differences must rise")
     events = [
         (call, question, g)
-        for question in Question
+        for question in Hypothesis
         for g in differences
-        if (call := excluded_at(observations, question, g, alpha, prior)) is not None
+        if (call := first_exclusion(observations, question, g, alpha, prior)) is not None
     ]
-    found = {0: EVERYTHING}
-    now = EVERYTHING
+    found = {0: FULL_RANGE}
+    now = FULL_RANGE
     for call, question, g in sorted(events):
-        if question is Question.WORSE:
+        if question is Hypothesis.WORSE:
             now = Interval(max(now.low, g), now.high)
         else:
             now = Interval(now.low, min(now.high, g))
@@ -148,13 +150,15 @@ def bounds_over_time(
     return list(found.items())
 
 
-def _bounds(rejected: Callable[[Question, float], bool], step: float, inside: Interval) -> Interval:
+def _bounds(rejected: Callable[[Hypothesis, float], bool], step: float, inside: Interval) -> Interval:
     def lower(index: int) -> bool:
-        return rejected(Question.WORSE, index * step)
+        return rejected(Hypothesis.WORSE, index * step)
 
     def upper(index: int) -> bool:
-        return rejected(Question.NOT_WORSE, -index * step)
+        return rejected(Hypothesis.NOT_WORSE, -index * step)
 
-    low = last_that(lower, math.floor(inside.low / step + 1e-9), math.ceil(inside.high / step - 1e-9))
-    high = last_that(upper, math.floor(-inside.high / step + 1e-9), math.ceil(-inside.low / step - 1e-9))
+    low = last_index_where(lower, math.floor(inside.low / step + 1e-9), math.ceil(inside.high / step - 1e-9))
+    high = last_index_where(
+        upper, math.floor(-inside.high / step + 1e-9), math.ceil(-inside.low / step - 1e-9)
+    )
     return Interval(max(inside.low, round(low * step, 9)), min(inside.high, round(-high * step, 9)))

@@ -12,7 +12,7 @@ from promptops.errors import Invalid
 
 _TINY = 1e-300
 _PRECISION = 1e-15
-_MOST_TERMS = 20_000
+_MAX_TERMS = 20_000
 
 
 def normal_quantile(probability: float) -> float:
@@ -48,21 +48,21 @@ def beta_cdf(x: float, a: float, b: float) -> float:
 
 
 def _beta_fraction(x: float, a: float, b: float) -> float:
-    c, d = 1.0, 1.0 / _off_zero(1.0 - (a + b) * x / (a + 1.0))
+    c, d = 1.0, 1.0 / _avoid_zero(1.0 - (a + b) * x / (a + 1.0))
     found = d
-    for m in range(1, _MOST_TERMS):
+    for m in range(1, _MAX_TERMS):
         even = m * (b - m) * x / ((a + 2 * m - 1.0) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1.0))
         for step in (even, odd):
-            d = 1.0 / _off_zero(1.0 + step * d)
-            c = _off_zero(1.0 + step / c)
+            d = 1.0 / _avoid_zero(1.0 + step * d)
+            c = _avoid_zero(1.0 + step / c)
             found *= c * d
         if abs(c * d - 1.0) < _PRECISION:
             break
     return found
 
 
-def _off_zero(value: float) -> float:
+def _avoid_zero(value: float) -> float:
     return value if abs(value) > _TINY else _TINY
 
 

@@ -1,7 +1,7 @@
 """E-processes: bets against a hypothesis whose winnings are evidence, valid whenever they are looked at.
 
 A bet ``x >= -1`` with conditional mean at most 0 under the hypothesis multiplies a fortune by ``1 + c*x``.
-The mean of six fortunes, one for each share ``c`` in ``SHARES``, is a test supermartingale: it exceeds
+The mean of six fortunes, one for each share ``c`` in ``BET_FRACTIONS``, is a test supermartingale: it exceeds
 ``1/alpha`` at any time with probability at most ``alpha`` (Ville).  Fortunes are kept as logarithms, so that
 a hundred thousand calls neither overflow nor wipe one out.
 
@@ -17,11 +17,11 @@ from typing import Any, Self
 
 from promptops.errors import Invalid
 
-SHARES = (0.03, 0.08, 0.16, 0.3, 0.5, 0.8)
-_HIGHEST_EXPONENT = 700.0  # exp() of more overflows
+BET_FRACTIONS = (0.03, 0.08, 0.16, 0.3, 0.5, 0.8)
+_MAX_EXPONENT = 700.0  # exp() of more overflows
 
 
-class Question(StrEnum):
+class Hypothesis(StrEnum):
     """Which hypothesis is bet against; losses are larger for worse."""
 
     WORSE = "worse"  # H0: the mean (or the difference) is at most the bound
@@ -37,7 +37,7 @@ def log_threshold(alpha: float) -> float:
 
 def e_value(log_e: float) -> float:
     """``exp(log_e)``, bounded by 1e304 so that it can be written as JSON."""
-    return math.exp(min(log_e, _HIGHEST_EXPONENT))
+    return math.exp(min(log_e, _MAX_EXPONENT))
 
 
 def log_mean(logs: Iterable[float]) -> float:
@@ -51,13 +51,13 @@ def log_mean(logs: Iterable[float]) -> float:
 class Wealth:
     """Six fortunes and the highest that their mean has been, all as logarithms."""
 
-    logs: list[float] = field(default_factory=lambda: [0.0] * len(SHARES))
+    logs: list[float] = field(default_factory=lambda: [0.0] * len(BET_FRACTIONS))
     highest: float = 0.0
 
     def bet(self, x: float) -> None:
         """Multiply each fortune by ``1 + c*x``; ``x`` is at least -1, its mean under H0 at most 0."""
         log1p = math.log1p
-        self.logs = logs = [log + log1p(c * x) for log, c in zip(self.logs, SHARES, strict=True)]
+        self.logs = logs = [log + log1p(c * x) for log, c in zip(self.logs, BET_FRACTIONS, strict=True)]
         if max(logs) > self.highest:  # a mean is never above its largest part
             self.highest = max(self.highest, self.log_e)
 
@@ -70,8 +70,8 @@ class Wealth:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
-        read = damaged_unless_readable(state)
-        return cls(read.numbers("logs", len(SHARES)), read.number("highest"))
+        read = state_reader(state)
+        return cls(read.numbers("logs", len(BET_FRACTIONS)), read.number("highest"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +104,14 @@ class StateReader:
             raise _damaged(key)
         return value
 
-    def question(self) -> Question:
+    def question(self) -> Hypothesis:
         value = self.state.get("question")
-        if value not in set(Question):
+        if value not in set(Hypothesis):
             raise _damaged("question")
-        return Question(value)
+        return Hypothesis(value)
 
 
-def damaged_unless_readable(state: object) -> StateReader:
+def state_reader(state: object) -> StateReader:
     if not isinstance(state, Mapping):
         raise Invalid("stored evidence is no JSON object", hint="recompute it from the observations")
     return StateReader(state)
@@ -134,7 +134,7 @@ class MeanTest:
     the hypothesis's side.
     """
 
-    question: Question
+    question: Hypothesis
     bound: float
     low: float
     high: float
@@ -152,7 +152,7 @@ class MeanTest:
         """Add one value; one outside ``[low, high]`` raises ``Invalid`` and changes nothing."""
         if not self.low <= value <= self.high:
             raise Invalid(f"the value {value} is not between {self.low} and {self.high}")
-        if self.question is Question.WORSE:
+        if self.question is Hypothesis.WORSE:
             self.wealth.bet((value - self.bound) / (self.bound - self.low))
         else:
             self.wealth.bet((self.bound - value) / (self.high - self.bound))
@@ -185,18 +185,18 @@ class MeanTest:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
-        read = damaged_unless_readable(state)
+        read = state_reader(state)
         bound, low, high = read.number("bound"), read.number("low"), read.number("high")
         wealth = Wealth.from_json(state)
         return cls(read.question(), bound, low, high, read.count("count"), read.number("total"), wealth)
 
 
-def one_sample(question: Question, bound: float) -> MeanTest:
-    """Tests the mean of losses in [0, 1]: ``one_sample(Question.NOT_WORSE, 0.1)`` shows a rate below 10 %."""
+def one_sample_test(question: Hypothesis, bound: float) -> MeanTest:
+    """Tests the mean of losses in [0, 1]: ``one_sample_test(Question.NOT_WORSE, 0.1)`` shows a rate below 10 %."""
     return MeanTest(question, bound, 0.0, 1.0)
 
 
-def paired(question: Question, bound: float) -> MeanTest:
+def paired_test(question: Hypothesis, bound: float) -> MeanTest:
     """Tests the mean of differences D = candidate's loss - control's loss in [-1, 1] on the same inputs.
 
     ``WORSE``: prod(1 + c(D - tau)/(1 + tau)); ``NOT_WORSE``: prod(1 + c(delta - D)/(1 - delta)).

@@ -11,14 +11,14 @@ import math
 from collections.abc import Sequence
 
 from promptops.errors import Invalid
-from promptops.stats.eprocess import SHARES, Question, log_mean, log_threshold
-from promptops.stats.two_arm import Prior, TwoArm
+from promptops.stats.eprocess import BET_FRACTIONS, Hypothesis, log_mean, log_threshold
+from promptops.stats.two_arm import Prior, TwoArmTest
 
-_SETTLED = 1e9  # calls that the prior is worth: k stands still
+_FIXED_PRIOR_CALLS = 1e9  # calls that the prior is worth: k stands still
 
 
 def calls_needed(
-    question: Question, g: float, weight: float, stable: float, canary: float, alpha: float
+    question: Hypothesis, g: float, weight: float, stable: float, canary: float, alpha: float
 ) -> float | None:
     """Calls of both arms until ``question`` rejects ``g`` at ``alpha``, for 0/1 losses at these two rates.
 
@@ -29,37 +29,39 @@ def calls_needed(
         raise Invalid(
             f"weight {weight}, rates {stable} and {canary}: needs 0 < weight < 1 and rates from 0 to 1"
         )
-    prior = Prior(weight * canary + (1.0 - weight) * stable, _SETTLED)
-    growth = [0.0] * len(SHARES)
+    prior = Prior(weight * canary + (1.0 - weight) * stable, _FIXED_PRIOR_CALLS)
+    growth = [0.0] * len(BET_FRACTIONS)
     for on_canary, arm_share, rate in ((True, weight, canary), (False, 1.0 - weight, stable)):
         for loss, chance in ((1.0, rate), (0.0, 1.0 - rate)):
-            test = TwoArm(question, g, prior)
+            test = TwoArmTest(question, g, prior)
             test.update(on_canary, weight, loss)
             growth = [
                 sum_ + arm_share * chance * log for sum_, log in zip(growth, test.wealth.logs, strict=True)
             ]
-    return _due(growth, alpha)
+    return _calls_until_rejection(growth, alpha)
 
 
-def pairs_needed(broke: float, fixed: float, margin: float, alpha: float, question: Question) -> float | None:
+def pairs_needed(
+    broke: float, fixed: float, margin: float, alpha: float, question: Hypothesis
+) -> float | None:
     """Pairs until a paired test rejects ``margin``, where these shares break and are mended; None: never."""
     if min(broke, fixed) < 0.0 or broke + fixed > 1.0 or not -1.0 < margin < 1.0:
         raise Invalid(
             f"shares {broke} and {fixed}, margin {margin}: shares sum to at most 1, margins are within ±1"
         )
-    worse = question is Question.WORSE
+    worse = question is Hypothesis.WORSE
     outcomes = ((1.0, broke), (-1.0, fixed), (0.0, 1.0 - broke - fixed))
     growth = [
         math.fsum(
             chance * math.log1p(c * ((d - margin) / (1 + margin) if worse else (margin - d) / (1 - margin)))
             for d, chance in outcomes
         )
-        for c in SHARES
+        for c in BET_FRACTIONS
     ]
-    return _due(growth, alpha)
+    return _calls_until_rejection(growth, alpha)
 
 
-def _due(growth: Sequence[float], alpha: float) -> float | None:
+def _calls_until_rejection(growth: Sequence[float], alpha: float) -> float | None:
     """When the mean of fortunes that grow at these logarithmic rates reaches ``1/alpha``."""
     threshold, best = log_threshold(alpha), max(growth)
     if best <= 0.0:

@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from promptops.errors import Invalid
-from promptops.stats.eprocess import Question, damaged_unless_readable, log_mean, log_threshold
-from promptops.stats.two_arm import NO_HISTORY, Prior, TwoArm
+from promptops.stats.eprocess import Hypothesis, log_mean, log_threshold, state_reader
+from promptops.stats.two_arm import NO_HISTORY, Prior, TwoArmTest
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class GuardGroup:
     rollback is attributed by.
     """
 
-    guards: dict[str, TwoArm]
+    guards: dict[str, TwoArmTest]
     highest: float = 0.0
     at_highest: dict[str, float] = field(default_factory=dict)
 
@@ -40,9 +40,9 @@ class GuardGroup:
         for name, loss in losses.items():
             self.guards[name].update(canary, weight, loss)
         if any(max(guard.wealth.logs) > self.highest for guard in self.guards.values()):
-            self._note_highest()
+            self._update_highest()
 
-    def _note_highest(self) -> None:
+    def _update_highest(self) -> None:
         logs = {name: guard.log_e for name, guard in self.guards.items()}
         if (mean := log_mean(logs.values())) > self.highest:
             self.highest, self.at_highest = mean, logs
@@ -70,19 +70,21 @@ class GuardGroup:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
-        read = damaged_unless_readable(state)
-        guards = {name: TwoArm.from_json(each) for name, each in read.inner("guards").items()}
+        read = state_reader(state)
+        guards = {name: TwoArmTest.from_json(each) for name, each in read.inner("guards").items()}
         at_highest = read.inner("at_highest")
-        logs = {name: damaged_unless_readable(at_highest).number(name) for name in at_highest}
+        logs = {name: state_reader(at_highest).number(name) for name in at_highest}
         return cls(guards, read.number("highest"), logs)
 
 
-def guard_group(names: Sequence[str], priors: Mapping[str, Prior] | None = None) -> GuardGroup:
+def new_guard_group(names: Sequence[str], priors: Mapping[str, Prior] | None = None) -> GuardGroup:
     """A new group: each guard bets against "no worse at all" (tau = 0)."""
     if not names:
         raise Invalid("a group of guards needs at least one guard")
     known = priors or {}
-    return GuardGroup({name: TwoArm(Question.WORSE, 0.0, known.get(name, NO_HISTORY)) for name in names})
+    return GuardGroup(
+        {name: TwoArmTest(Hypothesis.WORSE, 0.0, known.get(name, NO_HISTORY)) for name in names}
+    )
 
 
 def closed_testing(logs: Mapping[str, float]) -> dict[str, float]:

@@ -28,7 +28,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class IntervalEstimate:
     """A number, the interval it is known to, and from how many items."""
 
     value: float
@@ -37,7 +37,7 @@ class Estimate:
     count: int
 
 
-def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+def wilson_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     """Wilson's score interval of a rate; 0 to 1 where there were no trials.
 
     Source: Wilson, JASA 1927; recommended for all sample sizes by Brown, Cai and DasGupta, Statistical
@@ -55,7 +55,7 @@ def wilson(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     return Interval(low, high)
 
 
-def exact(successes: int, trials: int, confidence: float = 0.95) -> Interval:
+def clopper_pearson_interval(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     """The interval of Clopper and Pearson (Biometrika 1934): never covers less than it says, and is wider."""
     _check_counts(successes, trials)
     tail = (1.0 - check_confidence(confidence)) / 2.0
@@ -65,7 +65,7 @@ def exact(successes: int, trials: int, confidence: float = 0.95) -> Interval:
     return Interval(low, high)
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate:
+def mean_interval(values: Sequence[float], confidence: float = 0.95) -> IntervalEstimate:
     """The mean of finite values with Student's interval; fewer than two values raise ``Undecided``."""
     count = len(values)
     if count < 2:  # noqa: PLR2004
@@ -73,7 +73,7 @@ def mean_interval(values: Sequence[float], confidence: float = 0.95) -> Estimate
     mean = math.fsum(values) / count
     variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
     half = student_quantile(confidence, count - 1) * math.sqrt(variance / count)
-    return Estimate(mean, mean - half, mean + half, count)
+    return IntervalEstimate(mean, mean - half, mean + half, count)
 
 
 def quantile(values: Sequence[float], probability: float) -> float:
@@ -87,7 +87,9 @@ def quantile(values: Sequence[float], probability: float) -> float:
     return low if low == high else low + (place - below) * (high - low)  # infinite values may be equal
 
 
-def quantile_interval(values: Sequence[float], probability: float, confidence: float = 0.95) -> Estimate:
+def quantile_interval(
+    values: Sequence[float], probability: float, confidence: float = 0.95
+) -> IntervalEstimate:
     """A quantile (latency p95) with the interval between two order statistics, whatever the distribution.
 
     Where there are too few values for a bound, the smallest or largest value stands for it.
@@ -96,31 +98,34 @@ def quantile_interval(values: Sequence[float], probability: float, confidence: f
     value, ordered, count = quantile(values, probability), sorted(values), len(values)
     tail = (1.0 - check_confidence(confidence)) / 2.0
     if not 0.0 < probability < 1.0:
-        return Estimate(value, ordered[0], ordered[-1], count)
-    low = last_that(lambda rank: binomial_cdf(rank, count, probability) <= tail, -1, count)
-    high = last_that(lambda rank: binomial_cdf(rank, count, probability) < 1.0 - tail, -1, count)
-    return Estimate(
+        return IntervalEstimate(value, ordered[0], ordered[-1], count)
+    low = last_index_where(lambda rank: binomial_cdf(rank, count, probability) <= tail, -1, count)
+    high = last_index_where(lambda rank: binomial_cdf(rank, count, probability) < 1.0 - tail, -1, count)
+    return IntervalEstimate(
         value, min(value, ordered[max(low, 0)]), max(value, ordered[min(high + 1, count - 1)]), count
     )
 
 
 def difference_of_rates(
     successes: int, trials: int, other_successes: int, other_trials: int, confidence: float = 0.95
-) -> Estimate:
+) -> IntervalEstimate:
     """The first rate minus the other, from two independent groups, with Newcombe's interval.
 
     Source: Newcombe, Statistics in Medicine 1998 (17:873), method 10.  For pairs see ``paired``.
     """
-    ours, theirs = wilson(successes, trials, confidence), wilson(other_successes, other_trials, confidence)
+    ours, theirs = (
+        wilson_interval(successes, trials, confidence),
+        wilson_interval(other_successes, other_trials, confidence),
+    )
     if not trials or not other_trials:
         raise Undecided("a difference of rates needs trials on both sides")
     a, b = successes / trials, other_successes / other_trials
     low = a - b - math.hypot(a - ours.low, theirs.high - b)
     high = a - b + math.hypot(ours.high - a, b - theirs.low)
-    return Estimate(a - b, low, high, trials + other_trials)
+    return IntervalEstimate(a - b, low, high, trials + other_trials)
 
 
-def last_that(holds: Callable[[int], bool], low: int, high: int) -> int:
+def last_index_where(holds: Callable[[int], bool], low: int, high: int) -> int:
     """The largest index from ``low`` to below ``high`` that holds, where ``low`` is taken to.
 
     Whatever is below one that holds does.

@@ -14,7 +14,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
     order = _order(p_values)
     count = len(order)
     stepped = accumulate((p_values[at] * (count - rank) for rank, at in enumerate(order)), max)
-    return _placed(order, stepped)
+    return _restore_order(order, stepped)
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
@@ -26,7 +26,7 @@ def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     order = _order(p_values)[::-1]
     count = len(order)
     stepped = accumulate((p_values[at] * count / (count - rank) for rank, at in enumerate(order)), min)
-    return _placed(order, stepped)
+    return _restore_order(order, stepped)
 
 
 def _order(p_values: Sequence[float]) -> list[int]:
@@ -35,7 +35,7 @@ def _order(p_values: Sequence[float]) -> list[int]:
     return sorted(range(len(p_values)), key=p_values.__getitem__)
 
 
-def _placed(order: Sequence[int], values: Iterable[float]) -> list[float]:
+def _restore_order(order: Sequence[int], values: Iterable[float]) -> list[float]:
     placed = [0.0] * len(order)
     for at, value in zip(order, values, strict=True):
         placed[at] = min(1.0, value)

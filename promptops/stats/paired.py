@@ -13,12 +13,12 @@ from operator import getitem
 
 from promptops.errors import Invalid, Undecided
 from promptops.stats.distributions import binomial_cdf, two_sided_z
-from promptops.stats.intervals import Estimate, mean_interval
+from promptops.stats.intervals import IntervalEstimate, mean_interval
 
 EXACT_UP_TO = 24  # pairs that differ: beyond, signs are drawn
 DRAWS = 20_000
 SEED = 20_240_229
-_ALIKE = 1e-9  # relative: sums that rounding alone sets apart
+_TIE_TOLERANCE = 1e-9  # relative: sums that rounding alone sets apart
 _BITS = 8
 
 
@@ -26,7 +26,7 @@ _BITS = 8
 class PairedScores:
     """The mean difference with Student's interval, and the two-sided p-value of the sign-flip test."""
 
-    difference: Estimate
+    difference: IntervalEstimate
     p_value: float
     exact: bool
 
@@ -42,7 +42,7 @@ def mcnemar(broke: int, fixed: int) -> float:
     return min(1.0, 2.0 * binomial_cdf(min(broke, fixed), broke + fixed, 0.5))
 
 
-def paired_rates(broke: int, fixed: int, pairs: int, confidence: float = 0.95) -> Estimate:
+def paired_rates(broke: int, fixed: int, pairs: int, confidence: float = 0.95) -> IntervalEstimate:
     """The candidate's failure rate minus the control's, ``(broke - fixed)/pairs``, with Tango's interval.
 
     Keeps its level for few pairs and where nothing differs at all.
@@ -56,7 +56,7 @@ def paired_rates(broke: int, fixed: int, pairs: int, confidence: float = 0.95) -
     value = (broke - fixed) / pairs
     low = -1.0 if fixed == pairs else _tango(broke, fixed, pairs, z, -1.0, value)
     high = 1.0 if broke == pairs else _tango(broke, fixed, pairs, -z, value, 1.0)
-    return Estimate(value, low, high, pairs)
+    return IntervalEstimate(value, low, high, pairs)
 
 
 def _tango(broke: int, fixed: int, pairs: int, target: float, low: float, high: float) -> float:
@@ -107,7 +107,7 @@ def sign_flip(differences: Sequence[float], *, draws: int = DRAWS, seed: int = S
         return 1.0
     if not all(map(math.isfinite, moved)):
         raise Invalid("scores are finite numbers")
-    bound = abs(math.fsum(moved)) - _ALIKE * math.fsum(map(abs, moved))
+    bound = abs(math.fsum(moved)) - _TIE_TOLERANCE * math.fsum(map(abs, moved))
     if len(moved) <= EXACT_UP_TO:
         return _all_signs(moved, bound)
     return (1 + _drawn_signs(moved, bound, draws, seed)) / (draws + 1)

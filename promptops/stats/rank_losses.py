@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from promptops.errors import Invalid
-from promptops.stats.eprocess import damaged_unless_readable
+from promptops.stats.eprocess import state_reader
 
-MOST_VALUES = (
+MAX_VALUES = (
     1000  # of stable's that are kept: a percentile to a tenth of a point, and a ruler that follows drift
 )
 
@@ -29,7 +29,7 @@ MOST_VALUES = (
 class Percentiles:
     """Stable's latest values, at most ``limit`` of them, in order of arrival and in order of size."""
 
-    limit: int = MOST_VALUES
+    limit: int = MAX_VALUES
     latest: deque[float] = field(default_factory=deque)
     ordered: list[float] = field(default_factory=list)
 
@@ -58,7 +58,7 @@ class Percentiles:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
-        read = damaged_unless_readable(state)
+        read = state_reader(state)
         latest = read.numbers("latest")
         return cls(read.count("limit"), deque(latest), sorted(latest))
 

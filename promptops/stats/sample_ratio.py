@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from promptops.errors import Invalid
-from promptops.stats.eprocess import damaged_unless_readable, log_mean, log_threshold
+from promptops.stats.eprocess import log_mean, log_threshold, state_reader
 
 TILTS = (0.5, 0.8, 0.9, 1.1, 1.25, 2.0)  # of the odds that a call falls on the canary
 ALARM = 0.001
@@ -22,7 +22,7 @@ _LOG_TILTS = tuple(math.log(tilt) for tilt in TILTS)
 
 
 @dataclass(slots=True)
-class SampleRatio:
+class SampleRatioTest:
     calls: int = 0
     canary_calls: int = 0
     expected: float = 0.0  # sum of the weights
@@ -65,7 +65,7 @@ class SampleRatio:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
-        read = damaged_unless_readable(state)
+        read = state_reader(state)
         calls, canary_calls = read.count("calls"), read.count("canary_calls")
         logs = read.numbers("logs", len(TILTS))
         return cls(calls, canary_calls, read.number("expected"), logs, read.number("highest"))

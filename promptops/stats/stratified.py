@@ -15,12 +15,12 @@ from typing import Any, Self
 
 from promptops.errors import Invalid, Undecided
 from promptops.stats.distributions import two_sided_z
-from promptops.stats.eprocess import damaged_unless_readable
-from promptops.stats.intervals import Estimate
+from promptops.stats.eprocess import state_reader
+from promptops.stats.intervals import IntervalEstimate
 
 
 @dataclass(slots=True)
-class Tally:
+class ArmTally:
     """Calls of one arm in one step: how many, the sum of their losses, the sum of the squares."""
 
     calls: int = 0
@@ -51,17 +51,17 @@ class Tally:
 
 
 @dataclass(slots=True)
-class Step:
+class StepStratum:
     """One step of a rollout: a weight, and what both arms did while it was in force."""
 
     weight: float
-    canary: Tally = field(default_factory=Tally)
-    stable: Tally = field(default_factory=Tally)
+    canary: ArmTally = field(default_factory=ArmTally)
+    stable: ArmTally = field(default_factory=ArmTally)
 
     def add(self, canary: bool, loss: float) -> None:
         (self.canary if canary else self.stable).add(loss)
 
-    def difference(self, confidence: float = 0.95) -> Estimate:
+    def difference(self, confidence: float = 0.95) -> IntervalEstimate:
         """Canary's mean loss minus stable's, with the interval of Agresti and Caffo; needs calls of both."""
         if not self.canary.calls or not self.stable.calls:
             raise Undecided("a difference needs calls of both arms")
@@ -69,24 +69,24 @@ class Step:
         value = self.canary.mean - self.stable.mean
         half = two_sided_z(confidence) * math.sqrt(spread + other_spread)
         low, high = min(value, ours - theirs - half), max(value, ours - theirs + half)
-        return Estimate(value, max(-1.0, low), min(1.0, high), self.canary.calls + self.stable.calls)
+        return IntervalEstimate(value, max(-1.0, low), min(1.0, high), self.canary.calls + self.stable.calls)
 
     def to_json(self) -> dict[str, Any]:
         return {"weight": self.weight, "canary": self.canary.to_json(), "stable": self.stable.to_json()}
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
-        read = damaged_unless_readable(state)
+        read = state_reader(state)
         canary, stable = read.numbers("canary", 3), read.numbers("stable", 3)
         return cls(read.number("weight"), _tally(canary), _tally(stable))
 
 
-def _tally(numbers: Sequence[float]) -> Tally:
+def _tally(numbers: Sequence[float]) -> ArmTally:
     calls, total, squares = numbers
-    return Tally(int(calls), total, squares)
+    return ArmTally(int(calls), total, squares)
 
 
-def stratified_difference(steps: Sequence[Step], confidence: float = 0.95) -> Estimate:
+def stratified_difference(steps: Sequence[StepStratum], confidence: float = 0.95) -> IntervalEstimate:
     """The steps' differences, weighted by ``n_c*n_s/(n_c + n_s)``; needs a step with calls of both arms."""
     both = [step for step in steps if step.canary.calls and step.stable.calls]
     if not both:
@@ -100,4 +100,4 @@ def stratified_difference(steps: Sequence[Step], confidence: float = 0.95) -> Es
     )
     half = two_sided_z(confidence) * math.sqrt(variance)
     calls = sum(step.canary.calls + step.stable.calls for step in both)
-    return Estimate(value, max(-1.0, value - half), min(1.0, value + half), calls)
+    return IntervalEstimate(value, max(-1.0, value - half), min(1.0, value + half), calls)

@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from promptops.errors import Invalid
-from promptops.stats.eprocess import Question, Wealth, damaged_unless_readable, log_threshold
+from promptops.stats.eprocess import Hypothesis, Wealth, log_threshold, state_reader
 
 EDGE = 1e-3  # k stays this far from 0 and 1
-WIDEST = 1.0 - 2 * EDGE  # of the differences that can be asked about
+MAX_DIFFERENCE = 1.0 - 2 * EDGE  # of the differences that can be asked about
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +43,20 @@ class Prior:
 NO_HISTORY = Prior()
 
 
-def from_history(mean: float) -> Prior:
+def prior_from_history(mean: float) -> Prior:
     """The prior where stable has history: its mean loss, worth 50 calls."""
     return Prior(mean, 50.0)
 
 
 @dataclass(slots=True)
-class TwoArm:
+class TwoArmTest:
     """The e-process of one metric; ``g`` is a difference of losses within ±0.998 (0.02 = 2 points).
 
     Negative ``g`` are for confidence sequences: k_s is then kept above EDGE - g, so that k_c stays above
     EDGE.
     """
 
-    question: Question
+    question: Hypothesis
     g: float
     prior: Prior = NO_HISTORY
     calls: int = 0
@@ -64,8 +64,8 @@ class TwoArm:
     wealth: Wealth = field(default_factory=Wealth)
 
     def __post_init__(self) -> None:
-        if not -WIDEST <= self.g <= WIDEST:
-            raise Invalid(f"a difference of {self.g} cannot be tested: it is not within ±{WIDEST}")
+        if not -MAX_DIFFERENCE <= self.g <= MAX_DIFFERENCE:
+            raise Invalid(f"a difference of {self.g} cannot be tested: it is not within ±{MAX_DIFFERENCE}")
 
     def update(self, canary: bool, weight: float, loss: float) -> None:
         """Add the next call in assignment order.
@@ -81,7 +81,7 @@ class TwoArm:
         k_s = min(max(k_s, EDGE, EDGE - g), 1.0 - EDGE, 1.0 - EDGE - g)
         k_c, rest = k_s + g, 1.0 - weight
         gain = (loss - k_c) / weight if canary else (k_s - loss) / rest
-        if self.question is Question.WORSE:
+        if self.question is Hypothesis.WORSE:
             self.wealth.bet(min(weight / k_c, rest / (1.0 - k_s)) * gain)
         else:
             self.wealth.bet(-min(weight / (1.0 - k_c), rest / k_s) * gain)
@@ -109,7 +109,7 @@ class TwoArm:
 
     @classmethod
     def from_json(cls, state: Mapping[str, Any]) -> Self:
-        read = damaged_unless_readable(state)
+        read = state_reader(state)
         prior = Prior(*read.numbers("prior", 2))
         wealth = Wealth.from_json(state)
         return cls(

@@ -7,7 +7,9 @@ from typing import Literal
 
 from promptops.stats.intervals import Interval
 
-_FUZZ = 1e-6  # of the last digit shown: 0.012 is 1.2 points although its tenfold is 12.000000000000002
+_ROUNDING_TOLERANCE = (
+    1e-6  # of the last digit shown: 0.012 is 1.2 points although its tenfold is 12.000000000000002
+)
 
 
 class Verdict(StrEnum):
@@ -19,7 +21,7 @@ class Verdict(StrEnum):
     UNDECIDED = "undecided"
 
 
-def verdict(*, worse: bool, not_worse: bool, better: bool = False) -> Verdict:
+def decide_verdict(*, worse: bool, not_worse: bool, better: bool = False) -> Verdict:
     """The word for what three tests have rejected: harm goes first, and better says more than not worse."""
     if worse:
         return Verdict.WORSE
@@ -28,12 +30,14 @@ def verdict(*, worse: bool, not_worse: bool, better: bool = False) -> Verdict:
     return Verdict.NOT_WORSE if not_worse else Verdict.UNDECIDED
 
 
-def verdict_of(bounds: Interval, margin: float, neutral: float = 0.0) -> Verdict:
+def verdict_from_bounds(bounds: Interval, margin: float, neutral: float = 0.0) -> Verdict:
     """The word for bounds on a difference of losses (``neutral`` 0) or a ratio (1, margin 1.2).
 
     For what is looked at once; where evidence is collected call by call, ask the tests themselves.
     """
-    return verdict(worse=bounds.low > neutral, not_worse=bounds.high <= margin, better=bounds.high < neutral)
+    return decide_verdict(
+        worse=bounds.low > neutral, not_worse=bounds.high <= margin, better=bounds.high < neutral
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +52,16 @@ class Wording:
     ]  # of a difference of rates; of a ratio; of a difference of scores
 
 
-ERRORS = Wording("fails", "more often", "less often", "points")
-WRONG = Wording("answers wrong", "more often", "less often", "points")
-CHECKS = Wording("fails checks", "more often", "less often", "points")
-LATENCY = Wording("takes", "more time", "less time", "percent")
-COST = Wording("costs", "more", "less", "percent")
-SCORE = Wording("scores", "lower", "higher", "plain")
+ERRORS_WORDING = Wording("fails", "more often", "less often", "points")
+WRONG_ANSWER_WORDING = Wording("answers wrong", "more often", "less often", "points")
+CHECKS_WORDING = Wording("fails checks", "more often", "less often", "points")
+LATENCY_WORDING = Wording("takes", "more time", "less time", "percent")
+COST_WORDING = Wording("costs", "more", "less", "percent")
+SCORE_WORDING = Wording("scores", "lower", "higher", "plain")
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class VerdictDetails:
     """A verdict with what it rests on.
 
     ``bounds``: on the difference of losses (0.012 = 1.2 points) or on the ratio (1.08 = 8 %), each side
@@ -76,7 +80,7 @@ class Finding:
     counted: str = "calls"
 
 
-def sentence(finding: Finding) -> str:
+def verdict_sentence(finding: VerdictDetails) -> str:
     """One line for a person.
 
     "v13 answers wrong at most 1.2 points more often than v12 (95 %), from 640 calls; limit 3".  The bound
@@ -86,7 +90,7 @@ def sentence(finding: Finding) -> str:
         return f"{finding.subject} cannot be compared with {finding.against} yet: no {finding.counted} scored"
     low = finding.verdict is Verdict.WORSE
     words = finding.wording
-    bound = _shown(finding.bounds.low if low else finding.bounds.high, words.unit, up=not low)
+    bound = _round_outwards(finding.bounds.low if low else finding.bounds.high, words.unit, up=not low)
     beyond = bound >= 0 if low else bound < 0
     direction = words.more if bound >= 0 else words.less
     amount = f"{'at least' if beyond else 'at most'} {_amount(abs(bound), words.unit)}"
@@ -96,15 +100,15 @@ def sentence(finding: Finding) -> str:
         f"{_plural(finding.counted, finding.count)}"
     )
     if finding.margin is not None and finding.verdict is not Verdict.BETTER:
-        said += f"; limit {_number(_shown(finding.margin, words.unit, up=True), words.unit)}"
+        said += f"; limit {_number(_round_outwards(finding.margin, words.unit, up=True), words.unit)}"
     return said + "; undecided" * (finding.verdict is Verdict.UNDECIDED)
 
 
-def _shown(value: float, unit: str, *, up: bool) -> float:
+def _round_outwards(value: float, unit: str, *, up: bool) -> float:
     """In the unit of the sentence, rounded up or down to its last digit."""
     scale = {"points": 1000.0, "percent": 100.0, "plain": 100.0}[unit]
     scaled = (value - 1.0 if unit == "percent" else value) * scale
-    whole = math.ceil(scaled - _FUZZ) if up else math.floor(scaled + _FUZZ)
+    whole = math.ceil(scaled - _ROUNDING_TOLERANCE) if up else math.floor(scaled + _ROUNDING_TOLERANCE)
     return whole / (scale / 100.0) if unit == "points" else whole / (1.0 if unit == "percent" else scale)
 
 

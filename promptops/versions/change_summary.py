@@ -5,20 +5,20 @@ from dataclasses import dataclass
 
 from promptops.errors import Invalid
 from promptops.prompt import Prompt
-from promptops.prompt.cases import lines_of, read_cases
-from promptops.prompt.diff import Change, TextDiff, compare_prompts, text_diff
-from promptops.versions.changed_prompts import Pair
-from promptops.versions.snapshots import Side
+from promptops.prompt.cases import iter_lines, read_cases
+from promptops.prompt.diff import PromptFieldChange, TextDiff, compare_prompts, text_diff
+from promptops.versions.changed_prompts import PromptChange
+from promptops.versions.snapshots import PromptSnapshot
 
-MATTERS = ("model", "fallback", "parameters", "inputs", "messages", "partials", "output", "tools")
-_LARGEST = 1_000_000
-UNCHANGED = "the digest is unchanged: nothing that reaches the model changed"
+DIGEST_KEYS = ("model", "fallback", "parameters", "inputs", "messages", "partials", "output", "tools")
+_MAX_TEXT_BYTES = 1_000_000
+UNCHANGED_NOTE = "the digest is unchanged: nothing that reaches the model changed"
 
 
 @dataclass(frozen=True, slots=True)
-class Review:
-    pair: Pair
-    changes: Sequence[Change]
+class ChangeSummary:
+    pair: PromptChange
+    changes: Sequence[PromptFieldChange]
     files: Sequence[TextDiff] = ()  # in full, where a side is no prompt whose meaning could be compared
     notes: Sequence[str] = ()
 
@@ -46,46 +46,46 @@ class Review:
         return f"{status}: {words}" if words else status
 
 
-def review(pair: Pair) -> Review:
+def summarize_change(pair: PromptChange) -> ChangeSummary:
     old, new = pair.old.prompt, pair.new.prompt
     if old is not None and new is not None:
         changes = _all_changes(pair, old, new)
-        note = [UNCHANGED] if old.digest == new.digest else []
-        return Review(pair, changes, notes=note)
+        note = [UNCHANGED_NOTE] if old.digest == new.digest else []
+        return ChangeSummary(pair, changes, notes=note)
     problems = [f"{side.reference}: {side.problem}" for side in (pair.old, pair.new) if side.problem]
     if problems:
-        return Review(pair, (), *_raw(pair, problems))
-    return Review(pair, ())
+        return ChangeSummary(pair, (), *_file_diffs(pair, problems))
+    return ChangeSummary(pair, ())
 
 
-def _all_changes(pair: Pair, old: Prompt, new: Prompt) -> list[Change]:
+def _all_changes(pair: PromptChange, old: Prompt, new: Prompt) -> list[PromptFieldChange]:
     changes = compare_prompts(old, new)
     found = {change.kind for change in changes}
     if pair.old.cases != pair.new.cases and pair.old.complete and pair.new.complete:
-        changes = _with_cases(changes, _cases(pair))
-    if old.digest != new.digest and not found & {*MATTERS}:
-        changes = [*_untold(old, new), *changes]
+        changes = _with_cases(changes, _describe_case_changes(pair))
+    if old.digest != new.digest and not found & {*DIGEST_KEYS}:
+        changes = [*_unexplained_changes(old, new), *changes]
     if not changes and pair.status != "renamed":
-        changes = [Change("file", ("nothing that has a meaning",))]
+        changes = [PromptFieldChange("file", ("nothing that has a meaning",))]
     return changes
 
 
-def _untold(old: Prompt, new: Prompt) -> Iterator[Change]:
+def _unexplained_changes(old: Prompt, new: Prompt) -> Iterator[PromptFieldChange]:
     """What the digest sees and no rule puts into words: never pass over it in silence."""
     before, after = old.canonical(), new.canonical()
-    for kind in MATTERS:
+    for kind in DIGEST_KEYS:
         if before.get(kind) != after.get(kind):
-            yield Change(kind, ("written in another way",))
+            yield PromptFieldChange(kind, ("written in another way",))
 
 
-def _with_cases(changes: Sequence[Change], lines: tuple[str, ...]) -> list[Change]:
-    known = next((change for change in changes if change.kind == "cases"), Change("cases"))
+def _with_cases(changes: Sequence[PromptFieldChange], lines: tuple[str, ...]) -> list[PromptFieldChange]:
+    known = next((change for change in changes if change.kind == "cases"), PromptFieldChange("cases"))
     kept = [change for change in changes if change.kind != "cases"]
-    at = sum(change.kind in (*MATTERS, "checks") for change in kept)
-    return [*kept[:at], Change("cases", (*known.lines, *lines)), *kept[at:]]
+    at = sum(change.kind in (*DIGEST_KEYS, "checks") for change in kept)
+    return [*kept[:at], PromptFieldChange("cases", (*known.lines, *lines)), *kept[at:]]
 
 
-def _cases(pair: Pair) -> tuple[str, ...]:
+def _describe_case_changes(pair: PromptChange) -> tuple[str, ...]:
     try:
         before, after = _by_id(pair.old), _by_id(pair.new)
     except Invalid as error:
@@ -98,16 +98,16 @@ def _cases(pair: Pair) -> tuple[str, ...]:
     return (f"{len(before)} -> {len(after)} cases: {', '.join(counts) or 'in another order or layout'}",)
 
 
-def _by_id(side: Side) -> Mapping[str, object]:
+def _by_id(side: PromptSnapshot) -> Mapping[str, object]:
     if side.prompt is None or side.prompt.cases is None or side.cases is None:
         return {}
     return {
         case.id: (case.inputs, case.expected, case.checks, case.tags)
-        for case in read_cases(side.prompt.cases, lines_of(side.cases))
+        for case in read_cases(side.prompt.cases, iter_lines(side.cases))
     }
 
 
-def _raw(pair: Pair, problems: list[str]) -> tuple[list[TextDiff], list[str]]:
+def _file_diffs(pair: PromptChange, problems: list[str]) -> tuple[list[TextDiff], list[str]]:
     """The files themselves, as far as they are text."""
     found: list[TextDiff] = []
     notes = problems
@@ -128,7 +128,7 @@ def _raw(pair: Pair, problems: list[str]) -> tuple[list[TextDiff], list[str]]:
 def _not_text(data: bytes | None) -> str:
     if data is None:
         return ""
-    if len(data) > _LARGEST:
+    if len(data) > _MAX_TEXT_BYTES:
         return "a large file"
     return "binary" if b"\0" in data[:8000] else ""  # as git tells it
 

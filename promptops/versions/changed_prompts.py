@@ -9,8 +9,8 @@ from promptops.git import diff as gitdiff
 from promptops.git.diff import ChangedPath
 from promptops.git.repo import GitRepo, TreeEntry
 from promptops.versions.references import INDEX
-from promptops.versions.snapshots import Place, Side, load_side
-from promptops.versions.working_tree import names_among
+from promptops.versions.snapshots import PromptSnapshot, SnapshotSource, load_snapshot
+from promptops.versions.working_tree import filter_prompt_names
 
 _TEXTS = (".yaml", ".yml", ".j2", ".md", ".txt")
 _LINK, _SUBMODULE = "120000", "160000"
@@ -19,11 +19,11 @@ _ESCAPE = re.compile(rb"\\[xuUN/0-7\n]")
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class PromptChange:
     """The two sides of one prompt. ``through`` names changed files of which an unchanged one is made."""
 
-    old: Side
-    new: Side
+    old: PromptSnapshot
+    new: PromptSnapshot
     through: tuple[str, ...] = ()
 
     @property
@@ -46,25 +46,35 @@ class Pair:
         if old.prompt is not None and new.prompt is not None and old.prompt.digest != new.prompt.digest:
             return True
         if not (old.complete and new.complete):
-            return any(_plain(old)[path] != _plain(new)[path] for path in {*old.files} & {*new.files})
-        return old.name != new.name or old.cases != new.cases or _plain(old) != _plain(new)
+            return any(
+                _normalized_files(old)[path] != _normalized_files(new)[path]
+                for path in {*old.files} & {*new.files}
+            )
+        return (
+            old.name != new.name or old.cases != new.cases or _normalized_files(old) != _normalized_files(new)
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class Changes:
-    pairs: Sequence[Pair]
+class ChangedPrompts:
+    pairs: Sequence[PromptChange]
     notes: Sequence[str] = ()
 
 
-def find_changes(repo: GitRepo, old: Place, new: Place, names: Iterable[str] = ()) -> Changes:
+def find_changed_prompts(
+    repo: GitRepo, old: SnapshotSource, new: SnapshotSource, names: Iterable[str] = ()
+) -> ChangedPrompts:
     """Prompts that differ, those named alone where any are. Costs what changed, however long the history."""
     changed = _changed_paths(repo, old, new)
     prefix = f"{repo.settings.prompts_path}/"
     paths = {one.path.removeprefix(prefix) for one in changed if not one.is_submodule}
-    direct = names_among(iter(paths))
-    found = sorted(direct | names_among(iter(_dependants(repo, old, paths))))
-    sides = [(load_side(name, old, repo), load_side(name, new, repo)) for name in found]
-    pairs = [Pair(*both, () if both[0].name in direct else _through(both, paths)) for both in sides]
+    direct = filter_prompt_names(iter(paths))
+    found = sorted(direct | filter_prompt_names(iter(_dependants(repo, old, paths))))
+    sides = [(load_snapshot(name, old, repo), load_snapshot(name, new, repo)) for name in found]
+    pairs = [
+        PromptChange(*both, () if both[0].name in direct else _changed_dependencies(both, paths))
+        for both in sides
+    ]
     pairs = _with_renames([pair for pair in _without_parts(pairs) if pair.differs])
     wanted = set(names)
     pairs = [pair for pair in pairs if not wanted or wanted & {pair.old.name, pair.new.name}]
@@ -73,23 +83,23 @@ def find_changes(repo: GitRepo, old: Place, new: Place, names: Iterable[str] = (
         for one in changed
         if one.is_submodule
     ]
-    return Changes(pairs, notes)
+    return ChangedPrompts(pairs, notes)
 
 
-def _changed_paths(repo: GitRepo, old: Place, new: Place) -> list[ChangedPath]:
+def _changed_paths(repo: GitRepo, old: SnapshotSource, new: SnapshotSource) -> list[ChangedPath]:
     settings = repo.settings
     new.read(repo)  # says so where there can be none
     if not old.rev:  # before the first commit
         rev = "" if new.rev == INDEX else str(new.rev)
         return [ChangedPath(entry.path) for entry in repo.list_files(rev, settings.prompts_path)]
     if new.rev is None:
-        return gitdiff.in_working_tree(settings, old.rev)
+        return gitdiff.diff_working_tree(settings, old.rev)
     if new.rev == INDEX:
-        return gitdiff.in_index(settings, old.rev)
-    return gitdiff.between_commits(settings, old.rev, new.rev)
+        return gitdiff.diff_index(settings, old.rev)
+    return gitdiff.diff_commits(settings, old.rev, new.rev)
 
 
-def _dependants(repo: GitRepo, old: Place, paths: set[str]) -> set[str]:
+def _dependants(repo: GitRepo, old: SnapshotSource, paths: set[str]) -> set[str]:
     """Unchanged texts that may be made of changed files, found by what they name.
 
     Between such a text and the first changed file everything is unchanged, so that the old side has it all.
@@ -106,7 +116,7 @@ def _dependants(repo: GitRepo, old: Place, paths: set[str]) -> set[str]:
     texts = _texts(repo, [entry for entry in entries if entry.path not in paths | links])
     found, fresh = set(links), paths | links
     while fresh:
-        needles = _needles(fresh)
+        needles = _names_pattern(fresh)
         fresh = {path for path, data in texts.items() if path not in found and needles.search(data)}
         found |= fresh
     return found
@@ -120,24 +130,24 @@ def _texts(repo: GitRepo, entries: Iterable[TreeEntry]) -> dict[str, bytes]:
     }
 
 
-def _needles(paths: Iterable[str]) -> re.Pattern[bytes]:
+def _names_pattern(paths: Iterable[str]) -> re.Pattern[bytes]:
     """The names of files, or as much of them as a folded line cannot part; any escape may hide one."""
     names = {(posixpath.basename(path).split() or [""])[0] for path in paths}
     words = [re.escape(name.encode("utf-8", "surrogateescape")) for name in sorted(names)]
     return re.compile(b"|".join([*words, _ESCAPE.pattern]))
 
 
-def _through(sides: tuple[Side, Side], paths: set[str]) -> tuple[str, ...]:
+def _changed_dependencies(sides: tuple[PromptSnapshot, PromptSnapshot], paths: set[str]) -> tuple[str, ...]:
     cases = {side.prompt.cases for side in sides if side.prompt and side.prompt.cases}
     read = {path for side in sides for path in side.files} | cases
     return tuple(sorted(read & paths))
 
 
-def _plain(side: Side) -> dict[str, bytes]:
+def _normalized_files(side: PromptSnapshot) -> dict[str, bytes]:
     return {path: data.replace(b"\r\n", b"\n") for path, data in side.files.items()}
 
 
-def _without_parts(pairs: Sequence[Pair]) -> list[Pair]:
+def _without_parts(pairs: Sequence[PromptChange]) -> list[PromptChange]:
     """Leave out YAML files that are no prompts themselves but the schema or golden set of one."""
     sides = [side for pair in pairs for side in (pair.old, pair.new)]
     parts = {path for side in sides if side.prompt for path in (*side.prompt.closure[1:], side.prompt.cases)}
@@ -148,16 +158,16 @@ def _without_parts(pairs: Sequence[Pair]) -> list[Pair]:
     ]
 
 
-def _with_renames(pairs: Sequence[Pair]) -> list[Pair]:
+def _with_renames(pairs: Sequence[PromptChange]) -> list[PromptChange]:
     """Join a deletion and the one addition of the same file or the same meaning."""
     gone = {pair.name: pair for pair in pairs if pair.status == "deleted"}
     come = {pair.name: pair for pair in pairs if pair.status == "added"}
-    renamed: dict[str, Pair] = {}
+    renamed: dict[str, PromptChange] = {}
     for pair in come.values():
         origins = [other for other in gone.values() if _same(other.old, pair.new)]
         targets = [other for other in come.values() if _same(other.new, pair.new)]
         if len(origins) == len(targets) == 1:
-            renamed[pair.name] = Pair(origins[0].old, pair.new)
+            renamed[pair.name] = PromptChange(origins[0].old, pair.new)
     moved = {pair.old.name for pair in renamed.values()}
     return [
         renamed.get(pair.name, pair)
@@ -166,7 +176,7 @@ def _with_renames(pairs: Sequence[Pair]) -> list[Pair]:
     ]
 
 
-def _same(old: Side, new: Side) -> bool:
+def _same(old: PromptSnapshot, new: PromptSnapshot) -> bool:
     if old.prompt is not None and new.prompt is not None:
         return old.prompt.digest == new.prompt.digest
     before, after = ([*side.files.values()][:1] for side in (old, new))

@@ -6,20 +6,25 @@ from dataclasses import dataclass, replace
 from promptops.config.settings import Settings
 from promptops.errors import NotFound
 from promptops.git.repo import GitRepo
-from promptops.prompt import check_name
-from promptops.registry.history_index import Start
-from promptops.registry.store import Registry
-from promptops.versions.lineage import Lineage, lineage
-from promptops.versions.references import nearest
-from promptops.versions.release_state import ReleaseState, read_release, released_numbers, state_commit
+from promptops.prompt import check_prompt_name
+from promptops.registry.history_index import IndexedVersion
+from promptops.registry.store import RegistryDatabase
+from promptops.versions.lineage import Lineage, read_lineage
+from promptops.versions.references import suggest_nearest
+from promptops.versions.release_state import (
+    ReleaseState,
+    find_state_commit,
+    read_release,
+    read_version_numbers,
+)
 from promptops.versions.working_tree import working_tree_names
 
 _SHORT = 10
-_CUT = "this clone is shallow, so the oldest versions may be missing (git fetch --unshallow)"
+_SHALLOW_NOTE = "this clone is shallow, so the oldest versions may be missing (git fetch --unshallow)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
+class VersionStats:
     """How one version did in the runs that were logged; None where nothing is known."""
 
     runs: int = 0
@@ -49,18 +54,18 @@ class HistoryEntry:
     pasteable: str
     live: tuple[str, ...] = ()  # "production", "staging canary"
     version: str | None = None
-    figures: Figures = Figures()
+    figures: VersionStats = VersionStats()
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class PromptHistory:
     """Newest first. ``note`` says where and why it ends earlier than the prompt does."""
 
     name: str
     versions: tuple[HistoryEntry, ...]
     note: str = ""
 
-    def with_figures(self, figures: Mapping[str, Figures]) -> "History":
+    def with_stats(self, figures: Mapping[str, VersionStats]) -> "PromptHistory":
         """Join what the registry knows, by digest."""
         joined = (
             replace(entry, figures=figures.get(entry.digest or "", entry.figures)) for entry in self.versions
@@ -68,25 +73,25 @@ class History:
         return replace(self, versions=tuple(joined))
 
 
-def history(name: str, settings: Settings, registry: Registry | None = None) -> History:
+def read_history(name: str, settings: Settings, registry: RegistryDatabase | None = None) -> PromptHistory:
     """Tell the versions of a prompt on the present branch, along first parents; also of a deleted prompt."""
-    check_name(name)
+    check_prompt_name(name)
     with GitRepo(settings) as repo:
-        line = lineage(name, repo, registry)
+        line = read_lineage(name, repo, registry)
         if not line.starts:
-            return _without_commits(name, settings, line)
-        commit = state_commit(repo)
+            return _uncommitted_history(name, settings, line)
+        commit = find_state_commit(repo)
         state = read_release(repo, commit, name) if commit else None
-        numbers = released_numbers(repo, commit, state) if commit and state else {}
-        notes = [line.note, _CUT if repo.is_shallow() else ""]
+        numbers = read_version_numbers(repo, commit, state) if commit and state else {}
+        notes = [line.note, _SHALLOW_NOTE if repo.is_shallow() else ""]
     versions = tuple(
         _entry(start, settings, state, numbers if start.name == name else {}) for start in line.starts
     )
-    return History(name, versions, "; ".join(filter(None, notes)))
+    return PromptHistory(name, versions, "; ".join(filter(None, notes)))
 
 
 def _entry(
-    start: Start, settings: Settings, state: ReleaseState | None, numbers: Mapping[str, str]
+    start: IndexedVersion, settings: Settings, state: ReleaseState | None, numbers: Mapping[str, str]
 ) -> HistoryEntry:
     digest = start.digest or ""
     return HistoryEntry(
@@ -104,10 +109,10 @@ def _entry(
     )
 
 
-def _without_commits(name: str, settings: Settings, line: Lineage) -> History:
+def _uncommitted_history(name: str, settings: Settings, line: Lineage) -> PromptHistory:
     """Nothing of it is committed: say so where the working tree has it, else there is no such prompt."""
     names = working_tree_names(settings) if settings.top else []
     if name not in names:
-        hint = nearest(name, names, "promptops list shows the prompts of this project")
+        hint = suggest_nearest(name, names, "promptops list shows the prompts of this project")
         raise NotFound(f"no prompt `{name}` in the history of this branch", hint=hint)
-    return History(name, (), line.note or f"{settings.prompts_path}/{name}.yaml is not committed yet")
+    return PromptHistory(name, (), line.note or f"{settings.prompts_path}/{name}.yaml is not committed yet")

@@ -10,15 +10,23 @@ from dataclasses import dataclass, field
 
 from promptops import __version__
 from promptops.errors import NotFound, PromptopsError
-from promptops.git.log import Commit, continues, first_parent_log
+from promptops.git.log import Commit, first_parent_log, is_on_first_parent_line
 from promptops.git.process import MissingObject
 from promptops.git.repo import GitRepo
 from promptops.prompt import Prompt, load_prompt
 from promptops.registry import history_index as index
-from promptops.registry.history_index import FoundVersion, Known, Line, LineCommit, LineKey, Start, Touch
-from promptops.registry.store import Registry
+from promptops.registry.history_index import (
+    BranchKey,
+    IndexedBranch,
+    IndexedCommit,
+    IndexedPrompt,
+    IndexedVersion,
+    PathChange,
+    VersionStart,
+)
+from promptops.registry.store import RegistryDatabase
 
-EVERYTHING = "*"  # among the files that a prompt follows: a link was followed, so any file may be its target
+ANY_FILE = "*"  # among the files that a prompt follows: a link was followed, so any file may be its target
 _DELETED = "deleted"
 
 Read = Callable[[str], bytes]
@@ -28,41 +36,41 @@ Read = Callable[[str], bytes]
 class Lineage:
     """Where the versions of one prompt start, newest first; ``note`` says why there are no earlier ones."""
 
-    starts: Sequence[Start]
+    starts: Sequence[IndexedVersion]
     note: str = ""
 
 
-def lineage(name: str, repo: GitRepo, registry: Registry | None = None) -> Lineage:
+def read_lineage(name: str, repo: GitRepo, registry: RegistryDatabase | None = None) -> Lineage:
     tip = repo.tip()
     if tip.commit is None:
         return Lineage((), "there is no commit yet")
-    key = LineKey(
+    key = BranchKey(
         repository=str(repo.settings.common_dir),
         prefix=repo.settings.prefix.encode("utf-8", "backslashreplace").decode(),
         branch=tip.branch,
-        made_by=_reading(repo),
+        made_by=_index_variant(repo),
     )
-    store, line = _known_line(repo, registry, key, tip.commit)
-    known = index.find_prompt(store, line, name)
+    store, line = _find_or_build_branch(repo, registry, key, tip.commit)
+    known = index.find_indexed_prompt(store, line, name)
     if known is None or known.commits != line.commits:
         if not store.writable:
-            store = index.in_memory()
-            line, known = _refreshed(repo, store, key, tip.commit), None
-        known = _extend_prompt(repo, store, line, name, known)
-    return Lineage(index.read_versions(store, line, name), known.note)
+            store = index.open_in_memory_index()
+            line, known = _refresh_branch(repo, store, key, tip.commit), None
+        known = _extend_indexed_prompt(repo, store, line, name, known)
+    return Lineage(index.read_indexed_versions(store, line, name), known.note)
 
 
 def prompt_files(name: str) -> tuple[str, str]:
     return f"{name}.yaml", f"{name}.yml"
 
 
-def change_words(before: Prompt, after: Prompt) -> str:
+def describe_changed_keys(before: Prompt, after: Prompt) -> str:
     """What differs in meaning between two versions, in the words of the prompt file."""
     old, new = before.canonical(), after.canonical()
     return ", ".join(key for key in {**new, **old} if old.get(key) != new.get(key))
 
 
-def _reading(repo: GitRepo) -> str:
+def _index_variant(repo: GitRepo) -> str:
     """Whatever else makes the same branch read differently: our release, and where a shallow clone is cut."""
     common = repo.settings.common_dir
     if common is None or not repo.is_shallow():
@@ -70,89 +78,95 @@ def _reading(repo: GitRepo) -> str:
     return f"{__version__} {hashlib.sha256((common / 'shallow').read_bytes()).hexdigest()}"
 
 
-def _known_line(repo: GitRepo, registry: Registry | None, key: LineKey, tip: str) -> tuple[Registry, Line]:
+def _find_or_build_branch(
+    repo: GitRepo, registry: RegistryDatabase | None, key: BranchKey, tip: str
+) -> tuple[RegistryDatabase, IndexedBranch]:
     if registry is not None:
-        line = index.find_line(registry, key)
+        line = index.find_indexed_branch(registry, key)
         if line is not None and line.tip == tip:
             return registry, line
         if registry.writable:
-            return registry, _refreshed(repo, registry, key, tip)
-    store = index.in_memory()
-    return store, _refreshed(repo, store, key, tip)
+            return registry, _refresh_branch(repo, registry, key, tip)
+    store = index.open_in_memory_index()
+    return store, _refresh_branch(repo, store, key, tip)
 
 
-def _refreshed(repo: GitRepo, store: Registry, key: LineKey, tip: str) -> Line:
+def _refresh_branch(repo: GitRepo, store: RegistryDatabase, key: BranchKey, tip: str) -> IndexedBranch:
     while True:  # until nobody else was quicker
-        line = index.find_line(store, key)
+        line = index.find_indexed_branch(store, key)
         if line is not None and line.tip == tip:
             return line
-        if line is not None and not (repo.has_commits(line.tip) and continues(repo.settings, line.tip, tip)):
-            index.forget_line(store, key)
+        if line is not None and not (
+            repo.has_commits(line.tip) and is_on_first_parent_line(repo.settings, line.tip, tip)
+        ):
+            index.delete_indexed_branch(store, key)
             line = None
         log = first_parent_log(repo.settings, tip, line.tip if line else None, repo.settings.prompts_path)
-        commits = [_line_commit(commit, repo.settings.prompts_path) for commit in log]
-        index.extend_line(store, key, line, tip, reversed(commits))
+        commits = [_indexed_commit(commit, repo.settings.prompts_path) for commit in log]
+        index.extend_indexed_branch(store, key, line, tip, reversed(commits))
 
 
-def _line_commit(commit: Commit, folder: str) -> LineCommit:
+def _indexed_commit(commit: Commit, folder: str) -> IndexedCommit:
     paths = ((change.path.removeprefix(f"{folder}/"), change) for change in commit.changes)
     changes = [
         (path, change.old_oid, change.new_oid)
         for path, change in paths
         if path.isprintable()  # no prompt can name another file
     ]
-    return LineCommit(commit.sha, commit.authored_at, commit.author, commit.subject, changes)
+    return IndexedCommit(commit.sha, commit.authored_at, commit.author, commit.subject, changes)
 
 
-def _extend_prompt(repo: GitRepo, store: Registry, line: Line, name: str, known: Known | None) -> Known:
+def _extend_indexed_prompt(
+    repo: GitRepo, store: RegistryDatabase, line: IndexedBranch, name: str, known: IndexedPrompt | None
+) -> IndexedPrompt:
     """Bring one prompt's versions up to the line's tip, from its first commit on where need be."""
-    since = list(index.read_touches(store, line, known.commits)) if known else []
+    since = list(index.read_path_changes(store, line, known.commits)) if known else []
     anew = known is None or _added(name, since)  # what is added may have been moved here
     if known is None or anew:
-        since = list(index.read_touches(store, line, 0))
-        lives, note = _lives(name, since)
-        walk = _Walk(repo)
+        since = list(index.read_path_changes(store, line, 0))
+        lives, note = _name_periods(name, since)
+        walk = _HistoryWalker(repo)
     else:
-        lives, note = [_Life(0, name)], known.note
-        walk = _Walk(repo, follows=set(known.follows))
-        walk.go_on_from(index.read_versions(store, line, name))
+        lives, note = [_NamePeriod(0, name)], known.note
+        walk = _HistoryWalker(repo, follows=set(known.follows))
+        walk.resume_from(index.read_indexed_versions(store, line, name))
     found = list(walk.versions(since, lives))
-    after = Known(line.commits, tuple(sorted(walk.follows)), note)
-    index.save_prompt(store, line, name, after, found, anew=anew)
+    after = IndexedPrompt(line.commits, tuple(sorted(walk.follows)), note)
+    index.save_indexed_prompt(store, line, name, after, found, anew=anew)
     return after
 
 
-def _added(name: str, touches: Iterable[Touch]) -> bool:
+def _added(name: str, touches: Iterable[PathChange]) -> bool:
     files = prompt_files(name)
     return any(path in files and old is None for touch in touches for path, old, _ in touch.changes)
 
 
 @dataclass(frozen=True, slots=True)
-class _Life:
+class _NamePeriod:
     """From a commit on, the prompt had this name."""
 
     since: int
     name: str
 
 
-def _lives(name: str, touches: Sequence[Touch]) -> tuple[list[_Life], str]:
+def _name_periods(name: str, touches: Sequence[PathChange]) -> tuple[list[_NamePeriod], str]:
     """The names a prompt has had, oldest first, by following renames backwards."""
-    lives: list[_Life] = []
+    lives: list[_NamePeriod] = []
     for touch in reversed(touches):
-        gone, come = _moved(name, touch)
+        gone, come = _find_rename(name, touch)
         if not gone:
             continue
         if len(gone) > 1 or len(come) > 1:
             files, verb = (gone, "from") if len(gone) > 1 else (come, "to")
-            lives.append(_Life(touch.position, name))
+            lives.append(_NamePeriod(touch.position, name))
             where = f"{touch.commit_sha[:12]} moves the same text {verb} {' and '.join(sorted(files))}"
             return lives[::-1], f"history stops here: {where}, so it cannot be told which was {name}"
-        lives.append(_Life(touch.position, name))
+        lives.append(_NamePeriod(touch.position, name))
         name = gone[0]
-    return [_Life(0, name), *lives[::-1]], ""
+    return [_NamePeriod(0, name), *lives[::-1]], ""
 
 
-def _moved(name: str, touch: Touch) -> tuple[list[str], list[str]]:
+def _find_rename(name: str, touch: PathChange) -> tuple[list[str], list[str]]:
     """Prompts that a commit deletes and adds with the very text with which it adds ``name``."""
     files = prompt_files(name)
     oid = next((new for path, old, new in touch.changes if path in files and old is None), None)
@@ -174,7 +188,7 @@ def _name_of(path: str) -> str:
 
 
 @dataclass(slots=True)
-class _Walk:
+class _HistoryWalker:
     """Goes along a line and finds where versions start; reads only where a file that matters changed."""
 
     repo: GitRepo
@@ -183,61 +197,65 @@ class _Walk:
     digest: str | None = None  # of the latest entry; None after an invalid file or a deletion
     problem: str = ""
 
-    def go_on_from(self, starts: Sequence[Start]) -> None:
+    def resume_from(self, starts: Sequence[IndexedVersion]) -> None:
         for newest in starts[:1]:
             self.digest, self.problem = newest.digest, newest.problem
         last = next((start for start in starts if start.digest), None)
         if last is not None:
             self.valid = load_prompt(last.name, self.repo.reader(last.commit_sha))
 
-    def versions(self, touches: Iterable[Touch], lives: Sequence[_Life]) -> Iterator[FoundVersion]:
+    def versions(self, touches: Iterable[PathChange], lives: Sequence[_NamePeriod]) -> Iterator[VersionStart]:
         later = list(lives)
         name = ""
         for touch in touches:
             while later and later[0].since <= touch.position:
                 name = later.pop(0).name
             changed = {path for path, _, _ in touch.changes}
-            if not name or not (changed & {*prompt_files(name), *self.follows} or EVERYTHING in self.follows):
+            if not name or not (changed & {*prompt_files(name), *self.follows} or ANY_FILE in self.follows):
                 continue
             found = self._look(name, touch)
             if found is not None:
                 yield found
 
-    def _look(self, name: str, touch: Touch) -> FoundVersion | None:
+    def _look(self, name: str, touch: PathChange) -> VersionStart | None:
         links = self.repo.links_followed
-        read = _Recorder(self.repo.reader(touch.commit_sha))
+        read = _TrackingReader(self.repo.reader(touch.commit_sha))
         try:
             prompt = load_prompt(name, read)
         except PromptopsError as error:
             read.raise_missing()
             there = [path for path in prompt_files(name) if read.found.get(path)]
-            found = self._broken(there[0], touch, error.message) if there else self._gone(name, touch)
+            found = (
+                self._invalid_start(there[0], touch, error.message)
+                if there
+                else self._deleted_start(name, touch)
+            )
         else:
-            found = self._valid(touch, prompt)
-        self.follows = set(read.found) | ({EVERYTHING} if self.repo.links_followed != links else set())
+            found = self._valid_start(touch, prompt)
+        self.follows = set(read.found) | ({ANY_FILE} if self.repo.links_followed != links else set())
         return found
 
-    def _valid(self, touch: Touch, prompt: Prompt) -> FoundVersion | None:
+    def _valid_start(self, touch: PathChange, prompt: Prompt) -> VersionStart | None:
         if prompt.digest == self.digest:
             return None
-        words = (change_words(self.valid, prompt) or "restored") if self.valid else "new"
+        words = (describe_changed_keys(self.valid, prompt) or "restored") if self.valid else "new"
         self.valid, self.digest, self.problem = prompt, prompt.digest, ""
-        return FoundVersion(touch.position, prompt.path, prompt.digest, words, "")
+        return VersionStart(touch.position, prompt.path, prompt.digest, words, "")
 
-    def _broken(self, path: str, touch: Touch, problem: str) -> FoundVersion | None:
+    def _invalid_start(self, path: str, touch: PathChange, problem: str) -> VersionStart | None:
         if problem == self.problem:
             return None
         self.digest, self.problem = None, problem
-        return FoundVersion(touch.position, path, None, "invalid", problem)
+        return VersionStart(touch.position, path, None, "invalid", problem)
 
-    def _gone(self, name: str, touch: Touch) -> FoundVersion | None:
+    def _deleted_start(self, name: str, touch: PathChange) -> VersionStart | None:
         if self.digest is None and self.problem in {"", _DELETED}:
             return None
         self.digest, self.problem = None, _DELETED
-        return FoundVersion(touch.position, prompt_files(name)[0], None, _DELETED, _DELETED)
+        return VersionStart(touch.position, prompt_files(name)[0], None, _DELETED, _DELETED)
 
 
-class _Recorder:
+class _TrackingReader:
     """A reader that remembers what was asked for and whether it was there: a change to any of it matters."""
 
     def __init__(self, read: Read) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
-from promptops.prompt import check_name
+from promptops.prompt import check_prompt_name
 
 INDEX = "INDEX"
-SHORTEST_DIGEST = 6
+MIN_DIGEST_LENGTH = 6
 _LONGEST_DIGEST = 64
 _CANDIDATES = 8
 
@@ -30,39 +30,39 @@ def parse_reference(text: str, settings: Settings) -> Reference:
     """Split at the first ``@``, else at the first ``:``. Whether the version exists is not looked at."""
     whole = _name_of_file(text, settings)
     if whole:
-        check_name(whole)
+        check_prompt_name(whole)
         return Reference(text, whole)
     for mark in "@:":
         written, found, rest = text.partition(mark)
         if found:
             name = _name(written, text, settings)
             return (
-                _at_revision(text, name, rest, settings)
+                _revision_reference(text, name, rest, settings)
                 if mark == "@"
-                else _on_channel(text, name, rest, settings)
+                else _channel_reference(text, name, rest, settings)
             )
     return Reference(text, _name(text, text, settings))
 
 
-def digest_digits(rev: str) -> str | None:
+def parse_digest(rev: str) -> str | None:
     """The digits of ``sha256:…``, checked; None where the revision is something else."""
     if not rev.startswith("sha256:"):
         return None
     digits = rev.removeprefix("sha256:").lower()
-    if not re.fullmatch(f"[0-9a-f]{{{SHORTEST_DIGEST},{_LONGEST_DIGEST}}}", digits):
+    if not re.fullmatch(f"[0-9a-f]{{{MIN_DIGEST_LENGTH},{_LONGEST_DIGEST}}}", digits):
         raise Invalid(
             f"`{rev}` is no digest",
-            hint=f"write sha256: and {SHORTEST_DIGEST} to {_LONGEST_DIGEST} hexadecimal digits",
+            hint=f"write sha256: and {MIN_DIGEST_LENGTH} to {_LONGEST_DIGEST} hexadecimal digits",
         )
     return digits
 
 
-def is_number(rev: str) -> bool:
+def is_version_number(rev: str) -> bool:
     """Whether a revision is a released version's number: ``v13``, never a git tag."""
     return re.fullmatch("v[0-9]+", rev) is not None
 
 
-def nearest(wanted: str, known: Sequence[str], otherwise: str) -> str:
+def suggest_nearest(wanted: str, known: Sequence[str], otherwise: str) -> str:
     """The next step for a name that is not there: what comes near, else all there are, else ``otherwise``."""
     from difflib import get_close_matches
 
@@ -79,7 +79,7 @@ def _name(written: str, text: str, settings: Settings) -> str:
     if re.search(r"[^/]\.\.", written):
         raise Invalid(f"`{text}` is a range of revisions, not a version", hint="name one version: NAME@REV")
     name = _name_of_file(written, settings) or written
-    check_name(name)
+    check_prompt_name(name)
     return name
 
 
@@ -95,7 +95,7 @@ def _name_of_file(written: str, settings: Settings) -> str | None:
     )
 
 
-def _at_revision(text: str, name: str, rev: str, settings: Settings) -> Reference:
+def _revision_reference(text: str, name: str, rev: str, settings: Settings) -> Reference:
     if not rev:
         raise Invalid(f"`{text}` names no revision after the @", hint=f"{name}@HEAD, for example")
     if rev in settings.channels:
@@ -103,13 +103,13 @@ def _at_revision(text: str, name: str, rev: str, settings: Settings) -> Referenc
             f"`{text}`: {rev} is a channel",
             hint=f"{name}:{rev} is what is live there; {name}@refs/heads/{rev} is the branch of that name",
         )
-    digest_digits(rev)
+    parse_digest(rev)
     return Reference(text, name, rev=rev)
 
 
-def _on_channel(text: str, name: str, channel: str, settings: Settings) -> Reference:
+def _channel_reference(text: str, name: str, channel: str, settings: Settings) -> Reference:
     if channel not in settings.channels:
-        near = nearest(channel, settings.channels, "")
+        near = suggest_nearest(channel, settings.channels, "")
         raise NotFound(
             f"`{text}`: no channel `{channel}`",
             hint=f"{near}; a revision is written {name}@{channel or 'REV'}",

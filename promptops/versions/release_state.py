@@ -31,7 +31,7 @@ _ALL_BP = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Released:
+class ReleasedVersion:
     """A version as a channel names it."""
 
     version: str
@@ -48,7 +48,7 @@ class Rollout:
     """One canary's life on one channel. Times are ISO-8601 UTC text."""
 
     id: str
-    canary: Released
+    canary: ReleasedVersion
     plan: str  # digest of the pinned plan, 64 hex digits
     phase: Phase
     step: int = 0
@@ -63,10 +63,10 @@ class Rollout:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shadow:
+class ShadowState:
     """A version that answers a sample of a channel's calls behind the users' backs."""
 
-    released: Released
+    released: ReleasedVersion
     sample_bp: int
     max_usd: float | None = None
 
@@ -75,13 +75,13 @@ class Shadow:
 class ChannelState:
     """What one channel serves."""
 
-    stable: Released | None = None
-    previous: Released | None = None
+    stable: ReleasedVersion | None = None
+    previous: ReleasedVersion | None = None
     rollout: Rollout | None = None
-    shadow: Shadow | None = None
+    shadow: ShadowState | None = None
 
     @property
-    def canary(self) -> Released | None:
+    def canary(self) -> ReleasedVersion | None:
         return self.rollout.canary if self.rollout else None
 
 
@@ -94,7 +94,7 @@ class ReleaseState:
     channels: Mapping[str, ChannelState]
     project: str = ""
 
-    def named(self) -> Iterable[Released]:
+    def named(self) -> Iterable[ReleasedVersion]:
         """Every version that some channel names, stable ones first."""
         for arm in ("stable", "canary", "previous"):
             yield from (found for state in self.channels.values() if (found := getattr(state, arm)))
@@ -110,7 +110,7 @@ class ReleaseState:
 
 
 @dataclass(frozen=True, slots=True)
-class Frozen:
+class ReleasedSnapshot:
     """A released version with all files that it is made of, by path below ``prompts/``."""
 
     prompt: str
@@ -133,11 +133,11 @@ def plan_path(digest: str) -> str:
     return f"plans/{digest[:_SHORT]}.yaml"
 
 
-def frozen_path(prompt: str, digest: str) -> str:
+def snapshot_path(prompt: str, digest: str) -> str:
     return f"versions/{prompt}/{digest[:_SHORT]}.yaml"
 
 
-def state_commit(repo: GitRepo) -> str | None:
+def find_state_commit(repo: GitRepo) -> str | None:
     """The newest commit of the state branch, here or as last fetched; None before the first release."""
     found = repo.state_heads()
     commits = list(dict.fromkeys(found.values()))
@@ -154,7 +154,7 @@ def state_commit(repo: GitRepo) -> str | None:
 
 def read_release(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None:
     """One prompt's releases; None while it has none. Raises Invalid when they are another project's."""
-    state = any_release(repo, commit, prompt)
+    state = read_release_of_any_project(repo, commit, prompt)
     if state and state.project != repo.settings.prefix:
         theirs = state.project or "the top of the repository"
         raise Invalid(
@@ -164,7 +164,7 @@ def read_release(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None
     return state
 
 
-def any_release(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None:
+def read_release_of_any_project(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None:
     """The releases of a prompt, whichever project of the repository it belongs to."""
     try:
         return decode_release(repo.read(commit, release_path(prompt)), prompt)
@@ -174,7 +174,7 @@ def any_release(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None:
 
 def read_releases(repo: GitRepo) -> dict[str, ReleaseState]:
     """All releases of this project, by prompt; empty before the first."""
-    commit = state_commit(repo)
+    commit = find_state_commit(repo)
     if commit is None:
         return {}
     paths = [entry.path for entry in repo.list_files(commit, "releases") if entry.path.endswith(".yaml")]
@@ -186,25 +186,25 @@ def read_releases(repo: GitRepo) -> dict[str, ReleaseState]:
     return {state.prompt: state for state in states if state.project == repo.settings.prefix}
 
 
-def read_frozen(repo: GitRepo, commit: str, prompt: str, digest: str) -> Frozen | None:
-    path = frozen_path(prompt, digest)
+def read_released_snapshot(repo: GitRepo, commit: str, prompt: str, digest: str) -> ReleasedSnapshot | None:
+    path = snapshot_path(prompt, digest)
     try:
         text = repo.read(commit, path)
     except NotFound:
         return None
-    return decode_frozen(text, path, prompt)
+    return decode_snapshot(text, path, prompt)
 
 
-def frozen_versions(repo: GitRepo, commit: str, prompt: str) -> list[Frozen]:
+def list_released_snapshots(repo: GitRepo, commit: str, prompt: str) -> list[ReleasedSnapshot]:
     """Every released version of a prompt."""
     folder = f"versions/{prompt}"
     paths = [entry.path for entry in repo.list_files(commit, folder)]
     paths = [path for path in paths if path.endswith(".yaml") and "/" not in path[len(folder) + 1 :]]
     texts = repo.read_many([(commit, path) for path in paths])
-    return [decode_frozen(text, path, prompt) for path, text in zip(paths, texts, strict=True)]
+    return [decode_snapshot(text, path, prompt) for path, text in zip(paths, texts, strict=True)]
 
 
-def released_numbers(repo: GitRepo, commit: str, state: ReleaseState) -> dict[str, str]:
+def read_version_numbers(repo: GitRepo, commit: str, state: ReleaseState) -> dict[str, str]:
     """The number of every released version, by digest: read without the files that they are made of."""
     prompt = state.prompt
     folder = f"versions/{prompt}/"
@@ -259,22 +259,22 @@ def _rollout(document: Document, value: Any) -> Rollout | None:
     return rollout
 
 
-def _shadow(document: Document, value: Any) -> Shadow | None:
+def _shadow(document: Document, value: Any) -> ShadowState | None:
     if value is None:
         return None
     data = _mapping(document, value)
     released, sample, most = _released(document, data), data.get("sample_bp"), data.get("max_usd")
     if released is None or type(sample) is not int or not 0 < sample <= _ALL_BP:
         raise _damaged(document, f"a shadow sampled at {sample} basis points")
-    return Shadow(released=released, sample_bp=sample, max_usd=None if most is None else float(most))
+    return ShadowState(released=released, sample_bp=sample, max_usd=None if most is None else float(most))
 
 
-def _released(document: Document, value: Any) -> Released | None:
+def _released(document: Document, value: Any) -> ReleasedVersion | None:
     if value is None:
         return None
     data = _mapping(document, value)
     since, commit = data.get("since"), data.get("commit")
-    return Released(
+    return ReleasedVersion(
         str(data.get("version", "")),
         _digest(document, data.get("digest")),
         None if commit is None else str(commit),
@@ -282,7 +282,7 @@ def _released(document: Document, value: Any) -> Released | None:
     )
 
 
-def decode_frozen(text: bytes, path: str, prompt: str) -> Frozen:
+def decode_snapshot(text: bytes, path: str, prompt: str) -> ReleasedSnapshot:
     """A released version from the text of its file."""
     document = parse_yaml(text, f"{BRANCH}:{path}", max_bytes=_MAX_BYTES)
     data = _mapping(document, document.data)
@@ -292,7 +292,7 @@ def decode_frozen(text: bytes, path: str, prompt: str) -> Frozen:
     digest = _digest(document, data.get("digest"))
     if data.get("prompt") != prompt or digest[:_SHORT] != path.rpartition("/")[2][: -len(".yaml")]:
         raise _damaged(document, f"it must be the version of {prompt} that its path names")
-    return Frozen(prompt, version, digest, None if commit is None else str(commit), files)
+    return ReleasedSnapshot(prompt, version, digest, None if commit is None else str(commit), files)
 
 
 def _mapping(document: Document, value: Any) -> Mapping[str, Any]:

@@ -9,14 +9,14 @@ from promptops.prompt import Input, Message, Prompt, Text
 from promptops.prompt.diff import TextDiff, static_prefix
 from promptops.prompt.diff.messages import TextChange, compare_messages
 from promptops.prompt.diff.prompts import text_diff
-from promptops.prompt.render import estimate_tokens, least_tokens, render
+from promptops.prompt.render import estimate_tokens, min_tokens, render_prompt
 
-Price = Callable[[str], tuple[float, float] | None]
+PriceLookup = Callable[[str], tuple[float, float] | None]
 """A model to dollars per input and per output token; None when unknown."""
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
+class RenderedPreview:
     """Both sides on one set of inputs. ``notes`` say which of them a side does not accept."""
 
     label: str
@@ -27,7 +27,7 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class CallCostEstimate:
     """One call of one side. Tokens are estimated, prices those of a catalogue; None when unknown."""
 
     input_tokens: int
@@ -36,11 +36,13 @@ class Estimate:
     most_output_usd: float | None
 
 
-def preview(label: str, old: Prompt | None, new: Prompt | None, inputs: Mapping[str, Any]) -> Preview:
+def render_preview(
+    label: str, old: Prompt | None, new: Prompt | None, inputs: Mapping[str, Any]
+) -> RenderedPreview:
     before, notes = _rendered(old, inputs, "before")
     after, more = _rendered(new, inputs, "after")
     found = list(compare_messages(_as_messages(before), _as_messages(after))) if before and after else []
-    return Preview(
+    return RenderedPreview(
         label,
         tuple(one for one in found if isinstance(one, str)),
         tuple(text_diff(one.where, one.old, one.new) for one in found if isinstance(one, TextChange)),
@@ -49,7 +51,7 @@ def preview(label: str, old: Prompt | None, new: Prompt | None, inputs: Mapping[
     )
 
 
-def merged_inputs(old: Prompt | None, new: Prompt | None) -> Prompt | None:
+def merge_inputs(old: Prompt | None, new: Prompt | None) -> Prompt | None:
     """A prompt that takes the inputs of both sides, none of them required: to read what was given."""
     prompt = new or old
     if prompt is None:
@@ -58,16 +60,18 @@ def merged_inputs(old: Prompt | None, new: Prompt | None) -> Prompt | None:
     return replace(prompt, inputs={name: replace(one, required=False) for name, one in declared.items()})
 
 
-def estimate(prompt: Prompt, price: Price, input_tokens: int | None = None) -> Estimate | None:
+def estimate_call_cost(
+    prompt: Prompt, price: PriceLookup, input_tokens: int | None = None
+) -> CallCostEstimate | None:
     """Without ``input_tokens``: before anything is put in. None where the templates cannot be rendered."""
     try:
-        tokens = least_tokens(prompt) if input_tokens is None else input_tokens
+        tokens = min_tokens(prompt) if input_tokens is None else input_tokens
     except Invalid:
         return None
     prefix = estimate_tokens({"role": role, "content": text} for role, text in static_prefix(prompt))
     prices = price(prompt.model)
     most = prompt.parameters.get("max_completion_tokens", prompt.parameters.get("max_tokens"))
-    return Estimate(
+    return CallCostEstimate(
         tokens,
         prefix,
         tokens * prices[0] if prices else None,
@@ -83,7 +87,7 @@ def _rendered(
     taken = {name: value for name, value in inputs.items() if name in prompt.inputs}
     notes = [f"{when}: there is no input `{name}`, so it is left out" for name in inputs if name not in taken]
     try:
-        return render(prompt, taken).messages, notes
+        return render_prompt(prompt, taken).messages, notes
     except Invalid as error:
         return (), [*notes, f"{when}: {error.message}"]
 
@@ -107,5 +111,5 @@ def _image(url: str) -> str:
     return f"[{kind.removeprefix('data:')}, {len(data) * 3 // 4:,} bytes]"
 
 
-def changed(previews: Iterable[Preview]) -> list[Preview]:
+def changed_previews(previews: Iterable[RenderedPreview]) -> list[RenderedPreview]:
     return [one for one in previews if one.lines or one.texts or one.notes]

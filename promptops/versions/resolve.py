@@ -9,30 +9,37 @@ from typing import TYPE_CHECKING, Literal
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound, PromptopsError
 from promptops.prompt import Prompt, load_prompt
-from promptops.versions.references import INDEX, Reference, digest_digits, is_number, nearest, parse_reference
-from promptops.versions.working_tree import names_among, working_tree_names, working_tree_reader
+from promptops.versions.references import (
+    INDEX,
+    Reference,
+    is_version_number,
+    parse_digest,
+    parse_reference,
+    suggest_nearest,
+)
+from promptops.versions.working_tree import filter_prompt_names, working_tree_names, working_tree_reader
 
 if TYPE_CHECKING:  # a prompt of the working tree needs neither git nor the registry
     from promptops.git.repo import GitRepo
-    from promptops.registry.store import Registry
-    from promptops.versions.release_state import ChannelState, Released, ReleaseState
+    from promptops.registry.store import RegistryDatabase
+    from promptops.versions.release_state import ChannelState, ReleasedVersion, ReleaseState
 
 __all__ = [
     "Reference",
     "Version",
     "live_channels",
+    "load_released_version",
     "parse_reference",
     "prompt_names",
-    "provenance",
-    "reader",
-    "released_version",
-    "resolve",
-    "resolve_in",
-    "unreleased",
+    "resolve_version",
+    "resolve_version_in",
+    "unreleased_version_error",
+    "version_reader",
+    "with_provenance",
 ]
 
 Read = Callable[[str], bytes]
-Source = Literal["working tree", "index", "commit", "release", "registry"]
+VersionSource = Literal["working tree", "index", "commit", "release", "registry"]
 _SHORT = 12
 
 
@@ -40,12 +47,12 @@ _SHORT = 12
 class Version:
     """What a reference means.
 
-    One that is not committed carries no commit and counts as dirty until ``provenance`` has looked.
+    One that is not committed carries no commit and counts as dirty until ``with_provenance`` has looked.
     """
 
     prompt: Prompt
     reference: str
-    source: Source
+    source: VersionSource
     pasteable: str
     commit_sha: str | None = None
     dirty: bool = False
@@ -53,40 +60,46 @@ class Version:
     channel: str | None = None
 
 
-def resolve(reference: str, settings: Settings, registry: "Registry | None" = None) -> Version:
+def resolve_version(
+    reference: str, settings: Settings, registry: "RegistryDatabase | None" = None
+) -> Version:
     """Resolve a reference; NotFound and Invalid list what else could have been meant."""
     wanted = parse_reference(reference, settings)
     if wanted.rev is None and wanted.channel is None:
-        return _of_working_tree(wanted, settings)
+        return _resolve_working_tree(wanted, settings)
     from promptops.git.repo import GitRepo
 
     with GitRepo(settings) as repo:
-        if registry is None and wanted.rev is not None and digest_digits(wanted.rev) is not None:
-            from promptops.registry.store import Registry
+        if registry is None and wanted.rev is not None and parse_digest(wanted.rev) is not None:
+            from promptops.registry.store import RegistryDatabase
 
-            with Registry.open_existing(settings.registry) as known:  # also versions that only ever ran
-                return resolve_in(repo, wanted, known)
-        return resolve_in(repo, wanted, registry)
+            with RegistryDatabase.open_existing(
+                settings.registry
+            ) as known:  # also versions that only ever ran
+                return resolve_version_in(repo, wanted, known)
+        return resolve_version_in(repo, wanted, registry)
 
 
-def resolve_in(repo: "GitRepo", wanted: Reference, registry: "Registry | None" = None) -> Version:
+def resolve_version_in(
+    repo: "GitRepo", wanted: Reference, registry: "RegistryDatabase | None" = None
+) -> Version:
     """Resolve with a repository that is open already, for callers that resolve many."""
     rev = wanted.rev
     if wanted.channel is not None:
-        return _on_channel(repo, wanted)
+        return _resolve_channel(repo, wanted)
     if rev is None:
-        return _of_working_tree(wanted, repo.settings)
+        return _resolve_working_tree(wanted, repo.settings)
     if rev == INDEX:
-        return _of_index(repo, wanted)
-    if is_number(rev):
-        return _numbered(repo, wanted, rev)
-    digits = digest_digits(rev)
+        return _resolve_index(repo, wanted)
+    if is_version_number(rev):
+        return _resolve_number(repo, wanted, rev)
+    digits = parse_digest(rev)
     if digits is not None:
-        return _by_digest(repo, wanted, digits, registry)
-    return _of_commit(repo, wanted, repo.resolve_commit(rev))
+        return _resolve_digest(repo, wanted, digits, registry)
+    return _resolve_commit(repo, wanted, repo.resolve_commit(rev))
 
 
-def provenance(version: Version, settings: Settings) -> Version:
+def with_provenance(version: Version, settings: Settings) -> Version:
     """Tell which commit a version that is not committed stands on, and whether its files differ from it."""
     if version.source not in {"working tree", "index"}:
         return version
@@ -102,7 +115,10 @@ def provenance(version: Version, settings: Settings) -> Version:
             kept = repo.read_many([(commit, f"{settings.prompts_path}/{path}") for path in closure])
         except Invalid:  # one of them is not there, or not as a file
             return replace(version, commit_sha=commit)
-        same = all(_lines(read(path)) == _lines(text) for path, text in zip(closure, kept, strict=True))
+        same = all(
+            _normalize_newlines(read(path)) == _normalize_newlines(text)
+            for path, text in zip(closure, kept, strict=True)
+        )
     return replace(version, commit_sha=commit, dirty=not same)
 
 
@@ -130,7 +146,7 @@ def prompt_names(settings: Settings, rev: str | None = None) -> list[str]:
 
 
 @contextmanager
-def reader(version: Version, settings: Settings) -> Iterator[Read]:
+def version_reader(version: Version, settings: Settings) -> Iterator[Read]:
     """Read any file below ``prompts/`` as it was where the version comes from, its golden set for example."""
     if version.source == "working tree":
         yield working_tree_reader(settings)
@@ -149,7 +165,7 @@ def reader(version: Version, settings: Settings) -> Iterator[Read]:
             yield repo.reader(version.commit_sha)
 
 
-def _of_working_tree(wanted: Reference, settings: Settings) -> Version:
+def _resolve_working_tree(wanted: Reference, settings: Settings) -> Version:
     if settings.top is None:
         raise Invalid(
             f"`{wanted.text}` is of the working tree, and a bare repository has none",
@@ -162,14 +178,14 @@ def _of_working_tree(wanted: Reference, settings: Settings) -> Version:
     )
 
 
-def _of_index(repo: "GitRepo", wanted: Reference) -> Version:
+def _resolve_index(repo: "GitRepo", wanted: Reference) -> Version:
     prompt = _load(wanted.name, repo.reader(""), lambda: _names_at(repo, ""), "in the index")
     return Version(
         prompt=prompt, reference=wanted.text, source="index", pasteable=f"{wanted.name}@{INDEX}", dirty=True
     )
 
 
-def _of_commit(repo: "GitRepo", wanted: Reference, commit: str) -> Version:
+def _resolve_commit(repo: "GitRepo", wanted: Reference, commit: str) -> Version:
     where = f"at {wanted.rev}"
     prompt = _load(wanted.name, repo.reader(commit), lambda: _names_at(repo, commit), where)
     return Version(
@@ -185,24 +201,26 @@ def _load(name: str, read: Read, names: Callable[[], Sequence[str]], where: str)
     try:
         return load_prompt(name, read)
     except NotFound:
-        hint = nearest(name, names(), "promptops init makes a first prompt")
+        hint = suggest_nearest(name, names(), "promptops init makes a first prompt")
         raise NotFound(f"no prompt `{name}` {where}", hint=hint) from None
 
 
 def _names_at(repo: "GitRepo", rev: str) -> list[str]:
     folder = repo.settings.prompts_path
-    return sorted(names_among(entry.path[len(folder) + 1 :] for entry in repo.list_files(rev, folder)))
+    return sorted(
+        filter_prompt_names(entry.path[len(folder) + 1 :] for entry in repo.list_files(rev, folder))
+    )
 
 
-def _lines(text: bytes) -> bytes:
+def _normalize_newlines(text: bytes) -> bytes:
     return text.replace(b"\r\n", b"\n")  # as git may check them out
 
 
 # released versions
 
 
-def _on_channel(repo: "GitRepo", wanted: Reference) -> Version:
-    commit, state = _release_state(repo, wanted)
+def _resolve_channel(repo: "GitRepo", wanted: Reference) -> Version:
+    commit, state = _require_release_state(repo, wanted)
     channel = str(wanted.channel)
     serving = state.channels.get(channel)
     if serving is None or serving.stable is None:
@@ -210,37 +228,41 @@ def _on_channel(repo: "GitRepo", wanted: Reference) -> Version:
         raise NotFound(
             f"{wanted.name} is not live on {channel}", hint=f"live: {', '.join(live) or 'nowhere'}"
         )
-    return replace(released_version(repo, commit, wanted, serving.stable), channel=channel)
+    return replace(load_released_version(repo, commit, wanted, serving.stable), channel=channel)
 
 
-def _numbered(repo: "GitRepo", wanted: Reference, number: str) -> Version:
-    from promptops.versions.release_state import Released, frozen_versions
+def _resolve_number(repo: "GitRepo", wanted: Reference, number: str) -> Version:
+    from promptops.versions.release_state import ReleasedVersion, list_released_snapshots
 
     tag = f"a git tag of that name is {wanted.name}@refs/tags/{number}"
-    commit, state = _release_state(repo, wanted, tag)
+    commit, state = _require_release_state(repo, wanted, tag)
     for released in state.named():
         if released.version == number:
-            return released_version(repo, commit, wanted, released)
-    frozen = frozen_versions(repo, commit, wanted.name)
+            return load_released_version(repo, commit, wanted, released)
+    frozen = list_released_snapshots(repo, commit, wanted.name)
     for one in frozen:
         if one.version == number:
-            return released_version(repo, commit, wanted, Released(number, one.digest, one.commit))
+            return load_released_version(
+                repo, commit, wanted, ReleasedVersion(number, one.digest, one.commit)
+            )
     there = {one.version for one in frozen} | {released.version for released in state.named()}
     known = sorted(there, key=lambda version: (len(version), version))
     raise NotFound(f"{wanted.name} has no version {number}", hint=f"there are: {', '.join(known)}; {tag}")
 
 
-def _release_state(repo: "GitRepo", wanted: Reference, more: str = "") -> tuple[str, "ReleaseState"]:
-    from promptops.versions.release_state import read_release, state_commit
+def _require_release_state(repo: "GitRepo", wanted: Reference, more: str = "") -> tuple[str, "ReleaseState"]:
+    from promptops.versions.release_state import find_state_commit, read_release
 
-    commit = state_commit(repo)
+    commit = find_state_commit(repo)
     state = read_release(repo, commit, wanted.name) if commit else None
     if commit is None or state is None:
-        raise unreleased(wanted, more, anything=commit is not None, elsewhere=_has_remote(repo.settings))
+        raise unreleased_version_error(
+            wanted, more, anything=commit is not None, elsewhere=_has_remote(repo.settings)
+        )
     return commit, state
 
 
-def unreleased(
+def unreleased_version_error(
     wanted: Reference, more: str = "", *, anything: bool = True, elsewhere: bool = False
 ) -> NotFound:
     """What to say of a released version where there is none.
@@ -260,11 +282,13 @@ def _has_remote(settings: Settings) -> bool:
     return config is not None and config.is_file() and b'[remote "' in config.read_bytes()
 
 
-def released_version(repo: "GitRepo", state: str, wanted: Reference, released: "Released") -> Version:
+def load_released_version(
+    repo: "GitRepo", state: str, wanted: Reference, released: "ReleasedVersion"
+) -> Version:
     """A released version from its frozen files, which outlive the commit; else from the commit."""
-    from promptops.versions.release_state import read_frozen
+    from promptops.versions.release_state import read_released_snapshot
 
-    frozen = read_frozen(repo, state, wanted.name, released.digest)
+    frozen = read_released_snapshot(repo, state, wanted.name, released.digest)
     commit = released.commit or (frozen.commit if frozen else None)
     if commit is not None and repo.has_commits(commit):
         commit = repo.resolve_commit(commit)
@@ -275,7 +299,7 @@ def released_version(repo: "GitRepo", state: str, wanted: Reference, released: "
         )
     read = frozen.read if frozen else repo.reader(str(commit))
     prompt = load_prompt(wanted.name, read)
-    _verify(prompt, released.digest, wanted)
+    _verify_digest(prompt, released.digest, wanted)
     return Version(
         prompt=prompt,
         reference=wanted.text,
@@ -286,7 +310,7 @@ def released_version(repo: "GitRepo", state: str, wanted: Reference, released: "
     )
 
 
-def _verify(prompt: Prompt, digest: str, wanted: Reference) -> None:
+def _verify_digest(prompt: Prompt, digest: str, wanted: Reference) -> None:
     if prompt.digest != digest:
         raise Invalid(
             f"`{wanted.text}` reads as sha256:{prompt.digest[:_SHORT]}, not as sha256:{digest[:_SHORT]}",
@@ -297,11 +321,13 @@ def _verify(prompt: Prompt, digest: str, wanted: Reference) -> None:
 # by digest
 
 
-def _by_digest(repo: "GitRepo", wanted: Reference, digits: str, registry: "Registry | None") -> Version:
+def _resolve_digest(
+    repo: "GitRepo", wanted: Reference, digits: str, registry: "RegistryDatabase | None"
+) -> Version:
     """Look wherever a version can be: this branch's history, the registry, index, working tree."""
     found: dict[str, Callable[[], Version]] = {}
     known: list[str] = []
-    for digest, get in _digests(repo, wanted, digits, registry):
+    for digest, get in _digest_candidates(repo, wanted, digits, registry):
         known.append(digest)
         if digest.startswith(digits):
             found.setdefault(digest, get)
@@ -314,29 +340,29 @@ def _by_digest(repo: "GitRepo", wanted: Reference, digits: str, registry: "Regis
         there = [f"sha256:{digest[:_SHORT]}" for digest in dict.fromkeys(known)]
         raise NotFound(
             f"no version of {wanted.name} here has the digest sha256:{digits}",
-            hint=nearest("", there, f"promptops history {wanted.name} lists its versions"),
+            hint=suggest_nearest("", there, f"promptops history {wanted.name} lists its versions"),
         )
     digest, get = next(iter(found.items()))
     version = get()
-    _verify(version.prompt, digest, wanted)
+    _verify_digest(version.prompt, digest, wanted)
     return version
 
 
-def _digests(
-    repo: "GitRepo", wanted: Reference, digits: str, registry: "Registry | None"
+def _digest_candidates(
+    repo: "GitRepo", wanted: Reference, digits: str, registry: "RegistryDatabase | None"
 ) -> Iterator[tuple[str, Callable[[], Version]]]:
-    from promptops.registry.history_index import noted_versions
-    from promptops.versions.lineage import lineage
+    from promptops.registry.history_index import find_logged_versions
+    from promptops.versions.lineage import read_lineage
 
-    for start in lineage(wanted.name, repo, registry).starts:
+    for start in read_lineage(wanted.name, repo, registry).starts:
         if start.digest is not None:
-            yield start.digest, partial(_renamed, repo, wanted, start.name, start.commit_sha)
-    for digest, commit in noted_versions(registry, wanted.name, digits) if registry else ():
+            yield start.digest, partial(_resolve_renamed, repo, wanted, start.name, start.commit_sha)
+    for digest, commit in find_logged_versions(registry, wanted.name, digits) if registry else ():
         if commit is not None and repo.has_commits(commit):
-            yield digest, partial(_of_commit, repo, wanted, commit)
+            yield digest, partial(_resolve_commit, repo, wanted, commit)
         elif registry is not None:
-            yield digest, partial(_of_registry, registry, wanted, digest)
-    for get in (partial(_of_index, repo), partial(_of_working_tree, settings=repo.settings)):
+            yield digest, partial(_resolve_logged, registry, wanted, digest)
+    for get in (partial(_resolve_index, repo), partial(_resolve_working_tree, settings=repo.settings)):
         try:
             version = get(wanted)
         except PromptopsError:  # absent or broken there, so not the version that is looked for
@@ -344,7 +370,7 @@ def _digests(
         yield version.prompt.digest, partial(replace, version)
 
 
-def _of_registry(registry: "Registry", wanted: Reference, digest: str) -> Version:
+def _resolve_logged(registry: "RegistryDatabase", wanted: Reference, digest: str) -> Version:
     """Make again a version that ran and that no commit has."""
     from promptops.registry.runs.rebuild_messages import stored_prompt
 
@@ -355,7 +381,7 @@ def _of_registry(registry: "Registry", wanted: Reference, digest: str) -> Versio
     return Version(prompt=prompt, reference=wanted.text, source="registry", pasteable=pasteable, dirty=True)
 
 
-def _renamed(repo: "GitRepo", wanted: Reference, name: str, commit: str) -> Version:
+def _resolve_renamed(repo: "GitRepo", wanted: Reference, name: str, commit: str) -> Version:
     """Find a version from before the prompt was called what it is now."""
-    version = _of_commit(repo, replace(wanted, name=name), commit)
+    version = _resolve_commit(repo, replace(wanted, name=name), commit)
     return replace(version, prompt=replace(version.prompt, name=wanted.name))

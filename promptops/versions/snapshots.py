@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from promptops.errors import Invalid, NotFound
 from promptops.git.process import MissingObject
 from promptops.prompt import Prompt, load_prompt
-from promptops.versions.references import INDEX, Reference, digest_digits, is_number
+from promptops.versions.references import INDEX, Reference, is_version_number, parse_digest
 from promptops.versions.working_tree import working_tree_reader
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _SUFFIXES = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class SnapshotSource:
     """Somewhere prompts stand: a commit, INDEX, None for the working tree, "" before the first commit."""
 
     label: str
@@ -40,13 +40,13 @@ class Place:
         return f"{name}@{self.rev if self.rev in ('', INDEX) else repo.abbreviate(self.rev)}".rstrip("@")
 
 
-WORKING_TREE = Place("the working tree", None)
-STAGED = Place("the index", INDEX)
-NOWHERE = Place("nothing", "")
+WORKING_TREE = SnapshotSource("the working tree", None)
+STAGED = SnapshotSource("the index", INDEX)
+EMPTY = SnapshotSource("nothing", "")
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
+class PromptSnapshot:
     """``files`` are those that the prompt was read from, its own first; none where it is not there.
 
     ``problem`` says why its files are no prompt, and then ``prompt`` is None. What was found by number,
@@ -66,9 +66,9 @@ class Side:
         return self.prompt is not None or bool(self.problem)
 
 
-def load_side(name: str, place: Place, repo: "GitRepo") -> Side:
-    side = Side(name, place.reference(name, repo))
-    read = _Recorder(place.read(repo))
+def load_snapshot(name: str, place: SnapshotSource, repo: "GitRepo") -> PromptSnapshot:
+    side = PromptSnapshot(name, place.reference(name, repo))
+    read = _RecordingReader(place.read(repo))
     try:
         prompt = load_prompt(name, read)
     except NotFound:
@@ -80,32 +80,32 @@ def load_side(name: str, place: Place, repo: "GitRepo") -> Side:
     return replace(side, prompt=prompt, files=read.files, cases=_cases(prompt, read))
 
 
-def resolve_side(wanted: Reference, repo: "GitRepo") -> Side:
+def resolve_snapshot(wanted: Reference, repo: "GitRepo") -> PromptSnapshot:
     """The side that a reference names. A commit, the index and the working tree may lack the prompt."""
-    place = place_of(wanted, repo)
+    place = find_snapshot_source(wanted, repo)
     if place is not None:
-        return load_side(wanted.name, place, repo)
-    from promptops.registry.store import Registry
-    from promptops.versions.resolve import resolve_in
+        return load_snapshot(wanted.name, place, repo)
+    from promptops.registry.store import RegistryDatabase
+    from promptops.versions.resolve import resolve_version_in
 
-    with Registry.open_existing(repo.settings.registry) as registry:
-        version = resolve_in(repo, wanted, registry)
+    with RegistryDatabase.open_existing(repo.settings.registry) as registry:
+        version = resolve_version_in(repo, wanted, registry)
     prompt = version.prompt
     files = {prompt.path: prompt.document.source.encode()}
-    return Side(wanted.name, version.pasteable, prompt, "", files, complete=False)
+    return PromptSnapshot(wanted.name, version.pasteable, prompt, "", files, complete=False)
 
 
-def place_of(wanted: Reference, repo: "GitRepo") -> Place | None:
+def find_snapshot_source(wanted: Reference, repo: "GitRepo") -> SnapshotSource | None:
     """Where a reference looks; None for what is found by number, digest or channel."""
     rev = wanted.rev
-    if wanted.channel is not None or (rev and (is_number(rev) or digest_digits(rev))):
+    if wanted.channel is not None or (rev and (is_version_number(rev) or parse_digest(rev))):
         return None
     if rev is None:
         return WORKING_TREE
-    return STAGED if rev == INDEX else Place(rev, repo.resolve_commit(rev))
+    return STAGED if rev == INDEX else SnapshotSource(rev, repo.resolve_commit(rev))
 
 
-def _cases(prompt: Prompt, read: "_Recorder") -> bytes | None:
+def _cases(prompt: Prompt, read: "_RecordingReader") -> bytes | None:
     if prompt.cases is None:
         return None
     try:
@@ -120,7 +120,7 @@ def _read_nothing(path: str) -> bytes:
     raise NotFound(f"no file {path} before the first commit")
 
 
-class _Recorder:
+class _RecordingReader:
     """A reader that keeps what it read."""
 
     def __init__(self, read: Read) -> None:

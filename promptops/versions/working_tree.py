@@ -30,10 +30,10 @@ def working_tree_reader(settings: Settings) -> Callable[[str], bytes]:
 
 def working_tree_names(settings: Settings) -> list[str]:
     """Names of the prompts in the working tree, sorted."""
-    return sorted(names_among(_paths_below(settings.prompts)))
+    return sorted(filter_prompt_names(_paths_below(settings.prompts)))
 
 
-def names_among(paths: Iterator[str]) -> set[str]:
+def filter_prompt_names(paths: Iterator[str]) -> set[str]:
     """Prompts among paths below ``prompts/``: YAML files, without golden sets (``*.cases.yaml``)."""
     stems = {path.rpartition(".")[0] for path in paths if path.endswith((".yaml", ".yml"))}
     return {stem for stem in stems if not stem.endswith(".cases")}

@@ -15,8 +15,8 @@ from promptops import Workspace
 from promptops.api import Run
 from promptops.errors import Invalid, NotFound, Unavailable
 from promptops.providers.types import ModelError
-from promptops.registry.store import Registry
-from promptops.runner.retry import Limits
+from promptops.registry.store import RegistryDatabase
+from promptops.runner.retry import RetryPolicy
 from support.front_door import GREET, Repo
 from support.provider import Provider, chunk, cut_off, slow, status, text
 from support.provider import events as event_stream
@@ -210,7 +210,7 @@ def test_what_people_say_of_an_answer(workspace: Workspace, greeting: Repo) -> N
     assert workspace.feedback(run_id, "down", comment="too short") == 1
     assert workspace.feedback(run_id, metric="correct", value=1, edit="Hello Ada!") == 2
     assert workspace.feedback(run_id, "down", comment="too short") == 0
-    with Registry.open(greeting.path / "registry.db") as registry:
+    with RegistryDatabase.open(greeting.path / "registry.db") as registry:
         found = registry.read("SELECT name, value, text FROM outcomes ORDER BY name")
     said = [tuple(row) for row in found]
     assert said == [("correct", 1.0, ""), ("edited", 1.0, "Hello Ada!"), ("thumbs", -1.0, "too short")]
@@ -290,5 +290,5 @@ def test_a_fork_is_told_of(greeting: Repo, provider: Provider) -> None:
 def test_limits_are_the_callers(workspace: Workspace, provider: Provider) -> None:
     provider.script = slow(5, text("late"))
     with pytest.raises(ModelError) as caught:
-        workspace.run("greet", {"name": "Ada"}, limits=Limits(retries=0, timeout=0.2))
+        workspace.run("greet", {"name": "Ada"}, limits=RetryPolicy(retries=0, timeout=0.2))
     assert caught.value.type == "timeout"

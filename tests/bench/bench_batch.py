@@ -24,9 +24,9 @@ from typing import Any
 
 from pairs import PROMPTOPS, show
 
-from promptops.config.settings import here
-from promptops.runner.batch import Engine, Item, Options
-from promptops.versions.resolve import resolve
+from promptops.config.settings import current_settings
+from promptops.runner.batch import BatchEngine, BatchItem, BatchOptions
+from promptops.versions.resolve import resolve_version
 
 SHARED = Path(os.environ.get("PROMPTOPS_SHARED", Path(__file__).parents[3] / "shared"))
 LATENCY_S = 0.05
@@ -115,16 +115,16 @@ async def loop(count: int, jobs: int, *, log: bool = True) -> float:
     for file in Path.cwd().glob("registry.db*"):
         if file.is_file():
             file.unlink()
-    version = resolve("route", here())
-    async with Engine(here(), Options(concurrency=jobs, cache="refresh")) as many:
+    version = resolve_version("route", current_settings())
+    async with BatchEngine(current_settings(), BatchOptions(concurrency=jobs, cache="refresh")) as many:
         if not log:
             many._runner = replace(many._runner, journal=Nowhere())  # noqa: SLF001 - there is no such option
             await many._journal.close()  # noqa: SLF001
             many._journal = Nowhere()  # type: ignore[assignment]  # noqa: SLF001
-        async for _ in many.runs([Item(version=version, inputs={"ticket": "warm"})]):
+        async for _ in many.runs([BatchItem(version=version, inputs={"ticket": "warm"})]):
             pass
         clock = time.perf_counter()
-        async for run in many.runs(Item(version=version, inputs=each) for each in tickets(count)):
+        async for run in many.runs(BatchItem(version=version, inputs=each) for each in tickets(count)):
             assert run.passed
         return time.perf_counter() - clock
 

@@ -20,10 +20,15 @@ from bench_registry import Row, show
 
 from promptops.cli.commands.feedback import read_outcomes
 from promptops.registry.records import CheckResult, FinishedRun, StartedRun, utc_now
-from promptops.registry.release.export import Mark, export_release, last_mark, note_mark
+from promptops.registry.release.export import (
+    ExportCheckpoint,
+    export_release,
+    read_export_checkpoint,
+    save_export_checkpoint,
+)
 from promptops.registry.release.import_ import import_files
-from promptops.registry.runs.outcomes import add_many
-from promptops.registry.store import Registry, new_run_id
+from promptops.registry.runs.outcomes import import_outcomes
+from promptops.registry.store import RegistryDatabase, new_run_id
 
 LINES = 50_000
 
@@ -35,7 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = Path(tempfile.mkdtemp(prefix="bench-exchange-"))
     try:
         show([("measured", "figure", "target")])
-        with Registry.open(folder / "host.db") as host, Registry.open(folder / "hub.db") as hub:
+        with (
+            RegistryDatabase.open(folder / "host.db") as host,
+            RegistryDatabase.open(folder / "hub.db") as hub,
+        ):
             runs = filled(host, rows)
             show(feedback(host, runs, folder / "feedback.jsonl"))
             show(exchange(host, hub, folder / "evidence.jsonl", rows))
@@ -44,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def filled(registry: Registry, rows: int) -> list[str]:
+def filled(registry: RegistryDatabase, rows: int) -> list[str]:
     """Runs of 2 KB, a quarter of them canary."""
     made: list[str] = []
     for first in range(0, rows, 1_000):
@@ -80,14 +88,14 @@ def ended() -> FinishedRun:
     )
 
 
-def feedback(registry: Registry, runs: Sequence[str], file: Path) -> list[Row]:
+def feedback(registry: RegistryDatabase, runs: Sequence[str], file: Path) -> list[Row]:
     chosen = random.Random(1).sample(runs, LINES)  # noqa: S311 - no secret
     outcome = {"metric": "thumbs", "value": 1, "comment": "well said", "occurred_at": "2026-11-02T09:14:00Z"}
     file.write_text("".join(json.dumps({"run_id": run, **outcome}) + "\n" for run in chosen))
 
     def take_in() -> None:
         with file.open("rb") as lines:
-            add_many(registry, file.name, read_outcomes(file.name, lines))
+            import_outcomes(registry, file.name, read_outcomes(file.name, lines))
 
     return [
         measured(f"feedback of {LINES:,} runs of {len(runs):,}", take_in, "a few seconds"),
@@ -95,14 +103,16 @@ def feedback(registry: Registry, runs: Sequence[str], file: Path) -> list[Row]:
     ]
 
 
-def exchange(host: Registry, hub: Registry, file: Path, rows: int) -> list[Row]:
+def exchange(host: RegistryDatabase, hub: RegistryDatabase, file: Path, rows: int) -> list[Row]:
     def export() -> None:
         with file.open("w") as stream:
-            note_mark(host, export_release(host, stream, since=last_mark(host), now=time.time()).mark)
+            save_export_checkpoint(
+                host, export_release(host, stream, since=read_export_checkpoint(host), now=time.time()).mark
+            )
 
     def export_all() -> None:
         with file.open("w") as stream:
-            export_release(host, stream, since=Mark(), now=time.time())
+            export_release(host, stream, since=ExportCheckpoint(), now=time.time())
 
     first = measured(f"export of {rows:,} runs", export, "")
     import_ = measured(f"import of {rows:,} runs", lambda: import_files(hub, [file]), "")

@@ -18,8 +18,8 @@ from pairs import PASS, PROMPTOPS, show
 
 from promptops.config.settings import Settings, find_settings
 from promptops.git.repo import GitRepo
-from promptops.registry.store import Registry
-from promptops.versions.history import history
+from promptops.registry.store import RegistryDatabase
+from promptops.versions.history import read_history
 
 T = TypeVar("T")
 COMMITS, VERSIONS = 100_000, 1_000
@@ -89,12 +89,12 @@ def stream(commits: int) -> Iterator[bytes]:
 
 def listing(settings: Settings) -> None:
     log = ["git", "-C", str(settings.root), "log", "--format=%H", "--", PATH]
-    with Registry.open(settings.registry) as registry:
-        cold, found = clocked(lambda: history("support/triage", settings, registry))
+    with RegistryDatabase.open(settings.registry) as registry:
+        cold, found = clocked(lambda: read_history("support/triage", settings, registry))
         assert len(found.versions) == VERSIONS
         pairs = [
             (
-                clocked(lambda: history("support/triage", settings, registry))[0],
+                clocked(lambda: read_history("support/triage", settings, registry))[0],
                 clocked(lambda: quiet(log))[0],
                 clocked(lambda: quiet(PASS))[0],
             )

@@ -15,9 +15,9 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pairs import PASS, PROMPTOPS, ratio, show
 
 from promptops.config.settings import Settings, find_settings
-from promptops.lint import lint
-from promptops.lint.context import Project
-from promptops.lint.file_cache import Files
+from promptops.lint import lint_prompts
+from promptops.lint.context import LintProject
+from promptops.lint.file_cache import FileCache
 from promptops.prompt import templates
 from promptops.versions.working_tree import working_tree_reader
 
@@ -99,8 +99,10 @@ def _ours(settings: Settings) -> float:
         if hasattr(kept, "cache_clear"):
             kept.cache_clear()
     clock = time.perf_counter()
-    files = Files(working_tree_reader(settings))
-    report = lint([f"p{number}" for number in range(PROMPTS)], files, Project(settings, date(2026, 3, 1)))
+    files = FileCache(working_tree_reader(settings))
+    report = lint_prompts(
+        [f"p{number}" for number in range(PROMPTS)], files, LintProject(settings, date(2026, 3, 1))
+    )
     assert len(report.prompts) == PROMPTS
     return time.perf_counter() - clock
 

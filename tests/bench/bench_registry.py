@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from promptops.registry.records import CheckResult, FinishedRun, StartedRun, utc_text
-from promptops.registry.store import Registry, new_run_id
+from promptops.registry.store import RegistryDatabase, new_run_id
 
 PROMPTS = [f"team{n % 5}/prompt{n}" for n in range(50)]
 MODELS = ("openai/gpt-4o-mini-2024-07-18", "anthropic/claude-sonnet-4-5", "local/smollm2-135m-instruct")
@@ -101,7 +101,7 @@ def ended_by(writers: int, runs: int, paths: Sequence[Path]) -> list[int]:
 
 
 def _ended(path: Path) -> int:
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         return int(registry.read_one("SELECT count(*) FROM runs WHERE state <> 'started'"))
 
 
@@ -128,7 +128,7 @@ def reading(folder: Path, rows: int) -> list[Row]:
 
 def build(path: Path, rows: int) -> None:
     words = [f"w{random.Random(n).randrange(10**6):06}" for n in range(4_000)]  # noqa: S311 - not a secret
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         for start in range(0, rows, 5_000):
             registry.record([logged(seed, words) for seed in range(start, min(start + 5_000, rows))])
 
@@ -195,7 +195,7 @@ def bare_batches(path: Path, runs: Sequence[tuple[StartedRun, FinishedRun]]) -> 
 
 
 def our_batches(path: Path, runs: Sequence[tuple[StartedRun, FinishedRun]]) -> None:
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         for start in range(0, len(runs), 64):
             registry.record(runs[start : start + 64])
 
@@ -209,7 +209,7 @@ def bare_singles(path: Path, runs: Sequence[tuple[StartedRun, FinishedRun]]) -> 
 
 
 def our_singles(path: Path, runs: Sequence[tuple[StartedRun, FinishedRun]]) -> None:
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         for run, end in runs:
             registry.start(run)
             registry.finish(run.run_id, end)

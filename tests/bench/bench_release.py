@@ -26,9 +26,9 @@ from bench_registry import PROMPTS, Row, logged, process, show, timed
 from promptops.cli.main import main as promptops
 from promptops.git.repo import GitRepo
 from promptops.registry.records import FinishedRun, StartedRun, utc_text
-from promptops.registry.store import Registry
-from promptops.stats.eprocess import Question
-from promptops.stats.two_arm import TwoArm, from_history
+from promptops.registry.store import RegistryDatabase
+from promptops.stats.eprocess import Hypothesis
+from promptops.stats.two_arm import TwoArmTest, prior_from_history
 from promptops.versions.release_state import ChannelState, read_releases
 from support.git_repositories import GitFolder, new_repository, prompt_text
 
@@ -70,8 +70,8 @@ def engine() -> list[Row]:
     draw = random.Random(1)  # noqa: S311 - not a secret
     calls = [(draw.random() < 0.1, 0.1, float(draw.random() < 0.02)) for _ in range(20_000)]
     best = math.inf
-    for question, margin in ((Question.WORSE, 0.0), (Question.NOT_WORSE, 0.02)) * 3:
-        test = TwoArm(question, margin, from_history(0.02))
+    for question, margin in ((Hypothesis.WORSE, 0.0), (Hypothesis.NOT_WORSE, 0.02)) * 3:
+        test = TwoArmTest(question, margin, prior_from_history(0.02))
         best = min(best, timed(lambda test=test: [test.update(*call) for call in calls]))
     return [
         ("one update of the engine", f"{best / len(calls) * 1e6:.1f} µs", "<= 10 µs"),
@@ -131,7 +131,7 @@ def fill(path: Path, channels: Mapping[str, ChannelState], first: int, count: in
     """Log calls of these channels, half of them the canary's; ``rows`` of them make up the whole time."""
     words = [f"w{random.Random(n).randrange(10**6):06}" for n in range(4_000)]  # noqa: S311 - not a secret
     names = sorted(channels)
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         for start in range(first, first + count, _CHUNK):
             numbers = range(start, min(start + _CHUNK, first + count))
             registry.record([call(n, words, names, channels, rows) for n in numbers])

@@ -11,8 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from promptops.prompt.render import render
-from promptops.runner.routing import GitSource, Serving
+from promptops.prompt.render import render_prompt
+from promptops.runner.routing import GitSource, Router
 from promptops.versions.references import parse_reference
 from support.git_repositories import GitFolder, new_repository
 from support.release_states import released, write_state
@@ -48,11 +48,11 @@ def main() -> None:
 def _served(folder: GitFolder) -> float:
     settings = folder.settings()
     reference = parse_reference("triage:production", settings)
-    with Serving(GitSource(settings), settings.registry) as serving:
+    with Router(GitSource(settings), settings.registry) as serving:
 
         def once(number: int) -> None:
             placed = serving.place(reference, f"user-{number}")
-            render(placed.version.prompt, {"ticket": f"Where is order {number}?"})
+            render_prompt(placed.version.prompt, {"ticket": f"Where is order {number}?"})
 
         return _rate(once)
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from pairs import PROMPTOPS, show
 
 from promptops import Workspace
-from promptops.evaluation.shadow.live.lock import alone
-from promptops.registry.store import Registry
+from promptops.evaluation.shadow.live.lock import exclusive_lock
+from promptops.registry.store import RegistryDatabase
 from support.greet_releases import SALUTE
 
 ROUNDS, CALLS = 40, 50
@@ -134,8 +134,8 @@ def run(folder: Path) -> tuple[float, float]:
 
 def settle(folder: Path) -> None:
     """Wait for the drain: it takes its part of the machine, which is not what is measured."""
-    with Registry.open(folder / "registry.db") as registry:
+    with RegistryDatabase.open(folder / "registry.db") as registry:
         while registry.read_one("SELECT count(*) FROM jobs WHERE done_at IS NULL"):
             time.sleep(0.05)
-    with alone(folder / "registry.db", None):
+    with exclusive_lock(folder / "registry.db", None):
         time.sleep(0.3)

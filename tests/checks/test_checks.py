@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from promptops.checks import KINDS, Subject, compile_checks, prepare_checks, run_checks
+from promptops.checks import CHECK_KINDS, CheckSubject, compile_checks, run_checks, validate_checks
 from promptops.checks.numeric import last_number
 from promptops.errors import Invalid
 from promptops.prompt import Check
@@ -20,7 +20,9 @@ def check(kind: str, argument: object = None, *, negate: bool = False, name: str
 
 
 def result(kind: str, argument: object, output: str, **given: Any) -> CheckResult:
-    (found,) = run_checks(compile_checks([check(kind, argument)], "p.yaml"), Subject(output=output, **given))
+    (found,) = run_checks(
+        compile_checks([check(kind, argument)], "p.yaml"), CheckSubject(output=output, **given)
+    )
     return found
 
 
@@ -95,7 +97,7 @@ def test_each_check_passes_and_fails(kind: str, argument: object, good: str, bad
 def test_every_kind_is_tried_above() -> None:
     marks = test_each_check_passes_and_fails.pytestmark
     elsewhere = {"latency", "cost", "python", "invariant", "judge"}
-    assert {row[0] for row in marks[0].args[1]} | elsewhere == set(KINDS)
+    assert {row[0] for row in marks[0].args[1]} | elsewhere == set(CHECK_KINDS)
 
 
 def test_a_bare_json_schema_holds_the_output_against_the_prompts() -> None:
@@ -120,8 +122,8 @@ def test_expected_and_inputs_are_filled_into_arguments() -> None:
 
 def test_not_turns_a_check_around_and_names_what_must_not_hold() -> None:
     compiled = compile_checks([check("contains", "secret", negate=True)], "p.yaml")
-    assert run_checks(compiled, Subject(output="fine"))[0].passed
-    failed = run_checks(compiled, Subject(output="a secret"))[0]
+    assert run_checks(compiled, CheckSubject(output="fine"))[0].passed
+    failed = run_checks(compiled, CheckSubject(output="a secret"))[0]
     assert (failed.passed, failed.message) == (False, "must not hold: contains")
 
 
@@ -162,7 +164,7 @@ def test_what_is_wrong_with_a_check_is_said_before_anything_runs(
 
 def threshold(kind: str, argument: object, least: float, output: str, **given: Any) -> CheckResult:
     compiled = compile_checks([Check(kind, kind, argument, threshold=least)], "p.yaml")
-    return run_checks(compiled, Subject(output=output, **given))[0]
+    return run_checks(compiled, CheckSubject(output=output, **given))[0]
 
 
 def test_a_threshold_says_how_much_is_enough() -> None:
@@ -200,7 +202,7 @@ def test_a_check_that_cannot_say_is_an_error_and_never_a_pass(
 ) -> None:
     for negate in (False, True):
         compiled = compile_checks([check(kind, argument, negate=negate)], "p.yaml")
-        (found,) = run_checks(compiled, Subject(output="{}", inputs={"pattern": "(", "word": "one"}))
+        (found,) = run_checks(compiled, CheckSubject(output="{}", inputs={"pattern": "(", "word": "one"}))
         assert (found.passed, found.error) == (False, True)
         assert message in found.message
 
@@ -242,19 +244,21 @@ def write(repo: Any, name: str, text: str) -> Any:
 
 def test_a_function_of_the_project_is_a_check(repo: Any) -> None:
     compiled = write(repo, "own_bool", "def polite(output):\n    return 'please' in output, 'no please'\n")
-    assert run_checks(compiled, Subject(output="please"))[0].passed
-    assert run_checks(compiled, Subject(output="now"))[0].message == "no please"
+    assert run_checks(compiled, CheckSubject(output="please"))[0].passed
+    assert run_checks(compiled, CheckSubject(output="now"))[0].message == "no please"
     scored = write(repo, "own_score", "def polite(output, *, expected):\n    return len(output) / expected\n")
-    found = run_checks(scored, Subject(output="1234", expected=10))[0]
+    found = run_checks(scored, CheckSubject(output="1234", expected=10))[0]
     assert (found.passed, found.value) == (False, 0.4)
     everything = "def polite(output, **given):\n    return set(given) == {'inputs', 'expected'}\n"
-    assert run_checks(write(repo, "own_all", everything), Subject(output=""))[0].passed
+    assert run_checks(write(repo, "own_all", everything), CheckSubject(output=""))[0].passed
     assert str(repo.path) in sys.path
 
 
 def test_a_function_that_raises_or_answers_nothing_is_an_error(repo: Any) -> None:
     for name, body in (("own_raise", "raise KeyError('x')"), ("own_none", "return None")):
-        (found,) = run_checks(write(repo, name, f"def polite(output):\n    {body}\n"), Subject(output=""))
+        (found,) = run_checks(
+            write(repo, name, f"def polite(output):\n    {body}\n"), CheckSubject(output="")
+        )
         assert (found.passed, found.error) == (False, True)
         assert "KeyError: 'x'" in found.message or "returned None" in found.message
 
@@ -275,13 +279,13 @@ def test_a_function_that_is_not_there_is_found_before_anything_runs(
     with pytest.raises(Invalid, match=message):
         compile_checks([check("python", place)], "p.yaml", repo.path)
     (unbound,) = compile_checks([check("python", place)], "p.yaml")
-    assert run_checks([unbound], Subject(output=""))[0].error
+    assert run_checks([unbound], CheckSubject(output=""))[0].error
 
 
 def test_a_bare_json_schema_without_any_schema_is_refused_before_anything_runs() -> None:
     compiled = compile_checks([check("json_schema")], "p.yaml")
     with pytest.raises(Invalid, match="no output schema"):
-        prepare_checks(compiled, None, None)
+        validate_checks(compiled, None, None)
 
 
 def test_refusals_are_told_from_answers_in_recorded_replies(shared: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from promptops.checks.judge import Unusable, consensus, judge_inputs, judge_of, read_verdict
+from promptops.checks.judge import JudgeReplyError, consensus, judge_from_prompt, judge_inputs, parse_label
 from promptops.errors import Invalid
 from promptops.prompt import Prompt
 from support.front_door import Cli, Repo
@@ -42,7 +42,7 @@ PAIR = schema("{enum: [A, B, tie]}", "choice")
     ],
 )
 def test_a_judge_declares_its_range_in_its_output_schema(output: str, kind: str, shown: str) -> None:
-    scale = judge_of(prompt(output)).scale
+    scale = judge_from_prompt(prompt(output)).scale
     assert (scale.kind, str(scale)) == (kind, shown)
 
 
@@ -60,7 +60,7 @@ def test_a_judge_declares_its_range_in_its_output_schema(output: str, kind: str,
 )
 def test_a_prompt_without_a_range_is_no_judge(output: str, inputs: str, message: str) -> None:
     with pytest.raises(Invalid) as caught:
-        judge_of(prompt(output, inputs))
+        judge_from_prompt(prompt(output, inputs))
     assert message in caught.value.message
     assert caught.value.hint
 
@@ -75,7 +75,7 @@ def test_a_prompt_without_a_range_is_no_judge(output: str, inputs: str, message:
     ],
 )
 def test_a_verdict_is_read_from_the_replys_json(output: str, said: Any, verdict: Any) -> None:
-    assert read_verdict(judge_of(prompt(output)).scale, said) == verdict
+    assert parse_label(judge_from_prompt(prompt(output)).scale, said) == verdict
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_a_verdict_is_read_from_the_replys_json(output: str, said: Any, verdict:
     ],
 )
 def test_what_is_outside_the_range_is_no_verdict_and_never_a_zero(output: str, said: Any) -> None:
-    with pytest.raises(Unusable):
-        read_verdict(judge_of(prompt(output)).scale, said)
+    with pytest.raises(JudgeReplyError):
+        parse_label(judge_from_prompt(prompt(output)).scale, said)
 
 
 def test_a_judge_gets_what_it_declares_and_nothing_else() -> None:

@@ -8,7 +8,7 @@ import sacrebleu
 from rapidfuzz.distance import Levenshtein
 from rouge_score.rouge_scorer import RougeScorer
 
-from promptops.checks.similarity import METRICS, bleu, chrf, cosine, levenshtein, needs, wer
+from promptops.checks.similarity import METRICS, bleu, chrf, cosine, levenshtein, required_modules, wer
 from promptops.checks.types import CheckError
 
 PAIRS = [
@@ -85,4 +85,4 @@ def test_cosine_compares_vectors_of_one_length() -> None:
     ],
 )
 def test_only_the_library_of_the_measure_is_needed(argument: object, modules: tuple[str, ...]) -> None:
-    assert tuple(needs(argument)) == modules
+    assert tuple(required_modules(argument)) == modules

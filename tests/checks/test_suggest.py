@@ -4,12 +4,12 @@ from typing import Any
 import pytest
 
 from promptops.checks import compile_checks
-from promptops.checks.judge import judge_of
+from promptops.checks.judge import judge_from_prompt
 from promptops.checks.suggest import suggest_checks
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.prompt import load_prompt
 from promptops.prompt.checks import read_checks
-from promptops.versions.resolve import resolve
+from promptops.versions.resolve import resolve_version
 from support.front_door import Cli, Repo
 from support.prompt_files import load_text
 
@@ -119,25 +119,25 @@ def test_drafts_are_printed_and_nothing_is_written(repo: Repo, cli: Cli) -> None
 )
 def test_drafts_are_written_beside_what_is_there(repo: Repo, cli: Cli, ending: str) -> None:
     repo.write("prompts/route.yaml", PROMPT + ending)
-    before = resolve("route", here()).prompt
+    before = resolve_version("route", current_settings()).prompt
     done = cli("checks", "suggest", "route", "--write")
     if ending == "checks: []\n":
         assert (done.code, "cannot be added to" in done.err) == (4, True)
         return
     assert done.code == 0, done.err
-    after = resolve("route", here()).prompt
+    after = resolve_version("route", current_settings()).prompt
     assert after.digest == before.digest
     assert len(after.checks) == len(before.checks) + 3
     assert (
         "# the owner" in (repo.path / "prompts/route.yaml").read_text(encoding="utf-8")
         or "owner" not in ending
     )
-    judge = resolve("judges/route", here()).prompt
-    assert judge_of(judge).scale.kind == "score"
+    judge = resolve_version("judges/route", current_settings()).prompt
+    assert judge_from_prompt(judge).scale.kind == "score"
     assert set(judge.inputs) == {"ticket", "output"}
     again = cli("checks", "suggest", "route", "--write")
     assert (again.code, "stays as it is" in again.err) == (0, True)
-    assert len(resolve("route", here()).prompt.checks) == len(after.checks)
+    assert len(resolve_version("route", current_settings()).prompt.checks) == len(after.checks)
     rendered = cli("render", "judges/route", "-i", "ticket=t", "-i", "output=o").out
     assert "{not a template}" in rendered
 
@@ -152,7 +152,7 @@ def test_only_the_working_tree_is_written(repo: Repo, cli: Cli) -> None:
 def test_the_samples_get_sensible_drafts() -> None:
     from promptops.versions.working_tree import working_tree_reader
 
-    read = working_tree_reader(here())
+    read = working_tree_reader(current_settings())
     found = {
         name: [each.entry for each in suggest_checks(load_prompt(name, read))]
         for name in ("sentiment", "summarize", "support/triage", "extract/contact")

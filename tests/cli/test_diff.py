@@ -796,19 +796,21 @@ class TestRealHistories:
             shared / f"data/prompt-histories/{bundle}.bundle", tmp_path / "original", folder
         )
         monkeypatch.chdir(folder)
-        from promptops.config.settings import here
+        from promptops.config.settings import current_settings
         from promptops.git.repo import GitRepo
-        from promptops.versions.change_summary import review
-        from promptops.versions.changed_prompts import find_changes
-        from promptops.versions.snapshots import Place
+        from promptops.versions.change_summary import summarize_change
+        from promptops.versions.changed_prompts import find_changed_prompts
+        from promptops.versions.snapshots import SnapshotSource
 
         found: set[tuple[int, str]] = set()
-        with GitRepo(here()) as repo:
+        with GitRepo(current_settings()) as repo:
             commits = [f"main~{len(versions) - 1 - number}" for number in range(len(versions))]
             shas = [repo.resolve_commit(commit) for commit in commits]
             for number, (old, new) in enumerate(pairwise(shas), 1):
-                for pair in find_changes(repo, Place("old", old), Place("new", new)).pairs:
-                    told = review(pair)
+                for pair in find_changed_prompts(
+                    repo, SnapshotSource("old", old), SnapshotSource("new", new)
+                ).pairs:
+                    told = summarize_change(pair)
                     if pair.status == "renamed":
                         found |= {(number, pair.old.name), (number, pair.new.name)}
                     elif pair.status != "changed" or told.files or told.changes[0].kind == "messages":

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.errors import Invalid, NotFound
 from promptops.registry.runs.journal import Spool
 from promptops.registry.runs.outcomes import add_outcome
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 from support.front_door import Cli, Repo
 from support.logged_runs import a_run, an_end
 from support.provider import Provider, text
@@ -19,13 +19,13 @@ from support.provider import Provider, text
 def logged(count: int = 1) -> list[str]:
     """Runs in the project's registry; their ids."""
     runs = [(a_run(), an_end()) for _ in range(count)]
-    with Registry.open(here().registry) as registry:
+    with RegistryDatabase.open(current_settings().registry) as registry:
         registry.record(runs)
     return [run.run_id for run, _ in runs]
 
 
 def told() -> list[tuple[Any, ...]]:
-    with Registry.open(here().registry) as registry:
+    with RegistryDatabase.open(current_settings().registry) as registry:
         rows = registry.read("SELECT name, value, text, occurred_at FROM outcomes ORDER BY id")
         return [tuple(row) for row in rows]
 
@@ -46,7 +46,7 @@ def test_thumbs_of_a_run_show_where_runs_and_versions_are_looked_at(
     assert (version["figures"]["thumbs_up"], version["figures"]["thumbs_down"]) == (2, 1)
     assert "+2 -1" in cli("history", "greet").out
     assert "thumbs     -1.0 too short (person)" in cli("runs", "show", runs[1]).out
-    with Registry.open(here().registry) as registry:
+    with RegistryDatabase.open(current_settings().registry) as registry:
         row = registry.read("SELECT feedback FROM run_log WHERE run_id = ?", (runs[1],))[0]
     assert row["feedback"] == "thumbs -1.0: too short"
 
@@ -180,14 +180,14 @@ def test_many_lines_come_from_stdin_in_one_go(repo: Repo, process: Any, tmp_path
 
 def test_feedback_finds_a_run_that_waits_beside_the_registry(cli: Cli, repo: Repo) -> None:
     run = a_run()
-    assert Spool(here().registry).put(run, an_end())
+    assert Spool(current_settings().registry).put(run, an_end())
     assert cli("feedback", run.run_id, "up").code == 0
     assert [row[:2] for row in told()] == [("thumbs", 1.0)]
 
 
 def test_an_application_logs_outcomes_by_the_whole_id(repo: Repo) -> None:
     (run,) = logged()
-    with Registry.open(here().registry) as registry:
+    with RegistryDatabase.open(current_settings().registry) as registry:
         assert add_outcome(registry, run, "thumbs", "up", occurred_at="2026-11-02T09:00:00Z")
         assert not add_outcome(registry, run, "thumbs", 1, occurred_at="2026-11-02T09:00:00Z")
         assert add_outcome(registry, run, "support/quality", 4, source="judge")

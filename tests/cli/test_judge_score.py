@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.runs.sampling import drawn
-from promptops.registry.store import Registry
-from promptops.release.plan import decode_plan, plan_text
+from promptops.registry.runs.sampling import is_sampled
+from promptops.registry.store import RegistryDatabase
+from promptops.release.plan import decode_plan, dump_plan
 from support.front_door import Cli, Repo
 from support.logged_runs import a_failure, a_run, an_end
 from support.provider import Provider, text
@@ -46,12 +46,12 @@ def served(**fields: Any) -> StartedRun:
 
 
 def log(*ended: tuple[StartedRun, FinishedRun]) -> None:
-    with Registry.open(here().registry) as registry:
+    with RegistryDatabase.open(current_settings().registry) as registry:
         registry.record(ended)
 
 
 def scores() -> dict[str, tuple[float, str]]:
-    with Registry.open(here().registry) as registry:
+    with RegistryDatabase.open(current_settings().registry) as registry:
         rows = registry.read(
             "SELECT r.run_id, o.value, o.text FROM outcomes o JOIN runs r ON r.seq = o.run_seq "
             "WHERE o.source = 'judge' AND o.name = 'quality'"
@@ -77,7 +77,7 @@ def judged(repo: Repo) -> Repo:
     }
     repo.git("switch", "-q", "--orphan", STATE.rpartition("/")[2])
     repo.write("releases/support/triage.yaml", json.dumps(state))
-    repo.write(f"plans/{plan.digest[:12]}.yaml", plan_text(plan))
+    repo.write(f"plans/{plan.digest[:12]}.yaml", dump_plan(plan))
     repo.commit("State")
     repo.git("switch", "-q", "main")
     return repo
@@ -91,7 +91,7 @@ def test_a_judge_scores_the_runs_that_were_drawn_and_each_of_them_once(
     provider.script = text('{"score": 4}')
     done = cli("judge", "score", "support/triage:production")
     assert done.code == 0
-    wanted = {run.run_id for run in runs if drawn(run.run_id, "quality", 0.5)}
+    wanted = {run.run_id for run in runs if is_sampled(run.run_id, "quality", 0.5)}
     assert scores().keys() == wanted
     assert {value for value, _ in scores().values()} == {4.0}
     (version,) = {text_ for _, text_ in scores().values()}

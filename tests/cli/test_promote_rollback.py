@@ -10,7 +10,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from promptops.registry.evals import EvalRecord, save_evals
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 from support.front_door import Cli, Repo
 from support.greet_releases import (
     QUICK,
@@ -96,7 +96,7 @@ def an_eval(cli: Cli, repo: Repo, **verdicts: object) -> None:
         started_at="2026-01-01T00:00:00.000Z",
         finished_at="2026-01-01T00:01:00.000Z",
     )
-    with Registry.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.path / "registry.db") as registry:
         save_evals(registry, [record])
 
 

@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from promptops.errors import Invalid
-from promptops.release.actions.wait import timeout_s
+from promptops.release.actions.wait import parse_timeout
 from support.front_door import Cli, Repo
 from support.greet_releases import QUICK, a_remote, channel, go_live, ok, told, two_versions, versions
 
@@ -93,9 +93,9 @@ def test_wait_ends_with_the_canary(
 
 
 def test_spans() -> None:
-    assert [timeout_s(text) for text in ("90s", "15m", "2h", "1d")] == [90, 900, 7200, 86_400]
+    assert [parse_timeout(text) for text in ("90s", "15m", "2h", "1d")] == [90, 900, 7200, 86_400]
     with pytest.raises(Invalid, match="no span of time"):
-        timeout_s("2 hours")
+        parse_timeout("2 hours")
 
 
 def test_a_forecast_moves_nothing(cli: Cli, live: Repo) -> None:

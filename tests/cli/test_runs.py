@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from promptops.cli.commands.runs.recover import runs_recover
-from promptops.cli.reports.run_tables import age, short_count, size, usd
+from promptops.cli.reports.run_tables import format_age, format_bytes, short_count, usd_cell
 from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 from support.front_door import GREET, Cli, Repo
 from support.git_repositories import GitFolder
 from support.logged_runs import OTHER_DIGEST, a_failure, a_run, an_end, check
@@ -24,7 +24,7 @@ from support.release_states import released, write_state
 
 
 def log(repo: Repo, *runs: tuple[StartedRun, FinishedRun]) -> list[str]:
-    with Registry.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.path / "registry.db") as registry:
         registry.record(runs)
     return [run.run_id for run, _ in runs]
 
@@ -63,7 +63,7 @@ class TestList:
         assert max(map(len, done.out.splitlines())) <= 80
 
     def test_a_started_run_is_shown_as_such(self, cli: Cli, repo: Repo) -> None:
-        with Registry.open(repo.path / "registry.db") as registry:
+        with RegistryDatabase.open(repo.path / "registry.db") as registry:
             registry.start(a_run())
         assert column(cli("runs", "list").out, 3) == ["started"]
 
@@ -317,11 +317,13 @@ class TestPrune:
         assert len(told(cli, "runs", "list", "-n", "900")) == 501
 
     def test_notes_of_what_stays(self, capsys: pytest.CaptureFixture[str]) -> None:
-        from promptops.cli.commands.runs.prune import report
-        from promptops.registry.runs.prune import Pruned
+        from promptops.cli.commands.runs.prune import print_prune_report
+        from promptops.registry.runs.prune import PruneResult
 
-        report(
-            Pruned(runs=0, first_at=None, last_at=None, kept=6, bytes_before=9, bytes_after=9, waiting=True),
+        print_prune_report(
+            PruneResult(
+                runs=0, first_at=None, last_at=None, kept=6, bytes_before=9, bytes_after=9, waiting=True
+            ),
             dry_run=False,
         )
         said = capsys.readouterr().err
@@ -361,22 +363,22 @@ def test_a_broken_registry_is_one_line_and_exit_4_for_every_verb(cli: Cli, repo:
 
 
 def test_numbers_for_people() -> None:
-    assert [usd(value) for value in (None, 0.0, 0.00012)] == [None, "0", "0.00012"]
+    assert [usd_cell(value) for value in (None, 0.0, 0.00012)] == [None, "0", "0.00012"]
     assert [short_count(n) for n in (None, 0, 9_999, 10_000, 1_234_567, 5 * 10**9)] == [
         "-", "0", "9999", "10k", "1.23M", "5G",
     ]  # fmt: skip
-    assert [size(n) for n in (12, 4_096, 98_000_000, 2_500_000_000)] == [
+    assert [format_bytes(n) for n in (12, 4_096, 98_000_000, 2_500_000_000)] == [
         "12 bytes",
         "4.1 kB",
         "98.0 MB",
         "2.5 GB",
     ]
-    assert age("2020-01-01T00:00:00.000Z").endswith("d")
-    assert age("2999-01-01T00:00:00.000Z") == "0s"
+    assert format_age("2020-01-01T00:00:00.000Z").endswith("d")
+    assert format_age("2999-01-01T00:00:00.000Z") == "0s"
 
 
 def test_the_registry_can_be_elsewhere(cli: Cli, repo: Repo, tmp_path: Path) -> None:
-    with Registry.open(tmp_path / "other.db") as registry:
+    with RegistryDatabase.open(tmp_path / "other.db") as registry:
         registry.record([(a_run(prompt="elsewhere"), an_end())])
     done = cli("--registry", str(tmp_path / "other.db"), "runs", "list")
     assert column(done.out, 2) == ["elsewhere@sha256:4c1d4c1"]

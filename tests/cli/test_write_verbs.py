@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from promptops.cli.scaffold import SCHEMA_FILE, STARTER, schema_text
+from promptops.cli.scaffold import SCHEMA_FILE, STARTER_DIR, schema_text
 from promptops.prompt import PROMPT_SCHEMA
 from support.front_door import GREET, Cli, Repo
 from support.paths import ROOT
@@ -245,6 +245,6 @@ class TestCompletion:
 
 def test_this_projects_own_prompts_are_what_init_and_schema_write() -> None:
     prompts = ROOT / "prompts"
-    for file in STARTER.iterdir():
+    for file in STARTER_DIR.iterdir():
         assert file.read_bytes() == (prompts / file.name).read_bytes()
     assert (prompts / SCHEMA_FILE).read_text(encoding="utf-8") == schema_text()

@@ -3,7 +3,13 @@ from pathlib import Path
 
 import pytest
 
-from promptops.config.settings import SETTINGS_SCHEMA, Log, decode_settings, find_settings, here
+from promptops.config.settings import (
+    SETTINGS_SCHEMA,
+    LogSettings,
+    current_settings,
+    decode_settings,
+    find_settings,
+)
 from promptops.errors import Invalid
 from support.git_repositories import GitFolder, new_repository
 
@@ -28,7 +34,7 @@ def test_defaults_at_the_top_and_below(repository: GitFolder) -> None:
         assert settings.registry == repository.path / "registry.db"
         assert (settings.prefix, settings.prompts_path) == ("", "prompts")
         assert settings.channels == ("staging", "production")
-        assert settings.log == Log("full", "full", "spool")
+        assert settings.log == LogSettings("full", "full", "spool")
         assert (settings.models, settings.lint, settings.plans, settings.release) == ({}, {}, {}, {})
         assert settings.releases == ()
         assert settings.document is None
@@ -36,7 +42,7 @@ def test_defaults_at_the_top_and_below(repository: GitFolder) -> None:
 
 def test_here_is_the_current_folder(repository: GitFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(repository.path)
-    assert here().root == repository.path
+    assert current_settings().root == repository.path
 
 
 def test_a_settings_file_makes_its_folder_the_root(repository: GitFolder) -> None:
@@ -47,7 +53,7 @@ def test_a_settings_file_makes_its_folder_the_root(repository: GitFolder) -> Non
     assert (settings.prefix, settings.prompts_path) == ("services/a", "services/a/prompts")
     assert settings.registry == repository.path / "services/a/var/runs.db"
     assert settings.channels == ("staging", "production", "beta")
-    assert settings.log == Log(inputs="hash")
+    assert settings.log == LogSettings(inputs="hash")
     assert settings.document is not None
     assert settings.document.path == "services/a/promptops.yaml"
     assert find_settings(repository.path / "services", {}).root == repository.path
@@ -173,7 +179,7 @@ lint: {rules: {crlf: 'off'}}
     file = decode_settings(text, "promptops.yaml")
     assert file.document is not None
     assert set(file.document.data) == set(SETTINGS_SCHEMA["properties"])
-    assert file.log == Log("none", "hash", "fail")
+    assert file.log == LogSettings("none", "hash", "fail")
     assert file.channels == {"production": {"plan": "strict"}, "beta": {}}
     assert file.releases == ({"prompts": "medical/**", "plan": "strict"},)
     assert (file.release, file.plans["strict"]) == ({"from": "origin/main"}, {"unit": "user"})
@@ -181,7 +187,7 @@ lint: {rules: {crlf: 'off'}}
 
 
 def test_an_empty_file_means_defaults() -> None:
-    assert decode_settings(b"# nothing\n", "promptops.yaml").log == Log()
+    assert decode_settings(b"# nothing\n", "promptops.yaml").log == LogSettings()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")

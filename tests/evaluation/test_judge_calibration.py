@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from promptops.checks import FurtherCall, FurtherReply
-from promptops.checks.judge import Judge, judge_of
+from promptops.checks import GraderCall, GraderReply
+from promptops.checks.judge import Judge, judge_from_prompt
 from promptops.errors import Invalid
-from promptops.evaluation.judge_calibration import Judged, calibrate, judge_labelled, read_labels
+from promptops.evaluation.judge_calibration import JudgedItem, calibrate, judge_items, read_labels
 from promptops.prompt import Prompt
 from support.front_door import Cli, Repo
 from support.prompt_files import load_text
@@ -39,7 +39,7 @@ PAIR = PAIR.replace("{{ output }}", "{{ a }} or {{ b }}")
 
 
 def judge(source: str = SOURCE) -> Judge:
-    return judge_of(load_text(source))
+    return judge_from_prompt(load_text(source))
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Recorded:
     """Answers as they were recorded: by what is judged, one for each trial."""
 
     answers: dict[str, Sequence[str]]
-    calls: list[FurtherCall] = field(default_factory=list)
+    calls: list[GraderCall] = field(default_factory=list)
 
     def prompt(self, reference: str) -> Prompt:
         raise AssertionError(reference)
@@ -55,9 +55,9 @@ class Recorded:
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         raise AssertionError(model, texts)
 
-    async def ask(self, call: FurtherCall) -> FurtherReply:
+    async def ask(self, call: GraderCall) -> GraderReply:
         self.calls.append(call)
-        return FurtherReply(output=self.answers[call.inputs["output"]][call.trial])
+        return GraderReply(output=self.answers[call.inputs["output"]][call.trial])
 
 
 def read_lines(file: Path) -> list[Any]:
@@ -69,7 +69,7 @@ def test_a_recorded_judge_is_as_noisy_as_its_record_says(shared: Path) -> None:
     replies = {row["id"]: [json.dumps({"score": score}) for score in row["scores"]] for row in rows}
     labels = [json.dumps({"inputs": {"output": row["id"]}, "label": 3}).encode() for row in rows]
     items = list(read_labels("l.jsonl", labels, judge()))
-    found = asyncio.run(judge_labelled(judge(), "judge", items, Recorded(replies), votes=3, jobs=8))
+    found = asyncio.run(judge_items(judge(), "judge", items, Recorded(replies), votes=3, jobs=8))
     result = calibrate(found, judge().scale, votes=3)
     assert result.self_agreement is not None
     assert round(result.self_agreement.value * 320) == 320 - 121
@@ -88,7 +88,7 @@ def test_a_recorded_judge_is_as_noisy_as_its_record_says(shared: Path) -> None:
 def test_people_who_judge_people_agree_as_much_as_people_do(shared: Path) -> None:
     rows = read_lines(shared / "data/sentiment-raters/tweets.jsonl")[:400]
     source = SOURCE.replace("minimum: 1, maximum: 5", "minimum: -4, maximum: 4")
-    found = [Judged(tuple(map(float, r["ratings"][1:20])), (float(r["ratings"][0]),)) for r in rows]
+    found = [JudgedItem(tuple(map(float, r["ratings"][1:20])), (float(r["ratings"][0]),)) for r in rows]
     result = calibrate(found, judge(source).scale, votes=1)
     people = [[float(v) for v in r["ratings"][1:20]] for r in rows]
     alpha = krippendorff.alpha(np.array(people).T, level_of_measurement="interval")
@@ -109,7 +109,7 @@ def test_raters_of_faithfulness_agree_moderately(shared: Path) -> None:
     rows = read_lines(shared / "data/faithfulness-raters/xsum-votes.jsonl")
     votes = [tuple(sorted(each["factual_votes"].items())) for each in rows]
     found = [
-        Judged(
+        JudgedItem(
             tuple("good" if said == "yes" else "bad" for _, said in each[1:]),
             (("bad", "good")[each[0][1] == "yes"],),
         )
@@ -125,8 +125,8 @@ def test_raters_of_faithfulness_agree_moderately(shared: Path) -> None:
 
 def test_failures_are_a_figure_of_their_own() -> None:
     found = [
-        Judged((4.0,), (4.0,), ("rate_limit: busy", "rate_limit: busy")),
-        Judged((2.0,), (), ("outside 1 to 5",) * 3),
+        JudgedItem((4.0,), (4.0,), ("rate_limit: busy", "rate_limit: busy")),
+        JudgedItem((2.0,), (), ("outside 1 to 5",) * 3),
     ]
     result = calibrate(found, judge().scale, votes=3)
     assert (result.items, result.judged) == (2, 1)
@@ -141,7 +141,7 @@ def test_a_scale_without_steps_has_correlations_alone() -> None:
     source = SOURCE.replace(
         "{type: integer, minimum: 1, maximum: 5}", "{type: number, minimum: 0, maximum: 1}"
     )
-    found = [Judged((n / 10,), (n / 10 + 0.01,)) for n in range(9)]
+    found = [JudgedItem((n / 10,), (n / 10 + 0.01,)) for n in range(9)]
     result = calibrate(found, judge(source).scale, votes=1)
     assert result.correlation is not None
     assert result.correlation.value == pytest.approx(1)
@@ -149,7 +149,7 @@ def test_a_scale_without_steps_has_correlations_alone() -> None:
 
 
 def test_mean_ratings_count_as_the_nearest_step() -> None:
-    found = [Judged((n + 0.4,), (float(n),)) for n in range(1, 6)]
+    found = [JudgedItem((n + 0.4,), (float(n),)) for n in range(1, 6)]
     result = calibrate(found, judge().scale, votes=1)
     assert result.raw is not None
     assert result.raw.value == 1

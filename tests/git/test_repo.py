@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from promptops.errors import Invalid, NotFound
-from promptops.git.log import continues, first_parent_log
+from promptops.git.log import first_parent_log, is_on_first_parent_line
 from promptops.git.repo import INDEX, GitRepo, Tip
 from support.git_repositories import GitFolder, new_repository
 
@@ -128,13 +128,13 @@ class TestRevisions:
         assert repo.is_ancestor(side, merge)
         assert not repo.is_ancestor(main, side)
         settings = repository.settings()
-        assert [continues(settings, old, merge) for old in (base, main, side, merge)] == [
+        assert [is_on_first_parent_line(settings, old, merge) for old in (base, main, side, merge)] == [
             True,
             True,
             False,
             True,
         ]
-        assert not continues(settings, merge, main)
+        assert not is_on_first_parent_line(settings, merge, main)
 
 
 class TestFiles:

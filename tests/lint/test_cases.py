@@ -7,9 +7,9 @@ import pytest
 
 from promptops.config.settings import decode_settings, find_settings
 from promptops.errors import Invalid, NotFound
-from promptops.lint import lint
-from promptops.lint.context import Project
-from promptops.lint.file_cache import Files
+from promptops.lint import lint_prompts
+from promptops.lint.context import LintProject
+from promptops.lint.file_cache import FileCache
 from support.front_door import Repo
 from support.lint_files import SETTINGS, TODAY, Linter, prompt
 
@@ -175,8 +175,8 @@ def test_a_golden_set_that_may_not_be_read(repo: Repo, linter: Linter) -> None:
             raise Invalid("prompts/c.jsonl is a folder", hint="put a file there")
         return prompt("{{ x }}", more=CASES).encode()
 
-    project = Project(find_settings(repo.path, {}, file=decode_settings(SETTINGS.encode(), "s")), TODAY)
-    (found,) = lint(["p"], Files(_only_yaml(refuse)), project).findings
+    project = LintProject(find_settings(repo.path, {}, file=decode_settings(SETTINGS.encode(), "s")), TODAY)
+    (found,) = lint_prompts(["p"], FileCache(_only_yaml(refuse)), project).findings
     assert (found.rule, found.message) == ("bad-cases", "prompts/c.jsonl is a folder")
 
 

@@ -6,13 +6,13 @@ from datetime import date
 
 import pytest
 
-from promptops.checks import KINDS
+from promptops.checks import CHECK_KINDS
 from promptops.errors import Invalid
 from promptops.lint import RULES
-from promptops.lint.checks import ALONE, NEAR, TWINS
-from promptops.lint.load_errors import RULE_OF
-from promptops.lint.parameters import _ANTHROPIC_LACKS, _SAMPLING, KNOWN
-from promptops.providers.litellm_client import _litellm
+from promptops.lint.checks import EXACT_EQUIVALENTS, NEAR_EQUIVALENTS, WITHOUT_EQUIVALENT
+from promptops.lint.load_errors import RULE_IDS
+from promptops.lint.parameters import _ANTHROPIC_UNSUPPORTED, _SAMPLING, PARAMETER_SCHEMAS
+from promptops.providers.litellm_client import _import_litellm
 from support.front_door import Repo
 from support.lint_files import MODEL, TODAY, Linter, prompt
 
@@ -96,7 +96,7 @@ def test_ids_are_kebab_case_and_every_rule_has_a_line_of_help() -> None:
     for name, rule in RULES.items():
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", name)
         assert 10 < len(rule.summary) < 90
-    assert set(RULE_OF.values()) <= RULES.keys()
+    assert set(RULE_IDS.values()) <= RULES.keys()
 
 
 def test_what_is_broken_elsewhere_does_not_hide_the_model(linter: Linter) -> None:
@@ -237,7 +237,7 @@ def test_a_provider_that_refuses_unknown_parameters(linter: Linter) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # litellm's own
 def test_parameters_agree_with_litellm() -> None:
-    supported = _litellm().get_supported_openai_params
+    supported = _import_litellm().get_supported_openai_params
     beside = {"extra_headers", "max_retries", "stream", "tools"}
     for model, provider in (
         ("claude-opus-4-5-20251101", "anthropic"),
@@ -246,8 +246,8 @@ def test_parameters_agree_with_litellm() -> None:
         ("gpt-5-2025-08-07", "openai"),
     ):
         taken = set(supported(model, provider))
-        assert taken <= KNOWN.keys() | beside, model
-        lacks = _ANTHROPIC_LACKS if provider == "anthropic" else frozenset[str]()
+        assert taken <= PARAMETER_SCHEMAS.keys() | beside, model
+        lacks = _ANTHROPIC_UNSUPPORTED if provider == "anthropic" else frozenset[str]()
         assert not taken & lacks
     assert not taken & (_SAMPLING - {"temperature"})
 
@@ -372,8 +372,8 @@ def test_never_varied(linter: Linter) -> None:
 
 
 def test_promptfoos_words_are_none_of_ours() -> None:
-    assert not (TWINS.keys() | NEAR.keys()) & KINDS.keys()
-    assert TWINS["is-json"] in KINDS
+    assert not (EXACT_EQUIVALENTS.keys() | NEAR_EQUIVALENTS.keys()) & CHECK_KINDS.keys()
+    assert EXACT_EQUIVALENTS["is-json"] in CHECK_KINDS
 
 
 @pytest.mark.parametrize(
@@ -396,7 +396,7 @@ def test_promptfoo_checks_name_ours(linter: Linter, check: str, said: str) -> No
 
 
 def test_every_word_of_promptfoo_is_explained(linter: Linter) -> None:
-    for word in (*TWINS, *NEAR, *(ALONE - KINDS.keys())):
+    for word in (*EXACT_EQUIVALENTS, *NEAR_EQUIVALENTS, *(WITHOUT_EQUIVALENT - CHECK_KINDS.keys())):
         assert linter.rules(prompt(more=f"checks:\n  - {word}: a\n")) == ["promptfoo-check"], word
 
 

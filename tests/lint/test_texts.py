@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from promptops.lint.secrets import _SUSPECT, secrets
+from promptops.lint.secrets import _SUSPECT, find_secrets
 from support.front_door import Repo
 from support.lint_files import Linter, prompt
 
@@ -52,7 +52,7 @@ SECRETS = {
 @pytest.mark.parametrize("kind", SECRETS)
 def test_secrets_are_found_and_not_repeated(kind: str) -> None:
     text = f"first line\n  use {SECRETS[kind]} here\n"
-    found = list(secrets("prompts/p.yaml", text))
+    found = list(find_secrets("prompts/p.yaml", text))
     assert kind in {each.message.partition("(")[2].rstrip(")") for each in found}
     assert {each.position.line for each in found} == {2}
     assert not any(SECRETS[kind] in f"{each.message} {each.hint}" for each in found)

@@ -90,9 +90,9 @@ def test_an_id_of_null_is_none() -> None:
 
 
 def test_inputs_that_json_allows_but_no_number_holds_are_told_apart() -> None:
-    from promptops.evaluation.golden_set import Doubts
+    from promptops.evaluation.golden_set import CaseIssueFinder
     from support.prompt_files import load
 
-    doubts = Doubts(load())
+    doubts = CaseIssueFinder(load())
     cases = read("a.jsonl", '{"inputs": {"x": 123456789012345678901}}\n{"inputs": {"x": NaN}}\n')
     assert [list(doubts.about(case)) for case in cases] == [[], []]

@@ -13,13 +13,13 @@ from promptops.prompt import (
     Insert,
     Message,
     Text,
-    check_name,
+    check_prompt_name,
     find_problems,
     load_prompt,
     short_digest,
     with_overrides,
 )
-from promptops.prompt.canonical_json import canonical_json, unstorable
+from promptops.prompt.canonical_json import canonical_json, json_data_problem
 from promptops.prompt.json_schema import schema_problem, validator_for
 from support.prompt_files import FILES, PNG, TRIAGE, load, load_text, minimal, reader
 
@@ -344,7 +344,7 @@ def test_two_files_of_one_name() -> None:
 
 @pytest.mark.parametrize("name", ["a", "support/triage", "a-b_c.d/0", "a.b"])
 def test_names(name: str) -> None:
-    check_name(name)
+    check_prompt_name(name)
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ def test_names(name: str) -> None:
 )
 def test_names_that_are_none(name: str) -> None:
     with pytest.raises(Invalid, match="cannot be the name of a prompt"):
-        check_name(name)
+        check_prompt_name(name)
 
 
 def test_overrides_are_another_version() -> None:
@@ -443,7 +443,7 @@ def deep(levels: int) -> Any:
     ],
 )
 def test_what_cannot_be_stored(value: Any, reason: str) -> None:
-    assert unstorable(value) == reason
+    assert json_data_problem(value) == reason
 
 
 def test_hashing_refuses_what_json_cannot_hold() -> None:

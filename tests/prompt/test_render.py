@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from promptops.errors import Invalid
 from promptops.prompt import with_overrides
 from promptops.prompt.render import (
-    MAX_IMAGE,
-    accept_inputs,
+    MAX_IMAGE_BYTES,
     estimate_tokens,
-    least_tokens,
     messages_hash,
-    render,
+    min_tokens,
+    render_prompt,
     render_text,
-    variables,
+    template_variables,
+    validate_inputs,
 )
 from support.paths import SHARED
 from support.prompt_files import FILES, PNG, load, load_text, minimal
@@ -26,14 +26,14 @@ from support.prompt_files import FILES, PNG, load, load_text, minimal
 
 def refused(prompt: Any, inputs: dict[str, Any]) -> Invalid:
     with pytest.raises(Invalid) as caught:
-        render(prompt, inputs)
+        render_prompt(prompt, inputs)
     assert "\n" not in caught.value.message
     return caught.value
 
 
 def test_messages_as_they_are_sent() -> None:
     chat = [{"role": "user", "content": "{{ x }}"}, {"role": "assistant", "content": "{% if %}"}]
-    rendered = render(load(), {"ticket": "Where is {{ my }} order?", "chat": chat})
+    rendered = render_prompt(load(), {"ticket": "Where is {{ my }} order?", "chat": chat})
     assert rendered.messages == (
         {"role": "system", "content": "You route support tickets.\nAnswer in en."},
         *chat,
@@ -44,7 +44,7 @@ def test_messages_as_they_are_sent() -> None:
 
 def test_inserted_messages_are_copies() -> None:
     chat = [{"role": "user", "content": "x"}]
-    render(load(), {"ticket": "t", "chat": chat}).messages[1]["content"] = "changed"
+    render_prompt(load(), {"ticket": "t", "chat": chat}).messages[1]["content"] = "changed"
     assert chat == [{"role": "user", "content": "x"}]
 
 
@@ -59,14 +59,14 @@ def test_images_and_extras_go_over_the_wire() -> None:
     prompt = load_text(minimal(messages=messages, inputs={"photo": "image", "a": "string"}), {"x.png": PNG})
     url = "data:image/png;base64," + base64.b64encode(PNG).decode()
     image = {"type": "image_url", "image_url": {"url": url}}
-    rendered = render(prompt, {"photo": PNG, "a": "this"})
+    rendered = render_prompt(prompt, {"photo": PNG, "a": "this"})
     assert rendered.messages == (
         {"role": "user", "content": [{"type": "text", "text": "see this"}, image, image], "name": "ann"},
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "content": "ok", "tool_call_id": "1"},
     )
     assert rendered.inputs == {"photo": url, "a": "this"}
-    assert render(prompt, rendered.inputs).messages == rendered.messages
+    assert render_prompt(prompt, rendered.inputs).messages == rendered.messages
     assert estimate_tokens(rendered.messages) > 2 * 765
 
 
@@ -76,7 +76,7 @@ def test_images_and_extras_go_over_the_wire() -> None:
 )
 def test_kinds_of_images(data: bytes, kind: str) -> None:
     prompt = load_text(minimal(inputs={"a": "image"}))
-    assert accept_inputs(prompt, {"a": data})["a"].startswith(f"data:image/{kind};base64,")
+    assert validate_inputs(prompt, {"a": data})["a"].startswith(f"data:image/{kind};base64,")
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_kinds_of_images(data: bytes, kind: str) -> None:
         ("data:image/png;base64,abc", "must be an image"),
         ("data:image/png;base64,aGVsbG8=", "is no PNG"),
         (3, "must be an image"),
-        (PNG + b"\0" * MAX_IMAGE, "at most 20,000,000 are sent"),
+        (PNG + b"\0" * MAX_IMAGE_BYTES, "at most 20,000,000 are sent"),
     ],
 )
 def test_what_is_no_image(value: Any, message: str) -> None:
@@ -332,13 +332,13 @@ def test_a_missing_partial() -> None:
 
 def test_budget_of_tokens() -> None:
     prompt = with_overrides(load(), settings={"max_input_tokens": 30})
-    assert estimate_tokens(render(prompt, {"ticket": "x"}).messages) == 19
+    assert estimate_tokens(render_prompt(prompt, {"ticket": "x"}).messages) == 19
     error = refused(prompt, {"ticket": "é" * 40})
     assert error.message == (
         "prompts/support/triage.yaml:18:1: the messages have about 38 tokens, above max_input_tokens 30"
     )
-    assert least_tokens(prompt) == 18
-    assert least_tokens(load_text(minimal("{{ a.b.c }}{% for x in d %}{% endfor %}hi you"))) == 6
+    assert min_tokens(prompt) == 18
+    assert min_tokens(load_text(minimal("{{ a.b.c }}{% for x in d %}{% endfor %}hi you"))) == 6
 
 
 def test_an_estimate_counts_what_is_beside_the_content() -> None:
@@ -351,8 +351,8 @@ def test_variables_that_templates_take() -> None:
         minimal("{% set given = 1 %}{{ outer }}{% include 'a.j2' %}{% for x in y %}{{ x }}{% endfor %}"),
         files,
     )
-    assert variables(prompt) == {"inner", "outer", "y"}
-    assert variables(load()) == {"ticket", "language"}
+    assert template_variables(prompt) == {"inner", "outer", "y"}
+    assert template_variables(load()) == {"ticket", "language"}
 
 
 def test_the_hash_of_messages() -> None:
@@ -366,7 +366,7 @@ def test_the_hash_of_messages() -> None:
 @given(st.text(st.characters(codec="utf-8")))
 def test_any_text_comes_out_as_it_went_in(text: str) -> None:
     prompt = load_text(minimal("{{ a }}", inputs={"a": "string"}))
-    assert render(prompt, {"a": text}).messages[0]["content"] == text
+    assert render_prompt(prompt, {"a": text}).messages[0]["content"] == text
 
 
 def shared_lines(name: str) -> list[dict[str, Any]]:
@@ -383,7 +383,7 @@ def test_hostile_strings_come_out_byte_for_byte(name: str) -> None:
     assert len(rows) >= 37
     for row in rows:
         text = row["text"]
-        content = render(prompt, {"a": text}).messages[0]["content"]
+        content = render_prompt(prompt, {"a": text}).messages[0]["content"]
         assert content.encode() == f"<{text}>".encode(), row["id"]
 
 

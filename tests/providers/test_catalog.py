@@ -12,7 +12,7 @@ import pytest
 
 from promptops.providers.catalog import Catalog, build_index
 from promptops.providers.local.cache_dir import cache_folder
-from promptops.providers.pricing import Cost, cost_of, rates_for
+from promptops.providers.pricing import CompletionCost, completion_cost, rates_for
 from promptops.providers.types import Completion
 from support.paths import ROOT
 
@@ -107,17 +107,17 @@ def used(sent: int | None = 10, answered: int | None = 5, **details: int) -> Com
 @pytest.mark.parametrize(
     ("entry", "completion", "expected"),
     [
-        (PLAIN, used(), Cost(40, 40)),
-        (PLAIN, used(cached_tokens=4), Cost(40, 40)),
-        (CACHING, used(cached_tokens=4), Cost(34, 40)),
-        (CACHING, used(cached_tokens=4, cache_write_tokens=2), Cost(36, 40)),
-        (CACHING, used(cached_tokens=99), Cost(25, 40)),
-        ({**PLAIN, "output_cost_per_reasoning_token": 6.0}, used(reasoning_tokens=2), Cost(44, 44)),
-        (PLAIN, used(reasoning_tokens=2), Cost(40, 40)),
-        ({**PLAIN, "litellm_provider": "fireworks_ai"}, used(cached_tokens=4), Cost(36, 40)),
+        (PLAIN, used(), CompletionCost(40, 40)),
+        (PLAIN, used(cached_tokens=4), CompletionCost(40, 40)),
+        (CACHING, used(cached_tokens=4), CompletionCost(34, 40)),
+        (CACHING, used(cached_tokens=4, cache_write_tokens=2), CompletionCost(36, 40)),
+        (CACHING, used(cached_tokens=99), CompletionCost(25, 40)),
+        ({**PLAIN, "output_cost_per_reasoning_token": 6.0}, used(reasoning_tokens=2), CompletionCost(44, 44)),
+        (PLAIN, used(reasoning_tokens=2), CompletionCost(40, 40)),
+        ({**PLAIN, "litellm_provider": "fireworks_ai"}, used(cached_tokens=4), CompletionCost(36, 40)),
         ({"litellm_provider": "fireworks_ai"}, used(cached_tokens=4), None),
-        ({"input_cost_per_token": 0.0, "output_cost_per_token": 0}, used(), Cost(0, 0)),
-        ({"input_cost_per_token": 2.0}, used(answered=0), Cost(20, 20)),
+        ({"input_cost_per_token": 0.0, "output_cost_per_token": 0}, used(), CompletionCost(0, 0)),
+        ({"input_cost_per_token": 2.0}, used(answered=0), CompletionCost(20, 20)),
         ({"input_cost_per_token": 2.0}, used(), None),
         ({"output_cost_per_token": 2.0}, used(), None),
         ({}, used(), None),
@@ -125,8 +125,8 @@ def used(sent: int | None = 10, answered: int | None = 5, **details: int) -> Com
         (PLAIN, used(answered=None), None),
     ],
 )
-def test_cost(entry: Mapping[str, Any], completion: Completion, expected: Cost | None) -> None:
-    assert cost_of(entry, completion) == expected
+def test_cost(entry: Mapping[str, Any], completion: Completion, expected: CompletionCost | None) -> None:
+    assert completion_cost(entry, completion) == expected
 
 
 LONG = {

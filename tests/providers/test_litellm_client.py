@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from promptops.config.settings import find_settings
-from promptops.providers import adapter_for
-from promptops.providers.litellm_client import LitellmAdapter, _litellm, typed_error
-from promptops.providers.types import Completion, ModelError, Request
+from promptops.providers import create_client
+from promptops.providers.litellm_client import LitellmClient, _import_litellm, to_model_error
+from promptops.providers.types import Completion, CompletionRequest, ModelError
 from support.provider import Answer, Provider, Received, as_json, body, html, reset, slow, status
 
 CLAUDE, GEMINI = "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"
@@ -86,9 +86,9 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Provider]:
 
 def ask(model: str, on_text: Any = None, *, schema: bool = False, **request: Any) -> Completion:
     async def once() -> Completion:
-        adapter = LitellmAdapter(model, os.environ, asks_schema=lambda: schema)
+        adapter = LitellmClient(model, os.environ, asks_schema=lambda: schema)
         try:
-            return await adapter.complete(Request(model=model, messages=HELLO, **request), on_text)
+            return await adapter.complete(CompletionRequest(model=model, messages=HELLO, **request), on_text)
         finally:
             await adapter.aclose()
 
@@ -238,16 +238,16 @@ def test_an_unknown_provider(model: str) -> None:
     ],
 )
 def test_errors_that_litellm_names_itself(name: str, kind: str) -> None:
-    error = getattr(_litellm().exceptions, name)(message="x", model="m", llm_provider="p")
-    assert typed_error(error, "p/m").type == kind
+    error = getattr(_import_litellm().exceptions, name)(message="x", model="m", llm_provider="p")
+    assert to_model_error(error, "p/m").type == kind
 
 
 def test_identity_holds_the_address_and_no_key(provider: Provider) -> None:
-    request = Request(model=CLAUDE, messages=HELLO, parameters={"temperature": 0})
-    name, base, sent = LitellmAdapter(CLAUDE, os.environ).identity(request)
+    request = CompletionRequest(model=CLAUDE, messages=HELLO, parameters={"temperature": 0})
+    name, base, sent = LitellmClient(CLAUDE, os.environ).identity(request)
     assert (name, base) == ("litellm", provider.base_url.removesuffix("/v1"))
     assert json.loads(sent) == {"model": CLAUDE, "messages": list(HELLO), "temperature": 0}
-    assert LitellmAdapter(CLAUDE, {}).identity(request)[1] == ""
+    assert LitellmClient(CLAUDE, {}).identity(request)[1] == ""
 
 
 def test_making_the_adapter_imports_nothing_and_a_call_prints_nothing(provider: Provider, repo: Any) -> None:
@@ -284,9 +284,9 @@ def claude_answer() -> Answer:
 
 def test_a_known_model_is_asked_for_its_schema(repo: Any) -> None:
     settings = find_settings(repo.path, {})
-    request = Request(model=CLAUDE, messages=HELLO, output_schema={"type": "object"})
-    assert b"json_schema" in adapter_for(CLAUDE, settings, {}).identity(request)[2]
-    assert b"json_schema" not in adapter_for("mistral/unheard-of", settings, {}).identity(request)[2]
+    request = CompletionRequest(model=CLAUDE, messages=HELLO, output_schema={"type": "object"})
+    assert b"json_schema" in create_client(CLAUDE, settings, {}).identity(request)[2]
+    assert b"json_schema" not in create_client("mistral/unheard-of", settings, {}).identity(request)[2]
 
 
 def test_a_body_that_is_not_json(provider: Provider) -> None:

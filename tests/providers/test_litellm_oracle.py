@@ -15,11 +15,16 @@ from typing import Any
 import pytest
 
 from promptops.config.settings import Settings, find_settings
-from promptops.providers import adapter_for
+from promptops.providers import create_client
 from promptops.providers.catalog import Catalog
-from promptops.providers.endpoints import KEYLESS, TABLE, endpoint_of, wire_name
-from promptops.providers.litellm_client import _litellm
-from promptops.providers.types import Completion, Request
+from promptops.providers.endpoints import (
+    DIRECT_PROVIDERS,
+    KEYLESS_PROVIDERS,
+    endpoint_model_name,
+    resolve_endpoint,
+)
+from promptops.providers.litellm_client import _import_litellm
+from promptops.providers.types import Completion, CompletionRequest
 from support.provider import Provider, Received
 
 HELLO = ({"role": "system", "content": "be brief"}, {"role": "user", "content": "hello"})
@@ -45,7 +50,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # litellm's own
 
 @pytest.fixture(scope="module")
 def litellm() -> Any:
-    return _litellm()
+    return _import_litellm()
 
 
 @pytest.fixture
@@ -73,8 +78,8 @@ def by_litellm(litellm: Any, provider: Provider, model: str, **arguments: Any) -
 
 def by_us(provider: Provider, settings: Settings, model: str, **request: Any) -> Received:
     provider.requests.clear()
-    adapter = adapter_for(model, settings, os.environ)
-    asyncio.run(adapter.complete(Request(model=model, messages=HELLO, **request)))
+    adapter = create_client(model, settings, os.environ)
+    asyncio.run(adapter.complete(CompletionRequest(model=model, messages=HELLO, **request)))
     return provider.requests[0]
 
 
@@ -187,10 +192,10 @@ def test_difference_what_is_written_is_sent(
     theirs: dict[str, Any],
 ) -> None:
     name = model.partition("/")[0]
-    _, keys, bases = TABLE[name]
+    _, keys, bases = DIRECT_PROVIDERS[name]
     monkeypatch.setenv(keys.split()[0], "sk-test")
     monkeypatch.setenv(bases.split()[0], provider.base_url)
-    basic = {"model": wire_name(name, model.partition("/")[2]), "messages": list(HELLO)}
+    basic = {"model": endpoint_model_name(name, model.partition("/")[2]), "messages": list(HELLO)}
     assert by_us(provider, settings, model, parameters=written).body == {**basic, **written}
     provider.requests.clear()
     unreadable = [litellm.exceptions.APIConnectionError] if name == "groq" else []  # a plain reply of groq's
@@ -204,11 +209,11 @@ def test_difference_what_is_written_is_sent(
 RESOLVED_LATER = {"openai", "openrouter", "cometapi"}  # litellm decides these while it calls
 
 
-@pytest.mark.parametrize("name", sorted(set(TABLE) - RESOLVED_LATER))
+@pytest.mark.parametrize("name", sorted(set(DIRECT_PROVIDERS) - RESOLVED_LATER))
 def test_the_same_variables_lead_to_the_same_place(
     litellm: Any, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    default, keys, bases = TABLE[name]
+    default, keys, bases = DIRECT_PROVIDERS[name]
     for variable in (*keys.split(), *bases.split()):
         monkeypatch.delenv(variable, raising=False)
     assert litellm.get_llm_provider(f"{name}/m")[3] == (default or None)
@@ -217,12 +222,12 @@ def test_the_same_variables_lead_to_the_same_place(
             one.setenv(key, "sk-one")
             assert (
                 litellm.get_llm_provider(f"{name}/m")[2]
-                == endpoint_of(name, os.environ | same_base(bases)).key
+                == resolve_endpoint(name, os.environ | same_base(bases)).key
             )
     for base in bases.split():
         with pytest.MonkeyPatch.context() as one:
             one.setenv(base, "http://h/v9")
-            assert litellm.get_llm_provider(f"{name}/m")[3] == endpoint_of(name, os.environ).base_url
+            assert litellm.get_llm_provider(f"{name}/m")[3] == resolve_endpoint(name, os.environ).base_url
 
 
 def same_base(bases: str) -> dict[str, str]:
@@ -241,7 +246,7 @@ def test_the_same_variables_while_calling(
     name: str,
     variable: str,
 ) -> None:
-    _, keys, bases = TABLE[name]
+    _, keys, bases = DIRECT_PROVIDERS[name]
     for other in bases.split():
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(variable or bases, provider.base_url)
@@ -256,12 +261,12 @@ def test_the_same_variables_while_calling(
 
 def test_every_marked_provider_has_its_way(litellm: Any) -> None:
     marked = set(litellm.openai_compatible_providers)
-    assert marked - set(TABLE) == LEFT_TO_LITELLM & marked
+    assert marked - set(DIRECT_PROVIDERS) == LEFT_TO_LITELLM & marked
     json_made = set(
         json.loads((Path(litellm.__file__).parent / "llms/openai_like/providers.json").read_text())
     )
-    assert json_made - set(TABLE) == {"sarvam"}
-    assert set(TABLE) >= KEYLESS
+    assert json_made - set(DIRECT_PROVIDERS) == {"sarvam"}
+    assert set(DIRECT_PROVIDERS) >= KEYLESS_PROVIDERS
 
 
 # ---- what it costs

@@ -18,11 +18,11 @@ import pytest
 from promptops.errors import Invalid, PromptopsError, Unavailable
 from promptops.registry.migrations import MIGRATIONS
 from promptops.registry.records import CheckResult
-from promptops.registry.recover import recover
-from promptops.registry.runs.filters import Filter
+from promptops.registry.recover import recover_registry
+from promptops.registry.runs.filters import RunFilter
 from promptops.registry.runs.queries import list_runs
-from promptops.registry.runs.search import search
-from promptops.registry.store import Registry
+from promptops.registry.runs.search import search_runs
+from promptops.registry.store import RegistryDatabase
 from support.logged_runs import a_run, an_end
 from support.paths import SUPPORT
 
@@ -36,7 +36,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def filled(path: Path) -> Path:
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         registry.record([(a_run(inputs={"ticket": "x" * 2000}), an_end()) for _ in range(300)])
     return path
 
@@ -65,7 +65,7 @@ def test_killed_writers_lose_nothing_that_was_acknowledged(path: Path) -> None:
         for line in _killed_writer(path, rng.uniform(0.0, 0.06)):
             word, _, run_id = line.partition(" ")
             said[run_id] = word
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         assert registry.read_one("PRAGMA integrity_check") == "ok"
         states = {row["run_id"]: row["state"] for row in registry.read("SELECT run_id, state FROM runs")}
     assert sum(word == "finished" for word in said.values()) > 50
@@ -95,18 +95,18 @@ def spoil(path: Path, first: int, step: int) -> None:
 
 def test_a_damaged_file_is_named_and_what_can_be_read_is_saved(filled: Path) -> None:
     spoil(filled, 70, 3)
-    with pytest.raises(Invalid, match="is damaged") as caught, Registry.open(filled) as registry:
-        list_runs(registry, Filter(), limit=1000)
+    with pytest.raises(Invalid, match="is damaged") as caught, RegistryDatabase.open(filled) as registry:
+        list_runs(registry, RunFilter(), limit=1000)
     assert str(filled) in caught.value.message
     assert "runs recover" in caught.value.hint
     new = filled.with_name("new.db")
-    saved = recover(filled, new)
+    saved = recover_registry(filled, new)
     assert 150 < saved.runs <= 300
     assert 0 < saved.without_texts < saved.runs
-    with Registry.open(new) as registry:
+    with RegistryDatabase.open(new) as registry:
         assert registry.read_one("PRAGMA integrity_check") == "ok"
         assert registry.read("PRAGMA foreign_key_check") == []
-        runs = list_runs(registry, Filter(), limit=1000)
+        runs = list_runs(registry, RunFilter(), limit=1000)
         assert len(runs) == saved.runs
         assert sum(run["inputs"] is None for run in runs) == saved.without_texts
         assert registry.start(a_run()) > max(run["seq"] for run in runs)
@@ -114,56 +114,56 @@ def test_a_damaged_file_is_named_and_what_can_be_read_is_saved(filled: Path) -> 
 
 @pytest.mark.parametrize("step", [3, 5, 7, 11])
 def test_whatever_page_is_damaged_recovering_ends_well(filled: Path, step: int) -> None:
-    with Registry.open(filled) as registry, registry.write() as connection:
+    with RegistryDatabase.open(filled) as registry, registry.write() as connection:
         rows = [("r", "m", n, "canary", 500, "") for n in range(2000)]
         columns = "rollout, metric, seq, arm, weight_bp, recorded_at"
         connection.executemany(f"INSERT INTO observations ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)  # noqa: S608
     spoil(filled, 6, step)
     try:
-        saved = recover(filled, filled.with_name("new.db"))
+        saved = recover_registry(filled, filled.with_name("new.db"))
     except Invalid as error:  # the list of tables does not fit one page any more
         if "the list of tables" not in error.message:
             raise
         return
-    with Registry.open(filled.with_name("new.db")) as registry:
+    with RegistryDatabase.open(filled.with_name("new.db")) as registry:
         assert registry.read_one("PRAGMA integrity_check") == "ok"
-        assert len(list_runs(registry, Filter(), limit=1000)) == saved.runs
+        assert len(list_runs(registry, RunFilter(), limit=1000)) == saved.runs
 
 
 def test_recovering_a_sound_file_copies_all_of_it(filled: Path) -> None:
-    with Registry.open(filled) as registry:
+    with RegistryDatabase.open(filled) as registry:
         run = a_run(metadata={"tags": ["vip"]})
         registry.record([(run, an_end(checks=(CheckResult(name="c", passed=True),)))])
-        registry.note_version("a", "0" * 64, "{}")
-        search(registry, "x", Filter(), limit=1)
-        before = list_runs(registry, Filter(), limit=1000)
+        registry.save_version("a", "0" * 64, "{}")
+        search_runs(registry, "x", RunFilter(), limit=1)
+        before = list_runs(registry, RunFilter(), limit=1000)
         key = registry.read_one("SELECT value FROM meta WHERE key = 'unit_key'")
-    assert recover(filled, filled.with_name("new.db")).runs == 301
-    with Registry.open(filled.with_name("new.db")) as registry:
-        assert list_runs(registry, Filter(), limit=1000) == before
+    assert recover_registry(filled, filled.with_name("new.db")).runs == 301
+    with RegistryDatabase.open(filled.with_name("new.db")) as registry:
+        assert list_runs(registry, RunFilter(), limit=1000) == before
         assert registry.read_one("SELECT value FROM meta WHERE key = 'unit_key'") == key
-        assert len(search(registry, "parcel OR x*", Filter(), limit=1000).hits) == 301
-        assert len(list_runs(registry, Filter(tag="vip"), limit=9)) == 1
+        assert len(search_runs(registry, "parcel OR x*", RunFilter(), limit=1000).hits) == 301
+        assert len(list_runs(registry, RunFilter(tag="vip"), limit=9)) == 1
 
 
 def test_recovering_refuses_what_it_cannot_do(filled: Path, tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="exists already"):
-        recover(filled, filled)
+        recover_registry(filled, filled)
     with pytest.raises(Invalid, match="no registry at"):
-        recover(tmp_path / "none.db", tmp_path / "new.db")
+        recover_registry(tmp_path / "none.db", tmp_path / "new.db")
     spoil(filled, 1, 1)
     with pytest.raises(Invalid, match="the list of tables"):
-        recover(filled, tmp_path / "new.db")
+        recover_registry(filled, tmp_path / "new.db")
     (tmp_path / "text.db").write_text("no database at all, whatever its name may say" * 9)
     with pytest.raises(Invalid, match="is not a promptops registry"):
-        recover(tmp_path / "text.db", tmp_path / "new.db")
+        recover_registry(tmp_path / "text.db", tmp_path / "new.db")
     assert not (tmp_path / "new.db").exists()
 
 
 def test_a_file_that_is_no_database(path: Path) -> None:
     path.write_text("just text, long enough to be taken for a header " * 10)
     with pytest.raises(Invalid, match="is not a promptops registry"):
-        Registry.open(path)
+        RegistryDatabase.open(path)
     assert path.read_text().startswith("just text")
 
 
@@ -172,9 +172,9 @@ def test_a_truncated_file(filled: Path) -> None:
         file.truncate(8192 * 5)
     with (
         pytest.raises(Invalid, match=r"is damaged|not a promptops registry"),
-        Registry.open(filled) as registry,
+        RegistryDatabase.open(filled) as registry,
     ):
-        list_runs(registry, Filter(), limit=1000)
+        list_runs(registry, RunFilter(), limit=1000)
 
 
 def test_another_programs_database_is_left_alone(path: Path) -> None:
@@ -183,22 +183,22 @@ def test_another_programs_database_is_left_alone(path: Path) -> None:
     other.close()
     before = path.read_bytes()
     with pytest.raises(Invalid, match="another program's database"):
-        Registry.open(path)
+        RegistryDatabase.open(path)
     assert path.read_bytes() == before
 
 
 def test_a_registry_of_a_newer_version(path: Path) -> None:
-    Registry.open(path).close()
+    RegistryDatabase.open(path).close()
     newer = sqlite3.connect(path)
     newer.execute("PRAGMA user_version = 7")
     newer.close()
     with pytest.raises(Invalid, match="has schema 7, and this promptops knows schemas up to 2") as caught:
-        Registry.open(path)
+        RegistryDatabase.open(path)
     assert "upgrade promptops" in caught.value.hint
 
 
 def test_a_locked_registry_is_waited_for_and_then_given_up(path: Path) -> None:
-    with Registry.open(path) as holder, Registry.open(path, busy_s=0.2) as waiting:
+    with RegistryDatabase.open(path) as holder, RegistryDatabase.open(path, busy_s=0.2) as waiting:
         with holder.write(), pytest.raises(Unavailable, match=r"locked by another process for 0\.2 s"):
             waiting.start(a_run())
         assert waiting.start(a_run()) == 1
@@ -209,24 +209,24 @@ def test_a_new_file_that_another_process_is_preparing_is_waited_for(path: Path) 
     other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match="locked by another process"):
-        Registry.open(path, busy_s=0.05)
+        RegistryDatabase.open(path, busy_s=0.05)
     done = threading.Timer(0.1, other.execute, ["ROLLBACK"])
     done.start()
-    with Registry.open(path, busy_s=5) as registry:
+    with RegistryDatabase.open(path, busy_s=5) as registry:
         assert registry.start(a_run()) == 1
     done.join()
     other.close()
 
 
 def test_readers_are_never_locked_out(filled: Path) -> None:
-    with Registry.open(filled) as holder, holder.write() as connection:
+    with RegistryDatabase.open(filled) as holder, holder.write() as connection:
         connection.execute("DELETE FROM runs")
-        with Registry.open_existing(filled, busy_s=0.1) as reader:
-            assert len(list_runs(reader, Filter(), limit=3)) == 3
+        with RegistryDatabase.open_existing(filled, busy_s=0.1) as reader:
+            assert len(list_runs(reader, RunFilter(), limit=3)) == 3
 
 
 def test_a_full_disk_loses_nothing_that_was_logged(filled: Path) -> None:
-    with Registry.open(filled) as registry:
+    with RegistryDatabase.open(filled) as registry:
         pages = registry.read_one("PRAGMA page_count")
         registry.command(f"PRAGMA max_page_count = {pages + 2}")
         run = a_run(inputs={"ticket": "x" * 100_000})
@@ -253,12 +253,12 @@ def test_a_really_full_disk(tiny_disk: Path) -> None:
     path = tiny_disk / "registry.db"
     logged = []
     full = pytest.raises(Unavailable, match=r"no space left|cannot be read or written")
-    with Registry.open(path) as registry, full:
+    with RegistryDatabase.open(path) as registry, full:
         while True:
             run = a_run(inputs={"ticket": "x" * 10_000})
             registry.start(run)
             logged.append(run.run_id)
-    with Registry.open_existing(path) as registry:
+    with RegistryDatabase.open_existing(path) as registry:
         kept = [row["run_id"] for row in registry.read("SELECT run_id FROM runs ORDER BY seq")]
     assert logged
     assert kept == logged
@@ -288,13 +288,13 @@ def closed(filled: Path, tmp_path: Path) -> Iterator[Path]:
 
 
 def test_a_read_only_registry_can_be_read_and_searched(closed: Path) -> None:
-    with Registry.open(closed) as registry:
+    with RegistryDatabase.open(closed) as registry:
         assert not registry.writable
-        assert len(list_runs(registry, Filter(), limit=5)) == 5
-        found = search(registry, 'deliv "xxx"', Filter(), limit=3)
+        assert len(list_runs(registry, RunFilter(), limit=5)) == 5
+        found = search_runs(registry, 'deliv "xxx"', RunFilter(), limit=3)
         assert len(found.hits) == 3
         assert "read-only" in found.note
-        assert search(registry, "deliv_ %", Filter(), limit=3).hits == []
+        assert search_runs(registry, "deliv_ %", RunFilter(), limit=3).hits == []
         for write in (lambda: registry.start(a_run()), lambda: registry.command("VACUUM")):
             with pytest.raises(Invalid, match="cannot be written here") as caught:
                 write()
@@ -304,9 +304,9 @@ def test_a_read_only_registry_can_be_read_and_searched(closed: Path) -> None:
 def test_a_read_only_view_of_a_registry_with_a_writer_at_work(closed: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs the right to mount a folder read-only")
-    with Registry.open(closed.parents[1] / "store" / "registry.db") as writer:
+    with RegistryDatabase.open(closed.parents[1] / "store" / "registry.db") as writer:
         writer.start(a_run())
-        with Registry.open(closed) as registry:
+        with RegistryDatabase.open(closed) as registry:
             assert registry.read_one("SELECT count(*) FROM runs") == 301
 
 
@@ -314,24 +314,24 @@ def test_a_read_only_copy_without_its_index_says_so(closed: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs the right to mount a folder read-only")
     store = closed.parents[1] / "store" / "registry.db"
-    with Registry.open(store) as writer:
+    with RegistryDatabase.open(store) as writer:
         writer.start(a_run())
         shutil.copy(f"{store}-wal", f"{store}-kept")
     Path(f"{store}-kept").rename(f"{store}-wal")
     with pytest.raises(Invalid, match="cannot be opened"):
-        Registry.open(closed)
+        RegistryDatabase.open(closed)
 
 
 def test_a_folder_in_which_nothing_can_be_made(closed: Path) -> None:
     with pytest.raises(Invalid, match=r"new\.db cannot be opened"):
-        Registry.open(closed.with_name("new.db"))
+        RegistryDatabase.open(closed.with_name("new.db"))
 
 
 def test_an_older_file_that_cannot_be_brought_up_to_date(closed: Path) -> None:
     with pytest.raises(Invalid, match="has schema 2 and needs schema 4, but cannot be written"):
-        Registry.open(closed, steps=(*MIGRATIONS, *MIGRATIONS))
+        RegistryDatabase.open(closed, steps=(*MIGRATIONS, *MIGRATIONS))
     with pytest.raises(Invalid, match="has schema 2, and this promptops knows schemas up to 0"):
-        Registry.open(closed, steps=())
+        RegistryDatabase.open(closed, steps=())
 
 
 @pytest.mark.parametrize(
@@ -339,19 +339,19 @@ def test_an_older_file_that_cannot_be_brought_up_to_date(closed: Path) -> None:
 )
 def test_a_path_that_cannot_be_a_file(tmp_path: Path, name: str, what: str) -> None:
     with pytest.raises(Invalid, match=f"cannot be opened: {what}") as caught:
-        Registry.open(tmp_path / name)
+        RegistryDatabase.open(tmp_path / name)
     assert "--registry" in caught.value.hint
 
 
 def test_every_fault_has_a_next_step(path: Path) -> None:
-    from promptops.registry.errors import explain
+    from promptops.registry.errors import translate_sqlite_error
 
     for name in ("CORRUPT", "NOTADB", "BUSY", "LOCKED", "FULL", "IOERR", "READONLY", "CANTOPEN"):
         error = sqlite3.OperationalError("words")
         error.sqlite_errorcode = getattr(sqlite3, f"SQLITE_{name}")
-        explained = explain(error, path, 1.0)
+        explained = translate_sqlite_error(error, path, 1.0)
         assert isinstance(explained, PromptopsError)
         assert explained.hint
         assert "\n" not in explained.message
     bug = sqlite3.ProgrammingError("a bug of ours")
-    assert explain(bug, path, 1.0) is bug
+    assert translate_sqlite_error(bug, path, 1.0) is bug

@@ -13,10 +13,10 @@ import pytest
 
 from promptops.errors import Invalid, NotFound
 from promptops.registry.migrations import MIGRATIONS, split_statements
-from promptops.registry.runs.filters import Filter
+from promptops.registry.runs.filters import RunFilter
 from promptops.registry.runs.queries import get_run, iterate_runs
-from promptops.registry.store import Registry, new_run_id
-from promptops.registry.ulid import as_prefix
+from promptops.registry.store import RegistryDatabase, new_run_id
+from promptops.registry.ulid import normalize_id_prefix
 from support.logged_runs import DIGEST, a_failure, a_run, an_end, check
 from support.paths import SUPPORT
 
@@ -36,7 +36,7 @@ def raw(path: Path, sql: str) -> list[tuple[object, ...]]:
 
 
 def test_a_new_file_is_private_durable_and_can_shrink(path: Path) -> None:
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         registry.start(a_run())
         files = [path, *path.parent.glob("registry.db-*")]
         assert len(files) == 3
@@ -53,7 +53,7 @@ def test_a_new_file_is_private_durable_and_can_shrink(path: Path) -> None:
 
 
 def test_a_started_run_is_on_disk_before_the_call(path: Path) -> None:
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         run = a_run()
         assert registry.start(run) == 1
         assert raw(path, "SELECT run_id, state FROM runs") == [(run.run_id, "started")]
@@ -72,7 +72,7 @@ def test_a_run_comes_back_as_it_was_logged(path: Path) -> None:
         attempts=({"model": "m", "latency_ms": 1.0},),
         checks=(check("short"), check("json", passed=False, value=0.5, message="not JSON")),
     )
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         registry.start(run)
         registry.finish(run.run_id, end)
         found = get_run(registry, run.run_id)
@@ -91,7 +91,7 @@ def test_a_run_comes_back_as_it_was_logged(path: Path) -> None:
 
 
 def test_the_view_for_people(path: Path) -> None:
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         run = a_run(commit_sha="3f2c9e1" + "0" * 33, dirty=True)
         registry.record([(run, an_end(checks=(check("json", passed=False), check("short", passed=False))))])
         with registry.write() as connection:
@@ -107,7 +107,7 @@ def test_the_view_for_people(path: Path) -> None:
 
 
 def test_a_batch_is_one_transaction(path: Path) -> None:
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         one, two = a_run(), a_run()
         assert registry.record([(one, an_end()), (two, a_failure())]) == [1, 2]
         with pytest.raises(sqlite3.IntegrityError):
@@ -120,9 +120,9 @@ def test_a_batch_is_one_transaction(path: Path) -> None:
 
 def test_ending_a_run_never_loses_it(path: Path) -> None:
     run = a_run()
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         registry.start(run)
-        with Registry.open(path) as other, other.write() as connection:
+        with RegistryDatabase.open(path) as other, other.write() as connection:
             connection.execute("DELETE FROM runs")
         registry.finish(run.run_id, an_end())
         assert get_run(registry, run.run_id)["output"] == "delivery"
@@ -134,17 +134,17 @@ def test_ending_a_run_never_loses_it(path: Path) -> None:
 
 def test_a_run_kept_elsewhere_is_taken_in_once(path: Path) -> None:
     lost, begun = a_run(), a_run()
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         registry.start(begun)
         for _ in range(2):
-            registry.take_in(lost, an_end(output="lost"))
-            registry.take_in(begun, an_end(output="begun"))
+            registry.replay(lost, an_end(output="lost"))
+            registry.replay(begun, an_end(output="begun"))
         outputs = [row[0] for row in registry.read("SELECT output FROM run_texts ORDER BY seq")]
     assert outputs == ["begun", "lost"]
 
 
 def test_a_sequence_number_is_never_used_again(path: Path) -> None:
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         registry.record([(a_run(), an_end()), (a_run(), an_end())])
         with registry.write() as connection:
             connection.execute("DELETE FROM runs")
@@ -153,7 +153,7 @@ def test_a_sequence_number_is_never_used_again(path: Path) -> None:
 
 def test_text_that_utf8_cannot_hold_does_not_cost_the_row(path: Path) -> None:
     inputs = {"ticket": "half \ud83d a pair, \0 and \u202e"}
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         run = a_run(inputs=inputs, metadata={"tags": "lone \udc00"})
         registry.record([(run, an_end(output="half \ud83d, whole 😀", checks=(check(message="\udfff"),)))])
         found = get_run(registry, run.run_id)
@@ -167,18 +167,18 @@ def test_hostile_inputs_come_back_byte_for_byte(path: Path, shared: Path) -> Non
     lines = b"".join(file.read_bytes() for file in files).splitlines()
     texts = [json.loads(line)["text"] for line in lines]
     assert texts
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         registry.record([(a_run(inputs={"ticket": text}), an_end(output=text)) for text in texts])
-        found = [(run["inputs"]["ticket"], run["output"]) for run in iterate_runs(registry, Filter())]
+        found = [(run["inputs"]["ticket"], run["output"]) for run in iterate_runs(registry, RunFilter())]
     assert found == [(text, text) for text in texts]
 
 
 def test_a_version_is_kept_once_and_learns_its_commit(path: Path) -> None:
-    with Registry.open(path) as registry:
-        registry.note_version("a", DIGEST, '{"format":1}', path="a.yaml")
-        registry.note_version("a", DIGEST, "never read")
-        registry.note_version("a", DIGEST, '{"format":1}', commit_sha="c0ffee", path="a.yaml")
-        registry.note_version("a", DIGEST, "never read", commit_sha="other")
+    with RegistryDatabase.open(path) as registry:
+        registry.save_version("a", DIGEST, '{"format":1}', path="a.yaml")
+        registry.save_version("a", DIGEST, "never read")
+        registry.save_version("a", DIGEST, '{"format":1}', commit_sha="c0ffee", path="a.yaml")
+        registry.save_version("a", DIGEST, "never read", commit_sha="other")
     columns = "prompt, digest, source, commit_sha, path"
     assert raw(path, f"SELECT {columns} FROM versions") == [("a", DIGEST, '{"format":1}', "c0ffee", "a.yaml")]
 
@@ -188,12 +188,12 @@ def test_run_ids_sort_by_time_and_take_typing_errors() -> None:
     assert {len(run_id) for run_id in ids} == {26}
     assert len(set(ids)) == 100
     assert sorted(run_id[:10] for run_id in ids) == [run_id[:10] for run_id in ids]
-    assert as_prefix("01jdil") == "01JD11"
-    assert [as_prefix(text) for text in ("", "u", "a-b", "0" * 27)] == [None] * 4
+    assert normalize_id_prefix("01jdil") == "01JD11"
+    assert [normalize_id_prefix(text) for text in ("", "u", "a-b", "0" * 27)] == [None] * 4
 
 
 def test_an_open_transaction_is_undone_by_an_error(path: Path) -> None:
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         with pytest.raises(sqlite3.OperationalError), registry.write() as connection:  # noqa: PT012 - a block
             connection.execute("DELETE FROM meta")
             connection.execute("nonsense")
@@ -201,7 +201,7 @@ def test_an_open_transaction_is_undone_by_an_error(path: Path) -> None:
 
 
 def test_a_missing_registry_reads_as_empty_and_is_not_made(path: Path) -> None:
-    with Registry.open_existing(path) as registry:
+    with RegistryDatabase.open_existing(path) as registry:
         assert registry.read("SELECT * FROM run_log") == []
         with pytest.raises(NotFound, match="no run 01"):
             get_run(registry, "01")
@@ -209,7 +209,7 @@ def test_a_missing_registry_reads_as_empty_and_is_not_made(path: Path) -> None:
 
 
 def test_later_steps_bring_an_older_file_up_to_date_with_its_rows(path: Path) -> None:
-    with Registry.open(path) as registry:
+    with RegistryDatabase.open(path) as registry:
         registry.record([(a_run(), an_end())])
 
     def add_mood(connection: sqlite3.Connection) -> None:
@@ -220,9 +220,9 @@ def test_later_steps_bring_an_older_file_up_to_date_with_its_rows(path: Path) ->
         raise sqlite3.OperationalError("no")
 
     with pytest.raises(sqlite3.OperationalError):
-        Registry.open(path, steps=(*MIGRATIONS, ("mood", fail)))
+        RegistryDatabase.open(path, steps=(*MIGRATIONS, ("mood", fail)))
     for _ in range(2):
-        with Registry.open(path, steps=(*MIGRATIONS, ("mood", add_mood))) as registry:
+        with RegistryDatabase.open(path, steps=(*MIGRATIONS, ("mood", add_mood))) as registry:
             assert [
                 tuple(row)
                 for row in registry.read(
@@ -306,7 +306,7 @@ def test_four_writers_lose_no_run(path: Path) -> None:
 def test_one_registry_may_be_shared_by_threads(path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    with Registry.open(path) as registry, ThreadPoolExecutor(8) as pool:
+    with RegistryDatabase.open(path) as registry, ThreadPoolExecutor(8) as pool:
         runs = [a_run() for _ in range(100)]
 
         def log(run: object) -> None:

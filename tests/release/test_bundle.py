@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from promptops import Workspace
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.errors import Invalid, NotFound
 from promptops.release.bundle import BundleSource, write_bundle
 from support.front_door import GREET, Cli, Repo
@@ -38,7 +38,7 @@ def live(greeting: Repo) -> GitFolder:
 def bundle(live: GitFolder, tmp_path: Path) -> Path:
     place = tmp_path / "app" / "prompts.bundle"
     place.parent.mkdir()
-    write_bundle(here(), place)
+    write_bundle(current_settings(), place)
     return place
 
 
@@ -104,7 +104,7 @@ def test_a_new_bundle_is_read_within_five_seconds(
 ) -> None:
     workspace.run("greet:production", {"name": "Ada"})
     write_state(live, "greet", released(live, "greet", "HEAD", "v2"))
-    write_bundle(here(), bundle)
+    write_bundle(current_settings(), bundle)
     until(lambda: workspace.run("greet:production", {"name": "Ada"}).started.arm is None)
     assert workspace.run("greet:production", {"name": "Ada"}).answer == "Welcome Ada."
 
@@ -137,7 +137,7 @@ def test_readers_never_meet_half_a_bundle(live: GitFolder, bundle: Path) -> None
 
     def write() -> None:
         while not over.is_set():
-            write_bundle(here(), bundle)
+            write_bundle(current_settings(), bundle)
 
     writer = threading.Thread(target=write)
     writer.start()
@@ -156,7 +156,7 @@ def test_frozen_files_outlive_the_commit_they_came_from(live: GitFolder, bundle:
     frozen = {path: text for path, text in files.items() if path.startswith("versions/")}
     assert len(frozen) == 2
     write_state(live, "greet", released(live, "greet", "HEAD", "v2"), files=frozen)
-    write_bundle(here(), bundle)
+    write_bundle(current_settings(), bundle)
     again = json.loads(bundle.read_text())["files"]
     assert {path for path in again if path.startswith("versions/")} < set(frozen)
 
@@ -169,7 +169,7 @@ def test_a_damaged_version_is_not_bundled(live: GitFolder, bundle: Path) -> None
         head = released(live, "greet", "HEAD~1", "v1"), released(live, "greet", "HEAD", "v2")
         write_state(live, "greet", *head, files={path: damage})
         with pytest.raises(Invalid):
-            write_bundle(here(), bundle)
+            write_bundle(current_settings(), bundle)
     assert bundle.read_bytes() == before
 
 

@@ -13,7 +13,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 from support.front_door import Cli, Repo
 from support.greet_releases import (
     QUICK,
@@ -117,7 +117,7 @@ def test_a_call_that_began_in_the_future_and_was_killed_blocks_no_longer_than_ot
     ok(cli("canary", "greet@HEAD", *QUICK))
     now = time.time()
     run, _ = logged(channel_state(), 0, at=now + 400 * DAY)
-    with Registry.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.path / "registry.db") as registry:
         registry.start(run)
     traffic(repo, 20, at=now)
     assert tick_at(now + 60).look.findings.calls == 0  # type: ignore[union-attr]
@@ -252,7 +252,7 @@ def test_a_canary_that_nobody_meets_only_waits(cli: Cli, repo: Repo) -> None:
         assert (held.move, held.code()) == (None, 0)
     state = channel_state()
     few = [logged(state, 2 * n + 1, at=now + 12 * DAY + n) for n in range(6)]
-    with Registry.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.path / "registry.db") as registry:
         registry.record(few)
     held = tick_at(now + 13 * DAY)
     assert (held.move, held.code()) == (None, 0)
@@ -314,7 +314,7 @@ def test_a_canary_is_looked_at_by_many_processes_at_once(cli: Cli, repo: Repo) -
     command = [sys.executable, "-m", "promptops", "tick", "--all"]
     ticks = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     state = channel_state()
-    with Registry.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.path / "registry.db") as registry:
         for _ in range(6):
             registry.record([logged(state, n, at=time.time() + n, failing=True) for n in range(10)])
     said = [each.communicate()[0] for each in ticks]
@@ -323,7 +323,7 @@ def test_a_canary_is_looked_at_by_many_processes_at_once(cli: Cli, repo: Repo) -
     moved = [json.loads(line)["move"] for each in (*said, last.out) for line in each.splitlines()]
     assert moved.count("rollback") == 1
     assert len(subjects(repo)) == before + 1
-    with Registry.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.path / "registry.db") as registry:
         sql = "SELECT count(*), count(DISTINCT seq) FROM observations WHERE metric = 'error_rate'"
         counted = registry.read(sql)[0]
     assert counted[0] == counted[1]

@@ -9,32 +9,32 @@ from hypothesis import strategies as st
 
 from promptops.errors import Invalid
 from promptops.release.analysis.findings import Findings, GateFinding, MetricFinding
-from promptops.release.ledger.serialize import decode_transition, transition_content
-from promptops.release.plan import Plan, decode_plan
+from promptops.release.ledger.serialize import decode_transition, encode_transition
+from promptops.release.plan import ReleasePlan, decode_plan
 from promptops.release.rules import (
-    Decision,
     Move,
+    RolloutDecision,
     Transition,
-    after_step,
-    apply,
-    approval,
-    decide,
-    fits,
-    lacking,
-    phases_of,
-    resumption,
-    settled,
+    apply_transition,
+    approval_transition,
+    decide_transition,
+    gate_phases,
+    is_already_undone,
+    is_applicable,
+    missing_proof,
+    next_position,
+    resume_transition,
     start_rollout,
 )
-from promptops.release.timestamps import duration, iso, seconds_of
+from promptops.release.timestamps import format_duration, format_timestamp, parse_timestamp
 from promptops.stats.verdicts import Verdict
-from promptops.versions.release_state import ChannelState, Phase, Released, Rollout, Shadow
+from promptops.versions.release_state import ChannelState, Phase, ReleasedVersion, Rollout, ShadowState
 
 HOUR, DAY = 3600.0, 86_400.0
 START = 1_800_000_000.0
-STABLE = Released("v12", "a" * 64, "3f2c9e1", iso(START - DAY))
-CANARY = Released("v13", "b" * 64)
-OLD = Released("v11", "c" * 64)
+STABLE = ReleasedVersion("v12", "a" * 64, "3f2c9e1", format_timestamp(START - DAY))
+CANARY = ReleasedVersion("v13", "b" * 64)
+OLD = ReleasedVersion("v11", "c" * 64)
 DEFAULT = decode_plan("default", {})
 STEPS: list[dict[str, Any]] = [
     {"weight": 5, "min_canary": 50, "min_duration": "1h"},
@@ -43,15 +43,15 @@ STEPS: list[dict[str, Any]] = [
 ]
 
 
-def plan(**content: Any) -> Plan:
+def plan(**content: Any) -> ReleasePlan:
     return decode_plan("p", {"eval": None, "steps": STEPS} | content)
 
 
-def started(by: Plan = DEFAULT, **changes: Any) -> Rollout:
+def started(by: ReleasePlan = DEFAULT, **changes: Any) -> Rollout:
     return replace(start_rollout("r-1", CANARY, by, "salt", START), **changes)
 
 
-def at(step: int, by: Plan, **changes: Any) -> Rollout:
+def at(step: int, by: ReleasePlan, **changes: Any) -> Rollout:
     weight = next(one.weight_bp for one in reversed(by.steps[: step + 1]) if one.weight_bp)
     return started(by, **{"phase": "progressing", "step": step, "weight_bp": weight} | changes)
 
@@ -60,7 +60,7 @@ def serving(rollout: Rollout | None, **changes: Any) -> ChannelState:
     return replace(ChannelState(STABLE, OLD, rollout), **changes)
 
 
-def found(by: Plan, *, shown: bool = False, **changes: Any) -> Findings:
+def found(by: ReleasePlan, *, shown: bool = False, **changes: Any) -> Findings:
     metrics = tuple(
         MetricFinding(
             metric=each,
@@ -80,19 +80,19 @@ def metric(findings: Findings, name: str, **changes: Any) -> Findings:
     return replace(findings, metrics=tuple(metrics))
 
 
-def move(decision: Decision) -> Move | None:
+def move(decision: RolloutDecision) -> Move | None:
     return decision.transition and decision.transition.move
 
 
 def tick(
-    rollout: Rollout, by: Plan, findings: Findings, now: float = START + 2 * DAY, **gates: Any
+    rollout: Rollout, by: ReleasePlan, findings: Findings, now: float = START + 2 * DAY, **gates: Any
 ) -> tuple[Move | None, ChannelState]:
     """What a tick does to a channel on which this rollout is active."""
-    decision = decide(rollout, by, findings, now, **gates)
+    decision = decide_transition(rollout, by, findings, now, **gates)
     if decision.transition is None:
         assert decision.holds
         return None, serving(rollout)
-    return decision.transition.move, apply(serving(rollout), decision.transition, now)
+    return decision.transition.move, apply_transition(serving(rollout), decision.transition, now)
 
 
 def only(state: ChannelState) -> Rollout:
@@ -117,9 +117,9 @@ def test_a_canary_starts_in_the_first_phase_of_its_plan(content: Any, phase: Pha
     by = plan(**content)
     rollout = start_rollout("r-1", CANARY, by, "salt", START)
     assert (rollout.phase, rollout.step, rollout.weight_bp) == (phase, 0, weight)
-    assert (rollout.plan, rollout.unit, rollout.started) == (by.digest, "session", iso(START))
-    assert rollout.deadline == iso(START + 14 * DAY)
-    state = apply(serving(None), Transition(move=Move.START, rollout=rollout), START)
+    assert (rollout.plan, rollout.unit, rollout.started) == (by.digest, "session", format_timestamp(START))
+    assert rollout.deadline == format_timestamp(START + 14 * DAY)
+    state = apply_transition(serving(None), Transition(move=Move.START, rollout=rollout), START)
     assert state == ChannelState(STABLE, OLD, rollout)
 
 
@@ -132,21 +132,21 @@ def test_a_second_rollout_does_not_start() -> None:
     with pytest.raises(
         Invalid, match=r"another rollout is active; on the channel: stable v12, canary v13 \(r-2"
     ):
-        apply(serving(other), Transition(move=Move.START, rollout=started()), START)
+        apply_transition(serving(other), Transition(move=Move.START, rollout=started()), START)
 
 
 def test_a_canary_needs_a_stable_version() -> None:
     with pytest.raises(Invalid, match="nothing that a canary could be compared with"):
-        apply(ChannelState(), Transition(move=Move.START, rollout=started()), START)
+        apply_transition(ChannelState(), Transition(move=Move.START, rollout=started()), START)
 
 
 def test_a_first_release_serves_at_once() -> None:
-    first = apply(ChannelState(), Transition(move=Move.RELEASE, stable=CANARY), START)
-    assert first == ChannelState(replace(CANARY, since=iso(START)))
-    second = apply(first, Transition(move=Move.RELEASE, stable=STABLE), START + 1)
+    first = apply_transition(ChannelState(), Transition(move=Move.RELEASE, stable=CANARY), START)
+    assert first == ChannelState(replace(CANARY, since=format_timestamp(START)))
+    second = apply_transition(first, Transition(move=Move.RELEASE, stable=STABLE), START + 1)
     assert second.previous == first.stable
     with pytest.raises(Invalid, match="a rollout is active"):
-        apply(serving(started()), Transition(move=Move.RELEASE, stable=STABLE), START)
+        apply_transition(serving(started()), Transition(move=Move.RELEASE, stable=STABLE), START)
 
 
 # ---- eval and shadow
@@ -181,7 +181,7 @@ def test_a_met_gate_leads_to_the_next_phase(
     assert done is (None if expected is None else Move.PHASE)
     assert only(state).phase == (expected or phase)
     assert only(state).weight_bp == (500 if expected == "progressing" else 0)
-    assert only(state).step_started == iso(START if expected is None else START + HOUR)
+    assert only(state).step_started == format_timestamp(START if expected is None else START + HOUR)
 
 
 @pytest.mark.parametrize("phase", ["eval", "shadow"])
@@ -199,15 +199,15 @@ def test_a_hard_metric_rolls_back_at_a_gate(phase: Phase) -> None:
 
 
 def test_a_gate_without_result_names_the_command() -> None:
-    decision = decide(started(BOTH), BOTH, found(BOTH), START, eval_gate=gate(None))
-    assert decision == Decision(holds=("said so", "run: promptops eval greet@v13"))
-    assert decide(started(BOTH), BOTH, found(BOTH), START).holds == (
+    decision = decide_transition(started(BOTH), BOTH, found(BOTH), START, eval_gate=gate(None))
+    assert decision == RolloutDecision(holds=("said so", "run: promptops eval greet@v13"))
+    assert decide_transition(started(BOTH), BOTH, found(BOTH), START).holds == (
         "no result of the phase eval was looked at",
     )
 
 
 def test_a_prompt_without_cases_passes_and_it_is_recorded() -> None:
-    decision = decide(started(BOTH), BOTH, found(BOTH), START, eval_gate=gate(None, absent=True))
+    decision = decide_transition(started(BOTH), BOTH, found(BOTH), START, eval_gate=gate(None, absent=True))
     assert decision.transition is not None
     assert (decision.transition.phase, decision.transition.reason) == ("shadow", "said so")
 
@@ -217,7 +217,10 @@ def test_a_plan_without_steps_promotes_when_its_gates_are_met() -> None:
     rollout = started(direct)
     done, state = tick(rollout, direct, found(direct), eval_gate=gate(Verdict.UNDECIDED))
     assert done is Move.PROMOTE
-    assert (state.stable, state.previous) == (replace(CANARY, since=iso(START + 2 * DAY)), STABLE)
+    assert (state.stable, state.previous) == (
+        replace(CANARY, since=format_timestamp(START + 2 * DAY)),
+        STABLE,
+    )
     bare = plan(steps=[])
     assert tick(started(bare), bare, found(bare))[0] is Move.PROMOTE
 
@@ -238,7 +241,7 @@ def test_harm_rolls_back_in_every_phase_and_before_all_else(phase: Phase, harm: 
 
 
 def test_a_rollback_says_why() -> None:
-    decision = decide(at(0, DEFAULT), DEFAULT, found(DEFAULT, harm=("latency", "unknown")), START)
+    decision = decide_transition(at(0, DEFAULT), DEFAULT, found(DEFAULT, harm=("latency", "unknown")), START)
     assert decision.transition is not None
     assert decision.transition.reason == "latency of v13 is as it is; unknown is worse"
     assert decision.transition.verdict == "worse"
@@ -248,7 +251,9 @@ def test_a_rollback_says_why() -> None:
 def test_abort_and_a_persons_rollback_work_in_every_phase(phase: Phase) -> None:
     rollout = started(phase=phase)
     for one in (Move.ABORT, Move.ROLLBACK):
-        assert apply(serving(rollout), Transition(move=one, rollout=rollout), START) == serving(None)
+        assert apply_transition(serving(rollout), Transition(move=one, rollout=rollout), START) == serving(
+            None
+        )
 
 
 @pytest.mark.parametrize("phase", PHASES)
@@ -256,8 +261,8 @@ def test_a_forced_promotion_works_in_every_phase(phase: Phase) -> None:
     transition = Transition(
         move=Move.PROMOTE, rollout=started(phase="eval"), forced=True, reason="it is urgent"
     )
-    state = apply(serving(started(phase=phase, step=2)), transition, START)
-    assert state == ChannelState(replace(CANARY, since=iso(START)), STABLE)
+    state = apply_transition(serving(started(phase=phase, step=2)), transition, START)
+    assert state == ChannelState(replace(CANARY, since=format_timestamp(START)), STABLE)
 
 
 # ---- progressing
@@ -271,9 +276,9 @@ def test_a_signal_that_says_worse_pauses_once() -> None:
     assert (only(paused).phase, only(paused).weight_bp, only(paused).step) == ("paused", 2500, 1)
     assert only(paused).reason == "cost of v13 is as it is"
     assert tick(only(paused), by, findings)[0] is None
-    resumed = apply(paused, resumption(only(paused), by, actor="ada"), START + HOUR)
+    resumed = apply_transition(paused, resume_transition(only(paused), by, actor="ada"), START + HOUR)
     assert (only(resumed).phase, only(resumed).reason) == ("progressing", None)
-    assert only(resumed).step_started == iso(START)  # a pause does not make a step longer
+    assert only(resumed).step_started == format_timestamp(START)  # a pause does not make a step longer
     assert tick(only(resumed), by, findings)[0] is Move.ADVANCE
 
 
@@ -281,17 +286,19 @@ def test_a_person_pauses_and_resumes() -> None:
     by = plan()
     rollout = at(0, by)
     pause = Transition(move=Move.PAUSE, rollout=rollout, reason="let me look", phase="paused")
-    paused = only(apply(serving(rollout), pause, START))
+    paused = only(apply_transition(serving(rollout), pause, START))
     assert (paused.phase, paused.reason, paused.weight_bp) == ("paused", "let me look", 500)
-    assert decide(paused, by, found(by, shown=True), START + 2 * DAY).holds == ("paused: let me look",)
+    assert decide_transition(paused, by, found(by, shown=True), START + 2 * DAY).holds == (
+        "paused: let me look",
+    )
     with pytest.raises(Invalid, match="does not apply") as caught:
-        apply(serving(paused), replace(pause, rollout=paused), START)
+        apply_transition(serving(paused), replace(pause, rollout=paused), START)
     assert "progressing" in caught.value.hint
 
 
 def test_minimum_calls_and_time_are_waited_for() -> None:
     by = plan()
-    few = decide(at(0, by), by, found(by, step_canary_calls=49), START + 1800)
+    few = decide_transition(at(0, by), by, found(by, step_canary_calls=49), START + 1800)
     assert few.transition is None
     assert few.holds == (
         "1 more canary calls in this step (50 are due)",
@@ -300,7 +307,7 @@ def test_minimum_calls_and_time_are_waited_for() -> None:
     done, state = tick(at(0, by), by, found(by), START + HOUR)
     assert done is Move.ADVANCE
     assert (only(state).step, only(state).weight_bp, only(state).phase) == (1, 2500, "progressing")
-    assert only(state).step_started == iso(START + HOUR)
+    assert only(state).step_started == format_timestamp(START + HOUR)
 
 
 def test_a_clock_that_goes_backwards_only_waits() -> None:
@@ -312,7 +319,7 @@ def test_a_clock_that_goes_backwards_only_waits() -> None:
 def test_what_says_worse_holds_though_it_does_not_roll_back() -> None:
     by = plan()
     findings = metric(found(by, shown=True), "latency", worse=True)
-    decision = decide(at(0, by), by, findings, START + DAY)
+    decision = decide_transition(at(0, by), by, findings, START + DAY)
     assert decision.holds == ("latency says worse: latency of v13 is as it is",)
 
 
@@ -348,19 +355,19 @@ def test_unequal_missing_values_are_invalid() -> None:
 def test_invalid_resumes_with_a_reason_and_new_evidence() -> None:
     by = plan()
     invalid = at(1, by, phase="invalid", reason="rows are missing", signals=("cost",))
-    again = resumption(invalid, by, actor="ada", reason="the log is whole again", new_id="r-1.2")
-    state = only(apply(serving(invalid), again, START + HOUR))
+    again = resume_transition(invalid, by, actor="ada", reason="the log is whole again", new_id="r-1.2")
+    state = only(apply_transition(serving(invalid), again, START + HOUR))
     assert (state.id, state.phase, state.step, state.weight_bp) == ("r-1.2", "progressing", 1, 2500)
     assert (state.salt, state.signals, state.reason) == (invalid.salt, (), None)
-    assert state.step_started == iso(START + HOUR)
+    assert state.step_started == format_timestamp(START + HOUR)
     for lame in (replace(again, new_id=None), replace(again, reason="")):
         with pytest.raises(Invalid, match="needs a reason and starts new evidence"):
-            apply(serving(invalid), lame, START)
+            apply_transition(serving(invalid), lame, START)
 
 
 def test_too_small_a_registry_holds() -> None:
     by = plan()
-    decision = decide(at(0, by), by, found(by, shown=True, short_of=120), START + DAY)
+    decision = decide_transition(at(0, by), by, found(by, shown=True, short_of=120), START + DAY)
     assert decision.transition is None
     assert "registry.db has 120 calls fewer than the evidence that is committed" in decision.holds[0]
 
@@ -372,17 +379,19 @@ def test_proof_on_every_guard_promotes() -> None:
     by = plan()
     done, state = tick(at(2, by), by, found(by, shown=True))
     assert done is Move.PROMOTE
-    assert state == ChannelState(replace(CANARY, since=iso(START + 2 * DAY)), STABLE)
+    assert state == ChannelState(replace(CANARY, since=format_timestamp(START + 2 * DAY)), STABLE)
 
 
 @pytest.mark.parametrize("name", ["error_rate", "checks", "latency"])
 def test_one_guard_without_proof_holds(name: str) -> None:
     by = plan()
     findings = metric(found(by, shown=True), name, not_worse=False, calls_needed=399.6)
-    decision = decide(at(2, by), by, findings, START + 2 * DAY)
+    decision = decide_transition(at(2, by), by, findings, START + 2 * DAY)
     assert decision.holds == (f"{name}: {name} of v13 is as it is; about 400 more calls",)
     without = replace(findings, metrics=tuple(each for each in findings.metrics if each.metric.name != name))
-    assert decide(at(2, by), by, without, START + 2 * DAY).holds == (f"{name}: nothing is known yet",)
+    assert decide_transition(at(2, by), by, without, START + 2 * DAY).holds == (
+        f"{name}: nothing is known yet",
+    )
 
 
 def test_a_signal_without_proof_does_not_hold() -> None:
@@ -393,12 +402,16 @@ def test_a_signal_without_proof_does_not_hold() -> None:
 def test_goals_must_be_better() -> None:
     by = plan(promote={"goals": ["error_rate"]})
     findings = found(by, shown=True)
-    assert decide(at(2, by), by, findings, START + 2 * DAY).holds[0].startswith("error_rate must be better")
+    assert (
+        decide_transition(at(2, by), by, findings, START + 2 * DAY)
+        .holds[0]
+        .startswith("error_rate must be better")
+    )
     better = metric(findings, "error_rate", better=True)
-    decision = decide(at(2, by), by, better, START + 2 * DAY)
+    decision = decide_transition(at(2, by), by, better, START + 2 * DAY)
     assert decision.transition is not None
     assert decision.transition.reason == "every guard is not worse; better: error_rate"
-    assert lacking(by, better) == ()
+    assert missing_proof(by, better) == ()
 
 
 def test_the_last_step_has_its_minimum_too() -> None:
@@ -416,16 +429,20 @@ def test_a_step_for_a_person_is_waited_at_with_its_weight() -> None:
     done, waiting = tick(at(0, PERSON), PERSON, found(PERSON))
     assert done is Move.AWAIT
     assert (only(waiting).phase, only(waiting).step, only(waiting).weight_bp) == ("awaiting", 1, 500)
-    decision = decide(only(waiting), PERSON, found(PERSON, shown=True), START + 3 * DAY)
+    decision = decide_transition(only(waiting), PERSON, found(PERSON, shown=True), START + 3 * DAY)
     assert decision.holds == ("it waits for a person's approval: promptops release approve",)
-    approved = apply(waiting, approval(only(waiting), PERSON, actor="ada"), START)
+    approved = apply_transition(waiting, approval_transition(only(waiting), PERSON, actor="ada"), START)
     assert (only(approved).phase, only(approved).step, only(approved).weight_bp) == ("awaiting", 2, 500)
 
 
 def test_reviewed_outputs_lead_on() -> None:
     waiting = at(2, PERSON, phase="awaiting")
-    assert "29 of 30 outputs" in decide(waiting, PERSON, found(PERSON, reviewed=29), START).holds[0]
-    assert "fewer" in decide(waiting, PERSON, found(PERSON, reviewed=30, short_of=1), START).holds[0]
+    assert (
+        "29 of 30 outputs" in decide_transition(waiting, PERSON, found(PERSON, reviewed=29), START).holds[0]
+    )
+    assert (
+        "fewer" in decide_transition(waiting, PERSON, found(PERSON, reviewed=30, short_of=1), START).holds[0]
+    )
     done, state = tick(waiting, PERSON, found(PERSON, reviewed=30))
     assert done is Move.ADVANCE
     assert (only(state).phase, only(state).step, only(state).weight_bp) == ("progressing", 3, 2500)
@@ -433,7 +450,11 @@ def test_reviewed_outputs_lead_on() -> None:
 
 def test_after_the_last_approval_only_proof_is_waited_for() -> None:
     waiting = at(4, PERSON, phase="awaiting")
-    approved = only(apply(serving(waiting), approval(waiting, PERSON, actor="ada", reason="fine"), START))
+    approved = only(
+        apply_transition(
+            serving(waiting), approval_transition(waiting, PERSON, actor="ada", reason="fine"), START
+        )
+    )
     assert (approved.phase, approved.step, approved.weight_bp) == ("progressing", 4, 2500)
     assert tick(approved, PERSON, found(PERSON))[0] is None
     assert tick(approved, PERSON, found(PERSON, shown=True))[0] is Move.PROMOTE
@@ -441,13 +462,15 @@ def test_after_the_last_approval_only_proof_is_waited_for() -> None:
 
 def test_resuming_at_a_persons_step_asks_again() -> None:
     invalid = at(1, PERSON, phase="invalid")
-    again = resumption(invalid, PERSON, actor="ada", reason="mended", new_id="r-1.2")
-    assert only(apply(serving(invalid), again, START)).phase == "awaiting"
+    again = resume_transition(invalid, PERSON, actor="ada", reason="mended", new_id="r-1.2")
+    assert only(apply_transition(serving(invalid), again, START)).phase == "awaiting"
 
 
 def test_nothing_but_a_waiting_step_is_approved() -> None:
     with pytest.raises(Invalid, match="approve does not apply: the canary v13 is progressing"):
-        apply(serving(at(0, PERSON)), approval(at(0, PERSON), PERSON, actor="ada"), START)
+        apply_transition(
+            serving(at(0, PERSON)), approval_transition(at(0, PERSON), PERSON, actor="ada"), START
+        )
 
 
 # ---- the deadline
@@ -474,7 +497,7 @@ def test_the_deadline_by_policy(phase: Phase, policy: str, expected: Move | None
 def test_the_deadline_says_what_it_was_before() -> None:
     by = plan()
     rollout = at(1, by, phase="paused", reason="let me look")
-    decision = decide(rollout, by, found(by), LATE)
+    decision = decide_transition(rollout, by, found(by), LATE)
     assert decision.transition is not None
     assert decision.transition.reason.endswith("; it was paused: let me look")
 
@@ -494,96 +517,98 @@ def test_too_small_a_registry_never_promotes_by_policy() -> None:
 
 def test_a_move_is_made_once() -> None:
     by = plan()
-    decision = decide(at(0, by), by, found(by), START + HOUR)
+    decision = decide_transition(at(0, by), by, found(by), START + HOUR)
     assert decision.transition is not None
-    after = apply(serving(at(0, by)), decision.transition, START)
-    assert not fits(after, decision.transition)
+    after = apply_transition(serving(at(0, by)), decision.transition, START)
+    assert not is_applicable(after, decision.transition)
     with pytest.raises(Invalid, match="the rollout has moved meanwhile"):
-        apply(after, decision.transition, START)
+        apply_transition(after, decision.transition, START)
     with pytest.raises(Invalid, match="not about the rollout that is active"):
-        apply(serving(None), decision.transition, START)
+        apply_transition(serving(None), decision.transition, START)
 
 
 def test_a_rollback_goes_for_the_canary_wherever_it_is_now() -> None:
     by = plan()
     rollback = Transition(move=Move.ROLLBACK, rollout=at(0, by))
-    assert apply(serving(at(2, by)), rollback, START) == serving(None)
-    promoted = ChannelState(replace(CANARY, since=iso(START)), STABLE)
-    back = apply(promoted, rollback, START + HOUR)
-    assert back == ChannelState(replace(STABLE, since=iso(START + HOUR)))
-    assert settled(back, rollback)
-    assert not settled(promoted, rollback)
+    assert apply_transition(serving(at(2, by)), rollback, START) == serving(None)
+    promoted = ChannelState(replace(CANARY, since=format_timestamp(START)), STABLE)
+    back = apply_transition(promoted, rollback, START + HOUR)
+    assert back == ChannelState(replace(STABLE, since=format_timestamp(START + HOUR)))
+    assert is_already_undone(back, rollback)
+    assert not is_already_undone(promoted, rollback)
     other = at(0, by, id="r-2", canary=OLD)
     with pytest.raises(
         Invalid, match=r"rollback of canary v13 \(r-1.*another rollout has started.*canary v11"
     ):
-        apply(serving(other), rollback, START)
+        apply_transition(serving(other), rollback, START)
     with pytest.raises(Invalid, match="that canary is not served any more"):
-        apply(serving(None), rollback, START)
+        apply_transition(serving(None), rollback, START)
 
 
 def test_a_rollback_of_stable() -> None:
-    state = apply(serving(None), Transition(move=Move.ROLLBACK), START)
-    assert state == ChannelState(replace(OLD, since=iso(START)))  # and what was bad is no way back
+    state = apply_transition(serving(None), Transition(move=Move.ROLLBACK), START)
+    assert state == ChannelState(
+        replace(OLD, since=format_timestamp(START))
+    )  # and what was bad is no way back
     with pytest.raises(Invalid, match="no version to go back to"):
-        apply(state, Transition(move=Move.ROLLBACK), START)
-    chosen = apply(state, Transition(move=Move.ROLLBACK, stable=STABLE), START)
-    assert chosen.stable == replace(STABLE, since=iso(START))
+        apply_transition(state, Transition(move=Move.ROLLBACK), START)
+    chosen = apply_transition(state, Transition(move=Move.ROLLBACK, stable=STABLE), START)
+    assert chosen.stable == replace(STABLE, since=format_timestamp(START))
     with pytest.raises(Invalid, match="another rollout has started"):
-        apply(serving(started()), Transition(move=Move.ROLLBACK, stable=OLD), START)
+        apply_transition(serving(started()), Transition(move=Move.ROLLBACK, stable=OLD), START)
 
 
 def test_a_rollback_of_stable_meets_what_has_become_of_it() -> None:
     rollback = Transition(move=Move.ROLLBACK, stable=OLD, replaces=STABLE.digest)
-    back = apply(serving(None), rollback, START)
-    assert back.stable == replace(OLD, since=iso(START))
-    assert settled(back, rollback)
-    assert not settled(serving(None), rollback)
+    back = apply_transition(serving(None), rollback, START)
+    assert back.stable == replace(OLD, since=format_timestamp(START))
+    assert is_already_undone(back, rollback)
+    assert not is_already_undone(serving(None), rollback)
     with pytest.raises(Invalid, match="another version has become stable; on the channel: stable v13"):
-        apply(ChannelState(CANARY, STABLE), rollback, START)
+        apply_transition(ChannelState(CANARY, STABLE), rollback, START)
     with pytest.raises(Invalid, match="no version to go back to"):
-        apply(ChannelState(replace(OLD, since="earlier")), replace(rollback, replaces=""), START)
+        apply_transition(ChannelState(replace(OLD, since="earlier")), replace(rollback, replaces=""), START)
 
 
 def test_a_rollback_to_a_version_ends_the_canary_too() -> None:
     active = started()
     back = Transition(move=Move.ROLLBACK, rollout=active, stable=OLD, replaces=STABLE.digest)
-    after = ChannelState(replace(OLD, since=iso(START)))
-    assert apply(serving(active), back, START) == after
-    assert settled(after, back)
+    after = ChannelState(replace(OLD, since=format_timestamp(START)))
+    assert apply_transition(serving(active), back, START) == after
+    assert is_already_undone(after, back)
     # aborted or promoted meanwhile
-    assert apply(serving(None), back, START) == after
-    assert apply(ChannelState(CANARY, STABLE), back, START) == after
+    assert apply_transition(serving(None), back, START) == after
+    assert apply_transition(ChannelState(CANARY, STABLE), back, START) == after
     with pytest.raises(Invalid, match="another rollout has started"):
-        apply(serving(replace(active, id="r-2")), back, START)
+        apply_transition(serving(replace(active, id="r-2")), back, START)
     with pytest.raises(Invalid, match="not served any more"):
-        apply(ChannelState(Released("v9", "99" * 32), STABLE), back, START)
+        apply_transition(ChannelState(ReleasedVersion("v9", "99" * 32), STABLE), back, START)
     to_stable = replace(back, stable=STABLE)
-    assert apply(serving(active), to_stable, START) == serving(None)
+    assert apply_transition(serving(active), to_stable, START) == serving(None)
 
 
 def test_a_start_ends_only_what_it_supersedes() -> None:
     old, new = started(), replace(started(), id="r-2")
     start = Transition(move=Move.START, rollout=new, ends=old)
-    assert apply(serving(old), start, START).rollout == new
-    assert apply(serving(None), start, START).rollout == new
+    assert apply_transition(serving(old), start, START).rollout == new
+    assert apply_transition(serving(None), start, START).rollout == new
     with pytest.raises(Invalid, match="another rollout is active"):
-        apply(serving(replace(old, id="r-3")), start, START)
-    assert start.evidenced == old
-    assert decode_transition(transition_content(start), "support/triage") == start
+        apply_transition(serving(replace(old, id="r-3")), start, START)
+    assert start.evidence_rollout == old
+    assert decode_transition(encode_transition(start), "support/triage") == start
 
 
 def test_live_shadow_goes_on_and_off() -> None:
-    shadow = Shadow(released=CANARY, sample_bp=1000)
-    on = apply(serving(None), Transition(move=Move.SHADOW, shadow=shadow), START)
+    shadow = ShadowState(released=CANARY, sample_bp=1000)
+    on = apply_transition(serving(None), Transition(move=Move.SHADOW, shadow=shadow), START)
     assert on.shadow == shadow
-    assert apply(on, Transition(move=Move.SHADOW), START) == serving(None)
+    assert apply_transition(on, Transition(move=Move.SHADOW), START) == serving(None)
 
 
 def test_a_step_that_the_plan_has_not() -> None:
     by = plan()
     with pytest.raises(Invalid, match="at step 8 of a plan with 3"):
-        decide(replace(at(2, by), step=7), by, found(by), START)
+        decide_transition(replace(at(2, by), step=7), by, found(by), START)
 
 
 # ---- whatever the evidence
@@ -627,7 +652,7 @@ gates = st.none() | st.builds(gate, st.sampled_from([None, *Verdict]), absent=st
     shown=gates,
 )
 def test_what_a_tick_never_does(
-    by: Plan,
+    by: ReleasePlan,
     seen: Any,
     values: list[Any],
     step: int,
@@ -636,22 +661,22 @@ def test_what_a_tick_never_does(
     shown: GateFinding | None,
 ) -> None:
     step = min(step, len(by.steps) - 1)
-    if by.steps[step].for_person and phase == "progressing" and step + 1 < len(by.steps):
+    if by.steps[step].is_manual and phase == "progressing" and step + 1 < len(by.steps):
         phase = "awaiting"
-    if phase == "awaiting" and not by.steps[step].for_person:
+    if phase == "awaiting" and not by.steps[step].is_manual:
         phase = "progressing"
     findings = found(by, **seen)
     pairs = zip(findings.metrics, values, strict=True)
     findings = replace(findings, metrics=tuple(replace(one, **changes) for one, changes in pairs))
     rollout, now = at(step, by, phase=phase), START + elapsed
-    decision = decide(rollout, by, findings, now, eval_gate=shown, shadow_gate=shown)
+    decision = decide_transition(rollout, by, findings, now, eval_gate=shown, shadow_gate=shown)
     transition = decision.transition
     assert bool(transition) != bool(decision.holds)
     if findings.harm or findings.hard or findings.breaker:
         assert move(decision) is Move.ROLLBACK
     if transition is None:
         return
-    state = apply(serving(rollout), transition, now)
+    state = apply_transition(serving(rollout), transition, now)
     if state.rollout and state.rollout.phase == "progressing":
         assert state.rollout.weight_bp <= (by.steps[state.rollout.step].weight_bp or 5000)
     void = findings.sample_ratio_alarm or findings.gaps or findings.silent
@@ -674,7 +699,7 @@ def test_what_a_tick_never_does(
 
 
 @given(st.lists(st.booleans(), max_size=12), plans)
-def test_a_rollout_that_nothing_holds_comes_to_its_end(proof: list[bool], by: Plan) -> None:
+def test_a_rollout_that_nothing_holds_comes_to_its_end(proof: list[bool], by: ReleasePlan) -> None:
     state, now, weights = serving(started(by)), START, [0]
     for shown in [*proof, *[True] * 12]:
         if state.rollout is None:
@@ -685,11 +710,11 @@ def test_a_rollout_that_nothing_holds_comes_to_its_end(proof: list[bool], by: Pl
         seen = metric(found(by, shown=shown, reviewed=30), "latency", better=shown)
         ready = gate(Verdict.NOT_WORSE)
         transition = (
-            approval(active, by, actor="ada")
+            approval_transition(active, by, actor="ada")
             if waits
-            else decide(active, by, seen, now, eval_gate=ready, shadow_gate=ready).transition
+            else decide_transition(active, by, seen, now, eval_gate=ready, shadow_gate=ready).transition
         )
-        state = apply(state, transition, now) if transition else state
+        state = apply_transition(state, transition, now) if transition else state
         weights.append(state.rollout.weight_bp if state.rollout else 10_000)
     assert state.rollout is None or by.deadline == 2 * HOUR
     assert weights == sorted(weights)
@@ -699,10 +724,10 @@ def test_a_rollout_that_nothing_holds_comes_to_its_end(proof: list[bool], by: Pl
 
 
 def test_the_gates_of_a_plan() -> None:
-    assert phases_of(BOTH) == ("eval", "shadow")
-    assert phases_of(plan()) == ()
-    assert after_step(at(0, plan()), plan()) == ("progressing", 1, 2500)
-    assert after_step(at(2, plan()), plan()) == ("progressing", 2, 5000)
+    assert gate_phases(BOTH) == ("eval", "shadow")
+    assert gate_phases(plan()) == ()
+    assert next_position(at(0, plan()), plan()) == ("progressing", 1, 2500)
+    assert next_position(at(2, plan()), plan()) == ("progressing", 2, 5000)
 
 
 @pytest.mark.parametrize(
@@ -717,12 +742,12 @@ def test_the_gates_of_a_plan() -> None:
     ],
 )
 def test_durations_are_told_in_two_units(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 def test_moments() -> None:
-    assert iso(START) == "2027-01-15T08:00:00Z"
-    assert seconds_of(iso(START + 0.9)) == START
-    assert seconds_of("2027-01-15T09:00:00+01:00") == seconds_of("2027-01-15T08:00:00") == START
+    assert format_timestamp(START) == "2027-01-15T08:00:00Z"
+    assert parse_timestamp(format_timestamp(START + 0.9)) == START
+    assert parse_timestamp("2027-01-15T09:00:00+01:00") == parse_timestamp("2027-01-15T08:00:00") == START
     with pytest.raises(Invalid, match="`soon` is no moment"):
-        seconds_of("soon")
+        parse_timestamp("soon")

@@ -6,8 +6,8 @@ Looked at after every call, as a tick may be.
 import random
 from collections.abc import Iterable, Iterator, Sequence
 
-from promptops.stats.eprocess import Question
-from promptops.stats.two_arm import TwoArm
+from promptops.stats.eprocess import Hypothesis
+from promptops.stats.two_arm import TwoArmTest
 
 ALPHA, MARGIN, MIN_CANARY = 0.05, 0.05, 30
 Losses = tuple[float, ...]
@@ -15,18 +15,18 @@ Losses = tuple[float, ...]
 
 def taken_back(seed: int, losses: Losses) -> int | None:
     """The call after which a side is said to be worse than itself, None if never."""
-    return _rejected(Question.WORSE, _calls(seed, losses, losses))
+    return _rejected(Hypothesis.WORSE, _calls(seed, losses, losses))
 
 
 def found_better(seed: int, losses: Losses) -> int | None:
     """The call after which a side is said to be better than itself, as a goal must be, None if never."""
-    return _rejected(Question.NOT_WORSE, _calls(seed, losses, losses))
+    return _rejected(Hypothesis.NOT_WORSE, _calls(seed, losses, losses))
 
 
 def decided(seed: int, before: Losses, after: Losses) -> int | None:
     """The call of a promotion with a superiority goal; below zero that of a rollback; None if undecided."""
-    worse, better = TwoArm(Question.WORSE, 0.0), TwoArm(Question.NOT_WORSE, 0.0)
-    not_worse, on_canary = TwoArm(Question.NOT_WORSE, MARGIN), 0
+    worse, better = TwoArmTest(Hypothesis.WORSE, 0.0), TwoArmTest(Hypothesis.NOT_WORSE, 0.0)
+    not_worse, on_canary = TwoArmTest(Hypothesis.NOT_WORSE, MARGIN), 0
     for number, (canary, loss) in enumerate(_calls(seed, before, after), 1):
         on_canary += canary
         for test in (worse, better, not_worse):
@@ -46,8 +46,8 @@ def _calls(seed: int, before: Sequence[float], after: Sequence[float]) -> Iterat
         yield canary, pair[canary]
 
 
-def _rejected(question: Question, calls: Iterable[tuple[bool, float]]) -> int | None:
-    test = TwoArm(question, 0.0)
+def _rejected(question: Hypothesis, calls: Iterable[tuple[bool, float]]) -> int | None:
+    test = TwoArmTest(question, 0.0)
     for number, (canary, loss) in enumerate(calls, 1):
         test.update(canary, 0.5, loss)
         if test.rejects(ALPHA):

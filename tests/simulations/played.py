@@ -9,31 +9,31 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from promptops.registry.records import FinishedRun, StartedRun, utc_text
-from promptops.registry.runs.outcomes import Outcome, add_many
-from promptops.registry.store import Registry
-from promptops.release.analysis import observe
-from promptops.release.plan.types import Metric, Plan, Step
-from promptops.release.rules import Move, apply, decide, start_rollout
-from promptops.stats.eprocess import Question, log_threshold
-from promptops.stats.two_arm import TwoArm
-from promptops.versions.release_state import ChannelState, Released
+from promptops.registry.runs.outcomes import RunOutcome, import_outcomes
+from promptops.registry.store import RegistryDatabase
+from promptops.release.analysis import analyze_rollout
+from promptops.release.plan.types import PlanMetric, PlanStep, ReleasePlan
+from promptops.release.rules import Move, apply_transition, decide_transition, start_rollout
+from promptops.stats.eprocess import Hypothesis, log_threshold
+from promptops.stats.two_arm import TwoArmTest
+from promptops.versions.release_state import ChannelState, ReleasedVersion
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end
 
 START = 1_780_000_000.0  # seconds since the epoch
-STABLE, CANARY = Released("v12", DIGEST), Released("v13", OTHER_DIGEST)
+STABLE, CANARY = ReleasedVersion("v12", DIGEST), ReleasedVersion("v13", OTHER_DIGEST)
 PROMPT, CHANNEL = "support/triage", "production"
 _HISTORY = 300  # calls of stable before the rollout
 _TICK = 50  # calls
 _WINDOW_S = 120.0
 
 
-def errors(margin: float) -> Metric:
-    return Metric(
+def errors(margin: float) -> PlanMetric:
+    return PlanMetric(
         name="error_rate", kind="binary", source="run.error", worse="higher", role="guard", margin=margin
     )
 
 
-THUMBS = Metric(
+THUMBS = PlanMetric(
     name="thumbs",
     kind="binary",
     source="outcome.thumbs",
@@ -43,12 +43,20 @@ THUMBS = Metric(
     window=_WINDOW_S,
     missing="good",
 )
-RAMP = (Step(weight_bp=500, min_canary=25), Step(weight_bp=2500, min_canary=100), Step(weight_bp=5000))
-THIRDS = (Step(weight_bp=500, min_canary=50), Step(weight_bp=2500, min_canary=250), Step(weight_bp=5000))
+RAMP = (
+    PlanStep(weight_bp=500, min_canary=25),
+    PlanStep(weight_bp=2500, min_canary=100),
+    PlanStep(weight_bp=5000),
+)
+THIRDS = (
+    PlanStep(weight_bp=500, min_canary=50),
+    PlanStep(weight_bp=2500, min_canary=250),
+    PlanStep(weight_bp=5000),
+)
 
 
-def a_plan(*metrics: Metric, steps: tuple[Step, ...] = RAMP) -> Plan:
-    return Plan(name="p", digest="1f" * 32, unit="call", steps=steps, metrics=metrics, deadline=None)
+def a_plan(*metrics: PlanMetric, steps: tuple[PlanStep, ...] = RAMP) -> ReleasePlan:
+    return ReleasePlan(name="p", digest="1f" * 32, unit="call", steps=steps, metrics=metrics, deadline=None)
 
 
 @dataclass(slots=True)
@@ -56,15 +64,15 @@ class World:
     """``rate``: the chance that call number n fails, by arm."""
 
     seed: int
-    plan: Plan
+    plan: ReleasePlan
     rate: Callable[[int, bool], float]
     draw: Callable[[], float] = field(init=False)
-    registry: Registry = field(init=False)
+    registry: RegistryDatabase = field(init=False)
     state: ChannelState = field(init=False)
 
     def __post_init__(self) -> None:
         self.draw = random.Random(self.seed).random  # noqa: S311 - worlds, not secrets
-        self.registry = Registry.in_memory()
+        self.registry = RegistryDatabase.in_memory()
         self.state = ChannelState(
             stable=STABLE, rollout=start_rollout("r-1", CANARY, self.plan, "salt", START)
         )
@@ -92,12 +100,12 @@ class World:
         rollout = self.state.rollout
         if rollout is None or self.state.stable is None:
             return None
-        found = observe(
+        found = analyze_rollout(
             self.registry, rollout, PROMPT, CHANNEL, self.plan, now, bounds=False, stable=self.state.stable
         )
-        due = decide(rollout, self.plan, found, now).transition
+        due = decide_transition(rollout, self.plan, found, now).transition
         if due:
-            self.state = apply(self.state, due, now)
+            self.state = apply_transition(self.state, due, now)
         return due.move if due else None
 
     def until(self, horizon: int, *ends: Move) -> int | None:
@@ -126,7 +134,7 @@ def drifting_ramp(seed: int, horizon: int) -> int | None:
 
 def slower_canary(seed: int, horizon: int) -> int | None:
     """Calls until a canary that fails as often and answers later is rolled back; failures come at once."""
-    world = World(seed, a_plan(errors(0.02), steps=(Step(weight_bp=5000),)), lambda *_: 0.1)
+    world = World(seed, a_plan(errors(0.02), steps=(PlanStep(weight_bp=5000),)), lambda *_: 0.1)
     under_way: list[tuple[float, str, FinishedRun]] = []
     for number in range(horizon):
         run, end = world.call(number)
@@ -147,7 +155,7 @@ def _took(run: StartedRun, end: FinishedRun) -> float:
 
 
 def _ended(
-    registry: Registry, under_way: list[tuple[float, str, FinishedRun]], number: int
+    registry: RegistryDatabase, under_way: list[tuple[float, str, FinishedRun]], number: int
 ) -> list[tuple[float, str, FinishedRun]]:
     registry.finish_all([(run, end) for at, run, end in under_way if at <= number])
     return [each for each in under_way if each[0] > number]
@@ -156,7 +164,7 @@ def _ended(
 def slower_canary_as_it_ends(seed: int, horizon: int) -> int | None:
     """The same calls scored in the order in which they end, by the same engine."""
     draw = random.Random(seed).random  # noqa: S311 - worlds, not secrets
-    test, ended = TwoArm(Question.WORSE, 0.0), []
+    test, ended = TwoArmTest(Hypothesis.WORSE, 0.0), []
     for number in range(horizon):
         canary, failed = draw() < 0.5, draw() < 0.1
         ended.append((number + (1.0 if failed else 60.0 if canary else 2.0), canary, float(failed)))
@@ -172,7 +180,7 @@ def slower_canary_as_it_ends(seed: int, horizon: int) -> int | None:
 def instant_and_delayed(seed: int, horizon: int) -> int | None:
     """Calls until equal arms are rolled back: errors are known at once, most thumbs only much later."""
     world = World(seed, a_plan(errors(0.02), THUMBS), lambda *_: 0.05)
-    waiting: list[tuple[float, Outcome]] = []
+    waiting: list[tuple[float, RunOutcome]] = []
     for first in range(0, horizon, _TICK):
         calls = [world.call(number) for number in range(first, first + _TICK)]
         world.registry.record(calls)
@@ -180,7 +188,7 @@ def instant_and_delayed(seed: int, horizon: int) -> int | None:
         now = START + first + _TICK
         due = [each for at, each in waiting if at <= now]
         waiting = [each for each in waiting if each[0] > now]
-        add_many(world.registry, "thumbs", list(enumerate(due)))
+        import_outcomes(world.registry, "thumbs", list(enumerate(due)))
         if world.tick(now) in (Move.ROLLBACK, Move.INVALIDATE):
             return first
         if world.state.rollout is None:
@@ -188,10 +196,10 @@ def instant_and_delayed(seed: int, horizon: int) -> int | None:
     return None
 
 
-def _thumbs(world: World, run: StartedRun, end: FinishedRun) -> list[tuple[float, Outcome]]:
+def _thumbs(world: World, run: StartedRun, end: FinishedRun) -> list[tuple[float, RunOutcome]]:
     """Who got an error is annoyed at once; of the others a few say so within four minutes, some too late."""
     if not end.error_type and world.draw() > 0.1:
         return []
     number = float(run.run_id.partition(".")[2])
     at = START + number + (1.0 if end.error_type else 240.0 * world.draw())
-    return [(at, Outcome(run_id=run.run_id, name="thumbs", value=-1.0, occurred_at=utc_text(at)))]
+    return [(at, RunOutcome(run_id=run.run_id, name="thumbs", value=-1.0, occurred_at=utc_text(at)))]

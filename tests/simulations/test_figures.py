@@ -9,13 +9,13 @@ import time
 
 import pytest
 
-from promptops.stats.eprocess import Question
-from promptops.stats.two_arm import TwoArm, from_history
+from promptops.stats.eprocess import Hypothesis
+from promptops.stats.two_arm import TwoArmTest, prior_from_history
 from simulations import worlds
 from simulations.figures import REPETITIONS, Show, allowed, play, quantile, rate
 
 pytestmark = [pytest.mark.simulation, pytest.mark.usefixtures("only_where_asked_for")]
-WORSE, NOT_WORSE = Question.WORSE, Question.NOT_WORSE
+WORSE, NOT_WORSE = Hypothesis.WORSE, Hypothesis.NOT_WORSE
 
 
 @pytest.mark.parametrize(("weight", "horizon"), [(0.05, 20_000), (0.1, 12_000), (0.5, 8_000)])
@@ -61,7 +61,7 @@ def test_an_instant_and_a_delayed_guard_without_effect(show: Show) -> None:
 @pytest.mark.parametrize(
     ("question", "ratio"), [(WORSE, 1.0), (NOT_WORSE, 1.2)], ids=["rollback", "promotion"]
 )
-def test_false_verdicts_on_latency(show: Show, question: Question, ratio: float) -> None:
+def test_false_verdicts_on_latency(show: Show, question: Hypothesis, ratio: float) -> None:
     found = rate(play(worlds.latency, question, 1.2, 0.1, ratio, 6_000))
     what = "rollback, latency alike" if question is WORSE else "promotion, latency +20 %, limit 20"
     show(f"false {what}, weight 10%", f"{found:.1%}", "<= 5 %")
@@ -138,12 +138,12 @@ def test_confidence_sequences_hold_the_truth(show: Show) -> None:
 
 
 @pytest.mark.parametrize(("question", "margin"), [(WORSE, 0.0), (NOT_WORSE, 0.02)])
-def test_speed(show: Show, question: Question, margin: float) -> None:
+def test_speed(show: Show, question: Hypothesis, margin: float) -> None:
     draw = random.Random(1)  # noqa: S311
     calls = [(draw.random() < 0.1, 0.1, float(draw.random() < 0.02)) for _ in range(20_000)]
     best = math.inf
     for _ in range(9):
-        test, start = TwoArm(question, margin, from_history(0.02)), time.process_time()
+        test, start = TwoArmTest(question, margin, prior_from_history(0.02)), time.process_time()
         for call in calls:
             test.update(*call)
         best = min(best, time.process_time() - start)

@@ -61,8 +61,7 @@ def test_a_recorded_migration_in_many_orders(shared: Path, show: Show, migration
 def test_a_side_against_itself(shared: Path, show: Show, migration: Migration) -> None:
     for side, losses in _losses(shared, migration).items():
         back, up = (
-            rate(play(world, losses, repetitions=_ORDERS))
-            for world in (orders.taken_back, orders.found_better)
+            rate(play(world, losses, repetitions=_ORDERS)) for world in (orders.reverted, orders.found_better)
         )
         show(
             f"recorded: {migration.name}, {side} against itself",

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptops.errors import Invalid
-from promptops.stats.eprocess import MeanTest, Question, e_value, log_mean, one_sample, paired
-from promptops.stats.sample_ratio import SampleRatio
-from promptops.stats.two_arm import NO_HISTORY, Prior, TwoArm, from_history
+from promptops.stats.eprocess import Hypothesis, MeanTest, e_value, log_mean, one_sample_test, paired_test
+from promptops.stats.sample_ratio import SampleRatioTest
+from promptops.stats.two_arm import NO_HISTORY, Prior, TwoArmTest, prior_from_history
 
 Weight = Callable[[int, float], float]  # the last outcome (0..3, -1 before any) and weight -> the next weight
 
@@ -28,12 +28,12 @@ def _reacting(outcome: int, weight: float) -> float:
 
 
 def expectation(
-    question: Question, g: float, stable: float, weigh: Weight, true_gap: float, steps: int
+    question: Hypothesis, g: float, stable: float, weigh: Weight, true_gap: float, steps: int
 ) -> float:
     """The mean of E over every path of ``steps`` calls, each an arm and a 0/1 loss."""
     total = 0.0
     for path in itertools.product(range(4), repeat=steps):
-        test, chance, weight, last = TwoArm(question, g, Prior(0.2, 3.0)), 1.0, 0.3, -1
+        test, chance, weight, last = TwoArmTest(question, g, Prior(0.2, 3.0)), 1.0, 0.3, -1
         for outcome in path:
             weight = weigh(last, weight)
             canary, failed = outcome > 1, outcome % 2 == 1
@@ -49,34 +49,34 @@ def expectation(
 @pytest.mark.parametrize(
     ("question", "g", "stable"),
     [
-        (Question.WORSE, 0.0, 0.25),
-        (Question.WORSE, 0.0, 0.0005),
-        (Question.NOT_WORSE, 0.03, 0.1),
-        (Question.NOT_WORSE, 0.0, 0.9995),
+        (Hypothesis.WORSE, 0.0, 0.25),
+        (Hypothesis.WORSE, 0.0, 0.0005),
+        (Hypothesis.NOT_WORSE, 0.03, 0.1),
+        (Hypothesis.NOT_WORSE, 0.0, 0.9995),
     ],
 )
 def test_at_the_boundary_the_expected_evidence_over_all_paths_is_one(
-    question: Question, g: float, stable: float, weigh: Weight
+    question: Hypothesis, g: float, stable: float, weigh: Weight
 ) -> None:
     assert expectation(question, g, stable, weigh, g, steps=6) == pytest.approx(1.0, abs=1e-9)
 
 
 @pytest.mark.parametrize(
     ("question", "g", "true_gap"),
-    [(Question.WORSE, 0.05, -0.1), (Question.NOT_WORSE, 0.05, 0.2), (Question.NOT_WORSE, -0.1, 0.0)],
+    [(Hypothesis.WORSE, 0.05, -0.1), (Hypothesis.NOT_WORSE, 0.05, 0.2), (Hypothesis.NOT_WORSE, -0.1, 0.0)],
 )
 def test_inside_the_hypothesis_the_expected_evidence_is_below_one(
-    question: Question, g: float, true_gap: float
+    question: Hypothesis, g: float, true_gap: float
 ) -> None:
     assert expectation(question, g, 0.2, _reacting, true_gap, steps=4) < 1.0
 
 
-@pytest.mark.parametrize("question", Question)
+@pytest.mark.parametrize("question", Hypothesis)
 @pytest.mark.parametrize("g", [-0.998, -0.4, 0.0, 0.02, 0.998])
 @pytest.mark.parametrize("weight", [1e-4, 0.05, 0.5, 1 - 1e-4])
-def test_no_bet_can_lose_more_than_its_stake(question: Question, g: float, weight: float) -> None:
+def test_no_bet_can_lose_more_than_its_stake(question: Hypothesis, g: float, weight: float) -> None:
     for canary, loss, mean in itertools.product([True, False], [0.0, 0.5, 1.0], [0.0, 0.4, 1.0]):
-        test = TwoArm(question, g, Prior(mean, 10.0))
+        test = TwoArmTest(question, g, Prior(mean, 10.0))
         test.update(canary, weight, loss)
         assert test.wealth.logs[-1] >= math.log1p(-0.8) - 1e-9
 
@@ -84,28 +84,28 @@ def test_no_bet_can_lose_more_than_its_stake(question: Question, g: float, weigh
 @given(
     calls=st.lists(st.tuples(st.booleans(), st.floats(0.001, 0.999), st.floats(0.0, 1.0)), max_size=30),
     cut=st.integers(0, 30),
-    question=st.sampled_from(Question),
+    question=st.sampled_from(Hypothesis),
     g=st.floats(-0.9, 0.9),
 )
 def test_a_process_stored_at_any_point_goes_on_as_if_it_had_not_been(
-    calls: list[tuple[bool, float, float]], cut: int, question: Question, g: float
+    calls: list[tuple[bool, float, float]], cut: int, question: Hypothesis, g: float
 ) -> None:
-    whole = TwoArm(question, g)
-    stored = TwoArm(question, g)
+    whole = TwoArmTest(question, g)
+    stored = TwoArmTest(question, g)
     for at, call in enumerate(calls):
         if at == cut:
-            stored = TwoArm.from_json(json.loads(json.dumps(stored.to_json(), allow_nan=False)))
+            stored = TwoArmTest.from_json(json.loads(json.dumps(stored.to_json(), allow_nan=False)))
         whole.update(*call)
         stored.update(*call)
     assert stored == whole
-    assert TwoArm.from_json(whole.to_json()) == whole
+    assert TwoArmTest.from_json(whole.to_json()) == whole
 
 
-@given(st.lists(st.floats(-1.0, 1.0), max_size=30), st.sampled_from(Question), st.floats(-0.9, 0.9))
+@given(st.lists(st.floats(-1.0, 1.0), max_size=30), st.sampled_from(Hypothesis), st.floats(-0.9, 0.9))
 def test_a_paired_process_survives_json_and_its_highest_never_falls(
-    values: list[float], question: Question, bound: float
+    values: list[float], question: Hypothesis, bound: float
 ) -> None:
-    test, highest = paired(question, bound), 0.0
+    test, highest = paired_test(question, bound), 0.0
     for value in values:
         test.update(value)
         assert test.wealth.highest >= max(highest, test.log_e - 1e-12)
@@ -115,7 +115,7 @@ def test_a_paired_process_survives_json_and_its_highest_never_falls(
 
 
 def test_pairs_are_scored_by_the_formula() -> None:
-    worse, better = paired(Question.WORSE, 0.1), paired(Question.NOT_WORSE, 0.1)
+    worse, better = paired_test(Hypothesis.WORSE, 0.1), paired_test(Hypothesis.NOT_WORSE, 0.1)
     for difference in (1.0, -1.0, 0.0, 0.25):
         worse.update(difference)
         better.update(difference)
@@ -128,7 +128,7 @@ def test_pairs_are_scored_by_the_formula() -> None:
 
 
 def test_two_arms_are_scored_by_the_formula() -> None:
-    test = TwoArm(Question.NOT_WORSE, 0.03, from_history(0.1))
+    test = TwoArmTest(Hypothesis.NOT_WORSE, 0.03, prior_from_history(0.1))
     product, total = [1.0] * 6, 0.0
     for number, (canary, w, y) in enumerate([(True, 0.1, 1.0), (False, 0.1, 0.0), (True, 0.25, 0.0)]):
         k = (0.1 * 50 + total) / (50 + number)
@@ -145,18 +145,18 @@ def test_two_arms_are_scored_by_the_formula() -> None:
 
 
 def test_one_sample_shows_a_rate_above_and_below_a_bound() -> None:
-    above, below = one_sample(Question.WORSE, 0.1), one_sample(Question.NOT_WORSE, 0.5)
+    above, below = one_sample_test(Hypothesis.WORSE, 0.1), one_sample_test(Hypothesis.NOT_WORSE, 0.5)
     for number in range(100):
         above.update(float(number % 3 == 0))
         below.update(float(number % 3 == 0))
     assert above.rejects(0.05)
     assert below.rejects(0.05)
-    assert not one_sample(Question.WORSE, 0.1).rejects(0.05)
-    assert one_sample(Question.WORSE, 0.1).mean == 0.0
+    assert not one_sample_test(Hypothesis.WORSE, 0.1).rejects(0.05)
+    assert one_sample_test(Hypothesis.WORSE, 0.1).mean == 0.0
 
 
 def test_what_was_once_shown_stays_shown() -> None:
-    test = paired(Question.WORSE, 0.0)
+    test = paired_test(Hypothesis.WORSE, 0.0)
     for value in [1.0] * 40 + [-1.0] * 400:
         test.update(value)
     assert test.log_e < 0
@@ -164,8 +164,8 @@ def test_what_was_once_shown_stays_shown() -> None:
 
 
 def test_tens_of_thousands_of_alike_calls_neither_overflow_nor_underflow() -> None:
-    test = TwoArm(Question.WORSE, 0.0)
-    other = TwoArm(Question.NOT_WORSE, 0.0)
+    test = TwoArmTest(Hypothesis.WORSE, 0.0)
+    other = TwoArmTest(Hypothesis.NOT_WORSE, 0.0)
     for number in range(100_000):
         arm = number % 2 == 0
         (test if number < 50_000 else other).update(arm, 0.5, float(arm))
@@ -179,23 +179,23 @@ def test_tens_of_thousands_of_alike_calls_neither_overflow_nor_underflow() -> No
     ("weight", "loss"), [(0.0, 0.5), (1.0, 0.5), (0.5, -0.01), (0.5, 1.01), (0.5, math.nan)]
 )
 def test_an_impossible_call_is_refused_and_changes_nothing(weight: float, loss: float) -> None:
-    test = TwoArm(Question.WORSE, 0.0)
+    test = TwoArmTest(Hypothesis.WORSE, 0.0)
     with pytest.raises(Invalid, match="needs 0 < weight < 1"):
         test.update(True, weight, loss)
-    assert test == TwoArm(Question.WORSE, 0.0)
+    assert test == TwoArmTest(Hypothesis.WORSE, 0.0)
 
 
 def test_impossible_tests_are_refused() -> None:
     with pytest.raises(Invalid, match="cannot be tested"):
-        TwoArm(Question.WORSE, 0.999)
+        TwoArmTest(Hypothesis.WORSE, 0.999)
     with pytest.raises(Invalid, match="nothing to test"):
-        one_sample(Question.WORSE, 0.0)
+        one_sample_test(Hypothesis.WORSE, 0.0)
     with pytest.raises(Invalid, match="not between"):
-        one_sample(Question.WORSE, 0.5).update(1.5)
+        one_sample_test(Hypothesis.WORSE, 0.5).update(1.5)
     with pytest.raises(Invalid, match="prior"):
         Prior(0.5, 0.0)
     with pytest.raises(Invalid, match="alpha"):
-        one_sample(Question.WORSE, 0.5).rejects(0.0)
+        one_sample_test(Hypothesis.WORSE, 0.5).rejects(0.0)
 
 
 @pytest.mark.parametrize(
@@ -212,16 +212,16 @@ def test_impossible_tests_are_refused() -> None:
     ],
 )
 def test_damaged_evidence_is_named(damage: dict[str, object]) -> None:
-    state = TwoArm(Question.WORSE, 0.0).to_json() | damage
+    state = TwoArmTest(Hypothesis.WORSE, 0.0).to_json() | damage
     with pytest.raises(Invalid, match=f"`{next(iter(damage))}`") as raised:
-        TwoArm.from_json(state)
+        TwoArmTest.from_json(state)
     assert "recompute" in raised.value.hint
     with pytest.raises(Invalid, match="no JSON object"):
-        TwoArm.from_json([])
+        TwoArmTest.from_json([])
 
 
 def test_stable_history_is_worth_fifty_calls() -> None:
-    assert from_history(0.02) == Prior(0.02, 50.0)
+    assert prior_from_history(0.02) == Prior(0.02, 50.0)
     assert Prior(0.5, 10.0) == NO_HISTORY
 
 
@@ -234,7 +234,7 @@ def test_means_of_logarithms(logs: list[float]) -> None:
 def test_the_sample_ratio_monitor_is_a_martingale_and_finds_a_skewed_split() -> None:
     total = 0.0
     for path in itertools.product([False, True], repeat=8):
-        monitor, chance, weight = SampleRatio(), 1.0, 0.2
+        monitor, chance, weight = SampleRatioTest(), 1.0, 0.2
         for canary in path:
             chance *= weight if canary else 1 - weight
             monitor.update(canary, weight)
@@ -242,14 +242,14 @@ def test_the_sample_ratio_monitor_is_a_martingale_and_finds_a_skewed_split() -> 
         total += chance * e_value(monitor.log_e)
     assert total == pytest.approx(1.0, abs=1e-9)
     draw = random.Random(5)  # noqa: S311
-    skewed, fair = SampleRatio(), SampleRatio()
+    skewed, fair = SampleRatioTest(), SampleRatioTest()
     for _ in range(3000):
         fair.update(draw.random() < 0.1, 0.1)
         skewed.update(draw.random() < 0.2, 0.1)
     assert skewed.alarmed()
     assert not fair.alarmed()
     assert fair.expected == pytest.approx(300)
-    assert SampleRatio.from_json(json.loads(json.dumps(skewed.to_json()))) == skewed
+    assert SampleRatioTest.from_json(json.loads(json.dumps(skewed.to_json()))) == skewed
     with pytest.raises(Invalid, match="weight"):
         fair.update(True, 1.0)
 
@@ -257,16 +257,16 @@ def test_the_sample_ratio_monitor_is_a_martingale_and_finds_a_skewed_split() -> 
 @settings(max_examples=30)
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.01, 0.99)), max_size=20))
 def test_the_monitor_survives_json_at_any_point(calls: list[tuple[bool, float]]) -> None:
-    monitor = SampleRatio()
+    monitor = SampleRatioTest()
     for call in calls:
-        monitor = SampleRatio.from_json(json.loads(json.dumps(monitor.to_json())))
+        monitor = SampleRatioTest.from_json(json.loads(json.dumps(monitor.to_json())))
         monitor.update(*call)
     assert monitor.calls == len(calls)
 
 
 def test_the_current_evidence_of_two_arms_is_what_json_holds() -> None:
-    test = TwoArm(Question.WORSE, 0.0)
+    test = TwoArmTest(Hypothesis.WORSE, 0.0)
     for number in range(40):
         test.update(number % 2 == 0, 0.5, float(number % 2 == 0))
     assert test.rejects(0.05)
-    assert TwoArm.from_json(test.to_json()).log_e == test.log_e
+    assert TwoArmTest.from_json(test.to_json()).log_e == test.log_e

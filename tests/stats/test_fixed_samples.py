@@ -18,7 +18,7 @@ from statsmodels.stats.proportion import confint_proportions_2indep, proportion_
 from promptops.errors import Invalid, Undecided
 from promptops.stats import agreement, bootstrap, correlation, distributions, intervals, paired
 from promptops.stats.multiple_testing import benjamini_hochberg, holm
-from promptops.stats.stratified import Step, Tally
+from promptops.stats.stratified import ArmTally, StepStratum
 
 RATES = [(0, 1), (1, 1), (0, 30), (3, 30), (30, 30), (57, 200), (2, 10_000), (123_456, 1_000_000)]
 P_VALUES = st.lists(st.floats(0.0, 1.0), max_size=12)
@@ -62,7 +62,7 @@ def test_the_binomial_distribution(successes: int, more: int, rate: float) -> No
 @pytest.mark.parametrize(("successes", "trials"), RATES)
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
 def test_intervals_of_a_rate(successes: int, trials: int, confidence: float) -> None:
-    for ours, method in ((intervals.wilson, "wilson"), (intervals.exact, "beta")):
+    for ours, method in ((intervals.wilson_interval, "wilson"), (intervals.clopper_pearson_interval, "beta")):
         low, high = proportion_confint(successes, trials, 1 - confidence, method)
         found = ours(successes, trials, confidence)
         assert found.low == pytest.approx(low, rel=1e-8, abs=1e-12)
@@ -75,15 +75,15 @@ def test_an_interval_holds_its_rate_and_the_exact_one_is_inside_zero_to_one(
     successes: int, failures: int, confidence: float
 ) -> None:
     trials = successes + failures
-    for ours in (intervals.wilson, intervals.exact):
+    for ours in (intervals.wilson_interval, intervals.clopper_pearson_interval):
         found = ours(successes, trials, confidence)
         assert 0.0 <= found.low <= successes / trials <= found.high <= 1.0
 
 
 def test_rates_that_cannot_be() -> None:
-    assert intervals.wilson(0, 0) == intervals.Interval(0.0, 1.0)
-    assert intervals.exact(0, 0) == intervals.Interval(0.0, 1.0)
-    for ours in (intervals.wilson, intervals.exact):
+    assert intervals.wilson_interval(0, 0) == intervals.Interval(0.0, 1.0)
+    assert intervals.clopper_pearson_interval(0, 0) == intervals.Interval(0.0, 1.0)
+    for ours in (intervals.wilson_interval, intervals.clopper_pearson_interval):
         with pytest.raises(Invalid, match="5 successes of 4"):
             ours(5, 4)
     with pytest.raises(Undecided, match="both sides"):
@@ -146,7 +146,7 @@ def test_the_difference_of_rates_of_two_groups() -> None:
 def test_the_difference_of_a_step_is_that_of_agresti_and_caffo(
     ours: tuple[int, int], theirs: tuple[int, int]
 ) -> None:
-    step = Step(0.4, Tally(ours[1], ours[0], ours[0]), Tally(theirs[1], theirs[0], theirs[0]))
+    step = StepStratum(0.4, ArmTally(ours[1], ours[0], ours[0]), ArmTally(theirs[1], theirs[0], theirs[0]))
     low, high = confint_proportions_2indep(*ours, *theirs, method="agresti-caffo", compare="diff")
     found = step.difference()
     assert found.low == pytest.approx(max(-1.0, min(low, found.value)))

@@ -14,17 +14,17 @@ from promptops.errors import Invalid, Undecided
 from promptops.stats.confidence_sequences import (
     bounds_over_time,
     difference_bounds,
-    excluded_at,
+    first_exclusion,
     mean_bounds,
     ratio_bounds,
 )
-from promptops.stats.eprocess import Question, e_value, paired
+from promptops.stats.eprocess import Hypothesis, e_value, paired_test
 from promptops.stats.forecast import calls_needed, pairs_needed
-from promptops.stats.guard_group import GuardGroup, closed_testing, guard_group
+from promptops.stats.guard_group import GuardGroup, closed_testing, new_guard_group
 from promptops.stats.intervals import Interval
 from promptops.stats.rank_losses import Percentiles, ratio_losses, tail_loss
-from promptops.stats.stratified import Step, Tally, stratified_difference
-from promptops.stats.two_arm import Prior, TwoArm, from_history
+from promptops.stats.stratified import ArmTally, StepStratum, stratified_difference
+from promptops.stats.two_arm import Prior, TwoArmTest, prior_from_history
 
 Call = tuple[bool, float, float]
 
@@ -67,7 +67,7 @@ def test_closed_testing_stands_any_size_of_evidence() -> None:
 
 
 def test_a_group_names_the_guard_that_did_the_harm() -> None:
-    group = guard_group(["errors", "checks"], {"errors": from_history(0.02)})
+    group = new_guard_group(["errors", "checks"], {"errors": prior_from_history(0.02)})
     assert group.guards["errors"].prior.mean == 0.02
     draw = random.Random(3)  # noqa: S311
     for _ in range(3000):
@@ -85,7 +85,7 @@ def test_a_group_names_the_guard_that_did_the_harm() -> None:
 
 
 def test_a_group_averages_current_evidence_then_takes_the_maximum() -> None:
-    group, alone = guard_group(["a", "b"]), [TwoArm(Question.WORSE, 0.0) for _ in "ab"]
+    group, alone = new_guard_group(["a", "b"]), [TwoArmTest(Hypothesis.WORSE, 0.0) for _ in "ab"]
     highest = 1.0
     for canary, *losses in [(True, 1.0, 0.0), (False, 0.0, 1.0), (True, 1.0, 1.0), (False, 1.0, 0.0)]:
         group.update(canary, 0.3, dict(zip("ab", losses, strict=True)))
@@ -99,17 +99,17 @@ def test_a_group_averages_current_evidence_then_takes_the_maximum() -> None:
 
 def test_a_group_is_refused_without_guards_and_with_unknown_ones() -> None:
     with pytest.raises(Invalid, match="at least one"):
-        guard_group([])
-    group = guard_group(["errors"])
+        new_guard_group([])
+    group = new_guard_group(["errors"])
     with pytest.raises(Invalid, match="no guard of this group: cost"):
         group.update(True, 0.5, {"errors": 1.0, "cost": 0.5})
-    assert group == guard_group(["errors"])
+    assert group == new_guard_group(["errors"])
     assert group.attribution() == {}
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0.0, 1.0), st.floats(0.0, 1.0)), max_size=15))
 def test_a_group_survives_json_at_any_point(calls: list[tuple[bool, float, float]]) -> None:
-    group, stored = guard_group(["a", "b"]), guard_group(["a", "b"])
+    group, stored = new_guard_group(["a", "b"]), new_guard_group(["a", "b"])
     for canary, a, b in calls:
         group.update(canary, 0.5, {"a": a, "b": b})
         stored.update(canary, 0.5, {"a": a, "b": b})
@@ -120,7 +120,7 @@ def test_a_group_survives_json_at_any_point(calls: list[tuple[bool, float, float
 def test_a_damaged_group_is_named() -> None:
     for key in ("guards", "at_highest", "highest"):
         with pytest.raises(Invalid, match=key):
-            GuardGroup.from_json(guard_group(["a"]).to_json() | {key: None})
+            GuardGroup.from_json(new_guard_group(["a"]).to_json() | {key: None})
 
 
 # Percentiles
@@ -169,8 +169,8 @@ def test_what_was_not_measured_is_refused(value: float) -> None:
 # Confidence sequences
 
 
-def _walk(question: Question, calls: Sequence[Call], grid: Sequence[float], prior: Prior) -> list[bool]:
-    return [excluded_at(calls, question, g, 0.05, prior) is not None for g in grid]
+def _walk(question: Hypothesis, calls: Sequence[Call], grid: Sequence[float], prior: Prior) -> list[bool]:
+    return [first_exclusion(calls, question, g, 0.05, prior) is not None for g in grid]
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_bisection_finds_what_a_walk_over_the_whole_grid_finds(
 ) -> None:
     calls, prior = rollout(600, weight, failing(stable, canary)), Prior(0.1, 20.0)
     grid = [number * 0.02 for number in range(-49, 50)]
-    lower, upper = (_walk(question, calls, grid, prior) for question in Question)
+    lower, upper = (_walk(question, calls, grid, prior) for question in Hypothesis)
     found = difference_bounds(calls, 0.05, prior, step=0.02)
     assert lower == sorted(lower, reverse=True)
     assert upper == sorted(upper)
@@ -192,7 +192,7 @@ def test_bisection_finds_what_a_walk_over_the_whole_grid_finds(
 def test_the_upper_bound_is_within_the_margin_exactly_when_not_worse_is_shown() -> None:
     for seed in range(6):
         calls = rollout(900, 0.3, failing(0.02, 0.02), seed)
-        shown = excluded_at(calls, Question.NOT_WORSE, 0.05, 0.05) is not None
+        shown = first_exclusion(calls, Hypothesis.NOT_WORSE, 0.05, 0.05) is not None
         assert (difference_bounds(calls, 0.05).high <= 0.05) == shown
 
 
@@ -212,7 +212,7 @@ def test_bounds_of_a_mean_agree_with_the_paired_test(values: list[float]) -> Non
     assert -1.0 <= found.low <= 1.0
     assert -1.0 <= found.high <= 1.0
     for bound in (-0.1, 0.1):
-        worse = paired(Question.WORSE, bound)
+        worse = paired_test(Hypothesis.WORSE, bound)
         for value in values:
             worse.update(value)
         assert worse.rejects(0.05) == (found.low >= bound - 1e-9)
@@ -255,9 +255,9 @@ def test_a_picture_of_the_bounds_over_time() -> None:
 
 
 def test_differences_step_by_step_are_not_fooled_by_a_drifting_base_rate() -> None:
-    early = Step(0.05, Tally(50, 1.0, 1.0), Tally(950, 19.0, 19.0))
-    late = Step(0.5, Tally(500, 100.0, 100.0), Tally(500, 100.0, 100.0))
-    found = stratified_difference([early, late, Step(0.9)])
+    early = StepStratum(0.05, ArmTally(50, 1.0, 1.0), ArmTally(950, 19.0, 19.0))
+    late = StepStratum(0.5, ArmTally(500, 100.0, 100.0), ArmTally(500, 100.0, 100.0))
+    found = stratified_difference([early, late, StepStratum(0.9)])
     assert found.value == pytest.approx(0.0)
     assert found.low < -0.03
     assert found.high > 0.03
@@ -267,7 +267,7 @@ def test_differences_step_by_step_are_not_fooled_by_a_drifting_base_rate() -> No
 
 
 def test_steps_are_weighted_after_mantel_and_haenszel() -> None:
-    steps = [Step(0.1), Step(0.5)]
+    steps = [StepStratum(0.1), StepStratum(0.5)]
     for step, ours, theirs in ((steps[0], (10, 4), (90, 9)), (steps[1], (50, 10), (50, 5))):
         for canary, (calls, failed) in ((True, ours), (False, theirs)):
             for number in range(calls):
@@ -275,46 +275,46 @@ def test_steps_are_weighted_after_mantel_and_haenszel() -> None:
     sizes = (10 * 90 / 100, 25)
     expected = (sizes[0] * (0.4 - 0.1) + sizes[1] * (0.2 - 0.1)) / sum(sizes)
     assert stratified_difference(steps).value == pytest.approx(expected)
-    assert Step.from_json(json.loads(json.dumps(steps[0].to_json()))) == steps[0]
+    assert StepStratum.from_json(json.loads(json.dumps(steps[0].to_json()))) == steps[0]
 
 
 def test_an_arm_without_failures_still_has_an_interval() -> None:
-    step = Step(0.5)
+    step = StepStratum(0.5)
     for _ in range(20):
         step.add(True, 0.0)
         step.add(False, 0.0)
     found = step.difference()
     assert found.low < found.value == 0.0 < found.high
     with pytest.raises(Undecided, match="both arms"):
-        Step(0.5).difference()
+        StepStratum(0.5).difference()
     with pytest.raises(Undecided, match="no step"):
-        stratified_difference([Step(0.5)])
+        stratified_difference([StepStratum(0.5)])
     with pytest.raises(Invalid, match="loss"):
         step.add(True, 2.0)
-    assert Step(0.5).canary.mean == 0.0
+    assert StepStratum(0.5).canary.mean == 0.0
 
 
 # Forecasts
 
 
-def _median_calls(question: Question, g: float, weight: float, stable: float, canary: float) -> int:
+def _median_calls(question: Hypothesis, g: float, weight: float, stable: float, canary: float) -> int:
     found = []
     for seed in range(40):
         calls = rollout(20_000, weight, failing(stable, canary), seed)
-        found.append(excluded_at(calls, question, g, 0.05, from_history(stable)) or 20_000)
+        found.append(first_exclusion(calls, question, g, 0.05, prior_from_history(stable)) or 20_000)
     return sorted(found)[20]
 
 
 @pytest.mark.parametrize(
     ("question", "g", "weight", "stable", "canary"),
     [
-        (Question.WORSE, 0.0, 0.5, 0.1, 0.2),
-        (Question.WORSE, 0.0, 0.1, 0.02, 0.1),
-        (Question.NOT_WORSE, 0.1, 0.5, 0.05, 0.05),
+        (Hypothesis.WORSE, 0.0, 0.5, 0.1, 0.2),
+        (Hypothesis.WORSE, 0.0, 0.1, 0.02, 0.1),
+        (Hypothesis.NOT_WORSE, 0.1, 0.5, 0.05, 0.05),
     ],
 )
 def test_a_forecast_is_of_the_size_of_what_happens(
-    question: Question, g: float, weight: float, stable: float, canary: float
+    question: Hypothesis, g: float, weight: float, stable: float, canary: float
 ) -> None:
     forecast = calls_needed(question, g, weight, stable, canary, 0.05)
     assert forecast is not None
@@ -322,14 +322,14 @@ def test_a_forecast_is_of_the_size_of_what_happens(
 
 
 def test_a_forecast_says_never() -> None:
-    assert calls_needed(Question.WORSE, 0.0, 0.5, 0.1, 0.1, 0.05) is None
-    assert pairs_needed(0.1, 0.1, 0.0, 0.05, Question.WORSE) is None
-    assert calls_needed(Question.NOT_WORSE, 0.02, 0.05, 0.02, 0.05, 0.05) is None
-    needed = pairs_needed(0.15, 0.05, 0.0, 0.05, Question.WORSE)
+    assert calls_needed(Hypothesis.WORSE, 0.0, 0.5, 0.1, 0.1, 0.05) is None
+    assert pairs_needed(0.1, 0.1, 0.0, 0.05, Hypothesis.WORSE) is None
+    assert calls_needed(Hypothesis.NOT_WORSE, 0.02, 0.05, 0.02, 0.05, 0.05) is None
+    needed = pairs_needed(0.15, 0.05, 0.0, 0.05, Hypothesis.WORSE)
     assert needed is not None
     assert 100 < needed < 260
-    assert (pairs_needed(0.05, 0.05, 0.1, 0.05, Question.NOT_WORSE) or 0) > 50
+    assert (pairs_needed(0.05, 0.05, 0.1, 0.05, Hypothesis.NOT_WORSE) or 0) > 50
     with pytest.raises(Invalid, match="rates"):
-        calls_needed(Question.WORSE, 0.0, 0.5, 1.1, 0.1, 0.05)
+        calls_needed(Hypothesis.WORSE, 0.0, 0.5, 1.1, 0.1, 0.05)
     with pytest.raises(Invalid, match="shares"):
-        pairs_needed(0.6, 0.6, 0.0, 0.05, Question.WORSE)
+        pairs_needed(0.6, 0.6, 0.0, 0.05, Hypothesis.WORSE)

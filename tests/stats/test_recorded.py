@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from promptops.stats import agreement
-from promptops.stats.eprocess import Question
-from promptops.stats.eprocess import paired as paired_test
+from promptops.stats.eprocess import Hypothesis
+from promptops.stats.eprocess import paired_test as paired_test
 from promptops.stats.paired import mcnemar, paired_rates, paired_scores
 
 BINARY = [
@@ -77,7 +77,7 @@ def test_recorded_preferences_give_the_known_difference(shared: Path, name: str,
     assert not found.exact
 
 
-def verdict_after(pairs: list[dict[str, Any]], question: Question, bound: float) -> int | None:
+def verdict_after(pairs: list[dict[str, Any]], question: Hypothesis, bound: float) -> int | None:
     test = paired_test(question, bound)
     for number, pair in enumerate(pairs, start=1):
         test.update(float(pair["baseline"]["correct"]) - float(pair["candidate"]["correct"]))
@@ -89,10 +89,10 @@ def verdict_after(pairs: list[dict[str, Any]], question: Question, bound: float)
 def test_recorded_changes_are_caught_within_a_hundred_pairs(shared: Path) -> None:
     gpt4 = [p for p in lines(shared / "data/llmdrift/prime-gpt4.jsonl") if p["task"].startswith("prime")]
     gpt35 = [p for p in lines(shared / "data/llmdrift/prime-gpt35.jsonl") if p["task"].startswith("prime")]
-    assert (verdict_after(gpt4, Question.WORSE, 0.0) or 999) < 20
-    assert verdict_after(gpt4, Question.NOT_WORSE, 0.03) is None
-    assert (verdict_after(gpt35, Question.NOT_WORSE, 0.0) or 999) < 20
-    assert verdict_after(gpt35, Question.WORSE, 0.0) is None
+    assert (verdict_after(gpt4, Hypothesis.WORSE, 0.0) or 999) < 20
+    assert verdict_after(gpt4, Hypothesis.NOT_WORSE, 0.03) is None
+    assert (verdict_after(gpt35, Hypothesis.NOT_WORSE, 0.0) or 999) < 20
+    assert verdict_after(gpt35, Hypothesis.WORSE, 0.0) is None
 
 
 def test_a_judge_asked_again_is_no_change(shared: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_judge_asked_again_is_no_change(shared: Path) -> None:
     found = paired_scores([s[0] / 5 for s in judged], [s[1] / 5 for s in judged])
     assert found.difference.low < 0 < found.difference.high
     assert found.p_value > 0.05
-    for question in Question:
+    for question in Hypothesis:
         test = paired_test(question, 0.0)
         for scores in judged:
             test.update((scores[0] - scores[1]) / 5)

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from promptops.stats import verdicts
 from promptops.stats.intervals import Interval
-from promptops.stats.verdicts import Finding, Verdict, Wording, sentence, verdict, verdict_of
+from promptops.stats.verdicts import (
+    Verdict,
+    VerdictDetails,
+    Wording,
+    decide_verdict,
+    verdict_from_bounds,
+    verdict_sentence,
+)
 
 
 def test_there_are_four_words() -> None:
@@ -26,7 +33,7 @@ def test_there_are_four_words() -> None:
     ],
 )
 def test_harm_goes_first(worse: bool, not_worse: bool, better: bool, word: Verdict) -> None:
-    assert verdict(worse=worse, not_worse=not_worse, better=better) is word
+    assert decide_verdict(worse=worse, not_worse=not_worse, better=better) is word
 
 
 @pytest.mark.parametrize(
@@ -41,13 +48,17 @@ def test_harm_goes_first(worse: bool, not_worse: bool, better: bool, word: Verdi
     ],
 )
 def test_bounds_give_the_word(low: float, high: float, word: Verdict) -> None:
-    assert verdict_of(Interval(low, high), 0.03) is word
-    assert verdict_of(Interval(1 + low, 1 + high), 1.03, neutral=1.0) is word
+    assert verdict_from_bounds(Interval(low, high), 0.03) is word
+    assert verdict_from_bounds(Interval(1 + low, 1 + high), 1.03, neutral=1.0) is word
 
 
-def shown(word: Verdict, low: float, high: float, wording: Wording = verdicts.WRONG, **more: Any) -> str:
+def shown(
+    word: Verdict, low: float, high: float, wording: Wording = verdicts.WRONG_ANSWER_WORDING, **more: Any
+) -> str:
     finding: dict[str, Any] = {"bounds": Interval(low, high), "count": 640, "margin": 0.03} | more
-    return sentence(Finding(verdict=word, subject="v13", against="v12", wording=wording, **finding))
+    return verdict_sentence(
+        VerdictDetails(verdict=word, subject="v13", against="v12", wording=wording, **finding)
+    )
 
 
 def test_each_word_is_a_sentence_with_a_number() -> None:
@@ -72,30 +83,30 @@ def test_each_word_is_a_sentence_with_a_number() -> None:
 
 def test_other_kinds_of_metric() -> None:
     assert (
-        shown(Verdict.NOT_WORSE, 0.9, 1.081, verdicts.LATENCY, margin=1.2, count=1234)
+        shown(Verdict.NOT_WORSE, 0.9, 1.081, verdicts.LATENCY_WORDING, margin=1.2, count=1234)
         == "v13 takes at most 9 % more time than v12 (95 %), from 1,234 calls; limit 20"
     )
     assert (
-        shown(Verdict.WORSE, 1.059, 1.3, verdicts.COST, margin=None)
+        shown(Verdict.WORSE, 1.059, 1.3, verdicts.COST_WORDING, margin=None)
         == "v13 costs at least 5 % more than v12 (95 %), from 640 calls"
     )
     assert (
-        shown(Verdict.NOT_WORSE, -0.1, 0.034, verdicts.SCORE, margin=0.05, counted="pairs", count=1)
+        shown(Verdict.NOT_WORSE, -0.1, 0.034, verdicts.SCORE_WORDING, margin=0.05, counted="pairs", count=1)
         == "v13 scores at most 0.04 lower than v12 (95 %), from 1 pair; limit 0.05"
     )
     assert (
-        shown(Verdict.NOT_WORSE, -0.2, -0.01, verdicts.CHECKS, confidence=0.975, count=9)
+        shown(Verdict.NOT_WORSE, -0.2, -0.01, verdicts.CHECKS_WORDING, confidence=0.975, count=9)
         == "v13 fails checks at least 1 point less often than v12 (97.5 %), from 9 calls; limit 3"
     )
     assert (
-        shown(Verdict.WORSE, -0.02, 0.2, verdicts.ERRORS)
+        shown(Verdict.WORSE, -0.02, 0.2, verdicts.ERRORS_WORDING)
         == "v13 fails at most 2 points less often than v12 (95 %), from 640 calls; limit 3"
     )
 
 
 def test_what_was_never_measured_is_said() -> None:
-    finding = Finding(Verdict.UNDECIDED, "v13", "v12", verdicts.WRONG, None, 0)
-    assert sentence(finding) == "v13 cannot be compared with v12 yet: no calls scored"
+    finding = VerdictDetails(Verdict.UNDECIDED, "v13", "v12", verdicts.WRONG_ANSWER_WORDING, None, 0)
+    assert verdict_sentence(finding) == "v13 cannot be compared with v12 yet: no calls scored"
 
 
 @given(st.floats(-1.0, 1.0), st.sampled_from(Verdict))

@@ -4,25 +4,34 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from promptops.evaluation.result import CaseResult, Comparison, EvalResult, Flip, Rate, Side, Slice, Trial
-from promptops.stats.intervals import wilson
+from promptops.evaluation.result import (
+    CaseFlip,
+    CaseResult,
+    EvalComparison,
+    EvalResult,
+    Rate,
+    Slice,
+    TrialResult,
+    VariantResult,
+)
+from promptops.stats.intervals import wilson_interval
 
 
 def rate(passed: int, counted: int) -> Rate:
     if not counted:
         return Rate(passed=0, counted=0, rate=None, low=None, high=None)
-    bounds = wilson(passed, counted)
+    bounds = wilson_interval(passed, counted)
     return Rate(passed=passed, counted=counted, rate=passed / counted, low=bounds.low, high=bounds.high)
 
 
-def trial(output: str | None, *failed: str, error: str | None = None, **other: Any) -> Trial:
+def trial(output: str | None, *failed: str, error: str | None = None, **other: Any) -> TrialResult:
     known = {"run_id": "01K2YB7F3Q", "latency_ms": 812.4, "cost_usd": 0.00021, "tokens": 310, "cached": False}
-    return Trial(
+    return TrialResult(
         output=output, passed=not failed and not error, error=error, failed=failed, **{**known, **other}
     )
 
 
-def case(case_id: str, *trials: Trial, tags: Sequence[str] = (), **other: Any) -> CaseResult:
+def case(case_id: str, *trials: TrialResult, tags: Sequence[str] = (), **other: Any) -> CaseResult:
     passed = sum(one.passed for one in trials)
     known = {"inputs": {"ticket": "Where is my parcel?"}, "expected": None}
     return CaseResult(
@@ -35,7 +44,7 @@ def case(case_id: str, *trials: Trial, tags: Sequence[str] = (), **other: Any) -
     )
 
 
-def side(label: str, passed: int = 198, counted: int = 240, **other: Any) -> Side:
+def side(label: str, passed: int = 198, counted: int = 240, **other: Any) -> VariantResult:
     known: dict[str, Any] = {
         "prompt": "support/reply",
         "digest": "sha256:3f2c9e1d88aa41c09b1177ee5d6a0c2f3f2c9e1d88aa41c09b1177ee5d6a0c2f",
@@ -58,7 +67,7 @@ def side(label: str, passed: int = 198, counted: int = 240, **other: Any) -> Sid
         "cache_hits": 0,
         "judge_failures": 0,
     }
-    return Side(label=label, **{**known, **other})
+    return VariantResult(label=label, **{**known, **other})
 
 
 def slice_of(name: str, pairs: int, broke: int, fixed: int, p: float, p_adjusted: float) -> Slice:
@@ -77,8 +86,10 @@ def slice_of(name: str, pairs: int, broke: int, fixed: int, p: float, p_adjusted
     )
 
 
-def flip(case_id: str, ticket: str, control: Trial, candidate: Trial, *tags: str, loss: float = 1.0) -> Flip:
-    return Flip(
+def flip(
+    case_id: str, ticket: str, control: TrialResult, candidate: TrialResult, *tags: str, loss: float = 1.0
+) -> CaseFlip:
+    return CaseFlip(
         case_id=case_id,
         tags=tags,
         inputs={"ticket": ticket, "language": "en"},
@@ -199,7 +210,7 @@ def compared() -> EvalResult:
         judge_failures=2,
         digest="sha256:9ab21c07e0",
     )
-    comparison = Comparison(
+    comparison = EvalComparison(
         verdict="better",
         sentence="support/reply@9ab21c0 fails checks at least 3.2 points less often than "
         "support/reply@3f2c9e1 (95 %), from 240 cases",

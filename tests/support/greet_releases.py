@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 from support.front_door import GREET, Cli, Finished, Repo
 
 SALUTE = GREET.replace("Greet {{", "Salute {{")
@@ -59,7 +59,7 @@ def subjects(repo: Repo) -> list[str]:
 
 def runs(repo: Repo) -> list[dict[str, Any]]:
     """What is logged, oldest first."""
-    with Registry.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.path / "registry.db") as registry:
         return [dict(row) for row in registry.read("SELECT * FROM runs ORDER BY seq")]
 
 

@@ -5,12 +5,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.registry.records import FinishedRun, utc_text
-from promptops.registry.store import Registry
-from promptops.release.context import Target, open_desk
-from promptops.release.reconcile import Ticked
-from promptops.release.reconcile import tick as tick_
+from promptops.registry.store import RegistryDatabase
+from promptops.release.context import Target, open_release_context
+from promptops.release.reconcile import TickResult
+from promptops.release.reconcile import tick_channel as tick_
 from support.front_door import Cli, Repo
 from support.logged_runs import a_failure, a_run, an_end
 
@@ -36,12 +36,12 @@ def traffic(
     state = channel_state(prompt)
     numbers = [0] * count if alone else range(count)
     log = [logged(state, n, at=now + n / 1000, failing=failing, prompt=prompt) for n in numbers]
-    with Registry.open(registry or repo.path / "registry.db") as opened:
+    with RegistryDatabase.open(registry or repo.path / "registry.db") as opened:
         opened.record(log)
 
 
 def channel_state(prompt: str = "greet") -> Any:
-    with open_desk(here(), now=time.time(), local=True) as desk:
+    with open_release_context(current_settings(), now=time.time(), local=True) as desk:
         return desk.channel(Target(prompt=prompt, channel="production"))
 
 
@@ -74,6 +74,6 @@ def ticked(cli: Cli, *more: str) -> Any:
     return found
 
 
-def tick_at(now: float) -> Ticked:
-    with open_desk(here(), now=now, local=True) as desk:
+def tick_at(now: float) -> TickResult:
+    with open_release_context(current_settings(), now=now, local=True) as desk:
         return tick_(desk, TARGET)

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from promptops.release.assignment import salt_of
-from promptops.release.ledger import Ledger, Written
-from promptops.release.plan import Plan, decode_plan
+from promptops.release.ledger import Ledger, TransitionResult
+from promptops.release.plan import ReleasePlan, decode_plan
 from promptops.release.rules import Move, Transition
 from promptops.release.steps import start_rollout
-from promptops.versions.release_state import ChannelState, Released, ReleaseState
-from promptops.versions.resolve import Version, resolve
+from promptops.versions.release_state import ChannelState, ReleasedVersion, ReleaseState
+from promptops.versions.resolve import Version, resolve_version
 from support.git_repositories import GitFolder, new_repository, prompt_text
 
 NOW = 1_790_000_000.0
@@ -30,27 +30,31 @@ def channel(ledger: Ledger) -> ChannelState:
 
 
 def version(folder: GitFolder, rev: str) -> Version:
-    return resolve(f"support/triage@{rev}", folder.settings())
+    return resolve_version(f"support/triage@{rev}", folder.settings())
 
 
-def released(found: Version) -> Released:
-    return Released("", found.prompt.digest, found.commit_sha)
+def released(found: Version) -> ReleasedVersion:
+    return ReleasedVersion("", found.prompt.digest, found.commit_sha)
 
 
-def release(ledger: Ledger, found: Version, *, now: float = NOW) -> Written:
+def release(ledger: Ledger, found: Version, *, now: float = NOW) -> TransitionResult:
     move = Transition(move=Move.RELEASE, stable=released(found), reason="the first one")
-    return ledger.transit("support/triage", "production", lambda _: move, now=now, version=found)
+    return ledger.commit_transition("support/triage", "production", lambda _: move, now=now, version=found)
 
 
-def plan() -> Plan:
+def plan() -> ReleasePlan:
     return decode_plan("quick", {})
 
 
-def start(ledger: Ledger, found: Version, *, now: float = NOW + HOUR, rollout: str = "r-1") -> Written:
+def start(
+    ledger: Ledger, found: Version, *, now: float = NOW + HOUR, rollout: str = "r-1"
+) -> TransitionResult:
     salt = salt_of("support/triage", "production", found.prompt.digest)
     new = start_rollout(rollout, released(found), plan(), salt, now)
     move = Transition(move=Move.START, rollout=new)
-    return ledger.transit("support/triage", "production", lambda _: move, now=now, version=found, plan=plan())
+    return ledger.commit_transition(
+        "support/triage", "production", lambda _: move, now=now, version=found, plan=plan()
+    )
 
 
 def roll_back(state: ReleaseState | None) -> Transition | None:

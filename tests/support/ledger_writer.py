@@ -9,8 +9,8 @@ from pathlib import Path
 from promptops.config.settings import find_settings
 from promptops.release.ledger import Ledger
 from promptops.release.rules import Move, Transition
-from promptops.versions.release_state import Released, ReleaseState
-from promptops.versions.resolve import resolve
+from promptops.versions.release_state import ReleasedVersion, ReleaseState
+from promptops.versions.resolve import resolve_version
 
 PROMPT = "support/triage"
 
@@ -30,12 +30,14 @@ def main(folder: str, count: str, what: str = "turn") -> None:
     with Ledger(settings) as ledger:
         if what == "release":
             sys.stdin.readline()
-            found = resolve(f"{PROMPT}@HEAD", settings)
-            move = Transition(move=Move.RELEASE, stable=Released("", found.prompt.digest, found.commit_sha))
-            ledger.transit(PROMPT, "production", lambda _: move, now=time.time(), version=found)
+            found = resolve_version(f"{PROMPT}@HEAD", settings)
+            move = Transition(
+                move=Move.RELEASE, stable=ReleasedVersion("", found.prompt.digest, found.commit_sha)
+            )
+            ledger.commit_transition(PROMPT, "production", lambda _: move, now=time.time(), version=found)
             return
         for _ in range(int(count)):
-            written = ledger.transit(PROMPT, "production", turn, now=time.time())
+            written = ledger.commit_transition(PROMPT, "production", turn, now=time.time())
             assert written.state is not None
             generations.append(written.state.generation)
     sys.stdout.write(json.dumps(generations))

@@ -7,9 +7,9 @@ from datetime import date
 from pathlib import Path
 
 from promptops.config.settings import decode_settings, find_settings
-from promptops.lint import Finding, Report, lint
-from promptops.lint.context import Project
-from promptops.lint.file_cache import Files
+from promptops.lint import LintFinding, LintReport, lint_prompts
+from promptops.lint.context import LintProject
+from promptops.lint.file_cache import FileCache
 from support.prompt_files import reader
 
 TODAY = date(2026, 3, 1)
@@ -32,14 +32,14 @@ class Linter:
 
     root: Path
 
-    def report(self, files: Mapping[str, str | bytes], settings: str = "") -> Report:
+    def report(self, files: Mapping[str, str | bytes], settings: str = "") -> LintReport:
         found = find_settings(
             self.root, os.environ, file=decode_settings((SETTINGS + settings).encode(), "s")
         )
         names = [path.removesuffix(".yaml") for path in files if path.endswith(".yaml")]
-        return lint(names, Files(reader(files)), Project(found, TODAY))
+        return lint_prompts(names, FileCache(reader(files)), LintProject(found, TODAY))
 
-    def findings(self, text: str | bytes, settings: str = "", **more: str | bytes) -> list[Finding]:
+    def findings(self, text: str | bytes, settings: str = "", **more: str | bytes) -> list[LintFinding]:
         """Findings in one prompt; ``more`` are files beside it, with `__` for the dot in their names."""
         files = {name.replace("__", "."): content for name, content in more.items()}
         return list(self.report({"p.yaml": text, **files}, settings).findings)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from promptops.errors import NotFound
-from promptops.prompt import Prompt, Read, load_prompt
+from promptops.prompt import FileReader, Prompt, load_prompt
 from support.front_door import GREET
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 16
@@ -48,7 +48,7 @@ FILES: Mapping[str, str | bytes] = {
 }
 
 
-def reader(files: Mapping[str, str | bytes]) -> Read:
+def reader(files: Mapping[str, str | bytes]) -> FileReader:
     def read(path: str) -> bytes:
         if path not in files:
             raise NotFound(f"no file {path}")

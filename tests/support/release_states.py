@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from promptops.versions.resolve import resolve
+from promptops.versions.resolve import resolve_version
 from support.git_repositories import GitFolder
 
 STATE = "refs/heads/promptops-state"
@@ -13,7 +13,7 @@ PLAN = "sha256:" + "1f" * 32
 
 def released(folder: GitFolder, name: str, rev: str, version: str) -> dict[str, Any]:
     """A version as a channel names it."""
-    found = resolve(f"{name}@{rev}", folder.settings())
+    found = resolve_version(f"{name}@{rev}", folder.settings())
     return {"version": version, "digest": f"sha256:{found.prompt.digest}", "commit": found.commit_sha}
 
 

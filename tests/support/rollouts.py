@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Any
 
 from promptops.registry.records import FinishedRun, utc_text
-from promptops.registry.store import Registry
-from promptops.release.analysis import observe
+from promptops.registry.store import RegistryDatabase
+from promptops.release.analysis import analyze_rollout
 from promptops.release.analysis.findings import Findings, MetricFinding
-from promptops.release.plan.types import Metric, Plan, Step
-from promptops.release.timestamps import iso
-from promptops.versions.release_state import Released, Rollout
+from promptops.release.plan.types import PlanMetric, PlanStep, ReleasePlan
+from promptops.release.timestamps import format_timestamp
+from promptops.versions.release_state import ReleasedVersion, Rollout
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end
 
 START = 1_780_000_000.0  # seconds since the epoch
 DAY = 86_400.0
-STABLE, CANARY = Released("v12", DIGEST), Released("v13", OTHER_DIGEST)
-ERRORS = Metric(
+STABLE, CANARY = ReleasedVersion("v12", DIGEST), ReleasedVersion("v13", OTHER_DIGEST)
+ERRORS = PlanMetric(
     name="error_rate", kind="binary", source="run.error", worse="higher", role="guard", margin=0.05
 )
-LATENCY = Metric(
+LATENCY = PlanMetric(
     name="latency", kind="ratio", source="run.latency_ms", worse="higher", role="guard", margin=1.2
 )
-THUMBS = Metric(
+THUMBS = PlanMetric(
     name="thumbs",
     kind="binary",
     source="outcome.thumbs",
@@ -41,14 +41,14 @@ ROLLOUT = Rollout(
     phase="progressing",
     weight_bp=5000,
     unit="session",
-    started=iso(START),
-    step_started=iso(START),
+    started=format_timestamp(START),
+    step_started=format_timestamp(START),
 )
 
 
-def a_plan(*metrics: Metric, **more: Any) -> Plan:
-    steps = more.pop("steps", (Step(weight_bp=5000, min_canary=10),))
-    return Plan(
+def a_plan(*metrics: PlanMetric, **more: Any) -> ReleasePlan:
+    steps = more.pop("steps", (PlanStep(weight_bp=5000, min_canary=10),))
+    return ReleasePlan(
         name="p", digest=more.pop("digest", "1f" * 32), steps=steps, metrics=metrics or (ERRORS,), **more
     )
 
@@ -57,7 +57,7 @@ class Traffic:
     """Calls of one rollout, a second apart unless ``at`` says otherwise."""
 
     def __init__(self, path: Path | None = None, seed: int = 1) -> None:
-        self.registry = Registry.open(path) if path else Registry.in_memory()
+        self.registry = RegistryDatabase.open(path) if path else RegistryDatabase.in_memory()
         self.rng = random.Random(seed)  # noqa: S311 - no secret
         self.clock = START
 
@@ -96,10 +96,10 @@ class Traffic:
             runs.append((run, end(latency_ms=self.rng.lognormvariate(5, 0.5))))
         self.registry.record(runs)
 
-    def observe(self, plan: Plan, now: float | None = None, **more: Any) -> Findings:
+    def observe(self, plan: ReleasePlan, now: float | None = None, **more: Any) -> Findings:
         moment = self.clock + 1000 if now is None else now
         rollout = more.pop("rollout", ROLLOUT)
-        return observe(
+        return analyze_rollout(
             more.pop("registry", self.registry),
             replace(rollout, plan=plan.digest),
             "support/triage",

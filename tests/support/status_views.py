@@ -4,19 +4,19 @@ from dataclasses import replace
 from typing import Any
 
 from promptops.release.analysis.findings import Findings, GateFinding, MetricFinding
-from promptops.release.plan import Plan, decode_plan
-from promptops.release.rules import decide, start_rollout
-from promptops.release.status_view import Event, Exposure, StatusView
-from promptops.release.timestamps import iso
+from promptops.release.plan import ReleasePlan, decode_plan
+from promptops.release.rules import decide_transition, start_rollout
+from promptops.release.status_view import CanaryExposure, StatusView, TimelineEvent
+from promptops.release.timestamps import format_timestamp
 from promptops.stats.intervals import Interval
 from promptops.stats.verdicts import Verdict
-from promptops.versions.release_state import Released, Rollout, Shadow
+from promptops.versions.release_state import ReleasedVersion, Rollout, ShadowState
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
-STABLE = Released("v12", "a" * 64, "3f2c9e1", iso(NOW - 90 * HOUR))
-PREVIOUS = Released("v11", "c" * 64)
-CANARY = Released("v13", "b" * 64)
+STABLE = ReleasedVersion("v12", "a" * 64, "3f2c9e1", format_timestamp(NOW - 90 * HOUR))
+PREVIOUS = ReleasedVersion("v11", "c" * 64)
+CANARY = ReleasedVersion("v13", "b" * 64)
 PLAN = decode_plan("default", {"steps": [{"weight": 5}, {"weight": 25, "min_canary": 150}, {"weight": 50}]})
 TRAILS = {
     "error_rate": ((50, -0.4, 0.5), (200, -0.09, 0.12), (400, -0.03, 0.04), (640, -0.011, 0.012)),
@@ -33,7 +33,7 @@ SENTENCES = {
 VERDICTS = {"error_rate": Verdict.NOT_WORSE, "checks": Verdict.UNDECIDED, "latency": Verdict.WORSE}
 
 
-def metric(plan: Plan, name: str, **changes: Any) -> MetricFinding:
+def metric(plan: ReleasePlan, name: str, **changes: Any) -> MetricFinding:
     trail = TRAILS.get(name, ())
     verdict = VERDICTS.get(name, Verdict.UNDECIDED)
     known: dict[str, Any] = {
@@ -51,7 +51,7 @@ def metric(plan: Plan, name: str, **changes: Any) -> MetricFinding:
     return MetricFinding(**known | changes)
 
 
-def findings(plan: Plan = PLAN, **changes: Any) -> Findings:
+def findings(plan: ReleasePlan = PLAN, **changes: Any) -> Findings:
     known: dict[str, Any] = {
         "registry": "7f3a",
         "registry_path": "registry.db",
@@ -67,13 +67,13 @@ def findings(plan: Plan = PLAN, **changes: Any) -> Findings:
     return Findings(**known | changes)
 
 
-def rollout(plan: Plan = PLAN, **changes: Any) -> Rollout:
+def rollout(plan: ReleasePlan = PLAN, **changes: Any) -> Rollout:
     started = start_rollout("r-01JD8Z3K", CANARY, plan, "salt", NOW - 27 * HOUR)
     known: dict[str, Any] = {"phase": "progressing", "step": 1, "weight_bp": 2500}
-    return replace(started, step_started=iso(NOW - 3 * HOUR), **known | changes)
+    return replace(started, step_started=format_timestamp(NOW - 3 * HOUR), **known | changes)
 
 
-def view(plan: Plan = PLAN, *, seen: Findings | None = None, **changes: Any) -> StatusView:
+def view(plan: ReleasePlan = PLAN, *, seen: Findings | None = None, **changes: Any) -> StatusView:
     """A canary at step 2 of 3, with what a tick would decide."""
     active, found = rollout(plan, **changes), seen or findings(plan)
     gate = GateFinding(
@@ -89,11 +89,17 @@ def view(plan: Plan = PLAN, *, seen: Findings | None = None, **changes: Any) -> 
         plan=plan,
         findings=found,
         gate=gate if active.phase in ("eval", "shadow") else None,
-        decision=decide(active, plan, found, NOW, eval_gate=gate, shadow_gate=gate),
-        exposure=Exposure(calls=652, canary_calls=163, canary_units=141, per_day=205.0),
+        decision=decide_transition(active, plan, found, NOW, eval_gate=gate, shadow_gate=gate),
+        exposure=CanaryExposure(calls=652, canary_calls=163, canary_units=141, per_day=205.0),
         timeline=(
-            Event(iso(NOW - 3 * HOUR), "advance", "production canary v13 5% → 25%", "ci", "50 canary calls"),
-            Event(iso(NOW - 27 * HOUR), "start", "production canary v13 starts", "ada"),
+            TimelineEvent(
+                format_timestamp(NOW - 3 * HOUR),
+                "advance",
+                "production canary v13 5% → 25%",
+                "ci",
+                "50 canary calls",
+            ),
+            TimelineEvent(format_timestamp(NOW - 27 * HOUR), "start", "production canary v13 starts", "ada"),
         ),
     )
 
@@ -104,4 +110,4 @@ def idle(**changes: Any) -> StatusView:
 
 
 def shadowed() -> StatusView:
-    return idle(shadow=Shadow(released=CANARY, sample_bp=1000))
+    return idle(shadow=ShadowState(released=CANARY, sample_bp=1000))

@@ -7,11 +7,11 @@ from typing import Any
 
 from promptops import Workspace
 from promptops.errors import PromptopsError
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 
 
 def rows(path: Path, columns: str = "state") -> list[tuple[Any, ...]]:
-    with Registry.open(path / "registry.db") as registry:
+    with RegistryDatabase.open(path / "registry.db") as registry:
         return [tuple(row) for row in registry.read(f"SELECT {columns} FROM runs ORDER BY seq")]  # noqa: S608
 
 

@@ -6,18 +6,18 @@ import pytest
 
 from promptops.errors import Invalid, NotFound
 from promptops.registry.history_index import (
-    Known,
-    LineCommit,
-    LineKey,
-    extend_line,
-    find_line,
-    find_prompt,
-    forget_line,
-    save_prompt,
+    BranchKey,
+    IndexedCommit,
+    IndexedPrompt,
+    delete_indexed_branch,
+    extend_indexed_branch,
+    find_indexed_branch,
+    find_indexed_prompt,
+    save_indexed_prompt,
 )
-from promptops.registry.store import Registry
-from promptops.versions.history import Figures, History, history
-from promptops.versions.resolve import resolve
+from promptops.registry.store import RegistryDatabase
+from promptops.versions.history import PromptHistory, VersionStats, read_history
+from promptops.versions.resolve import resolve_version
 from support.git_repositories import GitFolder, new_repository, prompt_text
 
 A = "prompts/a.yaml"
@@ -30,21 +30,23 @@ def repository(tmp_path: Path) -> GitFolder:
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    with Registry.open(tmp_path / "registry.db") as opened:
+def registry(tmp_path: Path) -> Iterator[RegistryDatabase]:
+    with RegistryDatabase.open(tmp_path / "registry.db") as opened:
         yield opened
 
 
-def told(found: History) -> Told:
+def told(found: PromptHistory) -> Told:
     """Subject and kind of change, oldest first."""
     return [(entry.subject, entry.change) for entry in reversed(found.versions)]
 
 
-def tell(folder: GitFolder, name: str = "a", registry: Registry | None = None) -> Told:
-    return told(history(name, folder.settings(), registry))
+def tell(folder: GitFolder, name: str = "a", registry: RegistryDatabase | None = None) -> Told:
+    return told(read_history(name, folder.settings(), registry))
 
 
-def test_a_version_starts_where_the_meaning_changes(repository: GitFolder, registry: Registry) -> None:
+def test_a_version_starts_where_the_meaning_changes(
+    repository: GitFolder, registry: RegistryDatabase
+) -> None:
     base = prompt_text()
     repository.commit("first", {A: base, "prompts/partials/p.txt": "x\n", "prompts/b.yaml": base})
     steps = {
@@ -92,14 +94,14 @@ def test_a_version_starts_where_the_meaning_changes(repository: GitFolder, regis
             tell(repository, registry=registry)
     assert tell(repository) == expected
     assert tell(repository, registry=registry) == expected
-    newest = history("a", repository.settings(), registry).versions[0]
+    newest = read_history("a", repository.settings(), registry).versions[0]
     assert newest.commit_sha == repository.git("rev-parse", "HEAD")
     assert (newest.author, newest.date, newest.path) == ("Ada", "2026-03-14T11:00:00Z", A)
-    assert newest.digest == resolve(newest.pasteable, repository.settings()).prompt.digest
-    assert newest.digest == history("a", repository.settings()).versions[-1].digest
+    assert newest.digest == resolve_version(newest.pasteable, repository.settings()).prompt.digest
+    assert newest.digest == read_history("a", repository.settings()).versions[-1].digest
 
 
-def test_broken_and_deleted_files_are_told_of(repository: GitFolder, registry: Registry) -> None:
+def test_broken_and_deleted_files_are_told_of(repository: GitFolder, registry: RegistryDatabase) -> None:
     repository.commit("good", {A: prompt_text()})
     repository.commit("break", {A: "model: ["}, day=2)
     repository.commit("break the same", {A: "model: [ "}, day=3)
@@ -115,7 +117,7 @@ def test_broken_and_deleted_files_are_told_of(repository: GitFolder, registry: R
         ("delete", "deleted"),
     ]
     assert tell(repository, registry=registry) == tell(repository) == expected
-    entries = history("a", repository.settings()).versions
+    entries = read_history("a", repository.settings()).versions
     assert entries[0].digest is entries[2].digest is None
     assert "unknown key `modle`" in entries[2].problem
     assert entries[0].problem == ""
@@ -128,7 +130,7 @@ def test_a_prompt_that_began_broken(repository: GitFolder) -> None:
     repository.commit("gone", {A: None}, day=2)
     repository.commit("back", {"prompts/a.yml": prompt_text()}, day=3)
     assert tell(repository) == [("broken", "invalid"), ("gone", "deleted"), ("back", "new")]
-    assert history("a", repository.settings()).versions[0].path == "prompts/a.yml"
+    assert read_history("a", repository.settings()).versions[0].path == "prompts/a.yml"
 
 
 def test_a_missing_partial_that_comes_later(repository: GitFolder) -> None:
@@ -138,7 +140,9 @@ def test_a_missing_partial_that_comes_later(repository: GitFolder) -> None:
 
 
 class TestRenames:
-    def test_a_moved_prompt_keeps_its_history(self, repository: GitFolder, registry: Registry) -> None:
+    def test_a_moved_prompt_keeps_its_history(
+        self, repository: GitFolder, registry: RegistryDatabase
+    ) -> None:
         repository.commit("old", {"prompts/old.yaml": prompt_text("one")})
         repository.commit("old 2", {"prompts/old.yaml": prompt_text("two")}, day=2)
         tell(repository, "old", registry)
@@ -152,12 +156,14 @@ class TestRenames:
         expected = [("old", "new"), ("old 2", "messages"), ("mid", "messages")]
         assert tell(repository, "deep/new", registry) == tell(repository, "deep/new") == expected
         assert tell(repository, "old", registry) == [*expected[:2], ("move", "deleted")]
-        entry = history("deep/new", repository.settings()).versions[-1]
+        entry = read_history("deep/new", repository.settings()).versions[-1]
         assert (entry.path, entry.pasteable[:4]) == ("prompts/old.yaml", "old@")
-        assert resolve(entry.pasteable, repository.settings()).prompt.digest == entry.digest
+        assert resolve_version(entry.pasteable, repository.settings()).prompt.digest == entry.digest
 
     @pytest.mark.parametrize("both", ["gone", "come"])
-    def test_two_candidates_end_it(self, repository: GitFolder, registry: Registry, both: str) -> None:
+    def test_two_candidates_end_it(
+        self, repository: GitFolder, registry: RegistryDatabase, both: str
+    ) -> None:
         same = prompt_text("same")
         repository.commit(
             "old", {"prompts/x.yaml": same, **({"prompts/y.yaml": same} if both == "gone" else {})}
@@ -167,7 +173,7 @@ class TestRenames:
         repository.commit("move", files, day=2)
         repository.commit("edit", {A: prompt_text("edit")}, day=3)
         for store in (registry, registry, None):
-            found = history("a", repository.settings(), store)
+            found = read_history("a", repository.settings(), store)
             assert told(found) == [("move", "new"), ("edit", "messages")]
             assert "history stops here" in found.note
             assert "x and y" in found.note if both == "gone" else "a and b" in found.note
@@ -198,7 +204,9 @@ class TestShapes:
         repository.git("checkout", "-q", "--detach", "side")
         assert tell(repository) == [("base", "new"), ("side 1", "messages"), ("side 2", "messages")]
 
-    def test_a_rewritten_branch_is_read_again(self, repository: GitFolder, registry: Registry) -> None:
+    def test_a_rewritten_branch_is_read_again(
+        self, repository: GitFolder, registry: RegistryDatabase
+    ) -> None:
         first = repository.commit("first", {A: prompt_text("one")})
         repository.commit("second", {A: prompt_text("two")}, day=2)
         assert tell(repository, registry=registry) == [("first", "new"), ("second", "messages")]
@@ -214,7 +222,7 @@ class TestShapes:
         repository.git("gc", "-q", "--prune=now")
         assert tell(repository, registry=registry) == [("orphan", "new")]
 
-    def test_an_old_tip_that_git_has_dropped(self, repository: GitFolder, registry: Registry) -> None:
+    def test_an_old_tip_that_git_has_dropped(self, repository: GitFolder, registry: RegistryDatabase) -> None:
         repository.commit("first", {A: prompt_text("one")})
         tell(repository, registry=registry)
         repository.git("commit", "-q", "--amend", "-m", "amended")
@@ -222,7 +230,9 @@ class TestShapes:
         repository.git("gc", "-q", "--prune=now")
         assert tell(repository, registry=registry) == [("amended", "new")]
 
-    def test_the_old_tip_came_in_by_a_side_door(self, repository: GitFolder, registry: Registry) -> None:
+    def test_the_old_tip_came_in_by_a_side_door(
+        self, repository: GitFolder, registry: RegistryDatabase
+    ) -> None:
         repository.commit("base", {A: prompt_text("base")})
         repository.git("branch", "side")
         repository.commit("mine", {A: prompt_text("mine")}, day=2)
@@ -234,7 +244,7 @@ class TestShapes:
         assert tell(repository, registry=registry) == [("base", "new"), ("take mine", "messages")]
 
     def test_branches_and_worktrees_do_not_mix(
-        self, repository: GitFolder, registry: Registry, tmp_path: Path
+        self, repository: GitFolder, registry: RegistryDatabase, tmp_path: Path
     ) -> None:
         repository.commit("base", {A: prompt_text("base")})
         repository.git("worktree", "add", "-q", "-b", "side", str(tmp_path / "w"))
@@ -245,22 +255,22 @@ class TestShapes:
             assert tell(repository, registry=registry)[1][0] == "main"
             assert tell(linked, registry=registry)[1][0] == "side"
 
-    def test_two_projects_in_one_repository(self, repository: GitFolder, registry: Registry) -> None:
+    def test_two_projects_in_one_repository(self, repository: GitFolder, registry: RegistryDatabase) -> None:
         for name in ("a", "b"):
             files = {f"services/{name}/promptops.yaml": "lint: {}", f"services/{name}/{A}": prompt_text(name)}
             repository.commit(name, files)
         for name in ("a", "b"):
-            found = history("a", repository.settings(f"services/{name}"), registry)
+            found = read_history("a", repository.settings(f"services/{name}"), registry)
             assert told(found) == [(name, "new")]
             assert found.versions[0].path == f"services/{name}/{A}"
 
     def test_a_shallow_clone_says_that_it_is_cut(
-        self, repository: GitFolder, registry: Registry, tmp_path: Path
+        self, repository: GitFolder, registry: RegistryDatabase, tmp_path: Path
     ) -> None:
         for day in (1, 2, 3):
             repository.commit(f"{day}", {A: prompt_text(f"{day}")}, day=day)
         shallow = repository.clone(tmp_path / "s", "--depth=2")
-        found = history("a", shallow.settings(), registry)
+        found = read_history("a", shallow.settings(), registry)
         assert told(found) == [("2", "new"), ("3", "messages")]
         assert "shallow" in found.note
         assert "git fetch --unshallow" in found.note
@@ -272,10 +282,10 @@ class TestShapes:
         bare = repository.clone(tmp_path / "bare.git", "--bare")
         assert tell(bare) == [("one", "new")]
         with pytest.raises(NotFound, match="no prompt `b`"):
-            history("b", bare.settings())
+            read_history("b", bare.settings())
 
     def test_a_partial_clone_is_not_taken_for_broken_files(
-        self, repository: GitFolder, registry: Registry, tmp_path: Path
+        self, repository: GitFolder, registry: RegistryDatabase, tmp_path: Path
     ) -> None:
         repository.git("config", "uploadpack.allowFilter", "true")
         repository.commit(
@@ -285,22 +295,22 @@ class TestShapes:
         partial = repository.clone(tmp_path / "p", "--filter=blob:none")
         for _ in range(2):
             with pytest.raises(Invalid, match="not in this partial clone"):
-                history("a", partial.settings(), registry)
+                read_history("a", partial.settings(), registry)
         partial.git("fetch", "-q", "--refetch", "--no-filter")
         assert tell(partial, registry=registry) == [("1", "new"), ("2", "partials")]
 
     def test_nothing_committed(self, repository: GitFolder) -> None:
         repository.write({A: prompt_text()})
-        assert history("a", repository.settings()) == History("a", (), "there is no commit yet")
+        assert read_history("a", repository.settings()) == PromptHistory("a", (), "there is no commit yet")
         repository.git("commit", "-q", "--allow-empty", "-m", "x")
-        assert history("a", repository.settings()).note == "prompts/a.yaml is not committed yet"
+        assert read_history("a", repository.settings()).note == "prompts/a.yaml is not committed yet"
         with pytest.raises(NotFound, match="no prompt `aa` in the history") as caught:
-            history("aa", repository.settings())
+            read_history("aa", repository.settings())
         assert caught.value.hint == "did you mean a?"
         with pytest.raises(Invalid, match="cannot be the name"):
-            history("main..HEAD", repository.settings())
+            read_history("main..HEAD", repository.settings())
 
-    def test_links_inside_the_prompts(self, repository: GitFolder, registry: Registry) -> None:
+    def test_links_inside_the_prompts(self, repository: GitFolder, registry: RegistryDatabase) -> None:
         repository.write({"prompts/shared/p.txt": "one\n", A: prompt_text("{% include 'partials/p.txt' %}")})
         (repository.path / "prompts/partials").symlink_to("shared")
         repository.commit("one")
@@ -309,21 +319,21 @@ class TestShapes:
         repository.commit("three", {"prompts/shared/p.txt": "three\n"}, day=3)
         assert tell(repository, registry=registry)[-1] == ("three", "partials")
 
-    def test_names_that_need_care(self, repository: GitFolder, registry: Registry) -> None:
+    def test_names_that_need_care(self, repository: GitFolder, registry: RegistryDatabase) -> None:
         odd = "ein ü\n folder"
         repository.commit(
             "x", {f"{odd}/promptops.yaml": "", f"{odd}/prompts/a\nb.txt": "", f"{odd}/{A}": prompt_text()}
         )
-        assert told(history("a", repository.settings(odd), registry)) == [("x", "new")]
+        assert told(read_history("a", repository.settings(odd), registry)) == [("x", "new")]
 
 
 class TestIndex:
     def test_a_registry_that_cannot_be_written(self, repository: GitFolder, tmp_path: Path) -> None:
         repository.commit("one", {A: prompt_text("one")})
         path = tmp_path / "registry.db"
-        with Registry.open(path) as opened:
+        with RegistryDatabase.open(path) as opened:
             tell(repository, registry=opened)
-        reading = Registry.open(path)
+        reading = RegistryDatabase.open(path)
         reading.writable = False
         with reading:
             assert tell(repository, registry=reading) == [("one", "new")]
@@ -332,7 +342,7 @@ class TestIndex:
             assert tell(repository, registry=reading) == [("one", "new"), ("two", "messages")]
 
     def test_a_prompt_unknown_to_an_index_that_cannot_be_written(
-        self, repository: GitFolder, registry: Registry
+        self, repository: GitFolder, registry: RegistryDatabase
     ) -> None:
         repository.commit("one", {A: prompt_text("one"), "prompts/b.yaml": prompt_text("b")})
         tell(repository, registry=registry)
@@ -340,7 +350,11 @@ class TestIndex:
         assert tell(repository, "b", registry) == [("one", "new")]
 
     def test_what_is_known_is_not_read_again(
-        self, repository: GitFolder, registry: Registry, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+        self,
+        repository: GitFolder,
+        registry: RegistryDatabase,
+        monkeypatch: pytest.MonkeyPatch,
+        tmp_path: Path,
     ) -> None:
         repository.commit("one", {A: prompt_text("one")})
         tell(repository, registry=registry)
@@ -350,20 +364,20 @@ class TestIndex:
         assert "git log" not in trace.read_text()
         assert " cat-file" not in trace.read_text()
 
-    def test_who_comes_second_changes_nothing(self, registry: Registry) -> None:
-        key = LineKey(repository="/r", prefix="", branch="main", made_by="1")
-        commit = LineCommit("c" * 40, "2026-03-01T11:00:00Z", "Ada", "one", [("a.yaml", None, "b" * 40)])
-        assert extend_line(registry, key, None, "c" * 40, [commit])
-        assert not extend_line(registry, key, None, "c" * 40, [commit])
-        line = find_line(registry, key)
+    def test_who_comes_second_changes_nothing(self, registry: RegistryDatabase) -> None:
+        key = BranchKey(repository="/r", prefix="", branch="main", made_by="1")
+        commit = IndexedCommit("c" * 40, "2026-03-01T11:00:00Z", "Ada", "one", [("a.yaml", None, "b" * 40)])
+        assert extend_indexed_branch(registry, key, None, "c" * 40, [commit])
+        assert not extend_indexed_branch(registry, key, None, "c" * 40, [commit])
+        line = find_indexed_branch(registry, key)
         assert line is not None
-        forget_line(registry, key)
-        save_prompt(registry, line, "a", Known(1, (), ""), [], anew=True)
-        assert find_prompt(registry, line, "a") is None
+        delete_indexed_branch(registry, key)
+        save_indexed_prompt(registry, line, "a", IndexedPrompt(1, (), ""), [], anew=True)
+        assert find_indexed_prompt(registry, line, "a") is None
 
-    def test_two_writers(self, repository: GitFolder, registry: Registry) -> None:
+    def test_two_writers(self, repository: GitFolder, registry: RegistryDatabase) -> None:
         repository.commit("one", {A: prompt_text("one")})
-        with Registry.open(registry.path) as other:
+        with RegistryDatabase.open(registry.path) as other:
             for day in range(2, 6):
                 repository.commit(f"{day}", {A: prompt_text(f"{day}")}, day=day)
                 assert tell(repository, registry=registry) == tell(repository, registry=other)
@@ -371,7 +385,7 @@ class TestIndex:
 
 @pytest.mark.parametrize("seed", range(2))
 def test_reading_on_gives_what_reading_anew_gives(
-    repository: GitFolder, registry: Registry, seed: int
+    repository: GitFolder, registry: RegistryDatabase, seed: int
 ) -> None:
     draw = random.Random(seed)  # noqa: S311 - a reproducible story
     texts = [prompt_text(word) for word in ["one", "two"]]
@@ -393,17 +407,17 @@ def test_reading_on_gives_what_reading_anew_gives(
         repository.commit(f"{day}", changes, day=day)
         for name in "abc" if draw.random() < 0.6 else "a":
             try:
-                anew = history(name, repository.settings())
+                anew = read_history(name, repository.settings())
             except NotFound:
                 continue
-            assert history(name, repository.settings(), registry) == anew
+            assert read_history(name, repository.settings(), registry) == anew
 
 
 def test_what_is_live_and_how_it_did(repository: GitFolder) -> None:
     sha = repository.commit("one", {A: prompt_text("one")})
     repository.commit("two", {A: prompt_text("two")}, day=2)
-    digest = resolve("a@HEAD~1", repository.settings()).prompt.digest
-    canary = resolve("a", repository.settings()).prompt.digest
+    digest = resolve_version("a@HEAD~1", repository.settings()).prompt.digest
+    canary = resolve_version("a", repository.settings()).prompt.digest
     stable = f'{{version: v1, digest: "sha256:{digest}", commit: {sha}}}'
     state = (
         "prompt: a\ngeneration: 1\nchannels:\n"
@@ -413,7 +427,7 @@ def test_what_is_live_and_how_it_did(repository: GitFolder) -> None:
         f"  staging: {{stable: {stable}}}\n"
     )
     repository.branch_from_files("refs/heads/promptops-state", {"releases/a.yaml": state})
-    figures = Figures(runs=3, error_rate=0.5)
-    two, one = history("a", repository.settings()).with_figures({digest: figures}).versions
+    figures = VersionStats(runs=3, error_rate=0.5)
+    two, one = read_history("a", repository.settings()).with_stats({digest: figures}).versions
     assert (one.live, one.version, one.figures) == (("production", "staging"), "v1", figures)
-    assert (two.live, two.version, two.figures) == (("production canary",), "v2", Figures())
+    assert (two.live, two.version, two.figures) == (("production canary",), "v2", VersionStats())

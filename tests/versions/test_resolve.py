@@ -8,17 +8,17 @@ import pytest
 
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import GitRepo
-from promptops.registry.store import Registry
-from promptops.versions.release_state import frozen_versions, read_releases
+from promptops.registry.store import RegistryDatabase
+from promptops.versions.release_state import list_released_snapshots, read_releases
 from promptops.versions.resolve import (
     Reference,
     live_channels,
     parse_reference,
     prompt_names,
-    provenance,
-    reader,
-    resolve,
-    resolve_in,
+    resolve_version,
+    resolve_version_in,
+    version_reader,
+    with_provenance,
 )
 from support.git_repositories import GitFolder, new_repository, prompt_text
 
@@ -34,8 +34,8 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitFolder:
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    with Registry.open(tmp_path / "registry.db") as opened:
+def registry(tmp_path: Path) -> Iterator[RegistryDatabase]:
+    with RegistryDatabase.open(tmp_path / "registry.db") as opened:
         yield opened
 
 
@@ -106,7 +106,7 @@ class TestWorkingTree:
     def test_reading_starts_no_git(self, repository: GitFolder, monkeypatch: pytest.MonkeyPatch) -> None:
         repository.write({A: prompt_text()})
         monkeypatch.setenv("PATH", "")
-        version = resolve("a", repository.settings())
+        version = resolve_version("a", repository.settings())
         assert (version.prompt.name, version.source, version.pasteable) == ("a", "working tree", "a")
         assert (version.commit_sha, version.dirty, version.version) == (None, True, None)
 
@@ -114,42 +114,42 @@ class TestWorkingTree:
         text = prompt_text("Hi {% include 'partials/p.txt' %}".replace("{%", "{%"))
         repository.write({A: text, "prompts/partials/p.txt": "x"})
         settings = repository.settings()
-        version = resolve("a", settings)
-        assert provenance(version, settings) == version
+        version = resolve_version("a", settings)
+        assert with_provenance(version, settings) == version
         sha = repository.commit("1")
-        clean = provenance(version, settings)
+        clean = with_provenance(version, settings)
         assert (clean.commit_sha, clean.dirty) == (sha, False)
-        assert provenance(clean, settings).commit_sha == sha
+        assert with_provenance(clean, settings).commit_sha == sha
         repository.write({A: text.replace("\n", "\r\n")})
-        assert not provenance(resolve("a", settings), settings).dirty
+        assert not with_provenance(resolve_version("a", settings), settings).dirty
         repository.write({A: text, "prompts/partials/p.txt": "y"})
-        assert provenance(resolve("a", settings), settings).dirty
+        assert with_provenance(resolve_version("a", settings), settings).dirty
         repository.write({"prompts/b.yaml": prompt_text()})
-        fresh = provenance(resolve("b", settings), settings)
+        fresh = with_provenance(resolve_version("b", settings), settings)
         assert (fresh.commit_sha, fresh.dirty) == (sha, True)
-        assert not provenance(resolve("a@INDEX", settings), settings).dirty
+        assert not with_provenance(resolve_version("a@INDEX", settings), settings).dirty
         repository.git("add", "-A")
-        assert provenance(resolve("a@INDEX", settings), settings).dirty
-        at = resolve("a@HEAD", settings)
-        assert provenance(at, settings) is at
+        assert with_provenance(resolve_version("a@INDEX", settings), settings).dirty
+        at = resolve_version("a@HEAD", settings)
+        assert with_provenance(at, settings) is at
 
     def test_what_is_not_there(self, repository: GitFolder) -> None:
         repository.write({"prompts/support/triage.yaml": prompt_text(), "prompts/a.cases.yaml": ""})
         settings = repository.settings()
         with pytest.raises(NotFound, match="no prompt `support/traige` in the working tree") as caught:
-            resolve("support/traige", settings)
+            resolve_version("support/traige", settings)
         assert caught.value.hint == "did you mean support/triage?"
         with pytest.raises(NotFound) as caught:
-            resolve("zzz", settings)
+            resolve_version("zzz", settings)
         assert caught.value.hint == "there are: support/triage"
         broken = prompt_text("{% include 'partials/none.txt' %}")
         repository.write({"prompts/b.yaml": broken})
         with pytest.raises(Invalid, match=r"none\.txt"):
-            resolve("b", settings)
+            resolve_version("b", settings)
 
     def test_no_prompts_at_all(self, repository: GitFolder) -> None:
         with pytest.raises(NotFound) as caught:
-            resolve("a", repository.settings())
+            resolve_version("a", repository.settings())
         assert "promptops init" in caught.value.hint
 
     def test_links(self, repository: GitFolder, tmp_path: Path) -> None:
@@ -160,33 +160,33 @@ class TestWorkingTree:
         (folder / "out.yaml").symlink_to(tmp_path / "out.yaml")
         (folder / "up").symlink_to("..")
         settings = repository.settings()
-        assert resolve("in", settings).prompt.digest == resolve("a", settings).prompt.digest
+        assert resolve_version("in", settings).prompt.digest == resolve_version("a", settings).prompt.digest
         for name in ("out", "up/x"):
             with pytest.raises(Invalid, match="symbolic link that leaves prompts/"):
-                resolve(name, settings)
+                resolve_version(name, settings)
 
     def test_what_is_no_file(self, repository: GitFolder) -> None:
         (repository.path / "prompts/a.yaml").mkdir(parents=True)
         settings = repository.settings()
         with pytest.raises(Invalid, match=r"prompts/a.yaml is a folder"):
-            resolve("a", settings)
+            resolve_version("a", settings)
         os.mkfifo(repository.path / "prompts/b.yaml")
         with pytest.raises(Invalid, match=r"prompts/b.yaml is no regular file"):
-            resolve("b", settings)
+            resolve_version("b", settings)
         with (repository.path / "prompts/c.yaml").open("wb") as file:
             file.truncate(30_000_000)
         with pytest.raises(Invalid, match=r"prompts/c.yaml has 30,000,000 bytes"):
-            resolve("c", settings)
+            resolve_version("c", settings)
         with pytest.raises(Invalid, match="File name too long"):
-            resolve("d" * 300, settings)
+            resolve_version("d" * 300, settings)
 
     def test_a_bare_repository(self, repository: GitFolder, tmp_path: Path) -> None:
         repository.commit("1", {A: prompt_text()})
         bare = repository.clone(tmp_path / "bare.git", "--bare").settings()
         with pytest.raises(Invalid, match="bare repository has none") as caught:
-            resolve("a", bare)
+            resolve_version("a", bare)
         assert "a@HEAD" in caught.value.hint
-        assert resolve("a@HEAD", bare).prompt.name == "a"
+        assert resolve_version("a@HEAD", bare).prompt.name == "a"
         assert prompt_names(bare, "HEAD") == ["a"]
 
 
@@ -197,13 +197,13 @@ class TestRevisions:
         repository.git("add", "-A")
         repository.write({A: prompt_text("three")})
         settings = repository.settings()
-        kept = resolve("a@HEAD", settings)
+        kept = resolve_version("a@HEAD", settings)
         assert (kept.source, kept.commit_sha, kept.dirty) == ("commit", first, False)
         assert kept.pasteable == f"a@{first[:7]}"
-        assert resolve(kept.pasteable, settings).prompt.digest == kept.prompt.digest
-        staged = resolve("a@INDEX", settings)
+        assert resolve_version(kept.pasteable, settings).prompt.digest == kept.prompt.digest
+        staged = resolve_version("a@INDEX", settings)
         assert (staged.source, staged.commit_sha, staged.pasteable) == ("index", None, "a@INDEX")
-        digests = {resolve(text, settings).prompt.digest for text in ("a", "a@INDEX", "a@HEAD")}
+        digests = {resolve_version(text, settings).prompt.digest for text in ("a", "a@INDEX", "a@HEAD")}
         assert len(digests) == 3
         assert (
             prompt_names(settings, "INDEX")
@@ -212,7 +212,7 @@ class TestRevisions:
             == ["a"]
         )
         with GitRepo(settings) as repo:
-            assert resolve_in(repo, parse_reference("a", settings)).source == "working tree"
+            assert resolve_version_in(repo, parse_reference("a", settings)).source == "working tree"
 
     def test_one_git_process_reads_a_commit(
         self, repository: GitFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -221,23 +221,23 @@ class TestRevisions:
         repository.commit("1", files)
         trace = tmp_path / "trace"
         monkeypatch.setenv("GIT_TRACE2", str(trace))
-        assert resolve("a@HEAD", repository.settings()).prompt.partials
+        assert resolve_version("a@HEAD", repository.settings()).prompt.partials
         started = [line for line in trace.read_text().splitlines() if " start " in line]
         assert len(started) == 1, started
 
     def test_what_is_not_there(self, repository: GitFolder) -> None:
         settings = repository.settings()
         with pytest.raises(NotFound, match="no commit yet"):
-            resolve("a@HEAD", settings)
+            resolve_version("a@HEAD", settings)
         repository.commit("1", {"prompts/support/triage.yaml": prompt_text()})
         repository.write({A: prompt_text()})
         with pytest.raises(NotFound, match="no prompt `a` at HEAD") as caught:
-            resolve("a@HEAD", settings)
+            resolve_version("a@HEAD", settings)
         assert caught.value.hint == "there are: support/triage"
         with pytest.raises(NotFound, match="no prompt `a` in the index"):
-            resolve("a@INDEX", settings)
+            resolve_version("a@INDEX", settings)
         with pytest.raises(NotFound, match="no revision `nowhere`"):
-            resolve("a@nowhere", settings)
+            resolve_version("a@nowhere", settings)
 
     def test_golden_sets_are_read_where_the_version_is_from(self, repository: GitFolder) -> None:
         repository.commit("1", {A: prompt_text("one"), "prompts/a.jsonl": "old\n"})
@@ -246,59 +246,59 @@ class TestRevisions:
         repository.write({"prompts/a.jsonl": "new\n"})
         settings = repository.settings()
         for text, expected in (("a", b"new\n"), ("a@INDEX", b"staged\n"), ("a@HEAD", b"old\n")):
-            with reader(resolve(text, settings), settings) as read:
+            with version_reader(resolve_version(text, settings), settings) as read:
                 assert read("a.jsonl") == expected
 
 
 class TestDigests:
     def test_wherever_a_version_is_it_is_found_by_its_digest(
-        self, repository: GitFolder, registry: Registry
+        self, repository: GitFolder, registry: RegistryDatabase
     ) -> None:
         settings = repository.settings()
         repository.commit("1", {A: prompt_text("one")})
         repository.commit("2", {A: prompt_text("two")}, day=2)
         repository.git("checkout", "-q", "-b", "side")
         side = repository.commit("3", {A: prompt_text("side")}, day=3)
-        on_side = resolve("a@HEAD", settings).prompt.digest
+        on_side = resolve_version("a@HEAD", settings).prompt.digest
         repository.git("checkout", "-q", "main")
         repository.write({A: prompt_text("staged")})
         repository.git("add", "-A")
         repository.write({A: prompt_text("edited")})
         for text, source in (("a@HEAD~1", "commit"), ("a@INDEX", "index"), ("a", "working tree")):
-            version = resolve(text, settings)
+            version = resolve_version(text, settings)
             for digits in (version.prompt.digest, version.prompt.digest[:12].upper()):
-                found = resolve(f"a@sha256:{digits}", settings)
+                found = resolve_version(f"a@sha256:{digits}", settings)
                 assert (found.source, found.prompt.digest) == (source, version.prompt.digest)
                 assert found.commit_sha == version.commit_sha
         with pytest.raises(NotFound, match="no version of a here has the digest") as caught:
-            resolve(f"a@sha256:{on_side}", settings, registry)
+            resolve_version(f"a@sha256:{on_side}", settings, registry)
         assert caught.value.hint.startswith("there are: sha256:")
-        registry.note_version("a", on_side, "{}", commit_sha=side)
-        assert resolve(f"a@sha256:{on_side[:12]}", settings, registry).commit_sha == side
-        registry.note_version("a", "f" * 64, "{}", commit_sha=side)
+        registry.save_version("a", on_side, "{}", commit_sha=side)
+        assert resolve_version(f"a@sha256:{on_side[:12]}", settings, registry).commit_sha == side
+        registry.save_version("a", "f" * 64, "{}", commit_sha=side)
         with pytest.raises(Invalid, match="not as sha256:ffffffffffff"):
-            resolve("a@sha256:ffffff", settings, registry)
-        registry.note_version("a", "f" * 63 + "e", "{}", commit_sha=side)
-        registry.note_version("a", "f" * 63 + "d", "{}", commit_sha="0" * 40)
+            resolve_version("a@sha256:ffffff", settings, registry)
+        registry.save_version("a", "f" * 63 + "e", "{}", commit_sha=side)
+        registry.save_version("a", "f" * 63 + "d", "{}", commit_sha="0" * 40)
         with pytest.raises(Invalid, match="is ambiguous: sha256:ffff"):
-            resolve("a@sha256:ffffff", settings, registry)
+            resolve_version("a@sha256:ffffff", settings, registry)
 
     def test_a_version_from_before_a_rename(self, repository: GitFolder) -> None:
         first = repository.commit("1", {"prompts/old.yaml": prompt_text("one")})
-        digest = resolve("old", repository.settings()).prompt.digest
+        digest = resolve_version("old", repository.settings()).prompt.digest
         repository.git("mv", "prompts/old.yaml", A)
         repository.commit("move", day=2)
         repository.commit("2", {A: prompt_text("two")}, day=3)
-        found = resolve(f"a@sha256:{digest}", repository.settings())
+        found = resolve_version(f"a@sha256:{digest}", repository.settings())
         assert (found.prompt.name, found.commit_sha) == ("a", first)
         assert found.pasteable == f"old@{first[:7]}"
 
     def test_broken_files_do_not_hide_the_others(self, repository: GitFolder) -> None:
         repository.commit("1", {A: prompt_text("one")})
-        digest = resolve("a", repository.settings()).prompt.digest
+        digest = resolve_version("a", repository.settings()).prompt.digest
         repository.write({A: "model: ["})
         repository.git("add", "-A")
-        assert resolve(f"a@sha256:{digest}", repository.settings()).source == "commit"
+        assert resolve_version(f"a@sha256:{digest}", repository.settings()).source == "commit"
 
 
 def state_files(digest: str, commit: str, text: str, *, frozen: bool = True) -> dict[str, str]:
@@ -334,7 +334,7 @@ class TestReleased:
     def released(self, repository: GitFolder) -> GitFolder:
         text = prompt_text("live")
         sha = repository.commit("1", {"prompts/support/a.yaml": text})
-        digest = resolve("support/a", repository.settings()).prompt.digest
+        digest = resolve_version("support/a", repository.settings()).prompt.digest
         repository.branch_from_files(STATE, state_files(digest, sha, text))
         repository.commit("2", {"prompts/support/a.yaml": prompt_text("newer")}, day=2)
         return repository
@@ -343,12 +343,12 @@ class TestReleased:
         repository.commit("1", {A: prompt_text()})
         for text in ("a:production", "a@v1"):
             with pytest.raises(NotFound, match="nothing released yet") as caught:
-                resolve(text, repository.settings())
+                resolve_version(text, repository.settings())
             assert caught.value.hint.startswith("promptops promote a@REV releases one")
         assert "a@refs/tags/v1" in caught.value.hint
         repository.git("remote", "add", "origin", "https://example.org/x.git")
         with pytest.raises(NotFound) as caught:
-            resolve("a:staging", repository.settings())
+            resolve_version("a:staging", repository.settings())
         assert "promptops release sync; else promptops promote a@REV --to staging" in caught.value.hint
         with GitRepo(repository.settings()) as repo:
             assert read_releases(repo) == {}
@@ -356,15 +356,15 @@ class TestReleased:
 
     def test_channel_and_number(self, released: GitFolder) -> None:
         settings = released.settings()
-        live = resolve("support/a:production", settings)
+        live = resolve_version("support/a:production", settings)
         assert (live.source, live.version, live.channel) == ("release", "v2", "production")
         assert live.commit_sha == released.git("rev-parse", "HEAD~1")
         assert live.pasteable == "support/a@v2"
-        assert live.prompt.digest == resolve("support/a@HEAD~1", settings).prompt.digest
+        assert live.prompt.digest == resolve_version("support/a@HEAD~1", settings).prompt.digest
         assert [*live_channels(settings)["support/a"]] == ["production"]
-        numbered = resolve("support/a@v2", settings)
+        numbered = resolve_version("support/a@v2", settings)
         assert (numbered.prompt.digest, numbered.channel) == (live.prompt.digest, None)
-        with reader(live, settings) as read:
+        with version_reader(live, settings) as read:
             assert b"live" in read("support/a.yaml")
 
     def test_what_is_not_released(self, released: GitFolder) -> None:
@@ -377,23 +377,23 @@ class TestReleased:
             ("support/a@v1", "neither kept on the state branch nor in a commit", "git fetch"),
         ):
             with pytest.raises(NotFound, match=message) as caught:
-                resolve(text, settings)
+                resolve_version(text, settings)
             assert hint in caught.value.hint
 
     def test_the_frozen_version_outlives_its_commit(self, repository: GitFolder) -> None:
         text = prompt_text("live")
         repository.write({"prompts/support/a.yaml": text})
-        digest = resolve("support/a", repository.settings()).prompt.digest
+        digest = resolve_version("support/a", repository.settings()).prompt.digest
         old = state_files(digest, "f" * 40, text)
         release = "releases/support/a.yaml"
         repository.branch_from_files(STATE, old | {release: "prompt: support/a\ngeneration: 9\n"})
         settings = repository.settings()
-        version = resolve("support/a@v2", settings)
+        version = resolve_version("support/a@v2", settings)
         assert (version.prompt.digest, version.commit_sha) == (digest, "f" * 40)
-        with pytest.raises(NotFound, match="is not in this repository"), reader(version, settings):
+        with pytest.raises(NotFound, match="is not in this repository"), version_reader(version, settings):
             pass
         with GitRepo(settings) as repo:
-            (frozen,) = frozen_versions(repo, STATE, "support/a")
+            (frozen,) = list_released_snapshots(repo, STATE, "support/a")
             assert frozen.read("images/x.png") == b"bytes"
             with pytest.raises(NotFound, match="has no file"):
                 frozen.read("images/y.png")
@@ -403,28 +403,28 @@ class TestReleased:
         text = prompt_text("live")
         sha = repository.commit("1", {"prompts/support/a.yaml": text})
         settings = repository.settings()
-        digest = resolve("support/a", settings).prompt.digest
+        digest = resolve_version("support/a", settings).prompt.digest
         repository.branch_from_files(STATE, state_files(digest, sha, text, frozen=False))
-        assert resolve("support/a:production", settings).commit_sha == sha
+        assert resolve_version("support/a:production", settings).commit_sha == sha
         repository.branch_from_files(STATE, state_files("a" * 64, sha, text, frozen=False))
         with pytest.raises(Invalid, match="not as sha256:aaaaaaaaaaaa"):
-            resolve("support/a:production", settings)
+            resolve_version("support/a:production", settings)
 
     def test_the_newer_of_here_and_the_remote(self, released: GitFolder, tmp_path: Path) -> None:
         state = released.git("rev-parse", STATE)
         clone = released.clone(tmp_path / "clone")
-        assert resolve("support/a:production", clone.settings()).version == "v2"
+        assert resolve_version("support/a:production", clone.settings()).version == "v2"
         clone.git("update-ref", STATE, state)
         ahead = clone.branch_from_files(STATE, {"x": "ahead"}, parent=state)
         with pytest.raises(NotFound, match="is released yet"):
-            resolve("support/a:production", clone.settings())
+            resolve_version("support/a:production", clone.settings())
         clone.git("update-ref", "refs/remotes/origin/promptops-state", ahead)
         clone.git("update-ref", STATE, state)
         with pytest.raises(NotFound, match="is released yet"):
-            resolve("support/a:production", clone.settings())
+            resolve_version("support/a:production", clone.settings())
         clone.branch_from_files(STATE, {"x": "other"}, parent=state)
         with pytest.raises(Invalid, match="promptops-state has diverged: refs/heads") as caught:
-            resolve("support/a:production", clone.settings())
+            resolve_version("support/a:production", clone.settings())
         assert caught.value.hint == "promptops release sync"
 
     @pytest.mark.parametrize(
@@ -450,9 +450,9 @@ class TestReleased:
     def test_damage_is_named(self, repository: GitFolder, path: str, text: str, message: str) -> None:
         prompt = prompt_text("live")
         sha = repository.commit("1", {"prompts/support/a.yaml": prompt})
-        digest = resolve("support/a", repository.settings()).prompt.digest
+        digest = resolve_version("support/a", repository.settings()).prompt.digest
         damaged = {path.replace("DIGEST12", digest[:12]): text.replace("DIGEST", digest)}
         repository.branch_from_files(STATE, state_files(digest, sha, prompt) | damaged)
         with pytest.raises(Invalid, match=message) as caught:
-            resolve("support/a:production", repository.settings())
+            resolve_version("support/a:production", repository.settings())
         assert "promptops-state" in caught.value.message

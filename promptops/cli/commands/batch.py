@@ -12,7 +12,13 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from promptops.cli.options.common import JsonOption, ModelOption, ReferenceArgument, SetOption, read_settings
+from promptops.cli.options.common import (
+    JsonOption,
+    ModelOption,
+    ReferenceArgument,
+    SetOption,
+    parse_overrides,
+)
 from promptops.cli.options.model_calls import (
     AssumeCostOption,
     JobsOption,
@@ -24,17 +30,17 @@ from promptops.cli.options.model_calls import (
     TpmOption,
     cache_use,
 )
-from promptops.cli.options.overrides import TimeoutOption, local_weights, overridden
+from promptops.cli.options.overrides import TimeoutOption, apply_overrides, local_model_override
 from promptops.cli.progress import Progress
-from promptops.config.settings import Settings, here
-from promptops.console import count, note, print_json
+from promptops.config.settings import Settings, current_settings
+from promptops.console import note, pluralize, print_json
 from promptops.errors import Invalid
 from promptops.evaluation.shadow.live.spawn import start_drain_if_due
-from promptops.registry.runs.batches import spell_lines
-from promptops.runner.batch import Job, Options, Report, Tally, run_job
-from promptops.runner.retry import Limits
+from promptops.registry.runs.batches import format_line_ranges
+from promptops.runner.batch import BatchJob, BatchOptions, BatchReport, RunTally, run_batch
+from promptops.runner.retry import RetryPolicy
 from promptops.versions.references import Reference, parse_reference
-from promptops.versions.resolve import provenance, resolve
+from promptops.versions.resolve import resolve_version, with_provenance
 
 FileArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="JSON lines of {inputs, unit?, metadata?}; - is stdin.")
@@ -73,22 +79,24 @@ def batch(
     """
     if as_json and out is None:
         raise Invalid("--json prints a summary, and stdout has the results", hint="give --out FILE as well")
-    settings = here()
-    version = provenance(resolve(reference, settings), settings)
-    version, overrides = overridden(version, model or local_weights(version), read_settings(assignments))
-    options = Options(
+    settings = current_settings()
+    version = with_provenance(resolve_version(reference, settings), settings)
+    version, overrides = apply_overrides(
+        version, model or local_model_override(version), parse_overrides(assignments)
+    )
+    options = BatchOptions(
         concurrency=jobs,
-        limits=Limits(retries=retries, timeout=timeout),
+        limits=RetryPolicy(retries=retries, timeout=timeout),
         rpm=rpm,
         tpm=tpm,
         max_cost=max_cost,
         assume_cost=assume_cost,
         cache=cache_use(no_cache=no_cache or version.channel is not None, refresh=refresh),
     )
-    job = Job(
+    job = BatchJob(
         version=version,
         source=file,
-        channel=_channel(reference, settings),
+        channel=_channel_reference(reference, settings),
         out=out,
         unit=unit,
         overrides=overrides,
@@ -96,21 +104,23 @@ def batch(
     )
     clock = monotonic()
     try:
-        with opened(file) as stream, Progress(version.prompt.name) as bar:
-            report = run_job(settings, options, job, stream, lambda tally, total: _draw(bar, tally, total))
+        with open_batch_input(file) as stream, Progress(version.prompt.name) as bar:
+            report = run_batch(
+                settings, options, job, stream, lambda tally, total: _update_progress(bar, tally, total)
+            )
     finally:
         if job.channel:
             start_drain_if_due(settings)
-    return show(report, monotonic() - clock, as_json=as_json)
+    return print_batch_report(report, monotonic() - clock, as_json=as_json)
 
 
-def _channel(reference: str, settings: Settings) -> Reference | None:
+def _channel_reference(reference: str, settings: Settings) -> Reference | None:
     wanted = parse_reference(reference, settings)
     return wanted if wanted.channel is not None else None
 
 
 @contextmanager
-def opened(file: str) -> Iterator[BinaryIO]:
+def open_batch_input(file: str) -> Iterator[BinaryIO]:
     """The file, which is read twice; stdin is kept on disk for that."""
     if file == "-":
         with tempfile.TemporaryFile() as copy:
@@ -118,34 +128,34 @@ def opened(file: str) -> Iterator[BinaryIO]:
             copy.seek(0)
             yield copy
         return
-    with _readable(file).open("rb") as stream:
+    with _readable_path(file).open("rb") as stream:
         yield stream
 
 
-def _readable(file: str) -> Path:
+def _readable_path(file: str) -> Path:
     path = Path(file)
     if not path.is_file() or not os.access(path, os.R_OK):
         raise Invalid(f"cannot read {file}: " + ("permission denied" if path.exists() else "no such file"))
     return path
 
 
-def _draw(bar: Progress, tally: Tally, total: int) -> None:
+def _update_progress(bar: Progress, tally: RunTally, total: int) -> None:
     rate = tally.done / max(monotonic() - tally.since, 0.001)
     bar.show(tally.done, total, failed=tally.failed, usd=tally.spent_usd, rate=rate)
 
 
-def show(report: Report, seconds: float, *, as_json: bool) -> int:
+def print_batch_report(report: BatchReport, seconds: float, *, as_json: bool) -> int:
     """Say what came of a batch. Returns the exit code."""
     if as_json:
         print_json(_summary(report, seconds))
-    if report.repeated:
+    if report.repeated_lines:
         note(
-            f"{count(len(report.repeated), 'call')} that an earlier process left under way "
-            f"made again: line {spell_lines(report.repeated)}"
+            f"{pluralize(len(report.repeated_lines), 'call')} that an earlier process left under way "
+            f"made again: line {format_line_ranges(report.repeated_lines)}"
         )
     note(_sentence(report, seconds))
-    if report.given_up and report.left:
-        raise report.given_up
+    if report.aborted_by and report.left:
+        raise report.aborted_by
     if report.over_budget:
         raise report.over_budget
     if report.interrupted and report.left:
@@ -157,10 +167,10 @@ def show(report: Report, seconds: float, *, as_json: bool) -> int:
     return 1 if report.tally.failed_checks else 0
 
 
-def _sentence(report: Report, seconds: float) -> str:
+def _sentence(report: BatchReport, seconds: float) -> str:
     tally = report.tally
     parts = [
-        f"{count(report.lines, 'line')}: {tally.done:,} run in {seconds:.1f} s",
+        f"{pluralize(report.lines, 'line')}: {tally.done:,} run in {seconds:.1f} s",
         f"{report.earlier:,} done before" if report.earlier else "",
         f"{tally.cached:,} from the cache" if tally.cached else "",
         f"{tally.failed:,} failed" if tally.failed else "",
@@ -172,7 +182,7 @@ def _sentence(report: Report, seconds: float) -> str:
     return ", ".join(filter(None, parts))
 
 
-def _summary(report: Report, seconds: float) -> dict[str, Any]:
+def _summary(report: BatchReport, seconds: float) -> dict[str, Any]:
     tally = report.tally
     return {
         "batch_id": report.batch_id,
@@ -183,7 +193,7 @@ def _summary(report: Report, seconds: float) -> dict[str, Any]:
         "failed": tally.failed,
         "failed_checks": tally.failed_checks,
         "cached": tally.cached,
-        "repeated_lines": report.repeated,
+        "repeated_lines": report.repeated_lines,
         "spent_usd": tally.spent_usd,
         "calls_of_unknown_cost": tally.unpriced,
         "seconds": round(seconds, 3),

@@ -8,7 +8,7 @@ import typer
 
 from promptops.cli.options.cases import NameArgument, TagOption
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.evaluation import CasesOption, TrialsOption, cases_for
+from promptops.cli.options.evaluation import CasesOption, TrialsOption, open_cases
 from promptops.cli.options.model_calls import (
     AssumeCostOption,
     MaxCostOption,
@@ -18,16 +18,16 @@ from promptops.cli.options.model_calls import (
     cache_use,
 )
 from promptops.cli.options.overrides import TimeoutOption
-from promptops.config.settings import Settings, here
+from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_table, print_text
-from promptops.evaluation.bisect import Found, Search, Step, find_culprit, span
+from promptops.evaluation.bisect import BisectRequest, BisectResult, BisectStep, find_culprit, version_range
 from promptops.prompt.diff import compare_prompts
-from promptops.runner.batch import Options
-from promptops.runner.retry import Limits
+from promptops.runner.batch import BatchOptions
+from promptops.runner.retry import RetryPolicy
 from promptops.versions.history import HistoryEntry
-from promptops.versions.resolve import resolve
+from promptops.versions.resolve import resolve_version
 
-UNDECIDED = 3
+EXIT_UNDECIDED = 3
 GoodOption = Annotated[str, typer.Option("--good", metavar="REV", help="A revision at which it did well.")]
 BadOption = Annotated[str, typer.Option("--bad", metavar="REV", help="A later one at which it does worse.")]
 JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, max=1024, help="Cases at once at most.")]
@@ -54,27 +54,27 @@ def bisect(
     Cases and checks are those of the bad revision. Each version that the search looks at is run until it is
     clear that it does worse than the good one, or better than the bad one. Exit 3: it cannot be told.
     """
-    settings = here()
-    first, last = (resolve(f"{name}@{rev}", settings) for rev in (good, bad))
-    search = Search(entries=span(name, first, last, settings), trials=trials)
-    options = Options(
+    settings = current_settings()
+    first, last = (resolve_version(f"{name}@{rev}", settings) for rev in (good, bad))
+    search = BisectRequest(entries=version_range(name, first, last, settings), trials=trials)
+    options = BatchOptions(
         concurrency=jobs,
-        limits=Limits(retries=retries, timeout=timeout),
+        limits=RetryPolicy(retries=retries, timeout=timeout),
         max_cost=max_cost,
         assume_cost=assume_cost,
         cache=cache_use(no_cache=no_cache, refresh=refresh),
     )
-    with cases_for(last, settings, cases, tags) as found_cases:
+    with open_cases(last, settings, cases, tags) as found_cases:
         found = find_culprit(settings, options, search, found_cases, _note_step)
     changed = list(_changes(found, settings))
     if as_json:
         print_json(_as_json(found, changed))
     else:
         _print(found, changed)
-    return 0 if found.culprit else UNDECIDED
+    return 0 if found.culprit else EXIT_UNDECIDED
 
 
-def _note_step(step: Step) -> None:
+def _note_step(step: BisectStep) -> None:
     said = {"good": "does as the good one", "bad": "does worse", "cannot tell": "cannot be told"}[step.word]
     rates = (
         f": passes {step.rate:.1%} of {step.cases} cases, the good one {step.good_rate:.1%}"
@@ -84,17 +84,19 @@ def _note_step(step: Step) -> None:
     note(f"{step.entry.pasteable} {said}{rates}")
 
 
-def _changes(found: Found, settings: Settings) -> Iterator[str]:
+def _changes(found: BisectResult, settings: Settings) -> Iterator[str]:
     """What the found commit changed, in words."""
     if found.culprit is None or found.before is None:
         return
-    before, after = (resolve(each.pasteable, settings).prompt for each in (found.before, found.culprit))
+    before, after = (
+        resolve_version(each.pasteable, settings).prompt for each in (found.before, found.culprit)
+    )
     for change in compare_prompts(before, after):
         for line in (*change.lines, *map(str, change.texts)):
             yield f"{change.kind}: {line}"
 
 
-def _print(found: Found, changed: list[str]) -> None:
+def _print(found: BisectResult, changed: list[str]) -> None:
     if found.culprit:
         one = found.culprit
         print_text(f"{one.pasteable} is the first version that does worse")
@@ -116,7 +118,7 @@ def _row(entry: HistoryEntry) -> tuple[str, ...]:
     return entry.pasteable, entry.author, entry.change, entry.problem or entry.subject
 
 
-def _as_json(found: Found, changed: list[str]) -> dict[str, Any]:
+def _as_json(found: BisectResult, changed: list[str]) -> dict[str, Any]:
     return {
         "culprit": _entry(found.culprit),
         "last_good": _entry(found.before),

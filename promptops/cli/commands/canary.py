@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from promptops.cli.commands.release.first_release import first
+from promptops.cli.commands.release.first_release import confirm_first_release
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.release import (
     LocalOption,
@@ -15,19 +15,25 @@ from promptops.cli.options.release import (
     ToOption,
     UnreviewedOption,
     YesOption,
-    agreed,
-    desk_here,
-    told,
+    print_transition,
+    project_release_context,
+    require_confirmation,
 )
 from promptops.console import note
-from promptops.release.actions.canary import Prepared, Start, begin, forecast_of, prepare
-from promptops.release.actions.candidate import Candidate
-from promptops.release.context import Desk
+from promptops.release.actions.canary import (
+    CanaryRequest,
+    PreparedCanary,
+    forecast_canary,
+    prepare_canary,
+    start_canary,
+)
+from promptops.release.actions.candidate import ReleaseCandidate
+from promptops.release.context import ReleaseContext
 
 SupersedeOption = Annotated[
     bool, typer.Option("--supersede", help="Abort another canary that is active there.")
 ]
-AnewOption = Annotated[
+NewEvidenceOption = Annotated[
     bool,
     typer.Option("--new-evidence", help="Do not go on with what this pair has shown before; needs --reason."),
 ]
@@ -38,7 +44,7 @@ def canary(
     to: ToOption = None,
     plan: PlanOption = None,
     supersede: SupersedeOption = False,
-    new_evidence: AnewOption = False,
+    new_evidence: NewEvidenceOption = False,
     unreviewed: UnreviewedOption = False,
     reason: ReasonOption = "",
     yes: YesOption = False,
@@ -50,7 +56,7 @@ def canary(
 
     The first version of a channel has nothing to be compared with: it serves everybody at once.
     """
-    start = Start(
+    start = CanaryRequest(
         reference=reference,
         channel=to,
         plan=plan,
@@ -59,13 +65,13 @@ def canary(
         unreviewed=unreviewed,
         reason=reason,
     )
-    with desk_here(local=local, propose=propose) as desk:
-        found = prepare(desk, start)
-        if isinstance(found, Candidate):
-            return first(desk, found, reason, yes=yes, as_json=as_json)
-        _foretell(desk, found, yes=yes)
-        written = begin(desk, found)
-        code = told(found.target, written, as_json=as_json)
+    with project_release_context(local=local, propose=propose) as desk:
+        found = prepare_canary(desk, start)
+        if isinstance(found, ReleaseCandidate):
+            return confirm_first_release(desk, found, reason, yes=yes, as_json=as_json)
+        _confirm_forecast(desk, found, yes=yes)
+        written = start_canary(desk, found)
+        code = print_transition(found.target, written, as_json=as_json)
         if not written.proposed:
             if found.rollout.phase == "shadow":
                 note(f"next: promptops shadow run --rollout {found.target}, then tick")
@@ -74,10 +80,12 @@ def canary(
         return code
 
 
-def _foretell(desk: Desk, found: Prepared, *, yes: bool) -> None:
-    note(f"plan {found.plan.name}: {forecast_of(desk, found).sentence}")
+def _confirm_forecast(desk: ReleaseContext, found: PreparedCanary, *, yes: bool) -> None:
+    note(f"plan {found.plan.name}: {forecast_canary(desk, found).sentence}")
     version, shadow = found.candidate.version, found.plan.shadow
     if shadow:
         most = f", {shadow.max_usd:.2f} USD at most" if shadow.max_usd is not None else ""
         note(f"its shadow phase makes {shadow.sample} calls of the canary{most}")
-    agreed(f"start the canary {version.pasteable} on {found.target}?", yes=yes, needed=shadow is not None)
+    require_confirmation(
+        f"start the canary {version.pasteable} on {found.target}?", yes=yes, needed=shadow is not None
+    )

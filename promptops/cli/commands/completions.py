@@ -118,12 +118,12 @@ def _choices(parameters: list[inspect.Parameter]) -> list[str]:
 
 
 def _references(word: str) -> list[str]:
-    from promptops.config.settings import here
+    from promptops.config.settings import current_settings
     from promptops.git.repo import GitRepo
     from promptops.versions.resolve import prompt_names
 
     try:
-        settings = here()
+        settings = current_settings()
         name, at, _ = word.partition("@")
         if at:
             with GitRepo(settings) as repo:

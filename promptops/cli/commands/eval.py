@@ -16,9 +16,9 @@ from promptops.cli.options.evaluation import (
     ModelsOption,
     SetsOption,
     TrialsOption,
-    contenders_of,
-    evaluated,
-    failure_of,
+    build_variants,
+    eval_exit_code,
+    run_eval,
 )
 from promptops.cli.options.model_calls import (
     AssumeCostOption,
@@ -31,18 +31,18 @@ from promptops.cli.options.model_calls import (
     cache_use,
 )
 from promptops.cli.options.overrides import TimeoutOption
-from promptops.cli.reports.eval import Form, print_result, render_result
-from promptops.config.settings import Settings, here
+from promptops.cli.reports.eval import EvalFormatName, print_result, render_result
+from promptops.config.settings import Settings, current_settings
 from promptops.console import note
 from promptops.errors import Invalid
-from promptops.evaluation.engine import MARGIN, Request
-from promptops.evaluation.gate import Gate, decide
+from promptops.evaluation.engine import DEFAULT_MARGIN, EvalRequest
+from promptops.evaluation.gate import EvalThresholds, decide_eval
 from promptops.evaluation.result import EvalResult
-from promptops.runner.batch import Options
-from promptops.runner.retry import Limits
+from promptops.runner.batch import BatchOptions
+from promptops.runner.retry import RetryPolicy
 
 
-class Format(StrEnum):
+class EvalFormat(StrEnum):
     table = "table"
     json = "json"
     junit = "junit"
@@ -78,7 +78,9 @@ NoWorseOption = Annotated[
 SequentialOption = Annotated[
     bool, typer.Option("--sequential", help="Make calls only until the verdict is in.")
 ]
-FormatOption = Annotated[Format, typer.Option("--format", metavar="FORMAT", help=f"{', '.join(Format)}.")]
+FormatOption = Annotated[
+    EvalFormat, typer.Option("--format", metavar="FORMAT", help=f"{', '.join(EvalFormat)}.")
+]
 OutOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write it here instead of to stdout.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also say what the verdict rests on.")]
 
@@ -102,9 +104,9 @@ def eval_(
     tpm: TpmOption = None,
     fail_under: FailUnderOption = None,
     no_worse_than: NoWorseOption = None,
-    margin: MarginOption = MARGIN,
+    margin: MarginOption = DEFAULT_MARGIN,
     sequential: SequentialOption = False,
-    form: FormatOption = Format.table,
+    form: FormatOption = EvalFormat.table,
     as_json: JsonOption = False,
     out: OutOption = None,
     verbose: VerboseOption = False,
@@ -115,66 +117,66 @@ def eval_(
     A case that says what is expected, and that no check would look at, must be equalled. Answers that are
     kept are used again, so that a control is not paid for twice and an interrupted eval goes on.
     """
-    settings = here()
-    request = Request(
-        contenders=(),
+    settings = current_settings()
+    request = EvalRequest(
+        variants=(),
         against=against is not None,
         trials=trials,
         margin=margin if no_worse_than is None else no_worse_than,
         sequential=sequential,
     )
-    request = _with_contenders(request, references, against, settings, models, sets)
+    request = _with_variants(request, references, against, settings, models, sets)
     if (sequential or no_worse_than is not None) and against is None:
         raise Invalid(
             f"{'--sequential' if sequential else '--no-worse-than'} compares two versions",
             hint="say with --against REF what to compare with",
         )
-    options = Options(
+    options = BatchOptions(
         concurrency=jobs or (_JOBS_SEQUENTIAL if sequential else _JOBS),
-        limits=Limits(retries=retries, timeout=timeout),
+        limits=RetryPolicy(retries=retries, timeout=timeout),
         rpm=rpm,
         tpm=tpm,
         max_cost=max_cost,
         assume_cost=assume_cost,
         cache=cache_use(no_cache=no_cache, refresh=refresh),
     )
-    outcome = evaluated(settings, options, request, cases, tags)
-    _tell(outcome.result, "json" if as_json else form.value, out)
+    outcome = run_eval(settings, options, request, cases, tags)
+    _write_result(outcome.result, "json" if as_json else form.value, out)
     if verbose:
-        _explain(outcome.result)
-    if code := failure_of(outcome):
+        _print_details(outcome.result)
+    if code := eval_exit_code(outcome):
         return code
-    decision = decide(outcome.result, Gate(fail_under, no_worse_than))
+    decision = decide_eval(outcome.result, EvalThresholds(fail_under, no_worse_than))
     for reason in decision.reasons:
         note(reason)
     return decision.code
 
 
-def _with_contenders(
-    request: Request,
+def _with_variants(
+    request: EvalRequest,
     references: Sequence[str],
     against: str | None,
     settings: Settings,
     models: Sequence[str] | None,
     sets: Sequence[str] | None,
-) -> Request:
-    found = contenders_of(references, settings, models, sets)
+) -> EvalRequest:
+    found = build_variants(references, settings, models, sets)
     if against is None:
-        return replace(request, contenders=tuple(found))
+        return replace(request, variants=tuple(found))
     if len(found) > 1:
         raise Invalid(
             f"--against compares two versions, and {len(found) + 1} are named",
             hint="leave it out: several versions stand side by side in one table",
         )
-    control = replace(contenders_of([against], settings)[0], arm="control")
+    control = replace(build_variants([against], settings)[0], arm="control")
     candidate = replace(found[0], arm="candidate")
     pasteable = candidate.version.pasteable
     if not candidate.label.startswith(pasteable):
         candidate = replace(candidate, label=f"{pasteable} {candidate.label}")
-    return replace(request, contenders=(control, candidate))
+    return replace(request, variants=(control, candidate))
 
 
-def _tell(result: EvalResult, form: Form, out: Path | None) -> None:
+def _write_result(result: EvalResult, form: EvalFormatName, out: Path | None) -> None:
     if out is None:
         print_result(result, form)
         return
@@ -185,7 +187,7 @@ def _tell(result: EvalResult, form: Form, out: Path | None) -> None:
     note(f"written to {out}")
 
 
-def _explain(result: EvalResult) -> None:
+def _print_details(result: EvalResult) -> None:
     """What the table leaves out: the evidence, scores, money and where the runs are."""
     compared = result.comparison
     if compared:

@@ -11,18 +11,26 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.config.settings import Settings, here
+from promptops.config.settings import Settings, current_settings
 from promptops.config.text import MAX_BYTES
 from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid
 from promptops.registry.runs.journal import Spool
-from promptops.registry.runs.outcomes import Added, Outcome, add_all, add_many, outcome
+from promptops.registry.runs.outcomes import (
+    AddedOutcomes,
+    RunOutcome,
+    add_run_outcomes,
+    import_outcomes,
+    make_outcome,
+)
 from promptops.registry.runs.queries import get_run
-from promptops.registry.store import Registry
-from promptops.registry.ulid import LENGTH
+from promptops.registry.store import RegistryDatabase
+from promptops.registry.ulid import ULID_LENGTH
 
-KEYS = ("run_id", "metric", "value", "comment", "occurred_at")
-_LINE = '{"run_id": "01J…", "metric": "thumbs", "value": 1}, with `comment` and `occurred_at` if known'
+FEEDBACK_KEYS = ("run_id", "metric", "value", "comment", "occurred_at")
+_LINE_EXAMPLE = (
+    '{"run_id": "01J…", "metric": "thumbs", "value": 1}, with `comment` and `occurred_at` if known'
+)
 
 
 class Thumbs(StrEnum):
@@ -76,13 +84,13 @@ def feedback(
 
     Outcomes are compared between versions once a plan names them: `source: outcome.thumbs`.
     """
-    settings = here()
+    settings = current_settings()
     if source is not None:
         if run or thumbs or comment or metric or edit is not None or value is not None:
             raise Invalid("--from takes everything from its lines", hint="leave the other arguments out")
         added = _from_file(settings, source)
     else:
-        added = _of_one(settings, run, _said(thumbs, metric, value, edit), comment, edit)
+        added = _log_outcomes(settings, run, _outcome_values(thumbs, metric, value, edit), comment, edit)
     if as_json:
         print_json({"new": added.new, "known": added.known})
     else:
@@ -90,7 +98,7 @@ def feedback(
         print_text(f"{added.new:,} outcome{'' if added.new == 1 else 's'} logged{known}")
 
 
-def _said(
+def _outcome_values(
     thumbs: Thumbs | None, metric: str | None, value: float | None, edit: str | None
 ) -> list[tuple[str, Any]]:
     """Names and values of what is said."""
@@ -110,9 +118,9 @@ def _said(
     return said
 
 
-def _of_one(
+def _log_outcomes(
     settings: Settings, run: str | None, said: list[tuple[str, Any]], comment: str, edit: str | None
-) -> Added:
+) -> AddedOutcomes:
     if run is None:
         raise Invalid("which run?", hint="promptops feedback RUN up; `promptops runs list` shows the latest")
     with _registry(settings) as registry:
@@ -120,58 +128,58 @@ def _of_one(
         kept = edit if settings.log.outputs == "full" else None
         if edit is not None and kept is None:
             note("the edited text is not kept, as the settings say of outputs")
-        outcomes = [outcome(run_id, name, value, text=comment) for name, value in said]
+        outcomes = [make_outcome(run_id, name, value, text=comment) for name, value in said]
         if kept is not None:
-            outcomes[-1] = outcome(run_id, "edited", 1, text=kept)
-        new = add_all(registry, run_id, outcomes)
-    return Added(new, len(outcomes) - new)
+            outcomes[-1] = make_outcome(run_id, "edited", 1, text=kept)
+        new = add_run_outcomes(registry, run_id, outcomes)
+    return AddedOutcomes(new, len(outcomes) - new)
 
 
-def _registry(settings: Settings) -> Registry:
+def _registry(settings: Settings) -> RegistryDatabase:
     """Open, with the runs that waited beside it: feedback may be quicker than they are."""
     if not settings.registry.exists() and not Spool(settings.registry).waiting():
-        return Registry.in_memory(settings.registry)
-    registry = Registry.open(settings.registry)
-    Spool(settings.registry).take_in(registry)
+        return RegistryDatabase.in_memory(settings.registry)
+    registry = RegistryDatabase.open(settings.registry)
+    Spool(settings.registry).replay(registry)
     return registry
 
 
-def _from_file(settings: Settings, source: str) -> Added:
+def _from_file(settings: Settings, source: str) -> AddedOutcomes:
     name = "stdin" if source == "-" else source
     try:
-        with _lines(source) as lines, _registry(settings) as registry:
-            return add_many(registry, name, read_outcomes(name, lines))
+        with _open_lines(source) as lines, _registry(settings) as registry:
+            return import_outcomes(registry, name, read_outcomes(name, lines))
     except OSError as error:
         raise Invalid(f"--from: cannot read {source}: {error.strerror}") from None
 
 
-def _lines(source: str) -> AbstractContextManager[BinaryIO]:
+def _open_lines(source: str) -> AbstractContextManager[BinaryIO]:
     return nullcontext(sys.stdin.buffer) if source == "-" else Path(source).open("rb")
 
 
-def read_outcomes(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, Outcome]]:
+def read_outcomes(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, RunOutcome]]:
     """What the lines of a file say, with their numbers. Raises Invalid, naming the first bad line."""
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                yield number, _outcome(line)
+                yield number, _parse_outcome(line)
             except Invalid as error:
                 raise Invalid(f"{name}:{number}: {error.message}", hint=error.hint) from None
 
 
-def _outcome(line: bytes) -> Outcome:
+def _parse_outcome(line: bytes) -> RunOutcome:
     try:
         data = json.loads(line) if len(line) <= MAX_BYTES else None
     except (ValueError, RecursionError) as error:
-        raise Invalid(f"not JSON: {error}", hint=_LINE) from None
+        raise Invalid(f"not JSON: {error}", hint=_LINE_EXAMPLE) from None
     if not isinstance(data, dict):
-        raise Invalid("not an object", hint=_LINE)
-    if unknown := data.keys() - KEYS:
-        raise Invalid(f"unknown key `{min(unknown)}`", hint=f"a line is {_LINE}")
+        raise Invalid("not an object", hint=_LINE_EXAMPLE)
+    if unknown := data.keys() - FEEDBACK_KEYS:
+        raise Invalid(f"unknown key `{min(unknown)}`", hint=f"a line is {_LINE_EXAMPLE}")
     run_id, comment = data.get("run_id"), data.get("comment") or ""
-    if not isinstance(run_id, str) or len(run_id) != LENGTH:
-        raise Invalid(f"`run_id` must be the whole id of a run, not {run_id!r}", hint=_LINE)
+    if not isinstance(run_id, str) or len(run_id) != ULID_LENGTH:
+        raise Invalid(f"`run_id` must be the whole id of a run, not {run_id!r}", hint=_LINE_EXAMPLE)
     if not isinstance(comment, str):
-        raise Invalid("`comment` must be text", hint=_LINE)
+        raise Invalid("`comment` must be text", hint=_LINE_EXAMPLE)
     when = data.get("occurred_at")
-    return outcome(run_id.upper(), data.get("metric"), data.get("value"), text=comment, occurred_at=when)
+    return make_outcome(run_id.upper(), data.get("metric"), data.get("value"), text=comment, occurred_at=when)

@@ -6,17 +6,17 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.reports.run_tables import age, eval_words, usd, whole
-from promptops.config.settings import Settings, here
+from promptops.cli.reports.run_tables import eval_cell, format_age, integer_cell, usd_cell
+from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_table
 from promptops.errors import PromptopsError
 from promptops.registry.evals import LatestEval, latest_evals
 from promptops.registry.runs.stats import version_stats
-from promptops.registry.store import Registry
-from promptops.versions.history import Figures, HistoryEntry
-from promptops.versions.history import history as history_of
+from promptops.registry.store import RegistryDatabase
+from promptops.versions.history import HistoryEntry, VersionStats
+from promptops.versions.history import read_history as history_of
 
-HEADERS = (
+HISTORY_HEADERS = (
     "VERSION", "AGE", "AUTHOR", "CHANGE", "RUNS", "ERR", "PASS", "MS", "USD", "THUMBS", "EVAL", "SUBJECT",
 )  # fmt: skip
 
@@ -26,40 +26,40 @@ LimitOption = Annotated[int | None, typer.Option("-n", "--limit", min=1, help="O
 
 def history(reference: NameArgument, limit: LimitOption = None, as_json: JsonOption = False) -> None:
     """List the versions of a prompt, newest first: what changed, by whom, and how each did in its runs."""
-    settings = here()
+    settings = current_settings()
     with _registry(settings) as registry:
         found = history_of(reference, settings, registry)
         stats = version_stats(registry, found.name)
         evals = {digest: each for (_, digest), each in latest_evals(registry, found.name).items()}
     figures = {digest: _figures(each) for digest, each in stats.items()}
     for digest, latest in evals.items():
-        figures[digest] = _with_eval(figures.get(digest, Figures()), latest)
-    found = found.with_figures(figures)
+        figures[digest] = _with_eval(figures.get(digest, VersionStats()), latest)
+    found = found.with_stats(figures)
     shown = found.versions[:limit]
     if as_json:
         print_json([_as_json(entry) for entry in shown])
     elif shown:
-        print_table(HEADERS, [_row(entry) for entry in shown], numeric=(1, 4, 5, 6, 7, 8))
+        print_table(HISTORY_HEADERS, [_row(entry) for entry in shown], numeric=(1, 4, 5, 6, 7, 8))
     if found.note:
         note(found.note)
 
 
-def _registry(settings: Settings) -> Registry:
+def _registry(settings: Settings) -> RegistryDatabase:
     """The project's; one in memory where that can't be had, as a history needs no log to be told."""
     try:
-        return Registry.open(settings.registry)
+        return RegistryDatabase.open(settings.registry)
     except PromptopsError as error:
         note(f"{error.message}; the figures of runs are left out")
-        return Registry.in_memory()
+        return RegistryDatabase.in_memory()
 
 
-def _figures(stats: dict[str, Any]) -> Figures:
+def _figures(stats: dict[str, Any]) -> VersionStats:
     calls, checked, priced = (
         stats["calls"],
         stats["checked"],
         stats["calls"] - stats["errors"] - stats["unpriced"],
     )
-    return Figures(
+    return VersionStats(
         runs=calls,
         error_rate=stats["errors"] / calls,
         check_pass_rate=1 - stats["checks_failed"] / checked if checked else None,
@@ -70,7 +70,7 @@ def _figures(stats: dict[str, Any]) -> Figures:
     )
 
 
-def _with_eval(figures: Figures, latest: LatestEval) -> Figures:
+def _with_eval(figures: VersionStats, latest: LatestEval) -> VersionStats:
     return replace(figures, eval_rate=latest.rate, eval_cases=latest.cases, eval_at=latest.finished_at)
 
 
@@ -78,7 +78,7 @@ def _as_json(entry: HistoryEntry) -> dict[str, Any]:
     return {**asdict(entry), "digest": entry.digest and f"sha256:{entry.digest}"}
 
 
-def _named(entry: HistoryEntry) -> str:
+def _pasteable_label(entry: HistoryEntry) -> str:
     """As it can be pasted: by the number of its release where it has one."""
     name, _, commit = entry.pasteable.partition("@")
     return f"{name}@{entry.version or commit}"
@@ -90,17 +90,17 @@ def _row(entry: HistoryEntry) -> tuple[Any, ...]:
         f"+{figures.thumbs_up} -{figures.thumbs_down}" if figures.thumbs_up + figures.thumbs_down else None
     )
     return (
-        " ".join(filter(None, (_named(entry), *(f"[{place}]" for place in entry.live)))),
-        age(entry.date),
+        " ".join(filter(None, (_pasteable_label(entry), *(f"[{place}]" for place in entry.live)))),
+        format_age(entry.date),
         entry.author,
         entry.change,
         figures.runs,
         _percent(figures.error_rate),
         _percent(figures.check_pass_rate),
-        whole(figures.p50_latency_ms),
-        usd(figures.cost_per_run_usd),
+        integer_cell(figures.p50_latency_ms),
+        usd_cell(figures.cost_per_run_usd),
         thumbs,
-        eval_words(figures.eval_rate, figures.eval_cases, figures.eval_at),
+        eval_cell(figures.eval_rate, figures.eval_cases, figures.eval_at),
         entry.problem or entry.subject,
     )
 

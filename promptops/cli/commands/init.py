@@ -8,23 +8,23 @@ import typer
 
 from promptops.cli.scaffold import (
     DIFF_CONFIG,
-    has_attributes,
+    has_gitattributes,
     start_project,
-    write_attributes,
-    write_script,
+    write_gitattributes,
+    write_promote_script,
     write_workflows,
 )
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.console import note, print_text
 
 
-class Ci(StrEnum):
+class CiProvider(StrEnum):
     GITHUB = "github"
     SCRIPT = "script"
 
 
 CiOption = Annotated[
-    Ci | None,
+    CiProvider | None,
     typer.Option(
         "--ci",
         metavar="github|script",
@@ -43,18 +43,18 @@ def init(ci: CiOption = None, diff_driver: DriverOption = False) -> None:
     requests and comments what they change, safe for forks, and one ticks releases. --ci script writes
     promote.sh, which starts a canary and ticks until it is decided.
     """
-    settings = here()
+    settings = current_settings()
     made = start_project(settings)
-    made += write_workflows(settings) if ci is Ci.GITHUB else []
-    made += write_script(settings) if ci is Ci.SCRIPT else []
-    made += write_attributes(settings) if diff_driver else []
+    made += write_workflows(settings) if ci is CiProvider.GITHUB else []
+    made += write_promote_script(settings) if ci is CiProvider.SCRIPT else []
+    made += write_gitattributes(settings) if diff_driver else []
     for path in made:
         print_text(f"wrote {os.path.relpath(path)}")
     if not made:
         print_text("nothing to do: this repository has all that it needs")
     if diff_driver:
         note(f"once in each clone: {DIFF_CONFIG}")
-    elif not has_attributes(settings):
+    elif not has_gitattributes(settings):
         note("to see prompts well in plain git diff: promptops init --diff-driver")
     first = any(path.name == "sentiment.yaml" for path in made)
     note("next: promptops " + ("run sentiment -i text='What a lovely evening.'" if first else "list"))

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.reports.lint.machine import github_line, sarif
-from promptops.cli.reports.lint.text import print_report, shown
+from promptops.cli.reports.lint.annotations import github_annotation, sarif_log
+from promptops.cli.reports.lint.text import lint_display_path, print_lint_report
 from promptops.console import note, print_json, print_table, print_text
 from promptops.errors import Invalid
-from promptops.lint import RULES, Report, Scope, staged_scope, working_tree_scope
-from promptops.lint import lint as lint_prompts
+from promptops.lint import RULES, LintReport, Scope, staged_scope, working_tree_scope
+from promptops.lint import lint_prompts as lint_prompts
 
 WordsArgument = Annotated[
     list[str] | None,
@@ -20,7 +20,7 @@ WordsArgument = Annotated[
 ]
 
 
-class Format(StrEnum):
+class LintFormat(StrEnum):
     TEXT = "text"
     JSON = "json"
     GITHUB = "github"
@@ -32,10 +32,14 @@ def lint(
     staged: Annotated[
         bool, typer.Option("--staged", help="Read the index, as git is about to commit it.")
     ] = False,
-    shape: Annotated[Format, typer.Option("--format", help="How findings are printed.")] = Format.TEXT,
+    shape: Annotated[
+        LintFormat, typer.Option("--format", help="How findings are printed.")
+    ] = LintFormat.TEXT,
     as_json: JsonOption = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors do.")] = False,
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what is mechanical and certain first.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix_files", help="Mend what is mechanical and certain first.")
+    ] = False,
     rules: Annotated[bool, typer.Option("--rules", help="List the rules.")] = False,
 ) -> int:
     """Say what is wrong with prompts: the files, the model, parameters, variables, checks, cases.
@@ -44,7 +48,7 @@ def lint(
     finding: `# promptops: ignore[RULE] reason`, on its line or alone on the line above.
     """
     if rules:
-        return _print_rules(as_json=as_json or shape is Format.JSON)
+        return _print_rules(as_json=as_json or shape is LintFormat.JSON)
     if fix and staged:
         raise Invalid("--fix changes files, and --staged reads the index alone", hint="give one of the two")
     scope_of = staged_scope if staged else working_tree_scope
@@ -52,27 +56,27 @@ def lint(
         if fix:
             _fix(scope)
         report = lint_prompts(scope.names, scope.files, scope.project)
-    _print(report, Format.JSON if as_json else shape, scope)
+    _print(report, LintFormat.JSON if as_json else shape, scope)
     return int(bool(report.count("error") or (strict and report.findings)))
 
 
 def _fix(scope: Scope) -> None:
-    from promptops.lint.fix import fix
+    from promptops.lint.fix import fix_files
 
-    for path, changes in fix(scope.names, scope.files, scope.project.settings):
-        note(f"fixed {shown(path, scope)}: {changes}")
+    for path, changes in fix_files(scope.names, scope.files, scope.project.settings):
+        note(f"fixed {lint_display_path(path, scope)}: {changes}")
 
 
-def _print(report: Report, shape: Format, scope: Scope) -> None:
-    if shape is Format.JSON:
+def _print(report: LintReport, shape: LintFormat, scope: Scope) -> None:
+    if shape is LintFormat.JSON:
         print_json(report.as_json())
-    elif shape is Format.SARIF:
-        print_json(sarif(report))
-    elif shape is Format.GITHUB:
+    elif shape is LintFormat.SARIF:
+        print_json(sarif_log(report))
+    elif shape is LintFormat.GITHUB:
         for finding in report.findings:
-            print_text(github_line(finding))
+            print_text(github_annotation(finding))
     else:
-        print_report(report, scope)
+        print_lint_report(report, scope)
 
 
 def _print_rules(*, as_json: bool) -> int:

@@ -8,18 +8,18 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.reports.run_tables import age, eval_words
-from promptops.config.settings import Settings, here
+from promptops.cli.reports.run_tables import eval_cell, format_age
+from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_table
 from promptops.errors import PromptopsError
 from promptops.prompt import Prompt
 from promptops.registry.evals import LatestEval, latest_evals
 from promptops.registry.runs.queries import last_runs
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 from promptops.versions.release_state import ChannelState
-from promptops.versions.resolve import live_channels, prompt_names, resolve
+from promptops.versions.resolve import live_channels, prompt_names, resolve_version
 
-_SHOWN = len("sha256:") + 7
+_DIGEST_LENGTH = len("sha256:") + 7
 WordsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="WORD", help="Only prompts with these words in name or text."),
@@ -28,8 +28,8 @@ WordsArgument = Annotated[
 
 def list_(words: WordsArgument = None, as_json: JsonOption = False) -> None:
     """List the prompts: what each is for, its model, where it is live, when it last ran."""
-    settings = here()
-    with Registry.open_existing(settings.registry) as registry:
+    settings = current_settings()
+    with RegistryDatabase.open_existing(settings.registry) as registry:
         latest = last_runs(registry)
         evals = latest_evals(registry)
     live = live_channels(settings)
@@ -37,7 +37,7 @@ def list_(words: WordsArgument = None, as_json: JsonOption = False) -> None:
         _with_eval(_entry(name, settings, live.get(name, {}), latest.get(name)), evals)
         for name in prompt_names(settings)
     ]
-    entries = [entry for entry in entries if _has(entry, words or [])]
+    entries = [entry for entry in entries if _matches_words(entry, words or [])]
     if as_json:
         print_json(entries)
     elif not entries:
@@ -57,18 +57,18 @@ def _entry(
     name: str, settings: Settings, live: Mapping[str, ChannelState], last: dict[str, Any] | None
 ) -> dict[str, Any]:
     try:
-        known = _described(resolve(name, settings).prompt)
+        known = _prompt_data(resolve_version(name, settings).prompt)
     except PromptopsError as error:
         known = {"description": None, "owner": None, "model": None, "digest": None, "problem": error.message}
     return {
         "prompt": name,
         **known,
-        "channels": {channel: _serving(state) for channel, state in live.items()},
+        "channels": {channel: _channel_data(state) for channel, state in live.items()},
         "last_run": {"run_id": last["run_id"], "started_at": last["started_at"]} if last else None,
     }
 
 
-def _serving(state: ChannelState) -> dict[str, Any]:
+def _channel_data(state: ChannelState) -> dict[str, Any]:
     rollout = state.rollout
     return {
         "version": state.stable.version if state.stable else None,
@@ -77,7 +77,7 @@ def _serving(state: ChannelState) -> dict[str, Any]:
     }
 
 
-def _live(channels: Mapping[str, Mapping[str, Any]]) -> str:
+def _channels_cell(channels: Mapping[str, Mapping[str, Any]]) -> str:
     """``production v3, canary v4 5%; staging v4``."""
     canary = ", canary {canary} {share:g}%"
     return "; ".join(
@@ -93,7 +93,7 @@ def _with_eval(entry: dict[str, Any], evals: Mapping[tuple[str, str], LatestEval
     return {**entry, "latest_eval": asdict(found) if found else None}
 
 
-def _described(prompt: Prompt) -> dict[str, Any]:
+def _prompt_data(prompt: Prompt) -> dict[str, Any]:
     return {
         "description": prompt.description,
         "owner": prompt.metadata.get("owner"),
@@ -103,7 +103,7 @@ def _described(prompt: Prompt) -> dict[str, Any]:
     }
 
 
-def _has(entry: dict[str, Any], words: list[str]) -> bool:
+def _matches_words(entry: dict[str, Any], words: list[str]) -> bool:
     text = f"{entry['prompt']} {entry['description'] or ''}".casefold()
     return all(word.casefold() in text for word in words)
 
@@ -112,11 +112,11 @@ def _row(entry: dict[str, Any]) -> tuple[Any, ...]:
     last, latest = entry["last_run"], entry["latest_eval"]
     return (
         entry["prompt"],
-        (entry["digest"] or "invalid")[:_SHOWN],
+        (entry["digest"] or "invalid")[:_DIGEST_LENGTH],
         entry["model"],
         entry["owner"],
-        _live(entry["channels"]) or None,
-        age(last["started_at"]) if last else None,
-        eval_words(latest["rate"], latest["cases"], latest["finished_at"]) if latest else None,
+        _channels_cell(entry["channels"]) or None,
+        format_age(last["started_at"]) if last else None,
+        eval_cell(latest["rate"], latest["cases"], latest["finished_at"]) if latest else None,
         entry["problem"] or entry["description"],
     )

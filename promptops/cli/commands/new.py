@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from promptops.cli.scaffold import write_prompt
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.console import note, print_text
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as support/triage.")]
@@ -20,6 +20,6 @@ def new(
     description: DescriptionOption = "Say here what it is for.",
 ) -> None:
     """Write a new prompt file, with a file of cases beside it."""
-    for path in write_prompt(here(), name, model, description):
+    for path in write_prompt(current_settings(), name, model, description):
         print_text(f"wrote {os.path.relpath(path)}")
     note(f"next: edit it, then promptops render {name} -i text=…")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from promptops.cli.commands.release.first_release import first
+from promptops.cli.commands.release.first_release import confirm_first_release
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.release import (
     LocalOption,
@@ -14,12 +14,12 @@ from promptops.cli.options.release import (
     ToOption,
     UnreviewedOption,
     YesOption,
-    desk_here,
-    told,
+    print_transition,
+    project_release_context,
 )
 from promptops.console import note, print_json
-from promptops.release.actions.promote import Promoted, Promotion, first_release
-from promptops.release.actions.promote import promote as promote_
+from promptops.release.actions.promote import PromoteRequest, PromoteResult, first_release_candidate
+from promptops.release.actions.promote import promote_version as promote_
 
 NameArgument = Annotated[
     str,
@@ -46,24 +46,24 @@ def promote(
 
     Exit code 1 says that something is worse, 3 that the evidence is not in yet.
     """
-    wanted = Promotion(
+    wanted = PromoteRequest(
         reference=reference, channel=to, plan=plan, force=force, unreviewed=unreviewed, reason=reason
     )
-    with desk_here(local=local, propose=propose) as desk:
-        chosen = first_release(desk, wanted)
+    with project_release_context(local=local, propose=propose) as desk:
+        chosen = first_release_candidate(desk, wanted)
         if chosen:
-            return first(desk, chosen, reason, yes=yes, as_json=as_json)
-        return _tell(promote_(desk, wanted), as_json=as_json)
+            return confirm_first_release(desk, chosen, reason, yes=yes, as_json=as_json)
+        return _print_promotion(promote_(desk, wanted), as_json=as_json)
 
 
-def _tell(done: Promoted, *, as_json: bool) -> int:
+def _print_promotion(done: PromoteResult, *, as_json: bool) -> int:
     if done.written is None:
         if as_json:
             print_json(
                 {"prompt": done.target.prompt, "channel": done.target.channel, "reasons": list(done.reasons)}
             )
         note(f"{done.target} is not promoted:")
-    code = done.code if done.written is None else told(done.target, done.written, as_json=as_json)
+    code = done.code if done.written is None else print_transition(done.target, done.written, as_json=as_json)
     for reason in done.reasons:
         note(f"  {reason}")
     if done.command:

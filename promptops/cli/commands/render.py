@@ -1,10 +1,10 @@
 """``promptops render``: the messages a version sends."""
 
 from promptops.cli.options.common import InputOption, InputsOption, JsonOption, ReferenceArgument, read_inputs
-from promptops.config.settings import here
-from promptops.console import print_json, print_pieces, print_text
-from promptops.prompt.render import render as render_messages
-from promptops.versions.resolve import resolve
+from promptops.config.settings import current_settings
+from promptops.console import print_json, print_styled, print_text
+from promptops.prompt.render import render_prompt as render_messages
+from promptops.versions.resolve import resolve_version
 
 
 def render(
@@ -14,13 +14,13 @@ def render(
     as_json: JsonOption = False,
 ) -> None:
     """Print the messages a version sends for given inputs. Nothing is called or logged."""
-    prompt = resolve(reference, here()).prompt
+    prompt = resolve_version(reference, current_settings()).prompt
     rendered = render_messages(prompt, read_inputs(prompt, given, inputs))
     if as_json:
         print_json(list(rendered.messages))
         return
     for message in rendered.messages:
-        print_pieces([(f"── {message['role']}", "bold")])
+        print_styled([(f"── {message['role']}", "bold")])
         print_text(_shown(message["content"]))
 
 

@@ -9,14 +9,14 @@ from promptops.cli.options.release import (
     LocalOption,
     ReasonOption,
     TargetArgument,
-    desk_here,
-    unpushed,
-    written_content,
+    project_release_context,
+    report_unpushed,
+    transition_data,
 )
 from promptops.console import print_json, print_text
-from promptops.release.actions.rollback import Withdrawn
-from promptops.release.actions.rollback import rollback as rollback_
-from promptops.release.context import at_hand, named_target
+from promptops.release.actions.rollback import RollbackResult
+from promptops.release.actions.rollback import roll_back as rollback_
+from promptops.release.context import open_optional_registry, resolve_target
 
 BackOption = Annotated[
     str | None, typer.Option("--to", metavar="REV", help="v12 or a commit; else the version before.")
@@ -34,16 +34,16 @@ def rollback(
 
     Exit code 5 says that the remote could not be told: other machines still serve the version.
     """
-    with desk_here(local=local, registry=at_hand) as desk:
-        done = rollback_(desk, named_target(desk, name), to=to, reason=reason)
+    with project_release_context(local=local, registry=open_optional_registry) as desk:
+        done = rollback_(desk, resolve_target(desk, name), to=to, reason=reason)
     if as_json:
-        print_json({**written_content(done.target, done.written), "taken": done.taken.version})
+        print_json({**transition_data(done.target, done.written), "taken": done.removed.version})
     else:
         print_text(f"{done.written.message}\n{done.stable.version} serves all calls of {done.target}")
-    return here_only(done)
+    return report_local_rollback(done)
 
 
-def here_only(done: Withdrawn) -> int:
-    return unpushed(
-        done.written, f"rolled back on this machine only; others still serve {done.taken.version}"
+def report_local_rollback(done: RollbackResult) -> int:
+    return report_unpushed(
+        done.written, f"rolled back on this machine only; others still serve {done.removed.version}"
     )

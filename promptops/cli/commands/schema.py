@@ -10,13 +10,15 @@ from promptops.console import print_json
 from promptops.prompt import PROMPT_SCHEMA
 
 
-class Which(StrEnum):
+class SchemaKind(StrEnum):
     PROMPT = "prompt"
     SETTINGS = "settings"
 
 
 def schema(
-    which: Annotated[Which, typer.Argument(help="The prompt file, or promptops.yaml.")] = Which.PROMPT,
+    which: Annotated[
+        SchemaKind, typer.Argument(help="The prompt file, or promptops.yaml.")
+    ] = SchemaKind.PROMPT,
 ) -> None:
     """Print the JSON Schema of the prompt file, or of promptops.yaml."""
-    print_json(PROMPT_SCHEMA if which is Which.PROMPT else SETTINGS_SCHEMA)
+    print_json(PROMPT_SCHEMA if which is SchemaKind.PROMPT else SETTINGS_SCHEMA)

@@ -4,22 +4,22 @@ import json
 from typing import Any
 
 from promptops.cli.options.common import JsonOption, ReferenceArgument
-from promptops.config.settings import here
-from promptops.console import print_json, print_pieces, print_text
-from promptops.versions.resolve import Version, provenance, resolve
+from promptops.config.settings import current_settings
+from promptops.console import print_json, print_styled, print_text
+from promptops.versions.resolve import Version, resolve_version, with_provenance
 
 
 def show(reference: ReferenceArgument, as_json: JsonOption = False) -> None:
     """Show one version of a prompt: the file as resolved, its digest and where it comes from."""
-    settings = here()
-    version = provenance(resolve(reference, settings), settings)
+    settings = current_settings()
+    version = with_provenance(resolve_version(reference, settings), settings)
     if as_json:
         print_json(_as_json(version))
         return
     for label, value in _facts(version):
-        print_pieces([(f"{label:<9} ", "dim"), (value, "")])
+        print_styled([(f"{label:<9} ", "dim"), (value, "")])
     for path, text in _files(version):
-        print_pieces([(f"── {path}", "bold")])
+        print_styled([(f"── {path}", "bold")])
         print_text(text, end="" if text.endswith("\n") else "\n")
 
 

@@ -7,26 +7,28 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.release import TargetsArgument, desk_here
+from promptops.cli.options.release import TargetsArgument, project_release_context
 from promptops.cli.reports.release import print_status
 from promptops.console import clear_screen, note
-from promptops.registry.store import Registry
-from promptops.release.context import targets_of
-from promptops.release.status import view_of
+from promptops.registry.store import RegistryDatabase
+from promptops.release.context import resolve_targets
+from promptops.release.status import status_of
 from promptops.release.status_view import StatusView
 
-UNDECIDED, INVALID = 3, 4
-_EVERY_S = 2.0
+EXIT_UNDECIDED, EXIT_INVALID = 3, 4
+_REFRESH_INTERVAL_S = 2.0
 
 
-class Form(StrEnum):
+class StatusFormat(StrEnum):
     TEXT = "text"
     JSON = "json"
     MARKDOWN = "markdown"
     HTML = "html"
 
 
-FormatOption = Annotated[Form, typer.Option("--format", metavar="FORMAT", help="text, json, markdown, html.")]
+FormatOption = Annotated[
+    StatusFormat, typer.Option("--format", metavar="FORMAT", help="text, json, markdown, html.")
+]
 WatchOption = Annotated[bool, typer.Option("--watch", help="Show it again every two seconds.")]
 ExitCodeOption = Annotated[
     bool,
@@ -36,7 +38,7 @@ ExitCodeOption = Annotated[
 
 def status(
     names: TargetsArgument = None,
-    form: FormatOption = Form.TEXT,
+    form: FormatOption = StatusFormat.TEXT,
     watch: WatchOption = False,
     exit_code: ExitCodeOption = False,
     as_json: JsonOption = False,
@@ -45,30 +47,30 @@ def status(
 
     It reads what the last tick has found and moves nothing.
     """
-    chosen = Form.JSON if as_json else form
+    chosen = StatusFormat.JSON if as_json else form
     while True:
         views = _views(names or [])
         if watch:
             clear_screen()
-        if not views and chosen is Form.TEXT:
+        if not views and chosen is StatusFormat.TEXT:
             note("nothing is released yet: promptops promote NAME@REV releases a version")
         else:
             print_status(views, chosen.value)
         if not watch:
-            return _code(views) if exit_code else 0
-        time.sleep(_EVERY_S)
+            return _status_exit_code(views) if exit_code else 0
+        time.sleep(_REFRESH_INTERVAL_S)
 
 
 def _views(names: list[str]) -> list[StatusView]:
-    with desk_here(registry=Registry.open_existing) as desk:
+    with project_release_context(registry=RegistryDatabase.open_existing) as desk:
         pending = desk.ledger.pending()
-        targets = targets_of(names, desk)
-        with desk.ledger.branch.still():
-            return [view_of(desk, target, pending) for target in targets]
+        targets = resolve_targets(names, desk)
+        with desk.ledger.branch.pinned():
+            return [status_of(desk, target, pending) for target in targets]
 
 
-def _code(views: list[StatusView]) -> int:
+def _status_exit_code(views: list[StatusView]) -> int:
     phases = {view.rollout.phase for view in views if view.rollout}
     if "invalid" in phases:
-        return INVALID
-    return UNDECIDED if phases else 0
+        return EXIT_INVALID
+    return EXIT_UNDECIDED if phases else 0

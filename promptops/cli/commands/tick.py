@@ -7,15 +7,20 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.release import LocalOption, TargetsArgument, desk_here, written_content
+from promptops.cli.options.release import (
+    LocalOption,
+    TargetsArgument,
+    project_release_context,
+    transition_data,
+)
 from promptops.console import note, print_json_line, print_text, print_wrapped
 from promptops.errors import Invalid, PromptopsError, Unavailable
-from promptops.release.context import Desk, Target, targets_of
-from promptops.release.reconcile import Ticked
-from promptops.release.reconcile import tick as tick_
+from promptops.release.context import ReleaseContext, Target, resolve_targets
+from promptops.release.reconcile import TickResult
+from promptops.release.reconcile import tick_channel as tick_
 
-BUG = 70
-_WORST_FIRST = (BUG, 4, 5, 1, 3, 0)
+EXIT_BUG = 70
+_EXIT_CODES_WORST_FIRST = (EXIT_BUG, 4, 5, 1, 3, 0)
 AllOption = Annotated[
     bool, typer.Option("--all", help="Every active canary; one JSON object a line where no terminal reads.")
 ]
@@ -38,16 +43,16 @@ def tick(
     if every and names:
         raise Invalid("--all is every canary; no names beside it", hint="promptops tick --all")
     as_json = as_json or (every and not sys.stdout.isatty())
-    with desk_here(local=local) as desk:
+    with project_release_context(local=local) as desk:
         codes = [_refresh(desk)]
-        targets = targets_of(names or [], desk, active=not names)
+        targets = resolve_targets(names or [], desk, active=not names)
         if not targets:
             note("no canary is active")
-        codes += [_outcome(desk, target, exit_code=exit_code, as_json=as_json) for target in targets]
-    return next(code for code in _WORST_FIRST if code in codes or code == 0)
+        codes += [_tick_safely(desk, target, exit_code=exit_code, as_json=as_json) for target in targets]
+    return next(code for code in _EXIT_CODES_WORST_FIRST if code in codes or code == 0)
 
 
-def _refresh(desk: Desk) -> int:
+def _refresh(desk: ReleaseContext) -> int:
     """Fetch what others did. Without the remote harm is looked for all the same, and taken back here."""
     try:
         desk.ledger.refresh()
@@ -57,37 +62,37 @@ def _refresh(desk: Desk) -> int:
     return 0
 
 
-def _outcome(desk: Desk, target: Target, *, exit_code: bool, as_json: bool) -> int:
+def _tick_safely(desk: ReleaseContext, target: Target, *, exit_code: bool, as_json: bool) -> int:
     """The exit code of one canary, whatever it meets: the others are looked at all the same."""
     try:
         return _tick(desk, target, exit_code=exit_code, as_json=as_json)
     except PromptopsError as error:
         note(f"promptops: {target}: {error.message}\n  {error.hint}")
-        return _failed(target, error.message, error.exit_code, as_json=as_json)
+        return _report_failure(target, error.message, error.exit_code, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - a bug that one canary meets must not leave harm in another
         traceback.print_exc()
         note(f"promptops: {target}: this is a bug. Please report it with the lines above.")
-        return _failed(target, repr(error), BUG, as_json=as_json)
+        return _report_failure(target, repr(error), EXIT_BUG, as_json=as_json)
 
 
-def _failed(target: Target, message: str, code: int, *, as_json: bool) -> int:
+def _report_failure(target: Target, message: str, code: int, *, as_json: bool) -> int:
     if as_json:
         failed = {"prompt": target.prompt, "channel": target.channel, "error": message, "code": code}
         print_json_line(failed)
     return code
 
 
-def _tick(desk: Desk, target: Target, *, exit_code: bool, as_json: bool) -> int:
+def _tick(desk: ReleaseContext, target: Target, *, exit_code: bool, as_json: bool) -> int:
     done = tick_(desk, target)
     code = done.code(exit_code=exit_code)
     if as_json:
-        print_json_line({**_content(done), "code": code})
+        print_json_line({**_tick_data(done), "code": code})
     else:
-        _tell(done)
+        _print_tick(done)
     return code
 
 
-def _tell(done: Ticked) -> None:
+def _print_tick(done: TickResult) -> None:
     if done.move and done.written and done.written.transition:
         print_text(done.written.message)
         print_text(f"  {done.written.transition.reason}")
@@ -103,10 +108,10 @@ def _tell(done: Ticked) -> None:
         print_wrapped(hold, indent=2)
 
 
-def _content(done: Ticked) -> dict[str, Any]:
+def _tick_data(done: TickResult) -> dict[str, Any]:
     rollout, written = done.after.rollout, done.written
     base = (
-        written_content(done.target, written)
+        transition_data(done.target, written)
         if written
         else {
             "prompt": done.target.prompt,

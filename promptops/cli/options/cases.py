@@ -9,8 +9,8 @@ import typer
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
 from promptops.evaluation.golden_set import cases_path
-from promptops.prompt.cases import Case, lines_of, read_cases
-from promptops.versions.resolve import Version, reader
+from promptops.prompt.cases import Case, iter_lines, read_cases
+from promptops.versions.resolve import Version, version_reader
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A prompt, such as support/triage.")]
 TagOption = Annotated[
@@ -19,7 +19,7 @@ TagOption = Annotated[
 
 
 @contextmanager
-def golden_set(version: Version, settings: Settings) -> Iterator[Iterator[Case]]:
+def open_golden_set(version: Version, settings: Settings) -> Iterator[Iterator[Case]]:
     """The cases of a version, as they were where it comes from, one at a time."""
     path = version.prompt.cases
     if path is None:
@@ -27,13 +27,13 @@ def golden_set(version: Version, settings: Settings) -> Iterator[Iterator[Case]]
             f"{version.prompt.name} has no cases",
             hint=f"promptops cases add {version.prompt.name} --run RUN makes one of a logged run",
         )
-    with reader(version, settings) as read:
+    with version_reader(version, settings) as read:
         try:
             data = read(path)
         except NotFound as error:
             raise NotFound(f"{error.message}, and {version.prompt.name} names it as its cases") from None
-        yield read_cases(f"{settings.prompts_path}/{path}", lines_of(data))
+        yield read_cases(f"{settings.prompts_path}/{path}", iter_lines(data))
 
 
-def shown_path(version: Version, settings: Settings) -> str:
+def cases_display_path(version: Version, settings: Settings) -> str:
     return f"{settings.prompts_path}/{cases_path(version.prompt)}"

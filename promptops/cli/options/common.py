@@ -40,30 +40,30 @@ SetOption = Annotated[
 
 def read_inputs(prompt: "Prompt", pairs: Sequence[str] | None, file: str | None) -> dict[str, Any]:
     """The inputs of one call. Stdin fills the one required string that is missing, when it is no terminal."""
-    inputs = _from_file(file) if file else {}
+    inputs = _read_inputs_file(file) if file else {}
     for pair in pairs or ():
         name, equals, value = pair.partition("=")
         if not equals:
             raise Invalid(f"-i {pair}: an input is NAME=VALUE", hint=f"-i {name}=@FILE reads a file")
-        inputs[name] = _value(prompt.inputs.get(name), name, value)
+        inputs[name] = _parse_input(prompt.inputs.get(name), name, value)
     missing = [each for each in prompt.inputs.values() if each.required and each.name not in inputs]
-    if len(missing) == 1 and takes_text(missing[0]) and file != "-" and not sys.stdin.isatty():
-        text = _decoded(sys.stdin.buffer.read(), "stdin")
+    if len(missing) == 1 and accepts_text(missing[0]) and file != "-" and not sys.stdin.isatty():
+        text = _decode_utf8(sys.stdin.buffer.read(), "stdin")
         if text:  # an empty stdin, such as a cron job's, gives nothing
             inputs[missing[0].name] = text
     return inputs
 
 
-def takes_text(declared: "Input") -> bool:
+def accepts_text(declared: "Input") -> bool:
     """Whether a string is a value of this input, so that what was typed is taken verbatim."""
     types = declared.schema.get("type", "string")
     return declared.kind == "value" and "string" in ([types] if isinstance(types, str) else types)
 
 
-def _from_file(file: str) -> dict[str, Any]:
+def _read_inputs_file(file: str) -> dict[str, Any]:
     where = "stdin" if file == "-" else file
     try:
-        inputs = json.loads(_decoded(_bytes(file, "--inputs"), where))
+        inputs = json.loads(_decode_utf8(_read_bytes(file, "--inputs"), where))
     except ValueError as error:
         raise Invalid(f"{where}: not JSON: {error}", hint="--inputs takes one JSON object") from None
     if not isinstance(inputs, dict):
@@ -71,15 +71,15 @@ def _from_file(file: str) -> dict[str, Any]:
     return inputs
 
 
-def _value(declared: "Input | None", name: str, text: str) -> Any:
+def _parse_input(declared: "Input | None", name: str, text: str) -> Any:
     if text.startswith("@@"):
         text = text[1:]
     elif text.startswith("@"):
-        data = _bytes(text[1:], f"-i {name}")
+        data = _read_bytes(text[1:], f"-i {name}")
         if declared and declared.kind == "image":
             return data
-        text = _decoded(data, text[1:])
-    if declared is None or takes_text(declared) or declared.kind == "image":
+        text = _decode_utf8(data, text[1:])
+    if declared is None or accepts_text(declared) or declared.kind == "image":
         return text
     try:
         return json.loads(text)
@@ -87,7 +87,7 @@ def _value(declared: "Input | None", name: str, text: str) -> Any:
         raise Invalid(f"-i {name}: not JSON: {error}", hint="inputs other than strings are JSON") from None
 
 
-def _bytes(file: str, option: str) -> bytes:
+def _read_bytes(file: str, option: str) -> bytes:
     if file == "-":
         return sys.stdin.buffer.read()
     try:
@@ -96,14 +96,14 @@ def _bytes(file: str, option: str) -> bytes:
         raise Invalid(f"{option}: cannot read {file}: {error.strerror}") from None
 
 
-def _decoded(data: bytes, where: str) -> str:
+def _decode_utf8(data: bytes, where: str) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError as error:
         raise Invalid(f"{where}: not UTF-8 (byte {error.start})", hint="inputs are UTF-8 text") from None
 
 
-def read_settings(pairs: Sequence[str] | None) -> Mapping[str, Any]:
+def parse_overrides(pairs: Sequence[str] | None) -> Mapping[str, Any]:
     """What ``--set KEY=VALUE`` says: values are JSON where they can be read as such, else text."""
     settings: dict[str, Any] = {}
     for pair in pairs or ():

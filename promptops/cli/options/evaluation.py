@@ -10,20 +10,20 @@ from typing import Annotated, Any
 
 import typer
 
-from promptops.cli.options.cases import golden_set
-from promptops.cli.options.common import read_settings
-from promptops.cli.options.overrides import local_weights, overridden
+from promptops.cli.options.cases import open_golden_set
+from promptops.cli.options.common import parse_overrides
+from promptops.cli.options.overrides import apply_overrides, local_model_override
 from promptops.cli.progress import Progress
 from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import Invalid
-from promptops.evaluation.engine import Outcome, Request, evaluate
-from promptops.evaluation.golden_set import chosen
-from promptops.evaluation.variants import Contender
+from promptops.evaluation.engine import EvalOutcome, EvalRequest, evaluate
+from promptops.evaluation.golden_set import filter_by_tags
+from promptops.evaluation.variants import Variant
 from promptops.prompt.cases import Case, read_cases
 from promptops.providers.types import ModelError
-from promptops.runner.batch import Options, Tally
-from promptops.versions.resolve import Version, provenance, resolve
+from promptops.runner.batch import BatchOptions, RunTally
+from promptops.versions.resolve import Version, resolve_version, with_provenance
 
 TrialsOption = Annotated[
     int, typer.Option(min=1, max=1000, help="Answers to each case; temperature 0 is no exception.")
@@ -49,35 +49,35 @@ MarginOption = Annotated[
 ]
 
 
-def contenders_of(
+def build_variants(
     references: Sequence[str],
     settings: Settings,
     models: Sequence[str] | None = None,
     sets: Sequence[str] | None = None,
-) -> list[Contender]:
+) -> list[Variant]:
     """Every version with every model and every combination of settings."""
     found = []
     for reference in references:
-        version = provenance(resolve(reference, settings), settings)
-        local = local_weights(version)
+        version = with_provenance(resolve_version(reference, settings), settings)
+        local = local_model_override(version)
         wanted: Sequence[str | None] = models or [local]
-        for model, overrides in product(wanted, combinations(sets or ())):
-            other, changed = overridden(version, model, overrides)
-            found.append(Contender(version=other, label=_label(version, changed), overrides=changed))
-    return _told_apart(found) if models or sets else found
+        for model, overrides in product(wanted, override_combinations(sets or ())):
+            other, changed = apply_overrides(version, model, overrides)
+            found.append(Variant(version=other, label=_label(version, changed), overrides=changed))
+    return _with_distinct_labels(found) if models or sets else found
 
 
-def combinations(pairs: Sequence[str]) -> list[dict[str, Any]]:
+def override_combinations(pairs: Sequence[str]) -> list[dict[str, Any]]:
     """``--set`` of different keys go together, those of one key are alternatives."""
     values: dict[str, list[Any]] = {}
-    for key, value in chain.from_iterable(read_settings([pair]).items() for pair in pairs):
+    for key, value in chain.from_iterable(parse_overrides([pair]).items() for pair in pairs):
         values.setdefault(key, []).append(value)
     return [dict(zip(values, each, strict=True)) for each in product(*values.values())]
 
 
-def _told_apart(contenders: Sequence[Contender]) -> list[Contender]:
+def _with_distinct_labels(contenders: Sequence[Variant]) -> list[Variant]:
     """Labels with what differs between them alone; one that stands alone is called by all that it changes."""
-    words = [_words(each.version, each.overrides) for each in contenders]
+    words = [_label_parts(each.version, each.overrides) for each in contenders]
     common = set.intersection(*map(set, words)) if len(words) > 1 else {words[0][0]}
     labels = [" ".join(word for word in each if word not in common) for each in words]
     return [
@@ -87,62 +87,64 @@ def _told_apart(contenders: Sequence[Contender]) -> list[Contender]:
 
 
 def _label(version: Version, overrides: Mapping[str, Any]) -> str:
-    return " ".join(_words(version, overrides))
+    return " ".join(_label_parts(version, overrides))
 
 
-def _words(version: Version, overrides: Mapping[str, Any]) -> list[str]:
+def _label_parts(version: Version, overrides: Mapping[str, Any]) -> list[str]:
     values = ((key.removeprefix("parameters."), value) for key, value in overrides.items())
     changed = (str(value) if key == "model" else f"{key}={value}" for key, value in values)
     return [version.pasteable, *changed]
 
 
 @contextmanager
-def cases_for(
+def open_cases(
     version: Version, settings: Settings, file: Path | None, tags: Sequence[str] | None
 ) -> Iterator[Iterator[Case]]:
     """The cases in ``file``, else those of the version as they were where it comes from."""
     if file is None:
-        with golden_set(version, settings) as cases:
-            yield chosen(cases, tags)
+        with open_golden_set(version, settings) as cases:
+            yield filter_by_tags(cases, tags)
         return
     try:
         stream = file.open("rb")
     except OSError as error:
         raise Invalid(f"--cases: cannot read {file}: {error.strerror}") from None
     with stream:
-        yield chosen(read_cases(str(file), stream), tags)
+        yield filter_by_tags(read_cases(str(file), stream), tags)
 
 
-def evaluated(
+def run_eval(
     settings: Settings,
-    options: Options,
-    request: Request,
+    options: BatchOptions,
+    request: EvalRequest,
     cases: Path | None = None,
     tags: Sequence[str] | None = None,
-) -> Outcome:
+) -> EvalOutcome:
     """One eval, with its progress shown."""
-    candidate = request.contenders[int(request.against)].version
+    candidate = request.variants[int(request.against)].version
     with (
-        cases_for(candidate, settings, cases, tags) as found,
+        open_cases(candidate, settings, cases, tags) as found,
         Progress(candidate.prompt.name) as bar,
     ):
-        return evaluate(settings, options, request, found, lambda tally, total: _draw(bar, tally, total))
+        return evaluate(
+            settings, options, request, found, lambda tally, total: _update_progress(bar, tally, total)
+        )
 
 
-def _draw(bar: Progress, tally: Tally, total: int) -> None:
+def _update_progress(bar: Progress, tally: RunTally, total: int) -> None:
     rate = tally.done / max(monotonic() - tally.since, 0.001)
     bar.show(tally.done, total, failed=tally.failed, usd=tally.spent_usd, rate=rate)
 
 
-def failure_of(outcome: Outcome) -> int:
+def eval_exit_code(outcome: EvalOutcome) -> int:
     """Raise what kept an eval from its end; the code of one that was interrupted, else 0."""
     if outcome.over_budget:
         raise outcome.over_budget
-    failure = outcome.given_up or outcome.every_call_failed
+    failure = outcome.aborted_by or outcome.every_call_failed
     if failure:
         raise ModelError(
             failure.type,
-            f"{'call after call' if outcome.given_up else 'every call'} failed: {failure.message}",
+            f"{'call after call' if outcome.aborted_by else 'every call'} failed: {failure.message}",
             status=failure.status,
             hint=failure.hint,
         )

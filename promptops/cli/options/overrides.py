@@ -9,18 +9,18 @@ import typer
 
 from promptops.errors import Invalid
 from promptops.prompt import with_overrides
-from promptops.providers.local.weights import overriding_model
+from promptops.providers.local.weights import override_model_name
 from promptops.versions.resolve import Version
 
 TimeoutOption = Annotated[float, typer.Option(min=0.001, help="Seconds that one attempt may take.")]
 
 
-def local_weights(version: Version) -> str | None:
+def local_model_override(version: Version) -> str | None:
     """The model that PROMPTOPS_LOCAL_GGUF puts in the place of an embedded one, as if given by --model."""
-    return overriding_model(os.environ) if version.prompt.model.startswith("local/") else None
+    return override_model_name(os.environ) if version.prompt.model.startswith("local/") else None
 
 
-def overridden(
+def apply_overrides(
     version: Version, model: str | None, settings: Mapping[str, Any]
 ) -> tuple[Version, dict[str, Any]]:
     """The version with ``--model`` and ``--set`` applied, under its own digest, and what they changed."""

@@ -9,15 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from promptops.config.settings import here
-from promptops.console import ask, note, print_json, print_text
+from promptops.config.settings import current_settings
+from promptops.console import confirm, note, print_json, print_text
 from promptops.errors import Invalid, Unavailable
-from promptops.git.remote import Unreachable
-from promptops.registry.store import Registry
-from promptops.release.context import Desk, Target, channel_of, open_desk
-from promptops.release.ledger import Written
+from promptops.git.remote import RemoteUnreachable
+from promptops.registry.store import RegistryDatabase
+from promptops.release.context import ReleaseContext, Target, channel_state, open_release_context
+from promptops.release.ledger import TransitionResult
 
-UNPUSHED = 5
+EXIT_UNPUSHED = 5
 
 ReleaseArgument = Annotated[
     str, typer.Argument(metavar="REF", help="NAME@REV or NAME:CHANNEL; never the working tree.")
@@ -46,59 +46,59 @@ YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 
 
 @contextmanager
-def desk_here(
+def project_release_context(
     *,
     local: bool | None = None,
     propose: str | None = None,
-    registry: Callable[[Path], Registry] = Registry.open,
-) -> Iterator[Desk]:
+    registry: Callable[[Path], RegistryDatabase] = RegistryDatabase.open,
+) -> Iterator[ReleaseContext]:
     """``local``: None where a verb has no such option, which is not offered then without the remote."""
     try:
-        with open_desk(
-            here(), now=time.time(), local=bool(local), propose=propose, registry=registry
+        with open_release_context(
+            current_settings(), now=time.time(), local=bool(local), propose=propose, registry=registry
         ) as desk:
             yield desk
-    except Unreachable as error:
+    except RemoteUnreachable as error:
         if local is not None:
             raise
         raise Unavailable(error.message, hint="try again when it can be reached") from error
 
 
-def agreed(question: str, *, yes: bool, needed: bool = False) -> None:
+def require_confirmation(question: str, *, yes: bool, needed: bool = False) -> None:
     """Ask on a terminal. Off one, ``needed`` wants --yes. Raises Invalid without it, and for a no."""
     if yes:
         return
     if sys.stdin.isatty():
-        if not ask(question):
+        if not confirm(question):
             raise Invalid("nothing was done", hint="")
     elif needed:
         raise Invalid(question.rstrip("?") + ": nobody is here to be asked", hint="--yes says yes to it")
 
 
-def told(target: Target, written: Written, *, as_json: bool = False, **more: Any) -> int:
+def print_transition(target: Target, written: TransitionResult, *, as_json: bool = False, **more: Any) -> int:
     """Say what was written. The exit code: 5 where the remote does not have it."""
     if as_json:
-        print_json({**written_content(target, written), **more})
+        print_json({**transition_data(target, written), **more})
     elif not written.changed:
         print_text("nothing to do: it is so already")
     elif written.proposed:
         print_text(f"proposed on the branch {written.proposed}: {written.message}")
     else:
         print_text(written.message)
-    return unpushed(written)
+    return report_unpushed(written)
 
 
-def unpushed(written: Written, live: str = "") -> int:
+def report_unpushed(written: TransitionResult, live: str = "") -> int:
     """Say what the remote does not have; 5 for that, else 0."""
     if written.pushed is not False:
         return 0
     what = live or "it holds on this machine only"
     note(f"{what}; retry: promptops release sync" + (f"\n  {written.problem}" if written.problem else ""))
-    return UNPUSHED if written.problem else 0
+    return EXIT_UNPUSHED if written.problem else 0
 
 
-def written_content(target: Target, written: Written) -> Mapping[str, Any]:
-    state = channel_of(written.state, target.channel)
+def transition_data(target: Target, written: TransitionResult) -> Mapping[str, Any]:
+    state = channel_state(written.state, target.channel)
     rollout = state.rollout
     return {
         "prompt": target.prompt,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from promptops.config.settings import Settings
-from promptops.registry.runs.filters import Filter, parse_time
+from promptops.registry.runs.filters import RunFilter, parse_time
 
 RunsArgument = Annotated[
     str | None, typer.Argument(metavar="[REF]", help="NAME (with * for several), NAME@REV or NAME:CHANNEL.")
@@ -41,7 +41,7 @@ LimitOption = Annotated[int, typer.Option("-n", "--limit", min=1, help="How many
 _DIGEST = re.compile(r"(sha256:)([0-9a-f]{1,64})")
 
 
-def runs_of(
+def build_run_filter(
     reference: str | None,
     settings: Settings,
     *,
@@ -53,10 +53,10 @@ def runs_of(
     channel: str | None = None,
     tag: str | None = None,
     kind: str | None = None,
-) -> Filter:
+) -> RunFilter:
     """The filter that a reference and the options make together."""
-    name, digest, served = _parts(reference, settings)
-    return Filter(
+    name, digest, served = _parse_filter_reference(reference, settings)
+    return RunFilter(
         prompt=name,
         digest=digest,
         model=model,
@@ -70,7 +70,9 @@ def runs_of(
     )
 
 
-def _parts(reference: str | None, settings: Settings) -> tuple[str | None, str | None, str | None]:
+def _parse_filter_reference(
+    reference: str | None, settings: Settings
+) -> tuple[str | None, str | None, str | None]:
     """Prompt, digest and channel. ``NAME`` means all its versions, so nothing needs to be resolved."""
     if reference is None:
         return None, None, None
@@ -78,13 +80,15 @@ def _parts(reference: str | None, settings: Settings) -> tuple[str | None, str |
     if found := _DIGEST.fullmatch(rev):
         return name, found[2], None
     if at or name.endswith((".yaml", ".yml")):
-        return _resolved(reference, settings, digest=bool(at))
+        return _resolve_prompt_and_digest(reference, settings, digest=bool(at))
     name, _, channel = name.partition(":")
     return name, None, channel or None
 
 
-def _resolved(reference: str, settings: Settings, *, digest: bool) -> tuple[str, str | None, None]:
-    from promptops.versions.resolve import resolve
+def _resolve_prompt_and_digest(
+    reference: str, settings: Settings, *, digest: bool
+) -> tuple[str, str | None, None]:
+    from promptops.versions.resolve import resolve_version
 
-    prompt = resolve(reference, settings).prompt
+    prompt = resolve_version(reference, settings).prompt
     return prompt.name, prompt.digest if digest else None, None

@@ -2,7 +2,7 @@
 
 from markupsafe import Markup
 
-PAGE = Markup("""\
+PAGE_TEMPLATE = Markup("""\
 <!DOCTYPE html>
 <html lang="en">
 <head>

@@ -11,7 +11,7 @@ _PLAIN = re.compile(  # a word, a number or an arrow
     r"[(\"]*[^\W_]*(?:['\u2019.,\u2013/%-][^\W_]+)*%?[)\"]?[.,;:!?]*|"
     r"[\u2212+\u00b1×→–-]?[\d.,]+%?[.,;:)]?|->|[→–×%]"
 )
-_LINKED = re.compile(r"[0-9a-f]{7,40}|gh-\d+|www\..*", re.IGNORECASE)  # what GitHub makes links of
+_AUTOLINKED = re.compile(r"[0-9a-f]{7,40}|gh-\d+|www\..*", re.IGNORECASE)  # what GitHub makes links of
 
 
 def code_span(line: str) -> str:
@@ -27,18 +27,18 @@ def fence_for(text: str, least: int = 3) -> str:
     return "`" * max(least, longest + 1)
 
 
-def plain_words(line: str) -> str:
+def escape_prose(line: str) -> str:
     """One line: words as they are, all else in code spans."""
     runs = groupby(line.split(" "), key=_is_plain)
-    return " ".join(" ".join(words) if plain else _spanned(" ".join(words)) for plain, words in runs)
+    return " ".join(" ".join(words) if plain else _in_code_span(" ".join(words)) for plain, words in runs)
 
 
 def _is_plain(word: str) -> bool:
     bare = word.strip('().,;:!?"')
-    return bool(_PLAIN.fullmatch(word)) and not _LINKED.fullmatch(bare)
+    return bool(_PLAIN.fullmatch(word)) and not _AUTOLINKED.fullmatch(bare)
 
 
-def _spanned(words: str) -> str:
+def _in_code_span(words: str) -> str:
     """A code span, without the sign that ends a clause."""
     bare = words.rstrip(".,;:")
     marked = re.fullmatch("`[^`]+`", bare)  # by whoever wrote it

@@ -4,59 +4,59 @@ import math
 
 from promptops.evaluation.result import Rate
 
-NOTHING = "–"
+NO_VALUE = "–"
 _SECOND = 1000
 _DIGITS = 3  # significant, of money
 
 
-def percent(value: float | None) -> str:
-    return NOTHING if value is None else f"{100 * value:.1f} %"
+def format_percent(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{100 * value:.1f} %"
 
 
-def interval(rate: Rate) -> str:
+def format_rate_interval(rate: Rate) -> str:
     """The interval's ends in percent, rounded outwards."""
     if rate.low is None or rate.high is None:
-        return NOTHING
+        return NO_VALUE
     return f"{math.floor(1000 * rate.low + 1e-6) / 10:.1f}–{math.ceil(1000 * rate.high - 1e-6) / 10:.1f} %"
 
 
-def points(value: float) -> str:
+def format_points(value: float) -> str:
     """A signed difference of rates."""
     written = f"{abs(100 * value):.1f}"
-    return f"{sign(value) if written != '0.0' else '±'}{written} points"
+    return f"{sign_of(value) if written != '0.0' else '±'}{written} points"
 
 
-def between(low: float, high: float) -> str:
+def format_difference_interval(low: float, high: float) -> str:
     """The interval of a difference of rates, in points."""
-    return f"{sign(low)}{abs(100 * low):.1f} to {sign(high)}{abs(100 * high):.1f}"
+    return f"{sign_of(low)}{abs(100 * low):.1f} to {sign_of(high)}{abs(100 * high):.1f}"
 
 
-def sign(value: float) -> str:
+def sign_of(value: float) -> str:
     return "−" if value < 0 else "+"  # noqa: RUF001 - as wide as the plus
 
 
-def signed(value: float) -> str:
+def format_signed(value: float) -> str:
     """A difference of scores."""
-    return f"{sign(value)}{abs(value):.3g}"
+    return f"{sign_of(value)}{abs(value):.3g}"
 
 
-def usd(value: float | None) -> str:
+def format_usd(value: float | None) -> str:
     if value is None:
-        return NOTHING
+        return NO_VALUE
     if value >= 1 or value <= 0:
         return f"${value:,.2f}" if value else "$0"
     return f"${value:.{min(12, _DIGITS - 1 - math.floor(math.log10(value)))}f}"
 
 
-def milliseconds(value: float | None) -> str:
+def format_milliseconds(value: float | None) -> str:
     if value is None:
-        return NOTHING
+        return NO_VALUE
     return f"{value:.0f} ms" if value < _SECOND else f"{value / _SECOND:,.2f} s"
 
 
-def whole(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:,.0f}"
+def format_integer(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{value:,.0f}"
 
 
-def chance(p: float) -> str:
+def format_p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"  # noqa: PLR2004

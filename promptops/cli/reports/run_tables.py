@@ -8,13 +8,13 @@ _STEPS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _DIGEST_SHOWN = len("sha256:") + 7
 
 
-def age(started_at: str) -> str:
+def format_age(started_at: str) -> str:
     """How long ago, in the largest unit that fits: 45s, 12m, 3h, 8d."""
     seconds = max(0, int(time()) - timegm(strptime(started_at[:19], "%Y-%m-%dT%H:%M:%S")))
     return next((f"{seconds // size}{unit}" for size, unit in _STEPS if seconds >= size), "0s")
 
 
-def version_of(run: dict[str, Any]) -> str:
+def run_version(run: dict[str, Any]) -> str:
     """The version that ran, as it can be pasted back. Edits that no commit has go by their digest."""
     if run["version"]:
         return f"{run['prompt']}@{run['version']}"
@@ -23,7 +23,7 @@ def version_of(run: dict[str, Any]) -> str:
     return f"{run['prompt']}@{run['digest'][:_DIGEST_SHOWN]}"
 
 
-def result_of(run: dict[str, Any]) -> str:
+def run_result(run: dict[str, Any]) -> str:
     if run["error"]:
         return str(run["error"]["type"])
     if run["state"] != "finished":
@@ -32,19 +32,19 @@ def result_of(run: dict[str, Any]) -> str:
     return f"{failed} failed" if failed else "ok"
 
 
-def usd(value: float | None) -> str | None:
+def usd_cell(value: float | None) -> str | None:
     return None if value is None else f"{value:.5f}" if value else "0"
 
 
-def whole(value: float | None) -> str | None:
+def integer_cell(value: float | None) -> str | None:
     return None if value is None else f"{value:.0f}"
 
 
-def eval_words(rate: float | None, cases: int | None, finished_at: str | None) -> str | None:
+def eval_cell(rate: float | None, cases: int | None, finished_at: str | None) -> str | None:
     """The latest eval: how many of its cases passed, and how long ago that was."""
     if rate is None or finished_at is None:
         return None
-    return f"{rate:.0%} of {cases:,}, {age(finished_at)}"
+    return f"{rate:.0%} of {cases:,}, {format_age(finished_at)}"
 
 
 def short_count(value: int | None) -> str:
@@ -57,7 +57,7 @@ def short_count(value: int | None) -> str:
     return str(value)
 
 
-def size(count: int) -> str:
+def format_bytes(count: int) -> str:
     """Bytes for people, in powers of ten."""
     for step, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if count >= step:

@@ -11,24 +11,24 @@ from typing import Any, Literal
 from promptops.errors import Invalid, NotFound
 from promptops.evaluation.shadow.pair import tags_in
 from promptops.prompt.cases import Case, read_cases
-from promptops.registry.runs.filters import Filter
-from promptops.registry.runs.queries import Run, runs_by_seq
-from promptops.registry.runs.search import search
-from promptops.registry.shadow.runs import Found, found_inputs, tags_of
-from promptops.registry.store import Registry
-from promptops.runner.batch.input_file import Line, parse_line
+from promptops.registry.runs.filters import RunFilter
+from promptops.registry.runs.queries import RunRecord, runs_by_seq
+from promptops.registry.runs.search import search_runs
+from promptops.registry.shadow.runs import ReusableInput, find_reusable_inputs, tags_of
+from promptops.registry.store import RegistryDatabase
+from promptops.runner.batch.input_file import InputLine, parse_line
 
-LAST = 200  # inputs, unless something else is asked for
-TRAFFIC = ("run", "batch")
-_MOST_HITS = 100_000
-_READ = 100
+DEFAULT_LAST = 200  # inputs, unless something else is asked for
+TRAFFIC_KINDS = ("run", "batch")
+_MAX_HITS = 100_000
+_PAGE_SIZE = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class SamplingPlan:
     """What is asked for: the last so many, or a sample of all that match."""
 
-    filter: Filter
+    filter: RunFilter
     words: str = ""
     last: int | None = None
     sample: int | None = None
@@ -38,21 +38,21 @@ class Choice:
     @property
     def limit(self) -> int | None:
         if self.last is None and self.sample is None:
-            return None if self.filter.since else LAST
+            return None if self.filter.since else DEFAULT_LAST
         return self.sample if self.last is None else self.last
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class ReplayInput:
     """Inputs that both versions are to answer. ``run`` is the one they come from."""
 
     number: int
     case: Case
-    run: Run | None = None
+    run: RunRecord | None = None
 
 
 @dataclass(slots=True)
-class Sources:
+class SampledInputs:
     """What was chosen, in the order in which it is replayed, and what was left out."""
 
     seqs: list[int] = field(default_factory=list)
@@ -63,17 +63,17 @@ class Sources:
     of_same_unit: int = 0
 
 
-def choose(registry: Registry, choice: Choice, seed: int) -> Sources:
+def sample_inputs(registry: RegistryDatabase, choice: SamplingPlan, seed: int) -> SampledInputs:
     """Inputs of the log, none twice, the latest of each unit.
 
     They are in random order, so that any prefix stands for the rest.
     """
-    found = Sources()
-    hits = _hits(registry, choice) if choice.words else None
-    kinds = (choice.filter.kind,) if choice.filter.kind else TRAFFIC
+    found = SampledInputs()
+    hits = _search_hits(registry, choice) if choice.words else None
+    kinds = (choice.filter.kind,) if choice.filter.kind else TRAFFIC_KINDS
     enough = choice.limit if choice.sample is None and not choice.stratify else None
-    kept: list[Found] = []
-    for each in _distinct(found_inputs(registry, choice.filter, kinds), found):
+    kept: list[ReusableInput] = []
+    for each in _distinct(find_reusable_inputs(registry, choice.filter, kinds), found):
         if hits is None or each.seq in hits:
             kept.append(each)
         if enough is not None and len(kept) == enough:
@@ -82,18 +82,20 @@ def choose(registry: Registry, choice: Choice, seed: int) -> Sources:
     if choice.sample is not None:
         draw.shuffle(kept)
     if choice.stratify:
-        kept = _evenly(registry, kept, choice.stratify)
+        kept = _stratify(registry, kept, choice.stratify)
     found.seqs = [each.seq for each in kept[: choice.limit]]
     found.seqs.sort()
     draw.shuffle(found.seqs)
     return found
 
 
-def _hits(registry: Registry, choice: Choice) -> set[int]:
-    return {hit.run["seq"] for hit in search(registry, choice.words, choice.filter, limit=_MOST_HITS).hits}
+def _search_hits(registry: RegistryDatabase, choice: SamplingPlan) -> set[int]:
+    return {
+        hit.run["seq"] for hit in search_runs(registry, choice.words, choice.filter, limit=_MAX_HITS).hits
+    }
 
 
-def _distinct(runs: Iterable[Found], found: Sources) -> Iterator[Found]:
+def _distinct(runs: Iterable[ReusableInput], found: SampledInputs) -> Iterator[ReusableInput]:
     inputs: set[str] = set()
     units: set[str] = set()
     for each in runs:
@@ -108,13 +110,13 @@ def _distinct(runs: Iterable[Found], found: Sources) -> Iterator[Found]:
             yield each
 
 
-def _evenly(registry: Registry, kept: Sequence[Found], by: str) -> list[Found]:
+def _stratify(registry: RegistryDatabase, kept: Sequence[ReusableInput], by: str) -> list[ReusableInput]:
     """One of each stratum in turn, for as long as each has some."""
     tags: dict[int, tuple[str, ...]] = {}
     if by == "tag":
         for at in range(0, len(kept), 500):
             tags |= tags_of(registry, [each.seq for each in kept[at : at + 500]])
-    groups: dict[str, list[Found]] = {}
+    groups: dict[str, list[ReusableInput]] = {}
     for each in kept:
         stratum = (tags.get(each.seq) or ("",))[0] if by == "tag" else each.channel or ""
         groups.setdefault(stratum, []).append(each)
@@ -122,10 +124,10 @@ def _evenly(registry: Registry, kept: Sequence[Found], by: str) -> list[Found]:
     return [group[place] for place in range(longest) for group in groups.values() if place < len(group)]
 
 
-def from_log(registry: Registry, seqs: Sequence[int]) -> Iterator[Source]:
+def inputs_from_log(registry: RegistryDatabase, seqs: Sequence[int]) -> Iterator[ReplayInput]:
     """The inputs of these runs, numbered from 1; one that is gone meanwhile leaves its number empty."""
-    for at in range(0, len(seqs), _READ):
-        part = seqs[at : at + _READ]
+    for at in range(0, len(seqs), _PAGE_SIZE):
+        part = seqs[at : at + _PAGE_SIZE]
         runs = {run["seq"]: run for run in runs_by_seq(registry, part)}
         for number, seq in enumerate(part, at + 1):
             if run := runs.get(seq):
@@ -135,10 +137,10 @@ def from_log(registry: Registry, seqs: Sequence[int]) -> Iterator[Source]:
                     tags=tags_in(run["metadata"]),
                     where=run["run_id"],
                 )
-                yield Source(number=number, case=case, run=run)
+                yield ReplayInput(number=number, case=case, run=run)
 
 
-def from_file(file: Path, seed: int) -> tuple[str, list[Source]]:
+def inputs_from_file(file: Path, seed: int) -> tuple[str, list[ReplayInput]]:
     """The hash of a file, and its inputs in random order. Lines are those of a batch, or cases."""
     try:
         data = file.read_bytes()
@@ -148,12 +150,14 @@ def from_file(file: Path, seed: int) -> tuple[str, list[Source]]:
     if not cases:
         raise NotFound(f"{file} holds no inputs", hint='each line is {"inputs": {"NAME": "VALUE"}}')
     random.Random(seed).shuffle(cases)  # noqa: S311 - an order, no secret
-    return hashlib.sha256(data).hexdigest(), [Source(number=n, case=case) for n, case in enumerate(cases, 1)]
+    return hashlib.sha256(data).hexdigest(), [
+        ReplayInput(number=n, case=case) for n, case in enumerate(cases, 1)
+    ]
 
 
 def _cases(file: Path, lines: Sequence[bytes]) -> Iterator[Case]:
     """A case may have what only a batch's line has: of each unit the first counts, its tags are tags."""
-    logged: dict[str, Line] = {}
+    logged: dict[str, InputLine] = {}
     units: set[str] = set()
     jsonl = file.suffix not in (".yaml", ".yml", ".csv")
     for case in read_cases(str(file), _as_cases(file, lines, logged) if jsonl else iter(lines)):
@@ -163,16 +167,16 @@ def _cases(file: Path, lines: Sequence[bytes]) -> Iterator[Case]:
             yield replace(case, tags=(*case.tags, *tags_in(line.metadata))) if line else case
 
 
-def _as_cases(file: Path, lines: Sequence[bytes], logged: dict[str, Line]) -> Iterator[bytes]:
+def _as_cases(file: Path, lines: Sequence[bytes], logged: dict[str, InputLine]) -> Iterator[bytes]:
     for number, raw in enumerate(lines, 1):
-        about, rest = _parted(raw)
+        about, rest = _split_batch_fields(raw)
         if about:
             with_inputs = {"inputs": rest.get("inputs"), **about}
             logged[f"{file}:{number}"] = parse_line(json.dumps(with_inputs).encode(), number, str(file))
         yield json.dumps(rest).encode() if about else raw
 
 
-def _parted(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
+def _split_batch_fields(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     """What only a batch's line has, and what is left of it."""
     try:
         data = json.loads(raw)
@@ -183,7 +187,7 @@ def _parted(raw: bytes) -> tuple[dict[str, Any], dict[str, Any]]:
     return {name: data.pop(name) for name in ("unit", "metadata") if name in data}, data
 
 
-def mapping_of(choice: Choice | None) -> Mapping[str, Any]:
+def sampling_key(choice: SamplingPlan | None) -> Mapping[str, Any]:
     """What was asked for, as it identifies a shadow run that is to go on."""
     if choice is None:
         return {}

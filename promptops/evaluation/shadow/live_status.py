@@ -4,72 +4,72 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from promptops.evaluation.engine import MARGIN
-from promptops.evaluation.shadow.pair import pair_from
-from promptops.evaluation.shadow.result import Comparison, Left, Party
-from promptops.evaluation.shadow.running_comparison import Comparing, Frame
+from promptops.evaluation.engine import DEFAULT_MARGIN
+from promptops.evaluation.shadow.pair import build_pair
+from promptops.evaluation.shadow.result import Excluded, ShadowComparison, SideInfo
+from promptops.evaluation.shadow.running_comparison import RunningComparison, ShadowRunInfo
 from promptops.registry.shadow.jobs import (
     INCOMPATIBLE,
+    LiveShadowKey,
     ShadowCounts,
-    Shadowing,
-    counts,
-    examples,
     live_pairs,
-    spent_usd,
+    live_shadow_spent_usd,
+    read_shadow_counts,
+    skipped_job_examples,
 )
-from promptops.registry.store import Registry
-from promptops.versions.release_state import Released, ReleaseState, Shadow
+from promptops.registry.store import RegistryDatabase
+from promptops.versions.release_state import ReleasedVersion, ReleaseState, ShadowState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Live:
+class LiveShadow:
     """A channel that has a shadow."""
 
-    shadowing: Shadowing
-    shadow: Shadow
-    stable: Released
+    shadowing: LiveShadowKey
+    shadow: ShadowState
+    stable: ReleasedVersion
 
     @property
     def channel(self) -> str:
         return f"{self.shadowing.prompt}:{self.shadowing.channel}"
 
 
-def live_in(state: ReleaseState) -> Iterator[Live]:
+def live_shadows(state: ReleaseState) -> Iterator[LiveShadow]:
     for name, channel in state.channels.items():
         if channel.shadow and channel.stable:
-            shadowing = Shadowing(state.prompt, name, channel.shadow.released.digest)
-            yield Live(shadowing=shadowing, shadow=channel.shadow, stable=channel.stable)
+            shadowing = LiveShadowKey(state.prompt, name, channel.shadow.released.digest)
+            yield LiveShadow(shadowing=shadowing, shadow=channel.shadow, stable=channel.stable)
 
 
-def live_comparison(registry: Registry, live: Live) -> Comparison:
+def live_comparison(registry: RegistryDatabase, live: LiveShadow) -> ShadowComparison:
     """By the users' calls that the stable version answered; each side by its own checks."""
-    known = counts(registry, live.shadowing)
-    comparing, models = Comparing("checks", MARGIN), ("", "")
+    known = read_shadow_counts(registry, live.shadowing)
+    comparing, models = RunningComparison("checks", DEFAULT_MARGIN), ("", "")
     for number, (control, candidate) in enumerate(
         live_pairs(registry, live.shadowing, live.stable.digest), 1
     ):
         if number == 1:
             comparing.primary = "checks" if candidate["checks"] or control["checks"] else "errors"
             models = control["request_model"], candidate["request_model"]
-        comparing.add(pair_from(number, control, candidate))
+        comparing.add(build_pair(number, control, candidate))
     incompatible = known.left_out.get(INCOMPATIBLE, 0)
-    reasons = tuple(examples(registry, live.shadowing, INCOMPATIBLE)) if incompatible else ()
-    frame = Frame(
+    reasons = tuple(skipped_job_examples(registry, live.shadowing, INCOMPATIBLE)) if incompatible else ()
+    frame = ShadowRunInfo(
         shadow_id=live.channel,
         prompt=live.shadowing.prompt,
-        control=_party(live, live.stable, models[0]),
-        candidate=_party(live, live.shadow.released, models[1]),
+        control=_side_info(live, live.stable, models[0]),
+        candidate=_side_info(live, live.shadow.released, models[1]),
         planned=comparing.pairs + known.waiting,
         seed=0,
-        left=Left(considered=comparing.pairs + incompatible, incompatible=incompatible, reasons=reasons),
+        left=Excluded(considered=comparing.pairs + incompatible, incompatible=incompatible, reasons=reasons),
         mode="live",
     )
-    return comparing.result(frame, stopped="live", spent_usd=spent_usd(registry, live.shadowing))
+    return comparing.result(frame, stopped="live", spent_usd=live_shadow_spent_usd(registry, live.shadowing))
 
 
-def live_status(registry: Registry, live: Live) -> dict[str, Any]:
+def live_status(registry: RegistryDatabase, live: LiveShadow) -> dict[str, Any]:
     """The short of it."""
-    known: ShadowCounts = counts(registry, live.shadowing)
+    known: ShadowCounts = read_shadow_counts(registry, live.shadowing)
     found = live_comparison(registry, live)
     return {
         "prompt": live.shadowing.prompt,
@@ -90,6 +90,6 @@ def live_status(registry: Registry, live: Live) -> dict[str, Any]:
     }
 
 
-def _party(live: Live, released: Released, model: str) -> Party:
+def _side_info(live: LiveShadow, released: ReleasedVersion, model: str) -> SideInfo:
     label = f"{live.shadowing.prompt}@{released.version}"
-    return Party(label=label, digest=released.digest, model=model)
+    return SideInfo(label=label, digest=released.digest, model=model)

@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from promptops.providers.types import RETRYABLE
+from promptops.providers.types import RETRYABLE_ERRORS
 from promptops.registry.shadow.runs import PREFERENCE, SIMILARITY
 
 Arm = Literal["control", "candidate"]
 ARMS: tuple[Arm, Arm] = ("control", "candidate")
-UNANSWERED = RETRYABLE | {"authentication", "not_found", "interrupted"}
+UNANSWERED_ERRORS = RETRYABLE_ERRORS | {"authentication", "not_found", "interrupted"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
+class ShadowAnswer:
     """One version's answer. ``error``: a type; ``failed``: "name: why" of each check."""
 
     run_id: str
@@ -31,7 +31,7 @@ class Side:
     @property
     def answered(self) -> bool:
         """Whether the provider gave an answer, be it a wrong one: else nothing is known of the version."""
-        return self.error not in UNANSWERED
+        return self.error not in UNANSWERED_ERRORS
 
     @property
     def passed(self) -> bool:
@@ -43,7 +43,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class ShadowPair:
     """``source``: the run whose inputs they are; ``preference``: 1 where a judge prefers the candidate.
 
     ``similarity``: the cosine of both answers' vectors, where a model was asked for them.
@@ -53,8 +53,8 @@ class Pair:
     source: str | None
     inputs: Mapping[str, Any]
     tags: tuple[str, ...]
-    control: Side
-    candidate: Side
+    control: ShadowAnswer
+    candidate: ShadowAnswer
     first: Arm = "control"  # which was asked first
     preference: float | None = None
     similarity: float | None = None
@@ -64,13 +64,13 @@ class Pair:
         return self.control.answered and self.candidate.answered
 
 
-def side_of(run: Mapping[str, Any]) -> Side:
+def answer_from_run(run: Mapping[str, Any]) -> ShadowAnswer:
     """From a run as ``runs show --json`` has it."""
     error = run["error"] or {}
     text = run["output"]
     if not text and run["tool_calls"]:
         text = json.dumps(run["tool_calls"], ensure_ascii=False, sort_keys=True)
-    return Side(
+    return ShadowAnswer(
         run_id=run["run_id"],
         output=text,
         error=error.get("type"),
@@ -88,29 +88,29 @@ def side_of(run: Mapping[str, Any]) -> Side:
     )
 
 
-def pair_of(number: int, runs: Sequence[Mapping[str, Any]]) -> Pair | None:
+def pair_from_runs(number: int, runs: Sequence[Mapping[str, Any]]) -> ShadowPair | None:
     """The pair that logged runs make, the last of each side; None where one side is not there."""
     by_arm = {run["arm"]: run for run in runs}
     control, candidate = by_arm.get("control"), by_arm.get("candidate")
-    return None if control is None or candidate is None else pair_from(number, control, candidate)
+    return None if control is None or candidate is None else build_pair(number, control, candidate)
 
 
-def pair_from(number: int, control: Mapping[str, Any], candidate: Mapping[str, Any]) -> Pair:
+def build_pair(number: int, control: Mapping[str, Any], candidate: Mapping[str, Any]) -> ShadowPair:
     """The pair of two logged runs; the control may as well be the run that a user was answered with."""
-    return Pair(
+    return ShadowPair(
         number=number,
         source=candidate["shadow_of"],
         inputs=candidate["inputs"] or {},
         tags=tags_in(candidate["metadata"]),
-        control=side_of(control),
-        candidate=side_of(candidate),
+        control=answer_from_run(control),
+        candidate=answer_from_run(candidate),
         first="candidate" if candidate["trial"] < control["trial"] else "control",
-        preference=finding_of(candidate, PREFERENCE),
-        similarity=finding_of(candidate, SIMILARITY),
+        preference=pair_score(candidate, PREFERENCE),
+        similarity=pair_score(candidate, SIMILARITY),
     )
 
 
-def finding_of(candidate: Mapping[str, Any], name: str) -> float | None:
+def pair_score(candidate: Mapping[str, Any], name: str) -> float | None:
     """What was found of a pair, which is logged beside its candidate's run; the last counts."""
     said = [float(each["value"]) for each in candidate.get("outcomes", ()) if each["name"] == name]
     return said[-1] if said else None

@@ -6,77 +6,85 @@ from typing import Any
 
 from promptops.errors import Invalid, NotFound
 from promptops.evaluation.shadow.input_sampling import (
-    Source,
-    Sources,
-    choose,
-    from_file,
-    from_log,
-    mapping_of,
+    ReplayInput,
+    SampledInputs,
+    inputs_from_file,
+    inputs_from_log,
+    sample_inputs,
+    sampling_key,
 )
-from promptops.evaluation.shadow.request import Request
-from promptops.evaluation.shadow.result import Left
+from promptops.evaluation.shadow.request import ShadowRequest
+from promptops.evaluation.shadow.result import Excluded
 from promptops.evaluation.shadow.running_comparison import Primary
-from promptops.evaluation.shadow.stored import known_runs
+from promptops.evaluation.shadow.stored import answered_runs
 from promptops.evaluation.variants import CaseChecks, checks_hash
 from promptops.prompt.canonical_json import compact_json, sha256_hex
-from promptops.prompt.render import render
-from promptops.registry.shadow.runs import begin_shadow, pair_runs, resume_shadow, spent_on, unfinished_shadow
-from promptops.registry.store import Registry
+from promptops.prompt.render import render_prompt
+from promptops.registry.shadow.runs import (
+    begin_shadow_run,
+    find_unfinished_shadow_run,
+    pair_runs,
+    resume_shadow_run,
+    shadow_run_spent_usd,
+)
+from promptops.registry.store import RegistryDatabase
 
-_REASONS = 5
+_MAX_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
+class ReplayPlan:
     """``sources`` are those whose inputs both versions accept, in order, each with its number."""
 
     shadow_id: str
-    sources: tuple[Source, ...]
-    left: Left
+    sources: tuple[ReplayInput, ...]
+    left: Excluded
     primary: Primary
     known: Mapping[int, Mapping[str, Mapping[str, Any]]]  # runs of an earlier process, by number and arm
     spent: float
 
 
-def plan(registry: Registry, request: Request, checks: CaseChecks) -> Planned:
-    cases: list[Source] = []
-    chosen = Sources()
+def plan_replay(registry: RegistryDatabase, request: ShadowRequest, checks: CaseChecks) -> ReplayPlan:
+    cases: list[ReplayInput] = []
+    chosen = SampledInputs()
     if request.file:
-        chosen.file_hash, cases = from_file(request.file, request.seed)
-    key = _key(request, chosen.file_hash)
-    before = None if request.restart else unfinished_shadow(registry, key)
+        chosen.file_hash, cases = inputs_from_file(request.file, request.seed)
+    key = _request_key(request, chosen.file_hash)
+    before = None if request.restart else find_unfinished_shadow_run(registry, key)
     if request.file is None:
-        chosen = _chosen(registry, request, before.about if before else None)
-        cases = list(from_log(registry, chosen.seqs))
-    sources, left = _fitting(request, cases, chosen)
+        chosen = _sample(registry, request, before.about if before else None)
+        cases = list(inputs_from_log(registry, chosen.seqs))
+    sources, left = _split_compatible(request, cases, chosen)
     primary = _primary(request, checks, sources)
     if not sources:
-        raise _nothing(request, left)
+        raise _no_inputs_error(request, left)
     if before:
-        resume_shadow(registry, before.shadow_id)
-        known = known_runs(pair_runs(registry, before.shadow_id))
-        spent = spent_on(registry, before.shadow_id)
-        return Planned(
+        resume_shadow_run(registry, before.shadow_id)
+        known = answered_runs(pair_runs(registry, before.shadow_id))
+        spent = shadow_run_spent_usd(registry, before.shadow_id)
+        return ReplayPlan(
             shadow_id=before.shadow_id, sources=sources, left=left, primary=primary, known=known, spent=spent
         )
-    about = about_of(request, chosen, left, primary)
+    about = shadow_metadata(request, chosen, left, primary)
     version = request.candidate.version
-    shadow_id = begin_shadow(
+    shadow_id = begin_shadow_run(
         registry, key, version.prompt.name, version.prompt.digest, version.reference, about, len(sources)
     )
-    return Planned(shadow_id=shadow_id, sources=sources, left=left, primary=primary, known={}, spent=0.0)
+    return ReplayPlan(shadow_id=shadow_id, sources=sources, left=left, primary=primary, known={}, spent=0.0)
 
 
-def _chosen(registry: Registry, request: Request, about: Mapping[str, Any] | None) -> Sources:
+def _sample(
+    registry: RegistryDatabase, request: ShadowRequest, about: Mapping[str, Any] | None
+) -> SampledInputs:
     """Inputs of an earlier process stay chosen, though the log has grown meanwhile."""
     assert request.choice is not None  # noqa: S101 - inputs are of the log or of a file
     if about is None:
-        return choose(registry, request.choice, request.seed)
+        return sample_inputs(registry, request.choice, request.seed)
     names = ("considered", "doubled", "of_same_unit")
-    return Sources(seqs=about["sources"], **{name: about["left"][name] for name in names})
+    return SampledInputs(seqs=about["sources"], **{name: about["left"][name] for name in names})
 
 
-def _key(request: Request, file_hash: str) -> str:
+def _request_key(request: ShadowRequest, file_hash: str) -> str:
     """The same request goes on where it stopped; a larger budget or another margin is the same."""
     return sha256_hex(
         compact_json(
@@ -85,7 +93,7 @@ def _key(request: Request, file_hash: str) -> str:
                 "control": request.control.prompt.digest,
                 "checks": checks_hash(request.candidate.prompt.checks),
                 "file": file_hash,
-                "choice": mapping_of(request.choice),
+                "choice": sampling_key(request.choice),
                 "mode": request.mode,
                 "seed": request.seed,
                 "judge": request.judge,
@@ -95,54 +103,56 @@ def _key(request: Request, file_hash: str) -> str:
     )
 
 
-def _fitting(request: Request, cases: list[Source], chosen: Sources) -> tuple[tuple[Source, ...], Left]:
+def _split_compatible(
+    request: ShadowRequest, cases: list[ReplayInput], chosen: SampledInputs
+) -> tuple[tuple[ReplayInput, ...], Excluded]:
     """Inputs that a version no longer accepts say nothing of its model: they are counted by themselves."""
-    fit: list[Source] = []
+    fit: list[ReplayInput] = []
     reasons: list[tuple[str, str]] = []
     incompatible = silent = 0
     for source in cases:
-        if problem := _misfit(request, source):
+        if problem := _input_problem(request, source):
             incompatible += 1
             reasons.append((source.case.where, problem))
         elif request.recorded and not _was_answered(source):
             silent += 1
         else:
             fit.append(source)
-    left = Left(
+    left = Excluded(
         considered=chosen.considered or len(cases),
         doubled=chosen.doubled,
         of_same_unit=chosen.of_same_unit,
         incompatible=incompatible,
         without_answer=silent,
-        reasons=tuple(reasons[:_REASONS]),
+        reasons=tuple(reasons[:_MAX_REASONS]),
     )
     return tuple(fit), left
 
 
-def _misfit(request: Request, source: Source) -> str:
+def _input_problem(request: ShadowRequest, source: ReplayInput) -> str:
     sides = (request.candidate,) if request.recorded else (request.candidate, request.control)
     for contender in sides:
         if source.run is not None and source.run["inputs"] is None:
             return "its inputs were not kept"
         try:
-            render(contender.prompt, source.case.inputs)
+            render_prompt(contender.prompt, source.case.inputs)
         except Invalid as error:
             return f"{contender.arm}: {error.message}"
     return ""
 
 
-def _was_answered(source: Source) -> bool:
+def _was_answered(source: ReplayInput) -> bool:
     run = source.run
     return run is not None and run["state"] == "finished" and bool(run["output"] or run["tool_calls"])
 
 
-def _primary(request: Request, checks: CaseChecks, sources: tuple[Source, ...]) -> Primary:
+def _primary(request: ShadowRequest, checks: CaseChecks, sources: tuple[ReplayInput, ...]) -> Primary:
     if request.candidate.prompt.checks or any(checks.of(source.case) for source in sources):
         return "checks"
     return "judge" if request.judge else "errors"
 
 
-def _nothing(request: Request, left: Left) -> NotFound:
+def _no_inputs_error(request: ShadowRequest, left: Excluded) -> NotFound:
     name = request.candidate.prompt.name
     if left.incompatible or left.without_answer:
         why = f"; {left.reasons[0][0]}: {left.reasons[0][1]}" if left.reasons else ""
@@ -155,7 +165,9 @@ def _nothing(request: Request, left: Left) -> NotFound:
     )
 
 
-def about_of(request: Request, chosen: Sources, left: Left, primary: Primary) -> dict[str, Any]:
+def shadow_metadata(
+    request: ShadowRequest, chosen: SampledInputs, left: Excluded, primary: Primary
+) -> dict[str, Any]:
     sides = {
         arm: {"label": each.label, "digest": each.prompt.digest, "model": each.prompt.model}
         for arm, each in (("control", request.control), ("candidate", request.candidate))

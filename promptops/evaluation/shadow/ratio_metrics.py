@@ -11,26 +11,33 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import median
 
-from promptops.evaluation.shadow.result import Question
+from promptops.evaluation.shadow.result import MetricComparison
 from promptops.stats import eprocess
-from promptops.stats.eprocess import paired
-from promptops.stats.intervals import Interval, last_that
-from promptops.stats.verdicts import COST, LATENCY, Finding, Wording, sentence, verdict
+from promptops.stats.eprocess import paired_test
+from promptops.stats.intervals import Interval, last_index_where
+from promptops.stats.verdicts import (
+    COST_WORDING,
+    LATENCY_WORDING,
+    VerdictDetails,
+    Wording,
+    decide_verdict,
+    verdict_sentence,
+)
 
-MARGIN = 1.20
+DEFAULT_RATIO_MARGIN = 1.20
 ALPHA = 0.05
 _STEP = math.log1p(0.01)
-_WIDEST = 418  # steps of one per cent: a factor of 64
+_MAX_STEPS = 418  # steps of one per cent: a factor of 64
 WORDINGS = {
-    "latency": LATENCY,
-    "cost": COST,
+    "latency": LATENCY_WORDING,
+    "cost": COST_WORDING,
     "tokens": Wording("answers with", "more tokens", "fewer tokens", "percent"),
     "length": Wording("answers with", "more text", "less text", "percent"),
 }
 
 
 @dataclass(slots=True)
-class Ratios:
+class RatioMetric:
     """Values of both sides, pair by pair; pairs without one of them are left out."""
 
     name: str
@@ -42,18 +49,20 @@ class Ratios:
             self.control.append(control)
             self.candidate.append(candidate)
 
-    def question(self, control: str, candidate: str, margin: float = MARGIN) -> Question | None:
+    def question(
+        self, control: str, candidate: str, margin: float = DEFAULT_RATIO_MARGIN
+    ) -> MetricComparison | None:
         """None where nothing was measured on both sides, or nothing but zeros."""
         if not any(self.control) and not any(self.candidate):
             return None
         worse, within = (
-            self._rejects(eprocess.Question.WORSE, 1.0),
-            self._rejects(eprocess.Question.NOT_WORSE, margin),
+            self._rejects(eprocess.Hypothesis.WORSE, 1.0),
+            self._rejects(eprocess.Hypothesis.NOT_WORSE, margin),
         )
-        better = self._rejects(eprocess.Question.NOT_WORSE, 1.0)
-        word = verdict(worse=worse, not_worse=within, better=better)
+        better = self._rejects(eprocess.Hypothesis.NOT_WORSE, 1.0)
+        word = decide_verdict(worse=worse, not_worse=within, better=better)
         bounds = self.bounds()
-        finding = Finding(
+        finding = VerdictDetails(
             verdict=word,
             subject=candidate,
             against=control,
@@ -63,10 +72,10 @@ class Ratios:
             margin=margin,
             counted="pairs",
         )
-        return Question(
+        return MetricComparison(
             name=self.name,
             verdict=str(word),
-            sentence=sentence(finding),
+            sentence=verdict_sentence(finding),
             margin=margin,
             low=bounds.low,
             high=bounds.high,
@@ -80,16 +89,19 @@ class Ratios:
         """On the median ratio, each holding at all times with probability 0.95; open ends are 1/64 and 64."""
 
         def lower(index: int) -> bool:
-            return self._rejects(eprocess.Question.WORSE, math.exp(index * _STEP))
+            return self._rejects(eprocess.Hypothesis.WORSE, math.exp(index * _STEP))
 
         def upper(index: int) -> bool:
-            return self._rejects(eprocess.Question.NOT_WORSE, math.exp(-index * _STEP))
+            return self._rejects(eprocess.Hypothesis.NOT_WORSE, math.exp(-index * _STEP))
 
-        low, high = last_that(lower, -_WIDEST, _WIDEST), -last_that(upper, -_WIDEST, _WIDEST)
+        low, high = (
+            last_index_where(lower, -_MAX_STEPS, _MAX_STEPS),
+            -last_index_where(upper, -_MAX_STEPS, _MAX_STEPS),
+        )
         return Interval(math.exp(low * _STEP), math.exp(high * _STEP))
 
-    def _rejects(self, question: eprocess.Question, ratio: float) -> bool:
-        test = paired(question, 0.0)
+    def _rejects(self, question: eprocess.Hypothesis, ratio: float) -> bool:
+        test = paired_test(question, 0.0)
         for sign in self._signs(ratio):
             test.update(sign)
             if test.rejects(ALPHA):

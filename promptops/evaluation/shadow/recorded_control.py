@@ -4,20 +4,20 @@ from dataclasses import replace
 from typing import Any
 
 from promptops.config.settings import Settings
-from promptops.evaluation.shadow.input_sampling import Source
+from promptops.evaluation.shadow.input_sampling import ReplayInput
 from promptops.providers.catalog import Catalog
 from promptops.registry.records import FinishedRun, utc_now
-from promptops.registry.runs.journal import NoJournal, kept_end, kept_start
-from promptops.registry.store import Registry
-from promptops.runner import Origin, Run, Runner
-from promptops.runner.results import checked
+from promptops.registry.runs.journal import NoJournal, redact_finished_run, redact_started_run
+from promptops.registry.store import RegistryDatabase
+from promptops.runner import Run, RunContext, Runner
+from promptops.runner.results import with_checks
 from promptops.versions.resolve import Version
 
-_ENDED = (
+_FINISHED_FIELDS = (
     "response_model", "finish_reason", "response_id", "latency_ms", "first_token_ms", "input_tokens",
     "output_tokens", "cached_tokens", "reasoning_tokens", "cost_usd", "cost_list_usd",
 )  # fmt: skip
-_STARTED = (
+_STARTED_FIELDS = (
     "reference",
     "source",
     "commit_sha",
@@ -29,8 +29,12 @@ _STARTED = (
 )
 
 
-def record_answer(
-    registry: Registry, settings: Settings, yardstick: Version, source: Source, origin: Origin
+def record_control_run(
+    registry: RegistryDatabase,
+    settings: Settings,
+    yardstick: Version,
+    source: ReplayInput,
+    origin: RunContext,
 ) -> Run:
     """Log what the source run was answered, under the checks of ``yardstick``."""
     assert source.run is not None  # noqa: S101 - only inputs of the log were answered
@@ -40,7 +44,7 @@ def record_answer(
     started = replace(
         prepared.started,
         digest=before["digest"].removeprefix("sha256:"),
-        **{name: before[name] for name in _STARTED},
+        **{name: before[name] for name in _STARTED_FIELDS},
     )
     end = FinishedRun(
         finished_at=utc_now(),
@@ -51,10 +55,10 @@ def record_answer(
         cache_source=before["run_id"],
         error_type=(before["error"] or {}).get("type"),
         error_message=(before["error"] or {}).get("message"),
-        **{name: before[name] for name in _ENDED},
+        **{name: before[name] for name in _FINISHED_FIELDS},
     )
-    end = checked(replace(prepared, started=started), end)
-    registry.record([(kept_start(started, settings.log), kept_end(end, settings.log))])
+    end = with_checks(replace(prepared, started=started), end)
+    registry.record([(redact_started_run(started, settings.log), redact_finished_run(end, settings.log))])
     return Run(started=started, finished=end)
 
 

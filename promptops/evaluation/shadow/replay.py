@@ -6,59 +6,59 @@ from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 
-from promptops.checks import compile_checks, prepare_checks
-from promptops.checks.judge import judge_of
+from promptops.checks import compile_checks, validate_checks
+from promptops.checks.judge import judge_from_prompt
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, OverBudget
-from promptops.evaluation.check_calls import Asking
-from promptops.evaluation.shadow.failure_streak import Misfortune
-from promptops.evaluation.shadow.input_sampling import Sources
-from promptops.evaluation.shadow.pair import Pair
-from promptops.evaluation.shadow.pair_runner import Answering
-from promptops.evaluation.shadow.preflight import Planned, about_of, plan
-from promptops.evaluation.shadow.request import Request
-from promptops.evaluation.shadow.result import Comparison
-from promptops.evaluation.shadow.running_comparison import Comparing, Frame
-from promptops.evaluation.shadow.stored import parties, summary
-from promptops.evaluation.variants import CaseChecks, measured_alike
+from promptops.evaluation.check_calls import BatchGraderClient
+from promptops.evaluation.shadow.failure_streak import FailureStreak
+from promptops.evaluation.shadow.input_sampling import SampledInputs
+from promptops.evaluation.shadow.pair import ShadowPair
+from promptops.evaluation.shadow.pair_runner import PairRunner
+from promptops.evaluation.shadow.preflight import ReplayPlan, plan_replay, shadow_metadata
+from promptops.evaluation.shadow.request import ShadowRequest
+from promptops.evaluation.shadow.result import ShadowComparison
+from promptops.evaluation.shadow.running_comparison import RunningComparison, ShadowRunInfo
+from promptops.evaluation.shadow.stored import side_infos, summarize_comparison
+from promptops.evaluation.variants import CaseChecks, with_shared_checks
 from promptops.providers.embeddings import embedding_endpoint
 from promptops.providers.types import ModelError
-from promptops.registry.runs.batches import Calls
-from promptops.registry.shadow.runs import end_shadow, spent_on
-from promptops.registry.store import Registry
-from promptops.runner.batch import Engine, Estimate, Options, Tally, interruptible
-from promptops.runner.model_graded import Judges
+from promptops.registry.runs.batches import BatchCallLog
+from promptops.registry.shadow.runs import end_shadow_run, shadow_run_spent_usd
+from promptops.registry.store import RegistryDatabase
+from promptops.runner.batch import BatchEngine, BatchOptions, CostEstimator, RunTally, interruptible
+from promptops.runner.model_graded import JudgeResolver
 from promptops.stats.verdicts import Verdict
 
-OnProgress = Callable[[Tally, int], None]
+OnProgress = Callable[[RunTally, int], None]
 """Called with what has come of it so far, and the number of calls there will be at most."""
 
 
 @dataclass(slots=True)
-class Outcome:
+class ReplayOutcome:
     """What came of it, with what kept it from its end."""
 
-    comparison: Comparison
-    tally: Tally
+    comparison: ShadowComparison
+    tally: RunTally
     earlier: int = 0  # pairs that were complete before
     over_budget: OverBudget | None = None
     failure: ModelError | None = None
 
 
 def replay(
-    settings: Settings, options: Options, request: Request, on_progress: OnProgress | None = None
-) -> Outcome:
+    settings: Settings, options: BatchOptions, request: ShadowRequest, on_progress: OnProgress | None = None
+) -> ReplayOutcome:
     """Every input is looked at before anything is called; the comparison tells of those left out."""
-    judges = Judges(settings)
+    judges = JudgeResolver(settings)
     yardstick = request.candidate.prompt
-    control, candidate = measured_alike((request.control, request.candidate), yardstick)
+    control, candidate = with_shared_checks((request.control, request.candidate), yardstick)
     request = replace(request, control=control, candidate=candidate)
-    _look_at_versions(settings, options, request, judges)
+    _check_versions(settings, options, request, judges)
     checks = CaseChecks(yardstick.checks, lambda name: judges.version(name).prompt)
-    with Registry.open(settings.registry) as registry:
-        planned = plan(registry, request, checks)
-        with _alone(registry, planned.shadow_id):
-            work = _Work(settings, options, request, planned, judges, checks, registry, on_progress)
+    with RegistryDatabase.open(settings.registry) as registry:
+        planned = plan_replay(registry, request, checks)
+        with _exclusive_lock(registry, planned.shadow_id):
+            work = _ReplayRun(settings, options, request, planned, judges, checks, registry, on_progress)
             try:
                 asyncio.run(work.perform())
             except asyncio.CancelledError:  # the second Ctrl-C
@@ -67,9 +67,9 @@ def replay(
 
 
 @contextmanager
-def _alone(registry: Registry, shadow_id: str) -> Iterator[None]:
+def _exclusive_lock(registry: RegistryDatabase, shadow_id: str) -> Iterator[None]:
     """No other process makes the same pairs meanwhile. Raises Unavailable where one does."""
-    calls = Calls.open(registry.path, shadow_id)
+    calls = BatchCallLog.open(registry.path, shadow_id)
     try:
         yield
     finally:
@@ -77,16 +77,18 @@ def _alone(registry: Registry, shadow_id: str) -> Iterator[None]:
         calls.close()
 
 
-def _look_at_versions(settings: Settings, options: Options, request: Request, judges: Judges) -> None:
+def _check_versions(
+    settings: Settings, options: BatchOptions, request: ShadowRequest, judges: JudgeResolver
+) -> None:
     """Raise Invalid for what would fail every time."""
-    engine = Engine(settings, options)
+    engine = BatchEngine(settings, options)
     version = request.candidate.version
-    asking = Asking(engine=engine, judges=judges, version=version, eval_id="", run_id="", trial=0)
+    asking = BatchGraderClient(engine=engine, judges=judges, version=version, eval_id="", run_id="", trial=0)
     for contender in (request.control, request.candidate):
         prompt = contender.prompt
         compiled = compile_checks(prompt.checks, prompt.path, settings.root)
-        prepare_checks(compiled, prompt.output.schema if prompt.output else None, asking)
-    if request.judge and not judge_of(judges.version(request.judge).prompt).pairwise:
+        validate_checks(compiled, prompt.output.schema if prompt.output else None, asking)
+    if request.judge and not judge_from_prompt(judges.version(request.judge).prompt).pairwise:
         raise Invalid(
             f"{request.judge} does not compare: it takes no `a` and `b`",
             hint="a judge of one output is a check of the prompt: `checks: [{judge: NAME}]`",
@@ -94,40 +96,42 @@ def _look_at_versions(settings: Settings, options: Options, request: Request, ju
     if request.semantic:
         embedding_endpoint(request.semantic.model, os.environ)
     if options.max_cost is not None:
-        with Estimate(settings, options) as estimate:
+        with CostEstimator(settings, options) as estimate:
             for contender in (request.control, request.candidate):
                 estimate.check(contender.prompt)
 
 
 @dataclass(slots=True)
-class _Work:
+class _ReplayRun:
     """The part that runs in an event loop."""
 
     settings: Settings
-    options: Options
-    request: Request
-    planned: Planned
-    judges: Judges
+    options: BatchOptions
+    request: ShadowRequest
+    planned: ReplayPlan
+    judges: JudgeResolver
     checks: CaseChecks
-    registry: Registry
+    registry: RegistryDatabase
     on_progress: OnProgress | None
-    comparing: Comparing = field(init=False)
-    misfortune: Misfortune = field(init=False)
-    tally: Tally = field(default_factory=Tally)
+    running_comparison: RunningComparison = field(init=False)
+    failure_streak: FailureStreak = field(init=False)
+    tally: RunTally = field(default_factory=RunTally)
     answered: int = 0
     interrupted: bool = False
     over_budget: OverBudget | None = None
     earlier: int = 0
 
     def __post_init__(self) -> None:
-        self.comparing = Comparing(self.planned.primary, self.request.margin, self.request.semantic)
-        self.misfortune = Misfortune(self.options.concurrency)
+        self.running_comparison = RunningComparison(
+            self.planned.primary, self.request.margin, self.request.semantic
+        )
+        self.failure_streak = FailureStreak(self.options.concurrency)
 
     async def perform(self) -> None:
         planned = self.planned
-        async with Engine(self.settings, self.options, spent=planned.spent) as engine:
+        async with BatchEngine(self.settings, self.options, spent=planned.spent) as engine:
             self.tally = engine.tally
-            answering = Answering(
+            answering = PairRunner(
                 engine=engine,
                 judges=self.judges,
                 registry=self.registry,
@@ -142,9 +146,9 @@ class _Work:
                     await self._count(engine, answering)
                 except OverBudget as error:
                     self.over_budget = error
-            self.misfortune.failure = self.misfortune.failure or engine.given_up
+            self.failure_streak.failure = self.failure_streak.failure or engine.aborted_by
 
-    async def _count(self, engine: Engine, answering: Answering) -> None:
+    async def _count(self, engine: BatchEngine, answering: PairRunner) -> None:
         async with aclosing(engine.each(self.planned.sources, answering.pair)) as pairs:
             async for pair in pairs:
                 self._add(pair, engine)
@@ -152,23 +156,23 @@ class _Work:
                     sides = 1 if self.request.recorded else 2
                     self.on_progress(engine.tally, sides * (len(self.planned.sources) - self.earlier))
 
-    def _add(self, pair: Pair, engine: Engine) -> None:
+    def _add(self, pair: ShadowPair, engine: BatchEngine) -> None:
         self.answered += 1
-        self.comparing.add(pair)
-        self.misfortune.add(pair)
-        if self.misfortune.failure or self._decided:
+        self.running_comparison.add(pair)
+        self.failure_streak.add(pair)
+        if self.failure_streak.failure or self._decided:
             engine.stop()  # what is under way still counts: the evidence may be looked at at any time
 
     @property
     def _decided(self) -> bool:
-        request, found = self.request, self.comparing
-        if request.full or request.aa or not found.decided or not self.misfortune.both_have_answered:
+        request, found = self.request, self.running_comparison
+        if request.full or request.aa or not found.decided or not self.failure_streak.both_have_answered:
             return False
-        return found.pairs >= request.min_pairs or found.decisive.verdict is Verdict.WORSE
+        return found.pairs >= request.min_pairs or found.primary_test.verdict is Verdict.WORSE
 
     @property
     def stopped(self) -> str:
-        if self.misfortune.failure:
+        if self.failure_streak.failure:
             return "failures"
         if self.answered == len(self.planned.sources):
             return "all"
@@ -176,13 +180,15 @@ class _Work:
             return "interrupted"
         return "budget" if self.over_budget and not self._decided else "verdict"
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ReplayOutcome:
         planned, request = self.planned, self.request
         stopped = self.stopped
-        unanswered = any(self.comparing.unanswered.values())
+        unanswered = any(self.running_comparison.unanswered.values())
         whole = stopped == "verdict" or (stopped == "all" and not unanswered)
-        control, candidate = parties(about_of(request, Sources(), planned.left, planned.primary))
-        frame = Frame(
+        control, candidate = side_infos(
+            shadow_metadata(request, SampledInputs(), planned.left, planned.primary)
+        )
+        frame = ShadowRunInfo(
             shadow_id=planned.shadow_id,
             prompt=request.candidate.prompt.name,
             control=control,
@@ -192,8 +198,10 @@ class _Work:
             left=planned.left,
             mode=request.mode,
         )
-        spent = spent_on(self.registry, planned.shadow_id)
-        comparison = self.comparing.result(frame, stopped=stopped, spent_usd=spent)
-        end_shadow(self.registry, planned.shadow_id, stopped, summary(comparison), whole=whole)
-        failure = self.misfortune.failure if stopped == "failures" else None
-        return Outcome(comparison, self.tally, self.earlier, self.over_budget, failure)
+        spent = shadow_run_spent_usd(self.registry, planned.shadow_id)
+        comparison = self.running_comparison.result(frame, stopped=stopped, spent_usd=spent)
+        end_shadow_run(
+            self.registry, planned.shadow_id, stopped, summarize_comparison(comparison), whole=whole
+        )
+        failure = self.failure_streak.failure if stopped == "failures" else None
+        return ReplayOutcome(comparison, self.tally, self.earlier, self.over_budget, failure)

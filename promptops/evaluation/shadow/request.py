@@ -3,28 +3,28 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from promptops.evaluation.engine import MARGIN, SEED
-from promptops.evaluation.shadow.embedding_similarity import Semantic
-from promptops.evaluation.shadow.input_sampling import Choice
-from promptops.evaluation.variants import Contender
+from promptops.evaluation.engine import DEFAULT_MARGIN, SEED
+from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
+from promptops.evaluation.shadow.input_sampling import SamplingPlan
+from promptops.evaluation.variants import Variant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ShadowRequest:
     """What is asked for. With ``aa`` the candidate is the control once more."""
 
-    control: Contender
-    candidate: Contender
-    choice: Choice | None = None  # of the log
+    control: Variant
+    candidate: Variant
+    choice: SamplingPlan | None = None  # of the log
     file: Path | None = None
     recorded: bool = False  # the control's side is what was answered then
     aa: bool = False
     full: bool = False  # go on when the verdict is in
     min_pairs: int = 0  # go on until then, unless it is worse
-    margin: float = MARGIN
+    margin: float = DEFAULT_MARGIN
     seed: int = SEED  # of which inputs are drawn, their order, and the order of the two calls
     judge: str | None = None
-    semantic: Semantic | None = None
+    semantic: EmbeddingOptions | None = None
     restart: bool = False
 
     @property

@@ -5,12 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from promptops.evaluation.result import Slice
-from promptops.evaluation.shadow.pair import Pair
-from promptops.evaluation.shadow.similarity import Likeness
+from promptops.evaluation.shadow.pair import ShadowPair
+from promptops.evaluation.shadow.similarity import OutputSimilarity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class MetricComparison:
     """One thing the candidate may be worse in. Bounds are of losses, candidate minus control, or of a ratio.
 
     ``control`` and ``candidate``: the rate or the median of each side, where there is one.
@@ -31,7 +31,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Party:
+class SideInfo:
     """One of the two versions."""
 
     label: str
@@ -40,7 +40,7 @@ class Party:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Left:
+class Excluded:
     """Inputs that were left out before anything was called."""
 
     considered: int = 0
@@ -52,30 +52,30 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class ShadowComparison:
     """The candidate held against the control. ``questions[0]`` is what the verdict is about."""
 
     shadow_id: str
     prompt: str
-    control: Party
-    candidate: Party
+    control: SideInfo
+    candidate: SideInfo
     verdict: str  # worse | not worse | better | undecided
     sentence: str
-    questions: tuple[Question, ...]
+    questions: tuple[MetricComparison, ...]
     whole: Slice
     tags: tuple[Slice, ...]
     checks: tuple[Slice, ...]
     worse_slices: tuple[str, ...]
-    broke: tuple[Pair, ...]
-    fixed: tuple[Pair, ...]
+    broke: tuple[ShadowPair, ...]
+    fixed: tuple[ShadowPair, ...]
     broke_total: int
     fixed_total: int
-    changed: tuple[Pair, ...]  # answers that differ though both sides pass, or both fail
-    likeness: Likeness
+    changed: tuple[ShadowPair, ...]  # answers that differ though both sides pass, or both fail
+    likeness: OutputSimilarity
     pairs: int  # answered by both sides
     unanswered: Mapping[str, Mapping[str, int]]  # arm -> error type -> pairs
     planned: int
-    left: Left
+    left: Excluded
     margin: float
     spent_usd: float
     seed: int

@@ -9,13 +9,13 @@ from statistics import fmean
 from typing import Any
 
 from promptops.checks.similarity import rouge_2
-from promptops.evaluation.shadow.embedding_similarity import Semantic
-from promptops.evaluation.shadow.pair import Pair
-from promptops.prompt.diff.values import differences, same
+from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
+from promptops.evaluation.shadow.pair import ShadowPair
+from promptops.prompt.diff.values import differences, is_same_json
 
-_SHOWN = 3  # examples of each field
-_MOST_FIELDS = 50
-_LONGEST = 200_000  # characters whose words are compared
+_MAX_EXAMPLES = 3  # examples of each field
+_MAX_FIELDS = 50
+_MAX_CHARS = 200_000  # characters whose words are compared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +28,7 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Closeness:
+class EmbeddingSimilarity:
     """Counts over the pairs that are alike in words, or whose cosine is known."""
 
     model: str
@@ -39,7 +39,7 @@ class Closeness:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Likeness:
+class OutputSimilarity:
     """Counts over the pairs that both sides answered; each level holds the ones before it."""
 
     pairs: int
@@ -49,14 +49,14 @@ class Likeness:
     overlap: float | None  # mean F1 of the pairs of neighbouring words
     json_pairs: int  # both are JSON
     fields: tuple[FieldChange, ...]
-    closeness: Closeness | None = None  # where a model was asked for vectors
+    closeness: EmbeddingSimilarity | None = None  # where a model was asked for vectors
 
 
 @dataclass(slots=True)
-class Alike:
+class SimilarityCounter:
     """Counts pair after pair."""
 
-    by: Semantic | None = None
+    by: EmbeddingOptions | None = None
     close: int = 0
     cosines: list[float] = field(default_factory=list)
     pairs: int = 0
@@ -68,19 +68,19 @@ class Alike:
     fields: "Counter[str]" = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
-    def add(self, pair: Pair) -> None:
+    def add(self, pair: ShadowPair) -> None:
         old, new = pair.control.output, pair.candidate.output
         if old is None or new is None:
             return
         self.pairs += 1
-        normalised = _normalised(old) == _normalised(new)
-        before, after = _parsed(old), _parsed(new)
-        both = before is not _TEXT and after is not _TEXT
-        alike = normalised or _alike(old, new, before, after)
+        normalised = _normalize(old) == _normalize(new)
+        before, after = _parse_json(old), _parse_json(new)
+        both = before is not _NOT_JSON and after is not _NOT_JSON
+        alike = normalised or _lexically_equal(old, new, before, after)
         self.equal += old == new
         self.normalised += normalised
         self.semantic += alike
-        self.overlap += 1.0 if alike else rouge_2(new[:_LONGEST], old[:_LONGEST])
+        self.overlap += 1.0 if alike else rouge_2(new[:_MAX_CHARS], old[:_MAX_CHARS])
         self.json_pairs += both
         if self.by and not alike and pair.similarity is not None:
             self.cosines.append(pair.similarity)
@@ -92,12 +92,12 @@ class Alike:
         for path, told in dict(_changes(before, after)).items():
             self.fields[path] += 1
             shown = self.examples.setdefault(path, [])
-            if len(shown) < _SHOWN and told not in shown:
+            if len(shown) < _MAX_EXAMPLES and told not in shown:
                 shown.append(told)
 
-    def result(self) -> Likeness:
-        common = self.fields.most_common(_MOST_FIELDS)
-        return Likeness(
+    def result(self) -> OutputSimilarity:
+        common = self.fields.most_common(_MAX_FIELDS)
+        return OutputSimilarity(
             pairs=self.pairs,
             equal=self.equal,
             normalised=self.normalised,
@@ -111,9 +111,9 @@ class Alike:
             closeness=self._closeness() if self.by else None,
         )
 
-    def _closeness(self) -> Closeness:
+    def _closeness(self) -> EmbeddingSimilarity:
         assert self.by is not None  # noqa: S101 - asked for where it is
-        return Closeness(
+        return EmbeddingSimilarity(
             model=self.by.model,
             threshold=self.by.threshold,
             pairs=self.semantic + len(self.cosines),
@@ -122,28 +122,28 @@ class Alike:
         )
 
 
-def alike_in_words(old: str, new: str) -> bool:
+def is_lexically_equal(old: str, new: str) -> bool:
     """Whether no vectors are needed to say that two answers mean the same."""
-    return _alike(old, new, _parsed(old), _parsed(new))
+    return _lexically_equal(old, new, _parse_json(old), _parse_json(new))
 
 
-def _alike(old: str, new: str, before: Any, after: Any) -> bool:
-    if before is not _TEXT and after is not _TEXT and same(before, after):
+def _lexically_equal(old: str, new: str, before: Any, after: Any) -> bool:
+    if before is not _NOT_JSON and after is not _NOT_JSON and is_same_json(before, after):
         return True
-    return _normalised(old) == _normalised(new) or _words(old) == _words(new)
+    return _normalize(old) == _normalize(new) or _words(old) == _words(new)
 
 
-_TEXT = object()
+_NOT_JSON = object()
 
 
-def _parsed(text: str) -> Any:
-    """A JSON object or array, or ``_TEXT``."""
+def _parse_json(text: str) -> Any:
+    """A JSON object or array, or ``_NOT_JSON``."""
     if not text.lstrip().startswith(("{", "[")):
-        return _TEXT
+        return _NOT_JSON
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        return _TEXT
+        return _NOT_JSON
 
 
 def _changes(before: Any, after: Any) -> Iterator[tuple[str, str]]:
@@ -153,11 +153,11 @@ def _changes(before: Any, after: Any) -> Iterator[tuple[str, str]]:
         yield path.removeprefix(".") or "the whole", str(each).partition(": ")[2] or str(each)
 
 
-def _normalised(text: str) -> str:
+def _normalize(text: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _words(text: str) -> list[str]:
     """Words alone, without case and punctuation; what has none is as it stands."""
-    plain = "".join(each if each.isalnum() else " " for each in _normalised(text))
+    plain = "".join(each if each.isalnum() else " " for each in _normalize(text))
     return plain.split() or [text]

@@ -3,45 +3,49 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from promptops.evaluation.shadow.embedding_similarity import Semantic
-from promptops.evaluation.shadow.pair import UNANSWERED, pair_of
-from promptops.evaluation.shadow.result import Comparison, Left, Party
-from promptops.evaluation.shadow.running_comparison import Comparing, Frame
-from promptops.registry.shadow.runs import ShadowRow, pair_runs, spent_on
-from promptops.registry.store import Registry
+from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
+from promptops.evaluation.shadow.pair import UNANSWERED_ERRORS, pair_from_runs
+from promptops.evaluation.shadow.result import Excluded, ShadowComparison, SideInfo
+from promptops.evaluation.shadow.running_comparison import RunningComparison, ShadowRunInfo
+from promptops.registry.shadow.runs import StoredShadowRun, pair_runs, shadow_run_spent_usd
+from promptops.registry.store import RegistryDatabase
 
 
-def comparison_of(registry: Registry, row: ShadowRow) -> Comparison:
+def stored_comparison(registry: RegistryDatabase, row: StoredShadowRun) -> ShadowComparison:
     """What a shadow run has found so far, or in the end."""
     about = row.about
     semantic = about.get("semantic")
-    comparing = Comparing(about["primary"], about["margin"], Semantic(**semantic) if semantic else None)
+    comparing = RunningComparison(
+        about["primary"], about["margin"], EmbeddingOptions(**semantic) if semantic else None
+    )
     for number, runs in pair_runs(registry, row.shadow_id):
-        if pair := pair_of(number, runs):
+        if pair := pair_from_runs(number, runs):
             comparing.add(pair)
-    control, candidate = parties(about)
+    control, candidate = side_infos(about)
     left = {**about["left"], "reasons": tuple(map(tuple, about["left"]["reasons"]))}
-    frame = Frame(
+    frame = ShadowRunInfo(
         shadow_id=row.shadow_id,
         prompt=row.prompt,
         control=control,
         candidate=candidate,
         planned=row.pairs,
         seed=about["seed"],
-        left=Left(**left),
+        left=Excluded(**left),
         mode=about["mode"],
         started_at=row.started_at,
     )
-    return comparing.result(frame, stopped=about["stopped"], spent_usd=spent_on(registry, row.shadow_id))
+    return comparing.result(
+        frame, stopped=about["stopped"], spent_usd=shadow_run_spent_usd(registry, row.shadow_id)
+    )
 
 
-def summary_of(registry: Registry, row: ShadowRow) -> dict[str, Any]:
+def stored_summary(registry: RegistryDatabase, row: StoredShadowRun) -> dict[str, Any]:
     """The short of it: as it was kept at the end, else counted now."""
     kept: dict[str, Any] | None = row.about["summary"]
-    return kept or summary(comparison_of(registry, row))
+    return kept or summarize_comparison(stored_comparison(registry, row))
 
 
-def summary(found: Comparison) -> dict[str, Any]:
+def summarize_comparison(found: ShadowComparison) -> dict[str, Any]:
     return {
         "control": found.control.label,
         "candidate": found.candidate.label,
@@ -57,16 +61,16 @@ def summary(found: Comparison) -> dict[str, Any]:
     }
 
 
-def parties(about: Mapping[str, Any]) -> tuple[Party, Party]:
-    return Party(**about["control"]), Party(**about["candidate"])
+def side_infos(about: Mapping[str, Any]) -> tuple[SideInfo, SideInfo]:
+    return SideInfo(**about["control"]), SideInfo(**about["candidate"])
 
 
-def known_runs(
+def answered_runs(
     pairs: Iterable[tuple[int, Sequence[Mapping[str, Any]]]],
 ) -> dict[int, dict[str, Mapping[str, Any]]]:
     """By number and arm, the calls that need not be made again: those that were answered."""
-    return {number: {run["arm"]: run for run in runs if _answered(run)} for number, runs in pairs}
+    return {number: {run["arm"]: run for run in runs if _was_answered(run)} for number, runs in pairs}
 
 
-def _answered(run: Mapping[str, Any]) -> bool:
-    return run["error"] is None or run["error"]["type"] not in UNANSWERED
+def _was_answered(run: Mapping[str, Any]) -> bool:
+    return run["error"] is None or run["error"]["type"] not in UNANSWERED_ERRORS

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from promptops.prompt.diff.word_diff import Segment
 
-CONTEXT = 2
-_LONGEST = 160  # characters of unchanged text beside a change; the middle of more is left out
-_KEPT = 70
+CONTEXT_LINES = 2
+_MAX_UNCHANGED = 160  # characters of unchanged text beside a change; the middle of more is left out
+_ELIDED_EDGE = 70
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class DiffLine:
     segments: tuple[Segment, ...]
 
     @property
@@ -20,14 +20,14 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class DiffGap:
     """So many unchanged lines are not shown."""
 
     lines: int
 
 
-def shown_lines(segments: Sequence[Segment], context: int = CONTEXT) -> Iterator[Line | Gap]:
-    lines = [Line(tuple(_elided(line))) for line in _lines(segments)]
+def hunk_lines(segments: Sequence[Segment], context: int = CONTEXT_LINES) -> Iterator[DiffLine | DiffGap]:
+    lines = [DiffLine(tuple(_elide_unchanged(line))) for line in _lines(segments)]
     near = {
         index + offset
         for index, line in enumerate(lines)
@@ -40,11 +40,11 @@ def shown_lines(segments: Sequence[Segment], context: int = CONTEXT) -> Iterator
             hidden += 1
             continue
         if hidden:
-            yield Gap(hidden)
+            yield DiffGap(hidden)
             hidden = 0
         yield line
     if hidden:
-        yield Gap(hidden)
+        yield DiffGap(hidden)
 
 
 def _lines(segments: Iterable[Segment]) -> Iterator[list[Segment]]:
@@ -70,11 +70,11 @@ def _visible(space: str) -> str:
     return space.replace(" ", "·").replace("\t", "⇥").replace("\r", "␍").replace("\n", "↵")
 
 
-def _elided(line: Sequence[Segment]) -> Iterator[Segment]:
+def _elide_unchanged(line: Sequence[Segment]) -> Iterator[Segment]:
     for index, (tag, text) in enumerate(line):
-        if tag != "=" or len(text) <= _LONGEST:
+        if tag != "=" or len(text) <= _MAX_UNCHANGED:
             yield Segment(tag, text)
         else:
-            head = text[:_KEPT] if index > 0 or len(line) == 1 else ""
-            tail = text[-_KEPT:] if index < len(line) - 1 or not head else ""
+            head = text[:_ELIDED_EDGE] if index > 0 or len(line) == 1 else ""
+            tail = text[-_ELIDED_EDGE:] if index < len(line) - 1 or not head else ""
             yield Segment("=", f"{head} … {tail}".rstrip())

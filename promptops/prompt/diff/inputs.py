@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from promptops.prompt import Input
 from promptops.prompt.canonical_json import compact_json
-from promptops.prompt.diff.values import MISSING, Difference, shown
+from promptops.prompt.diff.values import MISSING, Difference, format_value
 
 Effect = Literal["breaking", "unclear", "compatible"]
 """Whether each call that was accepted still is; ``unclear`` where JSON Schema makes that hard to tell."""
@@ -23,7 +23,7 @@ class InputChange:
     effect: Effect
 
 
-def worst(changes: list[InputChange]) -> Effect:
+def worst_effect(changes: list[InputChange]) -> Effect:
     found = {change.effect for change in changes}
     return "breaking" if "breaking" in found else "unclear" if "unclear" in found else "compatible"
 
@@ -43,7 +43,7 @@ def compare_inputs(old: Mapping[str, Input], new: Mapping[str, Input]) -> list[I
 def _added(one: Input) -> InputChange:
     if one.required:
         return InputChange(f"`{one.name}` added, required", "breaking")
-    return InputChange(f"`{one.name}` added, {shown(one.default)} by default", "compatible")
+    return InputChange(f"`{one.name}` added, {format_value(one.default)} by default", "compatible")
 
 
 def _changed(old: Input, new: Input) -> Iterator[InputChange]:
@@ -54,22 +54,22 @@ def _changed(old: Input, new: Input) -> Iterator[InputChange]:
     if new.required and not old.required:
         yield InputChange(f"{name} is required now", "breaking")
     elif old.required and not new.required:
-        yield InputChange(f"{name} is optional now, {shown(new.default)} by default", "compatible")
+        yield InputChange(f"{name} is optional now, {format_value(new.default)} by default", "compatible")
     elif not new.required and compact_json(old.default) != compact_json(new.default):
         text = str(Difference((), old.default, new.default))
         yield InputChange(f"default of {name}: {text}", "compatible")
-    for text, effect in narrowed(old.schema, new.schema):
+    for text, effect in compare_schemas(old.schema, new.schema):
         yield InputChange(f"{name}{text}", effect)
 
 
-Narrowing = Iterator[tuple[str, Effect]]
+SchemaEffects = Iterator[tuple[str, Effect]]
 
 
-def narrowed(old: Any, new: Any, place: str = "") -> Narrowing:
+def compare_schemas(old: Any, new: Any, place: str = "") -> SchemaEffects:
     """Tell keyword by keyword whether the new JSON Schema still accepts what the old one did."""
     if not (isinstance(old, Mapping) and isinstance(new, Mapping)):
         if old is not new:
-            yield f"{place}: {shown(old)} -> {shown(new)}", _of_boolean(old, new)
+            yield f"{place}: {format_value(old)} -> {format_value(new)}", _boolean_effect(old, new)
         return
     for key in [*old, *(key for key in new if key not in old)]:
         before, after = old.get(key, MISSING), new.get(key, MISSING)
@@ -77,14 +77,14 @@ def narrowed(old: Any, new: Any, place: str = "") -> Narrowing:
             yield from _keyword(key, before, after, place, old)
 
 
-def _of_boolean(old: Any, new: Any) -> Effect:
+def _boolean_effect(old: Any, new: Any) -> Effect:
     return "compatible" if old is False or new is True else "breaking" if new is False else "unclear"
 
 
-def _keyword(key: str, old: Any, new: Any, place: str, schema: Mapping[str, Any]) -> Narrowing:
+def _keyword(key: str, old: Any, new: Any, place: str, schema: Mapping[str, Any]) -> SchemaEffects:
     if key in ("properties", "items") and isinstance(old, Mapping) and isinstance(new, Mapping):
         if key == "items":
-            yield from narrowed(old, new, f"{place}[]")
+            yield from compare_schemas(old, new, f"{place}[]")
         else:
             yield from _properties(old, new, place, schema)
         return
@@ -95,7 +95,7 @@ def _keyword(key: str, old: Any, new: Any, place: str, schema: Mapping[str, Any]
 
 def _properties(
     old: Mapping[str, Any], new: Mapping[str, Any], place: str, schema: Mapping[str, Any]
-) -> Narrowing:
+) -> SchemaEffects:
     for key in [*old, *(key for key in new if key not in old)]:
         where = f"{place}.{key}"
         if key not in new:
@@ -104,7 +104,7 @@ def _properties(
             closed = schema.get("additionalProperties") is False
             yield f"{where} declared", "compatible" if closed else "unclear"
         else:
-            yield from narrowed(old[key], new[key], where)
+            yield from compare_schemas(old[key], new[key], where)
 
 
 def _unclear(_old: Any, new: Any) -> Effect:

@@ -9,7 +9,7 @@ from promptops.prompt.canonical_json import canonical_json, sha256_hex
 from promptops.prompt.diff.values import differences
 
 Entry = Message | Insert
-Pair = tuple[int | None, int | None]
+MessagePair = tuple[int | None, int | None]
 _SHORT = 8
 
 
@@ -22,31 +22,33 @@ class TextChange:
     new: str | None
 
 
-Found = TextChange | str  # what is not text is said in words
+MessageChange = TextChange | str  # what is not text is said in words
 
 
-def compare_messages(old: Sequence[Entry], new: Sequence[Entry]) -> Iterator[Found]:
-    for i, j in _pairs(old, new):
+def compare_messages(old: Sequence[Entry], new: Sequence[Entry]) -> Iterator[MessageChange]:
+    for i, j in _pair_messages(old, new):
         if j is None:
-            yield from _one_sided(old[i], i, "removed") if i is not None else ()
+            yield from _added_or_removed(old[i], i, "removed") if i is not None else ()
         elif i is None:
-            yield from _one_sided(new[j], j, "added")
+            yield from _added_or_removed(new[j], j, "added")
         else:
             yield from _changed(old[i], new[j], j)
 
 
-def _pairs(old: Sequence[Entry], new: Sequence[Entry]) -> Iterator[Pair]:
+def _pair_messages(old: Sequence[Entry], new: Sequence[Entry]) -> Iterator[MessagePair]:
     before, after = ([canonical_json(one.canonical()) for one in side] for side in (old, new))
     for tag, a, b, c, d in SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
         if tag != "equal":
-            yield from _pairs_by_role(old, new, range(a, b), range(c, d))
+            yield from _pair_by_role(old, new, range(a, b), range(c, d))
 
 
-def _pairs_by_role(old: Sequence[Entry], new: Sequence[Entry], before: range, after: range) -> Iterator[Pair]:
+def _pair_by_role(
+    old: Sequence[Entry], new: Sequence[Entry], before: range, after: range
+) -> Iterator[MessagePair]:
     roles = [_role(old[i]) for i in before], [_role(new[j]) for j in after]
     for tag, a, b, c, d in SequenceMatcher(None, *roles, autojunk=False).get_opcodes():
         gone, come = before[a:b], after[c:d]
-        if tag == "equal" or (len(gone) == len(come) and _same_content(old, new, gone, come)):
+        if tag == "equal" or (len(gone) == len(come) and _differ_only_in_role(old, new, gone, come)):
             yield from zip(gone, come, strict=True)
         else:
             yield from ((i, None) for i in gone)
@@ -57,7 +59,7 @@ def _role(entry: Entry) -> str:
     return f"insert {entry.name}" if isinstance(entry, Insert) else entry.role
 
 
-def _same_content(old: Sequence[Entry], new: Sequence[Entry], gone: range, come: range) -> bool:
+def _differ_only_in_role(old: Sequence[Entry], new: Sequence[Entry], gone: range, come: range) -> bool:
     """Whether only roles differ."""
     contents = [
         [one.content if isinstance(one, Message) else None for one in side]
@@ -74,7 +76,7 @@ def _label(entry: Entry, index: int) -> str:
     return f"messages[{index}] {_role(entry)}"
 
 
-def _one_sided(entry: Entry, index: int, verb: str) -> Iterator[Found]:
+def _added_or_removed(entry: Entry, index: int, verb: str) -> Iterator[MessageChange]:
     label = _label(entry, index)
     parts = entry.content if isinstance(entry, Message) else ()
     if len(parts) != 1 or not isinstance(parts[0], Text):  # one text says by itself that it came or went
@@ -88,7 +90,7 @@ def _one_sided(entry: Entry, index: int, verb: str) -> Iterator[Found]:
             yield f"{where}: {_image(part)} {verb}"
 
 
-def _changed(old: Entry, new: Entry, index: int) -> Iterator[Found]:
+def _changed(old: Entry, new: Entry, index: int) -> Iterator[MessageChange]:
     if isinstance(old, Insert) or isinstance(new, Insert):
         return  # paired by their name: the same
     label = _label(new, index)
@@ -99,7 +101,7 @@ def _changed(old: Entry, new: Entry, index: int) -> Iterator[Found]:
         yield f"{label}: {difference}"
 
 
-def _parts(old: Sequence[Part], new: Sequence[Part], label: str, entry: Entry) -> Iterator[Found]:
+def _parts(old: Sequence[Part], new: Sequence[Part], label: str, entry: Entry) -> Iterator[MessageChange]:
     kinds = [type(part).__name__ for part in old], [type(part).__name__ for part in new]
     for tag, a, b, c, d in SequenceMatcher(None, *kinds, autojunk=False).get_opcodes():
         if tag == "equal":
@@ -108,7 +110,7 @@ def _parts(old: Sequence[Part], new: Sequence[Part], label: str, entry: Entry) -
             continue
         for verb, parts, start in (("removed", old[a:b], a), ("added", new[c:d], c)):
             for number, part in enumerate(parts, start):
-                yield from _part_alone(part, f"{label} part {number + 1}", verb)
+                yield from _part_added_or_removed(part, f"{label} part {number + 1}", verb)
 
 
 def _part_label(label: str, entry: Entry, number: int) -> str:
@@ -116,7 +118,7 @@ def _part_label(label: str, entry: Entry, number: int) -> str:
     return label if one_part else f"{label} part {number + 1}"
 
 
-def _part_changed(old: Part, new: Part, where: str) -> Iterator[Found]:
+def _part_changed(old: Part, new: Part, where: str) -> Iterator[MessageChange]:
     if isinstance(old, Text) and isinstance(new, Text):
         if old.template != new.template:
             yield TextChange(where, old.template, new.template)
@@ -124,7 +126,7 @@ def _part_changed(old: Part, new: Part, where: str) -> Iterator[Found]:
         yield f"{where}: {_image(old)} -> {_image(new)}"
 
 
-def _part_alone(part: Part, where: str, verb: str) -> Iterator[Found]:
+def _part_added_or_removed(part: Part, where: str, verb: str) -> Iterator[MessageChange]:
     if isinstance(part, Text):
         text = part.template
         yield TextChange(where, text, None) if verb == "removed" else TextChange(where, None, text)

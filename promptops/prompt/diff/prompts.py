@@ -6,13 +6,13 @@ from typing import Any
 
 from promptops.prompt import Check, Prompt
 from promptops.prompt.canonical_json import compact_json
-from promptops.prompt.diff.inputs import Effect, InputChange, compare_inputs, worst
+from promptops.prompt.diff.inputs import Effect, InputChange, compare_inputs, worst_effect
 from promptops.prompt.diff.messages import TextChange, compare_messages
-from promptops.prompt.diff.values import Difference, differences, same
+from promptops.prompt.diff.values import Difference, differences, is_same_json
 from promptops.prompt.diff.word_diff import Segment, count_words, word_diff
 
 # Kinds of change by the key of the prompt file, in the order in which they are told.
-KINDS: Mapping[str, str] = {
+FIELD_LABELS: Mapping[str, str] = {
     "model": "model pin",
     "fallback": "fallback",
     "parameters": "parameters",
@@ -48,11 +48,11 @@ class TextDiff:
             blank = all(segment.text.isspace() for segment in self.segments if segment.tag != "=")
             return f"{self.where}: only {'white space' if blank else 'punctuation'} differs"
         verb = " added:" if self.old is None else " removed:" if self.new is None else ":"
-        return f"{self.where}{verb} {_counted(added, removed)}"
+        return f"{self.where}{verb} {_word_counts(added, removed)}"
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PromptFieldChange:
     """One kind of change: ``lines`` say what, ``texts`` hold the texts that differ."""
 
     kind: str
@@ -62,17 +62,17 @@ class Change:
 
     @property
     def words(self) -> str:
-        return KINDS[self.kind] + (f" ({EFFECTS[self.effect]})" if self.effect else "")
+        return FIELD_LABELS[self.kind] + (f" ({EFFECT_LABELS[self.effect]})" if self.effect else "")
 
 
-EFFECTS: Mapping[Effect, str] = {
+EFFECT_LABELS: Mapping[Effect, str] = {
     "breaking": "breaking for callers",
     "unclear": "may break callers",
     "compatible": "compatible for callers",
 }
 
 
-def compare_prompts(old: Prompt, new: Prompt) -> list[Change]:
+def compare_prompts(old: Prompt, new: Prompt) -> list[PromptFieldChange]:
     """Every difference between two versions that their keys can tell, in the order of KINDS."""
     found = [
         _values("model", old.model, new.model),
@@ -95,60 +95,64 @@ def text_diff(where: str, old: str | None, new: str | None) -> TextDiff:
     return TextDiff(where, old, new, tuple(word_diff(old or "", new or "")))
 
 
-def _counted(added: int, removed: int) -> str:
+def _word_counts(added: int, removed: int) -> str:
     counts = [f"{sign}{count}" for sign, count in (("+", added), ("-", removed)) if count]
     return f"{' '.join(counts) or 'no'} word{'' if added + removed == 1 else 's'}"
 
 
-def _values(kind: str, old: Any, new: Any) -> Change:
-    return Change(kind, tuple(map(str, differences(old, new))))
+def _values(kind: str, old: Any, new: Any) -> PromptFieldChange:
+    return PromptFieldChange(kind, tuple(map(str, differences(old, new))))
 
 
-def _inputs(changes: list[InputChange]) -> Change:
-    lines = tuple(f"{change.summary} ({EFFECTS[change.effect]})" for change in changes)
-    return Change("inputs", lines, effect=worst(changes) if changes else None)
+def _inputs(changes: list[InputChange]) -> PromptFieldChange:
+    lines = tuple(f"{change.summary} ({EFFECT_LABELS[change.effect]})" for change in changes)
+    return PromptFieldChange("inputs", lines, effect=worst_effect(changes) if changes else None)
 
 
-def _messages(old: Prompt, new: Prompt) -> Change:
+def _messages(old: Prompt, new: Prompt) -> PromptFieldChange:
     found = list(compare_messages(old.messages, new.messages))
     texts = [text_diff(one.where, one.old, one.new) for one in found if isinstance(one, TextChange)]
-    return Change("messages", tuple(one for one in found if isinstance(one, str)), tuple(texts))
+    return PromptFieldChange("messages", tuple(one for one in found if isinstance(one, str)), tuple(texts))
 
 
-def _partials(old: Mapping[str, str], new: Mapping[str, str]) -> Change:
+def _partials(old: Mapping[str, str], new: Mapping[str, str]) -> PromptFieldChange:
     paths = sorted({*old, *new})
     changed = [path for path in paths if old.get(path) != new.get(path)]
-    return Change("partials", (), tuple(text_diff(path, old.get(path), new.get(path)) for path in changed))
+    return PromptFieldChange(
+        "partials", (), tuple(text_diff(path, old.get(path), new.get(path)) for path in changed)
+    )
 
 
-def _output(old: Prompt, new: Prompt) -> Change:
+def _output(old: Prompt, new: Prompt) -> PromptFieldChange:
     before, after = (
         {"schema": one.output.schema, "repair": one.output.repair} if one.output else {} for one in (old, new)
     )
     lines = [str(difference) for difference in differences(before, after)]
     if not lines and old.output and new.output and old.output.schema_text != new.output.schema_text:
         lines = ["the order of members (a model writes them in the order of the schema)"]
-    return Change("output", tuple(lines))
+    return PromptFieldChange("output", tuple(lines))
 
 
-def _tools(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> Change:
+def _tools(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]) -> PromptFieldChange:
     before, after = _by_name(old), _by_name(new)
-    lines = list(_named(before, after))
+    lines = list(_named_changes(before, after))
     if not lines and [*old] != [*new]:
         lines = ["the order of the tools"]
     if not lines and compact_json(old) != compact_json(new):
         lines = ["the order of members"]
-    return Change("tools", tuple(lines))
+    return PromptFieldChange("tools", tuple(lines))
 
 
 def _by_name(tools: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     return {tool.get("function", {}).get("name", f"{tool['type']} {n}"): tool for n, tool in enumerate(tools)}
 
 
-def _checks(old: Sequence[Check], new: Sequence[Check]) -> Change:
-    return Change(
+def _checks(old: Sequence[Check], new: Sequence[Check]) -> PromptFieldChange:
+    return PromptFieldChange(
         "checks",
-        tuple(_named({one.name: _as_data(one) for one in old}, {one.name: _as_data(one) for one in new})),
+        tuple(
+            _named_changes({one.name: _as_data(one) for one in old}, {one.name: _as_data(one) for one in new})
+        ),
     )
 
 
@@ -161,10 +165,12 @@ def _as_data(check: Check) -> dict[str, Any]:
         "not": check.negate,
     }
     usual = {"weight": 1, "threshold": None, "not": False}
-    return {key: value for key, value in data.items() if key == check.kind or not same(usual[key], value)}
+    return {
+        key: value for key, value in data.items() if key == check.kind or not is_same_json(usual[key], value)
+    }
 
 
-def _named(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
+def _named_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
     for name in [*old, *(name for name in new if name not in old)]:
         if name not in new:
             yield f"`{name}` removed"
@@ -174,7 +180,7 @@ def _named(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"`{name}`: {difference}" for difference in differences(old[name], new[name]))
 
 
-def _annotations(old: Prompt, new: Prompt) -> Iterator[Change]:
+def _annotations(old: Prompt, new: Prompt) -> Iterator[PromptFieldChange]:
     lines = (
         [str(Difference((), old.description, new.description))] if old.description != new.description else []
     )
@@ -182,5 +188,5 @@ def _annotations(old: Prompt, new: Prompt) -> Iterator[Change]:
         before = old.inputs[name].schema.get("description") if name in old.inputs else None
         if name in old.inputs and before != one.schema.get("description"):
             lines.append(f"description of the input `{name}`")
-    yield Change("description", tuple(lines))
+    yield PromptFieldChange("description", tuple(lines))
     yield _values("metadata", old.metadata, new.metadata)

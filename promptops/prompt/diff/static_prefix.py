@@ -7,14 +7,16 @@ from jinja2 import DictLoader, StrictUndefined, nodes
 from jinja2.exceptions import TemplateError
 
 from promptops.prompt import ImageFile, Message, Prompt, Text
-from promptops.prompt.sandbox import Environment
+from promptops.prompt.sandbox import TemplateEnvironment
 
 
 def static_prefix(prompt: Prompt) -> list[tuple[str, str]]:
     """Role and text of the leading messages, up to the first thing that inputs decide."""
     found: list[tuple[str, str]] = []
     for message in prompt.messages:
-        text, whole = _of_message(message, prompt.partials) if isinstance(message, Message) else ("", False)
+        text, whole = (
+            _message_prefix(message, prompt.partials) if isinstance(message, Message) else ("", False)
+        )
         if isinstance(message, Message) and (text or whole):
             found.append((message.role, text))
         if not whole:
@@ -22,11 +24,11 @@ def static_prefix(prompt: Prompt) -> list[tuple[str, str]]:
     return found
 
 
-def _of_message(message: Message, partials: Mapping[str, str]) -> tuple[str, bool]:
+def _message_prefix(message: Message, partials: Mapping[str, str]) -> tuple[str, bool]:
     texts: list[str] = []
     for part in message.content:
         if isinstance(part, Text):
-            text, whole = _of_template(part.template, partials)
+            text, whole = _template_prefix(part.template, partials)
             texts.append(text)
             if not whole:
                 return "".join(texts), False
@@ -35,7 +37,7 @@ def _of_message(message: Message, partials: Mapping[str, str]) -> tuple[str, boo
     return "".join(texts), True
 
 
-def _of_template(template: str, partials: Mapping[str, str]) -> tuple[str, bool]:
+def _template_prefix(template: str, partials: Mapping[str, str]) -> tuple[str, bool]:
     texts: list[str] = []
     for text in _pieces(template, partials):
         if text is None:
@@ -61,5 +63,5 @@ def _pieces(template: str, partials: Mapping[str, str]) -> Iterator[str | None]:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> Environment:
-    return Environment(DictLoader({}), StrictUndefined)
+def _environment() -> TemplateEnvironment:
+    return TemplateEnvironment(DictLoader({}), StrictUndefined)

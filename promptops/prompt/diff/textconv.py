@@ -13,7 +13,7 @@ from promptops.errors import Invalid
 _LAST = ("messages",)  # long texts stand below the short facts
 
 
-def readable(data: bytes) -> bytes:
+def to_plain_text(data: bytes) -> bytes:
     """A file that is no YAML mapping comes back as it is: there is nothing to tell better."""
     try:
         document = parse_yaml(data, "file")
@@ -43,7 +43,7 @@ def _facts(name: str, value: Any) -> Iterator[str]:
         for index, item in enumerate(value):
             yield from _facts(f"{name}[{index}]", item)
     elif isinstance(value, str) and "\n" in value:
-        yield f"{name}: {_ending(value)}"
+        yield f"{name}: {_block_indicator(value)}"
         yield from (f"    {line}" for line in value.removesuffix("\n").split("\n"))
     else:
         yield f"{name}: {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
@@ -54,7 +54,7 @@ def _message(index: int, message: Any) -> Iterator[str]:
         yield from _facts(f"messages[{index}]", message)
         return
     content = message["content"]
-    yield f"── {message.get('role')} {_ending(content) if isinstance(content, str) else ''}".rstrip()
+    yield f"── {message.get('role')} {_block_indicator(content) if isinstance(content, str) else ''}".rstrip()
     for key, value in message.items():
         if key not in ("role", "content"):
             yield from _facts(key, value)
@@ -66,6 +66,6 @@ def _message(index: int, message: Any) -> Iterator[str]:
             yield from _facts("part", part)
 
 
-def _ending(text: str) -> str:
+def _block_indicator(text: str) -> str:
     """YAML's own sign for whether a text ends with a line break."""
     return "|" if text.endswith("\n") else "|-"

@@ -22,11 +22,11 @@ _TOKEN = re.compile(
     r"\S)(\s*)",
     re.DOTALL,
 )
-_MOST_PAIRS = 20_000  # of equal words: beyond, difflib takes too long, and is helped by anchors
-_DEEPEST = 50
-_MOST_LINE_PAIRS = 2_500
-_LIKE_A_LINE = 0.4  # share of words that a line has in common with the one it became
-_ALIKE = 0.25  # share of text below which two passages are shown one after the other
+_MAX_WORD_PAIRS = 20_000  # of equal words: beyond, difflib takes too long, and is helped by anchors
+_MAX_DEPTH = 50
+_MAX_LINE_PAIRS = 2_500
+_MIN_LINE_SIMILARITY = 0.4  # share of words that a line has in common with the one it became
+_MIN_SIMILARITY = 0.25  # share of text below which two passages are shown one after the other
 
 
 class Segment(NamedTuple):
@@ -40,7 +40,7 @@ class Match(NamedTuple):
     length: int
 
 
-Step = tuple[str, int, int, int, int]
+Opcode = tuple[str, int, int, int, int]
 
 
 class _Word(NamedTuple):
@@ -54,7 +54,7 @@ def word_diff(old: str, new: str) -> list[Segment]:
     for tag, a, b, c, d in _opcodes(before, after):
         gone, come = before[a:b], after[c:d]
         found += [Segment("=", "".join(gone))] if tag == "equal" else _block(gone, come)
-    return _joined(found)
+    return _merge_segments(found)
 
 
 def count_words(segments: Iterable[Segment]) -> tuple[int, int]:
@@ -65,7 +65,7 @@ def count_words(segments: Iterable[Segment]) -> tuple[int, int]:
     return counts["+"], counts["-"]
 
 
-def _opcodes(old: Sequence[str], new: Sequence[str]) -> Iterator[Step]:
+def _opcodes(old: Sequence[str], new: Sequence[str]) -> Iterator[Opcode]:
     """As those of difflib, of which the worst cases are avoided."""
     i = j = 0
     for a, c, length in [*_matches(old, new), (len(old), len(new), 0)]:
@@ -89,11 +89,11 @@ def _matches(old: Sequence[str], new: Sequence[str], depth: int = 0) -> Iterator
 
 
 def _matches_between(old: Sequence[str], new: Sequence[str], depth: int) -> Iterator[Match]:
-    if _pairs(old, new) <= _MOST_PAIRS:
+    if _count_equal_pairs(old, new) <= _MAX_WORD_PAIRS:
         for a, b, length in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks()[:-1]:
             yield Match(a, b, length)
         return
-    anchors = _anchors(old, new) if depth < _DEEPEST else []
+    anchors = _anchors(old, new) if depth < _MAX_DEPTH else []
     i = j = 0
     for a, b in [*anchors, (len(old), len(new))] if anchors else []:
         for match in _matches(old[i:a], new[j:b], depth + 1):
@@ -134,7 +134,7 @@ def _common(old: Sequence[str], new: Sequence[str]) -> int:
     return count
 
 
-def _pairs(old: Iterable[str], new: Iterable[str]) -> int:
+def _count_equal_pairs(old: Iterable[str], new: Iterable[str]) -> int:
     counts = Counter(new)
     return sum(count * counts[text] for text, count in Counter(old).items())
 
@@ -142,7 +142,7 @@ def _pairs(old: Iterable[str], new: Iterable[str]) -> int:
 def _block(old: Sequence[str], new: Sequence[str]) -> list[Segment]:
     """Lines that changed: as one text, which finds what is wrapped anew; by lines where that is as short."""
     whole = _words("".join(old), "".join(new))
-    if len(old) == len(new) == 1 or not 0 < len(old) * len(new) <= _MOST_LINE_PAIRS:
+    if len(old) == len(new) == 1 or not 0 < len(old) * len(new) <= _MAX_LINE_PAIRS:
         return whole
     lines = [part for one, other in _paired_lines(old, new) for part in _words(one, other)]
     return min(lines, whole, key=_changed_size)
@@ -158,13 +158,13 @@ def _paired_lines(old: Sequence[str], new: Sequence[str]) -> list[tuple[str, str
     scores = [[0.0] * (len(new) + 1) for _ in range(len(old) + 1)]
     for i in reversed(range(len(old))):
         for j in reversed(range(len(new))):
-            likeness = _likeness(bags[0][i], bags[1][j])
-            together = likeness + scores[i + 1][j + 1] if likeness >= _LIKE_A_LINE else 0.0
+            likeness = _similarity(bags[0][i], bags[1][j])
+            together = likeness + scores[i + 1][j + 1] if likeness >= _MIN_LINE_SIMILARITY else 0.0
             scores[i][j] = max(together, scores[i + 1][j], scores[i][j + 1])
-    return list(_walk(old, new, scores))
+    return list(_trace_pairs(old, new, scores))
 
 
-def _walk(
+def _trace_pairs(
     old: Sequence[str], new: Sequence[str], scores: Sequence[Sequence[float]]
 ) -> Iterator[tuple[str, str]]:
     i = j = 0
@@ -184,7 +184,7 @@ def _line_words(line: str) -> list[str]:
     return [text for text, _ in _TOKEN.findall(line)]
 
 
-def _likeness(one: Counter[str], other: Counter[str]) -> float:
+def _similarity(one: Counter[str], other: Counter[str]) -> float:
     total = one.total() + other.total()
     return 2 * (one & other).total() / total if total else 0.0
 
@@ -193,16 +193,16 @@ def _words(old: str, new: str) -> list[Segment]:
     lead_old, before = _split(old)
     lead_new, after = _split(new)
     opcodes = _opcodes([word.text for word in before], [word.text for word in after])
-    steps = _without_accidents(opcodes, before, after)
-    if not _alike(steps, before, after):
-        return _replaced(old, new)
+    steps = _merge_over_coincidences(opcodes, before, after)
+    if not _are_similar(steps, before, after):
+        return _replacement(old, new)
     found = _spaces(lead_old, lead_new)
     for tag, a, b, c, d in steps:
         if tag == "equal":
             for one, other in zip(before[a:b], after[c:d], strict=True):
                 found += [Segment("=", one.text), *_spaces(one.space, other.space)]
         else:
-            found += _replaced(_text(before[a:b]), _text(after[c:d]))
+            found += _replacement(_text(before[a:b]), _text(after[c:d]))
     return found
 
 
@@ -219,20 +219,20 @@ def _size(words: Iterable[_Word]) -> int:
     return sum(len(word.text) for word in words)
 
 
-def _without_accidents(
-    steps: Iterable[Step], before: Sequence[_Word], after: Sequence[_Word]
-) -> Sequence[Step]:
+def _merge_over_coincidences(
+    steps: Iterable[Opcode], before: Sequence[_Word], after: Sequence[_Word]
+) -> Sequence[Opcode]:
     """Join changes that only a short coincidence parts, such as a comma between two rewritten clauses."""
-    kept: list[Step] = []
+    kept: list[Opcode] = []
     for step in steps:
         kept.append(step)
-        while len(kept) >= 3 and _is_accident(kept[-3:], before, after):  # noqa: PLR2004 - two changes round it
+        while len(kept) >= 3 and _is_coincidence(kept[-3:], before, after):  # noqa: PLR2004 - two changes round it
             (_, a, _, c, _), _, (_, _, b, _, d) = kept[-3:]
             kept[-3:] = [("replace", a, b, c, d)]
     return kept
 
 
-def _is_accident(steps: Sequence[Step], before: Sequence[_Word], after: Sequence[_Word]) -> bool:
+def _is_coincidence(steps: Sequence[Opcode], before: Sequence[_Word], after: Sequence[_Word]) -> bool:
     (first, *one), (tag, *same), (last, *two) = steps
     if tag != "equal" or "equal" in (first, last):
         return False
@@ -241,20 +241,20 @@ def _is_accident(steps: Sequence[Step], before: Sequence[_Word], after: Sequence
     return length <= min(changes)
 
 
-def _alike(steps: Iterable[Step], before: Sequence[_Word], after: Sequence[_Word]) -> bool:
+def _are_similar(steps: Iterable[Opcode], before: Sequence[_Word], after: Sequence[_Word]) -> bool:
     same = sum(_size(before[a:b]) for tag, a, b, _, _ in steps if tag == "equal")
-    return same >= _ALIKE * max(_size(before), _size(after))
+    return same >= _MIN_SIMILARITY * max(_size(before), _size(after))
 
 
-def _replaced(old: str, new: str) -> list[Segment]:
+def _replacement(old: str, new: str) -> list[Segment]:
     return [Segment("-", old), Segment("+", new)]
 
 
 def _spaces(old: str, new: str) -> list[Segment]:
-    return [Segment("=", new)] if old == new else _replaced(old, new)
+    return [Segment("=", new)] if old == new else _replacement(old, new)
 
 
-def _joined(segments: Iterable[Segment]) -> list[Segment]:
+def _merge_segments(segments: Iterable[Segment]) -> list[Segment]:
     """Neighbours of one kind as one, and each change as what goes and what comes, in this order."""
     found: list[Segment] = []
     for same, run in groupby(segments, key=lambda segment: segment.tag == "="):

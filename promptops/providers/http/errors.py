@@ -4,7 +4,7 @@ import socket
 import ssl
 from http.client import HTTPException, RemoteDisconnected
 
-from promptops.providers.errors import one_line
+from promptops.providers.errors import sanitize_line
 from promptops.providers.types import ModelError
 
 _TLS_HINT = "if the certificate is your own authority's, name its file in SSL_CERT_FILE"
@@ -13,9 +13,11 @@ _TLS_HINT = "if the certificate is your own authority's, name its file in SSL_CE
 def connection_error(error: Exception, place: str) -> ModelError:
     """Nothing of an answer had come."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return ModelError("connection", f"{place}: TLS: {one_line(error.verify_message)}", hint=_TLS_HINT)
+        return ModelError(
+            "connection", f"{place}: TLS: {sanitize_line(error.verify_message)}", hint=_TLS_HINT
+        )
     if isinstance(error, ssl.SSLError):
-        why = one_line(error.reason or str(error))
+        why = sanitize_line(error.reason or str(error))
         return ModelError("connection", f"{place}: TLS: {why}", hint="does this address speak https?")
     if isinstance(error, HTTPException) and not isinstance(error, RemoteDisconnected):
         hint = "does this address speak http, and not https?"
@@ -34,9 +36,9 @@ def _what(error: Exception) -> str:
         case ConnectionError():
             return "closed the connection without an answer"
         case OSError(strerror=str(why)):
-            return f"cannot be reached: {one_line(why)}"
+            return f"cannot be reached: {sanitize_line(why)}"
         case _:
-            return f"cannot be reached: {one_line(str(error)) or type(error).__name__}"
+            return f"cannot be reached: {sanitize_line(str(error)) or type(error).__name__}"
 
 
 def cut_off_error(place: str) -> ModelError:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from promptops.providers.errors import one_line
+from promptops.providers.errors import sanitize_line
 from promptops.providers.types import ModelError
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class Network:
 
     @classmethod
     def from_env(cls, env: Mapping[str, str]) -> Network:
-        every = _either(env, "all_proxy")
-        found = {scheme: _either(env, f"{scheme}_proxy") or every for scheme in _PORTS}
+        every = _env_value(env, "all_proxy")
+        found = {scheme: _env_value(env, f"{scheme}_proxy") or every for scheme in _PORTS}
         return cls(
             proxies={scheme: url for scheme, url in found.items() if url},
             no_proxy=tuple(
-                entry.strip().lower() for entry in _either(env, "no_proxy").split(",") if entry.strip()
+                entry.strip().lower() for entry in _env_value(env, "no_proxy").split(",") if entry.strip()
             ),
             ca_file=env.get("SSL_CERT_FILE") or None,
             ca_folder=env.get("SSL_CERT_DIR") or None,
@@ -84,10 +84,10 @@ class Network:
             place = self.ca_file or self.ca_folder or "the system"
             raise ModelError(
                 "connection",
-                f"no certificates could be read from {one_line(place)}",
+                f"no certificates could be read from {sanitize_line(place)}",
                 hint="SSL_CERT_FILE names a file of certificates in PEM form",
             ) from None
-        if self.ca_file is None and self.ca_folder is None and _system_has_none():
+        if self.ca_file is None and self.ca_folder is None and _lacks_system_certificates():
             import certifi
 
             context.load_verify_locations(certifi.where())
@@ -111,17 +111,17 @@ def parse_address(url: str) -> Address:
 
 
 def _bad_address(url: str) -> ModelError:
-    shown = one_line(url.partition("?")[0].rpartition("@")[2])  # without what may be a password
+    shown = sanitize_line(url.partition("?")[0].rpartition("@")[2])  # without what may be a password
     return ModelError(
         "bad_request", f"not a usable base URL: {shown}", hint="it starts with https:// or http://"
     )
 
 
-def _either(env: Mapping[str, str], name: str) -> str:
+def _env_value(env: Mapping[str, str], name: str) -> str:
     return env.get(name) or env.get(name.upper()) or ""
 
 
-def _system_has_none() -> bool:
+def _lacks_system_certificates() -> bool:
     """Python built without a certificate store, as on macOS before its own installer step was run."""
     import ssl
 

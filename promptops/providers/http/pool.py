@@ -13,7 +13,7 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING
 
 from promptops.providers.http.errors import connection_error, cut_off_error
-from promptops.providers.http.transport import MAX_REPLY, HttpReply, HttpRequest
+from promptops.providers.http.transport import MAX_REPLY_BYTES, HttpReply, HttpRequest
 from promptops.providers.types import ModelError
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     from promptops.providers.http.network import Address
 
-_LONGEST_HEAD = 256 * 1024
-_KEPT_S = 15.0  # an idle connection is not trusted for longer: servers close theirs without a word
-_WITHOUT_BODY = frozenset({204, 304})
-_EMPTY = b"\r\n\r\n"
+_MAX_HEAD_BYTES = 256 * 1024
+_MAX_IDLE_S = 15.0  # an idle connection is not trusted for longer: servers close theirs without a word
+_BODILESS_STATUSES = frozenset({204, 304})
+_HEAD_END = b"\r\n\r\n"
 
 
 @dataclass(slots=True)
-class Incoming:
+class ResponseParser:
     """One reply as it comes in. ``take`` and ``end`` give it when it is whole."""
 
     data: bytearray = field(default_factory=bytearray)
@@ -43,8 +43,8 @@ class Incoming:
         """Raises HTTPException when it is not HTTP, ModelError when it is too much."""
         self.data += data
         self._size += len(data)
-        if self._size > MAX_REPLY:
-            raise ModelError("malformed_reply", f"the reply is larger than {MAX_REPLY // 2**20} MiB")
+        if self._size > MAX_REPLY_BYTES:
+            raise ModelError("malformed_reply", f"the reply is larger than {MAX_REPLY_BYTES // 2**20} MiB")
         if not self.status and not self._head():
             return None
         if self._chunks is not None:
@@ -68,13 +68,13 @@ class Incoming:
     def _head(self) -> bool:
         if not self.data.startswith(b"HTTP/1."[: len(self.data)]):
             raise HTTPException
-        end = self.data.find(_EMPTY)
+        end = self.data.find(_HEAD_END)
         if end < 0:
-            if len(self.data) > _LONGEST_HEAD:
+            if len(self.data) > _MAX_HEAD_BYTES:
                 raise HTTPException
             return False
         first, *lines = bytes(self.data[:end]).decode("latin-1").split("\r\n")
-        del self.data[: end + len(_EMPTY)]
+        del self.data[: end + len(_HEAD_END)]
         status = _status(first)
         if 100 <= status < 200:  # noqa: PLR2004 - news, not the reply
             return self._head()
@@ -87,7 +87,7 @@ class Incoming:
         headers = self.headers
         tokens = headers.get("connection", "").lower()
         self.kept = first.startswith("HTTP/1.1") and "close" not in tokens
-        if self.status in _WITHOUT_BODY:
+        if self.status in _BODILESS_STATUSES:
             self._length = 0
         elif "chunked" in headers.get("transfer-encoding", "").lower():
             self._chunks = []
@@ -110,10 +110,10 @@ class Incoming:
         return False
 
     def _trailers(self, line_end: int) -> bool:
-        end = self.data.find(_EMPTY, line_end)
+        end = self.data.find(_HEAD_END, line_end)
         if end < 0:
             return False
-        self.kept = self.kept and end == line_end and len(self.data) == end + len(_EMPTY)
+        self.kept = self.kept and end == line_end and len(self.data) == end + len(_HEAD_END)
         return True
 
     def _whole(self, body: bytes) -> HttpReply:
@@ -144,7 +144,7 @@ def _chunk_size(line: bytes) -> int:
 
 def _inflate(body: bytes) -> bytes:
     try:
-        return zlib.decompressobj(47).decompress(body, MAX_REPLY)
+        return zlib.decompressobj(47).decompress(body, MAX_REPLY_BYTES)
     except zlib.error:
         raise ModelError("malformed_reply", "the reply is compressed, and damaged") from None
 
@@ -156,14 +156,14 @@ class _Connection(asyncio.Protocol):
         self.idle_since = 0.0
         self.open = True
         self._transport: asyncio.Transport | None = None
-        self._incoming: Incoming | None = None
+        self._incoming: ResponseParser | None = None
         self._reply: asyncio.Future[HttpReply] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # of a stream, as it says
 
     def ask(self, request: bytes, reply: asyncio.Future[HttpReply]) -> None:
-        self._incoming, self._reply = Incoming(), reply
+        self._incoming, self._reply = ResponseParser(), reply
         if not self.open or self._transport is None:
             reply.set_exception(ConnectionResetError())
             return
@@ -215,14 +215,14 @@ class _Connection(asyncio.Protocol):
             reply.set_exception(error)
 
 
-Place = tuple[str, str, int]
+PoolKey = tuple[str, str, int]
 
 
-class KeptConnections:
+class ConnectionPool:
     """As many connections as there are calls at once, used again while they are fresh."""
 
     def __init__(self) -> None:
-        self._idle: dict[Place, list[_Connection]] = {}
+        self._idle: dict[PoolKey, list[_Connection]] = {}
 
     async def send(self, request: HttpRequest, address: Address, tls: SSLContext | None) -> HttpReply:
         """Raises ModelError (connection, cut_off, malformed_reply)."""
@@ -236,7 +236,7 @@ class KeptConnections:
 
     async def _exchange(self, request: HttpRequest, address: Address, tls: SSLContext | None) -> HttpReply:
         place = address.scheme, address.host, address.port
-        text = _request(request, address)
+        text = _encode_request(request, address)
         connection = self._kept(place) or await _connect(address, tls)
         reply: asyncio.Future[HttpReply] = asyncio.get_running_loop().create_future()
         try:
@@ -250,12 +250,12 @@ class KeptConnections:
             self._idle.setdefault(place, []).append(connection)
         return whole
 
-    def _kept(self, place: Place) -> _Connection | None:
+    def _kept(self, place: PoolKey) -> _Connection | None:
         """The connection used last, which is the least likely to have been given up."""
         idle = self._idle.get(place)
         while idle:
             connection = idle.pop()
-            if connection.open and time.monotonic() - connection.idle_since < _KEPT_S:
+            if connection.open and time.monotonic() - connection.idle_since < _MAX_IDLE_S:
                 return connection
             connection.close()
         return None
@@ -280,7 +280,7 @@ async def _connect(address: Address, tls: SSLContext | None) -> _Connection:
     return connection
 
 
-def _request(request: HttpRequest, address: Address) -> bytes:
+def _encode_request(request: HttpRequest, address: Address) -> bytes:
     lines = [f"POST {address.target} HTTP/1.1", f"Host: {address.netloc}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     lines += [f"Content-Length: {len(request.body)}", "", ""]

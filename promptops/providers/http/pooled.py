@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from promptops.providers.http.errors import connection_error, cut_off_error, tunnel_error
 from promptops.providers.http.network import Address, Network, parse_address
-from promptops.providers.http.pool import KeptConnections
-from promptops.providers.http.transport import Body, HttpReply, HttpRequest, OnLine, is_event_stream
+from promptops.providers.http.pool import ConnectionPool
+from promptops.providers.http.transport import BodyReader, HttpReply, HttpRequest, OnLine, is_event_stream
 
 if TYPE_CHECKING:
     import ssl
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 
-class ManyTransport:
+class PooledTransport:
     """Any number of calls at once; of those over aiohttp ``limit``, further ones wait for a connection."""
 
     def __init__(self, network: Network, *, limit: int = 128) -> None:
@@ -24,7 +24,7 @@ class ManyTransport:
         self._limit = limit
         self._session: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
-        self._kept = KeptConnections()
+        self._kept = ConnectionPool()
         self._addresses: dict[str, Address] = {}  # those that are reached without a proxy
 
     async def send(self, request: HttpRequest, on_line: OnLine | None = None) -> HttpReply:
@@ -50,13 +50,13 @@ class ManyTransport:
         import aiohttp
 
         address = parse_address(request.url)
-        listener = _Listener(on_line) if on_line else None
+        listener = _LineListener(on_line) if on_line else None
         try:
             reply = await self._exchange(request, listener, address)
         except aiohttp.ClientHttpProxyError as error:
             failure = tunnel_error(error.status, _proxy_url(self._network, address))
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = connection_error(_bare(error), address.netloc)
+            failure = connection_error(_unwrap_error(error), address.netloc)
         else:
             if listener and listener.error:
                 raise listener.error
@@ -100,7 +100,7 @@ class ManyTransport:
         return route
 
 
-class _Listener:
+class _LineListener:
     """Keeps what the caller's function raises apart from what the network does."""
 
     def __init__(self, on_line: OnLine) -> None:
@@ -119,7 +119,7 @@ async def _read(response: aiohttp.ClientResponse, on_line: OnLine | None, addres
     import aiohttp
 
     headers = {name.lower(): value for name, value in response.headers.items()}
-    body = Body(on_line if is_event_stream(response.status, headers) else None)
+    body = BodyReader(on_line if is_event_stream(response.status, headers) else None)
     broken = False
     try:
         async for chunk in response.content.iter_any():
@@ -132,7 +132,7 @@ async def _read(response: aiohttp.ClientResponse, on_line: OnLine | None, addres
     return HttpReply(response.status, headers, body.end())
 
 
-def _bare(error: Exception) -> Exception:
+def _unwrap_error(error: Exception) -> Exception:
     """What the operating system or the TLS library said, out of aiohttp's wrapping."""
     import aiohttp
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from promptops.providers.http.errors import connection_error, cut_off_error, tunnel_error
 from promptops.providers.http.network import Address, Network, Proxy, parse_address
-from promptops.providers.http.transport import Body, HttpReply, HttpRequest, OnLine, is_event_stream
+from promptops.providers.http.transport import BodyReader, HttpReply, HttpRequest, OnLine, is_event_stream
 
 _CHUNK = 64 * 1024
 
@@ -25,7 +25,7 @@ class SingleTransport:
     async def send(self, request: HttpRequest, on_line: OnLine | None = None) -> HttpReply:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[HttpReply] = loop.create_future()
-        exchange = _Exchange(self._network, request, on_line, _Mailbox(loop, done))
+        exchange = _Exchange(self._network, request, on_line, _LoopBridge(loop, done))
         # A daemon: a name lookup cannot be interrupted, and must not hold up the end of the program.
         threading.Thread(target=exchange.work, daemon=True).start()
         try:
@@ -37,7 +37,7 @@ class SingleTransport:
         pass  # nothing outlives a call
 
 
-class _Mailbox:
+class _LoopBridge:
     """Brings what the thread finds to the event loop, in order, until the call is over."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, done: asyncio.Future[HttpReply]) -> None:
@@ -64,7 +64,9 @@ class _Mailbox:
 
 
 class _Exchange:
-    def __init__(self, network: Network, request: HttpRequest, on_line: OnLine | None, box: _Mailbox) -> None:
+    def __init__(
+        self, network: Network, request: HttpRequest, on_line: OnLine | None, box: _LoopBridge
+    ) -> None:
         self._network = network
         self._request = request
         self._on_line = on_line
@@ -158,7 +160,7 @@ class _Exchange:
     def _read(self, response: HTTPResponse) -> HttpReply:
         headers = {name.lower(): value for name, value in response.getheaders()}
         streamed = self._on_line is not None and is_event_stream(response.status, headers)
-        body = Body(self._deliver if streamed else None)
+        body = BodyReader(self._deliver if streamed else None)
         while chunk := response.read1(_CHUNK):
             body.feed(chunk)
         if response.length:

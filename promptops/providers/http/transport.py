@@ -6,7 +6,7 @@ from typing import Protocol
 
 from promptops.providers.types import ModelError
 
-MAX_REPLY = 64 * 1024 * 1024
+MAX_REPLY_BYTES = 64 * 1024 * 1024
 OnLine = Callable[[bytes], bool]
 """Takes one line of an event stream; False says that nothing more is wanted."""
 
@@ -42,7 +42,7 @@ def is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
     return status == 200 and "text/event-stream" in headers.get("content-type", "").lower()  # noqa: PLR2004
 
 
-class Body:
+class BodyReader:
     """Collects a reply, or hands its lines on; bounded, so that no endpoint can fill the memory."""
 
     def __init__(self, on_line: OnLine | None) -> None:
@@ -70,6 +70,6 @@ class Body:
 
     def _keep(self, chunk: bytes) -> None:
         self._size += len(chunk)
-        if self._size > MAX_REPLY:
-            raise ModelError("malformed_reply", f"the reply is larger than {MAX_REPLY // 2**20} MiB")
+        if self._size > MAX_REPLY_BYTES:
+            raise ModelError("malformed_reply", f"the reply is larger than {MAX_REPLY_BYTES // 2**20} MiB")
         self._parts.append(chunk)

@@ -23,32 +23,38 @@ from promptops.errors import Invalid
 from promptops.providers.catalog import EMBEDDED_WINDOW
 from promptops.providers.http.network import Network
 from promptops.providers.http.single import SingleTransport
-from promptops.providers.local.weights import file_hash, kept_at, overriding_weights, package_of, ready
-from promptops.providers.openai.client import OpenAIWire
-from promptops.providers.types import Completion, ModelError, OnText, Request
+from promptops.providers.local.weights import (
+    cached_weights_path,
+    ensure_weights,
+    file_hash,
+    override_weights_path,
+    weights_package,
+)
+from promptops.providers.openai.client import OpenAIClient
+from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-FAST = "PROMPTOPS_LOCAL_FAST"
-_INSTALL = "pip install 'git-promptops[local]'"
-_ELSEWHERE = (
+FAST_VARIABLE = "PROMPTOPS_LOCAL_FAST"
+_INSTALL_COMMAND = "pip install 'git-promptops[local]'"
+_ALTERNATIVES_HINT = (
     "use a provider's model (--model), or any OpenAI-compatible server such as Ollama: "
     "OPENAI_BASE_URL names it, --model openai/NAME its model"
 )
 _WHEELS = {("linux", "x86_64"), ("darwin", "x86_64"), ("darwin", "arm64"), ("win32", "amd64")}
 
 
-class Embedded:
+class EmbeddedClient:
     """One embedded model. Making it fetches the weights where they are missing; the first call loads them."""
 
     name = "embedded"
 
     def __init__(self, model: str, env: Mapping[str, str], say: Callable[[str], None] = note) -> None:
-        check_model(model, env)
-        self._weights = ready(model, env, say)
-        self._fast = env.get(FAST, "") not in {"", "0"}
+        check_embedded_model(model, env)
+        self._weights = ensure_weights(model, env, say)
+        self._fast = env.get(FAST_VARIABLE, "") not in {"", "0"}
         self._slot = asyncio.Lock()  # one slot: waiting here costs a call none of its time-out
         self._transport = SingleTransport(Network())
 
@@ -56,31 +62,31 @@ class Embedded:
     def response_model(self) -> str:
         return f"{self._weights.model}@sha256:{self._weights.sha256}"
 
-    def identity(self, request: Request) -> tuple[str, str, bytes]:
+    def identity(self, request: CompletionRequest) -> tuple[str, str, bytes]:
         place = f"local:sha256:{self._weights.sha256}" + ("+fast" if self._fast else "")
         return self._wire(place, None).identity(request)
 
-    async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
+    async def complete(self, request: CompletionRequest, on_text: OnText | None = None) -> Completion:
         async with self._slot:
-            server = await asyncio.to_thread(serve, self._weights.path, fast=self._fast)
+            server = await asyncio.to_thread(get_server, self._weights.path, fast=self._fast)
             wire = self._wire(server.base_url, server.key)
             try:
                 completion = await wire.complete(request, on_text)
             except ModelError as error:
-                raise explained(error, server.base_url, self._weights.model) from None
+                raise translate_server_error(error, server.base_url, self._weights.model) from None
         return replace(completion, response_model=self.response_model)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
 
-    def _wire(self, base_url: str, key: str | None) -> OpenAIWire:
+    def _wire(self, base_url: str, key: str | None) -> OpenAIClient:
         name = self._weights.model.removeprefix("local/")
-        return OpenAIWire(
+        return OpenAIClient(
             name=self.name, base_url=base_url, api_key=key, model=name, transport=self._transport
         )
 
 
-def explained(error: ModelError, base_url: str, model: str) -> ModelError:
+def translate_server_error(error: ModelError, base_url: str, model: str) -> ModelError:
     """The server's errors in words that make sense to someone who never saw a server."""
     too_long = re.search(r"\((\d+) tokens\) exceeds the available context size", error.message)
     if too_long:
@@ -98,18 +104,18 @@ def explained(error: ModelError, base_url: str, model: str) -> ModelError:
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class EmbeddedServer:
     base_url: str
     key: str
     engine: Any  # stops when nothing refers to it
 
 
-_running: dict[tuple[int, Path, bool], Server] = {}
+_running: dict[tuple[int, Path, bool], EmbeddedServer] = {}
 _starting = threading.Lock()
 atexit.register(_running.clear)  # joined while the interpreter still stands
 
 
-def serve(weights: Path, *, fast: bool = False) -> Server:
+def get_server(weights: Path, *, fast: bool = False) -> EmbeddedServer:
     """The server of these weights in this process, started when first asked for."""
     with _starting:
         place = os.getpid(), weights, fast
@@ -118,8 +124,8 @@ def serve(weights: Path, *, fast: bool = False) -> Server:
         return _running[place]
 
 
-def _start(weights: Path, key: str, *, fast: bool) -> Server:
-    xllamacpp = _engine()
+def _start(weights: Path, key: str, *, fast: bool) -> EmbeddedServer:
+    xllamacpp = _import_engine()
     parameters = xllamacpp.CommonParams()
     parameters.model.path = str(weights)
     parameters.api_keys = [key]
@@ -134,16 +140,18 @@ def _start(weights: Path, key: str, *, fast: bool) -> Server:
         raise ModelError(
             "bad_request", f"llama.cpp cannot load {weights}", hint="is it a whole GGUF of a chat model?"
         ) from None
-    return Server(f"{engine.listening_address}/v1", key, engine)
+    return EmbeddedServer(f"{engine.listening_address}/v1", key, engine)
 
 
-def _engine() -> Any:
+def _import_engine() -> Any:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read when the library is loaded
     try:
         import xllamacpp
     except ImportError as error:  # installed, but not for this system
         raise ModelError(
-            "bad_request", f"xllamacpp cannot be loaded: {error}", hint=f"{_INSTALL}, or {_ELSEWHERE}"
+            "bad_request",
+            f"xllamacpp cannot be loaded: {error}",
+            hint=f"{_INSTALL_COMMAND}, or {_ALTERNATIVES_HINT}",
         ) from None
     return xllamacpp
 
@@ -167,20 +175,21 @@ def _settings(*, fast: bool) -> dict[str, Any]:
     }
 
 
-def check_model(model: str, env: Mapping[str, str]) -> None:
+def check_embedded_model(model: str, env: Mapping[str, str]) -> None:
     """Say why ``model`` cannot run here, before anything is fetched."""
-    if overriding_weights(env) is None:
-        package_of(model)
+    if override_weights_path(env) is None:
+        weights_package(model)
     if importlib.util.find_spec("xllamacpp") is None:
         raise missing_engine(model, *_platform())
 
 
 def missing_engine(model: str, system: str, machine: str, libc: str) -> Invalid:
     if (system, machine.lower()) in _WHEELS and (system != "linux" or libc == "glibc"):
-        return Invalid(f"{model} needs the embedded model: {_INSTALL}")
+        return Invalid(f"{model} needs the embedded model: {_INSTALL_COMMAND}")
     place = "-".join(filter(None, (system, machine, libc)))
     return Invalid(
-        f"{model} needs the embedded model, and no wheel of xllamacpp is known for {place}", hint=_ELSEWHERE
+        f"{model} needs the embedded model, and no wheel of xllamacpp is known for {place}",
+        hint=_ALTERNATIVES_HINT,
     )
 
 
@@ -189,7 +198,7 @@ def _platform() -> tuple[str, str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Installed:
+class EmbeddedStatus:
     """What of the embedded model is here."""
 
     engine: str | None  # xllamacpp's version
@@ -199,13 +208,13 @@ class Installed:
     overridden: bool
 
 
-def installed(env: Mapping[str, str], model: str = "local/smollm2-135m-instruct") -> Installed:
+def embedded_status(env: Mapping[str, str], model: str = "local/smollm2-135m-instruct") -> EmbeddedStatus:
     """Look without fetching or loading anything."""
-    override = overriding_weights(env)
-    path = override or kept_at(model, env)
+    override = override_weights_path(env)
+    path = override or cached_weights_path(model, env)
     present = path.is_file()
-    verified = present and (bool(override) or file_hash(path, env) == package_of(model).sha256)
-    return Installed(_engine_version(), path, present, verified, override is not None)
+    verified = present and (bool(override) or file_hash(path, env) == weights_package(model).sha256)
+    return EmbeddedStatus(_engine_version(), path, present, verified, override is not None)
 
 
 def _engine_version() -> str | None:

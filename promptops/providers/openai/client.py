@@ -6,17 +6,17 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
-from promptops.providers.errors import error_of_reply, strike_out, timed_out
+from promptops.providers.errors import error_from_reply, redact_secret, timeout_error
 from promptops.providers.http.transport import HttpReply, HttpRequest, Transport
-from promptops.providers.openai.request import build_body, encode
-from promptops.providers.openai.response import Stream, parse_reply
-from promptops.providers.types import Completion, ModelError, OnText, Request
+from promptops.providers.openai.request import build_body, encode_body
+from promptops.providers.openai.response import StreamParser, parse_reply
+from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class OpenAIWire:
+class OpenAIClient:
     """One model of one endpoint.
 
     ``model`` is the name that goes over the wire. ``key_name`` is the environment variable that error
@@ -45,22 +45,22 @@ class OpenAIWire:
         self._transport = transport
         self._asks_schema = asks_schema
 
-    def identity(self, request: Request) -> tuple[str, str, bytes]:
-        return self.name, self.base_url, encode(self._body(request))
+    def identity(self, request: CompletionRequest) -> tuple[str, str, bytes]:
+        return self.name, self.base_url, encode_body(self._body(request))
 
-    async def complete(self, request: Request, on_text: OnText | None = None) -> Completion:
+    async def complete(self, request: CompletionRequest, on_text: OnText | None = None) -> Completion:
         self._check_key()
-        stream = Stream(on_text, time.perf_counter()) if request.stream else None
+        stream = StreamParser(on_text, time.perf_counter()) if request.stream else None
         try:
             async with asyncio.timeout(request.timeout):
                 reply = await self._transport.send(self._http(request), stream.line if stream else None)
             return self._completion(reply, stream, on_text)
         except TimeoutError:
-            failure = timed_out(self._place, request.timeout)
+            failure = timeout_error(self._place, request.timeout)
         except ModelError as error:
             failure = error
         failure.partial = failure.partial or (stream.text if stream else "")
-        raise strike_out(failure, self._api_key)
+        raise redact_secret(failure, self._api_key)
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -75,11 +75,11 @@ class OpenAIWire:
                 "authentication", f"{name} holds characters that no key has", hint="set it again"
             )
 
-    def _body(self, request: Request) -> dict[str, Any]:
+    def _body(self, request: CompletionRequest) -> dict[str, Any]:
         asked = request.output_schema is not None and self._asks_schema()
         return build_body(request, self.model, ask_schema=asked)
 
-    def _http(self, request: Request) -> HttpRequest:
+    def _http(self, request: CompletionRequest) -> HttpRequest:
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "promptops",
@@ -88,11 +88,13 @@ class OpenAIWire:
         headers["Accept"] = "text/event-stream" if request.stream else "application/json"
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
-        return HttpRequest(_chat_url(self.base_url), headers, encode(self._body(request)))
+        return HttpRequest(_chat_url(self.base_url), headers, encode_body(self._body(request)))
 
-    def _completion(self, reply: HttpReply, stream: Stream | None, on_text: OnText | None) -> Completion:
+    def _completion(
+        self, reply: HttpReply, stream: StreamParser | None, on_text: OnText | None
+    ) -> Completion:
         if reply.status != 200:  # noqa: PLR2004
-            raise error_of_reply(reply, where=self._place, key_name=self._key_name)
+            raise error_from_reply(reply, where=self._place, key_name=self._key_name)
         if stream is not None and stream.begun:
             return stream.completion(self.model)
         completion = parse_reply(reply, self.model)

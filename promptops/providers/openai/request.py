@@ -12,9 +12,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from promptops.providers.types import ModelError, Request
+from promptops.providers.types import CompletionRequest, ModelError
 
-_REFUSED = {
+_FORBIDDEN_PARAMETERS = {
     "model": "write `model:` at the top of the prompt",
     "messages": "write `messages:` at the top of the prompt",
     "tools": "write `tools:` at the top of the prompt",
@@ -28,7 +28,7 @@ _REFUSED = {
 }
 
 
-def build_body(request: Request, model: str, *, ask_schema: bool = True) -> dict[str, Any]:
+def build_body(request: CompletionRequest, model: str, *, ask_schema: bool = True) -> dict[str, Any]:
     """The body for ``request``, with ``model`` as the endpoint calls it."""
     check_parameters(request.parameters)
     body: dict[str, Any] = {"model": model, "messages": list(request.messages), **request.parameters}
@@ -44,8 +44,10 @@ def build_body(request: Request, model: str, *, ask_schema: bool = True) -> dict
 
 def check_parameters(parameters: Mapping[str, Any]) -> None:
     for name in parameters:
-        if name in _REFUSED:
-            raise ModelError("bad_request", f"parameter `{name}` cannot be sent", hint=_REFUSED[name])
+        if name in _FORBIDDEN_PARAMETERS:
+            raise ModelError(
+                "bad_request", f"parameter `{name}` cannot be sent", hint=_FORBIDDEN_PARAMETERS[name]
+            )
     if parameters.get("n", 1) != 1:
         raise ModelError(
             "bad_request", "parameter `n` must be 1", hint="a run has one answer; run it again for more"
@@ -60,7 +62,7 @@ def response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def encode(body: Mapping[str, Any]) -> bytes:
+def encode_body(body: Mapping[str, Any]) -> bytes:
     """Compact JSON in UTF-8: the same body always gives the same bytes."""
     try:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
@@ -101,7 +103,7 @@ _NOT_STRICT = frozenset(
         "definitions",
     }
 )
-_PLAIN = frozenset({"string", "number", "integer", "boolean", "null"})
+_SCALAR_TYPES = frozenset({"string", "number", "integer", "boolean", "null"})
 
 
 def fits_strict(schema: Any) -> bool:
@@ -112,33 +114,33 @@ def fits_strict(schema: Any) -> bool:
     """
     if not isinstance(schema, Mapping) or schema.get("type") != "object":
         return False
-    return _strict(schema) and all(map(_strict, schema.get("$defs", {}).values()))
+    return _is_strict(schema) and all(map(_is_strict, schema.get("$defs", {}).values()))
 
 
-def _strict(schema: Any) -> bool:
+def _is_strict(schema: Any) -> bool:
     if not isinstance(schema, Mapping) or _NOT_STRICT & schema.keys():
         return False
     match schema.get("type"):
         case "object":
-            fits = _strict_object(schema)
+            fits = _is_strict_object(schema)
         case "array":
-            fits = _strict(schema.get("items"))
+            fits = _is_strict(schema.get("items"))
         case list() as kinds:
-            fits = _PLAIN.issuperset(kinds)
+            fits = _SCALAR_TYPES.issuperset(kinds)
         case None if "anyOf" in schema:
-            fits = all(map(_strict, schema["anyOf"]))
+            fits = all(map(_is_strict, schema["anyOf"]))
         case None:
             fits = not schema.keys().isdisjoint({"enum", "const", "$ref"})
         case kind:
-            fits = kind in _PLAIN
+            fits = kind in _SCALAR_TYPES
     return fits
 
 
-def _strict_object(schema: Mapping[str, Any]) -> bool:
+def _is_strict_object(schema: Mapping[str, Any]) -> bool:
     properties = schema.get("properties", {})
     closed = schema.get("additionalProperties") is False
     return (
         closed
         and set(schema.get("required", ())) == set(properties)
-        and all(map(_strict, properties.values()))
+        and all(map(_is_strict, properties.values()))
     )

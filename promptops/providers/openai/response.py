@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from promptops.providers.errors import error_of_payload, excerpt, looks_like_html
+from promptops.providers.errors import error_from_payload, excerpt, looks_like_html
 from promptops.providers.http.transport import HttpReply
 from promptops.providers.types import Completion, ModelError, OnText
 
@@ -14,20 +14,20 @@ _BASE_HINT = "the base URL usually ends in /v1; check the variable that sets it"
 
 def parse_reply(reply: HttpReply, model: str) -> Completion:
     """The completion in a whole reply; ``model`` stands in where the reply names none."""
-    return completion_of(_load(reply.body), model)
+    return completion_from_payload(_load(reply.body), model)
 
 
-def completion_of(payload: Mapping[str, Any], model: str) -> Completion:
+def completion_from_payload(payload: Mapping[str, Any], model: str) -> Completion:
     choice = _first_choice(payload)
     message = _mapping(choice.get("message"))
-    return finished(
+    return check_not_filtered(
         Completion(
-            text=text_of(message),
+            text=message_text(message),
             response_model=_string(payload.get("model")) or model,
             finish_reason=_string(choice.get("finish_reason")),
             tool_calls=tuple(call for call in message.get("tool_calls") or () if isinstance(call, Mapping)),
             response_id=_string(payload.get("id")),
-            **usage_of(payload),
+            **token_usage(payload),
         )
     )
 
@@ -50,7 +50,7 @@ def _load(body: bytes) -> Mapping[str, Any]:
 def _first_choice(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     choices = payload.get("choices")
     if not choices and payload.get("error"):
-        raise error_of_payload(payload)
+        raise error_from_payload(payload)
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], Mapping):
         raise ModelError(
             "malformed_reply", "the reply holds no choices", hint="the provider returned no answer"
@@ -58,7 +58,7 @@ def _first_choice(payload: Mapping[str, Any]) -> Mapping[str, Any]:
     return choices[0]
 
 
-def finished(completion: Completion) -> Completion:
+def check_not_filtered(completion: Completion) -> Completion:
     """The completion itself, unless the provider's filter withheld it."""
     if completion.finish_reason == "content_filter":
         raise ModelError(
@@ -67,7 +67,7 @@ def finished(completion: Completion) -> Completion:
     return completion
 
 
-def text_of(message: Mapping[str, Any]) -> str:
+def message_text(message: Mapping[str, Any]) -> str:
     """Content as text: a string, a list of parts (text ones joined), or a refusal in its place."""
     content = message.get("content")
     if isinstance(content, list):
@@ -75,21 +75,21 @@ def text_of(message: Mapping[str, Any]) -> str:
     return _string(content) or _string(message.get("refusal")) or ""
 
 
-def usage_of(payload: Mapping[str, Any]) -> dict[str, int | None]:
+def token_usage(payload: Mapping[str, Any]) -> dict[str, int | None]:
     """Token counts under Completion's names; None where the provider does not say."""
     usage = _mapping(payload.get("usage")) or _mapping(_mapping(payload.get("x_groq")).get("usage"))
     sent = _mapping(usage.get("prompt_tokens_details"))
     answered = _mapping(usage.get("completion_tokens_details"))
     return {
         "input_tokens": _count(usage.get("prompt_tokens")),
-        "output_tokens": _answered(usage, _count(answered.get("reasoning_tokens"))),
+        "output_tokens": _output_tokens(usage, _count(answered.get("reasoning_tokens"))),
         "cached_tokens": _count(sent.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))),
         "cache_write_tokens": _count(sent.get("cache_write_tokens", sent.get("cache_creation_tokens"))),
         "reasoning_tokens": _count(answered.get("reasoning_tokens")),
     }
 
 
-def _answered(usage: Mapping[str, Any], reasoning: int | None) -> int | None:
+def _output_tokens(usage: Mapping[str, Any], reasoning: int | None) -> int | None:
     """Completion tokens, with the reasoning tokens that some providers count beside and not among them."""
     sent, answered = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
     if None in (sent, answered) or not reasoning:
@@ -98,7 +98,7 @@ def _answered(usage: Mapping[str, Any], reasoning: int | None) -> int | None:
     return (answered or 0) + reasoning if beside else answered
 
 
-class Stream:
+class StreamParser:
     """Takes an event stream line by line and puts the completion together."""
 
     def __init__(self, on_text: OnText | None, started: float) -> None:
@@ -135,7 +135,7 @@ class Stream:
         """Everything so far as one completion; ``cut_off`` when the end is missing."""
         if self._finish is None and not (self._done and (self._texts or self._calls)):
             raise self._unfinished()
-        return finished(
+        return check_not_filtered(
             Completion(
                 text=self.text,
                 response_model=self._model or model,
@@ -170,11 +170,11 @@ class Stream:
     def event(self, event: Mapping[str, Any]) -> None:
         """Take one event as JSON."""
         if event.get("error"):
-            raise error_of_payload(event)
+            raise error_from_payload(event)
         self._model = _string(event.get("model")) or self._model
         self._id = _string(event.get("id")) or self._id
         if event.get("usage") or event.get("x_groq"):
-            self._usage = {k: v for k, v in usage_of(event).items() if v is not None} or self._usage
+            self._usage = {k: v for k, v in token_usage(event).items() if v is not None} or self._usage
         for choice in event.get("choices") or ():
             if isinstance(choice, Mapping) and not choice.get("index"):
                 self._choice(choice)
@@ -184,7 +184,7 @@ class Stream:
         self._finish = _string(choice.get("finish_reason")) or self._finish
         for position, piece in enumerate(delta.get("tool_calls") or ()):
             self._tool_call(_mapping(piece), position)
-        if text := text_of(delta):
+        if text := message_text(delta):
             self._mark_first()
             self._texts.append(text)
             if self._on_text is not None:

@@ -11,8 +11,8 @@ A file is JSON lines: a header, a run a line in the order of assignment, and a l
 lost file shows. Columns without a value are left out.
 """
 
-FORMAT = "promptops-release/1"
-STARTED = {
+EXPORT_FORMAT = "promptops-release/1"
+EXPORT_STARTED_COLUMNS = {
     "run_id": str,
     "writer_id": str,
     "writer_counter": int,
@@ -34,7 +34,7 @@ STARTED = {
     "eval_id": str,
     "request_model": str,
 }
-ENDED = {
+EXPORT_FINISHED_COLUMNS = {
     "state": str,
     "finished_at": str,
     "response_model": str,
@@ -52,9 +52,9 @@ ENDED = {
     "retryable": int,
     "checks_failed": int,
 }
-COLUMNS = {**STARTED, **ENDED}
-REQUIRED = (
+EXPORT_RUN_COLUMNS = {**EXPORT_STARTED_COLUMNS, **EXPORT_FINISHED_COLUMNS}
+EXPORT_REQUIRED_COLUMNS = (
     "run_id", "writer_id", "writer_counter", "kind", "state", "started_at", "prompt", "digest", "trial",
     "request_model",
 )  # fmt: skip
-OUTCOME = ("source", "name", "passed", "value", "occurred_at", "recorded_at")
+EXPORT_OUTCOME_COLUMNS = ("source", "name", "passed", "value", "occurred_at", "recorded_at")

@@ -8,24 +8,29 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 from promptops.errors import Invalid
-from promptops.registry.records import Kind, State
-from promptops.registry.release.export_format import COLUMNS, FORMAT, OUTCOME, REQUIRED
-from promptops.registry.ulid import LENGTH, as_prefix
+from promptops.registry.records import RunKind, RunState
+from promptops.registry.release.export_format import (
+    EXPORT_FORMAT,
+    EXPORT_OUTCOME_COLUMNS,
+    EXPORT_REQUIRED_COLUMNS,
+    EXPORT_RUN_COLUMNS,
+)
+from promptops.registry.ulid import ULID_LENGTH, normalize_id_prefix
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _TIMES = ("started_at", "finished_at")
-_AGAIN = "export it again: promptops runs export --for-release --out FILE"
+_EXPORT_AGAIN_HINT = "export it again: promptops runs export --for-release --out FILE"
 _ALL_BP = 10_000
-_ONE_OF = {
-    "kind": get_args(Kind),
-    "state": get_args(State),
+_ALLOWED_VALUES = {
+    "kind": get_args(RunKind),
+    "state": get_args(RunState),
     "arm": ("stable", "canary", "control", "candidate"),
 }
 _SOURCES = ("check", "judge", "person")
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class ExportHeader:
     registry_id: str
     unit_key_id: str
     since_seq: int
@@ -35,18 +40,18 @@ class Header:
 
 
 @dataclass(frozen=True, slots=True)
-class ReleaseRun:
+class ExportedRun:
     values: tuple[Any, ...]  # of COLUMNS
     outcomes: tuple[tuple[Any, ...], ...]  # of OUTCOME
 
 
-def read_header(name: str, line: bytes) -> Header:
+def read_export_header(name: str, line: bytes) -> ExportHeader:
     data = _object(f"{name}:1", line) if line.strip() else {}
-    if data.get("format") != FORMAT:
+    if data.get("format") != EXPORT_FORMAT:
         found = f"its format is {data['format']}" if "format" in data else "its first line is no header"
-        raise Invalid(f"{name} is no export for releases: {found}", hint=_AGAIN)
+        raise Invalid(f"{name} is no export for releases: {found}", hint=_EXPORT_AGAIN_HINT)
     try:
-        header = Header(
+        header = ExportHeader(
             str(data["registry_id"]),
             str(data["unit_key_id"]),
             data["since_seq"],
@@ -55,10 +60,10 @@ def read_header(name: str, line: bytes) -> Header:
             str(data["exported_at"]),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise Invalid(f"{name}:1: the header is damaged: {error}", hint=_AGAIN) from None
+        raise Invalid(f"{name}:1: the header is damaged: {error}", hint=_EXPORT_AGAIN_HINT) from None
     numbers = (header.since_seq, header.through_seq)
     if not all(type(each) is int for each in numbers) or not 0 <= numbers[0] <= numbers[1]:
-        raise Invalid(f"{name}:1: its stretch is {numbers[0]} to {numbers[1]}", hint=_AGAIN)
+        raise Invalid(f"{name}:1: its stretch is {numbers[0]} to {numbers[1]}", hint=_EXPORT_AGAIN_HINT)
     return header
 
 
@@ -69,84 +74,88 @@ def _gap(data: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def read_runs(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, ReleaseRun]]:
+def read_exported_runs(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, ExportedRun]]:
     """The runs behind the header, with their lines. Raises Invalid at a bad line or a missing end."""
     count, ended = 0, False
     for number, line in enumerate(lines, 2):
         if ended and line.strip():
-            raise Invalid(f"{name}:{number}: something stands behind the end", hint=_AGAIN)
+            raise Invalid(f"{name}:{number}: something stands behind the end", hint=_EXPORT_AGAIN_HINT)
         data = _object(f"{name}:{number}", line)
         if "end" in data:
             ended = data["end"] == count
             if not ended:
-                raise Invalid(f"{name} says it holds {data['end']} runs, and has {count}", hint=_AGAIN)
+                raise Invalid(
+                    f"{name} says it holds {data['end']} runs, and has {count}", hint=_EXPORT_AGAIN_HINT
+                )
             continue
         count += 1
         yield number, _run(f"{name}:{number}", data)
     if not ended:
-        raise Invalid(f"{name} has been cut off after {count:,} runs", hint=f"copy it again, or {_AGAIN}")
+        raise Invalid(
+            f"{name} has been cut off after {count:,} runs", hint=f"copy it again, or {_EXPORT_AGAIN_HINT}"
+        )
 
 
 def _object(where: str, line: bytes) -> dict[str, Any]:
     try:
         data = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise Invalid(f"{where}: not JSON: {error}", hint=_AGAIN) from None
+        raise Invalid(f"{where}: not JSON: {error}", hint=_EXPORT_AGAIN_HINT) from None
     if not isinstance(data, dict):
-        raise Invalid(f"{where}: not an object", hint=_AGAIN)
+        raise Invalid(f"{where}: not an object", hint=_EXPORT_AGAIN_HINT)
     return data
 
 
-def _run(where: str, data: dict[str, Any]) -> ReleaseRun:
+def _run(where: str, data: dict[str, Any]) -> ExportedRun:
     outcomes = data.pop("outcomes", [])
-    if unknown := data.keys() - COLUMNS:
-        raise _bad(where, min(unknown), "is no column that is known here")
-    for name in REQUIRED:
+    if unknown := data.keys() - EXPORT_RUN_COLUMNS:
+        raise _invalid_field(where, min(unknown), "is no column that is known here")
+    for name in EXPORT_REQUIRED_COLUMNS:
         if name not in data:
-            raise _bad(where, name, "is missing")
+            raise _invalid_field(where, name, "is missing")
     for name, value in data.items():
         if problem := _problem(name, value):
-            raise _bad(where, name, problem)
+            raise _invalid_field(where, name, problem)
     if not isinstance(outcomes, list) or not all(map(_is_outcome, outcomes)):
-        raise _bad(where, "outcomes", f"is no list of {', '.join(OUTCOME)}")
-    return ReleaseRun(tuple(map(data.get, COLUMNS)), tuple(map(tuple, outcomes)))
+        raise _invalid_field(where, "outcomes", f"is no list of {', '.join(EXPORT_OUTCOME_COLUMNS)}")
+    return ExportedRun(tuple(map(data.get, EXPORT_RUN_COLUMNS)), tuple(map(tuple, outcomes)))
 
 
-def _bad(where: str, name: str, problem: str) -> Invalid:
-    return Invalid(f"{where}: `{name}` {problem}", hint=_AGAIN)
+def _invalid_field(where: str, name: str, problem: str) -> Invalid:
+    return Invalid(f"{where}: `{name}` {problem}", hint=_EXPORT_AGAIN_HINT)
 
 
 def _problem(name: str, value: Any) -> str:  # noqa: PLR0911 - a table
-    if not _fits(value, COLUMNS[name]):
+    if not _has_type(value, EXPORT_RUN_COLUMNS[name]):
         return f"is {value!r}"
     match name:
-        case "run_id" if len(value) != LENGTH or as_prefix(value) != value:
+        case "run_id" if len(value) != ULID_LENGTH or normalize_id_prefix(value) != value:
             return f"is no run id: {value}"
         case "digest" if not re.fullmatch(r"[0-9a-f]{64}", value):
             return f"is no digest: {value}"
         case "weight_bp" if not 0 <= value <= _ALL_BP:
             return f"is {value}"
-        case "kind" | "state" | "arm" if value not in _ONE_OF[name]:
-            return f"is {value}, not one of {', '.join(_ONE_OF[name])}"
+        case "kind" | "state" | "arm" if value not in _ALLOWED_VALUES[name]:
+            return f"is {value}, not one of {', '.join(_ALLOWED_VALUES[name])}"
         case "started_at" | "finished_at" if not _TIME.fullmatch(value):
             return f"is no time: {value}"
     return ""
 
 
-def _fits(value: Any, kind: type) -> bool:
+def _has_type(value: Any, kind: type) -> bool:
     if kind is float:
         return type(value) in (int, float) and math.isfinite(value)
     return type(value) is kind
 
 
 def _is_outcome(row: Any) -> bool:
-    if not isinstance(row, list) or len(row) != len(OUTCOME):
+    if not isinstance(row, list) or len(row) != len(EXPORT_OUTCOME_COLUMNS):
         return False
     source, name, passed, value, occurred_at, recorded_at = row
     return (
         source in _SOURCES
         and isinstance(name, str)
         and passed in (None, 0, 1)
-        and (value is None or _fits(value, float))
+        and (value is None or _has_type(value, float))
         and all(isinstance(each, str) and _TIME.fullmatch(each) for each in (occurred_at, recorded_at))
     )

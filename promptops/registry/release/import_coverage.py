@@ -4,22 +4,24 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 
-from promptops.registry.log_gaps import Gap
-from promptops.registry.release.export_reader import Header
+from promptops.registry.log_gaps import LogGap
+from promptops.registry.release.export_reader import ExportHeader
 from promptops.registry.rows import json_text
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 
-_EXPORTED = "exported:{0}:{1}"  # in ``meta``, with a registry's id and a stretch's start: when it was told
+_EXPORTED_AT_KEY = (
+    "exported:{0}:{1}"  # in ``meta``, with a registry's id and a stretch's start: when it was told
+)
 _GAPS = "gaps:"  # in ``meta``, with a registry's id: what it said last is missing of its own log
 
 
-def note_stretch(connection: sqlite3.Connection, header: Header, now: str) -> None:
+def save_import_coverage(connection: sqlite3.Connection, header: ExportHeader, now: str) -> None:
     """Keep what a file covers, within the transaction that takes in its runs."""
     connection.execute(
         "INSERT INTO imports VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (header.registry_id, header.since_seq, header.through_seq, now),
     )
-    told = (_EXPORTED.format(header.registry_id, header.since_seq), header.exported_at)
+    told = (_EXPORTED_AT_KEY.format(header.registry_id, header.since_seq), header.exported_at)
     connection.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO NOTHING", told)
     key = f"{_GAPS}{header.registry_id}"
     said = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
@@ -28,15 +30,15 @@ def note_stretch(connection: sqlite3.Connection, header: Header, now: str) -> No
         connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text))
 
 
-def imported_gaps(registry: Registry, since: str) -> list[str]:
+def describe_import_gaps(registry: RegistryDatabase, since: str) -> list[str]:
     """Sentences about what is missing of other registries' logs since a time (UTC text).
 
     Files that have not arrived, behind which others have; and gaps that a registry itself has found.
     """
-    return [*_lost_files(registry, since), *_told_gaps(registry, since)]
+    return [*_missing_files(registry, since), *_reported_gaps(registry, since)]
 
 
-def _lost_files(registry: Registry, since: str) -> Iterator[str]:
+def _missing_files(registry: RegistryDatabase, since: str) -> Iterator[str]:
     rows = registry.read("SELECT * FROM imports ORDER BY registry_id, since_seq, through_seq")
     known: dict[str, int] = {}
     for row in rows:
@@ -49,21 +51,22 @@ def _lost_files(registry: Registry, since: str) -> Iterator[str]:
         known[name] = max(reached, row["through_seq"])
 
 
-def _exported_at(registry: Registry, name: str, since_seq: int) -> str:
+def _exported_at(registry: RegistryDatabase, name: str, since_seq: int) -> str:
     """When a file was written, whenever it arrived: what was lost before says nothing of later times."""
     return str(
-        registry.read_one("SELECT value FROM meta WHERE key = ?", (_EXPORTED.format(name, since_seq),)) or ""
+        registry.read_one("SELECT value FROM meta WHERE key = ?", (_EXPORTED_AT_KEY.format(name, since_seq),))
+        or ""
     )
 
 
-def _told_gaps(registry: Registry, since: str) -> Iterator[str]:
+def _reported_gaps(registry: RegistryDatabase, since: str) -> Iterator[str]:
     rows = registry.read("SELECT key, value FROM meta WHERE key >= ? AND key < ?", (_GAPS, f"{_GAPS}~"))
     for row in rows:
-        for gap in _decoded(json.loads(row["value"])["gaps"]):
+        for gap in _decode_gaps(json.loads(row["value"])["gaps"]):
             if gap.at >= since:
                 yield f"in the registry {row['key'].removeprefix(_GAPS)} {gap}"
 
 
-def _decoded(told: Iterable[dict[str, object]]) -> Iterator[Gap]:
+def _decode_gaps(told: Iterable[dict[str, object]]) -> Iterator[LogGap]:
     for each in told:
-        yield Gap(**each)  # type: ignore[arg-type]  # looked at when the file was read
+        yield LogGap(**each)  # type: ignore[arg-type]  # looked at when the file was read

@@ -3,12 +3,12 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from promptops.registry.runs.queries import Run, runs_by_seq
-from promptops.registry.runs.sampling import drawn
-from promptops.registry.store import Registry
+from promptops.registry.runs.queries import RunRecord, runs_by_seq
+from promptops.registry.runs.sampling import is_sampled
+from promptops.registry.store import RegistryDatabase
 
 _CHUNK = 200
-_OPEN = """
+_SELECT_UNJUDGED = """
 SELECT r.seq, r.run_id FROM runs r
 WHERE r.seq > ?1 AND r.prompt = ?2 AND r.channel = ?3 AND r.state = 'finished' AND r.kind IN ('run', 'batch')
 AND r.excluded IS NULL AND r.cache_source IS NULL AND r.error_type IS NULL AND r.imported_at IS NULL
@@ -16,14 +16,14 @@ AND CASE WHEN ?4 IS NULL THEN r.started_at >= ?5 ELSE r.rollout = ?4 END
 AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.run_seq = r.seq AND o.source = 'judge' AND o.name = ?6)
 ORDER BY r.seq LIMIT ?7
 """
-_TEXTS = """
+_SELECT_JUDGE_VERSIONS = """
 SELECT DISTINCT o.text FROM runs r JOIN outcomes o ON o.run_seq = r.seq
 WHERE r.rollout = ? AND o.source = 'judge' AND o.name = ? LIMIT 2
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class JudgeQueueFilter:
     """The runs of one channel: those of a rollout, or where there is none those since a time (UTC text)."""
 
     prompt: str
@@ -32,18 +32,22 @@ class Served:
     since: str
 
 
-def runs_to_judge(registry: Registry, served: Served, judge: str, share: float) -> Iterator[Run]:
+def runs_to_judge(
+    registry: RegistryDatabase, served: JudgeQueueFilter, judge: str, share: float
+) -> Iterator[RunRecord]:
     """The runs drawn for a judge that it has not scored, oldest first; imported ones are judged elsewhere."""
     last = 0
     while True:
         values = (last, served.prompt, served.channel, served.rollout, served.since, judge, _CHUNK)
-        found = registry.read(_OPEN, values)
+        found = registry.read(_SELECT_UNJUDGED, values)
         if not found:
             return
         last = found[-1]["seq"]
-        yield from runs_by_seq(registry, [row["seq"] for row in found if drawn(row["run_id"], judge, share)])
+        yield from runs_by_seq(
+            registry, [row["seq"] for row in found if is_sampled(row["run_id"], judge, share)]
+        )
 
 
-def judges_so_far(registry: Registry, rollout: str, judge: str) -> list[str]:
+def judge_versions_used(registry: RegistryDatabase, rollout: str, judge: str) -> list[str]:
     """Which versions of a judge have scored runs of a rollout, as ``NAME@sha256:DIGEST``."""
-    return [row[0] for row in registry.read(_TEXTS, (rollout, judge))]
+    return [row[0] for row in registry.read(_SELECT_JUDGE_VERSIONS, (rollout, judge))]

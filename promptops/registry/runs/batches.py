@@ -16,12 +16,12 @@ from typing import Any, Self
 from promptops.errors import Invalid, Unavailable
 from promptops.registry.records import utc_now
 from promptops.registry.runs.queries import runs_by_seq
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 from promptops.registry.ulid import new_run_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class BatchIdentity:
     """The same file, version and options are the same batch."""
 
     file_hash: str
@@ -33,17 +33,17 @@ class Identity:
         return self.file_hash, self.prompt, self.digest, json.dumps(self.options, sort_keys=True)
 
 
-_SAME = "file_hash = ? AND prompt = ? AND digest = ? AND options = ?"
+_SAME_BATCH = "file_hash = ? AND prompt = ? AND digest = ? AND options = ?"
 
 
-def unfinished_batch(registry: Registry, identity: Identity) -> str | None:
+def unfinished_batch(registry: RegistryDatabase, identity: BatchIdentity) -> str | None:
     """The batch to resume, if one was begun and has lines left."""
-    sql = f"SELECT batch_id FROM batches WHERE {_SAME} AND finished_at IS NULL ORDER BY batch_id DESC LIMIT 1"  # noqa: S608 - a constant
+    sql = f"SELECT batch_id FROM batches WHERE {_SAME_BATCH} AND finished_at IS NULL ORDER BY batch_id DESC LIMIT 1"  # noqa: S608 - a constant
     found: str | None = registry.read_one(sql, identity.values())
     return found
 
 
-def begin_batch(registry: Registry, identity: Identity, *, reference: str, lines: int) -> str:
+def begin_batch(registry: RegistryDatabase, identity: BatchIdentity, *, reference: str, lines: int) -> str:
     batch_id = new_run_id()
     with registry.write() as connection:
         connection.execute(
@@ -54,13 +54,13 @@ def begin_batch(registry: Registry, identity: Identity, *, reference: str, lines
     return batch_id
 
 
-def end_batch(registry: Registry, batch_id: str) -> None:
+def end_batch(registry: RegistryDatabase, batch_id: str) -> None:
     """Nothing is left to do, or nothing shall be done any more."""
     with registry.write() as connection:
         connection.execute("UPDATE batches SET finished_at = ? WHERE batch_id = ?", (utc_now(), batch_id))
 
 
-def done_lines(registry: Registry, batch_id: str, last: int) -> "array[int]":
+def done_lines(registry: RegistryDatabase, batch_id: str, last: int) -> "array[int]":
     """By line number, the ``seq`` of the run that finished it; 0 where none has."""
     done = array("q", bytes(8 * (last + 1)))
     sql = (
@@ -75,17 +75,17 @@ def done_lines(registry: Registry, batch_id: str, last: int) -> "array[int]":
     return done
 
 
-def spent_by(registry: Registry, batch_id: str) -> float:
+def batch_spent_usd(registry: RegistryDatabase, batch_id: str) -> float:
     return float(registry.read_one("SELECT sum(spent_usd) FROM runs WHERE batch_id = ?", (batch_id,)) or 0.0)
 
 
-def run_of(registry: Registry, seq: int) -> dict[str, Any]:
+def read_batch_run(registry: RegistryDatabase, seq: int) -> dict[str, Any]:
     """A finished run as it was printed when it was made."""
     run = runs_by_seq(registry, [seq])[0]
     return {key: value for key, value in run.items() if key not in {"seq", "outcomes"}}
 
 
-class Calls:
+class BatchCallLog:
     """The lines of one batch that a call has been begun for. Open means locked."""
 
     def __init__(self, file: Path) -> None:
@@ -113,7 +113,7 @@ class Calls:
     def begin(self, line: int) -> None:
         os.write(self._handle, line.to_bytes(8, "little"))
 
-    def cut_off(self, done: "array[int]") -> list[int]:
+    def interrupted_lines(self, done: "array[int]") -> list[int]:
         """Lines whose call was under way when the process before this one died."""
         noted = array("q")
         data = os.pread(self._handle, os.fstat(self._handle).st_size, 0)
@@ -132,7 +132,7 @@ class Calls:
         os.close(self._handle)
 
 
-def spell_lines(lines: Iterable[int]) -> str:
+def format_line_ranges(lines: Iterable[int]) -> str:
     """``3, 7–9, 12``; a long list is cut."""
     spans: list[list[int]] = []
     for line in lines:

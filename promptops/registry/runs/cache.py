@@ -10,9 +10,9 @@ import hashlib
 from dataclasses import dataclass
 
 from promptops.registry.records import FinishedRun
-from promptops.registry.rows import finished_from
-from promptops.registry.runs.filters import Filter
-from promptops.registry.store import Registry
+from promptops.registry.rows import finished_run_from_row
+from promptops.registry.runs.filters import RunFilter
+from promptops.registry.store import RegistryDatabase
 
 _USABLE = "r.cache_key IS NOT NULL AND r.state = 'finished' AND r.cache_stale = 0 AND r.cache_source IS NULL"
 _FIND = (
@@ -33,24 +33,24 @@ def reply_key(identity: tuple[str, str, bytes], trial: int, repaired: str = "") 
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class CachedReply:
     run_id: str
     end: FinishedRun
 
 
-class Replies:
+class ReplyCache:
     """The replies that had been logged when this was made: equal calls within one batch are all made."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: RegistryDatabase) -> None:
         self._registry = registry
         self._newest = registry.read_one("SELECT max(seq) FROM runs") or 0
 
-    def find(self, key: str) -> Kept | None:
+    def find(self, key: str) -> CachedReply | None:
         """The newest reply under a key."""
         for row in self._registry.read(_FIND, (key, self._newest)):
-            end = finished_from(row, ())
+            end = finished_run_from_row(row, ())
             if end is not None:
-                return Kept(row["run_id"], end)
+                return CachedReply(row["run_id"], end)
         return None
 
 
@@ -62,7 +62,7 @@ class CacheStats:
     saved_usd: float  # what those would have cost
 
 
-def cache_stats(registry: Registry, chosen: Filter) -> CacheStats:
+def read_cache_stats(registry: RegistryDatabase, chosen: RunFilter) -> CacheStats:
     where, values = chosen.conditions()
     row = registry.read(
         f"SELECT count(*) FILTER (WHERE {_USABLE}) AS replies, "
@@ -75,7 +75,7 @@ def cache_stats(registry: Registry, chosen: Filter) -> CacheStats:
     return CacheStats(**{name: row[name] for name in ("replies", "stale", "hits", "saved_usd")})
 
 
-def clear_cache(registry: Registry, chosen: Filter) -> int:
+def clear_cache(registry: RegistryDatabase, chosen: RunFilter) -> int:
     """Mark replies as not to be reused, and say how many. No run is deleted."""
     where, values = chosen.conditions()
     sql = f"SELECT r.seq FROM runs r WHERE {_USABLE} AND {where}"

@@ -8,11 +8,11 @@ from typing import Any, Literal, TextIO
 
 from promptops.errors import Invalid
 from promptops.registry.rows import json_text
-from promptops.registry.runs.filters import Filter
-from promptops.registry.runs.queries import Run, iterate_runs
-from promptops.registry.store import Registry
+from promptops.registry.runs.filters import RunFilter
+from promptops.registry.runs.queries import RunRecord, iterate_runs
+from promptops.registry.store import RegistryDatabase
 
-Format = Literal["jsonl", "csv"]
+RunExportFormat = Literal["jsonl", "csv"]
 _PLAIN = (
     "run_id", "seq", "kind", "state", "started_at", "finished_at", "reference", "prompt", "digest", "version",
     "channel", "rollout", "arm", "commit_sha", "dirty", "request_model", "response_model", "finish_reason",
@@ -21,10 +21,10 @@ _PLAIN = (
 )  # fmt: skip
 _AS_JSON = ("parameters", "metadata", "inputs")
 _DERIVED = ("checks_failed", "cache_run_id", "error_type", "error_message", "output")
-COLUMNS = (*_PLAIN, *_AS_JSON, *_DERIVED)
+RUN_CSV_COLUMNS = (*_PLAIN, *_AS_JSON, *_DERIVED)
 
 
-def export(registry: Registry, chosen: Filter, form: Format, stream: TextIO) -> int:
+def export_runs(registry: RegistryDatabase, chosen: RunFilter, form: RunExportFormat, stream: TextIO) -> int:
     """Write the chosen runs in the order they were started; returns how many.
 
     JSONL has one run a line, as ``runs show --json`` prints it. In CSV every value stands as it was logged,
@@ -34,23 +34,23 @@ def export(registry: Registry, chosen: Filter, form: Format, stream: TextIO) -> 
     return _write_csv(runs, stream) if form == "csv" else _write_jsonl(runs, stream)
 
 
-def _write_jsonl(runs: Iterable[Run], stream: TextIO) -> int:
+def _write_jsonl(runs: Iterable[RunRecord], stream: TextIO) -> int:
     count = 0
     for count, run in enumerate(runs, 1):  # noqa: B007 - the last one is the answer
         stream.write(json_text(run) + "\n")
     return count
 
 
-def _write_csv(runs: Iterable[Run], stream: TextIO) -> int:
+def _write_csv(runs: Iterable[RunRecord], stream: TextIO) -> int:
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    writer.writerow(RUN_CSV_COLUMNS)
     count = 0
     for count, run in enumerate(runs, 1):  # noqa: B007 - the last one is the answer
         writer.writerow(_cells(run))
     return count
 
 
-def _cells(run: Run) -> list[Any]:
+def _cells(run: RunRecord) -> list[Any]:
     error = run["error"] or {}
     return [
         *(run[name] for name in _PLAIN),
@@ -64,20 +64,20 @@ def _cells(run: Run) -> list[Any]:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[TextIO]:
+def open_atomically(path: Path) -> Iterator[TextIO]:
     """A text file that takes its place when all of it is on disk; readable by its owner alone."""
     try:
         if path.exists() and not path.is_file():  # /dev/null, a pipe
             with path.open("w", encoding="utf-8", newline="") as stream:
                 yield stream
             return
-        yield from _replaced(path)
+        yield from _replace_when_complete(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise Invalid(f"cannot write {path}: {reason}", hint="name another file with --out") from None
 
 
-def _replaced(path: Path) -> Iterator[TextIO]:
+def _replace_when_complete(path: Path) -> Iterator[TextIO]:
     from tempfile import NamedTemporaryFile
 
     with NamedTemporaryFile(

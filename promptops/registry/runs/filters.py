@@ -14,7 +14,7 @@ ANY_ERROR = "any"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class RunFilter:
     """All of what is given must hold. Runs are aliased ``r`` in the conditions."""
 
     prompt: str | None = None  # may hold the wildcards * and ?
@@ -43,7 +43,7 @@ class Filter:
         return " AND ".join(parts), values
 
 
-_PLAIN = {
+_CONDITIONS = {
     "digest": "substr(r.digest, 1, length(?)) = ?",
     "since": "r.started_at >= ?",
     "until": "r.started_at < ?",
@@ -60,14 +60,14 @@ _PLAIN = {
 def _condition(name: str, value: Any) -> tuple[str, list[Any]]:
     if name in ("prompt", "model"):
         column = "prompt" if name == "prompt" else "request_model"
-        return f"r.{column} {'GLOB' if _wild(value) else '='} ?", [value]
+        return f"r.{column} {'GLOB' if _has_wildcard(value) else '='} ?", [value]
     if name == "error":
         return ("r.error_type IS NOT NULL", []) if value == ANY_ERROR else ("r.error_type = ?", [value])
-    sql = _PLAIN[name]
+    sql = _CONDITIONS[name]
     return sql, [value] * sql.count("?")
 
 
-def _wild(text: str) -> bool:
+def _has_wildcard(text: str) -> bool:
     return "*" in text or "?" in text
 
 

@@ -7,19 +7,24 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from promptops.config.settings import Log, Settings
+from promptops.config.settings import LogSettings, Settings
 from promptops.errors import PromptopsError
 from promptops.prompt import Prompt
 from promptops.registry.records import FinishedRun, StartedRun, utc_now
-from promptops.registry.runs.journal import Spool, kept_end, kept_start, note_version
-from promptops.registry.store import Registry
+from promptops.registry.runs.journal import (
+    Spool,
+    record_prompt_version,
+    redact_finished_run,
+    redact_started_run,
+)
+from promptops.registry.store import RegistryDatabase
 
-MOST = 256  # rows in one transaction
-_LINGER_S, _NAP_S = 0.003, 0.001  # a group of many rows costs far less than as many groups
+MAX_GROUP_ROWS = 256  # rows in one transaction
+_LINGER_S, _POLL_INTERVAL_S = 0.003, 0.001  # a group of many rows costs far less than as many groups
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class _PendingRow:
     """``end`` is None for a call that is about to be made; ``begun``: it has a row already."""
 
     run: StartedRun
@@ -28,26 +33,26 @@ class _Row:
     written: asyncio.Future[None]
 
 
-class Writer:
+class GroupWriter:
     """A thread that commits what has come meanwhile. Belongs to one event loop.
 
     ``more`` says whether further rows are on their way, so that waiting for them a moment is worth it.
     """
 
     def __init__(
-        self, registry: Registry, spool: Spool | None = None, more: Callable[[], bool] = lambda: False
+        self, registry: RegistryDatabase, spool: Spool | None = None, more: Callable[[], bool] = lambda: False
     ) -> None:
         self._registry = registry
         self._spool = spool
         self._more = more
         self._loop = asyncio.get_running_loop()
-        self._rows: queue.SimpleQueue[_Row | None] = queue.SimpleQueue()
+        self._rows: queue.SimpleQueue[_PendingRow | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="promptops-writer", daemon=True)
         self._thread.start()
 
     def put(self, run: StartedRun, end: FinishedRun | None, *, begun: bool = False) -> asyncio.Future[None]:
         """Hand a row over; the future is done when it is on disk, or holds why it isn't."""
-        row = _Row(run, end, begun, self._loop.create_future())
+        row = _PendingRow(run, end, begun, self._loop.create_future())
         self._rows.put(row)
         return row.written
 
@@ -61,17 +66,17 @@ class Writer:
         while open_:
             group, open_ = self._take()
             if group:
-                self._loop.call_soon_threadsafe(_settle, group, self._write(group))
+                self._loop.call_soon_threadsafe(_resolve_futures, group, self._write(group))
 
-    def _take(self) -> tuple[list[_Row], bool]:
+    def _take(self) -> tuple[list[_PendingRow], bool]:
         """What is waiting, at least one row; False at the end."""
-        group: list[_Row] = []
+        group: list[_PendingRow] = []
         row = self._rows.get()
         if row is not None:
             self._linger()
         while row is not None:
             group.append(row)
-            if len(group) == MOST or self._rows.empty():
+            if len(group) == MAX_GROUP_ROWS or self._rows.empty():
                 return group, True
             row = self._rows.get()
         return group, False
@@ -79,9 +84,9 @@ class Writer:
     def _linger(self) -> None:
         until = time.monotonic() + _LINGER_S
         while self._more() and time.monotonic() < until:
-            time.sleep(_NAP_S)
+            time.sleep(_POLL_INTERVAL_S)
 
-    def _write(self, group: Sequence[_Row]) -> Exception | None:
+    def _write(self, group: Sequence[_PendingRow]) -> Exception | None:
         ended = [(row, row.end) for row in group if row.end is not None]
         try:
             if started := [row.run for row in group if row.end is None]:
@@ -91,25 +96,25 @@ class Writer:
             if whole := [(row.run, end) for row, end in ended if not row.begun]:
                 self._registry.record(whole)
         except PromptopsError as error:
-            return self._keep_beside([row for row, _ in ended], error)
+            return self._spool_group([row for row, _ in ended], error)
         except Exception as error:  # noqa: BLE001 - raised where the rows are waited for
             return error
         return None
 
-    def _keep_beside(self, group: Sequence[_Row], error: PromptopsError) -> PromptopsError:
+    def _spool_group(self, group: Sequence[_PendingRow], error: PromptopsError) -> PromptopsError:
         """What could not be written waits beside the registry; the batch stops all the same."""
         lost = sum(not self._keep(row) for row in group)
         if lost:
             error.hint += f" ({lost} answers could not be kept, and will be asked for again)"
         return error
 
-    def _keep(self, row: _Row) -> bool:
+    def _keep(self, row: _PendingRow) -> bool:
         if self._spool is None:
             return False
-        return self._spool.put(row.run, row.end, self._registry.give_up(row.run.run_id))
+        return self._spool.put(row.run, row.end, self._registry.release_position(row.run.run_id))
 
 
-def _settle(group: Sequence[_Row], error: Exception | None) -> None:
+def _resolve_futures(group: Sequence[_PendingRow], error: Exception | None) -> None:
     for row in group:
         if row.written.done():  # nobody waits any more
             continue
@@ -124,34 +129,34 @@ class GroupJournal:
     """Logs runs when they have ended, or from ``begin`` on. ``written`` says when that is durable."""
 
     def __init__(self, settings: Settings) -> None:
-        self._log: Log = settings.log
+        self._log: LogSettings = settings.log
         spool = Spool(settings.registry)
-        self._registry = Registry.open(settings.registry)
-        spool.take_in(self._registry)
+        self._registry = RegistryDatabase.open(settings.registry)
+        spool.replay(self._registry)
         self._under_way: dict[str, StartedRun] = {}
         kept = spool if self._log.on_error == "spool" else None
-        self._writer = Writer(self._registry, kept, more=lambda: bool(self._under_way))
+        self._writer = GroupWriter(self._registry, kept, more=lambda: bool(self._under_way))
         self._handed_over: dict[str, asyncio.Future[None]] = {}
         self._noted: set[str] = set()
         self._begun: set[str] = set()
 
     def start(self, run: StartedRun, prompt: Prompt) -> None:
         if run.digest not in self._noted:
-            note_version(self._registry, run, prompt)
+            record_prompt_version(self._registry, run, prompt)
             self._noted.add(run.digest)
         self._under_way[run.run_id] = run
 
     async def begin(self, run_id: str) -> None:
         """See a call on disk before it is made. Raises when that can't be."""
         run = self._under_way[run_id]
-        await self._writer.put(kept_start(replace(run, started_at=utc_now()), self._log), None)
+        await self._writer.put(redact_started_run(replace(run, started_at=utc_now()), self._log), None)
         self._begun.add(run_id)
 
     def finish(self, run_id: str, end: FinishedRun) -> None:
-        run = kept_start(self._under_way.pop(run_id), self._log)
+        run = redact_started_run(self._under_way.pop(run_id), self._log)
         begun = run_id in self._begun
         self._begun.discard(run_id)
-        self._handed_over[run_id] = self._writer.put(run, kept_end(end, self._log), begun=begun)
+        self._handed_over[run_id] = self._writer.put(run, redact_finished_run(end, self._log), begun=begun)
 
     async def written(self, run_id: str) -> None:
         """Wait until a finished run is on disk. Raises when it can't be."""

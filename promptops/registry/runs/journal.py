@@ -15,13 +15,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from promptops.config.settings import Log, Settings
+from promptops.config.settings import LogSettings, Settings
 from promptops.console import note
 from promptops.errors import PromptopsError, Unavailable
 from promptops.prompt import Prompt
 from promptops.prompt.canonical_json import compact_json
 from promptops.registry.records import CheckResult, FinishedRun, StartedRun
-from promptops.registry.store import BUSY_S, Place, Registry
+from promptops.registry.store import BUSY_TIMEOUT_S, LogPosition, RegistryDatabase
 
 
 class NoJournal:
@@ -34,31 +34,31 @@ class NoJournal:
     def close(self) -> None: ...
 
 
-class Journal:
+class RegistryJournal:
     """Logs runs to the project's registry, or beside it."""
 
-    def __init__(self, settings: Settings, *, busy_s: float = BUSY_S) -> None:
+    def __init__(self, settings: Settings, *, busy_s: float = BUSY_TIMEOUT_S) -> None:
         self._path = settings.registry
         self._busy_s = busy_s
         self._spool = Spool(settings.registry)
         self._log = settings.log
-        self._registry: Registry | None = None
+        self._registry: RegistryDatabase | None = None
         self._under_way: dict[str, StartedRun] = {}
 
     def start(self, run: StartedRun, prompt: Prompt) -> None:
         """Log that a call is about to be made. Raises when that is possible neither here nor beside it."""
-        run = kept_start(run, self._log)
+        run = redact_started_run(run, self._log)
         self._under_way[run.run_id] = run
         try:
             registry = self._open()
-            note_version(registry, run, prompt)
+            record_prompt_version(registry, run, prompt)
             registry.start(run)
         except PromptopsError as error:
             if self._log.on_error == "fail" or not self._keep(run, None, error):
                 del self._under_way[run.run_id]
                 raise
 
-    def adopt(self, run_id: str) -> StartedRun:
+    def resume(self, run_id: str) -> StartedRun:
         """The run of another process, to be finished by this one. Raises Invalid when it has ended."""
         run = self._spool.started(run_id)
         if run is None:
@@ -70,7 +70,7 @@ class Journal:
 
     def finish(self, run_id: str, end: FinishedRun) -> None:
         """Log how a call ended. With ``fail`` raises when it can't be; else the answer goes on its way."""
-        run, end = self._under_way.pop(run_id), kept_end(end, self._log)
+        run, end = self._under_way.pop(run_id), redact_finished_run(end, self._log)
         try:
             if not self._spool.complete(run, end):
                 self._open().finish(run_id, end)
@@ -86,16 +86,16 @@ class Journal:
 
     def _keep(self, run: StartedRun, end: FinishedRun | None, error: PromptopsError) -> bool:
         """Whether a run that the registry could not take is safe elsewhere."""
-        place = self._registry.give_up(run.run_id) if self._registry else None
+        place = self._registry.release_position(run.run_id) if self._registry else None
         if not self._spool.put(run, end, place):
             return False
-        _say_spooled(error, self._spool)
+        _report_spooled(error, self._spool)
         return True
 
-    def _open(self) -> Registry:
+    def _open(self) -> RegistryDatabase:
         if self._registry is None:
-            self._registry = Registry.open(self._path, busy_s=self._busy_s)
-            self._spool.take_in(self._registry)
+            self._registry = RegistryDatabase.open(self._path, busy_s=self._busy_s)
+            self._spool.replay(self._registry)
         return self._registry
 
 
@@ -105,11 +105,11 @@ class Spool:
     def __init__(self, registry: Path) -> None:
         self.folder = registry.with_name(f"{registry.name}-spool")
 
-    def put(self, run: StartedRun, end: FinishedRun | None, place: Place | None = None) -> bool:
+    def put(self, run: StartedRun, end: FinishedRun | None, place: LogPosition | None = None) -> bool:
         """Whether the run is on disk. ``place`` is the one that it was to have in the registry."""
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            with self._alone():
+            with self._exclusive_lock():
                 self._write(run, end, place)
         except OSError:
             return False
@@ -120,7 +120,7 @@ class Spool:
         if not self._file(run.run_id).exists():
             return False
         try:
-            with self._alone():
+            with self._exclusive_lock():
                 waiting = self._file(run.run_id).exists()
                 if waiting:
                     place = json.loads(self._file(run.run_id).read_text(encoding="utf-8")).get("place")
@@ -140,25 +140,25 @@ class Spool:
     def waiting(self) -> list[Path]:
         return sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []
 
-    def take_in(self, registry: Registry, most: int | None = None) -> bool:
+    def replay(self, registry: RegistryDatabase, most: int | None = None) -> bool:
         """Move what waits into the registry, or so many runs of it; whether that was all."""
         if not registry.writable or not self.waiting():
             return True
-        with self._alone():
+        with self._exclusive_lock():
             files = self.waiting()
             for file in files[:most]:
-                if waiting := _waiting_run(file):
-                    registry.take_in(*waiting)
+                if waiting := _read_spooled_run(file):
+                    registry.replay(*waiting)
                     file.unlink()
         return most is None or len(files) <= most
 
-    def _write(self, run: StartedRun, end: FinishedRun | None, place: Place | None) -> None:
+    def _write(self, run: StartedRun, end: FinishedRun | None, place: LogPosition | None) -> None:
         record = {"started": asdict(run), "finished": asdict(end) if end else None, "place": place}
         text = json.dumps(record)
         _write_durably(self._file(run.run_id), text)
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
+    def _exclusive_lock(self) -> Iterator[None]:
         """One process at a time, so that no run is taken in while its end is being written."""
         with (self.folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -168,12 +168,12 @@ class Spool:
         return self.folder / f"{run_id}.json"
 
 
-def _waiting_run(file: Path) -> tuple[StartedRun, FinishedRun | None, Place | None] | None:
+def _read_spooled_run(file: Path) -> tuple[StartedRun, FinishedRun | None, LogPosition | None] | None:
     """None for a file that somebody has damaged, which is set aside: the others must not wait for it."""
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
         place = record.get("place")
-        run, end = StartedRun(**record["started"]), _finished_from(record["finished"])
+        run, end = StartedRun(**record["started"]), _finished_run_from_record(record["finished"])
     except (ValueError, TypeError, KeyError, AttributeError):
         aside = file.rename(file.with_suffix(".damaged"))
         note(f"promptops: a run that waited cannot be read, and is set aside as {aside}")
@@ -190,19 +190,19 @@ def _write_durably(file: Path, text: str) -> None:
     new.replace(file)
 
 
-def _finished_from(record: dict[str, Any] | None) -> FinishedRun | None:
+def _finished_run_from_record(record: dict[str, Any] | None) -> FinishedRun | None:
     if record is None:
         return None
     return FinishedRun(**{**record, "checks": tuple(CheckResult(**each) for each in record["checks"])})
 
 
-def _say_spooled(error: PromptopsError, spool: Spool) -> None:
+def _report_spooled(error: PromptopsError, spool: Spool) -> None:
     note(f"promptops: {error.message}")
     note(f"  the run is kept in {spool.folder} and taken in by the next run that can write the registry")
 
 
-def note_version(registry: Registry, run: StartedRun, prompt: Prompt) -> None:
-    registry.note_version(
+def record_prompt_version(registry: RegistryDatabase, run: StartedRun, prompt: Prompt) -> None:
+    registry.save_version(
         run.prompt,
         run.digest,
         compact_json(prompt.canonical()),  # in the order it is sent, so that a replay is the same to the byte
@@ -211,14 +211,14 @@ def note_version(registry: Registry, run: StartedRun, prompt: Prompt) -> None:
     )
 
 
-def kept_start(run: StartedRun, log: Log) -> StartedRun:
+def redact_started_run(run: StartedRun, log: LogSettings) -> StartedRun:
     """The row without what the settings say not to keep."""
     if log.inputs == "full":
         return run
     return replace(run, inputs=None, inputs_hash=run.inputs_hash if log.inputs == "hash" else None)
 
 
-def kept_end(end: FinishedRun, log: Log) -> FinishedRun:
+def redact_finished_run(end: FinishedRun, log: LogSettings) -> FinishedRun:
     """The row without what the settings say not to keep; messages of checks quote the output, and go too."""
     if end.shadow and log.inputs != "full":  # nobody could answer what is not kept
         end = replace(end, shadow=None)

@@ -11,20 +11,20 @@ from typing import Any, Literal
 from promptops.errors import Invalid, NotFound
 from promptops.registry.records import CheckResult, utc_now, utc_text
 from promptops.registry.rows import INSERT_OUTCOME, check_values, storable
-from promptops.registry.store import Registry
-from promptops.registry.temp_table import Stage
+from promptops.registry.store import RegistryDatabase
+from promptops.registry.temp_table import TempTable
 
-BINARY = ("correct", "accepted", "edited", "copied", "regenerated")
-USUAL = ("thumbs", *BINARY, "dwell_s")
+BINARY_OUTCOMES = ("correct", "accepted", "edited", "copied", "regenerated")
+STANDARD_OUTCOMES = ("thumbs", *BINARY_OUTCOMES, "dwell_s")
 _THUMBS = {"up": 1.0, "down": -1.0}
-_NEAR = 0.8  # of difflib: `thumb`, `accept` and `incorrect` are near, `accuracy` is not
-_LONGEST_NAME = 200
+_NEAR_RATIO = 0.8  # of difflib: `thumb`, `accept` and `incorrect` are near, `accuracy` is not
+_MAX_NAME_LENGTH = 200
 
-Source = Literal["person", "judge"]
+OutcomeSource = Literal["person", "judge"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class RunOutcome:
     """``occurred_at``: UTC text; None where nobody said, and then the same value is told only once."""
 
     run_id: str
@@ -35,18 +35,22 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class AddedOutcomes:
     new: int
     known: int  # told before
 
 
-def outcome(run_id: str, name: Any, value: Any, *, text: str = "", occurred_at: Any = None) -> Outcome:
-    """What somebody says of a run, looked at: see ``usual_value``. Raises Invalid."""
-    when = None if occurred_at is None else _moment(occurred_at)
-    return Outcome(run_id=run_id, name=name, value=usual_value(name, value), text=text, occurred_at=when)
+def make_outcome(
+    run_id: str, name: Any, value: Any, *, text: str = "", occurred_at: Any = None
+) -> RunOutcome:
+    """What somebody says of a run, looked at: see ``normalize_outcome_value``. Raises Invalid."""
+    when = None if occurred_at is None else _parse_moment(occurred_at)
+    return RunOutcome(
+        run_id=run_id, name=name, value=normalize_outcome_value(name, value), text=text, occurred_at=when
+    )
 
 
-def usual_value(name: Any, value: Any) -> float:
+def normalize_outcome_value(name: Any, value: Any) -> float:
     """``thumbs`` are up or down (1 or -1), the binary names 0 or 1, ``dwell_s`` seconds; others any number.
 
     A name that is nearly a usual one is taken for a slip: its outcomes would never be counted.
@@ -55,15 +59,15 @@ def usual_value(name: Any, value: Any) -> float:
     if name == "thumbs" and isinstance(value, str) and value in _THUMBS:
         return _THUMBS[value]
     if not isinstance(value, bool | int | float) or not math.isfinite(value):
-        raise Invalid(f"{name}: {value!r} is not a number", hint=_takes(name))
+        raise Invalid(f"{name}: {value!r} is not a number", hint=_value_hint(name))
     fits = {"thumbs": value in (-1, 0, 1), "dwell_s": value >= 0}.get(name, True)
-    if not fits or (name in BINARY and value not in (0, 1)):
-        raise Invalid(f"{name}: {value!r} cannot be", hint=_takes(name))
+    if not fits or (name in BINARY_OUTCOMES and value not in (0, 1)):
+        raise Invalid(f"{name}: {value!r} cannot be", hint=_value_hint(name))
     return (1.0 if value > 0 else -1.0) if name == "thumbs" else float(value)
 
 
-def _takes(name: str) -> str:
-    if name in BINARY:
+def _value_hint(name: str) -> str:
+    if name in BINARY_OUTCOMES:
         return f"{name} is 1 (yes) or 0 (no)"
     return {"thumbs": "thumbs are up (1) or down (-1)", "dwell_s": "dwell_s is a number of seconds"}.get(
         name, "a value is a number"
@@ -71,19 +75,32 @@ def _takes(name: str) -> str:
 
 
 def _check_name(name: Any) -> None:
-    if not isinstance(name, str) or not name.isprintable() or not name.strip() or len(name) > _LONGEST_NAME:
-        raise Invalid(f"{name!r} is no name of an outcome", hint=f"usual names: {', '.join(USUAL)}")
-    _check_nearness(name)
+    if (
+        not isinstance(name, str)
+        or not name.isprintable()
+        or not name.strip()
+        or len(name) > _MAX_NAME_LENGTH
+    ):
+        raise Invalid(
+            f"{name!r} is no name of an outcome", hint=f"usual names: {', '.join(STANDARD_OUTCOMES)}"
+        )
+    _refuse_near_miss(name)
 
 
 @lru_cache(maxsize=64)
-def _check_nearness(name: str) -> None:
-    near = [] if name in USUAL else get_close_matches(name.lower(), USUAL, 1, _NEAR)
+def _refuse_near_miss(name: str) -> None:
+    near = (
+        []
+        if name in STANDARD_OUTCOMES
+        else get_close_matches(name.lower(), STANDARD_OUTCOMES, 1, _NEAR_RATIO)
+    )
     if near:
-        raise Invalid(f"no outcome is called `{name}`", hint=f"did you mean {near[0]}? {_takes(near[0])}")
+        raise Invalid(
+            f"no outcome is called `{name}`", hint=f"did you mean {near[0]}? {_value_hint(near[0])}"
+        )
 
 
-def _moment(text: Any) -> str:
+def _parse_moment(text: Any) -> str:
     try:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):
@@ -93,33 +110,35 @@ def _moment(text: Any) -> str:
 
 
 def add_outcome(
-    registry: Registry,
+    registry: RegistryDatabase,
     run_id: str,
     name: str,
     value: Any,
     *,
     text: str = "",
-    source: Source = "person",
+    source: OutcomeSource = "person",
     occurred_at: str | None = None,
 ) -> bool:
     """Log one outcome of a run, by its whole id. False where it says what the latest of its name says.
 
-    ``occurred_at``: ISO 8601, now unless given. Raises NotFound and Invalid; see ``usual_value``.
+    ``occurred_at``: ISO 8601, now unless given. Raises NotFound and Invalid; see ``normalize_outcome_value``.
     """
-    when = None if occurred_at is None else _moment(occurred_at)
-    number = usual_value(name, value) if source == "person" else float(value)
-    new = Outcome(run_id=run_id, name=name, value=number, text=text, occurred_at=when)
-    return add_all(registry, run_id, [new], source) > 0
+    when = None if occurred_at is None else _parse_moment(occurred_at)
+    number = normalize_outcome_value(name, value) if source == "person" else float(value)
+    new = RunOutcome(run_id=run_id, name=name, value=number, text=text, occurred_at=when)
+    return add_run_outcomes(registry, run_id, [new], source) > 0
 
 
-def add_all(registry: Registry, run_id: str, outcomes: Sequence[Outcome], source: Source = "person") -> int:
+def add_run_outcomes(
+    registry: RegistryDatabase, run_id: str, outcomes: Sequence[RunOutcome], source: OutcomeSource = "person"
+) -> int:
     """Log several outcomes of one run together; says how many of them are news."""
     now = utc_now()
     with registry.write() as connection:
         row = connection.execute("SELECT seq FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             raise _no_run(registry, run_id)
-        told = connection.execute(_TOLD, (row[0], source)).fetchall()
+        told = connection.execute(_SELECT_OUTCOMES, (row[0], source)).fetchall()
         new = [each for each in outcomes if not _repeats(each, told)]
         connection.executemany(
             INSERT_OUTCOME,
@@ -128,24 +147,24 @@ def add_all(registry: Registry, run_id: str, outcomes: Sequence[Outcome], source
     return len(new)
 
 
-_TOLD = (
+_SELECT_OUTCOMES = (
     "SELECT name, value, text, occurred_at FROM outcomes WHERE run_seq = ? AND source = ? ORDER BY id DESC"
 )
 
 
-def _repeats(new: Outcome, told: Sequence[Any]) -> bool:
+def _repeats(new: RunOutcome, told: Sequence[Any]) -> bool:
     same = [row for row in told if row["name"] == new.name]
     if new.occurred_at is None:
         return bool(same) and (same[0]["value"], same[0]["text"]) == (new.value, new.text)
     return any((row["value"], row["occurred_at"]) == (new.value, new.occurred_at) for row in same)
 
 
-def _row(new: Outcome, seq: int, source: Source, now: str) -> tuple[Any, ...]:
+def _row(new: RunOutcome, seq: int, source: OutcomeSource, now: str) -> tuple[Any, ...]:
     name, text = storable(new.name), storable(new.text)
     return seq, source, name, None, new.value, text, new.occurred_at or now, now
 
 
-def _no_run(registry: Registry, run_id: str, where: str = "") -> NotFound:
+def _no_run(registry: RegistryDatabase, run_id: str, where: str = "") -> NotFound:
     hint = "`promptops runs list` shows the latest"
     return NotFound(f"{where}no run {run_id} in {registry.path}", hint=hint)
 
@@ -168,14 +187,16 @@ ORDER BY s.line
 """
 
 
-def add_many(registry: Registry, file: str, outcomes: Iterable[tuple[int, Outcome]]) -> Added:
+def import_outcomes(
+    registry: RegistryDatabase, file: str, outcomes: Iterable[tuple[int, RunOutcome]]
+) -> AddedOutcomes:
     """Log the outcomes that people gave of many runs, all of them or none; each comes with its line.
 
     What was told before is told once: the same run, name, value and time; without a time, the same words.
     """
     lines = 0
     unique = ", UNIQUE (run_id, name, value, occurred_at, same) ON CONFLICT IGNORE"
-    with Stage(registry, "told", _STAGED, more=unique) as stage:
+    with TempTable(registry, "told", _STAGED, more=unique) as stage:
         for lines, (line, each) in enumerate(outcomes, 1):  # noqa: B007 - the last one is their number
             when, text = each.occurred_at or "", storable(each.text)
             same = "" if when else text
@@ -184,10 +205,10 @@ def add_many(registry: Registry, file: str, outcomes: Iterable[tuple[int, Outcom
         if missing := connection.execute(_MISSING).fetchone():
             raise _no_run(registry, missing["run_id"], f"{file}:{missing['line']}: ")
         new = connection.execute(_INSERT, {"now": utc_now()}).rowcount
-    return Added(new, lines - new)
+    return AddedOutcomes(new, lines - new)
 
 
-def add_checks(registry: Registry, run_id: str, checks: Sequence[CheckResult]) -> None:
+def add_check_outcomes(registry: RegistryDatabase, run_id: str, checks: Sequence[CheckResult]) -> None:
     """Log checks that took calls of their own, made once the run was safely on disk."""
     failed = sum(not check.passed for check in checks)
     now = utc_now()

@@ -10,20 +10,20 @@ from typing import Any
 from promptops.errors import Invalid
 from promptops.registry.log_gaps import PRUNED_THROUGH
 from promptops.registry.runs import search
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 
 _CHUNK = 5_000  # runs deleted in one transaction
 _PAGES = 4_000  # pages given back in one transaction
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 _INCREMENTAL = 2
-_NOTE = (
+_SAVE_PRUNED_THROUGH = (
     "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE "
     "SET value = max(CAST(value AS INTEGER), CAST(excluded.value AS INTEGER))"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pruned:
+class PruneResult:
     runs: int
     first_at: str | None  # when the oldest and the newest of them were started
     last_at: str | None
@@ -34,43 +34,49 @@ class Pruned:
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class _RunSelection:
     where: str
     values: list[Any]
 
 
-def prune(
-    registry: Registry,
+def prune_runs(
+    registry: RegistryDatabase,
     *,
     before: str | None = None,
     max_bytes: int | None = None,
     active_rollouts: Collection[str] = (),
     dry_run: bool = False,
-) -> Pruned:
+) -> PruneResult:
     """Delete the runs started before a time, and the oldest ones until the file is no larger than that."""
     size = file_bytes(registry)
-    chosen = _choose(registry, before, max_bytes, active_rollouts)
+    chosen = _select_prunable(registry, before, max_bytes, active_rollouts)
     count, first, last = _extent(registry, chosen)
-    kept = _extent(registry, _choose(registry, before, max_bytes, ()))[0] - count
-    pruned = Pruned(runs=count, first_at=first, last_at=last, kept=kept, bytes_before=size, bytes_after=size)
+    kept = _extent(registry, _select_prunable(registry, before, max_bytes, ()))[0] - count
+    pruned = PruneResult(
+        runs=count, first_at=first, last_at=last, kept=kept, bytes_before=size, bytes_after=size
+    )
     if dry_run:
         return _with_estimate(registry, pruned)
-    return _delete(registry, pruned, chosen, max_bytes, active_rollouts)
+    return _prune_selected(registry, pruned, chosen, max_bytes, active_rollouts)
 
 
-def _delete(
-    registry: Registry, pruned: Pruned, chosen: _Choice, max_bytes: int | None, active: Collection[str]
-) -> Pruned:
+def _prune_selected(
+    registry: RegistryDatabase,
+    pruned: PruneResult,
+    chosen: _RunSelection,
+    max_bytes: int | None,
+    active: Collection[str],
+) -> PruneResult:
     runs, last = 0, pruned.last_at
-    while gone := _delete_chosen(registry, chosen):
+    while gone := _delete_selection(registry, chosen):
         runs += gone
         # the sizes of runs differ, so the first estimate of how many must go may fall short
-        chosen = _choose(registry, None, max_bytes, active)
+        chosen = _select_prunable(registry, None, max_bytes, active)
         last = max(last or "", _extent(registry, chosen)[2] or "") or None
     if runs:
-        search.tidy(registry)
-    waiting = _give_back(registry)
-    return Pruned(
+        search.merge_search_index(registry)
+    waiting = _shrink_file(registry)
+    return PruneResult(
         runs=runs,
         first_at=pruned.first_at,
         last_at=last,
@@ -81,18 +87,20 @@ def _delete(
     )
 
 
-def _choose(
-    registry: Registry, before: str | None, max_bytes: int | None, active: Collection[str]
-) -> _Choice:
+def _select_prunable(
+    registry: RegistryDatabase, before: str | None, max_bytes: int | None, active: Collection[str]
+) -> _RunSelection:
     marks = ", ".join("?" * len(active))
     where = "(r.started_at < ? OR r.seq <= ?)"
-    values: list[Any] = [before or "", _cut(registry, max_bytes)]
+    values: list[Any] = [before or "", _last_surplus_seq(registry, max_bytes)]
     if active:
-        return _Choice(f"{where} AND (r.rollout IS NULL OR r.rollout NOT IN ({marks}))", [*values, *active])
-    return _Choice(where, values)
+        return _RunSelection(
+            f"{where} AND (r.rollout IS NULL OR r.rollout NOT IN ({marks}))", [*values, *active]
+        )
+    return _RunSelection(where, values)
 
 
-def _cut(registry: Registry, max_bytes: int | None) -> int:
+def _last_surplus_seq(registry: RegistryDatabase, max_bytes: int | None) -> int:
     """The last of the oldest runs that must go for the rest to fit."""
     if max_bytes is None:
         return 0
@@ -104,34 +112,34 @@ def _cut(registry: Registry, max_bytes: int | None) -> int:
     return int(registry.read_one(sql, (surplus,)))
 
 
-def _extent(registry: Registry, chosen: _Choice) -> tuple[int, str | None, str | None]:
+def _extent(registry: RegistryDatabase, chosen: _RunSelection) -> tuple[int, str | None, str | None]:
     sql = f"SELECT count(*), min(r.started_at), max(r.started_at) FROM runs r WHERE {chosen.where}"
     count, first, last = registry.read(sql, chosen.values)[0]
     return count, first, last
 
 
-def _delete_chosen(registry: Registry, chosen: _Choice) -> int:
+def _delete_selection(registry: RegistryDatabase, chosen: _RunSelection) -> int:
     runs = 0
     while gone := _delete_chunk(registry, chosen):
         runs += gone
     return runs
 
 
-def _delete_chunk(registry: Registry, chosen: _Choice) -> int:
+def _delete_chunk(registry: RegistryDatabase, chosen: _RunSelection) -> int:
     with registry.write() as connection:
         chunk = f"SELECT r.seq FROM runs r WHERE {chosen.where} ORDER BY r.seq LIMIT {_CHUNK}"
         seqs = [row[0] for row in connection.execute(chunk, chosen.values)]
         for first in range(0, len(seqs), 500):
             some = seqs[first : first + 500]
             where = f"seq IN ({', '.join('?' * len(some))})"
-            search.forget(connection, where, some)
+            search.delete_from_search_index(connection, where, some)
             connection.execute(f"DELETE FROM runs WHERE {where}", some)
         if seqs:
-            connection.execute(_NOTE, (PRUNED_THROUGH, seqs[-1]))
+            connection.execute(_SAVE_PRUNED_THROUGH, (PRUNED_THROUGH, seqs[-1]))
     return len(seqs)
 
 
-def _give_back(registry: Registry) -> bool:
+def _shrink_file(registry: RegistryDatabase) -> bool:
     """Shrink the file; True when a reader keeps it from shrinking now."""
     if registry.read_one("PRAGMA auto_vacuum") != _INCREMENTAL:  # a recovered file
         registry.command("PRAGMA auto_vacuum = INCREMENTAL")
@@ -145,10 +153,10 @@ def _give_back(registry: Registry) -> bool:
     return bool(registry.command("PRAGMA wal_checkpoint(TRUNCATE)")[0][0])
 
 
-def _with_estimate(registry: Registry, pruned: Pruned) -> Pruned:
+def _with_estimate(registry: RegistryDatabase, pruned: PruneResult) -> PruneResult:
     runs = _run_count(registry)
     freed = _used_bytes(registry) * pruned.runs // runs if runs else 0
-    return Pruned(
+    return PruneResult(
         runs=pruned.runs,
         first_at=pruned.first_at,
         last_at=pruned.last_at,
@@ -158,16 +166,16 @@ def _with_estimate(registry: Registry, pruned: Pruned) -> Pruned:
     )
 
 
-def _run_count(registry: Registry) -> int:
+def _run_count(registry: RegistryDatabase) -> int:
     return int(registry.read_one("SELECT count(*) FROM runs"))
 
 
-def _used_bytes(registry: Registry) -> int:
+def _used_bytes(registry: RegistryDatabase) -> int:
     pages = registry.read_one("PRAGMA page_count") - registry.read_one("PRAGMA freelist_count")
     return int(pages * registry.read_one("PRAGMA page_size"))
 
 
-def file_bytes(registry: Registry) -> int:
+def file_bytes(registry: RegistryDatabase) -> int:
     """What the registry takes on disk, its log included."""
     files = (registry.path, registry.path.with_name(registry.path.name + "-wal"))
     return sum(file.stat().st_size for file in files if file.exists())

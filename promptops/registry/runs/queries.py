@@ -10,20 +10,20 @@ from typing import Any
 from promptops.errors import Invalid, NotFound
 from promptops.registry import rows
 from promptops.registry.records import StartedRun
-from promptops.registry.runs.filters import Filter
-from promptops.registry.store import Registry
-from promptops.registry.ulid import LENGTH, as_prefix
+from promptops.registry.runs.filters import RunFilter
+from promptops.registry.store import RegistryDatabase
+from promptops.registry.ulid import ULID_LENGTH, normalize_id_prefix
 
-Run = dict[str, Any]
-SHORTEST = 10  # characters of a run id that hold its millisecond
+RunRecord = dict[str, Any]
+MIN_ID_LENGTH = 10  # characters of a run id that hold its millisecond
 _CANDIDATES = 6
-_WHOLE = (
+_SELECT_RUN = (
     "SELECT r.*, t.parameters, t.overrides, t.metadata, t.inputs, t.output, t.tool_calls, t.attempts "
     "FROM runs r JOIN run_texts t ON t.seq = r.seq "
 )
 
 
-def list_runs(registry: Registry, chosen: Filter, *, limit: int) -> list[Run]:
+def list_runs(registry: RegistryDatabase, chosen: RunFilter, *, limit: int) -> list[RunRecord]:
     """The latest runs, newest first."""
     where, values = chosen.conditions()
     found = registry.read(
@@ -32,22 +32,22 @@ def list_runs(registry: Registry, chosen: Filter, *, limit: int) -> list[Run]:
     return runs_by_seq(registry, [row["seq"] for row in found])
 
 
-def runs_by_seq(registry: Registry, seqs: Sequence[int]) -> list[Run]:
+def runs_by_seq(registry: RegistryDatabase, seqs: Sequence[int]) -> list[RunRecord]:
     """These runs, in this order."""
     marks = ", ".join("?" * len(seqs))
-    found = {row["seq"]: row for row in registry.read(f"{_WHOLE} WHERE r.seq IN ({marks})", seqs)}
+    found = {row["seq"]: row for row in registry.read(f"{_SELECT_RUN} WHERE r.seq IN ({marks})", seqs)}
     outcomes = _outcomes(registry, f"run_seq IN ({marks})", seqs)
     return [_run(found[seq], outcomes.get(seq, ())) for seq in seqs if seq in found]
 
 
-def _outcomes(registry: Registry, where: str, values: Sequence[Any]) -> dict[int, list[sqlite3.Row]]:
+def _outcomes(registry: RegistryDatabase, where: str, values: Sequence[Any]) -> dict[int, list[sqlite3.Row]]:
     found = registry.read(f"SELECT * FROM outcomes WHERE {where} ORDER BY run_seq, id", values)
     return {seq: list(group) for seq, group in groupby(found, lambda row: int(row["run_seq"]))}
 
 
-def _run(row: sqlite3.Row, outcomes: Iterable[sqlite3.Row]) -> Run:
+def _run(row: sqlite3.Row, outcomes: Iterable[sqlite3.Row]) -> RunRecord:
     outcomes = list(outcomes)
-    run = rows.describe(rows.started_from(row), rows.finished_from(row, outcomes))
+    run = rows.run_to_json(rows.started_run_from_row(row), rows.finished_run_from_row(row, outcomes))
     run["seq"] = row["seq"]
     run["outcomes"] = [_outcome(each) for each in outcomes if each["source"] != "check"]
     return run
@@ -57,12 +57,12 @@ def _outcome(row: sqlite3.Row) -> dict[str, Any]:
     return {name: row[name] for name in ("source", "name", "value", "text", "occurred_at", "recorded_at")}
 
 
-def get_run(registry: Registry, prefix: str) -> Run:
+def get_run(registry: RegistryDatabase, prefix: str) -> RunRecord:
     """The one run whose id starts so."""
     return runs_by_seq(registry, [_seq_of(registry, prefix)])[0]
 
 
-def unfinished_run(registry: Registry, prefix: str) -> StartedRun:
+def unfinished_run(registry: RegistryDatabase, prefix: str) -> StartedRun:
     """The one run whose id starts so, as it was when it began. Raises Invalid when it has ended."""
     seq = _seq_of(registry, prefix)
     sql = "SELECT * FROM runs JOIN run_texts USING (seq) WHERE seq = ?"
@@ -70,10 +70,10 @@ def unfinished_run(registry: Registry, prefix: str) -> StartedRun:
     if row["state"] != "started":
         hint = f"promptops runs show {row['run_id']}"
         raise Invalid(f"run {row['run_id']} has ended already", hint=hint)
-    return rows.started_from(row)
+    return rows.started_run_from_row(row)
 
 
-def _seq_of(registry: Registry, prefix: str) -> int:
+def _seq_of(registry: RegistryDatabase, prefix: str) -> int:
     found = _find(registry, prefix)
     if not found:
         raise NotFound(f"no run {prefix} in {registry.path}", hint="`promptops runs list` shows the latest")
@@ -85,34 +85,34 @@ def _seq_of(registry: Registry, prefix: str) -> int:
     return seq
 
 
-def _find(registry: Registry, prefix: str) -> list[sqlite3.Row]:
-    start = as_prefix(prefix)
+def _find(registry: RegistryDatabase, prefix: str) -> list[sqlite3.Row]:
+    start = normalize_id_prefix(prefix)
     if start is None:
         return []
     sql = "SELECT seq, run_id FROM runs WHERE run_id >= ? AND run_id < ? ORDER BY run_id LIMIT ?"
     return registry.read(sql, (start, start + "~", _CANDIDATES))
 
 
-def short_ids(registry: Registry, run_ids: Iterable[str]) -> dict[str, str]:
+def short_ids(registry: RegistryDatabase, run_ids: Iterable[str]) -> dict[str, str]:
     """Each id cut to the shortest start, of ten characters or more, that no other run shares."""
     sql = (
         "SELECT max(run_id) FROM runs WHERE run_id < ?1 "
         "UNION ALL SELECT min(run_id) FROM runs WHERE run_id > ?1"
     )
-    return {run_id: shortest_start(run_id, registry.read(sql, (run_id,))) for run_id in run_ids}
+    return {run_id: shortest_prefix(run_id, registry.read(sql, (run_id,))) for run_id in run_ids}
 
 
-def shortest_start(run_id: str, neighbours: Iterable[Sequence[str | None]]) -> str:
+def shortest_prefix(run_id: str, neighbours: Iterable[Sequence[str | None]]) -> str:
     """As much of an id as tells it from those before and after it, each the first of its row."""
-    shared = (1 + _shared(run_id, other[0]) for other in neighbours if other[0])
-    return run_id[: min(LENGTH, max([SHORTEST, *shared]))]
+    shared = (1 + _common_prefix_length(run_id, other[0]) for other in neighbours if other[0])
+    return run_id[: min(ULID_LENGTH, max([MIN_ID_LENGTH, *shared]))]
 
 
-def _shared(one: str, other: str) -> int:
+def _common_prefix_length(one: str, other: str) -> int:
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
 
 
-def iterate_runs(registry: Registry, chosen: Filter, *, chunk: int = 100) -> Iterator[Run]:
+def iterate_runs(registry: RegistryDatabase, chosen: RunFilter, *, chunk: int = 100) -> Iterator[RunRecord]:
     """All chosen runs in order, a chunk at a time: memory stays flat and no read lock is held long."""
     where, values = chosen.conditions()
     sql = f"SELECT r.seq FROM runs r WHERE r.seq > ? AND {where} ORDER BY r.seq LIMIT ?"
@@ -122,7 +122,7 @@ def iterate_runs(registry: Registry, chosen: Filter, *, chunk: int = 100) -> Ite
         yield from runs_by_seq(registry, [row["seq"] for row in found])
 
 
-def last_runs(registry: Registry) -> dict[str, Run]:
+def last_runs(registry: RegistryDatabase) -> dict[str, RunRecord]:
     """Of each prompt its latest run: id, time, state, kind and digest. Skips from prompt to prompt."""
     found = registry.read(
         "WITH RECURSIVE known(prompt) AS (SELECT min(prompt) FROM runs UNION ALL "

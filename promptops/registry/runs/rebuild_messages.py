@@ -5,29 +5,31 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import Invalid, NotFound
-from promptops.registry.runs.queries import Run
-from promptops.registry.store import Registry
+from promptops.registry.runs.queries import RunRecord
+from promptops.registry.store import RegistryDatabase
 
 if TYPE_CHECKING:  # the template engine is loaded when messages are made, not when runs are listed
     from promptops.prompt import Prompt
 
-Load = Callable[[str], "Prompt"]
+PromptLoader = Callable[[str], "Prompt"]
 _PREFIX = len("sha256:")
 
 
-def rebuild(registry: Registry, run: Run, load: Load | None = None) -> list[dict[str, Any]]:
+def rebuild_messages(
+    registry: RegistryDatabase, run: RunRecord, load: PromptLoader | None = None
+) -> list[dict[str, Any]]:
     """The messages that were sent. ``load`` reads ``NAME@COMMIT`` where the registry lacks the version.
 
     Raises NotFound when inputs or version were not kept, Invalid when the result is not what was sent.
     """
-    from promptops.prompt.render import messages_hash, render
+    from promptops.prompt.render import messages_hash, render_prompt
 
     if run["inputs"] is None:
         raise NotFound(
             f"the messages of run {run['run_id']} cannot be rebuilt: its inputs were not stored",
             hint="`log: {inputs: full}` in promptops.yaml keeps them from now on",
         )
-    messages = render(prompt_of(registry, run, load), run["inputs"]).messages
+    messages = render_prompt(load_run_prompt(registry, run, load), run["inputs"]).messages
     if messages_hash(messages) != run["messages_hash"]:
         raise Invalid(
             f"the messages of run {run['run_id']} come out differently now than they were sent",
@@ -36,7 +38,7 @@ def rebuild(registry: Registry, run: Run, load: Load | None = None) -> list[dict
     return [dict(message) for message in messages]
 
 
-def prompt_of(registry: Registry, run: Run, load: Load | None = None) -> "Prompt":
+def load_run_prompt(registry: RegistryDatabase, run: RunRecord, load: PromptLoader | None = None) -> "Prompt":
     """The very version that ran: from the registry, or else from the commit."""
     digest = run["digest"][_PREFIX:]
     stored = stored_prompt(registry, run["prompt"], digest)
@@ -52,7 +54,7 @@ def prompt_of(registry: Registry, run: Run, load: Load | None = None) -> "Prompt
     )
 
 
-def stored_prompt(registry: Registry, name: str, digest: str) -> "Prompt | None":
+def stored_prompt(registry: RegistryDatabase, name: str, digest: str) -> "Prompt | None":
     """What the registry keeps of a version that ran: all that reached the model."""
     from promptops.prompt import from_canonical
 

@@ -5,7 +5,7 @@ from hashlib import sha256
 _PREFIX = b"promptops/sample/v1\0"
 
 
-def drawn(run_id: str, name: str, share: float) -> bool:
+def is_sampled(run_id: str, name: str, share: float) -> bool:
     """Whether a run belongs to a judge's sample, in any process and whatever arm answered.
 
     Nested as weights are: a larger share only adds runs. ``name`` is the judge's; judges draw independently.

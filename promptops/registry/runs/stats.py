@@ -6,11 +6,11 @@ from array import array
 from dataclasses import replace
 from typing import Any, Literal
 
-from promptops.registry.runs.filters import Filter
-from promptops.registry.store import Registry
+from promptops.registry.runs.filters import RunFilter
+from promptops.registry.store import RegistryDatabase
 
-By = Literal["prompt", "version", "model", "day", "kind", "digest"]
-Figures = dict[str, Any]
+StatsKey = Literal["prompt", "version", "model", "day", "kind", "digest"]
+StatsRow = dict[str, Any]
 
 _KEYS: dict[str, str] = {
     "prompt": "r.prompt",
@@ -21,7 +21,7 @@ _KEYS: dict[str, str] = {
     "kind": "r.kind",
 }
 # A call answered from the cache waited for nobody, and one that failed says nothing of a model's speed.
-_TIMED = "r.error_type IS NULL AND r.cache_source IS NULL AND r.latency_ms IS NOT NULL"
+_HAS_MODEL_LATENCY = "r.error_type IS NULL AND r.cache_source IS NULL AND r.latency_ms IS NOT NULL"
 _SUMS = f"""
   count(*) AS calls,
   coalesce(sum(r.error_type IS NOT NULL AND r.state <> 'interrupted'), 0) AS errors,
@@ -35,7 +35,7 @@ _SUMS = f"""
   count(r.checks_failed) AS checked,
   coalesce(sum(r.checks_failed > 0), 0) AS checks_failed,
   max(r.started_at) AS last_run_at,
-  percentiles(r.latency_ms) FILTER (WHERE {_TIMED}) AS latencies
+  percentiles(r.latency_ms) FILTER (WHERE {_HAS_MODEL_LATENCY}) AS latencies
 """
 
 
@@ -55,7 +55,7 @@ class _Percentiles:
         return f"{p50!r} {p95!r}"
 
 
-def stats(registry: Registry, chosen: Filter, by: By = "prompt") -> list[Figures]:
+def read_run_stats(registry: RegistryDatabase, chosen: RunFilter, by: StatsKey = "prompt") -> list[StatsRow]:
     """A row of figures for each prompt, version, model, day or kind, the most called first; days in order.
 
     ``p50_ms`` and ``p95_ms`` are of the calls that a model answered.
@@ -69,19 +69,21 @@ def stats(registry: Registry, chosen: Filter, by: By = "prompt") -> list[Figures
     return sorted(figures, key=lambda each: (-each["calls"], each["key"]))
 
 
-def _with_percentiles(row: Figures) -> Figures:
+def _with_percentiles(row: StatsRow) -> StatsRow:
     p50, p95 = map(float, row.pop("latencies").split()) if row["latencies"] else (None, None)
     return {**row, "p50_ms": p50, "p95_ms": p95}
 
 
-def apart(registry: Registry, chosen: Filter) -> list[Figures]:
+def read_non_traffic_stats(registry: RegistryDatabase, chosen: RunFilter) -> list[StatsRow]:
     """Figures of what is no traffic (batch, eval, shadow, judge), each kind in a row of its own."""
-    return stats(registry, replace(chosen, kind=None, traffic=False), "kind")
+    return read_run_stats(registry, replace(chosen, kind=None, traffic=False), "kind")
 
 
-def version_stats(registry: Registry, prompt: str) -> dict[str, Figures]:
+def version_stats(registry: RegistryDatabase, prompt: str) -> dict[str, StatsRow]:
     """Figures of a prompt's traffic by digest, with thumbs: what ``history`` shows beside each version."""
-    found = {row["key"]: row for row in stats(registry, Filter(prompt=prompt, traffic=True), "digest")}
+    found = {
+        row["key"]: row for row in read_run_stats(registry, RunFilter(prompt=prompt, traffic=True), "digest")
+    }
     thumbs = registry.read(
         "SELECT r.digest, sum(o.value > 0) AS up, sum(o.value <= 0) AS down FROM outcomes o "
         "JOIN runs r ON r.seq = o.run_seq WHERE o.source = 'person' AND o.name = 'thumbs' AND r.prompt = ? "

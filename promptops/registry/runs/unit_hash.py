@@ -5,9 +5,9 @@ import hmac
 import os
 from dataclasses import dataclass, field
 
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 
-VARIABLE = "PROMPTOPS_UNIT_KEY"  # the key of several hosts whose evidence is put together
+UNIT_KEY_VARIABLE = "PROMPTOPS_UNIT_KEY"  # the key of several hosts whose evidence is put together
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,16 +21,18 @@ class UnitKey:
         return hmac.digest(self.secret, unit.encode("utf-8", "surrogatepass"), "sha256").hex()
 
 
-def unit_key(registry: Registry) -> UnitKey:
+def unit_key(registry: RegistryDatabase) -> UnitKey:
     """The key that units are hashed with here: of the environment, else this registry's own."""
-    return given_key() or _key(registry.read_one("SELECT value FROM meta WHERE key = 'unit_key'"))
+    return unit_key_from_env() or _make_unit_key(
+        registry.read_one("SELECT value FROM meta WHERE key = 'unit_key'")
+    )
 
 
-def given_key() -> UnitKey | None:
-    text = os.environ.get(VARIABLE)
-    return _key(text) if text else None
+def unit_key_from_env() -> UnitKey | None:
+    text = os.environ.get(UNIT_KEY_VARIABLE)
+    return _make_unit_key(text) if text else None
 
 
-def _key(text: str) -> UnitKey:
+def _make_unit_key(text: str) -> UnitKey:
     secret = text.encode("utf-8", "surrogateescape")
     return UnitKey(secret, hashlib.sha256(secret).hexdigest()[:12])

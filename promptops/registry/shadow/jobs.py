@@ -14,8 +14,8 @@ from typing import Any
 
 from promptops.registry.records import utc_now, utc_text
 from promptops.registry.rows import INSERT_SHADOW_JOB, json_text, shadow_job_values
-from promptops.registry.runs.queries import Run, runs_by_seq
-from promptops.registry.store import Registry
+from promptops.registry.runs.queries import RunRecord, runs_by_seq
+from promptops.registry.store import RegistryDatabase
 
 INCOMPATIBLE = "incompatible"  # how the note of a job begins whose inputs the version does not take
 _CHUNK = 200
@@ -23,7 +23,7 @@ _LIVE = "batch_id IS NULL AND shadow_of IS NOT NULL AND prompt = ? AND channel =
 
 
 @dataclass(frozen=True, slots=True)
-class Shadowing:
+class LiveShadowKey:
     """A version that answers what a channel is asked."""
 
     prompt: str
@@ -57,17 +57,17 @@ class ShadowCounts:
     left_out: Mapping[str, int]
 
 
-def holder() -> str:
+def new_lease_holder() -> str:
     """The name of this process in leases."""
     return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
 
 
-def add_job(registry: Registry, run_id: str, shadowing: Shadowing) -> None:
+def add_job(registry: RegistryDatabase, run_id: str, shadowing: LiveShadowKey) -> None:
     with registry.write() as connection:
         connection.execute(INSERT_SHADOW_JOB, shadow_job_values(run_id, shadowing.about))
 
 
-def add_left_out(registry: Registry, run_id: str, shadowing: Shadowing, why: str) -> None:
+def add_skipped_job(registry: RegistryDatabase, run_id: str, shadowing: LiveShadowKey, why: str) -> None:
     """Note that a run was drawn and is not answered."""
     now = utc_now()
     values = (run_id, json_text(shadowing.about), now, now, why)
@@ -79,22 +79,24 @@ def add_left_out(registry: Registry, run_id: str, shadowing: Shadowing, why: str
         )
 
 
-def next_waiting(registry: Registry, without: Collection[Shadowing] = ()) -> Shadowing | None:
+def next_live_shadow(
+    registry: RegistryDatabase, without: Collection[LiveShadowKey] = ()
+) -> LiveShadowKey | None:
     """Whose job has waited longest, of those that nobody works on."""
-    _free_leases_of_the_dead(registry)
+    _release_dead_leases(registry)
     sql = (
         "SELECT payload FROM jobs WHERE kind = 'shadow' AND done_at IS NULL "
         "AND (leased_until IS NULL OR leased_until < ?) GROUP BY payload ORDER BY min(id)"
     )
     for row in registry.read(sql, (utc_now(),)):
-        shadowing = Shadowing(**json.loads(row["payload"]))
+        shadowing = LiveShadowKey(**json.loads(row["payload"]))
         if shadowing not in without:
             return shadowing
     return None
 
 
-def lease(
-    registry: Registry, shadowing: Shadowing, who: str, *, most: int, seconds: float
+def lease_jobs(
+    registry: RegistryDatabase, shadowing: LiveShadowKey, who: str, *, most: int, seconds: float
 ) -> list[ShadowJob]:
     """Take the oldest jobs that nobody holds. Those whose answer is there already are done with."""
     now = utc_now()
@@ -119,7 +121,7 @@ def lease(
                     (until, who, row["id"]),
                 )
     if found and all(row["answered"] for row in found):
-        return lease(registry, shadowing, who, most=most, seconds=seconds)
+        return lease_jobs(registry, shadowing, who, most=most, seconds=seconds)
     return [_job(row) for row in found if not row["answered"]]
 
 
@@ -130,7 +132,7 @@ def _job(row: Any) -> ShadowJob:
     )
 
 
-def finish_job(registry: Registry, job_id: int, why: str | None = None) -> None:
+def finish_job(registry: RegistryDatabase, job_id: int, why: str | None = None) -> None:
     """``why`` it was not answered, where it wasn't."""
     with registry.write() as connection:
         connection.execute(
@@ -138,7 +140,7 @@ def finish_job(registry: Registry, job_id: int, why: str | None = None) -> None:
         )
 
 
-def finish_all_jobs(registry: Registry, shadowing: Shadowing, why: str) -> int:
+def finish_all_jobs(registry: RegistryDatabase, shadowing: LiveShadowKey, why: str) -> int:
     """End everything that waits for a version, unanswered; says how much."""
     with registry.write() as connection:
         return connection.execute(
@@ -148,7 +150,7 @@ def finish_all_jobs(registry: Registry, shadowing: Shadowing, why: str) -> int:
         ).rowcount
 
 
-def give_back(registry: Registry, who: str) -> None:
+def release_leases(registry: RegistryDatabase, who: str) -> None:
     """End a holder's leases; the jobs wait on."""
     with registry.write() as connection:
         connection.execute(
@@ -158,14 +160,14 @@ def give_back(registry: Registry, who: str) -> None:
         )
 
 
-def _free_leases_of_the_dead(registry: Registry) -> None:
+def _release_dead_leases(registry: RegistryDatabase) -> None:
     sql = (
         "SELECT DISTINCT leased_by FROM jobs "
         "WHERE kind = 'shadow' AND done_at IS NULL AND leased_by IS NOT NULL"
     )
     for (who,) in registry.read(sql):
         if _is_dead(who):
-            give_back(registry, who)
+            release_leases(registry, who)
 
 
 def _is_dead(who: str) -> bool:
@@ -182,7 +184,7 @@ def _is_dead(who: str) -> bool:
     return False
 
 
-def counts(registry: Registry, shadowing: Shadowing) -> ShadowCounts:
+def read_shadow_counts(registry: RegistryDatabase, shadowing: LiveShadowKey) -> ShadowCounts:
     sql = (
         "SELECT done_at IS NULL AS waits, error_message AS why, count(*) AS jobs FROM jobs "
         "WHERE kind = 'shadow' AND payload = ? AND (done_at IS NULL OR error_message IS NOT NULL) "
@@ -198,13 +200,15 @@ def counts(registry: Registry, shadowing: Shadowing) -> ShadowCounts:
     return ShadowCounts(waiting=waiting, left_out=left_out)
 
 
-def spent_usd(registry: Registry, shadowing: Shadowing) -> float:
+def live_shadow_spent_usd(registry: RegistryDatabase, shadowing: LiveShadowKey) -> float:
     """Dollars that a version has cost as the shadow of a channel, however often it was turned on."""
     sql = f"SELECT total(spent_usd) FROM runs WHERE {_LIVE}"  # noqa: S608 - constants
     return float(registry.read_one(sql, shadowing.key))
 
 
-def live_pairs(registry: Registry, shadowing: Shadowing, control: str) -> Iterator[tuple[Run, Run]]:
+def live_pairs(
+    registry: RegistryDatabase, shadowing: LiveShadowKey, control: str
+) -> Iterator[tuple[RunRecord, RunRecord]]:
     """The control's run and the shadow's, in the order of the users' calls, up to the first that still waits.
 
     ``control``: digest of the version that the users met. Pairs in the order in which they came to be done
@@ -226,7 +230,9 @@ def live_pairs(registry: Registry, shadowing: Shadowing, control: str) -> Iterat
         yield from ((runs[row["seq"]], runs[row["shadow"]]) for row in part)
 
 
-def examples(registry: Registry, shadowing: Shadowing, reason: str, most: int = 5) -> list[tuple[str, str]]:
+def skipped_job_examples(
+    registry: RegistryDatabase, shadowing: LiveShadowKey, reason: str, most: int = 5
+) -> list[tuple[str, str]]:
     """Runs that were not answered for this reason, the latest first, each with the details."""
     sql = (
         "SELECT run_id, error_message FROM jobs "

@@ -17,9 +17,9 @@ from typing import Any
 from promptops.errors import Invalid, NotFound
 from promptops.registry.records import utc_now
 from promptops.registry.rows import INSERT_OUTCOME
-from promptops.registry.runs.filters import Filter
-from promptops.registry.runs.queries import Run, runs_by_seq, shortest_start
-from promptops.registry.store import Registry
+from promptops.registry.runs.filters import RunFilter
+from promptops.registry.runs.queries import RunRecord, runs_by_seq, shortest_prefix
+from promptops.registry.store import RegistryDatabase
 from promptops.registry.ulid import new_run_id
 
 PREFERENCE = "preference"  # outcome of a candidate's run: 1 where a judge prefers it to the control's, else 0
@@ -29,7 +29,7 @@ _IS_SHADOW = "json_extract(options, '$.shadow') IS NOT NULL"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShadowRow:
+class StoredShadowRun:
     """One shadow run as it is kept; ``about`` is what was asked for and what came of choosing inputs."""
 
     shadow_id: str
@@ -43,7 +43,7 @@ class ShadowRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReusableInput:
     """A run whose inputs may be used again."""
 
     seq: int
@@ -52,7 +52,9 @@ class Found:
     channel: str | None
 
 
-def found_inputs(registry: Registry, chosen: Filter, kinds: Sequence[str]) -> Iterator[Found]:
+def find_reusable_inputs(
+    registry: RegistryDatabase, chosen: RunFilter, kinds: Sequence[str]
+) -> Iterator[ReusableInput]:
     """Runs that have ended, newest first, with what tells their inputs apart."""
     where, values = chosen.conditions()
     marks = ", ".join("?" * len(kinds))
@@ -63,17 +65,17 @@ def found_inputs(registry: Registry, chosen: Filter, kinds: Sequence[str]) -> It
     last = 1 << 62
     while rows := registry.read(sql, (last, *values, *kinds)):
         last = rows[-1]["seq"]
-        yield from (Found(*row) for row in rows)
+        yield from (ReusableInput(*row) for row in rows)
 
 
-def tags_of(registry: Registry, seqs: Sequence[int]) -> dict[int, tuple[str, ...]]:
+def tags_of(registry: RegistryDatabase, seqs: Sequence[int]) -> dict[int, tuple[str, ...]]:
     marks = ", ".join("?" * len(seqs))
     rows = registry.read(f"SELECT seq, tag FROM run_tags WHERE seq IN ({marks}) ORDER BY seq, tag", seqs)
     return {seq: tuple(row["tag"] for row in group) for seq, group in groupby(rows, lambda row: row["seq"])}
 
 
-def begin_shadow(
-    registry: Registry,
+def begin_shadow_run(
+    registry: RegistryDatabase,
     key: str,
     prompt: str,
     digest: str,
@@ -91,8 +93,8 @@ def begin_shadow(
     return shadow_id
 
 
-def end_shadow(
-    registry: Registry, shadow_id: str, stopped: str, summary: Mapping[str, Any], *, whole: bool
+def end_shadow_run(
+    registry: RegistryDatabase, shadow_id: str, stopped: str, summary: Mapping[str, Any], *, whole: bool
 ) -> None:
     """Note why it stopped, and what it found in short.
 
@@ -106,7 +108,7 @@ def end_shadow(
         )
 
 
-def resume_shadow(registry: Registry, shadow_id: str) -> None:
+def resume_shadow_run(registry: RegistryDatabase, shadow_id: str) -> None:
     """It is under way again: what it found by its last end is no longer the whole of it."""
     with registry.write() as connection:
         connection.execute(
@@ -116,28 +118,36 @@ def resume_shadow(registry: Registry, shadow_id: str) -> None:
         )
 
 
-def unfinished_shadow(registry: Registry, key: str) -> ShadowRow | None:
-    found = _rows(registry, "file_hash = ? AND finished_at IS NULL", (key,), 1)
+def find_unfinished_shadow_run(registry: RegistryDatabase, key: str) -> StoredShadowRun | None:
+    found = _select_shadow_runs(registry, "file_hash = ? AND finished_at IS NULL", (key,), 1)
     return found[0] if found else None
 
 
-def shadow_rows(registry: Registry, prompt: str | None = None, *, limit: int = 20) -> list[ShadowRow]:
+def list_shadow_runs(
+    registry: RegistryDatabase, prompt: str | None = None, *, limit: int = 20
+) -> list[StoredShadowRun]:
     """Newest first; ``prompt`` may hold wildcards."""
-    return _rows(registry, "prompt GLOB ?" if prompt else "1", (prompt,) if prompt else (), limit)
+    return _select_shadow_runs(
+        registry, "prompt GLOB ?" if prompt else "1", (prompt,) if prompt else (), limit
+    )
 
 
-def shadows_of(registry: Registry, prompt: str, candidate: str, control: str) -> list[ShadowRow]:
+def list_shadow_runs_comparing(
+    registry: RegistryDatabase, prompt: str, candidate: str, control: str
+) -> list[StoredShadowRun]:
     """Shadow runs that asked both of these versions, newest first."""
     where = (
         "prompt = ? AND digest = ? AND json_extract(options, '$.control.digest') = ? "
         "AND NOT json_extract(options, '$.recorded') AND NOT json_extract(options, '$.aa')"
     )
-    return _rows(registry, where, (prompt, candidate, control), -1)
+    return _select_shadow_runs(registry, where, (prompt, candidate, control), -1)
 
 
-def shadow_row(registry: Registry, prefix: str) -> ShadowRow:
+def get_shadow_run(registry: RegistryDatabase, prefix: str) -> StoredShadowRun:
     """The one shadow run whose id starts so."""
-    found = _rows(registry, "batch_id >= ? AND batch_id < ?", (prefix.upper(), f"{prefix.upper()}~"), 2)
+    found = _select_shadow_runs(
+        registry, "batch_id >= ? AND batch_id < ?", (prefix.upper(), f"{prefix.upper()}~"), 2
+    )
     if not found:
         raise NotFound(f"no shadow run {prefix} in {registry.path}", hint="promptops shadow list shows them")
     if len(found) > 1:
@@ -145,22 +155,24 @@ def shadow_row(registry: Registry, prefix: str) -> ShadowRow:
     return found[0]
 
 
-def short_shadow_ids(registry: Registry, shadow_ids: Iterable[str]) -> dict[str, str]:
+def short_shadow_ids(registry: RegistryDatabase, shadow_ids: Iterable[str]) -> dict[str, str]:
     """Each id cut to the shortest start, of ten characters or more, that no other has."""
     sql = (
         "SELECT max(batch_id) FROM batches WHERE batch_id < ?1 "
         "UNION ALL SELECT min(batch_id) FROM batches WHERE batch_id > ?1"
     )
-    return {each: shortest_start(each, registry.read(sql, (each,))) for each in shadow_ids}
+    return {each: shortest_prefix(each, registry.read(sql, (each,))) for each in shadow_ids}
 
 
-def _rows(registry: Registry, where: str, values: Sequence[Any], limit: int) -> list[ShadowRow]:
+def _select_shadow_runs(
+    registry: RegistryDatabase, where: str, values: Sequence[Any], limit: int
+) -> list[StoredShadowRun]:
     sql = f"SELECT * FROM batches WHERE {_IS_SHADOW} AND {where} ORDER BY batch_id DESC LIMIT ?"
-    return [_row(row) for row in registry.read(sql, (*values, limit))]
+    return [_stored_shadow_run(row) for row in registry.read(sql, (*values, limit))]
 
 
-def _row(row: sqlite3.Row) -> ShadowRow:
-    return ShadowRow(
+def _stored_shadow_run(row: sqlite3.Row) -> StoredShadowRun:
+    return StoredShadowRun(
         shadow_id=row["batch_id"],
         prompt=row["prompt"],
         candidate=row["digest"],
@@ -172,7 +184,7 @@ def _row(row: sqlite3.Row) -> ShadowRow:
     )
 
 
-def pair_runs(registry: Registry, shadow_id: str) -> Iterator[tuple[int, list[Run]]]:
+def pair_runs(registry: RegistryDatabase, shadow_id: str) -> Iterator[tuple[int, list[RunRecord]]]:
     """The runs of each pair, by its number; of calls made again all, in order."""
     sql = (
         "SELECT batch_line, seq FROM runs WHERE batch_id = ? AND batch_line > ? AND batch_line <= ? "
@@ -186,13 +198,13 @@ def pair_runs(registry: Registry, shadow_id: str) -> Iterator[tuple[int, list[Ru
             yield number, [runs[row["seq"]] for row in group]
 
 
-def spent_on(registry: Registry, shadow_id: str) -> float:
+def shadow_run_spent_usd(registry: RegistryDatabase, shadow_id: str) -> float:
     """Dollars, of both versions and of judges."""
     sql = "SELECT total(spent_usd) FROM runs WHERE batch_id = ?1 OR eval_id = ?1"
     return float(registry.read_one(sql, (shadow_id,)))
 
 
-def add_finding(registry: Registry, run_id: str, name: str, value: float, text: str) -> None:
+def add_pair_outcome(registry: RegistryDatabase, run_id: str, name: str, value: float, text: str) -> None:
     """Log beside the candidate's run what was found of the pair: ``PREFERENCE`` or ``SIMILARITY``."""
     now = utc_now()
     with registry.write() as connection:
@@ -203,13 +215,13 @@ def add_finding(registry: Registry, run_id: str, name: str, value: float, text: 
 
 
 def shadow_losses(
-    registry: Registry, prompt: str, candidate: str, control: str
+    registry: RegistryDatabase, prompt: str, candidate: str, control: str
 ) -> list[tuple[str | None, float, str | None, float]]:
     """Error type and loss (1 = failed) of control, then of candidate, for each pair of all their shadow runs.
 
     In the order in which they were made; of a side that was asked again the last counts.
     """
-    ids = [row.shadow_id for row in shadows_of(registry, prompt, candidate, control)]
+    ids = [row.shadow_id for row in list_shadow_runs_comparing(registry, prompt, candidate, control)]
     sql = (
         "SELECT max(b.seq), a.error_type, a.error_type IS NOT NULL OR coalesce(a.checks_failed, 0) > 0, "
         "b.error_type, b.error_type IS NOT NULL OR coalesce(b.checks_failed, 0) > 0 "

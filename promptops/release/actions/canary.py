@@ -3,21 +3,21 @@
 from dataclasses import dataclass, replace
 
 from promptops.errors import Invalid, NotFound
-from promptops.release.actions.candidate import Candidate, candidate, need_reason
-from promptops.release.analysis.forecast import Forecast, forecast
+from promptops.release.actions.candidate import ReleaseCandidate, require_reason, resolve_candidate
+from promptops.release.analysis.forecast import Forecast, forecast_rollout
 from promptops.release.assignment import salt_of
-from promptops.release.context import Desk, Target, channel_of
-from promptops.release.ledger import Written
-from promptops.release.plan import fit, plan_for
-from promptops.release.plan.types import Plan
-from promptops.release.reconcile import known_evidence
-from promptops.release.rollout_id import latest_id, new_id, rollout_id
+from promptops.release.context import ReleaseContext, Target, channel_state
+from promptops.release.ledger import TransitionResult
+from promptops.release.plan import fit_plan, plan_for
+from promptops.release.plan.types import ReleasePlan
+from promptops.release.reconcile import stored_evidence
+from promptops.release.rollout_id import derive_rollout_id, latest_rollout_id, next_rollout_id
 from promptops.release.rules import Move, Transition, start_rollout
-from promptops.versions.release_state import Released, ReleaseState, Rollout
+from promptops.versions.release_state import ReleasedVersion, ReleaseState, Rollout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class CanaryRequest:
     """What is asked for."""
 
     reference: str
@@ -30,12 +30,12 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedCanary:
     """A canary that may start. ``rollout`` is not numbered yet, ``superseded`` the one it ends."""
 
-    candidate: Candidate
-    stable: Released
-    plan: Plan
+    candidate: ReleaseCandidate
+    stable: ReleasedVersion
+    plan: ReleasePlan
     rollout: Rollout
     reason: str = ""
     superseded: Rollout | None = None
@@ -45,15 +45,17 @@ class Prepared:
         return self.candidate.target
 
 
-def prepare(desk: Desk, start: Start, *, fresh: bool = False) -> Prepared | Candidate:
+def prepare_canary(
+    desk: ReleaseContext, start: CanaryRequest, *, fresh: bool = False
+) -> PreparedCanary | ReleaseCandidate:
     """Everything that can be wrong is found here. A Candidate: the channel serves nothing yet.
 
     ``fresh``: what others did has just been fetched.
     """
-    need_reason(start.reason, {"--unreviewed": start.unreviewed, "--new-evidence": start.new_evidence})
+    require_reason(start.reason, {"--unreviewed": start.unreviewed, "--new-evidence": start.new_evidence})
     if not fresh:
         desk.ledger.refresh()
-    chosen = candidate(desk, start.reference, start.channel, unreviewed=start.unreviewed)
+    chosen = resolve_candidate(desk, start.reference, start.channel, unreviewed=start.unreviewed)
     target, digest = chosen.target, chosen.version.prompt.digest
     state = desk.channel(target)
     if state.stable is None:
@@ -64,19 +66,19 @@ def prepare(desk: Desk, start: Start, *, fresh: bool = False) -> Prepared | Cand
             hint=f"promptops diff {target} {target.prompt}@HEAD shows what would be new",
         )
     if state.rollout and not start.supersede:
-        raise _another(target, state.rollout)
-    plan = fitting_plan(desk, chosen, state.stable, start.plan)
-    return Prepared(
+        raise _active_canary_error(target, state.rollout)
+    plan = resolve_plan(desk, chosen, state.stable, start.plan)
+    return PreparedCanary(
         candidate=chosen,
         stable=state.stable,
         plan=plan,
-        rollout=_rollout(desk, chosen, state.stable, plan, new_evidence=start.new_evidence),
+        rollout=_new_rollout(desk, chosen, state.stable, plan, new_evidence=start.new_evidence),
         reason=start.reason,
         superseded=state.rollout,
     )
 
 
-def begin(desk: Desk, prepared: Prepared) -> Written:
+def start_canary(desk: ReleaseContext, prepared: PreparedCanary) -> TransitionResult:
     """Start it, and end the canary that it supersedes in the same move."""
     target = prepared.target
     due = Transition(
@@ -84,7 +86,7 @@ def begin(desk: Desk, prepared: Prepared) -> Written:
     )
 
     def change(head: ReleaseState | None) -> Transition:
-        state = channel_of(head, target.channel)
+        state = channel_state(head, target.channel)
         if state.stable != prepared.stable:
             raise Invalid(
                 f"{target} serves another version than a moment ago",
@@ -92,18 +94,20 @@ def begin(desk: Desk, prepared: Prepared) -> Written:
             )
         return due
 
-    return desk.ledger.transit(
+    return desk.ledger.commit_transition(
         target.prompt,
         target.channel,
         change,
         now=desk.now,
-        evidence=known_evidence(desk, target) if prepared.superseded else None,
+        evidence=stored_evidence(desk, target) if prepared.superseded else None,
         plan=prepared.plan,
         version=prepared.candidate.version,
     )
 
 
-def fitting_plan(desk: Desk, chosen: Candidate, stable: Released, name: str | None) -> Plan:
+def resolve_plan(
+    desk: ReleaseContext, chosen: ReleaseCandidate, stable: ReleasedVersion, name: str | None
+) -> ReleasePlan:
     """The plan, with the metrics that both versions have a source for."""
     if name in desk.settings.file.plans and name not in chosen.file.plans:
         raise NotFound(
@@ -111,26 +115,33 @@ def fitting_plan(desk: Desk, chosen: Candidate, stable: Released, name: str | No
             hint="merge it first, then git fetch; or --unreviewed --reason, which is recorded",
         )
     plan = plan_for(chosen.file, chosen.target.prompt, chosen.target.channel, name)
-    return fit(fit(plan, chosen.version.prompt), desk.version(chosen.target, stable).prompt)
+    return fit_plan(fit_plan(plan, chosen.version.prompt), desk.version(chosen.target, stable).prompt)
 
 
-def forecast_of(desk: Desk, prepared: Prepared) -> Forecast:
+def forecast_canary(desk: ReleaseContext, prepared: PreparedCanary) -> Forecast:
     target = prepared.target
-    return forecast(
+    return forecast_rollout(
         desk.registry, target.prompt, target.channel, prepared.plan, prepared.stable.digest, desk.now
     )
 
 
-def _rollout(desk: Desk, chosen: Candidate, stable: Released, plan: Plan, *, new_evidence: bool) -> Rollout:
+def _new_rollout(
+    desk: ReleaseContext,
+    chosen: ReleaseCandidate,
+    stable: ReleasedVersion,
+    plan: ReleasePlan,
+    *,
+    new_evidence: bool,
+) -> Rollout:
     target, canary = chosen.target, replace(chosen.released, since=None)
-    base = rollout_id(target.prompt, target.channel, stable.digest, canary.digest)
-    known = desk.rollouts(target)
-    chosen_id = new_id(known, base) if new_evidence else latest_id(known, base)
+    base = derive_rollout_id(target.prompt, target.channel, stable.digest, canary.digest)
+    known = desk.rollout_ids(target)
+    chosen_id = next_rollout_id(known, base) if new_evidence else latest_rollout_id(known, base)
     salt = salt_of(target.prompt, target.channel, canary.digest)
     return start_rollout(chosen_id, canary, plan, salt, desk.now)
 
 
-def _another(target: Target, rollout: Rollout) -> Invalid:
+def _active_canary_error(target: Target, rollout: Rollout) -> Invalid:
     return Invalid(
         f"{target} has an active canary: {rollout.canary.version} ({rollout.phase}, {rollout.id})",
         hint="promptops status shows it; --supersede aborts it and starts this one",

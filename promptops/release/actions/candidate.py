@@ -5,16 +5,20 @@ from dataclasses import dataclass
 
 from promptops.config.settings import SettingsFile
 from promptops.errors import Invalid
-from promptops.release.context import Desk, Target, known_channel
-from promptops.release.ledger.source_branch import require_reviewed, reviewed, reviewed_settings
-from promptops.versions.references import INDEX, digest_digits, parse_reference
-from promptops.versions.release_state import Released
-from promptops.versions.resolve import Version, resolve_in
+from promptops.release.context import ReleaseContext, Target, resolve_channel
+from promptops.release.ledger.source_branch import (
+    require_on_source_branch,
+    resolve_source_branch,
+    source_branch_settings,
+)
+from promptops.versions.references import INDEX, parse_digest, parse_reference
+from promptops.versions.release_state import ReleasedVersion
+from promptops.versions.resolve import Version, resolve_version_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """A version that may be released. ``file``: the settings that release it, as they are on ``reviewed``."""
+class ReleaseCandidate:
+    """A version that may be released. ``file``: the settings that release it, as they are on ``resolve_source_branch``."""
 
     version: Version
     target: Target
@@ -22,15 +26,19 @@ class Candidate:
     reviewed: str | None = None  # the branch; None: the working tree
 
     @property
-    def released(self) -> Released:
+    def released(self) -> ReleasedVersion:
         """Without a number: the ledger allots one, or finds the one that it has."""
-        return Released(self.version.version or "", self.version.prompt.digest, self.version.commit_sha)
+        return ReleasedVersion(
+            self.version.version or "", self.version.prompt.digest, self.version.commit_sha
+        )
 
 
-def candidate(desk: Desk, reference: str, channel: str | None, *, unreviewed: bool = False) -> Candidate:
+def resolve_candidate(
+    desk: ReleaseContext, reference: str, channel: str | None, *, unreviewed: bool = False
+) -> ReleaseCandidate:
     """Resolve what is to be released. Raises Invalid for what is not committed, or not reviewed."""
     wanted = parse_reference(reference, desk.settings)
-    target = Target(prompt=wanted.name, channel=known_channel(channel, desk.settings))
+    target = Target(prompt=wanted.name, channel=resolve_channel(channel, desk.settings))
     if (wanted.rev is None and wanted.channel is None) or wanted.rev == INDEX:
         where = "the index has" if wanted.rev == INDEX else "the working tree has"
         raise Invalid(
@@ -41,8 +49,8 @@ def candidate(desk: Desk, reference: str, channel: str | None, *, unreviewed: bo
         raise Invalid(
             f"{reference} is where it would be released to", hint=f"name a version: {wanted.name}@REV"
         )
-    by_digest = wanted.rev is not None and digest_digits(wanted.rev) is not None
-    version = resolve_in(desk.ledger.repo, wanted, desk.registry if by_digest else None)
+    by_digest = wanted.rev is not None and parse_digest(wanted.rev) is not None
+    version = resolve_version_in(desk.ledger.repo, wanted, desk.registry if by_digest else None)
     if version.source not in ("commit", "release") or version.commit_sha is None:
         raise Invalid(
             f"{reference} stands in no commit here, and only a commit is released",
@@ -50,18 +58,18 @@ def candidate(desk: Desk, reference: str, channel: str | None, *, unreviewed: bo
         )
     repo = desk.ledger.repo
     if unreviewed:
-        return Candidate(version=version, target=target, file=desk.settings.file)
-    source = reviewed(desk.settings, repo)
-    require_reviewed(repo, source, version.commit_sha, reference)
-    return Candidate(
+        return ReleaseCandidate(version=version, target=target, file=desk.settings.file)
+    source = resolve_source_branch(desk.settings, repo)
+    require_on_source_branch(repo, source, version.commit_sha, reference)
+    return ReleaseCandidate(
         version=version,
         target=target,
-        file=reviewed_settings(repo, source),
+        file=source_branch_settings(repo, source),
         reviewed=source.rev if source else None,
     )
 
 
-def need_reason(reason: str, options: Mapping[str, bool]) -> None:
+def require_reason(reason: str, options: Mapping[str, bool]) -> None:
     """Raise Invalid where an option that goes past a rule is given, and no reason to record with it."""
     for option, given in options.items():
         if given and not reason:

@@ -3,55 +3,57 @@
 from collections.abc import Callable
 
 from promptops.errors import Invalid
-from promptops.release.context import Desk, Target, active_rollout, channel_of
-from promptops.release.ledger import Written
-from promptops.release.plan.types import Plan
-from promptops.release.reconcile import known_evidence
-from promptops.release.rollout_id import new_id
-from promptops.release.rules import Move, Transition, approval, resumption
+from promptops.release.context import ReleaseContext, Target, active_rollout, channel_state
+from promptops.release.ledger import TransitionResult
+from promptops.release.plan.types import ReleasePlan
+from promptops.release.reconcile import stored_evidence
+from promptops.release.rollout_id import next_rollout_id
+from promptops.release.rules import Move, Transition, approval_transition, resume_transition
 from promptops.versions.release_state import ReleaseState, Rollout
 
 
-def approve(desk: Desk, target: Target, *, reason: str = "") -> Written:
+def approve(desk: ReleaseContext, target: Target, *, reason: str = "") -> TransitionResult:
     """Say yes to the step that waits for a person."""
 
-    def move(rollout: Rollout, plan: Plan) -> Transition:
+    def move(rollout: Rollout, plan: ReleasePlan) -> Transition:
         if rollout.phase != "awaiting":
             raise Invalid(
                 f"the canary {rollout.canary.version} of {target} waits for nobody: it is {rollout.phase}",
                 hint=f"promptops status {target} shows what is next",
             )
-        return approval(rollout, plan, actor="", reason=reason)
+        return approval_transition(rollout, plan, actor="", reason=reason)
 
-    return _moved(desk, target, move)
+    return _commit_move(desk, target, move)
 
 
-def pause(desk: Desk, target: Target, *, reason: str = "") -> Written:
+def pause(desk: ReleaseContext, target: Target, *, reason: str = "") -> TransitionResult:
     """Keep the weight and go no further, until somebody resumes. Harm still rolls back."""
 
-    def move(rollout: Rollout, _: Plan) -> Transition:
+    def move(rollout: Rollout, _: ReleasePlan) -> Transition:
         return Transition(move=Move.PAUSE, reason=reason or "paused by hand", rollout=rollout, phase="paused")
 
-    return _moved(desk, target, move)
+    return _commit_move(desk, target, move)
 
 
-def resume(desk: Desk, target: Target, *, reason: str = "") -> Written:
+def resume(desk: ReleaseContext, target: Target, *, reason: str = "") -> TransitionResult:
     """Go on; from invalid with evidence that starts anew, for a reason."""
 
-    def move(rollout: Rollout, plan: Plan) -> Transition:
+    def move(rollout: Rollout, plan: ReleasePlan) -> Transition:
         anew = None
         if rollout.phase == "invalid":
-            anew = new_id(desk.rollouts(target), rollout.id)
-        return resumption(rollout, plan, actor="", reason=reason, new_id=anew)
+            anew = next_rollout_id(desk.rollout_ids(target), rollout.id)
+        return resume_transition(rollout, plan, actor="", reason=reason, new_id=anew)
 
-    return _moved(desk, target, move)
+    return _commit_move(desk, target, move)
 
 
-def _moved(desk: Desk, target: Target, move: Callable[[Rollout, Plan], Transition]) -> Written:
+def _commit_move(
+    desk: ReleaseContext, target: Target, move: Callable[[Rollout, ReleasePlan], Transition]
+) -> TransitionResult:
     def change(head: ReleaseState | None) -> Transition:
-        rollout = active_rollout(channel_of(head, target.channel), target)
+        rollout = active_rollout(channel_state(head, target.channel), target)
         return move(rollout, desk.ledger.plan(rollout.plan))
 
-    return desk.ledger.transit(
-        target.prompt, target.channel, change, now=desk.now, evidence=known_evidence(desk, target)
+    return desk.ledger.commit_transition(
+        target.prompt, target.channel, change, now=desk.now, evidence=stored_evidence(desk, target)
     )

@@ -3,14 +3,20 @@
 from dataclasses import dataclass
 
 from promptops.errors import Invalid
-from promptops.release.actions.canary import Prepared, Start, begin, prepare
-from promptops.release.actions.candidate import Candidate, candidate, need_reason
+from promptops.release.actions.canary import CanaryRequest, PreparedCanary, prepare_canary, start_canary
+from promptops.release.actions.candidate import ReleaseCandidate, require_reason, resolve_candidate
 from promptops.release.analysis.findings import GateFinding
-from promptops.release.context import Desk, Target, active_rollout, channel_of, named_target
-from promptops.release.ledger import Written
-from promptops.release.plan.types import Plan
-from promptops.release.reconcile import Look, evidence_of, gate_of, look_at, still_due
-from promptops.release.rules import Move, Transition, lacking
+from promptops.release.context import ReleaseContext, Target, active_rollout, channel_state, resolve_target
+from promptops.release.ledger import TransitionResult
+from promptops.release.plan.types import ReleasePlan
+from promptops.release.reconcile import (
+    Assessment,
+    apply_if_unchanged,
+    assess,
+    assessment_evidence,
+    eval_gate_for,
+)
+from promptops.release.rules import Move, Transition, missing_proof
 from promptops.stats.verdicts import Verdict
 from promptops.versions.references import parse_reference
 from promptops.versions.release_state import ReleaseState
@@ -20,7 +26,7 @@ DIRECT = "direct"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promotion:
+class PromoteRequest:
     """What is asked for. ``force`` needs a reason, and what it overrides is recorded."""
 
     reference: str
@@ -32,60 +38,64 @@ class Promotion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promoted:
+class PromoteResult:
     """``code``: 0 when it serves everybody now or waits for its eval, else why not in ``reasons``."""
 
     target: Target
     code: int = 0
-    written: Written | None = None
+    written: TransitionResult | None = None
     reasons: tuple[str, ...] = ()
     command: str | None = None  # what makes the results that are missing
 
 
-def first_release(desk: Desk, wanted: Promotion) -> Candidate | None:
+def first_release_candidate(desk: ReleaseContext, wanted: PromoteRequest) -> ReleaseCandidate | None:
     """The version, when it is the first on its channel: nothing can be compared, so somebody must agree."""
-    need_reason(wanted.reason, {"--force": wanted.force, "--unreviewed": wanted.unreviewed})
+    require_reason(wanted.reason, {"--force": wanted.force, "--unreviewed": wanted.unreviewed})
     desk.ledger.refresh()
     reference = parse_reference(wanted.reference, desk.settings)
     if reference.rev is None and reference.channel is None:
         return None
-    chosen = candidate(desk, wanted.reference, wanted.channel, unreviewed=wanted.unreviewed)
+    chosen = resolve_candidate(desk, wanted.reference, wanted.channel, unreviewed=wanted.unreviewed)
     return chosen if desk.channel(chosen.target).stable is None else None
 
 
-def release_first(desk: Desk, chosen: Candidate, reason: str = "") -> Written:
+def release_first_version(
+    desk: ReleaseContext, chosen: ReleaseCandidate, reason: str = ""
+) -> TransitionResult:
     """Serve a channel's first version to everybody, at once."""
     target = chosen.target
 
     def change(head: ReleaseState | None) -> Transition:
-        if channel_of(head, target.channel).stable:
+        if channel_state(head, target.channel).stable:
             raise Invalid(f"{target} has been released meanwhile", hint=f"promptops status {target}")
         return Transition(move=Move.RELEASE, reason=reason, stable=chosen.released)
 
-    return desk.ledger.transit(target.prompt, target.channel, change, now=desk.now, version=chosen.version)
+    return desk.ledger.commit_transition(
+        target.prompt, target.channel, change, now=desk.now, version=chosen.version
+    )
 
 
-def promote(desk: Desk, wanted: Promotion) -> Promoted:
+def promote_version(desk: ReleaseContext, wanted: PromoteRequest) -> PromoteResult:
     """Finish the active canary by its evidence, or release a version through the plan ``direct``."""
     reference = parse_reference(wanted.reference, desk.settings)
     if reference.rev is None and reference.channel is None:
-        return _finish(desk, named_target(desk, reference.name, wanted.channel), wanted)
-    chosen = candidate(desk, wanted.reference, wanted.channel, unreviewed=wanted.unreviewed)
+        return _promote_canary(desk, resolve_target(desk, reference.name, wanted.channel), wanted)
+    chosen = resolve_candidate(desk, wanted.reference, wanted.channel, unreviewed=wanted.unreviewed)
     active = desk.channel(chosen.target).rollout
     if active and active.canary.digest == chosen.version.prompt.digest:
-        return _finish(desk, chosen.target, wanted)
-    return _direct(desk, wanted)
+        return _promote_canary(desk, chosen.target, wanted)
+    return _promote_direct(desk, wanted)
 
 
 # the active canary
 
 
-def _finish(desk: Desk, target: Target, wanted: Promotion) -> Promoted:
+def _promote_canary(desk: ReleaseContext, target: Target, wanted: PromoteRequest) -> PromoteResult:
     active_rollout(desk.channel(target), target)
-    look = look_at(desk, target)
-    no, open_ = _against(look)
+    look = assess(desk, target)
+    no, open_ = _objections(look)
     if (no or open_) and not wanted.force:
-        return Promoted(target=target, code=NO if no else UNDECIDED, reasons=no or open_)
+        return PromoteResult(target=target, code=NO if no else UNDECIDED, reasons=no or open_)
     overrides = "; overrides: " + "; ".join((*no, *open_)) if no or open_ else ""
     due = Transition(
         move=Move.PROMOTE,
@@ -94,15 +104,19 @@ def _finish(desk: Desk, target: Target, wanted: Promotion) -> Promoted:
         forced=bool(overrides),
         rollout=look.rollout,
     )
-    written = desk.ledger.transit(
-        target.prompt, target.channel, still_due(target, due), now=desk.now, evidence=evidence_of(look)
+    written = desk.ledger.commit_transition(
+        target.prompt,
+        target.channel,
+        apply_if_unchanged(target, due),
+        now=desk.now,
+        evidence=assessment_evidence(look),
     )
     if not written.changed:
         raise Invalid(f"the canary of {target} has moved meanwhile", hint=f"promptops status {target}")
-    return Promoted(target=target, written=written)
+    return PromoteResult(target=target, written=written)
 
 
-def _against(look: Look) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _objections(look: Assessment) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """What speaks against a promotion, and what only is not shown yet."""
     if look.plan is None or look.findings is None or look.rollout is None or look.decision is None:
         return ("no canary is active",), ()
@@ -116,32 +130,37 @@ def _against(look: Look) -> tuple[tuple[str, ...], tuple[str, ...]]:
         if look.findings.short_of
         else ()
     )
-    return tuple(no), (*gates, *short, *lacking(look.plan, look.findings))
+    return tuple(no), (*gates, *short, *missing_proof(look.plan, look.findings))
 
 
 # without a canary
 
 
-def _direct(desk: Desk, wanted: Promotion) -> Promoted:
-    start = Start(
+def _promote_direct(desk: ReleaseContext, wanted: PromoteRequest) -> PromoteResult:
+    start = CanaryRequest(
         reference=wanted.reference,
         channel=wanted.channel,
         plan=wanted.plan or DIRECT,
         unreviewed=wanted.unreviewed,
         reason=wanted.reason,
     )
-    prepared = prepare(desk, start, fresh=True)
-    if not isinstance(prepared, Prepared):
-        return Promoted(target=prepared.target, written=release_first(desk, prepared, wanted.reason))
-    gate = _gate(desk, prepared)
+    prepared = prepare_canary(desk, start, fresh=True)
+    if not isinstance(prepared, PreparedCanary):
+        return PromoteResult(
+            target=prepared.target, written=release_first_version(desk, prepared, wanted.reason)
+        )
+    gate = _eval_gate_of(desk, prepared)
     target = prepared.target
     no = gate.verdict is Verdict.WORSE
-    waits = not _met(gate, prepared.plan)
+    waits = not _gate_passes(gate, prepared.plan)
     if not wanted.force and no:
-        return Promoted(target=target, code=NO, reasons=(gate.sentence,))
+        return PromoteResult(target=target, code=NO, reasons=(gate.sentence,))
     if not wanted.force and waits:
-        return Promoted(
-            target=target, written=begin(desk, prepared), reasons=(gate.sentence,), command=gate.command
+        return PromoteResult(
+            target=target,
+            written=start_canary(desk, prepared),
+            reasons=(gate.sentence,),
+            command=gate.command,
         )
     forced = no or waits
     reason = f"{wanted.reason}; overrides: {gate.sentence}" if forced else wanted.reason or gate.sentence
@@ -152,25 +171,25 @@ def _direct(desk: Desk, wanted: Promotion) -> Promoted:
         forced=forced,
         stable=prepared.candidate.released,
     )
-    return Promoted(target=target, written=_release(desk, prepared, due))
+    return PromoteResult(target=target, written=_release_directly(desk, prepared, due))
 
 
-def _release(desk: Desk, prepared: Prepared, due: Transition) -> Written:
+def _release_directly(desk: ReleaseContext, prepared: PreparedCanary, due: Transition) -> TransitionResult:
     target = prepared.target
 
     def change(head: ReleaseState | None) -> Transition:
-        if channel_of(head, target.channel).stable != prepared.stable:
+        if channel_state(head, target.channel).stable != prepared.stable:
             raise Invalid(
                 f"{target} serves another version than a moment ago", hint=f"promptops status {target}"
             )
         return due
 
-    return desk.ledger.transit(
+    return desk.ledger.commit_transition(
         target.prompt, target.channel, change, now=desk.now, version=prepared.candidate.version
     )
 
 
-def _gate(desk: Desk, prepared: Prepared) -> GateFinding:
+def _eval_gate_of(desk: ReleaseContext, prepared: PreparedCanary) -> GateFinding:
     if prepared.plan.steps:
         raise Invalid(
             f"the plan {prepared.plan.name} has steps: it starts a canary",
@@ -178,10 +197,10 @@ def _gate(desk: Desk, prepared: Prepared) -> GateFinding:
         )
     if prepared.plan.eval is None:
         return GateFinding(verdict=None, sentence="the plan asks for no eval", absent=True)
-    return gate_of(desk, prepared.target, prepared.candidate.version, prepared.stable, prepared.plan)
+    return eval_gate_for(desk, prepared.target, prepared.candidate.version, prepared.stable, prepared.plan)
 
 
-def _met(gate: GateFinding, plan: Plan) -> bool:
+def _gate_passes(gate: GateFinding, plan: ReleasePlan) -> bool:
     if gate.verdict is None:
         return gate.absent
     strict = plan.eval is not None and plan.eval.require == "not_worse"

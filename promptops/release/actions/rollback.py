@@ -3,39 +3,47 @@
 from dataclasses import dataclass
 
 from promptops.errors import Invalid, NotFound
-from promptops.release.actions.candidate import candidate
-from promptops.release.context import Desk, Target, active_rollout, channel_of, unreleased
-from promptops.release.ledger import Written
-from promptops.release.reconcile import known_evidence
+from promptops.release.actions.candidate import resolve_candidate
+from promptops.release.context import (
+    ReleaseContext,
+    Target,
+    active_rollout,
+    channel_state,
+    not_released_error,
+)
+from promptops.release.ledger import TransitionResult
+from promptops.release.reconcile import stored_evidence
 from promptops.release.rules import Move, Transition
-from promptops.versions.references import Reference, is_number
-from promptops.versions.release_state import Released, ReleaseState
+from promptops.versions.references import Reference, is_version_number
+from promptops.versions.release_state import ReleasedVersion, ReleaseState
 from promptops.versions.resolve import Version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Withdrawn:
+class RollbackResult:
     """``taken``: the version that is served no longer; ``stable``: the one that serves everybody now."""
 
     target: Target
-    taken: Released
-    stable: Released
-    written: Written
+    removed: ReleasedVersion
+    stable: ReleasedVersion
+    written: TransitionResult
 
 
-def rollback(desk: Desk, target: Target, *, to: str | None = None, reason: str = "") -> Withdrawn:
+def roll_back(
+    desk: ReleaseContext, target: Target, *, to: str | None = None, reason: str = ""
+) -> RollbackResult:
     """End the active canary; where there is none, serve the previous version again, or the one named."""
-    chosen = _version(desk, target, to) if to else None
-    taken: list[Released] = []
+    chosen = _resolve_version(desk, target, to) if to else None
+    taken: list[ReleasedVersion] = []
 
     def change(head: ReleaseState | None) -> Transition:
-        state = channel_of(head, target.channel)
+        state = channel_state(head, target.channel)
         if state.stable is None:
-            raise unreleased(target)
+            raise not_released_error(target)
         if state.rollout and chosen is None:
             taken[:] = [state.rollout.canary]
             return Transition(move=Move.ABORT, reason=reason or "rolled back by hand", rollout=state.rollout)
-        back = _released(chosen) if chosen else state.previous
+        back = _as_released(chosen) if chosen else state.previous
         if back is None:
             raise Invalid(
                 "there is no version to go back to", hint=f"promptops rollback {target} --to REV names one"
@@ -50,53 +58,53 @@ def rollback(desk: Desk, target: Target, *, to: str | None = None, reason: str =
             replaces=state.stable.digest,
         )
 
-    written = desk.ledger.transit(
+    written = desk.ledger.commit_transition(
         target.prompt,
         target.channel,
         change,
         now=desk.now,
         version=chosen,
-        evidence=known_evidence(desk, target),
+        evidence=stored_evidence(desk, target),
     )
-    return _withdrawn(target, taken[0], written)
+    return _rollback_result(target, taken[0], written)
 
 
-def abort(desk: Desk, target: Target, *, reason: str = "") -> Withdrawn:
+def abort_canary(desk: ReleaseContext, target: Target, *, reason: str = "") -> RollbackResult:
     """End the active canary; stable stays."""
-    taken: list[Released] = []
+    taken: list[ReleasedVersion] = []
 
     def change(head: ReleaseState | None) -> Transition:
-        rollout = active_rollout(channel_of(head, target.channel), target)
+        rollout = active_rollout(channel_state(head, target.channel), target)
         taken[:] = [rollout.canary]
         return Transition(move=Move.ABORT, reason=reason, rollout=rollout)
 
-    written = desk.ledger.transit(
-        target.prompt, target.channel, change, now=desk.now, evidence=known_evidence(desk, target)
+    written = desk.ledger.commit_transition(
+        target.prompt, target.channel, change, now=desk.now, evidence=stored_evidence(desk, target)
     )
-    return _withdrawn(target, taken[0], written)
+    return _rollback_result(target, taken[0], written)
 
 
-def _withdrawn(target: Target, taken: Released, written: Written) -> Withdrawn:
-    stable = channel_of(written.state, target.channel).stable
+def _rollback_result(target: Target, taken: ReleasedVersion, written: TransitionResult) -> RollbackResult:
+    stable = channel_state(written.state, target.channel).stable
     if stable is None:
-        raise unreleased(target)
-    return Withdrawn(target=target, taken=taken, stable=stable, written=written)
+        raise not_released_error(target)
+    return RollbackResult(target=target, removed=taken, stable=stable, written=written)
 
 
-def _version(desk: Desk, target: Target, to: str) -> Version:
+def _resolve_version(desk: ReleaseContext, target: Target, to: str) -> Version:
     """A version to go back to: one that was released before, by its number, or a reviewed commit."""
-    if is_number(to):
+    if is_version_number(to):
         for frozen in desk.ledger.versions(target.prompt):
             if frozen.version == to:
-                return desk.version(target, Released(to, frozen.digest, frozen.commit))
+                return desk.version(target, ReleasedVersion(to, frozen.digest, frozen.commit))
         known = ", ".join(each.version for each in desk.ledger.versions(target.prompt))
         raise NotFound(f"{target.prompt} has no version {to}", hint=f"there are: {known or 'none'}")
     rev = to.partition("@")[2] or to
     if rev.startswith("-") or not rev:
         raise Invalid(f"`{to}` is no revision", hint="--to v12, or --to REV")
     wanted = Reference(f"{target.prompt}@{rev}", target.prompt, rev=rev)
-    return candidate(desk, wanted.text, target.channel).version
+    return resolve_candidate(desk, wanted.text, target.channel).version
 
 
-def _released(version: Version) -> Released:
-    return Released(version.version or "", version.prompt.digest, version.commit_sha)
+def _as_released(version: Version) -> ReleasedVersion:
+    return ReleasedVersion(version.version or "", version.prompt.digest, version.commit_sha)

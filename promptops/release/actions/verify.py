@@ -4,43 +4,48 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from promptops.release.analysis.verify import Mismatch, verify
-from promptops.release.context import Desk
-from promptops.release.ledger.transition_log import Record
-from promptops.release.plan.types import Plan
+from promptops.release.analysis.verify import Mismatch, verify_evidence
+from promptops.release.context import ReleaseContext
+from promptops.release.ledger.transition_log import TransitionRecord
+from promptops.release.plan.types import ReleasePlan
 from promptops.release.transitions import Move, Transition
 from promptops.stats.verdicts import Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
+class VerificationResult:
     """One transition that rests on evidence. ``elsewhere``: another registry has seen its calls."""
 
-    record: Record
+    record: TransitionRecord
     mismatches: tuple[Mismatch, ...] = ()
     elsewhere: str = ""
 
 
-def verify_all(desk: Desk, prompt: str | None = None, channel: str | None = None) -> Iterator[Verified]:
+def verify_all(
+    desk: ReleaseContext, prompt: str | None = None, channel: str | None = None
+) -> Iterator[VerificationResult]:
     """Newest first. Transitions without evidence, such as those before anything was seen, are left out."""
     here = desk.registry.read_one("SELECT value FROM meta WHERE key = 'registry_id'")
     for record in desk.ledger.log(prompt, channel):
-        rollout = record.transition.evidenced
+        rollout = record.transition.evidence_rollout
         if record.evidence is None or rollout is None:
             continue
         found = dict(desk.ledger.evidence(rollout.id)).get(record.generation)
         if found is None:
             gone = Mismatch("", "the evidence", record.evidence, "nothing: the file is gone")
-            yield Verified(record=record, mismatches=(gone,))
+            yield VerificationResult(record=record, mismatches=(gone,))
         elif found.get("registry") != here:
-            yield Verified(record=record, elsewhere=str(found.get("registry")))
+            yield VerificationResult(record=record, elsewhere=str(found.get("registry")))
         else:
             plan = desk.ledger.plan(rollout.plan)
-            differs = [*verify(desk.registry, found, plan), *_unfounded(record.transition, found, plan)]
-            yield Verified(record=record, mismatches=tuple(differs))
+            differs = [
+                *verify_evidence(desk.registry, found, plan),
+                *_unsupported_claims(record.transition, found, plan),
+            ]
+            yield VerificationResult(record=record, mismatches=tuple(differs))
 
 
-def _unfounded(done: Transition, evidence: Mapping[str, Any], plan: Plan) -> list[Mismatch]:
+def _unsupported_claims(done: Transition, evidence: Mapping[str, Any], plan: ReleasePlan) -> list[Mismatch]:
     """What a move by calls claims that its evidence does not say; gates rest on evals and shadow runs."""
     if done.rollout is None or done.rollout.phase in ("eval", "shadow"):
         return []

@@ -6,16 +6,16 @@ from contextlib import suppress
 from enum import IntEnum
 
 from promptops.errors import Invalid, Unavailable
-from promptops.release.context import Desk, Target, active_rollout
-from promptops.release.timestamps import span_s
+from promptops.release.context import ReleaseContext, Target, active_rollout
+from promptops.release.timestamps import parse_duration
 from promptops.versions.release_state import ChannelState, Rollout
 
-_EVERY_S = 2.0  # a look at this repository
-_FETCH_EVERY_S = 15.0
-_FOR_A_PERSON = ("awaiting", "paused", "invalid", "inconclusive")
+_POLL_INTERVAL_S = 2.0  # a look at this repository
+_FETCH_INTERVAL_S = 15.0
+_NEEDS_PERSON = ("awaiting", "paused", "invalid", "inconclusive")
 
 
-class Ended(IntEnum):
+class WaitOutcome(IntEnum):
     """The exit codes of ``release wait``."""
 
     PROMOTED = 0
@@ -24,13 +24,13 @@ class Ended(IntEnum):
 
 
 def wait(
-    desk: Desk,
+    desk: ReleaseContext,
     target: Target,
     timeout_s: float,
     *,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
-) -> tuple[Ended, str]:
+) -> tuple[WaitOutcome, str]:
     """How the active canary has ended, with a sentence."""
     rollout = active_rollout(desk.channel(target), target)
     until, fetch_at = clock() + timeout_s, clock()
@@ -38,30 +38,33 @@ def wait(
         if clock() >= fetch_at:
             with suppress(Unavailable):  # what is known here goes on being looked at
                 desk.ledger.refresh()
-            fetch_at = clock() + _FETCH_EVERY_S
-        ended = _ended(desk.channel(target), rollout)
+            fetch_at = clock() + _FETCH_INTERVAL_S
+        ended = _wait_outcome(desk.channel(target), rollout)
         if ended:
             return ended
         left = until - clock()
         if left <= 0:
-            return Ended.UNDECIDED, f"{rollout.canary.version} is not decided yet"
-        sleep(min(_EVERY_S, left))
+            return WaitOutcome.UNDECIDED, f"{rollout.canary.version} is not decided yet"
+        sleep(min(_POLL_INTERVAL_S, left))
 
 
-def timeout_s(text: str) -> float:
+def parse_timeout(text: str) -> float:
     """Seconds of ``90s``, ``15m``, ``2h`` or ``1d``."""
-    seconds = span_s(text)
+    seconds = parse_duration(text)
     if seconds is None:
         raise Invalid(f"--timeout {text}: no span of time", hint="90s, 15m, 2h or 1d")
     return seconds
 
 
-def _ended(state: ChannelState, rollout: Rollout) -> tuple[Ended, str] | None:
+def _wait_outcome(state: ChannelState, rollout: Rollout) -> tuple[WaitOutcome, str] | None:
     name, active = rollout.canary.version, state.rollout
     if active and active.canary.digest == rollout.canary.digest:
-        if active.phase in _FOR_A_PERSON:
-            return Ended.UNDECIDED, f"{name} is {active.phase}: {active.reason or 'it waits for a person'}"
+        if active.phase in _NEEDS_PERSON:
+            return (
+                WaitOutcome.UNDECIDED,
+                f"{name} is {active.phase}: {active.reason or 'it waits for a person'}",
+            )
         return None
     if state.stable and state.stable.digest == rollout.canary.digest:
-        return Ended.PROMOTED, f"{name} is promoted"
-    return Ended.ENDED, f"{name} is taken back"
+        return WaitOutcome.PROMOTED, f"{name} is promoted"
+    return WaitOutcome.ENDED, f"{name} is taken back"

@@ -1,4 +1,4 @@
-"""What a rollout's calls say so far: brought up to date by ``observe``, read at once by ``stored``."""
+"""What a rollout's calls say so far: brought up to date by ``analyze_rollout``, read at once by ``load_findings``."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -7,54 +7,54 @@ from typing import Any
 from promptops.registry.records import utc_text
 from promptops.registry.release import observations as log
 from promptops.registry.release.breaker import breaker_reason
-from promptops.registry.release.exposure import note_met
-from promptops.registry.store import Registry
-from promptops.release.analysis.confidence_bounds import bounds_of
+from promptops.registry.release.exposure import update_exposure
+from promptops.registry.store import RegistryDatabase
+from promptops.release.analysis.confidence_bounds import update_bounds
 from promptops.release.analysis.eval_gate import eval_gate
 from promptops.release.analysis.findings import Findings, MetricFinding
 from promptops.release.analysis.findings_json import decode_findings, encode_findings
-from promptops.release.analysis.metric_tests import Tests
+from promptops.release.analysis.metric_tests import RolloutTests
 from promptops.release.analysis.missing_rows import missing_rows
-from promptops.release.analysis.update import Look, bring_up_to_date
-from promptops.release.analysis.verdicts import conclude
-from promptops.release.plan.types import Plan
-from promptops.release.timestamps import seconds_of
-from promptops.versions.release_state import Released, Rollout
+from promptops.release.analysis.update import AnalysisRequest, update_tests
+from promptops.release.analysis.verdicts import evaluate_metrics
+from promptops.release.plan.types import ReleasePlan
+from promptops.release.timestamps import parse_timestamp
+from promptops.versions.release_state import ReleasedVersion, Rollout
 
 SUMMARY = "summary"
 FORMAT = 1
 _DAY_S = 86_400.0
 
 
-def observe(  # noqa: PLR0913 - the last four are seldom given
-    registry: Registry,
+def analyze_rollout(  # noqa: PLR0913 - the last four are seldom given
+    registry: RegistryDatabase,
     rollout: Rollout,
     prompt: str,
     channel: str,
-    plan: Plan,
+    plan: ReleasePlan,
     now: float,
     *,
     committed: Mapping[str, Any] | None = None,
     bounds: bool = True,
-    stable: Released | None = None,
+    stable: ReleasedVersion | None = None,
 ) -> Findings:
     """Score what has settled since the last time, and say what all of it shows. ``now`` in seconds.
 
     ``committed``: the rollout's last evidence on the state branch; ``bounds``: also look for confidence
     sequences; ``stable``: what sentences and base rates compare with. Two of these at once take turns.
     """
-    look = Look(rollout=rollout, prompt=prompt, channel=channel, plan=plan, now=now, stable=stable)
-    tests = bring_up_to_date(registry, look)
-    found = bounds_of(registry, rollout.id, tests, search=bounds)
-    first, since = log.extent(registry, rollout.id)
+    look = AnalysisRequest(rollout=rollout, prompt=prompt, channel=channel, plan=plan, now=now, stable=stable)
+    tests = update_tests(registry, look)
+    found = update_bounds(registry, rollout.id, tests, search=bounds)
+    first, since = log.find_first_rollout_run(registry, rollout.id)
     against = stable.version if stable else "stable"
     findings = Findings(
-        registry=log.registry_id(registry),
+        registry=log.read_registry_id(registry),
         registry_path=str(registry.path),
         watermark=tests.instant.watermark,
         calls=tests.ratio.calls,
         canary_calls=tests.ratio.canary_calls,
-        step_canary_calls=_in_step(registry, rollout, tests),
+        step_canary_calls=_canary_calls_in_step(registry, rollout, tests),
         step_started=rollout.step_started,
         waiting=tests.waiting,
         without_unit=tests.without_unit,
@@ -67,40 +67,42 @@ def observe(  # noqa: PLR0913 - the last four are seldom given
         short_of=max(0, int((committed or {}).get("calls", 0)) - tests.ratio.calls),
         per_day=_per_day(tests, since, now),
         proof=_proof(tests),
-        **conclude(tests, rollout, rollout.canary.version, against, found),
+        **evaluate_metrics(tests, rollout, rollout.canary.version, against, found),
     )
     with registry.write() as connection:
-        log.save(connection, rollout.id, SUMMARY, encode_findings(findings), findings.watermark)
-        note_met(connection, rollout.id)
+        log.save_analysis_state(
+            connection, rollout.id, SUMMARY, encode_findings(findings), findings.watermark
+        )
+        update_exposure(connection, rollout.id)
     return findings
 
 
-def stored(registry: Registry, rollout: Rollout) -> Findings | None:
+def load_findings(registry: RegistryDatabase, rollout: Rollout) -> Findings | None:
     """What was found the last time; None before the first."""
-    state = log.load(registry, rollout.id, SUMMARY)
+    state = log.load_analysis_state(registry, rollout.id, SUMMARY)
     found = decode_findings(state) if state else None
     if found and found.step_started != rollout.step_started:  # it has moved on since, and nothing was scored
         return replace(found, step_canary_calls=0, step_started=rollout.step_started)
     return found
 
 
-def _in_step(registry: Registry, rollout: Rollout, tests: Tests) -> int:
-    moment = utc_text(seconds_of(rollout.step_started))
-    return log.canary_calls_since(registry, rollout.id, moment, tests.instant.watermark)
+def _canary_calls_in_step(registry: RegistryDatabase, rollout: Rollout, tests: RolloutTests) -> int:
+    moment = utc_text(parse_timestamp(rollout.step_started))
+    return log.count_canary_calls_since(registry, rollout.id, moment, tests.instant.watermark)
 
 
-def _reviewed(registry: Registry, rollout: Rollout, plan: Plan) -> int:
+def _reviewed(registry: RegistryDatabase, rollout: Rollout, plan: ReleasePlan) -> int:
     if not any(step.reviewed is not None for step in plan.steps):
         return 0
-    return log.reviewed_calls(registry, rollout.id)
+    return log.count_reviewed_calls(registry, rollout.id)
 
 
-def _per_day(tests: Tests, since: str | None, now: float) -> float | None:
-    spent = now - seconds_of(since) if since else 0.0
+def _per_day(tests: RolloutTests, since: str | None, now: float) -> float | None:
+    spent = now - parse_timestamp(since) if since else 0.0
     return tests.ratio.calls / spent * _DAY_S if spent > 0 and tests.ratio.calls else None
 
 
-def committed_evidence(rollout: Rollout, findings: Findings) -> dict[str, Any]:
+def build_evidence(rollout: Rollout, findings: Findings) -> dict[str, Any]:
     """What a transition rests on, for the state branch: no inputs, outputs or users."""
     plain = (
         "registry", "watermark", "calls", "canary_calls", "expected_canary", "excluded", "without_unit",
@@ -135,7 +137,7 @@ def _metric(each: MetricFinding) -> dict[str, Any]:
     }
 
 
-def _proof(tests: Tests) -> dict[str, Any]:
+def _proof(tests: RolloutTests) -> dict[str, Any]:
     """Counts and sums by arm and step, how far each metric was scored, and what was known beforehand."""
     state = tests.to_json()
     inner = [(name, lane, each) for lane in state["lanes"] for name, each in lane["metrics"].items()]
@@ -147,4 +149,4 @@ def _proof(tests: Tests) -> dict[str, Any]:
     }
 
 
-__all__ = ["committed_evidence", "eval_gate", "observe", "stored"]
+__all__ = ["analyze_rollout", "build_evidence", "eval_gate", "load_findings"]

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptops.registry.release import observations as log
-from promptops.registry.store import Registry
-from promptops.release.analysis.metric_tests import ALL_BP, MetricTests, Tests
+from promptops.registry.store import RegistryDatabase
+from promptops.release.analysis.metric_tests import ALL_BP, MetricTests, RolloutTests
 from promptops.stats.confidence_sequences import Observation, difference_bounds, ratio_bounds
 from promptops.stats.intervals import Interval
 
 BOUNDS = "bounds"
-_MORE = 1.05  # times the calls of the last search
-_LONGEST_TRAIL = 60
-Point = tuple[int, float, float]
+_SEARCH_GROWTH = 1.05  # times the calls of the last search
+_MAX_TRAIL = 60
+BoundsPoint = tuple[int, float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,74 +25,76 @@ class Bounds:
     """What is known of one metric, and how it came to be, thinned: (calls, low, high)."""
 
     interval: Interval
-    trail: tuple[Point, ...]
+    trail: tuple[BoundsPoint, ...]
 
     @property
     def calls(self) -> int:
         return self.trail[-1][0]
 
 
-def bounds_of(registry: Registry, rollout: str, tests: Tests, *, search: bool) -> dict[str, Bounds]:
+def update_bounds(
+    registry: RegistryDatabase, rollout: str, tests: RolloutTests, *, search: bool
+) -> dict[str, Bounds]:
     """The metrics' bounds. Without ``search`` those that were found before."""
-    before = _read(log.load(registry, rollout, BOUNDS), tests)
+    before = _decode(log.load_analysis_state(registry, rollout, BOUNDS), tests)
     if not search:
         return before
     found = {
         name: _bounds(registry, rollout, each, before.get(name), tests.plan.alpha.promote)
-        for lane in tests.lanes
+        for lane in tests.window_groups
         for name, each in lane.metrics.items()
         if each.canary_calls and each.stable_calls
     }
     if found != before and registry.writable:
-        state = {"signature": _signature(tests)} | {name: _encoded(each) for name, each in found.items()}
+        state = {"signature": _signature(tests)} | {name: _encode(each) for name, each in found.items()}
         with registry.write() as connection:
-            log.save(connection, rollout, BOUNDS, state, tests.instant.watermark)
+            log.save_analysis_state(connection, rollout, BOUNDS, state, tests.instant.watermark)
     return found
 
 
 def _bounds(
-    registry: Registry, rollout: str, tests: MetricTests, before: Bounds | None, alpha: float
+    registry: RegistryDatabase, rollout: str, tests: MetricTests, before: Bounds | None, alpha: float
 ) -> Bounds:
     calls = tests.canary_calls + tests.stable_calls
-    if before and calls < before.calls * _MORE and not _disagrees(tests, before.interval, alpha):
+    if before and calls < before.calls * _SEARCH_GROWTH and not _lags_verdict(tests, before.interval, alpha):
         return before
     inside = before.interval if before else None
-    seen = _observed(registry, rollout, tests.metric.name)
+    seen = _observations(registry, rollout, tests.metric.name)
     if tests.metric.kind == "ratio":
         found = ratio_bounds(seen, alpha, tests.worse.prior, inside=inside)
     else:
         found = difference_bounds(seen, alpha, tests.worse.prior, inside=inside or Interval(-1.0, 1.0))
     trail = (*(before.trail if before else ()), (calls, found.low, found.high))
-    return Bounds(found, _thinned(trail))
+    return Bounds(found, _thin(trail))
 
 
-def _disagrees(tests: MetricTests, interval: Interval, alpha: float) -> bool:
+def _lags_verdict(tests: MetricTests, interval: Interval, alpha: float) -> bool:
     """Whether a verdict has been reached that the bounds do not show yet."""
     return tests.not_worse.rejects(alpha) and interval.high > tests.metric.margin
 
 
-def _observed(registry: Registry, rollout: str, metric: str) -> list[Observation]:
+def _observations(registry: RegistryDatabase, rollout: str, metric: str) -> list[Observation]:
     return [
         (arm == "canary", weight_bp / ALL_BP, loss)
-        for _, arm, weight_bp, loss in log.kept(registry, rollout, metric)
+        for _, arm, weight_bp, loss in log.read_observations(registry, rollout, metric)
         if loss is not None
     ]
 
 
-def _thinned(trail: Sequence[Point]) -> tuple[Point, ...]:
+def _thin(trail: Sequence[BoundsPoint]) -> tuple[BoundsPoint, ...]:
     """Every other point of a long trail, the last one kept."""
-    return tuple(trail) if len(trail) <= _LONGEST_TRAIL else (*trail[:-1:2], trail[-1])
+    return tuple(trail) if len(trail) <= _MAX_TRAIL else (*trail[:-1:2], trail[-1])
 
 
-def _signature(tests: Tests) -> str:
+def _signature(tests: RolloutTests) -> str:
     return f"{tests.plan.alpha.promote} {tests.plan.digest}"
 
 
-def _encoded(found: Bounds) -> list[Any]:
+def _encode(found: Bounds) -> list[Any]:
     return [found.interval.low, found.interval.high, *(list(point) for point in found.trail)]
 
 
-def _read(state: Mapping[str, Any] | None, tests: Tests) -> dict[str, Bounds]:
+def _decode(state: Mapping[str, Any] | None, tests: RolloutTests) -> dict[str, Bounds]:
     if state is None or state.get("signature") != _signature(tests):
         return {}
     return {

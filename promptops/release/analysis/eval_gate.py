@@ -1,20 +1,20 @@
 """What the phase before the first user has to say: the logged evals of the canary against stable."""
 
 from promptops.registry.evals import EvalRecord, evals_against
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 from promptops.release.analysis.findings import GateFinding
-from promptops.release.plan.types import Plan
+from promptops.release.plan.types import ReleasePlan
 from promptops.stats.verdicts import Verdict
 
 _SHORT = 12
 
 
 def eval_gate(
-    registry: Registry,
+    registry: RegistryDatabase,
     prompt: str,
     digest: str,
     against_digest: str,
-    plan: Plan,
+    plan: ReleasePlan,
     has_cases: bool,
 ) -> GateFinding:
     """The latest eval of ``digest`` that compared it with ``against_digest`` and came to its end."""
@@ -26,10 +26,10 @@ def eval_gate(
     if not found:
         said = "no eval has compared this version with what is stable yet"
         return GateFinding(verdict=None, sentence=said, command=command)
-    return _judged(found[-1], plan.eval.margin if plan.eval else 0.0)
+    return _gate_finding(found[-1], plan.eval.margin if plan.eval else 0.0)
 
 
-def _judged(found: EvalRecord, margin: float) -> GateFinding:
+def _gate_finding(found: EvalRecord, margin: float) -> GateFinding:
     """The eval's own word; where its margin was wider than the plan's, "not worse" is not taken from it."""
     said = found.verdicts
     verdict = Verdict(said["verdict"])

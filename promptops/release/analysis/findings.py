@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from promptops.release.plan import Metric
-from promptops.stats.intervals import Estimate, Interval
+from promptops.release.plan import PlanMetric
+from promptops.stats.intervals import Interval, IntervalEstimate
 from promptops.stats.verdicts import Verdict
 
 
@@ -13,7 +13,7 @@ from promptops.stats.verdicts import Verdict
 class MetricFinding:
     """One metric. Logarithms of e-values; ``bounds`` and ``difference`` in the terms of the margin."""
 
-    metric: Metric
+    metric: PlanMetric
     verdict: Verdict
     worse: bool = False  # for a guard: rollback is attributed to it; for a signal: tested by itself
     not_worse: bool = False
@@ -26,7 +26,7 @@ class MetricFinding:
     canary_mean: float | None = None  # of losses, or of the values of a ratio
     stable_mean: float | None = None
     bounds: Interval | None = None  # the confidence sequence
-    difference: Estimate | None = None  # step by step, never pooled
+    difference: IntervalEstimate | None = None  # step by step, never pooled
     canary_missing: int = 0
     stable_missing: int = 0
     unequal_missing: bool = False  # values are missing more often on one arm than on the other

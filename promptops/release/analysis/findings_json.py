@@ -5,8 +5,8 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from promptops.release.analysis.findings import Findings, MetricFinding
-from promptops.release.plan.types import Metric
-from promptops.stats.intervals import Estimate, Interval
+from promptops.release.plan.types import PlanMetric
+from promptops.stats.intervals import Interval, IntervalEstimate
 from promptops.stats.verdicts import Verdict
 
 _LISTS = ("harm", "hard", "signals", "gaps", "silent")
@@ -31,10 +31,10 @@ def decode_findings(state: Mapping[str, Any]) -> Findings | None:
 def _metric(state: Mapping[str, Any]) -> MetricFinding:
     metric, scale = state["metric"], state["metric"]["scale"]
     made = {
-        "metric": Metric(**{**metric, "scale": tuple(scale) if scale else None}),
+        "metric": PlanMetric(**{**metric, "scale": tuple(scale) if scale else None}),
         "verdict": Verdict(state["verdict"]),
         "bounds": Interval(**state["bounds"]) if state["bounds"] else None,
-        "difference": Estimate(**state["difference"]) if state["difference"] else None,
+        "difference": IntervalEstimate(**state["difference"]) if state["difference"] else None,
         "trail": tuple(tuple(point) for point in state["trail"]),
     }
     return MetricFinding(**{**state, **made})

@@ -5,19 +5,19 @@ from dataclasses import dataclass, field
 
 from promptops.registry.records import utc_text
 from promptops.registry.release import observations as log
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 from promptops.release.analysis import priors as likely
-from promptops.release.analysis.scoring import Call, Gauge, call_of, gauges
-from promptops.release.plan.types import Metric, Plan, Step
-from promptops.release.timestamps import seconds_of
-from promptops.stats.eprocess import Question, log_threshold
+from promptops.release.analysis.scoring import LoggedCall, MetricReader, logged_call, metric_readers
+from promptops.release.plan.types import PlanMetric, PlanStep, ReleasePlan
+from promptops.release.timestamps import parse_timestamp
+from promptops.stats.eprocess import Hypothesis, log_threshold
 from promptops.stats.forecast import calls_needed
 from promptops.stats.rank_losses import Percentiles
 
 _DAY_S = 86_400.0
 _TRAFFIC_S = 7 * _DAY_S
 _HISTORY_S = 30 * _DAY_S
-_FULL = 10_000
+_ALL_BP = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +35,15 @@ class Forecast:
     sentence: str = ""
 
 
-def forecast(
-    registry: Registry, prompt: str, channel: str, plan: Plan, stable_digest: str, now: float
+def forecast_rollout(
+    registry: RegistryDatabase, prompt: str, channel: str, plan: ReleasePlan, stable_digest: str, now: float
 ) -> Forecast:
     """For a canary that is as good as stable. ``now``: seconds since the epoch."""
-    calls = _history(registry, prompt, channel, stable_digest, plan, now)
+    calls = _stable_history(registry, prompt, channel, stable_digest, plan, now)
     proofs = [each for each in plan.metrics if each.role in ("guard", "hard")]
-    weight = likely.weight_of_proof(plan)
-    values = {name: _values(gauge, calls) for name, gauge in gauges(proofs).items()}
-    needed = {each.name: _needed(each, values[each.name], weight, plan) for each in proofs}
+    weight = likely.final_step_weight(plan)
+    values = {name: _values(gauge, calls) for name, gauge in metric_readers(proofs).items()}
+    needed = {each.name: _calls_needed(each, values[each.name], weight, plan) for each in proofs}
     per_day = _per_day(registry, prompt, channel, plan, now)
     most = max((each for each in needed.values() if each is not None), default=0.0)
     days = None if None in needed.values() else _days(plan.steps, most, per_day)
@@ -58,64 +58,68 @@ def forecast(
     )
 
 
-def _history(
-    registry: Registry, prompt: str, channel: str, digest: str, plan: Plan, now: float
-) -> Sequence[Call]:
-    with registry.aside() as connection:
+def _stable_history(
+    registry: RegistryDatabase, prompt: str, channel: str, digest: str, plan: ReleasePlan, now: float
+) -> Sequence[LoggedCall]:
+    with registry.temp_connection() as connection:
         rows = log.calls_before(
             connection, prompt, channel, digest, utc_text(now - _HISTORY_S), utc_text(now)
         )
-        words = any(gauge.by_words for gauge in gauges(plan.metrics).values())
-        said = log.said_of(connection, [row["seq"] for row in rows]) if words else {}
+        words = any(gauge.from_outcomes for gauge in metric_readers(plan.metrics).values())
+        said = log.read_call_outcomes(connection, [row["seq"] for row in rows]) if words else {}
     timeout = plan.observe.call_timeout
-    return [call_of(row, said.get(row["seq"], ()), dead=False, timeout=timeout) for row in rows]
+    return [logged_call(row, said.get(row["seq"], ()), dead=False, timeout=timeout) for row in rows]
 
 
-def _values(gauge: Gauge, calls: Sequence[Call]) -> list[float]:
+def _values(gauge: MetricReader, calls: Sequence[LoggedCall]) -> list[float]:
     return [v for call in calls if isinstance(v := gauge.value(call, over=True), float)]
 
 
-def _needed(metric: Metric, values: Sequence[float], weight: float, plan: Plan) -> float | None:
+def _calls_needed(
+    metric: PlanMetric, values: Sequence[float], weight: float, plan: ReleasePlan
+) -> float | None:
     alpha = plan.alpha.promote
     if metric.kind == "ratio":
-        return _ratio_needed(values, metric.margin, weight, alpha)
-    rate = (sum(values) + 0.5) / (len(values) + 1) if values else likely.RATE
-    found = calls_needed(Question.NOT_WORSE, metric.margin, weight, rate, rate, alpha)
+        return _ratio_calls_needed(values, metric.margin, weight, alpha)
+    rate = (sum(values) + 0.5) / (len(values) + 1) if values else likely.DEFAULT_LOSS_RATE
+    found = calls_needed(Hypothesis.NOT_WORSE, metric.margin, weight, rate, rate, alpha)
     share = metric.sample or 1.0
     return None if found is None else max(found, log_threshold(alpha)) / share
 
 
-def _ratio_needed(values: Sequence[float], margin: float, weight: float, alpha: float) -> float | None:
+def _ratio_calls_needed(values: Sequence[float], margin: float, weight: float, alpha: float) -> float | None:
     """From where stable's own values would rank, each divided by the margin."""
     seen = Percentiles()
     for value in values:
         seen.add(value)
-    found = calls_needed(Question.NOT_WORSE, 0.0, weight, 0.5, likely.rank_alike(seen, margin), alpha)
-    return None if found is None else found / likely.RANKS
+    found = calls_needed(Hypothesis.NOT_WORSE, 0.0, weight, 0.5, likely.expected_rank(seen, margin), alpha)
+    return None if found is None else found / likely.RANK_EFFICIENCY
 
 
-_MANY = 1000
+_ROUND_TO_100_FROM = 1000
 _HOURS_UP_TO = 2
 
 
-def _per_day(registry: Registry, prompt: str, channel: str, plan: Plan, now: float) -> float | None:
+def _per_day(
+    registry: RegistryDatabase, prompt: str, channel: str, plan: ReleasePlan, now: float
+) -> float | None:
     """Observations a day over the last week: calls, or units where a unit counts once."""
-    calls, units, first = log.traffic(registry, prompt, channel, utc_text(now - _TRAFFIC_S))
+    calls, units, first = log.read_channel_traffic(registry, prompt, channel, utc_text(now - _TRAFFIC_S))
     if first is None:
         return None
-    spent = max(now - seconds_of(first), 3600.0)
+    spent = max(now - parse_timestamp(first), 3600.0)
     return (calls if plan.unit == "call" else units) / spent * _DAY_S
 
 
-def _days(steps: Sequence[Step], needed: float, per_day: float | None) -> float | None:
+def _days(steps: Sequence[PlanStep], needed: float, per_day: float | None) -> float | None:
     """Steps one after the other, each as long as it must be; proof is collected in all of them."""
     if not per_day:
         return None
     days = calls = 0.0
-    weight_bp = _FULL // 2
+    weight_bp = _ALL_BP // 2
     for step in steps:
         weight_bp = step.weight_bp or weight_bp
-        due = step.min_canary * _FULL / weight_bp
+        due = step.min_canary * _ALL_BP / weight_bp
         spent = max(due / per_day, step.min_duration / _DAY_S)
         days, calls = days + spent, calls + spent * per_day
     return days + max(0.0, needed - calls) / per_day
@@ -136,7 +140,7 @@ def _sentence(
     said = f"≈ {_round(most):,} calls until every guard can be shown to be not worse"
     if per_day is None or days is None:
         return f"{said}; no traffic is logged yet, so not how many days that is"
-    said = f"≈ {_round(most):,} calls ≈ {_shown(days)} at your traffic"
+    said = f"≈ {_round(most):,} calls ≈ {_format_days(days)} at your traffic"
     if deadline is None:
         return said
     said += f"; deadline {deadline:.3g} d"
@@ -146,10 +150,10 @@ def _sentence(
 
 
 def _round(calls: float) -> int:
-    return round(int(calls), -2) if calls >= _MANY else max(10, round(int(calls), -1))
+    return round(int(calls), -2) if calls >= _ROUND_TO_100_FROM else max(10, round(int(calls), -1))
 
 
-def _shown(days: float) -> str:
+def _format_days(days: float) -> str:
     if days >= _HOURS_UP_TO:
         return f"{days:.0f} days"
     hours = max(1, round(days * 24))

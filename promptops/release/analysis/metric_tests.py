@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from promptops.release.analysis.scoring import Lack, Value
-from promptops.release.plan.types import Metric, Plan
-from promptops.stats.eprocess import Question
+from promptops.release.analysis.scoring import MetricValue, NoValue
+from promptops.release.plan.types import PlanMetric, ReleasePlan
+from promptops.stats.eprocess import Hypothesis
 from promptops.stats.guard_group import GuardGroup
 from promptops.stats.rank_losses import Percentiles, ratio_losses
-from promptops.stats.sample_ratio import SampleRatio
-from promptops.stats.stratified import Step
-from promptops.stats.two_arm import NO_HISTORY, Prior, TwoArm
+from promptops.stats.sample_ratio import SampleRatioTest
+from promptops.stats.stratified import StepStratum
+from promptops.stats.two_arm import NO_HISTORY, Prior, TwoArmTest
 
 ALL_BP = 10_000
 
@@ -23,15 +23,15 @@ ALL_BP = 10_000
 class MetricTests:
     """One metric's processes, sums and counts; ``sums`` are [canary calls, total, stable calls, total]."""
 
-    metric: Metric
-    worse: TwoArm
-    not_worse: TwoArm
-    better: TwoArm
+    metric: PlanMetric
+    worse: TwoArmTest
+    not_worse: TwoArmTest
+    better: TwoArmTest
     seen: Percentiles = field(default_factory=Percentiles)
-    steps: dict[int, Step] = field(default_factory=dict)
+    steps: dict[int, StepStratum] = field(default_factory=dict)
     sums: list[float] = field(default_factory=lambda: [0, 0.0, 0, 0.0])
-    lost: list[int] = field(default_factory=lambda: [0, 0])  # missing, of the canary and of stable
-    missing: list[TwoArm] = field(default_factory=list)  # is the canary's value missing more often? less?
+    missing_counts: list[int] = field(default_factory=lambda: [0, 0])  # missing, of the canary and of stable
+    missing: list[TwoArmTest] = field(default_factory=list)  # is the canary's value missing more often? less?
     late: int = 0
     hard: bool = False
 
@@ -46,26 +46,26 @@ class MetricTests:
         loss, within = self.losses(canary, value)
         self.not_worse.update(canary, weight, within)
         self.better.update(canary, weight, loss)
-        self.steps.setdefault(weight_bp, Step(weight)).add(canary, loss)
+        self.steps.setdefault(weight_bp, StepStratum(weight)).add(canary, loss)
         self.sums[0 if canary else 2] += 1
         self.sums[1 if canary else 3] += value
-        self._note_missing(canary, weight, missing=False)
+        self._update_missing(canary, weight, missing=False)
         if canary and loss >= 1.0 and self.metric.role == "hard":
             self.hard = True
         return loss
 
     def add_missing(self, canary: bool, weight_bp: int) -> None:
-        self.lost[0 if canary else 1] += 1
-        self._note_missing(canary, weight_bp / ALL_BP, missing=True)
+        self.missing_counts[0 if canary else 1] += 1
+        self._update_missing(canary, weight_bp / ALL_BP, missing=True)
         if not self.missing:  # bets begin behind the first: before it there is nothing to compare
-            self.missing = [TwoArm(Question.WORSE, 0.0), TwoArm(Question.WORSE, 0.0)]
+            self.missing = [TwoArmTest(Hypothesis.WORSE, 0.0), TwoArmTest(Hypothesis.WORSE, 0.0)]
 
-    def _note_missing(self, canary: bool, weight: float, *, missing: bool) -> None:
+    def _update_missing(self, canary: bool, weight: float, *, missing: bool) -> None:
         if self.missing:
             self.missing[0].update(canary, weight, float(missing))
             self.missing[1].update(canary, weight, float(not missing))
 
-    def unequal(self, alpha: float) -> bool:
+    def is_missing_unequal(self, alpha: float) -> bool:
         """Whether values are missing more often on one arm than on the other."""
         return any(test.rejects(alpha / 2) for test in self.missing)
 
@@ -83,7 +83,7 @@ class MetricTests:
             "better": self.better.to_json(),
             "steps": {str(weight): step.to_json() for weight, step in self.steps.items()},
             "sums": self.sums,
-            "lost": self.lost,
+            "lost": self.missing_counts,
             "missing": [test.to_json() for test in self.missing],
             "late": self.late,
             "hard": self.hard,
@@ -95,24 +95,24 @@ class MetricTests:
         return found
 
     @classmethod
-    def from_json(cls, metric: Metric, state: Mapping[str, Any], worse: TwoArm | None) -> Self:
+    def from_json(cls, metric: PlanMetric, state: Mapping[str, Any], worse: TwoArmTest | None) -> Self:
         return cls(
             metric,
-            worse or TwoArm.from_json(state["worse"]),
-            TwoArm.from_json(state["not_worse"]),
-            TwoArm.from_json(state["better"]),
+            worse or TwoArmTest.from_json(state["worse"]),
+            TwoArmTest.from_json(state["not_worse"]),
+            TwoArmTest.from_json(state["better"]),
             Percentiles.from_json(state["seen"]) if "seen" in state else Percentiles(),
-            {int(weight): Step.from_json(each) for weight, each in state["steps"].items()},
+            {int(weight): StepStratum.from_json(each) for weight, each in state["steps"].items()},
             list(state["sums"]),
             list(state["lost"]),
-            [TwoArm.from_json(each) for each in state["missing"]],
+            [TwoArmTest.from_json(each) for each in state["missing"]],
             state["late"],
             state["hard"],
         )
 
 
 @dataclass(slots=True)
-class Lane:
+class WindowGroup:
     """Metrics with one window (None: known when a call ends). ``watermark``: the last row looked at."""
 
     window: float | None
@@ -122,14 +122,14 @@ class Lane:
     calls: int = 0
     canary_calls: int = 0
 
-    def add(self, canary: bool, weight_bp: int, values: Mapping[str, Value]) -> None:
+    def add(self, canary: bool, weight_bp: int, values: Mapping[str, MetricValue]) -> None:
         """Add the next call. A metric without a value, or with None, had nothing due."""
         self.calls += 1
         self.canary_calls += canary
         harm: dict[str, float] = {}
         for name, tests in self.metrics.items():
-            value = values.get(name, Lack.APART)
-            if value is Lack.MISSING:
+            value = values.get(name, NoValue.NOT_DUE)
+            if value is NoValue.MISSING:
                 tests.add_missing(canary, weight_bp)
             elif isinstance(value, float):
                 loss = tests.add(canary, weight_bp, value)
@@ -160,40 +160,42 @@ class Lane:
         self.calls, self.canary_calls = state["calls"], state["canary_calls"]
 
 
-def lanes_of(plan: Plan, priors: Mapping[str, Prior]) -> list[Lane]:
+def new_window_groups(plan: ReleasePlan, priors: Mapping[str, Prior]) -> list[WindowGroup]:
     """New lanes, the instant one first: it is there also where no metric is instant."""
     windows = sorted({each.window for each in plan.metrics if each.window is not None})
-    return [_lane(window, plan.metrics, priors) for window in (None, *windows)]
+    return [_window_group(window, plan.metrics, priors) for window in (None, *windows)]
 
 
-def _lane(window: float | None, metrics: Sequence[Metric], priors: Mapping[str, Prior]) -> Lane:
+def _window_group(
+    window: float | None, metrics: Sequence[PlanMetric], priors: Mapping[str, Prior]
+) -> WindowGroup:
     mine = {
-        each.name: _tests(each, priors.get(each.name, NO_HISTORY))
+        each.name: _metric_tests(each, priors.get(each.name, NO_HISTORY))
         for each in metrics
         if each.window == window
     }
     guards = {name: each.worse for name, each in mine.items() if each.metric.role in ("guard", "hard")}
-    return Lane(window, mine, GuardGroup(guards) if guards else None)
+    return WindowGroup(window, mine, GuardGroup(guards) if guards else None)
 
 
-def _tests(metric: Metric, prior: Prior) -> MetricTests:
+def _metric_tests(metric: PlanMetric, prior: Prior) -> MetricTests:
     margin = 0.0 if metric.kind == "ratio" else metric.margin
     return MetricTests(
         metric,
-        TwoArm(Question.WORSE, 0.0, prior),
-        TwoArm(Question.NOT_WORSE, margin, prior),
-        TwoArm(Question.NOT_WORSE, 0.0, prior),
+        TwoArmTest(Hypothesis.WORSE, 0.0, prior),
+        TwoArmTest(Hypothesis.NOT_WORSE, margin, prior),
+        TwoArmTest(Hypothesis.NOT_WORSE, 0.0, prior),
     )
 
 
 @dataclass(slots=True)
-class Tests:
+class RolloutTests:
     """All that is known of a rollout. ``waiting``, ``excluded``: calls; ``open``: rows scored unfinished."""
 
-    plan: Plan
+    plan: ReleasePlan
     priors: Mapping[str, Prior]
-    lanes: list[Lane]
-    ratio: SampleRatio = field(default_factory=SampleRatio)
+    window_groups: list[WindowGroup]
+    ratio: SampleRatioTest = field(default_factory=SampleRatioTest)
     excluded: dict[str, int] = field(default_factory=dict)
     without_unit: int = 0
     last_outcome: int = 0
@@ -202,34 +204,34 @@ class Tests:
     waiting: int = 0
 
     @property
-    def instant(self) -> Lane:
-        return self.lanes[0]
+    def instant(self) -> WindowGroup:
+        return self.window_groups[0]
 
-    def of(self, name: str) -> tuple[Lane, MetricTests]:
-        return next((lane, lane.metrics[name]) for lane in self.lanes if name in lane.metrics)
+    def of(self, name: str) -> tuple[WindowGroup, MetricTests]:
+        return next((lane, lane.metrics[name]) for lane in self.window_groups if name in lane.metrics)
 
     def to_json(self) -> dict[str, Any]:
         plain = ("excluded", "without_unit", "last_outcome", "open", "faults", "waiting")
         return {
             "plan": self.plan.digest,
-            "signatures": signatures(self.plan),
+            "signatures": metric_signatures(self.plan),
             "priors": {name: [prior.mean, prior.count] for name, prior in self.priors.items()},
-            "lanes": [lane.to_json() for lane in self.lanes],
+            "lanes": [lane.to_json() for lane in self.window_groups],
             "ratio": self.ratio.to_json(),
             **{name: getattr(self, name) for name in plain},
         }
 
     @classmethod
-    def from_json(cls, plan: Plan, state: Mapping[str, Any]) -> Self:
+    def from_json(cls, plan: ReleasePlan, state: Mapping[str, Any]) -> Self:
         priors = priors_from(state["priors"])
-        lanes = lanes_of(plan, priors)
+        lanes = new_window_groups(plan, priors)
         for lane, read in zip(lanes, state["lanes"], strict=True):
             lane.read(read)
         return cls(
             plan,
             priors,
             lanes,
-            SampleRatio.from_json(state["ratio"]),
+            SampleRatioTest.from_json(state["ratio"]),
             dict(state["excluded"]),
             state["without_unit"],
             state["last_outcome"],
@@ -243,11 +245,11 @@ def priors_from(state: Mapping[str, Any]) -> dict[str, Prior]:
     return {name: Prior(float(mean), float(count)) for name, (mean, count) in state.items()}
 
 
-def new_tests(plan: Plan, priors: Mapping[str, Prior]) -> Tests:
-    return Tests(plan, priors, lanes_of(plan, priors))
+def new_tests(plan: ReleasePlan, priors: Mapping[str, Prior]) -> RolloutTests:
+    return RolloutTests(plan, priors, new_window_groups(plan, priors))
 
 
-def signatures(plan: Plan) -> dict[str, list[Any]]:
+def metric_signatures(plan: ReleasePlan) -> dict[str, list[Any]]:
     """What makes stored values of a metric mean the same under another plan."""
     return {
         each.name: [

@@ -1,37 +1,37 @@
 """Rows that are missing from the log of a rollout, as sentences."""
 
-from promptops.registry.log_gaps import gaps, placed_gaps
+from promptops.registry.log_gaps import find_log_gaps, find_log_gaps_with_seq
 from promptops.registry.records import utc_text
 from promptops.registry.release import observations as log
-from promptops.registry.release.import_coverage import imported_gaps
-from promptops.registry.store import Registry
-from promptops.release.plan.types import Plan
+from promptops.registry.release.import_coverage import describe_import_gaps
+from promptops.registry.store import RegistryDatabase
+from promptops.release.plan.types import ReleasePlan
 
 GAPS = "gaps"
-EVERY = ""  # in place of a rollout: what is known of the log serves them all
-_AGAIN_S = 60.0  # a long log is read through no more often than that
-_SHORT = 2_000  # rows
+ALL_ROLLOUTS = ""  # in place of a rollout: what is known of the log serves them all
+_RESCAN_INTERVAL_S = 60.0  # a long log is read through no more often than that
+_SMALL_LOG_ROWS = 2_000  # rows
 
 
 def missing_rows(
-    registry: Registry, first: int, since: str | None, plan: Plan, now: float
+    registry: RegistryDatabase, first: int, since: str | None, plan: ReleasePlan, now: float
 ) -> tuple[str, ...]:
     """What is missing behind a rollout's first row. A gap shows when the row after it has had its time."""
     if since is None:
         return ()
-    own = _own(registry, first - 1, plan.observe.call_timeout, now)
-    return (*own, *imported_gaps(registry, since))
+    own = _registry_gaps(registry, first - 1, plan.observe.call_timeout, now)
+    return (*own, *describe_import_gaps(registry, since))
 
 
-def _own(registry: Registry, after: int, timeout: float, now: float) -> list[str]:
+def _registry_gaps(registry: RegistryDatabase, after: int, timeout: float, now: float) -> list[str]:
     until, name = utc_text(now - timeout), f"{GAPS}:{timeout:g}"
-    if log.last_seq(registry) - after <= _SHORT:
-        return [str(gap) for gap in gaps(registry, after=after, until=until)]
-    last = log.load(registry, EVERY, name)
-    if last is None or not 0 <= now - last["at"] < _AGAIN_S or last["after"] > after:
-        found = [[row, str(gap)] for row, gap in placed_gaps(registry, after=after, until=until)]
+    if log.last_seq(registry) - after <= _SMALL_LOG_ROWS:
+        return [str(gap) for gap in find_log_gaps(registry, after=after, until=until)]
+    last = log.load_analysis_state(registry, ALL_ROLLOUTS, name)
+    if last is None or not 0 <= now - last["at"] < _RESCAN_INTERVAL_S or last["after"] > after:
+        found = [[row, str(gap)] for row, gap in find_log_gaps_with_seq(registry, after=after, until=until)]
         last = {"at": now, "after": after, "own": found}
         if registry.writable:
             with registry.write() as connection:
-                log.save(connection, EVERY, name, last, 0)
+                log.save_analysis_state(connection, ALL_ROLLOUTS, name, last, 0)
     return [said for row, said in last["own"] if row > after]

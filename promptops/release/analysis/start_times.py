@@ -3,11 +3,11 @@
 import sqlite3
 from dataclasses import dataclass
 
-from promptops.registry.release.observations import earliest_from
+from promptops.registry.release.observations import earliest_start_from
 
 
 @dataclass(slots=True)
-class Begun:
+class StartTimes:
     """Asked about one rollout's calls in assignment order. ``now`` and all moments are UTC text.
 
     A call from the future began before those that were logged behind it. ``_behind``: the earliest of them,
@@ -24,5 +24,5 @@ class Begun:
         if row["started_at"] <= self.now:
             return bool(row["started_at"] <= moment)
         if self._behind is None or (self._behind[0] <= moment and self._behind[1] < row["seq"]):
-            self._behind = earliest_from(self.connection, self.rollout, row["seq"])
+            self._behind = earliest_start_from(self.connection, self.rollout, row["seq"])
         return self._behind[0] <= moment

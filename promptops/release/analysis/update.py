@@ -9,60 +9,75 @@ from typing import Any
 from promptops.errors import Invalid
 from promptops.registry.records import utc_text
 from promptops.registry.release import observations as log
-from promptops.registry.store import Registry
-from promptops.release.analysis.metric_tests import ALL_BP, Lane, Tests, new_tests, priors_from, signatures
-from promptops.release.analysis.scoring import Call, Gauge, Lack, Value, call_of, gauges, outside
-from promptops.release.analysis.start_times import Begun
-from promptops.release.plan.types import Plan
-from promptops.release.timestamps import seconds_of
-from promptops.stats.two_arm import NO_HISTORY, Prior, from_history
-from promptops.versions.release_state import Released, Rollout
+from promptops.registry.store import RegistryDatabase
+from promptops.release.analysis.metric_tests import (
+    ALL_BP,
+    RolloutTests,
+    WindowGroup,
+    metric_signatures,
+    new_tests,
+    priors_from,
+)
+from promptops.release.analysis.scoring import (
+    LoggedCall,
+    MetricReader,
+    MetricValue,
+    NoValue,
+    logged_call,
+    metric_readers,
+    range_error,
+)
+from promptops.release.analysis.start_times import StartTimes
+from promptops.release.plan.types import ReleasePlan
+from promptops.release.timestamps import parse_timestamp
+from promptops.stats.two_arm import NO_HISTORY, Prior, prior_from_history
+from promptops.versions.release_state import ReleasedVersion, Rollout
 
 STATE = "state"
 _CHUNK = 4_000  # calls scored in one transaction: nobody else waits longer than half a second for it
-_FEW = 64
+_SMALL_CHUNK = 64
 _HISTORY_S = 30 * 86_400.0
-_MOST_FAULTS = 5
-Known = Mapping[tuple[str, int], float | None]
+_MAX_FAULTS = 5
+StoredValues = Mapping[tuple[str, int], float | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class AnalysisRequest:
     """What is looked at: one rollout at one moment. ``now``: seconds since the epoch."""
 
     rollout: Rollout
     prompt: str
     channel: str
-    plan: Plan
+    plan: ReleasePlan
     now: float
-    stable: Released | None = None
+    stable: ReleasedVersion | None = None
 
 
 @dataclass(slots=True)
-class Pass:
+class ScoringPass:
     """One look at the log. ``known``: values that were scored before and stay."""
 
     connection: sqlite3.Connection
     rollout: Rollout
-    plan: Plan
+    plan: ReleasePlan
     now: float
-    tests: Tests
-    gauges: Mapping[str, Gauge]
-    known: Known = field(default_factory=dict)
+    tests: RolloutTests
+    readers: Mapping[str, MetricReader]
+    known: StoredValues = field(default_factory=dict)
 
     def advance(self) -> bool:
         """Score the next settled calls of every lane; False when all that can be scored is."""
-        self._note_late()
-        more = [self._advance_lane(lane) for lane in self.tests.lanes]
-        self.tests.last_outcome = log.last_outcome(self.connection)
+        self._record_late()
+        more = [self._advance_group(lane) for lane in self.tests.window_groups]
+        self.tests.last_outcome = log.last_outcome_id(self.connection)
         return any(more)
 
-    def _advance_lane(self, lane: Lane) -> bool:
+    def _advance_group(self, lane: WindowGroup) -> bool:
         """Most looks at a lane that waits for outcomes find nothing settled: they read a few rows only."""
-        limits = (_CHUNK,) if lane is self.tests.instant else (_FEW, _CHUNK)
+        limits = (_CHUNK,) if lane is self.tests.instant else (_SMALL_CHUNK, _CHUNK)
         return all(self._score(lane, limit) for limit in limits)
 
-    def _score(self, lane: Lane, limit: int) -> bool:
+    def _score(self, lane: WindowGroup, limit: int) -> bool:
         """Score what has settled of the next rows; whether that was all of them, and there may be more."""
         by_unit = self.plan.unit != "call"
         rows = log.calls_after(self.connection, self.rollout.id, lane.watermark, by_unit=by_unit, limit=limit)
@@ -70,7 +85,7 @@ class Pass:
         for scored, (row, values) in enumerate(self._settled(lane, rows), 1):  # noqa: B007 - counted
             lane.watermark = row["seq"]
             if values is None:
-                self._note_excluded(lane, row)
+                self._count_excluded(lane, row)
             else:
                 self._add(lane, row, values)
         if lane is self.tests.instant:
@@ -78,16 +93,20 @@ class Pass:
         return scored == limit
 
     def _settled(
-        self, lane: Lane, rows: Sequence[sqlite3.Row]
-    ) -> Iterator[tuple[sqlite3.Row, Mapping[str, Value] | None]]:
+        self, lane: WindowGroup, rows: Sequence[sqlite3.Row]
+    ) -> Iterator[tuple[sqlite3.Row, Mapping[str, MetricValue] | None]]:
         """Calls up to the first that may yet change, each with its values; None for no observation."""
-        mine = [self.gauges[name] for name in lane.metrics]
+        mine = [self.readers[name] for name in lane.metrics]
         counted = [row["seq"] for row in rows if row["reason"] is None]
-        said = log.said_of(self.connection, counted) if any(each.by_words for each in mine) else {}
+        said = (
+            log.read_call_outcomes(self.connection, counted)
+            if any(each.from_outcomes for each in mine)
+            else {}
+        )
         timeout = self.plan.observe.call_timeout
         given_up = utc_text(self.now - timeout)
         over = utc_text(self.now - (timeout if lane.window is None else lane.window))
-        begun = Begun(self.connection, self.rollout.id, utc_text(self.now))
+        begun = StartTimes(self.connection, self.rollout.id, utc_text(self.now))
         for row in rows:
             if row["reason"] is not None:
                 yield row, None
@@ -95,106 +114,119 @@ class Pass:
             dead = row["state"] == "started" and begun.by(row, given_up)
             if row["state"] == "started" and not dead:
                 return
-            call = call_of(row, said.get(row["seq"], ()), dead=dead, timeout=timeout)
+            call = logged_call(row, said.get(row["seq"], ()), dead=dead, timeout=timeout)
             values = self._values(mine, call, over=begun.by(row, over))
-            if Lack.PENDING in values.values():
+            if NoValue.PENDING in values.values():
                 return
             if dead and lane is self.tests.instant:
                 self.tests.open.append(row["seq"])
             yield row, values
 
-    def _values(self, mine: Sequence[Gauge], call: Call, *, over: bool) -> dict[str, Value]:
+    def _values(
+        self, mine: Sequence[MetricReader], call: LoggedCall, *, over: bool
+    ) -> dict[str, MetricValue]:
         found = {}
         for gauge in mine:
             name = gauge.metric.name
             if (name, call.seq) in self.known:
                 stored = self.known[name, call.seq]
-                found[name] = Lack.MISSING if stored is None else stored
+                found[name] = NoValue.MISSING if stored is None else stored
                 continue
             found[name] = gauge.value(call, over=over)
-            if call.said and (fault := outside(gauge, call)) and len(self.tests.faults) < _MOST_FAULTS:
+            if call.said and (fault := range_error(gauge, call)) and len(self.tests.faults) < _MAX_FAULTS:
                 self.tests.faults = list(dict.fromkeys((*self.tests.faults, fault)))
         return found
 
-    def _add(self, lane: Lane, row: sqlite3.Row, values: Mapping[str, Value]) -> None:
+    def _add(self, lane: WindowGroup, row: sqlite3.Row, values: Mapping[str, MetricValue]) -> None:
         canary, seq, weight_bp = row["arm"] == "canary", row["seq"], row["weight_bp"]
         lane.add(canary, weight_bp, values)
         kept = [
-            log.row_of(
+            log.observation_row(
                 self.rollout.id, name, seq, row["arm"], weight_bp, value if isinstance(value, float) else None
             )
             for name, value in values.items()
-            if value is not Lack.APART
+            if value is not NoValue.NOT_DUE
         ]
         if lane is self.tests.instant:
             self.tests.ratio.update(canary, weight_bp / ALL_BP)
             self.tests.without_unit += self.plan.unit != "call" and row["unit_hash"] is None
-            kept.append(log.row_of(self.rollout.id, log.CALLS, seq, row["arm"], weight_bp, None))
-        log.keep(self.connection, kept)
+            kept.append(
+                log.observation_row(self.rollout.id, log.CALL_METRIC, seq, row["arm"], weight_bp, None)
+            )
+        log.save_observations(self.connection, kept)
 
-    def _note_excluded(self, lane: Lane, row: sqlite3.Row) -> None:
+    def _count_excluded(self, lane: WindowGroup, row: sqlite3.Row) -> None:
         if lane is self.tests.instant:
             reason = row["reason"]
             self.tests.excluded[reason] = self.tests.excluded.get(reason, 0) + 1
 
-    def _note_late(self) -> None:
+    def _record_late(self) -> None:
         """Count and keep values of calls that are scored already: they change nothing."""
-        by_source = {(g.teller, g.source.name): g for g in self.gauges.values()}
-        through = max(lane.watermark for lane in self.tests.lanes)
+        by_source = {(g.outcome_source, g.source.name): g for g in self.readers.values()}
+        through = max(lane.watermark for lane in self.tests.window_groups)
         rows = log.outcomes_after(self.connection, self.rollout.id, self.tests.last_outcome, through=through)
         for row in rows if self.tests.last_outcome or through else ():
             gauge = by_source.get((row["source"], row["name"]))
             if gauge and gauge.source.place in ("judge", "outcome"):
-                self._keep_late(gauge.metric.name, row)
-        if self.tests.open and (ended := log.ended_of(self.connection, self.tests.open)):
+                self._store_late(gauge.metric.name, row)
+        if self.tests.open and (ended := log.filter_ended_calls(self.connection, self.tests.open)):
             self.tests.open = [seq for seq in self.tests.open if seq not in ended]
             for name, tests in self.tests.instant.metrics.items():
-                tests.late += len(ended) * (self.gauges[name].source.place == "run")
+                tests.late += len(ended) * (self.readers[name].source.place == "run")
 
-    def _keep_late(self, name: str, row: sqlite3.Row) -> None:
+    def _store_late(self, name: str, row: sqlite3.Row) -> None:
         lane, tests = self.tests.of(name)
         if row["seq"] <= lane.watermark and row["weight_bp"]:
             tests.late += 1
-            late = log.row_of(
-                self.rollout.id, log.LATE + name, row["seq"], row["arm"], row["weight_bp"], row["value"]
+            late = log.observation_row(
+                self.rollout.id,
+                log.LATE_PREFIX + name,
+                row["seq"],
+                row["arm"],
+                row["weight_bp"],
+                row["value"],
             )
-            log.keep(self.connection, [late])
+            log.save_observations(self.connection, [late])
 
 
-def bring_up_to_date(registry: Registry, look: Look) -> Tests:
+def update_tests(registry: RegistryDatabase, look: AnalysisRequest) -> RolloutTests:
     """Score what can be scored, a transaction for each few thousand calls; the tests as they stand then."""
     while True:
         with registry.write() as connection:
-            current = _opened(connection, look)
+            current = _open_pass(connection, look)
             more = current.advance()
             tests = current.tests
-            log.save(connection, look.rollout.id, STATE, tests.to_json(), tests.instant.watermark)
+            log.save_analysis_state(
+                connection, look.rollout.id, STATE, tests.to_json(), tests.instant.watermark
+            )
         if not more:
             return tests
 
 
-def _opened(connection: sqlite3.Connection, look: Look) -> Pass:
-    state, plan = log.load(connection, look.rollout.id, STATE), look.plan
+def _open_pass(connection: sqlite3.Connection, look: AnalysisRequest) -> ScoringPass:
+    state, plan = log.load_analysis_state(connection, look.rollout.id, STATE), look.plan
     if state and state.get("plan") == plan.digest:
         # what is damaged is made again, from the observations that are stored
         with suppress(Invalid, KeyError, TypeError, ValueError, AttributeError):
-            tests = Tests.from_json(plan, state)
-            return Pass(connection, look.rollout, plan, look.now, tests, gauges(plan.metrics))
-    return _made_anew(connection, look, state or {})
+            tests = RolloutTests.from_json(plan, state)
+            return ScoringPass(connection, look.rollout, plan, look.now, tests, metric_readers(plan.metrics))
+    return _rebuild_pass(connection, look, state or {})
 
 
-def _made_anew(connection: sqlite3.Connection, look: Look, before: Mapping[str, Any]) -> Pass:
+def _rebuild_pass(
+    connection: sqlite3.Connection, look: AnalysisRequest, before: Mapping[str, Any]
+) -> ScoringPass:
     """New tests; values that were stored under an earlier plan stay, where they mean the same."""
     rollout, plan = look.rollout, look.plan
-    mine, meant, means = gauges(plan.metrics), before.get("signatures") or {}, signatures(plan)
+    mine, meant, means = metric_readers(plan.metrics), before.get("signatures") or {}, metric_signatures(plan)
     for name in means:
         if name and name in meant and meant[name] != means[name]:
-            log.forget(connection, rollout.id, name)
+            log.delete_observations(connection, rollout.id, name)
     priors = _priors(connection, look, mine)
     with suppress(KeyError, TypeError, ValueError, Invalid, AttributeError):
         priors |= {n: p for n, p in priors_from(before["priors"]).items() if meant.get(n) == means.get(n)}
-    known = _known(connection, rollout.id, plan)
-    made = Pass(connection, rollout, plan, look.now, new_tests(plan, priors), mine, known)
+    known = _stored_values(connection, rollout.id, plan)
+    made = ScoringPass(connection, rollout, plan, look.now, new_tests(plan, priors), mine, known)
     for seq, arm, weight_bp in log.pruned_calls(connection, rollout.id):
         _replay(made.tests, known, seq, arm == "canary", weight_bp)
     while known and made.advance():  # in this one transaction: what is stored is looked up only now
@@ -202,40 +234,44 @@ def _made_anew(connection: sqlite3.Connection, look: Look, before: Mapping[str, 
     return made
 
 
-def _known(connection: sqlite3.Connection, rollout: str, plan: Plan) -> dict[tuple[str, int], float | None]:
+def _stored_values(
+    connection: sqlite3.Connection, rollout: str, plan: ReleasePlan
+) -> dict[tuple[str, int], float | None]:
     return {
         (metric.name, seq): loss
         for metric in plan.metrics
-        for seq, _, _, loss in log.kept(connection, rollout, metric.name)
+        for seq, _, _, loss in log.read_observations(connection, rollout, metric.name)
     }
 
 
-def _replay(tests: Tests, known: Known, seq: int, canary: bool, weight_bp: int) -> None:
+def _replay(tests: RolloutTests, known: StoredValues, seq: int, canary: bool, weight_bp: int) -> None:
     """Add a call that is known by its observations alone."""
-    for lane in tests.lanes:
+    for lane in tests.window_groups:
         stored = {name: known[name, seq] for name in lane.metrics if (name, seq) in known}
-        values: dict[str, Value] = {
-            name: Lack.MISSING if each is None else each for name, each in stored.items()
+        values: dict[str, MetricValue] = {
+            name: NoValue.MISSING if each is None else each for name, each in stored.items()
         }
         if values or lane is tests.instant:
             lane.add(canary, weight_bp, values)
     tests.ratio.update(canary, weight_bp / ALL_BP)
 
 
-def _priors(connection: sqlite3.Connection, look: Look, mine: Mapping[str, Gauge]) -> dict[str, Prior]:
+def _priors(
+    connection: sqlite3.Connection, look: AnalysisRequest, mine: Mapping[str, MetricReader]
+) -> dict[str, Prior]:
     """Stable's mean loss over the last 30 days before the rollout, metric by metric."""
-    start, digest = seconds_of(look.rollout.started), look.stable.digest if look.stable else None
+    start, digest = parse_timestamp(look.rollout.started), look.stable.digest if look.stable else None
     since, until = utc_text(start - _HISTORY_S), utc_text(start)
     rows = log.calls_before(connection, look.prompt, look.channel, digest, since, until)
-    words = any(gauge.by_words for gauge in mine.values())
-    said = log.said_of(connection, [row["seq"] for row in rows]) if words else {}
+    words = any(gauge.from_outcomes for gauge in mine.values())
+    said = log.read_call_outcomes(connection, [row["seq"] for row in rows]) if words else {}
     timeout = look.plan.observe.call_timeout
-    calls = [call_of(row, said.get(row["seq"], ()), dead=False, timeout=timeout) for row in rows]
+    calls = [logged_call(row, said.get(row["seq"], ()), dead=False, timeout=timeout) for row in rows]
     return {name: _prior(gauge, calls) for name, gauge in mine.items()}
 
 
-def _prior(gauge: Gauge, calls: Sequence[Call]) -> Prior:
+def _prior(gauge: MetricReader, calls: Sequence[LoggedCall]) -> Prior:
     values = [v for call in calls if isinstance(v := gauge.value(call, over=True), float)]
     if not values:
         return NO_HISTORY
-    return from_history(0.5 if gauge.metric.kind == "ratio" else sum(values) / len(values))
+    return prior_from_history(0.5 if gauge.metric.kind == "ratio" else sum(values) / len(values))

@@ -8,13 +8,20 @@ from typing import Any
 
 from promptops.errors import Invalid
 from promptops.registry.release import observations as log
-from promptops.registry.store import Registry
-from promptops.release.analysis.metric_tests import ALL_BP, Lane, MetricTests, Tests, new_tests, priors_from
-from promptops.release.analysis.scoring import Lack, Value
-from promptops.release.analysis.verdicts import harmful
-from promptops.release.plan.types import Plan
+from promptops.registry.store import RegistryDatabase
+from promptops.release.analysis.metric_tests import (
+    ALL_BP,
+    MetricTests,
+    RolloutTests,
+    WindowGroup,
+    new_tests,
+    priors_from,
+)
+from promptops.release.analysis.scoring import MetricValue, NoValue
+from promptops.release.analysis.verdicts import harmful_guards
+from promptops.release.plan.types import ReleasePlan
 
-_NEAR = 1e-6  # of logarithms, and of means
+_TOLERANCE = 1e-6  # of logarithms, and of means
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,76 +38,84 @@ class Mismatch:
         return f"{of}{self.what} is committed as {self.committed}, the observations give {self.recomputed}"
 
 
-def verify(registry: Registry, evidence: Mapping[str, Any], plan: Plan) -> list[Mismatch]:
+def verify_evidence(
+    registry: RegistryDatabase, evidence: Mapping[str, Any], plan: ReleasePlan
+) -> list[Mismatch]:
     """Everything in one committed evidence that does not follow from the observations; empty when all does.
 
     ``plan``: the one that was pinned. Evidence of another registry can only be verified there: it is one
     mismatch that says so. Raises Invalid for evidence that cannot be read.
     """
-    here = log.registry_id(registry)
+    here = log.read_registry_id(registry)
     if evidence.get("registry") != here:
         return [Mismatch("", "the registry", evidence.get("registry"), here)]
     if evidence.get("plan") != plan.digest:
         return [Mismatch("", "the plan", evidence.get("plan"), plan.digest)]
     try:
-        tests = recomputed(registry, evidence, plan)
-        return [*_whole(evidence, tests), *_metrics(evidence, tests)]
+        tests = recompute_tests(registry, evidence, plan)
+        return [*_rollout_mismatches(evidence, tests), *_metric_mismatches(evidence, tests)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         hint = "git log promptops-state shows who wrote it"
         raise Invalid(f"the committed evidence cannot be read: {error!r}", hint=hint) from None
 
 
-def recomputed(registry: Registry, evidence: Mapping[str, Any], plan: Plan) -> Tests:
+def recompute_tests(
+    registry: RegistryDatabase, evidence: Mapping[str, Any], plan: ReleasePlan
+) -> RolloutTests:
     """The tests as they stood when this evidence was committed."""
     tests, rollout = new_tests(plan, priors_from(evidence["priors"])), evidence["rollout"]
-    for _, arm, weight_bp, _ in log.kept(registry, rollout, log.CALLS, evidence["watermark"]):
+    for _, arm, weight_bp, _ in log.read_observations(
+        registry, rollout, log.CALL_METRIC, evidence["watermark"]
+    ):
         tests.ratio.update(arm == "canary", weight_bp / ALL_BP)
-    for lane in tests.lanes:
+    for lane in tests.window_groups:
         _replay(registry, rollout, lane, evidence["watermarks"])
     return tests
 
 
-def _replay(registry: Registry, rollout: str, lane: Lane, watermarks: Mapping[str, int]) -> None:
+def _replay(
+    registry: RegistryDatabase, rollout: str, lane: WindowGroup, watermarks: Mapping[str, int]
+) -> None:
     calls: dict[int, tuple[bool, int]] = {}
-    values: dict[int, dict[str, Value]] = defaultdict(dict)
+    values: dict[int, dict[str, MetricValue]] = defaultdict(dict)
     for name in lane.metrics:
-        for seq, arm, weight_bp, loss in log.kept(registry, rollout, name, watermarks[name]):
+        for seq, arm, weight_bp, loss in log.read_observations(registry, rollout, name, watermarks[name]):
             calls[seq] = (arm == "canary", weight_bp)
-            values[seq][name] = Lack.MISSING if loss is None else loss
+            values[seq][name] = NoValue.MISSING if loss is None else loss
     for seq in sorted(calls):
         canary, weight_bp = calls[seq]
         lane.add(canary, weight_bp, values[seq])
 
 
-def _whole(evidence: Mapping[str, Any], tests: Tests) -> list[Mismatch]:
+def _rollout_mismatches(evidence: Mapping[str, Any], tests: RolloutTests) -> list[Mismatch]:
     found = {
         "calls": tests.ratio.calls,
         "canary_calls": tests.ratio.canary_calls,
         "expected_canary": tests.ratio.expected,
         "sample_ratio_alarm": tests.ratio.alarmed(tests.plan.alpha.srm),
-        "harm": list(harmful(tests)),
+        "harm": list(harmful_guards(tests)),
     }
     return [
         Mismatch("", what.replace("_", " "), evidence[what], value)
         for what, value in found.items()
-        if not _same(evidence[what], value)
+        if not _is_close(evidence[what], value)
     ]
 
 
-def _metrics(evidence: Mapping[str, Any], tests: Tests) -> list[Mismatch]:
+def _metric_mismatches(evidence: Mapping[str, Any], tests: RolloutTests) -> list[Mismatch]:
     said = evidence["metrics"]
     return [
         Mismatch(metric.name, what, committed, value)
         for metric in tests.plan.metrics
-        for what, value in _found(tests, tests.of(metric.name)[1]).items()
-        if not _same(committed := _at(said[metric.name], what), value)
+        for what, value in _recomputed_values(tests, tests.of(metric.name)[1]).items()
+        if not _is_close(committed := _committed_value(said[metric.name], what), value)
     ]
 
 
-def _found(tests: Tests, each: MetricTests) -> dict[str, Any]:
+def _recomputed_values(tests: RolloutTests, each: MetricTests) -> dict[str, Any]:
     alpha, name = tests.plan.alpha, each.metric.name
     guard = each.metric.role in ("guard", "hard")
-    worse = (name in harmful(tests) or each.hard) if guard else each.worse.rejects(alpha.rollback)
+    worse = (name in harmful_guards(tests) or each.hard) if guard else each.worse.rejects(alpha.rollback)
     return {
         "worse": worse,
         "not_worse": each.not_worse.rejects(alpha.promote),
@@ -110,17 +125,17 @@ def _found(tests: Tests, each: MetricTests) -> dict[str, Any]:
         "log_e better": each.better.log_e,
         "canary calls": each.canary_calls,
         "stable calls": each.stable_calls,
-        "canary missing": each.lost[0],
-        "stable missing": each.lost[1],
+        "canary missing": each.missing_counts[0],
+        "stable missing": each.missing_counts[1],
     }
 
 
-def _at(said: Mapping[str, Any], what: str) -> Any:
+def _committed_value(said: Mapping[str, Any], what: str) -> Any:
     first, _, second = what.partition(" ")
     return said[first][second] if second else said[first]
 
 
-def _same(one: Any, other: Any) -> bool:
+def _is_close(one: Any, other: Any) -> bool:
     if isinstance(one, float) or isinstance(other, float):
-        return math.isclose(one, other, rel_tol=_NEAR, abs_tol=_NEAR)
+        return math.isclose(one, other, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
     return bool(one == other)

@@ -11,30 +11,30 @@ from promptops.git.remote import tracking_ref
 from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.git.state_branch import (
     STATE_REF,
-    CannotSign,
-    Identity,
-    RefMove,
-    checkouts,
-    follow,
-    move_refs,
-    read_identity,
+    GitIdentity,
+    RefUpdate,
+    SigningError,
+    read_git_identity,
+    state_branch_checkouts,
+    update_refs,
+    update_work_tree,
     write_commit,
 )
-from promptops.versions.release_state import state_commit
+from promptops.versions.release_state import find_state_commit
 
 
-class Branch:
+class StateBranch:
     """``online``: whether there is a remote and it is to be used."""
 
     def __init__(self, settings: Settings, repo: GitRepo, *, local: bool = False) -> None:
         self.settings = settings
         self.repo = repo
         self.local = local
-        self._still = False
+        self._is_pinned = False
 
     @cached_property
-    def identity(self) -> Identity:
-        return read_identity(self.settings)
+    def identity(self) -> GitIdentity:
+        return read_git_identity(self.settings)
 
     @property
     def online(self) -> bool:
@@ -54,40 +54,40 @@ class Branch:
         )
 
     @property
-    def here(self) -> str | None:
+    def local_head(self) -> str | None:
         """Commit of the local branch."""
         return self.repo.state_heads().get(STATE_REF)
 
     @property
-    def theirs(self) -> str | None:
+    def remote_head(self) -> str | None:
         """Commit of the remote's branch as last fetched."""
         return self.repo.state_heads().get(tracking_ref(self.remote)) if self.remote else None
 
-    def newest(self, *, own: bool = False) -> str | None:
+    def newest_commit(self, *, own: bool = False) -> str | None:
         """The newest commit, here or as last fetched. ``own``: the local one where both have moved on."""
-        if not self._still:
-            self.repo.look_again()
+        if not self._is_pinned:
+            self.repo.refresh_refs()
         try:
-            return state_commit(self.repo)
+            return find_state_commit(self.repo)
         except Invalid:
-            if own and self.here:
-                return self.here
+            if own and self.local_head:
+                return self.local_head
             raise
 
     @contextmanager
-    def still(self) -> Iterator[None]:
+    def pinned(self) -> Iterator[None]:
         """Within the block all is read as of its beginning, and git is asked once what is newest."""
-        self.repo.look_again()
-        self._still = True
+        self.repo.refresh_refs()
+        self._is_pinned = True
         try:
             yield
         finally:
-            self._still = False
+            self._is_pinned = False
 
-    def unpushed(self) -> bool:
+    def has_unpushed(self) -> bool:
         """Whether the local branch has commits that the remote's, as last fetched, has not."""
-        self.repo.look_again()
-        here, theirs = self.here, self.theirs
+        self.repo.refresh_refs()
+        here, theirs = self.local_head, self.remote_head
         return here is not None and (theirs is None or not self.repo.is_ancestor(here, theirs))
 
     def commit(
@@ -96,7 +96,7 @@ class Branch:
         """A new commit, to which no ref points yet. ``unsigned``: go on where it can't be signed."""
         try:
             return write_commit(self.settings, parent, files, message, sign=self.identity.signs)
-        except CannotSign as error:
+        except SigningError as error:
             if not unsigned:
                 raise
             note(f"promptops: {error.message}; written without signature")
@@ -108,14 +108,14 @@ class Branch:
         ``old``: what ``here`` was when that was decided. ``pushed``: the remote has the commit, which is
         noted as fetched.
         """
-        moves = [RefMove(STATE_REF, new, old)]
+        moves = [RefUpdate(STATE_REF, new, old)]
         if pushed and self.remote:
-            moves.append(RefMove(tracking_ref(self.remote), new, ""))
-        if not move_refs(self.settings, *(move for move in moves if move.old != move.new)):
+            moves.append(RefUpdate(tracking_ref(self.remote), new, ""))
+        if not update_refs(self.settings, *(move for move in moves if move.old != move.new)):
             return False
-        self.repo.look_again()
-        for work_tree in checkouts(self.settings):
-            if old != new and not follow(self.settings, work_tree, old, new):
+        self.repo.refresh_refs()
+        for work_tree in state_branch_checkouts(self.settings):
+            if old != new and not update_work_tree(self.settings, work_tree, old, new):
                 note(
                     f"promptops: {STATE_BRANCH} is checked out in {work_tree} with changes of somebody's\n"
                     "  they are kept and not released; put that work tree elsewhere: "
@@ -123,8 +123,8 @@ class Branch:
                 )
         return True
 
-    def note_pushed(self, commit: str) -> None:
+    def record_pushed(self, commit: str) -> None:
         """Note what the remote has by now."""
         if self.remote:
-            move_refs(self.settings, RefMove(tracking_ref(self.remote), commit, ""))
-            self.repo.look_again()
+            update_refs(self.settings, RefUpdate(tracking_ref(self.remote), commit, ""))
+            self.repo.refresh_refs()

@@ -7,77 +7,79 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptops.git.repo import GitRepo
-from promptops.release.ledger.commit_message import message, subject, trailers
+from promptops.release.ledger.commit_message import format_message, format_subject, transition_trailers
 from promptops.release.ledger.serialize import (
-    channel_content,
-    frozen_text,
-    json_text,
-    one_line,
-    release_text,
-    transition_content,
+    encode_channel,
+    encode_json,
+    encode_release,
+    encode_snapshot,
+    encode_transition,
+    printable_line,
 )
 from promptops.release.ledger.transition_log import read_record, record_path
-from promptops.release.rules import apply
-from promptops.release.timestamps import iso, seconds_of
+from promptops.release.rules import apply_transition
+from promptops.release.timestamps import format_timestamp, parse_timestamp
 from promptops.release.transitions import Transition
 from promptops.versions.release_state import (
     ChannelState,
-    Frozen,
-    Released,
+    ReleasedSnapshot,
+    ReleasedVersion,
     ReleaseState,
-    decode_frozen,
-    frozen_path,
+    decode_snapshot,
     plan_path,
-    read_frozen,
+    read_released_snapshot,
     release_path,
+    snapshot_path,
 )
 
 _NUMBER = re.compile(rb"^version: ['\"]?v(\d+)['\"]?\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class TransitionPayload:
     """A move with what the same commit keeps beside it."""
 
     prompt: str
     channel: str
     transition: Transition
     at: float
-    frozen: Frozen | None = None  # its number is allotted when it is written
+    frozen: ReleasedSnapshot | None = None  # its number is allotted when it is written
     plan: tuple[str, bytes] | None = None  # digest and text
     evidence: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class CommitContent:
     files: Mapping[str, bytes]
     message: str
     subject: str
     state: ReleaseState
 
 
-def draft(repo: GitRepo, head: str | None, state: ReleaseState | None, change: Change) -> Draft:
+def build_content(
+    repo: GitRepo, head: str | None, state: ReleaseState | None, change: TransitionPayload
+) -> CommitContent:
     """What a commit on ``head`` says. Raises Invalid where the move does not apply any more."""
     prompt, channel = change.prompt, change.channel
-    at = _not_before(repo, head, state, change.at)
-    frozen, known = _allot(repo, head, change)
-    transition = _clean(_numbered(change.transition, repo, head, prompt, frozen))
+    at = _monotonic_time(repo, head, state, change.at)
+    frozen, known = _allot_version(repo, head, change)
+    transition = _sanitize(_with_version_numbers(change.transition, repo, head, prompt, frozen))
     before = state.channels.get(channel, ChannelState()) if state else ChannelState()
-    after = apply(before, transition, at)
+    after = apply_transition(before, transition, at)
     generation = state.generation + 1 if state else 1
     project = state.project if state else repo.settings.prefix
     new = ReleaseState(prompt, generation, {**(state.channels if state else {}), channel: after}, project)
-    title = subject(prompt, channel, before, after, transition)
-    files = {release_path(prompt): release_text(new)}
+    title = format_subject(prompt, channel, before, after, transition)
+    files = {release_path(prompt): encode_release(new)}
     if frozen and not known:
-        files[frozen_path(prompt, frozen.digest)] = frozen_text(frozen)
+        files[snapshot_path(prompt, frozen.digest)] = encode_snapshot(frozen)
     if change.plan:
         files[plan_path(change.plan[0])] = change.plan[1]
     evidence = None
-    if change.evidence is not None and _is_about(change.evidence, transition):
-        about = transition.evidenced.id if transition.evidenced else prompt
+    if change.evidence is not None and _evidence_matches(change.evidence, transition):
+        about = transition.evidence_rollout.id if transition.evidence_rollout else prompt
         evidence = f"evidence/{about}/{generation}.json"
-        files[evidence] = json_text(change.evidence)
+        files[evidence] = encode_json(change.evidence)
     record = {
         "prompt": prompt,
         "channel": channel,
@@ -85,43 +87,49 @@ def draft(repo: GitRepo, head: str | None, state: ReleaseState | None, change: C
             8
         ).hex(),  # the same move made twice in a second is two commits, and one of them loses
         "generation": generation,
-        "at": iso(at),
+        "at": format_timestamp(at),
         "subject": title,
-        "transition": transition_content(transition),
-        "after": channel_content(after),
+        "transition": encode_transition(transition),
+        "after": encode_channel(after),
         "version": frozen.digest if frozen else None,
         "plan": change.plan[0] if change.plan else None,
         "evidence": evidence,
     }
-    files[record_path(prompt, generation)] = json_text(record)
-    words = trailers(prompt, channel, generation, before, after, transition) | {"Evidence": evidence}
-    return Draft(files, message(title, words, transition.reason), title, new)
+    files[record_path(prompt, generation)] = encode_json(record)
+    words = transition_trailers(prompt, channel, generation, before, after, transition) | {
+        "Evidence": evidence
+    }
+    return CommitContent(files, format_message(title, words, transition.reason), title, new)
 
 
-def _is_about(evidence: Mapping[str, Any], transition: Transition) -> bool:
+def _evidence_matches(evidence: Mapping[str, Any], transition: Transition) -> bool:
     """Not so where another rollout turned out to be active when the move was made."""
-    about = transition.evidenced and transition.evidenced.id
+    about = transition.evidence_rollout and transition.evidence_rollout.id
     return about is None or evidence.get("rollout") in (None, about)
 
 
-def _clean(transition: Transition) -> Transition:
-    return replace(transition, reason=one_line(transition.reason), actor=one_line(transition.actor))
+def _sanitize(transition: Transition) -> Transition:
+    return replace(
+        transition, reason=printable_line(transition.reason), actor=printable_line(transition.actor)
+    )
 
 
-def _not_before(repo: GitRepo, head: str | None, state: ReleaseState | None, at: float) -> float:
+def _monotonic_time(repo: GitRepo, head: str | None, state: ReleaseState | None, at: float) -> float:
     """The moment, or that of the transition before where a clock has gone backwards."""
     last = read_record(repo, head, state.prompt, state.generation) if head and state else None
-    return max(at, seconds_of(last.at)) if last else at
+    return max(at, parse_timestamp(last.at)) if last else at
 
 
 # numbers
 
 
-def _allot(repo: GitRepo, head: str | None, change: Change) -> tuple[Frozen | None, bool]:
+def _allot_version(
+    repo: GitRepo, head: str | None, change: TransitionPayload
+) -> tuple[ReleasedSnapshot | None, bool]:
     """The version with its number, and whether the branch holds it already."""
     if change.frozen is None:
         return None, False
-    known = read_frozen(repo, head, change.prompt, change.frozen.digest) if head else None
+    known = read_released_snapshot(repo, head, change.prompt, change.frozen.digest) if head else None
     if known:
         return known, True
     return replace(change.frozen, version=f"v{_next_number(repo, head, change.prompt)}"), False
@@ -134,28 +142,30 @@ def _next_number(repo: GitRepo, head: str | None, prompt: str) -> int:
     paths = [entry.path for entry in repo.list_files(head, folder.rstrip("/"))]
     paths = [path for path in paths if "/" not in path[len(folder) :]]
     texts = repo.read_many([(head, path) for path in paths])
-    return 1 + max((_number(text, path, prompt) for path, text in zip(paths, texts, strict=True)), default=0)
+    return 1 + max(
+        (_version_number(text, path, prompt) for path, text in zip(paths, texts, strict=True)), default=0
+    )
 
 
-def _number(text: bytes, path: str, prompt: str) -> int:
+def _version_number(text: bytes, path: str, prompt: str) -> int:
     found = _NUMBER.search(text)  # a frozen version is long, and its number stands near the top
     if found:
         return int(found[1])
-    digits = decode_frozen(text, path, prompt).version.removeprefix("v")
+    digits = decode_snapshot(text, path, prompt).version.removeprefix("v")
     return int(digits) if digits.isdigit() else 0
 
 
-def _numbered(
-    transition: Transition, repo: GitRepo, head: str | None, prompt: str, frozen: Frozen | None
+def _with_version_numbers(
+    transition: Transition, repo: GitRepo, head: str | None, prompt: str, frozen: ReleasedSnapshot | None
 ) -> Transition:
     """The move with the numbers of the versions that it names, allotted here or before."""
 
-    def number(released: Released | None) -> Released | None:
+    def number(released: ReleasedVersion | None) -> ReleasedVersion | None:
         if released is None:
             return None
         known = frozen if frozen and frozen.digest == released.digest else None
         if known is None and not released.version and head:
-            known = read_frozen(repo, head, prompt, released.digest)
+            known = read_released_snapshot(repo, head, prompt, released.digest)
         if known is None:
             return released
         return replace(released, version=known.version, commit=released.commit or known.commit)

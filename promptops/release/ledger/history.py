@@ -6,27 +6,27 @@ from typing import Any
 
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH, GitRepo
-from promptops.release.ledger.branch import Branch
-from promptops.release.ledger.transition_log import Record, read_record, read_records
+from promptops.release.ledger.branch import StateBranch
+from promptops.release.ledger.transition_log import TransitionRecord, read_record, read_records
 from promptops.versions.release_state import (
     ChannelState,
-    Frozen,
+    ReleasedSnapshot,
     ReleaseState,
-    frozen_versions,
-    read_frozen,
+    list_released_snapshots,
+    read_released_snapshot,
     release_path,
 )
 
 
-class History:
+class LedgerHistory:
     """Reads the newest commit of the branch, whoever made it."""
 
-    def __init__(self, branch: Branch) -> None:
+    def __init__(self, branch: StateBranch) -> None:
         self._branch = branch
         self._repo = branch.repo
 
-    def log(self, prompt: str | None = None, channel: str | None = None) -> list[Record]:
-        commit = self._branch.newest(own=True)
+    def log(self, prompt: str | None = None, channel: str | None = None) -> list[TransitionRecord]:
+        commit = self._branch.newest_commit(own=True)
         found = read_records(self._repo, commit, prompt) if commit else []
         return [record for record in reversed(found) if channel in (None, record.channel)]
 
@@ -36,7 +36,7 @@ class History:
         return last.after if last else None
 
     def file(self, path: str, kind: str) -> bytes:
-        commit = self._branch.newest(own=True)
+        commit = self._branch.newest_commit(own=True)
         if commit is None:
             raise NotFound(f"there is no {STATE_BRANCH} here", hint="promptops release sync")
         try:
@@ -48,7 +48,7 @@ class History:
             ) from None
 
     def evidence(self, rollout: str) -> list[tuple[int, dict[str, Any]]]:
-        commit = self._branch.newest(own=True)
+        commit = self._branch.newest_commit(own=True)
         if commit is None:
             return []
         paths = [entry.path for entry in self._repo.list_files(commit, f"evidence/{rollout}")]
@@ -59,20 +59,20 @@ class History:
             for (generation, path), text in zip(numbered, texts, strict=True)
         ]
 
-    def versions(self, prompt: str) -> list[Frozen]:
-        commit = self._branch.newest(own=True)
-        found = frozen_versions(self._repo, commit, prompt) if commit else []
+    def versions(self, prompt: str) -> list[ReleasedSnapshot]:
+        commit = self._branch.newest_commit(own=True)
+        found = list_released_snapshots(self._repo, commit, prompt) if commit else []
         return sorted(found, key=lambda frozen: (len(frozen.version), frozen.version))
 
-    def frozen(self, prompt: str, digest: str) -> Iterator[Frozen]:
-        commit = self._branch.newest(own=True)
-        found = read_frozen(self._repo, commit, prompt, digest) if commit else None
+    def frozen(self, prompt: str, digest: str) -> Iterator[ReleasedSnapshot]:
+        commit = self._branch.newest_commit(own=True)
+        found = read_released_snapshot(self._repo, commit, prompt, digest) if commit else None
         if found:
             yield found
 
-    def refuse_edited(self, commit: str | None, state: ReleaseState | None) -> None:
+    def require_unedited(self, commit: str | None, state: ReleaseState | None) -> None:
         """Raise Invalid where a state is not what its last transition left."""
-        if commit and state and not untouched(self._repo, commit, state):
+        if commit and state and not matches_log(self._repo, commit, state):
             raise Invalid(
                 f"{STATE_BRANCH}:{release_path(state.prompt)} was edited by hand: it is not what its last "
                 "transition left",
@@ -80,7 +80,7 @@ class History:
             )
 
 
-def untouched(repo: GitRepo, commit: str, state: ReleaseState) -> bool:
+def matches_log(repo: GitRepo, commit: str, state: ReleaseState) -> bool:
     """Whether a state is what the last transition in the log left."""
     last = read_record(repo, commit, state.prompt, state.generation)
     if last is None:  # a state that was there before its log is

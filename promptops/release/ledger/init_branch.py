@@ -1,12 +1,12 @@
 """Puts what a state branch holds beside the state: who owns it, and what it is."""
 
 from promptops.errors import Invalid, Unavailable
-from promptops.git.remote import push
+from promptops.git.remote import push_commit
 from promptops.git.repo import STATE_BRANCH
-from promptops.git.state_branch import locked
-from promptops.release.ledger.branch import Branch
-from promptops.release.ledger.commit_message import message
-from promptops.release.ledger.sync import bring_together
+from promptops.git.state_branch import repository_lock
+from promptops.release.ledger.branch import StateBranch
+from promptops.release.ledger.commit_message import format_message
+from promptops.release.ledger.sync import rebase_local_commits
 
 _README = f"""\
 # {STATE_BRANCH}
@@ -24,15 +24,15 @@ Builders that build every branch should leave this one out.
 """
 
 
-def found(branch: Branch, codeowners: tuple[str, ...] = ()) -> str | None:
+def init_state_branch(branch: StateBranch, codeowners: tuple[str, ...] = ()) -> str | None:
     """Commit README.md, and CODEOWNERS where owners are named; None when both are there already."""
-    if branch.online and bring_together(branch) is None:
+    if branch.online and rebase_local_commits(branch) is None:
         raise Unavailable(f"{STATE_BRANCH} moves", hint="try again in a moment")
-    with locked(branch.settings):
-        head, here = branch.newest(), branch.here
+    with repository_lock(branch.settings):
+        head, here = branch.newest_commit(), branch.local_head
         files = {"README.md": _README.encode()}
         if codeowners:
-            files["CODEOWNERS"] = f"* {' '.join(_owner(name) for name in codeowners)}\n".encode()
+            files["CODEOWNERS"] = f"* {' '.join(_check_owner(name) for name in codeowners)}\n".encode()
         there = {entry.path for entry in branch.repo.list_files(head, "")} if head else set()
         new = {
             path: text
@@ -42,15 +42,15 @@ def found(branch: Branch, codeowners: tuple[str, ...] = ()) -> str | None:
         if not new:
             return None
         words = {"Transition": "init", "Actor": branch.identity.actor}
-        commit = branch.commit(head, new, message(f"release: write {' and '.join(new)}", words))
-        if branch.online and not push(branch.settings, str(branch.remote), commit):
+        commit = branch.commit(head, new, format_message(f"release: write {' and '.join(new)}", words))
+        if branch.online and not push_commit(branch.settings, str(branch.remote), commit):
             raise Unavailable(f"{branch.remote} has moved on meanwhile", hint="try again in a moment")
         if not branch.move(commit, here, pushed=branch.online):
             raise Unavailable(f"{STATE_BRANCH} has moved meanwhile", hint="try again in a moment")
     return commit
 
 
-def _owner(name: str) -> str:
+def _check_owner(name: str) -> str:
     if not name or any(letter.isspace() for letter in name) or "@" not in name:
         raise Invalid(f"`{name}` is no code owner", hint="@user, @org/team, or an address")
     return name

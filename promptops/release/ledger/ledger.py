@@ -14,28 +14,41 @@ from typing import Any, Self
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
-from promptops.git.remote import Refused, push
+from promptops.git.remote import PushRejected, push_commit
 from promptops.git.repo import STATE_BRANCH, GitRepo
-from promptops.git.state_branch import RefMove, locked, move_refs
-from promptops.release.ledger.branch import Branch
-from promptops.release.ledger.commit_builder import draft
-from promptops.release.ledger.history import History
-from promptops.release.ledger.init_branch import found
-from promptops.release.ledger.recover import Recovered, recover
-from promptops.release.ledger.result import Decide, Made, Wanted, Written
-from promptops.release.ledger.sync import Synced, bring_together, pending
-from promptops.release.ledger.transition_log import Record
-from promptops.release.plan import Plan, pinned_plan, plan_text
+from promptops.git.state_branch import RefUpdate, repository_lock, update_refs
+from promptops.release.ledger.branch import StateBranch
+from promptops.release.ledger.commit_builder import build_content
+from promptops.release.ledger.history import LedgerHistory
+from promptops.release.ledger.init_branch import init_state_branch
+from promptops.release.ledger.recover import LedgerRecovery, recover_branch
+from promptops.release.ledger.result import BuiltCommit, DecideTransition, TransitionRequest, TransitionResult
+from promptops.release.ledger.sync import SyncResult, pending_transitions, rebase_local_commits
+from promptops.release.ledger.transition_log import TransitionRecord
+from promptops.release.plan import ReleasePlan, dump_plan, load_pinned_plan
 from promptops.release.transitions import FAIL_SAFE, Transition
-from promptops.versions.release_state import ChannelState, Frozen, ReleaseState, plan_path, read_release
-from promptops.versions.resolve import Version, reader
+from promptops.versions.release_state import (
+    ChannelState,
+    ReleasedSnapshot,
+    ReleaseState,
+    plan_path,
+    read_release,
+)
+from promptops.versions.resolve import Version, version_reader
 
-__all__ = ["Decide", "Ledger", "Record", "Recovered", "Synced", "Written"]
+__all__ = [
+    "DecideTransition",
+    "Ledger",
+    "LedgerRecovery",
+    "SyncResult",
+    "TransitionRecord",
+    "TransitionResult",
+]
 
-TRIES = 5
-_TRIES_HERE = 100  # only writers that are not promptops come between
-_PAUSE_S = 0.2
-_AFTER_OTHERS_S = 180.0  # each may wait for the remote
+MAX_ATTEMPTS = 5
+_MAX_LOCAL_ATTEMPTS = 100  # only writers that are not promptops come between
+_BACKOFF_S = 0.2
+_LOCK_TIMEOUT_S = 180.0  # each may wait for the remote
 
 
 class Ledger:
@@ -49,12 +62,12 @@ class Ledger:
     ) -> None:
         self.settings = settings
         self.repo = GitRepo(settings)
-        self.branch = Branch(settings, self.repo, local=local)
+        self.branch = StateBranch(settings, self.repo, local=local)
         self.propose = propose
         self.unreviewed = unreviewed
-        self.history = History(self.branch)
-        self._asked = False
-        self._plans: dict[str, Plan] = {}
+        self.history = LedgerHistory(self.branch)
+        self._remote_asked = False
+        self._plans: dict[str, ReleasePlan] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -71,11 +84,11 @@ class Ledger:
 
         Raises Invalid where here and the remote have diverged, Unavailable where it can't be asked.
         """
-        commit = self.branch.newest()
-        if commit is None and self.branch.online and not self._asked:
-            self._asked = True
+        commit = self.branch.newest_commit()
+        if commit is None and self.branch.online and not self._remote_asked:
+            self._remote_asked = True
             self.sync()
-            commit = self.branch.newest()
+            commit = self.branch.newest_commit()
         return commit
 
     def head(self, prompt: str) -> ReleaseState | None:
@@ -83,39 +96,39 @@ class Ledger:
         commit = self.commit_id()
         return read_release(self.repo, commit, prompt) if commit else None
 
-    def log(self, prompt: str | None = None, channel: str | None = None) -> list[Record]:
+    def log(self, prompt: str | None = None, channel: str | None = None) -> list[TransitionRecord]:
         """Transitions, newest first."""
-        self._look_once()
+        self._sync_if_empty()
         return self.history.log(prompt, channel)
 
     def at(self, prompt: str, channel: str, moment: float) -> ChannelState | None:
         """What a channel was at a moment; None before its first transition."""
-        self._look_once()
+        self._sync_if_empty()
         return self.history.at(prompt, channel, moment)
 
-    def _look_once(self) -> None:
+    def _sync_if_empty(self) -> None:
         """In a clone of one branch nothing is known yet."""
-        if self.branch.newest(own=True) is None:
+        if self.branch.newest_commit(own=True) is None:
             self.commit_id()
 
-    def plan(self, digest: str) -> Plan:
+    def plan(self, digest: str) -> ReleasePlan:
         """A plan as it was pinned."""
         if digest not in self._plans:
             text = self.history.file(plan_path(digest), "plan")
-            self._plans[digest] = pinned_plan(text, digest)
+            self._plans[digest] = load_pinned_plan(text, digest)
         return self._plans[digest]
 
     def evidence(self, rollout: str) -> list[tuple[int, dict[str, Any]]]:
         """What is committed of a rollout's evidence, with generations, oldest first."""
         return self.history.evidence(rollout)
 
-    def versions(self, prompt: str) -> list[Frozen]:
+    def versions(self, prompt: str) -> list[ReleasedSnapshot]:
         """Every released version of a prompt, by its number."""
         return self.history.versions(prompt)
 
-    def pending(self) -> list[Record]:
+    def pending(self) -> list[TransitionRecord]:
         """Transitions that are here alone, oldest first."""
-        return pending(self.branch)
+        return pending_transitions(self.branch)
 
     # the remote
 
@@ -124,54 +137,54 @@ class Ledger:
         if self.branch.online:
             self.sync()
 
-    def sync(self, *, discard: bool = False) -> Synced:
+    def sync(self, *, discard: bool = False) -> SyncResult:
         """Fetch; make intents again on what was fetched, and push. ``discard`` drops those in conflict."""
-        for attempt in range(TRIES + 1):
-            done = bring_together(self.branch, discard=discard)
+        for attempt in range(MAX_ATTEMPTS + 1):
+            done = rebase_local_commits(self.branch, discard=discard)
             if done is not None:
                 return done
-            _pause(attempt)
-        raise _busy(self.branch)
+            _backoff(attempt)
+        raise _contention_error(self.branch)
 
-    def recover(self) -> Recovered:
+    def recover(self) -> LedgerRecovery:
         """Bring back a branch that is gone, and files that were damaged or edited by hand."""
-        return recover(self.branch)
+        return recover_branch(self.branch)
 
     def init(self, codeowners: tuple[str, ...] = ()) -> str | None:
         """Put README.md and CODEOWNERS on the branch; the new commit, or None where nothing was missing."""
-        return found(self.branch, codeowners)
+        return init_state_branch(self.branch, codeowners)
 
     # writing
 
-    def transit(
+    def commit_transition(
         self,
         prompt: str,
         channel: str,
-        change: Decide,
+        change: DecideTransition,
         *,
         now: float,
         evidence: Mapping[str, Any] | None = None,
-        plan: Plan | None = None,
+        plan: ReleasePlan | None = None,
         version: Version | None = None,
-    ) -> Written:
+    ) -> TransitionResult:
         """Make one move and commit it, the only way to do so.
 
         ``change`` looks at the prompt's releases and says the move, or None. It is asked again whenever
         they turn out to have changed. What names ``version`` gets the number that is allotted to it here.
         Raises Invalid where the move does not apply, Unavailable where a remote is needed and not reached.
         """
-        frozen = self._frozen(version) if version else None
-        pinned = (plan.digest, plan_text(plan).encode()) if plan else None
-        wanted = Wanted(prompt, channel, change, now, frozen, pinned, evidence)
+        frozen = self._snapshot(version) if version else None
+        pinned = (plan.digest, dump_plan(plan).encode()) if plan else None
+        wanted = TransitionRequest(prompt, channel, change, now, frozen, pinned, evidence)
         if self.propose:
-            return self._proposed(wanted, self.propose)
+            return self._commit_proposal(wanted, self.propose)
         if not self.branch.online:
-            written = self._here(wanted)
+            written = self._commit_locally(wanted)
             assert written is not None  # noqa: S101 - only a choice of moves leaves some out
             return replace(written, pushed=None if self.branch.remote is None else False)
-        return self._at_once(wanted) or self._agreed(wanted)
+        return self._commit_then_push(wanted) or self._push_first(wanted)
 
-    def _frozen(self, version: Version) -> Frozen:
+    def _snapshot(self, version: Version) -> ReleasedSnapshot:
         """All files of a version; its number is not known yet."""
         prompt = version.prompt
         for known in self.history.frozen(prompt.name, prompt.digest):
@@ -181,113 +194,119 @@ class Ledger:
                 f"{version.reference} is not committed, so it cannot be released",
                 hint=f"git commit, then {prompt.name}@HEAD",
             )
-        with reader(version, self.settings) as read:
+        with version_reader(version, self.settings) as read:
             files = {path: read(path) for path in prompt.closure}
-        return Frozen(prompt.name, "", prompt.digest, version.commit_sha, files)
+        return ReleasedSnapshot(prompt.name, "", prompt.digest, version.commit_sha, files)
 
-    def _here(self, wanted: Wanted, *, only_fail_safe: bool = False) -> Written | None:
+    def _commit_locally(
+        self, wanted: TransitionRequest, *, only_fail_safe: bool = False
+    ) -> TransitionResult | None:
         """Commit to the local branch; None for a move that is not to be made without the remote."""
-        with locked(self.settings):
-            for _ in range(_TRIES_HERE):
-                head = self.branch.newest(own=True)
-                here = self.branch.here
+        with repository_lock(self.settings):
+            for _ in range(_MAX_LOCAL_ATTEMPTS):
+                head = self.branch.newest_commit(own=True)
+                here = self.branch.local_head
                 state = read_release(self.repo, head, wanted.prompt) if head else None
                 transition = wanted.change(state)
                 if only_fail_safe and (transition is None or transition.move not in FAIL_SAFE):
                     return None
                 if transition is None:
-                    return Written(changed=False, commit=head, state=state)
-                made = self._made(wanted, head, state, transition)
+                    return TransitionResult(changed=False, commit=head, state=state)
+                made = self._build_commit(wanted, head, state, transition)
                 if self.branch.move(made.commit, here):
                     return made.written(transition)
-        raise _busy(self.branch)
+        raise _contention_error(self.branch)
 
-    def _made(
-        self, wanted: Wanted, head: str | None, state: ReleaseState | None, transition: Transition
-    ) -> Made:
+    def _build_commit(
+        self, wanted: TransitionRequest, head: str | None, state: ReleaseState | None, transition: Transition
+    ) -> BuiltCommit:
         transition = replace(transition, actor=transition.actor or self.branch.identity.actor)
-        drafted = draft(self.repo, head, state, wanted.with_transition(transition))
+        drafted = build_content(self.repo, head, state, wanted.payload_for(transition))
         fail_safe = transition.move in FAIL_SAFE
         if not fail_safe:
-            self.history.refuse_edited(head, state)
-        return Made(self.branch.commit(head, drafted.files, drafted.message, unsigned=fail_safe), drafted)
+            self.history.require_unedited(head, state)
+        return BuiltCommit(
+            self.branch.commit(head, drafted.files, drafted.message, unsigned=fail_safe), drafted
+        )
 
-    def _at_once(self, wanted: Wanted) -> Written | None:
+    def _commit_then_push(self, wanted: TransitionRequest) -> TransitionResult | None:
         """A rollback or abort: here first, then pushed. None for other moves."""
         try:
-            written = self._here(wanted, only_fail_safe=True)
+            written = self._commit_locally(wanted, only_fail_safe=True)
         except Invalid:  # as what is known here is old, perhaps: it is decided on what is fetched
             return None
-        return self._delivered(written) if written else None
+        return self._push(written) if written else None
 
-    def _delivered(self, written: Written) -> Written:
+    def _push(self, written: TransitionResult) -> TransitionResult:
         """Bring what is committed here to the remote; where that fails it is said in the result."""
         try:
             remote, commit = str(self.branch.remote), str(written.commit)
-            if push(self.settings, remote, commit):
-                self.branch.note_pushed(commit)
+            if push_commit(self.settings, remote, commit):
+                self.branch.record_pushed(commit)
             else:
                 self.sync()
-        except (Unavailable, Refused) as error:
+        except (Unavailable, PushRejected) as error:
             return replace(written, pushed=False, problem=error.message)
-        return replace(written, pushed=True, commit=self.branch.newest())
+        return replace(written, pushed=True, commit=self.branch.newest_commit())
 
-    def _agreed(self, wanted: Wanted) -> Written:
+    def _push_first(self, wanted: TransitionRequest) -> TransitionResult:
         """Every other move: on what the remote has now, and only if it takes the commit."""
-        with locked(self.settings, "promptops-remote", patience_s=_AFTER_OTHERS_S):
-            for attempt in range(TRIES + 1):
+        with repository_lock(self.settings, "promptops-remote", patience_s=_LOCK_TIMEOUT_S):
+            for attempt in range(MAX_ATTEMPTS + 1):
                 self.sync()
-                head = self.branch.newest()
-                here = self.branch.here
+                head = self.branch.newest_commit()
+                here = self.branch.local_head
                 state = read_release(self.repo, head, wanted.prompt) if head else None
                 transition = wanted.change(state)
                 if transition is None:
-                    return Written(changed=False, commit=head, state=state, pushed=True)
-                if transition.move in FAIL_SAFE and (written := self._at_once(wanted)):
+                    return TransitionResult(changed=False, commit=head, state=state, pushed=True)
+                if transition.move in FAIL_SAFE and (written := self._commit_then_push(wanted)):
                     return written
-                made = self._made(wanted, head, state, transition)
-                if push(self.settings, str(self.branch.remote), made.commit):
-                    return self._followed(made, here, transition)
-                _pause(attempt)
-        raise _busy(self.branch)
+                made = self._build_commit(wanted, head, state, transition)
+                if push_commit(self.settings, str(self.branch.remote), made.commit):
+                    return self._fast_forward_local(made, here, transition)
+                _backoff(attempt)
+        raise _contention_error(self.branch)
 
-    def _followed(self, made: Made, here: str | None, transition: Transition) -> Written:
+    def _fast_forward_local(
+        self, made: BuiltCommit, here: str | None, transition: Transition
+    ) -> TransitionResult:
         """The remote has it: the local branch follows, over a rollback that came here meanwhile."""
-        with locked(self.settings):
+        with repository_lock(self.settings):
             moved = self.branch.move(made.commit, here, pushed=True)
         if not moved:
-            self.branch.note_pushed(made.commit)
+            self.branch.record_pushed(made.commit)
             self.sync()
         return replace(made.written(transition), pushed=True)
 
-    def _proposed(self, wanted: Wanted, branch: str) -> Written:
+    def _commit_proposal(self, wanted: TransitionRequest, branch: str) -> TransitionResult:
         """The same commit on another branch; the state stays as it is."""
         if branch == STATE_BRANCH:
             raise Invalid(f"{STATE_BRANCH} is the state itself", hint="name a branch of its own")
         self.refresh()
-        head = self.branch.newest()
+        head = self.branch.newest_commit()
         state = read_release(self.repo, head, wanted.prompt) if head else None
         transition = wanted.change(state)
         if transition is None:
-            return Written(changed=False, commit=head, state=state)
-        made, ref = self._made(wanted, head, state, transition), f"refs/heads/{branch}"
-        if not move_refs(self.settings, RefMove(ref, made.commit, None)):
+            return TransitionResult(changed=False, commit=head, state=state)
+        made, ref = self._build_commit(wanted, head, state, transition), f"refs/heads/{branch}"
+        if not update_refs(self.settings, RefUpdate(ref, made.commit, None)):
             raise Invalid(
                 f"there is a branch {branch} already, or one below it",
                 hint=f"name another one, or delete it: git branch -D {branch}",
             )
         pushed = None
         if self.branch.online and not (
-            pushed := push(self.settings, str(self.branch.remote), made.commit, ref)
+            pushed := push_commit(self.settings, str(self.branch.remote), made.commit, ref)
         ):
             raise Invalid(f"{self.branch.remote} has another branch {branch}", hint="name another one")
         return replace(made.written(transition), proposed=branch, pushed=pushed, state=state)
 
 
-def _pause(attempt: int) -> None:
-    time.sleep(_PAUSE_S * (attempt + 1) * random.random())  # noqa: S311 - so that two do not meet again
+def _backoff(attempt: int) -> None:
+    time.sleep(_BACKOFF_S * (attempt + 1) * random.random())  # noqa: S311 - so that two do not meet again
 
 
-def _busy(branch: Branch) -> Unavailable:
+def _contention_error(branch: StateBranch) -> Unavailable:
     where = f"of {branch.remote}" if branch.online else "here"
     return Unavailable(f"others keep moving {STATE_BRANCH} {where}", hint="try again in a moment")

@@ -5,23 +5,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from promptops.errors import Invalid, NotFound
-from promptops.git.process import run
-from promptops.git.remote import fetch, push
+from promptops.git.process import run_git
+from promptops.git.remote import fetch_state_branch, push_commit
 from promptops.git.repo import STATE_BRANCH
-from promptops.git.state_branch import STATE_REF, RefMove, drop_ref, locked, move_refs
-from promptops.release.ledger.branch import Branch
-from promptops.release.ledger.commit_message import message
-from promptops.release.ledger.history import untouched
-from promptops.release.ledger.serialize import release_text
+from promptops.git.state_branch import STATE_REF, RefUpdate, delete_ref, repository_lock, update_refs
+from promptops.release.ledger.branch import StateBranch
+from promptops.release.ledger.commit_message import format_message
+from promptops.release.ledger.history import matches_log
+from promptops.release.ledger.serialize import encode_release
 from promptops.release.ledger.transition_log import decode_record, read_record
-from promptops.release.plan import pinned_plan
-from promptops.versions.release_state import ReleaseState, decode_frozen, decode_release, release_path
+from promptops.release.plan import load_pinned_plan
+from promptops.versions.release_state import ReleaseState, decode_release, decode_snapshot, release_path
 
-_FOUND = "refs/promptops/found"
+_RECOVERED_REF = "refs/promptops/found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recovered:
+class LedgerRecovery:
     """``branch``: where it was found again, "" where it was not gone. ``files`` were mended."""
 
     commit: str
@@ -30,42 +30,42 @@ class Recovered:
     pushed: bool | None = None
 
 
-def recover(branch: Branch) -> Recovered:
+def recover_branch(branch: StateBranch) -> LedgerRecovery:
     """Bring the branch back from wherever it still is, then mend its files from its history.
 
     Raises NotFound where no trace of it is left here, Invalid where two of them contradict each other.
     """
-    commit, where, at_remote = _branch_again(branch)
-    found, names = _mended(branch, commit)
+    commit, where, at_remote = _locate_branch(branch)
+    found, names = _repair_files(branch, commit)
     pushed = None
     if branch.online:
-        if at_remote != found and not push(branch.settings, str(branch.remote), found):
+        if at_remote != found and not push_commit(branch.settings, str(branch.remote), found):
             raise Invalid(f"{branch.remote} has moved on meanwhile", hint="promptops release recover")
         pushed = True
     elif branch.remote:
         pushed = False
-    with locked(branch.settings):
-        branch.repo.look_again()
-        here = branch.here
+    with repository_lock(branch.settings):
+        branch.repo.refresh_refs()
+        here = branch.local_head
         if here and not branch.repo.is_ancestor(here, found):
             raise Invalid(f"{STATE_BRANCH} has moved meanwhile", hint="promptops release recover")
         if here != found and not branch.move(found, here, pushed=bool(pushed)):
             raise Invalid(f"{STATE_BRANCH} has moved meanwhile", hint="promptops release recover")
-    return Recovered(commit=found, branch=where, files=names, pushed=pushed)
+    return LedgerRecovery(commit=found, branch=where, files=names, pushed=pushed)
 
 
 # the branch
 
 
-def _branch_again(branch: Branch) -> tuple[str, str, str | None]:
+def _locate_branch(branch: StateBranch) -> tuple[str, str, str | None]:
     """The commit that all others lead to, where it was found, and what the remote has."""
-    at_remote = _at_remote(branch)
-    branch.repo.look_again()
+    at_remote = _fetch_remote_head(branch)
+    branch.repo.refresh_refs()
     places = dict(branch.repo.state_heads())
     if at_remote:
         places[f"{STATE_BRANCH} of {branch.remote}"] = at_remote
     if not places:
-        places = _left_behind(branch)
+        places = _dangling_commits(branch)
     if not places:
         raise NotFound(
             f"no trace of {STATE_BRANCH} is left in this clone",
@@ -74,33 +74,35 @@ def _branch_again(branch: Branch) -> tuple[str, str, str | None]:
     commits = set(places.values())
     tops = [one for one in commits if all(branch.repo.is_ancestor(other, one) for other in commits - {one})]
     if not tops:
-        raise _contradiction(branch, places)
+        raise _divergence_error(branch, places)
     gone = STATE_REF not in places or bool(branch.online and at_remote is None)
     where = next(name for name, oid in places.items() if oid == tops[0])
     return tops[0], where if gone or len(commits) > 1 else "", at_remote
 
 
-def _at_remote(branch: Branch) -> str | None:
+def _fetch_remote_head(branch: StateBranch) -> str | None:
     """What the remote's branch is, also where it was rewritten; kept under a ref of its own meanwhile."""
-    if not branch.online or not fetch(branch.settings, str(branch.remote), _FOUND, force=True):
+    if not branch.online or not fetch_state_branch(
+        branch.settings, str(branch.remote), _RECOVERED_REF, force=True
+    ):
         return None
-    commit = branch.repo.refs(_FOUND)[_FOUND]
-    drop_ref(branch.settings, _FOUND)
+    commit = branch.repo.refs(_RECOVERED_REF)[_RECOVERED_REF]
+    delete_ref(branch.settings, _RECOVERED_REF)
     return commit
 
 
-def _left_behind(branch: Branch) -> dict[str, str]:
+def _dangling_commits(branch: StateBranch) -> dict[str, str]:
     """Commits that no ref leads to any more, the newest of each line."""
     words = ("fsck", "--lost-found", "--no-reflogs", "--no-progress", "--connectivity-only")
-    said = run(branch.settings, *words, ok=tuple(range(128))).decode("utf-8", "replace").splitlines()
+    said = run_git(branch.settings, *words, ok=tuple(range(128))).decode("utf-8", "replace").splitlines()
     dangling = [line.split()[-1] for line in said if line.startswith("dangling commit ")]
     ours = [oid for oid in dangling if branch.repo.list_files(oid, "releases")]
     return {f"the commit {oid[:12]}, which nothing leads to any more": oid for oid in ours}
 
 
-def _contradiction(branch: Branch, places: dict[str, str]) -> Invalid:
+def _divergence_error(branch: StateBranch, places: dict[str, str]) -> Invalid:
     for oid in places.values():  # so that neither is lost to git gc while somebody thinks
-        move_refs(branch.settings, RefMove(f"refs/promptops/kept/{oid[:12]}", oid, ""))
+        update_refs(branch.settings, RefUpdate(f"refs/promptops/kept/{oid[:12]}", oid, ""))
     lines = ", ".join(f"{name} at {oid[:12]}" for name, oid in places.items())
     return Invalid(
         f"{STATE_BRANCH} is not one line of history: {lines}",
@@ -112,66 +114,66 @@ def _contradiction(branch: Branch, places: dict[str, str]) -> Invalid:
 # its files
 
 
-def _mended(branch: Branch, commit: str) -> tuple[str, tuple[str, ...]]:
+def _repair_files(branch: StateBranch, commit: str) -> tuple[str, tuple[str, ...]]:
     """A commit in which every file can be read again, and the files that had to be brought back."""
     files: dict[str, bytes] = {}
-    for path in sorted({*_paths(branch, commit), *_lost(branch, commit)}):
-        if text := _mend(branch, commit, path):
+    for path in sorted({*_paths(branch, commit), *_deleted_paths(branch, commit)}):
+        if text := _repair_file(branch, commit, path):
             files[path] = text
     if not files:
         return commit, ()
-    said = message(
+    said = format_message(
         f"release: recover {', '.join(files)}", {"Transition": "recover", "Actor": branch.identity.actor}
     )
     return branch.commit(commit, files, said), tuple(files)
 
 
-def _paths(branch: Branch, commit: str) -> list[str]:
+def _paths(branch: StateBranch, commit: str) -> list[str]:
     return [entry.path for entry in branch.repo.list_files(commit, "")]
 
 
-def _lost(branch: Branch, commit: str) -> Iterable[str]:
+def _deleted_paths(branch: StateBranch, commit: str) -> Iterable[str]:
     """Files that the branch has had; promptops takes none away."""
-    said = run(branch.settings, "log", "--diff-filter=D", "--name-only", "-z", "--format=", commit, "--")
+    said = run_git(branch.settings, "log", "--diff-filter=D", "--name-only", "-z", "--format=", commit, "--")
     return [path for path in said.decode("utf-8", "surrogateescape").strip("\n").split("\0") if path]
 
 
-def _mend(branch: Branch, commit: str, path: str) -> bytes | None:
+def _repair_file(branch: StateBranch, commit: str, path: str) -> bytes | None:
     """A file's text where it has to be another one, else None."""
     if path.partition("/")[0] not in ("releases", "versions", "plans", "evidence", "log"):
         return None
-    text = _text(branch, commit, path)
-    if text is not None and _reads(branch, commit, path, text):
+    text = _read_file(branch, commit, path)
+    if text is not None and _is_valid_file(branch, commit, path, text):
         return None
-    said = run(branch.settings, "log", "--format=%H", commit, "--", path).decode().split()
+    said = run_git(branch.settings, "log", "--format=%H", commit, "--", path).decode().split()
     for older in said:
-        good = _text(branch, older, path)
-        if good is not None and _reads(branch, older, path, good):
-            good = _forward(branch, commit, path, good)
+        good = _read_file(branch, older, path)
+        if good is not None and _is_valid_file(branch, older, path, good):
+            good = _replay_log(branch, commit, path, good)
             return good if good != text else None
     raise Invalid(f"{STATE_BRANCH}:{path} has never been readable", hint=f"git log {STATE_BRANCH} -- {path}")
 
 
-def _text(branch: Branch, commit: str, path: str) -> bytes | None:
+def _read_file(branch: StateBranch, commit: str, path: str) -> bytes | None:
     try:
         return branch.repo.read(commit, path)
     except NotFound:
         return None
 
 
-def _reads(branch: Branch, commit: str, path: str, text: bytes) -> bool:
+def _is_valid_file(branch: StateBranch, commit: str, path: str, text: bytes) -> bool:
     """Whether a file is as promptops writes it, and a state as its last transition left it."""
     folder, _, rest = path.partition("/")
     stem = rest.rpartition(".")[0]
     try:
         if folder == "releases":
-            return untouched(branch.repo, commit, decode_release(text, stem))
+            return matches_log(branch.repo, commit, decode_release(text, stem))
         if folder == "versions":
-            decode_frozen(text, path, stem.rpartition("/")[0])
+            decode_snapshot(text, path, stem.rpartition("/")[0])
         elif folder == "log":
             decode_record(text, path)
         elif folder == "plans":
-            _read_plan(text, stem)
+            _check_plan(text, stem)
         elif not isinstance(json.loads(text), dict):
             return False
     except (Invalid, ValueError):
@@ -179,27 +181,27 @@ def _reads(branch: Branch, commit: str, path: str, text: bytes) -> bool:
     return True
 
 
-def _read_plan(text: bytes, short: str) -> None:
+def _check_plan(text: bytes, short: str) -> None:
     """Raise Invalid unless the text is the plan that its path names by the first digits of a digest."""
     from promptops.config.yaml import parse_yaml
     from promptops.prompt.canonical_json import canonical_json, sha256_hex
 
     digest = sha256_hex(canonical_json(parse_yaml(text, "plan").data))
-    pinned_plan(text, digest if digest.startswith(short) else short)
+    load_pinned_plan(text, digest if digest.startswith(short) else short)
 
 
-def _forward(branch: Branch, commit: str, path: str, text: bytes) -> bytes:
+def _replay_log(branch: StateBranch, commit: str, path: str, text: bytes) -> bytes:
     """A state that is brought back, brought up to the last transition that the log has."""
     if not path.startswith("releases/"):
         return text
     prompt = path[len("releases/") : -len(".yaml")]
     state: ReleaseState = decode_release(text, prompt)
-    while (next_one := _next(branch, commit, state)) is not None:
+    while (next_one := _apply_next_record(branch, commit, state)) is not None:
         state = next_one
-    return release_text(state) if path == release_path(prompt) else text
+    return encode_release(state) if path == release_path(prompt) else text
 
 
-def _next(branch: Branch, commit: str, state: ReleaseState) -> ReleaseState | None:
+def _apply_next_record(branch: StateBranch, commit: str, state: ReleaseState) -> ReleaseState | None:
     try:
         record = read_record(branch.repo, commit, state.prompt, state.generation + 1)
     except Invalid:

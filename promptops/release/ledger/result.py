@@ -4,15 +4,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from promptops.release.ledger.commit_builder import Change, Draft
+from promptops.release.ledger.commit_builder import CommitContent, TransitionPayload
 from promptops.release.transitions import Transition
-from promptops.versions.release_state import Frozen, ReleaseState
+from promptops.versions.release_state import ReleasedSnapshot, ReleaseState
 
-Decide = Callable[[ReleaseState | None], Transition | None]
+DecideTransition = Callable[[ReleaseState | None], Transition | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class TransitionResult:
     """What has become of a transition.
 
     ``pushed``: None where there is no remote; False where the remote does not have it, and ``problem`` says
@@ -30,17 +30,17 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class TransitionRequest:
     prompt: str
     channel: str
-    change: Decide
+    change: DecideTransition
     now: float
-    frozen: Frozen | None
+    frozen: ReleasedSnapshot | None
     plan: tuple[str, bytes] | None
     evidence: Mapping[str, Any] | None
 
-    def with_transition(self, transition: Transition) -> Change:
-        return Change(
+    def payload_for(self, transition: Transition) -> TransitionPayload:
+        return TransitionPayload(
             prompt=self.prompt,
             channel=self.channel,
             transition=transition,
@@ -52,15 +52,15 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class BuiltCommit:
     commit: str
-    draft: Draft
+    content: CommitContent
 
-    def written(self, transition: Transition) -> Written:
-        return Written(
+    def written(self, transition: Transition) -> TransitionResult:
+        return TransitionResult(
             changed=True,
             commit=self.commit,
-            state=self.draft.state,
+            state=self.content.state,
             transition=transition,
-            message=self.draft.subject,
+            message=self.content.subject,
         )

@@ -13,25 +13,25 @@ from promptops.errors import Invalid
 from promptops.release.transitions import Move, Transition
 from promptops.versions.release_state import (
     ChannelState,
-    Frozen,
-    Released,
+    ReleasedSnapshot,
+    ReleasedVersion,
     ReleaseState,
     Rollout,
-    Shadow,
+    ShadowState,
     decode_release,
 )
 
-_WIDE = 1_000_000
-_NAMED = ("rollout", "stable", "shadow")
+_LINE_WIDTH = 1_000_000
+_STATE_KEYS = ("rollout", "stable", "shadow")
 
 
-def release_text(state: ReleaseState) -> bytes:
-    channels = {name: channel_content(each) for name, each in sorted(state.channels.items())}
+def encode_release(state: ReleaseState) -> bytes:
+    channels = {name: encode_channel(each) for name, each in sorted(state.channels.items())}
     head = {"prompt": state.prompt, **({"project": state.project} if state.project else {})}
-    return _yaml({**head, "generation": state.generation, "channels": channels})
+    return _dump_yaml({**head, "generation": state.generation, "channels": channels})
 
 
-def channel_content(state: ChannelState) -> dict[str, Any]:
+def encode_channel(state: ChannelState) -> dict[str, Any]:
     return _without_none(
         {
             "stable": _released(state.stable),
@@ -42,15 +42,17 @@ def channel_content(state: ChannelState) -> dict[str, Any]:
     )
 
 
-def frozen_text(frozen: Frozen) -> bytes:
+def encode_snapshot(frozen: ReleasedSnapshot) -> bytes:
     """A released version whole. A file that YAML would not give back byte by byte stands there as base64."""
     head = {"prompt": frozen.prompt, "version": frozen.version, "digest": f"sha256:{frozen.digest}"}
     if frozen.commit:
         head["commit"] = frozen.commit
-    return _yaml(head) + _yaml({"files": {path: _file(data) for path, data in frozen.files.items()}})
+    return _dump_yaml(head) + _dump_yaml(
+        {"files": {path: _encode_file(data) for path, data in frozen.files.items()}}
+    )
 
 
-def transition_content(transition: Transition) -> dict[str, Any]:
+def encode_transition(transition: Transition) -> dict[str, Any]:
     """A move as JSON, so that it can be made again on another state."""
     content = {field.name: getattr(transition, field.name) for field in fields(transition)}
     content |= {
@@ -66,10 +68,10 @@ def transition_content(transition: Transition) -> dict[str, Any]:
 
 
 def decode_transition(content: Mapping[str, Any], prompt: str) -> Transition:
-    named = {key: content[key] for key in _NAMED if key in content}
+    named = {key: content[key] for key in _STATE_KEYS if key in content}
     state = decode_channel(named, prompt)
     ended = decode_channel({"rollout": content["ends"]}, prompt).rollout if "ends" in content else None
-    plain = {key: value for key, value in content.items() if key not in _NAMED}
+    plain = {key: value for key, value in content.items() if key not in _STATE_KEYS}
     try:
         return Transition(
             **{
@@ -93,16 +95,16 @@ def decode_channel(content: Mapping[str, Any], prompt: str) -> ChannelState:
     return decode_release(json.dumps(whole, ensure_ascii=False).encode(), prompt).channels["it"]
 
 
-def json_text(content: Mapping[str, Any]) -> bytes:
+def encode_json(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, ensure_ascii=False, indent=1, sort_keys=True, default=str).encode() + b"\n"
 
 
-def one_line(text: str) -> str:
+def printable_line(text: str) -> str:
     """What fits a trailer, and what every YAML reader takes."""
     return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
 
 
-def _released(released: Released | None) -> dict[str, Any] | None:
+def _released(released: ReleasedVersion | None) -> dict[str, Any] | None:
     if released is None:
         return None
     content = {
@@ -120,11 +122,11 @@ def _rollout(rollout: Rollout | None) -> dict[str, Any] | None:
     content = {field.name: getattr(rollout, field.name) for field in fields(rollout)}
     content |= {"canary": _released(rollout.canary), "plan": f"sha256:{rollout.plan}"}
     content["signals"] = list(rollout.signals) or None
-    content["reason"] = one_line(rollout.reason) if rollout.reason else None
+    content["reason"] = printable_line(rollout.reason) if rollout.reason else None
     return _without_none(content)
 
 
-def _shadow(shadow: Shadow | None) -> dict[str, Any] | None:
+def _shadow(shadow: ShadowState | None) -> dict[str, Any] | None:
     if shadow is None:
         return None
     more = {"sample_bp": shadow.sample_bp, "max_usd": shadow.max_usd}
@@ -135,11 +137,11 @@ def _without_none(content: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in content.items() if value is not None}
 
 
-def _file(data: bytes) -> Any:
+def _encode_file(data: bytes) -> Any:
     try:
         text = data.decode()
         if (
-            parse_yaml(_yaml({"it": text}), "a frozen file", max_bytes=10 * len(data) + 1000).data["it"]
+            parse_yaml(_dump_yaml({"it": text}), "a frozen file", max_bytes=10 * len(data) + 1000).data["it"]
             == text
         ):
             return text
@@ -148,17 +150,17 @@ def _file(data: bytes) -> Any:
     return {"base64": base64.b64encode(data).decode()}
 
 
-class _Dumper(yaml.SafeDumper):
+class _BlockTextDumper(yaml.SafeDumper):
     """Texts of several lines stand as such, where YAML can."""
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-_Dumper.add_representer(str, _text)
+_BlockTextDumper.add_representer(str, _represent_text)
 
 
-def _yaml(content: Mapping[str, Any]) -> bytes:
-    text = yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=_WIDE)
+def _dump_yaml(content: Mapping[str, Any]) -> bytes:
+    text = yaml.dump(content, Dumper=_BlockTextDumper, sort_keys=False, allow_unicode=True, width=_LINE_WIDTH)
     return str(text).encode()

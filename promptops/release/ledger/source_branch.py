@@ -2,34 +2,34 @@
 
 from dataclasses import dataclass
 
-from promptops.config.settings import FILE, Settings, SettingsFile, decode_settings
+from promptops.config.settings import SETTINGS_FILE, Settings, SettingsFile, decode_settings
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import GitRepo
-from promptops.release.ledger.branch import Branch
+from promptops.release.ledger.branch import StateBranch
 
-_USUAL = ("main", "master", "trunk")
+_DEFAULT_NAMES = ("main", "master", "trunk")
 
 
 @dataclass(frozen=True, slots=True)
-class Reviewed:
+class SourceBranch:
     """A remote's branch as last fetched, ``origin/main``, and the commit that it stands on."""
 
     rev: str
     commit: str
 
 
-def reviewed(settings: Settings, repo: GitRepo) -> Reviewed | None:
+def resolve_source_branch(settings: Settings, repo: GitRepo) -> SourceBranch | None:
     """The branch that ``release.from`` names, else the remote's default one; None without a remote.
 
     Raises Invalid where it is not known here.
     """
-    remote = Branch(settings, repo).remote
+    remote = StateBranch(settings, repo).remote
     named = settings.release.get("from")
     if named is not None:
-        return _named(repo, str(named))
+        return _named_branch(repo, str(named))
     if remote is None:
         return None
-    found = _default(repo, remote)
+    found = _default_branch(repo, remote)
     if found is None:
         raise Invalid(
             f"which branch of {remote} is the reviewed one is not known here",
@@ -39,12 +39,12 @@ def reviewed(settings: Settings, repo: GitRepo) -> Reviewed | None:
     return found
 
 
-def reviewed_settings(repo: GitRepo, source: Reviewed | None) -> SettingsFile:
+def source_branch_settings(repo: GitRepo, source: SourceBranch | None) -> SettingsFile:
     """promptops.yaml as it was reviewed; that of the working tree without a remote."""
     if source is None:
         return repo.settings.file
     prefix = repo.settings.prefix
-    path = f"{prefix}/{FILE}" if prefix else FILE
+    path = f"{prefix}/{SETTINGS_FILE}" if prefix else SETTINGS_FILE
     try:
         text = repo.read(source.commit, path)
     except NotFound:
@@ -52,7 +52,9 @@ def reviewed_settings(repo: GitRepo, source: Reviewed | None) -> SettingsFile:
     return decode_settings(text, f"{source.rev}:{path}")
 
 
-def require_reviewed(repo: GitRepo, source: Reviewed | None, commit: str | None, what: str) -> None:
+def require_on_source_branch(
+    repo: GitRepo, source: SourceBranch | None, commit: str | None, what: str
+) -> None:
     """Raise Invalid unless the commit is on the reviewed branch. ``what``: the version, for the message."""
     if source is None:
         return
@@ -63,22 +65,23 @@ def require_reviewed(repo: GitRepo, source: Reviewed | None, commit: str | None,
         )
 
 
-def _named(repo: GitRepo, rev: str) -> Reviewed:
+def _named_branch(repo: GitRepo, rev: str) -> SourceBranch:
     try:
-        return Reviewed(rev, repo.resolve_commit(rev))
+        return SourceBranch(rev, repo.resolve_commit(rev))
     except NotFound as error:
         raise NotFound(
-            f"the reviewed branch {rev} is not known here", hint=f"release.from in {FILE} names it; git fetch"
+            f"the reviewed branch {rev} is not known here",
+            hint=f"release.from in {SETTINGS_FILE} names it; git fetch",
         ) from error
 
 
-def _default(repo: GitRepo, remote: str) -> Reviewed | None:
+def _default_branch(repo: GitRepo, remote: str) -> SourceBranch | None:
     heads = repo.refs(f"refs/remotes/{remote}")
     folder = f"refs/remotes/{remote}/"
     if f"{folder}HEAD" in heads:
         commit = heads[f"{folder}HEAD"]
-        names = [name for name in _USUAL if heads.get(folder + name) == commit]
+        names = [name for name in _DEFAULT_NAMES if heads.get(folder + name) == commit]
         names += [ref.removeprefix(folder) for ref, oid in heads.items() if oid == commit]
-        return Reviewed(f"{remote}/{next(name for name in names if name != 'HEAD')}", commit)
-    usual = [name for name in _USUAL if folder + name in heads]
-    return Reviewed(f"{remote}/{usual[0]}", heads[folder + usual[0]]) if len(usual) == 1 else None
+        return SourceBranch(f"{remote}/{next(name for name in names if name != 'HEAD')}", commit)
+    usual = [name for name in _DEFAULT_NAMES if folder + name in heads]
+    return SourceBranch(f"{remote}/{usual[0]}", heads[folder + usual[0]]) if len(usual) == 1 else None

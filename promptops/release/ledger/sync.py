@@ -5,31 +5,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from promptops.errors import Invalid, PromptopsError
-from promptops.git.process import run
-from promptops.git.remote import fetch, push
+from promptops.git.process import run_git
+from promptops.git.remote import fetch_state_branch, push_commit
 from promptops.git.repo import STATE_BRANCH
-from promptops.git.state_branch import RefMove, locked, move_refs
-from promptops.release.ledger.branch import Branch
-from promptops.release.ledger.commit_builder import Change, draft
+from promptops.git.state_branch import RefUpdate, repository_lock, update_refs
+from promptops.release.ledger.branch import StateBranch
+from promptops.release.ledger.commit_builder import TransitionPayload, build_content
 from promptops.release.ledger.commit_message import TRAILER
-from promptops.release.ledger.transition_log import Record, read_record
-from promptops.release.rules import apply, settled
+from promptops.release.ledger.transition_log import TransitionRecord, read_record
+from promptops.release.rules import apply_transition, is_already_undone
 from promptops.release.transitions import FAIL_SAFE, Move, Transition
 from promptops.versions.release_state import (
     ChannelState,
-    Frozen,
+    ReleasedSnapshot,
     ReleaseState,
-    any_release,
     plan_path,
-    read_frozen,
+    read_release_of_any_project,
+    read_released_snapshot,
 )
 
 _KEYS = ("Prompt", "Generation", "Transition", "Rollout", "Ends")
-_KEPT = "refs/promptops/discarded"
+_DISCARDED_REFS = "refs/promptops/discarded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Synced:
+class SyncResult:
     """``replayed`` and ``dropped``: subjects of intents, the latter with why they have no effect any more."""
 
     fetched: bool = False  # whether something new came
@@ -50,73 +50,75 @@ class _Commit:
     ends: str
 
     @property
-    def taken_back(self) -> tuple[str, ...]:
+    def reverted(self) -> tuple[str, ...]:
         """Rollouts that this commit ends without promoting them."""
         ended = (self.rollout if self.transition in FAIL_SAFE else "", self.ends)
         return tuple(filter(None, ended))
 
 
-def pending(branch: Branch) -> list[Record]:
+def pending_transitions(branch: StateBranch) -> list[TransitionRecord]:
     """Transitions that the remote, as last fetched, has not: oldest first."""
-    branch.repo.look_again()
-    here, theirs = branch.here, branch.theirs
+    branch.repo.refresh_refs()
+    here, theirs = branch.local_head, branch.remote_head
     if here is None or branch.remote is None:
         return []
-    return [_record(branch, commit) for commit in _commits(branch, here, theirs) if commit.prompt]
+    return [_record_of(branch, commit) for commit in _commits_only_in(branch, here, theirs) if commit.prompt]
 
 
-def bring_together(branch: Branch, *, discard: bool = False) -> Synced | None:
+def rebase_local_commits(branch: StateBranch, *, discard: bool = False) -> SyncResult | None:
     """One attempt; None when somebody has moved a branch meanwhile."""
     if branch.remote is None:
-        return Synced()
-    before = branch.theirs
-    there = fetch(branch.settings, branch.remote)
-    branch.repo.look_again()
-    here, theirs = branch.here, branch.theirs
+        return SyncResult()
+    before = branch.remote_head
+    there = fetch_state_branch(branch.settings, branch.remote)
+    branch.repo.refresh_refs()
+    here, theirs = branch.local_head, branch.remote_head
     if theirs and not there:
         raise Invalid(
             f"{STATE_BRANCH} is gone from {branch.remote}", hint="promptops release recover brings it back"
         )
     fetched = theirs != before
     if here is None or here == theirs:
-        return Synced(fetched=fetched, pushed=True)
+        return SyncResult(fetched=fetched, pushed=True)
     if theirs and branch.repo.is_ancestor(here, theirs):
-        return _caught_up(branch, here, theirs, Synced(fetched=fetched, pushed=True))
+        return _push_and_move(branch, here, theirs, SyncResult(fetched=fetched, pushed=True))
     if theirs is None or branch.repo.is_ancestor(theirs, here):
-        done = Synced(fetched=fetched, replayed=tuple(one.subject for one in pending(branch)), pushed=True)
-        return _caught_up(branch, here, here, done, push_first=True)
-    new, done = _replayed(branch, here, theirs, discard=discard)
-    return _caught_up(branch, here, new, replace(done, fetched=fetched), push_first=new != theirs)
+        done = SyncResult(
+            fetched=fetched, replayed=tuple(one.subject for one in pending_transitions(branch)), pushed=True
+        )
+        return _push_and_move(branch, here, here, done, push_first=True)
+    new, done = _rebase(branch, here, theirs, discard=discard)
+    return _push_and_move(branch, here, new, replace(done, fetched=fetched), push_first=new != theirs)
 
 
-def _caught_up(
-    branch: Branch, here: str, new: str, done: Synced, *, push_first: bool = False
-) -> Synced | None:
-    if push_first and not push(branch.settings, str(branch.remote), new):
+def _push_and_move(
+    branch: StateBranch, here: str, new: str, done: SyncResult, *, push_first: bool = False
+) -> SyncResult | None:
+    if push_first and not push_commit(branch.settings, str(branch.remote), new):
         return None
-    with locked(branch.settings):
+    with repository_lock(branch.settings):
         return done if branch.move(new, here, pushed=True) else None
 
 
 # making again
 
 
-def _replayed(branch: Branch, here: str, theirs: str, *, discard: bool) -> tuple[str, Synced]:
+def _rebase(branch: StateBranch, here: str, theirs: str, *, discard: bool) -> tuple[str, SyncResult]:
     """What the remote has with the intents on top."""
-    intents = _commits(branch, here, theirs)
-    taken_back = {rollout for one in _commits(branch, theirs, here) for rollout in one.taken_back}
-    undone = {rollout for one in intents for rollout in one.taken_back}
+    intents = _commits_only_in(branch, here, theirs)
+    taken_back = {rollout for one in _commits_only_in(branch, theirs, here) for rollout in one.reverted}
+    undone = {rollout for one in intents for rollout in one.reverted}
     head, replayed, dropped = theirs, [], []
     for commit in intents:
         if not commit.prompt:
             if not commit.transition:
-                raise _foreign(commit)
+                raise _foreign_commit_error(commit)
             dropped.append(f"release {commit.transition} (give the command again)")
             continue
-        record = _record(branch, commit)
-        state = any_release(branch.repo, head, record.prompt)
+        record = _record_of(branch, commit)
+        state = read_release_of_any_project(branch.repo, head, record.prompt)
         try:
-            why = _idle(record, state, taken_back, undone)
+            why = _skip_reason(record, state, taken_back, undone)
         except Invalid:
             if not discard:
                 raise
@@ -124,16 +126,16 @@ def _replayed(branch: Branch, here: str, theirs: str, *, discard: bool) -> tuple
         if why:
             dropped.append(f"{record.subject} ({why})")
             continue
-        again = draft(branch.repo, head, state, _change(branch, commit.oid, record))
+        again = build_content(branch.repo, head, state, _payload_of(branch, commit.oid, record))
         head = branch.commit(head, again.files, again.message, unsigned=record.transition.move in FAIL_SAFE)
         replayed.append(again.subject)
     if dropped:  # nothing that was ever committed is lost
-        move_refs(branch.settings, RefMove(f"{_KEPT}/{here[:12]}", here, ""))
-    return head, Synced(pushed=True, replayed=tuple(replayed), dropped=tuple(dropped))
+        update_refs(branch.settings, RefUpdate(f"{_DISCARDED_REFS}/{here[:12]}", here, ""))
+    return head, SyncResult(pushed=True, replayed=tuple(replayed), dropped=tuple(dropped))
 
 
-def _idle(
-    record: Record, state: ReleaseState | None, taken_back: Iterable[str], undone: Iterable[str]
+def _skip_reason(
+    record: TransitionRecord, state: ReleaseState | None, taken_back: Iterable[str], undone: Iterable[str]
 ) -> str:
     """Why an intent has nothing left to do; "" when it is to be made again. Raises Invalid in a conflict."""
     transition = record.transition
@@ -143,13 +145,13 @@ def _idle(
     if not fail_safe and rollout and rollout.id in taken_back:
         return "that rollout was taken back meanwhile"
     try:
-        apply(channel, transition, record.seconds)
+        apply_transition(channel, transition, record.seconds)
     except Invalid as error:
-        if fail_safe and settled(channel, transition):
+        if fail_safe and is_already_undone(channel, transition):
             return "done already"
         if not fail_safe and rollout and rollout.id in undone:
             return "taken back here later"
-        if not fail_safe and _overtaken(channel, transition):
+        if not fail_safe and _is_superseded(channel, transition):
             return "that rollout has moved on meanwhile"
         raise Invalid(
             f"made here and not at the remote: {record.subject}; {error.message}",
@@ -158,7 +160,7 @@ def _idle(
     return ""
 
 
-def _overtaken(channel: ChannelState, transition: Transition) -> bool:
+def _is_superseded(channel: ChannelState, transition: Transition) -> bool:
     """Whether a step of a rollout is behind what that rollout has come to."""
     rollout, active = transition.rollout, channel.rollout
     if rollout is None or transition.move is Move.PROMOTE or (active and active.id != rollout.id):
@@ -166,47 +168,47 @@ def _overtaken(channel: ChannelState, transition: Transition) -> bool:
     return active is not None or transition.move is not Move.START
 
 
-def _change(branch: Branch, oid: str, record: Record) -> Change:
+def _payload_of(branch: StateBranch, oid: str, record: TransitionRecord) -> TransitionPayload:
     """An intent with all that its commit has added."""
     repo = branch.repo
-    frozen: Frozen | None = None
+    frozen: ReleasedSnapshot | None = None
     if record.version:
-        frozen = read_frozen(repo, oid, record.prompt, record.version)
+        frozen = read_released_snapshot(repo, oid, record.prompt, record.version)
     plan = (record.plan, repo.read(oid, plan_path(record.plan))) if record.plan else None
-    return Change(
+    return TransitionPayload(
         prompt=record.prompt,
         channel=record.channel,
         transition=record.transition,
         at=record.seconds,
         frozen=frozen,
         plan=plan,
-        evidence=_json(repo.read(oid, record.evidence)) if record.evidence else None,
+        evidence=_decode_json(repo.read(oid, record.evidence)) if record.evidence else None,
     )
 
 
-def _json(text: bytes) -> dict[str, object]:
+def _decode_json(text: bytes) -> dict[str, object]:
     data: dict[str, object] = json.loads(text)
     return data
 
 
-def _commits(branch: Branch, newer: str, without: str | None) -> Sequence[_Commit]:
+def _commits_only_in(branch: StateBranch, newer: str, without: str | None) -> Sequence[_Commit]:
     """Commits of one side alone, oldest first."""
     keys = "%x1f".join(f"%(trailers:key={TRAILER}-{key},valueonly,separator=%x20)" for key in _KEYS)
     words = ["log", "--reverse", "--topo-order", f"--format=%H%x1f{keys}", newer]
-    said = run(branch.settings, *words, *([f"^{without}"] if without else []), "--")
+    said = run_git(branch.settings, *words, *([f"^{without}"] if without else []), "--")
     lines = said.decode("utf-8", "replace").splitlines()
     return [_Commit(*(word.strip() for word in line.split("\x1f"))) for line in lines if line]
 
 
-def _record(branch: Branch, commit: _Commit) -> Record:
+def _record_of(branch: StateBranch, commit: _Commit) -> TransitionRecord:
     generation = int(commit.generation) if commit.generation.isdigit() else -1
     record = read_record(branch.repo, commit.oid, commit.prompt, generation)
     if record is None:
-        raise _foreign(commit)
+        raise _foreign_commit_error(commit)
     return record
 
 
-def _foreign(commit: _Commit) -> PromptopsError:
+def _foreign_commit_error(commit: _Commit) -> PromptopsError:
     return Invalid(
         f"commit {commit.oid[:12]} of {STATE_BRANCH} is here alone and was not made by promptops",
         hint=f"keep it elsewhere, then take it away: git branch kept {commit.oid[:12]}; "

@@ -15,13 +15,13 @@ from typing import Any
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.release.ledger.serialize import decode_channel, decode_transition
-from promptops.release.timestamps import seconds_of
+from promptops.release.timestamps import parse_timestamp
 from promptops.release.transitions import Transition
 from promptops.versions.release_state import ChannelState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class TransitionRecord:
     """One transition. ``at``: ISO 8601, UTC."""
 
     prompt: str
@@ -37,14 +37,14 @@ class Record:
 
     @property
     def seconds(self) -> float:
-        return seconds_of(self.at)
+        return parse_timestamp(self.at)
 
 
 def record_path(prompt: str, generation: int) -> str:
     return f"log/{prompt}/{generation}.json"
 
 
-def read_records(repo: GitRepo, commit: str, prompt: str | None = None) -> list[Record]:
+def read_records(repo: GitRepo, commit: str, prompt: str | None = None) -> list[TransitionRecord]:
     """Transitions of a prompt, or of all, oldest first."""
     folder = f"log/{prompt}" if prompt else "log"
     paths = [entry.path for entry in repo.list_files(commit, folder) if entry.path.endswith(".json")]
@@ -54,7 +54,7 @@ def read_records(repo: GitRepo, commit: str, prompt: str | None = None) -> list[
     return sorted(kept, key=lambda record: (record.at, record.prompt, record.generation))
 
 
-def read_record(repo: GitRepo, commit: str, prompt: str, generation: int) -> Record | None:
+def read_record(repo: GitRepo, commit: str, prompt: str, generation: int) -> TransitionRecord | None:
     path = record_path(prompt, generation)
     try:
         return decode_record(repo.read(commit, path), path)
@@ -62,11 +62,11 @@ def read_record(repo: GitRepo, commit: str, prompt: str, generation: int) -> Rec
         return None
 
 
-def decode_record(text: bytes, path: str) -> Record:
+def decode_record(text: bytes, path: str) -> TransitionRecord:
     try:
         data: dict[str, Any] = json.loads(text)
         plain = {key: data.get(key) for key in ("version", "plan", "evidence")}
-        return Record(
+        return TransitionRecord(
             prompt=data["prompt"],
             channel=data["channel"],
             generation=data["generation"],

@@ -14,77 +14,79 @@ from promptops.release.plan.defaults import BUILT_IN, CHANNEL_PLANS
 from promptops.release.plan.loader import encode_plan, read_plan
 from promptops.release.plan.types import (
     Alpha,
-    EvalGate,
-    Kind,
-    Metric,
-    Missing,
-    Observe,
-    Plan,
-    Role,
-    ShadowGate,
-    Step,
+    MetricKind,
+    MetricRole,
+    MissingPolicy,
+    ObserveSettings,
+    PlanEvalGate,
+    PlanMetric,
+    PlanShadowGate,
+    PlanStep,
+    ReleasePlan,
 )
-from promptops.release.plan.values import Source, parse_source, plan_document
-from promptops.versions.references import nearest
+from promptops.release.plan.values import MetricSource, parse_source, plan_document
+from promptops.versions.references import suggest_nearest
 from promptops.versions.release_state import plan_path
 
 __all__ = [
     "BUILT_IN",
     "Alpha",
-    "EvalGate",
-    "Kind",
-    "Metric",
-    "Missing",
-    "Observe",
-    "Plan",
-    "Role",
-    "ShadowGate",
-    "Source",
-    "Step",
+    "MetricKind",
+    "MetricRole",
+    "MetricSource",
+    "MissingPolicy",
+    "ObserveSettings",
+    "PlanEvalGate",
+    "PlanMetric",
+    "PlanShadowGate",
+    "PlanStep",
+    "ReleasePlan",
     "decode_plan",
-    "fit",
-    "matches",
+    "dump_plan",
+    "fit_plan",
+    "load_pinned_plan",
+    "matches_pattern",
     "named_plan",
     "parse_source",
-    "pinned_plan",
-    "plan_faults",
+    "plan_errors",
     "plan_for",
-    "plan_text",
 ]
 
 
-def decode_plan(name: str, content: Mapping[str, Any], document: Document | None = None) -> Plan:
+def decode_plan(name: str, content: Mapping[str, Any], document: Document | None = None) -> ReleasePlan:
     """A plan as written, with what it leaves out from the built-in one of its name, else from ``default``.
 
     ``document``: the settings file that it stands in, for the places in messages. Raises InvalidAt.
     """
     written = plan_document(name, content, document)
     base = BUILT_IN.get(name, BUILT_IN["default"])
-    whole = {key: _over(base[key], content[key]) if key in content else base[key] for key in base}
+    whole = {key: _merge(base[key], content[key]) if key in content else base[key] for key in base}
     plan = read_plan(replace(written, content=whole))
-    return _sealed(replace(plan, metrics_given="metrics" in content))
+    return _with_digest(replace(plan, metrics_given="metrics" in content))
 
 
-def plan_for(file: SettingsFile, prompt: str, channel: str, chosen: str | None = None) -> Plan:
+def plan_for(file: SettingsFile, prompt: str, channel: str, chosen: str | None = None) -> ReleasePlan:
     """The plan that a prompt is released to a channel by.
 
     ``chosen`` (``--plan``), else the first of ``releases`` that matches, else the channel's, else default.
     """
-    listed = next((str(one["plan"]) for one in file.releases if matches(one["prompts"], prompt)), None)
+    listed = next(
+        (str(one["plan"]) for one in file.releases if matches_pattern(one["prompts"], prompt)), None
+    )
     own = file.channels.get(channel, {}).get("plan")
     return named_plan(file, chosen or listed or own or CHANNEL_PLANS.get(channel, "default"))
 
 
-def named_plan(file: SettingsFile, name: str) -> Plan:
+def named_plan(file: SettingsFile, name: str) -> ReleasePlan:
     if name in file.plans:
         return decode_plan(name, file.plans[name], file.document)
     if name not in BUILT_IN:
         known = [*file.plans, *(each for each in BUILT_IN if each not in file.plans)]
-        raise NotFound(f"no plan `{name}` in promptops.yaml", hint=nearest(name, known, ""))
+        raise NotFound(f"no plan `{name}` in promptops.yaml", hint=suggest_nearest(name, known, ""))
     return decode_plan(name, {})
 
 
-def plan_faults(file: SettingsFile) -> Iterator[Invalid]:
+def plan_errors(file: SettingsFile) -> Iterator[Invalid]:
     """What is wrong with the plans of a settings file, also those that nothing asks for yet."""
     listed = [str(one["plan"]) for one in file.releases]
     asked = [str(one["plan"]) for one in file.channels.values() if "plan" in one]
@@ -95,45 +97,51 @@ def plan_faults(file: SettingsFile) -> Iterator[Invalid]:
             yield error
 
 
-def matches(pattern: str, prompt: str) -> bool:
+def matches_pattern(pattern: str, prompt: str) -> bool:
     """Whether a prompt's name fits: ``*`` within a folder, ``**`` over folders, ``?`` a letter."""
     wild = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
     parts = re.split(r"(\*\*|\*|\?)", pattern)
     return re.fullmatch("".join(wild.get(part, re.escape(part)) for part in parts), prompt) is not None
 
 
-def fit(plan: Plan, prompt: Prompt) -> Plan:
+def fit_plan(plan: ReleasePlan, prompt: Prompt) -> ReleasePlan:
     """The plan without the built-in metrics that a prompt has no source for.
 
     Raises Invalid where a written metric's source is lacking, or a goal would be left out.
     """
-    lacking = {each.name: why for each in plan.metrics if (why := _lack(parse_source(each.source), prompt))}
+    lacking = {
+        each.name: why for each in plan.metrics if (why := _missing_source(parse_source(each.source), prompt))
+    }
     for name in (each for each in lacking if plan.metrics_given or each in plan.goals):
         raise Invalid(
             f"plan {plan.name}: the metric {name} has no source: {lacking[name]}",
             hint=f"take it out of plans.{plan.name}, or choose another plan with --plan",
         )
-    return _sealed(replace(plan, metrics=tuple(each for each in plan.metrics if each.name not in lacking)))
+    return _with_digest(
+        replace(plan, metrics=tuple(each for each in plan.metrics if each.name not in lacking))
+    )
 
 
-def _lack(source: Source, prompt: Prompt) -> str:
+def _missing_source(source: MetricSource, prompt: Prompt) -> str:
     names = [check.name for check in prompt.checks]
     if source.place == "checks" and not names:
         return f"{prompt.name} has no checks"
     if source.place == "check" and source.name not in names:
-        return f"{prompt.name} has no check {source.name} ({nearest(source.name, names, 'it has none')})"
+        return (
+            f"{prompt.name} has no check {source.name} ({suggest_nearest(source.name, names, 'it has none')})"
+        )
     return ""
 
 
-def plan_text(plan: Plan) -> str:
+def dump_plan(plan: ReleasePlan) -> str:
     """YAML of the plan with all defaults, as it is kept on the state branch."""
     import yaml
 
     return str(yaml.safe_dump(dict(plan.content), sort_keys=True, allow_unicode=True, width=100))
 
 
-def pinned_plan(text: bytes | str, digest: str) -> Plan:
-    """A plan as ``plan_text`` wrote it. Raises Invalid where it is not the one that was pinned."""
+def load_pinned_plan(text: bytes | str, digest: str) -> ReleasePlan:
+    """A plan as ``dump_plan`` wrote it. Raises Invalid where it is not the one that was pinned."""
     path = plan_path(digest)
     content = parse_yaml(text if isinstance(text, bytes) else text.encode(), path).data
     if not isinstance(content, dict) or sha256_hex(canonical_json(content)) != digest:
@@ -144,10 +152,10 @@ def pinned_plan(text: bytes | str, digest: str) -> Plan:
     return decode_plan(str(content.pop("name", "pinned")), content)
 
 
-def _sealed(plan: Plan) -> Plan:
+def _with_digest(plan: ReleasePlan) -> ReleasePlan:
     content = encode_plan(plan)
     return replace(plan, content=content, digest=sha256_hex(canonical_json(content)))
 
 
-def _over(base: Any, given: Any) -> Any:
+def _merge(base: Any, given: Any) -> Any:
     return {**base, **given} if isinstance(base, dict) and isinstance(given, dict) else given

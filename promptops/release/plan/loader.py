@@ -3,22 +3,30 @@
 from collections.abc import Mapping
 from typing import Any
 
-from promptops.config.yaml import Path
+from promptops.config.yaml import YamlPath
 from promptops.errors import Invalid
-from promptops.release.plan.types import Alpha, EvalGate, Metric, Observe, Plan, ShadowGate, Step
-from promptops.release.plan.values import PlanText, Source, parse_source
+from promptops.release.plan.types import (
+    Alpha,
+    ObserveSettings,
+    PlanEvalGate,
+    PlanMetric,
+    PlanShadowGate,
+    PlanStep,
+    ReleasePlan,
+)
+from promptops.release.plan.values import MetricSource, PlanDocument, parse_source
 
-_FREE_STEP = "a step is {weight: …}, {approval: manual} or {reviewed: N}"
+_STEP_FORMS = "a step is {weight: …}, {approval: manual} or {reviewed: N}"
 
 
-def read_plan(text: PlanText) -> Plan:
+def read_plan(text: PlanDocument) -> ReleasePlan:
     """The plan, without digest. Raises InvalidAt for what the schema cannot say."""
     data = text.content
     observe = _observe(text, data["observe"])
-    plan = Plan(
+    plan = ReleasePlan(
         name=text.name,
         eval=None if data["eval"] is None else _eval(data["eval"]),
-        shadow=None if data["shadow"] is None else ShadowGate(**data["shadow"]),
+        shadow=None if data["shadow"] is None else PlanShadowGate(**data["shadow"]),
         unit=data["unit"],
         steps=_steps(text, data["steps"]),
         goals=tuple(data["promote"].get("goals", ())),
@@ -28,20 +36,20 @@ def read_plan(text: PlanText) -> Plan:
         observe=observe,
         metrics=_metrics(text, data["metrics"], observe),
     )
-    _check(text, plan)
+    _check_plan(text, plan)
     return plan
 
 
-def _eval(data: Mapping[str, Any]) -> EvalGate:
-    return EvalGate(**{key: value for key, value in data.items() if key != "against"})
+def _eval(data: Mapping[str, Any]) -> PlanEvalGate:
+    return PlanEvalGate(**{key: value for key, value in data.items() if key != "against"})
 
 
-def _observe(text: PlanText, data: Mapping[str, Any]) -> Observe:
-    return Observe(**{key: text.seconds(value, ("observe", key)) for key, value in data.items()})
+def _observe(text: PlanDocument, data: Mapping[str, Any]) -> ObserveSettings:
+    return ObserveSettings(**{key: text.seconds(value, ("observe", key)) for key, value in data.items()})
 
 
-def _steps(text: PlanText, entries: list[Mapping[str, Any]]) -> tuple[Step, ...]:
-    steps: list[Step] = []
+def _steps(text: PlanDocument, entries: list[Mapping[str, Any]]) -> tuple[PlanStep, ...]:
+    steps: list[PlanStep] = []
     for index, entry in enumerate(entries):
         step = _step(text, entry, ("steps", index))
         before = next((one.weight_bp for one in reversed(steps) if one.weight_bp), 0)
@@ -55,23 +63,25 @@ def _steps(text: PlanText, entries: list[Mapping[str, Any]]) -> tuple[Step, ...]
     return tuple(steps)
 
 
-def _step(text: PlanText, entry: Mapping[str, Any], path: Path) -> Step:
+def _step(text: PlanDocument, entry: Mapping[str, Any], path: YamlPath) -> PlanStep:
     kinds = [key for key in ("weight", "approval", "reviewed") if key in entry]
     if len(kinds) != 1:
-        text.refuse(path, f"says {' and '.join(kinds) or 'neither'}", _FREE_STEP)
+        text.refuse(path, f"says {' and '.join(kinds) or 'neither'}", _STEP_FORMS)
     if kinds != ["weight"] and len(entry) > 1:
         text.refuse(path, f"{kinds[0]} stands alone", "give the conditions to the step before")
     if "weight" not in entry:
-        return Step(approval="approval" in entry, reviewed=entry.get("reviewed"))
-    return Step(
+        return PlanStep(approval="approval" in entry, reviewed=entry.get("reviewed"))
+    return PlanStep(
         weight_bp=text.basis_points(entry["weight"], (*path, "weight")),
         min_canary=entry.get("min_canary", 0),
         min_duration=text.seconds(entry.get("min_duration", 0), (*path, "min_duration"), positive=False),
     )
 
 
-def _metrics(text: PlanText, entries: list[Mapping[str, Any]], observe: Observe) -> tuple[Metric, ...]:
-    metrics: dict[str, Metric] = {}
+def _metrics(
+    text: PlanDocument, entries: list[Mapping[str, Any]], observe: ObserveSettings
+) -> tuple[PlanMetric, ...]:
+    metrics: dict[str, PlanMetric] = {}
     for index, entry in enumerate(entries):
         metric = _metric(text, entry, ("metrics", index), observe)
         if metric.name in metrics:
@@ -80,14 +90,16 @@ def _metrics(text: PlanText, entries: list[Mapping[str, Any]], observe: Observe)
     return tuple(metrics.values())
 
 
-def _metric(text: PlanText, entry: Mapping[str, Any], path: Path, observe: Observe) -> Metric:
+def _metric(
+    text: PlanDocument, entry: Mapping[str, Any], path: YamlPath, observe: ObserveSettings
+) -> PlanMetric:
     try:
         source = parse_source(entry["source"])
     except Invalid as error:
         text.refuse((*path, "source"), f"of {entry['name']}: {error.message}", error.hint)
     _check_kind(text, entry, path, source)
-    window = entry.get("window", observe.feedback_window if source.delayed else None)
-    return Metric(
+    window = entry.get("window", observe.feedback_window if source.is_delayed else None)
+    return PlanMetric(
         name=entry["name"],
         kind=entry["kind"],
         source=entry["source"].strip(),
@@ -95,33 +107,33 @@ def _metric(text: PlanText, entry: Mapping[str, Any], path: Path, observe: Obser
         role=entry.get("role", "guard"),
         margin=_margin(text, entry, path),
         window=None if window is None else text.seconds(window, (*path, "window")),
-        missing=entry.get("missing", "good" if source == Source("outcome", "thumbs") else "exclude"),
+        missing=entry.get("missing", "good" if source == MetricSource("outcome", "thumbs") else "exclude"),
         sample=entry.get("sample"),
         scale=_scale(text, entry, path),
     )
 
 
-def _check_kind(text: PlanText, entry: Mapping[str, Any], path: Path, source: Source) -> None:
+def _check_kind(text: PlanDocument, entry: Mapping[str, Any], path: YamlPath, source: MetricSource) -> None:
     kind, name = entry["kind"], entry["name"]
-    if source.yes_or_no and kind != "binary":
+    if source.is_binary and kind != "binary":
         said = f"of {name} is {kind}, and {entry['source']} is yes or no"
         text.refuse((*path, "kind"), said, "kind: binary")
-    if source.yes_or_no is False and kind == "binary":
-        text.refuse((*path, "kind"), f"of {name} is binary, and {entry['source']} is a number", _BINARY)
+    if source.is_binary is False and kind == "binary":
+        text.refuse((*path, "kind"), f"of {name} is binary, and {entry['source']} is a number", _BINARY_HINT)
     if source.worse and entry["worse"] != source.worse:
         said = f"of {name} is {entry['worse']}: of {entry['source']}, {source.worse} is worse"
         text.refuse((*path, "worse"), said)
     if kind == "ratio" and entry["worse"] == "lower":
-        text.refuse((*path, "worse"), f"of {name}: a ratio is of amounts where more is worse", _BINARY)
+        text.refuse((*path, "worse"), f"of {name}: a ratio is of amounts where more is worse", _BINARY_HINT)
     for key, place in (("window", ("outcome", "judge")), ("sample", ("judge",))):
         if key in entry and source.place not in place:
             text.refuse((*path, key), f"of {name}: only {' and '.join(place)} metrics have one")
 
 
-_BINARY = "compare it with a number (`run.latency_ms > 8000`) for kind: binary; amounts are kind: ratio"
+_BINARY_HINT = "compare it with a number (`run.latency_ms > 8000`) for kind: binary; amounts are kind: ratio"
 
 
-def _margin(text: PlanText, entry: Mapping[str, Any], path: Path) -> float:
+def _margin(text: PlanDocument, entry: Mapping[str, Any], path: YamlPath) -> float:
     margin, where = float(entry["margin"]), (*path, "margin")
     if entry["kind"] == "ratio" and not 1.0 <= margin <= 64.0:  # noqa: PLR2004 - as far as bounds are looked for
         text.refuse(where, f"of {entry['name']} is {margin:g}: a ratio from 1 to 64 (1.2 is 20 % more)")
@@ -130,7 +142,7 @@ def _margin(text: PlanText, entry: Mapping[str, Any], path: Path) -> float:
     return margin
 
 
-def _scale(text: PlanText, entry: Mapping[str, Any], path: Path) -> tuple[float, float] | None:
+def _scale(text: PlanDocument, entry: Mapping[str, Any], path: YamlPath) -> tuple[float, float] | None:
     if (entry["kind"] == "score") != ("range" in entry):
         text.refuse(path, f"{entry['name']}: a score has a range, and nothing else has", "range: [1, 5]")
     if "range" not in entry:
@@ -141,7 +153,7 @@ def _scale(text: PlanText, entry: Mapping[str, Any], path: Path) -> tuple[float,
     return low, high
 
 
-def _check(text: PlanText, plan: Plan) -> None:
+def _check_plan(text: PlanDocument, plan: ReleasePlan) -> None:
     names = [each.name for each in plan.metrics]
     for index, goal in enumerate(plan.goals):
         if goal not in names:
@@ -152,7 +164,7 @@ def _check(text: PlanText, plan: Plan) -> None:
         text.refuse(("metrics",), "has no guard, so nothing could ever be promoted")
 
 
-def encode_plan(plan: Plan) -> dict[str, Any]:
+def encode_plan(plan: ReleasePlan) -> dict[str, Any]:
     """The content that ``read_plan`` makes this plan of, with nothing left out; durations in seconds."""
     return {
         "name": plan.name,
@@ -178,7 +190,7 @@ def _number(value: Any) -> Any:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _step_content(step: Step) -> dict[str, Any]:
+def _step_content(step: PlanStep) -> dict[str, Any]:
     if step.weight_bp is None:
         return {"approval": "manual"} if step.approval else {"reviewed": step.reviewed}
     return {
@@ -188,7 +200,7 @@ def _step_content(step: Step) -> dict[str, Any]:
     }
 
 
-def _metric_content(metric: Metric) -> dict[str, Any]:
+def _metric_content(metric: PlanMetric) -> dict[str, Any]:
     content = _fields(metric)
     scale = content.pop("scale", None)
     return content | ({"range": list(map(_number, scale))} if scale else {})

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Kind = Literal["binary", "ratio", "score"]
-Role = Literal["guard", "signal", "goal", "hard"]
-Missing = Literal["good", "bad", "exclude"]
+MetricKind = Literal["binary", "ratio", "score"]
+MetricRole = Literal["guard", "signal", "goal", "hard"]
+MissingPolicy = Literal["good", "bad", "exclude"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
+class PlanMetric:
     """One figure that both arms are compared by.
 
     ``margin``: of a ``ratio`` the ratio that is still accepted (1.2 = 20 % more), else a difference of
@@ -20,19 +20,19 @@ class Metric:
     """
 
     name: str
-    kind: Kind
+    kind: MetricKind
     source: str  # run.COLUMN, check.NAME, checks.pass, outcome.NAME, judge.PROMPT, or run.COLUMN > NUMBER
     worse: Literal["higher", "lower"]
-    role: Role
+    role: MetricRole
     margin: float
     window: float | None = None
-    missing: Missing = "exclude"
+    missing: MissingPolicy = "exclude"
     sample: float | None = None
     scale: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class PlanStep:
     """A weight with what must be met before the next step, or a stop for a person."""
 
     weight_bp: int | None = None  # None: the weight of the step before stays
@@ -42,18 +42,18 @@ class Step:
     reviewed: int | None = None  # canary outputs that a person must have read
 
     @property
-    def for_person(self) -> bool:
+    def is_manual(self) -> bool:
         return self.approval or self.reviewed is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EvalGate:
+class PlanEvalGate:
     require: Literal["undecided_ok", "not_worse"] = "undecided_ok"
     margin: float = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ShadowGate:
+class PlanShadowGate:
     require: Literal["undecided_ok", "not_worse"] = "not_worse"
     sample: int = 200
     min_pairs: int = 100
@@ -68,7 +68,7 @@ class Alpha:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observe:
+class ObserveSettings:
     """Seconds."""
 
     call_timeout: float = 120.0
@@ -76,18 +76,18 @@ class Observe:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class ReleasePlan:
     name: str
-    eval: EvalGate | None = None
-    shadow: ShadowGate | None = None
+    eval: PlanEvalGate | None = None
+    shadow: PlanShadowGate | None = None
     unit: str = "session"  # call, session, user, or a key of the metadata
-    steps: tuple[Step, ...] = ()
+    steps: tuple[PlanStep, ...] = ()
     goals: tuple[str, ...] = ()  # metrics that must be better
     on_inconclusive: Literal["hold", "rollback", "promote"] = "hold"
     deadline: float | None = 14 * 86_400.0  # seconds
     alpha: Alpha = field(default_factory=Alpha)
-    observe: Observe = field(default_factory=Observe)
-    metrics: tuple[Metric, ...] = ()
+    observe: ObserveSettings = field(default_factory=ObserveSettings)
+    metrics: tuple[PlanMetric, ...] = ()
     content: Mapping[str, object] = field(default_factory=dict, compare=False)  # as it is pinned
     digest: str = ""  # 64 hex digits, of ``content``
     metrics_given: bool = field(default=True, compare=False)  # else the built-in ones: see ``fit``

@@ -8,14 +8,20 @@ from typing import Any, Literal, NoReturn
 
 from promptops.config.plan_schema import PLAN_SCHEMA
 from promptops.config.text import InvalidAt
-from promptops.config.yaml import Document, Path
+from promptops.config.yaml import Document, YamlPath
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import canonical_json
-from promptops.prompt.json_schema import Validator, document_problems, spell_path, unknown_word, validator_for
-from promptops.registry.runs.outcomes import BINARY, usual_value
-from promptops.release.timestamps import span_s
+from promptops.prompt.json_schema import (
+    Validator,
+    document_problems,
+    format_path,
+    unknown_name_message,
+    validator_for,
+)
+from promptops.registry.runs.outcomes import BINARY_OUTCOMES, normalize_outcome_value
+from promptops.release.timestamps import parse_duration
 
-COLUMNS = (
+RUN_COLUMNS = (
     "error",
     "latency_ms",
     "first_token_ms",
@@ -41,7 +47,7 @@ _FORMS = "run.COLUMN, check.NAME, checks.pass, outcome.NAME, judge.PROMPT, or ru
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class MetricSource:
     """Where a metric's value comes from. With an ``operator`` the value is whether the comparison holds."""
 
     place: Literal["run", "check", "checks", "outcome", "judge"]
@@ -50,12 +56,18 @@ class Source:
     bound: float = 0.0
 
     @property
-    def yes_or_no(self) -> bool | None:
+    def is_binary(self) -> bool | None:
         """Whether its values are yes or no, or amounts; None where that is for the plan to say."""
-        if self.operator or self.place in ("check", "checks") or self == Source("run", "error"):
+        if self.operator or self.place in ("check", "checks") or self == MetricSource("run", "error"):
             return True
         if self.place == "outcome":
-            return True if self.name in (*BINARY, "thumbs") else False if self.name == "dwell_s" else None
+            return (
+                True
+                if self.name in (*BINARY_OUTCOMES, "thumbs")
+                else False
+                if self.name == "dwell_s"
+                else None
+            )
         return False if self.place == "run" else None
 
     @property
@@ -66,40 +78,40 @@ class Source:
         return _WORSE.get(f"{self.place}.{self.name}") if not self.operator else None
 
     @property
-    def delayed(self) -> bool:
+    def is_delayed(self) -> bool:
         """Whether it comes after the call has ended."""
         return self.place in ("outcome", "judge")
 
 
 @dataclass(frozen=True, slots=True)
-class PlanText:
+class PlanDocument:
     """A plan's content with the place that it was written at."""
 
     name: str
     content: Mapping[str, Any]
     document: Document
 
-    def refuse(self, path: Path, message: str, hint: str = "") -> NoReturn:
-        where = spell_path(path)
+    def refuse(self, path: YamlPath, message: str, hint: str = "") -> NoReturn:
+        where = format_path(path)
         said = f"plan {self.name}: {message}" if not where else f"plan {self.name}: {where} {message}"
         raise InvalidAt(self.document.problem("plan", path, said, hint))
 
-    def seconds(self, value: float | str, path: Path, *, positive: bool = True) -> float:
-        seconds = span_s(value) if isinstance(value, str) else float(value)
+    def seconds(self, value: float | str, path: YamlPath, *, positive: bool = True) -> float:
+        seconds = parse_duration(value) if isinstance(value, str) else float(value)
         if seconds is None:
             self.refuse(path, f"is no duration: `{value}`", "write seconds, or 90s, 30m, 1h, 14d")
         if positive and seconds <= 0:
             self.refuse(path, "must be longer than nothing")
         return seconds
 
-    def basis_points(self, percent: float, path: Path) -> int:
+    def basis_points(self, percent: float, path: YamlPath) -> int:
         points = round(percent * 100)
         if points < 1 or abs(points - percent * 100) > 1e-6:  # noqa: PLR2004 - what a float may be off
             self.refuse(path, f"is {percent:g} %, and weights are whole hundredths of a percent")
         return points
 
 
-def plan_document(name: str, content: Mapping[str, Any], document: Document | None) -> PlanText:
+def plan_document(name: str, content: Mapping[str, Any], document: Document | None) -> PlanDocument:
     """A plan as a document of its own, with the positions that it has in the file, checked by its schema."""
     below = ("plans", name)
     if document is None:
@@ -109,7 +121,7 @@ def plan_document(name: str, content: Mapping[str, Any], document: Document | No
         part = Document(document.path, content, places)
     for problem in document_problems(part, PLAN_SCHEMA, _validator()):
         raise InvalidAt(problem)
-    return PlanText(name, content, part)
+    return PlanDocument(name, content, part)
 
 
 @cache
@@ -117,25 +129,25 @@ def _validator() -> Validator:
     return validator_for(canonical_json(PLAN_SCHEMA).decode())
 
 
-def parse_source(text: str) -> Source:
+def parse_source(text: str) -> MetricSource:
     """Read a metric's ``source``. Raises Invalid with the forms that there are, or the nearest column."""
     text = text.strip()
     if text == "checks.pass":
-        return Source("checks", "pass")
+        return MetricSource("checks", "pass")
     if found := _COMPARISON.fullmatch(text):
         _check_column(found[1])
-        return Source("run", found[1], found[2], float(found[3]))  # type: ignore[arg-type]  # the pattern says
+        return MetricSource("run", found[1], found[2], float(found[3]))  # type: ignore[arg-type]  # the pattern says
     found = _SIMPLE.fullmatch(text)
     if not found:
         raise Invalid(f"`{text}` is no source", hint=f"it is {_FORMS}")
     if found[1] == "run":
         _check_column(found[2])
     if found[1] == "outcome":
-        usual_value(found[2], 1)  # a name that is nearly a usual one is a slip
-    return Source(found[1], found[2])  # type: ignore[arg-type]  # the pattern says
+        normalize_outcome_value(found[2], 1)  # a name that is nearly a usual one is a slip
+    return MetricSource(found[1], found[2])  # type: ignore[arg-type]  # the pattern says
 
 
 def _check_column(name: str) -> None:
-    if name not in COLUMNS:
-        message, hint = unknown_word("column", f"run.{name}", [f"run.{each}" for each in COLUMNS])
+    if name not in RUN_COLUMNS:
+        message, hint = unknown_name_message("column", f"run.{name}", [f"run.{each}" for each in RUN_COLUMNS])
         raise Invalid(message, hint=hint)

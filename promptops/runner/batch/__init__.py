@@ -1,20 +1,20 @@
 """Many runs at once: bounded, budgeted, resumable."""
 
-from promptops.runner.batch.engine import CacheUse, Engine, Item, Options, Tally
-from promptops.runner.batch.estimate import Estimate, refuse_above
+from promptops.runner.batch.engine import BatchEngine, BatchItem, BatchOptions, CacheUse, RunTally
+from promptops.runner.batch.estimate import CostEstimator, check_max_cost
 from promptops.runner.batch.interrupt import interruptible
-from promptops.runner.batch.job import Job, Report, run_job
+from promptops.runner.batch.job import BatchJob, BatchReport, run_batch
 
 __all__ = [
+    "BatchEngine",
+    "BatchItem",
+    "BatchJob",
+    "BatchOptions",
+    "BatchReport",
     "CacheUse",
-    "Engine",
-    "Estimate",
-    "Item",
-    "Job",
-    "Options",
-    "Report",
-    "Tally",
+    "CostEstimator",
+    "RunTally",
+    "check_max_cost",
     "interruptible",
-    "refuse_above",
-    "run_job",
+    "run_batch",
 ]

@@ -9,10 +9,10 @@ from promptops.prompt import Prompt
 from promptops.prompt.canonical_json import compact_json
 from promptops.prompt.render import estimate_tokens
 from promptops.providers.catalog import Catalog
-from promptops.providers.types import Completion, ModelError, Request
+from promptops.providers.types import Completion, CompletionRequest, ModelError
 
 _MAY_BE_BILLED = frozenset({"timeout", "cut_off", "malformed_reply", "content_filter"})
-_NOTHING_MUCH = 1e-9  # dollars: what floating point loses over many additions
+_TOLERANCE_USD = 1e-9  # dollars: what floating point loses over many additions
 _TOKEN_BYTES = 4
 
 
@@ -33,16 +33,16 @@ class Prices:
                     f"the price of {pin} is unknown, so that --max-cost cannot be kept",
                     hint="--assume-cost USD says what one call costs, or give prices under `models:`",
                 )
-            if _longest_answer(prompt.parameters, pin, self.catalog) is None:
+            if _max_answer_tokens(prompt.parameters, pin, self.catalog) is None:
                 raise Invalid(
                     f"nothing says how long an answer of {pin} may be, so that --max-cost cannot be kept",
                     hint="set parameters.max_tokens, or say with --assume-cost USD what one call costs",
                 )
 
-    def at_most(self, request: Request) -> float:
+    def at_most(self, request: CompletionRequest) -> float:
         """The cost of the longest answer that the parameters allow."""
-        longest = _longest_answer(request.parameters, request.model, self.catalog)
-        if self.assumed is not None and (longest is None or not _bounded(request)):
+        longest = _max_answer_tokens(request.parameters, request.model, self.catalog)
+        if self.assumed is not None and (longest is None or not _is_bounded(request)):
             return self.assumed
         asked = Completion(
             text="", response_model="", input_tokens=sent_tokens(request), output_tokens=longest or 0
@@ -50,7 +50,7 @@ class Prices:
         cost = self.catalog.cost(request.model, asked)
         return cost.cost_list_usd if cost else self.assumed or 0.0
 
-    def of(self, request: Request, ended: Completion | ModelError | None, reserved: float) -> float:
+    def of(self, request: CompletionRequest, ended: Completion | ModelError | None, reserved: float) -> float:
         """What a call is counted with once it has ended."""
         if isinstance(ended, Completion):
             cost = self.catalog.cost(request.model, ended)
@@ -58,21 +58,21 @@ class Prices:
         return reserved if ended is None or ended.type in _MAY_BE_BILLED else 0.0
 
 
-def sent_tokens(request: Request) -> int:
+def sent_tokens(request: CompletionRequest) -> int:
     """About how many tokens a request holds, tools and schema among them."""
-    extras = compact_json([list(request.tools), request.output_schema]) if _extras(request) else ""
+    extras = compact_json([list(request.tools), request.output_schema]) if _has_extras(request) else ""
     return estimate_tokens(request.messages) + math.ceil(len(extras) / _TOKEN_BYTES)
 
 
-def _extras(request: Request) -> bool:
+def _has_extras(request: CompletionRequest) -> bool:
     return bool(request.tools or request.output_schema)
 
 
-def _bounded(request: Request) -> bool:
+def _is_bounded(request: CompletionRequest) -> bool:
     return "max_tokens" in request.parameters or "max_completion_tokens" in request.parameters
 
 
-def _longest_answer(parameters: object, model: str, catalog: Catalog) -> int | None:
+def _max_answer_tokens(parameters: object, model: str, catalog: Catalog) -> int | None:
     given = parameters if isinstance(parameters, dict) else dict(parameters)  # type: ignore[call-overload]
     bound = given.get("max_completion_tokens", given.get("max_tokens"))
     if bound is None and model.startswith("local/"):
@@ -96,10 +96,10 @@ class Budget:
     def left(self) -> float:
         return self.most - self.spent
 
-    async def reserve(self, request: Request) -> float:
+    async def reserve(self, request: CompletionRequest) -> float:
         """Wait for what other calls give back, while there are any. Raises OverBudget."""
         need = self.prices.at_most(request)
-        while self.spent + self._reserved + need * self._excess > self.most + _NOTHING_MUCH:
+        while self.spent + self._reserved + need * self._excess > self.most + _TOLERANCE_USD:
             if not self._calls:
                 raise OverBudget(
                     f"the next call may cost ${need * self._excess:.6f}, and of --max-cost ${self.most:g} "
@@ -113,7 +113,9 @@ class Budget:
         self._calls += 1
         return need
 
-    def settle(self, request: Request, reserved: float, ended: Completion | ModelError | None) -> None:
+    def settle(
+        self, request: CompletionRequest, reserved: float, ended: Completion | ModelError | None
+    ) -> None:
         self._calls -= 1
         self._reserved = self._reserved - reserved if self._calls else 0.0
         cost = self.prices.of(request, ended, reserved)

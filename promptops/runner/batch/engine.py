@@ -16,53 +16,57 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from promptops.config.settings import Settings
-from promptops.providers import adapter_for
+from promptops.providers import create_client
 from promptops.providers.catalog import Catalog
-from promptops.providers.types import Adapter, Completion, ModelError, Request
-from promptops.registry.runs.cache import Replies
+from promptops.providers.types import Completion, CompletionRequest, ModelClient, ModelError
+from promptops.registry.runs.cache import ReplyCache
 from promptops.registry.runs.group_writer import GroupJournal
-from promptops.registry.store import Registry
-from promptops.runner import Origin, Prepared, Run, Runner
+from promptops.registry.store import RegistryDatabase
+from promptops.runner import PreparedRun, Run, RunContext, Runner
 from promptops.runner.batch.budget import Budget, Prices
-from promptops.runner.batch.ordered_map import InOrder
-from promptops.runner.batch.rate_limiter import Pacing, Ticket
-from promptops.runner.retry import Gate, Limits
+from promptops.runner.batch.ordered_map import OrderedMap
+from promptops.runner.batch.rate_limiter import AdaptiveLimiter, Permit
+from promptops.runner.retry import RateLimiter, RetryPolicy
 from promptops.versions.resolve import Version
 
 CacheUse = Literal["use", "refresh", "off"]
 Result = TypeVar("Result")
 Thing = TypeVar("Thing")
-_HOPELESS = frozenset({"authentication", "not_found"})
-_FEW, _MANY = 3, 20  # failures in a row, with no success, after which going on is no use
+_FATAL = frozenset({"authentication", "not_found"})
+_MAX_FATAL, _MAX_TRANSIENT = 3, 20  # failures in a row, with no success, after which going on is no use
 _WINDOW = 4  # results that may wait for a slow one, for each call in flight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class BatchOptions:
     concurrency: int = 16  # calls in flight at most
-    limits: Limits = Limits(retries=5)  # noqa: RUF009 - frozen
+    limits: RetryPolicy = RetryPolicy(retries=5)  # noqa: RUF009 - frozen
     rpm: float | None = None
     tpm: float | None = None
     max_cost: float | None = None  # dollars
     assume_cost: float | None = None  # dollars a call, where the price is unknown
     cache: CacheUse = "use"  # refresh: ask anew, and let later runs find that; off: neither
-    patient: bool = True  # wait when the provider says that it is too much (429), and go on; else stop
+    wait_on_rate_limit: bool = (
+        True  # wait when the provider says that it is too much (429), and go on; else stop
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class BatchItem:
     """One run to make."""
 
     version: Version
     inputs: Mapping[str, Any]
-    origin: Origin = field(default_factory=Origin)
+    origin: RunContext = field(default_factory=RunContext)
     on_call: Callable[[], None] | None = None  # called before the first call, not for a cached answer
-    ready: Callable[[Runner], Prepared] | None = None  # makes a channel's call ready; it has a row before it
+    ready: Callable[[Runner], PreparedRun] | None = (
+        None  # makes a channel's call ready; it has a row before it
+    )
     on_end: Callable[[Run], None] | None = None  # called with the run on disk
 
 
 @dataclass(slots=True)
-class Tally:
+class RunTally:
     """What has come of a batch so far."""
 
     done: int = 0
@@ -83,28 +87,30 @@ class Tally:
         self.unpriced += run.error is None and end.spent_usd is None
 
 
-class Engine:
+class BatchEngine:
     """Makes many runs of one project. Use as an asynchronous context."""
 
-    def __init__(self, settings: Settings, options: Options, *, spent: float = 0.0) -> None:
+    def __init__(self, settings: Settings, options: BatchOptions, *, spent: float = 0.0) -> None:
         self.settings = settings
         self.options = options
         self.catalog = Catalog.load(settings)
-        self.tally = Tally()
-        self.given_up: ModelError | None = None  # why no further run was begun, when call after call failed
-        self._adapters: dict[str, Adapter] = {}
+        self.tally = RunTally()
+        self.aborted_by: ModelError | None = None  # why no further run was begun, when call after call failed
+        self._adapters: dict[str, ModelClient] = {}
         self._spent = spent
-        self._misfortune = 0
-        self._under_way: InOrder[Any, Any] | None = None
+        self._failure_streak = 0
+        self._under_way: OrderedMap[Any, Any] | None = None
 
     async def __aenter__(self) -> Self:
         options = self.options
-        self._registry = Registry.open(self.settings.registry)  # for reading beside the writer
+        self._registry = RegistryDatabase.open(self.settings.registry)  # for reading beside the writer
         self._journal = GroupJournal(self.settings)
-        replies = Replies(self._registry) if options.cache == "use" else None
+        replies = ReplyCache(self._registry) if options.cache == "use" else None
         self.budget = self._budget()
-        self._pacing = Pacing(options.concurrency, rpm=options.rpm, tpm=options.tpm, budget=self.budget)
-        self._pacing.patient = options.patient
+        self._limiter = AdaptiveLimiter(
+            options.concurrency, rpm=options.rpm, tpm=options.tpm, budget=self.budget
+        )
+        self._limiter.wait_on_rate_limit = options.wait_on_rate_limit
         self._runner = Runner(
             self._adapter,
             self.catalog,
@@ -124,7 +130,7 @@ class Engine:
         for adapter in self._adapters.values():
             await adapter.aclose()
 
-    def runs(self, items: Iterable[Item]) -> AsyncGenerator[Run, None]:
+    def runs(self, items: Iterable[BatchItem]) -> AsyncGenerator[Run, None]:
         """The runs of all items. Close the generator (``aclosing``) when leaving it early."""
         return self.each(items, self.run)
 
@@ -133,7 +139,7 @@ class Engine:
     ) -> AsyncGenerator[Result, None]:
         """As ``runs``, for work that is more than one run."""
         width = self.options.concurrency
-        self._under_way = InOrder(things, work, width=width, window=width * _WINDOW)
+        self._under_way = OrderedMap(things, work, width=width, window=width * _WINDOW)
         return self._under_way.results()
 
     def stop(self) -> int:
@@ -141,9 +147,9 @@ class Engine:
         if self._under_way is None:
             return 0
         self._under_way.stop()
-        return self._under_way.under_way
+        return self._under_way.in_flight
 
-    async def run(self, item: Item) -> Run:
+    async def run(self, item: BatchItem) -> Run:
         """Make one run and see it on disk. Raises OverBudget, and what keeps it from being logged."""
         ready = item.ready or (lambda runner: runner.ready(item.version, item.inputs, item.origin))
         prepared = self._runner.begin(ready(self._runner))
@@ -155,9 +161,9 @@ class Engine:
         self._notice(run)
         return run
 
-    def _gate(self, item: Item, run_id: str) -> Gate:
+    def _gate(self, item: BatchItem, run_id: str) -> RateLimiter:
         if item.on_call is None and item.ready is None:
-            return self._pacing
+            return self._limiter
 
         async def begin() -> None:
             if item.ready is not None:
@@ -165,18 +171,18 @@ class Engine:
             if item.on_call is not None:
                 item.on_call()
 
-        return _Marked(self._pacing, begin)
+        return _NotifyingLimiter(self._limiter, begin)
 
     def _notice(self, run: Run) -> None:
         """Stop when call after call fails: the rest would only fail as well."""
         if run.error is None:
-            self._misfortune = 0
+            self._failure_streak = 0
             return
-        self._misfortune += 1
-        limit = _FEW if run.error.type in _HOPELESS else max(_MANY, self.options.concurrency)
-        enough = run.error.type == "rate_limit" and not self.options.patient
-        if self._misfortune >= limit or enough:
-            self.given_up = run.error
+        self._failure_streak += 1
+        limit = _MAX_FATAL if run.error.type in _FATAL else max(_MAX_TRANSIENT, self.options.concurrency)
+        enough = run.error.type == "rate_limit" and not self.options.wait_on_rate_limit
+        if self._failure_streak >= limit or enough:
+            self.aborted_by = run.error
             self.stop()
 
     def _budget(self) -> Budget | None:
@@ -185,31 +191,31 @@ class Engine:
             return None
         return Budget(most, Prices(self.catalog, self.options.assume_cost), self._spent)
 
-    def _adapter(self, model: str) -> Adapter:
+    def _adapter(self, model: str) -> ModelClient:
         if model not in self._adapters:
-            self._adapters[model] = adapter_for(
+            self._adapters[model] = create_client(
                 model, self.settings, os.environ, many=True, catalog=self.catalog
             )
         return self._adapters[model]
 
 
-class _Marked:
+class _NotifyingLimiter:
     """A gate that says when the first call of a run is about to be made."""
 
-    def __init__(self, gate: Pacing, on_call: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, gate: AdaptiveLimiter, on_call: Callable[[], Awaitable[None]]) -> None:
         self._gate = gate
         self._on_call: Callable[[], Awaitable[None]] | None = on_call
 
-    async def enter(self, request: Request) -> Ticket:
-        ticket = await self._gate.enter(request)
+    async def acquire(self, request: CompletionRequest) -> Permit:
+        ticket = await self._gate.acquire(request)
         on_call, self._on_call = self._on_call, None
         if on_call is not None:
             try:
                 await on_call()
             except BaseException:
-                self._gate.leave(ticket, ModelError("interrupted", "never sent"))
+                self._gate.release(ticket, ModelError("interrupted", "never sent"))
                 raise
         return ticket
 
-    def leave(self, ticket: Ticket, ended: Completion | ModelError | None) -> None:
-        self._gate.leave(ticket, ended)
+    def release(self, ticket: Permit, ended: Completion | ModelError | None) -> None:
+        self._gate.release(ticket, ended)

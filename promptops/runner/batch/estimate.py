@@ -7,30 +7,30 @@ from typing import Self
 from promptops.config.settings import Settings
 from promptops.errors import OverBudget
 from promptops.prompt import Prompt
-from promptops.prompt.render import Rendered
-from promptops.providers import adapter_for
+from promptops.prompt.render import RenderedPrompt
+from promptops.providers import create_client
 from promptops.providers.catalog import Catalog
-from promptops.providers.types import Adapter
-from promptops.registry.runs.cache import Replies
+from promptops.providers.types import ModelClient
+from promptops.registry.runs.cache import ReplyCache
 from promptops.registry.runs.journal import NoJournal
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 from promptops.runner import Runner
 from promptops.runner.batch.budget import Prices
-from promptops.runner.batch.engine import Options
+from promptops.runner.batch.engine import BatchOptions
 from promptops.runner.retry import request_for
 
 
-class Estimate:
+class CostEstimator:
     """Use as a context. What the cache holds costs nothing."""
 
-    def __init__(self, settings: Settings, options: Options) -> None:
+    def __init__(self, settings: Settings, options: BatchOptions) -> None:
         catalog = Catalog.load(settings)
         self._settings = settings
         self._catalog = catalog
         self._prices = Prices(catalog, options.assume_cost)
-        self._registry = Registry.open_existing(settings.registry)
-        replies = Replies(self._registry) if options.cache == "use" else None
-        self._adapters: dict[str, Adapter] = {}
+        self._registry = RegistryDatabase.open_existing(settings.registry)
+        replies = ReplyCache(self._registry) if options.cache == "use" else None
+        self._adapters: dict[str, ModelClient] = {}
         self._runner = Runner(self._adapter, catalog, NoJournal(), replies=replies)
 
     def __enter__(self) -> Self:
@@ -45,19 +45,19 @@ class Estimate:
         """Raise Invalid when the prompt's calls cannot be priced."""
         self._prices.check(prompt)
 
-    def of(self, prompt: Prompt, rendered: Rendered, trial: int = 0) -> float:
+    def of(self, prompt: Prompt, rendered: RenderedPrompt, trial: int = 0) -> float:
         """What one run costs at most, without retries and repairs."""
         if self._runner.find(prompt, rendered, trial):
             return 0.0
         return self._prices.at_most(request_for(prompt, prompt.model, rendered.messages))
 
-    def _adapter(self, model: str) -> Adapter:
+    def _adapter(self, model: str) -> ModelClient:
         if model not in self._adapters:
-            self._adapters[model] = adapter_for(model, self._settings, os.environ, catalog=self._catalog)
+            self._adapters[model] = create_client(model, self._settings, os.environ, catalog=self._catalog)
         return self._adapters[model]
 
 
-def refuse_above(most: float, spent: float, costs: list[float]) -> None:
+def check_max_cost(most: float, spent: float, costs: list[float]) -> None:
     """Raise OverBudget when what is still to be called may cost more than is left."""
     total, calls = sum(costs), sum(cost > 0 for cost in costs)
     if spent + total > most:

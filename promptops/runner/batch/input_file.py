@@ -9,14 +9,14 @@ from typing import Any, BinaryIO
 
 from promptops.errors import Invalid
 from promptops.prompt import Prompt
-from promptops.prompt.json_schema import type_name, unknown_word
-from promptops.prompt.render import Rendered, render
+from promptops.prompt.json_schema import type_name, unknown_name_message
+from promptops.prompt.render import RenderedPrompt, render_prompt
 
 KEYS = ("inputs", "unit", "metadata")
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class InputLine:
     number: int  # from 1, empty lines counted
     inputs: Mapping[str, Any]
     metadata: Mapping[str, Any]
@@ -24,7 +24,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Survey:
+class InputFileScan:
     """What one reading of the whole file has found."""
 
     file_hash: str
@@ -35,13 +35,13 @@ class Survey:
         return self.numbers[-1] if self.numbers else 0
 
 
-def survey(
+def scan_input_file(
     file: BinaryIO,
     name: str,
     prompt: Prompt,
     unit: str | None,
-    look: Callable[[Rendered], None] | None = None,
-) -> Survey:
+    look: Callable[[RenderedPrompt], None] | None = None,
+) -> InputFileScan:
     """Read and render every line. Raises Invalid at the first that could not be run, before any is."""
     digest, numbers = hashlib.sha256(), array("q")
     for number, raw in enumerate(file, 1):
@@ -50,28 +50,28 @@ def survey(
             continue
         line = parse_line(raw, number, name, unit)
         try:
-            rendered = render(prompt, line.inputs)
+            rendered = render_prompt(prompt, line.inputs)
         except Invalid as error:
             raise Invalid(f"{name}:{number}: {error.message}", hint=error.hint) from None
         numbers.append(number)
         if look:
             look(rendered)
-    return Survey(digest.hexdigest(), numbers)
+    return InputFileScan(digest.hexdigest(), numbers)
 
 
-def read_lines(file: BinaryIO, name: str, unit: str | None) -> Iterator[Line]:
+def read_lines(file: BinaryIO, name: str, unit: str | None) -> Iterator[InputLine]:
     file.seek(0)
     for number, raw in enumerate(file, 1):
         if raw.strip():
             yield parse_line(raw, number, name, unit)
 
 
-def parse_line(raw: bytes, number: int, name: str, unit: str | None = None) -> Line:
+def parse_line(raw: bytes, number: int, name: str, unit: str | None = None) -> InputLine:
     where = f"{name}:{number}"
-    data = _object(raw, where)
+    data = _parse_object(raw, where)
     for key in data:
         if key not in KEYS:
-            message, hint = unknown_word("key", key, KEYS)
+            message, hint = unknown_name_message("key", key, KEYS)
             raise Invalid(f"{where}: {message}", hint=hint or "each line is {inputs, unit?, metadata?}")
     inputs, metadata = data.get("inputs"), data.get("metadata", {})
     if not isinstance(inputs, dict):
@@ -79,10 +79,10 @@ def parse_line(raw: bytes, number: int, name: str, unit: str | None = None) -> L
         raise Invalid(f"{where}: `inputs` must be a mapping, not {type_name(inputs)}", hint=hint)
     if not isinstance(metadata, dict):
         raise Invalid(f"{where}: `metadata` must be a mapping, not {type_name(metadata)}")
-    return Line(number, inputs, metadata, _unit(data, unit, where))
+    return InputLine(number, inputs, metadata, _read_unit(data, unit, where))
 
 
-def _object(raw: bytes, where: str) -> dict[str, Any]:
+def _parse_object(raw: bytes, where: str) -> dict[str, Any]:
     try:
         data = json.loads(raw)
     except UnicodeDecodeError as error:
@@ -94,7 +94,7 @@ def _object(raw: bytes, where: str) -> dict[str, Any]:
     return data
 
 
-def _unit(data: Mapping[str, Any], path: str | None, where: str) -> str | None:
+def _read_unit(data: Mapping[str, Any], path: str | None, where: str) -> str | None:
     found: Any = data
     for step in (path or "unit").split("."):
         found = found.get(step) if isinstance(found, dict) else None

@@ -8,15 +8,15 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from promptops.console import note
-from promptops.runner.batch.engine import Engine
+from promptops.runner.batch.engine import BatchEngine
 
 
-class Report(Protocol):
+class InterruptFlag(Protocol):
     interrupted: bool
 
 
 @contextmanager
-def interruptible(engine: Engine, report: Report) -> Iterator[None]:
+def interruptible(engine: BatchEngine, report: InterruptFlag) -> Iterator[None]:
     """The first Ctrl-C lets what is under way finish; the second leaves at once."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
 

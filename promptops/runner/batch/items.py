@@ -7,29 +7,29 @@ from typing import Any
 
 from promptops.console import note
 from promptops.errors import PromptopsError
-from promptops.registry.runs.batches import Calls
+from promptops.registry.runs.batches import BatchCallLog
 from promptops.registry.runs.unit_hash import UnitKey
-from promptops.runner import Origin
-from promptops.runner.batch.engine import Item
-from promptops.runner.batch.input_file import Line
-from promptops.runner.routing import GitSource, Serving, ready
+from promptops.runner import RunContext
+from promptops.runner.batch.engine import BatchItem
+from promptops.runner.batch.input_file import InputLine
+from promptops.runner.routing import GitSource, Router, prepare_routed_run
 from promptops.versions.references import Reference
 from promptops.versions.resolve import Version
 
-_LOOK_S = 1.0  # how often a release that has moved meanwhile is looked for
+_REFRESH_S = 1.0  # how often a release that has moved meanwhile is looked for
 
 
 @dataclass(frozen=True, slots=True)
-class VersionCalls:
+class VersionItems:
     version: Version
     overrides: Mapping[str, Any]
     key: UnitKey
     batch_id: str
-    calls: Calls
+    calls: BatchCallLog
 
-    def item(self, line: Line) -> Item:
+    def item(self, line: InputLine) -> BatchItem:
         unit = line.unit
-        origin = Origin(
+        origin = RunContext(
             kind="batch",
             overrides=self.overrides,
             metadata=line.metadata,
@@ -39,22 +39,22 @@ class VersionCalls:
             batch_line=line.number,
         )
         on_call = lambda: self.calls.begin(line.number)  # noqa: E731 - two words
-        return Item(version=self.version, inputs=line.inputs, origin=origin, on_call=on_call)
+        return BatchItem(version=self.version, inputs=line.inputs, origin=origin, on_call=on_call)
 
 
 @dataclass(slots=True)
-class ChannelCalls:
+class ChannelItems:
     """Lines are placed when their turn comes, so that a long batch follows a rollout."""
 
-    serving: Serving
+    serving: Router
     source: GitSource
     channel: Reference
     batch_id: str
-    calls: Calls
+    calls: BatchCallLog
     _looked: float = field(default_factory=time.monotonic)
     _said: str = ""
 
-    def item(self, line: Line) -> Item:
+    def item(self, line: InputLine) -> BatchItem:
         self._follow()
         placement = self.serving.place(self.channel, line.unit, line.metadata)
         about: dict[str, Any] = {
@@ -63,17 +63,17 @@ class ChannelCalls:
             "batch_id": self.batch_id,
             "batch_line": line.number,
         }
-        return Item(
+        return BatchItem(
             version=placement.version,
             inputs=line.inputs,
-            ready=lambda runner: ready(runner, placement, line.inputs, **about),
+            ready=lambda runner: prepare_routed_run(runner, placement, line.inputs, **about),
             on_call=lambda: self.calls.begin(line.number),
             on_end=self.serving.ended,
         )
 
     def _follow(self) -> None:
         now = time.monotonic()
-        if now - self._looked < _LOOK_S:
+        if now - self._looked < _REFRESH_S:
             return
         self._looked = now
         try:

@@ -11,37 +11,42 @@ from typing import Any, BinaryIO
 
 from promptops.config.settings import Settings
 from promptops.errors import OverBudget, Unavailable
-from promptops.prompt.render import Rendered
+from promptops.prompt.render import RenderedPrompt
 from promptops.providers.types import ModelError
 from promptops.registry.runs.batches import (
-    Calls,
-    Identity,
+    BatchCallLog,
+    BatchIdentity,
+    batch_spent_usd,
     begin_batch,
     done_lines,
     end_batch,
-    run_of,
-    spent_by,
+    read_batch_run,
     unfinished_batch,
 )
 from promptops.registry.runs.journal import Spool
 from promptops.registry.runs.unit_hash import unit_key
-from promptops.registry.store import Registry
-from promptops.runner.batch.engine import Engine, Item, Options, Tally
-from promptops.runner.batch.estimate import Estimate, refuse_above
-from promptops.runner.batch.input_file import Line, Survey, read_lines, survey
+from promptops.registry.store import RegistryDatabase
+from promptops.runner.batch.engine import BatchEngine, BatchItem, BatchOptions, RunTally
+from promptops.runner.batch.estimate import CostEstimator, check_max_cost
+from promptops.runner.batch.input_file import InputFileScan, InputLine, read_lines, scan_input_file
 from promptops.runner.batch.interrupt import interruptible
-from promptops.runner.batch.items import ChannelCalls, VersionCalls
-from promptops.runner.batch.output_file import FileResults, Results, StdoutResults, refuse_other_content
-from promptops.runner.routing import GitSource, Serving
+from promptops.runner.batch.items import ChannelItems, VersionItems
+from promptops.runner.batch.output_file import (
+    FileResultWriter,
+    ResultWriter,
+    StdoutResultWriter,
+    check_output_file,
+)
+from promptops.runner.routing import GitSource, Router
 from promptops.versions.references import Reference
 from promptops.versions.resolve import Version
 
-OnProgress = Callable[[Tally, int], None]
+OnProgress = Callable[[RunTally, int], None]
 """Called with what has come of it so far, and the number of lines that were to be done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class BatchJob:
     """What is asked for."""
 
     version: Version  # of a channel, its stable one
@@ -54,17 +59,17 @@ class Job:
 
 
 @dataclass(slots=True, kw_only=True)
-class Report:
+class BatchReport:
     """What came of it."""
 
     batch_id: str
     lines: int
     earlier: int = 0  # lines that were done before
-    repeated: list[int] = field(default_factory=list)  # calls begun by a process that died
-    tally: Tally
+    repeated_lines: list[int] = field(default_factory=list)  # calls begun by a process that died
+    tally: RunTally
     interrupted: bool = False
     over_budget: OverBudget | None = None
-    given_up: ModelError | None = None
+    aborted_by: ModelError | None = None
 
     @property
     def left(self) -> int:
@@ -72,11 +77,11 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
+class _BatchState:
     """What is known of a batch before its first call."""
 
     batch_id: str
-    survey: Survey
+    survey: InputFileScan
     done: "array[int]"
     spent: float
 
@@ -85,21 +90,25 @@ class _Known:
         return sum(self.done[number] > 0 for number in self.survey.numbers)
 
 
-def run_job(
-    settings: Settings, options: Options, job: Job, file: BinaryIO, on_progress: OnProgress | None = None
-) -> Report:
+def run_batch(
+    settings: Settings,
+    options: BatchOptions,
+    job: BatchJob,
+    file: BinaryIO,
+    on_progress: OnProgress | None = None,
+) -> BatchReport:
     """Run what is left of a batch. Every line is looked at before anything is called."""
     if job.out:
-        refuse_other_content(job.out, job.source)
-    found, costs = _survey(settings, options, job, file)
-    with Registry.open(settings.registry) as registry:
-        Spool(settings.registry).take_in(registry)
-        known = _identify(registry, options, job, found)
+        check_output_file(job.out, job.source)
+    found, costs = _scan_input(settings, options, job, file)
+    with RegistryDatabase.open(settings.registry) as registry:
+        Spool(settings.registry).replay(registry)
+        known = _load_state(registry, options, job, found)
         if options.max_cost is not None:
             left = [cost for number, cost in zip(found.numbers, costs, strict=True) if not known.done[number]]
-            refuse_above(options.max_cost, known.spent, left)
+            check_max_cost(options.max_cost, known.spent, left)
         with _calls(registry, known) as calls:
-            work = _Work(
+            work = _BatchRun(
                 settings=settings,
                 options=options,
                 job=job,
@@ -108,37 +117,41 @@ def run_job(
                 registry=registry,
                 on_progress=on_progress,
             )
-            report = _to_the_end(work, file)
+            report = _run_to_end(work, file)
             if not report.left and not report.tally.failed:
                 end_batch(registry, known.batch_id)
                 calls.remove()
     return report
 
 
-def _survey(settings: Settings, options: Options, job: Job, file: BinaryIO) -> tuple[Survey, "array[float]"]:
+def _scan_input(
+    settings: Settings, options: BatchOptions, job: BatchJob, file: BinaryIO
+) -> tuple[InputFileScan, "array[float]"]:
     costs, prompt = array("d"), job.version.prompt
     if options.max_cost is None:
-        return survey(file, job.source, prompt, job.unit), costs
-    with Estimate(settings, options) as estimate:
-        for version in (job.version, *_others(settings, job)):
+        return scan_input_file(file, job.source, prompt, job.unit), costs
+    with CostEstimator(settings, options) as estimate:
+        for version in (job.version, *_channel_versions(settings, job)):
             estimate.check(version.prompt)
 
-        def look(rendered: Rendered) -> None:
+        def look(rendered: RenderedPrompt) -> None:
             costs.append(estimate.of(prompt, rendered))
 
-        return survey(file, job.source, prompt, job.unit, look), costs
+        return scan_input_file(file, job.source, prompt, job.unit, look), costs
 
 
-def _others(settings: Settings, job: Job) -> tuple[Version, ...]:
+def _channel_versions(settings: Settings, job: BatchJob) -> tuple[Version, ...]:
     if job.channel is None:
         return ()
-    with Serving(GitSource(settings), settings.registry) as serving:
+    with Router(GitSource(settings), settings.registry) as serving:
         return serving.versions(job.channel)
 
 
-def _identify(registry: Registry, options: Options, job: Job, found: Survey) -> _Known:
+def _load_state(
+    registry: RegistryDatabase, options: BatchOptions, job: BatchJob, found: InputFileScan
+) -> _BatchState:
     prompt = job.version.prompt
-    identity = Identity(
+    identity = BatchIdentity(
         file_hash=found.file_hash,
         prompt=prompt.name,
         # a batch on a channel goes on whatever the channel serves by now
@@ -151,14 +164,14 @@ def _identify(registry: Registry, options: Options, job: Job, found: Survey) -> 
         batch_id = None
     if batch_id is None:
         batch_id = begin_batch(registry, identity, reference=job.version.reference, lines=len(found.numbers))
-        return _Known(batch_id, found, array("q", bytes(8 * (found.last + 1))), 0.0)
+        return _BatchState(batch_id, found, array("q", bytes(8 * (found.last + 1))), 0.0)
     done = done_lines(registry, batch_id, found.last)
-    return _Known(batch_id, found, done, spent_by(registry, batch_id))
+    return _BatchState(batch_id, found, done, batch_spent_usd(registry, batch_id))
 
 
 @contextmanager
-def _calls(registry: Registry, known: _Known) -> Iterator[Calls]:
-    calls = Calls.open(registry.path, known.batch_id)
+def _calls(registry: RegistryDatabase, known: _BatchState) -> Iterator[BatchCallLog]:
+    calls = BatchCallLog.open(registry.path, known.batch_id)
     try:
         yield calls
     finally:
@@ -166,50 +179,50 @@ def _calls(registry: Registry, known: _Known) -> Iterator[Calls]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
+class _BatchRun:
     """The part that runs in an event loop."""
 
     settings: Settings
-    options: Options
-    job: Job
-    known: _Known
-    calls: Calls
-    registry: Registry
+    options: BatchOptions
+    job: BatchJob
+    known: _BatchState
+    calls: BatchCallLog
+    registry: RegistryDatabase
     on_progress: OnProgress | None
 
-    async def perform(self, file: BinaryIO) -> Report:
+    async def perform(self, file: BinaryIO) -> BatchReport:
         known = self.known
-        report = Report(
+        report = BatchReport(
             batch_id=known.batch_id,
             lines=len(known.survey.numbers),
             earlier=known.earlier,
-            repeated=self.calls.cut_off(known.done),
-            tally=Tally(),
+            repeated_lines=self.calls.interrupted_lines(known.done),
+            tally=RunTally(),
         )
         with self._results() as results:
-            async with Engine(self.settings, self.options, spent=known.spent) as engine:
+            async with BatchEngine(self.settings, self.options, spent=known.spent) as engine:
                 report.tally = engine.tally
-                with interruptible(engine, report), _items(self) as item_of:
-                    await self._pass_on(engine, file, results, report, item_of)
-                report.given_up = engine.given_up
+                with interruptible(engine, report), _item_builder(self) as item_of:
+                    await self._write_results(engine, file, results, report, item_of)
+                report.aborted_by = engine.aborted_by
             self.calls.forget()
         return report
 
-    async def _pass_on(
+    async def _write_results(
         self,
-        engine: Engine,
+        engine: BatchEngine,
         file: BinaryIO,
-        results: Results,
-        report: Report,
-        item_of: Callable[[Line], Item],
+        results: ResultWriter,
+        report: BatchReport,
+        item_of: Callable[[InputLine], BatchItem],
     ) -> None:
         lines = (
             line for line in read_lines(file, self.job.source, self.job.unit) if line.number > results.kept
         )
 
-        async def one(line: Line) -> dict[str, Any]:
+        async def one(line: InputLine) -> dict[str, Any]:
             if seq := self.known.done[line.number]:
-                return run_of(self.registry, seq)
+                return read_batch_run(self.registry, seq)
             run = await engine.run(item_of(line))
             return run.as_json()
 
@@ -217,7 +230,7 @@ class _Work:
         try:
             async with aclosing(engine.each(lines, one)) as ended:
                 async for result in ended:
-                    failure = failure or _handed_on(results, result)
+                    failure = failure or _write_result(results, result)
                     if failure:
                         engine.stop()  # what is under way has been asked for, and is logged all the same
                     if self.on_progress:
@@ -227,28 +240,28 @@ class _Work:
         if failure:
             raise failure
 
-    def _results(self) -> Results:
+    def _results(self) -> ResultWriter:
         if self.job.out is None:
-            return StdoutResults()
+            return StdoutResultWriter()
         done = self.known.done
         first = takewhile(done.__getitem__, self.known.survey.numbers)
-        return FileResults(self.job.out, self.known.batch_id, first)
+        return FileResultWriter(self.job.out, self.known.batch_id, first)
 
 
 @contextmanager
-def _items(work: "_Work") -> Iterator[Callable[[Line], Item]]:
+def _item_builder(work: "_BatchRun") -> Iterator[Callable[[InputLine], BatchItem]]:
     """What makes an item of a line."""
     settings, job, batch_id = work.settings, work.job, work.known.batch_id
     if job.channel is None:
         key = unit_key(work.registry)
-        yield VersionCalls(job.version, job.overrides, key, batch_id, work.calls).item
+        yield VersionItems(job.version, job.overrides, key, batch_id, work.calls).item
         return
     source = GitSource(settings)
-    with Serving(source, settings.registry) as serving:
-        yield ChannelCalls(serving, source, job.channel, batch_id, work.calls).item
+    with Router(source, settings.registry) as serving:
+        yield ChannelItems(serving, source, job.channel, batch_id, work.calls).item
 
 
-def _handed_on(results: Results, result: Mapping[str, Any]) -> Exception | None:
+def _write_result(results: ResultWriter, result: Mapping[str, Any]) -> Exception | None:
     try:
         results.put(result)
         results.flush()
@@ -257,7 +270,7 @@ def _handed_on(results: Results, result: Mapping[str, Any]) -> Exception | None:
     return None
 
 
-def _to_the_end(work: "_Work", file: BinaryIO) -> Report:
+def _run_to_end(work: "_BatchRun", file: BinaryIO) -> BatchReport:
     try:
         return asyncio.run(work.perform(file))
     except asyncio.CancelledError:  # the second Ctrl-C

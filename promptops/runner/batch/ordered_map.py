@@ -6,10 +6,10 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-_NOTHING = object()
+_NO_RESULT = object()
 
 
-class InOrder(Generic[Item, Result]):
+class OrderedMap(Generic[Item, Result]):
     """``width`` pieces of work run at once; at most ``window`` are begun and not yet handed on.
 
     When one raises, no further one is begun, those under way are finished and handed on, and then its
@@ -23,7 +23,7 @@ class InOrder(Generic[Item, Result]):
         self._work = work
         self._width = width
         self._window = max(window, width)
-        self._begun = self._handed_on = self._idle = 0
+        self._begun = self._yielded = self._idle = 0
         self._done: dict[int, Result | object] = {}
         self._failures: list[Exception] = []
         self._stopped = False
@@ -37,8 +37,8 @@ class InOrder(Generic[Item, Result]):
         self._room.set()
 
     @property
-    def under_way(self) -> int:
-        return self._begun - self._handed_on - len(self._done)
+    def in_flight(self) -> int:
+        return self._begun - self._yielded - len(self._done)
 
     async def results(self) -> AsyncGenerator[Result, None]:
         workers = [asyncio.create_task(self._keep_working()) for _ in range(self._width)]
@@ -58,11 +58,11 @@ class InOrder(Generic[Item, Result]):
             raise self._failures[0]
 
     def _ready(self) -> Iterator[Result]:
-        while self._handed_on in self._done:
-            result = self._done.pop(self._handed_on)
-            self._handed_on += 1
+        while self._yielded in self._done:
+            result = self._done.pop(self._yielded)
+            self._yielded += 1
             self._room.set()
-            if result is not _NOTHING:
+            if result is not _NO_RESULT:
                 yield result  # type: ignore[misc]  # the one other object there is
 
     async def _keep_working(self) -> None:
@@ -80,7 +80,7 @@ class InOrder(Generic[Item, Result]):
             self._news.set()
 
     async def _has_room(self) -> bool:
-        while not self._stopped and self._begun - self._handed_on >= self._window:
+        while not self._stopped and self._begun - self._yielded >= self._window:
             self._room.clear()
             await self._room.wait()
         return not self._stopped
@@ -92,12 +92,12 @@ class InOrder(Generic[Item, Result]):
             result: Result | object = await self._work(item)
         except Exception as error:  # noqa: BLE001 - raised when the rest is done
             self._fail(error)
-            result = _NOTHING
-        self._done_with(place, result)
+            result = _NO_RESULT
+        self._store_result(place, result)
 
-    def _done_with(self, place: int, result: Result | object) -> None:
+    def _store_result(self, place: int, result: Result | object) -> None:
         self._done[place] = result
-        if place == self._handed_on:
+        if place == self._yielded:
             self._news.set()
 
     def _fail(self, error: Exception) -> None:

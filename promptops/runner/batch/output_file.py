@@ -15,7 +15,7 @@ from promptops.errors import Invalid, Unavailable
 _RAW = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
 
 
-class Results(Protocol):
+class ResultWriter(Protocol):
     """``kept`` is the number of the last line whose result is there already."""
 
     kept: int
@@ -28,7 +28,7 @@ class Results(Protocol):
     ) -> None: ...
 
 
-class StdoutResults:
+class StdoutResultWriter:
     kept = 0
 
     def put(self, result: Mapping[str, Any]) -> None:
@@ -43,14 +43,14 @@ class StdoutResults:
     def __exit__(self, *_: object) -> None: ...
 
 
-class FileResults:
+class FileResultWriter:
     """A file of result lines. What an earlier part of the same batch wrote whole and in order stays."""
 
     def __init__(self, path: Path, batch_id: str, done: Iterable[int]) -> None:
         """``done`` are the numbers of the lines that stand first, up to the first that is not done."""
         self.path = path
         try:
-            self.kept, size = _whole(path, batch_id, done)
+            self.kept, size = _last_complete(path, batch_id, done)
             self._stream = path.open("ab")
             if path.is_file():
                 self._stream.truncate(size)
@@ -86,7 +86,7 @@ class FileResults:
                 raise
 
 
-def refuse_other_content(path: Path, source: str) -> None:
+def check_output_file(path: Path, source: str) -> None:
     """Results replace results, and nothing else."""
     if os.path.exists(source) and path.exists() and path.samefile(source):  # noqa: PTH110 - source may be -
         raise Invalid(f"--out {path} is the file to be run", hint="name another file")
@@ -98,7 +98,7 @@ def refuse_other_content(path: Path, source: str) -> None:
         raise Invalid(f"--out {path} holds something other than results of a batch", hint="name another file")
 
 
-def _whole(path: Path, batch_id: str, done: Iterable[int]) -> tuple[int, int]:
+def _last_complete(path: Path, batch_id: str, done: Iterable[int]) -> tuple[int, int]:
     """The last line whose result is whole, and where it ends."""
     last = end = 0
     if not path.is_file():

@@ -10,49 +10,49 @@ import time
 from collections import deque
 from dataclasses import dataclass
 
-from promptops.providers.types import Completion, ModelError, Request
+from promptops.providers.types import Completion, CompletionRequest, ModelError
 from promptops.runner.batch.budget import Budget, sent_tokens
-from promptops.runner.retry import PATIENCE
+from promptops.runner.retry import MAX_RETRY_AFTER
 
-_LOWERED = 0.6  # of the calls in flight stay after a 429
+_DECREASE_FACTOR = 0.6  # of the calls in flight stay after a 429
 _BURST_S = 1.0  # seconds of allowance that may be used at once
 
 
 @dataclass(frozen=True, slots=True)
-class Ticket:
-    request: Request
+class Permit:
+    request: CompletionRequest
     begun: float
-    slots: "Slots"
+    slots: "ConcurrencyLimit"
     reserved: float = 0.0
     tokens: int = 0
 
 
-class Slots:
+class ConcurrencyLimit:
     """The calls in flight, and how many there may be."""
 
     def __init__(self, most: int) -> None:
         self.most = most
         self.limit = float(most)
-        self._taken = 0
+        self._in_flight = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._not_before = 0.0
-        self._lowered_at = 0.0
+        self._decreased_at = 0.0
 
-    async def enter(self) -> None:
+    async def acquire(self) -> None:
         while True:
             pause = self._not_before - time.monotonic()
             if pause > 0:
                 await asyncio.sleep(pause)
-            elif self._taken >= int(self.limit):
+            elif self._in_flight >= int(self.limit):
                 place = asyncio.get_running_loop().create_future()
                 self._waiting.append(place)
                 await place
             else:
-                self._taken += 1
+                self._in_flight += 1
                 return
 
-    def leave(self, begun: float, ended: Completion | ModelError | None) -> None:
-        self._taken -= 1
+    def release(self, begun: float, ended: Completion | ModelError | None) -> None:
+        self._in_flight -= 1
         if isinstance(ended, Completion):
             self.limit = min(self.most, self.limit + 1 / self.limit)
         elif ended is not None and ended.type == "rate_limit":
@@ -61,14 +61,14 @@ class Slots:
 
     def _slow_down(self, begun: float, retry_after: float | None) -> None:
         now = time.monotonic()
-        if begun > self._lowered_at:  # one wave of refusals is one piece of news
-            self.limit = max(1.0, self.limit * _LOWERED)
-            self._lowered_at = now
-        if retry_after is not None and retry_after <= PATIENCE:
+        if begun > self._decreased_at:  # one wave of refusals is one piece of news
+            self.limit = max(1.0, self.limit * _DECREASE_FACTOR)
+            self._decreased_at = now
+        if retry_after is not None and retry_after <= MAX_RETRY_AFTER:
             self._not_before = max(self._not_before, now + retry_after)
 
     def _wake(self) -> None:
-        free = int(self.limit) - self._taken
+        free = int(self.limit) - self._in_flight
         while self._waiting and free > 0:
             place = self._waiting.popleft()
             if not place.done():
@@ -76,7 +76,7 @@ class Slots:
                 free -= 1
 
 
-class Bucket:
+class TokenBucket:
     """So much a minute, evenly; what has been taken too much is waited for by the next."""
 
     def __init__(self, per_minute: float) -> None:
@@ -94,7 +94,7 @@ class Bucket:
                 self._fill()
             self._level -= amount
 
-    def give_back(self, amount: float) -> None:
+    def refund(self, amount: float) -> None:
         """Correct an estimate; what was used beyond it is a negative amount."""
         self._level += amount
 
@@ -105,20 +105,22 @@ class Bucket:
         return self._level
 
 
-class Pacing:
+class AdaptiveLimiter:
     """The gate of a batch's calls: limits by the minute, the budget, then a slot."""
 
     def __init__(
         self, most: int, *, rpm: float | None = None, tpm: float | None = None, budget: Budget | None = None
     ) -> None:
-        self.slots = Slots(most)
-        self._embedded = Slots(1)  # waiting for the one model in this process is nobody's latency
+        self.slots = ConcurrencyLimit(most)
+        self._local_limit = ConcurrencyLimit(
+            1
+        )  # waiting for the one model in this process is nobody's latency
         self.budget = budget
-        self.patient = True  # else a 429 is an answer, and not asked again
-        self._calls = Bucket(rpm) if rpm else None
-        self._tokens = Bucket(tpm) if tpm else None
+        self.wait_on_rate_limit = True  # else a 429 is an answer, and not asked again
+        self._calls = TokenBucket(rpm) if rpm else None
+        self._tokens = TokenBucket(tpm) if tpm else None
 
-    async def enter(self, request: Request) -> Ticket:
+    async def acquire(self, request: CompletionRequest) -> Permit:
         tokens = 0
         if self._calls:
             await self._calls.take(1)
@@ -126,20 +128,20 @@ class Pacing:
             tokens = sent_tokens(request) + int(request.parameters.get("max_tokens", 0))
             await self._tokens.take(tokens)
         reserved = await self.budget.reserve(request) if self.budget else 0.0
-        slots = self._embedded if request.model.startswith("local/") else self.slots
+        slots = self._local_limit if request.model.startswith("local/") else self.slots
         try:
-            await slots.enter()
+            await slots.acquire()
         except BaseException:
             if self.budget:
                 self.budget.settle(request, reserved, ModelError("interrupted", "never sent"))
             raise
-        return Ticket(request, time.monotonic(), slots, reserved, tokens)
+        return Permit(request, time.monotonic(), slots, reserved, tokens)
 
-    def leave(self, ticket: Ticket, ended: Completion | ModelError | None) -> None:
-        if not self.patient and isinstance(ended, ModelError) and ended.type == "rate_limit":
+    def release(self, ticket: Permit, ended: Completion | ModelError | None) -> None:
+        if not self.wait_on_rate_limit and isinstance(ended, ModelError) and ended.type == "rate_limit":
             ended.retry_after = math.inf  # which no retry waits for
-        ticket.slots.leave(ticket.begun, ended)
+        ticket.slots.release(ticket.begun, ended)
         if self.budget:
             self.budget.settle(ticket.request, ticket.reserved, ended)
         if self._tokens and isinstance(ended, Completion) and ended.input_tokens is not None:
-            self._tokens.give_back(ticket.tokens - ended.input_tokens - (ended.output_tokens or 0))
+            self._tokens.refund(ticket.tokens - ended.input_tokens - (ended.output_tokens or 0))

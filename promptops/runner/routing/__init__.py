@@ -1,6 +1,6 @@
 """Which version of a channel answers a call: assignment, breaker, stable where the canary can't be sent."""
 
-from promptops.runner.routing.router import Placement, Serving, ready
-from promptops.runner.routing.source import GitSource, Source
+from promptops.runner.routing.router import Router, RoutingDecision, prepare_routed_run
+from promptops.runner.routing.source import GitSource, ReleaseSource
 
-__all__ = ["GitSource", "Placement", "Serving", "Source", "ready"]
+__all__ = ["GitSource", "ReleaseSource", "Router", "RoutingDecision", "prepare_routed_run"]

@@ -5,16 +5,22 @@ from pathlib import Path
 from threading import Lock
 
 from promptops.errors import PromptopsError
-from promptops.registry.release.breaker import IN_A_ROW, breaker_reason, failing, open_breaker, open_breakers
-from promptops.registry.runs.unit_hash import UnitKey, given_key, unit_key
-from promptops.registry.store import Registry
+from promptops.registry.release.breaker import (
+    FAILURES_TO_OPEN,
+    breaker_reason,
+    is_canary_failing,
+    open_breaker,
+    open_breakers,
+)
+from promptops.registry.runs.unit_hash import UnitKey, unit_key, unit_key_from_env
+from promptops.registry.store import RegistryDatabase
 
-_FRESH_S = 0.2  # how long what was read holds
-_PATIENCE_S = 0.2  # serving waits for nobody
-_PAUSE_S = 5.0  # until a registry that could not be read is tried again
+_CACHE_TTL_S = 0.2  # how long what was read holds
+_BUSY_TIMEOUT_S = 0.2  # serving waits for nobody
+_RETRY_AFTER_S = 5.0  # until a registry that could not be read is tried again
 
 
-class Local:
+class LocalBreakers:
     """May be shared by threads. A registry that can't be read changes nothing of what was known.
 
     ``log``: without it nothing is logged, so that no file is made where there is none.
@@ -22,12 +28,12 @@ class Local:
 
     def __init__(self, path: Path, *, log: bool = True) -> None:
         self._path = path
-        self._open_registry = Registry.open if log else Registry.open_existing
+        self._open_registry = RegistryDatabase.open if log else RegistryDatabase.open_existing
         self._lock = Lock()
-        self._registry: Registry | None = None
-        self._key: UnitKey | None = given_key()
+        self._registry: RegistryDatabase | None = None
+        self._key: UnitKey | None = unit_key_from_env()
         self._open: dict[str, str] = {}
-        self._next_look = 0.0
+        self._next_refresh = 0.0
 
     def key(self) -> UnitKey | None:
         """What units are hashed with; None while the registry that keeps it can't be read."""
@@ -37,7 +43,7 @@ class Local:
 
     def is_open(self, rollout: str) -> bool:
         """Whether this canary is out of service here."""
-        if time.monotonic() >= self._next_look:
+        if time.monotonic() >= self._next_refresh:
             self._look()
         return rollout in self._open
 
@@ -45,13 +51,13 @@ class Local:
         """Take a canary out of service when its latest calls all failed; whether that has happened now."""
         with self._lock:
             try:
-                registry = self._connected()
-                if breaker_reason(registry, rollout) or not failing(registry, rollout):
+                registry = self._open_connection()
+                if breaker_reason(registry, rollout) or not is_canary_failing(registry, rollout):
                     return False
-                open_breaker(registry, rollout, f"{IN_A_ROW} canary errors in a row, none of stable")
+                open_breaker(registry, rollout, f"{FAILURES_TO_OPEN} canary errors in a row, none of stable")
             except PromptopsError:  # the next failure looks again
                 return False
-            self._next_look = 0.0
+            self._next_refresh = 0.0
             return True
 
     def close(self) -> None:
@@ -61,17 +67,17 @@ class Local:
     def _look(self) -> None:
         with self._lock:
             now = time.monotonic()
-            if now < self._next_look:
+            if now < self._next_refresh:
                 return
             try:
-                registry = self._connected()
+                registry = self._open_connection()
                 self._open = open_breakers(registry)
                 self._key = self._key or unit_key(registry)
-                self._next_look = now + _FRESH_S
+                self._next_refresh = now + _CACHE_TTL_S
             except PromptopsError:
-                self._next_look = now + _PAUSE_S
+                self._next_refresh = now + _RETRY_AFTER_S
 
-    def _connected(self) -> Registry:
+    def _open_connection(self) -> RegistryDatabase:
         if self._registry is None:
-            self._registry = self._open_registry(self._path, busy_s=_PATIENCE_S)
+            self._registry = self._open_registry(self._path, busy_s=_BUSY_TIMEOUT_S)
         return self._registry

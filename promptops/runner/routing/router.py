@@ -10,22 +10,22 @@ from typing import Any, Self
 from promptops.config.text import InvalidAt
 from promptops.console import note
 from promptops.errors import Invalid, NotFound
-from promptops.prompt.render import accept_inputs
+from promptops.prompt.render import validate_inputs
 from promptops.release.assignment import on_canary
-from promptops.runner import Origin, Prepared, Run, Runner
-from promptops.runner.routing.breakers import Local
-from promptops.runner.routing.source import Source
+from promptops.runner import PreparedRun, Run, RunContext, Runner
+from promptops.runner.routing.breakers import LocalBreakers
+from promptops.runner.routing.source import ReleaseSource
 from promptops.versions.references import Reference
-from promptops.versions.release_state import ChannelState, Released, Rollout, Shadow
-from promptops.versions.resolve import Version, unreleased
+from promptops.versions.release_state import ChannelState, ReleasedVersion, Rollout, ShadowState
+from promptops.versions.resolve import Version, unreleased_version_error
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_WITHOUT_USERS = frozenset({"eval", "shadow"})
+_GATE_PHASES = frozenset({"eval", "shadow"})
 NO_KEY = "unit not hashed"  # its units cannot be told apart, so it is no evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
+class RoutingDecision:
     """The version that one call meets, and what is logged of how that came.
 
     ``rollout``, ``arm`` and ``weight_bp`` are those really in force: None where there is no canary to meet.
@@ -39,12 +39,12 @@ class Placement:
     unit_hash: str | None = None
     unit_key_id: str | None = None
     excluded: str | None = None
-    shadow: Shadow | None = None  # who answers a sample of the calls too, behind the caller's back
+    shadow: ShadowState | None = None  # who answers a sample of the calls too, behind the caller's back
     fallback: str | None = None  # why this is stable's version though the unit is the canary's
 
-    def origin(self, **more: Any) -> Origin:
+    def origin(self, **more: Any) -> RunContext:
         """The run's origin; ``more`` is what else there is to say of it."""
-        return Origin(
+        return RunContext(
             **{
                 "arm": self.arm,
                 "rollout": self.rollout,
@@ -60,7 +60,7 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
-class _Lane:
+class _ChannelSnapshot:
     """What one channel serves for as long as its state stays as it is."""
 
     stamp: object
@@ -68,16 +68,16 @@ class _Lane:
     canary: Version | None = None
     rollout: Rollout | None = None  # while some units meet its canary
     problem: str | None = None  # why the canary can't be had
-    shadow: Shadow | None = None
+    shadow: ShadowState | None = None
 
 
-class Serving:
+class Router:
     """Places the calls of one project's channels. May be shared by threads."""
 
-    def __init__(self, source: Source, registry: Path, *, log: bool = True) -> None:
+    def __init__(self, source: ReleaseSource, registry: Path, *, log: bool = True) -> None:
         self.source = source
-        self._local = Local(registry, log=log)
-        self._lanes: dict[str, _Lane] = {}
+        self._breakers = LocalBreakers(registry, log=log)
+        self._lanes: dict[str, _ChannelSnapshot] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -88,11 +88,11 @@ class Serving:
         self.close()
 
     def close(self) -> None:
-        self._local.close()
+        self._breakers.close()
 
     def place(
         self, reference: Reference, unit: str | None = None, metadata: Mapping[str, Any] = _NOTHING
-    ) -> Placement:
+    ) -> RoutingDecision:
         """Say which version answers. ``unit`` is whom the call is for; else the metadata may say.
 
         Raises NotFound where the channel serves nothing, Invalid where what it serves can't be read.
@@ -101,15 +101,17 @@ class Serving:
         if lane is None or lane.stamp is not self.source.stamp():
             lane = self._lanes[reference.text] = self._lane(reference)
         rollout, unit = lane.rollout, unit or None  # nobody is called by an empty name
-        if rollout is None or self._local.is_open(rollout.id):
-            hashed, key_id, _ = self._hashed(unit)
-            return Placement(version=lane.stable, unit_hash=hashed, unit_key_id=key_id, shadow=lane.shadow)
+        if rollout is None or self._breakers.is_open(rollout.id):
+            hashed, key_id, _ = self._hash_unit(unit)
+            return RoutingDecision(
+                version=lane.stable, unit_hash=hashed, unit_key_id=key_id, shadow=lane.shadow
+            )
         if unit is None and rollout.unit != "call":
-            unit = _unit_in(metadata, rollout.unit)
+            unit = _unit_from(metadata, rollout.unit)
         sticky = unit if rollout.unit != "call" else None
         canary = on_canary(rollout.salt, sticky or os.urandom(16).hex(), rollout.weight_bp)
-        hashed, key_id, excluded = self._hashed(unit)
-        return Placement(
+        hashed, key_id, excluded = self._hash_unit(unit)
+        return RoutingDecision(
             version=lane.canary if canary and lane.canary else lane.stable,
             stable=lane.stable,
             arm="canary" if canary else "stable",
@@ -132,36 +134,38 @@ class Serving:
         started, error = run.started, run.finished.error_type
         if started.arm != "canary" or started.rollout is None or not (error or started.fallback):
             return
-        if self._local.open_when_failing(started.rollout):
+        if self._breakers.open_when_failing(started.rollout):
             note(
                 f"promptops: the canary of {started.reference} fails call after call: out of service here\n"
                 "  the next promptops tick takes it back for everyone"
             )
 
-    def _hashed(self, unit: str | None) -> tuple[str | None, str | None, str | None]:
+    def _hash_unit(self, unit: str | None) -> tuple[str | None, str | None, str | None]:
         """The unit's hash, the id of the key, and why the run is no evidence where there is no key."""
         if unit is None:
             return None, None, None
-        key = self._local.key()
+        key = self._breakers.key()
         return (key.hash(unit), key.id, None) if key else (None, None, NO_KEY)
 
-    def _lane(self, reference: Reference) -> _Lane:
+    def _lane(self, reference: Reference) -> _ChannelSnapshot:
         stamp = self.source.stamp()
         state = self._state(reference)
         stable = self._version(reference, state.stable)
         rollout = state.rollout
-        if rollout is None or not rollout.weight_bp or rollout.phase in _WITHOUT_USERS:
-            return _Lane(stamp, stable, shadow=state.shadow)
+        if rollout is None or not rollout.weight_bp or rollout.phase in _GATE_PHASES:
+            return _ChannelSnapshot(stamp, stable, shadow=state.shadow)
         try:
             canary = self._version(reference, rollout.canary)
         except Invalid as error:
-            return _Lane(stamp, stable, None, rollout, f"no version: {error.message}", state.shadow)
-        return _Lane(stamp, stable, canary, rollout, shadow=state.shadow)
+            return _ChannelSnapshot(
+                stamp, stable, None, rollout, f"no version: {error.message}", state.shadow
+            )
+        return _ChannelSnapshot(stamp, stable, canary, rollout, shadow=state.shadow)
 
     def _state(self, reference: Reference) -> ChannelState:
         releases = self.source.releases(reference.name)
         if releases is None:
-            raise unreleased(reference, elsewhere=True)
+            raise unreleased_version_error(reference, elsewhere=True)
         state = releases.channels.get(str(reference.channel))
         if state is None or state.stable is None:
             live = [f"{reference.name}:{name}" for name, other in releases.channels.items() if other.stable]
@@ -171,15 +175,15 @@ class Serving:
             )
         return state
 
-    def _version(self, reference: Reference, released: Released | None) -> Version:
+    def _version(self, reference: Reference, released: ReleasedVersion | None) -> Version:
         assert released is not None  # noqa: S101 - looked at before
         version = self.source.version(reference.name, released)
         return replace(version, reference=reference.text, channel=reference.channel)
 
 
-def ready(
-    runner: Runner, placement: Placement, inputs: Mapping[str, Any], *, called: bool = True, **more: Any
-) -> Prepared:
+def prepare_routed_run(
+    runner: Runner, placement: RoutingDecision, inputs: Mapping[str, Any], *, called: bool = True, **more: Any
+) -> PreparedRun:
     """Make a placed call ready, as stable where the canary can't be sent: it stays the canary's failure.
 
     Raises what is wrong with the call where stable can't be sent either. Nothing is logged.
@@ -191,22 +195,22 @@ def ready(
     except Invalid as error:
         if placement.arm != "canary" or placement.fallback or placement.stable is None:
             raise
-        why = _why(placement.version, inputs, error)
+        why = _fallback_reason(placement.version, inputs, error)
     return runner.ready(placement.stable, inputs, placement.origin(**more, fallback=why), called=called)
 
 
-def _why(version: Version, inputs: Mapping[str, Any], error: Invalid) -> str:
+def _fallback_reason(version: Version, inputs: Mapping[str, Any], error: Invalid) -> str:
     """Why a canary was not sent. It is logged and exported, so it quotes no value of an input."""
     if isinstance(error, InvalidAt):
         problem = error.problem
         return f"{problem.rule} {problem.path}:{problem.position.line}"
     try:
-        accept_inputs(version.prompt, inputs)
+        validate_inputs(version.prompt, inputs)
     except Invalid:
         return "inputs refused"
     return error.message
 
 
-def _unit_in(metadata: Mapping[str, Any], key: str) -> str | None:
+def _unit_from(metadata: Mapping[str, Any], key: str) -> str | None:
     found = metadata.get(key)
     return str(found) or None if isinstance(found, str | int) and not isinstance(found, bool) else None

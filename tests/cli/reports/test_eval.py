@@ -12,15 +12,26 @@ from xml.etree.ElementTree import XML
 
 import pytest
 
-from promptops.cli.reports.eval import Form, print_result, render_result
-from promptops.cli.reports.eval.markdown import prose
-from promptops.cli.reports.eval.text import table, table_lines
-from promptops.cli.reports.eval.view import apart, headline, inputs_line, visible
-from promptops.cli.reports.numbers import chance, milliseconds, percent, points, usd
+from promptops.cli.reports.eval import EvalFormatName, print_result, render_result
+from promptops.cli.reports.eval.markdown import markdown_prose
+from promptops.cli.reports.eval.text import eval_table_lines, render_eval_table
+from promptops.cli.reports.eval.view import (
+    differing_excerpts,
+    escape_unprintable,
+    eval_headline,
+    eval_inputs_line,
+)
+from promptops.cli.reports.numbers import (
+    format_milliseconds,
+    format_p_value,
+    format_percent,
+    format_points,
+    format_usd,
+)
 from promptops.evaluation.result import EvalResult, ScoreSlice
 from support.eval_results import BROKE, alone, case, compared, flip, rate, several, side, trial
 
-FORMS: tuple[Form, ...] = ("table", "json", "junit", "markdown", "html")
+FORMS: tuple[EvalFormatName, ...] = ("table", "json", "junit", "markdown", "html")
 NASTY = [
     "</pre></td></table></details><script>alert(1)</script>",
     "</div></details><img src=x onerror=alert(1)>",
@@ -55,7 +66,7 @@ def with_flips(texts: list[str]) -> EvalResult:
 
 
 def test_the_table_says_the_verdict_first_then_what_got_worse() -> None:
-    text = table(compared())
+    text = render_eval_table(compared())
     order = [
         "BETTER: support/reply@9ab21c0 fails checks at least 3.2 points less often",
         "But worse on refunds, though the whole is not.",
@@ -72,19 +83,19 @@ def test_the_table_says_the_verdict_first_then_what_got_worse() -> None:
 @pytest.mark.parametrize("width", [80, 120])
 @pytest.mark.parametrize("result", [compared(), alone(), several(), with_flips(NASTY)])
 def test_no_line_of_the_table_is_wider_than_the_terminal(result: EvalResult, width: int) -> None:
-    lines = table(result, width).split("\n")
+    lines = render_eval_table(result, width).split("\n")
     assert [text for text in lines if len(text) > width] == []
 
 
 def test_sides_stand_side_by_side_with_their_difference() -> None:
-    lines = table(compared()).splitlines()
+    lines = render_eval_table(compared()).splitlines()
     row = next(text for text in lines if text.startswith("latency p50"))
     assert row.split()[2:] == ["812", "ms", "934", "ms", "+15", "%"]
     assert next(text for text in lines if text.startswith("95 % interval")).endswith("85.5–93.2 %")
 
 
 def test_answers_are_shown_from_where_they_part() -> None:
-    text = table(compared())
+    text = render_eval_table(compared())
     assert "    - …kettle never worked. As it arrived faulty, you are" in text
     assert "    + …kettle never worked. As your order is older than" in text
     assert "        judge_policy: 1 of 5, a faulty item may be returned for two years" in text
@@ -92,7 +103,7 @@ def test_answers_are_shown_from_where_they_part() -> None:
 
 
 def test_one_side_shows_what_failed_and_why() -> None:
-    text = table(alone())
+    text = render_eval_table(alone())
     assert text.startswith("support/reply@3f2c9e1 passes 2 of 4 cases: 50.0 % (15.0–85.0 %)\n4 cases\n")
     assert text.index("  silent") < text.index("  wrong  refunds")
     assert "      expected refund\n    = Maybe.\n        contains: refund\n" in text
@@ -100,7 +111,7 @@ def test_one_side_shows_what_failed_and_why() -> None:
 
 
 def test_many_sides_have_a_row_each_and_the_front_is_marked() -> None:
-    narrow, wide = table(several()), table(several(), 140)
+    narrow, wide = render_eval_table(several()), render_eval_table(several(), 140)
     assert "\n* openai/gpt-4o-mini-2024-07-18\n" in narrow
     assert re.search(r"\n\* openai/gpt-4o-mini-2024-07-18 +90.0 %", wide)
     assert "\n  openai/gpt-4o-2024-11-20" in narrow
@@ -110,7 +121,7 @@ def test_many_sides_have_a_row_each_and_the_front_is_marked() -> None:
 def test_long_lists_say_how_much_is_left_out() -> None:
     failed = [case(f"c{i}", trial("no", "contains: yes")) for i in range(30)]
     wavering = [case(f"f{i}", trial("a"), trial("b", "x"), trial("a")) for i in range(15)]
-    text = table(alone(*failed, *wavering))
+    text = render_eval_table(alone(*failed, *wavering))
     assert "failed 30\n" in text
     assert "and 20 more: --format html shows more\n" in text
     assert "and 5 more\n" in text
@@ -118,7 +129,7 @@ def test_long_lists_say_how_much_is_left_out() -> None:
     assert base.comparison
     slices = tuple(replace(base.comparison.tags[0], name=f"tag{i}") for i in range(40))
     many = replace(base, comparison=replace(base.comparison, tags=slices, broke=BROKE * 4))
-    assert "more that changed less" in table(many)
+    assert "more that changed less" in render_eval_table(many)
     assert "and 30 more that changed less" in render_result(many, "markdown")
 
 
@@ -129,16 +140,16 @@ def test_why_it_ended_and_what_the_judge_missed_is_said() -> None:
         assert "stopped early: the verdict was in after 240 pairs" in text
         assert "2 answers of the judge could not be used" in text
     partial = alone(stopped="budget", cases_run=1, notes=("the price is a guess",))
-    assert "\n1 of 4 cases\nthe price is a guess\nstopped by the budget" in table(partial)
-    assert "stopped: quake" in table(alone(stopped="quake"))
+    assert "\n1 of 4 cases\nthe price is a guess\nstopped by the budget" in render_eval_table(partial)
+    assert "stopped: quake" in render_eval_table(alone(stopped="quake"))
 
 
 def test_verdicts_have_their_colour() -> None:
     base = compared()
     assert base.comparison
     worse = replace(base, comparison=replace(base.comparison, verdict="worse", worse_slices=()))
-    assert ("WORSE: ", "red") in next(table_lines(worse))
-    assert ("BETTER: ", "green") in next(table_lines(base))
+    assert ("WORSE: ", "red") in next(eval_table_lines(worse))
+    assert ("BETTER: ", "green") in next(eval_table_lines(base))
 
 
 # ---- words
@@ -146,41 +157,43 @@ def test_verdicts_have_their_colour() -> None:
 
 def test_headlines_without_a_control() -> None:
     nothing = side("a@1", 0, 0)
-    assert headline(alone(sides=(nothing,))) == "a@1: no case was answered"
-    assert headline(alone(sides=(nothing,) * 3)) == "no case was answered on any side"
-    assert headline(several()) == (
+    assert eval_headline(alone(sides=(nothing,))) == "a@1: no case was answered"
+    assert eval_headline(alone(sides=(nothing,) * 3)) == "no case was answered on any side"
+    assert eval_headline(several()) == (
         "anthropic/claude-sonnet-4-20250514 passes most: 95.4 %; openai/gpt-4o-mini-2024-07-18 may be as "
         "good: 90.0 % at $0.000240 a case against $0.00310"
     )
     best = several().sides[0]
-    assert headline(replace(several(), sides=(best, best, best))).endswith("passes most: 95.4 %")
+    assert eval_headline(replace(several(), sides=(best, best, best))).endswith("passes most: 95.4 %")
 
 
 def test_numbers() -> None:
-    assert [usd(value) for value in (None, 0, 0.000217, 0.0123, 1234.5)] == [
+    assert [format_usd(value) for value in (None, 0, 0.000217, 0.0123, 1234.5)] == [
         "–",
         "$0",
         "$0.000217",
         "$0.0123",
         "$1,234.50",
     ]
-    assert [milliseconds(value) for value in (None, 812.4, 1934)] == ["–", "812 ms", "1.93 s"]
-    assert [points(value) for value in (0.01, -0.125, 0.0)] == [
+    assert [format_milliseconds(value) for value in (None, 812.4, 1934)] == ["–", "812 ms", "1.93 s"]
+    assert [format_points(value) for value in (0.01, -0.125, 0.0)] == [
         "+1.0 points",
         "\u221212.5 points",
         "±0.0 points",
     ]
-    assert percent(None) == "–"
-    assert chance(0.00001) == "< 0.001"
+    assert format_percent(None) == "–"
+    assert format_p_value(0.00001) == "< 0.001"
 
 
 def test_inputs_share_a_line_by_need() -> None:
-    assert inputs_line({"ticket": "x" * 100, "language": "en"}, 60) == f"ticket={'x' * 39}…  language=en"
-    assert len(inputs_line({str(i): "x" * 100 for i in range(9)}, 60)) == 60
+    assert eval_inputs_line({"ticket": "x" * 100, "language": "en"}, 60) == f"ticket={'x' * 39}…  language=en"
+    assert len(eval_inputs_line({str(i): "x" * 100 for i in range(9)}, 60)) == 60
 
 
 def test_equal_starts_of_long_answers_are_left_out() -> None:
-    old, new = apart(flip("a", "b", trial("s" * 90 + "old" * 9), trial("s" * 90 + "new" * 9)), 60)
+    old, new = differing_excerpts(
+        flip("a", "b", trial("s" * 90 + "old" * 9), trial("s" * 90 + "new" * 9)), 60
+    )
     assert old.startswith("…s")
     assert "oldold" in old
     assert "newnew" in new
@@ -360,7 +373,7 @@ def test_a_long_comment_is_cut_and_says_what_was_cut() -> None:
     ],
 )
 def test_prose_keeps_words_and_fences_in_the_rest(text: str, written: str | None) -> None:
-    assert prose(text) == (written or text)
+    assert markdown_prose(text) == (written or text)
 
 
 # ---- HTML
@@ -434,7 +447,10 @@ def test_the_report_can_be_read_aloud() -> None:
 def outputs(result: EvalResult) -> Iterator[str]:
     assert result.comparison
     for one in (*result.comparison.broke, *result.comparison.fixed):
-        yield from (visible(one.control.output or ""), visible(one.candidate.output or ""))
+        yield from (
+            escape_unprintable(one.control.output or ""),
+            escape_unprintable(one.candidate.output or ""),
+        )
 
 
 def test_no_answer_breaks_out_of_the_report(hostile: list[str]) -> None:
@@ -500,7 +516,9 @@ def test_large_reports_are_bounded() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_is_printed_as_it_is_written(form: Form, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_form_is_printed_as_it_is_written(
+    form: EvalFormatName, capsys: pytest.CaptureFixture[str]
+) -> None:
     result: Any = compared()
     print_result(result, form)
     assert capsys.readouterr().out == render_result(result, form)

@@ -7,24 +7,30 @@ from typing import Any, get_args
 
 import pytest
 
-from promptops.cli.reports.release import Form, print_status, render_status
-from promptops.cli.reports.release.text_plot import bars, sampled
-from promptops.cli.reports.release.view import commands, following, headline, line, steps
-from promptops.registry.release.exposure import met, note_met
-from promptops.registry.release.observations import save
-from promptops.registry.store import Registry
-from promptops.release.analysis import SUMMARY, stored
+from promptops.cli.reports.release import StatusFormatName, print_status, render_status
+from promptops.cli.reports.release.text_plot import interval_bars, sample_points
+from promptops.cli.reports.release.view import (
+    available_commands,
+    flat_line,
+    next_steps,
+    status_headline,
+    step_states,
+)
+from promptops.registry.release.exposure import read_exposure, update_exposure
+from promptops.registry.release.observations import save_analysis_state
+from promptops.registry.store import RegistryDatabase
+from promptops.release.analysis import SUMMARY, load_findings
 from promptops.release.analysis.findings_json import encode_findings
 from promptops.release.plan import decode_plan
-from promptops.release.rules import Decision, Move, Transition
-from promptops.release.status_view import Event, Exposure, StatusView, exposure_of
-from promptops.release.timestamps import iso
+from promptops.release.rules import Move, RolloutDecision, Transition
+from promptops.release.status_view import CanaryExposure, StatusView, TimelineEvent, canary_exposure
+from promptops.release.timestamps import format_timestamp
 from promptops.stats.verdicts import Verdict
-from promptops.versions.release_state import Released
+from promptops.versions.release_state import ReleasedVersion
 from support.logged_runs import a_run
 from support.status_views import CANARY, NOW, PLAN, STABLE, findings, idle, metric, shadowed, view
 
-FORMS: list[Form] = list(get_args(Form))
+FORMS: list[StatusFormatName] = list(get_args(StatusFormatName))
 PHASES = ["eval", "shadow", "progressing", "awaiting", "paused", "invalid", "inconclusive"]
 NASTY = [
     "<script>alert(1)</script>",
@@ -50,22 +56,22 @@ def in_phase(phase: str) -> StatusView:
 
 def with_text(text: str) -> StatusView:
     """A view that says this text wherever a stranger's text can get to."""
-    shown = view(phase="paused", reason=text, canary=Released(text, "b" * 64), unit=text)
+    shown = view(phase="paused", reason=text, canary=ReleasedVersion(text, "b" * 64), unit=text)
     seen = findings(
         metrics=tuple(replace(one, sentence=text) for one in findings().metrics), excluded={text: 3}
     )
     return replace(
         shown,
         prompt=text,
-        stable=Released(text, "a" * 64),
+        stable=ReleasedVersion(text, "a" * 64),
         findings=seen,
-        decision=Decision(holds=(text,)),
-        timeline=(Event(NOW_TEXT, "advance", text, text, text), Event(text, "advance", text)),
+        decision=RolloutDecision(holds=(text,)),
+        timeline=(TimelineEvent(NOW_TEXT, "advance", text, text, text), TimelineEvent(text, "advance", text)),
         notes=(text,),
     )
 
 
-NOW_TEXT = iso(NOW)
+NOW_TEXT = format_timestamp(NOW)
 VIEWS = [*(in_phase(phase) for phase in PHASES), idle(), idle(stable=None), shadowed()]
 
 
@@ -82,29 +88,33 @@ VIEWS = [*(in_phase(phase) for phase in PHASES), idle(), idle(stable=None), shad
         (in_phase("paused"), "v13 is paused on 25 % of sessions, the others are served v12"),
         (idle(), "v12 serves everyone since 2027-01-11 14:00 UTC"),
         (idle(stable=None, previous=None), "nothing is released to staging yet"),
-        (idle(stable=Released("", "a" * 64)), "sha256:aaaaaaaaaaaa serves everyone"),
+        (idle(stable=ReleasedVersion("", "a" * 64)), "sha256:aaaaaaaaaaaa serves everyone"),
         (view(unit="tenant"), "v13 is tried on 25 % of values of tenant, the others are served v12"),
     ],
 )
 def test_the_headline_says_who_is_served_what(shown: StatusView, said: str) -> None:
-    assert headline(shown) == said
+    assert status_headline(shown) == said
     for form in FORMS:
         assert said in re.sub(r"\s+", " ", render_status([shown], form).replace("`", ""))
 
 
 def test_where_it_stands() -> None:
-    assert steps(view()) == [
+    assert step_states(view()) == [
         ("eval", "done"),
         ("5 %", "done"),
         ("25 %", "now"),
         ("50 %", "later"),
         ("everyone", "later"),
     ]
-    assert steps(in_phase("shadow"))[:3] == [("eval", "done"), ("shadow", "now"), ("5 %", "later")]
-    assert steps(in_phase("awaiting"))[1:] == [("25 %", "done"), ("approval", "now"), ("everyone", "later")]
-    assert steps(idle()) == []
+    assert step_states(in_phase("shadow"))[:3] == [("eval", "done"), ("shadow", "now"), ("5 %", "later")]
+    assert step_states(in_phase("awaiting"))[1:] == [
+        ("25 %", "done"),
+        ("approval", "now"),
+        ("everyone", "later"),
+    ]
+    assert step_states(idle()) == []
     reviewed = decode_plan("p", {"eval": None, "steps": [{"weight": 0.5}, {"reviewed": 30}]})
-    assert [name for name, _ in steps(view(reviewed))] == ["0.5 %", "30 reviewed", "everyone"]
+    assert [name for name, _ in step_states(view(reviewed))] == ["0.5 %", "30 reviewed", "everyone"]
 
 
 @pytest.mark.parametrize(
@@ -119,9 +129,9 @@ def test_where_it_stands() -> None:
 )
 def test_what_a_tick_would_do_is_said(move: Move, more: Any, said: str) -> None:
     transition = Transition(**{"move": move, "reason": "so it is"} | more)
-    shown = replace(view(), decision=Decision(transition=transition))
-    assert following(shown) == [said]
-    assert ("promptops tick support/triage:production", "does it") in commands(shown)
+    shown = replace(view(), decision=RolloutDecision(transition=transition))
+    assert next_steps(shown) == [said]
+    assert ("promptops tick support/triage:production", "does it") in available_commands(shown)
     assert "\nnext\n" in render_status([shown], "text")
 
 
@@ -142,9 +152,9 @@ def test_what_a_tick_would_do_is_said(move: Move, more: Any, said: str) -> None:
     ],
 )
 def test_the_command_that_comes_next(shown: StatusView, first: str) -> None:
-    assert commands(shown)[0][0] == first
+    assert available_commands(shown)[0][0] == first
     if shown.rollout or shown.previous:
-        assert commands(shown)[-1][0].startswith("promptops rollback support/triage:")
+        assert available_commands(shown)[-1][0].startswith("promptops rollback support/triage:")
 
 
 # ---- text
@@ -182,7 +192,7 @@ def test_what_holds_it_is_said() -> None:
 def test_exposure_without_units_or_calls() -> None:
     shown = replace(view(), exposure=None)
     assert "160 of 640 calls (25.0 %); about 205 calls a day" in render_status([shown], "text")
-    none = replace(view(), exposure=Exposure(calls=7, canary_calls=0))
+    none = replace(view(), exposure=CanaryExposure(calls=7, canary_calls=0))
     assert "no call has met v13 yet, of 7 looked at" in render_status([none], "text")
     assert "  canary  " not in render_status([replace(view(), exposure=None, findings=None)], "text")
 
@@ -190,65 +200,69 @@ def test_exposure_without_units_or_calls() -> None:
 def test_exposure_as_the_log_has_it(tmp_path: Path) -> None:
     active = view().rollout
     assert active is not None
-    with Registry.open(tmp_path / "r.db") as registry:
-        assert exposure_of(registry, active, NOW) == Exposure(calls=0, canary_calls=0, canary_units=0)
+    with RegistryDatabase.open(tmp_path / "r.db") as registry:
+        assert canary_exposure(registry, active, NOW) == CanaryExposure(
+            calls=0, canary_calls=0, canary_units=0
+        )
         placed = [("canary", "a"), ("canary", "a"), ("canary", "b"), ("canary", None), ("stable", "c")]
         for arm, unit in placed:
-            begun = iso(NOW - 12 * 3600)
+            begun = format_timestamp(NOW - 12 * 3600)
             registry.start(a_run(rollout=active.id, arm=arm, unit_hash=unit, weight_bp=500, started_at=begun))
         registry.start(a_run(rollout=active.id, arm="canary", excluded="override"))
         registry.start(a_run(rollout="r-2", arm="canary"))
-        seen = exposure_of(registry, active, NOW)
-        assert seen == Exposure(calls=5, canary_calls=4, canary_units=2, per_day=10.0)
-        assert exposure_of(registry, replace(active, unit="call"), NOW).canary_units is None
+        seen = canary_exposure(registry, active, NOW)
+        assert seen == CanaryExposure(calls=5, canary_calls=4, canary_units=2, per_day=10.0)
+        assert canary_exposure(registry, replace(active, unit="call"), NOW).canary_units is None
 
 
 def test_exposure_is_counted_on_from_the_last_tick(tmp_path: Path) -> None:
     active = view().rollout
     assert active is not None
-    with Registry.open(tmp_path / "r.db") as registry:
+    with RegistryDatabase.open(tmp_path / "r.db") as registry:
         for last in range(4):
             for unit in ("a", f"b{last}", None):
                 for arm in ("canary", "stable"):
-                    begun = iso(NOW - 12 * 3600 + last)
+                    begun = format_timestamp(NOW - 12 * 3600 + last)
                     run = a_run(rollout=active.id, arm=arm, unit_hash=unit, weight_bp=500, started_at=begun)
                     registry.start(run)
-            seen = met(registry, active.id)
+            seen = read_exposure(registry, active.id)
             with registry.write() as connection:
-                note_met(connection, active.id)
-                note_met(connection, active.id)
-            assert met(registry, active.id) == seen
+                update_exposure(connection, active.id)
+                update_exposure(connection, active.id)
+            assert read_exposure(registry, active.id) == seen
         assert (seen.calls, seen.canary_calls, seen.canary_units, seen.through) == (24, 12, 5, 24)
-        assert seen.first == iso(NOW - 12 * 3600)
+        assert seen.first == format_timestamp(NOW - 12 * 3600)
 
 
 def test_more_calls_than_can_be_counted_in_passing_wait_for_a_tick(tmp_path: Path) -> None:
     active = view().rollout
     assert active is not None
-    with Registry.open(tmp_path / "r.db") as registry:
+    with RegistryDatabase.open(tmp_path / "r.db") as registry:
         many = [a_run(rollout=active.id, arm="stable", weight_bp=500) for _ in range(2_001)]
         registry.start_all(many)
-        waiting = exposure_of(registry, active, NOW)
+        waiting = canary_exposure(registry, active, NOW)
         said = "2,001 more calls wait for a tick"
         assert said in render_status([replace(view(), exposure=waiting)], "text")
         with registry.write() as connection:
-            note_met(connection, active.id)
+            update_exposure(connection, active.id)
         registry.start(a_run(rollout=active.id, arm="canary", weight_bp=500))
-        seen = exposure_of(registry, active, NOW)
+        seen = canary_exposure(registry, active, NOW)
         assert (seen.calls, seen.canary_calls, seen.uncounted) == (2_002, 1, 0)
 
 
 def test_a_step_that_has_just_begun_has_no_calls_yet(tmp_path: Path) -> None:
     active, seen = view().rollout, findings()
     assert active is not None
-    with Registry.open(tmp_path / "r.db") as registry:
-        assert stored(registry, active) is None
+    with RegistryDatabase.open(tmp_path / "r.db") as registry:
+        assert load_findings(registry, active) is None
         seen = replace(seen, step_started=active.step_started)
         with registry.write() as connection:
-            save(connection, active.id, SUMMARY, encode_findings(seen), seen.watermark)
-        assert stored(registry, active) == seen
-        moved = replace(active, step=2, step_started=iso(NOW))
-        assert stored(registry, moved) == replace(seen, step_canary_calls=0, step_started=iso(NOW))
+            save_analysis_state(connection, active.id, SUMMARY, encode_findings(seen), seen.watermark)
+        assert load_findings(registry, active) == seen
+        moved = replace(active, step=2, step_started=format_timestamp(NOW))
+        assert load_findings(registry, moved) == replace(
+            seen, step_canary_calls=0, step_started=format_timestamp(NOW)
+        )
 
 
 def test_missing_and_late_values_are_said() -> None:
@@ -259,7 +273,7 @@ def test_missing_and_late_values_are_said() -> None:
 
 
 def test_a_deadline_that_has_passed_and_none() -> None:
-    assert "deadline passed" in render_status([view(deadline=iso(NOW - 5))], "text")
+    assert "deadline passed" in render_status([view(deadline=format_timestamp(NOW - 5))], "text")
     assert "deadline" not in render_status([view(deadline=None)], "text")
     quick = decode_plan("quick", {})
     for form in FORMS[:1] + FORMS[2:]:  # JSON has the plan itself
@@ -270,16 +284,18 @@ def test_a_deadline_that_has_passed_and_none() -> None:
 @pytest.mark.parametrize("shown", [*VIEWS, *map(with_text, NASTY)])
 @pytest.mark.parametrize("width", [60, 80, 120])
 def test_no_line_is_wider_than_the_terminal(shown: StatusView, width: int) -> None:
-    from promptops.cli.reports.release.text import text
+    from promptops.cli.reports.release.text import render_status_text
 
-    lines = text([shown], width).splitlines()
+    lines = render_status_text([shown], width).splitlines()
     # a command is not cut: it is there to be pasted
     wide = [one for one in lines if len(one) > width and not one.startswith("  promptops ")]
     assert wide == []
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_is_printed_as_it_is_written(form: Form, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_form_is_printed_as_it_is_written(
+    form: StatusFormatName, capsys: pytest.CaptureFixture[str]
+) -> None:
     print_status(VIEWS, form)
     assert capsys.readouterr().out == render_status(VIEWS, form)
 
@@ -294,17 +310,17 @@ def test_several_channels_stand_under_each_other() -> None:
 
 
 def test_the_picture_narrows() -> None:
-    drawn = bars(metric(PLAN, "error_rate"), 60)
+    drawn = interval_bars(metric(PLAN, "error_rate"), 60)
     assert [one.split()[0] for one in drawn] == ["50", "200", "400", "640"]
     assert drawn[2].count("─") > drawn[3].count("─") > 3
     assert all("◂" in one and "▸" in one for one in drawn[:2])  # wider than what is drawn
     assert all(one.index("│") == drawn[0].index("│") < one.index("┃") for one in drawn)
     assert drawn[3].rstrip().endswith("┃")  # all of it is below the limit: not worse
-    assert bars(metric(PLAN, "cost"), 60) == []
+    assert interval_bars(metric(PLAN, "cost"), 60) == []
 
 
 def test_worse_lies_beyond_the_same() -> None:
-    last = bars(metric(PLAN, "latency"), 60)[-1]
+    last = interval_bars(metric(PLAN, "latency"), 60)[-1]
     assert "─" not in last[: last.index("┃")]
 
 
@@ -320,7 +336,7 @@ def test_worse_lies_beyond_the_same() -> None:
 @pytest.mark.parametrize("width", [20, 76])
 def test_any_trail_is_drawn(trail: Any, width: int) -> None:
     one = metric(PLAN, "error_rate", trail=trail)
-    drawn = bars(one, width)
+    drawn = interval_bars(one, width)
     assert 1 <= len(drawn) <= 4
     assert all(len(text) <= width for text in drawn)
     assert "<svg" in render_status([view(seen=findings(metrics=(one,)))], "html")
@@ -328,8 +344,8 @@ def test_any_trail_is_drawn(trail: Any, width: int) -> None:
 
 def test_points_are_sampled_with_the_first_and_the_latest() -> None:
     trail = [(calls, 0.0, 1.0) for calls in range(100)]
-    assert [calls for calls, _, _ in sampled(trail, 4)] == [0, 33, 66, 99]
-    assert sampled(trail[:3], 4) == trail[:3]
+    assert [calls for calls, _, _ in sample_points(trail, 4)] == [0, 33, 66, 99]
+    assert sample_points(trail[:3], 4) == trail[:3]
 
 
 # ---- JSON
@@ -339,7 +355,7 @@ def test_points_are_sampled_with_the_first_and_the_latest() -> None:
 def test_json_is_json(shown: StatusView, capsys: pytest.CaptureFixture[str]) -> None:
     print_status([shown], "json")
     data = json.loads(capsys.readouterr().out)[0]
-    assert data["headline"] == headline(shown)
+    assert data["headline"] == status_headline(shown)
     assert data["prompt"] == shown.prompt or "\ud83d" in shown.prompt
 
 
@@ -441,7 +457,7 @@ def test_nothing_breaks_out_of_the_page(text: str) -> None:
     usual = {tag for tag, _ in Page(render_status([view()], "html")).tags}
     page = Page(said)
     assert {tag for tag, _ in page.tags} <= usual | {"p"}
-    assert line(text, 40).rstrip("…") in page.text
+    assert flat_line(text, 40).rstrip("…") in page.text
 
 
 def test_bands_stay_within_their_drawing() -> None:

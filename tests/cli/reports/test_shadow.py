@@ -8,40 +8,40 @@ from typing import Any
 
 import pytest
 
-from promptops.cli.reports.shadow import render_comparisons, worst_first
-from promptops.evaluation.shadow.gate import decide
-from promptops.evaluation.shadow.pair import Pair, Side, pair_from, pair_of
-from promptops.evaluation.shadow.ratio_metrics import Ratios
-from promptops.evaluation.shadow.result import Comparison, Left, Party
-from promptops.evaluation.shadow.running_comparison import Comparing, Frame
-from promptops.evaluation.shadow.similarity import Alike
+from promptops.cli.reports.shadow import comparisons_worst_first, render_comparisons
+from promptops.evaluation.shadow.gate import decide_shadow
+from promptops.evaluation.shadow.pair import ShadowAnswer, ShadowPair, build_pair, pair_from_runs
+from promptops.evaluation.shadow.ratio_metrics import RatioMetric
+from promptops.evaluation.shadow.result import Excluded, ShadowComparison, SideInfo
+from promptops.evaluation.shadow.running_comparison import RunningComparison, ShadowRunInfo
+from promptops.evaluation.shadow.similarity import SimilarityCounter
 
 HOSTILE = "</code></pre><script>alert(1)</script> @everyone #1 | ```"
 
 
-def side(output: str | None = "yes", **more: Any) -> Side:
-    return Side(run_id="01A", output=output, **more)
+def side(output: str | None = "yes", **more: Any) -> ShadowAnswer:
+    return ShadowAnswer(run_id="01A", output=output, **more)
 
 
-def pair(number: int, control: Side, candidate: Side, **more: Any) -> Pair:
+def pair(number: int, control: ShadowAnswer, candidate: ShadowAnswer, **more: Any) -> ShadowPair:
     fields = {"source": None, "inputs": {"q": f"question {number}"}, "tags": (), **more}
-    return Pair(number=number, control=control, candidate=candidate, **fields)
+    return ShadowPair(number=number, control=control, candidate=candidate, **fields)
 
 
-def passing(passed: bool, output: str = "yes", **more: Any) -> Side:
+def passing(passed: bool, output: str = "yes", **more: Any) -> ShadowAnswer:
     failed = () if passed else ("right: is not right",)
     return side(output, checks={"right": passed}, failed=failed, **more)
 
 
-def compared(pairs: list[Pair], prompt: str = "support/triage", **frame: Any) -> Comparison:
-    comparing = Comparing("checks", 0.03)
+def compared(pairs: list[ShadowPair], prompt: str = "support/triage", **frame: Any) -> ShadowComparison:
+    comparing = RunningComparison("checks", 0.03)
     for each in pairs:
         comparing.add(each)
     parties = (
-        Party(label=f"{prompt}@1", digest="1" * 64, model="m"),
-        Party(label=f"{prompt}@2", digest="2" * 64, model="m"),
+        SideInfo(label=f"{prompt}@1", digest="1" * 64, model="m"),
+        SideInfo(label=f"{prompt}@2", digest="2" * 64, model="m"),
     )
-    about = Frame(
+    about = ShadowRunInfo(
         shadow_id="01SHADOW",
         prompt=prompt,
         control=parties[0],
@@ -53,7 +53,7 @@ def compared(pairs: list[Pair], prompt: str = "support/triage", **frame: Any) ->
     return comparing.result(about, stopped="all", spent_usd=0.25)
 
 
-def broken(count: int = 40) -> list[Pair]:
+def broken(count: int = 40) -> list[ShadowPair]:
     """The candidate fails every third, takes twice as long, and says ``label`` in JSON differently."""
     return [
         pair(
@@ -94,14 +94,14 @@ def broken(count: int = 40) -> list[Pair]:
     ],
 )
 def test_levels_of_likeness(old: str, new: str, level: int) -> None:
-    alike = Alike()
+    alike = SimilarityCounter()
     alike.add(pair(1, side(old), side(new)))
     found = alike.result()
     assert [found.equal, found.normalised, found.semantic] == [int(level > 2), int(level > 1), int(level > 0)]
 
 
 def test_json_is_compared_field_by_field() -> None:
-    alike = Alike()
+    alike = SimilarityCounter()
     for number in range(4):
         old = {"order": {"id": number, "lines": [{"sku": "x"}, {"sku": "y"}]}, "note": "n"}
         new = {"order": {"id": number, "lines": [{"sku": "x"}, {"sku": "z" if number else "y"}]}}
@@ -115,7 +115,7 @@ def test_json_is_compared_field_by_field() -> None:
 def test_ratios_are_bounded_and_judged_by_their_limit() -> None:
     draw = random.Random(5)  # noqa: S311 - a sample
     for factor, word in ((1.0, "not worse"), (1.6, "worse"), (0.6, "better")):
-        ratios = Ratios("latency")
+        ratios = RatioMetric("latency")
         for _ in range(400):
             base = draw.uniform(50, 400)
             ratios.add(base, base * factor * draw.lognormvariate(0, 0.2))
@@ -124,14 +124,14 @@ def test_ratios_are_bounded_and_judged_by_their_limit() -> None:
         assert found.verdict == word
         assert found.low <= factor <= found.high
         assert found.high - found.low < 0.3
-    assert Ratios("cost").question("v1", "v2") is None
+    assert RatioMetric("cost").question("v1", "v2") is None
 
 
 def test_equal_ratios_raise_no_more_alarms_than_alpha() -> None:
     draw = random.Random(8)  # noqa: S311 - a sample
     alarms = 0
     for _ in range(200):
-        ratios = Ratios("latency")
+        ratios = RatioMetric("latency")
         for _ in range(60):
             ratios.add(draw.lognormvariate(5, 1), draw.lognormvariate(5, 1))
         found = ratios.question("v1", "v2")
@@ -149,7 +149,7 @@ def test_a_side_without_an_answer_is_no_loss() -> None:
         ("checks", "undecided"),
         ("unanswered", "worse"),
     ]
-    assert decide(found).code == 1
+    assert decide_shadow(found).code == 1
 
 
 def test_what_broke_comes_worst_first() -> None:
@@ -168,10 +168,10 @@ def test_logged_runs_of_any_origin_make_a_pair() -> None:
         "output_tokens": 1, "shadow_of": "01A", "inputs": {"q": "?"}, "metadata": {"tags": "one"},
         "outcomes": [],
     }  # fmt: skip
-    assert pair_of(1, [run]) is None
-    found = pair_of(1, [run, {**run, "arm": "candidate", "trial": 0, "output": "no"}])
+    assert pair_from_runs(1, [run]) is None
+    found = pair_from_runs(1, [run, {**run, "arm": "candidate", "trial": 0, "output": "no"}])
     assert found is not None
-    live = pair_from(1, {**run, "arm": "stable", "trial": 0}, {**run, "arm": "candidate", "trial": 0})
+    live = build_pair(1, {**run, "arm": "stable", "trial": 0}, {**run, "arm": "candidate", "trial": 0})
     assert (live.first, live.control.output) == ("control", "yes")
     assert (found.first, found.source, found.tags, found.candidate.output) == (
         "candidate",
@@ -259,7 +259,7 @@ def test_a_table_of_the_repository_begins_with_the_worst() -> None:
     good = compared([pair(n, passing(n % 3 > 0), passing(True)) for n in range(60)], "b/better")
     even = compared([pair(n, passing(True), passing(True)) for n in range(20)], "c/undecided")
     bad = compared(broken(), "a/worse")
-    found = [each.prompt for each in worst_first([good, even, bad])]
+    found = [each.prompt for each in comparisons_worst_first([good, even, bad])]
     assert found == ["a/worse", "c/undecided", "b/better"]
     for form in ("text", "markdown", "html"):
         told = render_comparisons([good, even, bad], form, table=True)
@@ -279,7 +279,7 @@ def test_the_table_says_what_a_judge_prefers_where_one_was_asked() -> None:
 
 
 def test_what_was_left_out_is_told() -> None:
-    left = Left(
+    left = Excluded(
         considered=90, doubled=3, of_same_unit=2, incompatible=4, reasons=(("01X", "candidate: no `q`"),)
     )
     for form in ("text", "markdown", "html"):
@@ -289,6 +289,6 @@ def test_what_was_left_out_is_told() -> None:
 
 
 def test_the_gate_says_yes_only_to_what_is_shown() -> None:
-    assert decide(compared(broken())).code == 1
-    assert decide(compared([pair(n, passing(True), passing(True)) for n in range(20)])).code == 3
-    assert decide(compared([pair(n, passing(True), passing(True)) for n in range(250)])).code == 0
+    assert decide_shadow(compared(broken())).code == 1
+    assert decide_shadow(compared([pair(n, passing(True), passing(True)) for n in range(20)])).code == 3
+    assert decide_shadow(compared([pair(n, passing(True), passing(True)) for n in range(250)])).code == 0

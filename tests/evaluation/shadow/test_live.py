@@ -14,17 +14,24 @@ from typing import Any
 import pytest
 
 from promptops import Workspace
-from promptops.api.shadow_worker import MOST_WAITING
+from promptops.api.shadow_worker import MAX_QUEUED
 from promptops.config.settings import find_settings
-from promptops.evaluation.shadow.live.lock import alone
+from promptops.evaluation.shadow.live.lock import exclusive_lock
 from promptops.evaluation.shadow.live.spawn import start_drain
 from promptops.registry.records import FinishedRun, StartedRun, utc_now
-from promptops.registry.rows import MOST_SHADOW_JOBS, json_text
-from promptops.registry.runs.journal import Journal
-from promptops.registry.runs.sampling import drawn
-from promptops.registry.shadow.jobs import Shadowing, add_job, counts, give_back, lease, next_waiting
-from promptops.registry.store import Registry, new_run_id
-from promptops.versions.resolve import resolve
+from promptops.registry.rows import MAX_SHADOW_JOBS, json_text
+from promptops.registry.runs.journal import RegistryJournal
+from promptops.registry.runs.sampling import is_sampled
+from promptops.registry.shadow.jobs import (
+    LiveShadowKey,
+    add_job,
+    lease_jobs,
+    next_live_shadow,
+    read_shadow_counts,
+    release_leases,
+)
+from promptops.registry.store import RegistryDatabase, new_run_id
+from promptops.versions.resolve import resolve_version
 from support.front_door import Cli, Repo
 from support.greet_releases import SALUTE, a_remote, channel, go_live, ok, subjects, told, two_versions
 from support.provider import Answer, Provider, Received, echo, malformed, reply, reset, slow, status, text
@@ -71,7 +78,7 @@ def live(repo: Repo, cli: Cli) -> Repo:
 
 def quietly(cli: Cli, repo: Repo, *more: str) -> Any:
     """A run while another drain seems to be at work, so that none starts by itself."""
-    with alone(repo.path / "registry.db") as held:
+    with exclusive_lock(repo.path / "registry.db") as held:
         assert held
         return cli(*RUN, *more)
 
@@ -123,7 +130,7 @@ def test_a_drain_has_a_session_and_streams_of_its_own(live: Repo, provider: Prov
 def test_one_drain_is_enough(live: Repo, cli: Cli, provider: Provider) -> None:
     for _ in range(3):
         ok(quietly(cli, live))
-    with alone(live.path / "registry.db") as held:
+    with exclusive_lock(live.path / "registry.db") as held:
         assert held
         assert not start_drain(find_settings(live.path, os.environ))
         done = cli("shadow", "drain")
@@ -139,7 +146,7 @@ def test_calls_are_drawn_by_their_ids(repo: Repo, cli: Cli, provider: Provider) 
     for _ in range(12):
         ok(quietly(cli, repo))
     ids = [row["run_id"] for row in rows(repo)]
-    assert [job["run_id"] for job in jobs(repo)] == [each for each in ids if drawn(each, "shadow", 0.4)]
+    assert [job["run_id"] for job in jobs(repo)] == [each for each in ids if is_sampled(each, "shadow", 0.4)]
 
 
 def test_a_batch_on_the_channel(live: Repo, cli: Cli, provider: Provider) -> None:
@@ -342,7 +349,7 @@ class TestFaults:
         self, live: Repo, cli: Cli, provider: Provider
     ) -> None:
         with sqlite3.connect(live.path / "registry.db", isolation_level=None) as connection:
-            journal = Journal(find_settings(live.path, os.environ), busy_s=0.1)
+            journal = RegistryJournal(find_settings(live.path, os.environ), busy_s=0.1)
             connection.execute("BEGIN IMMEDIATE")
             run = StartedRun(
                 run_id=new_run_id(),
@@ -354,7 +361,7 @@ class TestFaults:
                 messages_hash="",
                 inputs={"name": "Bo"},
             )
-            prompt = resolve("greet@HEAD", find_settings(live.path, os.environ)).prompt
+            prompt = resolve_version("greet@HEAD", find_settings(live.path, os.environ)).prompt
             about = {"prompt": "greet", "channel": "production", "digest": prompt.digest}
             journal.start(run, prompt)
             journal.finish(run.run_id, FinishedRun(finished_at=utc_now(), state="finished", shadow=about))
@@ -382,7 +389,7 @@ class TestApplications:
     ) -> None:
         saluting(provider, slow(0.5, text("Hail")))
         with Workspace.open(live.path) as workspace:
-            for _ in range(MOST_WAITING + 30):
+            for _ in range(MAX_QUEUED + 30):
                 workspace.run("greet:production", {"name": "Ada"})
         err = capfd.readouterr().err
         assert err.count("cannot keep up") == 1
@@ -390,7 +397,7 @@ class TestApplications:
         dropped = int(said[1]) if said else 0
         assert 0 < dropped <= 30
         left = len(jobs(live, "done_at IS NULL"))
-        assert len(shadows(live)) + left >= MOST_WAITING + 30 - dropped
+        assert len(shadows(live)) + left >= MAX_QUEUED + 30 - dropped
 
     @pytest.mark.parametrize("answer", [status(404), status(429, retry_after=1)])
     def test_a_candidate_that_fails_touches_nobody(
@@ -407,7 +414,7 @@ class TestApplications:
         ok(cli("release", "bundle", "--out", str(tmp_path / "bundle.json")))
         with Workspace.from_bundle(tmp_path / "bundle.json") as workspace:
             assert workspace.run("greet:production", {"name": "Ada"}).answer == "Greet Ada."
-        with Registry.open(tmp_path / "registry.db") as registry:
+        with RegistryDatabase.open(tmp_path / "registry.db") as registry:
             found = [tuple(row) for row in registry.read("SELECT kind, version FROM runs ORDER BY seq")]
         assert found == [("run", "v1"), ("shadow", "v2")]
 
@@ -454,7 +461,7 @@ class TestReading:
 
         provider.script = answer
         repo.write("in.jsonl", "".join(json.dumps({"inputs": {"name": f"p{n}"}}) + "\n" for n in range(12)))
-        with alone(repo.path / "registry.db"):
+        with exclusive_lock(repo.path / "registry.db"):
             ok(cli("batch", "greet:production", "in.jsonl", "-j", "1", "--out", "out.jsonl"))
         return repo
 
@@ -492,28 +499,30 @@ class TestReading:
 
 
 def test_a_lease_is_nobody_elses_until_it_ends(repo: Repo) -> None:
-    with Registry.open(repo.path / "registry.db") as registry:
-        shadowing = Shadowing("greet", "production", "0" * 64)
+    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+        shadowing = LiveShadowKey("greet", "production", "0" * 64)
         for number in range(3):
             add_job(registry, f"run{number}", shadowing)
-        mine = lease(registry, shadowing, "here:1:me", most=2, seconds=-1)
+        mine = lease_jobs(registry, shadowing, "here:1:me", most=2, seconds=-1)
         assert [job.run_id for job in mine] == ["run0", "run1"]
-        assert [job.run_id for job in lease(registry, shadowing, "here:1:me", most=9, seconds=60)] == ["run2"]
-        theirs = lease(registry, shadowing, "there:2:you", most=9, seconds=60)
+        assert [job.run_id for job in lease_jobs(registry, shadowing, "here:1:me", most=9, seconds=60)] == [
+            "run2"
+        ]
+        theirs = lease_jobs(registry, shadowing, "there:2:you", most=9, seconds=60)
         assert [job.run_id for job in theirs] == ["run0", "run1"]
-        assert next_waiting(registry) is None
-        give_back(registry, "there:2:you")
-        assert next_waiting(registry) == shadowing
-        assert next_waiting(registry, {shadowing}) is None
+        assert next_live_shadow(registry) is None
+        release_leases(registry, "there:2:you")
+        assert next_live_shadow(registry) == shadowing
+        assert next_live_shadow(registry, {shadowing}) is None
 
 
 def test_jobs_that_would_pile_up_are_left_out_and_counted(repo: Repo) -> None:
-    with Registry.open(repo.path / "registry.db") as registry:
-        shadowing = Shadowing("greet", "production", "0" * 64)
-        many = [("shadow", "old", json_text(shadowing.about), utc_now())] * (MOST_SHADOW_JOBS + 1)
+    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+        shadowing = LiveShadowKey("greet", "production", "0" * 64)
+        many = [("shadow", "old", json_text(shadowing.about), utc_now())] * (MAX_SHADOW_JOBS + 1)
         with registry.write() as connection:
             sql = "INSERT INTO jobs (kind, run_id, payload, created_at) VALUES (?, ?, ?, ?)"
             connection.executemany(sql, many)
         add_job(registry, "new", shadowing)
-        found = counts(registry, shadowing)
-    assert (found.waiting, found.left_out) == (MOST_SHADOW_JOBS + 1, {"too many waited": 1})
+        found = read_shadow_counts(registry, shadowing)
+    assert (found.waiting, found.left_out) == (MAX_SHADOW_JOBS + 1, {"too many waited": 1})

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from promptops.evaluation.shadow.pair import Pair, Side
-from promptops.evaluation.shadow.running_comparison import Comparing
+from promptops.evaluation.shadow.pair import ShadowAnswer, ShadowPair
+from promptops.evaluation.shadow.running_comparison import RunningComparison
 from support.front_door import Cli, Repo
 
 PROMPT = """\
@@ -140,16 +140,17 @@ def test_a_run_that_stops_early_goes_in_the_known_direction(
 
 def pair_of(
     recorded: dict[str, Any], number: int, sides: tuple[str, str] = ("baseline", "candidate")
-) -> Pair:
+) -> ShadowPair:
     control, candidate = (
-        Side(run_id=side, output="", checks={"correct": bool(recorded[side]["correct"])}) for side in sides
+        ShadowAnswer(run_id=side, output="", checks={"correct": bool(recorded[side]["correct"])})
+        for side in sides
     )
-    return Pair(number=number, source=None, inputs={}, tags=(), control=control, candidate=candidate)
+    return ShadowPair(number=number, source=None, inputs={}, tags=(), control=control, candidate=candidate)
 
 
-def verdict_after(pairs: list[Pair]) -> tuple[str, int]:
+def verdict_after(pairs: list[ShadowPair]) -> tuple[str, int]:
     """Looked at after every pair; the verdict, and how many pairs it took."""
-    evidence = Comparing("checks", 0.03).evidence
+    evidence = RunningComparison("checks", 0.03).evidence
     for number, pair in enumerate(pairs, 1):
         evidence.add(float(pair.control.passed) - float(pair.candidate.passed))
         if evidence.decided:
@@ -166,7 +167,7 @@ def test_every_known_change_is_told_in_its_direction(shared: Path, name: str, *,
     wanted = DIRECTIONS[truth["verdict"]]
     if backwards:
         wanted = {"worse": "better", "better": "worse"}[wanted]
-    whole = Comparing("checks", 0.03)
+    whole = RunningComparison("checks", 0.03)
     for pair in pairs:
         whole.add(pair)
     flips = (whole.fixed.total, whole.broke.total) if backwards else (whole.broke.total, whole.fixed.total)
@@ -201,7 +202,7 @@ def test_a_version_against_itself_stays_within_alpha(shared: Path, side: str) ->
     alarms = {"worse": 0, "better": 0}
     for _ in range(200):
         draw.shuffle(items)
-        evidence = Comparing("checks", 0.03).evidence
+        evidence = RunningComparison("checks", 0.03).evidence
         for one, other in zip(items[::2], items[1::2], strict=True):
             evidence.add(float(bool(one[side]["correct"])) - float(bool(other[side]["correct"])))
         alarms["worse"] += evidence.worse.rejects(0.05)

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from promptops.config.settings import here
-from promptops.registry.store import Registry
+from promptops.config.settings import current_settings
+from promptops.registry.store import RegistryDatabase
 from promptops.release.analysis.shadow_gate import shadow_gate
-from promptops.release.plan import ShadowGate
+from promptops.release.plan import PlanShadowGate
 from promptops.stats.verdicts import Verdict
-from promptops.versions.resolve import resolve
+from promptops.versions.resolve import resolve_version
 from support.front_door import Cli, Repo
 from support.golden_set import animals, asked, says
 from support.provider import Answer, Provider, Received, malformed, slow, status, text
@@ -77,7 +77,7 @@ def run(cli: Cli, *arguments: str, code: int = 0) -> dict[str, Any]:
 
 
 def rows(sql: str) -> list[tuple[Any, ...]]:
-    connection = sqlite3.connect(here().registry)
+    connection = sqlite3.connect(current_settings().registry)
     try:
         return connection.execute(sql).fetchall()
     finally:
@@ -354,12 +354,12 @@ def test_a_blind_judge_is_asked_in_both_orders(cli: Cli, farm: Repo, provider: P
 
 
 def test_the_gate_of_a_rollout_reads_the_pairs(cli: Cli, farm: Repo, provider: Provider) -> None:
-    settings = here()
-    digests = [resolve(f"sound@{rev}", settings).prompt.digest for rev in ("HEAD~1", "HEAD")]
-    gate = ShadowGate(sample=60, min_pairs=30)
+    settings = current_settings()
+    digests = [resolve_version(f"sound@{rev}", settings).prompt.digest for rev in ("HEAD~1", "HEAD")]
+    gate = PlanShadowGate(sample=60, min_pairs=30)
 
     def found() -> Any:
-        with Registry.open(settings.registry) as registry:
+        with RegistryDatabase.open(settings.registry) as registry:
             return shadow_gate(registry, "sound", digests[0], digests[1], gate)
 
     before = found()

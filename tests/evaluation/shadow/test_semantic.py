@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from promptops.config.settings import here
-from promptops.registry.store import Registry
+from promptops.config.settings import current_settings
+from promptops.registry.store import RegistryDatabase
 from support.front_door import Cli, Repo
 from support.golden_set import asked
 from support.provider import Answer, Provider, Received, as_json, status, text
@@ -101,7 +101,7 @@ def test_a_model_without_vectors_ends_it_and_the_pairs_are_kept(
     provider.script = usual
     assert run(cli, *SEMANTIC)["likeness"]["closeness"]["alike"] == 2
     assert len(provider.requests) - len(embeddings(provider)) == 2 * len(SAID)  # no answer is asked for twice
-    with Registry.open(here().registry) as registry:
+    with RegistryDatabase.open(current_settings().registry) as registry:
         assert registry.read_one("SELECT count(*) FROM outcomes WHERE name = 'similarity'") == 3
 
 

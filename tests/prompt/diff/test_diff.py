@@ -7,17 +7,17 @@ import pytest
 
 from promptops.prompt import Prompt
 from promptops.prompt.diff import (
-    Gap,
-    Line,
+    DiffGap,
+    DiffLine,
     compare_prompts,
     count_words,
-    readable,
-    shown_lines,
+    hunk_lines,
     static_prefix,
+    to_plain_text,
     word_diff,
 )
-from promptops.prompt.diff.inputs import compare_inputs, worst
-from promptops.prompt.diff.values import Difference, differences, same, shown
+from promptops.prompt.diff.inputs import compare_inputs, worst_effect
+from promptops.prompt.diff.values import Difference, differences, format_value, is_same_json
 from support.prompt_files import FILES, PNG, TRIAGE, load, load_text, minimal
 
 
@@ -126,9 +126,9 @@ class TestShownLines:
         marks = {"=": "{}", "-": "[-{}-]", "+": "{{+{}+}}"}
         return [
             f"… {one.lines}"
-            if isinstance(one, Gap)
+            if isinstance(one, DiffGap)
             else "".join(marks[tag].format(text) for tag, text in one.segments)
-            for one in shown_lines(word_diff(old, new))
+            for one in hunk_lines(word_diff(old, new))
         ]
 
     def test_context_and_gaps(self) -> None:
@@ -156,7 +156,7 @@ class TestShownLines:
         assert far[1] == "[-old-]{+new+}"
 
     def test_a_line_knows_whether_it_changed(self) -> None:
-        lines = [one for one in shown_lines(word_diff("a\nb\n", "a\nc\n")) if isinstance(one, Line)]
+        lines = [one for one in hunk_lines(word_diff("a\nb\n", "a\nc\n")) if isinstance(one, DiffLine)]
         assert [line.changed for line in lines] == [False, True]
 
 
@@ -184,8 +184,8 @@ class TestValues:
     def test_small_things(self) -> None:
         found = next(differences({"a": 1}, {}))
         assert repr(found.new) == "MISSING"
-        assert not same(found.new, None)
-        assert shown("two\nlines") == '"two\\nlines"'
+        assert not is_same_json(found.new, None)
+        assert format_value("two\nlines") == '"two\\nlines"'
         assert str(Difference((), 1, 2)) == "1 -> 2"
 
 
@@ -290,9 +290,14 @@ class TestInputs:
 
     def test_the_worst_counts(self) -> None:
         old = inputs_of(a="string", b={"maxLength": 1}).inputs
-        assert worst(compare_inputs(old, inputs_of(b={"maxLength": 2}).inputs)) == "breaking"
-        assert worst(compare_inputs(old, inputs_of(a="string", b={"pattern": "x"}).inputs)) == "unclear"
-        assert worst(compare_inputs(old, inputs_of(a="string", b={"maxLength": 2}).inputs)) == "compatible"
+        assert worst_effect(compare_inputs(old, inputs_of(b={"maxLength": 2}).inputs)) == "breaking"
+        assert (
+            worst_effect(compare_inputs(old, inputs_of(a="string", b={"pattern": "x"}).inputs)) == "unclear"
+        )
+        assert (
+            worst_effect(compare_inputs(old, inputs_of(a="string", b={"maxLength": 2}).inputs))
+            == "compatible"
+        )
 
 
 def told(old: Prompt, new: Prompt) -> dict[str, list[str]]:
@@ -456,7 +461,7 @@ class TestPrefix:
 
 class TestReadable:
     def test_one_fact_a_line_and_texts_as_they_are(self) -> None:
-        assert readable(TRIAGE.encode()).decode().splitlines()[:12] == [
+        assert to_plain_text(TRIAGE.encode()).decode().splitlines()[:12] == [
             "description: Route a support ticket to one queue.",
             "model: openai/gpt-4o-mini-2024-07-18",
             "parameters.temperature: 0",
@@ -470,7 +475,7 @@ class TestReadable:
             "inputs.chat.type: messages",
             "inputs.chat.default: []",
         ]
-        shown = readable(TRIAGE.encode()).decode()
+        shown = to_plain_text(TRIAGE.encode()).decode()
         assert "\n── system |\nYou route support tickets.\n" in shown
         assert "\nmessages[1].insert: chat\n" in shown
         assert "\nchecks[1].contains: refund\n" in shown
@@ -492,4 +497,4 @@ class TestReadable:
         ],
     )
     def test_whatever_the_file_is(self, text: bytes, expected: bytes) -> None:
-        assert readable(text) == expected
+        assert to_plain_text(text) == expected

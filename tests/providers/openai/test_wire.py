@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from promptops.config.settings import Settings, find_settings
-from promptops.providers import adapter_for
-from promptops.providers.endpoints import TABLE, key_names, wire_name
-from promptops.providers.errors import one_line, retry_after
+from promptops.providers import create_client
+from promptops.providers.endpoints import DIRECT_PROVIDERS, endpoint_model_name, key_variables
+from promptops.providers.errors import parse_retry_after, sanitize_line
 from promptops.providers.http.network import Network
 from promptops.providers.http.single import SingleTransport
-from promptops.providers.litellm_client import LitellmAdapter
-from promptops.providers.local.server import Embedded
-from promptops.providers.openai.client import OpenAIWire
-from promptops.providers.openai.request import build_body, encode, fits_strict
-from promptops.providers.openai.response import Stream, completion_of
-from promptops.providers.types import Completion, ModelError, Request
+from promptops.providers.litellm_client import LitellmClient
+from promptops.providers.local.server import EmbeddedClient
+from promptops.providers.openai.client import OpenAIClient
+from promptops.providers.openai.request import build_body, encode_body, fits_strict
+from promptops.providers.openai.response import StreamParser, completion_from_payload
+from promptops.providers.types import Completion, CompletionRequest, ModelError
 from support.provider import (
     Provider,
     as_json,
@@ -40,7 +40,7 @@ HELLO = ({"role": "user", "content": "hello"},)
 
 
 def ask(provider: Provider, *, on_text: Any = None, **request: Any) -> Completion:
-    wire = OpenAIWire(
+    wire = OpenAIClient(
         name="openai",
         base_url=provider.base_url,
         api_key=KEY,
@@ -48,7 +48,7 @@ def ask(provider: Provider, *, on_text: Any = None, **request: Any) -> Completio
         transport=SingleTransport(Network()),
         key_name="OPENAI_API_KEY",
     )
-    return asyncio.run(wire.complete(Request(model="openai/m", messages=HELLO, **request), on_text))
+    return asyncio.run(wire.complete(CompletionRequest(model="openai/m", messages=HELLO, **request), on_text))
 
 
 def fail(provider: Provider, **request: Any) -> ModelError:
@@ -93,7 +93,7 @@ def test_tools_and_an_output_schema_are_asked_for() -> None:
         "required": [],
         "additionalProperties": False,
     }
-    request = Request(model="openai/m", messages=HELLO, tools=(tool,), output_schema=schema)
+    request = CompletionRequest(model="openai/m", messages=HELLO, tools=(tool,), output_schema=schema)
     sent = build_body(request, "m")
     assert sent["tools"] == [tool]
     asked = {"name": "A_b", "schema": schema, "strict": True}
@@ -103,7 +103,9 @@ def test_tools_and_an_output_schema_are_asked_for() -> None:
 
 def test_a_response_format_that_is_written_wins() -> None:
     written = {"response_format": {"type": "json_object"}}
-    request = Request(model="openai/m", messages=HELLO, parameters=written, output_schema={"type": "object"})
+    request = CompletionRequest(
+        model="openai/m", messages=HELLO, parameters=written, output_schema={"type": "object"}
+    )
     assert build_body(request, "m")["response_format"] == {"type": "json_object"}
 
 
@@ -161,10 +163,10 @@ def test_a_parameter_that_belongs_elsewhere_is_refused(name: str, value: Any, ne
 
 
 def test_equal_requests_have_equal_identities_without_the_key() -> None:
-    wire = OpenAIWire(
+    wire = OpenAIClient(
         name="n", base_url="http://h/v1/", api_key=KEY, model="m", transport=SingleTransport(Network())
     )
-    request = Request(model="x/m", messages=HELLO, parameters={"temperature": 0.5})
+    request = CompletionRequest(model="x/m", messages=HELLO, parameters={"temperature": 0.5})
     name, base, sent = wire.identity(request)
     assert (name, base) == ("n", "http://h/v1")
     expected = '{"model":"m","messages":[{"role":"user","content":"hello"}],"temperature":0.5}'
@@ -175,7 +177,7 @@ def test_equal_requests_have_equal_identities_without_the_key() -> None:
 @pytest.mark.parametrize("value", [float("nan"), "\ud800", {1, 2}])
 def test_what_is_not_json_is_refused(value: Any) -> None:
     with pytest.raises(ModelError) as caught:
-        encode({"a": value})
+        encode_body({"a": value})
     assert caught.value.type == "bad_request"
 
 
@@ -207,7 +209,9 @@ def test_a_reply_becomes_a_completion() -> None:
 
 
 def test_counts_that_a_provider_does_not_give_stay_unknown() -> None:
-    got = completion_of({"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": True}}, "m")
+    got = completion_from_payload(
+        {"choices": [{"message": {"content": "x"}}], "usage": {"prompt_tokens": True}}, "m"
+    )
     assert (got.input_tokens, got.output_tokens, got.response_model) == (None, None, "m")
 
 
@@ -215,7 +219,7 @@ def test_counts_that_a_provider_does_not_give_stay_unknown() -> None:
 def test_reasoning_tokens_counted_beside_the_answer_are_added_to_it(total: int | None, answered: int) -> None:
     details = {"completion_tokens_details": {"reasoning_tokens": 5}}
     usage = {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": total, **details}
-    assert completion_of({"choices": [{}], "usage": usage}, "m").output_tokens == answered
+    assert completion_from_payload({"choices": [{}], "usage": usage}, "m").output_tokens == answered
 
 
 @pytest.mark.parametrize(
@@ -228,7 +232,10 @@ def test_reasoning_tokens_counted_beside_the_answer_are_added_to_it(total: int |
     ],
 )
 def test_content_in_other_shapes(message: Any, expected: str) -> None:
-    assert completion_of({"choices": [{"message": message, "finish_reason": "stop"}]}, "m").text == expected
+    assert (
+        completion_from_payload({"choices": [{"message": message, "finish_reason": "stop"}]}, "m").text
+        == expected
+    )
 
 
 def test_tool_calls_come_whole_and_streamed_alike() -> None:
@@ -260,8 +267,8 @@ def test_a_stream_brings_text_as_it_comes_and_then_the_counts() -> None:
     assert completion.first_token_ms > 0
 
 
-def feed(*lines: bytes) -> Stream:
-    stream = Stream(None, 0.0)
+def feed(*lines: bytes) -> StreamParser:
+    stream = StreamParser(None, 0.0)
     for line in lines:
         stream.line(line)
     return stream
@@ -381,7 +388,7 @@ def test_hints_name_the_next_step() -> None:
     ],
 )
 def test_retry_after(headers: Mapping[str, str], seconds: float | None) -> None:
-    assert retry_after(headers) == seconds
+    assert parse_retry_after(headers) == seconds
 
 
 def test_retry_after_reaches_the_error() -> None:
@@ -424,27 +431,27 @@ def test_failures_inside_a_stream(answer: Any, kind: str, partial: str) -> None:
 
 
 def test_one_line_is_bounded_and_harmless() -> None:
-    assert one_line("a\n\tb\x00\x9b") == "a b\\x00\\x9b"
-    assert len(one_line("word " * 1000)) <= 400
+    assert sanitize_line("a\n\tb\x00\x9b") == "a b\\x00\\x9b"
+    assert len(sanitize_line("word " * 1000)) <= 400
 
 
 # ---- which way
 
 
 def test_every_direct_provider_is_reached_by_its_own_variables(settings: Settings) -> None:
-    for provider, (_, keys, bases) in TABLE.items():
+    for provider, (_, keys, bases) in DIRECT_PROVIDERS.items():
         base = bases.split()[0] if bases else ""
         env = {keys.split()[0]: " k1\n", **({base: "http://127.0.0.1:9/x"} if base else {})}
-        wire = adapter_for(f"{provider}/m", settings, env)
-        assert isinstance(wire, OpenAIWire)
+        wire = create_client(f"{provider}/m", settings, env)
+        assert isinstance(wire, OpenAIClient)
         assert not base or wire.base_url == "http://127.0.0.1:9/x"
         wire._check_key()  # noqa: SLF001
 
 
 def test_without_a_key_nothing_is_sent_and_the_variable_is_named(settings: Settings) -> None:
     with Provider() as provider:
-        wire = adapter_for("openai/m", settings, {"OPENAI_BASE_URL": provider.base_url})
-        request = Request(model="openai/m", messages=HELLO)
+        wire = create_client("openai/m", settings, {"OPENAI_BASE_URL": provider.base_url})
+        request = CompletionRequest(model="openai/m", messages=HELLO)
         assert wire.identity(request)[0] == "openai"  # a kept reply needs no key
         with pytest.raises(ModelError) as caught:
             asyncio.run(wire.complete(request))
@@ -454,54 +461,54 @@ def test_without_a_key_nothing_is_sent_and_the_variable_is_named(settings: Setti
 
 
 def test_a_key_with_odd_characters_is_not_shown(settings: Settings) -> None:
-    wire = adapter_for("openai/m", settings, {"OPENAI_API_KEY": "sk-ä\nx"})
+    wire = create_client("openai/m", settings, {"OPENAI_API_KEY": "sk-ä\nx"})
     with pytest.raises(ModelError) as caught:
-        asyncio.run(wire.complete(Request(model="openai/m", messages=HELLO)))
+        asyncio.run(wire.complete(CompletionRequest(model="openai/m", messages=HELLO)))
     assert "sk-" not in repr(caught.value)
 
 
 def test_a_server_of_ones_own_needs_an_address_and_no_key(settings: Settings) -> None:
     with pytest.raises(ModelError, match="no address for hosted_vllm"):
-        adapter_for("hosted_vllm/m", settings, {})
+        create_client("hosted_vllm/m", settings, {})
     with Provider() as provider:
-        wire = adapter_for("hosted_vllm/m", settings, {"HOSTED_VLLM_API_BASE": provider.base_url})
-        asyncio.run(wire.complete(Request(model="hosted_vllm/m", messages=HELLO)))
+        wire = create_client("hosted_vllm/m", settings, {"HOSTED_VLLM_API_BASE": provider.base_url})
+        asyncio.run(wire.complete(CompletionRequest(model="hosted_vllm/m", messages=HELLO)))
     assert "authorization" not in provider.requests[0].headers
 
 
 def test_names_on_the_wire() -> None:
-    assert wire_name("openai", "ft:gpt-4o:x") == "ft:gpt-4o:x"
-    assert wire_name("openrouter", "auto") == "openrouter/auto"
-    assert wire_name("openrouter", "anthropic/claude") == "anthropic/claude"
-    assert wire_name("fireworks_ai", "llama") == "accounts/fireworks/models/llama"
-    assert wire_name("fireworks_ai", "accounts/a/deployments/b") == "accounts/a/deployments/b"
-    assert key_names("openrouter") == ("OPENROUTER_API_KEY", "OR_API_KEY")
-    assert key_names("anthropic") == ()
+    assert endpoint_model_name("openai", "ft:gpt-4o:x") == "ft:gpt-4o:x"
+    assert endpoint_model_name("openrouter", "auto") == "openrouter/auto"
+    assert endpoint_model_name("openrouter", "anthropic/claude") == "anthropic/claude"
+    assert endpoint_model_name("fireworks_ai", "llama") == "accounts/fireworks/models/llama"
+    assert endpoint_model_name("fireworks_ai", "accounts/a/deployments/b") == "accounts/a/deployments/b"
+    assert key_variables("openrouter") == ("OPENROUTER_API_KEY", "OR_API_KEY")
+    assert key_variables("anthropic") == ()
 
 
 @pytest.mark.parametrize(
     ("model", "way"),
     [
-        ("openai/gpt-4o-mini", OpenAIWire),
-        ("gpt-4o-mini", OpenAIWire),
-        ("openai/responses/gpt-4o", LitellmAdapter),
-        ("openai/o1-pro", LitellmAdapter),
-        ("anthropic/claude-sonnet-4-5", LitellmAdapter),
-        ("claude-sonnet-4-5", LitellmAdapter),
-        ("mistral/mistral-small-latest", LitellmAdapter),
-        ("no-such-model", LitellmAdapter),
+        ("openai/gpt-4o-mini", OpenAIClient),
+        ("gpt-4o-mini", OpenAIClient),
+        ("openai/responses/gpt-4o", LitellmClient),
+        ("openai/o1-pro", LitellmClient),
+        ("anthropic/claude-sonnet-4-5", LitellmClient),
+        ("claude-sonnet-4-5", LitellmClient),
+        ("mistral/mistral-small-latest", LitellmClient),
+        ("no-such-model", LitellmClient),
     ],
 )
 def test_which_way_a_model_is_reached(model: str, way: type, settings: Settings) -> None:
-    assert type(adapter_for(model, settings, {})) is way
+    assert type(create_client(model, settings, {})) is way
 
 
 def test_many_calls_go_over_the_other_transport(settings: Settings) -> None:
     async def once(base_url: str) -> Completion:
         env = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": base_url}
-        wire = adapter_for("openai/m", settings, env, many=True)
+        wire = create_client("openai/m", settings, env, many=True)
         try:
-            return await wire.complete(Request(model="openai/m", messages=HELLO))
+            return await wire.complete(CompletionRequest(model="openai/m", messages=HELLO))
         finally:
             await wire.aclose()
 
@@ -514,19 +521,21 @@ def test_a_placeholder_of_a_key_leaves_the_words_alone(settings: Settings) -> No
         env = {"OPENAI_API_KEY": "k", "OPENAI_BASE_URL": provider.base_url}
         with pytest.raises(ModelError, match="bad key"):
             asyncio.run(
-                adapter_for("openai/m", settings, env).complete(Request(model="openai/m", messages=HELLO))
+                create_client("openai/m", settings, env).complete(
+                    CompletionRequest(model="openai/m", messages=HELLO)
+                )
             )
 
 
 def test_a_schema_is_not_asked_of_a_model_known_not_to_take_one(settings: Settings) -> None:
     schema = {"type": "object"}
     for model, asked in [("openai/gpt-4", False), ("openai/gpt-4o", True), ("openai/my-own", True)]:
-        request = Request(model=model, messages=HELLO, output_schema=schema)
-        sent = json.loads(adapter_for(model, settings, {}).identity(request)[2])
+        request = CompletionRequest(model=model, messages=HELLO, output_schema=schema)
+        sent = json.loads(create_client(model, settings, {}).identity(request)[2])
         assert ("response_format" in sent) is asked
 
 
 def test_local_models_are_embedded(settings: Settings) -> None:
     with pytest.raises(Exception, match="local/"):
-        adapter_for("local/no-such-model", settings, {})
-    assert Embedded.name == "embedded"
+        create_client("local/no-such-model", settings, {})
+    assert EmbeddedClient.name == "embedded"

@@ -9,22 +9,27 @@ from typing import Any
 
 import pytest
 
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.errors import Unavailable
-from promptops.registry.log_gaps import gaps
+from promptops.registry.log_gaps import find_log_gaps
 from promptops.registry.records import StartedRun, utc_text
-from promptops.registry.release.export import Mark, export_release, last_mark, note_mark
+from promptops.registry.release.export import (
+    ExportCheckpoint,
+    export_release,
+    read_export_checkpoint,
+    save_export_checkpoint,
+)
 from promptops.registry.release.import_ import import_files
-from promptops.registry.release.import_coverage import imported_gaps
-from promptops.registry.runs.journal import Journal, Spool
+from promptops.registry.release.import_coverage import describe_import_gaps
+from promptops.registry.runs.journal import RegistryJournal, Spool
 from promptops.registry.runs.outcomes import add_outcome
-from promptops.registry.runs.prune import prune
-from promptops.registry.runs.sampling import drawn
-from promptops.registry.store import Registry
-from promptops.release.analysis import observe
+from promptops.registry.runs.prune import prune_runs
+from promptops.registry.runs.sampling import is_sampled
+from promptops.registry.store import RegistryDatabase
+from promptops.release.analysis import analyze_rollout
 from promptops.release.analysis.findings import Findings
 from promptops.release.plan import decode_plan
-from promptops.versions.release_state import Released, Rollout
+from promptops.versions.release_state import ReleasedVersion, Rollout
 from support.front_door import Cli, Finished, Repo
 from support.logged_runs import DIGEST, a_failure, a_run, an_end, check
 from support.prompt_files import greet_prompt
@@ -48,21 +53,21 @@ def served(number: int = 0, **fields: Any) -> StartedRun:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Callable[[str], Registry]:
+def host(tmp_path: Path) -> Callable[[str], RegistryDatabase]:
     """Registries of several hosts, by name."""
-    return lambda name: Registry.open(tmp_path / f"{name}.db")
+    return lambda name: RegistryDatabase.open(tmp_path / f"{name}.db")
 
 
-def exported(registry: Registry, file: Path, *, since_last: bool = False) -> Path:
-    since = last_mark(registry) if since_last else Mark()
+def exported(registry: RegistryDatabase, file: Path, *, since_last: bool = False) -> Path:
+    since = read_export_checkpoint(registry) if since_last else ExportCheckpoint()
     with file.open("w") as stream:
         mark = export_release(registry, stream, since=since, now=time.time()).mark
     if since_last:
-        note_mark(registry, mark)
+        save_export_checkpoint(registry, mark)
     return file
 
 
-def runs_in(registry: Registry) -> list[tuple[Any, ...]]:
+def runs_in(registry: RegistryDatabase) -> list[tuple[Any, ...]]:
     rows = registry.read("SELECT run_id, state, arm, weight_bp, latency_ms FROM runs ORDER BY seq")
     return [tuple(row) for row in rows]
 
@@ -104,8 +109,8 @@ def test_two_registries_are_judged_as_one_and_twice_changes_nothing(host: Any, t
     assert [(each.new, each.ended, each.outcomes) for each in again] == [(0, 0, 0)] * 2
     assert sorted(each.known for each in again) == [4, 6]
     assert runs_in(hub) == before
-    assert imported_gaps(hub, "") == []
-    assert gaps(hub, after=0, until=EVER) == []
+    assert describe_import_gaps(hub, "") == []
+    assert find_log_gaps(hub, after=0, until=EVER) == []
 
 
 def test_the_log_of_a_hub_stays_where_it_is(host: Any, tmp_path: Path) -> None:
@@ -139,7 +144,7 @@ def test_what_has_happened_since_is_told_in_the_next_file(host: Any, tmp_path: P
     assert hub.read_one("SELECT checks_failed FROM runs WHERE run_id = ?", (dead.run_id,)) == 0
     (done,) = import_files(hub, [exported(one, tmp_path / "3.jsonl", since_last=True)])
     assert (done.new, done.ended) == (0, 0)
-    assert imported_gaps(hub, "") == []
+    assert describe_import_gaps(hub, "") == []
 
 
 def test_a_call_under_way_is_told_when_it_has_ended(host: Any, tmp_path: Path) -> None:
@@ -175,20 +180,20 @@ def test_a_lost_file_shows_until_it_is_found(host: Any, tmp_path: Path) -> None:
         files.append(exported(one, tmp_path / f"{part}.jsonl", since_last=True))
     import_files(hub, [files[3], files[0]])
     name = one.read_one("SELECT value FROM meta WHERE key = 'registry_id'")
-    assert imported_gaps(hub, "") == [
+    assert describe_import_gaps(hub, "") == [
         f"the runs 6 to 15 of the registry {name} have not been imported: a file is missing"
     ]
-    assert imported_gaps(hub, EVER) == []  # it says nothing of a rollout that begins later
+    assert describe_import_gaps(hub, EVER) == []  # it says nothing of a rollout that begins later
     fresh = host("fresh")  # such as a job makes of all files that there are, each time
     time.sleep(0.002)
     now = utc_text(time.time())
     import_files(fresh, [files[3], files[0]])
-    assert len(imported_gaps(fresh, "")) == 1
-    assert imported_gaps(fresh, now) == []
+    assert len(describe_import_gaps(fresh, "")) == 1
+    assert describe_import_gaps(fresh, now) == []
     import_files(hub, [files[2]])
-    assert "the runs 6 to 10" in imported_gaps(hub, "")[0]
+    assert "the runs 6 to 10" in describe_import_gaps(hub, "")[0]
     import_files(hub, [files[1]])
-    assert imported_gaps(hub, "") == []
+    assert describe_import_gaps(hub, "") == []
     assert sorted(runs_in(hub)) == sorted(runs_in(one))
 
 
@@ -198,9 +203,9 @@ def test_a_whole_export_stands_in_for_a_lost_file(host: Any, tmp_path: Path) -> 
         one.record([(served(10 * part + n), an_end()) for n in range(5)])
         file = exported(one, tmp_path / f"{part}.jsonl", since_last=True)
     import_files(hub, [file])
-    assert imported_gaps(hub, "")
+    assert describe_import_gaps(hub, "")
     import_files(hub, [exported(one, tmp_path / "whole.jsonl")])
-    assert imported_gaps(hub, "") == []
+    assert describe_import_gaps(hub, "") == []
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -220,7 +225,7 @@ def test_any_order_of_files_ends_in_the_same_runs_and_outcomes(seed: int, host: 
             files.append(exported(registry, tmp_path / f"{number}-{part}.jsonl", since_last=True))
     for file in chance.sample(files * 2, len(files) * 2):
         import_files(hub, [file])
-    assert imported_gaps(hub, "") == []
+    assert describe_import_gaps(hub, "") == []
     assert sorted(runs_in(hub)) == sorted(runs_in(hosts[0]) + runs_in(hosts[1]))
     heard = "SELECT r.run_id, o.* FROM runs r JOIN outcomes o ON o.run_seq = r.seq"
     names = ("run_id", "source", "name", "passed", "value", "occurred_at")
@@ -252,33 +257,33 @@ def test_a_gap_in_a_log_is_told_to_whoever_imports_it(host: Any, tmp_path: Path)
     one.record([(run, an_end()) for run in runs])
     with one.write() as connection:
         connection.execute("DELETE FROM runs WHERE run_id = ?", (runs[3].run_id,))
-    (gap,) = gaps(one, after=0, until=EVER)
+    (gap,) = find_log_gaps(one, after=0, until=EVER)
     assert (gap.writer_id, gap.after, gap.before) == (one.writer_id, 3, 5)
     import_files(hub, [exported(one, tmp_path / "one.jsonl", since_last=True)])
-    (sentence,) = imported_gaps(hub, "")
+    (sentence,) = describe_import_gaps(hub, "")
     assert "a run is missing" in sentence
-    assert imported_gaps(hub, utc_text(time.time())) == []
-    one.take_in(runs[3], an_end(), (one.writer_id, 4))  # it had only been late
+    assert describe_import_gaps(hub, utc_text(time.time())) == []
+    one.replay(runs[3], an_end(), (one.writer_id, 4))  # it had only been late
     import_files(hub, [exported(one, tmp_path / "two.jsonl", since_last=True)])
-    assert imported_gaps(hub, "") == []
+    assert describe_import_gaps(hub, "") == []
 
 
 def test_what_was_pruned_is_no_gap(host: Any) -> None:
     one = host("one")
     days = [(f"2026-01-0{day}", None if day % 2 else "r-1") for day in range(1, 8)]
     one.record([(served(0, started_at=f"{day}T00:00:00.000Z", rollout=name), an_end()) for day, name in days])
-    prune(one, before="2026-01-06", active_rollouts=["r-1"])
+    prune_runs(one, before="2026-01-06", active_rollouts=["r-1"])
     assert [row[0] for row in one.read("SELECT seq FROM runs ORDER BY seq")] == [2, 4, 6, 7]
-    assert gaps(one, after=0, until=EVER) == []
+    assert find_log_gaps(one, after=0, until=EVER) == []
     assert one.read_one("SELECT value FROM meta WHERE key = 'pruned_through'") == "5"
 
 
 def test_a_run_that_waited_beside_the_registry_leaves_no_gap(repo: Repo, tmp_path: Path) -> None:
     """The registry is locked for two of five runs; they come late, and where they were to stand."""
-    settings = here()
-    journal = Journal(settings, busy_s=0.01)
+    settings = current_settings()
+    journal = RegistryJournal(settings, busy_s=0.01)
     runs = [served(n, started_at=old()) for n in range(5)]
-    locker = Registry.open(settings.registry)
+    locker = RegistryDatabase.open(settings.registry)
     for number, run in enumerate(runs):
         if number in (1, 3):
             with locker.write():
@@ -287,21 +292,21 @@ def test_a_run_that_waited_beside_the_registry_leaves_no_gap(repo: Repo, tmp_pat
         else:
             journal.start(run, greet_prompt())
             journal.finish(run.run_id, an_end())
-    assert [gap.after for gap in gaps(locker, after=0, until=EVER)] == [1, 3]
-    Spool(settings.registry).take_in(locker)
-    assert gaps(locker, after=0, until=EVER) == []
+    assert [gap.after for gap in find_log_gaps(locker, after=0, until=EVER)] == [1, 3]
+    Spool(settings.registry).replay(locker)
+    assert find_log_gaps(locker, after=0, until=EVER) == []
     assert locker.read_one("SELECT count(*) FROM runs WHERE state = 'finished'") == 5
     assert locker.read_one("SELECT count(DISTINCT writer_id) FROM runs") == 1
 
 
 def test_a_run_that_cannot_be_taken_in_yet_uses_no_number_up(tmp_path: Path) -> None:
-    registry = Registry.open(tmp_path / "a.db", busy_s=0.01)
+    registry = RegistryDatabase.open(tmp_path / "a.db", busy_s=0.01)
     late, (first, second) = served(0), [served(n) for n in (1, 2)]
     registry.record([(first, an_end())])
-    with Registry.open(tmp_path / "a.db").write(), pytest.raises(Unavailable):
-        registry.take_in(late, an_end())
+    with RegistryDatabase.open(tmp_path / "a.db").write(), pytest.raises(Unavailable):
+        registry.replay(late, an_end())
     registry.record([(second, an_end())])
-    assert gaps(registry, after=0, until=EVER) == []
+    assert find_log_gaps(registry, after=0, until=EVER) == []
 
 
 def swap(old_text: str, new: str) -> Callable[[list[str]], list[str]]:
@@ -365,7 +370,7 @@ def test_from_one_project_to_another_by_the_verbs(cli: Cli, repo: Repo, tmp_path
     def there(*arguments: str) -> Finished:
         return cli("--registry", str(tmp_path / "hub.db"), *arguments)
 
-    with Registry.open(here().registry) as registry:
+    with RegistryDatabase.open(current_settings().registry) as registry:
         registry.record([(served(n), an_end()) for n in range(3)])
         registry.start(served(4, started_at=old()))
     file = str(tmp_path / "evidence.jsonl")
@@ -398,7 +403,7 @@ def test_a_stretch_of_the_log_is_told_whole(arguments: list[str], cli: Cli, repo
 
 
 def test_a_file_that_could_not_be_written_is_told_again(cli: Cli, repo: Repo, tmp_path: Path) -> None:
-    with Registry.open(here().registry) as registry:
+    with RegistryDatabase.open(current_settings().registry) as registry:
         registry.record([(served(1), an_end())])
     assert cli("runs", "export", "--for-release", "--since-last", "--out", "no/where").code == 4
     done = cli("runs", "export", "--for-release", "--since-last")
@@ -409,12 +414,12 @@ def test_a_file_that_could_not_be_written_is_told_again(cli: Cli, repo: Repo, tm
 
 def test_a_sample_depends_on_the_run_and_the_judge_alone() -> None:
     ids = [a_run().run_id for _ in range(4_000)]
-    quarter = {run for run in ids if drawn(run, "quality", 0.25)}
-    assert quarter <= {run for run in ids if drawn(run, "quality", 0.5)}
+    quarter = {run for run in ids if is_sampled(run, "quality", 0.25)}
+    assert quarter <= {run for run in ids if is_sampled(run, "quality", 0.5)}
     assert 850 < len(quarter) < 1_150
-    assert 180 < len({run for run in quarter if drawn(run, "tone", 0.25)}) < 320
-    assert all(drawn(run, "quality", 1.0) and not drawn(run, "quality", 0.0) for run in ids)
-    assert drawn("01JD8Z3K00000000000000000A", "quality", 0.5) is drawn(
+    assert 180 < len({run for run in quarter if is_sampled(run, "tone", 0.25)}) < 320
+    assert all(is_sampled(run, "quality", 1.0) and not is_sampled(run, "quality", 0.0) for run in ids)
+    assert is_sampled("01JD8Z3K00000000000000000A", "quality", 0.5) is is_sampled(
         "01JD8Z3K00000000000000000A", "quality", 0.5
     )
 
@@ -424,7 +429,7 @@ def test_a_release_is_judged_by_the_runs_of_all_hosts_and_by_none_while_a_file_i
 ) -> None:
     plan = decode_plan("quick", {})
     rollout = Rollout(
-        id="r-1", canary=Released("v13", DIGEST), plan=plan.digest, phase="progressing", weight_bp=2500,
+        id="r-1", canary=ReleasedVersion("v13", DIGEST), plan=plan.digest, phase="progressing", weight_bp=2500,
         started=old(), step_started=old(),
     )  # fmt: skip
     files = []
@@ -437,7 +442,7 @@ def test_a_release_is_judged_by_the_runs_of_all_hosts_and_by_none_while_a_file_i
     hub, lost = host("hub"), files.pop(1)
 
     def look() -> Findings:
-        return observe(hub, rollout, "support/triage", "production", plan, time.time())
+        return analyze_rollout(hub, rollout, "support/triage", "production", plan, time.time())
 
     import_files(hub, files)
     assert len(look().gaps) == 1

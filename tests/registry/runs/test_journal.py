@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from promptops.config.settings import Settings, here
+from promptops.config.settings import Settings, current_settings
 from promptops.errors import Invalid
 from promptops.registry.records import CheckResult, FinishedRun, StartedRun
-from promptops.registry.runs.journal import Journal, Spool
-from promptops.registry.store import Registry, new_run_id
+from promptops.registry.runs.journal import RegistryJournal, Spool
+from promptops.registry.store import RegistryDatabase, new_run_id
 from support.front_door import Cli, Repo
 from support.prompt_files import greet_prompt
 from support.provider import Provider, text
@@ -46,42 +46,42 @@ def unblock(settings: Settings) -> None:
 
 
 def logged(settings: Settings) -> dict[str, str]:
-    with Registry.open(settings.registry) as registry:
+    with RegistryDatabase.open(settings.registry) as registry:
         return {row[0]: row[1] for row in registry.read("SELECT run_id, state FROM runs")}
 
 
 def test_a_run_begun_beside_the_registry_is_taken_in_whole(repo: Repo) -> None:
-    settings, run = here(), started()
+    settings, run = current_settings(), started()
     block(settings)
-    journal = Journal(settings)
+    journal = RegistryJournal(settings)
     journal.start(run, greet_prompt())
     journal.finish(run.run_id, finished())
     assert len(Spool(settings.registry).waiting()) == 1
     unblock(settings)
     other = started()
-    Journal(settings).start(other, greet_prompt())
+    RegistryJournal(settings).start(other, greet_prompt())
     assert logged(settings) == {run.run_id: "finished", other.run_id: "started"}
-    with Registry.open(settings.registry) as registry:
+    with RegistryDatabase.open(settings.registry) as registry:
         assert registry.read_one("SELECT count(*) FROM outcomes") == 1
 
 
 def test_a_run_taken_in_while_under_way_is_finished_in_the_registry(repo: Repo) -> None:
-    settings, run = here(), started()
+    settings, run = current_settings(), started()
     block(settings)
-    journal = Journal(settings)
+    journal = RegistryJournal(settings)
     journal.start(run, greet_prompt())
     unblock(settings)
-    Journal(settings).start(started(), greet_prompt())
+    RegistryJournal(settings).start(started(), greet_prompt())
     assert logged(settings)[run.run_id] == "started"
     journal.finish(run.run_id, finished())
     assert logged(settings)[run.run_id] == "finished"
 
 
 def test_a_run_that_ends_while_the_registry_is_gone_waits_with_its_end(repo: Repo) -> None:
-    settings, run = here(), started()
-    journal = Journal(settings)
+    settings, run = current_settings(), started()
+    journal = RegistryJournal(settings)
     journal.start(run, greet_prompt())
-    with Registry.open(settings.registry) as registry, registry.write() as connection:
+    with RegistryDatabase.open(settings.registry) as registry, registry.write() as connection:
         connection.execute("DELETE FROM runs")
     journal.finish(run.run_id, finished())
     journal.close()
@@ -90,15 +90,15 @@ def test_a_run_that_ends_while_the_registry_is_gone_waits_with_its_end(repo: Rep
 
 def test_fail_closed_raises_at_either_end(repo: Repo) -> None:
     repo.write("promptops.yaml", "log: {on_error: fail}\n")
-    settings = here()
+    settings = current_settings()
     block(settings)
     with pytest.raises(Invalid):
-        Journal(settings).start(started(), greet_prompt())
+        RegistryJournal(settings).start(started(), greet_prompt())
     unblock(settings)
-    journal, run = Journal(settings), started()
+    journal, run = RegistryJournal(settings), started()
     journal.start(run, greet_prompt())
-    with Registry.open(settings.registry) as registry:
-        registry.take_in(run, finished())
+    with RegistryDatabase.open(settings.registry) as registry:
+        registry.replay(run, finished())
     with pytest.raises(Invalid, match="ended already"):
         journal.finish(run.run_id, finished())
 
@@ -106,11 +106,11 @@ def test_fail_closed_raises_at_either_end(repo: Repo) -> None:
 def test_where_nothing_can_be_written_nothing_is_begun(repo: Repo, tmp_path: Path) -> None:
     repo.write("promptops.yaml", "registry: nowhere/registry.db\n")
     with pytest.raises(Invalid):
-        Journal(here()).start(started(), greet_prompt())
+        RegistryJournal(current_settings()).start(started(), greet_prompt())
 
 
 def test_doctor_tells_of_runs_that_wait(cli: Cli, greeting: Repo, provider: Provider) -> None:
-    settings = here()
+    settings = current_settings()
     block(settings)
     provider.script = text("Hello")
     assert cli("run", "greet", "-i", "name=Ada").code == 0

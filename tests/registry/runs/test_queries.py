@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from promptops.errors import Invalid, NotFound
-from promptops.registry.rows import output_json
-from promptops.registry.runs.export import COLUMNS, export, written_whole
-from promptops.registry.runs.filters import Filter, parse_time
-from promptops.registry.runs.prune import file_bytes, parse_size, prune
+from promptops.registry.rows import parse_output_json
+from promptops.registry.runs.export import RUN_CSV_COLUMNS, export_runs, open_atomically
+from promptops.registry.runs.filters import RunFilter, parse_time
+from promptops.registry.runs.prune import file_bytes, parse_size, prune_runs
 from promptops.registry.runs.queries import get_run, iterate_runs, last_runs, list_runs, short_ids
-from promptops.registry.runs.search import as_words, search
-from promptops.registry.runs.stats import apart, stats, version_stats
-from promptops.registry.store import Registry
+from promptops.registry.runs.search import quote_words, search_runs
+from promptops.registry.runs.stats import read_non_traffic_stats, read_run_stats, version_stats
+from promptops.registry.store import RegistryDatabase
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end, check
 
 SCRIPTS_RELY_ON = [
@@ -28,16 +28,16 @@ SCRIPTS_RELY_ON = [
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    with Registry.open(tmp_path / "registry.db") as opened:
+def registry(tmp_path: Path) -> Iterator[RegistryDatabase]:
+    with RegistryDatabase.open(tmp_path / "registry.db") as opened:
         yield opened
 
 
-def prompts(registry: Registry, **fields: object) -> list[str]:
-    return [run["prompt"] for run in list_runs(registry, Filter(**fields), limit=50)]  # type: ignore[arg-type]
+def prompts(registry: RegistryDatabase, **fields: object) -> list[str]:
+    return [run["prompt"] for run in list_runs(registry, RunFilter(**fields), limit=50)]  # type: ignore[arg-type]
 
 
-def outcome(registry: Registry, seq: int, name: str, value: float) -> None:
+def outcome(registry: RegistryDatabase, seq: int, name: str, value: float) -> None:
     with registry.write() as connection:
         connection.execute(
             "INSERT INTO outcomes (run_seq, source, name, value, occurred_at, recorded_at) "
@@ -47,7 +47,7 @@ def outcome(registry: Registry, seq: int, name: str, value: float) -> None:
 
 
 class TestRuns:
-    def test_the_object_that_scripts_rely_on(self, registry: Registry) -> None:
+    def test_the_object_that_scripts_rely_on(self, registry: RegistryDatabase) -> None:
         run = a_run(batch_id="b", batch_line=7, kind="batch")
         registry.record([(run, an_end(output='{"queue": "refund"}', cache_source="01ABC"))])
         outcome(registry, 1, "thumbs", 1)
@@ -63,7 +63,7 @@ class TestRuns:
         ]  # fmt: skip
         assert json.loads(json.dumps(found)) == found
 
-    def test_a_failed_and_a_started_run(self, registry: Registry) -> None:
+    def test_a_failed_and_a_started_run(self, registry: RegistryDatabase) -> None:
         failed, started = a_run(), a_run()
         registry.record([(failed, a_failure("rate_limit"))])
         registry.start(started)
@@ -74,9 +74,9 @@ class TestRuns:
 
     @pytest.mark.parametrize("text", [None, "", "12", '"a"', "{broken", "[" * 100_000])
     def test_output_that_is_no_json_object_or_array(self, text: str | None) -> None:
-        assert output_json(text) is None
+        assert parse_output_json(text) is None
 
-    def test_a_unique_start_of_an_id_is_enough(self, registry: Registry) -> None:
+    def test_a_unique_start_of_an_id_is_enough(self, registry: RegistryDatabase) -> None:
         stem = "01JD8Z3KAAAAAAAA"
         ids = [stem + end for end in ("AAAAAAAAAA", "AABBBBBBBB", "CCCCCCCCCC")]
         registry.record([(a_run(run_id=run_id), an_end()) for run_id in [*ids, "7" * 26]])
@@ -93,14 +93,14 @@ class TestRuns:
         assert [len(each) for each in short.values()] == [19, 19, 17, 10]
         assert [get_run(registry, each)["run_id"] for each in short.values()] == [*ids, "7" * 26]
 
-    def test_very_many_candidates_are_cut(self, registry: Registry) -> None:
+    def test_very_many_candidates_are_cut(self, registry: RegistryDatabase) -> None:
         registry.record([(a_run(run_id=f"01{n:024}"), an_end()) for n in range(10)])
         with pytest.raises(Invalid) as caught:
             get_run(registry, "01")
         assert caught.value.hint.count(",") == 5
         assert caught.value.hint.endswith(", …")
 
-    def test_filters(self, registry: Registry) -> None:
+    def test_filters(self, registry: RegistryDatabase) -> None:
         rows = [
             (a_run(prompt="a", digest=OTHER_DIGEST, metadata={"tags": ["vip", "vip"]}), an_end(cost_usd=0.5)),
             (a_run(prompt="b/one", channel="production", started_at="2020-01-01T00:00:00.000Z"), an_end()),
@@ -135,7 +135,7 @@ class TestRuns:
         with pytest.raises(Invalid, match="--since yesterday: neither a span nor a date"):
             parse_time("yesterday")
 
-    def test_the_last_run_of_each_prompt(self, registry: Registry) -> None:
+    def test_the_last_run_of_each_prompt(self, registry: RegistryDatabase) -> None:
         assert last_runs(registry) == {}
         registry.record(
             [(a_run(prompt="a"), an_end()), (a_run(prompt="b"), an_end()), (a_run(prompt="a"), a_failure())]
@@ -145,12 +145,12 @@ class TestRuns:
 
 
 class TestSearch:
-    def found(self, registry: Registry, words: str, **fields: object) -> list[str]:
-        hits = search(registry, words, Filter(**fields), limit=50).hits  # type: ignore[arg-type]
+    def found(self, registry: RegistryDatabase, words: str, **fields: object) -> list[str]:
+        hits = search_runs(registry, words, RunFilter(**fields), limit=50).hits  # type: ignore[arg-type]
         return [hit.run["prompt"] for hit in hits]
 
     @pytest.fixture(autouse=True)
-    def _some(self, registry: Registry) -> None:
+    def _some(self, registry: RegistryDatabase) -> None:
         registry.record([
             (a_run(prompt="a", inputs={"ticket": "Where is\nparcel?", "n": 42}), an_end(output="delivery")),
             (a_run(prompt="b", inputs={"ticket": "Café crème"}), an_end(output="food and delivery")),
@@ -158,7 +158,7 @@ class TestSearch:
             (a_run(prompt="d", inputs=None), an_end(output="parcel-post 100%")),
         ])  # fmt: skip
 
-    def test_words_of_inputs_and_outputs(self, registry: Registry) -> None:
+    def test_words_of_inputs_and_outputs(self, registry: RegistryDatabase) -> None:
         assert self.found(registry, "parcel") == ["d", "a"]
         assert self.found(registry, "delivery") == ["b", "a"]
         assert self.found(registry, "CAFE") == ["b"]
@@ -185,18 +185,18 @@ class TestSearch:
             "",
         ],
     )
-    def test_no_text_is_a_syntax_error(self, registry: Registry, words: str) -> None:
+    def test_no_text_is_a_syntax_error(self, registry: RegistryDatabase, words: str) -> None:
         assert set(self.found(registry, words)) <= {"a", "b", "d"}
 
-    def test_words_with_punctuation_are_found_as_they_stand(self, registry: Registry) -> None:
+    def test_words_with_punctuation_are_found_as_they_stand(self, registry: RegistryDatabase) -> None:
         assert self.found(registry, "parcel-post") == ["d"]
-        assert as_words('say "x') == '"say" """x"'
+        assert quote_words('say "x') == '"say" """x"'
 
-    def test_the_snippet_shows_what_was_found(self, registry: Registry) -> None:
-        hit = search(registry, "crème", Filter(), limit=1).hits[0]
+    def test_the_snippet_shows_what_was_found(self, registry: RegistryDatabase) -> None:
+        hit = search_runs(registry, "crème", RunFilter(), limit=1).hits[0]
         assert hit.snippet == "Café \x02crème\x03"
 
-    def test_a_run_that_ends_after_the_search_is_found_by_the_next(self, registry: Registry) -> None:
+    def test_a_run_that_ends_after_the_search_is_found_by_the_next(self, registry: RegistryDatabase) -> None:
         run = a_run(prompt="late", inputs={"ticket": "parcel"})
         registry.start(run)
         assert self.found(registry, "parcel") == ["d", "a"]
@@ -205,31 +205,33 @@ class TestSearch:
         assert self.found(registry, "parcel") == ["next", "late", "d", "a"]
         assert registry.read("SELECT * FROM search_waiting") == []
 
-    def test_large_logs_are_indexed_in_parts(self, registry: Registry) -> None:
+    def test_large_logs_are_indexed_in_parts(self, registry: RegistryDatabase) -> None:
         registry.record([(a_run(), an_end(output=f"word{n}")) for n in range(4_500)])
         said: list[tuple[int, int]] = []
-        search(registry, "x", Filter(), limit=1, progress=lambda done, last: said.append((done, last)))
+        search_runs(
+            registry, "x", RunFilter(), limit=1, progress=lambda done, last: said.append((done, last))
+        )
         assert said == [(2000, 4504), (4000, 4504)]
-        assert len(search(registry, "word*", Filter(), limit=9_999).hits) == 4_500
+        assert len(search_runs(registry, "word*", RunFilter(), limit=9_999).hits) == 4_500
 
-    def test_pruned_runs_leave_the_index(self, registry: Registry) -> None:
+    def test_pruned_runs_leave_the_index(self, registry: RegistryDatabase) -> None:
         self.found(registry, "parcel")
         registry.start(a_run(started_at="2020-01-01T00:00:00.000Z"))
         self.found(registry, "parcel")
         registry.record(
             [(a_run(prompt="new", started_at="2030-01-01T00:00:00.000Z"), an_end(output="parcel"))]
         )
-        prune(registry, before="2029")
+        prune_runs(registry, before="2029")
         assert self.found(registry, "parcel") == ["new"]
         with registry.write() as connection:
             connection.execute("INSERT INTO run_search (run_search) VALUES ('integrity-check')")
-        prune(registry, before="2031")
+        prune_runs(registry, before="2031")
         registry.command("CREATE VIRTUAL TABLE temp.words USING fts5vocab(main, run_search, row)")
         assert registry.read("SELECT * FROM words") == []
 
 
 class TestFigures:
-    def test_sums(self, registry: Registry) -> None:
+    def test_sums(self, registry: RegistryDatabase) -> None:
         registry.record([
             *((a_run(), an_end(latency_ms=1.0 * n, checks=(check(passed=n > 5),))) for n in range(1, 101)),
             (a_run(), a_failure()),
@@ -238,7 +240,7 @@ class TestFigures:
             (a_run(), an_end(cost_usd=None, latency_ms=None)),
         ])  # fmt: skip
         registry.start(a_run())
-        row = stats(registry, Filter())[0]
+        row = read_run_stats(registry, RunFilter())[0]
         assert row["key"] == "support/triage"
         assert (row["calls"], row["errors"], row["unfinished"], row["unpriced"]) == (105, 1, 2, 1)
         assert (row["cache_hits"], row["checked"], row["checks_failed"]) == (1, 100, 5)
@@ -246,26 +248,28 @@ class TestFigures:
         assert row["cost_usd"] == pytest.approx(0.101)
         assert row["input_tokens"] == 104 * 40
 
-    def test_groups(self, registry: Registry) -> None:
+    def test_groups(self, registry: RegistryDatabase) -> None:
         registry.record([
             (a_run(prompt="a", digest=OTHER_DIGEST, started_at="2026-01-02T00:00:00.000Z"), a_failure()),
             (a_run(prompt="b", version="v3", request_model="m", started_at="2026-01-01T00"), an_end()),
             (a_run(prompt="b", version="v3", started_at="2026-01-02T00:00:00.000Z"), an_end()),
             (a_run(prompt="b", kind="shadow"), an_end()),
         ])  # fmt: skip
-        chosen = Filter(kind="run")
+        chosen = RunFilter(kind="run")
 
         def keys(by: str) -> list[tuple[str, int]]:
-            return [(row["key"], row["calls"]) for row in stats(registry, chosen, by)]  # type: ignore[arg-type]
+            return [(row["key"], row["calls"]) for row in read_run_stats(registry, chosen, by)]  # type: ignore[arg-type]
 
         assert keys("prompt") == [("b", 2), ("a", 1)]
         assert keys("version") == [("b@v3", 2), ("a@sha256:90be90be90be", 1)]
         assert keys("day") == [("2026-01-01", 1), ("2026-01-02", 2)]
         assert keys("model") == [("openai/gpt-4o-mini-2024-07-18", 2), ("m", 1)]
-        assert [(row["key"], row["calls"]) for row in apart(registry, chosen)] == [("shadow", 1)]
-        assert stats(registry, Filter(prompt="a"))[0]["p50_ms"] is None
+        assert [(row["key"], row["calls"]) for row in read_non_traffic_stats(registry, chosen)] == [
+            ("shadow", 1)
+        ]
+        assert read_run_stats(registry, RunFilter(prompt="a"))[0]["p50_ms"] is None
 
-    def test_of_each_version_with_thumbs(self, registry: Registry) -> None:
+    def test_of_each_version_with_thumbs(self, registry: RegistryDatabase) -> None:
         registry.record([(a_run(), an_end()), (a_run(), an_end()), (a_run(digest=OTHER_DIGEST), an_end())])
         outcome(registry, 1, "thumbs", 1)
         outcome(registry, 2, "thumbs", 0)
@@ -273,7 +277,7 @@ class TestFigures:
         thumbs = {digest: (row["thumbs_up"], row["thumbs_down"]) for digest, row in found.items()}
         assert thumbs == {DIGEST: (1, 1), OTHER_DIGEST: (0, 0)}
 
-    def test_batches_on_a_channel_are_traffic(self, registry: Registry) -> None:
+    def test_batches_on_a_channel_are_traffic(self, registry: RegistryDatabase) -> None:
         registry.record([
             (a_run(kind="batch", channel="production"), an_end()),
             (a_run(kind="batch", channel=None), an_end()),
@@ -282,7 +286,7 @@ class TestFigures:
         ])  # fmt: skip
         assert version_stats(registry, "support/triage")[DIGEST]["calls"] == 2
 
-    def test_one_prompts_figures_are_read_from_the_index_alone(self, registry: Registry) -> None:
+    def test_one_prompts_figures_are_read_from_the_index_alone(self, registry: RegistryDatabase) -> None:
         from promptops.registry.runs import stats as figures
 
         registry.add_aggregate("percentiles", figures._Percentiles)  # noqa: SLF001 - the statement needs it
@@ -292,23 +296,23 @@ class TestFigures:
 
 
 class TestExport:
-    def test_jsonl_is_what_show_prints(self, registry: Registry) -> None:
+    def test_jsonl_is_what_show_prints(self, registry: RegistryDatabase) -> None:
         registry.record([(a_run(inputs={"ticket": f"é{n}"}), an_end()) for n in range(1_200)])
         out = io.StringIO()
-        assert export(registry, Filter(), "jsonl", out) == 1_200
+        assert export_runs(registry, RunFilter(), "jsonl", out) == 1_200
         lines = [json.loads(line) for line in out.getvalue().splitlines()]
-        assert lines == list(iterate_runs(registry, Filter(), chunk=7))
+        assert lines == list(iterate_runs(registry, RunFilter(), chunk=7))
         assert [line["seq"] for line in lines] == list(range(1, 1_201))
 
-    def test_csv(self, registry: Registry) -> None:
+    def test_csv(self, registry: RegistryDatabase) -> None:
         registry.record([
             (a_run(inputs={"ticket": '=cmd, "x"\n2'}), an_end(output="=1+1", checks=(check(passed=False),))),
             (a_run(inputs=None), a_failure(cache_source="01A")),
         ])  # fmt: skip
         out = io.StringIO()
-        assert export(registry, Filter(), "csv", out) == 2
+        assert export_runs(registry, RunFilter(), "csv", out) == 2
         first, second = csv.DictReader(io.StringIO(out.getvalue()))
-        assert tuple(first) == COLUMNS
+        assert tuple(first) == RUN_CSV_COLUMNS
         assert json.loads(first["inputs"]) == {"ticket": '=cmd, "x"\n2'}
         assert (first["output"], first["checks_failed"]) == ("=1+1", "json")
         assert (second["error_type"], second["inputs"], second["cache_run_id"]) == ("timeout", "", "01A")
@@ -316,26 +320,26 @@ class TestExport:
     def test_a_file_appears_whole_or_not_at_all(self, tmp_path: Path) -> None:
         out = tmp_path / "out.jsonl"
         out.write_text("old")
-        with pytest.raises(KeyError), written_whole(out) as stream:  # noqa: PT012 - a block that fails midway
+        with pytest.raises(KeyError), open_atomically(out) as stream:  # noqa: PT012 - a block that fails midway
             stream.write("half")
             raise KeyError
         assert [file.name for file in tmp_path.iterdir()] == ["out.jsonl"]
         assert out.read_text() == "old"
-        with written_whole(out) as stream:
+        with open_atomically(out) as stream:
             stream.write("new\r\n")
         assert out.read_bytes() == b"new\r\n"
 
     def test_where_nothing_can_be_written(self, tmp_path: Path) -> None:
-        with pytest.raises(Invalid, match="No such file"), written_whole(tmp_path / "no" / "out"):
+        with pytest.raises(Invalid, match="No such file"), open_atomically(tmp_path / "no" / "out"):
             pass
-        with pytest.raises(Invalid, match="Is a directory"), written_whole(tmp_path):
+        with pytest.raises(Invalid, match="Is a directory"), open_atomically(tmp_path):
             pass
-        with written_whole(Path("/dev/null")) as stream:
+        with open_atomically(Path("/dev/null")) as stream:
             stream.write("gone")
 
 
 class TestPrune:
-    def fill(self, registry: Registry, count: int = 600) -> None:
+    def fill(self, registry: RegistryDatabase, count: int = 600) -> None:
         times = [f"2026-01-{1 + n * 28 // count:02}T00:00:00.000Z" for n in range(count)]
         registry.record([
             (a_run(started_at=at, rollout="r1" if n % 100 == 0 else None, metadata={"tags": ["t"]}),
@@ -343,13 +347,13 @@ class TestPrune:
             for n, at in enumerate(times)
         ])  # fmt: skip
 
-    def test_old_runs_go_with_all_that_belongs_to_them(self, registry: Registry) -> None:
+    def test_old_runs_go_with_all_that_belongs_to_them(self, registry: RegistryDatabase) -> None:
         self.fill(registry)
         with registry.write() as connection:
             connection.execute(
                 "INSERT INTO observations VALUES ('r1', 'error_rate', 1, 'canary', 500, 0, 0, '')"
             )
-        pruned = prune(registry, before="2026-01-15")
+        pruned = prune_runs(registry, before="2026-01-15")
         assert (pruned.runs, pruned.kept) == (300, 0)
         assert (pruned.first_at, pruned.last_at) == ("2026-01-01T00:00:00.000Z", "2026-01-14T00:00:00.000Z")
         assert pruned.bytes_after < 0.65 * pruned.bytes_before
@@ -359,48 +363,48 @@ class TestPrune:
         assert registry.read_one("SELECT count(*) FROM observations") == 1
         assert registry.read_one("PRAGMA freelist_count") == 0
 
-    def test_the_oldest_go_until_the_rest_fits(self, registry: Registry) -> None:
+    def test_the_oldest_go_until_the_rest_fits(self, registry: RegistryDatabase) -> None:
         self.fill(registry)
         limit = file_bytes(registry) // 3
-        foreseen = prune(registry, max_bytes=limit, dry_run=True)
+        foreseen = prune_runs(registry, max_bytes=limit, dry_run=True)
         assert registry.read_one("SELECT count(*) FROM runs") == 600
-        pruned = prune(registry, max_bytes=limit)
+        pruned = prune_runs(registry, max_bytes=limit)
         assert pruned.bytes_after <= limit
         assert foreseen.runs == pytest.approx(pruned.runs, rel=0.3)
         assert foreseen.bytes_after == pytest.approx(pruned.bytes_after, rel=0.5)
         assert 0 < registry.read_one("SELECT count(*) FROM runs") == 600 - pruned.runs
-        assert prune(registry, max_bytes=limit).runs == 0
+        assert prune_runs(registry, max_bytes=limit).runs == 0
 
-    def test_a_size_that_cannot_be_reached_leaves_no_runs(self, registry: Registry) -> None:
+    def test_a_size_that_cannot_be_reached_leaves_no_runs(self, registry: RegistryDatabase) -> None:
         self.fill(registry, 50)
-        assert prune(registry, max_bytes=1).runs == 50
+        assert prune_runs(registry, max_bytes=1).runs == 50
 
-    def test_runs_of_active_rollouts_stay(self, registry: Registry) -> None:
+    def test_runs_of_active_rollouts_stay(self, registry: RegistryDatabase) -> None:
         self.fill(registry)
-        pruned = prune(registry, before="2027", active_rollouts=["r1"])
+        pruned = prune_runs(registry, before="2027", active_rollouts=["r1"])
         assert (pruned.runs, pruned.kept) == (594, 6)
         assert registry.read_one("SELECT count(*) FROM runs WHERE rollout = 'r1'") == 6
-        assert prune(registry, max_bytes=1, active_rollouts=["r1"]).runs == 0
+        assert prune_runs(registry, max_bytes=1, active_rollouts=["r1"]).runs == 0
 
-    def test_a_dry_run_on_nothing(self, registry: Registry) -> None:
-        pruned = prune(registry, before="2027", dry_run=True)
+    def test_a_dry_run_on_nothing(self, registry: RegistryDatabase) -> None:
+        pruned = prune_runs(registry, before="2027", dry_run=True)
         assert (pruned.runs, pruned.bytes_after) == (0, pruned.bytes_before)
 
-    def test_a_reader_delays_the_shrinking(self, registry: Registry) -> None:
+    def test_a_reader_delays_the_shrinking(self, registry: RegistryDatabase) -> None:
         self.fill(registry)
         reader = sqlite3.connect(registry.path)
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM runs LIMIT 1").fetchone()
-        with Registry.open(registry.path, busy_s=0.05) as pruner:
-            assert prune(pruner, before="2026-01-15").waiting
+        with RegistryDatabase.open(registry.path, busy_s=0.05) as pruner:
+            assert prune_runs(pruner, before="2026-01-15").waiting
         reader.close()
-        assert not prune(registry, before="2026-01-15").waiting
+        assert not prune_runs(registry, before="2026-01-15").waiting
 
-    def test_a_file_that_could_not_shrink_learns_it(self, registry: Registry) -> None:
+    def test_a_file_that_could_not_shrink_learns_it(self, registry: RegistryDatabase) -> None:
         self.fill(registry)
         registry.command("PRAGMA auto_vacuum = NONE")
         registry.command("VACUUM")
-        assert prune(registry, before="2026-01-15").runs == 300
+        assert prune_runs(registry, before="2026-01-15").runs == 300
         assert registry.read_one("PRAGMA auto_vacuum") == 2
 
     def test_sizes(self) -> None:

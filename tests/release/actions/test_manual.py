@@ -7,10 +7,10 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from promptops.config.settings import here
-from promptops.registry.store import Registry
-from promptops.release.actions.wait import Ended, wait
-from promptops.release.context import open_desk, target_of
+from promptops.config.settings import current_settings
+from promptops.registry.store import RegistryDatabase
+from promptops.release.actions.wait import WaitOutcome, wait
+from promptops.release.context import open_release_context, parse_target
 from support.front_door import Cli, Repo
 from support.greet_releases import QUICK, SALUTE, a_remote, go_live, ok, subjects, told, versions
 from support.provider import Provider
@@ -62,7 +62,7 @@ def test_what_was_known_is_committed_and_verifies(cli: Cli, looked_at: Repo, wor
     assert trailer(looked_at, "Evidence").startswith(f"evidence/{rollout}/")
     verified = told(cli, "release", "verify")
     assert [each["mismatches"] for each in verified] == [[]]
-    with Registry.open(looked_at.path / "registry.db") as registry, registry.write() as connection:
+    with RegistryDatabase.open(looked_at.path / "registry.db") as registry, registry.write() as connection:
         connection.execute("UPDATE observations SET loss = 1.0 WHERE metric = 'error_rate'")
     assert cli("release", "verify").code == 1
 
@@ -75,7 +75,7 @@ def test_nothing_is_kept_of_what_nobody_has_looked_at(cli: Cli, live: Repo) -> N
 
 
 def test_what_cannot_be_read_keeps_no_rollback_from_its_work(cli: Cli, looked_at: Repo) -> None:
-    with Registry.open(looked_at.path / "registry.db") as registry, registry.write() as connection:
+    with RegistryDatabase.open(looked_at.path / "registry.db") as registry, registry.write() as connection:
         connection.execute("UPDATE eprocesses SET state = '[' WHERE name = 'summary'")
     ok(cli("rollback", "greet"))
     assert versions(cli) == ("v1", None)
@@ -153,11 +153,11 @@ def test_waiting_looks_here_often_and_at_the_remote_seldom(
             assert process(["release", "abort", "greet"], cwd=clone).returncode == 0
         slept.append(seconds)
 
-    settings = here()
-    with open_desk(settings, now=0.0) as desk:
-        target = target_of("greet", settings)
+    settings = current_settings()
+    with open_release_context(settings, now=0.0) as desk:
+        target = parse_target("greet", settings)
         ended, _ = wait(desk, target, 60.0, clock=lambda: sum(slept), sleep=sleep)
-    assert ended is Ended.ENDED
+    assert ended is WaitOutcome.ENDED
     assert slept == [2.0] * 8
 
 
@@ -168,7 +168,7 @@ def test_a_bug_that_one_canary_meets_leaves_the_others_looked_at(cli: Cli, looke
     looked_at.commit("Leave")
     ok(cli("promote", "part@HEAD~1", "--yes"))
     ok(cli("canary", "part@HEAD", *QUICK))
-    with Registry.open(looked_at.path / "registry.db") as registry, registry.write() as connection:
+    with RegistryDatabase.open(looked_at.path / "registry.db") as registry, registry.write() as connection:
         connection.execute("UPDATE runs SET started_at = X'00' WHERE rollout IS NOT NULL")
     done = cli("tick", "--all")
     said = [json.loads(line) for line in done.out.splitlines()]

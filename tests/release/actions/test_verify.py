@@ -11,22 +11,22 @@ from hypothesis import strategies as st
 
 from promptops.errors import Invalid
 from promptops.registry.records import utc_text
-from promptops.registry.release.export import Mark, export_release
+from promptops.registry.release.export import ExportCheckpoint, export_release
 from promptops.registry.release.import_ import import_files
 from promptops.registry.runs.outcomes import add_outcome
-from promptops.registry.runs.prune import prune
-from promptops.release.analysis import committed_evidence
-from promptops.release.analysis.verify import verify
-from promptops.release.plan.types import Plan
+from promptops.registry.runs.prune import prune_runs
+from promptops.release.analysis import build_evidence
+from promptops.release.analysis.verify import verify_evidence
+from promptops.release.plan.types import ReleasePlan
 from support.logged_runs import a_failure, an_end
 from support.rollouts import DAY, ERRORS, LATENCY, ROLLOUT, START, THUMBS, Traffic, a_plan, of
 
 PLAN = a_plan(ERRORS, LATENCY, THUMBS)
 
 
-def _evidence(traffic: Traffic, plan: Plan = PLAN, now: float | None = None) -> dict[str, Any]:
+def _evidence(traffic: Traffic, plan: ReleasePlan = PLAN, now: float | None = None) -> dict[str, Any]:
     found = traffic.observe(plan, now)
-    return committed_evidence(ROLLOUT, found)
+    return build_evidence(ROLLOUT, found)
 
 
 def _busy(traffic: Traffic) -> None:
@@ -46,8 +46,8 @@ def test_committed_evidence_is_borne_out_also_after_more_calls_have_come() -> No
     assert early["calls"] < late["calls"]
     assert late["harm"] == ["error_rate"]
     assert late["metrics"]["thumbs"]["canary"]["calls"] > 0
-    assert verify(traffic.registry, early, PLAN) == []
-    assert verify(traffic.registry, late, PLAN) == []
+    assert verify_evidence(traffic.registry, early, PLAN) == []
+    assert verify_evidence(traffic.registry, late, PLAN) == []
 
 
 def test_evidence_holds_counts_by_step_and_nothing_of_users() -> None:
@@ -64,9 +64,9 @@ def test_pruned_runs_leave_their_observations_and_the_next_tick_goes_on(tmp_path
     traffic = Traffic(tmp_path / "registry.db")
     _busy(traffic)
     before = _evidence(traffic, now=START + 3 * DAY)
-    prune(traffic.registry, before=utc_text(START + 2 * DAY))
+    prune_runs(traffic.registry, before=utc_text(START + 2 * DAY))
     assert traffic.registry.read_one("SELECT count(*) FROM runs") == 0
-    assert verify(traffic.registry, before, PLAN) == []
+    assert verify_evidence(traffic.registry, before, PLAN) == []
     traffic.call(a_failure(), canary=True)
     after = _evidence(traffic, now=START + 6 * DAY)
     assert after["calls"] == before["calls"] + 1
@@ -83,12 +83,12 @@ def test_what_was_changed_by_hand_is_named() -> None:
     evidence = _evidence(traffic)
     evidence["metrics"]["error_rate"]["not_worse"] = True
     evidence["calls"] += 1
-    assert {(each.metric, each.what) for each in verify(traffic.registry, evidence, PLAN)} == {
+    assert {(each.metric, each.what) for each in verify_evidence(traffic.registry, evidence, PLAN)} == {
         ("", "calls"),
         ("error_rate", "not_worse"),
     }
     assert "calls is committed as 321, the observations give 320" in str(
-        verify(traffic.registry, evidence, PLAN)[0]
+        verify_evidence(traffic.registry, evidence, PLAN)[0]
     )
 
 
@@ -98,19 +98,19 @@ def test_observations_that_were_lost_are_named() -> None:
     evidence = _evidence(traffic)
     with traffic.registry.write() as connection:
         connection.execute("DELETE FROM observations WHERE metric = 'error_rate' AND seq < 10")
-    assert {each.metric for each in verify(traffic.registry, evidence, PLAN)} == {"error_rate"}
+    assert {each.metric for each in verify_evidence(traffic.registry, evidence, PLAN)} == {"error_rate"}
 
 
 def test_another_registry_another_plan_and_unreadable_evidence_are_said() -> None:
     traffic, other = Traffic(), Traffic()
     _busy(traffic)
     evidence = _evidence(traffic)
-    assert [each.what for each in verify(other.registry, evidence, PLAN)] == ["the registry"]
+    assert [each.what for each in verify_evidence(other.registry, evidence, PLAN)] == ["the registry"]
     wider = replace(PLAN, digest="2f" * 32)
-    assert [each.what for each in verify(traffic.registry, evidence, wider)] == ["the plan"]
+    assert [each.what for each in verify_evidence(traffic.registry, evidence, wider)] == ["the plan"]
     del evidence["priors"]
     with pytest.raises(Invalid, match="cannot be read"):
-        verify(traffic.registry, evidence, PLAN)
+        verify_evidence(traffic.registry, evidence, PLAN)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -130,10 +130,10 @@ def test_whenever_it_is_looked_at_evidence_is_the_same_and_verifies(
                 add_outcome(traffic.registry, run, "thumbs", "down", occurred_at=utc_text(traffic.clock))
         if number in looks:
             evidence = _evidence(often, now=often.clock + 10)
-            assert verify(often.registry, evidence, PLAN) == []
+            assert verify_evidence(often.registry, evidence, PLAN) == []
     one, other = (_evidence(traffic, now=START + 2 * DAY) for traffic in (often, once))
     assert one | {"registry": ""} == other | {"registry": ""}
-    assert verify(often.registry, one, PLAN) == []
+    assert verify_evidence(often.registry, one, PLAN) == []
 
 
 def test_registries_that_were_imported_are_scored_behind_what_was_there(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_registries_that_were_imported_are_scored_behind_what_was_there(tmp_path
     there.calls(60, lambda _: 0.1)
     first = _evidence(here)
     files = []
-    mark = Mark()
+    mark = ExportCheckpoint()
     for number in range(2):
         out = StringIO()
         mark = export_release(there.registry, out, since=mark, now=START + 3600).mark
@@ -158,5 +158,5 @@ def test_registries_that_were_imported_are_scored_behind_what_was_there(tmp_path
     assert found.calls == 110
     assert found.gaps == ()
     assert of(found, "error_rate").canary_calls + of(found, "error_rate").stable_calls == 110
-    assert verify(here.registry, first, PLAN) == []
-    assert verify(here.registry, committed_evidence(ROLLOUT, found), PLAN) == []
+    assert verify_evidence(here.registry, first, PLAN) == []
+    assert verify_evidence(here.registry, build_evidence(ROLLOUT, found), PLAN) == []

@@ -15,12 +15,12 @@ from promptops.registry.evals import EvalRecord, save_evals
 from promptops.registry.records import utc_text
 from promptops.registry.release.breaker import open_breaker
 from promptops.registry.runs.outcomes import add_outcome
-from promptops.registry.runs.sampling import drawn
-from promptops.registry.store import Registry
-from promptops.release.analysis import stored
+from promptops.registry.runs.sampling import is_sampled
+from promptops.registry.store import RegistryDatabase
+from promptops.release.analysis import load_findings
 from promptops.release.analysis.eval_gate import eval_gate
-from promptops.release.analysis.forecast import forecast
-from promptops.release.plan.types import EvalGate, Metric, Step
+from promptops.release.analysis.forecast import forecast_rollout
+from promptops.release.plan.types import PlanEvalGate, PlanMetric, PlanStep
 from promptops.stats.verdicts import Verdict
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end, check
 from support.rollouts import CANARY, DAY, ERRORS, LATENCY, ROLLOUT, START, THUMBS, Traffic, a_plan, of
@@ -53,8 +53,8 @@ def test_a_good_canary_is_not_worse_and_its_bounds_agree(traffic: Traffic) -> No
         assert each.bounds
         assert each.bounds.high <= each.metric.margin
         assert each.trail[-1][0] == each.canary_calls + each.stable_calls
-    assert stored(traffic.registry, ROLLOUT) == found
-    assert stored(traffic.registry, replace(ROLLOUT, id="r-2")) is None
+    assert load_findings(traffic.registry, ROLLOUT) == found
+    assert load_findings(traffic.registry, replace(ROLLOUT, id="r-2")) is None
 
 
 def test_calls_are_scored_in_the_order_of_assignment_behind_a_watermark(traffic: Traffic) -> None:
@@ -146,7 +146,7 @@ def test_answers_from_the_cache_and_other_rollouts_are_no_observations(traffic: 
 
 
 def test_a_canary_that_could_not_be_sent_is_an_error_though_stable_answered(traffic: Traffic) -> None:
-    checks = Metric(
+    checks = PlanMetric(
         name="checks", kind="binary", source="checks.pass", worse="lower", role="guard", margin=0.05
     )
     traffic.call(an_end(checks=[check()]), canary=True, fallback="cannot render")
@@ -157,7 +157,7 @@ def test_a_canary_that_could_not_be_sent_is_an_error_though_stable_answered(traf
 
 
 def test_judges_see_a_sample_that_is_drawn_at_assignment(traffic: Traffic) -> None:
-    judge = Metric(
+    judge = PlanMetric(
         name="tone",
         kind="score",
         source="judge.tone",
@@ -173,14 +173,14 @@ def test_judges_see_a_sample_that_is_drawn_at_assignment(traffic: Traffic) -> No
         at = utc_text(START + 50)
         add_outcome(traffic.registry, run, "tone", 4, source="judge", occurred_at=at)
     found = of(traffic.observe(a_plan(judge), START + 10), "tone")
-    chosen = [drawn(run, "tone", 0.5) for run in runs]
+    chosen = [is_sampled(run, "tone", 0.5) for run in runs]
     assert (found.canary_calls, found.stable_calls) == (sum(chosen[::2]), sum(chosen[1::2]))
     assert found.canary_mean == 0.25
     assert found.canary_missing == found.stable_missing == 0
 
 
 def test_a_score_outside_its_range_is_said_and_never_clipped(traffic: Traffic) -> None:
-    judge = Metric(
+    judge = PlanMetric(
         name="tone", kind="score", source="judge.tone", worse="lower", role="guard", margin=0.1,
         window=DAY, scale=(1.0, 5.0),
     )  # fmt: skip
@@ -209,7 +209,7 @@ def test_rates_that_drift_during_a_ramp_are_not_pooled() -> None:
 
 def test_two_ticks_at_once_count_each_call_once(traffic: Traffic) -> None:
     traffic.calls(600, lambda _: 0.1)
-    with ThreadPoolExecutor(4) as pool, Registry.open(traffic.registry.path) as second:
+    with ThreadPoolExecutor(4) as pool, RegistryDatabase.open(traffic.registry.path) as second:
         registries = [traffic.registry, second] * 4
         found = list(pool.map(lambda registry: traffic.observe(a_plan(), registry=registry), registries))
     assert {each.calls for each in found} == {600}
@@ -257,7 +257,7 @@ def test_a_thumb_that_never_comes_is_a_good_one_and_one_after_its_window_is_late
 
 
 def test_values_that_are_missing_more_often_on_one_arm_are_said(traffic: Traffic) -> None:
-    correct = Metric(
+    correct = PlanMetric(
         name="correct", kind="binary", source="outcome.correct", worse="lower", role="guard", margin=0.1,
         window=3600.0,
     )  # fmt: skip
@@ -343,7 +343,7 @@ def test_a_registry_that_lacks_what_is_committed_says_how_much(traffic: Traffic)
 def test_a_guard_without_a_single_value_is_silent_once_calls_enough_have_been_scored(
     traffic: Traffic,
 ) -> None:
-    correct = Metric(
+    correct = PlanMetric(
         name="correct", kind="binary", source="outcome.correct", worse="lower", role="guard", margin=0.1,
         window=3600.0,
     )  # fmt: skip
@@ -369,7 +369,7 @@ def test_steps_count_their_own_calls(traffic: Traffic) -> None:
         traffic.call(an_end(), canary=True)
     later = replace(ROLLOUT, step=1, step_started="2026-05-28T20:26:42Z")
     assert traffic.observe(a_plan()).step_canary_calls == 4
-    plan = a_plan(steps=(Step(weight_bp=500), Step(weight_bp=5000)))
+    plan = a_plan(steps=(PlanStep(weight_bp=500), PlanStep(weight_bp=5000)))
     assert traffic.observe(plan, rollout=later).step_canary_calls == 3
 
 
@@ -410,7 +410,7 @@ def test_a_tick_with_few_new_calls_is_quick_and_stored_findings_are_instant(traf
     began = time.perf_counter()
     traffic.observe(plan, bounds=True)
     middle = time.perf_counter()
-    stored(traffic.registry, ROLLOUT)
+    load_findings(traffic.registry, ROLLOUT)
     assert middle - began < 0.25
     assert time.perf_counter() - middle < 0.05
 
@@ -427,7 +427,7 @@ def _eval(digest: str, against: str | None, verdict: str, margin: float | None, 
 
 
 def test_the_eval_gate_reads_the_latest_comparison_of_the_two(traffic: Traffic) -> None:
-    plan = a_plan(eval=EvalGate(margin=0.03))
+    plan = a_plan(eval=PlanEvalGate(margin=0.03))
 
     def gate(*, has_cases: bool = True) -> Any:
         return eval_gate(traffic.registry, "support/triage", CANARY.digest, DIGEST, plan, has_cases)
@@ -457,14 +457,14 @@ def test_the_eval_gate_reads_the_latest_comparison_of_the_two(traffic: Traffic) 
 
 def test_a_forecast_says_calls_and_days_and_when_the_deadline_comes_first(traffic: Traffic) -> None:
     plan = a_plan(replace(ERRORS, margin=0.02), deadline=14 * DAY, unit="call")
-    nothing = forecast(traffic.registry, "support/triage", "production", plan, DIGEST, START)
+    nothing = forecast_rollout(traffic.registry, "support/triage", "production", plan, DIGEST, START)
     assert nothing.days is None
     assert "no traffic is logged" in nothing.sentence
     for number in range(100):
         end = a_failure() if number % 20 == 0 else an_end()
         run = a_run(started_at=utc_text(START - 6 * DAY + number), channel="production")
         traffic.registry.record([(run, end)])
-    found = forecast(traffic.registry, "support/triage", "production", plan, DIGEST, START)
+    found = forecast_rollout(traffic.registry, "support/triage", "production", plan, DIGEST, START)
     assert found.known == ("error_rate",)
     assert found.days is not None
     assert found.days > 14
@@ -472,7 +472,7 @@ def test_a_forecast_says_calls_and_days_and_when_the_deadline_comes_first(traffi
         "deadline 14 d: probably undecided; consider a shadow run or wider margins"
     )
     assert re.match(r"≈ [1-9],\d00 calls ≈ \d+ days at your traffic", found.sentence)
-    easy = forecast(
+    easy = forecast_rollout(
         traffic.registry, "support/triage", "production", a_plan(replace(ERRORS, margin=0.3)), DIGEST, START
     )
     assert easy.calls["error_rate"] is not None
@@ -484,10 +484,10 @@ def test_a_fresh_canary_needs_as_many_calls_as_were_forecast(traffic: Traffic) -
         replace(ERRORS, margin=0.02),
         LATENCY,
         unit="call",
-        steps=(Step(weight_bp=500, min_canary=10), Step(weight_bp=5000)),
+        steps=(PlanStep(weight_bp=500, min_canary=10), PlanStep(weight_bp=5000)),
     )
     where = (traffic.registry, "support/triage", "production", plan, DIGEST, START)
-    blank, before = traffic.observe(plan), forecast(*where)
+    blank, before = traffic.observe(plan), forecast_rollout(*where)
     for name in ("error_rate", "latency"):
         assert of(blank, name).calls_needed == pytest.approx(before.calls[name], rel=0.02)
     # one failure on a few calls is no rate to go by
@@ -504,6 +504,6 @@ def test_calls_still_needed_go_by_stables_history(traffic: Traffic) -> None:
         end = a_failure() if number % 5 == 0 else an_end()
         run = a_run(started_at=utc_text(START - DAY + number), channel="production")
         traffic.registry.record([(run, end)])
-    before = forecast(traffic.registry, "support/triage", "production", plan, DIGEST, START)
+    before = forecast_rollout(traffic.registry, "support/triage", "production", plan, DIGEST, START)
     found = of(traffic.observe(plan), "error_rate")
     assert found.calls_needed == pytest.approx(before.calls["error_rate"], rel=0.05)

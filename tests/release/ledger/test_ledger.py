@@ -14,10 +14,16 @@ import pytest
 from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid, NotFound, Unavailable
 from promptops.release.ledger import Ledger
-from promptops.release.ledger.serialize import frozen_text
+from promptops.release.ledger.serialize import encode_snapshot
 from promptops.release.rules import Move, Transition
-from promptops.versions.release_state import Frozen, ReleaseState, Shadow, decode_frozen, frozen_path
-from promptops.versions.resolve import resolve
+from promptops.versions.release_state import (
+    ReleasedSnapshot,
+    ReleaseState,
+    ShadowState,
+    decode_snapshot,
+    snapshot_path,
+)
+from promptops.versions.resolve import resolve_version
 from support.git_repositories import GitFolder, prompt_text
 from support.ledger_transitions import (
     HOUR,
@@ -66,13 +72,13 @@ def test_a_first_release_is_an_orphan_commit_with_all_its_files(folder: GitFolde
     stable = channel(ledger).stable
     assert stable is not None
     assert (stable.version, stable.digest) == ("v1", digest)
-    assert resolve("support/triage:production", folder.settings()).prompt.digest == digest
+    assert resolve_version("support/triage:production", folder.settings()).prompt.digest == digest
 
 
 def test_the_commit_says_what_has_happened(folder: GitFolder, ledger: Ledger) -> None:
     release(ledger, version(folder, "HEAD~1"))
     start(ledger, version(folder, "HEAD"))
-    ledger.transit("support/triage", "production", roll_back, now=NOW + 2 * HOUR)
+    ledger.commit_transition("support/triage", "production", roll_back, now=NOW + 2 * HOUR)
     titles = folder.git("log", "--format=%s", "promptops-state").splitlines()
     assert titles == [
         "release(support/triage): production canary v2 50% → 0%, rolled back",
@@ -98,7 +104,7 @@ def test_the_commit_says_what_has_happened(folder: GitFolder, ledger: Ledger) ->
 def test_plan_version_and_evidence_are_kept(folder: GitFolder, ledger: Ledger) -> None:
     release(ledger, version(folder, "HEAD~1"))
     start(ledger, version(folder, "HEAD"))
-    ledger.transit("support/triage", "production", pause, now=NOW + 2 * HOUR, evidence={"calls": 7})
+    ledger.commit_transition("support/triage", "production", pause, now=NOW + 2 * HOUR, evidence={"calls": 7})
     assert ledger.plan(plan().digest) == plan()
     assert ledger.evidence("r-1") == [(3, {"calls": 7})]
     assert [frozen.version for frozen in ledger.versions("support/triage")] == ["v1", "v2"]
@@ -115,26 +121,26 @@ def test_the_same_version_keeps_its_number(folder: GitFolder, ledger: Ledger) ->
 
 def test_nothing_to_do_writes_nothing(folder: GitFolder, ledger: Ledger) -> None:
     written = release(ledger, version(folder, "HEAD"))
-    again = ledger.transit("support/triage", "production", lambda _: None, now=NOW)
+    again = ledger.commit_transition("support/triage", "production", lambda _: None, now=NOW)
     assert (again.changed, again.commit) == (False, written.commit)
 
 
 def test_a_move_that_does_not_apply_writes_nothing(folder: GitFolder, ledger: Ledger) -> None:
     written = release(ledger, version(folder, "HEAD"))
     with pytest.raises(Invalid, match="not about the rollout"):
-        ledger.transit("support/triage", "production", pause, now=NOW)
+        ledger.commit_transition("support/triage", "production", pause, now=NOW)
     assert ledger.commit_id() == written.commit
 
 
 def test_a_version_that_is_not_committed_cannot_be_released(folder: GitFolder, ledger: Ledger) -> None:
     with pytest.raises(Invalid, match="not committed"):
-        release(ledger, resolve("support/triage", folder.settings()))
+        release(ledger, resolve_version("support/triage", folder.settings()))
 
 
 def test_what_was_live_then(folder: GitFolder, ledger: Ledger) -> None:
     release(ledger, version(folder, "HEAD~1"))
     start(ledger, version(folder, "HEAD"))
-    ledger.transit("support/triage", "production", roll_back, now=NOW + 2 * HOUR)
+    ledger.commit_transition("support/triage", "production", roll_back, now=NOW + 2 * HOUR)
     assert ledger.at("support/triage", "production", NOW - 1) is None
     then = ledger.at("support/triage", "production", NOW + HOUR + 1)
     assert then is not None
@@ -164,7 +170,7 @@ def test_a_rollback_is_quick_and_starts_few_processes(
     monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
     began = time.perf_counter()
     with Ledger(folder.settings()) as fresh:
-        fresh.transit("support/triage", "production", roll_back, now=NOW + 2 * HOUR)
+        fresh.commit_transition("support/triage", "production", roll_back, now=NOW + 2 * HOUR)
     took = time.perf_counter() - began
     started = [line for line in trace.read_text().splitlines() if '"event":"start"' in line]
     assert len(started) <= 10
@@ -204,7 +210,7 @@ def test_a_rollback_does_not_wait_for_a_signature(
         (tmp_path / "key").unlink()
         with pytest.raises(Invalid, match="cannot sign"):
             release(ledger, version(folder, "HEAD~2"))
-        ledger.transit("support/triage", "production", roll_back, now=NOW)
+        ledger.commit_transition("support/triage", "production", roll_back, now=NOW)
     assert "written without signature" in capsys.readouterr().err
     assert folder.git("log", "-1", "--format=%s", "promptops-state").endswith("v2 → v1, rolled back")
 
@@ -222,8 +228,8 @@ def test_a_rollback_does_not_wait_for_a_signature(
     ],
 )
 def test_a_frozen_version_gives_every_byte_back(content: bytes) -> None:
-    frozen = Frozen("a/b", "v1", "ab" * 32, None, {"a/b.yaml": content, "übel.md": content + b"\n"})
-    assert decode_frozen(frozen_text(frozen), frozen_path("a/b", "ab" * 32), "a/b") == frozen
+    frozen = ReleasedSnapshot("a/b", "v1", "ab" * 32, None, {"a/b.yaml": content, "übel.md": content + b"\n"})
+    assert decode_snapshot(encode_snapshot(frozen), snapshot_path("a/b", "ab" * 32), "a/b") == frozen
 
 
 def constant(move: Transition, _: ReleaseState | None) -> Transition:
@@ -233,11 +239,11 @@ def constant(move: Transition, _: ReleaseState | None) -> Transition:
 def test_a_live_shadow_is_a_transition_too(folder: GitFolder, ledger: Ledger) -> None:
     found = version(folder, "HEAD")
     release(ledger, version(folder, "HEAD~1"))
-    behind = Shadow(released=released(found), sample_bp=1000, max_usd=2.0)
+    behind = ShadowState(released=released(found), sample_bp=1000, max_usd=2.0)
     told = []
-    shadows: tuple[Shadow | None, ...] = (behind, None)
+    shadows: tuple[ShadowState | None, ...] = (behind, None)
     for shadow in shadows:
-        written = ledger.transit(
+        written = ledger.commit_transition(
             "support/triage",
             "production",
             partial(constant, Transition(move=Move.SHADOW, shadow=shadow)),
@@ -255,7 +261,7 @@ def test_a_live_shadow_is_a_transition_too(folder: GitFolder, ledger: Ledger) ->
 def test_a_damaged_record_is_named_and_recovered(folder: GitFolder, ledger: Ledger, path: str) -> None:
     release(ledger, version(folder, "HEAD~1"))
     start(ledger, version(folder, "HEAD"))
-    ledger.transit("support/triage", "production", pause, now=NOW + 2 * HOUR, evidence={"calls": 7})
+    ledger.commit_transition("support/triage", "production", pause, now=NOW + 2 * HOUR, evidence={"calls": 7})
     for text in ("{", "[]", "7"):
         edit(folder, path, text)
         with pytest.raises(Invalid, match=path) as raised:
@@ -321,7 +327,7 @@ def test_a_writer_that_is_not_promptops_comes_between(folder: GitFolder, ledger:
         asked.append(len(ledger.log("support/triage")))
         return pause(state)
 
-    ledger.transit("support/triage", "production", decide, now=NOW + 2 * HOUR)
+    ledger.commit_transition("support/triage", "production", decide, now=NOW + 2 * HOUR)
     assert len(asked) == 2
     assert "NOTE" in state_files(folder)
     assert len(ledger.log()) == 3
@@ -426,7 +432,7 @@ def test_the_log_needs_no_messages(folder: GitFolder, ledger: Ledger) -> None:
     squashed = folder.git("commit-tree", "promptops-state^{tree}", "-m", "Squashed (#7)")
     folder.git("update-ref", "refs/heads/promptops-state", squashed)
     assert ledger.log() == told
-    assert ledger.transit("support/triage", "production", roll_back, now=NOW + 2 * HOUR).changed
+    assert ledger.commit_transition("support/triage", "production", roll_back, now=NOW + 2 * HOUR).changed
 
 
 def test_owners_of_the_branch(folder: GitFolder, ledger: Ledger) -> None:
@@ -448,7 +454,7 @@ def test_the_state_branch_may_be_checked_out(
     release(ledger, version(folder, "HEAD"))
     assert tree.git("status", "--porcelain") == ""
     tree.write({"releases/support/triage.yaml": "mine"})
-    ledger.transit("support/triage", "production", roll_back, now=NOW)
+    ledger.commit_transition("support/triage", "production", roll_back, now=NOW)
     assert (tree.path / "releases/support/triage.yaml").read_text() == "mine"
     assert f"git -C {tree.path} switch --detach" in capsys.readouterr().err
     state = ledger.head("support/triage")

@@ -10,13 +10,17 @@ from pathlib import Path
 import pytest
 
 from promptops.errors import Invalid, Unavailable
-from promptops.git.process import run_online
+from promptops.git.process import run_git_online
 from promptops.git.repo import GitRepo
-from promptops.release.ledger import Ledger, Written
-from promptops.release.ledger.source_branch import require_reviewed, reviewed, reviewed_settings
+from promptops.release.ledger import Ledger, TransitionResult
+from promptops.release.ledger.source_branch import (
+    require_on_source_branch,
+    resolve_source_branch,
+    source_branch_settings,
+)
 from promptops.release.rules import Move, Transition
 from promptops.versions.release_state import ReleaseState
-from promptops.versions.resolve import resolve
+from promptops.versions.resolve import resolve_version
 from support.git_repositories import GitFolder, new_repository
 from support.ledger_transitions import (
     HOUR,
@@ -72,8 +76,8 @@ def with_canary(folder: GitFolder) -> None:
         start(ledger, version(folder, "HEAD"))
 
 
-def move(ledger: Ledger, change: Callable[[ReleaseState | None], Transition | None]) -> Written:
-    return ledger.transit("support/triage", "production", change, now=NOW + 2 * HOUR)
+def move(ledger: Ledger, change: Callable[[ReleaseState | None], Transition | None]) -> TransitionResult:
+    return ledger.commit_transition("support/triage", "production", change, now=NOW + 2 * HOUR)
 
 
 def promote(state: ReleaseState | None) -> Transition | None:
@@ -123,7 +127,7 @@ def test_two_clones_race_to_one_remote(ada: GitFolder, bob: GitFolder, bare: Git
         assert [record.generation for record in ledger.log()] == list(range(12, 0, -1))
 
 
-def first(ledger: Ledger, folder: GitFolder) -> Written:
+def first(ledger: Ledger, folder: GitFolder) -> TransitionResult:
     return release(ledger, version(folder, "HEAD~2"))
 
 
@@ -238,7 +242,7 @@ def test_a_rollback_in_both_places_is_one(ada: GitFolder, bob: GitFolder, bare: 
     with Ledger(ada.settings()) as ledger:
         move(ledger, roll_back)
     with Ledger(bob.settings()) as ledger:
-        ledger.transit("support/triage", "production", roll_back, now=NOW + 3 * HOUR)
+        ledger.commit_transition("support/triage", "production", roll_back, now=NOW + 3 * HOUR)
     back(ada, bare)
     with Ledger(ada.settings()) as ledger:
         assert "done already" in ledger.sync().dropped[0]
@@ -331,8 +335,8 @@ def test_two_releases_made_apart_get_numbers_of_their_own(
     with Ledger(ada.settings(), local=True) as ledger:
         found = version(ada, "HEAD~2")
         staged = Transition(move=Move.RELEASE, stable=released(found))
-        ledger.transit("support/triage", "staging", lambda _: staged, now=NOW, version=found)
-        ledger.transit("support/triage", "staging", lambda _: staged, now=NOW, version=found)
+        ledger.commit_transition("support/triage", "staging", lambda _: staged, now=NOW, version=found)
+        ledger.commit_transition("support/triage", "staging", lambda _: staged, now=NOW, version=found)
     bob.commit(
         "Fourth",
         {
@@ -398,7 +402,8 @@ def test_a_shallow_single_branch_clone(ada: GitFolder, bare: GitFolder, tmp_path
         assert len(ledger.log()) == 4
     assert tip(bare) == tip(runner)
     assert (
-        resolve("support/triage@v1", runner.settings()).prompt.digest == version(ada, "HEAD~1").prompt.digest
+        resolve_version("support/triage@v1", runner.settings()).prompt.digest
+        == version(ada, "HEAD~1").prompt.digest
     )
 
 
@@ -518,7 +523,7 @@ def test_what_is_released_elsewhere_is_looked_for_once(
 def test_a_remote_that_does_not_answer(ada: GitFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_SSH_COMMAND", "sleep 30 #")
     with pytest.raises(Unavailable, match=r"no answer for 0.3 s"):
-        run_online(ada.settings(), "ls-remote", "ssh://localhost/none", patience_s=0.3)
+        run_git_online(ada.settings(), "ls-remote", "ssh://localhost/none", patience_s=0.3)
 
 
 def test_a_rollback_here_while_a_promotion_is_being_pushed(ada: GitFolder, bare: GitFolder) -> None:
@@ -542,7 +547,7 @@ def test_a_rollback_here_while_a_promotion_is_being_pushed(ada: GitFolder, bare:
     assert tip(ada) == tip(bare)
 
 
-def promote_in(folder: GitFolder) -> Written:
+def promote_in(folder: GitFolder) -> TransitionResult:
     with Ledger(folder.settings()) as ledger:
         return move(ledger, promote)
 
@@ -557,42 +562,42 @@ def read(ada: GitFolder) -> Iterator[GitRepo]:
 
 
 def test_what_is_released_has_been_reviewed(ada: GitFolder, read: GitRepo) -> None:
-    source = reviewed(ada.settings(), read)
+    source = resolve_source_branch(ada.settings(), read)
     assert source is not None
     assert source.rev == "origin/main"
-    require_reviewed(read, source, ada.git("rev-parse", "HEAD"), "support/triage@HEAD")
+    require_on_source_branch(read, source, ada.git("rev-parse", "HEAD"), "support/triage@HEAD")
     ada.git("switch", "-q", "-c", "mine")
     mine = ada.commit("Mine", {"promptops.yaml": "channels: {mine: {}}\n"})
     with pytest.raises(Invalid, match="support/triage@mine is not on origin/main") as raised:
-        require_reviewed(read, source, mine, "support/triage@mine")
+        require_on_source_branch(read, source, mine, "support/triage@mine")
     assert "--unreviewed" in raised.value.hint
-    assert reviewed_settings(read, source).channels == {}
+    assert source_branch_settings(read, source).channels == {}
 
 
 def test_without_a_remote_everything_is_as_it_stands(tmp_path: Path) -> None:
     folder = new_repository(tmp_path / "alone")
     folder.commit("First", {"promptops.yaml": "channels: {mine: {}}\n"})
     with GitRepo(folder.settings()) as repo:
-        assert reviewed(folder.settings(), repo) is None
-        assert reviewed_settings(repo, None).channels == {"mine": {}}
-        require_reviewed(repo, None, None, "any")
+        assert resolve_source_branch(folder.settings(), repo) is None
+        assert source_branch_settings(repo, None).channels == {"mine": {}}
+        require_on_source_branch(repo, None, None, "any")
 
 
 def test_a_reviewed_branch_of_another_name(ada: GitFolder, bare: GitFolder, read: GitRepo) -> None:
     ada.git("push", "-q", "origin", "HEAD~1:refs/heads/live")
     ada.write({"promptops.yaml": "release: {from: origin/live}\n"})
-    source = reviewed(ada.settings(), read)
+    source = resolve_source_branch(ada.settings(), read)
     assert source is not None
     assert (source.rev, source.commit) == ("origin/live", ada.git("rev-parse", "HEAD~1"))
     ada.write({"promptops.yaml": "release: {from: origin/other}\n"})
     with pytest.raises(Invalid, match="origin/other is not known here"):
-        reviewed(ada.settings(), read)
+        resolve_source_branch(ada.settings(), read)
 
 
 def test_a_default_branch_that_is_not_known_is_asked_for(ada: GitFolder, read: GitRepo) -> None:
     ada.git("remote", "set-head", "origin", "--delete")
-    assert reviewed(ada.settings(), read) is not None
+    assert resolve_source_branch(ada.settings(), read) is not None
     ada.git("update-ref", "-d", "refs/remotes/origin/main")
     with pytest.raises(Invalid, match="which branch of origin") as raised:
-        reviewed(ada.settings(), read)
+        resolve_source_branch(ada.settings(), read)
     assert "set-head" in raised.value.hint

@@ -10,19 +10,19 @@ from promptops.errors import Invalid, NotFound
 from promptops.prompt import Prompt, load_prompt
 from promptops.release.plan import (
     BUILT_IN,
-    Metric,
-    Observe,
-    Plan,
-    ShadowGate,
-    Source,
-    Step,
+    MetricSource,
+    ObserveSettings,
+    PlanMetric,
+    PlanShadowGate,
+    PlanStep,
+    ReleasePlan,
     decode_plan,
-    fit,
-    matches,
+    dump_plan,
+    fit_plan,
+    load_pinned_plan,
+    matches_pattern,
     parse_source,
-    pinned_plan,
     plan_for,
-    plan_text,
 )
 from support.front_door import Cli, Repo
 
@@ -33,13 +33,13 @@ def settings(text: str) -> SettingsFile:
     return decode_settings(text.encode(), "promptops.yaml")
 
 
-def written(text: str) -> Plan:
+def written(text: str) -> ReleasePlan:
     """The plan ``p`` with these keys."""
     file = settings(f"plans:\n  p:\n{''.join(f'    {line}' + chr(10) for line in text.splitlines())}")
     return plan_for(file, "greet", "production", "p")
 
 
-def names(plan: Plan) -> list[str]:
+def names(plan: ReleasePlan) -> list[str]:
     return [each.name for each in plan.metrics]
 
 
@@ -47,12 +47,12 @@ def test_the_built_in_plans_are_those_of_the_manual() -> None:
     default, direct, quick = (decode_plan(name, {}) for name in ("default", "direct", "quick"))
     assert list(BUILT_IN) == ["default", "direct", "quick"]
     assert default.steps == (
-        Step(weight_bp=500, min_canary=50, min_duration=HOUR),
-        Step(weight_bp=2500, min_canary=150, min_duration=4 * HOUR),
-        Step(weight_bp=5000, min_duration=24 * HOUR),
+        PlanStep(weight_bp=500, min_canary=50, min_duration=HOUR),
+        PlanStep(weight_bp=2500, min_canary=150, min_duration=4 * HOUR),
+        PlanStep(weight_bp=5000, min_duration=24 * HOUR),
     )
     assert (default.unit, default.deadline, default.on_inconclusive) == ("session", 14 * DAY, "hold")
-    assert default.observe == Observe(call_timeout=120, feedback_window=DAY)
+    assert default.observe == ObserveSettings(call_timeout=120, feedback_window=DAY)
     assert [(each.name, each.role, each.margin) for each in default.metrics] == [
         ("error_rate", "guard", 0.02),
         ("checks", "guard", 0.03),
@@ -61,7 +61,7 @@ def test_the_built_in_plans_are_those_of_the_manual() -> None:
     ]
     assert direct.eval == default.eval
     assert (direct.steps, direct.shadow) == ((), None)
-    assert (quick.unit, quick.eval, quick.steps) == ("call", None, (Step(weight_bp=5000, min_canary=50),))
+    assert (quick.unit, quick.eval, quick.steps) == ("call", None, (PlanStep(weight_bp=5000, min_canary=50),))
     assert [(each.name, each.margin) for each in quick.metrics] == [("error_rate", 0.1), ("checks", 0.15)]
 
 
@@ -97,19 +97,19 @@ metrics:
   - {name: tone, kind: score, source: judge.tone, worse: lower, margin: 0.1, range: [1, 5], sample: 0.2}
 """)
     assert plan.eval is None
-    assert plan.shadow == ShadowGate(sample=300, max_usd=5.0)
+    assert plan.shadow == PlanShadowGate(sample=300, max_usd=5.0)
     assert plan.steps == (
-        Step(weight_bp=50, min_canary=5, min_duration=90),
-        Step(reviewed=30),
-        Step(weight_bp=1000, min_duration=1800),
-        Step(approval=True),
+        PlanStep(weight_bp=50, min_canary=5, min_duration=90),
+        PlanStep(reviewed=30),
+        PlanStep(weight_bp=1000, min_duration=1800),
+        PlanStep(approval=True),
     )
-    assert [step.for_person for step in plan.steps] == [False, True, False, True]
+    assert [step.is_manual for step in plan.steps] == [False, True, False, True]
     assert (plan.on_inconclusive, plan.deadline, plan.unit) == ("rollback", None, "tenant")
-    assert plan.observe == Observe(call_timeout=60, feedback_window=2 * HOUR)
+    assert plan.observe == ObserveSettings(call_timeout=60, feedback_window=2 * HOUR)
     assert plan.all_goals == ("right", "thumbs")
     slow, right, thumbs, tone = plan.metrics
-    assert slow == Metric(
+    assert slow == PlanMetric(
         name="slow",
         kind="binary",
         source="run.latency_ms > 8000",
@@ -201,18 +201,18 @@ def test_a_metric_stands_there_once_and_whole() -> None:
 @pytest.mark.parametrize(
     ("text", "source"),
     [
-        ("run.error", Source("run", "error")),
-        (" checks.pass ", Source("checks", "pass")),
-        ("check.polite", Source("check", "polite")),
-        ("outcome.thumbs", Source("outcome", "thumbs")),
-        ("judge.judges/tone", Source("judge", "judges/tone")),
-        ("run.latency_ms > 8000", Source("run", "latency_ms", ">", 8000.0)),
-        ("run.cost_usd<=1e-3", Source("run", "cost_usd", "<=", 0.001)),
+        ("run.error", MetricSource("run", "error")),
+        (" checks.pass ", MetricSource("checks", "pass")),
+        ("check.polite", MetricSource("check", "polite")),
+        ("outcome.thumbs", MetricSource("outcome", "thumbs")),
+        ("judge.judges/tone", MetricSource("judge", "judges/tone")),
+        ("run.latency_ms > 8000", MetricSource("run", "latency_ms", ">", 8000.0)),
+        ("run.cost_usd<=1e-3", MetricSource("run", "cost_usd", "<=", 0.001)),
     ],
 )
-def test_sources(text: str, source: Source) -> None:
+def test_sources(text: str, source: MetricSource) -> None:
     assert parse_source(text) == source
-    assert source.delayed == (source.place in ("outcome", "judge"))
+    assert source.is_delayed == (source.place in ("outcome", "judge"))
 
 
 CHOICE = """\
@@ -245,7 +245,7 @@ def test_which_plan_holds(prompt: str, channel: str, chosen: str | None, name: s
 def test_a_plan_of_a_built_in_name_changes_that_one() -> None:
     quick = plan_for(settings("plans: {quick: {steps: [{weight: 10}]}}"), "greet", "production", "quick")
     assert (quick.unit, quick.eval) == ("call", None)
-    assert quick.steps == (Step(weight_bp=1000),)
+    assert quick.steps == (PlanStep(weight_bp=1000),)
 
 
 def test_an_unknown_plan_names_the_nearest() -> None:
@@ -270,7 +270,7 @@ def test_an_unknown_plan_names_the_nearest() -> None:
     ],
 )
 def test_patterns(pattern: str, name: str, expected: bool) -> None:
-    assert matches(pattern, name) is expected
+    assert matches_pattern(pattern, name) is expected
 
 
 PROMPT = """\
@@ -291,28 +291,28 @@ def greet(text: str) -> Prompt:
 def test_a_plan_fits_a_prompt() -> None:
     bare, checked = greet(PROMPT), greet(PROMPT + "checks: [{max_words: 3}]\n")
     default = decode_plan("default", {})
-    assert names(fit(default, checked)) == names(default)
-    assert names(fit(default, bare)) == ["error_rate", "latency", "cost"]
-    assert fit(default, bare).digest != default.digest == fit(default, checked).digest
-    assert names(fit(written("unit: user"), bare)) == ["error_rate", "latency", "cost"]
+    assert names(fit_plan(default, checked)) == names(default)
+    assert names(fit_plan(default, bare)) == ["error_rate", "latency", "cost"]
+    assert fit_plan(default, bare).digest != default.digest == fit_plan(default, checked).digest
+    assert names(fit_plan(written("unit: user"), bare)) == ["error_rate", "latency", "cost"]
     with pytest.raises(Invalid, match="the metric checks has no source: greet has no checks"):
-        fit(written("promote: {goals: [checks]}"), bare)
+        fit_plan(written("promote: {goals: [checks]}"), bare)
     named = "metrics: [{name: m, kind: binary, source: check.max_word, worse: lower, margin: 0}]"
     with pytest.raises(Invalid, match="did you mean max_words"):
-        fit(written(named), checked)
+        fit_plan(written(named), checked)
     with pytest.raises(Invalid, match="greet has no check max_word"):
-        fit(written(named), bare)
+        fit_plan(written(named), bare)
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_a_plan_is_pinned_with_all_it_says(name: str) -> None:
     plan = decode_plan(name, {})
-    assert pinned_plan(plan_text(plan), plan.digest) == plan
-    assert pinned_plan(plan_text(plan).encode(), plan.digest).digest == plan.digest
+    assert load_pinned_plan(dump_plan(plan), plan.digest) == plan
+    assert load_pinned_plan(dump_plan(plan).encode(), plan.digest).digest == plan.digest
     with pytest.raises(Invalid, match="is not the plan that was pinned"):
-        pinned_plan(plan_text(plan).replace("120", "121"), plan.digest)
+        load_pinned_plan(dump_plan(plan).replace("120", "121"), plan.digest)
     with pytest.raises(Invalid, match="is not the plan that was pinned"):
-        pinned_plan("[]", plan.digest)
+        load_pinned_plan("[]", plan.digest)
 
 
 @given(
@@ -331,7 +331,7 @@ def test_whatever_is_pinned_reads_back(
         "deadline": deadline,
     }
     plan = decode_plan("p", content)
-    assert pinned_plan(plan_text(plan), plan.digest) == plan
+    assert load_pinned_plan(dump_plan(plan), plan.digest) == plan
 
 
 def test_editors_see_the_whole_schema(cli: Cli, repo: Repo) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from promptops.registry.runs.unit_hash import unit_key
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 from promptops.release.assignment import on_canary
 from support.batch_files import outputs, results, rows
 from support.front_door import Cli, Repo
@@ -60,7 +60,7 @@ def test_each_line_meets_the_version_of_its_unit(
     assert len(logged) == LINES
     assert {row["state"] for row in logged} == {"finished"}
     assert {(row["rollout"], row["weight_bp"], row["kind"]) for row in logged} == {("r-1", 5000, "batch")}
-    with Registry.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.path / "registry.db") as registry:
         key = unit_key(registry)
     assert {row["unit_hash"] for row in logged} == {key.hash(f"u{number}") for number in range(10)}
     assert [row["writer_counter"] for row in logged] == list(range(1, LINES + 1))

@@ -10,27 +10,29 @@ from typing import Any
 
 import pytest
 
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.errors import Invalid, OverBudget, Unavailable
 from promptops.prompt import with_overrides
-from promptops.prompt.render import render
+from promptops.prompt.render import render_prompt
 from promptops.providers.catalog import Catalog
-from promptops.providers.types import Completion, ModelError, Request
+from promptops.providers.types import Completion, CompletionRequest, ModelError
 from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.runs.group_writer import Writer
-from promptops.registry.store import Registry, new_run_id
-from promptops.runner import Origin
-from promptops.runner.batch import Engine, Estimate, Item, Options
+from promptops.registry.runs.group_writer import GroupWriter
+from promptops.registry.store import RegistryDatabase, new_run_id
+from promptops.runner import RunContext
+from promptops.runner.batch import BatchEngine, BatchItem, BatchOptions, CostEstimator
 from promptops.runner.batch.budget import Budget, Prices, sent_tokens
-from promptops.runner.batch.ordered_map import InOrder
-from promptops.runner.batch.rate_limiter import Bucket, Pacing, Slots
-from promptops.versions.resolve import resolve
+from promptops.runner.batch.ordered_map import OrderedMap
+from promptops.runner.batch.rate_limiter import AdaptiveLimiter, ConcurrencyLimit, TokenBucket
+from promptops.versions.resolve import resolve_version
 from support.batch_files import greetings, outputs, rows, write_lines
 from support.front_door import GREET, Cli, Repo
 from support.provider import Provider, echo, slow, status, text
 
 PIN = "openai/gpt-4o-mini-2024-07-18"
-ASK = Request(model=PIN, messages=({"role": "user", "content": "x" * 400},), parameters={"max_tokens": 100})
+ASK = CompletionRequest(
+    model=PIN, messages=({"role": "user", "content": "x" * 400},), parameters={"max_tokens": 100}
+)
 MOST = 104 * 0.15e-6 + 100 * 0.6e-6
 REFUSED = ModelError("rate_limit", "slow down", retry_after=0.05)
 ANSWER = Completion(text="ok", response_model="m", input_tokens=100, output_tokens=10)
@@ -57,7 +59,7 @@ class TestInOrder:
         async def consume() -> list[int]:
             nonlocal handed_on, furthest
             found = []
-            async for result in InOrder(items(), work, width=4, window=16).results():
+            async for result in OrderedMap(items(), work, width=4, window=16).results():
                 handed_on += 1
                 furthest = max(furthest, taken - handed_on)
                 found.append(result)
@@ -77,7 +79,7 @@ class TestInOrder:
             found: list[int] = []
 
             async def fill() -> None:
-                async for result in InOrder(range(100), work, width=8, window=32).results():
+                async for result in OrderedMap(range(100), work, width=8, window=32).results():
                     found.append(result)  # noqa: PERF401 - kept though it raises
 
             with pytest.raises(Unavailable):
@@ -95,7 +97,7 @@ class TestInOrder:
             return number
 
         with pytest.raises(Invalid, match="line 2"):
-            asyncio.run(collect(InOrder(items(), work, width=3, window=3).results()))
+            asyncio.run(collect(OrderedMap(items(), work, width=3, window=3).results()))
 
     def test_leaving_early_cancels_what_is_under_way(self) -> None:
         ended: list[int] = []
@@ -108,7 +110,7 @@ class TestInOrder:
             return number
 
         async def first() -> int:
-            async with aclosing(InOrder(range(10), work, width=3, window=3).results()) as results:
+            async with aclosing(OrderedMap(range(10), work, width=3, window=3).results()) as results:
                 async for result in results:
                     return result
             raise AssertionError
@@ -120,38 +122,38 @@ class TestInOrder:
 class TestSlots:
     def test_a_refusal_lowers_the_limit_once_a_wave_and_holds_all_up(self) -> None:
         async def go() -> None:
-            slots = Slots(10)
+            slots = ConcurrencyLimit(10)
             for _ in range(10):
-                await slots.enter()
+                await slots.acquire()
             begun = time.monotonic()
             for _ in range(5):
-                slots.leave(begun, REFUSED)
+                slots.release(begun, REFUSED)
             assert slots.limit == 6
             for _ in range(5):
-                slots.leave(begun, ANSWER)
+                slots.release(begun, ANSWER)
             assert 6 < slots.limit < 7
             clock = time.monotonic()
-            await slots.enter()
+            await slots.acquire()
             assert time.monotonic() - clock > 0.02
 
         asyncio.run(go())
 
     def test_the_limit_grows_back_and_never_beyond(self) -> None:
-        slots = Slots(4)
+        slots = ConcurrencyLimit(4)
         slots.limit = 1.0
         for _ in range(100):
-            slots.leave(0.0, ANSWER)
+            slots.release(0.0, ANSWER)
         assert slots.limit == 4
 
     def test_those_who_wait_come_in_one_by_one(self) -> None:
         async def go() -> None:
-            slots, order = Slots(1), []
+            slots, order = ConcurrencyLimit(1), []
 
             async def call(number: int) -> None:
-                await slots.enter()
+                await slots.acquire()
                 order.append(number)
                 await asyncio.sleep(0)
-                slots.leave(time.monotonic(), ANSWER)
+                slots.release(time.monotonic(), ANSWER)
 
             waits = [asyncio.create_task(call(number)) for number in range(4)]
             await asyncio.sleep(0)
@@ -164,13 +166,16 @@ class TestSlots:
 
 def test_one_call_at_a_time_of_an_embedded_model() -> None:
     async def go() -> int:
-        pacing, local = Pacing(8), Request(model="local/smollm2-135m-instruct", messages=())
-        first = await pacing.enter(local)
-        await pacing.enter(ASK)
-        second = asyncio.create_task(pacing.enter(local))
+        pacing, local = (
+            AdaptiveLimiter(8),
+            CompletionRequest(model="local/smollm2-135m-instruct", messages=()),
+        )
+        first = await pacing.acquire(local)
+        await pacing.acquire(ASK)
+        second = asyncio.create_task(pacing.acquire(local))
         await asyncio.sleep(0.01)
         assert not second.done()
-        pacing.leave(first, ANSWER)
+        pacing.release(first, ANSWER)
         return (await second).tokens
 
     assert asyncio.run(go()) == 0
@@ -178,11 +183,11 @@ def test_one_call_at_a_time_of_an_embedded_model() -> None:
 
 def test_a_bucket_gives_so_much_a_minute() -> None:
     async def go() -> float:
-        bucket = Bucket(6000)
+        bucket = TokenBucket(6000)
         clock = time.monotonic()
         for _ in range(12):
             await bucket.take(10)
-        bucket.give_back(5)
+        bucket.refund(5)
         await bucket.take(5)
         return time.monotonic() - clock
 
@@ -196,16 +201,18 @@ class TestBudget:
     def test_calls_wait_for_what_others_give_back(self) -> None:
         async def go() -> float:
             budget = self.budget(MOST * 2)
-            pacing = Pacing(4, budget=budget, tpm=1e9)
+            pacing = AdaptiveLimiter(4, budget=budget, tpm=1e9)
 
             async def call() -> None:
-                ticket = await pacing.enter(ASK)
+                ticket = await pacing.acquire(ASK)
                 await asyncio.sleep(0.01)
-                pacing.leave(ticket, ANSWER)
+                pacing.release(ticket, ANSWER)
 
             await asyncio.gather(call(), call(), call())
             with pytest.raises(OverBudget, match="is left"):
-                await budget.reserve(Request(model=PIN, messages=(), parameters={"max_tokens": 10**6}))
+                await budget.reserve(
+                    CompletionRequest(model=PIN, messages=(), parameters={"max_tokens": 10**6})
+                )
             return budget.spent
 
         assert asyncio.run(go()) == pytest.approx(3 * (100 * 0.15e-6 + 10 * 0.6e-6))
@@ -220,23 +227,25 @@ class TestBudget:
 
     def test_an_assumed_cost_stands_in_for_what_is_unknown(self) -> None:
         prices = Prices(Catalog.load(), assumed=0.5)
-        unknown = Request(model="openai/nobody-knows", messages=())
-        endless = Request(model=PIN, messages=())
+        unknown = CompletionRequest(model="openai/nobody-knows", messages=())
+        endless = CompletionRequest(model=PIN, messages=())
         assert (prices.at_most(unknown), prices.at_most(endless)) == (0.5, 0.5)
         assert prices.of(unknown, ANSWER, 0.5) == 0.5
         assert prices.at_most(ASK) == pytest.approx(MOST)
 
     def test_tools_and_schemas_are_sent_too(self) -> None:
-        bare = Request(model=PIN, messages=())
-        more = Request(model=PIN, messages=(), tools=({"type": "function", "function": {"name": "x" * 400}},))
+        bare = CompletionRequest(model=PIN, messages=())
+        more = CompletionRequest(
+            model=PIN, messages=(), tools=({"type": "function", "function": {"name": "x" * 400}},)
+        )
         assert sent_tokens(more) > sent_tokens(bare) + 100
 
     def test_a_call_that_is_cancelled_while_it_waits_gives_back(self) -> None:
         async def go() -> float:
             budget = self.budget(1.0)
-            pacing = Pacing(1, budget=budget)
-            await pacing.enter(ASK)
-            waiting = asyncio.create_task(pacing.enter(ASK))
+            pacing = AdaptiveLimiter(1, budget=budget)
+            await pacing.acquire(ASK)
+            waiting = asyncio.create_task(pacing.acquire(ASK))
             await asyncio.sleep(0.01)
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
@@ -327,19 +336,19 @@ class TestMaxCost:
 
 class TestEngine:
     def test_runs_of_several_versions_and_trials(self, greeting: Repo, provider: Provider) -> None:
-        settings, version = here(), resolve("greet", here())
+        settings, version = current_settings(), resolve_version("greet", current_settings())
         items = [
-            Item(
+            BatchItem(
                 version=version,
                 inputs={"name": f"person {number}"},
-                origin=Origin(kind="eval", case_id=str(number), trial=trial),
+                origin=RunContext(kind="eval", case_id=str(number), trial=trial),
             )
             for number in (1, 2)
             for trial in (0, 1)
         ]
 
         async def go() -> list[str | None]:
-            async with Engine(settings, Options()) as engine:
+            async with BatchEngine(settings, BatchOptions()) as engine:
                 return [run.finished.output async for run in engine.runs(items)]
 
         assert asyncio.run(go()) == [one for one in greetings(2) for _ in range(2)]
@@ -350,27 +359,32 @@ class TestEngine:
 
     def test_waiting_for_a_slot_is_no_latency(self, greeting: Repo, provider: Provider) -> None:
         provider.script = lambda request: slow(0.05, echo(request))
-        settings, version = here(), resolve("greet", here())
+        settings, version = current_settings(), resolve_version("greet", current_settings())
 
         async def go() -> list[float | None]:
-            async with Engine(settings, Options(concurrency=8)) as engine:
-                engine._pacing.slots.limit = 1.0  # noqa: SLF001 - as after many refusals
-                engine._pacing.slots.most = 1  # noqa: SLF001
-                items = [Item(version=version, inputs={"name": str(number)}) for number in range(8)]
+            async with BatchEngine(settings, BatchOptions(concurrency=8)) as engine:
+                engine._limiter.slots.limit = 1.0  # noqa: SLF001 - as after many refusals
+                engine._limiter.slots.most = 1  # noqa: SLF001
+                items = [BatchItem(version=version, inputs={"name": str(number)}) for number in range(8)]
                 return [run.finished.latency_ms async for run in engine.runs(items)]
 
         assert max(each for each in asyncio.run(go()) if each) < 200
 
     def test_an_estimate(self, greeting: Repo, provider: Provider) -> None:
-        settings, prompt = here(), resolve("greet", here()).prompt
-        with Estimate(settings, Options()) as estimate:
+        settings, prompt = current_settings(), resolve_version("greet", current_settings()).prompt
+        with CostEstimator(settings, BatchOptions()) as estimate:
             estimate.check(prompt)
-            cost = estimate.of(prompt, render(prompt, {"name": "Ada"}))
+            cost = estimate.of(prompt, render_prompt(prompt, {"name": "Ada"}))
         assert 64 * 0.6e-6 < cost < 64 * 0.6e-6 + 40 * 0.15e-6
 
     def test_a_pin_to_fall_back_to_must_have_a_price_too(self, greeting: Repo) -> None:
-        prompt = with_overrides(resolve("greet", here()).prompt, model="openai/unknown", settings={})
-        with Estimate(here(), Options()) as estimate, pytest.raises(Invalid, match="unknown"):
+        prompt = with_overrides(
+            resolve_version("greet", current_settings()).prompt, model="openai/unknown", settings={}
+        )
+        with (
+            CostEstimator(current_settings(), BatchOptions()) as estimate,
+            pytest.raises(Invalid, match="unknown"),
+        ):
             estimate.check(prompt)
 
 
@@ -390,8 +404,11 @@ class TestWriter:
 
     def test_many_rows_are_acknowledged_when_others_can_see_them(self, tmp_path: Path) -> None:
         async def go() -> None:
-            with Registry.open(tmp_path / "r.db") as registry, Registry.open(tmp_path / "r.db") as other:
-                writer = Writer(registry)
+            with (
+                RegistryDatabase.open(tmp_path / "r.db") as registry,
+                RegistryDatabase.open(tmp_path / "r.db") as other,
+            ):
+                writer = GroupWriter(registry)
                 for size in (1, 600, 2):
                     before = other.read_one("SELECT count(*) FROM runs")
                     await asyncio.gather(*(writer.put(*self.row()) for _ in range(size)))
@@ -402,8 +419,8 @@ class TestWriter:
 
     def test_a_bug_comes_out_where_the_row_is_waited_for(self, tmp_path: Path) -> None:
         async def go() -> None:
-            with Registry.open(tmp_path / "r.db") as registry:
-                writer = Writer(registry)
+            with RegistryDatabase.open(tmp_path / "r.db") as registry:
+                writer = GroupWriter(registry)
                 row = self.row()
                 await writer.put(*row)
                 with pytest.raises(Exception, match="UNIQUE"):

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from promptops.registry.runs.batches import spell_lines
+from promptops.registry.runs.batches import format_line_ranges
 from support.batch_files import greetings, outputs, results, rows, write_lines
 from support.front_door import Cli, Repo
 from support.provider import Provider, echo, slow
@@ -83,7 +83,7 @@ def test_calls_that_were_under_way_are_counted_and_named(
     assert done.code == 0, done.err
     lines = {int(re.findall(r"\d+", r.body["messages"][1]["content"])[0]) for r in provider.requests[10:18]}
     assert (
-        f"8 calls that an earlier process left under way made again: line {spell_lines(sorted(lines))}"
+        f"8 calls that an earlier process left under way made again: line {format_line_ranges(sorted(lines))}"
         in (done.err)
     )
     assert len(provider.requests) == begun + 20
@@ -211,7 +211,7 @@ def test_a_batch_folder_that_cannot_be_made(greeting: Repo, provider: Provider, 
     ],
 )
 def test_lines_are_spelled_as_spans(lines: Any, spelled: str) -> None:
-    assert spell_lines(lines) == spelled
+    assert format_line_ranges(lines) == spelled
 
 
 def test_nothing_is_left_beside_the_registry(greeting: Repo, provider: Provider, cli: Cli) -> None:

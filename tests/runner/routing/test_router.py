@@ -12,11 +12,11 @@ import pytest
 
 from promptops.errors import Invalid, NotFound
 from promptops.registry.records import FinishedRun, StartedRun, utc_now
-from promptops.registry.release.breaker import breaker_reason, close_breaker, failing, open_breaker
+from promptops.registry.release.breaker import breaker_reason, close_breaker, is_canary_failing, open_breaker
 from promptops.registry.runs.unit_hash import unit_key
-from promptops.registry.store import Registry, new_run_id
+from promptops.registry.store import RegistryDatabase, new_run_id
 from promptops.release.assignment import on_canary
-from promptops.runner.routing import GitSource, Placement, Serving
+from promptops.runner.routing import GitSource, Router, RoutingDecision
 from promptops.versions.references import Reference, parse_reference
 from support.git_repositories import GitFolder, new_repository, prompt_text
 from support.release_states import released, rollout, write_state
@@ -44,11 +44,11 @@ def canary(folder: GitFolder) -> dict[str, Any]:
 
 
 @pytest.fixture
-def serving(folder: GitFolder, stable: dict[str, Any], canary: dict[str, Any]) -> Callable[..., Serving]:
-    def serve(with_canary: bool = True, **more: Any) -> Serving:
+def serving(folder: GitFolder, stable: dict[str, Any], canary: dict[str, Any]) -> Callable[..., Router]:
+    def serve(with_canary: bool = True, **more: Any) -> Router:
         write_state(folder, "greet", stable, canary if with_canary else None, **more)
         settings = folder.settings()
-        return Serving(GitSource(settings), settings.registry)
+        return Router(GitSource(settings), settings.registry)
 
     return serve
 
@@ -57,22 +57,22 @@ def at(folder: GitFolder, text: str = "greet:production") -> Reference:
     return parse_reference(text, folder.settings())
 
 
-def facts(placed: Placement) -> tuple[str | None, ...]:
+def facts(placed: RoutingDecision) -> tuple[str | None, ...]:
     return placed.version.version, placed.arm, placed.rollout
 
 
 class TestPlacement:
-    def test_a_channel_without_a_canary(self, folder: GitFolder, serving: Callable[..., Serving]) -> None:
+    def test_a_channel_without_a_canary(self, folder: GitFolder, serving: Callable[..., Router]) -> None:
         with serving(with_canary=False) as place:
             placed = place.place(at(folder), "u1")
         assert facts(placed) == ("v1", None, None)
         assert (placed.version.channel, placed.version.reference) == ("production", "greet:production")
-        with Registry.open(folder.settings().registry) as registry:
+        with RegistryDatabase.open(folder.settings().registry) as registry:
             key = unit_key(registry)
         assert (placed.unit_hash, placed.unit_key_id) == (key.hash("u1"), key.id)
 
     def test_units_stick_and_fall_as_the_hash_says(
-        self, folder: GitFolder, canary: dict[str, Any], serving: Callable[..., Serving]
+        self, folder: GitFolder, canary: dict[str, Any], serving: Callable[..., Router]
     ) -> None:
         salt = rollout(canary, "greet")["salt"]
         with serving(weight_bp=2500) as place:
@@ -84,7 +84,7 @@ class TestPlacement:
                 assert (placed.weight_bp, placed.excluded, placed.fallback) == (2500, None, None)
 
     def test_the_unit_comes_from_the_metadata_where_none_is_given(
-        self, folder: GitFolder, serving: Callable[..., Serving]
+        self, folder: GitFolder, serving: Callable[..., Router]
     ) -> None:
         with serving(unit="session") as place:
             named = place.place(at(folder), "s7", {"session": "other"})
@@ -97,14 +97,14 @@ class TestPlacement:
         assert (nobody.unit_hash, nobody.unit_key_id, nobody.excluded) == (None, None, None)
 
     def test_without_a_unit_each_call_is_drawn_anew(
-        self, folder: GitFolder, serving: Callable[..., Serving]
+        self, folder: GitFolder, serving: Callable[..., Router]
     ) -> None:
         with serving() as place:
             arms = Counter(place.place(at(folder)).arm for _ in range(400))
         assert 120 < arms["canary"] < 280
 
     def test_where_the_unit_is_the_call_a_user_meets_both(
-        self, folder: GitFolder, serving: Callable[..., Serving]
+        self, folder: GitFolder, serving: Callable[..., Router]
     ) -> None:
         with serving(unit="call") as place:
             placed = [place.place(at(folder), "ada") for _ in range(60)]
@@ -115,7 +115,7 @@ class TestPlacement:
         "more", [{"weight_bp": 0}, {"phase": "eval"}, {"phase": "shadow", "weight_bp": 5000}]
     )
     def test_a_canary_that_no_unit_meets_is_not_logged(
-        self, folder: GitFolder, serving: Callable[..., Serving], more: dict[str, Any]
+        self, folder: GitFolder, serving: Callable[..., Router], more: dict[str, Any]
     ) -> None:
         with serving(**more) as place:
             for number in range(20):
@@ -126,38 +126,38 @@ class TestPlacement:
 
     @pytest.mark.parametrize("phase", ["awaiting", "paused", "invalid", "inconclusive"])
     def test_a_canary_that_waits_keeps_its_users(
-        self, folder: GitFolder, serving: Callable[..., Serving], phase: str
+        self, folder: GitFolder, serving: Callable[..., Router], phase: str
     ) -> None:
         with serving(phase=phase) as place:
             assert {place.place(at(folder), f"u{number}").arm for number in range(40)} == {"stable", "canary"}
 
     def test_the_key_of_the_environment_needs_no_registry(
-        self, folder: GitFolder, serving: Callable[..., Serving], monkeypatch: pytest.MonkeyPatch
+        self, folder: GitFolder, serving: Callable[..., Router], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with serving() as place:
             own = place.place(at(folder), "u1")
         monkeypatch.setenv("PROMPTOPS_UNIT_KEY", "shared by all hosts")
         settings = folder.settings()
-        with Serving(GitSource(settings), settings.registry.parent / "missing" / "r.db") as place:
+        with Router(GitSource(settings), settings.registry.parent / "missing" / "r.db") as place:
             shared = place.place(at(folder), "u1")
         assert (shared.arm, shared.excluded) == (own.arm, None)
         assert shared.unit_key_id != own.unit_key_id
         assert shared.unit_hash != own.unit_hash
 
     def test_a_unit_that_cannot_be_hashed_is_served_and_is_no_evidence(
-        self, folder: GitFolder, serving: Callable[..., Serving]
+        self, folder: GitFolder, serving: Callable[..., Router]
     ) -> None:
         with serving():
             pass
         settings = folder.settings()
-        with Serving(GitSource(settings), settings.registry.parent / "missing" / "r.db") as place:
+        with Router(GitSource(settings), settings.registry.parent / "missing" / "r.db") as place:
             placed = place.place(at(folder), "u1")
         assert placed.arm in ("stable", "canary")
         assert (placed.unit_hash, placed.excluded) == (None, "unit not hashed")
 
 
 class TestState:
-    def test_what_serves_nothing(self, folder: GitFolder, serving: Callable[..., Serving]) -> None:
+    def test_what_serves_nothing(self, folder: GitFolder, serving: Callable[..., Router]) -> None:
         with serving() as place:
             with pytest.raises(NotFound, match="not live on staging") as caught:
                 place.place(at(folder, "greet:staging"))
@@ -171,7 +171,7 @@ class TestState:
         folder: GitFolder,
         stable: dict[str, Any],
         canary: dict[str, Any],
-        serving: Callable[..., Serving],
+        serving: Callable[..., Router],
     ) -> None:
         with serving(with_canary=False) as place:
             source = place.source
@@ -191,7 +191,7 @@ class TestState:
             assert not source.refresh()
 
     def test_a_state_that_is_damaged_leaves_the_one_before_in_service(
-        self, folder: GitFolder, serving: Callable[..., Serving]
+        self, folder: GitFolder, serving: Callable[..., Router]
     ) -> None:
         with serving(with_canary=False) as place:
             assert place.place(at(folder)).version.version == "v1"
@@ -207,18 +207,18 @@ class TestState:
         write_state(folder, "greet", stable)
         clone = folder.clone(tmp_path / "clone")
         settings = clone.settings()
-        with Serving(GitSource(settings), settings.registry) as place:
+        with Router(GitSource(settings), settings.registry) as place:
             assert place.place(at(clone)).version.version == "v1"
 
     def test_a_prompt_deleted_in_the_tree_is_served_all_the_same(
-        self, folder: GitFolder, serving: Callable[..., Serving]
+        self, folder: GitFolder, serving: Callable[..., Router]
     ) -> None:
         folder.commit("gone", {GREET: None}, day=3)
         with serving() as place:
             assert {place.place(at(folder), f"u{n}").version.version for n in range(40)} == {"v1", "v2"}
 
     def test_no_git_process_once_it_has_been_read(
-        self, folder: GitFolder, serving: Callable[..., Serving], monkeypatch: pytest.MonkeyPatch
+        self, folder: GitFolder, serving: Callable[..., Router], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         with serving() as place:
             assert {place.place(at(folder), f"u{n}").arm for n in range(40)} == {"stable", "canary"}
@@ -226,7 +226,7 @@ class TestState:
             place.source.refresh()  # type: ignore[attr-defined]  # a GitSource
             assert place.place(at(folder), "u1").version.version
 
-    def test_threads_share_it(self, folder: GitFolder, serving: Callable[..., Serving]) -> None:
+    def test_threads_share_it(self, folder: GitFolder, serving: Callable[..., Router]) -> None:
         found: list[tuple[str | None, ...]] = []
         with serving() as place:
             work = lambda: found.extend(facts(place.place(at(folder), f"u{n}")) for n in range(100))  # noqa: E731
@@ -244,7 +244,7 @@ class TestState:
         lost = canary | {"digest": "sha256:" + "ab" * 32, "commit": "1" * 40}
         write_state(folder, "greet", stable, lost)
         settings = folder.settings()
-        with Serving(GitSource(settings), settings.registry) as place:
+        with Router(GitSource(settings), settings.registry) as place:
             placed = [place.place(at(folder), f"u{number}") for number in range(40)]
         assert {each.version.version for each in placed} == {"v1"}
         assert {each.arm for each in placed} == {"stable", "canary"}
@@ -252,7 +252,7 @@ class TestState:
             assert (each.fallback is not None) == (each.arm == "canary")
 
 
-def log(registry: Registry, arm: str, error: str | None = None, **more: Any) -> None:
+def log(registry: RegistryDatabase, arm: str, error: str | None = None, **more: Any) -> None:
     run = StartedRun(
         run_id=new_run_id(),
         started_at=utc_now(),
@@ -272,35 +272,35 @@ def log(registry: Registry, arm: str, error: str | None = None, **more: Any) -> 
 
 class TestBreaker:
     def test_five_canary_errors_in_a_row_while_stable_does_not_fail(self, tmp_path: Path) -> None:
-        with Registry.open(tmp_path / "r.db") as registry:
+        with RegistryDatabase.open(tmp_path / "r.db") as registry:
             log(registry, "stable")
             for _ in range(4):
                 log(registry, "canary", "server")
-            assert not failing(registry, "r-1")
+            assert not is_canary_failing(registry, "r-1")
             log(registry, "canary", fallback="template prompts/greet.yaml:3")
-            assert not failing(registry, "r-1"), "stable has not been heard of since"
+            assert not is_canary_failing(registry, "r-1"), "stable has not been heard of since"
             log(registry, "stable")
-            assert failing(registry, "r-1")
+            assert is_canary_failing(registry, "r-1")
             log(registry, "stable", "server")
-            assert not failing(registry, "r-1"), "the provider is down"
+            assert not is_canary_failing(registry, "r-1"), "the provider is down"
 
     def test_what_is_no_failure_of_the_canary(self, tmp_path: Path) -> None:
-        with Registry.open(tmp_path / "r.db") as registry:
+        with RegistryDatabase.open(tmp_path / "r.db") as registry:
             for _ in range(4):
                 log(registry, "canary", "server")
             log(registry, "canary")
             log(registry, "stable")
-            assert not failing(registry, "r-1")
+            assert not is_canary_failing(registry, "r-1")
             for _ in range(5):
                 log(registry, "canary", "server", excluded="forced")
             log(registry, "stable")
-            assert not failing(registry, "r-1")
+            assert not is_canary_failing(registry, "r-1")
 
     def test_every_process_on_the_registry_sees_it(
-        self, folder: GitFolder, serving: Callable[..., Serving]
+        self, folder: GitFolder, serving: Callable[..., Router]
     ) -> None:
         units = [f"u{number}" for number in range(30)]
-        with serving() as place, Registry.open(folder.settings().registry) as other:
+        with serving() as place, RegistryDatabase.open(folder.settings().registry) as other:
             assert {place.place(at(folder), unit).arm for unit in units} == {"stable", "canary"}
             open_breaker(other, "r-1", "five in a row")
             open_breaker(other, "r-1", "again")
@@ -314,7 +314,7 @@ class TestBreaker:
 
 
 def test_keys_of_other_registries_and_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Registry.open(tmp_path / "a.db") as a, Registry.open(tmp_path / "b.db") as b:
+    with RegistryDatabase.open(tmp_path / "a.db") as a, RegistryDatabase.open(tmp_path / "b.db") as b:
         assert unit_key(a) == unit_key(a) != unit_key(b)
         assert len(unit_key(a).id) == 12
         assert unit_key(a).secret.decode() not in repr(unit_key(a))

@@ -6,12 +6,12 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.run_filters import ModelFilter, RunsArgument, runs_of
-from promptops.config.settings import here
+from promptops.cli.options.run_filters import ModelFilter, RunsArgument, build_run_filter
+from promptops.config.settings import current_settings
 from promptops.console import print_json, print_text
 from promptops.registry.runs.cache import clear_cache
 from promptops.registry.runs.filters import parse_time
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 
 OlderOption = Annotated[
     str | None, typer.Option("--older-than", metavar="AGE", help="Only answers older than 30d, or a date.")
@@ -25,11 +25,11 @@ def cache_clear(
     as_json: JsonOption = False,
 ) -> None:
     """Let answers not be used again. The runs that gave them stay in the registry."""
-    settings = here()
-    chosen = runs_of(reference, settings, model=model)
+    settings = current_settings()
+    chosen = build_run_filter(reference, settings, model=model)
     if older_than:
         chosen = replace(chosen, until=parse_time(older_than, "--older-than"))
-    with Registry.open_existing(settings.registry) as registry:
+    with RegistryDatabase.open_existing(settings.registry) as registry:
         cleared = clear_cache(registry, chosen)
     if as_json:
         print_json({"cleared": cleared})

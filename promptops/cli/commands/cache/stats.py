@@ -3,20 +3,20 @@
 from dataclasses import asdict
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.run_filters import ModelFilter, RunsArgument, runs_of
-from promptops.config.settings import here
+from promptops.cli.options.run_filters import ModelFilter, RunsArgument, build_run_filter
+from promptops.config.settings import current_settings
 from promptops.console import print_json, print_text
-from promptops.registry.runs.cache import cache_stats as stats_of
-from promptops.registry.store import Registry
+from promptops.registry.runs.cache import read_cache_stats as stats_of
+from promptops.registry.store import RegistryDatabase
 
 
 def cache_stats(
     reference: RunsArgument = None, model: ModelFilter = None, as_json: JsonOption = False
 ) -> None:
     """Count the answers that later batches and evals can use again, and what that has saved."""
-    settings = here()
-    with Registry.open_existing(settings.registry) as registry:
-        stats = stats_of(registry, runs_of(reference, settings, model=model))
+    settings = current_settings()
+    with RegistryDatabase.open_existing(settings.registry) as registry:
+        stats = stats_of(registry, build_run_filter(reference, settings, model=model))
     if as_json:
         print_json(asdict(stats))
         return

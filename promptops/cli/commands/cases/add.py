@@ -5,16 +5,16 @@ from typing import Annotated, Any
 
 import typer
 
-from promptops.cli.options.cases import NameArgument, shown_path
-from promptops.config.settings import here
+from promptops.cli.options.cases import NameArgument, cases_display_path
+from promptops.config.settings import current_settings
 from promptops.console import note, print_text
 from promptops.errors import Invalid
 from promptops.evaluation.golden_set import append_case, cases_path
 from promptops.prompt import Prompt
-from promptops.prompt.render import accept_inputs
-from promptops.registry.runs.queries import Run, get_run
-from promptops.registry.store import Registry
-from promptops.versions.resolve import resolve
+from promptops.prompt.render import validate_inputs
+from promptops.registry.runs.queries import RunRecord, get_run
+from promptops.registry.store import RegistryDatabase
+from promptops.versions.resolve import resolve_version
 
 
 def cases_add(
@@ -28,18 +28,18 @@ def cases_add(
     case_id: Annotated[str | None, typer.Option("--id", help="Its id; a hash of it unless given.")] = None,
 ) -> None:
     """Add the inputs of a logged run to a prompt's golden set, with what the answer should have been."""
-    settings = here()
-    version = resolve(name, settings)
+    settings = current_settings()
+    version = resolve_version(name, settings)
     prompt = version.prompt
     if version.source != "working tree":
         raise Invalid(f"{name} is not in the working tree", hint=f"cases are added to {prompt.name}")
     if approve and expected is not None:
         raise Invalid("--approve and --expected both say what is right", hint="give one of the two")
-    with Registry.open_existing(settings.registry) as registry:
+    with RegistryDatabase.open_existing(settings.registry) as registry:
         found = get_run(registry, run)
     data = _case(prompt, found, expected, approve=approve)
     data |= {"tags": tag} if tag else {}
-    shown = shown_path(version, settings)
+    shown = cases_display_path(version, settings)
     case = append_case(
         settings.prompts / cases_path(prompt), shown, {"id": case_id, **data} if case_id else data
     )
@@ -49,14 +49,14 @@ def cases_add(
         note(f"next: name it in {settings.prompts_path}/{prompt.path}: `cases: {cases_path(prompt)}`")
 
 
-def _case(prompt: Prompt, run: Run, expected: str | None, *, approve: bool) -> dict[str, Any]:
+def _case(prompt: Prompt, run: RunRecord, expected: str | None, *, approve: bool) -> dict[str, Any]:
     if run["prompt"] != prompt.name:
         raise Invalid(f"run {run['run_id']} is one of {run['prompt']}, not of {prompt.name}")
     if run["inputs"] is None:
         raise Invalid(
             f"the inputs of run {run['run_id']} were not kept", hint="promptops.yaml: `log: {inputs: full}`"
         )
-    accept_inputs(prompt, run["inputs"])
+    validate_inputs(prompt, run["inputs"])
     if approve:
         if run["error"] or run["output"] is None:
             raise Invalid(f"run {run['run_id']} has no answer to approve")

@@ -3,21 +3,21 @@
 import json
 from typing import Any
 
-from promptops.cli.options.cases import TagOption, golden_set
+from promptops.cli.options.cases import TagOption, open_golden_set
 from promptops.cli.options.common import JsonOption, ReferenceArgument
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
-from promptops.evaluation.golden_set import chosen
+from promptops.evaluation.golden_set import filter_by_tags
 from promptops.prompt.cases import Case
-from promptops.versions.resolve import resolve
+from promptops.versions.resolve import resolve_version
 
 
 def cases_list(reference: ReferenceArgument, tag: TagOption = None, as_json: JsonOption = False) -> None:
     """List the cases of a version, in the order of the file."""
-    settings = here()
-    version = resolve(reference, settings)
-    with golden_set(version, settings) as cases:
-        found = list(chosen(cases, tag))
+    settings = current_settings()
+    version = resolve_version(reference, settings)
+    with open_golden_set(version, settings) as cases:
+        found = list(filter_by_tags(cases, tag))
     if as_json:
         print_json([_as_json(case) for case in found])
     elif not found:

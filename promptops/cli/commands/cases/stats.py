@@ -2,23 +2,23 @@
 
 from typing import Any
 
-from promptops.cli.options.cases import TagOption, golden_set
+from promptops.cli.options.cases import TagOption, open_golden_set
 from promptops.cli.options.common import JsonOption, ReferenceArgument
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.console import print_json, print_table, print_text
-from promptops.evaluation.golden_set import Doubts, Tally, chosen
-from promptops.versions.resolve import resolve
+from promptops.evaluation.golden_set import CaseIssueFinder, GoldenSetStats, filter_by_tags
+from promptops.versions.resolve import resolve_version
 
-_SHOWN = 20  # of tags, and of expected answers
+_MAX_ROWS = 20  # of tags, and of expected answers
 
 
 def cases_stats(reference: ReferenceArgument, tag: TagOption = None, as_json: JsonOption = False) -> None:
     """Count cases, tags, expected answers, lengths of inputs, duplicates and leaks."""
-    settings = here()
-    version = resolve(reference, settings)
-    tally, doubts = Tally(), Doubts(version.prompt)
-    with golden_set(version, settings) as cases:
-        for case in chosen(cases, tag):
+    settings = current_settings()
+    version = resolve_version(reference, settings)
+    tally, doubts = GoldenSetStats(), CaseIssueFinder(version.prompt)
+    with open_golden_set(version, settings) as cases:
+        for case in filter_by_tags(cases, tag):
             tally.add(case, doubts.about(case))
     if as_json:
         print_json(_as_json(tally))
@@ -26,7 +26,7 @@ def cases_stats(reference: ReferenceArgument, tag: TagOption = None, as_json: Js
         _print(tally)
 
 
-def _as_json(tally: Tally) -> dict[str, Any]:
+def _as_json(tally: GoldenSetStats) -> dict[str, Any]:
     return {
         "cases": tally.cases,
         "with_expected": tally.with_expected,
@@ -39,16 +39,16 @@ def _as_json(tally: Tally) -> dict[str, Any]:
     }
 
 
-def _print(tally: Tally) -> None:
+def _print(tally: GoldenSetStats) -> None:
     facts = _as_json(tally)
     for name in ("cases", "with_expected", "with_checks", "duplicates", "leaks"):
         print_text(f"{name.replace('_', ' '):<14} {facts[name]}")
     for title, counts in (("TAG", tally.tags), ("EXPECTED", tally.expected)):
         if counts:
             print_text("")
-            print_table((title, "CASES"), counts.most_common(_SHOWN), numeric=(1,))
-            if len(counts) > _SHOWN:
-                print_text(f"and {len(counts) - _SHOWN} more")
+            print_table((title, "CASES"), counts.most_common(_MAX_ROWS), numeric=(1,))
+            if len(counts) > _MAX_ROWS:
+                print_text(f"and {len(counts) - _MAX_ROWS} more")
     rows = [
         (name, each["cases"], each["min"], f"{each['median']:g}", each["max"])
         for name, each in tally.inputs().items()

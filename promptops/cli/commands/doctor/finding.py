@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["ok", "note", "warning", "error"]
+DoctorState = Literal["ok", "note", "warning", "error"]
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     about: str
-    state: State
+    state: DoctorState
     text: str
     hint: str = ""

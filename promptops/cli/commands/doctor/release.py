@@ -5,78 +5,82 @@ Nothing here uses the network: the remote is what was fetched of it.
 
 from collections.abc import Iterator
 
-from promptops.cli.commands.doctor.finding import Finding
+from promptops.cli.commands.doctor.finding import DoctorFinding
 from promptops.config.settings import Settings
 from promptops.errors import PromptopsError
 from promptops.git.repo import STATE_BRANCH
-from promptops.git.state_branch import checkouts, knows_committer
+from promptops.git.state_branch import has_committer_identity, state_branch_checkouts
 from promptops.release.ledger import Ledger
-from promptops.release.ledger.source_branch import reviewed
+from promptops.release.ledger.source_branch import resolve_source_branch
 from promptops.versions.release_state import read_releases
 
 _IDENTIFY = 'git config user.name "Ada"; git config user.email ada@example.org'
 _SYNC = "promptops release sync"
 
 
-def release_findings(settings: Settings) -> Iterator[Finding]:
+def release_findings(settings: Settings) -> Iterator[DoctorFinding]:
     """Nothing outside of a git repository, where nothing can be released."""
     if settings.common_dir is None:
         return
     with Ledger(settings, local=True) as ledger:
-        yield from _committing(settings, ledger)
-        yield from _sharing(settings, ledger)
-        yield from _released(ledger)
-    for path in checkouts(settings):
+        yield from _committer_identity(settings, ledger)
+        yield from _remote_and_source(settings, ledger)
+        yield from _release_state(ledger)
+    for path in state_branch_checkouts(settings):
         text = f"{STATE_BRANCH} is checked out in {path}: edits there would be lost or in the way"
-        yield Finding("state branch", "note", text, f"git -C {path} switch --detach")
+        yield DoctorFinding("state branch", "note", text, f"git -C {path} switch --detach")
 
 
-def _committing(settings: Settings, ledger: Ledger) -> Iterator[Finding]:
+def _committer_identity(settings: Settings, ledger: Ledger) -> Iterator[DoctorFinding]:
     identity = ledger.branch.identity
-    if not knows_committer(settings):
-        yield Finding("identity", "error", "git does not know who commits, so nothing is released", _IDENTIFY)
+    if not has_committer_identity(settings):
+        yield DoctorFinding(
+            "identity", "error", "git does not know who commits, so nothing is released", _IDENTIFY
+        )
     elif not identity.actor:
-        yield Finding("identity", "warning", "git makes up the name under which releases go out", _IDENTIFY)
+        yield DoctorFinding(
+            "identity", "warning", "git makes up the name under which releases go out", _IDENTIFY
+        )
     else:
-        yield Finding("identity", "ok", identity.actor)
+        yield DoctorFinding("identity", "ok", identity.actor)
     if identity.signs:
         text = "commit.gpgsign is on: releases are signed; a rollback goes out unsigned where signing fails"
-        yield Finding("signing", "note", text)
+        yield DoctorFinding("signing", "note", text)
 
 
-def _sharing(settings: Settings, ledger: Ledger) -> Iterator[Finding]:
+def _remote_and_source(settings: Settings, ledger: Ledger) -> Iterator[DoctorFinding]:
     """The remote, what is reviewed there, and what it does not have."""
     try:
         remote = ledger.branch.remote
         if remote is None:
             return
-        source = reviewed(settings, ledger.repo)
+        source = resolve_source_branch(settings, ledger.repo)
     except PromptopsError as error:
-        yield Finding("remote", "warning", error.message, error.hint)
+        yield DoctorFinding("remote", "warning", error.message, error.hint)
         return
-    yield Finding("remote", "ok", f"{remote}, reviewed is {source.rev if source else 'nothing'}")
+    yield DoctorFinding("remote", "ok", f"{remote}, reviewed is {source.rev if source else 'nothing'}")
 
 
-def _released(ledger: Ledger) -> Iterator[Finding]:
+def _release_state(ledger: Ledger) -> Iterator[DoctorFinding]:
     try:
         states = read_releases(ledger.repo)
     except PromptopsError as error:
-        yield Finding("releases", "error", error.message, error.hint)
+        yield DoctorFinding("releases", "error", error.message, error.hint)
         return
     if not states:
-        yield Finding("releases", "note", "nothing is released yet")
+        yield DoctorFinding("releases", "note", "nothing is released yet")
         return
     canaries = sum(bool(each.rollout) for state in states.values() for each in state.channels.values())
     active = f"{canaries} active canar{'y' if canaries == 1 else 'ies'}"
-    yield Finding("releases", "ok", f"{len(states)} prompt{'s'[: len(states) != 1]}, {active}")
-    yield from _pending(ledger)
+    yield DoctorFinding("releases", "ok", f"{len(states)} prompt{'s'[: len(states) != 1]}, {active}")
+    yield from _unpushed_transitions(ledger)
 
 
-def _pending(ledger: Ledger) -> Iterator[Finding]:
+def _unpushed_transitions(ledger: Ledger) -> Iterator[DoctorFinding]:
     try:
         count = len(ledger.pending())
     except PromptopsError:  # of several remotes, which one is not known: that is told above
         return
     if count:
         are = "transition is" if count == 1 else "transitions are"
-        yield Finding("releases", "warning", f"{count} {are} on this machine only", _SYNC)
+        yield DoctorFinding("releases", "warning", f"{count} {are} on this machine only", _SYNC)

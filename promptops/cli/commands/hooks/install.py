@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from promptops.console import note, print_text
-from promptops.git.hooks import find_repository, install
+from promptops.git.hooks import find_repository_settings, install_hooks
 
 TrailersOption = Annotated[
     bool,
@@ -19,7 +19,7 @@ def hooks_install(summary_trailers: TrailersOption = False) -> None:
     They go where git looks for hooks (core.hooksPath too). A hook that is there is kept and runs first.
     Safe to repeat; `promptops hooks uninstall` puts everything back.
     """
-    steps = install(find_repository(), trailers=summary_trailers)
+    steps = install_hooks(find_repository_settings(), trailers=summary_trailers)
     for step in steps:
         print_text(str(step))
     if not steps:

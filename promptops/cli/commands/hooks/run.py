@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from promptops.cli.commands.hooks.staged import (
-    Hooked,
-    environment_of_hook,
-    find_span,
-    find_top,
+    HookProject,
+    find_revision_range,
+    find_worktree_settings,
+    hook_environment,
     touched_projects,
 )
 from promptops.config.settings import Settings
-from promptops.console import note, one_line, print_pieces
+from promptops.console import escape_line, note, print_styled
 from promptops.errors import Invalid, PromptopsError
 
 if TYPE_CHECKING:  # most commits touch no prompt and shall not wait for more
-    from promptops.versions.change_summary import Review
+    from promptops.versions.change_summary import ChangeSummary
 
 
-class Hook(StrEnum):
+class HookName(StrEnum):
     LINT = "lint"
     DIFF = "diff"
     PRE_COMMIT = "pre-commit"
@@ -35,7 +35,7 @@ class Hook(StrEnum):
 
 
 HookArgument = Annotated[
-    Hook, typer.Argument(metavar="HOOK", help="pre-commit, pre-merge-commit, commit-msg, lint or diff.")
+    HookName, typer.Argument(metavar="HOOK", help="pre-commit, pre-merge-commit, commit-msg, lint or diff.")
 ]
 FilesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[FILE]...", help="What git or pre-commit hands to the hook.")
@@ -50,32 +50,34 @@ def hooks_run(hook: HookArgument, files: FilesArgument = None, strict: StrictOpt
     commit changes, pre-commit does both, commit-msg adds what changes to the message as trailers.
     """
     start = Path.cwd()
-    os.environ.update(environment_of_hook(os.environ, start))
-    top = find_top(start, os.environ)
-    if hook is Hook.COMMIT_MSG:
+    os.environ.update(hook_environment(os.environ, start))
+    top = find_worktree_settings(start, os.environ)
+    if hook is HookName.COMMIT_MSG:
         return _add_trailers(top, [start / file for file in files or []])
-    named = [start / file for file in files or []] if hook is Hook.LINT else []
-    projects = touched_projects(top, os.environ, find_span(top, os.environ), named)
-    refused = hook is not Hook.DIFF and [project for project in projects if _refuses(project, strict=strict)]
+    named = [start / file for file in files or []] if hook is HookName.LINT else []
+    projects = touched_projects(top, os.environ, find_revision_range(top, os.environ), named)
+    refused = hook is not HookName.DIFF and [
+        project for project in projects if _lint_fails(project, strict=strict)
+    ]
     if refused:
         note("refused: mend this and `git add` it; git commit --no-verify goes on without the hooks")
-    elif hook is not Hook.LINT:
-        _tell_changes(projects)
+    elif hook is not HookName.LINT:
+        _print_changes(projects)
     return int(bool(refused))
 
 
-def _refuses(project: Hooked, *, strict: bool) -> bool:
-    from promptops.cli.reports.lint.text import print_report
-    from promptops.lint import lint
+def _lint_fails(project: HookProject, *, strict: bool) -> bool:
+    from promptops.cli.reports.lint.text import print_lint_report
+    from promptops.lint import lint_prompts
 
     with project.scope() as scope:
-        report = lint(scope.names, scope.files, scope.project)
+        report = lint_prompts(scope.names, scope.files, scope.project)
     if report.prompts or report.findings:
-        print_report(report, scope)
+        print_lint_report(report, scope)
     return bool(report.count("error") or (strict and report.findings))
 
 
-def _tell_changes(projects: Sequence[Hooked]) -> None:
+def _print_changes(projects: Sequence[HookProject]) -> None:
     """Never refuses a commit: what is wrong with prompts is for lint to say."""
     try:
         for one in _reviews(projects):
@@ -84,25 +86,25 @@ def _tell_changes(projects: Sequence[Hooked]) -> None:
         note(f"cannot say what changes: {error.message}")
 
 
-def _reviews(projects: Sequence[Hooked]) -> Iterator["Review"]:
+def _reviews(projects: Sequence[HookProject]) -> Iterator["ChangeSummary"]:
     if not projects:
         return
-    from promptops.versions.change_summary import review
+    from promptops.versions.change_summary import summarize_change
 
     for project in projects:
         changes = project.changes()
         for text in changes.notes:
             note(text)
-        yield from map(review, changes.pairs)
+        yield from map(summarize_change, changes.pairs)
 
 
-def _print(one: "Review") -> None:
-    print_pieces([(one.pair.name, "bold"), (f" {one.headline}", "")])
+def _print(one: "ChangeSummary") -> None:
+    print_styled([(one.pair.name, "bold"), (f" {one.headline}", "")])
     for change in one.changes:
         for number, line in enumerate([*change.lines, *map(str, change.texts)]):
-            print_pieces([(f"  {change.kind if number == 0 else '':<12} ", "dim"), (line, "")])
+            print_styled([(f"  {change.kind if number == 0 else '':<12} ", "dim"), (line, "")])
     for text in one.notes:
-        print_pieces([(f"  {text}", "dim")])
+        print_styled([(f"  {text}", "dim")])
 
 
 def _add_trailers(top: Settings, files: Sequence[Path]) -> int:
@@ -110,7 +112,7 @@ def _add_trailers(top: Settings, files: Sequence[Path]) -> int:
 
     if len(files) != 1:
         raise Invalid("commit-msg takes the file of the message", hint='git names it to its hook: "$@"')
-    span = find_span(top, os.environ, amending=is_amending(top, files[0].read_bytes()))
+    span = find_revision_range(top, os.environ, amending=is_amending(top, files[0].read_bytes()))
     try:
         lines = [_trailer(one) for one in _reviews(touched_projects(top, os.environ, span))]
     except PromptopsError as error:
@@ -120,9 +122,9 @@ def _add_trailers(top: Settings, files: Sequence[Path]) -> int:
     return 0
 
 
-def _trailer(one: "Review") -> str:
+def _trailer(one: "ChangeSummary") -> str:
     from promptops.prompt import short_digest
 
     sides = (one.pair.old.prompt, one.pair.new.prompt)
     digests = " -> ".join(dict.fromkeys(short_digest(prompt.digest) for prompt in sides if prompt))
-    return one_line(f"{one.pair.name} {one.headline}" + (f" ({digests})" if digests else ""))
+    return escape_line(f"{one.pair.name} {one.headline}" + (f" ({digests})" if digests else ""))

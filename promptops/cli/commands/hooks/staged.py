@@ -7,17 +7,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from promptops.config.settings import FILE, Settings, SettingsFile, find_settings
+from promptops.config.settings import SETTINGS_FILE, Settings, SettingsFile, find_settings
 from promptops.errors import Invalid
-from promptops.git.process import run
+from promptops.git.process import run_git
 
 if TYPE_CHECKING:  # most commits touch no prompt and shall not wait for more
     from promptops.lint import Scope
-    from promptops.versions.changed_prompts import Changes
+    from promptops.versions.changed_prompts import ChangedPrompts
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class RevisionRange:
     """What a commit changes: from ``old`` (None: from nothing) to the index, or to ``new``."""
 
     old: str | None
@@ -25,11 +25,11 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Hooked:
+class HookProject:
     """One project that a commit touches, and the files of it that were named to the hook."""
 
     settings: Settings
-    span: Span
+    span: RevisionRange
     named: Sequence[str] = ()
 
     @contextmanager
@@ -45,20 +45,20 @@ class Hooked:
                 names = sorted({*staged.names, *asked.names})
             yield replace(staged, names=names)
 
-    def changes(self) -> "Changes":
+    def changes(self) -> "ChangedPrompts":
         from promptops.git.repo import GitRepo
-        from promptops.versions.changed_prompts import find_changes
-        from promptops.versions.snapshots import NOWHERE, STAGED, Place
+        from promptops.versions.changed_prompts import find_changed_prompts
+        from promptops.versions.snapshots import EMPTY, STAGED, SnapshotSource
 
         with GitRepo(self.settings) as repo:
             old, new = (
-                Place(rev, repo.resolve_commit(rev)) if rev else None
+                SnapshotSource(rev, repo.resolve_commit(rev)) if rev else None
                 for rev in (self.span.old, self.span.new)
             )
-            return find_changes(repo, old or NOWHERE, new or STAGED)
+            return find_changed_prompts(repo, old or EMPTY, new or STAGED)
 
 
-def environment_of_hook(env: Mapping[str, str], top: Path) -> dict[str, str]:
+def hook_environment(env: Mapping[str, str], top: Path) -> dict[str, str]:
     """What git tells its hooks, in a form that holds in any folder.
 
     Git starts them at the top of the work tree; in a linked one it names the git folder alone.
@@ -69,7 +69,7 @@ def environment_of_hook(env: Mapping[str, str], top: Path) -> dict[str, str]:
     return told
 
 
-def find_top(start: Path, env: Mapping[str, str]) -> Settings:
+def find_worktree_settings(start: Path, env: Mapping[str, str]) -> Settings:
     """Settings of the whole work tree; what they say of prompts is of no use."""
     settings = find_settings(start, env, file=SettingsFile())
     if settings.top is None:
@@ -77,45 +77,47 @@ def find_top(start: Path, env: Mapping[str, str]) -> Settings:
     return settings
 
 
-def find_span(top: Settings, env: Mapping[str, str], *, amending: bool = False) -> Span:
+def find_revision_range(top: Settings, env: Mapping[str, str], *, amending: bool = False) -> RevisionRange:
     """What is being committed; or, where pre-commit names two revisions, what lies between them."""
     if env.get("PRE_COMMIT_FROM_REF") and env.get("PRE_COMMIT_TO_REF"):
-        return Span(env["PRE_COMMIT_FROM_REF"], env["PRE_COMMIT_TO_REF"])
+        return RevisionRange(env["PRE_COMMIT_FROM_REF"], env["PRE_COMMIT_TO_REF"])
     old = "HEAD^" if amending else "HEAD"
-    return Span(old if run(top, "rev-parse", "--quiet", "--verify", old, ok=(0, 1)) else None)
+    return RevisionRange(old if run_git(top, "rev-parse", "--quiet", "--verify", old, ok=(0, 1)) else None)
 
 
 def touched_projects(
-    top: Settings, env: Mapping[str, str], span: Span, named: Sequence[Path] = ()
-) -> list[Hooked]:
+    top: Settings, env: Mapping[str, str], span: RevisionRange, named: Sequence[Path] = ()
+) -> list[HookProject]:
     """Projects that hold a path that changed, or a file that was named. Costs one git where none does."""
     whole = top.top or top.root
     files = [Path(os.path.relpath(name, whole)).as_posix() for name in named]
-    folders = sorted({folder for path in [*_changed(top, span), *files] for folder in _homes(path)})
+    folders = sorted(
+        {folder for path in [*_changed_paths(top, span), *files] for folder in _project_folders(path)}
+    )
     return [
-        Hooked(settings, span, [str(whole / path) for path in files if folder in _homes(path)])
+        HookProject(settings, span, [str(whole / path) for path in files if folder in _project_folders(path)])
         for folder in folders
-        if (settings := _project(whole / folder, env)) is not None
+        if (settings := _project_settings(whole / folder, env)) is not None
     ]
 
 
-def _changed(top: Settings, span: Span) -> list[str]:
+def _changed_paths(top: Settings, span: RevisionRange) -> list[str]:
     if span.old is None:
-        said = run(top, "ls-files", "-z")
+        said = run_git(top, "ls-files", "-z")
     else:
         ends = [span.old, span.new] if span.new else ["--cached", span.old]
-        said = run(top, "diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", *ends, "--")
+        said = run_git(top, "diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", *ends, "--")
     return said.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
 
-def _homes(path: str) -> Iterator[str]:
+def _project_folders(path: str) -> Iterator[str]:
     """Folders of which a path would be a prompt's file or the settings."""
     folder = PurePosixPath(path).parent
-    if path.endswith(FILE):
+    if path.endswith(SETTINGS_FILE):
         yield str(folder)
     yield from (str(each.parent) for each in (folder, *folder.parents) if each.name == "prompts")
 
 
-def _project(folder: Path, env: Mapping[str, str]) -> Settings | None:
+def _project_settings(folder: Path, env: Mapping[str, str]) -> Settings | None:
     settings = find_settings(folder, env, file=SettingsFile())
     return settings if settings.root == folder.resolve() else None

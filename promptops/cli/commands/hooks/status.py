@@ -5,12 +5,12 @@ from pathlib import Path
 
 from promptops.cli.options.common import JsonOption
 from promptops.console import note, print_json, print_table
-from promptops.git.hooks import find_hooks, find_repository
+from promptops.git.hooks import find_hooks, find_repository_settings
 
 
 def hooks_status(as_json: JsonOption = False) -> None:
     """Say of each hook whether it is installed, and which other hook runs before it or in its place."""
-    hooks = find_hooks(find_repository())
+    hooks = find_hooks(find_repository_settings())
     rows = [(hook.name, hook.state, _shown(hook.ours or hook.file), _shown(hook.first)) for hook in hooks]
     if as_json:
         print_json([dict(zip(("hook", "state", "file", "first"), row, strict=True)) for row in rows])

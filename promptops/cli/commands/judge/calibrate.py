@@ -8,21 +8,21 @@ from typing import Annotated, Any
 
 import typer
 
-from promptops.checks.judge import Judge, judge_of
+from promptops.checks.judge import Judge, judge_from_prompt
 from promptops.cli.options.common import JsonOption, ReferenceArgument
-from promptops.config.settings import Settings, here
+from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_table, print_text
 from promptops.errors import Invalid, Undecided
 from promptops.evaluation.judge_calibration import (
     Calibration,
-    Judged,
-    Labelled,
+    JudgedItem,
+    LabelledItem,
     calibrate,
-    judge_labelled,
+    judge_items,
     read_labels,
 )
-from promptops.runner.model_graded import Asking, Judges
-from promptops.runner.retry import Limits
+from promptops.runner.model_graded import JudgeResolver, SessionGraderClient
+from promptops.runner.retry import RetryPolicy
 from promptops.runner.session import Session
 
 LabelsOption = Annotated[
@@ -49,13 +49,13 @@ def judge_calibrate(
     Says how often it agrees with them, how far beyond chance, how often with its own other votes, and the
     smallest difference between two versions that it can see. Replies that are no verdict are counted apart.
     """
-    settings = here()
-    judges = Judges(settings)
-    judge = judge_of(judges.version(reference).prompt)
-    items = list(_read(labels, judge))
+    settings = current_settings()
+    judges = JudgeResolver(settings)
+    judge = judge_from_prompt(judges.version(reference).prompt)
+    items = list(_read_labelled(labels, judge))
     if not items:
         raise Invalid(f"{labels} holds no labels", hint='a line is {"inputs": {…}, "label": 4}')
-    found = asyncio.run(_ask(judge, reference, items, judges, settings, votes, jobs))
+    found = asyncio.run(_judge_items(judge, reference, items, judges, settings, votes, jobs))
     if not any(each.votes for each in found):
         reason = next((failure for each in found for failure in each.failures), "it was never asked")
         raise Undecided(
@@ -68,7 +68,7 @@ def judge_calibrate(
         _print(reference, judge, result)
 
 
-def _read(file: Path, judge: Judge) -> Iterator[Labelled]:
+def _read_labelled(file: Path, judge: Judge) -> Iterator[LabelledItem]:
     try:
         with file.open("rb") as lines:
             yield from read_labels(str(file), lines, judge)
@@ -76,18 +76,18 @@ def _read(file: Path, judge: Judge) -> Iterator[Labelled]:
         raise Invalid(f"--labels: cannot read {file}: {error.strerror}") from None
 
 
-async def _ask(
+async def _judge_items(
     judge: Judge,
     reference: str,
-    items: list[Labelled],
-    judges: Judges,
+    items: list[LabelledItem],
+    judges: JudgeResolver,
     settings: Settings,
     votes: int,
     jobs: int,
-) -> list[Judged]:
+) -> list[JudgedItem]:
     async with Session(settings, many=True) as session:
-        asking = Asking(session=session, judges=judges, limits=Limits())
-        return await judge_labelled(judge, reference, items, asking, votes=votes, jobs=jobs)
+        asking = SessionGraderClient(session=session, judges=judges, limits=RetryPolicy())
+        return await judge_items(judge, reference, items, asking, votes=votes, jobs=jobs)
 
 
 def _print(reference: str, judge: Judge, result: Calibration) -> None:

@@ -5,13 +5,13 @@ from promptops.cli.options.release import (
     LocalOption,
     ReasonOption,
     TargetArgument,
-    desk_here,
-    unpushed,
-    written_content,
+    project_release_context,
+    report_unpushed,
+    transition_data,
 )
 from promptops.console import print_json, print_text
-from promptops.release.actions.rollback import abort
-from promptops.release.context import at_hand, named_target
+from promptops.release.actions.rollback import abort_canary
+from promptops.release.context import open_optional_registry, resolve_target
 
 
 def release_abort(
@@ -21,10 +21,12 @@ def release_abort(
 
     Exit code 5 says that the remote could not be told: other machines still show the canary.
     """
-    with desk_here(local=local, registry=at_hand) as desk:
-        done = abort(desk, named_target(desk, name), reason=reason)
+    with project_release_context(local=local, registry=open_optional_registry) as desk:
+        done = abort_canary(desk, resolve_target(desk, name), reason=reason)
     if as_json:
-        print_json({**written_content(done.target, done.written), "taken": done.taken.version})
+        print_json({**transition_data(done.target, done.written), "taken": done.removed.version})
     else:
         print_text(f"{done.written.message}\n{done.stable.version} serves all calls of {done.target}")
-    return unpushed(done.written, f"aborted on this machine only; others still show {done.taken.version}")
+    return report_unpushed(
+        done.written, f"aborted on this machine only; others still show {done.removed.version}"
+    )

@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.config.settings import here
-from promptops.console import count, print_json, print_text
+from promptops.config.settings import current_settings
+from promptops.console import pluralize, print_json, print_text
 from promptops.release.bundle import write_bundle
 from promptops.release.ledger import Ledger
 
@@ -23,12 +23,12 @@ def release_bundle(out: OutOption, as_json: JsonOption = False) -> None:
     An application reads it with Workspace.from_bundle, and reads it again when it is replaced. It holds the
     release state as it is known here (`promptops release sync` fetches first) and every version it names.
     """
-    settings = here()
+    settings = current_settings()
     with Ledger(settings) as ledger:
         ledger.commit_id()  # a clone of one branch fetches the state
     made = write_bundle(settings, out)
     if as_json:
         print_json({"file": str(out), **asdict(made)})
         return
-    prompts, versions = count(len(made.prompts), "prompt"), count(made.versions, "version")
+    prompts, versions = pluralize(len(made.prompts), "prompt"), pluralize(made.versions, "version")
     print_text(f"{out}: {prompts}, {versions}, {made.bytes:,} bytes")

@@ -4,12 +4,18 @@ from contextlib import suppress
 from dataclasses import asdict
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.release import PlanOption, ReleaseArgument, ToOption, UnreviewedOption, desk_here
+from promptops.cli.options.release import (
+    PlanOption,
+    ReleaseArgument,
+    ToOption,
+    UnreviewedOption,
+    project_release_context,
+)
 from promptops.console import print_json, print_text
 from promptops.errors import Unavailable
-from promptops.registry.store import Registry
-from promptops.release.actions.canary import Start, forecast_of, prepare
-from promptops.release.actions.candidate import Candidate
+from promptops.registry.store import RegistryDatabase
+from promptops.release.actions.canary import CanaryRequest, forecast_canary, prepare_canary
+from promptops.release.actions.candidate import ReleaseCandidate
 from promptops.release.analysis.forecast import Forecast
 
 
@@ -22,19 +28,19 @@ def release_forecast(
 ) -> None:
     """Say how many calls and days a canary would take, by what is logged of the channel."""
     reason = "only a forecast" if unreviewed else ""
-    start = Start(
+    start = CanaryRequest(
         reference=reference, channel=to, plan=plan, supersede=True, unreviewed=unreviewed, reason=reason
     )
-    with desk_here(registry=Registry.open_existing) as desk:
+    with project_release_context(registry=RegistryDatabase.open_existing) as desk:
         with suppress(Unavailable):  # what was fetched before will do
             desk.ledger.refresh()
-        found = prepare(desk, start, fresh=True)
-        if isinstance(found, Candidate):
+        found = prepare_canary(desk, start, fresh=True)
+        if isinstance(found, ReleaseCandidate):
             told = Forecast(
                 sentence=f"{found.target} serves nothing yet: the first version needs no evidence"
             )
         else:
-            told = forecast_of(desk, found)
+            told = forecast_canary(desk, found)
     if as_json:
         print_json(asdict(told))
     else:

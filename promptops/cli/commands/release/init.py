@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.release import LocalOption, desk_here
+from promptops.cli.options.release import LocalOption, project_release_context
 from promptops.console import print_json, print_text
 from promptops.git.repo import STATE_BRANCH
-from promptops.release.context import at_hand
+from promptops.release.context import open_optional_registry
 
 OwnersOption = Annotated[
     list[str] | None,
@@ -23,7 +23,7 @@ def release_init(
 
     It is not needed: the first release makes the branch too.
     """
-    with desk_here(local=local, registry=at_hand) as desk:
+    with project_release_context(local=local, registry=open_optional_registry) as desk:
         commit = desk.ledger.init(codeowners=tuple(codeowners or ()))
     if as_json:
         print_json({"branch": STATE_BRANCH, "commit": commit})

@@ -5,11 +5,11 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.release import desk_here
+from promptops.cli.options.release import project_release_context
 from promptops.console import note, print_json, print_table
-from promptops.release.context import at_hand, must_exist
-from promptops.release.ledger.transition_log import Record
-from promptops.release.status import event
+from promptops.release.context import open_optional_registry, require_prompt
+from promptops.release.ledger.transition_log import TransitionRecord
+from promptops.release.status import timeline_event
 from promptops.versions.references import parse_reference
 
 _TO_THE_MINUTE = len("2026-11-02T09:14")
@@ -21,10 +21,10 @@ LimitOption = Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, h
 
 def release_log(name: NameArgument = None, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
     """List what was released when, by whom and why, newest first."""
-    with desk_here(registry=at_hand) as desk:
+    with project_release_context(registry=open_optional_registry) as desk:
         reference = parse_reference(name, desk.settings) if name else None
         if reference:
-            must_exist(desk, reference.name)
+            require_prompt(desk, reference.name)
         prompt, channel = (reference.name, reference.channel) if reference else (None, None)
         records = desk.ledger.log(prompt, channel)[:limit]
     if as_json:
@@ -37,16 +37,16 @@ def release_log(name: NameArgument = None, limit: LimitOption = 50, as_json: Jso
         print_table(("AT (UTC)", where, "WHAT", "BY", "WHY"), rows)
 
 
-def _row(record: Record, prompt: str | None, channel: str | None) -> tuple[Any, ...]:
+def _row(record: TransitionRecord, prompt: str | None, channel: str | None) -> tuple[Any, ...]:
     """``prompt``, ``channel``: that were asked for, and need not be told again."""
-    told = event(record)
+    told = timeline_event(record)
     by = told.actor.partition(" <")[0] or None
     where = record.channel if prompt else f"{record.prompt}:{record.channel}"
     at = record.at[:_TO_THE_MINUTE].replace("T", " ")
     return at, None if channel else where, told.text, by, told.reason or None
 
 
-def _content(record: Record) -> dict[str, Any]:
+def _content(record: TransitionRecord) -> dict[str, Any]:
     done, rollout = record.transition, record.transition.rollout
     return {
         "at": record.at,

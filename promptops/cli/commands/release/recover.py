@@ -3,14 +3,14 @@
 from dataclasses import asdict
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.release import LocalOption, desk_here
+from promptops.cli.options.release import LocalOption, project_release_context
 from promptops.console import print_json, print_text
-from promptops.release.context import at_hand
+from promptops.release.context import open_optional_registry
 
 
 def release_recover(local: LocalOption = False, as_json: JsonOption = False) -> None:
     """Bring back the state branch from any clone that has it, and its files from its own history."""
-    with desk_here(local=local, registry=at_hand) as desk:
+    with project_release_context(local=local, registry=open_optional_registry) as desk:
         done = desk.ledger.recover()
     if as_json:
         print_json(asdict(done))

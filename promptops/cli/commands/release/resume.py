@@ -1,9 +1,15 @@
 """``promptops release resume``."""
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.release import LocalOption, ReasonOption, TargetArgument, desk_here, told
+from promptops.cli.options.release import (
+    LocalOption,
+    ReasonOption,
+    TargetArgument,
+    print_transition,
+    project_release_context,
+)
 from promptops.release.actions.manual import resume
-from promptops.release.context import at_hand, named_target
+from promptops.release.context import open_optional_registry, resolve_target
 
 
 def release_resume(
@@ -13,6 +19,6 @@ def release_resume(
 
     One whose evidence is invalid goes on with new evidence, and needs --reason.
     """
-    with desk_here(local=local, registry=at_hand) as desk:
-        target = named_target(desk, name)
-        return told(target, resume(desk, target, reason=reason), as_json=as_json)
+    with project_release_context(local=local, registry=open_optional_registry) as desk:
+        target = resolve_target(desk, name)
+        return print_transition(target, resume(desk, target, reason=reason), as_json=as_json)

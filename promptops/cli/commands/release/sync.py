@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.release import desk_here
+from promptops.cli.options.release import project_release_context
 from promptops.console import print_json, print_text
-from promptops.release.context import at_hand
+from promptops.release.context import open_optional_registry
 
 DiscardOption = Annotated[
     bool,
@@ -21,7 +21,7 @@ def release_sync(discard: DiscardOption = False, as_json: JsonOption = False) ->
 
     A rollback or abort wins over a start, advance or pause of the same canary.
     """
-    with desk_here(registry=at_hand) as desk:
+    with project_release_context(registry=open_optional_registry) as desk:
         done = desk.ledger.sync(discard=discard)
     if as_json:
         print_json(asdict(done))

@@ -6,14 +6,14 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.release import desk_here
+from promptops.cli.options.release import project_release_context
 from promptops.console import note, print_json, print_text
-from promptops.registry.store import Registry
-from promptops.release.actions.verify import Verified, verify_all
-from promptops.release.context import must_exist
+from promptops.registry.store import RegistryDatabase
+from promptops.release.actions.verify import VerificationResult, verify_all
+from promptops.release.context import require_prompt
 from promptops.versions.references import parse_reference
 
-UNDECIDED = 3
+EXIT_UNDECIDED = 3
 NameArgument = Annotated[
     str | None, typer.Argument(metavar="NAME[:CHANNEL]", help="Without one: all.", show_default=False)
 ]
@@ -24,24 +24,24 @@ def release_verify(name: NameArgument = None, as_json: JsonOption = False) -> in
 
     Exit code 1 says that one does not follow from them, 3 that its calls are in another registry.
     """
-    with desk_here(registry=Registry.open_existing) as desk:
+    with project_release_context(registry=RegistryDatabase.open_existing) as desk:
         reference = parse_reference(name, desk.settings) if name else None
         if reference:
-            must_exist(desk, reference.name)
+            require_prompt(desk, reference.name)
         prompt, channel = (reference.name, reference.channel) if reference else (None, None)
         found = list(verify_all(desk, prompt, channel))
     if as_json:
-        print_json([_content(each) for each in found])
+        print_json([_verification_data(each) for each in found])
     for each in () if as_json else found:
-        _tell(each)
+        _print_verification(each)
     if not found:
         note("no transition rests on evidence yet")
     if any(each.mismatches for each in found):
         return 1
-    return UNDECIDED if any(each.elsewhere for each in found) else 0
+    return EXIT_UNDECIDED if any(each.elsewhere for each in found) else 0
 
 
-def _tell(each: Verified) -> None:
+def _print_verification(each: VerificationResult) -> None:
     record = each.record
     if each.elsewhere:
         print_text(f"not here  {record.at}  {record.subject}")
@@ -53,7 +53,7 @@ def _tell(each: Verified) -> None:
         print_text(f"  {of}{one.what}: committed {one.committed}, from the observations {one.recomputed}")
 
 
-def _content(each: Verified) -> dict[str, Any]:
+def _verification_data(each: VerificationResult) -> dict[str, Any]:
     return {
         "prompt": each.record.prompt,
         "channel": each.record.channel,

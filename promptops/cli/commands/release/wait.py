@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.release import TargetArgument, desk_here
+from promptops.cli.options.release import TargetArgument, project_release_context
 from promptops.console import print_json, print_text
-from promptops.release.actions.wait import timeout_s, wait
-from promptops.release.context import at_hand, named_target
+from promptops.release.actions.wait import parse_timeout, wait
+from promptops.release.context import open_optional_registry, resolve_target
 
 TimeoutOption = Annotated[str | None, typer.Option("--timeout", metavar="SPAN", help="At most 90s, 2h, 1d.")]
 
@@ -19,9 +19,9 @@ def release_wait(name: TargetArgument, timeout: TimeoutOption = None, as_json: J
 
     It only looks: `promptops tick`, in another process, is what decides.
     """
-    most = math.inf if timeout is None else timeout_s(timeout)
-    with desk_here(registry=at_hand) as desk:
-        target = named_target(desk, name)
+    most = math.inf if timeout is None else parse_timeout(timeout)
+    with project_release_context(registry=open_optional_registry) as desk:
+        target = resolve_target(desk, name)
         ended, sentence = wait(desk, target, most)
     if as_json:
         what = {"ended": ended.name.lower(), "sentence": sentence, "code": int(ended)}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptops.cli.commands.run.call import Call, Given, the_call
+from promptops.cli.commands.run.call import PlannedCall, RunOptions, plan_call
 from promptops.cli.options.common import (
     InputOption,
     InputsOption,
@@ -17,19 +17,19 @@ from promptops.cli.options.common import (
     ModelOption,
     ReferenceArgument,
     SetOption,
-    read_settings,
+    parse_overrides,
 )
 from promptops.cli.options.overrides import TimeoutOption
-from promptops.config.settings import Settings, here
+from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid
-from promptops.runner import Prepared, Run
-from promptops.runner.retry import Limits
+from promptops.runner import PreparedRun, Run
+from promptops.runner.retry import RetryPolicy
 from promptops.runner.session import Session
 from promptops.versions.resolve import Version
 
 if TYPE_CHECKING:
-    from promptops.runner.model_graded import FurtherChecks
+    from promptops.runner.model_graded import ModelGradedChecks
 
 RetriesOption = Annotated[int, typer.Option(min=0, help="Further attempts after a failure that may pass.")]
 StreamOption = Annotated[
@@ -75,52 +75,54 @@ def run(
     """Run a version once and print the model's answer alone on stdout. Every run is logged."""
     if prepare and no_log:
         raise Invalid("--prepare logs a run to be finished later, and --no-log none")
-    settings = here()
-    asked = Given(
+    settings = current_settings()
+    asked = RunOptions(
         inputs=given,
         inputs_file=inputs,
         model=model,
-        overrides=read_settings(assignments),
+        overrides=parse_overrides(assignments),
         metadata=_metadata(metadata),
         unit=unit,
     )
-    limits = Limits(retries=retries, timeout=timeout)
-    streams = partial(_streams, asked=stream, as_json=as_json)
-    made = _Making(settings=settings, limits=limits, streams=streams, all_checks=all_checks, log=not no_log)
-    with the_call(reference, settings, asked, log=not no_log) as call:
+    limits = RetryPolicy(retries=retries, timeout=timeout)
+    streams = partial(_should_stream, asked=stream, as_json=as_json)
+    made = _RunExecution(
+        settings=settings, limits=limits, streams=streams, all_checks=all_checks, log=not no_log
+    )
+    with plan_call(reference, settings, asked, log=not no_log) as call:
         if prepare:
-            print_json(asyncio.run(_prepared(settings, call)).as_json())
+            print_json(asyncio.run(_prepare_run(settings, call)).as_json())
             return 0
         done, streamed = asyncio.run(made.make(call))
     try:
-        return show(done, streamed=streamed, as_json=as_json)
+        return print_run(done, streamed=streamed, as_json=as_json)
     finally:
         if not no_log:
             sys.stdout.flush()
             call.answered(done)
 
 
-async def _prepared(settings: Settings, call: Call) -> Prepared:
+async def _prepare_run(settings: Settings, call: PlannedCall) -> PreparedRun:
     async with Session(settings) as session:
         runner = session.runner()
         return runner.begin(call.ready(runner, False))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Making:
+class _RunExecution:
     settings: Settings
-    limits: Limits
+    limits: RetryPolicy
     streams: Callable[[Version], bool]
     all_checks: bool
     log: bool
 
-    async def make(self, call: Call) -> tuple[Run, bool]:
+    async def make(self, call: PlannedCall) -> tuple[Run, bool]:
         """The run, and whether its text has been printed as it came."""
         async with Session(self.settings, log=self.log) as session:
             runner = session.runner(self.limits)
             prepared = call.ready(runner, True)
             version, streams = prepared.version, self.streams(prepared.version)
-            further = _further(session, version, self.limits) if self.all_checks else None
+            further = _model_graded_checks(session, version, self.limits) if self.all_checks else None
             done = await runner.answer(runner.begin(prepared), _print_piece if streams else None)
             if further:
                 done = await further.finish(done, log=self.log)
@@ -129,14 +131,14 @@ class _Making:
         return done, streams
 
 
-def _further(session: Session, version: Version, limits: Limits) -> "FurtherChecks":
-    from promptops.runner.model_graded import Asking, Judges, further_checks
+def _model_graded_checks(session: Session, version: Version, limits: RetryPolicy) -> "ModelGradedChecks":
+    from promptops.runner.model_graded import JudgeResolver, SessionGraderClient, prepare_model_graded_checks
 
-    asking = Asking(session=session, judges=Judges(session.settings), limits=limits)
-    return further_checks(version, asking)
+    asking = SessionGraderClient(session=session, judges=JudgeResolver(session.settings), limits=limits)
+    return prepare_model_graded_checks(version, asking)
 
 
-def show(run: Run, *, streamed: bool, as_json: bool) -> int:
+def print_run(run: Run, *, streamed: bool, as_json: bool) -> int:
     """Print one run: the answer on stdout, what is to be said about it on stderr. Returns the exit code."""
     if as_json:
         print_json(run.as_json())
@@ -158,7 +160,7 @@ def _print_piece(text: str) -> None:
     print_text(text, end="", flush=True)
 
 
-def _streams(version: Version, asked: bool | None, *, as_json: bool) -> bool:
+def _should_stream(version: Version, asked: bool | None, *, as_json: bool) -> bool:
     """On a terminal text is shown as it comes, unless a repair may still replace it."""
     if as_json:
         return False

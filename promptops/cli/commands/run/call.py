@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from promptops.cli.options.common import read_inputs
-from promptops.cli.options.overrides import local_weights, overridden
+from promptops.cli.options.overrides import apply_overrides, local_model_override
 from promptops.config.settings import Settings
 from promptops.prompt import Prompt
-from promptops.runner import Origin, Prepared, Run, Runner
+from promptops.runner import PreparedRun, Run, RunContext, Runner
 from promptops.versions.references import Reference, parse_reference
-from promptops.versions.resolve import provenance, resolve
+from promptops.versions.resolve import resolve_version, with_provenance
 
 if TYPE_CHECKING:  # only channels are served
-    from promptops.runner.routing import Placement
+    from promptops.runner.routing import RoutingDecision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class RunOptions:
     """What the command line says of a call."""
 
     inputs: Sequence[str] | None
@@ -30,16 +30,18 @@ class Given:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """``ready`` makes it ready to be sent, by promptops itself or (with False) by the caller."""
+class PlannedCall:
+    """``prepare_routed_run`` makes it ready to be sent, by promptops itself or (with False) by the caller."""
 
-    ready: Callable[[Runner, bool], Prepared]
+    ready: Callable[[Runner, bool], PreparedRun]
     ended: Callable[[Run], object] = id  # nothing is to be done
     answered: Callable[[Run], object] = id  # called when the answer is out
 
 
 @contextmanager
-def the_call(reference: str, settings: Settings, given: Given, *, log: bool = True) -> Iterator[Call]:
+def plan_call(
+    reference: str, settings: Settings, given: RunOptions, *, log: bool = True
+) -> Iterator[PlannedCall]:
     """The call that a reference asks for; what it needs is open as long as the context is."""
     wanted = parse_reference(reference, settings)
     if wanted.channel is None:
@@ -49,41 +51,47 @@ def the_call(reference: str, settings: Settings, given: Given, *, log: bool = Tr
         yield call
 
 
-def _version_call(reference: str, settings: Settings, given: Given, *, log: bool) -> Call:
-    version = provenance(resolve(reference, settings), settings)
-    version, overrides = overridden(version, given.model or local_weights(version), given.overrides)
+def _version_call(reference: str, settings: Settings, given: RunOptions, *, log: bool) -> PlannedCall:
+    version = with_provenance(resolve_version(reference, settings), settings)
+    version, overrides = apply_overrides(
+        version, given.model or local_model_override(version), given.overrides
+    )
     values = read_inputs(version.prompt, given.inputs, given.inputs_file)
-    origin = Origin(overrides=overrides, metadata=given.metadata)
+    origin = RunContext(overrides=overrides, metadata=given.metadata)
     if log and given.unit is not None:
-        origin = _of_unit(origin, given.unit, settings)
-    return Call(lambda runner, called: runner.ready(version, values, origin, called=called))
+        origin = _with_unit_hash(origin, given.unit, settings)
+    return PlannedCall(lambda runner, called: runner.ready(version, values, origin, called=called))
 
 
-def _of_unit(origin: Origin, unit: str, settings: Settings) -> Origin:
+def _with_unit_hash(origin: RunContext, unit: str, settings: Settings) -> RunContext:
     from promptops.registry.runs.unit_hash import unit_key
-    from promptops.registry.store import Registry
+    from promptops.registry.store import RegistryDatabase
 
-    with Registry.open(settings.registry) as registry:
+    with RegistryDatabase.open(settings.registry) as registry:
         key = unit_key(registry)
     return replace(origin, unit_hash=key.hash(unit), unit_key_id=key.id)
 
 
 @contextmanager
-def _channel_call(reference: Reference, settings: Settings, given: Given, *, log: bool) -> Iterator[Call]:
-    from promptops.runner.routing import GitSource, Serving, ready
+def _channel_call(
+    reference: Reference, settings: Settings, given: RunOptions, *, log: bool
+) -> Iterator[PlannedCall]:
+    from promptops.runner.routing import GitSource, Router, prepare_routed_run
 
-    with Serving(GitSource(settings), settings.registry, log=log) as serving:
+    with Router(GitSource(settings), settings.registry, log=log) as serving:
         placed = serving.place(reference, given.unit, given.metadata)
-        overridden(placed.version, given.model or local_weights(placed.version), given.overrides)
-        values = read_inputs(_declaring(placed), given.inputs, given.inputs_file)
-        yield Call(
-            lambda runner, called: ready(runner, placed, values, called=called, metadata=given.metadata),
+        apply_overrides(placed.version, given.model or local_model_override(placed.version), given.overrides)
+        values = read_inputs(_input_declaring_prompt(placed), given.inputs, given.inputs_file)
+        yield PlannedCall(
+            lambda runner, called: prepare_routed_run(
+                runner, placed, values, called=called, metadata=given.metadata
+            ),
             serving.ended,
-            lambda run: _shadow(run, settings),
+            lambda run: _drain_shadow(run, settings),
         )
 
 
-def _shadow(run: Run, settings: Settings) -> None:
+def _drain_shadow(run: Run, settings: Settings) -> None:
     if run.finished.shadow is None:
         return
     from promptops.evaluation.shadow.live.spawn import start_drain
@@ -91,7 +99,7 @@ def _shadow(run: Run, settings: Settings) -> None:
     start_drain(settings)
 
 
-def _declaring(placed: "Placement") -> Prompt:
+def _input_declaring_prompt(placed: "RoutingDecision") -> Prompt:
     """The prompt by whose inputs values are read: stable's are what callers know, a canary may add some."""
     prompt = placed.version.prompt
     if placed.stable is None:

@@ -17,21 +17,21 @@ from promptops.cli.options.run_filters import (
     RunsArgument,
     SinceFilter,
     TagFilter,
-    runs_of,
+    build_run_filter,
 )
-from promptops.config.settings import Settings, here
+from promptops.config.settings import Settings, current_settings
 from promptops.console import note
 from promptops.errors import Invalid
-from promptops.registry.runs.export import export, written_whole
-from promptops.registry.store import Registry
+from promptops.registry.runs.export import export_runs, open_atomically
+from promptops.registry.store import RegistryDatabase
 
 
-class Format(StrEnum):
+class ExportFormat(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
 
 
-FormatOption = Annotated[Format, typer.Option("--format", help="One JSON object a line, or CSV.")]
+FormatOption = Annotated[ExportFormat, typer.Option("--format", help="One JSON object a line, or CSV.")]
 OutOption = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of stdout.")
 ]
@@ -50,7 +50,7 @@ SinceLastOption = Annotated[
 
 def runs_export(
     reference: RunsArgument = None,
-    form: FormatOption = Format.JSONL,
+    form: FormatOption = ExportFormat.JSONL,
     out: OutOption = None,
     model: ModelFilter = None,
     error: ErrorFilter = None,
@@ -66,41 +66,46 @@ def runs_export(
     CSV holds values as they were logged: a spreadsheet may take a text that begins with = for a formula.
     With --for-release another registry can judge releases by these runs: `runs import` takes the file in.
     """
-    settings = here()
+    settings = current_settings()
     if for_release or since_last:
         given = (reference, model, error, since, channel, tag, kind)
-        if not for_release or form is not Format.JSONL or any(given):
+        if not for_release or form is not ExportFormat.JSONL or any(given):
             raise Invalid(
                 "--since-last goes with --for-release, and that takes no other choice of runs",
                 hint="promptops runs export --for-release --since-last --out FILE",
             )
-        _for_release(settings, out, since_last=since_last)
+        _export_for_release(settings, out, since_last=since_last)
         return
-    chosen = runs_of(
+    chosen = build_run_filter(
         reference, settings, model=model, error=error, since=since, channel=channel, tag=tag, kind=kind
     )
-    with Registry.open_existing(settings.registry) as registry:
+    with RegistryDatabase.open_existing(settings.registry) as registry:
         if out is None or str(out) == "-":
-            export(registry, chosen, form.value, sys.stdout)
+            export_runs(registry, chosen, form.value, sys.stdout)
             return
-        with written_whole(out) as stream:
-            count = export(registry, chosen, form.value, stream)
+        with open_atomically(out) as stream:
+            count = export_runs(registry, chosen, form.value, stream)
     note(f"{count:,} runs written to {out}")
 
 
-def _for_release(settings: Settings, out: Path | None, *, since_last: bool) -> None:
-    from promptops.registry.release.export import Mark, export_release, last_mark, note_mark
+def _export_for_release(settings: Settings, out: Path | None, *, since_last: bool) -> None:
+    from promptops.registry.release.export import (
+        ExportCheckpoint,
+        export_release,
+        read_export_checkpoint,
+        save_export_checkpoint,
+    )
     from promptops.registry.runs.journal import Spool
 
-    with Registry.open_existing(settings.registry) as registry:
-        Spool(settings.registry).take_in(registry)
-        since = last_mark(registry) if since_last else Mark()
+    with RegistryDatabase.open_existing(settings.registry) as registry:
+        Spool(settings.registry).replay(registry)
+        since = read_export_checkpoint(registry) if since_last else ExportCheckpoint()
         file = None if out is None or str(out) == "-" else out
-        with written_whole(file) if file else nullcontext(sys.stdout) as stream:
+        with open_atomically(file) if file else nullcontext(sys.stdout) as stream:
             done = export_release(registry, stream, since=since, now=time())
         sys.stdout.flush()
         if since_last:
-            note_mark(registry, done.mark)
+            save_export_checkpoint(registry, done.mark)
     where = f" to {file}" if file else ""
     stretch = f"the log behind {done.since_seq:,} to {done.mark.through_seq:,}"
     note(f"{done.runs:,} runs written{where}: {stretch}")

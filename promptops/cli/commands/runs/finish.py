@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.console import note, print_json
 from promptops.errors import Invalid
 from promptops.runner import Run
-from promptops.runner.external_run import decode_report, finish_elsewhere
-from promptops.runner.routing import GitSource, Serving
+from promptops.runner.external_run import finish_external_run, parse_reported_result
+from promptops.runner.routing import GitSource, Router
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run_id that run --prepare printed.")]
 FromOption = Annotated[
@@ -29,17 +29,17 @@ def runs_finish(run: RunArgument, source: FromOption = "-", as_json: JsonOption 
 
     The prompt's checks are made, and cost and latency filled in. Exits with 1 when a check fails.
     """
-    settings = here()
-    reported = decode_report(_read(source), "stdin" if source == "-" else source)
-    done = finish_elsewhere(settings, run, reported)
-    with Serving(GitSource(settings), settings.registry) as serving:
+    settings = current_settings()
+    reported = parse_reported_result(_read(source), "stdin" if source == "-" else source)
+    done = finish_external_run(settings, run, reported)
+    with Router(GitSource(settings), settings.registry) as serving:
         serving.ended(done)
     if as_json:
         print_json(done.as_json())
-    return _said(done)
+    return _print_outcome(done)
 
 
-def _said(run: Run) -> int:
+def _print_outcome(run: Run) -> int:
     end = run.finished
     if end.error_type == "invalid_output":
         note(f"invalid output: {end.error_message}")

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_text
-from promptops.registry.release.import_ import Imported, import_files
-from promptops.registry.release.import_coverage import imported_gaps
-from promptops.registry.store import Registry
+from promptops.registry.release.import_ import ImportResult, import_files
+from promptops.registry.release.import_coverage import describe_import_gaps
+from promptops.registry.store import RegistryDatabase
 
 FilesArgument = Annotated[
     list[Path], typer.Argument(metavar="FILE", help="Files of `runs export --for-release`.")
@@ -23,19 +23,19 @@ def runs_import(files: FilesArgument, as_json: JsonOption = False) -> None:
 
     Importing a file again changes nothing. A file that is missing between others is named, and by `tick` too.
     """
-    with Registry.open(here().registry) as registry:
+    with RegistryDatabase.open(current_settings().registry) as registry:
         done = import_files(registry, files)
-        missing = imported_gaps(registry, "")
+        missing = describe_import_gaps(registry, "")
     if as_json:
         print_json({"files": [asdict(each) for each in done], "gaps": missing})
     else:
         for each in done:
-            print_text(_told(each))
+            print_text(_import_summary(each))
     for gap in missing:
         note(gap)
 
 
-def _told(done: Imported) -> str:
+def _import_summary(done: ImportResult) -> str:
     parts = [f"{done.new:,} new runs"]
     parts += [f"{done.ended:,} that had begun have ended"] if done.ended else []
     parts += [f"{done.known:,} known"] if done.known else []

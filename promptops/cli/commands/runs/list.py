@@ -12,13 +12,13 @@ from promptops.cli.options.run_filters import (
     RunsArgument,
     SinceFilter,
     TagFilter,
-    runs_of,
+    build_run_filter,
 )
-from promptops.cli.reports.run_tables import age, result_of, usd, version_of, whole
-from promptops.config.settings import here
+from promptops.cli.reports.run_tables import format_age, integer_cell, run_result, run_version, usd_cell
+from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
-from promptops.registry.runs.queries import Run, list_runs, short_ids
-from promptops.registry.store import Registry
+from promptops.registry.runs.queries import RunRecord, list_runs, short_ids
+from promptops.registry.store import RegistryDatabase
 
 
 def runs_list(
@@ -35,12 +35,12 @@ def runs_list(
     as_json: JsonOption = False,
 ) -> None:
     """List the latest runs, newest first. The start of a run's id is enough to name it."""
-    settings = here()
-    chosen = runs_of(
+    settings = current_settings()
+    chosen = build_run_filter(
         reference, settings, model=model, error=error, since=since, min_cost=min_cost,
         min_latency=min_latency, channel=channel, tag=tag, kind=kind,
     )  # fmt: skip
-    with Registry.open_existing(settings.registry) as registry:
+    with RegistryDatabase.open_existing(settings.registry) as registry:
         runs = list_runs(registry, chosen, limit=limit)
         ids = short_ids(registry, [run["run_id"] for run in runs])
     if as_json:
@@ -49,13 +49,13 @@ def runs_list(
         note(f"no such runs in {settings.registry}" if reference else f"no runs in {settings.registry}")
     else:
         rows = [
-            (ids[run["run_id"]], age(run["started_at"]), version_of(run), _result(run),
-             whole(run["latency_ms"]), usd(run["cost_usd"]))
+            (ids[run["run_id"]], format_age(run["started_at"]), run_version(run), _result(run),
+             integer_cell(run["latency_ms"]), usd_cell(run["cost_usd"]))
             for run in runs
         ]  # fmt: skip
         print_table(("RUN", "AGE", "VERSION", "RESULT", "MS", "USD"), rows, numeric=(1, 4, 5))
 
 
-def _result(run: Run) -> str:
+def _result(run: RunRecord) -> str:
     """With the kind of what was no answer to anybody."""
-    return result_of(run) if run["kind"] in ("run", "batch") else f"{result_of(run)} ({run['kind']})"
+    return run_result(run) if run["kind"] in ("run", "batch") else f"{run_result(run)} ({run['kind']})"

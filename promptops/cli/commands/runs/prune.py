@@ -6,13 +6,13 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.reports.run_tables import size
-from promptops.config.settings import Settings, here
+from promptops.cli.reports.run_tables import format_bytes
+from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid
 from promptops.registry.runs.filters import parse_time
-from promptops.registry.runs.prune import Pruned, parse_size, prune
-from promptops.registry.store import Registry
+from promptops.registry.runs.prune import PruneResult, parse_size, prune_runs
+from promptops.registry.store import RegistryDatabase
 
 OlderOption = Annotated[
     str | None,
@@ -41,14 +41,14 @@ def runs_prune(
         raise Invalid("which runs shall go?", hint="give --older-than 30d, --max-size 500MB, or both")
     before = parse_time(older_than, "--older-than") if older_than else None
     most = parse_size(max_size) if max_size else None
-    settings = here()
+    settings = current_settings()
     active: tuple[str, ...] = () if force else active_rollouts(settings)
-    with Registry.open_existing(settings.registry) as registry:
-        pruned = prune(registry, before=before, max_bytes=most, active_rollouts=active, dry_run=dry_run)
+    with RegistryDatabase.open_existing(settings.registry) as registry:
+        pruned = prune_runs(registry, before=before, max_bytes=most, active_rollouts=active, dry_run=dry_run)
     if as_json:
         print_json({**asdict(pruned), "dry_run": dry_run})
         return
-    report(pruned, dry_run=dry_run)
+    print_prune_report(pruned, dry_run=dry_run)
 
 
 def active_rollouts(settings: Settings) -> tuple[str, ...]:
@@ -62,13 +62,13 @@ def active_rollouts(settings: Settings) -> tuple[str, ...]:
     return tuple(state.rollout.id for state in channels if state.rollout is not None)
 
 
-def report(pruned: Pruned, *, dry_run: bool) -> None:
+def print_prune_report(pruned: PruneResult, *, dry_run: bool) -> None:
     if pruned.runs:
         verb, went, about = ("would delete", "would shrink", "about ") if dry_run else ("deleted", "went", "")
         span = f"{(pruned.first_at or '')[:10]} to {(pruned.last_at or '')[:10]}"
         print_text(
             f"{verb} {pruned.runs:,} runs started {span}; the registry {went} "
-            f"from {size(pruned.bytes_before)} to {about}{size(pruned.bytes_after)}"
+            f"from {format_bytes(pruned.bytes_before)} to {about}{format_bytes(pruned.bytes_after)}"
         )
     else:
         print_text("nothing to delete")

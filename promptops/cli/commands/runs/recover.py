@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.console import note, print_text
-from promptops.registry.recover import recover
+from promptops.registry.recover import recover_registry
 
 OutOption = Annotated[
     Path | None,
@@ -17,9 +17,9 @@ OutOption = Annotated[
 
 def runs_recover(out: OutOption = None) -> None:
     """Save from a damaged registry what can be read, into a new one. The damaged file stays as it is."""
-    damaged = here().registry
+    damaged = current_settings().registry
     new = out or damaged.with_name(f"{damaged.stem}.recovered{damaged.suffix}")
-    saved = recover(damaged, new)
+    saved = recover_registry(damaged, new)
     print_text(f"{saved.runs:,} runs saved to {new}")
     if saved.without_texts:
         note(f"{saved.without_texts:,} of them without inputs and output")

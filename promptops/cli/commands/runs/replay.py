@@ -8,16 +8,16 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.config.settings import Settings, here
-from promptops.console import note, print_json, print_pieces, print_text
+from promptops.config.settings import Settings, current_settings
+from promptops.console import note, print_json, print_styled, print_text
 from promptops.errors import NotFound
-from promptops.registry.runs.queries import Run as LoggedRun
+from promptops.registry.runs.queries import RunRecord as LoggedRun
 from promptops.registry.runs.queries import get_run
-from promptops.registry.runs.rebuild_messages import prompt_of, rebuild
-from promptops.registry.store import Registry
-from promptops.runner import Origin, Run
+from promptops.registry.runs.rebuild_messages import load_run_prompt, rebuild_messages
+from promptops.registry.store import RegistryDatabase
+from promptops.runner import Run, RunContext
 from promptops.runner.session import Session
-from promptops.versions.resolve import Version, resolve
+from promptops.versions.resolve import Version, resolve_version
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]
 
@@ -27,8 +27,8 @@ def runs_replay(run: RunArgument, as_json: JsonOption = False) -> int:
 
     The messages are rebuilt and must have the logged hash. The replay is logged as a run of its own.
     """
-    settings = here()
-    with Registry.open_existing(settings.registry) as registry:
+    settings = current_settings()
+    with RegistryDatabase.open_existing(settings.registry) as registry:
         before = get_run(registry, run)
         if before["state"] == "finished" and before["output"] is None and not before["tool_calls"]:
             raise NotFound(
@@ -36,7 +36,7 @@ def runs_replay(run: RunArgument, as_json: JsonOption = False) -> int:
                 hint="`log: {outputs: full}` in promptops.yaml keeps answers from now on",
             )
         version = _version(registry, before, settings)
-    after = asyncio.run(_again(settings, version, before))
+    after = asyncio.run(_send_again(settings, version, before))
     same = after.finished.output == before["output"] and after.error is None
     if as_json:
         print_json({"same": same, "before": before, "after": after.as_json()})
@@ -47,13 +47,13 @@ def runs_replay(run: RunArgument, as_json: JsonOption = False) -> int:
     return 0 if same else 1
 
 
-def _version(registry: Registry, before: LoggedRun, settings: Settings) -> Version:
+def _version(registry: RegistryDatabase, before: LoggedRun, settings: Settings) -> Version:
     def load(reference: str) -> Any:
-        return resolve(reference, settings).prompt
+        return resolve_version(reference, settings).prompt
 
-    rebuild(registry, before, load)  # refuses what would not be the same request
+    rebuild_messages(registry, before, load)  # refuses what would not be the same request
     return Version(
-        prompt=prompt_of(registry, before, load),
+        prompt=load_run_prompt(registry, before, load),
         reference=before["reference"],
         source=before["source"],
         pasteable=before["reference"],
@@ -63,8 +63,8 @@ def _version(registry: Registry, before: LoggedRun, settings: Settings) -> Versi
     )
 
 
-async def _again(settings: Settings, version: Version, before: LoggedRun) -> Run:
-    origin = Origin(overrides=before["overrides"], metadata={"replay_of": before["run_id"]})
+async def _send_again(settings: Settings, version: Version, before: LoggedRun) -> Run:
+    origin = RunContext(overrides=before["overrides"], metadata={"replay_of": before["run_id"]})
     async with Session(settings) as session:
         return await session.run(version, before["inputs"], origin=origin)
 
@@ -75,7 +75,7 @@ def _print(before: LoggedRun, after: Run, *, same: bool) -> None:
         note("the same answer again")
         return
     for line in _difference(before["output"] or "", after.answer, before["run_id"], after.started.run_id):
-        print_pieces([(line, {"-": "red", "+": "green"}.get(line[0], ""))])
+        print_styled([(line, {"-": "red", "+": "green"}.get(line[0], ""))])
 
 
 def _difference(old: str, new: str, old_name: str, new_name: str) -> Iterator[str]:

@@ -16,14 +16,14 @@ from promptops.cli.options.run_filters import (
     ModelFilter,
     SinceFilter,
     TagFilter,
-    runs_of,
+    build_run_filter,
 )
-from promptops.cli.reports.run_tables import age, version_of
-from promptops.config.settings import here
-from promptops.console import note, one_line, print_json, print_table
+from promptops.cli.reports.run_tables import format_age, run_version
+from promptops.config.settings import current_settings
+from promptops.console import escape_line, note, print_json, print_table
 from promptops.registry.runs.queries import list_runs, short_ids
-from promptops.registry.runs.search import Found, Hit, search
-from promptops.registry.store import Registry
+from promptops.registry.runs.search import SearchHit, SearchResult, search_runs
+from promptops.registry.store import RegistryDatabase
 
 WordsArgument = Annotated[
     list[str] | None,
@@ -35,7 +35,7 @@ PromptFilter = Annotated[
     str | None,
     typer.Option("--prompt", metavar="REF", help="NAME (with * for several), NAME@REV or NAME:CHANNEL."),
 ]
-_SHOWN = 80  # characters of an answer where no words were asked for
+_EXCERPT_LENGTH = 80  # characters of an answer where no words were asked for
 
 
 def runs_search(
@@ -53,17 +53,19 @@ def runs_search(
     as_json: JsonOption = False,
 ) -> None:
     """Search the inputs and outputs of runs that have ended, newest first."""
-    settings = here()
-    chosen = runs_of(
+    settings = current_settings()
+    chosen = build_run_filter(
         prompt, settings, model=model, error=error, since=since, min_cost=min_cost,
         min_latency=min_latency, channel=channel, tag=tag, kind=kind,
     )  # fmt: skip
-    with Registry.open_existing(settings.registry) as registry:
+    with RegistryDatabase.open_existing(settings.registry) as registry:
         if words:
-            found = search(registry, " ".join(words), chosen, limit=limit, progress=_say_progress)
+            found = search_runs(registry, " ".join(words), chosen, limit=limit, progress=_note_progress)
         else:
             latest = list_runs(registry, chosen, limit=limit)
-            found = Found([Hit(run, one_line(run["output"] or "")[:_SHOWN]) for run in latest])
+            found = SearchResult(
+                [SearchHit(run, escape_line(run["output"] or "")[:_EXCERPT_LENGTH]) for run in latest]
+            )
         ids = short_ids(registry, [hit.run["run_id"] for hit in found.hits])
     if found.note:
         note(f"promptops: {found.note}")
@@ -73,7 +75,12 @@ def runs_search(
         note("nothing found")
     else:
         rows = [
-            (ids[hit.run["run_id"]], age(hit.run["started_at"]), version_of(hit.run), _plain(hit.snippet))
+            (
+                ids[hit.run["run_id"]],
+                format_age(hit.run["started_at"]),
+                run_version(hit.run),
+                _plain(hit.snippet),
+            )
             for hit in found.hits
         ]
         print_table(("RUN", "AGE", "VERSION", "FOUND"), rows, numeric=(1,))
@@ -83,5 +90,5 @@ def _plain(snippet: str) -> str:
     return re.sub("[\x02\x03]", "", snippet)
 
 
-def _say_progress(done: int, last: int) -> None:
+def _note_progress(done: int, last: int) -> None:
     note(f"indexing runs for search: {done:,} of {last:,}")

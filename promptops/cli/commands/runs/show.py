@@ -6,13 +6,13 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.reports.run_tables import result_of, usd, version_of, whole
-from promptops.config.settings import Settings, here
+from promptops.cli.reports.run_tables import integer_cell, run_result, run_version, usd_cell
+from promptops.config.settings import Settings, current_settings
 from promptops.console import print_json, print_text
 from promptops.errors import PromptopsError
-from promptops.registry.runs.queries import Run, get_run
-from promptops.registry.runs.rebuild_messages import rebuild
-from promptops.registry.store import Registry
+from promptops.registry.runs.queries import RunRecord, get_run
+from promptops.registry.runs.rebuild_messages import rebuild_messages
+from promptops.registry.store import RegistryDatabase
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]
 MessagesOption = Annotated[
@@ -26,8 +26,8 @@ def runs_show(run: RunArgument, messages: MessagesOption = False, as_json: JsonO
     Messages are not stored: they are made again from the version and the inputs, and shown only when their
     hash is the one that was logged.
     """
-    settings = here()
-    with Registry.open_existing(settings.registry) as registry:
+    settings = current_settings()
+    with RegistryDatabase.open_existing(settings.registry) as registry:
         found = get_run(registry, run)
         if messages:
             print_json(_rebuilt(registry, found, settings))
@@ -42,13 +42,13 @@ def runs_show(run: RunArgument, messages: MessagesOption = False, as_json: JsonO
         _print(found, sent, problem)
 
 
-def _rebuilt(registry: Registry, run: Run, settings: Settings) -> list[dict[str, Any]]:
-    from promptops.versions.resolve import resolve
+def _rebuilt(registry: RegistryDatabase, run: RunRecord, settings: Settings) -> list[dict[str, Any]]:
+    from promptops.versions.resolve import resolve_version
 
-    return rebuild(registry, run, lambda reference: resolve(reference, settings).prompt)
+    return rebuild_messages(registry, run, lambda reference: resolve_version(reference, settings).prompt)
 
 
-def _print(run: Run, messages: list[dict[str, Any]] | None, problem: str | None) -> None:
+def _print(run: RunRecord, messages: list[dict[str, Any]] | None, problem: str | None) -> None:
     for name, value in _facts(run):
         if value not in (None, "", {}):
             print_text(f"{name:<10} {value}")
@@ -66,13 +66,13 @@ def _print(run: Run, messages: list[dict[str, Any]] | None, problem: str | None)
         print_text(f"{verdict} {check['name']}{': ' if check['message'] else ''}{check['message']}")
 
 
-def _facts(run: Run) -> list[tuple[str, Any]]:
+def _facts(run: RunRecord) -> list[tuple[str, Any]]:
     """Name and value of each line, in the order in which a person asks for them."""
     error = run["error"]
     return [
         ("run", run["run_id"]),
         ("started", run["started_at"]),
-        ("version", version_of(run)),
+        ("version", run_version(run)),
         ("digest", run["digest"]),
         ("from", _source(run)),
         ("asked as", run["reference"]),
@@ -85,7 +85,7 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
         ("kind", None if run["kind"] == "run" else run["kind"]),
         ("model", _model(run)),
         ("parameters", _json(run["parameters"])),
-        ("result", result_of(run)),
+        ("result", run_result(run)),
         ("error", error and f"{error['message']}{' (retryable)' if error['retryable'] else ''}"),
         ("tokens", _tokens(run)),
         ("cost", _cost(run)),
@@ -97,33 +97,35 @@ def _facts(run: Run) -> list[tuple[str, Any]]:
     ]
 
 
-def _source(run: Run) -> str:
+def _source(run: RunRecord) -> str:
     commit = f"commit {run['commit_sha'][:12]}" if run["commit_sha"] else "no commit"
     edits = " with edits that are not committed" if run["dirty"] else ""
     return f"{run['source'] or 'unknown'}, {commit}{edits}"
 
 
-def _model(run: Run) -> str:
+def _model(run: RunRecord) -> str:
     answered = run["response_model"]
     same = answered is None or run["request_model"].endswith(answered)
     return str(run["request_model"]) + ("" if same else f" (answered: {answered})")
 
 
-def _tokens(run: Run) -> str | None:
+def _tokens(run: RunRecord) -> str | None:
     if run["input_tokens"] is None and run["output_tokens"] is None:
         return None
     return f"{run['input_tokens']} in, {run['output_tokens']} out"
 
 
-def _cost(run: Run) -> str:
-    return "unknown" if run["cost_usd"] is None else f"{usd(run['cost_usd'])} USD"
+def _cost(run: RunRecord) -> str:
+    return "unknown" if run["cost_usd"] is None else f"{usd_cell(run['cost_usd'])} USD"
 
 
-def _latency(run: Run) -> str | None:
+def _latency(run: RunRecord) -> str | None:
     if run["latency_ms"] is None:
         return None
     first = run["first_token_ms"]
-    return f"{whole(run['latency_ms'])} ms" + (f", first token after {whole(first)} ms" if first else "")
+    return f"{integer_cell(run['latency_ms'])} ms" + (
+        f", first token after {integer_cell(first)} ms" if first else ""
+    )
 
 
 def _json(value: dict[str, Any]) -> str:

@@ -14,17 +14,17 @@ from promptops.cli.options.run_filters import (
     RunsArgument,
     SinceFilter,
     TagFilter,
-    runs_of,
+    build_run_filter,
 )
-from promptops.cli.reports.run_tables import short_count, usd, whole
-from promptops.config.settings import here
+from promptops.cli.reports.run_tables import integer_cell, short_count, usd_cell
+from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
-from promptops.registry.runs.filters import Filter
-from promptops.registry.runs.stats import Figures, apart, stats
-from promptops.registry.store import Registry
+from promptops.registry.runs.filters import RunFilter
+from promptops.registry.runs.stats import StatsRow, read_non_traffic_stats, read_run_stats
+from promptops.registry.store import RegistryDatabase
 
 
-class By(StrEnum):
+class GroupBy(StrEnum):
     PROMPT = "prompt"
     VERSION = "version"
     MODEL = "model"
@@ -32,9 +32,9 @@ class By(StrEnum):
 
 
 ByOption = Annotated[
-    By | None, typer.Option("--by", help="A row for each. Of one prompt: version; else prompt.")
+    GroupBy | None, typer.Option("--by", help="A row for each. Of one prompt: version; else prompt.")
 ]
-HEADERS = ("CALLS", "ERRORS", "TOKENS", "USD", "HITS", "CHECKS", "P50 MS", "P95 MS")
+STATS_HEADERS = ("CALLS", "ERRORS", "TOKENS", "USD", "HITS", "CHECKS", "P50 MS", "P95 MS")
 
 
 def runs_stats(
@@ -52,19 +52,21 @@ def runs_stats(
     Only runs that served somebody count, those of a batch on a channel too, unless --kind names another;
     other batches, eval, shadow and judge runs are summed up below them.
     """
-    settings = here()
-    chosen = runs_of(reference, settings, model=model, since=since, channel=channel, tag=tag, kind=kind)
+    settings = current_settings()
+    chosen = build_run_filter(
+        reference, settings, model=model, since=since, channel=channel, tag=tag, kind=kind
+    )
     chosen = replace(chosen, traffic=None if kind else True)
-    by = by or (By.VERSION if reference and "*" not in reference else By.PROMPT)
-    with Registry.open_existing(settings.registry) as registry:
-        rows = stats(registry, chosen, by.value)
-        others = [] if kind else apart(registry, chosen)
+    by = by or (GroupBy.VERSION if reference and "*" not in reference else GroupBy.PROMPT)
+    with RegistryDatabase.open_existing(settings.registry) as registry:
+        rows = read_run_stats(registry, chosen, by.value)
+        others = [] if kind else read_non_traffic_stats(registry, chosen)
     if as_json:
         print_json({"by": by.value, "kind": kind or "run", "rows": rows, "apart": others})
         return
     if rows:
         print_table(
-            (by.value.upper(), *HEADERS),
+            (by.value.upper(), *STATS_HEADERS),
             [_cells(_name(row, chosen), row) for row in rows],
             numeric=range(1, 9),
         )
@@ -72,16 +74,18 @@ def runs_stats(
         note(f"no such runs in {settings.registry}")
     if others:
         note("\nNot counted above:")
-        print_table(("KIND", *HEADERS), [_cells(row["key"], row) for row in others], numeric=range(1, 9))
+        print_table(
+            ("KIND", *STATS_HEADERS), [_cells(row["key"], row) for row in others], numeric=range(1, 9)
+        )
 
 
-def _name(row: Figures, chosen: Filter) -> str:
+def _name(row: StatsRow, chosen: RunFilter) -> str:
     """The row's key; a version of the only prompt that is meant goes without the prompt's name."""
     key = str(row["key"])
     return key.removeprefix(f"{chosen.prompt}@")
 
 
-def _cells(name: str, row: Figures) -> tuple[Any, ...]:
+def _cells(name: str, row: StatsRow) -> tuple[Any, ...]:
     checked = row["checked"]
     passed = f"{(checked - row['checks_failed']) / checked:.0%}" if checked else None
     tokens = f"{short_count(row['input_tokens'])}/{short_count(row['output_tokens'])}"
@@ -90,9 +94,9 @@ def _cells(name: str, row: Figures) -> tuple[Any, ...]:
         row["calls"],
         row["errors"],
         tokens,
-        usd(row["cost_usd"]),
+        usd_cell(row["cost_usd"]),
         row["cache_hits"],
         passed,
-        whole(row["p50_ms"]),
-        whole(row["p95_ms"]),
+        integer_cell(row["p50_ms"]),
+        integer_cell(row["p95_ms"]),
     )

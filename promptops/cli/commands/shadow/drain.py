@@ -6,9 +6,9 @@ import typer
 
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.overrides import TimeoutOption
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_text
-from promptops.runner.retry import Limits
+from promptops.runner.retry import RetryPolicy
 
 WaitOption = Annotated[bool, typer.Option("--wait", help="Where another drain is at work, wait for its end.")]
 JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, max=256, help="Calls at once at most.")]
@@ -28,7 +28,9 @@ def shadow_drain(
     """
     from promptops.evaluation.shadow.live.drain import drain
 
-    done = drain(here(), concurrency=jobs, limits=Limits(retries=retries, timeout=timeout), wait=wait)
+    done = drain(
+        current_settings(), concurrency=jobs, limits=RetryPolicy(retries=retries, timeout=timeout), wait=wait
+    )
     if as_json:
         left = [{**each.about, "error": error.message} for each, error in done.left.items()]
         print_json({"answered": done.answered, "left_out": done.left_out, "left": left})

@@ -6,20 +6,20 @@ import typer
 
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.run_filters import LimitOption
-from promptops.cli.reports.run_tables import age
-from promptops.config.settings import here
+from promptops.cli.reports.run_tables import format_age
+from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
-from promptops.evaluation.shadow.stored import summary_of
-from promptops.registry.shadow.runs import ShadowRow, shadow_rows, short_shadow_ids
-from promptops.registry.store import Registry
+from promptops.evaluation.shadow.stored import stored_summary
+from promptops.registry.shadow.runs import StoredShadowRun, list_shadow_runs, short_shadow_ids
+from promptops.registry.store import RegistryDatabase
 
 NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="Of this prompt; may hold *.")]
 
 
 def shadow_list(name: NameArgument = None, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
     """List shadow runs with their verdicts, newest first."""
-    with Registry.open_existing(here().registry) as registry:
-        found = [_entry(registry, row) for row in shadow_rows(registry, name, limit=limit)]
+    with RegistryDatabase.open_existing(current_settings().registry) as registry:
+        found = [_entry(registry, row) for row in list_shadow_runs(registry, name, limit=limit)]
         ids = short_shadow_ids(registry, [each["shadow_id"] for each in found])
     if as_json:
         print_json(found)
@@ -27,7 +27,7 @@ def shadow_list(name: NameArgument = None, limit: LimitOption = 20, as_json: Jso
         note("no shadow runs yet; `promptops shadow run NAME@REV` makes one")
     else:
         rows = [
-            (ids[each["shadow_id"]], age(each["started_at"]), each["candidate"], each["verdict"],
+            (ids[each["shadow_id"]], format_age(each["started_at"]), each["candidate"], each["verdict"],
              each["pairs"], each["stopped"] or "under way", f"${each['spent_usd']:.4f}")
             for each in found
         ]  # fmt: skip
@@ -36,6 +36,6 @@ def shadow_list(name: NameArgument = None, limit: LimitOption = 20, as_json: Jso
         )
 
 
-def _entry(registry: Registry, row: ShadowRow) -> dict[str, Any]:
+def _entry(registry: RegistryDatabase, row: StoredShadowRun) -> dict[str, Any]:
     about = {"shadow_id": row.shadow_id, "prompt": row.prompt, "started_at": row.started_at}
-    return {**about, "finished_at": row.finished_at, **summary_of(registry, row)}
+    return {**about, "finished_at": row.finished_at, **stored_summary(registry, row)}

@@ -6,28 +6,28 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from promptops.config.settings import Settings
-from promptops.console import count, print_text
+from promptops.console import pluralize, print_text
 from promptops.errors import NotFound
-from promptops.evaluation.shadow.live_status import Live, live_in
+from promptops.evaluation.shadow.live_status import LiveShadow, live_shadows
 from promptops.git.repo import GitRepo
 from promptops.versions.release_state import read_releases
 
 _WIDTH = 80
 
 
-def lives(settings: Settings, name: str | None = None) -> list[Live]:
+def find_live_shadows(settings: Settings, name: str | None = None) -> list[LiveShadow]:
     """Those of the prompts that ``name`` stands for; it may hold wildcards."""
     if settings.git_dir is None:
         return []
     with GitRepo(settings) as repo:
         states = read_releases(repo)
     chosen = [state for state in states.values() if fnmatchcase(state.prompt, name or "*")]
-    return [each for state in chosen for each in live_in(state)]
+    return [each for state in chosen for each in live_shadows(state)]
 
 
-def live_on(settings: Settings, channel: str) -> Live:
+def live_shadow_on(settings: Settings, channel: str) -> LiveShadow:
     """The shadow of NAME:CHANNEL."""
-    for each in lives(settings):
+    for each in find_live_shadows(settings):
         if each.channel == channel:
             return each
     raise NotFound(
@@ -36,10 +36,10 @@ def live_on(settings: Settings, channel: str) -> Live:
     )
 
 
-def print_live(found: Mapping[str, Any]) -> None:
+def print_live_shadow(found: Mapping[str, Any]) -> None:
     channel, share, most = f"{found['prompt']}:{found['channel']}", found["sample_bp"] / 100, found["max_usd"]
     print_text(f"{channel}: {found['candidate']} in the shadow of {share:g} % of calls")
-    counts = [count(found["pairs"], "pair")]
+    counts = [pluralize(found["pairs"], "pair")]
     counts += [f"{found['waiting']:,} waiting"] if found["waiting"] else []
     counts += [f"{jobs:,} {why}" for why, jobs in found["left_out"].items()]
     budget = f" of ${most:g}" if most is not None else ""

@@ -4,28 +4,28 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from promptops.cli.commands.shadow.arguments import requests_of
+from promptops.cli.commands.shadow.arguments import build_shadow_requests
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
-from promptops.evaluation.shadow.request import Request
+from promptops.evaluation.shadow.request import ShadowRequest
 from promptops.prompt import Prompt
-from promptops.versions.resolve import prompt_names, resolve
+from promptops.versions.resolve import prompt_names, resolve_version
 
 
-def shadow_all(
+def build_migration_requests(
     settings: Settings, names: str | None, models: Sequence[str], more: dict[str, Any]
-) -> list[Request]:
+) -> list[ShadowRequest]:
     """``names`` may hold wildcards; ``models`` are OLD=NEW each."""
-    moves = [_move(each) for each in models]
+    moves = [_parse_model_move(each) for each in models]
     if not moves:
         raise Invalid("--all needs a model to move from and to", hint="--all --model OLD=NEW")
     found = []
     for name in prompt_names(settings):
         if names is None or fnmatchcase(name, names):
-            pinned = resolve(name, settings).prompt
-            new = [new for old, new in moves if _is(pinned, old)]
-            if new and not _judges(pinned):
-                found += requests_of(name, None, new, settings, **more)
+            pinned = resolve_version(name, settings).prompt
+            new = [new for old, new in moves if _is_pinned_to(pinned, old)]
+            if new and not _is_pairwise_judge(pinned):
+                found += build_shadow_requests(name, None, new, settings, **more)
     if not found:
         raise NotFound(
             f"no prompt is pinned to {', '.join(old for old, _ in moves)}",
@@ -34,16 +34,16 @@ def shadow_all(
     return found
 
 
-def _move(text: str) -> tuple[str, str]:
+def _parse_model_move(text: str) -> tuple[str, str]:
     old, equals, new = text.partition("=")
     if not (old and equals and new):
         raise Invalid(f"--model {text}: with --all it is OLD=NEW", hint=f"--model {old or 'OLD'}=NEW")
     return old, new
 
 
-def _is(prompt: Prompt, model: str) -> bool:
+def _is_pinned_to(prompt: Prompt, model: str) -> bool:
     return prompt.model == model or prompt.model.partition("/")[2] == model
 
 
-def _judges(prompt: Prompt) -> bool:
+def _is_pairwise_judge(prompt: Prompt) -> bool:
     return {"a", "b"} <= prompt.inputs.keys()

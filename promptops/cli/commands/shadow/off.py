@@ -6,11 +6,11 @@ from promptops.cli.options.release import (
     ProposeOption,
     ReasonOption,
     TargetArgument,
-    desk_here,
-    told,
+    print_transition,
+    project_release_context,
 )
-from promptops.release.actions.shadow import take_off
-from promptops.release.context import named_target
+from promptops.release.actions.shadow import disable_shadow
+from promptops.release.context import resolve_target
 
 
 def shadow_off(
@@ -21,6 +21,6 @@ def shadow_off(
     as_json: JsonOption = False,
 ) -> int:
     """Take a channel's shadow away. What it has answered stays."""
-    with desk_here(local=local, propose=propose) as desk:
-        target = named_target(desk, name)
-        return told(target, take_off(desk, target, reason), as_json=as_json)
+    with project_release_context(local=local, propose=propose) as desk:
+        target = resolve_target(desk, name)
+        return print_transition(target, disable_shadow(desk, target, reason), as_json=as_json)

@@ -11,14 +11,14 @@ from promptops.cli.options.release import (
     ReasonOption,
     TargetArgument,
     UnreviewedOption,
-    desk_here,
-    told,
+    print_transition,
+    project_release_context,
 )
 from promptops.console import note
 from promptops.errors import Invalid
-from promptops.release.actions.candidate import Candidate
-from promptops.release.actions.shadow import Wanted, put_on, shadow_candidate
-from promptops.release.context import Desk, named_target
+from promptops.release.actions.candidate import ReleaseCandidate
+from promptops.release.actions.shadow import EnableShadowRequest, enable_shadow, shadow_candidate
+from promptops.release.context import ReleaseContext, resolve_target
 
 VersionOption = Annotated[
     str, typer.Option("--version", metavar="REV", help="The version: a commit, a tag, v13 or NAME:staging.")
@@ -46,9 +46,9 @@ def shadow_on(
 
     Nobody sees its answers, and its failures touch no user's. `shadow status` says what has come of it.
     """
-    with desk_here(local=local, propose=propose) as desk:
-        wanted = Wanted(
-            target=named_target(desk, name),
+    with project_release_context(local=local, propose=propose) as desk:
+        wanted = EnableShadowRequest(
+            target=resolve_target(desk, name),
             revision=version,
             sample=sample,
             max_usd=max_usd,
@@ -56,17 +56,17 @@ def shadow_on(
             reason=reason,
         )
         found = shadow_candidate(desk, wanted)
-        _look_at_price(desk, found)
-        code = told(wanted.target, put_on(desk, wanted, found), as_json=as_json)
+        _check_cost(desk, found)
+        code = print_transition(wanted.target, enable_shadow(desk, wanted, found), as_json=as_json)
         if desk.settings.log.inputs != "full":
             note("inputs are not kept (log.inputs), so only the Python API can have them answered again")
         return code
 
 
-def _look_at_price(desk: Desk, found: Candidate) -> None:
-    from promptops.runner.batch import Estimate, Options
+def _check_cost(desk: ReleaseContext, found: ReleaseCandidate) -> None:
+    from promptops.runner.batch import BatchOptions, CostEstimator
 
-    with Estimate(desk.settings, Options(cache="off")) as estimate:
+    with CostEstimator(desk.settings, BatchOptions(cache="off")) as estimate:
         try:
             estimate.check(found.version.prompt)
         except Invalid as error:

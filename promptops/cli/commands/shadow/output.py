@@ -7,28 +7,34 @@ from typing import Annotated
 
 import typer
 
-from promptops.cli.reports.shadow import Form, print_comparisons, render_comparisons
+from promptops.cli.reports.shadow import ShadowFormatName, print_comparisons, render_comparisons
 from promptops.console import note
 from promptops.errors import Invalid
-from promptops.evaluation.shadow.gate import decide
-from promptops.evaluation.shadow.replay import Outcome
-from promptops.evaluation.shadow.result import Comparison
+from promptops.evaluation.shadow.gate import decide_shadow
+from promptops.evaluation.shadow.replay import ReplayOutcome
+from promptops.evaluation.shadow.result import ShadowComparison
 from promptops.providers.types import ModelError
 
 
-class Format(StrEnum):
+class ShadowFormat(StrEnum):
     text = "text"
     json = "json"
     markdown = "markdown"
     html = "html"
 
 
-FormatOption = Annotated[Format, typer.Option("--format", metavar="FORMAT", help=f"{', '.join(Format)}.")]
+FormatOption = Annotated[
+    ShadowFormat, typer.Option("--format", metavar="FORMAT", help=f"{', '.join(ShadowFormat)}.")
+]
 OutOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write it here instead of to stdout.")]
 
 
-def tell(
-    found: Sequence[Comparison], form: Form, out: Path | None = None, *, whole_project: bool = False
+def write_comparisons(
+    found: Sequence[ShadowComparison],
+    form: ShadowFormatName,
+    out: Path | None = None,
+    *,
+    whole_project: bool = False,
 ) -> None:
     if out is None:
         print_comparisons(found, form, table=whole_project)
@@ -40,21 +46,21 @@ def tell(
     note(f"written to {out}")
 
 
-def code_of(outcomes: Sequence[Outcome], *, gate: bool) -> int:
+def shadow_exit_code(outcomes: Sequence[ReplayOutcome], *, gate: bool) -> int:
     """Raise what kept one from its end; else 0, or what the gate says: no beats undecided beats yes."""
     for each in outcomes:
         if each.comparison.stopped == "interrupted":
             note("interrupted; the same command goes on from here")
             return 130
     if failures := [each.failure for each in outcomes if each.failure]:
-        raise _told(failures[0])
+        raise _with_context(failures[0])
     if over := [
         each.over_budget for each in outcomes if each.comparison.stopped == "budget" and each.over_budget
     ]:
         raise over[0]
     if not gate:
         return 0
-    decisions = [decide(each.comparison) for each in outcomes]
+    decisions = [decide_shadow(each.comparison) for each in outcomes]
     code = next((code for code in (1, 3) if any(each.code == code for each in decisions)), 0)
     for decision in decisions:
         if decision.code == code and decision.reason:
@@ -62,7 +68,7 @@ def code_of(outcomes: Sequence[Outcome], *, gate: bool) -> int:
     return code
 
 
-def _told(failure: ModelError) -> ModelError:
+def _with_context(failure: ModelError) -> ModelError:
     message = failure.message
     said = message if "in a row" in message else f"call after call failed: {message}"
     return ModelError(failure.type, said, status=failure.status, hint=failure.hint)

@@ -3,33 +3,33 @@
 import time
 from dataclasses import dataclass
 
-from promptops.cli.options.release import agreed
+from promptops.cli.options.release import require_confirmation
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, OverBudget
-from promptops.registry.shadow.runs import shadows_of, spent_on
-from promptops.release.context import Target, active_rollout, open_desk, target_of
-from promptops.release.plan import ShadowGate
+from promptops.registry.shadow.runs import list_shadow_runs_comparing, shadow_run_spent_usd
+from promptops.release.context import Target, active_rollout, open_release_context, parse_target
+from promptops.release.plan import PlanShadowGate
 from promptops.versions.release_state import ChannelState, Rollout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class RolloutShadowRequest:
     """``left_usd`` is what the plan allows and earlier shadow runs of the two versions have not spent."""
 
     target: Target
     candidate: str
     control: str
-    gate: ShadowGate
+    gate: PlanShadowGate
     left_usd: float | None
 
 
-def rollout_pairs(settings: Settings, name: str, *, yes: bool) -> Wanted:
+def prepare_rollout_shadow(settings: Settings, name: str, *, yes: bool) -> RolloutShadowRequest:
     """What is to be made. Asks first, as it spends.
 
     Raises Invalid in any other phase, OverBudget where the plan's money is spent.
     """
-    target = target_of(name, settings)
-    with open_desk(settings, now=time.time()) as desk:
+    target = parse_target(name, settings)
+    with open_release_context(settings, now=time.time()) as desk:
         state = desk.channel(target)
         rollout = active_rollout(state, target)
         gate = desk.ledger.plan(rollout.plan).shadow
@@ -39,8 +39,10 @@ def rollout_pairs(settings: Settings, name: str, *, yes: bool) -> Wanted:
                 hint=f"promptops status {target} shows what is next",
             )
         pair = (rollout.canary.digest, state.stable.digest)
-        earlier = [row for row in shadows_of(desk.registry, target.prompt, *pair) if row.finished_at]
-        spent = sum(spent_on(desk.registry, row.shadow_id) for row in earlier)
+        earlier = [
+            row for row in list_shadow_runs_comparing(desk.registry, target.prompt, *pair) if row.finished_at
+        ]
+        spent = sum(shadow_run_spent_usd(desk.registry, row.shadow_id) for row in earlier)
     left = None if gate.max_usd is None else gate.max_usd - spent
     if left is not None and left <= 0:
         raise OverBudget(
@@ -48,20 +50,20 @@ def rollout_pairs(settings: Settings, name: str, *, yes: bool) -> Wanted:
             hint=f"promptops release abort {target}, or raise max_usd in the plan and start again",
         )
     most = f", {left:.2f} USD at most" if left is not None else ""
-    agreed(
+    require_confirmation(
         f"ask {rollout.canary.version} and {state.stable.version} about {gate.sample:,} inputs{most}?",
         yes=yes,
         needed=True,
     )
-    return _wanted(target, state, rollout, gate, left)
+    return _rollout_request(target, state, rollout, gate, left)
 
 
-def _wanted(
-    target: Target, state: ChannelState, rollout: Rollout, gate: ShadowGate, left: float | None
-) -> Wanted:
+def _rollout_request(
+    target: Target, state: ChannelState, rollout: Rollout, gate: PlanShadowGate, left: float | None
+) -> RolloutShadowRequest:
     stable = state.stable
     assert stable is not None  # noqa: S101 - looked at before
-    return Wanted(
+    return RolloutShadowRequest(
         target=target,
         candidate=f"{target.prompt}@{rollout.canary.version}",
         control=f"{target.prompt}@{stable.version}",

@@ -8,10 +8,16 @@ from typing import Annotated
 
 import typer
 
-from promptops.cli.commands.shadow.arguments import Inputs, requests_of
-from promptops.cli.commands.shadow.migration import shadow_all
-from promptops.cli.commands.shadow.output import Format, FormatOption, OutOption, code_of, tell
-from promptops.cli.commands.shadow.rollout_gate import rollout_pairs
+from promptops.cli.commands.shadow.arguments import InputSelection, build_shadow_requests
+from promptops.cli.commands.shadow.migration import build_migration_requests
+from promptops.cli.commands.shadow.output import (
+    FormatOption,
+    OutOption,
+    ShadowFormat,
+    shadow_exit_code,
+    write_comparisons,
+)
+from promptops.cli.commands.shadow.rollout_gate import prepare_rollout_shadow
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.evaluation import MarginOption
 from promptops.cli.options.model_calls import (
@@ -33,20 +39,20 @@ from promptops.cli.options.run_filters import (
     TagFilter,
 )
 from promptops.cli.progress import Progress
-from promptops.config.settings import Settings, here
+from promptops.config.settings import Settings, current_settings
 from promptops.console import note
 from promptops.errors import Invalid
-from promptops.evaluation.engine import MARGIN, SEED
-from promptops.evaluation.shadow.embedding_similarity import semantic_of
-from promptops.evaluation.shadow.replay import Outcome, replay
-from promptops.evaluation.shadow.request import Request
-from promptops.runner.batch import Options, Tally
-from promptops.runner.retry import Limits
+from promptops.evaluation.engine import DEFAULT_MARGIN, SEED
+from promptops.evaluation.shadow.embedding_similarity import embedding_options
+from promptops.evaluation.shadow.replay import ReplayOutcome, replay
+from promptops.evaluation.shadow.request import ShadowRequest
+from promptops.runner.batch import BatchOptions, RunTally
+from promptops.runner.retry import RetryPolicy
 
-_LABEL = 28  # characters beside a progress bar; the end of a label tells models apart
+_LABEL_WIDTH = 28  # characters beside a progress bar; the end of a label tells models apart
 
 
-class Stratum(StrEnum):
+class StratifyBy(StrEnum):
     tag = "tag"
     channel = "channel"
 
@@ -84,7 +90,7 @@ WordsOption = Annotated[
     str, typer.Option(metavar="WORDS", help="Whose inputs or output hold these, as runs search.")
 ]
 StratifyOption = Annotated[
-    Stratum | None, typer.Option(metavar="BY", help="As many inputs of each tag, or of each channel.")
+    StratifyBy | None, typer.Option(metavar="BY", help="As many inputs of each tag, or of each channel.")
 ]
 RecordedOption = Annotated[bool, typer.Option("--recorded", help="Compare with what was answered then.")]
 AaOption = Annotated[
@@ -152,7 +158,7 @@ def shadow_run(
     judge: JudgeOption = None,
     semantic: SemanticOption = None,
     semantic_from: SemanticFromOption = None,
-    margin: MarginOption = MARGIN,
+    margin: MarginOption = DEFAULT_MARGIN,
     no_worse_than: NoWorseOption = None,
     jobs: JobsOption = 4,
     max_cost: MaxCostOption = None,
@@ -165,7 +171,7 @@ def shadow_run(
     restart: RestartOption = False,
     rollout: RolloutOption = None,
     yes: YesOption = False,
-    form: FormatOption = Format.text,
+    form: FormatOption = ShadowFormat.text,
     as_json: JsonOption = False,
     out: OutOption = None,
 ) -> int:
@@ -174,11 +180,11 @@ def shadow_run(
     Inputs are the log's, each once; both versions are asked now. The same command goes on where an earlier
     one stopped: no finished pair is made again.
     """
-    settings = here()
+    settings = current_settings()
     if rollout is not None:
         if reference or against or all_ or models or recorded or aa:
             raise Invalid("--rollout says itself which versions are compared", hint="give it alone")
-        wanted = rollout_pairs(settings, rollout, yes=yes)
+        wanted = prepare_rollout_shadow(settings, rollout, yes=yes)
         reference, against, min_pairs = wanted.candidate, wanted.control, wanted.gate.min_pairs
         sample = wanted.gate.sample if file is None and last is None else sample
         max_cost = min((each for each in (max_cost, wanted.left_usd) if each is not None), default=None)
@@ -186,15 +192,15 @@ def shadow_run(
         "channel": channel, "tag": tag, "error": error, "kind": kind, "min_cost": min_cost,
         "min_latency": min_latency,
     }  # fmt: skip
-    inputs = Inputs(
+    inputs = InputSelection(
         last=last, since=since, sample=sample, file=file, words=words, stratify=stratify, filters=filters
     )
     inputs.check()
     if recorded and (file or aa):
         raise Invalid("--recorded needs answers of the log", hint="leave out --inputs and --aa")
-    options = Options(
+    options = BatchOptions(
         concurrency=jobs,
-        limits=Limits(retries=retries, timeout=timeout),
+        limits=RetryPolicy(retries=retries, timeout=timeout),
         rpm=rpm,
         tpm=tpm,
         max_cost=max_cost,
@@ -203,31 +209,33 @@ def shadow_run(
     )
     more = {
         "inputs": inputs, "recorded": recorded, "aa": aa, "full": full, "min_pairs": min_pairs,
-        "judge": judge, "semantic": semantic_of(semantic, semantic_from), "seed": seed, "restart": restart,
+        "judge": judge, "semantic": embedding_options(semantic, semantic_from), "seed": seed, "restart": restart,
         "margin": margin if no_worse_than is None else no_worse_than,
     }  # fmt: skip
     if all_:
-        requests = shadow_all(settings, reference, models or [], more)
+        requests = build_migration_requests(settings, reference, models or [], more)
     elif reference is None:
         raise Invalid("which prompt?", hint="promptops shadow run NAME@REV, or --all --model OLD=NEW")
     else:
-        requests = requests_of(reference, against, models or [], settings, **more)
-    outcomes = _all_replayed(settings, options, requests, lenient=all_)
-    tell([each.comparison for each in outcomes], "json" if as_json else form.value, out, whole_project=all_)
+        requests = build_shadow_requests(reference, against, models or [], settings, **more)
+    outcomes = _replay_all(settings, options, requests, lenient=all_)
+    write_comparisons(
+        [each.comparison for each in outcomes], "json" if as_json else form.value, out, whole_project=all_
+    )
     if rollout is not None:
         note(f"next: promptops tick {wanted.target}")
-    return code_of(outcomes, gate=no_worse_than is not None)
+    return shadow_exit_code(outcomes, gate=no_worse_than is not None)
 
 
-def _all_replayed(
-    settings: Settings, options: Options, requests: Sequence[Request], *, lenient: bool
-) -> list[Outcome]:
+def _replay_all(
+    settings: Settings, options: BatchOptions, requests: Sequence[ShadowRequest], *, lenient: bool
+) -> list[ReplayOutcome]:
     """One after another. ``lenient``: a prompt that cannot be tried is said to be so, unless all cannot."""
-    outcomes: list[Outcome] = []
+    outcomes: list[ReplayOutcome] = []
     problem: Invalid | None = None
     for each in requests:
         try:
-            outcomes.append(_replayed(settings, options, each))
+            outcomes.append(_replay_one(settings, options, each))
         except Invalid as error:
             if not lenient:
                 raise
@@ -238,11 +246,11 @@ def _all_replayed(
     return outcomes
 
 
-def _replayed(settings: Settings, options: Options, request: Request) -> Outcome:
+def _replay_one(settings: Settings, options: BatchOptions, request: ShadowRequest) -> ReplayOutcome:
     label = request.candidate.label
-    with Progress(label if len(label) <= _LABEL else f"…{label[1 - _LABEL :]}") as bar:
+    with Progress(label if len(label) <= _LABEL_WIDTH else f"…{label[1 - _LABEL_WIDTH :]}") as bar:
 
-        def draw(tally: Tally, total: int) -> None:
+        def draw(tally: RunTally, total: int) -> None:
             rate = tally.done / max(monotonic() - tally.since, 0.001)
             bar.show(tally.done, total, failed=tally.failed, usd=tally.spent_usd, rate=rate)
 

@@ -4,14 +4,14 @@ from typing import Annotated
 
 import typer
 
-from promptops.cli.commands.shadow.live_status import live_on
-from promptops.cli.commands.shadow.output import Format, FormatOption, OutOption, tell
+from promptops.cli.commands.shadow.live_status import live_shadow_on
+from promptops.cli.commands.shadow.output import FormatOption, OutOption, ShadowFormat, write_comparisons
 from promptops.cli.options.common import JsonOption
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.evaluation.shadow.live_status import live_comparison
-from promptops.evaluation.shadow.stored import comparison_of
-from promptops.registry.shadow.runs import shadow_row, shadow_rows
-from promptops.registry.store import Registry
+from promptops.evaluation.shadow.stored import stored_comparison
+from promptops.registry.shadow.runs import get_shadow_run, list_shadow_runs
+from promptops.registry.store import RegistryDatabase
 
 IdArgument = Annotated[
     str,
@@ -23,16 +23,21 @@ IdArgument = Annotated[
 
 
 def shadow_show(
-    which: IdArgument, form: FormatOption = Format.text, as_json: JsonOption = False, out: OutOption = None
+    which: IdArgument,
+    form: FormatOption = ShadowFormat.text,
+    as_json: JsonOption = False,
+    out: OutOption = None,
 ) -> None:
     """Show what a shadow run has found, from the runs that it logged."""
-    settings = here()
-    with Registry.open_existing(settings.registry) as registry:
+    settings = current_settings()
+    with RegistryDatabase.open_existing(settings.registry) as registry:
         if ":" in which:
-            tell(
-                [live_comparison(registry, live_on(settings, which))], "json" if as_json else form.value, out
+            write_comparisons(
+                [live_comparison(registry, live_shadow_on(settings, which))],
+                "json" if as_json else form.value,
+                out,
             )
             return
-        latest = shadow_rows(registry, which, limit=1)
-        found = comparison_of(registry, latest[0] if latest else shadow_row(registry, which))
-    tell([found], "json" if as_json else form.value, out)
+        latest = list_shadow_runs(registry, which, limit=1)
+        found = stored_comparison(registry, latest[0] if latest else get_shadow_run(registry, which))
+    write_comparisons([found], "json" if as_json else form.value, out)

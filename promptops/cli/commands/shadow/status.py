@@ -5,14 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from promptops.cli.commands.shadow.live_status import lives, print_live
+from promptops.cli.commands.shadow.live_status import find_live_shadows, print_live_shadow
 from promptops.cli.options.common import JsonOption
-from promptops.config.settings import here
+from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_text
 from promptops.evaluation.shadow.live_status import live_status
-from promptops.evaluation.shadow.stored import summary_of
-from promptops.registry.shadow.runs import ShadowRow, shadow_rows
-from promptops.registry.store import Registry
+from promptops.evaluation.shadow.stored import stored_summary
+from promptops.registry.shadow.runs import StoredShadowRun, list_shadow_runs
+from promptops.registry.store import RegistryDatabase
 
 NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="Of this prompt; may hold *.")]
 _LATEST = 200
@@ -21,18 +21,18 @@ _WIDTH = 80
 
 def shadow_status(name: NameArgument = None, as_json: JsonOption = False) -> None:
     """Say what the shadows of channels have shown, and how far each prompt's latest shadow run is."""
-    settings = here()
-    with Registry.open_existing(settings.registry) as registry:
-        latest: dict[str, ShadowRow] = {}
-        for row in shadow_rows(registry, name, limit=_LATEST):
+    settings = current_settings()
+    with RegistryDatabase.open_existing(settings.registry) as registry:
+        latest: dict[str, StoredShadowRun] = {}
+        for row in list_shadow_runs(registry, name, limit=_LATEST):
             latest.setdefault(row.prompt, row)
         found = [_entry(registry, row) for row in latest.values()]
-        shadows = [live_status(registry, each) for each in lives(settings, name)]
+        shadows = [live_status(registry, each) for each in find_live_shadows(settings, name)]
     if as_json:
         print_json([*shadows, *found])
         return
     for each in shadows:
-        print_live(each)
+        print_live_shadow(each)
     if not found and not shadows:
         note("no shadow runs yet; `promptops shadow run NAME@REV` makes one")
     for each in found:
@@ -43,8 +43,8 @@ def shadow_status(name: NameArgument = None, as_json: JsonOption = False) -> Non
             print_text("  the same command goes on from here")
 
 
-def _entry(registry: Registry, row: ShadowRow) -> dict[str, Any]:
-    found = summary_of(registry, row)
+def _entry(registry: RegistryDatabase, row: StoredShadowRun) -> dict[str, Any]:
+    found = stored_summary(registry, row)
     ended = "under way or killed" if found["stopped"] is None else f"stopped by {found['stopped']}"
     ended = "all answered" if found["stopped"] == "all" else ended
     return {

@@ -9,18 +9,24 @@ from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import Invalid
 from promptops.prompt import Prompt
-from promptops.prompt.cases import lines_of, read_cases
+from promptops.prompt.cases import iter_lines, read_cases
 from promptops.providers.catalog import Catalog
-from promptops.versions.change_summary import Review, review
-from promptops.versions.changed_prompts import Pair
-from promptops.versions.rendered_preview import Estimate, Preview, estimate, merged_inputs, preview
+from promptops.versions.change_summary import ChangeSummary, summarize_change
+from promptops.versions.changed_prompts import PromptChange
+from promptops.versions.rendered_preview import (
+    CallCostEstimate,
+    RenderedPreview,
+    estimate_call_cost,
+    merge_inputs,
+    render_preview,
+)
 
 if TYPE_CHECKING:
-    from promptops.evaluation.shadow.result import Comparison
+    from promptops.evaluation.shadow.result import ShadowComparison
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class On:
+class RenderOptions:
     """What to render both sides on; nothing unless asked."""
 
     render: bool = False
@@ -30,24 +36,28 @@ class On:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    review: Review
-    previews: Sequence[Preview]
-    estimates: tuple[Estimate | None, Estimate | None]
+class DiffReport:
+    review: ChangeSummary
+    previews: Sequence[RenderedPreview]
+    estimates: tuple[CallCostEstimate | None, CallCostEstimate | None]
     prices_from: str
-    shadow: "Comparison | None" = None
+    shadow: "ShadowComparison | None" = None
 
 
-def tell(pairs: Sequence[Pair], settings: Settings, on: On) -> list[Told]:
+def build_diff_reports(
+    pairs: Sequence[PromptChange], settings: Settings, on: RenderOptions
+) -> list[DiffReport]:
     if len(pairs) > 1 and (on.given or on.file):
         raise Invalid(
             "inputs belong to one prompt, and several changed",
             hint="name one, or use --cases: each prompt's own golden set",
         )
-    return list(_told(pairs, settings, on))
+    return list(_iter_reports(pairs, settings, on))
 
 
-def _told(pairs: Sequence[Pair], settings: Settings, on: On) -> Iterator[Told]:
+def _iter_reports(
+    pairs: Sequence[PromptChange], settings: Settings, on: RenderOptions
+) -> Iterator[DiffReport]:
     catalog = Catalog.load(settings) if pairs else None
     for pair in pairs:
         previews = _previews(pair, on)
@@ -55,16 +65,16 @@ def _told(pairs: Sequence[Pair], settings: Settings, on: On) -> Iterator[Told]:
             _estimate(side.prompt, catalog, [one.tokens[at] for one in previews])
             for at, side in enumerate((pair.old, pair.new))
         )
-        yield Told(review(pair), previews, (old, new), catalog.source if catalog else "")
+        yield DiffReport(summarize_change(pair), previews, (old, new), catalog.source if catalog else "")
 
 
-def _previews(pair: Pair, on: On) -> list[Preview]:
+def _previews(pair: PromptChange, on: RenderOptions) -> list[RenderedPreview]:
     old, new = pair.old.prompt, pair.new.prompt
-    asked = merged_inputs(old, new)
+    asked = merge_inputs(old, new)
     if asked is None:
         return []
     if on.cases:
-        return [preview(label, old, new, inputs) for label, inputs in _case_inputs(pair)]
+        return [render_preview(label, old, new, inputs) for label, inputs in _case_inputs(pair)]
     if on.render:
         inputs = read_inputs(asked, on.given, on.file)
         unknown = next((name for name in inputs if name not in asked.inputs), None)
@@ -72,23 +82,23 @@ def _previews(pair: Pair, on: On) -> list[Preview]:
             raise Invalid(
                 f"neither version has an input `{unknown}`", hint=f"inputs: {', '.join(asked.inputs)}"
             )
-        return [preview("", old, new, inputs)]
+        return [render_preview("", old, new, inputs)]
     return []
 
 
-def _case_inputs(pair: Pair) -> Iterator[tuple[str, Any]]:
+def _case_inputs(pair: PromptChange) -> Iterator[tuple[str, Any]]:
     side = pair.new if pair.new.cases is not None else pair.old
     if side.prompt is None or side.prompt.cases is None or side.cases is None:
         note(f"{pair.name} has no golden set")
         return
-    for case in read_cases(side.prompt.cases, lines_of(side.cases)):
+    for case in read_cases(side.prompt.cases, iter_lines(side.cases)):
         yield case.id, case.inputs
 
 
 def _estimate(
     prompt: Prompt | None, catalog: Catalog | None, tokens: Sequence[int | None]
-) -> Estimate | None:
+) -> CallCostEstimate | None:
     if prompt is None or catalog is None:
         return None
     known = [count for count in tokens if count is not None]
-    return estimate(prompt, catalog.price, sum(known) // len(known) if known else None)
+    return estimate_call_cost(prompt, catalog.price, sum(known) // len(known) if known else None)

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from promptops.cli.reports.diff.data import Told
+from promptops.cli.reports.diff.data import DiffReport
 from promptops.prompt.diff import TextDiff
-from promptops.versions.rendered_preview import Preview
-from promptops.versions.snapshots import Side
+from promptops.versions.rendered_preview import RenderedPreview
+from promptops.versions.snapshots import PromptSnapshot
 
 
-def as_json(told: Sequence[Told]) -> list[dict[str, Any]]:
+def diff_data(told: Sequence[DiffReport]) -> list[dict[str, Any]]:
     return [_prompt(one) for one in told]
 
 
-def _prompt(one: Told) -> dict[str, Any]:
+def _prompt(one: DiffReport) -> dict[str, Any]:
     review = one.review
     inputs = next((change for change in review.changes if change.kind == "inputs"), None)
     old, new = one.estimates
@@ -48,7 +48,7 @@ def _prompt(one: Told) -> dict[str, Any]:
     }
 
 
-def _shadow(one: Told) -> dict[str, Any] | None:
+def _shadow(one: DiffReport) -> dict[str, Any] | None:
     """As ``shadow show --json`` has it."""
     if one.shadow is None:
         return None
@@ -58,7 +58,7 @@ def _shadow(one: Told) -> dict[str, Any] | None:
     return found
 
 
-def _side(side: Side) -> dict[str, Any] | None:
+def _side(side: PromptSnapshot) -> dict[str, Any] | None:
     if not side.present:
         return None
     return {
@@ -81,7 +81,7 @@ def _text(text: TextDiff) -> dict[str, Any]:
     }
 
 
-def _preview(one: Preview) -> dict[str, Any]:
+def _preview(one: RenderedPreview) -> dict[str, Any]:
     return {
         "case": one.label or None,
         "notes": list(one.notes),

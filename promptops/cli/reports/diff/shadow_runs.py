@@ -4,47 +4,47 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from promptops.cli.reports.diff.data import Told
+from promptops.cli.reports.diff.data import DiffReport
 from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import PromptopsError
-from promptops.versions.changed_prompts import Pair
+from promptops.versions.changed_prompts import PromptChange
 
 if TYPE_CHECKING:
-    from promptops.evaluation.shadow.result import Comparison
-    from promptops.registry.store import Registry
+    from promptops.evaluation.shadow.result import ShadowComparison
+    from promptops.registry.store import RegistryDatabase
 
 
-def with_shadows(told: Sequence[Told], settings: Settings) -> list[Told]:
+def attach_shadow_runs(told: Sequence[DiffReport], settings: Settings) -> list[DiffReport]:
     """The latest shadow run of each pair beside it. Where nothing is logged nothing is opened or made."""
     if not (told and settings.registry.exists()):
         return list(told)
-    from promptops.registry.store import Registry
+    from promptops.registry.store import RegistryDatabase
 
     try:
-        with Registry.open_existing(settings.registry) as registry:
+        with RegistryDatabase.open_existing(settings.registry) as registry:
             return [replace(one, shadow=_latest(registry, one.review.pair)) for one in told]
     except PromptopsError as error:
         note(f"shadow runs are left out: {error.message}")
         return list(told)
 
 
-def _latest(registry: "Registry", pair: Pair) -> "Comparison | None":
-    from promptops.registry.shadow.runs import shadows_of
+def _latest(registry: "RegistryDatabase", pair: PromptChange) -> "ShadowComparison | None":
+    from promptops.registry.shadow.runs import list_shadow_runs_comparing
 
     old, new = pair.old.prompt, pair.new.prompt
     if old is None or new is None:
         return None
-    rows = shadows_of(registry, new.name, new.digest, old.digest)
+    rows = list_shadow_runs_comparing(registry, new.name, new.digest, old.digest)
     if not rows:
         return None
-    from promptops.evaluation.shadow.stored import comparison_of
+    from promptops.evaluation.shadow.stored import stored_comparison
 
-    found = (comparison_of(registry, row) for row in rows)
+    found = (stored_comparison(registry, row) for row in rows)
     return next((each for each in found if each.pairs), None)
 
 
-def sentence(found: "Comparison") -> str:
+def shadow_run_sentence(found: "ShadowComparison") -> str:
     pairs = "pair" if found.pairs == 1 else "pairs"
     return (
         f"{found.verdict}, {found.pairs:,} {pairs}, broke {found.broke_total:,}, fixed {found.fixed_total:,}"

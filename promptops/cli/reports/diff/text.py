@@ -3,56 +3,56 @@
 from collections.abc import Iterator, Sequence
 from difflib import unified_diff
 
-from promptops.cli.reports.diff.data import Told
-from promptops.cli.reports.diff.shadow_runs import sentence
-from promptops.console import in_colour, print_pieces, print_text
+from promptops.cli.reports.diff.data import DiffReport
+from promptops.cli.reports.diff.shadow_runs import shadow_run_sentence
+from promptops.console import print_styled, print_text, stdout_supports_colour
 from promptops.prompt import short_digest
-from promptops.prompt.diff import Gap, Segment, TextDiff, shown_lines
-from promptops.versions.change_summary import Review
-from promptops.versions.rendered_preview import Estimate, Preview
-from promptops.versions.snapshots import Side
+from promptops.prompt.diff import DiffGap, Segment, TextDiff, hunk_lines
+from promptops.versions.change_summary import ChangeSummary
+from promptops.versions.rendered_preview import CallCostEstimate, RenderedPreview
+from promptops.versions.snapshots import PromptSnapshot
 
-Pieces = list[tuple[str, str]]
-_MOST_PREVIEWS = 10
+StyledLine = list[tuple[str, str]]
+_MAX_PREVIEWS = 10
 _MARKS = {"-": ("[-", "-]"), "+": ("{+", "+}"), "=": ("", "")}
 _COLOURS = {"-": "red", "+": "green", "=": ""}
 
 
-def print_told(told: Sequence[Told], *, unified: bool) -> None:
+def print_diff_reports(told: Sequence[DiffReport], *, unified: bool) -> None:
     for number, one in enumerate(told):
         if number:
             print_text("")
         _print_review(one, unified=unified)
 
 
-def _print_review(one: Told, *, unified: bool) -> None:
+def _print_review(one: DiffReport, *, unified: bool) -> None:
     review = one.review
-    print_pieces([(review.pair.name, "bold"), (f" {review.headline}", "")])
-    for line in facts(review):
-        print_pieces([(f"  {line}", "dim")])
+    print_styled([(review.pair.name, "bold"), (f" {review.headline}", "")])
+    for line in review_facts(review):
+        print_styled([(f"  {line}", "dim")])
     for change in review.changes:
         for number, line in enumerate([*change.lines, *map(str, change.texts)]):
             label = change.kind if number == 0 else ""
-            print_pieces([(f"  {label:<16} ", "dim"), (line, _colour(change.effect, line))])
+            print_styled([(f"  {label:<16} ", "dim"), (line, _colour(change.effect, line))])
     for line in estimate_lines(one):
-        print_pieces([(f"  {line}", "dim")])
+        print_styled([(f"  {line}", "dim")])
     if one.shadow:
-        print_pieces([(f"  {'shadow run':<16} ", "dim"), (sentence(one.shadow), "")])
+        print_styled([(f"  {'shadow run':<16} ", "dim"), (shadow_run_sentence(one.shadow), "")])
     for text in [*(text for change in review.changes for text in change.texts), *review.files]:
         _print_text(text, unified=unified)
     _print_previews(one.previews, unified=unified)
 
 
-def facts(review: Review) -> Iterator[str]:
+def review_facts(review: ChangeSummary) -> Iterator[str]:
     pair = review.pair
-    sides = [_named(side) for side in (pair.old, pair.new) if side.present]
+    sides = [_side_label(side) for side in (pair.old, pair.new) if side.present]
     yield " -> ".join(sides)
     if pair.through:
         yield f"through {', '.join(pair.through)}"
     yield from review.notes
 
 
-def _named(side: Side) -> str:
+def _side_label(side: PromptSnapshot) -> str:
     return f"{side.reference} {short_digest(side.prompt.digest)}" if side.prompt else side.reference
 
 
@@ -60,7 +60,7 @@ def _colour(effect: str | None, line: str) -> str:
     return "red" if effect and line.endswith("(breaking for callers)") else ""
 
 
-def estimate_lines(one: Told) -> Iterator[str]:
+def estimate_lines(one: DiffReport) -> Iterator[str]:
     """Tokens, cost and reusable prefix of one call, where they differ."""
     old, new = one.estimates
     if old is None or new is None or old == new:
@@ -79,7 +79,7 @@ def estimate_lines(one: Told) -> Iterator[str]:
         )
 
 
-def _cost(old: Estimate, new: Estimate) -> str:
+def _cost(old: CallCostEstimate, new: CallCostEstimate) -> str:
     parts = (
         [f"input {_usd(old.input_usd)} -> {_usd(new.input_usd)}"] if old.input_usd != new.input_usd else []
     )
@@ -92,7 +92,7 @@ def _usd(value: float | None) -> str:
     return "of unknown price" if value is None else f"${value:.2g}" if value < 0.01 else f"${value:,.2f}"  # noqa: PLR2004
 
 
-def _print_previews(previews: Sequence[Preview], *, unified: bool) -> None:
+def _print_previews(previews: Sequence[RenderedPreview], *, unified: bool) -> None:
     differing = [one for one in previews if one.lines or one.texts or one.notes]
     if len(previews) > 1:
         print_text("")
@@ -100,39 +100,43 @@ def _print_previews(previews: Sequence[Preview], *, unified: bool) -> None:
     elif previews and not differing:
         print_text("")
         print_text("rendered: the same messages")
-    for one in differing[:_MOST_PREVIEWS]:
+    for one in differing[:_MAX_PREVIEWS]:
         print_text("")
-        print_pieces([(f"rendered {one.label}".strip(), "bold")])
+        print_styled([(f"rendered {one.label}".strip(), "bold")])
         for line in [*one.notes, *one.lines]:
             print_text(f"  {line}")
         for text in one.texts:
             _print_text(text, unified=unified)
-    if len(differing) > _MOST_PREVIEWS:
-        print_text(f"\n{len(differing) - _MOST_PREVIEWS} more: --json has them all")
+    if len(differing) > _MAX_PREVIEWS:
+        print_text(f"\n{len(differing) - _MAX_PREVIEWS} more: --json has them all")
 
 
 def _print_text(text: TextDiff, *, unified: bool) -> None:
     print_text("")
-    print_pieces([(text.where, "bold")])
-    for pieces in unified_pieces(text) if unified else word_pieces(text.segments, marks=not in_colour()):
-        print_pieces([("    ", ""), *pieces])
+    print_styled([(text.where, "bold")])
+    for pieces in (
+        unified_diff_lines(text)
+        if unified
+        else word_diff_lines(text.segments, marks=not stdout_supports_colour())
+    ):
+        print_styled([("    ", ""), *pieces])
 
 
-def word_pieces(segments: Sequence[Segment], *, marks: bool) -> Iterator[Pieces]:
+def word_diff_lines(segments: Sequence[Segment], *, marks: bool) -> Iterator[StyledLine]:
     """Lines of coloured pieces; ``marks`` writes `[-…-]` and `{+…+}` round what changed."""
-    for line in shown_lines(segments):
-        if isinstance(line, Gap):
+    for line in hunk_lines(segments):
+        if isinstance(line, DiffGap):
             yield [(f"… {line.lines} line{'' if line.lines == 1 else 's'}", "dim")]
         else:
-            yield [_piece(segment, marks=marks) for segment in line.segments]
+            yield [_styled_segment(segment, marks=marks) for segment in line.segments]
 
 
-def _piece(segment: Segment, *, marks: bool) -> tuple[str, str]:
+def _styled_segment(segment: Segment, *, marks: bool) -> tuple[str, str]:
     before, after = _MARKS[segment.tag] if marks else ("", "")
     return f"{before}{segment.text}{after}", _COLOURS[segment.tag]
 
 
-def unified_pieces(text: TextDiff) -> Iterator[Pieces]:
+def unified_diff_lines(text: TextDiff) -> Iterator[StyledLine]:
     for line in _unified(text):
         colour = {"+": "green", "-": "red", "@": "dim"}.get(line[:1], "")
         yield [(line, colour)]

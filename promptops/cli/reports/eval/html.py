@@ -8,49 +8,61 @@ from collections.abc import Iterable, Iterator, Sequence
 from markupsafe import Markup
 
 from promptops.cli.reports.eval.html_cases import cases_section
-from promptops.cli.reports.eval.plots import latency_plot, rates_plot, tone
+from promptops.cli.reports.eval.plots import change_css_class, latency_plot, rates_plot
 from promptops.cli.reports.eval.scatter_plot import scatter_plot
 from promptops.cli.reports.eval.style import STYLE
-from promptops.cli.reports.eval.svg import mark_of
+from promptops.cli.reports.eval.svg import legend_marker
 from promptops.cli.reports.eval.view import (
-    Metric,
-    basis,
+    MetricRow,
+    eval_headline,
+    eval_notes,
+    eval_sample_size,
     flaky_cases,
-    headline,
-    line,
-    metrics,
-    notes,
-    role,
+    metric_rows,
     score_lines,
-    warning,
-    worst_first,
+    side_role,
+    single_line,
+    slice_warning,
+    slices_worst_first,
 )
-from promptops.cli.reports.html_page import PAGE
-from promptops.cli.reports.numbers import between, chance, interval, points, usd
-from promptops.console import count
-from promptops.evaluation.result import EvalResult, Side
+from promptops.cli.reports.html_page import PAGE_TEMPLATE
+from promptops.cli.reports.numbers import (
+    format_difference_interval,
+    format_p_value,
+    format_points,
+    format_rate_interval,
+    format_usd,
+)
+from promptops.console import pluralize
+from promptops.evaluation.result import EvalResult, VariantResult
 
-_MOST_SLICES = 40
-_MOST_FLAKY = 100
-_SMALL = 0.05
+_MAX_SLICES = 40
+_MAX_FLAKY = 100
+_NEGLIGIBLE_CHANGE = 0.05
 
 
-def html(result: EvalResult) -> str:
-    prompt = line(result.sides[0].prompt)
-    sections = [_header(result), _sides(result), *_trade(result), _rates(result), cases_section(result)]
+def render_eval_html(result: EvalResult) -> str:
+    prompt = single_line(result.sides[0].prompt)
+    sections = [
+        _header(result),
+        _sides(result),
+        *_cost_tradeoff(result),
+        _rates(result),
+        cases_section(result),
+    ]
     sections += [_flaky(result), *_latency(result), _footer(result)]
     title = f"{prompt}: {result.comparison.verdict}" if result.comparison else f"Eval of {prompt}"
-    return str(PAGE.format(title=title, style=STYLE, body=Markup("\n").join(sections)))
+    return str(PAGE_TEMPLATE.format(title=title, style=STYLE, body=Markup("\n").join(sections)))
 
 
-def joined(parts: Iterable[Markup]) -> Markup:
+def join_markup(parts: Iterable[Markup]) -> Markup:
     return Markup("").join(parts)
 
 
-def section(name: str, title: str, *body: Markup, about: str = "") -> Markup:
+def html_section(name: str, title: str, *body: Markup, about: str = "") -> Markup:
     told = Markup('<p class="about">{}</p>').format(about) if about else ""
     return Markup('<section aria-labelledby="{0}"><h2 id="{0}">{1}</h2>{2}{3}</section>').format(
-        name, title, told, joined(body)
+        name, title, told, join_markup(body)
     )
 
 
@@ -62,13 +74,17 @@ def _header(result: EvalResult) -> Markup:
         '<header><p class="eyebrow"><span>{prompt}</span><span>{basis}</span>{date}</p>'
         "{verdict}<h1>{headline}</h1>{warning}{notes}{changed}</header>"
     ).format(
-        prompt=line(result.sides[0].prompt),
-        basis=basis(result),
-        date=Markup("<span>{}</span>").format(line(result.started_at[:10])) if result.started_at else "",
+        prompt=single_line(result.sides[0].prompt),
+        basis=eval_sample_size(result),
+        date=Markup("<span>{}</span>").format(single_line(result.started_at[:10]))
+        if result.started_at
+        else "",
         verdict=_badge(result),
-        headline=headline(result),
-        warning=_alert(warning(result)),
-        notes=joined(Markup('<p class="note">{}</p>').format(_sentence(text)) for text in notes(result)),
+        headline=eval_headline(result),
+        warning=_alert(slice_warning(result)),
+        notes=join_markup(
+            Markup('<p class="note">{}</p>').format(_sentence(text)) for text in eval_notes(result)
+        ),
         changed=_changed(result.changed),
     )
 
@@ -94,7 +110,7 @@ def _sentence(text: str) -> str:
 def _changed(changed: Sequence[str]) -> Markup:
     if not changed:
         return Markup("")
-    items = joined(Markup("<li>{}</li>").format(line(text)) for text in changed)
+    items = join_markup(Markup("<li>{}</li>").format(single_line(text)) for text in changed)
     return Markup('<div class="changed"><h2>What changed</h2><ul>{}</ul></div>').format(items)
 
 
@@ -103,20 +119,20 @@ def _changed(changed: Sequence[str]) -> Markup:
 
 def _sides(result: EvalResult) -> Markup:
     table = _columns(result) if len(result.sides) <= 2 else _rows(result)  # noqa: PLR2004 - side by side
-    return section("sides", "In numbers", table)
+    return html_section("sides", "In numbers", table)
 
 
 def _columns(result: EvalResult) -> Markup:
     change = len(result.sides) > 1
-    heads = joined(
+    heads = join_markup(
         Markup('<th scope="col"><span class="role">{}</span><code>{}</code></th>').format(
-            role(index, result), line(side.label)
+            side_role(index, result), single_line(side.label)
         )
         for index, side in enumerate(result.sides)
     )
     rows = Markup("")
-    for metric in metrics(result.sides):
-        cells = joined(
+    for metric in metric_rows(result.sides):
+        cells = join_markup(
             Markup("<td>{}{}</td>").format(
                 metric.text(side), _range(side) if metric.change == "points" else ""
             )
@@ -130,29 +146,31 @@ def _columns(result: EvalResult) -> Markup:
     return _table(Markup("<td></td>{}{}").format(heads, last), rows, "Each side in numbers")
 
 
-def _tone(metric: Metric, difference: float | None) -> str:
+def _tone(metric: MetricRow, difference: float | None) -> str:
     """Whether a change is one for the better or the worse; small ones of time and money are neither."""
-    if not difference or (metric.change == "percent" and abs(difference) < _SMALL):
+    if not difference or (metric.change == "percent" and abs(difference) < _NEGLIGIBLE_CHANGE):
         return ""
     return "good" if difference * metric.better > 0 else "bad"
 
 
-def _range(side: Side) -> Markup:
-    return Markup(" <small>{}</small>").format(interval(side.overall))
+def _range(side: VariantResult) -> Markup:
+    return Markup(" <small>{}</small>").format(format_rate_interval(side.overall))
 
 
 def _rows(result: EvalResult) -> Markup:
-    shown = [metric for metric in metrics(result.sides) if metric.name != "tokens"]
-    heads = joined(Markup('<th scope="col">{}</th>').format(metric.name.capitalize()) for metric in shown)
+    shown = [metric for metric in metric_rows(result.sides) if metric.name != "tokens"]
+    heads = join_markup(
+        Markup('<th scope="col">{}</th>').format(metric.name.capitalize()) for metric in shown
+    )
     rows = Markup("")
     for index, side in enumerate(result.sides):
-        cells = joined(
+        cells = join_markup(
             Markup("<td>{}{}</td>").format(metric.text(side), _range(side) if metric is shown[0] else "")
             for metric in shown
         )
         front = Markup(' <span class="front">Pareto front</span>') if side.pareto else ""
         rows += Markup('<tr><th scope="row">{} <code>{}</code>{}</th>{}</tr>').format(
-            mark_of(index, len(result.sides)), line(side.label), front, cells
+            legend_marker(index, len(result.sides)), single_line(side.label), front, cells
         )
     head = Markup('<th scope="col" class="side-name">Side</th>{}').format(heads)
     return _table(head, rows, "Each side in numbers")
@@ -174,57 +192,59 @@ def _rates(result: EvalResult) -> Markup:
         "The dot is the pass rate, the line its 95 % interval. Where lines overlap widely, luck may explain "
         "a difference."
     )
-    return section("rates", "Pass rate", rates_plot(result), _scores(result), _slices(result), about=about)
+    return html_section(
+        "rates", "Pass rate", rates_plot(result), _scores(result), _slices(result), about=about
+    )
 
 
 def _scores(result: EvalResult) -> Markup:
     if not result.comparison or not result.comparison.scores:
         return Markup("")
-    items = joined(Markup("<li>{}</li>").format(text) for text in score_lines(result.comparison))
+    items = join_markup(Markup("<li>{}</li>").format(text) for text in score_lines(result.comparison))
     return Markup('<h3>Scores</h3><ul class="scores">{}</ul>').format(items)
 
 
 def _slices(result: EvalResult) -> Markup:
-    found = worst_first(result.comparison) if result.comparison else []
+    found = slices_worst_first(result.comparison) if result.comparison else []
     if not found:
         return Markup("")
-    rows = joined(
+    rows = join_markup(
         Markup(
             '<tr><th scope="row"><span class="kind">{}</span> {}</th><td class="{}">{}</td><td>{}</td>'
             "<td>{}</td><td>{}</td><td>{}</td></tr>"
         ).format(
             kind,
-            line(one.name),
-            tone(one),
-            points(one.difference),
-            between(one.low, one.high),
+            single_line(one.name),
+            change_css_class(one),
+            format_points(one.difference),
+            format_difference_interval(one.low, one.high),
             one.broke,
             one.fixed,
-            chance(one.p_adjusted),
+            format_p_value(one.p_adjusted),
         )
-        for kind, one in found[:_MOST_SLICES]
+        for kind, one in found[:_MAX_SLICES]
     )
     heads = ("Slice", "Change", "95 % interval", "Broke", "Fixed", "Adjusted p")
-    head = joined(Markup('<th scope="col">{}</th>').format(text) for text in heads)
+    head = join_markup(Markup('<th scope="col">{}</th>').format(text) for text in heads)
     return Markup(
         '<details class="slices"><summary>The same in numbers</summary><p class="about">'
         "The most harmed first. The p value is adjusted for having looked at every slice.</p>{}</details>"
     ).format(_table(head, rows, "Where it changed"))
 
 
-def _trade(result: EvalResult) -> Iterator[Markup]:
+def _cost_tradeoff(result: EvalResult) -> Iterator[Markup]:
     priced = sum(side.cost_per_case_usd is not None for side in result.sides)
     if len(result.sides) > 2 and priced > 1:  # noqa: PLR2004 - two are told by the table
         about = (
             "Up is better, left is cheaper. No other side is both better and cheaper than one on the front."
         )
-        yield section("trade", "Quality against cost", scatter_plot(result), about=about)
+        yield html_section("trade", "Quality against cost", scatter_plot(result), about=about)
 
 
 def _latency(result: EvalResult) -> Iterator[Markup]:
     if any(side.latency_p50_ms is not None for side in result.sides):
         about = "From the median answer to the slowest of twenty (p95)."
-        yield section("latency", "Latency", latency_plot(result), about=about)
+        yield html_section("latency", "Latency", latency_plot(result), about=about)
 
 
 # ---- the rest
@@ -234,23 +254,23 @@ def _flaky(result: EvalResult) -> Markup:
     found = flaky_cases(result)
     if not found:
         return Markup("")
-    rows = joined(
+    rows = join_markup(
         Markup('<tr><th scope="row"><code>{}</code></th><td class="text">{}</td>{}</tr>').format(
-            line(case.case_id),
-            ", ".join(map(line, case.tags)),
-            joined(Markup("<td>{}</td>").format(rate.replace("/", " of ") or "–") for rate in rates),
+            single_line(case.case_id),
+            ", ".join(map(single_line, case.tags)),
+            join_markup(Markup("<td>{}</td>").format(rate.replace("/", " of ") or "–") for rate in rates),
         )
-        for case, rates in found[:_MOST_FLAKY]
+        for case, rates in found[:_MAX_FLAKY]
     )
-    sides = joined(
-        Markup('<th scope="col">{}</th>').format(_sentence(role(index, result) or line(side.label))[:-1])
+    sides = join_markup(
+        Markup('<th scope="col">{}</th>').format(
+            _sentence(side_role(index, result) or single_line(side.label))[:-1]
+        )
         for index, side in enumerate(result.sides[: len(result.cases)])
     )
     head = Markup('<th scope="col">Case</th><th scope="col" class="text">Tags</th>{}').format(sides)
-    about = (
-        f"{count(len(found), 'case')} passed on some trials and failed on others; trials passed are counted."
-    )
-    return section("flaky", "Flaky cases", _table(head, rows, "Flaky cases"), about=about)
+    about = f"{pluralize(len(found), 'case')} passed on some trials and failed on others; trials passed are counted."
+    return html_section("flaky", "Flaky cases", _table(head, rows, "Flaky cases"), about=about)
 
 
 def _footer(result: EvalResult) -> Markup:
@@ -263,11 +283,11 @@ def _footer(result: EvalResult) -> Markup:
         ("Finished", result.finished_at),
     ]
     for side in result.sides:
-        spent = f", {usd(side.spent_usd)} spent" if side.spent_usd is not None else ""
+        spent = f", {format_usd(side.spent_usd)} spent" if side.spent_usd is not None else ""
         digest = side.digest.removeprefix("sha256:")[:12]
-        facts.append((line(side.label), f"sha256:{digest}, {side.model}{spent}"))
-    items = joined(
-        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, line(value))
+        facts.append((single_line(side.label), f"sha256:{digest}, {side.model}{spent}"))
+    items = join_markup(
+        Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(name, single_line(value))
         for name, value in facts
         if value
     )

@@ -6,46 +6,53 @@ from typing import Any
 
 from markupsafe import Markup
 
-from promptops.cli.reports.eval.view import answer, as_text, failed_cases, line, visible, why
-from promptops.evaluation.result import CaseResult, Comparison, EvalResult, Flip, Trial
+from promptops.cli.reports.eval.view import (
+    escape_unprintable,
+    failed_cases,
+    single_line,
+    trial_answer,
+    trial_failures,
+    value_text,
+)
+from promptops.evaluation.result import CaseFlip, CaseResult, EvalComparison, EvalResult, TrialResult
 from promptops.prompt.diff.word_diff import Segment, word_diff
 
-_MOST_CASES = 200  # of those that broke, and of those fixed
-_OPEN = 5
-_MOST_TAGS = 24
-_LONGEST_TEXT = 6_000
+_MAX_CASES = 200  # of those that broke, and of those fixed
+_OPEN_CARDS = 5
+_MAX_TAGS = 24
+_MAX_TEXT_LENGTH = 6_000
 
 
 def cases_section(result: EvalResult) -> Markup:
-    tags, groups = _compared(result.comparison) if result.comparison else _alone(result)
+    tags, groups = _comparison_cards(result.comparison) if result.comparison else _failure_cards(result)
     shown = Markup("").join(groups)
     if not shown:
         return Markup("")
     return Markup('<section class="cases" aria-label="Cases">{}{}</section>').format(tag_filter(tags), shown)
 
 
-def _compared(comparison: Comparison) -> tuple[dict[str, int], list[Markup]]:
+def _comparison_cards(comparison: EvalComparison) -> tuple[dict[str, int], list[Markup]]:
     broke, fixed = comparison.broke, comparison.fixed
-    tags = common_tags([flip.tags for flip in (*broke[:_MOST_CASES], *fixed[:_MOST_CASES])])
-    bad = [flip_card(flip, place, tags) for place, flip in enumerate(broke[:_MOST_CASES])]
-    good = [flip_card(flip, _OPEN, tags) for flip in fixed[:_MOST_CASES]]
+    tags = common_tags([flip.tags for flip in (*broke[:_MAX_CASES], *fixed[:_MAX_CASES])])
+    bad = [flip_card(flip, place, tags) for place, flip in enumerate(broke[:_MAX_CASES])]
+    good = [flip_card(flip, _OPEN_CARDS, tags) for flip in fixed[:_MAX_CASES]]
     return tags, [
-        group_of_cards("broke", "Broke", bad, max(comparison.whole.broke, len(broke))),
-        group_of_cards("fixed", "Fixed", good, max(comparison.whole.fixed, len(fixed))),
+        card_group("broke", "Broke", bad, max(comparison.whole.broke, len(broke))),
+        card_group("fixed", "Fixed", good, max(comparison.whole.fixed, len(fixed))),
     ]
 
 
-def _alone(result: EvalResult) -> tuple[dict[str, int], list[Markup]]:
+def _failure_cards(result: EvalResult) -> tuple[dict[str, int], list[Markup]]:
     found = failed_cases(result)
-    tags = common_tags([case.tags for case, _ in found[:_MOST_CASES]])
-    cards = [_failed(case, trial, i, tags) for i, (case, trial) in enumerate(found[:_MOST_CASES])]
-    return tags, [group_of_cards("failed", "Failed", cards, len(found))]
+    tags = common_tags([case.tags for case, _ in found[:_MAX_CASES]])
+    cards = [_failure_card(case, trial, i, tags) for i, (case, trial) in enumerate(found[:_MAX_CASES])]
+    return tags, [card_group("failed", "Failed", cards, len(found))]
 
 
 def common_tags(tags: Iterable[Sequence[str]]) -> dict[str, int]:
     """The tags that can be chosen, each with its number."""
     counted = Counter(tag for some in tags for tag in some)
-    return {tag: index for index, (tag, _) in enumerate(counted.most_common(_MOST_TAGS))}
+    return {tag: index for index, (tag, _) in enumerate(counted.most_common(_MAX_TAGS))}
 
 
 def tag_filter(tags: Mapping[str, int]) -> Markup:
@@ -58,7 +65,7 @@ def tag_filter(tags: Mapping[str, int]) -> Markup:
     for tag, index in tags.items():
         buttons += Markup(
             '<input type="radio" name="tag" id="tag-{0}"><label for="tag-{0}">{1}</label>'
-        ).format(index, line(tag, 40))
+        ).format(index, single_line(tag, 40))
     rules = "".join(
         f".cases:has(#tag-{index}:checked) .case:not(.t{index}){{display:none}}" for index in tags.values()
     )
@@ -67,7 +74,7 @@ def tag_filter(tags: Mapping[str, int]) -> Markup:
     ).format(rules, buttons)
 
 
-def group_of_cards(name: str, title: str, cards: Sequence[Markup], total: int, suffix: str = "") -> Markup:
+def card_group(name: str, title: str, cards: Sequence[Markup], total: int, suffix: str = "") -> Markup:
     if not cards:
         return Markup("")
     listed = f"{total:,}" if total == len(cards) else f"{len(cards):,} of {total:,}"
@@ -76,21 +83,21 @@ def group_of_cards(name: str, title: str, cards: Sequence[Markup], total: int, s
     ).format(name, title, listed, Markup("").join(cards), suffix)
 
 
-def flip_card(flip: Flip, place: int, tags: Mapping[str, int]) -> Markup:
-    old, new = (_cut(answer(trial)) for trial in (flip.control, flip.candidate))
+def flip_card(flip: CaseFlip, place: int, tags: Mapping[str, int]) -> Markup:
+    old, new = (_truncate(trial_answer(trial)) for trial in (flip.control, flip.candidate))
     segments = word_diff(old, new)
-    sides = _side("Control", flip.control, _marked(segments, "-")) + _side(
-        "Candidate", flip.candidate, _marked(segments, "+")
+    sides = _side("Control", flip.control, _highlight_changes(segments, "-")) + _side(
+        "Candidate", flip.candidate, _highlight_changes(segments, "+")
     )
-    body = _asked(flip.inputs, flip.expected) + Markup('<div class="beside">{}</div>').format(sides)
-    reasons = why(flip.candidate) if flip.control.passed else why(flip.control)
+    body = _inputs_list(flip.inputs, flip.expected) + Markup('<div class="beside">{}</div>').format(sides)
+    reasons = trial_failures(flip.candidate) if flip.control.passed else trial_failures(flip.control)
     return _card(flip.case_id, flip.tags, reasons, body, place, tags)
 
 
-def _failed(case: CaseResult, trial: Trial, place: int, tags: Mapping[str, int]) -> Markup:
-    shown = _side("Answer", trial, Markup("{}").format(_cut(answer(trial))))
-    body = _asked(case.inputs, case.expected) + Markup('<div class="beside one">{}</div>').format(shown)
-    return _card(case.case_id, case.tags, why(trial), body, place, tags)
+def _failure_card(case: CaseResult, trial: TrialResult, place: int, tags: Mapping[str, int]) -> Markup:
+    shown = _side("Answer", trial, Markup("{}").format(_truncate(trial_answer(trial))))
+    body = _inputs_list(case.inputs, case.expected) + Markup('<div class="beside one">{}</div>').format(shown)
+    return _card(case.case_id, case.tags, trial_failures(trial), body, place, tags)
 
 
 def _card(
@@ -101,31 +108,35 @@ def _card(
     place: int,
     tags: Mapping[str, int],
 ) -> Markup:
-    chips = Markup("").join(Markup('<span class="chip">{}</span>').format(line(name, 40)) for name in names)
-    said = Markup('<span class="reason">{}</span>').format(line(reasons[0], 120)) if reasons else ""
+    chips = Markup("").join(
+        Markup('<span class="chip">{}</span>').format(single_line(name, 40)) for name in names
+    )
+    said = Markup('<span class="reason">{}</span>').format(single_line(reasons[0], 120)) if reasons else ""
     return Markup('<details class="case{}"{}><summary><code>{}</code>{}{}</summary>{}</details>').format(
         "".join(f" t{tags[name]}" for name in dict.fromkeys(names) if name in tags),
-        Markup(" open") if place < _OPEN else "",
-        line(case_id, 120),
+        Markup(" open") if place < _OPEN_CARDS else "",
+        single_line(case_id, 120),
         chips,
         said,
         body,
     )
 
 
-def _asked(inputs: Mapping[str, Any], expected: object) -> Markup:
-    items = [(name, as_text(value)) for name, value in inputs.items()]
+def _inputs_list(inputs: Mapping[str, Any], expected: object) -> Markup:
+    items = [(name, value_text(value)) for name, value in inputs.items()]
     if expected is not None:
-        items.append(("expected", as_text(expected)))
+        items.append(("expected", value_text(expected)))
     rows = Markup("").join(
-        Markup('<div><dt>{}</dt><dd dir="auto">{}</dd></div>').format(line(name), _cut(text))
+        Markup('<div><dt>{}</dt><dd dir="auto">{}</dd></div>').format(single_line(name), _truncate(text))
         for name, text in items
     )
     return Markup('<dl class="asked">{}</dl>').format(rows) if items else Markup("")
 
 
-def _side(title: str, trial: Trial, text: Markup) -> Markup:
-    reasons = Markup("").join(Markup("<li>{}</li>").format(visible(reason)) for reason in why(trial))
+def _side(title: str, trial: TrialResult, text: Markup) -> Markup:
+    reasons = Markup("").join(
+        Markup("<li>{}</li>").format(escape_unprintable(reason)) for reason in trial_failures(trial)
+    )
     return Markup(
         '<div class="side {}"><h3>{} <span>{}</span></h3><div class="output" dir="auto">{}</div>{}</div>'
     ).format(
@@ -137,14 +148,14 @@ def _side(title: str, trial: Trial, text: Markup) -> Markup:
     )
 
 
-def _marked(segments: Sequence[Segment], mine: str) -> Markup:
+def _highlight_changes(segments: Sequence[Segment], mine: str) -> Markup:
     if not any(tag == "=" and text.strip() for tag, text in segments):  # all marked is nothing marked
         mine, segments = "=", [Segment("=", text) for tag, text in segments if tag in ("=", mine)]
     marks = {"-": Markup("<del>{}</del>"), "+": Markup("<ins>{}</ins>"), "=": Markup("{}")}
     return Markup("").join(marks[tag].format(text) for tag, text in segments if tag in ("=", mine))
 
 
-def _cut(text: str) -> str:
-    shown = visible(text)
-    more = len(shown) - _LONGEST_TEXT
-    return shown if more <= 0 else f"{shown[:_LONGEST_TEXT]}… ({more:,} more characters)"
+def _truncate(text: str) -> str:
+    shown = escape_unprintable(text)
+    more = len(shown) - _MAX_TEXT_LENGTH
+    return shown if more <= 0 else f"{shown[:_MAX_TEXT_LENGTH]}… ({more:,} more characters)"

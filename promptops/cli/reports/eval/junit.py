@@ -3,16 +3,23 @@
 import re
 from xml.etree import ElementTree as ET
 
-from promptops.cli.reports.eval.view import answer, as_text, failing, headline, visible, why
-from promptops.evaluation.result import CaseResult, EvalResult, Side, Trial
+from promptops.cli.reports.eval.view import (
+    escape_unprintable,
+    eval_headline,
+    first_failed_trial,
+    trial_answer,
+    trial_failures,
+    value_text,
+)
+from promptops.evaluation.result import CaseResult, EvalResult, TrialResult, VariantResult
 
-_ILLEGAL = re.compile(r"[\ufffe\uffff]")  # besides what ``visible`` escapes
-_LONGEST = 4000
+_ILLEGAL = re.compile(r"[\ufffe\uffff]")  # besides what ``escape_unprintable`` escapes
+_MAX_TEXT_LENGTH = 4000
 _DATE_TIME = len("2026-01-31T12:00:00")  # the schema knows no time zone
 
 
-def junit(result: EvalResult) -> str:
-    root = ET.Element("testsuites", {"name": _legal(headline(result))})
+def render_eval_junit(result: EvalResult) -> str:
+    root = ET.Element("testsuites", {"name": _xml_text(eval_headline(result))})
     for side, cases in zip(result.sides, result.cases, strict=True):
         root.append(_suite(side, cases, result))
     for name in ("tests", "failures", "errors"):
@@ -22,10 +29,10 @@ def junit(result: EvalResult) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _suite(side: Side, cases: tuple[CaseResult, ...], result: EvalResult) -> ET.Element:
+def _suite(side: VariantResult, cases: tuple[CaseResult, ...], result: EvalResult) -> ET.Element:
     tests = [_case(case, side) for case in cases]
     attributes = {
-        "name": _legal(side.label),
+        "name": _xml_text(side.label),
         "tests": str(len(tests)),
         "failures": str(sum(test.find("failure") is not None for test in tests)),
         "errors": str(sum(test.find("error") is not None for test in tests)),
@@ -33,7 +40,7 @@ def _suite(side: Side, cases: tuple[CaseResult, ...], result: EvalResult) -> ET.
         "time": f"{sum(float(test.get('time', '0')) for test in tests):.3f}",
     }
     if result.started_at:
-        attributes["timestamp"] = _legal(result.started_at[:_DATE_TIME])
+        attributes["timestamp"] = _xml_text(result.started_at[:_DATE_TIME])
     suite = ET.Element("testsuite", attributes)
     suite.append(_properties(side, result))
     suite.extend(tests)
@@ -43,7 +50,7 @@ def _suite(side: Side, cases: tuple[CaseResult, ...], result: EvalResult) -> ET.
     return suite
 
 
-def _properties(side: Side, result: EvalResult) -> ET.Element:
+def _properties(side: VariantResult, result: EvalResult) -> ET.Element:
     known = {
         "eval_id": result.eval_id,
         "prompt": side.prompt,
@@ -57,16 +64,16 @@ def _properties(side: Side, result: EvalResult) -> ET.Element:
     properties = ET.Element("properties")
     for name, value in known.items():
         if value is not None:
-            ET.SubElement(properties, "property", {"name": name, "value": _legal(str(value))})
+            ET.SubElement(properties, "property", {"name": name, "value": _xml_text(str(value))})
     return properties
 
 
-def _case(case: CaseResult, side: Side) -> ET.Element:
+def _case(case: CaseResult, side: VariantResult) -> ET.Element:
     seconds = sum(trial.latency_ms or 0 for trial in case.trials) / 1000
     test = ET.Element(
         "testcase",
         # readers split class names at dots, and names of versions have none that mean anything
-        {"classname": _legal(side.label), "name": _legal(case.case_id), "time": f"{seconds:.3f}"},
+        {"classname": _xml_text(side.label), "name": _xml_text(case.case_id), "time": f"{seconds:.3f}"},
     )
     if not case.passed:
         test.append(_problem(case))
@@ -81,22 +88,22 @@ def _problem(case: CaseResult) -> ET.Element:
     if not case.trials:
         return ET.Element("error", {"message": "not answered", "type": "missing"})
     failed = [trial for trial in case.trials if not trial.passed and not trial.error]
-    trial = failed[0] if failed else failing(case)
-    reasons = why(trial) or ["failed"]
+    trial = failed[0] if failed else first_failed_trial(case)
+    reasons = trial_failures(trial) or ["failed"]
     kind = "failure" if failed else "error"
     types = {"failure": reasons[0].partition(":")[0], "error": trial.error or "error"}
-    problem = ET.Element(kind, {"message": _legal(reasons[0]), "type": _legal(types[kind])})
-    problem.text = _legal(_told(case, trial, reasons))
+    problem = ET.Element(kind, {"message": _xml_text(reasons[0]), "type": _xml_text(types[kind])})
+    problem.text = _xml_text(_failure_text(case, trial, reasons))
     return problem
 
 
-def _told(case: CaseResult, trial: Trial, reasons: list[str]) -> str:
-    parts = [*reasons, "", "inputs:", as_text(dict(case.inputs))]
+def _failure_text(case: CaseResult, trial: TrialResult, reasons: list[str]) -> str:
+    parts = [*reasons, "", "inputs:", value_text(dict(case.inputs))]
     if case.expected is not None:
-        parts += ["", "expected:", as_text(case.expected)]
-    parts += ["", "answer:", answer(trial), "", f"run {trial.run_id}"]
-    return "\n".join(part[:_LONGEST] for part in parts)
+        parts += ["", "expected:", value_text(case.expected)]
+    parts += ["", "answer:", trial_answer(trial), "", f"run {trial.run_id}"]
+    return "\n".join(part[:_MAX_TEXT_LENGTH] for part in parts)
 
 
-def _legal(text: str) -> str:
-    return _ILLEGAL.sub(lambda found: f"\\u{ord(found[0]):04x}", visible(text))
+def _xml_text(text: str) -> str:
+    return _ILLEGAL.sub(lambda found: f"\\u{ord(found[0]):04x}", escape_unprintable(text))

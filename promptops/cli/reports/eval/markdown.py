@@ -11,42 +11,47 @@ from itertools import groupby
 from typing import Any
 
 from promptops.cli.reports.eval.view import (
-    answer,
-    as_text,
-    basis,
+    escape_unprintable,
+    eval_headline,
+    eval_notes,
+    eval_sample_size,
     failed_cases,
     flaky_cases,
-    headline,
-    line,
-    metrics,
-    notes,
-    role,
+    metric_rows,
     score_lines,
-    visible,
-    warning,
-    why,
-    worst_first,
+    side_role,
+    single_line,
+    slice_warning,
+    slices_worst_first,
+    trial_answer,
+    trial_failures,
+    value_text,
 )
-from promptops.cli.reports.markdown import code_span, fence_for, plain_words
-from promptops.cli.reports.numbers import between, chance, interval, points
-from promptops.evaluation.result import CaseResult, EvalResult, Flip, Trial
+from promptops.cli.reports.markdown import code_span, escape_prose, fence_for
+from promptops.cli.reports.numbers import (
+    format_difference_interval,
+    format_p_value,
+    format_points,
+    format_rate_interval,
+)
+from promptops.evaluation.result import CaseFlip, CaseResult, EvalResult, TrialResult
 from promptops.prompt.diff.word_diff import Segment, word_diff
 
 MARKER = "<!-- promptops eval -->"  # by which a comment that is to be brought up to date is found
 _BARS = re.compile(r"\\*\|")
-_LONGEST = 60_000  # characters; GitHub takes 65,536
-_LONGEST_TEXT = 2_500
-_MOST_CHANGES = 20
-_MOST_SLICES = 15
-_MOST_FLAKY = 10
-_MOST_SIDES = 20
+_MAX_COMMENT_LENGTH = 60_000  # characters; GitHub takes 65,536
+_MAX_TEXT_LENGTH = 2_500
+_MAX_CHANGES = 20
+_MAX_SLICES = 15
+_MAX_FLAKY = 10
+_MAX_SIDES = 20
 _SIGNS = {"worse": "❌", "better": "✅", "not worse": "✅", "undecided": "❔"}
 
 
-def markdown(result: EvalResult) -> str:
+def render_eval_markdown(result: EvalResult) -> str:
     head = "\n".join(_head(result)) + "\n"
-    tail = f"\n<sub>{code(result.eval_id)}, cases {code(result.cases_hash[:12])}</sub>\n"
-    shown, left = _fitting(list(_sections(result)), _LONGEST - len(head) - len(tail) - 200)
+    tail = f"\n<sub>{_code_line(result.eval_id)}, cases {_code_line(result.cases_hash[:12])}</sub>\n"
+    shown, left = _fit_sections(list(_sections(result)), _MAX_COMMENT_LENGTH - len(head) - len(tail) - 200)
     cut = f"\n_Left out, as the comment would be too long: {', '.join(left)}._\n" if left else ""
     return head + "".join(shown) + cut + tail
 
@@ -54,7 +59,7 @@ def markdown(result: EvalResult) -> str:
 Section = tuple[str, str]  # what it is counted as when left out, its text
 
 
-def _fitting(sections: Sequence[Section], room: int) -> tuple[list[str], list[str]]:
+def _fit_sections(sections: Sequence[Section], room: int) -> tuple[list[str], list[str]]:
     shown: list[str] = []
     left: list[str] = []
     for kind, text in sections:
@@ -72,41 +77,46 @@ def _fitting(sections: Sequence[Section], room: int) -> tuple[list[str], list[st
 
 def _head(result: EvalResult) -> Iterator[str]:
     verdict = result.comparison.verdict if result.comparison else ""
-    prompt = code(result.sides[0].prompt, 80)
+    prompt = _code_line(result.sides[0].prompt, 80)
     yield MARKER
     yield f"### {_SIGNS[verdict]} {prompt}: {verdict}" if verdict in _SIGNS else f"### Eval of {prompt}"
-    yield f"\n**{prose(line(headline(result), 600))}**\n"
-    if said := warning(result):
-        yield f"> [!WARNING]\n> {prose(said[0].upper() + said[1:])}.\n"
-    yield from (f"_{prose(text)}._  " for text in [basis(result), *notes(result)])
+    yield f"\n**{markdown_prose(single_line(eval_headline(result), 600))}**\n"
+    if said := slice_warning(result):
+        yield f"> [!WARNING]\n> {markdown_prose(said[0].upper() + said[1:])}.\n"
+    yield from (f"_{markdown_prose(text)}._  " for text in [eval_sample_size(result), *eval_notes(result)])
     if result.changed:
         yield "\n**What changed**\n"
-        yield from (f"- {prose(line(text, 300))}" for text in result.changed[:_MOST_CHANGES])
-    if len(result.changed) > _MOST_CHANGES:
-        yield f"- and {len(result.changed) - _MOST_CHANGES} more"
+        yield from (f"- {markdown_prose(single_line(text, 300))}" for text in result.changed[:_MAX_CHANGES])
+    if len(result.changed) > _MAX_CHANGES:
+        yield f"- and {len(result.changed) - _MAX_CHANGES} more"
     yield ""
     yield from _sides(result)
     yield from _slices(result)
     if result.comparison and result.comparison.scores:
         yield "\n**Scores**\n"
-        yield from (f"- {prose(text)}" for text in [*score_lines(result.comparison)][:_MOST_SLICES])
+        yield from (f"- {markdown_prose(text)}" for text in [*score_lines(result.comparison)][:_MAX_SLICES])
 
 
 def _sides(result: EvalResult) -> Iterator[str]:
-    sides = result.sides[:_MOST_SIDES]
-    shown = metrics(sides)
+    sides = result.sides[:_MAX_SIDES]
+    shown = metric_rows(sides)
     if len(sides) <= 2:  # noqa: PLR2004 - side by side, the eye compares
         change = len(sides) > 1
-        roles = [f"{role(index, result)} " for index in range(len(sides))]
+        roles = [f"{side_role(index, result)} " for index in range(len(sides))]
         yield _row(
-            ["", *(f"{roles[i]}{code(side.label, 80)}" for i, side in enumerate(sides)), *["change"] * change]
+            [
+                "",
+                *(f"{roles[i]}{_code_line(side.label, 80)}" for i, side in enumerate(sides)),
+                *["change"] * change,
+            ]
         )
         yield _row(["---", *["---:"] * (len(sides) + change)])
         for metric in shown:
             texts = [metric.text(side) for side in sides]
             if metric is shown[0]:
                 texts = [
-                    f"{text} ({interval(side.overall)})" for text, side in zip(texts, sides, strict=True)
+                    f"{text} ({format_rate_interval(side.overall)})"
+                    for text, side in zip(texts, sides, strict=True)
                 ]
             told = metric.told(metric.difference(*sides)) if change else ""
             yield _row([metric.name, *texts, *[told] * change])
@@ -114,26 +124,35 @@ def _sides(result: EvalResult) -> Iterator[str]:
     yield _row(["", *(metric.name for metric in shown), "Pareto front"])
     yield _row(["---", *["---:"] * len(shown), ":---:"])
     for side in sides:
-        rate = f"{shown[0].text(side)} ({interval(side.overall)})"
+        rate = f"{shown[0].text(side)} ({format_rate_interval(side.overall)})"
         texts = [rate, *(metric.text(side) for metric in shown[1:])]
-        yield _row([code(side.label, 80), *texts, "★" if side.pareto else ""])
+        yield _row([_code_line(side.label, 80), *texts, "★" if side.pareto else ""])
     if len(result.sides) > len(sides):
         yield f"\nand {len(result.sides) - len(sides)} more sides"
 
 
 def _slices(result: EvalResult) -> Iterator[str]:
-    found = worst_first(result.comparison) if result.comparison else []
+    found = slices_worst_first(result.comparison) if result.comparison else []
     if not found:
         return
     yield "\n**Where it changed**, the most harmed first\n"
     yield _row(["slice", "change", "95 %", "broke", "fixed", "adjusted p"])
     yield _row(["---", *["---:"] * 5])
-    for kind, one in found[:_MOST_SLICES]:
-        change = f"**{points(one.difference)}**" if one.difference < 0 else points(one.difference)
-        counts = [str(one.broke), str(one.fixed), chance(one.p_adjusted).replace("<", "&lt;")]
-        yield _row([f"{kind} {code(one.name, 60)}", change, between(one.low, one.high), *counts])
-    if len(found) > _MOST_SLICES:
-        yield f"\nand {len(found) - _MOST_SLICES} more that changed less"
+    for kind, one in found[:_MAX_SLICES]:
+        change = (
+            f"**{format_points(one.difference)}**" if one.difference < 0 else format_points(one.difference)
+        )
+        counts = [str(one.broke), str(one.fixed), format_p_value(one.p_adjusted).replace("<", "&lt;")]
+        yield _row(
+            [
+                f"{kind} {_code_line(one.name, 60)}",
+                change,
+                format_difference_interval(one.low, one.high),
+                *counts,
+            ]
+        )
+    if len(found) > _MAX_SLICES:
+        yield f"\nand {len(found) - _MAX_SLICES} more that changed less"
 
 
 def _row(cells: Sequence[str]) -> str:
@@ -163,7 +182,7 @@ def _sections(result: EvalResult) -> Iterator[Section]:
     yield from _flaky(result)
 
 
-def _flips(kind: str, flips: Sequence[Flip], total: int) -> Iterator[Section]:
+def _flips(kind: str, flips: Sequence[CaseFlip], total: int) -> Iterator[Section]:
     if not flips:
         return
     listed = f", of which {len(flips):,} are listed" if total > len(flips) else ""
@@ -172,20 +191,20 @@ def _flips(kind: str, flips: Sequence[Flip], total: int) -> Iterator[Section]:
         yield f"{kind} cases", _flip(flip)
 
 
-def _flip(flip: Flip) -> str:
-    old, new = (_cut(answer(trial)) for trial in (flip.control, flip.candidate))
-    reasons = why(flip.candidate) if flip.control.passed else why(flip.control)
+def _flip(flip: CaseFlip) -> str:
+    old, new = (_truncate(trial_answer(trial)) for trial in (flip.control, flip.candidate))
+    reasons = trial_failures(flip.candidate) if flip.control.passed else trial_failures(flip.control)
     body = [
-        _facts(flip.case_id, flip.inputs, flip.expected),
+        _case_facts(flip.case_id, flip.inputs, flip.expected),
         *_reasons(reasons),
         '<table><tr><th>control</th><th>candidate</th></tr><tr valign="top">',
-        *(f"<td>{cell}</td>" for cell in _beside(word_diff(old, new))),
+        *(f"<td>{cell}</td>" for cell in _side_by_side(word_diff(old, new))),
         "</tr></table>",
     ]
     return _details(_summary(flip.case_id, flip.tags, reasons), body)
 
 
-def _beside(segments: Sequence[Segment]) -> list[str]:
+def _side_by_side(segments: Sequence[Segment]) -> list[str]:
     """Both texts as HTML, with what only one of them has marked."""
     # struck out is hard to read; where nothing is alike, all would be marked
     alike = any(tag == "=" and text.strip() for tag, text in segments)
@@ -201,33 +220,33 @@ def _beside(segments: Sequence[Segment]) -> list[str]:
     ]
 
 
-def _failed(case: CaseResult, trial: Trial) -> str:
-    reasons = why(trial)
+def _failed(case: CaseResult, trial: TrialResult) -> str:
+    reasons = trial_failures(trial)
     body = [
-        _facts(case.case_id, case.inputs, case.expected),
+        _case_facts(case.case_id, case.inputs, case.expected),
         *_reasons(reasons),
-        *fenced(_cut(answer(trial))),
+        *fenced_block(_truncate(trial_answer(trial))),
     ]
     return _details(_summary(case.case_id, case.tags, reasons), body)
 
 
-def _facts(case_id: str, inputs: Mapping[str, Any], expected: object) -> str:
+def _case_facts(case_id: str, inputs: Mapping[str, Any], expected: object) -> str:
     parts = [f"case: {case_id}"] if len(case_id) > 60 else []  # noqa: PLR2004 - the summary shortens it
-    parts += [f"{name}: {as_text(value)}" for name, value in inputs.items()]
+    parts += [f"{name}: {value_text(value)}" for name, value in inputs.items()]
     if expected is not None:
-        parts.append(f"expected: {as_text(expected)}")
-    return "\n".join(fenced(_cut("\n".join(parts))))
+        parts.append(f"expected: {value_text(expected)}")
+    return "\n".join(fenced_block(_truncate("\n".join(parts))))
 
 
 def _reasons(reasons: Sequence[str]) -> Iterator[str]:
-    yield from (f"- {code(reason, 300)}" for reason in reasons[:5])
+    yield from (f"- {_code_line(reason, 300)}" for reason in reasons[:5])
     yield ""
 
 
 def _summary(case_id: str, tags: Sequence[str], reasons: Sequence[str]) -> str:
-    said = f"<code>{_html(line(case_id, 60))}</code>"
-    said += "".join(f" · <code>{_html(line(tag, 30))}</code>" for tag in tags[:4])
-    return said + (f" — <code>{_html(line(reasons[0], 80))}</code>" if reasons else "")
+    said = f"<code>{_html(single_line(case_id, 60))}</code>"
+    said += "".join(f" · <code>{_html(single_line(tag, 30))}</code>" for tag in tags[:4])
+    return said + (f" — <code>{_html(single_line(reasons[0], 80))}</code>" if reasons else "")
 
 
 def _details(summary: str, body: Sequence[str]) -> str:
@@ -239,10 +258,10 @@ def _flaky(result: EvalResult) -> Iterator[Section]:
     if not found:
         return
     rows = [
-        f"- {code(case.case_id, 60)}: passed {', '.join(rate.replace('/', ' of ') for rate in rates if rate)}"
-        for case, rates in found[:_MOST_FLAKY]
+        f"- {_code_line(case.case_id, 60)}: passed {', '.join(rate.replace('/', ' of ') for rate in rates if rate)}"
+        for case, rates in found[:_MAX_FLAKY]
     ]
-    more = len(found) - _MOST_FLAKY
+    more = len(found) - _MAX_FLAKY
     rows += [f"- and {more:,} more"] if more > 0 else []
     yield "list of flaky cases", f"\n#### Flaky: {len(found):,}\n\n" + "\n".join(rows) + "\n"
 
@@ -250,24 +269,24 @@ def _flaky(result: EvalResult) -> Iterator[Section]:
 # ---- text that stays text
 
 
-def prose(text: str) -> str:
+def markdown_prose(text: str) -> str:
     """Words as they are, all else in code spans."""
-    return plain_words(line(text))
+    return escape_prose(single_line(text))
 
 
-def code(text: str, limit: int | None = None) -> str:
-    return code_span(line(text, limit))
+def _code_line(text: str, limit: int | None = None) -> str:
+    return code_span(single_line(text, limit))
 
 
-def fenced(text: str) -> list[str]:
+def fenced_block(text: str) -> list[str]:
     fence = fence_for(text)
     return [f"{fence}text", text, fence]
 
 
-def _cut(text: str) -> str:
-    shown = visible(text)
-    more = len(shown) - _LONGEST_TEXT
-    return shown if more <= 0 else f"{shown[:_LONGEST_TEXT]}… ({more:,} more characters)"
+def _truncate(text: str) -> str:
+    shown = escape_unprintable(text)
+    more = len(shown) - _MAX_TEXT_LENGTH
+    return shown if more <= 0 else f"{shown[:_MAX_TEXT_LENGTH]}… ({more:,} more characters)"
 
 
 def _html(text: str) -> str:

@@ -4,34 +4,47 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from markupsafe import Markup
 
-from promptops.cli.reports.eval.svg import ceiling, figure, legend, mark, stroke, style, svg
-from promptops.cli.reports.eval.view import line, role
-from promptops.cli.reports.numbers import interval, milliseconds, percent, points
-from promptops.console import count
-from promptops.evaluation.result import EvalResult, Rate, Side, Slice
+from promptops.cli.reports.eval.svg import (
+    axis_ceiling,
+    plot_figure,
+    plot_legend,
+    plot_marker,
+    side_css_class,
+    svg_element,
+    svg_line,
+)
+from promptops.cli.reports.eval.view import side_role, single_line
+from promptops.cli.reports.numbers import (
+    format_milliseconds,
+    format_percent,
+    format_points,
+    format_rate_interval,
+)
+from promptops.console import pluralize
+from promptops.evaluation.result import EvalResult, Rate, Slice, VariantResult
 
-_MOST_ROWS = 40  # of tags, and of checks
-_LANE = 14  # pixels between the sides of one row
+_MAX_ROWS = 40  # of tags, and of checks
+_MARKER_SPACING = 14  # pixels between the sides of one row
 
 
 # ---- pass rates
 
 
 def rates_plot(result: EvalResult) -> Markup:
-    start = _lowest(result)
-    rows = [_row("All cases", [side.overall for side in result.sides], result, start, _whole(result))]
+    start = _axis_start(result)
+    rows = [_row("All cases", [side.overall for side in result.sides], result, start, _overall_slice(result))]
     tags = {one.name: one for one in result.comparison.tags} if result.comparison else {}
     checks = {one.name: one for one in result.comparison.checks} if result.comparison else {}
     rows += _group("Tags", [side.by_tag for side in result.sides], result, start, tags)
     rows += _group("Checks", [side.by_check for side in result.sides], result, start, checks)
-    return figure(legend(result), *rows, _axis(start))
+    return plot_figure(plot_legend(result), *rows, _axis(start))
 
 
-def _whole(result: EvalResult) -> Slice | None:
+def _overall_slice(result: EvalResult) -> Slice | None:
     return result.comparison.whole if result.comparison else None
 
 
-def _lowest(result: EvalResult) -> float:
+def _axis_start(result: EvalResult) -> float:
     """Where the axis begins, so that small differences can be seen: and the ticks are round."""
     groups = [group for side in result.sides for group in (side.by_tag, side.by_check)]
     rates = [side.overall for side in result.sides] + [rate for group in groups for rate in group.values()]
@@ -51,31 +64,31 @@ def _group(
         yield Markup("<h3>{}</h3>").format(title)
     nothing = Rate(passed=0, counted=0, rate=None, low=None, high=None)
     names.sort(key=lambda name: slices[name].difference if name in slices else 0.0)
-    for name in names[:_MOST_ROWS]:
+    for name in names[:_MAX_ROWS]:
         rates = [side.get(name, nothing) for side in sides]
-        yield _row(line(name), rates, result, start, slices.get(name))
-    if len(names) > _MOST_ROWS:
-        yield Markup('<p class="about">and {} more</p>').format(len(names) - _MOST_ROWS)
+        yield _row(single_line(name), rates, result, start, slices.get(name))
+    if len(names) > _MAX_ROWS:
+        yield Markup('<p class="about">and {} more</p>').format(len(names) - _MAX_ROWS)
 
 
 def _row(name: str, rates: Sequence[Rate], result: EvalResult, start: float, change: Slice | None) -> Markup:
-    height = _LANE * max(2, len(rates)) + 4
+    height = _MARKER_SPACING * max(2, len(rates)) + 4
     lane = height / len(rates)
     told = "; ".join(
-        f"{line(side.label)} {percent(rate.rate)} ({interval(rate)})"
+        f"{single_line(side.label)} {format_percent(rate.rate)} ({format_rate_interval(rate)})"
         for side, rate in zip(result.sides, rates, strict=True)
     )
     body = Markup("").join(
         _whisker(index, rate, len(rates), lane * (index + 0.5), start) for index, rate in enumerate(rates)
     )
-    grid = Markup("").join(stroke("grid", tick, 0, tick, "100%") for tick in (0, 25, 50, 75, 100))
+    grid = Markup("").join(svg_line("grid", tick, 0, tick, "100%") for tick in (0, 25, 50, 75, 100))
     return Markup(
         '<div class="row"><div class="name">{}<small>{}</small></div><div class="track">{}</div>'
         '<div class="value{}">{}</div></div>'
     ).format(
         name,
-        count(max(rate.counted for rate in rates), "case"),
-        svg(f"{name}: {told}", height, grid + body),
+        pluralize(max(rate.counted for rate in rates), "case"),
+        svg_element(f"{name}: {told}", height, grid + body),
         "" if len(rates) <= 2 else " many",  # noqa: PLR2004 - as far apart as the whiskers
         _value(rates, change),
     )
@@ -83,11 +96,13 @@ def _row(name: str, rates: Sequence[Rate], result: EvalResult, start: float, cha
 
 def _value(rates: Sequence[Rate], change: Slice | None) -> Markup:
     if change:
-        return Markup('<span class="{}">{}</span>').format(tone(change), points(change.difference))
-    return Markup("").join(Markup("<span>{}</span>").format(percent(rate.rate)) for rate in rates)
+        return Markup('<span class="{}">{}</span>').format(
+            change_css_class(change), format_points(change.difference)
+        )
+    return Markup("").join(Markup("<span>{}</span>").format(format_percent(rate.rate)) for rate in rates)
 
 
-def tone(change: Slice) -> str:
+def change_css_class(change: Slice) -> str:
     """Only an interval that leaves out zero is given the colour of a finding."""
     return "good" if change.low > 0 else "bad" if change.high < 0 else ""
 
@@ -98,9 +113,9 @@ def _whisker(index: int, rate: Rate, sides: int, y: float, start: float) -> Mark
     low, middle, high = (
         100 * (max(value, start) - start) / (1 - start) for value in (rate.low, rate.rate, rate.high)
     )
-    tip = f"{percent(rate.rate)} ({interval(rate)}), {rate.passed} of {rate.counted}"
+    tip = f"{format_percent(rate.rate)} ({format_rate_interval(rate)}), {rate.passed} of {rate.counted}"
     where = f"{y:g}"
-    return stroke(f"whisker {style(index, sides)}", low, where, high, where) + mark(
+    return svg_line(f"whisker {side_css_class(index, sides)}", low, where, high, where) + plot_marker(
         index, sides, middle, where, tip
     )
 
@@ -120,9 +135,9 @@ def _axis(start: float) -> Markup:
 
 def latency_plot(result: EvalResult) -> Markup:
     known = [side.latency_p95_ms or side.latency_p50_ms or 0 for side in result.sides]
-    top = ceiling(max(known))
+    top = axis_ceiling(max(known))
     rows = [
-        _latency(index, side, top, len(result.sides), role(index, result))
+        _latency(index, side, top, len(result.sides), side_role(index, result))
         for index, side in enumerate(result.sides)
     ]
     ticks = Markup("").join(
@@ -131,30 +146,30 @@ def latency_plot(result: EvalResult) -> Markup:
     axis = Markup(
         '<div class="row axis" aria-hidden="true"><div></div><div class="ticks">{}</div><div></div></div>'
     )
-    return figure(*rows, axis.format(ticks))
+    return plot_figure(*rows, axis.format(ticks))
 
 
 def _tick(value: float) -> str:
     return f"{value:g} ms" if value < 1000 else f"{value / 1000:g} s"  # noqa: PLR2004
 
 
-def _latency(index: int, side: Side, top: float, sides: int, part: str) -> Markup:
+def _latency(index: int, side: VariantResult, top: float, sides: int, part: str) -> Markup:
     p50, p95 = side.latency_p50_ms, side.latency_p95_ms
-    grid = Markup("").join(stroke("grid", tick, 0, tick, "100%") for tick in (0, 25, 50, 75, 100))
-    told = f"p50 {milliseconds(p50)}, p95 {milliseconds(p95)}"
+    grid = Markup("").join(svg_line("grid", tick, 0, tick, "100%") for tick in (0, 25, 50, 75, 100))
+    told = f"p50 {format_milliseconds(p50)}, p95 {format_milliseconds(p95)}"
     body = Markup("")
     if p50 is not None:
         end = 100 * (p95 if p95 is not None else p50) / top
-        body = stroke(f"whisker {style(index, sides)}", 100 * p50 / top, 14, end, 14)
-        body += stroke(f"whisker {style(index, sides)}", end, 9, end, 19)
-        body += mark(index, sides, 100 * p50 / top, 14, told)
+        body = svg_line(f"whisker {side_css_class(index, sides)}", 100 * p50 / top, 14, end, 14)
+        body += svg_line(f"whisker {side_css_class(index, sides)}", end, 9, end, 19)
+        body += plot_marker(index, sides, 100 * p50 / top, 14, told)
     return Markup(
         '<div class="row"><div class="name">{}<code>{}</code></div><div class="track">{}</div>'
         '<div class="value"><span>{}</span><small>p95 {}</small></div></div>'
     ).format(
         Markup("<small>{}</small>").format(part) if part else "",
-        line(side.label),
-        svg(f"{line(side.label)}: {told}", 28, grid + body),
-        milliseconds(p50),
-        milliseconds(p95),
+        single_line(side.label),
+        svg_element(f"{single_line(side.label)}: {told}", 28, grid + body),
+        format_milliseconds(p50),
+        format_milliseconds(p95),
     )

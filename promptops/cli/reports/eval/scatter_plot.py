@@ -6,33 +6,41 @@ from itertools import pairwise
 
 from markupsafe import Markup
 
-from promptops.cli.reports.eval.svg import ceiling, figure, legend, mark, stroke, style, svg
-from promptops.cli.reports.eval.view import line
-from promptops.cli.reports.numbers import interval, percent, usd
-from promptops.evaluation.result import EvalResult, Side
+from promptops.cli.reports.eval.svg import (
+    axis_ceiling,
+    plot_figure,
+    plot_legend,
+    plot_marker,
+    side_css_class,
+    svg_element,
+    svg_line,
+)
+from promptops.cli.reports.eval.view import single_line
+from promptops.cli.reports.numbers import format_percent, format_rate_interval, format_usd
+from promptops.evaluation.result import EvalResult, VariantResult
 
 
 def scatter_plot(result: EvalResult) -> Markup:
-    places = list(_places(result.sides))
+    places = list(_plot_points(result.sides))
     if not places:
         return Markup("")
     told = "; ".join(
-        f"{line(side.label)} {percent(side.overall.rate)} at {usd(side.cost_per_case_usd)} a case"
+        f"{single_line(side.label)} {format_percent(side.overall.rate)} at {format_usd(side.cost_per_case_usd)} a case"
         f"{', on the Pareto front' if side.pareto else ''}"
         for _, side, _, _ in places
     )
-    grid = [stroke("grid", 0, f"{y}%", 100, f"{y}%") for y in (0, 25, 50, 75, 100)]
+    grid = [svg_line("grid", 0, f"{y}%", 100, f"{y}%") for y in (0, 25, 50, 75, 100)]
     front = sorted((x, y) for _, side, x, y in places if side.pareto)
     steps = []
     for (x1, y1), (x2, y2) in pairwise(front):
         steps += [
-            stroke("front", x1, f"{y1:.2f}%", x2, f"{y1:.2f}%"),
-            stroke("front", x2, f"{y1:.2f}%", x2, f"{y2:.2f}%"),
+            svg_line("front", x1, f"{y1:.2f}%", x2, f"{y1:.2f}%"),
+            svg_line("front", x2, f"{y1:.2f}%", x2, f"{y2:.2f}%"),
         ]
     low, high = _bounds(result.sides)
     marks = [_dot(place, len(result.sides), low, high) for place in places]
-    return figure(
-        legend(result),
+    return plot_figure(
+        plot_legend(result),
         Markup(
             '<div class="scatter"><div class="ticks up" aria-hidden="true">{}</div>'
             '<div class="field">{}</div>{}</div>'
@@ -41,16 +49,18 @@ def scatter_plot(result: EvalResult) -> Markup:
                 Markup("<span>{:.0f} %</span>").format(100 * (low + (high - low) * part))
                 for part in (1, 0.75, 0.5, 0.25, 0)
             ),
-            svg(f"Pass rate against cost per case: {told}", 300, Markup("").join([*grid, *steps, *marks])),
-            _costs(result.sides),
+            svg_element(
+                f"Pass rate against cost per case: {told}", 300, Markup("").join([*grid, *steps, *marks])
+            ),
+            _cost_axis(result.sides),
         ),
     )
 
 
-Place = tuple[int, Side, float, float]
+PlotPoint = tuple[int, VariantResult, float, float]
 
 
-def _places(sides: Sequence[Side]) -> Iterator[Place]:
+def _plot_points(sides: Sequence[VariantResult]) -> Iterator[PlotPoint]:
     low, high = _bounds(sides)
     first, last = _cost_bounds(sides)
     for index, side in enumerate(sides):
@@ -59,7 +69,7 @@ def _places(sides: Sequence[Side]) -> Iterator[Place]:
             yield index, side, 100 * (cost - first) / (last - first), 100 * (high - rate) / (high - low)
 
 
-def _bounds(sides: Sequence[Side]) -> tuple[float, float]:
+def _bounds(sides: Sequence[VariantResult]) -> tuple[float, float]:
     """Pass rates of the lowest and the highest line, a multiple of 20 points apart."""
     lows = [side.overall.low for side in sides if side.overall.low is not None]
     highs = [side.overall.high for side in sides if side.overall.high is not None]
@@ -69,14 +79,14 @@ def _bounds(sides: Sequence[Side]) -> tuple[float, float]:
     return low, low + max(1, steps) / 5
 
 
-def _cost_bounds(sides: Sequence[Side]) -> tuple[float, float]:
-    return 0.0, ceiling(max((side.cost_per_case_usd or 0 for side in sides), default=0.0)) or 1.0
+def _cost_bounds(sides: Sequence[VariantResult]) -> tuple[float, float]:
+    return 0.0, axis_ceiling(max((side.cost_per_case_usd or 0 for side in sides), default=0.0)) or 1.0
 
 
-def _costs(sides: Sequence[Side]) -> Markup:
+def _cost_axis(sides: Sequence[VariantResult]) -> Markup:
     first, last = _cost_bounds(sides)
     ticks = Markup("").join(
-        Markup("<span>{}</span>").format(_round(usd(first + (last - first) * part)))
+        Markup("<span>{}</span>").format(_strip_trailing_zeros(format_usd(first + (last - first) * part)))
         for part in (0, 0.25, 0.5, 0.75, 1)
     )
     return Markup(
@@ -84,16 +94,16 @@ def _costs(sides: Sequence[Side]) -> Markup:
     ).format(ticks)
 
 
-def _round(money: str) -> str:
+def _strip_trailing_zeros(money: str) -> str:
     return money.rstrip("0").rstrip(".") if "." in money else money
 
 
-def _dot(place: Place, sides: int, low: float, high: float) -> Markup:
+def _dot(place: PlotPoint, sides: int, low: float, high: float) -> Markup:
     index, side, x, y = place
     rate = side.overall
-    tip = f"{line(side.label)}: {percent(rate.rate)} ({interval(rate)}) at {usd(side.cost_per_case_usd)}"
+    tip = f"{single_line(side.label)}: {format_percent(rate.rate)} ({format_rate_interval(rate)}) at {format_usd(side.cost_per_case_usd)}"
     drawn = Markup("")
     if rate.low is not None and rate.high is not None:
         ends = [f"{100 * (high - value) / (high - low):.2f}%" for value in (rate.low, rate.high)]
-        drawn = stroke(f"whisker {style(index, sides)}", x, ends[0], x, ends[1])
-    return drawn + mark(index, sides, x, f"{y:.2f}%", tip)
+        drawn = svg_line(f"whisker {side_css_class(index, sides)}", x, ends[0], x, ends[1])
+    return drawn + plot_marker(index, sides, x, f"{y:.2f}%", tip)

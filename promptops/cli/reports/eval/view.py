@@ -7,22 +7,30 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from promptops.cli.reports.numbers import (
-    NOTHING,
-    chance,
-    interval,
-    milliseconds,
-    percent,
-    points,
-    sign,
-    signed,
-    usd,
-    whole,
+    NO_VALUE,
+    format_integer,
+    format_milliseconds,
+    format_p_value,
+    format_percent,
+    format_points,
+    format_rate_interval,
+    format_signed,
+    format_usd,
+    sign_of,
 )
-from promptops.console import count, escape, one_line
-from promptops.evaluation.result import CaseResult, Comparison, EvalResult, Flip, Side, Slice, Trial
+from promptops.console import escape, escape_line, pluralize
+from promptops.evaluation.result import (
+    CaseFlip,
+    CaseResult,
+    EvalComparison,
+    EvalResult,
+    Slice,
+    TrialResult,
+    VariantResult,
+)
 
-_SHORTEST = 24  # columns that one of many inputs gets
-_STOPPED = {
+_MIN_INPUT_WIDTH = 24  # columns that one of many inputs gets
+_STOP_TEXTS = {
     "verdict": "stopped early: the verdict was in",
     "budget": "stopped by the budget: not every case was answered",
     "interrupted": "interrupted: not every case was answered",
@@ -30,14 +38,14 @@ _STOPPED = {
 }
 
 
-def visible(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     """Text with control characters, overrides of direction and lone surrogates as escapes."""
     return re.sub(r"[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", escape(text))
 
 
-def line(text: str, limit: int | None = None) -> str:
+def single_line(text: str, limit: int | None = None) -> str:
     """Text as one line, shortened to ``limit`` characters."""
-    flat = visible(one_line(text))
+    flat = escape_unprintable(escape_line(text))
     return flat if limit is None else shorten(flat, limit)
 
 
@@ -49,20 +57,20 @@ def shorten(text: str, limit: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class MetricRow:
     """One row of the table of sides. ``change`` tells how two values are held against each other."""
 
     name: str
     short: str
-    value: Callable[[Side], float | None]
+    value: Callable[[VariantResult], float | None]
     show: Callable[[float | None], str]
     change: Literal["points", "percent", "count"]
     better: Literal[1, -1]  # the sign of a change for the better
 
-    def text(self, side: Side) -> str:
+    def text(self, side: VariantResult) -> str:
         return self.show(self.value(side))
 
-    def difference(self, control: Side, candidate: Side) -> float | None:
+    def difference(self, control: VariantResult, candidate: VariantResult) -> float | None:
         old, new = self.value(control), self.value(candidate)
         if old is None or new is None or (self.change == "percent" and old <= 0):
             return None
@@ -72,51 +80,57 @@ class Metric:
         if difference is None:
             return ""
         if self.change == "points":
-            return points(difference)
+            return format_points(difference)
         if self.change == "count":
-            return f"{sign(difference)}{abs(difference):g}" if difference else "same"
+            return f"{sign_of(difference)}{abs(difference):g}" if difference else "same"
         written = f"{abs(100 * difference):.0f}"
-        return "same" if written == "0" else f"{sign(difference)}{written} %"
+        return "same" if written == "0" else f"{sign_of(difference)}{written} %"
 
 
-def _tokens(side: Side) -> int | None:
+def _tokens(side: VariantResult) -> int | None:
     known = [part for part in (side.input_tokens, side.output_tokens) if part is not None]
     return sum(known) if known else None
 
 
 _METRICS = (
-    Metric("pass rate", "PASSED", lambda side: side.overall.rate, percent, "points", 1),
-    Metric("errors", "ERRORS", lambda side: side.errors, whole, "count", -1),
-    Metric("flaky cases", "FLAKY", lambda side: side.flaky, whole, "count", -1),
-    Metric("latency p50", "P50", lambda side: side.latency_p50_ms, milliseconds, "percent", -1),
-    Metric("latency p95", "P95", lambda side: side.latency_p95_ms, milliseconds, "percent", -1),
-    Metric("tokens", "TOKENS", _tokens, whole, "percent", -1),
-    Metric("tokens per passed", "TOK/PASSED", lambda side: side.tokens_per_passed, whole, "percent", -1),
-    Metric("cost per case", "$/CASE", lambda side: side.cost_per_case_usd, usd, "percent", -1),
-    Metric("cost per passed", "$/PASSED", lambda side: side.cost_per_passed_usd, usd, "percent", -1),
-    Metric("judge failures", "JUDGE?", lambda side: side.judge_failures, whole, "count", -1),
+    MetricRow("pass rate", "PASSED", lambda side: side.overall.rate, format_percent, "points", 1),
+    MetricRow("errors", "ERRORS", lambda side: side.errors, format_integer, "count", -1),
+    MetricRow("flaky cases", "FLAKY", lambda side: side.flaky, format_integer, "count", -1),
+    MetricRow("latency p50", "P50", lambda side: side.latency_p50_ms, format_milliseconds, "percent", -1),
+    MetricRow("latency p95", "P95", lambda side: side.latency_p95_ms, format_milliseconds, "percent", -1),
+    MetricRow("tokens", "TOKENS", _tokens, format_integer, "percent", -1),
+    MetricRow(
+        "tokens per passed", "TOK/PASSED", lambda side: side.tokens_per_passed, format_integer, "percent", -1
+    ),
+    MetricRow("cost per case", "$/CASE", lambda side: side.cost_per_case_usd, format_usd, "percent", -1),
+    MetricRow(
+        "cost per passed", "$/PASSED", lambda side: side.cost_per_passed_usd, format_usd, "percent", -1
+    ),
+    MetricRow("judge failures", "JUDGE?", lambda side: side.judge_failures, format_integer, "count", -1),
 )
 
 
-def metrics(sides: Sequence[Side]) -> list[Metric]:
+def metric_rows(sides: Sequence[VariantResult]) -> list[MetricRow]:
     """The rows that say anything of these sides, mean scores last."""
     scores = dict.fromkeys(name for side in sides for name in side.scores)
-    known = [*_METRICS, *map(_score, scores)]
+    known = [*_METRICS, *map(_score_row, scores)]
     if not any(side.judge_failures for side in sides):
         known = [one for one in known if one.name != "judge failures"]
     return [one for one in known if any(one.value(side) is not None for side in sides)]
 
 
-def _score(name: str) -> Metric:
-    said = line(name, 24)
-    return Metric(f"{said} (mean)", said.upper(), lambda side: side.scores.get(name), _plain, "percent", 1)
+def _score_row(name: str) -> MetricRow:
+    said = single_line(name, 24)
+    return MetricRow(
+        f"{said} (mean)", said.upper(), lambda side: side.scores.get(name), _format_score, "percent", 1
+    )
 
 
-def _plain(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.3g}"
+def _format_score(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{value:.3g}"
 
 
-def role(index: int, result: EvalResult) -> str:
+def side_role(index: int, result: EvalResult) -> str:
     """Control or candidate, where two sides are held against each other."""
     return ("control", "candidate")[index] if result.comparison and index < 2 else ""  # noqa: PLR2004
 
@@ -124,24 +138,26 @@ def role(index: int, result: EvalResult) -> str:
 # ---- the verdict
 
 
-def headline(result: EvalResult) -> str:
+def eval_headline(result: EvalResult) -> str:
     if result.comparison:
-        return line(result.comparison.sentence)
+        return single_line(result.comparison.sentence)
     if len(result.sides) == 1:
-        return _alone(result.sides[0])
+        return _single_side_headline(result.sides[0])
     counted = [side for side in result.sides if side.overall.rate is not None]
     if not counted:
         return "no case was answered on any side"
     best = max(counted, key=lambda side: side.overall.rate or 0)
-    said = f"{line(best.label)} passes most: {percent(best.overall.rate)}"
-    cheap = _cheapest_like(best, counted)
+    said = f"{single_line(best.label)} passes most: {format_percent(best.overall.rate)}"
+    cheap = _cheapest_comparable(best, counted)
     if cheap is best:
         return said
-    price = f"{usd(cheap.cost_per_case_usd)} a case against {usd(best.cost_per_case_usd)}"
-    return f"{said}; {line(cheap.label)} may be as good: {percent(cheap.overall.rate)} at {price}"
+    price = f"{format_usd(cheap.cost_per_case_usd)} a case against {format_usd(best.cost_per_case_usd)}"
+    return (
+        f"{said}; {single_line(cheap.label)} may be as good: {format_percent(cheap.overall.rate)} at {price}"
+    )
 
 
-def _cheapest_like(best: Side, sides: Sequence[Side]) -> Side:
+def _cheapest_comparable(best: VariantResult, sides: Sequence[VariantResult]) -> VariantResult:
     """The cheapest side whose interval reaches into that of the best: the smallest that does the job."""
     priced = [
         side
@@ -151,63 +167,65 @@ def _cheapest_like(best: Side, sides: Sequence[Side]) -> Side:
     return min(priced, key=lambda side: side.cost_per_case_usd or 0, default=best)
 
 
-def _alone(side: Side) -> str:
+def _single_side_headline(side: VariantResult) -> str:
     rate = side.overall
     if not rate.counted:
-        return f"{line(side.label)}: no case was answered"
+        return f"{single_line(side.label)}: no case was answered"
     return (
-        f"{line(side.label)} passes {rate.passed:,} of {count(rate.counted, 'case')}: "
-        f"{percent(rate.rate)} ({interval(rate)})"
+        f"{single_line(side.label)} passes {rate.passed:,} of {pluralize(rate.counted, 'case')}: "
+        f"{format_percent(rate.rate)} ({format_rate_interval(rate)})"
     )
 
 
-def warning(result: EvalResult) -> str | None:
+def slice_warning(result: EvalResult) -> str | None:
     """What a verdict on the whole would hide."""
     if not result.comparison or not result.comparison.worse_slices:
         return None
-    names = ", ".join(line(name, 40) for name in result.comparison.worse_slices[:8])
+    names = ", ".join(single_line(name, 40) for name in result.comparison.worse_slices[:8])
     more = len(result.comparison.worse_slices) - 8
     return f"worse on {names}{f' and {more} more' if more > 0 else ''}, though the whole is not"
 
 
-def basis(result: EvalResult) -> str:
+def eval_sample_size(result: EvalResult) -> str:
     """How much the verdict rests on."""
     trials = f" × {result.trials} trials" if result.trials > 1 else ""
     answered = f"{result.cases_run:,} of " if 0 < result.cases_run < result.cases_total else ""
-    return f"{answered}{count(result.cases_total, 'case')}{trials}"
+    return f"{answered}{pluralize(result.cases_total, 'case')}{trials}"
 
 
-def notes(result: EvalResult) -> Iterator[str]:
+def eval_notes(result: EvalResult) -> Iterator[str]:
     """What else a reader must know before believing the numbers."""
-    yield from map(line, result.notes)
+    yield from map(single_line, result.notes)
     if result.stopped:
-        said = _STOPPED.get(result.stopped, f"stopped: {line(result.stopped)}")
-        pairs = f" after {count(result.comparison.pairs_used, 'pair')}" if result.comparison else ""
+        said = _STOP_TEXTS.get(result.stopped, f"stopped: {single_line(result.stopped)}")
+        pairs = f" after {pluralize(result.comparison.pairs_used, 'pair')}" if result.comparison else ""
         yield said + pairs
     if failures := sum(side.judge_failures for side in result.sides):
-        yield f"{count(failures, 'answer')} of the judge could not be used and count for neither side"
+        yield f"{pluralize(failures, 'answer')} of the judge could not be used and count for neither side"
     if hits := sum(side.cache_hits for side in result.sides):
         spent = [side.spent_usd for side in result.sides if side.spent_usd is not None]
-        yield f"{count(hits, 'answer')} came from the cache{f'; {usd(sum(spent))} spent' if spent else ''}"
+        yield f"{pluralize(hits, 'answer')} came from the cache{f'; {format_usd(sum(spent))} spent' if spent else ''}"
 
 
-def worst_first(comparison: Comparison) -> list[tuple[str, Slice]]:
+def slices_worst_first(comparison: EvalComparison) -> list[tuple[str, Slice]]:
     """The slices on which cases changed sides, each with its kind, the most harmed first."""
     known = [("tag", one) for one in comparison.tags] + [("check", one) for one in comparison.checks]
-    return sorted((pair for pair in known if pair[1].broke or pair[1].fixed), key=lambda pair: _harm(pair[1]))
+    return sorted(
+        (pair for pair in known if pair[1].broke or pair[1].fixed), key=lambda pair: _harm_order(pair[1])
+    )
 
 
-def score_lines(comparison: Comparison) -> Iterator[str]:
+def score_lines(comparison: EvalComparison) -> Iterator[str]:
     """How the means of checks that give a number moved, those that fell first."""
     for one in sorted(comparison.scores, key=lambda one: (one.difference, one.p_adjusted)):
         yield (
-            f"{line(one.name, 40)} scores {one.control:.3g} -> {one.candidate:.3g} on average: "
-            f"{signed(one.difference)} ({signed(one.low)} to {signed(one.high)}), "
-            f"adjusted p {chance(one.p_adjusted)}"
+            f"{single_line(one.name, 40)} scores {one.control:.3g} -> {one.candidate:.3g} on average: "
+            f"{format_signed(one.difference)} ({format_signed(one.low)} to {format_signed(one.high)}), "
+            f"adjusted p {format_p_value(one.p_adjusted)}"
         )
 
 
-def _harm(one: Slice) -> tuple[float, float]:
+def _harm_order(one: Slice) -> tuple[float, float]:
     return one.difference, one.p_adjusted
 
 
@@ -227,49 +245,53 @@ def flaky_cases(result: EvalResult) -> list[tuple[CaseResult, list[str]]]:
     return [(case, rates[name]) for name, case in first.items()]
 
 
-def failed_cases(result: EvalResult) -> list[tuple[CaseResult, Trial]]:
+def failed_cases(result: EvalResult) -> list[tuple[CaseResult, TrialResult]]:
     """Of a side on its own: each failed case with a trial that shows it, errors first."""
     if len(result.cases) != 1:
         return []
-    found = [(case, failing(case)) for case in result.cases[0] if not case.passed and case.trials]
+    found = [(case, first_failed_trial(case)) for case in result.cases[0] if not case.passed and case.trials]
     return sorted(found, key=lambda pair: pair[1].error is None)
 
 
-def failing(case: CaseResult) -> Trial:
+def first_failed_trial(case: CaseResult) -> TrialResult:
     return next((trial for trial in case.trials if not trial.passed), case.trials[0])
 
 
-def why(trial: Trial) -> list[str]:
+def trial_failures(trial: TrialResult) -> list[str]:
     """Why a trial did not pass."""
     return [*([f"error: {trial.error}"] if trial.error else []), *trial.failed]
 
 
-def answer(trial: Trial) -> str:
+def trial_answer(trial: TrialResult) -> str:
     if trial.output is not None:
         return trial.output
     return f"(no answer: {trial.error})" if trial.error else "(no answer)"
 
 
-def as_text(value: Any) -> str:
+def value_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
 
 
-def inputs_line(inputs: Mapping[str, Any], limit: int) -> str:
+def eval_inputs_line(inputs: Mapping[str, Any], limit: int) -> str:
     """Inputs on one line; of many long ones, the start of each."""
-    texts = [f"{line(name, 30)}={line(as_text(value), limit)}" for name, value in inputs.items()]
+    texts = [
+        f"{single_line(name, 30)}={single_line(value_text(value), limit)}" for name, value in inputs.items()
+    ]
     spare = limit - 2 * (len(texts) - 1)
-    while sum(map(len, texts)) > spare and len(longest := max(texts, key=len)) > _SHORTEST:
+    while sum(map(len, texts)) > spare and len(longest := max(texts, key=len)) > _MIN_INPUT_WIDTH:
         others = sum(map(len, texts)) - len(longest)
-        texts[texts.index(longest)] = line(longest, max(_SHORTEST, min(len(longest) - 1, spare - others)))
+        texts[texts.index(longest)] = single_line(
+            longest, max(_MIN_INPUT_WIDTH, min(len(longest) - 1, spare - others))
+        )
     return shorten("  ".join(texts), limit)
 
 
-def apart(flip: Flip, limit: int) -> tuple[str, str]:
+def differing_excerpts(flip: CaseFlip, limit: int) -> tuple[str, str]:
     """Both answers on a line each, from shortly before the place where they part."""
-    old, new = line(answer(flip.control)), line(answer(flip.candidate))
+    old, new = single_line(trial_answer(flip.control)), single_line(trial_answer(flip.candidate))
     same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
     start = same - limit // 3 if max(len(old), len(new)) > limit and same > limit // 2 else 0
     return (
-        line(f"…{old[start:]}" if start else old, limit),
-        line(f"…{new[start:]}" if start else new, limit),
+        single_line(f"…{old[start:]}" if start else old, limit),
+        single_line(f"…{new[start:]}" if start else new, limit),
     )

@@ -5,33 +5,39 @@ from typing import Literal
 
 from promptops.release.status_view import StatusView
 
-Form = Literal["text", "json", "markdown", "html"]
+StatusFormatName = Literal["text", "json", "markdown", "html"]
 
 
-def render_status(views: Sequence[StatusView], form: Form) -> str:
+def render_status(views: Sequence[StatusView], form: StatusFormatName) -> str:
     """The whole text of one form. The text is 80 columns wide and without colours: see ``print_status``."""
     if form == "text":
-        from promptops.cli.reports.release.text import text
+        from promptops.cli.reports.release.text import render_status_text
 
-        return text(views)
+        return render_status_text(views)
     if form == "markdown":
-        from promptops.cli.reports.release.markdown import markdown as render
+        from promptops.cli.reports.release.markdown import render_status_markdown as render
     elif form == "html":
-        from promptops.cli.reports.release.html import html as render
+        from promptops.cli.reports.release.html import render_status_html as render
     else:
-        from promptops.cli.reports.release.json import json as render
+        from promptops.cli.reports.release.json import render_status_json as render
     return render(views)
 
 
-def print_status(views: Sequence[StatusView], form: Form) -> None:
+def print_status(views: Sequence[StatusView], form: StatusFormatName) -> None:
     """Print one form; text as wide as the terminal and in its colours."""
-    from promptops.console import on_terminal, print_json_text, print_pieces, print_text, width
+    from promptops.console import (
+        print_json_text,
+        print_styled,
+        print_text,
+        stdout_is_terminal,
+        terminal_width,
+    )
 
     if form == "text":
-        from promptops.cli.reports.release.text import text_lines
+        from promptops.cli.reports.release.text import status_text_lines
 
-        for pieces in text_lines(views, width(), cut=on_terminal()):
-            print_pieces(pieces)
+        for pieces in status_text_lines(views, terminal_width(), cut=stdout_is_terminal()):
+            print_styled(pieces)
     elif form == "json":
         print_json_text(render_status(views, form).rstrip("\n"))
     else:

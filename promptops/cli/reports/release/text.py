@@ -4,13 +4,13 @@ import textwrap
 from collections.abc import Iterator, Sequence
 
 from promptops.cli.reports.release import view as facts
-from promptops.cli.reports.release.text_plot import bars
-from promptops.cli.reports.release.view import line
+from promptops.cli.reports.release.text_plot import interval_bars
+from promptops.cli.reports.release.view import flat_line
 from promptops.release.analysis.findings import MetricFinding
 from promptops.release.status_view import StatusView
 from promptops.stats.verdicts import Verdict
 
-Pieces = list[tuple[str, str]]  # the pieces of one line, each with its colour or ""
+StyledLine = list[tuple[str, str]]  # the pieces of one line, each with its colour or ""
 
 _MARKS = {
     Verdict.WORSE: ("✗", "red"),
@@ -21,15 +21,15 @@ _MARKS = {
 _STEPS = {"done": ("✓ ", "green"), "now": ("● ", "bold"), "later": ("○ ", "dim")}
 _PHASES = {"progressing": "green", "paused": "yellow", "awaiting": "yellow", "inconclusive": "yellow"}
 _INDENT = 2
-_MOST_EVENTS = 5
+_MAX_EVENTS = 5
 
 
-def text(views: Sequence[StatusView], width: int = 80) -> str:
-    lines = ["".join(piece for piece, _ in pieces).rstrip() for pieces in text_lines(views, width)]
+def render_status_text(views: Sequence[StatusView], width: int = 80) -> str:
+    lines = ["".join(piece for piece, _ in pieces).rstrip() for pieces in status_text_lines(views, width)]
     return "\n".join(lines) + "\n"
 
 
-def text_lines(views: Sequence[StatusView], width: int, *, cut: bool = True) -> Iterator[Pieces]:
+def status_text_lines(views: Sequence[StatusView], width: int, *, cut: bool = True) -> Iterator[StyledLine]:
     """``cut``: shorten what is said of the past to a line; a file or a pipe has room for all of it."""
     for index, view in enumerate(views):
         if index:
@@ -37,49 +37,49 @@ def text_lines(views: Sequence[StatusView], width: int, *, cut: bool = True) -> 
         yield from _channel(view, max(40, width), cut=cut)
 
 
-def _channel(view: StatusView, width: int, *, cut: bool) -> Iterator[Pieces]:
+def _channel(view: StatusView, width: int, *, cut: bool) -> Iterator[StyledLine]:
     yield from _head(view, width, cut=cut)
     yield from _metrics(view, width)
-    yield from _next(view, width)
+    yield from _next_steps(view, width)
     yield from _history(view, width, cut=cut)
 
 
-def _head(view: StatusView, width: int, *, cut: bool) -> Iterator[Pieces]:
+def _head(view: StatusView, width: int, *, cut: bool) -> Iterator[StyledLine]:
     phase = view.rollout.phase if view.rollout else ""
-    name = line(view.name, width - len(phase) - 2 if cut else None)
+    name = flat_line(view.name, width - len(phase) - 2 if cut else None)
     colour = _PHASES.get(phase, "red" if phase == "invalid" else "bold")
     yield (
         [(name, "bold"), (phase.rjust(max(len(phase) + 2, width - len(name))), colour)]
         if phase
         else [(name, "bold")]
     )
-    yield from _wrapped(facts.headline(view), width)
+    yield from _wrapped(facts.status_headline(view), width)
     if view.rollout:
         yield from _fields(view, width)
     if view.shadow:
-        share = facts.percent(view.shadow.sample_bp)
-        yield from _field("shadow", f"{facts.version(view.shadow.released)} on {share} of calls", width)
+        share = facts.weight_percent(view.shadow.sample_bp)
+        yield from _field("shadow", f"{facts.version_label(view.shadow.released)} on {share} of calls", width)
     for note in view.notes:
-        yield from _wrapped(f"! {line(note)}", width, colour="yellow", hanging=2)
+        yield from _wrapped(f"! {flat_line(note)}", width, colour="yellow", hanging=2)
 
 
-def _fields(view: StatusView, width: int) -> Iterator[Pieces]:
-    if said := facts.why(view):
+def _fields(view: StatusView, width: int) -> Iterator[StyledLine]:
+    if said := facts.hold_reason(view):
         yield from _field("why", said, width)
-    yield from _path(view, width)
-    yield from _field("since", facts.since(view), width)
-    if met := facts.exposure(view):
+    yield from _step_path(view, width)
+    yield from _field("since", facts.step_timing(view), width)
+    if met := facts.exposure_text(view):
         yield from _field("canary", met, width)
-    for said in facts.counted(view):
+    for said in facts.exclusion_notes(view):
         yield from _field("", said, width)
 
 
-def _path(view: StatusView, width: int) -> Iterator[Pieces]:
+def _step_path(view: StatusView, width: int) -> Iterator[StyledLine]:
     """Where it stands among the phases and steps, on as many lines as they need."""
-    pieces: Pieces = [("  step    ", "dim")]
-    for name, state in facts.steps(view):
+    pieces: StyledLine = [("  step    ", "dim")]
+    for name, state in facts.step_states(view):
         mark, colour = _STEPS[state]
-        label, used = f"{mark}{line(name, 20)}", sum(len(piece) for piece, _ in pieces)
+        label, used = f"{mark}{flat_line(name, 20)}", sum(len(piece) for piece, _ in pieces)
         if len(pieces) > 1 and used + len(label) + 3 > width:
             yield pieces
             pieces = [(" " * 10, "")]
@@ -88,7 +88,7 @@ def _path(view: StatusView, width: int) -> Iterator[Pieces]:
         yield pieces
 
 
-def _field(label: str, said: str, width: int) -> Iterator[Pieces]:
+def _field(label: str, said: str, width: int) -> Iterator[StyledLine]:
     for index, part in enumerate(textwrap.wrap(said, width - 10) or [""]):
         yield [(f"  {label if index == 0 else '':<8}", "dim"), (part, "")]
 
@@ -96,8 +96,8 @@ def _field(label: str, said: str, width: int) -> Iterator[Pieces]:
 # ---- evidence
 
 
-def _metrics(view: StatusView, width: int) -> Iterator[Pieces]:
-    found = facts.findings(view)
+def _metrics(view: StatusView, width: int) -> Iterator[StyledLine]:
+    found = facts.sorted_findings(view)
     for one in found:
         yield []
         yield from _metric(one, width)
@@ -110,32 +110,32 @@ def _metrics(view: StatusView, width: int) -> Iterator[Pieces]:
         )
 
 
-def _metric(one: MetricFinding, width: int) -> Iterator[Pieces]:
+def _metric(one: MetricFinding, width: int) -> Iterator[StyledLine]:
     mark, colour = _MARKS[one.verdict]
     role = one.metric.role
-    name = line(one.metric.name, width - len(role) - 6)
+    name = flat_line(one.metric.name, width - len(role) - 6)
     tail = f"{one.verdict}".rjust(width - len(name) - len(role) - 4)
     yield [(f"{mark} ", colour), (name, "bold"), (f"  {role}", "dim"), (tail, colour)]
-    yield from _wrapped(facts.sentence(one), width, first=_INDENT)
-    for said in [facts.needed(one), *facts.asides(one)]:
+    yield from _wrapped(facts.finding_sentence(one), width, first=_INDENT)
+    for said in [facts.needed_calls_text(one), *facts.finding_caveats(one)]:
         if said:
             yield from _wrapped(said, width, first=_INDENT, colour="dim")
-    for bar in bars(one, width - 2 * _INDENT):
+    for bar in interval_bars(one, width - 2 * _INDENT):
         yield [(" " * 2 * _INDENT + bar, colour if one.verdict is Verdict.WORSE else "")]
 
 
 # ---- what next
 
 
-def _next(view: StatusView, width: int) -> Iterator[Pieces]:
-    said = facts.following(view)
+def _next_steps(view: StatusView, width: int) -> Iterator[StyledLine]:
+    said = facts.next_steps(view)
     if said:
         yield []
         due = view.decision and view.decision.transition
         yield [("next" if due else "it holds, because", "bold")]
         for reason in said:
             yield from _wrapped(f"- {reason}", width, first=_INDENT, hanging=2)
-    commands = facts.commands(view)
+    commands = facts.available_commands(view)
     if commands:
         yield []
     room = max(len(command) for command, _ in commands) if commands else 0
@@ -151,21 +151,24 @@ def _next(view: StatusView, width: int) -> Iterator[Pieces]:
             yield from _wrapped(does, width, first=4, colour="dim")
 
 
-def _history(view: StatusView, width: int, *, cut: bool) -> Iterator[Pieces]:
+def _history(view: StatusView, width: int, *, cut: bool) -> Iterator[StyledLine]:
     if not view.timeline:
         return
     yield []
-    for event in view.timeline[:_MOST_EVENTS]:
-        at = facts.moment(event.at)
-        why = f" ({line(event.reason)})" if event.reason else ""
-        yield [(f"{at}  ", "dim"), (line(facts.told(event) + why, width - len(at) - 2 if cut else None), "")]
-    if len(view.timeline) > _MOST_EVENTS:
-        yield [(f"promptops release log {line(view.name)}", "dim"), (" lists what came before", "dim")]
+    for event in view.timeline[:_MAX_EVENTS]:
+        at = facts.format_moment(event.at)
+        why = f" ({flat_line(event.reason)})" if event.reason else ""
+        yield [
+            (f"{at}  ", "dim"),
+            (flat_line(facts.event_text(event) + why, width - len(at) - 2 if cut else None), ""),
+        ]
+    if len(view.timeline) > _MAX_EVENTS:
+        yield [(f"promptops release log {flat_line(view.name)}", "dim"), (" lists what came before", "dim")]
 
 
 def _wrapped(
     said: str, width: int, *, first: int = 0, hanging: int = 0, colour: str = ""
-) -> Iterator[Pieces]:
+) -> Iterator[StyledLine]:
     indent = " " * first
     parts = textwrap.wrap(
         said.replace("; limit ", "; limit\u00a0"),  # a number alone on a line says nothing

@@ -3,24 +3,24 @@
 import re
 from collections.abc import Sequence
 
-from promptops.console import escape, one_line
+from promptops.console import escape, escape_line
 from promptops.release.analysis.findings import MetricFinding
-from promptops.release.plan.types import Plan
-from promptops.release.status_view import Event, StatusView
-from promptops.release.timestamps import duration, seconds_of
+from promptops.release.plan.types import ReleasePlan
+from promptops.release.status_view import StatusView, TimelineEvent
+from promptops.release.timestamps import format_duration, parse_timestamp
 from promptops.release.transitions import Move, Transition
-from promptops.versions.release_state import Released, Rollout
+from promptops.versions.release_state import ReleasedVersion, Rollout
 
-NOBODY_YET = ("eval", "shadow")
-_HELD = ("awaiting", "paused", "invalid", "inconclusive")
-_CALLED = {"call": "calls", "session": "sessions", "user": "users"}
-_LEFT_OUT = {
+GATE_PHASES = ("eval", "shadow")
+_HELD_PHASES = ("awaiting", "paused", "invalid", "inconclusive")
+_UNIT_NOUNS = {"call": "calls", "session": "sessions", "user": "users"}
+_EXCLUSION_REASONS = {
     "repeated unit": "further calls of those who count once",
     "cache": "answered from the cache",
     "weight": "placed on one side for certain",
 }
-_ROLES = {"hard": 0, "guard": 1, "goal": 2, "signal": 3}
-_SAID = {
+_ROLE_ORDER = {"hard": 0, "guard": 1, "goal": 2, "signal": 3}
+_PHASE_TEXTS = {
     "eval": "waits for its eval",
     "shadow": "is tried on logged calls",
     "progressing": "is tried",
@@ -31,78 +31,80 @@ _SAID = {
 }
 
 
-def line(text: str, limit: int | None = None) -> str:
+def flat_line(text: str, limit: int | None = None) -> str:
     """Text as one line without characters that move or hide others, shortened to ``limit``."""
-    flat = re.sub(r"[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", escape(one_line(text)))
+    flat = re.sub(r"[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", escape(escape_line(text)))
     return flat if limit is None or len(flat) <= limit else flat[: max(0, limit - 1)] + "…"
 
 
-def version(released: Released | None) -> str:
-    return "nothing" if released is None else line(released.version or f"sha256:{released.digest[:12]}", 40)
-
-
-def percent(weight_bp: int) -> str:
-    return f"{weight_bp / 100:g} %"
-
-
-def moment(text: str | None) -> str:
-    """``2026-11-02 09:14 UTC``; as it stands where it is none."""
-    return line(re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*Z$", r"\1 \2 UTC", text or ""), 24)
-
-
-def ago(text: str, now: float) -> str:
-    return f"{duration(now - seconds_of(text))} ago"
-
-
-def units(rollout: Rollout) -> str:
-    return _CALLED.get(rollout.unit, f"values of {line(rollout.unit, 20)}")
-
-
-def headline(view: StatusView) -> str:
-    """One sentence: who is served what."""
-    rollout = view.rollout
-    if rollout is None and view.stable is None:
-        return f"nothing is released to {line(view.channel)} yet"
-    if rollout is None:
-        since = f" since {moment(view.stable.since)}" if view.stable and view.stable.since else ""
-        return f"{version(view.stable)} serves everyone{since}"
-    canary = f"{version(rollout.canary)} {_SAID[rollout.phase]}"
-    if not rollout.weight_bp:
-        return f"{canary}; everyone is served {version(view.stable)}"
+def version_label(released: ReleasedVersion | None) -> str:
     return (
-        f"{canary} on {percent(rollout.weight_bp)} of {units(rollout)}, the others are served "
-        f"{version(view.stable)}"
+        "nothing" if released is None else flat_line(released.version or f"sha256:{released.digest[:12]}", 40)
     )
 
 
-def since(view: StatusView) -> str:
+def weight_percent(weight_bp: int) -> str:
+    return f"{weight_bp / 100:g} %"
+
+
+def format_moment(text: str | None) -> str:
+    """``2026-11-02 09:14 UTC``; as it stands where it is none."""
+    return flat_line(re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*Z$", r"\1 \2 UTC", text or ""), 24)
+
+
+def time_ago(text: str, now: float) -> str:
+    return f"{format_duration(now - parse_timestamp(text))} ago"
+
+
+def unit_noun(rollout: Rollout) -> str:
+    return _UNIT_NOUNS.get(rollout.unit, f"values of {flat_line(rollout.unit, 20)}")
+
+
+def status_headline(view: StatusView) -> str:
+    """One sentence: who is served what."""
+    rollout = view.rollout
+    if rollout is None and view.stable is None:
+        return f"nothing is released to {flat_line(view.channel)} yet"
+    if rollout is None:
+        since = f" since {format_moment(view.stable.since)}" if view.stable and view.stable.since else ""
+        return f"{version_label(view.stable)} serves everyone{since}"
+    canary = f"{version_label(rollout.canary)} {_PHASE_TEXTS[rollout.phase]}"
+    if not rollout.weight_bp:
+        return f"{canary}; everyone is served {version_label(view.stable)}"
+    return (
+        f"{canary} on {weight_percent(rollout.weight_bp)} of {unit_noun(rollout)}, the others are served "
+        f"{version_label(view.stable)}"
+    )
+
+
+def step_timing(view: StatusView) -> str:
     """When the step began, how long is left, and by which plan."""
     rollout = view.rollout
     if rollout is None or not rollout.step_started:
         return "unknown"
-    said = f"{moment(rollout.step_started)} ({ago(rollout.step_started, view.now)})"
+    said = f"{format_moment(rollout.step_started)} ({time_ago(rollout.step_started, view.now)})"
     if rollout.deadline:
-        left = seconds_of(rollout.deadline) - view.now
-        said += f"; deadline {'passed' if left <= 0 else 'in ' + duration(left)}"
-    return f"{said}; plan {_plan(view.plan)}" if view.plan else said
+        left = parse_timestamp(rollout.deadline) - view.now
+        said += f"; deadline {'passed' if left <= 0 else 'in ' + format_duration(left)}"
+    return f"{said}; plan {_plan_label(view.plan)}" if view.plan else said
 
 
-def _plan(plan: Plan) -> str:
-    return "quick, for trials" if plan.name == "quick" else line(plan.name, 40)
+def _plan_label(plan: ReleasePlan) -> str:
+    return "quick, for trials" if plan.name == "quick" else flat_line(plan.name, 40)
 
 
-def why(view: StatusView) -> str:
+def hold_reason(view: StatusView) -> str:
     """Why it does not go on."""
     rollout = view.rollout
-    return line(rollout.reason or "") if rollout and rollout.phase in _HELD else ""
+    return flat_line(rollout.reason or "") if rollout and rollout.phase in _HELD_PHASES else ""
 
 
-def steps(view: StatusView) -> list[tuple[str, str]]:
+def step_states(view: StatusView) -> list[tuple[str, str]]:
     """Each phase and step with its mark: done, now, or later."""
     rollout, plan = view.rollout, view.plan
     if rollout is None or plan is None:
         return []
-    gates = [name for name in NOBODY_YET if getattr(plan, name) is not None]
+    gates = [name for name in GATE_PHASES if getattr(plan, name) is not None]
     names = [*gates, *(_step_name(plan, index) for index in range(len(plan.steps))), "everyone"]
     at = gates.index(rollout.phase) if rollout.phase in gates else len(gates) + rollout.step
     return [
@@ -111,26 +113,26 @@ def steps(view: StatusView) -> list[tuple[str, str]]:
     ]
 
 
-def _step_name(plan: Plan, index: int) -> str:
+def _step_name(plan: ReleasePlan, index: int) -> str:
     step = plan.steps[index]
     if step.weight_bp is not None:
-        return percent(step.weight_bp)
+        return weight_percent(step.weight_bp)
     return "approval" if step.approval else f"{step.reviewed} reviewed"
 
 
-def exposure(view: StatusView) -> str:
+def exposure_text(view: StatusView) -> str:
     """How many calls and units have met the canary."""
-    seen = view.exposed
+    seen = view.known_exposure
     if seen is None or view.rollout is None:
         return ""
     more = f"; {seen.uncounted:,} more calls wait for a tick" if seen.uncounted else ""
     if not seen.calls and more:
         return more.removeprefix("; ")
     if not seen.canary_calls:
-        return f"no call has met {version(view.rollout.canary)} yet, of {seen.calls:,} looked at"
+        return f"no call has met {version_label(view.rollout.canary)} yet, of {seen.calls:,} looked at"
     share = f" ({100 * seen.canary_calls / seen.calls:.1f} %)" if seen.calls else ""
     whom = (
-        f", {seen.canary_units:,} {units(view.rollout)}"
+        f", {seen.canary_units:,} {unit_noun(view.rollout)}"
         if seen.canary_units is not None and view.rollout.unit != "call"
         else ""
     )
@@ -138,17 +140,17 @@ def exposure(view: StatusView) -> str:
     return f"{seen.canary_calls:,} of {seen.calls:,} calls{share}{whom}{pace}{more}"
 
 
-def findings(view: StatusView) -> Sequence[MetricFinding]:
+def sorted_findings(view: StatusView) -> Sequence[MetricFinding]:
     """Metrics by weight of what they decide; signals last."""
     found = view.findings.metrics if view.findings else ()
-    return sorted(found, key=lambda one: _ROLES[one.metric.role])
+    return sorted(found, key=lambda one: _ROLE_ORDER[one.metric.role])
 
 
-def sentence(one: MetricFinding) -> str:
-    return line(one.sentence) or f"{one.metric.name}: nothing is scored yet"
+def finding_sentence(one: MetricFinding) -> str:
+    return flat_line(one.sentence) or f"{one.metric.name}: nothing is scored yet"
 
 
-def needed(one: MetricFinding) -> str:
+def needed_calls_text(one: MetricFinding) -> str:
     """How many further calls until not worse; empty where nothing is open."""
     if one.not_worse or one.worse or one.metric.role == "signal":
         return ""
@@ -157,7 +159,7 @@ def needed(one: MetricFinding) -> str:
     return f"about {max(1, round(one.calls_needed)):,} more calls"
 
 
-def asides(one: MetricFinding) -> list[str]:
+def finding_caveats(one: MetricFinding) -> list[str]:
     """What else must be known of a metric: missing and late values."""
     missing = one.canary_missing + one.stable_missing
     said = []
@@ -168,38 +170,43 @@ def asides(one: MetricFinding) -> list[str]:
     return said
 
 
-def counted(view: StatusView) -> list[str]:
+def exclusion_notes(view: StatusView) -> list[str]:
     """What was left out of the evidence, or waits."""
     seen = view.findings
     if seen is None:
         return []
     said = [f"{seen.waiting:,} calls wait for their values"] if seen.waiting else []
     if seen.without_unit:
-        unit = line(view.rollout.unit, 20) if view.rollout else "unit"
+        unit = flat_line(view.rollout.unit, 20) if view.rollout else "unit"
         said.append(f"{seen.without_unit:,} calls came without a {unit}")
     said += [
-        f"{many:,} left out: {_LEFT_OUT.get(why, line(why))}" for why, many in seen.excluded.items() if many
+        f"{many:,} left out: {_EXCLUSION_REASONS.get(why, flat_line(why))}"
+        for why, many in seen.excluded.items()
+        if many
     ]
     return said
 
 
-def told(event: Event) -> str:
+def event_text(event: TimelineEvent) -> str:
     """One transition of the past: its move, then what it did."""
-    return line(f"{event.move}: {event.text}")
+    return flat_line(f"{event.move}: {event.text}")
 
 
-def following(view: StatusView) -> list[str]:
+def next_steps(view: StatusView) -> list[str]:
     """What happens next, or why it holds."""
     if view.rollout is None or view.decision is None:
         return []
     if view.decision.transition:
-        return [_due(view.decision.transition, view)]
-    return [line(reason) for reason in view.decision.holds]
+        return [_transition_text(view.decision.transition, view)]
+    return [flat_line(reason) for reason in view.decision.holds]
 
 
-def _due(transition: Transition, view: StatusView) -> str:
-    canary, reason = version(view.rollout.canary if view.rollout else None), line(transition.reason)
-    weight = f" to {percent(transition.weight_bp)}" if transition.weight_bp else ""
+def _transition_text(transition: Transition, view: StatusView) -> str:
+    canary, reason = (
+        version_label(view.rollout.canary if view.rollout else None),
+        flat_line(transition.reason),
+    )
+    weight = f" to {weight_percent(transition.weight_bp)}" if transition.weight_bp else ""
     what = {
         Move.ROLLBACK: f"takes {canary} back",
         Move.PROMOTE: f"promotes {canary} to everyone",
@@ -213,33 +220,45 @@ def _due(transition: Transition, view: StatusView) -> str:
     return f"the next tick {what}: {reason}" if reason else f"the next tick {what}"
 
 
-def commands(view: StatusView) -> list[tuple[str, str]]:
+def available_commands(view: StatusView) -> list[tuple[str, str]]:
     """What a person can do now: (command, what it does), the nearest first."""
-    rollout, name = view.rollout, line(view.name)
+    rollout, name = view.rollout, flat_line(view.name)
     if rollout is None:
         if view.stable is None:
-            return [(f"promptops promote {line(view.prompt)}@REV --to {line(view.channel)}", "releases it")]
-        start = (f"promptops canary {line(view.prompt)}@REV --to {line(view.channel)}", "tries a version")
-        back = (f"promptops rollback {name}", f"goes back to {version(view.previous)}")
+            return [
+                (
+                    f"promptops promote {flat_line(view.prompt)}@REV --to {flat_line(view.channel)}",
+                    "releases it",
+                )
+            ]
+        start = (
+            f"promptops canary {flat_line(view.prompt)}@REV --to {flat_line(view.channel)}",
+            "tries a version",
+        )
+        back = (f"promptops rollback {name}", f"goes back to {version_label(view.previous)}")
         return [start, back] if view.previous else [start]
-    canary = version(rollout.canary)
+    canary = version_label(rollout.canary)
     own = {
-        "eval": [(line(view.gate.command), "makes the result")] if view.gate and view.gate.command else [],
-        "shadow": [(line(view.gate.command), "makes the result")] if view.gate and view.gate.command else [],
+        "eval": [(flat_line(view.gate.command), "makes the result")]
+        if view.gate and view.gate.command
+        else [],
+        "shadow": [(flat_line(view.gate.command), "makes the result")]
+        if view.gate and view.gate.command
+        else [],
         "awaiting": [(f"promptops release approve {name}", "says yes to the next step")],
         "paused": [(f"promptops release resume {name}", "goes on at this step")],
         "invalid": [(f'promptops release resume {name} --reason "…"', "starts new evidence")],
         "inconclusive": [
             (
-                f'promptops promote {line(view.prompt)} --to {line(view.channel)} --force --reason "…"',
+                f'promptops promote {flat_line(view.prompt)} --to {flat_line(view.channel)} --force --reason "…"',
                 f"releases {canary} without proof",
             )
         ],
     }.get(rollout.phase, [])
-    ticking = [] if rollout.phase in ("paused", "invalid", "inconclusive") else [_tick(name, view)]
+    ticking = [] if rollout.phase in ("paused", "invalid", "inconclusive") else [_tick_command(name, view)]
     return [*own, *ticking, (f"promptops rollback {name}", f"takes {canary} back at once")]
 
 
-def _tick(name: str, view: StatusView) -> tuple[str, str]:
+def _tick_command(name: str, view: StatusView) -> tuple[str, str]:
     due = view.decision and view.decision.transition
     return f"promptops tick {name}", "does it" if due else "looks at new evidence"

@@ -3,27 +3,31 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from promptops.cli.reports.eval import as_json
-from promptops.evaluation.shadow.result import Comparison
+from promptops.cli.reports.eval import results_json_text
+from promptops.evaluation.shadow.result import ShadowComparison
 
-Form = Literal["text", "json", "markdown", "html"]
+ShadowFormatName = Literal["text", "json", "markdown", "html"]
 
 
-def render_comparisons(found: Sequence[Comparison], form: Form, *, table: bool = False) -> str:
+def render_comparisons(
+    found: Sequence[ShadowComparison], form: ShadowFormatName, *, table: bool = False
+) -> str:
     """The whole text of one form. Several are told worst first; ``table``: in one table alone."""
-    found = worst_first(found) if table or len(found) > 1 else found
+    found = comparisons_worst_first(found) if table or len(found) > 1 else found
     if form == "json":
-        return as_json(found if table or len(found) > 1 else found[0])
+        return results_json_text(found if table or len(found) > 1 else found[0])
     if form == "markdown":
-        from promptops.cli.reports.shadow.markdown import markdown as render
+        from promptops.cli.reports.shadow.markdown import render_shadow_markdown as render
     elif form == "html":
-        from promptops.cli.reports.shadow.html import html as render
+        from promptops.cli.reports.shadow.html import render_shadow_html as render
     else:
-        from promptops.cli.reports.shadow.text import text as render
+        from promptops.cli.reports.shadow.text import render_shadow_text as render
     return render(found, table=table)
 
 
-def print_comparisons(found: Sequence[Comparison], form: Form, *, table: bool = False) -> None:
+def print_comparisons(
+    found: Sequence[ShadowComparison], form: ShadowFormatName, *, table: bool = False
+) -> None:
     from promptops.console import print_json_text, print_text
 
     rendered = render_comparisons(found, form, table=table)
@@ -33,9 +37,11 @@ def print_comparisons(found: Sequence[Comparison], form: Form, *, table: bool = 
         print_text(rendered, end="")
 
 
-_RANK = {"worse": 0, "undecided": 1, "not worse": 2, "better": 3}
+_VERDICT_ORDER = {"worse": 0, "undecided": 1, "not worse": 2, "better": 3}
 
 
-def worst_first(found: Sequence[Comparison]) -> list[Comparison]:
+def comparisons_worst_first(found: Sequence[ShadowComparison]) -> list[ShadowComparison]:
     """By verdict, then by how much worse it may be."""
-    return sorted(found, key=lambda each: (_RANK[each.verdict], -each.questions[0].high, each.prompt))
+    return sorted(
+        found, key=lambda each: (_VERDICT_ORDER[each.verdict], -each.questions[0].high, each.prompt)
+    )

@@ -1,11 +1,11 @@
 """Pairs as the cases that an eval's formats draw."""
 
-from promptops.evaluation.result import Flip, Trial
-from promptops.evaluation.shadow.pair import Pair, Side
+from promptops.evaluation.result import CaseFlip, TrialResult
+from promptops.evaluation.shadow.pair import ShadowAnswer, ShadowPair
 
 
-def flip_of(pair: Pair) -> Flip:
-    return Flip(
+def pair_to_flip(pair: ShadowPair) -> CaseFlip:
+    return CaseFlip(
         case_id=pair.source or f"pair {pair.number}",
         tags=pair.tags,
         inputs=pair.inputs,
@@ -16,9 +16,9 @@ def flip_of(pair: Pair) -> Flip:
     )
 
 
-def _trial(side: Side) -> Trial:
+def _trial(side: ShadowAnswer) -> TrialResult:
     tokens = (side.input_tokens, side.output_tokens)
-    return Trial(
+    return TrialResult(
         run_id=side.run_id,
         output=side.output,
         passed=side.passed,

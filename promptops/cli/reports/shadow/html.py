@@ -7,30 +7,30 @@ from collections.abc import Container, Iterable, Sequence
 
 from markupsafe import Markup
 
-from promptops.cli.reports.eval.html_cases import common_tags, flip_card, group_of_cards, tag_filter
+from promptops.cli.reports.eval.html_cases import card_group, common_tags, flip_card, tag_filter
 from promptops.cli.reports.eval.style import STYLE
-from promptops.cli.reports.html_page import PAGE
-from promptops.cli.reports.shadow.cases import flip_of
+from promptops.cli.reports.html_page import PAGE_TEMPLATE
+from promptops.cli.reports.shadow.cases import pair_to_flip
 from promptops.cli.reports.shadow.plots import evidence_plot, ratio_plot
 from promptops.cli.reports.shadow.view import (
-    RATIOS,
-    alike,
-    basis,
-    headline,
-    notes,
-    overview_heads,
+    RATIO_METRICS,
+    metric_comparison_rows,
+    overview_headers,
     overview_rows,
-    question_rows,
+    shadow_headline,
+    shadow_notes,
+    shadow_sample_size,
+    similarity_text,
     slice_rows,
 )
-from promptops.console import one_line
-from promptops.evaluation.shadow.result import Comparison
+from promptops.console import escape_line
+from promptops.evaluation.shadow.result import ShadowComparison
 
-_OPEN = 3
-_SLICES = 40
+_OPEN_CARDS = 3
+_MAX_SLICES = 40
 
 
-def html(found: Sequence[Comparison], *, table: bool = False) -> str:
+def render_shadow_html(found: Sequence[ShadowComparison], *, table: bool = False) -> str:
     sections = [_overview(found)] if table else []
     for number, each in enumerate(found):
         sections += [
@@ -42,72 +42,74 @@ def html(found: Sequence[Comparison], *, table: bool = False) -> str:
             _pairs(each, f"-{number}" if number else "", whole=len(found) == 1),
         ]
     title = "Shadow runs" if len(found) > 1 else f"{found[0].prompt}: {found[0].verdict}"
-    return str(PAGE.format(title=title, style=STYLE, body=Markup("\n").join(sections)))
+    return str(PAGE_TEMPLATE.format(title=title, style=STYLE, body=Markup("\n").join(sections)))
 
 
-def _overview(found: Sequence[Comparison]) -> Markup:
-    heads = overview_heads(
+def _overview(found: Sequence[ShadowComparison]) -> Markup:
+    heads = overview_headers(
         found, "Candidate", "Verdict", "Pairs", "Fails more by (95 %)", "Broke", "Fixed", "Judged"
     )
     return _section("Which prompts survive", _table(heads, overview_rows(found)))
 
 
-def _header(found: Comparison) -> Markup:
-    told = Markup("").join(Markup('<p class="note">{}</p>').format(one_line(each)) for each in notes(found))
+def _header(found: ShadowComparison) -> Markup:
+    told = Markup("").join(
+        Markup('<p class="note">{}</p>').format(escape_line(each)) for each in shadow_notes(found)
+    )
     return Markup(
         '<header><span class="badge {}">{}</span><h1>{}</h1><p>{}</p><p class="about">{}</p>{}</header>'
     ).format(
         found.verdict.replace(" ", "-"),
         found.verdict,
-        one_line(headline(found)),
-        one_line(found.sentence),
-        one_line(basis(found)),
+        escape_line(shadow_headline(found)),
+        escape_line(found.sentence),
+        escape_line(shadow_sample_size(found)),
         told,
     )
 
 
-def _figures(found: Comparison) -> Markup:
+def _figures(found: ShadowComparison) -> Markup:
     heads = ("", "Control", "Candidate", "Worse by (95 %)", "Limit", "Verdict")
-    about = Markup('<p class="about">{}</p>').format(alike(found.likeness))
-    return _section("Control and candidate", _table(heads, question_rows(found)), about)
+    about = Markup('<p class="about">{}</p>').format(similarity_text(found.likeness))
+    return _section("Control and candidate", _table(heads, metric_comparison_rows(found)), about)
 
 
-def _evidence(found: Comparison) -> Markup:
+def _evidence(found: ShadowComparison) -> Markup:
     drawn = [evidence_plot(each) for each in found.questions if each.trail]
-    ratios = [each for each in found.questions if each.name in RATIOS]
+    ratios = [each for each in found.questions if each.name in RATIO_METRICS]
     if ratios:
         drawn.append(ratio_plot(ratios))
     return _section("Evidence, pair by pair", *drawn)
 
 
-def _slices(found: Comparison) -> Markup:
-    rows = slice_rows(found, _SLICES)
+def _slices(found: ShadowComparison) -> Markup:
+    rows = slice_rows(found, _MAX_SLICES)
     heads = ("Slice", "Pairs", "Passes", "Broke", "Fixed", "p, adjusted")
     return _section("Tags and checks", _table(heads, rows)) if rows else Markup("")
 
 
-def _fields(found: Comparison) -> Markup:
+def _fields(found: ShadowComparison) -> Markup:
     rows = [(each.path, f"{each.pairs:,}", "; ".join(each.examples)) for each in found.likeness.fields]
     if not rows:
         return Markup("")
     return _section("JSON fields that differ", _table(("Field", "Pairs", "Such as"), rows, text={2}))
 
 
-def _pairs(found: Comparison, suffix: str, *, whole: bool) -> Markup:
+def _pairs(found: ShadowComparison, suffix: str, *, whole: bool) -> Markup:
     """``suffix`` keeps the names of headings apart; a page of one shadow run alone can be filtered by tag."""
     groups = (
         ("broke", "Broke", found.broke, found.broke_total),
         ("fixed", "Fixed", found.fixed, found.fixed_total),
         ("changed", "Other answers that differ", found.changed, len(found.changed)),
     )
-    flips = {name: [flip_of(pair) for pair in pairs] for name, _, pairs, _ in groups}
+    flips = {name: [pair_to_flip(pair) for pair in pairs] for name, _, pairs, _ in groups}
     tags = common_tags([flip.tags for each in flips.values() for flip in each]) if whole else {}
     shown = Markup("").join(
-        group_of_cards(
+        card_group(
             name,
             title,
             [
-                flip_card(flip, place if name == "broke" else _OPEN + 5, tags)
+                flip_card(flip, place if name == "broke" else _OPEN_CARDS + 5, tags)
                 for place, flip in enumerate(flips[name])
             ],
             total,
@@ -141,4 +143,6 @@ def _row(cells: Sequence[str], text: Container[int]) -> Markup:
 
 
 def _cell(tag: str, told: str, is_text: bool) -> Markup:
-    return Markup("<{0}{1}>{2}</{0}>").format(tag, Markup(' class="text"') if is_text else "", one_line(told))
+    return Markup("<{0}{1}>{2}</{0}>").format(
+        tag, Markup(' class="text"') if is_text else "", escape_line(told)
+    )

@@ -2,54 +2,54 @@
 
 from collections.abc import Iterator, Sequence
 
-from promptops.cli.reports.eval.view import visible
-from promptops.cli.reports.markdown import code_span, fence_for, plain_words
+from promptops.cli.reports.eval.view import escape_unprintable
+from promptops.cli.reports.markdown import code_span, escape_prose, fence_for
 from promptops.cli.reports.shadow.view import (
-    alike,
-    answer,
-    basis,
-    inputs_line,
-    notes,
-    overview_heads,
+    metric_comparison_rows,
+    overview_headers,
     overview_rows,
-    question_rows,
+    pair_failures,
+    shadow_inputs_line,
+    shadow_notes,
+    shadow_sample_size,
+    side_answer,
+    similarity_text,
     slice_rows,
-    why,
 )
-from promptops.console import one_line
-from promptops.evaluation.shadow.pair import Pair
-from promptops.evaluation.shadow.result import Comparison
+from promptops.console import escape_line
+from promptops.evaluation.shadow.pair import ShadowPair
+from promptops.evaluation.shadow.result import ShadowComparison
 
 MARKER = "<!-- promptops shadow -->"  # by which a comment that is to be brought up to date is found
 _SIGNS = {"worse": "❌", "better": "✅", "not worse": "✅", "undecided": "❔"}
-_LONGEST = 60_000  # characters; GitHub takes 65,536
-_LONGEST_ANSWER = 1_500
-_PAIRS = 10
-_BESIDE_A_CHANGE = 3
-_SLICES = 15
-_FIELDS = 15
+_MAX_COMMENT_LENGTH = 60_000  # characters; GitHub takes 65,536
+_MAX_ANSWER_LENGTH = 1_500
+_MAX_PAIRS = 10
+_MAX_PAIRS_IN_DIFF = 3
+_MAX_SLICES = 15
+_MAX_FIELDS = 15
 
 
-def markdown(found: Sequence[Comparison], *, table: bool = False) -> str:
+def render_shadow_markdown(found: Sequence[ShadowComparison], *, table: bool = False) -> str:
     parts = [MARKER + "\n"]
     if table:
         parts.append("\n".join(_overview(found)) + "\n")
     for each in found:
         parts.append("\n".join(_head(each, small=table)) + "\n")
         parts += _details(each)
-    return _fitting(parts)
+    return _fit_parts(parts)
 
 
-def section(found: Comparison, *, details: bool) -> Iterator[str]:
+def shadow_section(found: ShadowComparison, *, details: bool) -> Iterator[str]:
     """A shadow run below the change that it tried; ``details``: with the worst pairs."""
-    yield f"\n**Shadow run: {_SIGNS[found.verdict]} {plain_words(one_line(found.sentence))}**"
+    yield f"\n**Shadow run: {_SIGNS[found.verdict]} {escape_prose(escape_line(found.sentence))}**"
     yield from _body(found)
     if details:
-        yield from _details(found, _BESIDE_A_CHANGE, "#####")
+        yield from _details(found, _MAX_PAIRS_IN_DIFF, "#####")
 
 
-def _fitting(parts: Sequence[str]) -> str:
-    room, shown = _LONGEST, []
+def _fit_parts(parts: Sequence[str]) -> str:
+    room, shown = _MAX_COMMENT_LENGTH, []
     for part in parts:
         room -= len(part)
         if room < 0:
@@ -59,36 +59,36 @@ def _fitting(parts: Sequence[str]) -> str:
     return "".join(shown)
 
 
-def _overview(found: Sequence[Comparison]) -> Iterator[str]:
+def _overview(found: Sequence[ShadowComparison]) -> Iterator[str]:
     yield "### Which prompts survive\n"
     rows = [
-        (code_span(one_line(label)), f"{_SIGNS[verdict]} {verdict}", *rest)
+        (code_span(escape_line(label)), f"{_SIGNS[verdict]} {verdict}", *rest)
         for label, verdict, *rest in overview_rows(found)
     ]
-    heads = overview_heads(
+    heads = overview_headers(
         found, "candidate", "", "pairs", "fails more by (95 %)", "broke", "fixed", "judged"
     )
     yield from _table(heads, rows)
 
 
-def _head(found: Comparison, *, small: bool) -> Iterator[str]:
-    prompt = code_span(one_line(found.prompt))
+def _head(found: ShadowComparison, *, small: bool) -> Iterator[str]:
+    prompt = code_span(escape_line(found.prompt))
     yield f"\n{'####' if small else '###'} {_SIGNS[found.verdict]} {prompt}: {found.verdict}\n"
-    yield f"**{plain_words(one_line(found.sentence))}**"
+    yield f"**{escape_prose(escape_line(found.sentence))}**"
     yield from _body(found)
 
 
-def _body(found: Comparison) -> Iterator[str]:
-    yield f"\n{plain_words(one_line(basis(found)))}\n"
-    yield from (f"- {plain_words(one_line(told))}" for told in notes(found))
+def _body(found: ShadowComparison) -> Iterator[str]:
+    yield f"\n{escape_prose(escape_line(shadow_sample_size(found)))}\n"
+    yield from (f"- {escape_prose(escape_line(told))}" for told in shadow_notes(found))
     yield ""
     yield from _table(
-        ("", "control", "candidate", "worse by (95 %)", "limit", "verdict"), question_rows(found)
+        ("", "control", "candidate", "worse by (95 %)", "limit", "verdict"), metric_comparison_rows(found)
     )
-    yield f"\n{plain_words(alike(found.likeness))}\n"
+    yield f"\n{escape_prose(similarity_text(found.likeness))}\n"
 
 
-def _details(found: Comparison, most: int = _PAIRS, heading: str = "####") -> Iterator[str]:
+def _details(found: ShadowComparison, most: int = _MAX_PAIRS, heading: str = "####") -> Iterator[str]:
     for title, pairs, total in (
         ("Broke", found.broke, found.broke_total),
         ("Fixed", found.fixed, found.fixed_total),
@@ -103,28 +103,28 @@ def _details(found: Comparison, most: int = _PAIRS, heading: str = "####") -> It
             (
                 code_span(each.path),
                 f"{each.pairs:,}",
-                "; ".join(code_span(one_line(told)) for told in each.examples),
+                "; ".join(code_span(escape_line(told)) for told in each.examples),
             )
-            for each in found.likeness.fields[:_FIELDS]
+            for each in found.likeness.fields[:_MAX_FIELDS]
         ]
         yield (
             f"\n{heading} JSON fields that differ\n\n"
             + "\n".join(_table(("field", "pairs", "such as"), rows))
             + "\n"
         )
-    slices = [(code_span(one_line(name)), *rest) for name, *rest in slice_rows(found, _SLICES)]
+    slices = [(code_span(escape_line(name)), *rest) for name, *rest in slice_rows(found, _MAX_SLICES)]
     if slices:
         heads = ("slice", "pairs", "passes", "broke", "fixed", "p, adjusted")
         yield f"\n{heading} Slices\n\n" + "\n".join(_table(heads, slices)) + "\n"
     yield f"\n<sub>{code_span(found.shadow_id)}</sub>\n"
 
 
-def _pair(pair: Pair) -> str:
-    summary = _html(inputs_line(pair.inputs))
-    reason = f" — <code>{_html(why(pair)[:120])}</code>" if why(pair) else ""
+def _pair(pair: ShadowPair) -> str:
+    summary = _html(shadow_inputs_line(pair.inputs))
+    reason = f" — <code>{_html(pair_failures(pair)[:120])}</code>" if pair_failures(pair) else ""
     body = [f"\n<details><summary><code>{summary}</code>{reason}</summary>\n"]
     for name, side in (("control", pair.control), ("candidate", pair.candidate)):
-        text = visible(answer(side))[:_LONGEST_ANSWER]
+        text = escape_unprintable(side_answer(side))[:_MAX_ANSWER_LENGTH]
         fence = fence_for(text)
         body.append(f"{name}, {'passed' if side.passed else 'failed'}\n\n{fence}text\n{text}\n{fence}\n")
     return "\n".join([*body, "</details>\n"])

@@ -9,27 +9,27 @@ from promptops.config.settings import Settings
 from promptops.errors import Invalid, OverBudget, PromptopsError
 from promptops.evaluation.shadow.live.candidate import (
     CONCURRENCY,
-    LIMITS,
-    Candidate,
-    candidate_of,
-    options_of,
+    RETRY_POLICY,
+    ShadowCandidate,
+    find_shadow_candidate,
+    shadow_batch_options,
 )
-from promptops.evaluation.shadow.live.lock import alone
+from promptops.evaluation.shadow.live.lock import exclusive_lock
 from promptops.registry.shadow.jobs import (
     INCOMPATIBLE,
-    Shadowing,
+    LiveShadowKey,
     ShadowJob,
     finish_all_jobs,
     finish_job,
-    give_back,
-    holder,
-    lease,
-    next_waiting,
-    spent_usd,
+    lease_jobs,
+    live_shadow_spent_usd,
+    new_lease_holder,
+    next_live_shadow,
+    release_leases,
 )
-from promptops.registry.store import Registry
-from promptops.runner.batch import Engine
-from promptops.runner.retry import Limits
+from promptops.registry.store import RegistryDatabase
+from promptops.runner.batch import BatchEngine
+from promptops.runner.retry import RetryPolicy
 from promptops.runner.routing import GitSource
 
 OVER_BUDGET = "over budget"
@@ -41,12 +41,12 @@ _JUST_STARTED_S = 1.0  # for so long somebody may only be looking whether one dr
 
 
 @dataclass(slots=True)
-class Drained:
+class DrainResult:
     """What one drain has done. ``left``: why jobs of a prompt were left for later."""
 
     answered: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
-    left: dict[Shadowing, PromptopsError] = field(default_factory=dict)
+    left: dict[LiveShadowKey, PromptopsError] = field(default_factory=dict)
     elsewhere: bool = False  # another process drains
 
     def leave_out(self, why: str, jobs: int = 1) -> None:
@@ -55,47 +55,51 @@ class Drained:
 
 
 def drain(
-    settings: Settings, *, concurrency: int = CONCURRENCY, limits: Limits = LIMITS, wait: bool = False
-) -> Drained:
+    settings: Settings,
+    *,
+    concurrency: int = CONCURRENCY,
+    limits: RetryPolicy = RETRY_POLICY,
+    wait: bool = False,
+) -> DrainResult:
     """Go on until nothing waits that can be answered. ``wait``: also for another drain to end."""
-    drained = Drained()
-    with Registry.open(settings.registry) as registry:
-        work = _Work(settings, registry, concurrency, limits, drained)
+    drained = DrainResult()
+    with RegistryDatabase.open(settings.registry) as registry:
+        work = _DrainRun(settings, registry, concurrency, limits, drained)
         while True:
-            with alone(settings.registry, None if wait else _JUST_STARTED_S) as held:
+            with exclusive_lock(settings.registry, None if wait else _JUST_STARTED_S) as held:
                 drained.elsewhere = not held
                 if not held:
                     return drained
                 work.perform()
-            if next_waiting(registry, drained.left) is None:  # also what came while the lock was let go
+            if next_live_shadow(registry, drained.left) is None:  # also what came while the lock was let go
                 return drained
 
 
 @dataclass(slots=True)
-class _Work:
+class _DrainRun:
     settings: Settings
-    registry: Registry
+    registry: RegistryDatabase
     concurrency: int
-    limits: Limits
-    drained: Drained
-    who: str = field(default_factory=holder)
+    limits: RetryPolicy
+    drained: DrainResult
+    lease_holder: str = field(default_factory=new_lease_holder)
 
     def perform(self) -> None:
         source = GitSource(self.settings)
         try:
-            while shadowing := next_waiting(self.registry, self.drained.left):
+            while shadowing := next_live_shadow(self.registry, self.drained.left):
                 source.refresh()
                 self._answer_all(source, shadowing)
         finally:
-            give_back(self.registry, self.who)
+            release_leases(self.registry, self.lease_holder)
 
-    def _answer_all(self, source: GitSource, shadowing: Shadowing) -> None:
+    def _answer_all(self, source: GitSource, shadowing: LiveShadowKey) -> None:
         try:
-            candidate = candidate_of(source, shadowing)
+            candidate = find_shadow_candidate(source, shadowing)
             if candidate is None:
                 self.drained.leave_out(GONE, finish_all_jobs(self.registry, shadowing, GONE))
                 return
-            asyncio.run(_Round(self, candidate).perform())
+            asyncio.run(_CandidateJobs(self, candidate).perform())
         except asyncio.CancelledError:
             raise KeyboardInterrupt from None
         except Invalid as error:  # the version can't be had here
@@ -103,17 +107,17 @@ class _Work:
 
 
 @dataclass(slots=True)
-class _Round:
+class _CandidateJobs:
     """The jobs of one candidate."""
 
-    work: _Work
-    candidate: Candidate
+    work: _DrainRun
+    candidate: ShadowCandidate
 
     async def perform(self) -> None:
         work, shadowing = self.work, self.candidate.shadowing
-        options = options_of(self.candidate.shadow, work.concurrency, work.limits)
-        spent = spent_usd(work.registry, shadowing)
-        async with Engine(work.settings, options, spent=spent) as engine:
+        options = shadow_batch_options(self.candidate.shadow, work.concurrency, work.limits)
+        spent = live_shadow_spent_usd(work.registry, shadowing)
+        async with BatchEngine(work.settings, options, spent=spent) as engine:
             if engine.budget:
                 engine.budget.prices.check(self.candidate.version.prompt)
 
@@ -123,23 +127,23 @@ class _Round:
             async with aclosing(engine.each(self._jobs(), answer)) as answers:
                 async for _ in answers:
                     pass
-        if engine.given_up:
-            work.drained.left[shadowing] = engine.given_up
-        give_back(work.registry, work.who)
+        if engine.aborted_by:
+            work.drained.left[shadowing] = engine.aborted_by
+        release_leases(work.registry, work.lease_holder)
 
     def _jobs(self) -> Iterator[ShadowJob]:
         work = self.work
         seconds = _TURNS * (60 + work.limits.timeout * (1 + work.limits.retries))
-        while jobs := lease(
-            work.registry, self.candidate.shadowing, work.who, most=work.concurrency, seconds=seconds
+        while jobs := lease_jobs(
+            work.registry, self.candidate.shadowing, work.lease_holder, most=work.concurrency, seconds=seconds
         ):
             yield from jobs
 
-    async def _answer(self, engine: Engine, job: ShadowJob) -> None:
+    async def _answer(self, engine: BatchEngine, job: ShadowJob) -> None:
         drained, shadowing = self.work.drained, self.candidate.shadowing
         if job.inputs is None:
             self._leave_out(job, NOT_KEPT)
-        elif problem := self.candidate.misfit(job.inputs):
+        elif problem := self.candidate.input_problem(job.inputs):
             self._leave_out(job, INCOMPATIBLE, problem)
         elif shadowing not in drained.left:
             try:

@@ -6,16 +6,16 @@ from contextlib import suppress
 
 from promptops.config.settings import Settings
 from promptops.errors import PromptopsError
-from promptops.evaluation.shadow.live.lock import alone
+from promptops.evaluation.shadow.live.lock import exclusive_lock
 
 
 def start_drain_if_due(settings: Settings) -> None:
     """Where something waits for a shadow."""
-    from promptops.registry.shadow.jobs import next_waiting
-    from promptops.registry.store import Registry
+    from promptops.registry.shadow.jobs import next_live_shadow
+    from promptops.registry.store import RegistryDatabase
 
-    with suppress(PromptopsError), Registry.open_existing(settings.registry) as registry:
-        if next_waiting(registry):
+    with suppress(PromptopsError), RegistryDatabase.open_existing(settings.registry) as registry:
+        if next_live_shadow(registry):
             start_drain(settings)
 
 
@@ -28,7 +28,7 @@ def start_drain(settings: Settings) -> bool:
     command = [sys.executable, "-P", "-m", "promptops", "-C", str(settings.root)]
     command += ["--registry", str(settings.registry), "shadow", "drain"]
     try:
-        with alone(settings.registry) as free:
+        with exclusive_lock(settings.registry) as free:
             if not free:
                 return False
         child = subprocess.Popen(

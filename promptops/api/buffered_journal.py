@@ -15,29 +15,29 @@ from promptops.console import note
 from promptops.errors import PromptopsError
 from promptops.prompt import Prompt
 from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.runs.journal import Journal, kept_end
-from promptops.registry.store import Place, Registry
+from promptops.registry.runs.journal import RegistryJournal, redact_finished_run
+from promptops.registry.store import LogPosition, RegistryDatabase
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-BUSY_S = 1.0
-REST_S = 2.0
-_SLICE = 50
-MOST_HELD = 10_000  # runs in memory, where neither the registry nor its folder can be written
+BUSY_TIMEOUT_S = 1.0
+BACKOFF_S = 2.0
+_FLUSH_BATCH = 50
+MAX_BUFFERED = 10_000  # runs in memory, where neither the registry nor its folder can be written
 
 T = TypeVar("T")
 
 
-class PatientJournal(Journal):
+class BufferedJournal(RegistryJournal):
     """Used by one thread. ``registry`` is for what is found out about runs after they have ended."""
 
     def __init__(self, settings: Settings) -> None:
-        super().__init__(settings, busy_s=BUSY_S)
+        super().__init__(settings, busy_s=BUSY_TIMEOUT_S)
         self._fault: PromptopsError | None = None
         self._behind = True  # runs may wait from before
         self._rest_until = 0.0
-        self._held: dict[str, tuple[StartedRun, FinishedRun | None, Place | None]] = {}
+        self._held: dict[str, tuple[StartedRun, FinishedRun | None, LogPosition | None]] = {}
         self._said: set[str] = set()
 
     def start(self, run: StartedRun, prompt: Prompt) -> None:
@@ -50,7 +50,7 @@ class PatientJournal(Journal):
     def finish(self, run_id: str, end: FinishedRun) -> None:
         if run_id in self._held:
             run, _, place = self._held[run_id]
-            self._held[run_id] = run, kept_end(end, self._log), place
+            self._held[run_id] = run, redact_finished_run(end, self._log), place
             del self._under_way[run_id]
             return
         try:
@@ -59,40 +59,40 @@ class PatientJournal(Journal):
             self._rest(error)
             raise
 
-    def tend(self) -> None:
+    def flush_backlog(self) -> None:
         """Bring home some of what waits elsewhere, in a quiet moment. Raises nothing."""
         if self._behind:
-            self._try(lambda: self._catch_up(_SLICE))
+            self._try(lambda: self._flush(_FLUSH_BATCH))
 
     def close(self) -> None:
         self._rest_until = 0.0
         if self._behind:
-            self._try(lambda: self._catch_up(None))
+            self._try(lambda: self._flush(None))
         if self._held:
             note(f"promptops: {len(self._held)} runs have NOT been logged: {self._fault}")
         super().close()
 
-    def registry(self) -> Registry:
+    def registry(self) -> RegistryDatabase:
         """With all runs that were kept elsewhere. Raises what is wrong, at once where that is known."""
         if self._behind:
-            self._catch_up(None)
+            self._flush(None)
         return self._open()
 
-    def _open(self) -> Registry:
+    def _open(self) -> RegistryDatabase:
         fault = self._fault
         if fault is not None and time.monotonic() < self._rest_until:
             raise type(fault)(fault.message, hint=fault.hint)
         if self._registry is None:
-            self._registry = Registry.open(self._path, busy_s=self._busy_s)
+            self._registry = RegistryDatabase.open(self._path, busy_s=self._busy_s)
         return self._registry
 
-    def _catch_up(self, most: int | None) -> None:
+    def _flush(self, most: int | None) -> None:
         """A slice at a time: calls that are under way want to be logged meanwhile."""
         registry = self._open()
         for run_id, (run, end, place) in list(self._held.items())[:most]:
-            registry.take_in(run, end, place)
+            registry.replay(run, end, place)
             del self._held[run_id]
-        self._behind = not self._spool.take_in(registry, most) or bool(self._held)
+        self._behind = not self._spool.replay(registry, most) or bool(self._held)
         self._fault = None
         if self._said and not self._behind:
             note(f"promptops: {registry.path} can be written, and has the runs that were kept meanwhile")
@@ -107,11 +107,11 @@ class PatientJournal(Journal):
     def _keep(self, run: StartedRun, end: FinishedRun | None, error: PromptopsError) -> bool:
         self._rest(error)
         self._behind = True
-        place = self._registry.give_up(run.run_id) if self._registry else None
+        place = self._registry.release_position(run.run_id) if self._registry else None
         if self._spool.put(run, end, place):
             self._say(error, f"runs are kept in {self._spool.folder} until it can be written")
             return True
-        if len(self._held) == MOST_HELD:
+        if len(self._held) == MAX_BUFFERED:
             return False
         self._held[run.run_id] = run, end, place
         self._say(error, f"nor can {self._spool.folder}: runs are kept in memory until one of them can")
@@ -119,7 +119,7 @@ class PatientJournal(Journal):
 
     def _rest(self, error: PromptopsError) -> None:
         if time.monotonic() >= self._rest_until:
-            self._fault, self._rest_until = error, time.monotonic() + REST_S
+            self._fault, self._rest_until = error, time.monotonic() + BACKOFF_S
 
     def _say(self, error: PromptopsError, where: str) -> None:
         if error.message not in self._said:
@@ -127,14 +127,14 @@ class PatientJournal(Journal):
             note(f"promptops: {error.message}\n  {where}")
 
 
-class ServiceJournal:
+class BackgroundJournal:
     """A patient journal on a thread of its own: ``start`` and ``finish`` return at once, ``written`` waits.
 
     Used by one event loop, whose thread hands everything over.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._journal = PatientJournal(settings)
+        self._journal = BufferedJournal(settings)
         self._worker = Worker("promptops-journal")
         self._handed_over: dict[str, Future[None]] = {}
 
@@ -149,12 +149,12 @@ class ServiceJournal:
         if waiting := self._handed_over.pop(run_id, None):
             await asyncio.shield(asyncio.wrap_future(waiting))  # a row is written even if nobody waits
 
-    async def with_registry(self, work: Callable[[Registry], T]) -> T:
+    async def with_registry(self, work: Callable[[RegistryDatabase], T]) -> T:
         """Do something with the registry, after all that was handed over before."""
         return await asyncio.wrap_future(self._worker.submit(lambda: work(self._journal.registry())))
 
-    def tend(self) -> None:
-        self._worker.submit(self._journal.tend)
+    def flush_backlog(self) -> None:
+        self._worker.submit(self._journal.flush_backlog)
 
     def close(self) -> None:
         """Return when everything handed over is written."""

@@ -4,21 +4,21 @@ from typing import Any
 from urllib.parse import quote
 
 from promptops import __version__
-from promptops.lint.report import Finding, Report
+from promptops.lint.report import LintFinding, LintReport
 from promptops.lint.rules import RULES
 
 _LINE_ESCAPES = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _VALUE_ESCAPES = {**_LINE_ESCAPES, ":": "%3A", ",": "%2C"}
 
 
-def text_line(finding: Finding, path: str) -> str:
+def finding_line(finding: LintFinding, path: str) -> str:
     """One finding on one line; ``path`` is how the reader names the file."""
     hint = f" — {finding.hint}" if finding.hint else ""
     said = " ".join(f"{finding.message}{hint}".split())
     return f"{path}:{finding.line}:{finding.column}: {finding.severity}[{finding.rule}] {said}"
 
 
-def github_line(finding: Finding) -> str:
+def github_annotation(finding: LintFinding) -> str:
     values = {
         "file": finding.path,
         "line": finding.line,
@@ -34,7 +34,7 @@ def _escaped(text: str, escapes: dict[str, str]) -> str:
     return "".join(escapes.get(letter, letter) for letter in text)
 
 
-def sarif(report: Report) -> dict[str, Any]:
+def sarif_log(report: LintReport) -> dict[str, Any]:
     order = {name: index for index, name in enumerate(RULES)}
     driver = {
         "name": "promptops",
@@ -60,7 +60,7 @@ def sarif(report: Report) -> dict[str, Any]:
     }
 
 
-def _sarif_result(finding: Finding, index: int) -> dict[str, Any]:
+def _sarif_result(finding: LintFinding, index: int) -> dict[str, Any]:
     place = {
         "artifactLocation": {"uri": quote(finding.path), "uriBaseId": "%SRCROOT%"},
         "region": {"startLine": finding.line, "startColumn": finding.column},
