@@ -38,7 +38,7 @@ OnProgress = Callable[[RunTally, int], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalRequest:
-    """What is asked for. With ``against`` the first contender is the control, the second the candidate."""
+    """What is asked for. With ``against`` the first variant is the control, the second the candidate."""
 
     variants: tuple[Variant, ...]
     against: bool = False
@@ -146,7 +146,7 @@ class EvalAggregator:
 
     def __post_init__(self) -> None:
         request = self.request
-        self.summaries = [VariantSummary(contender) for contender in self.plan.variants]
+        self.summaries = [VariantSummary(variant) for variant in self.plan.variants]
         evidence = SequentialPairedTest(request.margin) if request.sequential else None
         self.paired_comparison = (
             PairedComparison(request.trials, request.margin, evidence) if request.against else None
@@ -200,9 +200,9 @@ class EvalAggregator:
 
     def _notes(self, survey: PreflightResult) -> list[str]:
         found = []
-        for contender, marks in zip(self.plan.variants, survey.unfit, strict=True):
+        for variant, marks in zip(self.plan.variants, survey.unfit, strict=True):
             if number := sum(marks):
-                found.append(f"{contender.label} does not accept the inputs of {_case_count(number)}")
+                found.append(f"{variant.label} does not accept the inputs of {_case_count(number)}")
         if survey.unchecked:
             found.append(f"{_case_count(survey.unchecked)} without any check or expected answer: all pass")
         if self.request.sequential:

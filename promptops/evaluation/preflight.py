@@ -44,8 +44,8 @@ class Preflight:
         unfit = tuple(bytearray() for _ in self.variants)
         costs = array("d")
         unchecked = 0
-        for contender in self.variants:
-            self._prepare(contender, contender.prompt.checks)
+        for variant in self.variants:
+            self._prepare(variant, variant.prompt.checks)
         with ExitStack() as stack:
             estimate = self._estimate(stack)
             for case in cases:
@@ -66,31 +66,31 @@ class Preflight:
         if self.options.max_cost is None:
             return None
         estimate = stack.enter_context(CostEstimator(self.settings, self.options))
-        for contender in self.variants:
-            estimate.check(contender.prompt)
+        for variant in self.variants:
+            estimate.check(variant.prompt)
         return estimate
 
     def _costs(self, estimate: CostEstimator, prompt: Prompt, rendered: RenderedPrompt) -> list[float]:
         return [estimate.of(prompt, rendered, trial) for trial in range(self.trials)]
 
     def _check(self, case: Case, added: Sequence[Check]) -> None:
-        for contender in self.variants if case.checks else ():
+        for variant in self.variants if case.checks else ():
             try:
-                self._prepare(contender, added)
+                self._prepare(variant, added)
             except Invalid as error:
                 raise Invalid(f"{case.where}: {_without_location(error.message)}", hint=error.hint) from None
 
-    def _prepare(self, contender: Variant, checks: Sequence[Check]) -> None:
-        prompt = contender.prompt
+    def _prepare(self, variant: Variant, checks: Sequence[Check]) -> None:
+        prompt = variant.prompt
         compiled = compile_checks(checks, prompt.path, self.settings.root)
         validate_checks(compiled, prompt.output.schema if prompt.output else None, self.grader)
 
     def _rendered(self, case: Case) -> list[RenderedPrompt | None]:
         found: list[RenderedPrompt | None] = []
         problems: list[Invalid] = []
-        for contender in self.variants:
+        for variant in self.variants:
             try:
-                found.append(render_prompt(contender.prompt, case.inputs))
+                found.append(render_prompt(variant.prompt, case.inputs))
             except Invalid as error:
                 found.append(None)
                 problems.append(error)

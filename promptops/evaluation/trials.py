@@ -129,37 +129,37 @@ class TrialRunner:
     async def answer(
         self, index: int, case: Case, added: tuple[Check, ...], side: int, trial: int
     ) -> TrialRun:
-        contender = self.plan.variants[side]
+        variant = self.plan.variants[side]
         if self.plan.unfit and self.plan.unfit[side][index]:
-            return TrialRun(None, problem=input_problem(contender, case))
+            return TrialRun(None, problem=input_problem(variant, case))
         origin = RunContext(
             kind="eval",
-            overrides=contender.overrides,
+            overrides=variant.overrides,
             case_id=case.id,
             trial=trial,
             expected=case.expected,
             checks=added,
             eval_id=self.plan.eval_id,
-            arm=contender.arm,
+            arm=variant.arm,
         )
-        run = await self.engine.run(BatchItem(version=contender.version, inputs=case.inputs, origin=origin))
+        run = await self.engine.run(BatchItem(version=variant.version, inputs=case.inputs, origin=origin))
         asked = self._asking[side]
         if any(each.kind in MODEL_GRADED_KINDS for each in added):
-            asked = (*asked, *self._compiled(added, contender))
-        return TrialRun(run) if run.error or not asked else await self._judged(run, asked, case, contender)
+            asked = (*asked, *self._compiled(added, variant))
+        return TrialRun(run) if run.error or not asked else await self._judged(run, asked, case, variant)
 
     async def _judged(
-        self, run: Run, asked: Sequence[CompiledCheck], case: Case, contender: Variant
+        self, run: Run, asked: Sequence[CompiledCheck], case: Case, variant: Variant
     ) -> TrialRun:
         asking = BatchGraderClient(
             engine=self.engine,
             judges=self.judges,
-            version=contender.version,
+            version=variant.version,
             eval_id=self.plan.eval_id,
             run_id=run.started.run_id,
             trial=run.started.trial,
         )
-        found = await run_graded_checks(asked, check_subject(contender.prompt, run, case.expected), asking)
+        found = await run_graded_checks(asked, check_subject(variant.prompt, run, case.expected), asking)
         if asking.over_budget:
             raise asking.over_budget
         await asyncio.to_thread(self._log, run.started.run_id, found)
@@ -171,15 +171,15 @@ class TrialRunner:
             found = [replace(each, message="") for each in found]
         add_check_outcomes(self.registry, run_id, found)
 
-    def _compiled(self, checks: Sequence[Check], contender: Variant) -> tuple[CompiledCheck, ...]:
+    def _compiled(self, checks: Sequence[Check], variant: Variant) -> tuple[CompiledCheck, ...]:
         root = self.engine.settings.root
-        return tuple(each for each in compile_checks(checks, contender.prompt.path, root) if each.needs_model)
+        return tuple(each for each in compile_checks(checks, variant.prompt.path, root) if each.needs_model)
 
 
-def input_problem(contender: Variant, case: Case) -> str:
+def input_problem(variant: Variant, case: Case) -> str:
     """Why a side does not accept the inputs of a case; empty when it does."""
     try:
-        render_prompt(contender.prompt, case.inputs)
+        render_prompt(variant.prompt, case.inputs)
     except Invalid as error:
         return error.message
     return ""

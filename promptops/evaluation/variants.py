@@ -33,22 +33,22 @@ class Variant:
         return self.version.prompt
 
 
-def with_shared_checks(contenders: Sequence[Variant], yardstick: Prompt) -> tuple[Variant, ...]:
+def with_shared_checks(contenders: Sequence[Variant], reference_prompt: Prompt) -> tuple[Variant, ...]:
     """All of them with the checks of one prompt: whoever is held to less would look better for it."""
-    return tuple(_with_checks_of(each, yardstick) for each in contenders)
+    return tuple(_with_checks_of(each, reference_prompt) for each in contenders)
 
 
-def _with_checks_of(contender: Variant, yardstick: Prompt) -> Variant:
-    prompt = contender.prompt
-    checks = yardstick.checks
-    if prompt.output is None and yardstick.output is not None:
-        schema = dict(yardstick.output.schema)
+def _with_checks_of(variant: Variant, reference_prompt: Prompt) -> Variant:
+    prompt = variant.prompt
+    checks = reference_prompt.checks
+    if prompt.output is None and reference_prompt.output is not None:
+        schema = dict(reference_prompt.output.schema)
         checks = tuple(
             replace(each, argument=schema) if _uses_output_schema(each) else each for each in checks
         )
     # not of the channel that serves it: this is no traffic
-    version = replace(contender.version, prompt=replace(prompt, checks=checks), channel=None)
-    return replace(contender, version=version)
+    version = replace(variant.version, prompt=replace(prompt, checks=checks), channel=None)
+    return replace(variant, version=version)
 
 
 def _uses_output_schema(check: Check) -> bool:

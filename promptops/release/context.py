@@ -86,7 +86,8 @@ def open_release_context(
 ) -> Iterator[ReleaseContext]:
     """``local``: moves are made without the remote; ``propose``: on a branch of that name.
 
-    ``registry`` opens it: ``RegistryDatabase.open_existing`` for what only reads, ``open_optional_registry`` for what needs it not.
+    ``registry`` opens it: ``RegistryDatabase.open_existing`` for what only reads,
+    ``open_optional_registry`` for what can do without it.
     """
     with (
         Ledger(settings, local=local, propose=propose) as ledger,
@@ -110,20 +111,20 @@ def parse_target(text: str, settings: Settings, channel: str | None = None) -> T
     return Target(prompt=reference.name, channel=reference.channel or resolve_channel(channel, settings))
 
 
-def resolve_target(desk: ReleaseContext, text: str, channel: str | None = None) -> Target:
+def resolve_target(context: ReleaseContext, text: str, channel: str | None = None) -> Target:
     """As ``parse_target``; raises NotFound, with the nearest names, where there is no such prompt."""
-    target = parse_target(text, desk.settings, channel)
-    require_prompt(desk, target.prompt)
+    target = parse_target(text, context.settings, channel)
+    require_prompt(context, target.prompt)
     return target
 
 
-def require_prompt(desk: ReleaseContext, prompt: str) -> None:
+def require_prompt(context: ReleaseContext, prompt: str) -> None:
     """Raise NotFound for a name that is neither in the working tree nor released."""
-    names = prompt_names(desk.settings)
+    names = prompt_names(context.settings)
     if prompt in names:
         return
     try:
-        names = sorted({*names, *_released_names(desk)})
+        names = sorted({*names, *_released_names(context)})
     except Invalid:  # a branch that has diverged or is damaged is no reason to doubt the name
         return
     if prompt not in names:
@@ -131,9 +132,9 @@ def require_prompt(desk: ReleaseContext, prompt: str) -> None:
         raise NotFound(f"no prompt `{prompt}`", hint=hint)
 
 
-def _released_names(desk: ReleaseContext) -> Iterator[str]:
-    commit = desk.ledger.commit_id()
-    for entry in desk.ledger.repo.list_files(commit, "releases") if commit else ():
+def _released_names(context: ReleaseContext) -> Iterator[str]:
+    commit = context.ledger.commit_id()
+    for entry in context.ledger.repo.list_files(commit, "releases") if commit else ():
         yield entry.path.removeprefix("releases/").removesuffix(".yaml")
 
 
@@ -145,7 +146,7 @@ def resolve_channel(channel: str | None, settings: Settings) -> str:
     return channel
 
 
-def resolve_targets(texts: Sequence[str], desk: ReleaseContext, *, active: bool = False) -> list[Target]:
+def resolve_targets(texts: Sequence[str], context: ReleaseContext, *, active: bool = False) -> list[Target]:
     """The channels that are meant; of a name alone, and of no name, all that serve something.
 
     ``active``: only those with a canary, unless a channel is named outright. Raises NotFound for a name
@@ -153,18 +154,18 @@ def resolve_targets(texts: Sequence[str], desk: ReleaseContext, *, active: bool 
     """
     found: list[Target] = []
     for text in texts:
-        reference = parse_reference(text, desk.settings)
+        reference = parse_reference(text, context.settings)
         if reference.channel is not None or reference.rev is not None:
-            found.append(parse_target(text, desk.settings))
+            found.append(parse_target(text, context.settings))
             continue
-        state = desk.ledger.head(reference.name)
+        state = context.ledger.head(reference.name)
         if state is None:
-            require_prompt(desk, reference.name)
+            require_prompt(context, reference.name)
             raise not_released_error(Target(prompt=reference.name, channel=PRODUCTION))
         found += _released_targets(state, active=active)
     if not texts:
         found = [
-            each for state in desk.releases().values() for each in _released_targets(state, active=active)
+            each for state in context.releases().values() for each in _released_targets(state, active=active)
         ]
     return list(dict.fromkeys(found))
 

@@ -65,17 +65,17 @@ class TickResult:
         return UNDECIDED if after and exit_code else 0
 
 
-def tick_channel(desk: ReleaseContext, target: Target) -> TickResult:
+def tick_channel(context: ReleaseContext, target: Target) -> TickResult:
     """Look at the evidence and make the move that is due. Two ticks at once make it once."""
-    look = assess(desk, target)
+    look = assess(context, target)
     due = look.decision.transition if look.decision else None
     if due is None:
         return TickResult(target=target, look=look)
-    written = desk.ledger.commit_transition(
+    written = context.ledger.commit_transition(
         target.prompt,
         target.channel,
         apply_if_unchanged(target, due),
-        now=desk.now,
+        now=context.now,
         evidence=assessment_evidence(look),
     )
     return TickResult(target=target, look=look, written=written)
@@ -90,33 +90,33 @@ def apply_if_unchanged(target: Target, due: Transition) -> Callable[[ReleaseStat
     return change
 
 
-def assess(desk: ReleaseContext, target: Target) -> Assessment:
+def assess(context: ReleaseContext, target: Target) -> Assessment:
     """Score what has arrived and say what is due; nothing is moved."""
-    state = desk.channel(target)
+    state = context.channel(target)
     rollout = state.rollout
     if rollout is None or state.stable is None:
         return Assessment(state=state)
-    plan = desk.ledger.plan(rollout.plan)
+    plan = context.ledger.plan(rollout.plan)
     findings = analyze_rollout(
-        desk.registry,
+        context.registry,
         rollout,
         target.prompt,
         target.channel,
         plan,
-        desk.now,
-        committed=last_committed_evidence(desk, rollout.id),
+        context.now,
+        committed=last_committed_evidence(context, rollout.id),
         stable=state.stable,
     )
-    gate = phase_gate(desk, target, state.stable, rollout, plan)
-    decision = decide_transition(rollout, plan, findings, desk.now, eval_gate=gate, shadow_gate=gate)
+    gate = phase_gate(context, target, state.stable, rollout, plan)
+    decision = decide_transition(rollout, plan, findings, context.now, eval_gate=gate, shadow_gate=gate)
     return Assessment(
         state=state, rollout=rollout, plan=plan, findings=findings, gate=gate, decision=decision
     )
 
 
-def last_committed_evidence(desk: ReleaseContext, rollout: str) -> Mapping[str, Any] | None:
+def last_committed_evidence(context: ReleaseContext, rollout: str) -> Mapping[str, Any] | None:
     """What was known at the latest move of a rollout that kept it."""
-    kept = desk.ledger.evidence(rollout)
+    kept = context.ledger.evidence(rollout)
     return kept[-1][1] if kept else None
 
 
@@ -127,25 +127,25 @@ def assessment_evidence(look: Assessment) -> Mapping[str, Any] | None:
     return build_evidence(look.rollout, look.findings)
 
 
-def stored_evidence(desk: ReleaseContext, target: Target) -> Mapping[str, Any] | None:
+def stored_evidence(context: ReleaseContext, target: Target) -> Mapping[str, Any] | None:
     """What was found the last time, for moves by hand: they wait for nothing to be scored.
 
     None where nobody has looked yet, and where that cannot be read: nothing keeps a rollback from its work.
     """
     with suppress(PromptopsError, sqlite3.Error):
-        rollout = desk.channel(target).rollout
-        found = load_findings(desk.registry, rollout) if rollout else None
+        rollout = context.channel(target).rollout
+        found = load_findings(context.registry, rollout) if rollout else None
         if rollout and found and found.proof.get("plan") == rollout.plan:
             return build_evidence(rollout, found)
     return None
 
 
 def eval_gate_for(
-    desk: ReleaseContext, target: Target, version: Version, stable: ReleasedVersion, plan: ReleasePlan
+    context: ReleaseContext, target: Target, version: Version, stable: ReleasedVersion, plan: ReleasePlan
 ) -> GateFinding:
     """What the logged evals say of a version against what is stable."""
     return eval_gate(
-        desk.registry,
+        context.registry,
         target.prompt,
         version.prompt.digest,
         stable.digest,
@@ -155,14 +155,14 @@ def eval_gate_for(
 
 
 def phase_gate(
-    desk: ReleaseContext, target: Target, stable: ReleasedVersion, rollout: Rollout, plan: ReleasePlan
+    context: ReleaseContext, target: Target, stable: ReleasedVersion, rollout: Rollout, plan: ReleasePlan
 ) -> GateFinding | None:
     """What evals or shadow runs say, in the phase that waits for them."""
     if rollout.phase == "eval":
-        return eval_gate_for(desk, target, desk.version(target, rollout.canary), stable, plan)
+        return eval_gate_for(context, target, context.version(target, rollout.canary), stable, plan)
     if rollout.phase != "shadow" or plan.shadow is None:
         return None
     names = (stable.version, rollout.canary.version)
     digests = (stable.digest, rollout.canary.digest)
-    found = shadow_gate(desk.registry, target.prompt, *digests, plan.shadow, names=names)
+    found = shadow_gate(context.registry, target.prompt, *digests, plan.shadow, names=names)
     return replace(found, command=f"promptops shadow run --rollout {target}")

@@ -15,25 +15,27 @@ from promptops.versions.release_state import ChannelState, Rollout
 _EVENTS = 20
 
 
-def status_of(desk: ReleaseContext, target: Target, pending: Sequence[TransitionRecord] = ()) -> StatusView:
+def status_of(
+    context: ReleaseContext, target: Target, pending: Sequence[TransitionRecord] = ()
+) -> StatusView:
     """One channel as it stands. ``pending``: moves that the remote does not have."""
-    state = desk.channel(target)
+    state = context.channel(target)
     view = StatusView(
         prompt=target.prompt,
         channel=target.channel,
-        now=desk.now,
+        now=context.now,
         stable=state.stable,
         previous=state.previous,
         rollout=state.rollout,
         shadow=state.shadow,
-        timeline=tuple(map(timeline_event, desk.ledger.log(target.prompt, target.channel)[:_EVENTS])),
+        timeline=tuple(map(timeline_event, context.ledger.log(target.prompt, target.channel)[:_EVENTS])),
         notes=tuple(
             f"not pushed: {record.subject}; promptops release sync"
             for record in pending
             if (record.prompt, record.channel) == (target.prompt, target.channel)
         ),
     )
-    return _with_rollout(desk, target, view, state, state.rollout) if state.rollout else view
+    return _with_rollout(context, target, view, state, state.rollout) if state.rollout else view
 
 
 def timeline_event(record: TransitionRecord) -> TimelineEvent:
@@ -43,18 +45,18 @@ def timeline_event(record: TransitionRecord) -> TimelineEvent:
 
 
 def _with_rollout(
-    desk: ReleaseContext, target: Target, view: StatusView, state: ChannelState, rollout: Rollout
+    context: ReleaseContext, target: Target, view: StatusView, state: ChannelState, rollout: Rollout
 ) -> StatusView:
-    plan = desk.ledger.plan(rollout.plan)
-    known = load_findings(desk.registry, rollout)
-    gate = phase_gate(desk, target, state.stable, rollout, plan) if state.stable else None
-    findings = known or Findings(registry="", registry_path=str(desk.registry.path))
-    decision = decide_transition(rollout, plan, findings, desk.now, eval_gate=gate, shadow_gate=gate)
+    plan = context.ledger.plan(rollout.plan)
+    known = load_findings(context.registry, rollout)
+    gate = phase_gate(context, target, state.stable, rollout, plan) if state.stable else None
+    findings = known or Findings(registry="", registry_path=str(context.registry.path))
+    decision = decide_transition(rollout, plan, findings, context.now, eval_gate=gate, shadow_gate=gate)
     notes = view.notes if known or gate else (*view.notes, "no tick has looked at the evidence yet")
     return replace(
         view,
         plan=plan,
-        exposure=canary_exposure(desk.registry, rollout, desk.now),
+        exposure=canary_exposure(context.registry, rollout, context.now),
         findings=known,
         gate=gate,
         decision=decision

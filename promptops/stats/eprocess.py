@@ -192,7 +192,10 @@ class MeanTest:
 
 
 def one_sample_test(question: Hypothesis, bound: float) -> MeanTest:
-    """Tests the mean of losses in [0, 1]: ``one_sample_test(Question.NOT_WORSE, 0.1)`` shows a rate below 10 %."""
+    """Tests the mean of losses in [0, 1].
+
+    ``one_sample_test(Hypothesis.NOT_WORSE, 0.1)`` shows a rate below 10 %.
+    """
     return MeanTest(question, bound, 0.0, 1.0)
 
 

@@ -325,7 +325,7 @@ class TestWhatIsSaid:
         edit(
             greeting,
             "prompts/greet.yaml",
-            ("owner: door", "owner: desk"),
+            ("owner: door", "owner: context"),
             ("description: Greet", "description: Meet"),
         )
         done = cli("diff", "greet", "--exit-code")

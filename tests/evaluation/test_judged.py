@@ -18,7 +18,7 @@ def said(request: Received) -> str:
 
 
 @pytest.fixture
-def desk(repo: Repo) -> Repo:
+def project(repo: Repo) -> Repo:
     repo.write("prompts/judges/quality.yaml", JUDGE)
     repo.write(
         "prompts/write.cases.jsonl", jsonl(*({"id": f"c{n}", "inputs": {"id": f"{n}"}} for n in range(6)))
@@ -37,17 +37,17 @@ def judging(request: Received) -> Answer:
     return text(content)
 
 
-def test_judges_are_asked_logged_and_found_again(cli: Cli, desk: Repo, provider: Provider) -> None:
+def test_judges_are_asked_logged_and_found_again(cli: Cli, project: Repo, provider: Provider) -> None:
     provider.script = judging
     found = result(cli("eval", "write", "--against", "write@HEAD~1", "--json"))
     assert [side["overall"]["passed"] for side in found["sides"]] == [3, 3]
     assert [side["scores"] for side in found["sides"]] == [{"judge": 3.5}] * 2
     (score,) = found["comparison"]["scores"]
     assert (score["pairs"], score["difference"], score["p"]) == (6, 0.0, 1.0)
-    logged = rows(desk)
+    logged = rows(project)
     assert [sum(row["kind"] == kind for row in logged) for kind in ("eval", "judge")] == [12, 12]
     assert {row["eval_id"] for row in logged} == {found["eval_id"]}
-    judged = rows(desk, "SELECT * FROM runs r JOIN outcomes o ON o.run_seq = r.seq WHERE o.name = 'judge'")
+    judged = rows(project, "SELECT * FROM runs r JOIN outcomes o ON o.run_seq = r.seq WHERE o.name = 'judge'")
     assert {row["kind"] for row in judged} == {"eval"}
     asked = len(provider.requests)
     assert asked == 24
@@ -58,7 +58,7 @@ def test_judges_are_asked_logged_and_found_again(cli: Cli, desk: Repo, provider:
     assert len(provider.requests) == asked + 12
 
 
-def test_a_judge_that_says_nothing_is_counted_apart(cli: Cli, desk: Repo, provider: Provider) -> None:
+def test_a_judge_that_says_nothing_is_counted_apart(cli: Cli, project: Repo, provider: Provider) -> None:
     def silent_on_3(request: Received) -> Answer:
         if said(request) == "Judge: second 3":
             return text('{"score": 9}')
@@ -74,7 +74,7 @@ def test_a_judge_that_says_nothing_is_counted_apart(cli: Cli, desk: Repo, provid
 
 
 def test_a_budget_that_ends_while_judging_is_no_failure_of_the_case(
-    cli: Cli, desk: Repo, provider: Provider
+    cli: Cli, project: Repo, provider: Provider
 ) -> None:
     usage = {"prompt_tokens": 20, "completion_tokens": 40, "total_tokens": 60}
     provider.script = lambda request: replace(judging(request), usage=usage)
@@ -87,26 +87,26 @@ def test_a_budget_that_ends_while_judging_is_no_failure_of_the_case(
 
 
 def test_a_judge_that_does_not_fit_is_found_before_anything_is_run(
-    cli: Cli, desk: Repo, provider: Provider
+    cli: Cli, project: Repo, provider: Provider
 ) -> None:
-    desk.write("prompts/write.yaml", WRITER.format(style="x").replace("    threshold: 4\n", ""))
+    project.write("prompts/write.yaml", WRITER.format(style="x").replace("    threshold: 4\n", ""))
     done = cli("eval", "write")
     assert (done.code, "gives scores (1, 2, 3, 4, 5)" in done.err) == (4, True)
     assert not provider.requests
 
 
 def test_texts_of_judged_answers_are_kept_out_where_that_is_asked(
-    cli: Cli, desk: Repo, provider: Provider
+    cli: Cli, project: Repo, provider: Provider
 ) -> None:
-    desk.write("promptops.yaml", "log: {outputs: hash}\n")
+    project.write("promptops.yaml", "log: {outputs: hash}\n")
     provider.script = judging
     cli("eval", "write")
-    assert {row["text"] for row in rows(desk, "SELECT * FROM outcomes WHERE source = 'check'")} == {""}
+    assert {row["text"] for row in rows(project, "SELECT * FROM outcomes WHERE source = 'check'")} == {""}
 
 
-def test_an_invariant_asks_the_version_again(cli: Cli, desk: Repo, provider: Provider) -> None:
+def test_an_invariant_asks_the_version_again(cli: Cli, project: Repo, provider: Provider) -> None:
     check = "invariant: {input: id, values: [x, y]}"
-    desk.write(
+    project.write(
         "prompts/write.yaml",
         WRITER.format(style="x").replace("judge: judges/quality\n    threshold: 4", check),
     )
@@ -116,40 +116,40 @@ def test_an_invariant_asks_the_version_again(cli: Cli, desk: Repo, provider: Pro
     assert len(provider.requests) == 18
 
 
-def test_whether_a_judge_looks_at_what_is_expected(cli: Cli, desk: Repo, provider: Provider) -> None:
+def test_whether_a_judge_looks_at_what_is_expected(cli: Cli, project: Repo, provider: Provider) -> None:
     provider.script = judging
-    desk.write("prompts/write.cases.jsonl", jsonl({"id": "a", "inputs": {"id": "1"}, "expected": "x"}))
+    project.write("prompts/write.cases.jsonl", jsonl({"id": "a", "inputs": {"id": "1"}, "expected": "x"}))
     assert set(result(cli("eval", "write", "--json"))["sides"][0]["by_check"]) == {"judge", "equals"}
     seeing = JUDGE.replace("output: string}", "output: string, expected: string}").replace(
         "{{ output }}", "{{ expected }} {{ output }}"
     )
-    desk.write("prompts/judges/quality.yaml", seeing)
+    project.write("prompts/judges/quality.yaml", seeing)
     assert set(result(cli("eval", "write", "--json"))["sides"][0]["by_check"]) == {"judge"}
 
 
-def test_a_case_brings_its_own_judge(cli: Cli, desk: Repo, provider: Provider) -> None:
+def test_a_case_brings_its_own_judge(cli: Cli, project: Repo, provider: Provider) -> None:
     provider.script = judging
-    desk.write(
+    project.write(
         "prompts/write.yaml",
         WRITER.format(style="x").replace("judge: judges/quality\n    threshold: 4", "max_words: 9"),
     )
     own = {"judge": "judges/quality", "threshold": 3}
-    desk.write("prompts/write.cases.jsonl", jsonl({"id": "a", "inputs": {"id": "1"}, "checks": [own]}))
+    project.write("prompts/write.cases.jsonl", jsonl({"id": "a", "inputs": {"id": "1"}, "checks": [own]}))
     side = result(cli("eval", "write", "--json"))["sides"][0]
     assert side["by_check"]["judge"]["passed"] == 1
 
 
 def test_the_same_judge_asked_again_is_no_change(
-    cli: Cli, desk: Repo, provider: Provider, shared: Path
+    cli: Cli, project: Repo, provider: Provider, shared: Path
 ) -> None:
     """Recorded: 121 of 320 scores differ between runs of one judge on the same answers."""
     file = shared / "data/judge-noise/vicuna_eval.jsonl"
     scores = [json.loads(line)["scores"] for line in file.read_text("utf-8").splitlines()]
-    desk.write(
+    project.write(
         "prompts/write.cases.jsonl",
         jsonl(*({"id": f"c{n}", "inputs": {"id": f"{n}"}} for n in range(len(scores)))),
     )
-    desk.commit("Many cases")
+    project.commit("Many cases")
 
     def recorded(request: Received) -> Answer:
         content = said(request)
@@ -169,14 +169,14 @@ def test_the_same_judge_asked_again_is_no_change(
     assert min(score["p"], compared["whole"]["p"]) > 0.05
 
 
-def test_a_judge_that_cannot_be_reached(cli: Cli, desk: Repo, provider: Provider) -> None:
+def test_a_judge_that_cannot_be_reached(cli: Cli, project: Repo, provider: Provider) -> None:
     provider.script = lambda request: status(500) if said(request).startswith("Judge") else judging(request)
     done = cli("eval", "write", "--retries", "0", "--json")
     side = result(done)["sides"][0]
     assert (done.code, side["errors"], side["judge_failures"]) == (1, 6, 6)
 
 
-def test_vectors_are_asked_for(cli: Cli, desk: Repo, provider: Provider) -> None:
+def test_vectors_are_asked_for(cli: Cli, project: Repo, provider: Provider) -> None:
     def answer(request: Received) -> Answer:
         if request.path.endswith("/embeddings"):
             vectors = [{"index": at, "embedding": [1.0, 0.0]} for at, _ in enumerate(request.body["input"])]
@@ -186,6 +186,6 @@ def test_vectors_are_asked_for(cli: Cli, desk: Repo, provider: Provider) -> None
     provider.script = answer
     check = "similarity: {to: a hound, by: embedding}"
     written = WRITER.format(style="x").replace("judge: judges/quality\n    threshold: 4", check)
-    desk.write("prompts/write.yaml", written)
+    project.write("prompts/write.yaml", written)
     side = result(cli("eval", "write", "--json"))["sides"][0]
     assert (side["overall"]["passed"], side["scores"]) == (6, {"similarity": 1.0})

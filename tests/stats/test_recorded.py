@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from promptops.stats import agreement
-from promptops.stats.eprocess import Hypothesis
-from promptops.stats.eprocess import paired_test as paired_test
+from promptops.stats.eprocess import Hypothesis, paired_test
 from promptops.stats.paired import mcnemar, paired_rates, paired_scores
 
 BINARY = [

@@ -41,8 +41,8 @@ def traffic(
 
 
 def channel_state(prompt: str = "greet") -> Any:
-    with open_release_context(current_settings(), now=time.time(), local=True) as desk:
-        return desk.channel(Target(prompt=prompt, channel="production"))
+    with open_release_context(current_settings(), now=time.time(), local=True) as context:
+        return context.channel(Target(prompt=prompt, channel="production"))
 
 
 def logged(
@@ -75,5 +75,5 @@ def ticked(cli: Cli, *more: str) -> Any:
 
 
 def tick_at(now: float) -> TickResult:
-    with open_release_context(current_settings(), now=now, local=True) as desk:
-        return tick_(desk, TARGET)
+    with open_release_context(current_settings(), now=now, local=True) as context:
+        return tick_(context, TARGET)

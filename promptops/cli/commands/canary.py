@@ -65,12 +65,12 @@ def canary(
         unreviewed=unreviewed,
         reason=reason,
     )
-    with project_release_context(local=local, propose=propose) as desk:
-        found = prepare_canary(desk, start)
+    with project_release_context(local=local, propose=propose) as context:
+        found = prepare_canary(context, start)
         if isinstance(found, ReleaseCandidate):
-            return confirm_first_release(desk, found, reason, yes=yes, as_json=as_json)
-        _confirm_forecast(desk, found, yes=yes)
-        written = start_canary(desk, found)
+            return confirm_first_release(context, found, reason, yes=yes, as_json=as_json)
+        _confirm_forecast(context, found, yes=yes)
+        written = start_canary(context, found)
         code = print_transition(found.target, written, as_json=as_json)
         if not written.proposed:
             if found.rollout.phase == "shadow":
@@ -80,8 +80,8 @@ def canary(
         return code
 
 
-def _confirm_forecast(desk: ReleaseContext, found: PreparedCanary, *, yes: bool) -> None:
-    note(f"plan {found.plan.name}: {forecast_canary(desk, found).sentence}")
+def _confirm_forecast(context: ReleaseContext, found: PreparedCanary, *, yes: bool) -> None:
+    note(f"plan {found.plan.name}: {forecast_canary(context, found).sentence}")
     version, shadow = found.candidate.version, found.plan.shadow
     if shadow:
         most = f", {shadow.max_usd:.2f} USD at most" if shadow.max_usd is not None else ""

@@ -11,8 +11,7 @@ from promptops.cli.reports.lint.annotations import github_annotation, sarif_log
 from promptops.cli.reports.lint.text import lint_display_path, print_lint_report
 from promptops.console import note, print_json, print_table, print_text
 from promptops.errors import Invalid
-from promptops.lint import RULES, LintReport, Scope, staged_scope, working_tree_scope
-from promptops.lint import lint_prompts as lint_prompts
+from promptops.lint import RULES, LintReport, Scope, lint_prompts, staged_scope, working_tree_scope
 
 WordsArgument = Annotated[
     list[str] | None,

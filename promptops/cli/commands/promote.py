@@ -49,11 +49,11 @@ def promote(
     wanted = PromoteRequest(
         reference=reference, channel=to, plan=plan, force=force, unreviewed=unreviewed, reason=reason
     )
-    with project_release_context(local=local, propose=propose) as desk:
-        chosen = first_release_candidate(desk, wanted)
+    with project_release_context(local=local, propose=propose) as context:
+        chosen = first_release_candidate(context, wanted)
         if chosen:
-            return confirm_first_release(desk, chosen, reason, yes=yes, as_json=as_json)
-        return _print_promotion(promote_(desk, wanted), as_json=as_json)
+            return confirm_first_release(context, chosen, reason, yes=yes, as_json=as_json)
+        return _print_promotion(promote_(context, wanted), as_json=as_json)
 
 
 def _print_promotion(done: PromoteResult, *, as_json: bool) -> int:

@@ -34,8 +34,8 @@ def rollback(
 
     Exit code 5 says that the remote could not be told: other machines still serve the version.
     """
-    with project_release_context(local=local, registry=open_optional_registry) as desk:
-        done = rollback_(desk, resolve_target(desk, name), to=to, reason=reason)
+    with project_release_context(local=local, registry=open_optional_registry) as context:
+        done = rollback_(context, resolve_target(context, name), to=to, reason=reason)
     if as_json:
         print_json({**transition_data(done.target, done.written), "taken": done.removed.version})
     else:

@@ -62,11 +62,11 @@ def status(
 
 
 def _views(names: list[str]) -> list[StatusView]:
-    with project_release_context(registry=RegistryDatabase.open_existing) as desk:
-        pending = desk.ledger.pending()
-        targets = resolve_targets(names, desk)
-        with desk.ledger.branch.pinned():
-            return [status_of(desk, target, pending) for target in targets]
+    with project_release_context(registry=RegistryDatabase.open_existing) as context:
+        pending = context.ledger.pending()
+        targets = resolve_targets(names, context)
+        with context.ledger.branch.pinned():
+            return [status_of(context, target, pending) for target in targets]
 
 
 def _status_exit_code(views: list[StatusView]) -> int:

@@ -43,29 +43,29 @@ def tick(
     if every and names:
         raise Invalid("--all is every canary; no names beside it", hint="promptops tick --all")
     as_json = as_json or (every and not sys.stdout.isatty())
-    with project_release_context(local=local) as desk:
-        codes = [_refresh(desk)]
-        targets = resolve_targets(names or [], desk, active=not names)
+    with project_release_context(local=local) as context:
+        codes = [_refresh(context)]
+        targets = resolve_targets(names or [], context, active=not names)
         if not targets:
             note("no canary is active")
-        codes += [_tick_safely(desk, target, exit_code=exit_code, as_json=as_json) for target in targets]
+        codes += [_tick_safely(context, target, exit_code=exit_code, as_json=as_json) for target in targets]
     return next(code for code in _EXIT_CODES_WORST_FIRST if code in codes or code == 0)
 
 
-def _refresh(desk: ReleaseContext) -> int:
+def _refresh(context: ReleaseContext) -> int:
     """Fetch what others did. Without the remote harm is looked for all the same, and taken back here."""
     try:
-        desk.ledger.refresh()
+        context.ledger.refresh()
     except Unavailable as error:
         note(f"promptops: {error.message}\n  {error.hint}")
         return error.exit_code
     return 0
 
 
-def _tick_safely(desk: ReleaseContext, target: Target, *, exit_code: bool, as_json: bool) -> int:
+def _tick_safely(context: ReleaseContext, target: Target, *, exit_code: bool, as_json: bool) -> int:
     """The exit code of one canary, whatever it meets: the others are looked at all the same."""
     try:
-        return _tick(desk, target, exit_code=exit_code, as_json=as_json)
+        return _tick(context, target, exit_code=exit_code, as_json=as_json)
     except PromptopsError as error:
         note(f"promptops: {target}: {error.message}\n  {error.hint}")
         return _report_failure(target, error.message, error.exit_code, as_json=as_json)
@@ -82,8 +82,8 @@ def _report_failure(target: Target, message: str, code: int, *, as_json: bool) -
     return code
 
 
-def _tick(desk: ReleaseContext, target: Target, *, exit_code: bool, as_json: bool) -> int:
-    done = tick_(desk, target)
+def _tick(context: ReleaseContext, target: Target, *, exit_code: bool, as_json: bool) -> int:
+    done = tick_(context, target)
     code = done.code(exit_code=exit_code)
     if as_json:
         print_json_line({**_tick_data(done), "code": code})

@@ -56,8 +56,8 @@ def project_release_context(
     try:
         with open_release_context(
             current_settings(), now=time.time(), local=bool(local), propose=propose, registry=registry
-        ) as desk:
-            yield desk
+        ) as context:
+            yield context
     except RemoteUnreachable as error:
         if local is not None:
             raise

@@ -57,8 +57,8 @@ class PairRunner:
 
     def __post_init__(self) -> None:
         for arm in ARMS:
-            contender = self._variant(arm)
-            self._graded_by_arm[arm] = self._model_graded(contender.prompt.checks, contender)
+            variant = self._variant(arm)
+            self._graded_by_arm[arm] = self._model_graded(variant.prompt.checks, variant)
         if self.request.judge:
             self._judge = judge_from_prompt(self.judges.version(self.request.judge).prompt)
 
@@ -88,7 +88,7 @@ class PairRunner:
 
     async def _answer(self, arm: Arm, source: ReplayInput, place: int) -> LoggedRun:
         added = self.checks.of(source.case)
-        contender = self._variant(arm)
+        variant = self._variant(arm)
         origin = self._origin(arm, source, place, added)
         if arm == "control" and self.request.recorded:
             run = await asyncio.to_thread(
@@ -101,11 +101,11 @@ class PairRunner:
             )
         else:
             run = await self.engine.run(
-                BatchItem(version=contender.version, inputs=source.case.inputs, origin=origin)
+                BatchItem(version=variant.version, inputs=source.case.inputs, origin=origin)
             )
-        asked = (*self._graded_by_arm[arm], *self._model_graded(added, contender))
+        asked = (*self._graded_by_arm[arm], *self._model_graded(added, variant))
         if run.error is None and asked:
-            run = await self._checked(run, asked, source, contender)
+            run = await self._checked(run, asked, source, variant)
         return run.as_json()
 
     def _origin(self, arm: Arm, source: ReplayInput, place: int, added: Sequence[Check]) -> RunContext:
@@ -125,9 +125,9 @@ class PairRunner:
         )
 
     async def _checked(
-        self, run: Run, asked: Sequence[CompiledCheck], source: ReplayInput, contender: Variant
+        self, run: Run, asked: Sequence[CompiledCheck], source: ReplayInput, variant: Variant
     ) -> Run:
-        asking = self._asking(run.started.run_id, contender)
+        asking = self._asking(run.started.run_id, variant)
         subject = check_subject(self.request.candidate.prompt, run, source.case.expected)
         found = await run_graded_checks(asked, subject, asking)
         if asking.over_budget:
@@ -183,18 +183,18 @@ class PairRunner:
     async def _log(self, pair: ShadowPair, name: str, value: float, told: str) -> None:
         await asyncio.to_thread(add_pair_outcome, self.registry, pair.candidate.run_id, name, value, told)
 
-    def _asking(self, run_id: str, contender: Variant) -> BatchGraderClient:
+    def _asking(self, run_id: str, variant: Variant) -> BatchGraderClient:
         return BatchGraderClient(
             engine=self.engine,
             judges=self.judges,
-            version=contender.version,
+            version=variant.version,
             eval_id=self.shadow_id,
             run_id=run_id,
             trial=0,
         )
 
-    def _model_graded(self, checks: Sequence[Check], contender: Variant) -> tuple[CompiledCheck, ...]:
-        compiled = compile_checks(checks, contender.prompt.path, self.engine.settings.root)
+    def _model_graded(self, checks: Sequence[Check], variant: Variant) -> tuple[CompiledCheck, ...]:
+        compiled = compile_checks(checks, variant.prompt.path, self.engine.settings.root)
         return tuple(each for each in compiled if each.needs_model)
 
     def _variant(self, arm: Arm) -> Variant:

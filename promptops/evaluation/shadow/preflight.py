@@ -131,13 +131,13 @@ def _split_compatible(
 
 def _input_problem(request: ShadowRequest, source: ReplayInput) -> str:
     sides = (request.candidate,) if request.recorded else (request.candidate, request.control)
-    for contender in sides:
+    for variant in sides:
         if source.run is not None and source.run["inputs"] is None:
             return "its inputs were not kept"
         try:
-            render_prompt(contender.prompt, source.case.inputs)
+            render_prompt(variant.prompt, source.case.inputs)
         except Invalid as error:
-            return f"{contender.arm}: {error.message}"
+            return f"{variant.arm}: {error.message}"
     return ""
 
 

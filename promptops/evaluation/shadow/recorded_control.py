@@ -32,15 +32,15 @@ _STARTED_FIELDS = (
 def record_control_run(
     registry: RegistryDatabase,
     settings: Settings,
-    yardstick: Version,
+    reference_prompt: Version,
     source: ReplayInput,
     origin: RunContext,
 ) -> Run:
-    """Log what the source run was answered, under the checks of ``yardstick``."""
+    """Log what the source run was answered, under the checks of ``reference_prompt``."""
     assert source.run is not None  # noqa: S101 - only inputs of the log were answered
     before = source.run
     runner = Runner(_no_adapter, Catalog.load(settings), NoJournal(), root=settings.root)
-    prepared = runner.ready(yardstick, source.case.inputs, origin, called=False)
+    prepared = runner.ready(reference_prompt, source.case.inputs, origin, called=False)
     started = replace(
         prepared.started,
         digest=before["digest"].removeprefix("sha256:"),

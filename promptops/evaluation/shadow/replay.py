@@ -50,11 +50,11 @@ def replay(
 ) -> ReplayOutcome:
     """Every input is looked at before anything is called; the comparison tells of those left out."""
     judges = JudgeResolver(settings)
-    yardstick = request.candidate.prompt
-    control, candidate = with_shared_checks((request.control, request.candidate), yardstick)
+    reference_prompt = request.candidate.prompt
+    control, candidate = with_shared_checks((request.control, request.candidate), reference_prompt)
     request = replace(request, control=control, candidate=candidate)
     _check_versions(settings, options, request, judges)
-    checks = CaseChecks(yardstick.checks, lambda name: judges.version(name).prompt)
+    checks = CaseChecks(reference_prompt.checks, lambda name: judges.version(name).prompt)
     with RegistryDatabase.open(settings.registry) as registry:
         planned = plan_replay(registry, request, checks)
         with _exclusive_lock(registry, planned.shadow_id):
@@ -84,8 +84,8 @@ def _check_versions(
     engine = BatchEngine(settings, options)
     version = request.candidate.version
     asking = BatchGraderClient(engine=engine, judges=judges, version=version, eval_id="", run_id="", trial=0)
-    for contender in (request.control, request.candidate):
-        prompt = contender.prompt
+    for variant in (request.control, request.candidate):
+        prompt = variant.prompt
         compiled = compile_checks(prompt.checks, prompt.path, settings.root)
         validate_checks(compiled, prompt.output.schema if prompt.output else None, asking)
     if request.judge and not judge_from_prompt(judges.version(request.judge).prompt).pairwise:
@@ -97,8 +97,8 @@ def _check_versions(
         embedding_endpoint(request.semantic.model, os.environ)
     if options.max_cost is not None:
         with CostEstimator(settings, options) as estimate:
-            for contender in (request.control, request.candidate):
-                estimate.check(contender.prompt)
+            for variant in (request.control, request.candidate):
+                estimate.check(variant.prompt)
 
 
 @dataclass(slots=True)

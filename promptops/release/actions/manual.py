@@ -12,7 +12,7 @@ from promptops.release.rules import Move, Transition, approval_transition, resum
 from promptops.versions.release_state import ReleaseState, Rollout
 
 
-def approve(desk: ReleaseContext, target: Target, *, reason: str = "") -> TransitionResult:
+def approve(context: ReleaseContext, target: Target, *, reason: str = "") -> TransitionResult:
     """Say yes to the step that waits for a person."""
 
     def move(rollout: Rollout, plan: ReleasePlan) -> Transition:
@@ -23,37 +23,37 @@ def approve(desk: ReleaseContext, target: Target, *, reason: str = "") -> Transi
             )
         return approval_transition(rollout, plan, actor="", reason=reason)
 
-    return _commit_move(desk, target, move)
+    return _commit_move(context, target, move)
 
 
-def pause(desk: ReleaseContext, target: Target, *, reason: str = "") -> TransitionResult:
+def pause(context: ReleaseContext, target: Target, *, reason: str = "") -> TransitionResult:
     """Keep the weight and go no further, until somebody resumes. Harm still rolls back."""
 
     def move(rollout: Rollout, _: ReleasePlan) -> Transition:
         return Transition(move=Move.PAUSE, reason=reason or "paused by hand", rollout=rollout, phase="paused")
 
-    return _commit_move(desk, target, move)
+    return _commit_move(context, target, move)
 
 
-def resume(desk: ReleaseContext, target: Target, *, reason: str = "") -> TransitionResult:
+def resume(context: ReleaseContext, target: Target, *, reason: str = "") -> TransitionResult:
     """Go on; from invalid with evidence that starts anew, for a reason."""
 
     def move(rollout: Rollout, plan: ReleasePlan) -> Transition:
         anew = None
         if rollout.phase == "invalid":
-            anew = next_rollout_id(desk.rollout_ids(target), rollout.id)
+            anew = next_rollout_id(context.rollout_ids(target), rollout.id)
         return resume_transition(rollout, plan, actor="", reason=reason, new_id=anew)
 
-    return _commit_move(desk, target, move)
+    return _commit_move(context, target, move)
 
 
 def _commit_move(
-    desk: ReleaseContext, target: Target, move: Callable[[Rollout, ReleasePlan], Transition]
+    context: ReleaseContext, target: Target, move: Callable[[Rollout, ReleasePlan], Transition]
 ) -> TransitionResult:
     def change(head: ReleaseState | None) -> Transition:
         rollout = active_rollout(channel_state(head, target.channel), target)
-        return move(rollout, desk.ledger.plan(rollout.plan))
+        return move(rollout, context.ledger.plan(rollout.plan))
 
-    return desk.ledger.commit_transition(
-        target.prompt, target.channel, change, now=desk.now, evidence=stored_evidence(desk, target)
+    return context.ledger.commit_transition(
+        target.prompt, target.channel, change, now=context.now, evidence=stored_evidence(context, target)
     )

@@ -48,19 +48,19 @@ class PromoteResult:
     command: str | None = None  # what makes the results that are missing
 
 
-def first_release_candidate(desk: ReleaseContext, wanted: PromoteRequest) -> ReleaseCandidate | None:
+def first_release_candidate(context: ReleaseContext, wanted: PromoteRequest) -> ReleaseCandidate | None:
     """The version, when it is the first on its channel: nothing can be compared, so somebody must agree."""
     require_reason(wanted.reason, {"--force": wanted.force, "--unreviewed": wanted.unreviewed})
-    desk.ledger.refresh()
-    reference = parse_reference(wanted.reference, desk.settings)
+    context.ledger.refresh()
+    reference = parse_reference(wanted.reference, context.settings)
     if reference.rev is None and reference.channel is None:
         return None
-    chosen = resolve_candidate(desk, wanted.reference, wanted.channel, unreviewed=wanted.unreviewed)
-    return chosen if desk.channel(chosen.target).stable is None else None
+    chosen = resolve_candidate(context, wanted.reference, wanted.channel, unreviewed=wanted.unreviewed)
+    return chosen if context.channel(chosen.target).stable is None else None
 
 
 def release_first_version(
-    desk: ReleaseContext, chosen: ReleaseCandidate, reason: str = ""
+    context: ReleaseContext, chosen: ReleaseCandidate, reason: str = ""
 ) -> TransitionResult:
     """Serve a channel's first version to everybody, at once."""
     target = chosen.target
@@ -70,29 +70,29 @@ def release_first_version(
             raise Invalid(f"{target} has been released meanwhile", hint=f"promptops status {target}")
         return Transition(move=Move.RELEASE, reason=reason, stable=chosen.released)
 
-    return desk.ledger.commit_transition(
-        target.prompt, target.channel, change, now=desk.now, version=chosen.version
+    return context.ledger.commit_transition(
+        target.prompt, target.channel, change, now=context.now, version=chosen.version
     )
 
 
-def promote_version(desk: ReleaseContext, wanted: PromoteRequest) -> PromoteResult:
+def promote_version(context: ReleaseContext, wanted: PromoteRequest) -> PromoteResult:
     """Finish the active canary by its evidence, or release a version through the plan ``direct``."""
-    reference = parse_reference(wanted.reference, desk.settings)
+    reference = parse_reference(wanted.reference, context.settings)
     if reference.rev is None and reference.channel is None:
-        return _promote_canary(desk, resolve_target(desk, reference.name, wanted.channel), wanted)
-    chosen = resolve_candidate(desk, wanted.reference, wanted.channel, unreviewed=wanted.unreviewed)
-    active = desk.channel(chosen.target).rollout
+        return _promote_canary(context, resolve_target(context, reference.name, wanted.channel), wanted)
+    chosen = resolve_candidate(context, wanted.reference, wanted.channel, unreviewed=wanted.unreviewed)
+    active = context.channel(chosen.target).rollout
     if active and active.canary.digest == chosen.version.prompt.digest:
-        return _promote_canary(desk, chosen.target, wanted)
-    return _promote_direct(desk, wanted)
+        return _promote_canary(context, chosen.target, wanted)
+    return _promote_direct(context, wanted)
 
 
 # the active canary
 
 
-def _promote_canary(desk: ReleaseContext, target: Target, wanted: PromoteRequest) -> PromoteResult:
-    active_rollout(desk.channel(target), target)
-    look = assess(desk, target)
+def _promote_canary(context: ReleaseContext, target: Target, wanted: PromoteRequest) -> PromoteResult:
+    active_rollout(context.channel(target), target)
+    look = assess(context, target)
     no, open_ = _objections(look)
     if (no or open_) and not wanted.force:
         return PromoteResult(target=target, code=NO if no else UNDECIDED, reasons=no or open_)
@@ -104,11 +104,11 @@ def _promote_canary(desk: ReleaseContext, target: Target, wanted: PromoteRequest
         forced=bool(overrides),
         rollout=look.rollout,
     )
-    written = desk.ledger.commit_transition(
+    written = context.ledger.commit_transition(
         target.prompt,
         target.channel,
         apply_if_unchanged(target, due),
-        now=desk.now,
+        now=context.now,
         evidence=assessment_evidence(look),
     )
     if not written.changed:
@@ -136,7 +136,7 @@ def _objections(look: Assessment) -> tuple[tuple[str, ...], tuple[str, ...]]:
 # without a canary
 
 
-def _promote_direct(desk: ReleaseContext, wanted: PromoteRequest) -> PromoteResult:
+def _promote_direct(context: ReleaseContext, wanted: PromoteRequest) -> PromoteResult:
     start = CanaryRequest(
         reference=wanted.reference,
         channel=wanted.channel,
@@ -144,12 +144,12 @@ def _promote_direct(desk: ReleaseContext, wanted: PromoteRequest) -> PromoteResu
         unreviewed=wanted.unreviewed,
         reason=wanted.reason,
     )
-    prepared = prepare_canary(desk, start, fresh=True)
+    prepared = prepare_canary(context, start, fresh=True)
     if not isinstance(prepared, PreparedCanary):
         return PromoteResult(
-            target=prepared.target, written=release_first_version(desk, prepared, wanted.reason)
+            target=prepared.target, written=release_first_version(context, prepared, wanted.reason)
         )
-    gate = _eval_gate_of(desk, prepared)
+    gate = _eval_gate_of(context, prepared)
     target = prepared.target
     no = gate.verdict is Verdict.WORSE
     waits = not _gate_passes(gate, prepared.plan)
@@ -158,7 +158,7 @@ def _promote_direct(desk: ReleaseContext, wanted: PromoteRequest) -> PromoteResu
     if not wanted.force and waits:
         return PromoteResult(
             target=target,
-            written=start_canary(desk, prepared),
+            written=start_canary(context, prepared),
             reasons=(gate.sentence,),
             command=gate.command,
         )
@@ -171,10 +171,10 @@ def _promote_direct(desk: ReleaseContext, wanted: PromoteRequest) -> PromoteResu
         forced=forced,
         stable=prepared.candidate.released,
     )
-    return PromoteResult(target=target, written=_release_directly(desk, prepared, due))
+    return PromoteResult(target=target, written=_release_directly(context, prepared, due))
 
 
-def _release_directly(desk: ReleaseContext, prepared: PreparedCanary, due: Transition) -> TransitionResult:
+def _release_directly(context: ReleaseContext, prepared: PreparedCanary, due: Transition) -> TransitionResult:
     target = prepared.target
 
     def change(head: ReleaseState | None) -> Transition:
@@ -184,12 +184,12 @@ def _release_directly(desk: ReleaseContext, prepared: PreparedCanary, due: Trans
             )
         return due
 
-    return desk.ledger.commit_transition(
-        target.prompt, target.channel, change, now=desk.now, version=prepared.candidate.version
+    return context.ledger.commit_transition(
+        target.prompt, target.channel, change, now=context.now, version=prepared.candidate.version
     )
 
 
-def _eval_gate_of(desk: ReleaseContext, prepared: PreparedCanary) -> GateFinding:
+def _eval_gate_of(context: ReleaseContext, prepared: PreparedCanary) -> GateFinding:
     if prepared.plan.steps:
         raise Invalid(
             f"the plan {prepared.plan.name} has steps: it starts a canary",
@@ -197,7 +197,7 @@ def _eval_gate_of(desk: ReleaseContext, prepared: PreparedCanary) -> GateFinding
         )
     if prepared.plan.eval is None:
         return GateFinding(verdict=None, sentence="the plan asks for no eval", absent=True)
-    return eval_gate_for(desk, prepared.target, prepared.candidate.version, prepared.stable, prepared.plan)
+    return eval_gate_for(context, prepared.target, prepared.candidate.version, prepared.stable, prepared.plan)
 
 
 def _gate_passes(gate: GateFinding, plan: ReleasePlan) -> bool:

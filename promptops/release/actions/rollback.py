@@ -30,10 +30,10 @@ class RollbackResult:
 
 
 def roll_back(
-    desk: ReleaseContext, target: Target, *, to: str | None = None, reason: str = ""
+    context: ReleaseContext, target: Target, *, to: str | None = None, reason: str = ""
 ) -> RollbackResult:
     """End the active canary; where there is none, serve the previous version again, or the one named."""
-    chosen = _resolve_version(desk, target, to) if to else None
+    chosen = _resolve_version(context, target, to) if to else None
     taken: list[ReleasedVersion] = []
 
     def change(head: ReleaseState | None) -> Transition:
@@ -58,18 +58,18 @@ def roll_back(
             replaces=state.stable.digest,
         )
 
-    written = desk.ledger.commit_transition(
+    written = context.ledger.commit_transition(
         target.prompt,
         target.channel,
         change,
-        now=desk.now,
+        now=context.now,
         version=chosen,
-        evidence=stored_evidence(desk, target),
+        evidence=stored_evidence(context, target),
     )
     return _rollback_result(target, taken[0], written)
 
 
-def abort_canary(desk: ReleaseContext, target: Target, *, reason: str = "") -> RollbackResult:
+def abort_canary(context: ReleaseContext, target: Target, *, reason: str = "") -> RollbackResult:
     """End the active canary; stable stays."""
     taken: list[ReleasedVersion] = []
 
@@ -78,8 +78,8 @@ def abort_canary(desk: ReleaseContext, target: Target, *, reason: str = "") -> R
         taken[:] = [rollout.canary]
         return Transition(move=Move.ABORT, reason=reason, rollout=rollout)
 
-    written = desk.ledger.commit_transition(
-        target.prompt, target.channel, change, now=desk.now, evidence=stored_evidence(desk, target)
+    written = context.ledger.commit_transition(
+        target.prompt, target.channel, change, now=context.now, evidence=stored_evidence(context, target)
     )
     return _rollback_result(target, taken[0], written)
 
@@ -91,19 +91,19 @@ def _rollback_result(target: Target, taken: ReleasedVersion, written: Transition
     return RollbackResult(target=target, removed=taken, stable=stable, written=written)
 
 
-def _resolve_version(desk: ReleaseContext, target: Target, to: str) -> Version:
+def _resolve_version(context: ReleaseContext, target: Target, to: str) -> Version:
     """A version to go back to: one that was released before, by its number, or a reviewed commit."""
     if is_version_number(to):
-        for frozen in desk.ledger.versions(target.prompt):
+        for frozen in context.ledger.versions(target.prompt):
             if frozen.version == to:
-                return desk.version(target, ReleasedVersion(to, frozen.digest, frozen.commit))
-        known = ", ".join(each.version for each in desk.ledger.versions(target.prompt))
+                return context.version(target, ReleasedVersion(to, frozen.digest, frozen.commit))
+        known = ", ".join(each.version for each in context.ledger.versions(target.prompt))
         raise NotFound(f"{target.prompt} has no version {to}", hint=f"there are: {known or 'none'}")
     rev = to.partition("@")[2] or to
     if rev.startswith("-") or not rev:
         raise Invalid(f"`{to}` is no revision", hint="--to v12, or --to REV")
     wanted = Reference(f"{target.prompt}@{rev}", target.prompt, rev=rev)
-    return resolve_candidate(desk, wanted.text, target.channel).version
+    return resolve_candidate(context, wanted.text, target.channel).version
 
 
 def _as_released(version: Version) -> ReleasedVersion:

@@ -24,15 +24,15 @@ class EnableShadowRequest:
     unreviewed: bool = False
 
 
-def shadow_candidate(desk: ReleaseContext, wanted: EnableShadowRequest) -> ReleaseCandidate:
+def shadow_candidate(context: ReleaseContext, wanted: EnableShadowRequest) -> ReleaseCandidate:
     """The version that is to shadow the channel; released by the same rules as a canary."""
     target = wanted.target
     require_reason(wanted.reason, {"--unreviewed": wanted.unreviewed})
-    desk.ledger.refresh()
-    stable = desk.channel(target).stable
+    context.ledger.refresh()
+    stable = context.channel(target).stable
     if stable is None:
         raise not_released_error(target)
-    found = resolve_candidate(desk, _reference(wanted), target.channel, unreviewed=wanted.unreviewed)
+    found = resolve_candidate(context, _reference(wanted), target.channel, unreviewed=wanted.unreviewed)
     if found.version.prompt.digest == stable.digest:
         raise Invalid(
             f"{wanted.revision} is what {target} serves already ({stable.version})",
@@ -49,7 +49,7 @@ def _reference(wanted: EnableShadowRequest) -> str:
 
 
 def enable_shadow(
-    desk: ReleaseContext, wanted: EnableShadowRequest, found: ReleaseCandidate
+    context: ReleaseContext, wanted: EnableShadowRequest, found: ReleaseCandidate
 ) -> TransitionResult:
     shadow = ShadowState(
         released=found.released, sample_bp=max(1, round(wanted.sample * _ALL_BP)), max_usd=wanted.max_usd
@@ -65,16 +65,16 @@ def enable_shadow(
         return None if same else Transition(move=Move.SHADOW, reason=wanted.reason, shadow=shadow)
 
     target = wanted.target
-    return desk.ledger.commit_transition(
-        target.prompt, target.channel, change, now=desk.now, version=found.version
+    return context.ledger.commit_transition(
+        target.prompt, target.channel, change, now=context.now, version=found.version
     )
 
 
-def disable_shadow(desk: ReleaseContext, target: Target, reason: str = "") -> TransitionResult:
+def disable_shadow(context: ReleaseContext, target: Target, reason: str = "") -> TransitionResult:
     """Nothing is done where there is none."""
 
     def change(head: ReleaseState | None) -> Transition | None:
         there = channel_state(head, target.channel).shadow
         return Transition(move=Move.SHADOW, reason=reason) if there else None
 
-    return desk.ledger.commit_transition(target.prompt, target.channel, change, now=desk.now)
+    return context.ledger.commit_transition(target.prompt, target.channel, change, now=context.now)

@@ -22,24 +22,24 @@ class VerificationResult:
 
 
 def verify_all(
-    desk: ReleaseContext, prompt: str | None = None, channel: str | None = None
+    context: ReleaseContext, prompt: str | None = None, channel: str | None = None
 ) -> Iterator[VerificationResult]:
     """Newest first. Transitions without evidence, such as those before anything was seen, are left out."""
-    here = desk.registry.read_one("SELECT value FROM meta WHERE key = 'registry_id'")
-    for record in desk.ledger.log(prompt, channel):
+    here = context.registry.read_one("SELECT value FROM meta WHERE key = 'registry_id'")
+    for record in context.ledger.log(prompt, channel):
         rollout = record.transition.evidence_rollout
         if record.evidence is None or rollout is None:
             continue
-        found = dict(desk.ledger.evidence(rollout.id)).get(record.generation)
+        found = dict(context.ledger.evidence(rollout.id)).get(record.generation)
         if found is None:
             gone = Mismatch("", "the evidence", record.evidence, "nothing: the file is gone")
             yield VerificationResult(record=record, mismatches=(gone,))
         elif found.get("registry") != here:
             yield VerificationResult(record=record, elsewhere=str(found.get("registry")))
         else:
-            plan = desk.ledger.plan(rollout.plan)
+            plan = context.ledger.plan(rollout.plan)
             differs = [
-                *verify_evidence(desk.registry, found, plan),
+                *verify_evidence(context.registry, found, plan),
                 *_unsupported_claims(record.transition, found, plan),
             ]
             yield VerificationResult(record=record, mismatches=tuple(differs))

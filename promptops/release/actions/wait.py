@@ -24,7 +24,7 @@ class WaitOutcome(IntEnum):
 
 
 def wait(
-    desk: ReleaseContext,
+    context: ReleaseContext,
     target: Target,
     timeout_s: float,
     *,
@@ -32,14 +32,14 @@ def wait(
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[WaitOutcome, str]:
     """How the active canary has ended, with a sentence."""
-    rollout = active_rollout(desk.channel(target), target)
+    rollout = active_rollout(context.channel(target), target)
     until, fetch_at = clock() + timeout_s, clock()
     while True:
         if clock() >= fetch_at:
             with suppress(Unavailable):  # what is known here goes on being looked at
-                desk.ledger.refresh()
+                context.ledger.refresh()
             fetch_at = clock() + _FETCH_INTERVAL_S
-        ended = _wait_outcome(desk.channel(target), rollout)
+        ended = _wait_outcome(context.channel(target), rollout)
         if ended:
             return ended
         left = until - clock()

@@ -1,4 +1,4 @@
-"""What a rollout's calls say so far: brought up to date by ``analyze_rollout``, read at once by ``load_findings``."""
+"""What a rollout's calls say so far: updated by ``analyze_rollout``, read by ``load_findings``."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, replace

@@ -27,8 +27,8 @@ def shadow_gate(
 ) -> GateFinding:
     """The verdict on all pairs that these two versions have ever answered: beginning again forgets nothing.
 
-    ``decide_verdict`` is None below ``min_pairs``, unless the candidate is worse already. ``names`` are those of
-    control and candidate.
+    The finding's ``verdict`` is None below ``min_pairs``, unless the candidate is worse already. ``names``
+    are those of control and candidate.
     """
     control, candidate = names or (_short_reference(control_digest), _short_reference(candidate_digest))
     pairs = shadow_losses(registry, prompt, candidate_digest, control_digest)
@@ -81,7 +81,5 @@ def _short_reference(digest: str) -> str:
 def _command(prompt: str, control: str, candidate: str, gate: PlanShadowGate) -> str:
     """What makes the pairs that are missing."""
     budget = f" --max-cost {gate.max_usd:g}" if gate.max_usd is not None else ""
-    return (
-        f"promptops shadow run {prompt}@{_short_reference(candidate)} --against {prompt}@{_short_reference(control)} "
-        f"--sample {gate.sample} --min-pairs {gate.min_pairs}{budget}"
-    )
+    versions = f"{prompt}@{_short_reference(candidate)} --against {prompt}@{_short_reference(control)}"
+    return f"promptops shadow run {versions} --sample {gate.sample} --min-pairs {gate.min_pairs}{budget}"

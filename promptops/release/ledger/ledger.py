@@ -2,7 +2,7 @@
 
 A rollback or an abort is committed here at once and pushed then. Everything else counts only when the
 remote has it: the commit is pushed first and the local branch follows. Commits that are here and not at the
-remote are *intents*: they are made again on what is fetched (``sync``) and never pushed over it.
+remote are *local_commits*: they are made again on what is fetched (``sync``) and never pushed over it.
 """
 
 import random
@@ -138,7 +138,7 @@ class Ledger:
             self.sync()
 
     def sync(self, *, discard: bool = False) -> SyncResult:
-        """Fetch; make intents again on what was fetched, and push. ``discard`` drops those in conflict."""
+        """Fetch; rebase local commits on what was fetched, and push. ``discard`` drops those in conflict."""
         for attempt in range(MAX_ATTEMPTS + 1):
             done = rebase_local_commits(self.branch, discard=discard)
             if done is not None:

@@ -30,7 +30,7 @@ _DISCARDED_REFS = "refs/promptops/discarded"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncResult:
-    """``replayed`` and ``dropped``: subjects of intents, the latter with why they have no effect any more."""
+    """``replayed`` and ``dropped``: subjects of local commits, the latter with why they no longer apply."""
 
     fetched: bool = False  # whether something new came
     pushed: bool | None = None  # None without remote
@@ -104,12 +104,12 @@ def _push_and_move(
 
 
 def _rebase(branch: StateBranch, here: str, theirs: str, *, discard: bool) -> tuple[str, SyncResult]:
-    """What the remote has with the intents on top."""
-    intents = _commits_only_in(branch, here, theirs)
+    """What the remote has with the local commits on top."""
+    local_commits = _commits_only_in(branch, here, theirs)
     taken_back = {rollout for one in _commits_only_in(branch, theirs, here) for rollout in one.reverted}
-    undone = {rollout for one in intents for rollout in one.reverted}
+    undone = {rollout for one in local_commits for rollout in one.reverted}
     head, replayed, dropped = theirs, [], []
-    for commit in intents:
+    for commit in local_commits:
         if not commit.prompt:
             if not commit.transition:
                 raise _foreign_commit_error(commit)

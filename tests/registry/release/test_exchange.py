@@ -429,9 +429,14 @@ def test_a_release_is_judged_by_the_runs_of_all_hosts_and_by_none_while_a_file_i
 ) -> None:
     plan = decode_plan("quick", {})
     rollout = Rollout(
-        id="r-1", canary=ReleasedVersion("v13", DIGEST), plan=plan.digest, phase="progressing", weight_bp=2500,
-        started=old(), step_started=old(),
-    )  # fmt: skip
+        id="r-1",
+        canary=ReleasedVersion("v13", DIGEST),
+        plan=plan.digest,
+        phase="progressing",
+        weight_bp=2500,
+        started=old(),
+        step_started=old(),
+    )
     files = []
     for name in ("one", "other"):
         registry = host(name)

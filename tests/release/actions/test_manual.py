@@ -154,9 +154,9 @@ def test_waiting_looks_here_often_and_at_the_remote_seldom(
         slept.append(seconds)
 
     settings = current_settings()
-    with open_release_context(settings, now=0.0) as desk:
+    with open_release_context(settings, now=0.0) as context:
         target = parse_target("greet", settings)
-        ended, _ = wait(desk, target, 60.0, clock=lambda: sum(slept), sleep=sleep)
+        ended, _ = wait(context, target, 60.0, clock=lambda: sum(slept), sleep=sleep)
     assert ended is WaitOutcome.ENDED
     assert slept == [2.0] * 8
 

@@ -1,4 +1,4 @@
-"""The state branch and its remote: two clones, a remote that is away or refuses, intents made again."""
+"""The state branch and its remote: two clones, a remote that is away or refuses, local_commits made again."""
 
 import subprocess
 import sys

@@ -21,8 +21,8 @@ def release_abort(
 
     Exit code 5 says that the remote could not be told: other machines still show the canary.
     """
-    with project_release_context(local=local, registry=open_optional_registry) as desk:
-        done = abort_canary(desk, resolve_target(desk, name), reason=reason)
+    with project_release_context(local=local, registry=open_optional_registry) as context:
+        done = abort_canary(context, resolve_target(context, name), reason=reason)
     if as_json:
         print_json({**transition_data(done.target, done.written), "taken": done.removed.version})
     else:

@@ -16,6 +16,6 @@ def release_approve(
     name: TargetArgument, reason: ReasonOption = "", local: LocalOption = False, as_json: JsonOption = False
 ) -> int:
     """Say yes to the step that waits for a person; the canary goes on to the next one."""
-    with project_release_context(local=local, registry=open_optional_registry) as desk:
-        target = resolve_target(desk, name)
-        return print_transition(target, approve(desk, target, reason=reason), as_json=as_json)
+    with project_release_context(local=local, registry=open_optional_registry) as context:
+        target = resolve_target(context, name)
+        return print_transition(target, approve(context, target, reason=reason), as_json=as_json)

@@ -8,10 +8,10 @@ from promptops.release.context import ReleaseContext
 
 
 def confirm_first_release(
-    desk: ReleaseContext, found: ReleaseCandidate, reason: str, *, yes: bool, as_json: bool
+    context: ReleaseContext, found: ReleaseCandidate, reason: str, *, yes: bool, as_json: bool
 ) -> int:
     """Release the first version of a channel, when somebody agrees."""
     version, target = found.version, found.target
     note(f"{target} serves nothing yet, so there is nothing to compare with: all calls go to it at once")
     require_confirmation(f"release {version.pasteable} to all of {target.channel}?", yes=yes, needed=True)
-    return print_transition(target, release_first_version(desk, found, reason), as_json=as_json)
+    return print_transition(target, release_first_version(context, found, reason), as_json=as_json)

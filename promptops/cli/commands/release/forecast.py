@@ -31,16 +31,16 @@ def release_forecast(
     start = CanaryRequest(
         reference=reference, channel=to, plan=plan, supersede=True, unreviewed=unreviewed, reason=reason
     )
-    with project_release_context(registry=RegistryDatabase.open_existing) as desk:
+    with project_release_context(registry=RegistryDatabase.open_existing) as context:
         with suppress(Unavailable):  # what was fetched before will do
-            desk.ledger.refresh()
-        found = prepare_canary(desk, start, fresh=True)
+            context.ledger.refresh()
+        found = prepare_canary(context, start, fresh=True)
         if isinstance(found, ReleaseCandidate):
             told = Forecast(
                 sentence=f"{found.target} serves nothing yet: the first version needs no evidence"
             )
         else:
-            told = forecast_canary(desk, found)
+            told = forecast_canary(context, found)
     if as_json:
         print_json(asdict(told))
     else:

@@ -23,8 +23,8 @@ def release_init(
 
     It is not needed: the first release makes the branch too.
     """
-    with project_release_context(local=local, registry=open_optional_registry) as desk:
-        commit = desk.ledger.init(codeowners=tuple(codeowners or ()))
+    with project_release_context(local=local, registry=open_optional_registry) as context:
+        commit = context.ledger.init(codeowners=tuple(codeowners or ()))
     if as_json:
         print_json({"branch": STATE_BRANCH, "commit": commit})
     else:

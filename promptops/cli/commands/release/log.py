@@ -21,12 +21,12 @@ LimitOption = Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, h
 
 def release_log(name: NameArgument = None, limit: LimitOption = 50, as_json: JsonOption = False) -> None:
     """List what was released when, by whom and why, newest first."""
-    with project_release_context(registry=open_optional_registry) as desk:
-        reference = parse_reference(name, desk.settings) if name else None
+    with project_release_context(registry=open_optional_registry) as context:
+        reference = parse_reference(name, context.settings) if name else None
         if reference:
-            require_prompt(desk, reference.name)
+            require_prompt(context, reference.name)
         prompt, channel = (reference.name, reference.channel) if reference else (None, None)
-        records = desk.ledger.log(prompt, channel)[:limit]
+        records = context.ledger.log(prompt, channel)[:limit]
     if as_json:
         print_json([_content(record) for record in records])
     elif not records:

@@ -16,6 +16,6 @@ def release_pause(
     name: TargetArgument, reason: ReasonOption = "", local: LocalOption = False, as_json: JsonOption = False
 ) -> int:
     """Keep a canary at its weight. Harm still takes it back."""
-    with project_release_context(local=local, registry=open_optional_registry) as desk:
-        target = resolve_target(desk, name)
-        return print_transition(target, pause(desk, target, reason=reason), as_json=as_json)
+    with project_release_context(local=local, registry=open_optional_registry) as context:
+        target = resolve_target(context, name)
+        return print_transition(target, pause(context, target, reason=reason), as_json=as_json)

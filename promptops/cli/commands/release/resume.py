@@ -19,6 +19,6 @@ def release_resume(
 
     One whose evidence is invalid goes on with new evidence, and needs --reason.
     """
-    with project_release_context(local=local, registry=open_optional_registry) as desk:
-        target = resolve_target(desk, name)
-        return print_transition(target, resume(desk, target, reason=reason), as_json=as_json)
+    with project_release_context(local=local, registry=open_optional_registry) as context:
+        target = resolve_target(context, name)
+        return print_transition(target, resume(context, target, reason=reason), as_json=as_json)

@@ -24,9 +24,9 @@ AtOption = Annotated[
 def release_show(name: TargetArgument, at: AtOption = None, as_json: JsonOption = False) -> None:
     """Say what a channel served at a moment, to whom, and since when."""
     moment = parse_timestamp(parse_time(at, "--at")) if at else time.time()
-    with project_release_context(registry=open_optional_registry) as desk:
-        target = resolve_target(desk, name)
-        state = desk.ledger.at(target.prompt, target.channel, moment)
+    with project_release_context(registry=open_optional_registry) as context:
+        target = resolve_target(context, name)
+        state = context.ledger.at(target.prompt, target.channel, moment)
     if state is None or state.stable is None:
         raise NotFound(
             f"{target} served nothing at {format_timestamp(moment)}",

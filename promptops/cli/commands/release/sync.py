@@ -21,8 +21,8 @@ def release_sync(discard: DiscardOption = False, as_json: JsonOption = False) ->
 
     A rollback or abort wins over a start, advance or pause of the same canary.
     """
-    with project_release_context(registry=open_optional_registry) as desk:
-        done = desk.ledger.sync(discard=discard)
+    with project_release_context(registry=open_optional_registry) as context:
+        done = context.ledger.sync(discard=discard)
     if as_json:
         print_json(asdict(done))
         return

@@ -24,12 +24,12 @@ def release_verify(name: NameArgument = None, as_json: JsonOption = False) -> in
 
     Exit code 1 says that one does not follow from them, 3 that its calls are in another registry.
     """
-    with project_release_context(registry=RegistryDatabase.open_existing) as desk:
-        reference = parse_reference(name, desk.settings) if name else None
+    with project_release_context(registry=RegistryDatabase.open_existing) as context:
+        reference = parse_reference(name, context.settings) if name else None
         if reference:
-            require_prompt(desk, reference.name)
+            require_prompt(context, reference.name)
         prompt, channel = (reference.name, reference.channel) if reference else (None, None)
-        found = list(verify_all(desk, prompt, channel))
+        found = list(verify_all(context, prompt, channel))
     if as_json:
         print_json([_verification_data(each) for each in found])
     for each in () if as_json else found:

@@ -20,9 +20,9 @@ def release_wait(name: TargetArgument, timeout: TimeoutOption = None, as_json: J
     It only looks: `promptops tick`, in another process, is what decides.
     """
     most = math.inf if timeout is None else parse_timeout(timeout)
-    with project_release_context(registry=open_optional_registry) as desk:
-        target = resolve_target(desk, name)
-        ended, sentence = wait(desk, target, most)
+    with project_release_context(registry=open_optional_registry) as context:
+        target = resolve_target(context, name)
+        ended, sentence = wait(context, target, most)
     if as_json:
         what = {"ended": ended.name.lower(), "sentence": sentence, "code": int(ended)}
         print_json({"prompt": target.prompt, "channel": target.channel, **what})

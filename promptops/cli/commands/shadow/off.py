@@ -21,6 +21,6 @@ def shadow_off(
     as_json: JsonOption = False,
 ) -> int:
     """Take a channel's shadow away. What it has answered stays."""
-    with project_release_context(local=local, propose=propose) as desk:
-        target = resolve_target(desk, name)
-        return print_transition(target, disable_shadow(desk, target, reason), as_json=as_json)
+    with project_release_context(local=local, propose=propose) as context:
+        target = resolve_target(context, name)
+        return print_transition(target, disable_shadow(context, target, reason), as_json=as_json)

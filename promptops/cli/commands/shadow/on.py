@@ -46,27 +46,27 @@ def shadow_on(
 
     Nobody sees its answers, and its failures touch no user's. `shadow status` says what has come of it.
     """
-    with project_release_context(local=local, propose=propose) as desk:
+    with project_release_context(local=local, propose=propose) as context:
         wanted = EnableShadowRequest(
-            target=resolve_target(desk, name),
+            target=resolve_target(context, name),
             revision=version,
             sample=sample,
             max_usd=max_usd,
             unreviewed=unreviewed,
             reason=reason,
         )
-        found = shadow_candidate(desk, wanted)
-        _check_cost(desk, found)
-        code = print_transition(wanted.target, enable_shadow(desk, wanted, found), as_json=as_json)
-        if desk.settings.log.inputs != "full":
+        found = shadow_candidate(context, wanted)
+        _check_cost(context, found)
+        code = print_transition(wanted.target, enable_shadow(context, wanted, found), as_json=as_json)
+        if context.settings.log.inputs != "full":
             note("inputs are not kept (log.inputs), so only the Python API can have them answered again")
         return code
 
 
-def _check_cost(desk: ReleaseContext, found: ReleaseCandidate) -> None:
+def _check_cost(context: ReleaseContext, found: ReleaseCandidate) -> None:
     from promptops.runner.batch import BatchOptions, CostEstimator
 
-    with CostEstimator(desk.settings, BatchOptions(cache="off")) as estimate:
+    with CostEstimator(context.settings, BatchOptions(cache="off")) as estimate:
         try:
             estimate.check(found.version.prompt)
         except Invalid as error:

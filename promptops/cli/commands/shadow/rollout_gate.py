@@ -29,10 +29,10 @@ def prepare_rollout_shadow(settings: Settings, name: str, *, yes: bool) -> Rollo
     Raises Invalid in any other phase, OverBudget where the plan's money is spent.
     """
     target = parse_target(name, settings)
-    with open_release_context(settings, now=time.time()) as desk:
-        state = desk.channel(target)
+    with open_release_context(settings, now=time.time()) as context:
+        state = context.channel(target)
         rollout = active_rollout(state, target)
-        gate = desk.ledger.plan(rollout.plan).shadow
+        gate = context.ledger.plan(rollout.plan).shadow
         if rollout.phase != "shadow" or gate is None or state.stable is None:
             raise Invalid(
                 f"the canary {rollout.canary.version} is {rollout.phase}, not in the phase shadow",
@@ -40,9 +40,11 @@ def prepare_rollout_shadow(settings: Settings, name: str, *, yes: bool) -> Rollo
             )
         pair = (rollout.canary.digest, state.stable.digest)
         earlier = [
-            row for row in list_shadow_runs_comparing(desk.registry, target.prompt, *pair) if row.finished_at
+            row
+            for row in list_shadow_runs_comparing(context.registry, target.prompt, *pair)
+            if row.finished_at
         ]
-        spent = sum(shadow_run_spent_usd(desk.registry, row.shadow_id) for row in earlier)
+        spent = sum(shadow_run_spent_usd(context.registry, row.shadow_id) for row in earlier)
     left = None if gate.max_usd is None else gate.max_usd - spent
     if left is not None and left <= 0:
         raise OverBudget(

@@ -209,7 +209,8 @@ def shadow_run(
     )
     more = {
         "inputs": inputs, "recorded": recorded, "aa": aa, "full": full, "min_pairs": min_pairs,
-        "judge": judge, "semantic": embedding_options(semantic, semantic_from), "seed": seed, "restart": restart,
+        "judge": judge, "semantic": embedding_options(semantic, semantic_from), "seed": seed,
+        "restart": restart,
         "margin": margin if no_worse_than is None else no_worse_than,
     }  # fmt: skip
     if all_:

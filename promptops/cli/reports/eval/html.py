@@ -269,7 +269,8 @@ def _flaky(result: EvalResult) -> Markup:
         for index, side in enumerate(result.sides[: len(result.cases)])
     )
     head = Markup('<th scope="col">Case</th><th scope="col" class="text">Tags</th>{}').format(sides)
-    about = f"{pluralize(len(found), 'case')} passed on some trials and failed on others; trials passed are counted."
+    cases = pluralize(len(found), "case")
+    about = f"{cases} passed on some trials and failed on others; trials passed are counted."
     return html_section("flaky", "Flaky cases", _table(head, rows, "Flaky cases"), about=about)
 
 

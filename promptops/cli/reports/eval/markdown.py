@@ -258,7 +258,8 @@ def _flaky(result: EvalResult) -> Iterator[Section]:
     if not found:
         return
     rows = [
-        f"- {_code_line(case.case_id, 60)}: passed {', '.join(rate.replace('/', ' of ') for rate in rates if rate)}"
+        f"- {_code_line(case.case_id, 60)}: passed "
+        + ", ".join(rate.replace("/", " of ") for rate in rates if rate)
         for case, rates in found[:_MAX_FLAKY]
     ]
     more = len(found) - _MAX_FLAKY

@@ -25,7 +25,8 @@ def scatter_plot(result: EvalResult) -> Markup:
     if not places:
         return Markup("")
     told = "; ".join(
-        f"{single_line(side.label)} {format_percent(side.overall.rate)} at {format_usd(side.cost_per_case_usd)} a case"
+        f"{single_line(side.label)} {format_percent(side.overall.rate)} "
+        f"at {format_usd(side.cost_per_case_usd)} a case"
         f"{', on the Pareto front' if side.pareto else ''}"
         for _, side, _, _ in places
     )
@@ -101,7 +102,8 @@ def _strip_trailing_zeros(money: str) -> str:
 def _dot(place: PlotPoint, sides: int, low: float, high: float) -> Markup:
     index, side, x, y = place
     rate = side.overall
-    tip = f"{single_line(side.label)}: {format_percent(rate.rate)} ({format_rate_interval(rate)}) at {format_usd(side.cost_per_case_usd)}"
+    rates = f"{format_percent(rate.rate)} ({format_rate_interval(rate)})"
+    tip = f"{single_line(side.label)}: {rates} at {format_usd(side.cost_per_case_usd)}"
     drawn = Markup("")
     if rate.low is not None and rate.high is not None:
         ends = [f"{100 * (high - value) / (high - low):.2f}%" for value in (rate.low, rate.high)]

@@ -204,7 +204,8 @@ def eval_notes(result: EvalResult) -> Iterator[str]:
         yield f"{pluralize(failures, 'answer')} of the judge could not be used and count for neither side"
     if hits := sum(side.cache_hits for side in result.sides):
         spent = [side.spent_usd for side in result.sides if side.spent_usd is not None]
-        yield f"{pluralize(hits, 'answer')} came from the cache{f'; {format_usd(sum(spent))} spent' if spent else ''}"
+        paid = f"; {format_usd(sum(spent))} spent" if spent else ""
+        yield f"{pluralize(hits, 'answer')} came from the cache{paid}"
 
 
 def slices_worst_first(comparison: EvalComparison) -> list[tuple[str, Slice]]:

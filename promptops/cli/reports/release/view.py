@@ -238,6 +238,7 @@ def available_commands(view: StatusView) -> list[tuple[str, str]]:
         back = (f"promptops rollback {name}", f"goes back to {version_label(view.previous)}")
         return [start, back] if view.previous else [start]
     canary = version_label(rollout.canary)
+    promote = f"promptops promote {flat_line(view.prompt)} --to {flat_line(view.channel)}"
     own = {
         "eval": [(flat_line(view.gate.command), "makes the result")]
         if view.gate and view.gate.command
@@ -248,12 +249,7 @@ def available_commands(view: StatusView) -> list[tuple[str, str]]:
         "awaiting": [(f"promptops release approve {name}", "says yes to the next step")],
         "paused": [(f"promptops release resume {name}", "goes on at this step")],
         "invalid": [(f'promptops release resume {name} --reason "…"', "starts new evidence")],
-        "inconclusive": [
-            (
-                f'promptops promote {flat_line(view.prompt)} --to {flat_line(view.channel)} --force --reason "…"',
-                f"releases {canary} without proof",
-            )
-        ],
+        "inconclusive": [(f'{promote} --force --reason "…"', f"releases {canary} without proof")],
     }.get(rollout.phase, [])
     ticking = [] if rollout.phase in ("paused", "invalid", "inconclusive") else [_tick_command(name, view)]
     return [*own, *ticking, (f"promptops rollback {name}", f"takes {canary} back at once")]

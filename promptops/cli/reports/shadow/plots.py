@@ -30,7 +30,10 @@ def evidence_plot(question: MetricComparison) -> Markup:
         svg_line("whisker candidate", 100 * pairs / last, down(low), 100 * pairs / last, down(high))
         for pairs, low, high in question.trail
     )
-    told = f"{METRIC_LABELS[question.name]} after {last} pairs: {format_bounds(question)}, limit {format_margin(question)}"
+    told = (
+        f"{METRIC_LABELS[question.name]} after {last} pairs: "
+        f"{format_bounds(question)}, limit {format_margin(question)}"
+    )
     about = Markup('<p class="about">{}; up is worse, dashed is the limit</p>').format(told)
     return plot_figure(about, _axes(svg_element(told, _HEIGHT, lines + bars), reach, last))
 

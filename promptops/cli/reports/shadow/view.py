@@ -100,7 +100,8 @@ def similarity_text(found: OutputSimilarity) -> str:
         (found.equal, "the same to the letter"), (found.normalised, "but for case and blanks"),
         (found.semantic, "in meaning"),
     )]  # fmt: skip
-    return f"answers: {', '.join(shares)}; overlap of words {found.overlap or 0:.2f}{_embedding_similarity_text(found)}"
+    overlap = f"overlap of words {found.overlap or 0:.2f}{_embedding_similarity_text(found)}"
+    return f"answers: {', '.join(shares)}; {overlap}"
 
 
 def _embedding_similarity_text(found: OutputSimilarity) -> str:
