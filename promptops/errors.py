@@ -11,26 +11,46 @@ Exit code 1, "the answer is no", is a result and not an error: verbs return it.
 A message says what, where, and (``hint``) the next step.
 """
 
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command ends with; ``EXIT_CODES`` says what each means."""
+
+    OK = 0
+    NO = 1
+    USAGE = 2
+    UNDECIDED = 3
+    INVALID = 4
+    UNAVAILABLE = 5
+    OVER_BUDGET = 6
+    BUG = 70
+    INTERRUPTED = 130
+    PIPE_CLOSED = 141
+
+
 EXIT_CODES = {
-    0: "done; the answer is yes",
-    1: "the answer is no: a check failed (the answer is still printed), an output breaks its schema, lint or "
-    "`doctor` found an error, a case of an eval failed, versions differ under `diff --exit-code`, a canary "
-    "was rolled back, a committed verdict does not follow from the observations",
-    2: "wrong usage",
-    3: "cannot say yet: undecided, or a canary that is held under `--exit-code`",
-    4: "your files, state or configuration are invalid: not found, unreadable, no key, unknown model, "
-    "a request that the provider refuses (400, 401, 403, 404), evidence of a canary that is invalid",
-    5: "something outside failed and a retry may help: rate limit, time-out, 5xx, network, a locked "
-    "registry, a batch with failed calls, a remote that was not reached (a rollback holds here all the same)",
-    6: "a budget stopped it, wherever a call or a verdict is missing because of it",
-    70: "a bug: a traceback, and how to report it",
-    130: "Ctrl-C",
-    141: "whoever read the output has gone",
+    ExitCode.OK: "done; the answer is yes",
+    ExitCode.NO: "the answer is no: a check failed (the answer is still printed), an output breaks its "
+    "schema, lint or `doctor` found an error, a case of an eval failed, versions differ under "
+    "`diff --exit-code`, a canary was rolled back, a committed verdict does not follow from the observations",
+    ExitCode.USAGE: "wrong usage",
+    ExitCode.UNDECIDED: "cannot say yet: undecided, or a canary that is held under `--exit-code`",
+    ExitCode.INVALID: "your files, state or configuration are invalid: not found, unreadable, no key, "
+    "unknown model, a request that the provider refuses (400, 401, 403, 404), evidence of a canary that is "
+    "invalid",
+    ExitCode.UNAVAILABLE: "something outside failed and a retry may help: rate limit, time-out, 5xx, "
+    "network, a locked registry, a batch with failed calls, a remote that was not reached (a rollback holds "
+    "here all the same)",
+    ExitCode.OVER_BUDGET: "a budget stopped it, wherever a call or a verdict is missing because of it",
+    ExitCode.BUG: "a bug: a traceback, and how to report it",
+    ExitCode.INTERRUPTED: "Ctrl-C",
+    ExitCode.PIPE_CLOSED: "whoever read the output has gone",
 }
 
 
 class PromptopsError(Exception):
-    exit_code = 70
+    exit_code: int = ExitCode.BUG
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -39,11 +59,11 @@ class PromptopsError(Exception):
 
 
 class Undecided(PromptopsError):
-    exit_code = 3
+    exit_code = ExitCode.UNDECIDED
 
 
 class Invalid(PromptopsError):
-    exit_code = 4
+    exit_code = ExitCode.INVALID
 
 
 class NotFound(Invalid):
@@ -51,8 +71,8 @@ class NotFound(Invalid):
 
 
 class Unavailable(PromptopsError):
-    exit_code = 5
+    exit_code = ExitCode.UNAVAILABLE
 
 
 class OverBudget(PromptopsError):
-    exit_code = 6
+    exit_code = ExitCode.OVER_BUDGET

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from promptops.errors import PromptopsError
+from promptops.errors import ExitCode, PromptopsError
 from promptops.prompt import Prompt
 
 METRICS_INSTALL_HINT = "pip install 'git-promptops[metrics]'"
@@ -36,7 +36,7 @@ class CheckVerdict:
 class CheckError(PromptopsError):
     """A check that could not say. The case is then an error, and never one that passed."""
 
-    exit_code = 4
+    exit_code = ExitCode.INVALID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,13 +14,9 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
 from promptops import __version__
-from promptops.errors import PromptopsError
+from promptops.errors import ExitCode, PromptopsError
 
 PROGRAM = "promptops"
-EXIT_USAGE = 2
-EXIT_BUG = 70
-EXIT_INTERRUPTED = 130
-EXIT_PIPE_CLOSED = 141
 
 
 class Verb(NamedTuple):
@@ -171,7 +167,7 @@ def _dispatch(arguments: list[str]) -> int:
         return rest
     if not rest:
         print_help(sys.stderr.write)
-        return EXIT_USAGE
+        return ExitCode.USAGE
     if rest[0] not in VERBS:
         return _report_unknown("verb", rest[0], VERBS)
     if VERBS[rest[0]].parts:
@@ -183,7 +179,7 @@ def _dispatch_subverb(verb: str, rest: list[str]) -> int:
     parts = VERBS[verb].parts
     if not rest:
         _print_subverbs(verb, sys.stderr.write)
-        return EXIT_USAGE
+        return ExitCode.USAGE
     if rest[0] in ("-h", "--help"):
         _print_subverbs(verb, sys.stdout.write)
         return 0
@@ -208,7 +204,7 @@ def _take_global_options(arguments: list[str]) -> list[str] | int:
         if not value and not rest:
             return _report_usage_error(f"{option} needs a value")
         if not _apply_global_option(option, value or rest.pop(0)):
-            return EXIT_USAGE
+            return ExitCode.USAGE
     return rest
 
 
@@ -267,7 +263,7 @@ def _exit_code_of(work: Callable[[], int | None]) -> int:
         return _handle_closed_pipe()
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
-        return EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     except Exception:  # noqa: BLE001 - the one place where a bug becomes an exit code
         return _report_bug()
     return code or 0
@@ -287,13 +283,13 @@ def _report_bug() -> int:
 
     traceback.print_exc()
     sys.stderr.write(f"{PROGRAM} {__version__}: this is a bug. Please report it with the lines above.\n")
-    return EXIT_BUG
+    return ExitCode.BUG
 
 
 def _handle_closed_pipe() -> int:
     # what the interpreter flushes at exit must not fail a second time
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return EXIT_PIPE_CLOSED
+    return ExitCode.PIPE_CLOSED
 
 
 def _escape_unencodable_output() -> None:
@@ -313,7 +309,7 @@ def _report_unknown(what: str, word: str, known: Iterable[str]) -> int:
 
 def _report_usage_error(message: str) -> int:
     sys.stderr.write(f"{PROGRAM}: {message}\n  {PROGRAM} --help lists what there is\n")
-    return EXIT_USAGE
+    return ExitCode.USAGE
 
 
 def print_help(write: Callable[[str], object]) -> None:

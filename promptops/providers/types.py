@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
-from promptops.errors import PromptopsError
+from promptops.errors import ExitCode, PromptopsError
 
 ErrorType = Literal[
     "authentication",
@@ -87,7 +87,7 @@ class ModelError(PromptopsError):
 
     @property
     def exit_code(self) -> int:  # type: ignore[override]  # fixed by the type of the failure, not by the class
-        return 4 if self.type in CALLER_ERRORS else 5
+        return ExitCode.INVALID if self.type in CALLER_ERRORS else ExitCode.UNAVAILABLE
 
 
 class ModelClient(Protocol):

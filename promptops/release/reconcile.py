@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from promptops.errors import PromptopsError
+from promptops.errors import ExitCode, PromptopsError
 from promptops.release.analysis import analyze_rollout, build_evidence, eval_gate, load_findings
 from promptops.release.analysis.findings import Findings, GateFinding
 from promptops.release.analysis.shadow_gate import shadow_gate
@@ -16,8 +16,6 @@ from promptops.release.plan.types import ReleasePlan
 from promptops.release.rules import Move, RolloutDecision, Transition, decide_transition, is_applicable
 from promptops.versions.release_state import ChannelState, ReleasedVersion, ReleaseState, Rollout
 from promptops.versions.resolve import Version
-
-ROLLED_BACK, UNDECIDED, INVALID, UNPUSHED = 1, 3, 4, 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,13 +54,13 @@ class TickResult:
     def code(self, *, exit_code: bool = False) -> int:
         """The exit code. ``exit_code``: 3 while the rollout is undecided."""
         if self.written and self.written.pushed is False:
-            return UNPUSHED
+            return ExitCode.UNAVAILABLE
         if self.move is Move.ROLLBACK:
-            return ROLLED_BACK
+            return ExitCode.NO
         after = self.after.rollout
         if after and after.phase == "invalid":
-            return INVALID
-        return UNDECIDED if after and exit_code else 0
+            return ExitCode.INVALID
+        return ExitCode.UNDECIDED if after and exit_code else ExitCode.OK
 
 
 def tick_channel(context: ReleaseContext, target: Target) -> TickResult:

@@ -34,7 +34,7 @@ from promptops.cli.options.overrides import TimeoutOption, apply_overrides, loca
 from promptops.cli.progress import Progress
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, pluralize, print_json
-from promptops.errors import Invalid
+from promptops.errors import ExitCode, Invalid
 from promptops.evaluation.shadow.live.spawn import start_drain_if_due
 from promptops.registry.runs.batches import format_line_ranges
 from promptops.runner.batch import BatchJob, BatchOptions, BatchReport, RunTally, run_batch
@@ -160,11 +160,11 @@ def print_batch_report(report: BatchReport, seconds: float, *, as_json: bool) ->
         raise report.over_budget
     if report.interrupted and report.left:
         note("interrupted; the same command goes on from here")
-        return 130
+        return ExitCode.INTERRUPTED
     if report.tally.failed:
         note("the same command tries the failed lines again")
-        return 5
-    return 1 if report.tally.failed_checks else 0
+        return ExitCode.UNAVAILABLE
+    return ExitCode.NO if report.tally.failed_checks else ExitCode.OK
 
 
 def _sentence(report: BatchReport, seconds: float) -> str:

@@ -20,6 +20,7 @@ from promptops.cli.options.model_calls import (
 from promptops.cli.options.overrides import TimeoutOption
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_table, print_text
+from promptops.errors import ExitCode
 from promptops.evaluation.bisect import BisectRequest, BisectResult, BisectStep, find_culprit, version_range
 from promptops.prompt.diff import compare_prompts
 from promptops.runner.batch import BatchOptions
@@ -27,7 +28,6 @@ from promptops.runner.retry import RetryPolicy
 from promptops.versions.history import HistoryEntry
 from promptops.versions.resolve import resolve_version
 
-EXIT_UNDECIDED = 3
 GoodOption = Annotated[str, typer.Option("--good", metavar="REV", help="A revision at which it did well.")]
 BadOption = Annotated[str, typer.Option("--bad", metavar="REV", help="A later one at which it does worse.")]
 JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, max=1024, help="Cases at once at most.")]
@@ -71,7 +71,7 @@ def bisect(
         print_json(_as_json(found, changed))
     else:
         _print(found, changed)
-    return 0 if found.culprit else EXIT_UNDECIDED
+    return ExitCode.OK if found.culprit else ExitCode.UNDECIDED
 
 
 def _note_step(step: BisectStep) -> None:

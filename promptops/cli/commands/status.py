@@ -10,12 +10,12 @@ from promptops.cli.options.common import JsonOption
 from promptops.cli.options.release import TargetsArgument, project_release_context
 from promptops.cli.reports.release import print_status
 from promptops.console import clear_screen, note
+from promptops.errors import ExitCode
 from promptops.registry.store import RegistryDatabase
 from promptops.release.context import resolve_targets
 from promptops.release.status import status_of
 from promptops.release.status_view import StatusView
 
-EXIT_UNDECIDED, EXIT_INVALID = 3, 4
 _REFRESH_INTERVAL_S = 2.0
 
 
@@ -72,5 +72,5 @@ def _views(names: list[str]) -> list[StatusView]:
 def _status_exit_code(views: list[StatusView]) -> int:
     phases = {view.rollout.phase for view in views if view.rollout}
     if "invalid" in phases:
-        return EXIT_INVALID
-    return EXIT_UNDECIDED if phases else 0
+        return ExitCode.INVALID
+    return ExitCode.UNDECIDED if phases else ExitCode.OK

@@ -14,13 +14,19 @@ from promptops.cli.options.release import (
     transition_data,
 )
 from promptops.console import note, print_json_line, print_text, print_wrapped
-from promptops.errors import Invalid, PromptopsError, Unavailable
+from promptops.errors import ExitCode, Invalid, PromptopsError, Unavailable
 from promptops.release.context import ReleaseContext, Target, resolve_targets
 from promptops.release.reconcile import TickResult
 from promptops.release.reconcile import tick_channel as tick_
 
-EXIT_BUG = 70
-_EXIT_CODES_WORST_FIRST = (EXIT_BUG, 4, 5, 1, 3, 0)
+_WORST_FIRST = (
+    ExitCode.BUG,
+    ExitCode.INVALID,
+    ExitCode.UNAVAILABLE,
+    ExitCode.NO,
+    ExitCode.UNDECIDED,
+    ExitCode.OK,
+)
 AllOption = Annotated[
     bool, typer.Option("--all", help="Every active canary; one JSON object a line where no terminal reads.")
 ]
@@ -49,7 +55,7 @@ def tick(
         if not targets:
             note("no canary is active")
         codes += [_tick_safely(context, target, exit_code=exit_code, as_json=as_json) for target in targets]
-    return next(code for code in _EXIT_CODES_WORST_FIRST if code in codes or code == 0)
+    return next(code for code in _WORST_FIRST if code in codes or code == ExitCode.OK)
 
 
 def _refresh(context: ReleaseContext) -> int:
@@ -72,7 +78,7 @@ def _tick_safely(context: ReleaseContext, target: Target, *, exit_code: bool, as
     except Exception as error:  # noqa: BLE001 - a bug that one canary meets must not leave harm in another
         traceback.print_exc()
         note(f"promptops: {target}: this is a bug. Please report it with the lines above.")
-        return _report_failure(target, repr(error), EXIT_BUG, as_json=as_json)
+        return _report_failure(target, repr(error), ExitCode.BUG, as_json=as_json)
 
 
 def _report_failure(target: Target, message: str, code: int, *, as_json: bool) -> int:

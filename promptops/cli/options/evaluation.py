@@ -16,7 +16,7 @@ from promptops.cli.options.overrides import apply_overrides, local_model_overrid
 from promptops.cli.progress import Progress
 from promptops.config.settings import Settings
 from promptops.console import note
-from promptops.errors import Invalid
+from promptops.errors import ExitCode, Invalid
 from promptops.evaluation.engine import EvalOutcome, EvalRequest, evaluate
 from promptops.evaluation.golden_set import filter_by_tags
 from promptops.evaluation.variants import Variant
@@ -150,5 +150,5 @@ def eval_exit_code(outcome: EvalOutcome) -> int:
         )
     if outcome.result.stopped == "interrupted":
         note("interrupted; the same command goes on from here, by the answers that are kept")
-        return 130
-    return 0
+        return ExitCode.INTERRUPTED
+    return ExitCode.OK

@@ -11,13 +11,11 @@ import typer
 
 from promptops.config.settings import current_settings
 from promptops.console import confirm, note, print_json, print_text
-from promptops.errors import Invalid, Unavailable
+from promptops.errors import ExitCode, Invalid, Unavailable
 from promptops.git.remote import RemoteUnreachable
 from promptops.registry.store import RegistryDatabase
 from promptops.release.context import ReleaseContext, Target, channel_state, open_release_context
 from promptops.release.ledger import TransitionResult
-
-EXIT_UNPUSHED = 5
 
 ReleaseArgument = Annotated[
     str, typer.Argument(metavar="REF", help="NAME@REV or NAME:CHANNEL; never the working tree.")
@@ -94,7 +92,7 @@ def report_unpushed(written: TransitionResult, live: str = "") -> int:
         return 0
     what = live or "it holds on this machine only"
     note(f"{what}; retry: promptops release sync" + (f"\n  {written.problem}" if written.problem else ""))
-    return EXIT_UNPUSHED if written.problem else 0
+    return ExitCode.UNAVAILABLE if written.problem else ExitCode.OK
 
 
 def transition_data(target: Target, written: TransitionResult) -> Mapping[str, Any]:

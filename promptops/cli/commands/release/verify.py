@@ -8,12 +8,12 @@ import typer
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.release import project_release_context
 from promptops.console import note, print_json, print_text
+from promptops.errors import ExitCode
 from promptops.registry.store import RegistryDatabase
 from promptops.release.actions.verify import VerificationResult, verify_all
 from promptops.release.context import require_prompt
 from promptops.versions.references import parse_reference
 
-EXIT_UNDECIDED = 3
 NameArgument = Annotated[
     str | None, typer.Argument(metavar="NAME[:CHANNEL]", help="Without one: all.", show_default=False)
 ]
@@ -37,8 +37,8 @@ def release_verify(name: NameArgument = None, as_json: JsonOption = False) -> in
     if not found:
         note("no transition rests on evidence yet")
     if any(each.mismatches for each in found):
-        return 1
-    return EXIT_UNDECIDED if any(each.elsewhere for each in found) else 0
+        return ExitCode.NO
+    return ExitCode.UNDECIDED if any(each.elsewhere for each in found) else ExitCode.OK
 
 
 def _print_verification(each: VerificationResult) -> None:
