@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import logging
 import os
@@ -33,6 +34,7 @@ from promptops.providers.types import Completion, CompletionRequest, ErrorType, 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+INSTALL = "pip install 'git-promptops[providers]'"
 _SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 _CONNECTION = frozenset({"ConnectError", "ReadError", "RemoteProtocolError", "ConnectionError", "gaierror"})
@@ -63,6 +65,9 @@ class LitellmClient:
     async def complete(self, request: CompletionRequest, on_text: OnText | None = None) -> Completion:
         stream = StreamParser(on_text, time.perf_counter()) if request.stream else None
         arguments = self._arguments(request)
+        if not installed():
+            missing = f"{self.model} is called through litellm, which is not installed"
+            raise ModelError("bad_request", missing, hint=INSTALL)
         litellm = await asyncio.to_thread(_import_litellm)
         try:
             self._check_keys(litellm)
@@ -84,7 +89,7 @@ class LitellmClient:
     async def aclose(self) -> None:
         import sys
 
-        if "litellm" in sys.modules:
+        if sys.modules.get("litellm"):
             await _import_litellm().close_litellm_async_clients()
 
     async def _call(self, litellm: Any, arguments: dict[str, Any], stream: StreamParser | None) -> Completion:
@@ -128,6 +133,10 @@ class LitellmClient:
             if name.upper().endswith(_SECRET):
                 redact_secret(error, value)
         return error
+
+
+def installed() -> bool:
+    return importlib.util.find_spec("litellm") is not None
 
 
 def _import_litellm() -> Any:

@@ -391,7 +391,7 @@ class TestWhatIsSaid:
         assert re.search(
             r"per call: input \$\S+ -> \$\S+, output at most of unknown price -> \$0.01 \(est", out
         )
-        assert re.search(r"prices of litellm \S+, installed \d{4}-\d\d-\d\d\)", out)
+        assert re.search(r"prices of litellm \S+ of \d{4}-\d\d-\d\d\)", out)
         (estimate,) = [one["estimate"] for one in json.loads(cli("diff", "--json").out)]
         assert estimate["old"]["prefix_tokens"] == 11
         assert estimate["new"]["most_output_usd"] == pytest.approx(0.01)

@@ -1,9 +1,13 @@
+import importlib.metadata
 import json
+import os
 import sqlite3
+import sys
 from pathlib import Path
 
 import pytest
 
+from promptops.providers.catalog_index import LITELLM_FILE, SNAPSHOT, snapshot_head
 from support.front_door import Cli, Repo
 from support.greet_releases import a_remote, ok
 from support.provider import Provider, status
@@ -78,6 +82,26 @@ def test_the_embedded_model_is_looked_at_but_not_fetched(
     assert findings(cli)["embedded model"][0] == "error"
     monkeypatch.setenv("PROMPTOPS_LOCAL_GGUF", str(weights))
     assert "PROMPTOPS_LOCAL_GGUF" in findings(cli)["embedded model"][1]
+
+
+def test_what_is_known_of_models_is_dated_and_old_when_it_is_old(
+    cli: Cli, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version, released = snapshot_head(SNAPSHOT.read_bytes())
+    facts = f"prices, windows and retirement dates of litellm {version} of {released}"
+    assert findings(cli)["models"] == ("ok", facts)
+    assert findings(cli)["providers"] == ("ok", f"litellm {importlib.metadata.version('litellm')}")
+    monkeypatch.setitem(sys.modules, "litellm", None)
+    assert found(cli, "providers")[0]["hint"] == "pip install 'git-promptops[providers]'"
+    monkeypatch.delitem(sys.modules, "litellm")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for file in ("litellm/__init__.py", f"litellm/{LITELLM_FILE}", "litellm-999.0.0.dist-info/METADATA"):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("Name: litellm\nVersion: 999.0.0\n" if "info" in file else "{}", "utf-8")
+    os.utime(tmp_path / "litellm" / LITELLM_FILE, (0, 0))
+    [old] = found(cli, "models")
+    assert (old["state"], old["hint"]) == ("note", "pip install -U git-promptops")
+    assert "of litellm 999.0.0, installed 1970-01-01, " in old["text"]
 
 
 def found(cli: Cli, about: str) -> list[dict[str, str]]:

@@ -128,7 +128,7 @@ def test_keys_of_other_tools_say_where_the_same_stands_here(linter: Linter) -> N
 def test_floating_alias_names_the_newest_dated_name_and_the_catalogues_date(linter: Linter) -> None:
     (found,) = [f for f in linter.findings(prompt(model="openai/gpt-4o")) if f.rule == "floating-model"]
     assert "openai/gpt-4o-2024-11-20" in found.message
-    assert re.search(r"\(litellm \S+, installed \d{4}-\d\d-\d\d\)", found.message)
+    assert re.search(r"\(litellm \S+ of \d{4}-\d\d-\d\d\)", found.message)
 
 
 def test_unknown_model_names_the_nearest_and_how_to_declare_it(linter: Linter) -> None:

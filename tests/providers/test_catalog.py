@@ -4,18 +4,29 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from promptops.providers.catalog import Catalog, build_index
+from promptops.providers.catalog import Catalog
+from promptops.providers.catalog_index import (
+    LITELLM_FILE,
+    OLD_AFTER_DAYS,
+    SNAPSHOT,
+    Index,
+    build_lines,
+    snapshot_head,
+)
 from promptops.providers.local.cache_dir import cache_folder
 from promptops.providers.pricing import CompletionCost, completion_cost, rates_for
 from promptops.providers.types import Completion
 from support.paths import ROOT
 
+BUILD = ROOT / ".ci" / "build_catalog.py"
 ENTRIES: dict[str, dict[str, Any]] = {
     "sample_spec": {"mode": "chat"},
     "gpt-x": {
@@ -41,8 +52,12 @@ ENTRIES: dict[str, dict[str, Any]] = {
 }
 
 
+def index_of(entries: Mapping[str, Mapping[str, Any]]) -> Index:
+    return Index(build_lines(entries), "entries of a test", "2026-01-01")
+
+
 def catalog(**custom: Mapping[str, Any]) -> Catalog:
-    return Catalog(build_index(ENTRIES), custom)
+    return Catalog(index_of(ENTRIES), custom)
 
 
 def test_a_model_is_found_under_its_provider() -> None:
@@ -78,7 +93,7 @@ def test_abilities() -> None:
 
 def test_the_settings_go_first_key_by_key() -> None:
     custom = {"openai/gpt-x": {"input_cost_per_token": 1}, "mine/m": {"max_input_tokens": 8}}
-    known = Catalog(build_index(ENTRIES), custom)
+    known = Catalog(index_of(ENTRIES), custom)
     assert known.price("openai/gpt-x") == (1.0, 4.0)
     assert known.window("mine/m") == 8
     assert known.price("mine/m") is None
@@ -174,42 +189,135 @@ def test_a_tier_without_a_price_for_answers_takes_the_models() -> None:
     assert rates_for({"tiered_pricing": []}, 0) == {}
 
 
-# ---- the index
+# ---- where the list comes from
 
 
-def test_the_index_is_kept_and_read_again(tmp_path: Path) -> None:
+def test_the_snapshot_is_the_list_with_litellm_and_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    version, released = snapshot_head(SNAPSHOT.read_bytes())
+    known = Catalog.load()
+    assert known.source == f"litellm {version} of {released}"
+    assert known.day == released
+    assert known.window("openai/gpt-4o") == 128_000
+    monkeypatch.setitem(sys.modules, "litellm", None)
+    without = Catalog.load()
+    assert (without.source, without.names()) == (known.source, known.names())
+
+
+def test_every_line_of_the_snapshot_is_one_model() -> None:
+    _, *lines = SNAPSHOT.read_text("utf-8").rstrip("\n").split("\n")
+    names = [name for line in lines for name in json.loads(f"{{{line}}}")]
+    assert names == sorted(set(names)) == Catalog.load().names()
+
+
+def test_the_snapshot_is_young_enough_to_be_shipped() -> None:
+    _, released = snapshot_head(SNAPSHOT.read_bytes())
+    age = (datetime.now(UTC).date() - date.fromisoformat(released)).days
+    assert age <= OLD_AFTER_DAYS, f"make it anew:\n{BUILD.read_text('utf-8').split(chr(34) * 3)[1]}"
+
+
+def make_wheel(folder: Path, version: str) -> Path:
+    wheel = folder / f"litellm-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as file:
+        file.writestr(f"litellm/{LITELLM_FILE}", json.dumps(ENTRIES))
+    return wheel
+
+
+def test_the_script_makes_a_snapshot_of_a_wheel_and_never_an_older_one(tmp_path: Path) -> None:
+    out = tmp_path / "models.jsonl"
+
+    def build(version: str, released: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, BUILD, make_wheel(tmp_path, version), "--released", released, "--out", out]
+        return subprocess.run(command, check=False, capture_output=True, text=True)
+
+    assert build("1.2.3", "2026-05-06").returncode == 0
+    assert snapshot_head(out.read_bytes()) == ("1.2.3", "2026-05-06")
+    known = Catalog(Index(out.read_bytes(), "", ""), {})
+    assert known.price("openai/gpt-x") == (2.0, 4.0)
+    older = build("1.2.2", "2026-05-05")
+    assert older.returncode == 1
+    assert older.stderr == "the snapshot of litellm 1.2.3 is newer: it came out on 2026-05-06\n"
+    assert snapshot_head(out.read_bytes()) == ("1.2.3", "2026-05-06")
+
+
+@pytest.fixture
+def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Put a litellm of this version, with the list above, before the installed one."""
+    monkeypatch.delitem(sys.modules, "litellm", raising=False)
+    monkeypatch.syspath_prepend(str(tmp_path / "site"))
+
+    def put(version: str) -> None:
+        folder = tmp_path / "site" / "litellm"
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").touch()
+        (folder / LITELLM_FILE).write_text(json.dumps(ENTRIES), "utf-8")
+        (folder.parent / f"litellm-{version}.dist-info").mkdir()
+        os.utime(folder / LITELLM_FILE, (0, 0))
+
+    return put
+
+
+@pytest.mark.parametrize("version", ["999.0.0", "999.1.0rc1"])
+def test_a_newer_litellm_goes_before_the_snapshot(install: Callable[[str], None], version: str) -> None:
+    install(version)
+    known = Catalog.load()
+    assert known.source == f"litellm {version}, installed 1970-01-01"
+    assert known.price("openai/gpt-x") == (2.0, 4.0)
+    assert known.price("openai/gpt-4o") is None
+
+
+@pytest.mark.parametrize("version", ["0.1.0", "same", "of no release"])
+def test_an_older_litellm_does_not_however_late_it_was_installed(
+    install: Callable[[str], None], version: str
+) -> None:
+    snapshot, released = snapshot_head(SNAPSHOT.read_bytes())
+    install(snapshot if version == "same" else version)
+    assert Catalog.load().source == f"litellm {snapshot} of {released}"
+
+
+def test_the_lines_of_a_newer_litellm_are_kept_and_read_again(
+    install: Callable[[str], None], tmp_path: Path
+) -> None:
+    install("999.0.0")
     env = {"XDG_CACHE_HOME": str(tmp_path)}
     first = Catalog.load(env=env)
     kept = tmp_path / "promptops" / "catalogue.jsonl"
     written = kept.stat().st_mtime_ns
-    assert Catalog.load(env=env).entry("openai/gpt-4o") == first.entry("openai/gpt-4o") is not None
+    assert Catalog.load(env=env).entry("openai/gpt-x") == first.entry("openai/gpt-x") is not None
     assert kept.stat().st_mtime_ns == written
-    assert first.source.startswith("litellm ")
     assert [file.name for file in kept.parent.iterdir()] == ["catalogue.jsonl"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"[0]\n", b"half"])
-def test_a_damaged_or_old_index_is_made_anew(tmp_path: Path, damage: bytes) -> None:
+def test_damaged_or_old_lines_are_made_anew(
+    install: Callable[[str], None], tmp_path: Path, damage: bytes
+) -> None:
+    install("999.0.0")
     env = {"XDG_CACHE_HOME": str(tmp_path)}
     Catalog.load(env=env)
     kept = tmp_path / "promptops" / "catalogue.jsonl"
-    kept.write_bytes(damage if damage != b"half" else kept.read_bytes()[:1000])
-    assert Catalog.load(env=env).price("openai/gpt-4o") is not None
-    assert kept.stat().st_size > 10_000
+    whole = kept.read_bytes()
+    kept.write_bytes(damage if damage != b"half" else whole[:200])
+    assert Catalog.load(env=env).price("openai/gpt-x") is not None
+    assert kept.read_bytes() == whole
 
 
-def test_a_cache_folder_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
+def test_a_cache_folder_that_cannot_be_written_changes_nothing(
+    install: Callable[[str], None], tmp_path: Path
+) -> None:
+    install("999.0.0")
     (tmp_path / "file").write_text("in the way")
-    assert Catalog.load(env={"XDG_CACHE_HOME": str(tmp_path / "file")}).price("openai/gpt-4o") is not None
+    assert Catalog.load(env={"XDG_CACHE_HOME": str(tmp_path / "file")}).price("openai/gpt-x") is not None
 
 
-def test_two_processes_at_once_are_fine(tmp_path: Path) -> None:
-    program = "from promptops.providers.catalog import Catalog; print(Catalog.load().window('openai/gpt-4o'))"
-    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
+def test_two_processes_at_once_are_fine(install: Callable[[str], None], tmp_path: Path) -> None:
+    install("999.0.0")
+    program = "from promptops.providers.catalog import Catalog; print(Catalog.load().window('openai/gpt-x'))"
+    paths = os.pathsep.join([str(tmp_path / "site"), str(ROOT)])
+    env = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": paths}
     running = [
         subprocess.Popen([sys.executable, "-c", program], env=env, stdout=subprocess.PIPE) for _ in range(4)
     ]
-    assert {child.communicate()[0] for child in running} == {b"128000\n"}
+    assert {child.communicate()[0] for child in running} == {b"1000\n"}
 
 
 def test_reading_it_imports_no_litellm() -> None:
@@ -221,21 +329,9 @@ def test_reading_it_imports_no_litellm() -> None:
     assert done.stdout == "False\n"
 
 
-def test_without_the_file_only_the_settings_count(tmp_path: Path) -> None:
-    program = (
-        "import sys\nsys.path = [p for p in sys.path if 'site-packages' not in p] + [sys.argv[1]]\n"
-        "from promptops.providers.catalog import Catalog\n"
-        "known = Catalog.load()\nprint(known.entry('gpt-4o'), repr(known.source))"
-    )
-    root = str(ROOT)
-    command = [sys.executable, "-S", "-c", program, root]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert done.stdout == "None ''\n"
-
-
 def test_a_name_with_quotes_finds_nothing_wrong() -> None:
     assert catalog().entry('gpt-x":{"a') is None
-    assert json.loads(b"{%s}" % build_index({"a": {}}).strip()) == {"a": {}}
+    assert json.loads(b"{%s}" % build_lines({"a": {}}).strip()) == {"a": {}}
 
 
 def test_where_the_cache_is(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from promptops.config.settings import find_settings
 from promptops.providers import create_client
 from promptops.providers.litellm_client import LitellmClient, _import_litellm, to_model_error
 from promptops.providers.types import Completion, CompletionRequest, ModelError
+from support.front_door import Cli, Repo
 from support.provider import Answer, Provider, Received, as_json, body, html, reset, slow, status
 
 CLAUDE, GEMINI = "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"
@@ -240,6 +241,19 @@ def test_an_unknown_provider(model: str) -> None:
 def test_errors_that_litellm_names_itself(name: str, kind: str) -> None:
     error = getattr(_import_litellm().exceptions, name)(message="x", model="m", llm_provider="p")
     assert to_model_error(error, "p/m").type == kind
+
+
+def test_without_litellm_the_command_that_installs_it_is_named(
+    cli: Cli, repo: Repo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "litellm", None)  # how Python marks what cannot be imported
+    repo.write("prompts/greet.yaml", f"model: {CLAUDE}\nmessages:\n  - {{role: user, content: Hello}}\n")
+    done = cli("run", "greet")
+    assert done.code == 4
+    assert done.err.endswith(
+        f"{CLAUDE} is called through litellm, which is not installed\n"
+        "  pip install 'git-promptops[providers]'\n"
+    )
 
 
 def test_identity_holds_the_address_and_no_key(provider: Provider) -> None:

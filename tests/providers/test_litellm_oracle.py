@@ -17,6 +17,7 @@ import pytest
 from promptops.config.settings import Settings, find_settings
 from promptops.providers import create_client
 from promptops.providers.catalog import Catalog
+from promptops.providers.catalog_index import Index, build_lines
 from promptops.providers.endpoints import (
     DIRECT_PROVIDERS,
     KEYLESS_PROVIDERS,
@@ -286,9 +287,14 @@ PRICED = [
 ]
 
 
+def by_its_own_list(litellm: Any) -> Catalog:
+    """Its prices are compared by one list: the snapshot may be of a newer release than the installed one."""
+    return Catalog(Index(build_lines(litellm.model_cost), "", ""), {})
+
+
 @pytest.mark.parametrize(("model", "used"), PRICED)
 def test_the_same_tokens_cost_the_same(litellm: Any, model: str, used: Completion) -> None:
-    ours = Catalog.load().cost(model, used)
+    ours = by_its_own_list(litellm).cost(model, used)
     if ours is None:
         pytest.skip("this litellm does not know the model")
     assert ours.cost_usd == pytest.approx(their_cost(litellm, model, used), rel=1e-9)
@@ -297,7 +303,7 @@ def test_the_same_tokens_cost_the_same(litellm: Any, model: str, used: Completio
 
 
 def test_nearly_every_chat_model_costs_the_same(litellm: Any) -> None:
-    known, compared, different = Catalog.load(), 0, []
+    known, compared, different = by_its_own_list(litellm), 0, []
     for model, entry in list(litellm.model_cost.items())[::8]:
         # For xai, litellm adds the reasoning tokens here; in promptops they are added where a reply is read.
         thought = None if entry.get("litellm_provider") == "xai" else 100

@@ -53,7 +53,7 @@ class EvalFormat(StrEnum):
 _JOBS, _JOBS_SEQUENTIAL = 16, 4  # in flight when the verdict comes, and so made for nothing
 ReferencesArgument = Annotated[
     list[str],
-    typer.Argument(metavar="REF", help="NAME, NAME@REV, NAME:CHANNEL or a prompt file; several compared."),
+    typer.Argument(metavar="REF...", help="NAME, NAME@REV, NAME:CHANNEL or a prompt file; several compared."),
 ]
 AgainstOption = Annotated[
     str | None, typer.Option(metavar="REF", help="The version to hold it against, on the same cases.")

@@ -22,7 +22,7 @@ from promptops.versions.resolve import live_channels, prompt_names, resolve_vers
 _DIGEST_LENGTH = len("sha256:") + 7
 WordsArgument = Annotated[
     list[str] | None,
-    typer.Argument(metavar="WORD", help="Only prompts with these words in name or text."),
+    typer.Argument(metavar="[WORD]...", help="Only prompts with these words in name or text."),
 ]
 
 

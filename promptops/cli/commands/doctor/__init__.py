@@ -9,6 +9,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -62,6 +63,8 @@ def _findings(reach: list[str]) -> Iterator[DoctorFinding]:
     yield _registry(settings)
     yield from _spooled_runs(settings)
     yield from release_findings(settings)
+    yield _models(settings)
+    yield _providers()
     yield _provider_keys()
     yield _embedded_model()
     for model in reach:
@@ -150,6 +153,27 @@ def _spooled_runs(settings: Settings) -> Iterator[DoctorFinding]:
             f"{count} run{'s wait' if count > 1 else ' waits'} in {spool.folder}",
             "the next run that can write the registry takes them in",
         )
+
+
+def _models(settings: Settings) -> DoctorFinding:
+    from promptops.providers.catalog import Catalog
+    from promptops.providers.catalog_index import OLD_AFTER_DAYS
+
+    catalog = Catalog.load(settings)
+    told = f"prices, windows and retirement dates of {catalog.source}"
+    age = (date.today() - date.fromisoformat(catalog.day)).days  # noqa: DTZ011 - the day where the person is
+    if age > OLD_AFTER_DAYS:
+        return DoctorFinding("models", "note", f"{told}, {age} days old", "pip install -U git-promptops")
+    return DoctorFinding("models", "ok", told)
+
+
+def _providers() -> DoctorFinding:
+    from promptops.providers.litellm_client import INSTALL, installed
+
+    if not installed():
+        missing = "litellm is not installed: only OpenAI-compatible and embedded models can be called"
+        return DoctorFinding("providers", "note", missing, INSTALL)
+    return DoctorFinding("providers", "ok", f"litellm {importlib.metadata.version('litellm')}")
 
 
 def _provider_keys() -> DoctorFinding:

@@ -14,7 +14,7 @@ from promptops.registry.release.import_coverage import describe_import_gaps
 from promptops.registry.store import RegistryDatabase
 
 FilesArgument = Annotated[
-    list[Path], typer.Argument(metavar="FILE", help="Files of `runs export --for-release`.")
+    list[Path], typer.Argument(metavar="FILE...", help="Files of `runs export --for-release`.")
 ]
 
 
