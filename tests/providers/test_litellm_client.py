@@ -270,10 +270,10 @@ def test_making_the_adapter_imports_nothing_and_a_call_prints_nothing(provider: 
     program.write_text(
         "import asyncio, os, sys\n"
         "from pathlib import Path\n"
-        "from promptops.providers import adapter_for\n"
+        "from promptops.providers import create_client\n"
         "from promptops.providers.types import ModelError, Request\n"
         "from promptops.config.settings import find_settings\n"
-        f"adapter = adapter_for({CLAUDE!r}, find_settings(Path('.'), os.environ), os.environ)\n"
+        f"adapter = create_client({CLAUDE!r}, find_settings(Path('.'), os.environ), os.environ)\n"
         "assert 'litellm' not in sys.modules\n"
         "async def main():\n"
         f"    request = Request(model={CLAUDE!r}, messages=({{'role': 'user', 'content': 'x'}},))\n"

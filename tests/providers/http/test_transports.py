@@ -276,12 +276,12 @@ def test_ctrl_c_leaves_at_once(repo: Any) -> None:
     program = repo.path / "call.py"
     program.write_text(
         "import asyncio, sys\n"
-        "from promptops.providers import adapter_for\n"
+        "from promptops.providers import create_client\n"
         "from promptops.providers.types import Request\n"
         "from promptops.config.settings import find_settings\n"
         "from pathlib import Path\n"
         "env = {'OPENAI_API_KEY': 'k', 'OPENAI_BASE_URL': sys.argv[1], 'HOME': sys.argv[2]}\n"
-        "wire = adapter_for('openai/m', find_settings(Path(sys.argv[2]), env), env)\n"
+        "wire = create_client('openai/m', find_settings(Path(sys.argv[2]), env), env)\n"
         "said = ({'role': 'user', 'content': 'x'},)\n"
         "asyncio.run(wire.complete(Request(model='openai/m', messages=said)))\n"
     )
@@ -433,11 +433,11 @@ def test_a_single_call_loads_no_heavy_module(repo: Any) -> None:
     program = (
         "import asyncio, sys\n"
         "from pathlib import Path\n"
-        "from promptops.providers import adapter_for\n"
+        "from promptops.providers import create_client\n"
         "from promptops.providers.types import Request\n"
         "from promptops.config.settings import find_settings\n"
         "env = {'OPENAI_API_KEY': 'k', 'OPENAI_BASE_URL': sys.argv[1], 'HOME': sys.argv[2]}\n"
-        "wire = adapter_for('openai/m', find_settings(Path(sys.argv[2]), env), env)\n"
+        "wire = create_client('openai/m', find_settings(Path(sys.argv[2]), env), env)\n"
         "said = ({'role': 'user', 'content': 'x'},)\n"
         "asyncio.run(wire.complete(Request(model='openai/m', messages=said)))\n"
         "print([m for m in ('aiohttp', 'litellm', 'httpx', 'urllib.request') if m in sys.modules])\n"
