@@ -277,13 +277,13 @@ def test_ctrl_c_leaves_at_once(repo: Any) -> None:
     program.write_text(
         "import asyncio, sys\n"
         "from promptops.providers import create_client\n"
-        "from promptops.providers.types import Request\n"
+        "from promptops.providers.types import CompletionRequest\n"
         "from promptops.config.settings import find_settings\n"
         "from pathlib import Path\n"
         "env = {'OPENAI_API_KEY': 'k', 'OPENAI_BASE_URL': sys.argv[1], 'HOME': sys.argv[2]}\n"
         "wire = create_client('openai/m', find_settings(Path(sys.argv[2]), env), env)\n"
         "said = ({'role': 'user', 'content': 'x'},)\n"
-        "asyncio.run(wire.complete(Request(model='openai/m', messages=said)))\n"
+        "asyncio.run(wire.complete(CompletionRequest(model='openai/m', messages=said)))\n"
     )
     with Provider(slow(30, text("late"))) as provider:
         command = [sys.executable, str(program), provider.base_url, str(repo.path)]
@@ -434,12 +434,12 @@ def test_a_single_call_loads_no_heavy_module(repo: Any) -> None:
         "import asyncio, sys\n"
         "from pathlib import Path\n"
         "from promptops.providers import create_client\n"
-        "from promptops.providers.types import Request\n"
+        "from promptops.providers.types import CompletionRequest\n"
         "from promptops.config.settings import find_settings\n"
         "env = {'OPENAI_API_KEY': 'k', 'OPENAI_BASE_URL': sys.argv[1], 'HOME': sys.argv[2]}\n"
         "wire = create_client('openai/m', find_settings(Path(sys.argv[2]), env), env)\n"
         "said = ({'role': 'user', 'content': 'x'},)\n"
-        "asyncio.run(wire.complete(Request(model='openai/m', messages=said)))\n"
+        "asyncio.run(wire.complete(CompletionRequest(model='openai/m', messages=said)))\n"
         "print([m for m in ('aiohttp', 'litellm', 'httpx', 'urllib.request') if m in sys.modules])\n"
     )
     with Provider() as provider:
