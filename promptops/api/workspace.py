@@ -2,8 +2,8 @@
 
     with Workspace.open(".") as workspace:
         run = workspace.run("support/triage:production", {"ticket": text}, unit=user_id)
-        print(run.answer)
-        workspace.feedback(run.started.run_id, "up")
+        print(run.text)
+        workspace.feedback(run.id, "up")
 
 One workspace serves a whole program: its threads, its event loops, hundreds of calls at once. The calls are
 made on threads of its own, which the first call starts. Not across a fork: open it in the child.
@@ -19,27 +19,25 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, Literal, Self, TypeVar
 
-from promptops.api.background_loop import workspace_closed_error
 from promptops.api.prepared_call import PreparedCall
-from promptops.api.service import CallRequest, PeriodicSync, RefreshableSource, Service
 from promptops.api.streaming import Stream
-from promptops.api.version_cache import VersionCache
 from promptops.config.settings import Settings, find_settings
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import json_data_problem
 from promptops.providers.types import OnText
 from promptops.registry.runs.outcomes import make_outcome
-from promptops.release.bundle import BundleSource
+from promptops.release.bundle import BundleSource, write_bundle
 from promptops.runner import PreparedRun, ReportedResult, Run
-from promptops.runner.retry import RetryPolicy
-from promptops.runner.routing import GitSource
-from promptops.versions.resolve import Version
+from promptops.runner.retry import Limits
+from promptops.service import CallRequest, RefreshableSource, RepositorySource, Service
+from promptops.service.background_loop import workspace_closed_error
+from promptops.service.periodic_sync import PeriodicSync, sync_releases
 
 __all__ = ["PreparedCall", "Run", "Stream", "Workspace"]
 
 T = TypeVar("T")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
-_LIMITS = RetryPolicy()
+_LIMITS = Limits()
 
 
 class Workspace:
@@ -77,8 +75,12 @@ class Workspace:
         others release arrives by whatever else fetches here. A release that has arrived is served within 5 s.
         """
         settings = find_settings(Path(path), os.environ, registry=_absolute(registry))
-        sync = (lambda: PeriodicSync(sync_every, lambda: _sync(settings))) if sync_every is not None else None
-        return cls(settings, lambda: _RepositorySource(settings), sync)
+        sync = (
+            (lambda: PeriodicSync(sync_every, lambda: sync_releases(settings)))
+            if sync_every is not None
+            else None
+        )
+        return cls(settings, lambda: RepositorySource(settings), sync)
 
     @classmethod
     def from_bundle(
@@ -99,7 +101,7 @@ class Workspace:
         unit: str | None = None,
         metadata: Mapping[str, Any] = _NOTHING,
         on_text: OnText | None = None,
-        limits: RetryPolicy = _LIMITS,
+        limits: Limits = _LIMITS,
     ) -> Run:
         """Make one logged call and wait for its answer; also where an event loop runs, which it holds up.
 
@@ -121,7 +123,7 @@ class Workspace:
         *,
         unit: str | None = None,
         metadata: Mapping[str, Any] = _NOTHING,
-        limits: RetryPolicy = _LIMITS,
+        limits: Limits = _LIMITS,
     ) -> Run:
         """``run`` for asyncio, from any loop. Cancelling it ends the call, which is logged as interrupted."""
         asked = _call_request(reference, inputs, unit, metadata, limits)
@@ -134,7 +136,7 @@ class Workspace:
         *,
         unit: str | None = None,
         metadata: Mapping[str, Any] = _NOTHING,
-        limits: RetryPolicy = _LIMITS,
+        limits: Limits = _LIMITS,
     ) -> Stream:
         """The answer piece by piece: ``for piece in workspace.stream(…)``, or ``async for``."""
         asked = _call_request(reference, inputs, unit, metadata, limits)
@@ -196,6 +198,10 @@ class Workspace:
             raise Invalid("what was the answer like?", hint="say up or down, or give a metric and its value")
         return self._wait(lambda service: service.feedback(run_id, outcomes))
 
+    def write_bundle(self, file: str | os.PathLike[str]) -> None:
+        """Write what all channels serve to one file, as ``promptops release bundle`` does."""
+        write_bundle(self.settings, Path(file))
+
     def _finish(self, prepared: PreparedRun, reported: ReportedResult) -> Run:
         return self._wait(lambda service: service.finish(prepared, reported))
 
@@ -255,22 +261,10 @@ class Workspace:
             raise workspace_closed_error() from None
 
 
-class _RepositorySource(GitSource):
-    """A repository as the source of everything."""
-
-    def __init__(self, settings: Settings) -> None:
-        super().__init__(settings)
-        self._current = VersionCache(settings)
-
-    def find(self, reference: str) -> Version:
-        return self._current.find(reference)
-
-
-def _sync(settings: Settings) -> None:
-    from promptops.release.ledger import Ledger
-
-    with Ledger(settings) as ledger:
-        ledger.sync()
+def _periodic_sync(settings: Settings, every: float | None) -> Callable[[], PeriodicSync] | None:
+    if every is None:
+        return None
+    return lambda: PeriodicSync(every, lambda: sync_releases(settings))
 
 
 def _call_request(
@@ -278,7 +272,7 @@ def _call_request(
     inputs: Mapping[str, Any],
     unit: str | None,
     metadata: Mapping[str, Any],
-    limits: RetryPolicy,
+    limits: Limits,
 ) -> CallRequest:
     """Copied: the caller may go on to change what it gave."""
     kept = dict(metadata)

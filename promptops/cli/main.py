@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn
 
-from promptops import __version__
+from promptops._version import __version__
 from promptops.errors import ExitCode, PromptopsError
 
 PROGRAM = "promptops"

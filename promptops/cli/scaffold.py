@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from promptops import __version__
+from promptops._version import __version__
 from promptops.config.settings import SETTINGS_FILE, Settings
 from promptops.errors import Invalid
 from promptops.prompt import PROMPT_SCHEMA, check_prompt_name

@@ -18,6 +18,7 @@ ErrorType = Literal[
     "malformed_reply",
     "cut_off",
     "interrupted",
+    "call_failed",  # as a caller with a model client of its own reports it
 ]
 RETRYABLE_ERRORS: frozenset[str] = frozenset(
     {"rate_limit", "timeout", "connection", "server", "malformed_reply", "cut_off"}

@@ -24,7 +24,7 @@ from promptops.errors import PromptopsError
 from promptops.prompt import Check, Prompt
 from promptops.registry.records import CheckResult
 from promptops.runner import Run, RunContext
-from promptops.runner.retry import RetryPolicy
+from promptops.runner.retry import Limits
 from promptops.runner.session import Session
 from promptops.versions.resolve import Version, resolve_version, with_provenance
 
@@ -52,7 +52,7 @@ class SessionGraderClient:
     judges: JudgeResolver
     version: Version | None = None
     run_id: str | None = None
-    limits: RetryPolicy = field(default_factory=RetryPolicy)
+    limits: Limits = field(default_factory=Limits)
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def prompt(self, reference: str) -> Prompt:

@@ -22,7 +22,7 @@ MAX_RETRY_AFTER = 120.0  # seconds: a longer Retry-After is an answer, not a pau
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+class Limits:
     retries: int = 2  # further attempts after a retryable failure, for each pin
     timeout: float = 120.0  # seconds for one attempt
 
@@ -43,7 +43,7 @@ class CallAttempts:
 
     prompt: Prompt
     adapter_for: Callable[[str], ModelClient]
-    limits: RetryPolicy
+    limits: Limits
     on_text: OnText | None = None
     gate: RateLimiter | None = None
     asked: CompletionRequest | None = None  # of the pin under way, before any repair

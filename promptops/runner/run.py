@@ -11,8 +11,8 @@ from promptops.prompt import Check
 from promptops.prompt.canonical_json import sha256_hex
 from promptops.prompt.render import RenderedPrompt, messages_hash
 from promptops.providers.types import ModelError
-from promptops.registry.records import FinishedRun, RunKind, StartedRun
-from promptops.registry.rows import run_to_json
+from promptops.registry.records import CheckResult, FinishedRun, RunKind, StartedRun
+from promptops.registry.rows import parse_output_json, run_to_json
 from promptops.registry.ulid import new_run_id
 from promptops.runner.retry import now
 from promptops.versions.resolve import Version
@@ -48,24 +48,116 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
+    """One model call as it is logged. Applications read its properties; the rows below them may change."""
+
     started: StartedRun
     finished: FinishedRun
     error: ModelError | None = None
 
-    def as_json(self) -> dict[str, Any]:
-        """The object that scripts rely on; the same that ``runs show --json`` gives."""
-        return run_to_json(self.started, self.finished)
+    @property
+    def id(self) -> str:
+        return self.started.run_id
+
+    @property
+    def text(self) -> str:
+        """The text of the answer; empty where there is none."""
+        return self.finished.output or ""
+
+    @property
+    def tool_calls(self) -> list[dict[str, Any]]:
+        """The tools that the model asks for, as OpenAI writes them."""
+        return [dict(call) for call in self.finished.tool_calls]
+
+    @property
+    def output_json(self) -> Any:
+        """The text parsed, where it is a JSON object or array; else None."""
+        return parse_output_json(self.finished.output)
 
     @property
     def answer(self) -> str:
         """The text of the answer, or its tool calls as JSON when it has no text."""
-        calls = [dict(call) for call in self.finished.tool_calls]
-        return self.finished.output or (json.dumps(calls, ensure_ascii=False, indent=2) if calls else "")
+        calls = self.tool_calls
+        return self.text or (json.dumps(calls, ensure_ascii=False, indent=2) if calls else "")
 
     @property
     def passed(self) -> bool:
-        checks = self.finished.checks
-        return self.finished.error_type is None and all(check.passed for check in checks)
+        """Whether there is an answer without an error, and every check passed."""
+        return self.finished.error_type is None and all(check.passed for check in self.checks)
+
+    @property
+    def checks(self) -> tuple[CheckResult, ...]:
+        """The result of each check: its name, whether it passed, its value and message."""
+        return tuple(self.finished.checks)
+
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model stopped, in the provider's word, such as stop, length or tool_calls."""
+        return self.finished.finish_reason
+
+    @property
+    def prompt(self) -> str:
+        return self.started.prompt
+
+    @property
+    def digest(self) -> str:
+        """``sha256:`` and the digest of the version that answered."""
+        return f"sha256:{self.started.digest}"
+
+    @property
+    def version(self) -> str | None:
+        """The released number, such as v12; None for a version that is not released."""
+        return self.started.version
+
+    @property
+    def channel(self) -> str | None:
+        return self.started.channel
+
+    @property
+    def arm(self) -> str | None:
+        """Stable or canary while there is a canary; else None."""
+        return self.started.arm
+
+    @property
+    def model(self) -> str:
+        """The model that answered, in the provider's words; where it did not say, the one that was asked."""
+        return self.finished.response_model or self.started.request_model
+
+    @property
+    def input_tokens(self) -> int | None:
+        """None where the provider did not say, as for the other counts of tokens."""
+        return self.finished.input_tokens
+
+    @property
+    def output_tokens(self) -> int | None:
+        return self.finished.output_tokens
+
+    @property
+    def cached_tokens(self) -> int | None:
+        """The input tokens that the provider had in its cache."""
+        return self.finished.cached_tokens
+
+    @property
+    def reasoning_tokens(self) -> int | None:
+        return self.finished.reasoning_tokens
+
+    @property
+    def cost_usd(self) -> float | None:
+        """Of all attempts that were answered; None where the price is unknown, never 0."""
+        return self.finished.cost_usd
+
+    @property
+    def latency_ms(self) -> float | None:
+        """With retries and fallbacks."""
+        return self.finished.latency_ms
+
+    @property
+    def first_token_ms(self) -> float | None:
+        """Until the first text of a stream came."""
+        return self.finished.first_token_ms
+
+    def as_json(self) -> dict[str, Any]:
+        """The object that scripts rely on; the same that ``runs show --json`` gives."""
+        return run_to_json(self.started, self.finished)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +195,13 @@ class ReportedResult:
     error: str | None = None
     error_type: str = "call_failed"
     response_model: str | None = None
+
+    def model_error(self, run_id: str) -> ModelError | None:
+        if self.error is None:
+            return None
+        error = ModelError("interrupted" if self.error_type == "interrupted" else "call_failed", self.error)
+        error.run_id = run_id
+        return error
 
 
 def started_run(version: Version, rendered: RenderedPrompt, origin: RunContext) -> StartedRun:

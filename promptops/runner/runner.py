@@ -26,7 +26,7 @@ from promptops.runner.results import (
     with_checks,
     with_shadow,
 )
-from promptops.runner.retry import CallAttempts, RateLimiter, RetryPolicy, request_for
+from promptops.runner.retry import CallAttempts, Limits, RateLimiter, request_for
 from promptops.runner.run import PreparedRun, ReportedResult, Run, RunContext, started_run
 from promptops.versions.resolve import Version
 
@@ -48,7 +48,7 @@ class Runner:
     adapter_for: Callable[[str], ModelClient]
     catalog: Catalog
     journal: JournalProtocol
-    limits: RetryPolicy = field(default_factory=RetryPolicy)
+    limits: Limits = field(default_factory=Limits)
     replies: ReplyCache | None = None  # where answers are looked for before a model is asked
     cacheable: bool = True  # whether these answers may be found by later runs
     root: Path | None = None  # the project's, from which its own checks are imported
@@ -121,7 +121,8 @@ class Runner:
 
     def finish(self, prepared: PreparedRun, reported: ReportedResult, latency_ms: float | None = None) -> Run:
         """End a run whose call somebody else has made; without ``latency_ms`` since it was prepared."""
-        return self._close(prepared, from_report(prepared, reported, self.catalog, latency_ms))
+        error = reported.model_error(prepared.started.run_id)
+        return self._close(prepared, from_report(prepared, reported, self.catalog, latency_ms), error)
 
     def find(self, prompt: Prompt, rendered: RenderedPrompt, trial: int = 0) -> CachedReply | None:
         """The kept reply to the request that the first pin would be sent."""

@@ -13,7 +13,7 @@ from promptops.providers.catalog import Catalog
 from promptops.providers.types import ModelClient, OnText
 from promptops.registry.runs.journal import NoJournal, RegistryJournal
 from promptops.runner import Run, RunContext, Runner
-from promptops.runner.retry import RetryPolicy
+from promptops.runner.retry import Limits
 from promptops.versions.resolve import Version
 
 
@@ -55,19 +55,19 @@ class Session:
         inputs: Mapping[str, Any],
         *,
         origin: RunContext | None = None,
-        limits: RetryPolicy | None = None,
+        limits: Limits | None = None,
         on_text: OnText | None = None,
     ) -> Run:
         """Make one logged run; see ``Runner.run``."""
         return await self.runner(limits).run(version, inputs, origin, on_text)
 
-    def runner(self, limits: RetryPolicy | None = None) -> Runner:
+    def runner(self, limits: Limits | None = None) -> Runner:
         """What makes runs here, a step at a time where somebody needs that."""
         return Runner(
             self._adapter,
             self._catalog,
             self._journal,
-            limits or RetryPolicy(),
+            limits or Limits(),
             root=self.settings.root,
         )
 

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from promptops import __version__
+from promptops._version import __version__
 from promptops.errors import NotFound, PromptopsError
 from promptops.git.log import Commit, first_parent_log, is_on_first_parent_line
 from promptops.git.process import MissingObject

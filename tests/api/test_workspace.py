@@ -1,6 +1,7 @@
 """What applications use: threads, event loops, streams, a registry in trouble, releases that move."""
 
 import asyncio
+import json
 import signal
 import subprocess
 import sys
@@ -11,14 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from promptops import Workspace
-from promptops.api import Run
-from promptops.errors import Invalid, NotFound, Unavailable
-from promptops.providers.types import ModelError
+from promptops import Invalid, Limits, ModelError, NotFound, Run, Unavailable, Workspace
 from promptops.registry.store import RegistryDatabase
-from promptops.runner.retry import RetryPolicy
 from support.front_door import GREET, Repo
-from support.provider import Provider, chunk, cut_off, slow, status, text
+from support.provider import Provider, chunk, cut_off, reply, slow, status, text
 from support.provider import events as event_stream
 from support.workspace_clients import rows, states, until
 
@@ -37,14 +34,38 @@ def test_a_call_is_answered_and_logged(workspace: Workspace, greeting: Repo) -> 
     run = workspace.run("greet@HEAD", {"name": "Ada"}, metadata={"page": "start"})
     assert (run.answer, run.passed) == ("Greet Ada.", True)
     assert run.started.commit_sha == greeting.git("rev-parse", "HEAD")
-    assert rows(greeting.path, "run_id, state") == [(run.started.run_id, "finished")]
+    assert rows(greeting.path, "run_id, state") == [(run.id, "finished")]
     assert run.as_json()["metadata"] == {"page": "start"}
 
 
-def test_importing_the_package_loads_nothing_of_it() -> None:
-    code = "import sys, promptops; print([name for name in sys.modules if name.startswith('promptops.')])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
-    assert done.stdout == "[]\n"
+def test_what_a_run_says(workspace: Workspace, provider: Provider, greeting: Repo) -> None:
+    greeting.write("prompts/greet.yaml", GREET + "checks: [{contains: lemon}]\n")
+    provider.script = text('{"name": "Ada"}', usage={"prompt_tokens": 9, "completion_tokens": 3})
+    run = workspace.run("greet", {"name": "Ada"})
+    logged = run.as_json()
+    assert (run.id, run.digest, run.model) == (logged["run_id"], logged["digest"], "stub-1")
+    assert (run.text, run.answer, run.output_json) == ('{"name": "Ada"}', run.text, {"name": "Ada"})
+    assert (run.prompt, run.version, run.channel, run.arm) == ("greet", None, None, None)
+    assert (run.finish_reason, run.tool_calls, run.error) == ("stop", [], None)
+    assert (run.input_tokens, run.output_tokens, run.cached_tokens, run.reasoning_tokens) == (
+        9,
+        3,
+        None,
+        None,
+    )
+    assert run.cost_usd == pytest.approx(9 * 0.15e-6 + 3 * 0.6e-6)
+    assert run.latency_ms == logged["latency_ms"] > 0
+    assert run.first_token_ms is None
+    assert [(check.name, check.passed) for check in run.checks] == [("contains", False)]
+    assert not run.passed
+
+
+def test_a_run_that_calls_a_tool_has_no_text(workspace: Workspace, provider: Provider) -> None:
+    call = {"id": "1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    provider.script = reply({"role": "assistant", "content": None, "tool_calls": [call]}, finish="tool_calls")
+    run = workspace.run("greet", {"name": "Ada"})
+    assert (run.text, run.tool_calls, run.finish_reason) == ("", [call], "tool_calls")
+    assert json.loads(run.answer) == [call]
 
 
 def test_many_threads_at_once(workspace: Workspace, greeting: Repo) -> None:
@@ -193,6 +214,12 @@ def test_an_application_makes_the_call_itself(
         call.finish(output="Hello Ada")
     failed = workspace.prepare("greet", {"name": "Ada"}).finish(error=TimeoutError("after 30 s"))
     assert (failed.finished.state, failed.finished.error_message) == ("failed", "after 30 s")
+    assert failed.error
+    assert (failed.error.type, str(failed.error), failed.error.run_id) == (
+        "call_failed",
+        "after 30 s",
+        failed.id,
+    )
     assert provider.requests == []
 
 
@@ -206,7 +233,7 @@ def test_prepared_in_a_loop(workspace: Workspace, greeting: Repo) -> None:
 
 
 def test_what_people_say_of_an_answer(workspace: Workspace, greeting: Repo) -> None:
-    run_id = workspace.run("greet", {"name": "Ada"}).started.run_id
+    run_id = workspace.run("greet", {"name": "Ada"}).id
     assert workspace.feedback(run_id, "down", comment="too short") == 1
     assert workspace.feedback(run_id, metric="correct", value=1, edit="Hello Ada!") == 2
     assert workspace.feedback(run_id, "down", comment="too short") == 0
@@ -262,8 +289,7 @@ def test_ctrl_c_ends_the_call(greeting: Repo, provider: Provider) -> None:
 
 FORKED = """
 import os
-from promptops import Workspace
-from promptops.errors import Invalid
+from promptops import Invalid, Workspace
 workspace = Workspace.open(".")
 if not os.fork():
     print(workspace.run("greet", {"name": "child"}).answer, flush=True)  # first used there
@@ -290,5 +316,5 @@ def test_a_fork_is_told_of(greeting: Repo, provider: Provider) -> None:
 def test_limits_are_the_callers(workspace: Workspace, provider: Provider) -> None:
     provider.script = slow(5, text("late"))
     with pytest.raises(ModelError) as caught:
-        workspace.run("greet", {"name": "Ada"}, limits=RetryPolicy(retries=0, timeout=0.2))
+        workspace.run("greet", {"name": "Ada"}, limits=Limits(retries=0, timeout=0.2))
     assert caught.value.type == "timeout"

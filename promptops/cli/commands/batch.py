@@ -38,7 +38,7 @@ from promptops.errors import ExitCode, Invalid
 from promptops.evaluation.shadow.live.spawn import start_drain_if_due
 from promptops.registry.runs.batches import format_line_ranges
 from promptops.runner.batch import BatchJob, BatchOptions, BatchReport, RunTally, run_batch
-from promptops.runner.retry import RetryPolicy
+from promptops.runner.retry import Limits
 from promptops.versions.references import Reference, parse_reference
 from promptops.versions.resolve import resolve_version, with_provenance
 
@@ -86,7 +86,7 @@ def batch(
     )
     options = BatchOptions(
         concurrency=jobs,
-        limits=RetryPolicy(retries=retries, timeout=timeout),
+        limits=Limits(retries=retries, timeout=timeout),
         rpm=rpm,
         tpm=tpm,
         max_cost=max_cost,

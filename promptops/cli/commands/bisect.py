@@ -24,7 +24,7 @@ from promptops.errors import ExitCode
 from promptops.evaluation.bisect import BisectRequest, BisectResult, BisectStep, find_culprit, version_range
 from promptops.prompt.diff import compare_prompts
 from promptops.runner.batch import BatchOptions
-from promptops.runner.retry import RetryPolicy
+from promptops.runner.retry import Limits
 from promptops.versions.history import HistoryEntry
 from promptops.versions.resolve import resolve_version
 
@@ -59,7 +59,7 @@ def bisect(
     search = BisectRequest(entries=version_range(name, first, last, settings), trials=trials)
     options = BatchOptions(
         concurrency=jobs,
-        limits=RetryPolicy(retries=retries, timeout=timeout),
+        limits=Limits(retries=retries, timeout=timeout),
         max_cost=max_cost,
         assume_cost=assume_cost,
         cache=cache_use(no_cache=no_cache, refresh=refresh),

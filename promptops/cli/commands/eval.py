@@ -39,7 +39,7 @@ from promptops.evaluation.engine import DEFAULT_MARGIN, EvalRequest
 from promptops.evaluation.gate import EvalThresholds, decide_eval
 from promptops.evaluation.result import EvalResult
 from promptops.runner.batch import BatchOptions
-from promptops.runner.retry import RetryPolicy
+from promptops.runner.retry import Limits
 
 
 class EvalFormat(StrEnum):
@@ -133,7 +133,7 @@ def eval_(
         )
     options = BatchOptions(
         concurrency=jobs or (_JOBS_SEQUENTIAL if sequential else _JOBS),
-        limits=RetryPolicy(retries=retries, timeout=timeout),
+        limits=Limits(retries=retries, timeout=timeout),
         rpm=rpm,
         tpm=tpm,
         max_cost=max_cost,

@@ -26,7 +26,7 @@ from promptops.runner import PreparedRun, Run, RunContext, Runner
 from promptops.runner.batch.budget import Budget, Prices
 from promptops.runner.batch.ordered_map import OrderedMap
 from promptops.runner.batch.rate_limiter import AdaptiveLimiter, Permit
-from promptops.runner.retry import RateLimiter, RetryPolicy
+from promptops.runner.retry import Limits, RateLimiter
 from promptops.versions.resolve import Version
 
 CacheUse = Literal["use", "refresh", "off"]
@@ -40,7 +40,7 @@ _WINDOW = 4  # results that may wait for a slow one, for each call in flight
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOptions:
     concurrency: int = 16  # calls in flight at most
-    limits: RetryPolicy = RetryPolicy(retries=5)  # noqa: RUF009 - frozen
+    limits: Limits = Limits(retries=5)  # noqa: RUF009 - frozen
     rpm: float | None = None
     tpm: float | None = None
     max_cost: float | None = None  # dollars

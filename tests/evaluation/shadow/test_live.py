@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from promptops import Workspace
-from promptops.api.shadow_worker import MAX_QUEUED
 from promptops.config.settings import find_settings
 from promptops.evaluation.shadow.live.lock import exclusive_lock
 from promptops.evaluation.shadow.live.spawn import start_drain
@@ -31,6 +30,7 @@ from promptops.registry.shadow.jobs import (
     release_leases,
 )
 from promptops.registry.store import RegistryDatabase, new_run_id
+from promptops.service.shadow_worker import MAX_QUEUED
 from promptops.versions.resolve import resolve_version
 from support.front_door import Cli, Repo
 from support.greet_releases import SALUTE, a_remote, channel, go_live, ok, subjects, told, two_versions

@@ -12,7 +12,7 @@ from promptops.console import note, print_text
 from promptops.evaluation.engine import EvalOutcome, EvalRequest
 from promptops.evaluation.variants import Variant
 from promptops.runner.batch import BatchOptions
-from promptops.runner.retry import RetryPolicy
+from promptops.runner.retry import Limits
 from promptops.versions.changed_prompts import PromptChange
 
 
@@ -38,7 +38,7 @@ def _eval_pair(pair: PromptChange, settings: Settings) -> EvalOutcome:
         for side, arm in ((pair.old, "control"), (pair.new, "candidate"))
     )
     request = EvalRequest(variants=(control, candidate), against=True)
-    return run_eval(settings, BatchOptions(limits=RetryPolicy(retries=5)), request)
+    return run_eval(settings, BatchOptions(limits=Limits(retries=5)), request)
 
 
 def _variant(reference: str, settings: Settings, arm: str) -> Variant:

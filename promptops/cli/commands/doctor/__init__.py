@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from promptops import __version__
+from promptops._version import __version__
 from promptops.cli.commands.doctor.finding import DoctorFinding
 from promptops.cli.options.common import JsonOption
 from promptops.config.settings import Settings, current_settings

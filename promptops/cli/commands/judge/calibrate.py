@@ -22,7 +22,7 @@ from promptops.evaluation.judge_calibration import (
     read_labels,
 )
 from promptops.runner.model_graded import JudgeResolver, SessionGraderClient
-from promptops.runner.retry import RetryPolicy
+from promptops.runner.retry import Limits
 from promptops.runner.session import Session
 
 LabelsOption = Annotated[
@@ -86,7 +86,7 @@ async def _judge_items(
     jobs: int,
 ) -> list[JudgedItem]:
     async with Session(settings, many=True) as session:
-        asking = SessionGraderClient(session=session, judges=judges, limits=RetryPolicy())
+        asking = SessionGraderClient(session=session, judges=judges, limits=Limits())
         return await judge_items(judge, reference, items, asking, votes=votes, jobs=jobs)
 
 

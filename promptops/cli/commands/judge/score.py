@@ -23,7 +23,7 @@ from promptops.registry.runs.queries import RunRecord
 from promptops.registry.store import RegistryDatabase
 from promptops.release.plan import ReleasePlan, load_pinned_plan, parse_source
 from promptops.runner.model_graded import JudgeResolver, SessionGraderClient
-from promptops.runner.retry import RetryPolicy
+from promptops.runner.retry import Limits
 from promptops.runner.session import Session
 from promptops.versions.references import parse_reference
 from promptops.versions.release_state import Rollout, find_state_commit, plan_path, read_release
@@ -210,7 +210,7 @@ async def _score_runs(
                     count.untold += 1
                     continue
                 asking = SessionGraderClient(
-                    session=session, judges=judges, run_id=run["run_id"], limits=RetryPolicy()
+                    session=session, judges=judges, run_id=run["run_id"], limits=Limits()
                 )
                 offered = {**run["inputs"], "inputs": run["inputs"], "output": run["output"]}
                 ballot = await ask_judge(judge, seat.reference, offered, asking, check=seat.name)

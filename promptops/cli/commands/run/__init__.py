@@ -24,7 +24,7 @@ from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid
 from promptops.runner import PreparedRun, Run
-from promptops.runner.retry import RetryPolicy
+from promptops.runner.retry import Limits
 from promptops.runner.session import Session
 from promptops.versions.resolve import Version
 
@@ -84,7 +84,7 @@ def run(
         metadata=_metadata(metadata),
         unit=unit,
     )
-    limits = RetryPolicy(retries=retries, timeout=timeout)
+    limits = Limits(retries=retries, timeout=timeout)
     streams = partial(_should_stream, asked=stream, as_json=as_json)
     made = _RunExecution(
         settings=settings, limits=limits, streams=streams, all_checks=all_checks, log=not no_log
@@ -111,7 +111,7 @@ async def _prepare_run(settings: Settings, call: PlannedCall) -> PreparedRun:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _RunExecution:
     settings: Settings
-    limits: RetryPolicy
+    limits: Limits
     streams: Callable[[Version], bool]
     all_checks: bool
     log: bool
@@ -131,7 +131,7 @@ class _RunExecution:
         return done, streams
 
 
-def _model_graded_checks(session: Session, version: Version, limits: RetryPolicy) -> "ModelGradedChecks":
+def _model_graded_checks(session: Session, version: Version, limits: Limits) -> "ModelGradedChecks":
     from promptops.runner.model_graded import JudgeResolver, SessionGraderClient, prepare_model_graded_checks
 
     asking = SessionGraderClient(session=session, judges=JudgeResolver(session.settings), limits=limits)

@@ -8,7 +8,7 @@ from promptops.cli.options.common import JsonOption
 from promptops.cli.options.overrides import TimeoutOption
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_text
-from promptops.runner.retry import RetryPolicy
+from promptops.runner.retry import Limits
 
 WaitOption = Annotated[bool, typer.Option("--wait", help="Where another drain is at work, wait for its end.")]
 JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, max=256, help="Calls at once at most.")]
@@ -29,7 +29,7 @@ def shadow_drain(
     from promptops.evaluation.shadow.live.drain import drain
 
     done = drain(
-        current_settings(), concurrency=jobs, limits=RetryPolicy(retries=retries, timeout=timeout), wait=wait
+        current_settings(), concurrency=jobs, limits=Limits(retries=retries, timeout=timeout), wait=wait
     )
     if as_json:
         left = [{**each.about, "error": error.message} for each, error in done.left.items()]

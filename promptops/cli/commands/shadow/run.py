@@ -47,7 +47,7 @@ from promptops.evaluation.shadow.embedding_similarity import embedding_options
 from promptops.evaluation.shadow.replay import ReplayOutcome, replay
 from promptops.evaluation.shadow.request import ShadowRequest
 from promptops.runner.batch import BatchOptions, RunTally
-from promptops.runner.retry import RetryPolicy
+from promptops.runner.retry import Limits
 
 _LABEL_WIDTH = 28  # characters beside a progress bar; the end of a label tells models apart
 
@@ -200,7 +200,7 @@ def shadow_run(
         raise Invalid("--recorded needs answers of the log", hint="leave out --inputs and --aa")
     options = BatchOptions(
         concurrency=jobs,
-        limits=RetryPolicy(retries=retries, timeout=timeout),
+        limits=Limits(retries=retries, timeout=timeout),
         rpm=rpm,
         tpm=tpm,
         max_cost=max_cost,

@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import quote
 
-from promptops import __version__
+from promptops._version import __version__
 from promptops.lint.report import LintFinding, LintReport
 from promptops.lint.rules import RULES
 

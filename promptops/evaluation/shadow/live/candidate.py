@@ -9,13 +9,13 @@ from promptops.prompt.render import render_prompt
 from promptops.registry.shadow.jobs import LiveShadowKey
 from promptops.runner import RunContext
 from promptops.runner.batch import BatchItem, BatchOptions
-from promptops.runner.retry import RetryPolicy
+from promptops.runner.retry import Limits
 from promptops.runner.routing import ReleaseSource
 from promptops.versions.release_state import ShadowState
 from promptops.versions.resolve import Version
 
 CONCURRENCY = 4
-RETRY_POLICY = RetryPolicy(retries=2, timeout=60.0)
+SHADOW_LIMITS = Limits(retries=2, timeout=60.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def find_shadow_candidate(source: ReleaseSource, shadowing: LiveShadowKey) -> Sh
 
 
 def shadow_batch_options(
-    shadow: ShadowState, concurrency: int = CONCURRENCY, limits: RetryPolicy = RETRY_POLICY
+    shadow: ShadowState, concurrency: int = CONCURRENCY, limits: Limits = SHADOW_LIMITS
 ) -> BatchOptions:
     """One refusal is enough: users' calls may go to the same provider."""
     return BatchOptions(

@@ -9,7 +9,7 @@ from promptops.config.settings import Settings
 from promptops.errors import Invalid, OverBudget, PromptopsError
 from promptops.evaluation.shadow.live.candidate import (
     CONCURRENCY,
-    RETRY_POLICY,
+    SHADOW_LIMITS,
     ShadowCandidate,
     find_shadow_candidate,
     shadow_batch_options,
@@ -29,7 +29,7 @@ from promptops.registry.shadow.jobs import (
 )
 from promptops.registry.store import RegistryDatabase
 from promptops.runner.batch import BatchEngine
-from promptops.runner.retry import RetryPolicy
+from promptops.runner.retry import Limits
 from promptops.runner.routing import GitSource
 
 OVER_BUDGET = "over budget"
@@ -58,7 +58,7 @@ def drain(
     settings: Settings,
     *,
     concurrency: int = CONCURRENCY,
-    limits: RetryPolicy = RETRY_POLICY,
+    limits: Limits = SHADOW_LIMITS,
     wait: bool = False,
 ) -> DrainResult:
     """Go on until nothing waits that can be answered. ``wait``: also for another drain to end."""
@@ -80,7 +80,7 @@ class _DrainRun:
     settings: Settings
     registry: RegistryDatabase
     concurrency: int
-    limits: RetryPolicy
+    limits: Limits
     drained: DrainResult
     lease_holder: str = field(default_factory=new_lease_holder)
 

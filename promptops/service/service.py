@@ -7,30 +7,28 @@ fourth talks to the remote.
 
 import asyncio
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from promptops.api.background_loop import BackgroundLoop, Worker
-from promptops.api.buffered_journal import BackgroundJournal
 from promptops.config.settings import Settings
-from promptops.console import note
-from promptops.errors import PromptopsError
 from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
 from promptops.registry.records import FinishedRun
 from promptops.registry.runs.outcomes import RunOutcome, add_run_outcomes
 from promptops.runner import PreparedRun, ReportedResult, Run, RunContext, Runner, is_shadow_sampled
-from promptops.runner.retry import RetryPolicy, now
-from promptops.runner.routing import ReleaseSource, Router, prepare_routed_run
+from promptops.runner.retry import Limits, now
+from promptops.runner.routing import Router, prepare_routed_run
 from promptops.runner.session import Session
+from promptops.service.background_loop import BackgroundLoop, Worker
+from promptops.service.buffered_journal import BackgroundJournal
+from promptops.service.periodic_sync import FailureReports, PeriodicSync
+from promptops.service.sources import RefreshableSource
 from promptops.versions.references import parse_reference
 from promptops.versions.release_state import ShadowState
-from promptops.versions.resolve import Version
 
 if TYPE_CHECKING:  # only some channels have one
-    from promptops.api.shadow_worker import ShadowWorker
+    from promptops.service.shadow_worker import ShadowWorker
 
 T = TypeVar("T")
 
@@ -38,16 +36,6 @@ POLL_INTERVAL_S = (
     0.5  # how often a moved ref, a new bundle and a registry that can be written again are looked for
 )
 _SHUTDOWN_TIMEOUT_S = 2.0  # at the end nobody waits longer for a fetch, or for a model's weights
-
-
-class RefreshableSource(ReleaseSource, Protocol):
-    """A source that looks for what is new when it is told to."""
-
-    def refresh(self) -> bool: ...
-
-    def find(self, reference: str) -> Version:
-        """What a reference means that names no channel."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,20 +46,20 @@ class CallRequest:
     inputs: Mapping[str, Any]
     unit: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
-    limits: RetryPolicy = field(default_factory=RetryPolicy)
+    limits: Limits = field(default_factory=Limits)
 
 
 class Service:
     """Its coroutines run on its own loop, ``loop``; all else may be called by any thread."""
 
     def __init__(
-        self, settings: Settings, source: RefreshableSource, sync: "PeriodicSync | None" = None
+        self, settings: Settings, source: RefreshableSource, sync: PeriodicSync | None = None
     ) -> None:
         self._settings = settings
         self._source = source
         self._serving = Router(source, settings.registry)
         self._sync = sync
-        self._said: set[str] = set()
+        self._refresh_reports = FailureReports()
         self._on_channels = False
         self.journal = BackgroundJournal(settings)
         self._session = Session(settings, many=True, journal=self.journal)
@@ -121,11 +109,11 @@ class Service:
             self._shadows.close()
         self._serving.close()
         if self._sync:
-            self._sync.close()
+            self._sync.close(_SHUTDOWN_TIMEOUT_S)
 
     @cached_property
     def _shadows(self) -> "ShadowWorker":
-        from promptops.api.shadow_worker import ShadowWorker
+        from promptops.service.shadow_worker import ShadowWorker
 
         return ShadowWorker(self._settings, self._source)
 
@@ -174,47 +162,10 @@ class Service:
             if self._on_channels:
                 await self._read(self._refresh)
             if self._sync:
-                self._sync.look()
+                self._sync.poll()
 
     def _refresh(self) -> None:
-        try:
-            self._source.refresh()
-        except Exception as error:  # noqa: BLE001 - what was known goes on being served, and is looked at again
-            _report_once(self._said, error)
-        else:
-            self._said.clear()
-
-
-class PeriodicSync:
-    """Fetches and replays in the background, ``every`` so many seconds."""
-
-    def __init__(self, every: float, work: Callable[[], object]) -> None:
-        self._every = every
-        self._work = work
-        self._worker = Worker("promptops-sync")
-        self._next = time.monotonic()
-        self._busy = False
-        self._said: set[str] = set()
-
-    def look(self) -> None:
-        """Start a round when it is time for one."""
-        if not self._busy and time.monotonic() >= self._next:
-            self._busy = True
-            self._worker.submit(self._round)
-
-    def close(self) -> None:
-        self._worker.close(_SHUTDOWN_TIMEOUT_S)
-
-    def _round(self) -> None:
-        try:
-            self._work()
-        except Exception as error:  # noqa: BLE001 - the next round tries again
-            _report_once(self._said, error)
-        else:
-            self._said.clear()
-        finally:
-            self._next = time.monotonic() + self._every
-            self._busy = False
+        self._refresh_reports.watch(self._source.refresh)  # where it fails, what was known is served on
 
 
 class _StreamedText:
@@ -249,11 +200,3 @@ def _may_repair(prepared: PreparedRun) -> bool:
     """Whether another answer may take the place of the first one."""
     output = prepared.version.prompt.output
     return output is not None and output.repair > 0
-
-
-def _report_once(said: set[str], error: Exception) -> None:
-    what = error.message if isinstance(error, PromptopsError) else f"{type(error).__name__}: {error}"
-    if what not in said:
-        said.add(what)
-        hint = getattr(error, "hint", "")
-        note(f"promptops: {what}" + (f"\n  {hint}" if hint else ""))

@@ -6,8 +6,8 @@ from concurrent.futures import CancelledError, Future
 
 import pytest
 
-from promptops.api.background_loop import BackgroundLoop, Worker
 from promptops.errors import Invalid, Unavailable
+from promptops.service.background_loop import BackgroundLoop, Worker
 
 
 async def nothing() -> None: ...

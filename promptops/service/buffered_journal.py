@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from promptops.api.background_loop import Worker
 from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import PromptopsError
@@ -17,6 +16,7 @@ from promptops.prompt import Prompt
 from promptops.registry.records import FinishedRun, StartedRun
 from promptops.registry.runs.journal import RegistryJournal, redact_finished_run
 from promptops.registry.store import LogPosition, RegistryDatabase
+from promptops.service.background_loop import Worker
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

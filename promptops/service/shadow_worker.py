@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from promptops.api.background_loop import BackgroundLoop
 from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import Invalid, OverBudget, PromptopsError
@@ -34,6 +33,7 @@ from promptops.registry.shadow.jobs import (
 from promptops.registry.store import RegistryDatabase
 from promptops.runner.batch import BatchEngine
 from promptops.runner.routing import ReleaseSource
+from promptops.service.background_loop import BackgroundLoop
 from promptops.versions.release_state import ShadowState
 
 MAX_QUEUED = 200
