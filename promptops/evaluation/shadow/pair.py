@@ -89,8 +89,8 @@ def answer_from_run(run: Mapping[str, Any]) -> ShadowAnswer:
 
 
 def pair_from_runs(number: int, runs: Sequence[Mapping[str, Any]]) -> ShadowPair | None:
-    """The pair that logged runs make, the last of each side; None where one side is not there."""
-    by_arm = {run["arm"]: run for run in runs}
+    """The pair that logged runs make, the last of each side; None where one side has not ended."""
+    by_arm = {run["arm"]: run for run in runs if run["state"] != "started"}
     control, candidate = by_arm.get("control"), by_arm.get("candidate")
     return None if control is None or candidate is None else build_pair(number, control, candidate)
 

@@ -1,7 +1,8 @@
 """A shadow run before its first call: inputs chosen and looked at, what an earlier process has made of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import takewhile
 from typing import Any
 
 from promptops.errors import Invalid, NotFound
@@ -13,6 +14,7 @@ from promptops.evaluation.shadow.input_sampling import (
     sample_inputs,
     sampling_key,
 )
+from promptops.evaluation.shadow.pair import ARMS
 from promptops.evaluation.shadow.request import ShadowRequest
 from promptops.evaluation.shadow.result import Excluded
 from promptops.evaluation.shadow.running_comparison import Primary
@@ -59,8 +61,8 @@ def plan_replay(registry: RegistryDatabase, request: ShadowRequest, checks: Case
     if not sources:
         raise _no_inputs_error(request, left)
     if before:
-        resume_shadow_run(registry, before.shadow_id)
         known = answered_runs(pair_runs(registry, before.shadow_id))
+        resume_shadow_run(registry, before.shadow_id, _complete_prefix(sources, known))
         spent = shadow_run_spent_usd(registry, before.shadow_id)
         return ReplayPlan(
             shadow_id=before.shadow_id, sources=sources, left=left, primary=primary, known=known, spent=spent
@@ -71,6 +73,12 @@ def plan_replay(registry: RegistryDatabase, request: ShadowRequest, checks: Case
         registry, key, version.prompt.name, version.prompt.digest, version.reference, about, len(sources)
     )
     return ReplayPlan(shadow_id=shadow_id, sources=sources, left=left, primary=primary, known={}, spent=0.0)
+
+
+def _complete_prefix(sources: Sequence[ReplayInput], known: Mapping[int, Mapping[str, Any]]) -> int:
+    """The number of the last pair before the first that lacks a side."""
+    complete = takewhile(lambda source: known.get(source.number, {}).keys() >= set(ARMS), sources)
+    return max((source.number for source in complete), default=0)
 
 
 def _sample(
@@ -186,6 +194,7 @@ def shadow_metadata(
         "file": str(request.file) if request.file else None,
         "sources": None if request.file else chosen.seqs,
         "left": {name: getattr(left, name) for name in left.__slots__},
+        "counted": 0,
         "stopped": None,
         "summary": None,
     }

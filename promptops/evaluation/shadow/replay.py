@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -24,12 +25,13 @@ from promptops.evaluation.variants import CaseChecks, with_shared_checks
 from promptops.providers.embeddings import embedding_endpoint
 from promptops.providers.types import ModelError
 from promptops.registry.runs.batches import BatchCallLog
-from promptops.registry.shadow.runs import end_shadow_run, shadow_run_spent_usd
+from promptops.registry.shadow.runs import end_shadow_run, record_counted_pairs, shadow_run_spent_usd
 from promptops.registry.store import RegistryDatabase
 from promptops.runner.batch import BatchEngine, BatchOptions, CostEstimator, RunTally, interruptible
 from promptops.runner.model_graded import JudgeResolver
 from promptops.stats.verdicts import Verdict
 
+_RECORD_INTERVAL_S = 1.0  # how far it has counted is noted so often, for those who read the pairs meanwhile
 OnProgress = Callable[[RunTally, int], None]
 """Called with what has come of it so far, and the number of calls there will be at most."""
 
@@ -120,6 +122,8 @@ class _ReplayRun:
     interrupted: bool = False
     over_budget: OverBudget | None = None
     earlier: int = 0
+    counted: int = 0  # the number of the last pair; pairs come in the order of the inputs
+    next_record: float = 0.0
 
     def __post_init__(self) -> None:
         self.running_comparison = RunningComparison(
@@ -152,16 +156,23 @@ class _ReplayRun:
         async with aclosing(engine.each(self.planned.sources, answering.pair)) as pairs:
             async for pair in pairs:
                 self._add(pair, engine)
+                if time.monotonic() >= self.next_record:
+                    await asyncio.to_thread(self._record_counted)
                 if self.on_progress:
                     sides = 1 if self.request.recorded else 2
                     self.on_progress(engine.tally, sides * (len(self.planned.sources) - self.earlier))
 
     def _add(self, pair: ShadowPair, engine: BatchEngine) -> None:
         self.answered += 1
+        self.counted = pair.number
         self.running_comparison.add(pair)
         self.failure_streak.add(pair)
         if self.failure_streak.failure or self._decided:
             engine.stop()  # what is under way still counts: the evidence may be looked at at any time
+
+    def _record_counted(self) -> None:
+        self.next_record = time.monotonic() + _RECORD_INTERVAL_S
+        record_counted_pairs(self.registry, self.planned.shadow_id, self.counted)
 
     @property
     def _decided(self) -> bool:
@@ -201,7 +212,12 @@ class _ReplayRun:
         spent = shadow_run_spent_usd(self.registry, planned.shadow_id)
         comparison = self.running_comparison.result(frame, stopped=stopped, spent_usd=spent)
         end_shadow_run(
-            self.registry, planned.shadow_id, stopped, summarize_comparison(comparison), whole=whole
+            self.registry,
+            planned.shadow_id,
+            stopped,
+            summarize_comparison(comparison),
+            counted=self.counted,
+            whole=whole,
         )
         failure = self.failure_streak.failure if stopped == "failures" else None
         return ReplayOutcome(comparison, self.tally, self.earlier, self.over_budget, failure)

@@ -18,7 +18,10 @@ def stored_comparison(registry: RegistryDatabase, row: StoredShadowRun) -> Shado
     comparing = RunningComparison(
         about["primary"], about["margin"], EmbeddingOptions(**semantic) if semantic else None
     )
+    counted = about.get("counted")  # not of runs of before it was noted
     for number, runs in pair_runs(registry, row.shadow_id):
+        if counted is not None and number > counted:
+            break
         if pair := pair_from_runs(number, runs):
             comparing.add(pair)
     control, candidate = side_infos(about)

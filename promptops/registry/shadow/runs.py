@@ -25,6 +25,7 @@ from promptops.registry.ulid import new_run_id
 PREFERENCE = "preference"  # outcome of a candidate's run: 1 where a judge prefers it to the control's, else 0
 SIMILARITY = "similarity"  # outcome of a candidate's run: the cosine of both answers' vectors
 _CHUNK = 100  # pairs read at a time
+_MAX_LINE = (1 << 63) - 1
 _IS_SHADOW = "json_extract(options, '$.shadow') IS NOT NULL"
 
 
@@ -94,27 +95,46 @@ def begin_shadow_run(
 
 
 def end_shadow_run(
-    registry: RegistryDatabase, shadow_id: str, stopped: str, summary: Mapping[str, Any], *, whole: bool
+    registry: RegistryDatabase,
+    shadow_id: str,
+    stopped: str,
+    summary: Mapping[str, Any],
+    *,
+    counted: int,
+    whole: bool,
 ) -> None:
     """Note why it stopped, and what it found in short.
 
-    ``whole``: nothing is left to do, so the same command begins a new one.
+    ``counted``: the last pair of those that it has counted, in the order of the inputs. ``whole``: nothing is
+    left to do, so the same command begins a new one.
     """
     with registry.write() as connection:
         connection.execute(
-            "UPDATE batches SET options = json_set(options, '$.stopped', ?, '$.summary', json(?)), "
-            "finished_at = ? WHERE batch_id = ?",
-            (stopped, json.dumps(summary), utc_now() if whole else None, shadow_id),
+            "UPDATE batches SET options = json_set(options, '$.stopped', ?, '$.summary', json(?), "
+            "'$.counted', ?), finished_at = ? WHERE batch_id = ?",
+            (stopped, json.dumps(summary), counted, utc_now() if whole else None, shadow_id),
         )
 
 
-def resume_shadow_run(registry: RegistryDatabase, shadow_id: str) -> None:
-    """It is under way again: what it found by its last end is no longer the whole of it."""
+def resume_shadow_run(registry: RegistryDatabase, shadow_id: str, counted: int) -> None:
+    """It is under way again: what it found by its last end is no longer the whole of it.
+
+    ``counted``: the last pair of those that are complete without a gap; what is asked again counts later.
+    """
     with registry.write() as connection:
         connection.execute(
-            "UPDATE batches SET options = json_set(options, '$.stopped', NULL, '$.summary', NULL) "
-            "WHERE batch_id = ?",
-            (shadow_id,),
+            "UPDATE batches SET options = json_set(options, '$.stopped', NULL, '$.summary', NULL, "
+            "'$.counted', ?) WHERE batch_id = ?",
+            (counted, shadow_id),
+        )
+
+
+def record_counted_pairs(registry: RegistryDatabase, shadow_id: str, counted: int) -> None:
+    """Note how far a run under way has counted, for those who read its pairs meanwhile."""
+    with registry.write() as connection:
+        connection.execute(
+            "UPDATE batches SET options = json_set(options, '$.counted', ?) WHERE batch_id = ?",
+            (counted, shadow_id),
         )
 
 
@@ -219,16 +239,28 @@ def shadow_losses(
 ) -> list[tuple[str | None, float, str | None, float]]:
     """Error type and loss (1 = failed) of control, then of candidate, for each pair of all their shadow runs.
 
-    In the order in which they were made; of a side that was asked again the last counts.
+    In the order of the inputs: in the order in which pairs end, slow failures would come last, and a version
+    that fails slowly would look better than it is. Of a run that is under way, those that it has counted.
     """
-    ids = [row.shadow_id for row in list_shadow_runs_comparing(registry, prompt, candidate, control)]
+    runs = list_shadow_runs_comparing(registry, prompt, candidate, control)
+    return [pair for run in reversed(runs) for pair in _input_order_losses(registry, run)]
+
+
+def _input_order_losses(
+    registry: RegistryDatabase, run: StoredShadowRun
+) -> Iterator[tuple[str | None, float, str | None, float]]:
+    """Of a side that was asked again the last row counts; one that has only started says nothing."""
+    counted = run.about.get("counted")
     sql = (
-        "SELECT max(b.seq), a.error_type, a.error_type IS NOT NULL OR coalesce(a.checks_failed, 0) > 0, "
-        "b.error_type, b.error_type IS NOT NULL OR coalesce(b.checks_failed, 0) > 0 "
-        "FROM runs a JOIN runs b ON b.batch_id = a.batch_id AND b.batch_line = a.batch_line "
-        "WHERE a.batch_id = ? AND a.arm = 'control' AND b.arm = 'candidate' AND a.seq = (SELECT max(seq) "
-        "FROM runs WHERE batch_id = a.batch_id AND batch_line = a.batch_line AND arm = 'control') "
-        "GROUP BY a.batch_line ORDER BY max(a.seq, max(b.seq))"
+        "SELECT batch_line, arm, error_type, "
+        "error_type IS NOT NULL OR coalesce(checks_failed, 0) > 0 AS loss FROM runs "
+        "WHERE batch_id = ? AND batch_line <= ? AND arm IN ('control', 'candidate') AND state <> 'started' "
+        "ORDER BY batch_line, seq"
     )
-    found = [row for shadow_id in reversed(ids) for row in registry.read(sql, (shadow_id,))]
-    return [(row[1], float(row[2]), row[3], float(row[4])) for row in found]
+    rows = registry.read(sql, (run.shadow_id, _MAX_LINE if counted is None else counted))
+    for _, group in groupby(rows, lambda row: int(row["batch_line"])):
+        sides = {row["arm"]: (row["error_type"], float(row["loss"])) for row in group}
+        if sides.keys() == {"control", "candidate"}:
+            yield (*sides["control"], *sides["candidate"])
+        elif counted is None and run.finished_at is None:
+            return  # a run of before it was noted what is counted: what follows may be there for being fast
