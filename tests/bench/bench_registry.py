@@ -70,9 +70,9 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from bench_registry import logged
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 for path in sys.argv[4:]:
-    with Registry.open(Path(path)) as registry:
+    with RegistryDatabase.open(Path(path)) as registry:
         for n in range(int(sys.argv[3])):
             run, end = logged(int(sys.argv[2]) * 100_000 + n)
             registry.start(run)

@@ -46,9 +46,9 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from support.logged_runs import a_run, an_end
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 while True:
-    with Registry.open(Path(sys.argv[1])) as registry:
+    with RegistryDatabase.open(Path(sys.argv[1])) as registry:
         for _ in range(5):
             run = a_run()
             registry.start(run)

@@ -245,10 +245,10 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from support.logged_runs import a_run, an_end
-from promptops.registry.store import Registry
+from promptops.registry.store import RegistryDatabase
 sys.stdin.readline()
 for path in sys.argv[3:]:
-    with Registry.open(Path(path)) as registry:
+    with RegistryDatabase.open(Path(path)) as registry:
         run = a_run()
         registry.start(run)
         registry.finish(run.run_id, an_end())
@@ -280,8 +280,8 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from support.logged_runs import a_run, an_end
-from promptops.registry.store import Registry
-with Registry.open(Path(sys.argv[1])) as registry:
+from promptops.registry.store import RegistryDatabase
+with RegistryDatabase.open(Path(sys.argv[1])) as registry:
     for _ in range(int(sys.argv[3])):
         run = a_run()
         registry.start(run)

@@ -170,7 +170,7 @@ main(["runs", "import", *sys.argv[1:]])
 """
 
 
-@pytest.mark.parametrize("what", ["_staged", "_take_in", "note_stretch"])
+@pytest.mark.parametrize("what", ["_stage_file", "_import_staged", "save_import_coverage"])
 def test_an_import_that_is_killed_has_brought_nothing_and_is_done_again(
     cli: Cli, repo: Repo, tmp_path: Path, what: str, process: Callable[..., CompletedProcess[str]]
 ) -> None:
@@ -212,7 +212,11 @@ main(["tick", "--all"])
 
 @pytest.mark.parametrize(
     ("what", "after"),
-    [("analysis.conclude", False), ("reconcile.observe", True), ("Ledger.transit", False)],
+    [
+        ("analysis.evaluate_metrics", False),
+        ("reconcile.analyze_rollout", True),
+        ("Ledger.commit_transition", False),
+    ],
 )
 def test_a_tick_that_is_killed_is_made_good_by_the_next(cli: Cli, repo: Repo, what: str, after: bool) -> None:
     go_live(cli, repo)

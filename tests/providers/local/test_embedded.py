@@ -67,10 +67,10 @@ BARE = f"""
 import sys
 sys.path.insert(0, {str(ROOT)!r})
 from promptops.errors import Invalid
-from promptops.providers.local.server import Embedded, installed
-assert installed({{}}).engine is None
+from promptops.providers.local.server import EmbeddedClient, embedded_status
+assert embedded_status({{}}).engine is None
 try:
-    Embedded({MODEL!r}, {{}})
+    EmbeddedClient({MODEL!r}, {{}})
 except Invalid as error:
     print(error.message)
 """
@@ -181,11 +181,12 @@ def test_temperature_0_is_bit_exact_whatever_came_between(ask: Callable[..., Com
 TWICE = textwrap.dedent(
     f"""
     import asyncio, os
-    from promptops.providers.local.server import Embedded
-    from promptops.providers.types import Request
-    asked = Request(model={MODEL!r}, messages=({{"role": "user", "content": "Tell me about the sea."}},),
-                    parameters={{"temperature": 0, "max_tokens": 16}})
-    print(asyncio.run(Embedded({MODEL!r}, os.environ).complete(asked)).text, end="")
+    from promptops.providers.local.server import EmbeddedClient
+    from promptops.providers.types import CompletionRequest
+    messages = ({{"role": "user", "content": "Tell me about the sea."}},)
+    parameters = {{"temperature": 0, "max_tokens": 16}}
+    request = CompletionRequest(model={MODEL!r}, messages=messages, parameters=parameters)
+    print(asyncio.run(EmbeddedClient({MODEL!r}, os.environ).complete(request)).text, end="")
     """
 )
 

