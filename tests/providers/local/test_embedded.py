@@ -314,8 +314,8 @@ def test_fast_mode_keeps_the_common_beginning(real_env: Mapping[str, str]) -> No
 
 
 LONG = TWICE.replace('"max_tokens": 16', '"max_tokens": 3000').replace(
-    ".complete(asked)",
-    '.complete(__import__("dataclasses").replace(asked, stream=True), lambda text: print(text, flush=True))',
+    ".complete(request)",
+    '.complete(__import__("dataclasses").replace(request, stream=True), lambda text: print(text, flush=True))',
 )
 
 
