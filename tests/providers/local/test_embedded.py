@@ -186,6 +186,7 @@ TWICE = textwrap.dedent(
     messages = ({{"role": "user", "content": "Tell me about the sea."}},)
     parameters = {{"temperature": 0, "max_tokens": 16}}
     request = CompletionRequest(model={MODEL!r}, messages=messages, parameters=parameters)
+    def print_part(text): print(text, flush=True)
     print(asyncio.run(EmbeddedClient({MODEL!r}, os.environ).complete(request)).text, end="")
     """
 )
@@ -315,7 +316,7 @@ def test_fast_mode_keeps_the_common_beginning(real_env: Mapping[str, str]) -> No
 
 LONG = TWICE.replace('"max_tokens": 16', '"max_tokens": 3000').replace(
     ".complete(request)",
-    '.complete(__import__("dataclasses").replace(request, stream=True), lambda text: print(text, flush=True))',
+    '.complete(__import__("dataclasses").replace(request, stream=True), print_part)',
 )
 
 
