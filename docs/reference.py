@@ -7,7 +7,8 @@ from contextlib import redirect_stdout
 from typing import Any
 
 from promptops.checks import CHECK_KINDS
-from promptops.cli.main import GROUPS, VERBS, main
+from promptops.cli.main import main
+from promptops.cli.verbs import GROUPS, VERBS, VerbPath, leaf_verbs
 from promptops.config.settings import SETTINGS_SCHEMA
 from promptops.errors import EXIT_CODES
 from promptops.lint import RULES
@@ -22,15 +23,11 @@ def commands() -> str:
 
 
 def _group(group: str) -> str:
-    paths = [path for name, verb in VERBS.items() if verb.group == group for path in _paths(name)]
+    paths = leaf_verbs(name for name, verb in VERBS.items() if verb.group == group)
     return f"#### {group}\n\n" + "\n".join(f"```text\n{_help(path)}\n```\n" for path in paths)
 
 
-def _paths(name: str) -> list[list[str]]:
-    return [[name, part] for part in VERBS[name].parts] or [[name]]
-
-
-def _help(path: list[str]) -> str:
+def _help(path: VerbPath) -> str:
     shown = io.StringIO()
     with redirect_stdout(shown):
         main([*path, "--help"])

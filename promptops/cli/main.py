@@ -1,7 +1,7 @@
 """The command line: finds the verb, runs it, turns errors into exit codes. Knows no domain word.
 
 Every verb is a function in a file of its own below ``commands/``, and only the file of the verb that
-was asked for is imported. Help for the whole program is printed from the table below, without Typer.
+was asked for is imported.
 """
 
 import functools
@@ -9,138 +9,13 @@ import gc
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from types import MappingProxyType
-from typing import Any, NamedTuple, NoReturn
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NoReturn
 
 from promptops._version import __version__
+from promptops.cli.help import PROGRAM, print_group_help, print_help
+from promptops.cli.verbs import BUILT_IN, MOVED_VERBS, VERBS, suggest_verbs
 from promptops.errors import ExitCode, PromptopsError
-
-PROGRAM = "promptops"
-
-
-class Verb(NamedTuple):
-    group: str
-    summary: str
-    parts: Mapping[str, str] = MappingProxyType({})  # a verb with verbs of its own: name -> summary
-
-
-GROUPS = ("Write", "Run", "Judge", "Release", "Keep")
-VERBS: dict[str, Verb] = {
-    "init": Verb("Write", "Start a prompts folder in this repository"),
-    "new": Verb("Write", "Write a new prompt file"),
-    "list": Verb("Write", "List the prompts"),
-    "show": Verb("Write", "Show one version of a prompt"),
-    "history": Verb("Write", "List the versions of a prompt and how they did"),
-    "lint": Verb("Write", "Find what is wrong with prompts before they are committed"),
-    "diff": Verb("Write", "Show what changed between two versions of a prompt"),
-    "render": Verb("Run", "Print the messages a version sends for given inputs"),
-    "run": Verb("Run", "Run a version once and print the model's answer"),
-    "batch": Verb("Run", "Run a version over a file of inputs"),
-    "runs": Verb(
-        "Run",
-        "Look at logged runs",
-        {
-            "list": "List the latest runs",
-            "show": "Show one run with the exact messages it sent",
-            "search": "Search inputs and outputs",
-            "replay": "Send a run's exact request again and compare the answers",
-            "stats": "Sum up calls, errors, tokens, cost and latency",
-            "export": "Write runs as JSONL or CSV, or as evidence for another registry",
-            "import": "Take in what other registries know of releases",
-            "finish": "Log how a run ended that run --prepare began",
-            "prune": "Delete old runs and free their space",
-            "recover": "Save what can be read of a damaged registry into a new one",
-        },
-    ),
-    "eval": Verb("Judge", "Evaluate versions on a golden set, alone or against each other"),
-    "bisect": Verb("Judge", "Find the commit since which a prompt does worse on its golden set"),
-    "cases": Verb(
-        "Judge",
-        "Keep golden sets",
-        {
-            "add": "Make a case of a logged run",
-            "list": "List the cases of a version",
-            "validate": "Find malformed, unfit, doubled and leaked cases",
-            "stats": "Say what a golden set is made of",
-        },
-    ),
-    "checks": Verb(
-        "Judge",
-        "Draft checks",
-        {"suggest": "Draft checks and a judge from a prompt's own words"},
-    ),
-    "judge": Verb(
-        "Judge",
-        "Let a judge look at answers, and know what it is worth",
-        {
-            "calibrate": "Hold a judge against people's labels and against itself",
-            "score": "Let a judge score a sample of what a channel has answered",
-        },
-    ),
-    "feedback": Verb("Judge", "Log what people say of an answer, or do with it"),
-    "shadow": Verb(
-        "Judge",
-        "Try a version on real inputs, in front of no user",
-        {
-            "run": "Answer real inputs with two versions until it is clear which does better",
-            "status": "Say how far shadow runs are and what they say so far",
-            "show": "Show one shadow run with what broke and what was fixed",
-            "list": "List shadow runs with their verdicts",
-            "on": "Have a version answer a sample of a channel's calls, in front of no user",
-            "off": "Take a channel's shadow away",
-            "drain": "Answer what waits for the shadows of channels",
-        },
-    ),
-    "canary": Verb("Release", "Show a version to a few users of a channel"),
-    "promote": Verb("Release", "Serve a version to everybody"),
-    "rollback": Verb("Release", "Serve again what was served before"),
-    "status": Verb("Release", "Show what is live, and how a canary is doing"),
-    "tick": Verb("Release", "Move canaries on, hold them or take them back, by the evidence"),
-    "release": Verb(
-        "Release",
-        "Look after what is released",
-        {
-            "wait": "Wait until a canary is promoted or rolled back",
-            "approve": "Say yes to a step that waits for a person",
-            "pause": "Keep a canary where it is",
-            "resume": "Let a canary go on",
-            "abort": "End a canary; what was stable stays",
-            "forecast": "Say how many calls and days a canary would take",
-            "log": "List what was released when, by whom and why",
-            "show": "Say what was live at a moment",
-            "verify": "Compute every verdict again from what was observed",
-            "sync": "Fetch what others released, and hand in what is here alone",
-            "bundle": "Write what channels serve to one file, for places without git",
-            "recover": "Bring back a state branch that is gone or damaged",
-            "init": "Make the branch that holds what is released",
-        },
-    ),
-    "hooks": Verb(
-        "Keep",
-        "Check prompts before git commits them",
-        {
-            "install": "Install git hooks that lint prompts and say what a commit changes",
-            "status": "Say which hooks are installed, and where",
-            "uninstall": "Take the hooks out and put back what was there before",
-            "run": "Do what a hook does",
-        },
-    ),
-    "cache": Verb(
-        "Keep",
-        "Look at the answers that batches and evals use again",
-        {"stats": "Count answers that can be used again", "clear": "Let answers not be used again"},
-    ),
-    "doctor": Verb("Keep", "Check git, registry, keys and models"),
-    "schema": Verb("Keep", "Print the JSON Schema of the prompt file or of promptops.yaml"),
-    "completions": Verb("Keep", "Print the completion script of a shell"),
-}
-GLOBAL_OPTIONS = (
-    ("-C DIR", "Run as if started in DIR"),
-    ("--registry FILE", "Use this registry instead of the project's"),
-    ("--version", "Print the version"),
-    ("-h, --help", "Print this help, or a verb's"),
-)
 
 
 def entry() -> NoReturn:
@@ -168,23 +43,47 @@ def _dispatch(arguments: list[str]) -> int:
     if not rest:
         print_help(sys.stderr.write)
         return ExitCode.USAGE
-    if rest[0] not in VERBS:
-        return _report_unknown("verb", rest[0], VERBS)
-    if VERBS[rest[0]].parts:
-        return _dispatch_subverb(rest[0], rest[1:])
-    return _run_verb(rest[:1], rest[1:])
+    return _dispatch_verb(rest)
+
+
+def _dispatch_verb(words: list[str]) -> int:
+    verb, *rest = words
+    if verb in BUILT_IN:
+        return _run_built_in(verb, rest)
+    if verb not in VERBS:
+        return _report_unknown_verb(verb)
+    if VERBS[verb].parts:
+        return _dispatch_subverb(verb, rest)
+    return _run_verb([verb], rest)
+
+
+def _run_built_in(verb: str, rest: list[str]) -> int:
+    names = [word for word in rest if not word.startswith("-")]
+    if verb == "version":
+        return _report_usage_error(f"version takes no {names[0]}") if names else _print_version()
+    if not names or names[0] in BUILT_IN:
+        print_help(sys.stdout.write, everything="--all" in rest)
+        return 0
+    return _dispatch_verb([*names, "--help"])
+
+
+def _print_version() -> int:
+    sys.stdout.write(f"{PROGRAM} {__version__}\n")
+    return 0
 
 
 def _dispatch_subverb(verb: str, rest: list[str]) -> int:
-    parts = VERBS[verb].parts
     if not rest:
-        _print_subverbs(verb, sys.stderr.write)
+        print_group_help(verb, sys.stderr.write)
         return ExitCode.USAGE
     if rest[0] in ("-h", "--help"):
-        _print_subverbs(verb, sys.stdout.write)
+        print_group_help(verb, sys.stdout.write)
         return 0
-    if rest[0] not in parts:
-        return _report_unknown(f"{verb} verb", rest[0], parts)
+    if moved := MOVED_VERBS.get((verb, rest[0])):
+        sys.stderr.write(f"{PROGRAM}: `{verb} {rest[0]}` is `{' '.join(moved)}` from the next version on\n")
+        return _dispatch_verb([*moved, *rest[1:]])
+    if rest[0] not in VERBS[verb].parts:
+        return _report_unknown_verb(rest[0], verb)
     return _run_verb([verb, rest[0]], rest[1:])
 
 
@@ -194,13 +93,11 @@ def _take_global_options(arguments: list[str]) -> list[str] | int:
     while rest and rest[0].startswith("-"):
         option, _, value = rest.pop(0).partition("=")
         if option in ("-h", "--help"):
-            print_help(sys.stdout.write)
-            return 0
+            return _run_built_in("help", rest)
         if option == "--version":
-            sys.stdout.write(f"{PROGRAM} {__version__}\n")
-            return 0
+            return _print_version()
         if option not in ("-C", "--registry"):
-            return _report_unknown("option", option, ("--help", "--version", "--registry"))
+            return _report_unknown_option(option)
         if not value and not rest:
             return _report_usage_error(f"{option} needs a value")
         if not _apply_global_option(option, value or rest.pop(0)):
@@ -298,39 +195,26 @@ def _escape_unencodable_output() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _report_unknown(what: str, word: str, known: Iterable[str]) -> int:
+def _report_unknown_verb(word: str, group: str = "") -> int:
+    what = f"{group} verb" if group else "verb"
+    return _report_usage_error(f"no such {what}: {word}{_did_you_mean(suggest_verbs(word, group))}")
+
+
+def _report_unknown_option(option: str) -> int:
     import difflib
 
-    nearest = difflib.get_close_matches(word, list(known), 1)
-    return _report_usage_error(
-        f"no such {what}: {word}" + (f" (did you mean {nearest[0]}?)" if nearest else "")
-    )
+    near = difflib.get_close_matches(option, ("--help", "--version", "--registry"), 1)
+    return _report_usage_error(f"no such option: {option}{_did_you_mean(near)}")
+
+
+def _did_you_mean(words: Iterable[str]) -> str:
+    *others, last = words or [""]
+    return f" (did you mean {', '.join(others)}{' or ' if others else ''}{last}?)" if last else ""
 
 
 def _report_usage_error(message: str) -> int:
-    sys.stderr.write(f"{PROGRAM}: {message}\n  {PROGRAM} --help lists what there is\n")
+    sys.stderr.write(f"{PROGRAM}: {message}\n  {PROGRAM} help --all lists every verb\n")
     return ExitCode.USAGE
-
-
-def print_help(write: Callable[[str], object]) -> None:
-    write(f"Usage: {PROGRAM} [-C DIR] [--registry FILE] VERB [ARGS]...\n\n")
-    write("Version, run, log and release prompts from your own git repository.\n")
-    for group in GROUPS:
-        write(f"\n{group}\n")
-        for name, verb in VERBS.items():
-            if verb.group == group:
-                write(f"  {name:<12} {verb.summary}\n")
-    write("\nOptions\n")
-    for option, meaning in GLOBAL_OPTIONS:
-        write(f"  {option:<16} {meaning}\n")
-    write(f"\n{PROGRAM} VERB --help explains a verb.\n")
-
-
-def _print_subverbs(name: str, write: Callable[[str], object]) -> None:
-    write(f"Usage: {PROGRAM} {name} VERB [ARGS]...\n\n{VERBS[name].summary}.\n\n")
-    for part, summary in VERBS[name].parts.items():
-        write(f"  {part:<12} {summary}\n")
-    write(f"\n{PROGRAM} {name} VERB --help explains a verb.\n")
 
 
 def _complete(words: list[str]) -> None:

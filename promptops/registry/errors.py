@@ -52,7 +52,7 @@ def damaged_registry_error(path: Path) -> PromptopsError:
 
 
 def _recovery_hint(path: Path) -> str:
-    return f"`promptops --registry '{path}' runs recover` saves what can be read into a new registry"
+    return f"`promptops --registry '{path}' registry recover` saves what can be read into a new registry"
 
 
 def read_only_error(path: Path) -> PromptopsError:

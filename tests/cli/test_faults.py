@@ -93,7 +93,7 @@ def test_a_refused_connection(cli: Cli, greeting: Repo, monkeypatch: pytest.Monk
 @pytest.mark.parametrize(
     ("damage", "message", "hint"),
     [
-        (b"not a database, by no means" * 500, "is not a promptops registry", "runs recover"),
+        (b"not a database, by no means" * 500, "is not a promptops registry", "registry recover"),
         (None, "newer", "upgrade promptops"),
     ],
 )

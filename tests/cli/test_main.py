@@ -7,22 +7,74 @@ from pathlib import Path
 import pytest
 
 from promptops import __version__
-from promptops.cli.main import GROUPS, VERBS, find_verb
+from promptops.cli import commands
+from promptops.cli.main import find_verb
+from promptops.cli.verbs import BUILT_IN, GROUPS, MOVED_VERBS, SYNONYMS, VERBS, leaf_verbs
 from support.front_door import Cli, Repo
 
-PATHS = [path for name, verb in VERBS.items() for path in ([[name, part] for part in verb.parts] or [[name]])]
+PATHS = [list(path) for path in leaf_verbs()]
+COMMANDS = Path(commands.__file__ or "").parent
 
 
-def test_help_groups_the_verbs(cli: Cli) -> None:
+def test_help_shows_the_fifteen_verbs_that_people_need(cli: Cli) -> None:
     done = cli("--help")
+    assert done.code == 0
+    common = {name: verb for name, verb in VERBS.items() if verb.common}
+    assert len(common) == 15
+    assert [
+        line.split()[0] for line in done.out.splitlines() if line.split()[:1] and line.split()[0] in VERBS
+    ] == [*common]
+    assert cli("help").out == done.out
+    assert "promptops help --all lists every verb" in done.out
+
+
+@pytest.mark.parametrize("arguments", [("help", "--all"), ("--help", "--all")])
+def test_help_all_groups_every_verb_with_those_below_it(arguments: tuple[str, str], cli: Cli) -> None:
+    done = cli(*arguments)
     assert done.code == 0
     assert [line for line in done.out.splitlines() if line in GROUPS] == list(GROUPS)
     for name, verb in VERBS.items():
         assert f"  {name:<12} {verb.summary}" in done.out
+        for part, summary in verb.parts.items():
+            assert f"    {part:<10} {summary}" in done.out
+    assert all(f"  {name:<12} {summary}" in done.out for name, summary in BUILT_IN.items())
+
+
+def test_help_explains_a_verb_and_a_group(cli: Cli) -> None:
+    assert cli("help", "list").out == cli("list", "--help").out
+    assert cli("help", "runs", "list").out == cli("runs", "list", "--help").out
+    assert cli("help", "runs").out == cli("runs", "--help").out
+    assert cli("help", "lsit").code == 2
 
 
 def test_version(cli: Cli) -> None:
-    assert cli("--version").out == f"promptops {__version__}\n"
+    assert cli("--version").out == cli("version").out == f"promptops {__version__}\n"
+    assert cli("version", "2").code == 2
+
+
+def test_a_verb_is_a_leaf_or_a_group_and_nothing_else_lies_among_them() -> None:
+    files = {path.relative_to(COMMANDS).with_suffix("").as_posix() for path in COMMANDS.rglob("*.py")}
+    groups = {f"{name}/__init__" for name, verb in VERBS.items() if verb.parts} | {"__init__"}
+    leaves = {"/".join(path) for path in leaf_verbs()}
+    assert {file for file in files if not file.startswith("shadow/")} == {
+        file for file in groups | leaves if not file.startswith("shadow/")
+    }
+    assert all(not (COMMANDS / f"{group}.py").read_text("utf-8") for group in groups)
+
+
+@pytest.mark.parametrize("old", MOVED_VERBS, ids=" ".join)
+def test_a_verb_that_has_moved_still_works_and_says_its_new_spelling(old: tuple[str, ...], cli: Cli) -> None:
+    new = MOVED_VERBS[old]
+    done = cli(*old, "--help")
+    assert (done.code, done.out) == (0, cli(*new, "--help").out)
+    assert done.err == f"promptops: `{' '.join(old)}` is `{' '.join(new)}` from the next version on\n"
+    assert f"  {old[-1]} " not in cli(old[0], "--help").out
+
+
+def test_synonyms_name_verbs_and_are_none() -> None:
+    names = {" ".join(path) for path in leaf_verbs()}
+    assert {word for words in SYNONYMS.values() for word in words} <= names
+    assert not SYNONYMS.keys() & (VERBS.keys() | BUILT_IN.keys())
 
 
 @pytest.mark.parametrize("path", PATHS, ids=" ".join)
@@ -49,7 +101,16 @@ def test_nothing_to_do_is_wrong_usage_and_shows_the_help(cli: Cli) -> None:
     ("arguments", "message"),
     [
         (["lsit"], "no such verb: lsit (did you mean list?)"),
-        (["runs", "serch"], "no such runs verb: serch (did you mean search?)"),
+        (["runs", "serch"], "no such runs verb: serch (did you mean runs search?)"),
+        (["runs", "approve"], "no such runs verb: approve (did you mean release approve?)"),
+        (["search", "refund"], "no such verb: search (did you mean runs search?)"),
+        (["aprove"], "no such verb: aprove (did you mean release approve?)"),
+        (["stats"], "no such verb: stats (did you mean runs stats, cases stats or cache stats?)"),
+        (["log"], "no such verb: log (did you mean history, runs list or release log?)"),
+        (["chat"], "no such verb: chat (did you mean run?)"),
+        (["deploy"], "no such verb: deploy (did you mean canary or promote?)"),
+        (["compare"], "no such verb: compare (did you mean diff or eval?)"),
+        (["xyzzy"], "no such verb: xyzzy\n"),
         (["--verson"], "no such option: --verson (did you mean --version?)"),
         (["-C"], "-C needs a value"),
         (["-C", "nowhere", "list"], "cannot change to nowhere: No such file or directory"),

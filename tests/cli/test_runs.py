@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from promptops.cli.commands.runs.recover import runs_recover
+from promptops.cli.commands.registry.recover import registry_recover
 from promptops.cli.reports.run_tables import format_age, format_bytes, short_count, usd_cell
 from promptops.registry.records import FinishedRun, StartedRun
 from promptops.registry.store import RegistryDatabase
@@ -276,15 +276,15 @@ class TestPrune:
     def test_says_what_would_go_and_then_what_went(self, cli: Cli, repo: Repo) -> None:
         self.fill(repo)
         size_before = (repo.path / "registry.db").stat().st_size
-        dry = cli("runs", "prune", "--older-than", "30d", "--dry-run")
+        dry = cli("registry", "prune", "--older-than", "30d", "--dry-run")
         assert dry.out.startswith(
             "would delete 500 runs started 2020-05-01 to 2020-05-01; the registry would"
         )
         assert len(told(cli, "runs", "list", "-n", "900")) == 501
-        done = cli("runs", "prune", "--older-than", "30d")
+        done = cli("registry", "prune", "--older-than", "30d")
         assert done.out.startswith("deleted 500 runs")
         assert (repo.path / "registry.db").stat().st_size < size_before / 4
-        assert cli("runs", "prune", "--older-than", "30d").out == "nothing to delete\n"
+        assert cli("registry", "prune", "--older-than", "30d").out == "nothing to delete\n"
 
     def test_the_evidence_of_a_canary_stays(self, cli: Cli, repo: Repo) -> None:
         old = "2020-05-01T00:00:00.000Z"
@@ -294,15 +294,15 @@ class TestPrune:
         repo.commit()
         version = released(folder, "support/triage", "HEAD", "v1")
         write_state(folder, "support/triage", version, version)
-        done = cli("runs", "prune", "--older-than", "30d")
+        done = cli("registry", "prune", "--older-than", "30d")
         assert "deleted 2 runs" in done.out
         assert "1 runs of active rollouts are kept; --force deletes them too" in done.err
         assert [run["rollout"] for run in told(cli, "runs", "list")] == ["r-1"]
-        assert "deleted 1 runs" in cli("runs", "prune", "--older-than", "30d", "--force").out
+        assert "deleted 1 runs" in cli("registry", "prune", "--older-than", "30d", "--force").out
 
     def test_by_size(self, cli: Cli, repo: Repo) -> None:
         self.fill(repo)
-        found = told(cli, "runs", "prune", "--max-size", "1MB", "--force")
+        found = told(cli, "registry", "prune", "--max-size", "1MB", "--force")
         assert found["dry_run"] is False
         assert found["bytes_after"] <= 1_000_000 < found["bytes_before"]
 
@@ -311,13 +311,13 @@ class TestPrune:
     )
     def test_what_cannot_be_understood(self, cli: Cli, repo: Repo, arguments: tuple[str, ...]) -> None:
         self.fill(repo)
-        done = cli("runs", "prune", *arguments)
+        done = cli("registry", "prune", *arguments)
         assert (done.code, done.out) == (4, "")
         assert len(done.err.splitlines()) == 2
         assert len(told(cli, "runs", "list", "-n", "900")) == 501
 
     def test_notes_of_what_stays(self, capsys: pytest.CaptureFixture[str]) -> None:
-        from promptops.cli.commands.runs.prune import print_prune_report
+        from promptops.cli.commands.registry.prune import print_prune_report
         from promptops.registry.runs.prune import PruneResult
 
         print_prune_report(
@@ -341,9 +341,9 @@ class TestRecover:
                 file.write(b"\xff" * 100)
         done = cli("runs", "list", "-n", "900")
         assert done.code == 4
-        assert "runs recover" in done.err
+        assert "registry recover" in done.err
         capfd.readouterr()
-        runs_recover()
+        registry_recover()
         said = capfd.readouterr()
         assert "runs saved to" in said.out
         assert "without inputs and output" in said.err

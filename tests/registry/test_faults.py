@@ -98,7 +98,7 @@ def test_a_damaged_file_is_named_and_what_can_be_read_is_saved(filled: Path) -> 
     with pytest.raises(Invalid, match="is damaged") as caught, RegistryDatabase.open(filled) as registry:
         list_runs(registry, RunFilter(), limit=1000)
     assert str(filled) in caught.value.message
-    assert "runs recover" in caught.value.hint
+    assert "registry recover" in caught.value.hint
     new = filled.with_name("new.db")
     saved = recover_registry(filled, new)
     assert 150 < saved.runs <= 300

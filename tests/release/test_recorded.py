@@ -44,7 +44,7 @@ def test_gpt4_on_primes_is_rolled_back(cli: Cli, repo: Repo, shared: Path) -> No
     assert (done["move"], done["code"], done["stable"]) == ("rollback", 1, "v1")
     assert done["calls"] <= 60
     assert ok(cli("release", "verify")).out.startswith("ok ")
-    assert "deleted" in ok(cli("runs", "prune", "--older-than", "2999-01-01", "--force")).out
+    assert "deleted" in ok(cli("registry", "prune", "--older-than", "2999-01-01", "--force")).out
     assert ok(cli("release", "verify")).out.startswith("ok ")
     _tamper(cli, repo)
 

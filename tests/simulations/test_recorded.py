@@ -43,7 +43,7 @@ def test_a_recorded_migration(
     assert done["move"] in _MAY[truth["verdict"]]
     if done["move"]:
         assert [each["mismatches"] for each in told(cli, "release", "verify")] == [[]]
-        ok(cli("runs", "prune", "--older-than", "2999-01-01", "--force"))
+        ok(cli("registry", "prune", "--older-than", "2999-01-01", "--force"))
         assert [each["mismatches"] for each in told(cli, "release", "verify")] == [[]]
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from promptops.cli.commands.release.first_release import confirm_first_release
+from promptops.cli.first_release import confirm_first_release
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.release import (
     LocalOption,

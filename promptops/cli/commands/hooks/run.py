@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptops.cli.commands.hooks.staged import (
+from promptops.cli.hook_projects import (
     HookProject,
     find_revision_range,
     find_worktree_settings,

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from promptops.cli.commands.diff.arguments import resolve_diff_arguments
 from promptops.cli.options.common import InputOption, InputsOption, JsonOption
 from promptops.cli.reports.diff.data import DiffReport, RenderOptions, build_diff_reports
 from promptops.cli.reports.diff.shadow_runs import attach_shadow_runs
@@ -18,6 +17,7 @@ from promptops.errors import Invalid
 from promptops.git.repo import GitRepo
 from promptops.versions.change_summary import ChangeSummary, summarize_change
 from promptops.versions.changed_prompts import ChangedPrompts
+from promptops.versions.diff_arguments import resolve_diff_arguments
 
 
 class DiffFormat(StrEnum):
@@ -100,7 +100,7 @@ def diff(
 def _print_with_evals(
     told: list[DiffReport], settings: Settings, form: DiffFormat, *, unified: bool, stat: bool
 ) -> None:
-    from promptops.cli.commands.diff.evals import attach_evals, print_evals
+    from promptops.cli.reports.diff.evals import attach_evals, print_evals
 
     if form is DiffFormat.json:
         from promptops.cli.reports.diff.json import diff_data

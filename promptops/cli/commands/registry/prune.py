@@ -1,4 +1,4 @@
-"""``promptops runs prune``: delete old runs and free their space."""
+"""``promptops registry prune``: delete old runs and free their space."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -26,7 +26,7 @@ DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would go
 ForceOption = Annotated[bool, typer.Option("--force", help="Delete runs of active rollouts too.")]
 
 
-def runs_prune(
+def registry_prune(
     older_than: OlderOption = None,
     max_size: SizeOption = None,
     dry_run: DryRunOption = False,

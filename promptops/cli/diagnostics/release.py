@@ -5,7 +5,7 @@ Nothing here uses the network: the remote is what was fetched of it.
 
 from collections.abc import Iterator
 
-from promptops.cli.commands.doctor.finding import DoctorFinding
+from promptops.cli.diagnostics.finding import DoctorFinding
 from promptops.config.settings import Settings
 from promptops.errors import PromptopsError
 from promptops.git.repo import STATE_BRANCH

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from promptops.cli.commands.run.call import PlannedCall, RunOptions, plan_call
 from promptops.cli.options.common import (
     InputOption,
     InputsOption,
@@ -20,6 +19,7 @@ from promptops.cli.options.common import (
     parse_overrides,
 )
 from promptops.cli.options.overrides import TimeoutOption
+from promptops.cli.planned_call import PlannedCall, RunOptions, plan_call
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid

@@ -1,4 +1,4 @@
-"""``promptops runs recover``: save from a damaged registry what can be read."""
+"""``promptops registry recover``: save from a damaged registry what can be read."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,7 +15,7 @@ OutOption = Annotated[
 ]
 
 
-def runs_recover(out: OutOption = None) -> None:
+def registry_recover(out: OutOption = None) -> None:
     """Save from a damaged registry what can be read, into a new one. The damaged file stays as it is."""
     damaged = current_settings().registry
     new = out or damaged.with_name(f"{damaged.stem}.recovered{damaged.suffix}")

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from promptops._version import __version__
-from promptops.cli.commands.doctor.finding import DoctorFinding
+from promptops.cli.diagnostics.finding import DoctorFinding
 from promptops.cli.options.common import JsonOption
 from promptops.config.settings import Settings, current_settings
 from promptops.console import print_json, print_styled, print_text
@@ -56,7 +56,7 @@ def _findings(reach: list[str]) -> Iterator[DoctorFinding]:
     except PromptopsError as error:
         yield DoctorFinding("project", "error", error.message, error.hint)
         return
-    from promptops.cli.commands.doctor.release import release_findings
+    from promptops.cli.diagnostics.release import release_findings
 
     yield _project(settings)
     yield from _plans(settings)

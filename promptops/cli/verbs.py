@@ -1,0 +1,213 @@
+"""The verbs of the command line: their groups, what they are called elsewhere, where they have moved from.
+
+A verb is a leaf, which is a function in ``commands/VERB.py``, or a group, which is a folder of leaves.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import NamedTuple
+
+VerbPath = tuple[str, ...]
+"""The words of a verb: ``("run",)`` or ``("runs", "list")``."""
+
+
+class Verb(NamedTuple):
+    group: str
+    summary: str
+    parts: Mapping[str, str] = MappingProxyType({})  # of a group of verbs: name -> summary
+    common: bool = False  # shown by --help; the others by help --all
+
+
+GROUPS = ("Write", "Run", "Evaluate", "Release", "Maintain")
+VERBS: dict[str, Verb] = {
+    "init": Verb("Write", "Start a prompts folder in this repository", common=True),
+    "new": Verb("Write", "Write a new prompt file", common=True),
+    "list": Verb("Write", "List the prompts", common=True),
+    "show": Verb("Write", "Show one version of a prompt"),
+    "history": Verb("Write", "List the versions of a prompt and how they did", common=True),
+    "lint": Verb("Write", "Find what is wrong with prompts before they are committed", common=True),
+    "diff": Verb("Write", "Show what changed between two versions of a prompt", common=True),
+    "render": Verb("Run", "Print the messages a version sends for given inputs"),
+    "run": Verb("Run", "Run a version once and print the model's answer", common=True),
+    "batch": Verb("Run", "Run a version over a file of inputs", common=True),
+    "runs": Verb(
+        "Run",
+        "Look at logged runs",
+        {
+            "list": "List the latest runs",
+            "show": "Show one run with the exact messages it sent",
+            "search": "Search inputs and outputs",
+            "replay": "Send a run's exact request again and compare the answers",
+            "stats": "Sum up calls, errors, tokens, cost and latency",
+            "export": "Write runs as JSONL or CSV, or as evidence for another registry",
+            "import": "Take in what other registries know of releases",
+            "finish": "Log how a run ended that run --prepare began",
+        },
+        common=True,
+    ),
+    "eval": Verb("Evaluate", "Evaluate versions on a golden set, alone or against each other", common=True),
+    "bisect": Verb("Evaluate", "Find the commit since which a prompt does worse on its golden set"),
+    "cases": Verb(
+        "Evaluate",
+        "Keep golden sets",
+        {
+            "add": "Make a case of a logged run",
+            "list": "List the cases of a version",
+            "validate": "Find malformed, unfit, doubled and leaked cases",
+            "stats": "Say what a golden set is made of",
+        },
+    ),
+    "checks": Verb(
+        "Evaluate",
+        "Draft checks",
+        {"suggest": "Draft checks and a judge from a prompt's own words"},
+    ),
+    "judge": Verb(
+        "Evaluate",
+        "Let a judge score answers, and measure how far it can be trusted",
+        {
+            "calibrate": "Compare a judge with people's labels and with itself",
+            "score": "Let a judge score a sample of a channel's answers",
+        },
+    ),
+    "feedback": Verb("Evaluate", "Log what people say of an answer, or do with it"),
+    "shadow": Verb(
+        "Evaluate",
+        "Try a version on real inputs, without serving the answers to users",
+        {
+            "run": "Answer real inputs with two versions until it is clear which does better",
+            "status": "Say how far shadow runs are and what they say so far",
+            "show": "Show one shadow run with its regressions and improvements",
+            "list": "List shadow runs with their verdicts",
+            "on": "Let a version answer a sample of a channel's calls as well, unseen by users",
+            "off": "Remove a channel's shadow",
+            "drain": "Answer what waits for the shadows of channels",
+        },
+        common=True,
+    ),
+    "canary": Verb("Release", "Send a share of a channel's traffic to a version", common=True),
+    "promote": Verb("Release", "Serve a version to everybody", common=True),
+    "rollback": Verb("Release", "Serve again what was served before", common=True),
+    "status": Verb("Release", "Show what is live, and how a canary is doing", common=True),
+    "tick": Verb("Release", "Evaluate active canaries and advance, hold or roll back each"),
+    "release": Verb(
+        "Release",
+        "Look after what is released",
+        {
+            "wait": "Wait until a canary is promoted or rolled back",
+            "approve": "Approve a step that waits for a person",
+            "pause": "Keep a canary at its step",
+            "resume": "Let a canary go on",
+            "abort": "End a canary; stable serves everybody again",
+            "forecast": "Estimate how many calls and days a canary would take",
+            "log": "List what was released when, by whom and why",
+            "show": "Show what was live at a moment",
+            "verify": "Recompute all committed verdicts from the logged data",
+            "sync": "Fetch remote releases and push local ones",
+            "bundle": "Write what channels serve to one file, for places without git",
+            "recover": "Restore a state branch that is gone or damaged",
+            "init": "Make the branch that holds what is released",
+        },
+    ),
+    "registry": Verb(
+        "Maintain",
+        "Look after the registry of runs",
+        {
+            "prune": "Delete old runs and free their space",
+            "recover": "Save what can be read of a damaged registry into a new one",
+        },
+    ),
+    "hooks": Verb(
+        "Maintain",
+        "Check prompts before git commits them",
+        {
+            "install": "Install git hooks that lint prompts and say what a commit changes",
+            "status": "Say which hooks are installed, and where",
+            "uninstall": "Take the hooks out and put back what was there before",
+            "run": "Do what a hook does",
+        },
+    ),
+    "cache": Verb(
+        "Maintain",
+        "Look at the answers that batches and evals use again",
+        {"stats": "Count answers that can be used again", "clear": "Let answers not be used again"},
+    ),
+    "doctor": Verb("Maintain", "Check git, registry, keys and models"),
+    "schema": Verb("Maintain", "Print the JSON Schema of the prompt file or of promptops.yaml"),
+    "completions": Verb("Maintain", "Print the completion script of a shell"),
+}
+BUILT_IN = {"help": "Explain a verb; --all lists every verb", "version": "Print the version"}
+"""What the dispatcher does itself."""
+
+MOVED_VERBS: dict[VerbPath, VerbPath] = {
+    ("runs", "prune"): ("registry", "prune"),
+    ("runs", "recover"): ("registry", "recover"),
+}
+"""Old spellings that work for one more version."""
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "ab": ("eval", "shadow run", "canary"),
+    "add": ("new", "cases add"),
+    "call": ("run",),
+    "cat": ("show",),
+    "chat": ("run",),
+    "check": ("lint",),
+    "compare": ("diff", "eval"),
+    "config": ("schema", "doctor"),
+    "cost": ("runs stats",),
+    "create": ("new",),
+    "deploy": ("canary", "promote"),
+    "evaluate": ("eval",),
+    "execute": ("run",),
+    "experiment": ("eval", "shadow run", "canary"),
+    "format": ("lint",),
+    "generate": ("run", "new"),
+    "log": ("history", "runs list", "release log"),
+    "logs": ("runs list",),
+    "ls": ("list",),
+    "publish": ("promote", "release sync"),
+    "push": ("release sync",),
+    "pull": ("release sync",),
+    "rate": ("feedback",),
+    "revert": ("rollback",),
+    "ship": ("canary", "promote"),
+    "test": ("eval",),
+    "undo": ("rollback",),
+    "usage": ("runs stats",),
+    "validate": ("lint", "cases validate"),
+    "versions": ("history",),
+}
+"""What a verb is called elsewhere."""
+
+
+def leaf_verbs(names: Iterable[str] = VERBS) -> Iterator[VerbPath]:
+    """Every verb that does something, group by group."""
+    for name in names:
+        parts = VERBS[name].parts
+        yield from ((name, part) for part in parts) if parts else [(name,)]
+
+
+def suggest_verbs(word: str, group: str = "") -> list[str]:
+    """Verbs that somebody may have meant who wrote ``word``, or ``group word``."""
+    names = VERBS[group].parts if group else {**VERBS, **BUILT_IN}
+    elsewhere = [" ".join(path) for path in leaf_verbs() if len(path) > 1 and path[1] == word]
+    return (
+        [*SYNONYMS.get(word, ())]
+        or elsewhere
+        or _close_matches(word, names, f"{group} ".lstrip())
+        or _close_sub_verbs(word)
+    )
+
+
+def _close_matches(word: str, names: Iterable[str], prefix: str) -> list[str]:
+    import difflib
+
+    return [f"{prefix}{name}" for name in difflib.get_close_matches(word, list(names), 1, cutoff=0.7)]
+
+
+def _close_sub_verbs(word: str) -> list[str]:
+    import difflib
+
+    paths = [path for path in leaf_verbs() if len(path) > 1]
+    near = difflib.get_close_matches(word, sorted({path[1] for path in paths}), 1, cutoff=0.8)
+    return [" ".join(path) for path in paths if path[1] in near]
