@@ -144,10 +144,16 @@ def find_verb(path: Sequence[str]) -> Callable[..., int | None]:
 def _as_exiting_command(verb: Callable[..., int | None]) -> Callable[..., None]:
     @functools.wraps(verb)
     def command(*args: Any, **kwargs: Any) -> None:
-        gc.enable()
+        collect_seldom()
         sys.exit(_exit_code_of(functools.partial(verb, *args, **kwargs)))
 
     return command
+
+
+def collect_seldom() -> None:
+    """Look for garbage as rarely as a program bears that makes much and leaves little in circles."""
+    gc.set_threshold(10_000, 20, 20)
+    gc.enable()
 
 
 def _exit_code_of(work: Callable[[], int | None]) -> int:

@@ -26,7 +26,7 @@ from promptops.prompt import (
     image_type,
     text_parts,
 )
-from promptops.prompt.canonical_json import canonical_json, compact_json, json_data_problem, sha256_hex
+from promptops.prompt.canonical_json import canonical_texts, compact_json, json_data_problem, sha256_hex
 from promptops.prompt.json_schema import (
     Validator,
     explain_schema_error,
@@ -223,7 +223,7 @@ def min_tokens(prompt: Prompt) -> int:
 
 
 def messages_hash(messages: Iterable[Mapping[str, Any]]) -> str:
-    return sha256_hex(canonical_json(list(messages)))
+    return sha256_hex(canonical_texts(list(messages)))
 
 
 def template_variables(prompt: Prompt) -> frozenset[str]:

@@ -79,7 +79,7 @@ def rates_for(entry: Mapping[str, Any], sent: int, service_tier: str | None = No
 
 def _long_prompt_prices(entry: Mapping[str, Any]) -> list[tuple[int, str, str, Any]]:
     """Prices above a prompt length, the longest last; those of a service tier after the plain ones."""
-    found = [(match, entry[key]) for key in entry if (match := _ABOVE.match(key))]
+    found = [(match, entry[key]) for key in entry if "_above_" in key and (match := _ABOVE.match(key))]
     return sorted(
         (
             (int(m[2]) * (1000 if m[3] else 1), m[1], f"_{m[4]}" if m[4] else "", value)

@@ -40,6 +40,8 @@ class CompletionRequest:
     output_schema: Mapping[str, Any] | None = None
     timeout: float = 120.0  # seconds, for the whole call
     stream: bool = False
+    bodies: dict[str, bytes] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What adapters have made of it, by their names: it is sent, and it is the key of a cached reply."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

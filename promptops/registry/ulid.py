@@ -5,6 +5,7 @@ import time
 
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID_LENGTH = 26
+_PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
 
 
 def new_run_id() -> str:
@@ -12,7 +13,7 @@ def new_run_id() -> str:
 
 
 def _encode(number: int) -> str:
-    return "".join([_DIGITS[number >> shift & 31] for shift in range(5 * (ULID_LENGTH - 1), -1, -5)])
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(5 * (ULID_LENGTH - 2), -1, -10)])
 
 
 def normalize_id_prefix(text: str) -> str | None:

@@ -34,7 +34,9 @@ def from_error(calling: CallAttempts, error: ModelError, catalog: Catalog) -> Fi
     )
 
 
-def from_completion(calling: CallAttempts, answer: Completion, catalog: Catalog) -> FinishedRun:
+def from_completion(
+    calling: CallAttempts, answer: Completion, catalog: Catalog, cache_key: str | None = None
+) -> FinishedRun:
     return FinishedRun(
         finished_at=now(),
         state="finished",
@@ -43,6 +45,7 @@ def from_completion(calling: CallAttempts, answer: Completion, catalog: Catalog)
         tool_calls=answer.tool_calls,
         finish_reason=answer.finish_reason,
         response_id=answer.response_id,
+        cache_key=cache_key,
         latency_ms=calling.latency_ms,
         first_token_ms=calling.first_token_ms,
         attempts=calling.attempts,

@@ -5,7 +5,7 @@ The started row is on disk before the model is called and the finished row befor
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -116,7 +116,7 @@ class Runner:
             self._close(prepared, from_error(calling, cut, self.catalog), cut)
             raise
         key = self._key(calling, trial) if self.cacheable else None
-        end = replace(from_completion(calling, completion, self.catalog), cache_key=key)
+        end = from_completion(calling, completion, self.catalog, key)
         return self._close(prepared, with_checks(prepared, end))
 
     def finish(self, prepared: PreparedRun, reported: ReportedResult, latency_ms: float | None = None) -> Run:

@@ -138,6 +138,7 @@ class Provider:
     def __init__(self, script: Script = echo, *, tls: tuple[Path, Path] | None = None, port: int = 0) -> None:
         self.script = script
         self.requests: list[Received] = []
+        self.connections = 0  # that were opened
         self.hung_up = threading.Event()  # a client closed its end before its answer was complete
         self._served = 0
         self._lock = threading.Lock()
@@ -207,6 +208,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+    def setup(self) -> None:
+        self.provider.connections += 1
+        super().setup()
 
     def do_GET(self) -> None:
         self._respond()

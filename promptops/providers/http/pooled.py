@@ -1,62 +1,55 @@
-"""Many calls at once on connections that are kept; over aiohttp where there is a proxy or a stream."""
+"""Many calls at once over aiohttp: one session, whose connections are kept and used again."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from promptops.providers.http.errors import connection_error, cut_off_error, tunnel_error
 from promptops.providers.http.network import Address, Network, parse_address
-from promptops.providers.http.pool import ConnectionPool
 from promptops.providers.http.transport import BodyReader, HttpReply, HttpRequest, OnLine, is_event_stream
 
 if TYPE_CHECKING:
     import ssl
 
     import aiohttp
+    from yarl import URL
+
+
+_LONGEST_LINE = 64 * 1024  # of a reply's head, as http.client has it
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What reaches one URL, found once: the same for every call to it."""
+
+    address: Address
+    url: URL
+    options: dict[str, Any]
+    headers: dict[str, str]  # beside the request's own
 
 
 class PooledTransport:
-    """Any number of calls at once; of those over aiohttp ``limit``, further ones wait for a connection."""
+    """Any number of calls at once: how many there may be is for the caller to say."""
 
-    def __init__(self, network: Network, *, limit: int = 128) -> None:
+    def __init__(self, network: Network) -> None:
         self._network = network
-        self._limit = limit
         self._session: aiohttp.ClientSession | None = None
         self._tls: ssl.SSLContext | None = None
-        self._kept = ConnectionPool()
-        self._addresses: dict[str, Address] = {}  # those that are reached without a proxy
+        self._routes: dict[str, _Route] = {}
 
     async def send(self, request: HttpRequest, on_line: OnLine | None = None) -> HttpReply:
-        if on_line is None and (address := self._direct(request.url)):
-            return await self._kept.send(request, address, self._tls_for(address))
-        return await self._send(request, on_line)
-
-    def _direct(self, url: str) -> Address | None:
-        if url not in self._addresses:
-            address = parse_address(url)
-            if self._network.proxy_for(address):
-                return None
-            self._addresses[url] = address
-        return self._addresses[url]
-
-    def _tls_for(self, address: Address) -> ssl.SSLContext | None:
-        if address.scheme != "https":
-            return None
-        self._tls = self._tls or self._network.tls()
-        return self._tls
-
-    async def _send(self, request: HttpRequest, on_line: OnLine | None) -> HttpReply:
         import aiohttp
 
-        address = parse_address(request.url)
+        route = self._route(request.url)
         listener = _LineListener(on_line) if on_line else None
         try:
-            reply = await self._exchange(request, listener, address)
+            reply = await self._exchange(request, listener, route)
         except aiohttp.ClientHttpProxyError as error:
-            failure = tunnel_error(error.status, _proxy_url(self._network, address))
+            failure = tunnel_error(error.status, str(route.options["proxy"]))
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = connection_error(_unwrap_error(error), address.netloc)
+            failure = connection_error(_unwrap_error(error), route.address.netloc)
         else:
             if listener and listener.error:
                 raise listener.error
@@ -64,15 +57,20 @@ class PooledTransport:
         # Raised out here: an exception of aiohttp's holds the request's headers, and so the key.
         raise failure
 
-    async def _exchange(self, request: HttpRequest, on_line: OnLine | None, address: Address) -> HttpReply:
-        route = {"headers": dict(request.headers), **self._route(address)}
-        if address.scheme == "http":
-            route["headers"] |= route.get("proxy_headers", {})  # aiohttp sends them to tunnels only
-        async with self._opened().post(request.url, data=request.body, **route) as response:
-            return await _read(response, on_line, address)
+    async def _exchange(self, request: HttpRequest, on_line: OnLine | None, route: _Route) -> HttpReply:
+        headers = {**request.headers, **route.headers}
+        async with self._opened().post(
+            route.url, data=request.body, headers=headers, allow_redirects=False, **route.options
+        ) as response:
+            return await _read(response, on_line, route.address)
+
+    def _tls_for(self, address: Address) -> ssl.SSLContext | None:
+        if address.scheme != "https":
+            return None
+        self._tls = self._tls or self._network.tls()
+        return self._tls
 
     async def aclose(self) -> None:
-        self._kept.close()
         if self._session is not None:
             await self._session.close()
             self._session = None
@@ -82,22 +80,36 @@ class PooledTransport:
 
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._limit),
+                connector=aiohttp.TCPConnector(limit=0),
                 timeout=aiohttp.ClientTimeout(total=None),  # the adapter bounds the whole call
                 cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                max_line_size=_LONGEST_LINE,
+                max_field_size=_LONGEST_LINE,
             )
         return self._session
 
-    def _route(self, address: Address) -> dict[str, Any]:
-        route: dict[str, Any] = {"allow_redirects": False}
+    def _route(self, url: str) -> _Route:
+        if url not in self._routes:
+            self._routes[url] = self._find_route(url)
+        return self._routes[url]
+
+    def _find_route(self, url: str) -> _Route:
+        from yarl import URL
+
+        address = parse_address(url)
+        options: dict[str, Any] = {}
+        headers: dict[str, str] = {}
         if tls := self._tls_for(address):
-            route["ssl"] = tls
+            options["ssl"] = tls
         if proxy := self._network.proxy_for(address):
-            route["proxy"] = proxy.url
-            route["proxy_headers"] = (
-                {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
-            )
-        return route
+            options["proxy"] = proxy.url
+            secret = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+            if tls:
+                options["proxy_headers"] = secret
+            else:
+                headers = secret  # aiohttp sends the others to tunnels only
+        return _Route(address, URL(url, encoded=True), options, headers)
 
 
 class _LineListener:
@@ -149,8 +161,3 @@ def _unwrap_error(error: Exception) -> Exception:
             return OSError(*error.args[:2])
         case _:
             return error
-
-
-def _proxy_url(network: Network, address: Address) -> str:
-    proxy = network.proxy_for(address)
-    return proxy.url if proxy else address.netloc

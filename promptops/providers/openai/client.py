@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from promptops.providers.errors import error_from_reply, redact_secret, timeout_error
 from promptops.providers.http.transport import HttpReply, HttpRequest, Transport
@@ -46,7 +46,7 @@ class OpenAIClient:
         self._asks_schema = asks_schema
 
     def identity(self, request: CompletionRequest) -> tuple[str, str, bytes]:
-        return self.name, self.base_url, encode_body(self._body(request))
+        return self.name, self.base_url, self._body(request)
 
     async def complete(self, request: CompletionRequest, on_text: OnText | None = None) -> Completion:
         self._check_key()
@@ -75,9 +75,11 @@ class OpenAIClient:
                 "authentication", f"{name} holds characters that no key has", hint="set it again"
             )
 
-    def _body(self, request: CompletionRequest) -> dict[str, Any]:
-        asked = request.output_schema is not None and self._asks_schema()
-        return build_body(request, self.model, ask_schema=asked)
+    def _body(self, request: CompletionRequest) -> bytes:
+        if self.name not in request.bodies:
+            asked = request.output_schema is not None and self._asks_schema()
+            request.bodies[self.name] = encode_body(build_body(request, self.model, ask_schema=asked))
+        return request.bodies[self.name]
 
     def _http(self, request: CompletionRequest) -> HttpRequest:
         headers = {
@@ -88,7 +90,7 @@ class OpenAIClient:
         headers["Accept"] = "text/event-stream" if request.stream else "application/json"
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
-        return HttpRequest(_chat_url(self.base_url), headers, encode_body(self._body(request)))
+        return HttpRequest(_chat_url(self.base_url), headers, self._body(request))
 
     def _completion(
         self, reply: HttpReply, stream: StreamParser | None, on_text: OnText | None

@@ -158,9 +158,9 @@ class GroupJournal:
         self._begun.discard(run_id)
         self._handed_over[run_id] = self._writer.put(run, redact_finished_run(end, self._log), begun=begun)
 
-    async def written(self, run_id: str) -> None:
-        """Wait until a finished run is on disk. Raises when it can't be."""
-        await self._handed_over.pop(run_id)
+    def written(self, run_id: str) -> asyncio.Future[None]:
+        """Done when a finished run is on disk, or holds why it can't be."""
+        return self._handed_over.pop(run_id)
 
     async def close(self) -> None:
         await self._writer.close()

@@ -24,7 +24,7 @@ from promptops.registry.runs.group_writer import GroupJournal
 from promptops.registry.store import RegistryDatabase
 from promptops.runner import PreparedRun, Run, RunContext, Runner
 from promptops.runner.batch.budget import Budget, Prices
-from promptops.runner.batch.ordered_map import OrderedMap
+from promptops.runner.batch.ordered_map import OrderedMap, Pending
 from promptops.runner.batch.rate_limiter import AdaptiveLimiter, Permit
 from promptops.runner.retry import Limits, RateLimiter
 from promptops.versions.resolve import Version
@@ -132,10 +132,10 @@ class BatchEngine:
 
     def runs(self, items: Iterable[BatchItem]) -> AsyncGenerator[Run, None]:
         """The runs of all items. Close the generator (``aclosing``) when leaving it early."""
-        return self.each(items, self.run)
+        return self.each(items, self.call)
 
     def each(
-        self, things: Iterable[Thing], work: Callable[[Thing], Awaitable[Result]]
+        self, things: Iterable[Thing], work: Callable[[Thing], Awaitable[Result | Pending[Result]]]
     ) -> AsyncGenerator[Result, None]:
         """As ``runs``, for work that is more than one run."""
         width = self.options.concurrency
@@ -151,10 +151,16 @@ class BatchEngine:
 
     async def run(self, item: BatchItem) -> Run:
         """Make one run and see it on disk. Raises OverBudget, and what keeps it from being logged."""
+        return await (await self.call(item)).wait()
+
+    async def call(self, item: BatchItem) -> Pending[Run]:
+        """As ``run``, but come back when the call has ended: its row is on its way to the disk."""
         ready = item.ready or (lambda runner: runner.ready(item.version, item.inputs, item.origin))
         prepared = self._runner.begin(ready(self._runner))
         run = await self._runner.answer(prepared, gate=self._gate(item, prepared.started.run_id))
-        await self._journal.written(run.started.run_id)
+        return Pending(self._journal.written(run.started.run_id), lambda: self._ended(item, run))
+
+    def _ended(self, item: BatchItem, run: Run) -> Run:
         if item.on_end:
             item.on_end(run)
         self.tally.add(run)

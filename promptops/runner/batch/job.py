@@ -26,11 +26,13 @@ from promptops.registry.runs.batches import (
 from promptops.registry.runs.journal import Spool
 from promptops.registry.runs.unit_hash import unit_key
 from promptops.registry.store import RegistryDatabase
+from promptops.runner import Run
 from promptops.runner.batch.engine import BatchEngine, BatchItem, BatchOptions, RunTally
 from promptops.runner.batch.estimate import CostEstimator, check_max_cost
 from promptops.runner.batch.input_file import InputFileScan, InputLine, read_lines, scan_input_file
 from promptops.runner.batch.interrupt import interruptible
 from promptops.runner.batch.items import ChannelItems, VersionItems
+from promptops.runner.batch.ordered_map import Pending
 from promptops.runner.batch.output_file import (
     FileResultWriter,
     ResultWriter,
@@ -220,11 +222,10 @@ class _BatchRun:
             line for line in read_lines(file, self.job.source, self.job.unit) if line.number > results.kept
         )
 
-        async def one(line: InputLine) -> dict[str, Any]:
+        async def one(line: InputLine) -> dict[str, Any] | Pending[dict[str, Any]]:
             if seq := self.known.done[line.number]:
                 return read_batch_run(self.registry, seq)
-            run = await engine.run(item_of(line))
-            return run.as_json()
+            return (await engine.call(item_of(line))).then(Run.as_json)
 
         failure: Exception | None = None
         try:

@@ -2,30 +2,53 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Final = TypeVar("Final")
 _NO_RESULT = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Pending(Generic[Result]):
+    """A result that counts once ``until`` is done; ``finish`` makes it then."""
+
+    until: asyncio.Future[None]
+    finish: Callable[[], Result]
+
+    async def wait(self) -> Result:
+        await self.until
+        return self.finish()
+
+    def then(self, change: Callable[[Result], Final]) -> "Pending[Final]":
+        return Pending(self.until, lambda: change(self.finish()))
 
 
 class OrderedMap(Generic[Item, Result]):
     """``width`` pieces of work run at once; at most ``window`` are begun and not yet handed on.
 
     When one raises, no further one is begun, those under way are finished and handed on, and then its
-    error is raised. ``stop`` does the same without an error.
+    error is raised. ``stop`` does the same without an error. Work that comes back as ``Pending`` makes room
+    for the next piece at once; at most ``width`` results are pending.
     """
 
     def __init__(
-        self, items: Iterable[Item], work: Callable[[Item], Awaitable[Result]], *, width: int, window: int
+        self,
+        items: Iterable[Item],
+        work: Callable[[Item], Awaitable[Result | Pending[Result]]],
+        *,
+        width: int,
+        window: int,
     ) -> None:
         self._items: Iterator[Item] = iter(items)
         self._work = work
         self._width = width
         self._window = max(window, width)
-        self._begun = self._yielded = self._idle = 0
+        self._begun = self._yielded = self._idle = self._pending = 0
         self._done: dict[int, Result | object] = {}
-        self._failures: list[Exception] = []
+        self._failures: list[BaseException] = []
         self._stopped = False
         self._news = asyncio.Event()
         self._room = asyncio.Event()
@@ -46,7 +69,7 @@ class OrderedMap(Generic[Item, Result]):
             while True:
                 for result in self._ready():
                     yield result
-                if self._idle == self._width:
+                if self._idle == self._width and not self._pending:
                     break
                 await self._news.wait()
                 self._news.clear()
@@ -80,7 +103,9 @@ class OrderedMap(Generic[Item, Result]):
             self._news.set()
 
     async def _has_room(self) -> bool:
-        while not self._stopped and self._begun - self._yielded >= self._window:
+        while not self._stopped and (
+            self._begun - self._yielded >= self._window or self._pending >= self._width
+        ):
             self._room.clear()
             await self._room.wait()
         return not self._stopped
@@ -89,17 +114,34 @@ class OrderedMap(Generic[Item, Result]):
         place = self._begun
         self._begun += 1
         try:
-            result: Result | object = await self._work(item)
+            result: Result | Pending[Result] | object = await self._work(item)
         except Exception as error:  # noqa: BLE001 - raised when the rest is done
             self._fail(error)
             result = _NO_RESULT
+        if isinstance(result, Pending):
+            self._pending += 1
+            result.until.add_done_callback(lambda _: self._finish(place, result))
+        else:
+            self._store_result(place, result)
+
+    def _finish(self, place: int, pending: Pending[Result]) -> None:
+        self._pending -= 1
+        try:
+            pending.until.result()
+            result: Result | object = pending.finish()
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised when the rest is done
+            self._fail(error)
+            result = _NO_RESULT
         self._store_result(place, result)
+        self._room.set()
+        if not self._pending:
+            self._news.set()
 
     def _store_result(self, place: int, result: Result | object) -> None:
         self._done[place] = result
         if place == self._yielded:
             self._news.set()
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         self._failures.append(error)
         self.stop()

@@ -61,9 +61,9 @@ def test_killed_again_and_again(seed: int, greeting: Repo, provider: Provider) -
     asked = [request.body["messages"][1]["content"] for request in provider.requests]
     assert set(asked) == set(greetings(LINES))
     repeated = len(asked) - LINES
-    assert repeated <= 3 * 8
+    assert repeated <= 3 * 16  # 8 in flight, and at most as many whose rows were on their way to the disk
     assert len(rows(greeting)) == LINES
-    assert named(said[-1]) <= 8
+    assert named(said[-1]) <= 16
     assert not list((greeting.path / "registry.db-batches").iterdir())
 
 
