@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from promptops.api import PreparedCall, Stream, Workspace
     from promptops.errors import Invalid, NotFound, OverBudget, PromptopsError, Unavailable
     from promptops.providers.types import ModelError
-    from promptops.registry.records import CheckResult
+    from promptops.registry import CheckResult
     from promptops.runner.retry import Limits
     from promptops.runner.run import Run
 

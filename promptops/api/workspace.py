@@ -25,7 +25,7 @@ from promptops.config.settings import Settings, find_settings
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import json_data_problem
 from promptops.providers.types import OnText
-from promptops.registry.runs.outcomes import make_outcome
+from promptops.registry import make_outcome
 from promptops.release.bundle import BundleSource, write_bundle
 from promptops.runner import PreparedRun, ReportedResult, Run
 from promptops.runner.retry import Limits

@@ -30,7 +30,7 @@ from promptops.prompt import Check
 from promptops.prompt.canonical_json import compact_json
 from promptops.prompt.json_schema import explain_schema_error, schema_problem, validator_for
 from promptops.prompt.render import render_text
-from promptops.registry.records import CheckResult
+from promptops.registry import CheckResult
 
 _MAX_MESSAGE = 200  # characters of what an error says
 _SINGLE_VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")

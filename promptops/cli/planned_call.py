@@ -64,8 +64,7 @@ def _version_call(reference: str, settings: Settings, given: RunOptions, *, log:
 
 
 def _with_unit_hash(origin: RunContext, unit: str, settings: Settings) -> RunContext:
-    from promptops.registry.runs.unit_hash import unit_key
-    from promptops.registry.store import RegistryDatabase
+    from promptops.registry import RegistryDatabase, unit_key
 
     with RegistryDatabase.open(settings.registry) as registry:
         key = unit_key(registry)

@@ -27,8 +27,7 @@ from promptops.evaluation.trials import TrialPlan, TrialRunner, input_problem
 from promptops.evaluation.variants import CaseChecks, Variant, with_shared_checks
 from promptops.git.process import run_git
 from promptops.prompt.cases import Case
-from promptops.registry.store import RegistryDatabase
-from promptops.registry.ulid import new_run_id
+from promptops.registry import RegistryDatabase, new_run_id
 from promptops.runner.batch import BatchEngine, BatchOptions
 from promptops.runner.model_graded import JudgeResolver
 from promptops.stats.eprocess import Hypothesis, MeanTest, paired_test

@@ -14,7 +14,7 @@ from promptops.evaluation.paired_counts import PairCounts, ScoreDifferences, cou
 from promptops.evaluation.result import EvalComparison, ScoreSlice, Slice
 from promptops.evaluation.summary import WEIGHTED, results_by_check
 from promptops.evaluation.trials import CaseTrials, TrialRun
-from promptops.registry.records import CheckResult
+from promptops.registry import CheckResult
 from promptops.stats.confidence_sequences import mean_bounds
 from promptops.stats.eprocess import Hypothesis, MeanTest, e_value, paired_test
 from promptops.stats.intervals import Interval

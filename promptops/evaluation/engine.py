@@ -7,6 +7,7 @@ from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
 from itertools import chain
 
+from promptops.config.clock import utc_now
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, OverBudget
 from promptops.evaluation.case_listing import CaseListing
@@ -23,10 +24,7 @@ from promptops.prompt import Prompt
 from promptops.prompt.cases import Case
 from promptops.prompt.diff import compare_prompts
 from promptops.providers.types import ModelError
-from promptops.registry.evals import save_evals
-from promptops.registry.records import utc_now
-from promptops.registry.store import RegistryDatabase
-from promptops.registry.ulid import new_run_id
+from promptops.registry import RegistryDatabase, new_run_id, save_evals
 from promptops.runner.batch import BatchEngine, BatchOptions, RunTally, interruptible
 from promptops.runner.model_graded import JudgeResolver
 

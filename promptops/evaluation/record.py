@@ -6,7 +6,7 @@ from typing import Any
 
 from promptops.evaluation.result import EvalComparison, EvalResult, VariantResult
 from promptops.prompt.canonical_json import sha256_hex
-from promptops.registry.evals import EvalRecord
+from promptops.registry import EvalRecord
 
 _STORED_FIELDS = (
     "errors", "flaky", "latency_p50_ms", "latency_p95_ms", "input_tokens", "output_tokens", "cost_usd",

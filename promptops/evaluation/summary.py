@@ -9,7 +9,7 @@ from promptops.evaluation.result import CaseResult, Rate, TrialResult, VariantRe
 from promptops.evaluation.trials import TrialRun
 from promptops.evaluation.variants import Variant
 from promptops.prompt.cases import Case
-from promptops.registry.records import CheckResult
+from promptops.registry import CheckResult
 from promptops.stats.intervals import clopper_pearson_interval, quantile, wilson_interval
 
 _MAX_EXACT = 40  # cases up to which an interval is exact

@@ -13,9 +13,7 @@ from promptops.evaluation.variants import MODEL_GRADED_KINDS, CaseChecks, Varian
 from promptops.prompt import Check
 from promptops.prompt.cases import Case
 from promptops.prompt.render import render_prompt
-from promptops.registry.records import CheckResult
-from promptops.registry.runs.outcomes import add_check_outcomes
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import CheckResult, RegistryDatabase, add_check_outcomes
 from promptops.runner import Run, RunContext
 from promptops.runner.batch import BatchEngine, BatchItem
 from promptops.runner.model_graded import JudgeResolver, check_subject

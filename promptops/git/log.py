@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
+from promptops.config.clock import format_timestamp
 from promptops.config.settings import Settings
 from promptops.git.process import run_git
 
@@ -66,8 +66,7 @@ def _change(raw: str, path: str) -> BlobChange:
 
 def _commit(header: Sequence[str], changes: Sequence[BlobChange]) -> Commit:
     sha, seconds, author, subject = header
-    when = datetime.fromtimestamp(int(seconds or 0), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Commit(sha, when, _plain(author), _plain(subject), tuple(changes))
+    return Commit(sha, format_timestamp(int(seconds or 0)), _plain(author), _plain(subject), tuple(changes))
 
 
 def _plain(text: str) -> str:

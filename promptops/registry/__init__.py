@@ -1,1 +1,257 @@
-"""Everything promptops has seen, in one SQLite file. The only SQL of the project is in this folder."""
+"""Everything promptops has seen: the one door to the log of runs, and to what is drawn from it.
+
+Packages above import from here alone, in the words of the domain; which engine keeps the log (``sqlite``, the
+only SQL of the project) shows nowhere else. A name is looked up when it is asked for, so that a verb that
+logs nothing loads no database.
+"""
+
+from importlib import import_module
+
+TYPE_CHECKING = False  # typing's own takes time to import, and type checkers know this one as well
+if TYPE_CHECKING:
+    from promptops.registry.filters import RunFilter, parse_time
+    from promptops.registry.group_writer import GroupJournal
+    from promptops.registry.journal import (
+        NoJournal,
+        RegistryJournal,
+        Spool,
+        redact_finished_run,
+        redact_started_run,
+    )
+    from promptops.registry.records import CheckResult, FinishedRun, RunKind, RunState, StartedRun
+    from promptops.registry.run_export import export_runs, open_atomically
+    from promptops.registry.run_messages import load_run_prompt, rebuild_messages, stored_prompt
+    from promptops.registry.sampling import is_sampled
+    from promptops.registry.sqlite.evals import (
+        EvalRecord,
+        LatestEval,
+        evals_against,
+        latest_evals,
+        save_evals,
+    )
+    from promptops.registry.sqlite.history_index import (
+        BranchKey,
+        IndexedBranch,
+        IndexedCommit,
+        IndexedPrompt,
+        IndexedVersion,
+        PathChange,
+        VersionStart,
+        delete_indexed_branch,
+        extend_indexed_branch,
+        find_indexed_branch,
+        find_indexed_prompt,
+        find_logged_versions,
+        open_in_memory_index,
+        read_indexed_versions,
+        read_path_changes,
+        save_indexed_prompt,
+    )
+    from promptops.registry.sqlite.log_gaps import find_log_gaps, find_log_gaps_with_seq
+    from promptops.registry.sqlite.recover import recover_registry
+    from promptops.registry.sqlite.release.breaker import (
+        FAILURES_TO_OPEN,
+        breaker_reason,
+        is_canary_failing,
+        open_breaker,
+        open_breakers,
+    )
+    from promptops.registry.sqlite.release.export import (
+        ExportCheckpoint,
+        export_release,
+        read_export_checkpoint,
+        save_export_checkpoint,
+    )
+    from promptops.registry.sqlite.release.exposure import read_exposure, update_exposure
+    from promptops.registry.sqlite.release.import_ import ImportResult, import_files
+    from promptops.registry.sqlite.release.import_coverage import describe_import_gaps
+    from promptops.registry.sqlite.release.judge_queue import (
+        JudgeQueueFilter,
+        judge_versions_used,
+        runs_to_judge,
+    )
+    from promptops.registry.sqlite.release.observations import (
+        CALL_METRIC,
+        LATE_PREFIX,
+        CallOutcome,
+        calls_after,
+        calls_before,
+        count_canary_calls_since,
+        count_reviewed_calls,
+        delete_observations,
+        earliest_start_from,
+        filter_ended_calls,
+        find_first_rollout_run,
+        last_outcome_id,
+        last_seq,
+        load_analysis_state,
+        observation_row,
+        outcomes_after,
+        pruned_calls,
+        read_call_outcomes,
+        read_channel_traffic,
+        read_observations,
+        read_registry_id,
+        save_analysis_state,
+        save_observations,
+    )
+    from promptops.registry.sqlite.rows import parse_output_json, run_to_json
+    from promptops.registry.sqlite.runs.batches import (
+        BatchCallLog,
+        BatchIdentity,
+        batch_spent_usd,
+        begin_batch,
+        done_lines,
+        end_batch,
+        format_line_ranges,
+        read_batch_run,
+        unfinished_batch,
+    )
+    from promptops.registry.sqlite.runs.cache import (
+        CachedReply,
+        ReplyCache,
+        clear_cache,
+        read_cache_stats,
+        reply_key,
+    )
+    from promptops.registry.sqlite.runs.outcomes import (
+        BINARY_OUTCOMES,
+        AddedOutcomes,
+        RunOutcome,
+        add_check_outcomes,
+        add_outcome,
+        add_run_outcomes,
+        import_outcomes,
+        make_outcome,
+        normalize_outcome_value,
+    )
+    from promptops.registry.sqlite.runs.prune import PruneResult, parse_size, prune_runs
+    from promptops.registry.sqlite.runs.queries import (
+        RunRecord,
+        get_run,
+        last_runs,
+        list_runs,
+        runs_by_seq,
+        short_ids,
+    )
+    from promptops.registry.sqlite.runs.search import SearchHit, SearchResult, search_runs
+    from promptops.registry.sqlite.runs.stats import (
+        StatsRow,
+        read_non_traffic_stats,
+        read_run_stats,
+        version_stats,
+    )
+    from promptops.registry.sqlite.shadow.jobs import (
+        INCOMPATIBLE,
+        LiveShadowKey,
+        ShadowCounts,
+        ShadowJob,
+        add_job,
+        add_skipped_job,
+        finish_all_jobs,
+        finish_job,
+        lease_jobs,
+        live_pairs,
+        live_shadow_spent_usd,
+        new_lease_holder,
+        next_live_shadow,
+        read_shadow_counts,
+        release_leases,
+        skipped_job_examples,
+    )
+    from promptops.registry.sqlite.shadow.runs import (
+        PREFERENCE,
+        SIMILARITY,
+        ReusableInput,
+        StoredShadowRun,
+        add_pair_outcome,
+        begin_shadow_run,
+        end_shadow_run,
+        find_reusable_inputs,
+        find_unfinished_shadow_run,
+        get_shadow_run,
+        list_shadow_runs,
+        list_shadow_runs_comparing,
+        pair_runs,
+        record_counted_pairs,
+        resume_shadow_run,
+        shadow_losses,
+        shadow_run_spent_usd,
+        short_shadow_ids,
+        tags_of,
+    )
+    from promptops.registry.sqlite.store import LogPosition, RegistryDatabase
+    from promptops.registry.ulid import ULID_LENGTH, new_run_id
+    from promptops.registry.unit_hash import UnitKey, unit_key, unit_key_from_env
+
+_HOMES = {
+    "filters": "RunFilter parse_time",
+    "group_writer": "GroupJournal",
+    "journal": "NoJournal RegistryJournal Spool redact_finished_run redact_started_run",
+    "records": "CheckResult FinishedRun RunKind RunState StartedRun",
+    "run_export": "export_runs open_atomically",
+    "run_messages": "load_run_prompt rebuild_messages stored_prompt",
+    "sampling": "is_sampled",
+    "sqlite.evals": "EvalRecord LatestEval evals_against latest_evals save_evals",
+    "sqlite.history_index": (
+        "BranchKey IndexedBranch IndexedCommit IndexedPrompt IndexedVersion PathChange VersionStart "
+        "delete_indexed_branch extend_indexed_branch find_indexed_branch find_indexed_prompt "
+        "find_logged_versions open_in_memory_index read_indexed_versions read_path_changes "
+        "save_indexed_prompt"
+    ),
+    "sqlite.log_gaps": "find_log_gaps find_log_gaps_with_seq",
+    "sqlite.recover": "recover_registry",
+    "sqlite.release.breaker": (
+        "FAILURES_TO_OPEN breaker_reason is_canary_failing open_breaker open_breakers"
+    ),
+    "sqlite.release.export": (
+        "ExportCheckpoint export_release read_export_checkpoint save_export_checkpoint"
+    ),
+    "sqlite.release.exposure": "read_exposure update_exposure",
+    "sqlite.release.import_": "ImportResult import_files",
+    "sqlite.release.import_coverage": "describe_import_gaps",
+    "sqlite.release.judge_queue": "JudgeQueueFilter judge_versions_used runs_to_judge",
+    "sqlite.release.observations": (
+        "CALL_METRIC CallOutcome LATE_PREFIX calls_after calls_before count_canary_calls_since "
+        "count_reviewed_calls delete_observations earliest_start_from filter_ended_calls "
+        "find_first_rollout_run last_outcome_id last_seq load_analysis_state observation_row outcomes_after "
+        "pruned_calls read_call_outcomes read_channel_traffic read_observations read_registry_id "
+        "save_analysis_state save_observations"
+    ),
+    "sqlite.rows": "parse_output_json run_to_json",
+    "sqlite.runs.batches": (
+        "BatchCallLog BatchIdentity batch_spent_usd begin_batch done_lines end_batch format_line_ranges "
+        "read_batch_run unfinished_batch"
+    ),
+    "sqlite.runs.cache": "CachedReply ReplyCache clear_cache read_cache_stats reply_key",
+    "sqlite.runs.outcomes": (
+        "AddedOutcomes BINARY_OUTCOMES RunOutcome add_check_outcomes add_outcome add_run_outcomes "
+        "import_outcomes make_outcome normalize_outcome_value"
+    ),
+    "sqlite.runs.prune": "PruneResult parse_size prune_runs",
+    "sqlite.runs.queries": "RunRecord get_run last_runs list_runs runs_by_seq short_ids",
+    "sqlite.runs.search": "SearchHit SearchResult search_runs",
+    "sqlite.runs.stats": "StatsRow read_non_traffic_stats read_run_stats version_stats",
+    "sqlite.shadow.jobs": (
+        "INCOMPATIBLE LiveShadowKey ShadowCounts ShadowJob add_job add_skipped_job finish_all_jobs "
+        "finish_job lease_jobs live_pairs live_shadow_spent_usd new_lease_holder next_live_shadow "
+        "read_shadow_counts release_leases skipped_job_examples"
+    ),
+    "sqlite.shadow.runs": (
+        "PREFERENCE ReusableInput SIMILARITY StoredShadowRun add_pair_outcome begin_shadow_run "
+        "end_shadow_run find_reusable_inputs find_unfinished_shadow_run get_shadow_run list_shadow_runs "
+        "list_shadow_runs_comparing pair_runs record_counted_pairs resume_shadow_run shadow_losses "
+        "shadow_run_spent_usd short_shadow_ids tags_of"
+    ),
+    "sqlite.store": "LogPosition RegistryDatabase",
+    "ulid": "ULID_LENGTH new_run_id",
+    "unit_hash": "UnitKey unit_key unit_key_from_env",
+}
+_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return value

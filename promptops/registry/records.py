@@ -1,6 +1,5 @@
 """What is written to the registry about one run. Times are ISO-8601 UTC text with milliseconds and ``Z``."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -94,13 +93,3 @@ class FinishedRun:
     retryable: bool | None = None
     checks: Sequence[CheckResult] = ()
     shadow: Mapping[str, str] | None = None  # {prompt, channel, digest} of who answers these inputs too
-
-
-def utc_now() -> str:
-    return utc_text(time.time())
-
-
-def utc_text(seconds: float) -> str:
-    """``2026-11-02T09:14:00.123Z`` for seconds since the epoch."""
-    whole, milliseconds = divmod(int(seconds * 1000), 1000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{milliseconds:03d}Z"

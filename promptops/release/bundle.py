@@ -18,6 +18,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from promptops.config.clock import utc_now
 from promptops.config.settings import (
     BUILT_IN_CHANNELS,
     SETTINGS_FILE,
@@ -28,7 +29,6 @@ from promptops.config.settings import (
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.prompt import load_prompt, short_digest
-from promptops.registry.records import utc_now
 from promptops.release.ledger.serialize import encode_snapshot
 from promptops.versions.references import Reference, is_version_number, parse_digest, parse_reference
 from promptops.versions.release_state import (

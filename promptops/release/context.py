@@ -8,7 +8,7 @@ from pathlib import Path
 from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import Invalid, NotFound, PromptopsError
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from promptops.release.ledger import Ledger
 from promptops.versions.references import Reference, parse_reference, suggest_nearest
 from promptops.versions.release_state import (

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from promptops.registry.release.exposure import read_exposure
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, read_exposure
 from promptops.release.analysis.findings import Findings, GateFinding
 from promptops.release.plan.types import ReleasePlan
 from promptops.release.timestamps import parse_timestamp

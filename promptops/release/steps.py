@@ -1,8 +1,8 @@
 """The places that a rollout goes through: gates, then steps; and a person's moves between them."""
 
+from promptops.config.clock import format_timestamp
 from promptops.errors import Invalid
 from promptops.release.plan.types import PlanStep, ReleasePlan
-from promptops.release.timestamps import format_timestamp
 from promptops.release.transitions import Move, Transition
 from promptops.versions.release_state import Phase, ReleasedVersion, Rollout
 

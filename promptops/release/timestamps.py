@@ -1,27 +1,20 @@
-"""Moments as the state branch writes them: ISO 8601 in UTC, to the second."""
+"""Moments and durations as people and plans write them."""
 
-import math
 import re
-from datetime import UTC, datetime
 
+from promptops.config.clock import utc_seconds
 from promptops.errors import Invalid
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
-def format_timestamp(now: float) -> str:
-    """Seconds since the epoch as ``2026-11-02T09:14:00Z``."""
-    return datetime.fromtimestamp(math.floor(now), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
 def parse_timestamp(moment: str) -> float:
-    """The other way round. Raises Invalid for what is no moment; one without a zone is UTC."""
+    """Seconds since the epoch. Raises Invalid for what is no moment; one without a zone is UTC."""
     try:
-        read = datetime.fromisoformat(moment)
+        return utc_seconds(moment)
     except ValueError:
         raise Invalid(f"`{moment}` is no moment", hint="2026-11-02T09:14:00Z, for example") from None
-    return (read if read.tzinfo else read.replace(tzinfo=UTC)).timestamp()
 
 
 def parse_duration(text: str) -> float | None:

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from promptops.config.clock import format_timestamp
 from promptops.errors import Invalid
-from promptops.release.timestamps import format_timestamp
 from promptops.versions.release_state import ChannelState, Phase, ReleasedVersion, Rollout, ShadowState
 
 

@@ -1,10 +1,11 @@
 """Runs that one process has begun and another one finishes: by callers with a model client of their own."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
+from promptops.config.clock import utc_seconds
 from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import Invalid, NotFound, PromptopsError
@@ -12,10 +13,7 @@ from promptops.prompt import Prompt, with_overrides
 from promptops.prompt.json_schema import unknown_name_message
 from promptops.prompt.render import RenderedPrompt
 from promptops.providers.catalog import Catalog
-from promptops.registry.records import StartedRun
-from promptops.registry.runs.journal import RegistryJournal
-from promptops.registry.runs.rebuild_messages import stored_prompt
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, RegistryJournal, StartedRun, stored_prompt
 from promptops.runner.run import PreparedRun, ReportedResult, Run, RunContext
 from promptops.runner.runner import Runner, project_checks
 from promptops.versions.resolve import Version, resolve_version
@@ -114,8 +112,7 @@ def _version(prompt: Prompt, run: StartedRun) -> Version:
 
 def _ms_since(started_at: str) -> float:
     """Milliseconds until now; a clock that was set back meanwhile has not gone below zero."""
-    waited = datetime.now(UTC) - datetime.fromisoformat(started_at)
-    return max(0.0, round(waited.total_seconds() * 1000, 3))
+    return max(0.0, round((time.time() - utc_seconds(started_at)) * 1000, 3))
 
 
 def _no_model(model: str) -> Any:

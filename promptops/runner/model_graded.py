@@ -22,7 +22,7 @@ from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import PromptopsError
 from promptops.prompt import Check, Prompt
-from promptops.registry.records import CheckResult
+from promptops.registry import CheckResult
 from promptops.runner import Run, RunContext
 from promptops.runner.retry import Limits
 from promptops.runner.session import Session
@@ -120,8 +120,7 @@ def check_subject(prompt: Prompt, run: Run, expected: Any = None) -> CheckSubjec
 
 def _log(settings: Settings, run_id: str, found: Sequence[CheckResult]) -> None:
     """Add to the run's row; the answer goes on its way where that cannot be."""
-    from promptops.registry.runs.outcomes import add_check_outcomes
-    from promptops.registry.store import RegistryDatabase
+    from promptops.registry import RegistryDatabase, add_check_outcomes
 
     if settings.log.outputs != "full":  # messages quote the output
         found = [replace(each, message="") for each in found]

@@ -6,13 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from promptops.checks import CheckSubject, run_checks
+from promptops.config.clock import utc_now
 from promptops.prompt import Prompt
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import Completion, ModelError
-from promptops.registry.records import FinishedRun, RunState, StartedRun
-from promptops.registry.runs.cache import CachedReply
-from promptops.registry.runs.sampling import is_sampled
-from promptops.runner.retry import CallAttempts, now, output_problem
+from promptops.registry import CachedReply, FinishedRun, RunState, StartedRun, is_sampled
+from promptops.runner.retry import CallAttempts, output_problem
 from promptops.runner.run import PreparedRun, ReportedResult
 
 if TYPE_CHECKING:
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 def from_error(calling: CallAttempts, error: ModelError, catalog: Catalog) -> FinishedRun:
     return FinishedRun(
-        finished_at=now(),
+        finished_at=utc_now(),
         state="interrupted" if error.type == "interrupted" else "failed",
         output=error.partial or None,
         latency_ms=calling.latency_ms,
@@ -38,7 +37,7 @@ def from_completion(
     calling: CallAttempts, answer: Completion, catalog: Catalog, cache_key: str | None = None
 ) -> FinishedRun:
     return FinishedRun(
-        finished_at=now(),
+        finished_at=utc_now(),
         state="finished",
         response_model=answer.response_model,
         output=answer.text,
@@ -58,7 +57,7 @@ def from_cache(prompt: Prompt, kept: CachedReply) -> FinishedRun:
     """An earlier answer, with the latency and cost that it had; nothing is spent."""
     return replace(
         kept.end,
-        finished_at=now(),
+        finished_at=utc_now(),
         spent_usd=0.0,
         attempts=(),
         cache_source=kept.run_id,
@@ -80,7 +79,7 @@ def from_report(
         output_tokens=reported.output_tokens,
     )
     end = FinishedRun(
-        finished_at=now(),
+        finished_at=utc_now(),
         state="finished",
         response_model=reported.response_model,
         output=reported.output,

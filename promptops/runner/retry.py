@@ -8,10 +8,10 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from promptops.checks.json import output_schema_problem
+from promptops.config.clock import utc_now
 from promptops.errors import OverBudget
 from promptops.prompt import Prompt
 from promptops.providers.types import Completion, CompletionRequest, ModelClient, ModelError, OnText
@@ -123,7 +123,7 @@ class CallAttempts:
         return ended
 
     async def _call(self, request: CompletionRequest) -> Completion:
-        record: dict[str, Any] = {"model": request.model, "started_at": now()}
+        record: dict[str, Any] = {"model": request.model, "started_at": utc_now()}
         self.attempts.append(record)
         self.streamed.clear()
         clock = time.perf_counter()
@@ -169,10 +169,6 @@ def output_problem(prompt: Prompt, answer: Completion) -> str:
     if prompt.output is None or prompt.output.schema is None or answer.tool_calls:
         return ""
     return output_schema_problem(answer.text, prompt.output.schema)
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _repair_messages(answer: str, problem: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -7,14 +7,20 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from promptops.checks import CompiledCheck
+from promptops.config.clock import utc_now
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import sha256_hex
 from promptops.prompt.render import RenderedPrompt, messages_hash
 from promptops.providers.types import ModelError
-from promptops.registry.records import CheckResult, FinishedRun, RunKind, StartedRun
-from promptops.registry.rows import parse_output_json, run_to_json
-from promptops.registry.ulid import new_run_id
-from promptops.runner.retry import now
+from promptops.registry import (
+    CheckResult,
+    FinishedRun,
+    RunKind,
+    StartedRun,
+    new_run_id,
+    parse_output_json,
+    run_to_json,
+)
 from promptops.versions.resolve import Version
 
 if TYPE_CHECKING:  # only channels have one
@@ -208,7 +214,7 @@ def started_run(version: Version, rendered: RenderedPrompt, origin: RunContext) 
     prompt = version.prompt
     return StartedRun(
         run_id=new_run_id(),
-        started_at=now(),
+        started_at=utc_now(),
         reference=version.reference,
         prompt=prompt.name,
         digest=prompt.digest,

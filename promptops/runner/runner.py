@@ -15,8 +15,7 @@ from promptops.prompt import Prompt
 from promptops.prompt.render import RenderedPrompt, render_prompt
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import ModelClient, ModelError, OnText
-from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.runs.cache import CachedReply, ReplyCache, reply_key
+from promptops.registry import CachedReply, FinishedRun, ReplyCache, StartedRun, reply_key
 from promptops.runner.results import (
     cached_output_problem,
     from_cache,

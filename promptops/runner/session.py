@@ -11,7 +11,7 @@ from promptops.config.settings import Settings
 from promptops.providers import create_client
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import ModelClient, OnText
-from promptops.registry.runs.journal import NoJournal, RegistryJournal
+from promptops.registry import NoJournal, RegistryJournal
 from promptops.runner import Run, RunContext, Runner
 from promptops.runner.retry import Limits
 from promptops.versions.resolve import Version

@@ -13,9 +13,14 @@ from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import PromptopsError
 from promptops.prompt import Prompt
-from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.runs.journal import RegistryJournal, redact_finished_run
-from promptops.registry.store import LogPosition, RegistryDatabase
+from promptops.registry import (
+    FinishedRun,
+    LogPosition,
+    RegistryDatabase,
+    RegistryJournal,
+    StartedRun,
+    redact_finished_run,
+)
 from promptops.service.background_loop import Worker
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from promptops.config.clock import utc_now
 from promptops.config.settings import Settings
 from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
-from promptops.registry.records import FinishedRun
-from promptops.registry.runs.outcomes import RunOutcome, add_run_outcomes
+from promptops.registry import FinishedRun, RunOutcome, add_run_outcomes
 from promptops.runner import PreparedRun, ReportedResult, Run, RunContext, Runner, is_shadow_sampled
-from promptops.runner.retry import Limits, now
+from promptops.runner.retry import Limits
 from promptops.runner.routing import Router, prepare_routed_run
 from promptops.runner.session import Session
 from promptops.service.background_loop import BackgroundLoop, Worker
@@ -192,7 +192,7 @@ class _StreamedText:
 
 def _interrupted_run() -> FinishedRun:
     return FinishedRun(
-        finished_at=now(), state="interrupted", error_type="interrupted", error_message="before the call"
+        finished_at=utc_now(), state="interrupted", error_type="interrupted", error_message="before the call"
     )
 
 

@@ -22,15 +22,15 @@ from promptops.evaluation.shadow.live.candidate import (
 )
 from promptops.evaluation.shadow.live.drain import NOT_CALLED
 from promptops.providers.types import ModelError
-from promptops.registry.records import StartedRun
-from promptops.registry.shadow.jobs import (
+from promptops.registry import (
     INCOMPATIBLE,
     LiveShadowKey,
+    RegistryDatabase,
+    StartedRun,
     add_job,
     add_skipped_job,
     live_shadow_spent_usd,
 )
-from promptops.registry.store import RegistryDatabase
 from promptops.runner.batch import BatchEngine
 from promptops.runner.routing import ReleaseSource
 from promptops.service.background_loop import BackgroundLoop

@@ -7,8 +7,7 @@ from promptops.config.settings import Settings
 from promptops.errors import NotFound
 from promptops.git.repo import GitRepo
 from promptops.prompt import check_prompt_name
-from promptops.registry.history_index import IndexedVersion
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import IndexedVersion, RegistryDatabase
 from promptops.versions.lineage import Lineage, read_lineage
 from promptops.versions.references import suggest_nearest
 from promptops.versions.release_state import (

@@ -14,17 +14,24 @@ from promptops.git.log import Commit, first_parent_log, is_on_first_parent_line
 from promptops.git.process import MissingObject
 from promptops.git.repo import GitRepo
 from promptops.prompt import Prompt, load_prompt
-from promptops.registry import history_index as index
-from promptops.registry.history_index import (
+from promptops.registry import (
     BranchKey,
     IndexedBranch,
     IndexedCommit,
     IndexedPrompt,
     IndexedVersion,
     PathChange,
+    RegistryDatabase,
     VersionStart,
+    delete_indexed_branch,
+    extend_indexed_branch,
+    find_indexed_branch,
+    find_indexed_prompt,
+    open_in_memory_index,
+    read_indexed_versions,
+    read_path_changes,
+    save_indexed_prompt,
 )
-from promptops.registry.store import RegistryDatabase
 
 ANY_FILE = "*"  # among the files that a prompt follows: a link was followed, so any file may be its target
 _DELETED = "deleted"
@@ -51,13 +58,13 @@ def read_lineage(name: str, repo: GitRepo, registry: RegistryDatabase | None = N
         made_by=_index_variant(repo),
     )
     store, line = _find_or_build_branch(repo, registry, key, tip.commit)
-    known = index.find_indexed_prompt(store, line, name)
+    known = find_indexed_prompt(store, line, name)
     if known is None or known.commits != line.commits:
         if not store.writable:
-            store = index.open_in_memory_index()
+            store = open_in_memory_index()
             line, known = _refresh_branch(repo, store, key, tip.commit), None
         known = _extend_indexed_prompt(repo, store, line, name, known)
-    return Lineage(index.read_indexed_versions(store, line, name), known.note)
+    return Lineage(read_indexed_versions(store, line, name), known.note)
 
 
 def prompt_files(name: str) -> tuple[str, str]:
@@ -82,28 +89,28 @@ def _find_or_build_branch(
     repo: GitRepo, registry: RegistryDatabase | None, key: BranchKey, tip: str
 ) -> tuple[RegistryDatabase, IndexedBranch]:
     if registry is not None:
-        line = index.find_indexed_branch(registry, key)
+        line = find_indexed_branch(registry, key)
         if line is not None and line.tip == tip:
             return registry, line
         if registry.writable:
             return registry, _refresh_branch(repo, registry, key, tip)
-    store = index.open_in_memory_index()
+    store = open_in_memory_index()
     return store, _refresh_branch(repo, store, key, tip)
 
 
 def _refresh_branch(repo: GitRepo, store: RegistryDatabase, key: BranchKey, tip: str) -> IndexedBranch:
     while True:  # until nobody else was quicker
-        line = index.find_indexed_branch(store, key)
+        line = find_indexed_branch(store, key)
         if line is not None and line.tip == tip:
             return line
         if line is not None and not (
             repo.has_commits(line.tip) and is_on_first_parent_line(repo.settings, line.tip, tip)
         ):
-            index.delete_indexed_branch(store, key)
+            delete_indexed_branch(store, key)
             line = None
         log = first_parent_log(repo.settings, tip, line.tip if line else None, repo.settings.prompts_path)
         commits = [_indexed_commit(commit, repo.settings.prompts_path) for commit in log]
-        index.extend_indexed_branch(store, key, line, tip, reversed(commits))
+        extend_indexed_branch(store, key, line, tip, reversed(commits))
 
 
 def _indexed_commit(commit: Commit, folder: str) -> IndexedCommit:
@@ -120,19 +127,19 @@ def _extend_indexed_prompt(
     repo: GitRepo, store: RegistryDatabase, line: IndexedBranch, name: str, known: IndexedPrompt | None
 ) -> IndexedPrompt:
     """Bring one prompt's versions up to the line's tip, from its first commit on where need be."""
-    since = list(index.read_path_changes(store, line, known.commits)) if known else []
+    since = list(read_path_changes(store, line, known.commits)) if known else []
     anew = known is None or _added(name, since)  # what is added may have been moved here
     if known is None or anew:
-        since = list(index.read_path_changes(store, line, 0))
+        since = list(read_path_changes(store, line, 0))
         lives, note = _name_periods(name, since)
         walk = _HistoryWalker(repo)
     else:
         lives, note = [_NamePeriod(0, name)], known.note
         walk = _HistoryWalker(repo, follows=set(known.follows))
-        walk.resume_from(index.read_indexed_versions(store, line, name))
+        walk.resume_from(read_indexed_versions(store, line, name))
     found = list(walk.versions(since, lives))
     after = IndexedPrompt(line.commits, tuple(sorted(walk.follows)), note)
-    index.save_indexed_prompt(store, line, name, after, found, anew=anew)
+    save_indexed_prompt(store, line, name, after, found, anew=anew)
     return after
 
 

@@ -21,7 +21,7 @@ from promptops.versions.working_tree import filter_prompt_names, working_tree_na
 
 if TYPE_CHECKING:  # a prompt of the working tree needs neither git nor the registry
     from promptops.git.repo import GitRepo
-    from promptops.registry.store import RegistryDatabase
+    from promptops.registry import RegistryDatabase
     from promptops.versions.release_state import ChannelState, ReleasedVersion, ReleaseState
 
 __all__ = [
@@ -71,7 +71,7 @@ def resolve_version(
 
     with GitRepo(settings) as repo:
         if registry is None and wanted.rev is not None and parse_digest(wanted.rev) is not None:
-            from promptops.registry.store import RegistryDatabase
+            from promptops.registry import RegistryDatabase
 
             with RegistryDatabase.open_existing(
                 settings.registry
@@ -351,7 +351,7 @@ def _resolve_digest(
 def _digest_candidates(
     repo: "GitRepo", wanted: Reference, digits: str, registry: "RegistryDatabase | None"
 ) -> Iterator[tuple[str, Callable[[], Version]]]:
-    from promptops.registry.history_index import find_logged_versions
+    from promptops.registry import find_logged_versions
     from promptops.versions.lineage import read_lineage
 
     for start in read_lineage(wanted.name, repo, registry).starts:
@@ -372,7 +372,7 @@ def _digest_candidates(
 
 def _resolve_logged(registry: "RegistryDatabase", wanted: Reference, digest: str) -> Version:
     """Make again a version that ran and that no commit has."""
-    from promptops.registry.runs.rebuild_messages import stored_prompt
+    from promptops.registry import stored_prompt
 
     prompt = stored_prompt(registry, wanted.name, digest)
     if prompt is None:

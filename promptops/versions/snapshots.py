@@ -85,7 +85,7 @@ def resolve_snapshot(wanted: Reference, repo: "GitRepo") -> PromptSnapshot:
     place = find_snapshot_source(wanted, repo)
     if place is not None:
         return load_snapshot(wanted.name, place, repo)
-    from promptops.registry.store import RegistryDatabase
+    from promptops.registry import RegistryDatabase
     from promptops.versions.resolve import resolve_version_in
 
     with RegistryDatabase.open_existing(repo.settings.registry) as registry:

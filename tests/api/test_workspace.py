@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from promptops import Invalid, Limits, ModelError, NotFound, Run, Unavailable, Workspace
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from support.front_door import GREET, Repo
 from support.provider import Provider, chunk, cut_off, reply, slow, status, text
 from support.provider import events as event_stream

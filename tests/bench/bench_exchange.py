@@ -19,16 +19,20 @@ from typing import Any
 from bench_registry import Row, show
 
 from promptops.cli.commands.feedback import read_outcomes
-from promptops.registry.records import CheckResult, FinishedRun, StartedRun, utc_now
-from promptops.registry.release.export import (
+from promptops.config.clock import utc_now
+from promptops.registry import (
+    CheckResult,
     ExportCheckpoint,
+    FinishedRun,
+    RegistryDatabase,
+    StartedRun,
     export_release,
+    import_files,
+    import_outcomes,
+    new_run_id,
     read_export_checkpoint,
     save_export_checkpoint,
 )
-from promptops.registry.release.import_ import import_files
-from promptops.registry.runs.outcomes import import_outcomes
-from promptops.registry.store import RegistryDatabase, new_run_id
 
 LINES = 50_000
 

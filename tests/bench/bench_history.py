@@ -18,7 +18,7 @@ from pairs import PASS, PROMPTOPS, show
 
 from promptops.config.settings import Settings, find_settings
 from promptops.git.repo import GitRepo
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from promptops.versions.history import read_history
 
 T = TypeVar("T")

@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from promptops.registry.records import CheckResult, FinishedRun, StartedRun, utc_text
-from promptops.registry.store import RegistryDatabase, new_run_id
+from promptops.config.clock import utc_text
+from promptops.registry import CheckResult, FinishedRun, RegistryDatabase, StartedRun, new_run_id
 
 PROMPTS = [f"team{n % 5}/prompt{n}" for n in range(50)]
 MODELS = ("openai/gpt-4o-mini-2024-07-18", "anthropic/claude-sonnet-4-5", "local/smollm2-135m-instruct")
@@ -70,7 +70,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from bench_registry import logged
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 for path in sys.argv[4:]:
     with RegistryDatabase.open(Path(path)) as registry:
         for n in range(int(sys.argv[3])):

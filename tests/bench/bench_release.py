@@ -24,9 +24,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench_registry import PROMPTS, Row, logged, process, show, timed
 
 from promptops.cli.main import main as promptops
+from promptops.config.clock import utc_text
 from promptops.git.repo import GitRepo
-from promptops.registry.records import FinishedRun, StartedRun, utc_text
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import FinishedRun, RegistryDatabase, StartedRun
 from promptops.stats.eprocess import Hypothesis
 from promptops.stats.two_arm import TwoArmTest, prior_from_history
 from promptops.versions.release_state import ChannelState, read_releases

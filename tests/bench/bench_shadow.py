@@ -15,7 +15,7 @@ from pairs import PROMPTOPS, show
 
 from promptops import Workspace
 from promptops.evaluation.shadow.live.lock import exclusive_lock
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from support.greet_releases import SALUTE
 
 ROUNDS, CALLS = 40, 50

@@ -10,7 +10,7 @@ from promptops.checks.numeric import last_number
 from promptops.errors import Invalid
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import compact_json
-from promptops.registry.records import CheckResult
+from promptops.registry import CheckResult
 
 PERSON = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
 

@@ -8,9 +8,7 @@ import pytest
 
 from promptops.config.settings import current_settings
 from promptops.errors import Invalid, NotFound
-from promptops.registry.runs.journal import Spool
-from promptops.registry.runs.outcomes import add_outcome
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, Spool, add_outcome
 from support.front_door import Cli, Repo
 from support.logged_runs import a_run, an_end
 from support.provider import Provider, text

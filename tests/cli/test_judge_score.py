@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from promptops.config.settings import current_settings
-from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.runs.sampling import is_sampled
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import FinishedRun, RegistryDatabase, StartedRun, is_sampled
 from promptops.release.plan import decode_plan, dump_plan
 from support.front_door import Cli, Repo
 from support.logged_runs import a_failure, a_run, an_end

@@ -414,5 +414,13 @@ def test_a_lint_imports_nothing_heavy(project: Repo) -> None:
     project.write("prompts/plain.yaml", prompt(model="openai/gpt-4o"))
     code = "import sys; from promptops.cli.main import main; main(['lint']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8", check=True)
-    heavy = {"aiohttp", "detect_secrets", "git", "litellm", "promptops.registry.store", "requests", "rich"}
+    heavy = {
+        "aiohttp",
+        "detect_secrets",
+        "git",
+        "litellm",
+        "promptops.registry.sqlite.store",
+        "requests",
+        "rich",
+    }
     assert not heavy & {*done.stdout.splitlines()[-1].split()}

@@ -9,8 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from promptops.registry.evals import EvalRecord, save_evals
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import EvalRecord, RegistryDatabase, save_evals
 from support.front_door import Cli, Repo
 from support.greet_releases import (
     QUICK,

@@ -14,8 +14,7 @@ import pytest
 
 from promptops.cli.commands.registry.recover import registry_recover
 from promptops.cli.reports.run_tables import format_age, format_bytes, short_count, usd_cell
-from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import FinishedRun, RegistryDatabase, StartedRun
 from support.front_door import GREET, Cli, Repo
 from support.git_repositories import GitFolder
 from support.logged_runs import OTHER_DIGEST, a_failure, a_run, an_end, check
@@ -318,7 +317,7 @@ class TestPrune:
 
     def test_notes_of_what_stays(self, capsys: pytest.CaptureFixture[str]) -> None:
         from promptops.cli.commands.registry.prune import print_prune_report
-        from promptops.registry.runs.prune import PruneResult
+        from promptops.registry import PruneResult
 
         print_prune_report(
             PruneResult(

@@ -16,13 +16,15 @@ from pathlib import Path
 import pytest
 
 from promptops.errors import Invalid, PromptopsError, Unavailable
-from promptops.registry.migrations import MIGRATIONS
-from promptops.registry.records import CheckResult
-from promptops.registry.recover import recover_registry
-from promptops.registry.runs.filters import RunFilter
-from promptops.registry.runs.queries import list_runs
-from promptops.registry.runs.search import search_runs
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import (
+    CheckResult,
+    RegistryDatabase,
+    RunFilter,
+    list_runs,
+    recover_registry,
+    search_runs,
+)
+from promptops.registry.sqlite.migrations import MIGRATIONS
 from support.logged_runs import a_run, an_end
 from support.paths import SUPPORT
 
@@ -46,7 +48,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from support.logged_runs import a_run, an_end
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 while True:
     with RegistryDatabase.open(Path(sys.argv[1])) as registry:
         for _ in range(5):
@@ -344,7 +346,7 @@ def test_a_path_that_cannot_be_a_file(tmp_path: Path, name: str, what: str) -> N
 
 
 def test_every_fault_has_a_next_step(path: Path) -> None:
-    from promptops.registry.errors import translate_sqlite_error
+    from promptops.registry.sqlite.errors import translate_sqlite_error
 
     for name in ("CORRUPT", "NOTADB", "BUSY", "LOCKED", "FULL", "IOERR", "READONLY", "CANTOPEN"):
         error = sqlite3.OperationalError("words")

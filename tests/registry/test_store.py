@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from promptops.errors import Invalid, NotFound
-from promptops.registry.migrations import MIGRATIONS, split_statements
-from promptops.registry.runs.filters import RunFilter
-from promptops.registry.runs.queries import get_run, iterate_runs
-from promptops.registry.store import RegistryDatabase, new_run_id
+from promptops.registry import RegistryDatabase, RunFilter, get_run, new_run_id
+from promptops.registry.sqlite.migrations import MIGRATIONS, split_statements
+from promptops.registry.sqlite.runs.queries import iterate_runs
 from promptops.registry.ulid import normalize_id_prefix
 from support.logged_runs import DIGEST, a_failure, a_run, an_end, check
 from support.paths import SUPPORT
@@ -245,7 +244,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from support.logged_runs import a_run, an_end
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 sys.stdin.readline()
 for path in sys.argv[3:]:
     with RegistryDatabase.open(Path(path)) as registry:
@@ -280,7 +279,7 @@ import json, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from support.logged_runs import a_run, an_end
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 with RegistryDatabase.open(Path(sys.argv[1])) as registry:
     for _ in range(int(sys.argv[3])):
         run = a_run()
@@ -319,7 +318,7 @@ def test_one_registry_may_be_shared_by_threads(path: Path) -> None:
 
 
 def test_opening_and_logging_loads_nothing_heavy() -> None:
-    code = "import sys, json, promptops.registry.store; print(json.dumps(sorted(sys.modules)))"
+    code = "import sys, json, promptops.registry.sqlite.store; print(json.dumps(sorted(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     loaded = set(json.loads(done.stdout))
     assert not loaded & {"sqlite_utils", "asyncio", "git", "yaml", "jinja2", "typer"}

@@ -13,7 +13,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from support.front_door import Cli, Repo
 from support.greet_releases import (
     QUICK,
@@ -158,8 +158,8 @@ def test_a_call_whose_process_was_killed_is_an_error_in_the_end_and_holds_nobody
 IMPORT = """
 import os, signal, sqlite3, sys
 from pathlib import Path
-from promptops.registry import store
-from promptops.registry.release import import_
+import promptops.registry.sqlite.store
+from promptops.registry.sqlite.release import import_
 real = import_.{what}
 def die(*args, **more):
     real(*args, **more)

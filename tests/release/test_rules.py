@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from promptops.config.clock import format_timestamp
 from promptops.errors import Invalid
 from promptops.release.analysis.findings import Findings, GateFinding, MetricFinding
 from promptops.release.ledger.serialize import decode_transition, encode_transition
@@ -26,7 +27,7 @@ from promptops.release.rules import (
     resume_transition,
     start_rollout,
 )
-from promptops.release.timestamps import format_duration, format_timestamp, parse_timestamp
+from promptops.release.timestamps import format_duration, parse_timestamp
 from promptops.stats.verdicts import Verdict
 from promptops.versions.release_state import ChannelState, Phase, ReleasedVersion, Rollout, ShadowState
 

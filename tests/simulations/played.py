@@ -8,9 +8,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from promptops.registry.records import FinishedRun, StartedRun, utc_text
-from promptops.registry.runs.outcomes import RunOutcome, import_outcomes
-from promptops.registry.store import RegistryDatabase
+from promptops.config.clock import utc_text
+from promptops.registry import FinishedRun, RegistryDatabase, RunOutcome, StartedRun, import_outcomes
 from promptops.release.analysis import analyze_rollout
 from promptops.release.plan.types import PlanMetric, PlanStep, ReleasePlan
 from promptops.release.rules import Move, apply_transition, decide_transition, start_rollout

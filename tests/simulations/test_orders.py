@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from promptops.registry.records import utc_text
+from promptops.config.clock import utc_text
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end
 from support.recorded_migrations import EACH, PRIME_GPT35, Item
 from support.rollouts import ERRORS, ROLLOUT, START, Traffic, a_plan, of

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from support.front_door import GREET, Cli, Finished, Repo
 
 SALUTE = GREET.replace("Greet {{", "Salute {{")

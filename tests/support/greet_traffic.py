@@ -5,9 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from promptops.config.clock import utc_text
 from promptops.config.settings import current_settings
-from promptops.registry.records import FinishedRun, utc_text
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import FinishedRun, RegistryDatabase
 from promptops.release.context import Target, open_release_context
 from promptops.release.reconcile import TickResult
 from promptops.release.reconcile import tick_channel as tick_

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from promptops.registry.records import CheckResult, FinishedRun, StartedRun, utc_now
-from promptops.registry.store import new_run_id
+from promptops.config.clock import utc_now
+from promptops.registry import CheckResult, FinishedRun, StartedRun, new_run_id
 
 DIGEST = "4c1d" * 16
 OTHER_DIGEST = "90be" * 16

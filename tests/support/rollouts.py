@@ -6,12 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from promptops.registry.records import FinishedRun, utc_text
-from promptops.registry.store import RegistryDatabase
+from promptops.config.clock import format_timestamp, utc_text
+from promptops.registry import FinishedRun, RegistryDatabase
 from promptops.release.analysis import analyze_rollout
 from promptops.release.analysis.findings import Findings, MetricFinding
 from promptops.release.plan.types import PlanMetric, PlanStep, ReleasePlan
-from promptops.release.timestamps import format_timestamp
 from promptops.versions.release_state import ReleasedVersion, Rollout
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end
 

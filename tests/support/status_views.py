@@ -3,11 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
+from promptops.config.clock import format_timestamp
 from promptops.release.analysis.findings import Findings, GateFinding, MetricFinding
 from promptops.release.plan import ReleasePlan, decode_plan
 from promptops.release.rules import decide_transition, start_rollout
 from promptops.release.status_view import CanaryExposure, StatusView, TimelineEvent
-from promptops.release.timestamps import format_timestamp
 from promptops.stats.intervals import Interval
 from promptops.stats.verdicts import Verdict
 from promptops.versions.release_state import ReleasedVersion, Rollout, ShadowState

@@ -7,7 +7,7 @@ from typing import Any
 
 from promptops import Workspace
 from promptops.errors import PromptopsError
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 
 
 def rows(path: Path, columns: str = "state") -> list[tuple[Any, ...]]:

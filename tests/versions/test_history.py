@@ -5,17 +5,17 @@ from pathlib import Path
 import pytest
 
 from promptops.errors import Invalid, NotFound
-from promptops.registry.history_index import (
+from promptops.registry import (
     BranchKey,
     IndexedCommit,
     IndexedPrompt,
+    RegistryDatabase,
     delete_indexed_branch,
     extend_indexed_branch,
     find_indexed_branch,
     find_indexed_prompt,
     save_indexed_prompt,
 )
-from promptops.registry.store import RegistryDatabase
 from promptops.versions.history import PromptHistory, VersionStats, read_history
 from promptops.versions.resolve import resolve_version
 from support.git_repositories import GitFolder, new_repository, prompt_text

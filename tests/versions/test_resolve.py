@@ -8,7 +8,7 @@ import pytest
 
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import GitRepo
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from promptops.versions.release_state import list_released_snapshots, read_releases
 from promptops.versions.resolve import (
     Reference,

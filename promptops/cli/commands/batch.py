@@ -36,7 +36,7 @@ from promptops.config.settings import Settings, current_settings
 from promptops.console import note, pluralize, print_json
 from promptops.errors import ExitCode, Invalid
 from promptops.evaluation.shadow.live.spawn import start_drain_if_due
-from promptops.registry.runs.batches import format_line_ranges
+from promptops.registry import format_line_ranges
 from promptops.runner.batch import BatchJob, BatchOptions, BatchReport, RunTally, run_batch
 from promptops.runner.retry import Limits
 from promptops.versions.references import Reference, parse_reference

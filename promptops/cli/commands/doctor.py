@@ -123,7 +123,7 @@ def _plans(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def _registry(settings: Settings) -> DoctorFinding:
-    from promptops.registry.store import RegistryDatabase
+    from promptops.registry import RegistryDatabase
 
     if not settings.registry.exists():
         return DoctorFinding("registry", "note", f"{settings.registry} is made by the first run")
@@ -143,7 +143,7 @@ def _registry(settings: Settings) -> DoctorFinding:
 
 
 def _spooled_runs(settings: Settings) -> Iterator[DoctorFinding]:
-    from promptops.registry.runs.journal import Spool
+    from promptops.registry import Spool
 
     spool = Spool(settings.registry)
     if count := len(spool.waiting()):

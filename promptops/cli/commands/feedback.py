@@ -15,17 +15,17 @@ from promptops.config.settings import Settings, current_settings
 from promptops.config.text import MAX_BYTES
 from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid
-from promptops.registry.runs.journal import Spool
-from promptops.registry.runs.outcomes import (
+from promptops.registry import (
+    ULID_LENGTH,
     AddedOutcomes,
+    RegistryDatabase,
     RunOutcome,
+    Spool,
     add_run_outcomes,
+    get_run,
     import_outcomes,
     make_outcome,
 )
-from promptops.registry.runs.queries import get_run
-from promptops.registry.store import RegistryDatabase
-from promptops.registry.ulid import ULID_LENGTH
 
 FEEDBACK_KEYS = ("run_id", "metric", "value", "comment", "occurred_at")
 _LINE_EXAMPLE = (

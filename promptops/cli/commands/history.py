@@ -10,9 +10,7 @@ from promptops.cli.reports.run_tables import eval_cell, format_age, integer_cell
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_table
 from promptops.errors import PromptopsError
-from promptops.registry.evals import LatestEval, latest_evals
-from promptops.registry.runs.stats import version_stats
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import LatestEval, RegistryDatabase, latest_evals, version_stats
 from promptops.versions.history import HistoryEntry, VersionStats
 from promptops.versions.history import read_history as history_of
 

@@ -13,9 +13,7 @@ from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_table
 from promptops.errors import PromptopsError
 from promptops.prompt import Prompt
-from promptops.registry.evals import LatestEval, latest_evals
-from promptops.registry.runs.queries import last_runs
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import LatestEval, RegistryDatabase, last_runs, latest_evals
 from promptops.versions.release_state import ChannelState
 from promptops.versions.resolve import live_channels, prompt_names, resolve_version
 

@@ -11,7 +11,7 @@ from promptops.cli.options.release import TargetsArgument, project_release_conte
 from promptops.cli.reports.release import print_status
 from promptops.console import clear_screen, note
 from promptops.errors import ExitCode
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from promptops.release.context import resolve_targets
 from promptops.release.status import status_of
 from promptops.release.status_view import StatusView

@@ -13,7 +13,7 @@ from promptops.config.settings import current_settings
 from promptops.console import confirm, note, print_json, print_text
 from promptops.errors import ExitCode, Invalid, Unavailable
 from promptops.git.remote import RemoteUnreachable
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from promptops.release.context import ReleaseContext, Target, channel_state, open_release_context
 from promptops.release.ledger import TransitionResult
 

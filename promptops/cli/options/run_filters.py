@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from promptops.config.settings import Settings
-from promptops.registry.runs.filters import RunFilter, parse_time
+from promptops.registry import RunFilter, parse_time
 
 RunsArgument = Annotated[
     str | None, typer.Argument(metavar="[REF]", help="NAME (with * for several), NAME@REV or NAME:CHANNEL.")

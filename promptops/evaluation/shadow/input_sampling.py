@@ -11,11 +11,16 @@ from typing import Any, Literal
 from promptops.errors import Invalid, NotFound
 from promptops.evaluation.shadow.pair import tags_in
 from promptops.prompt.cases import Case, read_cases
-from promptops.registry.runs.filters import RunFilter
-from promptops.registry.runs.queries import RunRecord, runs_by_seq
-from promptops.registry.runs.search import search_runs
-from promptops.registry.shadow.runs import ReusableInput, find_reusable_inputs, tags_of
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import (
+    RegistryDatabase,
+    ReusableInput,
+    RunFilter,
+    RunRecord,
+    find_reusable_inputs,
+    runs_by_seq,
+    search_runs,
+    tags_of,
+)
 from promptops.runner.batch.input_file import InputLine, parse_line
 
 DEFAULT_LAST = 200  # inputs, unless something else is asked for

@@ -8,16 +8,16 @@ from promptops.evaluation.engine import DEFAULT_MARGIN
 from promptops.evaluation.shadow.pair import build_pair
 from promptops.evaluation.shadow.result import Excluded, ShadowComparison, SideInfo
 from promptops.evaluation.shadow.running_comparison import RunningComparison, ShadowRunInfo
-from promptops.registry.shadow.jobs import (
+from promptops.registry import (
     INCOMPATIBLE,
     LiveShadowKey,
+    RegistryDatabase,
     ShadowCounts,
     live_pairs,
     live_shadow_spent_usd,
     read_shadow_counts,
     skipped_job_examples,
 )
-from promptops.registry.store import RegistryDatabase
 from promptops.versions.release_state import ReleasedVersion, ReleaseState, ShadowState
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from promptops.providers.types import RETRYABLE_ERRORS
-from promptops.registry.shadow.runs import PREFERENCE, SIMILARITY
+from promptops.registry import PREFERENCE, SIMILARITY
 
 Arm = Literal["control", "candidate"]
 ARMS: tuple[Arm, Arm] = ("control", "candidate")

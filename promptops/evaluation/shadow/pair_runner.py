@@ -26,9 +26,7 @@ from promptops.evaluation.shadow.similarity import is_lexically_equal
 from promptops.evaluation.variants import CaseChecks, Variant
 from promptops.prompt import Check
 from promptops.providers.types import RETRYABLE_ERRORS, ModelError
-from promptops.registry.runs.outcomes import add_check_outcomes
-from promptops.registry.shadow.runs import PREFERENCE, SIMILARITY, add_pair_outcome
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import PREFERENCE, SIMILARITY, RegistryDatabase, add_check_outcomes, add_pair_outcome
 from promptops.runner import Run, RunContext
 from promptops.runner.batch import BatchEngine, BatchItem
 from promptops.runner.model_graded import JudgeResolver, check_subject

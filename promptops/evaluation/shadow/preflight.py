@@ -22,14 +22,14 @@ from promptops.evaluation.shadow.stored import answered_runs
 from promptops.evaluation.variants import CaseChecks, checks_hash
 from promptops.prompt.canonical_json import compact_json, sha256_hex
 from promptops.prompt.render import render_prompt
-from promptops.registry.shadow.runs import (
+from promptops.registry import (
+    RegistryDatabase,
     begin_shadow_run,
     find_unfinished_shadow_run,
     pair_runs,
     resume_shadow_run,
     shadow_run_spent_usd,
 )
-from promptops.registry.store import RegistryDatabase
 
 _MAX_REASONS = 5
 

@@ -3,12 +3,17 @@
 from dataclasses import replace
 from typing import Any
 
+from promptops.config.clock import utc_now
 from promptops.config.settings import Settings
 from promptops.evaluation.shadow.input_sampling import ReplayInput
 from promptops.providers.catalog import Catalog
-from promptops.registry.records import FinishedRun, utc_now
-from promptops.registry.runs.journal import NoJournal, redact_finished_run, redact_started_run
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import (
+    FinishedRun,
+    NoJournal,
+    RegistryDatabase,
+    redact_finished_run,
+    redact_started_run,
+)
 from promptops.runner import Run, RunContext, Runner
 from promptops.runner.results import with_checks
 from promptops.versions.resolve import Version

@@ -24,9 +24,13 @@ from promptops.evaluation.shadow.stored import side_infos, summarize_comparison
 from promptops.evaluation.variants import CaseChecks, with_shared_checks
 from promptops.providers.embeddings import embedding_endpoint
 from promptops.providers.types import ModelError
-from promptops.registry.runs.batches import BatchCallLog
-from promptops.registry.shadow.runs import end_shadow_run, record_counted_pairs, shadow_run_spent_usd
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import (
+    BatchCallLog,
+    RegistryDatabase,
+    end_shadow_run,
+    record_counted_pairs,
+    shadow_run_spent_usd,
+)
 from promptops.runner.batch import BatchEngine, BatchOptions, CostEstimator, RunTally, interruptible
 from promptops.runner.model_graded import JudgeResolver
 from promptops.stats.verdicts import Verdict

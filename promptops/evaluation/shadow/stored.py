@@ -7,8 +7,7 @@ from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
 from promptops.evaluation.shadow.pair import UNANSWERED_ERRORS, pair_from_runs
 from promptops.evaluation.shadow.result import Excluded, ShadowComparison, SideInfo
 from promptops.evaluation.shadow.running_comparison import RunningComparison, ShadowRunInfo
-from promptops.registry.shadow.runs import StoredShadowRun, pair_runs, shadow_run_spent_usd
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, StoredShadowRun, pair_runs, shadow_run_spent_usd
 
 
 def stored_comparison(registry: RegistryDatabase, row: StoredShadowRun) -> ShadowComparison:

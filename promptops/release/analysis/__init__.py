@@ -4,11 +4,18 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from promptops.registry.records import utc_text
-from promptops.registry.release import observations as log
-from promptops.registry.release.breaker import breaker_reason
-from promptops.registry.release.exposure import update_exposure
-from promptops.registry.store import RegistryDatabase
+from promptops.config.clock import utc_text
+from promptops.registry import (
+    RegistryDatabase,
+    breaker_reason,
+    count_canary_calls_since,
+    count_reviewed_calls,
+    find_first_rollout_run,
+    load_analysis_state,
+    read_registry_id,
+    save_analysis_state,
+    update_exposure,
+)
 from promptops.release.analysis.confidence_bounds import update_bounds
 from promptops.release.analysis.eval_gate import eval_gate
 from promptops.release.analysis.findings import Findings, MetricFinding
@@ -46,10 +53,10 @@ def analyze_rollout(  # noqa: PLR0913 - the last four are seldom given
     look = AnalysisRequest(rollout=rollout, prompt=prompt, channel=channel, plan=plan, now=now, stable=stable)
     tests = update_tests(registry, look)
     found = update_bounds(registry, rollout.id, tests, search=bounds)
-    first, since = log.find_first_rollout_run(registry, rollout.id)
+    first, since = find_first_rollout_run(registry, rollout.id)
     against = stable.version if stable else "stable"
     findings = Findings(
-        registry=log.read_registry_id(registry),
+        registry=read_registry_id(registry),
         registry_path=str(registry.path),
         watermark=tests.instant.watermark,
         calls=tests.ratio.calls,
@@ -70,16 +77,14 @@ def analyze_rollout(  # noqa: PLR0913 - the last four are seldom given
         **evaluate_metrics(tests, rollout, rollout.canary.version, against, found),
     )
     with registry.write() as connection:
-        log.save_analysis_state(
-            connection, rollout.id, SUMMARY, encode_findings(findings), findings.watermark
-        )
+        save_analysis_state(connection, rollout.id, SUMMARY, encode_findings(findings), findings.watermark)
         update_exposure(connection, rollout.id)
     return findings
 
 
 def load_findings(registry: RegistryDatabase, rollout: Rollout) -> Findings | None:
     """What was found the last time; None before the first."""
-    state = log.load_analysis_state(registry, rollout.id, SUMMARY)
+    state = load_analysis_state(registry, rollout.id, SUMMARY)
     found = decode_findings(state) if state else None
     if found and found.step_started != rollout.step_started:  # it has moved on since, and nothing was scored
         return replace(found, step_canary_calls=0, step_started=rollout.step_started)
@@ -88,13 +93,13 @@ def load_findings(registry: RegistryDatabase, rollout: Rollout) -> Findings | No
 
 def _canary_calls_in_step(registry: RegistryDatabase, rollout: Rollout, tests: RolloutTests) -> int:
     moment = utc_text(parse_timestamp(rollout.step_started))
-    return log.count_canary_calls_since(registry, rollout.id, moment, tests.instant.watermark)
+    return count_canary_calls_since(registry, rollout.id, moment, tests.instant.watermark)
 
 
 def _reviewed(registry: RegistryDatabase, rollout: Rollout, plan: ReleasePlan) -> int:
     if not any(step.reviewed is not None for step in plan.steps):
         return 0
-    return log.count_reviewed_calls(registry, rollout.id)
+    return count_reviewed_calls(registry, rollout.id)
 
 
 def _per_day(tests: RolloutTests, since: str | None, now: float) -> float | None:

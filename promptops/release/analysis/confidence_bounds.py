@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptops.registry.release import observations as log
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, load_analysis_state, read_observations, save_analysis_state
 from promptops.release.analysis.metric_tests import ALL_BP, MetricTests, RolloutTests
 from promptops.stats.confidence_sequences import Observation, difference_bounds, ratio_bounds
 from promptops.stats.intervals import Interval
@@ -36,7 +35,7 @@ def update_bounds(
     registry: RegistryDatabase, rollout: str, tests: RolloutTests, *, search: bool
 ) -> dict[str, Bounds]:
     """The metrics' bounds. Without ``search`` those that were found before."""
-    before = _decode(log.load_analysis_state(registry, rollout, BOUNDS), tests)
+    before = _decode(load_analysis_state(registry, rollout, BOUNDS), tests)
     if not search:
         return before
     found = {
@@ -48,7 +47,7 @@ def update_bounds(
     if found != before and registry.writable:
         state = {"signature": _signature(tests)} | {name: _encode(each) for name, each in found.items()}
         with registry.write() as connection:
-            log.save_analysis_state(connection, rollout, BOUNDS, state, tests.instant.watermark)
+            save_analysis_state(connection, rollout, BOUNDS, state, tests.instant.watermark)
     return found
 
 
@@ -76,7 +75,7 @@ def _lags_verdict(tests: MetricTests, interval: Interval, alpha: float) -> bool:
 def _observations(registry: RegistryDatabase, rollout: str, metric: str) -> list[Observation]:
     return [
         (arm == "canary", weight_bp / ALL_BP, loss)
-        for _, arm, weight_bp, loss in log.read_observations(registry, rollout, metric)
+        for _, arm, weight_bp, loss in read_observations(registry, rollout, metric)
         if loss is not None
     ]
 

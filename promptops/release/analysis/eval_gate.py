@@ -1,7 +1,6 @@
 """What the phase before the first user has to say: the logged evals of the canary against stable."""
 
-from promptops.registry.evals import EvalRecord, evals_against
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import EvalRecord, RegistryDatabase, evals_against
 from promptops.release.analysis.findings import GateFinding
 from promptops.release.plan.types import ReleasePlan
 from promptops.stats.verdicts import Verdict

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from promptops.registry.records import utc_text
-from promptops.registry.release import observations as log
-from promptops.registry.store import RegistryDatabase
+from promptops.config.clock import utc_text
+from promptops.registry import RegistryDatabase, calls_before, read_call_outcomes, read_channel_traffic
 from promptops.release.analysis import priors as likely
 from promptops.release.analysis.scoring import LoggedCall, MetricReader, logged_call, metric_readers
 from promptops.release.plan.types import PlanMetric, PlanStep, ReleasePlan
@@ -62,11 +61,9 @@ def _stable_history(
     registry: RegistryDatabase, prompt: str, channel: str, digest: str, plan: ReleasePlan, now: float
 ) -> Sequence[LoggedCall]:
     with registry.temp_connection() as connection:
-        rows = log.calls_before(
-            connection, prompt, channel, digest, utc_text(now - _HISTORY_S), utc_text(now)
-        )
+        rows = calls_before(connection, prompt, channel, digest, utc_text(now - _HISTORY_S), utc_text(now))
         words = any(gauge.from_outcomes for gauge in metric_readers(plan.metrics).values())
-        said = log.read_call_outcomes(connection, [row["seq"] for row in rows]) if words else {}
+        said = read_call_outcomes(connection, [row["seq"] for row in rows]) if words else {}
     timeout = plan.observe.call_timeout
     return [logged_call(row, said.get(row["seq"], ()), dead=False, timeout=timeout) for row in rows]
 
@@ -104,7 +101,7 @@ def _per_day(
     registry: RegistryDatabase, prompt: str, channel: str, plan: ReleasePlan, now: float
 ) -> float | None:
     """Observations a day over the last week: calls, or units where a unit counts once."""
-    calls, units, first = log.read_channel_traffic(registry, prompt, channel, utc_text(now - _TRAFFIC_S))
+    calls, units, first = read_channel_traffic(registry, prompt, channel, utc_text(now - _TRAFFIC_S))
     if first is None:
         return None
     spent = max(now - parse_timestamp(first), 3600.0)

@@ -1,10 +1,15 @@
 """Rows that are missing from the log of a rollout, as sentences."""
 
-from promptops.registry.log_gaps import find_log_gaps, find_log_gaps_with_seq
-from promptops.registry.records import utc_text
-from promptops.registry.release import observations as log
-from promptops.registry.release.import_coverage import describe_import_gaps
-from promptops.registry.store import RegistryDatabase
+from promptops.config.clock import utc_text
+from promptops.registry import (
+    RegistryDatabase,
+    describe_import_gaps,
+    find_log_gaps,
+    find_log_gaps_with_seq,
+    last_seq,
+    load_analysis_state,
+    save_analysis_state,
+)
 from promptops.release.plan.types import ReleasePlan
 
 GAPS = "gaps"
@@ -25,13 +30,13 @@ def missing_rows(
 
 def _registry_gaps(registry: RegistryDatabase, after: int, timeout: float, now: float) -> list[str]:
     until, name = utc_text(now - timeout), f"{GAPS}:{timeout:g}"
-    if log.last_seq(registry) - after <= _SMALL_LOG_ROWS:
+    if last_seq(registry) - after <= _SMALL_LOG_ROWS:
         return [str(gap) for gap in find_log_gaps(registry, after=after, until=until)]
-    last = log.load_analysis_state(registry, ALL_ROLLOUTS, name)
+    last = load_analysis_state(registry, ALL_ROLLOUTS, name)
     if last is None or not 0 <= now - last["at"] < _RESCAN_INTERVAL_S or last["after"] > after:
         found = [[row, str(gap)] for row, gap in find_log_gaps_with_seq(registry, after=after, until=until)]
         last = {"at": now, "after": after, "own": found}
         if registry.writable:
             with registry.write() as connection:
-                log.save_analysis_state(connection, ALL_ROLLOUTS, name, last, 0)
+                save_analysis_state(connection, ALL_ROLLOUTS, name, last, 0)
     return [said for row, said in last["own"] if row > after]

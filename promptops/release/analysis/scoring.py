@@ -6,8 +6,7 @@ from enum import Enum, auto
 from operator import ge, gt, le, lt
 from typing import Any
 
-from promptops.registry.release.observations import CallOutcome
-from promptops.registry.runs.sampling import is_sampled
+from promptops.registry import CallOutcome, is_sampled
 from promptops.release.plan.types import PlanMetric
 from promptops.release.plan.values import MetricSource, parse_source
 from promptops.release.timestamps import parse_timestamp

@@ -1,8 +1,7 @@
 """What shadow runs have found of a canary, for the phase that waits for them."""
 
 from promptops.providers.types import RETRYABLE_ERRORS
-from promptops.registry.shadow.runs import shadow_losses
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, shadow_losses
 from promptops.release.analysis.findings import GateFinding
 from promptops.release.plan import PlanShadowGate
 from promptops.stats.confidence_sequences import mean_bounds

@@ -3,7 +3,7 @@
 import sqlite3
 from dataclasses import dataclass
 
-from promptops.registry.release.observations import earliest_start_from
+from promptops.registry import earliest_start_from
 
 
 @dataclass(slots=True)

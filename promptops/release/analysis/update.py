@@ -6,10 +6,26 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from promptops.config.clock import utc_text
 from promptops.errors import Invalid
-from promptops.registry.records import utc_text
-from promptops.registry.release import observations as log
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import (
+    CALL_METRIC,
+    LATE_PREFIX,
+    RegistryDatabase,
+    calls_after,
+    calls_before,
+    delete_observations,
+    filter_ended_calls,
+    last_outcome_id,
+    load_analysis_state,
+    observation_row,
+    outcomes_after,
+    pruned_calls,
+    read_call_outcomes,
+    read_observations,
+    save_analysis_state,
+    save_observations,
+)
 from promptops.release.analysis.metric_tests import (
     ALL_BP,
     RolloutTests,
@@ -69,7 +85,7 @@ class ScoringPass:
         """Score the next settled calls of every lane; False when all that can be scored is."""
         self._record_late()
         more = [self._advance_group(lane) for lane in self.tests.window_groups]
-        self.tests.last_outcome = log.last_outcome_id(self.connection)
+        self.tests.last_outcome = last_outcome_id(self.connection)
         return any(more)
 
     def _advance_group(self, lane: WindowGroup) -> bool:
@@ -80,7 +96,7 @@ class ScoringPass:
     def _score(self, lane: WindowGroup, limit: int) -> bool:
         """Score what has settled of the next rows; whether that was all of them, and there may be more."""
         by_unit = self.plan.unit != "call"
-        rows = log.calls_after(self.connection, self.rollout.id, lane.watermark, by_unit=by_unit, limit=limit)
+        rows = calls_after(self.connection, self.rollout.id, lane.watermark, by_unit=by_unit, limit=limit)
         scored = 0
         for scored, (row, values) in enumerate(self._settled(lane, rows), 1):  # noqa: B007 - counted
             lane.watermark = row["seq"]
@@ -99,9 +115,7 @@ class ScoringPass:
         mine = [self.readers[name] for name in lane.metrics]
         counted = [row["seq"] for row in rows if row["reason"] is None]
         said = (
-            log.read_call_outcomes(self.connection, counted)
-            if any(each.from_outcomes for each in mine)
-            else {}
+            read_call_outcomes(self.connection, counted) if any(each.from_outcomes for each in mine) else {}
         )
         timeout = self.plan.observe.call_timeout
         given_up = utc_text(self.now - timeout)
@@ -141,7 +155,7 @@ class ScoringPass:
         canary, seq, weight_bp = row["arm"] == "canary", row["seq"], row["weight_bp"]
         lane.add(canary, weight_bp, values)
         kept = [
-            log.observation_row(
+            observation_row(
                 self.rollout.id, name, seq, row["arm"], weight_bp, value if isinstance(value, float) else None
             )
             for name, value in values.items()
@@ -150,10 +164,8 @@ class ScoringPass:
         if lane is self.tests.instant:
             self.tests.ratio.update(canary, weight_bp / ALL_BP)
             self.tests.without_unit += self.plan.unit != "call" and row["unit_hash"] is None
-            kept.append(
-                log.observation_row(self.rollout.id, log.CALL_METRIC, seq, row["arm"], weight_bp, None)
-            )
-        log.save_observations(self.connection, kept)
+            kept.append(observation_row(self.rollout.id, CALL_METRIC, seq, row["arm"], weight_bp, None))
+        save_observations(self.connection, kept)
 
     def _count_excluded(self, lane: WindowGroup, row: sqlite3.Row) -> None:
         if lane is self.tests.instant:
@@ -164,12 +176,12 @@ class ScoringPass:
         """Count and keep values of calls that are scored already: they change nothing."""
         by_source = {(g.outcome_source, g.source.name): g for g in self.readers.values()}
         through = max(lane.watermark for lane in self.tests.window_groups)
-        rows = log.outcomes_after(self.connection, self.rollout.id, self.tests.last_outcome, through=through)
+        rows = outcomes_after(self.connection, self.rollout.id, self.tests.last_outcome, through=through)
         for row in rows if self.tests.last_outcome or through else ():
             gauge = by_source.get((row["source"], row["name"]))
             if gauge and gauge.source.place in ("judge", "outcome"):
                 self._store_late(gauge.metric.name, row)
-        if self.tests.open and (ended := log.filter_ended_calls(self.connection, self.tests.open)):
+        if self.tests.open and (ended := filter_ended_calls(self.connection, self.tests.open)):
             self.tests.open = [seq for seq in self.tests.open if seq not in ended]
             for name, tests in self.tests.instant.metrics.items():
                 tests.late += len(ended) * (self.readers[name].source.place == "run")
@@ -178,15 +190,15 @@ class ScoringPass:
         lane, tests = self.tests.of(name)
         if row["seq"] <= lane.watermark and row["weight_bp"]:
             tests.late += 1
-            late = log.observation_row(
+            late = observation_row(
                 self.rollout.id,
-                log.LATE_PREFIX + name,
+                LATE_PREFIX + name,
                 row["seq"],
                 row["arm"],
                 row["weight_bp"],
                 row["value"],
             )
-            log.save_observations(self.connection, [late])
+            save_observations(self.connection, [late])
 
 
 def update_tests(registry: RegistryDatabase, look: AnalysisRequest) -> RolloutTests:
@@ -196,15 +208,13 @@ def update_tests(registry: RegistryDatabase, look: AnalysisRequest) -> RolloutTe
             current = _open_pass(connection, look)
             more = current.advance()
             tests = current.tests
-            log.save_analysis_state(
-                connection, look.rollout.id, STATE, tests.to_json(), tests.instant.watermark
-            )
+            save_analysis_state(connection, look.rollout.id, STATE, tests.to_json(), tests.instant.watermark)
         if not more:
             return tests
 
 
 def _open_pass(connection: sqlite3.Connection, look: AnalysisRequest) -> ScoringPass:
-    state, plan = log.load_analysis_state(connection, look.rollout.id, STATE), look.plan
+    state, plan = load_analysis_state(connection, look.rollout.id, STATE), look.plan
     if state and state.get("plan") == plan.digest:
         # what is damaged is made again, from the observations that are stored
         with suppress(Invalid, KeyError, TypeError, ValueError, AttributeError):
@@ -221,13 +231,13 @@ def _rebuild_pass(
     mine, meant, means = metric_readers(plan.metrics), before.get("signatures") or {}, metric_signatures(plan)
     for name in means:
         if name and name in meant and meant[name] != means[name]:
-            log.delete_observations(connection, rollout.id, name)
+            delete_observations(connection, rollout.id, name)
     priors = _priors(connection, look, mine)
     with suppress(KeyError, TypeError, ValueError, Invalid, AttributeError):
         priors |= {n: p for n, p in priors_from(before["priors"]).items() if meant.get(n) == means.get(n)}
     known = _stored_values(connection, rollout.id, plan)
     made = ScoringPass(connection, rollout, plan, look.now, new_tests(plan, priors), mine, known)
-    for seq, arm, weight_bp in log.pruned_calls(connection, rollout.id):
+    for seq, arm, weight_bp in pruned_calls(connection, rollout.id):
         _replay(made.tests, known, seq, arm == "canary", weight_bp)
     while known and made.advance():  # in this one transaction: what is stored is looked up only now
         pass
@@ -240,7 +250,7 @@ def _stored_values(
     return {
         (metric.name, seq): loss
         for metric in plan.metrics
-        for seq, _, _, loss in log.read_observations(connection, rollout, metric.name)
+        for seq, _, _, loss in read_observations(connection, rollout, metric.name)
     }
 
 
@@ -262,9 +272,9 @@ def _priors(
     """Stable's mean loss over the last 30 days before the rollout, metric by metric."""
     start, digest = parse_timestamp(look.rollout.started), look.stable.digest if look.stable else None
     since, until = utc_text(start - _HISTORY_S), utc_text(start)
-    rows = log.calls_before(connection, look.prompt, look.channel, digest, since, until)
+    rows = calls_before(connection, look.prompt, look.channel, digest, since, until)
     words = any(gauge.from_outcomes for gauge in mine.values())
-    said = log.read_call_outcomes(connection, [row["seq"] for row in rows]) if words else {}
+    said = read_call_outcomes(connection, [row["seq"] for row in rows]) if words else {}
     timeout = look.plan.observe.call_timeout
     calls = [logged_call(row, said.get(row["seq"], ()), dead=False, timeout=timeout) for row in rows]
     return {name: _prior(gauge, calls) for name, gauge in mine.items()}

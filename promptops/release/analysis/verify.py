@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptops.errors import Invalid
-from promptops.registry.release import observations as log
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import CALL_METRIC, RegistryDatabase, read_observations, read_registry_id
 from promptops.release.analysis.metric_tests import (
     ALL_BP,
     MetricTests,
@@ -46,7 +45,7 @@ def verify_evidence(
     ``plan``: the one that was pinned. Evidence of another registry can only be verified there: it is one
     mismatch that says so. Raises Invalid for evidence that cannot be read.
     """
-    here = log.read_registry_id(registry)
+    here = read_registry_id(registry)
     if evidence.get("registry") != here:
         return [Mismatch("", "the registry", evidence.get("registry"), here)]
     if evidence.get("plan") != plan.digest:
@@ -64,9 +63,7 @@ def recompute_tests(
 ) -> RolloutTests:
     """The tests as they stood when this evidence was committed."""
     tests, rollout = new_tests(plan, priors_from(evidence["priors"])), evidence["rollout"]
-    for _, arm, weight_bp, _ in log.read_observations(
-        registry, rollout, log.CALL_METRIC, evidence["watermark"]
-    ):
+    for _, arm, weight_bp, _ in read_observations(registry, rollout, CALL_METRIC, evidence["watermark"]):
         tests.ratio.update(arm == "canary", weight_bp / ALL_BP)
     for lane in tests.window_groups:
         _replay(registry, rollout, lane, evidence["watermarks"])
@@ -79,7 +76,7 @@ def _replay(
     calls: dict[int, tuple[bool, int]] = {}
     values: dict[int, dict[str, MetricValue]] = defaultdict(dict)
     for name in lane.metrics:
-        for seq, arm, weight_bp, loss in log.read_observations(registry, rollout, name, watermarks[name]):
+        for seq, arm, weight_bp, loss in read_observations(registry, rollout, name, watermarks[name]):
             calls[seq] = (arm == "canary", weight_bp)
             values[seq][name] = NoValue.MISSING if loss is None else loss
     for seq in sorted(calls):

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from promptops.config.clock import format_timestamp
 from promptops.git.repo import GitRepo
 from promptops.release.ledger.commit_message import format_message, format_subject, transition_trailers
 from promptops.release.ledger.serialize import (
@@ -18,7 +19,7 @@ from promptops.release.ledger.serialize import (
 )
 from promptops.release.ledger.transition_log import read_record, record_path
 from promptops.release.rules import apply_transition
-from promptops.release.timestamps import format_timestamp, parse_timestamp
+from promptops.release.timestamps import parse_timestamp
 from promptops.release.transitions import Transition
 from promptops.versions.release_state import (
     ChannelState,

@@ -18,7 +18,7 @@ from promptops.prompt.json_schema import (
     unknown_name_message,
     validator_for,
 )
-from promptops.registry.runs.outcomes import BINARY_OUTCOMES, normalize_outcome_value
+from promptops.registry import BINARY_OUTCOMES, normalize_outcome_value
 from promptops.release.timestamps import parse_duration
 
 RUN_COLUMNS = (

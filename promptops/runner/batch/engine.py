@@ -19,9 +19,7 @@ from promptops.config.settings import Settings
 from promptops.providers import create_client
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import Completion, CompletionRequest, ModelClient, ModelError
-from promptops.registry.runs.cache import ReplyCache
-from promptops.registry.runs.group_writer import GroupJournal
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import GroupJournal, RegistryDatabase, ReplyCache
 from promptops.runner import PreparedRun, Run, RunContext, Runner
 from promptops.runner.batch.budget import Budget, Prices
 from promptops.runner.batch.ordered_map import OrderedMap, Pending

@@ -11,9 +11,7 @@ from promptops.prompt.render import RenderedPrompt
 from promptops.providers import create_client
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import ModelClient
-from promptops.registry.runs.cache import ReplyCache
-from promptops.registry.runs.journal import NoJournal
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import NoJournal, RegistryDatabase, ReplyCache
 from promptops.runner import Runner
 from promptops.runner.batch.budget import Prices
 from promptops.runner.batch.engine import BatchOptions

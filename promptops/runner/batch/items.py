@@ -7,8 +7,7 @@ from typing import Any
 
 from promptops.console import note
 from promptops.errors import PromptopsError
-from promptops.registry.runs.batches import BatchCallLog
-from promptops.registry.runs.unit_hash import UnitKey
+from promptops.registry import BatchCallLog, UnitKey
 from promptops.runner import RunContext
 from promptops.runner.batch.engine import BatchItem
 from promptops.runner.batch.input_file import InputLine

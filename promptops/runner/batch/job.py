@@ -13,19 +13,19 @@ from promptops.config.settings import Settings
 from promptops.errors import OverBudget, Unavailable
 from promptops.prompt.render import RenderedPrompt
 from promptops.providers.types import ModelError
-from promptops.registry.runs.batches import (
+from promptops.registry import (
     BatchCallLog,
     BatchIdentity,
+    RegistryDatabase,
+    Spool,
     batch_spent_usd,
     begin_batch,
     done_lines,
     end_batch,
     read_batch_run,
     unfinished_batch,
+    unit_key,
 )
-from promptops.registry.runs.journal import Spool
-from promptops.registry.runs.unit_hash import unit_key
-from promptops.registry.store import RegistryDatabase
 from promptops.runner import Run
 from promptops.runner.batch.engine import BatchEngine, BatchItem, BatchOptions, RunTally
 from promptops.runner.batch.estimate import CostEstimator, check_max_cost

@@ -5,15 +5,17 @@ from pathlib import Path
 from threading import Lock
 
 from promptops.errors import PromptopsError
-from promptops.registry.release.breaker import (
+from promptops.registry import (
     FAILURES_TO_OPEN,
+    RegistryDatabase,
+    UnitKey,
     breaker_reason,
     is_canary_failing,
     open_breaker,
     open_breakers,
+    unit_key,
+    unit_key_from_env,
 )
-from promptops.registry.runs.unit_hash import UnitKey, unit_key, unit_key_from_env
-from promptops.registry.store import RegistryDatabase
 
 _CACHE_TTL_S = 0.2  # how long what was read holds
 _BUSY_TIMEOUT_S = 0.2  # serving waits for nobody

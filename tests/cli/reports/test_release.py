@@ -16,15 +16,13 @@ from promptops.cli.reports.release.view import (
     status_headline,
     step_states,
 )
-from promptops.registry.release.exposure import read_exposure, update_exposure
-from promptops.registry.release.observations import save_analysis_state
-from promptops.registry.store import RegistryDatabase
+from promptops.config.clock import format_timestamp
+from promptops.registry import RegistryDatabase, read_exposure, save_analysis_state, update_exposure
 from promptops.release.analysis import SUMMARY, load_findings
 from promptops.release.analysis.findings_json import encode_findings
 from promptops.release.plan import decode_plan
 from promptops.release.rules import Move, RolloutDecision, Transition
 from promptops.release.status_view import CanaryExposure, StatusView, TimelineEvent, canary_exposure
-from promptops.release.timestamps import format_timestamp
 from promptops.stats.verdicts import Verdict
 from promptops.versions.release_state import ReleasedVersion
 from support.logged_runs import a_run

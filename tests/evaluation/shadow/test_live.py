@@ -14,22 +14,25 @@ from typing import Any
 import pytest
 
 from promptops import Workspace
+from promptops.config.clock import utc_now
 from promptops.config.settings import find_settings
 from promptops.evaluation.shadow.live.lock import exclusive_lock
 from promptops.evaluation.shadow.live.spawn import start_drain
-from promptops.registry.records import FinishedRun, StartedRun, utc_now
-from promptops.registry.rows import MAX_SHADOW_JOBS, json_text
-from promptops.registry.runs.journal import RegistryJournal
-from promptops.registry.runs.sampling import is_sampled
-from promptops.registry.shadow.jobs import (
+from promptops.registry import (
+    FinishedRun,
     LiveShadowKey,
+    RegistryDatabase,
+    RegistryJournal,
+    StartedRun,
     add_job,
+    is_sampled,
     lease_jobs,
+    new_run_id,
     next_live_shadow,
     read_shadow_counts,
     release_leases,
 )
-from promptops.registry.store import RegistryDatabase, new_run_id
+from promptops.registry.sqlite.rows import MAX_SHADOW_JOBS, json_text
 from promptops.service.shadow_worker import MAX_QUEUED
 from promptops.versions.resolve import resolve_version
 from support.front_door import Cli, Repo

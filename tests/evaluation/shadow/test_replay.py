@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from promptops.config.settings import current_settings
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from promptops.release.analysis.shadow_gate import shadow_gate
 from promptops.release.plan import PlanShadowGate
 from promptops.stats.verdicts import Verdict

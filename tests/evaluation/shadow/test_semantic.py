@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from promptops.config.settings import current_settings
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from support.front_door import Cli, Repo
 from support.golden_set import asked
 from support.provider import Answer, Provider, Received, as_json, status, text

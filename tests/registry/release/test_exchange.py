@@ -9,23 +9,25 @@ from typing import Any
 
 import pytest
 
+from promptops.config.clock import utc_text
 from promptops.config.settings import current_settings
 from promptops.errors import Unavailable
-from promptops.registry.log_gaps import find_log_gaps
-from promptops.registry.records import StartedRun, utc_text
-from promptops.registry.release.export import (
+from promptops.registry import (
     ExportCheckpoint,
+    RegistryDatabase,
+    RegistryJournal,
+    Spool,
+    StartedRun,
+    add_outcome,
+    describe_import_gaps,
     export_release,
+    find_log_gaps,
+    import_files,
+    is_sampled,
+    prune_runs,
     read_export_checkpoint,
     save_export_checkpoint,
 )
-from promptops.registry.release.import_ import import_files
-from promptops.registry.release.import_coverage import describe_import_gaps
-from promptops.registry.runs.journal import RegistryJournal, Spool
-from promptops.registry.runs.outcomes import add_outcome
-from promptops.registry.runs.prune import prune_runs
-from promptops.registry.runs.sampling import is_sampled
-from promptops.registry.store import RegistryDatabase
 from promptops.release.analysis import analyze_rollout
 from promptops.release.analysis.findings import Findings
 from promptops.release.plan import decode_plan

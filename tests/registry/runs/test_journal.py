@@ -6,9 +6,15 @@ import pytest
 
 from promptops.config.settings import Settings, current_settings
 from promptops.errors import Invalid
-from promptops.registry.records import CheckResult, FinishedRun, StartedRun
-from promptops.registry.runs.journal import RegistryJournal, Spool
-from promptops.registry.store import RegistryDatabase, new_run_id
+from promptops.registry import (
+    CheckResult,
+    FinishedRun,
+    RegistryDatabase,
+    RegistryJournal,
+    Spool,
+    StartedRun,
+    new_run_id,
+)
 from support.front_door import Cli, Repo
 from support.prompt_files import greet_prompt
 from support.provider import Provider, text

@@ -10,14 +10,29 @@ from pathlib import Path
 import pytest
 
 from promptops.errors import Invalid, NotFound
-from promptops.registry.rows import parse_output_json
-from promptops.registry.runs.export import RUN_CSV_COLUMNS, export_runs, open_atomically
-from promptops.registry.runs.filters import RunFilter, parse_time
-from promptops.registry.runs.prune import file_bytes, parse_size, prune_runs
-from promptops.registry.runs.queries import get_run, iterate_runs, last_runs, list_runs, short_ids
-from promptops.registry.runs.search import quote_words, search_runs
-from promptops.registry.runs.stats import read_non_traffic_stats, read_run_stats, version_stats
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import (
+    RegistryDatabase,
+    RunFilter,
+    export_runs,
+    get_run,
+    last_runs,
+    list_runs,
+    open_atomically,
+    parse_output_json,
+    parse_size,
+    parse_time,
+    prune_runs,
+    read_non_traffic_stats,
+    read_run_stats,
+    search_runs,
+    short_ids,
+    version_stats,
+)
+from promptops.registry.run_export import RUN_CSV_COLUMNS
+from promptops.registry.sqlite.runs import stats
+from promptops.registry.sqlite.runs.prune import file_bytes
+from promptops.registry.sqlite.runs.queries import iterate_runs
+from promptops.registry.sqlite.runs.search import quote_words
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end, check
 
 SCRIPTS_RELY_ON = [
@@ -287,10 +302,9 @@ class TestFigures:
         assert version_stats(registry, "support/triage")[DIGEST]["calls"] == 2
 
     def test_one_prompts_figures_are_read_from_the_index_alone(self, registry: RegistryDatabase) -> None:
-        from promptops.registry.runs import stats as figures
 
-        registry.add_aggregate("percentiles", figures._Percentiles)  # noqa: SLF001 - the statement needs it
-        sql = f"EXPLAIN QUERY PLAN SELECT r.digest, {figures._SUMS} FROM runs r WHERE prompt = ? AND kind = ? GROUP BY 1"  # noqa: S608, SLF001, E501
+        registry.add_aggregate("percentiles", stats._Percentiles)  # noqa: SLF001 - the statement needs it
+        sql = f"EXPLAIN QUERY PLAN SELECT r.digest, {stats._SUMS} FROM runs r WHERE prompt = ? AND kind = ? GROUP BY 1"  # noqa: S608, SLF001, E501
         plan = " ".join(row["detail"] for row in registry.read(sql, ("a", "run")))
         assert "USING COVERING INDEX runs_by_prompt (prompt=?)" in plan
 

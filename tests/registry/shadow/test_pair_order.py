@@ -6,9 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from promptops.registry.records import utc_now
-from promptops.registry.shadow.runs import begin_shadow_run, record_counted_pairs, shadow_losses
-from promptops.registry.store import RegistryDatabase
+from promptops.config.clock import utc_now
+from promptops.registry import RegistryDatabase, begin_shadow_run, record_counted_pairs, shadow_losses
 from promptops.stats.eprocess import Hypothesis, paired_test
 from support.logged_runs import DIGEST, OTHER_DIGEST
 

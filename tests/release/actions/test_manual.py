@@ -8,7 +8,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from promptops.config.settings import current_settings
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from promptops.release.actions.wait import WaitOutcome, wait
 from promptops.release.context import open_release_context, parse_target
 from support.front_door import Cli, Repo

@@ -9,12 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from promptops.config.clock import utc_text
 from promptops.errors import Invalid
-from promptops.registry.records import utc_text
-from promptops.registry.release.export import ExportCheckpoint, export_release
-from promptops.registry.release.import_ import import_files
-from promptops.registry.runs.outcomes import add_outcome
-from promptops.registry.runs.prune import prune_runs
+from promptops.registry import ExportCheckpoint, add_outcome, export_release, import_files, prune_runs
 from promptops.release.analysis import build_evidence
 from promptops.release.analysis.verify import verify_evidence
 from promptops.release.plan.types import ReleasePlan

@@ -11,12 +11,8 @@ from typing import Any
 
 import pytest
 
-from promptops.registry.evals import EvalRecord, save_evals
-from promptops.registry.records import utc_text
-from promptops.registry.release.breaker import open_breaker
-from promptops.registry.runs.outcomes import add_outcome
-from promptops.registry.runs.sampling import is_sampled
-from promptops.registry.store import RegistryDatabase
+from promptops.config.clock import utc_text
+from promptops.registry import EvalRecord, RegistryDatabase, add_outcome, is_sampled, open_breaker, save_evals
 from promptops.release.analysis import load_findings
 from promptops.release.analysis.eval_gate import eval_gate
 from promptops.release.analysis.forecast import forecast_rollout

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from promptops.registry.runs.unit_hash import unit_key
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, unit_key
 from promptops.release.assignment import on_canary
 from support.batch_files import outputs, results, rows
 from support.front_door import Cli, Repo

@@ -16,9 +16,8 @@ from promptops.prompt import with_overrides
 from promptops.prompt.render import render_prompt
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import Completion, CompletionRequest, ModelError
-from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.runs.group_writer import GroupWriter
-from promptops.registry.store import RegistryDatabase, new_run_id
+from promptops.registry import FinishedRun, RegistryDatabase, StartedRun, new_run_id
+from promptops.registry.group_writer import GroupWriter
 from promptops.runner import RunContext
 from promptops.runner.batch import BatchEngine, BatchItem, BatchOptions, CostEstimator
 from promptops.runner.batch.budget import Budget, Prices, sent_tokens

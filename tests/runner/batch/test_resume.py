@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from promptops.registry.runs.batches import format_line_ranges
+from promptops.registry import format_line_ranges
 from support.batch_files import greetings, outputs, results, rows, write_lines
 from support.front_door import Cli, Repo
 from support.provider import Provider, echo, slow

@@ -10,11 +10,19 @@ from typing import Any
 
 import pytest
 
+from promptops.config.clock import utc_now
 from promptops.errors import Invalid, NotFound
-from promptops.registry.records import FinishedRun, StartedRun, utc_now
-from promptops.registry.release.breaker import breaker_reason, close_breaker, is_canary_failing, open_breaker
-from promptops.registry.runs.unit_hash import unit_key
-from promptops.registry.store import RegistryDatabase, new_run_id
+from promptops.registry import (
+    FinishedRun,
+    RegistryDatabase,
+    StartedRun,
+    breaker_reason,
+    is_canary_failing,
+    new_run_id,
+    open_breaker,
+    unit_key,
+)
+from promptops.registry.sqlite.release.breaker import close_breaker
 from promptops.release.assignment import on_canary
 from promptops.runner.routing import GitSource, Router, RoutingDecision
 from promptops.versions.references import Reference, parse_reference

@@ -9,9 +9,7 @@ from promptops.cli.options.common import JsonOption
 from promptops.cli.options.run_filters import ModelFilter, RunsArgument, build_run_filter
 from promptops.config.settings import current_settings
 from promptops.console import print_json, print_text
-from promptops.registry.runs.cache import clear_cache
-from promptops.registry.runs.filters import parse_time
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, clear_cache, parse_time
 
 OlderOption = Annotated[
     str | None, typer.Option("--older-than", metavar="AGE", help="Only answers older than 30d, or a date.")

@@ -6,8 +6,8 @@ from promptops.cli.options.common import JsonOption
 from promptops.cli.options.run_filters import ModelFilter, RunsArgument, build_run_filter
 from promptops.config.settings import current_settings
 from promptops.console import print_json, print_text
-from promptops.registry.runs.cache import read_cache_stats as stats_of
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
+from promptops.registry import read_cache_stats as stats_of
 
 
 def cache_stats(

@@ -12,8 +12,7 @@ from promptops.errors import Invalid
 from promptops.evaluation.golden_set import append_case, cases_path
 from promptops.prompt import Prompt
 from promptops.prompt.render import validate_inputs
-from promptops.registry.runs.queries import RunRecord, get_run
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, RunRecord, get_run
 from promptops.versions.resolve import resolve_version
 
 

@@ -16,11 +16,15 @@ from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid, Undecided
 from promptops.git.repo import GitRepo
-from promptops.registry.release.judge_queue import JudgeQueueFilter, judge_versions_used, runs_to_judge
-from promptops.registry.runs.filters import parse_time
-from promptops.registry.runs.outcomes import add_outcome
-from promptops.registry.runs.queries import RunRecord
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import (
+    JudgeQueueFilter,
+    RegistryDatabase,
+    RunRecord,
+    add_outcome,
+    judge_versions_used,
+    parse_time,
+    runs_to_judge,
+)
 from promptops.release.plan import ReleasePlan, load_pinned_plan, parse_source
 from promptops.runner.model_graded import JudgeResolver, SessionGraderClient
 from promptops.runner.retry import Limits

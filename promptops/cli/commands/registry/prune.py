@@ -10,9 +10,7 @@ from promptops.cli.reports.run_tables import format_bytes
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid
-from promptops.registry.runs.filters import parse_time
-from promptops.registry.runs.prune import PruneResult, parse_size, prune_runs
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import PruneResult, RegistryDatabase, parse_size, parse_time, prune_runs
 
 OlderOption = Annotated[
     str | None,

@@ -7,7 +7,7 @@ import typer
 
 from promptops.config.settings import current_settings
 from promptops.console import note, print_text
-from promptops.registry.recover import recover_registry
+from promptops.registry import recover_registry
 
 OutOption = Annotated[
     Path | None,

@@ -13,7 +13,7 @@ from promptops.cli.options.release import (
 )
 from promptops.console import print_json, print_text
 from promptops.errors import Unavailable
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from promptops.release.actions.canary import CanaryRequest, forecast_canary, prepare_canary
 from promptops.release.actions.candidate import ReleaseCandidate
 from promptops.release.analysis.forecast import Forecast

@@ -8,11 +8,12 @@ import typer
 
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.release import TargetArgument, project_release_context
+from promptops.config.clock import format_timestamp
 from promptops.console import print_json, print_text
 from promptops.errors import NotFound
-from promptops.registry.runs.filters import parse_time
+from promptops.registry import parse_time
 from promptops.release.context import Target, open_optional_registry, resolve_target
-from promptops.release.timestamps import format_timestamp, parse_timestamp
+from promptops.release.timestamps import parse_timestamp
 from promptops.versions.release_state import ChannelState, ReleasedVersion
 
 AtOption = Annotated[

@@ -9,7 +9,7 @@ from promptops.cli.options.common import JsonOption
 from promptops.cli.options.release import project_release_context
 from promptops.console import note, print_json, print_text
 from promptops.errors import ExitCode
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase
 from promptops.release.actions.verify import VerificationResult, verify_all
 from promptops.release.context import require_prompt
 from promptops.versions.references import parse_reference

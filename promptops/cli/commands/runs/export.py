@@ -22,8 +22,7 @@ from promptops.cli.options.run_filters import (
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note
 from promptops.errors import Invalid
-from promptops.registry.runs.export import export_runs, open_atomically
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, export_runs, open_atomically
 
 
 class ExportFormat(StrEnum):
@@ -89,13 +88,13 @@ def runs_export(
 
 
 def _export_for_release(settings: Settings, out: Path | None, *, since_last: bool) -> None:
-    from promptops.registry.release.export import (
+    from promptops.registry import (
         ExportCheckpoint,
+        Spool,
         export_release,
         read_export_checkpoint,
         save_export_checkpoint,
     )
-    from promptops.registry.runs.journal import Spool
 
     with RegistryDatabase.open_existing(settings.registry) as registry:
         Spool(settings.registry).replay(registry)

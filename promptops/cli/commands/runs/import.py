@@ -9,9 +9,7 @@ import typer
 from promptops.cli.options.common import JsonOption
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_text
-from promptops.registry.release.import_ import ImportResult, import_files
-from promptops.registry.release.import_coverage import describe_import_gaps
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import ImportResult, RegistryDatabase, describe_import_gaps, import_files
 
 FilesArgument = Annotated[
     list[Path], typer.Argument(metavar="FILE...", help="Files of `runs export --for-release`.")

@@ -17,8 +17,7 @@ from promptops.cli.options.run_filters import (
 from promptops.cli.reports.run_tables import format_age, integer_cell, run_result, run_version, usd_cell
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
-from promptops.registry.runs.queries import RunRecord, list_runs, short_ids
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, RunRecord, list_runs, short_ids
 
 
 def runs_list(

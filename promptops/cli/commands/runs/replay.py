@@ -11,10 +11,8 @@ from promptops.cli.options.common import JsonOption
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_styled, print_text
 from promptops.errors import NotFound
-from promptops.registry.runs.queries import RunRecord as LoggedRun
-from promptops.registry.runs.queries import get_run
-from promptops.registry.runs.rebuild_messages import load_run_prompt, rebuild_messages
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, get_run, load_run_prompt, rebuild_messages
+from promptops.registry import RunRecord as LoggedRun
 from promptops.runner import Run, RunContext
 from promptops.runner.session import Session
 from promptops.versions.resolve import Version, resolve_version

@@ -21,9 +21,7 @@ from promptops.cli.options.run_filters import (
 from promptops.cli.reports.run_tables import format_age, run_version
 from promptops.config.settings import current_settings
 from promptops.console import escape_line, note, print_json, print_table
-from promptops.registry.runs.queries import list_runs, short_ids
-from promptops.registry.runs.search import SearchHit, SearchResult, search_runs
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, SearchHit, SearchResult, list_runs, search_runs, short_ids
 
 WordsArgument = Annotated[
     list[str] | None,

@@ -10,9 +10,7 @@ from promptops.cli.reports.run_tables import integer_cell, run_result, run_versi
 from promptops.config.settings import Settings, current_settings
 from promptops.console import print_json, print_text
 from promptops.errors import PromptopsError
-from promptops.registry.runs.queries import RunRecord, get_run
-from promptops.registry.runs.rebuild_messages import rebuild_messages
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, RunRecord, get_run, rebuild_messages
 
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]
 MessagesOption = Annotated[

@@ -19,9 +19,7 @@ from promptops.cli.options.run_filters import (
 from promptops.cli.reports.run_tables import integer_cell, short_count, usd_cell
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
-from promptops.registry.runs.filters import RunFilter
-from promptops.registry.runs.stats import StatsRow, read_non_traffic_stats, read_run_stats
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, RunFilter, StatsRow, read_non_traffic_stats, read_run_stats
 
 
 class GroupBy(StrEnum):

@@ -12,7 +12,7 @@ from promptops.errors import Invalid, NotFound
 from promptops.evaluation.shadow.input_sampling import SamplingPlan
 from promptops.evaluation.shadow.request import ShadowRequest
 from promptops.evaluation.variants import Variant
-from promptops.registry.runs.filters import parse_time
+from promptops.registry import parse_time
 from promptops.versions.references import parse_reference
 from promptops.versions.resolve import live_channels
 

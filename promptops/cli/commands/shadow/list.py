@@ -10,8 +10,7 @@ from promptops.cli.reports.run_tables import format_age
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
 from promptops.evaluation.shadow.stored import stored_summary
-from promptops.registry.shadow.runs import StoredShadowRun, list_shadow_runs, short_shadow_ids
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, StoredShadowRun, list_shadow_runs, short_shadow_ids
 
 NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="Of this prompt; may hold *.")]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from promptops.cli.options.release import require_confirmation
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, OverBudget
-from promptops.registry.shadow.runs import list_shadow_runs_comparing, shadow_run_spent_usd
+from promptops.registry import list_shadow_runs_comparing, shadow_run_spent_usd
 from promptops.release.context import Target, active_rollout, open_release_context, parse_target
 from promptops.release.plan import PlanShadowGate
 from promptops.versions.release_state import ChannelState, Rollout

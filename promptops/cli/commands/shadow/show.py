@@ -10,8 +10,7 @@ from promptops.cli.options.common import JsonOption
 from promptops.config.settings import current_settings
 from promptops.evaluation.shadow.live_status import live_comparison
 from promptops.evaluation.shadow.stored import stored_comparison
-from promptops.registry.shadow.runs import get_shadow_run, list_shadow_runs
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, get_shadow_run, list_shadow_runs
 
 IdArgument = Annotated[
     str,

@@ -11,8 +11,7 @@ from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_text
 from promptops.evaluation.shadow.live_status import live_status
 from promptops.evaluation.shadow.stored import stored_summary
-from promptops.registry.shadow.runs import StoredShadowRun, list_shadow_runs
-from promptops.registry.store import RegistryDatabase
+from promptops.registry import RegistryDatabase, StoredShadowRun, list_shadow_runs
 
 NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="Of this prompt; may hold *.")]
 _LATEST = 200

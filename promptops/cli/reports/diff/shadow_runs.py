@@ -12,14 +12,14 @@ from promptops.versions.changed_prompts import PromptChange
 
 if TYPE_CHECKING:
     from promptops.evaluation.shadow.result import ShadowComparison
-    from promptops.registry.store import RegistryDatabase
+    from promptops.registry import RegistryDatabase
 
 
 def attach_shadow_runs(told: Sequence[DiffReport], settings: Settings) -> list[DiffReport]:
     """The latest shadow run of each pair beside it. Where nothing is logged nothing is opened or made."""
     if not (told and settings.registry.exists()):
         return list(told)
-    from promptops.registry.store import RegistryDatabase
+    from promptops.registry import RegistryDatabase
 
     try:
         with RegistryDatabase.open_existing(settings.registry) as registry:
@@ -30,7 +30,7 @@ def attach_shadow_runs(told: Sequence[DiffReport], settings: Settings) -> list[D
 
 
 def _latest(registry: "RegistryDatabase", pair: PromptChange) -> "ShadowComparison | None":
-    from promptops.registry.shadow.runs import list_shadow_runs_comparing
+    from promptops.registry import list_shadow_runs_comparing
 
     old, new = pair.old.prompt, pair.new.prompt
     if old is None or new is None:

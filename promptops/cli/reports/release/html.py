@@ -12,9 +12,9 @@ from promptops.cli.reports.release import view as facts
 from promptops.cli.reports.release.plot import confidence_plot
 from promptops.cli.reports.release.style import STYLE
 from promptops.cli.reports.release.view import flat_line
+from promptops.config.clock import format_timestamp
 from promptops.release.analysis.findings import MetricFinding
 from promptops.release.status_view import StatusView, TimelineEvent
-from promptops.release.timestamps import format_timestamp
 
 
 def render_status_html(views: Sequence[StatusView]) -> str:

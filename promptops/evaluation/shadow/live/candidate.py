@@ -6,7 +6,7 @@ from typing import Any
 
 from promptops.errors import Invalid
 from promptops.prompt.render import render_prompt
-from promptops.registry.shadow.jobs import LiveShadowKey
+from promptops.registry import LiveShadowKey
 from promptops.runner import RunContext
 from promptops.runner.batch import BatchItem, BatchOptions
 from promptops.runner.retry import Limits

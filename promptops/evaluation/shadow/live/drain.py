@@ -15,9 +15,10 @@ from promptops.evaluation.shadow.live.candidate import (
     shadow_batch_options,
 )
 from promptops.evaluation.shadow.live.lock import exclusive_lock
-from promptops.registry.shadow.jobs import (
+from promptops.registry import (
     INCOMPATIBLE,
     LiveShadowKey,
+    RegistryDatabase,
     ShadowJob,
     finish_all_jobs,
     finish_job,
@@ -27,7 +28,6 @@ from promptops.registry.shadow.jobs import (
     next_live_shadow,
     release_leases,
 )
-from promptops.registry.store import RegistryDatabase
 from promptops.runner.batch import BatchEngine
 from promptops.runner.retry import Limits
 from promptops.runner.routing import GitSource

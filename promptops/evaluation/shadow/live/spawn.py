@@ -11,8 +11,7 @@ from promptops.evaluation.shadow.live.lock import exclusive_lock
 
 def start_drain_if_due(settings: Settings) -> None:
     """Where something waits for a shadow."""
-    from promptops.registry.shadow.jobs import next_live_shadow
-    from promptops.registry.store import RegistryDatabase
+    from promptops.registry import RegistryDatabase, next_live_shadow
 
     with suppress(PromptopsError), RegistryDatabase.open_existing(settings.registry) as registry:
         if next_live_shadow(registry):

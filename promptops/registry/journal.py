@@ -1,0 +1,242 @@
+"""How a run reaches the registry, and where it goes when the registry can't take it.
+
+A registry that is locked, full or read-only must not cost the caller the answer, nor the log the run: with
+``log: {on_error: spool}`` (the default) what could not be written is kept in a file beside the registry,
+which the next run that finds the registry writable takes in. With ``fail`` nothing is called unlogged.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from promptops.config.settings import LogSettings, Settings
+from promptops.console import note
+from promptops.errors import PromptopsError, Unavailable
+from promptops.prompt import Prompt
+from promptops.prompt.canonical_json import compact_json
+from promptops.registry.records import CheckResult, FinishedRun, StartedRun
+from promptops.registry.sqlite.store import BUSY_TIMEOUT_S, LogPosition, RegistryDatabase
+
+
+class NoJournal:
+    """Runs that are not logged."""
+
+    def start(self, run: StartedRun, prompt: Prompt) -> None: ...
+
+    def finish(self, run_id: str, end: FinishedRun) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class RegistryJournal:
+    """Logs runs to the project's registry, or beside it."""
+
+    def __init__(self, settings: Settings, *, busy_s: float = BUSY_TIMEOUT_S) -> None:
+        self._path = settings.registry
+        self._busy_s = busy_s
+        self._spool = Spool(settings.registry)
+        self._log = settings.log
+        self._registry: RegistryDatabase | None = None
+        self._under_way: dict[str, StartedRun] = {}
+
+    def start(self, run: StartedRun, prompt: Prompt) -> None:
+        """Log that a call is about to be made. Raises when that is possible neither here nor beside it."""
+        run = redact_started_run(run, self._log)
+        self._under_way[run.run_id] = run
+        try:
+            registry = self._open()
+            record_prompt_version(registry, run, prompt)
+            registry.start(run)
+        except PromptopsError as error:
+            if self._log.on_error == "fail" or not self._keep(run, None, error):
+                del self._under_way[run.run_id]
+                raise
+
+    def resume(self, run_id: str) -> StartedRun:
+        """The run of another process, to be finished by this one. Raises Invalid when it has ended."""
+        run = self._spool.started(run_id)
+        if run is None:
+            from promptops.registry.sqlite.runs.queries import unfinished_run
+
+            run = unfinished_run(self._open(), run_id)
+        self._under_way[run.run_id] = run
+        return run
+
+    def finish(self, run_id: str, end: FinishedRun) -> None:
+        """Log how a call ended. With ``fail`` raises when it can't be; else the answer goes on its way."""
+        run, end = self._under_way.pop(run_id), redact_finished_run(end, self._log)
+        try:
+            if not self._spool.complete(run, end):
+                self._open().finish(run_id, end)
+        except PromptopsError as error:
+            if self._log.on_error == "fail":
+                raise
+            if not self._keep(run, end, error):
+                note(f"promptops: run {run_id} has NOT been logged: {error.message}\n  {error.hint}")
+
+    def close(self) -> None:
+        if self._registry:
+            self._registry.close()
+
+    def _keep(self, run: StartedRun, end: FinishedRun | None, error: PromptopsError) -> bool:
+        """Whether a run that the registry could not take is safe elsewhere."""
+        place = self._registry.release_position(run.run_id) if self._registry else None
+        if not self._spool.put(run, end, place):
+            return False
+        _report_spooled(error, self._spool)
+        return True
+
+    def _open(self) -> RegistryDatabase:
+        if self._registry is None:
+            self._registry = RegistryDatabase.open(self._path, busy_s=self._busy_s)
+            self._spool.replay(self._registry)
+        return self._registry
+
+
+class Spool:
+    """Runs that wait beside the registry, a file each, until it can be written again."""
+
+    def __init__(self, registry: Path) -> None:
+        self.folder = registry.with_name(f"{registry.name}-spool")
+
+    def put(self, run: StartedRun, end: FinishedRun | None, place: LogPosition | None = None) -> bool:
+        """Whether the run is on disk. ``place`` is the one that it was to have in the registry."""
+        try:
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            with self._exclusive_lock():
+                self._write(run, end, place)
+        except OSError:
+            return False
+        return True
+
+    def complete(self, run: StartedRun, end: FinishedRun) -> bool:
+        """Write how a waiting run ended; False when it isn't waiting here, or no longer."""
+        if not self._file(run.run_id).exists():
+            return False
+        try:
+            with self._exclusive_lock():
+                waiting = self._file(run.run_id).exists()
+                if waiting:
+                    place = json.loads(self._file(run.run_id).read_text(encoding="utf-8")).get("place")
+                    self._write(run, end, place)
+        except OSError as error:
+            raise Unavailable(
+                f"{self.folder} cannot be written: {error.strerror}", hint="free some space on its disk"
+            ) from error
+        return waiting
+
+    def started(self, run_id: str) -> StartedRun | None:
+        """A run that waits here and has not ended yet."""
+        file = self._file(run_id)
+        record = json.loads(file.read_text(encoding="utf-8")) if run_id.isalnum() and file.exists() else None
+        return StartedRun(**record["started"]) if record and record["finished"] is None else None
+
+    def waiting(self) -> list[Path]:
+        return sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []
+
+    def replay(self, registry: RegistryDatabase, most: int | None = None) -> bool:
+        """Move what waits into the registry, or so many runs of it; whether that was all."""
+        if not registry.writable or not self.waiting():
+            return True
+        with self._exclusive_lock():
+            files = self.waiting()
+            for file in files[:most]:
+                if waiting := _read_spooled_run(file):
+                    registry.replay(*waiting)
+                    file.unlink()
+        return most is None or len(files) <= most
+
+    def _write(self, run: StartedRun, end: FinishedRun | None, place: LogPosition | None) -> None:
+        record = {"started": asdict(run), "finished": asdict(end) if end else None, "place": place}
+        text = json.dumps(record)
+        _write_durably(self._file(run.run_id), text)
+
+    @contextmanager
+    def _exclusive_lock(self) -> Iterator[None]:
+        """One process at a time, so that no run is taken in while its end is being written."""
+        with (self.folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+    def _file(self, run_id: str) -> Path:
+        return self.folder / f"{run_id}.json"
+
+
+def _read_spooled_run(file: Path) -> tuple[StartedRun, FinishedRun | None, LogPosition | None] | None:
+    """None for a file that somebody has damaged, which is set aside: the others must not wait for it."""
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        place = record.get("place")
+        run, end = StartedRun(**record["started"]), _finished_run_from_record(record["finished"])
+    except (ValueError, TypeError, KeyError, AttributeError):
+        aside = file.rename(file.with_suffix(".damaged"))
+        note(f"promptops: a run that waited cannot be read, and is set aside as {aside}")
+        return None
+    return run, end, (place[0], place[1]) if place else None
+
+
+def _write_durably(file: Path, text: str) -> None:
+    new = file.with_suffix(".new")
+    with new.open("w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        os.fsync(stream.fileno())
+    new.replace(file)
+
+
+def _finished_run_from_record(record: dict[str, Any] | None) -> FinishedRun | None:
+    if record is None:
+        return None
+    return FinishedRun(**{**record, "checks": tuple(CheckResult(**each) for each in record["checks"])})
+
+
+def _report_spooled(error: PromptopsError, spool: Spool) -> None:
+    note(f"promptops: {error.message}")
+    note(f"  the run is kept in {spool.folder} and taken in by the next run that can write the registry")
+
+
+def record_prompt_version(registry: RegistryDatabase, run: StartedRun, prompt: Prompt) -> None:
+    registry.save_version(
+        run.prompt,
+        run.digest,
+        compact_json(prompt.canonical()),  # in the order it is sent, so that a replay is the same to the byte
+        commit_sha=None if run.dirty or run.overrides else run.commit_sha,
+        path=prompt.path,
+    )
+
+
+def redact_started_run(run: StartedRun, log: LogSettings) -> StartedRun:
+    """The row without what the settings say not to keep."""
+    if log.inputs == "full":
+        return run
+    return replace(run, inputs=None, inputs_hash=run.inputs_hash if log.inputs == "hash" else None)
+
+
+def redact_finished_run(end: FinishedRun, log: LogSettings) -> FinishedRun:
+    """The row without what the settings say not to keep; messages of checks quote the output, and go too."""
+    if end.shadow and log.inputs != "full":  # nobody could answer what is not kept
+        end = replace(end, shadow=None)
+    if log.outputs == "full":
+        return end
+    hashed = hashlib.sha256(end.output.encode()).hexdigest() if end.output is not None else None
+    invalid = end.error_type == "invalid_output"
+    return replace(
+        end,
+        cache_key=None,  # without its text it answers nobody
+        output=None,
+        output_hash=hashed if log.outputs == "hash" else None,
+        tool_calls=(),
+        error_message="the output does not match its schema" if invalid else end.error_message,
+        attempts=[_without_output(attempt) for attempt in end.attempts],
+        checks=tuple(replace(check, message="") for check in end.checks),
+    )
+
+
+def _without_output(attempt: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in attempt.items() if key not in ("output", "invalid_output")}

@@ -1,0 +1,92 @@
+"""Writing runs out, a run at a time: memory stays flat however many there are."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, TextIO
+
+from promptops.errors import Invalid
+from promptops.registry.filters import RunFilter
+from promptops.registry.sqlite.rows import json_text
+from promptops.registry.sqlite.runs.queries import RunRecord, iterate_runs
+from promptops.registry.sqlite.store import RegistryDatabase
+
+RunExportFormat = Literal["jsonl", "csv"]
+_PLAIN = (
+    "run_id", "seq", "kind", "state", "started_at", "finished_at", "reference", "prompt", "digest", "version",
+    "channel", "rollout", "arm", "commit_sha", "dirty", "request_model", "response_model", "finish_reason",
+    "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens", "cost_usd", "cost_list_usd",
+    "spent_usd", "latency_ms", "first_token_ms", "case_id", "trial", "batch_id", "batch_line",
+)  # fmt: skip
+_AS_JSON = ("parameters", "metadata", "inputs")
+_DERIVED = ("checks_failed", "cache_run_id", "error_type", "error_message", "output")
+RUN_CSV_COLUMNS = (*_PLAIN, *_AS_JSON, *_DERIVED)
+
+
+def export_runs(registry: RegistryDatabase, chosen: RunFilter, form: RunExportFormat, stream: TextIO) -> int:
+    """Write the chosen runs in the order they were started; returns how many.
+
+    JSONL has one run a line, as ``runs show --json`` prints it. In CSV every value stands as it was logged,
+    and inputs, parameters and metadata as JSON. A spreadsheet may take text starting with = for a formula.
+    """
+    runs = iterate_runs(registry, chosen)
+    return _write_csv(runs, stream) if form == "csv" else _write_jsonl(runs, stream)
+
+
+def _write_jsonl(runs: Iterable[RunRecord], stream: TextIO) -> int:
+    count = 0
+    for count, run in enumerate(runs, 1):  # noqa: B007 - the last one is the answer
+        stream.write(json_text(run) + "\n")
+    return count
+
+
+def _write_csv(runs: Iterable[RunRecord], stream: TextIO) -> int:
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(RUN_CSV_COLUMNS)
+    count = 0
+    for count, run in enumerate(runs, 1):  # noqa: B007 - the last one is the answer
+        writer.writerow(_cells(run))
+    return count
+
+
+def _cells(run: RunRecord) -> list[Any]:
+    error = run["error"] or {}
+    return [
+        *(run[name] for name in _PLAIN),
+        *(None if run[name] is None else json_text(run[name]) for name in _AS_JSON),
+        ", ".join(check["name"] for check in run["checks"] if not check["pass"]),
+        run["cache"] and run["cache"]["run_id"],
+        error.get("type"),
+        error.get("message"),
+        run["output"],
+    ]
+
+
+@contextmanager
+def open_atomically(path: Path) -> Iterator[TextIO]:
+    """A text file that takes its place when all of it is on disk; readable by its owner alone."""
+    try:
+        if path.exists() and not path.is_file():  # /dev/null, a pipe
+            with path.open("w", encoding="utf-8", newline="") as stream:
+                yield stream
+            return
+        yield from _replace_when_complete(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Invalid(f"cannot write {path}: {reason}", hint="name another file with --out") from None
+
+
+def _replace_when_complete(path: Path) -> Iterator[TextIO]:
+    from tempfile import NamedTemporaryFile
+
+    with NamedTemporaryFile(
+        "w", dir=path.parent, prefix=path.name, delete=False, encoding="utf-8", newline=""
+    ) as stream:
+        try:
+            yield stream  # type: ignore[misc]
+            stream.flush()
+            Path(stream.name).replace(path)
+        except BaseException:
+            Path(stream.name).unlink(missing_ok=True)
+            raise

@@ -1,0 +1,62 @@
+"""The exact messages of a logged run, made again from its version and inputs and verified by their hash."""
+
+import json
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from promptops.errors import Invalid, NotFound
+from promptops.registry.sqlite.runs.queries import RunRecord
+from promptops.registry.sqlite.store import RegistryDatabase
+
+if TYPE_CHECKING:  # the template engine is loaded when messages are made, not when runs are listed
+    from promptops.prompt import Prompt
+
+PromptLoader = Callable[[str], "Prompt"]
+_PREFIX = len("sha256:")
+
+
+def rebuild_messages(
+    registry: RegistryDatabase, run: RunRecord, load: PromptLoader | None = None
+) -> list[dict[str, Any]]:
+    """The messages that were sent. ``load`` reads ``NAME@COMMIT`` where the registry lacks the version.
+
+    Raises NotFound when inputs or version were not kept, Invalid when the result is not what was sent.
+    """
+    from promptops.prompt.render import messages_hash, render_prompt
+
+    if run["inputs"] is None:
+        raise NotFound(
+            f"the messages of run {run['run_id']} cannot be rebuilt: its inputs were not stored",
+            hint="`log: {inputs: full}` in promptops.yaml keeps them from now on",
+        )
+    messages = render_prompt(load_run_prompt(registry, run, load), run["inputs"]).messages
+    if messages_hash(messages) != run["messages_hash"]:
+        raise Invalid(
+            f"the messages of run {run['run_id']} come out differently now than they were sent",
+            hint="another version of promptops or of Jinja2 may have rendered them",
+        )
+    return [dict(message) for message in messages]
+
+
+def load_run_prompt(registry: RegistryDatabase, run: RunRecord, load: PromptLoader | None = None) -> "Prompt":
+    """The very version that ran: from the registry, or else from the commit."""
+    digest = run["digest"][_PREFIX:]
+    stored = stored_prompt(registry, run["prompt"], digest)
+    if stored is not None:
+        return stored
+    if load and run["commit_sha"] and not run["dirty"] and not run["overrides"]:
+        prompt = load(f"{run['prompt']}@{run['commit_sha']}")
+        if prompt.digest == digest:
+            return prompt
+    raise NotFound(
+        f"the version of run {run['run_id']} is neither in the registry nor in git",
+        hint=f"it was {run['prompt']}@{run['digest'][: _PREFIX + 12]}",
+    )
+
+
+def stored_prompt(registry: RegistryDatabase, name: str, digest: str) -> "Prompt | None":
+    """What the registry keeps of a version that ran: all that reached the model."""
+    from promptops.prompt import from_canonical
+
+    source = registry.read_one("SELECT source FROM versions WHERE prompt = ? AND digest = ?", (name, digest))
+    return from_canonical(name, json.loads(source)) if source is not None else None

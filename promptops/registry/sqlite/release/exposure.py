@@ -1,0 +1,76 @@
+"""How many calls and units of a rollout have met the canary: all of them, also those that are no evidence.
+
+Rows are counted once: a tick keeps what it has counted, and whoever asks adds the rows behind that, unless
+they are so many that it would be waited for.
+"""
+
+# ruff: noqa: S608 - statements are put together from constants; values are bound
+
+import sqlite3
+from typing import NamedTuple
+
+from promptops.registry.sqlite.release.observations import load_analysis_state, save_analysis_state
+from promptops.registry.sqlite.store import RegistryDatabase
+
+EXPOSURE = "exposure"
+_MAX_ROWS = 2_000  # rows, of each of many rollouts
+_IS_COUNTED = "{0}.kind IN ('run', 'batch') AND {0}.excluded IS NULL"
+_NEW_UNIT = (
+    "r.arm = 'canary' AND r.unit_hash IS NOT NULL AND NOT EXISTS (SELECT 1 FROM runs e "
+    "WHERE e.rollout = r.rollout AND e.unit_hash = r.unit_hash AND e.seq < r.seq AND e.arm = 'canary' "
+    f"AND {_IS_COUNTED.format('e')})"
+)
+_COUNT_NEW_ROWS = (
+    f"SELECT count(*), coalesce(sum(r.arm = 'canary'), 0), coalesce(sum({_NEW_UNIT}), 0), "
+    "min(r.started_at), max(r.seq) FROM runs r WHERE r.rollout = ? AND r.seq > ? "
+    f"AND {_IS_COUNTED.format('r')}"
+)
+
+_COUNT_UNCOUNTED = "SELECT count(*) FROM runs WHERE rollout = ? AND seq > ?"
+
+
+class Exposure(NamedTuple):
+    """``canary_units`` counts units with a hash; ``first`` is UTC text, None before the first call.
+
+    ``through``: the last row that was counted; ``behind``: how many come behind it.
+    """
+
+    calls: int = 0
+    canary_calls: int = 0
+    canary_units: int = 0
+    first: str | None = None
+    through: int = 0
+    behind: int = 0
+
+
+def read_exposure(registry: RegistryDatabase, rollout: str) -> Exposure:
+    """What a tick has counted, and what came since where that is quick."""
+    known = _stored_exposure(registry, rollout)
+    behind = int(registry.read_one(_COUNT_UNCOUNTED, (rollout, known.through)))
+    if behind > _MAX_ROWS:
+        return known._replace(behind=behind)
+    return _add_counts(known, registry.read(_COUNT_NEW_ROWS, (rollout, known.through))[0])
+
+
+def _add_counts(known: Exposure, more: sqlite3.Row) -> Exposure:
+    calls, canary, units, first, through = more
+    moments = [moment for moment in (known.first, first) if moment]
+    return Exposure(
+        calls=known.calls + calls,
+        canary_calls=known.canary_calls + canary,
+        canary_units=known.canary_units + units,
+        first=min(moments, default=None),
+        through=through or known.through,
+    )
+
+
+def _stored_exposure(source: RegistryDatabase | sqlite3.Connection, rollout: str) -> Exposure:
+    state = load_analysis_state(source, rollout, EXPOSURE)
+    return Exposure(**state) if state and state.keys() == set(Exposure._fields) else Exposure()
+
+
+def update_exposure(connection: sqlite3.Connection, rollout: str) -> None:
+    """Keep what is counted so far, within the transaction of a tick."""
+    known = _stored_exposure(connection, rollout)
+    seen = _add_counts(known, connection.execute(_COUNT_NEW_ROWS, (rollout, known.through)).fetchone())
+    save_analysis_state(connection, rollout, EXPOSURE, seen._asdict(), seen.through)

@@ -1,0 +1,238 @@
+"""What releases read of the log, and what they keep of it: calls in assignment order, values, scores.
+
+Functions that take a connection run inside the caller's transaction, so that two ticks at once take turns.
+"""
+
+# ruff: noqa: S608 - statements are put together from constants; values are bound
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptops.config.clock import utc_now
+from promptops.registry.sqlite.store import RegistryDatabase
+
+CALL_METRIC = ""  # the metric under which every call that counts has a row: who was assigned where
+LATE_PREFIX = "late:"  # before a metric's name: a value that came when the call had been scored
+MEASURED_COLUMNS = (
+    "latency_ms", "first_token_ms", "cost_usd", "cost_list_usd", "spent_usd", "input_tokens", "output_tokens",
+    "cached_tokens", "reasoning_tokens", "checks_failed",
+)  # fmt: skip
+_CALL_COLUMNS = ", ".join(
+    f"r.{name}"
+    for name in ("seq", "run_id", "arm", "weight_bp", "started_at", "state", "unit_hash", *MEASURED_COLUMNS)
+)
+_FAILED = "(r.error_type IS NOT NULL OR r.fallback IS NOT NULL OR r.state = 'interrupted') AS failed"
+_IS_TRAFFIC = "{0}.kind IN ('run', 'batch') AND {0}.excluded IS NULL AND {0}.cache_source IS NULL"
+_IS_COUNTED = (
+    f"{_IS_TRAFFIC} AND {{0}}.weight_bp > 0 AND {{0}}.weight_bp < 10000 AND {{0}}.arm IN ('stable', 'canary')"
+)
+_EXCLUSION_REASON = (
+    "CASE WHEN r.excluded IS NOT NULL THEN r.excluded WHEN r.cache_source IS NOT NULL THEN 'cache' "
+    "WHEN r.kind NOT IN ('run', 'batch') THEN r.kind "
+    "WHEN coalesce(r.arm, '') NOT IN ('stable', 'canary') THEN 'no arm' "
+    "WHEN coalesce(r.weight_bp, 0) NOT BETWEEN 1 AND 9999 THEN 'weight' "
+)
+_REPEATED_UNIT_REASON = (
+    "WHEN r.unit_hash IS NOT NULL AND EXISTS (SELECT 1 FROM runs e WHERE e.rollout = r.rollout "
+    f"AND e.unit_hash = r.unit_hash AND e.seq < r.seq AND {_IS_COUNTED.format('e')}) THEN 'repeated unit' "
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallOutcome:
+    """A value that a check, a judge or a person gave a call. ``passed`` is for checks alone."""
+
+    source: str
+    name: str
+    passed: bool | None
+    value: float | None
+    occurred_at: str
+
+
+def calls_after(
+    connection: sqlite3.Connection, rollout: str, seq: int, *, by_unit: bool, limit: int
+) -> list[sqlite3.Row]:
+    """The next rows of a rollout in assignment order; ``reason``: why one is no observation, else NULL."""
+    reason = f"{_EXCLUSION_REASON}{_REPEATED_UNIT_REASON if by_unit else ''}END AS reason"
+    sql = (
+        f"SELECT {_CALL_COLUMNS}, {_FAILED}, {reason} FROM runs r WHERE r.rollout = ? AND r.seq > ? "
+        "ORDER BY r.seq LIMIT ?"
+    )
+    return connection.execute(sql, (rollout, seq, limit)).fetchall()
+
+
+def calls_before(
+    connection: sqlite3.Connection, prompt: str, channel: str, digest: str | None, since: str, until: str
+) -> list[sqlite3.Row]:
+    """The latest 2,000 calls of a stable version between two times (UTC text), newest first."""
+    mine, value = ("r.digest = ?", digest) if digest else ("r.channel = ?", channel)
+    sql = (
+        f"SELECT {_CALL_COLUMNS}, {_FAILED}, NULL AS reason FROM runs r WHERE r.prompt = ? AND {mine} "
+        f"AND {_IS_TRAFFIC.format('r')} AND r.state <> 'started' AND coalesce(r.arm, 'stable') = 'stable' "
+        "AND r.started_at >= ? AND r.started_at < ? ORDER BY r.seq DESC LIMIT 2000"
+    )
+    return connection.execute(sql, (prompt, value, since, until)).fetchall()
+
+
+def read_call_outcomes(connection: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, list[CallOutcome]]:
+    """What was said of these calls, in the order in which it occurred."""
+    found: dict[int, list[CallOutcome]] = {}
+    for first in range(0, len(seqs), 500):
+        some = seqs[first : first + 500]
+        sql = (
+            "SELECT run_seq, source, name, passed, value, occurred_at FROM outcomes "
+            f"WHERE run_seq IN ({', '.join('?' * len(some))}) ORDER BY run_seq, occurred_at, id"
+        )
+        for row in connection.execute(sql, some):
+            passed = None if row["passed"] is None else bool(row["passed"])
+            said = CallOutcome(row["source"], row["name"], passed, row["value"], row["occurred_at"])
+            found.setdefault(row["run_seq"], []).append(said)
+    return found
+
+
+def last_outcome_id(connection: sqlite3.Connection) -> int:
+    found = connection.execute("SELECT max(id) FROM outcomes").fetchone()[0]
+    return int(found or 0)
+
+
+def outcomes_after(
+    connection: sqlite3.Connection, rollout: str, number: int, *, through: int
+) -> list[sqlite3.Row]:
+    """What judges and people have said since, of calls up to ``through``: seq, source, name, value, arm."""
+    sql = (
+        "SELECT o.run_seq AS seq, o.source, o.name, o.value, r.arm, r.weight_bp FROM outcomes o "
+        "JOIN runs r ON r.seq = o.run_seq WHERE o.id > ? AND o.source <> 'check' "
+        "AND r.rollout = ? AND r.seq <= ?"
+    )
+    return connection.execute(sql, (number, rollout, through)).fetchall()
+
+
+def earliest_start_from(connection: sqlite3.Connection, rollout: str, seq: int) -> tuple[str, int]:
+    """The earliest time (UTC text) at a row or behind it, and whose; imported ones by their import."""
+    sql = "SELECT min(coalesce(imported_at, started_at)), seq FROM runs WHERE rollout = ? AND seq >= ?"
+    moment, number = connection.execute(sql, (rollout, seq)).fetchone()
+    return str(moment), int(number)
+
+
+def filter_ended_calls(connection: sqlite3.Connection, seqs: Sequence[int]) -> list[int]:
+    """Which of these calls have ended, though they were given up, or are gone."""
+    marks = ", ".join("?" * len(seqs))
+    sql = f"SELECT seq FROM runs WHERE state = 'started' AND seq IN ({marks})"
+    waiting = {row[0] for row in connection.execute(sql, list(seqs))}
+    return [seq for seq in seqs if seq not in waiting]
+
+
+ObservationRow = tuple[str, str, int, str, int, float | None, int, str]
+
+
+def observation_row(
+    rollout: str, metric: str, seq: int, arm: str, weight_bp: int, loss: float | None
+) -> ObservationRow:
+    late = int(metric.startswith(LATE_PREFIX))
+    return rollout, metric, seq, arm, weight_bp, loss, late, utc_now()
+
+
+def save_observations(connection: sqlite3.Connection, rows: Iterable[ObservationRow]) -> None:
+    """Store observations. The first value of a call is final."""
+    connection.executemany("INSERT OR IGNORE INTO observations VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def delete_observations(connection: sqlite3.Connection, rollout: str, metric: str) -> None:
+    """Drop what was kept of a metric that means something else now."""
+    connection.execute("DELETE FROM observations WHERE rollout = ? AND metric = ?", (rollout, metric))
+
+
+def read_observations(
+    source: RegistryDatabase | sqlite3.Connection, rollout: str, metric: str, through: int | None = None
+) -> list[tuple[int, str, int, float | None]]:
+    """One metric's observations in assignment order: seq, arm, weight, loss (NULL: missing)."""
+    sql = (
+        "SELECT seq, arm, weight_bp, loss FROM observations WHERE rollout = ? AND metric = ? AND seq <= ? "
+        "ORDER BY seq"
+    )
+    values = (rollout, metric, 2**62 if through is None else through)
+    rows = source.read(sql, values) if isinstance(source, RegistryDatabase) else source.execute(sql, values)
+    return [tuple(row) for row in rows]
+
+
+def pruned_calls(connection: sqlite3.Connection, rollout: str) -> Iterator[tuple[int, str, int]]:
+    """Calls that were scored and are no longer in the log."""
+    sql = (
+        "SELECT o.seq, o.arm, o.weight_bp FROM observations o WHERE o.rollout = ? AND o.metric = ? "
+        "AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.seq = o.seq) ORDER BY o.seq"
+    )
+    return (tuple(row) for row in connection.execute(sql, (rollout, CALL_METRIC)))
+
+
+def load_analysis_state(
+    source: RegistryDatabase | sqlite3.Connection, rollout: str, name: str
+) -> dict[str, Any] | None:
+    """A stored state; None where there is none, or none that can be read."""
+    sql, values = "SELECT state FROM eprocesses WHERE rollout = ? AND name = ?", (rollout, name)
+    rows = (
+        source.read(sql, values)
+        if isinstance(source, RegistryDatabase)
+        else source.execute(sql, values).fetchall()
+    )
+    try:
+        found = json.loads(rows[0][0]) if rows else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def save_analysis_state(
+    connection: sqlite3.Connection, rollout: str, name: str, state: dict[str, Any], watermark: int
+) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO eprocesses VALUES (?, ?, ?, ?, ?)",
+        (rollout, name, json.dumps(state, separators=(",", ":")), watermark, utc_now()),
+    )
+
+
+def count_canary_calls_since(registry: RegistryDatabase, rollout: str, moment: str, through: int) -> int:
+    """Scored calls of the canary that were started at that time (UTC text) or later."""
+    sql = (
+        "SELECT count(*) FROM observations o JOIN runs r ON r.seq = o.seq WHERE o.rollout = ? "
+        "AND o.metric = ? AND o.arm = 'canary' AND o.seq <= ? AND r.started_at >= ?"
+    )
+    return int(registry.read_one(sql, (rollout, CALL_METRIC, through, moment)))
+
+
+def count_reviewed_calls(registry: RegistryDatabase, rollout: str) -> int:
+    """Outputs of the canary that a person has said something about."""
+    sql = (
+        "SELECT count(DISTINCT o.run_seq) FROM outcomes o JOIN runs r ON r.seq = o.run_seq "
+        "WHERE o.source = 'person' AND r.rollout = ? AND r.arm = 'canary'"
+    )
+    return int(registry.read_one(sql, (rollout,)))
+
+
+def find_first_rollout_run(registry: RegistryDatabase, rollout: str) -> tuple[int, str | None]:
+    """The first row of a rollout: its number, and when it was started; 0 and None before there is one."""
+    sql = "SELECT seq, started_at FROM runs WHERE rollout = ? ORDER BY seq LIMIT 1"
+    rows = registry.read(sql, (rollout,))
+    return (rows[0]["seq"], rows[0]["started_at"]) if rows else (0, None)
+
+
+def last_seq(registry: RegistryDatabase) -> int:
+    return int(registry.read_one("SELECT max(seq) FROM runs") or 0)
+
+
+def read_registry_id(registry: RegistryDatabase) -> str:
+    return str(registry.read_one("SELECT value FROM meta WHERE key = 'registry_id'") or "")
+
+
+def read_channel_traffic(
+    registry: RegistryDatabase, prompt: str, channel: str, since: str
+) -> tuple[int, int, str | None]:
+    """Calls of a channel since a time (UTC text), how many units they are, and when the first was."""
+    sql = (
+        "SELECT count(*), count(DISTINCT unit_hash) + coalesce(sum(unit_hash IS NULL), 0), min(started_at) "
+        f"FROM runs r WHERE prompt = ? AND channel = ? AND started_at >= ? AND {_IS_TRAFFIC.format('r')}"
+    )
+    calls, units, first = registry.read(sql, (prompt, channel, since))[0]
+    return int(calls), int(units), first

@@ -1,0 +1,89 @@
+"""Replies that the registry already holds, found by what exactly was asked.
+
+A reply qualifies when the call ended well and its text was kept, whatever its checks said: asking again
+for those that failed, and only for those, would flatter the model.
+"""
+
+# ruff: noqa: S608 - statements are put together from constants; values are bound
+
+import hashlib
+from dataclasses import dataclass
+
+from promptops.registry.filters import RunFilter
+from promptops.registry.records import FinishedRun
+from promptops.registry.sqlite.rows import finished_run_from_row
+from promptops.registry.sqlite.store import RegistryDatabase
+
+_USABLE = "r.cache_key IS NOT NULL AND r.state = 'finished' AND r.cache_stale = 0 AND r.cache_source IS NULL"
+_FIND = (
+    "SELECT r.*, t.output, t.tool_calls, t.attempts FROM runs r JOIN run_texts t ON t.seq = r.seq "
+    f"WHERE r.cache_key = ? AND {_USABLE} AND r.seq <= ? ORDER BY r.seq DESC LIMIT 1"
+)
+_CHUNK = 5_000  # runs marked in one transaction
+
+
+def reply_key(identity: tuple[str, str, bytes], trial: int, repaired: str = "") -> str:
+    """The key of a reply. One that was repaired answers only those who would repair it by the same schema."""
+    digest = hashlib.sha256()
+    adapter, base_url, body = identity
+    for part in (adapter.encode(), base_url.encode(), body, str(trial).encode(), repaired.encode()):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class CachedReply:
+    run_id: str
+    end: FinishedRun
+
+
+class ReplyCache:
+    """The replies that had been logged when this was made: equal calls within one batch are all made."""
+
+    def __init__(self, registry: RegistryDatabase) -> None:
+        self._registry = registry
+        self._newest = registry.read_one("SELECT max(seq) FROM runs") or 0
+
+    def find(self, key: str) -> CachedReply | None:
+        """The newest reply under a key."""
+        for row in self._registry.read(_FIND, (key, self._newest)):
+            end = finished_run_from_row(row, ())
+            if end is not None:
+                return CachedReply(row["run_id"], end)
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheStats:
+    replies: int  # that can be reused
+    stale: int
+    hits: int  # runs answered from the cache
+    saved_usd: float  # what those would have cost
+
+
+def read_cache_stats(registry: RegistryDatabase, chosen: RunFilter) -> CacheStats:
+    where, values = chosen.conditions()
+    row = registry.read(
+        f"SELECT count(*) FILTER (WHERE {_USABLE}) AS replies, "
+        "count(*) FILTER (WHERE r.cache_key IS NOT NULL AND r.cache_stale = 1) AS stale, "
+        "count(r.cache_source) AS hits, "
+        "coalesce(sum(r.cost_usd) FILTER (WHERE r.cache_source IS NOT NULL), 0.0) AS saved_usd "
+        f"FROM runs r WHERE {where}",
+        values,
+    )[0]
+    return CacheStats(**{name: row[name] for name in ("replies", "stale", "hits", "saved_usd")})
+
+
+def clear_cache(registry: RegistryDatabase, chosen: RunFilter) -> int:
+    """Mark replies as not to be reused, and say how many. No run is deleted."""
+    where, values = chosen.conditions()
+    sql = f"SELECT r.seq FROM runs r WHERE {_USABLE} AND {where}"
+    seqs = [row["seq"] for row in registry.read(sql, values)]
+    replies = 0
+    for first in range(0, len(seqs), _CHUNK):
+        some = [(seq,) for seq in seqs[first : first + _CHUNK]]
+        with registry.write() as connection:
+            connection.executemany("UPDATE runs SET cache_stale = 1 WHERE seq = ?", some)
+            replies += len(some)
+    return replies

@@ -1,0 +1,133 @@
+"""Reading runs back, as the JSON objects that scripts rely on."""
+
+# ruff: noqa: S608 - statements are put together from constants; values are bound
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from promptops.errors import Invalid, NotFound
+from promptops.registry.filters import RunFilter
+from promptops.registry.records import StartedRun
+from promptops.registry.sqlite.rows import finished_run_from_row, run_to_json, started_run_from_row
+from promptops.registry.sqlite.store import RegistryDatabase
+from promptops.registry.ulid import ULID_LENGTH, normalize_id_prefix
+
+RunRecord = dict[str, Any]
+MIN_ID_LENGTH = 10  # characters of a run id that hold its millisecond
+_CANDIDATES = 6
+_SELECT_RUN = (
+    "SELECT r.*, t.parameters, t.overrides, t.metadata, t.inputs, t.output, t.tool_calls, t.attempts "
+    "FROM runs r JOIN run_texts t ON t.seq = r.seq "
+)
+
+
+def list_runs(registry: RegistryDatabase, chosen: RunFilter, *, limit: int) -> list[RunRecord]:
+    """The latest runs, newest first."""
+    where, values = chosen.conditions()
+    found = registry.read(
+        f"SELECT r.seq FROM runs r WHERE {where} ORDER BY r.seq DESC LIMIT ?", (*values, limit)
+    )
+    return runs_by_seq(registry, [row["seq"] for row in found])
+
+
+def runs_by_seq(registry: RegistryDatabase, seqs: Sequence[int]) -> list[RunRecord]:
+    """These runs, in this order."""
+    marks = ", ".join("?" * len(seqs))
+    found = {row["seq"]: row for row in registry.read(f"{_SELECT_RUN} WHERE r.seq IN ({marks})", seqs)}
+    outcomes = _outcomes(registry, f"run_seq IN ({marks})", seqs)
+    return [_run(found[seq], outcomes.get(seq, ())) for seq in seqs if seq in found]
+
+
+def _outcomes(registry: RegistryDatabase, where: str, values: Sequence[Any]) -> dict[int, list[sqlite3.Row]]:
+    found = registry.read(f"SELECT * FROM outcomes WHERE {where} ORDER BY run_seq, id", values)
+    return {seq: list(group) for seq, group in groupby(found, lambda row: int(row["run_seq"]))}
+
+
+def _run(row: sqlite3.Row, outcomes: Iterable[sqlite3.Row]) -> RunRecord:
+    outcomes = list(outcomes)
+    run = run_to_json(started_run_from_row(row), finished_run_from_row(row, outcomes))
+    run["seq"] = row["seq"]
+    run["outcomes"] = [_outcome(each) for each in outcomes if each["source"] != "check"]
+    return run
+
+
+def _outcome(row: sqlite3.Row) -> dict[str, Any]:
+    return {name: row[name] for name in ("source", "name", "value", "text", "occurred_at", "recorded_at")}
+
+
+def get_run(registry: RegistryDatabase, prefix: str) -> RunRecord:
+    """The one run whose id starts so."""
+    return runs_by_seq(registry, [_seq_of(registry, prefix)])[0]
+
+
+def unfinished_run(registry: RegistryDatabase, prefix: str) -> StartedRun:
+    """The one run whose id starts so, as it was when it began. Raises Invalid when it has ended."""
+    seq = _seq_of(registry, prefix)
+    sql = "SELECT * FROM runs JOIN run_texts USING (seq) WHERE seq = ?"
+    row = registry.read(sql, (seq,))[0]
+    if row["state"] != "started":
+        hint = f"promptops runs show {row['run_id']}"
+        raise Invalid(f"run {row['run_id']} has ended already", hint=hint)
+    return started_run_from_row(row)
+
+
+def _seq_of(registry: RegistryDatabase, prefix: str) -> int:
+    found = _find(registry, prefix)
+    if not found:
+        raise NotFound(f"no run {prefix} in {registry.path}", hint="`promptops runs list` shows the latest")
+    if len(found) > 1:
+        shown = ", ".join(row["run_id"] for row in found[: _CANDIDATES - 1])
+        more = ", …" if len(found) == _CANDIDATES else ""
+        raise Invalid(f"{prefix} is the start of several run ids", hint=f"{shown}{more}")
+    seq: int = found[0]["seq"]
+    return seq
+
+
+def _find(registry: RegistryDatabase, prefix: str) -> list[sqlite3.Row]:
+    start = normalize_id_prefix(prefix)
+    if start is None:
+        return []
+    sql = "SELECT seq, run_id FROM runs WHERE run_id >= ? AND run_id < ? ORDER BY run_id LIMIT ?"
+    return registry.read(sql, (start, start + "~", _CANDIDATES))
+
+
+def short_ids(registry: RegistryDatabase, run_ids: Iterable[str]) -> dict[str, str]:
+    """Each id cut to the shortest start, of ten characters or more, that no other run shares."""
+    sql = (
+        "SELECT max(run_id) FROM runs WHERE run_id < ?1 "
+        "UNION ALL SELECT min(run_id) FROM runs WHERE run_id > ?1"
+    )
+    return {run_id: shortest_prefix(run_id, registry.read(sql, (run_id,))) for run_id in run_ids}
+
+
+def shortest_prefix(run_id: str, neighbours: Iterable[Sequence[str | None]]) -> str:
+    """As much of an id as tells it from those before and after it, each the first of its row."""
+    shared = (1 + _common_prefix_length(run_id, other[0]) for other in neighbours if other[0])
+    return run_id[: min(ULID_LENGTH, max([MIN_ID_LENGTH, *shared]))]
+
+
+def _common_prefix_length(one: str, other: str) -> int:
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), len(one))
+
+
+def iterate_runs(registry: RegistryDatabase, chosen: RunFilter, *, chunk: int = 100) -> Iterator[RunRecord]:
+    """All chosen runs in order, a chunk at a time: memory stays flat and no read lock is held long."""
+    where, values = chosen.conditions()
+    sql = f"SELECT r.seq FROM runs r WHERE r.seq > ? AND {where} ORDER BY r.seq LIMIT ?"
+    last = 0
+    while found := registry.read(sql, (last, *values, chunk)):
+        last = found[-1]["seq"]
+        yield from runs_by_seq(registry, [row["seq"] for row in found])
+
+
+def last_runs(registry: RegistryDatabase) -> dict[str, RunRecord]:
+    """Of each prompt its latest run: id, time, state, kind and digest. Skips from prompt to prompt."""
+    found = registry.read(
+        "WITH RECURSIVE known(prompt) AS (SELECT min(prompt) FROM runs UNION ALL "
+        "SELECT (SELECT min(prompt) FROM runs WHERE prompt > known.prompt) FROM known WHERE prompt NOT NULL) "
+        "SELECT r.prompt, r.run_id, r.started_at, r.state, r.kind, r.digest FROM known JOIN runs r "
+        "ON r.seq = (SELECT max(seq) FROM runs WHERE prompt = known.prompt)"
+    )
+    return {row["prompt"]: dict(row) for row in found}

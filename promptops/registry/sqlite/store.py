@@ -1,0 +1,322 @@
+"""The registry file: opened, written and kept whole.
+
+WAL with synchronous=FULL: what a call has returned from is on disk. Every write is one BEGIN IMMEDIATE
+transaction; a transaction that reads first and asks for the lock later fails under several writers.
+"""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import Any, Self
+
+from promptops.config.clock import utc_now
+from promptops.errors import Invalid, NotFound
+from promptops.registry.records import FinishedRun, StartedRun
+from promptops.registry.sqlite.bulk_insert import insert_many, next_seq
+from promptops.registry.sqlite.connections import (
+    configure_connection,
+    connect,
+    connect_for_reading,
+    create_or_check_writable,
+    expect_schema,
+)
+from promptops.registry.sqlite.errors import read_only_error, translate_sqlite_error, translate_sqlite_errors
+from promptops.registry.sqlite.migrations import MIGRATIONS, SchemaMigration, migrate
+from promptops.registry.sqlite.rows import (
+    FINISHED_COLUMNS,
+    FINISHED_TEXT_COLUMNS,
+    INSERT_OUTCOME,
+    INSERT_RUN,
+    INSERT_RUN_TEXTS,
+    INSERT_SHADOW_JOB,
+    INSERT_STARTED,
+    INSERT_STARTED_TEXTS,
+    INSERT_TAG,
+    STARTED_COLUMNS,
+    STARTED_TEXT_COLUMNS,
+    UPDATE_FINISHED,
+    UPDATE_TEXTS,
+    WRITER_COLUMNS,
+    finished_texts,
+    finished_values,
+    outcome_values,
+    shadow_job_values,
+    started_texts,
+    started_values,
+    tag_values,
+    unfinished_values,
+)
+from promptops.registry.ulid import new_run_id
+
+__all__ = ["RegistryDatabase", "new_run_id"]
+
+BUSY_TIMEOUT_S = 30.0
+LogPosition = tuple[str, int]  # a writer, and the how many-th of its runs this is
+_RUN = ("seq", *WRITER_COLUMNS, *STARTED_COLUMNS, *FINISHED_COLUMNS, "checks_failed")
+_TEXTS = ("seq", *STARTED_TEXT_COLUMNS, *FINISHED_TEXT_COLUMNS)
+_OUTCOME = ("run_seq", "source", "name", "passed", "value", "text", "occurred_at", "recorded_at")
+
+
+class RegistryDatabase:
+    """One connection; may be shared by threads. Use it as a context manager, or call ``close``."""
+
+    def __init__(self, connection: sqlite3.Connection, path: Path, busy_s: float, *, writable: bool) -> None:
+        self.path = path
+        self.writable = writable
+        self.writer_id = os.urandom(8).hex()
+        self._busy_s = busy_s
+        self._connection = connection
+        self._counter = 0
+        self._lock = RLock()
+        self._open_runs: dict[str, tuple[int, StartedRun]] = {}
+
+    @classmethod
+    def open(
+        cls, path: Path, *, busy_s: float = BUSY_TIMEOUT_S, steps: Sequence[SchemaMigration] = MIGRATIONS
+    ) -> Self:
+        """Open for writing, creating the file when there is none; for reading where it cannot be written."""
+        writable = create_or_check_writable(path)
+        with translate_sqlite_errors(path, busy_s):
+            connection = connect(path, busy_s) if writable else connect_for_reading(path, busy_s)
+            try:
+                if writable:
+                    migrate(connection, str(path), steps, busy_s=busy_s)
+                else:
+                    expect_schema(connection, path, len(steps))
+            except BaseException:
+                connection.close()
+                raise
+        return cls(connection, path, busy_s, writable=writable)
+
+    @classmethod
+    def open_existing(cls, path: Path, *, busy_s: float = BUSY_TIMEOUT_S) -> Self:
+        """For reading verbs: no file is made, and where there is none nothing is logged yet."""
+        return cls.open(path, busy_s=busy_s) if path.exists() else cls.in_memory(path)
+
+    @classmethod
+    def in_memory(cls, path: Path = Path(":memory:")) -> Self:
+        """An empty registry of this process; ``path`` is what messages call it."""
+        connection = configure_connection(
+            sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        )
+        migrate(connection, ":memory:", MIGRATIONS, busy_s=BUSY_TIMEOUT_S)
+        return cls(connection, path, BUSY_TIMEOUT_S, writable=True)
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def read(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        with self._lock, translate_sqlite_errors(self.path, self._busy_s):
+            return self._connection.execute(sql, values).fetchall()
+
+    def read_one(self, sql: str, values: Sequence[Any] = ()) -> Any:
+        """The first column of the first row, or None."""
+        found = self.read(sql, values)
+        return found[0][0] if found else None
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: committed when the block ends, undone when it raises."""
+        if not self.writable:
+            raise read_only_error(self.path)
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except sqlite3.DatabaseError as error:
+                self._roll_back()
+                raise translate_sqlite_error(error, self.path, self._busy_s) from error
+            except BaseException:
+                self._roll_back()
+                raise
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:  # SQLite itself has rolled back after some errors
+            self._connection.execute("ROLLBACK")
+
+    def add_aggregate(self, name: str, aggregate: type[Any]) -> None:
+        """Make a Python class usable as an aggregate function of one argument."""
+        self._connection.create_aggregate(name, 1, aggregate)
+
+    def command(self, sql: str) -> list[sqlite3.Row]:
+        """A statement that cannot stand in a transaction, such as a checkpoint."""
+        if not self.writable:
+            raise read_only_error(self.path)
+        return self.read(sql)
+
+    @contextmanager
+    def temp_connection(self) -> Iterator[sqlite3.Connection]:
+        """The connection for temporary tables, which keep nobody else from writing."""
+        with self._lock, translate_sqlite_errors(self.path, self._busy_s):
+            yield self._connection
+
+    def start(self, run: StartedRun) -> int:
+        """Log that a call is about to be made. On disk when this returns; the number is its order."""
+        return self.start_all([run])[0]
+
+    def start_all(self, runs: Sequence[StartedRun]) -> list[int]:
+        """Log that calls are about to be made, in this order."""
+        counted = [(self._count(run), run) for run in runs]
+        with self.write() as connection:
+            return [self._insert_started(connection, counter, run) for counter, run in counted]
+
+    def _insert_started(self, connection: sqlite3.Connection, counter: int, run: StartedRun) -> int:
+        values = (self.writer_id, counter, *started_values(run), "started")
+        seq = _inserted(connection.execute(INSERT_STARTED, values))
+        connection.execute(INSERT_STARTED_TEXTS, (seq, *started_texts(run)))
+        connection.executemany(INSERT_TAG, tag_values(run, seq))
+        return seq
+
+    def finish(self, run_id: str, end: FinishedRun) -> None:
+        """Log how a started run ended, with its checks. A started row that has gone is made anew."""
+        self.finish_all([(run_id, end)])
+
+    def finish_all(self, ended: Sequence[tuple[str, FinishedRun]]) -> None:
+        with self.write() as connection:
+            for run_id, end in ended:
+                if not self._update(connection, run_id, end):
+                    self._finish_missing_row(connection, run_id, end)
+        for run_id, _ in ended:
+            self._open_runs.pop(run_id, None)
+
+    def release_position(self, run_id: str) -> LogPosition | None:
+        """The place that was meant for a run which is kept elsewhere now; ``take_in`` gives it back."""
+        found = self._open_runs.pop(run_id, None)
+        return (self.writer_id, found[0]) if found else None
+
+    def replay(self, run: StartedRun, end: FinishedRun | None, place: LogPosition | None = None) -> None:
+        """Log a run that was kept elsewhere meanwhile. Doing so again changes nothing.
+
+        One without a place gets the next here, unless it cannot be written now either: it waits on, and a
+        place that stays empty would tell of a lost run.
+        """
+        place = place or self.release_position(run.run_id)
+        with self._lock:
+            counter = self._counter
+            try:
+                with self.write() as connection:
+                    self._replay(connection, run, end, place or (self.writer_id, counter + 1))
+            except BaseException:
+                self._counter = counter
+                if place and place[0] == self.writer_id:
+                    self._open_runs[run.run_id] = (place[1], run)
+                raise
+
+    def _replay(
+        self, connection: sqlite3.Connection, run: StartedRun, end: FinishedRun | None, place: LogPosition
+    ) -> None:
+        found = connection.execute("SELECT state FROM runs WHERE run_id = ?", (run.run_id,)).fetchone()
+        if found is None:
+            if place == (self.writer_id, self._counter + 1):
+                self._counter += 1
+            self._insert_run(connection, place, run, end)
+        elif found["state"] == "started" and end is not None:
+            self._update(connection, run.run_id, end)
+
+    def _update(self, connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> bool:
+        values = (*finished_values(end), run_id)
+        updated = connection.execute(UPDATE_FINISHED, values).fetchall()
+        for (seq,) in updated:
+            connection.execute(UPDATE_TEXTS, (*finished_texts(end), seq))
+            connection.executemany(INSERT_OUTCOME, outcome_values(end, seq, utc_now()))
+            _add_shadow_job(connection, run_id, end)
+        return bool(updated)
+
+    def _finish_missing_row(self, connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> None:
+        if connection.execute("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)).fetchone():
+            raise Invalid(f"run {run_id} has ended already", hint=f"promptops runs show {run_id}")
+        if run_id not in self._open_runs:
+            raise NotFound(f"no run {run_id} in the registry {self.path}", hint="promptops runs list")
+        counter, run = self._open_runs[run_id]
+        self._insert_run(connection, (self.writer_id, counter), run, end)
+
+    def record(self, ended: Sequence[tuple[StartedRun, FinishedRun]]) -> list[int]:
+        """Log whole runs in one transaction."""
+        counters = [self._count(run) for run, _ in ended]
+        runs = [(*started_values(run), *finished_values(end)) for run, end in ended]
+        texts = [(*started_texts(run), *finished_texts(end)) for run, end in ended]
+        recorded_at = utc_now()
+        with self.write() as connection:
+            first = next_seq(connection)
+            seqs = list(range(first, first + len(ended)))
+            heads = [(seq, self.writer_id, counter) for seq, counter in zip(seqs, counters, strict=True)]
+            insert_many(connection, "runs", _RUN, [head + run for head, run in zip(heads, runs, strict=True)])
+            insert_many(
+                connection, "run_texts", _TEXTS, [(seq, *text) for seq, text in zip(seqs, texts, strict=True)]
+            )
+            for seq, (run, _) in zip(seqs, ended, strict=True):
+                if run.metadata:
+                    connection.executemany(INSERT_TAG, tag_values(run, seq))
+            outcomes = [
+                row
+                for seq, (_, end) in zip(seqs, ended, strict=True)
+                for row in outcome_values(end, seq, recorded_at)
+            ]
+            insert_many(connection, "outcomes", _OUTCOME, outcomes)
+            for run, end in ended:
+                _add_shadow_job(connection, run.run_id, end)
+        for run, _ in ended:
+            self._open_runs.pop(run.run_id, None)
+        return seqs
+
+    def _insert_run(
+        self, connection: sqlite3.Connection, place: LogPosition, run: StartedRun, end: FinishedRun | None
+    ) -> None:
+        ended = end or FinishedRun(finished_at="", state="started")
+        finished = finished_values(ended) if end else unfinished_values()
+        values = (*place, *started_values(run), *finished)
+        seq = _inserted(connection.execute(INSERT_RUN, values))
+        texts = (seq, *started_texts(run), *finished_texts(ended))
+        connection.execute(INSERT_RUN_TEXTS, texts)
+        if run.metadata:
+            connection.executemany(INSERT_TAG, tag_values(run, seq))
+        if ended.checks:
+            connection.executemany(INSERT_OUTCOME, outcome_values(ended, seq, utc_now()))
+        _add_shadow_job(connection, run.run_id, ended)
+
+    def _count(self, run: StartedRun) -> int:
+        """The place of a run, taken before the attempt: a row that could not be written leaves a hole."""
+        with self._lock:
+            if run.run_id in self._open_runs:  # tried before
+                return self._open_runs[run.run_id][0]
+            self._counter += 1
+            self._open_runs[run.run_id] = (self._counter, run)
+            return self._counter
+
+    def save_version(
+        self, prompt: str, digest: str, source: str, *, commit_sha: str | None = None, path: str | None = None
+    ) -> None:
+        """Keep what a digest stands for (canonical JSON), once, so that runs can be rebuilt without git."""
+        known = self.read("SELECT commit_sha FROM versions WHERE prompt = ? AND digest = ?", (prompt, digest))
+        if known and (known[0][0] or commit_sha is None):
+            return
+        with self.write() as connection:
+            connection.execute(
+                "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (prompt, digest) DO UPDATE SET "
+                "commit_sha = coalesce(commit_sha, excluded.commit_sha), path = excluded.path",
+                (prompt, digest, source, commit_sha, path, utc_now()),
+            )
+
+
+def _add_shadow_job(connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> None:
+    if end.shadow:
+        connection.execute(INSERT_SHADOW_JOB, shadow_job_values(run_id, end.shadow))
+
+
+def _inserted(cursor: sqlite3.Cursor) -> int:
+    assert cursor.lastrowid is not None  # noqa: S101 - an INSERT has just succeeded
+    return cursor.lastrowid

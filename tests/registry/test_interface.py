@@ -1,0 +1,45 @@
+"""The registry's one door: what it offers, and that nobody goes round it."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import promptops
+from promptops import registry
+
+PACKAGE = Path(promptops.__file__).parent
+REGISTRY = PACKAGE / "registry"
+
+
+def modules(*, but: Path) -> Iterator[tuple[str, ast.Module]]:
+    for file in sorted(PACKAGE.rglob("*.py")):
+        if not file.is_relative_to(but):
+            yield file.relative_to(PACKAGE).as_posix(), ast.parse(file.read_bytes())
+
+
+def imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+HOMES: dict[str, str] = registry._HOME  # noqa: SLF001 - the table that the names are looked up in
+
+
+def test_a_type_checker_sees_the_names_that_are_there_when_it_runs() -> None:
+    tree = ast.parse((REGISTRY / "__init__.py").read_bytes())
+    seen = {name for name in imported(tree) if name.startswith("promptops.registry.")}
+    assert seen == {f"promptops.registry.{module}.{name}" for name, module in HOMES.items()}
+    assert all(getattr(registry, name) is not None for name in HOMES)
+
+
+def test_packages_above_know_the_registry_by_its_interface_alone() -> None:
+    around = [
+        (path, name)
+        for path, tree in modules(but=REGISTRY)
+        for name in imported(tree)
+        if name.startswith("promptops.registry.") and name.removeprefix("promptops.registry.") not in HOMES
+    ]
+    assert around == []
