@@ -36,9 +36,7 @@ def lint(
     ] = LintFormat.TEXT,
     as_json: JsonOption = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors do.")] = False,
-    fix: Annotated[
-        bool, typer.Option("--fix_files", help="Mend what is mechanical and certain first.")
-    ] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Mend what is mechanical and certain first.")] = False,
     rules: Annotated[bool, typer.Option("--rules", help="List the rules.")] = False,
 ) -> int:
     """Say what is wrong with prompts: the files, the model, parameters, variables, checks, cases.
