@@ -4,8 +4,7 @@ Each body of an ``if``, ``elif``, ``else`` or ``for``, and each side of an inlin
 with a mark in front of it; rendering a case sets the marks of what was rendered.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -14,49 +13,17 @@ from jinja2.exceptions import TemplateError
 from jinja2.visitor import NodeTransformer
 
 from promptops.config.yaml import YamlPath
+from promptops.lint.branches import BranchCoverage, TemplateBranch
 from promptops.prompt import Prompt, Text, text_parts
+from promptops.prompt.jinja_templates import parse_template, render_jinja
 from promptops.prompt.sandbox import TemplateEnvironment
-from promptops.prompt.templates import TemplateFault, parse_template, render_template
+from promptops.prompt.templates import TemplateFault
 
 _MARK = "mark a branch"  # no template can name a filter with blanks
 _BRANCH_NODES = (nodes.If, nodes.For, nodes.CondExpr)
 
 
-@dataclass(frozen=True, slots=True)
-class TemplateBranch:
-    """``file`` is "" for the prompt file, else the path of a partial."""
-
-    file: str
-    line: int
-    what: str  # if, elif, else, for
-
-
-@dataclass(frozen=True, slots=True)
-class BranchCoverage:
-    branches: tuple[TemplateBranch, ...] = ()
-    reached: frozenset[int] = frozenset()
-
-    @property
-    def missed(self) -> Sequence[TemplateBranch]:
-        return [branch for number, branch in enumerate(self.branches) if number not in self.reached]
-
-    def __str__(self) -> str:
-        return f"{len(self.reached)} of {len(self.branches)} branches"
-
-
-def find_branches(prompt: Prompt) -> Iterator[TemplateBranch]:
-    """List the branches of a prompt's templates without compiling them."""
-    for text in text_parts(prompt):
-        for what, line in _branches(text.template):
-            yield TemplateBranch("", prompt.document.line_of(text.path, line), what)
-    for path, template in prompt.partials.items():
-        for what, line in _branches(template):
-            yield TemplateBranch(path, line, what)
-
-
-def _branches(template: str) -> Iterator[tuple[str, int]]:
-    if "{%" not in template and ("{{" not in template or " if " not in template):
-        return
+def jinja_branches(template: str) -> Iterator[tuple[str, int]]:
     tree = parse_template(template)
     elifs = {id(other) for node in tree.find_all(nodes.If) for other in node.elif_}
     for node in tree.find_all(_BRANCH_NODES):
@@ -90,7 +57,7 @@ class BranchTracer:
 
     def render(self, text: Text, values: Mapping[str, Any]) -> str:
         """Render one text with a case's inputs; raises TemplateFault, and what was reached counts."""
-        return render_template(self._templates[text.path], values)
+        return render_jinja(self._templates[text.path], values)
 
     def coverage(self) -> BranchCoverage:
         return BranchCoverage(tuple(self._branches), frozenset(self._reached))

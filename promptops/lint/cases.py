@@ -3,19 +3,22 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptops.checks import compile_checks
 from promptops.config.text import Position, Problem
 from promptops.config.yaml import InvalidAt
 from promptops.config.yaml import YamlPath as Place
 from promptops.errors import Invalid, NotFound
-from promptops.lint.branch_coverage import BranchCoverage, BranchTracer, find_branches
+from promptops.lint.branches import BranchCoverage, UnbranchedTemplates, find_branches
 from promptops.prompt import FileReader, Insert, Prompt, Text, text_parts
 from promptops.prompt.cases import Case, iter_lines, read_cases
 from promptops.prompt.checks import read_checks
 from promptops.prompt.render import estimate_tokens, validate_inputs
 from promptops.prompt.templates import TemplateFault
+
+if TYPE_CHECKING:
+    from promptops.lint.branch_coverage import BranchTracer
 
 MAX_SHOWN = 10  # findings of one rule in one golden set; the rest are counted
 
@@ -43,10 +46,11 @@ class GoldenSet:
 
 def read_golden_set(prompt: Prompt, read: FileReader) -> GoldenSet:
     """Read and render every case. Without cases, the branches are counted all the same."""
+    branches = tuple(find_branches(prompt))
     if prompt.cases is None:
-        return GoldenSet(coverage=BranchCoverage(tuple(find_branches(prompt))))
+        return GoldenSet(coverage=BranchCoverage(branches))
     try:
-        traced = BranchTracer(prompt)
+        traced = _trace_branches(prompt) if branches else UnbranchedTemplates(prompt)
     except TemplateFault as fault:
         problem = Problem("case-fails", fault.message, prompt.document.path, Position(1, 1), fault.hint)
         return GoldenSet((problem,))
@@ -55,8 +59,14 @@ def read_golden_set(prompt: Prompt, read: FileReader) -> GoldenSet:
     return GoldenSet(tuple(reading.problems), reading.size, tuple(reading.accepted), traced.coverage())
 
 
+def _trace_branches(prompt: Prompt) -> "BranchTracer":
+    from promptops.lint.branch_coverage import BranchTracer
+
+    return BranchTracer(prompt)
+
+
 class _CaseChecker:
-    def __init__(self, prompt: Prompt, traced: BranchTracer) -> None:
+    def __init__(self, prompt: Prompt, traced: "BranchTracer | UnbranchedTemplates") -> None:
         self.prompt = prompt
         self.traced = traced
         self.problems: list[Problem] = []

@@ -10,8 +10,6 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from jinja2 import StrictUndefined, Template
-
 from promptops.config.yaml import InvalidAt, Position, Problem, YamlPath
 from promptops.errors import Invalid
 from promptops.prompt import (
@@ -34,7 +32,7 @@ from promptops.prompt.json_schema import (
     unknown_name_message,
     validator_for,
 )
-from promptops.prompt.templates import TemplateFault, compile_template, free_names, render_template
+from promptops.prompt.templates import CompiledTemplate, TemplateFault, free_names
 
 MAX_IMAGE_BYTES = 20_000_000  # bytes
 _TOKEN_BYTES = 4
@@ -130,15 +128,15 @@ def _validators(prompt: Prompt) -> Mapping[str, Validator]:
 
 
 @lru_cache(maxsize=256)
-def _templates(prompt: Prompt) -> Mapping[YamlPath, Template]:
+def _templates(prompt: Prompt) -> Mapping[YamlPath, CompiledTemplate]:
     """Compile what a prompt sends, once; its texts are kept by their content as well."""
     return {text.path: _compile(prompt, text) for text in text_parts(prompt)}
 
 
-def _compile(prompt: Prompt, text: Text, *, missing_is_empty: bool = False) -> Template:
+def _compile(prompt: Prompt, text: Text, *, missing_is_empty: bool = False) -> CompiledTemplate:
     partials = tuple(sorted(prompt.partials.items()))
     try:
-        return compile_template(text.template, partials, missing_is_empty=missing_is_empty)
+        return CompiledTemplate(text.template, partials, missing_is_empty=missing_is_empty)
     except TemplateFault as fault:
         raise _locate_fault(prompt, text, fault) from None
 
@@ -164,6 +162,8 @@ def _messages(prompt: Prompt, inputs: Mapping[str, Any]) -> Iterable[dict[str, A
 def _template_value(declared: Input, value: Any) -> Any:
     if declared.kind != "image":
         return value
+    from jinja2 import StrictUndefined
+
     return StrictUndefined(
         f"the image `{declared.name}` has no text; send it as a part, `image: {declared.name}`"
     )
@@ -182,9 +182,9 @@ def _part(prompt: Prompt, part: Part, values: Mapping[str, Any], inputs: Mapping
     return {"type": "image_url", "image_url": {"url": url}}
 
 
-def _render(prompt: Prompt, text: Text, template: Template, values: Mapping[str, Any]) -> str:
+def _render(prompt: Prompt, text: Text, template: CompiledTemplate, values: Mapping[str, Any]) -> str:
     try:
-        return render_template(template, values)
+        return template.render(values)
     except TemplateFault as fault:
         raise _locate_fault(prompt, text, fault) from None
 
@@ -248,9 +248,9 @@ def render_text(
 ) -> str:
     """Render a template that stands alone; ``where`` is what an error calls it."""
     try:
-        compiled = compile_template(
+        compiled = CompiledTemplate(
             template, tuple(sorted(partials.items())), missing_is_empty=missing_is_empty
         )
-        return render_template(compiled, values)
+        return compiled.render(values)
     except TemplateFault as fault:
         raise Invalid(f"{fault.partial or where}:{fault.line}: {fault.message}", hint=fault.hint) from None

@@ -1,33 +1,58 @@
-"""Templates: what they include, what they name, and their text, with every failure put at its line."""
+"""Templates: what they include, what they name, and their text.
+
+Most texts of prompts put inputs into their place and do nothing more. That needs no Jinja2, which takes
+longer to import than all else that a call does. Everything else goes to ``jinja_templates``, and so does
+every failure: a text that is put together here is the one that Jinja2 would have written.
+"""
+
+from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from jinja2 import ChainableUndefined, DictLoader, StrictUndefined, Template, Undefined, meta, nodes
-from jinja2.exceptions import (
-    SecurityError,
-    TemplateNotFound,
-    TemplateSyntaxError,
-    UndefinedError,
-)
-
-from promptops.prompt.json_schema import unknown_name_message
-from promptops.prompt.sandbox import SandboxError, TemplateEnvironment, render_budget
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PartialTexts = tuple[tuple[str, str], ...]
 """Path and text of each partial, sorted: hashable, so that compiled templates can be kept."""
 
-MAX_CODE = 100_000  # characters between {{ }} and {% %}: compiling takes a second for so many
-_TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
-_BUILT_IN = frozenset({"range", "dict", "cycler", "joiner", "namespace"})
-_INCLUDE_NODES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
-_UNDEFINED = re.compile(r"^'(.+)' is undefined$")
-_NO_FILTER = re.compile(r"No (filter|test) named '(.+)'")
-_UNREPEATABLE = "is not available: the same inputs must give the same messages"
+_MAX_PLAIN = 100_000  # characters of a text that is put together here, before and after
+_PLAIN_TAG = re.compile(r"\{\{[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*\}\}")
+_NOT_PLAIN = re.compile(r"\{[{%#]|\r")
+JINJA_WORDS = frozenset(
+    [
+        "and",
+        "caller",
+        "context",
+        "cycler",
+        "dict",
+        "else",
+        "elif",
+        "false",
+        "False",
+        "if",
+        "in",
+        "is",
+        "joiner",
+        "kwargs",
+        "lipsum",
+        "loop",
+        "namespace",
+        "none",
+        "None",
+        "not",
+        "or",
+        "range",
+        "recursive",
+        "self",
+        "super",
+        "true",
+        "True",
+        "varargs",
+    ]
+)
+"""Names that do not, or not everywhere, stand for an input."""
 
 
 class TemplateFault(Exception):
@@ -41,149 +66,78 @@ class TemplateFault(Exception):
         self.hint = hint
 
 
-@dataclass(frozen=True, slots=True)
-class Include:
+class Include(NamedTuple):
     name: str
     line: int
     optional: bool  # `ignore missing`
 
 
-class _EmptyUndefined(ChainableUndefined):
-    """An input that has no value yet is an empty text; a name that the template misspells is one too."""
-
-
-@lru_cache(maxsize=128)
-def _environment(partials: PartialTexts, undefined: type[Undefined]) -> TemplateEnvironment:
-    return TemplateEnvironment(DictLoader(dict(partials)), undefined)
-
-
-_DEFAULT_ENVIRONMENT = _environment((), StrictUndefined)
-
-
-@contextmanager
-def _template_errors(text: str) -> Iterator[None]:
-    code = sum(len(tag[0]) for tag in _TAG.finditer(text))
-    if code > MAX_CODE:
-        raise TemplateFault(f"more than {MAX_CODE:,} characters of template code", 1)
-    try:
-        yield
-    except TemplateSyntaxError as error:
-        raise _syntax_fault(error) from None
-    except (RecursionError, SyntaxError, MemoryError, ValueError):  # what Python has against generated code
-        raise TemplateFault("the template is nested too deeply", 1) from None
-
-
-@lru_cache(maxsize=64)
-def parse_template(text: str) -> nodes.Template:
-    """Give the tree of a template. It is kept for the next who asks, so that nobody may change it."""
-    with _template_errors(text):
-        return _DEFAULT_ENVIRONMENT.parse(text)
-
-
 @lru_cache(maxsize=4096)
 def find_includes(text: str) -> tuple[Include, ...]:
     """List the partials a template names itself. Raises TemplateFault when it is no template."""
-    with _template_errors(text):
-        return tuple(_include(node) for node in parse_template(text).find_all(_INCLUDE_NODES))
+    if _plain_pieces(text) is not None:
+        return ()
+    from promptops.prompt.jinja_templates import jinja_includes
 
-
-def _include(node: nodes.Node) -> Include:
-    name = node.template  # type: ignore[attr-defined]
-    if not isinstance(name, nodes.Const) or not isinstance(name.value, str):
-        hint = "name one file, so that the version says which text it holds"
-        raise TemplateFault("the name of what is included must be a literal text", node.lineno, hint=hint)
-    return Include(name.value, node.lineno, getattr(node, "ignore_missing", False))
+    return jinja_includes(text)
 
 
 @lru_cache(maxsize=4096)
 def free_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Names a template takes from outside, and names that it sets. Finds unknown filters too."""
-    with _template_errors(text):
-        tree = parse_template(text)
-        free = meta.find_undeclared_variables(tree)
-        stored = {node.name for node in tree.find_all(nodes.Name) if node.ctx in ("store", "param")}
-    return frozenset(free - _BUILT_IN), frozenset(stored)
+    pieces = _plain_pieces(text)
+    if pieces is not None:
+        return frozenset(pieces[1::2]), frozenset()
+    from promptops.prompt.jinja_templates import jinja_names
+
+    return jinja_names(text)
+
+
+class CompiledTemplate:
+    """Raises TemplateFault, here for a text that is no template, and when it cannot be rendered."""
+
+    __slots__ = ("_missing_is_empty", "_partials", "_pieces", "_text")
+
+    def __init__(self, text: str, partials: PartialTexts = (), *, missing_is_empty: bool = False) -> None:
+        self._text = text
+        self._partials = partials
+        self._missing_is_empty = missing_is_empty
+        self._pieces = _plain_pieces(text)
+        if self._pieces is None:
+            self._jinja()
+
+    def render(self, values: Mapping[str, Any]) -> str:
+        """Render within one budget. ``values`` are data: nothing in them is ever rendered."""
+        joined = self._joined(values)
+        if joined is not None:
+            return joined
+        from promptops.prompt.jinja_templates import render_jinja
+
+        return render_jinja(self._jinja(), values)
+
+    def _joined(self, values: Mapping[str, Any]) -> str | None:
+        """The text, where every value is one; None for what Jinja2 is to write or to refuse."""
+        if self._pieces is None:
+            return None
+        missing = "" if self._missing_is_empty else None
+        texts = [values.get(piece, missing) if at % 2 else piece for at, piece in enumerate(self._pieces)]
+        if any(type(text) is not str for text in texts) or sum(map(len, texts)) > _MAX_PLAIN:
+            return None
+        return "".join(texts)
+
+    def _jinja(self) -> Any:
+        from promptops.prompt.jinja_templates import compile_jinja
+
+        return compile_jinja(self._text, self._partials, missing_is_empty=self._missing_is_empty)
 
 
 @lru_cache(maxsize=1024)
-def compile_template(text: str, partials: PartialTexts = (), *, missing_is_empty: bool = False) -> Template:
-    environment = _environment(partials, _EmptyUndefined if missing_is_empty else StrictUndefined)
-    with _template_errors(text):
-        template = environment.from_string(text)
-    template.globals = (
-        environment.globals
-    )  # read in each render, and a plain dict is read several times as fast
-    return template
-
-
-def render_template(template: Template, values: Mapping[str, Any]) -> str:
-    """Render within one budget. ``values`` are data: nothing in them is ever rendered."""
-    try:
-        with render_budget():
-            return "".join(template.root_render_func(template.new_context(dict(values))))
-    except Exception as error:  # noqa: BLE001 - a template can raise whatever Python can
-        raise _fault(error, values) from None
-
-
-def _fault(error: Exception, values: Mapping[str, Any]) -> TemplateFault:
-    if isinstance(error, TemplateSyntaxError):
-        return _syntax_fault(error)
-    partial, line = _error_location(error)
-    message, hint = _explain(error, values)
-    return TemplateFault(message, line, partial, hint)
-
-
-def _error_location(error: Exception) -> tuple[str, int]:
-    """Find the innermost template on the stack."""
-    place, trace = ("", 1), error.__traceback__
-    while trace is not None:
-        template = trace.tb_frame.f_globals.get("__jinja_template__")
-        if template is not None:
-            place = (template.name or "", template.get_corresponding_lineno(trace.tb_lineno))
-        trace = trace.tb_next
-    return place
-
-
-def _explain(error: Exception, values: Mapping[str, Any]) -> tuple[str, str]:
-    text = " ".join(str(error).split())
-    text = text if len(text) <= 200 else f"{text[:199]}…"  # noqa: PLR2004
-    if isinstance(error, UndefinedError):
-        return _explain_undefined(text, values)
-    if isinstance(error, SandboxError):
-        return f"the template is stopped: {text}", ""
-    if isinstance(error, SecurityError):
-        return (
-            f"the sandbox forbids it: {text.rstrip('.')}",
-            "templates see data, and methods that change nothing",
-        )
-    if isinstance(error, TemplateNotFound):
-        return f"no partial `{text}`", "included files are named by their path below prompts/"
-    if isinstance(error, RecursionError):
-        return "the template is stopped: macros or loops call themselves too deeply", ""
-    message, hint = _explain_syntax(text)
-    return f"the template fails: {message or type(error).__name__}", hint
-
-
-def _explain_undefined(text: str, values: Mapping[str, Any]) -> tuple[str, str]:
-    found = _UNDEFINED.search(text)
-    if not found:
-        return f"the template fails: {text}", "`{{ x.y | default('') }}` allows for a member that is missing"
-    if found[1] == "lipsum":
-        return f"`lipsum` {_UNREPEATABLE}", ""
-    message, hint = unknown_name_message("input", found[1], sorted(values))
-    return f"the template names an {message}", hint or f"declare it: inputs: {{{found[1]}: string}}"
-
-
-def _syntax_fault(error: TemplateSyntaxError) -> TemplateFault:
-    text, hint = _explain_syntax(" ".join((error.message or "not a template").split()))
-    return TemplateFault(f"template syntax: {text}", error.lineno or 1, error.name or "", hint)
-
-
-def _explain_syntax(text: str) -> tuple[str, str]:
-    found = _NO_FILTER.search(text)
-    if not found:
-        return text, ""
-    if found[2] == "random":
-        return f"the filter `random` {_UNREPEATABLE}", ""
-    names = _DEFAULT_ENVIRONMENT.filters if found[1] == "filter" else _DEFAULT_ENVIRONMENT.tests
-    return unknown_name_message(found[1], found[2], sorted(name for name in names if name.isidentifier()))
+def _plain_pieces(text: str) -> tuple[str, ...] | None:
+    """Text and names of inputs in turn, text first and last; None for more than names in their places."""
+    if len(text) > _MAX_PLAIN:
+        return None
+    pieces = _PLAIN_TAG.split(text)
+    opened = any(piece.endswith("{") for piece in pieces[:-1:2])  # `{{{ name }}`: a mapping begins there
+    if opened or not JINJA_WORDS.isdisjoint(pieces[1::2]) or any(map(_NOT_PLAIN.search, pieces[::2])):
+        return None
+    return (*pieces[:-1], pieces[-1].removesuffix("\n"))

@@ -1,0 +1,67 @@
+"""The branches of a prompt's templates. Jinja2 is imported only where there may be any."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptops.prompt import Prompt, Text, text_parts
+from promptops.prompt.templates import CompiledTemplate
+
+_MAY_BRANCH = re.compile(r"\{%|\{\{.*\bif\b", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateBranch:
+    """``file`` is "" for the prompt file, else the path of a partial."""
+
+    file: str
+    line: int
+    what: str  # if, elif, else, for
+
+
+@dataclass(frozen=True, slots=True)
+class BranchCoverage:
+    branches: tuple[TemplateBranch, ...] = ()
+    reached: frozenset[int] = frozenset()
+
+    @property
+    def missed(self) -> Sequence[TemplateBranch]:
+        return [branch for number, branch in enumerate(self.branches) if number not in self.reached]
+
+    def __str__(self) -> str:
+        return f"{len(self.reached)} of {len(self.branches)} branches"
+
+
+def find_branches(prompt: Prompt) -> Iterator[TemplateBranch]:
+    """List the branches of a prompt's templates without compiling them."""
+    for text in text_parts(prompt):
+        for what, line in _branches(text.template):
+            yield TemplateBranch("", prompt.document.line_of(text.path, line), what)
+    for path, template in prompt.partials.items():
+        for what, line in _branches(template):
+            yield TemplateBranch(path, line, what)
+
+
+def _branches(template: str) -> Iterator[tuple[str, int]]:
+    if _MAY_BRANCH.search(template):
+        from promptops.lint.branch_coverage import jinja_branches
+
+        yield from jinja_branches(template)
+
+
+class UnbranchedTemplates:
+    """The templates of a prompt that has no branches: rendered without looking which are reached."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        """Raises TemplateFault for a template that can be read and not compiled."""
+        partials = tuple(sorted(prompt.partials.items()))
+        self._templates = {
+            text.path: CompiledTemplate(text.template, partials) for text in text_parts(prompt)
+        }
+
+    def render(self, text: Text, values: Mapping[str, Any]) -> str:
+        return self._templates[text.path].render(values)
+
+    def coverage(self) -> BranchCoverage:
+        return BranchCoverage()
