@@ -5,20 +5,19 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from promptops.checks import compile_checks
 from promptops.config.text import Position, Problem
 from promptops.config.yaml import InvalidAt
 from promptops.config.yaml import YamlPath as Place
 from promptops.errors import Invalid, NotFound
 from promptops.lint.branches import BranchCoverage, UnbranchedTemplates, find_branches
 from promptops.prompt import FileReader, Insert, Prompt, Text, text_parts
-from promptops.prompt.cases import Case, iter_lines, read_cases
 from promptops.prompt.checks import read_checks
 from promptops.prompt.render import estimate_tokens, validate_inputs
 from promptops.prompt.templates import TemplateFault
 
 if TYPE_CHECKING:
     from promptops.lint.branch_coverage import BranchTracer
+    from promptops.prompt.cases import Case
 
 MAX_SHOWN = 10  # findings of one rule in one golden set; the rest are counted
 
@@ -74,6 +73,8 @@ class _CaseChecker:
         self.size = 0
 
     def all(self, path: str, read: FileReader) -> None:
+        from promptops.prompt.cases import iter_lines, read_cases
+
         document = self.prompt.document
         try:
             data = read(path)
@@ -93,7 +94,7 @@ class _CaseChecker:
         except Invalid as error:
             self.problems.append(_problem_from_error("bad-cases", error, f"prompts/{path}"))
 
-    def one(self, case: Case) -> None:
+    def one(self, case: "Case") -> None:
         path, position = _split_location(case.where)
         self.checks(case, path, position)
         try:
@@ -130,11 +131,13 @@ class _CaseChecker:
         message = f"{fault.message} (with the case in {where})"
         return Problem("case-fails", message, path, Position(line, 1), fault.hint)
 
-    def checks(self, case: Case, path: str, position: Position) -> None:
+    def checks(self, case: "Case", path: str, position: Position) -> None:
         found: list[str] = []
         if not all(isinstance(check, (str, dict)) for check in case.checks):
             found.append("a check is a name, or a mapping of one name to its argument")
         else:
+            from promptops.checks import compile_checks
+
             checks = read_checks(case.checks, lambda _rule, _path, message, _hint: found.append(message))
             try:
                 compile_checks(checks, "")

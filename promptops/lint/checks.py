@@ -1,14 +1,16 @@
 """Rules on checks: kinds that exist, arguments they take, and the words another tool has for them."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from promptops.checks import CHECK_KINDS, compile_checks
 from promptops.config.text import Problem
 from promptops.config.yaml import YamlPath
 from promptops.errors import Invalid
 from promptops.lint.context import LintContext
 from promptops.prompt import Check
+
+if TYPE_CHECKING:
+    from promptops.checks.types import CheckKind
 
 EXACT_EQUIVALENTS: Mapping[str, str] = {
     "contains-all": "contains_all",
@@ -71,6 +73,13 @@ WITHOUT_EQUIVALENT = frozenset(
 """promptfoo's words that have no other word here, and may be missing here."""
 
 
+def _check_kinds() -> "Mapping[str, CheckKind]":
+    """The kinds there are, imported for prompts that have checks."""
+    from promptops.checks import CHECK_KINDS
+
+    return CHECK_KINDS
+
+
 def is_promptfoo(kind: str) -> bool:
     plain = kind.removeprefix("not-")
     known = (
@@ -79,13 +88,13 @@ def is_promptfoo(kind: str) -> bool:
         or plain in WITHOUT_EQUIVALENT
         or kind.startswith("not-")
     )
-    return known and kind not in CHECK_KINDS
+    return known and kind not in _check_kinds()
 
 
 def exact_equivalent(kind: str, argument: Any) -> str | None:
     """The word here that says exactly the same; None where there is none."""
     name = "json_schema" if kind == "is-json" and isinstance(argument, dict) else EXACT_EQUIVALENTS.get(kind)
-    return name if name in CHECK_KINDS else None
+    return name if name in _check_kinds() else None
 
 
 def checks_with_paths(subject: LintContext) -> Iterator[tuple[YamlPath, Check]]:
@@ -105,16 +114,19 @@ def promptfoo_check(subject: LintContext) -> Iterator[Problem]:
 def explain_promptfoo(kind: str, argument: Any) -> tuple[str, str]:
     plain = kind.removeprefix("not-")
     negation = " with `not: true` beside it" if plain != kind else ""
-    exact = exact_equivalent(plain, argument) or (plain if plain in CHECK_KINDS else None)
+    exact = exact_equivalent(plain, argument) or (plain if plain in _check_kinds() else None)
     if exact:
         message = f"`{kind}` is promptfoo's word for the check `{exact}`{negation}"
         return message, f"write `- {exact}`" if argument is None else f"write `- {exact}: …`"
     near = NEAR_EQUIVALENTS.get(plain, plain)
-    if near in CHECK_KINDS:
+    if near in _check_kinds():
         return f"`{kind}` is promptfoo's; the check `{near}`{negation} comes near", str(
-            CHECK_KINDS[near].summary
+            _check_kinds()[near].summary
         )
-    return f"`{kind}` is promptfoo's, and there is no such check here", f"checks are {', '.join(CHECK_KINDS)}"
+    return (
+        f"`{kind}` is promptfoo's, and there is no such check here",
+        f"checks are {', '.join(_check_kinds())}",
+    )
 
 
 def promptfoo_entry(item: Any) -> tuple[str, str] | None:
@@ -123,7 +135,7 @@ def promptfoo_entry(item: Any) -> tuple[str, str] | None:
         return None
     kind, value = item["type"], item.get("value")
     plain = kind.removeprefix("not-")
-    name = exact_equivalent(plain, value) or (plain if plain in CHECK_KINDS else None)
+    name = exact_equivalent(plain, value) or (plain if plain in _check_kinds() else None)
     if name is None:
         return explain_promptfoo(kind, value)
     entry = name if value is None else f"{name}: …"
@@ -136,6 +148,8 @@ def bad_check(subject: LintContext) -> Iterator[Problem]:
     for path, check in checks_with_paths(subject):
         if is_promptfoo(check.kind) or promptfoo_entry({check.kind: check.argument}):
             continue
+        from promptops.checks import compile_checks
+
         try:
             compile_checks((check,), "")
         except Invalid as error:

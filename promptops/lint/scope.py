@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from promptops.config.settings import (
     BUILT_IN_CHANNELS,
@@ -17,13 +18,14 @@ from promptops.config.settings import (
     find_settings,
 )
 from promptops.errors import Invalid, NotFound
-from promptops.git.process import run_git
-from promptops.git.repo import INDEX, GitRepo
 from promptops.lint.context import LintProject
 from promptops.lint.file_cache import FileCache
 from promptops.prompt import load_with_problems
 from promptops.versions.references import suggest_nearest
 from promptops.versions.working_tree import filter_prompt_names, working_tree_names, working_tree_reader
+
+if TYPE_CHECKING:
+    from promptops.git.repo import GitRepo
 
 _PROMPT_SUFFIXES = (".yaml", ".yml")
 _CASE_SUFFIXES = (".cases.yaml", ".cases.yml")
@@ -54,6 +56,8 @@ def working_tree_scope(asked: Sequence[str], start: Path, today: date | None = N
 @contextmanager
 def staged_scope(asked: Sequence[str], start: Path, today: date | None = None) -> Iterator[Scope]:
     """The index alone: settings, prompts and all they refer to. Without names, what is staged."""
+    from promptops.git.repo import INDEX, GitRepo
+
     bare = find_settings(start, os.environ, file=SettingsFile())
     with GitRepo(bare) as repo:
         settings = _staged_settings(repo, bare)
@@ -72,7 +76,9 @@ def _today() -> date:
     return date.today()  # noqa: DTZ011 - the day where the person is
 
 
-def _staged_settings(repo: GitRepo, settings: Settings) -> Settings:
+def _staged_settings(repo: "GitRepo", settings: Settings) -> Settings:
+    from promptops.git.repo import INDEX
+
     path = posixpath.join(settings.prefix, SETTINGS_FILE)
     try:
         file = decode_settings(repo.read(INDEX, path), path)
@@ -83,6 +89,8 @@ def _staged_settings(repo: GitRepo, settings: Settings) -> Settings:
 
 def _staged_paths(settings: Settings) -> list[str]:
     """Paths that the index has otherwise than HEAD, deleted ones among them, from the project's root."""
+    from promptops.git.process import run_git
+
     said = run_git(settings, "diff", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z")
     paths = said.decode("utf-8", "surrogateescape").split("\0")[:-1]
     prefix = f"{settings.prefix}/" if settings.prefix else ""

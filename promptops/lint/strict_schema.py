@@ -6,7 +6,6 @@ from typing import Any
 from promptops.config.text import Problem
 from promptops.config.yaml import YamlPath
 from promptops.lint.context import LintContext
-from promptops.providers.openai.request import fits_strict
 
 _MAX_NAMES = 5000
 _MAX_DEPTH = 10
@@ -17,7 +16,7 @@ def loose_schema(subject: LintContext) -> Iterator[Problem]:
     output = subject.prompt.output
     if output is None or all(model.startswith("local/") for _, model in subject.models()):
         return
-    if fits_strict(output.schema) and not _too_large(output.schema):
+    if _fits(output.schema) and not _too_large(output.schema):
         return
     path, reason = next(_reasons(output.schema, ()), None) or ((), _too_large(output.schema) or _OTHER_REASON)
     where = f" at `{'.'.join(map(str, path))}`" if path else ""
@@ -27,6 +26,12 @@ def loose_schema(subject: LintContext) -> Iterator[Problem]:
 
 
 _OTHER_REASON = "it uses what strict mode does not take"
+
+
+def _fits(schema: Mapping[str, Any]) -> bool:
+    from promptops.providers.openai.request import fits_strict
+
+    return fits_strict(schema)
 
 
 def _reasons(schema: Any, path: YamlPath) -> Iterator[SchemaReason]:
@@ -39,11 +44,11 @@ def _reasons(schema: Any, path: YamlPath) -> Iterator[SchemaReason]:
     if schema.get("type") == "object":
         yield from _object_reasons(schema, path)
     for key in schema:
-        if not fits_strict(_wrap_in_object({"type": "string", key: schema[key]})) and key not in _STRUCTURE:
+        if not _fits(_wrap_in_object({"type": "string", key: schema[key]})) and key not in _STRUCTURE:
             yield (*path, key), f"`{key}` is not taken"
     for below, part in _parts(schema):
         yield from _reasons(part, (*path, *below))
-    if path and not fits_strict(_wrap_in_object(schema)):
+    if path and not _fits(_wrap_in_object(schema)):
         yield path, "it needs a `type`" if "type" not in schema else _OTHER_REASON
 
 

@@ -1,6 +1,5 @@
 """JSON data in one spelling, for hashes and for what is kept."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -42,6 +41,8 @@ def compact_json(value: Any) -> str:
 
 
 def sha256_hex(data: bytes) -> str:
+    import hashlib  # loads OpenSSL, which a call that prints messages does without
+
     return hashlib.sha256(data).hexdigest()
 
 

@@ -6,7 +6,6 @@ is an input, taken as text.
 """
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 from promptops.config.text import MAX_BYTES
 from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid
+from promptops.prompt.canonical_json import sha256_hex
 
 CASE_KEYS = ("inputs", "expected", "checks", "tags", "id")
 CASE_COLUMNS = ("expected", "tags", "id")
@@ -129,7 +129,7 @@ def _case(data: Any, where: str) -> Case:
 
 def _content_hash(data: Mapping[str, Any]) -> str:
     text = json.dumps(data, sort_keys=True, ensure_ascii=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    return sha256_hex(text.encode())[:12]
 
 
 def iter_lines(data: bytes) -> Iterator[bytes]:

@@ -5,12 +5,16 @@ or cache-written token without a price of its own costs what any input token cos
 any output token costs. Cheaper hours (``off_peak_pricing``) do not count: in them the cost is too high.
 """
 
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from __future__ import annotations
 
-from promptops.providers.types import Completion
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from promptops.providers.types import Completion
 
 INPUT, OUTPUT, REASONING = "input_cost_per_token", "output_cost_per_token", "output_cost_per_reasoning_token"
 CACHED, WRITTEN = "cache_read_input_token_cost", "cache_creation_input_token_cost"

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.reports.lint.annotations import github_annotation, sarif_log
 from promptops.cli.reports.lint.text import lint_display_path, print_lint_report
 from promptops.console import note, print_json, print_table, print_text
 from promptops.errors import Invalid
@@ -68,8 +67,12 @@ def _print(report: LintReport, shape: LintFormat, scope: Scope) -> None:
     if shape is LintFormat.JSON:
         print_json(report.as_json())
     elif shape is LintFormat.SARIF:
+        from promptops.cli.reports.lint.annotations import sarif_log
+
         print_json(sarif_log(report))
     elif shape is LintFormat.GITHUB:
+        from promptops.cli.reports.lint.annotations import github_annotation
+
         for finding in report.findings:
             print_text(github_annotation(finding))
     else:
