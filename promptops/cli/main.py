@@ -144,6 +144,7 @@ def find_verb(path: Sequence[str]) -> Callable[..., int | None]:
 def _as_exiting_command(verb: Callable[..., int | None]) -> Callable[..., None]:
     @functools.wraps(verb)
     def command(*args: Any, **kwargs: Any) -> None:
+        gc.freeze()  # what was loaded stays, and is not looked through again
         collect_seldom()
         sys.exit(_exit_code_of(functools.partial(verb, *args, **kwargs)))
 
