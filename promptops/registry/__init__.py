@@ -18,10 +18,11 @@ if TYPE_CHECKING:
         redact_finished_run,
         redact_started_run,
     )
-    from promptops.registry.records import CheckResult, FinishedRun, RunKind, RunState, StartedRun
+    from promptops.registry.records import CheckResult, FinishedRun, LogRow, RunKind, RunState, StartedRun
     from promptops.registry.run_export import export_runs, open_atomically
     from promptops.registry.run_messages import load_run_prompt, rebuild_messages, stored_prompt
     from promptops.registry.sampling import is_sampled
+    from promptops.registry.sqlite.errors import EngineError
     from promptops.registry.sqlite.evals import (
         EvalRecord,
         LatestEval,
@@ -41,13 +42,13 @@ if TYPE_CHECKING:
         extend_indexed_branch,
         find_indexed_branch,
         find_indexed_prompt,
-        find_logged_versions,
         open_in_memory_index,
         read_indexed_versions,
         read_path_changes,
         save_indexed_prompt,
     )
     from promptops.registry.sqlite.log_gaps import find_log_gaps, find_log_gaps_with_seq
+    from promptops.registry.sqlite.meta import count_runs, engine_version, find_damage, read_registry_id
     from promptops.registry.sqlite.recover import recover_registry
     from promptops.registry.sqlite.release.breaker import (
         FAILURES_TO_OPEN,
@@ -91,7 +92,6 @@ if TYPE_CHECKING:
         read_call_outcomes,
         read_channel_traffic,
         read_observations,
-        read_registry_id,
         save_analysis_state,
         save_observations,
     )
@@ -181,6 +181,7 @@ if TYPE_CHECKING:
         tags_of,
     )
     from promptops.registry.sqlite.store import LogPosition, RegistryDatabase
+    from promptops.registry.sqlite.versions import find_logged_versions
     from promptops.registry.ulid import ULID_LENGTH, new_run_id
     from promptops.registry.unit_hash import UnitKey, unit_key, unit_key_from_env
 
@@ -188,18 +189,19 @@ _HOMES = {
     "filters": "RunFilter parse_time",
     "group_writer": "GroupJournal",
     "journal": "NoJournal RegistryJournal Spool redact_finished_run redact_started_run",
-    "records": "CheckResult FinishedRun RunKind RunState StartedRun",
+    "records": "CheckResult FinishedRun LogRow RunKind RunState StartedRun",
     "run_export": "export_runs open_atomically",
     "run_messages": "load_run_prompt rebuild_messages stored_prompt",
     "sampling": "is_sampled",
+    "sqlite.errors": "EngineError",
     "sqlite.evals": "EvalRecord LatestEval evals_against latest_evals save_evals",
     "sqlite.history_index": (
         "BranchKey IndexedBranch IndexedCommit IndexedPrompt IndexedVersion PathChange VersionStart "
         "delete_indexed_branch extend_indexed_branch find_indexed_branch find_indexed_prompt "
-        "find_logged_versions open_in_memory_index read_indexed_versions read_path_changes "
-        "save_indexed_prompt"
+        "open_in_memory_index read_indexed_versions read_path_changes save_indexed_prompt"
     ),
     "sqlite.log_gaps": "find_log_gaps find_log_gaps_with_seq",
+    "sqlite.meta": "count_runs engine_version find_damage read_registry_id",
     "sqlite.recover": "recover_registry",
     "sqlite.release.breaker": (
         "FAILURES_TO_OPEN breaker_reason is_canary_failing open_breaker open_breakers"
@@ -215,8 +217,8 @@ _HOMES = {
         "CALL_METRIC CallOutcome LATE_PREFIX calls_after calls_before count_canary_calls_since "
         "count_reviewed_calls delete_observations earliest_start_from filter_ended_calls "
         "find_first_rollout_run last_outcome_id last_seq load_analysis_state observation_row outcomes_after "
-        "pruned_calls read_call_outcomes read_channel_traffic read_observations read_registry_id "
-        "save_analysis_state save_observations"
+        "pruned_calls read_call_outcomes read_channel_traffic read_observations save_analysis_state "
+        "save_observations"
     ),
     "sqlite.rows": "parse_output_json run_to_json",
     "sqlite.runs.batches": (
@@ -244,6 +246,7 @@ _HOMES = {
         "shadow_run_spent_usd short_shadow_ids tags_of"
     ),
     "sqlite.store": "LogPosition RegistryDatabase",
+    "sqlite.versions": "find_logged_versions",
     "ulid": "ULID_LENGTH new_run_id",
     "unit_hash": "UnitKey unit_key unit_key_from_env",
 }

@@ -2,10 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 RunKind = Literal["run", "batch", "eval", "shadow", "judge"]
 RunState = Literal["started", "finished", "failed", "interrupted"]
+
+
+class LogRow(Protocol):
+    """What was read of a run, by the names of the columns."""
+
+    def __getitem__(self, key: str, /) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from promptops.errors import Invalid, NotFound
 from promptops.registry.sqlite.runs.queries import RunRecord
 from promptops.registry.sqlite.store import RegistryDatabase
+from promptops.registry.sqlite.versions import read_version_source
 
 if TYPE_CHECKING:  # the template engine is loaded when messages are made, not when runs are listed
     from promptops.prompt import Prompt
@@ -58,5 +59,5 @@ def stored_prompt(registry: RegistryDatabase, name: str, digest: str) -> "Prompt
     """What the registry keeps of a version that ran: all that reached the model."""
     from promptops.prompt import from_canonical
 
-    source = registry.read_one("SELECT source FROM versions WHERE prompt = ? AND digest = ?", (name, digest))
+    source = read_version_source(registry, name, digest)
     return from_canonical(name, json.loads(source)) if source is not None else None

@@ -5,6 +5,7 @@ import hmac
 import os
 from dataclasses import dataclass, field
 
+from promptops.registry.sqlite.meta import read_unit_key
 from promptops.registry.sqlite.store import RegistryDatabase
 
 UNIT_KEY_VARIABLE = "PROMPTOPS_UNIT_KEY"  # the key of several hosts whose evidence is put together
@@ -23,9 +24,7 @@ class UnitKey:
 
 def unit_key(registry: RegistryDatabase) -> UnitKey:
     """The key that units are hashed with here: of the environment, else this registry's own."""
-    return unit_key_from_env() or _make_unit_key(
-        registry.read_one("SELECT value FROM meta WHERE key = 'unit_key'")
-    )
+    return unit_key_from_env() or _make_unit_key(read_unit_key(registry))
 
 
 def unit_key_from_env() -> UnitKey | None:

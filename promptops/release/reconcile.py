@@ -1,12 +1,12 @@
 """A tick: what the evidence says is due for one rollout is done, at most one move, as often as one likes."""
 
-import sqlite3
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from promptops.errors import ExitCode, PromptopsError
+from promptops.registry import EngineError
 from promptops.release.analysis import analyze_rollout, build_evidence, eval_gate, load_findings
 from promptops.release.analysis.findings import Findings, GateFinding
 from promptops.release.analysis.shadow_gate import shadow_gate
@@ -130,7 +130,7 @@ def stored_evidence(context: ReleaseContext, target: Target) -> Mapping[str, Any
 
     None where nobody has looked yet, and where that cannot be read: nothing keeps a rollback from its work.
     """
-    with suppress(PromptopsError, sqlite3.Error):
+    with suppress(PromptopsError, EngineError):
         rollout = context.channel(target).rollout
         found = load_findings(context.registry, rollout) if rollout else None
         if rollout and found and found.proof.get("plan") == rollout.plan:

@@ -1,6 +1,7 @@
 """The registry's one door: what it offers, and that nobody goes round it."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,3 +44,29 @@ def test_packages_above_know_the_registry_by_its_interface_alone() -> None:
         if name.startswith("promptops.registry.") and name.removeprefix("promptops.registry.") not in HOMES
     ]
     assert around == []
+
+
+SQL = re.compile(
+    r"\b(SELECT|INSERT (OR \w+ )?INTO|UPDATE \w+ SET|DELETE FROM|CREATE TABLE|PRAGMA|BEGIN IMMEDIATE)\b"
+)
+ENGINE = REGISTRY / "sqlite"
+
+
+def test_only_the_engine_knows_sqlite() -> None:
+    aware = [
+        (path, name)
+        for path, tree in modules(but=ENGINE)
+        for name in imported(tree)
+        if name.partition(".")[0] in ("sqlite3", "sqlite_utils")
+    ]
+    assert aware == []
+
+
+def test_only_the_engine_speaks_sql() -> None:
+    spoken = [
+        (path, node.value)
+        for path, tree in modules(but=ENGINE)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.search(node.value)
+    ]
+    assert spoken == []

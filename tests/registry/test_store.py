@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -322,3 +323,16 @@ def test_opening_and_logging_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     loaded = set(json.loads(done.stdout))
     assert not loaded & {"sqlite_utils", "asyncio", "git", "yaml", "jinja2", "typer"}
+
+
+def test_a_write_within_a_transaction_is_a_part_of_it(path: Path) -> None:
+    with RegistryDatabase.open(path) as registry:
+        with suppress(ZeroDivisionError), registry.transaction():
+            registry.start(a_run())
+            assert registry.read_one("SELECT count(*) FROM runs") == 1
+            1 / 0  # noqa: B018 - whatever else fails
+        assert registry.read_one("SELECT count(*) FROM runs") == 0
+        with registry.transaction():
+            registry.start(a_run())
+            registry.start(a_run())
+        assert registry.read_one("SELECT count(*) FROM runs") == 2

@@ -5,7 +5,6 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import sqlite3
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -44,10 +43,12 @@ def doctor(reach: ReachOption = None, as_json: JsonOption = False) -> int:
 
 
 def _findings(reach: list[str]) -> Iterator[DoctorFinding]:
+    from promptops.registry import engine_version
+
     yield DoctorFinding(
         "versions",
         "ok",
-        f"promptops {__version__}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}",
+        f"promptops {__version__}, Python {platform.python_version()}, {engine_version()}",
     )
     yield _program()
     yield _git()
@@ -123,15 +124,14 @@ def _plans(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def _registry(settings: Settings) -> DoctorFinding:
-    from promptops.registry import RegistryDatabase
+    from promptops.registry import RegistryDatabase, count_runs, find_damage
 
     if not settings.registry.exists():
         return DoctorFinding("registry", "note", f"{settings.registry} is made by the first run")
     try:
         with RegistryDatabase.open(settings.registry) as registry:
-            problem = registry.read_one("PRAGMA quick_check")
-            count = registry.read_one("SELECT count(*) FROM runs")
-            if problem != "ok":
+            problem, count = find_damage(registry), count_runs(registry)
+            if problem:
                 return DoctorFinding("registry", "error", f"{settings.registry} is damaged: {problem}")
             if not registry.writable:
                 return DoctorFinding(

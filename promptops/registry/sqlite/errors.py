@@ -7,6 +7,8 @@ from pathlib import Path
 
 from promptops.errors import Invalid, PromptopsError, Unavailable
 
+EngineError = sqlite3.Error  # what the engine itself raises, where there is no better word for it
+
 
 @contextmanager
 def translate_sqlite_errors(path: Path, busy_s: float) -> Iterator[None]:

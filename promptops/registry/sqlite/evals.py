@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any
 
+from promptops.registry.records import LogRow
 from promptops.registry.sqlite.store import RegistryDatabase
 
 
@@ -57,11 +58,7 @@ def latest_evals(registry: RegistryDatabase, prompt: str | None = None) -> dict[
     return {(row["prompt"], row["digest"]): _latest(row) for row in rows}
 
 
-class _EvalRow(Protocol):
-    def __getitem__(self, key: str) -> Any: ...
-
-
-def _latest(row: _EvalRow) -> LatestEval:
+def _latest(row: LogRow) -> LatestEval:
     counts, verdicts = json.loads(row["counts"]), json.loads(row["verdicts"])
     return LatestEval(
         eval_id=row["eval_id"],

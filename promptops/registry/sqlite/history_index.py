@@ -275,14 +275,3 @@ def read_indexed_versions(
         (line.number, prompt),
     )
     return [IndexedVersion(*row) for row in rows]
-
-
-def find_logged_versions(
-    registry: "RegistryDatabase", prompt: str, digits: str
-) -> list[tuple[str, str | None]]:
-    """Versions that were run or evaluated here: (digest, commit), by the first digits of the digest."""
-    rows = registry.read(
-        "SELECT digest, commit_sha FROM versions WHERE prompt = ? AND substr(digest, 1, ?) = ?",
-        (prompt, len(digits), digits),
-    )
-    return [(row[0], row[1]) for row in rows]

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from promptops.registry.sqlite.meta import read_meta
 from promptops.registry.sqlite.store import RegistryDatabase
 
 PRUNED_THROUGH = "pruned_through"  # in ``meta``: the last ``seq`` that was deleted
@@ -52,4 +53,4 @@ def find_log_gaps_with_seq(registry: RegistryDatabase, *, after: int, until: str
 
 
 def pruned_through(registry: RegistryDatabase) -> int:
-    return int(registry.read_one("SELECT value FROM meta WHERE key = ?", (PRUNED_THROUGH,)) or 0)
+    return int(read_meta(registry, PRUNED_THROUGH) or 0)

@@ -129,10 +129,13 @@ class RegistryDatabase:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: committed when the block ends, undone when it raises."""
+        """One transaction: committed when the block ends, undone when it raises. In one, a part of it."""
         if not self.writable:
             raise read_only_error(self.path)
         with self._lock:
+            if self._connection.in_transaction:
+                yield self._connection
+                return
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
@@ -143,6 +146,12 @@ class RegistryDatabase:
             except BaseException:
                 self._roll_back()
                 raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """What is read and written in the block is one whole: nobody else writes meanwhile."""
+        with self.write():
+            yield
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:  # SQLite itself has rolled back after some errors

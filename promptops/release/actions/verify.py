@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from promptops.registry import read_registry_id
 from promptops.release.analysis.verify import Mismatch, verify_evidence
 from promptops.release.context import ReleaseContext
 from promptops.release.ledger.transition_log import TransitionRecord
@@ -25,7 +26,7 @@ def verify_all(
     context: ReleaseContext, prompt: str | None = None, channel: str | None = None
 ) -> Iterator[VerificationResult]:
     """Newest first. Transitions without evidence, such as those before anything was seen, are left out."""
-    here = context.registry.read_one("SELECT value FROM meta WHERE key = 'registry_id'")
+    here = read_registry_id(context.registry)
     for record in context.ledger.log(prompt, channel):
         rollout = record.transition.evidence_rollout
         if record.evidence is None or rollout is None:

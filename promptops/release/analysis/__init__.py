@@ -76,9 +76,9 @@ def analyze_rollout(  # noqa: PLR0913 - the last four are seldom given
         proof=_proof(tests),
         **evaluate_metrics(tests, rollout, rollout.canary.version, against, found),
     )
-    with registry.write() as connection:
-        save_analysis_state(connection, rollout.id, SUMMARY, encode_findings(findings), findings.watermark)
-        update_exposure(connection, rollout.id)
+    with registry.transaction():
+        save_analysis_state(registry, rollout.id, SUMMARY, encode_findings(findings), findings.watermark)
+        update_exposure(registry, rollout.id)
     return findings
 
 

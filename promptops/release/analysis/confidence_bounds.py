@@ -46,8 +46,7 @@ def update_bounds(
     }
     if found != before and registry.writable:
         state = {"signature": _signature(tests)} | {name: _encode(each) for name, each in found.items()}
-        with registry.write() as connection:
-            save_analysis_state(connection, rollout, BOUNDS, state, tests.instant.watermark)
+        save_analysis_state(registry, rollout, BOUNDS, state, tests.instant.watermark)
     return found
 
 

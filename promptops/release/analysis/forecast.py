@@ -60,10 +60,9 @@ def forecast_rollout(
 def _stable_history(
     registry: RegistryDatabase, prompt: str, channel: str, digest: str, plan: ReleasePlan, now: float
 ) -> Sequence[LoggedCall]:
-    with registry.temp_connection() as connection:
-        rows = calls_before(connection, prompt, channel, digest, utc_text(now - _HISTORY_S), utc_text(now))
-        words = any(gauge.from_outcomes for gauge in metric_readers(plan.metrics).values())
-        said = read_call_outcomes(connection, [row["seq"] for row in rows]) if words else {}
+    rows = calls_before(registry, prompt, channel, digest, utc_text(now - _HISTORY_S), utc_text(now))
+    words = any(gauge.from_outcomes for gauge in metric_readers(plan.metrics).values())
+    said = read_call_outcomes(registry, [row["seq"] for row in rows]) if words else {}
     timeout = plan.observe.call_timeout
     return [logged_call(row, said.get(row["seq"], ()), dead=False, timeout=timeout) for row in rows]
 

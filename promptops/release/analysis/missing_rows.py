@@ -37,6 +37,5 @@ def _registry_gaps(registry: RegistryDatabase, after: int, timeout: float, now: 
         found = [[row, str(gap)] for row, gap in find_log_gaps_with_seq(registry, after=after, until=until)]
         last = {"at": now, "after": after, "own": found}
         if registry.writable:
-            with registry.write() as connection:
-                save_analysis_state(connection, ALL_ROLLOUTS, name, last, 0)
+            save_analysis_state(registry, ALL_ROLLOUTS, name, last, 0)
     return [said for row, said in last["own"] if row > after]

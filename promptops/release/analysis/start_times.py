@@ -1,9 +1,8 @@
 """When logged calls began, also those that a clock which was set back later has dated into the future."""
 
-import sqlite3
 from dataclasses import dataclass
 
-from promptops.registry import earliest_start_from
+from promptops.registry import LogRow, RegistryDatabase, earliest_start_from
 
 
 @dataclass(slots=True)
@@ -14,15 +13,15 @@ class StartTimes:
     and its number; it is looked for again only when it has been passed.
     """
 
-    connection: sqlite3.Connection
+    registry: RegistryDatabase
     rollout: str
     now: str
     _behind: tuple[str, int] | None = None
 
-    def by(self, row: sqlite3.Row, moment: str) -> bool:
+    def by(self, row: LogRow, moment: str) -> bool:
         """Whether a call had begun by a moment that is not after now."""
         if row["started_at"] <= self.now:
             return bool(row["started_at"] <= moment)
         if self._behind is None or (self._behind[0] <= moment and self._behind[1] < row["seq"]):
-            self._behind = earliest_start_from(self.connection, self.rollout, row["seq"])
+            self._behind = earliest_start_from(self.registry, self.rollout, row["seq"])
         return self._behind[0] <= moment

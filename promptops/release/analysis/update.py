@@ -1,6 +1,5 @@
 """One rollout's tests brought up to date: settled calls are scored in assignment order, and kept."""
 
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from promptops.errors import Invalid
 from promptops.registry import (
     CALL_METRIC,
     LATE_PREFIX,
+    LogRow,
     RegistryDatabase,
     calls_after,
     calls_before,
@@ -73,7 +73,7 @@ class AnalysisRequest:
 class ScoringPass:
     """One look at the log. ``known``: values that were scored before and stay."""
 
-    connection: sqlite3.Connection
+    registry: RegistryDatabase
     rollout: Rollout
     plan: ReleasePlan
     now: float
@@ -85,7 +85,7 @@ class ScoringPass:
         """Score the next settled calls of every lane; False when all that can be scored is."""
         self._record_late()
         more = [self._advance_group(lane) for lane in self.tests.window_groups]
-        self.tests.last_outcome = last_outcome_id(self.connection)
+        self.tests.last_outcome = last_outcome_id(self.registry)
         return any(more)
 
     def _advance_group(self, lane: WindowGroup) -> bool:
@@ -96,7 +96,7 @@ class ScoringPass:
     def _score(self, lane: WindowGroup, limit: int) -> bool:
         """Score what has settled of the next rows; whether that was all of them, and there may be more."""
         by_unit = self.plan.unit != "call"
-        rows = calls_after(self.connection, self.rollout.id, lane.watermark, by_unit=by_unit, limit=limit)
+        rows = calls_after(self.registry, self.rollout.id, lane.watermark, by_unit=by_unit, limit=limit)
         scored = 0
         for scored, (row, values) in enumerate(self._settled(lane, rows), 1):  # noqa: B007 - counted
             lane.watermark = row["seq"]
@@ -109,18 +109,16 @@ class ScoringPass:
         return scored == limit
 
     def _settled(
-        self, lane: WindowGroup, rows: Sequence[sqlite3.Row]
-    ) -> Iterator[tuple[sqlite3.Row, Mapping[str, MetricValue] | None]]:
+        self, lane: WindowGroup, rows: Sequence[LogRow]
+    ) -> Iterator[tuple[LogRow, Mapping[str, MetricValue] | None]]:
         """Calls up to the first that may yet change, each with its values; None for no observation."""
         mine = [self.readers[name] for name in lane.metrics]
         counted = [row["seq"] for row in rows if row["reason"] is None]
-        said = (
-            read_call_outcomes(self.connection, counted) if any(each.from_outcomes for each in mine) else {}
-        )
+        said = read_call_outcomes(self.registry, counted) if any(each.from_outcomes for each in mine) else {}
         timeout = self.plan.observe.call_timeout
         given_up = utc_text(self.now - timeout)
         over = utc_text(self.now - (timeout if lane.window is None else lane.window))
-        begun = StartTimes(self.connection, self.rollout.id, utc_text(self.now))
+        begun = StartTimes(self.registry, self.rollout.id, utc_text(self.now))
         for row in rows:
             if row["reason"] is not None:
                 yield row, None
@@ -151,7 +149,7 @@ class ScoringPass:
                 self.tests.faults = list(dict.fromkeys((*self.tests.faults, fault)))
         return found
 
-    def _add(self, lane: WindowGroup, row: sqlite3.Row, values: Mapping[str, MetricValue]) -> None:
+    def _add(self, lane: WindowGroup, row: LogRow, values: Mapping[str, MetricValue]) -> None:
         canary, seq, weight_bp = row["arm"] == "canary", row["seq"], row["weight_bp"]
         lane.add(canary, weight_bp, values)
         kept = [
@@ -165,9 +163,9 @@ class ScoringPass:
             self.tests.ratio.update(canary, weight_bp / ALL_BP)
             self.tests.without_unit += self.plan.unit != "call" and row["unit_hash"] is None
             kept.append(observation_row(self.rollout.id, CALL_METRIC, seq, row["arm"], weight_bp, None))
-        save_observations(self.connection, kept)
+        save_observations(self.registry, kept)
 
-    def _count_excluded(self, lane: WindowGroup, row: sqlite3.Row) -> None:
+    def _count_excluded(self, lane: WindowGroup, row: LogRow) -> None:
         if lane is self.tests.instant:
             reason = row["reason"]
             self.tests.excluded[reason] = self.tests.excluded.get(reason, 0) + 1
@@ -176,17 +174,17 @@ class ScoringPass:
         """Count and keep values of calls that are scored already: they change nothing."""
         by_source = {(g.outcome_source, g.source.name): g for g in self.readers.values()}
         through = max(lane.watermark for lane in self.tests.window_groups)
-        rows = outcomes_after(self.connection, self.rollout.id, self.tests.last_outcome, through=through)
+        rows = outcomes_after(self.registry, self.rollout.id, self.tests.last_outcome, through=through)
         for row in rows if self.tests.last_outcome or through else ():
             gauge = by_source.get((row["source"], row["name"]))
             if gauge and gauge.source.place in ("judge", "outcome"):
                 self._store_late(gauge.metric.name, row)
-        if self.tests.open and (ended := filter_ended_calls(self.connection, self.tests.open)):
+        if self.tests.open and (ended := filter_ended_calls(self.registry, self.tests.open)):
             self.tests.open = [seq for seq in self.tests.open if seq not in ended]
             for name, tests in self.tests.instant.metrics.items():
                 tests.late += len(ended) * (self.readers[name].source.place == "run")
 
-    def _store_late(self, name: str, row: sqlite3.Row) -> None:
+    def _store_late(self, name: str, row: LogRow) -> None:
         lane, tests = self.tests.of(name)
         if row["seq"] <= lane.watermark and row["weight_bp"]:
             tests.late += 1
@@ -198,46 +196,46 @@ class ScoringPass:
                 row["weight_bp"],
                 row["value"],
             )
-            save_observations(self.connection, [late])
+            save_observations(self.registry, [late])
 
 
 def update_tests(registry: RegistryDatabase, look: AnalysisRequest) -> RolloutTests:
     """Score what can be scored, a transaction for each few thousand calls; the tests as they stand then."""
     while True:
-        with registry.write() as connection:
-            current = _open_pass(connection, look)
+        with registry.transaction():
+            current = _open_pass(registry, look)
             more = current.advance()
             tests = current.tests
-            save_analysis_state(connection, look.rollout.id, STATE, tests.to_json(), tests.instant.watermark)
+            save_analysis_state(registry, look.rollout.id, STATE, tests.to_json(), tests.instant.watermark)
         if not more:
             return tests
 
 
-def _open_pass(connection: sqlite3.Connection, look: AnalysisRequest) -> ScoringPass:
-    state, plan = load_analysis_state(connection, look.rollout.id, STATE), look.plan
+def _open_pass(registry: RegistryDatabase, look: AnalysisRequest) -> ScoringPass:
+    state, plan = load_analysis_state(registry, look.rollout.id, STATE), look.plan
     if state and state.get("plan") == plan.digest:
         # what is damaged is made again, from the observations that are stored
         with suppress(Invalid, KeyError, TypeError, ValueError, AttributeError):
             tests = RolloutTests.from_json(plan, state)
-            return ScoringPass(connection, look.rollout, plan, look.now, tests, metric_readers(plan.metrics))
-    return _rebuild_pass(connection, look, state or {})
+            return ScoringPass(registry, look.rollout, plan, look.now, tests, metric_readers(plan.metrics))
+    return _rebuild_pass(registry, look, state or {})
 
 
 def _rebuild_pass(
-    connection: sqlite3.Connection, look: AnalysisRequest, before: Mapping[str, Any]
+    registry: RegistryDatabase, look: AnalysisRequest, before: Mapping[str, Any]
 ) -> ScoringPass:
     """New tests; values that were stored under an earlier plan stay, where they mean the same."""
     rollout, plan = look.rollout, look.plan
     mine, meant, means = metric_readers(plan.metrics), before.get("signatures") or {}, metric_signatures(plan)
     for name in means:
         if name and name in meant and meant[name] != means[name]:
-            delete_observations(connection, rollout.id, name)
-    priors = _priors(connection, look, mine)
+            delete_observations(registry, rollout.id, name)
+    priors = _priors(registry, look, mine)
     with suppress(KeyError, TypeError, ValueError, Invalid, AttributeError):
         priors |= {n: p for n, p in priors_from(before["priors"]).items() if meant.get(n) == means.get(n)}
-    known = _stored_values(connection, rollout.id, plan)
-    made = ScoringPass(connection, rollout, plan, look.now, new_tests(plan, priors), mine, known)
-    for seq, arm, weight_bp in pruned_calls(connection, rollout.id):
+    known = _stored_values(registry, rollout.id, plan)
+    made = ScoringPass(registry, rollout, plan, look.now, new_tests(plan, priors), mine, known)
+    for seq, arm, weight_bp in pruned_calls(registry, rollout.id):
         _replay(made.tests, known, seq, arm == "canary", weight_bp)
     while known and made.advance():  # in this one transaction: what is stored is looked up only now
         pass
@@ -245,12 +243,12 @@ def _rebuild_pass(
 
 
 def _stored_values(
-    connection: sqlite3.Connection, rollout: str, plan: ReleasePlan
+    registry: RegistryDatabase, rollout: str, plan: ReleasePlan
 ) -> dict[tuple[str, int], float | None]:
     return {
         (metric.name, seq): loss
         for metric in plan.metrics
-        for seq, _, _, loss in read_observations(connection, rollout, metric.name)
+        for seq, _, _, loss in read_observations(registry, rollout, metric.name)
     }
 
 
@@ -267,14 +265,14 @@ def _replay(tests: RolloutTests, known: StoredValues, seq: int, canary: bool, we
 
 
 def _priors(
-    connection: sqlite3.Connection, look: AnalysisRequest, mine: Mapping[str, MetricReader]
+    registry: RegistryDatabase, look: AnalysisRequest, mine: Mapping[str, MetricReader]
 ) -> dict[str, Prior]:
     """Stable's mean loss over the last 30 days before the rollout, metric by metric."""
     start, digest = parse_timestamp(look.rollout.started), look.stable.digest if look.stable else None
     since, until = utc_text(start - _HISTORY_S), utc_text(start)
-    rows = calls_before(connection, look.prompt, look.channel, digest, since, until)
+    rows = calls_before(registry, look.prompt, look.channel, digest, since, until)
     words = any(gauge.from_outcomes for gauge in mine.values())
-    said = read_call_outcomes(connection, [row["seq"] for row in rows]) if words else {}
+    said = read_call_outcomes(registry, [row["seq"] for row in rows]) if words else {}
     timeout = look.plan.observe.call_timeout
     calls = [logged_call(row, said.get(row["seq"], ()), dead=False, timeout=timeout) for row in rows]
     return {name: _prior(gauge, calls) for name, gauge in mine.items()}

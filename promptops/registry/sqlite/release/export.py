@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from promptops.config.clock import utc_text
 from promptops.registry.release_export_format import EXPORT_FORMAT, EXPORT_OUTCOME_COLUMNS, EXPORT_RUN_COLUMNS
 from promptops.registry.sqlite.log_gaps import LogGap, find_log_gaps
+from promptops.registry.sqlite.meta import read_meta, read_registry_id, save_meta
 from promptops.registry.sqlite.rows import json_text
 from promptops.registry.sqlite.store import RegistryDatabase
 from promptops.registry.sqlite.temp_table import TempTable
@@ -105,7 +106,7 @@ def export_release(
     missing = tuple(find_log_gaps(registry, after=_seq_before_first_rollout(registry), until=young))
     header = {
         "format": EXPORT_FORMAT,
-        "registry_id": registry_id(registry),
+        "registry_id": read_registry_id(registry),
         "unit_key_id": unit_key(registry).id,
         "since_seq": since.through_seq,
         "through_seq": through,
@@ -156,13 +157,9 @@ def _line(row: sqlite3.Row, outcomes: list[list[Any]]) -> str:
     return json_text({**run, "outcomes": outcomes})
 
 
-def registry_id(registry: RegistryDatabase) -> str:
-    return str(registry.read_one("SELECT value FROM meta WHERE key = 'registry_id'"))
-
-
 def read_export_checkpoint(registry: RegistryDatabase) -> ExportCheckpoint:
     """Where the last export for which it was noted ended; the beginning before the first."""
-    text = registry.read_one("SELECT value FROM meta WHERE key = ?", (_CHECKPOINT_KEY,))
+    text = read_meta(registry, _CHECKPOINT_KEY)
     if text is None:
         return ExportCheckpoint()
     data = json.loads(text)
@@ -174,5 +171,4 @@ def save_export_checkpoint(registry: RegistryDatabase, mark: ExportCheckpoint) -
     text = json_text(
         {"through_seq": mark.through_seq, "outcome_id": mark.outcome_id, "at": mark.at, "open": mark.open}
     )
-    with registry.write() as connection:
-        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_CHECKPOINT_KEY, text))
+    save_meta(registry, _CHECKPOINT_KEY, text)

@@ -6,8 +6,8 @@ they are so many that it would be waited for.
 
 # ruff: noqa: S608 - statements are put together from constants; values are bound
 
-import sqlite3
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from promptops.registry.sqlite.release.observations import load_analysis_state, save_analysis_state
 from promptops.registry.sqlite.store import RegistryDatabase
@@ -52,7 +52,7 @@ def read_exposure(registry: RegistryDatabase, rollout: str) -> Exposure:
     return _add_counts(known, registry.read(_COUNT_NEW_ROWS, (rollout, known.through))[0])
 
 
-def _add_counts(known: Exposure, more: sqlite3.Row) -> Exposure:
+def _add_counts(known: Exposure, more: Sequence[Any]) -> Exposure:
     calls, canary, units, first, through = more
     moments = [moment for moment in (known.first, first) if moment]
     return Exposure(
@@ -64,13 +64,13 @@ def _add_counts(known: Exposure, more: sqlite3.Row) -> Exposure:
     )
 
 
-def _stored_exposure(source: RegistryDatabase | sqlite3.Connection, rollout: str) -> Exposure:
-    state = load_analysis_state(source, rollout, EXPOSURE)
+def _stored_exposure(registry: RegistryDatabase, rollout: str) -> Exposure:
+    state = load_analysis_state(registry, rollout, EXPOSURE)
     return Exposure(**state) if state and state.keys() == set(Exposure._fields) else Exposure()
 
 
-def update_exposure(connection: sqlite3.Connection, rollout: str) -> None:
+def update_exposure(registry: RegistryDatabase, rollout: str) -> None:
     """Keep what is counted so far, within the transaction of a tick."""
-    known = _stored_exposure(connection, rollout)
-    seen = _add_counts(known, connection.execute(_COUNT_NEW_ROWS, (rollout, known.through)).fetchone())
-    save_analysis_state(connection, rollout, EXPOSURE, seen._asdict(), seen.through)
+    known = _stored_exposure(registry, rollout)
+    seen = _add_counts(known, registry.read(_COUNT_NEW_ROWS, (rollout, known.through))[0])
+    save_analysis_state(registry, rollout, EXPOSURE, seen._asdict(), seen.through)

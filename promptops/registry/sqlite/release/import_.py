@@ -16,7 +16,7 @@ from promptops.registry.release_export_format import (
 )
 from promptops.registry.release_export_reader import ExportHeader, read_export_header, read_exported_runs
 from promptops.registry.sqlite.bulk_insert import next_seq
-from promptops.registry.sqlite.release.export import registry_id
+from promptops.registry.sqlite.meta import read_registry_id
 from promptops.registry.sqlite.release.import_coverage import save_import_coverage
 from promptops.registry.sqlite.store import RegistryDatabase
 from promptops.registry.sqlite.temp_table import TempTable
@@ -111,8 +111,8 @@ def _import_staged(
     new = connection.execute(_INSERT_RUNS.format(table=runs), (now,)).rowcount
     connection.execute(_TEXTS, (last,))
     outcomes = connection.execute(_INSERT_OUTCOMES.format(table=waiting.outcomes_table)).rowcount
-    if waiting.header.registry_id != registry_id(registry):
-        save_import_coverage(connection, waiting.header, now)
+    if waiting.header.registry_id != read_registry_id(registry):
+        save_import_coverage(registry, waiting.header, now)
     return ImportResult(
         file=str(waiting.file),
         registry_id=waiting.header.registry_id,

@@ -1,11 +1,11 @@
 """Which stretches of other registries' logs have arrived here, and what is missing between them."""
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator
 
 from promptops.registry.release_export_reader import ExportHeader
 from promptops.registry.sqlite.log_gaps import LogGap
+from promptops.registry.sqlite.meta import read_meta, save_meta
 from promptops.registry.sqlite.rows import json_text
 from promptops.registry.sqlite.store import RegistryDatabase
 
@@ -15,19 +15,19 @@ _EXPORTED_AT_KEY = (
 _GAPS = "gaps:"  # in ``meta``, with a registry's id: what it said last is missing of its own log
 
 
-def save_import_coverage(connection: sqlite3.Connection, header: ExportHeader, now: str) -> None:
+def save_import_coverage(registry: RegistryDatabase, header: ExportHeader, now: str) -> None:
     """Keep what a file covers, within the transaction that takes in its runs."""
-    connection.execute(
-        "INSERT INTO imports VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (header.registry_id, header.since_seq, header.through_seq, now),
-    )
-    told = (_EXPORTED_AT_KEY.format(header.registry_id, header.since_seq), header.exported_at)
-    connection.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO NOTHING", told)
-    key = f"{_GAPS}{header.registry_id}"
-    said = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-    if said is None or json.loads(said[0])["at"] <= header.exported_at:
-        text = json_text({"at": header.exported_at, "gaps": list(header.gaps)})
-        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, text))
+    told_key = _EXPORTED_AT_KEY.format(header.registry_id, header.since_seq)
+    gaps_key = f"{_GAPS}{header.registry_id}"
+    with registry.write() as connection:
+        stretch = (header.registry_id, header.since_seq, header.through_seq, now)
+        connection.execute("INSERT INTO imports VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", stretch)
+        if read_meta(registry, told_key) is None:
+            save_meta(registry, told_key, header.exported_at)
+        told = read_meta(registry, gaps_key)
+        if told is None or json.loads(told)["at"] <= header.exported_at:
+            text = json_text({"at": header.exported_at, "gaps": list(header.gaps)})
+            save_meta(registry, gaps_key, text)
 
 
 def describe_import_gaps(registry: RegistryDatabase, since: str) -> list[str]:
@@ -53,10 +53,7 @@ def _missing_files(registry: RegistryDatabase, since: str) -> Iterator[str]:
 
 def _exported_at(registry: RegistryDatabase, name: str, since_seq: int) -> str:
     """When a file was written, whenever it arrived: what was lost before says nothing of later times."""
-    return str(
-        registry.read_one("SELECT value FROM meta WHERE key = ?", (_EXPORTED_AT_KEY.format(name, since_seq),))
-        or ""
-    )
+    return read_meta(registry, _EXPORTED_AT_KEY.format(name, since_seq)) or ""
 
 
 def _reported_gaps(registry: RegistryDatabase, since: str) -> Iterator[str]:

@@ -1,17 +1,14 @@
-"""What releases read of the log, and what they keep of it: calls in assignment order, values, scores.
-
-Functions that take a connection run inside the caller's transaction, so that two ticks at once take turns.
-"""
+"""What releases read of the log, and what they keep of it: calls in assignment order, values, scores."""
 
 # ruff: noqa: S608 - statements are put together from constants; values are bound
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from promptops.config.clock import utc_now
+from promptops.registry.records import LogRow
 from promptops.registry.sqlite.store import RegistryDatabase
 
 CALL_METRIC = ""  # the metric under which every call that counts has a row: who was assigned where
@@ -53,20 +50,20 @@ class CallOutcome:
 
 
 def calls_after(
-    connection: sqlite3.Connection, rollout: str, seq: int, *, by_unit: bool, limit: int
-) -> list[sqlite3.Row]:
+    registry: RegistryDatabase, rollout: str, seq: int, *, by_unit: bool, limit: int
+) -> Sequence[LogRow]:
     """The next rows of a rollout in assignment order; ``reason``: why one is no observation, else NULL."""
     reason = f"{_EXCLUSION_REASON}{_REPEATED_UNIT_REASON if by_unit else ''}END AS reason"
     sql = (
         f"SELECT {_CALL_COLUMNS}, {_FAILED}, {reason} FROM runs r WHERE r.rollout = ? AND r.seq > ? "
         "ORDER BY r.seq LIMIT ?"
     )
-    return connection.execute(sql, (rollout, seq, limit)).fetchall()
+    return registry.read(sql, (rollout, seq, limit))
 
 
 def calls_before(
-    connection: sqlite3.Connection, prompt: str, channel: str, digest: str | None, since: str, until: str
-) -> list[sqlite3.Row]:
+    registry: RegistryDatabase, prompt: str, channel: str, digest: str | None, since: str, until: str
+) -> Sequence[LogRow]:
     """The latest 2,000 calls of a stable version between two times (UTC text), newest first."""
     mine, value = ("r.digest = ?", digest) if digest else ("r.channel = ?", channel)
     sql = (
@@ -74,10 +71,10 @@ def calls_before(
         f"AND {_IS_TRAFFIC.format('r')} AND r.state <> 'started' AND coalesce(r.arm, 'stable') = 'stable' "
         "AND r.started_at >= ? AND r.started_at < ? ORDER BY r.seq DESC LIMIT 2000"
     )
-    return connection.execute(sql, (prompt, value, since, until)).fetchall()
+    return registry.read(sql, (prompt, value, since, until))
 
 
-def read_call_outcomes(connection: sqlite3.Connection, seqs: Sequence[int]) -> dict[int, list[CallOutcome]]:
+def read_call_outcomes(registry: RegistryDatabase, seqs: Sequence[int]) -> dict[int, list[CallOutcome]]:
     """What was said of these calls, in the order in which it occurred."""
     found: dict[int, list[CallOutcome]] = {}
     for first in range(0, len(seqs), 500):
@@ -86,42 +83,41 @@ def read_call_outcomes(connection: sqlite3.Connection, seqs: Sequence[int]) -> d
             "SELECT run_seq, source, name, passed, value, occurred_at FROM outcomes "
             f"WHERE run_seq IN ({', '.join('?' * len(some))}) ORDER BY run_seq, occurred_at, id"
         )
-        for row in connection.execute(sql, some):
+        for row in registry.read(sql, some):
             passed = None if row["passed"] is None else bool(row["passed"])
             said = CallOutcome(row["source"], row["name"], passed, row["value"], row["occurred_at"])
             found.setdefault(row["run_seq"], []).append(said)
     return found
 
 
-def last_outcome_id(connection: sqlite3.Connection) -> int:
-    found = connection.execute("SELECT max(id) FROM outcomes").fetchone()[0]
-    return int(found or 0)
+def last_outcome_id(registry: RegistryDatabase) -> int:
+    return int(registry.read_one("SELECT max(id) FROM outcomes") or 0)
 
 
 def outcomes_after(
-    connection: sqlite3.Connection, rollout: str, number: int, *, through: int
-) -> list[sqlite3.Row]:
+    registry: RegistryDatabase, rollout: str, number: int, *, through: int
+) -> Sequence[LogRow]:
     """What judges and people have said since, of calls up to ``through``: seq, source, name, value, arm."""
     sql = (
         "SELECT o.run_seq AS seq, o.source, o.name, o.value, r.arm, r.weight_bp FROM outcomes o "
         "JOIN runs r ON r.seq = o.run_seq WHERE o.id > ? AND o.source <> 'check' "
         "AND r.rollout = ? AND r.seq <= ?"
     )
-    return connection.execute(sql, (number, rollout, through)).fetchall()
+    return registry.read(sql, (number, rollout, through))
 
 
-def earliest_start_from(connection: sqlite3.Connection, rollout: str, seq: int) -> tuple[str, int]:
+def earliest_start_from(registry: RegistryDatabase, rollout: str, seq: int) -> tuple[str, int]:
     """The earliest time (UTC text) at a row or behind it, and whose; imported ones by their import."""
     sql = "SELECT min(coalesce(imported_at, started_at)), seq FROM runs WHERE rollout = ? AND seq >= ?"
-    moment, number = connection.execute(sql, (rollout, seq)).fetchone()
+    moment, number = registry.read(sql, (rollout, seq))[0]
     return str(moment), int(number)
 
 
-def filter_ended_calls(connection: sqlite3.Connection, seqs: Sequence[int]) -> list[int]:
+def filter_ended_calls(registry: RegistryDatabase, seqs: Sequence[int]) -> list[int]:
     """Which of these calls have ended, though they were given up, or are gone."""
     marks = ", ".join("?" * len(seqs))
     sql = f"SELECT seq FROM runs WHERE state = 'started' AND seq IN ({marks})"
-    waiting = {row[0] for row in connection.execute(sql, list(seqs))}
+    waiting = {row[0] for row in registry.read(sql, seqs)}
     return [seq for seq in seqs if seq not in waiting]
 
 
@@ -135,18 +131,20 @@ def observation_row(
     return rollout, metric, seq, arm, weight_bp, loss, late, utc_now()
 
 
-def save_observations(connection: sqlite3.Connection, rows: Iterable[ObservationRow]) -> None:
+def save_observations(registry: RegistryDatabase, rows: Iterable[ObservationRow]) -> None:
     """Store observations. The first value of a call is final."""
-    connection.executemany("INSERT OR IGNORE INTO observations VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+    with registry.write() as connection:
+        connection.executemany("INSERT OR IGNORE INTO observations VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
-def delete_observations(connection: sqlite3.Connection, rollout: str, metric: str) -> None:
+def delete_observations(registry: RegistryDatabase, rollout: str, metric: str) -> None:
     """Drop what was kept of a metric that means something else now."""
-    connection.execute("DELETE FROM observations WHERE rollout = ? AND metric = ?", (rollout, metric))
+    with registry.write() as connection:
+        connection.execute("DELETE FROM observations WHERE rollout = ? AND metric = ?", (rollout, metric))
 
 
 def read_observations(
-    source: RegistryDatabase | sqlite3.Connection, rollout: str, metric: str, through: int | None = None
+    registry: RegistryDatabase, rollout: str, metric: str, through: int | None = None
 ) -> list[tuple[int, str, int, float | None]]:
     """One metric's observations in assignment order: seq, arm, weight, loss (NULL: missing)."""
     sql = (
@@ -154,43 +152,35 @@ def read_observations(
         "ORDER BY seq"
     )
     values = (rollout, metric, 2**62 if through is None else through)
-    rows = source.read(sql, values) if isinstance(source, RegistryDatabase) else source.execute(sql, values)
-    return [tuple(row) for row in rows]
+    return [tuple(row) for row in registry.read(sql, values)]
 
 
-def pruned_calls(connection: sqlite3.Connection, rollout: str) -> Iterator[tuple[int, str, int]]:
+def pruned_calls(registry: RegistryDatabase, rollout: str) -> Iterator[tuple[int, str, int]]:
     """Calls that were scored and are no longer in the log."""
     sql = (
         "SELECT o.seq, o.arm, o.weight_bp FROM observations o WHERE o.rollout = ? AND o.metric = ? "
         "AND NOT EXISTS (SELECT 1 FROM runs r WHERE r.seq = o.seq) ORDER BY o.seq"
     )
-    return (tuple(row) for row in connection.execute(sql, (rollout, CALL_METRIC)))
+    return (tuple(row) for row in registry.read(sql, (rollout, CALL_METRIC)))
 
 
-def load_analysis_state(
-    source: RegistryDatabase | sqlite3.Connection, rollout: str, name: str
-) -> dict[str, Any] | None:
+def load_analysis_state(registry: RegistryDatabase, rollout: str, name: str) -> dict[str, Any] | None:
     """A stored state; None where there is none, or none that can be read."""
     sql, values = "SELECT state FROM eprocesses WHERE rollout = ? AND name = ?", (rollout, name)
-    rows = (
-        source.read(sql, values)
-        if isinstance(source, RegistryDatabase)
-        else source.execute(sql, values).fetchall()
-    )
+    text = registry.read_one(sql, values)
     try:
-        found = json.loads(rows[0][0]) if rows else None
+        found = json.loads(text) if text is not None else None
     except ValueError:
         return None
     return found if isinstance(found, dict) else None
 
 
 def save_analysis_state(
-    connection: sqlite3.Connection, rollout: str, name: str, state: dict[str, Any], watermark: int
+    registry: RegistryDatabase, rollout: str, name: str, state: dict[str, Any], watermark: int
 ) -> None:
-    connection.execute(
-        "INSERT OR REPLACE INTO eprocesses VALUES (?, ?, ?, ?, ?)",
-        (rollout, name, json.dumps(state, separators=(",", ":")), watermark, utc_now()),
-    )
+    row = (rollout, name, json.dumps(state, separators=(",", ":")), watermark, utc_now())
+    with registry.write() as connection:
+        connection.execute("INSERT OR REPLACE INTO eprocesses VALUES (?, ?, ?, ?, ?)", row)
 
 
 def count_canary_calls_since(registry: RegistryDatabase, rollout: str, moment: str, through: int) -> int:
@@ -220,10 +210,6 @@ def find_first_rollout_run(registry: RegistryDatabase, rollout: str) -> tuple[in
 
 def last_seq(registry: RegistryDatabase) -> int:
     return int(registry.read_one("SELECT max(seq) FROM runs") or 0)
-
-
-def read_registry_id(registry: RegistryDatabase) -> str:
-    return str(registry.read_one("SELECT value FROM meta WHERE key = 'registry_id'") or "")
 
 
 def read_channel_traffic(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from promptops.registry.filters import RunFilter
 from promptops.registry.records import FinishedRun
 from promptops.registry.sqlite.rows import finished_run_from_row
+from promptops.registry.sqlite.runs.conditions import filter_conditions
 from promptops.registry.sqlite.store import RegistryDatabase
 
 _USABLE = "r.cache_key IS NOT NULL AND r.state = 'finished' AND r.cache_stale = 0 AND r.cache_source IS NULL"
@@ -63,7 +64,7 @@ class CacheStats:
 
 
 def read_cache_stats(registry: RegistryDatabase, chosen: RunFilter) -> CacheStats:
-    where, values = chosen.conditions()
+    where, values = filter_conditions(chosen)
     row = registry.read(
         f"SELECT count(*) FILTER (WHERE {_USABLE}) AS replies, "
         "count(*) FILTER (WHERE r.cache_key IS NOT NULL AND r.cache_stale = 1) AS stale, "
@@ -77,7 +78,7 @@ def read_cache_stats(registry: RegistryDatabase, chosen: RunFilter) -> CacheStat
 
 def clear_cache(registry: RegistryDatabase, chosen: RunFilter) -> int:
     """Mark replies as not to be reused, and say how many. No run is deleted."""
-    where, values = chosen.conditions()
+    where, values = filter_conditions(chosen)
     sql = f"SELECT r.seq FROM runs r WHERE {_USABLE} AND {where}"
     seqs = [row["seq"] for row in registry.read(sql, values)]
     replies = 0

@@ -9,6 +9,7 @@ from typing import Any
 
 from promptops.errors import Invalid
 from promptops.registry.sqlite.log_gaps import PRUNED_THROUGH
+from promptops.registry.sqlite.meta import count_runs
 from promptops.registry.sqlite.runs.search import delete_from_search_index, merge_search_index
 from promptops.registry.sqlite.store import RegistryDatabase
 
@@ -104,7 +105,7 @@ def _last_surplus_seq(registry: RegistryDatabase, max_bytes: int | None) -> int:
     """The last of the oldest runs that must go for the rest to fit."""
     if max_bytes is None:
         return 0
-    runs, used = _run_count(registry), _used_bytes(registry)
+    runs, used = count_runs(registry), _used_bytes(registry)
     if used <= max_bytes or not runs:
         return 0
     surplus = -(-(used - max_bytes) * runs // used)
@@ -154,7 +155,7 @@ def _shrink_file(registry: RegistryDatabase) -> bool:
 
 
 def _with_estimate(registry: RegistryDatabase, pruned: PruneResult) -> PruneResult:
-    runs = _run_count(registry)
+    runs = count_runs(registry)
     freed = _used_bytes(registry) * pruned.runs // runs if runs else 0
     return PruneResult(
         runs=pruned.runs,
@@ -164,10 +165,6 @@ def _with_estimate(registry: RegistryDatabase, pruned: PruneResult) -> PruneResu
         bytes_before=pruned.bytes_before,
         bytes_after=pruned.bytes_before - freed,
     )
-
-
-def _run_count(registry: RegistryDatabase) -> int:
-    return int(registry.read_one("SELECT count(*) FROM runs"))
 
 
 def _used_bytes(registry: RegistryDatabase) -> int:

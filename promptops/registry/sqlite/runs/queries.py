@@ -11,6 +11,7 @@ from promptops.errors import Invalid, NotFound
 from promptops.registry.filters import RunFilter
 from promptops.registry.records import StartedRun
 from promptops.registry.sqlite.rows import finished_run_from_row, run_to_json, started_run_from_row
+from promptops.registry.sqlite.runs.conditions import filter_conditions
 from promptops.registry.sqlite.store import RegistryDatabase
 from promptops.registry.ulid import ULID_LENGTH, normalize_id_prefix
 
@@ -25,7 +26,7 @@ _SELECT_RUN = (
 
 def list_runs(registry: RegistryDatabase, chosen: RunFilter, *, limit: int) -> list[RunRecord]:
     """The latest runs, newest first."""
-    where, values = chosen.conditions()
+    where, values = filter_conditions(chosen)
     found = registry.read(
         f"SELECT r.seq FROM runs r WHERE {where} ORDER BY r.seq DESC LIMIT ?", (*values, limit)
     )
@@ -114,7 +115,7 @@ def _common_prefix_length(one: str, other: str) -> int:
 
 def iterate_runs(registry: RegistryDatabase, chosen: RunFilter, *, chunk: int = 100) -> Iterator[RunRecord]:
     """All chosen runs in order, a chunk at a time: memory stays flat and no read lock is held long."""
-    where, values = chosen.conditions()
+    where, values = filter_conditions(chosen)
     sql = f"SELECT r.seq FROM runs r WHERE r.seq > ? AND {where} ORDER BY r.seq LIMIT ?"
     last = 0
     while found := registry.read(sql, (last, *values, chunk)):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptops.registry.filters import RunFilter
+from promptops.registry.sqlite.runs.conditions import filter_conditions
 from promptops.registry.sqlite.runs.queries import RunRecord, runs_by_seq
 from promptops.registry.sqlite.store import RegistryDatabase
 
@@ -67,7 +68,7 @@ def quote_words(text: str) -> str:
 
 
 def _matching(registry: RegistryDatabase, expression: str, chosen: RunFilter, limit: int) -> list[SearchHit]:
-    where, values = chosen.conditions()
+    where, values = filter_conditions(chosen)
     found = registry.read(
         f"SELECT r.seq, {_SNIPPET} AS snippet FROM run_search JOIN runs r ON r.seq = run_search.rowid "
         f"WHERE run_search MATCH ? AND {where} ORDER BY run_search.rowid DESC LIMIT ?",
@@ -85,7 +86,7 @@ def _search_without_index(
     registry: RegistryDatabase, words: str, chosen: RunFilter, limit: int
 ) -> SearchResult:
     """What can be done without an index that can be written."""
-    where, values = chosen.conditions()
+    where, values = filter_conditions(chosen)
     patterns = [f"%{_escape_like(word)}%" for word in words.replace('"', " ").split()]
     each = "(coalesce(s.inputs, '') || char(10) || coalesce(s.output, '')) LIKE ? ESCAPE '\\'"
     holds = " AND ".join([each] * len(patterns)) or "1"

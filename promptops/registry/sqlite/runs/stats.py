@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from promptops.registry.filters import RunFilter
+from promptops.registry.sqlite.runs.conditions import filter_conditions
 from promptops.registry.sqlite.store import RegistryDatabase
 
 StatsKey = Literal["prompt", "version", "model", "day", "kind", "digest"]
@@ -60,7 +61,7 @@ def read_run_stats(registry: RegistryDatabase, chosen: RunFilter, by: StatsKey =
 
     ``p50_ms`` and ``p95_ms`` are of the calls that a model answered.
     """
-    where, values = chosen.conditions()
+    where, values = filter_conditions(chosen)
     registry.add_aggregate("percentiles", _Percentiles)
     found = registry.read(f"SELECT {_KEYS[by]} AS key, {_SUMS} FROM runs r WHERE {where} GROUP BY 1", values)
     figures = [_with_percentiles(dict(row)) for row in found]

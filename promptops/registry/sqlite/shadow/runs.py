@@ -18,6 +18,7 @@ from promptops.config.clock import utc_now
 from promptops.errors import Invalid, NotFound
 from promptops.registry.filters import RunFilter
 from promptops.registry.sqlite.rows import INSERT_OUTCOME
+from promptops.registry.sqlite.runs.conditions import filter_conditions
 from promptops.registry.sqlite.runs.queries import RunRecord, runs_by_seq, shortest_prefix
 from promptops.registry.sqlite.store import RegistryDatabase
 from promptops.registry.ulid import new_run_id
@@ -57,7 +58,7 @@ def find_reusable_inputs(
     registry: RegistryDatabase, chosen: RunFilter, kinds: Sequence[str]
 ) -> Iterator[ReusableInput]:
     """Runs that have ended, newest first, with what tells their inputs apart."""
-    where, values = chosen.conditions()
+    where, values = filter_conditions(chosen)
     marks = ", ".join("?" * len(kinds))
     sql = (
         f"SELECT r.seq, r.inputs_hash, r.unit_hash, r.channel FROM runs r WHERE r.seq < ? AND {where} "
