@@ -4,16 +4,24 @@
 ever made again by later code: a change that needs another golden value takes something from users.
 """
 
+import gzip
+import io
 import json
 import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Cli, Repo
 
+from promptops import Workspace
+from promptops.cli.verbs import MOVED_VERBS, VERBS
 from promptops.prompt.canonical_json import canonical_json, compact_json
 from promptops.release.assignment import bucket, on_canary, salt_of
+from support.front_door import Cli, Repo
+from support.provider import Answer, Provider, Received, echo, reply, text
 
 
 def _fixtures() -> Path:
@@ -68,3 +76,128 @@ def test_units_meet_the_arm_that_they_met() -> None:
             assert bucket(each["salt"], unit) == place
             assert not on_canary(each["salt"], unit, place)
             assert on_canary(each["salt"], unit, place + 1)
+
+
+GOLDENS = golden("verbs")
+VARIES = "≈"  # an id, an age, a latency: differed between two copies of the project when it was printed
+PROSE = {"changed", "commands", "headline", "hint", "holds", "next", "reasons", "sentence"}
+"""Sentences for people: their wording may get better. What they say stands beside them as numbers."""
+YOUNGER: dict[str, str] = {}  # verb -> why no golden value of then can exist
+
+
+def verb_of(step: str) -> str:
+    """The verb of a command line, by the name that it has today."""
+    words = step.split(" ")
+    if words[0] == "--registry":
+        words = words[2:]
+    path = tuple(words[:2]) if VERBS[words[0]].parts else (words[0],)
+    return " ".join(MOVED_VERBS.get(path, path))
+
+
+def every_verb() -> set[str]:
+    return {f"{name} {part}".strip() for name, verb in VERBS.items() for part in verb.parts or [""]}
+
+
+@pytest.fixture
+def project(repo: Repo, provider: Provider) -> Repo:
+    """The project of then: its repository, its registry and what lies beside that."""
+    provider.script = answer
+    repo.git("fetch", "-q", "--update-head-ok", str(FIXTURES / "project.bundle"), "+refs/*:refs/*")
+    repo.git("reset", "-q", "--hard")
+    registry = gzip.decompress((FIXTURES / "runs.sqlite.gz").read_bytes())
+    (repo.path / "registry.db").write_bytes(registry)
+    shutil.copytree(FIXTURES / "files", repo.path, dirs_exist_ok=True)
+    return repo
+
+
+def answer(request: Received) -> Answer:
+    """As the models of then answered: see ``make.py``."""
+    if b"Grade" in request.raw:
+        return text('{"score": 4}')
+    if b'"tools"' in request.raw:
+        function = {"name": "weather", "arguments": '{"city":"Oslo"}'}
+        call = {"id": "call_1", "type": "function", "function": function}
+        return reply({"role": "assistant", "content": None, "tool_calls": [call]}, finish="tool_calls")
+    return text("Go away.") if b"Ignore" in request.raw else echo(request)
+
+
+def lost(known: Any, now: Any, where: str = "") -> Iterator[str]:
+    """What was printed then and is missing or different now. More may be printed."""
+    if known == VARIES:
+        return
+    if isinstance(known, dict) and isinstance(now, dict):
+        yield from (f"{where}.{key} is missing" for key in known.keys() - now.keys())
+        for key in known.keys() & now.keys():
+            pair = (known[key], now[key])
+            yield from lost(*(map(shape, pair) if key in PROSE else pair), f"{where}.{key}")
+    elif isinstance(known, list) and isinstance(now, list) and len(known) == len(now):
+        for number, (one, other) in enumerate(zip(known, now, strict=True)):
+            yield from lost(one, other, f"{where}[{number}]")
+    elif known != now:
+        yield f"{where} was {known!r} and is {now!r}"
+
+
+def shape(value: Any) -> Any:
+    """A text as whether there is one, a list of texts as how many."""
+    if isinstance(value, list):
+        return [shape(each) for each in value]
+    return bool(value) if isinstance(value, str) and value != VARIES else value
+
+
+def test_every_verb_has_opened_the_project_of_then() -> None:
+    covered = {verb_of(step) for known in GOLDENS for step in known["steps"]}
+    assert covered | YOUNGER.keys() == every_verb()
+    assert not covered & YOUNGER.keys()
+
+
+@pytest.mark.parametrize("known", GOLDENS, ids=lambda known: "; ".join(known["steps"])[:90])
+def test_verb(known: Any, project: Repo, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    codes = []
+    for step in known["steps"]:
+        command, _, given = step.partition(" < ")
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
+        done = cli(*command.split(" "))
+        codes.append(done.code)
+    assert list(lost(known["codes"], codes)) == [], done.out + done.err
+    if "out" in known:
+        lines = "--all" in known["steps"][-1]
+        now = [json.loads(line) for line in done.out.splitlines()] if lines else json.loads(done.out)
+        assert list(lost(known["out"], now)) == []
+    cli("shadow", "drain", "--wait")  # so that none is at work when the folder goes
+
+
+def test_doctor_finds_all_of_it(project: Repo, cli: Cli) -> None:
+    found = {each["about"]: each["state"] for each in json.loads(cli("doctor", "--json").out)}
+    assert {about: found[about] for about in ("plans", "registry", "releases", "spool")} == {
+        "plans": "ok", "registry": "ok", "releases": "ok", "spool": "warning"
+    }  # fmt: skip
+
+
+def test_the_registry_is_the_one_of_then(project: Repo) -> None:
+    """Else the goldens would be of less than they seem: what the project has to hold."""
+    with sqlite3.connect(project.path / "registry.db") as registry:
+        kinds = dict(registry.execute("SELECT kind, count(*) FROM runs GROUP BY kind"))
+        assert kinds.keys() == {"run", "batch", "eval", "shadow", "judge"}
+        states = {state for (state,) in registry.execute("SELECT DISTINCT state FROM runs")}
+        assert states >= {"started", "finished", "failed"}
+        for holds in (
+            "batches WHERE finished_at IS NULL",
+            "jobs WHERE done_at IS NULL",
+            "eprocesses",
+            "evals",
+        ):
+            (count,) = registry.execute(f"SELECT count(*) FROM {holds}").fetchone()  # noqa: S608 - constants
+            assert count, holds
+    assert len(list((project.path / "registry.db-spool").glob("*.json"))) == 2
+    moves = project.git("log", "--format=%s", "promptops-state")
+    for move in ("v1 → v2", "rolled back", "paused", "resumed", "awaiting", "shadow", "25% → 50%"):
+        assert move in moves
+
+
+def test_running_canaries_do_not_move(project: Repo, cli: Cli) -> None:
+    """Every unit that the log has of the running canary still meets the arm that it met."""
+    lines = (json.loads(line) for line in (FIXTURES / "arms.jsonl").read_text().splitlines())
+    with Workspace.open(project.path) as workspace:
+        for unit, arm in lines:
+            met = workspace.prepare("reply:production", {"letter": "x"}, unit=unit)
+            assert met.arm == arm, unit
