@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from promptops.runner.run import Run
 
 _MODULES = {
-    "CheckResult": "registry.records",
+    "CheckResult": "registry",
     "Invalid": "errors",
     "Limits": "runner.retry",
     "ModelError": "providers.types",

@@ -13,11 +13,11 @@ from jinja2.exceptions import TemplateError
 from jinja2.visitor import NodeTransformer
 
 from promptops.config.yaml import YamlPath
-from promptops.lint.branches import BranchCoverage, TemplateBranch
+from promptops.lint.branch_types import BranchCoverage, TemplateBranch
 from promptops.prompt import Prompt, Text, text_parts
 from promptops.prompt.jinja_templates import parse_template, render_jinja
 from promptops.prompt.sandbox import TemplateEnvironment
-from promptops.prompt.templates import TemplateFault
+from promptops.prompt.template_types import TemplateFault
 
 _MARK = "mark a branch"  # no template can name a filter with blanks
 _BRANCH_NODES = (nodes.If, nodes.For, nodes.CondExpr)

@@ -1,36 +1,14 @@
 """The branches of a prompt's templates. Jinja2 is imported only where there may be any."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from promptops.lint.branch_types import BranchCoverage, TemplateBranch
 from promptops.prompt import Prompt, Text, text_parts
 from promptops.prompt.templates import CompiledTemplate
 
 _MAY_BRANCH = re.compile(r"\{%|\{\{.*\bif\b", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class TemplateBranch:
-    """``file`` is "" for the prompt file, else the path of a partial."""
-
-    file: str
-    line: int
-    what: str  # if, elif, else, for
-
-
-@dataclass(frozen=True, slots=True)
-class BranchCoverage:
-    branches: tuple[TemplateBranch, ...] = ()
-    reached: frozenset[int] = frozenset()
-
-    @property
-    def missed(self) -> Sequence[TemplateBranch]:
-        return [branch for number, branch in enumerate(self.branches) if number not in self.reached]
-
-    def __str__(self) -> str:
-        return f"{len(self.reached)} of {len(self.branches)} branches"
 
 
 def find_branches(prompt: Prompt) -> Iterator[TemplateBranch]:

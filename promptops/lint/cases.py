@@ -9,11 +9,12 @@ from promptops.config.text import Position, Problem
 from promptops.config.yaml import InvalidAt
 from promptops.config.yaml import YamlPath as Place
 from promptops.errors import Invalid, NotFound
-from promptops.lint.branches import BranchCoverage, UnbranchedTemplates, find_branches
+from promptops.lint.branch_types import BranchCoverage
+from promptops.lint.branches import UnbranchedTemplates, find_branches
 from promptops.prompt import FileReader, Insert, Prompt, Text, text_parts
 from promptops.prompt.checks import read_checks
 from promptops.prompt.render import estimate_tokens, validate_inputs
-from promptops.prompt.templates import TemplateFault
+from promptops.prompt.template_types import TemplateFault
 
 if TYPE_CHECKING:
     from promptops.lint.branch_coverage import BranchTracer

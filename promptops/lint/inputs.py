@@ -10,7 +10,8 @@ from promptops.lint.context import LintContext
 from promptops.prompt import ImageInput, Insert, Prompt, text_parts
 from promptops.prompt.json_schema import unknown_name_message
 from promptops.prompt.render import template_variables
-from promptops.prompt.templates import TemplateFault, free_names
+from promptops.prompt.template_types import TemplateFault
+from promptops.prompt.templates import free_names
 
 
 def unused_input(subject: LintContext) -> Iterator[Problem]:

@@ -7,7 +7,8 @@ from typing import Any
 from promptops.config.text import decode_text, find_position
 from promptops.config.yaml import InvalidAt, Position, Problem, parse_yaml
 from promptops.errors import Invalid, NotFound
-from promptops.prompt.templates import Include, TemplateFault, find_includes
+from promptops.prompt.template_types import Include, TemplateFault
+from promptops.prompt.templates import find_includes
 
 FileReader = Callable[[str], bytes]
 """A plain path below prompts/ to its bytes; raises NotFound, or Invalid for what may not be read."""

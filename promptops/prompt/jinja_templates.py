@@ -16,7 +16,7 @@ from jinja2.exceptions import (
 
 from promptops.prompt.json_schema import unknown_name_message
 from promptops.prompt.sandbox import SandboxError, TemplateEnvironment, render_budget
-from promptops.prompt.templates import Include, PartialTexts, TemplateFault
+from promptops.prompt.template_types import Include, PartialTexts, TemplateFault
 
 MAX_CODE = 100_000  # characters between {{ }} and {% %}: compiling takes a second for so many
 _TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)

@@ -28,7 +28,8 @@ from promptops.prompt.json_schema import (
     validator_for,
 )
 from promptops.prompt.schema import PROMPT_SCHEMA
-from promptops.prompt.templates import TemplateFault, free_names
+from promptops.prompt.template_types import TemplateFault
+from promptops.prompt.templates import free_names
 from promptops.prompt.types import ImageFile, ImageInput, Input, Insert, Message, Output, Part, Prompt, Text
 
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]*")

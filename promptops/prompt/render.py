@@ -32,7 +32,8 @@ from promptops.prompt.json_schema import (
     unknown_name_message,
     validator_for,
 )
-from promptops.prompt.templates import CompiledTemplate, TemplateFault, free_names
+from promptops.prompt.template_types import TemplateFault
+from promptops.prompt.templates import CompiledTemplate, free_names
 
 MAX_IMAGE_BYTES = 20_000_000  # bytes
 _TOKEN_BYTES = 4

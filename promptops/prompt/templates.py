@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PartialTexts = tuple[tuple[str, str], ...]
-"""Path and text of each partial, sorted: hashable, so that compiled templates can be kept."""
+    from promptops.prompt.template_types import Include, PartialTexts
 
 _MAX_PLAIN = 100_000  # characters of a text that is put together here, before and after
 _PLAIN_TAG = re.compile(r"\{\{[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*\}\}")
@@ -53,23 +52,6 @@ JINJA_WORDS = frozenset(
     ]
 )
 """Names that do not, or not everywhere, stand for an input."""
-
-
-class TemplateFault(Exception):
-    """A template that cannot be read or rendered; ``partial`` is "" for the prompt's own text."""
-
-    def __init__(self, message: str, line: int, partial: str = "", hint: str = "") -> None:
-        super().__init__(message, line, partial, hint)
-        self.message = message
-        self.line = line
-        self.partial = partial
-        self.hint = hint
-
-
-class Include(NamedTuple):
-    name: str
-    line: int
-    optional: bool  # `ignore missing`
 
 
 @lru_cache(maxsize=4096)

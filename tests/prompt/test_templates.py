@@ -11,7 +11,8 @@ from jinja2 import lexer
 from jinja2.defaults import DEFAULT_NAMESPACE
 
 from promptops.prompt.jinja_templates import compile_jinja, jinja_includes, jinja_names, render_jinja
-from promptops.prompt.templates import JINJA_WORDS, CompiledTemplate, TemplateFault, find_includes, free_names
+from promptops.prompt.template_types import TemplateFault
+from promptops.prompt.templates import JINJA_WORDS, CompiledTemplate, find_includes, free_names
 
 VALUES = {"a": "A", "name": "<b> {{ a }} \r\n", "n": 7, "none": "x", "if": "y", "empty": ""}
 PIECES = [

@@ -11,62 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the store makes this module's tables
-    from promptops.registry.sqlite.store import RegistryDatabase
-
-HISTORY_INDEX_DDL = """
-CREATE TABLE history_index (
-  line INTEGER PRIMARY KEY,
-  repository TEXT NOT NULL,
-  prefix TEXT NOT NULL,
-  branch TEXT NOT NULL,
-  made_by TEXT NOT NULL,
-  tip TEXT NOT NULL,
-  commits INTEGER NOT NULL,
-  UNIQUE (repository, prefix, branch)
-);
-CREATE TABLE history_commits (
-  line INTEGER NOT NULL,
-  position INTEGER NOT NULL,
-  commit_sha TEXT NOT NULL,
-  authored_at TEXT NOT NULL,
-  author TEXT NOT NULL,
-  subject TEXT NOT NULL,
-  PRIMARY KEY (line, position)
-) WITHOUT ROWID;
-CREATE TABLE history_changes (
-  line INTEGER NOT NULL,
-  position INTEGER NOT NULL,
-  path TEXT NOT NULL,
-  old_oid TEXT,
-  new_oid TEXT,
-  PRIMARY KEY (line, position, path)
-) WITHOUT ROWID;
-CREATE TABLE history_prompts (
-  line INTEGER NOT NULL,
-  prompt TEXT NOT NULL,
-  commits INTEGER NOT NULL,
-  follows TEXT NOT NULL,
-  note TEXT NOT NULL,
-  PRIMARY KEY (line, prompt)
-) WITHOUT ROWID;
-CREATE TABLE history_versions (
-  line INTEGER NOT NULL,
-  prompt TEXT NOT NULL,
-  position INTEGER NOT NULL,
-  path TEXT NOT NULL,
-  digest TEXT,
-  change TEXT NOT NULL,
-  problem TEXT NOT NULL,
-  commit_sha TEXT NOT NULL,
-  authored_at TEXT NOT NULL,
-  author TEXT NOT NULL,
-  subject TEXT NOT NULL,
-  PRIMARY KEY (line, prompt, position)
-) WITHOUT ROWID;
-"""
+from promptops.registry.sqlite.schema import HISTORY_INDEX_DDL
+from promptops.registry.sqlite.store import RegistryDatabase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,16 +93,14 @@ class IndexedVersion:
         return self.path.rpartition(".")[0]
 
 
-def open_in_memory_index() -> "RegistryDatabase":
+def open_in_memory_index() -> RegistryDatabase:
     """An index for one process, where the registry cannot be written."""
-    from promptops.registry.sqlite.store import RegistryDatabase
-
     connection = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     connection.executescript(HISTORY_INDEX_DDL)
     return RegistryDatabase(connection, Path(":memory:"), 0, writable=True)
 
 
-def find_indexed_branch(registry: "RegistryDatabase", key: BranchKey) -> IndexedBranch | None:
+def find_indexed_branch(registry: RegistryDatabase, key: BranchKey) -> IndexedBranch | None:
     found = registry.read(
         "SELECT line, tip, commits FROM history_index"
         " WHERE repository = ? AND prefix = ? AND branch = ? AND made_by = ?",
@@ -165,7 +110,7 @@ def find_indexed_branch(registry: "RegistryDatabase", key: BranchKey) -> Indexed
 
 
 def extend_indexed_branch(
-    registry: "RegistryDatabase",
+    registry: RegistryDatabase,
     key: BranchKey,
     known: IndexedBranch | None,
     tip: str,
@@ -195,7 +140,7 @@ def _insert_branch(connection: sqlite3.Connection, key: BranchKey) -> int:
     return int(new.lastrowid or 0)
 
 
-def delete_indexed_branch(registry: "RegistryDatabase", key: BranchKey) -> None:
+def delete_indexed_branch(registry: RegistryDatabase, key: BranchKey) -> None:
     """Drop a line whose branch was rewritten."""
     with registry.write() as connection:
         _delete_branch_rows(connection, key)
@@ -214,7 +159,7 @@ def _delete_branch_rows(connection: sqlite3.Connection, key: BranchKey) -> None:
         connection.execute(delete, (key.repository, key.prefix, key.branch))
 
 
-def read_path_changes(registry: "RegistryDatabase", line: IndexedBranch, since: int) -> Iterator[PathChange]:
+def read_path_changes(registry: RegistryDatabase, line: IndexedBranch, since: int) -> Iterator[PathChange]:
     """What the line's commits did, oldest first, from position ``since`` on."""
     rows = registry.read(
         "SELECT c.position, c.commit_sha, h.path, h.old_oid, h.new_oid FROM history_commits c"
@@ -226,9 +171,7 @@ def read_path_changes(registry: "RegistryDatabase", line: IndexedBranch, since: 
         yield PathChange(position, commit_sha, [(row[2], row[3], row[4]) for row in group])
 
 
-def find_indexed_prompt(
-    registry: "RegistryDatabase", line: IndexedBranch, prompt: str
-) -> IndexedPrompt | None:
+def find_indexed_prompt(registry: RegistryDatabase, line: IndexedBranch, prompt: str) -> IndexedPrompt | None:
     found = registry.read(
         "SELECT commits, follows, note FROM history_prompts WHERE line = ? AND prompt = ?",
         (line.number, prompt),
@@ -237,7 +180,7 @@ def find_indexed_prompt(
 
 
 def save_indexed_prompt(
-    registry: "RegistryDatabase",
+    registry: RegistryDatabase,
     line: IndexedBranch,
     prompt: str,
     known: IndexedPrompt,
@@ -266,7 +209,7 @@ def save_indexed_prompt(
 
 
 def read_indexed_versions(
-    registry: "RegistryDatabase", line: IndexedBranch, prompt: str
+    registry: RegistryDatabase, line: IndexedBranch, prompt: str
 ) -> list[IndexedVersion]:
     """Read the versions of a prompt, newest first."""
     rows = registry.read(

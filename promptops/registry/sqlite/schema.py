@@ -4,8 +4,6 @@ Big texts live in ``run_texts``, so that counting and listing never read past th
 ``runs_by_prompt`` holds all that statistics need: one prompt's figures are read from consecutive pages.
 """
 
-from promptops.registry.sqlite.history_index import HISTORY_INDEX_DDL
-
 _RUNS = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 INSERT INTO meta VALUES ('unit_key', lower(hex(randomblob(32))));
@@ -223,6 +221,58 @@ SELECT
   r.run_id
 FROM runs r JOIN run_texts t ON t.seq = r.seq
 ORDER BY r.seq DESC;
+"""
+
+HISTORY_INDEX_DDL = """
+CREATE TABLE history_index (
+  line INTEGER PRIMARY KEY,
+  repository TEXT NOT NULL,
+  prefix TEXT NOT NULL,
+  branch TEXT NOT NULL,
+  made_by TEXT NOT NULL,
+  tip TEXT NOT NULL,
+  commits INTEGER NOT NULL,
+  UNIQUE (repository, prefix, branch)
+);
+CREATE TABLE history_commits (
+  line INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  commit_sha TEXT NOT NULL,
+  authored_at TEXT NOT NULL,
+  author TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  PRIMARY KEY (line, position)
+) WITHOUT ROWID;
+CREATE TABLE history_changes (
+  line INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  path TEXT NOT NULL,
+  old_oid TEXT,
+  new_oid TEXT,
+  PRIMARY KEY (line, position, path)
+) WITHOUT ROWID;
+CREATE TABLE history_prompts (
+  line INTEGER NOT NULL,
+  prompt TEXT NOT NULL,
+  commits INTEGER NOT NULL,
+  follows TEXT NOT NULL,
+  note TEXT NOT NULL,
+  PRIMARY KEY (line, prompt)
+) WITHOUT ROWID;
+CREATE TABLE history_versions (
+  line INTEGER NOT NULL,
+  prompt TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  path TEXT NOT NULL,
+  digest TEXT,
+  change TEXT NOT NULL,
+  problem TEXT NOT NULL,
+  commit_sha TEXT NOT NULL,
+  authored_at TEXT NOT NULL,
+  author TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  PRIMARY KEY (line, prompt, position)
+) WITHOUT ROWID;
 """
 
 FIRST_SCHEMA = _RUNS + _EVIDENCE + _READING + HISTORY_INDEX_DDL
