@@ -67,7 +67,9 @@ def print_json(value: Any) -> None:
 
 
 def print_json_line(value: Any) -> None:
+    """Print one object of a stream, at once."""
     print_json_text(json.dumps(value, ensure_ascii=False))
+    sys.stdout.flush()
 
 
 def print_json_text(text: str) -> None:

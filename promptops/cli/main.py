@@ -10,12 +10,16 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from promptops._version import __version__
 from promptops.cli.help import PROGRAM, print_group_help, print_help
 from promptops.cli.verbs import BUILT_IN, MOVED_VERBS, VERBS, suggest_verbs
 from promptops.errors import ExitCode, PromptopsError
+from promptops.log import before_first_message
+
+if TYPE_CHECKING:  # which takes time, and most commands log nothing
+    import logging
 
 
 def entry() -> NoReturn:
@@ -28,10 +32,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     _escape_unencodable_output()
+    before_first_message.append(_show_log)
     try:
         return _dispatch(arguments)
     except BrokenPipeError:
         return _handle_closed_pipe()
+    finally:
+        _hide_log()
+
+
+def _show_log(library: "logging.Logger") -> None:
+    from promptops.cli.console_log import attach
+
+    attach(library)
+
+
+def _hide_log() -> None:
+    if _show_log in before_first_message:
+        before_first_message.remove(_show_log)
+        return
+    from promptops.cli.console_log import detach
+
+    detach()
 
 
 def _dispatch(arguments: list[str]) -> int:

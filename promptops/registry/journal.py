@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from promptops.config.settings import LogSettings, Settings
-from promptops.console import note
 from promptops.errors import PromptopsError, Unavailable
+from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Prompt
 from promptops.prompt.canonical_json import compact_json
 from promptops.registry.records import CheckResult, FinishedRun, StartedRun
 from promptops.registry.sqlite.store import BUSY_TIMEOUT_S, LogPosition, RegistryDatabase
+
+_LOG = PackageLogger("promptops.registry")
 
 
 class NoJournal:
@@ -78,7 +80,7 @@ class RegistryJournal:
             if self._log.on_error == "fail":
                 raise
             if not self._keep(run, end, error):
-                note(f"promptops: run {run_id} has NOT been logged: {error.message}\n  {error.hint}")
+                _LOG.warning(with_hint(f"run {run_id} has NOT been logged: {error.message}", error.hint))
 
     def close(self) -> None:
         if self._registry:
@@ -176,7 +178,7 @@ def _read_spooled_run(file: Path) -> tuple[StartedRun, FinishedRun | None, LogPo
         run, end = StartedRun(**record["started"]), _finished_run_from_record(record["finished"])
     except (ValueError, TypeError, KeyError, AttributeError):
         aside = file.rename(file.with_suffix(".damaged"))
-        note(f"promptops: a run that waited cannot be read, and is set aside as {aside}")
+        _LOG.warning(f"a run that waited cannot be read, and is set aside as {aside}")
         return None
     return run, end, (place[0], place[1]) if place else None
 
@@ -197,8 +199,8 @@ def _finished_run_from_record(record: dict[str, Any] | None) -> FinishedRun | No
 
 
 def _report_spooled(error: PromptopsError, spool: Spool) -> None:
-    note(f"promptops: {error.message}")
-    note(f"  the run is kept in {spool.folder} and taken in by the next run that can write the registry")
+    where = f"the run is kept in {spool.folder} and taken in by the next run that can write the registry"
+    _LOG.warning(with_hint(error.message, where))
 
 
 def record_prompt_version(registry: RegistryDatabase, run: StartedRun, prompt: Prompt) -> None:

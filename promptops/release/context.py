@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptops.config.settings import Settings
-from promptops.console import note
 from promptops.errors import Invalid, NotFound, PromptopsError
+from promptops.log import PackageLogger
 from promptops.registry import RegistryDatabase
 from promptops.release.ledger import Ledger
 from promptops.versions.references import Reference, parse_reference, suggest_nearest
@@ -19,6 +19,8 @@ from promptops.versions.release_state import (
     read_releases,
 )
 from promptops.versions.resolve import Version, load_released_version, prompt_names
+
+_LOG = PackageLogger("promptops.release")
 
 PRODUCTION = "production"
 EMPTY_CHANNEL = ChannelState()
@@ -71,7 +73,7 @@ def open_optional_registry(path: Path) -> RegistryDatabase:
     try:
         return RegistryDatabase.open_existing(path)
     except PromptopsError as error:
-        note(f"promptops: {error.message}; this goes on without it")
+        _LOG.warning(f"{error.message}; continuing without the registry")
         return RegistryDatabase.in_memory(path)
 
 

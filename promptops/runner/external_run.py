@@ -7,8 +7,8 @@ from typing import Any
 
 from promptops.config.clock import utc_seconds
 from promptops.config.settings import Settings
-from promptops.console import note
 from promptops.errors import Invalid, NotFound, PromptopsError
+from promptops.log import PackageLogger
 from promptops.prompt import Prompt, with_overrides
 from promptops.prompt.json_schema import unknown_name_message
 from promptops.prompt.render import RenderedPrompt
@@ -17,6 +17,8 @@ from promptops.registry import RegistryDatabase, RegistryJournal, StartedRun, st
 from promptops.runner.run import PreparedRun, ReportedResult, Run, RunContext
 from promptops.runner.runner import Runner, project_checks
 from promptops.versions.resolve import Version, resolve_version
+
+_LOG = PackageLogger("promptops.runner")
 
 KEYS: Mapping[str, tuple[type, ...]] = {
     "output": (str,),
@@ -91,7 +93,7 @@ def _prompt_of(settings: Settings, run: StartedRun) -> tuple[Prompt, bool]:
             f"the version of run {run.run_id} is neither in git nor in the registry",
             hint=f"it was {run.prompt}@sha256:{run.digest[:12]}",
         )
-    note(f"promptops: the files of run {run.run_id} are not in git, so its checks have not been made")
+    _LOG.warning(f"the files of run {run.run_id} are not in git, so its checks have not been made")
     return stored, False
 
 

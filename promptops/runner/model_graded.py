@@ -19,14 +19,16 @@ from promptops.checks import (
     validate_checks,
 )
 from promptops.config.settings import Settings
-from promptops.console import note
 from promptops.errors import PromptopsError
+from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Check, Prompt
 from promptops.registry import CheckResult
 from promptops.runner import Run, RunContext
 from promptops.runner.retry import Limits
 from promptops.runner.session import Session
 from promptops.versions.resolve import Version, resolve_version, with_provenance
+
+_LOG = PackageLogger("promptops.runner")
 
 
 class JudgeResolver:
@@ -128,4 +130,5 @@ def _log(settings: Settings, run_id: str, found: Sequence[CheckResult]) -> None:
         with RegistryDatabase.open(settings.registry) as registry:
             add_check_outcomes(registry, run_id, found)
     except PromptopsError as error:
-        note(f"promptops: these checks of run {run_id} have not been logged: {error.message}\n  {error.hint}")
+        message = f"these checks of run {run_id} have not been logged: {error.message}"
+        _LOG.warning(with_hint(message, error.hint))

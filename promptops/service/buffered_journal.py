@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from promptops.config.settings import Settings
-from promptops.console import note
 from promptops.errors import PromptopsError
+from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Prompt
 from promptops.registry import (
     FinishedRun,
@@ -25,6 +25,8 @@ from promptops.service.background_loop import Worker
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
+
+_LOG = PackageLogger("promptops.service")
 
 BUSY_TIMEOUT_S = 1.0
 BACKOFF_S = 2.0
@@ -74,7 +76,7 @@ class BufferedJournal(RegistryJournal):
         if self._behind:
             self._try(lambda: self._flush(None))
         if self._held:
-            note(f"promptops: {len(self._held)} runs have NOT been logged: {self._fault}")
+            _LOG.warning(f"{len(self._held)} runs have NOT been logged: {self._fault}")
         super().close()
 
     def registry(self) -> RegistryDatabase:
@@ -100,7 +102,7 @@ class BufferedJournal(RegistryJournal):
         self._behind = not self._spool.replay(registry, most) or bool(self._held)
         self._fault = None
         if self._said and not self._behind:
-            note(f"promptops: {registry.path} can be written, and has the runs that were kept meanwhile")
+            _LOG.warning(f"{registry.path} can be written, and has the runs that were kept meanwhile")
             self._said.clear()
 
     def _try(self, work: Callable[[], None]) -> None:
@@ -129,7 +131,7 @@ class BufferedJournal(RegistryJournal):
     def _say(self, error: PromptopsError, where: str) -> None:
         if error.message not in self._said:
             self._said.add(error.message)
-            note(f"promptops: {error.message}\n  {where}")
+            _LOG.warning(with_hint(error.message, where))
 
 
 class BackgroundJournal:

@@ -4,9 +4,11 @@ import time
 from collections.abc import Callable
 
 from promptops.config.settings import Settings
-from promptops.console import note
 from promptops.errors import PromptopsError
+from promptops.log import PackageLogger, with_hint
 from promptops.service.background_loop import Worker
+
+_LOG = PackageLogger("promptops.service")
 
 
 class PeriodicSync:
@@ -57,7 +59,7 @@ class FailureReports:
         if message not in self._reported:
             self._reported.add(message)
             hint = getattr(error, "hint", "")
-            note(f"promptops: {message}" + (f"\n  {hint}" if hint else ""))
+            _LOG.warning(with_hint(message, hint))
 
 
 def sync_releases(settings: Settings) -> None:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptops.config.settings import Settings
-from promptops.console import note
 from promptops.errors import Invalid, OverBudget, PromptopsError
 from promptops.evaluation.shadow.live.candidate import (
     CONCURRENCY,
@@ -21,6 +20,7 @@ from promptops.evaluation.shadow.live.candidate import (
     shadow_batch_options,
 )
 from promptops.evaluation.shadow.live.drain import NOT_CALLED
+from promptops.log import PackageLogger
 from promptops.providers.types import ModelError
 from promptops.registry import (
     INCOMPATIBLE,
@@ -35,6 +35,8 @@ from promptops.runner.batch import BatchEngine
 from promptops.runner.routing import ReleaseSource
 from promptops.service.background_loop import BackgroundLoop
 from promptops.versions.release_state import ShadowState
+
+_LOG = PackageLogger("promptops.service")
 
 MAX_QUEUED = 200
 _START_DELAY_S = 0.01  # in which the user's answer is on its way
@@ -99,7 +101,7 @@ class ShadowWorker:
             time.sleep(_POLL_INTERVAL_S)
         self._loop.close(self._end)
         if self.dropped:
-            note(f"promptops: shadows left out {self.dropped:,} calls")
+            _LOG.warning(f"shadows left out {self.dropped:,} calls")
 
     async def _end(self) -> None:
         for lane in self._lanes.values():
@@ -187,4 +189,4 @@ class ShadowWorker:
     def _say(self, call: _QueuedCall, what: str) -> None:
         if what not in self._said:
             self._said.add(what)
-            note(f"promptops: the shadow of {call.run.prompt}:{call.run.channel} {what}")
+            _LOG.warning(f"the shadow of {call.run.prompt}:{call.run.channel} {what}")

@@ -79,13 +79,13 @@ def test_a_release_that_has_arrived_is_served_within_five_seconds(live: Repo, pr
 
 
 def test_a_release_state_that_cannot_be_read_changes_nothing(
-    live: Repo, provider: Provider, capfd: pytest.CaptureFixture[str]
+    live: Repo, provider: Provider, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Workspace.open(live.path) as workspace:
         before = workspace.run("greet:production", {"name": "Ada"}, unit="b")
         broken = {"releases/greet.yaml": "prompt: another\n"}
         GitFolder(live.path).branch_from_files(STATE, broken)
-        until(lambda: "is damaged" in capfd.readouterr().err)
+        until(lambda: "is damaged" in caplog.text)
         after = workspace.run("greet:production", {"name": "Ada"}, unit="b")
     assert after.started.digest == before.started.digest
 
@@ -112,7 +112,7 @@ def test_a_canary_that_cannot_be_sent_is_stables_to_answer_and_still_its_failure
 
 
 def test_a_canary_that_fails_call_after_call_is_taken_out_of_service(
-    live: Repo, provider: Provider, capfd: pytest.CaptureFixture[str]
+    live: Repo, provider: Provider, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail_welcomes(request: Received) -> Answer:
         return status(400) if b"Welcome" in request.raw else echo(request)
@@ -126,11 +126,11 @@ def test_a_canary_that_fails_call_after_call_is_taken_out_of_service(
             except ModelError:
                 failures += 1
     assert 5 <= failures <= 9  # a look at the breaker holds for a fifth of a second
-    assert "out of service here" in capfd.readouterr().err
+    assert "out of service here" in caplog.text
 
 
 def test_what_others_release_arrives_by_itself(
-    greeting: Repo, provider: Provider, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    greeting: Repo, provider: Provider, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     greeting.git("clone", "-q", "--bare", ".", str(tmp_path / "shared.git"))
     greeting.git("remote", "add", "origin", str(tmp_path / "shared.git"))
@@ -144,9 +144,10 @@ def test_what_others_release_arrives_by_itself(
         greeting.git("push", "-q", "origin", STATE)
         until(lambda: works(workspace, "greet:production"))
         (tmp_path / "shared.git").rename(tmp_path / "away.git")
-        until(lambda: "shared.git" in capfd.readouterr().err)
+        until(lambda: "shared.git" in caplog.text)
+        caplog.clear()
         time.sleep(1.2)
-        assert capfd.readouterr().err == ""  # once
+        assert caplog.text == ""  # once
         assert works(workspace, "greet:production")
 
 

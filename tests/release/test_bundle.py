@@ -111,11 +111,11 @@ def test_a_new_bundle_is_read_within_five_seconds(
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"format": 2}', '{"format": 1}'])
 def test_a_bundle_that_cannot_be_read_changes_nothing(
-    bundle: Path, workspace: Workspace, damage: str, capfd: pytest.CaptureFixture[str]
+    bundle: Path, workspace: Workspace, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = workspace.run("greet:production", {"name": "Ada"}, unit="u")
     bundle.write_text(damage)
-    until(lambda: str(bundle) in capfd.readouterr().err)
+    until(lambda: str(bundle) in caplog.text)
     assert workspace.run("greet:production", {"name": "Ada"}, unit="u").started.arm == before.started.arm
     with pytest.raises(Invalid, match="bundle"):
         Workspace.from_bundle(bundle)

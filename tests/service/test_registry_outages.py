@@ -39,7 +39,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def test_a_locked_registry_costs_nobody_the_answer(
-    workspace: Workspace, greeting: Repo, capfd: pytest.CaptureFixture[str]
+    workspace: Workspace, greeting: Repo, caplog: pytest.LogCaptureFixture
 ) -> None:
     workspace.run("greet", {"name": "first"})
     with locked(greeting.path), ThreadPoolExecutor(8) as pool:
@@ -47,17 +47,18 @@ def test_a_locked_registry_costs_nobody_the_answer(
         runs = list(pool.map(lambda name: workspace.run("greet", {"name": str(name)}), range(40)))
         assert time.monotonic() - began < 4
     assert all(run.answer for run in runs)
-    said = capfd.readouterr().err
+    said = caplog.text
     assert said.count("has been locked by another process") == 1
     assert "registry.db-spool" in said
     until(lambda: not list(greeting.path.glob("registry.db-spool/*.json")))
     assert states(greeting.path) == {"finished": 41}
-    until(lambda: "can be written, and has the runs" in capfd.readouterr().err)
+    until(lambda: "can be written, and has the runs" in caplog.text)
 
 
 FULL = """
-import resource, signal, sys
+import logging, resource, signal, sys
 from promptops import Workspace
+logging.basicConfig()
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with Workspace.open(".") as workspace:
     workspace.run("greet", {"name": "before"})
@@ -79,12 +80,12 @@ def test_a_full_disk_costs_nobody_the_answer(greeting: Repo, provider: Provider,
 
 
 def test_where_nothing_can_be_written_runs_wait_in_memory(
-    workspace: Workspace, greeting: Repo, capfd: pytest.CaptureFixture[str]
+    workspace: Workspace, greeting: Repo, caplog: pytest.LogCaptureFixture
 ) -> None:
     (greeting.path / "registry.db").mkdir()
     greeting.write("registry.db-spool", "in the way")
     assert workspace.run("greet", {"name": "Ada"}).answer == "Greet Ada."
-    assert "runs are kept in memory" in capfd.readouterr().err
+    assert "runs are kept in memory" in caplog.text
     (greeting.path / "registry.db").rmdir()
     (greeting.path / "registry.db-spool").unlink()
     workspace.close()
@@ -92,13 +93,13 @@ def test_where_nothing_can_be_written_runs_wait_in_memory(
 
 
 def test_runs_that_find_no_place_until_the_end_are_told_of(
-    workspace: Workspace, greeting: Repo, capfd: pytest.CaptureFixture[str]
+    workspace: Workspace, greeting: Repo, caplog: pytest.LogCaptureFixture
 ) -> None:
     (greeting.path / "registry.db").mkdir()
     greeting.write("registry.db-spool", "in the way")
     workspace.run("greet", {"name": "Ada"})
     workspace.close()
-    assert "1 runs have NOT been logged" in capfd.readouterr().err
+    assert "1 runs have NOT been logged" in caplog.text
 
 
 def test_fail_closed_calls_nobody(greeting: Repo, provider: Provider) -> None:
@@ -151,9 +152,9 @@ def test_a_call_that_is_cancelled_while_its_row_waits_is_not_made(
 
 
 def test_a_run_that_waits_and_cannot_be_read_holds_up_nobody(
-    workspace: Workspace, greeting: Repo, capfd: pytest.CaptureFixture[str]
+    workspace: Workspace, greeting: Repo, caplog: pytest.LogCaptureFixture
 ) -> None:
     greeting.write("registry.db-spool/01J0000000000000000000000A.json", '{"started": {}')
     assert workspace.run("greet", {"name": "Ada"}).answer
-    until(lambda: "is set aside as" in capfd.readouterr().err)
+    until(lambda: "is set aside as" in caplog.text)
     assert states(greeting.path) == {"finished": 1}

@@ -33,7 +33,7 @@ from promptops.cli.options.model_calls import (
 from promptops.cli.options.overrides import TimeoutOption, apply_overrides, local_model_override
 from promptops.cli.progress import Progress
 from promptops.config.settings import Settings, current_settings
-from promptops.console import note, pluralize, print_json
+from promptops.console import note, pluralize, print_json, print_json_line
 from promptops.errors import ExitCode, Invalid
 from promptops.evaluation.shadow.live.spawn import start_drain_if_due
 from promptops.registry import format_line_ranges
@@ -97,6 +97,7 @@ def batch(
         version=version,
         source=file,
         channel=_channel_reference(reference, settings),
+        on_result=print_json_line,
         out=out,
         unit=unit,
         overrides=overrides,

@@ -18,8 +18,8 @@ import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from promptops.console import note
 from promptops.errors import Invalid
+from promptops.log import PackageLogger
 from promptops.providers.catalog import EMBEDDED_WINDOW
 from promptops.providers.http.network import Network
 from promptops.providers.http.single import SingleTransport
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+_LOG = PackageLogger("promptops.providers")
+
 FAST_VARIABLE = "PROMPTOPS_LOCAL_FAST"
 _INSTALL_COMMAND = "pip install 'git-promptops[local]'"
 _ALTERNATIVES_HINT = (
@@ -51,7 +53,7 @@ class EmbeddedClient:
 
     name = "embedded"
 
-    def __init__(self, model: str, env: Mapping[str, str], say: Callable[[str], None] = note) -> None:
+    def __init__(self, model: str, env: Mapping[str, str], say: Callable[[str], None] = _LOG.info) -> None:
         check_embedded_model(model, env)
         self._weights = ensure_weights(model, env, say)
         self._fast = env.get(FAST_VARIABLE, "") not in {"", "0"}

@@ -19,12 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from promptops.console import note
 from promptops.errors import Invalid, NotFound, Unavailable
+from promptops.log import PackageLogger
 from promptops.providers.local.cache_dir import cache_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+_LOG = PackageLogger("promptops.providers")
 
 OVERRIDE_VARIABLE = "PROMPTOPS_LOCAL_GGUF"
 
@@ -81,7 +83,7 @@ def cached_weights_path(model: str, env: Mapping[str, str]) -> Path:
     return cache_folder(env) / "models" / weights_package(model).member
 
 
-def ensure_weights(model: str, env: Mapping[str, str], say: Callable[[str], None] = note) -> Weights:
+def ensure_weights(model: str, env: Mapping[str, str], say: Callable[[str], None] = _LOG.info) -> Weights:
     """The weights of ``model`` on disk and verified, fetched first where they are missing or damaged."""
     if path := override_weights_path(env):
         return _load_override(path, env)

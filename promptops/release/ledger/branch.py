@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from functools import cached_property
 
 from promptops.config.settings import Settings
-from promptops.console import note
 from promptops.errors import Invalid
 from promptops.git.remote import tracking_ref
 from promptops.git.repo import STATE_BRANCH, GitRepo
@@ -20,7 +19,10 @@ from promptops.git.state_branch import (
     update_work_tree,
     write_commit,
 )
+from promptops.log import PackageLogger
 from promptops.versions.release_state import find_state_commit
+
+_LOG = PackageLogger("promptops.release")
 
 
 class StateBranch:
@@ -99,7 +101,7 @@ class StateBranch:
         except SigningError as error:
             if not unsigned:
                 raise
-            note(f"promptops: {error.message}; written without signature")
+            _LOG.warning(f"{error.message}; written without signature")
             return write_commit(self.settings, parent, files, message)
 
     def move(self, new: str, old: str | None, *, pushed: bool = False) -> bool:
@@ -116,8 +118,8 @@ class StateBranch:
         self.repo.refresh_refs()
         for work_tree in state_branch_checkouts(self.settings):
             if old != new and not update_work_tree(self.settings, work_tree, old, new):
-                note(
-                    f"promptops: {STATE_BRANCH} is checked out in {work_tree} with changes of somebody's\n"
+                _LOG.warning(
+                    f"{STATE_BRANCH} is checked out in {work_tree} with changes of somebody's\n"
                     "  they are kept and not released; put that work tree elsewhere: "
                     f"git -C {work_tree} switch --detach"
                 )

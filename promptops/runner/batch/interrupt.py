@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from promptops.console import note
+from promptops.log import PackageLogger
 from promptops.runner.batch.engine import BatchEngine
+
+_LOG = PackageLogger("promptops.runner")
 
 
 class InterruptFlag(Protocol):
@@ -26,7 +28,7 @@ def interruptible(engine: BatchEngine, report: InterruptFlag) -> Iterator[None]:
             return
         report.interrupted = True
         count = engine.stop()
-        note(f"finishing the {count} calls under way; Ctrl-C again leaves at once")
+        _LOG.info(f"finishing the {count} calls under way; Ctrl-C again leaves at once")
 
     with contextlib.suppress(ValueError, RuntimeError, NotImplementedError):  # not the main thread
         loop.add_signal_handler(signal.SIGINT, interrupt)

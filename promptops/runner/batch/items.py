@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from promptops.console import note
 from promptops.errors import PromptopsError
+from promptops.log import PackageLogger, with_hint
 from promptops.registry import BatchCallLog, UnitKey
 from promptops.runner import RunContext
 from promptops.runner.batch.engine import BatchItem
@@ -14,6 +14,8 @@ from promptops.runner.batch.input_file import InputLine
 from promptops.runner.routing import GitSource, Router, prepare_routed_run
 from promptops.versions.references import Reference
 from promptops.versions.resolve import Version
+
+_LOG = PackageLogger("promptops.runner")
 
 _REFRESH_S = 1.0  # how often a release that has moved meanwhile is looked for
 
@@ -80,4 +82,4 @@ class ChannelItems:
         except PromptopsError as error:  # what was known goes on being served
             if error.message != self._said:
                 self._said = error.message
-                note(f"promptops: {error.message}\n  {error.hint}")
+                _LOG.warning(with_hint(error.message, error.hint))

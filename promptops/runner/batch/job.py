@@ -34,9 +34,10 @@ from promptops.runner.batch.interrupt import interruptible
 from promptops.runner.batch.items import ChannelItems, VersionItems
 from promptops.runner.batch.ordered_map import Pending
 from promptops.runner.batch.output_file import (
+    CallbackResultWriter,
     FileResultWriter,
+    OnResult,
     ResultWriter,
-    StdoutResultWriter,
     check_output_file,
 )
 from promptops.runner.routing import GitSource, Router
@@ -54,6 +55,7 @@ class BatchJob:
     version: Version  # of a channel, its stable one
     source: str  # what messages call the file
     channel: Reference | None = None  # each line meets the version that its unit falls on
+    on_result: OnResult  # called with each result, in the order of the file, unless ``out`` takes them
     out: Path | None = None
     unit: str | None = None  # where a line says whom it is for
     overrides: Mapping[str, Any] = field(default_factory=dict)
@@ -243,7 +245,7 @@ class _BatchRun:
 
     def _results(self) -> ResultWriter:
         if self.job.out is None:
-            return StdoutResultWriter()
+            return CallbackResultWriter(self.job.on_result)
         done = self.known.done
         first = takewhile(done.__getitem__, self.known.survey.numbers)
         return FileResultWriter(self.job.out, self.known.batch_id, first)

@@ -1,16 +1,16 @@
-"""Where the results of a batch go: a file that can be carried on after any interruption, or stdout."""
+"""Where the results of a batch go: a file that can be carried on after any interruption, or the caller."""
 
 import json
 import os
 import re
-import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from promptops.console import print_json_line
 from promptops.errors import Invalid, Unavailable
+
+OnResult = Callable[[Mapping[str, Any]], None]
 
 _RAW = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
 
@@ -28,14 +28,18 @@ class ResultWriter(Protocol):
     ) -> None: ...
 
 
-class StdoutResultWriter:
+class CallbackResultWriter:
+    """Hands each result to the caller, who prints it."""
+
     kept = 0
 
-    def put(self, result: Mapping[str, Any]) -> None:
-        print_json_line(result)
+    def __init__(self, on_result: OnResult) -> None:
+        self._on_result = on_result
 
-    def flush(self) -> None:
-        sys.stdout.flush()
+    def put(self, result: Mapping[str, Any]) -> None:
+        self._on_result(result)
+
+    def flush(self) -> None: ...
 
     def __enter__(self) -> Self:
         return self

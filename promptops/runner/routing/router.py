@@ -8,8 +8,8 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from promptops.config.text import InvalidAt
-from promptops.console import note
 from promptops.errors import Invalid, NotFound
+from promptops.log import PackageLogger
 from promptops.prompt.render import validate_inputs
 from promptops.release.assignment import on_canary
 from promptops.runner import PreparedRun, Run, RunContext, Runner
@@ -18,6 +18,8 @@ from promptops.runner.routing.source import ReleaseSource
 from promptops.versions.references import Reference
 from promptops.versions.release_state import ChannelState, ReleasedVersion, Rollout, ShadowState
 from promptops.versions.resolve import Version, unreleased_version_error
+
+_LOG = PackageLogger("promptops.runner")
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _GATE_PHASES = frozenset({"eval", "shadow"})
@@ -130,13 +132,13 @@ class Router:
         return (lane.stable, *([lane.canary] if lane.canary else ()))
 
     def ended(self, run: Run) -> None:
-        """Look at a run that is on disk: canary errors in a row open the breaker, said on stderr."""
+        """Look at a run that is on disk: canary errors in a row open the breaker, which is logged."""
         started, error = run.started, run.finished.error_type
         if started.arm != "canary" or started.rollout is None or not (error or started.fallback):
             return
         if self._breakers.open_when_failing(started.rollout):
-            note(
-                f"promptops: the canary of {started.reference} fails call after call: out of service here\n"
+            _LOG.warning(
+                f"the canary of {started.reference} fails call after call: out of service here\n"
                 "  the next promptops tick takes it back for everyone"
             )
 

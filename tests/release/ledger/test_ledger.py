@@ -201,7 +201,7 @@ def test_commits_are_signed_where_git_is_told_to(folder: GitFolder, tmp_path: Pa
 
 
 def test_a_rollback_does_not_wait_for_a_signature(
-    folder: GitFolder, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: GitFolder, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     sign_with_ssh(folder, tmp_path)
     with Ledger(folder.settings()) as ledger:
@@ -211,7 +211,7 @@ def test_a_rollback_does_not_wait_for_a_signature(
         with pytest.raises(Invalid, match="cannot sign"):
             release(ledger, version(folder, "HEAD~2"))
         ledger.commit_transition("support/triage", "production", roll_back, now=NOW)
-    assert "written without signature" in capsys.readouterr().err
+    assert "written without signature" in caplog.text
     assert folder.git("log", "-1", "--format=%s", "promptops-state").endswith("v2 → v1, rolled back")
 
 
@@ -446,7 +446,7 @@ def test_owners_of_the_branch(folder: GitFolder, ledger: Ledger) -> None:
 
 
 def test_the_state_branch_may_be_checked_out(
-    folder: GitFolder, ledger: Ledger, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: GitFolder, ledger: Ledger, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     release(ledger, version(folder, "HEAD~1"))
     tree = GitFolder(tmp_path / "tree")
@@ -456,7 +456,7 @@ def test_the_state_branch_may_be_checked_out(
     tree.write({"releases/support/triage.yaml": "mine"})
     ledger.commit_transition("support/triage", "production", roll_back, now=NOW)
     assert (tree.path / "releases/support/triage.yaml").read_text() == "mine"
-    assert f"git -C {tree.path} switch --detach" in capsys.readouterr().err
+    assert f"git -C {tree.path} switch --detach" in caplog.text
     state = ledger.head("support/triage")
     assert state is not None
     assert state.generation == 3
