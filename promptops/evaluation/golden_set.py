@@ -1,6 +1,5 @@
 """What golden sets need beside being read: cases added, and those that say less than they seem to."""
 
-import fcntl
 import json
 import os
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from promptops.config.locks import file_lock
 from promptops.errors import Invalid
 from promptops.prompt import Prompt, text_parts
 from promptops.prompt.canonical_json import sha256_hex
@@ -124,16 +124,12 @@ def append_case(file: Path, shown: str, data: Mapping[str, Any]) -> Case:
         raise Invalid(f"{shown}: cases are added to .jsonl files only", hint=hint)
     file = Path(os.path.realpath(file))
     file.parent.mkdir(parents=True, exist_ok=True)
-    folder = os.open(file.parent, os.O_RDONLY)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # released when it is closed
+    with file_lock(file.parent) as folder:
         before = file.read_bytes() if file.exists() else b""
         case = _new_case(shown, before, data)
         line = json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
         _replace(file, before + (b"" if not before or before.endswith(b"\n") else b"\n") + line)
         os.fsync(folder)
-    finally:
-        os.close(folder)
     return case
 
 

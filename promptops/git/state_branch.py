@@ -4,22 +4,21 @@ One commit is ``hash-object``, ``read-tree``, ``update-index``, ``write-tree``, 
 index; it counts from the ``update-ref`` on, which names the value that the ref must have had.
 """
 
-import fcntl
 import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from promptops.config.locks import LOCK_TIMEOUT_S, file_lock
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
 from promptops.git.process import git_error, run_git, run_git_unchecked
 from promptops.git.repo import STATE_BRANCH
 
 STATE_REF = f"refs/heads/{STATE_BRANCH}"
-_LOCK_TIMEOUT_S = 30.0  # with another process of ours, that takes milliseconds
 _POLL_INTERVAL_S = 0.003
 _STALE_LOCK_S = 2.0  # git itself holds the lock of a ref for microseconds
 _NO_IDENTITY = ("Please tell me who you are", "empty ident name", "auto-detection is disabled")
@@ -161,35 +160,19 @@ def delete_ref(settings: Settings, ref: str) -> None:
 
 @contextmanager
 def repository_lock(
-    settings: Settings, name: str = "promptops-state", *, patience_s: float = _LOCK_TIMEOUT_S
+    settings: Settings, name: str = "promptops-state", *, timeout_s: float = LOCK_TIMEOUT_S
 ) -> Iterator[None]:
     """One process of promptops at a time, in all worktrees; ends with the process, however it ends."""
     common = settings.common_dir
     if common is None:
         raise Invalid("there is no git repository here", hint="git init && promptops init")
-    try:
-        handle = os.open(common / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise Invalid(f"cannot write to {common}: {error.strerror}", hint="check its permissions") from error
-    try:
-        _acquire_lock(handle, common / f"{name}.lock", patience_s)
-        yield
-    finally:
-        os.close(handle)
-
-
-def _acquire_lock(handle: int, path: Path, patience_s: float) -> None:
-    until = time.monotonic() + patience_s
-    while True:
+    with ExitStack() as stack:
         try:
-            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise Unavailable(
-                    f"{path} has been held by another process for {patience_s:g} s",
-                    hint=f"try again; `fuser '{path}'` names the process",
-                ) from None
-            time.sleep(_POLL_INTERVAL_S)
+            stack.enter_context(file_lock(common / f"{name}.lock", timeout_s))
+        except OSError as error:
+            hint = "check its permissions"
+            raise Invalid(f"cannot write to {common}: {error.strerror}", hint=hint) from error
+        yield
 
 
 def state_branch_checkouts(settings: Settings) -> list[Path]:

@@ -5,16 +5,15 @@ A registry that is locked, full or read-only must not cost the caller the answer
 which the next run that finds the registry writable takes in. With ``fail`` nothing is called unlogged.
 """
 
-import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from promptops.config.locks import LOCK_TIMEOUT_S, file_lock, lock_attempt
 from promptops.config.settings import LogSettings, Settings
 from promptops.errors import PromptopsError, Unavailable
 from promptops.log import PackageLogger, with_hint
@@ -104,16 +103,18 @@ class RegistryJournal:
 class Spool:
     """Runs that wait beside the registry, a file each, until it can be written again."""
 
-    def __init__(self, registry: Path) -> None:
+    def __init__(self, registry: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
         self.folder = registry.with_name(f"{registry.name}-spool")
+        self._lock_timeout_s = lock_timeout_s
+        self._lock = self.folder / "lock"  # so that no run is taken in while its end is being written
 
     def put(self, run: StartedRun, end: FinishedRun | None, place: LogPosition | None = None) -> bool:
         """Whether the run is on disk. ``place`` is the one that it was to have in the registry."""
         try:
             self.folder.mkdir(mode=0o700, exist_ok=True)
-            with self._exclusive_lock():
+            with file_lock(self._lock, self._lock_timeout_s):
                 self._write(run, end, place)
-        except OSError:
+        except (OSError, Unavailable):
             return False
         return True
 
@@ -122,7 +123,7 @@ class Spool:
         if not self._file(run.run_id).exists():
             return False
         try:
-            with self._exclusive_lock():
+            with file_lock(self._lock, self._lock_timeout_s):
                 waiting = self._file(run.run_id).exists()
                 if waiting:
                     place = json.loads(self._file(run.run_id).read_text(encoding="utf-8")).get("place")
@@ -146,7 +147,9 @@ class Spool:
         """Move what waits into the registry, or so many runs of it; whether that was all."""
         if not registry.writable or not self.waiting():
             return True
-        with self._exclusive_lock():
+        with lock_attempt(self._lock, self._lock_timeout_s) as held:
+            if not held:  # another process is at it
+                return False
             files = self.waiting()
             for file in files[:most]:
                 if waiting := _read_spooled_run(file):
@@ -158,13 +161,6 @@ class Spool:
         record = {"started": asdict(run), "finished": asdict(end) if end else None, "place": place}
         text = json.dumps(record)
         _write_durably(self._file(run.run_id), text)
-
-    @contextmanager
-    def _exclusive_lock(self) -> Iterator[None]:
-        """One process at a time, so that no run is taken in while its end is being written."""
-        with (self.folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
 
     def _file(self, run_id: str) -> Path:
         return self.folder / f"{run_id}.json"

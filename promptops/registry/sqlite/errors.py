@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from promptops.config.locks import lock_timeout_error
 from promptops.errors import Invalid, PromptopsError, Unavailable
 
 EngineError = sqlite3.Error  # what the engine itself raises, where there is no better word for it
@@ -29,10 +30,7 @@ def translate_sqlite_error(error: sqlite3.DatabaseError, path: Path, busy_s: flo
                 hint=_recovery_hint(path),
             )
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
-            return Unavailable(
-                f"the registry {path} has been locked by another process for {busy_s:g} s",
-                hint=f"try again; `fuser '{path}'` names the process",
-            )
+            return lock_timeout_error(f"the registry {path}", path, busy_s)
         case sqlite3.SQLITE_FULL:
             return Unavailable(
                 f"no space left for the registry {path}",

@@ -251,7 +251,7 @@ class Ledger:
 
     def _push_first(self, wanted: TransitionRequest) -> TransitionResult:
         """Every other move: on what the remote has now, and only if it takes the commit."""
-        with repository_lock(self.settings, "promptops-remote", patience_s=_LOCK_TIMEOUT_S):
+        with repository_lock(self.settings, "promptops-remote", timeout_s=_LOCK_TIMEOUT_S):
             for attempt in range(MAX_ATTEMPTS + 1):
                 self.sync()
                 head = self.branch.newest_commit()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from promptops.config.locks import file_lock
 from promptops.config.settings import Settings, current_settings
 from promptops.errors import Invalid
 from promptops.registry import (
@@ -126,3 +127,14 @@ def test_doctor_tells_of_runs_that_wait(cli: Cli, greeting: Repo, provider: Prov
     unblock(settings)
     assert cli("run", "greet", "-i", "name=Ada").code == 0
     assert "wait" not in cli("doctor").out
+
+
+def test_a_spool_that_another_process_keeps_is_left_to_it(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "registry.db", lock_timeout_s=0.05)
+    assert spool.put(started(), None)
+    with RegistryDatabase.open(tmp_path / "registry.db") as registry:
+        with file_lock(spool.folder / "lock"):
+            assert not spool.replay(registry)
+            assert not spool.put(started(), None)
+        assert spool.replay(registry)
+        assert registry.read_one("SELECT count(*) FROM runs") == 1

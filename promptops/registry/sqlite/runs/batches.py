@@ -4,7 +4,6 @@ What has been finished is in ``runs``. Calls that were begun are noted in a smal
 which costs a call next to nothing, survives the death of the process, and holds the lock of the batch.
 """
 
-import fcntl
 import json
 import os
 from array import array
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from promptops.config.clock import utc_now
+from promptops.config.locks import try_lock
 from promptops.errors import Invalid, Unavailable
 from promptops.registry.sqlite.runs.queries import runs_by_seq
 from promptops.registry.sqlite.store import RegistryDatabase
@@ -102,13 +102,11 @@ class BatchCallLog:
             calls = cls(folder / batch_id)
         except OSError as error:
             raise Invalid(f"cannot write {folder}: {error.strerror}", hint="make it writable") from None
-        try:
-            fcntl.flock(calls._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not try_lock(calls._handle):
             os.close(calls._handle)
             raise Unavailable(
                 "another process is running this very batch", hint="wait for it, or --restart a new one"
-            ) from None
+            )
         return calls
 
     def begin(self, line: int) -> None:
