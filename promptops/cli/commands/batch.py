@@ -19,6 +19,7 @@ from promptops.cli.options.common import (
     SetOption,
     parse_overrides,
 )
+from promptops.cli.options.flags import out_option, restart_option, unit_option
 from promptops.cli.options.model_calls import (
     AssumeCostOption,
     JobsOption,
@@ -45,12 +46,12 @@ from promptops.versions.resolve import resolve_version, with_provenance
 FileArgument = Annotated[
     str, typer.Argument(metavar="FILE", help="JSON lines of {inputs, unit?, metadata?}; - is stdin.")
 ]
-OutOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write the results here.")]
+OutOption = Annotated[Path | None, out_option("Write the results here.")]
 UnitOption = Annotated[
     str | None,
-    typer.Option(metavar="PATH", help="Where a line says whom it is for, such as metadata.user."),
+    unit_option("Where a line says whom it is for, such as metadata.user.", metavar="PATH"),
 ]
-RestartOption = Annotated[bool, typer.Option("--restart", help="Begin again instead of carrying on.")]
+RestartOption = Annotated[bool, restart_option()]
 
 
 def batch(

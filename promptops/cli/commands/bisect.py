@@ -9,6 +9,7 @@ import typer
 from promptops.cli.options.cases import NameArgument, TagOption
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.evaluation import CasesOption, TrialsOption, open_cases
+from promptops.cli.options.flags import jobs_option
 from promptops.cli.options.model_calls import (
     AssumeCostOption,
     MaxCostOption,
@@ -30,7 +31,7 @@ from promptops.versions.resolve import resolve_version
 
 GoodOption = Annotated[str, typer.Option("--good", metavar="REV", help="A revision at which it did well.")]
 BadOption = Annotated[str, typer.Option("--bad", metavar="REV", help="A later one at which it does worse.")]
-JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, max=1024, help="Cases at once at most.")]
+JobsOption = Annotated[int, jobs_option("Maximum concurrent cases.")]
 
 
 def bisect(

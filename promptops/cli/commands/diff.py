@@ -9,6 +9,13 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import InputOption, InputsOption, JsonOption
+from promptops.cli.options.flags import (
+    cases_option,
+    exit_code_option,
+    format_option,
+    run_option,
+    staged_option,
+)
 from promptops.cli.reports.diff.data import DiffReport, RenderOptions, build_diff_reports
 from promptops.cli.reports.diff.shadow_runs import attach_shadow_runs
 from promptops.config.settings import Settings, current_settings
@@ -30,21 +37,19 @@ WordsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="[A] [B]", help="NAME, NAME@REV, NAME@A..B, A..B, REV; none: all against HEAD."),
 ]
-StagedOption = Annotated[bool, typer.Option("--staged", help="Compare with the index, not the working tree.")]
+StagedOption = Annotated[bool, staged_option("Compare with the index, not the working tree.")]
 UnifiedOption = Annotated[
     bool, typer.Option("--unified", "-u", help="Show texts line by line, not by words.")
 ]
 StatOption = Annotated[bool, typer.Option("--stat", help="Print one line for each prompt.")]
 NameOnlyOption = Annotated[bool, typer.Option("--name-only", help="Print the names of changed prompts.")]
-ExitCodeOption = Annotated[bool, typer.Option("--exit-code", help="Exit with 1 when versions differ.")]
+ExitCodeOption = Annotated[bool, exit_code_option("Exit with 1 when versions differ.")]
 FormatOption = Annotated[
-    DiffFormat, typer.Option("--format", metavar="FORMAT", help="text, json or markdown (a PR comment).")
+    DiffFormat, format_option("text, json or markdown (a PR comment).", metavar="FORMAT")
 ]
 RenderOption = Annotated[bool, typer.Option("--render", help="Compare rendered messages, on -i or --inputs.")]
-CasesOption = Annotated[bool, typer.Option("--cases", help="Compare rendered messages on the golden set.")]
-RunOption = Annotated[
-    bool, typer.Option("--run", help="Also evaluate both versions on the new one's golden set.")
-]
+CasesOption = Annotated[bool, cases_option("Compare rendered messages on the golden set.")]
+RunOption = Annotated[bool, run_option("Also evaluate both versions on the new one's golden set.")]
 TextconvOption = Annotated[
     Path | None, typer.Option("--textconv", metavar="FILE", help="Print FILE as git's diff driver wants it.")
 ]

@@ -20,6 +20,7 @@ from promptops.cli.options.evaluation import (
     eval_exit_code,
     run_eval,
 )
+from promptops.cli.options.flags import format_option, jobs_option, no_worse_option, out_option
 from promptops.cli.options.model_calls import (
     AssumeCostOption,
     MaxCostOption,
@@ -56,32 +57,28 @@ ReferencesArgument = Annotated[
     typer.Argument(metavar="REF...", help="NAME, NAME@REV, NAME:CHANNEL or a prompt file; several compared."),
 ]
 AgainstOption = Annotated[
-    str | None, typer.Option(metavar="REF", help="The version to hold it against, on the same cases.")
+    str | None,
+    typer.Option("--against", metavar="REF", help="The version to hold it against, on the same cases."),
 ]
 JobsOption = Annotated[
     int | None,
-    typer.Option("-j", "--jobs", min=1, max=1024, help="Calls at once at most (16; sequential 4)."),
+    jobs_option("Maximum concurrent calls (16; sequential 4)."),
 ]
 FailUnderOption = Annotated[
-    float | None, typer.Option(metavar="RATE", min=0.0, max=1.0, help="Exit with 1 below this pass rate.")
+    float | None,
+    typer.Option("--fail-under", metavar="RATE", min=0.0, max=1.0, help="Exit with 1 below this pass rate."),
 ]
 NoWorseOption = Annotated[
     float | None,
-    typer.Option(
-        "--no-worse-than",
-        metavar="MARGIN",
-        min=0.0,
-        max=0.99,
-        help="Exit with 0 only if it is shown to fail at most so much more often (0.03); 3 if undecided.",
+    no_worse_option(
+        "Exit with 0 only if it is shown to fail at most so much more often (0.03); 3 if undecided."
     ),
 ]
 SequentialOption = Annotated[
     bool, typer.Option("--sequential", help="Make calls only until the verdict is in.")
 ]
-FormatOption = Annotated[
-    EvalFormat, typer.Option("--format", metavar="FORMAT", help=f"{', '.join(EvalFormat)}.")
-]
-OutOption = Annotated[Path | None, typer.Option(metavar="FILE", help="Write it here instead of to stdout.")]
+FormatOption = Annotated[EvalFormat, format_option(f"{', '.join(EvalFormat)}.", metavar="FORMAT")]
+OutOption = Annotated[Path | None, out_option("Write it here instead of to stdout.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also say what the verdict rests on.")]
 
 

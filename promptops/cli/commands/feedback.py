@@ -11,6 +11,7 @@ from typing import Annotated, Any, BinaryIO
 import typer
 
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import from_option
 from promptops.config.settings import Settings, current_settings
 from promptops.config.text import MAX_BYTES
 from promptops.console import note, print_json, print_text
@@ -62,10 +63,8 @@ ValueOption = Annotated[
 ]
 FromOption = Annotated[
     str | None,
-    typer.Option(
-        "--from",
-        metavar="FILE",
-        help="JSON lines {run_id, metric, value, comment?, occurred_at?}; - is stdin. All of them or none.",
+    from_option(
+        "JSON lines {run_id, metric, value, comment?, occurred_at?}; - is stdin. All of them or none."
     ),
 ]
 

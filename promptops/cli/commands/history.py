@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import limit_option
 from promptops.cli.reports.run_tables import eval_cell, format_age, integer_cell, usd_cell
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_table
@@ -19,7 +20,7 @@ HISTORY_HEADERS = (
 )  # fmt: skip
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The prompt.")]
-LimitOption = Annotated[int | None, typer.Option("-n", "--limit", min=1, help="Only the newest so many.")]
+LimitOption = Annotated[int | None, limit_option("Only the newest so many.")]
 
 
 def history(reference: NameArgument, limit: LimitOption = None, as_json: JsonOption = False) -> None:

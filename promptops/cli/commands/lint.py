@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import format_option, staged_option, strict_option
 from promptops.cli.reports.lint.text import lint_display_path, print_lint_report
 from promptops.console import note, print_json, print_table, print_text
 from promptops.errors import Invalid
@@ -27,14 +28,10 @@ class LintFormat(StrEnum):
 
 def lint(
     words: WordsArgument = None,
-    staged: Annotated[
-        bool, typer.Option("--staged", help="Read the index, as git is about to commit it.")
-    ] = False,
-    shape: Annotated[
-        LintFormat, typer.Option("--format", help="How findings are printed.")
-    ] = LintFormat.TEXT,
+    staged: Annotated[bool, staged_option("Read the index, as git is about to commit it.")] = False,
+    shape: Annotated[LintFormat, format_option("How findings are printed.")] = LintFormat.TEXT,
     as_json: JsonOption = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors do.")] = False,
+    strict: Annotated[bool, strict_option()] = False,
     fix: Annotated[bool, typer.Option("--fix", help="Mend what is mechanical and certain first.")] = False,
     rules: Annotated[bool, typer.Option("--rules", help="List the rules.")] = False,
 ) -> int:

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
+from promptops.cli.options.flags import model_option
 from promptops.cli.scaffold import write_prompt
 from promptops.config.settings import current_settings
 from promptops.console import note, print_text
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Its name, such as support/triage.")]
-PinOption = Annotated[str, typer.Option("--model", metavar="MODEL", help="The model to pin.")]
+PinOption = Annotated[str, model_option("The model to pin.")]
 DescriptionOption = Annotated[str, typer.Option("--description", help="What the prompt is for.")]
 
 

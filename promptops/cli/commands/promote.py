@@ -6,6 +6,7 @@ import typer
 
 from promptops.cli.first_release import confirm_first_release
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import force_option
 from promptops.cli.options.release import (
     LocalOption,
     PlanOption,
@@ -25,9 +26,7 @@ NameArgument = Annotated[
     str,
     typer.Argument(metavar="REF", help="NAME for the active canary; else NAME@REV or NAME:CHANNEL."),
 ]
-ForceOption = Annotated[
-    bool, typer.Option("--force", help="Whatever the evidence says; needs --reason, and is recorded.")
-]
+ForceOption = Annotated[bool, force_option("Whatever the evidence says; needs --reason, and is recorded.")]
 
 
 def promote(

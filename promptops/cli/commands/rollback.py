@@ -2,9 +2,8 @@
 
 from typing import Annotated
 
-import typer
-
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import to_option
 from promptops.cli.options.release import (
     LocalOption,
     ReasonOption,
@@ -18,9 +17,7 @@ from promptops.release.actions.rollback import RollbackResult
 from promptops.release.actions.rollback import roll_back as rollback_
 from promptops.release.context import open_optional_registry, resolve_target
 
-BackOption = Annotated[
-    str | None, typer.Option("--to", metavar="REV", help="v12 or a commit; else the version before.")
-]
+BackOption = Annotated[str | None, to_option("v12 or a commit; else the version before.", metavar="REV")]
 
 
 def rollback(

@@ -18,6 +18,7 @@ from promptops.cli.options.common import (
     SetOption,
     parse_overrides,
 )
+from promptops.cli.options.flags import retries_option, unit_option
 from promptops.cli.options.overrides import TimeoutOption
 from promptops.cli.planned_call import PlannedCall, RunOptions, plan_call
 from promptops.config.settings import Settings, current_settings
@@ -31,7 +32,7 @@ from promptops.versions.resolve import Version
 if TYPE_CHECKING:
     from promptops.runner.model_graded import ModelGradedChecks
 
-RetriesOption = Annotated[int, typer.Option(min=0, help="Further attempts after a failure that may pass.")]
+RetriesOption = Annotated[int, retries_option()]
 StreamOption = Annotated[
     bool | None, typer.Option("--stream/--no-stream", help="Print text as it comes, as on a terminal.")
 ]
@@ -43,9 +44,7 @@ AllChecksOption = Annotated[
 ]
 UnitOption = Annotated[
     str | None,
-    typer.Option(
-        "--unit", metavar="UNIT", help="Whom it is for: the same unit meets the same version of a channel."
-    ),
+    unit_option("Whom it is for: the same unit meets the same version of a channel.", metavar="UNIT"),
 ]
 PrepareOption = Annotated[
     bool,

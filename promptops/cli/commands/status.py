@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import exit_code_option, format_option
 from promptops.cli.options.release import TargetsArgument, project_release_context
 from promptops.cli.reports.release import print_status
 from promptops.console import clear_screen, note
@@ -26,13 +27,11 @@ class StatusFormat(StrEnum):
     HTML = "html"
 
 
-FormatOption = Annotated[
-    StatusFormat, typer.Option("--format", metavar="FORMAT", help="text, json, markdown, html.")
-]
+FormatOption = Annotated[StatusFormat, format_option("text, json, markdown, html.", metavar="FORMAT")]
 WatchOption = Annotated[bool, typer.Option("--watch", help="Show it again every two seconds.")]
 ExitCodeOption = Annotated[
     bool,
-    typer.Option("--exit-code", help="Exit 3 while a canary is active, 4 while its evidence is invalid."),
+    exit_code_option("Exit 3 while a canary is active, 4 while its evidence is invalid."),
 ]
 
 

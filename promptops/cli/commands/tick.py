@@ -4,9 +4,8 @@ import sys
 import traceback
 from typing import Annotated, Any
 
-import typer
-
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import all_option, exit_code_option
 from promptops.cli.options.release import (
     LocalOption,
     TargetsArgument,
@@ -28,9 +27,9 @@ _WORST_FIRST = (
     ExitCode.OK,
 )
 AllOption = Annotated[
-    bool, typer.Option("--all", help="Every active canary; one JSON object a line where no terminal reads.")
+    bool, all_option("Every active canary; one JSON object a line where no terminal reads.")
 ]
-ExitCodeOption = Annotated[bool, typer.Option("--exit-code", help="Exit 3 while a canary is undecided.")]
+ExitCodeOption = Annotated[bool, exit_code_option("Exit 3 while a canary is undecided.")]
 
 
 def tick(

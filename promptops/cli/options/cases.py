@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from promptops.cli.options.flags import tag_option
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
 from promptops.evaluation.golden_set import cases_path
@@ -13,9 +14,7 @@ from promptops.prompt.cases import Case, iter_lines, read_cases
 from promptops.versions.resolve import Version, version_reader
 
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A prompt, such as support/triage.")]
-TagOption = Annotated[
-    list[str] | None, typer.Option("--tag", metavar="TAG", help="Only cases with this tag.")
-]
+TagOption = Annotated[list[str] | None, tag_option("Only cases with this tag.")]
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from promptops.cli.options.flags import inputs_option, model_option, set_option
 from promptops.errors import Invalid
 
 if TYPE_CHECKING:  # verbs that look at runs need no prompt
@@ -26,15 +27,11 @@ InputOption = Annotated[
         help="An input; =@FILE reads a file, =@- stdin, =@@ stands for a leading @.",
     ),
 ]
-InputsOption = Annotated[
-    str | None, typer.Option("--inputs", metavar="FILE", help="All inputs as one JSON object; - is stdin.")
-]
-ModelOption = Annotated[
-    str | None, typer.Option("--model", metavar="MODEL", help="Use this model instead of the pinned one.")
-]
+InputsOption = Annotated[str | None, inputs_option("All inputs as one JSON object; - is stdin.")]
+ModelOption = Annotated[str | None, model_option("Use this model instead of the pinned one.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override, such as parameters.temperature=0.2."),
+    set_option("Override, such as parameters.temperature=0.2."),
 ]
 
 

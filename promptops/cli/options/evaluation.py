@@ -12,6 +12,7 @@ import typer
 
 from promptops.cli.options.cases import open_golden_set
 from promptops.cli.options.common import parse_overrides
+from promptops.cli.options.flags import cases_option, model_option, set_option
 from promptops.cli.options.overrides import apply_overrides, local_model_override
 from promptops.cli.progress import Progress
 from promptops.config.settings import Settings
@@ -26,26 +27,23 @@ from promptops.runner.batch import BatchOptions, RunTally
 from promptops.versions.resolve import Version, resolve_version, with_provenance
 
 TrialsOption = Annotated[
-    int, typer.Option(min=1, max=1000, help="Answers to each case; temperature 0 is no exception.")
+    int,
+    typer.Option("--trials", min=1, max=1000, help="Trials per case (also at temperature 0)."),
 ]
-CasesOption = Annotated[
-    Path | None, typer.Option("--cases", metavar="FILE", help="Use these cases, not the version's own.")
-]
+CasesOption = Annotated[Path | None, cases_option("Use these cases, not the version's own.", metavar="FILE")]
 ModelsOption = Annotated[
     list[str] | None,
-    typer.Option("--model", metavar="MODEL", help="Use this model; several are compared in one table."),
+    model_option("Use this model; several are compared in one table."),
 ]
 SetsOption = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY=VALUE",
-        help="Override, such as parameters.temperature=0.2; several values of one key are compared.",
-    ),
+    set_option("Override, such as parameters.temperature=0.2; several values of one key are compared."),
 ]
 MarginOption = Annotated[
     float,
-    typer.Option(min=0.0, max=0.99, help="How much more often a version may fail and is still not worse."),
+    typer.Option(
+        "--margin", min=0.0, max=0.99, help="Non-inferiority margin: allowed increase in failure rate."
+    ),
 ]
 
 

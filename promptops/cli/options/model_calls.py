@@ -4,17 +4,20 @@ from typing import Annotated
 
 import typer
 
+from promptops.cli.options.flags import jobs_option, retries_option
 from promptops.runner.batch import CacheUse
 
-JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, max=1024, help="Calls at once at most.")]
-RetriesOption = Annotated[int, typer.Option(min=0, help="Further attempts after a failure that may pass.")]
-RpmOption = Annotated[float | None, typer.Option(min=0.001, help="Requests a minute at most.")]
-TpmOption = Annotated[float | None, typer.Option(min=1, help="Tokens a minute at most.")]
+JobsOption = Annotated[int, jobs_option()]
+RetriesOption = Annotated[int, retries_option()]
+RpmOption = Annotated[float | None, typer.Option("--rpm", min=0.001, help="Requests a minute at most.")]
+TpmOption = Annotated[float | None, typer.Option("--tpm", min=1, help="Tokens a minute at most.")]
 MaxCostOption = Annotated[
-    float | None, typer.Option(metavar="USD", min=0, help="Call nothing that may cost more in all.")
+    float | None,
+    typer.Option("--max-cost", metavar="USD", min=0, help="Call nothing that may cost more in all."),
 ]
 AssumeCostOption = Annotated[
-    float | None, typer.Option(metavar="USD", min=0, help="What a call costs where no price is known.")
+    float | None,
+    typer.Option("--assume-cost", metavar="USD", min=0, help="What a call costs where no price is known."),
 ]
 NoCacheOption = Annotated[bool, typer.Option("--no-cache", help="Ask the model though an answer is kept.")]
 RefreshOption = Annotated[

@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Annotated, Any
 
-import typer
-
+from promptops.cli.options.flags import timeout_option
 from promptops.errors import Invalid
 from promptops.prompt import with_overrides
 from promptops.providers.local.weights import override_model_name
 from promptops.versions.resolve import Version
 
-TimeoutOption = Annotated[float, typer.Option(min=0.001, help="Seconds that one attempt may take.")]
+TimeoutOption = Annotated[float, timeout_option("Seconds that one attempt may take.", min_value=0.001)]
 
 
 def local_model_override(version: Version) -> str | None:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from promptops.cli.options.flags import to_option
 from promptops.config.settings import current_settings
 from promptops.console import confirm, note, print_json, print_text
 from promptops.errors import ExitCode, Invalid, Unavailable
@@ -27,7 +28,7 @@ TargetsArgument = Annotated[
     list[str] | None,
     typer.Argument(metavar="[NAME[:CHANNEL]]...", help="Without any: all.", show_default=False),
 ]
-ToOption = Annotated[str | None, typer.Option("--to", metavar="CHANNEL", help="Where to; else production.")]
+ToOption = Annotated[str | None, to_option("Where to; else production.", metavar="CHANNEL")]
 PlanOption = Annotated[str | None, typer.Option("--plan", metavar="PLAN", help="Follow this plan.")]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")]
 LocalOption = Annotated[
@@ -38,7 +39,10 @@ ProposeOption = Annotated[
     typer.Option("--propose", metavar="BRANCH", help="Write the commit to this branch, to be reviewed."),
 ]
 UnreviewedOption = Annotated[
-    bool, typer.Option("--unreviewed", help="Also what the reviewed branch has not; needs --reason.")
+    bool,
+    typer.Option(
+        "--unreviewed", help="Allow a version that is not on the source branch (requires --reason)."
+    ),
 ]
 YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
 

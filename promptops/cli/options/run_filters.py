@@ -5,15 +5,14 @@ from typing import Annotated
 
 import typer
 
+from promptops.cli.options.flags import limit_option, model_option, tag_option
 from promptops.config.settings import Settings
 from promptops.registry import RunFilter, parse_time
 
 RunsArgument = Annotated[
     str | None, typer.Argument(metavar="[REF]", help="NAME (with * for several), NAME@REV or NAME:CHANNEL.")
 ]
-ModelFilter = Annotated[
-    str | None, typer.Option("--model", metavar="MODEL", help="Asked of this model; may hold *.")
-]
+ModelFilter = Annotated[str | None, model_option("Asked of this model; may hold *.")]
 ErrorFilter = Annotated[
     str | None,
     typer.Option("--error", metavar="TYPE", help="Ended with this error, such as timeout; or any."),
@@ -30,13 +29,11 @@ LatencyFilter = Annotated[
 ChannelFilter = Annotated[
     str | None, typer.Option("--channel", metavar="CHANNEL", help="Served by this channel.")
 ]
-TagFilter = Annotated[
-    str | None, typer.Option("--tag", metavar="TAG", help="Carrying this tag in its metadata.")
-]
+TagFilter = Annotated[str | None, tag_option("Carrying this tag in its metadata.")]
 KindFilter = Annotated[
     str | None, typer.Option("--kind", metavar="KIND", help="run, batch, eval, shadow or judge.")
 ]
-LimitOption = Annotated[int, typer.Option("-n", "--limit", min=1, help="How many at most.")]
+LimitOption = Annotated[int, limit_option("How many at most.")]
 
 _DIGEST = re.compile(r"(sha256:)([0-9a-f]{1,64})")
 

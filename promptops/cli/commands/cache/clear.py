@@ -3,17 +3,14 @@
 from dataclasses import replace
 from typing import Annotated
 
-import typer
-
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import older_than_option
 from promptops.cli.options.run_filters import ModelFilter, RunsArgument, build_run_filter
 from promptops.config.settings import current_settings
 from promptops.console import print_json, print_text
 from promptops.registry import RegistryDatabase, clear_cache, parse_time
 
-OlderOption = Annotated[
-    str | None, typer.Option("--older-than", metavar="AGE", help="Only answers older than 30d, or a date.")
-]
+OlderOption = Annotated[str | None, older_than_option("Only answers older than 30d, or a date.")]
 
 
 def cache_clear(

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.cases import NameArgument, cases_display_path
+from promptops.cli.options.flags import run_option, tag_option
 from promptops.config.settings import current_settings
 from promptops.console import note, print_text
 from promptops.errors import Invalid
@@ -18,12 +19,12 @@ from promptops.versions.resolve import resolve_version
 
 def cases_add(
     name: NameArgument,
-    run: Annotated[str, typer.Option("--run", metavar="RUN", help="A run's id, or the start of it.")],
+    run: Annotated[str, run_option("A run's id, or the start of it.", metavar="RUN")],
     expected: Annotated[
         str | None, typer.Option("--expected", help="What is right; JSON where the prompt's output is.")
     ] = None,
     approve: Annotated[bool, typer.Option("--approve", help="The run's own answer is right.")] = False,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag of the case.")] = None,
+    tag: Annotated[list[str] | None, tag_option("A tag of the case.")] = None,
     case_id: Annotated[str | None, typer.Option("--id", help="Its id; a hash of it unless given.")] = None,
 ) -> None:
     """Add the inputs of a logged run to a prompt's golden set, with what the answer should have been."""

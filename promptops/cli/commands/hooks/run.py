@@ -18,6 +18,7 @@ from promptops.cli.hook_projects import (
     hook_environment,
     touched_projects,
 )
+from promptops.cli.options.flags import strict_option
 from promptops.config.settings import Settings
 from promptops.console import escape_line, note, print_styled
 from promptops.errors import Invalid, PromptopsError
@@ -40,7 +41,7 @@ HookArgument = Annotated[
 FilesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[FILE]...", help="What git or pre-commit hands to the hook.")
 ]
-StrictOption = Annotated[bool, typer.Option("--strict", help="Warnings count as errors do.")]
+StrictOption = Annotated[bool, strict_option()]
 
 
 def hooks_run(hook: HookArgument, files: FilesArgument = None, strict: StrictOption = False) -> int:

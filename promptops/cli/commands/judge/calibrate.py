@@ -10,6 +10,7 @@ import typer
 
 from promptops.checks.judge import Judge, judge_from_prompt
 from promptops.cli.options.common import JsonOption, ReferenceArgument
+from promptops.cli.options.flags import cases_option, jobs_option
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_table, print_text
 from promptops.errors import Invalid, Undecided
@@ -28,12 +29,12 @@ from promptops.runner.session import Session
 LabelsOption = Annotated[
     Path, typer.Option("--labels", metavar="FILE", help='JSON lines: {"inputs": {…}, "label": 4}.')
 ]
-VotesOption = Annotated[int, typer.Option(min=1, max=101, help="How often each item is judged.")]
+VotesOption = Annotated[int, typer.Option("--votes", min=1, max=101, help="How often each item is judged.")]
 CasesOption = Annotated[
     int | None,
-    typer.Option("--cases", min=1, help="Cases of the comparison to come; as many as labels unless given."),
+    cases_option("Cases of the comparison to come; as many as labels unless given.", min_value=1),
 ]
-JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, help="Items judged at once.")]
+JobsOption = Annotated[int, jobs_option("Items judged at once.")]
 
 
 def judge_calibrate(

@@ -11,6 +11,7 @@ import typer
 from promptops.checks.judge import Judge, Label, judge_from_prompt
 from promptops.checks.model_graded import ask_judge
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import jobs_option, limit_option
 from promptops.cli.options.run_filters import SinceFilter
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_text
@@ -47,8 +48,8 @@ PassOption = Annotated[
     list[str] | None,
     typer.Option("--pass", metavar="CHOICE", help="A choice of the judge that counts 1; others count 0."),
 ]
-LimitOption = Annotated[int | None, typer.Option("-n", "--limit", min=1, help="At most so many runs.")]
-JobsOption = Annotated[int, typer.Option("-j", "--jobs", min=1, help="Runs judged at once.")]
+LimitOption = Annotated[int | None, limit_option("At most so many runs.")]
+JobsOption = Annotated[int, jobs_option("Runs judged at once.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import force_option, older_than_option
 from promptops.cli.reports.run_tables import format_bytes
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_text
@@ -14,14 +15,14 @@ from promptops.registry import PruneResult, RegistryDatabase, parse_size, parse_
 
 OlderOption = Annotated[
     str | None,
-    typer.Option("--older-than", metavar="AGE", help="Delete runs older than 30d, 12w, or a date."),
+    older_than_option("Delete runs older than 30d, 12w, or a date."),
 ]
 SizeOption = Annotated[
     str | None,
     typer.Option("--max-size", metavar="SIZE", help="Delete the oldest until the file fits: 500MB, 2GB."),
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and delete nothing.")]
-ForceOption = Annotated[bool, typer.Option("--force", help="Delete runs of active rollouts too.")]
+ForceOption = Annotated[bool, force_option("Delete runs of active rollouts too.")]
 
 
 def registry_prune(

@@ -3,15 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from promptops.cli.options.flags import out_option
 from promptops.config.settings import current_settings
 from promptops.console import note, print_text
 from promptops.registry import recover_registry
 
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", metavar="FILE", help="The new registry. Default: beside the damaged one."),
+    out_option("The new registry. Default: beside the damaged one."),
 ]
 
 

@@ -4,17 +4,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import out_option
 from promptops.config.settings import current_settings
 from promptops.console import pluralize, print_json, print_text
 from promptops.release.bundle import write_bundle
 from promptops.release.ledger import Ledger
 
-OutOption = Annotated[
-    Path, typer.Option("--out", metavar="FILE", help="The file, replaced whole where there is one.")
-]
+OutOption = Annotated[Path, out_option("The file, replaced whole where there is one.")]
 
 
 def release_bundle(out: OutOption, as_json: JsonOption = False) -> None:

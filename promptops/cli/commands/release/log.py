@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import limit_option
 from promptops.cli.options.release import project_release_context
 from promptops.console import note, print_json, print_table
 from promptops.release.context import open_optional_registry, require_prompt
@@ -16,7 +17,7 @@ _TO_THE_MINUTE = len("2026-11-02T09:14")
 NameArgument = Annotated[
     str | None, typer.Argument(metavar="NAME[:CHANNEL]", help="Without one: all.", show_default=False)
 ]
-LimitOption = Annotated[int, typer.Option("-n", "--limit", metavar="N", min=1, help="At most so many.")]
+LimitOption = Annotated[int, limit_option("At most so many.")]
 
 
 def release_log(name: NameArgument = None, limit: LimitOption = 50, as_json: JsonOption = False) -> None:

@@ -3,15 +3,14 @@
 import math
 from typing import Annotated
 
-import typer
-
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import timeout_option
 from promptops.cli.options.release import TargetArgument, project_release_context
 from promptops.console import print_json, print_text
 from promptops.release.actions.wait import parse_timeout, wait
 from promptops.release.context import open_optional_registry, resolve_target
 
-TimeoutOption = Annotated[str | None, typer.Option("--timeout", metavar="SPAN", help="At most 90s, 2h, 1d.")]
+TimeoutOption = Annotated[str | None, timeout_option("At most 90s, 2h, 1d.", metavar="SPAN")]
 
 
 def release_wait(name: TargetArgument, timeout: TimeoutOption = None, as_json: JsonOption = False) -> int:

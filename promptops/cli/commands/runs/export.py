@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from promptops.cli.options.flags import format_option, out_option
 from promptops.cli.options.run_filters import (
     ChannelFilter,
     ErrorFilter,
@@ -30,10 +31,8 @@ class ExportFormat(StrEnum):
     CSV = "csv"
 
 
-FormatOption = Annotated[ExportFormat, typer.Option("--format", help="One JSON object a line, or CSV.")]
-OutOption = Annotated[
-    Path | None, typer.Option("--out", metavar="FILE", help="Write here instead of stdout.")
-]
+FormatOption = Annotated[ExportFormat, format_option("One JSON object a line, or CSV.")]
+OutOption = Annotated[Path | None, out_option("Write here instead of stdout.")]
 
 
 ReleaseOption = Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import from_option
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json
 from promptops.errors import Invalid
@@ -18,9 +19,7 @@ from promptops.runner.routing import GitSource, Router
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run_id that run --prepare printed.")]
 FromOption = Annotated[
     str,
-    typer.Option(
-        "--from", metavar="FILE", help="JSON of {output?, input_tokens?, output_tokens?, error?}; - is stdin."
-    ),
+    from_option("JSON of {output?, input_tokens?, output_tokens?, error?}; - is stdin."),
 ]
 
 

@@ -1,0 +1,100 @@
+"""Flags that several verbs share and each explains in its own words. A flag is spelt here and nowhere else.
+
+Where verbs mean the same by a flag they share an ``…Option`` of the files beside this one.
+"""
+
+from typing import Any
+
+import typer
+
+
+def all_option(help_text: str) -> Any:
+    return typer.Option("--all", help=help_text)
+
+
+def cases_option(help_text: str, *, metavar: str | None = None, min_value: int | None = None) -> Any:
+    return typer.Option("--cases", metavar=metavar, min=min_value, help=help_text)
+
+
+def exit_code_option(help_text: str) -> Any:
+    return typer.Option("--exit-code", help=help_text)
+
+
+def force_option(help_text: str) -> Any:
+    return typer.Option("--force", help=help_text)
+
+
+def format_option(help_text: str, *, metavar: str | None = None) -> Any:
+    return typer.Option("--format", metavar=metavar, help=help_text)
+
+
+def from_option(help_text: str) -> Any:
+    return typer.Option("--from", metavar="FILE", help=help_text)
+
+
+def inputs_option(help_text: str) -> Any:
+    return typer.Option("--inputs", metavar="FILE", help=help_text)
+
+
+def jobs_option(help_text: str = "Maximum concurrent calls.", *, max_value: int = 1024) -> Any:
+    return typer.Option("-j", "--jobs", min=1, max=max_value, help=help_text)
+
+
+def limit_option(help_text: str) -> Any:
+    return typer.Option("-n", "--limit", metavar="N", min=1, help=help_text)
+
+
+def model_option(help_text: str) -> Any:
+    return typer.Option("--model", metavar="MODEL", help=help_text)
+
+
+def no_worse_option(help_text: str) -> Any:
+    return typer.Option("--no-worse-than", metavar="MARGIN", min=0.0, max=0.99, help=help_text)
+
+
+def older_than_option(help_text: str) -> Any:
+    return typer.Option("--older-than", metavar="AGE", help=help_text)
+
+
+def out_option(help_text: str) -> Any:
+    return typer.Option("--out", metavar="FILE", help=help_text)
+
+
+def restart_option() -> Any:
+    return typer.Option("--restart", help="Begin again instead of carrying on.")
+
+
+def retries_option() -> Any:
+    return typer.Option("--retries", min=0, help="Retries after a transient failure.")
+
+
+def run_option(help_text: str, *, metavar: str | None = None) -> Any:
+    return typer.Option("--run", metavar=metavar, help=help_text)
+
+
+def set_option(help_text: str) -> Any:
+    return typer.Option("--set", metavar="KEY=VALUE", help=help_text)
+
+
+def staged_option(help_text: str) -> Any:
+    return typer.Option("--staged", help=help_text)
+
+
+def strict_option() -> Any:
+    return typer.Option("--strict", help="Warnings count as errors do.")
+
+
+def tag_option(help_text: str) -> Any:
+    return typer.Option("--tag", metavar="TAG", help=help_text)
+
+
+def timeout_option(help_text: str, *, metavar: str | None = None, min_value: float | None = None) -> Any:
+    return typer.Option("--timeout", metavar=metavar, min=min_value, help=help_text)
+
+
+def to_option(help_text: str, *, metavar: str) -> Any:
+    return typer.Option("--to", metavar=metavar, help=help_text)
+
+
+def unit_option(help_text: str, *, metavar: str) -> Any:
+    return typer.Option("--unit", metavar=metavar, help=help_text)
