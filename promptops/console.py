@@ -12,18 +12,25 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+StyledLine = Sequence[tuple[str, str]]  # the pieces of a line, each with the name of its colour or ""
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 _MIN_COLUMN_WIDTH = 6  # columns below which shortening a table's column says nothing
 
 
 def escape(text: str) -> str:
-    """Control and bidirectional-override characters, written as escapes; tabs and line feeds stay."""
-    return _CONTROL_CHARACTERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    """Control characters, direction overrides and lone surrogates as escapes; tabs and line feeds stay."""
+    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-def escape_line(text: str) -> str:
-    return " ".join(escape(text).split())
+def escape_line(text: str, limit: int | None = None) -> str:
+    """The text on one line, shortened to ``limit`` characters."""
+    line = " ".join(escape(text).split())
+    return line if limit is None else shorten(line, limit)
+
+
+def shorten(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
 
 
 def print_text(text: str, end: str = "\n", *, flush: bool = False) -> None:
@@ -73,8 +80,20 @@ def print_json_line(value: Any) -> None:
 
 
 def print_json_text(text: str) -> None:
-    # JSON escapes C0 itself; lone surrogates and C1 must not reach the stream raw
-    sys.stdout.write(re.sub(r"[\x7f-\x9f\ud800-\udfff]", lambda c: f"\\u{ord(c[0]):04x}", text) + "\n")
+    sys.stdout.write(escape_json(text) + "\n")
+
+
+def escape_json(text: str) -> str:
+    """JSON with what it does not escape itself: lone surrogates, which no stream takes, and C1."""
+    return re.sub(r"[\x7f-\x9f\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def print_report(text: str, form: str) -> None:
+    """Print the whole text of one form."""
+    if form == "json":
+        print_json_text(text.rstrip("\n"))
+    else:
+        print_text(text, end="")
 
 
 def supports_colour(stream: TextIO) -> bool:
@@ -91,8 +110,8 @@ def stdout_supports_colour() -> bool:
     return supports_colour(sys.stdout)
 
 
-def print_styled(pieces: Iterable[tuple[str, str]]) -> None:
-    """Print one line of data in pieces, each with the name of its colour or "": escaped, then painted."""
+def print_styled(pieces: StyledLine) -> None:
+    """Print one line of data: escaped, then painted."""
     plain = escape if sys.stdout.isatty() else str
     sys.stdout.write(
         "".join(paint(plain(text), colour) if colour else plain(text) for text, colour in pieces)
@@ -159,8 +178,4 @@ def _fit_to_terminal(
         if widest == 0 or widths[widest] <= max(_MIN_COLUMN_WIDTH, len(headers[widest])):
             break
         widths[widest] -= 1
-    return [[_shorten(cell, widths[i]) for i, cell in enumerate(row)] for row in cells]
-
-
-def _shorten(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return [[shorten(cell, widths[i]) for i, cell in enumerate(row)] for row in cells]

@@ -389,7 +389,7 @@ class TestWhatIsSaid:
         )
         out = cli("diff").out
         assert re.search(
-            r"per call: input \$\S+ -> \$\S+, output at most of unknown price -> \$0.01 \(est", out
+            r"per call: input \$\S+ -> \$\S+, output at most of unknown price -> \$0.0100 \(est", out
         )
         assert re.search(r"prices of litellm \S+ of \d{4}-\d\d-\d\d\)", out)
         (estimate,) = [one["estimate"] for one in json.loads(cli("diff", "--json").out)]
@@ -440,7 +440,7 @@ class TestForm:
         project.git("checkout", "-q", ".")
         assert cli("diff", "--stat").out == cli("diff", "--name-only").out == ""
         assert json.loads(cli("diff", "--json").out) == []
-        assert cli("diff", "--format", "markdown").out == "No prompt changed.\n"
+        assert cli("diff", "--format", "markdown").out == "<!-- promptops diff -->\nNo prompt changed.\n"
 
     def test_json(self, project: Repo, cli: Cli) -> None:
         edit(project, "prompts/plain.yaml", ("You route", "You sort"))
@@ -471,7 +471,9 @@ class TestForm:
         )
         edit(project, "prompts/plain.yaml", ("cases: plain", 'metadata: {"a`b": "`` <b>@x"}\ncases: plain'))
         out = cli("diff", "--format", "markdown").out
-        assert out.startswith("**1 prompt changed**\n\n#### `plain` changed: messages, metadata\n")
+        assert out.startswith(
+            "<!-- promptops diff -->\n**1 prompt changed**\n\n#### `plain` changed: messages, metadata\n"
+        )
         assert "\n`````text\n" in out
         assert out.count("\n`````\n") == 1
         inside = out.partition("\n`````text\n")[2].partition("\n`````\n")[0]
@@ -499,7 +501,7 @@ class TestForm:
             )
         out = cli("diff", "--format", "markdown").out
         assert len(out) < 65_536
-        assert out.startswith("**30 prompts changed**")
+        assert out.startswith("<!-- promptops diff -->\n**30 prompts changed**")
         assert out.count("> **Breaking for callers.**") == 30
         assert out.count("_Too long to show here: see `promptops diff`._") > 5
 
@@ -585,7 +587,7 @@ class TestRender:
         assert "rendered two\n" not in out
         shown = cli("diff", "--cases", "--format", "markdown").out
         assert "Rendered: 1 of 2 differ." in shown
-        assert "<details><summary>rendered one</summary>" in shown
+        assert "<details><summary><code>rendered one</code></summary>" in shown
         edit(project, "prompts/other.yaml", ("hello", "bye"))
         done = cli("diff", "--cases")
         assert "other has no golden set" in done.err

@@ -1,6 +1,7 @@
 """``promptops diff`` beside what shadow runs have found of the same two versions."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -56,7 +57,7 @@ def test_the_comment_of_a_model_pin_has_the_verdict_with_real_outputs(cli: Cli, 
     assert "| fails checks | 0.0 % |" in comment
     assert "spent" in comment
     assert comment.count("candidate, failed") == 3  # the worst
-    assert "```text\nring @everyone\n```" in comment
+    assert re.search(r"<pre>(<b>)?ring @everyone", comment)
     short = cli("diff", "main...pin", "--format", "markdown", "--stat").out
     assert "Shadow run" in short
     assert "ring" not in short

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from promptops.cli.commands.registry.recover import registry_recover
-from promptops.cli.reports.run_tables import format_age, format_bytes, short_count, usd_cell
+from promptops.cli.reports.numbers import format_bytes, short_count, usd_cell
+from promptops.cli.reports.run_tables import format_age
 from promptops.registry import FinishedRun, RegistryDatabase, StartedRun
 from support.front_door import GREET, Cli, Repo
 from support.git_repositories import GitFolder

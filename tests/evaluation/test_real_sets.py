@@ -72,8 +72,8 @@ def passed(rates: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[int, int]]
 def test_3080_utterances_of_77_intents(
     shared: Path, repo: Repo, provider: Provider, process: Process
 ) -> None:
-    examples = read(shared / "data/local_commits/banking77-test.jsonl")
-    labels = json.loads((shared / "data/local_commits/labels.json").read_text(encoding="utf-8"))
+    examples = read(shared / "data/intents/banking77-test.jsonl")
+    labels = json.loads((shared / "data/intents/labels.json").read_text(encoding="utf-8"))
     assert (len(examples), len(labels)) == (3080, 77)
     checks = json.dumps([{"one_of": labels}, {"equals": "{{ expected }}"}])
     prompt = PROMPT.format(inputs="text: string", system="Name the intent.", user="{{ text }}", checks=checks)

@@ -124,7 +124,7 @@ def _print(told: list[DiffReport], form: DiffFormat, *, unified: bool, stat: boo
     elif form is DiffFormat.markdown:
         from promptops.cli.reports.diff.markdown import render_diff_markdown
 
-        print_text(render_diff_markdown(told, unified=unified, details=not stat))
+        print_text(render_diff_markdown(told, unified=unified, full=not stat), end="")
     elif not told:
         note("nothing changed")
     else:

@@ -1,17 +1,137 @@
-"""Text that stays text in a comment: code spans and fences longer than any backticks in them.
+"""Comments on a pull request, out of text that may come from anybody.
 
 GitHub makes mentions, issue links and addresses out of text wherever it stands, escaped or not, but
-never inside code. So whatever is not a plain word goes into a code span or a fence.
+never inside code. So whatever is not a plain word goes into a code span, ``<code>`` or a fence longer
+than any run of backticks in it.
 """
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape as escape_html
 from itertools import groupby
 
+from promptops.console import escape, escape_line
+
+_MAX_COMMENT_LENGTH = 60_000  # characters; GitHub takes 65,536
+_NOTE_LENGTH = 300  # kept for what is said of sections that are left out
 _PLAIN = re.compile(  # a word, a number or an arrow
     r"[(\"]*[^\W_]*(?:['\u2019.,\u2013/%-][^\W_]+)*%?[)\"]?[.,;:!?]*|"
     r"[\u2212+\u00b1×→–-]?[\d.,]+%?[.,;:)]?|->|[→–×%]"
 )
 _AUTOLINKED = re.compile(r"[0-9a-f]{7,40}|gh-\d+|www\..*", re.IGNORECASE)  # what GitHub makes links of
+
+
+# ---- the comment
+
+
+@dataclass(frozen=True, slots=True)
+class CommentSection:
+    """A part that is shown while there is room, below ``heading``, which a run of sections shares.
+
+    ``kind``: what it is counted as when it is left out, or ""; ``short``: what stands in its place then.
+    """
+
+    text: str
+    kind: str
+    heading: str = ""
+    short: str = ""
+
+
+def render_comment(marker: str, head: str, sections: Iterable[CommentSection] = (), tail: str = "") -> str:
+    """The whole comment, no longer than GitHub takes.
+
+    ``marker``: by which a comment that is to be brought up to date is found.
+    """
+    start = f"<!-- promptops {marker} -->\n{head}"
+    room = _MAX_COMMENT_LENGTH - _NOTE_LENGTH - len(start) - len(tail)
+    shown, omitted = _fit(list(sections), room)
+    counts = ", ".join(f"{count:,} {kind}" for kind, count in Counter(filter(None, omitted)).items())
+    cut = f"\n_Left out, as the comment would be too long: {counts}._\n" if counts else ""
+    body = "".join(
+        "".join([heading, *run])
+        for heading, run in ((key, [text for _, text in group]) for key, group in groupby(shown, _heading))
+    )
+    return f"{start}{body}{cut}{tail}".rstrip("\n") + "\n"
+
+
+def _heading(section: tuple[str, str]) -> str:
+    return section[0]
+
+
+def _fit(sections: Sequence[CommentSection], room: int) -> tuple[list[tuple[str, str]], list[str]]:
+    """Heading and text of each section that has room, and the kinds of the others.
+
+    The short forms of all come first, then whole sections in their order. A later section may need an
+    earlier one to be understood, so nothing without a short form follows what is left out.
+    """
+    shorts, room = _fit_shorts([section.short for section in sections], room)
+    shown: list[tuple[str, str]] = []
+    omitted: list[str] = []
+    for section, short in zip(sections, shorts, strict=True):
+        heading = 0 if shown and shown[-1][0] == section.heading else len(section.heading)
+        length = len(section.text) - len(short) + heading
+        if length <= room and not omitted:
+            room -= length
+            shown.append((section.heading, section.text))
+        elif short:
+            shown.append((section.heading, short))
+        else:
+            omitted.append(section.kind)
+    return shown, omitted
+
+
+def _fit_shorts(shorts: list[str], room: int) -> tuple[list[str], int]:
+    """The short forms without the last that have no room, and the room that is left."""
+    total, kept = 0, []
+    for short in shorts:
+        total += len(short)
+        kept.append(short if total <= room else "")
+    return kept, room - sum(map(len, kept))
+
+
+# ---- its parts
+
+
+def table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> Iterator[str]:
+    """Lines of a table of Markdown; ``right``: the columns, counted from 0, that are set flush right."""
+    numeric = set(right)
+    yield _row(headers)
+    yield _row(["---:" if place in numeric else "---" for place in range(len(headers))])
+    yield from map(_row, rows)
+
+
+def _row(cells: Sequence[str]) -> str:
+    # a bar ends a cell, also within code, and readers differ on backslashes: another stroke looks the same
+    return f"| {' | '.join(cell.replace('|', '¦') for cell in cells)} |"
+
+
+def details(summary: str, body: Iterable[str]) -> str:
+    """``summary``: HTML, as ``html_code`` makes it."""
+    return "\n".join([f"\n<details><summary>{summary}</summary>\n", *body, "\n</details>", ""])
+
+
+def fenced_block(text: str, language: str = "text") -> str:
+    shown = escape(text)
+    fence = fence_for(shown)
+    return f"{fence}{language}\n{shown}\n{fence}"
+
+
+# ---- text that stays text
+
+
+def html_code(text: str, limit: int | None = None) -> str:
+    """One line as code, where Markdown is not read: in a summary."""
+    return f"<code>{html_text(escape_line(text, limit))}</code>"
+
+
+def html_text(text: str) -> str:
+    return escape_html(text, quote=False)
+
+
+def code_line(text: str, limit: int | None = None) -> str:
+    return code_span(escape_line(text, limit))
 
 
 def code_span(line: str) -> str:
@@ -27,9 +147,9 @@ def fence_for(text: str, least: int = 3) -> str:
     return "`" * max(least, longest + 1)
 
 
-def escape_prose(line: str) -> str:
+def prose(text: str, limit: int | None = None) -> str:
     """One line: words as they are, all else in code spans."""
-    runs = groupby(line.split(" "), key=_is_plain)
+    runs = groupby(escape_line(text, limit).split(" "), key=_is_plain)
     return " ".join(" ".join(words) if plain else _in_code_span(" ".join(words)) for plain, words in runs)
 
 

@@ -1,11 +1,14 @@
-"""How numbers are written in every format."""
+"""How numbers are written, in every report and every table."""
 
 import math
+from typing import TYPE_CHECKING
 
-from promptops.evaluation.result import Rate
+if TYPE_CHECKING:
+    from promptops.evaluation.result import Rate
 
 NO_VALUE = "–"
 _SECOND = 1000
+_MAX_RATIO = 60
 _DIGITS = 3  # significant, of money
 
 
@@ -13,11 +16,21 @@ def format_percent(value: float | None) -> str:
     return NO_VALUE if value is None else f"{100 * value:.1f} %"
 
 
-def format_rate_interval(rate: Rate) -> str:
+def format_rate_interval(rate: "Rate") -> str:
     """The interval's ends in percent, rounded outwards."""
     if rate.low is None or rate.high is None:
         return NO_VALUE
     return f"{math.floor(1000 * rate.low + 1e-6) / 10:.1f}–{math.ceil(1000 * rate.high - 1e-6) / 10:.1f} %"
+
+
+def format_percent_change(share: float) -> str:
+    """A relative difference, without decimals: whoever reads it compares sizes."""
+    written = f"{abs(100 * share):.0f}"
+    return "same" if written == "0" else f"{sign_of(share)}{written} %"
+
+
+def format_weight(basis_points: int) -> str:
+    return f"{basis_points / 100:g} %"
 
 
 def format_points(value: float) -> str:
@@ -31,6 +44,12 @@ def format_difference_interval(low: float, high: float) -> str:
     return f"{sign_of(low)}{abs(100 * low):.1f} to {sign_of(high)}{abs(100 * high):.1f}"
 
 
+def format_ratio_interval(low: float, high: float) -> str:
+    """The interval of a ratio; an end beyond 60 times is not known."""
+    ends = ("…" if low < 1 / _MAX_RATIO else f"{low:.2f}", "…" if high > _MAX_RATIO else f"{high:.2f}")
+    return f"{ends[0]} to {ends[1]} ×"
+
+
 def sign_of(value: float) -> str:
     return "−" if value < 0 else "+"  # noqa: RUF001 - as wide as the plus
 
@@ -38,6 +57,10 @@ def sign_of(value: float) -> str:
 def format_signed(value: float) -> str:
     """A difference of scores."""
     return f"{sign_of(value)}{abs(value):.3g}"
+
+
+def format_score(value: float | None) -> str:
+    return NO_VALUE if value is None else f"{value:.3g}"
 
 
 def format_usd(value: float | None) -> str:
@@ -60,3 +83,32 @@ def format_integer(value: float | None) -> str:
 
 def format_p_value(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"  # noqa: PLR2004
+
+
+# ---- cells of tables, which scripts may read
+
+
+def usd_cell(value: float | None) -> str | None:
+    return None if value is None else f"{value:.5f}" if value else "0"
+
+
+def integer_cell(value: float | None) -> str | None:
+    return None if value is None else f"{value:.0f}"
+
+
+def short_count(value: int | None) -> str:
+    """1234567 as 1.2M."""
+    if value is None:
+        return "-"
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if value >= 10 * size or (value >= size and unit != "k"):
+            return f"{value / size:.3g}{unit}"
+    return str(value)
+
+
+def format_bytes(count: int) -> str:
+    """Bytes for people, in powers of ten."""
+    for step, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if count >= step:
+            return f"{count / step:.1f} {unit}"
+    return f"{count} bytes"

@@ -32,34 +32,8 @@ def run_result(run: dict[str, Any]) -> str:
     return f"{failed} failed" if failed else "ok"
 
 
-def usd_cell(value: float | None) -> str | None:
-    return None if value is None else f"{value:.5f}" if value else "0"
-
-
-def integer_cell(value: float | None) -> str | None:
-    return None if value is None else f"{value:.0f}"
-
-
 def eval_cell(rate: float | None, cases: int | None, finished_at: str | None) -> str | None:
     """The latest eval: how many of its cases passed, and how long ago that was."""
     if rate is None or finished_at is None:
         return None
     return f"{rate:.0%} of {cases:,}, {format_age(finished_at)}"
-
-
-def short_count(value: int | None) -> str:
-    """1234567 as 1.2M."""
-    if value is None:
-        return "-"
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
-        if value >= 10 * size or (value >= size and unit != "k"):
-            return f"{value / size:.3g}{unit}"
-    return str(value)
-
-
-def format_bytes(count: int) -> str:
-    """Bytes for people, in powers of ten."""
-    for step, unit in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
-        if count >= step:
-            return f"{count / step:.1f} {unit}"
-    return f"{count} bytes"

@@ -12,15 +12,11 @@ from xml.etree.ElementTree import XML
 
 import pytest
 
+from promptops.cli.reports.cases import differing_excerpts, inputs_line
 from promptops.cli.reports.eval import EvalFormatName, print_result, render_result
-from promptops.cli.reports.eval.markdown import markdown_prose
 from promptops.cli.reports.eval.text import eval_table_lines, render_eval_table
-from promptops.cli.reports.eval.view import (
-    differing_excerpts,
-    escape_unprintable,
-    eval_headline,
-    eval_inputs_line,
-)
+from promptops.cli.reports.eval.view import eval_headline
+from promptops.cli.reports.markdown import prose
 from promptops.cli.reports.numbers import (
     format_milliseconds,
     format_p_value,
@@ -28,6 +24,7 @@ from promptops.cli.reports.numbers import (
     format_points,
     format_usd,
 )
+from promptops.console import escape
 from promptops.evaluation.result import EvalResult, ScoreSlice
 from support.eval_results import BROKE, alone, case, compared, flip, rate, several, side, trial
 
@@ -186,14 +183,12 @@ def test_numbers() -> None:
 
 
 def test_inputs_share_a_line_by_need() -> None:
-    assert eval_inputs_line({"ticket": "x" * 100, "language": "en"}, 60) == f"ticket={'x' * 39}…  language=en"
-    assert len(eval_inputs_line({str(i): "x" * 100 for i in range(9)}, 60)) == 60
+    assert inputs_line({"ticket": "x" * 100, "language": "en"}, 60) == f"ticket={'x' * 39}…  language=en"
+    assert len(inputs_line({str(i): "x" * 100 for i in range(9)}, 60)) == 60
 
 
 def test_equal_starts_of_long_answers_are_left_out() -> None:
-    old, new = differing_excerpts(
-        flip("a", "b", trial("s" * 90 + "old" * 9), trial("s" * 90 + "new" * 9)), 60
-    )
+    old, new = differing_excerpts("s" * 90 + "old" * 9, "s" * 90 + "new" * 9, 60)
     assert old.startswith("…s")
     assert "oldold" in old
     assert "newnew" in new
@@ -373,7 +368,7 @@ def test_a_long_comment_is_cut_and_says_what_was_cut() -> None:
     ],
 )
 def test_prose_keeps_words_and_fences_in_the_rest(text: str, written: str | None) -> None:
-    assert markdown_prose(text) == (written or text)
+    assert prose(text) == (written or text)
 
 
 # ---- HTML
@@ -394,7 +389,7 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "input"):
+        if tag not in ("meta", "input", "wbr"):
             self._open.append("output" if dict(attrs).get("class") == "output" else tag)
         if self._open and self._open[-1] == "output":
             self.outputs.append("")
@@ -448,8 +443,8 @@ def outputs(result: EvalResult) -> Iterator[str]:
     assert result.comparison
     for one in (*result.comparison.broke, *result.comparison.fixed):
         yield from (
-            escape_unprintable(one.control.output or ""),
-            escape_unprintable(one.candidate.output or ""),
+            escape(one.control.output or ""),
+            escape(one.candidate.output or ""),
         )
 
 

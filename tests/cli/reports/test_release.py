@@ -8,15 +8,16 @@ from typing import Any, get_args
 import pytest
 
 from promptops.cli.reports.release import StatusFormatName, print_status, render_status
-from promptops.cli.reports.release.text_plot import interval_bars, sample_points
+from promptops.cli.reports.release.text_plot import interval_bars
 from promptops.cli.reports.release.view import (
     available_commands,
-    flat_line,
     next_steps,
     status_headline,
     step_states,
 )
+from promptops.cli.reports.svg import sample_points
 from promptops.config.clock import format_timestamp
+from promptops.console import escape_line
 from promptops.registry import RegistryDatabase, read_exposure, save_analysis_state, update_exposure
 from promptops.release.analysis import SUMMARY, load_findings
 from promptops.release.analysis.findings_json import encode_findings
@@ -455,7 +456,7 @@ def test_nothing_breaks_out_of_the_page(text: str) -> None:
     usual = {tag for tag, _ in Page(render_status([view()], "html")).tags}
     page = Page(said)
     assert {tag for tag, _ in page.tags} <= usual | {"p"}
-    assert flat_line(text, 40).rstrip("…") in page.text
+    assert escape_line(text, 40).rstrip("…") in page.text
 
 
 def test_bands_stay_within_their_drawing() -> None:

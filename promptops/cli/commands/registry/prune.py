@@ -7,7 +7,7 @@ import typer
 
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.flags import force_option, older_than_option
-from promptops.cli.reports.run_tables import format_bytes
+from promptops.cli.reports.numbers import format_bytes
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid

@@ -14,7 +14,8 @@ from promptops.cli.options.run_filters import (
     TagFilter,
     build_run_filter,
 )
-from promptops.cli.reports.run_tables import format_age, integer_cell, run_result, run_version, usd_cell
+from promptops.cli.reports.numbers import integer_cell, usd_cell
+from promptops.cli.reports.run_tables import format_age, run_result, run_version
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
 from promptops.registry import RegistryDatabase, RunRecord, list_runs, short_ids

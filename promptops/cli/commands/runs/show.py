@@ -6,7 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.reports.run_tables import integer_cell, run_result, run_version, usd_cell
+from promptops.cli.reports.numbers import integer_cell, usd_cell
+from promptops.cli.reports.run_tables import run_result, run_version
 from promptops.config.settings import Settings, current_settings
 from promptops.console import print_json, print_text
 from promptops.errors import PromptopsError

@@ -16,7 +16,7 @@ from promptops.cli.options.run_filters import (
     TagFilter,
     build_run_filter,
 )
-from promptops.cli.reports.run_tables import integer_cell, short_count, usd_cell
+from promptops.cli.reports.numbers import integer_cell, short_count, usd_cell
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
 from promptops.registry import RegistryDatabase, RunFilter, StatsRow, read_non_traffic_stats, read_run_stats

@@ -1,11 +1,11 @@
 """Changes of prompts as data for scripts."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from promptops.cli.reports.diff.data import DiffReport
+from promptops.cli.reports.json_data import to_json_data
 from promptops.prompt.diff import TextDiff
 from promptops.versions.rendered_preview import RenderedPreview
 from promptops.versions.snapshots import PromptSnapshot
@@ -48,14 +48,9 @@ def _prompt(one: DiffReport) -> dict[str, Any]:
     }
 
 
-def _shadow(one: DiffReport) -> dict[str, Any] | None:
+def _shadow(one: DiffReport) -> Any:
     """As ``shadow show --json`` has it."""
-    if one.shadow is None:
-        return None
-    from promptops.cli.reports.shadow import render_comparisons
-
-    found: dict[str, Any] = json.loads(render_comparisons([one.shadow], "json"))
-    return found
+    return to_json_data(one.shadow)
 
 
 def _side(side: PromptSnapshot) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from promptops.cli.reports.diff.data import DiffReport
 from promptops.config.settings import Settings
-from promptops.console import note
+from promptops.console import note, pluralize
 from promptops.errors import PromptopsError
 from promptops.versions.changed_prompts import PromptChange
 
@@ -45,8 +45,7 @@ def _latest(registry: "RegistryDatabase", pair: PromptChange) -> "ShadowComparis
 
 
 def shadow_run_sentence(found: "ShadowComparison") -> str:
-    pairs = "pair" if found.pairs == 1 else "pairs"
     return (
-        f"{found.verdict}, {found.pairs:,} {pairs}, broke {found.broke_total:,}, fixed {found.fixed_total:,}"
-        f": promptops shadow show {found.shadow_id}"
+        f"{found.verdict}, {pluralize(found.pairs, 'pair')}, broke {found.broke_total:,}, "
+        f"fixed {found.fixed_total:,}: promptops shadow show {found.shadow_id}"
     )

@@ -5,42 +5,41 @@ from difflib import unified_diff
 
 from promptops.cli.reports.diff.data import DiffReport
 from promptops.cli.reports.diff.shadow_runs import shadow_run_sentence
-from promptops.console import print_styled, print_text, stdout_supports_colour
+from promptops.cli.reports.lines import print_lines
+from promptops.cli.reports.numbers import format_usd
+from promptops.console import StyledLine, stdout_supports_colour
 from promptops.prompt import short_digest
 from promptops.prompt.diff import DiffGap, Segment, TextDiff, hunk_lines
 from promptops.versions.change_summary import ChangeSummary
 from promptops.versions.rendered_preview import CallCostEstimate, RenderedPreview
 from promptops.versions.snapshots import PromptSnapshot
 
-StyledLine = list[tuple[str, str]]
 _MAX_PREVIEWS = 10
 _MARKS = {"-": ("[-", "-]"), "+": ("{+", "+}"), "=": ("", "")}
 _COLOURS = {"-": "red", "+": "green", "=": ""}
 
 
-def print_diff_reports(told: Sequence[DiffReport], *, unified: bool) -> None:
-    for number, one in enumerate(told):
-        if number:
-            print_text("")
-        _print_review(one, unified=unified)
+def print_diff_reports(reports: Sequence[DiffReport], *, unified: bool) -> None:
+    marks = not stdout_supports_colour()
+    for number, one in enumerate(reports):
+        print_lines([[]] if number else [])
+        print_lines(_report_lines(one, unified=unified, marks=marks))
 
 
-def _print_review(one: DiffReport, *, unified: bool) -> None:
+def _report_lines(one: DiffReport, *, unified: bool, marks: bool) -> Iterator[StyledLine]:
     review = one.review
-    print_styled([(review.pair.name, "bold"), (f" {review.headline}", "")])
-    for line in review_facts(review):
-        print_styled([(f"  {line}", "dim")])
+    yield [(review.pair.name, "bold"), (f" {review.headline}", "")]
+    yield from ([(f"  {line}", "dim")] for line in review_facts(review))
     for change in review.changes:
         for number, line in enumerate([*change.lines, *map(str, change.texts)]):
             label = change.kind if number == 0 else ""
-            print_styled([(f"  {label:<16} ", "dim"), (line, _colour(change.effect, line))])
-    for line in estimate_lines(one):
-        print_styled([(f"  {line}", "dim")])
+            yield [(f"  {label:<16} ", "dim"), (line, _colour(change.effect, line))]
+    yield from ([(f"  {line}", "dim")] for line in estimate_lines(one))
     if one.shadow:
-        print_styled([(f"  {'shadow run':<16} ", "dim"), (shadow_run_sentence(one.shadow), "")])
+        yield [(f"  {'shadow run':<16} ", "dim"), (shadow_run_sentence(one.shadow), "")]
     for text in [*(text for change in review.changes for text in change.texts), *review.files]:
-        _print_text(text, unified=unified)
-    _print_previews(one.previews, unified=unified)
+        yield from _text_lines(text, unified=unified, marks=marks)
+    yield from _preview_lines(one.previews, unified=unified, marks=marks)
 
 
 def review_facts(review: ChangeSummary) -> Iterator[str]:
@@ -89,37 +88,35 @@ def _cost(old: CallCostEstimate, new: CallCostEstimate) -> str:
 
 
 def _usd(value: float | None) -> str:
-    return "of unknown price" if value is None else f"${value:.2g}" if value < 0.01 else f"${value:,.2f}"  # noqa: PLR2004
+    return "of unknown price" if value is None else format_usd(value)
 
 
-def _print_previews(previews: Sequence[RenderedPreview], *, unified: bool) -> None:
-    differing = [one for one in previews if one.lines or one.texts or one.notes]
+def _preview_lines(
+    previews: Sequence[RenderedPreview], *, unified: bool, marks: bool
+) -> Iterator[StyledLine]:
+    differing = [preview for preview in previews if preview.lines or preview.texts or preview.notes]
     if len(previews) > 1:
-        print_text("")
-        print_text(f"{len(differing)} of {len(previews)} cases render differently or not at all")
+        yield []
+        yield [(f"{len(differing)} of {len(previews)} cases render differently or not at all", "")]
     elif previews and not differing:
-        print_text("")
-        print_text("rendered: the same messages")
-    for one in differing[:_MAX_PREVIEWS]:
-        print_text("")
-        print_styled([(f"rendered {one.label}".strip(), "bold")])
-        for line in [*one.notes, *one.lines]:
-            print_text(f"  {line}")
-        for text in one.texts:
-            _print_text(text, unified=unified)
+        yield []
+        yield [("rendered: the same messages", "")]
+    for preview in differing[:_MAX_PREVIEWS]:
+        yield []
+        yield [(f"rendered {preview.label}".strip(), "bold")]
+        yield from ([(f"  {line}", "")] for line in [*preview.notes, *preview.lines])
+        for text in preview.texts:
+            yield from _text_lines(text, unified=unified, marks=marks)
     if len(differing) > _MAX_PREVIEWS:
-        print_text(f"\n{len(differing) - _MAX_PREVIEWS} more: --json has them all")
+        yield []
+        yield [(f"{len(differing) - _MAX_PREVIEWS} more: --json has them all", "")]
 
 
-def _print_text(text: TextDiff, *, unified: bool) -> None:
-    print_text("")
-    print_styled([(text.where, "bold")])
-    for pieces in (
-        unified_diff_lines(text)
-        if unified
-        else word_diff_lines(text.segments, marks=not stdout_supports_colour())
-    ):
-        print_styled([("    ", ""), *pieces])
+def _text_lines(text: TextDiff, *, unified: bool, marks: bool) -> Iterator[StyledLine]:
+    yield []
+    yield [(text.where, "bold")]
+    lines = unified_diff_lines(text) if unified else word_diff_lines(text.segments, marks=marks)
+    yield from ([("    ", ""), *pieces] for pieces in lines)
 
 
 def word_diff_lines(segments: Sequence[Segment], *, marks: bool) -> Iterator[StyledLine]:

@@ -3,17 +3,12 @@
 import re
 from xml.etree import ElementTree as ET
 
-from promptops.cli.reports.eval.view import (
-    escape_unprintable,
-    eval_headline,
-    first_failed_trial,
-    trial_answer,
-    trial_failures,
-    value_text,
-)
+from promptops.cli.reports.cases import first_failed_trial, trial_answer, trial_failures, value_text
+from promptops.cli.reports.eval.view import eval_headline
+from promptops.console import escape
 from promptops.evaluation.result import CaseResult, EvalResult, TrialResult, VariantResult
 
-_ILLEGAL = re.compile(r"[\ufffe\uffff]")  # besides what ``escape_unprintable`` escapes
+_ILLEGAL = re.compile(r"[\ufffe\uffff]")  # besides what ``escape`` escapes
 _MAX_TEXT_LENGTH = 4000
 _DATE_TIME = len("2026-01-31T12:00:00")  # the schema knows no time zone
 
@@ -106,4 +101,4 @@ def _failure_text(case: CaseResult, trial: TrialResult, reasons: list[str]) -> s
 
 
 def _xml_text(text: str) -> str:
-    return _ILLEGAL.sub(lambda found: f"\\u{ord(found[0]):04x}", escape_unprintable(text))
+    return _ILLEGAL.sub(lambda found: f"\\u{ord(found[0]):04x}", escape(text))

@@ -1,26 +1,25 @@
 """What every format says of an eval, in the same words and with the same digits."""
 
-import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from promptops.cli.reports.cases import first_failed_trial
 from promptops.cli.reports.numbers import (
-    NO_VALUE,
     format_integer,
     format_milliseconds,
     format_p_value,
     format_percent,
+    format_percent_change,
     format_points,
     format_rate_interval,
+    format_score,
     format_signed,
     format_usd,
     sign_of,
 )
-from promptops.console import escape, escape_line, pluralize
+from promptops.console import escape_line, pluralize
 from promptops.evaluation.result import (
-    CaseFlip,
     CaseResult,
     EvalComparison,
     EvalResult,
@@ -29,7 +28,7 @@ from promptops.evaluation.result import (
     VariantResult,
 )
 
-_MIN_INPUT_WIDTH = 24  # columns that one of many inputs gets
+_NEGLIGIBLE_CHANGE = 0.05
 _STOP_TEXTS = {
     "verdict": "stopped early: the verdict was in",
     "budget": "stopped by the budget: not every case was answered",
@@ -38,27 +37,12 @@ _STOP_TEXTS = {
 }
 
 
-def escape_unprintable(text: str) -> str:
-    """Text with control characters, overrides of direction and lone surrogates as escapes."""
-    return re.sub(r"[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", escape(text))
-
-
-def single_line(text: str, limit: int | None = None) -> str:
-    """Text as one line, shortened to ``limit`` characters."""
-    flat = escape_unprintable(escape_line(text))
-    return flat if limit is None else shorten(flat, limit)
-
-
-def shorten(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
-
-
 # ---- sides
 
 
 @dataclass(frozen=True, slots=True)
 class MetricRow:
-    """One row of the table of sides. ``change`` tells how two values are held against each other."""
+    """One row of the table of sides. ``change``: how two values are compared."""
 
     name: str
     short: str
@@ -83,8 +67,7 @@ class MetricRow:
             return format_points(difference)
         if self.change == "count":
             return f"{sign_of(difference)}{abs(difference):g}" if difference else "same"
-        written = f"{abs(100 * difference):.0f}"
-        return "same" if written == "0" else f"{sign_of(difference)}{written} %"
+        return format_percent_change(difference)
 
 
 def _tokens(side: VariantResult) -> int | None:
@@ -120,14 +103,17 @@ def metric_rows(sides: Sequence[VariantResult]) -> list[MetricRow]:
 
 
 def _score_row(name: str) -> MetricRow:
-    said = single_line(name, 24)
+    said = escape_line(name, 24)
     return MetricRow(
-        f"{said} (mean)", said.upper(), lambda side: side.scores.get(name), _format_score, "percent", 1
+        f"{said} (mean)", said.upper(), lambda side: side.scores.get(name), format_score, "percent", 1
     )
 
 
-def _format_score(value: float | None) -> str:
-    return NO_VALUE if value is None else f"{value:.3g}"
+def change_tone(metric: MetricRow, difference: float | None) -> str:
+    """Whether a change is one for the better or the worse; small ones of time and money are neither."""
+    if not difference or (metric.change == "percent" and abs(difference) < _NEGLIGIBLE_CHANGE):
+        return ""
+    return "good" if difference * metric.better > 0 else "bad"
 
 
 def side_role(index: int, result: EvalResult) -> str:
@@ -140,20 +126,20 @@ def side_role(index: int, result: EvalResult) -> str:
 
 def eval_headline(result: EvalResult) -> str:
     if result.comparison:
-        return single_line(result.comparison.sentence)
+        return escape_line(result.comparison.sentence)
     if len(result.sides) == 1:
         return _single_side_headline(result.sides[0])
     counted = [side for side in result.sides if side.overall.rate is not None]
     if not counted:
         return "no case was answered on any side"
     best = max(counted, key=lambda side: side.overall.rate or 0)
-    said = f"{single_line(best.label)} passes most: {format_percent(best.overall.rate)}"
+    said = f"{escape_line(best.label)} passes most: {format_percent(best.overall.rate)}"
     cheap = _cheapest_comparable(best, counted)
     if cheap is best:
         return said
     price = f"{format_usd(cheap.cost_per_case_usd)} a case against {format_usd(best.cost_per_case_usd)}"
     return (
-        f"{said}; {single_line(cheap.label)} may be as good: {format_percent(cheap.overall.rate)} at {price}"
+        f"{said}; {escape_line(cheap.label)} may be as good: {format_percent(cheap.overall.rate)} at {price}"
     )
 
 
@@ -170,9 +156,9 @@ def _cheapest_comparable(best: VariantResult, sides: Sequence[VariantResult]) ->
 def _single_side_headline(side: VariantResult) -> str:
     rate = side.overall
     if not rate.counted:
-        return f"{single_line(side.label)}: no case was answered"
+        return f"{escape_line(side.label)}: no case was answered"
     return (
-        f"{single_line(side.label)} passes {rate.passed:,} of {pluralize(rate.counted, 'case')}: "
+        f"{escape_line(side.label)} passes {rate.passed:,} of {pluralize(rate.counted, 'case')}: "
         f"{format_percent(rate.rate)} ({format_rate_interval(rate)})"
     )
 
@@ -181,7 +167,7 @@ def slice_warning(result: EvalResult) -> str | None:
     """What a verdict on the whole would hide."""
     if not result.comparison or not result.comparison.worse_slices:
         return None
-    names = ", ".join(single_line(name, 40) for name in result.comparison.worse_slices[:8])
+    names = ", ".join(escape_line(name, 40) for name in result.comparison.worse_slices[:8])
     more = len(result.comparison.worse_slices) - 8
     return f"worse on {names}{f' and {more} more' if more > 0 else ''}, though the whole is not"
 
@@ -195,9 +181,9 @@ def eval_sample_size(result: EvalResult) -> str:
 
 def eval_notes(result: EvalResult) -> Iterator[str]:
     """What else a reader must know before believing the numbers."""
-    yield from map(single_line, result.notes)
+    yield from map(escape_line, result.notes)
     if result.stopped:
-        said = _STOP_TEXTS.get(result.stopped, f"stopped: {single_line(result.stopped)}")
+        said = _STOP_TEXTS.get(result.stopped, f"stopped: {escape_line(result.stopped)}")
         pairs = f" after {pluralize(result.comparison.pairs_used, 'pair')}" if result.comparison else ""
         yield said + pairs
     if failures := sum(side.judge_failures for side in result.sides):
@@ -220,7 +206,7 @@ def score_lines(comparison: EvalComparison) -> Iterator[str]:
     """How the means of checks that give a number moved, those that fell first."""
     for one in sorted(comparison.scores, key=lambda one: (one.difference, one.p_adjusted)):
         yield (
-            f"{single_line(one.name, 40)} scores {one.control:.3g} -> {one.candidate:.3g} on average: "
+            f"{escape_line(one.name, 40)} scores {one.control:.3g} -> {one.candidate:.3g} on average: "
             f"{format_signed(one.difference)} ({format_signed(one.low)} to {format_signed(one.high)}), "
             f"adjusted p {format_p_value(one.p_adjusted)}"
         )
@@ -228,6 +214,20 @@ def score_lines(comparison: EvalComparison) -> Iterator[str]:
 
 def _harm_order(one: Slice) -> tuple[float, float]:
     return one.difference, one.p_adjusted
+
+
+def eval_facts(result: EvalResult) -> Iterator[tuple[str, str]]:
+    """What the report is of, so that it can be made again."""
+    yield "Eval", result.eval_id
+    yield "Cases", f"{result.cases_total:,} ({result.cases_hash[:12]})"
+    yield "Checks", result.checks_hash[:12]
+    yield "Trials", str(result.trials)
+    yield from (
+        (name, at) for name, at in (("Started", result.started_at), ("Finished", result.finished_at)) if at
+    )
+    for side in result.sides:
+        spent = f", {format_usd(side.spent_usd)} spent" if side.spent_usd is not None else ""
+        yield side.label, f"sha256:{side.digest.removeprefix('sha256:')[:12]}, {side.model}{spent}"
 
 
 # ---- cases
@@ -252,47 +252,3 @@ def failed_cases(result: EvalResult) -> list[tuple[CaseResult, TrialResult]]:
         return []
     found = [(case, first_failed_trial(case)) for case in result.cases[0] if not case.passed and case.trials]
     return sorted(found, key=lambda pair: pair[1].error is None)
-
-
-def first_failed_trial(case: CaseResult) -> TrialResult:
-    return next((trial for trial in case.trials if not trial.passed), case.trials[0])
-
-
-def trial_failures(trial: TrialResult) -> list[str]:
-    """Why a trial did not pass."""
-    return [*([f"error: {trial.error}"] if trial.error else []), *trial.failed]
-
-
-def trial_answer(trial: TrialResult) -> str:
-    if trial.output is not None:
-        return trial.output
-    return f"(no answer: {trial.error})" if trial.error else "(no answer)"
-
-
-def value_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-
-
-def eval_inputs_line(inputs: Mapping[str, Any], limit: int) -> str:
-    """Inputs on one line; of many long ones, the start of each."""
-    texts = [
-        f"{single_line(name, 30)}={single_line(value_text(value), limit)}" for name, value in inputs.items()
-    ]
-    spare = limit - 2 * (len(texts) - 1)
-    while sum(map(len, texts)) > spare and len(longest := max(texts, key=len)) > _MIN_INPUT_WIDTH:
-        others = sum(map(len, texts)) - len(longest)
-        texts[texts.index(longest)] = single_line(
-            longest, max(_MIN_INPUT_WIDTH, min(len(longest) - 1, spare - others))
-        )
-    return shorten("  ".join(texts), limit)
-
-
-def differing_excerpts(flip: CaseFlip, limit: int) -> tuple[str, str]:
-    """Both answers on a line each, from shortly before the place where they part."""
-    old, new = single_line(trial_answer(flip.control)), single_line(trial_answer(flip.candidate))
-    same = next((i for i, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), 0)
-    start = same - limit // 3 if max(len(old), len(new)) > limit and same > limit // 2 else 0
-    return (
-        single_line(f"…{old[start:]}" if start else old, limit),
-        single_line(f"…{new[start:]}" if start else new, limit),
-    )

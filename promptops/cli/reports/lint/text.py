@@ -3,7 +3,7 @@
 import os
 
 from promptops.cli.reports.lint.annotations import finding_line
-from promptops.console import note, print_styled
+from promptops.console import note, pluralize, print_styled
 from promptops.lint import LintFinding, LintReport, Scope
 
 
@@ -25,15 +25,8 @@ def lint_display_path(path: str, scope: Scope) -> str:
 
 
 def _summary(report: LintReport) -> str:
-    prompts = _count_noun(len(report.prompts), "prompt")
-    found = (
-        f"{_count_noun(report.count('error'), 'error')}, {_count_noun(report.count('warning'), 'warning')}"
-    )
+    counts = ", ".join(pluralize(report.count(severity), severity) for severity in ("error", "warning"))
     branches = sum(one.branches for one in report.coverage)
     reached = sum(one.reached for one in report.coverage)
     share = f"; cases reach {reached} of {branches} branches" if branches else ""
-    return f"{prompts}: {found}{share}"
-
-
-def _count_noun(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+    return f"{pluralize(len(report.prompts), 'prompt')}: {counts}{share}"

@@ -1,4 +1,4 @@
-"""The forms in which the status of releases is told: pure functions from a view to text."""
+"""The forms of the status of releases: pure functions from a view to text."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -25,20 +25,12 @@ def render_status(views: Sequence[StatusView], form: StatusFormatName) -> str:
 
 def print_status(views: Sequence[StatusView], form: StatusFormatName) -> None:
     """Print one form; text as wide as the terminal and in its colours."""
-    from promptops.console import (
-        print_json_text,
-        print_styled,
-        print_text,
-        stdout_is_terminal,
-        terminal_width,
-    )
+    from promptops.console import print_report, stdout_is_terminal, terminal_width
 
     if form == "text":
+        from promptops.cli.reports.lines import print_lines
         from promptops.cli.reports.release.text import status_text_lines
 
-        for pieces in status_text_lines(views, terminal_width(), cut=stdout_is_terminal()):
-            print_styled(pieces)
-    elif form == "json":
-        print_json_text(render_status(views, form).rstrip("\n"))
+        print_lines(status_text_lines(views, terminal_width(), cut=stdout_is_terminal()))
     else:
-        print_text(render_status(views, form), end="")
+        print_report(render_status(views, form), form)

@@ -1,11 +1,9 @@
 """The status as JSON: one object for each channel, with the names of the view and what follows from it."""
 
-import dataclasses
-import math
-from collections.abc import Mapping, Sequence
-from json import dumps
+from collections.abc import Sequence
 from typing import Any
 
+from promptops.cli.reports.json_data import json_text, to_json_data
 from promptops.cli.reports.release.view import available_commands, next_steps, status_headline
 from promptops.release.status_view import StatusView
 
@@ -13,7 +11,7 @@ _OMITTED_FIELDS = {"content", "metrics_given"}  # of a plan: its fields say the 
 
 
 def render_status_json(views: Sequence[StatusView]) -> str:
-    return dumps([status_data(view) for view in views], ensure_ascii=False, indent=2, default=str) + "\n"
+    return json_text([status_data(view) for view in views])
 
 
 def status_data(view: StatusView) -> dict[str, Any]:
@@ -23,15 +21,4 @@ def status_data(view: StatusView) -> dict[str, Any]:
         "next": next_steps(view),
         "commands": available_commands(view),
     }
-    return {**_to_json_data(view), **_to_json_data(derived)}
-
-
-def _to_json_data(value: Any) -> Any:
-    if dataclasses.is_dataclass(value):
-        names = [field.name for field in dataclasses.fields(value) if field.name not in _OMITTED_FIELDS]
-        return {name: _to_json_data(getattr(value, name)) for name in names}
-    if isinstance(value, Mapping):
-        return {str(name): _to_json_data(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_to_json_data(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {**to_json_data(view, _OMITTED_FIELDS), **to_json_data(derived)}

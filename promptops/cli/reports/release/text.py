@@ -3,30 +3,23 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 
+from promptops.cli.reports.labels import PHASE_COLOURS, VERDICT_MARKS
+from promptops.cli.reports.lines import plain_text, wrapped
+from promptops.cli.reports.numbers import format_weight
 from promptops.cli.reports.release import view as facts
 from promptops.cli.reports.release.text_plot import interval_bars
-from promptops.cli.reports.release.view import flat_line
+from promptops.console import StyledLine, escape_line
 from promptops.release.analysis.findings import MetricFinding
 from promptops.release.status_view import StatusView
 from promptops.stats.verdicts import Verdict
 
-StyledLine = list[tuple[str, str]]  # the pieces of one line, each with its colour or ""
-
-_MARKS = {
-    Verdict.WORSE: ("✗", "red"),
-    Verdict.NOT_WORSE: ("✓", "green"),
-    Verdict.BETTER: ("✓", "green"),
-    Verdict.UNDECIDED: ("?", "yellow"),
-}
 _STEPS = {"done": ("✓ ", "green"), "now": ("● ", "bold"), "later": ("○ ", "dim")}
-_PHASES = {"progressing": "green", "paused": "yellow", "awaiting": "yellow", "inconclusive": "yellow"}
 _INDENT = 2
 _MAX_EVENTS = 5
 
 
 def render_status_text(views: Sequence[StatusView], width: int = 80) -> str:
-    lines = ["".join(piece for piece, _ in pieces).rstrip() for pieces in status_text_lines(views, width)]
-    return "\n".join(lines) + "\n"
+    return plain_text(status_text_lines(views, width))
 
 
 def status_text_lines(views: Sequence[StatusView], width: int, *, cut: bool = True) -> Iterator[StyledLine]:
@@ -46,21 +39,21 @@ def _channel(view: StatusView, width: int, *, cut: bool) -> Iterator[StyledLine]
 
 def _head(view: StatusView, width: int, *, cut: bool) -> Iterator[StyledLine]:
     phase = view.rollout.phase if view.rollout else ""
-    name = flat_line(view.name, width - len(phase) - 2 if cut else None)
-    colour = _PHASES.get(phase, "red" if phase == "invalid" else "bold")
+    name = escape_line(view.name, width - len(phase) - 2 if cut else None)
+    colour = PHASE_COLOURS.get(phase, "bold")
     yield (
         [(name, "bold"), (phase.rjust(max(len(phase) + 2, width - len(name))), colour)]
         if phase
         else [(name, "bold")]
     )
-    yield from _wrapped(facts.status_headline(view), width)
+    yield from wrapped(facts.status_headline(view), width)
     if view.rollout:
         yield from _fields(view, width)
     if view.shadow:
-        share = facts.weight_percent(view.shadow.sample_bp)
+        share = format_weight(view.shadow.sample_bp)
         yield from _field("shadow", f"{facts.version_label(view.shadow.released)} on {share} of calls", width)
     for note in view.notes:
-        yield from _wrapped(f"! {flat_line(note)}", width, colour="yellow", hanging=2)
+        yield from wrapped(f"! {escape_line(note)}", width, colour="yellow", hanging=2)
 
 
 def _fields(view: StatusView, width: int) -> Iterator[StyledLine]:
@@ -76,10 +69,10 @@ def _fields(view: StatusView, width: int) -> Iterator[StyledLine]:
 
 def _step_path(view: StatusView, width: int) -> Iterator[StyledLine]:
     """Where it stands among the phases and steps, on as many lines as they need."""
-    pieces: StyledLine = [("  step    ", "dim")]
+    pieces = [("  step    ", "dim")]
     for name, state in facts.step_states(view):
         mark, colour = _STEPS[state]
-        label, used = f"{mark}{flat_line(name, 20)}", sum(len(piece) for piece, _ in pieces)
+        label, used = f"{mark}{escape_line(name, 20)}", sum(len(piece) for piece, _ in pieces)
         if len(pieces) > 1 and used + len(label) + 3 > width:
             yield pieces
             pieces = [(" " * 10, "")]
@@ -103,7 +96,7 @@ def _metrics(view: StatusView, width: int) -> Iterator[StyledLine]:
         yield from _metric(one, width)
     if any(one.trail for one in found):
         yield []
-        yield from _wrapped(
+        yield from wrapped(
             "calls so far, where the difference lies: │ the same  ┃ the limit  ◂ ▸ further",
             width,
             colour="dim",
@@ -111,15 +104,14 @@ def _metrics(view: StatusView, width: int) -> Iterator[StyledLine]:
 
 
 def _metric(one: MetricFinding, width: int) -> Iterator[StyledLine]:
-    mark, colour = _MARKS[one.verdict]
+    mark, colour = VERDICT_MARKS[str(one.verdict)]
     role = one.metric.role
-    name = flat_line(one.metric.name, width - len(role) - 6)
+    name = escape_line(one.metric.name, width - len(role) - 6)
     tail = f"{one.verdict}".rjust(width - len(name) - len(role) - 4)
     yield [(f"{mark} ", colour), (name, "bold"), (f"  {role}", "dim"), (tail, colour)]
-    yield from _wrapped(facts.finding_sentence(one), width, first=_INDENT)
-    for said in [facts.needed_calls_text(one), *facts.finding_caveats(one)]:
-        if said:
-            yield from _wrapped(said, width, first=_INDENT, colour="dim")
+    yield from wrapped(facts.finding_sentence(one), width, indent=_INDENT)
+    for note in facts.finding_notes(one):
+        yield from wrapped(note, width, indent=_INDENT, colour="dim")
     for bar in interval_bars(one, width - 2 * _INDENT):
         yield [(" " * 2 * _INDENT + bar, colour if one.verdict is Verdict.WORSE else "")]
 
@@ -131,10 +123,9 @@ def _next_steps(view: StatusView, width: int) -> Iterator[StyledLine]:
     said = facts.next_steps(view)
     if said:
         yield []
-        due = view.decision and view.decision.transition
-        yield [("next" if due else "it holds, because", "bold")]
+        yield [(facts.next_title(view).lower(), "bold")]
         for reason in said:
-            yield from _wrapped(f"- {reason}", width, first=_INDENT, hanging=2)
+            yield from wrapped(f"- {reason}", width, indent=_INDENT, hanging=2)
     commands = facts.available_commands(view)
     if commands:
         yield []
@@ -148,7 +139,7 @@ def _next_steps(view: StatusView, width: int) -> Iterator[StyledLine]:
             else [(f"  {command}", "bold")]
         )
         if not inline:
-            yield from _wrapped(does, width, first=4, colour="dim")
+            yield from wrapped(does, width, indent=4, colour="dim")
 
 
 def _history(view: StatusView, width: int, *, cut: bool) -> Iterator[StyledLine]:
@@ -157,24 +148,10 @@ def _history(view: StatusView, width: int, *, cut: bool) -> Iterator[StyledLine]
     yield []
     for event in view.timeline[:_MAX_EVENTS]:
         at = facts.format_moment(event.at)
-        why = f" ({flat_line(event.reason)})" if event.reason else ""
+        why = f" ({escape_line(event.reason)})" if event.reason else ""
         yield [
             (f"{at}  ", "dim"),
-            (flat_line(facts.event_text(event) + why, width - len(at) - 2 if cut else None), ""),
+            (escape_line(facts.event_text(event) + why, width - len(at) - 2 if cut else None), ""),
         ]
     if len(view.timeline) > _MAX_EVENTS:
-        yield [(f"promptops release log {flat_line(view.name)}", "dim"), (" lists what came before", "dim")]
-
-
-def _wrapped(
-    said: str, width: int, *, first: int = 0, hanging: int = 0, colour: str = ""
-) -> Iterator[StyledLine]:
-    indent = " " * first
-    parts = textwrap.wrap(
-        said.replace("; limit ", "; limit\u00a0"),  # a number alone on a line says nothing
-        width,
-        initial_indent=indent,
-        subsequent_indent=indent + " " * hanging,
-        break_on_hyphens=False,
-    )
-    yield from ([(part.replace("\u00a0", " "), colour)] for part in parts)
+        yield [(f"promptops release log {escape_line(view.name)}", "dim"), (" lists what came before", "dim")]

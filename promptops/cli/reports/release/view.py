@@ -3,7 +3,9 @@
 import re
 from collections.abc import Sequence
 
-from promptops.console import escape, escape_line
+from promptops.cli.reports.numbers import format_weight
+from promptops.config.clock import format_timestamp
+from promptops.console import escape_line
 from promptops.release.analysis.findings import MetricFinding
 from promptops.release.plan.types import ReleasePlan
 from promptops.release.status_view import StatusView, TimelineEvent
@@ -31,25 +33,21 @@ _PHASE_TEXTS = {
 }
 
 
-def flat_line(text: str, limit: int | None = None) -> str:
-    """Text as one line without characters that move or hide others, shortened to ``limit``."""
-    flat = re.sub(r"[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", escape(escape_line(text)))
-    return flat if limit is None or len(flat) <= limit else flat[: max(0, limit - 1)] + "…"
-
-
 def version_label(released: ReleasedVersion | None) -> str:
     return (
-        "nothing" if released is None else flat_line(released.version or f"sha256:{released.digest[:12]}", 40)
+        "nothing"
+        if released is None
+        else escape_line(released.version or f"sha256:{released.digest[:12]}", 40)
     )
-
-
-def weight_percent(weight_bp: int) -> str:
-    return f"{weight_bp / 100:g} %"
 
 
 def format_moment(text: str | None) -> str:
     """``2026-11-02 09:14 UTC``; as it stands where it is none."""
-    return flat_line(re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*Z$", r"\1 \2 UTC", text or ""), 24)
+    return escape_line(re.sub(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d).*Z$", r"\1 \2 UTC", text or ""), 24)
+
+
+def format_now(view: StatusView) -> str:
+    return format_moment(format_timestamp(view.now))
 
 
 def time_ago(text: str, now: float) -> str:
@@ -57,14 +55,14 @@ def time_ago(text: str, now: float) -> str:
 
 
 def unit_noun(rollout: Rollout) -> str:
-    return _UNIT_NOUNS.get(rollout.unit, f"values of {flat_line(rollout.unit, 20)}")
+    return _UNIT_NOUNS.get(rollout.unit, f"values of {escape_line(rollout.unit, 20)}")
 
 
 def status_headline(view: StatusView) -> str:
     """One sentence: who is served what."""
     rollout = view.rollout
     if rollout is None and view.stable is None:
-        return f"nothing is released to {flat_line(view.channel)} yet"
+        return f"nothing is released to {escape_line(view.channel)} yet"
     if rollout is None:
         since = f" since {format_moment(view.stable.since)}" if view.stable and view.stable.since else ""
         return f"{version_label(view.stable)} serves everyone{since}"
@@ -72,7 +70,7 @@ def status_headline(view: StatusView) -> str:
     if not rollout.weight_bp:
         return f"{canary}; everyone is served {version_label(view.stable)}"
     return (
-        f"{canary} on {weight_percent(rollout.weight_bp)} of {unit_noun(rollout)}, the others are served "
+        f"{canary} on {format_weight(rollout.weight_bp)} of {unit_noun(rollout)}, the others are served "
         f"{version_label(view.stable)}"
     )
 
@@ -90,13 +88,13 @@ def step_timing(view: StatusView) -> str:
 
 
 def _plan_label(plan: ReleasePlan) -> str:
-    return "quick, for trials" if plan.name == "quick" else flat_line(plan.name, 40)
+    return "quick, for trials" if plan.name == "quick" else escape_line(plan.name, 40)
 
 
 def hold_reason(view: StatusView) -> str:
     """Why it does not go on."""
     rollout = view.rollout
-    return flat_line(rollout.reason or "") if rollout and rollout.phase in _HELD_PHASES else ""
+    return escape_line(rollout.reason or "") if rollout and rollout.phase in _HELD_PHASES else ""
 
 
 def step_states(view: StatusView) -> list[tuple[str, str]]:
@@ -116,7 +114,7 @@ def step_states(view: StatusView) -> list[tuple[str, str]]:
 def _step_name(plan: ReleasePlan, index: int) -> str:
     step = plan.steps[index]
     if step.weight_bp is not None:
-        return weight_percent(step.weight_bp)
+        return format_weight(step.weight_bp)
     return "approval" if step.approval else f"{step.reviewed} reviewed"
 
 
@@ -140,6 +138,11 @@ def exposure_text(view: StatusView) -> str:
     return f"{seen.canary_calls:,} of {seen.calls:,} calls{share}{whom}{pace}{more}"
 
 
+def exposure_notes(view: StatusView) -> list[str]:
+    """What has met the canary, and what was left out of the evidence."""
+    return [text for text in (exposure_text(view), *exclusion_notes(view)) if text]
+
+
 def sorted_findings(view: StatusView) -> Sequence[MetricFinding]:
     """Metrics by weight of what they decide; signals last."""
     found = view.findings.metrics if view.findings else ()
@@ -147,7 +150,7 @@ def sorted_findings(view: StatusView) -> Sequence[MetricFinding]:
 
 
 def finding_sentence(one: MetricFinding) -> str:
-    return flat_line(one.sentence) or f"{one.metric.name}: nothing is scored yet"
+    return escape_line(one.sentence) or f"{one.metric.name}: nothing is scored yet"
 
 
 def needed_calls_text(one: MetricFinding) -> str:
@@ -170,6 +173,10 @@ def finding_caveats(one: MetricFinding) -> list[str]:
     return said
 
 
+def finding_notes(one: MetricFinding) -> list[str]:
+    return [text for text in (needed_calls_text(one), *finding_caveats(one)) if text]
+
+
 def exclusion_notes(view: StatusView) -> list[str]:
     """What was left out of the evidence, or waits."""
     seen = view.findings
@@ -177,10 +184,10 @@ def exclusion_notes(view: StatusView) -> list[str]:
         return []
     said = [f"{seen.waiting:,} calls wait for their values"] if seen.waiting else []
     if seen.without_unit:
-        unit = flat_line(view.rollout.unit, 20) if view.rollout else "unit"
+        unit = escape_line(view.rollout.unit, 20) if view.rollout else "unit"
         said.append(f"{seen.without_unit:,} calls came without a {unit}")
     said += [
-        f"{many:,} left out: {_EXCLUSION_REASONS.get(why, flat_line(why))}"
+        f"{many:,} left out: {_EXCLUSION_REASONS.get(why, escape_line(why))}"
         for why, many in seen.excluded.items()
         if many
     ]
@@ -189,7 +196,11 @@ def exclusion_notes(view: StatusView) -> list[str]:
 
 def event_text(event: TimelineEvent) -> str:
     """One transition of the past: its move, then what it did."""
-    return flat_line(f"{event.move}: {event.text}")
+    return escape_line(f"{event.move}: {event.text}")
+
+
+def next_title(view: StatusView) -> str:
+    return "Next" if view.decision and view.decision.transition else "It holds, because"
 
 
 def next_steps(view: StatusView) -> list[str]:
@@ -198,15 +209,15 @@ def next_steps(view: StatusView) -> list[str]:
         return []
     if view.decision.transition:
         return [_transition_text(view.decision.transition, view)]
-    return [flat_line(reason) for reason in view.decision.holds]
+    return [escape_line(reason) for reason in view.decision.holds]
 
 
 def _transition_text(transition: Transition, view: StatusView) -> str:
     canary, reason = (
         version_label(view.rollout.canary if view.rollout else None),
-        flat_line(transition.reason),
+        escape_line(transition.reason),
     )
-    weight = f" to {weight_percent(transition.weight_bp)}" if transition.weight_bp else ""
+    weight = f" to {format_weight(transition.weight_bp)}" if transition.weight_bp else ""
     what = {
         Move.ROLLBACK: f"takes {canary} back",
         Move.PROMOTE: f"promotes {canary} to everyone",
@@ -222,30 +233,27 @@ def _transition_text(transition: Transition, view: StatusView) -> str:
 
 def available_commands(view: StatusView) -> list[tuple[str, str]]:
     """What a person can do now: (command, what it does), the nearest first."""
-    rollout, name = view.rollout, flat_line(view.name)
+    rollout, name = view.rollout, escape_line(view.name)
     if rollout is None:
         if view.stable is None:
             return [
                 (
-                    f"promptops promote {flat_line(view.prompt)}@REV --to {flat_line(view.channel)}",
+                    f"promptops promote {escape_line(view.prompt)}@REV --to {escape_line(view.channel)}",
                     "releases it",
                 )
             ]
         start = (
-            f"promptops canary {flat_line(view.prompt)}@REV --to {flat_line(view.channel)}",
+            f"promptops canary {escape_line(view.prompt)}@REV --to {escape_line(view.channel)}",
             "tries a version",
         )
         back = (f"promptops rollback {name}", f"goes back to {version_label(view.previous)}")
         return [start, back] if view.previous else [start]
     canary = version_label(rollout.canary)
-    promote = f"promptops promote {flat_line(view.prompt)} --to {flat_line(view.channel)}"
+    promote = f"promptops promote {escape_line(view.prompt)} --to {escape_line(view.channel)}"
+    gate = [(escape_line(view.gate.command), "makes the result")] if view.gate and view.gate.command else []
     own = {
-        "eval": [(flat_line(view.gate.command), "makes the result")]
-        if view.gate and view.gate.command
-        else [],
-        "shadow": [(flat_line(view.gate.command), "makes the result")]
-        if view.gate and view.gate.command
-        else [],
+        "eval": gate,
+        "shadow": gate,
         "awaiting": [(f"promptops release approve {name}", "says yes to the next step")],
         "paused": [(f"promptops release resume {name}", "goes on at this step")],
         "invalid": [(f'promptops release resume {name} --reason "…"', "starts new evidence")],

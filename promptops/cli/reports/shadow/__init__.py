@@ -1,47 +1,43 @@
-"""The forms in which shadow runs are told: pure functions from comparisons to text."""
+"""The forms of shadow runs: pure functions from comparisons to text."""
 
 from collections.abc import Sequence
 from typing import Literal
 
-from promptops.cli.reports.eval import results_json_text
+from promptops.cli.reports.labels import VERDICT_ORDER
 from promptops.evaluation.shadow.result import ShadowComparison
 
 ShadowFormatName = Literal["text", "json", "markdown", "html"]
 
 
 def render_comparisons(
-    found: Sequence[ShadowComparison], form: ShadowFormatName, *, table: bool = False
+    comparisons: Sequence[ShadowComparison], form: ShadowFormatName, *, table: bool = False
 ) -> str:
-    """The whole text of one form. Several are told worst first; ``table``: in one table alone."""
-    found = comparisons_worst_first(found) if table or len(found) > 1 else found
+    """The whole text of one form. Several come worst first; ``table``: in one table alone."""
+    several = table or len(comparisons) > 1
+    ordered = comparisons_worst_first(comparisons) if several else comparisons
     if form == "json":
-        return results_json_text(found if table or len(found) > 1 else found[0])
+        from promptops.cli.reports.json_data import json_text
+
+        return json_text(ordered if several else ordered[0])
     if form == "markdown":
         from promptops.cli.reports.shadow.markdown import render_shadow_markdown as render
     elif form == "html":
         from promptops.cli.reports.shadow.html import render_shadow_html as render
     else:
         from promptops.cli.reports.shadow.text import render_shadow_text as render
-    return render(found, table=table)
+    return render(ordered, table=table)
 
 
 def print_comparisons(
-    found: Sequence[ShadowComparison], form: ShadowFormatName, *, table: bool = False
+    comparisons: Sequence[ShadowComparison], form: ShadowFormatName, *, table: bool = False
 ) -> None:
-    from promptops.console import print_json_text, print_text
+    from promptops.console import print_report
 
-    rendered = render_comparisons(found, form, table=table)
-    if form == "json":
-        print_json_text(rendered.rstrip("\n"))
-    else:
-        print_text(rendered, end="")
+    print_report(render_comparisons(comparisons, form, table=table), form)
 
 
-_VERDICT_ORDER = {"worse": 0, "undecided": 1, "not worse": 2, "better": 3}
-
-
-def comparisons_worst_first(found: Sequence[ShadowComparison]) -> list[ShadowComparison]:
+def comparisons_worst_first(comparisons: Sequence[ShadowComparison]) -> list[ShadowComparison]:
     """By verdict, then by how much worse it may be."""
     return sorted(
-        found, key=lambda each: (_VERDICT_ORDER[each.verdict], -each.questions[0].high, each.prompt)
+        comparisons, key=lambda one: (VERDICT_ORDER[one.verdict], -one.questions[0].high, one.prompt)
     )

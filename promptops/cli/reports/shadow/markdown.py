@@ -2,140 +2,89 @@
 
 from collections.abc import Iterator, Sequence
 
-from promptops.cli.reports.eval.view import escape_unprintable
-from promptops.cli.reports.markdown import code_span, escape_prose, fence_for
+from promptops.cli.reports.cases import report_pair
+from promptops.cli.reports.cases.markdown import case_sections
+from promptops.cli.reports.labels import VERDICT_SYMBOLS
+from promptops.cli.reports.markdown import CommentSection, code_line, prose, render_comment, table
 from promptops.cli.reports.shadow.view import (
     metric_comparison_rows,
     overview_headers,
     overview_rows,
-    pair_failures,
-    shadow_inputs_line,
+    pair_groups,
     shadow_notes,
     shadow_sample_size,
-    side_answer,
     similarity_text,
     slice_rows,
 )
-from promptops.console import escape_line
-from promptops.evaluation.shadow.pair import ShadowPair
 from promptops.evaluation.shadow.result import ShadowComparison
 
-MARKER = "<!-- promptops shadow -->"  # by which a comment that is to be brought up to date is found
-_SIGNS = {"worse": "❌", "better": "✅", "not worse": "✅", "undecided": "❔"}
-_MAX_COMMENT_LENGTH = 60_000  # characters; GitHub takes 65,536
-_MAX_ANSWER_LENGTH = 1_500
 _MAX_PAIRS = 10
 _MAX_PAIRS_IN_DIFF = 3
 _MAX_SLICES = 15
 _MAX_FIELDS = 15
 
 
-def render_shadow_markdown(found: Sequence[ShadowComparison], *, table: bool = False) -> str:
-    parts = [MARKER + "\n"]
-    if table:
-        parts.append("\n".join(_overview(found)) + "\n")
-    for each in found:
-        parts.append("\n".join(_head(each, small=table)) + "\n")
-        parts += _details(each)
-    return _fit_parts(parts)
+def render_shadow_markdown(comparisons: Sequence[ShadowComparison], *, table: bool = False) -> str:
+    head = "\n".join(_overview(comparisons)) + "\n" if table else ""
+    sections = [section for one in comparisons for section in _sections(one, small=table)]
+    return render_comment("shadow", head, sections)
 
 
-def shadow_section(found: ShadowComparison, *, details: bool) -> Iterator[str]:
+def shadow_section(one: ShadowComparison, *, details: bool) -> Iterator[str]:
     """A shadow run below the change that it tried; ``details``: with the worst pairs."""
-    yield f"\n**Shadow run: {_SIGNS[found.verdict]} {escape_prose(escape_line(found.sentence))}**"
-    yield from _body(found)
+    yield f"\n**Shadow run: {VERDICT_SYMBOLS[one.verdict]} {prose(one.sentence)}**"
+    yield from _body(one)
     if details:
-        yield from _details(found, _MAX_PAIRS_IN_DIFF, "#####")
+        heading = ""
+        for section in _details(one, most=_MAX_PAIRS_IN_DIFF, level=5):
+            yield section.text if section.heading == heading else section.heading + section.text
+            heading = section.heading
 
 
-def _fit_parts(parts: Sequence[str]) -> str:
-    room, shown = _MAX_COMMENT_LENGTH, []
-    for part in parts:
-        room -= len(part)
-        if room < 0:
-            shown.append("\n_The rest is left out, as the comment would be too long._\n")
-            break
-        shown.append(part)
-    return "".join(shown)
-
-
-def _overview(found: Sequence[ShadowComparison]) -> Iterator[str]:
+def _overview(comparisons: Sequence[ShadowComparison]) -> Iterator[str]:
     yield "### Which prompts survive\n"
     rows = [
-        (code_span(escape_line(label)), f"{_SIGNS[verdict]} {verdict}", *rest)
-        for label, verdict, *rest in overview_rows(found)
+        (code_line(label), f"{VERDICT_SYMBOLS[verdict]} {verdict}", *rest)
+        for label, verdict, *rest in overview_rows(comparisons)
     ]
-    heads = overview_headers(
-        found, "candidate", "", "pairs", "fails more by (95 %)", "broke", "fixed", "judged"
-    )
-    yield from _table(heads, rows)
+    heads = ("candidate", "", "pairs", "fails more by (95 %)", "broke", "fixed", "judged")
+    yield from table(overview_headers(comparisons, *heads), rows)
 
 
-def _head(found: ShadowComparison, *, small: bool) -> Iterator[str]:
-    prompt = code_span(escape_line(found.prompt))
-    yield f"\n{'####' if small else '###'} {_SIGNS[found.verdict]} {prompt}: {found.verdict}\n"
-    yield f"**{escape_prose(escape_line(found.sentence))}**"
-    yield from _body(found)
+def _sections(one: ShadowComparison, *, small: bool) -> Iterator[CommentSection]:
+    yield CommentSection("\n".join(_head(one, small=small)) + "\n", "shadow runs")
+    yield from _details(one, most=_MAX_PAIRS, level=4)
 
 
-def _body(found: ShadowComparison) -> Iterator[str]:
-    yield f"\n{escape_prose(escape_line(shadow_sample_size(found)))}\n"
-    yield from (f"- {escape_prose(escape_line(told))}" for told in shadow_notes(found))
+def _head(one: ShadowComparison, *, small: bool) -> Iterator[str]:
+    symbol = VERDICT_SYMBOLS[one.verdict]
+    yield f"\n{'####' if small else '###'} {symbol} {code_line(one.prompt)}: {one.verdict}\n"
+    yield f"**{prose(one.sentence)}**"
+    yield from _body(one)
+
+
+def _body(one: ShadowComparison) -> Iterator[str]:
+    yield f"\n{prose(shadow_sample_size(one))}\n"
+    yield from (f"- {prose(note)}" for note in shadow_notes(one))
     yield ""
-    yield from _table(
-        ("", "control", "candidate", "worse by (95 %)", "limit", "verdict"), metric_comparison_rows(found)
-    )
-    yield f"\n{escape_prose(similarity_text(found.likeness))}\n"
+    heads = ("", "control", "candidate", "worse by (95 %)", "limit", "verdict")
+    yield from table(heads, metric_comparison_rows(one), right=range(1, 5))
+    yield f"\n{prose(similarity_text(one.likeness))}\n"
 
 
-def _details(found: ShadowComparison, most: int = _MAX_PAIRS, heading: str = "####") -> Iterator[str]:
-    for title, pairs, total in (
-        ("Broke", found.broke, found.broke_total),
-        ("Fixed", found.fixed, found.fixed_total),
-        ("Other answers that differ", found.changed, len(found.changed)),
-    ):
-        if total:
-            shown = f", the worst {most}" if total > most else ""
-            yield f"\n{heading} {title}: {total:,}{shown}\n"
-            yield from map(_pair, pairs[:most])
-    if found.likeness.fields:
+def _details(one: ShadowComparison, *, most: int, level: int) -> Iterator[CommentSection]:
+    for _, title, pairs, total in pair_groups(one):
+        yield from case_sections(title, "pairs", list(map(report_pair, pairs[:most])), total, level=level)
+    mark = "#" * level
+    if fields := one.likeness.fields[:_MAX_FIELDS]:
         rows = [
-            (
-                code_span(each.path),
-                f"{each.pairs:,}",
-                "; ".join(code_span(escape_line(told)) for told in each.examples),
-            )
-            for each in found.likeness.fields[:_MAX_FIELDS]
+            (code_line(each.path), f"{each.pairs:,}", "; ".join(map(code_line, each.examples)))
+            for each in fields
         ]
-        yield (
-            f"\n{heading} JSON fields that differ\n\n"
-            + "\n".join(_table(("field", "pairs", "such as"), rows))
-            + "\n"
-        )
-    slices = [(code_span(escape_line(name)), *rest) for name, *rest in slice_rows(found, _MAX_SLICES)]
-    if slices:
+        lines = "\n".join(table(("field", "pairs", "such as"), rows))
+        yield CommentSection(f"{lines}\n", "tables", f"\n{mark} JSON fields that differ\n\n")
+    if slices := [(code_line(name), *rest) for name, *rest in slice_rows(one, _MAX_SLICES)]:
         heads = ("slice", "pairs", "passes", "broke", "fixed", "p, adjusted")
-        yield f"\n{heading} Slices\n\n" + "\n".join(_table(heads, slices)) + "\n"
-    yield f"\n<sub>{code_span(found.shadow_id)}</sub>\n"
-
-
-def _pair(pair: ShadowPair) -> str:
-    summary = _html(shadow_inputs_line(pair.inputs))
-    reason = f" — <code>{_html(pair_failures(pair)[:120])}</code>" if pair_failures(pair) else ""
-    body = [f"\n<details><summary><code>{summary}</code>{reason}</summary>\n"]
-    for name, side in (("control", pair.control), ("candidate", pair.candidate)):
-        text = escape_unprintable(side_answer(side))[:_MAX_ANSWER_LENGTH]
-        fence = fence_for(text)
-        body.append(f"{name}, {'passed' if side.passed else 'failed'}\n\n{fence}text\n{text}\n{fence}\n")
-    return "\n".join([*body, "</details>\n"])
-
-
-def _table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield "| " + " | ".join(headers) + " |"
-    yield "|" + "---|" * len(headers)
-    for row in rows:
-        yield "| " + " | ".join(each.replace("|", "\\|") for each in row) + " |"
-
-
-def _html(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        lines = "\n".join(table(heads, slices, right=range(1, 6)))
+        yield CommentSection(f"{lines}\n", "tables", f"\n{mark} Slices\n\n")
+    yield CommentSection(f"\n<sub>{code_line(one.shadow_id)}</sub>\n", "")

@@ -1,74 +1,64 @@
 """How the bounds narrowed pair by pair, and how the ratios lie to their limit."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 
-from markupsafe import Markup
+from promptops.cli.reports.shadow.view import (
+    METRIC_LABELS,
+    RATIO_METRICS,
+    format_bounds,
+    format_margin,
+    format_metric_value,
+)
+from promptops.cli.reports.svg import (
+    BandPlot,
+    Drawing,
+    PlotRow,
+    confidence_band,
+    plot_line,
+    side_marker,
+    vertical_grid,
+)
+from promptops.evaluation.shadow.result import MetricComparison, ShadowComparison
 
-from promptops.cli.reports.eval.svg import plot_figure, plot_marker, svg_element, svg_line
-from promptops.cli.reports.shadow.view import METRIC_LABELS, format_bounds, format_margin, format_metric_value
-from promptops.evaluation.shadow.result import MetricComparison
-
-_HEIGHT = 160.0
-_HALF = 50.0
-
-
-def evidence_plot(question: MetricComparison) -> Markup:
-    """The confidence sequence of a difference: a bar after so many pairs, zero and the limit as lines."""
-    reach = max(
-        0.1, *(max(abs(low), abs(high)) for _, low, high in question.trail[len(question.trail) // 3 :])
-    )
-    last = question.trail[-1][0]
-
-    def down(number: float) -> str:
-        return f"{_HALF - _HALF * max(-1.0, min(1.0, number / reach)):.2f}%"
-
-    lines = svg_line("grid", 0, down(0.0), 100, down(0.0)) + svg_line(
-        "front", 0, down(question.margin), 100, down(question.margin)
-    )
-    bars = Markup("").join(
-        svg_line("whisker candidate", 100 * pairs / last, down(low), 100 * pairs / last, down(high))
-        for pairs, low, high in question.trail
-    )
-    told = (
-        f"{METRIC_LABELS[question.name]} after {last} pairs: "
-        f"{format_bounds(question)}, limit {format_margin(question)}"
-    )
-    about = Markup('<p class="about">{}; up is worse, dashed is the limit</p>').format(told)
-    return plot_figure(about, _axes(svg_element(told, _HEIGHT, lines + bars), reach, last))
+_ROW_HEIGHT = 28
 
 
-def _axes(drawing: Markup, reach: float, last: int) -> Markup:
-    """Points upwards, pairs to the right."""
-    return Markup(
-        '<div class="scatter"><div class="ticks up"><span>+{0}</span><span>0</span>'
-        "<span>\u2212{0}</span></div>"
-        '<div class="field">{1}</div><div class="ticks"><span>0</span><span>{2}</span></div>'
-        '<div class="unit">points, by pairs</div></div>'
-    ).format(f"{100 * reach:.0f}", drawing, f"{last:,}")
+def evidence_bands(one: ShadowComparison) -> Iterator[tuple[BandPlot, str]]:
+    """The confidence sequence of each difference, with what it says in words."""
+    for metric in one.questions:
+        text = (
+            f"{METRIC_LABELS[metric.name]} after {metric.pairs:,} pairs: {format_bounds(metric)}, "
+            f"limit {format_margin(metric)}"
+        )
+        if band := confidence_band(text, metric.trail, metric.margin):
+            yield band, text
 
 
-def ratio_plot(questions: Sequence[MetricComparison]) -> Markup:
+def ratio_rows(one: ShadowComparison) -> list[PlotRow]:
     """Median ratios with their bounds between a half and twice; the dashed line is the limit."""
-    return plot_figure(*map(_ratio, questions))
+    return [_ratio_row(metric) for metric in one.questions if metric.name in RATIO_METRICS]
 
 
-def _ratio(question: MetricComparison) -> Markup:
-    def across(ratio: float) -> float:
-        return 50 + 50 * max(-1.0, min(1.0, math.log2(max(ratio, 1e-9))))
-
-    grid = Markup("").join(svg_line("grid", tick, 0, tick, "100%") for tick in (0, 50, 100))
-    grid += svg_line("front", across(question.margin), 0, across(question.margin), "100%")
-    body = grid + svg_line("whisker candidate", across(question.low), 14, across(question.high), 14)
-    if question.control and question.candidate:
-        body += plot_marker(1, 2, across(question.candidate / question.control), 14, "ratio of the medians")
-    told = f"{METRIC_LABELS[question.name]}: {format_bounds(question)}"
-    return Markup(
-        '<div class="row"><div class="name">{}<small>0.5× to 2×</small></div><div class="track">{}</div>'
-        '<div class="value"><span>{}</span><small>{}</small></div></div>'
-    ).format(
-        METRIC_LABELS[question.name],
-        svg_element(told, 28, body),
-        format_bounds(question).removesuffix(" ×"),
-        format_metric_value(question, question.candidate),
+def _ratio_row(metric: MetricComparison) -> PlotRow:
+    lines = [
+        *vertical_grid((0, 0.5, 1)),
+        plot_line("limit", _across(metric.margin), 0, _across(metric.margin), "100%"),
+        plot_line("whisker candidate", _across(metric.low), 14, _across(metric.high), 14),
+    ]
+    markers = []
+    if metric.control and metric.candidate:
+        ratio = metric.candidate / metric.control
+        markers = [side_marker(1, 2, _across(ratio), "14", "ratio of the medians")]
+    label = METRIC_LABELS[metric.name]
+    bounds = format_bounds(metric)
+    return PlotRow(
+        name=label,
+        note="0.5× to 2×",
+        drawing=Drawing(f"{label}: {bounds}", _ROW_HEIGHT, lines, markers),
+        values=[(bounds, ""), (f"median {format_metric_value(metric, metric.candidate)}", "small")],
     )
+
+
+def _across(ratio: float) -> float:
+    return 50 + 50 * max(-1.0, min(1.0, math.log2(max(ratio, 1e-9))))

@@ -1,22 +1,21 @@
 """What all forms say in the same words."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from promptops.cli.reports.numbers import (
     NO_VALUE,
+    format_difference_interval,
     format_integer,
     format_milliseconds,
     format_percent,
     format_points,
+    format_ratio_interval,
     format_usd,
-    sign_of,
 )
-from promptops.console import escape_line
-from promptops.evaluation.shadow.pair import ShadowAnswer, ShadowPair
+from promptops.console import pluralize
+from promptops.evaluation.shadow.pair import ShadowPair
 from promptops.evaluation.shadow.result import MetricComparison, ShadowComparison
 from promptops.evaluation.shadow.similarity import OutputSimilarity
-from promptops.prompt.diff.values import format_value
 
 METRIC_LABELS = {
     "checks": "fails checks",
@@ -64,11 +63,11 @@ def shadow_sample_size(found: ShadowComparison) -> str:
 def shadow_notes(found: ShadowComparison) -> Iterator[str]:
     left = found.left
     if left.incompatible:
-        yield f"{_count_inputs(left.incompatible)} left out that a version does not accept, for example:"
+        yield f"{pluralize(left.incompatible, 'input')} left out that a version does not accept, for example:"
         for where, why in left.reasons[:2]:
             yield f"  {where}: {why}"
     if left.without_answer:
-        yield f"{_count_inputs(left.without_answer)} left out whose answer was not kept"
+        yield f"{pluralize(left.without_answer, 'input')} left out whose answer was not kept"
     if left.doubled or left.of_same_unit:
         yield (
             f"of {left.considered:,} runs looked at, {left.doubled:,} have the inputs of a later one and "
@@ -87,10 +86,6 @@ def shadow_notes(found: ShadowComparison) -> Iterator[str]:
             f"{format_percent(found.noise['meaning_differs'])} in more than form, "
             f"{format_percent(found.noise['flips'])} flip"
         )
-
-
-def _count_inputs(number: int) -> str:
-    return "1 input" if number == 1 else f"{number:,} inputs"
 
 
 def similarity_text(found: OutputSimilarity) -> str:
@@ -129,13 +124,8 @@ def format_metric_value(question: MetricComparison, number: float | None) -> str
 def format_bounds(question: MetricComparison) -> str:
     """The confidence sequence: in points, or as a ratio."""
     if question.name in RATIO_METRICS:
-        low = "…" if question.low < 1 / 60 else f"{question.low:.2f}"
-        return f"{low} to {'…' if question.high > 60 else f'{question.high:.2f}'} ×"  # noqa: PLR2004
-    return f"{_format_signed_points(question.low)} to {_format_signed_points(question.high)} points"
-
-
-def _format_signed_points(number: float) -> str:
-    return f"{sign_of(number)}{abs(100 * number):.1f}"
+        return format_ratio_interval(question.low, question.high)
+    return f"{format_difference_interval(question.low, question.high)} points"
 
 
 def format_margin(question: MetricComparison) -> str:
@@ -144,20 +134,16 @@ def format_margin(question: MetricComparison) -> str:
     )
 
 
-def shadow_inputs_line(inputs: Mapping[str, Any], longest: int = 100) -> str:
-    told = ", ".join(f"{name}={format_value(each, longest)}" for name, each in inputs.items())
-    return escape_line(told)[:longest]
+PairGroup = tuple[str, str, Sequence[ShadowPair], int]
 
 
-def side_answer(side: ShadowAnswer, longest: int | None = None) -> str:
-    text = side.output if side.output is not None else "; ".join(side.problems) or "(not kept)"
-    return text if longest is None else escape_line(text)[:longest]
-
-
-def pair_failures(pair: ShadowPair) -> str:
-    """What the worse side failed."""
-    side = pair.candidate if pair.control.passed else pair.control
-    return escape_line("; ".join(side.problems))
+def pair_groups(found: ShadowComparison) -> tuple[PairGroup, ...]:
+    """Name, title, the pairs that are listed, the worst first, and how many there are."""
+    return (
+        ("broke", "Broke", found.broke, found.broke_total),
+        ("fixed", "Fixed", found.fixed, found.fixed_total),
+        ("changed", "Other answers that differ", found.changed, len(found.changed)),
+    )
 
 
 # ---- the rows of tables, the same in every form
@@ -192,6 +178,11 @@ def slice_rows(found: ShadowComparison, most: int) -> list[tuple[str, ...]]:
         )
         for each in slices
     ]
+
+
+def field_rows(found: ShadowComparison) -> list[tuple[str, ...]]:
+    """JSON fields: path, pairs in which it differs, examples."""
+    return [(each.path, f"{each.pairs:,}", "; ".join(each.examples)) for each in found.likeness.fields]
 
 
 def overview_rows(found: Sequence[ShadowComparison]) -> list[tuple[str, ...]]:

@@ -1,0 +1,88 @@
+"""Whole reports, compared with the files in ``golden/``.
+
+After a change that is meant, ``pytest tests/cli/reports/test_golden.py --write-golden`` writes them again:
+read their diff, and look at the pages in a browser.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from promptops.cli.reports.eval import render_result
+from promptops.cli.reports.release import render_status
+from promptops.cli.reports.shadow import render_comparisons
+from support.eval_results import alone, compared, several
+from support.front_door import GREET, Cli, Repo
+from support.shadow_results import broken, pair, passing
+from support.shadow_results import compared as shadow_compared
+from support.status_views import idle, view
+
+GOLDEN = Path(__file__).with_name("golden")
+CSS = Path(render_result.__code__.co_filename).parents[1] / "templates" / "base.css"
+
+
+def _shadow_runs() -> list[object]:
+    same = [pair(number, passing(True), passing(True)) for number in range(20)]
+    return [shadow_compared(broken(), "a/worse"), shadow_compared(same, "b/same")]
+
+
+def _status() -> list[object]:
+    held = view(phase="invalid", reason="the sample ratio is off")
+    return [view(), idle(), replace(held, notes=("the remote was not reached",))]
+
+
+REPORTS: dict[str, Callable[[], str]] = {
+    f"{name}.{suffix}": partial(render, result, form)
+    for name, result, render, forms in (
+        ("eval", compared(), render_result, {"txt": "table", "md": "markdown", "html": "html"}),
+        ("eval-alone", alone(), render_result, {"txt": "table", "md": "markdown", "html": "html"}),
+        ("eval-several", several(), render_result, {"txt": "table", "md": "markdown", "html": "html"}),
+        ("status", _status(), render_status, {"txt": "text", "md": "markdown", "html": "html"}),
+        ("shadow", _shadow_runs()[:1], render_comparisons, {"txt": "text", "md": "markdown", "html": "html"}),
+        (
+            "shadow-table",
+            _shadow_runs(),
+            partial(render_comparisons, table=True),
+            {"txt": "text", "md": "markdown", "html": "html"},
+        ),
+    )
+    for suffix, form in forms.items()
+}
+
+
+def _check(name: str, text: str, request: pytest.FixtureRequest) -> None:
+    file = GOLDEN / name
+    text = text.replace(CSS.read_text("utf-8"), "")
+    if request.config.getoption("--write-golden"):
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", REPORTS)
+def test_reports_look_as_they_did(name: str, request: pytest.FixtureRequest) -> None:
+    _check(name, REPORTS[name](), request)
+
+
+@pytest.mark.parametrize(("name", "options"), [("diff.txt", ()), ("diff.md", ("--format", "markdown"))])
+def test_a_diff_looks_as_it_did(
+    name: str, options: tuple[str, ...], repo: Repo, cli: Cli, request: pytest.FixtureRequest
+) -> None:
+    repo.write("prompts/greet.yaml", GREET)
+    repo.commit("greet")
+    repo.write("prompts/greet.yaml", GREET.replace("Greet", "Kindly greet"))
+    text = cli("diff", *options).out
+    for pattern, stable in (
+        (r"@[0-9a-f]{7}\b", "@COMMIT"),
+        (r"\$0[.\d]+", "$0.01"),
+        (r", prices of .*\)", ")"),
+    ):
+        text = re.sub(pattern, stable, text)
+    _check(name, text, request)
+
+
+def test_every_golden_file_belongs_to_a_report() -> None:
+    assert {file.name for file in GOLDEN.iterdir()} == {*REPORTS, "diff.txt", "diff.md"}
