@@ -5,15 +5,14 @@ import contextlib
 import queue
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import CancelledError, Future
-from types import TracebackType
-from typing import Self
 
+from promptops.config.closing import Closing
 from promptops.errors import Unavailable
 from promptops.providers.types import OnText
 from promptops.runner import Run
 
 
-class Stream:
+class Stream(Closing):
     """One answer as it comes. Leaving the loop early ends the call, logged as interrupted.
 
     Where an answer may still be repaired, it comes whole at the end; where the connection is cut after some
@@ -62,14 +61,6 @@ class Stream:
         """End the call when it is still under way."""
         self._future.cancel()
         self._pieces.put(None)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _take(self, piece: str | None) -> None:
         self._pieces.put(piece)

@@ -16,11 +16,12 @@ import threading
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any, Literal, Self, TypeVar
 
 from promptops.api.prepared_call import PreparedCall
 from promptops.api.streaming import Stream
+from promptops.config.closing import Closing
 from promptops.config.settings import Settings, find_settings
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import json_data_problem
@@ -40,7 +41,7 @@ _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _LIMITS = Limits()
 
 
-class Workspace:
+class Workspace(Closing):
     """One project, for as long as a program runs. Use it as a context manager, or call ``close``.
 
     A reference is what the command line takes: ``NAME:CHANNEL``, ``NAME@REV`` or ``NAME``. All errors are
@@ -216,14 +217,6 @@ class Workspace:
         atexit.unregister(self.close)
         if service and os.getpid() == self._process:
             service.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _running(self) -> Service:
         with self._lock:

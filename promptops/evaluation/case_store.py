@@ -5,15 +5,15 @@ import json
 import tempfile
 from array import array
 from collections.abc import Iterator, Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from promptops.config.closing import Closing
 from promptops.prompt.cases import Case
 
 _KEYS = ("id", "inputs", "expected", "checks", "tags")
 
 
-class CaseStore:
+class CaseStore(Closing):
     """Memory grows by eight bytes a case. Use as a context."""
 
     def __init__(self) -> None:
@@ -22,12 +22,7 @@ class CaseStore:
         self._end = 0
         self._digest = hashlib.sha256()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._file.close()
 
     def __len__(self) -> int:

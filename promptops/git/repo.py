@@ -5,9 +5,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from types import TracebackType
-from typing import Self
 
+from promptops.config.closing import Closing
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
 from promptops.git.process import CatFile, GitObject, MissingObject, run_git
@@ -39,7 +38,7 @@ class Tip:
     commit: str | None
 
 
-class GitRepo:
+class GitRepo(Closing):
     """Reads one repository. A context manager: the one long-lived child ends with it."""
 
     def __init__(self, settings: Settings) -> None:
@@ -48,14 +47,6 @@ class GitRepo:
         self._index: dict[str, list[TreeEntry]] = {}
         self._ancestry: set[tuple[str, str]] = set()  # commits: what was once so stays so
         self.links_followed = 0
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._objects.close()

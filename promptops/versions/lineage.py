@@ -5,7 +5,7 @@ kept in the registry's index; where that cannot be written, in memory.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from promptops._version import __version__
@@ -14,6 +14,7 @@ from promptops.git.log import Commit, first_parent_log, is_on_first_parent_line
 from promptops.git.process import MissingObject
 from promptops.git.repo import GitRepo
 from promptops.prompt import Prompt, load_prompt
+from promptops.prompt.closure import FileReader
 from promptops.registry import (
     BranchKey,
     IndexedBranch,
@@ -35,8 +36,6 @@ from promptops.registry import (
 
 ANY_FILE = "*"  # among the files that a prompt follows: a link was followed, so any file may be its target
 _DELETED = "deleted"
-
-Read = Callable[[str], bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +264,7 @@ class _HistoryWalker:
 class _TrackingReader:
     """A reader that remembers what was asked for and whether it was there: a change to any of it matters."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: FileReader) -> None:
         self._read = read
         self.found: dict[str, bool] = {}
         self._missing: MissingObject | None = None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound, PromptopsError
 from promptops.prompt import Prompt, load_prompt
+from promptops.prompt.closure import FileReader
 from promptops.versions.references import (
     INDEX,
     Reference,
@@ -38,7 +39,6 @@ __all__ = [
     "with_provenance",
 ]
 
-Read = Callable[[str], bytes]
 VersionSource = Literal["working tree", "index", "commit", "release", "registry"]
 _SHORT = 12
 
@@ -146,7 +146,7 @@ def prompt_names(settings: Settings, rev: str | None = None) -> list[str]:
 
 
 @contextmanager
-def version_reader(version: Version, settings: Settings) -> Iterator[Read]:
+def version_reader(version: Version, settings: Settings) -> Iterator[FileReader]:
     """Read any file below ``prompts/`` as it was where the version comes from, its golden set for example."""
     if version.source == "working tree":
         yield working_tree_reader(settings)
@@ -197,7 +197,7 @@ def _resolve_commit(repo: "GitRepo", wanted: Reference, commit: str) -> Version:
     )
 
 
-def _load(name: str, read: Read, names: Callable[[], Sequence[str]], where: str) -> Prompt:
+def _load(name: str, read: FileReader, names: Callable[[], Sequence[str]], where: str) -> Prompt:
     try:
         return load_prompt(name, read)
     except NotFound:

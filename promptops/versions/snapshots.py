@@ -1,19 +1,19 @@
 """One prompt as it stands somewhere: in a commit, the index, the working tree, or not at all."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from promptops.errors import Invalid, NotFound
 from promptops.git.process import MissingObject
 from promptops.prompt import Prompt, load_prompt
+from promptops.prompt.closure import FileReader
 from promptops.versions.references import INDEX, Reference, is_version_number, parse_digest
 from promptops.versions.working_tree import working_tree_reader
 
 if TYPE_CHECKING:
     from promptops.git.repo import GitRepo
 
-Read = Callable[[str], bytes]
 _SUFFIXES = (".yaml", ".yml")
 
 
@@ -24,7 +24,7 @@ class SnapshotSource:
     label: str
     rev: str | None
 
-    def read(self, repo: "GitRepo") -> Read:
+    def read(self, repo: "GitRepo") -> FileReader:
         if self.rev in (None, INDEX) and repo.settings.top is None:
             raise Invalid(f"a bare repository is without {self.label}", hint="name two revisions: main..HEAD")
         if self.rev is None:
@@ -123,7 +123,7 @@ def _read_nothing(path: str) -> bytes:
 class _RecordingReader:
     """A reader that keeps what it read."""
 
-    def __init__(self, read: Read) -> None:
+    def __init__(self, read: FileReader) -> None:
         self.unrecorded = read
         self.files: dict[str, bytes] = {}
         self.missing: MissingObject | None = None

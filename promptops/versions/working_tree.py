@@ -2,16 +2,17 @@
 
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
+from promptops.prompt.closure import FileReader
 
 MAX_BYTES = 20_000_000
 
 
-def working_tree_reader(settings: Settings) -> Callable[[str], bytes]:
+def working_tree_reader(settings: Settings) -> FileReader:
     """Read files as they are on disk. No link leads out of ``prompts/``."""
     folder = settings.prompts
     real = os.path.realpath(folder)

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import RLock
-from types import TracebackType
 from typing import Any, Self
 
 from promptops.config.clock import utc_now
+from promptops.config.closing import Closing
 from promptops.errors import Invalid, NotFound
 from promptops.registry.records import FinishedRun, StartedRun
 from promptops.registry.sqlite.bulk_insert import insert_many, next_seq
@@ -61,7 +61,7 @@ _TEXTS = ("seq", *STARTED_TEXT_COLUMNS, *FINISHED_TEXT_COLUMNS)
 _OUTCOME = ("run_seq", "source", "name", "passed", "value", "text", "occurred_at", "recorded_at")
 
 
-class RegistryDatabase:
+class RegistryDatabase(Closing):
     """One connection; may be shared by threads. Use it as a context manager, or call ``close``."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path, busy_s: float, *, writable: bool) -> None:
@@ -109,14 +109,6 @@ class RegistryDatabase:
     def close(self) -> None:
         with self._lock:
             self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def read(self, sql: str, values: Sequence[Any] = ()) -> list[sqlite3.Row]:
         with self._lock, translate_sqlite_errors(self.path, self._busy_s):

@@ -3,7 +3,6 @@
 They wait in a temporary table, which takes memory for a few pages only and keeps nobody from writing.
 """
 
-from types import TracebackType
 from typing import Any, Self
 
 from promptops.registry.sqlite.bulk_insert import insert_many
@@ -41,8 +40,6 @@ class TempTable:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
             self._flush()

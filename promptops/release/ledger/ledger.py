@@ -9,9 +9,9 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
+from promptops.config.closing import Closing
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
 from promptops.git.remote import PushRejected, push_commit
@@ -51,7 +51,7 @@ _BACKOFF_S = 0.2
 _LOCK_TIMEOUT_S = 180.0  # each may wait for the remote
 
 
-class Ledger:
+class Ledger(Closing):
     """One project's state branch, read and written. A context manager.
 
     ``local`` goes on without the remote. ``propose`` names a branch that is written instead.
@@ -69,12 +69,7 @@ class Ledger:
         self._remote_asked = False
         self._plans: dict[str, ReleasePlan] = {}
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self.repo.close()
 
     # reading

@@ -1,9 +1,8 @@
 """What runs would cost before any is made."""
 
 import os
-from types import TracebackType
-from typing import Self
 
+from promptops.config.closing import Closing
 from promptops.config.settings import Settings
 from promptops.errors import OverBudget
 from promptops.prompt import Prompt
@@ -18,7 +17,7 @@ from promptops.runner.batch.engine import BatchOptions
 from promptops.runner.retry import request_for
 
 
-class CostEstimator:
+class CostEstimator(Closing):
     """Use as a context. What the cache holds costs nothing."""
 
     def __init__(self, settings: Settings, options: BatchOptions) -> None:
@@ -31,12 +30,7 @@ class CostEstimator:
         self._adapters: dict[str, ModelClient] = {}
         self._runner = Runner(self._adapter, catalog, NoJournal(), replies=replies)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self) -> None:
         self._registry.close()
 
     def check(self, prompt: Prompt) -> None:

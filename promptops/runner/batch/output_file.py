@@ -5,7 +5,6 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol, Self
 
 from promptops.errors import Invalid, Unavailable
@@ -23,9 +22,7 @@ class ResultWriter(Protocol):
     def put(self, result: Mapping[str, Any]) -> None: ...
     def flush(self) -> None: ...
     def __enter__(self) -> Self: ...
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, kind: type[BaseException] | None, /, *_: object) -> None: ...
 
 
 class CallbackResultWriter:
@@ -82,7 +79,7 @@ class FileResultWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, /, *_: object) -> None:
         try:
             self._do(self._stream.close)
         except Unavailable:

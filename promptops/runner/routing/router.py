@@ -4,9 +4,10 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from types import MappingProxyType
+from typing import Any
 
+from promptops.config.closing import Closing
 from promptops.config.text import InvalidAt
 from promptops.errors import Invalid, NotFound
 from promptops.log import PackageLogger
@@ -73,21 +74,13 @@ class _ChannelSnapshot:
     shadow: ShadowState | None = None
 
 
-class Router:
+class Router(Closing):
     """Places the calls of one project's channels. May be shared by threads."""
 
     def __init__(self, source: ReleaseSource, registry: Path, *, log: bool = True) -> None:
         self.source = source
         self._breakers = LocalBreakers(registry, log=log)
         self._lanes: dict[str, _ChannelSnapshot] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         self._breakers.close()

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import Protocol, Self
 
 from promptops.config.settings import Settings
@@ -52,9 +51,7 @@ class GitSource:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Nothing is held open between two calls."""
 
     def stamp(self) -> object:
