@@ -6,21 +6,16 @@ data are escaped, so that a model's answer can't move the cursor or set the wind
 
 import json
 import os
-import re
 import shutil
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
-_UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+from promptops.escapes import escape, escape_json
+
 StyledLine = Sequence[tuple[str, str]]  # the pieces of a line, each with the name of its colour or ""
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 _MIN_COLUMN_WIDTH = 6  # columns below which shortening a table's column says nothing
-
-
-def escape(text: str) -> str:
-    """Control characters, direction overrides and lone surrogates as escapes; tabs and line feeds stay."""
-    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def escape_line(text: str, limit: int | None = None) -> str:
@@ -83,17 +78,20 @@ def print_json_text(text: str) -> None:
     sys.stdout.write(escape_json(text) + "\n")
 
 
-def escape_json(text: str) -> str:
-    """JSON with what it does not escape itself: lone surrogates, which no stream takes, and C1."""
-    return re.sub(r"[\x7f-\x9f\ud800-\udfff]", lambda match: f"\\u{ord(match[0]):04x}", text)
-
-
 def print_report(text: str, form: str) -> None:
     """Print the whole text of one form."""
     if form == "json":
         print_json_text(text.rstrip("\n"))
     else:
         print_text(text, end="")
+
+
+class DataStream:
+    """Stdout as a file for data: escaped on a terminal, as it is when piped."""
+
+    def write(self, text: str) -> int:
+        print_text(text, end="")
+        return len(text)
 
 
 def supports_colour(stream: TextIO) -> bool:

@@ -20,10 +20,13 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from promptops.providers.http.transport import HttpReply
+from promptops.providers.json_body import decode_json
 from promptops.providers.types import ErrorType, ModelError
+
+if TYPE_CHECKING:
+    from promptops.providers.http.transport import HttpReply
 
 MAX_MESSAGE = 400
 MIN_SECRET_LENGTH = 6  # a shorter one is a placeholder, and part of other words
@@ -45,7 +48,7 @@ _HINTS: dict[str, str] = {
 }
 
 
-def error_from_reply(reply: HttpReply, *, where: str, key_name: str = "") -> ModelError:
+def error_from_reply(reply: "HttpReply", *, where: str, key_name: str = "") -> ModelError:
     """The error that a reply other than 200 stands for."""
     if 300 <= reply.status < 400:  # noqa: PLR2004
         target = sanitize_line(reply.headers.get("location", "an unknown address"))
@@ -141,7 +144,7 @@ def _seconds_until(date: str) -> float | None:
 
     try:
         return max(0.0, parsedate_to_datetime(date).timestamp() - time.time())
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, OSError, TypeError, IndexError):  # whatever a date can be
         return None
 
 
@@ -182,6 +185,6 @@ def redact_secret(error: ModelError, secret: str | None) -> ModelError:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return decode_json(body)
+    except ValueError:
         return None

@@ -4,13 +4,19 @@ import csv
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, Protocol, TextIO
 
 from promptops.errors import Invalid
+from promptops.escapes import escape_json
 from promptops.registry.filters import RunFilter
 from promptops.registry.sqlite.rows import json_text
 from promptops.registry.sqlite.runs.queries import RunRecord, iterate_runs
 from promptops.registry.sqlite.store import RegistryDatabase
+
+
+class TextStream(Protocol):
+    def write(self, text: str, /) -> object: ...
+
 
 RunExportFormat = Literal["jsonl", "csv"]
 _PLAIN = (
@@ -24,7 +30,9 @@ _DERIVED = ("checks_failed", "cache_run_id", "error_type", "error_message", "out
 RUN_CSV_COLUMNS = (*_PLAIN, *_AS_JSON, *_DERIVED)
 
 
-def export_runs(registry: RegistryDatabase, chosen: RunFilter, form: RunExportFormat, stream: TextIO) -> int:
+def export_runs(
+    registry: RegistryDatabase, chosen: RunFilter, form: RunExportFormat, stream: TextStream
+) -> int:
     """Write the chosen runs in the order they were started; returns how many.
 
     JSONL has one run a line, as ``runs show --json`` prints it. In CSV every value stands as it was logged,
@@ -34,14 +42,14 @@ def export_runs(registry: RegistryDatabase, chosen: RunFilter, form: RunExportFo
     return _write_csv(runs, stream) if form == "csv" else _write_jsonl(runs, stream)
 
 
-def _write_jsonl(runs: Iterable[RunRecord], stream: TextIO) -> int:
+def _write_jsonl(runs: Iterable[RunRecord], stream: TextStream) -> int:
     count = 0
     for count, run in enumerate(runs, 1):  # noqa: B007 - the last one is the answer
-        stream.write(json_text(run) + "\n")
+        stream.write(escape_json(json_text(run)) + "\n")
     return count
 
 
-def _write_csv(runs: Iterable[RunRecord], stream: TextIO) -> int:
+def _write_csv(runs: Iterable[RunRecord], stream: TextStream) -> int:
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(RUN_CSV_COLUMNS)
     count = 0

@@ -276,7 +276,7 @@ class TestRegistry:
         assert made < 50
         done = process(command, cwd=greeting.path)
         assert done.returncode == 0, done.stderr
-        assert len(provider.requests) <= 100 + 2
+        assert len(provider.requests) <= 100 + 4  # two in flight, and two whose rows could not be written
         assert len(results((greeting.path / "out.jsonl").read_text())) == 100
 
 

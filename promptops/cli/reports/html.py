@@ -13,7 +13,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from promptops.cli.reports import numbers
 from promptops.cli.reports.cases import CaseAnswer, CaseReport, clip
-from promptops.console import escape, escape_line, pluralize
+from promptops.console import escape_line, pluralize
+from promptops.escapes import escape
 from promptops.prompt.diff.word_diff import Segment, word_diff
 
 _TEMPLATES_DIR = Path(__file__).with_name("templates")

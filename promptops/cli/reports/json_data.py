@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from promptops.console import escape_json
+from promptops.escapes import escape_json
 
 
 def to_json_data(value: Any, omitted: Collection[str] = ()) -> Any:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from html import escape as escape_html
 from itertools import groupby
 
-from promptops.console import escape, escape_line
+from promptops.console import escape_line
+from promptops.escapes import escape
 
 _MAX_COMMENT_LENGTH = 60_000  # characters; GitHub takes 65,536
 _NOTE_LENGTH = 300  # kept for what is said of sections that are left out

@@ -7,10 +7,12 @@ from http.client import HTTPException, RemoteDisconnected
 from promptops.providers.errors import sanitize_line
 from promptops.providers.types import ModelError
 
+PROXY_HINT = "check HTTPS_PROXY, HTTP_PROXY and ALL_PROXY, and whether the proxy runs"
+_NETWORK_HINT = "is the address right, and the network up?"
 _TLS_HINT = "if the certificate is your own authority's, name its file in SSL_CERT_FILE"
 
 
-def connection_error(error: Exception, place: str) -> ModelError:
+def connection_error(error: Exception, place: str, *, hint: str = _NETWORK_HINT) -> ModelError:
     """Nothing of an answer had come."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return ModelError(
@@ -20,11 +22,9 @@ def connection_error(error: Exception, place: str) -> ModelError:
         why = sanitize_line(error.reason or str(error))
         return ModelError("connection", f"{place}: TLS: {why}", hint="does this address speak https?")
     if isinstance(error, HTTPException) and not isinstance(error, RemoteDisconnected):
-        hint = "does this address speak http, and not https?"
-        return ModelError("malformed_reply", f"{place} did not answer in HTTP", hint=hint)
-    return ModelError(
-        "connection", f"{place} {_what(error)}", hint="is the address right, and the network up?"
-    )
+        wrong = "does this address speak http, and not https?"
+        return ModelError("malformed_reply", f"{place} did not answer in HTTP", hint=wrong)
+    return ModelError("connection", f"{place} {_what(error)}", hint=hint)
 
 
 def _what(error: Exception) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
-from promptops.providers.http.errors import connection_error, cut_off_error, tunnel_error
+from promptops.providers.http.errors import PROXY_HINT, connection_error, cut_off_error, tunnel_error
 from promptops.providers.http.network import Address, Network, parse_address
 from promptops.providers.http.transport import BodyReader, HttpReply, HttpRequest, OnLine, is_event_stream
 
@@ -46,6 +48,8 @@ class PooledTransport:
         listener = _LineListener(on_line) if on_line else None
         try:
             reply = await self._exchange(request, listener, route)
+        except aiohttp.ClientProxyConnectionError as error:
+            failure = connection_error(error.os_error, f"the proxy {route.options['proxy']}", hint=PROXY_HINT)
         except aiohttp.ClientHttpProxyError as error:
             failure = tunnel_error(error.status, str(route.options["proxy"]))
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -78,9 +82,11 @@ class PooledTransport:
     def _opened(self) -> aiohttp.ClientSession:
         import aiohttp
 
+        from promptops.providers.http.connector import BoundedConnector
+
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=BoundedConnector(),
                 timeout=aiohttp.ClientTimeout(total=None),  # the adapter bounds the whole call
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=False,
@@ -129,19 +135,23 @@ class _LineListener:
 
 async def _read(response: aiohttp.ClientResponse, on_line: OnLine | None, address: Address) -> HttpReply:
     import aiohttp
+    from aiohttp.http_exceptions import HttpProcessingError
 
     headers = {name.lower(): value for name, value in response.headers.items()}
-    body = BodyReader(on_line if is_event_stream(response.status, headers) else None)
-    broken = False
-    try:
-        async for chunk in response.content.iter_any():
-            if not body.feed(chunk):
-                break
-    except (aiohttp.ClientError, OSError):
-        broken = True
-    if broken:
-        raise cut_off_error(address.netloc)
-    return HttpReply(response.status, headers, body.end())
+    body = BodyReader(headers, on_line if is_event_stream(response.status, headers) else None)
+    with suppress(aiohttp.ClientError, HttpProcessingError, OSError, EOFError):
+        await _feed(response, body)
+        return HttpReply(response.status, headers, body.end())
+    raise cut_off_error(address.netloc)
+
+
+async def _feed(response: aiohttp.ClientResponse, body: BodyReader) -> None:
+    async for chunk in response.content.iter_any():
+        for wanted in body.feed(chunk):
+            if not wanted:
+                return
+            if body.long:
+                await asyncio.sleep(0)  # others have their turn
 
 
 def _unwrap_error(error: Exception) -> Exception:

@@ -9,11 +9,19 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteR
 from ssl import SSLContext
 from typing import Any
 
-from promptops.providers.http.errors import connection_error, cut_off_error, tunnel_error
+from promptops.providers.http.errors import PROXY_HINT, connection_error, cut_off_error, tunnel_error
 from promptops.providers.http.network import Address, Network, Proxy, parse_address
-from promptops.providers.http.transport import BodyReader, HttpReply, HttpRequest, OnLine, is_event_stream
+from promptops.providers.http.response import BoundedResponse
+from promptops.providers.http.transport import (
+    TURN_BYTES,
+    BodyReader,
+    HttpReply,
+    HttpRequest,
+    OnLine,
+    is_event_stream,
+)
 
-_CHUNK = 64 * 1024
+_WAITING = 4  # pieces of a stream that the event loop has not looked at yet
 
 
 class SingleTransport:
@@ -76,11 +84,14 @@ class _Exchange:
         self._connection: HTTPConnection | None = None
         self._response: HTTPResponse | None = None
         self._closed = False
+        self._room = threading.Semaphore(_WAITING)
+        self._lines: list[bytes] = []
 
     def close(self) -> None:
         """Wake the thread from whatever it waits for."""
         with self._lock:
             self._closed = True
+            self._room.release()
             if self._socket is not None:
                 with contextlib.suppress(OSError):
                     # The plain socket's method: it leaves a TLS object alone that the thread may be reading.
@@ -107,24 +118,31 @@ class _Exchange:
             raise connection_error(error, address.netloc) from None
         try:
             return self._read(response)
-        except (OSError, HTTPException, ValueError):
+        except (OSError, HTTPException, ValueError, EOFError):
             raise cut_off_error(address.netloc) from None
 
     def _ask(self, address: Address) -> HTTPResponse:
         proxy = self._network.proxy_for(address)
         target, headers = self._request.url if proxy else address.target, dict(self._request.headers)
         context = self._network.tls() if address.scheme == "https" else None
-        link = self._connect(proxy.host if proxy else address.host, proxy.port if proxy else address.port)
+        link = self._connect_to_proxy(proxy) if proxy else self._connect(address.host, address.port)
         if context:
             link, target = self._secure(link, context, address, proxy), address.target
         elif proxy and proxy.authorization:
             headers["Proxy-Authorization"] = proxy.authorization
         connection = self._connection = HTTPConnection(address.host, address.port)
         connection.sock = link
+        connection.response_class = BoundedResponse
         connection.request(
             "POST", target, self._request.body, headers | {"Host": address.netloc, "Connection": "close"}
         )
         return connection.getresponse()
+
+    def _connect_to_proxy(self, proxy: Proxy) -> socket.socket:
+        try:
+            return self._connect(proxy.host, proxy.port)
+        except OSError as error:
+            raise connection_error(error, f"the proxy {proxy.url}", hint=PROXY_HINT) from None
 
     def _connect(self, host: str, port: int) -> socket.socket:
         problem: OSError | None = None
@@ -160,20 +178,34 @@ class _Exchange:
     def _read(self, response: HTTPResponse) -> HttpReply:
         headers = {name.lower(): value for name, value in response.getheaders()}
         streamed = self._on_line is not None and is_event_stream(response.status, headers)
-        body = BodyReader(self._deliver if streamed else None)
-        while chunk := response.read1(_CHUNK):
-            body.feed(chunk)
+        body = BodyReader(headers, self._lines_append if streamed else None)
+        while chunk := response.read1(TURN_BYTES):
+            for _ in body.feed(chunk):
+                self._deliver()
         if response.length:
             raise IncompleteRead(b"", response.length)
-        return HttpReply(response.status, headers, body.end())
+        rest = body.end()
+        self._deliver()
+        return HttpReply(response.status, headers, rest)
 
-    def _deliver(self, line: bytes) -> bool:
-        self._box.post(self._take, line)
+    def _lines_append(self, line: bytes) -> bool:
+        self._lines.append(line)
         return True
 
-    def _take(self, line: bytes) -> None:
+    def _deliver(self) -> None:
+        """Hand the lines over, when the event loop has looked at those before."""
+        if not self._lines:
+            return
+        self._room.acquire()
+        if self._closed:
+            raise ConnectionAbortedError
+        lines, self._lines = self._lines, []
+        self._box.post(self._take, lines)
+
+    def _take(self, lines: list[bytes]) -> None:
         """On the event loop; a line that ends the answer ends the call."""
-        if self._on_line is not None and not self._on_line(line):
+        self._room.release()
+        if self._on_line is not None and not all(map(self._on_line, lines)):
             self._box.finish(HttpReply(200, {}, b""))
 
 
@@ -183,7 +215,7 @@ def _open_tunnel(link: socket.socket, address: Address, proxy: Proxy) -> None:
     if proxy.authorization:
         lines.append(f"Proxy-Authorization: {proxy.authorization}")
     link.sendall("\r\n".join([*lines, "", ""]).encode("ascii"))
-    response = HTTPResponse(link, method="CONNECT")
+    response = BoundedResponse(link, method="CONNECT")
     with response:
         response.begin()
     if response.status != 200:  # noqa: PLR2004

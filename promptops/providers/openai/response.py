@@ -1,14 +1,16 @@
 """Replies and event streams of OpenAI's chat completions as completions (pure, but for the clock)."""
 
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
 
 from promptops.providers.errors import error_from_payload, excerpt, looks_like_html
 from promptops.providers.http.transport import HttpReply
+from promptops.providers.json_body import decode_json
 from promptops.providers.types import Completion, ModelError, OnText
 
+_MAX_EVENT_LINES = 64  # of one event; more of them that are no JSON yet will not become it
+_MAX_PENDING = 1024 * 1024
 _BASE_HINT = "the base URL usually ends in /v1; check the variable that sets it"
 
 
@@ -36,8 +38,8 @@ def _load(body: bytes) -> Mapping[str, Any]:
     if looks_like_html(body):
         raise ModelError("malformed_reply", "the endpoint answered with an HTML page", hint=_BASE_HINT)
     try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):
+        payload = decode_json(body)
+    except ValueError:
         what = f"the endpoint did not answer with JSON: {excerpt(body) or 'nothing'}"
         raise ModelError("malformed_reply", what) from None
     if not isinstance(payload, Mapping):
@@ -104,7 +106,7 @@ class StreamParser:
     def __init__(self, on_text: OnText | None, started: float) -> None:
         self._on_text = on_text
         self._started = started
-        self._pending = b""
+        self._pending: list[bytes] = []
         self._texts: list[str] = []
         self._calls: dict[int, dict[str, Any]] = {}
         self._model: str | None = None
@@ -126,9 +128,7 @@ class StreamParser:
         if name == b"data":
             self._data(value.removeprefix(b" "))
         elif not line and self._pending:
-            raise ModelError(
-                "malformed_reply", f"an event of the stream is not JSON: {excerpt(self._pending)}"
-            )
+            raise self._not_json()
         return not self._done
 
     def completion(self, model: str) -> Completion:
@@ -147,6 +147,10 @@ class StreamParser:
             )
         )
 
+    def _not_json(self) -> ModelError:
+        what = excerpt(b"\n".join(self._pending))
+        return ModelError("malformed_reply", f"an event of the stream is not JSON: {what}")
+
     def _unfinished(self) -> ModelError:
         if self._done:
             return ModelError("malformed_reply", "the stream held no answer")
@@ -157,13 +161,14 @@ class StreamParser:
             self._done = True
             return
         # Not every provider ends an event with a blank line; one that spans lines waits for the rest.
-        joined = self._pending + b"\n" + data if self._pending else data
+        self._pending.append(data)
         try:
-            event = json.loads(joined)
-        except (ValueError, RecursionError):
-            self._pending = joined
+            event = decode_json(b"\n".join(self._pending))
+        except ValueError:
+            if len(self._pending) > _MAX_EVENT_LINES or sum(map(len, self._pending)) > _MAX_PENDING:
+                raise self._not_json() from None
             return
-        self._pending = b""
+        self._pending.clear()
         if isinstance(event, Mapping):
             self.event(event)
 

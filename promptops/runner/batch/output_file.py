@@ -2,16 +2,14 @@
 
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from promptops.errors import Invalid, Unavailable
+from promptops.escapes import escape_json
 
 OnResult = Callable[[Mapping[str, Any]], None]
-
-_RAW = re.compile(r"[\x7f-\x9f\ud800-\udfff]")
 
 
 class ResultWriter(Protocol):
@@ -61,7 +59,7 @@ class FileResultWriter:
     def put(self, result: Mapping[str, Any]) -> None:
         text = json.dumps(result, ensure_ascii=False)
         if not text.isascii():
-            text = _RAW.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+            text = escape_json(text)
         self._do(lambda: self._stream.write(text.encode() + b"\n"))
 
     def flush(self) -> None:

@@ -24,7 +24,7 @@ from promptops.cli.reports.numbers import (
     format_points,
     format_usd,
 )
-from promptops.console import escape
+from promptops.escapes import escape
 from promptops.evaluation.result import EvalResult, ScoreSlice
 from support.eval_results import BROKE, alone, case, compared, flip, rate, several, side, trial
 

@@ -214,7 +214,7 @@ def test_a_reply_without_end_is_given_up(make: Make) -> None:
         headers={"Content-Type": "application/json"}, pieces=(piece,) * (MAX_REPLY_BYTES // len(piece) + 2)
     )
     with Provider(endless) as provider:
-        assert "larger than 64 MiB" in str(fail(make, provider.base_url))
+        assert "larger than 32 MiB" in str(fail(make, provider.base_url))
 
 
 @pytest.mark.parametrize("url", ["ftp://x/v1", "http:///v1", "http://h:99999/v1", "h/v1", "http://[::1/v1"])

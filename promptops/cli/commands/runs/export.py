@@ -21,7 +21,7 @@ from promptops.cli.options.run_filters import (
     build_run_filter,
 )
 from promptops.config.settings import Settings, current_settings
-from promptops.console import note
+from promptops.console import DataStream, note
 from promptops.errors import Invalid
 from promptops.registry import RegistryDatabase, export_runs, open_atomically
 
@@ -79,7 +79,7 @@ def runs_export(
     )
     with RegistryDatabase.open_existing(settings.registry) as registry:
         if out is None or str(out) == "-":
-            export_runs(registry, chosen, form.value, sys.stdout)
+            export_runs(registry, chosen, form.value, DataStream())
             return
         with open_atomically(out) as stream:
             count = export_runs(registry, chosen, form.value, stream)

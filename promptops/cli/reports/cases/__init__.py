@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptops.console import escape, escape_line, shorten
+from promptops.console import escape_line, shorten
+from promptops.escapes import escape
 from promptops.evaluation.result import CaseFlip, CaseResult, TrialResult
 from promptops.evaluation.shadow.pair import ShadowAnswer, ShadowPair
 

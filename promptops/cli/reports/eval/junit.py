@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 from promptops.cli.reports.cases import first_failed_trial, trial_answer, trial_failures, value_text
 from promptops.cli.reports.eval.view import eval_headline
-from promptops.console import escape
+from promptops.escapes import escape
 from promptops.evaluation.result import CaseResult, EvalResult, TrialResult, VariantResult
 
 _ILLEGAL = re.compile(r"[\ufffe\uffff]")  # besides what ``escape`` escapes

@@ -1,0 +1,18 @@
+"""Text from outside as a terminal may see it: nothing in it is obeyed."""
+
+import re
+
+# Control characters, marks that turn the direction of writing round, and separators taken for new lines.
+_HIDDEN = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+_CONTROL_CHARACTERS = re.compile(rf"[\x00-\x08\x0b-\x1f{_HIDDEN}]")
+_HIDDEN_IN_JSON = re.compile(rf"[{_HIDDEN}]")  # JSON escapes the lower ones itself
+
+
+def escape(text: str) -> str:
+    """Control and bidirectional characters and lone surrogates as escapes; tabs and line feeds stay."""
+    return _CONTROL_CHARACTERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def escape_json(text: str) -> str:
+    """JSON of the same meaning in which a terminal finds nothing to obey."""
+    return _HIDDEN_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,0 +1,83 @@
+"""Content encodings of a reply: compressed bodies are unpacked piece by piece, so that no bomb goes off."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+from promptops.providers.errors import sanitize_line
+from promptops.providers.types import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_PIECE = 16 * 1024  # bytes that are unpacked at once
+_GZIP, _ZLIB, _RAW = 31, 15, -15  # how zlib names the three formats
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+def inflater_for(headers: Mapping[str, str]) -> Inflater | None:
+    """None for a body that is not compressed. Raises ModelError for what cannot be unpacked."""
+    name = headers.get("content-encoding", "").strip().lower()
+    if name in ("", "identity"):
+        return None
+    if name in ("gzip", "x-gzip", "deflate"):
+        return Inflater(gzip=name != "deflate")
+    hint = "a proxy on the way compresses what was asked for uncompressed"
+    raise ModelError(
+        "malformed_reply",
+        f"the reply is compressed in a way that was not asked for: {sanitize_line(name)}",
+        hint=hint,
+    )
+
+
+class Inflater:
+    """gzip, or deflate in both of the forms that are sent under this name."""
+
+    def __init__(self, *, gzip: bool) -> None:
+        self._gzip = gzip
+        self._stream: zlib._Decompress | None = None
+        self._first = b""
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """Unpack the next bytes, a bounded piece at a time."""
+        while data:
+            if self._stream is None:
+                data = self._first + data
+                if len(data) < 2:  # noqa: PLR2004 - two bytes tell the formats apart
+                    self._first = data
+                    return
+                self._first = b""
+                self._stream = zlib.decompressobj(self._format(data))
+            try:
+                piece = self._stream.decompress(data, _PIECE)
+            except zlib.error:
+                raise _damaged() from None
+            if piece:
+                yield piece
+            data = self._stream.unconsumed_tail or self._next_member()
+
+    def finish(self) -> None:
+        """Raise EOFError when the compressed data ended early."""
+        if self._first or (self._stream is not None and not self._stream.eof):
+            raise EOFError
+
+    def _format(self, data: bytes) -> int:
+        if self._gzip:
+            return _GZIP
+        zlib_header = data[0] & 15 == 8 and int.from_bytes(data[:2]) % 31 == 0  # noqa: PLR2004 - RFC 1950
+        return _ZLIB if zlib_header else _RAW
+
+    def _next_member(self) -> bytes:
+        """What follows the end of a gzip member and is another one; padding is no data."""
+        if self._stream is None or not self._stream.eof:
+            return b""
+        rest = self._stream.unused_data
+        if not self._gzip or not rest.startswith(_GZIP_MAGIC):
+            return b""
+        self._stream = None
+        return rest
+
+
+def _damaged() -> ModelError:
+    return ModelError("malformed_reply", "the reply is compressed, and damaged")

@@ -1,0 +1,50 @@
+"""``http.client``'s reading of a reply, bounded and strict where it is neither."""
+
+import re
+from http.client import HTTPException, HTTPResponse
+
+from promptops.providers.http.transport import MAX_INFORMATIONAL
+
+_MAX_LINE = 64 * 1024
+_MAX_HEADERS = 100
+_CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,12}[ \t]*(;[^\r\n]*)?\r?\n")
+_SWITCHING = 101  # the last that is said before another protocol: no news, but an answer
+
+
+class BoundedResponse(HTTPResponse):
+    """Overrides the few methods of ``HTTPResponse`` that read in a loop, or take what is no number."""
+
+    def begin(self) -> None:
+        super().begin()
+        lengths = set(self.headers.get_all("Content-Length", ()))
+        if len(lengths) > 1 or not all(
+            re.fullmatch(r"\s*\d{1,18}\s*", length, re.ASCII) for length in lengths
+        ):
+            raise HTTPException("its length is not a number")
+
+    def _read_status(self) -> tuple[str, int, str]:
+        for _ in range(MAX_INFORMATIONAL + 1):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # it is not in the stubs
+            if not 100 <= status < 200 or status == _SWITCHING:  # noqa: PLR2004 - news, not the reply
+                return version, status, reason
+            self._skip_lines()
+        raise HTTPException("too much news before the reply")
+
+    def _read_next_chunk_size(self) -> int:
+        line = self.fp.readline(_MAX_LINE)
+        if not _CHUNK_SIZE.fullmatch(line):
+            raise ValueError("not the size of a chunk")
+        return int(line.partition(b";")[0], 16)
+
+    def _read_and_discard_trailer(self) -> None:
+        self._skip_lines()
+
+    def _skip_lines(self) -> None:
+        """Read to an empty line."""
+        for _ in range(_MAX_HEADERS + 1):
+            line = self.fp.readline(_MAX_LINE)
+            if len(line) == _MAX_LINE:
+                break
+            if line in (b"\r\n", b"\n", b""):
+                return
+        raise HTTPException("too many lines")
