@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from lean import lean_python
+
 from promptops.config.clock import utc_text
 from promptops.registry import CheckResult, FinishedRun, RegistryDatabase, StartedRun, new_run_id
 
@@ -222,7 +224,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def process(arguments: Sequence[str]) -> float:
-    command = [sys.executable, *arguments]
+    command = [lean_python(), *arguments]
     run = lambda: subprocess.run(command, check=True, capture_output=True)  # noqa: E731
     return statistics.median(timed(run) for _ in range(5))
 

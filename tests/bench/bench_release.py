@@ -22,6 +22,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench_registry import PROMPTS, Row, logged, process, show, timed
+from lean import lean_python
 
 from promptops.cli.main import main as promptops
 from promptops.config.clock import utc_text
@@ -122,7 +123,7 @@ def live(folder: GitFolder) -> Mapping[str, ChannelState]:
 
 def whole(what: str, arguments: Sequence[str], target: str, *, times: int = 1) -> Row:
     """The best of so many whole processes."""
-    command = [sys.executable, "-m", "promptops", *arguments]
+    command = [lean_python(), "-m", "promptops", *arguments]
     best = min(timed(lambda: subprocess.run(command, check=True, capture_output=True)) for _ in range(times))
     return f"promptops {what}", f"{best:.3f} s", target
 

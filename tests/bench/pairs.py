@@ -1,15 +1,19 @@
-"""Commands timed in turn, A B A B, so that a machine which drifts slows both alike."""
+"""Commands timed in turn, A B A B, in a lean environment: a machine that drifts slows both alike."""
 
+import os
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-PASS = [sys.executable, "-c", "pass"]
-PROMPTOPS = [str(Path(sys.executable).with_name("promptops"))]
+from lean import lean_python
+
+PYTHON = lean_python()
+PASS = [PYTHON, "-c", "pass"]
+PROMPTOPS = [str(Path(PYTHON).with_name("promptops"))]
+_DEVELOPERS = ("PYTHONPATH", "COVERAGE_PROCESS_START")
 
 
 def ratio(
@@ -23,6 +27,8 @@ def ratio(
 
 
 def _seconds(command: Sequence[str], options: Mapping[str, Any]) -> float:
+    environment = options.get("env", os.environ)
+    options = {**options, "env": {key: environment[key] for key in environment if key not in _DEVELOPERS}}
     clock = time.perf_counter()
     subprocess.run(command, check=True, capture_output=True, stdin=subprocess.DEVNULL, **options)
     return time.perf_counter() - clock
