@@ -92,6 +92,22 @@ def compile_jinja(text: str, partials: PartialTexts = (), *, missing_is_empty: b
     return template
 
 
+def static_pieces(template: str, partials: Mapping[str, str]) -> Iterator[str | None]:
+    """The static pieces of a template from its start; None stands for the first that is not."""
+    try:
+        body = parse_template(template).body
+    except TemplateFault:
+        yield None
+        return
+    for node in body:
+        if isinstance(node, nodes.Output):
+            yield from (part.data if isinstance(part, nodes.TemplateData) else None for part in node.nodes)
+        elif isinstance(node, nodes.Include) and isinstance(node.template, nodes.Const):
+            yield from static_pieces(partials.get(node.template.value, ""), partials)
+        elif not isinstance(node, nodes.Assign | nodes.Macro):
+            yield None
+
+
 def render_jinja(template: Template, values: Mapping[str, Any]) -> str:
     """Render within one budget. ``values`` are data: nothing in them is ever rendered."""
     try:

@@ -57,7 +57,7 @@ JINJA_WORDS = frozenset(
 @lru_cache(maxsize=4096)
 def find_includes(text: str) -> tuple[Include, ...]:
     """List the partials a template names itself. Raises TemplateFault when it is no template."""
-    if _plain_pieces(text) is not None:
+    if plain_pieces(text) is not None:
         return ()
     from promptops.prompt.jinja_templates import jinja_includes
 
@@ -67,7 +67,7 @@ def find_includes(text: str) -> tuple[Include, ...]:
 @lru_cache(maxsize=4096)
 def free_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """Names a template takes from outside, and names that it sets. Finds unknown filters too."""
-    pieces = _plain_pieces(text)
+    pieces = plain_pieces(text)
     if pieces is not None:
         return frozenset(pieces[1::2]), frozenset()
     from promptops.prompt.jinja_templates import jinja_names
@@ -84,7 +84,7 @@ class CompiledTemplate:
         self._text = text
         self._partials = partials
         self._missing_is_empty = missing_is_empty
-        self._pieces = _plain_pieces(text)
+        self._pieces = plain_pieces(text)
         if self._pieces is None:
             self._jinja()
 
@@ -114,7 +114,7 @@ class CompiledTemplate:
 
 
 @lru_cache(maxsize=1024)
-def _plain_pieces(text: str) -> tuple[str, ...] | None:
+def plain_pieces(text: str) -> tuple[str, ...] | None:
     """Text and names of inputs in turn, text first and last; None for more than names in their places."""
     if len(text) > _MAX_PLAIN:
         return None

@@ -3,6 +3,7 @@
 import keyword
 import subprocess
 import sys
+from itertools import takewhile
 
 import pytest
 from hypothesis import example, given
@@ -10,9 +11,21 @@ from hypothesis import strategies as st
 from jinja2 import lexer
 from jinja2.defaults import DEFAULT_NAMESPACE
 
-from promptops.prompt.jinja_templates import compile_jinja, jinja_includes, jinja_names, render_jinja
+from promptops.prompt.jinja_templates import (
+    compile_jinja,
+    jinja_includes,
+    jinja_names,
+    render_jinja,
+    static_pieces,
+)
 from promptops.prompt.template_types import TemplateFault
-from promptops.prompt.templates import JINJA_WORDS, CompiledTemplate, find_includes, free_names
+from promptops.prompt.templates import (
+    JINJA_WORDS,
+    CompiledTemplate,
+    find_includes,
+    free_names,
+    plain_pieces,
+)
 
 VALUES = {"a": "A", "name": "<b> {{ a }} \r\n", "n": 7, "none": "x", "if": "y", "empty": ""}
 PIECES = [
@@ -43,6 +56,9 @@ def test_a_text_is_what_jinja_writes(text: str, missing_is_empty: bool) -> None:
     assert outcome(by_us) == outcome(by_jinja)
     assert outcome(lambda: free_names(text)) == outcome(lambda: jinja_names(text))
     assert outcome(lambda: find_includes(text)) == outcome(lambda: jinja_includes(text))
+    plain = plain_pieces(text)
+    if plain is not None:
+        assert "".join(takewhile(lambda piece: piece is not None, static_pieces(text, {}))) == plain[0]
 
 
 def words() -> set[str]:
@@ -74,7 +90,8 @@ def test_a_long_text_has_the_bounds_of_any_other() -> None:
 
 def test_a_plain_text_imports_no_jinja() -> None:
     program = (
-        "import sys\nfrom promptops.prompt.templates import CompiledTemplate\n"
+        "import sys\nfrom promptops.prompt.template_types import TemplateFault
+from promptops.prompt.templates import CompiledTemplate\n"
         "print(CompiledTemplate('Hello {{ a }}').render({'a': 'Ada'}), 'jinja2' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

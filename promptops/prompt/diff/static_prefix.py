@@ -1,13 +1,9 @@
 """The text that every call of a version starts with: what a provider's prompt cache can reuse."""
 
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
-
-from jinja2 import DictLoader, StrictUndefined, nodes
-from jinja2.exceptions import TemplateError
+from collections.abc import Mapping
 
 from promptops.prompt import ImageFile, Message, Prompt, Text
-from promptops.prompt.sandbox import TemplateEnvironment
+from promptops.prompt.templates import plain_pieces
 
 
 def static_prefix(prompt: Prompt) -> list[tuple[str, str]]:
@@ -38,30 +34,14 @@ def _message_prefix(message: Message, partials: Mapping[str, str]) -> tuple[str,
 
 
 def _template_prefix(template: str, partials: Mapping[str, str]) -> tuple[str, bool]:
+    plain = plain_pieces(template)
+    if plain is not None:
+        return plain[0], len(plain) == 1
+    from promptops.prompt.jinja_templates import static_pieces
+
     texts: list[str] = []
-    for text in _pieces(template, partials):
+    for text in static_pieces(template, partials):
         if text is None:
             return "".join(texts), False
         texts.append(text)
     return "".join(texts), True
-
-
-def _pieces(template: str, partials: Mapping[str, str]) -> Iterator[str | None]:
-    """The static pieces of a template from its start; None stands for the first that is not."""
-    try:
-        body = _environment().parse(template).body
-    except TemplateError:
-        yield None
-        return
-    for node in body:
-        if isinstance(node, nodes.Output):
-            yield from (part.data if isinstance(part, nodes.TemplateData) else None for part in node.nodes)
-        elif isinstance(node, nodes.Include) and isinstance(node.template, nodes.Const):
-            yield from _pieces(partials.get(node.template.value, ""), partials)
-        elif not isinstance(node, nodes.Assign | nodes.Macro):
-            yield None
-
-
-@lru_cache(maxsize=1)
-def _environment() -> TemplateEnvironment:
-    return TemplateEnvironment(DictLoader({}), StrictUndefined)
