@@ -90,8 +90,7 @@ def test_a_long_text_has_the_bounds_of_any_other() -> None:
 
 def test_a_plain_text_imports_no_jinja() -> None:
     program = (
-        "import sys\nfrom promptops.prompt.template_types import TemplateFault
-from promptops.prompt.templates import CompiledTemplate\n"
+        "import sys\nfrom promptops.prompt.templates import CompiledTemplate\n"
         "print(CompiledTemplate('Hello {{ a }}').render({'a': 'Ada'}), 'jinja2' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
