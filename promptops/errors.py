@@ -1,6 +1,7 @@
 """What can go wrong, and the exit code each kind has.
 
     PromptopsError
+    ├── WrongUsage     2  a command line that does not say what is needed
     ├── Undecided      3  cannot say yet
     ├── Invalid        4  your files, state or configuration
     │   └── NotFound   4  ... name something that does not exist
@@ -56,6 +57,10 @@ class PromptopsError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class WrongUsage(PromptopsError):
+    exit_code = ExitCode.USAGE
 
 
 class Undecided(PromptopsError):

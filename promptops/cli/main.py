@@ -144,16 +144,25 @@ def _run_verb(path: list[str], arguments: list[str]) -> int:
     import typer
 
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-    app.command(context_settings={"help_option_names": ["-h", "--help"]})(
-        _as_exiting_command(find_verb(path))
-    )
+    verb = find_verb(path)
+    app.command(context_settings={"help_option_names": ["-h", "--help"]})(_as_exiting_command(verb))
     try:
         app(arguments, prog_name=" ".join([PROGRAM, *path]))
     except SystemExit as leave:
+        if leave.code == ExitCode.USAGE:
+            _print_input_hint(verb, arguments)
         return leave.code if isinstance(leave.code, int) else int(bool(leave.code))
     finally:
         gc.enable()
     return 0
+
+
+def _print_input_hint(verb: Callable[..., int | None], arguments: Sequence[str]) -> None:
+    from promptops.cli.usage_hint import input_hint
+    from promptops.console import note
+
+    if hint := input_hint(verb, arguments):
+        note(f"  {hint}")
 
 
 def find_verb(path: Sequence[str]) -> Callable[..., int | None]:

@@ -114,7 +114,7 @@ def _write_if_missing(file: Path, text: str) -> bool:
 
 def write_prompt(settings: Settings, name: str, model: str, description: str) -> list[Path]:
     """Write a prompt to fill in, and its cases. Raises Invalid rather than overwrite anything."""
-    check_prompt_name(name)
+    name = _prompt_name(name, settings)
     file = settings.prompts / f"{name}.yaml"
     cases = settings.prompts / f"{name}.cases.jsonl"
     for path in (file, settings.prompts / f"{name}.yml", cases):
@@ -131,6 +131,19 @@ def write_prompt(settings: Settings, name: str, model: str, description: str) ->
     file.write_text(text, encoding="utf-8")
     cases.write_text(CASES_TEMPLATE, encoding="utf-8")
     return [*_write_schema(settings.prompts), file, cases]
+
+
+def _prompt_name(written: str, settings: Settings) -> str:
+    """The name itself, or of the path of a file that is to be."""
+    if written.endswith((".yaml", ".yml")):
+        path = Path(os.path.abspath(written))  # noqa: PTH100 - resolve() would follow a linked folder
+        if not path.is_relative_to(settings.prompts):
+            name = Path(written).stem
+            hint = f"promptops new {name} writes {settings.prompts_path}/{name}.yaml"
+            raise Invalid(f"{written} is not below {settings.prompts}", hint=hint)
+        written = path.relative_to(settings.prompts).with_suffix("").as_posix()
+    check_prompt_name(written)
+    return written
 
 
 def schema_text() -> str:

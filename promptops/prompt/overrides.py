@@ -44,8 +44,9 @@ def with_overrides(
 def _set(data: dict[str, Any], key: str, value: Any) -> None:
     first, *rest = key.split(".")
     if not (key in _SETTABLE or (first == "parameters" and all(rest))):
-        message, hint = unknown_name_message("setting", key, _SETTABLE)
-        raise Invalid(message, hint=hint or "known: parameters.NAME, max_input_tokens, output.repair")
+        parameter = f"parameters.{key if key.isidentifier() else 'NAME'}"
+        message, hint = unknown_name_message("setting", key, (*_SETTABLE[:-1], parameter))
+        raise Invalid(message, hint=hint)
     if reason := json_data_problem(value):
         raise Invalid(f"the setting `{key}` cannot be used: {reason}")
     if first == "output" and "output" not in data:

@@ -45,7 +45,7 @@ def test_the_default_plan_starts_with_its_eval(cli: Cli, repo: Repo) -> None:
 def test_the_first_version_of_a_channel_needs_a_yes(cli: Cli, repo: Repo) -> None:
     two_versions(repo)
     done = cli("canary", "greet@HEAD", "--to", "staging")
-    assert done.code == 4
+    assert done.code == 2
     assert "nothing to compare with: all calls go to it at once" in done.err
     assert "--yes" in done.err
     ok(cli("canary", "greet@HEAD", "--to", "staging", "--yes"))

@@ -184,3 +184,26 @@ def test_a_reader_that_leaves_early_is_no_error_worth_a_word(greeting: Repo) -> 
     greeting.write("big", "x" * 1_000_000)
     done = subprocess.run(["sh", "-c", command], cwd=greeting.path, capture_output=True, check=True)
     assert (len(done.stdout), done.stderr) == (10, b"")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (["run", "greet", "--name", "Ada"], "  name is an input of the prompt: -i name=Ada\n"),
+        (["render", "--name=Ada B", "greet"], "  name is an input of the prompt: -i 'name=Ada B'\n"),
+        (["render", "greet", "--name", "x" * 100], "-i 'name=…'\n"),
+    ],
+)
+def test_an_option_that_is_an_input_says_how_inputs_are_given(
+    arguments: list[str], hint: str, cli: Cli, greeting: Repo
+) -> None:
+    done = cli(*arguments)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.endswith(hint)
+
+
+def test_an_option_that_is_nothing_gets_no_hint(cli: Cli, greeting: Repo) -> None:
+    for words in ("run greet --mood good", "list --name Ada", "run --name Ada"):
+        done = cli(*words.split())
+        assert done.code == 2
+        assert "-i " not in done.err

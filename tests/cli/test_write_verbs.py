@@ -60,6 +60,17 @@ class TestNew:
     def test_a_name_that_references_could_not_hold_is_4(self, name: str, cli: Cli, repo: Repo) -> None:
         assert cli("new", name).code == 4
 
+    @pytest.mark.parametrize("path", ["prompts/support/route.yaml", "./prompts/support/route.yml"])
+    def test_the_path_of_a_file_names_the_prompt(self, path: str, cli: Cli, repo: Repo) -> None:
+        assert cli("new", path).code == 0
+        files = {file.name for file in (repo.path / "prompts/support").iterdir()}
+        assert files == {"route.yaml", "route.cases.jsonl"}
+
+    def test_a_path_elsewhere_is_refused_with_the_right_one(self, cli: Cli, repo: Repo) -> None:
+        done = cli("new", "route.yaml")
+        assert (done.code, "promptops new route writes prompts/route.yaml" in done.err) == (4, True)
+        assert not (repo.path / "prompts").exists()
+
     def test_nothing_is_overwritten(self, cli: Cli, greeting: Repo) -> None:
         done = cli("new", "greet")
         assert done.code == 4

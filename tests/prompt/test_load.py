@@ -380,6 +380,13 @@ def test_overrides_are_another_version() -> None:
     }
 
 
+def test_a_parameter_without_its_prefix_is_given_one() -> None:
+    for key in ("temperature", "seed"):
+        with pytest.raises(Invalid) as caught:
+            with_overrides(load(), settings={key: 0})
+        assert f"parameters.{key}" in caught.value.message + caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [

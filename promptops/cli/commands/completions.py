@@ -11,6 +11,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from promptops.cli.usage_hint import declared_flags
 from promptops.console import print_text
 from promptops.errors import PromptopsError
 
@@ -94,22 +95,10 @@ def _candidates(
         return ()
     parameters = list(inspect.signature(find(before[: 2 if parts else 1])).parameters.values())
     if word.startswith("-"):
-        return _options(parameters)
+        return declared_flags(parameters)
     if parameters and parameters[0].name == "reference":
         return _references(word)
     return _choices(parameters)
-
-
-def _options(parameters: list[inspect.Parameter]) -> list[str]:
-    """The long options, as Typer names them."""
-    found = ["--help"]
-    for parameter in parameters:
-        for declared in get_args(parameter.annotation)[1:]:
-            # inside Annotated, Typer keeps the first name where a default would stand
-            named = (getattr(declared, "default", None), *(getattr(declared, "param_decls", None) or ()))
-            names = [part for name in named if isinstance(name, str) for part in name.split("/")]
-            found += [name for name in names if name.startswith("--")]
-    return found
 
 
 def _choices(parameters: list[inspect.Parameter]) -> list[str]:

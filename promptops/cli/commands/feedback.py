@@ -10,7 +10,8 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from promptops.cli.options.common import JsonOption
+from promptops.cli.last_run import resolve_run_id
+from promptops.cli.options.common import RUN_HELP, JsonOption
 from promptops.cli.options.flags import from_option
 from promptops.config.settings import Settings, current_settings
 from promptops.config.text import MAX_BYTES
@@ -39,9 +40,7 @@ class Thumbs(StrEnum):
     DOWN = "down"
 
 
-RunArgument = Annotated[
-    str | None, typer.Argument(metavar="RUN", help="A run's id, or the start of it.", show_default=False)
-]
+RunArgument = Annotated[str | None, typer.Argument(metavar="RUN", help=RUN_HELP, show_default=False)]
 ThumbsArgument = Annotated[
     Thumbs | None,
     typer.Argument(metavar="up|down", help="Whether the answer was good.", show_default=False),
@@ -123,7 +122,7 @@ def _log_outcomes(
     if run is None:
         raise Invalid("which run?", hint="promptops feedback RUN up; `promptops runs list` shows the latest")
     with _registry(settings) as registry:
-        run_id = get_run(registry, run)["run_id"]
+        run_id = get_run(registry, resolve_run_id(run, settings))["run_id"]
         kept = edit if settings.log.outputs == "full" else None
         if edit is not None and kept is None:
             note("the edited text is not kept, as the settings say of outputs")

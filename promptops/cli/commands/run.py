@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from promptops.cli.last_run import note_own_run
 from promptops.cli.options.common import (
     InputOption,
     InputsOption,
@@ -104,7 +105,9 @@ def run(
 async def _prepare_run(settings: Settings, call: PlannedCall) -> PreparedRun:
     async with Session(settings) as session:
         runner = session.runner()
-        return runner.begin(call.ready(runner, False))
+        prepared = runner.begin(call.ready(runner, False))
+    note_own_run(settings, prepared.started.run_id)
+    return prepared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +125,10 @@ class _RunExecution:
             prepared = call.ready(runner, True)
             version, streams = prepared.version, self.streams(prepared.version)
             further = _model_graded_checks(session, version, self.limits) if self.all_checks else None
-            done = await runner.answer(runner.begin(prepared), _print_piece if streams else None)
+            prepared = runner.begin(prepared)
+            if self.log:
+                note_own_run(self.settings, prepared.started.run_id)
+            done = await runner.answer(prepared, _print_piece if streams else None)
             if further:
                 done = await further.finish(done, log=self.log)
             if self.log:

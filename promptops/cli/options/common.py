@@ -18,6 +18,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts
 ReferenceArgument = Annotated[
     str, typer.Argument(metavar="REF", help="NAME, NAME@REV, NAME:CHANNEL or a prompt file.")
 ]
+RUN_HELP = "A run's id, or the start of it; last is your own last run."
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)]
 InputOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -12,7 +12,7 @@ import typer
 from promptops.cli.options.flags import to_option
 from promptops.config.settings import current_settings
 from promptops.console import confirm, note, print_json, print_text
-from promptops.errors import ExitCode, Invalid, Unavailable
+from promptops.errors import ExitCode, Invalid, Unavailable, WrongUsage
 from promptops.git.remote import RemoteUnreachable
 from promptops.registry import RegistryDatabase
 from promptops.release.context import ReleaseContext, Target, channel_state, open_release_context
@@ -67,14 +67,16 @@ def project_release_context(
 
 
 def require_confirmation(question: str, *, yes: bool, needed: bool = False) -> None:
-    """Ask on a terminal. Off one, ``needed`` wants --yes. Raises Invalid without it, and for a no."""
+    """Ask on a terminal; off one, ``needed`` wants --yes."""
     if yes:
         return
     if sys.stdin.isatty():
         if not confirm(question):
             raise Invalid("nothing was done", hint="")
     elif needed:
-        raise Invalid(question.rstrip("?") + ": nobody is here to be asked", hint="--yes says yes to it")
+        raise WrongUsage(
+            f"{question} This is not a terminal, so nobody can be asked", hint="use --yes to confirm"
+        )
 
 
 def print_transition(target: Target, written: TransitionResult, *, as_json: bool = False, **more: Any) -> int:

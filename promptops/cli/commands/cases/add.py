@@ -5,7 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
+from promptops.cli.last_run import resolve_run_id
 from promptops.cli.options.cases import NameArgument, cases_display_path
+from promptops.cli.options.common import RUN_HELP
 from promptops.cli.options.flags import run_option, tag_option
 from promptops.config.settings import current_settings
 from promptops.console import note, print_text
@@ -19,7 +21,7 @@ from promptops.versions.resolve import resolve_version
 
 def cases_add(
     name: NameArgument,
-    run: Annotated[str, run_option("A run's id, or the start of it.", metavar="RUN")],
+    run: Annotated[str, run_option(RUN_HELP, metavar="RUN")],
     expected: Annotated[
         str | None, typer.Option("--expected", help="What is right; JSON where the prompt's output is.")
     ] = None,
@@ -36,7 +38,7 @@ def cases_add(
     if approve and expected is not None:
         raise Invalid("--approve and --expected both say what is right", hint="give one of the two")
     with RegistryDatabase.open_existing(settings.registry) as registry:
-        found = get_run(registry, run)
+        found = get_run(registry, resolve_run_id(run, settings))
     data = _case(prompt, found, expected, approve=approve)
     data |= {"tags": tag} if tag else {}
     shown = cases_display_path(version, settings)

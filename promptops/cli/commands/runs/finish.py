@@ -5,9 +5,8 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
-from promptops.cli.options.common import JsonOption
+from promptops.cli.last_run import resolve_run_id
+from promptops.cli.options.common import JsonOption, RunArgument
 from promptops.cli.options.flags import from_option
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json
@@ -16,7 +15,6 @@ from promptops.runner import Run
 from promptops.runner.external_run import finish_external_run, parse_reported_result
 from promptops.runner.routing import GitSource, Router
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="The run_id that run --prepare printed.")]
 FromOption = Annotated[
     str,
     from_option("JSON of {output?, input_tokens?, output_tokens?, error?}; - is stdin."),
@@ -30,7 +28,7 @@ def runs_finish(run: RunArgument, source: FromOption = "-", as_json: JsonOption 
     """
     settings = current_settings()
     reported = parse_reported_result(_read(source), "stdin" if source == "-" else source)
-    done = finish_external_run(settings, run, reported)
+    done = finish_external_run(settings, resolve_run_id(run, settings), reported)
     with Router(GitSource(settings), settings.registry) as serving:
         serving.ended(done)
     if as_json:

@@ -3,11 +3,10 @@
 import asyncio
 import difflib
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from promptops.cli.options.common import JsonOption
+from promptops.cli.last_run import resolve_run_id
+from promptops.cli.options.common import JsonOption, RunArgument
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_styled, print_text
 from promptops.errors import NotFound
@@ -17,8 +16,6 @@ from promptops.runner import Run, RunContext
 from promptops.runner.session import Session
 from promptops.versions.resolve import Version, resolve_version
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]
-
 
 def runs_replay(run: RunArgument, as_json: JsonOption = False) -> int:
     """Send a run's exact request again and compare the answers. Exit 1 when they differ.
@@ -27,7 +24,7 @@ def runs_replay(run: RunArgument, as_json: JsonOption = False) -> int:
     """
     settings = current_settings()
     with RegistryDatabase.open_existing(settings.registry) as registry:
-        before = get_run(registry, run)
+        before = get_run(registry, resolve_run_id(run, settings))
         if before["state"] == "finished" and before["output"] is None and not before["tool_calls"]:
             raise NotFound(
                 f"the answer of run {before['run_id']} was not stored, so there is nothing to compare with",

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from promptops.cli.options.common import JsonOption
+from promptops.cli.last_run import resolve_run_id
+from promptops.cli.options.common import JsonOption, RunArgument
 from promptops.cli.reports.numbers import integer_cell, usd_cell
 from promptops.cli.reports.run_tables import run_result, run_version
 from promptops.config.settings import Settings, current_settings
@@ -13,7 +14,6 @@ from promptops.console import print_json, print_text
 from promptops.errors import PromptopsError
 from promptops.registry import RegistryDatabase, RunRecord, get_run, rebuild_messages
 
-RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or the start of it.")]
 MessagesOption = Annotated[
     bool, typer.Option("--messages", help="Print the rebuilt messages alone, as JSON.")
 ]
@@ -27,7 +27,7 @@ def runs_show(run: RunArgument, messages: MessagesOption = False, as_json: JsonO
     """
     settings = current_settings()
     with RegistryDatabase.open_existing(settings.registry) as registry:
-        found = get_run(registry, run)
+        found = get_run(registry, resolve_run_id(run, settings))
         if messages:
             print_json(_rebuilt(registry, found, settings))
             return

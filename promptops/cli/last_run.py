@@ -1,0 +1,97 @@
+"""``last`` in place of a run's id: the latest run that the same person made with ``promptops run``.
+
+A registry does not tell a person's runs from an application's, so ``run`` notes its ids in a small file of
+the user's state folder, one for each registry. From a terminal, ``last`` is the latest run made on a terminal
+of this machine or in this session; elsewhere, such as in a script or a CI job, the latest of the same session
+of processes. So the run of a scheduled job is never taken for one's own.
+"""
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from promptops.config.settings import Settings
+from promptops.console import note
+from promptops.errors import NotFound
+
+LAST = "last"
+_MAX_NOTES = 20
+_MAX_BYTES = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class OwnRun:
+    """One run, and from where it was made."""
+
+    run_id: str
+    host: str
+    session: int
+    terminal: bool
+
+
+def note_own_run(settings: Settings, run_id: str) -> None:
+    """Remember a run as one's own last. A state folder that cannot be written costs nothing but ``last``."""
+    file = _notes_file(settings.registry, os.environ)
+    runs = [_here(run_id), *_read_notes(file)][:_MAX_NOTES]
+    new = file.with_suffix(f".{os.getpid()}.new")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(json.dumps([asdict(run) for run in runs]), encoding="utf-8")
+        new.replace(file)
+    except OSError:
+        return
+
+
+def resolve_run_id(run: str, settings: Settings) -> str:
+    """The id or start of an id as it is given; for ``last`` the id of one's own last run, said on stderr."""
+    if run != LAST:
+        return run
+    here = _here("")
+    runs = _read_notes(_notes_file(settings.registry, os.environ))
+    own = next((each for each in runs if _own(each, here)), None)
+    if own is None:
+        raise NotFound(
+            "there is no last run: `promptops run` has made none from here",
+            hint="`promptops runs list` shows the latest runs of everybody",
+        )
+    note(f"last is run {own.run_id}")
+    return own.run_id
+
+
+def _own(run: OwnRun, here: OwnRun) -> bool:
+    return run.host == here.host and (run.session == here.session or (run.terminal and here.terminal))
+
+
+def _here(run_id: str) -> OwnRun:
+    return OwnRun(run_id, os.uname().nodename, os.getsid(0), any(map(os.isatty, (0, 1, 2))))
+
+
+def _notes_file(registry: Path, env: Mapping[str, str]) -> Path:
+    name = hashlib.sha256(os.fsencode(registry.resolve())).hexdigest()[:16]
+    return state_folder(env) / "last-runs" / f"{name}.json"
+
+
+def state_folder(env: Mapping[str, str]) -> Path:
+    """Where this user's programs keep what outlives them and is no configuration."""
+    given = env.get("XDG_STATE_HOME", "")
+    if os.path.isabs(given):  # noqa: PTH117 - the specification says to ignore a relative path
+        return Path(given) / "promptops"
+    home = Path(env.get("HOME") or Path.home())
+    return (
+        home / ("Library/Application Support" if sys.platform == "darwin" else ".local/state") / "promptops"
+    )
+
+
+def _read_notes(file: Path) -> list[OwnRun]:
+    """Newest first; nothing of a file that is damaged or not ours."""
+    try:
+        with file.open("rb") as stream:
+            data: Any = json.loads(stream.read(_MAX_BYTES))
+        return [OwnRun(**each) for each in data]
+    except (OSError, ValueError, TypeError):
+        return []
