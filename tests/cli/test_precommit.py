@@ -225,6 +225,11 @@ def test_installed_by_pre_commit_into_an_environment_of_its_own(
         shutil.copy(ROOT / name, folder)
     use_hooks(project, folder, publish(folder), "promptops-lint", "promptops-diff")
     assert pre_commit("install", "--install-hooks", cwd=project.path)[0] == 0
+    installed = {
+        path.name for path in Path(os.environ["PRE_COMMIT_HOME"]).glob("*/py_env-*/lib/*/site-packages/*")
+    }
+    assert "promptops" in installed
+    assert "litellm" not in installed  # a hook takes the base alone
     python = str(Path(sys.executable).parent)
     monkeypatch.setenv(
         "PATH", os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if p != python)
