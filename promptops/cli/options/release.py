@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 import typer
 
@@ -15,7 +15,14 @@ from promptops.console import confirm, note, print_json, print_text
 from promptops.errors import ExitCode, Invalid, Unavailable, WrongUsage
 from promptops.git.remote import RemoteUnreachable
 from promptops.registry import RegistryDatabase
-from promptops.release.context import ReleaseContext, Target, channel_state, open_release_context
+from promptops.release.context import (
+    ReleaseContext,
+    Target,
+    channel_state,
+    open_optional_registry,
+    open_release_context,
+    resolve_target,
+)
 from promptops.release.ledger import TransitionResult
 
 ReleaseArgument = Annotated[
@@ -45,6 +52,10 @@ UnreviewedOption = Annotated[
     ),
 ]
 YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+
+
+class ManualAction(Protocol):
+    def __call__(self, context: ReleaseContext, target: Target, *, reason: str) -> TransitionResult: ...
 
 
 @contextmanager
@@ -77,6 +88,13 @@ def require_confirmation(question: str, *, yes: bool, needed: bool = False) -> N
         raise WrongUsage(
             f"{question} This is not a terminal, so nobody can be asked", hint="use --yes to confirm"
         )
+
+
+def move_by_hand(action: ManualAction, name: str, reason: str, *, local: bool, as_json: bool) -> int:
+    """What ``release approve``, ``pause`` and ``resume`` do: one move that a person decides."""
+    with project_release_context(local=local, registry=open_optional_registry) as context:
+        target = resolve_target(context, name)
+        return print_transition(target, action(context, target, reason=reason), as_json=as_json)
 
 
 def print_transition(target: Target, written: TransitionResult, *, as_json: bool = False, **more: Any) -> int:

@@ -1,15 +1,8 @@
 """``promptops release resume``."""
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.release import (
-    LocalOption,
-    ReasonOption,
-    TargetArgument,
-    print_transition,
-    project_release_context,
-)
+from promptops.cli.options.release import LocalOption, ReasonOption, TargetArgument, move_by_hand
 from promptops.release.actions.manual import resume
-from promptops.release.context import open_optional_registry, resolve_target
 
 
 def release_resume(
@@ -19,6 +12,4 @@ def release_resume(
 
     One whose evidence is invalid goes on with new evidence, and needs --reason.
     """
-    with project_release_context(local=local, registry=open_optional_registry) as context:
-        target = resolve_target(context, name)
-        return print_transition(target, resume(context, target, reason=reason), as_json=as_json)
+    return move_by_hand(resume, name, reason, local=local, as_json=as_json)
