@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         redact_finished_run,
         redact_started_run,
     )
+    from promptops.registry.outcome_file import log_run_outcomes, open_with_waiting_runs, read_outcomes
     from promptops.registry.records import CheckResult, FinishedRun, LogRow, RunKind, RunState, StartedRun
     from promptops.registry.run_export import export_runs, open_atomically
     from promptops.registry.run_messages import load_run_prompt, rebuild_messages, stored_prompt
@@ -189,6 +190,7 @@ _HOMES = {
     "filters": "RunFilter parse_time",
     "group_writer": "GroupJournal",
     "journal": "NoJournal RegistryJournal Spool redact_finished_run redact_started_run",
+    "outcome_file": "log_run_outcomes open_with_waiting_runs read_outcomes",
     "records": "CheckResult FinishedRun LogRow RunKind RunState StartedRun",
     "run_export": "export_runs open_atomically",
     "run_messages": "load_run_prompt rebuild_messages stored_prompt",

@@ -18,7 +18,6 @@ from typing import Any
 
 from bench_registry import Row, show
 
-from promptops.cli.commands.feedback import read_outcomes
 from promptops.config.clock import utc_now
 from promptops.registry import (
     CheckResult,
@@ -31,6 +30,7 @@ from promptops.registry import (
     import_outcomes,
     new_run_id,
     read_export_checkpoint,
+    read_outcomes,
     save_export_checkpoint,
 )
 

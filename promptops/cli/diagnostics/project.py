@@ -1,0 +1,66 @@
+"""The prompts of a project, its release plans and its registry."""
+
+from collections.abc import Iterator
+
+from promptops.cli.diagnostics.finding import DoctorFinding
+from promptops.config.settings import Settings
+from promptops.errors import PromptopsError
+
+
+def project_findings(settings: Settings) -> Iterator[DoctorFinding]:
+    yield _project(settings)
+    yield from _plans(settings)
+    yield _registry(settings)
+    yield from _spooled_runs(settings)
+
+
+def _project(settings: Settings) -> DoctorFinding:
+    from promptops.versions.resolve import prompt_names
+
+    count = len(prompt_names(settings))
+    if not count:
+        return DoctorFinding(
+            "project", "warning", f"{settings.root} has no prompts", "promptops init writes a first one"
+        )
+    return DoctorFinding("project", "ok", f"{settings.root}, {count} prompt{'s'[: count != 1]}")
+
+
+def _plans(settings: Settings) -> Iterator[DoctorFinding]:
+    from promptops.release.plan import plan_errors
+
+    faults = list(plan_errors(settings.file))
+    yield from (DoctorFinding("plans", "error", fault.message, fault.hint) for fault in faults)
+    if not faults and (names := list(settings.plans)):
+        yield DoctorFinding("plans", "ok", ", ".join(names))
+
+
+def _registry(settings: Settings) -> DoctorFinding:
+    from promptops.registry import RegistryDatabase, count_runs, find_damage
+
+    if not settings.registry.exists():
+        return DoctorFinding("registry", "note", f"{settings.registry} is made by the first run")
+    try:
+        with RegistryDatabase.open(settings.registry) as registry:
+            problem, count = find_damage(registry), count_runs(registry)
+            if problem:
+                return DoctorFinding("registry", "error", f"{settings.registry} is damaged: {problem}")
+            if not registry.writable:
+                return DoctorFinding(
+                    "registry", "warning", f"{settings.registry} cannot be written here; {count} runs"
+                )
+    except PromptopsError as error:
+        return DoctorFinding("registry", "error", error.message, error.hint)
+    return DoctorFinding("registry", "ok", f"{settings.registry}, {count} run{'s'[: count != 1]}")
+
+
+def _spooled_runs(settings: Settings) -> Iterator[DoctorFinding]:
+    from promptops.registry import Spool
+
+    spool = Spool(settings.registry)
+    if count := len(spool.waiting()):
+        yield DoctorFinding(
+            "spool",
+            "warning",
+            f"{count} run{'s wait' if count > 1 else ' waits'} in {spool.folder}",
+            "the next run that can write the registry takes them in",
+        )
