@@ -104,10 +104,12 @@ def test_logged_runs_of_any_origin_make_a_pair() -> None:
         "run_id": "01B", "arm": "control", "error": None, "output": "yes", "tool_calls": [], "checks": [],
         "trial": 1, "latency_ms": 1.0, "cost_usd": None, "cost_list_usd": None, "input_tokens": 1,
         "output_tokens": 1, "shadow_of": "01A", "inputs": {"q": "?"}, "metadata": {"tags": "one"},
-        "outcomes": [],
+        "outcomes": [], "state": "finished",
     }  # fmt: skip
+    candidate = {**run, "arm": "candidate", "trial": 0, "output": "no"}
     assert pair_from_runs(1, [run]) is None
-    found = pair_from_runs(1, [run, {**run, "arm": "candidate", "trial": 0, "output": "no"}])
+    assert pair_from_runs(1, [run, {**candidate, "state": "started", "output": None}]) is None
+    found = pair_from_runs(1, [run, candidate])
     assert found is not None
     live = build_pair(1, {**run, "arm": "stable", "trial": 0}, {**run, "arm": "candidate", "trial": 0})
     assert (live.first, live.control.output) == ("control", "yes")
