@@ -20,9 +20,9 @@ from typing import Literal
 from promptops.config.settings import Settings
 from promptops.errors import Invalid
 from promptops.evaluation.case_store import CaseStore
-from promptops.evaluation.check_calls import BatchGraderClient
 from promptops.evaluation.engine import SEED
 from promptops.evaluation.preflight import Preflight
+from promptops.evaluation.run_grader import RunGrader, batch_grader_client
 from promptops.evaluation.trials import TrialPlan, TrialRunner, input_problem
 from promptops.evaluation.variants import CaseChecks, Variant, with_shared_checks
 from promptops.git.process import run_git
@@ -150,31 +150,27 @@ def find_culprit(
     checks = CaseChecks(ends[1].prompt.checks, lambda name: judges.version(name).prompt)
     engine, eval_id = BatchEngine(settings, options), new_run_id()
     with ExitStack() as stack:
-        kept = stack.enter_context(CaseStore())
-        looking = BatchGraderClient(
-            engine=engine, judges=judges, version=ends[1].version, eval_id=eval_id, run_id="", trial=0
-        )
-        surveyor = Preflight(
+        store = stack.enter_context(CaseStore())
+        preflight = Preflight(
             settings=settings,
             options=options,
             variants=tuple(ends),
             checks=checks,
             trials=search.trials,
-            grader=looking,
+            client=batch_grader_client(engine, judges, ends[1].version),
             refuse=False,
         )
-        survey = surveyor.look(cases, kept)
         plan = TrialPlan(
             eval_id=eval_id,
             variants=tuple(ends),
-            cases=kept,
+            cases=store,
             checks=checks,
             trials=search.trials,
-            unfit=survey.unfit,
+            unfit=preflight.check(cases, store).unfit,
         )
         registry = stack.enter_context(RegistryDatabase.open(settings.registry))
-        work = _Bisection(settings, engine, judges, registry, plan, search.entries, on_step)
-        return asyncio.run(work.search())
+        grader = RunGrader(engine=engine, judges=judges, registry=registry, eval_id=eval_id)
+        return asyncio.run(_Bisection(settings, grader, plan, search.entries, on_step).search())
 
 
 def _variant_of(entry: HistoryEntry, settings: Settings) -> Variant:
@@ -184,9 +180,7 @@ def _variant_of(entry: HistoryEntry, settings: Settings) -> Variant:
 @dataclass(slots=True)
 class _Bisection:
     settings: Settings
-    engine: BatchEngine
-    judges: JudgeResolver
-    registry: RegistryDatabase
+    grader: RunGrader
     plan: TrialPlan  # of the good and the bad version
     entries: Sequence[HistoryEntry]
     on_step: Callable[[BisectStep], None] | None
@@ -196,13 +190,13 @@ class _Bisection:
 
     async def search(self) -> BisectResult:
         low, high = 0, len(self.entries) - 1
-        async with self.engine:
-            if await self._told(high) != "bad":
-                return self._found()
+        async with self.grader.engine:
+            if await self._verdict(high) != "bad":
+                return self._result()
             self.known[self.entries[0].digest or ""] = "good"
             unclear: set[int] = set()
             while middle := _nearest_middle(low, high, unclear):
-                word = await self._told(middle)
+                word = await self._verdict(middle)
                 if word == "good":
                     low = middle
                 elif word == "bad":
@@ -210,10 +204,10 @@ class _Bisection:
                 else:
                     unclear.add(middle)
         if high - low > 1:
-            return self._found(suspects=tuple(self.entries[low + 1 : high + 1]))
-        return self._found(culprit=self.entries[high], before=self.entries[low])
+            return self._result(suspects=tuple(self.entries[low + 1 : high + 1]))
+        return self._result(culprit=self.entries[high], before=self.entries[low])
 
-    def _found(
+    def _result(
         self,
         culprit: HistoryEntry | None = None,
         before: HistoryEntry | None = None,
@@ -221,7 +215,7 @@ class _Bisection:
     ) -> BisectResult:
         return BisectResult(self.entries[0], self.entries[-1], tuple(self.steps), culprit, before, suspects)
 
-    async def _told(self, place: int) -> BisectVerdict:
+    async def _verdict(self, place: int) -> BisectVerdict:
         entry = self.entries[place]
         if entry.digest is None:  # deleted or broken: there is nothing to run
             self._note(BisectStep(entry, "cannot tell"))
@@ -237,21 +231,21 @@ class _Bisection:
             self.on_step(step)
 
     async def _test(self, entry: HistoryEntry) -> BisectStep:
-        answering = self._trial_runner(entry)
+        runner, engine = self._trial_runner(entry), self.grader.engine
         order = list(range(len(self.plan.cases)))
         random.Random(SEED).shuffle(order)  # noqa: S311 - an order, no secret
 
         async def one(index: int) -> list[float]:
-            return [await self._rate(answering, side, index) for side in (_GOOD, _BAD, _TESTED)]
+            return [await self._rate(runner, side, index) for side in (_GOOD, _BAD, _TESTED)]
 
         trial, word = VersionTest(), "cannot tell"
-        async with aclosing(self.engine.each(order, one)) as found:
+        async with aclosing(engine.each(order, one)) as found:
             async for rates in found:
                 trial.add(*rates)
                 if trial.word(last=False) != "cannot tell":
-                    self.engine.stop()
-        if self.engine.aborted_by:
-            raise self.engine.aborted_by
+                    engine.stop()
+        if engine.aborted_by:
+            raise engine.aborted_by
         word = trial.word(last=len(trial.losses_to_good) == len(order))
         return trial.step(entry, word)
 
@@ -263,17 +257,17 @@ class _Bisection:
             variants=(*self.plan.variants, tested),
             unfit=(*self.plan.unfit, unfit),
         )
-        return TrialRunner(plan, self.engine, self.judges, self.registry)
+        return TrialRunner(plan, self.grader)
 
-    async def _rate(self, answering: TrialRunner, side: int, index: int) -> float:
+    async def _rate(self, runner: TrialRunner, side: int, index: int) -> float:
         """The share of trials passed; what has been measured once is not asked for again."""
-        plan = answering.plan
+        plan = runner.plan
         digest = plan.variants[side].prompt.digest
         rates = self.rates.setdefault(digest, array("d", [math.nan]) * len(plan.cases))
         if math.isnan(rates[index]):
             case = plan.cases.case(index)
             added = plan.checks.of(case)
-            answers = [answering.answer(index, case, added, side, trial) for trial in range(plan.trials)]
+            answers = [runner.answer(index, case, added, side, trial) for trial in range(plan.trials)]
             passed = [each.passed for each in await asyncio.gather(*answers)]
             rates[index] = sum(passed) / len(passed)
         return rates[index]

@@ -1,8 +1,10 @@
-"""Whether an eval says yes: its exit code, with the reasons. Pure."""
+"""Whether a comparison says yes: its exit code, with the reasons. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from promptops.evaluation.result import EvalResult, VariantResult
+from promptops.evaluation.shadow.result import MetricComparison, ShadowComparison
 
 YES, NO, UNDECIDED = 0, 1, 3
 
@@ -16,50 +18,73 @@ class EvalThresholds:
 
 
 @dataclass(frozen=True, slots=True)
-class EvalDecision:
+class GateDecision:
     code: int
     reasons: tuple[str, ...] = ()
 
 
-def decide_eval(result: EvalResult, gate: EvalThresholds) -> EvalDecision:
-    """No beats undecided, undecided beats yes."""
-    answers = [*_check_pass_rate(result, gate), *_check_margin(result, gate)] or [_check_no_failures(result)]
-    code = next((code for code in (NO, UNDECIDED) if any(code == each for each, _ in answers)), YES)
-    return EvalDecision(code, tuple(reason for each, reason in answers if each == code and reason))
+def combine_decisions(decisions: Iterable[GateDecision]) -> GateDecision:
+    """No beats undecided, undecided beats yes; the reasons are of those that decide."""
+    found = list(decisions)
+    code = next((code for code in (NO, UNDECIDED) if any(each.code == code for each in found)), YES)
+    return GateDecision(code, tuple(reason for each in found if each.code == code for reason in each.reasons))
+
+
+def decide_eval(result: EvalResult, thresholds: EvalThresholds) -> GateDecision:
+    decisions = [*_check_pass_rate(result, thresholds), *_check_margin(result, thresholds)]
+    return combine_decisions(decisions or [_check_no_failures(result)])
+
+
+def decide_shadow(comparison: ShadowComparison) -> GateDecision:
+    """No where it is worse, or goes unanswered more often; yes where it is shown not to be worse."""
+    primary = comparison.questions[0]
+    quality = _decide_margin(primary.verdict, primary.sentence, within_margin=primary.not_worse)
+    silences = (GateDecision(NO, (each.sentence,)) for each in comparison.questions if _is_silence(each))
+    return combine_decisions([quality, *silences])
+
+
+def _is_silence(metric: MetricComparison) -> bool:
+    return metric.name == "unanswered" and metric.verdict == "worse" and not metric.not_worse
 
 
 def candidate_sides(result: EvalResult) -> tuple[VariantResult, ...]:
     return result.sides[1:] if result.comparison else result.sides
 
 
-def _check_pass_rate(result: EvalResult, gate: EvalThresholds) -> list[tuple[int, str]]:
+def _check_pass_rate(result: EvalResult, thresholds: EvalThresholds) -> list[GateDecision]:
     """Of several versions to choose from, one that does the job is enough."""
-    least = gate.fail_under
+    least = thresholds.fail_under
     if least is None:
         return []
     best = max(candidate_sides(result), key=lambda side: side.overall.rate or 0.0)
-    found = best.overall.rate or 0.0
-    if found >= least:
-        return [(YES, "")]
-    return [(NO, f"{best.label} passes {found:.1%} of the cases, and --fail-under is {least:.1%}")]
+    rate = best.overall.rate or 0.0
+    if rate >= least:
+        return [GateDecision(YES)]
+    return [
+        GateDecision(NO, (f"{best.label} passes {rate:.1%} of the cases, and --fail-under is {least:.1%}",))
+    ]
 
 
-def _check_margin(result: EvalResult, gate: EvalThresholds) -> list[tuple[int, str]]:
+def _check_margin(result: EvalResult, thresholds: EvalThresholds) -> list[GateDecision]:
     compared = result.comparison
-    if gate.no_worse_than is None or compared is None:
+    if thresholds.no_worse_than is None or compared is None:
         return []
-    if compared.within_margin:
-        return [(YES, "")]
-    if compared.verdict == "worse":
-        return [(NO, compared.sentence)]
-    return [(UNDECIDED, f"undecided: {compared.sentence}")]
+    return [_decide_margin(compared.verdict, compared.sentence, within_margin=compared.within_margin)]
 
 
-def _check_no_failures(result: EvalResult) -> tuple[int, str]:
+def _decide_margin(verdict: str, sentence: str, *, within_margin: bool) -> GateDecision:
+    if within_margin:
+        return GateDecision(YES)
+    if verdict == "worse":
+        return GateDecision(NO, (sentence,))
+    return GateDecision(UNDECIDED, (f"undecided: {sentence}",))
+
+
+def _check_no_failures(result: EvalResult) -> GateDecision:
     """Where several versions are on offer the table is the answer."""
     sides = candidate_sides(result)
     failed = [side for side in sides if side.overall.passed < side.overall.counted]
     if not failed or len(sides) > 1:
-        return YES, ""
+        return GateDecision(YES)
     overall = failed[0].overall
-    return NO, f"{overall.counted - overall.passed:,} of {overall.counted:,} cases failed"
+    return GateDecision(NO, (f"{overall.counted - overall.passed:,} of {overall.counted:,} cases failed",))

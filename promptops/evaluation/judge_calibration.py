@@ -128,18 +128,18 @@ async def judge_items(
     judge: Judge,
     reference: str,
     items: Sequence[LabelledItem],
-    further: GraderClient,
+    client: GraderClient,
     *,
     votes: int,
     jobs: int,
     progress: Callable[[], None] = lambda: None,
 ) -> list[JudgedItem]:
     """Ask the judge about every item, so many at once."""
-    gate = asyncio.Semaphore(jobs)
+    limiter = asyncio.Semaphore(jobs)
 
     async def one(item: LabelledItem) -> JudgedItem:
-        async with gate:
-            found = await _judge_item(judge, reference, item, further, votes)
+        async with limiter:
+            found = await _judge_item(judge, reference, item, client, votes)
         progress()
         return found
 
@@ -147,12 +147,12 @@ async def judge_items(
 
 
 async def _judge_item(
-    judge: Judge, reference: str, item: LabelledItem, further: GraderClient, votes: int
+    judge: Judge, reference: str, item: LabelledItem, client: GraderClient, votes: int
 ) -> JudgedItem:
     if judge.pairwise:
-        pair = await compare_pair(judge, reference, item.inputs, further, check="calibrate", votes=votes)
+        pair = await compare_pair(judge, reference, item.inputs, client, check="calibrate", votes=votes)
         return JudgedItem(item.labels, _sides(pair), pair.failures, pair.flipped)
-    ballot = await ask_judge(judge, reference, item.inputs, further, check="calibrate", votes=votes)
+    ballot = await ask_judge(judge, reference, item.inputs, client, check="calibrate", votes=votes)
     return JudgedItem(item.labels, ballot.votes, ballot.failures)
 
 

@@ -20,7 +20,7 @@ from promptops.registry import (
     runs_to_judge,
 )
 from promptops.release.plan import ReleasePlan, load_pinned_plan, parse_source
-from promptops.runner.model_graded import JudgeResolver, SessionGraderClient
+from promptops.runner.model_graded import JudgeResolver, LoggedGraderClient, session_runs
 from promptops.runner.retry import Limits
 from promptops.runner.session import Session
 from promptops.versions.references import Reference, parse_reference
@@ -198,12 +198,11 @@ class _JudgeScoring:
         if run["inputs"] is None or run["output"] is None:
             self.count.untold += 1
             return
-        grader = SessionGraderClient(
-            session=session, judges=self.judges, run_id=run["run_id"], limits=Limits()
-        )
+        make_run = session_runs(session, Limits())
+        client = LoggedGraderClient(make_run=make_run, judges=self.judges, run_id=run["run_id"])
         values = {**run["inputs"], "inputs": run["inputs"], "output": run["output"]}
         name, version = self.assignment.name, self.count.version
-        ballot = await ask_judge(self.judge, self.assignment.reference, values, grader, check=name)
+        ballot = await ask_judge(self.judge, self.assignment.reference, values, client, check=name)
         self.count.failed += not ballot.votes
         for vote in ballot.votes:
             score = _score_value(vote, self.passing)

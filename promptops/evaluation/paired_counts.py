@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import NormalDist
 
@@ -144,8 +143,3 @@ class ScoreDifferences:
             p=p,
             p_adjusted=p,
         )
-
-
-def count_passes(answers: Sequence[bool]) -> tuple[int, bool]:
-    """How many hold, and whether most do."""
-    return sum(answers), 2 * sum(answers) > len(answers)

@@ -5,11 +5,10 @@ from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from promptops.checks import compile_checks, validate_checks
+from promptops.checks import GraderClient, compile_checks, validate_checks
 from promptops.config.settings import Settings
 from promptops.errors import Invalid
 from promptops.evaluation.case_store import CaseStore
-from promptops.evaluation.check_calls import BatchGraderClient
 from promptops.evaluation.variants import CaseChecks, Variant
 from promptops.prompt import Check, Prompt
 from promptops.prompt.cases import Case
@@ -32,10 +31,10 @@ class Preflight:
     variants: tuple[Variant, ...]
     checks: CaseChecks
     trials: int
-    grader: BatchGraderClient  # of which only the judges' prompts are asked for
+    client: GraderClient  # of which only the judges' prompts are asked for
     refuse: bool = True  # what may cost more than --max-cost
 
-    def look(self, cases: Iterable[Case], into: CaseStore) -> PreflightResult:
+    def check(self, cases: Iterable[Case], store: CaseStore) -> PreflightResult:
         """Read every case, and render it on every side. Raises Invalid at the first that could not be run.
 
         A case that one side accepts and another does not is that side's failure; one that none accepts is
@@ -45,19 +44,18 @@ class Preflight:
         costs = array("d")
         unchecked = 0
         for variant in self.variants:
-            self._prepare(variant, variant.prompt.checks)
+            validate_variant(self.settings, variant, variant.prompt.checks, self.client)
         with ExitStack() as stack:
             estimate = self._estimate(stack)
             for case in cases:
                 added = self.checks.of(case)
-                self._check(case, added)
-                rendered = self._rendered(case)
-                for side, found in enumerate(rendered):
-                    unfit[side].append(found is None)
-                    if found is not None and estimate:
-                        costs.extend(self._costs(estimate, self.variants[side].prompt, found))
+                self._validate_checks(case, added)
+                for side, rendered in enumerate(self._rendered(case)):
+                    unfit[side].append(rendered is None)
+                    if rendered is not None and estimate:
+                        costs.extend(self._costs(estimate, self.variants[side].prompt, rendered))
                 unchecked += not (self.checks.own or added)
-                into.add(case)
+                store.add(case)
         if self.options.max_cost is not None and self.refuse:
             check_max_cost(self.options.max_cost, 0.0, list(costs))
         return PreflightResult(unfit, unchecked)
@@ -73,30 +71,34 @@ class Preflight:
     def _costs(self, estimate: CostEstimator, prompt: Prompt, rendered: RenderedPrompt) -> list[float]:
         return [estimate.of(prompt, rendered, trial) for trial in range(self.trials)]
 
-    def _check(self, case: Case, added: Sequence[Check]) -> None:
+    def _validate_checks(self, case: Case, added: Sequence[Check]) -> None:
         for variant in self.variants if case.checks else ():
             try:
-                self._prepare(variant, added)
+                validate_variant(self.settings, variant, added, self.client)
             except Invalid as error:
                 raise Invalid(f"{case.where}: {_without_location(error.message)}", hint=error.hint) from None
 
-    def _prepare(self, variant: Variant, checks: Sequence[Check]) -> None:
-        prompt = variant.prompt
-        compiled = compile_checks(checks, prompt.path, self.settings.root)
-        validate_checks(compiled, prompt.output.schema if prompt.output else None, self.grader)
-
     def _rendered(self, case: Case) -> list[RenderedPrompt | None]:
-        found: list[RenderedPrompt | None] = []
+        rendered: list[RenderedPrompt | None] = []
         problems: list[Invalid] = []
         for variant in self.variants:
             try:
-                found.append(render_prompt(variant.prompt, case.inputs))
+                rendered.append(render_prompt(variant.prompt, case.inputs))
             except Invalid as error:
-                found.append(None)
+                rendered.append(None)
                 problems.append(error)
         if len(problems) == len(self.variants):
             raise Invalid(f"{case.where}: {problems[-1].message}", hint=problems[-1].hint)
-        return found
+        return rendered
+
+
+def validate_variant(
+    settings: Settings, variant: Variant, checks: Sequence[Check], client: GraderClient
+) -> None:
+    """Raises Invalid for checks that could not be made on this version's answers."""
+    prompt = variant.prompt
+    compiled = compile_checks(checks, prompt.path, settings.root)
+    validate_checks(compiled, prompt.output.schema if prompt.output else None, client)
 
 
 def _without_location(message: str) -> str:

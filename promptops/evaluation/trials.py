@@ -1,22 +1,19 @@
 """Every case, trial and side as one run each, handed on case by case in the order asked for."""
 
-import asyncio
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from promptops.checks import CompiledCheck, compile_checks, run_graded_checks
+from promptops.checks import CompiledCheck
 from promptops.errors import Invalid
 from promptops.evaluation.case_store import CaseStore
-from promptops.evaluation.check_calls import BatchGraderClient
+from promptops.evaluation.run_grader import RunGrader
 from promptops.evaluation.variants import MODEL_GRADED_KINDS, CaseChecks, Variant
 from promptops.prompt import Check
 from promptops.prompt.cases import Case
 from promptops.prompt.render import render_prompt
-from promptops.registry import CheckResult, RegistryDatabase, add_check_outcomes
+from promptops.registry import CheckResult
 from promptops.runner import Run, RunContext
-from promptops.runner.batch import BatchEngine, BatchItem
-from promptops.runner.model_graded import JudgeResolver, check_subject
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,29 +87,29 @@ class TrialRunner:
     """Makes the runs of a plan."""
 
     plan: TrialPlan
-    engine: BatchEngine
-    judges: JudgeResolver
-    registry: RegistryDatabase  # where the verdicts of further checks are added to runs
-    _asking: list[tuple[CompiledCheck, ...]] = field(default_factory=list)
+    grader: RunGrader
+    _graded_by_side: list[tuple[CompiledCheck, ...]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._asking = [self._compiled(each.prompt.checks, each) for each in self.plan.variants]
+        self._graded_by_side = [
+            self.grader.graded_checks(each.prompt.checks, each) for each in self.plan.variants
+        ]
 
     async def cases(self) -> AsyncGenerator[CaseTrials, None]:
         """Cases of which every answer is there, in order; one that was cut short is left out."""
-        plan, whole = self.plan, self.plan.trials * len(self.plan.variants)
+        plan, total = self.plan, self.plan.trials * len(self.plan.variants)
         answers: list[TrialRun] = []
         at = -1
-        async with aclosing(self.engine.each(self._tasks(), self._one)) as results:
-            async for unit, answer in results:
-                if unit.index != at:
-                    at, answers = unit.index, []
+        async with aclosing(self.grader.engine.each(self._tasks(), self._one)) as results:
+            async for task, answer in results:
+                if task.index != at:
+                    at, answers = task.index, []
                 answers.append(answer)
-                if len(answers) == whole:
+                if len(answers) == total:
                     sides = tuple(
-                        tuple(answers[first : first + plan.trials]) for first in range(0, whole, plan.trials)
+                        tuple(answers[first : first + plan.trials]) for first in range(0, total, plan.trials)
                     )
-                    yield CaseTrials(at, unit.case, sides)
+                    yield CaseTrials(at, task.case, sides)
 
     def _tasks(self) -> Iterator[_TrialTask]:
         for index, case in self.plan.cases.cases(self.plan.order):
@@ -121,8 +118,8 @@ class TrialRunner:
                 for trial in range(self.plan.trials):
                     yield _TrialTask(index, case, added, side, trial)
 
-    async def _one(self, unit: _TrialTask) -> tuple[_TrialTask, TrialRun]:
-        return unit, await self.answer(unit.index, unit.case, unit.added, unit.side, unit.trial)
+    async def _one(self, task: _TrialTask) -> tuple[_TrialTask, TrialRun]:
+        return task, await self.answer(task.index, task.case, task.added, task.side, task.trial)
 
     async def answer(
         self, index: int, case: Case, added: tuple[Check, ...], side: int, trial: int
@@ -140,38 +137,13 @@ class TrialRunner:
             eval_id=self.plan.eval_id,
             arm=variant.arm,
         )
-        run = await self.engine.run(BatchItem(version=variant.version, inputs=case.inputs, origin=origin))
-        asked = self._asking[side]
+        run = await self.grader.engine.run_version(variant.version, case.inputs, origin)
+        graded = self._graded_by_side[side]
         if any(each.kind in MODEL_GRADED_KINDS for each in added):
-            asked = (*asked, *self._compiled(added, variant))
-        return TrialRun(run) if run.error or not asked else await self._judged(run, asked, case, variant)
-
-    async def _judged(
-        self, run: Run, asked: Sequence[CompiledCheck], case: Case, variant: Variant
-    ) -> TrialRun:
-        asking = BatchGraderClient(
-            engine=self.engine,
-            judges=self.judges,
-            version=variant.version,
-            eval_id=self.plan.eval_id,
-            run_id=run.started.run_id,
-            trial=run.started.trial,
-        )
-        found = await run_graded_checks(asked, check_subject(variant.prompt, run, case.expected), asking)
-        if asking.over_budget:
-            raise asking.over_budget
-        await asyncio.to_thread(self._log, run.started.run_id, found)
-        checks = (*run.finished.checks, *found)
-        return TrialRun(replace(run, finished=replace(run.finished, checks=checks)), asking.spent_usd)
-
-    def _log(self, run_id: str, found: Sequence[CheckResult]) -> None:
-        if self.engine.settings.log.outputs != "full":  # messages quote the output
-            found = [replace(each, message="") for each in found]
-        add_check_outcomes(self.registry, run_id, found)
-
-    def _compiled(self, checks: Sequence[Check], variant: Variant) -> tuple[CompiledCheck, ...]:
-        root = self.engine.settings.root
-        return tuple(each for each in compile_checks(checks, variant.prompt.path, root) if each.needs_model)
+            graded = (*graded, *self.grader.graded_checks(added, variant))
+        client = self.grader.client(variant, run.started.run_id, trial)
+        run = await self.grader.grade(run, graded, client, variant.prompt, case.expected)
+        return TrialRun(run, client.spent_usd)
 
 
 def input_problem(variant: Variant, case: Case) -> str:

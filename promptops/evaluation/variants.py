@@ -33,9 +33,9 @@ class Variant:
         return self.version.prompt
 
 
-def with_shared_checks(contenders: Sequence[Variant], reference_prompt: Prompt) -> tuple[Variant, ...]:
+def with_shared_checks(variants: Sequence[Variant], reference_prompt: Prompt) -> tuple[Variant, ...]:
     """All of them with the checks of one prompt: whoever is held to less would look better for it."""
-    return tuple(_with_checks_of(each, reference_prompt) for each in contenders)
+    return tuple(_with_checks_of(each, reference_prompt) for each in variants)
 
 
 def _with_checks_of(variant: Variant, reference_prompt: Prompt) -> Variant:

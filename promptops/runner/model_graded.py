@@ -5,7 +5,7 @@ They are made once the run they belong to has ended and is on disk, and each is 
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,9 +19,9 @@ from promptops.checks import (
     validate_checks,
 )
 from promptops.config.settings import Settings
-from promptops.errors import PromptopsError
+from promptops.errors import OverBudget, PromptopsError
 from promptops.log import PackageLogger, with_hint
-from promptops.prompt import Check, Prompt
+from promptops.prompt import Prompt
 from promptops.registry import CheckResult
 from promptops.runner import Run, RunContext
 from promptops.runner.retry import Limits
@@ -29,33 +29,52 @@ from promptops.runner.session import Session
 from promptops.versions.resolve import Version, resolve_version, with_provenance
 
 _LOG = PackageLogger("promptops.runner")
+_MAX_VOTES = 101  # on one answer
 
 
 class JudgeResolver:
     """The judges of one command, each resolved once: both sides of a comparison meet the same one."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
+        self.settings = settings
         self._versions: dict[str, Version] = {}
 
     def version(self, reference: str) -> Version:
         if reference not in self._versions:
             self._versions[reference] = with_provenance(
-                resolve_version(reference, self._settings), self._settings
+                resolve_version(reference, self.settings), self.settings
             )
         return self._versions[reference]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SessionGraderClient:
-    """Makes further calls for one run. ``version`` is what answers when a check asks it again."""
+MakeRun = Callable[[Version, Mapping[str, Any], RunContext], Awaitable[Run]]
+"""Makes one logged run: a session's, or a batch engine's within its budget and pace."""
 
-    session: Session
+
+def session_runs(session: Session, limits: Limits) -> MakeRun:
+    def run(version: Version, inputs: Mapping[str, Any], origin: RunContext) -> Awaitable[Run]:
+        return session.run(version, inputs, origin=origin, limits=limits)
+
+    return run
+
+
+@dataclass(slots=True, kw_only=True)
+class LoggedGraderClient:
+    """Makes the calls that the checks of one answer ask for. A judge never learns which side that was.
+
+    ``version`` is what answers when a check asks it again; ``trial`` keeps the votes on one answer to a case
+    apart from those on the next in the cache.
+    """
+
+    make_run: MakeRun
     judges: JudgeResolver
     version: Version | None = None
-    run_id: str | None = None
-    limits: Limits = field(default_factory=Limits)
+    run_id: str = ""
+    eval_id: str | None = None
+    trial: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    spent_usd: float = 0.0
+    over_budget: OverBudget | None = None  # a check that cannot say is an error; this is none of the case's
 
     def prompt(self, reference: str) -> Prompt:
         return self.judges.version(reference).prompt
@@ -63,13 +82,22 @@ class SessionGraderClient:
     async def ask(self, call: GraderCall) -> GraderReply:
         version = self.version if call.reference is None else self.judges.version(call.reference)
         assert version is not None  # noqa: S101 - only a check of a run asks its version again
-        about = {"judged_run": self.run_id} if self.run_id else {}
-        metadata = {**about, "check": call.check, **self.metadata}
-        origin = RunContext(kind="judge", trial=call.trial, metadata=metadata)
-        run = await self.session.run(version, call.inputs, origin=origin, limits=self.limits)
+        subject = {"judged_run": self.run_id} if self.run_id else {}
+        origin = RunContext(
+            kind="judge",
+            trial=self.trial * _MAX_VOTES + call.trial,
+            metadata={**subject, "check": call.check, **self.metadata},
+            eval_id=self.eval_id,
+        )
+        try:
+            run = await self.make_run(version, call.inputs, origin)
+        except OverBudget as error:
+            self.over_budget = error
+            raise
         end = run.finished
-        error = f"{end.error_type}: {end.error_message}" if end.error_type else ""
-        return GraderReply(output=end.output or "", error=error)
+        self.spent_usd += end.spent_usd or 0.0
+        problem = f"{end.error_type}: {end.error_message}" if end.error_type else ""
+        return GraderReply(output=end.output or "", error=problem)
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         from promptops.providers.embeddings import embed
@@ -83,30 +111,28 @@ class ModelGradedChecks:
 
     version: Version
     compiled: tuple[CompiledCheck, ...]
-    grader: SessionGraderClient
+    client: LoggedGraderClient
 
     async def finish(self, run: Run, expected: Any = None, *, log: bool = True) -> Run:
         """The run with these checks beside the others. A call that failed has nothing to check."""
-        asked = [each for each in self.compiled if each.needs_model]
-        if not asked or run.error is not None:
+        graded = [each for each in self.compiled if each.needs_model]
+        if not graded or run.error is not None:
             return run
-        asking = replace(self.grader, version=self.version, run_id=run.started.run_id)
-        found = await run_graded_checks(asked, check_subject(self.version.prompt, run, expected), asking)
+        client = replace(self.client, version=self.version, run_id=run.started.run_id)
+        results = await run_graded_checks(graded, check_subject(self.version.prompt, run, expected), client)
         if log:
-            _log(self.grader.session.settings, run.started.run_id, found)
+            _log(client.judges.settings, run.started.run_id, results)
         order = {each.check.name: place for place, each in enumerate(self.compiled)}
-        checks = sorted((*run.finished.checks, *found), key=lambda check: order.get(check.name, len(order)))
+        checks = sorted((*run.finished.checks, *results), key=lambda check: order.get(check.name, len(order)))
         return replace(run, finished=replace(run.finished, checks=tuple(checks)))
 
 
-def prepare_model_graded_checks(
-    version: Version, asking: SessionGraderClient, more: Sequence[Check] = (), *, root: Any = None
-) -> ModelGradedChecks:
+def prepare_model_graded_checks(version: Version, client: LoggedGraderClient) -> ModelGradedChecks:
     """Look the checks and their judges up. Raises Invalid before anything is spent."""
     prompt = version.prompt
-    compiled = compile_checks((*prompt.checks, *more), prompt.path, root or asking.session.settings.root)
-    validate_checks(compiled, prompt.output.schema if prompt.output else None, asking)
-    return ModelGradedChecks(version, compiled, asking)
+    compiled = compile_checks(prompt.checks, prompt.path, client.judges.settings.root)
+    validate_checks(compiled, prompt.output.schema if prompt.output else None, client)
+    return ModelGradedChecks(version, compiled, client)
 
 
 def check_subject(prompt: Prompt, run: Run, expected: Any = None) -> CheckSubject:
@@ -120,15 +146,20 @@ def check_subject(prompt: Prompt, run: Run, expected: Any = None) -> CheckSubjec
     )
 
 
-def _log(settings: Settings, run_id: str, found: Sequence[CheckResult]) -> None:
+def loggable_checks(settings: Settings, results: Sequence[CheckResult]) -> Sequence[CheckResult]:
+    """Without their messages, which quote the output, where outputs are not logged whole."""
+    if settings.log.outputs == "full":
+        return results
+    return [replace(each, message="") for each in results]
+
+
+def _log(settings: Settings, run_id: str, results: Sequence[CheckResult]) -> None:
     """Add to the run's row; the answer goes on its way where that cannot be."""
     from promptops.registry import RegistryDatabase, add_check_outcomes
 
-    if settings.log.outputs != "full":  # messages quote the output
-        found = [replace(each, message="") for each in found]
     try:
         with RegistryDatabase.open(settings.registry) as registry:
-            add_check_outcomes(registry, run_id, found)
+            add_check_outcomes(registry, run_id, loggable_checks(settings, results))
     except PromptopsError as error:
         message = f"these checks of run {run_id} have not been logged: {error.message}"
         _LOG.warning(with_hint(message, error.hint))

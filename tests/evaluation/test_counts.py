@@ -2,16 +2,19 @@
 
 import random
 from dataclasses import replace
+from functools import partial
 from statistics import mean
 
 import pytest
 
-from promptops.evaluation.case_listing import CaseListing, TopRegressions
+from promptops.evaluation.case_listing import CaseListing
+from promptops.evaluation.case_pairs import case_flip
 from promptops.evaluation.case_store import CaseStore
 from promptops.evaluation.gate import EvalThresholds, decide_eval
 from promptops.evaluation.paired_counts import PairCounts, ScoreDifferences
-from promptops.evaluation.result import EvalResult, VariantResult
+from promptops.evaluation.result import CaseFlip, EvalResult, VariantResult
 from promptops.evaluation.summary import NullableSum, PassCount, mark_pareto_front, pass_rate, truncate_inputs
+from promptops.evaluation.top_regressions import TopRegressions
 from promptops.evaluation.trials import CaseTrials, TrialRun
 from promptops.prompt.cases import Case
 from promptops.stats.intervals import clopper_pearson_interval, wilson_interval
@@ -126,9 +129,9 @@ def test_listings_are_bounded_and_keep_what_failed() -> None:
 
 
 def test_the_worst_flips_are_kept() -> None:
-    flips = TopRegressions(limit=2)
+    flips: TopRegressions[CaseFlip] = TopRegressions(limit=2)
     for index, loss in enumerate((0.2, 1.0, 0.5, 0.5, 0.1)):
-        flips.add(answered(index, True, False), loss)
+        flips.add(loss, partial(case_flip, answered(index, True, False), loss))
     assert [(flip.case_id, flip.loss) for flip in flips.worst_first()] == [("c1", 1.0), ("c2", 0.5)]
     assert flips.total == 5
 

@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
+from promptops.evaluation.shadow.aggregator import ShadowAggregator, ShadowRunInfo
 from promptops.evaluation.shadow.pair import ShadowAnswer, ShadowPair
 from promptops.evaluation.shadow.result import ShadowComparison, SideInfo
-from promptops.evaluation.shadow.running_comparison import RunningComparison, ShadowRunInfo
 
 HOSTILE = "</code></pre><script>alert(1)</script> @everyone #1 | ```"
 
@@ -25,9 +25,9 @@ def passing(passed: bool, output: str = "yes", **more: Any) -> ShadowAnswer:
 
 
 def compared(pairs: list[ShadowPair], prompt: str = "support/triage", **frame: Any) -> ShadowComparison:
-    comparing = RunningComparison("checks", 0.03)
+    aggregator = ShadowAggregator("checks", 0.03)
     for each in pairs:
-        comparing.add(each)
+        aggregator.add(each)
     parties = (
         SideInfo(label=f"{prompt}@1", digest="1" * 64, model="m"),
         SideInfo(label=f"{prompt}@2", digest="2" * 64, model="m"),
@@ -41,7 +41,7 @@ def compared(pairs: list[ShadowPair], prompt: str = "support/triage", **frame: A
         seed=7,
         **frame,
     )
-    return comparing.result(about, stopped="all", spent_usd=0.25)
+    return aggregator.result(about, stopped="all", spent_usd=0.25)
 
 
 def broken(count: int = 40) -> list[ShadowPair]:

@@ -137,10 +137,16 @@ class _RunExecution:
 
 
 def _model_graded_checks(session: Session, version: Version, limits: Limits) -> "ModelGradedChecks":
-    from promptops.runner.model_graded import JudgeResolver, SessionGraderClient, prepare_model_graded_checks
+    from promptops.runner.model_graded import (
+        JudgeResolver,
+        LoggedGraderClient,
+        prepare_model_graded_checks,
+        session_runs,
+    )
 
-    asking = SessionGraderClient(session=session, judges=JudgeResolver(session.settings), limits=limits)
-    return prepare_model_graded_checks(version, asking)
+    judges = JudgeResolver(session.settings)
+    client = LoggedGraderClient(make_run=session_runs(session, limits), judges=judges)
+    return prepare_model_graded_checks(version, client)
 
 
 def print_run(run: Run, *, streamed: bool, as_json: bool) -> int:

@@ -73,14 +73,14 @@ def override_combinations(pairs: Sequence[str]) -> list[dict[str, Any]]:
     return [dict(zip(values, each, strict=True)) for each in product(*values.values())]
 
 
-def _with_distinct_labels(contenders: Sequence[Variant]) -> list[Variant]:
+def _with_distinct_labels(variants: Sequence[Variant]) -> list[Variant]:
     """Labels with what differs between them alone; one that stands alone is called by all that it changes."""
-    words = [_label_parts(each.version, each.overrides) for each in contenders]
+    words = [_label_parts(each.version, each.overrides) for each in variants]
     common = set.intersection(*map(set, words)) if len(words) > 1 else {words[0][0]}
     labels = [" ".join(word for word in each if word not in common) for each in words]
     return [
         replace(each, label=label or " ".join(own))
-        for each, label, own in zip(contenders, labels, words, strict=True)
+        for each, label, own in zip(variants, labels, words, strict=True)
     ]
 
 

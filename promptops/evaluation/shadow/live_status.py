@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptops.evaluation.engine import DEFAULT_MARGIN
+from promptops.evaluation.shadow.aggregator import ShadowAggregator, ShadowRunInfo
 from promptops.evaluation.shadow.pair import build_pair
 from promptops.evaluation.shadow.result import Excluded, ShadowComparison, SideInfo
-from promptops.evaluation.shadow.running_comparison import RunningComparison, ShadowRunInfo
 from promptops.registry import (
     INCOMPATIBLE,
     LiveShadowKey,
@@ -43,28 +43,28 @@ def live_shadows(state: ReleaseState) -> Iterator[LiveShadow]:
 
 def live_comparison(registry: RegistryDatabase, live: LiveShadow) -> ShadowComparison:
     """By the users' calls that the stable version answered; each side by its own checks."""
-    known = read_shadow_counts(registry, live.shadowing)
-    comparing, models = RunningComparison("checks", DEFAULT_MARGIN), ("", "")
+    counts = read_shadow_counts(registry, live.shadowing)
+    aggregator, models = ShadowAggregator("checks", DEFAULT_MARGIN), ("", "")
     for number, (control, candidate) in enumerate(
         live_pairs(registry, live.shadowing, live.stable.digest), 1
     ):
         if number == 1:
-            comparing.primary = "checks" if candidate["checks"] or control["checks"] else "errors"
+            aggregator.primary = "checks" if candidate["checks"] or control["checks"] else "errors"
             models = control["request_model"], candidate["request_model"]
-        comparing.add(build_pair(number, control, candidate))
-    incompatible = known.left_out.get(INCOMPATIBLE, 0)
+        aggregator.add(build_pair(number, control, candidate))
+    incompatible = counts.left_out.get(INCOMPATIBLE, 0)
     reasons = tuple(skipped_job_examples(registry, live.shadowing, INCOMPATIBLE)) if incompatible else ()
-    frame = ShadowRunInfo(
+    info = ShadowRunInfo(
         shadow_id=live.channel,
         prompt=live.shadowing.prompt,
         control=_side_info(live, live.stable, models[0]),
         candidate=_side_info(live, live.shadow.released, models[1]),
-        planned=comparing.pairs + known.waiting,
+        planned=aggregator.pairs + counts.waiting,
         seed=0,
-        left=Excluded(considered=comparing.pairs + incompatible, incompatible=incompatible, reasons=reasons),
+        left=Excluded(considered=aggregator.pairs + incompatible, incompatible=incompatible, reasons=reasons),
         mode="live",
     )
-    return comparing.result(frame, stopped="live", spent_usd=live_shadow_spent_usd(registry, live.shadowing))
+    return aggregator.result(info, stopped="live", spent_usd=live_shadow_spent_usd(registry, live.shadowing))
 
 
 def live_status(registry: RegistryDatabase, live: LiveShadow) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from itertools import takewhile
 from typing import Any
 
 from promptops.errors import Invalid, NotFound
+from promptops.evaluation.shadow.aggregator import Primary
 from promptops.evaluation.shadow.input_sampling import (
     ReplayInput,
     SampledInputs,
@@ -17,7 +18,6 @@ from promptops.evaluation.shadow.input_sampling import (
 from promptops.evaluation.shadow.pair import ARMS
 from promptops.evaluation.shadow.request import ShadowRequest
 from promptops.evaluation.shadow.result import Excluded
-from promptops.evaluation.shadow.running_comparison import Primary
 from promptops.evaluation.shadow.stored import answered_runs
 from promptops.evaluation.variants import CaseChecks, checks_hash
 from promptops.prompt.canonical_json import compact_json, sha256_hex

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from promptops.evaluation.shadow.aggregator import ShadowAggregator, ShadowRunInfo
 from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
 from promptops.evaluation.shadow.pair import UNANSWERED_ERRORS, pair_from_runs
 from promptops.evaluation.shadow.result import Excluded, ShadowComparison, SideInfo
-from promptops.evaluation.shadow.running_comparison import RunningComparison, ShadowRunInfo
 from promptops.registry import RegistryDatabase, StoredShadowRun, pair_runs, shadow_run_spent_usd
 
 
@@ -14,7 +14,7 @@ def stored_comparison(registry: RegistryDatabase, row: StoredShadowRun) -> Shado
     """What a shadow run has found so far, or in the end."""
     about = row.about
     semantic = about.get("semantic")
-    comparing = RunningComparison(
+    aggregator = ShadowAggregator(
         about["primary"], about["margin"], EmbeddingOptions(**semantic) if semantic else None
     )
     counted = about.get("counted")  # not of runs of before it was noted
@@ -22,10 +22,10 @@ def stored_comparison(registry: RegistryDatabase, row: StoredShadowRun) -> Shado
         if counted is not None and number > counted:
             break
         if pair := pair_from_runs(number, runs):
-            comparing.add(pair)
+            aggregator.add(pair)
     control, candidate = side_infos(about)
     left = {**about["left"], "reasons": tuple(map(tuple, about["left"]["reasons"]))}
-    frame = ShadowRunInfo(
+    info = ShadowRunInfo(
         shadow_id=row.shadow_id,
         prompt=row.prompt,
         control=control,
@@ -36,8 +36,8 @@ def stored_comparison(registry: RegistryDatabase, row: StoredShadowRun) -> Shado
         mode=about["mode"],
         started_at=row.started_at,
     )
-    return comparing.result(
-        frame, stopped=about["stopped"], spent_usd=shadow_run_spent_usd(registry, row.shadow_id)
+    return aggregator.result(
+        info, stopped=about["stopped"], spent_usd=shadow_run_spent_usd(registry, row.shadow_id)
     )
 
 
@@ -75,4 +75,6 @@ def answered_runs(
 
 
 def _was_answered(run: Mapping[str, Any]) -> bool:
+    if run["state"] == "started":
+        return False
     return run["error"] is None or run["error"]["type"] not in UNANSWERED_ERRORS

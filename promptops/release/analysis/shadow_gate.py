@@ -4,12 +4,10 @@ from promptops.providers.types import RETRYABLE_ERRORS
 from promptops.registry import RegistryDatabase, shadow_losses
 from promptops.release.analysis.findings import GateFinding
 from promptops.release.plan import PlanShadowGate
-from promptops.stats.confidence_sequences import mean_bounds
-from promptops.stats.eprocess import Hypothesis, e_value, paired_test
-from promptops.stats.verdicts import CHECKS_WORDING, Verdict, VerdictDetails, decide_verdict, verdict_sentence
+from promptops.stats.sequential_pairs import SequentialPairedTest
+from promptops.stats.verdicts import CHECKS_WORDING, Verdict, verdict_sentence
 
 MARGIN = 0.03
-ALPHA = 0.05
 _SHORT = 12
 _UNANSWERED = RETRYABLE_ERRORS | {"authentication", "not_found", "interrupted"}
 
@@ -31,36 +29,23 @@ def shadow_gate(
     """
     control, candidate = names or (_short_reference(control_digest), _short_reference(candidate_digest))
     pairs = shadow_losses(registry, prompt, candidate_digest, control_digest)
-    losses = [b - a for said, a, told, b in pairs if said not in _UNANSWERED and told not in _UNANSWERED]
-    tests = {
-        "worse": paired_test(Hypothesis.WORSE, 0.0),
-        "not worse": paired_test(Hypothesis.NOT_WORSE, margin),
-        "better": paired_test(Hypothesis.NOT_WORSE, 0.0),
-    }
+    losses = [
+        after - before
+        for control_error, before, candidate_error, after in pairs
+        if control_error not in _UNANSWERED and candidate_error not in _UNANSWERED
+    ]
+    test = SequentialPairedTest(margin)
     for loss in losses:
-        for test in tests.values():
-            test.update(loss)
-    worse, not_worse, better = (test.rejects(ALPHA) for test in tests.values())
-    word = decide_verdict(worse=worse, not_worse=not_worse, better=better)
-    enough = len(losses) >= gate.min_pairs or word is Verdict.WORSE
-    finding = VerdictDetails(
-        verdict=word,
-        subject=candidate,
-        against=control,
-        wording=CHECKS_WORDING,
-        bounds=mean_bounds(losses, ALPHA, -1.0, 1.0) if losses else None,
-        count=len(losses),
-        margin=margin,
-        counted="pairs",
-    )
-    said = (
-        verdict_sentence(finding)
+        test.add(loss)
+    enough = len(losses) >= gate.min_pairs or test.verdict is Verdict.WORSE
+    sentence = (
+        verdict_sentence(test.details(control, candidate, CHECKS_WORDING))
         if enough
         else f"{len(losses):,} of {gate.min_pairs:,} shadow pairs are there"
     )
     return GateFinding(
-        verdict=word if enough else None,
-        sentence=said,
+        verdict=test.verdict if enough else None,
+        sentence=sentence,
         command=_command(prompt, control_digest, candidate_digest, gate),
         details={
             "pairs": len(losses),
@@ -68,7 +53,7 @@ def shadow_gate(
             "broke": losses.count(1.0),
             "fixed": losses.count(-1.0),
             "margin": margin,
-            "e_values": {name: e_value(test.log_e) for name, test in tests.items()},
+            "e_values": test.e_values,
         },
     )
 

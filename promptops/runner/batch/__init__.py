@@ -1,8 +1,8 @@
 """Many runs at once: bounded, budgeted, resumable."""
 
-from promptops.runner.batch.engine import BatchEngine, BatchItem, BatchOptions, CacheUse, RunTally
+from promptops.runner.batch.engine import BatchEngine, BatchItem, BatchOptions, CacheUse, OnProgress, RunTally
 from promptops.runner.batch.estimate import CostEstimator, check_max_cost
-from promptops.runner.batch.interrupt import interruptible
+from promptops.runner.batch.interrupt import interruptible, run_interruptibly
 from promptops.runner.batch.job import BatchJob, BatchReport, run_batch
 
 __all__ = [
@@ -13,8 +13,10 @@ __all__ = [
     "BatchReport",
     "CacheUse",
     "CostEstimator",
+    "OnProgress",
     "RunTally",
     "check_max_cost",
     "interruptible",
     "run_batch",
+    "run_interruptibly",
 ]

@@ -24,14 +24,13 @@ from promptops.runner import PreparedRun, Run, RunContext, Runner
 from promptops.runner.batch.budget import Budget, Prices
 from promptops.runner.batch.ordered_map import OrderedMap, Pending
 from promptops.runner.batch.rate_limiter import AdaptiveLimiter, Permit
+from promptops.runner.failure_streak import FailureStreak
 from promptops.runner.retry import Limits, RateLimiter
 from promptops.versions.resolve import Version
 
 CacheUse = Literal["use", "refresh", "off"]
 Result = TypeVar("Result")
 Thing = TypeVar("Thing")
-_FATAL = frozenset({"authentication", "not_found"})
-_MAX_FATAL, _MAX_TRANSIENT = 3, 20  # failures in a row, with no success, after which going on is no use
 _WINDOW = 4  # results that may wait for a slow one, for each call in flight
 
 
@@ -85,6 +84,10 @@ class RunTally:
         self.unpriced += run.error is None and end.spent_usd is None
 
 
+OnProgress = Callable[[RunTally, int], None]
+"""Called with what has come of it so far, and the number of runs there will be at most."""
+
+
 class BatchEngine:
     """Makes many runs of one project. Use as an asynchronous context."""
 
@@ -96,7 +99,7 @@ class BatchEngine:
         self.aborted_by: ModelError | None = None  # why no further run was begun, when call after call failed
         self._adapters: dict[str, ModelClient] = {}
         self._spent = spent
-        self._failure_streak = 0
+        self._failure_streak = FailureStreak(options.concurrency)
         self._under_way: OrderedMap[Any, Any] | None = None
 
     async def __aenter__(self) -> Self:
@@ -155,17 +158,21 @@ class BatchEngine:
         """As ``run``, but come back when the call has ended: its row is on its way to the disk."""
         ready = item.ready or (lambda runner: runner.ready(item.version, item.inputs, item.origin))
         prepared = self._runner.begin(ready(self._runner))
-        run = await self._runner.answer(prepared, gate=self._gate(item, prepared.started.run_id))
+        run = await self._runner.answer(prepared, gate=self._item_limiter(item, prepared.started.run_id))
         return Pending(self._journal.written(run.started.run_id), lambda: self._ended(item, run))
 
     def _ended(self, item: BatchItem, run: Run) -> Run:
         if item.on_end:
             item.on_end(run)
         self.tally.add(run)
-        self._notice(run)
+        self._watch(run.error)
         return run
 
-    def _gate(self, item: BatchItem, run_id: str) -> RateLimiter:
+    async def run_version(self, version: Version, inputs: Mapping[str, Any], origin: RunContext) -> Run:
+        """As ``run``, for those who know nothing of batches."""
+        return await self.run(BatchItem(version=version, inputs=inputs, origin=origin))
+
+    def _item_limiter(self, item: BatchItem, run_id: str) -> RateLimiter:
         if item.on_call is None and item.ready is None:
             return self._limiter
 
@@ -177,16 +184,14 @@ class BatchEngine:
 
         return _NotifyingLimiter(self._limiter, begin)
 
-    def _notice(self, run: Run) -> None:
+    def _watch(self, error: ModelError | None) -> None:
         """Stop when call after call fails: the rest would only fail as well."""
-        if run.error is None:
-            self._failure_streak = 0
+        exhausted = self._failure_streak.add(error.type if error else None)
+        if error is None:
             return
-        self._failure_streak += 1
-        limit = _MAX_FATAL if run.error.type in _FATAL else max(_MAX_TRANSIENT, self.options.concurrency)
-        enough = run.error.type == "rate_limit" and not self.options.wait_on_rate_limit
-        if self._failure_streak >= limit or enough:
-            self.aborted_by = run.error
+        refused = error.type == "rate_limit" and not self.options.wait_on_rate_limit
+        if exhausted or refused:
+            self.aborted_by = error
             self.stop()
 
     def _budget(self) -> Budget | None:
@@ -204,22 +209,22 @@ class BatchEngine:
 
 
 class _NotifyingLimiter:
-    """A gate that says when the first call of a run is about to be made."""
+    """A limiter that says when the first call of a run is about to be made."""
 
-    def __init__(self, gate: AdaptiveLimiter, on_call: Callable[[], Awaitable[None]]) -> None:
-        self._gate = gate
+    def __init__(self, limiter: AdaptiveLimiter, on_call: Callable[[], Awaitable[None]]) -> None:
+        self._limiter = limiter
         self._on_call: Callable[[], Awaitable[None]] | None = on_call
 
     async def acquire(self, request: CompletionRequest) -> Permit:
-        ticket = await self._gate.acquire(request)
+        permit = await self._limiter.acquire(request)
         on_call, self._on_call = self._on_call, None
         if on_call is not None:
             try:
                 await on_call()
             except BaseException:
-                self._gate.release(ticket, ModelError("interrupted", "never sent"))
+                self._limiter.release(permit, ModelError("interrupted", "never sent"))
                 raise
-        return ticket
+        return permit
 
-    def release(self, ticket: Permit, ended: Completion | ModelError | None) -> None:
-        self._gate.release(ticket, ended)
+    def release(self, permit: Permit, ended: Completion | ModelError | None) -> None:
+        self._limiter.release(permit, ended)

@@ -3,14 +3,23 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from promptops.log import PackageLogger
 from promptops.runner.batch.engine import BatchEngine
 
 _LOG = PackageLogger("promptops.runner")
+Result = TypeVar("Result")
+
+
+def run_interruptibly(work: Coroutine[Any, Any, Result]) -> Result:
+    """As ``asyncio.run``, where the second Ctrl-C of ``interruptible`` cancels: KeyboardInterrupt."""
+    try:
+        return asyncio.run(work)
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
 
 
 class InterruptFlag(Protocol):

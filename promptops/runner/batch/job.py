@@ -1,6 +1,5 @@
 """One file of inputs run to its end: begun, or carried on where an earlier process left off."""
 
-import asyncio
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
@@ -27,10 +26,10 @@ from promptops.registry import (
     unit_key,
 )
 from promptops.runner import Run
-from promptops.runner.batch.engine import BatchEngine, BatchItem, BatchOptions, RunTally
+from promptops.runner.batch.engine import BatchEngine, BatchItem, BatchOptions, OnProgress, RunTally
 from promptops.runner.batch.estimate import CostEstimator, check_max_cost
 from promptops.runner.batch.input_file import InputFileScan, InputLine, read_lines, scan_input_file
-from promptops.runner.batch.interrupt import interruptible
+from promptops.runner.batch.interrupt import interruptible, run_interruptibly
 from promptops.runner.batch.items import ChannelItems, VersionItems
 from promptops.runner.batch.ordered_map import Pending
 from promptops.runner.batch.output_file import (
@@ -43,9 +42,6 @@ from promptops.runner.batch.output_file import (
 from promptops.runner.routing import GitSource, Router
 from promptops.versions.references import Reference
 from promptops.versions.resolve import Version
-
-OnProgress = Callable[[RunTally, int], None]
-"""Called with what has come of it so far, and the number of lines that were to be done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +117,7 @@ def run_batch(
                 registry=registry,
                 on_progress=on_progress,
             )
-            report = _run_to_end(work, file)
+            report = run_interruptibly(work.perform(file))
             if not report.left and not report.tally.failed:
                 end_batch(registry, known.batch_id)
                 calls.remove()
@@ -271,10 +267,3 @@ def _write_result(results: ResultWriter, result: Mapping[str, Any]) -> Exception
     except (Unavailable, BrokenPipeError) as error:
         return error
     return None
-
-
-def _run_to_end(work: "_BatchRun", file: BinaryIO) -> BatchReport:
-    try:
-        return asyncio.run(work.perform(file))
-    except asyncio.CancelledError:  # the second Ctrl-C
-        raise KeyboardInterrupt from None

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from promptops.cli.reports.shadow import comparisons_worst_first, render_comparisons
-from promptops.evaluation.shadow.gate import decide_shadow
+from promptops.evaluation.gate import decide_shadow
 from promptops.evaluation.shadow.pair import build_pair, pair_from_runs
 from promptops.evaluation.shadow.ratio_metrics import RatioMetric
 from promptops.evaluation.shadow.result import Excluded

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from promptops.evaluation.shadow.aggregator import ShadowAggregator
 from promptops.evaluation.shadow.pair import ShadowAnswer, ShadowPair
-from promptops.evaluation.shadow.running_comparison import RunningComparison
 from support.front_door import Cli, Repo
 
 PROMPT = """\
@@ -150,7 +150,7 @@ def pair_of(
 
 def verdict_after(pairs: list[ShadowPair]) -> tuple[str, int]:
     """Looked at after every pair; the verdict, and how many pairs it took."""
-    evidence = RunningComparison("checks", 0.03).evidence
+    evidence = ShadowAggregator("checks", 0.03).evidence
     for number, pair in enumerate(pairs, 1):
         evidence.add(float(pair.control.passed) - float(pair.candidate.passed))
         if evidence.decided:
@@ -167,10 +167,11 @@ def test_every_known_change_is_told_in_its_direction(shared: Path, name: str, *,
     wanted = DIRECTIONS[truth["verdict"]]
     if backwards:
         wanted = {"worse": "better", "better": "worse"}[wanted]
-    whole = RunningComparison("checks", 0.03)
+    whole = ShadowAggregator("checks", 0.03)
     for pair in pairs:
         whole.add(pair)
-    flips = (whole.fixed.total, whole.broke.total) if backwards else (whole.broke.total, whole.fixed.total)
+    regressed, improved = whole.comparison.regressed.total, whole.comparison.improved.total
+    flips = (improved, regressed) if backwards else (regressed, improved)
     assert flips == (truth["broke"], truth["fixed"])
     assert str(whole.evidence.verdict) == wanted
     draw = random.Random(6)  # noqa: S311 - an order, no secret
@@ -202,7 +203,7 @@ def test_a_version_against_itself_stays_within_alpha(shared: Path, side: str) ->
     alarms = {"worse": 0, "better": 0}
     for _ in range(200):
         draw.shuffle(items)
-        evidence = RunningComparison("checks", 0.03).evidence
+        evidence = ShadowAggregator("checks", 0.03).evidence
         for one, other in zip(items[::2], items[1::2], strict=True):
             evidence.add(float(bool(one[side]["correct"])) - float(bool(other[side]["correct"])))
         alarms["worse"] += evidence.worse.rejects(0.05)

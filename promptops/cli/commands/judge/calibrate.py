@@ -22,7 +22,7 @@ from promptops.evaluation.judge_calibration import (
     judge_items,
     read_labels,
 )
-from promptops.runner.model_graded import JudgeResolver, SessionGraderClient
+from promptops.runner.model_graded import JudgeResolver, LoggedGraderClient, session_runs
 from promptops.runner.retry import Limits
 from promptops.runner.session import Session
 
@@ -87,8 +87,8 @@ async def _judge_items(
     jobs: int,
 ) -> list[JudgedItem]:
     async with Session(settings, many=True) as session:
-        asking = SessionGraderClient(session=session, judges=judges, limits=Limits())
-        return await judge_items(judge, reference, items, asking, votes=votes, jobs=jobs)
+        client = LoggedGraderClient(make_run=session_runs(session, Limits()), judges=judges)
+        return await judge_items(judge, reference, items, client, votes=votes, jobs=jobs)
 
 
 def _print(reference: str, judge: Judge, result: Calibration) -> None:

@@ -10,7 +10,7 @@ import typer
 from promptops.cli.reports.shadow import ShadowFormatName, print_comparisons, render_comparisons
 from promptops.console import note
 from promptops.errors import Invalid
-from promptops.evaluation.shadow.gate import decide_shadow
+from promptops.evaluation.gate import combine_decisions, decide_shadow
 from promptops.evaluation.shadow.replay import ReplayOutcome
 from promptops.evaluation.shadow.result import ShadowComparison
 from promptops.providers.types import ModelError
@@ -60,12 +60,10 @@ def shadow_exit_code(outcomes: Sequence[ReplayOutcome], *, gate: bool) -> int:
         raise over[0]
     if not gate:
         return 0
-    decisions = [decide_shadow(each.comparison) for each in outcomes]
-    code = next((code for code in (1, 3) if any(each.code == code for each in decisions)), 0)
-    for decision in decisions:
-        if decision.code == code and decision.reason:
-            note(decision.reason)
-    return code
+    decision = combine_decisions(decide_shadow(each.comparison) for each in outcomes)
+    for reason in decision.reasons:
+        note(reason)
+    return decision.code
 
 
 def _with_context(failure: ModelError) -> ModelError:

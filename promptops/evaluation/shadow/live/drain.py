@@ -1,6 +1,5 @@
 """Answers what waits for the shadows of this registry's channels, and ends."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -28,7 +27,7 @@ from promptops.registry import (
     next_live_shadow,
     release_leases,
 )
-from promptops.runner.batch import BatchEngine
+from promptops.runner.batch import BatchEngine, run_interruptibly
 from promptops.runner.retry import Limits
 from promptops.runner.routing import GitSource
 
@@ -99,9 +98,7 @@ class _DrainRun:
             if candidate is None:
                 self.drained.leave_out(GONE, finish_all_jobs(self.registry, shadowing, GONE))
                 return
-            asyncio.run(_CandidateJobs(self, candidate).perform())
-        except asyncio.CancelledError:
-            raise KeyboardInterrupt from None
+            run_interruptibly(_CandidateJobs(self, candidate).perform())
         except Invalid as error:  # the version can't be had here
             self.drained.left[shadowing] = error
 
