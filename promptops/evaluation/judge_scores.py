@@ -186,7 +186,7 @@ class _JudgeScoring:
     count: JudgeScoreCount
 
     async def score_all(self, runs: Iterator[RunRecord], settings: Settings, jobs: int) -> None:
-        async with Session(settings, many=True) as session:
+        async with Session(settings, pooled=True) as session:
 
             async def work() -> None:
                 for run in runs:  # shared: each worker takes the next

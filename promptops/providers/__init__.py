@@ -18,10 +18,10 @@ def create_client(
     settings: Settings,
     env: Mapping[str, str],
     *,
-    many: bool = False,
+    pooled: bool = False,
     catalog: Catalog | None = None,
 ) -> ModelClient:
-    """The adapter for a model in litellm's notation; ``many`` when several calls will be in flight.
+    """The adapter for a model in litellm's notation; ``pooled`` when several calls will be in flight.
 
     Missing keys are errors of the call, not of the adapter: a kept reply needs none.
     """
@@ -36,7 +36,7 @@ def create_client(
     provider, rest = split_model(model, known)
     if is_direct(provider) and is_chat_model(model, known):
         return _direct_client(
-            provider, rest, env, _transport(env, many=many), lambda: accepts_output_schema(model, known)
+            provider, rest, env, _transport(env, pooled=pooled), lambda: accepts_output_schema(model, known)
         )
     from promptops.providers.litellm_client import LitellmClient
 
@@ -59,10 +59,10 @@ def accepts_output_schema(model: str, catalog: Catalog) -> bool:
     return catalog.supports(model, "response_schema") is not False
 
 
-def _transport(env: Mapping[str, str], *, many: bool) -> Transport:
+def _transport(env: Mapping[str, str], *, pooled: bool) -> Transport:
     from promptops.providers.http.network import Network
 
-    if many:
+    if pooled:
         from promptops.providers.http.pooled import PooledTransport
 
         return PooledTransport(Network.from_env(env))

@@ -34,7 +34,7 @@ class RateLimiter(Protocol):
         """Wait until the call may be made; what comes back is handed to ``leave``. May raise OverBudget."""
         ...
 
-    def release(self, ticket: Any, ended: Completion | ModelError | None) -> None: ...
+    def release(self, permit: Any, ended: Completion | ModelError | None) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,13 +45,13 @@ class CallAttempts:
     adapter_for: Callable[[str], ModelClient]
     limits: Limits
     on_text: OnText | None = None
-    gate: RateLimiter | None = None
+    limiter: RateLimiter | None = None
     asked: CompletionRequest | None = None  # of the pin under way, before any repair
     attempts: list[dict[str, Any]] = field(default_factory=list)
     completions: list[tuple[str, Completion]] = field(default_factory=list)  # with the pin that gave each
     streamed: list[str] = field(default_factory=list)  # the text of the attempt under way
     clock: float = field(default_factory=time.perf_counter)
-    queued_s: float = 0.0  # seconds waited at the gate, which are nobody's latency
+    queued_s: float = 0.0  # seconds waited at the limiter, which are nobody's latency
 
     async def answer(self, messages: Sequence[Mapping[str, Any]]) -> Completion:
         """The first pin's answer, or that of the next after a retryable failure. Raises ModelError."""
@@ -107,10 +107,10 @@ class CallAttempts:
         return await self._attempt(request)
 
     async def _attempt(self, request: CompletionRequest) -> Completion:
-        if self.gate is None:
+        if self.limiter is None:
             return await self._call(request)
         clock = time.perf_counter()
-        ticket = await self.gate.acquire(request)
+        permit = await self.limiter.acquire(request)
         self.queued_s += time.perf_counter() - clock
         ended: Completion | ModelError | None = None
         try:
@@ -119,7 +119,7 @@ class CallAttempts:
             ended = error
             raise
         finally:
-            self.gate.release(ticket, ended)
+            self.limiter.release(permit, ended)
         return ended
 
     async def _call(self, request: CompletionRequest) -> Completion:

@@ -58,10 +58,10 @@ class Runner:
         inputs: Mapping[str, Any],
         origin: RunContext | None = None,
         on_text: OnText | None = None,
-        gate: RateLimiter | None = None,
+        limiter: RateLimiter | None = None,
     ) -> Run:
         """Run once. A failed call is a Run with its error; only what is wrong before the call raises."""
-        return await self.answer(self.prepare(version, inputs, origin), on_text, gate)
+        return await self.answer(self.prepare(version, inputs, origin), on_text, limiter)
 
     def prepare(
         self, version: Version, inputs: Mapping[str, Any], origin: RunContext | None = None
@@ -97,12 +97,12 @@ class Runner:
         return prepared
 
     async def answer(
-        self, prepared: PreparedRun, on_text: OnText | None = None, gate: RateLimiter | None = None
+        self, prepared: PreparedRun, on_text: OnText | None = None, limiter: RateLimiter | None = None
     ) -> Run:
         """Call the model for a run that has begun."""
         prompt, rendered, trial = prepared.version.prompt, prepared.rendered, prepared.origin.trial
         calling = CallAttempts(
-            prompt=prompt, adapter_for=self.adapter_for, limits=self.limits, on_text=on_text, gate=gate
+            prompt=prompt, adapter_for=self.adapter_for, limits=self.limits, on_text=on_text, limiter=limiter
         )
         try:
             if kept := self.find(prompt, rendered, trial):

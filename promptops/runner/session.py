@@ -31,11 +31,11 @@ class Session:
         settings: Settings,
         *,
         log: bool = True,
-        many: bool = False,
+        pooled: bool = False,
         journal: ClosableJournal | None = None,
     ) -> None:
         self.settings = settings
-        self._pooled = many
+        self._pooled = pooled
         self._adapters: dict[str, ModelClient] = {}
         self._journal: ClosableJournal = journal or (RegistryJournal(settings) if log else NoJournal())
 
@@ -77,5 +77,5 @@ class Session:
 
     def _adapter(self, model: str) -> ModelClient:
         if model not in self._adapters:
-            self._adapters[model] = create_client(model, self.settings, os.environ, many=self._pooled)
+            self._adapters[model] = create_client(model, self.settings, os.environ, pooled=self._pooled)
         return self._adapters[model]

@@ -62,7 +62,7 @@ class Service:
         self._refresh_reports = FailureReports()
         self._on_channels = False
         self.journal = BackgroundJournal(settings)
-        self._session = Session(settings, many=True, journal=self.journal)
+        self._session = Session(settings, pooled=True, journal=self.journal)
         self._reader = Worker("promptops-reader")
         self.loop = BackgroundLoop("promptops-loop")
         self.loop.submit(self._watch())
@@ -169,7 +169,7 @@ class Service:
 
 
 class _StreamedText:
-    """Text on its way to the caller; as a gate it lets no other attempt begin once some has been shown."""
+    """Text on its way to the caller; as a limiter it lets no other attempt begin once some has been shown."""
 
     def __init__(self, on_text: OnText) -> None:
         self._on_text = on_text
@@ -180,12 +180,12 @@ class _StreamedText:
         self.begun = True
         self._on_text(text)
 
-    async def acquire(self, request: CompletionRequest) -> None:  # noqa: ARG002 - a gate may ask what for
+    async def acquire(self, request: CompletionRequest) -> None:  # noqa: ARG002 - a limiter may ask what for
         if self.begun and self._failure:
             self._failure.retry_after = math.inf  # which no retry waits for
             raise self._failure
 
-    def release(self, ticket: None, ended: Completion | ModelError | None) -> None:  # noqa: ARG002 - it gives none
+    def release(self, permit: None, ended: Completion | ModelError | None) -> None:  # noqa: ARG002 - it gives none
         if isinstance(ended, ModelError):
             self._failure = ended
 

@@ -158,7 +158,7 @@ class BatchEngine:
         """As ``run``, but come back when the call has ended: its row is on its way to the disk."""
         ready = item.ready or (lambda runner: runner.ready(item.version, item.inputs, item.origin))
         prepared = self._runner.begin(ready(self._runner))
-        run = await self._runner.answer(prepared, gate=self._item_limiter(item, prepared.started.run_id))
+        run = await self._runner.answer(prepared, limiter=self._item_limiter(item, prepared.started.run_id))
         return Pending(self._journal.written(run.started.run_id), lambda: self._ended(item, run))
 
     def _ended(self, item: BatchItem, run: Run) -> Run:
@@ -203,7 +203,7 @@ class BatchEngine:
     def _adapter(self, model: str) -> ModelClient:
         if model not in self._adapters:
             self._adapters[model] = create_client(
-                model, self.settings, os.environ, many=True, catalog=self.catalog
+                model, self.settings, os.environ, pooled=True, catalog=self.catalog
             )
         return self._adapters[model]
 

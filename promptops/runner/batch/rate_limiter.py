@@ -106,7 +106,7 @@ class TokenBucket:
 
 
 class AdaptiveLimiter:
-    """The gate of a batch's calls: limits by the minute, the budget, then a slot."""
+    """The limiter of a batch's calls: limits by the minute, the budget, then a slot."""
 
     def __init__(
         self, most: int, *, rpm: float | None = None, tpm: float | None = None, budget: Budget | None = None
@@ -137,11 +137,11 @@ class AdaptiveLimiter:
             raise
         return Permit(request, time.monotonic(), slots, reserved, tokens)
 
-    def release(self, ticket: Permit, ended: Completion | ModelError | None) -> None:
+    def release(self, permit: Permit, ended: Completion | ModelError | None) -> None:
         if not self.wait_on_rate_limit and isinstance(ended, ModelError) and ended.type == "rate_limit":
             ended.retry_after = math.inf  # which no retry waits for
-        ticket.slots.release(ticket.begun, ended)
+        permit.slots.release(permit.begun, ended)
         if self.budget:
-            self.budget.settle(ticket.request, ticket.reserved, ended)
+            self.budget.settle(permit.request, permit.reserved, ended)
         if self._tokens and isinstance(ended, Completion) and ended.input_tokens is not None:
-            self._tokens.refund(ticket.tokens - ended.input_tokens - (ended.output_tokens or 0))
+            self._tokens.refund(permit.tokens - ended.input_tokens - (ended.output_tokens or 0))

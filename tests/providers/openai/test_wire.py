@@ -506,7 +506,7 @@ def test_which_way_a_model_is_reached(model: str, way: type, settings: Settings)
 def test_many_calls_go_over_the_other_transport(settings: Settings) -> None:
     async def once(base_url: str) -> Completion:
         env = {"OPENAI_API_KEY": KEY, "OPENAI_BASE_URL": base_url}
-        wire = create_client("openai/m", settings, env, many=True)
+        wire = create_client("openai/m", settings, env, pooled=True)
         try:
             return await wire.complete(CompletionRequest(model="openai/m", messages=HELLO))
         finally:

@@ -86,7 +86,7 @@ async def _judge_items(
     votes: int,
     jobs: int,
 ) -> list[JudgedItem]:
-    async with Session(settings, many=True) as session:
+    async with Session(settings, pooled=True) as session:
         client = LoggedGraderClient(make_run=session_runs(session, Limits()), judges=judges)
         return await judge_items(judge, reference, items, client, votes=votes, jobs=jobs)
 
