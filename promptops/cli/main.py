@@ -106,6 +106,11 @@ def _dispatch_subverb(verb: str, rest: list[str]) -> int:
         return _dispatch_verb([*moved, *rest[1:]])
     if rest[0] not in VERBS[verb].parts:
         return _report_unknown_verb(rest[0], verb)
+    if (verb, rest[0]) == ("shadow", "run"):
+        from promptops.cli.old_options import translate_shadow_run
+
+        path, arguments = translate_shadow_run(rest[1:])
+        return _run_verb([*path], arguments)
     return _run_verb([verb, rest[0]], rest[1:])
 
 

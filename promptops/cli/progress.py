@@ -2,7 +2,10 @@
 
 import sys
 import time
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
+
+if TYPE_CHECKING:
+    from promptops.runner.batch import RunTally
 
 _REDRAW_INTERVAL_S = 0.2  # between two drawings
 
@@ -26,11 +29,12 @@ class Progress:
             self._bar.refresh()
             self._bar.stop()
 
-    def show(self, done: int, total: int, *, failed: int = 0, usd: float = 0.0, rate: float = 0.0) -> None:
+    def show_tally(self, tally: "RunTally", total: int) -> None:
         if self._bar is None:
             return
-        said = f"{rate:,.0f}/s  {failed:,} failed  ${usd:.4f}"
-        self._bar.update(self._task, completed=done, total=total, said=said)
+        rate = tally.done / max(time.monotonic() - tally.since, 0.001)
+        figures = f"{rate:,.0f}/s  {tally.failed:,} failed  ${tally.spent_usd:.4f}"
+        self._bar.update(self._task, completed=tally.done, total=total, figures=figures)
         if time.monotonic() - self._drawn_at > _REDRAW_INTERVAL_S:
             self._drawn_at = time.monotonic()
             self._bar.refresh()
@@ -44,9 +48,9 @@ class Progress:
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[said]}", markup=False),
+            TextColumn("{task.fields[figures]}", markup=False),
             TimeRemainingColumn(),
         )
         self._bar = Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
-        self._task = self._bar.add_task(self._what, total=None, said="")
+        self._task = self._bar.add_task(self._what, total=None, figures="")
         self._bar.start()

@@ -76,6 +76,8 @@ VERBS: dict[str, Verb] = {
         "Try a version on real inputs, without serving the answers to users",
         {
             "run": "Answer real inputs with two versions until it is clear which does better",
+            "migrate": "Try prompts pinned to one model with another",
+            "noise": "Measure how much a version differs from itself",
             "status": "Say how far shadow runs are and what they say so far",
             "show": "Show one shadow run with its regressions and improvements",
             "list": "List shadow runs with their verdicts",
@@ -99,6 +101,7 @@ VERBS: dict[str, Verb] = {
             "pause": "Keep a canary at its step",
             "resume": "Let a canary go on",
             "abort": "End a canary; stable serves everybody again",
+            "gate": "Make the shadow pairs that a plan wants before a canary starts",
             "forecast": "Estimate how many calls and days a canary would take",
             "log": "List what was released when, by whom and why",
             "show": "Show what was live at a moment",

@@ -163,4 +163,4 @@ def phase_gate(
     names = (stable.version, rollout.canary.version)
     digests = (stable.digest, rollout.canary.digest)
     found = shadow_gate(context.registry, target.prompt, *digests, plan.shadow, names=names)
-    return replace(found, command=f"promptops shadow run --rollout {target}")
+    return replace(found, command=f"promptops release gate {target}")

@@ -66,7 +66,7 @@ def test_the_comment_of_a_model_pin_has_the_verdict_with_real_outputs(cli: Cli, 
 
 
 def test_a_model_tried_before_the_change_is_found_by_digest(cli: Cli, farm: Repo) -> None:
-    assert cli("shadow", "run", "--all", "--model", f"{OLD}={NEW}").code == 0
+    assert cli("shadow", "migrate", "--model", f"{OLD}={NEW}").code == 0
     pin(farm)
     (found,) = json.loads(cli("diff", "main", "pin", "--json").out)
     shown = json.loads(cli("shadow", "show", "sound", "--json").out)
@@ -78,7 +78,7 @@ def test_a_model_tried_before_the_change_is_found_by_digest(cli: Cli, farm: Repo
 
 def test_other_versions_and_noise_say_nothing_of_a_change(cli: Cli, farm: Repo) -> None:
     pin(farm)
-    assert cli("shadow", "run", "sound@HEAD", "--aa", "--last", "5").code == 0
+    assert cli("shadow", "noise", "sound@HEAD", "--last", "5").code == 0
     assert cli("shadow", "run", "sound@HEAD", "--recorded", "--last", "5").code == 0
     assert "Shadow run" not in cli("diff", "main...pin", "--format", "markdown").out
 

@@ -38,7 +38,7 @@ from promptops.console import note, pluralize, print_json, print_json_line
 from promptops.errors import ExitCode, Invalid
 from promptops.evaluation.shadow.live.spawn import start_drain_if_due
 from promptops.registry import format_line_ranges
-from promptops.runner.batch import BatchJob, BatchOptions, BatchReport, RunTally, run_batch
+from promptops.runner.batch import BatchJob, BatchOptions, BatchReport, run_batch
 from promptops.runner.retry import Limits
 from promptops.versions.references import Reference, parse_reference
 from promptops.versions.resolve import resolve_version, with_provenance
@@ -107,9 +107,7 @@ def batch(
     clock = monotonic()
     try:
         with open_batch_input(file) as stream, Progress(version.prompt.name) as bar:
-            report = run_batch(
-                settings, options, job, stream, lambda tally, total: _update_progress(bar, tally, total)
-            )
+            report = run_batch(settings, options, job, stream, bar.show_tally)
     finally:
         if job.channel:
             start_drain_if_due(settings)
@@ -139,11 +137,6 @@ def _readable_path(file: str) -> Path:
     if not path.is_file() or not os.access(path, os.R_OK):
         raise Invalid(f"cannot read {file}: " + ("permission denied" if path.exists() else "no such file"))
     return path
-
-
-def _update_progress(bar: Progress, tally: RunTally, total: int) -> None:
-    rate = tally.done / max(monotonic() - tally.since, 0.001)
-    bar.show(tally.done, total, failed=tally.failed, usd=tally.spent_usd, rate=rate)
 
 
 def print_batch_report(report: BatchReport, seconds: float, *, as_json: bool) -> int:

@@ -74,7 +74,7 @@ def canary(
         code = print_transition(found.target, written, as_json=as_json)
         if not written.proposed:
             if found.rollout.phase == "shadow":
-                note(f"next: promptops shadow run --rollout {found.target}, then tick")
+                note(f"next: promptops release gate {found.target}, then tick")
             else:
                 note(f"next: promptops tick {found.target}")
         return code

@@ -9,18 +9,20 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.cases import TagOption
-from promptops.cli.options.common import JsonOption
+from promptops.cli.options.common import JsonOption, OutOption, write_report
 from promptops.cli.options.evaluation import (
+    AgainstOption,
     CasesOption,
     MarginOption,
     ModelsOption,
+    NoWorseOption,
     SetsOption,
     TrialsOption,
     build_variants,
     eval_exit_code,
     run_eval,
 )
-from promptops.cli.options.flags import format_option, jobs_option, no_worse_option, out_option
+from promptops.cli.options.flags import format_option, jobs_option
 from promptops.cli.options.model_calls import (
     AssumeCostOption,
     MaxCostOption,
@@ -56,10 +58,6 @@ ReferencesArgument = Annotated[
     list[str],
     typer.Argument(metavar="REF...", help="NAME, NAME@REV, NAME:CHANNEL or a prompt file; several compared."),
 ]
-AgainstOption = Annotated[
-    str | None,
-    typer.Option("--against", metavar="REF", help="The version to hold it against, on the same cases."),
-]
 JobsOption = Annotated[
     int | None,
     jobs_option("Maximum concurrent calls (16; sequential 4)."),
@@ -68,17 +66,10 @@ FailUnderOption = Annotated[
     float | None,
     typer.Option("--fail-under", metavar="RATE", min=0.0, max=1.0, help="Exit with 1 below this pass rate."),
 ]
-NoWorseOption = Annotated[
-    float | None,
-    no_worse_option(
-        "Exit with 0 only if it is shown to fail at most so much more often (0.03); 3 if undecided."
-    ),
-]
 SequentialOption = Annotated[
     bool, typer.Option("--sequential", help="Make calls only until the verdict is in.")
 ]
 FormatOption = Annotated[EvalFormat, format_option(f"{', '.join(EvalFormat)}.", metavar="FORMAT")]
-OutOption = Annotated[Path | None, out_option("Write it here instead of to stdout.")]
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also say what the verdict rests on.")]
 
 
@@ -177,11 +168,7 @@ def _write_result(result: EvalResult, form: EvalFormatName, out: Path | None) ->
     if out is None:
         print_result(result, form)
         return
-    try:
-        out.write_text(render_result(result, form), encoding="utf-8")
-    except OSError as error:
-        raise Invalid(f"cannot write {out}: {error.strerror}") from None
-    note(f"written to {out}")
+    write_report(out, render_result(result, form))
 
 
 def _print_details(result: EvalResult) -> None:

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from promptops.cli.options.flags import inputs_option, model_option, set_option
+from promptops.cli.options.flags import inputs_option, model_option, out_option, set_option
+from promptops.console import note
 from promptops.errors import Invalid
 
 if TYPE_CHECKING:  # verbs that look at runs need no prompt
     from promptops.prompt import Input, Prompt
 
+OutOption = Annotated[Path | None, out_option("Write to this file instead of to stdout.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 ReferenceArgument = Annotated[
     str, typer.Argument(metavar="REF", help="NAME, NAME@REV, NAME:CHANNEL or a prompt file.")
@@ -114,3 +116,11 @@ def parse_overrides(pairs: Sequence[str] | None) -> Mapping[str, Any]:
         except ValueError:
             settings[key] = text
     return settings
+
+
+def write_report(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Invalid(f"cannot write {file}: {error.strerror}") from None
+    note(f"written to {file}")

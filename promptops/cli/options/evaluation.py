@@ -5,14 +5,19 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import chain, product
 from pathlib import Path
-from time import monotonic
 from typing import Annotated, Any
 
 import typer
 
 from promptops.cli.options.cases import open_golden_set
 from promptops.cli.options.common import parse_overrides
-from promptops.cli.options.flags import cases_option, model_option, set_option
+from promptops.cli.options.flags import (
+    against_option,
+    cases_option,
+    model_option,
+    no_worse_option,
+    set_option,
+)
 from promptops.cli.options.overrides import apply_overrides, local_model_override
 from promptops.cli.progress import Progress
 from promptops.config.settings import Settings
@@ -23,7 +28,7 @@ from promptops.evaluation.golden_set import filter_by_tags
 from promptops.evaluation.variants import Variant
 from promptops.prompt.cases import Case, read_cases
 from promptops.providers.types import ModelError
-from promptops.runner.batch import BatchOptions, RunTally
+from promptops.runner.batch import BatchOptions
 from promptops.versions.resolve import Version, resolve_version, with_provenance
 
 TrialsOption = Annotated[
@@ -39,6 +44,14 @@ SetsOption = Annotated[
     list[str] | None,
     set_option("Override, such as parameters.temperature=0.2; several values of one key are compared."),
 ]
+NoWorseOption = Annotated[
+    float | None,
+    no_worse_option(
+        "Exit 0 only if it is shown to fail at most this much more often (0.03), 1 if it fails more often, "
+        "3 if undecided."
+    ),
+]
+AgainstOption = Annotated[str | None, against_option("The version to compare with, on the same cases.")]
 MarginOption = Annotated[
     float,
     typer.Option(
@@ -121,17 +134,10 @@ def run_eval(
     """One eval, with its progress shown."""
     candidate = request.variants[int(request.against)].version
     with (
-        open_cases(candidate, settings, cases, tags) as found,
+        open_cases(candidate, settings, cases, tags) as opened,
         Progress(candidate.prompt.name) as bar,
     ):
-        return evaluate(
-            settings, options, request, found, lambda tally, total: _update_progress(bar, tally, total)
-        )
-
-
-def _update_progress(bar: Progress, tally: RunTally, total: int) -> None:
-    rate = tally.done / max(monotonic() - tally.since, 0.001)
-    bar.show(tally.done, total, failed=tally.failed, usd=tally.spent_usd, rate=rate)
+        return evaluate(settings, options, request, opened, bar.show_tally)
 
 
 def eval_exit_code(outcome: EvalOutcome) -> int:

@@ -8,6 +8,10 @@ from typing import Any
 import typer
 
 
+def against_option(help_text: str) -> Any:
+    return typer.Option("--against", metavar="REF", help=help_text)
+
+
 def all_option(help_text: str) -> Any:
     return typer.Option("--all", help=help_text)
 
@@ -40,12 +44,16 @@ def jobs_option(help_text: str = "Maximum concurrent calls.", *, max_value: int 
     return typer.Option("-j", "--jobs", min=1, max=max_value, help=help_text)
 
 
+def judge_option(help_text: str, *, metavar: str) -> Any:
+    return typer.Option("--judge", metavar=metavar, help=help_text)
+
+
 def limit_option(help_text: str) -> Any:
     return typer.Option("-n", "--limit", metavar="N", min=1, help=help_text)
 
 
-def model_option(help_text: str) -> Any:
-    return typer.Option("--model", metavar="MODEL", help=help_text)
+def model_option(help_text: str, *, metavar: str = "MODEL") -> Any:
+    return typer.Option("--model", metavar=metavar, help=help_text)
 
 
 def no_worse_option(help_text: str) -> Any:
@@ -70,6 +78,10 @@ def retries_option() -> Any:
 
 def run_option(help_text: str, *, metavar: str | None = None) -> Any:
     return typer.Option("--run", metavar=metavar, help=help_text)
+
+
+def sample_option(help_text: str, *, metavar: str, min_value: float, max_value: float | None = None) -> Any:
+    return typer.Option("--sample", metavar=metavar, min=min_value, max=max_value, help=help_text)
 
 
 def set_option(help_text: str) -> Any:

@@ -4,15 +4,16 @@ from typing import Annotated
 
 import typer
 
+from promptops.cli.options.flags import judge_option, sample_option
+
 SampleOption = Annotated[
     float | None,
-    typer.Option(
-        "--sample", min=0.0, max=1.0, metavar="P", help="The share of runs; as the plan says unless given."
+    sample_option(
+        "The share of runs; as the plan says unless given.", metavar="P", min_value=0.0, max_value=1.0
     ),
 ]
 JudgeOption = Annotated[
-    str | None,
-    typer.Option("--judge", metavar="REF", help="The judge; those of the rollout's plan unless given."),
+    str | None, judge_option("The judge; those of the rollout's plan unless given.", metavar="REF")
 ]
 PassOption = Annotated[
     list[str] | None,

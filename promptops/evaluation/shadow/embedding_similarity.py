@@ -22,7 +22,7 @@ class EmbeddingOptions:
 def embedding_options(model: str | None, threshold: float | None) -> EmbeddingOptions | None:
     if model is None:
         if threshold is not None:
-            raise Invalid("--semantic-from needs a model", hint="--semantic openai/text-embedding-3-small")
+            raise Invalid("-o semantic-from needs a model", hint="--semantic openai/text-embedding-3-small")
         return None
     if "/" not in model:
         raise Invalid(f"--semantic {model}: which provider?", hint="--semantic openai/text-embedding-3-small")

@@ -66,4 +66,4 @@ def _command(prompt: str, control: str, candidate: str, gate: PlanShadowGate) ->
     """What makes the pairs that are missing."""
     budget = f" --max-cost {gate.max_usd:g}" if gate.max_usd is not None else ""
     versions = f"{prompt}@{_short_reference(candidate)} --against {prompt}@{_short_reference(control)}"
-    return f"promptops shadow run {versions} --sample {gate.sample} --min-pairs {gate.min_pairs}{budget}"
+    return f"promptops shadow run {versions} --sample {gate.sample} --until {gate.min_pairs}{budget}"

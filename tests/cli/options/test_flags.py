@@ -8,15 +8,13 @@ from pathlib import Path
 import promptops
 
 PACKAGE = Path(promptops.__file__).parent
-UNDER_CONSTRUCTION = PACKAGE / "cli/commands/shadow"  # `shadow run` is being divided into four verbs
 
 
 def option_calls() -> Iterator[tuple[str, ast.Call]]:
     for file in sorted(PACKAGE.rglob("*.py")):
-        if not file.is_relative_to(UNDER_CONSTRUCTION):
-            for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-                if isinstance(node, ast.Call) and ast.unparse(node.func) in ("typer.Option", "Option"):
-                    yield f"{file.relative_to(PACKAGE)}:{node.lineno}", node
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("typer.Option", "Option"):
+                yield f"{file.relative_to(PACKAGE)}:{node.lineno}", node
 
 
 def flags_of(call: ast.Call) -> list[str]:

@@ -20,7 +20,8 @@ from promptops.release.plan import PlanShadowGate
 from promptops.stats.verdicts import Verdict
 from promptops.versions.resolve import resolve_version
 from support.front_door import Cli, Repo
-from support.golden_set import animals, asked, says
+from support.golden_set import JUDGE as SCORER
+from support.golden_set import WRITER, animals, asked, jsonl, says
 from support.provider import Answer, Provider, Received, malformed, slow, status, text
 
 VERSIONS = ("sound@HEAD", "--against", "sound@HEAD~1")
@@ -69,8 +70,8 @@ def loudly(otherwise: Answer, when: Callable[[int], bool] = lambda _: True) -> S
     return answer
 
 
-def run(cli: Cli, *arguments: str, code: int = 0) -> dict[str, Any]:
-    done = cli("shadow", "run", *arguments, "--json")
+def run(cli: Cli, *arguments: str, code: int = 0, verb: str = "run") -> dict[str, Any]:
+    done = cli("shadow", verb, *arguments, "--json")
     assert done.code == code, done.err
     found: dict[str, Any] = json.loads(done.out)
     return found
@@ -87,7 +88,7 @@ def rows(sql: str) -> list[tuple[Any, ...]]:
 def test_logged_inputs_are_answered_by_both_versions_in_random_order(
     cli: Cli, farm: Repo, provider: Provider
 ) -> None:
-    found = run(cli, *VERSIONS, "--full")
+    found = run(cli, *VERSIONS, "--until", "all")
     assert (found["pairs"], found["planned"], found["stopped"]) == (60, 60, "all")
     styles = [asked(request)[0] for request in provider.requests]
     assert (styles.count("plainly"), styles.count("loudly")) == (60, 60)
@@ -124,18 +125,18 @@ def test_an_equal_version_is_not_worse_when_there_are_pairs_enough(
 def test_the_same_version_once_more_shows_the_noise(cli: Cli, farm: Repo, provider: Provider) -> None:
     numbers = count()
     provider.script = lambda _: text(f"n{next(numbers) % 3}")
-    found = run(cli, "sound@HEAD", "--aa")
+    found = run(cli, "sound@HEAD", verb="noise")
     assert (found["mode"], found["pairs"], found["stopped"]) == ("aa", 60, "all")
     assert found["noise"]["answers_differ"] > 0.2
     assert found["noise"]["flips"] == 0
     done = cli("shadow", "run", "sound@HEAD", "--against", "sound@HEAD")
     assert done.code == 4
-    assert "--aa" in done.err
+    assert "promptops shadow noise sound@" in done.err
 
 
 def test_what_was_answered_then_is_not_asked_again(cli: Cli, farm: Repo, provider: Provider) -> None:
     provider.script = loudly(text("ring"), lambda n: n < 10)
-    found = run(cli, *VERSIONS, "--recorded", "--full")
+    found = run(cli, *VERSIONS, "--recorded", "--until", "all")
     assert {asked(request)[0] for request in provider.requests} == {"loudly"}
     assert (found["pairs"], found["broke_total"], found["mode"]) == (60, 10, "recorded")
     assert found["control"]["label"] == "what was answered then"
@@ -157,7 +158,7 @@ def test_lines_of_a_batch_may_say_what_is_expected(cli: Cli, farm: Repo, provide
     ]
     farm.write("labelled.jsonl", "".join(json.dumps(each) + "\n" for each in lines))
     provider.script = loudly(text("n0"))
-    found = run(cli, *VERSIONS, "--inputs", "labelled.jsonl", "--full")
+    found = run(cli, *VERSIONS, "--inputs", "labelled.jsonl", "--until", "all")
     assert (found["pairs"], found["broke_total"]) == (5, 4)
     assert [(each["name"], each["broke"]) for each in found["tags"]] == [("x", 4)]
     assert found["broke"][0]["candidate"]["failed"][0].startswith("equals: expected ")
@@ -177,7 +178,7 @@ def test_an_input_may_be_called_as_what_a_batch_has(cli: Cli, farm: Repo, provid
 
 def test_lists_of_shadow_runs_fit_a_terminal(cli: Cli, farm: Repo, provider: Provider) -> None:
     run(cli, *VERSIONS, "--last", "5")
-    run(cli, "sound@HEAD", "--aa", "--last", "5")
+    run(cli, "sound@HEAD", "--last", "5", verb="noise")
     listed = cli("shadow", "list").out.splitlines()
     assert len(listed) == 3
     name = listed[1].split()[0]
@@ -193,16 +194,16 @@ def test_inputs_come_once_each_and_one_of_each_unit(cli: Cli, farm: Repo, provid
     ))  # fmt: skip
     assert cli("batch", "sound@HEAD~1", "units.jsonl", "--out", "units.out").code == 0
     assert cli("batch", "sound@HEAD", "log.jsonl", "--out", "again.out").code == 0
-    found = run(cli, *VERSIONS, "--full")
+    found = run(cli, *VERSIONS, "--until", "all")
     assert found["planned"] == 65
     assert (found["left"]["doubled"], found["left"]["of_same_unit"]) == (60, 5)
-    assert run(cli, *VERSIONS, "--full", "--last", "7")["planned"] == 7
-    assert run(cli, *VERSIONS, "--full", "--sample", "8", "--tag", "even")["planned"] == 8
-    found = run(cli, *VERSIONS, "--full", "--last", "9", "--stratify", "tag")
+    assert run(cli, *VERSIONS, "--until", "all", "--last", "7")["planned"] == 7
+    assert run(cli, *VERSIONS, "--until", "all", "--sample", "8", "--select", "tag=even")["planned"] == 8
+    found = run(cli, *VERSIONS, "--until", "all", "--last", "9", "--select", "stratify=tag")
     assert [(each["name"], each["pairs"]) for each in found["tags"]] == [("even", 3), ("odd", 3)]
-    done = cli("shadow", "run", *VERSIONS, "--tag", "nowhere")
+    done = cli("shadow", "run", *VERSIONS, "--select", "tag=nowhere")
     assert (done.code, "no logged inputs" in done.err) == (4, True)
-    assert cli("shadow", "run", *VERSIONS, "--words", "42", "--full").code == 0
+    assert cli("shadow", "run", *VERSIONS, "--select", "words=42", "--until", "all").code == 0
 
 
 def test_inputs_that_are_no_longer_accepted_are_counted_and_shown(
@@ -222,10 +223,10 @@ def test_inputs_that_are_no_longer_accepted_are_counted_and_shown(
 
 
 def test_a_killed_run_goes_on_and_repeats_no_finished_pair(cli: Cli, farm: Repo, provider: Provider) -> None:
-    assert cli("shadow", "run", *VERSIONS, "--full", "--max-cost", "0.00005").code == 6
+    assert cli("shadow", "run", *VERSIONS, "--until", "all", "--max-cost", "0.00005").code == 6
     assert "stopped by budget" in cli("shadow", "status").out
     provider.script = lambda request: slow(0.05, says()(request))
-    command = [sys.executable, "-m", "promptops", "shadow", "run", *VERSIONS, "--full", "-j", "2"]
+    command = [sys.executable, "-m", "promptops", "shadow", "run", *VERSIONS, "--until", "all", "-j", "2"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while len(provider.requests) < 30:
             time.sleep(0.01)
@@ -234,23 +235,49 @@ def test_a_killed_run_goes_on_and_repeats_no_finished_pair(cli: Cli, farm: Repo,
     assert len(known) >= 20
     assert "under way or killed" in cli("shadow", "status").out
     provider.script = says()
-    found = run(cli, *VERSIONS, "--full")
+    found = run(cli, *VERSIONS, "--until", "all")
     assert (found["pairs"], found["stopped"]) == (60, "all")
     after = rows("SELECT batch_line || arm, run_id FROM runs WHERE kind = 'shadow'")
     assert len(after) == 120
     assert known.items() <= dict(after).items()
 
 
+def test_a_side_whose_judge_was_not_heard_is_answered_again(cli: Cli, repo: Repo, provider: Provider) -> None:
+    """A process that is killed between an answer and its judge leaves a row that no check has failed."""
+    repo.write("prompts/judges/quality.yaml", SCORER)
+    for style in ("first", "second"):
+        repo.write("prompts/write.yaml", WRITER.format(style=style).replace("cases: write.cases.jsonl\n", ""))
+        repo.commit(style)
+    repo.write("in.jsonl", jsonl(*({"inputs": {"id": f"{n}"}} for n in range(4))))
+    provider.script = lambda request: text('{"score": 2}' if b"Judge: " in request.raw else "an answer")
+    arguments = ("write@HEAD", "--against", "write@HEAD~1", "--inputs", "in.jsonl")
+    found = run(cli, *arguments)
+    assert (found["pairs"], found["whole"]["difference"]) == (4, 0.0)
+    connection = sqlite3.connect(current_settings().registry)
+    with connection:
+        (last,) = connection.execute("SELECT max(seq) FROM runs WHERE arm = 'candidate'").fetchall()
+        connection.execute("DELETE FROM outcomes WHERE name = 'judge' AND run_seq = ?", last)
+        connection.execute("UPDATE runs SET checks_failed = 0 WHERE seq = ?", last)
+        connection.execute("UPDATE batches SET finished_at = NULL")
+    connection.close()
+    found = run(cli, *arguments)
+    assert (found["pairs"], found["broke_total"], found["fixed_total"]) == (4, 0, 0)
+    assert rows("SELECT arm, count(*) FROM runs WHERE kind = 'shadow' GROUP BY 1") == [
+        ("candidate", 5),
+        ("control", 4),
+    ]
+
+
 def test_a_candidate_that_is_down_is_no_worse_candidate(cli: Cli, farm: Repo, provider: Provider) -> None:
     provider.script = loudly(status(503))
-    done = cli("shadow", "run", *VERSIONS, "--retries", "0", "--json")
+    done = cli("shadow", "run", *VERSIONS, "-o", "retries=0", "--json")
     assert done.code == 5
     assert "the candidate failed 20 times in a row" in done.err
     found = json.loads(done.out)
     assert (found["verdict"], found["pairs"], found["stopped"]) == ("undecided", 0, "failures")
     assert found["unanswered"]["candidate"]["server"] >= 20
     provider.script = says()
-    assert run(cli, *VERSIONS, "--full")["pairs"] == 60
+    assert run(cli, *VERSIONS, "--until", "all")["pairs"] == 60
     controls = rows("SELECT count(*) FROM runs WHERE arm = 'control'")
     assert controls == [(60,)]
 
@@ -267,12 +294,12 @@ def test_calls_that_no_model_answered_are_counted_apart(
     cli: Cli, farm: Repo, provider: Provider, fault: Answer, kind: str
 ) -> None:
     provider.script = loudly(fault, lambda n: n % 12 == 0)
-    found = run(cli, *VERSIONS, "--full", "--retries", "0", "--timeout", "0.3")
+    found = run(cli, *VERSIONS, "--until", "all", "-o", "retries=0", "-o", "timeout=0.3")
     assert found["unanswered"] == {"candidate": {kind: 5}}
     assert (found["pairs"], found["broke_total"], found["verdict"]) == (55, 0, "undecided")
     assert [each["name"] for each in found["questions"][:2]] == ["checks", "unanswered"]
     provider.script = says()
-    assert run(cli, *VERSIONS, "--full")["pairs"] == 60  # the same command asks those again
+    assert run(cli, *VERSIONS, "--until", "all")["pairs"] == 60  # the same command asks those again
 
 
 def test_an_unknown_model_ends_it_at_once(cli: Cli, farm: Repo, provider: Provider) -> None:
@@ -288,13 +315,13 @@ def test_an_unknown_model_ends_it_at_once(cli: Cli, farm: Repo, provider: Provid
 
 
 def test_a_budget_ends_it_and_more_goes_on(cli: Cli, farm: Repo, provider: Provider) -> None:
-    done = cli("shadow", "run", *VERSIONS, "--full", "--max-cost", "0.0002", "--json")
+    done = cli("shadow", "run", *VERSIONS, "--until", "all", "--max-cost", "0.0002", "--json")
     assert done.code == 6
     found = json.loads(done.out)
     assert found["stopped"] == "budget"
     assert 0 < found["pairs"] < 60
     assert found["spent_usd"] <= 0.0002
-    assert run(cli, *VERSIONS, "--full", "--max-cost", "1")["pairs"] == 60
+    assert run(cli, *VERSIONS, "--until", "all", "--max-cost", "1")["pairs"] == 60
     assert rows("SELECT count(*) FROM runs WHERE kind = 'shadow'") == [(120,)]
 
 
@@ -309,12 +336,12 @@ def test_several_models_and_the_whole_repository(cli: Cli, farm: Repo, provider:
     farm.write("prompts/other.yaml", STRICT.format(style="otherwise"))
     farm.commit("Another prompt")
     move = "openai/gpt-4o-mini-2024-07-18=openai/gpt-4.1-nano-2025-04-14"
-    done = cli("shadow", "run", "--all", "--model", move)
+    done = cli("shadow", "migrate", "--model", move)
     assert done.code == 0
     assert "not tried: no logged inputs of other match" in done.err
     assert done.out.splitlines()[0] == "To openai/gpt-4.1-nano-2025-04-14:"
     assert done.out.splitlines()[2].split()[:2] == ["sound", "worse"]
-    assert cli("shadow", "run", "--all", "--model", "openai/none=openai/x").code == 4
+    assert cli("shadow", "migrate", "--model", "openai/none=openai/x").code == 4
 
 
 JUDGE = """\
@@ -376,13 +403,13 @@ def test_the_gate_of_a_rollout_reads_the_pairs(cli: Cli, farm: Repo, provider: P
 
 
 def test_shadow_runs_are_no_traffic(cli: Cli, farm: Repo, provider: Provider) -> None:
-    run(cli, *VERSIONS, "--full")
+    run(cli, *VERSIONS, "--until", "all")
     listed = json.loads(cli("shadow", "list", "--json").out)
     assert [(each["verdict"], each["pairs"]) for each in listed] == [("undecided", 60)]
     stats = json.loads(cli("runs", "stats", "--json").out)
     assert (stats["rows"], {each["key"] for each in stats["apart"]}) == ([], {"batch", "shadow"})
     # shadow rows are no inputs of later shadow runs
-    assert run(cli, *VERSIONS, "--full")["planned"] == 60
+    assert run(cli, *VERSIONS, "--until", "all")["planned"] == 60
 
 
 PLANS = """\
@@ -407,7 +434,7 @@ def test_the_shadow_phase_of_a_rollout_waits_for_pairs(
     waiting = cli("tick", "sound")
     assert waiting.code == 0, waiting.err
     [command] = [line.partition("run: promptops ")[2] for line in waiting.out.splitlines() if "run: " in line]
-    assert "shadow run" in cli("status", "sound").out
+    assert "promptops release gate" in cli("status", "sound").out
     provider.script = loudly(text(answer))
     done = cli(*command.split(), "--yes")
     assert done.code == 0, done.err
@@ -418,7 +445,7 @@ def test_the_shadow_phase_of_a_rollout_waits_for_pairs(
 
 def test_ctrl_c_keeps_the_pairs_under_way(farm: Repo, provider: Provider, cli: Cli) -> None:
     provider.script = lambda request: slow(0.05, says()(request))
-    command = [sys.executable, "-m", "promptops", "shadow", "run", *VERSIONS, "--full", "-j", "2"]
+    command = [sys.executable, "-m", "promptops", "shadow", "run", *VERSIONS, "--until", "all", "-j", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while len(provider.requests) < 10:
             time.sleep(0.01)
@@ -432,11 +459,11 @@ def test_ctrl_c_keeps_the_pairs_under_way(farm: Repo, provider: Provider, cli: C
 
 def test_one_shadow_run_is_made_by_one_process(farm: Repo, provider: Provider, cli: Cli) -> None:
     provider.script = lambda request: slow(0.1, says()(request))
-    command = [sys.executable, "-m", "promptops", "shadow", "run", *VERSIONS, "--full", "-j", "1"]
+    command = [sys.executable, "-m", "promptops", "shadow", "run", *VERSIONS, "--until", "all", "-j", "1"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while not provider.requests:
             time.sleep(0.01)
-        done = cli("shadow", "run", *VERSIONS, "--full")
+        done = cli("shadow", "run", *VERSIONS, "--until", "all")
         process.kill()
     assert (done.code, "another process" in done.err) == (5, True)
 
@@ -459,12 +486,16 @@ def test_a_candidate_is_held_against_what_is_live_or_committed(
 REFUSED: list[tuple[tuple[str, ...], str]] = [
     ((), "which prompt?"),
     (("sound", "--last", "3", "--sample", "3"), "give one of them"),
-    (("sound", "--inputs", "log.jsonl", "--tag", "even"), "--tag chooses from the log"),
-    (("sound", "--recorded", "--aa"), "--recorded needs answers"),
+    (("sound", "--inputs", "log.jsonl", "--select", "tag=even"), "--select tag=even chooses from the log"),
+    (("sound", "--recorded", "--inputs", "log.jsonl"), "--recorded needs answers"),
     ((*VERSIONS, "--judge", "sound"), "no judge"),
     (("sond@HEAD",), "no prompt `sond`"),
-    (("--all",), "a model to move from and to"),
-    (("--all", "--model", "new"), "OLD=NEW"),
+    ((*VERSIONS, "--until", "soon"), "--until soon: not a number of pairs"),
+    ((*VERSIONS, "--select", "colour=red"), "not KEY=VALUE of a known key"),
+    ((*VERSIONS, "--select", "stratify=colour"), "--select stratify=colour: "),
+    ((*VERSIONS, "-o", "retries=-1"), "-o retries=-1: must be at least 0"),
+    ((*VERSIONS, "-o", "margin=nan"), "-o margin=nan: must be at least 0, at most 0.99"),
+    ((*VERSIONS, "-o", "timeout=soon"), "-o timeout=soon: "),
     ((*VERSIONS, "--inputs", "none.jsonl"), "cannot read none.jsonl"),
 ]
 
@@ -474,5 +505,8 @@ def test_what_cannot_be_meant_is_said_before_anything_is_spent(
 ) -> None:
     for arguments, told in REFUSED:
         done = cli("shadow", "run", *arguments)
+        assert (done.code, told in done.err) == (4, True), done.err
+    for arguments, told in (((), "no model to move from and to"), (("--model", "new"), "OLD=NEW")):
+        done = cli("shadow", "migrate", *arguments)
         assert (done.code, told in done.err) == (4, True), done.err
     assert not provider.requests

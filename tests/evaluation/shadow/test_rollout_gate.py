@@ -46,7 +46,7 @@ def start(cli: Cli) -> Finished:
 
 
 def pairs(cli: Cli, *more: str) -> Finished:
-    return cli("shadow", "run", "--rollout", "greet:production", "--yes", *more)
+    return cli("release", "gate", "greet:production", "--yes", *more)
 
 
 def phase(cli: Cli) -> str | None:
@@ -56,11 +56,11 @@ def phase(cli: Cli) -> str | None:
 
 def test_pairs_that_are_not_worse_let_the_canary_start(logged: Repo, cli: Cli, provider: Provider) -> None:
     started = start(cli)
-    assert "promptops shadow run --rollout greet:production" in started.err
+    assert "promptops release gate greet:production" in started.err
     assert phase(cli) == "shadow"
     waits = told(cli, "tick", "greet")
-    assert "promptops shadow run --rollout greet:production" in json.dumps(waits)
-    assert "promptops shadow run --rollout greet:production" in ok(cli("status", "greet")).out
+    assert "promptops release gate greet:production" in json.dumps(waits)
+    assert "promptops release gate greet:production" in ok(cli("status", "greet")).out
     for _ in range(5):  # nobody meets it yet
         assert ok(cli("run", "greet:production", "-i", "name=Ada")).out == "Greet Ada.\n"
     made = ok(pairs(cli))
@@ -85,7 +85,7 @@ def test_worse_keeps_the_canary_from_ever_starting(logged: Repo, cli: Cli, provi
 
 def test_pairs_are_made_in_parts(logged: Repo, cli: Cli, provider: Provider) -> None:
     start(cli)
-    ok(pairs(cli, "--last", "10", "--full"))
+    ok(pairs(cli, "--last", "10", "--until", "all"))
     held = cli("tick", "greet", "--exit-code")
     assert (held.code, phase(cli)) == (3, "shadow")
     assert "10 of 40" in held.out + held.err
@@ -99,17 +99,17 @@ def test_undecided_is_not_enough_for_a_plan_that_wants_proof(
 ) -> None:
     plan(logged, pairs=20, require="not_worse")
     start(cli)
-    ok(pairs(cli, "--last", "20", "--full"))
+    ok(pairs(cli, "--last", "20", "--until", "all"))
     assert cli("tick", "greet", "--exit-code").code == 3
     assert phase(cli) == "shadow"
 
 
 def test_it_spends_so_somebody_says_yes(logged: Repo, cli: Cli, provider: Provider) -> None:
     start(cli)
-    done = cli("shadow", "run", "--rollout", "greet")
+    done = cli("release", "gate", "greet")
     assert (done.code, "--yes" in done.err) == (4, True)
     assert not provider.requests
-    assert cli("shadow", "run", "greet@HEAD", "--rollout", "greet", "--yes").code == 4
+    assert cli("release", "gate", "greet", "greet@HEAD", "--yes").code == 2
 
 
 def test_the_plans_money_is_not_exceeded(logged: Repo, cli: Cli, provider: Provider) -> None:
@@ -134,7 +134,7 @@ def test_outside_that_phase(logged: Repo, cli: Cli, provider: Provider) -> None:
 def test_a_candidate_that_is_down_is_no_verdict(logged: Repo, cli: Cli, provider: Provider) -> None:
     start(cli)
     provider.script = salute(status(500))
-    assert pairs(cli, "--retries", "0").code == 5
+    assert pairs(cli, "-o", "retries=0").code == 5
     assert cli("tick", "greet", "--exit-code").code == 3
     assert phase(cli) == "shadow"
     provider.script = echo

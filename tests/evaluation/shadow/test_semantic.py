@@ -12,7 +12,7 @@ from support.front_door import Cli, Repo
 from support.golden_set import asked
 from support.provider import Answer, Provider, Received, as_json, status, text
 
-VERSIONS = ("sound@HEAD", "--against", "sound@HEAD~1", "--full", "--inputs", "cases.jsonl")
+VERSIONS = ("sound@HEAD", "--against", "sound@HEAD~1", "--until", "all", "--inputs", "cases.jsonl")
 SEMANTIC = ("--semantic", "openai/text-embedding-3-small")
 PROMPT = """\
 model: openai/gpt-4o-mini-2024-07-18
@@ -74,7 +74,7 @@ def test_answers_that_differ_in_words_are_measured_by_their_vectors(
     told = cli("shadow", "show", "sound").out.replace("\n", " ")
     assert "openai/text-embedding-3-small finds 2 of 4 alike (cosine from 0.9)" in told
     assert json.loads(cli("shadow", "show", "sound", "--json").out)["likeness"] == found["likeness"]
-    assert run(cli, *SEMANTIC, "--semantic-from", "0.8")["likeness"]["closeness"]["alike"] == 3
+    assert run(cli, *SEMANTIC, "-o", "semantic-from=0.8")["likeness"]["closeness"]["alike"] == 3
 
 
 def test_vectors_that_do_not_come_leave_pairs_unmeasured(cli: Cli, farm: Repo, provider: Provider) -> None:
@@ -108,7 +108,7 @@ def test_a_model_without_vectors_ends_it_and_the_pairs_are_kept(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--semantic-from", "0.8"), "--semantic-from needs a model"),
+        (("-o", "semantic-from=0.8"), "-o semantic-from needs a model"),
         (("--semantic", "text-embedding-3-small"), "which provider?"),
         (("--semantic", "anthropic/claude-embed"), "embeddings come from an OpenAI-compatible endpoint"),
     ],

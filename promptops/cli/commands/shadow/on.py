@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
+from promptops.cli.options.flags import sample_option
 from promptops.cli.options.release import (
     LocalOption,
     ProposeOption,
@@ -24,7 +25,7 @@ VersionOption = Annotated[
     str, typer.Option("--version", metavar="REV", help="The version: a commit, a tag, v13 or NAME:staging.")
 ]
 SampleOption = Annotated[
-    float, typer.Option(metavar="P", min=0.0001, max=1.0, help="The share of calls, as 0.1.")
+    float, sample_option("The share of calls, as 0.1.", metavar="P", min_value=0.0001, max_value=1.0)
 ]
 MaxOption = Annotated[
     float, typer.Option("--max-usd", metavar="X", min=0.0, help="What all its answers may cost.")

@@ -4,9 +4,9 @@ from typing import Annotated
 
 import typer
 
-from promptops.cli.commands.shadow.live_status import live_shadow_on
-from promptops.cli.commands.shadow.output import FormatOption, OutOption, ShadowFormat, write_comparisons
-from promptops.cli.options.common import JsonOption
+from promptops.cli.live_shadows import live_shadow_on
+from promptops.cli.options.common import JsonOption, OutOption
+from promptops.cli.shadow_replays import ReportTarget, ShadowFormat, ShadowFormatOption, write_comparisons
 from promptops.config.settings import current_settings
 from promptops.evaluation.shadow.live_status import live_comparison
 from promptops.evaluation.shadow.stored import stored_comparison
@@ -23,20 +23,17 @@ IdArgument = Annotated[
 
 def shadow_show(
     which: IdArgument,
-    form: FormatOption = ShadowFormat.text,
+    form: ShadowFormatOption = ShadowFormat.text,
     as_json: JsonOption = False,
     out: OutOption = None,
 ) -> None:
     """Show what a shadow run has found, from the runs that it logged."""
     settings = current_settings()
+    target = ReportTarget("json" if as_json else form.value, out)
     with RegistryDatabase.open_existing(settings.registry) as registry:
         if ":" in which:
-            write_comparisons(
-                [live_comparison(registry, live_shadow_on(settings, which))],
-                "json" if as_json else form.value,
-                out,
-            )
-            return
-        latest = list_shadow_runs(registry, which, limit=1)
-        found = stored_comparison(registry, latest[0] if latest else get_shadow_run(registry, which))
-    write_comparisons([found], "json" if as_json else form.value, out)
+            comparison = live_comparison(registry, live_shadow_on(settings, which))
+        else:
+            latest = list_shadow_runs(registry, which, limit=1)
+            comparison = stored_comparison(registry, latest[0] if latest else get_shadow_run(registry, which))
+    write_comparisons([comparison], target)

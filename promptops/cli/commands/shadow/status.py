@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from promptops.cli.commands.shadow.live_status import find_live_shadows, print_live_shadow
+from promptops.cli.live_shadows import find_live_shadows, print_live_shadow
 from promptops.cli.options.common import JsonOption
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_text

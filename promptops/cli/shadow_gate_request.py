@@ -1,9 +1,10 @@
-"""What ``shadow run --rollout`` makes: the pairs that a plan wants before anybody meets a canary."""
+"""The pairs that a plan wants before a canary is served to anybody."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptops.cli.options.release import require_confirmation
+from promptops.cli.options.replay import ReplayOptions
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, OverBudget
 from promptops.registry import list_shadow_runs_comparing, shadow_run_spent_usd
@@ -58,6 +59,16 @@ def prepare_rollout_shadow(settings: Settings, name: str, *, yes: bool) -> Rollo
         needed=True,
     )
     return _rollout_request(target, state, rollout, gate, left)
+
+
+def with_gate(options: ReplayOptions, wanted: RolloutShadowRequest) -> ReplayOptions:
+    """So many inputs and pairs as the plan says, and no more money than it has left."""
+    inputs, gate = options.inputs, wanted.gate
+    if inputs.file is None and inputs.last is None:
+        inputs = replace(inputs, sample=gate.sample)
+    limits = [each for each in (options.max_cost, wanted.left_usd) if each is not None]
+    until = replace(options.until, min_pairs=max(options.until.min_pairs, gate.min_pairs))
+    return replace(options, inputs=inputs, until=until, max_cost=min(limits, default=None))
 
 
 def _rollout_request(

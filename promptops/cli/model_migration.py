@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
-from promptops.cli.commands.shadow.arguments import build_shadow_requests
+from promptops.cli.options.replay import ReplayOptions
+from promptops.cli.shadow_requests import build_shadow_requests
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
 from promptops.evaluation.shadow.request import ShadowRequest
@@ -13,31 +13,31 @@ from promptops.versions.resolve import prompt_names, resolve_version
 
 
 def build_migration_requests(
-    settings: Settings, names: str | None, models: Sequence[str], more: dict[str, Any]
+    names: str | None, models: Sequence[str], settings: Settings, options: ReplayOptions
 ) -> list[ShadowRequest]:
     """``names`` may hold wildcards; ``models`` are OLD=NEW each."""
     moves = [_parse_model_move(each) for each in models]
     if not moves:
-        raise Invalid("--all needs a model to move from and to", hint="--all --model OLD=NEW")
-    found = []
+        raise Invalid("there is no model to move from and to", hint="--model OLD=NEW")
+    requests = []
     for name in prompt_names(settings):
         if names is None or fnmatchcase(name, names):
             pinned = resolve_version(name, settings).prompt
-            new = [new for old, new in moves if _is_pinned_to(pinned, old)]
-            if new and not _is_pairwise_judge(pinned):
-                found += build_shadow_requests(name, None, new, settings, **more)
-    if not found:
+            targets = [new for old, new in moves if _is_pinned_to(pinned, old)]
+            if targets and not _is_pairwise_judge(pinned):
+                requests += build_shadow_requests(name, None, targets, settings, options)
+    if not requests:
         raise NotFound(
             f"no prompt is pinned to {', '.join(old for old, _ in moves)}",
             hint="promptops list shows the models",
         )
-    return found
+    return requests
 
 
 def _parse_model_move(text: str) -> tuple[str, str]:
     old, equals, new = text.partition("=")
     if not (old and equals and new):
-        raise Invalid(f"--model {text}: with --all it is OLD=NEW", hint=f"--model {old or 'OLD'}=NEW")
+        raise Invalid(f"--model {text}: a move is OLD=NEW", hint=f"--model {old or 'OLD'}=NEW")
     return old, new
 
 

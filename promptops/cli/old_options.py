@@ -1,0 +1,57 @@
+"""Options of the version before, written as those of this one: they work for one more version.
+
+``shadow run`` was four commands in one. What is translated here is deleted with the next version.
+"""
+
+import shlex
+from collections.abc import Sequence
+
+from promptops.console import note
+
+VerbPath = tuple[str, ...]
+
+_OPTIONS = {
+    **{f"--{key}": ("--select", key) for key in (
+        "since", "words", "channel", "tag", "error", "kind", "min-cost", "min-latency", "stratify",
+    )},
+    **{f"--{key}": ("-o", key) for key in (
+        "retries", "timeout", "rpm", "tpm", "assume-cost", "seed", "margin", "semantic-from",
+    )},
+    "--min-pairs": ("--until", ""),
+}  # fmt: skip
+_FLAGS = {"--full": ("--until", "all")}
+_VERBS: dict[str, VerbPath] = {
+    "--all": ("shadow", "migrate"),
+    "--aa": ("shadow", "noise"),
+    "--rollout": ("release", "gate"),
+}
+
+
+def translate_shadow_run(arguments: Sequence[str]) -> tuple[VerbPath, list[str]]:
+    """The verb and its arguments in the spelling of this version; says it where that differs."""
+    path: VerbPath = ("shadow", "run")
+    words: list[str] = []
+    flags: list[str] = []  # after what they overrule
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        name, equals, value = word.partition("=")
+        if name in _OPTIONS and (equals or rest):
+            words += _option(*_OPTIONS[name], value if equals else rest.pop(0))
+        elif name == "--rollout" and (equals or rest):
+            path = _VERBS[name]
+            words.append(value if equals else rest.pop(0))
+        elif word in _VERBS:
+            path = _VERBS[word]
+        elif word in _FLAGS:
+            flags += _FLAGS[word]
+        else:
+            words.append(word)
+    translated = [*words, *(flags if path != ("shadow", "noise") else ())]
+    if (path, translated) != (("shadow", "run"), list(arguments)):
+        note(f"promptops: from the next version on, write: promptops {shlex.join([*path, *translated])}")
+    return path, translated
+
+
+def _option(option: str, key: str, value: str) -> list[str]:
+    return [option, f"{key}={value}" if key else value]
