@@ -240,6 +240,13 @@ class TestCompletion:
             ("promptops render greet --inp", ["--input", "--inputs"]),
             ("promptops schema set", ["settings"]),
             ("promptops nonsense x", []),
+            ("promptops vers", ["version"]),
+            ("promptops version x", []),
+            ("promptops help hist", ["history"]),
+            ("promptops help runs se", ["search"]),
+            ("promptops help runs search x", []),
+            ("promptops help --a", ["--all"]),
+            ("promptops registry rec", ["recover"]),
             ("promptops --ver", ["--version"]),
         ],
     )

@@ -12,6 +12,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from promptops.cli.usage_hint import declared_flags
+from promptops.cli.verbs import BUILT_IN
 from promptops.console import print_text
 from promptops.errors import PromptopsError
 
@@ -87,18 +88,30 @@ def _candidates(
     before: list[str], word: str, verbs: Mapping[str, Iterable[str]], find: FindVerb
 ) -> Iterable[str]:
     if not before:
-        return ("--help", "--version", "--registry") if word.startswith("-") else verbs
+        return ("--help", "--version", "--registry") if word.startswith("-") else [*verbs, *BUILT_IN]
+    if before[0] == "help":
+        return ("--all",) if word.startswith("-") else _verbs_to_explain(before[1:], verbs)
     parts = list(verbs.get(before[0], ()))
     if parts and len(before) == 1:
         return parts
     if before[0] not in verbs or (parts and before[1] not in parts):
         return ()
-    parameters = list(inspect.signature(find(before[: 2 if parts else 1])).parameters.values())
+    return _arguments(find(before[: 2 if parts else 1]), word)
+
+
+def _arguments(verb: Callable[..., int | None], word: str) -> Iterable[str]:
+    parameters = list(inspect.signature(verb).parameters.values())
     if word.startswith("-"):
         return declared_flags(parameters)
     if parameters and parameters[0].name == "reference":
         return _references(word)
     return _choices(parameters)
+
+
+def _verbs_to_explain(before: Sequence[str], verbs: Mapping[str, Iterable[str]]) -> Iterable[str]:
+    if not before:
+        return verbs
+    return verbs.get(before[0], ()) if len(before) == 1 else ()
 
 
 def _choices(parameters: list[inspect.Parameter]) -> list[str]:
