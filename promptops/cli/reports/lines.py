@@ -1,9 +1,12 @@
 """Lines for a terminal: wrapped, aligned, in pieces that have a colour."""
 
 import textwrap
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from promptops.console import StyledLine, print_styled
+from promptops.cli.reports.tables import Cell, ReportTable
+from promptops.console import StyledLine, escape_line, print_styled, shorten
+
+_TONES = {"": "", "good": "green", "bad": "red"}
 
 
 def plain_text(lines: Iterable[StyledLine]) -> str:
@@ -29,15 +32,64 @@ def wrapped(
     yield from ([(part.replace("\u00a0", " "), colour)] for part in parts or [""])
 
 
-def aligned(
-    headers: Sequence[str], rows: Iterable[Sequence[str]], right: Collection[int] = ()
-) -> Iterator[StyledLine]:
-    """``right``: the columns, counted from 0, that are set flush right."""
-    table = [headers, *rows]
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    for index, row in enumerate(table):
-        cells = (
-            cell.rjust(width) if place in right else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield [("  ".join(cells).rstrip(), "" if index else "dim")]
+def table_lines(table: ReportTable, width: int) -> Iterator[StyledLine]:
+    """As many columns as there is room for; a name that is too long has a line of its own."""
+    body = [[_cell_text(cell) for cell in row] for row in table.rows]
+    widths = _column_widths(table, body, width)
+    rest = sum(widths) + 2 * len(widths)
+    names = [table.headers[0].text, *(row[0] for row in body)]
+    first = max((len(name) for name in names if len(name) + rest <= width), default=0)
+    if any(cell.kind for cell in table.headers):
+        yield _table_line("", [cell.kind for cell in table.headers[1:]], table, widths, first)
+    heads = [cell.text if cell.code else cell.text.upper() for cell in table.headers]
+    yield _table_line(heads[0][:first], heads[1:], table, widths, first)
+    for row, texts in zip(table.rows, body, strict=True):
+        tones = [_TONES[cell.tone] for cell in row[1:]]
+        if len(texts[0]) > first:
+            yield [(shorten(texts[0], width), "bold")]
+        name = texts[0] if len(texts[0]) <= first else ""
+        yield _table_line(name, texts[1:], table, widths, first, tones)
+    if table.more:
+        yield [(table.more, "dim")]
+
+
+def _cell_text(cell: Cell) -> str:
+    text = escape_line(f"{cell.kind} {cell.text}")
+    return f"{text} ({cell.note})" if cell.note else text
+
+
+def _column_widths(table: ReportTable, body: Sequence[Sequence[str]], width: int) -> list[int]:
+    """Of the columns after the first that have room; names in the header share what is left."""
+    heads = table.headers[1:]
+    cells = [max((len(row[place + 1]) for row in body), default=0) for place in range(len(heads))]
+    widths = [
+        max(cell, len(head.kind), 0 if head.code else len(head.text))
+        for cell, head in zip(cells, heads, strict=True)
+    ]
+    while len(widths) > 1 and sum(widths) + 2 * len(widths) > width:
+        widths.pop()
+    names = [place for place, head in enumerate(heads[: len(widths)]) if head.code]
+    first = max((len(row[0]) for row in body), default=0)
+    spare = max(0, width - first - sum(widths) - 2 * len(widths))
+    for place in names:
+        widths[place] = min(max(widths[place], len(heads[place].text)), widths[place] + spare // len(names))
+    return widths
+
+
+def _table_line(
+    name: str,
+    texts: Sequence[str],
+    table: ReportTable,
+    widths: Sequence[int],
+    first: int,
+    tones: Sequence[str] = (),
+) -> StyledLine:
+    """A header where there are no ``tones``."""
+    pieces = [(name.ljust(first), "" if tones else "dim")]
+    for place, (text, width) in enumerate(zip(texts, widths, strict=False)):
+        cell = shorten(escape_line(text), width)
+        aligned = cell.ljust(width) if place + 1 in table.words else cell.rjust(width)
+        pieces.append((f"  {aligned}", tones[place] if tones else "dim"))
+    while len(pieces) > 1 and not pieces[-1][0].strip():
+        pieces.pop()
+    return [*pieces[:-1], (pieces[-1][0].rstrip(), pieces[-1][1])]

@@ -7,15 +7,18 @@ than any run of backticks in it.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape as escape_html
 from itertools import groupby
 
+from promptops.cli.reports.labels import VERDICT_SYMBOLS
+from promptops.cli.reports.tables import Cell, ReportTable
 from promptops.console import escape_line
 from promptops.escapes import escape
 
 _MAX_COMMENT_LENGTH = 60_000  # characters; GitHub takes 65,536
+_MAX_CELL_LENGTH = 80
 _NOTE_LENGTH = 300  # kept for what is said of sections that are left out
 _PLAIN = re.compile(  # a word, a number or an arrow
     r"[(\"]*[^\W_]*(?:['\u2019.,\u2013/%-][^\W_]+)*%?[)\"]?[.,;:!?]*|"
@@ -95,12 +98,33 @@ def _fit_shorts(shorts: list[str], room: int) -> tuple[list[str], int]:
 # ---- its parts
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[str]], right: Iterable[int] = ()) -> Iterator[str]:
-    """Lines of a table of Markdown; ``right``: the columns, counted from 0, that are set flush right."""
-    numeric = set(right)
-    yield _row(headers)
-    yield _row(["---:" if place in numeric else "---" for place in range(len(headers))])
+def table_markdown(table: ReportTable) -> Iterator[str]:
+    """Lines of a table; the first column has its names, the others what this program has written."""
+    heads = [_cell(cell, name=True) for cell in table.headers]
+    rows = ([_cell(cell, name=not place) for place, cell in enumerate(row)] for row in table.rows)
+    numbers = {place for place in range(len(heads)) if place not in table.words}
+    yield from markdown_table(heads, rows, numbers)
+    if table.more:
+        yield f"\n{table.more}"
+
+
+def markdown_table(
+    heads: Sequence[str], rows: Iterable[Sequence[str]], numbers: Collection[int] = ()
+) -> Iterator[str]:
+    """``numbers``: the columns, counted from 0, that are set flush right."""
+    yield _row(heads)
+    yield _row(["---:" if place in numbers else "---" for place in range(len(heads))])
     yield from map(_row, rows)
+
+
+def _cell(cell: Cell, *, name: bool) -> str:
+    if cell.code:
+        text = code_line(cell.text, _MAX_CELL_LENGTH)
+    else:
+        text = prose(cell.text) if name else html_text(cell.text)
+    symbol = VERDICT_SYMBOLS.get(cell.text, "")
+    marked = f"**{text}**" if cell.tone == "bad" and not symbol else text
+    return " ".join(filter(None, (symbol, cell.kind, marked, f"({cell.note})" if cell.note else "")))
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -88,7 +88,8 @@ def test_sides_stand_side_by_side_with_their_difference() -> None:
     lines = render_eval_table(compared()).splitlines()
     row = next(text for text in lines if text.startswith("latency p50"))
     assert row.split()[2:] == ["812", "ms", "934", "ms", "+15", "%"]
-    assert next(text for text in lines if text.startswith("95 % interval")).endswith("85.5–93.2 %")
+    row = next(text for text in lines if text.startswith("pass rate"))
+    assert row.endswith("82.5 % (77.1–86.8 %)   90.0 % (85.5–93.2 %)  +7.5 points")
 
 
 def test_answers_are_shown_from_where_they_part() -> None:
@@ -108,11 +109,13 @@ def test_one_side_shows_what_failed_and_why() -> None:
 
 
 def test_many_sides_have_a_row_each_and_the_front_is_marked() -> None:
-    narrow, wide = render_eval_table(several()), render_eval_table(several(), 140)
-    assert "\n* openai/gpt-4o-mini-2024-07-18\n" in narrow
-    assert re.search(r"\n\* openai/gpt-4o-mini-2024-07-18 +90.0 %", wide)
-    assert "\n  openai/gpt-4o-2024-11-20" in narrow
-    assert "Pareto" in narrow
+    narrow, wide = render_eval_table(several()), render_eval_table(several(), 200)
+    name = "openai/gpt-4o-mini-2024-07-18 (★ Pareto front)"
+    assert f"\n{name}\n" in narrow
+    assert re.search(rf"\n{re.escape(name)} +90.0 %", wide)
+    assert "\nopenai/gpt-4o-2024-11-20\n" in narrow
+    assert "COST PER CASE" in narrow
+    assert "★ no other side is both better and cheaper" in narrow
 
 
 def test_long_lists_say_how_much_is_left_out() -> None:
@@ -308,8 +311,8 @@ def test_the_comment_says_what_changed_the_verdict_and_the_worst() -> None:
 def test_one_side_and_several_make_comments_too() -> None:
     assert "#### Failed: 2" in render_result(alone(), "markdown")
     text = render_result(several(), "markdown")
-    assert "| `openai/gpt-4o-mini-2024-07-18` | 90.0 % (85.5–93.2 %) |" in text
-    assert text.count("★") == 3
+    assert "| `openai/gpt-4o-mini-2024-07-18` (★ Pareto front) | 90.0 % (85.5–93.2 %) |" in text
+    assert text.count("(★ Pareto front)") == 3
     crowd = replace(several(), sides=several().sides * 6, cases=((),) * 24)
     assert "and 4 more sides" in render_result(crowd, "markdown")
 

@@ -225,9 +225,9 @@ def test_exposure_is_counted_on_from_the_last_tick(tmp_path: Path) -> None:
                     run = a_run(rollout=active.id, arm=arm, unit_hash=unit, weight_bp=500, started_at=begun)
                     registry.start(run)
             seen = read_exposure(registry, active.id)
-            with registry.write() as connection:
-                update_exposure(connection, active.id)
-                update_exposure(connection, active.id)
+            with registry.write():
+                update_exposure(registry, active.id)
+                update_exposure(registry, active.id)
             assert read_exposure(registry, active.id) == seen
         assert (seen.calls, seen.canary_calls, seen.canary_units, seen.through) == (24, 12, 5, 24)
         assert seen.first == format_timestamp(NOW - 12 * 3600)
@@ -242,8 +242,8 @@ def test_more_calls_than_can_be_counted_in_passing_wait_for_a_tick(tmp_path: Pat
         waiting = canary_exposure(registry, active, NOW)
         said = "2,001 more calls wait for a tick"
         assert said in render_status([replace(view(), exposure=waiting)], "text")
-        with registry.write() as connection:
-            update_exposure(connection, active.id)
+        with registry.write():
+            update_exposure(registry, active.id)
         registry.start(a_run(rollout=active.id, arm="canary", weight_bp=500))
         seen = canary_exposure(registry, active, NOW)
         assert (seen.calls, seen.canary_calls, seen.uncounted) == (2_002, 1, 0)
@@ -255,8 +255,8 @@ def test_a_step_that_has_just_begun_has_no_calls_yet(tmp_path: Path) -> None:
     with RegistryDatabase.open(tmp_path / "r.db") as registry:
         assert load_findings(registry, active) is None
         seen = replace(seen, step_started=active.step_started)
-        with registry.write() as connection:
-            save_analysis_state(connection, active.id, SUMMARY, encode_findings(seen), seen.watermark)
+        with registry.write():
+            save_analysis_state(registry, active.id, SUMMARY, encode_findings(seen), seen.watermark)
         assert load_findings(registry, active) == seen
         moved = replace(active, step=2, step_started=format_timestamp(NOW))
         assert load_findings(registry, moved) == replace(

@@ -101,7 +101,8 @@ def test_what_broke_comes_worst_first() -> None:
 
 def test_logged_runs_of_any_origin_make_a_pair() -> None:
     run: dict[str, Any] = {
-        "run_id": "01B", "arm": "control", "error": None, "output": "yes", "tool_calls": [], "checks": [],
+        "run_id": "01B", "arm": "control", "state": "finished",
+        "error": None, "output": "yes", "tool_calls": [], "checks": [],
         "trial": 1, "latency_ms": 1.0, "cost_usd": None, "cost_list_usd": None, "input_tokens": 1,
         "output_tokens": 1, "shadow_of": "01A", "inputs": {"q": "?"}, "metadata": {"tags": "one"},
         "outcomes": [], "state": "finished",

@@ -2,13 +2,15 @@
 
 from promptops.cli.reports.cases import CaseReport, common_tags, report_failure, report_flip
 from promptops.cli.reports.eval import view
-from promptops.cli.reports.eval.plots import RatesPlot, change_css, cost_scatter, latency_rows
+from promptops.cli.reports.eval.plots import RatesPlot, cost_scatter, latency_rows
 from promptops.cli.reports.html import CaseGroup, render_page
 from promptops.cli.reports.svg import side_marker
+from promptops.cli.reports.tables import slices_table
 from promptops.evaluation.result import EvalResult
 
 _MAX_SLICES = 40
 _MAX_FLAKY = 100
+_MAX_SIDES = 100
 _MAX_CASES = 200  # of those that broke, and of those fixed
 _OPEN_CARDS = 5
 
@@ -24,12 +26,12 @@ def render_eval_html(result: EvalResult) -> str:
         rates=RatesPlot(result),
         scatter=cost_scatter(result),
         latency=latency_rows(result),
-        slices=slices[:_MAX_SLICES],
-        change_css=change_css,
+        slices=slices_table(slices, _MAX_SLICES),
         groups=groups,
         tags=common_tags(case for group in groups for case in group.cases),
         flaky=view.flaky_cases(result),
         max_flaky=_MAX_FLAKY,
+        max_sides=_MAX_SIDES,
     )
 
 

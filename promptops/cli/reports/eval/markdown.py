@@ -10,27 +10,20 @@ from promptops.cli.reports.eval.view import (
     eval_sample_size,
     failed_cases,
     flaky_cases,
-    metric_rows,
     score_lines,
-    side_role,
+    sides_table,
     slice_warning,
     slices_worst_first,
 )
 from promptops.cli.reports.labels import VERDICT_SYMBOLS
-from promptops.cli.reports.markdown import CommentSection, code_line, prose, render_comment, table
-from promptops.cli.reports.numbers import (
-    format_difference_interval,
-    format_p_value,
-    format_points,
-    format_rate_interval,
-)
+from promptops.cli.reports.markdown import CommentSection, code_line, prose, render_comment, table_markdown
+from promptops.cli.reports.tables import slices_table
 from promptops.evaluation.result import EvalResult
 
 _MAX_CHANGES = 20
 _MAX_SLICES = 15
 _MAX_FLAKY = 10
 _MAX_SIDES = 20
-_MAX_METRICS = 40
 
 
 def render_eval_markdown(result: EvalResult) -> str:
@@ -57,72 +50,13 @@ def _head(result: EvalResult) -> Iterator[str]:
     if len(result.changed) > _MAX_CHANGES:
         yield f"- and {len(result.changed) - _MAX_CHANGES} more"
     yield ""
-    yield from _sides(result)
-    yield from _slices(result)
+    yield from table_markdown(sides_table(result, _MAX_SIDES))
+    if result.comparison and (slices := slices_worst_first(result.comparison)):
+        yield "\n**Where it changed**, the most harmed first\n"
+        yield from table_markdown(slices_table(slices, _MAX_SLICES))
     if result.comparison and result.comparison.scores:
         yield "\n**Scores**\n"
         yield from (f"- {prose(text)}" for text in [*score_lines(result.comparison)][:_MAX_SLICES])
-
-
-def _sides(result: EvalResult) -> Iterator[str]:
-    if len(result.sides) <= 2:  # noqa: PLR2004 - side by side, the eye compares
-        yield from _columns(result)
-    else:
-        yield from _rows(result)
-
-
-def _columns(result: EvalResult) -> Iterator[str]:
-    sides, change = result.sides, len(result.sides) > 1
-    labels = [f"{side_role(i, result)} {code_line(side.label, 80)}" for i, side in enumerate(sides)]
-    rows = []
-    for metric in metric_rows(sides)[:_MAX_METRICS]:
-        texts = [metric.text(side) for side in sides]
-        if metric.change == "points":
-            texts = [
-                f"{text} ({format_rate_interval(side.overall)})"
-                for text, side in zip(texts, sides, strict=True)
-            ]
-        rows.append(
-            [metric.name, *texts, *[metric.told(metric.difference(*sides))] * change]
-            if change
-            else [metric.name, *texts]
-        )
-    yield from table(["", *labels, *["change"] * change], rows, right=range(1, 4))
-
-
-def _rows(result: EvalResult) -> Iterator[str]:
-    sides = result.sides[:_MAX_SIDES]
-    metrics = metric_rows(sides)[:_MAX_METRICS]
-    rows = []
-    for side in sides:
-        rate = f"{metrics[0].text(side)} ({format_rate_interval(side.overall)})"
-        texts = [rate, *(metric.text(side) for metric in metrics[1:])]
-        rows.append([code_line(side.label, 80), *texts, "★" if side.pareto else ""])
-    heads = ["", *(metric.name for metric in metrics), "Pareto front"]
-    yield from table(heads, rows, right=range(1, len(metrics) + 1))
-    if len(result.sides) > len(sides):
-        yield f"\nand {len(result.sides) - len(sides)} more sides"
-
-
-def _slices(result: EvalResult) -> Iterator[str]:
-    slices = slices_worst_first(result.comparison) if result.comparison else []
-    if not slices:
-        return
-    yield "\n**Where it changed**, the most harmed first\n"
-    rows = [
-        (
-            f"{kind} {code_line(one.name, 60)}",
-            f"**{format_points(one.difference)}**" if one.difference < 0 else format_points(one.difference),
-            format_difference_interval(one.low, one.high),
-            str(one.broke),
-            str(one.fixed),
-            format_p_value(one.p_adjusted).replace("<", "&lt;"),
-        )
-        for kind, one in slices[:_MAX_SLICES]
-    ]
-    yield from table(["slice", "change", "95 %", "broke", "fixed", "adjusted p"], rows, right=range(1, 6))
-    if len(slices) > _MAX_SLICES:
-        yield f"\nand {len(slices) - _MAX_SLICES} more that changed less"
 
 
 # ---- what is shown while there is room

@@ -25,6 +25,7 @@ from promptops.cli.reports.svg import (
     side_marker,
     vertical_grid,
 )
+from promptops.cli.reports.tables import slice_tone
 from promptops.console import pluralize
 from promptops.evaluation.result import EvalResult, Rate, Slice, VariantResult
 
@@ -110,13 +111,8 @@ def _axis_start(result: EvalResult) -> float:
 
 def _values(rates: Sequence[Rate], change: Slice | None) -> list[tuple[str, str]]:
     if change:
-        return [(format_points(change.difference), change_css(change))]
+        return [(format_points(change.difference), slice_tone(change))]
     return [(format_percent(rate.rate), "") for rate in rates]
-
-
-def change_css(change: Slice) -> str:
-    """Only an interval that leaves out zero is given the colour of a finding."""
-    return "good" if change.low > 0 else "bad" if change.high < 0 else ""
 
 
 # ---- latency

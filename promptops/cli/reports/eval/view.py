@@ -18,6 +18,8 @@ from promptops.cli.reports.numbers import (
     format_usd,
     sign_of,
 )
+from promptops.cli.reports.svg import side_marker
+from promptops.cli.reports.tables import Cell, ReportTable, plain_cells
 from promptops.console import escape_line, pluralize
 from promptops.evaluation.result import (
     CaseResult,
@@ -29,6 +31,7 @@ from promptops.evaluation.result import (
 )
 
 _NEGLIGIBLE_CHANGE = 0.05
+_MAX_SCORES = 30
 _STOP_TEXTS = {
     "verdict": "stopped early: the verdict was in",
     "budget": "stopped by the budget: not every case was answered",
@@ -45,7 +48,6 @@ class MetricRow:
     """One row of the table of sides. ``change``: how two values are compared."""
 
     name: str
-    short: str
     value: Callable[[VariantResult], float | None]
     show: Callable[[float | None], str]
     change: Literal["points", "percent", "count"]
@@ -76,26 +78,25 @@ def _tokens(side: VariantResult) -> int | None:
 
 
 _METRICS = (
-    MetricRow("pass rate", "PASSED", lambda side: side.overall.rate, format_percent, "points", 1),
-    MetricRow("errors", "ERRORS", lambda side: side.errors, format_integer, "count", -1),
-    MetricRow("flaky cases", "FLAKY", lambda side: side.flaky, format_integer, "count", -1),
-    MetricRow("latency p50", "P50", lambda side: side.latency_p50_ms, format_milliseconds, "percent", -1),
-    MetricRow("latency p95", "P95", lambda side: side.latency_p95_ms, format_milliseconds, "percent", -1),
-    MetricRow("tokens", "TOKENS", _tokens, format_integer, "percent", -1),
-    MetricRow(
-        "tokens per passed", "TOK/PASSED", lambda side: side.tokens_per_passed, format_integer, "percent", -1
-    ),
-    MetricRow("cost per case", "$/CASE", lambda side: side.cost_per_case_usd, format_usd, "percent", -1),
-    MetricRow(
-        "cost per passed", "$/PASSED", lambda side: side.cost_per_passed_usd, format_usd, "percent", -1
-    ),
-    MetricRow("judge failures", "JUDGE?", lambda side: side.judge_failures, format_integer, "count", -1),
+    MetricRow("pass rate", lambda side: side.overall.rate, format_percent, "points", 1),
+    MetricRow("errors", lambda side: side.errors, format_integer, "count", -1),
+    MetricRow("flaky cases", lambda side: side.flaky, format_integer, "count", -1),
+    MetricRow("latency p50", lambda side: side.latency_p50_ms, format_milliseconds, "percent", -1),
+    MetricRow("latency p95", lambda side: side.latency_p95_ms, format_milliseconds, "percent", -1),
+    MetricRow("tokens", _tokens, format_integer, "percent", -1),
+    MetricRow("tokens per passed", lambda side: side.tokens_per_passed, format_integer, "percent", -1),
+    MetricRow("cost per case", lambda side: side.cost_per_case_usd, format_usd, "percent", -1),
+    MetricRow("cost per passed", lambda side: side.cost_per_passed_usd, format_usd, "percent", -1),
+    MetricRow("judge failures", lambda side: side.judge_failures, format_integer, "count", -1),
 )
+
+
+_CHOICE_ORDER = {"pass rate": 0, "cost per case": 1, "latency p50": 2, "latency p95": 3}  # what decides first
 
 
 def metric_rows(sides: Sequence[VariantResult]) -> list[MetricRow]:
     """The rows that say anything of these sides, mean scores last."""
-    scores = dict.fromkeys(name for side in sides for name in side.scores)
+    scores = [*dict.fromkeys(name for side in sides for name in side.scores)][:_MAX_SCORES]
     known = [*_METRICS, *map(_score_row, scores)]
     if not any(side.judge_failures for side in sides):
         known = [one for one in known if one.name != "judge failures"]
@@ -104,9 +105,7 @@ def metric_rows(sides: Sequence[VariantResult]) -> list[MetricRow]:
 
 def _score_row(name: str) -> MetricRow:
     said = escape_line(name, 24)
-    return MetricRow(
-        f"{said} (mean)", said.upper(), lambda side: side.scores.get(name), format_score, "percent", 1
-    )
+    return MetricRow(f"{said} (mean)", lambda side: side.scores.get(name), format_score, "percent", 1)
 
 
 def change_tone(metric: MetricRow, difference: float | None) -> str:
@@ -119,6 +118,53 @@ def change_tone(metric: MetricRow, difference: float | None) -> str:
 def side_role(index: int, result: EvalResult) -> str:
     """Control or candidate, where two sides are held against each other."""
     return ("control", "candidate")[index] if result.comparison and index < 2 else ""  # noqa: PLR2004
+
+
+def sides_table(result: EvalResult, most: int) -> ReportTable:
+    """Two sides stand beside each other with what changed, several have a row each; the first ``most``."""
+    several = len(result.sides) > 2  # noqa: PLR2004
+    return _side_rows(result, most) if several else _side_columns(result)
+
+
+def _side_columns(result: EvalResult) -> ReportTable:
+    sides, change = result.sides, len(result.sides) > 1
+    labels = [Cell(side.label, kind=side_role(i, result), code=True) for i, side in enumerate(sides)]
+    rows = []
+    for metric in metric_rows(sides):
+        row = [Cell(metric.name), *(_metric_cell(metric, side) for side in sides)]
+        if change:
+            difference = metric.difference(*sides)
+            row.append(Cell(metric.told(difference), tone=change_tone(metric, difference)))
+        rows.append(row)
+    headers = [Cell(""), *labels, *plain_cells("change") * change]
+    return ReportTable(caption="Each side in numbers", headers=headers, rows=rows)
+
+
+def _side_rows(result: EvalResult, most: int) -> ReportTable:
+    metrics = [metric for metric in metric_rows(result.sides) if metric.name != "tokens"]
+    metrics.sort(key=lambda metric: _CHOICE_ORDER.get(metric.name, len(_CHOICE_ORDER)))
+    sides, number = result.sides[:most], len(result.sides)
+    rows = []
+    for index, side in enumerate(sides):
+        front = "★ Pareto front" if side.pareto else ""
+        name = Cell(side.label, note=front, code=True, marker=side_marker(index, number))
+        rows.append([name, *(_metric_cell(metric, side) for metric in metrics)])
+    return ReportTable(
+        caption="Each side in numbers",
+        headers=plain_cells("side", *(metric.name for metric in metrics)),
+        rows=rows,
+        more="; ".join(
+            [
+                *["★ no other side is both better and cheaper"] * any(side.pareto for side in result.sides),
+                *[f"and {number - most} more sides"] * (number > most),
+            ]
+        ),
+    )
+
+
+def _metric_cell(metric: MetricRow, side: VariantResult) -> Cell:
+    interval = format_rate_interval(side.overall) if metric.change == "points" else ""
+    return Cell(metric.text(side), note=interval)
 
 
 # ---- the verdict

@@ -8,9 +8,9 @@ from promptops.cli.reports.markdown import (
     code_line,
     details,
     fenced_block,
+    markdown_table,
     prose,
     render_comment,
-    table,
 )
 from promptops.cli.reports.release import view as facts
 from promptops.cli.reports.release.text_plot import interval_bars
@@ -54,7 +54,8 @@ def _metrics(view: StatusView) -> Iterator[str]:
     findings = facts.sorted_findings(view)
     if not findings:
         return
-    yield from table(("", "metric", "what the evidence says", "still needed"), map(_row, findings))
+    heads = ["", "metric", "what the evidence says", "still needed"]
+    yield from markdown_table(heads, map(_row, findings))
     yield ""
     drawn = [line for one in findings if one.trail for line in _plot(one)]
     if drawn:

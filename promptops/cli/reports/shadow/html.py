@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from promptops.cli.reports.cases import common_tags, report_pair
 from promptops.cli.reports.html import CaseGroup, render_page
 from promptops.cli.reports.shadow import plots, view
+from promptops.cli.reports.tables import slices_table
 from promptops.evaluation.shadow.result import ShadowComparison
 
 _OPEN_CARDS = 5
@@ -19,6 +20,7 @@ def render_shadow_html(comparisons: Sequence[ShadowComparison], *, table: bool =
         view=view,
         plots=plots,
         max_slices=_MAX_SLICES,
+        slices_table=slices_table,
         case_groups=_case_groups,
         common_tags=lambda groups: common_tags(case for group in groups for case in group.cases),
     )

@@ -5,23 +5,30 @@ from collections.abc import Iterator, Sequence
 from promptops.cli.reports.cases import report_pair
 from promptops.cli.reports.cases.markdown import case_sections
 from promptops.cli.reports.labels import VERDICT_SYMBOLS
-from promptops.cli.reports.markdown import CommentSection, code_line, prose, render_comment, table
+from promptops.cli.reports.markdown import (
+    CommentSection,
+    code_line,
+    prose,
+    render_comment,
+    table_markdown,
+)
 from promptops.cli.reports.shadow.view import (
-    metric_comparison_rows,
-    overview_headers,
-    overview_rows,
+    common_model,
+    fields_table,
+    metrics_table,
+    overview_table,
     pair_groups,
     shadow_notes,
     shadow_sample_size,
     similarity_text,
-    slice_rows,
+    slices_worst_first,
 )
+from promptops.cli.reports.tables import slices_table
 from promptops.evaluation.shadow.result import ShadowComparison
 
 _MAX_PAIRS = 10
 _MAX_PAIRS_IN_DIFF = 3
 _MAX_SLICES = 15
-_MAX_FIELDS = 15
 
 
 def render_shadow_markdown(comparisons: Sequence[ShadowComparison], *, table: bool = False) -> str:
@@ -43,12 +50,9 @@ def shadow_section(one: ShadowComparison, *, details: bool) -> Iterator[str]:
 
 def _overview(comparisons: Sequence[ShadowComparison]) -> Iterator[str]:
     yield "### Which prompts survive\n"
-    rows = [
-        (code_line(label), f"{VERDICT_SYMBOLS[verdict]} {verdict}", *rest)
-        for label, verdict, *rest in overview_rows(comparisons)
-    ]
-    heads = ("candidate", "", "pairs", "fails more by (95 %)", "broke", "fixed", "judged")
-    yield from table(overview_headers(comparisons, *heads), rows)
+    if model := common_model(comparisons):
+        yield f"To {code_line(model)}:\n"
+    yield from table_markdown(overview_table(comparisons))
 
 
 def _sections(one: ShadowComparison, *, small: bool) -> Iterator[CommentSection]:
@@ -67,24 +71,19 @@ def _body(one: ShadowComparison) -> Iterator[str]:
     yield f"\n{prose(shadow_sample_size(one))}\n"
     yield from (f"- {prose(note)}" for note in shadow_notes(one))
     yield ""
-    heads = ("", "control", "candidate", "worse by (95 %)", "limit", "verdict")
-    yield from table(heads, metric_comparison_rows(one), right=range(1, 5))
+    yield from table_markdown(metrics_table(one))
     yield f"\n{prose(similarity_text(one.likeness))}\n"
 
 
 def _details(one: ShadowComparison, *, most: int, level: int) -> Iterator[CommentSection]:
     for _, title, pairs, total in pair_groups(one):
         yield from case_sections(title, "pairs", list(map(report_pair, pairs[:most])), total, level=level)
-    mark = "#" * level
-    if fields := one.likeness.fields[:_MAX_FIELDS]:
-        rows = [
-            (code_line(each.path), f"{each.pairs:,}", "; ".join(map(code_line, each.examples)))
-            for each in fields
-        ]
-        lines = "\n".join(table(("field", "pairs", "such as"), rows))
-        yield CommentSection(f"{lines}\n", "tables", f"\n{mark} JSON fields that differ\n\n")
-    if slices := [(code_line(name), *rest) for name, *rest in slice_rows(one, _MAX_SLICES)]:
-        heads = ("slice", "pairs", "passes", "broke", "fixed", "p, adjusted")
-        lines = "\n".join(table(heads, slices, right=range(1, 6)))
-        yield CommentSection(f"{lines}\n", "tables", f"\n{mark} Slices\n\n")
+    tables = (
+        ("JSON fields that differ", fields_table(one)),
+        ("Slices", slices_table(slices_worst_first(one), _MAX_SLICES)),
+    )
+    for title, table in tables:
+        if table.rows:
+            text = "\n".join(table_markdown(table)) + "\n"
+            yield CommentSection(text, "tables", f"\n{'#' * level} {title}\n\n")
     yield CommentSection(f"\n<sub>{code_line(one.shadow_id)}</sub>\n", "")

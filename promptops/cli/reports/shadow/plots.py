@@ -28,7 +28,7 @@ def evidence_bands(one: ShadowComparison) -> Iterator[tuple[BandPlot, str]]:
     """The confidence sequence of each difference, with what it says in words."""
     for metric in one.questions:
         text = (
-            f"{METRIC_LABELS[metric.name]} after {metric.pairs:,} pairs: {format_bounds(metric)}, "
+            f"{METRIC_LABELS[metric.name]} after {metric.pairs:,} pairs: {format_bounds(metric)} points, "
             f"limit {format_margin(metric)}"
         )
         if band := confidence_band(text, metric.trail, metric.margin):

@@ -4,20 +4,20 @@ from collections.abc import Iterator, Sequence
 
 from promptops.cli.reports.cases import report_pair
 from promptops.cli.reports.cases.text import case_lines
-from promptops.cli.reports.lines import aligned, plain_text, wrapped
+from promptops.cli.reports.lines import plain_text, table_lines, wrapped
 from promptops.cli.reports.shadow.view import (
-    field_rows,
-    metric_comparison_rows,
-    overview_headers,
-    overview_rows,
+    common_model,
+    metrics_table,
+    overview_table,
     pair_groups,
     shadow_headline,
     shadow_notes,
     shadow_sample_size,
     similarity_text,
-    slice_rows,
+    slices_worst_first,
 )
-from promptops.console import StyledLine, escape_line
+from promptops.cli.reports.tables import slices_table
+from promptops.console import StyledLine
 from promptops.evaluation.shadow.pair import ShadowPair
 from promptops.evaluation.shadow.result import ShadowComparison
 
@@ -25,8 +25,6 @@ _WIDTH = 80
 _MAX_PAIRS = 5  # listed in each direction
 _MAX_SLICES = 10
 _MAX_FIELDS = 8
-_BOUNDS_COLUMN = 3  # the column of bounds among those of a metric
-_NAME_WIDTH = 28  # characters of a tag or check
 
 
 def render_shadow_text(comparisons: Sequence[ShadowComparison], *, table: bool = False) -> str:
@@ -36,19 +34,10 @@ def render_shadow_text(comparisons: Sequence[ShadowComparison], *, table: bool =
 
 
 def _overview(comparisons: Sequence[ShadowComparison]) -> Iterator[StyledLine]:
-    """One table of the repository, worst first. Where all move to one model it is named once."""
-    models = {one.candidate.model for one in comparisons}
-    if len(models) == 1:
-        yield [(f"To {models.pop()}:", "")]
-        labels = [one.prompt for one in comparisons]
-    else:
-        labels = [one.candidate.label for one in comparisons]
-    rows = [
-        (label, *(cell.removesuffix(" points") for cell in row))
-        for label, (_, *row) in zip(labels, overview_rows(comparisons), strict=True)
-    ]
-    heads = ("", "VERDICT", "PAIRS", "FAILS MORE, POINTS", "BROKE", "FIXED", "JUDGED")
-    yield from aligned(overview_headers(comparisons, *heads), rows, right={2, 3, 4, 5})
+    """One table of the repository, worst first."""
+    if model := common_model(comparisons):
+        yield [(f"To {model}:", "")]
+    yield from table_lines(overview_table(comparisons), _WIDTH)
     for one in comparisons:
         for note in shadow_notes(one):
             yield from wrapped(f"{one.prompt}: {note}", _WIDTH)
@@ -60,29 +49,21 @@ def _comparison_lines(one: ShadowComparison) -> Iterator[StyledLine]:
     for note in shadow_notes(one):
         yield from wrapped(note.strip(), _WIDTH, indent=2 if note.startswith("  ") else 0)
     yield []
-    rows = [  # the limit names the unit
-        (*row[:_BOUNDS_COLUMN], row[_BOUNDS_COLUMN].removesuffix(" points"), *row[_BOUNDS_COLUMN + 1 :])
-        for row in metric_comparison_rows(one)
-    ]
-    heads = ("", "CONTROL", "CANDIDATE", "WORSE BY (95 %)", "LIMIT", "VERDICT")
-    yield from aligned(heads, rows, right={1, 2, 3, 4})
+    yield from table_lines(metrics_table(one), _WIDTH)
     yield []
     yield from wrapped(similarity_text(one.likeness), _WIDTH)
-    for path, pairs, examples in field_rows(one)[:_MAX_FIELDS]:
-        yield from wrapped(f"{path} differs in {pairs}: {examples}", _WIDTH, indent=2)
-    yield from _slices(one)
+    for field in one.likeness.fields[:_MAX_FIELDS]:
+        yield from wrapped(
+            f"{field.path} differs in {field.pairs:,}: {'; '.join(field.examples)}", _WIDTH, indent=2
+        )
+    if slices := slices_worst_first(one):
+        yield []
+        yield from table_lines(slices_table(slices, _MAX_SLICES), _WIDTH)
     for name, title, shown, total in pair_groups(one):
         if name != "changed" and total:
             yield from _pairs(title, shown, total)
     yield []
     yield [(f"promptops shadow show {one.shadow_id} --format html --out shadow.html", "")]
-
-
-def _slices(one: ShadowComparison) -> Iterator[StyledLine]:
-    rows = [(escape_line(name, _NAME_WIDTH), *rest) for name, *rest in slice_rows(one, _MAX_SLICES)]
-    if rows:
-        yield []
-        yield from aligned(("SLICE", "PAIRS", "PASSES", "BROKE", "FIXED", "P"), rows, right={1, 2, 3, 4, 5})
 
 
 def _pairs(title: str, pairs: Sequence[ShadowPair], total: int) -> Iterator[StyledLine]:

@@ -8,11 +8,12 @@ from promptops.cli.reports.numbers import (
     format_integer,
     format_milliseconds,
     format_percent,
-    format_points,
     format_ratio_interval,
     format_usd,
 )
+from promptops.cli.reports.tables import Cell, ReportTable, plain_cells, verdict_cell
 from promptops.console import pluralize
+from promptops.evaluation.result import Slice
 from promptops.evaluation.shadow.pair import ShadowPair
 from promptops.evaluation.shadow.result import MetricComparison, ShadowComparison
 from promptops.evaluation.shadow.similarity import OutputSimilarity
@@ -27,6 +28,7 @@ METRIC_LABELS = {
     "tokens": "output tokens",
     "length": "output length",
 }
+_MAX_FIELDS = 15
 RATIO_METRICS = frozenset({"latency", "cost", "tokens", "length"})
 _STOP_TEXTS = {
     "verdict": "stopped when the verdict was in",
@@ -122,10 +124,10 @@ def format_metric_value(question: MetricComparison, number: float | None) -> str
 
 
 def format_bounds(question: MetricComparison) -> str:
-    """The confidence sequence: in points, or as a ratio."""
+    """The confidence sequence: in the unit of the limit, or as a ratio."""
     if question.name in RATIO_METRICS:
         return format_ratio_interval(question.low, question.high)
-    return f"{format_difference_interval(question.low, question.high)} points"
+    return format_difference_interval(question.low, question.high)
 
 
 def format_margin(question: MetricComparison) -> str:
@@ -146,65 +148,76 @@ def pair_groups(found: ShadowComparison) -> tuple[PairGroup, ...]:
     )
 
 
-# ---- the rows of tables, the same in every form
+# ---- tables
 
 
-def metric_comparison_rows(found: ShadowComparison) -> list[tuple[str, ...]]:
-    """Name, control, candidate, bounds, limit, verdict."""
-    return [
-        (
-            METRIC_LABELS[each.name],
-            format_metric_value(each, each.control),
-            format_metric_value(each, each.candidate),
-            format_bounds(each),
-            format_margin(each),
-            each.verdict,
-        )
+def metrics_table(found: ShadowComparison) -> ReportTable:
+    rows = [
+        [
+            *plain_cells(
+                METRIC_LABELS[each.name],
+                format_metric_value(each, each.control),
+                format_metric_value(each, each.candidate),
+                format_bounds(each),
+                format_margin(each),
+            ),
+            verdict_cell(each.verdict),
+        ]
         for each in found.questions
     ]
+    heads = plain_cells("", "control", "candidate", "worse by (95 %)", "limit", "verdict")
+    return ReportTable(
+        caption="Control and candidate", headers=heads, rows=rows, words=frozenset({0, len(heads) - 1})
+    )
 
 
-def slice_rows(found: ShadowComparison, most: int) -> list[tuple[str, ...]]:
-    """Name, pairs, difference in passes, broke, fixed, adjusted p; the worst first."""
-    slices = sorted([*found.tags, *found.checks], key=lambda each: each.difference)[:most]
-    return [
-        (
-            each.name,
-            f"{each.pairs:,}",
-            format_points(each.difference),
-            f"{each.broke:,}",
-            f"{each.fixed:,}",
-            f"{each.p_adjusted:.3f}",
-        )
-        for each in slices
-    ]
+def slices_worst_first(found: ShadowComparison) -> list[tuple[str, Slice]]:
+    kinds = [("tag", one) for one in found.tags] + [("check", one) for one in found.checks]
+    return sorted(kinds, key=lambda pair: pair[1].difference)
 
 
-def field_rows(found: ShadowComparison) -> list[tuple[str, ...]]:
+def fields_table(found: ShadowComparison) -> ReportTable:
     """JSON fields: path, pairs in which it differs, examples."""
-    return [(each.path, f"{each.pairs:,}", "; ".join(each.examples)) for each in found.likeness.fields]
+    rows = [
+        [Cell(each.path, code=True), Cell(f"{each.pairs:,}"), Cell("; ".join(each.examples), code=True)]
+        for each in found.likeness.fields[:_MAX_FIELDS]
+    ]
+    return ReportTable(
+        caption="JSON fields that differ",
+        headers=plain_cells("field", "pairs", "such as"),
+        rows=rows,
+        words=frozenset({0, 2}),
+    )
 
 
-def overview_rows(found: Sequence[ShadowComparison]) -> list[tuple[str, ...]]:
-    """Candidate, verdict, pairs, bounds, broke, fixed; and what the judge says, where one was asked."""
-    judged = any(map(judge_verdict, found))
-    return [
-        (
-            each.candidate.label,
-            each.verdict,
-            f"{each.pairs:,}",
-            format_bounds(each.questions[0]),
-            f"{each.broke_total:,}",
-            f"{each.fixed_total:,}",
-            *([judge_verdict(each) or NO_VALUE] if judged else []),
-        )
+def common_model(found: Sequence[ShadowComparison]) -> str:
+    """The model that all candidates run on; empty where they differ."""
+    models = {each.candidate.model for each in found}
+    return models.pop() if len(models) == 1 else ""
+
+
+def overview_table(found: Sequence[ShadowComparison]) -> ReportTable:
+    """A row for each prompt; with what the judge says where one was asked."""
+    judged, moved = any(map(judge_verdict, found)), common_model(found)
+    rows = [
+        [
+            Cell(each.prompt if moved else each.candidate.label, code=True),
+            verdict_cell(each.verdict),
+            *plain_cells(
+                f"{each.pairs:,}",
+                format_bounds(each.questions[0]),
+                f"{each.broke_total:,}",
+                f"{each.fixed_total:,}",
+            ),
+            *[verdict_cell(judge_verdict(each) or NO_VALUE)] * judged,
+        ]
         for each in found
     ]
-
-
-def overview_headers(found: Sequence[ShadowComparison], *heads: str) -> tuple[str, ...]:
-    """The heads of ``overview_rows``; the last is the judge's."""
-    return heads if any(map(judge_verdict, found)) else heads[:-1]
+    heads = ["candidate", "verdict", "pairs", "fails more by, points", "broke", "fixed"]
+    heads += ["judged"] * judged
+    return ReportTable(
+        caption="Which prompts survive", headers=plain_cells(*heads), rows=rows, words=frozenset({0, 1, 6})
+    )
 
 
 def judge_verdict(found: ShadowComparison) -> str:
