@@ -6,7 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-from promptops.cli.options.common import write_report
+from promptops.cli.options.common import JsonOption, OutOption, write_report
 from promptops.cli.options.flags import format_option
 from promptops.cli.options.replay import ReplayOptions
 from promptops.cli.progress import Progress
@@ -40,6 +40,12 @@ class ReportTarget:
     form: ShadowFormatName
     file: Path | None = None
     table: bool = False
+
+
+def read_report_target(
+    *, form: ShadowFormatOption = ShadowFormat.text, as_json: JsonOption = False, out: OutOption = None
+) -> ReportTarget:
+    return ReportTarget("json" if as_json else form.value, out)
 
 
 def run_replays(

@@ -38,7 +38,7 @@ def build_shadow_requests(
 def build_noise_request(reference: str, settings: Settings, options: ReplayOptions) -> ShadowRequest:
     """One version against itself."""
     (control,) = build_variants([reference], settings)
-    return _request(control, control, settings, options, named=False)
+    return _request(control, control, settings, replace(options, noise=True), named=False)
 
 
 def _request(

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from promptops.cli.options.evaluation import NoWorseOption
 from promptops.cli.options.flags import inputs_option, judge_option, restart_option, sample_option
+from promptops.cli.options.model_calls import JobsOption, MaxCostOption
 from promptops.cli.options.run_filters import build_run_filter
 from promptops.config.settings import Settings
 from promptops.errors import Invalid
@@ -239,7 +241,7 @@ class ReplayOptions:
 
     inputs: InputSelection
     settings: ReplaySettings
-    until: StopRule = StopRule(full=True)
+    until: StopRule
     recorded: bool = False
     noise: bool = False
     judge: str | None = None
@@ -269,3 +271,36 @@ class ReplayOptions:
             assume_cost=self.settings.assume_cost,
             cache="off",
         )
+
+
+def read_replay_options(
+    *,
+    last: LastOption = None,
+    sample: SampleOption = None,
+    file: ReplayFileOption = None,
+    select: SelectOption = None,
+    recorded: RecordedOption = False,
+    until: UntilOption = "verdict",
+    judge: PairJudgeOption = None,
+    semantic: SemanticOption = None,
+    no_worse_than: NoWorseOption = None,
+    jobs: JobsOption = 4,
+    max_cost: MaxCostOption = None,
+    options: SettingOption = None,
+    restart: RestartReplayOption = False,
+) -> ReplayOptions:
+    """Raises Invalid for values that cannot be meant."""
+    if recorded and file:
+        raise Invalid("--recorded needs answers of the log", hint="leave out --inputs")
+    return ReplayOptions(
+        inputs=InputSelection.read(file, last, sample, select),
+        settings=ReplaySettings.read(options),
+        until=StopRule.read(until),
+        recorded=recorded,
+        judge=judge,
+        semantic=semantic,
+        no_worse_than=no_worse_than,
+        jobs=jobs,
+        max_cost=max_cost,
+        restart=restart,
+    )

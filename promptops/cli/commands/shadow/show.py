@@ -5,8 +5,8 @@ from typing import Annotated
 import typer
 
 from promptops.cli.live_shadows import live_shadow_on
-from promptops.cli.options.common import JsonOption, OutOption
-from promptops.cli.shadow_replays import ReportTarget, ShadowFormat, ShadowFormatOption, write_comparisons
+from promptops.cli.options.groups import with_option_groups
+from promptops.cli.shadow_replays import ReportTarget, read_report_target, write_comparisons
 from promptops.config.settings import current_settings
 from promptops.evaluation.shadow.live_status import live_comparison
 from promptops.evaluation.shadow.stored import stored_comparison
@@ -21,15 +21,10 @@ IdArgument = Annotated[
 ]
 
 
-def shadow_show(
-    which: IdArgument,
-    form: ShadowFormatOption = ShadowFormat.text,
-    as_json: JsonOption = False,
-    out: OutOption = None,
-) -> None:
+@with_option_groups(target=read_report_target)
+def shadow_show(which: IdArgument, target: ReportTarget) -> int:
     """Show what a shadow run has found, from the runs that it logged."""
     settings = current_settings()
-    target = ReportTarget("json" if as_json else form.value, out)
     with RegistryDatabase.open_existing(settings.registry) as registry:
         if ":" in which:
             comparison = live_comparison(registry, live_shadow_on(settings, which))
@@ -37,3 +32,4 @@ def shadow_show(
             latest = list_shadow_runs(registry, which, limit=1)
             comparison = stored_comparison(registry, latest[0] if latest else get_shadow_run(registry, which))
     write_comparisons([comparison], target)
+    return 0
