@@ -11,9 +11,8 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from promptops.config.settings import Settings
 from promptops.console import note
@@ -24,8 +23,7 @@ _MAX_NOTES = 20
 _MAX_BYTES = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class OwnRun:
+class OwnRun(NamedTuple):
     """One run, and from where it was made."""
 
     run_id: str
@@ -39,9 +37,11 @@ def note_own_run(settings: Settings, run_id: str) -> None:
     file = _notes_file(settings.registry, os.environ)
     runs = [_here(run_id), *_read_notes(file)][:_MAX_NOTES]
     new = file.with_suffix(f".{os.getpid()}.new")
+    text = json.dumps([run._asdict() for run in runs])
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps([asdict(run) for run in runs]), encoding="utf-8")
+        if not file.parent.is_dir():
+            file.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(text, encoding="utf-8")
         new.replace(file)
     except OSError:
         return
