@@ -82,5 +82,5 @@ def _unreachable(remote: str, said: str) -> RemoteUnreachable:
     what = next((line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))), " ".join(lines))
     return RemoteUnreachable(
         f"the remote {remote} cannot be reached: {what.removeprefix('fatal: ')}",
-        hint="try again; --local goes on without it, and promptops release sync brings it there later",
+        hint="try again; --local goes on without it, and promptops release sync pushes it later",
     )

@@ -144,9 +144,7 @@ def test_another_clone_sees_the_release_after_a_sync(cli: Cli, repo: Repo, tmp_p
     repo.git("clone", "-q", str(origin), str(clone))
     ok(cli("promote", "greet@HEAD~1", "--yes"))
     ok(cli("canary", "greet@HEAD", *QUICK))
-    assert (
-        ok(cli("-C", str(clone), "release", "sync")).out == "nothing to hand in; something new was fetched\n"
-    )
+    assert ok(cli("-C", str(clone), "release", "sync")).out == "nothing to push; something new was fetched\n"
     assert versions(cli) == ("v1", "v2")
     ok(cli("rollback", "greet"))
     (repo.path / "README").write_text("dirty")

@@ -74,7 +74,7 @@ def test_a_rollback_made_offline_undoes_a_promotion_that_it_meets(
     assert versions(cli) == ("v2", None)
     monkeypatch.chdir(mine)
     done = ok(cli("release", "sync"))
-    assert done.out.startswith("handed in: release(greet): production"), done.out
+    assert done.out.startswith("pushed: release(greet): production"), done.out
     assert versions(cli) == ("v1", None)
     monkeypatch.chdir(other)
     ok(cli("release", "sync"))

@@ -1,4 +1,4 @@
-"""``promptops canary``: show a version to a few users."""
+"""``promptops canary``: send a share of a channel's traffic to a version."""
 
 from typing import Annotated
 
@@ -52,7 +52,7 @@ def canary(
     propose: ProposeOption = None,
     as_json: JsonOption = False,
 ) -> int:
-    """Show a version to a few users of a channel, and move on by the evidence that `tick` finds.
+    """Start a canary: send a share of a channel's traffic to a version. `tick` moves it on.
 
     The first version of a channel has nothing to be compared with: it serves everybody at once.
     """

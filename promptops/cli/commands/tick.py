@@ -1,4 +1,4 @@
-"""``promptops tick``: move every canary on, hold it or take it back, by the evidence."""
+"""``promptops tick``: evaluate active canaries and advance, hold or roll back each."""
 
 import sys
 import traceback
@@ -39,7 +39,7 @@ def tick(
     local: LocalOption = False,
     as_json: JsonOption = False,
 ) -> int:
-    """Move canaries on, hold them or take them back, by the evidence: at most one move each.
+    """Evaluate active canaries and advance, hold or roll back each (at most one step).
 
     It calls no model and may be run as often as one likes. Exit code 0 says that it did its work, also
     when a canary is held; 1 that one was rolled back, 4 that evidence is invalid, 5 that the remote was
@@ -58,7 +58,7 @@ def tick(
 
 
 def _refresh(context: ReleaseContext) -> int:
-    """Fetch what others did. Without the remote harm is looked for all the same, and taken back here."""
+    """Fetch what others did. Without the remote a harmful canary is still found, and rolled back here."""
     try:
         context.ledger.refresh()
     except Unavailable as error:

@@ -39,7 +39,7 @@ ToOption = Annotated[str | None, to_option("Where to; else production.", metavar
 PlanOption = Annotated[str | None, typer.Option("--plan", metavar="PLAN", help="Follow this plan.")]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")]
 LocalOption = Annotated[
-    bool, typer.Option("--local", help="Go on without the remote; `release sync` brings it there later.")
+    bool, typer.Option("--local", help="Go on without the remote; `release sync` pushes it later.")
 ]
 ProposeOption = Annotated[
     str | None,
@@ -102,7 +102,7 @@ def print_transition(target: Target, written: TransitionResult, *, as_json: bool
     if as_json:
         print_json({**transition_data(target, written), **more})
     elif not written.changed:
-        print_text("nothing to do: it is so already")
+        print_text("nothing to do: already in that state")
     elif written.proposed:
         print_text(f"proposed on the branch {written.proposed}: {written.message}")
     else:

@@ -61,7 +61,7 @@ def hooks_run(hook: HookArgument, files: FilesArgument = None, strict: StrictOpt
         project for project in projects if _lint_fails(project, strict=strict)
     ]
     if refused:
-        note("refused: mend this and `git add` it; git commit --no-verify goes on without the hooks")
+        note("refused: correct this and `git add` it; git commit --no-verify skips the hooks")
     elif hook is not HookName.LINT:
         _print_changes(projects)
     return int(bool(refused))

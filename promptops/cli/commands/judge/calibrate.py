@@ -45,7 +45,7 @@ def judge_calibrate(
     jobs: JobsOption = 4,
     as_json: JsonOption = False,
 ) -> None:
-    """Hold a judge against people's labels and against itself.
+    """Compare a judge with people's labels and with itself.
 
     Says how often it agrees with them, how far beyond chance, how often with its own other votes, and the
     smallest difference between two versions that it can see. Replies that are no verdict are counted apart.

@@ -17,7 +17,7 @@ from promptops.release.context import open_optional_registry, resolve_target
 def release_abort(
     name: TargetArgument, reason: ReasonOption = "", local: LocalOption = False, as_json: JsonOption = False
 ) -> int:
-    """End a canary; what was stable stays. It holds at once, also offline.
+    """End a canary; stable serves everybody again. It holds at once, also offline.
 
     Exit code 5 says that the remote could not be told: other machines still show the canary.
     """

@@ -26,7 +26,7 @@ def release_forecast(
     unreviewed: UnreviewedOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how many calls and days a canary would take, by what is logged of the channel."""
+    """Estimate how many calls and days a canary would take, from the channel's logged traffic."""
     reason = "only a forecast" if unreviewed else ""
     start = CanaryRequest(
         reference=reference, channel=to, plan=plan, supersede=True, unreviewed=unreviewed, reason=reason

@@ -9,7 +9,7 @@ from promptops.release.context import open_optional_registry
 
 
 def release_recover(local: LocalOption = False, as_json: JsonOption = False) -> None:
-    """Bring back the state branch from any clone that has it, and its files from its own history."""
+    """Restore the state branch from any clone that has it, and its files from its own history."""
     with project_release_context(local=local, registry=open_optional_registry) as context:
         done = context.ledger.recover()
     if as_json:

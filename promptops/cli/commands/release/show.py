@@ -23,7 +23,7 @@ AtOption = Annotated[
 
 
 def release_show(name: TargetArgument, at: AtOption = None, as_json: JsonOption = False) -> None:
-    """Say what a channel served at a moment, to whom, and since when."""
+    """Show what a channel served at a moment, to whom, and since when."""
     moment = parse_timestamp(parse_time(at, "--at")) if at else time.time()
     with project_release_context(registry=open_optional_registry) as context:
         target = resolve_target(context, name)

@@ -1,4 +1,4 @@
-"""``promptops release sync``: fetch what others released, and hand in what is here alone."""
+"""``promptops release sync``: fetch remote releases and push local ones."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -17,7 +17,7 @@ DiscardOption = Annotated[
 
 
 def release_sync(discard: DiscardOption = False, as_json: JsonOption = False) -> None:
-    """Fetch what others released, and do again on top of it what was done here while offline.
+    """Fetch remote releases, and push local ones on top of them.
 
     A rollback or abort wins over a start, advance or pause of the same canary.
     """
@@ -27,9 +27,9 @@ def release_sync(discard: DiscardOption = False, as_json: JsonOption = False) ->
         print_json(asdict(done))
         return
     for subject in done.replayed:
-        print_text(f"handed in: {subject}")
+        print_text(f"pushed: {subject}")
     for subject in done.dropped:
         print_text(f"dropped: {subject}")
     if not done.replayed and not done.dropped:
-        quiet = "nothing to hand in; " + ("something new was fetched" if done.fetched else "nothing new")
+        quiet = "nothing to push; " + ("something new was fetched" if done.fetched else "nothing new")
         print_text("there is no remote" if done.pushed is None else quiet)

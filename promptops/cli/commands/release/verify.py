@@ -20,7 +20,7 @@ NameArgument = Annotated[
 
 
 def release_verify(name: NameArgument = None, as_json: JsonOption = False) -> int:
-    """Compute every verdict that was committed again from the observations in the registry.
+    """Recompute all committed verdicts from the logged data.
 
     Exit code 1 says that one does not follow from them, 3 that its calls are in another registry.
     """

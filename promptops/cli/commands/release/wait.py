@@ -14,7 +14,7 @@ TimeoutOption = Annotated[str | None, timeout_option("At most 90s, 2h, 1d.", met
 
 
 def release_wait(name: TargetArgument, timeout: TimeoutOption = None, as_json: JsonOption = False) -> int:
-    """Wait until a canary is promoted (0) or taken back (1); 3 after --timeout, or where a person is needed.
+    """Wait until a canary is promoted (0) or rolled back (1); 3 after --timeout, or where a person is needed.
 
     It only looks: `promptops tick`, in another process, is what decides.
     """
