@@ -8,8 +8,10 @@ from promptops.config.text import Problem
 from promptops.errors import PromptopsError
 from promptops.lint.context import LintContext
 from promptops.prompt.canonical_json import compact_json
-from promptops.prompt.json_schema import explain_schema_error, unknown_name_message, validator_for
-from promptops.providers import split_model
+from promptops.prompt.json_schema import explain_schema_error, validator_for
+from promptops.providers import is_chat_model, split_model
+from promptops.providers.endpoints import is_direct
+from promptops.providers.parameters import belongs_elsewhere, check_parameters, model_name_problem
 
 _COUNT = {"type": "integer", "minimum": 1}
 _SWITCH = {"type": "boolean"}
@@ -60,9 +62,6 @@ PARAMETER_SCHEMAS: Mapping[str, Mapping[str, Any]] = {
 }
 """What is sent to one provider or another, with the values it can have."""
 
-_STRICT_PROVIDERS = frozenset({"anthropic", "azure", "gemini", "openai", "vertex_ai"})
-"""Providers that refuse a parameter they do not know."""
-
 _EXTENSIONS = frozenset({"min_p", "repetition_penalty", "thinking", "top_k"})  # none of them OpenAI's
 _SAMPLING = frozenset(
     {
@@ -95,32 +94,42 @@ _NEEDS = {"top_logprobs": "logprobs: true", "tool_choice": "tools", "parallel_to
 def bad_value(subject: LintContext) -> Iterator[Problem]:
     for name, value in subject.prompt.parameters.items():
         path = ("parameters", name)
-        if problem := _parameter_error(name, value):
-            yield subject.at(path, problem.message, problem.hint)
+        if name == "n" or belongs_elsewhere(name):
+            if refused := _refusal(name, value, direct=True):
+                yield subject.at(path, refused.message, refused.hint)
         elif name in PARAMETER_SCHEMAS:
             for error in validator_for(compact_json(dict(PARAMETER_SCHEMAS[name]))).iter_errors(value):
                 yield subject.at(path, explain_schema_error(error, f"the parameter `{name}`"))
                 break
 
 
-def _parameter_error(name: str, value: Any) -> PromptopsError | None:
-    from promptops.providers.openai.request import check_parameters
-
+def _refusal(name: str, value: Any, *, direct: bool) -> PromptopsError | None:
     try:
-        check_parameters({name: value})
+        check_parameters({name: value}, direct=direct)
     except PromptopsError as error:
         return error
     return None
 
 
 def unknown_parameter(subject: LintContext) -> Iterator[Problem]:
-    provider, _ = split_model(subject.prompt.model, subject.project.catalog)
+    """Parameters that are sent to none, or not to one of the models that are asked."""
+    ways = {_is_called_directly(model, subject) for _, model in subject.models()}
     for name, value in subject.prompt.parameters.items():
-        if name in PARAMETER_SCHEMAS or _parameter_error(name, value):
-            continue
-        message, _ = unknown_name_message("parameter", name, sorted(PARAMETER_SCHEMAS))
-        if provider in _STRICT_PROVIDERS or "did you mean" in message:
-            yield subject.at(("parameters", name), message, "parameters are sent as written")
+        refusals = [_refusal(name, value, direct=direct) for direct in sorted(ways)]
+        refused = next((refusal for refusal in refusals if refusal), None)
+        if refused and name != "n" and not belongs_elsewhere(name):
+            yield subject.at(("parameters", name), refused.message, refused.hint)
+
+
+def _is_called_directly(model: str, subject: LintContext) -> bool:
+    provider, _ = split_model(model, subject.project.catalog)
+    return provider == "local" or (is_direct(provider) and is_chat_model(model, subject.project.catalog))
+
+
+def model_address(subject: LintContext) -> Iterator[Problem]:
+    for path, model in subject.models():
+        if not _is_called_directly(model, subject) and (problem := model_name_problem(model)):
+            yield subject.at(path, problem, "addresses come from environment variables")
 
 
 def unsupported_parameter(subject: LintContext) -> Iterator[Problem]:

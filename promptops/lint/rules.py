@@ -86,6 +86,9 @@ RULES: Mapping[str, Rule] = {
     "retiring-model": Rule(
         "warning", "the model retires within `retirement_days` (90)", keys=models.retiring_model
     ),
+    "model-address": Rule(
+        "error", "a model's name that could say where its key is sent", keys=parameters.model_address
+    ),
     "missing-ability": Rule(
         "warning", "tools or images for a model not known to take them", keys=models.missing_ability
     ),
@@ -94,8 +97,8 @@ RULES: Mapping[str, Rule] = {
         "error", "a value that a parameter cannot have, or a parameter never sent", keys=parameters.bad_value
     ),
     "unknown-parameter": Rule(
-        "warning",
-        "a parameter that looks misspelt, or that its provider refuses",
+        "error",
+        "a parameter that is not known to set how a model answers: it is never sent",
         keys=parameters.unknown_parameter,
     ),
     "parameter-not-taken": Rule(

@@ -27,8 +27,9 @@ from promptops.providers.errors import (
     sanitize_line,
     timeout_error,
 )
-from promptops.providers.openai.request import check_parameters, encode_body, response_format
+from promptops.providers.openai.request import encode_body, response_format
 from promptops.providers.openai.response import StreamParser, completion_from_payload
+from promptops.providers.parameters import check_model_name, check_parameters
 from promptops.providers.types import Completion, CompletionRequest, ErrorType, ModelError, OnText
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ class LitellmClient:
         return stream.completion(self.model)
 
     def _arguments(self, request: CompletionRequest) -> dict[str, Any]:
-        check_parameters(request.parameters)
+        check_model_name(self.model)
+        check_parameters(request.parameters, direct=False)
         arguments: dict[str, Any] = {
             "model": self.model,
             "messages": list(request.messages),

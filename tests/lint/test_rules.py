@@ -13,6 +13,7 @@ from promptops.lint.checks import EXACT_EQUIVALENTS, NEAR_EQUIVALENTS, WITHOUT_E
 from promptops.lint.load_errors import RULE_IDS
 from promptops.lint.parameters import _ANTHROPIC_UNSUPPORTED, _SAMPLING, PARAMETER_SCHEMAS
 from promptops.providers.litellm_client import _import_litellm
+from promptops.providers.parameters import sendable_parameters
 from support.front_door import Repo
 from support.lint_files import MODEL, TODAY, Linter, prompt
 
@@ -57,6 +58,7 @@ BROKEN = {
     "model-not-pinnable": (prompt(model="test/undated"), 1),
     "retired-model": (prompt(model="test/gone-2024-01-01"), 1),
     "retiring-model": (prompt(model="test/going-2024-01-01"), 1),
+    "model-address": (prompt(model="huggingface/https://a.test/model-2026-01-01"), 1),
     "missing-ability": (
         prompt(model="test/blind-2026-01-01", more="tools: [{type: function, function: {name: f}}]\n"),
         6,
@@ -198,7 +200,9 @@ messages:
         ("max_tokens: 1, max_completion_tokens: 1", ["parameter-conflict"]),
         ("tool_choice: auto", ["parameter-conflict"]),
         ("logprobs: true, top_logprobs: 2", []),
-        ("guided_json: {}", []),
+        ("guided_json: {}", ["unknown-parameter"]),  # for servers of one's own, called directly
+        ("mock_response: hi", ["unknown-parameter"]),
+        ("extra_headers: {}, model_list: []", ["parameter-value", "unknown-parameter"]),
     ],
 )
 def test_parameters(linter: Linter, parameters: str, rules: list[str]) -> None:
@@ -230,9 +234,18 @@ def test_parameters_that_a_model_does_not_take(
     assert found.count("parameter-not-taken") == refused
 
 
-def test_a_provider_that_refuses_unknown_parameters(linter: Linter) -> None:
-    text = prompt(model="openai/gpt-4o-2024-11-20", more="parameters: {guided_json: {}}\n")
-    assert "unknown-parameter" in linter.rules(text)
+def test_what_servers_of_ones_own_take_is_known(linter: Linter) -> None:
+    text = prompt(model="hosted_vllm/mine-2026-01-01", more="parameters: {guided_json: {}}\n")
+    assert "unknown-parameter" not in linter.rules(text)
+
+
+def test_a_parameter_must_be_known_to_every_fallback_too(linter: Linter) -> None:
+    more = "fallback: [anthropic/claude-sonnet-4-5-20250929]\nparameters: {guided_json: {}}\n"
+    assert "unknown-parameter" in linter.rules(prompt(model="hosted_vllm/mine-2026-01-01", more=more))
+
+
+def test_every_parameter_with_a_schema_can_be_sent() -> None:
+    assert PARAMETER_SCHEMAS.keys() <= sendable_parameters(direct=True)
 
 
 @pytest.mark.filterwarnings("ignore")  # litellm's own

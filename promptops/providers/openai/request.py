@@ -1,8 +1,8 @@
 """A request as the JSON of OpenAI's chat completions (pure).
 
-``parameters`` go out as they are written. Added: ``model``, ``messages``, ``tools``, ``stream`` with
-``stream_options: {include_usage: true}`` (unless written), and ``response_format`` from an output schema
-(unless written).
+``parameters`` that are known go out as they are written; others are refused. Added: ``model``,
+``messages``, ``tools``, ``stream`` with ``stream_options: {include_usage: true}`` (unless written), and
+``response_format`` from an output schema (unless written).
 
 How this differs from litellm for the same call stands in docs/models.md.
 """
@@ -12,25 +12,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from promptops.providers.parameters import check_parameters
 from promptops.providers.types import CompletionRequest, ModelError
-
-_FORBIDDEN_PARAMETERS = {
-    "model": "write `model:` at the top of the prompt",
-    "messages": "write `messages:` at the top of the prompt",
-    "tools": "write `tools:` at the top of the prompt",
-    "stream": "the program streams when the answer goes to a terminal",
-    "extra_body": "write its keys directly under `parameters:`",
-    "extra_headers": "headers cannot be set from a prompt",
-    "api_key": "keys come from environment variables only",
-    "api_base": "the address comes from an environment variable",
-    "base_url": "the address comes from an environment variable",
-    "timeout": "use --timeout",
-}
 
 
 def build_body(request: CompletionRequest, model: str, *, ask_schema: bool = True) -> dict[str, Any]:
     """The body for ``request``, with ``model`` as the endpoint calls it."""
-    check_parameters(request.parameters)
+    check_parameters(request.parameters, direct=True)
     body: dict[str, Any] = {"model": model, "messages": list(request.messages), **request.parameters}
     if request.tools:
         body["tools"] = list(request.tools)
@@ -40,18 +28,6 @@ def build_body(request: CompletionRequest, model: str, *, ask_schema: bool = Tru
         body["stream"] = True
         body.setdefault("stream_options", {"include_usage": True})
     return body
-
-
-def check_parameters(parameters: Mapping[str, Any]) -> None:
-    for name in parameters:
-        if name in _FORBIDDEN_PARAMETERS:
-            raise ModelError(
-                "bad_request", f"parameter `{name}` cannot be sent", hint=_FORBIDDEN_PARAMETERS[name]
-            )
-    if parameters.get("n", 1) != 1:
-        raise ModelError(
-            "bad_request", "parameter `n` must be 1", hint="a run has one answer; run it again for more"
-        )
 
 
 def response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
