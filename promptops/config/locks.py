@@ -60,3 +60,27 @@ def lock_timeout_error(what: str, path: Path, timeout_s: float) -> Unavailable:
         f"{what} has been locked by another process for {timeout_s:g} s",
         hint=f"try again; `fuser '{path}'` names the process",
     )
+
+
+@contextmanager
+def byte_range_lock(path: Path, start: int, length: int, timeout_s: float) -> Iterator[int | None]:
+    """Hold the lock of these bytes of a file; the open file, or None where another process keeps them locked.
+
+    Another kind of lock than the others here: it is lost when this process closes the file anywhere else.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        until = time.monotonic() + timeout_s
+        while not (held := _try_range(descriptor, start, length)) and time.monotonic() < until:
+            time.sleep(_POLL_INTERVAL_S)
+        yield descriptor if held else None
+    finally:
+        os.close(descriptor)
+
+
+def _try_range(descriptor: int, start: int, length: int) -> bool:
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, length, start)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True

@@ -182,6 +182,7 @@ if TYPE_CHECKING:
         tags_of,
     )
     from promptops.registry.sqlite.store import LogPosition, RegistryDatabase
+    from promptops.registry.sqlite.swap import swap_registry
     from promptops.registry.sqlite.versions import find_logged_versions
     from promptops.registry.ulid import ULID_LENGTH, new_run_id
     from promptops.registry.unit_hash import UnitKey, unit_key, unit_key_from_env
@@ -248,6 +249,7 @@ _HOMES = {
         "shadow_run_spent_usd short_shadow_ids tags_of"
     ),
     "sqlite.store": "LogPosition RegistryDatabase",
+    "sqlite.swap": "swap_registry",
     "sqlite.versions": "find_logged_versions",
     "ulid": "ULID_LENGTH new_run_id",
     "unit_hash": "UnitKey unit_key unit_key_from_env",

@@ -347,7 +347,10 @@ class TestRecover:
         said = capfd.readouterr()
         assert "runs saved to" in said.out
         assert "without inputs and output" in said.err
-        (repo.path / "registry.recovered.db").replace(path)
+        assert "registry recover --swap" in said.err
+        swapped = cli("registry", "recover", "--swap")
+        assert (swapped.code, "the damaged registry is now" in swapped.out) == (0, True)
+        assert [file.name for file in repo.path.glob("registry.db.damaged-*")] != []
         assert len(told(cli, "runs", "list", "-n", "900")) > 150
 
 

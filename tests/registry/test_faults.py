@@ -24,11 +24,17 @@ from promptops.registry import (
     recover_registry,
     search_runs,
 )
+from promptops.registry.sqlite.meta import read_meta
 from promptops.registry.sqlite.migrations import MIGRATIONS
 from support.logged_runs import a_run, an_end
 from support.paths import SUPPORT
 
 HERE = str(SUPPORT.parent)
+
+
+def unit_key_of(path: Path) -> str | None:
+    with RegistryDatabase.open(path) as registry:
+        return read_meta(registry, "unit_key")
 
 
 @pytest.fixture
@@ -124,7 +130,7 @@ def test_whatever_page_is_damaged_recovering_ends_well(filled: Path, step: int) 
     try:
         saved = recover_registry(filled, filled.with_name("new.db"))
     except Invalid as error:  # the list of tables does not fit one page any more
-        if "the list of tables" not in error.message:
+        if "its list of tables is lost" not in error.message:
             raise
         return
     with RegistryDatabase.open(filled.with_name("new.db")) as registry:
@@ -154,12 +160,72 @@ def test_recovering_refuses_what_it_cannot_do(filled: Path, tmp_path: Path) -> N
     with pytest.raises(Invalid, match="no registry at"):
         recover_registry(tmp_path / "none.db", tmp_path / "new.db")
     spoil(filled, 1, 1)
-    with pytest.raises(Invalid, match="the list of tables"):
+    with pytest.raises(Invalid, match="its list of tables is lost"):
         recover_registry(filled, tmp_path / "new.db")
     (tmp_path / "text.db").write_text("no database at all, whatever its name may say" * 9)
     with pytest.raises(Invalid, match="is not a promptops registry"):
         recover_registry(tmp_path / "text.db", tmp_path / "new.db")
     assert not (tmp_path / "new.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("zeroed", "kept"), [((0, 100), 300), ((0, 8192), 300), ((18, 4), 300)], ids=["header", "page", "format"]
+)
+def test_a_file_without_its_header_is_read_all_the_same(
+    filled: Path, zeroed: tuple[int, int], kept: int
+) -> None:
+    key = unit_key_of(filled)
+    with filled.open("r+b") as file:
+        file.seek(zeroed[0])
+        file.write(bytes(zeroed[1]))
+    new = filled.with_name("new.db")
+    assert recover_registry(filled, new).runs == kept
+    with RegistryDatabase.open(new) as registry:
+        assert registry.read_one("PRAGMA integrity_check") == "ok"
+        assert len(list_runs(registry, RunFilter(), limit=1000)) == kept
+    assert unit_key_of(new) == key
+    assert [file.name for file in filled.parent.iterdir() if file.name.startswith(".")] == []
+
+
+def test_what_is_in_the_log_only_is_saved_without_a_header_too(filled: Path) -> None:
+    with RegistryDatabase.open(filled) as registry:
+        registry.record([(a_run(), an_end()) for _ in range(50)])
+        for end in ("", "-wal"):
+            shutil.copyfile(f"{filled}{end}", filled.with_name(f"torn.db{end}"))
+    torn = filled.with_name("torn.db")
+    with torn.open("r+b") as file:
+        file.write(bytes(100))
+    assert recover_registry(torn, filled.with_name("new.db")).runs == 350
+
+
+@pytest.mark.parametrize(("pages", "least"), [(60, 50), (100, 300)])
+def test_of_a_cut_file_is_saved_what_is_left(filled: Path, pages: int, least: int) -> None:
+    with filled.open("r+b") as file:
+        file.truncate(8192 * pages)
+    new = filled.with_name("new.db")
+    saved = recover_registry(filled, new)
+    assert least <= saved.runs
+    assert saved.without_texts or not saved.runs
+    with RegistryDatabase.open(new) as registry:
+        assert registry.read_one("PRAGMA integrity_check") == "ok"
+        assert len(list_runs(registry, RunFilter(), limit=1000)) == saved.runs
+
+
+def test_a_file_of_which_too_little_is_left_is_not_sent_back_to_recover(filled: Path) -> None:
+    with filled.open("r+b") as file:
+        file.truncate(50)
+    with pytest.raises(Invalid, match="its list of tables is lost") as caught:
+        recover_registry(filled, filled.with_name("new.db"))
+    assert "registry recover" not in caught.value.hint
+    assert not filled.with_name("new.db").exists()
+
+
+def test_rows_that_cannot_be_are_left_out(filled: Path) -> None:
+    with sqlite3.connect(filled) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")
+        connection.execute("UPDATE runs SET kind = 'dream' WHERE seq <= 10")
+    connection.close()
+    assert recover_registry(filled, filled.with_name("new.db")).runs == 290
 
 
 def test_a_file_that_is_no_database(path: Path) -> None:

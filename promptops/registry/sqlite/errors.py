@@ -52,7 +52,8 @@ def damaged_registry_error(path: Path) -> PromptopsError:
 
 
 def _recovery_hint(path: Path) -> str:
-    return f"`promptops --registry '{path}' registry recover` saves what can be read into a new registry"
+    command = f"promptops --registry '{path}' registry recover --swap"
+    return f"`{command}` saves what can be read and sets the damaged files aside"
 
 
 def read_only_error(path: Path) -> PromptopsError:

@@ -1,15 +1,19 @@
 """Saving from a damaged registry what can be read, into a new one.
 
 Rows are asked for by ranges of their numbers. A range that cannot be read is halved until what is damaged
-stands alone, so one bad page costs only the rows on it.
+stands alone, so one bad page costs only the rows on it. A first page that is lost is that of any registry.
 """
 
 # ruff: noqa: S608 - statements are put together from constants and the schema's own names
 
+import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from promptops.errors import Invalid
@@ -19,6 +23,9 @@ from promptops.registry.sqlite.store import RegistryDatabase
 _TABLES_BY_ROWID = ("versions", "runs", "run_texts", "outcomes", "evals", "batches", "jobs")
 _TABLES_BY_KEY = ("meta", "run_tags", "observations", "eprocesses", "breakers", "imports")
 _WITHOUT_TEXTS = "seq NOT IN (SELECT seq FROM run_texts)"
+_PAGE = 8192  # bytes
+_HEADER = 100  # bytes before the root of the list of tables
+_WITH_LOG = ("", "-wal")
 Row = tuple[Any, ...]
 
 
@@ -28,45 +35,95 @@ class RegistryRecovery:
     without_texts: int  # of these runs, inputs and output were lost
 
 
-def recover_registry(damaged: Path, new: Path) -> RegistryRecovery:
-    """Copy all that can be read. The damaged file is only read; the new one must not exist yet."""
+def recover_registry(damaged: Path, new: Path, *, called: Path | None = None) -> RegistryRecovery:
+    """Copy all that can be read. The damaged file is only read; the new one must not exist yet.
+
+    ``called``: what messages call the damaged one, where this is a copy of it.
+    """
     if not damaged.is_file():
         raise Invalid(f"no registry at {damaged}")
     if new.exists():
         raise Invalid(f"{new} exists already", hint="name a file that does not exist yet with --out")
-    source = sqlite3.connect(f"{damaged.absolute().as_uri()}?mode=ro", uri=True)
+    with _readable(damaged, called or damaged) as source, RegistryDatabase.open(new) as registry:
+        return _copy(source, registry, _all_columns(source))
+
+
+@contextmanager
+def _readable(damaged: Path, called: Path) -> Iterator[sqlite3.Connection]:
+    """The file, or where its first page is lost a copy with another one."""
+    with closing(_connect(f"{damaged.absolute().as_uri()}?mode=ro")) as source:
+        if _has_tables(source):
+            with translate_sqlite_errors(called, 0):
+                yield source
+            return
+    with TemporaryDirectory(prefix=f".{damaged.name}.", dir=damaged.parent) as folder:
+        copy = Path(folder) / "registry.db"
+        for end in _WITH_LOG:
+            if (part := damaged.with_name(damaged.name + end)).exists():
+                shutil.copyfile(part, copy.with_name(copy.name + end))
+        _replace_first_page(copy)
+        with closing(_connect(copy.as_uri())) as source:
+            if not _has_tables(source):
+                raise _nothing_left(called)
+            yield source
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    source = sqlite3.connect(uri, uri=True)
+    source.execute("PRAGMA writable_schema = ON")  # reads a file that is shorter than its header says
     source.text_factory = lambda data: data.decode(errors="replace")
-    try:
-        with translate_sqlite_errors(damaged, 0):
-            columns = _all_columns(source, damaged)
-        with RegistryDatabase.open(new) as registry:
-            return _copy(source, registry, columns)
-    finally:
-        source.close()
+    return source
 
 
-def _all_columns(source: sqlite3.Connection, damaged: Path) -> dict[str, list[str]]:
+def _has_tables(source: sqlite3.Connection) -> bool:
     try:
-        known = {table: _columns(source, table) for table in (*_TABLES_BY_ROWID, *_TABLES_BY_KEY)}
-        return {table: names for table, names in known.items() if names}  # an older file has fewer
-    except sqlite3.DatabaseError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
-            raise
-        raise Invalid(
-            f"the list of tables in {damaged} is damaged, so its rows cannot be told apart",
-            hint=f"restore a backup, or try `sqlite3 '{damaged}' .recover` with SQLite 3.41 or newer",
-        ) from None
+        return bool(_columns(source, "runs"))
+    except sqlite3.DatabaseError:
+        return False
+
+
+def _replace_first_page(copy: Path) -> None:
+    """Its tables stand where those of a new registry do, and its root may have been spared."""
+    fresh = copy.with_name("fresh.db")
+    RegistryDatabase.open(fresh).close()
+    page = bytearray(fresh.read_bytes()[:_PAGE])
+    with copy.open("r+b") as file:
+        lost = file.read(_PAGE).ljust(_PAGE, b"\0")
+        pages = -(-copy.stat().st_size // _PAGE)
+        page[28:32] = pages.to_bytes(4, "big")
+        page[32:40] = bytes(8)  # which pages are free is of no interest to who reads
+        if lost[_HEADER] in (5, 13):  # an inner page or a leaf of a table
+            page[_HEADER:] = lost[_HEADER:]
+        file.seek(0)
+        file.write(page)
+
+
+def _nothing_left(damaged: Path) -> Invalid:
+    return Invalid(
+        f"{damaged} is not a promptops registry, or its list of tables is lost",
+        hint=f"restore a backup, or try `sqlite3 '{damaged}' .recover` with SQLite 3.41 or newer; "
+        "where it is moved away, the next run makes a new one",
+    )
+
+
+def _all_columns(source: sqlite3.Connection) -> dict[str, list[str]]:
+    """By table; an older file has fewer."""
+    tables = {table: _columns(source, table) for table in (*_TABLES_BY_ROWID, *_TABLES_BY_KEY)}
+    return {table: names for table, names in tables.items() if names}
 
 
 def _columns(source: sqlite3.Connection, table: str) -> list[str]:
-    found = source.execute("SELECT name FROM pragma_table_info(?)", (table,)).fetchall()
-    return [row[0] for row in found]
+    return [row[0] for row in source.execute("SELECT name FROM pragma_table_info(?)", (table,))]
 
 
 def _copy(
     source: sqlite3.Connection, registry: RegistryDatabase, columns: dict[str, list[str]]
 ) -> RegistryRecovery:
+    from sqlite_utils import Database
+
     registry.command("PRAGMA foreign_keys = OFF")
+    with registry.write() as connection:
+        connection.execute("DELETE FROM meta")  # that of the damaged file holds
     last_run = _last(source, "runs")
     for table, names in columns.items():
         rows = (
@@ -75,10 +132,8 @@ def _copy(
             else _rows_by_key(source, table, names)
         )
         with registry.write() as connection:
-            marks = ", ".join("?" * len(names))
-            connection.executemany(
-                f"INSERT OR REPLACE INTO {table} ({', '.join(names)}) VALUES ({marks})", rows
-            )
+            database = Database(connection, execute_plugins=False)
+            database.table(table).insert_all(chain([names], rows), ignore=True)
     return _repair_references(registry)
 
 
