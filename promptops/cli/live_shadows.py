@@ -36,15 +36,16 @@ def live_shadow_on(settings: Settings, channel: str) -> LiveShadow:
     )
 
 
-def print_live_shadow(found: Mapping[str, Any]) -> None:
-    channel, share, most = f"{found['prompt']}:{found['channel']}", found["sample_bp"] / 100, found["max_usd"]
-    print_text(f"{channel}: {found['candidate']} in the shadow of {share:g} % of calls")
-    counts = [pluralize(found["pairs"], "pair")]
-    counts += [f"{found['waiting']:,} waiting"] if found["waiting"] else []
-    counts += [f"{jobs:,} {why}" for why, jobs in found["left_out"].items()]
+def print_live_shadow(status: Mapping[str, Any]) -> None:
+    share, most = status["sample_bp"] / 100, status["max_usd"]
+    channel = f"{status['prompt']}:{status['channel']}"
+    print_text(f"{channel}: {status['candidate']} in the shadow of {share:g} % of calls")
+    counts = [pluralize(status["pairs"], "pair")]
+    counts += [f"{status['waiting']:,} waiting"] if status["waiting"] else []
+    counts += [f"{jobs:,} {why}" for why, jobs in status["left_out"].items()]
     budget = f" of ${most:g}" if most is not None else ""
-    print_text(f"  {', '.join(counts)}; ${found['spent_usd']:.4f}{budget} spent")
-    for line in textwrap.wrap(found["sentence"], _WIDTH, initial_indent="  ", subsequent_indent="  "):
+    print_text(f"  {', '.join(counts)}; ${status['spent_usd']:.4f}{budget} spent")
+    for line in textwrap.wrap(status["sentence"], _WIDTH, initial_indent="  ", subsequent_indent="  "):
         print_text(line)
-    if found["waiting"]:
+    if status["waiting"]:
         print_text("  promptops shadow drain --wait answers what waits, and says what keeps it from it")

@@ -90,12 +90,12 @@ def default_control(reference: str, settings: Settings, *, same: bool) -> str:
     """What a candidate is held against unless somebody says: what is live, else what is committed."""
     if same:
         return reference
-    wanted = parse_reference(reference, settings)
-    if DEFAULT_CHANNEL in live_channels(settings).get(wanted.name, ()):
-        return f"{wanted.name}:{DEFAULT_CHANNEL}"
-    if wanted.rev is None and wanted.channel is None:
-        return f"{wanted.name}@HEAD"
+    candidate = parse_reference(reference, settings)
+    if DEFAULT_CHANNEL in live_channels(settings).get(candidate.name, ()):
+        return f"{candidate.name}:{DEFAULT_CHANNEL}"
+    if candidate.rev is None and candidate.channel is None:
+        return f"{candidate.name}@HEAD"
     raise NotFound(
-        f"nothing of {wanted.name} is live in {DEFAULT_CHANNEL} to compare with",
-        hint=f"say with --against {wanted.name}@REV what to compare with",
+        f"nothing of {candidate.name} is live in {DEFAULT_CHANNEL} to compare with",
+        hint=f"say with --against {candidate.name}@REV what to compare with",
     )

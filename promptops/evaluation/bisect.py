@@ -239,8 +239,8 @@ class _Bisection:
             return [await self._rate(runner, side, index) for side in (_GOOD, _BAD, _TESTED)]
 
         trial, word = VersionTest(), "cannot tell"
-        async with aclosing(engine.each(order, one)) as found:
-            async for rates in found:
+        async with aclosing(engine.each(order, one)) as results:
+            async for rates in results:
                 trial.add(*rates)
                 if trial.word(last=False) != "cannot tell":
                     engine.stop()

@@ -43,8 +43,8 @@ class CaseStore(Closing):
     def case(self, index: int) -> Case:
         self._file.seek(self._offsets[index])
         content, _, where = self._file.readline().rpartition(b"\t")
-        found: list[Any] = json.loads(content)
-        fields = dict(zip(_KEYS, found, strict=True))
+        values: list[Any] = json.loads(content)
+        fields = dict(zip(_KEYS, values, strict=True))
         fields |= {"checks": tuple(fields["checks"]), "tags": tuple(fields["tags"])}
         return Case(**fields, where=json.loads(where))
 

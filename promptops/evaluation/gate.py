@@ -25,9 +25,9 @@ class GateDecision:
 
 def combine_decisions(decisions: Iterable[GateDecision]) -> GateDecision:
     """No beats undecided, undecided beats yes; the reasons are of those that decide."""
-    found = list(decisions)
-    code = next((code for code in (NO, UNDECIDED) if any(each.code == code for each in found)), YES)
-    return GateDecision(code, tuple(reason for each in found if each.code == code for reason in each.reasons))
+    made = list(decisions)
+    code = next((code for code in (NO, UNDECIDED) if any(each.code == code for each in made)), YES)
+    return GateDecision(code, tuple(reason for each in made if each.code == code for reason in each.reasons))
 
 
 def decide_eval(result: EvalResult, thresholds: EvalThresholds) -> GateDecision:

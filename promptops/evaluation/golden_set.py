@@ -99,8 +99,8 @@ class GoldenSetStats:
     def inputs(self) -> dict[str, dict[str, float]]:
         """Of each input: in how many cases, and the characters of the shortest, median and longest."""
         return {
-            name: {"cases": len(found), "min": min(found), "median": median(found), "max": max(found)}
-            for name, found in self.lengths.items()
+            name: {"cases": len(lengths), "min": min(lengths), "median": median(lengths), "max": max(lengths)}
+            for name, lengths in self.lengths.items()
         }
 
 

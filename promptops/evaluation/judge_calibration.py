@@ -139,9 +139,9 @@ async def judge_items(
 
     async def one(item: LabelledItem) -> JudgedItem:
         async with limiter:
-            found = await _judge_item(judge, reference, item, client, votes)
+            judged = await _judge_item(judge, reference, item, client, votes)
         progress()
-        return found
+        return judged
 
     return list(await asyncio.gather(*map(one, items)))
 
@@ -161,37 +161,37 @@ def _sides(pair: PairwiseVotes) -> tuple[str, ...]:
 
 
 def calibrate(
-    found: Sequence[JudgedItem], scale: JudgeScale, *, votes: int, cases: int | None = None
+    items: Sequence[JudgedItem], scale: JudgeScale, *, votes: int, cases: int | None = None
 ) -> Calibration:
     """Agreement of the judge's consensus with that of people, of people, and of the judge's votes."""
-    whole = [each for each in found if each.votes]
+    whole = [each for each in items if each.votes]
     scores = scale.kind == "score"
     level: Level = "interval" if scores else "nominal"
     people = [_round_to_scale(_consensus(each.labels), scale) for each in whole]
     judge = [_consensus(each.votes) for each in whole]
-    count = cases or len(found)
-    failures = sum(len(each.failures) for each in found)
-    asked = sum(each.asked for each in found)
-    flips = sum(each.flipped for each in found)
-    failed = wilson_interval(failures, max(1, asked))
+    count = cases or len(items)
+    failures = sum(len(each.failures) for each in items)
+    replies = sum(each.asked for each in items)
+    flips = sum(each.flipped for each in items)
+    failed = wilson_interval(failures, max(1, replies))
     return Calibration(
-        items=len(found),
+        items=len(items),
         judged=len(whole),
         votes=votes,
-        failure_rate=IntervalEstimate(failures / max(1, asked), failed.low, failed.high, asked),
+        failure_rate=IntervalEstimate(failures / max(1, replies), failed.low, failed.high, replies),
         raw=_or_none(lambda: raw_agreement(people, judge)) if scale.values else None,
         kappa=_or_none(lambda: _kappa(people, judge, scale)),
         alpha=_or_none(lambda: krippendorff_alpha(list(zip(people, judge, strict=True)), level=level)),
-        people_alpha=_or_none(lambda: krippendorff_alpha([each.labels for each in found], level=level)),
+        people_alpha=_or_none(lambda: krippendorff_alpha([each.labels for each in items], level=level)),
         correlation=_or_none(lambda: pearson(*_means(whole))) if scores else None,
         rank_correlation=_or_none(lambda: spearman(*_means(whole))) if scores else None,
         self_agreement=_self_agreement(whole),
         self_alpha=_or_none(lambda: krippendorff_alpha([each.votes for each in whole], level=level)),
         noise=_or_none(lambda: _noise(_numeric_votes(whole))),
-        flipped=_share(flips, sum(len(each.votes) for each in found)) if flips else None,
+        flipped=_share(flips, sum(len(each.votes) for each in items)) if flips else None,
         cases=count,
         detectable=_or_none(lambda: _detectable(whole, count)),
-        failures=_count_failures(found),
+        failures=_count_failures(items),
     )
 
 
@@ -218,8 +218,8 @@ def _or_none(figure: Callable[[], Any]) -> Any:
         return None
 
 
-def _consensus(said: Sequence[Label]) -> Label:
-    agreed = consensus(said)
+def _consensus(labels: Sequence[Label]) -> Label:
+    agreed = consensus(labels)
     assert agreed is not None  # noqa: S101 - only items with votes are looked at
     return agreed
 
@@ -228,14 +228,14 @@ def _means(whole: Sequence[JudgedItem]) -> tuple[list[float], list[float]]:
     return [_mean(each.labels) for each in whole], [_mean(each.votes) for each in whole]
 
 
-def _mean(said: Sequence[Label]) -> float:
-    return sum(map(float, said)) / len(said)
+def _mean(labels: Sequence[Label]) -> float:
+    return sum(map(float, labels)) / len(labels)
 
 
 def _self_agreement(whole: Sequence[JudgedItem]) -> IntervalEstimate | None:
     """The share of items on which all votes say the same."""
-    asked = [each for each in whole if len(each.votes) > 1]
-    return _share(sum(len(set(each.votes)) == 1 for each in asked), len(asked))
+    repeated = [each for each in whole if len(each.votes) > 1]
+    return _share(sum(len(set(each.votes)) == 1 for each in repeated), len(repeated))
 
 
 def _share(part: int, whole: int) -> IntervalEstimate | None:
@@ -260,11 +260,11 @@ def _indicators(whole: Sequence[JudgedItem], choice: str) -> list[list[float]]:
 
 def _noise(repeats: Sequence[Sequence[float]]) -> float:
     pairs = [(one, other) for scores in repeats for one, other in combinations(scores, 2)]
-    asked = [scores for scores in repeats if len(scores) > 1]
+    repeated = [scores for scores in repeats if len(scores) > 1]
     if not pairs:
         raise Undecided("noise needs items that were judged at least twice")
-    freedom = sum(len(scores) - 1 for scores in asked)
-    squares = sum((score - sum(scores) / len(scores)) ** 2 for scores in asked for score in scores)
+    freedom = sum(len(scores) - 1 for scores in repeated)
+    squares = sum((score - sum(scores) / len(scores)) ** 2 for scores in repeated for score in scores)
     return float((squares / freedom) ** 0.5)
 
 
@@ -275,9 +275,9 @@ def _detectable(whole: Sequence[JudgedItem], cases: int) -> float:
     return detectable_difference(repeats, cases)
 
 
-def _count_failures(found: Sequence[JudgedItem]) -> dict[str, int]:
+def _count_failures(items: Sequence[JudgedItem]) -> dict[str, int]:
     reasons: dict[str, int] = {}
-    for each in found:
+    for each in items:
         for failure in each.failures:
             reasons[failure] = reasons.get(failure, 0) + 1
     return dict(sorted(reasons.items(), key=lambda item: -item[1]))

@@ -34,14 +34,14 @@ class PairCounts:
         return self.differences.total()
 
     def slice(self, name: str) -> Slice:
-        found = self._single() if self.trials == 1 else self._repeated()
+        estimate = self._single() if self.trials == 1 else self._repeated()
         p = mcnemar(self.broke, self.fixed) if self.trials == 1 else self._sign_flip()
         return Slice(
             name=name,
             pairs=self.count,
-            difference=found.value,
-            low=found.low,
-            high=found.high,
+            difference=estimate.value,
+            low=estimate.low,
+            high=estimate.high,
             broke=self.broke,
             fixed=self.fixed,
             p=p,
@@ -111,7 +111,7 @@ class ScoreDifferences:
     candidate: float = 0.0
     mean: float = 0.0
     squares: float = 0.0
-    kept: list[float] = field(default_factory=list)
+    first: list[float] = field(default_factory=list)
 
     def add(self, control: float, candidate: float) -> None:
         difference = candidate - control
@@ -121,8 +121,8 @@ class ScoreDifferences:
         step = difference - self.mean
         self.mean += step / self.count
         self.squares += step * (difference - self.mean)
-        if len(self.kept) <= _MAX_SIGN_FLIPS:
-            self.kept.append(difference)
+        if len(self.first) <= _MAX_SIGN_FLIPS:
+            self.first.append(difference)
 
     def slice(self, name: str) -> ScoreSlice | None:
         """None for fewer than two pairs, of which no interval is known."""
@@ -131,7 +131,7 @@ class ScoreDifferences:
         variance = self.squares / (self.count - 1)
         half = student_quantile(CONFIDENCE, self.count - 1) * math.sqrt(variance / self.count)
         whole = self.count <= _MAX_SIGN_FLIPS
-        p = sign_flip(self.kept) if whole else two_sided_p(self.mean, variance, self.count)
+        p = sign_flip(self.first) if whole else two_sided_p(self.mean, variance, self.count)
         return ScoreSlice(
             name=name,
             pairs=self.count,

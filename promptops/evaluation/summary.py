@@ -70,11 +70,11 @@ WEIGHTED = "weighted checks"  # the score that checks of different weights add u
 
 def results_by_check(answers: Sequence[TrialRun]) -> dict[str, list[CheckResult]]:
     """Of each check what it said of the answers that it was made on."""
-    found: dict[str, list[CheckResult]] = {}
+    results: dict[str, list[CheckResult]] = {}
     for answer in answers:
         for check in answer.checks:
-            found.setdefault(check.name, []).append(check)
-    return found
+            results.setdefault(check.name, []).append(check)
+    return results
 
 
 @dataclass(slots=True)
@@ -104,17 +104,17 @@ class VariantSummary:
         self.answers_passed += sum(passes)
         for tag in dict.fromkeys(case.tags):
             self.tags.setdefault(tag, PassCount()).add(is_majority(passes))
-        for name, said in results_by_check(answers).items():
-            self.checks.setdefault(name, PassCount()).add(is_majority([each.passed for each in said]))
-            self._score(name, said)
+        for name, results in results_by_check(answers).items():
+            self.checks.setdefault(name, PassCount()).add(is_majority([each.passed for each in results]))
+            self._score(name, results)
         for answer in answers:
             if answer.weighted is not None:
                 self.scores.setdefault(WEIGHTED, NullableSum()).add(answer.weighted)
             self.errors += answer.error is not None
             self._add_usage(answer)
 
-    def _score(self, name: str, said: Sequence[CheckResult]) -> None:
-        for check in said:
+    def _score(self, name: str, results: Sequence[CheckResult]) -> None:
+        for check in results:
             self.judge_failures += check.failed
             if check.value is not None:
                 self.scores.setdefault(name, NullableSum()).add(check.value)
@@ -208,13 +208,13 @@ def trial_result(answer: TrialRun) -> TrialResult:
             cached=False,
         )
     end = answer.run.finished
-    told = (f"{end.error_type}: {end.error_message}",) if end.error_type else ()
+    call_problem = (f"{end.error_type}: {end.error_message}",) if end.error_type else ()
     return TrialResult(
         run_id=answer.run.started.run_id,
         output=_truncate(end.output),
         passed=answer.passed,
         error=answer.error,
-        failed=(*told, *failed),
+        failed=(*call_problem, *failed),
         latency_ms=end.latency_ms,
         cost_usd=end.cost_usd,
         tokens=_int_or_none(_sum_or_none(end.input_tokens, end.output_tokens)),

@@ -83,7 +83,7 @@ class CaseChecks:
 
     def _uses_expected(self, check: Check) -> bool:
         argument = check.argument
-        given = argument if isinstance(argument, dict) else {}
+        details = argument if isinstance(argument, dict) else {}
         match check.kind:
             case "python":
                 return True  # it may
@@ -92,32 +92,32 @@ class CaseChecks:
             case "numeric":
                 return (
                     argument is None
-                    or (argument is given and "value" not in given)
+                    or (argument is details and "value" not in details)
                     or _mentions_expected(argument)
                 )
             case "similarity":
                 return (
                     argument is None
-                    or (argument is given and "to" not in given)
+                    or (argument is details and "to" not in details)
                     or _mentions_expected(argument)
                 )
             case "judge":
-                inputs = self.find_prompt(given.get("prompt", argument)).inputs
-                compares = all(name in inputs for name in PAIR_INPUTS) and "against" not in given
+                inputs = self.find_prompt(details.get("prompt", argument)).inputs
+                compares = all(name in inputs for name in PAIR_INPUTS) and "against" not in details
                 return "expected" in inputs or compares or _mentions_expected(argument)
             case _:
                 return _mentions_expected(argument)
 
 
 def _read_case_checks(case: Case) -> tuple[Check, ...]:
-    found: list[str] = []
+    problems: list[str] = []
     if not all(isinstance(each, str | dict) for each in case.checks):
-        found.append("a check is a name, or a mapping of one name to its argument")
+        problems.append("a check is a name, or a mapping of one name to its argument")
         checks: tuple[Check, ...] = ()
     else:
-        checks = read_checks(case.checks, lambda _rule, _path, message, _hint: found.append(message))
-    if found:
-        raise Invalid(f"{case.where}: {found[0]}", hint="write `- contains: refund`")
+        checks = read_checks(case.checks, lambda _rule, _path, message, _hint: problems.append(message))
+    if problems:
+        raise Invalid(f"{case.where}: {problems[0]}", hint="write `- contains: refund`")
     return checks
 
 

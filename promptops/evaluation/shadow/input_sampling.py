@@ -73,25 +73,25 @@ def sample_inputs(registry: RegistryDatabase, choice: SamplingPlan, seed: int) -
 
     They are in random order, so that any prefix stands for the rest.
     """
-    found = SampledInputs()
+    sampled = SampledInputs()
     hits = _search_hits(registry, choice) if choice.words else None
     kinds = (choice.filter.kind,) if choice.filter.kind else TRAFFIC_KINDS
     enough = choice.limit if choice.sample is None and not choice.stratify else None
-    kept: list[ReusableInput] = []
-    for each in _distinct(find_reusable_inputs(registry, choice.filter, kinds), found):
+    pool: list[ReusableInput] = []
+    for each in _distinct(find_reusable_inputs(registry, choice.filter, kinds), sampled):
         if hits is None or each.seq in hits:
-            kept.append(each)
-        if enough is not None and len(kept) == enough:
+            pool.append(each)
+        if enough is not None and len(pool) == enough:
             break
     draw = random.Random(seed)  # noqa: S311 - an order, no secret
     if choice.sample is not None:
-        draw.shuffle(kept)
+        draw.shuffle(pool)
     if choice.stratify:
-        kept = _stratify(registry, kept, choice.stratify)
-    found.seqs = [each.seq for each in kept[: choice.limit]]
-    found.seqs.sort()
-    draw.shuffle(found.seqs)
-    return found
+        pool = _stratify(registry, pool, choice.stratify)
+    sampled.seqs = [each.seq for each in pool[: choice.limit]]
+    sampled.seqs.sort()
+    draw.shuffle(sampled.seqs)
+    return sampled
 
 
 def _search_hits(registry: RegistryDatabase, choice: SamplingPlan) -> set[int]:
@@ -100,29 +100,29 @@ def _search_hits(registry: RegistryDatabase, choice: SamplingPlan) -> set[int]:
     }
 
 
-def _distinct(runs: Iterable[ReusableInput], found: SampledInputs) -> Iterator[ReusableInput]:
+def _distinct(runs: Iterable[ReusableInput], sampled: SampledInputs) -> Iterator[ReusableInput]:
     inputs: set[str] = set()
     units: set[str] = set()
     for each in runs:
-        found.considered += 1
+        sampled.considered += 1
         if each.inputs_hash is not None and each.inputs_hash in inputs:
-            found.doubled += 1
+            sampled.doubled += 1
         elif each.unit_hash is not None and each.unit_hash in units:
-            found.of_same_unit += 1
+            sampled.of_same_unit += 1
         else:
             inputs.add(each.inputs_hash or f"#{each.seq}")
             units.add(each.unit_hash or f"#{each.seq}")
             yield each
 
 
-def _stratify(registry: RegistryDatabase, kept: Sequence[ReusableInput], by: str) -> list[ReusableInput]:
+def _stratify(registry: RegistryDatabase, pool: Sequence[ReusableInput], by: str) -> list[ReusableInput]:
     """One of each stratum in turn, for as long as each has some."""
     tags: dict[int, tuple[str, ...]] = {}
     if by == "tag":
-        for at in range(0, len(kept), 500):
-            tags |= tags_of(registry, [each.seq for each in kept[at : at + 500]])
+        for at in range(0, len(pool), 500):
+            tags |= tags_of(registry, [each.seq for each in pool[at : at + 500]])
     groups: dict[str, list[ReusableInput]] = {}
-    for each in kept:
+    for each in pool:
         stratum = (tags.get(each.seq) or ("",))[0] if by == "tag" else each.channel or ""
         groups.setdefault(stratum, []).append(each)
     longest = max(map(len, groups.values()), default=0)

@@ -69,8 +69,8 @@ def live_comparison(registry: RegistryDatabase, live: LiveShadow) -> ShadowCompa
 
 def live_status(registry: RegistryDatabase, live: LiveShadow) -> dict[str, Any]:
     """The short of it."""
-    known: ShadowCounts = read_shadow_counts(registry, live.shadowing)
-    found = live_comparison(registry, live)
+    counts: ShadowCounts = read_shadow_counts(registry, live.shadowing)
+    comparison = live_comparison(registry, live)
     return {
         "prompt": live.shadowing.prompt,
         "channel": live.shadowing.channel,
@@ -79,14 +79,14 @@ def live_status(registry: RegistryDatabase, live: LiveShadow) -> dict[str, Any]:
         "control": live.stable.version,
         "sample_bp": live.shadow.sample_bp,
         "max_usd": live.shadow.max_usd,
-        "spent_usd": found.spent_usd,
-        "pairs": found.pairs,
-        "waiting": known.waiting,
-        "left_out": dict(known.left_out),
-        "broke": found.broke_total,
-        "fixed": found.fixed_total,
-        "verdict": found.verdict,
-        "sentence": found.sentence,
+        "spent_usd": comparison.spent_usd,
+        "pairs": comparison.pairs,
+        "waiting": counts.waiting,
+        "left_out": dict(counts.left_out),
+        "broke": comparison.broke_total,
+        "fixed": comparison.fixed_total,
+        "verdict": comparison.verdict,
+        "sentence": comparison.sentence,
     }
 
 

@@ -112,8 +112,8 @@ def build_pair(number: int, control: Mapping[str, Any], candidate: Mapping[str, 
 
 def pair_score(candidate: Mapping[str, Any], name: str) -> float | None:
     """What was found of a pair, which is logged beside its candidate's run; the last counts."""
-    said = [float(each["value"]) for each in candidate.get("outcomes", ()) if each["name"] == name]
-    return said[-1] if said else None
+    values = [float(each["value"]) for each in candidate.get("outcomes", ()) if each["name"] == name]
+    return values[-1] if values else None
 
 
 def tags_in(metadata: Mapping[str, Any]) -> tuple[str, ...]:

@@ -89,11 +89,11 @@ class SimilarityCounter:
             self._add_fields(before, after)
 
     def _add_fields(self, before: Any, after: Any) -> None:
-        for path, told in dict(_changes(before, after)).items():
+        for path, change in dict(_changes(before, after)).items():
             self.fields[path] += 1
-            shown = self.examples.setdefault(path, [])
-            if len(shown) < _MAX_EXAMPLES and told not in shown:
-                shown.append(told)
+            examples = self.examples.setdefault(path, [])
+            if len(examples) < _MAX_EXAMPLES and change not in examples:
+                examples.append(change)
 
     def result(self) -> OutputSimilarity:
         common = self.fields.most_common(_MAX_FIELDS)

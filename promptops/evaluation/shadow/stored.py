@@ -43,23 +43,23 @@ def stored_comparison(registry: RegistryDatabase, row: StoredShadowRun) -> Shado
 
 def stored_summary(registry: RegistryDatabase, row: StoredShadowRun) -> dict[str, Any]:
     """The short of it: as it was kept at the end, else counted now."""
-    kept: dict[str, Any] | None = row.about["summary"]
-    return kept or summarize_comparison(stored_comparison(registry, row))
+    summary: dict[str, Any] | None = row.about["summary"]
+    return summary or summarize_comparison(stored_comparison(registry, row))
 
 
-def summarize_comparison(found: ShadowComparison) -> dict[str, Any]:
+def summarize_comparison(comparison: ShadowComparison) -> dict[str, Any]:
     return {
-        "control": found.control.label,
-        "candidate": found.candidate.label,
-        "mode": found.mode,
-        "verdict": found.verdict,
-        "sentence": found.sentence,
-        "pairs": found.pairs,
-        "planned": found.planned,
-        "broke": found.broke_total,
-        "fixed": found.fixed_total,
-        "stopped": found.stopped,
-        "spent_usd": found.spent_usd,
+        "control": comparison.control.label,
+        "candidate": comparison.candidate.label,
+        "mode": comparison.mode,
+        "verdict": comparison.verdict,
+        "sentence": comparison.sentence,
+        "pairs": comparison.pairs,
+        "planned": comparison.planned,
+        "broke": comparison.broke_total,
+        "fixed": comparison.fixed_total,
+        "stopped": comparison.stopped,
+        "spent_usd": comparison.spent_usd,
     }
 
 

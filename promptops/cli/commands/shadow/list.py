@@ -18,17 +18,17 @@ NameArgument = Annotated[str | None, typer.Argument(metavar="NAME", help="Of thi
 def shadow_list(name: NameArgument = None, limit: LimitOption = 20, as_json: JsonOption = False) -> None:
     """List shadow runs with their verdicts, newest first."""
     with RegistryDatabase.open_existing(current_settings().registry) as registry:
-        found = [_entry(registry, row) for row in list_shadow_runs(registry, name, limit=limit)]
-        ids = short_shadow_ids(registry, [each["shadow_id"] for each in found])
+        entries = [_entry(registry, row) for row in list_shadow_runs(registry, name, limit=limit)]
+        ids = short_shadow_ids(registry, [each["shadow_id"] for each in entries])
     if as_json:
-        print_json(found)
-    elif not found:
+        print_json(entries)
+    elif not entries:
         note("no shadow runs yet; `promptops shadow run NAME@REV` makes one")
     else:
         rows = [
             (ids[each["shadow_id"]], format_age(each["started_at"]), each["candidate"], each["verdict"],
              each["pairs"], each["stopped"] or "under way", f"${each['spent_usd']:.4f}")
-            for each in found
+            for each in entries
         ]  # fmt: skip
         print_table(
             ("SHADOW", "AGE", "CANDIDATE", "VERDICT", "PAIRS", "ENDED BY", "SPENT"), rows, numeric=(1, 4, 6)

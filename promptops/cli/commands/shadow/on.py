@@ -48,7 +48,7 @@ def shadow_on(
     Nobody sees its answers, and its failures touch no user's. `shadow status` says what has come of it.
     """
     with project_release_context(local=local, propose=propose) as context:
-        wanted = EnableShadowRequest(
+        request = EnableShadowRequest(
             target=resolve_target(context, name),
             revision=version,
             sample=sample,
@@ -56,20 +56,20 @@ def shadow_on(
             unreviewed=unreviewed,
             reason=reason,
         )
-        found = shadow_candidate(context, wanted)
-        _check_cost(context, found)
-        code = print_transition(wanted.target, enable_shadow(context, wanted, found), as_json=as_json)
+        candidate = shadow_candidate(context, request)
+        _check_cost(context, candidate)
+        code = print_transition(request.target, enable_shadow(context, request, candidate), as_json=as_json)
         if context.settings.log.inputs != "full":
             note("inputs are not kept (log.inputs), so only the Python API can have them answered again")
         return code
 
 
-def _check_cost(context: ReleaseContext, found: ReleaseCandidate) -> None:
+def _check_cost(context: ReleaseContext, candidate: ReleaseCandidate) -> None:
     from promptops.runner.batch import BatchOptions, CostEstimator
 
     with CostEstimator(context.settings, BatchOptions(cache="off")) as estimate:
         try:
-            estimate.check(found.version.prompt)
+            estimate.check(candidate.version.prompt)
         except Invalid as error:
             raise Invalid(
                 error.message.replace("--max-cost", "--max-usd"),

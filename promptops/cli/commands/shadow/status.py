@@ -25,16 +25,16 @@ def shadow_status(name: NameArgument = None, as_json: JsonOption = False) -> Non
         latest: dict[str, StoredShadowRun] = {}
         for row in list_shadow_runs(registry, name, limit=_LATEST):
             latest.setdefault(row.prompt, row)
-        found = [_entry(registry, row) for row in latest.values()]
+        runs = [_entry(registry, row) for row in latest.values()]
         shadows = [live_status(registry, each) for each in find_live_shadows(settings, name)]
     if as_json:
-        print_json([*shadows, *found])
+        print_json([*shadows, *runs])
         return
     for each in shadows:
         print_live_shadow(each)
-    if not found and not shadows:
+    if not runs and not shadows:
         note("no shadow runs yet; `promptops shadow run NAME@REV` makes one")
-    for each in found:
+    for each in runs:
         print_text(f"{each['prompt']}: {each['pairs']:,} of {each['planned']:,} pairs, {each['ended']}")
         for line in textwrap.wrap(each["sentence"], _WIDTH, initial_indent="  ", subsequent_indent="  "):
             print_text(line)
@@ -43,13 +43,13 @@ def shadow_status(name: NameArgument = None, as_json: JsonOption = False) -> Non
 
 
 def _entry(registry: RegistryDatabase, row: StoredShadowRun) -> dict[str, Any]:
-    found = stored_summary(registry, row)
-    ended = "under way or killed" if found["stopped"] is None else f"stopped by {found['stopped']}"
-    ended = "all answered" if found["stopped"] == "all" else ended
+    summary = stored_summary(registry, row)
+    ended = "under way or killed" if summary["stopped"] is None else f"stopped by {summary['stopped']}"
+    ended = "all answered" if summary["stopped"] == "all" else ended
     return {
         "prompt": row.prompt,
         "shadow_id": row.shadow_id,
         "finished": row.finished_at is not None,
-        **found,
+        **summary,
         "ended": ended,
     }
