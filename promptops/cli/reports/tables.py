@@ -46,8 +46,13 @@ def slice_tone(change: Slice) -> str:
     return "good" if change.low > 0 else "bad" if change.high < 0 else ""
 
 
-def slices_table(slices: Sequence[tuple[str, Slice]], most: int) -> ReportTable:
-    """``slices``: each with its kind, tag or check, the most harmed first."""
+def slices_table(tags: Sequence[Slice], checks: Sequence[Slice], most: int) -> ReportTable:
+    """The slices on which cases changed sides, the most harmed first; no rows where there are none."""
+    kinds = [*(("tag", one) for one in tags), *(("check", one) for one in checks)]
+    slices = sorted(
+        ((kind, one) for kind, one in kinds if one.broke or one.fixed),
+        key=lambda pair: (pair[1].difference, pair[1].p_adjusted),
+    )
     rows = [
         [
             Cell(one.name, kind=kind, code=True),

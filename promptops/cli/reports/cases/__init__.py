@@ -44,8 +44,8 @@ class CaseReport:
     @property
     def given(self) -> list[tuple[str, str]]:
         """The inputs, and what was expected, as text."""
-        known = [(name, value_text(value)) for name, value in self.inputs.items()]
-        return known if self.expected is None else [*known, ("expected", value_text(self.expected))]
+        given = [(name, value_text(value)) for name, value in self.inputs.items()]
+        return given if self.expected is None else [*given, ("expected", value_text(self.expected))]
 
 
 def report_flip(flip: CaseFlip) -> CaseReport:

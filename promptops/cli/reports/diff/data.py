@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderOptions:
-    """What to render both sides on; nothing unless asked."""
+    """What to render both sides on; nothing unless merged."""
 
     render: bool = False
     given: tuple[str, ...] = ()
@@ -70,17 +70,17 @@ def _iter_reports(
 
 def _previews(pair: PromptChange, on: RenderOptions) -> list[RenderedPreview]:
     old, new = pair.old.prompt, pair.new.prompt
-    asked = merge_inputs(old, new)
-    if asked is None:
+    merged = merge_inputs(old, new)
+    if merged is None:
         return []
     if on.cases:
         return [render_preview(label, old, new, inputs) for label, inputs in _case_inputs(pair)]
     if on.render:
-        inputs = read_inputs(asked, on.given, on.file)
-        unknown = next((name for name in inputs if name not in asked.inputs), None)
+        inputs = read_inputs(merged, on.given, on.file)
+        unknown = next((name for name in inputs if name not in merged.inputs), None)
         if unknown:
             raise Invalid(
-                f"neither version has an input `{unknown}`", hint=f"inputs: {', '.join(asked.inputs)}"
+                f"neither version has an input `{unknown}`", hint=f"inputs: {', '.join(merged.inputs)}"
             )
         return [render_preview("", old, new, inputs)]
     return []
@@ -100,5 +100,5 @@ def _estimate(
 ) -> CallCostEstimate | None:
     if prompt is None or catalog is None:
         return None
-    known = [count for count in tokens if count is not None]
-    return estimate_call_cost(prompt, catalog.price, sum(known) // len(known) if known else None)
+    counts = [count for count in tokens if count is not None]
+    return estimate_call_cost(prompt, catalog.price, sum(counts) // len(counts) if counts else None)

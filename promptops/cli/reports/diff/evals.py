@@ -16,9 +16,9 @@ from promptops.runner.retry import Limits
 from promptops.versions.changed_prompts import PromptChange
 
 
-def run_pair_evals(told: Sequence[DiffReport], settings: Settings) -> Iterator[EvalOutcome | None]:
+def run_pair_evals(reports: Sequence[DiffReport], settings: Settings) -> Iterator[EvalOutcome | None]:
     """The eval of each pair of versions; None where there is nothing to compare, which is said."""
-    for one in told:
+    for one in reports:
         pair = one.review.pair
         reason = _skip_reason(pair)
         if reason:
@@ -46,8 +46,8 @@ def _variant(reference: str, settings: Settings, arm: str) -> Variant:
     return Variant(version=found.version, label=found.label, overrides=found.overrides, arm=arm)
 
 
-def print_evals(told: Sequence[DiffReport], settings: Settings, *, markdown: bool) -> None:
-    for outcome in run_pair_evals(told, settings):
+def print_evals(reports: Sequence[DiffReport], settings: Settings, *, markdown: bool) -> None:
+    for outcome in run_pair_evals(reports, settings):
         if outcome is not None:
             print_text("")
             print_result(outcome.result, "markdown" if markdown else "table")
@@ -55,16 +55,16 @@ def print_evals(told: Sequence[DiffReport], settings: Settings, *, markdown: boo
 
 
 def attach_evals(
-    told: Sequence[DiffReport], settings: Settings, entries: list[dict[str, Any]]
+    reports: Sequence[DiffReport], settings: Settings, entries: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
     """What ``diff --json`` says of each prompt, with ``eval`` beside it."""
-    found = []
-    for entry, outcome in zip(entries, run_pair_evals(told, settings), strict=True):
+    rows = []
+    for entry, outcome in zip(entries, run_pair_evals(reports, settings), strict=True):
         result = None if outcome is None else json.loads(render_result(outcome.result, "json"))
         if outcome is not None:
             _raise_failure(outcome)
-        found.append({**entry, "eval": result})
-    return found
+        rows.append({**entry, "eval": result})
+    return rows
 
 
 def _raise_failure(outcome: EvalOutcome) -> None:

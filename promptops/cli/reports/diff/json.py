@@ -11,8 +11,8 @@ from promptops.versions.rendered_preview import RenderedPreview
 from promptops.versions.snapshots import PromptSnapshot
 
 
-def diff_data(told: Sequence[DiffReport]) -> list[dict[str, Any]]:
-    return [_prompt(one) for one in told]
+def diff_data(reports: Sequence[DiffReport]) -> list[dict[str, Any]]:
+    return [_prompt(one) for one in reports]
 
 
 def _prompt(one: DiffReport) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What shadow runs have found between exactly the two versions that a diff compares."""
+"""What shadow runs have one between exactly the two versions that a diff compares."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from promptops.registry import RegistryDatabase
 
 
-def attach_shadow_runs(told: Sequence[DiffReport], settings: Settings) -> list[DiffReport]:
+def attach_shadow_runs(reports: Sequence[DiffReport], settings: Settings) -> list[DiffReport]:
     """The latest shadow run of each pair beside it. Where nothing is logged nothing is opened or made."""
-    if not (told and settings.registry.exists()):
-        return list(told)
+    if not (reports and settings.registry.exists()):
+        return list(reports)
     from promptops.registry import RegistryDatabase
 
     try:
         with RegistryDatabase.open_existing(settings.registry) as registry:
-            return [replace(one, shadow=_latest(registry, one.review.pair)) for one in told]
+            return [replace(one, shadow=_latest(registry, one.review.pair)) for one in reports]
     except PromptopsError as error:
         note(f"shadow runs are left out: {error.message}")
-        return list(told)
+        return list(reports)
 
 
 def _latest(registry: "RegistryDatabase", pair: PromptChange) -> "ShadowComparison | None":
@@ -40,12 +40,12 @@ def _latest(registry: "RegistryDatabase", pair: PromptChange) -> "ShadowComparis
         return None
     from promptops.evaluation.shadow.stored import stored_comparison
 
-    found = (stored_comparison(registry, row) for row in rows)
-    return next((each for each in found if each.pairs), None)
+    comparisons = (stored_comparison(registry, row) for row in rows)
+    return next((one for one in comparisons if one.pairs), None)
 
 
-def shadow_run_sentence(found: "ShadowComparison") -> str:
+def shadow_run_sentence(one: "ShadowComparison") -> str:
     return (
-        f"{found.verdict}, {pluralize(found.pairs, 'pair')}, broke {found.broke_total:,}, "
-        f"fixed {found.fixed_total:,}: promptops shadow show {found.shadow_id}"
+        f"{one.verdict}, {pluralize(one.pairs, 'pair')}, broke {one.broke_total:,}, "
+        f"fixed {one.fixed_total:,}: promptops shadow show {one.shadow_id}"
     )

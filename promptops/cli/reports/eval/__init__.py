@@ -20,9 +20,9 @@ def render_result(result: EvalResult, form: EvalFormatName) -> str:
     elif form == "html":
         from promptops.cli.reports.eval.html import render_eval_html as render
     else:
-        from promptops.cli.reports.json_data import json_text
+        from promptops.cli.reports.json_data import report_json
 
-        return json_text(result)
+        return report_json(result)
     return render(result)
 
 

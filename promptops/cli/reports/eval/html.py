@@ -16,7 +16,7 @@ _OPEN_CARDS = 5
 
 
 def render_eval_html(result: EvalResult) -> str:
-    slices = view.slices_worst_first(result.comparison) if result.comparison else []
+    compared = result.comparison
     groups = _groups(result)
     return render_page(
         "eval.html.j2",
@@ -26,7 +26,7 @@ def render_eval_html(result: EvalResult) -> str:
         rates=RatesPlot(result),
         scatter=cost_scatter(result),
         latency=latency_rows(result),
-        slices=slices_table(slices, _MAX_SLICES),
+        slices=slices_table(compared.tags, compared.checks, _MAX_SLICES) if compared else None,
         groups=groups,
         tags=common_tags(case for group in groups for case in group.cases),
         flaky=view.flaky_cases(result),

@@ -40,13 +40,13 @@ def _suite(side: VariantResult, cases: tuple[CaseResult, ...], result: EvalResul
     suite.append(_properties(side, result))
     suite.extend(tests)
     if len(tests) < result.cases_total:
-        said = f"{len(tests)} of {result.cases_total} cases are listed"
-        ET.SubElement(suite, "system-out").text = said
+        listed = f"{len(tests)} of {result.cases_total} cases are listed"
+        ET.SubElement(suite, "system-out").text = listed
     return suite
 
 
 def _properties(side: VariantResult, result: EvalResult) -> ET.Element:
-    known = {
+    values = {
         "eval_id": result.eval_id,
         "prompt": side.prompt,
         "digest": side.digest,
@@ -57,7 +57,7 @@ def _properties(side: VariantResult, result: EvalResult) -> ET.Element:
         "cost_usd": side.cost_usd,
     }
     properties = ET.Element("properties")
-    for name, value in known.items():
+    for name, value in values.items():
         if value is not None:
             ET.SubElement(properties, "property", {"name": name, "value": _xml_text(str(value))})
     return properties
@@ -101,4 +101,4 @@ def _failure_text(case: CaseResult, trial: TrialResult, reasons: list[str]) -> s
 
 
 def _xml_text(text: str) -> str:
-    return _ILLEGAL.sub(lambda found: f"\\u{ord(found[0]):04x}", escape(text))
+    return _ILLEGAL.sub(lambda match: f"\\u{ord(match[0]):04x}", escape(text))

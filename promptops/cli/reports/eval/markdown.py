@@ -13,7 +13,6 @@ from promptops.cli.reports.eval.view import (
     score_lines,
     sides_table,
     slice_warning,
-    slices_worst_first,
 )
 from promptops.cli.reports.labels import VERDICT_SYMBOLS
 from promptops.cli.reports.markdown import CommentSection, code_line, prose, render_comment, table_markdown
@@ -51,12 +50,16 @@ def _head(result: EvalResult) -> Iterator[str]:
         yield f"- and {len(result.changed) - _MAX_CHANGES} more"
     yield ""
     yield from table_markdown(sides_table(result, _MAX_SIDES))
-    if result.comparison and (slices := slices_worst_first(result.comparison)):
-        yield "\n**Where it changed**, the most harmed first\n"
-        yield from table_markdown(slices_table(slices, _MAX_SLICES))
-    if result.comparison and result.comparison.scores:
+    if compared := result.comparison:
+        slices = slices_table(compared.tags, compared.checks, _MAX_SLICES)
+        yield from (
+            ["\n**Where it changed**, the most harmed first\n", *table_markdown(slices)]
+            if slices.rows
+            else []
+        )
+    if compared and compared.scores:
         yield "\n**Scores**\n"
-        yield from (f"- {prose(text)}" for text in [*score_lines(result.comparison)][:_MAX_SLICES])
+        yield from (f"- {prose(text)}" for text in [*score_lines(compared)][:_MAX_SLICES])
 
 
 # ---- what is shown while there is room

@@ -13,7 +13,6 @@ from promptops.cli.reports.eval.view import (
     score_lines,
     sides_table,
     slice_warning,
-    slices_worst_first,
 )
 from promptops.cli.reports.labels import VERDICT_MARKS
 from promptops.cli.reports.lines import plain_text, table_lines, wrapped
@@ -56,14 +55,17 @@ def _head(result: EvalResult, width: int) -> Iterator[StyledLine]:
 def _tables(result: EvalResult, width: int) -> Iterator[StyledLine]:
     yield []
     yield from table_lines(sides_table(result, _MAX_SIDES), width)
-    if result.comparison and (slices := slices_worst_first(result.comparison)):
+    if result.comparison is None:
+        return
+    slices = slices_table(result.comparison.tags, result.comparison.checks, _MAX_SLICES)
+    if slices.rows:
         yield []
-        yield from table_lines(slices_table(slices, _MAX_SLICES), width)
+        yield from table_lines(slices, width)
 
 
 def _scores(result: EvalResult, width: int) -> Iterator[StyledLine]:
-    said = list(score_lines(result.comparison)) if result.comparison else []
-    for index, text in enumerate(said[:_MAX_SLICES]):
+    texts = list(score_lines(result.comparison)) if result.comparison else []
+    for index, text in enumerate(texts[:_MAX_SLICES]):
         if index == 0:
             yield []
         yield from wrapped(text, width)
@@ -89,13 +91,13 @@ def _cases(result: EvalResult, width: int) -> Iterator[StyledLine]:
 
 
 def _flaky(result: EvalResult, width: int) -> Iterator[StyledLine]:
-    found = flaky_cases(result)
-    if not found:
+    cases = flaky_cases(result)
+    if not cases:
         return
     yield []
-    yield [(f"flaky {len(found):,}", "yellow"), (" (passed and failed on the same input)", "dim")]
-    for case, rates in found[:_MAX_FLAKY]:
-        said = "  ".join(rate or "-" for rate in rates)
-        yield [(f"  {escape_line(case.case_id, width - len(said) - 6)}", ""), (f"  {said} passed", "dim")]
-    if len(found) > _MAX_FLAKY:
-        yield [(f"  and {len(found) - _MAX_FLAKY:,} more", "dim")]
+    yield [(f"flaky {len(cases):,}", "yellow"), (" (passed and failed on the same input)", "dim")]
+    for case, rates in cases[:_MAX_FLAKY]:
+        trials = "  ".join(rate or "-" for rate in rates)
+        yield [(f"  {escape_line(case.case_id, width - len(trials) - 6)}", ""), (f"  {trials} passed", "dim")]
+    if len(cases) > _MAX_FLAKY:
+        yield [(f"  and {len(cases) - _MAX_FLAKY:,} more", "dim")]

@@ -25,7 +25,6 @@ from promptops.evaluation.result import (
     CaseResult,
     EvalComparison,
     EvalResult,
-    Slice,
     TrialResult,
     VariantResult,
 )
@@ -62,7 +61,7 @@ class MetricRow:
             return None
         return (new - old) / (old if self.change == "percent" else 1)
 
-    def told(self, difference: float | None) -> str:
+    def change_text(self, difference: float | None) -> str:
         if difference is None:
             return ""
         if self.change == "points":
@@ -73,8 +72,8 @@ class MetricRow:
 
 
 def _tokens(side: VariantResult) -> int | None:
-    known = [part for part in (side.input_tokens, side.output_tokens) if part is not None]
-    return sum(known) if known else None
+    counts = [count for count in (side.input_tokens, side.output_tokens) if count is not None]
+    return sum(counts) if counts else None
 
 
 _METRICS = (
@@ -97,15 +96,15 @@ _CHOICE_ORDER = {"pass rate": 0, "cost per case": 1, "latency p50": 2, "latency 
 def metric_rows(sides: Sequence[VariantResult]) -> list[MetricRow]:
     """The rows that say anything of these sides, mean scores last."""
     scores = [*dict.fromkeys(name for side in sides for name in side.scores)][:_MAX_SCORES]
-    known = [*_METRICS, *map(_score_row, scores)]
+    rows = [*_METRICS, *map(_score_row, scores)]
     if not any(side.judge_failures for side in sides):
-        known = [one for one in known if one.name != "judge failures"]
-    return [one for one in known if any(one.value(side) is not None for side in sides)]
+        rows = [row for row in rows if row.name != "judge failures"]
+    return [one for one in rows if any(one.value(side) is not None for side in sides)]
 
 
 def _score_row(name: str) -> MetricRow:
-    said = escape_line(name, 24)
-    return MetricRow(f"{said} (mean)", lambda side: side.scores.get(name), format_score, "percent", 1)
+    label = escape_line(name, 24)
+    return MetricRow(f"{label} (mean)", lambda side: side.scores.get(name), format_score, "percent", 1)
 
 
 def change_tone(metric: MetricRow, difference: float | None) -> str:
@@ -134,7 +133,7 @@ def _side_columns(result: EvalResult) -> ReportTable:
         row = [Cell(metric.name), *(_metric_cell(metric, side) for side in sides)]
         if change:
             difference = metric.difference(*sides)
-            row.append(Cell(metric.told(difference), tone=change_tone(metric, difference)))
+            row.append(Cell(metric.change_text(difference), tone=change_tone(metric, difference)))
         rows.append(row)
     headers = [Cell(""), *labels, *plain_cells("change") * change]
     return ReportTable(caption="Each side in numbers", headers=headers, rows=rows)
@@ -179,13 +178,13 @@ def eval_headline(result: EvalResult) -> str:
     if not counted:
         return "no case was answered on any side"
     best = max(counted, key=lambda side: side.overall.rate or 0)
-    said = f"{escape_line(best.label)} passes most: {format_percent(best.overall.rate)}"
+    text = f"{escape_line(best.label)} passes most: {format_percent(best.overall.rate)}"
     cheap = _cheapest_comparable(best, counted)
     if cheap is best:
-        return said
+        return text
     price = f"{format_usd(cheap.cost_per_case_usd)} a case against {format_usd(best.cost_per_case_usd)}"
     return (
-        f"{said}; {escape_line(cheap.label)} may be as good: {format_percent(cheap.overall.rate)} at {price}"
+        f"{text}; {escape_line(cheap.label)} may be as good: {format_percent(cheap.overall.rate)} at {price}"
     )
 
 
@@ -229,23 +228,15 @@ def eval_notes(result: EvalResult) -> Iterator[str]:
     """What else a reader must know before believing the numbers."""
     yield from map(escape_line, result.notes)
     if result.stopped:
-        said = _STOP_TEXTS.get(result.stopped, f"stopped: {escape_line(result.stopped)}")
+        reason = _STOP_TEXTS.get(result.stopped, f"stopped: {escape_line(result.stopped)}")
         pairs = f" after {pluralize(result.comparison.pairs_used, 'pair')}" if result.comparison else ""
-        yield said + pairs
+        yield reason + pairs
     if failures := sum(side.judge_failures for side in result.sides):
         yield f"{pluralize(failures, 'answer')} of the judge could not be used and count for neither side"
     if hits := sum(side.cache_hits for side in result.sides):
         spent = [side.spent_usd for side in result.sides if side.spent_usd is not None]
         paid = f"; {format_usd(sum(spent))} spent" if spent else ""
         yield f"{pluralize(hits, 'answer')} came from the cache{paid}"
-
-
-def slices_worst_first(comparison: EvalComparison) -> list[tuple[str, Slice]]:
-    """The slices on which cases changed sides, each with its kind, the most harmed first."""
-    known = [("tag", one) for one in comparison.tags] + [("check", one) for one in comparison.checks]
-    return sorted(
-        (pair for pair in known if pair[1].broke or pair[1].fixed), key=lambda pair: _harm_order(pair[1])
-    )
 
 
 def score_lines(comparison: EvalComparison) -> Iterator[str]:
@@ -256,10 +247,6 @@ def score_lines(comparison: EvalComparison) -> Iterator[str]:
             f"{format_signed(one.difference)} ({format_signed(one.low)} to {format_signed(one.high)}), "
             f"adjusted p {format_p_value(one.p_adjusted)}"
         )
-
-
-def _harm_order(one: Slice) -> tuple[float, float]:
-    return one.difference, one.p_adjusted
 
 
 def eval_facts(result: EvalResult) -> Iterator[tuple[str, str]]:
@@ -296,5 +283,5 @@ def failed_cases(result: EvalResult) -> list[tuple[CaseResult, TrialResult]]:
     """Of a side on its own: each failed case with a trial that shows it, errors first."""
     if len(result.cases) != 1:
         return []
-    found = [(case, first_failed_trial(case)) for case in result.cases[0] if not case.passed and case.trials]
-    return sorted(found, key=lambda pair: pair[1].error is None)
+    failed = [(case, first_failed_trial(case)) for case in result.cases[0] if not case.passed and case.trials]
+    return sorted(failed, key=lambda pair: pair[1].error is None)

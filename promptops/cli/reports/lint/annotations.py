@@ -14,8 +14,8 @@ _VALUE_ESCAPES = {**_LINE_ESCAPES, ":": "%3A", ",": "%2C"}
 def finding_line(finding: LintFinding, path: str) -> str:
     """One finding on one line; ``path`` is how the reader names the file."""
     hint = f" — {finding.hint}" if finding.hint else ""
-    said = " ".join(f"{finding.message}{hint}".split())
-    return f"{path}:{finding.line}:{finding.column}: {finding.severity}[{finding.rule}] {said}"
+    text = " ".join(f"{finding.message}{hint}".split())
+    return f"{path}:{finding.line}:{finding.column}: {finding.severity}[{finding.rule}] {text}"
 
 
 def github_annotation(finding: LintFinding) -> str:
@@ -65,11 +65,11 @@ def _sarif_result(finding: LintFinding, index: int) -> dict[str, Any]:
         "artifactLocation": {"uri": quote(finding.path), "uriBaseId": "%SRCROOT%"},
         "region": {"startLine": finding.line, "startColumn": finding.column},
     }
-    said = f"{finding.message} ({finding.hint})" if finding.hint else finding.message
+    text = f"{finding.message} ({finding.hint})" if finding.hint else finding.message
     return {
         "ruleId": finding.rule,
         "ruleIndex": index,
         "level": finding.severity,
-        "message": {"text": said},
+        "message": {"text": text},
         "locations": [{"physicalLocation": place}],
     }

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from promptops.cli.reports.json_data import json_text, to_json_data
+from promptops.cli.reports.json_data import report_json, to_json_data
 from promptops.cli.reports.release.view import available_commands, next_steps, status_headline
 from promptops.release.status_view import StatusView
 
@@ -11,7 +11,7 @@ _OMITTED_FIELDS = {"content", "metrics_given"}  # of a plan: its fields say the 
 
 
 def render_status_json(views: Sequence[StatusView]) -> str:
-    return json_text([status_data(view) for view in views])
+    return report_json([status_data(view) for view in views])
 
 
 def status_data(view: StatusView) -> dict[str, Any]:

@@ -57,14 +57,14 @@ def _head(view: StatusView, width: int, *, cut: bool) -> Iterator[StyledLine]:
 
 
 def _fields(view: StatusView, width: int) -> Iterator[StyledLine]:
-    if said := facts.hold_reason(view):
-        yield from _field("why", said, width)
+    if reason := facts.hold_reason(view):
+        yield from _field("why", reason, width)
     yield from _step_path(view, width)
     yield from _field("since", facts.step_timing(view), width)
-    if met := facts.exposure_text(view):
-        yield from _field("canary", met, width)
-    for said in facts.exclusion_notes(view):
-        yield from _field("", said, width)
+    if exposure := facts.exposure_text(view):
+        yield from _field("canary", exposure, width)
+    for note in facts.exclusion_notes(view):
+        yield from _field("", note, width)
 
 
 def _step_path(view: StatusView, width: int) -> Iterator[StyledLine]:
@@ -81,8 +81,8 @@ def _step_path(view: StatusView, width: int) -> Iterator[StyledLine]:
         yield pieces
 
 
-def _field(label: str, said: str, width: int) -> Iterator[StyledLine]:
-    for index, part in enumerate(textwrap.wrap(said, width - 10) or [""]):
+def _field(label: str, text: str, width: int) -> Iterator[StyledLine]:
+    for index, part in enumerate(textwrap.wrap(text, width - 10) or [""]):
         yield [(f"  {label if index == 0 else '':<8}", "dim"), (part, "")]
 
 
@@ -90,11 +90,11 @@ def _field(label: str, said: str, width: int) -> Iterator[StyledLine]:
 
 
 def _metrics(view: StatusView, width: int) -> Iterator[StyledLine]:
-    found = facts.sorted_findings(view)
-    for one in found:
+    findings = facts.sorted_findings(view)
+    for one in findings:
         yield []
         yield from _metric(one, width)
-    if any(one.trail for one in found):
+    if any(one.trail for one in findings):
         yield []
         yield from wrapped(
             "calls so far, where the difference lies: │ the same  ┃ the limit  ◂ ▸ further",
@@ -120,11 +120,11 @@ def _metric(one: MetricFinding, width: int) -> Iterator[StyledLine]:
 
 
 def _next_steps(view: StatusView, width: int) -> Iterator[StyledLine]:
-    said = facts.next_steps(view)
-    if said:
+    reasons = facts.next_steps(view)
+    if reasons:
         yield []
         yield [(facts.next_title(view).lower(), "bold")]
-        for reason in said:
+        for reason in reasons:
             yield from wrapped(f"- {reason}", width, indent=_INDENT, hanging=2)
     commands = facts.available_commands(view)
     if commands:

@@ -80,11 +80,11 @@ def step_timing(view: StatusView) -> str:
     rollout = view.rollout
     if rollout is None or not rollout.step_started:
         return "unknown"
-    said = f"{format_moment(rollout.step_started)} ({time_ago(rollout.step_started, view.now)})"
+    text = f"{format_moment(rollout.step_started)} ({time_ago(rollout.step_started, view.now)})"
     if rollout.deadline:
         left = parse_timestamp(rollout.deadline) - view.now
-        said += f"; deadline {'passed' if left <= 0 else 'in ' + format_duration(left)}"
-    return f"{said}; plan {_plan_label(view.plan)}" if view.plan else said
+        text += f"; deadline {'passed' if left <= 0 else 'in ' + format_duration(left)}"
+    return f"{text}; plan {_plan_label(view.plan)}" if view.plan else text
 
 
 def _plan_label(plan: ReleasePlan) -> str:
@@ -145,8 +145,8 @@ def exposure_notes(view: StatusView) -> list[str]:
 
 def sorted_findings(view: StatusView) -> Sequence[MetricFinding]:
     """Metrics by weight of what they decide; signals last."""
-    found = view.findings.metrics if view.findings else ()
-    return sorted(found, key=lambda one: _ROLE_ORDER[one.metric.role])
+    metrics = view.findings.metrics if view.findings else ()
+    return sorted(metrics, key=lambda one: _ROLE_ORDER[one.metric.role])
 
 
 def finding_sentence(one: MetricFinding) -> str:
@@ -165,12 +165,12 @@ def needed_calls_text(one: MetricFinding) -> str:
 def finding_caveats(one: MetricFinding) -> list[str]:
     """What else must be known of a metric: missing and late values."""
     missing = one.canary_missing + one.stable_missing
-    said = []
+    notes = []
     if missing:
-        said.append(f"no value for {one.canary_missing:,} canary and {one.stable_missing:,} stable calls")
+        notes.append(f"no value for {one.canary_missing:,} canary and {one.stable_missing:,} stable calls")
     if one.late:
-        said.append(f"{one.late:,} came too late to count")
-    return said
+        notes.append(f"{one.late:,} came too late to count")
+    return notes
 
 
 def finding_notes(one: MetricFinding) -> list[str]:
@@ -182,16 +182,16 @@ def exclusion_notes(view: StatusView) -> list[str]:
     seen = view.findings
     if seen is None:
         return []
-    said = [f"{seen.waiting:,} calls wait for their values"] if seen.waiting else []
+    notes = [f"{seen.waiting:,} calls wait for their values"] if seen.waiting else []
     if seen.without_unit:
         unit = escape_line(view.rollout.unit, 20) if view.rollout else "unit"
-        said.append(f"{seen.without_unit:,} calls came without a {unit}")
-    said += [
+        notes.append(f"{seen.without_unit:,} calls came without a {unit}")
+    notes += [
         f"{many:,} left out: {_EXCLUSION_REASONS.get(why, escape_line(why))}"
         for why, many in seen.excluded.items()
         if many
     ]
-    return said
+    return notes
 
 
 def event_text(event: TimelineEvent) -> str:

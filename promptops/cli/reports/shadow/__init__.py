@@ -16,9 +16,9 @@ def render_comparisons(
     several = table or len(comparisons) > 1
     ordered = comparisons_worst_first(comparisons) if several else comparisons
     if form == "json":
-        from promptops.cli.reports.json_data import json_text
+        from promptops.cli.reports.json_data import report_json
 
-        return json_text(ordered if several else ordered[0])
+        return report_json(ordered if several else ordered[0])
     if form == "markdown":
         from promptops.cli.reports.shadow.markdown import render_shadow_markdown as render
     elif form == "html":

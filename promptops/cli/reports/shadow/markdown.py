@@ -21,7 +21,6 @@ from promptops.cli.reports.shadow.view import (
     shadow_notes,
     shadow_sample_size,
     similarity_text,
-    slices_worst_first,
 )
 from promptops.cli.reports.tables import slices_table
 from promptops.evaluation.shadow.result import ShadowComparison
@@ -80,7 +79,7 @@ def _details(one: ShadowComparison, *, most: int, level: int) -> Iterator[Commen
         yield from case_sections(title, "pairs", list(map(report_pair, pairs[:most])), total, level=level)
     tables = (
         ("JSON fields that differ", fields_table(one)),
-        ("Slices", slices_table(slices_worst_first(one), _MAX_SLICES)),
+        ("Slices", slices_table(one.tags, one.checks, _MAX_SLICES)),
     )
     for title, table in tables:
         if table.rows:

@@ -14,7 +14,6 @@ from promptops.cli.reports.shadow.view import (
     shadow_notes,
     shadow_sample_size,
     similarity_text,
-    slices_worst_first,
 )
 from promptops.cli.reports.tables import slices_table
 from promptops.console import StyledLine
@@ -56,9 +55,10 @@ def _comparison_lines(one: ShadowComparison) -> Iterator[StyledLine]:
         yield from wrapped(
             f"{field.path} differs in {field.pairs:,}: {'; '.join(field.examples)}", _WIDTH, indent=2
         )
-    if slices := slices_worst_first(one):
+    slices = slices_table(one.tags, one.checks, _MAX_SLICES)
+    if slices.rows:
         yield []
-        yield from table_lines(slices_table(slices, _MAX_SLICES), _WIDTH)
+        yield from table_lines(slices, _WIDTH)
     for name, title, shown, total in pair_groups(one):
         if name != "changed" and total:
             yield from _pairs(title, shown, total)

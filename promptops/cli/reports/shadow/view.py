@@ -13,7 +13,6 @@ from promptops.cli.reports.numbers import (
 )
 from promptops.cli.reports.tables import Cell, ReportTable, plain_cells, verdict_cell
 from promptops.console import pluralize
-from promptops.evaluation.result import Slice
 from promptops.evaluation.shadow.pair import ShadowPair
 from promptops.evaluation.shadow.result import MetricComparison, ShadowComparison
 from promptops.evaluation.shadow.similarity import OutputSimilarity
@@ -47,23 +46,23 @@ MODE_TEXTS = {
 }
 
 
-def shadow_headline(found: ShadowComparison) -> str:
-    return f"{found.candidate.label} against {found.control.label}: {found.verdict}"
+def shadow_headline(one: ShadowComparison) -> str:
+    return f"{one.candidate.label} against {one.control.label}: {one.verdict}"
 
 
-def shadow_sample_size(found: ShadowComparison) -> str:
+def shadow_sample_size(one: ShadowComparison) -> str:
     """How much it rests on, and why it ended."""
     parts = [
-        f"{found.pairs:,} of {found.planned:,} pairs, {_STOP_TEXTS[found.stopped]}",
-        *([] if found.mode == "live" else [f"order of calls drawn with seed {found.seed}"]),
-        MODE_TEXTS[found.mode],
-        f"{format_usd(found.spent_usd)} spent",
+        f"{one.pairs:,} of {one.planned:,} pairs, {_STOP_TEXTS[one.stopped]}",
+        *([] if one.mode == "live" else [f"order of calls drawn with seed {one.seed}"]),
+        MODE_TEXTS[one.mode],
+        f"{format_usd(one.spent_usd)} spent",
     ]
     return "; ".join(parts)
 
 
-def shadow_notes(found: ShadowComparison) -> Iterator[str]:
-    left = found.left
+def shadow_notes(one: ShadowComparison) -> Iterator[str]:
+    left = one.left
     if left.incompatible:
         yield f"{pluralize(left.incompatible, 'input')} left out that a version does not accept, for example:"
         for where, why in left.reasons[:2]:
@@ -75,45 +74,45 @@ def shadow_notes(found: ShadowComparison) -> Iterator[str]:
             f"of {left.considered:,} runs looked at, {left.doubled:,} have the inputs of a later one and "
             f"{left.of_same_unit:,} are of a unit already taken"
         )
-    for arm, counts in found.unanswered.items():
-        told = ", ".join(f"{number:,} {error}" for error, number in sorted(counts.items()))
-        yield f"calls of the {arm} that no model answered, which are counted apart: {told}"
-    if found.worse_slices:
-        yield f"worse on {', '.join(found.worse_slices)}, though not on the whole"
-    if found.questions[0].name == "errors":
+    for arm, counts in one.unanswered.items():
+        errors = ", ".join(f"{number:,} {error}" for error, number in sorted(counts.items()))
+        yield f"calls of the {arm} that no model answered, which are counted apart: {errors}"
+    if one.worse_slices:
+        yield f"worse on {', '.join(one.worse_slices)}, though not on the whole"
+    if one.questions[0].name == "errors":
         yield "the prompt has no checks: only errors are compared; --judge compares the answers"
-    if found.noise:
+    if one.noise:
         yield (
-            f"noise floor: {format_percent(found.noise['answers_differ'])} of the answers differ, "
-            f"{format_percent(found.noise['meaning_differs'])} in more than form, "
-            f"{format_percent(found.noise['flips'])} flip"
+            f"noise floor: {format_percent(one.noise['answers_differ'])} of the answers differ, "
+            f"{format_percent(one.noise['meaning_differs'])} in more than form, "
+            f"{format_percent(one.noise['flips'])} flip"
         )
 
 
-def similarity_text(found: OutputSimilarity) -> str:
-    if not found.pairs:
+def similarity_text(similarity: OutputSimilarity) -> str:
+    if not similarity.pairs:
         return "no answers to hold side by side"
-    shares = [f"{format_percent(count / found.pairs)} {name}" for count, name in (
-        (found.equal, "the same to the letter"), (found.normalised, "but for case and blanks"),
-        (found.semantic, "in meaning"),
+    shares = [f"{format_percent(count / similarity.pairs)} {name}" for count, name in (
+        (similarity.equal, "the same to the letter"), (similarity.normalised, "but for case and blanks"),
+        (similarity.semantic, "in meaning"),
     )]  # fmt: skip
-    overlap = f"overlap of words {found.overlap or 0:.2f}{_embedding_similarity_text(found)}"
+    overlap = f"overlap of words {similarity.overlap or 0:.2f}{_embedding_similarity_text(similarity)}"
     return f"answers: {', '.join(shares)}; {overlap}"
 
 
-def _embedding_similarity_text(found: OutputSimilarity) -> str:
-    close = found.closeness
+def _embedding_similarity_text(similarity: OutputSimilarity) -> str:
+    close = similarity.closeness
     if close is None:
         return ""
-    told = f"; {close.model} finds {close.alike:,} of {close.pairs:,} alike (cosine from {close.threshold:g})"
-    return told if close.cosine is None else f"{told}; mean cosine {close.cosine:.2f} where words differ"
+    text = f"; {close.model} finds {close.alike:,} of {close.pairs:,} alike (cosine from {close.threshold:g})"
+    return text if close.cosine is None else f"{text}; mean cosine {close.cosine:.2f} where words differ"
 
 
-def format_metric_value(question: MetricComparison, number: float | None) -> str:
-    """A rate or a median, as the question has it."""
+def format_metric_value(metric: MetricComparison, number: float | None) -> str:
+    """A rate or a median, as the metric has it."""
     if number is None:
         return NO_VALUE
-    match question.name:
+    match metric.name:
         case "latency":
             return format_milliseconds(number)
         case "cost":
@@ -123,35 +122,33 @@ def format_metric_value(question: MetricComparison, number: float | None) -> str
     return format_percent(number)
 
 
-def format_bounds(question: MetricComparison) -> str:
+def format_bounds(metric: MetricComparison) -> str:
     """The confidence sequence: in the unit of the limit, or as a ratio."""
-    if question.name in RATIO_METRICS:
-        return format_ratio_interval(question.low, question.high)
-    return format_difference_interval(question.low, question.high)
+    if metric.name in RATIO_METRICS:
+        return format_ratio_interval(metric.low, metric.high)
+    return format_difference_interval(metric.low, metric.high)
 
 
-def format_margin(question: MetricComparison) -> str:
-    return (
-        f"{question.margin:.2f} ×" if question.name in RATIO_METRICS else f"{100 * question.margin:g} points"
-    )
+def format_margin(metric: MetricComparison) -> str:
+    return f"{metric.margin:.2f} ×" if metric.name in RATIO_METRICS else f"{100 * metric.margin:g} points"
 
 
 PairGroup = tuple[str, str, Sequence[ShadowPair], int]
 
 
-def pair_groups(found: ShadowComparison) -> tuple[PairGroup, ...]:
+def pair_groups(one: ShadowComparison) -> tuple[PairGroup, ...]:
     """Name, title, the pairs that are listed, the worst first, and how many there are."""
     return (
-        ("broke", "Broke", found.broke, found.broke_total),
-        ("fixed", "Fixed", found.fixed, found.fixed_total),
-        ("changed", "Other answers that differ", found.changed, len(found.changed)),
+        ("broke", "Broke", one.broke, one.broke_total),
+        ("fixed", "Fixed", one.fixed, one.fixed_total),
+        ("changed", "Other answers that differ", one.changed, len(one.changed)),
     )
 
 
 # ---- tables
 
 
-def metrics_table(found: ShadowComparison) -> ReportTable:
+def metrics_table(one: ShadowComparison) -> ReportTable:
     rows = [
         [
             *plain_cells(
@@ -163,7 +160,7 @@ def metrics_table(found: ShadowComparison) -> ReportTable:
             ),
             verdict_cell(each.verdict),
         ]
-        for each in found.questions
+        for each in one.questions
     ]
     heads = plain_cells("", "control", "candidate", "worse by (95 %)", "limit", "verdict")
     return ReportTable(
@@ -171,16 +168,11 @@ def metrics_table(found: ShadowComparison) -> ReportTable:
     )
 
 
-def slices_worst_first(found: ShadowComparison) -> list[tuple[str, Slice]]:
-    kinds = [("tag", one) for one in found.tags] + [("check", one) for one in found.checks]
-    return sorted(kinds, key=lambda pair: pair[1].difference)
-
-
-def fields_table(found: ShadowComparison) -> ReportTable:
+def fields_table(one: ShadowComparison) -> ReportTable:
     """JSON fields: path, pairs in which it differs, examples."""
     rows = [
         [Cell(each.path, code=True), Cell(f"{each.pairs:,}"), Cell("; ".join(each.examples), code=True)]
-        for each in found.likeness.fields[:_MAX_FIELDS]
+        for each in one.likeness.fields[:_MAX_FIELDS]
     ]
     return ReportTable(
         caption="JSON fields that differ",
@@ -190,15 +182,15 @@ def fields_table(found: ShadowComparison) -> ReportTable:
     )
 
 
-def common_model(found: Sequence[ShadowComparison]) -> str:
+def common_model(comparisons: Sequence[ShadowComparison]) -> str:
     """The model that all candidates run on; empty where they differ."""
-    models = {each.candidate.model for each in found}
+    models = {each.candidate.model for each in comparisons}
     return models.pop() if len(models) == 1 else ""
 
 
-def overview_table(found: Sequence[ShadowComparison]) -> ReportTable:
+def overview_table(comparisons: Sequence[ShadowComparison]) -> ReportTable:
     """A row for each prompt; with what the judge says where one was asked."""
-    judged, moved = any(map(judge_verdict, found)), common_model(found)
+    judged, moved = any(map(judge_verdict, comparisons)), common_model(comparisons)
     rows = [
         [
             Cell(each.prompt if moved else each.candidate.label, code=True),
@@ -211,7 +203,7 @@ def overview_table(found: Sequence[ShadowComparison]) -> ReportTable:
             ),
             *[verdict_cell(judge_verdict(each) or NO_VALUE)] * judged,
         ]
-        for each in found
+        for each in comparisons
     ]
     heads = ["candidate", "verdict", "pairs", "fails more by, points", "broke", "fixed"]
     heads += ["judged"] * judged
@@ -220,6 +212,6 @@ def overview_table(found: Sequence[ShadowComparison]) -> ReportTable:
     )
 
 
-def judge_verdict(found: ShadowComparison) -> str:
+def judge_verdict(one: ShadowComparison) -> str:
     """What a judge of pairs says; empty where none was asked."""
-    return next((each.verdict for each in found.questions if each.name == "judge"), "")
+    return next((each.verdict for each in one.questions if each.name == "judge"), "")
