@@ -10,17 +10,16 @@ test once all cases are in, so that small golden sets can say something too.
 
 import asyncio
 import math
-import random
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid
 from promptops.evaluation.case_store import CaseStore
-from promptops.evaluation.engine import SEED
+from promptops.evaluation.engine import random_order
 from promptops.evaluation.preflight import Preflight
 from promptops.evaluation.run_grader import RunGrader, batch_grader_client
 from promptops.evaluation.trials import TrialPlan, TrialRunner, input_problem
@@ -145,30 +144,19 @@ def find_culprit(
 ) -> BisectResult:
     """Every case is looked at before anything is called."""
     ends = [_variant_of(entry, settings) for entry in (search.entries[0], search.entries[-1])]
-    judges = JudgeResolver(settings)
-    ends = list(with_shared_checks(ends, ends[1].prompt))
-    checks = CaseChecks(ends[1].prompt.checks, lambda name: judges.version(name).prompt)
-    engine, eval_id = BatchEngine(settings, options), new_run_id()
-    with ExitStack() as stack:
-        store = stack.enter_context(CaseStore())
-        preflight = Preflight(
+    judges, engine, eval_id = JudgeResolver(settings), BatchEngine(settings, options), new_run_id()
+    variants = with_shared_checks(ends, ends[1].prompt)
+    with CaseStore() as store, RegistryDatabase.open(settings.registry) as registry:
+        plan = Preflight(
+            eval_id=eval_id,
             settings=settings,
             options=options,
-            variants=tuple(ends),
-            checks=checks,
+            variants=variants,
+            checks=CaseChecks(variants[1].prompt.checks, judges.prompt),
             trials=search.trials,
-            client=batch_grader_client(engine, judges, ends[1].version),
+            client=batch_grader_client(engine, judges, variants[1].version),
             refuse=False,
-        )
-        plan = TrialPlan(
-            eval_id=eval_id,
-            variants=tuple(ends),
-            cases=store,
-            checks=checks,
-            trials=search.trials,
-            unfit=preflight.check(cases, store).unfit,
-        )
-        registry = stack.enter_context(RegistryDatabase.open(settings.registry))
+        ).check(cases, store)
         grader = RunGrader(engine=engine, judges=judges, registry=registry, eval_id=eval_id)
         return asyncio.run(_Bisection(settings, grader, plan, search.entries, on_step).search())
 
@@ -232,8 +220,7 @@ class _Bisection:
 
     async def _test(self, entry: HistoryEntry) -> BisectStep:
         runner, engine = self._trial_runner(entry), self.grader.engine
-        order = list(range(len(self.plan.cases)))
-        random.Random(SEED).shuffle(order)  # noqa: S311 - an order, no secret
+        order = random_order(len(self.plan.cases))
 
         async def one(index: int) -> list[float]:
             return [await self._rate(runner, side, index) for side in (_GOOD, _BAD, _TESTED)]

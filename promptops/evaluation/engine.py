@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from promptops.config.clock import utc_now
@@ -14,7 +14,7 @@ from promptops.evaluation.case_pairs import add_case, eval_comparison
 from promptops.evaluation.case_store import CaseStore
 from promptops.evaluation.comparison import PairedComparison
 from promptops.evaluation.comparison_loop import ComparisonLoop
-from promptops.evaluation.preflight import Preflight, PreflightResult
+from promptops.evaluation.preflight import Preflight
 from promptops.evaluation.record import eval_records
 from promptops.evaluation.result import CaseFlip, EvalResult
 from promptops.evaluation.run_grader import RunGrader, batch_grader_client
@@ -70,40 +70,29 @@ def evaluate(
 ) -> EvalOutcome:
     """Every case is looked at before anything is called."""
     eval_id, started_at = new_run_id(), utc_now()
-    judges = JudgeResolver(settings)
+    judges, engine = JudgeResolver(settings), BatchEngine(settings, options)
     variants = with_shared_checks(request.variants, request.reference_checks)
-    checks = CaseChecks(request.reference_checks.checks, lambda name: judges.version(name).prompt)
     with ExitStack() as stack:
-        store = stack.enter_context(CaseStore())
-        engine = BatchEngine(settings, options)
-        candidate = variants[int(request.against)].version
-        preflight = Preflight(
+        plan = Preflight(
+            eval_id=eval_id,
             settings=settings,
             options=options,
             variants=variants,
-            checks=checks,
+            checks=CaseChecks(request.reference_checks.checks, judges.prompt),
             trials=request.trials,
-            client=batch_grader_client(engine, judges, candidate),
+            client=batch_grader_client(engine, judges, variants[int(request.against)].version),
             refuse=not request.sequential,
-        ).check(cases, store)
-        if not len(store):
+        ).check(cases, stack.enter_context(CaseStore()))
+        if not len(plan.cases):
             raise Invalid("there are no cases to evaluate", hint="promptops cases list shows them")
-        plan = TrialPlan(
-            eval_id=eval_id,
-            variants=variants,
-            cases=store,
-            checks=checks,
-            trials=request.trials,
-            order=_random_order(len(store)) if request.sequential else None,
-            unfit=preflight.unfit,
-        )
+        if request.sequential:
+            plan = replace(plan, order=random_order(len(plan.cases)))
         registry = stack.enter_context(RegistryDatabase.open(settings.registry))
         grader = RunGrader(engine=engine, judges=judges, registry=registry, eval_id=eval_id)
         aggregator = EvalAggregator(request, plan)
         loop = ComparisonLoop(engine, plan.runs, on_progress)
         run_interruptibly(_evaluate_cases(loop, TrialRunner(plan, grader), aggregator))
-        stopped = _stop_reason(loop, aggregator)
-        result = aggregator.result(_EvalRunInfo(preflight, started_at, utc_now(), stopped))
+        result = aggregator.result(started_at, _stop_reason(loop, aggregator))
         save_evals(registry, list(eval_records(result)))
     return EvalOutcome(
         result, engine.tally, loop.over_budget, engine.aborted_by, aggregator.every_call_failed
@@ -129,19 +118,11 @@ def _stop_reason(loop: ComparisonLoop, aggregator: "EvalAggregator") -> str | No
     return "failures" if loop.engine.aborted_by else "verdict"
 
 
-def _random_order(cases: int) -> Sequence[int]:
+def random_order(cases: int) -> Sequence[int]:
     """Drawn at random, so that whatever prefix was looked at stands for the rest."""
     order = list(range(cases))
     random.Random(SEED).shuffle(order)  # noqa: S311 - an order, no secret
     return order
-
-
-@dataclass(frozen=True, slots=True)
-class _EvalRunInfo:
-    preflight: PreflightResult
-    started_at: str
-    finished_at: str
-    stopped: str | None
 
 
 @dataclass(slots=True)
@@ -184,7 +165,7 @@ class EvalAggregator:
     def decided(self) -> bool:
         return self.comparison is not None and self.comparison.decided
 
-    def result(self, info: _EvalRunInfo) -> EvalResult:
+    def result(self, started_at: str, stopped: str | None) -> EvalResult:
         plan, request = self.plan, self.request
         sides = mark_pareto_front([summary.side() for summary in self.summaries])
         labels = [side.label for side in sides]
@@ -200,21 +181,21 @@ class EvalAggregator:
             cases_hash=plan.cases.hash,
             checks_hash=checks_hash(plan.checks.own),
             changed=_describe_changes(request) if request.against else (),
-            stopped=info.stopped,
-            started_at=info.started_at,
-            finished_at=info.finished_at,
+            stopped=stopped,
+            started_at=started_at,
+            finished_at=utc_now(),
             unlisted=self.listing.left_out,
             seed=SEED if request.sequential else None,
-            notes=tuple(self._notes(info.preflight)),
+            notes=tuple(self._notes()),
         )
 
-    def _notes(self, preflight: PreflightResult) -> list[str]:
+    def _notes(self) -> list[str]:
         notes = []
-        for variant, marks in zip(self.plan.variants, preflight.unfit, strict=True):
+        for variant, marks in zip(self.plan.variants, self.plan.unfit, strict=True):
             if number := sum(marks):
                 notes.append(f"{variant.label} does not accept the inputs of {_case_count(number)}")
-        if preflight.unchecked:
-            notes.append(f"{_case_count(preflight.unchecked)} without any check or expected answer: all pass")
+        if self.plan.unchecked:
+            notes.append(f"{_case_count(self.plan.unchecked)} without any check or expected answer: all pass")
         if self.request.sequential:
             calls = self.cases * self.request.trials * len(self.plan.variants)
             notes.append(

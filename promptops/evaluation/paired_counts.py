@@ -111,7 +111,7 @@ class ScoreDifferences:
     candidate: float = 0.0
     mean: float = 0.0
     squares: float = 0.0
-    first: list[float] = field(default_factory=list)
+    differences: list[float] = field(default_factory=list)
 
     def add(self, control: float, candidate: float) -> None:
         difference = candidate - control
@@ -121,8 +121,8 @@ class ScoreDifferences:
         step = difference - self.mean
         self.mean += step / self.count
         self.squares += step * (difference - self.mean)
-        if len(self.first) <= _MAX_SIGN_FLIPS:
-            self.first.append(difference)
+        if len(self.differences) <= _MAX_SIGN_FLIPS:
+            self.differences.append(difference)
 
     def slice(self, name: str) -> ScoreSlice | None:
         """None for fewer than two pairs, of which no interval is known."""
@@ -131,7 +131,7 @@ class ScoreDifferences:
         variance = self.squares / (self.count - 1)
         half = student_quantile(CONFIDENCE, self.count - 1) * math.sqrt(variance / self.count)
         whole = self.count <= _MAX_SIGN_FLIPS
-        p = sign_flip(self.first) if whole else two_sided_p(self.mean, variance, self.count)
+        p = sign_flip(self.differences) if whole else two_sided_p(self.mean, variance, self.count)
         return ScoreSlice(
             name=name,
             pairs=self.count,

@@ -9,6 +9,7 @@ from promptops.checks import GraderClient, compile_checks, validate_checks
 from promptops.config.settings import Settings
 from promptops.errors import Invalid
 from promptops.evaluation.case_store import CaseStore
+from promptops.evaluation.trials import TrialPlan
 from promptops.evaluation.variants import CaseChecks, Variant
 from promptops.prompt import Check, Prompt
 from promptops.prompt.cases import Case
@@ -16,25 +17,20 @@ from promptops.prompt.render import RenderedPrompt, render_prompt
 from promptops.runner.batch import BatchOptions, CostEstimator, check_max_cost
 
 
-@dataclass(frozen=True, slots=True)
-class PreflightResult:
-    """``unfit``: for each side, a byte a case, 1 where its inputs are not accepted."""
-
-    unfit: tuple[bytearray, ...]
-    unchecked: int  # cases that any answer passes
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preflight:
+    """``client``: of which only the judges' prompts are asked for."""
+
+    eval_id: str
     settings: Settings
     options: BatchOptions
     variants: tuple[Variant, ...]
     checks: CaseChecks
     trials: int
-    client: GraderClient  # of which only the judges' prompts are asked for
+    client: GraderClient
     refuse: bool = True  # what may cost more than --max-cost
 
-    def check(self, cases: Iterable[Case], store: CaseStore) -> PreflightResult:
+    def check(self, cases: Iterable[Case], store: CaseStore) -> TrialPlan:
         """Read every case, and render it on every side. Raises Invalid at the first that could not be run.
 
         A case that one side accepts and another does not is that side's failure; one that none accepts is
@@ -58,7 +54,15 @@ class Preflight:
                 store.add(case)
         if self.options.max_cost is not None and self.refuse:
             check_max_cost(self.options.max_cost, 0.0, list(costs))
-        return PreflightResult(unfit, unchecked)
+        return TrialPlan(
+            eval_id=self.eval_id,
+            variants=self.variants,
+            cases=store,
+            checks=self.checks,
+            trials=self.trials,
+            unfit=unfit,
+            unchecked=unchecked,
+        )
 
     def _estimate(self, stack: ExitStack) -> CostEstimator | None:
         if self.options.max_cost is None:

@@ -18,7 +18,11 @@ from promptops.runner import Run, RunContext
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialPlan:
-    """What is to be answered. ``unfit`` marks, for each side, the cases whose inputs it does not accept."""
+    """What is to be answered.
+
+    ``unfit``: for each side, a byte a case, 1 where its inputs are not accepted. ``unchecked``: the number of
+    cases that any answer passes.
+    """
 
     eval_id: str
     variants: tuple[Variant, ...]
@@ -27,6 +31,7 @@ class TrialPlan:
     trials: int = 1
     order: Sequence[int] | None = None
     unfit: tuple[bytearray, ...] = ()
+    unchecked: int = 0
 
     @property
     def runs(self) -> int:

@@ -14,7 +14,7 @@ from promptops.prompt.cases import Case
 from promptops.prompt.checks import read_checks
 from promptops.versions.resolve import Version
 
-FindPrompt = Callable[[str], Prompt]
+FindPrompt = Callable[[str], Prompt]  # of a reference, such as a judge's
 IMPLIED_CHECK = Check("equals", "equals")
 MODEL_GRADED_KINDS = frozenset(name for name, kind in CHECK_KINDS.items() if kind.graded_function is not None)
 

@@ -46,6 +46,9 @@ class JudgeResolver:
             )
         return self._versions[reference]
 
+    def prompt(self, reference: str) -> Prompt:
+        return self.version(reference).prompt
+
 
 MakeRun = Callable[[Version, Mapping[str, Any], RunContext], Awaitable[Run]]
 """Makes one logged run: a session's, or a batch engine's within its budget and pace."""
@@ -77,7 +80,7 @@ class LoggedGraderClient:
     over_budget: OverBudget | None = None  # a check that cannot say is an error; this is none of the case's
 
     def prompt(self, reference: str) -> Prompt:
-        return self.judges.version(reference).prompt
+        return self.judges.prompt(reference)
 
     async def ask(self, call: GraderCall) -> GraderReply:
         version = self.version if call.reference is None else self.judges.version(call.reference)

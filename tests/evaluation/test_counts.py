@@ -75,7 +75,7 @@ def test_scores_are_those_of_all_pairs_without_keeping_them() -> None:
         scores.add(*pair)
     found = scores.slice("judge")
     assert found is not None
-    assert len(scores.kept) <= 1001
+    assert len(scores.differences) <= 1001
     assert found.difference == pytest.approx(mean(after) - mean(before))
     differences = [b - a for a, b in zip(before, after, strict=True)]
     assert found.p == pytest.approx(sign_flip(differences, draws=4000), abs=0.01)

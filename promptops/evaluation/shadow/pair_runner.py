@@ -53,7 +53,7 @@ class PairRunner:
             variant = self._variant(arm)
             self._graded_by_arm[arm] = self.grader.graded_checks(variant.prompt.checks, variant)
         if self.request.judge:
-            self._judge = judge_from_prompt(self.grader.judges.version(self.request.judge).prompt)
+            self._judge = judge_from_prompt(self.grader.judges.prompt(self.request.judge))
 
     def is_complete(self, number: int) -> bool:
         return self.known.get(number, {}).keys() >= set(ARMS)

@@ -66,7 +66,7 @@ def replay(
     control, candidate = with_shared_checks((request.control, request.candidate), reference_prompt)
     request = replace(request, control=control, candidate=candidate)
     _check_versions(settings, options, request, judges)
-    checks = CaseChecks(reference_prompt.checks, lambda name: judges.version(name).prompt)
+    checks = CaseChecks(reference_prompt.checks, judges.prompt)
     with RegistryDatabase.open(settings.registry) as registry:
         plan = plan_replay(registry, request, checks)
         engine = BatchEngine(settings, options, spent=plan.spent)
@@ -97,7 +97,7 @@ def _check_versions(
     client = batch_grader_client(engine, judges, request.candidate.version)
     for variant in (request.control, request.candidate):
         validate_variant(settings, variant, variant.prompt.checks, client)
-    if request.judge and not judge_from_prompt(judges.version(request.judge).prompt).pairwise:
+    if request.judge and not judge_from_prompt(judges.prompt(request.judge)).pairwise:
         raise Invalid(
             f"{request.judge} does not compare: it takes no `a` and `b`",
             hint="a judge of one output is a check of the prompt: `checks: [{judge: NAME}]`",
