@@ -51,9 +51,12 @@ class MetricRow:
     show: Callable[[float | None], str]
     change: Literal["points", "percent", "count"]
     better: Literal[1, -1]  # the sign of a change for the better
+    total: Callable[[VariantResult], int] | None = None  # of which it is a part
 
     def text(self, side: VariantResult) -> str:
-        return self.show(self.value(side))
+        value = self.value(side)
+        part = f" of {self.total(side):,}" if self.total and value is not None else ""
+        return f"{self.show(value)}{part}"
 
     def difference(self, control: VariantResult, candidate: VariantResult) -> float | None:
         old, new = self.value(control), self.value(candidate)
@@ -77,6 +80,14 @@ def _tokens(side: VariantResult) -> int | None:
 
 
 _METRICS = (
+    MetricRow(
+        "cases passed",
+        lambda side: side.overall.passed if side.overall.counted else None,
+        format_integer,
+        "count",
+        1,
+        lambda side: side.overall.counted,
+    ),
     MetricRow("pass rate", lambda side: side.overall.rate, format_percent, "points", 1),
     MetricRow("errors", lambda side: side.errors, format_integer, "count", -1),
     MetricRow("flaky cases", lambda side: side.flaky, format_integer, "count", -1),
