@@ -20,6 +20,7 @@ from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Prompt
 from promptops.prompt.canonical_json import compact_json
 from promptops.registry.records import CheckResult, FinishedRun, StartedRun
+from promptops.registry.sqlite.errors import StaleRegistry
 from promptops.registry.sqlite.store import BUSY_TIMEOUT_S, LogPosition, RegistryDatabase
 
 _LOG = PackageLogger("promptops.registry")
@@ -87,11 +88,20 @@ class RegistryJournal:
 
     def _keep(self, run: StartedRun, end: FinishedRun | None, error: PromptopsError) -> bool:
         """Whether a run that the registry could not take is safe elsewhere."""
-        place = self._registry.release_position(run.run_id) if self._registry else None
-        if not self._spool.put(run, end, place):
+        if not self._spool.put(run, end, self._release_position(run.run_id, error)):
             return False
         _report_spooled(error, self._spool)
         return True
+
+    def _release_position(self, run_id: str, error: PromptopsError) -> LogPosition | None:
+        """The place that a run was to have. What has left its path is opened again by the next who asks."""
+        if self._registry is None:
+            return None
+        place = self._registry.release_position(run_id)
+        if isinstance(error, StaleRegistry):
+            self._registry.close()
+            self._registry = None
+        return place
 
     def _open(self) -> RegistryDatabase:
         if self._registry is None:

@@ -114,7 +114,7 @@ class BufferedJournal(RegistryJournal):
     def _keep(self, run: StartedRun, end: FinishedRun | None, error: PromptopsError) -> bool:
         self._rest(error)
         self._behind = True
-        place = self._registry.release_position(run.run_id) if self._registry else None
+        place = self._release_position(run.run_id, error)
         if self._spool.put(run, end, place):
             self._say(error, f"runs are kept in {self._spool.folder} until it can be written")
             return True

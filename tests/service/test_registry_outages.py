@@ -158,3 +158,16 @@ def test_a_run_that_waits_and_cannot_be_read_holds_up_nobody(
     assert workspace.run("greet", {"name": "Ada"}).answer
     until(lambda: "is set aside as" in caplog.text)
     assert states(greeting.path) == {"finished": 1}
+
+
+def test_a_registry_that_is_deleted_under_a_service_costs_no_run(
+    workspace: Workspace, greeting: Repo, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace.run("greet", {"name": "first"})
+    for file in greeting.path.glob("registry.db*"):
+        if file.is_file():
+            file.unlink()
+    runs = [workspace.run("greet", {"name": str(number)}) for number in range(10)]
+    assert all(run.answer for run in runs)
+    until(lambda: states(greeting.path) == {"finished": 10})
+    assert caplog.text.count("was moved, replaced or deleted while it was open") == 1

@@ -47,6 +47,17 @@ def translate_sqlite_error(error: sqlite3.DatabaseError, path: Path, busy_s: flo
     return error
 
 
+class StaleRegistry(Unavailable):
+    """The file that a process has open is no longer the one that others find at its path."""
+
+
+def stale_registry_error(path: Path) -> StaleRegistry:
+    return StaleRegistry(
+        f"the registry {path} was moved, replaced or deleted while it was open",
+        hint="try again: what is at its path now is opened then",
+    )
+
+
 def damaged_registry_error(path: Path) -> PromptopsError:
     return Invalid(f"the registry {path} is damaged", hint=_recovery_hint(path))
 

@@ -24,7 +24,12 @@ from promptops.registry.sqlite.connections import (
     create_or_check_writable,
     expect_schema,
 )
-from promptops.registry.sqlite.errors import read_only_error, translate_sqlite_error, translate_sqlite_errors
+from promptops.registry.sqlite.errors import (
+    read_only_error,
+    stale_registry_error,
+    translate_sqlite_error,
+    translate_sqlite_errors,
+)
 from promptops.registry.sqlite.migrations import MIGRATIONS, SchemaMigration, migrate
 from promptops.registry.sqlite.rows import (
     FINISHED_COLUMNS,
@@ -73,6 +78,8 @@ class RegistryDatabase(Closing):
         self._counter = 0
         self._lock = RLock()
         self._open_runs: dict[str, tuple[int, StartedRun]] = {}
+        self._file = path.absolute()
+        self._identity = _file_identity(self._file)
 
     @classmethod
     def open(
@@ -131,7 +138,7 @@ class RegistryDatabase(Closing):
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
-                self._connection.execute("COMMIT")
+                self._commit()
             except sqlite3.DatabaseError as error:
                 self._roll_back()
                 raise translate_sqlite_error(error, self.path, self._busy_s) from error
@@ -144,6 +151,11 @@ class RegistryDatabase(Closing):
         """What is read and written in the block is one whole: nobody else writes meanwhile."""
         with self.write():
             yield
+
+    def _commit(self) -> None:
+        if self._identity and _file_identity(self._file) != self._identity:
+            raise stale_registry_error(self.path)
+        self._connection.execute("COMMIT")
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:  # SQLite itself has rolled back after some errors
@@ -311,6 +323,14 @@ class RegistryDatabase(Closing):
                 "commit_sha = coalesce(commit_sha, excluded.commit_sha), path = excluded.path",
                 (prompt, digest, source, commit_sha, path, utc_now()),
             )
+
+
+def _file_identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(file)  # noqa: PTH116 - half the time, before every commit
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _add_shadow_job(connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> None:

@@ -138,3 +138,24 @@ def test_a_spool_that_another_process_keeps_is_left_to_it(tmp_path: Path) -> Non
             assert not spool.put(started(), None)
         assert spool.replay(registry)
         assert registry.read_one("SELECT count(*) FROM runs") == 1
+
+
+@pytest.mark.parametrize("gone", ["deleted", "moved", "replaced"])
+def test_runs_of_a_registry_that_left_its_path_are_in_the_next_one(repo: Repo, gone: str) -> None:
+    settings, runs = current_settings(), [started() for _ in range(4)]
+    journal = RegistryJournal(settings)
+    journal.start(runs[0], greet_prompt())
+    journal.finish(runs[0].run_id, finished())
+    journal.start(runs[1], greet_prompt())
+    for end in ("", "-wal", "-shm"):
+        file = settings.registry.with_name(f"{settings.registry.name}{end}")
+        file.unlink() if gone == "deleted" else file.rename(f"{file}.aside")
+    if gone == "replaced":
+        RegistryDatabase.open(settings.registry).close()
+    journal.finish(runs[1].run_id, finished())
+    for run in runs[2:]:
+        journal.start(run, greet_prompt())
+        journal.finish(run.run_id, finished())
+    journal.close()
+    assert logged(settings) == {run.run_id: "finished" for run in runs[1:]}
+    assert Spool(settings.registry).waiting() == []
