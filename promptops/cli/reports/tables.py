@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from promptops.cli.reports.numbers import format_difference_interval, format_p_value, format_points
-from promptops.cli.reports.svg import PlotMarker
-from promptops.evaluation.result import Slice
+
+if TYPE_CHECKING:
+    from promptops.cli.reports.svg import PlotMarker
+    from promptops.evaluation.result import Slice
 
 _VERDICT_TONES = {"worse": "bad", "better": "good", "not worse": "good"}
 
@@ -19,7 +22,7 @@ class Cell:
     kind: str = ""
     tone: str = ""
     code: bool = False
-    marker: PlotMarker | None = None
+    marker: "PlotMarker | None" = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +44,12 @@ def verdict_cell(verdict: str) -> Cell:
     return Cell(verdict, tone=_VERDICT_TONES.get(verdict, ""))
 
 
-def slice_tone(change: Slice) -> str:
+def slice_tone(change: "Slice") -> str:
     """Only an interval that leaves out zero is a finding."""
     return "good" if change.low > 0 else "bad" if change.high < 0 else ""
 
 
-def slices_table(tags: Sequence[Slice], checks: Sequence[Slice], most: int) -> ReportTable:
+def slices_table(tags: Sequence["Slice"], checks: Sequence["Slice"], most: int) -> ReportTable:
     """The slices on which cases changed sides, the most harmed first; no rows where there are none."""
     kinds = [*(("tag", one) for one in tags), *(("check", one) for one in checks)]
     slices = sorted(

@@ -4,12 +4,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptops.console import escape_line, shorten
 from promptops.escapes import escape
 from promptops.evaluation.result import CaseFlip, CaseResult, TrialResult
-from promptops.evaluation.shadow.pair import ShadowAnswer, ShadowPair
+
+if TYPE_CHECKING:  # loads the registry, which a report of an eval does without
+    from promptops.evaluation.shadow.pair import ShadowAnswer, ShadowPair
 
 _MIN_INPUT_WIDTH = 24  # columns that one of many inputs gets
 _MAX_TAGS = 24
@@ -68,7 +70,7 @@ def report_failure(case: CaseResult, trial: TrialResult) -> CaseReport:
     )
 
 
-def report_pair(pair: ShadowPair) -> CaseReport:
+def report_pair(pair: "ShadowPair") -> CaseReport:
     return CaseReport(
         name=pair.source or f"pair {pair.number}",
         tags=pair.tags,
@@ -81,7 +83,7 @@ def _trial(title: str, trial: TrialResult) -> CaseAnswer:
     return CaseAnswer(title, trial_answer(trial), trial.passed, tuple(trial_failures(trial)))
 
 
-def _side(title: str, side: ShadowAnswer) -> CaseAnswer:
+def _side(title: str, side: "ShadowAnswer") -> CaseAnswer:
     missing = f"(no answer: {side.error})" if side.error else "(not kept)"
     return CaseAnswer(title, side.output if side.output is not None else missing, side.passed, side.problems)
 

@@ -18,7 +18,6 @@ from promptops.cli.reports.numbers import (
     format_usd,
     sign_of,
 )
-from promptops.cli.reports.svg import side_marker
 from promptops.cli.reports.tables import Cell, ReportTable, plain_cells
 from promptops.console import escape_line, pluralize
 from promptops.evaluation.result import (
@@ -151,6 +150,8 @@ def _side_columns(result: EvalResult) -> ReportTable:
 
 
 def _side_rows(result: EvalResult, most: int) -> ReportTable:
+    from promptops.cli.reports.svg import side_marker
+
     metrics = [metric for metric in metric_rows(result.sides) if metric.name != "tokens"]
     metrics.sort(key=lambda metric: _CHOICE_ORDER.get(metric.name, len(_CHOICE_ORDER)))
     sides, number = result.sides[:most], len(result.sides)
