@@ -111,7 +111,7 @@ class Workspace(Closing):
         """
         asked = _call_request(reference, inputs, unit, metadata, limits)
         if on_text is None:
-            return self._wait(lambda service: service.run(asked))
+            return self._wait(lambda service: service.answer(service.ready(asked)))
         with Stream(lambda take: self._submit(lambda service: service.run(asked, take))) as stream:
             for piece in stream:
                 on_text(piece)

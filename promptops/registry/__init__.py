@@ -10,7 +10,7 @@ from importlib import import_module
 TYPE_CHECKING = False  # typing's own takes time to import, and type checkers know this one as well
 if TYPE_CHECKING:
     from promptops.registry.filters import RunFilter, parse_time
-    from promptops.registry.group_writer import GroupJournal
+    from promptops.registry.group_writer import GroupErrors, GroupJournal, GroupWriter
     from promptops.registry.journal import (
         NoJournal,
         RegistryJournal,
@@ -189,7 +189,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "filters": "RunFilter parse_time",
-    "group_writer": "GroupJournal",
+    "group_writer": "GroupErrors GroupJournal GroupWriter",
     "journal": "NoJournal RegistryJournal Spool redact_finished_run redact_started_run",
     "outcome_file": "log_run_outcomes open_with_waiting_runs read_outcomes",
     "records": "CheckResult FinishedRun LogRow RunKind RunState StartedRun",

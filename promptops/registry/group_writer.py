@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 from promptops.config.clock import utc_now
 from promptops.config.settings import LogSettings, Settings
@@ -19,54 +20,59 @@ MAX_GROUP_ROWS = 256  # rows in one transaction
 _LINGER_S, _POLL_INTERVAL_S = 0.003, 0.001  # a group of many rows costs far less than as many groups
 
 
-@dataclass(frozen=True, slots=True)
-class _PendingRow:
-    """``end`` is None for a call that is about to be made; ``begun``: it has a row already."""
-
-    run: StartedRun
-    end: FinishedRun | None
-    begun: bool
-    written: asyncio.Future[None]
+Row = TypeVar("Row")
+GroupErrors = Sequence[Exception | None]  # of the rows of a group, in their order
 
 
-class GroupWriter:
-    """A thread that commits what has come meanwhile. Belongs to one event loop.
+class GroupWriter(Generic[Row]):
+    """A thread that commits together what has come meanwhile. Belongs to one event loop.
 
-    ``more`` says whether further rows are on their way, so that waiting for them a moment is worth it.
+    ``write`` puts a group on disk. ``more`` says whether further rows are on their way, so that waiting for
+    them a moment is worth it.
     """
 
     def __init__(
-        self, registry: RegistryDatabase, spool: Spool | None = None, more: Callable[[], bool] = lambda: False
+        self,
+        write: Callable[[Sequence[Row]], GroupErrors],
+        loop: asyncio.AbstractEventLoop,
+        more: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._registry = registry
-        self._spool = spool
+        self._write = write
+        self._loop = loop
         self._more = more
-        self._loop = asyncio.get_running_loop()
-        self._rows: queue.SimpleQueue[_PendingRow | None] = queue.SimpleQueue()
+        self._rows: queue.SimpleQueue[tuple[Row, asyncio.Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="promptops-writer", daemon=True)
         self._thread.start()
 
-    def put(self, run: StartedRun, end: FinishedRun | None, *, begun: bool = False) -> asyncio.Future[None]:
+    def put(self, row: Row) -> asyncio.Future[None]:
         """Hand a row over; the future is done when it is on disk, or holds why it isn't."""
-        row = _PendingRow(run, end, begun, self._loop.create_future())
-        self._rows.put(row)
-        return row.written
+        written: asyncio.Future[None] = self._loop.create_future()
+        self._rows.put((row, written))
+        return written
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Return when everything handed over has been dealt with."""
         self._rows.put(None)
-        await asyncio.to_thread(self._thread.join)
+        self._thread.join()
 
     def _work(self) -> None:
         open_ = True
         while open_:
             group, open_ = self._take()
             if group:
-                self._loop.call_soon_threadsafe(_resolve_futures, group, self._write(group))
+                errors = self._errors([row for row, _ in group])
+                written = [future for _, future in group]
+                self._loop.call_soon_threadsafe(_resolve_futures, written, errors)
 
-    def _take(self) -> tuple[list[_PendingRow], bool]:
+    def _errors(self, rows: Sequence[Row]) -> GroupErrors:
+        try:
+            return self._write(rows)
+        except Exception as error:  # noqa: BLE001 - raised where the rows are waited for
+            return [error] * len(rows)
+
+    def _take(self) -> tuple[list[tuple[Row, asyncio.Future[None]]], bool]:
         """What is waiting, at least one row; False at the end."""
-        group: list[_PendingRow] = []
+        group: list[tuple[Row, asyncio.Future[None]]] = []
         row = self._rows.get()
         if row is not None:
             self._linger()
@@ -82,43 +88,58 @@ class GroupWriter:
         while self._more() and time.monotonic() < until:
             time.sleep(_POLL_INTERVAL_S)
 
-    def _write(self, group: Sequence[_PendingRow]) -> Exception | None:
+
+def _resolve_futures(written: Sequence[asyncio.Future[None]], errors: GroupErrors) -> None:
+    for future, error in zip(written, errors, strict=True):
+        if future.done():  # nobody waits any more
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+            future.exception()  # seen: one that nobody waits for is no news
+
+
+@dataclass(frozen=True, slots=True)
+class PendingRow:
+    """``end`` is None for a call that is about to be made; ``begun``: it has a row already."""
+
+    run: StartedRun
+    end: FinishedRun | None
+    begun: bool = False
+
+
+class RowGroups:
+    """Writes groups of rows to the registry; where that fails, all of the group has failed."""
+
+    def __init__(self, registry: RegistryDatabase, spool: Spool | None = None) -> None:
+        self._registry = registry
+        self._spool = spool
+
+    def write(self, group: Sequence[PendingRow]) -> GroupErrors:
         ended = [(row, row.end) for row in group if row.end is not None]
         try:
-            if started := [row.run for row in group if row.end is None]:
-                self._registry.start_all(started)
-            if begun := [(row.run.run_id, end) for row, end in ended if row.begun]:
-                self._registry.finish_all(begun)
+            started = [row.run for row in group if row.end is None]
+            begun = [(row.run.run_id, end) for row, end in ended if row.begun]
+            if started or begun:
+                self._registry.log_group(started, begun)
             if whole := [(row.run, end) for row, end in ended if not row.begun]:
                 self._registry.record(whole)
         except PromptopsError as error:
-            return self._spool_group([row for row, _ in ended], error)
-        except Exception as error:  # noqa: BLE001 - raised where the rows are waited for
-            return error
-        return None
+            return [self._spool_group([row for row, _ in ended], error)] * len(group)
+        return [None] * len(group)
 
-    def _spool_group(self, group: Sequence[_PendingRow], error: PromptopsError) -> PromptopsError:
+    def _spool_group(self, group: Sequence[PendingRow], error: PromptopsError) -> PromptopsError:
         """What could not be written waits beside the registry; the batch stops all the same."""
         lost = sum(not self._keep(row) for row in group)
         if lost:
             error.hint += f" ({lost} answers could not be kept, and will be asked for again)"
         return error
 
-    def _keep(self, row: _PendingRow) -> bool:
+    def _keep(self, row: PendingRow) -> bool:
         if self._spool is None:
             return False
         return self._spool.put(row.run, row.end, self._registry.release_position(row.run.run_id))
-
-
-def _resolve_futures(group: Sequence[_PendingRow], error: Exception | None) -> None:
-    for row in group:
-        if row.written.done():  # nobody waits any more
-            continue
-        if error is None:
-            row.written.set_result(None)
-        else:
-            row.written.set_exception(error)
-            row.written.exception()  # seen: one that nobody waits for is no news
 
 
 class GroupJournal:
@@ -131,7 +152,11 @@ class GroupJournal:
         spool.replay(self._registry)
         self._under_way: dict[str, StartedRun] = {}
         kept = spool if self._log.on_error == "spool" else None
-        self._writer = GroupWriter(self._registry, kept, more=lambda: bool(self._under_way))
+        self._writer = GroupWriter(
+            RowGroups(self._registry, kept).write,
+            asyncio.get_running_loop(),
+            more=lambda: bool(self._under_way),
+        )
         self._handed_over: dict[str, asyncio.Future[None]] = {}
         self._noted: set[str] = set()
         self._begun: set[str] = set()
@@ -145,19 +170,21 @@ class GroupJournal:
     async def begin(self, run_id: str) -> None:
         """See a call on disk before it is made. Raises when that can't be."""
         run = self._under_way[run_id]
-        await self._writer.put(redact_started_run(replace(run, started_at=utc_now()), self._log), None)
+        row = redact_started_run(replace(run, started_at=utc_now()), self._log)
+        await self._writer.put(PendingRow(row, None))
         self._begun.add(run_id)
 
     def finish(self, run_id: str, end: FinishedRun) -> None:
         run = redact_started_run(self._under_way.pop(run_id), self._log)
         begun = run_id in self._begun
         self._begun.discard(run_id)
-        self._handed_over[run_id] = self._writer.put(run, redact_finished_run(end, self._log), begun=begun)
+        row = PendingRow(run, redact_finished_run(end, self._log), begun)
+        self._handed_over[run_id] = self._writer.put(row)
 
     def written(self, run_id: str) -> asyncio.Future[None]:
         """Done when a finished run is on disk, or holds why it can't be."""
         return self._handed_over.pop(run_id)
 
     async def close(self) -> None:
-        await self._writer.close()
+        await asyncio.to_thread(self._writer.close)
         self._registry.close()

@@ -8,10 +8,10 @@ which the next run that finds the registry writable takes in. With ``fail`` noth
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from promptops.config.locks import LOCK_TIMEOUT_S, file_lock, lock_attempt
 from promptops.config.settings import LogSettings, Settings
@@ -46,6 +46,7 @@ class RegistryJournal:
         self._log = settings.log
         self._registry: RegistryDatabase | None = None
         self._under_way: dict[str, StartedRun] = {}
+        self._versions: set[tuple[str, str, str | Literal[False] | None]] = set()
 
     def start(self, run: StartedRun, prompt: Prompt) -> None:
         """Log that a call is about to be made. Raises when that is possible neither here nor beside it."""
@@ -53,12 +54,32 @@ class RegistryJournal:
         self._under_way[run.run_id] = run
         try:
             registry = self._open()
-            record_prompt_version(registry, run, prompt)
+            self._record_version(registry, run, prompt)
             registry.start(run)
         except PromptopsError as error:
             if self._log.on_error == "fail" or not self._keep(run, None, error):
                 del self._under_way[run.run_id]
                 raise
+
+    def log_group(
+        self, starts: Sequence[tuple[StartedRun, Prompt]], ends: Sequence[tuple[str, FinishedRun]]
+    ) -> None:
+        """``start`` and ``finish`` of many runs in one transaction: all of it, or it raises."""
+        registry = self._open()
+        started = [redact_started_run(run, self._log) for run, _ in starts]
+        for run, prompt in starts:
+            self._record_version(registry, run, prompt)
+        registry.log_group(started, [(run_id, redact_finished_run(end, self._log)) for run_id, end in ends])
+        self._under_way.update((run.run_id, run) for run in started)
+        for run_id, _ in ends:
+            del self._under_way[run_id]
+
+    def _record_version(self, registry: RegistryDatabase, run: StartedRun, prompt: Prompt) -> None:
+        """Once for each version, as a program calls the same ones again and again."""
+        version = run.prompt, run.digest, not (run.dirty or run.overrides) and run.commit_sha
+        if version not in self._versions:
+            record_prompt_version(registry, run, prompt)
+            self._versions.add(version)
 
     def resume(self, run_id: str) -> StartedRun:
         """The run of another process, to be finished by this one. Raises Invalid when it has ended."""
@@ -101,6 +122,7 @@ class RegistryJournal:
         if isinstance(error, StaleRegistry):
             self._registry.close()
             self._registry = None
+            self._versions.clear()
         return place
 
     def _open(self) -> RegistryDatabase:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from functools import cached_property
+from threading import Lock
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -37,6 +38,7 @@ class Session:
         self.settings = settings
         self._pooled = pooled
         self._adapters: dict[str, ModelClient] = {}
+        self._lock = Lock()
         self._journal: ClosableJournal = journal or (RegistryJournal(settings) if log else NoJournal())
 
     async def __aenter__(self) -> Self:
@@ -76,6 +78,7 @@ class Session:
         return Catalog.load(self.settings)
 
     def _adapter(self, model: str) -> ModelClient:
-        if model not in self._adapters:
-            self._adapters[model] = create_client(model, self.settings, os.environ, pooled=self._pooled)
-        return self._adapters[model]
+        with self._lock:  # threads may get runs ready at once
+            if model not in self._adapters:
+                self._adapters[model] = create_client(model, self.settings, os.environ, pooled=self._pooled)
+            return self._adapters[model]

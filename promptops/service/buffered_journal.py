@@ -4,13 +4,12 @@ No caller waits long for a registry that is locked or full: it is tried for a se
 few while runs are kept beside it, or in memory where that is impossible too. An outage is said once.
 """
 
-import asyncio
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from promptops.config.settings import Settings
-from promptops.errors import PromptopsError
+from promptops.errors import PromptopsError, Unavailable
 from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Prompt
 from promptops.registry import (
@@ -21,10 +20,6 @@ from promptops.registry import (
     StartedRun,
     redact_finished_run,
 )
-from promptops.service.background_loop import Worker
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 _LOG = PackageLogger("promptops.service")
 
@@ -33,7 +28,21 @@ BACKOFF_S = 2.0
 _FLUSH_BATCH = 50
 MAX_BUFFERED = 10_000  # runs in memory, where neither the registry nor its folder can be written
 
-T = TypeVar("T")
+
+@dataclass(frozen=True, slots=True)
+class RunStart:
+    """A call that is about to be made."""
+
+    run: StartedRun
+    prompt: Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """A call that has ended."""
+
+    run_id: str
+    end: FinishedRun
 
 
 class BufferedJournal(RegistryJournal):
@@ -45,7 +54,38 @@ class BufferedJournal(RegistryJournal):
         self._behind = True  # runs may wait from before
         self._rest_until = 0.0
         self._held: dict[str, tuple[StartedRun, FinishedRun | None, LogPosition | None]] = {}
+        self._spooled: set[str] = set()  # runs under way whose start is in the folder
         self._said: set[str] = set()
+
+    def log(self, rows: Sequence[RunStart | RunEnd]) -> list[Exception | None]:
+        """Log rows as one group; where that cannot be, each by itself. Gives the error of each, or None."""
+        try:
+            grouped = self._log_together(rows)
+        except Unavailable as error:
+            self._rest(error)
+            grouped = False
+        except Exception:  # noqa: BLE001 - one row's fault: it comes out below, at the row
+            grouped = False
+        return [None] * len(rows) if grouped else [self._log_alone(row) for row in rows]
+
+    def _log_together(self, rows: Sequence[RunStart | RunEnd]) -> bool:
+        """Whether the rows went into the registry as one; not where some are kept elsewhere."""
+        starts = [(row.run, row.prompt) for row in rows if isinstance(row, RunStart)]
+        ends = [(row.run_id, row.end) for row in rows if isinstance(row, RunEnd)]
+        if len(rows) == 1 or any(name in self._held or name in self._spooled for name, _ in ends):
+            return False
+        self.log_group(starts, ends)
+        return True
+
+    def _log_alone(self, row: RunStart | RunEnd) -> Exception | None:
+        try:
+            if isinstance(row, RunStart):
+                self.start(row.run, row.prompt)
+            else:
+                self.finish(row.run_id, row.end)
+        except Exception as error:  # noqa: BLE001 - raised where the row is waited for
+            return error
+        return None
 
     def start(self, run: StartedRun, prompt: Prompt) -> None:
         try:
@@ -60,6 +100,7 @@ class BufferedJournal(RegistryJournal):
             self._held[run_id] = run, redact_finished_run(end, self._log), place
             del self._under_way[run_id]
             return
+        self._spooled.discard(run_id)
         try:
             super().finish(run_id, end)
         except PromptopsError as error:
@@ -116,6 +157,8 @@ class BufferedJournal(RegistryJournal):
         self._behind = True
         place = self._release_position(run.run_id, error)
         if self._spool.put(run, end, place):
+            if end is None:
+                self._spooled.add(run.run_id)
             self._say(error, f"runs are kept in {self._spool.folder} until it can be written")
             return True
         if len(self._held) == MAX_BUFFERED:
@@ -132,38 +175,3 @@ class BufferedJournal(RegistryJournal):
         if error.message not in self._said:
             self._said.add(error.message)
             _LOG.warning(with_hint(error.message, where))
-
-
-class BackgroundJournal:
-    """A patient journal on a thread of its own: ``start`` and ``finish`` return at once, ``written`` waits.
-
-    Used by one event loop, whose thread hands everything over.
-    """
-
-    def __init__(self, settings: Settings) -> None:
-        self._journal = BufferedJournal(settings)
-        self._worker = Worker("promptops-journal")
-        self._handed_over: dict[str, Future[None]] = {}
-
-    def start(self, run: StartedRun, prompt: Prompt) -> None:
-        self._handed_over[run.run_id] = self._worker.submit(self._journal.start, run, prompt)
-
-    def finish(self, run_id: str, end: FinishedRun) -> None:
-        self._handed_over[run_id] = self._worker.submit(self._journal.finish, run_id, end)
-
-    async def written(self, run_id: str) -> None:
-        """Wait until what was last handed over of a run is on disk. Raises when it can't be."""
-        if waiting := self._handed_over.pop(run_id, None):
-            await asyncio.shield(asyncio.wrap_future(waiting))  # a row is written even if nobody waits
-
-    async def with_registry(self, work: Callable[[RegistryDatabase], T]) -> T:
-        """Do something with the registry, after all that was handed over before."""
-        return await asyncio.wrap_future(self._worker.submit(lambda: work(self._journal.registry())))
-
-    def flush_backlog(self) -> None:
-        self._worker.submit(self._journal.flush_backlog)
-
-    def close(self) -> None:
-        """Return when everything handed over is written."""
-        self._worker.submit(self._journal.close)
-        self._worker.close()

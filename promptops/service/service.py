@@ -1,8 +1,8 @@
 """The calls of a program that runs for a long time: placed, logged and made on threads of their own.
 
-The event loop only waits for models. Git, templates and the first look at a model are a second thread's, the
-registry is a third one's, so that none of them holds up the answers of other calls. With ``sync_every`` a
-fourth talks to the remote.
+The event loop only waits for models. Git and templates are the calling thread's work, or that of a reader
+where an event loop calls; a writer logs many runs at once. So none of them holds up the answers of other
+calls. With ``sync_every`` one more thread talks to the remote.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from promptops.runner.retry import Limits
 from promptops.runner.routing import Router, prepare_routed_run
 from promptops.runner.session import Session
 from promptops.service.background_loop import BackgroundLoop, Worker
-from promptops.service.buffered_journal import BackgroundJournal
+from promptops.service.grouped_journal import GroupedJournal
 from promptops.service.periodic_sync import FailureReports, PeriodicSync
 from promptops.service.sources import RefreshableSource
 from promptops.versions.references import parse_reference
@@ -49,6 +49,16 @@ class CallRequest:
     limits: Limits = field(default_factory=Limits)
 
 
+@dataclass(frozen=True, slots=True)
+class ReadyCall:
+    """A call that can be made; ``shadow`` answers a sample of the channel's calls too."""
+
+    runner: Runner
+    prepared: PreparedRun
+    inputs: Mapping[str, Any]
+    shadow: ShadowState | None = None
+
+
 class Service:
     """Its coroutines run on its own loop, ``loop``; all else may be called by any thread."""
 
@@ -61,24 +71,43 @@ class Service:
         self._sync = sync
         self._refresh_reports = FailureReports()
         self._on_channels = False
-        self.journal = BackgroundJournal(settings)
+        self.loop = BackgroundLoop("promptops-loop")
+        self.journal = GroupedJournal(settings, self.loop.loop)
         self._session = Session(settings, pooled=True, journal=self.journal)
         self._reader = Worker("promptops-reader")
-        self.loop = BackgroundLoop("promptops-loop")
         self.loop.submit(self._watch())
 
-    async def run(self, asked: CallRequest, on_text: OnText | None = None) -> Run:
+    def ready(self, request: CallRequest, *, called: bool = True) -> ReadyCall:
+        """Find the version, check the inputs and render, on the calling thread. Nothing is logged.
+
+        With ``called`` off somebody else makes the call, and its model need not be known here.
+        """
+        runner = self._session.runner(request.limits)
+        reference = parse_reference(request.reference, self._settings)
+        if reference.channel is None:
+            version, context = self._source.find(request.reference), RunContext(metadata=request.metadata)
+            prepared = runner.ready(version, request.inputs, context, called=called)
+            return ReadyCall(runner, prepared, request.inputs)
+        self._on_channels = True
+        placement = self._serving.place(reference, request.unit, request.metadata)
+        alone = replace(placement, shadow=None)  # a shadow waits in memory, not in the registry
+        prepared = prepare_routed_run(runner, alone, request.inputs, called=called, metadata=request.metadata)
+        return ReadyCall(runner, prepared, request.inputs, placement.shadow)
+
+    async def run(self, request: CallRequest, on_text: OnText | None = None) -> Run:
+        """``ready`` on a thread that may wait for git, then ``answer``."""
+        return await self.answer(await self._read(lambda: self.ready(request)), on_text)
+
+    async def answer(self, call: ReadyCall, on_text: OnText | None = None) -> Run:
         """Make one call. One that fails raises its ModelError, after it has been logged."""
-        runner = self._session.runner(asked.limits)
-        prepared, shadow = await self._start_run(runner, asked, called=True)
+        prepared = await self._start(call)
         heard = _StreamedText(on_text) if on_text and not _may_repair(prepared) else None
         try:
-            run = await runner.answer(prepared, heard.take if heard else None, heard)
+            run = await call.runner.answer(prepared, heard.take if heard else None, heard)
         finally:
             await self.journal.written(prepared.started.run_id)
         await self._report_canary_failure(run)
-        if shadow and is_shadow_sampled(shadow, run.started, run.finished):
-            self._reader.submit(lambda: self._shadows.offer(run.started, asked.inputs, shadow))
+        self._offer_to_shadow(call, run)
         if run.error:
             run.error.run_id = run.started.run_id
             raise run.error
@@ -86,10 +115,9 @@ class Service:
             on_text(run.answer)
         return run
 
-    async def prepare(self, asked: CallRequest) -> PreparedRun:
+    async def prepare(self, request: CallRequest) -> PreparedRun:
         """Log a call that the application makes itself."""
-        prepared, _ = await self._start_run(self._session.runner(asked.limits), asked, called=False)
-        return prepared
+        return await self._start(await self._read(lambda: self.ready(request, called=False)))
 
     async def finish(self, prepared: PreparedRun, reported: ReportedResult) -> Run:
         run = self._session.runner().finish(prepared, reported)
@@ -120,11 +148,9 @@ class Service:
     async def _end(self) -> None:
         await self._session.__aexit__(None, None, None)
 
-    async def _start_run(
-        self, runner: Runner, asked: CallRequest, *, called: bool
-    ) -> tuple[PreparedRun, ShadowState | None]:
-        prepared, shadow = await self._read(lambda: self._ready(runner, asked, called=called))
-        runner.begin(prepared)
+    async def _start(self, call: ReadyCall) -> PreparedRun:
+        """See the call on disk before it is made."""
+        prepared = call.runner.begin(call.prepared)
         run_id = prepared.started.run_id
         try:
             await self.journal.written(run_id)
@@ -132,21 +158,12 @@ class Service:
             self.journal.finish(run_id, _interrupted_run())
             await self.journal.written(run_id)
             raise
-        return prepared, shadow
+        return prepared
 
-    def _ready(
-        self, runner: Runner, asked: CallRequest, *, called: bool
-    ) -> tuple[PreparedRun, ShadowState | None]:
-        """The call, and what shadows it: that waits in memory, not in the registry."""
-        reference = parse_reference(asked.reference, self._settings)
-        if reference.channel is not None:
-            self._on_channels = True
-            placement = self._serving.place(reference, asked.unit, asked.metadata)
-            alone = replace(placement, shadow=None)
-            prepared = prepare_routed_run(runner, alone, asked.inputs, called=called, metadata=asked.metadata)
-            return prepared, placement.shadow
-        version = self._source.find(asked.reference)
-        return runner.ready(version, asked.inputs, RunContext(metadata=asked.metadata), called=called), None
+    def _offer_to_shadow(self, call: ReadyCall, run: Run) -> None:
+        shadow = call.shadow
+        if shadow and is_shadow_sampled(shadow, run.started, run.finished):
+            self._reader.submit(lambda: self._shadows.offer(run.started, call.inputs, shadow))
 
     async def _report_canary_failure(self, run: Run) -> None:
         if run.started.arm == "canary" and (run.finished.error_type or run.started.fallback):

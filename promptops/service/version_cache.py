@@ -1,4 +1,4 @@
-"""Versions for a program that asks for the same ones again and again: read anew only when something moved.
+"""Versions for a program that asks for the same ones again and again: read again only when something moved.
 
 Nothing here starts git while the files of the repository stand still, and looking whether they do costs a
 few calls of ``stat``, at most once a second.
@@ -28,7 +28,7 @@ class _CacheEntry:
 
 
 class VersionCache:
-    """May be shared by threads; one of them reads at a time."""
+    """May be shared by threads; one of them reads from git at a time."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -39,26 +39,34 @@ class VersionCache:
 
     def find(self, reference: str) -> Version:
         """Resolve a reference; raises what ``resolve_version`` raises, each time."""
-        with self._lock:
-            refs, kept = self._ref_stamp(), self._kept.get(reference)
-            if kept and (kept.refs == refs or _is_fixed(reference)) and kept.files == self._stamp_of(kept):
-                return kept.version
-            version = resolve_version(reference, self._settings)
-            if files := stamp_files(_files_of(version, self._settings)):
-                version = resolve_version(
-                    reference, self._settings
-                )  # read after the look, so never older than it
-            version = with_provenance(version, self._settings)
-            self._kept[reference] = _CacheEntry(version, refs, files)
+        version = self._unchanged(reference)
+        if version is not None:  # without the lock, for which many threads would queue
             return version
+        with self._lock:
+            return self._unchanged(reference) or self._resolve(reference)
+
+    def _unchanged(self, reference: str) -> Version | None:
+        refs, kept = self._ref_stamp(), self._kept.get(reference)
+        if kept and (kept.refs == refs or _is_fixed(reference)) and kept.files == self._stamp_of(kept):
+            return kept.version
+        return None
+
+    def _resolve(self, reference: str) -> Version:
+        refs = self._ref_stamp()
+        version = resolve_version(reference, self._settings)
+        if files := stamp_files(_files_of(version, self._settings)):
+            version = resolve_version(reference, self._settings)  # again, so never older than the stamp
+        version = with_provenance(version, self._settings)
+        self._kept[reference] = _CacheEntry(version, refs, files)
+        return version
 
     def _stamp_of(self, kept: _CacheEntry) -> FileStamp:
         return stamp_files(_files_of(kept.version, self._settings))
 
     def _ref_stamp(self) -> FileStamp:
         if time.monotonic() - self._looked >= CHECK_INTERVAL_S:
-            self._looked = time.monotonic()
-            self._refs = stamp_files(ref_files(self._settings))
+            refs = stamp_files(ref_files(self._settings))
+            self._looked, self._refs = time.monotonic(), refs
         return self._refs
 
 

@@ -132,6 +132,27 @@ def test_ending_a_run_never_loses_it(path: Path) -> None:
             registry.finish(new_run_id(), an_end())
 
 
+def test_a_group_is_logged_whole_or_not_at_all(path: Path) -> None:
+    first, second, third = (a_run(metadata={"tags": ["night"]}) for _ in range(3))
+    with RegistryDatabase.open(path) as registry:
+        assert registry.log_group([first, second], []) == [1, 2]
+        ends = [(run.run_id, an_end(checks=(check(passed=False),))) for run in (first, second)]
+        with pytest.raises(Invalid, match="has ended already"):
+            registry.log_group([third], [*ends, ends[0]])
+        assert registry.read_one("SELECT count(*) FROM runs WHERE state = 'started'") == 2
+        assert registry.log_group([third], ends) == [3]
+        with pytest.raises(Invalid, match="has ended already"):
+            registry.finish_all([(third.run_id, an_end()), ends[0]])
+        with pytest.raises(NotFound, match="no run"):
+            registry.finish_all([(third.run_id, an_end()), ("0" * 26, an_end())])
+        counts = registry.read("SELECT state, count(*), sum(checks_failed) FROM runs GROUP BY state")
+        assert [tuple(row) for row in counts] == [("finished", 2, 2), ("started", 1, None)]
+        assert registry.read_one("SELECT count(*) FROM outcomes") == 2
+        assert registry.read_one("SELECT count(*) FROM run_tags") == 3
+        outputs = [row[0] for row in registry.read("SELECT output FROM run_texts")]
+    assert outputs == ["delivery", "delivery", None]
+
+
 def test_a_run_kept_elsewhere_is_taken_in_once(path: Path) -> None:
     lost, begun = a_run(), a_run()
     with RegistryDatabase.open(path) as registry:

@@ -3,7 +3,7 @@
 # ruff: noqa: S608 - statements are put together from constants; values are bound
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -14,18 +14,53 @@ _SIZES = (64, 16, 4, 1)  # rows in one statement; few sizes, so that SQLite's co
 def insert_many(
     connection: sqlite3.Connection, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]
 ) -> None:
-    start = 0
-    for size in _SIZES:
-        while len(rows) - start >= size:
-            values = list(chain.from_iterable(rows[start : start + size]))
-            connection.execute(_insert(table, columns, size), values)
-            start += size
+    for part in _parts(rows):
+        connection.execute(_insert(table, columns, len(part)), list(chain.from_iterable(part)))
 
 
 @lru_cache(maxsize=64)
 def _insert(table: str, columns: tuple[str, ...], size: int) -> str:
-    row = f"({', '.join('?' * len(columns))})"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES {', '.join([row] * size)}"
+    return f"INSERT INTO {table} ({', '.join(columns)}) {_values(len(columns), size)}"
+
+
+def update_many(
+    connection: sqlite3.Connection, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]
+) -> None:
+    """Set these columns of many rows; each of ``rows`` begins with the seq of its row."""
+    for part in _parts(rows):
+        connection.execute(_update(table, columns, len(part)), list(chain.from_iterable(part)))
+
+
+@lru_cache(maxsize=64)
+def _update(table: str, columns: tuple[str, ...], size: int) -> str:
+    changes = ", ".join(f"{name} = new.column{number}" for number, name in enumerate(columns, 2))
+    values = _values(len(columns) + 1, size)
+    return f"UPDATE {table} SET {changes} FROM ({values}) AS new WHERE {table}.seq = new.column1"
+
+
+def are_started(connection: sqlite3.Connection, runs: Sequence[tuple[int, str]]) -> bool:
+    """Whether all of these, by seq and run id, are in the log and have not ended."""
+    count = 0
+    for part in _parts(runs):
+        sql = (
+            f"SELECT count(*) FROM ({_values(2, len(part))}) AS run JOIN runs ON runs.seq = run.column1 "
+            "WHERE runs.run_id = run.column2 AND runs.state = 'started'"
+        )
+        count += connection.execute(sql, list(chain.from_iterable(part))).fetchone()[0]
+    return count == len(runs)
+
+
+def _parts(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+    start = 0
+    for size in _SIZES:
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size
+
+
+def _values(columns: int, size: int) -> str:
+    row = f"({', '.join('?' * columns)})"
+    return f"VALUES {', '.join([row] * size)}"
 
 
 def next_seq(connection: sqlite3.Connection) -> int:

@@ -41,9 +41,7 @@ def _update(table: str, columns: Sequence[str], where: str) -> str:
 
 
 WRITER_COLUMNS = ("writer_id", "writer_counter")
-INSERT_STARTED = _insert("runs", (*WRITER_COLUMNS, *STARTED_COLUMNS, "state"))
 INSERT_RUN = _insert("runs", (*WRITER_COLUMNS, *STARTED_COLUMNS, *FINISHED_COLUMNS, "checks_failed"))
-INSERT_STARTED_TEXTS = _insert("run_texts", ("seq", *STARTED_TEXT_COLUMNS))
 INSERT_RUN_TEXTS = _insert("run_texts", ("seq", *STARTED_TEXT_COLUMNS, *FINISHED_TEXT_COLUMNS))
 UPDATE_FINISHED = _update(
     "runs", (*FINISHED_COLUMNS, "checks_failed"), "run_id = ? AND state = 'started' RETURNING seq"

@@ -8,6 +8,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any, Self
@@ -16,7 +17,6 @@ from promptops.config.clock import utc_now
 from promptops.config.closing import Closing
 from promptops.errors import Invalid, NotFound
 from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.sqlite.bulk_insert import insert_many, next_seq
 from promptops.registry.sqlite.connections import (
     configure_connection,
     connect,
@@ -32,28 +32,25 @@ from promptops.registry.sqlite.errors import (
 )
 from promptops.registry.sqlite.migrations import MIGRATIONS, SchemaMigration, migrate
 from promptops.registry.sqlite.rows import (
-    FINISHED_COLUMNS,
-    FINISHED_TEXT_COLUMNS,
     INSERT_OUTCOME,
     INSERT_RUN,
     INSERT_RUN_TEXTS,
-    INSERT_SHADOW_JOB,
-    INSERT_STARTED,
-    INSERT_STARTED_TEXTS,
     INSERT_TAG,
-    STARTED_COLUMNS,
-    STARTED_TEXT_COLUMNS,
     UPDATE_FINISHED,
     UPDATE_TEXTS,
-    WRITER_COLUMNS,
     finished_texts,
     finished_values,
     outcome_values,
-    shadow_job_values,
     started_texts,
     started_values,
     tag_values,
     unfinished_values,
+)
+from promptops.registry.sqlite.run_groups import (
+    add_shadow_job,
+    finish_started_runs,
+    insert_ended_runs,
+    insert_started_runs,
 )
 from promptops.registry.ulid import new_run_id
 
@@ -61,9 +58,15 @@ __all__ = ["RegistryDatabase", "new_run_id"]
 
 BUSY_TIMEOUT_S = 30.0
 LogPosition = tuple[str, int]  # a writer, and the how many-th of its runs this is
-_RUN = ("seq", *WRITER_COLUMNS, *STARTED_COLUMNS, *FINISHED_COLUMNS, "checks_failed")
-_TEXTS = ("seq", *STARTED_TEXT_COLUMNS, *FINISHED_TEXT_COLUMNS)
-_OUTCOME = ("run_seq", "source", "name", "passed", "value", "text", "occurred_at", "recorded_at")
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenRun:
+    """A run of this writer that has not ended; ``seq`` is None before its row is there."""
+
+    counter: int
+    run: StartedRun
+    seq: int | None = None
 
 
 class RegistryDatabase(Closing):
@@ -77,7 +80,7 @@ class RegistryDatabase(Closing):
         self._connection = connection
         self._counter = 0
         self._lock = RLock()
-        self._open_runs: dict[str, tuple[int, StartedRun]] = {}
+        self._open_runs: dict[str, _OpenRun] = {}
         self._file = path.absolute()
         self._identity = _file_identity(self._file)
 
@@ -183,33 +186,48 @@ class RegistryDatabase(Closing):
 
     def start_all(self, runs: Sequence[StartedRun]) -> list[int]:
         """Log that calls are about to be made, in this order."""
-        counted = [(self._count(run), run) for run in runs]
-        with self.write() as connection:
-            return [self._insert_started(connection, counter, run) for counter, run in counted]
-
-    def _insert_started(self, connection: sqlite3.Connection, counter: int, run: StartedRun) -> int:
-        values = (self.writer_id, counter, *started_values(run), "started")
-        seq = _inserted(connection.execute(INSERT_STARTED, values))
-        connection.execute(INSERT_STARTED_TEXTS, (seq, *started_texts(run)))
-        connection.executemany(INSERT_TAG, tag_values(run, seq))
-        return seq
+        return self.log_group(runs, ())
 
     def finish(self, run_id: str, end: FinishedRun) -> None:
         """Log how a started run ended, with its checks. A started row that has gone is made anew."""
         self.finish_all([(run_id, end)])
 
     def finish_all(self, ended: Sequence[tuple[str, FinishedRun]]) -> None:
+        self.log_group((), ended)
+
+    def log_group(self, started: Sequence[StartedRun], ended: Sequence[tuple[str, FinishedRun]]) -> list[int]:
+        """``start_all`` and ``finish_all`` in one transaction: all of it or nothing."""
+        placed = [(self.writer_id, self._count(run), run) for run in started]
         with self.write() as connection:
-            for run_id, end in ended:
-                if not self._update(connection, run_id, end):
-                    self._finish_missing_row(connection, run_id, end)
+            seqs = insert_started_runs(connection, placed) if placed else []
+            if ended and not self._finish_together(connection, ended):
+                self._finish_each(connection, ended)
+        for seq, (_, counter, run) in zip(seqs, placed, strict=True):
+            self._open_runs[run.run_id] = _OpenRun(counter, run, seq)
         for run_id, _ in ended:
             self._open_runs.pop(run_id, None)
+        return seqs
+
+    def _finish_together(
+        self, connection: sqlite3.Connection, ended: Sequence[tuple[str, FinishedRun]]
+    ) -> bool:
+        """Whether all of these are this writer's runs, and were finished as one."""
+        known: dict[str, tuple[int, str, FinishedRun]] = {}
+        for run_id, end in ended:
+            run = self._open_runs.get(run_id)
+            if run is not None and run.seq is not None:
+                known[run_id] = run.seq, run_id, end
+        return len(known) == len(ended) and finish_started_runs(connection, list(known.values()))
+
+    def _finish_each(self, connection: sqlite3.Connection, ended: Sequence[tuple[str, FinishedRun]]) -> None:
+        for run_id, end in ended:
+            if not self._update(connection, run_id, end):
+                self._finish_missing_row(connection, run_id, end)
 
     def release_position(self, run_id: str) -> LogPosition | None:
         """The place that was meant for a run which is kept elsewhere now; ``take_in`` gives it back."""
         found = self._open_runs.pop(run_id, None)
-        return (self.writer_id, found[0]) if found else None
+        return (self.writer_id, found.counter) if found else None
 
     def replay(self, run: StartedRun, end: FinishedRun | None, place: LogPosition | None = None) -> None:
         """Log a run that was kept elsewhere meanwhile. Doing so again changes nothing.
@@ -226,7 +244,7 @@ class RegistryDatabase(Closing):
             except BaseException:
                 self._counter = counter
                 if place and place[0] == self.writer_id:
-                    self._open_runs[run.run_id] = (place[1], run)
+                    self._open_runs[run.run_id] = _OpenRun(place[1], run)
                 raise
 
     def _replay(
@@ -246,7 +264,7 @@ class RegistryDatabase(Closing):
         for (seq,) in updated:
             connection.execute(UPDATE_TEXTS, (*finished_texts(end), seq))
             connection.executemany(INSERT_OUTCOME, outcome_values(end, seq, utc_now()))
-            _add_shadow_job(connection, run_id, end)
+            add_shadow_job(connection, run_id, end)
         return bool(updated)
 
     def _finish_missing_row(self, connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> None:
@@ -254,34 +272,14 @@ class RegistryDatabase(Closing):
             raise Invalid(f"run {run_id} has ended already", hint=f"promptops runs show {run_id}")
         if run_id not in self._open_runs:
             raise NotFound(f"no run {run_id} in the registry {self.path}", hint="promptops runs list")
-        counter, run = self._open_runs[run_id]
-        self._insert_run(connection, (self.writer_id, counter), run, end)
+        known = self._open_runs[run_id]
+        self._insert_run(connection, (self.writer_id, known.counter), known.run, end)
 
     def record(self, ended: Sequence[tuple[StartedRun, FinishedRun]]) -> list[int]:
         """Log whole runs in one transaction."""
-        counters = [self._count(run) for run, _ in ended]
-        runs = [(*started_values(run), *finished_values(end)) for run, end in ended]
-        texts = [(*started_texts(run), *finished_texts(end)) for run, end in ended]
-        recorded_at = utc_now()
+        placed = [((self.writer_id, self._count(run), run), end) for run, end in ended]
         with self.write() as connection:
-            first = next_seq(connection)
-            seqs = list(range(first, first + len(ended)))
-            heads = [(seq, self.writer_id, counter) for seq, counter in zip(seqs, counters, strict=True)]
-            insert_many(connection, "runs", _RUN, [head + run for head, run in zip(heads, runs, strict=True)])
-            insert_many(
-                connection, "run_texts", _TEXTS, [(seq, *text) for seq, text in zip(seqs, texts, strict=True)]
-            )
-            for seq, (run, _) in zip(seqs, ended, strict=True):
-                if run.metadata:
-                    connection.executemany(INSERT_TAG, tag_values(run, seq))
-            outcomes = [
-                row
-                for seq, (_, end) in zip(seqs, ended, strict=True)
-                for row in outcome_values(end, seq, recorded_at)
-            ]
-            insert_many(connection, "outcomes", _OUTCOME, outcomes)
-            for run, end in ended:
-                _add_shadow_job(connection, run.run_id, end)
+            seqs = insert_ended_runs(connection, placed)
         for run, _ in ended:
             self._open_runs.pop(run.run_id, None)
         return seqs
@@ -299,15 +297,15 @@ class RegistryDatabase(Closing):
             connection.executemany(INSERT_TAG, tag_values(run, seq))
         if ended.checks:
             connection.executemany(INSERT_OUTCOME, outcome_values(ended, seq, utc_now()))
-        _add_shadow_job(connection, run.run_id, ended)
+        add_shadow_job(connection, run.run_id, ended)
 
     def _count(self, run: StartedRun) -> int:
         """The place of a run, taken before the attempt: a row that could not be written leaves a hole."""
         with self._lock:
             if run.run_id in self._open_runs:  # tried before
-                return self._open_runs[run.run_id][0]
+                return self._open_runs[run.run_id].counter
             self._counter += 1
-            self._open_runs[run.run_id] = (self._counter, run)
+            self._open_runs[run.run_id] = _OpenRun(self._counter, run)
             return self._counter
 
     def save_version(
@@ -331,11 +329,6 @@ def _file_identity(file: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
-
-
-def _add_shadow_job(connection: sqlite3.Connection, run_id: str, end: FinishedRun) -> None:
-    if end.shadow:
-        connection.execute(INSERT_SHADOW_JOB, shadow_job_values(run_id, end.shadow))
 
 
 def _inserted(cursor: sqlite3.Cursor) -> int:

@@ -17,7 +17,7 @@ from promptops.prompt.render import render_prompt
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import Completion, CompletionRequest, ModelError
 from promptops.registry import FinishedRun, RegistryDatabase, StartedRun, new_run_id
-from promptops.registry.group_writer import GroupWriter
+from promptops.registry.group_writer import GroupWriter, PendingRow, RowGroups
 from promptops.runner import RunContext
 from promptops.runner.batch import BatchEngine, BatchItem, BatchOptions, CostEstimator
 from promptops.runner.batch.budget import Budget, Prices, sent_tokens
@@ -407,25 +407,25 @@ class TestWriter:
                 RegistryDatabase.open(tmp_path / "r.db") as registry,
                 RegistryDatabase.open(tmp_path / "r.db") as other,
             ):
-                writer = GroupWriter(registry)
+                writer = GroupWriter(RowGroups(registry).write, asyncio.get_running_loop())
                 for size in (1, 600, 2):
                     before = other.read_one("SELECT count(*) FROM runs")
-                    await asyncio.gather(*(writer.put(*self.row()) for _ in range(size)))
+                    await asyncio.gather(*(writer.put(PendingRow(*self.row())) for _ in range(size)))
                     assert other.read_one("SELECT count(*) FROM runs") == before + size
-                await writer.close()
+                await asyncio.to_thread(writer.close)
 
         asyncio.run(go())
 
     def test_a_bug_comes_out_where_the_row_is_waited_for(self, tmp_path: Path) -> None:
         async def go() -> None:
             with RegistryDatabase.open(tmp_path / "r.db") as registry:
-                writer = GroupWriter(registry)
-                row = self.row()
-                await writer.put(*row)
+                writer = GroupWriter(RowGroups(registry).write, asyncio.get_running_loop())
+                row = PendingRow(*self.row())
+                await writer.put(row)
                 with pytest.raises(Exception, match="UNIQUE"):
-                    await writer.put(*row)
-                writer.put(*self.row()).cancel()
-                await writer.close()
+                    await writer.put(row)
+                writer.put(PendingRow(*self.row())).cancel()
+                await asyncio.to_thread(writer.close)
 
         asyncio.run(go())
 
