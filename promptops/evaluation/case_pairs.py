@@ -20,8 +20,8 @@ _SCORE_WEIGHT = 1e-3  # of the severity: what checks say where as many trials pa
 def add_case(comparison: PairedComparison[CaseFlip], answered: CaseTrials) -> None:
     control, candidate = map(case_side, answered.sides)
     failed_share = _failed_share(control, candidate, len(results_by_check(answered.sides[0])))
-    severity = abs(candidate.passed - control.passed) + _SCORE_WEIGHT * abs(failed_share)
-    severity /= comparison.trials
+    passes, trials = abs(candidate.passed - control.passed), comparison.trials
+    severity = passes / trials + _SCORE_WEIGHT * abs(failed_share) / trials
     comparison.add(
         control,
         candidate,
