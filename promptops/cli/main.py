@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from promptops._version import __version__
 from promptops.cli.help import PROGRAM, print_group_help, print_help
-from promptops.cli.verbs import BUILT_IN, MOVED_VERBS, VERBS, suggest_verbs
+from promptops.cli.verbs import BUILT_IN, MOVED_OPTIONS, MOVED_VERBS, VERBS, suggest_verbs
 from promptops.errors import ExitCode, PromptopsError
 from promptops.log import before_first_message
 
@@ -106,10 +106,8 @@ def _dispatch_subverb(verb: str, rest: list[str]) -> int:
         return _dispatch_verb([*moved, *rest[1:]])
     if rest[0] not in VERBS[verb].parts:
         return _report_unknown_verb(rest[0], verb)
-    if (verb, rest[0]) == ("shadow", "run"):
-        from promptops.cli.old_options import translate_shadow_run
-
-        path, arguments = translate_shadow_run(rest[1:])
+    if translator := MOVED_OPTIONS.get((verb, rest[0])):
+        path, arguments = getattr(importlib.import_module(f"{__package__}.old_options"), translator)(rest[1:])
         return _run_verb([*path], arguments)
     return _run_verb([verb, rest[0]], rest[1:])
 

@@ -6,9 +6,8 @@
 import shlex
 from collections.abc import Sequence
 
+from promptops.cli.verbs import VerbPath
 from promptops.console import note
-
-VerbPath = tuple[str, ...]
 
 _OPTIONS = {
     **{f"--{key}": ("--select", key) for key in (

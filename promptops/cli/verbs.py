@@ -148,6 +148,9 @@ MOVED_VERBS: dict[VerbPath, VerbPath] = {
 }
 """Old spellings that work for one more version."""
 
+MOVED_OPTIONS: dict[VerbPath, str] = {("shadow", "run"): "translate_shadow_run"}
+"""Verbs whose old options work for one more version, each with what of ``old_options`` writes them as new."""
+
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "ab": ("eval", "shadow run", "canary"),
     "add": ("new", "cases add"),
