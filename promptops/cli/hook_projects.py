@@ -63,10 +63,10 @@ def hook_environment(env: Mapping[str, str], top: Path) -> dict[str, str]:
 
     Git starts them at the top of the work tree; in a linked one it names the git folder alone.
     """
-    told = {name: str(top / env[name]) for name in ("GIT_DIR", "GIT_INDEX_FILE") if env.get(name)}
-    if "GIT_DIR" in told and not env.get("GIT_WORK_TREE"):
-        told["GIT_WORK_TREE"] = str(top)
-    return told
+    paths = {name: str(top / env[name]) for name in ("GIT_DIR", "GIT_INDEX_FILE") if env.get(name)}
+    if "GIT_DIR" in paths and not env.get("GIT_WORK_TREE"):
+        paths["GIT_WORK_TREE"] = str(top)
+    return paths
 
 
 def find_worktree_settings(start: Path, env: Mapping[str, str]) -> Settings:
@@ -103,11 +103,11 @@ def touched_projects(
 
 def _changed_paths(top: Settings, span: RevisionRange) -> list[str]:
     if span.old is None:
-        said = run_git(top, "ls-files", "-z")
+        output = run_git(top, "ls-files", "-z")
     else:
         ends = [span.old, span.new] if span.new else ["--cached", span.old]
-        said = run_git(top, "diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", *ends, "--")
-    return said.decode("utf-8", "surrogateescape").split("\0")[:-1]
+        output = run_git(top, "diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", *ends, "--")
+    return output.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
 
 def _project_folders(path: str) -> Iterator[str]:

@@ -43,11 +43,11 @@ def plan_call(
     reference: str, settings: Settings, given: RunOptions, *, log: bool = True
 ) -> Iterator[PlannedCall]:
     """The call that a reference asks for; what it needs is open as long as the context is."""
-    wanted = parse_reference(reference, settings)
-    if wanted.channel is None:
+    parsed = parse_reference(reference, settings)
+    if parsed.channel is None:
         yield _version_call(reference, settings, given, log=log)
         return
-    with _channel_call(wanted, settings, given, log=log) as call:
+    with _channel_call(parsed, settings, given, log=log) as call:
         yield call
 
 

@@ -1,4 +1,5 @@
 import importlib
+import inspect
 import re
 import subprocess
 import sys
@@ -67,6 +68,12 @@ def test_a_verb_that_has_moved_still_works_and_says_its_new_spelling(old: tuple[
     assert (done.code, done.out) == (0, cli(*new, "--help").out)
     assert done.err == f"promptops: `{' '.join(old)}` is `{' '.join(new)}` from the next version on\n"
     assert f"  {old[-1]} " not in cli(old[0], "--help").out
+
+
+@pytest.mark.parametrize("path", PATHS, ids=" ".join)
+def test_a_verb_reads_its_options_and_calls_the_domain(path: list[str]) -> None:
+    lines, _ = inspect.getsourcelines(find_verb(path))
+    assert len(lines) <= 60, "the domain belongs below the command line"
 
 
 def test_synonyms_name_verbs_and_are_none() -> None:

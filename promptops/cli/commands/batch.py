@@ -115,8 +115,8 @@ def batch(
 
 
 def _channel_reference(reference: str, settings: Settings) -> Reference | None:
-    wanted = parse_reference(reference, settings)
-    return wanted if wanted.channel is not None else None
+    parsed = parse_reference(reference, settings)
+    return parsed if parsed.channel is not None else None
 
 
 @contextmanager

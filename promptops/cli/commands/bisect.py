@@ -66,52 +66,56 @@ def bisect(
         cache=cache_use(no_cache=no_cache, refresh=refresh),
     )
     with open_cases(last, settings, cases, tags) as found_cases:
-        found = find_culprit(settings, options, search, found_cases, _note_step)
-    changed = list(_changes(found, settings))
+        result = find_culprit(settings, options, search, found_cases, _note_step)
+    changed = list(_changes(result, settings))
     if as_json:
-        print_json(_as_json(found, changed))
+        print_json(_as_json(result, changed))
     else:
-        _print(found, changed)
-    return ExitCode.OK if found.culprit else ExitCode.UNDECIDED
+        _print(result, changed)
+    return ExitCode.OK if result.culprit else ExitCode.UNDECIDED
+
+
+_STEP_WORDS = {"good": "does as the good one", "bad": "does worse", "cannot tell": "cannot be told"}
 
 
 def _note_step(step: BisectStep) -> None:
-    said = {"good": "does as the good one", "bad": "does worse", "cannot tell": "cannot be told"}[step.word]
+    words = _STEP_WORDS[step.word]
     rates = (
         f": passes {step.rate:.1%} of {step.cases} cases, the good one {step.good_rate:.1%}"
         if step.rate is not None and step.good_rate is not None
         else f": {step.entry.problem or step.entry.change}"
     )
-    note(f"{step.entry.pasteable} {said}{rates}")
+    note(f"{step.entry.pasteable} {words}{rates}")
 
 
-def _changes(found: BisectResult, settings: Settings) -> Iterator[str]:
+def _changes(result: BisectResult, settings: Settings) -> Iterator[str]:
     """What the found commit changed, in words."""
-    if found.culprit is None or found.before is None:
+    if result.culprit is None or result.before is None:
         return
     before, after = (
-        resolve_version(each.pasteable, settings).prompt for each in (found.before, found.culprit)
+        resolve_version(each.pasteable, settings).prompt for each in (result.before, result.culprit)
     )
     for change in compare_prompts(before, after):
         for line in (*change.lines, *map(str, change.texts)):
             yield f"{change.kind}: {line}"
 
 
-def _print(found: BisectResult, changed: list[str]) -> None:
-    if found.culprit:
-        one = found.culprit
-        print_text(f"{one.pasteable} is the first version that does worse")
-        print_text(
-            f"commit {one.commit_sha}\nAuthor: {one.author}\nDate:   {one.date}\n\n    {one.subject}\n"
-        )
+def _print(result: BisectResult, changed: list[str]) -> None:
+    if result.culprit:
+        culprit = result.culprit
+        print_text(f"{culprit.pasteable} is the first version that does worse")
+        print_text(f"commit {culprit.commit_sha}\nAuthor: {culprit.author}\nDate:   {culprit.date}")
+        print_text(f"\n    {culprit.subject}\n")
         for line in changed:
             print_text(f"  {line}")
-    elif found.suspects:
+    elif result.suspects:
         print_text("cannot tell which of these it was:")
-        print_table(("VERSION", "AUTHOR", "CHANGE", "SUBJECT"), map(_row, found.suspects))
+        print_table(("VERSION", "AUTHOR", "CHANGE", "SUBJECT"), map(_row, result.suspects))
         note("more cases or --trials would tell, if the versions between can be run at all")
     else:
-        print_text(f"cannot tell: {found.bad.pasteable} is not shown to do worse than {found.good.pasteable}")
+        print_text(
+            f"cannot tell: {result.bad.pasteable} is not shown to do worse than {result.good.pasteable}"
+        )
         note("more cases or --trials would tell, or cases that ask for what broke")
 
 
@@ -119,13 +123,13 @@ def _row(entry: HistoryEntry) -> tuple[str, ...]:
     return entry.pasteable, entry.author, entry.change, entry.problem or entry.subject
 
 
-def _as_json(found: BisectResult, changed: list[str]) -> dict[str, Any]:
+def _as_json(result: BisectResult, changed: list[str]) -> dict[str, Any]:
     return {
-        "culprit": _entry(found.culprit),
-        "last_good": _entry(found.before),
-        "suspects": [_entry(each) for each in found.suspects],
+        "culprit": _entry(result.culprit),
+        "last_good": _entry(result.before),
+        "suspects": [_entry(each) for each in result.suspects],
         "changed": changed,
-        "steps": [{**asdict(step), "entry": step.entry.pasteable} for step in found.steps],
+        "steps": [{**asdict(step), "entry": step.entry.pasteable} for step in result.steps],
     }
 
 

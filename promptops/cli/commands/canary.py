@@ -66,17 +66,17 @@ def canary(
         reason=reason,
     )
     with project_release_context(local=local, propose=propose) as context:
-        found = prepare_canary(context, start)
-        if isinstance(found, ReleaseCandidate):
-            return confirm_first_release(context, found, reason, yes=yes, as_json=as_json)
-        _confirm_forecast(context, found, yes=yes)
-        written = start_canary(context, found)
-        code = print_transition(found.target, written, as_json=as_json)
+        prepared = prepare_canary(context, start)
+        if isinstance(prepared, ReleaseCandidate):
+            return confirm_first_release(context, prepared, reason, yes=yes, as_json=as_json)
+        _confirm_forecast(context, prepared, yes=yes)
+        written = start_canary(context, prepared)
+        code = print_transition(prepared.target, written, as_json=as_json)
         if not written.proposed:
-            if found.rollout.phase == "shadow":
-                note(f"next: promptops release gate {found.target}, then tick")
+            if prepared.rollout.phase == "shadow":
+                note(f"next: promptops release gate {prepared.target}, then tick")
             else:
-                note(f"next: promptops tick {found.target}")
+                note(f"next: promptops tick {prepared.target}")
         return code
 
 

@@ -93,44 +93,44 @@ def diff(
         on = RenderOptions(
             render=render or bool(given or inputs), given=tuple(given or ()), file=inputs, cases=cases
         )
-        told = attach_shadow_runs(build_diff_reports(changes.pairs, settings, on), settings)
+        reports = attach_shadow_runs(build_diff_reports(changes.pairs, settings, on), settings)
         form = DiffFormat.json if as_json else form
         if run:
-            _print_with_evals(told, settings, form, unified=unified, stat=stat)
+            _print_with_evals(reports, settings, form, unified=unified, stat=stat)
         else:
-            _print(told, form, unified=unified, stat=stat)
+            _print(reports, form, unified=unified, stat=stat)
     return int(exit_code and bool(changes.pairs))
 
 
 def _print_with_evals(
-    told: list[DiffReport], settings: Settings, form: DiffFormat, *, unified: bool, stat: bool
+    reports: list[DiffReport], settings: Settings, form: DiffFormat, *, unified: bool, stat: bool
 ) -> None:
     from promptops.cli.reports.diff.evals import attach_evals, print_evals
 
     if form is DiffFormat.json:
         from promptops.cli.reports.diff.json import diff_data
 
-        print_json(attach_evals(told, settings, diff_data(told)))
+        print_json(attach_evals(reports, settings, diff_data(reports)))
     else:
-        _print(told, form, unified=unified, stat=stat)
-        print_evals(told, settings, markdown=form is DiffFormat.markdown)
+        _print(reports, form, unified=unified, stat=stat)
+        print_evals(reports, settings, markdown=form is DiffFormat.markdown)
 
 
-def _print(told: list[DiffReport], form: DiffFormat, *, unified: bool, stat: bool) -> None:
+def _print(reports: list[DiffReport], form: DiffFormat, *, unified: bool, stat: bool) -> None:
     if form is DiffFormat.json:
         from promptops.cli.reports.diff.json import diff_data
 
-        print_json(diff_data(told))
+        print_json(diff_data(reports))
     elif form is DiffFormat.markdown:
         from promptops.cli.reports.diff.markdown import render_diff_markdown
 
-        print_text(render_diff_markdown(told, unified=unified, full=not stat), end="")
-    elif not told:
+        print_text(render_diff_markdown(reports, unified=unified, full=not stat), end="")
+    elif not reports:
         note("nothing changed")
     else:
         from promptops.cli.reports.diff.text import print_diff_reports
 
-        print_diff_reports(told, unified=unified)
+        print_diff_reports(reports, unified=unified)
 
 
 def _print_names(changes: ChangedPrompts) -> None:

@@ -114,11 +114,8 @@ def eval_(
         sequential=sequential,
     )
     request = _with_variants(request, references, against, settings, models, sets)
-    if (sequential or no_worse_than is not None) and against is None:
-        raise Invalid(
-            f"{'--sequential' if sequential else '--no-worse-than'} compares two versions",
-            hint="say with --against REF what to compare with",
-        )
+    if against is None:
+        _refuse_comparison(sequential=sequential, gated=no_worse_than is not None)
     options = BatchOptions(
         concurrency=jobs or (_JOBS_SEQUENTIAL if sequential else _JOBS),
         limits=Limits(retries=retries, timeout=timeout),
@@ -132,12 +129,21 @@ def eval_(
     _write_result(outcome.result, "json" if as_json else form.value, out)
     if verbose:
         _print_details(outcome.result)
-    if code := eval_exit_code(outcome):
-        return code
-    decision = decide_eval(outcome.result, EvalThresholds(fail_under, no_worse_than))
+    return eval_exit_code(outcome) or _decide(outcome.result, EvalThresholds(fail_under, no_worse_than))
+
+
+def _decide(result: EvalResult, thresholds: EvalThresholds) -> int:
+    decision = decide_eval(result, thresholds)
     for reason in decision.reasons:
         note(reason)
     return decision.code
+
+
+def _refuse_comparison(*, sequential: bool, gated: bool) -> None:
+    """Raise Invalid for flags that compare two versions, where only one is named."""
+    if sequential or gated:
+        flag = "--sequential" if sequential else "--no-worse-than"
+        raise Invalid(f"{flag} compares two versions", hint="say with --against REF what to compare with")
 
 
 def _with_variants(
@@ -148,16 +154,16 @@ def _with_variants(
     models: Sequence[str] | None,
     sets: Sequence[str] | None,
 ) -> EvalRequest:
-    found = build_variants(references, settings, models, sets)
+    variants = build_variants(references, settings, models, sets)
     if against is None:
-        return replace(request, variants=tuple(found))
-    if len(found) > 1:
+        return replace(request, variants=tuple(variants))
+    if len(variants) > 1:
         raise Invalid(
-            f"--against compares two versions, and {len(found) + 1} are named",
+            f"--against compares two versions, and {len(variants) + 1} are named",
             hint="leave it out: several versions stand side by side in one table",
         )
     control = replace(build_variants([against], settings)[0], arm="control")
-    candidate = replace(found[0], arm="candidate")
+    candidate = replace(variants[0], arm="candidate")
     pasteable = candidate.version.pasteable
     if not candidate.label.startswith(pasteable):
         candidate = replace(candidate, label=f"{pasteable} {candidate.label}")

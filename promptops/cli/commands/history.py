@@ -28,20 +28,20 @@ def history(reference: NameArgument, limit: LimitOption = None, as_json: JsonOpt
     """List the versions of a prompt, newest first: what changed, by whom, and how each did in its runs."""
     settings = current_settings()
     with _registry(settings) as registry:
-        found = history_of(reference, settings, registry)
-        stats = version_stats(registry, found.name)
-        evals = {digest: each for (_, digest), each in latest_evals(registry, found.name).items()}
+        timeline = history_of(reference, settings, registry)
+        stats = version_stats(registry, timeline.name)
+        evals = {digest: each for (_, digest), each in latest_evals(registry, timeline.name).items()}
     figures = {digest: _figures(each) for digest, each in stats.items()}
     for digest, latest in evals.items():
         figures[digest] = _with_eval(figures.get(digest, VersionStats()), latest)
-    found = found.with_stats(figures)
-    shown = found.versions[:limit]
+    timeline = timeline.with_stats(figures)
+    shown = timeline.versions[:limit]
     if as_json:
         print_json([_as_json(entry) for entry in shown])
     elif shown:
         print_table(HISTORY_HEADERS, [_row(entry) for entry in shown], numeric=(1, 4, 5, 6, 7, 8))
-    if found.note:
-        note(found.note)
+    if timeline.note:
+        note(timeline.note)
 
 
 def _registry(settings: Settings) -> RegistryDatabase:

@@ -44,17 +44,17 @@ def init(ci: CiOption = None, diff_driver: DriverOption = False) -> None:
     promote.sh, which starts a canary and ticks until it is decided.
     """
     settings = current_settings()
-    made = start_project(settings)
-    made += write_workflows(settings) if ci is CiProvider.GITHUB else []
-    made += write_promote_script(settings) if ci is CiProvider.SCRIPT else []
-    made += write_gitattributes(settings) if diff_driver else []
-    for path in made:
+    written = start_project(settings)
+    written += write_workflows(settings) if ci is CiProvider.GITHUB else []
+    written += write_promote_script(settings) if ci is CiProvider.SCRIPT else []
+    written += write_gitattributes(settings) if diff_driver else []
+    for path in written:
         print_text(f"wrote {os.path.relpath(path)}")
-    if not made:
+    if not written:
         print_text("nothing to do: this repository has all that it needs")
     if diff_driver:
         note(f"once in each clone: {DIFF_CONFIG}")
     elif not has_gitattributes(settings):
         note("to see prompts well in plain git diff: promptops init --diff-driver")
-    first = any(path.name == "sentiment.yaml" for path in made)
+    first = any(path.name == "sentiment.yaml" for path in written)
     note("next: promptops " + ("run sentiment -i text='What a lovely evening.'" if first else "list"))

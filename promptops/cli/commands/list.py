@@ -55,12 +55,12 @@ def _entry(
     name: str, settings: Settings, live: Mapping[str, ChannelState], last: dict[str, Any] | None
 ) -> dict[str, Any]:
     try:
-        known = _prompt_data(resolve_version(name, settings).prompt)
+        facts = _prompt_data(resolve_version(name, settings).prompt)
     except PromptopsError as error:
-        known = {"description": None, "owner": None, "model": None, "digest": None, "problem": error.message}
+        facts = {"description": None, "owner": None, "model": None, "digest": None, "problem": error.message}
     return {
         "prompt": name,
-        **known,
+        **facts,
         "channels": {channel: _channel_data(state) for channel, state in live.items()},
         "last_run": {"run_id": last["run_id"], "started_at": last["started_at"]} if last else None,
     }

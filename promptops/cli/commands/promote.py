@@ -45,14 +45,14 @@ def promote(
 
     Exit code 1 says that something is worse, 3 that the evidence is not in yet.
     """
-    wanted = PromoteRequest(
+    request = PromoteRequest(
         reference=reference, channel=to, plan=plan, force=force, unreviewed=unreviewed, reason=reason
     )
     with project_release_context(local=local, propose=propose) as context:
-        chosen = first_release_candidate(context, wanted)
-        if chosen:
-            return confirm_first_release(context, chosen, reason, yes=yes, as_json=as_json)
-        return _print_promotion(promote_(context, wanted), as_json=as_json)
+        candidate = first_release_candidate(context, request)
+        if candidate:
+            return confirm_first_release(context, candidate, reason, yes=yes, as_json=as_json)
+        return _print_promotion(promote_(context, request), as_json=as_json)
 
 
 def _print_promotion(done: PromoteResult, *, as_json: bool) -> int:

@@ -76,7 +76,7 @@ def run(
     if prepare and no_log:
         raise Invalid("--prepare logs a run to be finished later, and --no-log none")
     settings = current_settings()
-    asked = RunOptions(
+    options = RunOptions(
         inputs=given,
         inputs_file=inputs,
         model=model,
@@ -86,14 +86,14 @@ def run(
     )
     limits = Limits(retries=retries, timeout=timeout)
     streams = partial(_should_stream, asked=stream, as_json=as_json)
-    made = _RunExecution(
+    execution = _RunExecution(
         settings=settings, limits=limits, streams=streams, all_checks=all_checks, log=not no_log
     )
-    with plan_call(reference, settings, asked, log=not no_log) as call:
+    with plan_call(reference, settings, options, log=not no_log) as call:
         if prepare:
             print_json(asyncio.run(_prepare_run(settings, call)).as_json())
             return 0
-        done, streamed = asyncio.run(made.make(call))
+        done, streamed = asyncio.run(execution.make(call))
     try:
         return print_run(done, streamed=streamed, as_json=as_json)
     finally:
@@ -124,13 +124,13 @@ class _RunExecution:
             runner = session.runner(self.limits)
             prepared = call.ready(runner, True)
             version, streams = prepared.version, self.streams(prepared.version)
-            further = _model_graded_checks(session, version, self.limits) if self.all_checks else None
+            model_graded = _model_graded_checks(session, version, self.limits) if self.all_checks else None
             prepared = runner.begin(prepared)
             if self.log:
                 note_own_run(self.settings, prepared.started.run_id)
             done = await runner.answer(prepared, _print_piece if streams else None)
-            if further:
-                done = await further.finish(done, log=self.log)
+            if model_graded:
+                done = await model_graded.finish(done, log=self.log)
             if self.log:
                 call.ended(done)
         return done, streams

@@ -21,16 +21,16 @@ def environment_findings() -> Iterator[DoctorFinding]:
 
 def _program() -> DoctorFinding:
     """Whether typing ``promptops`` starts this program, and not another tool of that name."""
-    found = shutil.which("promptops")
-    if found is None:
+    program = shutil.which("promptops")
+    if program is None:
         return DoctorFinding(
             "program", "note", "promptops is not on PATH", "git promptops may be, or activate the environment"
         )
-    if "promptops.cli" not in Path(found).read_text(encoding="utf-8", errors="replace"):
+    if "promptops.cli" not in Path(program).read_text(encoding="utf-8", errors="replace"):
         return DoctorFinding(
             "program",
             "warning",
-            f"{found} is another tool's promptops",
+            f"{program} is another tool's promptops",
             "call this one as `git promptops` or `python -m promptops`, or put it first on PATH",
         )
     if "promptops" in {dist.name for dist in importlib.metadata.distributions()}:
@@ -40,11 +40,11 @@ def _program() -> DoctorFinding:
             "another distribution called `promptops` is installed here and owns files of the same names",
             "pip uninstall promptops; pip install --force-reinstall git-promptops",
         )
-    return DoctorFinding("program", "ok", found)
+    return DoctorFinding("program", "ok", program)
 
 
 def _git() -> DoctorFinding:
-    found = shutil.which("git")
-    if found is None:
+    program = shutil.which("git")
+    if program is None:
         return DoctorFinding("git", "error", "git is not on PATH", "install git 2.31 or newer")
-    return DoctorFinding("git", "ok", found)
+    return DoctorFinding("git", "ok", program)

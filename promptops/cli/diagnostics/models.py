@@ -27,11 +27,11 @@ def _models(settings: Settings) -> DoctorFinding:
     from promptops.providers.catalog_index import OLD_AFTER_DAYS
 
     catalog = Catalog.load(settings)
-    told = f"prices, windows and retirement dates of {catalog.source}"
+    text = f"prices, windows and retirement dates of {catalog.source}"
     age = (date.today() - date.fromisoformat(catalog.day)).days  # noqa: DTZ011 - the day where the person is
     if age > OLD_AFTER_DAYS:
-        return DoctorFinding("models", "note", f"{told}, {age} days old", "pip install -U git-promptops")
-    return DoctorFinding("models", "ok", told)
+        return DoctorFinding("models", "note", f"{text}, {age} days old", "pip install -U git-promptops")
+    return DoctorFinding("models", "ok", text)
 
 
 def _providers() -> DoctorFinding:

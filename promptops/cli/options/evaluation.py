@@ -67,15 +67,15 @@ def build_variants(
     sets: Sequence[str] | None = None,
 ) -> list[Variant]:
     """Every version with every model and every combination of settings."""
-    found = []
+    variants = []
     for reference in references:
         version = with_provenance(resolve_version(reference, settings), settings)
         local = local_model_override(version)
         wanted: Sequence[str | None] = models or [local]
         for model, overrides in product(wanted, override_combinations(sets or ())):
             other, changed = apply_overrides(version, model, overrides)
-            found.append(Variant(version=other, label=_label(version, changed), overrides=changed))
-    return _with_distinct_labels(found) if models or sets else found
+            variants.append(Variant(version=other, label=_label(version, changed), overrides=changed))
+    return _with_distinct_labels(variants) if models or sets else variants
 
 
 def override_combinations(pairs: Sequence[str]) -> list[dict[str, Any]]:

@@ -38,8 +38,8 @@ def cases_add(
     if approve and expected is not None:
         raise Invalid("--approve and --expected both say what is right", hint="give one of the two")
     with RegistryDatabase.open_existing(settings.registry) as registry:
-        found = get_run(registry, resolve_run_id(run, settings))
-    data = _case(prompt, found, expected, approve=approve)
+        record = get_run(registry, resolve_run_id(run, settings))
+    data = _case(prompt, record, expected, approve=approve)
     data |= {"tags": tag} if tag else {}
     shown = cases_display_path(version, settings)
     case = append_case(

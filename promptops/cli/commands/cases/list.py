@@ -17,14 +17,15 @@ def cases_list(reference: ReferenceArgument, tag: TagOption = None, as_json: Jso
     settings = current_settings()
     version = resolve_version(reference, settings)
     with open_golden_set(version, settings) as cases:
-        found = list(filter_by_tags(cases, tag))
+        chosen = list(filter_by_tags(cases, tag))
     if as_json:
-        print_json([_as_json(case) for case in found])
-    elif not found:
+        print_json([_as_json(case) for case in chosen])
+    elif not chosen:
         note(f"no such cases of {version.prompt.name}")
     else:
         rows = [
-            (case.id, " ".join(case.tags) or None, _text(case.inputs), _text(case.expected)) for case in found
+            (case.id, " ".join(case.tags) or None, _text(case.inputs), _text(case.expected))
+            for case in chosen
         ]
         print_table(("CASE", "TAGS", "INPUTS", "EXPECTED"), rows)
 

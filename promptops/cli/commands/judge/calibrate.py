@@ -56,13 +56,13 @@ def judge_calibrate(
     items = list(_read_labelled(labels, judge))
     if not items:
         raise Invalid(f"{labels} holds no labels", hint='a line is {"inputs": {…}, "label": 4}')
-    found = asyncio.run(_judge_items(judge, reference, items, judges, settings, votes, jobs))
-    if not any(each.votes for each in found):
-        reason = next((failure for each in found for failure in each.failures), "it was never asked")
+    judged = asyncio.run(_judge_items(judge, reference, items, judges, settings, votes, jobs))
+    if not any(each.votes for each in judged):
+        reason = next((failure for each in judged for failure in each.failures), "it was never asked")
         raise Undecided(
             f"{reference} gave no verdict at all: {reason}", hint="promptops runs list --kind judge"
         )
-    result = calibrate(found, judge.scale, votes=votes, cases=cases)
+    result = calibrate(judged, judge.scale, votes=votes, cases=cases)
     if as_json:
         print_json(asdict(result))
     else:

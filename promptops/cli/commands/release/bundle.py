@@ -23,9 +23,9 @@ def release_bundle(out: OutOption, as_json: JsonOption = False) -> None:
     settings = current_settings()
     with Ledger(settings) as ledger:
         ledger.commit_id()  # a clone of one branch fetches the state
-    made = write_bundle(settings, out)
+    bundle = write_bundle(settings, out)
     if as_json:
-        print_json({"file": str(out), **asdict(made)})
+        print_json({"file": str(out), **asdict(bundle)})
         return
-    prompts, versions = pluralize(len(made.prompts), "prompt"), pluralize(made.versions, "version")
-    print_text(f"{out}: {prompts}, {versions}, {made.bytes:,} bytes")
+    prompts, versions = pluralize(len(bundle.prompts), "prompt"), pluralize(bundle.versions, "version")
+    print_text(f"{out}: {prompts}, {versions}, {bundle.bytes:,} bytes")

@@ -34,14 +34,14 @@ def release_forecast(
     with project_release_context(registry=RegistryDatabase.open_existing) as context:
         with suppress(Unavailable):  # what was fetched before will do
             context.ledger.refresh()
-        found = prepare_canary(context, start, fresh=True)
-        if isinstance(found, ReleaseCandidate):
-            told = Forecast(
-                sentence=f"{found.target} serves nothing yet: the first version needs no evidence"
+        prepared = prepare_canary(context, start, fresh=True)
+        if isinstance(prepared, ReleaseCandidate):
+            forecast = Forecast(
+                sentence=f"{prepared.target} serves nothing yet: the first version needs no evidence"
             )
         else:
-            told = forecast_canary(context, found)
+            forecast = forecast_canary(context, prepared)
     if as_json:
-        print_json(asdict(told))
+        print_json(asdict(forecast))
     else:
-        print_text(told.sentence)
+        print_text(forecast.sentence)

@@ -40,11 +40,11 @@ def release_log(name: NameArgument = None, limit: LimitOption = 50, as_json: Jso
 
 def _row(record: TransitionRecord, prompt: str | None, channel: str | None) -> tuple[Any, ...]:
     """``prompt``, ``channel``: that were asked for, and need not be told again."""
-    told = timeline_event(record)
-    by = told.actor.partition(" <")[0] or None
+    event = timeline_event(record)
+    by = event.actor.partition(" <")[0] or None
     where = record.channel if prompt else f"{record.prompt}:{record.channel}"
     at = record.at[:_TO_THE_MINUTE].replace("T", " ")
-    return at, None if channel else where, told.text, by, told.reason or None
+    return at, None if channel else where, event.text, by, event.reason or None
 
 
 def _content(record: TransitionRecord) -> dict[str, Any]:

@@ -29,16 +29,16 @@ def release_verify(name: NameArgument = None, as_json: JsonOption = False) -> in
         if reference:
             require_prompt(context, reference.name)
         prompt, channel = (reference.name, reference.channel) if reference else (None, None)
-        found = list(verify_all(context, prompt, channel))
+        results = list(verify_all(context, prompt, channel))
     if as_json:
-        print_json([_verification_data(each) for each in found])
-    for each in () if as_json else found:
+        print_json([_verification_data(each) for each in results])
+    for each in () if as_json else results:
         _print_verification(each)
-    if not found:
+    if not results:
         note("no transition rests on evidence yet")
-    if any(each.mismatches for each in found):
+    if any(each.mismatches for each in results):
         return ExitCode.NO
-    return ExitCode.UNDECIDED if any(each.elsewhere for each in found) else ExitCode.OK
+    return ExitCode.UNDECIDED if any(each.elsewhere for each in results) else ExitCode.OK
 
 
 def _print_verification(each: VerificationResult) -> None:

@@ -66,8 +66,8 @@ def runs_export(
     """
     settings = current_settings()
     if for_release or since_last:
-        given = (reference, model, error, since, channel, tag, kind)
-        if not for_release or form is not ExportFormat.JSONL or any(given):
+        filters = (reference, model, error, since, channel, tag, kind)
+        if not for_release or form is not ExportFormat.JSONL or any(filters):
             raise Invalid(
                 "--since-last goes with --for-release, and that takes no other choice of runs",
                 hint="promptops runs export --for-release --since-last --out FILE",

@@ -58,18 +58,18 @@ def runs_search(
     )  # fmt: skip
     with RegistryDatabase.open_existing(settings.registry) as registry:
         if words:
-            found = search_runs(registry, " ".join(words), chosen, limit=limit, progress=_note_progress)
+            result = search_runs(registry, " ".join(words), chosen, limit=limit, progress=_note_progress)
         else:
             latest = list_runs(registry, chosen, limit=limit)
-            found = SearchResult(
+            result = SearchResult(
                 [SearchHit(run, escape_line(run["output"] or "")[:_EXCERPT_LENGTH]) for run in latest]
             )
-        ids = short_ids(registry, [hit.run["run_id"] for hit in found.hits])
-    if found.note:
-        note(f"promptops: {found.note}")
+        ids = short_ids(registry, [hit.run["run_id"] for hit in result.hits])
+    if result.note:
+        note(f"promptops: {result.note}")
     if as_json:
-        print_json([{**hit.run, "snippet": _plain(hit.snippet)} for hit in found.hits])
-    elif not found.hits:
+        print_json([{**hit.run, "snippet": _plain(hit.snippet)} for hit in result.hits])
+    elif not result.hits:
         note("nothing found")
     else:
         rows = [
@@ -79,7 +79,7 @@ def runs_search(
                 run_version(hit.run),
                 _plain(hit.snippet),
             )
-            for hit in found.hits
+            for hit in result.hits
         ]
         print_table(("RUN", "AGE", "VERSION", "FOUND"), rows, numeric=(1,))
 

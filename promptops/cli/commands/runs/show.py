@@ -27,18 +27,18 @@ def runs_show(run: RunArgument, messages: MessagesOption = False, as_json: JsonO
     """
     settings = current_settings()
     with RegistryDatabase.open_existing(settings.registry) as registry:
-        found = get_run(registry, resolve_run_id(run, settings))
+        record = get_run(registry, resolve_run_id(run, settings))
         if messages:
-            print_json(_rebuilt(registry, found, settings))
+            print_json(_rebuilt(registry, record, settings))
             return
         try:
-            sent, problem = _rebuilt(registry, found, settings), None
+            sent, problem = _rebuilt(registry, record, settings), None
         except PromptopsError as error:
             sent, problem = None, error.message
     if as_json:
-        print_json({**found, "messages": sent, "messages_problem": problem})
+        print_json({**record, "messages": sent, "messages_problem": problem})
     else:
-        _print(found, sent, problem)
+        _print(record, sent, problem)
 
 
 def _rebuilt(registry: RegistryDatabase, run: RunRecord, settings: Settings) -> list[dict[str, Any]]:
