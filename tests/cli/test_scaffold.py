@@ -109,7 +109,10 @@ class TestWorkflow:
         for script in steps(diff)[1:]:
             subprocess.run(["bash", "-e", "-c", script], cwd=clone, env=env, check=True)
         comment = (tmp_path / "comment.md").read_text(encoding="utf-8")
-        assert comment.startswith("<!-- promptops -->\n**1 prompt changed**\n")
+        markers = (
+            "<!-- promptops -->\n<!-- promptops diff -->\n"  # the first says which project of the repository
+        )
+        assert comment.startswith(f"{markers}**1 prompt changed**\n")
         assert "You {+never +}greet people." in comment
         assert (tmp_path / "summary.md").read_text(encoding="utf-8") == comment
         asked = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()[-1]
