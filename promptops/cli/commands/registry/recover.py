@@ -5,15 +5,13 @@ from typing import Annotated
 
 import typer
 
+from promptops.cli.options.flags import out_option
 from promptops.config.settings import current_settings
 from promptops.console import note, print_text
 from promptops.errors import Invalid
 from promptops.registry import recover_registry, swap_registry
 
-OutOption = Annotated[
-    Path | None,
-    typer.Option("--out", metavar="FILE", help="The new registry. Default: beside the damaged one."),
-]
+OutOption = Annotated[Path | None, out_option("The new registry. Default: beside the damaged one.")]
 SwapOption = Annotated[
     bool,
     typer.Option("--swap", help="Put the new registry in the place of the damaged one, which moves aside."),
