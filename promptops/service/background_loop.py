@@ -88,6 +88,9 @@ class BackgroundLoop:
         with self._lock:
             handed_over, self._handed_over = self._handed_over, []
         for work, done in handed_over:
+            if done.cancelled():  # before it has begun
+                work.close()
+                continue
             task = self.loop.create_task(work)
             task.add_done_callback(partial(_pass_on, done))
             done.add_done_callback(partial(self._cancel, task))

@@ -44,6 +44,29 @@ def test_a_loop_refuses_to_wait_for_itself_and_is_closed_for_good() -> None:
         loop.result(nothing())
 
 
+def test_work_that_is_cancelled_before_the_loop_gets_to_it_never_begins() -> None:
+    loop, gate, begun = BackgroundLoop("loop"), threading.Event(), list[str]()
+
+    async def hold_up() -> None:
+        gate.wait(5)
+
+    async def work(name: str) -> str:
+        begun.append(name)
+        if name == "broken":
+            raise KeyError(name)
+        return name
+
+    loop.submit(hold_up())
+    given_up, kept, broken = (loop.submit(work(name)) for name in ("given up", "kept", "broken"))
+    assert given_up.cancel()
+    gate.set()
+    assert kept.result(5) == "kept"
+    with pytest.raises(KeyError, match="broken"):
+        broken.result(5)
+    assert begun == ["kept", "broken"]
+    loop.close(nothing)
+
+
 def test_closing_a_loop_lets_work_end_in_order() -> None:
     loop, ended = BackgroundLoop("loop"), list[str]()
 
