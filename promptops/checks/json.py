@@ -4,7 +4,9 @@ import json as jsonlib
 from collections.abc import Mapping
 from typing import Any
 
+from promptops.checks.json_path import find_values, path_problem
 from promptops.checks.types import CheckError, CheckSubject, CheckVerdict, to_text, truncate_line
+from promptops.errors import Invalid
 from promptops.prompt.canonical_json import canonical_json, compact_json
 from promptops.prompt.json_schema import explain_schema_error, format_path, validator_for
 
@@ -46,7 +48,10 @@ def output_schema_problem(output: str, schema: Mapping[str, Any]) -> str:
         value = parse_json(output)
     except ValueError as failure:
         return f"not JSON: {failure}"
-    found = next(validator_for(compact_json(schema)).iter_errors(value), None)
+    try:
+        found = next(validator_for(compact_json(schema)).iter_errors(value), None)
+    except Invalid as failure:
+        return f"`output`: {failure.message}"
     return explain_schema_error(found, format_path(("output", *found.instance_path))) if found else ""
 
 
@@ -61,17 +66,12 @@ def parse_json(output: str) -> Any:
 
 def json_path(subject: CheckSubject, wanted: str | Mapping[str, Any]) -> CheckVerdict:
     """What an RFC 9535 path finds is there and, as the argument says, equal, among some or of a schema."""
-    import jsonpath_rfc9535
-
     demand = {"path": wanted} if isinstance(wanted, str) else wanted
     try:
         value = parse_json(subject.output)
     except ValueError as error:
         return CheckVerdict(passed=False, message=f"not JSON: {error}")
-    try:
-        found = jsonpath_rfc9535.find(demand["path"], value).values()
-    except jsonpath_rfc9535.JSONPathError as error:  # only once inputs are filled in
-        raise CheckError(f"{demand['path']} is no JSONPath: {error}") from None
+    found = find_values(demand["path"], value)
     if not found:
         return CheckVerdict(passed=False, message=f"nothing at {demand['path']}")
     problem = next((problem for each in found if (problem := _mismatch(each, demand))), "")
@@ -110,12 +110,4 @@ def json_path_problem(wanted: str | Mapping[str, Any]) -> str:
         return f"`{path}` is no JSONPath: it starts with $, as $.items[0].name"
     if "{{" in path:
         return ""
-    try:
-        import jsonpath_rfc9535
-    except ImportError:  # the extra is asked for when the check is to run
-        return ""
-    try:
-        jsonpath_rfc9535.compile(path)
-    except jsonpath_rfc9535.JSONPathError as error:
-        return f"`{path}` is no JSONPath: {error}"
-    return ""
+    return path_problem(path)

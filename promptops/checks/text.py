@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptops.checks.types import CheckError, CheckSubject, CheckVerdict, quote, to_text, to_texts
+from promptops.config.patterns import bounded_search, pattern_problem
+from promptops.errors import Invalid
 
 
 def equals(subject: CheckSubject, wanted: Any) -> CheckVerdict:
@@ -60,10 +62,10 @@ def ends_with(subject: CheckSubject, wanted: str) -> CheckVerdict:
 
 def regex(subject: CheckSubject, pattern: str) -> CheckVerdict:
     try:
-        found = re.search(pattern, subject.output)
-    except re.error as error:  # only once inputs are filled in
-        raise CheckError(f"{pattern!r} is no regular expression: {error}") from None
-    return CheckVerdict(found is not None, f"{pattern!r} does not match {quote(subject.output)}")
+        found = bounded_search(pattern, subject.output)
+    except Invalid as error:  # it takes too long, or is a pattern no longer with the inputs filled in
+        raise CheckError(error.message, hint=error.hint) from None
+    return CheckVerdict(found, f"{pattern!r} does not match {quote(subject.output)}")
 
 
 def one_of(subject: CheckSubject, wanted: Sequence[Any]) -> CheckVerdict:
@@ -124,11 +126,7 @@ def _listed(wanted: Sequence[Any]) -> str:
 def regex_problem(pattern: str) -> str:
     if "{{" in pattern:  # known only once it is filled in
         return ""
-    try:
-        re.compile(pattern)
-    except re.error as error:
-        return str(error)
-    return ""
+    return pattern_problem(pattern)
 
 
 def language_problem(wanted: Any) -> str:

@@ -8,7 +8,7 @@ from promptops.lint.branch_types import BranchCoverage, TemplateBranch
 from promptops.prompt import Prompt, Text, text_parts
 from promptops.prompt.templates import CompiledTemplate
 
-_MAY_BRANCH = re.compile(r"\{%|\{\{.*\bif\b", re.DOTALL)
+_EXPRESSION_BRANCH = re.compile(r"\bif\b")
 
 
 def find_branches(prompt: Prompt) -> Iterator[TemplateBranch]:
@@ -22,7 +22,7 @@ def find_branches(prompt: Prompt) -> Iterator[TemplateBranch]:
 
 
 def _branches(template: str) -> Iterator[tuple[str, int]]:
-    if _MAY_BRANCH.search(template):
+    if "{%" in template or ("{{" in template and _EXPRESSION_BRANCH.search(template)):
         from promptops.lint.branch_coverage import jinja_branches
 
         yield from jinja_branches(template)

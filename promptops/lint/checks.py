@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from promptops.config.patterns import backtracks
 from promptops.config.text import Problem
 from promptops.config.yaml import YamlPath
 from promptops.errors import Invalid
@@ -154,6 +155,15 @@ def bad_check(subject: LintContext) -> Iterator[Problem]:
             compile_checks((check,), "")
         except Invalid as error:
             yield subject.at(path, error.message.removeprefix(": "), error.hint)
+
+
+def slow_pattern(subject: LintContext) -> Iterator[Problem]:
+    for path, check in checks_with_paths(subject):
+        written = check.kind == "regex" and isinstance(check.argument, str) and "{{" not in check.argument
+        if written and backtracks(check.argument):
+            message = "this pattern goes back and forth over some texts until its time limit"
+            hint = "repeat nothing that repeats: a+ for (a+)+, [\\w ]+ for (\\w+ ?)+"
+            yield subject.at((*path, "regex"), message, hint)
 
 
 def schemaless_check(subject: LintContext) -> Iterator[Problem]:

@@ -132,6 +132,9 @@ RULES: Mapping[str, Rule] = {
     "bad-check": Rule(
         "error", "an unknown check, or one with an argument it cannot take", prompt=checks.bad_check
     ),
+    "slow-pattern": Rule(
+        "warning", "a regular expression that some text keeps busy for very long", prompt=checks.slow_pattern
+    ),
     "promptfoo-check": Rule("error", "a check spelt as promptfoo spells it", prompt=checks.promptfoo_check),
     "schemaless-check": Rule(
         "error", "the check json_schema without any schema", prompt=checks.schemaless_check

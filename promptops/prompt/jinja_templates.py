@@ -19,7 +19,7 @@ from promptops.prompt.sandbox import SandboxError, TemplateEnvironment, render_b
 from promptops.prompt.template_types import Include, PartialTexts, TemplateFault
 
 MAX_CODE = 100_000  # characters between {{ }} and {% %}: compiling takes a second for so many
-_TAG = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
+_OPEN, _CLOSE = re.compile(r"\{[{%]"), re.compile(r"[%}]\}")
 _BUILT_IN = frozenset({"range", "dict", "cycler", "joiner", "namespace"})
 _INCLUDE_NODES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 _UNDEFINED = re.compile(r"^'(.+)' is undefined$")
@@ -41,8 +41,7 @@ _DEFAULT_ENVIRONMENT = _environment((), StrictUndefined)
 
 @contextmanager
 def _template_errors(text: str) -> Iterator[None]:
-    code = sum(len(tag[0]) for tag in _TAG.finditer(text))
-    if code > MAX_CODE:
+    if _code_length(text) > MAX_CODE:
         raise TemplateFault(f"more than {MAX_CODE:,} characters of template code", 1)
     try:
         yield
@@ -50,6 +49,15 @@ def _template_errors(text: str) -> Iterator[None]:
         raise _syntax_fault(error) from None
     except (RecursionError, SyntaxError, MemoryError, ValueError):  # what Python has against generated code
         raise TemplateFault("the template is nested too deeply", 1) from None
+
+
+def _code_length(text: str) -> int:
+    """Characters between the signs that open and close code. Each is looked at once."""
+    length = at = 0
+    while (opened := _OPEN.search(text, at)) and (closed := _CLOSE.search(text, opened.end())):
+        at = closed.end()
+        length += at - opened.start()
+    return length
 
 
 @lru_cache(maxsize=64)

@@ -1,6 +1,7 @@
 """JSON Schemas: compiled once, never fetched, and their findings put into words."""
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
@@ -10,9 +11,12 @@ from typing import Any, NoReturn, Protocol
 import jsonschema_rs
 
 from promptops.config.yaml import Document, Problem, YamlPath
+from promptops.errors import Invalid
 
 _SUBJECT = "the value"  # stands in messages for a value that may be long or private
 _SHOWN = 40
+_MAX_STEPS = 100_000  # back and forth of one pattern on one text
+_MAX_SQUARES = 10_000**2  # of the lengths of texts, where each start of a match can run to the end
 _UNRESOLVED = re.compile(r"(?:Resource|Unknown meta-schema:) ('[^']*')")
 _TYPES = {
     "string": "a string",
@@ -33,7 +37,52 @@ class Validator(Protocol):
 @lru_cache(maxsize=1024)
 def validator_for(schema: str) -> Validator:
     """Compile a schema given as JSON text. Raises ValueError (see schema_problem) when it is none."""
-    return jsonschema_rs.validator_for(json.loads(schema), mask=_SUBJECT, retriever=_refuse_retrieval)
+    return _compile(json.loads(schema), mask=_SUBJECT)
+
+
+def _compile(schema: Any, mask: str | None = None) -> Validator:
+    """With patterns matched in linear time; where one looks around or back, with its steps bounded."""
+    try:
+        return _validator(schema, mask, jsonschema_rs.RegexOptions())
+    except ValueError:
+        return BoundedValidator(_validator(schema, mask, jsonschema_rs.FancyRegexOptions(_MAX_STEPS)))
+
+
+def _validator(schema: Any, mask: str | None, engine: Any) -> Validator:
+    return jsonschema_rs.validator_for(schema, mask=mask, retriever=_refuse_retrieval, pattern_options=engine)
+
+
+class BoundedValidator:
+    """For patterns whose time grows with the square of a text: raises Invalid for texts that are too long."""
+
+    def __init__(self, validator: Validator) -> None:
+        self._validator = validator
+
+    def is_valid(self, instance: Any) -> bool:
+        _check_text_lengths(instance)
+        return self._validator.is_valid(instance)
+
+    def iter_errors(self, instance: Any) -> Iterator[Any]:
+        _check_text_lengths(instance)
+        return self._validator.iter_errors(instance)
+
+
+def _check_text_lengths(instance: Any) -> None:
+    waiting, steps = [instance], 0
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            steps += len(item) ** 2
+        elif isinstance(item, dict):
+            waiting += [*item, *item.values()]
+        elif isinstance(item, list):
+            waiting += item
+        if steps > _MAX_SQUARES:
+            raise Invalid(
+                f"it has more than {math.isqrt(_MAX_SQUARES):,} characters, which is too long for a schema "
+                "with a pattern that looks around or back",
+                hint="write the pattern without (?=, (?!, (?<= and \\1, or limit the text by maxLength",
+            )
 
 
 def _refuse_retrieval(uri: str) -> NoReturn:
@@ -45,7 +94,7 @@ def schema_problem(schema: Any) -> tuple[YamlPath, str] | None:
     if not isinstance(schema, (dict, bool)):
         return (), f"a JSON Schema is a mapping, not {type_name(schema)}"
     try:
-        jsonschema_rs.validator_for(schema, retriever=_refuse_retrieval)
+        _compile(schema)
     except jsonschema_rs.ValidationError as error:
         found = _UNRESOLVED.match(error.message)
         message = f"it refers to {found[1]}, and nothing is fetched" if found else _first_line(error.message)

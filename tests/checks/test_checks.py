@@ -1,5 +1,7 @@
 import json
 import sys
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ from promptops.errors import Invalid
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import compact_json
 from promptops.registry import CheckResult
+from support.front_door import GREET
+from support.provider import text
 
 PERSON = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
 
@@ -318,3 +322,33 @@ def test_answers_from_the_passage_are_grounded_and_those_to_other_questions_are_
     ]
     assert sum(found.passed for found in own) / len(own) >= 0.99
     assert sum(found.passed for found in others) / len(others) <= 0.1
+
+
+@pytest.mark.parametrize(
+    ("kind", "argument"),
+    [
+        ("regex", r"^(a|aa)+$(?<!b)b|^(a|a)*c$"),
+        ("json_path", "$..*..*..*..*"),
+        ("json_path", "$[?search(@, '(a|aa)+b(a|aa)+c')]"),
+        ("json_schema", {"items": {"pattern": "(?=a)(a+)+$"}}),
+    ],
+)
+def test_a_check_ends_whatever_its_pattern_is(kind: str, argument: object) -> None:
+    output = '["' + "a" * 50_000 + '!"]' if kind != "regex" else "a" * 50_000 + "!b"
+    started = time.perf_counter()
+    with suppress(Invalid):  # known before anything runs
+        assert not result(kind, argument, output).passed
+    assert time.perf_counter() - started < 4
+
+
+def test_the_answer_is_logged_although_a_check_is_stopped(repo: Any, cli: Any, provider: Any) -> None:
+    provider.script = text(" " * 300_000 + "paid for!")
+    repo.write("prompts/greet.yaml", GREET + "checks:\n  - regex: '\\s+$'\n")
+    repo.commit("greet")
+    done = cli("run", "greet", "-i", "name=Ada", "--json")
+    row = json.loads(cli("runs", "show", "last", "--json").out)
+    assert "paid for!" in done.out
+    assert row["output"].endswith("paid for!")
+    (checked,) = row["checks"]
+    assert checked["error"]
+    assert "not decided after 1 s" in checked["message"]

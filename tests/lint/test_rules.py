@@ -48,6 +48,7 @@ BROKEN = {
     "bad-file": (prompt(more="output: {schema: ../s.json}\n"), 6),
     "duplicate-check-name": (prompt(more="checks:\n  - {json: , name: a}\n  - {json: , name: a}\n"), 8),
     "bad-check": (prompt(more="checks:\n  - contans: a\n"), 7),
+    "slow-pattern": (prompt(more="checks:\n  - regex: (x+x+)+y\n"), 7),
     "promptfoo-check": (prompt(more="checks:\n  - starts-with: a\n"), 7),
     "schemaless-check": (prompt(more="checks:\n  - json_schema\n"), 7),
     "crlf": (b"model: test/held\r\nmessages: [{role: user, content: hi}]\r\n", 1),

@@ -99,9 +99,25 @@ def plan_errors(file: SettingsFile) -> Iterator[Invalid]:
 
 def matches_pattern(pattern: str, prompt: str) -> bool:
     """Whether a prompt's name fits: ``*`` within a folder, ``**`` over folders, ``?`` a letter."""
-    wild = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    parts = re.split(r"(\*\*|\*|\?)", pattern)
-    return re.fullmatch("".join(wild.get(part, re.escape(part)) for part in parts), prompt) is not None
+    reached = {0}  # how much of the name each start of the pattern can stand for
+    for part in re.findall(r"\*\*|.", pattern, re.DOTALL):
+        reached = _reach(part, prompt, reached)
+        if not reached:
+            break
+    return len(prompt) in reached
+
+
+def _reach(part: str, prompt: str, reached: set[int]) -> set[int]:
+    if part == "**":
+        return set(range(min(reached), len(prompt) + 1))
+    if part == "*":
+        further = set(reached)
+        for at, letter in enumerate(prompt):
+            if at in further and letter != "/":
+                further.add(at + 1)
+        return further
+    rest = ((at, prompt[at : at + 1]) for at in reached)
+    return {at + 1 for at, letter in rest if letter and (letter == part or (part == "?" and letter != "/"))}
 
 
 def fit_plan(plan: ReleasePlan, prompt: Prompt) -> ReleasePlan:

@@ -267,6 +267,10 @@ def test_an_unknown_plan_names_the_nearest() -> None:
         ("**/triage", "a/b/triage", True),
         ("s?/x.y", "s1/x.y", True),
         ("s?/x.y", "s1/xzy", False),
+        ("a?", "a", False),
+        ("a?", "a/", False),
+        ("**a" * 500, "a" * 400, False),
+        ("*a" * 30 + "b", "a" * 400, False),
     ],
 )
 def test_patterns(pattern: str, name: str, expected: bool) -> None:
