@@ -46,10 +46,22 @@ def translate_shadow_run(arguments: Sequence[str]) -> tuple[VerbPath, list[str]]
             flags += _FLAGS[word]
         else:
             words.append(word)
-    translated = [*words, *(flags if path != ("shadow", "noise") else ())]
+    translated = _of_noise(words) if path == ("shadow", "noise") else [*words, *flags]
     if (path, translated) != (("shadow", "run"), list(arguments)):
         note(f"promptops: from the next version on, write: promptops {shlex.join([*path, *translated])}")
     return path, translated
+
+
+def _of_noise(words: list[str]) -> list[str]:
+    """--aa compared the control with itself, and went through all inputs."""
+    rest = [word for word in words if not word.startswith("--against=")]
+    control = [word.partition("=")[2] for word in words if word.startswith("--against=")]
+    if "--against" in rest[:-1]:
+        at = rest.index("--against")
+        control, rest = [rest[at + 1]], rest[:at] + rest[at + 2 :]
+    if control and rest and not rest[0].startswith("-"):
+        rest = rest[1:]
+    return [*control, *rest]
 
 
 def _option(option: str, key: str, value: str) -> list[str]:

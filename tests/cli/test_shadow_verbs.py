@@ -44,6 +44,8 @@ def _is_option(hint: object) -> bool:
         ("--all --model a=b", "shadow migrate --model a=b"),
         ("triage* --all --model=a=b --json", "shadow migrate triage* --model=a=b --json"),
         ("triage --aa --last 5 --full", "shadow noise triage --last 5"),
+        ("triage --against triage@v1 --aa --json", "shadow noise triage@v1 --json"),
+        ("triage --aa --against=triage@v1", "shadow noise triage@v1"),
         ("--rollout triage:staging --yes", "release gate triage:staging --yes"),
         ("--rollout=triage --last 5 --full", "release gate triage --last 5 --until all"),
         ("triage --since 7d --tag=vip", "shadow run triage --select since=7d --select tag=vip"),

@@ -4,12 +4,12 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from promptops.checks.judge import judge_from_prompt
 from promptops.config.settings import Settings
-from promptops.errors import Invalid, OverBudget
+from promptops.errors import Invalid, OverBudget, Unavailable
 from promptops.evaluation.comparison_loop import ComparisonLoop
 from promptops.evaluation.preflight import validate_variant
 from promptops.evaluation.run_grader import RunGrader, batch_grader_client
@@ -150,8 +150,10 @@ class _ReplayRun:
         return self.failures.failure is not None or self._decided
 
     def _record_counted(self) -> None:
+        """What cannot be noted now is noted the next time, or at the end."""
         self.next_record = time.monotonic() + _RECORD_INTERVAL_S
-        record_counted_pairs(self.runner.grader.registry, self.plan.shadow_id, self.counted)
+        with suppress(Unavailable):
+            record_counted_pairs(self.runner.grader.registry, self.plan.shadow_id, self.counted)
 
     @property
     def _decided(self) -> bool:
