@@ -20,6 +20,7 @@ class CheckSubject:
     schema: Mapping[str, Any] | None = None  # the prompt's output schema
     latency_ms: float | None = None
     cost_usd: float | None = None  # None where the price is unknown, never 0
+    refused: bool = False  # the provider marked the output as a refusal
 
 
 @dataclass(frozen=True, slots=True)

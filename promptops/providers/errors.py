@@ -10,6 +10,7 @@
 | 429 | rate_limit, with Retry-After | yes |
 | 5xx | server, with Retry-After | yes |
 | refused, reset before an answer, DNS, TLS | connection | yes |
+| a finish reason that is no good one | content_filter, context_exceeded, else server | server |
 | HTML, no JSON, no choices | malformed_reply | yes |
 | reset or end in the middle of an answer | cut_off | yes |
 

@@ -28,7 +28,8 @@ from promptops.providers.errors import (
     timeout_error,
 )
 from promptops.providers.openai.request import encode_body, response_format
-from promptops.providers.openai.response import StreamParser, completion_from_payload
+from promptops.providers.openai.response import completion_from_payload
+from promptops.providers.openai.stream import StreamParser
 from promptops.providers.parameters import check_model_name, check_parameters
 from promptops.providers.types import Completion, CompletionRequest, ErrorType, ModelError, OnText
 

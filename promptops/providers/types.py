@@ -11,6 +11,7 @@ ErrorType = Literal[
     "not_found",
     "bad_request",
     "content_filter",
+    "context_exceeded",
     "rate_limit",
     "timeout",
     "connection",
@@ -23,7 +24,10 @@ ErrorType = Literal[
 RETRYABLE_ERRORS: frozenset[str] = frozenset(
     {"rate_limit", "timeout", "connection", "server", "malformed_reply", "cut_off"}
 )
-CALLER_ERRORS: frozenset[str] = frozenset({"authentication", "not_found", "bad_request"})
+CALLER_ERRORS: frozenset[str] = frozenset({"authentication", "not_found", "bad_request", "context_exceeded"})
+
+REFUSAL = "refusal"
+"""The finish reason of an answer that the provider marked as a refusal."""
 
 OnText = Callable[[str], None]
 """Called with each piece of text as it arrives."""
@@ -59,6 +63,16 @@ class Completion:
     reasoning_tokens: int | None = None
     response_id: str | None = None
     first_token_ms: float | None = None
+    reasoning: str | None = None  # what the model thought aloud: no part of its answer
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the model declined: that is an answer, which no repair changes."""
+        return self.finish_reason == REFUSAL
+
+    @property
+    def is_truncated(self) -> bool:
+        return self.finish_reason == "length"
 
 
 class ModelError(PromptopsError):

@@ -269,4 +269,6 @@ def redact_finished_run(end: FinishedRun, log: LogSettings) -> FinishedRun:
 
 
 def _without_output(attempt: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in attempt.items() if key not in ("output", "invalid_output")}
+    return {
+        key: value for key, value in attempt.items() if key not in ("output", "invalid_output", "reasoning")
+    }

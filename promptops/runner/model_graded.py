@@ -22,6 +22,7 @@ from promptops.config.settings import Settings
 from promptops.errors import OverBudget, PromptopsError
 from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Prompt
+from promptops.providers.types import REFUSAL
 from promptops.registry import CheckResult
 from promptops.runner import Run, RunContext
 from promptops.runner.retry import Limits
@@ -146,6 +147,7 @@ def check_subject(prompt: Prompt, run: Run, expected: Any = None) -> CheckSubjec
         schema=prompt.output.schema if prompt.output else None,
         latency_ms=run.finished.latency_ms,
         cost_usd=run.finished.cost_usd,
+        refused=run.finished.finish_reason == REFUSAL,
     )
 
 

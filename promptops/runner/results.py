@@ -9,7 +9,7 @@ from promptops.checks import CheckSubject, run_checks
 from promptops.config.clock import utc_now
 from promptops.prompt import Prompt
 from promptops.providers.catalog import Catalog
-from promptops.providers.types import Completion, ModelError
+from promptops.providers.types import REFUSAL, Completion, ModelError
 from promptops.registry import CachedReply, FinishedRun, RunState, StartedRun, is_sampled
 from promptops.runner.retry import CallAttempts, output_problem
 from promptops.runner.run import PreparedRun, ReportedResult
@@ -124,14 +124,21 @@ def with_checks(prepared: PreparedRun, end: FinishedRun) -> FinishedRun:
         schema=prompt.output.schema if prompt.output else None,
         latency_ms=end.latency_ms,
         cost_usd=end.cost_usd,
+        refused=end.finish_reason == REFUSAL,
     )
     return replace(end, checks=run_checks(prepared.checks, subject))
 
 
 def cached_output_problem(prompt: Prompt, kept: CachedReply) -> str:
     """Why a kept answer breaks the output schema of the prompt; empty when it doesn't."""
-    tools = tuple(kept.end.tool_calls)
-    return output_problem(prompt, Completion(text=kept.end.output or "", response_model="", tool_calls=tools))
+    end = kept.end
+    answer = Completion(
+        text=end.output or "",
+        response_model="",
+        tool_calls=tuple(end.tool_calls),
+        finish_reason=end.finish_reason,
+    )
+    return output_problem(prompt, answer)
 
 
 def _problem(problem: str) -> dict[str, Any]:

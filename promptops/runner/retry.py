@@ -18,6 +18,7 @@ from promptops.providers.types import Completion, CompletionRequest, ModelClient
 
 INITIAL_BACKOFF = 0.5  # seconds before the first retry; doubles with each
 MAX_BACKOFF = 30.0
+_OF_ONE_MODEL = frozenset({"content_filter", "context_exceeded"})  # another model may well answer
 MAX_RETRY_AFTER = 120.0  # seconds: a longer Retry-After is an answer, not a pause
 
 
@@ -60,7 +61,7 @@ class CallAttempts:
             try:
                 return await self._from_pin(pin, messages)
             except ModelError as error:
-                if not error.retryable:
+                if not error.retryable and error.type not in _OF_ONE_MODEL:
                     raise
         return await self._from_pin(pins[-1], messages)
 
@@ -83,8 +84,8 @@ class CallAttempts:
         completion = await self._with_retries(request)
         for _ in range(output.repair if output else 0):
             problem = output_problem(self.prompt, completion)
-            if not problem:
-                break
+            if not problem or completion.is_refusal or completion.is_truncated:
+                break  # neither is mended by asking again: a refusal stands, and the ceiling is the same
             self.attempts[-1] |= {"output": completion.text, "invalid_output": problem}
             request = replace(
                 request, messages=(*request.messages, *_repair_messages(completion.text, problem))
@@ -135,6 +136,8 @@ class CallAttempts:
             raise
         finally:
             record["latency_ms"] = _ms(clock)
+        if completion.reasoning:
+            record["reasoning"] = completion.reasoning
         self.completions.append((request.model, completion))
         return completion
 
@@ -168,7 +171,14 @@ def output_problem(prompt: Prompt, answer: Completion) -> str:
     """Why an answer breaks the prompt's output schema; empty when it doesn't, or calls a tool instead."""
     if prompt.output is None or prompt.output.schema is None or answer.tool_calls:
         return ""
-    return output_schema_problem(answer.text, prompt.output.schema)
+    problem = output_schema_problem(answer.text, prompt.output.schema)
+    if problem and answer.is_refusal:
+        return "the model declined to answer"
+    return (
+        f"the answer was cut off at its longest (max_tokens): {problem}"
+        if problem and answer.is_truncated
+        else problem
+    )
 
 
 def _repair_messages(answer: str, problem: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import TCPConnector
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_exceptions import BadHttpMessage
 
-from promptops.providers.http.transport import MAX_INFORMATIONAL, MAX_STREAM_BYTES, TURN_BYTES
+from promptops.providers.http.body import MAX_INFORMATIONAL, MAX_STREAM_BYTES, TURN_BYTES
+
+if TYPE_CHECKING:
+    from aiohttp.streams import StreamReader
 
 _MAX_WIRE_BYTES = MAX_STREAM_BYTES + MAX_STREAM_BYTES // 2  # chunk sizes, trailers and heads among them
 
@@ -39,10 +42,20 @@ class _BoundedHandler(ResponseHandler):
             self._give_up()
             return
         for start in range(0, len(data) or 1, TURN_BYTES):
+            payload = self._payload
             super().data_received(data[start : start + TURN_BYTES])
+            if self._exception is not None:
+                self._pass_on(payload, self._exception)
+                return
             if self._informational > MAX_INFORMATIONAL:
                 self._give_up()
                 return
+
+    @staticmethod
+    def _pass_on(payload: StreamReader | None, error: BaseException) -> None:
+        """Left to itself, aiohttp keeps the reader of a body waiting when its parser fails in the middle."""
+        if payload is not None and payload.exception() is None and not payload.is_eof():
+            payload.set_exception(error)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
         self._informational += 100 <= data[0].code < 200  # noqa: PLR2004 - the status of news before the reply
@@ -52,8 +65,7 @@ class _BoundedHandler(ResponseHandler):
         error = BadHttpMessage("too much of it")
         self._informational = 0
         self._buffer.clear()
-        if self._payload is not None:
-            self._payload.set_exception(error)
+        self._pass_on(self._payload, error)
         self.set_exception(error)
         if self.transport is not None:
             self.transport.abort()

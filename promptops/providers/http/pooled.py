@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
+from promptops.providers.http.body import BodyReader
 from promptops.providers.http.errors import PROXY_HINT, connection_error, cut_off_error, tunnel_error
 from promptops.providers.http.network import Address, Network, parse_address
-from promptops.providers.http.transport import BodyReader, HttpReply, HttpRequest, OnLine, is_event_stream
+from promptops.providers.http.transport import HttpReply, HttpRequest, OnLine, is_event_stream
 
 if TYPE_CHECKING:
     import ssl
@@ -139,10 +139,15 @@ async def _read(response: aiohttp.ClientResponse, on_line: OnLine | None, addres
 
     headers = {name.lower(): value for name, value in response.headers.items()}
     body = BodyReader(headers, on_line if is_event_stream(response.status, headers) else None)
-    with suppress(aiohttp.ClientError, HttpProcessingError, OSError, EOFError):
+    failure = cut_off_error(address.netloc)
+    try:
         await _feed(response, body)
         return HttpReply(response.status, headers, body.end())
-    raise cut_off_error(address.netloc)
+    except HttpProcessingError:
+        failure = connection_error(HTTPException(), address.netloc)
+    except (aiohttp.ClientError, OSError, EOFError):
+        pass
+    raise failure
 
 
 async def _feed(response: aiohttp.ClientResponse, body: BodyReader) -> None:

@@ -1,9 +1,10 @@
 """``http.client``'s reading of a reply, bounded and strict where it is neither."""
 
 import re
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, IncompleteRead
+from io import BufferedIOBase
 
-from promptops.providers.http.transport import MAX_INFORMATIONAL
+from promptops.providers.http.body import MAX_INFORMATIONAL
 
 _MAX_LINE = 64 * 1024
 _MAX_HEADERS = 100
@@ -11,11 +12,35 @@ _CHUNK_SIZE = re.compile(rb"[0-9A-Fa-f]{1,12}[ \t]*(;[^\r\n]*)?\r?\n")
 _SWITCHING = 101  # the last that is said before another protocol: no news, but an answer
 
 
+class _HeadReader:
+    """Notices a head that breaks off, which ``http.client`` takes for its end."""
+
+    def __init__(self, stream: BufferedIOBase) -> None:
+        self.stream = stream
+        self.ended = False
+
+    def readline(self, limit: int = -1) -> bytes:
+        line = self.stream.readline(limit)
+        self.ended = line in (b"\r\n", b"\n")
+        return line
+
+    def close(self) -> None:
+        """Leave the stream to the response, which closes it in the end."""
+
+
 class BoundedResponse(HTTPResponse):
     """Overrides the few methods of ``HTTPResponse`` that read in a loop, or take what is no number."""
 
     def begin(self) -> None:
-        super().begin()
+        stream = self.fp
+        head = _HeadReader(stream)
+        self.fp = head  # type: ignore[assignment]  # as much of a file as reading a head takes
+        try:
+            super().begin()
+        finally:
+            self.fp = stream
+        if not head.ended:
+            raise ConnectionResetError
         lengths = set(self.headers.get_all("Content-Length", ()))
         if len(lengths) > 1 or not all(
             re.fullmatch(r"\s*\d{1,18}\s*", length, re.ASCII) for length in lengths
@@ -32,8 +57,10 @@ class BoundedResponse(HTTPResponse):
 
     def _read_next_chunk_size(self) -> int:
         line = self.fp.readline(_MAX_LINE)
+        if not line.endswith(b"\n") and len(line) < _MAX_LINE:
+            raise IncompleteRead(line)
         if not _CHUNK_SIZE.fullmatch(line):
-            raise ValueError("not the size of a chunk")
+            raise HTTPException("not the size of a chunk")
         return int(line.partition(b";")[0], 16)
 
     def _read_and_discard_trailer(self) -> None:

@@ -9,12 +9,11 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteR
 from ssl import SSLContext
 from typing import Any
 
+from promptops.providers.http.body import TURN_BYTES, BodyReader
 from promptops.providers.http.errors import PROXY_HINT, connection_error, cut_off_error, tunnel_error
 from promptops.providers.http.network import Address, Network, Proxy, parse_address
 from promptops.providers.http.response import BoundedResponse
 from promptops.providers.http.transport import (
-    TURN_BYTES,
-    BodyReader,
     HttpReply,
     HttpRequest,
     OnLine,
@@ -118,8 +117,10 @@ class _Exchange:
             raise connection_error(error, address.netloc) from None
         try:
             return self._read(response)
-        except (OSError, HTTPException, ValueError, EOFError):
+        except (OSError, IncompleteRead, ValueError, EOFError):
             raise cut_off_error(address.netloc) from None
+        except HTTPException as error:
+            raise connection_error(error, address.netloc) from None
 
     def _ask(self, address: Address) -> HTTPResponse:
         proxy = self._network.proxy_for(address)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from promptops.providers.errors import error_from_reply, redact_secret, timeout_error
 from promptops.providers.http.transport import HttpReply, HttpRequest, Transport
 from promptops.providers.openai.request import build_body, encode_body
-from promptops.providers.openai.response import StreamParser, parse_reply
+from promptops.providers.openai.response import parse_reply
+from promptops.providers.openai.stream import StreamParser
 from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
 
 if TYPE_CHECKING:

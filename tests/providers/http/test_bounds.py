@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import pytest
 
-from promptops.providers.http import connector, transport
+from promptops.providers.http import body, connector
 from promptops.providers.http.network import Network
 from promptops.providers.http.pooled import PooledTransport
 from promptops.providers.http.single import SingleTransport
@@ -39,8 +39,8 @@ def make(request: pytest.FixtureRequest) -> Make:
 @pytest.fixture(autouse=True)
 def _small_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hundredth of what is allowed, so that the tests need not send hundreds of megabytes."""
-    monkeypatch.setattr(transport, "MAX_REPLY_BYTES", MIB)
-    monkeypatch.setattr(transport, "MAX_STREAM_BYTES", 2 * MIB)
+    monkeypatch.setattr(body, "MAX_REPLY_BYTES", MIB)
+    monkeypatch.setattr(body, "MAX_STREAM_BYTES", 2 * MIB)
     monkeypatch.setattr(connector, "_MAX_WIRE_BYTES", 3 * MIB)
 
 
@@ -91,8 +91,10 @@ def forever(head: bytes, piece: bytes) -> Callable[[], Iterator[bytes]]:
     ],
 )
 def test_a_chunk_whose_size_is_none(make: Make, size: bytes) -> None:
-    error, _ = refused(make, CHUNKED + size + b"\r\n{}\r\n0\r\n\r\n")
-    assert error.retryable
+    rest = size + b"\r\n{}\r\n0\r\n\r\n"
+    error, _ = refused(make, CHUNKED + rest)
+    later, _ = refused(make, lambda: [CHUNKED + b"1\r\n{\r\n", rest], pause=0.05)
+    assert (error.type, later.type) == ("malformed_reply", "malformed_reply")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +210,7 @@ def test_one_bad_connection_delays_no_other_call(
     hostile: Callable[[], Iterable[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The longest time for which the loop came to nobody else while such a reply was read."""
-    monkeypatch.setattr(transport, "MAX_REPLY_BYTES", 8 * MIB)
+    monkeypatch.setattr(body, "MAX_REPLY_BYTES", 8 * MIB)
 
     async def go(bad: str, good: str) -> float:
         longest, call = 0.0, asyncio.create_task(complete(PooledTransport, bad, replace(ASK, stream=True)))

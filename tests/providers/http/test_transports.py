@@ -15,11 +15,12 @@ from typing import Any
 
 import pytest
 
+from promptops.providers.http.body import MAX_REPLY_BYTES
 from promptops.providers.http.errors import connection_error
 from promptops.providers.http.network import Network, Proxy, parse_address
 from promptops.providers.http.pooled import PooledTransport
 from promptops.providers.http.single import SingleTransport
-from promptops.providers.http.transport import MAX_REPLY_BYTES, HttpRequest
+from promptops.providers.http.transport import HttpRequest
 from promptops.providers.openai.client import OpenAIClient
 from promptops.providers.types import Completion, CompletionRequest, ModelError
 from support.provider import (

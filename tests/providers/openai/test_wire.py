@@ -18,7 +18,8 @@ from promptops.providers.litellm_client import LitellmClient
 from promptops.providers.local.server import EmbeddedClient
 from promptops.providers.openai.client import OpenAIClient
 from promptops.providers.openai.request import build_body, encode_body, fits_strict
-from promptops.providers.openai.response import StreamParser, completion_from_payload
+from promptops.providers.openai.response import completion_from_payload
+from promptops.providers.openai.stream import StreamParser
 from promptops.providers.types import Completion, CompletionRequest, ModelError
 from support.provider import (
     Provider,
@@ -219,7 +220,10 @@ def test_counts_that_a_provider_does_not_give_stay_unknown() -> None:
 def test_reasoning_tokens_counted_beside_the_answer_are_added_to_it(total: int | None, answered: int) -> None:
     details = {"completion_tokens_details": {"reasoning_tokens": 5}}
     usage = {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": total, **details}
-    assert completion_from_payload({"choices": [{}], "usage": usage}, "m").output_tokens == answered
+    assert (
+        completion_from_payload({"choices": [{"finish_reason": "stop"}], "usage": usage}, "m").output_tokens
+        == answered
+    )
 
 
 @pytest.mark.parametrize(
@@ -275,7 +279,7 @@ def feed(*lines: bytes) -> StreamParser:
 
 
 def test_streams_as_providers_really_write_them() -> None:
-    half = json.dumps(chunk({"content": "é"})).encode().split(b'"choices"')
+    half = json.dumps(chunk({"content": "é"}, "stop")).encode().split(b'"choices"')
     stream = feed(
         b": a comment",
         b"event: message",

@@ -1,0 +1,82 @@
+"""How a generation ended: an allow-list of the good ends, and what every other one means."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from promptops.providers.errors import error_from_payload, error_hint, sanitize_line
+from promptops.providers.types import REFUSAL, ErrorType, ModelError
+
+_GOOD = {
+    "stop": "stop eos eos_token end_turn end_of_turn stop_sequence stop_sequence_reached complete completed "
+    "finish_reason_stop",
+    "length": "length max_tokens max_output_tokens model_length finish_reason_max_tokens",
+    "tool_calls": "tool_calls tool_call tool_use",
+    "function_call": "function_call",
+    REFUSAL: REFUSAL,
+}
+_CANONICAL = {spelling: reason for reason, spellings in _GOOD.items() for spelling in spellings.split()}
+_FILTERED = (
+    "content_filter",
+    "safety",
+    "recitation",
+    "blocklist",
+    "prohibited_content",
+    "spii",
+    "image_safety",
+    "sensitive",
+    "guardrail",
+    "guardrail_intervened",
+    "moderation",
+)
+_FULL = (
+    "context_length_exceeded",
+    "context_window_exceeded",
+    "model_context_window_exceeded",
+    "context_length",
+)
+
+
+def canonical_finish(reason: str | None) -> str | None:
+    """OpenAI's word for a good end, in whatever spelling; another reason stays as it is."""
+    return None if reason is None else _CANONICAL.get(_plain(reason), reason)
+
+
+def finish_error(reason: str | None, partial: str) -> ModelError | None:
+    """What a generation that did not end well stands for; None for a good end, or where nothing is said."""
+    if reason is None or _plain(reason) in _CANONICAL:
+        return None
+    kind, message = _meaning(_plain(reason))
+    hint = error_hint(kind, {"code": "context_length_exceeded"} if kind == "context_exceeded" else {})
+    return ModelError(kind, f"{message} (finish_reason: {sanitize_line(reason)})", partial=partial, hint=hint)
+
+
+def reported_error(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The payload where it reports an error, whatever its status; an error of no content is none."""
+    error = payload.get("error")
+    if isinstance(error, Mapping):
+        return payload if any(error.values()) else None
+    if error:
+        return payload
+    return payload if payload.get("object") == "error" or payload.get("type") == "error" else None
+
+
+def raise_reported(payload: Mapping[str, Any], partial: str = "") -> None:
+    if (found := reported_error(payload)) is not None:
+        error = error_from_payload(found)
+        error.partial = partial
+        raise error
+
+
+def _meaning(reason: str) -> tuple[ErrorType, str]:
+    if any(
+        reason == word or reason.startswith((f"{word}:", f"{word} ", f"finish_reason_{word}"))
+        for word in _FILTERED
+    ):
+        return "content_filter", "the provider's content filter stopped the answer"
+    if reason in _FULL:
+        return "context_exceeded", "the model's context window is full"
+    return "server", "the provider did not finish the answer"
+
+
+def _plain(reason: str) -> str:
+    return reason.strip().lower().replace("-", "_")

@@ -1,0 +1,216 @@
+"""Event streams of OpenAI's chat completions as completions (pure, but for the clock)."""
+
+import codecs
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from promptops.providers.errors import error_from_payload, excerpt
+from promptops.providers.json_body import decode_json
+from promptops.providers.openai.outcome import canonical_finish, finish_error, raise_reported
+from promptops.providers.openai.response import (
+    arguments_text,
+    as_list,
+    as_mapping,
+    as_text,
+    content_text,
+    reasoning_text,
+    token_usage,
+    whole_calls,
+)
+from promptops.providers.openai.thinking import ThinkingSplitter
+from promptops.providers.types import REFUSAL, Completion, ModelError, OnText
+
+_MAX_EVENT_LINES = 64  # of one event; more of them that are no JSON yet will not become it
+_MAX_PENDING = 1024 * 1024
+_MAX_CALLS = 1_000
+
+
+class StreamParser:
+    """Takes an event stream line by line and puts the completion together."""
+
+    def __init__(self, on_text: OnText | None, started: float) -> None:
+        self._on_text = on_text
+        self._started = started
+        self._pending: list[bytes] = []
+        self._event = b""
+        self._texts: list[str] = []
+        self._refusals: list[str] = []
+        self._thoughts: list[str] = []
+        self._split = ThinkingSplitter()
+        self._calls = _Calls()
+        self._model: str | None = None
+        self._id: str | None = None
+        self._finish: str | None = None
+        self._usage: dict[str, int | None] = {}
+        self._first: float | None = None
+        self._done = False
+        self.begun = False
+
+    @property
+    def text(self) -> str:
+        return "".join(self._texts) or "".join(self._refusals)
+
+    def line(self, line: bytes) -> bool:
+        """Take one line; False once the stream has said that it is done: what follows does not count."""
+        if self._done:
+            return False
+        if not self.begun:
+            line = line.removeprefix(codecs.BOM_UTF8)
+        self.begun = True
+        name, _, value = line.partition(b":")
+        if name == b"data":
+            self._data(value.removeprefix(b" "))
+        elif name == b"event":
+            self._event = value.strip()
+        elif not line:
+            self._event = b""
+            if self._pending:
+                raise self._not_json()
+        return not self._done
+
+    def completion(self, model: str) -> Completion:
+        """Everything so far as one completion; ``cut_off`` when the end is missing."""
+        self._tell(self._split.end())
+        if self._finish is None:
+            raise self._unfinished()
+        if error := finish_error(self._finish, self.text):
+            raise error
+        refused = bool(self._refusals) and not self._texts and self._finish == "stop"
+        return Completion(
+            text=self.text,
+            response_model=self._model or model,
+            finish_reason=REFUSAL if refused else self._finish,
+            tool_calls=self._calls.whole(),
+            response_id=self._id,
+            first_token_ms=self._first,
+            reasoning="\n".join(filter(None, ("".join(self._thoughts), self._split.thoughts))) or None,
+            **self._usage,
+        )
+
+    def _unfinished(self) -> ModelError:
+        if self._done and not self.text and not self._calls.calls:
+            return ModelError("malformed_reply", "the stream held no answer")
+        return ModelError("cut_off", "the stream ended before the answer was complete", partial=self.text)
+
+    def _not_json(self) -> ModelError:
+        what = excerpt(b"\n".join(self._pending))
+        return ModelError("malformed_reply", f"an event of the stream is not JSON: {what}")
+
+    def _data(self, data: bytes) -> None:
+        if data.strip() == b"[DONE]":
+            self._done = True
+            return
+        # Not every provider ends an event with a blank line; one that spans lines waits for the rest.
+        self._pending.append(data)
+        try:
+            event = decode_json(b"\n".join(self._pending))
+        except ValueError:
+            if self._event == b"error":
+                raise ModelError("server", f"the provider reported: {excerpt(data)}") from None
+            if len(self._pending) > _MAX_EVENT_LINES or sum(map(len, self._pending)) > _MAX_PENDING:
+                raise self._not_json() from None
+            return
+        self._pending.clear()
+        if isinstance(event, Mapping):
+            self.event(event)
+
+    def event(self, event: Mapping[str, Any]) -> None:
+        """Take one event as JSON. Raises ModelError where it is an error, in whatever form."""
+        raise_reported(event, self.text)
+        if self._event == b"error":
+            raise error_from_payload(event)
+        self._model = as_text(event.get("model")) or self._model
+        self._id = as_text(event.get("id")) or self._id
+        if event.get("usage") or event.get("x_groq"):
+            self._usage = {k: v for k, v in token_usage(event).items() if v is not None} or self._usage
+        for choice in as_list(event.get("choices")):
+            if isinstance(choice, Mapping) and not choice.get("index"):
+                self._choice(choice)
+
+    def _choice(self, choice: Mapping[str, Any]) -> None:
+        raise_reported(choice, self.text)
+        delta = as_mapping(choice.get("delta"))
+        if not delta and not self._texts:
+            delta = as_mapping(choice.get("message"))
+        self._finish = canonical_finish(as_text(choice.get("finish_reason"))) or self._finish
+        for position, piece in enumerate(as_list(delta.get("tool_calls")) or whole_calls(delta)):
+            self._mark_first()
+            self._calls.add(as_mapping(piece), position)
+        if thought := reasoning_text(delta):
+            self._thoughts.append(thought)
+        if refusal := as_text(delta.get("refusal")):
+            self._refusals.append(refusal)
+        self._tell(self._split.feed(content_text(delta)))
+
+    def _tell(self, text: str) -> None:
+        if not text:
+            return
+        self._mark_first()
+        self._texts.append(text)
+        if self._on_text is not None:
+            self._on_text(text)
+
+    def _mark_first(self) -> None:
+        if self._first is None:
+            self._first = (time.perf_counter() - self._started) * 1000
+
+
+@dataclass(slots=True)
+class _Call:
+    index: int | None
+    id: str | None
+    type: str = "function"
+    name: str = ""
+    arguments: list[str] = field(default_factory=list)
+
+
+class _Calls:
+    """Tool calls out of their pieces: one index with two ids is two calls."""
+
+    def __init__(self) -> None:
+        self.calls: list[_Call] = []
+
+    def add(self, piece: Mapping[str, Any], position: int) -> None:
+        function = as_mapping(piece.get("function"))
+        call = self._call(piece, position, as_text(function.get("name")))
+        call.id = call.id or as_text(piece.get("id"))
+        call.type = as_text(piece.get("type")) or call.type
+        call.name = as_text(function.get("name")) or call.name
+        call.arguments.append(arguments_text(function.get("arguments")))
+
+    def whole(self) -> tuple[Mapping[str, Any], ...]:
+        return tuple(
+            {
+                "type": call.type,
+                "function": {"name": call.name, "arguments": "".join(call.arguments)},
+                "id": call.id,
+            }
+            for call in self.calls
+        )
+
+    def _call(self, piece: Mapping[str, Any], position: int, name: str | None) -> _Call:
+        given = piece.get("index")
+        index = given if isinstance(given, int) and not isinstance(given, bool) else None
+        found = self._find(as_text(piece.get("id")), index, position, name)
+        return found or self._begin(index)
+
+    def _find(self, id: str | None, index: int | None, position: int, name: str | None) -> _Call | None:  # noqa: A002
+        if id is not None and (known := [call for call in self.calls if call.id == id]):
+            return known[-1]
+        same = (
+            [call for call in self.calls if call.index == index]
+            if index is not None
+            else self.calls[position:]
+        )
+        if index is None and name is not None:
+            return None  # without an index, a name begins a call
+        last = same[-1] if same else None
+        return None if last is not None and id is not None and last.id not in (None, id) else last
+
+    def _begin(self, index: int | None) -> _Call:
+        if len(self.calls) >= _MAX_CALLS:
+            raise ModelError("malformed_reply", f"the answer holds more than {_MAX_CALLS:,} tool calls")
+        self.calls.append(_Call(index, None))
+        return self.calls[-1]
