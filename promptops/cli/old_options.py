@@ -16,9 +16,7 @@ _OPTIONS = {
     **{f"--{key}": ("-o", key) for key in (
         "retries", "timeout", "rpm", "tpm", "assume-cost", "seed", "margin", "semantic-from",
     )},
-    "--min-pairs": ("--until", ""),
 }  # fmt: skip
-_FLAGS = {"--full": ("--until", "all")}
 _VERBS: dict[str, VerbPath] = {
     "--all": ("shadow", "migrate"),
     "--aa": ("shadow", "noise"),
@@ -30,23 +28,28 @@ def translate_shadow_run(arguments: Sequence[str]) -> tuple[VerbPath, list[str]]
     """The verb and its arguments in the spelling of this version; says it where that differs."""
     path: VerbPath = ("shadow", "run")
     words: list[str] = []
-    flags: list[str] = []  # after what they overrule
+    until = ""
     rest = list(arguments)
     while rest:
         word = rest.pop(0)
         name, equals, value = word.partition("=")
         if name in _OPTIONS and (equals or rest):
-            words += _option(*_OPTIONS[name], value if equals else rest.pop(0))
+            option, key = _OPTIONS[name]
+            words += [option, f"{key}={value if equals else rest.pop(0)}"]
         elif name == "--rollout" and (equals or rest):
             path = _VERBS[name]
             words.append(value if equals else rest.pop(0))
         elif word in _VERBS:
             path = _VERBS[word]
-        elif word in _FLAGS:
-            flags += _FLAGS[word]
+        elif name == "--min-pairs" and (equals or rest):
+            pairs = value if equals else rest.pop(0)
+            until = until or pairs
+        elif word == "--full":
+            until = "all"
         else:
             words.append(word)
-    translated = _of_noise(words) if path == ("shadow", "noise") else [*words, *flags]
+    stop = ["--until", until] if until else []
+    translated = _of_noise(words) if path == ("shadow", "noise") else [*words, *stop]
     if (path, translated) != (("shadow", "run"), list(arguments)):
         note(f"promptops: from the next version on, write: promptops {shlex.join([*path, *translated])}")
     return path, translated
@@ -62,7 +65,3 @@ def _of_noise(words: list[str]) -> list[str]:
     if control and rest and not rest[0].startswith("-"):
         rest = rest[1:]
     return [*control, *rest]
-
-
-def _option(option: str, key: str, value: str) -> list[str]:
-    return [option, f"{key}={value}" if key else value]
