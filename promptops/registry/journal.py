@@ -20,10 +20,23 @@ from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Prompt
 from promptops.prompt.canonical_json import compact_json
 from promptops.registry.records import CheckResult, FinishedRun, StartedRun
-from promptops.registry.sqlite.errors import StaleRegistry
+from promptops.registry.sqlite.errors import EngineError, StaleRegistry
 from promptops.registry.sqlite.store import BUSY_TIMEOUT_S, LogPosition, RegistryDatabase
 
 _LOG = PackageLogger("promptops.registry")
+
+
+_NOT_A_RUN = (  # what reading a file and storing what it says can raise, where that is no run
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    IsADirectoryError,
+    PermissionError,
+    EngineError,
+)
 
 
 class NoJournal:
@@ -158,8 +171,7 @@ class Spool:
             with file_lock(self._lock, self._lock_timeout_s):
                 waiting = self._file(run.run_id).exists()
                 if waiting:
-                    place = json.loads(self._file(run.run_id).read_text(encoding="utf-8")).get("place")
-                    self._write(run, end, place)
+                    self._write(run, end, _place_in(self._file(run.run_id)))
         except OSError as error:
             raise Unavailable(
                 f"{self.folder} cannot be written: {error.strerror}", hint="free some space on its disk"
@@ -173,20 +185,27 @@ class Spool:
         return StartedRun(**record["started"]) if record and record["finished"] is None else None
 
     def waiting(self) -> list[Path]:
-        return sorted(self.folder.glob("*.json")) if self.folder.is_dir() else []
+        return sorted(self.folder.glob("*.json"))
+
+    def damaged(self) -> list[Path]:
+        """What waited and could not be taken in, and is set aside."""
+        return sorted(self.folder.glob("*.damaged"))
+
+    def _leftovers(self) -> list[Path]:
+        return [file for file in self.folder.glob("*.new") if file.is_file()]
 
     def replay(self, registry: RegistryDatabase, most: int | None = None) -> bool:
         """Move what waits into the registry, or so many runs of it; whether that was all."""
-        if not registry.writable or not self.waiting():
+        if not registry.writable or not (self.waiting() or self._leftovers()):
             return True
         with lock_attempt(self._lock, self._lock_timeout_s) as held:
             if not held:  # another process is at it
                 return False
+            for leftover in self._leftovers():  # of who was killed while writing
+                leftover.unlink()
             files = self.waiting()
             for file in files[:most]:
-                if waiting := _read_spooled_run(file):
-                    registry.replay(*waiting)
-                    file.unlink()
+                _replay_file(registry, file)
         return most is None or len(files) <= most
 
     def _write(self, run: StartedRun, end: FinishedRun | None, place: LogPosition | None) -> None:
@@ -198,16 +217,29 @@ class Spool:
         return self.folder / f"{run_id}.json"
 
 
-def _read_spooled_run(file: Path) -> tuple[StartedRun, FinishedRun | None, LogPosition | None] | None:
-    """None for a file that somebody has damaged, which is set aside: the others must not wait for it."""
+def _replay_file(registry: RegistryDatabase, file: Path) -> None:
+    """One that cannot be taken in is set aside: the others must not wait for it."""
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
-        place = record.get("place")
-        run, end = StartedRun(**record["started"]), _finished_run_from_record(record["finished"])
-    except (ValueError, TypeError, KeyError, AttributeError):
+        registry.replay(*_read_spooled_run(file))
+    except _NOT_A_RUN as error:
         aside = file.rename(file.with_suffix(".damaged"))
-        _LOG.warning(f"a run that waited cannot be read, and is set aside as {aside}")
+        reason = str(error) or type(error).__name__
+        _LOG.warning(f"a run that waited cannot be read ({reason}), and is set aside as {aside}")
+    else:
+        file.unlink()
+
+
+def _place_in(file: Path) -> LogPosition | None:
+    try:
+        return _read_spooled_run(file)[2]
+    except _NOT_A_RUN:
         return None
+
+
+def _read_spooled_run(file: Path) -> tuple[StartedRun, FinishedRun | None, LogPosition | None]:
+    record = json.loads(file.read_text(encoding="utf-8"))
+    place = record.get("place")
+    run, end = StartedRun(**record["started"]), _finished_run_from_record(record["finished"])
     return run, end, (place[0], place[1]) if place else None
 
 

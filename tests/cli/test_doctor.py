@@ -170,3 +170,10 @@ def test_a_work_tree_that_stands_on_the_state_branch(cli: Cli, greeting: Repo, t
     assert (told["state"], told["hint"]) == ("note", f"git -C {tree} switch --detach")
     greeting.git("-C", str(tree), "switch", "-q", "--detach")
     assert "state branch" not in findings(cli)
+
+
+def test_what_could_not_be_taken_in_is_reported(cli: Cli, repo: Repo) -> None:
+    repo.write("registry.db-spool/01J.damaged", "{")
+    done = cli("doctor")
+    assert "1 file in" in done.out
+    assert "could not be taken in" in done.out

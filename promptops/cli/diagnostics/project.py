@@ -64,3 +64,10 @@ def _spooled_runs(settings: Settings) -> Iterator[DoctorFinding]:
             f"{count} run{'s wait' if count > 1 else ' waits'} in {spool.folder}",
             "the next run that can write the registry takes them in",
         )
+    if count := len(spool.damaged()):
+        yield DoctorFinding(
+            "spool",
+            "warning",
+            f"{count} file{'s' if count > 1 else ''} in {spool.folder} could not be taken in",
+            "look at each file that ends in .damaged, and delete it when it is of no use",
+        )

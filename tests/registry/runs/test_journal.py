@@ -1,5 +1,7 @@
 """Runs that could not be logged at once."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -159,3 +161,59 @@ def test_runs_of_a_registry_that_left_its_path_are_in_the_next_one(repo: Repo, g
     journal.close()
     assert logged(settings) == {run.run_id: "finished" for run in runs[1:]}
     assert Spool(settings.registry).waiting() == []
+
+
+def odd_spool_file(spool: Spool, what: str) -> None:
+    """A file among those that wait, which is no run or none that can be stored."""
+    file = spool.folder / f"{started().run_id}.json"
+    record = {"started": asdict(started()), "finished": asdict(finished()), "place": None}
+    if what == "folder":
+        (file / "within").mkdir(parents=True)
+        return
+    odd = {
+        "place": record | {"place": []},
+        "number": record | {"finished": record["finished"] | {"input_tokens": 10**30}},
+        "kind": record | {"started": record["started"] | {"kind": "dream"}},
+        "type": record | {"finished": record["finished"] | {"state": ["finished"]}},
+        "list": [],
+    }
+    texts = {"deep": "[" * 100_000, "bytes": "\udcff", "nothing": "", "huge": "1" * 5_000}
+    file.write_bytes((texts.get(what) or json.dumps(odd.get(what, ""))).encode(errors="surrogateescape"))
+
+
+@pytest.mark.parametrize(
+    "what", ["folder", "place", "number", "kind", "type", "list", "deep", "bytes", "nothing", "huge"]
+)
+def test_one_odd_file_in_the_spool_keeps_no_other_waiting(
+    tmp_path: Path, what: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    spool, whole = Spool(tmp_path / "registry.db"), started()
+    assert spool.put(whole, finished())
+    odd_spool_file(spool, what)
+    with RegistryDatabase.open(tmp_path / "registry.db") as registry:
+        assert spool.replay(registry)
+        found = [row[0] for row in registry.read("SELECT run_id FROM runs")]
+        assert spool.replay(registry)
+    assert whole.run_id in found
+    assert spool.waiting() == []
+    assert len(found) + len(spool.damaged()) == 2
+    assert caplog.text.count("set aside") == len(spool.damaged())
+
+
+def test_what_a_killed_writer_left_in_the_spool_is_swept(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "registry.db")
+    spool.folder.mkdir()
+    (spool.folder / "01J.new").write_text("{")
+    with RegistryDatabase.open(tmp_path / "registry.db") as registry:
+        assert spool.replay(registry)
+    assert [file.name for file in spool.folder.iterdir()] == ["lock"]
+
+
+def test_an_end_is_kept_though_the_waiting_file_was_damaged_meanwhile(tmp_path: Path) -> None:
+    spool, run = Spool(tmp_path / "registry.db"), started()
+    assert spool.put(run, None)
+    (spool.folder / f"{run.run_id}.json").write_text("{")
+    assert spool.complete(run, finished())
+    with RegistryDatabase.open(tmp_path / "registry.db") as registry:
+        assert spool.replay(registry)
+        assert registry.read_one("SELECT state FROM runs WHERE run_id = ?", (run.run_id,)) == "finished"
