@@ -357,3 +357,15 @@ def test_a_write_within_a_transaction_is_a_part_of_it(path: Path) -> None:
             registry.start(a_run())
             registry.start(a_run())
         assert registry.read_one("SELECT count(*) FROM runs") == 2
+
+
+@pytest.mark.parametrize("count", [10**30, -(10**30), 2**63])
+def test_a_number_that_no_column_holds_does_not_cost_the_row(path: Path, count: int) -> None:
+    runs = [a_run() for _ in range(2)]
+    with RegistryDatabase.open(path) as registry:
+        registry.start(runs[0])
+        registry.finish(runs[0].run_id, an_end(input_tokens=count, output_tokens=2**63 - 1))
+        registry.record([(runs[1], an_end(input_tokens=count))])
+    logged = raw(path, "SELECT state, input_tokens, output FROM runs JOIN run_texts USING (seq)")
+    assert [row[:2] for row in logged] == [("finished", None)] * 2
+    assert all(row[2] for row in logged)

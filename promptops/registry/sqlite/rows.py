@@ -27,6 +27,7 @@ FINISHED_COLUMNS = (
 STARTED_TEXT_COLUMNS = ("parameters", "overrides", "metadata", "inputs")
 FINISHED_TEXT_COLUMNS = ("output", "tool_calls", "attempts")
 
+_LARGEST = 2**63
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _started = attrgetter(*STARTED_COLUMNS)
 _finished = attrgetter(*FINISHED_COLUMNS)
@@ -120,11 +121,21 @@ def _count_failed_checks(checks: Sequence[CheckResult]) -> int | None:
 
 
 def _storables(values: Values) -> Values:
-    return tuple([each if type(each) is not str or each.isascii() else storable(each) for each in values])
+    return tuple(
+        [
+            each if each is None or (type(each) is str and each.isascii()) else storable(each)
+            for each in values
+        ]
+    )
 
 
 def storable(value: Any) -> Any:
-    """Text as UTF-8 can hold it: a lone surrogate from a model's JSON must not cost the row."""
+    """What a column can hold, as nothing in a model's JSON must cost the row.
+
+    Text without lone surrogates; no number where SQLite has none so large.
+    """
+    if isinstance(value, int):
+        return value if -_LARGEST <= value < _LARGEST else None
     if isinstance(value, str) and not value.isascii():
         try:
             value.encode()
