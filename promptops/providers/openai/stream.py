@@ -8,7 +8,7 @@ from typing import Any
 
 from promptops.providers.errors import error_from_payload, excerpt
 from promptops.providers.json_body import decode_json
-from promptops.providers.openai.outcome import canonical_finish, finish_error, raise_reported
+from promptops.providers.openai.outcome import canonical_finish, finish_error, raise_reported, reported_error
 from promptops.providers.openai.response import (
     arguments_text,
     as_list,
@@ -118,7 +118,7 @@ class StreamParser:
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Take one event as JSON. Raises ModelError where it is an error, in whatever form."""
-        raise_reported(event, self.text)
+        self._raise_reported(event)
         if self._event == b"error":
             raise error_from_payload(event)
         self._model = as_text(event.get("model")) or self._model
@@ -129,8 +129,14 @@ class StreamParser:
             if isinstance(choice, Mapping) and not choice.get("index"):
                 self._choice(choice)
 
+    def _raise_reported(self, payload: Mapping[str, Any]) -> None:
+        if (
+            reported_error(payload) is not None
+        ):  # joining the text for each event would take its square in time
+            raise_reported(payload, self.text)
+
     def _choice(self, choice: Mapping[str, Any]) -> None:
-        raise_reported(choice, self.text)
+        self._raise_reported(choice)
         delta = as_mapping(choice.get("delta"))
         if not delta and not self._texts:
             delta = as_mapping(choice.get("message"))
