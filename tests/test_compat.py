@@ -82,7 +82,11 @@ GOLDENS = golden("verbs")
 VARIES = "≈"  # an id, an age, a latency: differed between two copies of the project when it was printed
 PROSE = {"changed", "commands", "headline", "hint", "holds", "next", "reasons", "sentence"}
 """Sentences for people: their wording may get better. What they say stands beside them as numbers."""
-YOUNGER: dict[str, str] = {}  # verb -> why no golden value of then can exist
+YOUNGER = {  # verb -> why no golden value of then can exist
+    "release gate": "it was `shadow run --rollout`",
+    "shadow migrate": "it was `shadow run --all`",
+    "shadow noise": "it was `shadow run --aa`",
+}
 
 
 def verb_of(step: str) -> str:
