@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,6 @@ def greetings(count: int) -> list[str]:
 
 
 def rows(repo: Repo, sql: str = "SELECT * FROM runs ORDER BY seq") -> list[dict[str, Any]]:
-    with sqlite3.connect(repo.path / "registry.db") as connection:
+    with closing(sqlite3.connect(repo.path / "registry.db")) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute(sql)]
