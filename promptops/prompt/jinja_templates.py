@@ -15,7 +15,8 @@ from jinja2.exceptions import (
 )
 
 from promptops.prompt.json_schema import unknown_name_message
-from promptops.prompt.sandbox import SandboxError, TemplateEnvironment, render_budget
+from promptops.prompt.render_budget import SandboxError, render_budget
+from promptops.prompt.sandbox import TemplateEnvironment
 from promptops.prompt.template_types import Include, PartialTexts, TemplateFault
 
 MAX_CODE = 100_000  # characters between {{ }} and {% %}: compiling takes a second for so many

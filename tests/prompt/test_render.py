@@ -286,6 +286,25 @@ def test_templates_without_end_are_stopped(template: str) -> None:
 
 
 FINE = [
+    ("{{ '{u.name}, {u[name]!r}'.format(u={'name': 'Ada'}) }}", "Ada, 'Ada'"),
+    ("{{ {'a': 1}.keys() | list }}{{ {'a': 1}.items() | sort }}{{ 'a b' | title }}", "['a'][('a', 1)]A B"),
+    ("{{ [{'a': 1}, {'a': 2}] | map(attribute='a') | join(', ') }}", "1, 2"),
+    ("{{ [{'a': 1}, {'a': 2}] | groupby('a') | map('first') | list }}", "[1, 2]"),
+    (
+        "{{ [1, 2] | sum }}{{ [[1], [2]] | sum(start=[]) }}{{ 7 // 2 }}{{ 7 - 2 }}{{ 7 is divisibleby 7 }}",
+        "3[1, 2]35True",
+    ),
+    ("{{ 'a' in ['a'] and 1 < 2 < 3 and (1, 2) == (1, 2) }}{{ {'a': 1}['a'] }}{{ 'abc'[1:] }}", "True1bc"),
+    (
+        "{% set n = namespace(f='a') %}{{ n.f }}{% macro m(x) %}{{ x }}{% endmacro %}{{ m([1, 'a']) }}",
+        "a[1, 'a']",
+    ),
+    (
+        "{{ 'a b c' | wordwrap(3) }}{{ ['a'] | tojson }}{{ range(4) | select('odd') | list }}",
+        'a b\nc["a"][1, 3]',
+    ),
+    ("{{ ['a'] | reverse | join }}{{ [3, 1] | max }}{{ 'x' | e }}{{ '<' | e ~ '' }}", "a3x&lt;"),
+    ("{{ ('<{}>' | safe).format('<') }}{{ [none, 1.5, true] | join('|') }}", "<&lt;>None|1.5|True"),
     ("{{ '%5.1f|%s' % (1.25, 'a') }}", "  1.2|a"),
     ("{{ 'x' * 3 ~ 2 ** 10 ~ [1] * 2 }}", "xxx1024[1, 1]"),
     ("{{ 3 * 'x' + 'y' }}{{ [1] + [2] }}{{ 1.5 * 2 }}{{ 7 % 4 }}", "xxxy[1, 2]3.03"),

@@ -1,0 +1,167 @@
+"""What one rendering may use up, and which values a template may have in its hands.
+
+A limit on the CPU time of the thread stands behind the counts, for many single steps that are slow. It cannot
+stop one step, so that no value becomes large enough for one to be.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from time import thread_time
+from typing import Any, NamedTuple
+
+from jinja2 import Undefined
+from jinja2.environment import TemplateModule
+from markupsafe import Markup
+
+MAX_ITERATIONS = 1_000_000
+MAX_OUTPUT = 20_000_000  # characters of output, and of any one value
+MAX_ALLOCATED = 1_000_000_000  # characters and items of all values in between
+MAX_ITEMS = 1_000_000
+MAX_DEPTH = 300  # of nested values
+MAX_BITS = 10_000  # of a number
+MAX_SECONDS = 2.0
+_LARGE = 1_000  # what is looked at for longer than the clock
+
+_CONTAINERS = (list, tuple, dict)
+_VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
+_FLAT = frozenset({str, Markup, int, float, bool, type(None)})
+_TEXTS = frozenset({str, Markup})
+
+
+class SandboxError(Exception):
+    """What a template may not do."""
+
+
+class _Budget:
+    """What one render has used up."""
+
+    __slots__ = ("looks", "made", "started", "turns", "written")
+
+    def __init__(self) -> None:
+        self.turns = self.written = self.made = self.looks = 0
+        self.started = thread_time()
+
+    def turn(self, turns: int, characters: int) -> None:
+        self.turns += turns
+        if self.turns > MAX_ITERATIONS:
+            raise SandboxError(
+                f"more than {MAX_ITERATIONS:,} turns of its loops and calls: does it ever end?"
+            )
+        self.write(characters)
+
+    def write(self, characters: int) -> None:
+        self.written += characters
+        if self.written > MAX_OUTPUT:
+            raise SandboxError(f"more than {MAX_OUTPUT:,} characters of output")
+        self.look()
+
+    def make(self, size: int) -> None:
+        self.made += size
+        if size > MAX_OUTPUT or self.made > MAX_ALLOCATED:
+            raise SandboxError("it builds a value that is too large")
+        self.look(size)
+
+    def look(self, size: int = 0) -> None:
+        self.looks += 1
+        if (size > _LARGE or not self.looks % 64) and thread_time() - self.started > MAX_SECONDS:
+            raise SandboxError(f"more than {MAX_SECONDS:g} seconds of computing")
+
+
+_BUDGET: ContextVar[_Budget] = ContextVar("budget")
+
+
+@contextmanager
+def render_budget() -> Iterator[None]:
+    """Give the templates rendered inside one budget."""
+    token = _BUDGET.set(_Budget())
+    try:
+        yield
+    finally:
+        _BUDGET.reset(token)
+
+
+def current_budget() -> _Budget:
+    return _BUDGET.get(None) or _Budget()  # for a template that is used outside any render
+
+
+def measure(value: Any, *, printed: bool = True) -> int:
+    """Count items and characters of nested data, however often they are shared; refuse too many.
+
+    With ``printed`` all must be data that has a text of its own.
+    """
+    size = _size_of(value, {}, printed=printed)
+    if size.items > MAX_ITEMS or size.characters > MAX_OUTPUT:
+        raise SandboxError("it builds a value that is too large")
+    current_budget().make(size.items + size.characters)
+    return size.items
+
+
+class _Size(NamedTuple):
+    items: int
+    characters: int
+
+
+def _size_of(value: Any, known: dict[int, _Size], *, printed: bool, depth: int = 0) -> _Size:
+    """What a value comes to when all is written out; each of its parts is looked at once."""
+    if isinstance(value, str):
+        return _Size(1, len(value))
+    if not isinstance(value, (*_CONTAINERS, *_VIEWS)):
+        if printed:
+            _refuse_unprintable(value)
+        return _Size(1, 0)
+    if id(value) not in known:
+        if depth > MAX_DEPTH:
+            raise SandboxError(f"a value nested more than {MAX_DEPTH} deep")
+        parts = (value, value.values()) if isinstance(value, dict) else (value,)
+        sizes = [_size_of_members(part, known, printed=printed, depth=depth + 1) for part in parts]
+        known[id(value)] = _Size(
+            1 + sum(size.items for size in sizes), sum(size.characters for size in sizes)
+        )
+    return known[id(value)]
+
+
+def _size_of_members(members: Any, known: dict[int, _Size], *, printed: bool, depth: int) -> _Size:
+    if len(members) > MAX_ITEMS:
+        raise SandboxError("it builds a value that is too large")
+    kinds = set(map(type, members))
+    if kinds <= _FLAT:
+        if int in kinds:
+            check_number(max((item for item in members if type(item) is int), key=abs))
+        if kinds <= _TEXTS:
+            return _Size(len(members), sum(map(len, members)))
+        return _Size(len(members), sum(len(item) for item in members if isinstance(item, str)))
+    return _total([_size_of(item, known, printed=printed, depth=depth) for item in members])
+
+
+def _total(sizes: list[_Size]) -> _Size:
+    return _Size(sum(size.items for size in sizes), sum(size.characters for size in sizes))
+
+
+def check_number(value: Any) -> None:
+    """Refuse a whole number with which a single step could take for ever."""
+    if type(value) is int and value.bit_length() > MAX_BITS:
+        raise SandboxError("a number of more than 3,000 digits")
+
+
+def text_of(value: Any) -> str:
+    """The text of a value that has one: of data, and of what a partial wrote."""
+    if isinstance(value, (*_CONTAINERS, *_VIEWS)):
+        measure(value)
+    elif not isinstance(value, TemplateModule):
+        _refuse_unprintable(value)
+    return str(value)
+
+
+def check_value(value: Any) -> None:
+    """Refuse what is too large, and what has no text but its address in memory."""
+    if isinstance(value, (*_CONTAINERS, *_VIEWS)):
+        measure(value)
+    elif not isinstance(value, str):
+        _refuse_unprintable(value)
+
+
+def _refuse_unprintable(value: Any) -> None:
+    check_number(value)
+    if value is not None and not isinstance(value, (str, int, float, range, Undefined)):
+        raise SandboxError(f"a {type(value).__name__} has no text: add `|list` or `|join`, or call it")

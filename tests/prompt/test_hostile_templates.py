@@ -1,0 +1,133 @@
+"""Hostile templates: no step takes long, nothing is computed while compiling, and no address is printed."""
+
+import time
+import tracemalloc
+from contextlib import suppress
+
+import pytest
+
+from promptops.errors import Invalid
+from promptops.prompt.render import render_text
+from promptops.prompt.templates import CompiledTemplate
+
+BIG = "x" * 1_000_000
+HUGE = "{% set h = ('f' * 1000000) | int(0, 16) %}"
+NESTED = "{% set n = namespace(s=SEED) %}{% for i in range(60) %}{% set n.s = TWICE %}{% endfor %}"
+SHARED = NESTED.replace("SEED", "(1,)").replace("TWICE", "(n.s, n.s)")
+LISTED = NESTED.replace("SEED", "[1]").replace("TWICE", "[n.s, n.s]")
+SLOW_STEPS = [
+    HUGE + "{{ h // 3 }}",
+    HUGE + "{{ 7 % h }}",
+    HUGE + "{{ h / 7 }}",
+    HUGE + "{{ h - 1 }}",
+    HUGE + "{{ h is divisibleby(7) }}",
+    HUGE + "{{ 3 is divisibleby h }}",
+    HUGE + "{{ [h] | sum }}",
+    HUGE + "{{ -h // 3 }}",
+    "{{ 0x" + "f" * 50_000 + " // 3 }}",
+    "{{ (0).from_bytes([255] * 100000, 'big') // 3 }}",
+    "{{ 5 | round(-1000000000) }}",
+    "{{ 10 ** (10 ** 9) }}",
+    "{{ 'a' % (10 ** 5000) }}",
+    SHARED + "{{ n.s == (n.s, 1) }}",
+    SHARED + "{{ n.s < n.s }}",
+    SHARED + "{{ 1 in n.s }}{{ (n.s, 1) in [n.s] }}",
+    SHARED + "{{ {n.s: 1} }}",
+    SHARED + "{{ {}[n.s] }}",
+    SHARED + "{{ {}.get(n.s) }}",
+    SHARED + "{{ dict([(n.s, 1)]) }}",
+    SHARED + "{{ n.s is eq n.s }}",
+    SHARED + "{{ n.s is in [n.s] }}",
+    SHARED + "{{ [n.s, n.s] | unique | list }}",
+    SHARED + "{{ [{'a': n.s}] | groupby('a') }}",
+    SHARED + "{{ [n.s].index((n.s, 1)) }}",
+    SHARED + "{% for i in [1, 2] %}{{ loop.changed(n.s) }}{% endfor %}",
+    SHARED + "{{ n.s ~ '' }}",
+    SHARED + "{{ '%s' % (n.s,) }}",
+    SHARED + "{{ '{0}'.format(n.s) }}",
+    LISTED + "{{ n.s == n.s + [1] }}",
+    LISTED + "{{ '%s' % n.s }}",
+    LISTED + "{{ {'a': n.s}.values() }}",
+    LISTED + "{{ n.s | string }}",
+    LISTED + "{{ [n.s] | map('string') | join }}",
+    "{{ range(100000) | map('list') | sum(start=[]) }}",
+    "{{ ([[1]] * 100000) | sum(start=[]) | length }}",
+    "{{ (big * 19) | title }}",
+    "{{ big | wordwrap(1) }}",
+    "{{ (big * 19) | list | length }}",
+    "{{ (big * 19) | wordcount }}",
+    "{{ (range(20000) | list) | pprint }}",
+    "{% if ('a' * 19000000) | center(19999999) %}{% endif %}" * 200,
+    "{{ 'a' | center(19999999) | length }}" * 1000,
+    "{{ ('a' * 19999999) ~ ('b' * 19999999) }}",
+    "{" * 99_999,
+    "{{" * 400_000,
+    "{%" * 400_000,
+]
+
+
+@pytest.mark.parametrize("template", SLOW_STEPS, ids=range(len(SLOW_STEPS)))
+def test_no_single_step_is_slow(template: str) -> None:
+    started = time.process_time()
+    with suppress(Invalid):
+        assert len(render_text(template, {"big": BIG}, where="p.yaml")) < 1_000_000
+    assert time.process_time() - started < 4
+
+
+def test_nothing_is_computed_while_compiling() -> None:
+    template = "{{ 'a' | center(19999999) | length }}{% if 'b' | center(19999999) == 'c' %}{% endif %}" * 50
+    tracemalloc.start()
+    try:
+        CompiledTemplate(template)
+        assert tracemalloc.get_traced_memory()[1] < 15_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{{ ['{..}'.format] | map('string') | join }}",
+        "{{ ['a'] | map(attribute='upper') | join }}",
+        "{{ ['a'] | map(attribute='upper') | map('string') | join }}",
+        "{{ ['a'] | map(attribute='upper') | first | string }}",
+        "{{ ['a'] | map(attribute='upper') | list }}",
+        "{{ 'a'.upper ~ '' }}",
+        "{{ '%s' % 'a'.upper }}",
+        "{{ '%s' % ('a'.upper,) }}",
+        "{{ '%s' | format('a'.upper) }}",
+        "{{ '{}'.format('a'.upper) }}",
+        "{{ '{0.upper}'.format('a') }}",
+        "{{ '{a.upper!r:>9}'.format_map({'a': 'b'}) }}",
+        "{{ ('<{}>' | safe).format('a'.upper) }}",
+        "{{ range(3) | map('string') | string }}",
+        "{{ 'a'.upper | pprint }}",
+        "{{ {'a': 'b'.upper} | pprint }}",
+        "{{ 'a'.upper | e }}",
+        "{{ 'a'.upper | default('b') }}",
+        "{{ namespace(a='b'.upper) }}",
+        "{{ dict(a='b'.upper) | string }}",
+        "{{ dict(a='b'.upper).values() }}",
+        "{{ cycler('a') }}",
+        "{{ joiner }}",
+        "{{ self }}",
+        "{% for i in [1] %}{{ loop }}{% endfor %}",
+        "{% macro m() %}{% endmacro %}{{ m }}",
+        "{% macro m() %}{% endmacro %}{{ [m] | join }}",
+        "{{ {}['a'.upper] }}",
+        "{{ ['a'.upper] | tojson }}",
+        "{{ 'a'.upper | indent }}",
+        "{{ 'a' | replace('a', 'b'.upper) }}",
+        "{{ [1] | join('b'.upper) }}",
+        "{{ [1] | batch(2, 'b'.upper) | list }}",
+        "{{ 'a' | truncate(1, true, 'b'.upper) }}",
+        "{{ {'a': 'b'.upper} | xmlattr }}",
+        "{{ {'a': 'b'.upper}.items() | list }}",
+        "{{ ([1] | reverse) }}",
+        "{{ [1].__iter__ }}",
+    ],
+)
+def test_what_has_no_text_but_its_address_is_never_printed(template: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        render_text(template, {})
+    assert " at 0x" not in caught.value.message
