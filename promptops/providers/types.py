@@ -71,6 +71,11 @@ class Completion:
         return self.finish_reason == REFUSAL
 
     @property
+    def is_metered(self) -> bool:
+        """Whether the provider said what it counts."""
+        return self.input_tokens is not None or self.output_tokens is not None
+
+    @property
     def is_truncated(self) -> bool:
         return self.finish_reason == "length"
 
@@ -78,7 +83,8 @@ class Completion:
 class ModelError(PromptopsError):
     """A call that gave no valid completion; ``type`` says why, ``partial`` holds the text that had come.
 
-    ``run_id`` is the logged run's, where an application is told of the failure by this error alone.
+    ``completion`` is a generation that came and did not end well: it is paid for. ``run_id`` is the logged
+    run's, where an application is told of the failure by this error alone.
     """
 
     def __init__(
@@ -96,6 +102,7 @@ class ModelError(PromptopsError):
         self.status = status
         self.retry_after = retry_after  # seconds
         self.partial = partial
+        self.completion: Completion | None = None
         self.run_id: str | None = None
 
     @property

@@ -29,7 +29,7 @@ def from_error(calling: CallAttempts, error: ModelError, catalog: Catalog) -> Fi
         error_type=error.type,
         error_message=error.message,
         retryable=error.retryable,
-        **_usage(calling.completions, catalog),
+        **_usage([*calling.failures, *calling.completions], catalog),
     )
 
 
@@ -49,7 +49,7 @@ def from_completion(
         first_token_ms=calling.first_token_ms,
         attempts=calling.attempts,
         **_problem(output_problem(calling.prompt, answer)),
-        **_usage(calling.completions, catalog),
+        **_usage([*calling.failures, *calling.completions], catalog),
     )
 
 
@@ -150,7 +150,7 @@ def _problem(problem: str) -> dict[str, Any]:
 
 
 def _usage(completions: Sequence[tuple[str, Completion]], catalog: Catalog) -> dict[str, Any]:
-    """Tokens and costs over all completions: a repaired answer costs both calls."""
+    """Tokens and costs over all completions: a repaired answer costs both calls, a failed one its own."""
     answers = [completion for _, completion in completions]
     costs = [catalog.cost(model, completion) for model, completion in completions]
     billed = _total([cost.cost_usd if cost else None for cost in costs])

@@ -50,6 +50,7 @@ class CallAttempts:
     asked: CompletionRequest | None = None  # of the pin under way, before any repair
     attempts: list[dict[str, Any]] = field(default_factory=list)
     completions: list[tuple[str, Completion]] = field(default_factory=list)  # with the pin that gave each
+    failures: list[tuple[str, Completion]] = field(default_factory=list)  # that were billed all the same
     streamed: list[str] = field(default_factory=list)  # the text of the attempt under way
     clock: float = field(default_factory=time.perf_counter)
     queued_s: float = 0.0  # seconds waited at the limiter, which are nobody's latency
@@ -133,6 +134,8 @@ class CallAttempts:
             completion = await self.adapter_for(request.model).complete(request, hear)
         except ModelError as error:
             record["error"] = {"type": error.type, "message": error.message, "status": error.status}
+            if error.completion and error.completion.is_metered:
+                self.failures.append((request.model, error.completion))
             raise
         finally:
             record["latency_ms"] = _ms(clock)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from promptops.providers.errors import error_from_payload, error_hint, sanitize_line
-from promptops.providers.types import REFUSAL, ErrorType, ModelError
+from promptops.providers.types import REFUSAL, Completion, ErrorType, ModelError
 
 _GOOD = {
     "stop": "stop eos eos_token end_turn end_of_turn stop_sequence stop_sequence_reached complete completed "
@@ -14,6 +14,8 @@ _GOOD = {
     "function_call": "function_call",
     REFUSAL: REFUSAL,
 }
+GOOD_FINISHES = tuple(word for words in _GOOD.values() for word in words.split())
+"""In lower case, with ``_`` for ``-``."""
 _CANONICAL = {spelling: reason for reason, spellings in _GOOD.items() for spelling in spellings.split()}
 _FILTERED = (
     "content_filter",
@@ -41,13 +43,29 @@ def canonical_finish(reason: str | None) -> str | None:
     return None if reason is None else _CANONICAL.get(_plain(reason), reason)
 
 
-def finish_error(reason: str | None, partial: str) -> ModelError | None:
-    """What a generation that did not end well stands for; None for a good end, or where nothing is said."""
+def ended_well(completion: Completion) -> Completion:
+    """The completion itself. Raises ModelError where the generation did not end well."""
+    if error := _finish_error(completion.finish_reason):
+        raise with_completion(error, completion)
+    if completion.finish_reason is None and not completion.text and not completion.tool_calls:
+        failure = ModelError("malformed_reply", "the reply holds neither an answer nor why there is none")
+        raise with_completion(failure, completion)
+    return completion
+
+
+def with_completion(error: ModelError, completion: Completion) -> ModelError:
+    """The error of a generation that came, whatever it was worth."""
+    error.completion = completion
+    error.partial = error.partial or completion.text
+    return error
+
+
+def _finish_error(reason: str | None) -> ModelError | None:
     if reason is None or _plain(reason) in _CANONICAL:
         return None
     kind, message = _meaning(_plain(reason))
     hint = error_hint(kind, {"code": "context_length_exceeded"} if kind == "context_exceeded" else {})
-    return ModelError(kind, f"{message} (finish_reason: {sanitize_line(reason)})", partial=partial, hint=hint)
+    return ModelError(kind, f"{message} (finish_reason: {sanitize_line(reason)})", hint=hint)
 
 
 def reported_error(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -60,11 +78,10 @@ def reported_error(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return payload if payload.get("object") == "error" or payload.get("type") == "error" else None
 
 
-def raise_reported(payload: Mapping[str, Any], partial: str = "") -> None:
+def raise_reported(payload: Mapping[str, Any], completion: Completion | None = None) -> None:
     if (found := reported_error(payload)) is not None:
         error = error_from_payload(found)
-        error.partial = partial
-        raise error
+        raise with_completion(error, completion) if completion else error
 
 
 def _meaning(reason: str) -> tuple[ErrorType, str]:

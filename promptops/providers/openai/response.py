@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from promptops.providers.errors import error_from_payload, excerpt, looks_like_html
 from promptops.providers.json_body import decode_json
-from promptops.providers.openai.outcome import canonical_finish, finish_error, raise_reported
+from promptops.providers.openai.outcome import canonical_finish, ended_well, raise_reported
 from promptops.providers.openai.thinking import ThinkingSplitter
 from promptops.providers.types import REFUSAL, Completion, ModelError
 
@@ -29,29 +29,18 @@ def completion_from_payload(payload: Mapping[str, Any], model: str) -> Completio
     content = content_text(message)
     text = split.feed(content) + split.end()
     refusal = as_text(message.get("refusal"))
-    shown = text or refusal or ""
-    raise_reported(payload, shown)
-    raise_reported(choice, shown)
-    return ended_well(
-        Completion(
-            text=shown,
-            response_model=as_text(payload.get("model")) or model,
-            finish_reason=_finish(choice, refusal=bool(refusal and not text)),
-            tool_calls=whole_calls(message),
-            response_id=as_text(payload.get("id")),
-            reasoning=_reasoning(reasoning_text(message), split.thoughts),
-            **token_usage(payload),
-        )
+    completion = Completion(
+        text=text or refusal or "",
+        response_model=as_text(payload.get("model")) or model,
+        finish_reason=_finish(choice, refusal=bool(refusal and not text)),
+        tool_calls=whole_calls(message),
+        response_id=as_text(payload.get("id")),
+        reasoning=_reasoning(reasoning_text(message), split.thoughts),
+        **token_usage(payload),
     )
-
-
-def ended_well(completion: Completion) -> Completion:
-    """The completion itself. Raises ModelError where the generation did not end well."""
-    if error := finish_error(completion.finish_reason, completion.text):
-        raise error
-    if completion.finish_reason is None and not completion.text and not completion.tool_calls:
-        raise ModelError("malformed_reply", "the reply holds neither an answer nor why there is none")
-    return completion
+    raise_reported(payload, completion)
+    raise_reported(choice, completion)
+    return ended_well(completion)
 
 
 def _load(body: bytes) -> Mapping[str, Any]:

@@ -8,7 +8,13 @@ from typing import Any
 
 from promptops.providers.errors import error_from_payload, excerpt
 from promptops.providers.json_body import decode_json
-from promptops.providers.openai.outcome import canonical_finish, finish_error, raise_reported, reported_error
+from promptops.providers.openai.outcome import (
+    canonical_finish,
+    ended_well,
+    raise_reported,
+    reported_error,
+    with_completion,
+)
 from promptops.providers.openai.response import (
     arguments_text,
     as_list,
@@ -74,9 +80,10 @@ class StreamParser:
         """Everything so far as one completion; ``cut_off`` when the end is missing."""
         self._tell(self._split.end())
         if self._finish is None:
-            raise self._unfinished()
-        if error := finish_error(self._finish, self.text):
-            raise error
+            raise with_completion(self._unfinished(), self._completion(model))
+        return ended_well(self._completion(model))
+
+    def _completion(self, model: str) -> Completion:
         refused = bool(self._refusals) and not self._texts and self._finish == "stop"
         return Completion(
             text=self.text,
@@ -130,10 +137,11 @@ class StreamParser:
                 self._choice(choice)
 
     def _raise_reported(self, payload: Mapping[str, Any]) -> None:
-        if (
-            reported_error(payload) is not None
-        ):  # joining the text for each event would take its square in time
-            raise_reported(payload, self.text)
+        if reported_error(payload) is None:
+            return  # joining the text for each event would take its square in time
+        if payload.get("usage"):
+            self._usage = token_usage(payload)
+        raise_reported(payload, self._completion(""))
 
     def _choice(self, choice: Mapping[str, Any]) -> None:
         self._raise_reported(choice)

@@ -52,10 +52,13 @@ class Prices:
 
     def of(self, request: CompletionRequest, ended: Completion | ModelError | None, reserved: float) -> float:
         """What a call is counted with once it has ended."""
-        if isinstance(ended, Completion):
-            cost = self.catalog.cost(request.model, ended)
+        if ended is None:
+            return reserved
+        completion = ended.completion if isinstance(ended, ModelError) else ended
+        if completion is not None:
+            cost = self.catalog.cost(request.model, completion)
             return cost.cost_usd if cost else reserved
-        return reserved if ended is None or ended.type in _MAY_BE_BILLED else 0.0
+        return reserved if isinstance(ended, ModelError) and ended.type in _MAY_BE_BILLED else 0.0
 
 
 def sent_tokens(request: CompletionRequest) -> int:

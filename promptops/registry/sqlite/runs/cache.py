@@ -1,7 +1,8 @@
 """Replies that the registry already holds, found by what exactly was asked.
 
-A reply qualifies when the call ended well and its text was kept, whatever its checks said: asking again
-for those that failed, and only for those, would flatter the model.
+A reply qualifies when the call and the generation ended well and its text was kept, whatever its checks
+said: asking again for those that failed, and only for those, would flatter the model. How the generation
+ended is looked at again here: earlier versions kept every end but the content filter's.
 """
 
 # ruff: noqa: S608 - statements are put together from constants; values are bound
@@ -9,16 +10,23 @@ for those that failed, and only for those, would flatter the model.
 import hashlib
 from dataclasses import dataclass
 
+from promptops.providers.openai.outcome import GOOD_FINISHES
 from promptops.registry.filters import RunFilter
 from promptops.registry.records import FinishedRun
 from promptops.registry.sqlite.rows import finished_run_from_row
 from promptops.registry.sqlite.runs.conditions import filter_conditions
 from promptops.registry.sqlite.store import RegistryDatabase
 
-_USABLE = "r.cache_key IS NOT NULL AND r.state = 'finished' AND r.cache_stale = 0 AND r.cache_source IS NULL"
+_WELL = ", ".join(f"'{word}'" for word in GOOD_FINISHES)
+_ENDED_WELL = f"(r.finish_reason IS NULL OR replace(lower(trim(r.finish_reason)), '-', '_') IN ({_WELL}))"
+_USABLE = (
+    "r.cache_key IS NOT NULL AND r.state = 'finished' AND r.cache_stale = 0 AND r.cache_source IS NULL "
+    f"AND {_ENDED_WELL}"
+)
+_HOLDS_ANSWER = "(r.finish_reason IS NOT NULL OR t.output <> '' OR t.tool_calls IS NOT NULL)"
 _FIND = (
     "SELECT r.*, t.output, t.tool_calls, t.attempts FROM runs r JOIN run_texts t ON t.seq = r.seq "
-    f"WHERE r.cache_key = ? AND {_USABLE} AND r.seq <= ? ORDER BY r.seq DESC LIMIT 1"
+    f"WHERE r.cache_key = ? AND {_USABLE} AND {_HOLDS_ANSWER} AND r.seq <= ? ORDER BY r.seq DESC LIMIT 1"
 )
 _CHUNK = 5_000  # runs marked in one transaction
 
