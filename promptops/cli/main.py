@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from promptops._version import __version__
 from promptops.cli.help import PROGRAM, print_group_help, print_help
+from promptops.cli.limits import renders_branches, run_limited
 from promptops.cli.verbs import BUILT_IN, MOVED_OPTIONS, MOVED_VERBS, VERBS, suggest_verbs
 from promptops.errors import ExitCode, PromptopsError
 from promptops.log import before_first_message
@@ -23,6 +24,8 @@ if TYPE_CHECKING:  # which takes time, and most commands log nothing
 
 
 def entry() -> NoReturn:
+    if renders_branches(sys.argv[1:]):
+        sys.exit(run_limited(main))
     code = main()
     gc.freeze()  # else the end of the process looks for garbage once more, which took a sixth of its time
     sys.exit(code)
