@@ -23,6 +23,9 @@ if TYPE_CHECKING:  # which takes time, and most commands log nothing
     import logging
 
 
+_HELP = ["-h", "--help"]
+
+
 def entry() -> NoReturn:
     if renders_branches(sys.argv[1:]):
         sys.exit(run_limited(main))
@@ -151,7 +154,11 @@ def _run_verb(path: list[str], arguments: list[str]) -> int:
 
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     verb = find_verb(path)
-    app.command(context_settings={"help_option_names": ["-h", "--help"]})(_as_exiting_command(verb))
+    options: dict[str, Any] = {
+        "context_settings": {"help_option_names": _HELP},
+        "epilog": _examples(path, arguments),
+    }
+    app.command(**options)(_as_exiting_command(verb))
     try:
         app(arguments, prog_name=" ".join([PROGRAM, *path]))
     except SystemExit as leave:
@@ -161,6 +168,14 @@ def _run_verb(path: list[str], arguments: list[str]) -> int:
     finally:
         gc.enable()
     return 0
+
+
+def _examples(path: Sequence[str], arguments: Iterable[str]) -> str | None:
+    if not {*_HELP}.intersection(arguments):
+        return None
+    from promptops.cli.examples import examples_of
+
+    return examples_of(tuple(path))
 
 
 def _print_input_hint(verb: Callable[..., int | None], arguments: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""What the pages say of commands, keys and codes, made from the program itself: ``cog -r README.md``."""
+"""What the pages say of commands, keys and codes, made from the program: ``cog -r docs/reference/*.md``."""
 
 import io
 import os
