@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from promptops.providers.catalog_index import Index, load_index
-from promptops.providers.pricing import CompletionCost, completion_cost
+from promptops.providers.pricing import INPUT, OUTPUT, CompletionCost, completion_cost, rates_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,11 +54,14 @@ class Catalog:
             self._found[model] = merged or None
         return self._found[model]
 
-    def price(self, model: str) -> tuple[float, float] | None:
+    def price(self, model: str, service_tier: str | None = None) -> tuple[float, float] | None:
         """Dollars per input and per output token, of a short prompt."""
         entry = self.entry(model) or {}
-        sent, answered = entry.get("input_cost_per_token"), entry.get("output_cost_per_token")
-        return None if sent is None or answered is None else (float(sent), float(answered))
+        if "tiered_pricing" in entry:
+            entry = {key: value for key, value in entry.items() if key != "tiered_pricing"}
+        rates = rates_for(entry, 0, service_tier)
+        sent, answered = rates.get(INPUT), rates.get(OUTPUT)
+        return None if sent is None or answered is None else (sent, answered)
 
     def window(self, model: str) -> int | None:
         """The longest prompt, in tokens."""
@@ -88,8 +91,8 @@ class Catalog:
     def cost(
         self, model: str, completion: Completion, service_tier: str | None = None
     ) -> CompletionCost | None:
-        entry = self.entry(model)
-        return completion_cost(entry, completion, service_tier) if entry else None
+        """``service_tier`` is the one that was asked for; the tier that answered goes before it."""
+        return completion_cost(self.entry(model), completion, service_tier)
 
     def dated_ids(self, alias: str) -> list[str]:
         """The dated names behind one that moves (``openai/gpt-4o``), oldest first, in the same notation."""

@@ -27,7 +27,7 @@ SNAPSHOT = Path(__file__).with_name("models.jsonl")
 OLD_AFTER_DAYS = 120
 """Providers change prices and retire models: a snapshot that is older is said to be old."""
 LITELLM_FILE = "model_prices_and_context_window_backup.json"
-_FORMAT = 2
+_FORMAT = 3
 _FIELDS = frozenset(
     {"litellm_provider", "mode", "max_tokens", "max_input_tokens", "max_output_tokens", "deprecation_date"}
 )

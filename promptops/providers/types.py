@@ -50,7 +50,10 @@ class CompletionRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """What a model answered. Token counts are None where the provider did not say."""
+    """What a model answered. Token counts are None where the provider did not say.
+
+    ``cost_usd`` is what a provider says that it billed, ``service_tier`` the tier that it says has answered.
+    """
 
     text: str
     response_model: str
@@ -60,7 +63,14 @@ class Completion:
     output_tokens: int | None = None
     cached_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None  # of those
     reasoning_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    input_image_tokens: int | None = None
+    output_audio_tokens: int | None = None
+    output_image_tokens: int | None = None
+    cost_usd: float | None = None
+    service_tier: str | None = None
     response_id: str | None = None
     first_token_ms: float | None = None
     reasoning: str | None = None  # what the model thought aloud: no part of its answer
@@ -73,7 +83,8 @@ class Completion:
     @property
     def is_metered(self) -> bool:
         """Whether the provider said what it counts."""
-        return self.input_tokens is not None or self.output_tokens is not None
+        counted = (self.input_tokens, self.output_tokens, self.cost_usd)
+        return any(count is not None for count in counted)
 
     @property
     def is_truncated(self) -> bool:

@@ -9,6 +9,7 @@ from promptops.checks import CheckSubject, run_checks
 from promptops.config.clock import utc_now
 from promptops.prompt import Prompt
 from promptops.providers.catalog import Catalog
+from promptops.providers.pricing import asked_tier
 from promptops.providers.types import REFUSAL, Completion, ModelError
 from promptops.registry import CachedReply, FinishedRun, RunState, StartedRun, is_sampled
 from promptops.runner.retry import CallAttempts, output_problem
@@ -29,7 +30,7 @@ def from_error(calling: CallAttempts, error: ModelError, catalog: Catalog) -> Fi
         error_type=error.type,
         error_message=error.message,
         retryable=error.retryable,
-        **_usage([*calling.failures, *calling.completions], catalog),
+        **_usage([*calling.failures, *calling.completions], catalog, calling.prompt),
     )
 
 
@@ -49,7 +50,7 @@ def from_completion(
         first_token_ms=calling.first_token_ms,
         attempts=calling.attempts,
         **_problem(output_problem(calling.prompt, answer)),
-        **_usage([*calling.failures, *calling.completions], catalog),
+        **_usage([*calling.failures, *calling.completions], catalog, calling.prompt),
     )
 
 
@@ -84,7 +85,7 @@ def from_report(
         response_model=reported.response_model,
         output=reported.output,
         latency_ms=latency_ms,
-        **_usage([(prompt.model, answer)], catalog),
+        **_usage([(prompt.model, answer)], catalog, prompt),
     )
     if reported.error is not None:
         state: RunState = "interrupted" if reported.error_type == "interrupted" else "failed"
@@ -149,10 +150,11 @@ def _problem(problem: str) -> dict[str, Any]:
     }
 
 
-def _usage(completions: Sequence[tuple[str, Completion]], catalog: Catalog) -> dict[str, Any]:
+def _usage(completions: Sequence[tuple[str, Completion]], catalog: Catalog, prompt: Prompt) -> dict[str, Any]:
     """Tokens and costs over all completions: a repaired answer costs both calls, a failed one its own."""
+    tier = asked_tier(prompt.parameters)
     answers = [completion for _, completion in completions]
-    costs = [catalog.cost(model, completion) for model, completion in completions]
+    costs = [catalog.cost(model, completion, tier) for model, completion in completions]
     billed = _total([cost.cost_usd if cost else None for cost in costs])
     return {
         "input_tokens": _total([each.input_tokens for each in answers]),

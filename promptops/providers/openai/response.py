@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _BASE_HINT = "the base URL usually ends in /v1; check the variable that sets it"
 _MAX_COUNT = 2**53  # tokens: a larger number is none
+_MAX_USD = 1e6  # for one call: a larger number is none
 
 
 def parse_reply(reply: "HttpReply", model: str) -> Completion:
@@ -36,6 +37,7 @@ def completion_from_payload(payload: Mapping[str, Any], model: str) -> Completio
         tool_calls=whole_calls(message),
         response_id=as_text(payload.get("id")),
         reasoning=_reasoning(reasoning_text(message), split.thoughts),
+        service_tier=answered_tier(payload),
         **token_usage(payload),
     )
     raise_reported(payload, completion)
@@ -102,18 +104,47 @@ def whole_calls(message: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     return tuple(calls)
 
 
-def token_usage(payload: Mapping[str, Any]) -> dict[str, int | None]:
-    """Token counts under Completion's names; None where the provider does not say."""
+def token_usage(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Token counts and what was billed under Completion's names; None where the provider does not say."""
     usage = as_mapping(payload.get("usage")) or as_mapping(as_mapping(payload.get("x_groq")).get("usage"))
     sent = as_mapping(usage.get("prompt_tokens_details"))
     answered = as_mapping(usage.get("completion_tokens_details"))
+    written = as_mapping(sent.get("cache_creation_token_details"))
     return {
         "input_tokens": _count(usage.get("prompt_tokens")),
         "output_tokens": _output_tokens(usage, _count(answered.get("reasoning_tokens"))),
         "cached_tokens": _count(sent.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))),
         "cache_write_tokens": _count(sent.get("cache_write_tokens", sent.get("cache_creation_tokens"))),
+        "cache_write_1h_tokens": _count(written.get("ephemeral_1h_input_tokens")),
         "reasoning_tokens": _count(answered.get("reasoning_tokens")),
+        "input_audio_tokens": _count(sent.get("audio_tokens")),
+        "input_image_tokens": _count(sent.get("image_tokens")),
+        "output_audio_tokens": _count(answered.get("audio_tokens")),
+        "output_image_tokens": _count(answered.get("image_tokens")),
+        "cost_usd": _billed(usage),
     }
+
+
+def answered_tier(payload: Mapping[str, Any]) -> str | None:
+    """The service tier that answered; some providers say it among the counts of tokens."""
+    usage = as_mapping(payload.get("usage"))
+    return as_text(payload.get("service_tier")) or as_text(usage.get("service_tier"))
+
+
+def _billed(usage: Mapping[str, Any]) -> float | None:
+    """Dollars that the provider says it has billed, with what one's own key at its provider has cost."""
+    cost = usage.get("cost")
+    billed = _dollars(as_mapping(cost).get("total_cost") if isinstance(cost, Mapping) else cost)
+    if billed is None or not usage.get("is_byok"):
+        return billed
+    own = _dollars(as_mapping(usage.get("cost_details")).get("upstream_inference_cost"))
+    return None if own is None else billed + own
+
+
+def _dollars(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= _MAX_USD else None
 
 
 def _output_tokens(usage: Mapping[str, Any], reasoning: int | None) -> int | None:

@@ -16,6 +16,7 @@ from promptops.providers.openai.outcome import (
     with_completion,
 )
 from promptops.providers.openai.response import (
+    answered_tier,
     arguments_text,
     as_list,
     as_mapping,
@@ -49,7 +50,8 @@ class StreamParser:
         self._model: str | None = None
         self._id: str | None = None
         self._finish: str | None = None
-        self._usage: dict[str, int | None] = {}
+        self._tier: str | None = None
+        self._usage: dict[str, Any] = {}
         self._first: float | None = None
         self._done = False
         self.begun = False
@@ -91,6 +93,7 @@ class StreamParser:
             finish_reason=REFUSAL if refused else self._finish,
             tool_calls=self._calls.whole(),
             response_id=self._id,
+            service_tier=self._tier,
             first_token_ms=self._first,
             reasoning="\n".join(filter(None, ("".join(self._thoughts), self._split.thoughts))) or None,
             **self._usage,
@@ -130,6 +133,7 @@ class StreamParser:
             raise error_from_payload(event)
         self._model = as_text(event.get("model")) or self._model
         self._id = as_text(event.get("id")) or self._id
+        self._tier = answered_tier(event) or self._tier
         if event.get("usage") or event.get("x_groq"):
             self._usage = {k: v for k, v in token_usage(event).items() if v is not None} or self._usage
         for choice in as_list(event.get("choices")):

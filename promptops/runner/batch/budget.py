@@ -9,6 +9,7 @@ from promptops.prompt import Prompt
 from promptops.prompt.canonical_json import compact_json
 from promptops.prompt.render import estimate_tokens
 from promptops.providers.catalog import Catalog
+from promptops.providers.pricing import asked_tier
 from promptops.providers.types import Completion, CompletionRequest, ModelError
 
 _MAY_BE_BILLED = frozenset({"timeout", "cut_off", "malformed_reply", "content_filter"})
@@ -28,9 +29,11 @@ class Prices:
         for pin in (prompt.model, *prompt.fallback):
             if self.assumed is not None:
                 continue
-            if self.catalog.price(pin) is None:
+            tier = asked_tier(prompt.parameters)
+            if self.catalog.price(pin, tier) is None:
+                at = f" at service_tier {tier}" if tier else ""
                 raise Invalid(
-                    f"the price of {pin} is unknown, so that --max-cost cannot be kept",
+                    f"the price of {pin}{at} is unknown, so that --max-cost cannot be kept",
                     hint="--assume-cost USD says what one call costs, or give prices under `models:`",
                 )
             if _max_answer_tokens(prompt.parameters, pin, self.catalog) is None:
@@ -47,8 +50,8 @@ class Prices:
         asked = Completion(
             text="", response_model="", input_tokens=sent_tokens(request), output_tokens=longest or 0
         )
-        cost = self.catalog.cost(request.model, asked)
-        return cost.cost_list_usd if cost else self.assumed or 0.0
+        cost = self.catalog.cost(request.model, asked, asked_tier(request.parameters))
+        return (cost.cost_list_usd if cost else self.assumed) or 0.0
 
     def of(self, request: CompletionRequest, ended: Completion | ModelError | None, reserved: float) -> float:
         """What a call is counted with once it has ended."""
@@ -56,7 +59,7 @@ class Prices:
             return reserved
         completion = ended.completion if isinstance(ended, ModelError) else ended
         if completion is not None:
-            cost = self.catalog.cost(request.model, completion)
+            cost = self.catalog.cost(request.model, completion, asked_tier(request.parameters))
             return cost.cost_usd if cost else reserved
         return reserved if isinstance(ended, ModelError) and ended.type in _MAY_BE_BILLED else 0.0
 

@@ -102,7 +102,9 @@ def test_answers_are_shown_from_where_they_part() -> None:
 
 def test_one_side_shows_what_failed_and_why() -> None:
     text = render_eval_table(alone())
-    assert text.startswith("support/reply@3f2c9e1 passes 2 of 4 cases: 50.0 % (15.0–85.0 %)\n4 cases\n")
+    assert text.startswith(
+        "support/reply@3f2c9e1 passes 2 of 4 cases: 50.0 % (15.0–85.0 %)\n4 cases; $0.0520 spent\n"
+    )
     assert text.index("  silent") < text.index("  wrong  refunds")
     assert "      expected refund\n    = Maybe.\n        contains: refund\n" in text
     assert "  wavering  2/3 passed" in text
@@ -140,7 +142,9 @@ def test_why_it_ended_and_what_the_judge_missed_is_said() -> None:
         assert "stopped early: the verdict was in after 240 pairs" in text
         assert "2 answers of the judge could not be used" in text
     partial = alone(stopped="budget", cases_run=1, notes=("the price is a guess",))
-    assert "\n1 of 4 cases\nthe price is a guess\nstopped by the budget" in render_eval_table(partial)
+    assert "\n1 of 4 cases; $0.0520 spent\nthe price is a guess\nstopped by the budget" in render_eval_table(
+        partial
+    )
     assert "stopped: quake" in render_eval_table(alone(stopped="quake"))
 
 

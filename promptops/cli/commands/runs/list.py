@@ -50,10 +50,10 @@ def runs_list(
     else:
         rows = [
             (ids[run["run_id"]], format_age(run["started_at"]), run_version(run), _result(run),
-             integer_cell(run["latency_ms"]), usd_cell(run["cost_usd"]))
+             integer_cell(run["latency_ms"]), usd_cell(run["spent_usd"]))
             for run in runs
         ]  # fmt: skip
-        print_table(("RUN", "AGE", "VERSION", "RESULT", "MS", "USD"), rows, numeric=(1, 4, 5))
+        print_table(("RUN", "AGE", "VERSION", "RESULT", "MS", "SPENT"), rows, numeric=(1, 4, 5))
 
 
 def _result(run: RunRecord) -> str:

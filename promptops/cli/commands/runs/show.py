@@ -115,7 +115,11 @@ def _tokens(run: RunRecord) -> str | None:
 
 
 def _cost(run: RunRecord) -> str:
-    return "unknown" if run["cost_usd"] is None else f"{usd_cell(run['cost_usd'])} USD"
+    """What was spent first, then the price of the answer where that is another figure."""
+    spent, cost, listed = run["spent_usd"], run["cost_usd"], run["cost_list_usd"]
+    text = "unknown" if spent is None or cost is None else f"{usd_cell(spent)} USD"
+    price = cost if spent != cost else listed
+    return text if price is None or price == spent else f"{text} (list price {usd_cell(price)} USD)"
 
 
 def _latency(run: RunRecord) -> str | None:

@@ -32,7 +32,7 @@ class GroupBy(StrEnum):
 ByOption = Annotated[
     GroupBy | None, typer.Option("--by", help="A row for each. Of one prompt: version; else prompt.")
 ]
-STATS_HEADERS = ("CALLS", "ERRORS", "TOKENS", "USD", "HITS", "CHECKS", "P50 MS", "P95 MS")
+STATS_HEADERS = ("CALLS", "ERRORS", "TOKENS", "SPENT", "LIST", "HITS", "CHECKS", "P50 MS", "P95 MS")
 
 
 def runs_stats(
@@ -47,6 +47,7 @@ def runs_stats(
 ) -> None:
     """Sum up calls, errors, tokens, cost, cache hits and latency.
 
+    SPENT is what was paid in USD, LIST what the answers would have cost had none come from the cache.
     Only runs that served somebody count, those of a batch on a channel too, unless --kind names another;
     other batches, eval, shadow and judge runs are summed up below them.
     """
@@ -66,14 +67,14 @@ def runs_stats(
         print_table(
             (by.value.upper(), *STATS_HEADERS),
             [_cells(_name(row, chosen), row) for row in rows],
-            numeric=range(1, 9),
+            numeric=range(1, 10),
         )
     else:
         note(f"no such runs in {settings.registry}")
     if others:
         note("\nNot counted above:")
         print_table(
-            ("KIND", *STATS_HEADERS), [_cells(row["key"], row) for row in others], numeric=range(1, 9)
+            ("KIND", *STATS_HEADERS), [_cells(row["key"], row) for row in others], numeric=range(1, 10)
         )
 
 
@@ -92,6 +93,7 @@ def _cells(name: str, row: StatsRow) -> tuple[Any, ...]:
         row["calls"],
         row["errors"],
         tokens,
+        usd_cell(row["spent_usd"]),
         usd_cell(row["cost_usd"]),
         row["cache_hits"],
         passed,

@@ -230,10 +230,13 @@ def slice_warning(result: EvalResult) -> str | None:
 
 
 def eval_sample_size(result: EvalResult) -> str:
-    """How much the verdict rests on."""
+    """How much the verdict rests on, and what was spent on it."""
     trials = f" × {result.trials} trials" if result.trials > 1 else ""
     answered = f"{result.cases_run:,} of " if 0 < result.cases_run < result.cases_total else ""
-    return f"{answered}{pluralize(result.cases_total, 'case')}{trials}"
+    known = [side.spent_usd for side in result.sides if side.spent_usd is not None]
+    spent = f"; {format_usd(sum(known))} spent" if known else "; of unknown cost" if result.cases_run else ""
+    more = " and more of unknown cost" if known and len(known) < len(result.sides) else ""
+    return f"{answered}{pluralize(result.cases_total, 'case')}{trials}{spent}{more}"
 
 
 def eval_notes(result: EvalResult) -> Iterator[str]:
@@ -246,9 +249,7 @@ def eval_notes(result: EvalResult) -> Iterator[str]:
     if failures := sum(side.judge_failures for side in result.sides):
         yield f"{pluralize(failures, 'answer')} of the judge could not be used and count for neither side"
     if hits := sum(side.cache_hits for side in result.sides):
-        spent = [side.spent_usd for side in result.sides if side.spent_usd is not None]
-        paid = f"; {format_usd(sum(spent))} spent" if spent else ""
-        yield f"{pluralize(hits, 'answer')} came from the cache{paid}"
+        yield f"{pluralize(hits, 'answer')} came from the cache"
 
 
 def score_lines(comparison: EvalComparison) -> Iterator[str]:
