@@ -20,20 +20,20 @@ class ChangedPath:
 
 
 def diff_commits(settings: Settings, old: str, new: str) -> list[ChangedPath]:
-    said = run_git(settings, "diff-tree", *_RAW, old, new, "--", settings.prompts_path)
-    return list(_parse(said))
+    stdout = run_git(settings, "diff-tree", *_RAW, old, new, "--", settings.prompts_path)
+    return list(_parse(stdout))
 
 
 def diff_index(settings: Settings, old: str) -> list[ChangedPath]:
-    said = run_git(settings, "diff-index", "--cached", *_RAW, old, "--", settings.prompts_path)
-    return list(_parse(said))
+    stdout = run_git(settings, "diff-index", "--cached", *_RAW, old, "--", settings.prompts_path)
+    return list(_parse(stdout))
 
 
 def diff_working_tree(settings: Settings, old: str) -> list[ChangedPath]:
     """Those that git would show as changed, and files that it does not track and does not ignore."""
-    said = run_git(settings, "diff-index", *_RAW, old, "--", settings.prompts_path)
+    stdout = run_git(settings, "diff-index", *_RAW, old, "--", settings.prompts_path)
     new = run_git(settings, "ls-files", "--others", "--exclude-standard", "-z", "--", settings.prompts_path)
-    return [*_parse(said), *(ChangedPath(path) for path in _split(new) if not path.endswith("/"))]
+    return [*_parse(stdout), *(ChangedPath(path) for path in _split(new) if not path.endswith("/"))]
 
 
 def merge_base(settings: Settings, one: str, other: str) -> str:
@@ -46,12 +46,12 @@ def merge_base(settings: Settings, one: str, other: str) -> str:
     return bases[0]
 
 
-def _parse(said: bytes) -> Iterator[ChangedPath]:
-    tokens = iter(_split(said))
+def _parse(stdout: bytes) -> Iterator[ChangedPath]:
+    tokens = iter(_split(stdout))
     for facts in tokens:
         old_mode, new_mode = facts.lstrip(":").split(" ")[:2]
         yield ChangedPath(next(tokens), _SUBMODULE in (old_mode, new_mode))
 
 
-def _split(said: bytes) -> list[str]:
-    return said.decode("utf-8", "surrogateescape").split("\0")[:-1]
+def _split(stdout: bytes) -> list[str]:
+    return stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]

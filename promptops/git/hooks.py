@@ -102,8 +102,8 @@ def hooks_folder(settings: Settings) -> Path:
     """Where git looks for this repository's hooks: core.hooksPath, or the folder that worktrees share."""
     if settings.top is None:
         raise Invalid("a bare repository has no commits of its own to check", hint="install hooks in a clone")
-    said = run_git(settings, "rev-parse", "--git-path", "hooks").removesuffix(b"\n")
-    return Path(os.path.normpath(settings.top / os.fsdecode(said)))
+    stdout = run_git(settings, "rev-parse", "--git-path", "hooks").removesuffix(b"\n")
+    return Path(os.path.normpath(settings.top / os.fsdecode(stdout)))
 
 
 def install_hooks(settings: Settings, *, trailers: bool) -> list[HookFileChange]:
@@ -190,8 +190,8 @@ def _starts_with_marker(file: Path, mark: bytes) -> bool:
 
 def _refuse_shared(settings: Settings, folder: Path) -> None:
     """A folder of hooks outside of this repository acts on others too."""
-    said = run_git(settings, "config", "--show-scope", "--get", "core.hooksPath", ok=(0, 1))
-    scope, _, value = os.fsdecode(said).rstrip("\n").partition("\t")
+    stdout = run_git(settings, "config", "--show-scope", "--get", "core.hooksPath", ok=(0, 1))
+    scope, _, value = os.fsdecode(stdout).rstrip("\n").partition("\t")
     if ".husky" in folder.parts:
         hint = f"add to .husky/pre-commit: {_line('pre-commit')}"
         raise Invalid(f"husky writes the hooks in {folder} itself", hint=hint)

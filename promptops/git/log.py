@@ -43,8 +43,8 @@ def first_parent_log(settings: Settings, tip: str, after: str | None, folder: st
     """Commits of the first-parent line that change ``folder``, newest first; merges by their first parent."""
     span = [tip, f"^{after}"] if after else [tip]
     args = "log --first-parent --diff-merges=first-parent --raw -z --no-abbrev --no-renames --encoding=UTF-8"
-    said = run_git(settings, *args.split(), f"--format={_LOG_FORMAT}", *span, "--", folder or ".")
-    tokens = iter(said.decode("utf-8", "surrogateescape").split("\0"))
+    stdout = run_git(settings, *args.split(), f"--format={_LOG_FORMAT}", *span, "--", folder or ".")
+    tokens = iter(stdout.decode("utf-8", "surrogateescape").split("\0"))
     header: list[str] = []
     changes: list[BlobChange] = []
     for token in tokens:

@@ -46,7 +46,7 @@ class GitObject:
 
 
 class _ChildExitedError(Exception):
-    """The child is gone; what it said is in its stderr."""
+    """The child is gone; its stderr tells why."""
 
 
 def start_git(
@@ -81,9 +81,9 @@ def start_git(
 class GitResult:
     """What a git command printed, and its exit code."""
 
-    code: int
-    out: bytes
-    said: bytes
+    returncode: int
+    stdout: bytes
+    stderr: bytes
 
 
 def run_git(
@@ -94,27 +94,27 @@ def run_git(
     env: Mapping[str, str] = _NO_EXTRA_ENV,
 ) -> bytes:
     """Run one git command and return what it prints; an exit code outside ``ok`` is an error."""
-    ended = run_git_unchecked(settings, *args, stdin=stdin, env=env)
-    if ended.code not in ok:
-        raise git_error(ended.said, args[0])
-    return ended.out
+    result = run_git_unchecked(settings, *args, stdin=stdin, env=env)
+    if result.returncode not in ok:
+        raise git_error(result.stderr, args[0])
+    return result.stdout
 
 
 def run_git_unchecked(
     settings: Settings, *args: str, stdin: bytes | None = None, env: Mapping[str, str] = _NO_EXTRA_ENV
 ) -> GitResult:
     """Run one git command, whatever its exit code."""
-    given = subprocess.DEVNULL if stdin is None else subprocess.PIPE
-    with start_git(settings, args, stdin=given, env=env) as child:
-        out, said = child.communicate(stdin)
-    return GitResult(child.returncode, out, said)
+    source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
+    with start_git(settings, args, stdin=source, env=env) as child:
+        stdout, stderr = child.communicate(stdin)
+    return GitResult(child.returncode, stdout, stderr)
 
 
 def run_git_online(settings: Settings, *args: str, patience_s: float = REMOTE_TIMEOUT_S) -> GitResult:
     """Run one git command that may use the network. Raises Unavailable when nothing comes back in time."""
     with start_git(settings, args, network=True) as child:
         try:
-            out, said = child.communicate(timeout=patience_s)
+            stdout, stderr = child.communicate(timeout=patience_s)
         except BaseException as error:
             os.killpg(child.pid, signal.SIGKILL)
             if isinstance(error, subprocess.TimeoutExpired):
@@ -122,22 +122,22 @@ def run_git_online(settings: Settings, *args: str, patience_s: float = REMOTE_TI
                     f"git {args[0]} has had no answer for {patience_s:g} s", hint="try again"
                 ) from None
             raise
-    return GitResult(child.returncode, out, said)
+    return GitResult(child.returncode, stdout, stderr)
 
 
-def git_error(said: bytes, command: str) -> PromptopsError:
+def git_error(stderr: bytes, command: str) -> PromptopsError:
     """Turn what git printed on stderr into an error with a next step."""
-    lines = said.decode("utf-8", "replace").splitlines()
-    what = next((line for line in lines if line.startswith(("fatal:", "error:"))), "")
-    if "dubious ownership" in what:
+    lines = stderr.decode("utf-8", "replace").splitlines()
+    cause = next((line for line in lines if line.startswith(("fatal:", "error:"))), "")
+    if "dubious ownership" in cause:
         step = next((line.strip() for line in lines if "safe.directory" in line), "see git help config")
-        return Invalid(f"git refuses this repository: {what.removeprefix('fatal: ')}", hint=step)
-    if "promisor remote" in what or (what.startswith("fatal: transport") and "not allowed" in what):
+        return Invalid(f"git refuses this repository: {cause.removeprefix('fatal: ')}", hint=step)
+    if "promisor remote" in cause or (cause.startswith("fatal: transport") and "not allowed" in cause):
         return MissingObject(
             "an object is not in this partial clone", hint="fetch the rest: git fetch --refetch --no-filter"
         )
     return Invalid(
-        f"git {command} failed: {what or ' '.join(lines) or 'it was killed'}", hint="try: git fsck"
+        f"git {command} failed: {cause or ' '.join(lines) or 'it was killed'}", hint="try: git fsck"
     )
 
 
@@ -162,14 +162,14 @@ class CatFile:
     def ask_many(self, names: Sequence[str]) -> Iterator[GitObject]:
         """Ask for many objects, keeping the child busy while the answers are read."""
         window = max(1, _PIPE_BYTES // max((len(os.fsencode(name)) + 1 for name in names), default=1))
-        asked = iter(names)
+        unasked = iter(names)
         child = self._running()
         waiting = 0
         try:
-            waiting = self._send(child, list(islice(asked, window)))
+            waiting = self._send(child, list(islice(unasked, window)))
             while waiting:
                 if waiting <= window // 2:
-                    waiting += self._send(child, list(islice(asked, window // 2)))
+                    waiting += self._send(child, list(islice(unasked, window // 2)))
                 answer = self._take(child)
                 waiting -= 1
                 yield answer
@@ -212,13 +212,13 @@ class CatFile:
         oid, _, rest = header.decode("utf-8", "surrogateescape").rstrip("\n").partition(" ")
         kind, _, size = rest.partition(" ")
         if header.endswith((b" missing\n", b" ambiguous\n", b" submodule\n")) or not size.isdigit():
-            return GitObject("missing", warning=self._said(child))
+            return GitObject("missing", warning=self._read_stderr(child))
         data = out.read(int(size))
         if out.read(1) != b"\n":
             raise _ChildExitedError
-        return GitObject(kind, oid, data, self._said(child))  # type: ignore[arg-type]  # git's four types
+        return GitObject(kind, oid, data, self._read_stderr(child))  # type: ignore[arg-type]  # git's four types
 
-    def _said(self, child: "subprocess.Popen[bytes]") -> str:
+    def _read_stderr(self, child: "subprocess.Popen[bytes]") -> str:
         """Whatever stderr holds by now: git warns before it answers."""
         try:
             return os.read(_pipe(child.stderr).fileno(), 1 << 16).decode("utf-8", "replace")
@@ -227,10 +227,10 @@ class CatFile:
 
     def _reap(self, child: "subprocess.Popen[bytes]") -> None:
         child.wait()
-        said = self._said(child)
+        stderr = self._read_stderr(child)
         self.close()
-        if "fatal:" in said:
-            raise git_error(said.encode(), "cat-file")
+        if "fatal:" in stderr:
+            raise git_error(stderr.encode(), "cat-file")
 
 
 def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:

@@ -31,9 +31,9 @@ def fetch_state_branch(settings: Settings, remote: str, to: str = "", *, force: 
     """
     spec = f"{'+' if force else ''}{STATE_REF}:{to or tracking_ref(remote)}"
     options = ("--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-gc")
-    ended = run_git_online(settings, "fetch", *options, remote, spec)
-    said = ended.said.decode("utf-8", "replace")
-    if ended.code == 0:
+    result = run_git_online(settings, "fetch", *options, remote, spec)
+    said = result.stderr.decode("utf-8", "replace")
+    if result.returncode == 0:
         return True
     if "couldn't find remote ref" in said:
         return False
@@ -52,11 +52,11 @@ def push_commit(settings: Settings, remote: str, commit: str, ref: str = STATE_R
     Raises Unavailable when the remote can't be reached, Invalid where it refuses.
     """
     options = ("--porcelain", "--no-verify", "--no-follow-tags", "--no-recurse-submodules")
-    ended = run_git_online(settings, "push", *options, remote, f"{commit}:{ref}")
-    if ended.code == 0:
+    result = run_git_online(settings, "push", *options, remote, f"{commit}:{ref}")
+    if result.returncode == 0:
         return True
-    said = ended.said.decode("utf-8", "replace")
-    answers = [line for line in ended.out.decode("utf-8", "replace").splitlines() if line.startswith("!")]
+    said = result.stderr.decode("utf-8", "replace")
+    answers = [line for line in result.stdout.decode("utf-8", "replace").splitlines() if line.startswith("!")]
     if not answers:
         raise _unreachable(remote, said)
     why = answers[0].rpartition("\t")[2]

@@ -63,8 +63,8 @@ class GitRepo(Closing):
         if f"refname '{rev}' is ambiguous" in answer.warning:
             raise self._ambiguous_name(rev)
         if "warning: log for" in answer.warning:  # git would take the oldest entry instead
-            said = answer.warning.partition("warning: ")[2].strip()
-            raise NotFound(f"no revision `{rev}`: {said}", hint="git reflog lists the entries there are")
+            warning = answer.warning.partition("warning: ")[2].strip()
+            raise NotFound(f"no revision `{rev}`: {warning}", hint="git reflog lists the entries there are")
         if answer.kind != "commit":
             return self._resolve_with_rev_parse(rev)
         return answer.oid
@@ -91,8 +91,8 @@ class GitRepo(Closing):
     @cached_property
     def _heads(self) -> dict[str, str]:
         """HEAD and the state branches, asked for in one go and once."""
-        said = run_git(self.settings, "show-ref", "--head", STATE_BRANCH, ok=(0, 1))
-        lines = (line.split(" ", 1) for line in said.decode("utf-8", "surrogateescape").splitlines())
+        stdout = run_git(self.settings, "show-ref", "--head", STATE_BRANCH, ok=(0, 1))
+        lines = (line.split(" ", 1) for line in stdout.decode("utf-8", "surrogateescape").splitlines())
         return {name: oid for oid, name in lines if name == "HEAD" or _STATE_REF.fullmatch(name)}
 
     def _branch(self) -> str:
@@ -119,8 +119,8 @@ class GitRepo(Closing):
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """Refs that match the patterns of ``git for-each-ref``, each with its object id."""
-        said = run_git(self.settings, "for-each-ref", "--format=%(refname) %(objectname)", *patterns)
-        pairs = (line.rsplit(" ", 1) for line in said.decode("utf-8", "surrogateescape").splitlines())
+        stdout = run_git(self.settings, "for-each-ref", "--format=%(refname) %(objectname)", *patterns)
+        pairs = (line.rsplit(" ", 1) for line in stdout.decode("utf-8", "surrogateescape").splitlines())
         return dict(pairs)
 
     # objects
@@ -161,12 +161,12 @@ class GitRepo(Closing):
         """Every file, link and submodule below a folder, at a revision or in the INDEX."""
         if rev == INDEX:
             return self._index_entries(folder)
-        said = run_git(
+        stdout = run_git(
             self.settings, "ls-tree", "-r", "-z", "--full-tree", rev, "--", *([folder] if folder else [])
         )
-        return [_tree_line(line) for line in _split(said)]
+        return [_tree_line(line) for line in _split(stdout)]
 
-    # links, and what is said when something is not there
+    # links, and the errors where something is not there
 
     def _follow(self, rev: str, path: str) -> TreeEntry:
         wanted = path
@@ -214,8 +214,8 @@ class GitRepo(Closing):
 
     def _children(self, rev: str, folder: str) -> dict[str, TreeEntry] | None:
         if "\n" in folder:
-            said = run_git(self.settings, "ls-tree", "-z", "--full-tree", f"{rev}", "--", f"{folder}/")
-            return {entry.path: entry for entry in map(_tree_line, _split(said))}
+            stdout = run_git(self.settings, "ls-tree", "-z", "--full-tree", f"{rev}", "--", f"{folder}/")
+            return {entry.path: entry for entry in map(_tree_line, _split(stdout))}
         answer = self._objects.ask(f"{rev}:{folder}")
         if answer.kind != "tree":
             return None
@@ -237,15 +237,15 @@ class GitRepo(Closing):
         if self.settings.top is None:
             raise Invalid("a bare repository has no index", hint="name a revision, such as NAME@HEAD")
         if folder not in self._index:
-            said = run_git(self.settings, "ls-files", "-s", "-z", "--", folder or ".")
-            self._index[folder] = [_index_line(line) for line in _split(said)]
+            stdout = run_git(self.settings, "ls-files", "-s", "-z", "--", folder or ".")
+            self._index[folder] = [_index_line(line) for line in _split(stdout)]
         return self._index[folder]
 
     def _resolve_with_rev_parse(self, rev: str) -> str:
         """Revisions to which nothing can be appended (``:/text``), and the error for all others."""
         verify = ("rev-parse", "--verify", "--quiet", "--end-of-options", rev)
-        said = run_git(self.settings, *verify, ok=(0, 1, 128)).decode().split()
-        oid = said[0] if len(said) == 1 else ""  # a range gives two
+        oids = run_git(self.settings, *verify, ok=(0, 1, 128)).decode().split()
+        oid = oids[0] if len(oids) == 1 else ""  # a range gives two
         answer = self._objects.ask(f"{oid}^{{commit}}") if oid else None
         if answer is not None and answer.kind == "commit":
             return answer.oid
@@ -299,8 +299,8 @@ def _at(rev: str) -> str:
     return f"at {rev[:12]}" if rev != INDEX else "in the index"
 
 
-def _split(said: bytes) -> list[str]:
-    return said.decode("utf-8", "surrogateescape").split("\0")[:-1]
+def _split(stdout: bytes) -> list[str]:
+    return stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
 
 
 def _tree_line(line: str) -> TreeEntry:

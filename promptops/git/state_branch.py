@@ -45,8 +45,8 @@ class RefUpdate:
 def read_git_identity(settings: Settings) -> GitIdentity:
     """Git's configuration, as far as it matters here, in one go."""
     wanted = r"^(remote\..*\.url|commit\.gpgsign|user\.name|user\.email)$"
-    said = run_git(settings, "config", "-z", "--get-regexp", wanted, ok=(0, 1)).decode("utf-8", "replace")
-    pairs = [entry.partition("\n") for entry in said.split("\0")[:-1]]
+    stdout = run_git(settings, "config", "-z", "--get-regexp", wanted, ok=(0, 1)).decode("utf-8", "replace")
+    pairs = [entry.partition("\n") for entry in stdout.split("\0")[:-1]]
     values = {key: value if mark else "true" for key, mark, value in pairs}
     remotes = tuple(key[len("remote.") : -len(".url")] for key in values if key.startswith("remote."))
     signs = values.get("commit.gpgsign", "").lower() in {"true", "yes", "on", "1"}
@@ -57,7 +57,7 @@ def read_git_identity(settings: Settings) -> GitIdentity:
 
 def has_committer_identity(settings: Settings) -> bool:
     """Whether git has a name to commit under, be it one that it makes up."""
-    return run_git_unchecked(settings, "var", "GIT_COMMITTER_IDENT").code == 0
+    return run_git_unchecked(settings, "var", "GIT_COMMITTER_IDENT").returncode == 0
 
 
 def write_commit(
@@ -98,21 +98,21 @@ def _write_blobs(settings: Settings, folder: Path, contents: Sequence[bytes]) ->
 
 def _commit_tree(settings: Settings, tree: str, parent: str | None, message: str, *, sign: bool) -> str:
     options = [*(["-S"] if sign else []), *(["-p", parent] if parent else [])]
-    ended = run_git_unchecked(settings, "commit-tree", tree, *options, stdin=message.encode())
-    if ended.code == 0:
-        return ended.out.decode().strip()
-    said = ended.said.decode("utf-8", "replace")
-    if any(sentence in said for sentence in _NO_IDENTITY):
+    result = run_git_unchecked(settings, "commit-tree", tree, *options, stdin=message.encode())
+    if result.returncode == 0:
+        return result.stdout.decode().strip()
+    stderr = result.stderr.decode("utf-8", "replace")
+    if any(sentence in stderr for sentence in _NO_IDENTITY):
         raise Invalid(
             "git does not know who commits this release",
             hint='git config user.name "Ada"; git config user.email ada@example.org',
         )
     if sign:
         raise SigningError(
-            f"git cannot sign the commit: {' '.join(said.split())}",
+            f"git cannot sign the commit: {' '.join(stderr.split())}",
             hint="commit.gpgsign is on: see user.signingkey and gpg.format in git help config",
         )
-    raise git_error(ended.said, "commit-tree")
+    raise git_error(result.stderr, "commit-tree")
 
 
 class SigningError(Invalid):
@@ -127,24 +127,24 @@ def update_refs(settings: Settings, *moves: RefUpdate) -> bool:
     lines = (f"update {move.ref}\0{move.new}\0{zero if move.old is None else move.old}\0" for move in moves)
     # the message is for the reflog, which is where a mistaken move is found
     words = ("update-ref", "-m", "promptops", "--create-reflog", "-z", "--stdin")
-    given, until = "".join(lines).encode(), time.monotonic() + _STALE_LOCK_S
+    commands, until = "".join(lines).encode(), time.monotonic() + _STALE_LOCK_S
     while True:
-        ended = run_git_unchecked(settings, *words, stdin=given)
-        if ended.code == 0:
+        result = run_git_unchecked(settings, *words, stdin=commands)
+        if result.returncode == 0:
             return True
-        if b".lock': File exists" not in ended.said:
+        if b".lock': File exists" not in result.stderr:
             break
         if time.monotonic() > until:
-            raise _stale_lock_error(ended.said)
+            raise _stale_lock_error(result.stderr)
         time.sleep(_POLL_INTERVAL_S)
-    if b"cannot lock ref" in ended.said:
+    if b"cannot lock ref" in result.stderr:
         return False
-    raise git_error(ended.said, "update-ref")
+    raise git_error(result.stderr, "update-ref")
 
 
-def _stale_lock_error(said: bytes) -> Unavailable:
+def _stale_lock_error(stderr: bytes) -> Unavailable:
     """A lock of git's own, which outlives a git that was killed."""
-    path = said.decode("utf-8", "replace").partition("Unable to create '")[2].partition("'")[0]
+    path = stderr.decode("utf-8", "replace").partition("Unable to create '")[2].partition("'")[0]
     return Unavailable(
         f"git's lock {path} stays: another git holds it, or one that was killed has left it behind",
         hint=f"where no git is running: rm '{path}', then again",
@@ -196,4 +196,4 @@ def _has_state_branch_checked_out(git_dir: Path) -> bool:
 def update_work_tree(settings: Settings, work_tree: Path, old: str | None, new: str) -> bool:
     """Bring a work tree's files from one commit to another; False where somebody's changes are in the way."""
     trees = [old, new] if old else [new]
-    return run_git_unchecked(settings, "-C", str(work_tree), "read-tree", "-m", "-u", *trees).code == 0
+    return run_git_unchecked(settings, "-C", str(work_tree), "read-tree", "-m", "-u", *trees).returncode == 0

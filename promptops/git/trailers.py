@@ -78,7 +78,7 @@ def _message_body(settings: Settings, message: bytes) -> bytes:
 
 def _pipe_through_git(settings: Settings, text: bytes, *command: str) -> bytes:
     with start_git(settings, command, stdin=subprocess.PIPE) as child:
-        out, said = child.communicate(text)
+        stdout, stderr = child.communicate(text)
     if child.returncode:
-        raise git_error(said, command[0])
-    return out
+        raise git_error(stderr, command[0])
+    return stdout
