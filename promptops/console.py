@@ -51,6 +51,17 @@ def note(text: str) -> None:
     sys.stderr.flush()
 
 
+def show_status_line(text: str) -> None:
+    """One line on stderr that the next one, or an empty one, replaces. For terminals alone."""
+    sys.stderr.write(f"\r{escape_line(text, terminal_width() - 1)}\x1b[K")
+    sys.stderr.flush()
+
+
+def stderr_is_terminal() -> bool:
+    """Whether stderr can rewrite a line."""
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
 def confirm(question: str) -> bool:
     """Ask on the terminal; anything but yes is no."""
     sys.stdout.flush()

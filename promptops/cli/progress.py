@@ -4,7 +4,10 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from promptops.console import show_status_line, stderr_is_terminal
+
 if TYPE_CHECKING:
+    from promptops.git.remote import OnTransfer, TransferProgress
     from promptops.runner.batch import RunTally
 
 _REDRAW_INTERVAL_S = 0.2  # between two drawings
@@ -54,3 +57,17 @@ class Progress:
         self._bar = Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
         self._task = self._bar.add_task(self._what, total=None, figures="")
         self._bar.start()
+
+
+def transfer_line() -> "OnTransfer | None":
+    """What shows on a terminal how far a fetch or push has come; None elsewhere."""
+    return _show_transfer if stderr_is_terminal() else None
+
+
+def _show_transfer(progress: "TransferProgress | None") -> None:
+    if progress is None:
+        show_status_line("")
+        return
+    counted = f" {progress.done:,}" if progress.done else ""
+    whole = f"/{progress.total:,}" if progress.total else ""
+    show_status_line(f"{progress.remote}: {progress.stage}{counted}{whole}")

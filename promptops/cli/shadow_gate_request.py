@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from promptops.cli.options.release import require_confirmation
 from promptops.cli.options.replay import ReplayOptions
+from promptops.cli.progress import transfer_line
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, OverBudget
 from promptops.registry import list_shadow_runs_comparing, shadow_run_spent_usd
@@ -30,7 +31,7 @@ def prepare_rollout_shadow(settings: Settings, name: str, *, yes: bool) -> Rollo
     Raises Invalid in any other phase, OverBudget where the plan's money is spent.
     """
     target = parse_target(name, settings)
-    with open_release_context(settings, now=time.time()) as context:
+    with open_release_context(settings, now=time.time(), on_transfer=transfer_line()) as context:
         state = context.channel(target)
         rollout = active_rollout(state, target)
         gate = context.ledger.plan(rollout.plan).shadow

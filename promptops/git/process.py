@@ -1,17 +1,16 @@
 """Every child process that runs git is started here."""
 
 import os
-import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Literal, cast
+from typing import IO, Any, Literal, cast
 
 from promptops.config.settings import Settings
-from promptops.errors import Invalid, PromptopsError, Unavailable
+from promptops.errors import Invalid, PromptopsError
 
 # A user's configuration must not change what git prints to us.
 _FIXED_CONFIG = (
@@ -24,7 +23,6 @@ _FIXED_CONFIG = (
 )
 # Requests in flight always fit the pipe, so that neither side waits for the other to read.
 _PIPE_BYTES = 16_384
-REMOTE_TIMEOUT_S = 60.0  # with a remote
 _NO_EXTRA_ENV: Mapping[str, str] = MappingProxyType({})
 # a partial clone must not fetch behind our back
 _OFFLINE = {"GIT_ALLOW_PROTOCOL": "", "GIT_NO_LAZY_FETCH": "1"}
@@ -55,23 +53,32 @@ def start_git(
     *,
     stdin: int = subprocess.DEVNULL,
     env: Mapping[str, str] = _NO_EXTRA_ENV,
-    network: bool = False,
 ) -> "subprocess.Popen[bytes]":
-    """Start git in the repository. ``env`` is added to its environment; reading never uses the network."""
+    """Start git in the repository, without the network. ``env`` is added to its environment."""
+    return _start(settings, args, {**_OFFLINE, **env}, stdin=stdin)
+
+
+def start_git_online(settings: Settings, args: Sequence[str]) -> "subprocess.Popen[str]":
+    """Start git, which may use the network and asks nobody: its session has no terminal.
+
+    ssh and its like are in that session too, so that they can be killed together with git.
+    """
+    text = {"encoding": "utf-8", "errors": "replace"}
+    return _start(settings, args, _ONLINE, stdin=subprocess.DEVNULL, start_new_session=True, **text)
+
+
+def _start(
+    settings: Settings, args: Sequence[str], env: Mapping[str, str], **options: Any
+) -> "subprocess.Popen[Any]":
+    config = (word for value in _FIXED_CONFIG for word in ("-c", value))
     try:
         return subprocess.Popen(
-            [
-                "git",
-                "--literal-pathspecs",
-                *(word for value in _FIXED_CONFIG for word in ("-c", value)),
-                *args,
-            ],
-            stdin=stdin,
+            ["git", "--literal-pathspecs", *config, *args],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=_folder(settings),
-            env={**_environment(settings), **(_ONLINE if network else _OFFLINE), **env},
-            start_new_session=network,  # ssh and its like are stopped together with git
+            env={**_environment(settings), **env},
+            **options,
         )
     except FileNotFoundError as error:
         raise Invalid("git was not found on PATH", hint="install git 2.30 or newer") from error
@@ -107,21 +114,6 @@ def run_git_unchecked(
     source = subprocess.DEVNULL if stdin is None else subprocess.PIPE
     with start_git(settings, args, stdin=source, env=env) as child:
         stdout, stderr = child.communicate(stdin)
-    return GitResult(child.returncode, stdout, stderr)
-
-
-def run_git_online(settings: Settings, *args: str, patience_s: float = REMOTE_TIMEOUT_S) -> GitResult:
-    """Run one git command that may use the network. Raises Unavailable when nothing comes back in time."""
-    with start_git(settings, args, network=True) as child:
-        try:
-            stdout, stderr = child.communicate(timeout=patience_s)
-        except BaseException as error:
-            os.killpg(child.pid, signal.SIGKILL)
-            if isinstance(error, subprocess.TimeoutExpired):
-                raise Unavailable(
-                    f"git {args[0]} has had no answer for {patience_s:g} s", hint="try again"
-                ) from None
-            raise
     return GitResult(child.returncode, stdout, stderr)
 
 

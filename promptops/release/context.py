@@ -7,6 +7,7 @@ from pathlib import Path
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound, PromptopsError
+from promptops.git.remote import OnTransfer
 from promptops.log import PackageLogger
 from promptops.registry import RegistryDatabase
 from promptops.release.ledger import Ledger
@@ -85,14 +86,15 @@ def open_release_context(
     local: bool = False,
     propose: str | None = None,
     registry: Callable[[Path], RegistryDatabase] = RegistryDatabase.open,
+    on_transfer: OnTransfer | None = None,
 ) -> Iterator[ReleaseContext]:
     """``local``: moves are made without the remote; ``propose``: on a branch of that name.
 
     ``registry`` opens it: ``RegistryDatabase.open_existing`` for what only reads,
-    ``open_optional_registry`` for what can do without it.
+    ``open_optional_registry`` for what can do without it. ``on_transfer``: see there.
     """
     with (
-        Ledger(settings, local=local, propose=propose) as ledger,
+        Ledger(settings, local=local, propose=propose, on_transfer=on_transfer) as ledger,
         registry(settings.registry) as opened,
     ):
         yield ReleaseContext(settings=settings, ledger=ledger, registry=opened, now=now)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Protocol
 import typer
 
 from promptops.cli.options.flags import to_option
+from promptops.cli.progress import transfer_line
 from promptops.config.settings import current_settings
 from promptops.console import confirm, note, print_json, print_text
 from promptops.errors import ExitCode, Invalid, Unavailable, WrongUsage
@@ -68,7 +69,12 @@ def project_release_context(
     """``local``: None where a verb has no such option, which is not offered then without the remote."""
     try:
         with open_release_context(
-            current_settings(), now=time.time(), local=bool(local), propose=propose, registry=registry
+            current_settings(),
+            now=time.time(),
+            local=bool(local),
+            propose=propose,
+            registry=registry,
+            on_transfer=transfer_line(),
         ) as context:
             yield context
     except RemoteUnreachable as error:

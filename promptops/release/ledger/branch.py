@@ -6,7 +6,7 @@ from functools import cached_property
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid
-from promptops.git.remote import tracking_ref
+from promptops.git.remote import OnTransfer, fetch_state_branch, push_commit, tracking_ref
 from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.git.state_branch import (
     STATE_REF,
@@ -28,10 +28,18 @@ _LOG = PackageLogger("promptops.release")
 class StateBranch:
     """``online``: whether there is a remote and it is to be used."""
 
-    def __init__(self, settings: Settings, repo: GitRepo, *, local: bool = False) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        repo: GitRepo,
+        *,
+        local: bool = False,
+        on_transfer: OnTransfer | None = None,
+    ) -> None:
         self.settings = settings
         self.repo = repo
         self.local = local
+        self._on_transfer = on_transfer
         self._is_pinned = False
 
     @cached_property
@@ -124,6 +132,16 @@ class StateBranch:
                     f"git -C {work_tree} switch --detach"
                 )
         return True
+
+    def fetch(self, to: str = "", *, force: bool = False) -> bool:
+        """Fetch the branch, and say whether the remote has one; see ``fetch_state_branch``."""
+        return fetch_state_branch(
+            self.settings, str(self.remote), to, force=force, on_transfer=self._on_transfer
+        )
+
+    def push(self, commit: str, ref: str = STATE_REF) -> bool:
+        """Push a commit; False where the remote has moved on. See ``push_commit``."""
+        return push_commit(self.settings, str(self.remote), commit, ref, on_transfer=self._on_transfer)
 
     def record_pushed(self, commit: str) -> None:
         """Note what the remote has by now."""

@@ -1,7 +1,6 @@
 """Puts what a state branch holds beside the state: who owns it, and what it is."""
 
 from promptops.errors import Invalid, Unavailable
-from promptops.git.remote import push_commit
 from promptops.git.repo import STATE_BRANCH
 from promptops.git.state_branch import repository_lock
 from promptops.release.ledger.branch import StateBranch
@@ -43,7 +42,7 @@ def init_state_branch(branch: StateBranch, codeowners: tuple[str, ...] = ()) -> 
             return None
         words = {"Transition": "init", "Actor": branch.identity.actor}
         commit = branch.commit(head, new, format_message(f"release: write {' and '.join(new)}", words))
-        if branch.online and not push_commit(branch.settings, str(branch.remote), commit):
+        if branch.online and not branch.push(commit):
             raise Unavailable(f"{branch.remote} has moved on meanwhile", hint="try again in a moment")
         if not branch.move(commit, here, pushed=branch.online):
             raise Unavailable(f"{STATE_BRANCH} has moved meanwhile", hint="try again in a moment")

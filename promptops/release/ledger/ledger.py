@@ -14,7 +14,7 @@ from typing import Any
 from promptops.config.closing import Closing
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
-from promptops.git.remote import PushRejected, push_commit
+from promptops.git.remote import OnTransfer, PushRejected
 from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.git.state_branch import RefUpdate, repository_lock, update_refs
 from promptops.release.ledger.branch import StateBranch
@@ -58,11 +58,17 @@ class Ledger(Closing):
     """
 
     def __init__(
-        self, settings: Settings, *, local: bool = False, propose: str | None = None, unreviewed: bool = False
+        self,
+        settings: Settings,
+        *,
+        local: bool = False,
+        propose: str | None = None,
+        unreviewed: bool = False,
+        on_transfer: OnTransfer | None = None,
     ) -> None:
         self.settings = settings
         self.repo = GitRepo(settings)
-        self.branch = StateBranch(settings, self.repo, local=local)
+        self.branch = StateBranch(settings, self.repo, local=local, on_transfer=on_transfer)
         self.propose = propose
         self.unreviewed = unreviewed
         self.history = LedgerHistory(self.branch)
@@ -235,8 +241,8 @@ class Ledger(Closing):
     def _push(self, written: TransitionResult) -> TransitionResult:
         """Bring what is committed here to the remote; where that fails it is said in the result."""
         try:
-            remote, commit = str(self.branch.remote), str(written.commit)
-            if push_commit(self.settings, remote, commit):
+            commit = str(written.commit)
+            if self.branch.push(commit):
                 self.branch.record_pushed(commit)
             else:
                 self.sync()
@@ -258,7 +264,7 @@ class Ledger(Closing):
                 if transition.move in FAIL_SAFE and (written := self._commit_then_push(wanted)):
                     return written
                 made = self._build_commit(wanted, head, state, transition)
-                if push_commit(self.settings, str(self.branch.remote), made.commit):
+                if self.branch.push(made.commit):
                     return self._fast_forward_local(made, here, transition)
                 _backoff(attempt)
         raise _contention_error(self.branch)
@@ -291,9 +297,7 @@ class Ledger(Closing):
                 hint=f"name another one, or delete it: git branch -D {branch}",
             )
         pushed = None
-        if self.branch.online and not (
-            pushed := push_commit(self.settings, str(self.branch.remote), made.commit, ref)
-        ):
+        if self.branch.online and not (pushed := self.branch.push(made.commit, ref)):
             raise Invalid(f"{self.branch.remote} has another branch {branch}", hint="name another one")
         return replace(made.written(transition), proposed=branch, pushed=pushed, state=state)
 

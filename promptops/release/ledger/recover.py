@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from promptops.errors import Invalid, NotFound
 from promptops.git.process import run_git
-from promptops.git.remote import fetch_state_branch, push_commit
 from promptops.git.repo import STATE_BRANCH
 from promptops.git.state_branch import STATE_REF, RefUpdate, delete_ref, repository_lock, update_refs
 from promptops.release.ledger.branch import StateBranch
@@ -39,7 +38,7 @@ def recover_branch(branch: StateBranch) -> LedgerRecovery:
     found, names = _repair_files(branch, commit)
     pushed = None
     if branch.online:
-        if at_remote != found and not push_commit(branch.settings, str(branch.remote), found):
+        if at_remote != found and not branch.push(found):
             raise Invalid(f"{branch.remote} has moved on meanwhile", hint="promptops release recover")
         pushed = True
     elif branch.remote:
@@ -82,9 +81,7 @@ def _locate_branch(branch: StateBranch) -> tuple[str, str, str | None]:
 
 def _fetch_remote_head(branch: StateBranch) -> str | None:
     """What the remote's branch is, also where it was rewritten; kept under a ref of its own meanwhile."""
-    if not branch.online or not fetch_state_branch(
-        branch.settings, str(branch.remote), _RECOVERED_REF, force=True
-    ):
+    if not branch.online or not branch.fetch(_RECOVERED_REF, force=True):
         return None
     commit = branch.repo.refs(_RECOVERED_REF)[_RECOVERED_REF]
     delete_ref(branch.settings, _RECOVERED_REF)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from promptops.errors import Invalid, PromptopsError
 from promptops.git.process import run_git
-from promptops.git.remote import fetch_state_branch, push_commit
 from promptops.git.repo import STATE_BRANCH
 from promptops.git.state_branch import RefUpdate, repository_lock, update_refs
 from promptops.release.ledger.branch import StateBranch
@@ -70,7 +69,7 @@ def rebase_local_commits(branch: StateBranch, *, discard: bool = False) -> SyncR
     if branch.remote is None:
         return SyncResult()
     before = branch.remote_head
-    there = fetch_state_branch(branch.settings, branch.remote)
+    there = branch.fetch()
     branch.repo.refresh_refs()
     here, theirs = branch.local_head, branch.remote_head
     if theirs and not there:
@@ -94,7 +93,7 @@ def rebase_local_commits(branch: StateBranch, *, discard: bool = False) -> SyncR
 def _push_and_move(
     branch: StateBranch, here: str, new: str, done: SyncResult, *, push_first: bool = False
 ) -> SyncResult | None:
-    if push_first and not push_commit(branch.settings, str(branch.remote), new):
+    if push_first and not branch.push(new):
         return None
     with repository_lock(branch.settings):
         return done if branch.move(new, here, pushed=True) else None

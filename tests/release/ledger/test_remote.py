@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from promptops.errors import Invalid, Unavailable
-from promptops.git.process import run_git_online
 from promptops.git.repo import GitRepo
 from promptops.release.ledger import Ledger, TransitionResult
 from promptops.release.ledger.source_branch import (
@@ -518,12 +517,6 @@ def test_what_is_released_elsewhere_is_looked_for_once(
     with Ledger(runner.settings()) as ledger:
         assert channel(ledger).rollout is not None
         assert len(ledger.log()) == 2
-
-
-def test_a_remote_that_does_not_answer(ada: GitFolder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_SSH_COMMAND", "sleep 30 #")
-    with pytest.raises(Unavailable, match=r"no answer for 0.3 s"):
-        run_git_online(ada.settings(), "ls-remote", "ssh://localhost/none", patience_s=0.3)
 
 
 def test_a_rollback_here_while_a_promotion_is_being_pushed(ada: GitFolder, bare: GitFolder) -> None:

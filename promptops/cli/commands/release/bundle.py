@@ -6,6 +6,7 @@ from typing import Annotated
 
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.flags import out_option
+from promptops.cli.progress import transfer_line
 from promptops.config.settings import current_settings
 from promptops.console import pluralize, print_json, print_text
 from promptops.release.bundle import write_bundle
@@ -21,7 +22,7 @@ def release_bundle(out: OutOption, as_json: JsonOption = False) -> None:
     release state as it is known here (`promptops release sync` fetches first) and every version it names.
     """
     settings = current_settings()
-    with Ledger(settings) as ledger:
+    with Ledger(settings, on_transfer=transfer_line()) as ledger:
         ledger.commit_id()  # a clone of one branch fetches the state
     bundle = write_bundle(settings, out)
     if as_json:
