@@ -338,7 +338,7 @@ def test_a_check_ends_whatever_its_pattern_is(kind: str, argument: object) -> No
     started = time.perf_counter()
     with suppress(Invalid):  # known before anything runs
         assert not result(kind, argument, output).passed
-    assert time.perf_counter() - started < 4
+    assert time.perf_counter() - started < 20  # without a limit it would be hours, and machines are busy
 
 
 def test_the_answer_is_logged_although_a_check_is_stopped(repo: Any, cli: Any, provider: Any) -> None:
