@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from promptops._version import __version__
+from promptops.config.containment import check_inside
 from promptops.config.settings import SETTINGS_FILE, Settings
 from promptops.errors import Invalid
 from promptops.prompt import PROMPT_SCHEMA, check_prompt_name
@@ -44,15 +45,15 @@ CASES_TEMPLATE = '{"id": "first", "inputs": {"text": "Replace me with a real inp
 def start_project(settings: Settings) -> list[Path]:
     """Write what a repository of prompts needs and lacks. Returns the files written."""
     return [
-        *_write_schema(settings.prompts),
-        *_copy_starter(settings.prompts),
-        *_add_lines(settings.root / ".gitignore", GITIGNORE_LINES),
+        *_write_schema(settings),
+        *_copy_starter(settings),
+        *_add_lines(_writable(settings, ".gitignore"), GITIGNORE_LINES),
     ]
 
 
 def write_gitattributes(settings: Settings) -> list[Path]:
     """Tell git that prompts have a diff driver; which program that is, each clone configures itself."""
-    return _add_lines(settings.root / ".gitattributes", GITATTRIBUTES_LINES)
+    return _add_lines(_writable(settings, ".gitattributes"), GITATTRIBUTES_LINES)
 
 
 def has_gitattributes(settings: Settings) -> bool:
@@ -73,13 +74,15 @@ def write_workflows(settings: Settings) -> list[Path]:
     return [
         to
         for template, to in files.items()
-        if _write_if_missing(to, _fill_template(CI_TEMPLATES_DIR / template, name, settings))
+        if _write_if_missing(
+            check_inside(to, settings.top), _fill_template(CI_TEMPLATES_DIR / template, name, settings)
+        )
     ]
 
 
 def write_promote_script(settings: Settings) -> list[Path]:
     """Write the script that starts a canary and ticks until it is decided."""
-    file = settings.root / PROMOTE_SCRIPT
+    file = _writable(settings, PROMOTE_SCRIPT)
     return (
         [file]
         if _write_if_missing(file, (CI_TEMPLATES_DIR / PROMOTE_SCRIPT).read_text(encoding="utf-8"))
@@ -118,7 +121,7 @@ def write_prompt(settings: Settings, name: str, model: str, description: str) ->
     file = settings.prompts / f"{name}.yaml"
     cases = settings.prompts / f"{name}.cases.jsonl"
     for path in (file, settings.prompts / f"{name}.yml", cases):
-        if path.exists():
+        if check_inside(path, settings.inside).exists():
             raise Invalid(f"{os.path.relpath(path)} exists", hint="choose another name, or edit that file")
     file.parent.mkdir(parents=True, exist_ok=True)
     schema = os.path.relpath(settings.prompts / SCHEMA_FILE, file.parent)
@@ -130,7 +133,7 @@ def write_prompt(settings: Settings, name: str, model: str, description: str) ->
     )
     file.write_text(text, encoding="utf-8")
     cases.write_text(CASES_TEMPLATE, encoding="utf-8")
-    return [*_write_schema(settings.prompts), file, cases]
+    return [*_write_schema(settings), file, cases]
 
 
 def _prompt_name(written: str, settings: Settings) -> str:
@@ -150,24 +153,29 @@ def schema_text() -> str:
     return json.dumps(PROMPT_SCHEMA, ensure_ascii=False, indent=2) + "\n"
 
 
-def _write_schema(prompts: Path) -> list[Path]:
+def _writable(settings: Settings, name: str) -> Path:
+    return check_inside(settings.root / name, settings.inside)
+
+
+def _write_schema(settings: Settings) -> list[Path]:
     """Bring the file that editors read up to this release."""
-    file = prompts / SCHEMA_FILE
+    file = check_inside(settings.prompts / SCHEMA_FILE, settings.inside)
     text = schema_text()
     if file.exists() and file.read_text(encoding="utf-8") == text:
         return []
-    prompts.mkdir(parents=True, exist_ok=True)
+    file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(text, encoding="utf-8")
     return [file]
 
 
-def _copy_starter(prompts: Path) -> list[Path]:
+def _copy_starter(settings: Settings) -> list[Path]:
     """The first prompt, unless there is any prompt already."""
+    prompts = check_inside(settings.prompts, settings.inside)
     if any(prompts.rglob("*.y*ml")):
         return []
     targets = {prompts / source.name: source for source in sorted(STARTER_DIR.iterdir()) if source.is_file()}
     for target, source in targets.items():
-        target.write_bytes(source.read_bytes())
+        check_inside(target, settings.inside).write_bytes(source.read_bytes())
     return list(targets)
 
 

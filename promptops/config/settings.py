@@ -9,12 +9,23 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from promptops.config.containment import check_inside, outside_problem
 from promptops.config.plan_schema import PLAN_SCHEMA
 from promptops.config.worktree import Worktree, find_worktree, main_worktree
 from promptops.config.yaml import Document, parse_yaml
 from promptops.errors import Invalid
 
 SETTINGS_FILE = "promptops.yaml"
+_REGISTRY_ENDS = (
+    "",
+    "-wal",
+    "-shm",
+    "-journal",
+    "-spool",
+    "-batches",
+    "-shadow.lock",
+)  # what stands beside it
+_REGISTRY_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 BUILT_IN_CHANNELS = ("staging", "production")
 
 _OBJECT = {"type": "object"}
@@ -26,7 +37,8 @@ SETTINGS_SCHEMA: dict[str, Any] = {
     "properties": {
         "registry": {
             "type": "string",
-            "description": "Path of the registry of runs, relative to this file. Default: registry.db here.",
+            "description": "Path of the registry of runs in this repository, relative to this file. Default: "
+            "registry.db here. A place outside of it is given by --registry or PROMPTOPS_REGISTRY.",
         },
         "channels": {
             "type": "object",
@@ -127,9 +139,23 @@ class Settings:
     common_dir: Path | None
     top: Path | None  # None in a bare repository
     prefix: str  # root relative to top, "" at the top, else "services/a"
-    registry: Path
+    registry_file: Path
     channels: tuple[str, ...]
     file: SettingsFile
+    registry_problem: str = ""
+
+    @property
+    def registry(self) -> Path:
+        """The registry of runs. Raises Invalid where a branch puts it outside, for verbs that need it."""
+        if self.registry_problem:
+            hint = "name a place of your own: --registry, or PROMPTOPS_REGISTRY"
+            raise Invalid(f"the registry {self.registry_problem}", hint=hint)
+        return self.registry_file
+
+    @property
+    def inside(self) -> Path:
+        """The folder that nothing the project names may lead out of."""
+        return self.top or self.root
 
     @property
     def log(self) -> LogSettings:
@@ -182,6 +208,7 @@ def find_settings(
     file = _read_file(root, place) if file is None else file
     prefix = "" if place.top is None or root == place.top else root.relative_to(place.top).as_posix()
     chosen = registry or (Path(env["PROMPTOPS_REGISTRY"]) if env.get("PROMPTOPS_REGISTRY") else None)
+    named, problem = _registry_path(place, root, prefix, file)
     return Settings(
         root=root,
         prompts=root / "prompts",
@@ -189,7 +216,8 @@ def find_settings(
         common_dir=place.common_dir,
         top=place.top,
         prefix=prefix,
-        registry=(start / chosen.expanduser()) if chosen else _registry_path(place, root, prefix, file),
+        registry_file=(start / chosen.expanduser()) if chosen else named,
+        registry_problem="" if chosen else problem,
         channels=(*BUILT_IN_CHANNELS, *(name for name in file.channels if name not in BUILT_IN_CHANNELS)),
         file=file,
     )
@@ -229,6 +257,7 @@ def _read_file(root: Path, place: Worktree) -> SettingsFile:
     path = root / SETTINGS_FILE
     if place.top is None or not path.is_file():
         return SettingsFile()
+    check_inside(path, place.top)
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -236,15 +265,23 @@ def _read_file(root: Path, place: Worktree) -> SettingsFile:
     return decode_settings(text, path.relative_to(place.top).as_posix())
 
 
-def _registry_path(place: Worktree, root: Path, prefix: str, file: SettingsFile) -> Path:
-    """Linked worktrees share the main one's; without a work tree it stands in the git folder."""
+def _registry_path(place: Worktree, root: Path, prefix: str, file: SettingsFile) -> tuple[Path, str]:
+    """The file, and why it may not be opened. A branch may name any file of the repository, and no other.
+
+    Linked worktrees share the main one's; without a work tree it stands in the git folder.
+    """
     home = root if place.git_dir == place.common_dir else main_worktree(place.common_dir)
     if place.top is None or home is None:
         name = "-".join(["registry", *prefix.split("/")] if prefix else ["registry"])
-        return place.common_dir / (file.registry or f"{name}.db")
+        path = place.common_dir / (file.registry or f"{name}.db")
+        plain = path.parent == place.common_dir and path.suffix in _REGISTRY_SUFFIXES
+        return path, "" if plain else f"`{file.registry}` is no file such as runs.db in the git folder"
+    top = home if home != root else place.top
     if home != root:
         home = home / prefix
-    return home / (Path(file.registry).expanduser() if file.registry else "registry.db")
+    path = home / Path(file.registry or "registry.db").expanduser()
+    beside = (path.with_name(path.name + end) for end in _REGISTRY_ENDS)
+    return path, next((problem for file in beside if (problem := outside_problem(file, top))), "")
 
 
 SchemaViolation = tuple[tuple[str | int, ...], str, str]

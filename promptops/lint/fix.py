@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from promptops.checks import CHECK_KINDS, compile_checks
+from promptops.config.containment import check_inside
 from promptops.config.settings import Settings
 from promptops.config.yaml import Document, parse_yaml
 from promptops.config.yaml import YamlPath as Place
@@ -30,7 +31,7 @@ def fix_files(names: Iterable[str], files: FileCache, settings: Settings) -> Ite
             continue
         after, changes = fix_bytes(before, path)
         if changes:
-            replace_file(settings.prompts / path, after)
+            replace_file(check_inside(settings.prompts / path, settings.inside), after)
             files.forget(path)
             yield f"{settings.prompts_path}/{path}", ", ".join(changes)
 

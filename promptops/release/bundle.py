@@ -19,6 +19,7 @@ from threading import Lock
 from typing import Any
 
 from promptops.config.clock import utc_now
+from promptops.config.containment import outside_problem
 from promptops.config.settings import (
     BUILT_IN_CHANNELS,
     SETTINGS_FILE,
@@ -151,7 +152,8 @@ class BundleSource:
     def settings(self, registry: Path | None = None) -> Settings:
         """Settings of a project that is this bundle alone."""
         home, file = self._file.absolute().parent, self._content.settings
-        chosen = registry or os.environ.get("PROMPTOPS_REGISTRY") or home / (file.registry or "registry.db")
+        chosen = registry or os.environ.get("PROMPTOPS_REGISTRY")
+        named = home / (file.registry or "registry.db")
         return Settings(
             root=home,
             prompts=home / "prompts",
@@ -159,7 +161,8 @@ class BundleSource:
             common_dir=None,
             top=None,
             prefix="",
-            registry=Path(chosen).expanduser().absolute(),
+            registry_file=Path(chosen).expanduser().absolute() if chosen else named,
+            registry_problem="" if chosen else outside_problem(named, home),
             channels=tuple(dict.fromkeys([*BUILT_IN_CHANNELS, *file.channels])),
             file=file,
         )

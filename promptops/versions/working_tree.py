@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from promptops.config.containment import check_inside, outside_problem
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
 from promptops.prompt.closure import FileReader
@@ -13,12 +14,15 @@ MAX_BYTES = 20_000_000
 
 
 def working_tree_reader(settings: Settings) -> FileReader:
-    """Read files as they are on disk. No link leads out of ``prompts/``."""
+    """Read files as they are on disk. No link leads out of ``prompts/``, nor does the folder itself."""
     folder = settings.prompts
+    problem = outside_problem(folder, settings.inside)
     real = os.path.realpath(folder)
 
     def read(path: str) -> bytes:
         found = os.path.realpath(folder / path)
+        if problem:
+            raise Invalid(problem, hint="replace the symbolic link by the folder")
         if not found.startswith(real + os.sep):
             raise Invalid(
                 f"{settings.prompts_path}/{path} is a symbolic link that leaves {settings.prompts_path}/",
@@ -31,7 +35,8 @@ def working_tree_reader(settings: Settings) -> FileReader:
 
 def working_tree_names(settings: Settings) -> list[str]:
     """Names of the prompts in the working tree, sorted."""
-    return sorted(filter_prompt_names(_paths_below(settings.prompts)))
+    folder = check_inside(settings.prompts, settings.inside)
+    return sorted(filter_prompt_names(_paths_below(folder)))
 
 
 def filter_prompt_names(paths: Iterator[str]) -> set[str]:

@@ -24,10 +24,18 @@ WordsArgument = Annotated[
 ]
 
 
+def _registry(settings: Settings) -> RegistryDatabase:
+    """The project's; one in memory where a branch puts it outside, as prompts are listed all the same."""
+    if settings.registry_problem:
+        note(f"the registry {settings.registry_problem}; last runs are left out")
+        return RegistryDatabase.in_memory()
+    return RegistryDatabase.open_existing(settings.registry)
+
+
 def list_(words: WordsArgument = None, as_json: JsonOption = False) -> None:
     """List the prompts: what each is for, its model, where it is live, when it last ran."""
     settings = current_settings()
-    with RegistryDatabase.open_existing(settings.registry) as registry:
+    with _registry(settings) as registry:
         latest = last_runs(registry)
         evals = latest_evals(registry)
     live = live_channels(settings)

@@ -37,6 +37,8 @@ def _plans(settings: Settings) -> Iterator[DoctorFinding]:
 def _registry(settings: Settings) -> DoctorFinding:
     from promptops.registry import RegistryDatabase, count_runs, find_damage
 
+    if settings.registry_problem:
+        return DoctorFinding("registry", "error", f"the registry {settings.registry_problem}")
     if not settings.registry.exists():
         return DoctorFinding("registry", "note", f"{settings.registry} is made by the first run")
     try:

@@ -9,6 +9,7 @@ from promptops.cli.last_run import resolve_run_id
 from promptops.cli.options.cases import NameArgument, cases_display_path
 from promptops.cli.options.common import RUN_HELP
 from promptops.cli.options.flags import run_option, tag_option
+from promptops.config.containment import check_inside
 from promptops.config.settings import current_settings
 from promptops.console import note, print_text
 from promptops.errors import Invalid
@@ -43,7 +44,9 @@ def cases_add(
     data |= {"tags": tag} if tag else {}
     shown = cases_display_path(version, settings)
     case = append_case(
-        settings.prompts / cases_path(prompt), shown, {"id": case_id, **data} if case_id else data
+        check_inside(settings.prompts / cases_path(prompt), settings.inside),
+        shown,
+        {"id": case_id, **data} if case_id else data,
     )
     print_text(case.id)
     note(f"added to {shown}")

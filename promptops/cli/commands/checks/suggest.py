@@ -11,6 +11,7 @@ import yaml
 from promptops.checks.suggest import SuggestedCheck, judge_draft, judge_name, suggest_checks
 from promptops.cli.options.cases import NameArgument
 from promptops.cli.options.common import JsonOption
+from promptops.config.containment import check_inside
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid
@@ -83,7 +84,7 @@ def _yaml(value: Any) -> str:
 
 
 def _write(settings: Settings, prompt: Prompt, drafts: Sequence[SuggestedCheck]) -> None:
-    judge = settings.prompts / f"{judge_name(prompt)}.yaml"
+    judge = check_inside(settings.prompts / f"{judge_name(prompt)}.yaml", settings.inside)
     if judge.exists():
         note(f"{os.path.relpath(judge)} is there already, and stays as it is")
     else:
@@ -91,7 +92,7 @@ def _write(settings: Settings, prompt: Prompt, drafts: Sequence[SuggestedCheck])
         judge.write_text(_yaml(judge_draft(prompt)), encoding="utf-8")
         note(f"wrote {os.path.relpath(judge)}")
     if drafts:
-        file = settings.prompts / prompt.path
+        file = check_inside(settings.prompts / prompt.path, settings.inside)
         file.write_text(_with_checks(settings, prompt, drafts, file), encoding="utf-8")
         note(f"added {len(drafts)} checks to {os.path.relpath(file)}")
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def attach_shadow_runs(reports: Sequence[DiffReport], settings: Settings) -> list[DiffReport]:
     """The latest shadow run of each pair beside it. Where nothing is logged nothing is opened or made."""
-    if not (reports and settings.registry.exists()):
+    if not reports or settings.registry_problem or not settings.registry.exists():
         return list(reports)
     from promptops.registry import RegistryDatabase
 
