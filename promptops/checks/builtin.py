@@ -78,6 +78,12 @@ CHECK_KINDS: Mapping[str, CheckKind] = {
     "refusal": CheckKind(
         refusal.refusal, {"type": "null"}, "the model declines to answer (English phrases)", optional=True
     ),
+    "complete": CheckKind(
+        text.complete,
+        {"type": "null"},
+        "the answer was not cut off at the most tokens allowed",
+        optional=True,
+    ),
     "numeric": CheckKind(
         measure.numeric,
         measure.NUMERIC_SCHEMA,

@@ -75,6 +75,12 @@ def one_of(subject: CheckSubject, wanted: Sequence[Any]) -> CheckVerdict:
     )
 
 
+def complete(subject: CheckSubject, _: Any) -> CheckVerdict:
+    return CheckVerdict(
+        not subject.truncated, "cut off at the most tokens allowed: raise parameters.max_tokens"
+    )
+
+
 def max_chars(subject: CheckSubject, limit: int) -> CheckVerdict:
     return _at_most(len(subject.output), limit, "characters")
 

@@ -21,6 +21,7 @@ class CheckSubject:
     latency_ms: float | None = None
     cost_usd: float | None = None  # None where the price is unknown, never 0
     refused: bool = False  # the provider marked the output as a refusal
+    truncated: bool = False  # it was cut off at the most tokens that it may have
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,6 +69,7 @@ class VariantResult:
     spent_usd: float | None
     cache_hits: int
     judge_failures: int
+    truncated: int = 0  # answers that were cut off at the most tokens they may have
     pareto: bool = False
 
 

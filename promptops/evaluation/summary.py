@@ -9,6 +9,7 @@ from promptops.evaluation.result import CaseResult, Rate, TrialResult, VariantRe
 from promptops.evaluation.trials import TrialRun
 from promptops.evaluation.variants import Variant
 from promptops.prompt.cases import Case
+from promptops.prompt.tool_calls import comparable_answer
 from promptops.registry import CheckResult
 from promptops.stats.intervals import clopper_pearson_interval, quantile, wilson_interval
 
@@ -96,6 +97,7 @@ class VariantSummary:
     flaky: int = 0
     cache_hits: int = 0
     judge_failures: int = 0
+    truncated: int = 0
 
     def add(self, case: Case, answers: Sequence[TrialRun]) -> None:
         passes = [answer.passed for answer in answers]
@@ -126,6 +128,7 @@ class VariantSummary:
         self.cache_hits += end.cache_source is not None
         if answer.run.error is not None:
             return
+        self.truncated += answer.run.truncated
         if end.latency_ms is not None:
             self.latencies.append(end.latency_ms)
         self.input_tokens.add(end.input_tokens)
@@ -158,6 +161,7 @@ class VariantSummary:
             spent_usd=self.spent.whole,
             cache_hits=self.cache_hits,
             judge_failures=self.judge_failures,
+            truncated=self.truncated,
         )
 
 
@@ -211,7 +215,7 @@ def trial_result(answer: TrialRun) -> TrialResult:
     call_problem = (f"{end.error_type}: {end.error_message}",) if end.error_type else ()
     return TrialResult(
         run_id=answer.run.started.run_id,
-        output=_truncate(end.output),
+        output=_truncate(comparable_answer(end.output, end.tool_calls)),
         passed=answer.passed,
         error=answer.error,
         failed=(*call_problem, *failed),

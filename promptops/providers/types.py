@@ -29,6 +29,9 @@ CALLER_ERRORS: frozenset[str] = frozenset({"authentication", "not_found", "bad_r
 REFUSAL = "refusal"
 """The finish reason of an answer that the provider marked as a refusal."""
 
+TRUNCATED = "length"
+"""The finish reason of an answer that was cut off at the most tokens it may have."""
+
 OnText = Callable[[str], None]
 """Called with each piece of text as it arrives."""
 
@@ -88,7 +91,7 @@ class Completion:
 
     @property
     def is_truncated(self) -> bool:
-        return self.finish_reason == "length"
+        return self.finish_reason == TRUNCATED
 
 
 class ModelError(PromptopsError):

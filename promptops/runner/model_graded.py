@@ -22,6 +22,7 @@ from promptops.config.settings import Settings
 from promptops.errors import OverBudget, PromptopsError
 from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Prompt
+from promptops.prompt.tool_calls import comparable_calls
 from promptops.providers.types import REFUSAL
 from promptops.registry import CheckResult
 from promptops.runner import Run, RunContext
@@ -101,7 +102,7 @@ class LoggedGraderClient:
         end = run.finished
         self.spent_usd += end.spent_usd or 0.0
         problem = f"{end.error_type}: {end.error_message}" if end.error_type else ""
-        return GraderReply(output=end.output or "", error=problem)
+        return GraderReply(output=end.output or comparable_calls(end.tool_calls), error=problem)
 
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]:
         from promptops.providers.embeddings import embed
@@ -141,13 +142,14 @@ def prepare_model_graded_checks(version: Version, client: LoggedGraderClient) ->
 
 def check_subject(prompt: Prompt, run: Run, expected: Any = None) -> CheckSubject:
     return CheckSubject(
-        output=run.finished.output or "",
+        output=run.text or comparable_calls(run.tool_calls),
         inputs=run.started.inputs or {},
         expected=expected,
         schema=prompt.output.schema if prompt.output else None,
         latency_ms=run.finished.latency_ms,
         cost_usd=run.finished.cost_usd,
         refused=run.finished.finish_reason == REFUSAL,
+        truncated=run.truncated,
     )
 
 

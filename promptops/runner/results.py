@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from promptops.checks import CheckSubject, run_checks
 from promptops.config.clock import utc_now
 from promptops.prompt import Prompt
+from promptops.prompt.tool_calls import comparable_calls
 from promptops.providers.catalog import Catalog
 from promptops.providers.pricing import asked_tier
-from promptops.providers.types import REFUSAL, Completion, ModelError
+from promptops.providers.types import REFUSAL, TRUNCATED, Completion, ModelError
 from promptops.registry import CachedReply, FinishedRun, RunState, StartedRun, is_sampled
 from promptops.runner.retry import CallAttempts, output_problem
 from promptops.runner.run import PreparedRun, ReportedResult
@@ -119,13 +120,14 @@ def with_checks(prepared: PreparedRun, end: FinishedRun) -> FinishedRun:
     """The end with the checks that need no further calls."""
     prompt = prepared.version.prompt
     subject = CheckSubject(
-        output=end.output or "",
+        output=end.output or comparable_calls(end.tool_calls),
         inputs=prepared.rendered.inputs,
         expected=prepared.origin.expected,
         schema=prompt.output.schema if prompt.output else None,
         latency_ms=end.latency_ms,
         cost_usd=end.cost_usd,
         refused=end.finish_reason == REFUSAL,
+        truncated=end.finish_reason == TRUNCATED,
     )
     return replace(end, checks=run_checks(prepared.checks, subject))
 

@@ -11,7 +11,8 @@ from promptops.config.clock import utc_now
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import sha256_hex
 from promptops.prompt.render import RenderedPrompt, messages_hash
-from promptops.providers.types import ModelError
+from promptops.prompt.tool_calls import answer_text
+from promptops.providers.types import TRUNCATED, ModelError
 from promptops.registry import (
     CheckResult,
     FinishedRun,
@@ -81,9 +82,13 @@ class Run:
 
     @property
     def answer(self) -> str:
-        """The text of the answer, or its tool calls as JSON when it has no text."""
-        calls = self.tool_calls
-        return self.text or (json.dumps(calls, ensure_ascii=False, indent=2) if calls else "")
+        """The text of the answer, and its tool calls as JSON behind it."""
+        return answer_text(self.text, self.tool_calls)
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the answer was cut off at the most tokens that it may have."""
+        return self.finished.finish_reason == TRUNCATED
 
     @property
     def passed(self) -> bool:

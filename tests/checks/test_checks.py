@@ -100,7 +100,7 @@ def test_each_check_passes_and_fails(kind: str, argument: object, good: str, bad
 
 def test_every_kind_is_tried_above() -> None:
     marks = test_each_check_passes_and_fails.pytestmark
-    elsewhere = {"latency", "cost", "python", "invariant", "judge"}
+    elsewhere = {"latency", "cost", "python", "invariant", "judge", "complete"}
     assert {row[0] for row in marks[0].args[1]} | elsewhere == set(CHECK_KINDS)
 
 

@@ -170,6 +170,7 @@ def _sentence(report: BatchReport, seconds: float) -> str:
         f"{tally.cached:,} from the cache" if tally.cached else "",
         f"{tally.failed:,} failed" if tally.failed else "",
         f"{tally.failed_checks:,} failed a check" if tally.failed_checks else "",
+        f"{tally.truncated:,} cut off at the most tokens allowed" if tally.truncated else "",
         f"{report.left:,} left" if report.left else "",
         f"${tally.spent_usd:.4f} spent"
         + (f" and {tally.unpriced:,} of unknown cost" if tally.unpriced else ""),
@@ -188,6 +189,7 @@ def _summary(report: BatchReport, seconds: float) -> dict[str, Any]:
         "failed": tally.failed,
         "failed_checks": tally.failed_checks,
         "cached": tally.cached,
+        "truncated": tally.truncated,
         "repeated_lines": report.repeated_lines,
         "spent_usd": tally.spent_usd,
         "calls_of_unknown_cost": tally.unpriced,

@@ -23,8 +23,10 @@ from promptops.cli.options.flags import retries_option, unit_option
 from promptops.cli.options.overrides import TimeoutOption
 from promptops.cli.planned_call import PlannedCall, RunOptions, plan_call
 from promptops.config.settings import Settings, current_settings
-from promptops.console import note, print_json, print_text
+from promptops.console import note, pluralize, print_json, print_text
 from promptops.errors import Invalid
+from promptops.prompt.tool_calls import answer_text
+from promptops.registry import FinishedRun
 from promptops.runner import PreparedRun, Run
 from promptops.runner.retry import Limits
 from promptops.runner.session import Session
@@ -155,16 +157,39 @@ def print_run(run: Run, *, streamed: bool, as_json: bool) -> int:
         print_json(run.as_json())
     elif run.error is None and not streamed:
         print_text(run.answer)
-    elif streamed and run.finished.output:
-        print_text("")
+    elif streamed:
+        _print_after_stream(run)
     if run.error:
         raise run.error
+    if run.truncated:
+        note(truncation_warning(run.finished))
     if run.finished.error_type:
         note(f"invalid output: {run.finished.error_message}")
     for check in run.finished.checks:
         if not check.passed:
             note(f"check {'error' if check.error else 'failed'}: {check.name}: {check.message}")
     return 0 if run.passed else 1
+
+
+def _print_after_stream(run: Run) -> None:
+    if run.finished.output:
+        print_text("")
+    if run.tool_calls:
+        print_text(answer_text("", run.tool_calls))
+
+
+def truncation_warning(end: FinishedRun) -> str:
+    """What was cut off, and where all of the tokens went when nothing was left for an answer."""
+    raise_it = "raise parameters.max_tokens (or max_completion_tokens)"
+    if end.output or end.tool_calls:
+        return f"the answer was cut off at {_tokens(end.output_tokens)}: {raise_it}"
+    thought = end.reasoning_tokens or 0
+    spent = f"{thought:,} of {_tokens(end.output_tokens)} went into reasoning" if thought else ""
+    return f"the answer is empty: {spent or f'it was cut off at {_tokens(end.output_tokens)}'}; {raise_it}"
+
+
+def _tokens(count: int | None) -> str:
+    return "its longest" if count is None else pluralize(count, "token")
 
 
 def _print_piece(text: str) -> None:

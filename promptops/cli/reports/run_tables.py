@@ -4,6 +4,8 @@ from calendar import timegm
 from time import strptime, time
 from typing import Any
 
+from promptops.providers.types import TRUNCATED
+
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s"))
 _DIGEST_SHOWN = len("sha256:") + 7
 
@@ -24,6 +26,11 @@ def run_version(run: dict[str, Any]) -> str:
 
 
 def run_result(run: dict[str, Any]) -> str:
+    """How a run ended, with a mark where its answer was cut off at ``max_tokens``."""
+    return f"{_result(run)} (cut off)" if run["finish_reason"] == TRUNCATED else _result(run)
+
+
+def _result(run: dict[str, Any]) -> str:
     if run["error"]:
         return str(run["error"]["type"])
     if run["state"] != "finished":

@@ -1,10 +1,10 @@
 """One input answered by two versions. Made of logged runs alone, however those came to be."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from promptops.prompt.tool_calls import comparable_answer, comparable_calls
 from promptops.providers.types import RETRYABLE_ERRORS
 from promptops.registry import PREFERENCE, SIMILARITY
 
@@ -15,10 +15,14 @@ UNANSWERED_ERRORS = RETRYABLE_ERRORS | {"authentication", "not_found", "interrup
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowAnswer:
-    """One version's answer. ``error``: a type; ``failed``: "name: why" of each check."""
+    """One version's answer. ``error``: a type; ``failed``: "name: why" of each check.
+
+    ``output`` holds the text and the tool calls, ``calls`` the latter alone.
+    """
 
     run_id: str
     output: str | None
+    calls: str = ""
     error: str | None = None
     message: str = ""
     failed: tuple[str, ...] = ()
@@ -67,12 +71,10 @@ class ShadowPair:
 def answer_from_run(run: Mapping[str, Any]) -> ShadowAnswer:
     """From a run as ``runs show --json`` has it."""
     error = run["error"] or {}
-    text = run["output"]
-    if not text and run["tool_calls"]:
-        text = json.dumps(run["tool_calls"], ensure_ascii=False, sort_keys=True)
     return ShadowAnswer(
         run_id=run["run_id"],
-        output=text,
+        output=comparable_answer(run["output"], run["tool_calls"]),
+        calls=comparable_calls(run["tool_calls"]),
         error=error.get("type"),
         message=error.get("message") or "",
         failed=tuple(

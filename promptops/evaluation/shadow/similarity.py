@@ -73,10 +73,11 @@ class SimilarityCounter:
         if old is None or new is None:
             return
         self.pairs += 1
-        normalised = _normalize(old) == _normalize(new)
+        same_calls = pair.control.calls == pair.candidate.calls
+        normalised = same_calls and _normalize(old) == _normalize(new)
         before, after = _parse_json(old), _parse_json(new)
         both = before is not _NOT_JSON and after is not _NOT_JSON
-        alike = normalised or _lexically_equal(old, new, before, after)
+        alike = normalised or (same_calls and _lexically_equal(old, new, before, after))
         self.equal += old == new
         self.normalised += normalised
         self.semantic += alike
@@ -84,7 +85,7 @@ class SimilarityCounter:
         self.json_pairs += both
         if self.by and not alike and pair.similarity is not None:
             self.cosines.append(pair.similarity)
-            self.close += pair.similarity >= self.by.threshold
+            self.close += same_calls and pair.similarity >= self.by.threshold
         if both and not alike:
             self._add_fields(before, after)
 

@@ -84,6 +84,8 @@ class MetricReader:
             value = call.timeout * 1000
         if value is None:
             return NoValue.NOT_DUE if call.failed else NoValue.MISSING
+        if name == "truncated":
+            return float(bool(value) == higher)
         if self.source.operator:
             return float(_COMPARE[self.source.operator](value, self.source.bound) == higher)
         return self._scaled(float(value))

@@ -22,6 +22,7 @@ _WORDINGS: Mapping[str, Wording] = {
     "run.latency_ms": verdicts.LATENCY_WORDING,
     "run.cost_usd": verdicts.COST_WORDING,
     "run.cost_list_usd": verdicts.COST_WORDING,
+    "run.truncated": Wording("is cut off", "more often", "less often", "points"),
     "outcome.correct": verdicts.WRONG_ANSWER_WORDING,
     "outcome.thumbs": Wording("is disliked", "more often", "less often", "points"),
 }

@@ -33,9 +33,11 @@ RUN_COLUMNS = (
     "cached_tokens",
     "reasoning_tokens",
     "checks_failed",
+    "truncated",
 )
 _WORSE: Mapping[str, Literal["higher", "lower"]] = {
     "run.error": "higher",
+    "run.truncated": "higher",
     "outcome.thumbs": "lower",
     "outcome.correct": "lower",
     "outcome.accepted": "lower",
@@ -58,7 +60,7 @@ class MetricSource:
     @property
     def is_binary(self) -> bool | None:
         """Whether its values are yes or no, or amounts; None where that is for the plan to say."""
-        if self.operator or self.place in ("check", "checks") or self == MetricSource("run", "error"):
+        if self.operator or self.place in ("check", "checks") or self in _BINARY_COLUMNS:
             return True
         if self.place == "outcome":
             return (
@@ -81,6 +83,9 @@ class MetricSource:
     def is_delayed(self) -> bool:
         """Whether it comes after the call has ended."""
         return self.place in ("outcome", "judge")
+
+
+_BINARY_COLUMNS = (MetricSource("run", "error"), MetricSource("run", "truncated"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,7 @@ class RunTally:
     failed: int = 0
     failed_checks: int = 0
     cached: int = 0
+    truncated: int = 0  # answers that were cut off at the most tokens they may have
     spent_usd: float = 0.0
     unpriced: int = 0  # calls of unknown cost
     since: float = field(default_factory=time.monotonic)
@@ -79,6 +80,7 @@ class RunTally:
         self.done += 1
         self.failed += run.error is not None
         self.failed_checks += run.error is None and not run.passed
+        self.truncated += run.truncated
         self.cached += end.cache_source is not None
         self.spent_usd += end.spent_usd or 0.0
         self.unpriced += run.error is None and end.spent_usd is None

@@ -360,6 +360,18 @@ def test_a_hard_metric_needs_one_loss_and_a_signal_is_tested_by_itself(traffic: 
     assert (found.hard, found.signals, found.harm) == (("error_rate",), ("latency",), ())
 
 
+def test_a_canary_whose_answers_are_cut_off_is_found(traffic: Traffic) -> None:
+    cut = replace(ERRORS, name="cut", source="run.truncated")
+    for number in range(300):
+        canary = number % 2 == 0
+        traffic.call(an_end(finish_reason="length" if canary else "stop"), canary=canary)
+    traffic.call(an_end(finish_reason=None), canary=True)  # nothing is known of it
+    found = traffic.observe(a_plan(cut))
+    assert found.harm == ("cut",)
+    assert "is cut off" in found.metrics[0].sentence
+    assert (found.metrics[0].canary_calls, found.metrics[0].canary_missing) == (150, 1)
+
+
 def test_steps_count_their_own_calls(traffic: Traffic) -> None:
     for _ in range(4):
         traffic.call(an_end(), canary=True)

@@ -171,6 +171,7 @@ def test_mistakes_are_named_with_their_place(text: str, message: str) -> None:
         ("worse: lower", "of run.error, higher is worse"),
         ("source: run.latency_ms", "is binary, and run.latency_ms is a number"),
         ("kind: ratio", "is ratio, and run.error is yes or no"),
+        ("source: run.truncated, kind: ratio", "is ratio, and run.truncated is yes or no"),
         ("{kind: ratio, source: run.cost_usd, worse: lower}", "a ratio is of amounts where more is worse"),
         ("{kind: ratio, source: run.cost_usd, margin: 0.2}", "a ratio from 1 to 64"),
         ("margin: 1.2", "a difference from 0 to 0.9"),
@@ -202,6 +203,7 @@ def test_a_metric_stands_there_once_and_whole() -> None:
     ("text", "source"),
     [
         ("run.error", MetricSource("run", "error")),
+        ("run.truncated", MetricSource("run", "truncated")),
         (" checks.pass ", MetricSource("checks", "pass")),
         ("check.polite", MetricSource("check", "polite")),
         ("outcome.thumbs", MetricSource("outcome", "thumbs")),

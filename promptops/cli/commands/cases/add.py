@@ -16,6 +16,7 @@ from promptops.errors import Invalid
 from promptops.evaluation.golden_set import append_case, cases_path
 from promptops.prompt import Prompt
 from promptops.prompt.render import validate_inputs
+from promptops.prompt.tool_calls import comparable_calls
 from promptops.registry import RegistryDatabase, RunRecord, get_run
 from promptops.versions.resolve import resolve_version
 
@@ -63,9 +64,10 @@ def _case(prompt: Prompt, run: RunRecord, expected: str | None, *, approve: bool
         )
     validate_inputs(prompt, run["inputs"])
     if approve:
-        if run["error"] or run["output"] is None:
+        answer = run["output"] or comparable_calls(run["tool_calls"])
+        if run["error"] or (run["output"] is None and not answer):
             raise Invalid(f"run {run['run_id']} has no answer to approve")
-        expected = run["output"]
+        expected = answer
     return {"inputs": run["inputs"], **({} if expected is None else {"expected": _value(prompt, expected)})}
 
 

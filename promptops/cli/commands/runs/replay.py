@@ -2,7 +2,7 @@
 
 import asyncio
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from promptops.cli.last_run import resolve_run_id
@@ -10,6 +10,7 @@ from promptops.cli.options.common import JsonOption, RunArgument
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_styled, print_text
 from promptops.errors import NotFound
+from promptops.prompt.tool_calls import answer_text, comparable_answer
 from promptops.registry import RegistryDatabase, get_run, load_run_prompt, rebuild_messages
 from promptops.registry import RunRecord as LoggedRun
 from promptops.runner import Run, RunContext
@@ -32,7 +33,7 @@ def runs_replay(run: RunArgument, as_json: JsonOption = False) -> int:
             )
         version = _version(registry, before, settings)
     after = asyncio.run(_send_again(settings, version, before))
-    same = after.finished.output == before["output"] and after.error is None
+    same = after.error is None and _comparable(after.as_json()) == _comparable(before)
     if as_json:
         print_json({"same": same, "before": before, "after": after.as_json()})
     elif after.error is None:
@@ -40,6 +41,10 @@ def runs_replay(run: RunArgument, as_json: JsonOption = False) -> int:
     if after.error:
         raise after.error
     return 0 if same else 1
+
+
+def _comparable(run: Mapping[str, Any]) -> str:
+    return comparable_answer(run["output"], run["tool_calls"]) or ""
 
 
 def _version(registry: RegistryDatabase, before: LoggedRun, settings: Settings) -> Version:
@@ -69,7 +74,12 @@ def _print(before: LoggedRun, after: Run, *, same: bool) -> None:
         print_text(after.answer)
         note("the same answer again")
         return
-    for line in _difference(before["output"] or "", after.answer, before["run_id"], after.started.run_id):
+    for line in _difference(
+        answer_text(before["output"], before["tool_calls"]),
+        after.answer,
+        before["run_id"],
+        after.started.run_id,
+    ):
         print_styled([(line, {"-": "red", "+": "green"}.get(line[0], ""))])
 
 

@@ -12,6 +12,7 @@ from promptops.cli.reports.run_tables import run_result, run_version
 from promptops.config.settings import Settings, current_settings
 from promptops.console import print_json, print_text
 from promptops.errors import PromptopsError
+from promptops.prompt.tool_calls import answer_text
 from promptops.registry import RegistryDatabase, RunRecord, get_run, rebuild_messages
 
 MessagesOption = Annotated[
@@ -59,7 +60,7 @@ def _print(run: RunRecord, messages: list[dict[str, Any]] | None, problem: str |
             print_text(json.dumps(run["inputs"], ensure_ascii=False, indent=2))
     if run["output"] is not None or run["tool_calls"]:
         print_text(f"\n=== {'answer' if run['state'] == 'finished' else 'partial answer'}")
-        print_text(run["output"] or json.dumps(run["tool_calls"], ensure_ascii=False, indent=2))
+        print_text(answer_text(run["output"], run["tool_calls"]))
     for check in run["checks"]:
         verdict = "passed" if check["pass"] else "FAILED"
         print_text(f"{verdict} {check['name']}{': ' if check['message'] else ''}{check['message']}")

@@ -97,7 +97,9 @@ _METRICS = (
     MetricRow("cost per case", lambda side: side.cost_per_case_usd, format_usd, "percent", -1),
     MetricRow("cost per passed", lambda side: side.cost_per_passed_usd, format_usd, "percent", -1),
     MetricRow("judge failures", lambda side: side.judge_failures, format_integer, "count", -1),
+    MetricRow("cut off", lambda side: side.truncated, format_integer, "count", -1),
 )
+_ONLY_WHERE_ANY = frozenset({"judge failures", "cut off"})
 
 
 _CHOICE_ORDER = {"pass rate": 0, "cost per case": 1, "latency p50": 2, "latency p95": 3}  # what decides first
@@ -107,8 +109,7 @@ def metric_rows(sides: Sequence[VariantResult]) -> list[MetricRow]:
     """The rows that say anything of these sides, mean scores last."""
     scores = [*dict.fromkeys(name for side in sides for name in side.scores)][:_MAX_SCORES]
     rows = [*_METRICS, *map(_score_row, scores)]
-    if not any(side.judge_failures for side in sides):
-        rows = [row for row in rows if row.name != "judge failures"]
+    rows = [row for row in rows if row.name not in _ONLY_WHERE_ANY or any(map(row.value, sides))]
     return [one for one in rows if any(one.value(side) is not None for side in sides)]
 
 
@@ -248,6 +249,8 @@ def eval_notes(result: EvalResult) -> Iterator[str]:
         yield reason + pairs
     if failures := sum(side.judge_failures for side in result.sides):
         yield f"{pluralize(failures, 'answer')} of the judge could not be used and count for neither side"
+    if cut := sum(side.truncated for side in result.sides):
+        yield f"{pluralize(cut, 'answer')} cut off at the most tokens allowed: raise parameters.max_tokens"
     if hits := sum(side.cache_hits for side in result.sides):
         yield f"{pluralize(hits, 'answer')} came from the cache"
 

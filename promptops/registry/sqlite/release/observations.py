@@ -21,7 +21,10 @@ _CALL_COLUMNS = ", ".join(
     f"r.{name}"
     for name in ("seq", "run_id", "arm", "weight_bp", "started_at", "state", "unit_hash", *MEASURED_COLUMNS)
 )
-_FAILED = "(r.error_type IS NOT NULL OR r.fallback IS NOT NULL OR r.state = 'interrupted') AS failed"
+_ENDED_HOW = (  # truncated: NULL where nothing is known of it
+    "r.finish_reason = 'length' AS truncated, "
+    "(r.error_type IS NOT NULL OR r.fallback IS NOT NULL OR r.state = 'interrupted') AS failed"
+)
 _IS_TRAFFIC = "{0}.kind IN ('run', 'batch') AND {0}.excluded IS NULL AND {0}.cache_source IS NULL"
 _IS_COUNTED = (
     f"{_IS_TRAFFIC} AND {{0}}.weight_bp > 0 AND {{0}}.weight_bp < 10000 AND {{0}}.arm IN ('stable', 'canary')"
@@ -55,7 +58,7 @@ def calls_after(
     """The next rows of a rollout in assignment order; ``reason``: why one is no observation, else NULL."""
     reason = f"{_EXCLUSION_REASON}{_REPEATED_UNIT_REASON if by_unit else ''}END AS reason"
     sql = (
-        f"SELECT {_CALL_COLUMNS}, {_FAILED}, {reason} FROM runs r WHERE r.rollout = ? AND r.seq > ? "
+        f"SELECT {_CALL_COLUMNS}, {_ENDED_HOW}, {reason} FROM runs r WHERE r.rollout = ? AND r.seq > ? "
         "ORDER BY r.seq LIMIT ?"
     )
     return registry.read(sql, (rollout, seq, limit))
@@ -67,7 +70,7 @@ def calls_before(
     """The latest 2,000 calls of a stable version between two times (UTC text), newest first."""
     mine, value = ("r.digest = ?", digest) if digest else ("r.channel = ?", channel)
     sql = (
-        f"SELECT {_CALL_COLUMNS}, {_FAILED}, NULL AS reason FROM runs r WHERE r.prompt = ? AND {mine} "
+        f"SELECT {_CALL_COLUMNS}, {_ENDED_HOW}, NULL AS reason FROM runs r WHERE r.prompt = ? AND {mine} "
         f"AND {_IS_TRAFFIC.format('r')} AND r.state <> 'started' AND coalesce(r.arm, 'stable') = 'stable' "
         "AND r.started_at >= ? AND r.started_at < ? ORDER BY r.seq DESC LIMIT 2000"
     )
