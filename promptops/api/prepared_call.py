@@ -23,7 +23,7 @@ class PreparedCall:
         self.model = prompt.model
         self.parameters = dict(prompt.parameters)
         self.tools = [dict(tool) for tool in prompt.tools]
-        self.output_schema = prompt.output.schema if prompt.output else None
+        self.output_schema = prompt.output_schema
         self.digest = f"sha256:{prompt.digest}"
         self.version = prepared.version.version
         self.arm = prepared.started.arm

@@ -62,9 +62,9 @@ class Judge:
 
 def judge_from_prompt(prompt: Prompt) -> Judge:
     """Raises Invalid where a prompt declares no scale to judge by."""
-    if prompt.output is None:
+    if prompt.output_schema is None:
         raise Invalid(f"{prompt.name} is no judge: it has no output schema", hint=_SCHEMA_HINT)
-    judge = Judge(prompt, _scale(prompt.name, prompt.output.schema))
+    judge = Judge(prompt, _scale(prompt.name, prompt.output_schema))
     if judge.pairwise and not {*PAIR_INPUTS} <= {str(each).lower() for each in judge.scale.values} <= {
         *PAIR_INPUTS,
         TIE,

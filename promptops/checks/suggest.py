@@ -84,7 +84,7 @@ def read_instructions(prompt: Prompt) -> PromptInstructions:
 
 
 def _from_schema(prompt: Prompt, _: PromptInstructions) -> Iterator[SuggestedCheck]:
-    if prompt.output is not None:
+    if prompt.output_schema is not None:
         yield SuggestedCheck("json_schema", "the prompt has an output schema")
 
 

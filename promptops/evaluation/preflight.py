@@ -102,7 +102,7 @@ def validate_variant(
     """Raises Invalid for checks that could not be made on this version's answers."""
     prompt = variant.prompt
     compiled = compile_checks(checks, prompt.path, settings.root)
-    validate_checks(compiled, prompt.output.schema if prompt.output else None, client)
+    validate_checks(compiled, prompt.output_schema, client)
 
 
 def _without_location(message: str) -> str:

@@ -41,8 +41,8 @@ def with_shared_checks(variants: Sequence[Variant], reference_prompt: Prompt) ->
 def _with_checks_of(variant: Variant, reference_prompt: Prompt) -> Variant:
     prompt = variant.prompt
     checks = reference_prompt.checks
-    if prompt.output is None and reference_prompt.output is not None:
-        schema = dict(reference_prompt.output.schema)
+    if prompt.output_schema is None and reference_prompt.output_schema is not None:
+        schema = dict(reference_prompt.output_schema)
         checks = tuple(
             replace(each, argument=schema) if _uses_output_schema(each) else each for each in checks
         )

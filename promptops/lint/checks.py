@@ -168,6 +168,6 @@ def slow_pattern(subject: LintContext) -> Iterator[Problem]:
 
 def schemaless_check(subject: LintContext) -> Iterator[Problem]:
     for path, check in checks_with_paths(subject):
-        if check.kind == "json_schema" and check.argument is None and subject.prompt.output is None:
+        if check.kind == "json_schema" and check.argument is None and subject.prompt.output_schema is None:
             message = "the check json_schema has no schema, and the prompt has no output schema"
             yield subject.at(path, message, "give the prompt `output: {schema: …}`, or the check a schema")

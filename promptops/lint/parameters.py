@@ -197,6 +197,6 @@ def conflicting_parameters(subject: LintContext) -> Iterator[Problem]:
         there = bool(prompt.tools) if needed == "tools" else given.get("logprobs") is True
         if name in given and not there:
             yield subject.at(("parameters", name), f"the parameter `{name}` means nothing without `{needed}`")
-    if prompt.output is not None and "response_format" in given:
+    if prompt.output_schema is not None and "response_format" in given:
         message = "`response_format` goes before `output.schema`, which is then not asked for"
         yield subject.at(("parameters", "response_format"), message, "remove it: the schema says more")

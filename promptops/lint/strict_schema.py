@@ -13,12 +13,12 @@ SchemaReason = tuple[YamlPath, str]
 
 
 def loose_schema(subject: LintContext) -> Iterator[Problem]:
-    output = subject.prompt.output
-    if output is None or all(model.startswith("local/") for _, model in subject.models()):
+    schema = subject.prompt.output_schema
+    if schema is None or all(model.startswith("local/") for _, model in subject.models()):
         return
-    if _fits(output.schema) and not _too_large(output.schema):
+    if _fits(schema) and not _too_large(schema):
         return
-    path, reason = next(_reasons(output.schema, ()), None) or ((), _too_large(output.schema) or _OTHER_REASON)
+    path, reason = next(_reasons(schema, ()), None) or ((), _too_large(schema) or _OTHER_REASON)
     where = f" at `{'.'.join(map(str, path))}`" if path else ""
     message = f"the output schema{where} is outside strict structured output: {reason}"
     hint = "without strict mode an answer may break the schema; it is validated all the same"

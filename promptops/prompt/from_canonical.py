@@ -38,8 +38,13 @@ def from_canonical(name: str, content: Mapping[str, Any]) -> Prompt:
         partials=content.get("partials", {}),
         tools=tuple(json.loads(content.get("tools", "[]"))),
         fallback=tuple(content.get("fallback", ())),
-        output=Output(json.loads(output["schema"]), output.get("repair", 0)) if output else None,
+        output=_output(output) if output else None,
     )
+
+
+def _output(content: Mapping[str, Any]) -> Output:
+    schema = content.get("schema")
+    return Output(json.loads(schema) if schema else None, content.get("repair", 0), content.get("extract"))
 
 
 def _input(name: str, schema: Mapping[str, Any]) -> Input:

@@ -228,12 +228,12 @@ class _Loader:
         if data is None:
             return None
         path: YamlPath = ("output", "schema")
-        schema = data["schema"]
+        schema = data.get("schema")
         if isinstance(schema, str):
             schema = self.schema_file(schema, path)
-        elif found := schema_problem(schema):
+        elif schema is not None and (found := schema_problem(schema)):
             self.report("schema", (*path, *found[0]), found[1])
-        return Output(schema, data.get("repair", 0))
+        return Output(schema, data.get("repair", 0), data.get("extract"))
 
     def schema_file(self, name: str, path: YamlPath) -> Mapping[str, Any]:
         data = self.file(name, path)

@@ -17,7 +17,8 @@ from promptops.prompt.json_schema import (
 from promptops.prompt.schema import PROMPT_SCHEMA
 from promptops.prompt.types import Prompt
 
-_SETTABLE = ("max_input_tokens", "model", "output.repair", "parameters")
+_SETTABLE = ("max_input_tokens", "model", "output.extract", "output.repair", "parameters")
+_OUTPUT = ("extract", "repair")
 
 
 def with_overrides(
@@ -28,13 +29,13 @@ def with_overrides(
     if prompt.max_input_tokens is not None:
         data["max_input_tokens"] = prompt.max_input_tokens
     if prompt.output is not None:
-        data["output"] = {"repair": prompt.output.repair}
+        data["output"] = {name: value for name in _OUTPUT if (value := getattr(prompt.output, name))}
     for key, value in (settings or {}).items():
         _set(data, key, value)
     if model is not None:
         data["model"] = model
     _validate(data)
-    output = replace(prompt.output, repair=data["output"]["repair"]) if prompt.output else None
+    output = replace(prompt.output, **data["output"]) if prompt.output else None
     limit = data.get("max_input_tokens")
     return replace(
         prompt, model=data["model"], parameters=data["parameters"], output=output, max_input_tokens=limit
@@ -50,7 +51,7 @@ def _set(data: dict[str, Any], key: str, value: Any) -> None:
     if reason := json_data_problem(value):
         raise Invalid(f"the setting `{key}` cannot be used: {reason}")
     if first == "output" and "output" not in data:
-        raise Invalid("`output.repair` needs an output schema, and the prompt has none")
+        raise Invalid(f"`{key}` needs an output schema, and the prompt has none")
     holder: Any = data
     for step in (first, *rest)[:-1]:
         holder = holder.setdefault(step, {})
@@ -62,9 +63,8 @@ def _set(data: dict[str, Any], key: str, value: Any) -> None:
 def _validate(data: Mapping[str, Any]) -> None:
     keys = ("model", "parameters", "max_input_tokens")
     schema = {"properties": {key: PROMPT_SCHEMA["properties"][key] for key in keys}}
-    schema["properties"]["output"] = {
-        "properties": {"repair": PROMPT_SCHEMA["properties"]["output"]["properties"]["repair"]}
-    }
+    output = PROMPT_SCHEMA["properties"]["output"]["properties"]
+    schema["properties"]["output"] = {"properties": {name: output[name] for name in _OUTPUT}}
     for error in validator_for(compact_json(schema)).iter_errors(data):
         if error.kind.name == "propertyNames":
             raise Invalid(f"a parameter cannot be set: {explain_key_error(error)[1]}")

@@ -142,8 +142,16 @@ PROMPT_SCHEMA: dict[str, Any] = {
                     "enum": [0, 1],
                     "description": "1: an invalid answer goes back once, with what is wrong with it.",
                 },
+                "extract": {
+                    "type": "string",
+                    "enum": ["json", "none"],
+                    "description": "json: the JSON in the answer is the answer, whatever stands around it. "
+                    "Left out, so where the provider is not asked for the schema.",
+                },
             },
-            "required": ["schema"],
+            "if": {"properties": {"extract": {"const": "json"}}, "required": ["extract"]},
+            "then": {"dependentRequired": {"repair": ["schema"]}},
+            "else": {"required": ["schema"]},
             "additionalProperties": False,
         },
         "max_input_tokens": {

@@ -84,16 +84,18 @@ class Input:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    schema: Mapping[str, Any]
+    schema: Mapping[str, Any] | None
     repair: int = 0
+    extract: Literal["json", "none"] | None = None  # None: as the provider's abilities have it
 
     @property
     def schema_text(self) -> str:
         """Compact JSON in source order: models write members in the order in which they are asked for."""
-        return compact_json(self.schema)
+        return "" if self.schema is None else compact_json(self.schema)
 
     def canonical(self) -> dict[str, Any]:
-        return {"schema": self.schema_text} | ({"repair": self.repair} if self.repair else {})
+        written = {"schema": self.schema_text, "repair": self.repair, "extract": self.extract}
+        return {key: value for key, value in written.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,10 @@ class Prompt:
     cases: str | None = None  # below prompts/
     metadata: Mapping[str, Any] = field(default_factory=dict)
     closure: tuple[str, ...] = ()  # every file the digest depends on, the prompt's own first
+
+    @property
+    def output_schema(self) -> Mapping[str, Any] | None:
+        return self.output.schema if self.output else None
 
     @cached_property
     def canonical_text(self) -> str:

@@ -40,7 +40,7 @@ def create_client(
         )
     from promptops.providers.litellm_client import LitellmClient
 
-    return LitellmClient(model, env, asks_schema=lambda: known.supports(model, "response_schema") is True)
+    return LitellmClient(model, env, asks_schema=lambda: asks_output_schema(model, known))
 
 
 def split_model(model: str, catalog: Catalog) -> tuple[str, str]:
@@ -57,6 +57,16 @@ def is_chat_model(model: str, catalog: Catalog) -> bool:
 def accepts_output_schema(model: str, catalog: Catalog) -> bool:
     """An unknown model is asked for a schema: servers that people run themselves take one."""
     return catalog.supports(model, "response_schema") is not False
+
+
+def asks_output_schema(model: str, catalog: Catalog) -> bool:
+    """Whether an output schema goes out with a call: litellm is trusted with it only where it is known."""
+    from promptops.providers.endpoints import is_direct
+
+    provider, _ = split_model(model, catalog)
+    if provider == "local" or (is_direct(provider) and is_chat_model(model, catalog)):
+        return accepts_output_schema(model, catalog)
+    return catalog.supports(model, "response_schema") is True
 
 
 def _transport(env: Mapping[str, str], *, pooled: bool) -> Transport:

@@ -301,6 +301,5 @@ def redact_finished_run(end: FinishedRun, log: LogSettings) -> FinishedRun:
 
 
 def _without_output(attempt: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: value for key, value in attempt.items() if key not in ("output", "invalid_output", "reasoning")
-    }
+    quotes = ("output", "invalid_output", "reasoning", "full_text")
+    return {key: value for key, value in attempt.items() if key not in quotes}

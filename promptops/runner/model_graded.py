@@ -136,7 +136,7 @@ def prepare_model_graded_checks(version: Version, client: LoggedGraderClient) ->
     """Look the checks and their judges up. Raises Invalid before anything is spent."""
     prompt = version.prompt
     compiled = compile_checks(prompt.checks, prompt.path, client.judges.settings.root)
-    validate_checks(compiled, prompt.output.schema if prompt.output else None, client)
+    validate_checks(compiled, prompt.output_schema, client)
     return ModelGradedChecks(version, compiled, client)
 
 
@@ -145,7 +145,7 @@ def check_subject(prompt: Prompt, run: Run, expected: Any = None) -> CheckSubjec
         output=run.text or comparable_calls(run.tool_calls),
         inputs=run.started.inputs or {},
         expected=expected,
-        schema=prompt.output.schema if prompt.output else None,
+        schema=prompt.output_schema,
         latency_ms=run.finished.latency_ms,
         cost_usd=run.finished.cost_usd,
         refused=run.finished.finish_reason == REFUSAL,

@@ -13,6 +13,7 @@ from promptops.providers.catalog import Catalog
 from promptops.providers.pricing import asked_tier
 from promptops.providers.types import REFUSAL, TRUNCATED, Completion, ModelError
 from promptops.registry import CachedReply, FinishedRun, RunState, StartedRun, is_sampled
+from promptops.runner.extraction import with_extracted_json
 from promptops.runner.retry import CallAttempts, output_problem
 from promptops.runner.run import PreparedRun, ReportedResult
 
@@ -55,15 +56,17 @@ def from_completion(
     )
 
 
-def from_cache(prompt: Prompt, kept: CachedReply) -> FinishedRun:
+def from_cache(prompt: Prompt, kept: CachedReply, catalog: Catalog) -> FinishedRun:
     """An earlier answer, with the latency and cost that it had; nothing is spent."""
+    answer = _kept_answer(prompt, kept, catalog)
     return replace(
         kept.end,
+        output=answer.text if kept.end.output is not None else None,
         finished_at=utc_now(),
         spent_usd=0.0,
         attempts=(),
         cache_source=kept.run_id,
-        **_problem(cached_output_problem(prompt, kept)),
+        **_problem(output_problem(prompt, answer)),
     )
 
 
@@ -74,17 +77,20 @@ def from_report(
     if latency_ms is None:
         latency_ms = round((time.perf_counter() - prepared.clock) * 1000, 3)
     prompt = prepared.version.prompt
-    answer = Completion(
+    completion = Completion(
         text=reported.output or "",
         response_model=reported.response_model or "",
         input_tokens=reported.input_tokens,
         output_tokens=reported.output_tokens,
     )
+    answer = with_extracted_json(prompt, prompt.model, completion, catalog)
+    whole = {"full_text": completion.text} if answer.text != completion.text else {}
     end = FinishedRun(
         finished_at=utc_now(),
         state="finished",
         response_model=reported.response_model,
-        output=reported.output,
+        output=answer.text if reported.output is not None else None,
+        attempts=({"model": prompt.model, **whole},) if whole else (),
         latency_ms=latency_ms,
         **_usage([(prompt.model, answer)], catalog, prompt),
     )
@@ -123,7 +129,7 @@ def with_checks(prepared: PreparedRun, end: FinishedRun) -> FinishedRun:
         output=end.output or comparable_calls(end.tool_calls),
         inputs=prepared.rendered.inputs,
         expected=prepared.origin.expected,
-        schema=prompt.output.schema if prompt.output else None,
+        schema=prompt.output_schema,
         latency_ms=end.latency_ms,
         cost_usd=end.cost_usd,
         refused=end.finish_reason == REFUSAL,
@@ -132,8 +138,12 @@ def with_checks(prepared: PreparedRun, end: FinishedRun) -> FinishedRun:
     return replace(end, checks=run_checks(prepared.checks, subject))
 
 
-def cached_output_problem(prompt: Prompt, kept: CachedReply) -> str:
+def cached_output_problem(prompt: Prompt, kept: CachedReply, catalog: Catalog) -> str:
     """Why a kept answer breaks the output schema of the prompt; empty when it doesn't."""
+    return output_problem(prompt, _kept_answer(prompt, kept, catalog))
+
+
+def _kept_answer(prompt: Prompt, kept: CachedReply, catalog: Catalog) -> Completion:
     end = kept.end
     answer = Completion(
         text=end.output or "",
@@ -141,7 +151,7 @@ def cached_output_problem(prompt: Prompt, kept: CachedReply) -> str:
         tool_calls=tuple(end.tool_calls),
         finish_reason=end.finish_reason,
     )
-    return output_problem(prompt, answer)
+    return with_extracted_json(prompt, prompt.model, answer, catalog)
 
 
 def _problem(problem: str) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from promptops.checks.json import output_schema_problem
 from promptops.config.clock import utc_now
 from promptops.errors import OverBudget
 from promptops.prompt import Prompt
+from promptops.providers.catalog import Catalog
 from promptops.providers.types import Completion, CompletionRequest, ModelClient, ModelError, OnText
+from promptops.runner.extraction import with_extracted_json
 
 INITIAL_BACKOFF = 0.5  # seconds before the first retry; doubles with each
 MAX_BACKOFF = 30.0
@@ -44,6 +46,7 @@ class CallAttempts:
 
     prompt: Prompt
     adapter_for: Callable[[str], ModelClient]
+    catalog: Catalog
     limits: Limits
     on_text: OnText | None = None
     limiter: RateLimiter | None = None
@@ -65,6 +68,11 @@ class CallAttempts:
                 if not error.retryable and error.type not in _OF_ONE_MODEL:
                     raise
         return await self._from_pin(pins[-1], messages)
+
+    @property
+    def full_text(self) -> str | None:
+        """The text of the last answer where only a part of it is the answer."""
+        return self.attempts[-1].get("full_text") if self.attempts else None
 
     @property
     def latency_ms(self) -> float:
@@ -134,15 +142,27 @@ class CallAttempts:
             completion = await self.adapter_for(request.model).complete(request, hear)
         except ModelError as error:
             record["error"] = {"type": error.type, "message": error.message, "status": error.status}
-            if error.completion and error.completion.is_metered:
-                self.failures.append((request.model, error.completion))
+            if error.completion:
+                self._note_failure(record, request.model, error.completion)
             raise
         finally:
             record["latency_ms"] = _ms(clock)
+        return self._note_answer(record, request.model, completion)
+
+    def _note_failure(self, record: dict[str, Any], pin: str, completion: Completion) -> None:
         if completion.reasoning:
             record["reasoning"] = completion.reasoning
-        self.completions.append((request.model, completion))
-        return completion
+        if completion.is_metered:
+            self.failures.append((pin, completion))
+
+    def _note_answer(self, record: dict[str, Any], pin: str, completion: Completion) -> Completion:
+        answer = with_extracted_json(self.prompt, pin, completion, self.catalog)
+        if answer.reasoning:
+            record["reasoning"] = answer.reasoning
+        if answer.text != completion.text:
+            record["full_text"] = completion.text
+        self.completions.append((pin, answer))
+        return answer
 
     def _on_stream(self, text: str) -> None:
         self.streamed.append(text)
@@ -164,7 +184,7 @@ def request_for(
         messages=tuple(messages),
         parameters=prompt.parameters,
         tools=prompt.tools,
-        output_schema=prompt.output.schema if prompt.output else None,
+        output_schema=prompt.output_schema,
         timeout=timeout,
         stream=stream,
     )
@@ -172,9 +192,10 @@ def request_for(
 
 def output_problem(prompt: Prompt, answer: Completion) -> str:
     """Why an answer breaks the prompt's output schema; empty when it doesn't, or calls a tool instead."""
-    if prompt.output is None or prompt.output.schema is None or answer.tool_calls:
+    schema = prompt.output_schema
+    if schema is None or answer.tool_calls:
         return ""
-    problem = output_schema_problem(answer.text, prompt.output.schema)
+    problem = output_schema_problem(answer.text, schema)
     if problem and answer.is_refusal:
         return "the model declined to answer"
     return (

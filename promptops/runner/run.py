@@ -92,6 +92,23 @@ class Run:
         return self.finished.finish_reason == TRUNCATED
 
     @property
+    def full_text(self) -> str:
+        """All that the model wrote, where ``text`` is the JSON that was found in it; else the same.
+
+        An answer from the cache has it in the run that it came from.
+        """
+        return str(self._last_attempt.get("full_text", self.text))
+
+    @property
+    def reasoning(self) -> str | None:
+        """What the model thought aloud, where it did and the provider sent it; not for cached answers."""
+        return self._last_attempt.get("reasoning")
+
+    @property
+    def _last_attempt(self) -> Mapping[str, Any]:
+        return self.finished.attempts[-1] if self.finished.attempts else {}
+
+    @property
     def passed(self) -> bool:
         """Whether there is an answer without an error, and every check passed."""
         return self.finished.error_type is None and all(check.passed for check in self.checks)

@@ -17,6 +17,7 @@ from promptops.prompt.render import RenderedPrompt, render_prompt
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import ModelClient, ModelError, OnText
 from promptops.registry import CachedReply, FinishedRun, ReplyCache, StartedRun, reply_key
+from promptops.runner.extraction import extracts_json
 from promptops.runner.results import (
     cached_output_problem,
     from_cache,
@@ -107,11 +108,16 @@ class Runner:
         """Call the model for a run that has begun."""
         prompt, rendered, trial = prepared.version.prompt, prepared.rendered, prepared.origin.trial
         calling = CallAttempts(
-            prompt=prompt, adapter_for=self.adapter_for, limits=self.limits, on_text=on_text, limiter=limiter
+            prompt=prompt,
+            adapter_for=self.adapter_for,
+            catalog=self.catalog,
+            limits=self.limits,
+            on_text=on_text,
+            limiter=limiter,
         )
         try:
             if kept := self.find(prompt, rendered, trial):
-                return self._close(prepared, with_checks(prepared, from_cache(prompt, kept)))
+                return self._close(prepared, with_checks(prepared, from_cache(prompt, kept, self.catalog)))
             completion = await calling.answer(rendered.messages)
         except ModelError as error:
             return self._close(prepared, from_error(calling, error, self.catalog), error)
@@ -134,21 +140,24 @@ class Runner:
             return None
         request = request_for(prompt, prompt.model, rendered.messages)
         identity = self.adapter_for(prompt.model).identity(request)
-        kept = self.replies.find(reply_key(identity, trial))
-        if (
-            prompt.output is None
-            or not prompt.output.repair
-            or (kept and not cached_output_problem(prompt, kept))
-        ):
-            return kept
-        return self.replies.find(reply_key(identity, trial, _repair_key(prompt)))
+        for variant in _reply_variants(prompt, self.catalog):
+            kept = self.replies.find(reply_key(identity, trial, variant))
+            if kept and (variant == _repair_key(prompt) or not self._wants_repair(prompt, kept)):
+                return kept
+        return None
+
+    def _wants_repair(self, prompt: Prompt, kept: CachedReply) -> bool:
+        repair = prompt.output.repair if prompt.output else 0
+        return bool(repair and cached_output_problem(prompt, kept, self.catalog))
 
     def _key(self, calling: CallAttempts, trial: int) -> str | None:
         if calling.asked is None:
             return None
         identity = self.adapter_for(calling.asked.model).identity(calling.asked)
-        repaired = len(calling.completions) > 1
-        return reply_key(identity, trial, _repair_key(calling.prompt) if repaired else "")
+        variant = _extract_key(calling.prompt) if calling.full_text is not None else ""
+        if len(calling.completions) > 1:
+            variant = _repair_key(calling.prompt)
+        return reply_key(identity, trial, variant)
 
     def _close(self, prepared: PreparedRun, end: FinishedRun, error: ModelError | None = None) -> Run:
         end = with_shadow(prepared, end)
@@ -160,9 +169,23 @@ class Runner:
 def project_checks(prompt: Prompt, root: Path | None) -> tuple[CompiledCheck, ...]:
     """A prompt's own checks, ready to run."""
     compiled = compile_checks(prompt.checks, prompt.path, root)
-    validate_checks(compiled, prompt.output.schema if prompt.output else None, None)
+    validate_checks(compiled, prompt.output_schema, None)
     return compiled
 
 
+def _reply_variants(prompt: Prompt, catalog: Catalog) -> list[str]:
+    """What may have been made of a reply for a prompt, by the keys that tell it apart from the plain one."""
+    output = prompt.output
+    extracted = [_extract_key(prompt)] if extracts_json(prompt, prompt.model, catalog) else []
+    return ["", *extracted, *([_repair_key(prompt)] if output and output.repair else [])]
+
+
+def _extract_key(prompt: Prompt) -> str:
+    return f"json {prompt.output.schema_text}" if prompt.output else ""
+
+
 def _repair_key(prompt: Prompt) -> str:
-    return f"{prompt.output.repair} {prompt.output.schema_text}" if prompt.output else ""
+    output = prompt.output
+    if output is None:
+        return ""
+    return f"{output.repair} {f'extract {output.extract} ' if output.extract else ''}{output.schema_text}"

@@ -17,6 +17,7 @@ from promptops.config.settings import Settings
 from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
 from promptops.registry import FinishedRun, RunOutcome, add_run_outcomes
 from promptops.runner import PreparedRun, ReportedResult, Run, RunContext, Runner, is_shadow_sampled
+from promptops.runner.extraction import may_replace_text
 from promptops.runner.retry import Limits
 from promptops.runner.routing import Router, prepare_routed_run
 from promptops.runner.session import Session
@@ -101,7 +102,8 @@ class Service:
     async def answer(self, call: ReadyCall, on_text: OnText | None = None) -> Run:
         """Make one call. One that fails raises its ModelError, after it has been logged."""
         prepared = await self._start(call)
-        heard = _StreamedText(on_text) if on_text and not _may_repair(prepared) else None
+        replaced = may_replace_text(prepared.version.prompt, call.runner.catalog)
+        heard = _StreamedText(on_text) if on_text and not replaced else None
         try:
             run = await call.runner.answer(prepared, heard.take if heard else None, heard)
         finally:
@@ -211,9 +213,3 @@ def _interrupted_run() -> FinishedRun:
     return FinishedRun(
         finished_at=utc_now(), state="interrupted", error_type="interrupted", error_message="before the call"
     )
-
-
-def _may_repair(prepared: PreparedRun) -> bool:
-    """Whether another answer may take the place of the first one."""
-    output = prepared.version.prompt.output
-    return output is not None and output.repair > 0

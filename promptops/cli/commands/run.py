@@ -26,8 +26,10 @@ from promptops.config.settings import Settings, current_settings
 from promptops.console import note, pluralize, print_json, print_text
 from promptops.errors import Invalid
 from promptops.prompt.tool_calls import answer_text
+from promptops.providers.catalog import Catalog
 from promptops.registry import FinishedRun
 from promptops.runner import PreparedRun, Run
+from promptops.runner.extraction import may_replace_text
 from promptops.runner.retry import Limits
 from promptops.runner.session import Session
 from promptops.versions.resolve import Version
@@ -55,6 +57,9 @@ PrepareOption = Annotated[
         "--prepare", help="Call no model: log the run as begun and print what to send; see runs finish."
     ),
 ]
+ReasoningOption = Annotated[
+    bool, typer.Option("--reasoning", help="Print what the model thought aloud too, on stderr.")
+]
 NoLogOption = Annotated[bool, typer.Option("--no-log", help="Do not write to the registry.")]
 
 
@@ -71,6 +76,7 @@ def run(
     unit: UnitOption = None,
     prepare: PrepareOption = False,
     all_checks: AllChecksOption = False,
+    reasoning: ReasoningOption = False,
     no_log: NoLogOption = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -97,6 +103,8 @@ def run(
             return 0
         done, streamed = asyncio.run(execution.make(call))
     try:
+        if reasoning and done.reasoning and not as_json:
+            note(f"{done.reasoning}\n")
         return print_run(done, streamed=streamed, as_json=as_json)
     finally:
         if not no_log:
@@ -116,7 +124,7 @@ async def _prepare_run(settings: Settings, call: PlannedCall) -> PreparedRun:
 class _RunExecution:
     settings: Settings
     limits: Limits
-    streams: Callable[[Version], bool]
+    streams: Callable[[Version, Catalog], bool]
     all_checks: bool
     log: bool
 
@@ -125,7 +133,7 @@ class _RunExecution:
         async with Session(self.settings, log=self.log) as session:
             runner = session.runner(self.limits)
             prepared = call.ready(runner, True)
-            version, streams = prepared.version, self.streams(prepared.version)
+            version, streams = prepared.version, self.streams(prepared.version, runner.catalog)
             model_graded = _model_graded_checks(session, version, self.limits) if self.all_checks else None
             prepared = runner.begin(prepared)
             if self.log:
@@ -165,6 +173,8 @@ def print_run(run: Run, *, streamed: bool, as_json: bool) -> int:
         note(truncation_warning(run.finished))
     if run.finished.error_type:
         note(f"invalid output: {run.finished.error_message}")
+    if run.full_text != run.text:
+        note("the answer is the JSON that was found in a longer text: see runs show")
     for check in run.finished.checks:
         if not check.passed:
             note(f"check {'error' if check.error else 'failed'}: {check.name}: {check.message}")
@@ -196,14 +206,13 @@ def _print_piece(text: str) -> None:
     print_text(text, end="", flush=True)
 
 
-def _should_stream(version: Version, asked: bool | None, *, as_json: bool) -> bool:
-    """On a terminal text is shown as it comes, unless a repair may still replace it."""
+def _should_stream(version: Version, catalog: Catalog, asked: bool | None, *, as_json: bool) -> bool:
+    """On a terminal text is shown as it comes, unless another may still take its place."""
     if as_json:
         return False
     if asked is not None:
         return asked
-    output = version.prompt.output
-    return sys.stdout.isatty() and not (output and output.repair)
+    return sys.stdout.isatty() and not may_replace_text(version.prompt, catalog)
 
 
 def _metadata(pairs: Sequence[str] | None) -> dict[str, str]:

@@ -125,7 +125,10 @@ def _partials(old: Mapping[str, str], new: Mapping[str, str]) -> PromptFieldChan
 
 def _output(old: Prompt, new: Prompt) -> PromptFieldChange:
     before, after = (
-        {"schema": one.output.schema, "repair": one.output.repair} if one.output else {} for one in (old, new)
+        {"repair": one.output.repair, **one.output.canonical(), "schema": one.output.schema}
+        if one.output
+        else {}
+        for one in (old, new)
     )
     lines = [str(difference) for difference in differences(before, after)]
     if not lines and old.output and new.output and old.output.schema_text != new.output.schema_text:

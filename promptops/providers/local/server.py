@@ -96,13 +96,15 @@ def translate_server_error(error: ModelError, base_url: str, model: str) -> Mode
         return ModelError("bad_request", text, status=error.status, hint="shorten the inputs")
     if "image input is not supported" in error.message:
         return ModelError("bad_request", f"{model} takes no images", status=error.status)
-    return ModelError(
+    translation = ModelError(
         error.type,
         error.message.replace(f"{base_url} answered", f"{model} answered").replace(base_url, model),
         status=error.status,
         partial=error.partial,
         hint=error.hint,
     )
+    translation.completion = error.completion
+    return translation
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """``promptops runs show``: all that is known of one run, with the exact messages that it sent."""
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -18,9 +19,15 @@ from promptops.registry import RegistryDatabase, RunRecord, get_run, rebuild_mes
 MessagesOption = Annotated[
     bool, typer.Option("--messages", help="Print the rebuilt messages alone, as JSON.")
 ]
+ReasoningOption = Annotated[bool, typer.Option("--reasoning", help="Show what the model thought aloud too.")]
 
 
-def runs_show(run: RunArgument, messages: MessagesOption = False, as_json: JsonOption = False) -> None:
+def runs_show(
+    run: RunArgument,
+    messages: MessagesOption = False,
+    reasoning: ReasoningOption = False,
+    as_json: JsonOption = False,
+) -> None:
     """Show one run with the exact messages it sent.
 
     Messages are not stored: they are made again from the version and the inputs, and shown only when their
@@ -39,7 +46,7 @@ def runs_show(run: RunArgument, messages: MessagesOption = False, as_json: JsonO
     if as_json:
         print_json({**record, "messages": sent, "messages_problem": problem})
     else:
-        _print(record, sent, problem)
+        _print(record, sent, problem, reasoning=reasoning)
 
 
 def _rebuilt(registry: RegistryDatabase, run: RunRecord, settings: Settings) -> list[dict[str, Any]]:
@@ -48,7 +55,9 @@ def _rebuilt(registry: RegistryDatabase, run: RunRecord, settings: Settings) -> 
     return rebuild_messages(registry, run, lambda reference: resolve_version(reference, settings).prompt)
 
 
-def _print(run: RunRecord, messages: list[dict[str, Any]] | None, problem: str | None) -> None:
+def _print(
+    run: RunRecord, messages: list[dict[str, Any]] | None, problem: str | None, *, reasoning: bool
+) -> None:
     for name, value in _facts(run):
         if value not in (None, "", {}):
             print_text(f"{name:<10} {value}")
@@ -58,12 +67,22 @@ def _print(run: RunRecord, messages: list[dict[str, Any]] | None, problem: str |
         print_text(f"\n--- messages\n{problem}")
         if run["inputs"] is not None:
             print_text(json.dumps(run["inputs"], ensure_ascii=False, indent=2))
+    _print_attempts(run["attempts"], reasoning=reasoning)
     if run["output"] is not None or run["tool_calls"]:
         print_text(f"\n=== {'answer' if run['state'] == 'finished' else 'partial answer'}")
         print_text(answer_text(run["output"], run["tool_calls"]))
     for check in run["checks"]:
         verdict = "passed" if check["pass"] else "FAILED"
         print_text(f"{verdict} {check['name']}{': ' if check['message'] else ''}{check['message']}")
+
+
+def _print_attempts(attempts: Sequence[Mapping[str, Any]], *, reasoning: bool) -> None:
+    """What came beside the answers."""
+    for attempt in attempts if reasoning else ():
+        if thoughts := attempt.get("reasoning"):
+            print_text(f"\n--- reasoning\n{thoughts}")
+    if attempts and (whole := attempts[-1].get("full_text")):
+        print_text(f"\n--- full text, of which the answer is the JSON\n{whole}")
 
 
 def _facts(run: RunRecord) -> list[tuple[str, Any]]:
