@@ -99,7 +99,10 @@ def find_hooks(settings: Settings) -> list[GitHook]:
 
 
 def hooks_folder(settings: Settings) -> Path:
-    """Where git looks for this repository's hooks: core.hooksPath, or the folder that worktrees share."""
+    """Where git looks for this repository's hooks: core.hooksPath, or the folder that worktrees share.
+
+    Asked of git: GitPython reads core.hooksPath from files alone, not from variables or a work tree's own.
+    """
     if settings.top is None:
         raise Invalid("a bare repository has no commits of its own to check", hint="install hooks in a clone")
     stdout = run_git(settings, "rev-parse", "--git-path", "hooks").removesuffix(b"\n")

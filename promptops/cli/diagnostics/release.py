@@ -39,7 +39,10 @@ def _committer_identity(settings: Settings, ledger: Ledger) -> Iterator[DoctorFi
         )
     elif not identity.actor:
         yield DoctorFinding(
-            "identity", "warning", "git makes up the name under which releases go out", _IDENTIFY
+            "identity",
+            "warning",
+            "git makes up the name or the address under which releases are committed",
+            _IDENTIFY,
         )
     else:
         yield DoctorFinding("identity", "ok", identity.actor)

@@ -1,0 +1,71 @@
+"""Who commits a release: as git has it, wherever it is configured."""
+
+from pathlib import Path
+
+import pytest
+
+from promptops.git.state_branch import read_git_identity, write_commit
+from support.git_repositories import GitFolder, new_repository
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitFolder:
+    """A repository of Bea's, with no name in the environment."""
+    for name in ("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
+        monkeypatch.delenv(name, raising=False)
+    repository = new_repository(tmp_path / "r")
+    repository.git("config", "user.name", "Bea")
+    repository.git("config", "user.email", "bea@example.org")
+    return repository
+
+
+def command_line(monkeypatch: pytest.MonkeyPatch, **values: str) -> None:
+    """Configure git as CI services do: by variables, in no file."""
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(values)))
+    for index, (key, value) in enumerate(values.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{index}", key.replace("_", "."))
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{index}", value)
+
+
+def committer(folder: GitFolder) -> str:
+    commit = write_commit(folder.settings(), None, {"a": b"1"}, "x")
+    return folder.git("log", "-1", "--format=%cn <%ce>", commit)
+
+
+def test_the_configuration(folder: GitFolder) -> None:
+    assert read_git_identity(folder.settings()).actor == committer(folder) == "Bea <bea@example.org>"
+
+
+def test_a_committer_of_its_own(folder: GitFolder) -> None:
+    folder.git("config", "committer.name", "Release robot")
+    actor = read_git_identity(folder.settings()).actor
+    assert actor == committer(folder) == "Release robot <bea@example.org>"
+
+
+def test_variables(folder: GitFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    command_line(monkeypatch, user_name="CI", user_email="ci@example.org")
+    assert read_git_identity(folder.settings()).actor == committer(folder) == "CI <ci@example.org>"
+    monkeypatch.setenv("GIT_COMMITTER_EMAIL", "bot@example.org")
+    assert read_git_identity(folder.settings()).actor == committer(folder) == "CI <bot@example.org>"
+
+
+def test_a_file_named_by_a_variable(folder: GitFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.git("config", "--unset", "user.name")
+    (folder.path / "global").write_text("[user]\n\tname = Cleo\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(folder.path / "global"))
+    assert read_git_identity(folder.settings()).actor == committer(folder) == "Cleo <bea@example.org>"
+
+
+def test_a_worktree_of_its_own(folder: GitFolder) -> None:
+    folder.commit()
+    folder.git("config", "extensions.worktreeConfig", "true")
+    folder.git("worktree", "add", "-q", "../other")
+    other = GitFolder(folder.path.parent / "other")
+    other.git("config", "--worktree", "user.name", "Dora")
+    assert read_git_identity(other.settings()).actor == committer(other) == "Dora <bea@example.org>"
+
+
+@pytest.mark.parametrize("key", ["user.name", "user.email"])
+def test_what_git_would_make_up_names_nobody(folder: GitFolder, key: str) -> None:
+    folder.git("config", "--unset", key)
+    assert read_git_identity(folder.settings()).actor == ""
