@@ -37,6 +37,14 @@ def golden(name: str) -> Any:
 
 
 DIGESTS = golden("digests")
+JSON_FORMAT = {
+    "odd/spelling": (
+        "sha256:7e7037a40a2ee84aa07f96330c0e7899d0705827369cad03d6f84992d874fd83",
+        "sha256:22a0e322875f72c5e148a3b7c5293fa2254f9e151d302e6f61f2418a2a83eb52",
+    )
+}
+"""Digests of then and of now, of what prints a boolean: files that no release names have format 2. The digest
+of then still names the version of then (see ``versions/test_recorded_format.py``)."""
 
 
 @pytest.fixture
@@ -50,14 +58,19 @@ def prompts(repo: Repo) -> Repo:
 def test_digests_have_not_moved(prompts: Repo, cli: Cli) -> None:
     for revision in ("", "@HEAD"):
         for name, known in DIGESTS.items():
-            shown = json.loads(cli("show", f"{name}{revision}", "--json").out)
+            if name in JSON_FORMAT:
+                now = JSON_FORMAT[name][1]
+                assert json.loads(cli("show", f"{name}{revision}", "--json").out)["digest"] == now
+            reference = f"{name}@{JSON_FORMAT[name][0]}" if name in JSON_FORMAT else f"{name}{revision}"
+            shown = json.loads(cli("show", reference, "--json").out)
             assert {key: shown[key] for key in known} == known, name
 
 
 def test_every_prompt_of_the_folder_has_a_golden_digest(prompts: Repo, cli: Cli) -> None:
     listed = json.loads(cli("list", "--json").out)
     assert {each["prompt"]: each["digest"] for each in listed} == {
-        name: known["digest"] for name, known in DIGESTS.items()
+        name: JSON_FORMAT[name][1] if name in JSON_FORMAT else known["digest"]
+        for name, known in DIGESTS.items()
     }
 
 
@@ -127,7 +140,7 @@ def answer(request: Received) -> Answer:
 
 def lost(known: Any, now: Any, where: str = "") -> Iterator[str]:
     """What was printed then and is missing or different now. More may be printed."""
-    if known == VARIES:
+    if known == VARIES or (known, now) in JSON_FORMAT.values():
         return
     if isinstance(known, dict) and isinstance(now, dict):
         yield from (f"{where}.{key} is missing" for key in known.keys() - now.keys())

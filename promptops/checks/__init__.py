@@ -28,6 +28,7 @@ from promptops.checks.types import (
 from promptops.errors import Invalid, PromptopsError
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import compact_json
+from promptops.prompt.cases import EXPECTED_NULL
 from promptops.prompt.json_schema import explain_schema_error, schema_problem, validator_for
 from promptops.prompt.render import render_text
 from promptops.registry import CheckResult
@@ -189,20 +190,28 @@ def _meets_threshold(value: float | None, least: float | None) -> bool:
 
 
 def _argument(check: Check, subject: CheckSubject) -> Any:
-    return check.argument if CHECK_KINDS[check.kind].verbatim else _fill_argument(check.argument, subject)
+    kind = CHECK_KINDS[check.kind]
+    if kind.verbatim or check.argument is None:
+        return check.argument
+    filled = _fill_argument(check.argument, subject, typed=kind.typed)
+    return EXPECTED_NULL if filled is None else filled
 
 
-def _fill_argument(argument: Any, subject: CheckSubject) -> Any:
-    """The argument with ``{{ expected }}`` and the inputs filled in; a list or mapping by itself as JSON."""
+def _fill_argument(argument: Any, subject: CheckSubject, *, typed: bool) -> Any:
+    """The argument with ``{{ expected }}`` and the inputs filled in.
+
+    ``typed``: a variable that stands alone is the value itself; elsewhere it is the text of it.
+    """
     if isinstance(argument, str) and "{{" in argument:
-        values = {**subject.inputs, "expected": subject.expected}
+        values = {**subject.inputs, "expected": subject.expected_value}
         alone = _SINGLE_VARIABLE.fullmatch(argument.strip())
-        whole = values.get(alone[1]) if alone else None
-        return compact_json(whole) if isinstance(whole, dict | list) else render_text(argument, values)
+        if typed and alone and alone[1] in values:
+            return values[alone[1]]
+        return render_text(argument, values)
     if isinstance(argument, list):
-        return [_fill_argument(each, subject) for each in argument]
+        return [_fill_argument(item, subject, typed=typed) for item in argument]
     if isinstance(argument, dict):
-        return {key: _fill_argument(value, subject) for key, value in argument.items()}
+        return {key: _fill_argument(value, subject, typed=typed) for key, value in argument.items()}
     return argument
 
 

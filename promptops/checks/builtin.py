@@ -30,25 +30,32 @@ def _unbound(_subject: CheckSubject, _argument: Any) -> CheckVerdict:
 
 
 CHECK_KINDS: Mapping[str, CheckKind] = {
-    "equals": CheckKind(text.equals, {}, "the output, without outer white space, is this", optional=True),
-    "iequals": CheckKind(text.iequals, {}, "the same, whatever the case of the letters", optional=True),
-    "contains": CheckKind(text.contains, TEXT_SCHEMA, "the output contains this text"),
-    "icontains": CheckKind(text.icontains, TEXT_SCHEMA, "the same, whatever the case of the letters"),
+    "equals": CheckKind(
+        text.equals, {}, "the output, without outer white space, is this", optional=True, typed=True
+    ),
+    "iequals": CheckKind(
+        text.iequals, {}, "the same, whatever the case of the letters", optional=True, typed=True
+    ),
+    "contains": CheckKind(
+        text.contains, {}, "the output contains this text, or this value as JSON", typed=True
+    ),
+    "icontains": CheckKind(text.icontains, {}, "the same, whatever the case of the letters", typed=True),
     "contains_any": CheckKind(
-        text.contains_any, TEXTS_SCHEMA, "the output contains at least one of these texts"
+        text.contains_any, TEXTS_SCHEMA, "the output contains at least one of these texts", typed=True
     ),
     "contains_all": CheckKind(
         text.contains_all,
         TEXTS_SCHEMA,
         "the output contains all of these texts, or the share that `threshold` says",
         threshold=1.0,
+        typed=True,
     ),
     "starts_with": CheckKind(text.starts_with, TEXT_SCHEMA, "the output starts with this text"),
     "ends_with": CheckKind(text.ends_with, TEXT_SCHEMA, "the output ends with this text"),
     "regex": CheckKind(
         text.regex, TEXT_SCHEMA, "a Python regular expression matches", problem=text.regex_problem
     ),
-    "one_of": CheckKind(text.one_of, TEXTS_SCHEMA, "the output is one of these texts"),
+    "one_of": CheckKind(text.one_of, TEXTS_SCHEMA, "the output is one of these texts", typed=True),
     "json": CheckKind(structure.is_json, {"type": "null"}, "the output is JSON", optional=True),
     "json_schema": CheckKind(
         structure.matches_schema,
@@ -62,6 +69,7 @@ CHECK_KINDS: Mapping[str, CheckKind] = {
         structure.JSON_PATH_SCHEMA,
         "what a JSONPath finds is there: `$.queue`; or `{path, equals}`, `one_of` or `schema` in its place",
         problem=structure.json_path_problem,
+        typed=True,
         required_modules=lambda _: ("jsonpath_rfc9535",),
     ),
     "max_chars": CheckKind(text.max_chars, COUNT_SCHEMA, "at most so many characters"),

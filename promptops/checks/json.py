@@ -7,7 +7,7 @@ from typing import Any
 from promptops.checks.json_path import find_values, path_problem
 from promptops.checks.types import CheckError, CheckSubject, CheckVerdict, to_text, truncate_line
 from promptops.errors import Invalid
-from promptops.prompt.canonical_json import canonical_json, compact_json
+from promptops.prompt.canonical_json import canonical_json, compact_json, json_text
 from promptops.prompt.json_schema import explain_schema_error, format_path, validator_for
 
 NO_SCHEMA_MESSAGE = "the check json_schema has no schema, and the prompt has no output schema"
@@ -90,10 +90,48 @@ def _mismatch(value: Any, demand: Mapping[str, Any]) -> str:
     return ""
 
 
+def same_json(value: Any, other: Any) -> bool:
+    """Equal as JSON, in whatever order members are written: 1 is 1.0, and neither is true."""
+    try:
+        return canonical_json(value) == canonical_json(other)
+    except Invalid:  # a number that JSON cannot hold exactly
+        return json_text(value) == json_text(other)
+
+
+def output_equals(output: str, wanted: Any, *, structured: bool = False) -> bool:
+    """Whether an output says a value: a text word for word, everything else as JSON.
+
+    ``structured``: the output has a schema, so that a text may be JSON as well.
+    """
+    if isinstance(wanted, str) and output.strip() == wanted.strip():
+        return True
+    if isinstance(wanted, str) and not structured:
+        return False
+    try:
+        return _same(parse_json(output), wanted)
+    except (ValueError, RecursionError):
+        return False
+
+
+def holds_json(output: str, wanted: Any) -> bool:
+    """Whether a value stands anywhere in an output that is JSON."""
+    try:
+        waiting = [parse_json(output)]
+    except (ValueError, RecursionError):
+        return False
+    while waiting:
+        value = waiting.pop()
+        if type(value) is type(wanted) and same_json(value, wanted):
+            return True
+        if isinstance(value, dict | list):
+            waiting.extend(value.values() if isinstance(value, dict) else value)
+    return False
+
+
 def _same(value: Any, wanted: Any) -> bool:
     """Equal, or equal to what a filled-in text says: `{{ expected }}` is a text even where 42 is meant."""
     if type(value) is type(wanted) or not isinstance(wanted, str):
-        return bool(value == wanted and isinstance(value, bool) == isinstance(wanted, bool))
+        return same_json(value, wanted)
     if not isinstance(value, dict | list):
         return compact_json(value) == wanted.strip()
     try:

@@ -21,6 +21,7 @@ from promptops.checks.types import (
     GraderCall,
     GraderClient,
     GraderReply,
+    to_text,
     truncate_line,
 )
 from promptops.errors import Invalid
@@ -181,17 +182,22 @@ async def run_judge(subject: CheckSubject, argument: Any, name: str, further: Gr
         **subject.inputs,
         "inputs": dict(subject.inputs),
         "output": subject.output,
-        "expected": subject.expected,
+        "expected": subject.expected_value,
         **given.get("inputs", {}),
     }
     if found.pairwise:
-        against = given.get("against", subject.expected)
+        against = given.get("against", subject.expected_value)
         if against is None:
             raise CheckError(
                 f"{reference} compares, and there is nothing to compare with: nothing is expected"
             )
         pair = await compare_pair(
-            found, reference, {**offered, "a": subject.output, "b": against}, further, check=name, votes=votes
+            found,
+            reference,
+            {**offered, "a": subject.output, "b": to_text(against)},
+            further,
+            check=name,
+            votes=votes,
         )
         return _verdict_from_votes(list(pair.votes), pair.failures, 2 * votes)
     ballot = await ask_judge(found, reference, offered, further, check=name, votes=votes)

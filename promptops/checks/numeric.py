@@ -60,7 +60,8 @@ def _within(value: float | None, limit: float, unknown: str, form: str) -> Check
 
 
 def _expected_number(value: Any) -> float:
-    number = float(value) if isinstance(value, int | float) else last_number(to_text(value))
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    number = float(value) if known else last_number(to_text(value))
     if number is None:
         raise CheckError(f"expected {value!r}, which is no number")
     return number

@@ -59,7 +59,7 @@ def _import(module: str, place: str, root: Path) -> Any:
 
 
 def _call(function: Callable[..., Any], place: str, subject: CheckSubject, _: Any) -> CheckVerdict:
-    offered = {"inputs": subject.inputs, "expected": subject.expected}
+    offered = {"inputs": subject.inputs, "expected": subject.expected_value}
     return _verdict(function(subject.output, **_accepted_arguments(function, offered)), place)
 
 

@@ -4,37 +4,44 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from promptops.checks.json import holds_json, output_equals
 from promptops.checks.types import CheckError, CheckSubject, CheckVerdict, quote, to_text, to_texts
 from promptops.config.patterns import bounded_search, pattern_problem
 from promptops.errors import Invalid
+from promptops.prompt.cases import expected_json
 
 
 def equals(subject: CheckSubject, wanted: Any) -> CheckVerdict:
-    text = to_text(argument_or_expected(subject, wanted, "equals")).strip()
-    return CheckVerdict(
-        subject.output.strip() == text, f"expected {quote(text)}, got {quote(subject.output)}"
-    )
+    """A text word for word; what is no text, and an output that has a schema, as JSON."""
+    value = argument_or_expected(subject, wanted, "equals")
+    same = output_equals(subject.output, value, structured=subject.schema is not None)
+    return CheckVerdict(same, f"expected {quote(to_text(value).strip())}, got {quote(subject.output)}")
 
 
 def iequals(subject: CheckSubject, wanted: Any) -> CheckVerdict:
-    text = to_text(argument_or_expected(subject, wanted, "iequals")).strip()
-    same = subject.output.strip().casefold() == text.casefold()
+    value = argument_or_expected(subject, wanted, "iequals")
+    text = to_text(value).strip()
+    same = output_equals(subject.output.casefold(), _casefolded(value), structured=subject.schema is not None)
     return CheckVerdict(same, f"expected {quote(text)} in any case, got {quote(subject.output)}")
 
 
-def contains(subject: CheckSubject, wanted: str) -> CheckVerdict:
+def contains(subject: CheckSubject, wanted: Any) -> CheckVerdict:
     return CheckVerdict(
-        wanted in subject.output, f"{quote(wanted)} does not occur in {quote(subject.output)}"
+        _occurs(wanted, subject.output),
+        f"{quote(to_text(expected_json(wanted)))} does not occur in {quote(subject.output)}",
     )
 
 
-def icontains(subject: CheckSubject, wanted: str) -> CheckVerdict:
-    found = wanted.casefold() in subject.output.casefold()
-    return CheckVerdict(found, f"{quote(wanted)} does not occur, in any case, in {quote(subject.output)}")
+def icontains(subject: CheckSubject, wanted: Any) -> CheckVerdict:
+    found = _occurs(_casefolded(wanted), subject.output.casefold())
+    return CheckVerdict(
+        found,
+        f"{quote(to_text(expected_json(wanted)))} does not occur, in any case, in {quote(subject.output)}",
+    )
 
 
 def contains_any(subject: CheckSubject, wanted: Sequence[Any]) -> CheckVerdict:
-    found = [text for text in to_texts(wanted) if text in subject.output]
+    found = [value for value in wanted if _occurs(value, subject.output)]
     return CheckVerdict(
         bool(found), f"none of {_listed(wanted)} occurs in {quote(subject.output)}", len(found) / len(wanted)
     )
@@ -42,7 +49,7 @@ def contains_any(subject: CheckSubject, wanted: Sequence[Any]) -> CheckVerdict:
 
 def contains_all(subject: CheckSubject, wanted: Sequence[Any]) -> CheckVerdict:
     """The value is the share that occurs, so that a threshold may ask for a part of them."""
-    missing = [text for text in to_texts(wanted) if text not in subject.output]
+    missing = [value for value in wanted if not _occurs(value, subject.output)]
     return CheckVerdict(None, f"missing: {_listed(missing)}", 1 - len(missing) / len(wanted))
 
 
@@ -69,8 +76,9 @@ def regex(subject: CheckSubject, pattern: str) -> CheckVerdict:
 
 
 def one_of(subject: CheckSubject, wanted: Sequence[Any]) -> CheckVerdict:
+    structured = subject.schema is not None
     return CheckVerdict(
-        subject.output.strip() in [text.strip() for text in to_texts(wanted)],
+        any(output_equals(subject.output, value, structured=structured) for value in wanted),
         f"{quote(subject.output)} is none of {_listed(wanted)}",
     )
 
@@ -111,10 +119,27 @@ def language(subject: CheckSubject, wanted: Any) -> CheckVerdict:
 def argument_or_expected(subject: CheckSubject, wanted: Any, kind: str) -> Any:
     """The argument, or what the case expects where there is none."""
     if wanted is not None:
-        return wanted
+        return expected_json(wanted)
     if subject.expected is None:
         raise CheckError(f"nothing to compare with: {kind} has no argument, and nothing is expected")
-    return subject.expected
+    return subject.expected_value
+
+
+def _occurs(wanted: Any, output: str) -> bool:
+    """A text or number as a part of the text; everything else as JSON too, however that is written."""
+    value = expected_json(wanted)
+    return to_text(value) in output or (not isinstance(value, str) and holds_json(output, value))
+
+
+def _casefolded(value: Any) -> Any:
+    """A value whose texts differ from others by more than the case of their letters."""
+    if isinstance(value, str):
+        return value.casefold()
+    if isinstance(value, list):
+        return [_casefolded(item) for item in value]
+    if isinstance(value, dict):
+        return {key.casefold(): _casefolded(item) for key, item in value.items()}
+    return value
 
 
 def _at_most(count: int, limit: int, what: str) -> CheckVerdict:

@@ -6,6 +6,8 @@ from typing import Any, Protocol
 
 from promptops.errors import ExitCode, PromptopsError
 from promptops.prompt import Prompt
+from promptops.prompt.canonical_json import json_text
+from promptops.prompt.cases import expected_json
 
 METRICS_INSTALL_HINT = "pip install 'git-promptops[metrics]'"
 
@@ -16,12 +18,16 @@ class CheckSubject:
 
     output: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
-    expected: Any = None
+    expected: Any = None  # None for nothing, EXPECTED_NULL for null
     schema: Mapping[str, Any] | None = None  # the prompt's output schema
     latency_ms: float | None = None
     cost_usd: float | None = None  # None where the price is unknown, never 0
     refused: bool = False  # the provider marked the output as a refusal
     truncated: bool = False  # it was cut off at the most tokens that it may have
+
+    @property
+    def expected_value(self) -> Any:
+        return expected_json(self.expected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +97,7 @@ class CheckKind:
     problem: Callable[[Any], str] | None = None  # what a JSON Schema cannot say against an argument
     required_modules: Callable[[Any], Sequence[str]] | None = None  # modules of the extra ``metrics``
     verbatim: bool = False  # whether ``{{`` in the argument means nothing
+    typed: bool = False  # whether ``{{ expected }}`` stands for the value, and not for its text
 
 
 def to_texts(wanted: Any) -> list[str]:
@@ -99,7 +106,8 @@ def to_texts(wanted: Any) -> list[str]:
 
 
 def to_text(value: Any) -> str:
-    return value if isinstance(value, str) else str(value)
+    """A text as it is; what is no text or number as JSON."""
+    return value if isinstance(value, str) else json_text(value)
 
 
 def truncate_line(text: str, limit: int = 60) -> str:

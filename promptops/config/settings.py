@@ -61,17 +61,9 @@ SETTINGS_SCHEMA: dict[str, Any] = {
         },
         "release": {
             "type": "object",
-            "description": "The reviewed branch that releases must come from, and what happens where "
-            "the state branch was changed by hand.",
+            "description": "The reviewed branch that releases must come from.",
             "additionalProperties": False,
-            "properties": {
-                "from": {"type": "string"},
-                "on_tamper": {
-                    "type": "string",
-                    "enum": ["refuse", "warn"],
-                    "description": "refuse: the last good state goes on being served. Default: refuse.",
-                },
-            },
+            "properties": {"from": {"type": "string"}},
         },
         "plans": {
             "type": "object",

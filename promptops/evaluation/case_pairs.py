@@ -12,6 +12,7 @@ from promptops.evaluation.summary import (
     truncate_inputs,
 )
 from promptops.evaluation.trials import CaseTrials, TrialRun
+from promptops.prompt.cases import expected_json
 from promptops.stats.verdicts import verdict_sentence
 
 _SCORE_WEIGHT = 1e-3  # of the severity: what checks say where as many trials passed
@@ -62,7 +63,7 @@ def case_flip(answered: CaseTrials, severity: float) -> CaseFlip:
         case_id=case.id,
         tags=case.tags,
         inputs=truncate_inputs(case.inputs),
-        expected=case.expected,
+        expected=expected_json(case.expected),
         control=trial_result(_representative(control)),
         candidate=trial_result(_representative(candidate)),
         loss=severity,

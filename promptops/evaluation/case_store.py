@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from promptops.config.closing import Closing
-from promptops.prompt.cases import Case
+from promptops.prompt.cases import EXPECTED_NULL, Case, expected_json
 
 _KEYS = ("id", "inputs", "expected", "checks", "tags")
 
@@ -34,7 +34,9 @@ class CaseStore(Closing):
         return self._digest.hexdigest()
 
     def add(self, case: Case) -> None:
-        content = json.dumps([getattr(case, key) for key in _KEYS], sort_keys=True).encode()
+        values = [expected_json(getattr(case, key)) for key in _KEYS]
+        more = ["expects null"] if case.expected is EXPECTED_NULL else []
+        content = json.dumps([*values, *more], sort_keys=True).encode()
         self._digest.update(content + b"\n")
         line = content + b"\t" + json.dumps(case.where).encode() + b"\n"
         self._offsets.append(self._end)
@@ -44,7 +46,9 @@ class CaseStore(Closing):
         self._file.seek(self._offsets[index])
         content, _, where = self._file.readline().rpartition(b"\t")
         values: list[Any] = json.loads(content)
-        fields = dict(zip(_KEYS, values, strict=True))
+        fields = dict(zip(_KEYS, values, strict=False))
+        if len(values) > len(_KEYS):
+            fields["expected"] = EXPECTED_NULL
         fields |= {"checks": tuple(fields["checks"]), "tags": tuple(fields["tags"])}
         return Case(**fields, where=json.loads(where))
 

@@ -15,7 +15,7 @@ from promptops.config.locks import file_lock
 from promptops.errors import Invalid
 from promptops.prompt import Prompt, text_parts
 from promptops.prompt.canonical_json import sha256_hex
-from promptops.prompt.cases import Case, iter_lines, read_cases
+from promptops.prompt.cases import Case, expected_json, iter_lines, read_cases
 
 MIN_LEAK_CHARS = 20  # characters: a shorter input may stand within an example by chance
 _SPACE = re.compile(r"\s+")
@@ -91,7 +91,7 @@ class GoldenSetStats:
         self.tags.update(case.tags)
         self.doubts.update(doubt.rule for doubt in doubts)
         if case.expected is not None:
-            self.expected[_truncate(case.expected)] += 1
+            self.expected[_truncate(expected_json(case.expected))] += 1
         for name, value in case.inputs.items():
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             self.lengths.setdefault(name, []).append(len(text))

@@ -8,7 +8,7 @@ from typing import Any
 from promptops.evaluation.result import CaseResult, Rate, TrialResult, VariantResult
 from promptops.evaluation.trials import TrialRun
 from promptops.evaluation.variants import Variant
-from promptops.prompt.cases import Case
+from promptops.prompt.cases import Case, expected_json
 from promptops.prompt.tool_calls import comparable_answer
 from promptops.registry import CheckResult
 from promptops.stats.intervals import clopper_pearson_interval, quantile, wilson_interval
@@ -232,7 +232,7 @@ def case_result(case: Case, answers: Sequence[TrialRun]) -> CaseResult:
         case_id=case.id,
         tags=case.tags,
         inputs=truncate_inputs(case.inputs),
-        expected=_truncate(case.expected),
+        expected=_truncate(expected_json(case.expected)),
         trials=tuple(map(trial_result, answers)),
         passed=is_majority(passes),
         flaky=0 < sum(passes) < len(passes),

@@ -10,6 +10,7 @@ from promptops.lint import (
     inputs,
     models,
     parameters,
+    printed_values,
 )
 from promptops.lint import (
     encoding as texts,
@@ -124,6 +125,11 @@ RULES: Mapping[str, Rule] = {
     # variables
     "undeclared-variable": Rule(
         "error", "a template names what is no input", prompt=inputs.undeclared_variable
+    ),
+    "prints-json": Rule(
+        "warning",
+        "a list, a mapping, true, false or null becomes a text as JSON",
+        prompt=printed_values.prints_json,
     ),
     "unused-input": Rule("warning", "an input that no template names", prompt=inputs.unused_input),
     "never-varied": Rule("warning", "an input with one value in all cases", prompt=inputs.never_varied),

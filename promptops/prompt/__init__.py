@@ -15,6 +15,9 @@ from promptops.prompt.load import (
 from promptops.prompt.overrides import with_overrides
 from promptops.prompt.schema import PROMPT_SCHEMA
 from promptops.prompt.types import (
+    FORMATS,
+    JSON_FORMAT,
+    PYTHON_FORMAT,
     SHORT_DIGEST_LENGTH,
     Check,
     ImageFile,
@@ -31,7 +34,10 @@ from promptops.prompt.types import (
 
 __all__ = [
     "CHAT_SCHEMA_JSON",
+    "FORMATS",
+    "JSON_FORMAT",
     "PROMPT_SCHEMA",
+    "PYTHON_FORMAT",
     "SHORT_DIGEST_LENGTH",
     "Check",
     "FileReader",

@@ -1,7 +1,7 @@
 """JSON data in one spelling, for hashes and for what is kept."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -38,6 +38,11 @@ def compact_json(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(map(compact_json, value)) + "]"
     return canonical_json(value).decode()
+
+
+def json_text(value: Any, default: Callable[[Any], Any] | None = None) -> str:
+    """A value as people and models read it: compact JSON, letters and numbers as they were given."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default)
 
 
 def sha256_hex(data: bytes) -> str:

@@ -18,6 +18,14 @@ from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import sha256_hex
 
+
+class ExpectedNull:
+    """What a case expects that says `expected: null`, where None is a case that expects nothing."""
+
+    __slots__ = ()
+
+
+EXPECTED_NULL = ExpectedNull()
 CASE_KEYS = ("inputs", "expected", "checks", "tags", "id")
 CASE_COLUMNS = ("expected", "tags", "id")
 
@@ -120,11 +128,16 @@ def _case(data: Any, where: str) -> Case:
     return Case(
         id=_content_hash(data) if data.get("id") is None else str(data["id"]),
         inputs=inputs,
-        expected=data.get("expected"),
+        expected=EXPECTED_NULL if data.get("expected", "") is None else data.get("expected"),
         checks=tuple(checks),
         tags=tuple(str(tag) for tag in tags),
         where=where,
     )
+
+
+def expected_json(expected: Any) -> Any:
+    """What a case expects, as JSON data: None for null."""
+    return None if expected is EXPECTED_NULL else expected
 
 
 def _content_hash(data: Mapping[str, Any]) -> str:

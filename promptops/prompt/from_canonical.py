@@ -7,7 +7,7 @@ from typing import Any
 from promptops.config.yaml import Document
 from promptops.errors import NotFound
 from promptops.prompt.types import (
-    CANONICAL_FORMAT,
+    FORMATS,
     ImageInput,
     Input,
     Insert,
@@ -21,14 +21,15 @@ from promptops.prompt.types import (
 
 def from_canonical(name: str, content: Mapping[str, Any]) -> Prompt:
     """Keeps the digest. Raises NotFound where an image file is part of it: of that only the hash is kept."""
-    if content.get("format") != CANONICAL_FORMAT:
+    if content.get("format") not in FORMATS:
         raise NotFound(
-            f"the stored version of `{name}` has format {content.get('format')}, not {CANONICAL_FORMAT}",
+            f"the stored version of `{name}` has format {content.get('format')}, which is not known here",
             hint="upgrade promptops",
         )
     output = content.get("output")
     return Prompt(
         name=name,
+        recorded_format=content["format"],
         path=f"{name}.yaml",
         document=Document(f"prompts/{name}.yaml", {}, {}),
         model=content["model"],

@@ -14,6 +14,7 @@ from jinja2.exceptions import (
     UndefinedError,
 )
 
+from promptops.prompt.json_environment import JsonTemplateEnvironment
 from promptops.prompt.json_schema import unknown_name_message
 from promptops.prompt.render_budget import SandboxError, render_budget
 from promptops.prompt.sandbox import TemplateEnvironment
@@ -33,8 +34,11 @@ class _EmptyUndefined(ChainableUndefined):
 
 
 @lru_cache(maxsize=128)
-def _environment(partials: PartialTexts, undefined: type[Undefined]) -> TemplateEnvironment:
-    return TemplateEnvironment(DictLoader(dict(partials)), undefined)
+def _environment(
+    partials: PartialTexts, undefined: type[Undefined], *, json_values: bool = True
+) -> TemplateEnvironment:
+    kind = JsonTemplateEnvironment if json_values else TemplateEnvironment
+    return kind(DictLoader(dict(partials)), undefined)
 
 
 _DEFAULT_ENVIRONMENT = _environment((), StrictUndefined)
@@ -92,8 +96,11 @@ def jinja_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
 
 
 @lru_cache(maxsize=1024)
-def compile_jinja(text: str, partials: PartialTexts = (), *, missing_is_empty: bool = False) -> Template:
-    environment = _environment(partials, _EmptyUndefined if missing_is_empty else StrictUndefined)
+def compile_jinja(
+    text: str, partials: PartialTexts = (), *, missing_is_empty: bool = False, json_values: bool = True
+) -> Template:
+    undefined = _EmptyUndefined if missing_is_empty else StrictUndefined
+    environment = _environment(partials, undefined, json_values=json_values)
     with _template_errors(text):
         template = environment.from_string(text)
     # Read in each render, and a plain dict is read several times as fast.

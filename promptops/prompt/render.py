@@ -14,6 +14,7 @@ from promptops.config.yaml import InvalidAt, Position, Problem, YamlPath
 from promptops.errors import Invalid
 from promptops.prompt import (
     CHAT_SCHEMA_JSON,
+    JSON_FORMAT,
     ImageFile,
     Input,
     Insert,
@@ -137,7 +138,10 @@ def _templates(prompt: Prompt) -> Mapping[YamlPath, CompiledTemplate]:
 def _compile(prompt: Prompt, text: Text, *, missing_is_empty: bool = False) -> CompiledTemplate:
     partials = tuple(sorted(prompt.partials.items()))
     try:
-        return CompiledTemplate(text.template, partials, missing_is_empty=missing_is_empty)
+        json_values = prompt.format == JSON_FORMAT
+        return CompiledTemplate(
+            text.template, partials, missing_is_empty=missing_is_empty, json_values=json_values
+        )
     except TemplateFault as fault:
         raise _locate_fault(prompt, text, fault) from None
 
@@ -245,12 +249,16 @@ def render_text(
     *,
     partials: Mapping[str, str] = _NO_PARTIALS,
     missing_is_empty: bool = False,
+    json_values: bool = True,
     where: str = "template",
 ) -> str:
     """Render a template that stands alone; ``where`` is what an error calls it."""
     try:
         compiled = CompiledTemplate(
-            template, tuple(sorted(partials.items())), missing_is_empty=missing_is_empty
+            template,
+            tuple(sorted(partials.items())),
+            missing_is_empty=missing_is_empty,
+            json_values=json_values,
         )
         return compiled.render(values)
     except TemplateFault as fault:

@@ -11,8 +11,10 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from promptops.prompt.value_types import is_plain
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from promptops.prompt.template_types import Include, PartialTexts
 
@@ -75,15 +77,37 @@ def free_names(text: str) -> tuple[frozenset[str], frozenset[str]]:
     return jinja_names(text)
 
 
+def can_print_json(texts: Sequence[str], inputs: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether one of the texts of a prompt can write a value that Python and JSON write differently."""
+    pieces = [plain_pieces(text) for text in texts]
+    if None in pieces:
+        from promptops.prompt.printed_types import prints_json
+
+        return prints_json(texts, inputs)
+    names = {name for piece in pieces if piece for name in piece[1::2]}
+    return not all(is_plain(inputs[name]) for name in names if name in inputs)
+
+
 class CompiledTemplate:
-    """Raises TemplateFault, here for a text that is no template, and when it cannot be rendered."""
+    """Raises TemplateFault, here for a text that is no template, and when it cannot be rendered.
 
-    __slots__ = ("_missing_is_empty", "_partials", "_pieces", "_text")
+    ``json_values``: true, null, lists and mappings are written as JSON, and not as Python writes them.
+    """
 
-    def __init__(self, text: str, partials: PartialTexts = (), *, missing_is_empty: bool = False) -> None:
+    __slots__ = ("_json_values", "_missing_is_empty", "_partials", "_pieces", "_text")
+
+    def __init__(
+        self,
+        text: str,
+        partials: PartialTexts = (),
+        *,
+        missing_is_empty: bool = False,
+        json_values: bool = True,
+    ) -> None:
         self._text = text
         self._partials = partials
         self._missing_is_empty = missing_is_empty
+        self._json_values = json_values
         self._pieces = plain_pieces(text)
         if self._pieces is None:
             self._jinja()
@@ -110,7 +134,12 @@ class CompiledTemplate:
     def _jinja(self) -> Any:
         from promptops.prompt.jinja_templates import compile_jinja
 
-        return compile_jinja(self._text, self._partials, missing_is_empty=self._missing_is_empty)
+        return compile_jinja(
+            self._text,
+            self._partials,
+            missing_is_empty=self._missing_is_empty,
+            json_values=self._json_values,
+        )
 
 
 @lru_cache(maxsize=1024)

@@ -1,15 +1,18 @@
 """A prompt as frozen values, and the digest that names what it means."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from promptops.config.yaml import Document, YamlPath
 from promptops.prompt.canonical_json import canonical_json, compact_json, sha256_hex
+from promptops.prompt.templates import can_print_json
 
 SHORT_DIGEST_LENGTH = 12
-CANONICAL_FORMAT = 1  # of the canonical object; another one gives every version another digest
+PYTHON_FORMAT, JSON_FORMAT = 1, 2
+"""Formats of the canonical object: how templates write true, null, lists and mappings."""
+FORMATS = (PYTHON_FORMAT, JSON_FORMAT)
 
 _ANNOTATIONS = frozenset({"$comment", "description", "examples", "title"})
 
@@ -129,6 +132,37 @@ class Prompt:
     cases: str | None = None  # below prompts/
     metadata: Mapping[str, Any] = field(default_factory=dict)
     closure: tuple[str, ...] = ()  # every file the digest depends on, the prompt's own first
+    recorded_format: int | None = None  # where a digest that was recorded before says it
+
+    @cached_property
+    def format(self) -> int:
+        """How values are written into texts: as Python does (1), or as JSON (2).
+
+        A version that was recorded has the format of its digest. Files have format 2 where a template can
+        write what the two write differently, and else 1, so that their digest is the one they always had.
+        """
+        return self.format_of_files if self.recorded_format is None else self.recorded_format
+
+    @cached_property
+    def format_of_files(self) -> int:
+        return JSON_FORMAT if self._prints_json() else PYTHON_FORMAT
+
+    def _prints_json(self) -> bool:
+        messages = [message for message in self.messages if isinstance(message, Message)]
+        parts = [part for message in messages for part in message.content]
+        texts = [part.template for part in parts if isinstance(part, Text)]
+        return can_print_json([*texts, *self.partials.values()], self.value_schemas)
+
+    @property
+    def value_schemas(self) -> dict[str, Mapping[str, Any]]:
+        """What each input is to templates, as a JSON Schema."""
+        kinds: dict[str, Mapping[str, Any]] = {"messages": {"type": "array"}, "image": {"type": []}}
+        return {name: kinds.get(one.kind, one.schema) for name, one in self.inputs.items()}
+
+    def with_digest(self, digest: str) -> "Prompt | None":
+        """The version of these files that has a recorded digest, in whichever format; None for none."""
+        forms = (self, *(replace(self, recorded_format=number) for number in FORMATS))
+        return next((form for form in forms if form.digest == digest), None)
 
     @property
     def output_schema(self) -> Mapping[str, Any] | None:
@@ -154,7 +188,7 @@ class Prompt:
             "fallback": list(self.fallback),
             "output": self.output.canonical() if self.output else None,
         }
-        return {"format": CANONICAL_FORMAT} | {key: value for key, value in content.items() if value}
+        return {"format": self.format} | {key: value for key, value in content.items() if value}
 
 
 def short_digest(digest: str) -> str:

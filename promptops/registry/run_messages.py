@@ -46,8 +46,8 @@ def load_run_prompt(registry: RegistryDatabase, run: RunRecord, load: PromptLoad
     if stored is not None:
         return stored
     if load and run["commit_sha"] and not run["dirty"] and not run["overrides"]:
-        prompt = load(f"{run['prompt']}@{run['commit_sha']}")
-        if prompt.digest == digest:
+        prompt = load(f"{run['prompt']}@{run['commit_sha']}").with_digest(digest)
+        if prompt is not None:
             return prompt
     raise NotFound(
         f"the version of run {run['run_id']} is neither in the registry nor in git",

@@ -11,7 +11,6 @@ from promptops.release.steps import (
     next_position,
     position_at,
     resume_transition,
-    skipped_steps,
     start_rollout,
 )
 from promptops.release.timestamps import format_duration, parse_timestamp
@@ -39,7 +38,6 @@ __all__ = [
     "missing_proof",
     "next_position",
     "resume_transition",
-    "skipped_steps",
     "start_rollout",
 ]
 
@@ -134,10 +132,7 @@ def _deadline_transition(
     if plan.on_inconclusive == "rollback":
         return replace(_rollback(rollout, reason), verdict=Verdict.UNDECIDED)
     if plan.on_inconclusive == "promote" and rollout.phase == "progressing" and not findings.short_of:
-        left = plan.steps[rollout.step + 1 :]
-        if not any(step.is_manual for step in left):  # a person's yes is never gone past
-            due = _promote(rollout, f"{reason}; the plan says to promote then", Verdict.UNDECIDED)
-            return replace(due, forced=bool(left), skipped=skipped_steps(rollout, plan))
+        return _promote(rollout, f"{reason}; the plan says to promote then", Verdict.UNDECIDED)
     if rollout.reason:
         reason += f"; it was {rollout.phase}: {rollout.reason}"
     return Transition(

@@ -84,8 +84,9 @@ def _prompt_of(settings: Settings, run: StartedRun) -> tuple[Prompt, bool]:
                 prompt = _apply_overrides(prompt, run.overrides)
         except PromptopsError:  # it is not there, or no longer as it was
             continue
-        if prompt.digest == run.digest:
-            return prompt, True
+        recorded = prompt.with_digest(run.digest)
+        if recorded is not None:
+            return recorded, True
     with RegistryDatabase.open_existing(settings.registry) as registry:
         stored = stored_prompt(registry, run.prompt, run.digest)
     if stored is None:

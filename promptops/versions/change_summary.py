@@ -10,7 +10,17 @@ from promptops.prompt.diff import PromptFieldChange, TextDiff, compare_prompts, 
 from promptops.versions.changed_prompts import PromptChange
 from promptops.versions.snapshots import PromptSnapshot
 
-DIGEST_KEYS = ("model", "fallback", "parameters", "inputs", "messages", "partials", "output", "tools")
+DIGEST_KEYS = (
+    "model",
+    "fallback",
+    "parameters",
+    "inputs",
+    "messages",
+    "partials",
+    "format",
+    "output",
+    "tools",
+)
 _MAX_TEXT_BYTES = 1_000_000
 UNCHANGED_NOTE = "the digest is unchanged: nothing that reaches the model changed"
 

@@ -13,7 +13,7 @@ from promptops.errors import NotFound, PromptopsError
 from promptops.git.log import Commit, first_parent_log, is_on_first_parent_line
 from promptops.git.process import MissingObject
 from promptops.git.repo import GitRepo
-from promptops.prompt import Prompt, load_prompt
+from promptops.prompt import FORMATS, Prompt, load_prompt
 from promptops.prompt.closure import FileReader
 from promptops.registry import (
     BranchKey,
@@ -33,6 +33,7 @@ from promptops.registry import (
     read_path_changes,
     save_indexed_prompt,
 )
+from promptops.versions.recorded_format import with_released_format
 
 ANY_FILE = "*"  # among the files that a prompt follows: a link was followed, so any file may be its target
 _DELETED = "deleted"
@@ -78,10 +79,11 @@ def describe_changed_keys(before: Prompt, after: Prompt) -> str:
 
 def _index_variant(repo: GitRepo) -> str:
     """Whatever else makes the same branch read differently: our release, and where a shallow clone is cut."""
+    made_by = f"{__version__} format {FORMATS[-1]}"
     common = repo.settings.common_dir
     if common is None or not repo.is_shallow():
-        return __version__
-    return f"{__version__} {hashlib.sha256((common / 'shallow').read_bytes()).hexdigest()}"
+        return made_by
+    return f"{made_by} {hashlib.sha256((common / 'shallow').read_bytes()).hexdigest()}"
 
 
 def _find_or_build_branch(
@@ -208,7 +210,9 @@ class _HistoryWalker:
             self.digest, self.problem = newest.digest, newest.problem
         last = next((start for start in starts if start.digest), None)
         if last is not None:
-            self.valid = load_prompt(last.name, self.repo.reader(last.commit_sha))
+            self.valid = with_released_format(
+                load_prompt(last.name, self.repo.reader(last.commit_sha)), self.repo
+            )
 
     def versions(self, touches: Iterable[PathChange], lives: Sequence[_NamePeriod]) -> Iterator[VersionStart]:
         later = list(lives)
@@ -227,7 +231,7 @@ class _HistoryWalker:
         links = self.repo.links_followed
         read = _TrackingReader(self.repo.reader(touch.commit_sha))
         try:
-            prompt = load_prompt(name, read)
+            prompt = with_released_format(load_prompt(name, read), self.repo)
         except PromptopsError as error:
             read.raise_missing()
             there = [path for path in prompt_files(name) if read.found.get(path)]

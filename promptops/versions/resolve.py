@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Literal
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound, PromptopsError
-from promptops.prompt import Prompt, load_prompt
+from promptops.prompt import PYTHON_FORMAT, Prompt, load_prompt
 from promptops.prompt.closure import FileReader
+from promptops.versions.recorded_format import with_released_format, with_released_format_here
 from promptops.versions.references import (
     INDEX,
     Reference,
@@ -39,6 +40,8 @@ __all__ = [
     "with_provenance",
 ]
 
+FindVersion = Callable[[], "Version"]
+VersionCandidate = tuple[str, FindVersion]  # with its digest
 VersionSource = Literal["working tree", "index", "commit", "release", "registry"]
 _SHORT = 12
 
@@ -174,14 +177,22 @@ def _resolve_working_tree(wanted: Reference, settings: Settings) -> Version:
     names = lambda: working_tree_names(settings)  # noqa: E731 - listed only when something is missing
     prompt = _load(wanted.name, working_tree_reader(settings), names, "in the working tree")
     return Version(
-        prompt=prompt, reference=wanted.text, source="working tree", pasteable=wanted.name, dirty=True
+        prompt=with_released_format_here(prompt, settings),
+        reference=wanted.text,
+        source="working tree",
+        pasteable=wanted.name,
+        dirty=True,
     )
 
 
 def _resolve_index(repo: "GitRepo", wanted: Reference) -> Version:
     prompt = _load(wanted.name, repo.reader(""), lambda: _names_at(repo, ""), "in the index")
     return Version(
-        prompt=prompt, reference=wanted.text, source="index", pasteable=f"{wanted.name}@{INDEX}", dirty=True
+        prompt=with_released_format(prompt, repo),
+        reference=wanted.text,
+        source="index",
+        pasteable=f"{wanted.name}@{INDEX}",
+        dirty=True,
     )
 
 
@@ -189,7 +200,7 @@ def _resolve_commit(repo: "GitRepo", wanted: Reference, commit: str) -> Version:
     where = f"at {wanted.rev}"
     prompt = _load(wanted.name, repo.reader(commit), lambda: _names_at(repo, commit), where)
     return Version(
-        prompt=prompt,
+        prompt=with_released_format(prompt, repo),
         reference=wanted.text,
         source="commit",
         pasteable=f"{wanted.name}@{repo.abbreviate(commit)}",
@@ -286,25 +297,37 @@ def load_released_version(
     repo: "GitRepo", state: str, wanted: Reference, released: "ReleasedVersion"
 ) -> Version:
     """A released version from its frozen files, which outlive the commit; else from the commit."""
-    from promptops.versions.frozen import load_frozen_prompt
+    from promptops.versions.release_state import read_released_snapshot
 
-    frozen = load_frozen_prompt(repo, state, wanted.name, released)
+    frozen = read_released_snapshot(repo, state, wanted.name, released.digest)
+    commit = released.commit or (frozen.commit if frozen else None)
+    if commit is not None and repo.has_commits(commit):
+        commit = repo.resolve_commit(commit)
+    elif frozen is None:
+        raise NotFound(
+            f"{wanted.name} {released.version} is neither kept on the state branch nor in a commit here",
+            hint="git fetch --all, then again",
+        )
+    read = frozen.read if frozen else repo.reader(str(commit))
+    prompt = load_prompt(wanted.name, read)
     return Version(
-        prompt=frozen.prompt,
+        prompt=_with_digest(prompt, released.digest, wanted),
         reference=wanted.text,
         source="release",
         pasteable=f"{wanted.name}@{released.version}",
-        commit_sha=frozen.commit,
+        commit_sha=commit,
         version=released.version,
     )
 
 
-def _verify_digest(prompt: Prompt, digest: str, wanted: Reference) -> None:
-    if prompt.digest != digest:
+def _with_digest(prompt: Prompt, digest: str, wanted: Reference) -> Prompt:
+    recorded = prompt.with_digest(digest)
+    if recorded is None:
         raise Invalid(
             f"`{wanted.text}` reads as sha256:{prompt.digest[:_SHORT]}, not as sha256:{digest[:_SHORT]}",
             hint="its files were changed after it was recorded, or another release of promptops recorded it",
         )
+    return recorded
 
 
 # by digest
@@ -314,32 +337,38 @@ def _resolve_digest(
     repo: "GitRepo", wanted: Reference, digits: str, registry: "RegistryDatabase | None"
 ) -> Version:
     """Look wherever a version can be: this branch's history, the registry, index, working tree."""
-    found: dict[str, Callable[[], Version]] = {}
-    known: list[str] = []
-    for digest, get in _digest_candidates(repo, wanted, digits, registry):
-        known.append(digest)
-        if digest.startswith(digits):
-            found.setdefault(digest, get)
+    candidates = list(_digest_candidates(repo, wanted, digits, registry))
+    found = dict(candidate for candidate in reversed(candidates) if candidate[0].startswith(digits))
+    found = found or _recorded_candidates(candidates, digits)
     if len(found) > 1:
         raise Invalid(
             f"`{wanted.text}` is ambiguous: {', '.join(f'sha256:{digest[:20]}' for digest in found)}",
             hint="write more digits",
         )
     if not found:
-        there = [f"sha256:{digest[:_SHORT]}" for digest in dict.fromkeys(known)]
+        there = [f"sha256:{digest[:_SHORT]}" for digest in dict(candidates)]
         raise NotFound(
             f"no version of {wanted.name} here has the digest sha256:{digits}",
             hint=suggest_nearest("", there, f"promptops history {wanted.name} lists its versions"),
         )
     digest, get = next(iter(found.items()))
     version = get()
-    _verify_digest(version.prompt, digest, wanted)
-    return version
+    return replace(version, prompt=_with_digest(version.prompt, digest, wanted))
+
+
+def _recorded_candidates(candidates: Sequence[VersionCandidate], digits: str) -> dict[str, FindVersion]:
+    """Versions that have such a digest in the first format, in which they may have been recorded."""
+    found: dict[str, FindVersion] = {}
+    for _, get in candidates:
+        prompt = replace(get().prompt, recorded_format=PYTHON_FORMAT)
+        if prompt.digest.startswith(digits):
+            found.setdefault(prompt.digest, get)
+    return found
 
 
 def _digest_candidates(
     repo: "GitRepo", wanted: Reference, digits: str, registry: "RegistryDatabase | None"
-) -> Iterator[tuple[str, Callable[[], Version]]]:
+) -> Iterator[VersionCandidate]:
     from promptops.registry import find_logged_versions
     from promptops.versions.lineage import read_lineage
 

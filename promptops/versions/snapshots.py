@@ -8,6 +8,7 @@ from promptops.errors import Invalid, NotFound
 from promptops.git.process import MissingObject
 from promptops.prompt import Prompt, load_prompt
 from promptops.prompt.closure import FileReader
+from promptops.versions.recorded_format import with_released_format
 from promptops.versions.references import INDEX, Reference, is_version_number, parse_digest
 from promptops.versions.working_tree import working_tree_reader
 
@@ -77,6 +78,7 @@ def load_snapshot(name: str, place: SnapshotSource, repo: "GitRepo") -> PromptSn
         if read.missing is not None:  # of which nothing can be said
             raise read.missing from None
         return replace(side, problem=error.message, files=read.files)
+    prompt = with_released_format(prompt, repo)
     return replace(side, prompt=prompt, files=read.files, cases=_cases(prompt, read))
 
 

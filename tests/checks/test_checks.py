@@ -12,6 +12,7 @@ from promptops.checks.numeric import last_number
 from promptops.errors import Invalid
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import compact_json
+from promptops.prompt.cases import EXPECTED_NULL, expected_json
 from promptops.registry import CheckResult
 from support.front_door import GREET
 from support.provider import text
@@ -35,6 +36,15 @@ def result(kind: str, argument: object, output: str, **given: Any) -> CheckResul
     [
         ("equals", "yes", " yes\n", "Yes"),
         ("equals", 42, "42", "43"),
+        ("equals", {"a": 1, "b": [True, None]}, '{"b": [true, null], "a": 1.0}', '{"b": [1, null], "a": 1}'),
+        ("equals", True, " true\n", "True"),
+        ("equals", 1, "1.0", "true"),
+        ("equals", [], "[ ]", "no JSON"),
+        ("iequals", {"Q": "Billing"}, '{"q": "billing"}', '{"q": "sales"}'),
+        ("one_of", [{"q": 1}, None], "null", "None"),
+        ("contains", True, "it is true", "it is True"),
+        ("contains", {"q": 1}, '[{"x": {"q": 1}}]', '[{"q": "1"}]'),
+        ("contains_all", [{"q": 1}, 2], '[{ "q": 1 }, 2]', '[{"q": 2}, 1]'),
         ("contains", "refund", "a refund please", "a Refund please"),
         ("starts_with", "Dear", "\nDear Ada", "Hi, Dear"),
         ("regex", r"\b\d{3}\b", "call 123 now", "call 1234 now"),
@@ -140,7 +150,7 @@ def test_max_chars_reports_the_length() -> None:
     [
         ("contain", "x", "no such check: contain (did you mean contains?)"),
         ("contains", None, "the check contains needs an argument"),
-        ("contains", 3, "the check contains: its argument must be a string, not a number"),
+        ("starts_with", 3, "the check starts_with: its argument must be a string, not a number"),
         ("max_chars", -1, "the check max_chars: its argument is less than the minimum of 0 (it is `-1`)"),
         ("regex", "(", "the check regex: missing )"),
         ("json_schema", {"type": "no"}, "the check json_schema: "),
@@ -352,3 +362,30 @@ def test_the_answer_is_logged_although_a_check_is_stopped(repo: Any, cli: Any, p
     (checked,) = row["checks"]
     assert checked["error"]
     assert "not decided after 1 s" in checked["message"]
+
+
+@pytest.mark.parametrize(
+    "expected", [{"q": "billing", "asap": True}, [1, "a"], False, 0, "text", EXPECTED_NULL]
+)
+@pytest.mark.parametrize("argument", [None, "{{ expected }}", " {{expected}}"])
+def test_a_structured_answer_equals_what_is_expected_of_it(expected: Any, argument: str | None) -> None:
+    output = json.dumps(expected_json(expected), indent=1)
+    assert result("equals", argument, output, expected=expected, schema={}).passed
+    assert not result("equals", argument, '"another"', expected=expected, schema={}).passed
+
+
+def test_a_text_is_compared_as_json_only_where_the_output_has_a_schema() -> None:
+    assert not result("equals", '{"a":1}', '{"a": 1}').passed
+    assert result("equals", '{"a":1}', '{"a": 1}', schema={}).passed
+    assert not result("equals", "yes", '"yes"').passed
+    assert result("equals", "yes", '"yes"', schema={}).passed
+
+
+def test_values_stand_in_texts_as_json() -> None:
+    found = result(
+        "contains",
+        "is {{ ok }}, {{ nothing }}, {{ order }}",
+        "",
+        inputs={"ok": True, "nothing": None, "order": {"a": [1]}},
+    )
+    assert 'is true, null, {"a":[1]}' in found.message

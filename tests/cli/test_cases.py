@@ -255,3 +255,36 @@ def test_stats_count_what_a_golden_set_is_made_of(repo: Repo, cli: Cli) -> None:
 def test_stats_of_many_answers_show_the_most_frequent(repo: Repo, cli: Cli) -> None:
     project(repo, "".join(line(f"t{n}", expected=f"label {n}") for n in range(25)))
     assert "and 5 more" in cli("cases", "stats", "route").out
+
+
+STRUCTURED = """\
+model: openai/gpt-4o-mini-2024-07-18
+inputs: {ticket: string}
+messages: [{role: user, content: "{{ ticket }}"}]
+output: {schema: SCHEMA}
+cases: sort.cases.jsonl
+"""
+
+
+@pytest.mark.parametrize(
+    ("schema", "answer"),
+    [
+        ("{type: object}", '{"queue": "billing", "asap": true, "of": null}'),
+        ("{type: boolean}", "true"),
+        ("{type: 'null'}", "null"),
+        ("{type: array}", '[{"a": 1.0}, 2]'),
+        ("{type: string}", '"billing"'),
+    ],
+)
+def test_an_approved_structured_answer_passes_its_own_eval(
+    schema: str, answer: str, repo: Repo, cli: Cli, provider: Provider
+) -> None:
+    repo.write("prompts/sort.yaml", STRUCTURED.replace("SCHEMA", schema))
+    provider.script = text(answer)
+    run_id = json.loads(cli("run", "sort", "-i", "ticket=x", "--json").out)["run_id"]
+    assert cli("cases", "add", "sort", "--run", run_id, "--approve").code == 0
+    done = cli("eval", "sort", "--json")
+    assert done.code == 0
+    assert json.loads(done.out)["sides"][0]["overall"]["passed"] == 1
+    provider.script = text('"sales"')
+    assert cli("eval", "sort", "--refresh").code == 1

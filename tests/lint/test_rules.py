@@ -76,6 +76,7 @@ BROKEN = {
     "over-budget": (prompt("word " * 20, more="max_input_tokens: 10\n"), 6),
     "loose-schema": (prompt(more="output: {schema: {type: object}}\n"), 6),
     "undeclared-variable": (prompt("one\n{{ x }}"), 6),
+    "prints-json": (prompt("one\n{{ x }}", more="inputs: {x: object}\n"), 6),
     "unused-input": (prompt(more=INPUT), 6),
     "unreached-branch": (prompt("{% if x %}a{% endif %}", more=INPUT), 5),
 }

@@ -25,6 +25,7 @@ from promptops.evaluation.shadow.request import ShadowRequest
 from promptops.evaluation.shadow.similarity import is_lexically_equal
 from promptops.evaluation.variants import CaseChecks, Variant
 from promptops.prompt import Check
+from promptops.prompt.cases import expected_json
 from promptops.providers.types import RETRYABLE_ERRORS, ModelError
 from promptops.registry import PREFERENCE, SIMILARITY, add_pair_outcome
 from promptops.runner import Run, RunContext
@@ -127,7 +128,7 @@ class PairRunner:
             inputs = {
                 **source.case.inputs,
                 "inputs": dict(source.case.inputs),
-                "expected": source.case.expected,
+                "expected": expected_json(source.case.expected),
                 "a": pair.candidate.output,
                 "b": pair.control.output,
             }

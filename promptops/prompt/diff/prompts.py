@@ -19,6 +19,7 @@ FIELD_LABELS: Mapping[str, str] = {
     "inputs": "inputs",
     "messages": "messages",
     "partials": "partials",
+    "format": "JSON values",
     "output": "output schema",
     "tools": "tools",
     "checks": "checks",
@@ -81,6 +82,7 @@ def compare_prompts(old: Prompt, new: Prompt) -> list[PromptFieldChange]:
         _inputs(compare_inputs(old.inputs, new.inputs)),
         _messages(old, new),
         _partials(old.partials, new.partials),
+        _format(old, new),
         _output(old, new),
         _tools(old.tools, new.tools),
         _checks(old.checks, new.checks),
@@ -121,6 +123,15 @@ def _partials(old: Mapping[str, str], new: Mapping[str, str]) -> PromptFieldChan
     return PromptFieldChange(
         "partials", (), tuple(text_diff(path, old.get(path), new.get(path)) for path in changed)
     )
+
+
+def _format(old: Prompt, new: Prompt) -> PromptFieldChange:
+    """Where a text that both have is written in another way."""
+    forms = ("as Python writes them", "as JSON")
+    if old.format == new.format or (old.format, new.format) == (old.format_of_files, new.format_of_files):
+        return PromptFieldChange("format")
+    before, after = (forms[prompt.format - 1] for prompt in (old, new))
+    return PromptFieldChange("format", (f"true, null, lists and mappings in texts: {before} -> {after}",))
 
 
 def _output(old: Prompt, new: Prompt) -> PromptFieldChange:

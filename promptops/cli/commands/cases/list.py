@@ -8,7 +8,7 @@ from promptops.cli.options.common import JsonOption, ReferenceArgument
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
 from promptops.evaluation.golden_set import filter_by_tags
-from promptops.prompt.cases import Case
+from promptops.prompt.cases import Case, expected_json
 from promptops.versions.resolve import resolve_version
 
 
@@ -24,7 +24,7 @@ def cases_list(reference: ReferenceArgument, tag: TagOption = None, as_json: Jso
         note(f"no such cases of {version.prompt.name}")
     else:
         rows = [
-            (case.id, " ".join(case.tags) or None, _text(case.inputs), _text(case.expected))
+            (case.id, " ".join(case.tags) or None, _text(case.inputs), _text(expected_json(case.expected)))
             for case in chosen
         ]
         print_table(("CASE", "TAGS", "INPUTS", "EXPECTED"), rows)
@@ -34,7 +34,7 @@ def _as_json(case: Case) -> dict[str, Any]:
     return {
         "id": case.id,
         "inputs": dict(case.inputs),
-        "expected": case.expected,
+        "expected": expected_json(case.expected),
         "checks": list(case.checks),
         "tags": list(case.tags),
         "where": case.where,
