@@ -13,10 +13,11 @@ from typing import Literal, NamedTuple
 
 Tag = Literal["=", "-", "+"]
 
-# A template expression is one word; so is each sign of a script that writes no spaces.
+# A template expression is one word, up to a length: else each `{{` that never closes is followed to the end
+# of the text. So is each sign of a script that writes no spaces.
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _TOKEN = re.compile(
-    r"(\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|"
+    r"(\{\{.{0,400}?\}\}|\{%.{0,400}?%\}|\{#.{0,400}?#\}|"
     r"\d+(?:[.,:]\d+)+|"
     rf"[{_CJK}]|(?:(?![{_CJK}])\w)(?:(?![{_CJK}])[\w\u0300-\u036f]|['\u2019\-](?=\w))*|"
     r"\S)(\s*)",

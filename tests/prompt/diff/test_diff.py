@@ -1,5 +1,6 @@
 import random
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -498,3 +499,12 @@ class TestReadable:
     )
     def test_whatever_the_file_is(self, text: bytes, expected: bytes) -> None:
         assert to_plain_text(text) == expected
+
+
+@pytest.mark.parametrize("opened", ["{{", "{%", "{#"])
+def test_expressions_that_never_close_take_no_square_of_time(opened: str) -> None:
+    text = opened * 50_000
+    started = time.process_time()
+    segments = word_diff(text, f"{text[:-1]}x")
+    assert time.process_time() - started < 5
+    assert "".join(segment.text for segment in segments if segment.tag != "+") == text
