@@ -14,9 +14,10 @@ from promptops.config.text import Problem, find_position
 _SUSPECT = re.compile(
     r"(?<![A-Za-z0-9])(?=[a-zA-Z]*\d)[A-Za-z0-9]{16,}|[\w-]{40,}"
     r"|eyJ[\w-]|xox[a-z]-|hooks\.slack|gl[a-z]{2,5}-[\w-]{20}|GR1348941|SG\.[\w-]{20}"
-    r"|\d{8}:[\w-]{35}|[MNO][\w-]{23,25}\.[\w-]{6}\.|://[^{}\s]+:[^{}\s]+@"
+    r"|\d{8}:[\w-]{35}|[MNO][\w-]{23,25}\.[\w-]{6}\.|://[^{}\s:/?#\[\]@]+:[^{}\s:/?#\[\]@]+@"
     r"|PRIVATE KEY|PuTTY-User-Key|_authToken|AccountKey=|[rs]k_live_"
 )
+_PIECE, _OVERLAP = 4_000, 500  # characters; a secret is shorter than the second
 _DETECTORS = (
     ("aws", "AWSKeyDetector"),
     ("azure_storage_key", "AzureStorageKeyDetector"),
@@ -65,13 +66,21 @@ def find_secrets(path: str, text: str) -> Iterator[Problem]:
     start = 0
     for line in text.split("\n"):
         seen: set[str] = set()
-        for kind, secret in _secrets_in_line(line) if _SUSPECT.search(line) else ():
+        pieces = _pieces(line) if _SUSPECT.search(line) else ()
+        for kind, secret in (found for piece in pieces for found in _secrets_in_line(piece)):
             if secret not in seen:
                 seen.add(secret)
                 position = find_position(text, start + max(line.find(secret), 0))
                 hint = "revoke it, then remove it from the file and from history"
                 yield Problem("", f"this looks like a secret ({kind})", path, position, hint)
         start += len(line) + 1
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """A long line in pieces that overlap: some detectors take the square of a text's length."""
+    yield line[:_PIECE]
+    for start in range(_PIECE - _OVERLAP, len(line) - _OVERLAP, _PIECE - _OVERLAP):
+        yield line[start : start + _PIECE]
 
 
 def _secrets_in_line(line: str) -> Iterator[tuple[str, str]]:

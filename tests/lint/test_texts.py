@@ -2,6 +2,7 @@
 
 import base64
 import json
+import time
 
 import pytest
 
@@ -158,3 +159,17 @@ def test_a_comment_inside_a_text_is_no_comment(linter: Linter) -> None:
 
 def test_a_file_that_cannot_be_read_keeps_its_finding(linter: Linter) -> None:
     assert linter.rules("# promptops: ignore[secret] why\nmodel: [\n") == ["yaml-syntax"]
+
+
+@pytest.mark.parametrize("piece", ["://a:", "sk-", "a:b@", "eyJ", "password = '"])
+def test_looking_for_secrets_takes_no_square_of_time(piece: str) -> None:
+    started = time.process_time()
+    list(find_secrets("prompts/p.md", piece * (100_000 // len(piece))))
+    assert time.process_time() - started < 8
+
+
+@pytest.mark.parametrize("before", [0, 3_490, 3_990, 4_000, 7_000, 50_000])
+def test_a_secret_is_found_wherever_it_stands_in_a_long_line(before: int) -> None:
+    text = "word " * (before // 5) + " ghp_" + "a1" * 18 + " word" * 1_000
+    (found,) = find_secrets("prompts/p.md", text)
+    assert found.position.column == before // 5 * 5 + 2
