@@ -1,7 +1,6 @@
 """The pages: what they show is what happens, what they name exists, where they point is something."""
 
 import os
-import stat
 import sys
 from pathlib import Path
 
@@ -10,20 +9,30 @@ import pytest
 from support.console_pages import matches, rewritten, run_page
 from support.front_door import Repo
 from support.paths import ROOT
+from support.provider import Provider
+from support.stand_in import stand_in
 
 CACHE = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
-EMBEDDED = ("README.md",)
+EMBEDDED = ("README.md", "docs/checks.md", "docs/shadow.md")
+GUIDES = (
+    "docs/from-f-strings.md",
+    "docs/images-and-chat.md",
+    "docs/costs.md",
+    "docs/ci.md",
+    "docs/team.md",
+    "docs/releases.md",
+)
 
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
+    """A shell in which ``promptops`` and ``python`` are those of this test, and weights are not fetched again."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name in ("promptops", "python"):
+    for name, module in (("promptops", " -m promptops"), ("python", "")):
         program = folder / name
-        module = " -m promptops" if name == "promptops" else ""
         program.write_text(f'#!/bin/sh\nexec {sys.executable}{module} "$@"\n', "utf-8")
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        program.chmod(0o755)
     return {
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(ROOT),
@@ -32,11 +41,17 @@ def environment(tmp_path: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.embedded
-@pytest.mark.parametrize("name", EMBEDDED)
-def test_a_page_on_the_embedded_model_shows_what_happens(
-    name: str, repo: Repo, environment: dict[str, str], request: pytest.FixtureRequest
+@pytest.mark.parametrize(
+    "name", [*GUIDES, *(pytest.param(page, marks=(pytest.mark.embedded, pytest.mark.slow)) for page in EMBEDDED)]
+)
+def test_a_page_shows_what_happens_and_leaves_nothing_behind(
+    name: str,
+    repo: Repo,
+    provider: Provider,
+    environment: dict[str, str],
+    request: pytest.FixtureRequest,
 ) -> None:
+    provider.script = stand_in
     page = ROOT / name
     text = page.read_text(encoding="utf-8")
     results = list(run_page(text, repo.path, environment))
@@ -46,3 +61,4 @@ def test_a_page_on_the_embedded_model_shows_what_happens(
     for block, outputs in results:
         for step, output in zip(block.steps, outputs, strict=True):
             assert matches(step.output, output), f"$ {step.command}\n{output}"
+    assert repo.git("status", "--porcelain", "--untracked-files=all") == ""
