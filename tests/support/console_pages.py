@@ -11,18 +11,22 @@ _BLOCK = re.compile(r"^```(?P<kind>console|yaml|python|json)\n(?P<text>.*?)^```$
 _FILE = re.compile(r"# (?P<path>[\w./-]+\.(?:ya?ml|py|json))\b.*\n")
 _MARK = "\x01"
 _MASKS = (
+    (r"(?m)^latency .*$", "latency"),
+    (r"\s+", " "),
     (r"\b01[0-9A-HJKMNP-TV-Z]{8}(?:[0-9A-HJKMNP-TV-Z]{16})?\b", "RUN"),
     (r"sha256:[0-9a-f]{6,64}…?", "DIGEST"),
     (r"(?<=[@ ])[0-9a-f]{7,40}\b", "HASH"),
-    (r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z| UTC)?", "TIME"),
-    (r"\b\d+(?:\.\d+)? (?:ms|s|min|h|d|hours?|days?)\b", "DURATION"),
+    (r"litellm \d+[.\d]* of \d{4}-\d\d-\d\d", "CATALOGUE"),
+    (r"\b\d{4}-\d\d-\d\d", "DATE"),
+    (r"(?<![\d:])\d\d:\d\d(?::\d\d(?:\.\d+)?)?Z?", "TIME"),
+    (r"DATE[T ]`?TIME`?", "MOMENT"),
+    (r"\b\d+(?:\.\d+)? (?:ms|s|min|h|d|minutes?|hours?|days?)\b", "DURATION"),
+    (r"DURATION(?: DURATION)+", "DURATION"),
     (r"(?<=\s)\d+[smhd](?=\s)", "AGE"),
-    (r"[^\w\s]\d+ %", "CHANGE"),
-    (r"\d+\.\d+ points|\b\d+ failed a check|≈ \d+", "FIGURE"),  # which arm a call meets is drawn
-    (r"─+│?[─┃│ ]*", "PLOT"),
-    (r"\s+", " "),
+    (r"\d+ failed a check|\d+(?:\.\d+)? points (?=more often than v)", "FIGURE "),  # of a drawn arm
+    (r"\b\d+ answered", "ANSWERED"),  # by this drain or by the one in the background
 )
-_TIMED_COLUMNS = ("MS", "AGE")
+_TIMED_HEADING = re.compile(r"(?<= )(?:MS|AGE)(?= |$)")
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ def _script(block: Block) -> Iterator[str]:
 
 
 def rewritten(page: str, results: list[tuple[Block, list[str]]]) -> str:
-    """The page with what was printed in place of what it shows where the two differ."""
+    """The page with what was printed; output that it cuts short with ``…`` stays where it holds."""
     for block, outputs in reversed(results):
         page = page[: block.start] + "".join(_shown(block, outputs)) + page[block.end :]
     return page
@@ -102,7 +106,7 @@ def rewritten(page: str, results: list[tuple[Block, list[str]]]) -> str:
 def _shown(block: Block, outputs: list[str]) -> Iterator[str]:
     for step, output in zip(block.steps, outputs, strict=True):
         yield "$ " + step.command.replace("\n", "\n> ") + "\n"
-        shown = step.output if matches(step.output, output) else output
+        shown = step.output if "…\n" in step.output and matches(step.output, output) else output
         yield shown.rstrip() + "\n" if shown.strip() else ""
 
 
@@ -124,10 +128,10 @@ def masked(text: str) -> str:
 def _without_timed_columns(lines: list[str]) -> Iterator[str]:
     columns: list[int] = []
     for line in lines:
-        headings = [re.search(rf"(?<= ){heading}(?=\s|$)", line) for heading in _TIMED_COLUMNS]
-        if any(headings):
-            columns = [found.end() for found in headings if found]
+        if headings := [*_TIMED_HEADING.finditer(line)]:
+            columns = [heading.end() for heading in headings]
+        columns = columns if line.strip() else []
         cells = line
-        for end in columns:
+        for end in reversed(columns):  # a replacement moves what follows it
             cells = re.sub(r"\S+$", "", cells[:end]) + "·" + cells[end:] if end <= len(cells) else cells
         yield cells

@@ -1,6 +1,5 @@
-"""The model that answers in the pages: the same answer to the same question, good or bad as the page needs it."""
+"""The model that answers in the pages: the same answer to the same question, as the page needs it."""
 
-import hashlib
 import json
 from typing import Any
 
@@ -8,7 +7,7 @@ from support.provider import Answer, Received, reply, text
 
 _USAGE = {"prompt_tokens": 40, "completion_tokens": 12, "total_tokens": 52}
 _REPLIES = {
-    "Where is it?": "Your copy of A Room of One’s Own left our shop this morning.",
+    "Where is it?": "Your copy of Emma left our shop this morning.",
     "Where is my parcel?": "I see no order of yours yet, Ada. Which address did you order with?",
     "Who wrote Emma?": "Jane Austen wrote Emma. It came out in 1815.",
     "Describe this picture in one sentence.": "A small white square.",
@@ -32,8 +31,7 @@ def _answer(system: str, question: str, model: str) -> str:
     if system.startswith("Say how each"):
         return "It sounds good to me."
     if system.startswith("Route the ticket"):
-        lost = "5.4" in model and hashlib.sha256(question.encode()).digest()[0] % 4 == 0
-        return "This is for billing." if lost else "billing"
+        return "This is for billing." if "5.4" in model else "billing"
     if question.startswith("Greet "):
         return f"Hello {question[6:-1]}, how good to see you!"
     return _REPLIES.get(question, "I cannot say.")
