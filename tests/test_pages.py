@@ -1,36 +1,17 @@
-"""The pages: what they show is what happens, what they name exists, where they point is something."""
+"""The pages: what they name exists, and where they point is something. test_page_tours.py runs them."""
 
-import os
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-import promptops
 from promptops.checks import CHECK_KINDS
 from promptops.cli.verbs import leaf_verbs
 from promptops.config.settings import SETTINGS_SCHEMA
 from promptops.prompt import PROMPT_SCHEMA
 from support.command_lines import GLOBAL, command_lines, fault_of, options_of
-from support.console_pages import matches, rewritten, run_page
-from support.front_door import Repo
 from support.markdown_pages import code_of, leads_somewhere, relative_links, schema_keys, yaml_of
 from support.paths import ROOT
-from support.provider import Provider
-from support.stand_in import stand_in
-
-CACHE = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
-EMBEDDED = ("README.md", "docs/checks.md", "docs/shadow.md")
-GUIDES = (
-    "docs/from-f-strings.md",
-    "docs/images-and-chat.md",
-    "docs/costs.md",
-    "docs/ci.md",
-    "docs/team.md",
-    "docs/releases.md",
-)
-
 
 PAGES = sorted(
     {*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")} - {ROOT / "CHANGELOG.md"},
@@ -59,47 +40,6 @@ FOREIGN_KEYS = {
     "reasoning_effort",
 }
 """Of pre-commit, GitHub, a commit's subject, a judge's arguments and a request's parameters."""
-
-
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
-    """A shell with the ``promptops`` and ``python`` of this test; weights are not fetched again."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name, module in (("promptops", " -m promptops"), ("python", "")):
-        program = folder / name
-        program.write_text(f'#!/bin/sh\nexec {sys.executable}{module} "$@"\n', "utf-8")
-        program.chmod(0o755)
-    return {
-        "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(Path(promptops.__file__).parents[1]),
-        "XDG_CACHE_HOME": CACHE,
-        "PROMPTOPS_LOCAL_FAST": "1",
-    }
-
-
-@pytest.mark.parametrize(
-    "name",
-    [*GUIDES, *(pytest.param(page, marks=(pytest.mark.embedded, pytest.mark.slow)) for page in EMBEDDED)],
-)
-def test_a_page_shows_what_happens_and_leaves_nothing_behind(
-    name: str,
-    repo: Repo,
-    provider: Provider,
-    environment: dict[str, str],
-    request: pytest.FixtureRequest,
-) -> None:
-    provider.script = stand_in
-    page = ROOT / name
-    text = page.read_text(encoding="utf-8")
-    results = list(run_page(text, repo.path, environment))
-    if request.config.getoption("--write-golden"):
-        page.write_text(rewritten(text, results), encoding="utf-8")
-        return
-    for block, outputs in results:
-        for step, output in zip(block.steps, outputs, strict=True):
-            assert matches(step.output, output), f"$ {step.command}\n{output}"
-    assert repo.git("status", "--porcelain", "--untracked-files=all") == ""
 
 
 @by_page
