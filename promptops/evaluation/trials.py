@@ -14,6 +14,7 @@ from promptops.prompt.cases import Case
 from promptops.prompt.render import render_prompt
 from promptops.registry import CheckResult
 from promptops.runner import Run, RunContext
+from promptops.runner.batch import BatchItem, Pending
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,12 +124,22 @@ class TrialRunner:
                 for trial in range(self.plan.trials):
                     yield _TrialTask(index, case, added, side, trial)
 
-    async def _one(self, task: _TrialTask) -> tuple[_TrialTask, TrialRun]:
-        return task, await self.answer(task.index, task.case, task.added, task.side, task.trial)
+    async def _one(
+        self, task: _TrialTask
+    ) -> tuple[_TrialTask, TrialRun] | Pending[tuple[_TrialTask, TrialRun]]:
+        answer = await self._call(task.index, task.case, task.added, task.side, task.trial)
+        return answer.then(lambda run: (task, run)) if isinstance(answer, Pending) else (task, answer)
 
     async def answer(
         self, index: int, case: Case, added: tuple[Check, ...], side: int, trial: int
     ) -> TrialRun:
+        answer = await self._call(index, case, added, side, trial)
+        return await answer.wait() if isinstance(answer, Pending) else answer
+
+    async def _call(
+        self, index: int, case: Case, added: tuple[Check, ...], side: int, trial: int
+    ) -> TrialRun | Pending[TrialRun]:
+        """An answer whose row may be on its way to the disk; one that a model grades has its row first."""
         variant = self.plan.variants[side]
         if self.plan.unfit and self.plan.unfit[side][index]:
             return TrialRun(None, problem=input_problem(variant, case))
@@ -142,10 +153,15 @@ class TrialRunner:
             eval_id=self.plan.eval_id,
             arm=variant.arm,
         )
-        run = await self.grader.engine.run_version(variant.version, case.inputs, origin)
+        pending = await self.grader.engine.call(
+            BatchItem(version=variant.version, inputs=case.inputs, origin=origin)
+        )
         graded = self._graded_by_side[side]
         if any(each.kind in MODEL_GRADED_KINDS for each in added):
             graded = (*graded, *self.grader.graded_checks(added, variant))
+        if not graded:
+            return pending.then(TrialRun)
+        run = await pending.wait()
         client = self.grader.client(variant, run.started.run_id, trial)
         run = await self.grader.grade(run, graded, client, variant.prompt, case.expected)
         return TrialRun(run, client.spent_usd)

@@ -128,12 +128,18 @@ def wire_forms() -> Iterator[RawReply]:
 
 def broken_forms() -> Iterator[RawReply]:
     packed = gzip.compress(GOOD)
+    pieces = chunked(GOOD, size=20)
+    start = pieces.index(b"\r\n\r\n") + 4
+    head, rest = pieces[:start], pieces[start:]
     forms = {
         "no HTTP": (b"SSH-2.0-OpenSSH_9.6\r\n\r\n", "malformed_reply"),
         "nothing": (b"", "connection"),
         "half a head": (OK + b"Content-Ty", "connection"),
         "shorter than announced": (whole(GOOD)[:-5], "cut_off"),
         "last chunk missing": (chunked(GOOD)[:-5], "cut_off"),
+        "a chunk longer than its size": (head + rest.replace(b"14", b"13", 1), "malformed_reply"),
+        "a chunk without its end": (head + rest.replace(b"\r\n14", b"14", 1), "malformed_reply"),
+        "a chunk that ends in letters": (head + rest.replace(b"\r\n14", b"xx14", 1), "malformed_reply"),
         "half a gzip": (whole(packed[:-12], {**JSON, **GZIP}), "cut_off"),
         "no gzip at all": (whole(GOOD, {**JSON, **GZIP}), "malformed_reply"),
         "br": (whole(b"\x0b\x02\x80", {**JSON, "Content-Encoding": "br"}), "malformed_reply"),

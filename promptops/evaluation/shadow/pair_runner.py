@@ -29,6 +29,7 @@ from promptops.prompt.cases import expected_json
 from promptops.providers.types import RETRYABLE_ERRORS, ModelError
 from promptops.registry import PREFERENCE, SIMILARITY, add_pair_outcome
 from promptops.runner import Run, RunContext
+from promptops.runner.batch import BatchItem, Pending
 
 LoggedRun = Mapping[str, Any]
 
@@ -59,47 +60,67 @@ class PairRunner:
     def is_complete(self, number: int) -> bool:
         return self.known.get(number, {}).keys() >= set(ARMS)
 
-    async def pair(self, source: ReplayInput) -> ShadowPair:
-        """What was answered before is not asked again, be it one side alone."""
+    async def pair(self, source: ReplayInput) -> ShadowPair | Pending[ShadowPair]:
+        """What was answered before is not asked again, be it one side alone.
+
+        The rows of both sides may be on their way to the disk, unless there is more to ask about the pair.
+        """
         first = first_arm(self.request.seed, source.number)
-        sides: dict[str, LoggedRun] = {}
-        for place, arm in enumerate((first, ARMS[1 - ARMS.index(first)])):
-            sides[arm] = await self._answer(arm, source, place)
-        pair = ShadowPair(
+        one = await self._answer(first, source, 0)
+        try:
+            other = await self._answer(ARMS[1 - ARMS.index(first)], source, 1)
+        except BaseException:
+            await one.wait()  # it has been paid for, and counts
+            raise
+        sides = (one, other) if first == ARMS[0] else (other, one)
+        rows = asyncio.gather(*(side.until for side in sides))
+        if self._judge is None and not self.request.semantic:
+            return Pending(rows, lambda: self._joined(source, first, *(side.finish() for side in sides)))
+        await rows
+        pair = await self._with_similarity(self._joined(source, first, *(side.finish() for side in sides)))
+        return await self._with_preference(pair, source) if pair.preference is None else pair
+
+    def _joined(
+        self, source: ReplayInput, first: Arm, control: LoggedRun, candidate: LoggedRun
+    ) -> ShadowPair:
+        return ShadowPair(
             number=source.number,
             source=source.run["run_id"] if source.run else None,
             inputs=source.case.inputs,
             tags=source.case.tags,
-            control=answer_from_run(sides["control"]),
-            candidate=answer_from_run(sides["candidate"]),
+            control=answer_from_run(control),
+            candidate=answer_from_run(candidate),
             first=first,
-            preference=pair_score(sides["candidate"], PREFERENCE),
-            similarity=pair_score(sides["candidate"], SIMILARITY),
+            preference=pair_score(candidate, PREFERENCE),
+            similarity=pair_score(candidate, SIMILARITY),
         )
-        pair = await self._with_similarity(pair)
-        return await self._with_preference(pair, source) if pair.preference is None else pair
 
-    async def _answer(self, arm: Arm, source: ReplayInput, place: int) -> LoggedRun:
+    async def _answer(self, arm: Arm, source: ReplayInput, place: int) -> Pending[LoggedRun]:
         added = self.checks.of(source.case)
         variant = self._variant(arm)
         graded = (*self._graded_by_arm[arm], *self.grader.graded_checks(added, variant))
         known = self.known.get(source.number, {}).get(arm)
         if known is not None and _is_checked(known, graded):
-            return known
-        run = await self._run(arm, source, self._context(arm, source, place, added))
+            return Pending.done(known)
+        pending = await self._run(arm, source, self._context(arm, source, place, added))
+        if not graded:
+            return pending.then(Run.as_json)
+        run = await pending.wait()
         client = self.grader.client(variant, run.started.run_id)
         prompt = self.request.candidate.prompt
         run = await self.grader.grade(run, graded, client, prompt, source.case.expected)
-        return run.as_json()
+        return Pending.done(run.as_json())
 
-    async def _run(self, arm: Arm, source: ReplayInput, context: RunContext) -> Run:
+    async def _run(self, arm: Arm, source: ReplayInput, context: RunContext) -> Pending[Run]:
         engine = self.grader.engine
         if arm == "control" and self.request.recorded:
             checked_by = self.request.candidate.version
-            return await asyncio.to_thread(
+            recorded = await asyncio.to_thread(
                 record_control_run, self.grader.registry, engine.settings, checked_by, source, context
             )
-        return await engine.run_version(self._variant(arm).version, source.case.inputs, context)
+            return Pending.done(recorded)
+        version = self._variant(arm).version
+        return await engine.call(BatchItem(version=version, inputs=source.case.inputs, origin=context))
 
     def _context(self, arm: Arm, source: ReplayInput, place: int, added: Sequence[Check]) -> RunContext:
         tags = {"tags": list(source.case.tags)} if source.case.tags else {}

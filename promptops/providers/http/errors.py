@@ -41,6 +41,13 @@ def _what(error: Exception) -> str:
             return f"cannot be reached: {sanitize_line(str(error)) or type(error).__name__}"
 
 
+def route_error(error: Exception, netloc: str, proxy: str | None) -> ModelError:
+    """As ``connection_error``, for a host behind a proxy, if any: which of the two it was is not known."""
+    if proxy is None:
+        return connection_error(error, netloc)
+    return connection_error(error, f"{netloc} (through the proxy {proxy})", hint=PROXY_HINT)
+
+
 def cut_off_error(place: str) -> ModelError:
     """A part of the answer had come."""
     return ModelError("cut_off", f"{place} closed the connection in the middle of the answer")

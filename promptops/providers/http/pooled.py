@@ -8,7 +8,13 @@ from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
 from promptops.providers.http.body import BodyReader
-from promptops.providers.http.errors import PROXY_HINT, connection_error, cut_off_error, tunnel_error
+from promptops.providers.http.errors import (
+    PROXY_HINT,
+    connection_error,
+    cut_off_error,
+    route_error,
+    tunnel_error,
+)
 from promptops.providers.http.network import Address, Network, parse_address
 from promptops.providers.http.transport import HttpReply, HttpRequest, OnLine, is_event_stream
 
@@ -53,7 +59,7 @@ class PooledTransport:
         except aiohttp.ClientHttpProxyError as error:
             failure = tunnel_error(error.status, str(route.options["proxy"]))
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            failure = connection_error(_unwrap_error(error), route.address.netloc)
+            failure = route_error(_unwrap_error(error), route.address.netloc, route.options.get("proxy"))
         else:
             if listener and listener.error:
                 raise listener.error

@@ -55,6 +55,16 @@ class BoundedResponse(HTTPResponse):
             self._skip_lines()
         raise HTTPException("too much news before the reply")
 
+    def _get_chunk_left(self) -> int | None:
+        if self.chunk_left == 0:
+            end = self.fp.read(2)
+            if len(end) < 2:  # noqa: PLR2004 - a line's end
+                raise IncompleteRead(end)
+            if end != b"\r\n":
+                raise HTTPException("a chunk that ends elsewhere than its size says")
+            self.chunk_left = None  # else the end of the chunk would be read once more, whatever it is
+        return super()._get_chunk_left()  # type: ignore[misc, no-any-return]  # it is not in the stubs
+
     def _read_next_chunk_size(self) -> int:
         line = self.fp.readline(_MAX_LINE)
         if not line.endswith(b"\n") and len(line) < _MAX_LINE:

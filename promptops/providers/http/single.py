@@ -10,7 +10,13 @@ from ssl import SSLContext
 from typing import Any
 
 from promptops.providers.http.body import TURN_BYTES, BodyReader
-from promptops.providers.http.errors import PROXY_HINT, connection_error, cut_off_error, tunnel_error
+from promptops.providers.http.errors import (
+    PROXY_HINT,
+    connection_error,
+    cut_off_error,
+    route_error,
+    tunnel_error,
+)
 from promptops.providers.http.network import Address, Network, Proxy, parse_address
 from promptops.providers.http.response import BoundedResponse
 from promptops.providers.http.transport import (
@@ -111,10 +117,11 @@ class _Exchange:
                     stack.callback(held.close)
 
     def _talk(self, address: Address) -> HttpReply:
+        proxy = self._network.proxy_for(address)
         try:
-            response = self._response = self._ask(address)
+            response = self._response = self._ask(address, proxy)
         except (OSError, HTTPException, ValueError) as error:
-            raise connection_error(error, address.netloc) from None
+            raise route_error(error, address.netloc, proxy.url if proxy else None) from None
         try:
             return self._read(response)
         except (OSError, IncompleteRead, ValueError, EOFError):
@@ -122,8 +129,7 @@ class _Exchange:
         except HTTPException as error:
             raise connection_error(error, address.netloc) from None
 
-    def _ask(self, address: Address) -> HTTPResponse:
-        proxy = self._network.proxy_for(address)
+    def _ask(self, address: Address, proxy: Proxy | None) -> HTTPResponse:
         target, headers = self._request.url if proxy else address.target, dict(self._request.headers)
         context = self._network.tls() if address.scheme == "https" else None
         link = self._connect_to_proxy(proxy) if proxy else self._connect(address.host, address.port)

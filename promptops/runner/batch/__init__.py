@@ -4,6 +4,7 @@ from promptops.runner.batch.engine import BatchEngine, BatchItem, BatchOptions, 
 from promptops.runner.batch.estimate import CostEstimator, check_max_cost
 from promptops.runner.batch.interrupt import interruptible, run_interruptibly
 from promptops.runner.batch.job import BatchJob, BatchReport, run_batch
+from promptops.runner.batch.ordered_map import Pending
 
 __all__ = [
     "BatchEngine",
@@ -14,6 +15,7 @@ __all__ = [
     "CacheUse",
     "CostEstimator",
     "OnProgress",
+    "Pending",
     "RunTally",
     "check_max_cost",
     "interruptible",

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -15,12 +15,19 @@ _NO_RESULT = object()
 class Pending(Generic[Result]):
     """A result that counts once ``until`` is done; ``finish`` makes it then."""
 
-    until: asyncio.Future[None]
+    until: asyncio.Future[Any]
     finish: Callable[[], Result]
 
     async def wait(self) -> Result:
         await self.until
         return self.finish()
+
+    @classmethod
+    def done(cls, result: Result) -> "Pending[Result]":
+        """One that is there already."""
+        until: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        until.set_result(None)
+        return cls(until, lambda: result)
 
     def then(self, change: Callable[[Result], Final]) -> "Pending[Final]":
         return Pending(self.until, lambda: change(self.finish()))

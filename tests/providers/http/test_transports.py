@@ -13,9 +13,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp.client_proto import ResponseHandler
 
 from promptops.providers.http.body import MAX_REPLY_BYTES
+from promptops.providers.http.connector import BoundedConnector
 from promptops.providers.http.errors import connection_error
 from promptops.providers.http.network import Network, Proxy, parse_address
 from promptops.providers.http.pooled import PooledTransport
@@ -378,6 +381,32 @@ def test_a_proxy_that_refuses(make: Make) -> None:
         error = fail(make, "https://provider.example/v1", network=network)
     assert (error.type, str(error)) == ("connection", f"the proxy http://127.0.0.1:{port} answered 407")
     assert "user and password" in error.hint
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\n\r\n", b"SSH-2.0-x\r\n\r\n"])
+def test_a_proxy_that_closes_the_tunnel_is_named(make: Make, answer: bytes) -> None:
+    with listening(lambda link: (link.recv(9999), link.sendall(answer))) as port:
+        network = Network.from_env({"HTTPS_PROXY": f"http://me:hunter2@127.0.0.1:{port}"})
+        error = fail(make, "https://provider.example/v1", network=network)
+    assert f"provider.example (through the proxy http://127.0.0.1:{port})" in str(error)
+    assert "hunter2" not in str(error) + error.hint
+    assert answer or "PROXY" in error.hint
+
+
+def test_aiohttp_still_says_where_its_connections_are_made() -> None:
+    """``BoundedConnector`` sets an attribute that aiohttp does not document."""
+
+    async def factory_of(connector: type[aiohttp.TCPConnector]) -> Any:
+        made = connector()
+        try:
+            return vars(made)["_factory"]()
+        finally:
+            await made.close()
+
+    assert type(asyncio.run(factory_of(aiohttp.TCPConnector))) is ResponseHandler
+    bounded = asyncio.run(factory_of(BoundedConnector))
+    assert isinstance(bounded, ResponseHandler)
+    assert type(bounded) is not ResponseHandler
 
 
 @pytest.mark.parametrize("url", ["socks5://h:1", "https://h:1", "http://"])
