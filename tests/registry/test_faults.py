@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,7 @@ from promptops.registry import (
     CheckResult,
     RegistryDatabase,
     RunFilter,
+    SearchResult,
     list_runs,
     recover_registry,
     search_runs,
@@ -423,3 +425,70 @@ def test_every_fault_has_a_next_step(path: Path) -> None:
         assert "\n" not in explained.message
     bug = sqlite3.ProgrammingError("a bug of ours")
     assert translate_sqlite_error(bug, path, 1.0) is bug
+
+
+@contextmanager
+def writable(store: Path) -> Iterator[RegistryDatabase]:
+    store.chmod(0o755)
+    (store / "registry.db").chmod(0o644)
+    with RegistryDatabase.open(store / "registry.db") as registry:
+        yield registry
+    (store / "registry.db").chmod(0o444)
+    store.chmod(0o555)
+
+
+SCRIPTS = {
+    "ja": "東京都庁がABC",
+    "ko": "가나다라",
+    "zh": "退款到帐",
+    "de": "Hauptstraße 1",
+    "fr": "Café crème",
+}
+
+
+@pytest.mark.parametrize(
+    ("words", "prompts"),
+    [
+        ("東京", ["ja"]),
+        ("京", ["ja"]),
+        ("東京都庁", ["ja"]),
+        ("東 庁", ["ja"]),
+        ("大阪", []),
+        ("가나", ["ko"]),
+        ("나다라", ["ko"]),
+        ("款到", ["zh"]),
+        ("退款 OR 東京", ["zh", "ja"]),
+        ("(退款 OR 東京 OR 가나) NOT がABC", ["zh", "ko"]),
+        ("\uff41\uff42\uff43", ["ja"]),
+        ("output:京", []),
+        ("inputs:京", ["ja"]),
+        ("STRASSE", ["de"]),
+        ("straße", ["de"]),
+        ("ptstr", ["de"]),
+        ("CAFE", ["fr"]),
+        ("afé*", ["fr"]),
+        ('"é c"', ["fr"]),
+        ("が", ["ja"]),
+        ("か", []),
+        ('""', []),
+    ],
+)
+def test_any_script_and_any_part_of_a_word_is_found_with_the_index_and_without(
+    words: str, prompts: list[str], closed: Path
+) -> None:
+    store = closed.parent.with_name("store")
+    with writable(store) as registry:
+        registry.record(
+            [(a_run(prompt=name, inputs={"x": text}), an_end(output="?")) for name, text in SCRIPTS.items()]
+        )
+        assert registry.writable
+        found = search_runs(registry, words, RunFilter(), limit=9).hits
+    assert [hit.run["prompt"] for hit in found] == prompts
+    assert all("\x02" in hit.snippet for hit in found)
+    with RegistryDatabase.open(closed) as registry:
+        assert search_runs(registry, words, RunFilter(), limit=9) == SearchResult(found)
+    with writable(store) as registry, registry.write() as connection:
+        connection.execute("DROP TABLE run_search")
+    with RegistryDatabase.open(closed) as registry:
+        result = search_runs(registry, words, RunFilter(), limit=9)
+    assert (result.hits, "read-only" in result.note) == (found, True)

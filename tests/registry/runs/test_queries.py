@@ -32,7 +32,6 @@ from promptops.registry.run_export import RUN_CSV_COLUMNS
 from promptops.registry.sqlite.runs import stats
 from promptops.registry.sqlite.runs.prune import file_bytes
 from promptops.registry.sqlite.runs.queries import iterate_runs
-from promptops.registry.sqlite.runs.search import quote_words
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end, check
 
 SCRIPTS_RELY_ON = [
@@ -205,7 +204,19 @@ class TestSearch:
 
     def test_words_with_punctuation_are_found_as_they_stand(self, registry: RegistryDatabase) -> None:
         assert self.found(registry, "parcel-post") == ["d"]
-        assert quote_words('say "x') == '"say" """x"'
+
+    def test_an_index_of_whole_words_is_made_again(self, registry: RegistryDatabase) -> None:
+        with registry.write() as connection:
+            connection.execute(
+                "CREATE VIRTUAL TABLE run_search USING fts5(inputs, output, content='search_texts', "
+                "content_rowid='seq', tokenize='unicode61 remove_diacritics 2')"
+            )
+            connection.execute(
+                "INSERT INTO run_search (rowid, inputs, output) SELECT seq, inputs, output FROM search_texts"
+            )
+            connection.execute("INSERT INTO meta VALUES ('search_watermark', '4')")
+        prune_runs(registry, before="2001")
+        assert self.found(registry, "arcel") == ["d", "a"]
 
     def test_the_snippet_shows_what_was_found(self, registry: RegistryDatabase) -> None:
         hit = search_runs(registry, "crème", RunFilter(), limit=1).hits[0]

@@ -26,7 +26,8 @@ from promptops.registry import RegistryDatabase, SearchHit, SearchResult, list_r
 WordsArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[WORDS]...", help='All must occur. Also "a phrase", ref*, a OR b, a NOT b, output:word.'
+        metavar="[WORDS]...",
+        help='All must occur, in words too. Also "a phrase", a OR b, a NOT b, (a b), output:a.',
     ),
 ]
 PromptFilter = Annotated[

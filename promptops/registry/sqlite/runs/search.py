@@ -1,8 +1,9 @@
 """Full-text search over inputs and outputs.
 
-The index is brought up to date when it is searched, so that logging pays nothing for it. It holds the words
-of runs that have ended; the text itself stays in ``run_texts``. What the index holds of a run must be taken
-out with exactly the text that was put in, hence ``delete_from_search_index`` before runs are deleted.
+The index is brought up to date when it is searched, so that logging pays nothing for it. It holds every
+three letters in a row of runs that have ended; the text itself stays in ``run_texts``. What the index holds
+of a run must be taken out with exactly the text that was put in, hence ``delete_from_search_index`` before
+runs are deleted.
 """
 
 # ruff: noqa: S608 - statements are put together from constants; values are bound
@@ -15,19 +16,17 @@ from typing import Any
 from promptops.registry.filters import RunFilter
 from promptops.registry.sqlite.runs.conditions import filter_conditions
 from promptops.registry.sqlite.runs.queries import RunRecord, runs_by_seq
+from promptops.registry.sqlite.runs.search_query import excerpt, fold_text, parse_query
 from promptops.registry.sqlite.store import RegistryDatabase
 
 _CHUNK = 2_000  # runs indexed in one transaction: about half a second during which writers wait
 _CREATE = (
-    "CREATE VIRTUAL TABLE IF NOT EXISTS run_search USING fts5("
-    "inputs, output, content='search_texts', content_rowid='seq', tokenize='unicode61 remove_diacritics 2')"
+    "CREATE VIRTUAL TABLE run_search USING fts5("
+    "inputs, output, content='', detail=none, tokenize='trigram case_sensitive 1')"  # texts are folded before
 )
-_INDEX_ROWS = "INSERT INTO run_search (rowid, inputs, output) SELECT seq, inputs, output FROM search_texts"
-_UNINDEX_ROWS = (
-    "INSERT INTO run_search (run_search, rowid, inputs, output) "
-    "SELECT 'delete', seq, inputs, output FROM search_texts"
-)
-_SNIPPET = "snippet(run_search, -1, char(2), char(3), '…', 12)"
+_FOLDED = "seq, search_fold(inputs), search_fold(output) FROM search_texts"
+_INDEX_ROWS = f"INSERT INTO run_search (rowid, inputs, output) SELECT {_FOLDED}"
+_UNINDEX_ROWS = f"INSERT INTO run_search (run_search, rowid, inputs, output) SELECT 'delete', {_FOLDED}"
 Progress = Callable[[int, int], None]
 
 
@@ -46,69 +45,58 @@ class SearchResult:
 def search_runs(
     registry: RegistryDatabase, words: str, chosen: RunFilter, *, limit: int, progress: Progress | None = None
 ) -> SearchResult:
-    """Runs that have ended and hold these words, newest first.
-
-    Words are an FTS5 expression where they can be read as one (``refund AND NOT late``, ``"exact phrase"``,
-    ``ref*``, ``output: refund``); else each is looked for as it stands.
-    """
-    if not registry.writable:
-        return _search_without_index(registry, words, chosen, limit)
-    update_search_index(registry, progress)
-    try:
-        registry.read("SELECT 1 FROM run_search WHERE run_search MATCH ? LIMIT 1", (words,))
-    except sqlite3.OperationalError:
-        return SearchResult(_matching(registry, quote_words(words), chosen, limit))
-    return SearchResult(_matching(registry, words, chosen, limit))
-
-
-def quote_words(text: str) -> str:
-    """An FTS5 expression that looks for each word as it stands."""
-    words = text.replace("\0", " ").split()
-    return " ".join('"' + word.replace('"', '""') + '"' for word in words) or '""'
-
-
-def _matching(registry: RegistryDatabase, expression: str, chosen: RunFilter, limit: int) -> list[SearchHit]:
-    where, values = filter_conditions(chosen)
+    """Runs that have ended and hold these words, newest first: ``refund OR 返金 NOT "too late"``."""
+    query = parse_query(words)
+    if registry.writable:
+        update_search_index(registry, progress)
+    indexed = registry.writable or _is_index_complete(registry)
+    note = "" if indexed else f"{registry.path} is read-only: all texts were read, without the index"
+    condition, values = query.indexed if indexed else query.unindexed
+    where, more = filter_conditions(chosen)
+    with registry.temp_connection() as connection:
+        _add_fold(connection)
     found = registry.read(
-        f"SELECT r.seq, {_SNIPPET} AS snippet FROM run_search JOIN runs r ON r.seq = run_search.rowid "
-        f"WHERE run_search MATCH ? AND {where} ORDER BY run_search.rowid DESC LIMIT ?",
-        (expression, *values, limit),
+        "SELECT r.seq, s.inputs, s.output FROM runs r JOIN search_texts s ON s.seq = r.seq "
+        f"WHERE {where} AND r.state <> 'started' AND {condition} ORDER BY r.seq DESC LIMIT ?",
+        (*more, *values, limit),
     )
-    return _hits(registry, found)
-
-
-def _hits(registry: RegistryDatabase, found: Sequence[sqlite3.Row]) -> list[SearchHit]:
     runs = runs_by_seq(registry, [row["seq"] for row in found])
-    return [SearchHit(run, row["snippet"] or "") for run, row in zip(runs, found, strict=True)]
+    texts = ({"inputs": row["inputs"], "output": row["output"]} for row in found)
+    hits = [SearchHit(run, excerpt(held, query.terms)) for run, held in zip(runs, texts, strict=True)]
+    return SearchResult(hits, note)
 
 
-def _search_without_index(
-    registry: RegistryDatabase, words: str, chosen: RunFilter, limit: int
-) -> SearchResult:
-    """What can be done without an index that can be written."""
-    where, values = filter_conditions(chosen)
-    patterns = [f"%{_escape_like(word)}%" for word in words.replace('"', " ").split()]
-    each = "(coalesce(s.inputs, '') || char(10) || coalesce(s.output, '')) LIKE ? ESCAPE '\\'"
-    holds = " AND ".join([each] * len(patterns)) or "1"
-    found = registry.read(
-        f"SELECT r.seq, substr(coalesce(s.output, s.inputs), 1, 80) AS snippet FROM runs r "
-        f"JOIN search_texts s ON s.seq = r.seq WHERE {where} AND r.state <> 'started' AND {holds} "
-        "ORDER BY r.seq DESC LIMIT ?",
-        (*values, *patterns, limit),
-    )
-    return SearchResult(
-        _hits(registry, found), f"{registry.path} is read-only: all texts were read, without the index"
-    )
+def _add_fold(connection: sqlite3.Connection) -> None:
+    connection.create_function("search_fold", 1, fold_text, deterministic=True)
 
 
-def _escape_like(word: str) -> str:
-    return word.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def _is_index_complete(registry: RegistryDatabase) -> bool:
+    with registry.temp_connection() as connection:
+        last = connection.execute("SELECT max(seq) FROM runs").fetchone()[0] or 0
+        waits = connection.execute("SELECT 1 FROM search_waiting LIMIT 1").fetchone()
+        return _has_trigrams(connection) and waits is None and _watermark(connection) == last
+
+
+def _has_trigrams(connection: sqlite3.Connection) -> bool:
+    """Whether there is an index, and of this form: earlier ones held whole words."""
+    row = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'run_search'").fetchone()
+    return row is not None and "trigram" in row[0]
+
+
+def _make_index(connection: sqlite3.Connection) -> None:
+    """Begin the index, or begin it again in this form: all of it can be read from the runs."""
+    if not _has_trigrams(connection):
+        connection.execute("DROP TABLE IF EXISTS run_search")
+        connection.execute("DELETE FROM meta WHERE key = 'search_watermark'")
+        connection.execute("DELETE FROM search_waiting")
+        connection.execute(_CREATE)
 
 
 def update_search_index(registry: RegistryDatabase, progress: Progress | None = None) -> None:
     """Index what has ended since the last time, a chunk a transaction."""
     with registry.write() as connection:
-        connection.execute(_CREATE)
+        _add_fold(connection)
+        _make_index(connection)
         _index_ended_late(connection)
     last = registry.read_one("SELECT max(seq) FROM runs") or 0
     while (done := _index_chunk(registry, last)) < last:
@@ -149,7 +137,8 @@ def _watermark(connection: sqlite3.Connection) -> int:
 
 def delete_from_search_index(connection: sqlite3.Connection, where: str, values: Sequence[Any]) -> None:
     """Take runs out of the index, in the transaction that deletes them. ``where`` speaks of ``seq``."""
-    if _watermark(connection):
+    if _watermark(connection) and _has_trigrams(connection):
+        _add_fold(connection)
         connection.execute(
             f"{_UNINDEX_ROWS} WHERE {where} AND seq <= ? AND seq NOT IN (SELECT seq FROM search_waiting)",
             (*values, _watermark(connection)),
@@ -159,6 +148,8 @@ def delete_from_search_index(connection: sqlite3.Connection, where: str, values:
 
 def merge_search_index(registry: RegistryDatabase) -> None:
     """Merge what deletions have left in the index, a bounded part of it."""
-    if registry.read_one("SELECT 1 FROM meta WHERE key = 'search_watermark'"):
+    with registry.temp_connection() as connection:
+        indexed = _has_trigrams(connection)
+    if indexed:
         with registry.write() as connection:
             connection.execute("INSERT INTO run_search (run_search, rank) VALUES ('merge', -2000)")
