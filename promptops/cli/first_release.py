@@ -3,7 +3,7 @@
 from promptops.cli.options.release import print_transition, require_confirmation
 from promptops.console import note
 from promptops.release.actions.candidate import ReleaseCandidate
-from promptops.release.actions.promote import release_first_version
+from promptops.release.actions.promote_direct import release_first_version
 from promptops.release.context import ReleaseContext
 
 

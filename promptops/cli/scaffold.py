@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from promptops._version import __version__
 from promptops.config.containment import check_inside
 from promptops.config.settings import SETTINGS_FILE, Settings
 from promptops.errors import Invalid
+from promptops.escapes import escape
 from promptops.prompt import PROMPT_SCHEMA, check_prompt_name
 
 SCHEMA_FILE = ".prompt.schema.json"  # in the prompts folder; the first line of every new prompt names it
@@ -92,19 +92,29 @@ def write_promote_script(settings: Settings) -> list[Path]:
 
 def _fill_template(template: Path, name: str, settings: Settings) -> str:
     text = template.read_text(encoding="utf-8")
-    registry = settings.registry
-    for mark, value in {
-        "@NAME@": name,
-        "@PATHS@": json.dumps(
+    registry = os.path.relpath(settings.registry, settings.top)
+    for named in (settings.prefix, registry):
+        if not named.isprintable() or "${{" in named:
+            hint = "rename it: GitHub would compute what stands between ${{ and }}"
+            raise Invalid(f"{escape(named)} cannot stand in a workflow", hint=hint)
+    values = {
+        "@TITLE@": _yaml_text(name),
+        "@RELEASE@": _yaml_text(f"{name} release"),
+        "@MARKER@": _yaml_text(f"<!-- {name} -->"),
+        "@KEY@": re.sub(r"[^A-Za-z0-9-]", "-", name),
+        "@PATHS@": _yaml_text(
             [f"{settings.prompts_path}/**", f"{settings.prefix}/{SETTINGS_FILE}".lstrip("/")]
         ),
         "@VERSION@": __version__,
-        "@FOLDER@": f" -C {shlex.quote(settings.prefix)}" if settings.prefix else "",
-        "@DIRECTORY@": json.dumps(settings.prefix or "."),
-        "@REGISTRY@": json.dumps(os.path.relpath(registry, settings.top) + "*"),
-    }.items():
-        text = text.replace(mark, value)
-    return text
+        "@DIRECTORY@": _yaml_text(settings.prefix or "."),
+        "@REGISTRY@": _yaml_text(f"{registry}*"),
+    }
+    return re.sub(r"@[A-Z]+@", lambda mark: values[mark[0]], text)  # in one go: a folder may be called @NAME@
+
+
+def _yaml_text(value: str | list[str]) -> str:
+    """A value of a workflow in quotes, which JSON shares with YAML."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _write_if_missing(file: Path, text: str) -> bool:

@@ -130,6 +130,24 @@ PLAN_SCHEMA: dict[str, Any] = _mapping(
             "description": "Whom an assignment sticks to: call, session, user, or a key of the metadata.",
         },
         "steps": {"type": "array", "items": _STEP},
+        "approval": _or_null(
+            _mapping(
+                "Who may approve a step that waits for a person; null for anybody.",
+                {
+                    "approvers": {
+                        "type": "array",
+                        "minItems": 1,
+                        "items": {"type": "string", "pattern": "^[^@\\s<>]*@[^@\\s<>]+$"},
+                        "description": "Addresses as git knows them; @example.org is everybody there.",
+                    },
+                    "own_change": {
+                        "type": "string",
+                        "enum": ["allow", "refuse"],
+                        "description": "Whether who wrote the change may approve it. Default: allow.",
+                    },
+                },
+            )
+        ),
         "promote": _mapping(
             "What must hold at the last step.",
             {

@@ -61,9 +61,17 @@ SETTINGS_SCHEMA: dict[str, Any] = {
         },
         "release": {
             "type": "object",
-            "description": "The reviewed branch that releases must come from.",
+            "description": "The reviewed branch that releases must come from, and what happens where "
+            "the state branch was changed by hand.",
             "additionalProperties": False,
-            "properties": {"from": {"type": "string"}},
+            "properties": {
+                "from": {"type": "string"},
+                "on_tamper": {
+                    "type": "string",
+                    "enum": ["refuse", "warn"],
+                    "description": "refuse: the last good state goes on being served. Default: refuse.",
+                },
+            },
         },
         "plans": {
             "type": "object",

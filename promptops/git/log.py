@@ -32,6 +32,26 @@ class Commit:
     changes: tuple[BlobChange, ...]
 
 
+def commit_authors(
+    settings: Settings, base: str | None, commit: str, paths: Sequence[str]
+) -> tuple[str, ...]:
+    """Authors and co-authors of the commits after ``base`` that changed one of the paths, newest first.
+
+    Where there is none, as for a version older than ``base``: those of the last commit that did.
+    """
+    since = [f"^{base}"] if base else []
+    return _authors(settings, [commit, *since, "--", *paths]) or _authors(
+        settings, ["-1", commit, "--", *paths]
+    )
+
+
+def _authors(settings: Settings, words: Sequence[str]) -> tuple[str, ...]:
+    co_authors = "%(trailers:key=Co-authored-by,valueonly,separator=%x00)"
+    said = run_git(settings, "log", f"--format=%an <%ae>%x00{co_authors}", *words)
+    lines = said.decode("utf-8", "replace").replace("\0", "\n").splitlines()
+    return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
+
+
 def is_on_first_parent_line(settings: Settings, older: str, newer: str) -> bool:
     """Whether the first-parent line of ``newer`` goes through ``older``."""
     lines = run_git(settings, "rev-list", "--first-parent", "--parents", newer, f"^{older}").split(b"\n")

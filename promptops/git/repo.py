@@ -12,6 +12,7 @@ from promptops.errors import Invalid, NotFound
 from promptops.git.process import CatFile, GitObject, MissingObject, run_git
 
 STATE_BRANCH = "promptops-state"
+VERIFIED_REF = f"refs/promptops/verified/{STATE_BRANCH}"
 _STATE_REF = re.compile(f"refs/heads/{STATE_BRANCH}|refs/remotes/[^/]+/{STATE_BRANCH}")
 INDEX = ""  # the revision that stands for the index, as in git's own ":path"
 _LINK, _SUBMODULE, _TREE = "120000", "160000", "040000"
@@ -86,14 +87,20 @@ class GitRepo(Closing):
 
     def state_heads(self) -> dict[str, str]:
         """The state branch, here and as last fetched from each remote: ref to commit."""
-        return {name: oid for name, oid in self._heads.items() if name != "HEAD"}
+        return {name: oid for name, oid in self._heads.items() if name not in ("HEAD", VERIFIED_REF)}
+
+    def verified_state(self) -> str | None:
+        """The newest commit of the state branch of which every file is known to follow from its log."""
+        return self._heads.get(VERIFIED_REF)
 
     @cached_property
     def _heads(self) -> dict[str, str]:
         """HEAD and the state branches, asked for in one go and once."""
         stdout = run_git(self.settings, "show-ref", "--head", STATE_BRANCH, ok=(0, 1))
         lines = (line.split(" ", 1) for line in stdout.decode("utf-8", "surrogateescape").splitlines())
-        return {name: oid for oid, name in lines if name == "HEAD" or _STATE_REF.fullmatch(name)}
+        return {
+            name: oid for oid, name in lines if name in ("HEAD", VERIFIED_REF) or _STATE_REF.fullmatch(name)
+        }
 
     def _branch(self) -> str:
         """Read without git, as nothing rests on it: it tells apart what is remembered of each branch."""
@@ -103,6 +110,11 @@ class GitRepo(Closing):
 
     def has_commits(self, rev: str = "HEAD") -> bool:
         return self._objects.ask(f"{rev}^{{commit}}").kind == "commit"
+
+    def author(self, commit: str) -> str:
+        """Who wrote a commit, as git log shows it."""
+        said = run_git(self.settings, "log", "-1", "--format=%an <%ae>", commit, "--")
+        return said.decode("utf-8", "replace").strip()
 
     def is_shallow(self) -> bool:
         common = self.settings.common_dir
@@ -116,6 +128,11 @@ class GitRepo(Closing):
         if found:
             self._ancestry.add((older, newer))
         return found
+
+    def common_ancestor(self, one: str, other: str) -> str | None:
+        """The newest commit that both come from; None where they share no history."""
+        said = run_git(self.settings, "merge-base", one, other, ok=(0, 1)).decode().split()
+        return said[0] if said else None
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """Refs that match the patterns of ``git for-each-ref``, each with its object id."""

@@ -74,24 +74,30 @@ def has_committer_identity(settings: Settings) -> bool:
 def write_commit(
     settings: Settings,
     parent: str | None,
-    files: Mapping[str, bytes],
+    files: Mapping[str, bytes | None],
     message: str,
     *,
     sign: bool = False,
 ) -> str:
-    """The id of a new commit: the parent's files with these over them. No ref moves.
+    """The id of a new commit: the parent's files with these over them, None for one less. No ref moves.
 
     Raises Invalid where git knows no name to commit under, or cannot sign.
     """
     with tempfile.TemporaryDirectory(prefix="promptops-") as folder:
-        oids = _write_blobs(settings, Path(folder), list(files.values()))
+        kept = {path: content for path, content in files.items() if content is not None}
+        oids = dict(zip(kept, _write_blobs(settings, Path(folder), list(kept.values())), strict=True))
         env = {"GIT_INDEX_FILE": f"{folder}/index"}
         if parent:
             run_git(settings, "read-tree", parent, env=env)
-        lines = (f"100644 {oid}\t{path}\0" for path, oid in zip(files, oids, strict=True))
-        run_git(settings, "update-index", "-z", "--index-info", stdin=os.fsencode("".join(lines)), env=env)
+        gone = "0" * len(parent or "")
+        lines = "".join(_index_entry(path, oids.get(path), gone) for path in files)
+        run_git(settings, "update-index", "-z", "--index-info", stdin=os.fsencode(lines), env=env)
         tree = run_git(settings, "write-tree", env=env).decode().strip()
     return _commit_tree(settings, tree, parent, message, sign=sign)
+
+
+def _index_entry(path: str, oid: str | None, gone: str) -> str:
+    return f"100644 {oid}\t{path}\0" if oid else f"0 {gone}\t{path}\0"
 
 
 def _write_blobs(settings: Settings, folder: Path, contents: Sequence[bytes]) -> list[str]:
@@ -130,7 +136,7 @@ class SigningError(Invalid):
     """Signing is configured and fails."""
 
 
-def update_refs(settings: Settings, *moves: RefUpdate) -> bool:
+def update_refs(settings: Settings, *moves: RefUpdate, patience_s: float = _STALE_LOCK_S) -> bool:
     """Move refs, all or none; False where one of them is not what it must have been."""
     if not moves:
         return True
@@ -138,7 +144,7 @@ def update_refs(settings: Settings, *moves: RefUpdate) -> bool:
     lines = (f"update {move.ref}\0{move.new}\0{zero if move.old is None else move.old}\0" for move in moves)
     # the message is for the reflog, which is where a mistaken move is found
     words = ("update-ref", "-m", "promptops", "--create-reflog", "-z", "--stdin")
-    commands, until = "".join(lines).encode(), time.monotonic() + _STALE_LOCK_S
+    commands, until = "".join(lines).encode(), time.monotonic() + patience_s
     while True:
         result = run_git_unchecked(settings, *words, stdin=commands)
         if result.returncode == 0:

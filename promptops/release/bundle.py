@@ -12,7 +12,7 @@ A bundle replaces another one whole, so that who reads it meanwhile meets the ol
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -28,10 +28,13 @@ from promptops.config.settings import (
     decode_settings,
 )
 from promptops.errors import Invalid, NotFound
-from promptops.git.repo import STATE_BRANCH, GitRepo
+from promptops.git.repo import GitRepo
 from promptops.prompt import load_prompt, short_digest
-from promptops.release.ledger.serialize import encode_snapshot
-from promptops.versions.references import Reference, is_version_number, parse_digest, parse_reference
+from promptops.release.ledger.serialize import encode_release, encode_snapshot
+from promptops.release.state_trust import audit_state, trusted_commit
+from promptops.release.tampering import BranchAudit
+from promptops.versions.frozen import load_frozen_prompt
+from promptops.versions.references import is_version_number, parse_digest, parse_reference
 from promptops.versions.release_state import (
     ReleasedSnapshot,
     ReleasedVersion,
@@ -39,14 +42,14 @@ from promptops.versions.release_state import (
     decode_release,
     decode_snapshot,
     find_state_commit,
-    read_releases,
+    read_release_of_any_project,
     release_path,
+    released_names,
     snapshot_path,
 )
-from promptops.versions.resolve import Version, load_released_version
+from promptops.versions.resolve import Version
 
 FORMAT = 1
-_RECOVER_HINT = "promptops release recover brings back what was there"
 _REBUILD_HINT = "make it anew: promptops release bundle --out FILE"
 
 
@@ -63,21 +66,28 @@ class BundleSummary:
 def write_bundle(settings: Settings, out: Path) -> BundleSummary:
     """Write what every channel serves. Raises NotFound where nothing is released."""
     with GitRepo(settings) as repo:
-        commit, states = find_state_commit(repo), read_releases(repo)
-        if commit is None or not states:
+        commit = find_state_commit(repo)
+        audit = audit_state(repo, commit) if commit else None
+        states = dict(_trusted_states(repo, audit)) if audit else {}
+        if audit is None or not states:
             raise NotFound("nothing is released yet", hint="promptops promote NAME@REV releases a version")
-        files = {release_path(name): _read_text(repo, commit, release_path(name)) for name in states}
+        files = {release_path(name): encode_release(state).decode() for name, state in states.items()}
         versions = {
-            snapshot_path(name, one.digest): _frozen_text(repo, commit, name, one)
+            snapshot_path(name, one.digest): _frozen_text(repo, audit.content, name, one)
             for name, state in states.items()
             for one in _served_versions(state)
         }
     source = settings.document.source if settings.document else ""
-    content: dict[str, Any] = {"format": FORMAT, "commit": commit, "made_at": utc_now(), "settings": source}
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "commit": audit.head,
+        "made_at": utc_now(),
+        "settings": source,
+    }
     content["files"] = files | versions
     _parse_content(content)  # nothing is handed out that could not be read there
     size = _write_atomically(out, json.dumps(content, ensure_ascii=False))
-    return BundleSummary(commit, tuple(states), len(versions), size)
+    return BundleSummary(audit.head, tuple(states), len(versions), size)
 
 
 def _served_versions(state: ReleaseState) -> Iterable[ReleasedVersion]:
@@ -85,25 +95,19 @@ def _served_versions(state: ReleaseState) -> Iterable[ReleasedVersion]:
     yield from (channel.shadow.released for channel in state.channels.values() if channel.shadow)
 
 
+def _trusted_states(repo: GitRepo, audit: BranchAudit) -> Iterator[tuple[str, ReleaseState]]:
+    """Each prompt's releases; of what was changed by hand the last good ones, which is said."""
+    names = {*released_names(repo, audit.content), *audit.good_commits}
+    for name in sorted(names):
+        good = trusted_commit(repo, audit, name)
+        state = read_release_of_any_project(repo, good, name) if good else None
+        if state and state.project == repo.settings.prefix:
+            yield name, state
+
+
 def _frozen_text(repo: GitRepo, commit: str, prompt: str, released: ReleasedVersion) -> str:
-    """A version as the branch keeps it; one that it doesn't keep is read from its commit."""
-    path = snapshot_path(prompt, released.digest)
-    try:
-        return _read_text(repo, commit, path)
-    except NotFound:
-        wanted = Reference(f"{prompt}@{released.version}", prompt)
-        version = load_released_version(repo, commit, wanted, released)
-    read = repo.reader(str(version.commit_sha))
-    files = {file: read(file) for file in version.prompt.closure}
-    frozen = ReleasedSnapshot(prompt, released.version, released.digest, version.commit_sha, files)
-    return encode_snapshot(frozen).decode()
-
-
-def _read_text(repo: GitRepo, commit: str, path: str) -> str:
-    try:
-        return repo.read(commit, path).decode()
-    except UnicodeDecodeError:
-        raise Invalid(f"{STATE_BRANCH}:{path} is damaged: no UTF-8", hint=_RECOVER_HINT) from None
+    """A version as the branch keeps it; one that it doesn't keep, or not whole, is read from its commit."""
+    return encode_snapshot(load_frozen_prompt(repo, commit, prompt, released).snapshot(released)).decode()
 
 
 def _write_atomically(out: Path, text: str) -> int:

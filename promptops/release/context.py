@@ -11,13 +11,14 @@ from promptops.git.remote import OnTransfer
 from promptops.log import PackageLogger
 from promptops.registry import RegistryDatabase
 from promptops.release.ledger import Ledger
+from promptops.release.state_trust import allows_tampering
 from promptops.versions.references import Reference, parse_reference, suggest_nearest
 from promptops.versions.release_state import (
     ChannelState,
     ReleasedVersion,
     ReleaseState,
     Rollout,
-    read_releases,
+    released_names,
 )
 from promptops.versions.resolve import Version, load_released_version, prompt_names
 
@@ -52,7 +53,7 @@ class ReleaseContext:
 
     def version(self, target: Target, released: ReleasedVersion) -> Version:
         """A released version, from the files that are frozen on the state branch."""
-        commit = self.ledger.commit_id()
+        commit = self.ledger.content_commit()
         wanted = Reference(f"{target.prompt}@{released.version}", target.prompt)
         return load_released_version(self.ledger.repo, str(commit), wanted, released)
 
@@ -65,8 +66,7 @@ class ReleaseContext:
         ]
 
     def releases(self) -> Mapping[str, ReleaseState]:
-        self.ledger.commit_id()  # where nothing is known here the remote is asked
-        return read_releases(self.ledger.repo)
+        return self.ledger.releases()
 
 
 def open_optional_registry(path: Path) -> RegistryDatabase:
@@ -98,6 +98,11 @@ def open_release_context(
         registry(settings.registry) as opened,
     ):
         yield ReleaseContext(settings=settings, ledger=ledger, registry=opened, now=now)
+
+
+def is_tampered(context: ReleaseContext, prompt: str | None = None) -> bool:
+    """Whether a file of a prompt, or of any, was changed by hand, and that is not put up with."""
+    return not allows_tampering(context.ledger.repo) and bool(context.ledger.tampering(prompt))
 
 
 def channel_state(state: ReleaseState | None, channel: str) -> ChannelState:
@@ -138,8 +143,7 @@ def require_prompt(context: ReleaseContext, prompt: str) -> None:
 
 def _released_names(context: ReleaseContext) -> Iterator[str]:
     commit = context.ledger.commit_id()
-    for entry in context.ledger.repo.list_files(commit, "releases") if commit else ():
-        yield entry.path.removeprefix("releases/").removesuffix(".yaml")
+    yield from released_names(context.ledger.repo, commit) if commit else ()
 
 
 def resolve_channel(channel: str | None, settings: Settings) -> str:

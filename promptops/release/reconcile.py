@@ -79,11 +79,17 @@ def tick_channel(context: ReleaseContext, target: Target) -> TickResult:
     return TickResult(target=target, look=look, written=written)
 
 
-def apply_if_unchanged(target: Target, due: Transition) -> Callable[[ReleaseState | None], Transition | None]:
-    """The move for as long as the channel is as it was decided on; somebody may have been faster."""
+def apply_if_unchanged(
+    target: Target, due: Transition, *, by_person: bool = False
+) -> Callable[[ReleaseState | None], Transition | None]:
+    """The move for as long as the channel is as it was decided on; somebody may have been faster.
+
+    ``by_person``: what a person forces is done in whatever phase the canary is by then.
+    """
 
     def change(head: ReleaseState | None) -> Transition | None:
-        return due if is_applicable(channel_state(head, target.channel), due) else None
+        state = channel_state(head, target.channel)
+        return due if is_applicable(state, replace(due, forced=by_person and due.forced)) else None
 
     return change
 

@@ -11,6 +11,7 @@ from promptops.release.steps import (
     next_position,
     position_at,
     resume_transition,
+    skipped_steps,
     start_rollout,
 )
 from promptops.release.timestamps import format_duration, parse_timestamp
@@ -38,6 +39,7 @@ __all__ = [
     "missing_proof",
     "next_position",
     "resume_transition",
+    "skipped_steps",
     "start_rollout",
 ]
 
@@ -132,7 +134,10 @@ def _deadline_transition(
     if plan.on_inconclusive == "rollback":
         return replace(_rollback(rollout, reason), verdict=Verdict.UNDECIDED)
     if plan.on_inconclusive == "promote" and rollout.phase == "progressing" and not findings.short_of:
-        return _promote(rollout, f"{reason}; the plan says to promote then", Verdict.UNDECIDED)
+        left = plan.steps[rollout.step + 1 :]
+        if not any(step.is_manual for step in left):  # a person's yes is never gone past
+            due = _promote(rollout, f"{reason}; the plan says to promote then", Verdict.UNDECIDED)
+            return replace(due, forced=bool(left), skipped=skipped_steps(rollout, plan))
     if rollout.reason:
         reason += f"; it was {rollout.phase}: {rollout.reason}"
     return Transition(

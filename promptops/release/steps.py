@@ -75,6 +75,25 @@ def position_at(plan: ReleasePlan, index: int, weight_bp: int) -> PlanPosition:
     return phase, index, weight_bp if step.weight_bp is None else step.weight_bp
 
 
+def skipped_steps(rollout: Rollout, plan: ReleasePlan) -> tuple[str, ...]:
+    """The gates and steps that a promotion now would go past, by name."""
+    gates = gate_phases(plan)
+    open_gates = gates[gates.index(rollout.phase) :] if rollout.phase in gates else ()
+    first = 0 if open_gates else rollout.step + 1
+    if not open_gates and rollout.phase != "progressing" and _is_manual(plan, rollout.step):
+        first = rollout.step
+    return (*(f"the {gate} gate" for gate in open_gates), *step_names(plan)[first:])
+
+
+def _is_manual(plan: ReleasePlan, index: int) -> bool:
+    return index < len(plan.steps) and plan.steps[index].is_manual
+
+
+def step_names(plan: ReleasePlan) -> tuple[str, ...]:
+    """``step 2 (25%)``, ``step 3 (approval)``, ``step 4 (30 reviewed)``."""
+    return tuple(f"step {index} ({step.label})" for index, step in enumerate(plan.steps, 1))
+
+
 def current_step(rollout: Rollout, plan: ReleasePlan) -> PlanStep:
     if rollout.step >= len(plan.steps):
         raise Invalid(

@@ -41,7 +41,9 @@ class Transition:
     reason: str = ""  # a sentence, recorded
     verdict: str = ""
     actor: str = ""
-    forced: bool = False
+    forced: bool = False  # it goes past a rule or a step
+    skipped: tuple[str, ...] = ()  # the steps that it goes past
+    authors: tuple[str, ...] = ()  # who wrote the change that goes live, where that is known
     rollout: Rollout | None = None
     stable: ReleasedVersion | None = (
         None  # of RELEASE; of ROLLBACK the version to go back to, where one is named

@@ -10,6 +10,7 @@ from promptops.checks import CompiledCheck
 from promptops.config.clock import utc_now
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import sha256_hex
+from promptops.prompt.made_up import MOCK, find_mock_parameter
 from promptops.prompt.render import RenderedPrompt, messages_hash
 from promptops.prompt.tool_calls import answer_text
 from promptops.providers.types import TRUNCATED, ModelError
@@ -252,7 +253,7 @@ def started_run(version: Version, rendered: RenderedPrompt, origin: RunContext) 
         weight_bp=origin.weight_bp,
         unit_hash=origin.unit_hash,
         unit_key_id=origin.unit_key_id,
-        excluded=origin.excluded,
+        excluded=origin.excluded or (MOCK if find_mock_parameter(prompt) else None),
         fallback=origin.fallback,
         shadow_of=origin.shadow_of,
         case_id=origin.case_id,

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from promptops.checks import CompiledCheck, compile_checks, validate_checks
 from promptops.prompt import Prompt
+from promptops.prompt.made_up import require_measurable
 from promptops.prompt.render import RenderedPrompt, render_prompt
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import ModelClient, ModelError, OnText
@@ -29,6 +30,8 @@ from promptops.runner.results import (
 from promptops.runner.retry import CallAttempts, Limits, RateLimiter, request_for
 from promptops.runner.run import PreparedRun, ReportedResult, Run, RunContext, started_run
 from promptops.versions.resolve import Version
+
+_MEASURING_KINDS = ("eval", "shadow", "judge")
 
 
 class JournalProtocol(Protocol):
@@ -87,6 +90,8 @@ class Runner:
         checks = project_checks(prompt, self.root)
         if origin.checks:
             checks = (*checks, *compile_checks(origin.checks, prompt.path, self.root))
+        if origin.kind in _MEASURING_KINDS:
+            require_measurable(prompt, f"a run of kind {origin.kind}")
         rendered = render_prompt(prompt, inputs)
         for pin in (prompt.model, *prompt.fallback) if called else ():
             self.adapter_for(pin)

@@ -67,4 +67,4 @@ def sync_releases(settings: Settings) -> None:
     from promptops.release.ledger import Ledger
 
     with Ledger(settings) as ledger:
-        ledger.sync()
+        ledger.sync(strict=True)

@@ -297,25 +297,15 @@ def load_released_version(
     repo: "GitRepo", state: str, wanted: Reference, released: "ReleasedVersion"
 ) -> Version:
     """A released version from its frozen files, which outlive the commit; else from the commit."""
-    from promptops.versions.release_state import read_released_snapshot
+    from promptops.versions.frozen import load_frozen_prompt
 
-    frozen = read_released_snapshot(repo, state, wanted.name, released.digest)
-    commit = released.commit or (frozen.commit if frozen else None)
-    if commit is not None and repo.has_commits(commit):
-        commit = repo.resolve_commit(commit)
-    elif frozen is None:
-        raise NotFound(
-            f"{wanted.name} {released.version} is neither kept on the state branch nor in a commit here",
-            hint="git fetch --all, then again",
-        )
-    read = frozen.read if frozen else repo.reader(str(commit))
-    prompt = load_prompt(wanted.name, read)
+    frozen = load_frozen_prompt(repo, state, wanted.name, released)
     return Version(
-        prompt=_with_digest(prompt, released.digest, wanted),
+        prompt=frozen.prompt,
         reference=wanted.text,
         source="release",
         pasteable=f"{wanted.name}@{released.version}",
-        commit_sha=commit,
+        commit_sha=frozen.commit,
         version=released.version,
     )
 

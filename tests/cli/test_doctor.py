@@ -156,9 +156,9 @@ def test_releases_of_this_machine_alone(cli: Cli, greeting: Repo, tmp_path: Path
     assert len(found(cli, "releases")) == 2
     other = greeting.git("commit-tree", "HEAD^{tree}", "-m", "another")
     greeting.git("update-ref", "refs/remotes/origin/promptops-state", other)
-    (told,) = found(cli, "releases")
-    assert (told["state"], told["hint"]) == ("error", "promptops release sync")
-    assert "has diverged" in told["text"]
+    (told,) = found(cli, "state branch")
+    assert (told["state"], told["hint"]) == ("error", "promptops release recover")
+    assert "refs/remotes/origin/promptops-state is another branch than was verified here" in told["text"]
 
 
 def test_a_work_tree_that_stands_on_the_state_branch(cli: Cli, greeting: Repo, tmp_path: Path) -> None:

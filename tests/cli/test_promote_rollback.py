@@ -38,7 +38,7 @@ def test_the_first_release_says_so_and_asks(cli: Cli, repo: Repo) -> None:
 
 def test_a_version_goes_live_by_the_plan_direct(cli: Cli, repo: Repo) -> None:
     go_live(cli, repo)
-    done = ok(cli("promote", "greet@HEAD"))
+    done = ok(cli("promote", "greet@HEAD", "--yes"))
     assert done.out == "release(greet): production v1 → v2\n"
     state = channel(cli)
     assert (state["stable"]["version"], state["previous"]["version"]) == ("v2", "v1")
@@ -70,10 +70,10 @@ def test_a_canary_is_finished_by_evidence_or_by_force(cli: Cli, repo: Repo) -> N
 def test_the_active_canary_may_be_named_by_its_revision(cli: Cli, repo: Repo) -> None:
     go_live(cli, repo)
     ok(cli("canary", "greet@HEAD", *QUICK))
-    assert cli("promote", "greet@HEAD").code == 3
+    assert cli("promote", "greet@HEAD", "--yes").code == 3
     repo.write("prompts/greet.yaml", SALUTE.replace("Salute {{", "Hail {{"))
     repo.commit("Hail people")
-    done = cli("promote", "greet@HEAD")
+    done = cli("promote", "greet@HEAD", "--yes")
     assert done.code == 4
     assert "has an active canary: v2" in done.err
 
@@ -102,7 +102,7 @@ def an_eval(cli: Cli, repo: Repo, **verdicts: object) -> None:
 def test_a_missing_eval_is_waited_for(cli: Cli, repo: Repo) -> None:
     with_cases(repo)
     go_live(cli, repo, cases=True)
-    done = ok(cli("promote", "greet@HEAD"))
+    done = ok(cli("promote", "greet@HEAD", "--yes"))
     assert "run: promptops eval greet@" in done.err
     assert channel(cli)["rollout"]["phase"] == "eval"
     assert cli("tick", "greet", "--exit-code").code == 3
@@ -114,11 +114,11 @@ def test_an_eval_that_says_worse_keeps_a_version_out(cli: Cli, repo: Repo) -> No
     with_cases(repo)
     go_live(cli, repo, cases=True)
     an_eval(cli, repo, verdict="worse", sentence="v2 passes 20 points fewer")
-    done = cli("promote", "greet@HEAD")
+    done = cli("promote", "greet@HEAD", "--yes")
     assert done.code == 1
     assert "v2 passes 20 points fewer" in done.err
     assert versions(cli) == ("v1", None)
-    ok(cli("promote", "greet@HEAD", "--force", "--reason", "it is a fix"))
+    ok(cli("promote", "greet@HEAD", "--yes", "--force", "--reason", "it is a fix"))
     assert versions(cli) == ("v2", None)
 
 
@@ -128,7 +128,7 @@ def test_rollback_ends_a_canary_or_goes_back(cli: Cli, repo: Repo) -> None:
     done = ok(cli("rollback", "greet"))
     assert "canary v2 50% → 0%" in done.out
     assert "v1 serves all calls of greet:production" in done.out
-    ok(cli("promote", "greet@HEAD"))
+    ok(cli("promote", "greet@HEAD", "--yes"))
     assert versions(cli) == ("v2", None)
     assert told(cli, "rollback", "greet:production", "--reason", "rude")["taken"] == "v2"
     assert versions(cli) == ("v1", None)
@@ -139,7 +139,7 @@ def test_rollback_ends_a_canary_or_goes_back(cli: Cli, repo: Repo) -> None:
 
 def test_rollback_to_a_version(cli: Cli, repo: Repo) -> None:
     go_live(cli, repo)
-    ok(cli("promote", "greet@HEAD"))
+    ok(cli("promote", "greet@HEAD", "--yes"))
     repo.write("prompts/greet.yaml", SALUTE.replace("Salute {{", "Hail {{"))
     repo.commit("Hail people")
     ok(cli("canary", "greet@HEAD", *QUICK))

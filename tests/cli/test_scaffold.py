@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,31 @@ case "$*" in *--paginate*) cat "$COMMENTS" ;; esac
 
 def workflow(repo: Repo, name: str = "promptops") -> dict[str, Any]:
     text = (repo.path / f".github/workflows/{name}.yml").read_text(encoding="utf-8")
-    known = r"actions/[a-z/-]+@v\d|@\$RUNNER_TEMP|set -- exports/\*.jsonl|\"\$@\"|@users.noreply"
+    known = (
+        r"actions/[a-z/-]+@[0-9a-f]{40} # v\d|@\$RUNNER_TEMP|set -- exports/\*.jsonl|\"\$@\"|@users.noreply"
+    )
     assert "@" not in re.sub(known, "", text)
     return dict(yaml.load(text, yaml.BaseLoader))  # noqa: S506 - builds strings alone; `on` is no boolean
+
+
+HOSTILE_FOLDERS = [
+    "a'; id; '",
+    "$(id)",
+    "`id`",
+    'a" b',
+    "@VERSION@",
+    "- a: &b",
+    "a # b",
+    "日本 \U0001f600",
+    "-C",
+    "%s",
+]
+
+
+def steps_of(file: Path) -> list[list[str]]:
+    """All commands of a workflow."""
+    found = yaml.load(file.read_text(encoding="utf-8"), yaml.BaseLoader)  # noqa: S506 - builds strings alone
+    return [steps(job) for job in found["jobs"].values()]
 
 
 def steps(job: dict[str, Any]) -> list[str]:
@@ -62,7 +85,40 @@ class TestWorkflow:
         assert found["on"]["pull_request"]["paths"] == (
             ["my services/a/prompts/**", "my services/a/promptops.yaml"]
         )
-        assert "promptops -C 'my services/a' lint --format github" in steps(found["jobs"]["lint"])[1]
+        assert found["jobs"]["lint"]["steps"][-1]["env"] == {"FOLDER": "my services/a"}
+        assert found["jobs"]["diff"]["env"]["FOLDER"] == "my services/a"
+        assert steps(found["jobs"]["lint"])[1] == 'promptops -C "$FOLDER" lint --format github'
+
+    @pytest.mark.parametrize("folder", HOSTILE_FOLDERS)
+    def test_no_name_of_a_folder_reaches_a_command(self, repo: Repo, cli: Cli, folder: str) -> None:
+        repo.write("plain/promptops.yaml", "")
+        cli("-C", "plain", "init", "--ci", "github")
+        os.chdir(repo.path)
+        plain = {path: steps_of(path) for path in sorted((repo.path / ".github/workflows").iterdir())}
+        for path in plain:
+            path.unlink()
+        repo.write(f"{folder}/promptops.yaml", "")
+        assert cli("-C", folder, "init", "--ci", "github").code == 0
+        hostile = [steps_of(path) for path in sorted((repo.path / ".github/workflows").iterdir())]
+        assert sorted(hostile) == sorted(plain.values())
+
+    def test_a_folder_that_github_would_compute_is_refused(self, repo: Repo, cli: Cli) -> None:
+        repo.write("${{ github.token }}/promptops.yaml", "")
+        refused = cli("-C", "${{ github.token }}", "init", "--ci", "github")
+        assert refused.code == 4
+        assert "GitHub would compute" in refused.err
+        assert not (repo.path / ".github").exists()
+
+    @pytest.mark.parametrize("folder", [".", "my services/a"])
+    def test_zizmor_finds_nothing(self, repo: Repo, cli: Cli, folder: str) -> None:
+        repo.write(f"{folder}/promptops.yaml", "")
+        cli("-C", folder, "init", "--ci", "github")
+        program = Path(sysconfig.get_path("scripts")) / "zizmor"
+        command = [program, "--offline", "--no-config", "--persona", "pedantic", "--format", "plain"]
+        done = subprocess.run(
+            [*command, repo.path / ".github/workflows"], capture_output=True, encoding="utf-8", check=False
+        )
+        assert done.returncode == 0, done.stdout
 
     def test_in_a_bare_repository(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:
         subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "bare.git")], check=True)
@@ -100,6 +156,8 @@ class TestWorkflow:
             "BASE": base,
             "HEAD": head,
             "NUMBER": "3",
+            "FOLDER": diff["env"]["FOLDER"],
+            "MARKER": diff["env"]["MARKER"],
             "RUNNER_TEMP": str(tmp_path),
             "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
             "GITHUB_REPOSITORY": "ada/greetings",

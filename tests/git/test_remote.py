@@ -112,7 +112,10 @@ class TestProgress:
         assert steps == [TransferProgress("origin", "connecting"), None]
 
     def test_a_terminal_shows_it_in_one_line_and_clears_it(self, clone: GitFolder, bare: GitFolder) -> None:
-        bare.git("update-ref", STATE, commit_of(bare))
+        blob = bare.git("hash-object", "-w", "--stdin", text="what is released")
+        tree = bare.git("mktree", text=f"100644 blob {blob}\tREADME.md\n")
+        init = bare.git("commit-tree", tree, "-m", "release: write README.md\n\nPromptops-Transition: init")
+        bare.git("update-ref", STATE, init)
         shown = sync_on_terminal(clone)
         assert shown.startswith("\rorigin: connecting\x1b[K")
         assert "\rorigin: counting objects" in shown

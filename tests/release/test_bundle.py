@@ -7,8 +7,10 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from promptops import Workspace
 from promptops.config.settings import current_settings
@@ -151,26 +153,53 @@ def test_readers_never_meet_half_a_bundle(live: GitFolder, bundle: Path) -> None
 
 
 def test_frozen_files_outlive_the_commit_they_came_from(live: GitFolder, bundle: Path) -> None:
-    """What the branch keeps frozen is taken as it is, also where the commit is gone."""
-    files = json.loads(bundle.read_text())["files"]
-    frozen = {path: text for path, text in files.items() if path.startswith("versions/")}
+    """What the branch keeps frozen is enough, where the commits are not there."""
+    frozen = versions_in(bundle)
     assert len(frozen) == 2
-    write_state(live, "greet", released(live, "greet", "HEAD", "v2"), files=frozen)
+    with_frozen(live, frozen)
+    clone = live.clone(live.path.parent / "clone", "--single-branch", "--branch", "promptops-state")
+    write_bundle(clone.settings(), bundle)
+    assert versions_in(bundle) == frozen
+
+
+@pytest.mark.parametrize("damage", ["prompt: another", "a: [b", "nobody"])
+def test_a_damaged_version_is_bundled_from_its_commit_and_else_not_at_all(
+    live: GitFolder, bundle: Path, caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
+    frozen, before = versions_in(bundle), bundle.read_bytes()
+    texts = {
+        path: text.replace("people", damage) if damage == "nobody" else damage
+        for path, text in frozen.items()
+    }
+    with_frozen(live, texts)
     write_bundle(current_settings(), bundle)
-    again = json.loads(bundle.read_text())["files"]
-    assert {path for path in again if path.startswith("versions/")} < set(frozen)
-
-
-def test_a_damaged_version_is_not_bundled(live: GitFolder, bundle: Path) -> None:
-    files = json.loads(bundle.read_text())["files"]
-    before = bundle.read_bytes()
-    path = next(path for path in files if path.startswith("versions/"))
-    for damage in (files[path].replace("people", "nobody"), "prompt: another", "a: [b"):
-        head = released(live, "greet", "HEAD~1", "v1"), released(live, "greet", "HEAD", "v2")
-        write_state(live, "greet", *head, files={path: damage})
-        with pytest.raises(Invalid):
-            write_bundle(current_settings(), bundle)
+    assert contents(versions_in(bundle)) == contents(frozen)
+    assert "instead" in caplog.text
+    clone = live.clone(live.path.parent / "clone", "--single-branch", "--branch", "promptops-state")
+    bundle.write_bytes(before)
+    with pytest.raises(Invalid, match="its commit is not here"):
+        write_bundle(clone.settings(), bundle)
     assert bundle.read_bytes() == before
+
+
+def versions_in(bundle: Path) -> dict[str, str]:
+    files: dict[str, str] = json.loads(bundle.read_text())["files"]
+    return {path: text for path, text in files.items() if path.startswith("versions/")}
+
+
+def contents(files: dict[str, str]) -> dict[str, Any]:
+    """Without the order that their files stand in."""
+    return {path: yaml.safe_load(text) for path, text in files.items()}
+
+
+def with_frozen(folder: GitFolder, files: dict[str, str]) -> None:
+    """Commit frozen files to the state branch by hand, beside its others."""
+    state = {
+        path: folder.git("show", f"promptops-state:{path}") + "\n"
+        for path in folder.git("ls-tree", "-r", "--name-only", "promptops-state").splitlines()
+    }
+    parent = folder.git("rev-parse", "promptops-state")
+    folder.branch_from_files("refs/heads/promptops-state", state | files, parent=parent)
 
 
 def test_where_the_registry_is(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,19 @@
 """Release states for tests, written as the ledger keeps them."""
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from promptops.git.repo import GitRepo
+from promptops.git.state_branch import write_commit
+from promptops.release.ledger.commit_builder import TransitionPayload, build_content
+from promptops.release.ledger.serialize import decode_channel
+from promptops.release.transitions import Move, Transition
+from promptops.versions.release_state import ChannelState, read_release
 from promptops.versions.resolve import resolve_version
 from support.git_repositories import GitFolder
 
 STATE = "refs/heads/promptops-state"
+NOW = 1_790_000_000.0
 PLAN = "sha256:" + "1f" * 32
 
 
@@ -36,13 +42,39 @@ def write_state(
     stable: Mapping[str, Any],
     canary: Mapping[str, Any] | None = None,
     *,
-    files: Mapping[str, str] | None = None,
     ref: str = STATE,
     **more: Any,
 ) -> str:
-    """Commit what ``NAME:production`` serves; ``more`` is said of the rollout."""
-    channel: dict[str, Any] = {"stable": stable}
+    """Commit what ``NAME:production`` is to serve; ``more`` is said of the rollout."""
+    wanted: dict[str, Any] = {"stable": stable}
     if canary:
-        channel["rollout"] = rollout(canary, name, **more)
-    state = {"prompt": name, "generation": 1, "channels": {"production": channel}}
-    return folder.branch_from_files(ref, {f"releases/{name}.yaml": json.dumps(state), **(files or {})})
+        wanted["rollout"] = rollout(canary, name, **more)
+    with GitRepo(folder.settings()) as repo:
+        head = repo.refs(ref).get(ref)
+        for move in _moves(_production(repo, head, name), decode_channel(wanted, name)):
+            head = _commit(repo, head, name, move)
+    folder.git("update-ref", ref, str(head))
+    return str(head)
+
+
+def _production(repo: GitRepo, head: str | None, name: str) -> ChannelState:
+    state = read_release(repo, head, name) if head else None
+    return state.channels["production"] if state else ChannelState()
+
+
+def _moves(now: ChannelState, wanted: ChannelState) -> Iterator[Transition]:
+    """How a channel comes from one state to another one."""
+    assert wanted.stable
+    if now.rollout:
+        yield Transition(move=Move.ABORT, rollout=now.rollout)
+    if now.stable is None or now.stable.digest != wanted.stable.digest:
+        yield Transition(move=Move.RELEASE, stable=wanted.stable)
+    if wanted.rollout:
+        yield Transition(move=Move.START, rollout=wanted.rollout)
+
+
+def _commit(repo: GitRepo, head: str | None, name: str, move: Transition) -> str:
+    state = read_release(repo, head, name) if head else None
+    change = TransitionPayload(prompt=name, channel="production", transition=move, at=NOW)
+    content = build_content(repo, head, state, change)
+    return write_commit(repo.settings, head, content.files, content.message)

@@ -28,6 +28,7 @@ from promptops.release.actions.canary import (
     start_canary,
 )
 from promptops.release.actions.candidate import ReleaseCandidate
+from promptops.release.actions.promote_direct import rollback_sentence
 from promptops.release.context import ReleaseContext
 
 SupersedeOption = Annotated[
@@ -86,6 +87,13 @@ def _confirm_forecast(context: ReleaseContext, found: PreparedCanary, *, yes: bo
     if shadow:
         most = f", {shadow.max_usd:.2f} USD at most" if shadow.max_usd is not None else ""
         note(f"its shadow phase makes {shadow.sample} calls of the canary{most}")
+    if found.skipped:
+        note(f"the plan of {found.target} has steps that this one lacks: {', '.join(found.skipped)}")
+    if before := rollback_sentence(context, found.target, version.prompt.digest):
+        note(f"{version.pasteable}: {before}")
+    if found.skipped:
+        question = f"go past {', '.join(found.skipped)}?"
+        require_confirmation(question, yes=yes, needed=True)
     require_confirmation(
         f"start the canary {version.pasteable} on {found.target}?", yes=yes, needed=shadow is not None
     )

@@ -17,10 +17,13 @@ from promptops.cli.options.release import (
     YesOption,
     print_transition,
     project_release_context,
+    require_confirmation,
 )
 from promptops.console import note, print_json
-from promptops.release.actions.promote import PromoteRequest, PromoteResult, first_release_candidate
+from promptops.release.actions.promote import first_release_candidate
 from promptops.release.actions.promote import promote_version as promote_
+from promptops.release.actions.promote_direct import DirectPromotion, preview_direct_promotion
+from promptops.release.actions.promote_request import PromoteRequest, PromoteResult
 
 NameArgument = Annotated[
     str,
@@ -43,7 +46,9 @@ def promote(
 ) -> int:
     """Serve a version to everybody: the active canary when its evidence is in, or a version by its eval.
 
-    Exit code 1 says that something is worse, 3 that the evidence is not in yet.
+    A canary that waits for a person, or is not at its last step, and a version that would go past the plan of
+    its channel need --force with --reason, or --yes; what is skipped is recorded. Exit code 1 says that
+    something is worse, 3 that the evidence is not in yet.
     """
     request = PromoteRequest(
         reference=reference, channel=to, plan=plan, force=force, unreviewed=unreviewed, reason=reason
@@ -52,7 +57,19 @@ def promote(
         candidate = first_release_candidate(context, request)
         if candidate:
             return confirm_first_release(context, candidate, reason, yes=yes, as_json=as_json)
+        if past := preview_direct_promotion(context, request):
+            _confirm_past_plan(reference, past, yes=yes)
         return _print_promotion(promote_(context, request), as_json=as_json)
+
+
+def _confirm_past_plan(reference: str, past: DirectPromotion, *, yes: bool) -> None:
+    """Say what is gone past, and have somebody agree."""
+    if past.skipped:
+        note(f"{past.target} is released by the plan {past.plan}; this skips {', '.join(past.skipped)}")
+        note(f"  promptops canary {reference} follows the plan")
+    if past.rolled_back:
+        note(f"{reference}: {past.rolled_back}")
+    require_confirmation(f"serve {reference} to everybody on {past.target}?", yes=yes, needed=True)
 
 
 def _print_promotion(done: PromoteResult, *, as_json: bool) -> int:

@@ -13,7 +13,7 @@ from promptops.cli.reports.release import print_status
 from promptops.console import clear_screen, note
 from promptops.errors import ExitCode
 from promptops.registry import RegistryDatabase
-from promptops.release.context import resolve_targets
+from promptops.release.context import is_tampered, resolve_targets
 from promptops.release.status import status_of
 from promptops.release.status_view import StatusView
 
@@ -44,11 +44,12 @@ def status(
 ) -> int:
     """Show what each channel serves and how its canary is doing: phase, weight, evidence, what is missing.
 
-    It reads what the last tick has found and moves nothing.
+    It reads what the last tick has found and moves nothing. Exit code 4 says that the state branch was
+    changed by hand: what is shown is the last good state.
     """
     chosen = StatusFormat.JSON if as_json else form
     while True:
-        views = _views(names or [])
+        views, tampered = _views(names or [])
         if watch:
             clear_screen()
         if not views and chosen is StatusFormat.TEXT:
@@ -56,16 +57,19 @@ def status(
         else:
             print_status(views, chosen.value)
         if not watch:
-            return _status_exit_code(views) if exit_code else 0
+            return ExitCode.INVALID if tampered else _status_exit_code(views) if exit_code else ExitCode.OK
         time.sleep(_REFRESH_INTERVAL_S)
 
 
-def _views(names: list[str]) -> list[StatusView]:
+def _views(names: list[str]) -> tuple[list[StatusView], bool]:
+    """Each channel, and whether the state of one of them was tampered with."""
     with project_release_context(registry=RegistryDatabase.open_existing) as context:
         pending = context.ledger.pending()
         targets = resolve_targets(names, context)
         with context.ledger.branch.pinned():
-            return [status_of(context, target, pending) for target in targets]
+            views = [status_of(context, target, pending) for target in targets]
+            tampered = any(is_tampered(context, target.prompt) for target in targets)
+            return views, tampered or (not names and is_tampered(context))
 
 
 def _status_exit_code(views: list[StatusView]) -> int:

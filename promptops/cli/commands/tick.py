@@ -14,7 +14,7 @@ from promptops.cli.options.release import (
 )
 from promptops.console import note, print_json_line, print_text, print_wrapped
 from promptops.errors import ExitCode, Invalid, PromptopsError, Unavailable
-from promptops.release.context import ReleaseContext, Target, resolve_targets
+from promptops.release.context import ReleaseContext, Target, is_tampered, resolve_targets
 from promptops.release.reconcile import TickResult
 from promptops.release.reconcile import tick_channel as tick_
 
@@ -42,8 +42,8 @@ def tick(
     """Evaluate active canaries and advance, hold or roll back each (at most one step).
 
     It calls no model and may be run as often as one likes. Exit code 0 says that it did its work, also
-    when a canary is held; 1 that one was rolled back, 4 that evidence is invalid, 5 that the remote was
-    not reached.
+    when a canary is held; 1 that one was rolled back, 4 that evidence is invalid or that the state branch was
+    changed by hand, 5 that the remote was not reached.
     """
     if every and names:
         raise Invalid("--all is every canary; no names beside it", hint="promptops tick --all")
@@ -90,6 +90,8 @@ def _report_failure(target: Target, message: str, code: int, *, as_json: bool) -
 def _tick(context: ReleaseContext, target: Target, *, exit_code: bool, as_json: bool) -> int:
     done = tick_(context, target)
     code = done.code(exit_code=exit_code)
+    if code != ExitCode.NO and is_tampered(context, target.prompt):  # which was said when it was read
+        code = ExitCode.INVALID
     if as_json:
         print_json_line({**_tick_data(done), "code": code})
     else:

@@ -70,6 +70,7 @@ def _release_state(ledger: Ledger) -> Iterator[DoctorFinding]:
     except PromptopsError as error:
         yield DoctorFinding("releases", "error", error.message, error.hint)
         return
+    yield from _tampering(ledger)
     if not states:
         yield DoctorFinding("releases", "note", "nothing is released yet")
         return
@@ -77,6 +78,17 @@ def _release_state(ledger: Ledger) -> Iterator[DoctorFinding]:
     active = f"{canaries} active canar{'y' if canaries == 1 else 'ies'}"
     yield DoctorFinding("releases", "ok", f"{len(states)} prompt{'s'[: len(states) != 1]}, {active}")
     yield from _unpushed_transitions(ledger)
+
+
+def _tampering(ledger: Ledger) -> Iterator[DoctorFinding]:
+    """What of the whole branch is not as its transitions left it."""
+    try:
+        tampering = ledger.audit()
+    except PromptopsError as error:
+        yield DoctorFinding("state branch", "error", error.message, error.hint)
+        return
+    for each in tampering:
+        yield DoctorFinding("state branch", "error", each.sentence, "promptops release recover")
 
 
 def _unpushed_transitions(ledger: Ledger) -> Iterator[DoctorFinding]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from promptops.errors import Invalid, NotFound
+from promptops.release.actions.authors import authors_of_change
 from promptops.release.actions.candidate import ReleaseCandidate, require_reason, resolve_candidate
 from promptops.release.analysis.forecast import Forecast, forecast_rollout
 from promptops.release.assignment import salt_of
@@ -13,6 +14,7 @@ from promptops.release.plan.types import ReleasePlan
 from promptops.release.reconcile import stored_evidence
 from promptops.release.rollout_id import derive_rollout_id, latest_rollout_id, next_rollout_id
 from promptops.release.rules import Move, Transition, start_rollout
+from promptops.release.steps import step_names
 from promptops.versions.release_state import ReleasedVersion, ReleaseState, Rollout
 
 
@@ -39,6 +41,7 @@ class PreparedCanary:
     rollout: Rollout
     reason: str = ""
     superseded: Rollout | None = None
+    skipped: tuple[str, ...] = ()  # steps for a person that the channel's own plan has, and this one has not
 
     @property
     def target(self) -> Target:
@@ -75,6 +78,7 @@ def prepare_canary(
         rollout=_new_rollout(context, chosen, state.stable, plan, new_evidence=start.new_evidence),
         reason=start.reason,
         superseded=state.rollout,
+        skipped=_skipped_approvals(chosen, plan),
     )
 
 
@@ -82,7 +86,13 @@ def start_canary(context: ReleaseContext, prepared: PreparedCanary) -> Transitio
     """Start it, and end the canary that it supersedes in the same move."""
     target = prepared.target
     due = Transition(
-        move=Move.START, reason=prepared.reason, rollout=prepared.rollout, ends=prepared.superseded
+        move=Move.START,
+        reason=prepared.reason,
+        rollout=prepared.rollout,
+        ends=prepared.superseded,
+        forced=bool(prepared.skipped),
+        skipped=prepared.skipped,
+        authors=authors_of_change(context, target, prepared.candidate.released, prepared.candidate.version),
     )
 
     def change(head: ReleaseState | None) -> Transition:
@@ -123,6 +133,15 @@ def forecast_canary(context: ReleaseContext, prepared: PreparedCanary) -> Foreca
     return forecast_rollout(
         context.registry, target.prompt, target.channel, prepared.plan, prepared.stable.digest, context.now
     )
+
+
+def _skipped_approvals(chosen: ReleaseCandidate, plan: ReleasePlan) -> tuple[str, ...]:
+    own = plan_for(chosen.file, chosen.target.prompt, chosen.target.channel)
+    if own.name == plan.name:
+        return ()
+    manual = [name for name, step in zip(step_names(own), own.steps, strict=True) if step.is_manual]
+    here = sum(step.is_manual for step in plan.steps)
+    return tuple(manual[here:])
 
 
 def _new_rollout(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from promptops.config.settings import SettingsFile
 from promptops.errors import Invalid
+from promptops.prompt.made_up import require_measurable
 from promptops.release.context import ReleaseContext, Target, resolve_channel
 from promptops.release.ledger.source_branch import (
     require_on_source_branch,
@@ -56,6 +57,7 @@ def resolve_candidate(
             f"{reference} stands in no commit here, and only a commit is released",
             hint=f"promptops history {wanted.name} lists its versions",
         )
+    require_measurable(version.prompt, "a release")
     repo = context.ledger.repo
     if unreviewed:
         return ReleaseCandidate(version=version, target=target, file=context.settings.file)

@@ -1,8 +1,10 @@
 """What a person says to a rollout that is under way: yes, wait, go on."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from promptops.errors import Invalid
+from promptops.release.actions.authors import authors_of_change, require_approver
 from promptops.release.context import ReleaseContext, Target, active_rollout, channel_state
 from promptops.release.ledger import TransitionResult
 from promptops.release.plan.types import ReleasePlan
@@ -21,7 +23,9 @@ def approve(context: ReleaseContext, target: Target, *, reason: str = "") -> Tra
                 f"the canary {rollout.canary.version} of {target} waits for nobody: it is {rollout.phase}",
                 hint=f"promptops status {target} shows what is next",
             )
-        return approval_transition(rollout, plan, actor="", reason=reason)
+        authors = authors_of_change(context, target, rollout.canary)
+        require_approver(context, target, plan, authors)
+        return replace(approval_transition(rollout, plan, actor="", reason=reason), authors=authors)
 
     return _commit_move(context, target, move)
 

@@ -9,6 +9,7 @@ from promptops.release.analysis.verify import Mismatch, verify_evidence
 from promptops.release.context import ReleaseContext
 from promptops.release.ledger.transition_log import TransitionRecord
 from promptops.release.plan.types import ReleasePlan
+from promptops.release.tampering import Tampering
 from promptops.release.transitions import Move, Transition
 from promptops.stats.verdicts import Verdict
 
@@ -20,6 +21,11 @@ class VerificationResult:
     record: TransitionRecord
     mismatches: tuple[Mismatch, ...] = ()
     elsewhere: str = ""
+
+
+def verify_branch(context: ReleaseContext, prompt: str | None = None) -> list[Tampering]:
+    """What of the whole branch is not as its transitions left it; of a prompt, what concerns it."""
+    return [each for each in context.ledger.audit() if prompt is None or each.concerns(prompt)]
 
 
 def verify_all(

@@ -20,6 +20,8 @@ from promptops.git.state_branch import (
     write_commit,
 )
 from promptops.log import PackageLogger
+from promptops.release.state_trust import audit_state, remember_verified
+from promptops.release.tampering import BranchAudit
 from promptops.versions.release_state import find_state_commit
 
 _LOG = PackageLogger("promptops.release")
@@ -41,6 +43,7 @@ class StateBranch:
         self.local = local
         self._on_transfer = on_transfer
         self._is_pinned = False
+        self._audit: BranchAudit | None = None
 
     @cached_property
     def identity(self) -> GitIdentity:
@@ -84,6 +87,18 @@ class StateBranch:
                 return self.local_head
             raise
 
+    def audit(self, head: str) -> BranchAudit:
+        """What of the branch was tampered with, up to ``head``. Looked at once."""
+        if self._audit is not None and head == self._audit.base:  # what was verified, in place of what is not
+            return BranchAudit(head=head)
+        if self._audit is None or self._audit.head != head:
+            self._audit = audit_state(self.repo, head)
+        return self._audit
+
+    def verified_with(self, new: str, head: str | None) -> str | None:
+        """``new``, made here on ``head``, where all of that is known to be good."""
+        return new if head is None or not self.audit(head).tampering else None
+
     @contextmanager
     def pinned(self) -> Iterator[None]:
         """Within the block all is read as of its beginning, and git is asked once what is newest."""
@@ -101,7 +116,7 @@ class StateBranch:
         return here is not None and (theirs is None or not self.repo.is_ancestor(here, theirs))
 
     def commit(
-        self, parent: str | None, files: Mapping[str, bytes], message: str, *, unsigned: bool = False
+        self, parent: str | None, files: Mapping[str, bytes | None], message: str, *, unsigned: bool = False
     ) -> str:
         """A new commit, to which no ref points yet. ``unsigned``: go on where it can't be signed."""
         try:
@@ -112,17 +127,19 @@ class StateBranch:
             _LOG.warning(f"{error.message}; written without signature")
             return write_commit(self.settings, parent, files, message)
 
-    def move(self, new: str, old: str | None, *, pushed: bool = False) -> bool:
+    def move(self, new: str, old: str | None, *, pushed: bool = False, verified: str | None = None) -> bool:
         """Move the local branch from ``old``; False where it is not there any more.
 
         ``old``: what ``here`` was when that was decided. ``pushed``: the remote has the commit, which is
-        noted as fetched.
+        noted as fetched. ``verified``: the commit up to which all is known to be good from now on.
         """
         moves = [RefUpdate(STATE_REF, new, old)]
         if pushed and self.remote:
             moves.append(RefUpdate(tracking_ref(self.remote), new, ""))
         if not update_refs(self.settings, *(move for move in moves if move.old != move.new)):
             return False
+        if verified:
+            remember_verified(self.repo, verified, "")
         self.repo.refresh_refs()
         for work_tree in state_branch_checkouts(self.settings):
             if old != new and not update_work_tree(self.settings, work_tree, old, new):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from promptops.config.clock import format_timestamp
+from promptops.errors import Invalid
 from promptops.git.repo import GitRepo
 from promptops.release.ledger.commit_message import format_message, format_subject, transition_trailers
 from promptops.release.ledger.serialize import (
@@ -21,6 +22,7 @@ from promptops.release.ledger.transition_log import read_record, record_path
 from promptops.release.rules import apply_transition
 from promptops.release.timestamps import parse_timestamp
 from promptops.release.transitions import Transition
+from promptops.versions.frozen import is_sound
 from promptops.versions.release_state import (
     ChannelState,
     ReleasedSnapshot,
@@ -130,10 +132,25 @@ def _allot_version(
     """The version with its number, and whether the branch holds it already."""
     if change.frozen is None:
         return None, False
-    known = read_released_snapshot(repo, head, change.prompt, change.frozen.digest) if head else None
-    if known:
+    known = _read_known(repo, head, change.frozen) if head else None
+    if known and is_sound(known):
         return known, True
-    return replace(change.frozen, version=f"v{_next_number(repo, head, change.prompt)}"), False
+    number = known.version if known else _damaged_number(repo, head, change.frozen)
+    return replace(change.frozen, version=number or f"v{_next_number(repo, head, change.prompt)}"), False
+
+
+def _damaged_number(repo: GitRepo, head: str | None, wanted: ReleasedSnapshot) -> str:
+    """The number of a version whose file is there and cannot be read; "" where there is none."""
+    path = snapshot_path(wanted.prompt, wanted.digest)
+    return wanted.version if head and any(repo.list_files(head, path)) else ""
+
+
+def _read_known(repo: GitRepo, head: str, wanted: ReleasedSnapshot) -> ReleasedSnapshot | None:
+    """The version as the branch holds it; None also where that file is damaged, and written again."""
+    try:
+        return read_released_snapshot(repo, head, wanted.prompt, wanted.digest)
+    except Invalid:
+        return None
 
 
 def _next_number(repo: GitRepo, head: str | None, prompt: str) -> int:
@@ -152,7 +169,10 @@ def _version_number(text: bytes, path: str, prompt: str) -> int:
     found = _NUMBER.search(text)  # a frozen version is long, and its number stands near the top
     if found:
         return int(found[1])
-    digits = decode_snapshot(text, path, prompt).version.removeprefix("v")
+    try:
+        digits = decode_snapshot(text, path, prompt).version.removeprefix("v")
+    except Invalid:  # a damaged file has no number to be kept clear of
+        return 0
     return int(digits) if digits.isdigit() else 0
 
 
@@ -166,7 +186,7 @@ def _with_version_numbers(
             return None
         known = frozen if frozen and frozen.digest == released.digest else None
         if known is None and not released.version and head:
-            known = read_released_snapshot(repo, head, prompt, released.digest)
+            known = _read_known(repo, head, ReleasedSnapshot(prompt, "", released.digest, None, {}))
         if known is None:
             return released
         return replace(released, version=known.version, commit=released.commit or known.commit)

@@ -46,6 +46,8 @@ def transition_trailers(
         "Actor": done.actor,
         "Reason": done.reason,
         "Forced": "yes" if done.forced else "",
+        "Skipped": ", ".join(done.skipped),
+        "Authors": ", ".join(done.authors),
     }
 
 

@@ -1,20 +1,19 @@
 """What the state branch remembers: transitions, evidence, versions, and what was live when."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from promptops.errors import Invalid, NotFound
-from promptops.git.repo import STATE_BRANCH, GitRepo
+from promptops.git.repo import STATE_BRANCH
 from promptops.release.ledger.branch import StateBranch
-from promptops.release.ledger.transition_log import TransitionRecord, read_record, read_records
+from promptops.release.ledger.transition_log import TransitionRecord, decode_record
+from promptops.release.state_trust import allows_tampering
 from promptops.versions.release_state import (
     ChannelState,
     ReleasedSnapshot,
-    ReleaseState,
     list_released_snapshots,
     read_released_snapshot,
-    release_path,
 )
 
 
@@ -26,9 +25,14 @@ class LedgerHistory:
         self._repo = branch.repo
 
     def log(self, prompt: str | None = None, channel: str | None = None) -> list[TransitionRecord]:
-        commit = self._branch.newest_commit(own=True)
-        found = read_records(self._repo, commit, prompt) if commit else []
-        return [record for record in reversed(found) if channel in (None, record.channel)]
+        files = self._files(f"log/{prompt}" if prompt else "log")
+        found = [decode_record(text, path) for path, text in files.items() if path.endswith(".json")]
+        kept = [
+            record
+            for record in found
+            if prompt in (None, record.prompt) and channel in (None, record.channel)
+        ]
+        return sorted(kept, key=lambda record: (record.at, record.prompt, record.generation), reverse=True)
 
     def at(self, prompt: str, channel: str, moment: float) -> ChannelState | None:
         before = (record for record in self.log(prompt, channel) if record.seconds <= moment)
@@ -36,11 +40,12 @@ class LedgerHistory:
         return last.after if last else None
 
     def file(self, path: str, kind: str) -> bytes:
-        commit = self._branch.newest_commit(own=True)
+        commit = self._commit()
         if commit is None:
             raise NotFound(f"there is no {STATE_BRANCH} here", hint="promptops release sync")
+        good = self._tampered_files(commit).get(path)
         try:
-            return self._repo.read(commit, path)
+            return self._repo.read_blob(good) if good else self._repo.read(commit, path)
         except NotFound:
             raise NotFound(
                 f"{STATE_BRANCH} holds no {kind} {path}",
@@ -48,45 +53,49 @@ class LedgerHistory:
             ) from None
 
     def evidence(self, rollout: str) -> list[tuple[int, dict[str, Any]]]:
-        commit = self._branch.newest_commit(own=True)
-        if commit is None:
-            return []
-        paths = [entry.path for entry in self._repo.list_files(commit, f"evidence/{rollout}")]
-        numbered = sorted((_generation(path), path) for path in paths if path.endswith(".json"))
-        texts = self._repo.read_many([(commit, path) for _, path in numbered])
-        return [
-            (generation, _decode(text, path))
-            for (generation, path), text in zip(numbered, texts, strict=True)
-        ]
+        files = self._files(f"evidence/{rollout}")
+        numbered = sorted((_generation(path), path) for path in files if path.endswith(".json"))
+        return [(generation, _decode(files[path], path)) for generation, path in numbered]
 
     def versions(self, prompt: str) -> list[ReleasedSnapshot]:
-        commit = self._branch.newest_commit(own=True)
+        commit = self._commit()
         found = list_released_snapshots(self._repo, commit, prompt) if commit else []
         return sorted(found, key=lambda frozen: (len(frozen.version), frozen.version))
 
     def frozen(self, prompt: str, digest: str) -> Iterator[ReleasedSnapshot]:
-        commit = self._branch.newest_commit(own=True)
+        commit = self._commit()
         found = read_released_snapshot(self._repo, commit, prompt, digest) if commit else None
         if found:
             yield found
 
-    def require_unedited(self, commit: str | None, state: ReleaseState | None) -> None:
-        """Raise Invalid where a state is not what its last transition left."""
-        if commit and state and not matches_log(self._repo, commit, state):
-            raise Invalid(
-                f"{STATE_BRANCH}:{release_path(state.prompt)} was edited by hand: it is not what its last "
-                "transition left",
-                hint="promptops release recover brings that back; git log keeps the edit",
-            )
+    def _commit(self) -> str | None:
+        """The newest commit; where that is of another branch, the last one that was verified."""
+        newest = self._branch.newest_commit(own=True)
+        if newest is None or allows_tampering(self._repo):
+            return newest
+        return self._branch.audit(newest).content
 
+    def _tampered_files(self, commit: str) -> Mapping[str, str]:
+        """The blobs that files were before somebody changed them by hand; "" of those that were not there."""
+        if allows_tampering(self._repo):
+            return {}
+        return {each.path: each.good for each in self._branch.audit(commit).tampering if each.path}
 
-def matches_log(repo: GitRepo, commit: str, state: ReleaseState) -> bool:
-    """Whether a state is what the last transition in the log left."""
-    last = read_record(repo, commit, state.prompt, state.generation)
-    if last is None:  # a state that was there before its log is
-        return not repo.list_files(commit, f"log/{state.prompt}")
-    following = read_record(repo, commit, state.prompt, state.generation + 1)
-    return following is None and state.channels.get(last.channel) == last.after
+    def _files(self, folder: str) -> dict[str, bytes]:
+        """All files below a folder, as the transitions left them."""
+        commit = self._commit()
+        if commit is None:
+            return {}
+        tampered = self._tampered_files(commit)
+        paths = [entry.path for entry in self._repo.list_files(commit, folder)]
+        whole = [path for path in paths if path not in tampered]
+        texts = self._repo.read_many([(commit, path) for path in whole])
+        mended = {
+            path: self._repo.read_blob(good)
+            for path, good in tampered.items()
+            if good and path.startswith(f"{folder}/")
+        }
+        return dict(zip(whole, texts, strict=True)) | mended
 
 
 def _generation(path: str) -> int:

@@ -7,7 +7,7 @@ remote are *local_commits*: they are made again on what is fetched (``sync``) an
 
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from promptops.config.closing import Closing
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
 from promptops.git.remote import OnTransfer, PushRejected
-from promptops.git.repo import STATE_BRANCH, GitRepo
+from promptops.git.repo import STATE_BRANCH, VERIFIED_REF, GitRepo
 from promptops.git.state_branch import RefUpdate, repository_lock, update_refs
 from promptops.release.ledger.branch import StateBranch
 from promptops.release.ledger.commit_builder import build_content
@@ -26,13 +26,24 @@ from promptops.release.ledger.result import BuiltCommit, DecideTransition, Trans
 from promptops.release.ledger.sync import SyncResult, pending_transitions, rebase_local_commits
 from promptops.release.ledger.transition_log import TransitionRecord
 from promptops.release.plan import ReleasePlan, dump_plan, load_pinned_plan
+from promptops.release.state_trust import (
+    audit_whole_branch,
+    require_untampered,
+    trusted_commit,
+    unrelated_branches,
+)
+from promptops.release.tampering import Tampering
 from promptops.release.transitions import FAIL_SAFE, Transition
+from promptops.versions.frozen import is_sound, load_frozen_prompt
 from promptops.versions.release_state import (
     ChannelState,
     ReleasedSnapshot,
+    ReleasedVersion,
     ReleaseState,
     plan_path,
     read_release,
+    read_releases,
+    released_names,
 )
 from promptops.versions.resolve import Version, version_reader
 
@@ -92,10 +103,49 @@ class Ledger(Closing):
             commit = self.branch.newest_commit()
         return commit
 
-    def head(self, prompt: str) -> ReleaseState | None:
-        """A prompt's releases now."""
+    def content_commit(self) -> str | None:
+        """The commit that holds the frozen versions: the newest, where that is of the branch at all."""
         commit = self.commit_id()
-        return read_release(self.repo, commit, prompt) if commit else None
+        return self.branch.audit(commit).content if commit else None
+
+    def head(self, prompt: str) -> ReleaseState | None:
+        """A prompt's releases now: as the newest commit says that can be trusted with them."""
+        commit = self.commit_id()
+        return self._trusted_state(commit, prompt) if commit else None
+
+    def releases(self) -> dict[str, ReleaseState]:
+        """Those of every prompt of this project."""
+        commit = self.commit_id()
+        if commit is None:
+            return {}
+        if not self.branch.audit(commit).tampering:
+            return read_releases(self.repo)
+        found = {name: self._trusted_state(commit, name) for name in self._names(commit)}
+        return {
+            name: state for name, state in found.items() if state and state.project == self.settings.prefix
+        }
+
+    def tampering(self, prompt: str | None = None) -> list[Tampering]:
+        """What of a prompt's, or of anything, no transition has left as it is, in the newest commits."""
+        commit = self.branch.newest_commit(own=True)
+        found = self.branch.audit(commit).tampering if commit else ()
+        return [each for each in found if prompt is None or each.concerns(prompt)]
+
+    def audit(self) -> list[Tampering]:
+        """What of the whole branch was tampered with, from its first commit on."""
+        commit = self.branch.newest_commit(own=True)
+        found = audit_whole_branch(self.repo, commit).tampering if commit else ()
+        return [*unrelated_branches(self.repo), *found]
+
+    def _names(self, commit: str) -> list[str]:
+        base = self.branch.audit(commit).base
+        there = [*released_names(self.repo, commit), *(released_names(self.repo, base) if base else ())]
+        tampered = {name for each in self.branch.audit(commit).tampering for name in each.prompts or ()}
+        return sorted({*there, *tampered})
+
+    def _trusted_state(self, commit: str, prompt: str) -> ReleaseState | None:
+        good = trusted_commit(self.repo, self.branch.audit(commit), prompt)
+        return read_release(self.repo, good, prompt) if good else None
 
     def log(self, prompt: str | None = None, channel: str | None = None) -> list[TransitionRecord]:
         """Transitions, newest first."""
@@ -138,10 +188,13 @@ class Ledger(Closing):
         if self.branch.online:
             self.sync()
 
-    def sync(self, *, discard: bool = False) -> SyncResult:
-        """Fetch; rebase local commits on what was fetched, and push. ``discard`` drops those in conflict."""
+    def sync(self, *, discard: bool = False, strict: bool = False) -> SyncResult:
+        """Fetch; rebase local commits on what was fetched, and push. ``discard`` drops those in conflict.
+
+        ``strict``: take over nothing of which a file was tampered with.
+        """
         for attempt in range(MAX_ATTEMPTS + 1):
-            done = rebase_local_commits(self.branch, discard=discard)
+            done = rebase_local_commits(self.branch, discard=discard, strict=strict)
             if done is not None:
                 return done
             _backoff(attempt)
@@ -189,7 +242,8 @@ class Ledger(Closing):
         """All files of a version; its number is not known yet."""
         prompt = version.prompt
         for known in self.history.frozen(prompt.name, prompt.digest):
-            return known
+            if is_sound(known):
+                return known
         if version.source not in ("commit", "release"):
             raise Invalid(
                 f"{version.reference} is not committed, so it cannot be released",
@@ -207,14 +261,15 @@ class Ledger(Closing):
             for _ in range(_MAX_LOCAL_ATTEMPTS):
                 head = self.branch.newest_commit(own=True)
                 here = self.branch.local_head
-                state = read_release(self.repo, head, wanted.prompt) if head else None
+                state = self._trusted_state(head, wanted.prompt) if head else None
                 transition = wanted.change(state)
                 if only_fail_safe and (transition is None or transition.move not in FAIL_SAFE):
                     return None
                 if transition is None:
                     return TransitionResult(changed=False, commit=head, state=state)
                 made = self._build_commit(wanted, head, state, transition)
-                if self.branch.move(made.commit, here):
+                verified = self.branch.verified_with(made.commit, head)
+                if self.branch.move(made.commit, here, verified=verified):
                     return made.written(transition)
         raise _contention_error(self.branch)
 
@@ -222,13 +277,43 @@ class Ledger(Closing):
         self, wanted: TransitionRequest, head: str | None, state: ReleaseState | None, transition: Transition
     ) -> BuiltCommit:
         transition = replace(transition, actor=transition.actor or self.branch.identity.actor)
-        drafted = build_content(self.repo, head, state, wanted.payload_for(transition))
         fail_safe = transition.move in FAIL_SAFE
-        if not fail_safe:
-            self.history.require_unedited(head, state)
+        if head is None:
+            self._require_no_trace()
+        elif not fail_safe:
+            require_untampered(self.repo, self.branch.audit(head), wanted.prompt)
+        drafted = build_content(self.repo, head, state, wanted.payload_for(transition))
+        if damaged := self._damaged_target(wanted, head, state, drafted.state):
+            wanted = replace(wanted, frozen=damaged)
+            drafted = build_content(self.repo, head, state, wanted.payload_for(transition))
         return BuiltCommit(
             self.branch.commit(head, drafted.files, drafted.message, unsigned=fail_safe), drafted
         )
+
+    def _damaged_target(
+        self, wanted: TransitionRequest, head: str | None, before: ReleaseState | None, after: ReleaseState
+    ) -> ReleasedSnapshot | None:
+        """The version that users are about to meet, where its frozen file is damaged: it is written again.
+
+        Raises Invalid where it can't be had at all, so that nothing is made live that cannot be served.
+        """
+        for released in _newly_served(before, after, wanted.channel):
+            if head is None or (wanted.frozen and wanted.frozen.digest == released.digest):
+                continue
+            content = self.branch.audit(head).content
+            found = load_frozen_prompt(self.repo, content, wanted.prompt, released)
+            if found.problem:
+                return found.snapshot(released)
+        return None
+
+    def _require_no_trace(self) -> None:
+        """A branch that was here is not begun anew behind everybody's back."""
+        if self.repo.verified_state():
+            raise Invalid(
+                f"{STATE_BRANCH} is gone, and it was here",
+                hint="promptops release recover brings it back; to begin anew: "
+                f"git update-ref -d {VERIFIED_REF}",
+            )
 
     def _commit_then_push(self, wanted: TransitionRequest) -> TransitionResult | None:
         """A rollback or abort: here first, then pushed. None for other moves."""
@@ -257,7 +342,7 @@ class Ledger(Closing):
                 self.sync()
                 head = self.branch.newest_commit()
                 here = self.branch.local_head
-                state = read_release(self.repo, head, wanted.prompt) if head else None
+                state = self._trusted_state(head, wanted.prompt) if head else None
                 transition = wanted.change(state)
                 if transition is None:
                     return TransitionResult(changed=False, commit=head, state=state, pushed=True)
@@ -265,16 +350,17 @@ class Ledger(Closing):
                     return written
                 made = self._build_commit(wanted, head, state, transition)
                 if self.branch.push(made.commit):
-                    return self._fast_forward_local(made, here, transition)
+                    verified = self.branch.verified_with(made.commit, head)
+                    return self._fast_forward_local(made, here, transition, verified)
                 _backoff(attempt)
         raise _contention_error(self.branch)
 
     def _fast_forward_local(
-        self, made: BuiltCommit, here: str | None, transition: Transition
+        self, made: BuiltCommit, here: str | None, transition: Transition, verified: str | None
     ) -> TransitionResult:
         """The remote has it: the local branch follows, over a rollback that came here meanwhile."""
         with repository_lock(self.settings):
-            moved = self.branch.move(made.commit, here, pushed=True)
+            moved = self.branch.move(made.commit, here, pushed=True, verified=verified)
         if not moved:
             self.branch.record_pushed(made.commit)
             self.sync()
@@ -286,7 +372,7 @@ class Ledger(Closing):
             raise Invalid(f"{STATE_BRANCH} is the state itself", hint="name a branch of its own")
         self.refresh()
         head = self.branch.newest_commit()
-        state = read_release(self.repo, head, wanted.prompt) if head else None
+        state = self._trusted_state(head, wanted.prompt) if head else None
         transition = wanted.change(state)
         if transition is None:
             return TransitionResult(changed=False, commit=head, state=state)
@@ -300,6 +386,19 @@ class Ledger(Closing):
         if self.branch.online and not (pushed := self.branch.push(made.commit, ref)):
             raise Invalid(f"{self.branch.remote} has another branch {branch}", hint="name another one")
         return replace(made.written(transition), proposed=branch, pushed=pushed, state=state)
+
+
+def _newly_served(
+    before: ReleaseState | None, after: ReleaseState, channel: str
+) -> Iterator[ReleasedVersion]:
+    """Versions that more users of a channel meet than before."""
+    old = before.channels.get(channel, ChannelState()) if before else ChannelState()
+    new = after.channels[channel]
+    if new.stable and (old.stable is None or old.stable.digest != new.stable.digest):
+        yield new.stable
+    weight = old.rollout.weight_bp if old.rollout else 0
+    if new.rollout and (old.canary != new.rollout.canary or new.rollout.weight_bp > weight):
+        yield new.rollout.canary
 
 
 def _backoff(attempt: int) -> None:

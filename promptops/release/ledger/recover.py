@@ -1,20 +1,17 @@
 """Brings back a state branch that is gone, and files of it that were damaged or edited by hand."""
 
-import json
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from promptops.errors import Invalid, NotFound
 from promptops.git.process import run_git
-from promptops.git.repo import STATE_BRANCH
+from promptops.git.repo import STATE_BRANCH, VERIFIED_REF
 from promptops.git.state_branch import STATE_REF, RefUpdate, delete_ref, repository_lock, update_refs
+from promptops.release.ledger.audit import audit_history
 from promptops.release.ledger.branch import StateBranch
 from promptops.release.ledger.commit_message import format_message
-from promptops.release.ledger.history import matches_log
 from promptops.release.ledger.serialize import encode_release
-from promptops.release.ledger.transition_log import decode_record, read_record
-from promptops.release.plan import load_pinned_plan
-from promptops.versions.release_state import ReleaseState, decode_release, decode_snapshot, release_path
+from promptops.release.tampering import BranchAudit, Tampering
+from promptops.versions.release_state import release_path
 
 _RECOVERED_REF = "refs/promptops/found"
 
@@ -36,6 +33,10 @@ def recover_branch(branch: StateBranch) -> LedgerRecovery:
     """
     commit, where, at_remote = _locate_branch(branch)
     found, names = _repair_files(branch, commit)
+    if at_remote and not branch.repo.common_ancestor(at_remote, found):
+        _move_local(branch, found, pushed=False)
+        update_refs(branch.settings, RefUpdate(f"refs/promptops/kept/{at_remote[:12]}", at_remote, ""))
+        raise _other_branch_error(branch, found)
     pushed = None
     if branch.online:
         if at_remote != found and not branch.push(found):
@@ -43,14 +44,28 @@ def recover_branch(branch: StateBranch) -> LedgerRecovery:
         pushed = True
     elif branch.remote:
         pushed = False
+    _move_local(branch, found, pushed=bool(pushed))
+    return LedgerRecovery(commit=found, branch=where, files=names, pushed=pushed)
+
+
+def _move_local(branch: StateBranch, found: str, *, pushed: bool) -> None:
+    """Another branch that stands there, and shares nothing with this one, is kept under a ref of its own."""
     with repository_lock(branch.settings):
         branch.repo.refresh_refs()
         here = branch.local_head
-        if here and not branch.repo.is_ancestor(here, found):
+        if here and branch.repo.common_ancestor(here, found) is None:
+            update_refs(branch.settings, RefUpdate(f"refs/promptops/discarded/{here[:12]}", here, ""))
+        elif here and not branch.repo.is_ancestor(here, found):
             raise Invalid(f"{STATE_BRANCH} has moved meanwhile", hint="promptops release recover")
-        if here != found and not branch.move(found, here, pushed=bool(pushed)):
+        if here != found and not branch.move(found, here, pushed=pushed, verified=found):
             raise Invalid(f"{STATE_BRANCH} has moved meanwhile", hint="promptops release recover")
-    return LedgerRecovery(commit=found, branch=where, files=names, pushed=pushed)
+
+
+def _other_branch_error(branch: StateBranch, found: str) -> Invalid:
+    return Invalid(
+        f"{branch.remote} has another branch as {STATE_BRANCH}; here it is as it was verified",
+        hint=f"to put that there: git push --force-with-lease {branch.remote} {found[:12]}:{STATE_REF}",
+    )
 
 
 # the branch
@@ -63,6 +78,8 @@ def _locate_branch(branch: StateBranch) -> tuple[str, str, str | None]:
     places = dict(branch.repo.state_heads())
     if at_remote:
         places[f"{STATE_BRANCH} of {branch.remote}"] = at_remote
+    if verified := branch.repo.verified_state():
+        places[VERIFIED_REF] = verified
     if not places:
         places = _dangling_commits(branch)
     if not places:
@@ -70,6 +87,7 @@ def _locate_branch(branch: StateBranch) -> tuple[str, str, str | None]:
             f"no trace of {STATE_BRANCH} is left in this clone",
             hint="run promptops release recover in another clone: any that has used it will do",
         )
+    places = _related_places(branch, places)
     commits = set(places.values())
     tops = [one for one in commits if all(branch.repo.is_ancestor(other, one) for other in commits - {one})]
     if not tops:
@@ -77,6 +95,14 @@ def _locate_branch(branch: StateBranch) -> tuple[str, str, str | None]:
     gone = STATE_REF not in places or bool(branch.online and at_remote is None)
     where = next(name for name, oid in places.items() if oid == tops[0])
     return tops[0], where if gone or len(commits) > 1 else "", at_remote
+
+
+def _related_places(branch: StateBranch, places: dict[str, str]) -> dict[str, str]:
+    """Without the branches that share no history with what was verified here."""
+    verified = branch.repo.verified_state()
+    if verified is None:
+        return places
+    return {name: oid for name, oid in places.items() if branch.repo.common_ancestor(oid, verified)}
 
 
 def _fetch_remote_head(branch: StateBranch) -> str | None:
@@ -112,99 +138,20 @@ def _divergence_error(branch: StateBranch, places: dict[str, str]) -> Invalid:
 
 
 def _repair_files(branch: StateBranch, commit: str) -> tuple[str, tuple[str, ...]]:
-    """A commit in which every file can be read again, and the files that had to be brought back."""
-    files: dict[str, bytes] = {}
-    for path in sorted({*_paths(branch, commit), *_deleted_paths(branch, commit)}):
-        if text := _repair_file(branch, commit, path):
-            files[path] = text
-    if not files:
+    """A commit in which every file is as the transitions left it, and the files that had to be mended."""
+    audit = audit_history(branch.repo, None, commit)
+    if not audit.tampering:
         return commit, ()
+    files = {each.path: _good_content(branch, audit, each) for each in audit.tampering}
     said = format_message(
         f"release: recover {', '.join(files)}", {"Transition": "recover", "Actor": branch.identity.actor}
     )
     return branch.commit(commit, files, said), tuple(files)
 
 
-def _paths(branch: StateBranch, commit: str) -> list[str]:
-    return [entry.path for entry in branch.repo.list_files(commit, "")]
-
-
-def _deleted_paths(branch: StateBranch, commit: str) -> Iterable[str]:
-    """Files that the branch has had; promptops takes none away."""
-    said = run_git(branch.settings, "log", "--diff-filter=D", "--name-only", "-z", "--format=", commit, "--")
-    return [path for path in said.decode("utf-8", "surrogateescape").strip("\n").split("\0") if path]
-
-
-def _repair_file(branch: StateBranch, commit: str, path: str) -> bytes | None:
-    """A file's text where it has to be another one, else None."""
-    if path.partition("/")[0] not in ("releases", "versions", "plans", "evidence", "log"):
-        return None
-    text = _read_file(branch, commit, path)
-    if text is not None and _is_valid_file(branch, commit, path, text):
-        return None
-    said = run_git(branch.settings, "log", "--format=%H", commit, "--", path).decode().split()
-    for older in said:
-        good = _read_file(branch, older, path)
-        if good is not None and _is_valid_file(branch, older, path, good):
-            good = _replay_log(branch, commit, path, good)
-            return good if good != text else None
-    raise Invalid(f"{STATE_BRANCH}:{path} has never been readable", hint=f"git log {STATE_BRANCH} -- {path}")
-
-
-def _read_file(branch: StateBranch, commit: str, path: str) -> bytes | None:
-    try:
-        return branch.repo.read(commit, path)
-    except NotFound:
-        return None
-
-
-def _is_valid_file(branch: StateBranch, commit: str, path: str, text: bytes) -> bool:
-    """Whether a file is as promptops writes it, and a state as its last transition left it."""
-    folder, _, rest = path.partition("/")
-    stem = rest.rpartition(".")[0]
-    try:
-        if folder == "releases":
-            return matches_log(branch.repo, commit, decode_release(text, stem))
-        if folder == "versions":
-            decode_snapshot(text, path, stem.rpartition("/")[0])
-        elif folder == "log":
-            decode_record(text, path)
-        elif folder == "plans":
-            _check_plan(text, stem)
-        elif not isinstance(json.loads(text), dict):
-            return False
-    except (Invalid, ValueError):
-        return False
-    return True
-
-
-def _check_plan(text: bytes, short: str) -> None:
-    """Raise Invalid unless the text is the plan that its path names by the first digits of a digest."""
-    from promptops.config.yaml import parse_yaml
-    from promptops.prompt.canonical_json import canonical_json, sha256_hex
-
-    digest = sha256_hex(canonical_json(parse_yaml(text, "plan").data))
-    load_pinned_plan(text, digest if digest.startswith(short) else short)
-
-
-def _replay_log(branch: StateBranch, commit: str, path: str, text: bytes) -> bytes:
-    """A state that is brought back, brought up to the last transition that the log has."""
-    if not path.startswith("releases/"):
-        return text
-    prompt = path[len("releases/") : -len(".yaml")]
-    state: ReleaseState = decode_release(text, prompt)
-    while (next_one := _apply_next_record(branch, commit, state)) is not None:
-        state = next_one
-    return encode_release(state) if path == release_path(prompt) else text
-
-
-def _apply_next_record(branch: StateBranch, commit: str, state: ReleaseState) -> ReleaseState | None:
-    try:
-        record = read_record(branch.repo, commit, state.prompt, state.generation + 1)
-    except Invalid:
-        return None
-    if record is None:
-        return None
-    return replace(
-        state, generation=record.generation, channels={**state.channels, record.channel: record.after}
-    )
+def _good_content(branch: StateBranch, audit: BranchAudit, found: Tampering) -> bytes | None:
+    """What a file has to hold; None where it has to be taken away."""
+    prompt = found.path.removeprefix("releases/").removesuffix(".yaml")
+    if found.path == release_path(prompt) and prompt in audit.states:
+        return encode_release(audit.states[prompt])
+    return branch.repo.read_blob(found.good) if found.good else None

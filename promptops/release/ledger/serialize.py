@@ -59,6 +59,8 @@ def encode_transition(transition: Transition) -> dict[str, Any]:
         "move": str(transition.move),
         "verdict": str(transition.verdict),
         "signals": list(transition.signals),
+        "skipped": list(transition.skipped),
+        "authors": [printable_line(name) for name in transition.authors],
         "rollout": _rollout(transition.rollout),
         "stable": _released(transition.stable),
         "shadow": _shadow(transition.shadow),
@@ -71,13 +73,15 @@ def decode_transition(content: Mapping[str, Any], prompt: str) -> Transition:
     named = {key: content[key] for key in _STATE_KEYS if key in content}
     state = decode_channel(named, prompt)
     ended = decode_channel({"rollout": content["ends"]}, prompt).rollout if "ends" in content else None
-    plain = {key: value for key, value in content.items() if key not in _STATE_KEYS}
+    known = {field.name for field in fields(Transition)}  # what a later release adds is no damage
+    plain = {key: value for key, value in content.items() if key in known and key not in _STATE_KEYS}
+    lists = {key: tuple(map(str, plain.get(key, ()))) for key in ("signals", "skipped", "authors")}
     try:
         return Transition(
             **{
                 **plain,
                 "move": Move(plain["move"]),
-                "signals": tuple(plain.get("signals", ())),
+                **lists,
                 "rollout": state.rollout,
                 "stable": state.stable,
                 "shadow": state.shadow,

@@ -6,13 +6,14 @@ from dataclasses import dataclass, replace
 
 from promptops.errors import Invalid, PromptopsError
 from promptops.git.process import run_git
-from promptops.git.repo import STATE_BRANCH
+from promptops.git.repo import STATE_BRANCH, VERIFIED_REF
 from promptops.git.state_branch import RefUpdate, repository_lock, update_refs
 from promptops.release.ledger.branch import StateBranch
 from promptops.release.ledger.commit_builder import TransitionPayload, build_content
 from promptops.release.ledger.commit_message import TRAILER
 from promptops.release.ledger.transition_log import TransitionRecord, read_record
 from promptops.release.rules import apply_transition, is_already_undone
+from promptops.release.state_trust import allows_tampering, audit_fetched, tampering_error
 from promptops.release.transitions import FAIL_SAFE, Move, Transition
 from promptops.versions.release_state import (
     ChannelState,
@@ -64,8 +65,14 @@ def pending_transitions(branch: StateBranch) -> list[TransitionRecord]:
     return [_record_of(branch, commit) for commit in _commits_only_in(branch, here, theirs) if commit.prompt]
 
 
-def rebase_local_commits(branch: StateBranch, *, discard: bool = False) -> SyncResult | None:
-    """One attempt; None when somebody has moved a branch meanwhile."""
+def rebase_local_commits(
+    branch: StateBranch, *, discard: bool = False, strict: bool = False
+) -> SyncResult | None:
+    """One attempt; None when somebody has moved a branch meanwhile.
+
+    ``strict``: nothing is taken over of which a file was tampered with. Raises Invalid then, and in any case
+    where the remote has another branch than was verified here.
+    """
     if branch.remote is None:
         return SyncResult()
     before = branch.remote_head
@@ -77,6 +84,7 @@ def rebase_local_commits(branch: StateBranch, *, discard: bool = False) -> SyncR
             f"{STATE_BRANCH} is gone from {branch.remote}", hint="promptops release recover brings it back"
         )
     fetched = theirs != before
+    base = _require_trustworthy(branch, theirs, strict=strict) if theirs else None
     if here is None or here == theirs:
         return SyncResult(fetched=fetched, pushed=True)
     if theirs and branch.repo.is_ancestor(here, theirs):
@@ -87,16 +95,43 @@ def rebase_local_commits(branch: StateBranch, *, discard: bool = False) -> SyncR
         )
         return _push_and_move(branch, here, here, done, push_first=True)
     new, done = _rebase(branch, here, theirs, discard=discard)
-    return _push_and_move(branch, here, new, replace(done, fetched=fetched), push_first=new != theirs)
+    done = replace(done, fetched=fetched)
+    _forget_local_commits(branch, theirs)
+    verified = new if base == theirs else None
+    return _push_and_move(branch, here, new, done, push_first=new != theirs, verified=verified)
+
+
+def _require_trustworthy(branch: StateBranch, theirs: str, *, strict: bool) -> str | None:
+    """Up to where what the remote has is known to be good."""
+    audit, base = audit_fetched(branch.repo, theirs)
+    replaced = [each for each in audit.tampering if each.prompts is None]
+    if audit.tampering and (strict or replaced) and not allows_tampering(branch.repo):
+        raise tampering_error(audit.tampering)
+    return base
+
+
+def _forget_local_commits(branch: StateBranch, theirs: str) -> None:
+    """What was made here is about to be made again: from then on only what the remote shares is verified."""
+    verified = branch.repo.verified_state()
+    base = branch.repo.common_ancestor(verified, theirs) if verified else None
+    if base and base != verified:
+        update_refs(branch.settings, RefUpdate(VERIFIED_REF, base, ""))
+        branch.repo.refresh_refs()
 
 
 def _push_and_move(
-    branch: StateBranch, here: str, new: str, done: SyncResult, *, push_first: bool = False
+    branch: StateBranch,
+    here: str,
+    new: str,
+    done: SyncResult,
+    *,
+    push_first: bool = False,
+    verified: str | None = None,
 ) -> SyncResult | None:
     if push_first and not branch.push(new):
         return None
     with repository_lock(branch.settings):
-        return done if branch.move(new, here, pushed=True) else None
+        return done if branch.move(new, here, pushed=True, verified=verified) else None
 
 
 # making again

@@ -44,16 +44,6 @@ def record_path(prompt: str, generation: int) -> str:
     return f"log/{prompt}/{generation}.json"
 
 
-def read_records(repo: GitRepo, commit: str, prompt: str | None = None) -> list[TransitionRecord]:
-    """Transitions of a prompt, or of all, oldest first."""
-    folder = f"log/{prompt}" if prompt else "log"
-    paths = [entry.path for entry in repo.list_files(commit, folder) if entry.path.endswith(".json")]
-    texts = repo.read_many([(commit, path) for path in paths])
-    found = [decode_record(text, path) for path, text in zip(paths, texts, strict=True)]
-    kept = [record for record in found if prompt in (None, record.prompt)]
-    return sorted(kept, key=lambda record: (record.at, record.prompt, record.generation))
-
-
 def read_record(repo: GitRepo, commit: str, prompt: str, generation: int) -> TransitionRecord | None:
     path = record_path(prompt, generation)
     try:

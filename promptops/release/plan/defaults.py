@@ -17,6 +17,7 @@ _DEFAULT: Mapping[str, Any] = {
         {"weight": 25, "min_canary": 150, "min_duration": "4h"},
         {"weight": 50, "min_duration": "24h"},  # never above 50: the control starves and evidence slows
     ],
+    "approval": None,
     "promote": {"require": "all_guards", "goals": []},
     "on_inconclusive": "hold",
     "deadline": "14d",

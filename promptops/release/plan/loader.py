@@ -8,6 +8,7 @@ from promptops.errors import Invalid
 from promptops.release.plan.types import (
     Alpha,
     ObserveSettings,
+    PlanApproval,
     PlanEvalGate,
     PlanMetric,
     PlanShadowGate,
@@ -29,6 +30,7 @@ def read_plan(text: PlanDocument) -> ReleasePlan:
         shadow=None if data["shadow"] is None else PlanShadowGate(**data["shadow"]),
         unit=data["unit"],
         steps=_steps(text, data["steps"]),
+        approval=None if data["approval"] is None else _approval(data["approval"]),
         goals=tuple(data["promote"].get("goals", ())),
         on_inconclusive=data["on_inconclusive"],
         deadline=None if data["deadline"] is None else text.seconds(data["deadline"], ("deadline",)),
@@ -42,6 +44,12 @@ def read_plan(text: PlanDocument) -> ReleasePlan:
 
 def _eval(data: Mapping[str, Any]) -> PlanEvalGate:
     return PlanEvalGate(**{key: value for key, value in data.items() if key != "against"})
+
+
+def _approval(data: Mapping[str, Any]) -> PlanApproval:
+    return PlanApproval(
+        approvers=tuple(data.get("approvers", ())), own_change=data.get("own_change", "allow")
+    )
 
 
 def _observe(text: PlanDocument, data: Mapping[str, Any]) -> ObserveSettings:
@@ -165,7 +173,12 @@ def _check_plan(text: PlanDocument, plan: ReleasePlan) -> None:
 
 
 def encode_plan(plan: ReleasePlan) -> dict[str, Any]:
-    """The content that ``read_plan`` makes this plan of, with nothing left out; durations in seconds."""
+    """The content that ``read_plan`` makes this plan of, with nothing left out; durations in seconds.
+
+    ``approval`` stands there only where it says something, so that plans of before keep their digests.
+    """
+    rule = plan.approval
+    approval = rule and {"approvers": list(rule.approvers), "own_change": rule.own_change}
     return {
         "name": plan.name,
         "eval": plan.eval and {**_fields(plan.eval), "against": "stable"},
@@ -178,7 +191,11 @@ def encode_plan(plan: ReleasePlan) -> dict[str, Any]:
         "alpha": _fields(plan.alpha),
         "observe": _fields(plan.observe),
         "metrics": [_metric_content(each) for each in plan.metrics],
-    }
+    } | ({"approval": _without_empty(approval)} if approval else {})
+
+
+def _without_empty(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if value}
 
 
 def _fields(value: Any) -> dict[str, Any]:

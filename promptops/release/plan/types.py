@@ -45,6 +45,12 @@ class PlanStep:
     def is_manual(self) -> bool:
         return self.approval or self.reviewed is not None
 
+    @property
+    def label(self) -> str:
+        if self.weight_bp is not None:
+            return f"{self.weight_bp / 100:g}%"
+        return "approval" if self.approval else f"{self.reviewed} reviewed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanEvalGate:
@@ -58,6 +64,14 @@ class PlanShadowGate:
     sample: int = 200
     min_pairs: int = 100
     max_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanApproval:
+    """Who may approve. ``approvers``: addresses, or ``@DOMAIN``; none is anybody."""
+
+    approvers: tuple[str, ...] = ()
+    own_change: Literal["allow", "refuse"] = "allow"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +96,7 @@ class ReleasePlan:
     shadow: PlanShadowGate | None = None
     unit: str = "session"  # call, session, user, or a key of the metadata
     steps: tuple[PlanStep, ...] = ()
+    approval: PlanApproval | None = None
     goals: tuple[str, ...] = ()  # metrics that must be better
     on_inconclusive: Literal["hold", "rollback", "promote"] = "hold"
     deadline: float | None = 14 * 86_400.0  # seconds

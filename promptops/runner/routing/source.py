@@ -1,15 +1,21 @@
 """Where it is read what channels serve: from git, without a process per call."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Protocol, Self
 
 from promptops.config.settings import Settings
-from promptops.errors import NotFound
+from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH, GitRepo
+from promptops.log import PackageLogger
+from promptops.release.state_trust import audit_state, trusted_commit
 from promptops.versions.references import Reference
 from promptops.versions.release_state import ReleasedVersion, ReleaseState, find_state_commit, read_release
 from promptops.versions.resolve import Version, load_released_version
+
+_LOG = PackageLogger("promptops.runner")
 
 
 class ReleaseSource(Protocol):
@@ -29,9 +35,16 @@ class ReleaseSource(Protocol):
 class _StateSnapshot:
     """What one commit of the state branch says, as far as it has been read."""
 
-    def __init__(self, commit: str | None) -> None:
+    def __init__(self, repo: GitRepo, commit: str | None) -> None:
         self.commit = commit
+        self._audit = audit_state(repo, commit) if commit else None
+        self.content = self._audit.content if self._audit else None
         self.states: dict[str, ReleaseState | None] = {}
+
+    def read(self, repo: GitRepo, prompt: str) -> ReleaseState | None:
+        """A prompt's releases, as the newest commit says that can be trusted with them."""
+        good = trusted_commit(repo, self._audit, prompt) if self._audit else None
+        return read_release(repo, good, prompt) if good else None
 
 
 class GitSource:
@@ -61,13 +74,13 @@ class GitSource:
         snapshot = self._snapshot or self._first()
         if prompt not in snapshot.states:
             with self._lock, GitRepo(self._settings) as repo:
-                snapshot.states[prompt] = _read_state(repo, snapshot.commit, prompt)
+                snapshot.states[prompt] = snapshot.read(repo, prompt)
         return snapshot.states[prompt]
 
     def version(self, prompt: str, released: ReleasedVersion) -> Version:
         key = prompt, released.digest
         if key not in self._versions:
-            commit = (self._snapshot or self._first()).commit
+            commit = (self._snapshot or self._first()).content
             with self._lock, GitRepo(self._settings) as repo:
                 self._versions[key] = _version(repo, commit, prompt, released)
         return self._versions[key]
@@ -81,9 +94,9 @@ class GitSource:
         with self._lock, GitRepo(self._settings) as repo:
             commit = find_state_commit(repo)
             if before is None or commit != before.commit:
-                snapshot = _StateSnapshot(commit)
-                for prompt in before.states if before else ():
-                    snapshot.states[prompt] = self._preload(repo, commit, prompt)
+                snapshot = _StateSnapshot(repo, commit)
+                for prompt, known in before.states.items() if before else ():
+                    snapshot.states[prompt] = self._preload(repo, snapshot, prompt, known)
                 self._snapshot = snapshot
         self._ref_stamps_seen = marks
         return self._snapshot is not before
@@ -93,20 +106,34 @@ class GitSource:
         assert self._snapshot is not None  # noqa: S101 - the first refresh has just made it
         return self._snapshot
 
-    def _preload(self, repo: GitRepo, commit: str | None, prompt: str) -> ReleaseState | None:
-        """A prompt's releases with the versions that they serve, so that no call waits for git."""
-        state = _read_state(repo, commit, prompt)
-        for released in state.named() if state else ():
-            if (prompt, released.digest) not in self._versions:
-                try:
-                    self._versions[prompt, released.digest] = _version(repo, commit, prompt, released)
-                except NotFound:  # said to whoever is to be served it
-                    continue
+    def _preload(
+        self, repo: GitRepo, snapshot: _StateSnapshot, prompt: str, before: ReleaseState | None
+    ) -> ReleaseState | None:
+        """A prompt's releases with the versions that they serve, so that no call waits for git.
+
+        ``before``: what goes on being served where something of it cannot be read.
+        """
+        try:
+            state = snapshot.read(repo, prompt)
+            for released in _served_versions(state) if state else ():
+                self._preload_version(repo, snapshot, prompt, released)
+        except Invalid as error:
+            _LOG.warning(f"{error.message}; {prompt} goes on being served as before\n  {error.hint}")
+            return before
         return state
 
+    def _preload_version(
+        self, repo: GitRepo, snapshot: _StateSnapshot, prompt: str, released: ReleasedVersion
+    ) -> None:
+        key = prompt, released.digest
+        if key not in self._versions:
+            with suppress(NotFound):  # said to whoever is to be served it
+                self._versions[key] = _version(repo, snapshot.content, prompt, released)
 
-def _read_state(repo: GitRepo, commit: str | None, prompt: str) -> ReleaseState | None:
-    return read_release(repo, commit, prompt) if commit else None
+
+def _served_versions(state: ReleaseState) -> Iterator[ReleasedVersion]:
+    for channel in state.channels.values():
+        yield from (released for released in (channel.stable, channel.canary) if released)
 
 
 def _version(repo: GitRepo, commit: str | None, prompt: str, released: ReleasedVersion) -> Version:

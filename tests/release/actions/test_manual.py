@@ -82,7 +82,7 @@ def test_what_cannot_be_read_keeps_no_rollback_from_its_work(cli: Cli, looked_at
 
 
 def test_going_back_to_a_version_ends_the_canary_in_the_same_commit(cli: Cli, live: Repo) -> None:
-    ok(cli("promote", "greet@HEAD"))
+    ok(cli("promote", "greet@HEAD", "--yes"))
     a_third_version(live)
     ok(cli("canary", "greet@HEAD", *QUICK))
     before = len(subjects(live))
@@ -103,7 +103,7 @@ def test_going_back_to_what_is_stable_ends_the_canary(cli: Cli, live: Repo) -> N
 def test_going_back_offline_holds_whatever_others_did(
     cli: Cli, live: Repo, tmp_path: Path, process: Callable[..., CompletedProcess[str]], meanwhile: str
 ) -> None:
-    ok(cli("promote", "greet@HEAD"))
+    ok(cli("promote", "greet@HEAD", "--yes"))
     a_third_version(live)
     origin = a_remote(live, tmp_path / "origin.git")
     ok(cli("canary", "greet@HEAD", *QUICK))

@@ -264,8 +264,12 @@ def test_a_damaged_record_is_named_and_recovered(folder: GitFolder, ledger: Ledg
     ledger.commit_transition("support/triage", "production", pause, now=NOW + 2 * HOUR, evidence={"calls": 7})
     for text in ("{", "[]", "7"):
         edit(folder, path, text)
+        (found,) = ledger.audit()
+        assert found.path == path
+        assert ledger.evidence("r-1") == [(3, {"calls": 7})]
+        assert len(ledger.log()) == 3
         with pytest.raises(Invalid, match=path) as raised:
-            (ledger.log(), ledger.evidence("r-1"))
+            release(ledger, version(folder, "HEAD~2"))
         assert "release recover" in raised.value.hint
         assert ledger.recover().files == (path,)
         assert ledger.evidence("r-1") == [(3, {"calls": 7})]

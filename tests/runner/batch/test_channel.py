@@ -175,7 +175,7 @@ def test_a_long_batch_follows_the_release(
     provider.script = answer
     done = cli(*BATCH, "-j", "2")
     assert done.code == 0, done.err
-    assert done.err.count("is damaged") == 1
+    assert done.err.count("does not continue") == 1
     logged = rows(repo)
     assert {row["rollout"] for row in logged[:8]} == {"r-1"}
     assert {(row["version"], row["rollout"]) for row in logged[-20:]} == {("v2", None)}

@@ -59,6 +59,8 @@ def _content(record: TransitionRecord) -> dict[str, Any]:
         "rollout": rollout.id if rollout else None,
         "verdict": str(done.verdict) or None,
         "forced": done.forced,
+        "skipped": list(done.skipped),
+        "authors": list(done.authors),
         "actor": done.actor or None,
         "reason": done.reason or None,
         "evidence": record.evidence,

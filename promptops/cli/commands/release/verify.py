@@ -1,5 +1,6 @@
-"""``promptops release verify``: compute every verdict again from what was observed."""
+"""``promptops release verify``: make every transition again, and compute every verdict again."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -10,8 +11,9 @@ from promptops.cli.options.release import project_release_context
 from promptops.console import note, print_json, print_text
 from promptops.errors import ExitCode
 from promptops.registry import RegistryDatabase
-from promptops.release.actions.verify import VerificationResult, verify_all
+from promptops.release.actions.verify import VerificationResult, verify_all, verify_branch
 from promptops.release.context import require_prompt
+from promptops.release.tampering import Tampering
 from promptops.versions.references import parse_reference
 
 NameArgument = Annotated[
@@ -20,25 +22,38 @@ NameArgument = Annotated[
 
 
 def release_verify(name: NameArgument = None, as_json: JsonOption = False) -> int:
-    """Recompute all committed verdicts from the logged data.
+    """Check every file of the state branch, and recompute all committed verdicts from the logged data.
 
-    Exit code 1 says that one does not follow from them, 3 that its calls are in another registry.
+    Exit code 1 says that a file is not what its transitions left, or that a verdict does not follow from the
+    observations in the registry; 3 that its calls are in another registry.
     """
     with project_release_context(registry=RegistryDatabase.open_existing) as context:
         reference = parse_reference(name, context.settings) if name else None
         if reference:
             require_prompt(context, reference.name)
         prompt, channel = (reference.name, reference.channel) if reference else (None, None)
+        tampering = verify_branch(context, prompt)
         results = list(verify_all(context, prompt, channel))
     if as_json:
-        print_json([_verification_data(each) for each in results])
-    for each in () if as_json else results:
-        _print_verification(each)
+        print_json([*map(_tampering_data, tampering), *map(_verification_data, results)])
+    else:
+        _print_branch(tampering)
+        for each in results:
+            _print_verification(each)
     if not results:
         note("no transition rests on evidence yet")
-    if any(each.mismatches for each in results):
+    if tampering or any(each.mismatches for each in results):
         return ExitCode.NO
     return ExitCode.UNDECIDED if any(each.elsewhere for each in results) else ExitCode.OK
+
+
+def _print_branch(tampering: Sequence[Tampering]) -> None:
+    for each in tampering:
+        print_text(f"tampered  {each.sentence}")
+    if tampering:
+        note("  promptops release recover brings back what the transitions left")
+    else:
+        print_text("ok        every file of promptops-state is what its transitions left")
 
 
 def _print_verification(each: VerificationResult) -> None:
@@ -51,6 +66,16 @@ def _print_verification(each: VerificationResult) -> None:
     for one in each.mismatches:
         of = f"{one.metric}: " if one.metric else ""
         print_text(f"  {of}{one.what}: committed {one.committed}, from the observations {one.recomputed}")
+
+
+def _tampering_data(each: Tampering) -> dict[str, Any]:
+    return {
+        "path": each.path,
+        "commit": each.commit,
+        "author": each.author,
+        "problem": each.problem,
+        "prompts": None if each.prompts is None else sorted(each.prompts),
+    }
 
 
 def _verification_data(each: VerificationResult) -> dict[str, Any]:

@@ -112,10 +112,7 @@ def step_states(view: StatusView) -> list[tuple[str, str]]:
 
 
 def _step_name(plan: ReleasePlan, index: int) -> str:
-    step = plan.steps[index]
-    if step.weight_bp is not None:
-        return format_weight(step.weight_bp)
-    return "approval" if step.approval else f"{step.reviewed} reviewed"
+    return plan.steps[index].label
 
 
 def exposure_text(view: StatusView) -> str:

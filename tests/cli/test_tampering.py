@@ -1,0 +1,301 @@
+"""A state branch that somebody has changed by hand: named with commit and author, not taken over, mended."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from promptops.api import Workspace
+from support.front_door import Cli, Repo
+from support.git_repositories import GitFolder
+from support.greet_releases import SALUTE, a_remote, channel, go_live, ok, versions
+from support.provider import Provider
+from support.workspace_clients import until
+
+STATE = "refs/heads/promptops-state"
+MALLORY = {"GIT_AUTHOR_NAME": "Mallory", "GIT_AUTHOR_EMAIL": "mallory@example.org"}
+Change = Callable[[dict[str, str]], dict[str, str | None]]
+
+
+def by_hand(
+    repo: Repo, change: Change, *, message: str = "a small correction", ref: str = STATE, git_dir: str = ""
+) -> str:
+    """Commit changed files to the state branch by plumbing, as Mallory. None takes a file away."""
+    folder = GitFolder(Path(git_dir) if git_dir else repo.path)
+    names = folder.git("ls-tree", "-r", "--name-only", ref).splitlines()
+    files = {name: folder.git("show", f"{ref}:{name}") + "\n" for name in names}
+    index = {"GIT_INDEX_FILE": str(repo.path.parent / "mallory-index")}
+    folder.git("read-tree", ref, **index)
+    for path, text in change(files).items():
+        if text is None:
+            folder.git("update-index", "--force-remove", path, **index)
+        else:
+            oid = folder.git("hash-object", "-w", "--stdin", text=text)
+            folder.git("update-index", "--add", "--cacheinfo", f"100644,{oid},{path}", **index)
+    tree = folder.git("write-tree", **index)
+    commit = folder.git("commit-tree", tree, "-p", ref, "-m", message, **MALLORY)
+    folder.git("update-ref", ref, commit)
+    return commit
+
+
+def digests(files: dict[str, str]) -> tuple[str, str]:
+    """Those that production serves, and the one before."""
+    found = json.loads(files["log/greet/2.json"])["after"]
+    return found["stable"]["digest"], found["previous"]["digest"]
+
+
+def hand_edited_digest(files: dict[str, str]) -> dict[str, str | None]:
+    text = files["releases/greet.yaml"]
+    now, before = digests(files)
+    return {"releases/greet.yaml": text.replace(now, "x").replace(before, now).replace("x", before)}
+
+
+def deleted_log(files: dict[str, str]) -> dict[str, str | None]:
+    return {path: None for path in files if path.startswith("log/")}
+
+
+def rewritten_log(files: dict[str, str]) -> dict[str, str | None]:
+    """Both files say the same, and no transition leads there."""
+    now, before = digests(files)
+    swap = lambda text: text.replace(now, "x").replace(before, now).replace("x", before)  # noqa: E731
+    paths = ("releases/greet.yaml", "log/greet/2.json")
+    return {path: swap(files[path]) for path in paths}
+
+
+def entry_without_trailers(files: dict[str, str]) -> dict[str, str | None]:
+    """A log entry as promptops would write it, in a commit that promptops did not make."""
+    entry = json.loads(files["log/greet/2.json"])
+    back = {**entry["after"]["previous"], "since": "2026-11-28T00:00:00Z"}
+    after = {"stable": back, "previous": entry["after"]["stable"]}
+    move = {"move": "release", "stable": entry["after"]["previous"]}
+    entry |= {"generation": 3, "subject": "x", "at": "2026-11-28T00:00:00Z", "transition": move}
+    state = {"prompt": "greet", "generation": 3, "channels": {"production": after}}
+    return {
+        "log/greet/3.json": json.dumps(entry | {"after": after}),
+        "releases/greet.yaml": json.dumps(state),
+    }
+
+
+def unreadable(_: dict[str, str]) -> dict[str, str | None]:
+    return {"releases/greet.yaml": "prompt: greet\nchannels: [\n"}
+
+
+def release_gone(_: dict[str, str]) -> dict[str, str | None]:
+    return {"releases/greet.yaml": None}
+
+
+def tampered_version(files: dict[str, str]) -> dict[str, str | None]:
+    path = f"versions/greet/{digests(files)[1][7:19]}.yaml"
+    return {path: files[path].replace("Greet {{", "Insult {{")}
+
+
+STATES = [hand_edited_digest, rewritten_log, entry_without_trailers, unreadable, release_gone]
+ALL = [*STATES, deleted_log, tampered_version]
+
+
+@pytest.fixture
+def live(cli: Cli, repo: Repo) -> Repo:
+    """v2 serves production, v1 did so before."""
+    go_live(cli, repo)
+    ok(cli("promote", "greet@HEAD", "--yes", "--force", "--reason", "all is well"))
+    return repo
+
+
+@pytest.mark.parametrize("change", ALL)
+def test_verify_and_doctor_name_it_with_commit_and_author(cli: Cli, live: Repo, change: Change) -> None:
+    assert cli("release", "verify").code == 0
+    commit = by_hand(live, change)
+    done = cli("release", "verify")
+    assert done.code == 1
+    assert f"commit {commit[:12]} by Mallory <mallory@example.org>" in done.out
+    (first, *_) = json.loads(cli("release", "verify", "--json").out)
+    assert (first["commit"], first["author"]) == (commit, "Mallory <mallory@example.org>")
+    told = cli("doctor")
+    assert "Mallory" in told.out
+    assert told.code == 1
+
+
+@pytest.mark.parametrize("change", ALL)
+def test_the_last_good_state_goes_on_being_used(cli: Cli, live: Repo, change: Change) -> None:
+    by_hand(live, change)
+    for verb in (("status",), ("status", "greet"), ("release", "sync")):
+        done = cli(*verb)
+        assert (done.code, "Mallory" in done.err) == (4, True), (verb, done)
+    state = json.loads(cli("release", "show", "greet:production", "--json").out)
+    assert (state["stable"]["version"], state["previous"]["version"]) == ("v2", "v1")
+    refused = cli("canary", "greet@HEAD~1", "--yes")
+    assert refused.code == 4
+    assert "Mallory" in refused.err
+
+
+@pytest.mark.parametrize("change", ALL)
+def test_recover_mends_it(cli: Cli, live: Repo, change: Change) -> None:
+    before = live.git("ls-tree", "-r", "promptops-state")
+    by_hand(live, change)
+    assert "mended: " in ok(cli("release", "recover")).out
+    assert live.git("ls-tree", "-r", "promptops-state") == before
+    ok(cli("release", "verify"))
+    ok(cli("status"))
+    assert versions(cli) == ("v2", None)
+    assert "nothing is damaged" in ok(cli("release", "recover")).out
+
+
+@pytest.mark.parametrize("change", STATES)
+def test_a_rollback_works_all_the_same_and_mends_the_state(cli: Cli, live: Repo, change: Change) -> None:
+    by_hand(live, change)
+    ok(cli("rollback", "greet"))
+    assert versions(cli) == ("v1", None)
+    assert "releases/greet.yaml" not in cli("release", "verify").out
+    assert cli("release", "recover").code == 0
+    ok(cli("release", "verify"))
+
+
+def test_forged_trailers_are_no_transition(cli: Cli, live: Repo) -> None:
+    trailers = "Promptops-Prompt: greet\nPromptops-Channel: production\nPromptops-Generation: 2\n"
+    message = f"release(greet): production v2\n\nPromptops-Transition: release\n{trailers}"
+    for name in ("release", "recover", "init"):
+        by_hand(
+            live, hand_edited_digest, message=message.replace("Transition: release", f"Transition: {name}")
+        )
+        assert cli("release", "verify").code == 1
+        ok(cli("release", "recover"))
+
+
+def test_by_warn_it_is_taken_as_it_is_and_said(cli: Cli, live: Repo) -> None:
+    before = channel(cli)["previous"]["digest"]
+    by_hand(live, hand_edited_digest)
+    file = live.path / "promptops.yaml"
+    file.write_text(file.read_text() + "release: {on_tamper: warn}\n")
+    done = cli("status", "greet")
+    assert (done.code, "Mallory" in done.err) == (0, True)
+    assert json.loads(cli("status", "greet", "--json").out)[0]["stable"]["digest"] == before
+    assert cli("release", "verify").code == 1
+
+
+def test_one_foreign_file_concerns_that_prompt_alone(cli: Cli, live: Repo) -> None:
+    live.write("prompts/other.yaml", SALUTE)
+    live.commit("Add another")
+    ok(cli("promote", "other@HEAD", "--yes"))
+    by_hand(live, lambda _: {"releases/junk.yaml": "channels: [", "releases/greet.yaml": "channels: ["})
+    assert channel(cli, "other")["stable"]["version"] == "v1"
+    assert ok(cli("status", "other")).err == ""
+    live.write("prompts/other.yaml", SALUTE.replace("64", "65"))
+    live.commit("Change it")
+    ok(cli("canary", "other@HEAD", "--plan", "quick", "--yes"))
+    ok(cli("tick", "other"))
+    ok(cli("rollback", "other"))
+    assert cli("tick", "greet").code == 4
+    assert channel(cli)["stable"]["version"] == "v2"
+    assert cli("tick", "junk").code == 4
+    assert "mended: releases/junk.yaml" in ok(cli("release", "recover")).out
+    assert "junk" not in live.git("ls-tree", "-r", "--name-only", "promptops-state")
+
+
+def test_a_foreign_branch_is_no_state(cli: Cli, live: Repo) -> None:
+    before = live.git("rev-parse", "promptops-state")
+    other = GitFolder(live.path).git("commit-tree", "HEAD^{tree}", "-m", "hello", **MALLORY)
+    live.git("update-ref", STATE, other)
+    done = cli("release", "verify")
+    assert (done.code, "Mallory" in done.out) == (1, True)
+    assert cli("status").code == 4
+    assert channel(cli)["stable"]["version"] == "v2"
+    ok(cli("release", "recover"))
+    assert live.git("rev-parse", "promptops-state") == before
+    assert other in live.git("for-each-ref", "refs/promptops/discarded")
+
+
+def test_a_branch_that_was_set_back_is_noticed(cli: Cli, live: Repo) -> None:
+    before = live.git("rev-parse", "promptops-state")
+    live.git("update-ref", STATE, "promptops-state^")
+    assert cli("status").code == 4
+    assert channel(cli)["stable"]["version"] == "v2"
+    ok(cli("release", "recover"))
+    assert live.git("rev-parse", "promptops-state") == before
+
+
+def test_a_branch_that_is_gone_is_not_begun_anew(cli: Cli, live: Repo) -> None:
+    before = live.git("rev-parse", "promptops-state")
+    live.git("branch", "-q", "-D", "promptops-state")
+    done = cli("promote", "greet@HEAD", "--yes")
+    assert (done.code, "release recover" in done.err) == (4, True)
+    ok(cli("release", "recover"))
+    assert live.git("rev-parse", "promptops-state") == before
+
+
+def test_what_a_remote_was_given_by_hand_is_not_taken_over(cli: Cli, live: Repo, tmp_path: Path) -> None:
+    hub = a_remote(live, tmp_path / "hub.git")
+    ok(cli("release", "sync"))
+    before = live.git("rev-parse", "promptops-state")
+    commit = by_hand(live, hand_edited_digest, git_dir=str(hub))
+    done = cli("release", "sync")
+    assert (done.code, commit[:12] in done.err) == (4, True)
+    assert live.git("rev-parse", "promptops-state") == before
+    assert channel(cli)["stable"]["version"] == "v2"
+    assert "mended: releases/greet.yaml" in ok(cli("release", "recover")).out
+    ok(cli("release", "sync"))
+    assert live.git("rev-parse", "promptops-state") == live.git("--git-dir", str(hub), "rev-parse", STATE)
+
+
+def test_a_new_clone_finds_it_without_having_seen_the_branch_before(
+    cli: Cli, live: Repo, tmp_path: Path
+) -> None:
+    hub = a_remote(live, tmp_path / "hub.git")
+    ok(cli("release", "sync"))
+    by_hand(live, hand_edited_digest, git_dir=str(hub))
+    clone = tmp_path / "clone"
+    live.git("clone", "-q", str(hub), str(clone))
+    done = cli("-C", str(clone), "status", "greet")
+    assert (done.code, "Mallory" in done.err) == (4, True)
+    assert '"version": "v2"' in cli("-C", str(clone), "release", "show", "greet:production", "--json").out
+
+
+def test_status_asks_git_little_once_all_is_verified(
+    cli: Cli, live: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ok(cli("status"))
+    trace = tmp_path / "trace"
+    monkeypatch.setenv("GIT_TRACE2_EVENT", str(trace))
+    ok(cli("status"))
+    asked = [json.loads(line)["argv"] for line in trace.read_text().splitlines() if '"event":"start"' in line]
+    assert not [words for words in asked if "log" in words or "update-ref" in words]
+
+
+def test_a_rollback_reads_a_damaged_version_from_its_commit_and_mends_it(cli: Cli, live: Repo) -> None:
+    before = live.git("ls-tree", "-r", "promptops-state", "versions")
+    by_hand(live, tampered_version)
+    done = ok(cli("rollback", "greet"))
+    assert "read from its commit" in done.err
+    assert versions(cli) == ("v1", None)
+    assert live.git("ls-tree", "-r", "promptops-state", "versions") == before
+    ok(cli("release", "verify"))
+
+
+def test_what_cannot_be_served_is_not_made_live(cli: Cli, live: Repo, tmp_path: Path) -> None:
+    by_hand(live, tampered_version)
+    clone = tmp_path / "clone"
+    live.git(
+        "clone", "-q", "--single-branch", "--branch", "promptops-state", f"file://{live.path}", str(clone)
+    )
+    done = cli("-C", str(clone), "rollback", "greet", "--local")
+    assert (done.code, "its commit is not here" in done.err) == (4, True)
+    assert '"version": "v2"' in cli("-C", str(clone), "release", "show", "greet", "--json").out
+
+
+@pytest.mark.parametrize("change", STATES)
+def test_calls_are_served_from_the_last_good_state(
+    cli: Cli, live: Repo, provider: Provider, change: Change
+) -> None:
+    by_hand(live, change)
+    done = cli("run", "greet:production", "-i", "name=Ada", "--json")
+    assert (done.code, json.loads(done.out)["version"], "Mallory" in done.err) == (0, "v2", True)
+
+
+def test_a_service_goes_on_with_the_last_good_state(
+    live: Repo, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Workspace.open(live.path) as workspace:
+        assert workspace.run("greet:production", {"name": "Ada"}).started.version == "v2"
+        by_hand(live, hand_edited_digest)
+        until(lambda: "Mallory" in caplog.text)
+        assert workspace.run("greet:production", {"name": "Ada"}).started.version == "v2"
