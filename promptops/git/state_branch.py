@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from promptops.config.locks import LOCK_TIMEOUT_S, file_lock
@@ -25,25 +24,13 @@ _STALE_LOCK_S = 2.0  # git itself holds the lock of a ref for microseconds
 _NO_IDENTITY = ("Please tell me who you are", "empty ident name", "auto-detection is disabled")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class GitIdentity:
     """What git's configuration says of who commits, how, and of the remotes there are."""
 
-    settings: Settings
     remotes: tuple[str, ...]
     signs: bool
-
-    @cached_property
-    def actor(self) -> str:
-        """``Ada <ada@example.org>`` as git commits it; "" where git would make some of it up.
-
-        Asked of git, as rules on who may approve rest on it: the readers of GitPython know neither
-        ``committer.name`` nor what variables, the command line and a work tree configure.
-        """
-        words = ("-c", "user.useConfigOnly=true", "var", "GIT_COMMITTER_IDENT")
-        result = run_git_unchecked(self.settings, *words)
-        name, bracket, _ = result.stdout.decode("utf-8", "replace").rpartition(">")  # then comes the time
-        return name + bracket if result.returncode == 0 else ""
+    actor: str  # "Ada <ada@example.org>", or "" where git would make up the name or the address
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +43,24 @@ class RefUpdate:
 
 
 def read_git_identity(settings: Settings) -> GitIdentity:
-    """Read the remotes, and whether commits are signed, in one go; who commits is asked when it is needed."""
-    wanted = r"^(remote\..*\.url|commit\.gpgsign)$"
-    stdout = run_git(settings, "config", "-z", "--get-regexp", wanted, ok=(0, 1)).decode("utf-8", "replace")
+    """Read git's configuration, as far as it matters here, in one go.
+
+    Git reads it, as rules on who may approve rest on it: the readers of GitPython know neither
+    ``committer.name`` nor what variables, the command line and a work tree configure.
+    """
+    keys = r"^(remote\..*\.url|commit\.gpgsign|(user|committer)\.(name|email))$"
+    stdout = run_git(settings, "config", "-z", "--get-regexp", keys, ok=(0, 1)).decode("utf-8", "replace")
     pairs = [entry.partition("\n") for entry in stdout.split("\0")[:-1]]
     values = {key: value if mark else "true" for key, mark, value in pairs}
     remotes = tuple(key[len("remote.") : -len(".url")] for key in values if key.startswith("remote."))
     signs = values.get("commit.gpgsign", "").lower() in {"true", "yes", "on", "1"}
-    return GitIdentity(settings, remotes, signs)
+    name, email = _committer(values, "name"), _committer(values, "email") or os.environ.get("EMAIL")
+    return GitIdentity(remotes, signs, f"{name} <{email}>" if name and email else "")
+
+
+def _committer(values: Mapping[str, str], part: str) -> str | None:
+    variable = os.environ.get(f"GIT_COMMITTER_{part.upper()}")
+    return variable or values.get(f"committer.{part}") or values.get(f"user.{part}")
 
 
 def has_committer_identity(settings: Settings) -> bool:

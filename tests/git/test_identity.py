@@ -65,6 +65,12 @@ def test_a_worktree_of_its_own(folder: GitFolder) -> None:
     assert read_git_identity(other.settings()).actor == committer(other) == "Dora <bea@example.org>"
 
 
+def test_an_address_in_the_environment(folder: GitFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.git("config", "--unset", "user.email")
+    monkeypatch.setenv("EMAIL", "mail@example.org")
+    assert read_git_identity(folder.settings()).actor == committer(folder) == "Bea <mail@example.org>"
+
+
 @pytest.mark.parametrize("key", ["user.name", "user.email"])
 def test_what_git_would_make_up_names_nobody(folder: GitFolder, key: str) -> None:
     folder.git("config", "--unset", key)
