@@ -47,8 +47,8 @@ def commit_authors(
 
 def _authors(settings: Settings, words: Sequence[str]) -> tuple[str, ...]:
     co_authors = "%(trailers:key=Co-authored-by,valueonly,separator=%x00)"
-    said = run_git(settings, "log", f"--format=%an <%ae>%x00{co_authors}", *words)
-    lines = said.decode("utf-8", "replace").replace("\0", "\n").splitlines()
+    stdout = run_git(settings, "log", f"--format=%an <%ae>%x00{co_authors}", *words)
+    lines = stdout.decode("utf-8", "replace").replace("\0", "\n").splitlines()
     return tuple(dict.fromkeys(line.strip() for line in lines if line.strip()))
 
 

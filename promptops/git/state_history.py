@@ -47,8 +47,8 @@ def read_state_commits(settings: Settings, base: str | None, head: str) -> Itera
     """Commits from ``base``, left out, to ``head``; with one process, and one more for each merge."""
     options = ("--reverse", "--topo-order", "--first-parent", "-m", "--raw", "--no-abbrev", "--no-renames")
     limits = [head, *([f"^{base}"] if base else [])]
-    said = run_git(settings, "log", *options, "-z", f"--format={_FORMAT}", *limits, "--")
-    for block in said.decode("utf-8", "surrogateescape").split("\x01")[1:]:
+    stdout = run_git(settings, "log", *options, "-z", f"--format={_FORMAT}", *limits, "--")
+    for block in stdout.decode("utf-8", "surrogateescape").split("\x01")[1:]:
         yield _parse_commit(settings, block)
 
 
@@ -69,5 +69,5 @@ def _parse_changes(text: str) -> Iterator[FileChange]:
 
 
 def _merged_messages(settings: Settings, parents: tuple[str, ...]) -> str:
-    said = run_git(settings, "log", "--format=%B", *parents[1:], f"^{parents[0]}", "--")
-    return said.decode("utf-8", "replace")
+    stdout = run_git(settings, "log", "--format=%B", *parents[1:], f"^{parents[0]}", "--")
+    return stdout.decode("utf-8", "replace")
