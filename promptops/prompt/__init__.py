@@ -1,9 +1,9 @@
 """The YAML file as frozen types, and its digest. Pure: files come in through a reader."""
 
 from promptops.config.yaml import Position, Problem
+from promptops.prompt.chat import CHAT_SCHEMA_JSON
 from promptops.prompt.closure import FileReader, image_type
 from promptops.prompt.from_canonical import from_canonical
-from promptops.prompt.inputs import CHAT_SCHEMA_JSON
 from promptops.prompt.load import (
     check_prompt_name,
     find_problems,

@@ -69,10 +69,11 @@ def _message(prompt: str, index: int, content: Mapping[str, Any]) -> Message | I
 
 
 def _part(prompt: str, part: Mapping[str, Any], path: tuple[str | int, ...]) -> Part:
+    cached = part.get("cache_control")
     if "text" in part:
-        return Text(part["text"], path)
+        return Text(part["text"], path, cached)
     if "image" in part:
-        return ImageInput(part["image"])
+        return ImageInput(part["image"], cached)
     raise NotFound(
         f"`{prompt}` sends an image file, and of that only the hash is kept outside git",
         hint="commit the prompt with its image before it runs",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, cast
 
 from promptops.prompt.canonical_json import compact_json
+from promptops.prompt.chat import CHAT_SCHEMA_JSON
 from promptops.prompt.json_schema import (
     explain_schema_error,
     schema_problem,
@@ -29,17 +30,6 @@ _RESERVED = frozenset(keyword.kwlist) | {
     "varargs",
     "kwargs",
 }
-
-CHAT_SCHEMA: Mapping[str, Any] = {
-    "type": "array",
-    "items": {
-        "type": "object",
-        "properties": {"role": {"enum": ["user", "assistant"]}, "content": {"type": "string"}},
-        "required": ["role", "content"],
-        "additionalProperties": False,
-    },
-}
-CHAT_SCHEMA_JSON = compact_json(CHAT_SCHEMA)
 
 
 def read_input(name: str, data: str | Mapping[str, Any], report: ReportInputProblem) -> Input:

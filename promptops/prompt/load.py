@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any, cast
 
@@ -173,14 +174,15 @@ class _Loader:
             data["role"], parts, {key: data[key] for key in data if key not in ("role", "content")}
         )
 
-    def part(self, data: Mapping[str, str], path: YamlPath, inputs: Mapping[str, Input]) -> Part:
-        ((kind, value),) = data.items()
+    def part(self, data: Mapping[str, Any], path: YamlPath, inputs: Mapping[str, Input]) -> Part:
+        cached = data.get("cache_control")
+        ((kind, value),) = ((key, data[key]) for key in data if key != "cache_control")
         if kind == "text":
-            return Text(normalize_newlines(value), (*path, "text"))
+            return Text(normalize_newlines(value), (*path, "text"), cached)
         if kind == "image":
             self.refer(value, "image", (*path, "image"), inputs)
-            return ImageInput(value)
-        return self.image_file(value, (*path, "image_file"))
+            return ImageInput(value, cached)
+        return replace(self.image_file(value, (*path, "image_file")), cache_control=cached)
 
     def refer(self, name: str, kind: str, path: YamlPath, inputs: Mapping[str, Input]) -> None:
         if name not in inputs:

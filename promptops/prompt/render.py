@@ -18,7 +18,6 @@ from promptops.prompt import (
     ImageFile,
     Input,
     Insert,
-    Message,
     Part,
     Prompt,
     Text,
@@ -26,6 +25,7 @@ from promptops.prompt import (
     text_parts,
 )
 from promptops.prompt.canonical_json import canonical_texts, compact_json, json_data_problem, sha256_hex
+from promptops.prompt.chat import part_bytes
 from promptops.prompt.json_schema import (
     Validator,
     explain_schema_error,
@@ -161,7 +161,7 @@ def _messages(prompt: Prompt, inputs: Mapping[str, Any]) -> Iterable[dict[str, A
             yield from (dict(one) for one in inputs[message.name])
         else:
             parts = [_part(prompt, part, values, inputs) for part in message.content]
-            yield {"role": message.role, "content": _content(message, parts), **message.extras}
+            yield {"role": message.role, "content": _content(parts), **message.extras}
 
 
 def _template_value(declared: Input, value: Any) -> Any:
@@ -174,17 +174,20 @@ def _template_value(declared: Input, value: Any) -> Any:
     )
 
 
-def _content(message: Message, parts: list[dict[str, Any]]) -> Any:
+def _content(parts: list[dict[str, Any]]) -> Any:
     if not parts:
         return None  # an example of the assistant calling tools
-    return parts[0]["text"] if len(parts) == 1 and isinstance(message.content[0], Text) else parts
+    alone = len(parts) == 1 and parts[0].keys() == {"type", "text"}
+    return parts[0]["text"] if alone else parts
 
 
 def _part(prompt: Prompt, part: Part, values: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
+    cached = {} if part.cache_control is None else {"cache_control": dict(part.cache_control)}
     if isinstance(part, Text):
-        return {"type": "text", "text": _render(prompt, part, _templates(prompt)[part.path], values)}
+        text = _render(prompt, part, _templates(prompt)[part.path], values)
+        return {"type": "text", "text": text, **cached}
     url = _data_url(part.media_type, part.data) if isinstance(part, ImageFile) else inputs[part.name]
-    return {"type": "image_url", "image_url": {"url": url}}
+    return {"type": "image_url", "image_url": {"url": url}, **cached}
 
 
 def _render(prompt: Prompt, text: Text, template: CompiledTemplate, values: Mapping[str, Any]) -> str:
@@ -204,15 +207,18 @@ def _check_budget(prompt: Prompt, messages: Sequence[Mapping[str, Any]]) -> None
 
 
 def estimate_tokens(messages: Iterable[Mapping[str, Any]]) -> int:
-    """Estimate without a tokenizer: a token per four bytes of UTF-8, four a message, 765 an image."""
+    """Estimate without a tokenizer: a token per four bytes, four a message, 765 an image or file."""
     total = 0
     for message in messages:
         content = message.get("content") or ""
         parts = [{"type": "text", "text": content}] if isinstance(content, str) else content
-        texts = [part["text"] for part in parts if part["type"] == "text"]
+        texts = [part[part["type"]] for part in parts if part["type"] in ("text", "refusal")]
+        files = sum(map(part_bytes, parts))
         images = len(parts) - len(texts)
         extras = {key: value for key, value in message.items() if key not in ("role", "content")}
-        size = sum(len(text.encode()) for text in texts) + (len(compact_json(extras)) if extras else 0)
+        size = (
+            files + sum(len(text.encode()) for text in texts) + (len(compact_json(extras)) if extras else 0)
+        )
         total += _MESSAGE_TOKENS + math.ceil(size / _TOKEN_BYTES) + _IMAGE_TOKENS * images
     return total
 

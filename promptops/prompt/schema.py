@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from promptops.prompt.chat import CACHE_CONTROL
+
 _MODEL = {"type": "string", "pattern": r"^\S+$"}
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
@@ -12,9 +14,11 @@ _PART: dict[str, Any] = {
         "text": {"type": "string", "description": "A Jinja2 template."},
         "image": {"type": "string", "description": "The name of an input of type image."},
         "image_file": {"type": "string", "description": "Path of an image, below prompts/."},
+        "cache_control": CACHE_CONTROL,
     },
-    "minProperties": 1,
-    "maxProperties": 1,
+    "if": {"required": ["cache_control"]},
+    "then": {"minProperties": 2, "maxProperties": 2},
+    "else": {"minProperties": 1, "maxProperties": 1},
     "additionalProperties": False,
 }
 
@@ -42,6 +46,7 @@ _MESSAGE: dict[str, Any] = {
             "minItems": 1,
         },
         "name": {"type": "string", "description": "Name of the speaker, sent as written."},
+        "cache_control": CACHE_CONTROL,
         "tool_call_id": {"type": "string", "description": "Which call a message of role tool answers."},
         "tool_calls": {
             "type": "array",

@@ -17,13 +17,22 @@ FORMATS = (PYTHON_FORMAT, JSON_FORMAT)
 _ANNOTATIONS = frozenset({"$comment", "description", "examples", "title"})
 
 
+CacheControl = Mapping[str, Any] | None
+"""Where the provider's cache of the prompt ends; what is absent does not get into the digest."""
+
+
+def _with_cache_control(part: dict[str, Any], cache_control: CacheControl) -> dict[str, Any]:
+    return part if cache_control is None else {**part, "cache_control": dict(cache_control)}
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     template: str
     path: YamlPath  # where it stands in the document
+    cache_control: CacheControl = None
 
     def canonical(self) -> dict[str, Any]:
-        return {"text": self.template}
+        return _with_cache_control({"text": self.template}, self.cache_control)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +40,10 @@ class ImageInput:
     """A declared input of type image."""
 
     name: str
+    cache_control: CacheControl = None
 
     def canonical(self) -> dict[str, Any]:
-        return {"image": self.name}
+        return _with_cache_control({"image": self.name}, self.cache_control)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +51,10 @@ class ImageFile:
     path: str
     data: bytes = field(repr=False)
     media_type: str
+    cache_control: CacheControl = None
 
     def canonical(self) -> dict[str, Any]:
-        return {"image_sha256": sha256_hex(self.data)}
+        return _with_cache_control({"image_sha256": sha256_hex(self.data)}, self.cache_control)
 
 
 Part = Text | ImageInput | ImageFile
@@ -51,7 +62,7 @@ Part = Text | ImageInput | ImageFile
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """``extras`` holds name, tool_call_id and tool_calls, which are sent as written."""
+    """``extras`` holds name, cache_control, tool_call_id and tool_calls, which are sent as written."""
 
     role: str
     content: tuple[Part, ...]

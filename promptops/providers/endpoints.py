@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 
 from promptops.providers.types import ModelError
 
+MARKED_CACHES = frozenset({"dashscope", "litellm_proxy", "openrouter", "vercel_ai_gateway"})
+"""The providers that take ``cache_control`` on messages and parts; litellm knows its own."""
+
 # The endpoint; the variables that may hold its key, and those that may move it, first one set first.
 DIRECT_PROVIDERS: dict[str, tuple[str, str, str]] = {
     "abliteration": ("https://api.abliteration.ai/v1", "ABLITERATION_API_KEY", ""),

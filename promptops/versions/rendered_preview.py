@@ -6,6 +6,7 @@ from typing import Any
 
 from promptops.errors import Invalid
 from promptops.prompt import Input, Message, Prompt, Text
+from promptops.prompt.chat import message_text
 from promptops.prompt.diff import TextDiff, static_prefix
 from promptops.prompt.diff.messages import TextChange, compare_messages
 from promptops.prompt.diff.prompts import text_diff
@@ -93,22 +94,15 @@ def _rendered(
 
 
 def _as_messages(messages: Iterable[Mapping[str, Any]]) -> list[Message]:
-    return [Message(one["role"], (Text(_text(one.get("content")), ()),), _extras(one)) for one in messages]
+    return [Message(one["role"], (Text(_text(one), ()),), _extras(one)) for one in messages]
+
+
+def _text(message: Mapping[str, Any]) -> str:
+    return message_text({"content": message.get("content")})  # its tool calls are among the extras
 
 
 def _extras(message: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in message.items() if key not in ("role", "content")}
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, list):
-        return "\n".join(part.get("text") or _image(part["image_url"]["url"]) for part in content)
-    return content or ""
-
-
-def _image(url: str) -> str:
-    kind, _, data = url.partition(";base64,")
-    return f"[{kind.removeprefix('data:')}, {len(data) * 3 // 4:,} bytes]"
 
 
 def changed_previews(previews: Iterable[RenderedPreview]) -> list[RenderedPreview]:

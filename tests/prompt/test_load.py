@@ -176,7 +176,7 @@ BAD = [
         "p.yaml:4:22: the default of `a` must be a whole number, not a string",
     ),
     (
-        M + "inputs:\n  a: {type: messages, default: [{role: system, content: x}]}",
+        M + "inputs:\n  a: {type: messages, default: [{role: robot, content: x}]}",
         "the default of `a` must be one of",
     ),
     (M + "inputs:\n  a: {type: messages, items: 1}", "unknown key `items` of an input of type messages"),

@@ -134,8 +134,8 @@ GOOD: dict[str, Any] = {
         ("chat", "x", "the input `chat` must be a list, not a string"),
         (
             "chat",
-            [{"role": "system", "content": "x"}],
-            "the input `chat[0].role` must be one of `user`, `assistant`",
+            [{"role": "robot", "content": "x"}],
+            "the input `chat[0].role` must be one of `system`, `developer`, `user`, `assistant`",
         ),
         ("chat", [{"role": "user"}], "the input `chat[0]` lacks `content`"),
         ("any", float("nan"), "the input `any` cannot be used: it holds nan, which is no JSON number"),

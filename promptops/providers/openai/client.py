@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
+from promptops.providers.endpoints import MARKED_CACHES
 from promptops.providers.errors import error_from_reply, redact_secret, timeout_error
 from promptops.providers.http.transport import HttpReply, HttpRequest, Transport
 from promptops.providers.openai.request import build_body, encode_body
@@ -79,7 +80,8 @@ class OpenAIClient:
     def _body(self, request: CompletionRequest) -> bytes:
         if self.name not in request.bodies:
             asked = request.output_schema is not None and self._asks_schema()
-            request.bodies[self.name] = encode_body(build_body(request, self.model, ask_schema=asked))
+            body = build_body(request, self.model, ask_schema=asked, cache_control=self.name in MARKED_CACHES)
+            request.bodies[self.name] = encode_body(body)
         return request.bodies[self.name]
 
     def _http(self, request: CompletionRequest) -> HttpRequest:

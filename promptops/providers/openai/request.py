@@ -15,11 +15,20 @@ from typing import Any
 from promptops.providers.parameters import check_parameters
 from promptops.providers.types import CompletionRequest, ModelError
 
+CACHE_CONTROL_KEY = "cache_control"
 
-def build_body(request: CompletionRequest, model: str, *, ask_schema: bool = True) -> dict[str, Any]:
-    """The body for ``request``, with ``model`` as the endpoint calls it."""
+
+def build_body(
+    request: CompletionRequest, model: str, *, ask_schema: bool = True, cache_control: bool = True
+) -> dict[str, Any]:
+    """The body for ``request``, with ``model`` as the endpoint calls it.
+
+    Without ``cache_control`` the marks of that name stay behind: elsewhere they make a call fail, and they
+    say nothing of the answer.
+    """
     check_parameters(request.parameters, direct=True)
-    body: dict[str, Any] = {"model": model, "messages": list(request.messages), **request.parameters}
+    messages = [message if cache_control else _without_marks(message) for message in request.messages]
+    body: dict[str, Any] = {"model": model, "messages": messages, **request.parameters}
     if request.tools:
         body["tools"] = list(request.tools)
     if request.output_schema is not None and ask_schema:
@@ -28,6 +37,16 @@ def build_body(request: CompletionRequest, model: str, *, ask_schema: bool = Tru
         body["stream"] = True
         body.setdefault("stream_options", {"include_usage": True})
     return body
+
+
+def _without_marks(message: Mapping[str, Any]) -> dict[str, Any]:
+    plain = {key: value for key, value in message.items() if key != CACHE_CONTROL_KEY}
+    if isinstance(plain.get("content"), list):
+        plain["content"] = [
+            {key: value for key, value in part.items() if key != CACHE_CONTROL_KEY}
+            for part in plain["content"]
+        ]
+    return plain
 
 
 def response_format(schema: Mapping[str, Any]) -> dict[str, Any]:

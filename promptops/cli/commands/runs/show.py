@@ -13,6 +13,7 @@ from promptops.cli.reports.run_tables import run_result, run_version
 from promptops.config.settings import Settings, current_settings
 from promptops.console import print_json, print_text
 from promptops.errors import PromptopsError
+from promptops.prompt.chat import message_text
 from promptops.prompt.tool_calls import answer_text
 from promptops.registry import RegistryDatabase, RunRecord, get_run, rebuild_messages
 
@@ -62,7 +63,7 @@ def _print(
         if value not in (None, "", {}):
             print_text(f"{name:<10} {value}")
     for message in messages or ():
-        print_text(f"\n--- {message['role']}\n{_text(message)}")
+        print_text(f"\n--- {message['role']}\n{message_text(message)}")
     if problem:
         print_text(f"\n--- messages\n{problem}")
         if run["inputs"] is not None:
@@ -153,8 +154,3 @@ def _latency(run: RunRecord) -> str | None:
 
 def _json(value: dict[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False) if value else ""
-
-
-def _text(message: dict[str, Any]) -> str:
-    content = message.get("content")
-    return content if isinstance(content, str) else json.dumps(content, ensure_ascii=False, indent=2)
