@@ -76,6 +76,7 @@ if TYPE_CHECKING:
         CALL_METRIC,
         LATE_PREFIX,
         CallOutcome,
+        ObservationRow,
         calls_after,
         calls_before,
         count_canary_calls_since,
@@ -219,9 +220,9 @@ _HOMES = {
     "sqlite.release.observations": (
         "CALL_METRIC CallOutcome LATE_PREFIX calls_after calls_before count_canary_calls_since "
         "count_reviewed_calls delete_observations earliest_start_from filter_ended_calls "
-        "find_first_rollout_run last_outcome_id last_seq load_analysis_state observation_row outcomes_after "
-        "pruned_calls read_call_outcomes read_channel_traffic read_observations save_analysis_state "
-        "save_observations"
+        "find_first_rollout_run last_outcome_id last_seq load_analysis_state ObservationRow observation_row "
+        "outcomes_after pruned_calls read_call_outcomes read_channel_traffic read_observations "
+        "save_analysis_state save_observations"
     ),
     "sqlite.rows": "parse_output_json run_to_json",
     "sqlite.runs.batches": (

@@ -17,16 +17,16 @@ Ramdas, JRSS-B 2024 (arXiv 2010.09686), section 4.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from promptops.errors import Invalid
 from promptops.stats.eprocess import Hypothesis, MeanTest, log_threshold
+from promptops.stats.first_crossing import Observation, first_crossing
 from promptops.stats.intervals import Interval, last_index_where
 from promptops.stats.rank_losses import Percentiles
-from promptops.stats.two_arm import MAX_DIFFERENCE, NO_HISTORY, Prior, TwoArmTest
+from promptops.stats.two_arm import MAX_DIFFERENCE, NO_HISTORY, Prior
 
-Observation = tuple[bool, float, float]  # on the canary?, its weight, the loss (or the value, for ratios)
 FULL_RANGE = Interval(-1.0, 1.0)
 _MAX_RATIO = 64.0
 
@@ -39,13 +39,7 @@ def first_exclusion(
     prior: Prior = NO_HISTORY,
 ) -> int | None:
     """The number of the call (from 1) at which a difference of ``g`` was first ruled out, else None."""
-    test, threshold = TwoArmTest(question, g, prior), log_threshold(alpha)
-    update, wealth = test.update, test.wealth
-    for number, (canary, weight, loss) in enumerate(observations, start=1):
-        update(canary, weight, loss)
-        if wealth.highest >= threshold:
-            return number
-    return None
+    return first_crossing(observations, question, g, log_threshold(alpha), prior)
 
 
 def difference_bounds(
@@ -114,14 +108,17 @@ def ratio_bounds(
 def _ratio_excluded(
     observations: Sequence[Observation], question: Hypothesis, ratio: float, alpha: float, prior: Prior
 ) -> bool:
-    seen, test, threshold = Percentiles(), TwoArmTest(question, 0.0, prior), log_threshold(alpha)
+    ranked = _ranked(observations, ratio)
+    return first_crossing(ranked, question, 0.0, log_threshold(alpha), prior) is not None
+
+
+def _ranked(observations: Sequence[Observation], ratio: float) -> Iterator[Observation]:
+    """Each value's percentile among stable's before it, the canary's divided by the ratio."""
+    seen = Percentiles()
     for canary, weight, value in observations:
-        test.update(canary, weight, seen.score(value / ratio if canary else value))
-        if test.wealth.highest >= threshold:
-            return True
+        yield canary, weight, seen.score(value / ratio if canary else value)
         if not canary:
             seen.add(value)
-    return False
 
 
 def bounds_over_time(

@@ -57,8 +57,18 @@ class Wealth:
     def bet(self, x: float) -> None:
         """Multiply each fortune by ``1 + c*x``; ``x`` is at least -1, its mean under H0 at most 0."""
         log1p = math.log1p
-        self.logs = logs = [log + log1p(c * x) for log, c in zip(self.logs, BET_FRACTIONS, strict=True)]
-        if max(logs) > self.highest:  # a mean is never above its largest part
+        c1, c2, c3, c4, c5, c6 = BET_FRACTIONS
+        l1, l2, l3, l4, l5, l6 = self.logs
+        self.logs = logs = [
+            l1 + log1p(c1 * x),
+            l2 + log1p(c2 * x),
+            l3 + log1p(c3 * x),
+            l4 + log1p(c4 * x),
+            l5 + log1p(c5 * x),
+            l6 + log1p(c6 * x),
+        ]
+        # a bet that is lost raises no fortune, and a mean is never above its largest part
+        if x > 0.0 and max(logs) > self.highest:
             self.highest = max(self.highest, self.log_e)
 
     @property

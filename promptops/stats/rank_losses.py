@@ -39,9 +39,12 @@ class Percentiles:
 
     def score(self, value: float) -> float:
         """``(rank + 0.5)/(n + 1)``, equal values counting half; 0.5 before there are any."""
-        _check(value)
+        if not math.isfinite(value):
+            _check(value)
         values = self.ordered
-        rank = (bisect_left(values, value) + bisect_right(values, value)) / 2
+        left = bisect_left(values, value)
+        equal = left < len(values) and values[left] == value
+        rank = (left + (bisect_right(values, value, left) if equal else left)) / 2
         return (rank + 0.5) / (len(values) + 1)
 
     def add(self, value: float) -> None:

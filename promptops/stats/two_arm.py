@@ -78,7 +78,8 @@ class TwoArmTest:
         prior, g = self.prior, self.g
         k = (prior.mean * prior.count + self.total) / (prior.count + self.calls)
         k_s = k - weight * g
-        k_s = min(max(k_s, EDGE, EDGE - g), 1.0 - EDGE, 1.0 - EDGE - g)
+        if not (EDGE <= k_s <= 1.0 - EDGE and EDGE - g <= k_s <= 1.0 - EDGE - g):
+            k_s = min(max(k_s, EDGE, EDGE - g), 1.0 - EDGE, 1.0 - EDGE - g)
         k_c, rest = k_s + g, 1.0 - weight
         gain = (loss - k_c) / weight if canary else (k_s - loss) / rest
         if self.question is Hypothesis.WORSE:

@@ -1,7 +1,8 @@
 """Confidence sequences beside the tests: looked for again only when there is a twentieth more to go by.
 
 A bound that has been reached stays in force, so what was found on fewer calls is still true, and a search
-goes on from it.
+goes on from it. So a long log that nobody has looked at is searched in slices: its first calls by the first
+tick, twice as many by each one after it, all of it where a verdict waits to be shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,11 +11,13 @@ from typing import Any
 
 from promptops.registry import RegistryDatabase, load_analysis_state, read_observations, save_analysis_state
 from promptops.release.analysis.metric_tests import ALL_BP, MetricTests, RolloutTests
-from promptops.stats.confidence_sequences import Observation, difference_bounds, ratio_bounds
+from promptops.stats.confidence_sequences import difference_bounds, ratio_bounds
+from promptops.stats.first_crossing import Observation
 from promptops.stats.intervals import Interval
 
 BOUNDS = "bounds"
 _SEARCH_GROWTH = 1.05  # times the calls of the last search
+_FIRST_SEARCH = 4_000  # calls that a first search rests on at most; each one after it takes twice as many
 _MAX_TRAIL = 60
 BoundsPoint = tuple[int, float, float]
 
@@ -58,6 +61,9 @@ def _bounds(
         return before
     inside = before.interval if before else None
     seen = _observations(registry, rollout, tests.metric.name)
+    if not tests.not_worse.rejects(alpha):
+        seen = seen[: max(_FIRST_SEARCH, 2 * before.calls if before else 0)]
+    calls = min(calls, len(seen))
     if tests.metric.kind == "ratio":
         found = ratio_bounds(seen, alpha, tests.worse.prior, inside=inside)
     else:

@@ -3,14 +3,17 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
 
-from promptops.config.clock import utc_text
+from promptops.config.clock import utc_now, utc_text
 from promptops.errors import Invalid
+from promptops.log import PackageLogger
 from promptops.registry import (
     CALL_METRIC,
     LATE_PREFIX,
     LogRow,
+    ObservationRow,
     RegistryDatabase,
     calls_after,
     calls_before,
@@ -52,6 +55,8 @@ from promptops.versions.release_state import ReleasedVersion, Rollout
 STATE = "state"
 _CHUNK = 4_000  # calls scored in one transaction: nobody else waits longer than half a second for it
 _SMALL_CHUNK = 64
+_PROGRESS_S = 2.0  # between two messages of how far a long log has been scored
+_LOG = PackageLogger("promptops.release")
 _HISTORY_S = 30 * 86_400.0
 _MAX_FAULTS = 5
 StoredValues = Mapping[tuple[str, int], float | None]
@@ -80,11 +85,15 @@ class ScoringPass:
     tests: RolloutTests
     readers: Mapping[str, MetricReader]
     known: StoredValues = field(default_factory=dict)
+    rows: list[ObservationRow] = field(default_factory=list)  # of this step, stored at its end
+    recorded_at: str = field(default_factory=utc_now)
 
     def advance(self) -> bool:
         """Score the next settled calls of every lane; False when all that can be scored is."""
         self._record_late()
         more = [self._advance_group(lane) for lane in self.tests.window_groups]
+        save_observations(self.registry, self.rows)
+        self.rows.clear()
         self.tests.last_outcome = last_outcome_id(self.registry)
         return any(more)
 
@@ -152,18 +161,19 @@ class ScoringPass:
     def _add(self, lane: WindowGroup, row: LogRow, values: Mapping[str, MetricValue]) -> None:
         canary, seq, weight_bp = row["arm"] == "canary", row["seq"], row["weight_bp"]
         lane.add(canary, weight_bp, values)
-        kept = [
-            observation_row(
-                self.rollout.id, name, seq, row["arm"], weight_bp, value if isinstance(value, float) else None
-            )
-            for name, value in values.items()
-            if value is not NoValue.NOT_DUE
-        ]
+        arm = row["arm"]
+        for name, value in values.items():
+            if value is not NoValue.NOT_DUE:
+                loss = value if isinstance(value, float) else None
+                self._store(name, seq, arm, weight_bp, loss)
         if lane is self.tests.instant:
             self.tests.ratio.update(canary, weight_bp / ALL_BP)
             self.tests.without_unit += self.plan.unit != "call" and row["unit_hash"] is None
-            kept.append(observation_row(self.rollout.id, CALL_METRIC, seq, row["arm"], weight_bp, None))
-        save_observations(self.registry, kept)
+            self._store(CALL_METRIC, seq, arm, weight_bp, None)
+
+    def _store(self, name: str, seq: int, arm: str, weight_bp: int, loss: float | None) -> None:
+        row = observation_row(self.rollout.id, name, seq, arm, weight_bp, loss, self.recorded_at)
+        self.rows.append(row)
 
     def _count_excluded(self, lane: WindowGroup, row: LogRow) -> None:
         if lane is self.tests.instant:
@@ -188,19 +198,12 @@ class ScoringPass:
         lane, tests = self.tests.of(name)
         if row["seq"] <= lane.watermark and row["weight_bp"]:
             tests.late += 1
-            late = observation_row(
-                self.rollout.id,
-                LATE_PREFIX + name,
-                row["seq"],
-                row["arm"],
-                row["weight_bp"],
-                row["value"],
-            )
-            save_observations(self.registry, [late])
+            self._store(LATE_PREFIX + name, row["seq"], row["arm"], row["weight_bp"], row["value"])
 
 
 def update_tests(registry: RegistryDatabase, look: AnalysisRequest) -> RolloutTests:
     """Score what can be scored, a transaction for each few thousand calls; the tests as they stand then."""
+    said = monotonic()
     while True:
         with registry.transaction():
             current = _open_pass(registry, look)
@@ -209,6 +212,9 @@ def update_tests(registry: RegistryDatabase, look: AnalysisRequest) -> RolloutTe
             save_analysis_state(registry, look.rollout.id, STATE, tests.to_json(), tests.instant.watermark)
         if not more:
             return tests
+        if monotonic() - said > _PROGRESS_S:
+            said = monotonic()
+            _LOG.info(f"{look.prompt}:{look.channel}: {tests.instant.calls:,} calls scored so far")
 
 
 def _open_pass(registry: RegistryDatabase, look: AnalysisRequest) -> ScoringPass:

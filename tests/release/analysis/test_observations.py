@@ -366,7 +366,7 @@ def test_a_canary_whose_answers_are_cut_off_is_found(traffic: Traffic) -> None:
         canary = number % 2 == 0
         traffic.call(an_end(finish_reason="length" if canary else "stop"), canary=canary)
     traffic.call(an_end(finish_reason=None), canary=True)  # nothing is known of it
-    found = traffic.observe(a_plan(cut))
+    found = traffic.observe(a_plan(cut), bounds=True)
     assert found.harm == ("cut",)
     assert "is cut off" in found.metrics[0].sentence
     assert (found.metrics[0].canary_calls, found.metrics[0].canary_missing) == (150, 1)

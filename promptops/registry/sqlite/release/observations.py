@@ -128,10 +128,10 @@ ObservationRow = tuple[str, str, int, str, int, float | None, int, str]
 
 
 def observation_row(
-    rollout: str, metric: str, seq: int, arm: str, weight_bp: int, loss: float | None
+    rollout: str, metric: str, seq: int, arm: str, weight_bp: int, loss: float | None, recorded_at: str = ""
 ) -> ObservationRow:
     late = int(metric.startswith(LATE_PREFIX))
-    return rollout, metric, seq, arm, weight_bp, loss, late, utc_now()
+    return rollout, metric, seq, arm, weight_bp, loss, late, recorded_at or utc_now()
 
 
 def save_observations(registry: RegistryDatabase, rows: Iterable[ObservationRow]) -> None:
