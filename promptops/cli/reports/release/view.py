@@ -112,7 +112,8 @@ def step_states(view: StatusView) -> list[tuple[str, str]]:
 
 
 def _step_name(plan: ReleasePlan, index: int) -> str:
-    return plan.steps[index].label
+    step = plan.steps[index]
+    return step.label if step.weight_bp is None else format_weight(step.weight_bp)
 
 
 def exposure_text(view: StatusView) -> str:
