@@ -7,6 +7,7 @@ from promptops.errors import Invalid
 
 MAX_BYTES = 1_000_000
 
+_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 
 
@@ -38,8 +39,17 @@ class InvalidAt(Invalid):
         self.problem = problem
 
 
+def refuse_lfs_pointer(data: bytes, path: str) -> None:
+    """Raise InvalidAt for what git-lfs keeps in a file's place."""
+    if data.startswith(_LFS_POINTER):
+        message = f"{path} is a pointer of git LFS, not the file itself: git has no more of it"
+        hint = f"keep it in git itself: git lfs untrack {path}, then git add --renormalize {path}"
+        raise InvalidAt(Problem("file", message, path, Position(1, 1), hint))
+
+
 def decode_text(text: bytes, path: str, *, max_bytes: int = MAX_BYTES) -> str:
     """Accept UTF-8 without byte order mark or control characters, of a sane size."""
+    refuse_lfs_pointer(text, path)
     if len(text) > max_bytes:
         size = f"{len(text):,} bytes, and at most {max_bytes:,} are read"
         raise InvalidAt(Problem("size", f"the file is too large: {size}", path, Position(1, 1)))

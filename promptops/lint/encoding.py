@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from promptops.config.text import Position, Problem, find_position
 
 _HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
+_FLAG = re.compile(  # of a part of a country, such as Scotland: a black flag, its code in tags, an end
+    "\U0001f3f4[\U000e0061-\U000e007a]{2}[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,3}\U000e007f"
+)
 _NAMES = {
     "\u202a": "left-to-right embedding",
     "\u202b": "right-to-left embedding",
@@ -29,7 +32,8 @@ def crlf(path: str, text: str) -> Iterator[Problem]:
 def hidden_characters(path: str, text: str) -> Iterator[Problem]:
     """One finding a line."""
     last = 0
-    for found in _HIDDEN.finditer(text) if not text.isascii() else ():
+    shown = text if text.isascii() else _FLAG.sub(lambda flag: "-" * len(flag[0]), text)
+    for found in _HIDDEN.finditer(shown) if not text.isascii() else ():
         position = find_position(text, found.start())
         if position.line == last:
             continue

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from promptops.config.text import MAX_BYTES
+from promptops.config.text import MAX_BYTES, refuse_lfs_pointer
 from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import sha256_hex
@@ -45,6 +45,7 @@ class Case:
 def read_cases(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
     """Yield the cases of a file given as its lines. Raises Invalid, naming the line, at the first bad one."""
     ending = path.rpartition(".")[2].lower()
+    lines = _without_pointer(path, lines)
     if ending == "jsonl":
         return _from_jsonl(path, lines)
     if ending in ("yaml", "yml"):
@@ -52,6 +53,14 @@ def read_cases(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
     if ending == "csv":
         return _from_csv(path, lines)
     raise Invalid(f"{path}: cases are .jsonl, .yaml or .csv files", hint="rename the file")
+
+
+def _without_pointer(path: str, lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Raise InvalidAt where git LFS keeps the file."""
+    for number, line in enumerate(lines):
+        if not number:
+            refuse_lfs_pointer(line, path)
+        yield line
 
 
 def _from_jsonl(path: str, lines: Iterable[bytes]) -> Iterator[Case]:

@@ -17,7 +17,7 @@ from promptops.prompt.render_budget import current_budget, measure, text_of
 from promptops.prompt.sandbox import TemplateEnvironment
 from promptops.prompt.template_nodes import TEXT_FILTERS
 
-_TO_TEXT = "make a text"  # no template can name a filter with blanks
+_TO_TEXT, _METHOD = "make a text", "find a method"  # no template can name a filter with blanks
 _VIEWS: tuple[type[Iterable[Any]], ...] = (type({}.keys()), type({}.values()), type({}.items()), range)
 _CONTAINERS: tuple[type[Iterable[Any]], ...] = (dict, list, tuple, *_VIEWS)
 _TEXT_ARGUMENTS = {"replace": 3}  # how many arguments are texts, the value among them; else the value alone
@@ -34,10 +34,19 @@ class JsonTemplateEnvironment(TemplateEnvironment):
             "urlencode": _on_pairs(python["urlencode"]),
             "xmlattr": _on_attributes(python["xmlattr"]),
         }
-        self.filters[_TO_TEXT] = _to_text
+        self.filters |= {_TO_TEXT: _to_text, _METHOD: self._method}
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
-        return super()._generate(_ConcatenatedTexts().visit(source), *args, **kwargs)
+        return super()._generate(_Texts().visit(source), *args, **kwargs)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """A key of a mapping goes before a method of its name, as ``items``; a call finds the method."""
+        if isinstance(obj, dict) and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+    def _method(self, obj: Any, attribute: str) -> Any:
+        return super().getattr(obj, attribute)
 
     def wrap_str_format(self, value: Any) -> Callable[..., str] | None:
         bounded = super().wrap_str_format(value)
@@ -57,17 +66,23 @@ class JsonTemplateEnvironment(TemplateEnvironment):
         return super().call_binop(context, operator, left, right)
 
 
-class _ConcatenatedTexts(NodeTransformer):
-    """Makes texts of what ``~`` joins."""
+class _Texts(NodeTransformer):
+    """Makes texts of what ``~`` joins, and looks for a method where one is called."""
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for
         self.generic_visit(node)
-        node.nodes = list(map(_text_filter, node.nodes))
+        node.nodes = [_filter(part, _TO_TEXT) for part in node.nodes]
+        return node
+
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        if isinstance(node.node, nodes.Getattr):
+            node.node = _filter(node.node.node, _METHOD, nodes.Const(node.node.attr))
         return node
 
 
-def _text_filter(part: nodes.Expr) -> nodes.Expr:
-    call = nodes.Filter(part, _TO_TEXT, [], [], None, None)
+def _filter(part: nodes.Expr, name: str, *args: nodes.Expr) -> nodes.Expr:
+    call = nodes.Filter(part, name, list(args), [], None, None)
     call.set_lineno(part.lineno)
     return call
 

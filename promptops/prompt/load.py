@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any, cast
 
+from promptops.config.text import refuse_lfs_pointer
 from promptops.config.yaml import Document, InvalidAt, Position, Problem, YamlPath, parse_yaml
 from promptops.errors import Invalid, NotFound
 from promptops.prompt.canonical_json import compact_json, json_data_problem
@@ -205,6 +206,9 @@ class _Loader:
             return None
         try:
             data = self.read(name)
+            refuse_lfs_pointer(data, PROMPTS_FOLDER + name)
+        except InvalidAt as error:
+            self.report("file", path, error.problem.message, error.hint)
         except NotFound:
             self.report("file", path, f"no file `{name}`", f"create {PROMPTS_FOLDER}{name}")
         except Invalid as error:

@@ -82,6 +82,9 @@ _ITEM_FILTERS = ("first", "last", "max", "min")
 _LOOP_NUMBERS = ("depth", "depth0", "index", "index0", "length", "revindex", "revindex0")
 _LOOP: SchemaUnion = ({"properties": dict.fromkeys(_LOOP_NUMBERS, NUMBER[0])},)
 _JOINER: SchemaUnion = ({"type": [], "joiner": True},)
+_MAPPING_METHODS = frozenset(
+    ["clear", "copy", "fromkeys", "get", "items", "keys", "pop", "popitem", "setdefault", "update", "values"]
+)
 _ASSIGNMENTS = (
     nodes.Assign,
     nodes.AssignBlock,
@@ -101,7 +104,8 @@ PrintedValue = tuple[int, frozenset[str]]
 def prints_json(texts: Iterable[str], inputs: Mapping[str, Schema]) -> bool:
     """Whether one of the texts of a prompt, partials among them, can. ``inputs``: those that have a value."""
     try:
-        return any(True for _ in _Analysis([parse_template(text) for text in texts], inputs).findings())
+        analysis = _Analysis([parse_template(text) for text in texts], inputs)
+        return any(True for _ in analysis.findings()) or analysis.reads_keys_named_as_methods()
     except TemplateFault:  # it renders nothing
         return False
     except RecursionError:
@@ -140,6 +144,13 @@ class _Analysis:
             for line, value in [*written, *((node.lineno, value) for value in self._written(node))]:
                 if not (types := union_types(value)) <= PLAIN_TYPES:
                     yield line, types
+
+    def reads_keys_named_as_methods(self) -> bool:
+        """Whether ``order.items`` stands anywhere uncalled: a key in format 2, a method in format 1."""
+        found = [node for tree in self._trees for node in tree.find_all(nodes.Getattr)]
+        called = {id(node.node) for tree in self._trees for node in tree.find_all(nodes.Call)}
+        uncalled = (node for node in found if node.attr in _MAPPING_METHODS and id(node) not in called)
+        return any("object" in union_types(self.infer(node.node)) for node in uncalled)
 
     def _written(self, node: nodes.Node) -> Iterator[SchemaUnion]:
         """What a filter, an operator or a method makes the text of."""

@@ -257,6 +257,45 @@ def test_stats_of_many_answers_show_the_most_frequent(repo: Repo, cli: Cli) -> N
     assert "and 5 more" in cli("cases", "stats", "route").out
 
 
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n"
+FILES = """\
+model: openai/gpt-4o-mini-2024-07-18
+inputs: {ticket: string}
+messages:
+  - {role: user, content: [{text: "{{ ticket }} {% include 'a.md' %}"}, {image_file: a.png}]}
+output: {schema: a.json}
+cases: a.jsonl
+"""
+
+
+@pytest.mark.parametrize("kept", ["a.md", "a.png", "a.json", "a.jsonl", "p.yaml"])
+def test_what_git_lfs_keeps_is_named(kept: str, repo: Repo, cli: Cli) -> None:
+    contents = {"a.md": "x", "a.json": "{}", "a.jsonl": "", "p.yaml": FILES, "a.png": "x"}
+    for name, content in (contents | {kept: POINTER}).items():
+        repo.write(f"prompts/{name}", content)
+    if kept != "a.png":
+        (repo.path / "prompts/a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    repo.commit()
+    for reference in ("p", "p@HEAD"):
+        verb = ("cases", "list") if kept == "a.jsonl" else ("render",)
+        done = cli(*verb, reference, *(() if kept == "a.jsonl" else ("-i", "ticket=x")))
+        assert done.code == 4
+        assert "git LFS" in done.err
+        assert kept in done.err
+
+
+def test_a_byte_order_mark_before_an_input_is_dropped(repo: Repo, cli: Cli) -> None:
+    repo.write(
+        "prompts/p.yaml",
+        'model: m\ninputs: {x: string, n: integer}\nmessages: [{role: user, content: "[{{ x }}]{{ n }}"}]\n',
+    )
+    (repo.path / "x.txt").write_bytes(b"\xef\xbb\xbfhi")
+    (repo.path / "n.txt").write_bytes(b"\xef\xbb\xbf7")
+    (repo.path / "all.json").write_bytes(b'\xef\xbb\xbf{"x": "hi", "n": 7}')
+    for arguments in (("-i", "x=@x.txt", "-i", "n=@n.txt"), ("--inputs", "all.json")):
+        assert "[hi]7" in cli("render", "p", *arguments).out
+
+
 STRUCTURED = """\
 model: openai/gpt-4o-mini-2024-07-18
 inputs: {ticket: string}

@@ -2,11 +2,16 @@
 
 import base64
 import json
+import re
 import time
+from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from promptops.lint.secrets import _SUSPECT, find_secrets
+from promptops.lint.encoding import hidden_characters
+from promptops.lint.secrets import _MODEL_KEYS, _SUSPECT, _detectors, find_secrets
 from support.front_door import Repo
 from support.lint_files import Linter, prompt
 
@@ -50,6 +55,12 @@ SECRETS = {
 }
 
 
+def _patterns() -> Iterator[re.Pattern[str]]:
+    yield from _MODEL_KEYS.values()
+    for detector in _detectors():
+        yield from detector.denylist  # type: ignore[attr-defined]  # of every detector that goes by patterns
+
+
 @pytest.mark.parametrize("kind", SECRETS)
 def test_secrets_are_found_and_not_repeated(kind: str) -> None:
     text = f"first line\n  use {SECRETS[kind]} here\n"
@@ -57,6 +68,30 @@ def test_secrets_are_found_and_not_repeated(kind: str) -> None:
     assert kind in {each.message.partition("(")[2].rstrip(")") for each in found}
     assert {each.position.line for each in found} == {2}
     assert not any(SECRETS[kind] in f"{each.message} {each.hint}" for each in found)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        f"hf_{'aBcDeFgHiJ' * 4}"[:37],
+        "AKIAABCDEFGHIJKLMNOP",
+        f"AC{'abcdefgh' * 4}",
+        f"{'abcdefgh' * 4}-us10",
+        f"gsk_{'aBcDeFgHiJ' * 6}"[:56],
+        f"SECRET_KEY = aws_key = '{'a/B+' * 10}'",
+        "HTTPS://HOOKS.SLACK.COM/services/Tab/Bcd/efg",
+    ],
+)
+def test_secrets_of_letters_alone_are_found(secret: str) -> None:
+    assert list(find_secrets("prompts/p.yaml", f"use {secret} here"))
+
+
+@pytest.mark.parametrize("pattern", sorted({each.pattern for each in _patterns()}))
+@settings(max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_what_looks_first_is_no_narrower_than_what_looks_closely(pattern: str, data: st.DataObject) -> None:
+    text = data.draw(st.from_regex(pattern))
+    assert _SUSPECT.search(text) or "{" in text or "}" in text
 
 
 def test_ordinary_words_are_not_even_suspected() -> None:
@@ -173,3 +208,11 @@ def test_a_secret_is_found_wherever_it_stands_in_a_long_line(before: int) -> Non
     text = "word " * (before // 5) + " ghp_" + "a1" * 18 + " word" * 1_000
     (found,) = find_secrets("prompts/p.md", text)
     assert found.position.column == before // 5 * 5 + 2
+
+
+@pytest.mark.parametrize("code", ["gbsct", "gbeng", "ustx", "cazz9"])
+def test_flags_of_parts_of_countries_hide_nothing(code: str) -> None:
+    tags = "".join(chr(0xE0000 + ord(letter)) for letter in code)
+    assert list(hidden_characters("p.yaml", f"Hi \U0001f3f4{tags}\U000e007f!")) == []
+    for text in (f"Hi {tags}\U000e007f", f"\U0001f3f4{tags}", f"\U0001f3f4{tags}{tags}\U000e007f"):
+        assert list(hidden_characters("p.yaml", text))

@@ -173,6 +173,36 @@ def test_the_schema_of_an_input_decides(schema: dict[str, Any], number: int) -> 
     assert prompt_of("{% if 1 %}{{ x }}{% endif %}", {"x": schema}).format == number
 
 
+CART: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        name: {"type": "array", "items": {"type": "string"}} for name in ("items", "keys", "values", "get")
+    },
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("template", "written"),
+    [
+        ("{% for item in cart.items %}{{ item }};{% endfor %}", "tea;milk;"),
+        ("{{ cart.items | join('+') }} {{ cart.keys | length }} {{ cart['values'][0] }}", "tea+milk 0 v"),
+        ("{{ cart.values | first }}{% if cart.keys %}never{% endif %}", "v"),
+        (
+            "{% for key, value in cart.items() %}{{ key }} {{ value | length }} {% endfor %}",
+            "items 2 keys 0 values 1 ",
+        ),
+        (
+            "{{ cart.items[1] }} {{ cart.get('keys') | length }} {{ cart.values() | list | length }}",
+            "milk 0 3",
+        ),
+    ],
+)
+def test_a_key_goes_before_a_method_of_its_name(template: str, written: str) -> None:
+    cart = {"items": ["tea", "milk"], "keys": [], "values": ["v"]}
+    assert rendered(prompt_of(template, {"cart": CART}), {"cart": cart}) == written
+
+
 def test_messages_as_a_text_are_json() -> None:
     prompt = prompt_of("{{ chat }}", {"chat": "messages"})
     chat = [{"role": "user", "content": "hi"}]

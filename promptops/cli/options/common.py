@@ -1,5 +1,6 @@
 """Options that several verbs share, and how inputs are read from the command line."""
 
+import codecs
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -98,6 +99,8 @@ def _read_bytes(file: str, option: str) -> bytes:
 
 
 def _decode_utf8(data: bytes, where: str) -> str:
+    """The text of a file, without the byte order mark that some editors put before it."""
+    data = data.removeprefix(codecs.BOM_UTF8)
     try:
         return data.decode()
     except UnicodeDecodeError as error:
