@@ -4,12 +4,14 @@ Precedence: a flag, then the environment, then ``promptops.yaml``, then the defa
 """
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from promptops.config.containment import check_inside, outside_problem
+from promptops.config.model_schema import MODEL_SCHEMA
 from promptops.config.plan_schema import PLAN_SCHEMA
 from promptops.config.worktree import Worktree, find_worktree, main_worktree
 from promptops.config.yaml import Document, parse_yaml
@@ -81,7 +83,7 @@ SETTINGS_SCHEMA: dict[str, Any] = {
         "models": {
             "type": "object",
             "description": "Prices and limits of models by name, where the built-in list has none or others.",
-            "additionalProperties": _OBJECT,
+            "additionalProperties": MODEL_SCHEMA,
         },
         "log": {
             "type": "object",
@@ -293,7 +295,14 @@ def _registry_path(place: Worktree, root: Path, prefix: str, file: SettingsFile)
 
 
 SchemaViolation = tuple[tuple[str | int, ...], str, str]
-_TYPES: dict[str, type] = {"object": dict, "array": list, "string": str, "integer": int}
+_TYPES: dict[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "boolean": (bool,),
+    "integer": (int,),
+    "number": (int, float),
+}
 
 
 def _schema_violations(
@@ -306,7 +315,7 @@ def _schema_violations(
     if schema is PLAN_SCHEMA:
         schema = _OBJECT
     name = f"`{path[-1]}`" if path else "the file"
-    if "type" in schema and not isinstance(value, _TYPES[schema["type"]]):
+    if "type" in schema and not _is_of_type(value, schema["type"]):
         yield path, f"{name} must be {_type_phrase(schema['type'])}", "promptops schema shows the whole shape"
     elif "enum" in schema and value not in schema["enum"]:
         yield path, f"{name} must be one of {', '.join(schema['enum'])}; it is `{value}`", ""
@@ -317,14 +326,20 @@ def _schema_violations(
         yield from _object_violations(schema, value, path)
 
 
+def _is_of_type(value: Any, kind: str) -> bool:
+    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
+
+
 def _object_violations(
     schema: Mapping[str, Any], value: dict[str, Any], path: tuple[str | int, ...]
 ) -> Iterator[SchemaViolation]:
     known = schema.get("properties", {})
+    patterns = schema.get("patternProperties", {})
     other = schema.get("additionalProperties", True)
     for key, item in value.items():
-        if key in known:
-            yield from _schema_violations(known[key], item, (*path, key))
+        matching = (part for pattern, part in patterns.items() if re.search(pattern, str(key)))
+        if found := known.get(key) or next(matching, None):
+            yield from _schema_violations(found, item, (*path, key))
         elif other is False:
             yield (
                 (*path, key),
@@ -347,4 +362,4 @@ def _did_you_mean(key: str, known: Mapping[str, Any]) -> str:
 
 def _type_phrase(kind: str) -> str:
     words = {"object": "a mapping", "array": "a list", "string": "a string", "integer": "a whole number"}
-    return words[kind]
+    return words.get(kind) or {"boolean": "true or false", "number": "a number"}[kind]

@@ -255,8 +255,18 @@ class GitRepo(Closing):
             raise Invalid("a bare repository has no index", hint="name a revision, such as NAME@HEAD")
         if folder not in self._index:
             stdout = run_git(self.settings, "ls-files", "-s", "-z", "--", folder or ".")
-            self._index[folder] = [_index_line(line) for line in _split(stdout)]
+            self._index[folder] = self._added([_index_line(line) for line in _split(stdout)], folder)
         return self._index[folder]
+
+    def _added(self, entries: list[TreeEntry], folder: str) -> list[TreeEntry]:
+        """Without those that `git add -N` announces: the index has their names and nothing of them."""
+        if not any(entry.oid in _EMPTY_BLOBS for entry in entries):
+            return entries
+        shown = run_git(
+            self.settings, "diff-files", "--name-only", "-z", "--diff-filter=A", "--", folder or "."
+        )
+        announced = set(shown.decode("utf-8", "surrogateescape").split("\0"))
+        return [entry for entry in entries if entry.path not in announced]
 
     def _resolve_with_rev_parse(self, rev: str) -> str:
         """Revisions to which nothing can be appended (``:/text``), and the error for all others."""
@@ -301,6 +311,14 @@ class GitRepo(Closing):
     def _is_partial(self) -> bool:
         common = self.settings.common_dir
         return common is not None and any((common / "objects" / "pack").glob("*.promisor"))
+
+
+_EMPTY_BLOBS = frozenset(  # by sha1 and by sha256
+    {
+        "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
+        "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
+    }
+)
 
 
 def _object_name(rev: str, path: str) -> str:

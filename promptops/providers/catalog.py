@@ -50,9 +50,16 @@ class Catalog:
     def entry(self, model: str) -> Mapping[str, Any] | None:
         """Everything known of a model in litellm's notation."""
         if model not in self._found:
-            merged = {**(self._known(model) or {}), **self._custom.get(model, {})}
+            custom = self._custom.get(model, {})
+            merged = {**(self._known(model) or {}), **self._base(custom.get("base_model")), **custom}
             self._found[model] = merged or None
         return self._found[model]
+
+    def _base(self, model: str | None) -> Mapping[str, Any]:
+        """What holds for a deployment or a fine-tuned model, as the settings name the model behind it."""
+        if model is None:
+            return {}
+        return {**(self._known(model) or {}), **self._custom.get(model, {})}
 
     def price(self, model: str, service_tier: str | None = None) -> tuple[float, float] | None:
         """Dollars per input and per output token, of a short prompt."""

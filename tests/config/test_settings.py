@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from promptops.config.model_schema import ABILITY_KEYS, MODEL_SCHEMA, PRICE_KEYS
 from promptops.config.settings import (
     SETTINGS_SCHEMA,
     LogSettings,
@@ -11,6 +12,8 @@ from promptops.config.settings import (
     find_settings,
 )
 from promptops.errors import Invalid
+from promptops.providers.catalog_index import _ABILITIES, _FIELDS
+from promptops.providers.pricing import RATES, is_price
 from support.git_repositories import GitFolder, new_repository
 
 
@@ -157,6 +160,20 @@ def test_a_broken_pointer_file(tmp_path: Path) -> None:
         ("releases: [{prompts: x}]", r"the key `plan` is missing"),
         ("channels: {beta: {paln: x}}", r"unknown key `paln`"),
         ("models: [1]", r"`models` must be a mapping"),
+        (
+            "models: {m: {input_cost_per_tokn: 1}}",
+            r"unknown key `input_cost_per_tokn` \(did you mean `input_cost_per",
+        ),
+        ("models: {m: {base-model: x}}", r"unknown key `base-model` \(did you mean `base_model`\?\)"),
+        (
+            "models: {m: {supports_vison: true}}",
+            r"unknown key `supports_vison` \(did you mean `supports_vision`",
+        ),
+        ("models: {m: {supports_vision: 1}}", "`supports_vision` must be true or false"),
+        ("models: {m: {input_cost_per_token_above_200k_tokens: x}}", "must be a number"),
+        ("models: {m: {max_tokens: true}}", "`max_tokens` must be a whole number"),
+        ("models: {m: 3}", "`m` must be a mapping"),
+        ("lint: {retirement_days: true}", "`retirement_days` must be a whole number"),
         ("a: b: c", r"p.yaml:1"),
     ],
 )
@@ -184,6 +201,20 @@ lint: {rules: {crlf: 'off'}}
     assert file.releases == ({"prompts": "medical/**", "plan": "strict"},)
     assert (file.release, file.plans["strict"]) == ({"from": "origin/main"}, {"unit": "user"})
     assert list(file.models) == ["openai/x"]
+
+
+def test_all_that_is_read_of_the_catalogue_may_be_said_of_a_model() -> None:
+    assert set(PRICE_KEYS) == set(RATES)
+    assert set(ABILITY_KEYS) == set(_ABILITIES)
+    names = {*RATES, *_ABILITIES, *_FIELDS, "tiered_pricing"}
+    assert names <= MODEL_SCHEMA["properties"].keys()
+    for key in (
+        "input_cost_per_token_above_200k_tokens",
+        "output_cost_per_token_flex",
+        "input_cost_per_token_batches",
+    ):
+        assert is_price(key)
+        decode_settings(f"models: {{m: {{{key}: 1}}}}".encode(), "p.yaml")
 
 
 def test_an_empty_file_means_defaults() -> None:

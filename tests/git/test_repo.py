@@ -411,3 +411,16 @@ def test_real_histories_read_as_git_reads_them(name: str, shared: Path, tmp_path
         assert repo.read_many(wanted) == [repo.read(*one) for one in wanted]
         sha, path = wanted[0]
         assert repo.read(sha, path).decode().strip() == folder.git("show", f"{sha}:{path}")
+
+
+def test_a_file_that_add_n_announces_is_not_in_the_index(repository: GitFolder, repo: GitRepo) -> None:
+    repository.commit("first", {A: "one\n", "prompts/empty.md": ""})
+    repository.write({"prompts/later.yaml": "two\n", "prompts/void.md": ""})
+    repository.git("add", "-N", "prompts/later.yaml")
+    repository.git("add", "prompts/void.md")
+    assert [entry.path for entry in repo.list_files(INDEX, "prompts")] == [
+        A, "prompts/empty.md", "prompts/void.md"
+    ]  # fmt: skip
+    assert repo.read(INDEX, "prompts/void.md") == b""
+    with pytest.raises(NotFound, match=r"no file prompts/later\.yaml in the index"):
+        repo.read(INDEX, "prompts/later.yaml")

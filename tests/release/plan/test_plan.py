@@ -185,7 +185,7 @@ def test_mistakes_are_named_with_their_place(text: str, message: str) -> None:
 )
 def test_mistakes_in_a_metric_are_named(change: str, message: str) -> None:
     metric = {"name": "m", "kind": "binary", "source": "run.error", "worse": "higher", "margin": 0.1}
-    metric |= settings(f"models: {{m: {change if '{' in change else '{' + change + '}'}}}").models["m"]
+    metric |= settings(f"plans: {{m: {change if '{' in change else '{' + change + '}'}}}").plans["m"]
     with pytest.raises(Invalid, match=message):
         decode_plan("p", {"metrics": [metric]})
 
