@@ -42,7 +42,7 @@ MODEL_SCHEMA: dict[str, Any] = {
     "properties": {
         "base_model": {
             "type": "string",
-            "description": "The listed model behind a deployment or a fine-tuned one: its prices and limits hold.",
+            "description": "The listed model behind a deployment or fine-tuned model, whose prices hold.",
         },
         "pinned_by": {"type": "string", "description": "What holds the model still where its name does not."},
         "deprecation_date": {"description": "The day on which it retires: 2027-01-31."},

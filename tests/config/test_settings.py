@@ -208,11 +208,7 @@ def test_all_that_is_read_of_the_catalogue_may_be_said_of_a_model() -> None:
     assert set(ABILITY_KEYS) == set(_ABILITIES)
     names = {*RATES, *_ABILITIES, *_FIELDS, "tiered_pricing"}
     assert names <= MODEL_SCHEMA["properties"].keys()
-    for key in (
-        "input_cost_per_token_above_200k_tokens",
-        "output_cost_per_token_flex",
-        "input_cost_per_token_batches",
-    ):
+    for key in (f"input_cost_per_token_{end}" for end in ("above_200k_tokens", "flex", "batches")):
         assert is_price(key)
         decode_settings(f"models: {{m: {{{key}: 1}}}}".encode(), "p.yaml")
 

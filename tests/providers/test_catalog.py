@@ -101,6 +101,23 @@ def test_the_settings_go_first_key_by_key() -> None:
     assert known.window("own/half") == 7
 
 
+def test_a_deployment_has_the_prices_of_the_model_behind_it() -> None:
+    known = catalog(
+        **{
+            "azure/mine": {"base_model": "openai/gpt-x", "max_input_tokens": 500},
+            "azure/deep": {"base_model": "azure/mine"},
+            "azure/gpt-x-2024-01-02": {"base_model": "openai/gpt-x"},
+            "azure/lost": {"base_model": "openai/none"},
+        }
+    )
+    assert known.price("azure/mine") == known.price("azure/gpt-x-2024-01-02") == (2.0, 4.0)
+    assert (known.window("azure/mine"), known.max_output("azure/mine")) == (500, 50)
+    assert known.supports("azure/mine", "vision") is True
+    assert known.deprecation_date("azure/mine") == "2027-01-01"
+    assert known.price("azure/lost") is None
+    assert known.price("azure/deep") is None  # one step, so that there is no circle
+
+
 def test_the_dated_names_of_one_that_moves() -> None:
     known = catalog()
     assert known.dated_ids("openai/gpt-x") == ["openai/gpt-x-2025-01-02", "openai/gpt-x-2026-01-02"]

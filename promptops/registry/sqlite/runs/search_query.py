@@ -184,7 +184,7 @@ def _joined(word: str, parts: Sequence[SearchQuery]) -> SearchQuery:
 def excerpt(texts: dict[str, str | None], terms: Sequence[SearchTerm]) -> str:
     """The first of the terms that is found, between the characters 2 and 3, and what stands around it."""
     for term in terms:
-        for column in reversed(term.columns):
+        for column in term.columns:
             text = texts[column] or ""
             span = _find(text, term.text)
             if span is not None:
