@@ -45,9 +45,11 @@ def print_wrapped(text: str, *, indent: int) -> None:
 
 
 def note(text: str) -> None:
-    """Say something about the data, on stderr."""
+    """Say something about the data, on stderr, where no secret belongs."""
+    from promptops.redaction import redact
+
     sys.stdout.flush()
-    sys.stderr.write(escape(text) + "\n")
+    sys.stderr.write(escape(redact(text)) + "\n")
     sys.stderr.flush()
 
 
@@ -60,6 +62,13 @@ def show_status_line(text: str) -> None:
 def stderr_is_terminal() -> bool:
     """Whether stderr can rewrite a line."""
     return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def note_traceback() -> None:
+    """Say where the exception that is handled comes from; what libraries put into one is not known."""
+    import traceback
+
+    note(traceback.format_exc().rstrip("\n"))
 
 
 def confirm(question: str) -> bool:

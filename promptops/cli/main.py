@@ -235,9 +235,9 @@ def _report_error(error: PromptopsError) -> int:
 
 
 def _report_bug() -> int:
-    import traceback
+    from promptops.console import note_traceback
 
-    traceback.print_exc()
+    note_traceback()
     sys.stderr.write(f"{PROGRAM} {__version__}: this is a bug. Please report it with the lines above.\n")
     return ExitCode.BUG
 

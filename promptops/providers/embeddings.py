@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptops.providers.endpoints import Endpoint, endpoint_model_name, is_direct, resolve_endpoint
-from promptops.providers.errors import error_from_reply, redact_secret
+from promptops.providers.errors import error_from_reply
 from promptops.providers.http.network import Network
 from promptops.providers.http.single import SingleTransport
 from promptops.providers.http.transport import HttpReply, HttpRequest
 from promptops.providers.types import ModelError
+from promptops.redaction import add_secret
 
 _OK = 200
 
@@ -18,12 +19,10 @@ _OK = 200
 async def embed(model: str, texts: Sequence[str], env: Mapping[str, str]) -> list[list[float]]:
     """One vector for each text, over a connection of its own. Raises ModelError."""
     endpoint, name = embedding_endpoint(model, env)
-    try:
-        transport = SingleTransport(Network.from_env(env))
-        reply = await transport.send(build_embedding_request(endpoint, name, texts))
-        return parse_vectors(reply, len(texts), endpoint)
-    except ModelError as error:
-        raise redact_secret(error, endpoint.key) from None
+    add_secret(endpoint.key)
+    transport = SingleTransport(Network.from_env(env))
+    reply = await transport.send(build_embedding_request(endpoint, name, texts))
+    return parse_vectors(reply, len(texts), endpoint)
 
 
 def embedding_endpoint(model: str, env: Mapping[str, str]) -> tuple[Endpoint, str]:

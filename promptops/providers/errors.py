@@ -14,7 +14,7 @@
 | HTML, no JSON, no choices | malformed_reply | yes |
 | reset or end in the middle of an answer | cut_off | yes |
 
-Messages hold the provider's own words: one line, bounded, control characters escaped, the key struck out.
+Messages hold the provider's own words: secrets struck out first, then one line, bounded, escaped.
 """
 
 import json
@@ -25,12 +25,13 @@ from typing import TYPE_CHECKING, Any
 
 from promptops.providers.json_body import decode_json
 from promptops.providers.types import ErrorType, ModelError
+from promptops.redaction import redact
 
 if TYPE_CHECKING:
     from promptops.providers.http.transport import HttpReply
 
 MAX_MESSAGE = 400
-MIN_SECRET_LENGTH = 6  # a shorter one is a placeholder, and part of other words
+_MAX_SOURCE = 1 << 16  # characters of which a message is made
 _STATUS: dict[int, ErrorType] = {
     401: "authentication",
     402: "authentication",
@@ -155,7 +156,7 @@ def looks_like_html(body: bytes) -> bool:
 
 def excerpt(body: bytes) -> str:
     """The beginning of a body; of a page, its title."""
-    text = body[: 16 * MAX_MESSAGE].decode("utf-8", "replace")
+    text = redact(body[:_MAX_SOURCE].decode("utf-8", "replace"))
     if looks_like_html(body):
         title = re.search(r"<title[^>]*>(.*?)</title>", text, re.IGNORECASE | re.DOTALL)
         return f"an HTML page ({sanitize_line(title[1])})" if title else "an HTML page"
@@ -164,7 +165,7 @@ def excerpt(body: bytes) -> str:
 
 def sanitize_line(text: str) -> str:
     """One line of bounded length, in which a terminal finds nothing to obey."""
-    short = " ".join(text[: 4 * MAX_MESSAGE].split())
+    short = " ".join(redact(text[:_MAX_SOURCE])[: 4 * MAX_MESSAGE].split())
     if len(short) > MAX_MESSAGE:
         short = short[: MAX_MESSAGE - 1] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in short)
@@ -173,15 +174,6 @@ def sanitize_line(text: str) -> str:
 def timeout_error(where: str, seconds: float) -> ModelError:
     hint = "a longer --timeout gives it more time"
     return ModelError("timeout", f"{where} did not finish within {seconds:g} s", hint=hint)
-
-
-def redact_secret(error: ModelError, secret: str | None) -> ModelError:
-    """The same error with the key struck out of its words: some endpoints echo it."""
-    if secret and len(secret) >= MIN_SECRET_LENGTH:
-        error.message = error.message.replace(secret, "***")
-        error.hint = error.hint.replace(secret, "***")
-        error.args = (error.message,)
-    return error
 
 
 def _json(body: bytes) -> Any:

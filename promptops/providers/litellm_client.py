@@ -23,7 +23,6 @@ from promptops.providers.errors import (
     error_type_of,
     parse_retry_after,
     provider_message,
-    redact_secret,
     sanitize_line,
     timeout_error,
 )
@@ -32,12 +31,12 @@ from promptops.providers.openai.response import completion_from_payload
 from promptops.providers.openai.stream import StreamParser
 from promptops.providers.parameters import check_model_name, check_parameters
 from promptops.providers.types import Completion, CompletionRequest, ErrorType, ModelError, OnText
+from promptops.redaction import add_environment_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 INSTALL = "pip install 'git-promptops[providers]'"
-_SECRET = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 _CONNECTION = frozenset({"ConnectError", "ReadError", "RemoteProtocolError", "ConnectionError", "gaierror"})
 _UNREADABLE = frozenset(
@@ -59,6 +58,7 @@ class LitellmClient:
     ) -> None:
         self.model = model
         self._env = env
+        add_environment_secrets(env)
         self._asks_schema = asks_schema
 
     def identity(self, request: CompletionRequest) -> tuple[str, str, bytes]:
@@ -86,7 +86,7 @@ class LitellmClient:
         failure.partial = failure.partial or (stream.text if stream else "")
         if failure.type == "connection" and failure.partial:
             failure.type = "cut_off"
-        raise self._without_secrets(failure)
+        raise failure
 
     async def aclose(self) -> None:
         import sys
@@ -130,12 +130,6 @@ class LitellmClient:
             names = " and ".join(missing)
             hint = f"put the key into the environment variable {missing[0]}"
             raise ModelError("authentication", f"no key for {self.model}: {names} not set", hint=hint)
-
-    def _without_secrets(self, error: ModelError) -> ModelError:
-        for name, value in self._env.items():
-            if name.upper().endswith(_SECRET):
-                redact_secret(error, value)
-        return error
 
 
 def installed() -> bool:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from promptops.errors import ExitCode, PromptopsError
+from promptops.redaction import redact
 
 ErrorType = Literal[
     "authentication",
@@ -111,7 +112,7 @@ class ModelError(PromptopsError):
         partial: str = "",
         hint: str = "",
     ) -> None:
-        super().__init__(message, hint=hint)
+        super().__init__(redact(message), hint=redact(hint))
         self.type: ErrorType = type
         self.status = status
         self.retry_after = retry_after  # seconds

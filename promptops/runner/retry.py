@@ -16,11 +16,13 @@ from promptops.errors import OverBudget
 from promptops.prompt import Prompt
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import Completion, CompletionRequest, ModelClient, ModelError, OnText
+from promptops.redaction import redact_sent_keys, redact_texts
 from promptops.runner.extraction import with_extracted_json
 
 INITIAL_BACKOFF = 0.5  # seconds before the first retry; doubles with each
 MAX_BACKOFF = 30.0
 _OF_ONE_MODEL = frozenset({"content_filter", "context_exceeded"})  # another model may well answer
+_OF_PROVIDER = ("response_model", "finish_reason", "response_id", "reasoning")
 MAX_RETRY_AFTER = 120.0  # seconds: a longer Retry-After is an answer, not a pause
 
 
@@ -141,13 +143,14 @@ class CallAttempts:
         try:
             completion = await self.adapter_for(request.model).complete(request, hear)
         except ModelError as error:
+            error.partial = redact_sent_keys(error.partial, cut=True) if error.partial else ""
             record["error"] = {"type": error.type, "message": error.message, "status": error.status}
             if error.completion:
-                self._note_failure(record, request.model, error.completion)
+                self._note_failure(record, request.model, _without_keys(error.completion))
             raise
         finally:
             record["latency_ms"] = _ms(clock)
-        return self._note_answer(record, request.model, completion)
+        return self._note_answer(record, request.model, _without_keys(completion))
 
     def _note_failure(self, record: dict[str, Any], pin: str, completion: Completion) -> None:
         if completion.reasoning:
@@ -168,6 +171,21 @@ class CallAttempts:
         self.streamed.append(text)
         if self.on_text:
             self.on_text(text)
+
+
+def _without_keys(completion: Completion) -> Completion:
+    """The answer of an endpoint that repeats the key which it was sent, without it."""
+    text = redact_sent_keys(completion.text, cut=completion.is_truncated)
+    if text != completion.text:
+        completion = replace(completion, text=text)
+    changed = {
+        name: shown
+        for name in _OF_PROVIDER
+        if (value := getattr(completion, name)) and (shown := redact_texts(value)) != value
+    }
+    if completion.tool_calls:
+        changed["tool_calls"] = tuple(redact_texts(completion.tool_calls))
+    return replace(completion, **changed) if changed else completion
 
 
 def request_for(

@@ -1,7 +1,7 @@
 """``promptops doctor``: whether everything that a run needs is here."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated
 
 import typer
@@ -12,6 +12,7 @@ from promptops.cli.options.common import JsonOption
 from promptops.config.settings import current_settings
 from promptops.console import print_json, print_styled, print_text
 from promptops.errors import PromptopsError
+from promptops.redaction import redact
 
 _COLOURS = {"ok": "green", "note": "dim", "warning": "yellow", "error": "red"}
 ReachOption = Annotated[
@@ -22,7 +23,7 @@ ReachOption = Annotated[
 
 def doctor(reach: ReachOption = None, as_json: JsonOption = False) -> int:
     """Check git, registry, keys and models. Keys are never shown."""
-    findings = list(_findings(reach or []))
+    findings = [_without_secrets(finding) for finding in _findings(reach or [])]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -32,6 +33,10 @@ def doctor(reach: ReachOption = None, as_json: JsonOption = False) -> int:
             if finding.hint:
                 print_text(f"        {finding.hint}")
     return 1 if any(finding.state == "error" for finding in findings) else 0
+
+
+def _without_secrets(finding: DoctorFinding) -> DoctorFinding:
+    return replace(finding, text=redact(finding.text), hint=redact(finding.hint))
 
 
 def _findings(reach: Sequence[str]) -> Iterator[DoctorFinding]:

@@ -1,7 +1,6 @@
 """``promptops tick``: evaluate active canaries and advance, hold or roll back each."""
 
 import sys
-import traceback
 from typing import Annotated, Any
 
 from promptops.cli.options.common import JsonOption
@@ -12,8 +11,9 @@ from promptops.cli.options.release import (
     project_release_context,
     transition_data,
 )
-from promptops.console import note, print_json_line, print_text, print_wrapped
+from promptops.console import note, note_traceback, print_json_line, print_text, print_wrapped
 from promptops.errors import ExitCode, Invalid, PromptopsError, Unavailable
+from promptops.redaction import redact
 from promptops.release.context import ReleaseContext, Target, is_tampered, resolve_targets
 from promptops.release.reconcile import TickResult
 from promptops.release.reconcile import tick_channel as tick_
@@ -75,14 +75,14 @@ def _tick_safely(context: ReleaseContext, target: Target, *, exit_code: bool, as
         note(f"promptops: {target}: {error.message}\n  {error.hint}")
         return _report_failure(target, error.message, error.exit_code, as_json=as_json)
     except Exception as error:  # noqa: BLE001 - a bug that one canary meets must not leave harm in another
-        traceback.print_exc()
+        note_traceback()
         note(f"promptops: {target}: this is a bug. Please report it with the lines above.")
         return _report_failure(target, repr(error), ExitCode.BUG, as_json=as_json)
 
 
 def _report_failure(target: Target, message: str, code: int, *, as_json: bool) -> int:
     if as_json:
-        failed = {"prompt": target.prompt, "channel": target.channel, "error": message, "code": code}
+        failed = {"prompt": target.prompt, "channel": target.channel, "error": redact(message), "code": code}
         print_json_line(failed)
     return code
 

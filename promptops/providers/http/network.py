@@ -9,6 +9,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 from promptops.providers.errors import sanitize_line
 from promptops.providers.types import ModelError
+from promptops.redaction import add_secret
 
 if TYPE_CHECKING:
     import ssl
@@ -146,6 +147,8 @@ def _basic(parts: SplitResult) -> str | None:
     import base64
 
     pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+    add_secret(pair)
+    add_secret(unquote(parts.password or ""))
     return "Basic " + base64.b64encode(pair.encode()).decode()
 
 

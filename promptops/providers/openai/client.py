@@ -7,12 +7,13 @@ import time
 from typing import TYPE_CHECKING
 
 from promptops.providers.endpoints import MARKED_CACHES
-from promptops.providers.errors import error_from_reply, redact_secret, timeout_error
+from promptops.providers.errors import error_from_reply, timeout_error
 from promptops.providers.http.transport import HttpReply, HttpRequest, Transport
 from promptops.providers.openai.request import build_body, encode_body
 from promptops.providers.openai.response import parse_reply
 from promptops.providers.openai.stream import StreamParser
 from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
+from promptops.redaction import add_secret
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +44,7 @@ class OpenAIClient:
         self.model = model
         self._place = base_url.partition("?")[0]  # for messages: a query may hold a key
         self._api_key = api_key
+        add_secret(api_key)
         self._key_name = key_name
         self._transport = transport
         self._asks_schema = asks_schema
@@ -62,7 +64,7 @@ class OpenAIClient:
         except ModelError as error:
             failure = error
         failure.partial = failure.partial or (stream.text if stream else "")
-        raise redact_secret(failure, self._api_key)
+        raise failure
 
     async def aclose(self) -> None:
         await self._transport.aclose()

@@ -1,0 +1,120 @@
+"""Secrets are struck out of messages in whatever form they come back."""
+
+import base64
+import html
+import json
+import time
+from urllib.parse import quote
+
+import pytest
+
+from promptops.redaction import add_secret, redact, redact_sent_keys
+
+KEY = "sk-proj-" + "".join(chr(65 + (n * 7) % 26) + chr(97 + (n * 11) % 26) + str(n % 10) for n in range(52))
+PASSWORD = "pass+w0/rd"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://ada:{quote(PASSWORD, safe='')}@proxy.example:3128")
+
+
+def longest_piece(secret: str, text: str) -> int:
+    """The length of the longest part of a secret that a text still holds."""
+    return max(
+        (
+            end - start
+            for start in range(len(secret))
+            for end in range(start + 1, len(secret) + 1)
+            if secret[start:end] in text
+        ),
+        default=0,
+    )
+
+
+def entities(text: str) -> str:
+    return "".join(f"&#x{ord(letter):x};" for letter in text)
+
+
+ECHOES = {
+    "as it is": KEY,
+    "cut at the end": KEY[:148],
+    "cut at the beginning": KEY[60:],
+    "over two lines": f"{KEY[:70]}\n{KEY[70:]}",
+    "in pieces": '", "'.join(KEY[at : at + 20] for at in range(0, len(KEY), 20)),
+    "in single letters": " ".join(KEY),
+    "URL-encoded": "".join(f"%{ord(letter):02X}" for letter in KEY),
+    "URL-encoded twice": quote(quote("".join(f"%{ord(letter):02x}" for letter in KEY))),
+    "JSON escapes": json.dumps("".join(f"\\u{ord(letter):04x}" for letter in KEY)),
+    "hexadecimal escapes": "".join(f"\\x{ord(letter):02x}" for letter in KEY),
+    "HTML": f"<p>{html.escape(KEY)}</p>",
+    "HTML entities": entities(KEY),
+    "HTML with places to break": "<wbr>".join(KEY[at : at + 8] for at in range(0, len(KEY), 8)),
+    "hexadecimal": KEY.encode().hex(),
+    "upper case": KEY.upper(),
+}
+
+
+@pytest.mark.parametrize("echo", ECHOES.values(), ids=ECHOES.keys())
+def test_an_echoed_key_is_struck_out(echo: str) -> None:
+    shown = redact(f"401: incorrect key {echo} provided, see the manual")
+
+    assert "***" in shown
+    assert shown.startswith("401: incorrect key ")
+    assert shown.endswith(" provided, see the manual")
+    assert longest_piece(KEY, shown) < 4
+    assert len(shown) < 100
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab", "user:"])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes])
+def test_base64_of_a_key_is_struck_out(before: str, encode: object) -> None:
+    encoded = encode(f"{before}{KEY}".encode()).decode()  # type: ignore[operator]  # three functions alike
+
+    shown = redact(f"got Basic {encoded}")
+
+    assert longest_piece(encoded, shown.removeprefix("got Basic ")) < 12
+
+
+@pytest.mark.parametrize("cut", range(0, 400, 7))
+def test_wherever_a_text_was_cut_little_of_a_key_stays(cut: int) -> None:
+    assert longest_piece(KEY, redact(("x" * 180 + KEY + "y" * 40)[:cut])) < 12
+
+
+def test_a_password_of_a_proxy_is_struck_out_in_each_of_its_forms() -> None:
+    pair = base64.b64encode(f"ada:{PASSWORD}".encode()).decode()
+
+    shown = redact(f"{PASSWORD} {quote(PASSWORD, safe='')} Basic {pair} http://ada:{PASSWORD}@proxy.example")
+
+    assert PASSWORD not in shown
+    assert quote(PASSWORD, safe="") not in shown
+    assert longest_piece(pair, shown) < 8
+
+
+def test_logins_in_addresses_are_struck_out_although_nobody_knew_them() -> None:
+    assert redact("fatal: https://x:ghp_abc@github.com/a/b") == "fatal: https://***@github.com/a/b"
+
+
+def test_a_key_that_goes_out_is_known_although_no_variable_holds_it() -> None:
+    add_secret("key-that-was-given-by-hand")
+
+    assert redact("no: key-that-was-given-by-hand") == "no: ***"
+    assert redact_sent_keys("an answer with key-that-was-given-by-hand") == "an answer with ***"
+
+
+def test_placeholders_and_names_are_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOME_TOKEN", "none")
+    monkeypatch.setenv("PARTITION_KEY", "production")
+    text = "none of production: 100% of `\\u00e9` at https://example.org/a?b=c, Größe İstanbul"
+
+    assert redact(text) == text
+
+
+def test_a_long_text_costs_little() -> None:
+    text = "The model does not exist or you do not have access to it. " * 1000
+    clock = time.process_time()
+
+    redact(text)
+
+    assert time.process_time() - clock < 1
