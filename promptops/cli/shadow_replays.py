@@ -10,8 +10,9 @@ from promptops.cli.options.common import JsonOption, OutOption, write_report
 from promptops.cli.options.flags import format_option
 from promptops.cli.options.replay import ReplayOptions
 from promptops.cli.progress import Progress
+from promptops.cli.reports.retention import comparison_without_unkept_texts
 from promptops.cli.reports.shadow import ShadowFormatName, print_comparisons, render_comparisons
-from promptops.config.settings import Settings
+from promptops.config.settings import LogSettings, Settings
 from promptops.console import note
 from promptops.errors import ExitCode, Invalid
 from promptops.evaluation.gate import combine_decisions, decide_shadow
@@ -53,7 +54,7 @@ def run_replays(
 ) -> int:
     """Make shadow runs one after another and write what they found. Returns the exit code."""
     outcomes = _replay_all(settings, options, requests, lenient=target.table)
-    write_comparisons([each.comparison for each in outcomes], target)
+    write_comparisons([each.comparison for each in outcomes], target, settings.log)
     return shadow_exit_code(outcomes, gate=options.no_worse_than is not None)
 
 
@@ -82,7 +83,11 @@ def _replay_one(settings: Settings, options: ReplayOptions, request: ShadowReque
         return replay(settings, options.calls, request, bar.show_tally)
 
 
-def write_comparisons(comparisons: Sequence[ShadowComparison], target: ReportTarget) -> None:
+def write_comparisons(
+    comparisons: Sequence[ShadowComparison], target: ReportTarget, log: LogSettings
+) -> None:
+    if target.file is not None or target.form != "text":
+        comparisons = [comparison_without_unkept_texts(one, log) for one in comparisons]
     if target.file is None:
         print_comparisons(comparisons, target.form, table=target.table)
         return

@@ -11,15 +11,10 @@ TYPE_CHECKING = False  # typing's own takes time to import, and type checkers kn
 if TYPE_CHECKING:
     from promptops.registry.filters import RunFilter, parse_time
     from promptops.registry.group_writer import GroupErrors, GroupJournal, GroupWriter
-    from promptops.registry.journal import (
-        NoJournal,
-        RegistryJournal,
-        Spool,
-        redact_finished_run,
-        redact_started_run,
-    )
+    from promptops.registry.journal import NoJournal, RegistryJournal, Spool
     from promptops.registry.outcome_file import log_run_outcomes, open_with_waiting_runs, read_outcomes
     from promptops.registry.records import CheckResult, FinishedRun, LogRow, RunKind, RunState, StartedRun
+    from promptops.registry.retention import redact_finished_run, redact_started_run, without_quotes
     from promptops.registry.run_export import export_runs, open_atomically
     from promptops.registry.run_messages import load_run_prompt, rebuild_messages, stored_prompt
     from promptops.registry.sampling import is_sampled
@@ -152,6 +147,7 @@ if TYPE_CHECKING:
         add_skipped_job,
         finish_all_jobs,
         finish_job,
+        job_note,
         lease_jobs,
         live_pairs,
         live_shadow_spent_usd,
@@ -191,9 +187,10 @@ if TYPE_CHECKING:
 _HOMES = {
     "filters": "RunFilter parse_time",
     "group_writer": "GroupErrors GroupJournal GroupWriter",
-    "journal": "NoJournal RegistryJournal Spool redact_finished_run redact_started_run",
+    "journal": "NoJournal RegistryJournal Spool",
     "outcome_file": "log_run_outcomes open_with_waiting_runs read_outcomes",
     "records": "CheckResult FinishedRun LogRow RunKind RunState StartedRun",
+    "retention": "redact_finished_run redact_started_run without_quotes",
     "run_export": "export_runs open_atomically",
     "run_messages": "load_run_prompt rebuild_messages stored_prompt",
     "sampling": "is_sampled",
@@ -240,7 +237,7 @@ _HOMES = {
     "sqlite.runs.stats": "StatsRow read_non_traffic_stats read_run_stats version_stats",
     "sqlite.shadow.jobs": (
         "INCOMPATIBLE LiveShadowKey ShadowCounts ShadowJob add_job add_skipped_job finish_all_jobs "
-        "finish_job lease_jobs live_pairs live_shadow_spent_usd new_lease_holder next_live_shadow "
+        "finish_job job_note lease_jobs live_pairs live_shadow_spent_usd new_lease_holder next_live_shadow "
         "read_shadow_counts release_leases skipped_job_examples"
     ),
     "sqlite.shadow.runs": (

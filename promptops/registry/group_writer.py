@@ -12,8 +12,9 @@ from promptops.config.clock import utc_now
 from promptops.config.settings import LogSettings, Settings
 from promptops.errors import PromptopsError
 from promptops.prompt import Prompt
-from promptops.registry.journal import Spool, record_prompt_version, redact_finished_run, redact_started_run
+from promptops.registry.journal import Spool, record_prompt_version
 from promptops.registry.records import FinishedRun, StartedRun
+from promptops.registry.retention import redact_finished_run, redact_started_run
 from promptops.registry.sqlite.store import RegistryDatabase
 
 MAX_GROUP_ROWS = 256  # rows in one transaction
@@ -178,7 +179,7 @@ class GroupJournal:
         run = redact_started_run(self._under_way.pop(run_id), self._log)
         begun = run_id in self._begun
         self._begun.discard(run_id)
-        row = PendingRow(run, redact_finished_run(end, self._log), begun)
+        row = PendingRow(run, redact_finished_run(run, end, self._log), begun)
         self._handed_over[run_id] = self._writer.put(row)
 
     def written(self, run_id: str) -> asyncio.Future[None]:

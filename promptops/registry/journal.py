@@ -5,21 +5,21 @@ A registry that is locked, full or read-only must not cost the caller the answer
 which the next run that finds the registry writable takes in. With ``fail`` nothing is called unlogged.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
 from promptops.config.locks import LOCK_TIMEOUT_S, file_lock, lock_attempt
-from promptops.config.settings import LogSettings, Settings
+from promptops.config.settings import Settings
 from promptops.errors import PromptopsError, Unavailable
 from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Prompt
 from promptops.prompt.canonical_json import compact_json
 from promptops.registry.records import CheckResult, FinishedRun, StartedRun
+from promptops.registry.retention import redact_finished_run, redact_started_run
 from promptops.registry.sqlite.errors import EngineError, StaleRegistry
 from promptops.registry.sqlite.store import BUSY_TIMEOUT_S, LogPosition, RegistryDatabase
 
@@ -82,10 +82,15 @@ class RegistryJournal:
         started = [redact_started_run(run, self._log) for run, _ in starts]
         for run, prompt in starts:
             self._record_version(registry, run, prompt)
-        registry.log_group(started, [(run_id, redact_finished_run(end, self._log)) for run_id, end in ends])
-        self._under_way.update((run.run_id, run) for run in started)
+        new = {run.run_id: run for run in started}
+        rows = [(name, redact_finished_run(self._run(name, new), end, self._log)) for name, end in ends]
+        registry.log_group(started, rows)
+        self._under_way.update(new)
         for run_id, _ in ends:
             del self._under_way[run_id]
+
+    def _run(self, run_id: str, new: Mapping[str, StartedRun]) -> StartedRun:
+        return new.get(run_id) or self._under_way[run_id]
 
     def _record_version(self, registry: RegistryDatabase, run: StartedRun, prompt: Prompt) -> None:
         """Once for each version, as a program calls the same ones again and again."""
@@ -106,7 +111,8 @@ class RegistryJournal:
 
     def finish(self, run_id: str, end: FinishedRun) -> None:
         """Log how a call ended. With ``fail`` raises when it can't be; else the answer goes on its way."""
-        run, end = self._under_way.pop(run_id), redact_finished_run(end, self._log)
+        run = self._under_way.pop(run_id)
+        end = redact_finished_run(run, end, self._log)
         try:
             if not self._spool.complete(run, end):
                 self._open().finish(run_id, end)
@@ -271,35 +277,3 @@ def record_prompt_version(registry: RegistryDatabase, run: StartedRun, prompt: P
         commit_sha=None if run.dirty or run.overrides else run.commit_sha,
         path=prompt.path,
     )
-
-
-def redact_started_run(run: StartedRun, log: LogSettings) -> StartedRun:
-    """The row without what the settings say not to keep."""
-    if log.inputs == "full":
-        return run
-    return replace(run, inputs=None, inputs_hash=run.inputs_hash if log.inputs == "hash" else None)
-
-
-def redact_finished_run(end: FinishedRun, log: LogSettings) -> FinishedRun:
-    """The row without what the settings say not to keep; messages of checks quote the output, and go too."""
-    if end.shadow and log.inputs != "full":  # nobody could answer what is not kept
-        end = replace(end, shadow=None)
-    if log.outputs == "full":
-        return end
-    hashed = hashlib.sha256(end.output.encode()).hexdigest() if end.output is not None else None
-    invalid = end.error_type == "invalid_output"
-    return replace(
-        end,
-        cache_key=None,  # without its text it answers nobody
-        output=None,
-        output_hash=hashed if log.outputs == "hash" else None,
-        tool_calls=(),
-        error_message="the output does not match its schema" if invalid else end.error_message,
-        attempts=[_without_output(attempt) for attempt in end.attempts],
-        checks=tuple(replace(check, message="") for check in end.checks),
-    )
-
-
-def _without_output(attempt: Mapping[str, Any]) -> dict[str, Any]:
-    quotes = ("output", "invalid_output", "reasoning", "full_text")
-    return {key: value for key, value in attempt.items() if key not in quotes}

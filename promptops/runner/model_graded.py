@@ -24,7 +24,7 @@ from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Prompt
 from promptops.prompt.tool_calls import comparable_calls
 from promptops.providers.types import REFUSAL
-from promptops.registry import CheckResult
+from promptops.registry import CheckResult, without_quotes
 from promptops.runner import Run, RunContext
 from promptops.runner.retry import Limits
 from promptops.runner.session import Session
@@ -154,10 +154,8 @@ def check_subject(prompt: Prompt, run: Run, expected: Any = None) -> CheckSubjec
 
 
 def loggable_checks(settings: Settings, results: Sequence[CheckResult]) -> Sequence[CheckResult]:
-    """Without their messages, which quote the output, where outputs are not logged whole."""
-    if settings.log.outputs == "full":
-        return results
-    return [replace(each, message="") for each in results]
+    """Without their messages, which quote inputs and outputs, where those are not logged whole."""
+    return [replace(each, message=without_quotes(each.message, settings.log)) for each in results]
 
 
 def _log(settings: Settings, run_id: str, results: Sequence[CheckResult]) -> None:

@@ -97,7 +97,7 @@ class BufferedJournal(RegistryJournal):
     def finish(self, run_id: str, end: FinishedRun) -> None:
         if run_id in self._held:
             run, _, place = self._held[run_id]
-            self._held[run_id] = run, redact_finished_run(end, self._log), place
+            self._held[run_id] = run, redact_finished_run(run, end, self._log), place
             del self._under_way[run_id]
             return
         self._spooled.discard(run_id)

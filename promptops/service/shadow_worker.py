@@ -29,7 +29,9 @@ from promptops.registry import (
     StartedRun,
     add_job,
     add_skipped_job,
+    job_note,
     live_shadow_spent_usd,
+    without_quotes,
 )
 from promptops.runner.batch import BatchEngine
 from promptops.runner.routing import ReleaseSource
@@ -130,7 +132,7 @@ class ShadowWorker:
         if time.monotonic() < lane.paused_until:
             self._drop(call, "rests, as its provider refuses")
         elif problem := lane.candidate.input_problem(call.inputs):
-            add_skipped_job(self._open(), call.run.run_id, call.shadowing, f"{INCOMPATIBLE}: {problem}")
+            self._leave_out(call, INCOMPATIBLE, problem)
         else:
             self._refresh_budget(lane)
             item = lane.candidate.item(call.run.run_id, call.inputs, call.run.metadata)
@@ -140,12 +142,14 @@ class ShadowWorker:
                 lane.over = True
                 self._say(call, "has spent what it may")
             except Invalid as error:
-                add_skipped_job(
-                    self._open(), call.run.run_id, call.shadowing, f"{NOT_CALLED}: {error.message}"
-                )
+                self._leave_out(call, NOT_CALLED, error.message)
                 self._say(call, error.message)
             else:
                 self._notice(lane, call, run.error)
+
+    def _leave_out(self, call: _QueuedCall, why: str, details: str) -> None:
+        note = job_note(why, without_quotes(details, self._settings.log))
+        add_skipped_job(self._open(), call.run.run_id, call.shadowing, note)
 
     def _notice(self, lane: _ActiveShadow, call: _QueuedCall, error: ModelError | None) -> None:
         refused = error is not None and error.type == "rate_limit"

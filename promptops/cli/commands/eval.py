@@ -35,7 +35,8 @@ from promptops.cli.options.model_calls import (
 )
 from promptops.cli.options.overrides import TimeoutOption
 from promptops.cli.reports.eval import EvalFormatName, print_result, render_result
-from promptops.config.settings import Settings, current_settings
+from promptops.cli.reports.retention import without_unkept_texts
+from promptops.config.settings import LogSettings, Settings, current_settings
 from promptops.console import note
 from promptops.errors import Invalid
 from promptops.evaluation.engine import DEFAULT_MARGIN, EvalRequest
@@ -126,7 +127,7 @@ def eval_(
         cache=cache_use(no_cache=no_cache, refresh=refresh),
     )
     outcome = run_eval(settings, options, request, cases, tags)
-    _write_result(outcome.result, "json" if as_json else form.value, out)
+    _write_result(outcome.result, "json" if as_json else form.value, out, settings.log)
     if verbose:
         _print_details(outcome.result)
     return eval_exit_code(outcome) or _decide(outcome.result, EvalThresholds(fail_under, no_worse_than))
@@ -170,7 +171,9 @@ def _with_variants(
     return replace(request, variants=(control, candidate))
 
 
-def _write_result(result: EvalResult, form: EvalFormatName, out: Path | None) -> None:
+def _write_result(result: EvalResult, form: EvalFormatName, out: Path | None, log: LogSettings) -> None:
+    if out is not None or form != "table":
+        result = without_unkept_texts(result, log)
     if out is None:
         print_result(result, form)
         return

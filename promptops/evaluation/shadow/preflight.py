@@ -1,10 +1,11 @@
 """A shadow run before its first call: inputs chosen and looked at, what an earlier process has made of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import takewhile
 from typing import Any
 
+from promptops.config.settings import LogSettings
 from promptops.errors import Invalid, NotFound
 from promptops.evaluation.shadow.aggregator import Primary
 from promptops.evaluation.shadow.input_sampling import (
@@ -29,6 +30,7 @@ from promptops.registry import (
     pair_runs,
     resume_shadow_run,
     shadow_run_spent_usd,
+    without_quotes,
 )
 
 _MAX_REASONS = 5
@@ -46,7 +48,9 @@ class ReplayPlan:
     spent: float
 
 
-def plan_replay(registry: RegistryDatabase, request: ShadowRequest, checks: CaseChecks) -> ReplayPlan:
+def plan_replay(
+    registry: RegistryDatabase, request: ShadowRequest, checks: CaseChecks, log: LogSettings
+) -> ReplayPlan:
     cases: list[ReplayInput] = []
     chosen = SampledInputs()
     if request.file:
@@ -67,7 +71,8 @@ def plan_replay(registry: RegistryDatabase, request: ShadowRequest, checks: Case
         return ReplayPlan(
             shadow_id=before.shadow_id, sources=sources, left=left, primary=primary, known=known, spent=spent
         )
-    about = shadow_metadata(request, chosen, left, primary)
+    kept = replace(left, reasons=tuple((where, without_quotes(why, log)) for where, why in left.reasons))
+    about = shadow_metadata(request, chosen, kept, primary)
     version = request.candidate.version
     shadow_id = begin_shadow_run(
         registry, key, version.prompt.name, version.prompt.digest, version.reference, about, len(sources)

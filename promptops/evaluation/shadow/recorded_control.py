@@ -63,7 +63,8 @@ def record_control_run(
         **{name: before[name] for name in _FINISHED_FIELDS},
     )
     end = with_checks(replace(prepared, started=started), end)
-    registry.record([(redact_started_run(started, settings.log), redact_finished_run(end, settings.log))])
+    row = redact_started_run(started, settings.log)
+    registry.record([(row, redact_finished_run(started, end, settings.log))])
     return Run(started=started, finished=end)
 
 

@@ -68,7 +68,7 @@ def replay(
     _check_versions(settings, options, request, judges)
     checks = CaseChecks(reference_prompt.checks, judges.prompt)
     with RegistryDatabase.open(settings.registry) as registry:
-        plan = plan_replay(registry, request, checks)
+        plan = plan_replay(registry, request, checks, settings.log)
         engine = BatchEngine(settings, options, spent=plan.spent)
         grader = RunGrader(engine=engine, judges=judges, registry=registry, eval_id=plan.shadow_id)
         runner = PairRunner(grader=grader, checks=checks, request=request, known=plan.known)

@@ -31,5 +31,5 @@ def shadow_show(which: IdArgument, target: ReportTarget) -> int:
         else:
             latest = list_shadow_runs(registry, which, limit=1)
             comparison = stored_comparison(registry, latest[0] if latest else get_shadow_run(registry, which))
-    write_comparisons([comparison], target)
+    write_comparisons([comparison], target, settings.log)
     return 0

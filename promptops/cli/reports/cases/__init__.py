@@ -103,7 +103,7 @@ def trial_failures(trial: TrialResult) -> list[str]:
 def trial_answer(trial: TrialResult) -> str:
     if trial.output is not None:
         return trial.output
-    return f"(no answer: {trial.error})" if trial.error else "(no answer)"
+    return f"(no answer: {trial.error})" if trial.error else "(not kept)"
 
 
 def value_text(value: Any) -> str:

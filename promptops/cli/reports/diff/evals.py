@@ -7,6 +7,7 @@ from typing import Any
 from promptops.cli.options.evaluation import build_variants, eval_exit_code, run_eval
 from promptops.cli.reports.diff.data import DiffReport
 from promptops.cli.reports.eval import print_result, render_result
+from promptops.cli.reports.retention import without_unkept_texts
 from promptops.config.settings import Settings
 from promptops.console import note, print_text
 from promptops.evaluation.engine import EvalOutcome, EvalRequest
@@ -50,7 +51,10 @@ def print_evals(reports: Sequence[DiffReport], settings: Settings, *, markdown: 
     for outcome in run_pair_evals(reports, settings):
         if outcome is not None:
             print_text("")
-            print_result(outcome.result, "markdown" if markdown else "table")
+            if markdown:
+                print_result(without_unkept_texts(outcome.result, settings.log), "markdown")
+            else:
+                print_result(outcome.result, "table")
             _raise_failure(outcome)
 
 
@@ -60,8 +64,10 @@ def attach_evals(
     """What ``diff --json`` says of each prompt, with ``eval`` beside it."""
     rows = []
     for entry, outcome in zip(entries, run_pair_evals(reports, settings), strict=True):
-        result = None if outcome is None else json.loads(render_result(outcome.result, "json"))
+        result = None
         if outcome is not None:
+            kept = without_unkept_texts(outcome.result, settings.log)
+            result = json.loads(render_result(kept, "json"))
             _raise_failure(outcome)
         rows.append({**entry, "eval": result})
     return rows

@@ -21,11 +21,13 @@ from promptops.registry import (
     ShadowJob,
     finish_all_jobs,
     finish_job,
+    job_note,
     lease_jobs,
     live_shadow_spent_usd,
     new_lease_holder,
     next_live_shadow,
     release_leases,
+    without_quotes,
 )
 from promptops.runner.batch import BatchEngine, run_interruptibly
 from promptops.runner.retry import Limits
@@ -157,5 +159,6 @@ class _CandidateJobs:
                     drained.answered += 1
 
     def _leave_out(self, job: ShadowJob, why: str, more: str = "") -> None:
-        finish_job(self.work.registry, job.id, f"{why}: {more}" if more else why)
+        note = job_note(why, without_quotes(more, self.work.settings.log))
+        finish_job(self.work.registry, job.id, note)
         self.work.drained.leave_out(why)

@@ -62,6 +62,11 @@ def new_lease_holder() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
 
 
+def job_note(reason: str, details: str = "") -> str:
+    """Why a job was not done, as it is kept; ``read_shadow_counts`` counts the reasons."""
+    return f"{reason}: {details}" if details else reason
+
+
 def add_job(registry: RegistryDatabase, run_id: str, shadowing: LiveShadowKey) -> None:
     with registry.write() as connection:
         connection.execute(INSERT_SHADOW_JOB, shadow_job_values(run_id, shadowing.about))
