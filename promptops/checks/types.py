@@ -67,7 +67,7 @@ class GraderReply:
 
 
 class GraderClient(Protocol):
-    """Makes the calls that checks ask for, handed in by whoever may spend them."""
+    """Makes the calls that checks ask for, passed in by whoever may spend them."""
 
     def prompt(self, reference: str) -> Prompt:
         """The prompt of a reference, as it is in the repository."""

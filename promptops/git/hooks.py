@@ -37,7 +37,7 @@ if command -v promptops >/dev/null; then
 fi
 echo "promptops: the $hook hook finds no promptops: neither by $python nor on PATH" >&2
 echo "  activate its environment, or install it and run: promptops hooks install" >&2
-echo "  git commit --no-verify goes on without it this once" >&2
+echo "  git commit --no-verify skips it this once" >&2
 exit 1
 """
 # Managers whose hooks find their work by the name or folder that they were started by.

@@ -143,5 +143,5 @@ def _unreachable(remote: str, result: "TransferResult") -> RemoteUnreachable:
     cause = next((line for line in lines if line.startswith(("fatal:", "error:", "ssh:"))), " ".join(lines))
     return RemoteUnreachable(
         f"the remote {remote} cannot be reached: {cause.removeprefix('fatal: ')}",
-        hint="try again; --local goes on without it, and promptops release sync pushes it later",
+        hint="try again; --local continues without it, and promptops release sync pushes it later",
     )

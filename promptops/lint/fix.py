@@ -24,7 +24,7 @@ _OPTION_KEYS = ("name", "weight", "threshold", "not")
 
 
 def fix_files(names: Iterable[str], files: FileCache, settings: Settings) -> Iterator[tuple[str, str]]:
-    """Mend the files of some prompts on disk; yields each file's path with what was changed in it."""
+    """Repair the files of some prompts on disk; yields each file's path with what was changed in it."""
     for path in dict.fromkeys(path for name in names for path in _text_paths(name, files)):
         before = files.known(path)
         if before is None:
@@ -37,7 +37,7 @@ def fix_files(names: Iterable[str], files: FileCache, settings: Settings) -> Ite
 
 
 def _text_paths(name: str, files: FileCache) -> list[str]:
-    """Read a prompt as far as it goes; a file that a byte order mark hides is mended, then read on."""
+    """Read a prompt as far as it goes; a file that a byte order mark hides is repaired, then read on."""
     read, asked = files.recording_reader()
     try:
         load_with_problems(name, lambda path: read(path).removeprefix(_BOM))
@@ -47,7 +47,7 @@ def _text_paths(name: str, files: FileCache) -> list[str]:
 
 
 def fix_bytes(data: bytes, path: str) -> tuple[bytes, list[str]]:
-    """Give the mended bytes, and what was done in words."""
+    """Give the repaired bytes, and what was done in words."""
     changes = []
     if data.startswith(_BOM):
         data = data.removeprefix(_BOM)

@@ -50,7 +50,7 @@ from promptops.versions.release_state import (
 from promptops.versions.resolve import Version
 
 FORMAT = 1
-_REBUILD_HINT = "make it anew: promptops release bundle --out FILE"
+_REBUILD_HINT = "make it again: promptops release bundle --out FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ class BundleSource:
         if found is None:
             raise NotFound(
                 f"{self._file} does not hold {prompt} {released.version}",
-                hint="make it anew: promptops release bundle",
+                hint="make it again: promptops release bundle",
             )
         return found
 

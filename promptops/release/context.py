@@ -198,6 +198,6 @@ def active_rollout(state: ChannelState, target: Target) -> Rollout:
 
 def not_released_error(target: Target) -> NotFound:
     return NotFound(
-        f"nothing of {target.prompt} is released on {target.channel}",
+        f"{target.prompt} has no release on {target.channel}",
         hint=f"promptops promote {target.prompt}@REV --to {target.channel} releases a first version",
     )

@@ -27,7 +27,7 @@ def latest_rollout_id(known: Iterable[str], base: str) -> str:
 
 
 def next_rollout_id(known: Iterable[str], rollout: str) -> str:
-    """An id for evidence that starts anew after ``rollout``."""
+    """An id for evidence that starts again after ``rollout``."""
     base = base_rollout_id(rollout)
     return numbered_rollout_id(base, 1 + max(_number(rollout), _highest(known, base)))
 

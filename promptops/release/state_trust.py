@@ -15,7 +15,7 @@ from promptops.versions.release_state import unrelated_heads
 
 _LOG = PackageLogger("promptops.release")
 
-RECOVER_HINT = "promptops release verify names every file, promptops release recover mends them"
+RECOVER_HINT = "promptops release verify names every file, promptops release recover repairs them"
 
 
 def audit_state(repo: GitRepo, head: str) -> BranchAudit:

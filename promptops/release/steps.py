@@ -98,6 +98,6 @@ def current_step(rollout: Rollout, plan: ReleasePlan) -> PlanStep:
     if rollout.step >= len(plan.steps):
         raise Invalid(
             f"rollout {rollout.id} is at step {rollout.step + 1} of a plan with {len(plan.steps)}",
-            hint="git log promptops-state shows who wrote it; promptops release recover mends it",
+            hint="git log promptops-state shows who wrote it; promptops release recover repairs it",
         )
     return plan.steps[rollout.step]

@@ -88,7 +88,7 @@ def apply_transition(state: ChannelState, transition: Transition, now: float) ->
     """What the channel is after the move. Raises Invalid where it is no longer as the move was decided on.
 
     A rollback or abort needs only the same canary, in whatever phase it is now; where that has been promoted
-    meanwhile, stable is taken back.
+    meanwhile, stable is rolled back.
     """
     if transition.move is Move.SHADOW:
         return replace(state, shadow=transition.shadow)

@@ -28,7 +28,7 @@ MAX_RETRY_AFTER = 120.0  # seconds: a longer Retry-After is an answer, not a pau
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    retries: int = 2  # further attempts after a retryable failure, for each pin
+    retries: int = 2  # retries after a retryable failure, for each pin
     timeout: float = 120.0  # seconds for one attempt
 
 
@@ -96,7 +96,7 @@ class CallAttempts:
         for _ in range(output.repair if output else 0):
             problem = output_problem(self.prompt, completion)
             if not problem or completion.is_refusal or completion.is_truncated:
-                break  # neither is mended by asking again: a refusal stands, and the ceiling is the same
+                break  # neither is repaired by asking again: a refusal stands, and the ceiling is the same
             self.attempts[-1] |= {"output": completion.text, "invalid_output": problem}
             request = replace(
                 request, messages=(*request.messages, *_repair_messages(completion.text, problem))

@@ -44,7 +44,7 @@ def calls_needed(
 def pairs_needed(
     broke: float, fixed: float, margin: float, alpha: float, question: Hypothesis
 ) -> float | None:
-    """Pairs until a paired test rejects ``margin``, where these shares break and are mended; None: never."""
+    """Pairs until a paired test rejects ``margin``, where these shares break and are fixed; None: never."""
     if min(broke, fixed) < 0.0 or broke + fixed > 1.0 or not -1.0 < margin < 1.0:
         raise Invalid(
             f"shares {broke} and {fixed}, margin {margin}: shares sum to at most 1, margins are within ±1"

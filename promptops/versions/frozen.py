@@ -16,7 +16,7 @@ from promptops.versions.release_state import (
 
 _LOG = PackageLogger("promptops.versions")
 _SHORT = 12
-_RECOVER = "promptops release recover mends it; promptops release verify says who changed it"
+_RECOVER = "promptops release recover repairs it; promptops release verify says who changed it"
 
 
 @dataclass(frozen=True, slots=True)

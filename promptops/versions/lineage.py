@@ -129,8 +129,8 @@ def _extend_indexed_prompt(
 ) -> IndexedPrompt:
     """Bring one prompt's versions up to the line's tip, from its first commit on where need be."""
     since = list(read_path_changes(store, line, known.commits)) if known else []
-    anew = known is None or _added(name, since)  # what is added may have been moved here
-    if known is None or anew:
+    again = known is None or _added(name, since)  # what is added may have been moved here
+    if known is None or again:
         since = list(read_path_changes(store, line, 0))
         lives, note = _name_periods(name, since)
         walk = _HistoryWalker(repo)
@@ -140,7 +140,7 @@ def _extend_indexed_prompt(
         walk.resume_from(read_indexed_versions(store, line, name))
     found = list(walk.versions(since, lives))
     after = IndexedPrompt(line.commits, tuple(sorted(walk.follows)), note)
-    save_indexed_prompt(store, line, name, after, found, anew=anew)
+    save_indexed_prompt(store, line, name, after, found, again=again)
     return after
 
 

@@ -179,7 +179,7 @@ def test_no_second_attempt_follows_text_that_was_shown(workspace: Workspace, pro
     assert (pieces, caught.value.type, len(provider.requests)) == (["Hel"], "cut_off", 1)
     assert time.monotonic() - began < 2
     provider.script = [status(500), text("Hello")]
-    provider._served = 0  # noqa: SLF001 - the script begins anew
+    provider._served = 0  # noqa: SLF001 - the script begins again
     assert "".join(workspace.stream("greet", {"name": "Ada"})) == "Hello"
 
 

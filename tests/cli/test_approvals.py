@@ -86,7 +86,7 @@ def test_a_version_goes_past_the_plan_only_when_somebody_says_so(
     done = cli("promote", "greet@HEAD", *more)
     assert done.code == 2
     assert "skips step 1 (5%), step 2 (approval), step 3 (50%)" in done.err
-    assert "taken back" in done.err
+    assert "rolled back" in done.err
     assert "Ada <ada@example.org>: rude answers" in done.err
     assert versions(cli) == ("v1", None)
     ok(cli("promote", "greet@HEAD", *more, "--yes"))

@@ -108,10 +108,10 @@ def test_the_same_pair_goes_on_with_its_evidence(cli: Cli, repo: Repo) -> None:
     assert again["rollout"] == first["rollout"]
     ok(cli("release", "abort", "greet"))
     assert "needs a reason" in cli("canary", "greet@HEAD", *QUICK, "--new-evidence").err
-    anew = told(cli, "canary", "greet@HEAD", *QUICK, "--new-evidence", "--reason", "the log had a gap")
-    assert anew["rollout"] == f"{first['rollout']}.2"
+    again = told(cli, "canary", "greet@HEAD", *QUICK, "--new-evidence", "--reason", "the log had a gap")
+    assert again["rollout"] == f"{first['rollout']}.2"
     ok(cli("release", "abort", "greet"))
-    assert told(cli, "canary", "greet@HEAD", *QUICK)["rollout"] == anew["rollout"]
+    assert told(cli, "canary", "greet@HEAD", *QUICK)["rollout"] == again["rollout"]
 
 
 def test_a_written_plan_is_followed_and_pinned(cli: Cli, repo: Repo) -> None:

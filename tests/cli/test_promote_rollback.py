@@ -153,7 +153,7 @@ def test_rollback_to_a_version(cli: Cli, repo: Repo) -> None:
 def test_rollback_of_what_is_not_released(cli: Cli, repo: Repo) -> None:
     two_versions(repo)
     done = cli("rollback", "greet")
-    assert (done.code, "nothing of greet is released on production" in done.err) == (4, True)
+    assert (done.code, "greet has no release on production" in done.err) == (4, True)
 
 
 def test_rollback_takes_less_than_a_second(

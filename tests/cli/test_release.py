@@ -88,7 +88,7 @@ def test_wait_ends_with_the_canary(
     ending = threading.Timer(0.2, process, (["release", "abort", "greet"],), {"cwd": canary.path})
     ending.start()
     done = cli("release", "wait", "greet")
-    assert (done.code, done.out) == (1, "v2 is taken back\n")
+    assert (done.code, done.out) == (1, "v2 is rolled back\n")
     assert cli("release", "wait", "greet").code == 4
 
 
@@ -133,7 +133,7 @@ def test_a_damaged_state_is_named_and_recovered(cli: Cli, canary: Repo) -> None:
     done = cli("status", "greet")
     assert done.code == 4
     assert "releases/greet.yaml" in done.err
-    assert "mended: releases/greet.yaml" in ok(cli("release", "recover")).out
+    assert "repaired: releases/greet.yaml" in ok(cli("release", "recover")).out
     assert versions(cli) == ("v1", "v2")
 
 

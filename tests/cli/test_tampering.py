@@ -1,4 +1,4 @@
-"""A state branch that somebody has changed by hand: named with commit and author, not taken over, mended."""
+"""A state branch that somebody has changed by hand: named with commit and author, not taken over, repaired."""
 
 import json
 from collections.abc import Callable
@@ -133,7 +133,7 @@ def test_the_last_good_state_goes_on_being_used(cli: Cli, live: Repo, change: Ch
 def test_recover_mends_it(cli: Cli, live: Repo, change: Change) -> None:
     before = live.git("ls-tree", "-r", "promptops-state")
     by_hand(live, change)
-    assert "mended: " in ok(cli("release", "recover")).out
+    assert "repaired: " in ok(cli("release", "recover")).out
     assert live.git("ls-tree", "-r", "promptops-state") == before
     ok(cli("release", "verify"))
     ok(cli("status"))
@@ -188,7 +188,7 @@ def test_one_foreign_file_concerns_that_prompt_alone(cli: Cli, live: Repo) -> No
     assert cli("tick", "greet").code == 4
     assert channel(cli)["stable"]["version"] == "v2"
     assert cli("tick", "junk").code == 4
-    assert "mended: releases/junk.yaml" in ok(cli("release", "recover")).out
+    assert "repaired: releases/junk.yaml" in ok(cli("release", "recover")).out
     assert "junk" not in live.git("ls-tree", "-r", "--name-only", "promptops-state")
 
 
@@ -232,7 +232,7 @@ def test_what_a_remote_was_given_by_hand_is_not_taken_over(cli: Cli, live: Repo,
     assert (done.code, commit[:12] in done.err) == (4, True)
     assert live.git("rev-parse", "promptops-state") == before
     assert channel(cli)["stable"]["version"] == "v2"
-    assert "mended: releases/greet.yaml" in ok(cli("release", "recover")).out
+    assert "repaired: releases/greet.yaml" in ok(cli("release", "recover")).out
     ok(cli("release", "sync"))
     assert live.git("rev-parse", "promptops-state") == live.git("--git-dir", str(hub), "rev-parse", STATE)
 

@@ -79,12 +79,12 @@ def test_broken_files_between_are_named(cli: Cli, long: Repo, provider: Provider
     long.write("prompts/sound.yaml", "model: [")
     long.commit("Break the file")
     long.write("prompts/sound.yaml", ANIMALS.format(style="v30"))
-    long.commit("Mend it, and do worse")
+    long.commit("Repair it, and do worse")
     provider.script = broken_since(20)
     done = cli("bisect", "sound", "--good", "HEAD~13", "--bad", "HEAD")
     assert done.code == 3, done.out
     assert "cannot tell which of these it was" in done.out
-    assert "Mend it, and do worse" in done.out
+    assert "Repair it, and do worse" in done.out
     assert "Say it v3" not in done.out
     assert "cannot be told: " in done.err
 

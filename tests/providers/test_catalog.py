@@ -229,7 +229,7 @@ def test_every_line_of_the_snapshot_is_one_model() -> None:
 def test_the_snapshot_is_young_enough_to_be_shipped() -> None:
     _, released = snapshot_head(SNAPSHOT.read_bytes())
     age = (datetime.now(UTC).date() - date.fromisoformat(released)).days
-    assert age <= OLD_AFTER_DAYS, f"make it anew:\n{BUILD.read_text('utf-8').split(chr(34) * 3)[1]}"
+    assert age <= OLD_AFTER_DAYS, f"make it again:\n{BUILD.read_text('utf-8').split(chr(34) * 3)[1]}"
 
 
 def make_wheel(folder: Path, version: str) -> Path:

@@ -463,7 +463,7 @@ def test_after_the_last_approval_only_proof_is_waited_for() -> None:
 
 def test_resuming_at_a_persons_step_asks_again() -> None:
     invalid = at(1, PERSON, phase="invalid")
-    again = resume_transition(invalid, PERSON, actor="ada", reason="mended", new_id="r-1.2")
+    again = resume_transition(invalid, PERSON, actor="ada", reason="repaired", new_id="r-1.2")
     assert only(apply_transition(serving(invalid), again, START)).phase == "awaiting"
 
 

@@ -132,7 +132,7 @@ class TestWorkflow:
         assert brought.returncode == 0, brought.stderr
         summary = tmp_path / "summary.md"
         ticked = shell("bash", "-e", "-c", tick, cwd=runner, GITHUB_STEP_SUMMARY=str(summary))
-        assert ticked.returncode == 1, ticked.stderr  # taken back: the workflow is red
+        assert ticked.returncode == 1, ticked.stderr  # rolled back: the workflow is red
         assert "greet" in summary.read_text(encoding="utf-8")
         released.git("fetch", "-q", "origin")
         assert "rolled back" in released.git("log", "-1", "--format=%s", "origin/promptops-state")

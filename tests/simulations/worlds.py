@@ -152,7 +152,7 @@ def _reacting(group: GuardGroup) -> float:
 
 
 def shadow(seed: int, broke: float, fixed: float, horizon: int) -> int | None:
-    """Pairs until a paired test says worse, where these shares of pairs break and are mended."""
+    """Pairs until a paired test says worse, where these shares of pairs break and are repaired."""
     draw = _generator(seed).random
     test = paired_test(Hypothesis.WORSE, 0.0)
     for pair in range(1, horizon + 1):

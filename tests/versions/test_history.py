@@ -107,13 +107,13 @@ def test_broken_and_deleted_files_are_told_of(repository: GitFolder, registry: R
     repository.commit("break the same", {A: "model: [ "}, day=3)
     repository.commit("break otherwise", {A: "modle: x"}, day=4)
     tell(repository, registry=registry)
-    repository.commit("mend", {A: prompt_text()}, day=5)
+    repository.commit("repair", {A: prompt_text()}, day=5)
     repository.commit("delete", {A: None}, day=6)
     expected = [
         ("good", "new"),
         ("break", "invalid"),
         ("break otherwise", "invalid"),
-        ("mend", "restored"),
+        ("repair", "restored"),
         ("delete", "deleted"),
     ]
     assert tell(repository, registry=registry) == tell(repository) == expected
@@ -372,7 +372,7 @@ class TestIndex:
         line = find_indexed_branch(registry, key)
         assert line is not None
         delete_indexed_branch(registry, key)
-        save_indexed_prompt(registry, line, "a", IndexedPrompt(1, (), ""), [], anew=True)
+        save_indexed_prompt(registry, line, "a", IndexedPrompt(1, (), ""), [], again=True)
         assert find_indexed_prompt(registry, line, "a") is None
 
     def test_two_writers(self, repository: GitFolder, registry: RegistryDatabase) -> None:
@@ -407,10 +407,10 @@ def test_reading_on_gives_what_reading_anew_gives(
         repository.commit(f"{day}", changes, day=day)
         for name in "abc" if draw.random() < 0.6 else "a":
             try:
-                anew = read_history(name, repository.settings())
+                again = read_history(name, repository.settings())
             except NotFound:
                 continue
-            assert read_history(name, repository.settings(), registry) == anew
+            assert read_history(name, repository.settings(), registry) == again
 
 
 def test_what_is_live_and_how_it_did(repository: GitFolder) -> None:

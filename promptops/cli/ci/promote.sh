@@ -1,12 +1,12 @@
 #!/bin/sh
-# Brings a version live by proof: starts its canary, then ticks until it is promoted, taken back or stopped.
+# Brings a version live by proof: starts its canary, then ticks until it is promoted, rolled back or stopped.
 #
 #   sh promote.sh NAME@REV [CHANNEL [PLAN]]
 #
 # Run it beside the registry that sees the traffic. It may be stopped and started again at any time: what is
 # under way stands on the branch promptops-state, and the same command goes on with it.
 # EVERY is the number of seconds between two ticks (60); LIMIT how many ticks to make at most (no limit).
-# Exit: 0 promoted, 1 taken back, 3 not decided within LIMIT, 4 invalid, 5 remote unreachable.
+# Exit: 0 promoted, 1 rolled back, 3 not decided within LIMIT, 4 invalid, 5 remote unreachable.
 set -u
 ref=${1:?"usage: sh promote.sh NAME@REV [CHANNEL [PLAN]]"}
 channel=${2:-production}

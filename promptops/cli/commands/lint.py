@@ -32,7 +32,7 @@ def lint(
     shape: Annotated[LintFormat, format_option("How findings are printed.")] = LintFormat.TEXT,
     as_json: JsonOption = False,
     strict: Annotated[bool, strict_option()] = False,
-    fix: Annotated[bool, typer.Option("--fix", help="Mend what is mechanical and certain first.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Repair what is mechanical and certain first.")] = False,
     rules: Annotated[bool, typer.Option("--rules", help="List the rules.")] = False,
 ) -> int:
     """Say what is wrong with prompts: the files, the model, parameters, variables, checks, cases.

@@ -1,1 +1,1 @@
-"""Two versions on the same inputs, in front of no user: replayed, compared, shown."""
+"""Two versions on the same inputs, without serving the answers to users: replayed, compared, shown."""

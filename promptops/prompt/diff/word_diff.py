@@ -141,7 +141,7 @@ def _count_equal_pairs(old: Iterable[str], new: Iterable[str]) -> int:
 
 
 def _block(old: Sequence[str], new: Sequence[str]) -> list[Segment]:
-    """Lines that changed: as one text, which finds what is wrapped anew; by lines where that is as short."""
+    """Lines that changed: as one text, which finds what is rewrapped; by lines where that is as short."""
     whole = _words("".join(old), "".join(new))
     if len(old) == len(new) == 1 or not 0 < len(old) * len(new) <= _MAX_LINE_PAIRS:
         return whole

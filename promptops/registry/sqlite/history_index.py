@@ -186,14 +186,14 @@ def save_indexed_prompt(
     known: IndexedPrompt,
     versions: Sequence[VersionStart],
     *,
-    anew: bool,
+    again: bool,
 ) -> None:
     """Keep what was found out about a prompt, unless the line has moved on meanwhile."""
     with registry.write() as connection:
         still = "SELECT 1 FROM history_index WHERE line = ? AND tip = ?"
         if connection.execute(still, (line.number, line.tip)).fetchone() is None:
             return
-        if anew:
+        if again:
             delete = "DELETE FROM history_versions WHERE line = ? AND prompt = ?"
             connection.execute(delete, (line.number, prompt))
         connection.execute(

@@ -189,7 +189,7 @@ class RegistryDatabase(Closing):
         return self.log_group(runs, ())
 
     def finish(self, run_id: str, end: FinishedRun) -> None:
-        """Log how a started run ended, with its checks. A started row that has gone is made anew."""
+        """Log how a started run ended, with its checks. A started row that has gone is made again."""
         self.finish_all([(run_id, end)])
 
     def finish_all(self, ended: Sequence[tuple[str, FinishedRun]]) -> None:

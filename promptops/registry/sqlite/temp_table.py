@@ -12,7 +12,7 @@ _CHUNK = 1_024
 
 
 class TempTable:
-    """Fills a temporary table anew. Use as a context: when it ends all rows are in the table."""
+    """Fills a temporary table from scratch. Use as a context: when it ends all rows are in the table."""
 
     def __init__(
         self, registry: RegistryDatabase, table: str, columns: tuple[str, ...], *, more: str = ""

@@ -20,7 +20,8 @@ def approve(context: ReleaseContext, target: Target, *, reason: str = "") -> Tra
     def move(rollout: Rollout, plan: ReleasePlan) -> Transition:
         if rollout.phase != "awaiting":
             raise Invalid(
-                f"the canary {rollout.canary.version} of {target} waits for nobody: it is {rollout.phase}",
+                f"canary {rollout.canary.version} of {target} is not awaiting approval"
+                f" (phase: {rollout.phase})",
                 hint=f"promptops status {target} shows what is next",
             )
         authors = authors_of_change(context, target, rollout.canary)
@@ -40,13 +41,13 @@ def pause(context: ReleaseContext, target: Target, *, reason: str = "") -> Trans
 
 
 def resume(context: ReleaseContext, target: Target, *, reason: str = "") -> TransitionResult:
-    """Go on; from invalid with evidence that starts anew, for a reason."""
+    """Go on; from invalid with evidence that starts again, for a reason."""
 
     def move(rollout: Rollout, plan: ReleasePlan) -> Transition:
-        anew = None
+        again = None
         if rollout.phase == "invalid":
-            anew = next_rollout_id(context.rollout_ids(target), rollout.id)
-        return resume_transition(rollout, plan, actor="", reason=reason, new_id=anew)
+            again = next_rollout_id(context.rollout_ids(target), rollout.id)
+        return resume_transition(rollout, plan, actor="", reason=reason, new_id=again)
 
     return _commit_move(context, target, move)
 

@@ -85,7 +85,7 @@ class DirectPromotion:
     target: Target
     plan: str
     skipped: tuple[str, ...]
-    rolled_back: str  # a sentence, where the version was taken back before
+    rolled_back: str  # a sentence, where the version was rolled back before
 
 
 def preview_direct_promotion(context: ReleaseContext, wanted: PromoteRequest) -> DirectPromotion | None:
@@ -108,7 +108,7 @@ def preview_direct_promotion(context: ReleaseContext, wanted: PromoteRequest) ->
 
 
 def rollback_sentence(context: ReleaseContext, target: Target, digest: str) -> str:
-    """By whom, when and why a version was taken back from a channel, the last time; "" where it never was."""
+    """By whom, when and why a version was rolled back from a channel, the last time; "" where it never was."""
     for record in context.ledger.log(target.prompt, target.channel):
         done = record.transition
         gone = done.rollout.canary if done.rollout else None
@@ -117,7 +117,7 @@ def rollback_sentence(context: ReleaseContext, target: Target, digest: str) -> s
             if after is None or after.digest != digest:
                 who = done.actor or "somebody"
                 return (
-                    f"it was taken back from {target} at {record.at} by {who}: {done.reason or 'no reason'}"
+                    f"it was rolled back from {target} at {record.at} by {who}: {done.reason or 'no reason'}"
                 )
     return ""
 

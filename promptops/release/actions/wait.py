@@ -67,4 +67,4 @@ def _wait_outcome(state: ChannelState, rollout: Rollout) -> tuple[WaitOutcome, s
         return None
     if state.stable and state.stable.digest == rollout.canary.digest:
         return WaitOutcome.PROMOTED, f"{name} is promoted"
-    return WaitOutcome.ENDED, f"{name} is taken back"
+    return WaitOutcome.ENDED, f"{name} is rolled back"

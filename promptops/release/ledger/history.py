@@ -90,12 +90,12 @@ class LedgerHistory:
         paths = [entry.path for entry in self._repo.list_files(commit, folder)]
         whole = [path for path in paths if path not in tampered]
         texts = self._repo.read_many([(commit, path) for path in whole])
-        mended = {
+        repaired = {
             path: self._repo.read_blob(good)
             for path, good in tampered.items()
             if good and path.startswith(f"{folder}/")
         }
-        return dict(zip(whole, texts, strict=True)) | mended
+        return dict(zip(whole, texts, strict=True)) | repaired
 
 
 def _generation(path: str) -> int:
@@ -108,10 +108,10 @@ def _decode(text: bytes, path: str) -> dict[str, Any]:
         data = json.loads(text)
     except ValueError as error:
         raise Invalid(
-            f"{STATE_BRANCH}:{path} is damaged: {error}", hint="promptops release recover mends it"
+            f"{STATE_BRANCH}:{path} is damaged: {error}", hint="promptops release recover repairs it"
         ) from None
     if not isinstance(data, dict):
         raise Invalid(
-            f"{STATE_BRANCH}:{path} is damaged: no object", hint="promptops release recover mends it"
+            f"{STATE_BRANCH}:{path} is damaged: no object", hint="promptops release recover repairs it"
         )
     return data

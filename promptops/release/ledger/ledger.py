@@ -307,11 +307,11 @@ class Ledger(Closing):
         return None
 
     def _require_no_trace(self) -> None:
-        """A branch that was here is not begun anew behind everybody's back."""
+        """A branch that was here is not begun again behind everybody's back."""
         if self.repo.verified_state():
             raise Invalid(
                 f"{STATE_BRANCH} is gone, and it was here",
-                hint="promptops release recover brings it back; to begin anew: "
+                hint="promptops release recover brings it back; to begin again: "
                 f"git update-ref -d {VERIFIED_REF}",
             )
 

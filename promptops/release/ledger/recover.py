@@ -18,7 +18,7 @@ _RECOVERED_REF = "refs/promptops/found"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRecovery:
-    """``branch``: where it was found again, "" where it was not gone. ``files`` were mended."""
+    """``branch``: where it was found again, "" where it was not gone. ``files`` were repaired."""
 
     commit: str
     branch: str = ""
@@ -27,7 +27,7 @@ class LedgerRecovery:
 
 
 def recover_branch(branch: StateBranch) -> LedgerRecovery:
-    """Bring the branch back from wherever it still is, then mend its files from its history.
+    """Bring the branch back from wherever it still is, then repair its files from its history.
 
     Raises NotFound where no trace of it is left here, Invalid where two of them contradict each other.
     """
@@ -138,7 +138,7 @@ def _divergence_error(branch: StateBranch, places: dict[str, str]) -> Invalid:
 
 
 def _repair_files(branch: StateBranch, commit: str) -> tuple[str, tuple[str, ...]]:
-    """A commit in which every file is as the transitions left it, and the files that had to be mended."""
+    """A commit in which every file is as the transitions left it, and the files that had to be repaired."""
     audit = audit_history(branch.repo, None, commit)
     if not audit.tampering:
         return commit, ()

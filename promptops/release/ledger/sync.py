@@ -177,14 +177,14 @@ def _skip_reason(
     rollout = transition.rollout
     fail_safe = transition.move in FAIL_SAFE
     if not fail_safe and rollout and rollout.id in taken_back:
-        return "that rollout was taken back meanwhile"
+        return "that rollout was rolled back meanwhile"
     try:
         apply_transition(channel, transition, record.seconds)
     except Invalid as error:
         if fail_safe and is_already_undone(channel, transition):
             return "done already"
         if not fail_safe and rollout and rollout.id in undone:
-            return "taken back here later"
+            return "rolled back here later"
         if not fail_safe and _is_superseded(channel, transition):
             return "that rollout has moved on meanwhile"
         raise Invalid(

@@ -69,5 +69,5 @@ def decode_record(text: bytes, path: str) -> TransitionRecord:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Invalid(
             f"{STATE_BRANCH}:{path} is damaged: {error}",
-            hint=f"git log {STATE_BRANCH} -- {path} shows who wrote it; promptops release recover mends it",
+            hint=f"git log {STATE_BRANCH} -- {path} shows who wrote it; promptops release recover repairs it",
         ) from None

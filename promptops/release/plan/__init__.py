@@ -163,7 +163,7 @@ def load_pinned_plan(text: bytes | str, digest: str) -> ReleasePlan:
     if not isinstance(content, dict) or sha256_hex(canonical_json(content)) != digest:
         raise Invalid(
             f"{path} is not the plan that was pinned when the rollout began",
-            hint="git log promptops-state -- plans shows who changed it; promptops release recover mends it",
+            hint="git log promptops-state -- plans says who changed it; promptops release recover repairs it",
         )
     return decode_plan(str(content.pop("name", "pinned")), content)
 

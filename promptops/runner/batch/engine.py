@@ -42,7 +42,7 @@ class BatchOptions:
     tpm: float | None = None
     max_cost: float | None = None  # dollars
     assume_cost: float | None = None  # dollars a call, where the price is unknown
-    cache: CacheUse = "use"  # refresh: ask anew, and let later runs find that; off: neither
+    cache: CacheUse = "use"  # refresh: ask again, and let later runs find that; off: neither
     wait_on_rate_limit: bool = (
         True  # wait when the provider says that it is too much (429), and go on; else stop
     )

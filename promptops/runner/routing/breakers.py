@@ -18,7 +18,7 @@ from promptops.registry import (
 )
 
 _CACHE_TTL_S = 0.2  # how long what was read holds
-_BUSY_TIMEOUT_S = 0.2  # serving waits for nobody
+_BUSY_TIMEOUT_S = 0.2  # serving does not wait
 _RETRY_AFTER_S = 5.0  # until a registry that could not be read is tried again
 
 

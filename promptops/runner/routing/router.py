@@ -132,7 +132,7 @@ class Router(Closing):
         if self._breakers.open_when_failing(started.rollout):
             _LOG.warning(
                 f"the canary of {started.reference} fails call after call: out of service here\n"
-                "  the next promptops tick takes it back for everyone"
+                "  the next promptops tick rolls it back for everyone"
             )
 
     def _hash_unit(self, unit: str | None) -> tuple[str | None, str | None, str | None]:

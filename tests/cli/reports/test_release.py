@@ -119,7 +119,7 @@ def test_where_it_stands() -> None:
 @pytest.mark.parametrize(
     ("move", "more", "said"),
     [
-        (Move.ROLLBACK, {}, "the next tick takes v13 back: so it is"),
+        (Move.ROLLBACK, {}, "the next tick rolls v13 back: so it is"),
         (Move.PROMOTE, {}, "the next tick promotes v13 to everyone: so it is"),
         (Move.ADVANCE, {"weight_bp": 5000}, "the next tick moves v13 on to 50 %: so it is"),
         (Move.PHASE, {"phase": "shadow"}, "the next tick moves v13 on to the phase shadow: so it is"),
@@ -172,7 +172,7 @@ def test_the_text_shows_what_people_look_for() -> None:
         "          1,400 left out: further calls of those who count once\n",
         "  v13 fails at most 1.2 points more often than v12 (95 %), from 640 calls;\n  limit 2\n",
         "  about 1,210 more calls\n",
-        "  promptops rollback support/triage:production  takes v13 back at once\n",
+        "  promptops rollback support/triage:production  rolls v13 back at once\n",
         "2027-01-15 05:00 UTC  advance: production canary v13 5% → 25% (50 canary calls)\n",
     ):
         assert part in said
@@ -183,7 +183,7 @@ def test_what_holds_it_is_said() -> None:
     seen = findings(step_canary_calls=20)
     harmless = tuple(replace(one, worse=False) for one in seen.metrics)
     shown = view(seen=replace(seen, metrics=harmless))
-    assert "it holds, because\n  - 130 more canary calls in this step (150 are due)\n" in render_status(
+    assert "it holds because\n  - 130 more canary calls in this step (150 are due)\n" in render_status(
         [shown], "text"
     )
 
@@ -387,7 +387,7 @@ def test_the_comment_can_be_read_by_a_product_manager() -> None:
     assert "| ✅ | `error_rate` | v13 fails at most 1.2 points more often than v12 (95 %)" in said
     assert "| ❌ | `latency` |" in said
     assert "`cost` (watched only)" in said
-    assert "- `promptops rollback support/triage:production` takes v13 back at once" in said
+    assert "- `promptops rollback support/triage:production` rolls v13 back at once" in said
 
 
 @pytest.mark.parametrize("text", NASTY)

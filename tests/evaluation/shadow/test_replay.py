@@ -395,7 +395,7 @@ def test_the_gate_of_a_rollout_reads_the_pairs(cli: Cli, farm: Repo, provider: P
     assert cli(*before.command.split()[1:]).code == 0
     assert (found().verdict, found().details["pairs"]) == (Verdict.UNDECIDED, 60)
     provider.script = loudly(text("ring"))
-    assert cli(*before.command.split()[1:]).code == 0  # begun anew: what was found before still counts
+    assert cli(*before.command.split()[1:]).code == 0  # begun again: what was found before still counts
     after = found()
     assert after.verdict is Verdict.WORSE
     assert after.details["pairs"] > 60

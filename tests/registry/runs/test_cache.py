@@ -52,7 +52,7 @@ def test_only_the_very_same_request_is_answered(
     assert len(provider.requests) == 2
     greeting.write("prompts/greet.yaml", GREET + "checks: [{contains: elsewhere}]\n")
     done = cli("batch", "greet", "in.jsonl")
-    assert len(provider.requests) == 2  # checks are no part of it, and are made anew
+    assert len(provider.requests) == 2  # checks are no part of it, and are made again
     assert results(done.out)[0]["checks"][0]["pass"] is False
     assert cli("batch", "greet", "in.jsonl", "--set", "parameters.max_tokens=65").code == 1
     assert len(provider.requests) == 3

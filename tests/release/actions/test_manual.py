@@ -189,5 +189,5 @@ def test_what_was_superseded_elsewhere_is_not_moved_on(
     ok(cli("release", "pause", "greet", "--local"))
     done = process(["canary", "greet@HEAD", *QUICK, "--supersede"], cwd=clone)
     assert done.returncode == 0, done.stderr
-    assert "that rollout was taken back meanwhile" in ok(cli("release", "sync")).out
+    assert "that rollout was rolled back meanwhile" in ok(cli("release", "sync")).out
     assert versions(cli) == ("v1", "v3")

@@ -106,10 +106,10 @@ def test_the_other_clone_goes_on_from_there(ada: GitFolder, bob: GitFolder, bare
 
 
 def roll_back_version(state: ReleaseState | None) -> Transition | None:
-    """What was promoted is taken back, as soon as it is seen."""
+    """What was promoted is rolled back, as soon as it is seen."""
     production = state.channels["production"] if state else None
     if production is None or production.rollout or production.previous is None:
-        raise Invalid("nothing to take back", hint="")
+        raise Invalid("nothing to roll back", hint="")
     return Transition(move=Move.ROLLBACK, stable=production.previous)
 
 
@@ -229,7 +229,7 @@ def test_a_pause_here_loses_to_a_rollback_elsewhere(ada: GitFolder, bob: GitFold
     with Ledger(ada.settings()) as ledger:
         synced = ledger.sync()
         assert synced.replayed == ()
-        assert "taken back meanwhile" in synced.dropped[0]
+        assert "rolled back meanwhile" in synced.dropped[0]
         assert channel(ledger).rollout is None
     assert tip(ada) == tip(bare)
     assert ada.git("for-each-ref", "--format=%(objectname)", "refs/promptops/discarded") == old
@@ -468,7 +468,7 @@ def test_a_deleted_branch_is_restored_from_any_clone(ada: GitFolder, bob: GitFol
 def test_a_branch_that_was_made_anew_is_not_followed(ada: GitFolder, bare: GitFolder) -> None:
     with_canary(ada)
     before = tip(ada)
-    other = bare.git("commit-tree", "promptops-state^{tree}", "-m", "anew")
+    other = bare.git("commit-tree", "promptops-state^{tree}", "-m", "again")
     bare.git("update-ref", "refs/heads/promptops-state", other)
     with Ledger(ada.settings()) as ledger:
         with pytest.raises(Invalid, match="rewritten"):
@@ -520,7 +520,7 @@ def test_what_is_released_elsewhere_is_looked_for_once(
 
 
 def test_a_rollback_here_while_a_promotion_is_being_pushed(ada: GitFolder, bare: GitFolder) -> None:
-    """The promotion reaches the remote; the rollback, made here meanwhile, takes it back."""
+    """The promotion reaches the remote; the rollback, made here meanwhile, rolls it back."""
     with_canary(ada)
     hook = bare.path / "hooks/post-receive"
     reached = bare.path / "reached"

@@ -18,6 +18,6 @@ def release_recover(local: LocalOption = False, as_json: JsonOption = False) -> 
     if done.branch:
         print_text(f"promptops-state is back at {done.commit[:12]}, found as {done.branch}")
     for path in done.files:
-        print_text(f"mended: {path}")
+        print_text(f"repaired: {path}")
     if not done.branch and not done.files:
         print_text("nothing is missing and nothing is damaged")

@@ -22,7 +22,7 @@ def release_sync(discard: DiscardOption = False, as_json: JsonOption = False) ->
     """Fetch remote releases, and push local ones on top of them.
 
     A rollback or abort wins over a start, advance or pause of the same canary. Exit code 4 says that a file
-    was changed by hand there: nothing is taken over; `release verify` names it, `release recover` mends it.
+    was changed by hand there: nothing is taken over; `release verify` names it, `release recover` repairs it.
     """
     with project_release_context(registry=open_optional_registry) as context:
         done = context.ledger.sync(discard=discard, strict=True)

@@ -1,4 +1,4 @@
-"""``promptops shadow on``: have a version answer a sample of a channel's calls, in front of no user."""
+"""``promptops shadow on``: a version answers a sample of a channel's calls as well; users do not see it."""
 
 from typing import Annotated
 

@@ -198,7 +198,7 @@ def event_text(event: TimelineEvent) -> str:
 
 
 def next_title(view: StatusView) -> str:
-    return "Next" if view.decision and view.decision.transition else "It holds, because"
+    return "Next" if view.decision and view.decision.transition else "It holds because"
 
 
 def next_steps(view: StatusView) -> list[str]:
@@ -217,7 +217,7 @@ def _transition_text(transition: Transition, view: StatusView) -> str:
     )
     weight = f" to {format_weight(transition.weight_bp)}" if transition.weight_bp else ""
     what = {
-        Move.ROLLBACK: f"takes {canary} back",
+        Move.ROLLBACK: f"rolls {canary} back",
         Move.PROMOTE: f"promotes {canary} to everyone",
         Move.ADVANCE: f"moves {canary} on{weight}",
         Move.PHASE: f"moves {canary} on{weight or f' to the phase {transition.phase}'}",
@@ -258,7 +258,7 @@ def available_commands(view: StatusView) -> list[tuple[str, str]]:
         "inconclusive": [(f'{promote} --force --reason "…"', f"releases {canary} without proof")],
     }.get(rollout.phase, [])
     ticking = [] if rollout.phase in ("paused", "invalid", "inconclusive") else [_tick_command(name, view)]
-    return [*own, *ticking, (f"promptops rollback {name}", f"takes {canary} back at once")]
+    return [*own, *ticking, (f"promptops rollback {name}", f"rolls {canary} back at once")]
 
 
 def _tick_command(name: str, view: StatusView) -> tuple[str, str]:

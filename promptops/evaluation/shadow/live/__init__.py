@@ -1,1 +1,1 @@
-"""The shadow of a channel: a version that answers a sample of its calls too, in front of no user."""
+"""The shadow of a channel: a version that answers a sample of its calls too; users do not see it."""

@@ -1,4 +1,4 @@
-"""Shadow runs: the same inputs answered by two versions, in front of no user.
+"""Shadow runs: the same inputs answered by two versions, without serving the answers to users.
 
 A shadow run is a row of ``batches`` whose options hold what it compares; its calls are rows of kind
 ``shadow`` with that id in ``batch_id``, the pair's number in ``batch_line`` and ``arm`` control or candidate.
