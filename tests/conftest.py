@@ -13,7 +13,7 @@ import pytest
 
 from promptops.cli.main import main
 from support.front_door import GREET, Cli, Finished, Repo
-from support.paths import SHARED
+from support.paths import ROOT, SHARED
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one is slow, not wrong
 hypothesis.settings.load_profile("any machine")
@@ -29,6 +29,43 @@ def _only_loopback(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 sys.addaudithook(_only_loopback)
+
+
+TESTS = ROOT / "tests"
+SLOW_MARKERS = ("simulation", "isolated", "embedded")
+SLOW_FILES = (  # their tests kill, race, clone or wait; whole files, so that nobody forgets one
+    "api/test_releases.py",
+    "cli/test_faults.py",
+    "cli/test_hooks.py",
+    "cli/test_limits.py",
+    "cli/test_precommit.py",
+    "config/test_locks.py",
+    "evaluation/shadow/",
+    "evaluation/test_faults.py",
+    "evaluation/test_recorded.py",
+    "git/test_remote.py",
+    "providers/http/",
+    "providers/local/",
+    "registry/test_faults.py",
+    "registry/test_swap.py",
+    "release/ledger/",
+    "release/test_clones.py",
+    "release/test_faults.py",
+    "release/test_recorded.py",
+    "release/test_scripts.py",
+    "runner/batch/",
+    "service/",
+    "simulations/",
+    "stats/test_recorded.py",
+    "test_compat.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        path = item.path.relative_to(TESTS).as_posix()
+        if path.startswith(SLOW_FILES) or any(item.get_closest_marker(name) for name in SLOW_MARKERS):
+            item.add_marker("slow")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

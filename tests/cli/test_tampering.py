@@ -1,4 +1,4 @@
-"""A state branch that somebody has changed by hand: named with commit and author, not taken over, repaired."""
+"""A state branch that somebody changed by hand: named with commit and author, not taken over, repaired."""
 
 import json
 from collections.abc import Callable

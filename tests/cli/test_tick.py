@@ -141,7 +141,7 @@ def test_step_by_step_with_a_person_in_between(cli: Cli, repo: Repo, provider: P
     started = told(cli, "canary", "greet@HEAD", "--plan", "steps", "--yes")
     assert started["weight_bp"] == 2000
     ok(traffic(cli, repo, "one", 120))
-    assert "waits for nobody" in cli("release", "approve", "greet").err
+    assert "is not awaiting approval" in cli("release", "approve", "greet").err
     assert (moved := tick(cli))["move"] == "await"
     assert (moved["phase"], moved["weight_bp"]) == ("awaiting", 2000)
     held = tick(cli)

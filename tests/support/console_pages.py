@@ -23,7 +23,10 @@ _MASKS = (
     (r"\b\d+(?:\.\d+)? (?:ms|s|min|h|d|minutes?|hours?|days?)\b", "DURATION"),
     (r"DURATION(?: DURATION)+", "DURATION"),
     (r"(?<=\s)\d+[smhd](?=\s)", "AGE"),
-    (r"\d+ failed a check|\d+(?:\.\d+)? points (?=more often than v)", "FIGURE "),  # of a drawn arm
+    (
+        r"\d+ failed a check|\d+ cut off at|\d+(?:\.\d+)? points (?=more often than v)",
+        "FIGURE ",
+    ),  # of a drawn arm
     (r"\b\d+ answered", "ANSWERED"),  # by this drain or by the one in the background
 )
 _TIMED_HEADING = re.compile(r"(?<= )(?:MS|AGE)(?= |$)")

@@ -108,7 +108,7 @@ def preview_direct_promotion(context: ReleaseContext, wanted: PromoteRequest) ->
 
 
 def rollback_sentence(context: ReleaseContext, target: Target, digest: str) -> str:
-    """By whom, when and why a version was rolled back from a channel, the last time; "" where it never was."""
+    """By whom, when and why a version was last rolled back from a channel; "" where it never was."""
     for record in context.ledger.log(target.prompt, target.channel):
         done = record.transition
         gone = done.rollout.canary if done.rollout else None
