@@ -287,7 +287,7 @@ def test_a_judge_outside_its_range_is_a_failure_of_the_judge(
     writer = WRITER.format(style="Write").replace("threshold: 4", f"threshold: 4\n    not: {negated}".lower())
     repo.write("prompts/write.yaml", writer)
     repo.write(
-        "prompts/write.cases.jsonl", jsonl(*({**case(f"c{n}"), "inputs": {"id": f"{n}"}} for n in range(6)))
+        "prompts/write.cases.jsonl", jsonl(*({"id": f"c{n}", "inputs": {"id": f"{n}"}} for n in range(6)))
     )
 
     def judging(request: Received) -> Answer:
