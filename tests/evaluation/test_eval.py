@@ -266,7 +266,7 @@ def test_calls_are_made_only_until_the_verdict_is_in(cli: Cli, repo: Repo, provi
     assert "e-value worse" in done.err
     assert any("random order" in note for note in found["notes"])
     provider.requests.clear()
-    assert result(cli(*arguments, "--json"))["cases_run"] >= found["cases_run"]
+    assert 5 < result(cli(*arguments, "--json"))["cases_run"] < 60
     assert len(provider.requests) < 20
     provider.script = says()
     found = result(cli(*arguments, "--json", "--margin", "0.1", "--refresh"))
