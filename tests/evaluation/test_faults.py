@@ -16,7 +16,7 @@ import pytest
 
 from support.batch_files import rows
 from support.front_door import Cli, Finished, Repo
-from support.golden_set import ANIMALS, JUDGE, WRITER, animals, asked, case, jsonl, many, result, says
+from support.golden_set import ANIMALS, JUDGE, WRITER, animals, asked, jsonl, many, result, says
 from support.provider import Answer, Provider, Received, reset, slow, text
 
 COMMAND = [sys.executable, "-m", "promptops", "eval", "sound"]
