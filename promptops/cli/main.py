@@ -16,7 +16,7 @@ from promptops._version import __version__
 from promptops.cli.help import PROGRAM, print_group_help, print_help
 from promptops.cli.limits import renders_branches, run_limited
 from promptops.cli.verbs import BUILT_IN, MOVED_OPTIONS, MOVED_VERBS, VERBS, suggest_verbs
-from promptops.errors import ExitCode, PromptopsError
+from promptops.errors import ExitCode, PromptopsError, WrongUsage
 from promptops.log import before_first_message
 
 if TYPE_CHECKING:  # which takes time, and most commands log nothing
@@ -24,6 +24,9 @@ if TYPE_CHECKING:  # which takes time, and most commands log nothing
 
 
 _HELP = ["-h", "--help"]
+
+
+_MAX_NUMBER = 2**53
 
 
 def entry() -> NoReturn:
@@ -198,9 +201,18 @@ def _as_exiting_command(verb: Callable[..., int | None]) -> Callable[..., None]:
     def command(*args: Any, **kwargs: Any) -> None:
         gc.freeze()  # what was loaded stays, and is not looked through again
         collect_seldom()
-        sys.exit(_exit_code_of(functools.partial(verb, *args, **kwargs)))
+        sys.exit(_exit_code_of(functools.partial(_call_verb, verb, *args, **kwargs)))
 
     return command
+
+
+def _call_verb(verb: Callable[..., int | None], *args: Any, **options: Any) -> int | None:
+    """Refuse numbers that no table, file or clock holds, whatever option they are given to."""
+    for name, value in options.items():
+        values = value if isinstance(value, list | tuple) else (value,)
+        if any(isinstance(each, int | float) and not abs(each) <= _MAX_NUMBER for each in values):
+            raise WrongUsage(f"--{name.replace('_', '-')}: {value} is beyond what can be counted")
+    return verb(*args, **options)
 
 
 def collect_seldom() -> None:

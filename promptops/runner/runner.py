@@ -4,6 +4,7 @@ The started row is on disk before the model is called and the finished row befor
 """
 
 import asyncio
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -11,11 +12,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from promptops.checks import CompiledCheck, compile_checks, validate_checks
+from promptops.checks.types import truncate_line
+from promptops.errors import PromptopsError
+from promptops.log import PackageLogger
 from promptops.prompt import Prompt
 from promptops.prompt.made_up import require_measurable
 from promptops.prompt.render import RenderedPrompt, render_prompt
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import ModelClient, ModelError, OnText
+from promptops.redaction import redact
 from promptops.registry import CachedReply, FinishedRun, ReplyCache, StartedRun, reply_key
 from promptops.runner.extraction import extracts_json
 from promptops.runner.results import (
@@ -31,6 +36,8 @@ from promptops.runner.retry import CallAttempts, Limits, RateLimiter, request_fo
 from promptops.runner.run import PreparedRun, ReportedResult, Run, RunContext, started_run
 from promptops.versions.resolve import Version
 
+_LOG = PackageLogger("promptops.runner")
+_MAX_WORDS = 400
 _MEASURING_KINDS = ("eval", "shadow", "judge")
 
 
@@ -117,17 +124,27 @@ class Runner:
         )
         try:
             if kept := self.find(prompt, rendered, trial):
-                return self._close(prepared, with_checks(prepared, from_cache(prompt, kept, self.catalog)))
-            completion = await calling.answer(rendered.messages)
+                end = from_cache(prompt, kept, self.catalog)
+            else:
+                completion = await calling.answer(rendered.messages)
+                key = self._key(calling, trial) if self.cacheable else None
+                end = from_completion(calling, completion, self.catalog, key)
+            end = with_checks(prepared, end)
         except ModelError as error:
             return self._close(prepared, from_error(calling, error, self.catalog), error)
         except asyncio.CancelledError:
             cut = ModelError("interrupted", "interrupted", partial="".join(calling.streamed))
             self._close(prepared, from_error(calling, cut, self.catalog), cut)
             raise
-        key = self._key(calling, trial) if self.cacheable else None
-        end = from_completion(calling, completion, self.catalog, key)
-        return self._close(prepared, with_checks(prepared, end))
+        except PromptopsError:
+            raise
+        except Exception as error:
+            failure = _unexpected_error(error, calling)
+            run = self._close(prepared, from_error(calling, failure, self.catalog), failure)
+            if on_text is not None:  # who listens may have raised it
+                raise
+            return run
+        return self._close(prepared, end)
 
     def finish(self, prepared: PreparedRun, reported: ReportedResult, latency_ms: float | None = None) -> Run:
         """End a run whose call somebody else has made; without ``latency_ms`` since it was prepared."""
@@ -163,6 +180,15 @@ class Runner:
         end = with_shadow(prepared, end)
         self.journal.finish(prepared.started.run_id, end)
         return Run(started=prepared.started, finished=end, error=error)
+
+
+def _unexpected_error(error: Exception, calling: CallAttempts) -> ModelError:
+    """A bug, as the failure of the one call that met it, with the answer that has been paid for."""
+    paid = calling.completions[-1][1].text if calling.completions else "".join(calling.streamed)
+    trace = "".join(traceback.format_exception(error))
+    _LOG.warning(f"this is a bug. Please report it with these lines:\n{redact(trace)}")
+    words = f"unexpected {type(error).__name__}: {truncate_line(redact(str(error)), _MAX_WORDS)}"
+    return ModelError("call_failed", words, partial=paid)
 
 
 @lru_cache(maxsize=256)
