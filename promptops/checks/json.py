@@ -4,7 +4,7 @@ import json as jsonlib
 from collections.abc import Mapping
 from typing import Any
 
-from promptops.checks.json_path import find_values, path_problem
+from promptops.checks.json_path import find_values, jsonpath_problem
 from promptops.checks.types import CheckError, CheckSubject, CheckVerdict, to_text, truncate_line
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import canonical_json, compact_json, json_text
@@ -148,4 +148,4 @@ def json_path_problem(wanted: str | Mapping[str, Any]) -> str:
         return f"`{path}` is no JSONPath: it starts with $, as $.items[0].name"
     if "{{" in path:
         return ""
-    return path_problem(path)
+    return jsonpath_problem(path)

@@ -11,7 +11,7 @@ _MAX_DESCENTS = 3  # `..` in a path: each goes through all below all that the on
 _MAX_FOUND = 100_000
 
 
-def path_problem(path: str) -> str:
+def jsonpath_problem(path: str) -> str:
     """Say why a text is no path that can be followed; "" where the extra is not installed, too."""
     if path.count("..") > _MAX_DESCENTS:
         return f"`{path}` goes down by `..` more than {_MAX_DESCENTS} times"
@@ -30,7 +30,7 @@ def find_values(path: str, value: Any) -> list[Any]:
     """What a path finds. Raises CheckError for none that can be followed, or that does not end."""
     import jsonpath_rfc9535
 
-    if problem := path_problem(path):  # only once inputs are filled in
+    if problem := jsonpath_problem(path):  # only once inputs are filled in
         raise CheckError(problem)
     found = []
     try:

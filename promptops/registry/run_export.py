@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, TextIO
 from promptops.errors import Invalid
 from promptops.escapes import escape_json
 from promptops.registry.filters import RunFilter
-from promptops.registry.sqlite.rows import json_text
+from promptops.registry.sqlite.rows import record_json
 from promptops.registry.sqlite.runs.queries import RunRecord, iterate_runs
 from promptops.registry.sqlite.store import RegistryDatabase
 
@@ -45,7 +45,7 @@ def export_runs(
 def _write_jsonl(runs: Iterable[RunRecord], stream: TextStream) -> int:
     count = 0
     for count, run in enumerate(runs, 1):  # noqa: B007 - the last one is the answer
-        stream.write(escape_json(json_text(run)) + "\n")
+        stream.write(escape_json(record_json(run)) + "\n")
     return count
 
 
@@ -62,7 +62,7 @@ def _cells(run: RunRecord) -> list[Any]:
     error = run["error"] or {}
     return [
         *(run[name] for name in _PLAIN),
-        *(None if run[name] is None else json_text(run[name]) for name in _AS_JSON),
+        *(None if run[name] is None else record_json(run[name]) for name in _AS_JSON),
         ", ".join(check["name"] for check in run["checks"] if not check["pass"]),
         run["cache"] and run["cache"]["run_id"],
         error.get("type"),

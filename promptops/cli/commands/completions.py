@@ -69,7 +69,7 @@ def completions(shell: Annotated[Shell, typer.Argument(help="The shell.")]) -> N
     print_text(SCRIPTS[shell], end="")
 
 
-def complete(words: Sequence[str], verbs: Mapping[str, Iterable[str]], find: FindVerb) -> None:
+def print_completions(words: Sequence[str], verbs: Mapping[str, Iterable[str]], find: FindVerb) -> None:
     """Print what the last word could be. ``verbs`` maps each verb to the verbs below it."""
     *before, word = words or [""]
     before = _without_global_options(before)

@@ -8,7 +8,7 @@ from promptops.evaluation.comparison import PairedComparison, PairSide
 from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
 from promptops.evaluation.shadow.pair import ARMS, ShadowAnswer, ShadowPair
 from promptops.evaluation.shadow.ratio_metrics import RatioMetric
-from promptops.evaluation.shadow.result import Excluded, MetricComparison, ShadowComparison, SideInfo
+from promptops.evaluation.shadow.result import ExclusionCounts, MetricComparison, ShadowComparison, SideInfo
 from promptops.evaluation.shadow.similarity import SimilarityCounter
 from promptops.evaluation.top_regressions import TopRegressions
 from promptops.stats.sequential_pairs import SequentialPairedTest
@@ -31,7 +31,7 @@ class ShadowRunInfo:
     candidate: SideInfo
     planned: int
     seed: int
-    left: Excluded = field(default_factory=Excluded)
+    left: ExclusionCounts = field(default_factory=ExclusionCounts)
     mode: str = "replay"
     started_at: str = ""
 

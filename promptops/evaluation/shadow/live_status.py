@@ -7,7 +7,7 @@ from typing import Any
 from promptops.evaluation.engine import DEFAULT_MARGIN
 from promptops.evaluation.shadow.aggregator import ShadowAggregator, ShadowRunInfo
 from promptops.evaluation.shadow.pair import build_pair
-from promptops.evaluation.shadow.result import Excluded, ShadowComparison, SideInfo
+from promptops.evaluation.shadow.result import ExclusionCounts, ShadowComparison, SideInfo
 from promptops.registry import (
     INCOMPATIBLE,
     LiveShadowKey,
@@ -61,7 +61,9 @@ def live_comparison(registry: RegistryDatabase, live: LiveShadow) -> ShadowCompa
         candidate=_side_info(live, live.shadow.released, models[1]),
         planned=aggregator.pairs + counts.waiting,
         seed=0,
-        left=Excluded(considered=aggregator.pairs + incompatible, incompatible=incompatible, reasons=reasons),
+        left=ExclusionCounts(
+            considered=aggregator.pairs + incompatible, incompatible=incompatible, reasons=reasons
+        ),
         mode="live",
     )
     return aggregator.result(info, stopped="live", spent_usd=live_shadow_spent_usd(registry, live.shadowing))

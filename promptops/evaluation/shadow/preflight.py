@@ -18,7 +18,7 @@ from promptops.evaluation.shadow.input_sampling import (
 )
 from promptops.evaluation.shadow.pair import ARMS
 from promptops.evaluation.shadow.request import ShadowRequest
-from promptops.evaluation.shadow.result import Excluded
+from promptops.evaluation.shadow.result import ExclusionCounts
 from promptops.evaluation.shadow.stored import answered_runs
 from promptops.evaluation.variants import CaseChecks, checks_hash
 from promptops.prompt.canonical_json import compact_json, sha256_hex
@@ -42,7 +42,7 @@ class ReplayPlan:
 
     shadow_id: str
     sources: tuple[ReplayInput, ...]
-    left: Excluded
+    left: ExclusionCounts
     primary: Primary
     known: Mapping[int, Mapping[str, Mapping[str, Any]]]  # runs of an earlier process, by number and arm
     spent: float
@@ -118,7 +118,7 @@ def _request_key(request: ShadowRequest, file_hash: str) -> str:
 
 def _split_compatible(
     request: ShadowRequest, cases: list[ReplayInput], chosen: SampledInputs
-) -> tuple[tuple[ReplayInput, ...], Excluded]:
+) -> tuple[tuple[ReplayInput, ...], ExclusionCounts]:
     """Inputs that a version no longer accepts say nothing of its model: they are counted by themselves."""
     fit: list[ReplayInput] = []
     reasons: list[tuple[str, str]] = []
@@ -131,7 +131,7 @@ def _split_compatible(
             silent += 1
         else:
             fit.append(source)
-    left = Excluded(
+    left = ExclusionCounts(
         considered=chosen.considered or len(cases),
         doubled=chosen.doubled,
         of_same_unit=chosen.of_same_unit,
@@ -165,7 +165,7 @@ def _primary(request: ShadowRequest, checks: CaseChecks, sources: tuple[ReplayIn
     return "judge" if request.judge else "errors"
 
 
-def _no_inputs_error(request: ShadowRequest, left: Excluded) -> NotFound:
+def _no_inputs_error(request: ShadowRequest, left: ExclusionCounts) -> NotFound:
     name = request.candidate.prompt.name
     if left.incompatible or left.without_answer:
         why = f"; {left.reasons[0][0]}: {left.reasons[0][1]}" if left.reasons else ""
@@ -179,7 +179,7 @@ def _no_inputs_error(request: ShadowRequest, left: Excluded) -> NotFound:
 
 
 def shadow_metadata(
-    request: ShadowRequest, chosen: SampledInputs, left: Excluded, primary: Primary
+    request: ShadowRequest, chosen: SampledInputs, left: ExclusionCounts, primary: Primary
 ) -> dict[str, Any]:
     sides = {
         arm: {"label": each.label, "digest": each.prompt.digest, "model": each.prompt.model}

@@ -40,7 +40,7 @@ class SideInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Excluded:
+class ExclusionCounts:
     """Inputs that were left out before anything was called."""
 
     considered: int = 0
@@ -75,7 +75,7 @@ class ShadowComparison:
     pairs: int  # answered by both sides
     unanswered: Mapping[str, Mapping[str, int]]  # arm -> error type -> pairs
     planned: int
-    left: Excluded
+    left: ExclusionCounts
     margin: float
     spent_usd: float
     seed: int

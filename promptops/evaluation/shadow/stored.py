@@ -6,7 +6,7 @@ from typing import Any
 from promptops.evaluation.shadow.aggregator import ShadowAggregator, ShadowRunInfo
 from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
 from promptops.evaluation.shadow.pair import UNANSWERED_ERRORS, pair_from_runs
-from promptops.evaluation.shadow.result import Excluded, ShadowComparison, SideInfo
+from promptops.evaluation.shadow.result import ExclusionCounts, ShadowComparison, SideInfo
 from promptops.registry import RegistryDatabase, StoredShadowRun, pair_runs, shadow_run_spent_usd
 
 
@@ -32,7 +32,7 @@ def stored_comparison(registry: RegistryDatabase, row: StoredShadowRun) -> Shado
         candidate=candidate,
         planned=row.pairs,
         seed=about["seed"],
-        left=Excluded(**left),
+        left=ExclusionCounts(**left),
         mode=about["mode"],
         started_at=row.started_at,
     )

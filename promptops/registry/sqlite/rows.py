@@ -75,13 +75,13 @@ def unfinished_values() -> Values:
 
 
 def started_texts(run: StartedRun) -> Values:
-    inputs = None if run.inputs is None else json_text(run.inputs)
-    return json_text(run.parameters), json_text(run.overrides), json_text(run.metadata), inputs
+    inputs = None if run.inputs is None else record_json(run.inputs)
+    return record_json(run.parameters), record_json(run.overrides), record_json(run.metadata), inputs
 
 
 def finished_texts(end: FinishedRun) -> Values:
-    calls = json_text(list(end.tool_calls)) if end.tool_calls else None
-    return storable(end.output), calls, json_text(list(end.attempts)) if end.attempts else None
+    calls = record_json(list(end.tool_calls)) if end.tool_calls else None
+    return storable(end.output), calls, record_json(list(end.attempts)) if end.attempts else None
 
 
 def tag_values(run: StartedRun, seq: int) -> list[Values]:
@@ -96,7 +96,7 @@ def outcome_values(end: FinishedRun, seq: int, recorded_at: str) -> list[Values]
 
 
 def shadow_job_values(run_id: str, about: Mapping[str, str]) -> Values:
-    return run_id, json_text(about), utc_now(), MAX_SHADOW_JOBS
+    return run_id, record_json(about), utc_now(), MAX_SHADOW_JOBS
 
 
 def check_values(checks: Iterable[CheckResult], seq: int, occurred_at: str, recorded_at: str) -> list[Values]:
@@ -144,7 +144,7 @@ def storable(value: Any) -> Any:
     return value
 
 
-def json_text(value: Any) -> str:
+def record_json(value: Any) -> str:
     text = "{}" if value == {} else _compact(value)
     if not text.isascii():
         try:

@@ -12,7 +12,7 @@ from promptops.cli.reports.shadow import comparisons_worst_first, render_compari
 from promptops.evaluation.gate import decide_shadow
 from promptops.evaluation.shadow.pair import build_pair, pair_from_runs
 from promptops.evaluation.shadow.ratio_metrics import RatioMetric
-from promptops.evaluation.shadow.result import Excluded
+from promptops.evaluation.shadow.result import ExclusionCounts
 from promptops.evaluation.shadow.similarity import SimilarityCounter
 from support.shadow_results import broken, compared, pair, passing, side
 
@@ -220,7 +220,7 @@ def test_the_table_says_what_a_judge_prefers_where_one_was_asked() -> None:
 
 
 def test_what_was_left_out_is_told() -> None:
-    left = Excluded(
+    left = ExclusionCounts(
         considered=90, doubled=3, of_same_unit=2, incompatible=4, reasons=(("01X", "candidate: no `q`"),)
     )
     for form in ("text", "markdown", "html"):

@@ -32,7 +32,7 @@ from promptops.registry import (
     read_shadow_counts,
     release_leases,
 )
-from promptops.registry.sqlite.rows import MAX_SHADOW_JOBS, json_text
+from promptops.registry.sqlite.rows import MAX_SHADOW_JOBS, record_json
 from promptops.service.shadow_worker import MAX_QUEUED
 from promptops.versions.resolve import resolve_version
 from support.front_door import Cli, Repo
@@ -521,7 +521,7 @@ def test_a_lease_is_nobody_elses_until_it_ends(repo: Repo) -> None:
 def test_jobs_that_would_pile_up_are_left_out_and_counted(repo: Repo) -> None:
     with RegistryDatabase.open(repo.path / "registry.db") as registry:
         shadowing = LiveShadowKey("greet", "production", "0" * 64)
-        many = [("shadow", "old", json_text(shadowing.about), utc_now())] * (MAX_SHADOW_JOBS + 1)
+        many = [("shadow", "old", record_json(shadowing.about), utc_now())] * (MAX_SHADOW_JOBS + 1)
         with registry.write() as connection:
             sql = "INSERT INTO jobs (kind, run_id, payload, created_at) VALUES (?, ?, ?, ?)"
             connection.executemany(sql, many)

@@ -13,7 +13,7 @@ from promptops.config.clock import utc_text
 from promptops.registry.release_export_format import EXPORT_FORMAT, EXPORT_OUTCOME_COLUMNS, EXPORT_RUN_COLUMNS
 from promptops.registry.sqlite.log_gaps import LogGap, find_log_gaps
 from promptops.registry.sqlite.meta import read_meta, read_registry_id, save_meta
-from promptops.registry.sqlite.rows import json_text
+from promptops.registry.sqlite.rows import record_json
 from promptops.registry.sqlite.store import RegistryDatabase
 from promptops.registry.sqlite.temp_table import TempTable
 from promptops.registry.unit_hash import unit_key
@@ -113,11 +113,11 @@ def export_release(
         "gaps": [asdict(gap) for gap in missing],
         "exported_at": utc_text(now),
     }
-    stream.write(json_text(header) + "\n")
+    stream.write(record_json(header) + "\n")
     export, count = _ReleaseExport(registry, since, through, utc_text(now - _ABANDONED_AFTER_S)), 0
     for count, line in enumerate(export.lines(), 1):  # noqa: B007 - the last one is the answer
         stream.write(line + "\n")
-    stream.write(json_text({"end": count}) + "\n")
+    stream.write(record_json({"end": count}) + "\n")
     mark = ExportCheckpoint(through, last_outcome, utc_text(now), tuple(export.open))
     return ReleaseExportResult(runs=count, since_seq=since.through_seq, gaps=missing, mark=mark)
 
@@ -154,7 +154,7 @@ def _line(row: sqlite3.Row, outcomes: list[list[Any]]) -> str:
     run = {name: row[name] for name in EXPORT_RUN_COLUMNS if row[name] is not None}
     if run.pop("fallback"):
         run["fallback"] = "the canary could not be sent"
-    return json_text({**run, "outcomes": outcomes})
+    return record_json({**run, "outcomes": outcomes})
 
 
 def read_export_checkpoint(registry: RegistryDatabase) -> ExportCheckpoint:
@@ -168,7 +168,7 @@ def read_export_checkpoint(registry: RegistryDatabase) -> ExportCheckpoint:
 
 def save_export_checkpoint(registry: RegistryDatabase, mark: ExportCheckpoint) -> None:
     """The next export goes on from here. To be called when the file is safe."""
-    text = json_text(
+    text = record_json(
         {"through_seq": mark.through_seq, "outcome_id": mark.outcome_id, "at": mark.at, "open": mark.open}
     )
     save_meta(registry, _CHECKPOINT_KEY, text)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from promptops.registry.release_export_reader import ExportHeader
 from promptops.registry.sqlite.log_gaps import LogGap
 from promptops.registry.sqlite.meta import read_meta, save_meta
-from promptops.registry.sqlite.rows import json_text
+from promptops.registry.sqlite.rows import record_json
 from promptops.registry.sqlite.store import RegistryDatabase
 
 _EXPORTED_AT_KEY = (
@@ -26,7 +26,7 @@ def save_import_coverage(registry: RegistryDatabase, header: ExportHeader, now: 
             save_meta(registry, told_key, header.exported_at)
         told = read_meta(registry, gaps_key)
         if told is None or json.loads(told)["at"] <= header.exported_at:
-            text = json_text({"at": header.exported_at, "gaps": list(header.gaps)})
+            text = record_json({"at": header.exported_at, "gaps": list(header.gaps)})
             save_meta(registry, gaps_key, text)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from promptops.registry.filters import RunFilter
 from promptops.registry.sqlite.runs.conditions import filter_conditions
 from promptops.registry.sqlite.runs.queries import RunRecord, runs_by_seq
-from promptops.registry.sqlite.runs.search_query import excerpt, fold_text, parse_query
+from promptops.registry.sqlite.runs.search_query import excerpt_hit, fold_text, parse_query
 from promptops.registry.sqlite.store import RegistryDatabase
 
 _CHUNK = 2_000  # runs indexed in one transaction: about half a second during which writers wait
@@ -62,7 +62,7 @@ def search_runs(
     )
     runs = runs_by_seq(registry, [row["seq"] for row in found])
     texts = ({"inputs": row["inputs"], "output": row["output"]} for row in found)
-    hits = [SearchHit(run, excerpt(held, query.terms)) for run, held in zip(runs, texts, strict=True)]
+    hits = [SearchHit(run, excerpt_hit(held, query.terms)) for run, held in zip(runs, texts, strict=True)]
     return SearchResult(hits, note)
 
 

@@ -181,7 +181,7 @@ def _joined(word: str, parts: Sequence[SearchQuery]) -> SearchQuery:
     return SearchQuery(terms, indexed, unindexed)
 
 
-def excerpt(texts: dict[str, str | None], terms: Sequence[SearchTerm]) -> str:
+def excerpt_hit(texts: dict[str, str | None], terms: Sequence[SearchTerm]) -> str:
     """The first of the terms that is found, between the characters 2 and 3, and what stands around it."""
     for term in terms:
         for column in term.columns:

@@ -13,7 +13,7 @@ from time import time
 from typing import Any
 
 from promptops.config.clock import utc_now, utc_text
-from promptops.registry.sqlite.rows import INSERT_SHADOW_JOB, json_text, shadow_job_values
+from promptops.registry.sqlite.rows import INSERT_SHADOW_JOB, record_json, shadow_job_values
 from promptops.registry.sqlite.runs.queries import RunRecord, runs_by_seq
 from promptops.registry.sqlite.store import RegistryDatabase
 
@@ -75,7 +75,7 @@ def add_job(registry: RegistryDatabase, run_id: str, shadowing: LiveShadowKey) -
 def add_skipped_job(registry: RegistryDatabase, run_id: str, shadowing: LiveShadowKey, why: str) -> None:
     """Note that a run was drawn and is not answered."""
     now = utc_now()
-    values = (run_id, json_text(shadowing.about), now, now, why)
+    values = (run_id, record_json(shadowing.about), now, now, why)
     with registry.write() as connection:
         connection.execute(
             "INSERT INTO jobs (kind, run_id, payload, created_at, done_at, error_message) "
@@ -115,7 +115,7 @@ def lease_jobs(
     )
     until = utc_text(time() + seconds)
     with registry.write() as connection:
-        values = (shadowing.digest, json_text(shadowing.about), now, who, most)
+        values = (shadowing.digest, record_json(shadowing.about), now, who, most)
         found = connection.execute(sql, values).fetchall()
         for row in found:
             if row["answered"]:
@@ -151,7 +151,7 @@ def finish_all_jobs(registry: RegistryDatabase, shadowing: LiveShadowKey, why: s
         return connection.execute(
             "UPDATE jobs SET done_at = ?, error_message = ? "
             "WHERE kind = 'shadow' AND done_at IS NULL AND payload = ?",
-            (utc_now(), why, json_text(shadowing.about)),
+            (utc_now(), why, record_json(shadowing.about)),
         ).rowcount
 
 
@@ -196,7 +196,7 @@ def read_shadow_counts(registry: RegistryDatabase, shadowing: LiveShadowKey) -> 
         "GROUP BY 1, 2"
     )
     waiting, left_out = 0, dict[str, int]()
-    for row in registry.read(sql, (json_text(shadowing.about),)):
+    for row in registry.read(sql, (record_json(shadowing.about),)):
         if row["waits"]:
             waiting += row["jobs"]
         else:
@@ -228,7 +228,7 @@ def live_pairs(
         "WHERE j.kind = 'shadow' AND j.done_at IS NULL AND j.payload = ?), 1 << 62) "
         "GROUP BY r.seq ORDER BY r.seq"
     )
-    found = registry.read(sql, (*shadowing.key, control, json_text(shadowing.about)))
+    found = registry.read(sql, (*shadowing.key, control, record_json(shadowing.about)))
     for at in range(0, len(found), _CHUNK):
         part = found[at : at + _CHUNK]
         runs = {run["seq"]: run for run in runs_by_seq(registry, [seq for row in part for seq in row])}
@@ -243,5 +243,5 @@ def skipped_job_examples(
         "SELECT run_id, error_message FROM jobs "
         "WHERE kind = 'shadow' AND payload = ? AND error_message GLOB ? ORDER BY id DESC LIMIT ?"
     )
-    found = registry.read(sql, (json_text(shadowing.about), f"{reason}: *", most))
+    found = registry.read(sql, (record_json(shadowing.about), f"{reason}: *", most))
     return [(row[0], row[1].partition(": ")[2]) for row in found]

@@ -1,0 +1,50 @@
+"""One name, one meaning: a class or a public function of the package shares its name with no other."""
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import promptops
+
+PACKAGE = Path(promptops.__file__).parent
+DOUBLED = {
+    "prints_json": "the lint rule prints-json is the function of that name, and asks the one below it",
+}
+# What a type is, not what was done: a noun may come behind one of these, as in ReleasedVersion.
+PARTICIPLES = (
+    "Asked Begun Bound Built Chosen Done Found Frozen Given Held Kept Known Left Lost Made Met Paid Read Said "
+    "Seen Sent Served Shown Taken Told Understood Used Wanted Written"
+)
+ALLOWED_PARTICIPLES = {
+    "Undecided": "an error that callers catch by this name: the data cannot answer yet",
+}
+
+Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def definitions(nested: bool = False) -> Iterator[tuple[str, Definition]]:
+    for file in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(file.read_text("utf-8"))
+        for node in ast.walk(tree) if nested else tree.body:
+            if isinstance(node, Definition):
+                yield file.relative_to(PACKAGE).as_posix(), node
+
+
+def test_no_class_and_no_public_function_shares_its_name_with_another() -> None:
+    files = defaultdict(list)
+    for file, node in definitions():
+        if isinstance(node, ast.ClassDef) or not node.name.startswith("_"):
+            files[node.name].append(file)
+    assert {name: places for name, places in files.items() if len(places) > 1}.keys() == DOUBLED.keys()
+
+
+def test_no_class_is_named_by_a_participle_alone() -> None:
+    classes = {node.name for _, node in definitions(nested=True) if isinstance(node, ast.ClassDef)}
+    bare = {name for name in classes if name.lstrip("_") in PARTICIPLES.split() or is_one_word_in_ed(name)}
+    assert bare == ALLOWED_PARTICIPLES.keys()
+
+
+def is_one_word_in_ed(name: str) -> bool:
+    word = name.lstrip("_")
+    return word.istitle() and word.endswith("ed") and word not in ("Feed", "Seed", "Speed")
