@@ -13,7 +13,7 @@ DOUBLED = {
 }
 # What a type is, not what was done: a noun may come behind one of these, as in ReleasedVersion.
 PARTICIPLES = (
-    "Asked Begun Bound Built Chosen Done Found Frozen Given Held Kept Known Left Lost Made Met Paid Read Said "
+    "Asked Begun Bound Built Chosen Done Found Frozen Given Held Kept Known Left Lost Made Met Paid Said "
     "Seen Sent Served Shown Taken Told Understood Used Wanted Written"
 )
 ALLOWED_PARTICIPLES = {

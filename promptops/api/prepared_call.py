@@ -2,12 +2,23 @@
 
 import threading
 from collections.abc import Awaitable, Callable
+from typing import TypedDict, Unpack
 
 from promptops.errors import Invalid
 from promptops.runner import PreparedRun, ReportedResult, Run
 
 Finish = Callable[[PreparedRun, ReportedResult], Run]
 AsyncFinish = Callable[[PreparedRun, ReportedResult], Awaitable[Run]]
+
+
+class CallReport(TypedDict, total=False):
+    """What the application knows of a call that it made."""
+
+    output: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    error: str | BaseException | None
+    response_model: str | None
 
 
 class PreparedCall:
@@ -32,30 +43,17 @@ class PreparedCall:
         self._prepared: PreparedRun | None = prepared
         self._lock = threading.Lock()
 
-    def finish(
-        self,
-        *,
-        output: str | None = None,
-        input_tokens: int | None = None,
-        output_tokens: int | None = None,
-        error: str | BaseException | None = None,
-        response_model: str | None = None,
-    ) -> Run:
-        """Log how it ended: with an output, which is checked, or an error. Once."""
-        reported = _reported_result(output, input_tokens, output_tokens, error, response_model)
-        return self._finish(self._take(), reported)
+    def finish(self, **report: Unpack[CallReport]) -> Run:
+        """Log how it ended: with an ``output``, which is checked, or an ``error``. Once.
 
-    async def afinish(
-        self,
-        *,
-        output: str | None = None,
-        input_tokens: int | None = None,
-        output_tokens: int | None = None,
-        error: str | BaseException | None = None,
-        response_model: str | None = None,
-    ) -> Run:
-        reported = _reported_result(output, input_tokens, output_tokens, error, response_model)
-        return await self._afinish(self._take(), reported)
+        Also ``input_tokens``, ``output_tokens`` and ``response_model``, as far as they are known.
+        """
+        result = _reported_result(**report)
+        return self._finish(self._take(), result)
+
+    async def afinish(self, **report: Unpack[CallReport]) -> Run:
+        result = _reported_result(**report)
+        return await self._afinish(self._take(), result)
 
     def _take(self) -> PreparedRun:
         with self._lock:
@@ -66,11 +64,11 @@ class PreparedCall:
 
 
 def _reported_result(
-    output: str | None,
-    input_tokens: int | None,
-    output_tokens: int | None,
-    error: str | BaseException | None,
-    response_model: str | None,
+    output: str | None = None,
+    input_tokens: int | None = None,
+    output_tokens: int | None = None,
+    error: str | BaseException | None = None,
+    response_model: str | None = None,
 ) -> ReportedResult:
     return ReportedResult(
         output=output,

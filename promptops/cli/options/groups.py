@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable, Collection
 from typing import Any
 
-VerbFunction = Callable[..., int]
+VerbFunction = Callable[..., int | None]
 
 
 def with_option_groups(
@@ -24,7 +24,7 @@ def with_option_groups(
         ]
 
         @functools.wraps(verb)
-        def command(**values: Any) -> int:
+        def command(**values: Any) -> int | None:
             for name, reader in readers.items():
                 values[name] = reader(**{each.name: values.pop(each.name) for each in options[name]})
             return verb(**values)

@@ -1,7 +1,7 @@
 """Options of the verbs that answer inputs with two versions, and what they say together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,13 +11,13 @@ import typer
 from promptops.cli.options.evaluation import NoWorseOption
 from promptops.cli.options.flags import inputs_option, judge_option, restart_option, sample_option
 from promptops.cli.options.model_calls import JobsOption, MaxCostOption
-from promptops.cli.options.run_filters import build_run_filter
+from promptops.cli.options.run_filters import filter_by_reference
 from promptops.config.settings import Settings
 from promptops.errors import Invalid
 from promptops.evaluation.engine import DEFAULT_MARGIN, SEED
 from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions, embedding_options
 from promptops.evaluation.shadow.input_sampling import SamplingPlan
-from promptops.registry import parse_time
+from promptops.registry import RunFilter, parse_time
 from promptops.runner.batch import BatchOptions
 from promptops.runner.retry import Limits
 
@@ -169,9 +169,8 @@ class InputSelection:
         if self.file is not None:
             return None
         log = self.log
-        matching = build_run_filter(
-            prompt,
-            settings,
+        matching = RunFilter(
+            since=parse_time(log.since) if log.since else None,
             channel=log.channel,
             tag=log.tag,
             error=log.error,
@@ -179,10 +178,8 @@ class InputSelection:
             min_cost=log.min_cost,
             min_latency=log.min_latency,
         )
-        if log.since:
-            matching = replace(matching, since=parse_time(log.since))
         return SamplingPlan(
-            filter=matching,
+            filter=filter_by_reference(matching, prompt, settings),
             words=log.words,
             last=self.last,
             sample=self.sample,

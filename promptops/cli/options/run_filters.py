@@ -1,6 +1,7 @@
 """Options that say which runs are meant, for the verbs that read them."""
 
 import re
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -38,33 +39,34 @@ LimitOption = Annotated[int, limit_option("How many at most.")]
 _DIGEST = re.compile(r"(sha256:)([0-9a-f]{1,64})")
 
 
-def build_run_filter(
-    reference: str | None,
-    settings: Settings,
+def read_run_filter(
     *,
-    model: str | None = None,
-    error: str | None = None,
-    since: str | None = None,
-    min_cost: float | None = None,
-    min_latency: float | None = None,
-    channel: str | None = None,
-    tag: str | None = None,
-    kind: str | None = None,
+    model: ModelFilter = None,
+    error: ErrorFilter = None,
+    since: SinceFilter = None,
+    min_cost: CostFilter = None,
+    min_latency: LatencyFilter = None,
+    channel: ChannelFilter = None,
+    tag: TagFilter = None,
+    kind: KindFilter = None,
 ) -> RunFilter:
-    """The filter that a reference and the options make together."""
-    name, digest, served = _parse_filter_reference(reference, settings)
+    """The filter that the options make."""
     return RunFilter(
-        prompt=name,
-        digest=digest,
         model=model,
         error=error,
         since=parse_time(since) if since else None,
         min_cost=min_cost,
         min_latency=min_latency,
-        channel=channel or served,
+        channel=channel,
         tag=tag,
         kind=kind,
     )
+
+
+def filter_by_reference(chosen: RunFilter, reference: str | None, settings: Settings) -> RunFilter:
+    """The runs of a filter that are of the prompt, the version or the channel that a reference names."""
+    name, digest, served = _parse_filter_reference(reference, settings)
+    return replace(chosen, prompt=name, digest=digest, channel=chosen.channel or served)
 
 
 def _parse_filter_reference(

@@ -5,10 +5,10 @@ from typing import Annotated
 
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.flags import older_than_option
-from promptops.cli.options.run_filters import ModelFilter, RunsArgument, build_run_filter
+from promptops.cli.options.run_filters import ModelFilter, RunsArgument, filter_by_reference
 from promptops.config.settings import current_settings
 from promptops.console import print_json, print_text
-from promptops.registry import RegistryDatabase, clear_cache, parse_time
+from promptops.registry import RegistryDatabase, RunFilter, clear_cache, parse_time
 
 OlderOption = Annotated[str | None, older_than_option("Only answers older than 30d, or a date.")]
 
@@ -21,7 +21,7 @@ def cache_clear(
 ) -> None:
     """Let answers not be used again. The runs that gave them stay in the registry."""
     settings = current_settings()
-    chosen = build_run_filter(reference, settings, model=model)
+    chosen = filter_by_reference(RunFilter(model=model), reference, settings)
     if older_than:
         chosen = replace(chosen, until=parse_time(older_than, "--older-than"))
     with RegistryDatabase.open_existing(settings.registry) as registry:

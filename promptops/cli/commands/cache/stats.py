@@ -3,10 +3,10 @@
 from dataclasses import asdict
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.run_filters import ModelFilter, RunsArgument, build_run_filter
+from promptops.cli.options.run_filters import ModelFilter, RunsArgument, filter_by_reference
 from promptops.config.settings import current_settings
 from promptops.console import print_json, print_text
-from promptops.registry import RegistryDatabase
+from promptops.registry import RegistryDatabase, RunFilter
 from promptops.registry import read_cache_stats as stats_of
 
 
@@ -16,7 +16,7 @@ def cache_stats(
     """Count the answers that later batches and evals can use again, and what that has saved."""
     settings = current_settings()
     with RegistryDatabase.open_existing(settings.registry) as registry:
-        stats = stats_of(registry, build_run_filter(reference, settings, model=model))
+        stats = stats_of(registry, filter_by_reference(RunFilter(model=model), reference, settings))
     if as_json:
         print_json(asdict(stats))
         return

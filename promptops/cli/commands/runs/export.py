@@ -10,20 +10,12 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.flags import format_option, out_option
-from promptops.cli.options.run_filters import (
-    ChannelFilter,
-    ErrorFilter,
-    KindFilter,
-    ModelFilter,
-    RunsArgument,
-    SinceFilter,
-    TagFilter,
-    build_run_filter,
-)
+from promptops.cli.options.groups import with_option_groups
+from promptops.cli.options.run_filters import RunsArgument, filter_by_reference, read_run_filter
 from promptops.config.settings import Settings, current_settings
 from promptops.console import DataStream, note
 from promptops.errors import Invalid
-from promptops.registry import RegistryDatabase, export_runs, open_atomically
+from promptops.registry import RegistryDatabase, RunFilter, export_runs, open_atomically
 
 
 class ExportFormat(StrEnum):
@@ -46,16 +38,13 @@ SinceLastOption = Annotated[
 ]
 
 
+@with_option_groups(without=("min_cost", "min_latency"), filters=read_run_filter)
 def runs_export(
     reference: RunsArgument = None,
     form: FormatOption = ExportFormat.JSONL,
     out: OutOption = None,
-    model: ModelFilter = None,
-    error: ErrorFilter = None,
-    since: SinceFilter = None,
-    channel: ChannelFilter = None,
-    tag: TagFilter = None,
-    kind: KindFilter = None,
+    *,
+    filters: RunFilter,
     for_release: ReleaseOption = False,
     since_last: SinceLastOption = False,
 ) -> None:
@@ -66,17 +55,14 @@ def runs_export(
     """
     settings = current_settings()
     if for_release or since_last:
-        filters = (reference, model, error, since, channel, tag, kind)
-        if not for_release or form is not ExportFormat.JSONL or any(filters):
+        if not for_release or form is not ExportFormat.JSONL or reference or filters != RunFilter():
             raise Invalid(
                 "--since-last goes with --for-release, and that takes no other choice of runs",
                 hint="promptops runs export --for-release --since-last --out FILE",
             )
         _export_for_release(settings, out, since_last=since_last)
         return
-    chosen = build_run_filter(
-        reference, settings, model=model, error=error, since=since, channel=channel, tag=tag, kind=kind
-    )
+    chosen = filter_by_reference(filters, reference, settings)
     with RegistryDatabase.open_existing(settings.registry) as registry:
         if out is None or str(out) == "-":
             export_runs(registry, chosen, form.value, DataStream())

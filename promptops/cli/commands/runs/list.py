@@ -1,45 +1,26 @@
 """``promptops runs list``: the latest runs, newest first."""
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.run_filters import (
-    ChannelFilter,
-    CostFilter,
-    ErrorFilter,
-    KindFilter,
-    LatencyFilter,
-    LimitOption,
-    ModelFilter,
-    RunsArgument,
-    SinceFilter,
-    TagFilter,
-    build_run_filter,
-)
+from promptops.cli.options.groups import with_option_groups
+from promptops.cli.options.run_filters import LimitOption, RunsArgument, filter_by_reference, read_run_filter
 from promptops.cli.reports.numbers import integer_cell, usd_cell
 from promptops.cli.reports.run_tables import format_age, run_result, run_version
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
-from promptops.registry import RegistryDatabase, RunRecord, list_runs, short_ids
+from promptops.registry import RegistryDatabase, RunFilter, RunRecord, list_runs, short_ids
 
 
+@with_option_groups(filters=read_run_filter)
 def runs_list(
     reference: RunsArgument = None,
-    model: ModelFilter = None,
-    error: ErrorFilter = None,
-    since: SinceFilter = None,
-    min_cost: CostFilter = None,
-    min_latency: LatencyFilter = None,
-    channel: ChannelFilter = None,
-    tag: TagFilter = None,
-    kind: KindFilter = None,
+    *,
+    filters: RunFilter,
     limit: LimitOption = 20,
     as_json: JsonOption = False,
 ) -> None:
     """List the latest runs, newest first. The start of a run's id is enough to name it."""
     settings = current_settings()
-    chosen = build_run_filter(
-        reference, settings, model=model, error=error, since=since, min_cost=min_cost,
-        min_latency=min_latency, channel=channel, tag=tag, kind=kind,
-    )  # fmt: skip
+    chosen = filter_by_reference(filters, reference, settings)
     with RegistryDatabase.open_existing(settings.registry) as registry:
         runs = list_runs(registry, chosen, limit=limit)
         ids = short_ids(registry, [run["run_id"] for run in runs])

@@ -6,22 +6,20 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.run_filters import (
-    ChannelFilter,
-    CostFilter,
-    ErrorFilter,
-    KindFilter,
-    LatencyFilter,
-    LimitOption,
-    ModelFilter,
-    SinceFilter,
-    TagFilter,
-    build_run_filter,
-)
+from promptops.cli.options.groups import with_option_groups
+from promptops.cli.options.run_filters import LimitOption, filter_by_reference, read_run_filter
 from promptops.cli.reports.run_tables import format_age, run_version
 from promptops.config.settings import current_settings
 from promptops.console import escape_line, note, print_json, print_table
-from promptops.registry import RegistryDatabase, SearchHit, SearchResult, list_runs, search_runs, short_ids
+from promptops.registry import (
+    RegistryDatabase,
+    RunFilter,
+    SearchHit,
+    SearchResult,
+    list_runs,
+    search_runs,
+    short_ids,
+)
 
 WordsArgument = Annotated[
     list[str] | None,
@@ -37,26 +35,18 @@ PromptFilter = Annotated[
 _EXCERPT_LENGTH = 80  # characters of an answer where no words were asked for
 
 
+@with_option_groups(filters=read_run_filter)
 def runs_search(
     words: WordsArgument = None,
     prompt: PromptFilter = None,
-    model: ModelFilter = None,
-    error: ErrorFilter = None,
-    since: SinceFilter = None,
-    min_cost: CostFilter = None,
-    min_latency: LatencyFilter = None,
-    channel: ChannelFilter = None,
-    tag: TagFilter = None,
-    kind: KindFilter = None,
+    *,
+    filters: RunFilter,
     limit: LimitOption = 20,
     as_json: JsonOption = False,
 ) -> None:
     """Search the inputs and outputs of runs that have ended, newest first."""
     settings = current_settings()
-    chosen = build_run_filter(
-        prompt, settings, model=model, error=error, since=since, min_cost=min_cost,
-        min_latency=min_latency, channel=channel, tag=tag, kind=kind,
-    )  # fmt: skip
+    chosen = filter_by_reference(filters, prompt, settings)
     with RegistryDatabase.open_existing(settings.registry) as registry:
         if words:
             result = search_runs(registry, " ".join(words), chosen, limit=limit, progress=_note_progress)

@@ -7,15 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.run_filters import (
-    ChannelFilter,
-    KindFilter,
-    ModelFilter,
-    RunsArgument,
-    SinceFilter,
-    TagFilter,
-    build_run_filter,
-)
+from promptops.cli.options.groups import with_option_groups
+from promptops.cli.options.run_filters import RunsArgument, filter_by_reference, read_run_filter
 from promptops.cli.reports.numbers import integer_cell, short_count, usd_cell
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
@@ -35,14 +28,12 @@ ByOption = Annotated[
 STATS_HEADERS = ("CALLS", "ERRORS", "TOKENS", "SPENT", "LIST", "HITS", "CHECKS", "P50 MS", "P95 MS")
 
 
+@with_option_groups(without=("error", "min_cost", "min_latency"), filters=read_run_filter)
 def runs_stats(
     reference: RunsArgument = None,
     by: ByOption = None,
-    model: ModelFilter = None,
-    since: SinceFilter = None,
-    channel: ChannelFilter = None,
-    tag: TagFilter = None,
-    kind: KindFilter = None,
+    *,
+    filters: RunFilter,
     as_json: JsonOption = False,
 ) -> None:
     """Sum up calls, errors, tokens, cost, cache hits and latency.
@@ -52,16 +43,14 @@ def runs_stats(
     other batches, eval, shadow and judge runs are summed up below them.
     """
     settings = current_settings()
-    chosen = build_run_filter(
-        reference, settings, model=model, since=since, channel=channel, tag=tag, kind=kind
-    )
-    chosen = replace(chosen, traffic=None if kind else True)
+    chosen = filter_by_reference(filters, reference, settings)
+    chosen = replace(chosen, traffic=None if chosen.kind else True)
     by = by or (GroupBy.VERSION if reference and "*" not in reference else GroupBy.PROMPT)
     with RegistryDatabase.open_existing(settings.registry) as registry:
         rows = read_run_stats(registry, chosen, by.value)
-        others = [] if kind else read_non_traffic_stats(registry, chosen)
+        others = [] if chosen.kind else read_non_traffic_stats(registry, chosen)
     if as_json:
-        print_json({"by": by.value, "kind": kind or "run", "rows": rows, "apart": others})
+        print_json({"by": by.value, "kind": chosen.kind or "run", "rows": rows, "apart": others})
         return
     if rows:
         print_table(
