@@ -63,7 +63,7 @@ def _tamper(cli: Cli, repo: Repo) -> None:
     )
     state.commit("Say that it was as good")
     done = cli("release", "verify")
-    assert (done.code, "correct: the verdict: committed not worse" in done.out) == (1, True)
+    assert (done.code, done.out.startswith("tampered  promptops-state:log/solve/")) == (1, True)
     log.write_text(honest, "utf-8")
     (file,) = (state.path / "evidence").glob("*/*.json")
     evidence = json.loads(file.read_text("utf-8"))
@@ -71,11 +71,11 @@ def _tamper(cli: Cli, repo: Repo) -> None:
     file.write_text(json.dumps(evidence), "utf-8")
     state.commit("Make it look worse")
     done = cli("release", "verify")
-    assert (done.code, "correct: log_e worse: committed" in done.out) == (1, True)
+    assert (done.code, done.out.startswith("tampered  promptops-state:evidence/")) == (1, True)
     file.unlink()
     state.commit("Hide it")
     done = cli("release", "verify")
-    assert (done.code, "the file is gone" in done.out) == (1, True)
+    assert (done.code, done.out.startswith("tampered  promptops-state:evidence/")) == (1, True)
 
 
 def test_gpt35_on_primes_is_promoted_for_being_better(cli: Cli, repo: Repo, shared: Path) -> None:
