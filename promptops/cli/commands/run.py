@@ -19,7 +19,7 @@ from promptops.cli.options.common import (
     SetOption,
     parse_overrides,
 )
-from promptops.cli.options.flags import retries_option, unit_option
+from promptops.cli.options.flags import reasoning_option, retries_option, unit_option
 from promptops.cli.options.overrides import TimeoutOption
 from promptops.cli.planned_call import PlannedCall, RunOptions, plan_call
 from promptops.config.settings import Settings, current_settings
@@ -57,9 +57,7 @@ PrepareOption = Annotated[
         "--prepare", help="Call no model: log the run as begun and print what to send; see runs finish."
     ),
 ]
-ReasoningOption = Annotated[
-    bool, typer.Option("--reasoning", help="Print what the model thought aloud too, on stderr.")
-]
+ReasoningOption = Annotated[bool, reasoning_option("Print what the model thought aloud too, on stderr.")]
 NoLogOption = Annotated[bool, typer.Option("--no-log", help="Do not write to the registry.")]
 
 

@@ -68,6 +68,10 @@ def out_option(help_text: str) -> Any:
     return typer.Option("--out", metavar="FILE", help=help_text)
 
 
+def reasoning_option(help_text: str) -> Any:
+    return typer.Option("--reasoning", help=help_text)
+
+
 def restart_option() -> Any:
     return typer.Option("--restart", help="Begin again instead of carrying on.")
 

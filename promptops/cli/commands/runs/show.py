@@ -8,6 +8,7 @@ import typer
 
 from promptops.cli.last_run import resolve_run_id
 from promptops.cli.options.common import JsonOption, RunArgument
+from promptops.cli.options.flags import reasoning_option
 from promptops.cli.reports.numbers import integer_cell, usd_cell
 from promptops.cli.reports.run_tables import run_result, run_version
 from promptops.config.settings import Settings, current_settings
@@ -20,7 +21,7 @@ from promptops.registry import RegistryDatabase, RunRecord, get_run, rebuild_mes
 MessagesOption = Annotated[
     bool, typer.Option("--messages", help="Print the rebuilt messages alone, as JSON.")
 ]
-ReasoningOption = Annotated[bool, typer.Option("--reasoning", help="Show what the model thought aloud too.")]
+ReasoningOption = Annotated[bool, reasoning_option("Show what the model thought aloud too.")]
 
 
 def runs_show(
