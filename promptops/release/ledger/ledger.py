@@ -5,34 +5,26 @@ remote has it: the commit is pushed first and the local branch follows. Commits 
 remote are *local_commits*: they are made again on what is fetched (``sync``) and never pushed over it.
 """
 
-import random
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from promptops.config.closing import Closing
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
 from promptops.git.remote import OnTransfer, PushRejected
-from promptops.git.repo import STATE_BRANCH, VERIFIED_REF, GitRepo
+from promptops.git.repo import STATE_BRANCH, VERIFIED_REF
 from promptops.git.state_branch import RefUpdate, repository_lock, update_refs
-from promptops.release.ledger.branch import StateBranch
 from promptops.release.ledger.commit_builder import build_content
-from promptops.release.ledger.history import LedgerHistory
-from promptops.release.ledger.init_branch import init_state_branch
-from promptops.release.ledger.recover import LedgerRecovery, recover_branch
+from promptops.release.ledger.contention import MAX_ATTEMPTS, back_off, contention_error
+from promptops.release.ledger.reader import LedgerReader
+from promptops.release.ledger.recover import LedgerRecovery
 from promptops.release.ledger.result import BuiltCommit, DecideTransition, TransitionRequest, TransitionResult
-from promptops.release.ledger.sync import SyncResult, pending_transitions, rebase_local_commits
+from promptops.release.ledger.sync import SyncResult
 from promptops.release.ledger.transition_log import TransitionRecord
-from promptops.release.plan import ReleasePlan, dump_plan, load_pinned_plan
+from promptops.release.plan import ReleasePlan, dump_plan
 from promptops.release.state_trust import (
-    audit_whole_branch,
     require_untampered,
-    trusted_commit,
-    unrelated_branches,
 )
-from promptops.release.tampering import Tampering
 from promptops.release.transitions import FAIL_SAFE, Transition
 from promptops.versions.frozen import is_sound, load_frozen_prompt
 from promptops.versions.release_state import (
@@ -40,10 +32,6 @@ from promptops.versions.release_state import (
     ReleasedSnapshot,
     ReleasedVersion,
     ReleaseState,
-    plan_path,
-    read_release,
-    read_releases,
-    released_names,
 )
 from promptops.versions.resolve import Version, version_reader
 
@@ -56,13 +44,11 @@ __all__ = [
     "TransitionResult",
 ]
 
-MAX_ATTEMPTS = 5
 _MAX_LOCAL_ATTEMPTS = 100  # only writers that are not promptops come between
-_BACKOFF_S = 0.2
 _LOCK_TIMEOUT_S = 180.0  # each may wait for the remote
 
 
-class Ledger(Closing):
+class Ledger(LedgerReader):
     """One project's state branch, read and written. A context manager.
 
     ``local`` goes on without the remote. ``propose`` names a branch that is written instead.
@@ -77,138 +63,9 @@ class Ledger(Closing):
         unreviewed: bool = False,
         on_transfer: OnTransfer | None = None,
     ) -> None:
-        self.settings = settings
-        self.repo = GitRepo(settings)
-        self.branch = StateBranch(settings, self.repo, local=local, on_transfer=on_transfer)
+        super().__init__(settings, local=local, on_transfer=on_transfer)
         self.propose = propose
         self.unreviewed = unreviewed
-        self.history = LedgerHistory(self.branch)
-        self._remote_asked = False
-        self._plans: dict[str, ReleasePlan] = {}
-
-    def close(self) -> None:
-        self.repo.close()
-
-    # reading
-
-    def commit_id(self) -> str | None:
-        """The newest commit of the branch; where none is known here the remote is asked, once.
-
-        Raises Invalid where here and the remote have diverged, Unavailable where it can't be asked.
-        """
-        commit = self.branch.newest_commit()
-        if commit is None and self.branch.online and not self._remote_asked:
-            self._remote_asked = True
-            self.sync()
-            commit = self.branch.newest_commit()
-        return commit
-
-    def content_commit(self) -> str | None:
-        """The commit that holds the frozen versions: the newest, where that is of the branch at all."""
-        commit = self.commit_id()
-        return self.branch.audit(commit).content if commit else None
-
-    def head(self, prompt: str) -> ReleaseState | None:
-        """A prompt's releases now: as the newest commit says that can be trusted with them."""
-        commit = self.commit_id()
-        return self._trusted_state(commit, prompt) if commit else None
-
-    def releases(self) -> dict[str, ReleaseState]:
-        """Those of every prompt of this project."""
-        commit = self.commit_id()
-        if commit is None:
-            return {}
-        if not self.branch.audit(commit).tampering:
-            return read_releases(self.repo)
-        found = {name: self._trusted_state(commit, name) for name in self._names(commit)}
-        return {
-            name: state for name, state in found.items() if state and state.project == self.settings.prefix
-        }
-
-    def tampering(self, prompt: str | None = None) -> list[Tampering]:
-        """What of a prompt's, or of anything, no transition has left as it is, in the newest commits."""
-        commit = self.branch.newest_commit(own=True)
-        found = self.branch.audit(commit).tampering if commit else ()
-        return [each for each in found if prompt is None or each.concerns(prompt)]
-
-    def audit(self) -> list[Tampering]:
-        """What of the whole branch was tampered with, from its first commit on."""
-        commit = self.branch.newest_commit(own=True)
-        found = audit_whole_branch(self.repo, commit).tampering if commit else ()
-        return [*unrelated_branches(self.repo), *found]
-
-    def _names(self, commit: str) -> list[str]:
-        base = self.branch.audit(commit).base
-        there = [*released_names(self.repo, commit), *(released_names(self.repo, base) if base else ())]
-        tampered = {name for each in self.branch.audit(commit).tampering for name in each.prompts or ()}
-        return sorted({*there, *tampered})
-
-    def _trusted_state(self, commit: str, prompt: str) -> ReleaseState | None:
-        good = trusted_commit(self.repo, self.branch.audit(commit), prompt)
-        return read_release(self.repo, good, prompt) if good else None
-
-    def log(self, prompt: str | None = None, channel: str | None = None) -> list[TransitionRecord]:
-        """Transitions, newest first."""
-        self._sync_if_empty()
-        return self.history.log(prompt, channel)
-
-    def at(self, prompt: str, channel: str, moment: float) -> ChannelState | None:
-        """What a channel was at a moment; None before its first transition."""
-        self._sync_if_empty()
-        return self.history.at(prompt, channel, moment)
-
-    def _sync_if_empty(self) -> None:
-        """In a clone of one branch nothing is known yet."""
-        if self.branch.newest_commit(own=True) is None:
-            self.commit_id()
-
-    def plan(self, digest: str) -> ReleasePlan:
-        """A plan as it was pinned."""
-        if digest not in self._plans:
-            text = self.history.file(plan_path(digest), "plan")
-            self._plans[digest] = load_pinned_plan(text, digest)
-        return self._plans[digest]
-
-    def evidence(self, rollout: str) -> list[tuple[int, dict[str, Any]]]:
-        """What is committed of a rollout's evidence, with generations, oldest first."""
-        return self.history.evidence(rollout)
-
-    def versions(self, prompt: str) -> list[ReleasedSnapshot]:
-        """Every released version of a prompt, by its number."""
-        return self.history.versions(prompt)
-
-    def pending(self) -> list[TransitionRecord]:
-        """Transitions that are here alone, oldest first."""
-        return pending_transitions(self.branch)
-
-    # the remote
-
-    def refresh(self) -> None:
-        """Fetch the branch, and bring what is here alone to the remote. Raises Unavailable without it."""
-        if self.branch.online:
-            self.sync()
-
-    def sync(self, *, discard: bool = False, strict: bool = False) -> SyncResult:
-        """Fetch; rebase local commits on what was fetched, and push. ``discard`` drops those in conflict.
-
-        ``strict``: take over nothing of which a file was tampered with.
-        """
-        for attempt in range(MAX_ATTEMPTS + 1):
-            done = rebase_local_commits(self.branch, discard=discard, strict=strict)
-            if done is not None:
-                return done
-            _backoff(attempt)
-        raise _contention_error(self.branch)
-
-    def recover(self) -> LedgerRecovery:
-        """Bring back a branch that is gone, and files that were damaged or edited by hand."""
-        return recover_branch(self.branch)
-
-    def init(self, codeowners: tuple[str, ...] = ()) -> str | None:
-        """Put README.md and CODEOWNERS on the branch; the new commit, or None where nothing was missing."""
-        return init_state_branch(self.branch, codeowners)
-
-    # writing
 
     def commit_transition(
         self,
@@ -261,7 +118,7 @@ class Ledger(Closing):
             for _ in range(_MAX_LOCAL_ATTEMPTS):
                 head = self.branch.newest_commit(own=True)
                 here = self.branch.local_head
-                state = self._trusted_state(head, wanted.prompt) if head else None
+                state = self.trusted_state(head, wanted.prompt) if head else None
                 transition = wanted.change(state)
                 if only_fail_safe and (transition is None or transition.move not in FAIL_SAFE):
                     return None
@@ -271,7 +128,7 @@ class Ledger(Closing):
                 verified = self.branch.verified_with(made.commit, head)
                 if self.branch.move(made.commit, here, verified=verified):
                     return made.written(transition)
-        raise _contention_error(self.branch)
+        raise contention_error(self.branch)
 
     def _build_commit(
         self, wanted: TransitionRequest, head: str | None, state: ReleaseState | None, transition: Transition
@@ -342,7 +199,7 @@ class Ledger(Closing):
                 self.sync()
                 head = self.branch.newest_commit()
                 here = self.branch.local_head
-                state = self._trusted_state(head, wanted.prompt) if head else None
+                state = self.trusted_state(head, wanted.prompt) if head else None
                 transition = wanted.change(state)
                 if transition is None:
                     return TransitionResult(changed=False, commit=head, state=state, pushed=True)
@@ -352,8 +209,8 @@ class Ledger(Closing):
                 if self.branch.push(made.commit):
                     verified = self.branch.verified_with(made.commit, head)
                     return self._fast_forward_local(made, here, transition, verified)
-                _backoff(attempt)
-        raise _contention_error(self.branch)
+                back_off(attempt)
+        raise contention_error(self.branch)
 
     def _fast_forward_local(
         self, made: BuiltCommit, here: str | None, transition: Transition, verified: str | None
@@ -372,7 +229,7 @@ class Ledger(Closing):
             raise Invalid(f"{STATE_BRANCH} is the state itself", hint="name a branch of its own")
         self.refresh()
         head = self.branch.newest_commit()
-        state = self._trusted_state(head, wanted.prompt) if head else None
+        state = self.trusted_state(head, wanted.prompt) if head else None
         transition = wanted.change(state)
         if transition is None:
             return TransitionResult(changed=False, commit=head, state=state)
@@ -399,12 +256,3 @@ def _newly_served(
     weight = old.rollout.weight_bp if old.rollout else 0
     if new.rollout and (old.canary != new.rollout.canary or new.rollout.weight_bp > weight):
         yield new.rollout.canary
-
-
-def _backoff(attempt: int) -> None:
-    time.sleep(_BACKOFF_S * (attempt + 1) * random.random())  # noqa: S311 - so that two do not meet again
-
-
-def _contention_error(branch: StateBranch) -> Unavailable:
-    where = f"of {branch.remote}" if branch.online else "here"
-    return Unavailable(f"others keep moving {STATE_BRANCH} {where}", hint="try again in a moment")
