@@ -8,6 +8,7 @@ from promptops.config.settings import Settings
 from promptops.config.text import MAX_BYTES
 from promptops.errors import Invalid
 from promptops.registry.journal import Spool
+from promptops.registry.line_problems import LineProblems
 from promptops.registry.sqlite.runs.outcomes import (
     AddedOutcomes,
     RunOutcome,
@@ -46,13 +47,17 @@ def log_run_outcomes(
 
 
 def read_outcomes(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, RunOutcome]]:
-    """What the lines of a file say, with their numbers. Raises Invalid, naming the first bad line."""
+    """What the lines of a file say, with their numbers. Raises Invalid at the end where lines are bad."""
+    problems, number = LineProblems(name), 0
     for number, line in enumerate(lines, 1):
         if line.strip():
             try:
-                yield number, _parse_outcome(line)
+                outcome = _parse_outcome(line)
             except Invalid as error:
-                raise Invalid(f"{name}:{number}: {error.message}", hint=error.hint) from None
+                problems.add(number, error)
+            else:
+                yield number, outcome
+    problems.refuse(number)
 
 
 def _parse_outcome(line: bytes) -> RunOutcome:
@@ -65,7 +70,7 @@ def _parse_outcome(line: bytes) -> RunOutcome:
     if unknown := data.keys() - OUTCOME_KEYS:
         raise Invalid(f"unknown key `{min(unknown)}`", hint=f"a line is {_LINE_EXAMPLE}")
     run_id, comment = data.get("run_id"), data.get("comment") or ""
-    if not isinstance(run_id, str) or len(run_id) != ULID_LENGTH:
+    if not isinstance(run_id, str) or len(run_id) != ULID_LENGTH or not run_id.isascii():
         raise Invalid(f"`run_id` must be the whole id of a run, not {run_id!r}", hint=_LINE_EXAMPLE)
     if not isinstance(comment, str):
         raise Invalid("`comment` must be text", hint=_LINE_EXAMPLE)

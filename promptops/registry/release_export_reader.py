@@ -1,13 +1,15 @@
 """Reading the files that ``release_export`` writes. Every line is looked at before any of them counts."""
 
 import json
-import math
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
+from promptops.config.clock import utc_seconds
 from promptops.errors import Invalid
+from promptops.registry.line_problems import LineProblems
 from promptops.registry.records import RunKind, RunState
 from promptops.registry.release_export_format import (
     EXPORT_FORMAT,
@@ -17,8 +19,9 @@ from promptops.registry.release_export_format import (
 )
 from promptops.registry.ulid import ULID_LENGTH, normalize_id_prefix
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-_TIMES = ("started_at", "finished_at")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
+_MAX_FLOAT = sys.float_info.max
+_INTEGERS = 1 << 63  # as many as the registry holds to either side of 0
 _EXPORT_AGAIN_HINT = "export it again: promptops runs export --for-release --out FILE"
 _ALL_BP = 10_000
 _ALLOWED_VALUES = {
@@ -62,7 +65,7 @@ def read_export_header(name: str, line: bytes) -> ExportHeader:
     except (KeyError, TypeError, ValueError) as error:
         raise Invalid(f"{name}:1: the header is damaged: {error}", hint=_EXPORT_AGAIN_HINT) from None
     numbers = (header.since_seq, header.through_seq)
-    if not all(type(each) is int for each in numbers) or not 0 <= numbers[0] <= numbers[1]:
+    if not all(type(each) is int for each in numbers) or not 0 <= numbers[0] <= numbers[1] < _INTEGERS:
         raise Invalid(f"{name}:1: its stretch is {numbers[0]} to {numbers[1]}", hint=_EXPORT_AGAIN_HINT)
     return header
 
@@ -70,13 +73,14 @@ def read_export_header(name: str, line: bytes) -> ExportHeader:
 def _gap(data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **{name: str(data[name]) for name in ("writer_id", "at")},
-        **{name: int(data[name]) for name in ("after", "before")},
+        **{name: max(-_INTEGERS, min(_INTEGERS - 1, int(data[name]))) for name in ("after", "before")},
     }
 
 
 def read_exported_runs(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, ExportedRun]]:
     """The runs behind the header, with their lines. Raises Invalid at a bad line or a missing end."""
     count, ended = 0, False
+    problems, number = LineProblems(name), 1
     for number, line in enumerate(lines, 2):
         if ended and line.strip():
             raise Invalid(f"{name}:{number}: something stands behind the end", hint=_EXPORT_AGAIN_HINT)
@@ -89,7 +93,13 @@ def read_exported_runs(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int,
                 )
             continue
         count += 1
-        yield number, _run(f"{name}:{number}", data)
+        try:
+            run = _run(data)
+        except Invalid as error:
+            problems.add(number, error)
+        else:
+            yield number, run
+    problems.refuse(number)
     if not ended:
         raise Invalid(
             f"{name} has been cut off after {count:,} runs", hint=f"copy it again, or {_EXPORT_AGAIN_HINT}"
@@ -106,23 +116,23 @@ def _object(where: str, line: bytes) -> dict[str, Any]:
     return data
 
 
-def _run(where: str, data: dict[str, Any]) -> ExportedRun:
+def _run(data: dict[str, Any]) -> ExportedRun:
     outcomes = data.pop("outcomes", [])
     if unknown := data.keys() - EXPORT_RUN_COLUMNS:
-        raise _invalid_field(where, min(unknown), "is no column that is known here")
+        raise _invalid_field(min(unknown), "is no column that is known here")
     for name in EXPORT_REQUIRED_COLUMNS:
         if name not in data:
-            raise _invalid_field(where, name, "is missing")
+            raise _invalid_field(name, "is missing")
     for name, value in data.items():
         if problem := _problem(name, value):
-            raise _invalid_field(where, name, problem)
+            raise _invalid_field(name, problem)
     if not isinstance(outcomes, list) or not all(map(_is_outcome, outcomes)):
-        raise _invalid_field(where, "outcomes", f"is no list of {', '.join(EXPORT_OUTCOME_COLUMNS)}")
+        raise _invalid_field("outcomes", f"is no list of {', '.join(EXPORT_OUTCOME_COLUMNS)}")
     return ExportedRun(tuple(map(data.get, EXPORT_RUN_COLUMNS)), tuple(map(tuple, outcomes)))
 
 
-def _invalid_field(where: str, name: str, problem: str) -> Invalid:
-    return Invalid(f"{where}: `{name}` {problem}", hint=_EXPORT_AGAIN_HINT)
+def _invalid_field(name: str, problem: str) -> Invalid:
+    return Invalid(f"`{name}` {problem}", hint=_EXPORT_AGAIN_HINT)
 
 
 def _problem(name: str, value: Any) -> str:  # noqa: PLR0911 - a table
@@ -137,15 +147,22 @@ def _problem(name: str, value: Any) -> str:  # noqa: PLR0911 - a table
             return f"is {value}"
         case "kind" | "state" | "arm" if value not in _ALLOWED_VALUES[name]:
             return f"is {value}, not one of {', '.join(_ALLOWED_VALUES[name])}"
-        case "started_at" | "finished_at" if not _TIME.fullmatch(value):
+        case "started_at" | "finished_at" if not _is_time(value):
             return f"is no time: {value}"
     return ""
 
 
 def _has_type(value: Any, kind: type) -> bool:
     if kind is float:
-        return type(value) in (int, float) and math.isfinite(value)
-    return type(value) is kind
+        return type(value) in (int, float) and abs(value) <= _MAX_FLOAT
+    return type(value) is kind and (not isinstance(value, int) or abs(value) < _INTEGERS)
+
+
+def _is_time(text: str) -> bool:
+    try:
+        return bool(_TIME.fullmatch(text)) and utc_seconds(text) >= 0
+    except (ValueError, OverflowError):
+        return False
 
 
 def _is_outcome(row: Any) -> bool:
@@ -157,5 +174,5 @@ def _is_outcome(row: Any) -> bool:
         and isinstance(name, str)
         and passed in (None, 0, 1)
         and (value is None or _has_type(value, float))
-        and all(isinstance(each, str) and _TIME.fullmatch(each) for each in (occurred_at, recorded_at))
+        and all(isinstance(each, str) and _is_time(each) for each in (occurred_at, recorded_at))
     )

@@ -84,7 +84,6 @@ def test_figures_of_ones_own_need_no_declaration(cli: Cli, repo: Repo) -> None:
         (["--metric", "correct", "--value", "0.5"], "correct is 1 (yes) or 0 (no)"),
         (["--metric", "thumbs", "--value", "5"], "thumbs are up (1) or down (-1)"),
         (["--metric", "dwell_s", "--value", "-1"], "dwell_s is a number of seconds"),
-        (["--metric", "score", "--value", "nan"], "a value is a number"),
         (["--metric", " ", "--value", "1"], "usual names: thumbs"),
         (["--metric", "correct"], "--metric correct --value 1"),
         ([], "promptops feedback RUN up"),

@@ -67,6 +67,7 @@ def test_a_bug_ends_its_own_call(
         "history greet -n 99999999999999999999",
         "run greet -i name=x --timeout 1e400",
         "run greet -i name=x --retries 99999999999999999999",
+        "feedback last --metric score --value nan",
         "release log -n 99999999999999999999",
     ],
 )

@@ -1,6 +1,6 @@
 """What is found out about a run after it has ended: by checks, by judges, by the people it answered."""
 
-import math
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -19,6 +19,8 @@ STANDARD_OUTCOMES = ("thumbs", *BINARY_OUTCOMES, "dwell_s")
 _THUMBS = {"up": 1.0, "down": -1.0}
 _NEAR_RATIO = 0.8  # of difflib: `thumb`, `accept` and `incorrect` are near, `accuracy` is not
 _MAX_NAME_LENGTH = 200
+_MAX_VALUE = sys.float_info.max
+_END_OF_TIME = 253_402_300_800.0  # when years have five digits, which no text sorts
 
 OutcomeSource = Literal["person", "judge"]
 
@@ -58,8 +60,8 @@ def normalize_outcome_value(name: Any, value: Any) -> float:
     _check_name(name)
     if name == "thumbs" and isinstance(value, str) and value in _THUMBS:
         return _THUMBS[value]
-    if not isinstance(value, bool | int | float) or not math.isfinite(value):
-        raise Invalid(f"{name}: {value!r} is not a number", hint=_value_hint(name))
+    if not isinstance(value, bool | int | float) or not abs(value) <= _MAX_VALUE:
+        raise Invalid(f"{name}: {value!r:.80} is not a number", hint=_value_hint(name))
     fits = {"thumbs": value in (-1, 0, 1), "dwell_s": value >= 0}.get(name, True)
     if not fits or (name in BINARY_OUTCOMES and value not in (0, 1)):
         raise Invalid(f"{name}: {value!r} cannot be", hint=_value_hint(name))
@@ -102,10 +104,13 @@ def _refuse_near_miss(name: str) -> None:
 
 def _parse_moment(text: Any) -> str:
     try:
-        return utc_text(utc_seconds(text))
-    except (TypeError, ValueError):
+        seconds = utc_seconds(text)
+    except (TypeError, ValueError, OverflowError):
+        seconds = -1.0
+    if not 0 <= seconds < _END_OF_TIME:
         hint = 'write it as "2026-11-02T09:14:00Z"'
-        raise Invalid(f"occurred_at: {text!r} is not a time", hint=hint) from None
+        raise Invalid(f"occurred_at: {text!r:.80} is not a time", hint=hint)
+    return utc_text(seconds)
 
 
 def add_outcome(
