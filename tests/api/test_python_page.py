@@ -1,8 +1,10 @@
 """The examples of docs/python.md, run in order in a repository with a release."""
 
+import asyncio
 import re
 from typing import Any
 
+import httpx
 import pytest
 
 from support.front_door import GREET, Repo
@@ -32,7 +34,17 @@ def test_the_examples_of_the_page(
     )
     for example in examples:
         exec(compile(example, PAGE.name, "exec"), names)  # noqa: S102 - of this repository
+    assert asyncio.run(_answer_of(names["app"], "/greeting/Ada?user=u42")) == "Greet Ada."
     said = capsys.readouterr().out
     assert "['Greet Ada.', 'Greet Grace.']" in said
     assert said.startswith("Greet Ada.\n")
     assert said.rstrip().endswith(("v1", "v2"))
+
+
+async def _answer_of(app: Any, path: str) -> str:
+    transport = httpx.ASGITransport(app=app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://app") as client,
+    ):
+        return (await client.get(path)).text
