@@ -134,8 +134,24 @@ def _damaged(key: str) -> Invalid:
     )
 
 
+class WealthTest:
+    """A test whose evidence is its wealth."""
+
+    __slots__ = ()
+    wealth: Wealth
+
+    @property
+    def log_e(self) -> float:
+        """The logarithm of the current e-value."""
+        return self.wealth.log_e
+
+    def rejects(self, alpha: float) -> bool:
+        """Whether the evidence has ever reached ``1/alpha``: once said, it stays said."""
+        return self.wealth.highest >= log_threshold(alpha)
+
+
 @dataclass(slots=True)
-class MeanTest:
+class MeanTest(WealthTest):
     """Bets on one stream of values between ``low`` and ``high`` against a bound on their mean.
 
     ``WORSE``: H0 mean <= bound, bet ``(v - bound)/(bound - low)``.
@@ -173,14 +189,6 @@ class MeanTest:
     def mean(self) -> float:
         """The mean so far; 0 before the first value."""
         return self.total / self.count if self.count else 0.0
-
-    @property
-    def log_e(self) -> float:
-        return self.wealth.log_e
-
-    def rejects(self, alpha: float) -> bool:
-        """Whether the evidence has ever reached ``1/alpha``."""
-        return self.wealth.highest >= log_threshold(alpha)
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from promptops.errors import Invalid
-from promptops.stats.eprocess import Hypothesis, Wealth, log_threshold, state_reader
+from promptops.stats.eprocess import Hypothesis, Wealth, WealthTest, state_reader
 
 EDGE = 1e-3  # k stays this far from 0 and 1
 MAX_DIFFERENCE = 1.0 - 2 * EDGE  # of the differences that can be asked about
@@ -49,7 +49,7 @@ def prior_from_history(mean: float) -> Prior:
 
 
 @dataclass(slots=True)
-class TwoArmTest:
+class TwoArmTest(WealthTest):
     """The e-process of one metric; ``g`` is a difference of losses within ±0.998 (0.02 = 2 points).
 
     Negative ``g`` are for confidence sequences: k_s is then kept above EDGE - g, so that k_c stays above
@@ -88,15 +88,6 @@ class TwoArmTest:
             self.wealth.bet(-min(weight / (1.0 - k_c), rest / k_s) * gain)
         self.calls += 1
         self.total += loss
-
-    @property
-    def log_e(self) -> float:
-        """The logarithm of the current e-value."""
-        return self.wealth.log_e
-
-    def rejects(self, alpha: float) -> bool:
-        """Whether the evidence has ever reached ``1/alpha``: once said, it stays said."""
-        return self.wealth.highest >= log_threshold(alpha)
 
     def to_json(self) -> dict[str, Any]:
         return {
