@@ -7,6 +7,7 @@ which the next run that finds the registry writable takes in. With ``fail`` noth
 
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -26,6 +27,7 @@ from promptops.registry.sqlite.store import BUSY_TIMEOUT_S, LogPosition, Registr
 _LOG = PackageLogger("promptops.registry")
 
 
+_MAX_BYTES = 1 << 28  # of one run that waits
 _NOT_A_RUN = (  # what reading a file and storing what it says can raise, where that is no run
     ValueError,
     TypeError,
@@ -187,8 +189,13 @@ class Spool:
     def started(self, run_id: str) -> StartedRun | None:
         """A run that waits here and has not ended yet."""
         file = self._file(run_id)
-        record = json.loads(file.read_text(encoding="utf-8")) if run_id.isalnum() and file.exists() else None
-        return StartedRun(**record["started"]) if record and record["finished"] is None else None
+        if not run_id.isalnum() or not os.path.lexists(file):
+            return None
+        try:
+            run, end, _ = _read_spooled_run(file)
+        except _NOT_A_RUN:  # it is set aside where all that waits is taken in
+            return None
+        return run if end is None else None
 
     def waiting(self) -> list[Path]:
         return sorted(self.folder.glob("*.json"))
@@ -242,8 +249,18 @@ def _place_in(file: Path) -> LogPosition | None:
         return None
 
 
+def _read_record(file: Path) -> Any:
+    """What a file of the folder says. A pipe or a device would be waited for without end."""
+    found = file.lstat()
+    if stat.S_ISDIR(found.st_mode):
+        raise IsADirectoryError("it is a folder")
+    if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
+        raise ValueError(f"it is no file of at most {_MAX_BYTES:,} bytes")
+    return json.loads(file.read_text(encoding="utf-8"))
+
+
 def _read_spooled_run(file: Path) -> tuple[StartedRun, FinishedRun | None, LogPosition | None]:
-    record = json.loads(file.read_text(encoding="utf-8"))
+    record = _read_record(file)
     place = record.get("place")
     run, end = StartedRun(**record["started"]), _finished_run_from_record(record["finished"])
     return run, end, (place[0], place[1]) if place else None

@@ -1,6 +1,7 @@
 """Values that cannot be are refused by the line, with their number, and nothing of the file is taken in."""
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -90,3 +91,23 @@ def test_a_header_that_cannot_be_is_refused(name: str, greeting: Repo, cli: Cli)
     greeting.write("bad.jsonl", "".join(json.dumps(line) + "\n" for line in (header, *rest)))
     done = cli("runs", "import", "bad.jsonl")
     assert done.code == 4, done.err
+
+
+def test_what_is_no_file_among_waiting_runs_holds_nobody_up(
+    greeting: Repo, provider: Provider, cli: Cli
+) -> None:
+    spool = greeting.path / "registry.db-spool"
+    spool.mkdir()
+    os.mkfifo(spool / "pipe.json")
+    (spool / "zero.json").symlink_to("/dev/zero")
+    (spool / "nowhere.json").symlink_to("nowhere")
+
+    done = cli("run", "greet", "-i", "name=Ada")
+
+    assert (done.code, done.out) == (0, "Greet Ada.\n"), done.err
+    assert sorted(file.name for file in spool.glob("*.damaged")) == [
+        "nowhere.damaged",
+        "pipe.damaged",
+        "zero.damaged",
+    ]
+    assert len(json.loads(cli("runs", "list", "--json").out)) == 1
