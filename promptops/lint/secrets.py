@@ -14,7 +14,7 @@ from promptops.config.text import Problem, find_position
 _SUSPECT = re.compile(
     r"(?<![A-Za-z0-9])(?=[a-zA-Z]*\d)[A-Za-z0-9]{16,}|[A-Z0-9]{16,}|[A-Za-z0-9]{30,}|[\w-]{40,}|[\w/+]{40}"
     r"|sk-[a-z]|github_pat_|AIza|gsk_|hf_|xai-|sq0csp-|T3BlbkFJ"
-    r"|eyJ[\w-]|(?i:xox[a-z]-|hooks\.slack)|gl[a-z]{2,5}-[\w-]{20}|GR1348941|SG\.[\w-]{20}"
+    r"|eyJ|(?i:xox[a-z]-|hooks\.slack)|gl[a-z]{2,5}-[\w-]{20}|GR1348941|SG\.[\w-]{20}"
     r"|\d{8}:[\w-]{35}|[MNO][\w-]{23,25}\.[\w-]{6}\.|://[^{}\s:/?#\[\]@]+:[^{}\s:/?#\[\]@]+@"
     r"|PRIVATE KEY|PuTTY-User-Key|_authToken|AccountKey=|[rs]k_live_"
 )
