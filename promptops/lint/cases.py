@@ -87,7 +87,7 @@ class _CaseChecker:
             self.problems.append(document.problem("bad-cases", ("cases",), error.message, error.hint))
             return
         try:
-            for case in read_cases(f"prompts/{path}", iter_lines(data)):
+            for case in read_cases(f"prompts/{path}", iter_lines(data), self.prompt.inputs):
                 self.size += 1
                 self.one(case)
         except InvalidAt as error:

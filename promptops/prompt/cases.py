@@ -2,21 +2,24 @@
 
 A case is ``{"inputs": {…}, "expected"?: …, "checks"?: […], "tags"?: […], "id"?: "…"}``. In CSV the
 columns ``expected``, ``tags`` (separated by spaces) and ``id`` have these meanings; every other column
-is an input, taken as text.
+is an input, read by its schema.
 """
 
-import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from types import MappingProxyType
 from typing import Any
 
 from promptops.config.text import MAX_BYTES, refuse_lfs_pointer
 from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import sha256_hex
+from promptops.prompt.csv_rows import parse_cell, read_csv_rows
+from promptops.prompt.types import Input
+from promptops.prompt.value_types import ALL_TYPES, schema_types
 
 
 class ExpectedNull:
@@ -27,6 +30,8 @@ class ExpectedNull:
 
 EXPECTED_NULL = ExpectedNull()
 CASE_KEYS = ("inputs", "expected", "checks", "tags", "id")
+_MAX_SHOWN = 60  # characters of a cell in a message
+_NO_INPUTS: Mapping[str, Input] = MappingProxyType({})
 CASE_COLUMNS = ("expected", "tags", "id")
 
 
@@ -42,8 +47,11 @@ class Case:
     where: str = ""
 
 
-def read_cases(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
-    """Yield the cases of a file given as its lines. Raises Invalid, naming the line, at the first bad one."""
+def read_cases(path: str, lines: Iterable[bytes], inputs: Mapping[str, Input] = _NO_INPUTS) -> Iterator[Case]:
+    """Yield the cases of a file given as its lines. Raises Invalid, naming the line, at the first bad one.
+
+    ``inputs`` are those of the prompt: cells of a CSV file are read by their schemas.
+    """
     ending = path.rpartition(".")[2].lower()
     lines = _without_pointer(path, lines)
     if ending == "jsonl":
@@ -51,7 +59,7 @@ def read_cases(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
     if ending in ("yaml", "yml"):
         return _from_yaml(path, lines)
     if ending == "csv":
-        return _from_csv(path, lines)
+        return _from_csv(path, lines, inputs)
     raise Invalid(f"{path}: cases are .jsonl, .yaml or .csv files", hint="rename the file")
 
 
@@ -87,37 +95,39 @@ def _from_yaml(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
         yield _case(data, document.where((index,)))
 
 
-def _from_csv(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
-    rows = csv.reader(_decode_lines(path, lines), strict=True)
-    try:
-        header = next(rows, [])
-        for row in rows:
-            where = f"{path}:{rows.line_num}"
-            if len(row) != len(header):
-                raise Invalid(f"{where}: {len(row)} fields where the header has {len(header)}")
-            yield _csv_case(dict(zip(header, row, strict=True)), where)
-    except csv.Error as error:
-        raise Invalid(f"{path}:{rows.line_num}: {error}", hint="quote fields that hold quotes") from None
+def _from_csv(path: str, lines: Iterable[bytes], inputs: Mapping[str, Input]) -> Iterator[Case]:
+    for where, row in read_csv_rows(path, lines):
+        yield _csv_case(row, where, inputs)
 
 
-def _decode_lines(path: str, lines: Iterable[bytes]) -> Iterator[str]:
-    for number, line in enumerate(lines, 1):
-        try:
-            yield line.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise Invalid(
-                f"{path}:{number}: not UTF-8: {error.reason}", hint="save the file as UTF-8"
-            ) from None
-
-
-def _csv_case(row: dict[str, str], where: str) -> Case:
+def _csv_case(row: Mapping[str, str], where: str, inputs: Mapping[str, Input]) -> Case:
+    cells = {name: cell for name, cell in row.items() if name not in CASE_COLUMNS}
     data: dict[str, Any] = {
-        "inputs": {name: value for name, value in row.items() if name not in CASE_COLUMNS}
+        "inputs": {
+            name: _cell_value(name, cell, inputs.get(name), where)
+            for name, cell in cells.items()
+            if cell or name not in inputs or inputs[name].required  # an empty cell takes the default
+        }
     }
     data.update({name: row[name] for name in ("expected", "id") if row.get(name)})
     if row.get("tags"):
         data["tags"] = row["tags"].split()
     return _case(data, where)
+
+
+def _cell_value(name: str, cell: str, declared: Input | None, where: str) -> Any:
+    """A text, or what the input's schema says it is."""
+    types = schema_types(declared.schema if declared.kind == "value" else {}) if declared else ALL_TYPES
+    if declared is not None and declared.kind == "messages":
+        types = frozenset({"array"})
+    if "string" in types:
+        return cell
+    try:
+        return parse_cell(cell, sorted(types))
+    except (ValueError, RecursionError):
+        shown = cell if len(cell) <= _MAX_SHOWN else f"{cell[:_MAX_SHOWN]}…"
+        message = f"column `{name}`: `{shown}` is no {' or '.join(sorted(types))}"
+        raise Invalid(f"{where}: {message}", hint="write it as JSON: 3, true, [1, 2]") from None
 
 
 def _case(data: Any, where: str) -> Case:

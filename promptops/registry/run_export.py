@@ -1,6 +1,7 @@
 """Writing runs out, a run at a time: memory stays flat however many there are."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ class TextStream(Protocol):
     def write(self, text: str, /) -> object: ...
 
 
+_NUMBER = re.compile(r"[-+]?[0-9]+([.][0-9]+)?")
 RunExportFormat = Literal["jsonl", "csv"]
 _PLAIN = (
     "run_id", "seq", "kind", "state", "started_at", "finished_at", "reference", "prompt", "digest", "version",
@@ -54,8 +56,14 @@ def _write_csv(runs: Iterable[RunRecord], stream: TextStream) -> int:
     writer.writerow(RUN_CSV_COLUMNS)
     count = 0
     for count, run in enumerate(runs, 1):  # noqa: B007 - the last one is the answer
-        writer.writerow(_cells(run))
+        writer.writerow(map(_without_formula, _cells(run)))
     return count
+
+
+def _without_formula(cell: Any) -> Any:
+    """A text that a spreadsheet would compute, with the apostrophe that makes it a text there."""
+    computed = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{cell}" if computed and not _NUMBER.fullmatch(cell) else cell
 
 
 def _cells(run: RunRecord) -> list[Any]:

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from promptops.errors import Invalid
-from promptops.prompt.cases import read_cases
+from promptops.prompt import Input
+from promptops.prompt.cases import Case, iter_lines, read_cases
 
 
 def read(name: str, text: str) -> list:
@@ -96,3 +97,60 @@ def test_inputs_that_json_allows_but_no_number_holds_are_told_apart() -> None:
     doubts = CaseIssueFinder(load())
     cases = read("a.jsonl", '{"inputs": {"x": 123456789012345678901}}\n{"inputs": {"x": NaN}}\n')
     assert [list(doubts.about(case)) for case in cases] == [[], []]
+
+
+DECLARED = {
+    "n": Input("n", {"type": "integer"}),
+    "ok": Input("ok", {"type": "boolean"}),
+    "xs": Input("xs", {"type": "array"}),
+    "note": Input("note", {"type": "string"}, required=False, default="-"),
+    "text": Input("text", {"type": "string"}),
+}
+ROW = {"n": 3, "ok": True, "xs": [1, "a"], "text": "a;b"}
+COMMAS = 'n,ok,xs,note,text,expected\r\n3,TRUE,"[1, ""a""]",,a;b,yes\r\n'
+
+
+def csv_cases(data: bytes) -> list[Case]:
+    return list(read_cases("a.csv", iter_lines(data), DECLARED))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        COMMAS.encode(),
+        COMMAS.encode() + b"\r\n\r\n",
+        COMMAS.encode() + b",,,,,\r\n",
+        COMMAS.encode("utf-8-sig"),
+        COMMAS.encode("utf-16"),
+        b"\xfe\xff" + COMMAS.encode("utf-16-be"),
+        b'n;ok;xs;note;text;expected\n3;true;"[1, ""a""]";;"a;b";yes\n',
+        b'n\tok\txs\tnote\ttext\texpected\t\n 3\tTrue\t"[1, ""a""]"\t\ta;b\tyes\t\n\n',
+    ],
+)
+def test_tables_of_spreadsheets_are_read_by_the_schemas_of_the_inputs(data: bytes) -> None:
+    (case,) = csv_cases(data)
+    assert (case.inputs, case.expected) == (ROW, "yes")
+
+
+def test_a_cell_may_hold_megabytes_and_line_breaks() -> None:
+    long = "line\n" * 400_000
+    (case,) = csv_cases(f'text\n"{long}"\n'.encode())
+    assert case.inputs == {"text": long}
+    with pytest.raises(Invalid, match=r"a\.csv:\d+: field larger than field limit"):
+        csv_cases(f"text\n{'x' * 10_000_001}\n".encode())
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("text,n,text\na,1,b\n", "a.csv:1: the columns 1 and 3 are both named `text`"),
+        ("text,,n\na,1,2\n", "a.csv:1: column 2 has no name"),
+        ("text,n\na,1\n\nb,two\n", "a.csv:4: column `n`: `two` is no number"),
+        (f"ok\n{'x' * 500}\n", f"a.csv:2: column `ok`: `{'x' * 60}…` is no boolean"),
+        ("text,n\na,1,9\n", "a.csv:2: 3 fields where the header has 2"),
+    ],
+)
+def test_what_is_wrong_in_a_table_is_named_with_its_place(text: str, message: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        csv_cases(text.encode())
+    assert caught.value.message == message

@@ -31,7 +31,7 @@ def open_golden_set(version: Version, settings: Settings) -> Iterator[Iterator[C
             data = read(path)
         except NotFound as error:
             raise NotFound(f"{error.message}, and {version.prompt.name} names it as its cases") from None
-        yield read_cases(f"{settings.prompts_path}/{path}", iter_lines(data))
+        yield read_cases(f"{settings.prompts_path}/{path}", iter_lines(data), version.prompt.inputs)
 
 
 def cases_display_path(version: Version, settings: Settings) -> str:

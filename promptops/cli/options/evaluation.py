@@ -121,7 +121,7 @@ def open_cases(
     except OSError as error:
         raise Invalid(f"--cases: cannot read {file}: {error.strerror}") from None
     with stream:
-        yield filter_by_tags(read_cases(str(file), stream), tags)
+        yield filter_by_tags(read_cases(str(file), stream, version.prompt.inputs), tags)
 
 
 def run_eval(

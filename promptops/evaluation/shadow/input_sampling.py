@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from promptops.errors import Invalid, NotFound
 from promptops.evaluation.shadow.pair import tags_in
-from promptops.prompt.cases import Case, read_cases
+from promptops.prompt.cases import Case, iter_lines, read_cases
 from promptops.registry import (
     RegistryDatabase,
     ReusableInput,
@@ -151,7 +151,7 @@ def inputs_from_file(file: Path, seed: int) -> tuple[str, list[ReplayInput]]:
         data = file.read_bytes()
     except OSError as error:
         raise Invalid(f"--inputs: cannot read {file}: {error.strerror}") from None
-    cases = list(_cases(file, data.splitlines()))
+    cases = list(_cases(file, list(iter_lines(data))))
     if not cases:
         raise NotFound(f"{file} holds no inputs", hint='each line is {"inputs": {"NAME": "VALUE"}}')
     random.Random(seed).shuffle(cases)  # noqa: S311 - an order, no secret

@@ -329,6 +329,14 @@ class TestExport:
         assert lines == list(iterate_runs(registry, RunFilter(), chunk=7))
         assert [line["seq"] for line in lines] == list(range(1, 1_201))
 
+    def test_no_cell_of_a_table_is_a_formula(self, registry: RegistryDatabase) -> None:
+        outputs = ["=1+1", "@SUM(A1)", "-2+3", "+A1", "\t=1", "plain", "'=1", "-2.5", "+1"]
+        registry.record([(a_run(), an_end(output=output)) for output in outputs])
+        out = io.StringIO()
+        export_runs(registry, RunFilter(), "csv", out)
+        written = [row["output"] for row in csv.DictReader(io.StringIO(out.getvalue()))]
+        assert sorted(written) == sorted([*(f"'{output}" for output in outputs[:5]), *outputs[5:]])
+
     def test_csv(self, registry: RegistryDatabase) -> None:
         registry.record([
             (a_run(inputs={"ticket": '=cmd, "x"\n2'}), an_end(output="=1+1", checks=(check(passed=False),))),
@@ -339,7 +347,7 @@ class TestExport:
         first, second = csv.DictReader(io.StringIO(out.getvalue()))
         assert tuple(first) == RUN_CSV_COLUMNS
         assert json.loads(first["inputs"]) == {"ticket": '=cmd, "x"\n2'}
-        assert (first["output"], first["checks_failed"]) == ("=1+1", "json")
+        assert (first["output"], first["checks_failed"]) == ("'=1+1", "json")
         assert (second["error_type"], second["inputs"], second["cache_run_id"]) == ("timeout", "", "01A")
 
     def test_a_file_appears_whole_or_not_at_all(self, tmp_path: Path) -> None:

@@ -182,13 +182,14 @@ def _joined(word: str, parts: Sequence[SearchQuery]) -> SearchQuery:
 
 
 def excerpt_hit(texts: dict[str, str | None], terms: Sequence[SearchTerm]) -> str:
-    """The first of the terms that is found, between the characters 2 and 3, and what stands around it."""
-    for term in terms:
-        for column in term.columns:
-            text = texts[column] or ""
-            span = _find(text, term.text)
-            if span is not None:
-                return _marked(text, *span)
+    """What stands around the first term in the text that holds most of them; characters 2 and 3 mark it."""
+    found = {
+        column: [span for term in terms if column in term.columns and (span := _find(text or "", term.text))]
+        for column, text in texts.items()
+    }
+    best = max(texts, key=lambda column: len(found[column]))
+    if found[best]:
+        return _marked(texts[best] or "", *found[best][0])
     return next((text[: 2 * _AROUND] for text in reversed(texts.values()) if text), "")
 
 

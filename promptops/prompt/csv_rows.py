@@ -1,0 +1,93 @@
+"""Rows of a CSV file as spreadsheets write them: whichever encoding, separator and line ending."""
+
+import codecs
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from promptops.errors import Invalid
+
+MAX_CELL = 10_000_000  # characters
+MAX_UTF16 = 100_000_000  # bytes: lines of UTF-16 cannot be told before it is decoded
+_SEPARATORS = ",;\t"
+CsvRow = tuple[str, Mapping[str, str]]
+"""Where a row stands, and its cells by column."""
+
+
+def read_csv_rows(path: str, lines: Iterable[bytes]) -> Iterator[CsvRow]:
+    """Blank rows are passed over. Raises Invalid, naming the line, for what is no table."""
+    csv.field_size_limit(MAX_CELL)
+    texts = _decode_lines(path, lines)
+    first = next(texts, "")
+    rows = csv.reader(chain([first], texts), delimiter=_separator(first), strict=True)
+    try:
+        header = _columns(path, next(rows, []))
+        for row in rows:
+            where = f"{path}:{rows.line_num}"
+            if any(cell.strip() for cell in row):
+                yield where, dict(zip(header, _cells(row, len(header), where), strict=True))
+    except csv.Error as error:
+        hint = "quote fields that hold quotes"
+        raise Invalid(f"{path}:{rows.line_num}: {error}", hint=hint) from None
+
+
+def parse_cell(text: str, types: Sequence[str]) -> Any:
+    """A cell as a value of these JSON types. Raises ValueError; a text where it may be one."""
+    import json
+
+    word = text.strip()
+    if "boolean" in types and word.lower() in {"true", "false"}:  # spreadsheets write TRUE
+        return word.lower() == "true"
+    return json.loads(word)
+
+
+def _decode_lines(path: str, lines: Iterable[bytes]) -> Iterator[str]:
+    lines = iter(lines)
+    first = next(lines, b"")
+    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        yield from _decode_utf16(path, chain([first], lines)).splitlines(keepends=True)
+        return
+    for number, line in enumerate(chain([first.removeprefix(codecs.BOM_UTF8)], lines), 1):
+        try:
+            yield line.decode()
+        except UnicodeDecodeError as error:
+            hint = "save the file as UTF-8"
+            raise Invalid(f"{path}:{number}: not UTF-8: {error.reason}", hint=hint) from None
+
+
+def _decode_utf16(path: str, lines: Iterable[bytes]) -> str:
+    data = bytearray()
+    for line in lines:
+        data += line
+        if len(data) > MAX_UTF16:
+            raise Invalid(f"{path}: more than {MAX_UTF16:,} bytes of UTF-16", hint="save the file as UTF-8")
+    try:
+        return data.decode("utf-16")
+    except UnicodeDecodeError as error:
+        raise Invalid(f"{path}: not UTF-16: {error.reason}", hint="save the file as UTF-8") from None
+
+
+def _separator(header: str) -> str:
+    """The one that the first line has most of outside quotes; a comma unless another has more."""
+    plain = "".join(header.split('"')[::2])
+    return max(_SEPARATORS, key=plain.count)
+
+
+def _columns(path: str, names: list[str]) -> list[str]:
+    while names and not names[-1].strip():  # columns that a spreadsheet leaves empty
+        names = names[:-1]
+    for number, name in enumerate(names, 1):
+        first = names.index(name) + 1
+        if first < number:
+            message = f"the columns {first} and {number} are both named `{name}`"
+            raise Invalid(f"{path}:1: {message}", hint="give one of them another name")
+        if not name.strip():
+            raise Invalid(f"{path}:1: column {number} has no name", hint="name it, or delete the column")
+    return names
+
+
+def _cells(row: list[str], width: int, where: str) -> list[str]:
+    if len(row) < width or any(cell.strip() for cell in row[width:]):
+        raise Invalid(f"{where}: {len(row)} fields where the header has {width}")
+    return row[:width]
