@@ -16,7 +16,7 @@ _HINTS = {
 }
 
 
-def prints_json(subject: LintContext) -> Iterator[Problem]:
+def json_in_texts(subject: LintContext) -> Iterator[Problem]:
     """One finding a line, where the types of the inputs say what is written."""
     prompt = subject.prompt
     if prompt.format_of_files == PYTHON_FORMAT:

@@ -129,7 +129,7 @@ RULES: Mapping[str, Rule] = {
     "prints-json": Rule(
         "warning",
         "a list, a mapping, true, false or null becomes a text as JSON",
-        prompt=printed_values.prints_json,
+        prompt=printed_values.json_in_texts,
     ),
     "unused-input": Rule("warning", "an input that no template names", prompt=inputs.unused_input),
     "never-varied": Rule("warning", "an input with one value in all cases", prompt=inputs.never_varied),
