@@ -18,15 +18,7 @@ from promptops.config.yaml import Document, parse_yaml
 from promptops.errors import Invalid
 
 SETTINGS_FILE = "promptops.yaml"
-_REGISTRY_ENDS = (
-    "",
-    "-wal",
-    "-shm",
-    "-journal",
-    "-spool",
-    "-batches",
-    "-shadow.lock",
-)  # what stands beside it
+_REGISTRY_ENDS = ("", "-wal", "-shm", "-journal", "-spool", "-batches", "-shadow.lock")  # it, and beside it
 _REGISTRY_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 BUILT_IN_CHANNELS = ("staging", "production")
 
@@ -226,7 +218,7 @@ def find_settings(
         common_dir=place.common_dir,
         top=place.top,
         prefix=prefix,
-        registry_file=(start / chosen.expanduser()) if chosen else named,
+        registry_file=(start / _expand_home(chosen)) if chosen else named,
         registry_problem="" if chosen else problem,
         channels=(*BUILT_IN_CHANNELS, *(name for name in file.channels if name not in BUILT_IN_CHANNELS)),
         file=file,
@@ -289,9 +281,14 @@ def _registry_path(place: Worktree, root: Path, prefix: str, file: SettingsFile)
     top = home if home != root else place.top
     if home != root:
         home = home / prefix
-    path = home / Path(file.registry or "registry.db").expanduser()
+    path = home / _expand_home(Path(file.registry or "registry.db"))
     beside = (path.with_name(path.name + end) for end in _REGISTRY_ENDS)
     return path, next((problem for file in beside if (problem := outside_problem(file, top))), "")
+
+
+def _expand_home(path: Path) -> Path:
+    """As a shell does: what begins with the name of nobody stays as it is."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser fails there
 
 
 SchemaViolation = tuple[tuple[str | int, ...], str, str]

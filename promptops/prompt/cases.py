@@ -145,7 +145,7 @@ def _case(data: Any, where: str) -> Case:
     if not isinstance(checks, list) or not isinstance(tags, list):
         raise Invalid(f"{where}: `checks` and `tags` are lists")
     return Case(
-        id=_content_hash(data) if data.get("id") is None else str(data["id"]),
+        id=_content_hash(data, where) if data.get("id") is None else str(data["id"]),
         inputs=inputs,
         expected=EXPECTED_NULL if data.get("expected", "") is None else data.get("expected"),
         checks=tuple(checks),
@@ -159,8 +159,11 @@ def expected_json(expected: Any) -> Any:
     return None if expected is EXPECTED_NULL else expected
 
 
-def _content_hash(data: Mapping[str, Any]) -> str:
-    text = json.dumps(data, sort_keys=True, ensure_ascii=True)
+def _content_hash(data: Mapping[str, Any], where: str) -> str:
+    try:
+        text = json.dumps(data, sort_keys=True, ensure_ascii=True)
+    except RecursionError:
+        raise Invalid(f"{where}: the case is nested too deeply") from None
     return sha256_hex(text.encode())[:12]
 
 

@@ -84,7 +84,7 @@ def _name(written: str, text: str, settings: Settings) -> str:
 
 
 def _name_of_file(written: str, settings: Settings) -> str | None:
-    if not written.endswith((".yaml", ".yml")) or not Path(written).is_file():
+    if not written.endswith((".yaml", ".yml")) or not os.path.isfile(written):  # noqa: PTH113 - of any length
         return None
     given = Path(os.path.abspath(written))  # noqa: PTH100 - resolve() would follow a linked prompt file
     for path in (given, given.parent.resolve() / given.name):

@@ -15,7 +15,6 @@ what was known at a transition: counts, sums and e-values, never inputs, outputs
 """
 
 import base64
-import binascii
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
@@ -306,6 +305,8 @@ def _shadow(document: Document, value: Any) -> ShadowState | None:
     released, sample, most = _released(document, data), data.get("sample_bp"), data.get("max_usd")
     if released is None or type(sample) is not int or not 0 < sample <= _ALL_BP:
         raise _damaged(document, f"a shadow sampled at {sample} basis points")
+    if most is not None and (type(most) not in (int, float) or most < 0):
+        raise _damaged(document, f"a shadow that may spend {most} dollars")
     return ShadowState(released=released, sample_bp=sample, max_usd=None if most is None else float(most))
 
 
@@ -353,7 +354,7 @@ def _bytes(document: Document, value: Any) -> bytes:
         return value.encode()
     try:
         return base64.b64decode(_mapping(document, value).get("base64", ""), validate=True)
-    except (TypeError, binascii.Error) as error:
+    except (TypeError, ValueError) as error:
         raise _damaged(document, f"a file is not base64: {error}") from error
 
 

@@ -66,7 +66,7 @@ def decode_record(text: bytes, path: str) -> TransitionRecord:
             after=decode_channel(data["after"], data["prompt"]),
             **plain,
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise Invalid(
             f"{STATE_BRANCH}:{path} is damaged: {error}",
             hint=f"git log {STATE_BRANCH} -- {path} shows who wrote it; promptops release recover repairs it",
