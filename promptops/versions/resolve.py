@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound, PromptopsError
@@ -19,12 +19,19 @@ from promptops.versions.references import (
     parse_reference,
     suggest_nearest,
 )
+from promptops.versions.released_versions import (
+    find_channel_version,
+    find_numbered_version,
+    load_released_version,
+    unreleased_version_error,
+)
+from promptops.versions.version import Version
 from promptops.versions.working_tree import filter_prompt_names, working_tree_names, working_tree_reader
 
 if TYPE_CHECKING:  # a prompt of the working tree needs neither git nor the registry
     from promptops.git.repo import GitRepo
     from promptops.registry import RegistryDatabase
-    from promptops.versions.release_state import ChannelState, ReleasedVersion, ReleaseState
+    from promptops.versions.release_state import ChannelState
 
 __all__ = [
     "Reference",
@@ -42,25 +49,7 @@ __all__ = [
 
 FindVersion = Callable[[], "Version"]
 VersionCandidate = tuple[str, FindVersion]  # with its digest
-VersionSource = Literal["working tree", "index", "commit", "release", "registry"]
 _SHORT = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Version:
-    """What a reference means.
-
-    One that is not committed carries no commit and counts as dirty until ``with_provenance`` has looked.
-    """
-
-    prompt: Prompt
-    reference: str
-    source: VersionSource
-    pasteable: str
-    commit_sha: str | None = None
-    dirty: bool = False
-    version: str | None = None  # v13, once released
-    channel: str | None = None
 
 
 def resolve_version(
@@ -89,13 +78,13 @@ def resolve_version_in(
     """Resolve with a repository that is open already, for callers that resolve many."""
     rev = wanted.rev
     if wanted.channel is not None:
-        return _resolve_channel(repo, wanted)
+        return find_channel_version(repo, wanted)
     if rev is None:
         return _resolve_working_tree(wanted, repo.settings)
     if rev == INDEX:
         return _resolve_index(repo, wanted)
     if is_version_number(rev):
-        return _resolve_number(repo, wanted, rev)
+        return find_numbered_version(repo, wanted, rev)
     digits = parse_digest(rev)
     if digits is not None:
         return _resolve_digest(repo, wanted, digits, registry)
@@ -228,86 +217,6 @@ def _normalize_newlines(text: bytes) -> bytes:
 
 
 # released versions
-
-
-def _resolve_channel(repo: "GitRepo", wanted: Reference) -> Version:
-    commit, state = _require_release_state(repo, wanted)
-    channel = str(wanted.channel)
-    serving = state.channels.get(channel)
-    if serving is None or serving.stable is None:
-        live = [f"{wanted.name}:{name}" for name, other in state.channels.items() if other.stable]
-        raise NotFound(
-            f"{wanted.name} is not live on {channel}", hint=f"live: {', '.join(live) or 'nowhere'}"
-        )
-    return replace(load_released_version(repo, commit, wanted, serving.stable), channel=channel)
-
-
-def _resolve_number(repo: "GitRepo", wanted: Reference, number: str) -> Version:
-    from promptops.versions.release_state import ReleasedVersion, list_released_snapshots
-
-    tag = f"a git tag of that name is {wanted.name}@refs/tags/{number}"
-    commit, state = _require_release_state(repo, wanted, tag)
-    for released in state.named():
-        if released.version == number:
-            return load_released_version(repo, commit, wanted, released)
-    frozen = list_released_snapshots(repo, commit, wanted.name)
-    for one in frozen:
-        if one.version == number:
-            return load_released_version(
-                repo, commit, wanted, ReleasedVersion(number, one.digest, one.commit)
-            )
-    there = {one.version for one in frozen} | {released.version for released in state.named()}
-    known = sorted(there, key=lambda version: (len(version), version))
-    raise NotFound(f"{wanted.name} has no version {number}", hint=f"there are: {', '.join(known)}; {tag}")
-
-
-def _require_release_state(repo: "GitRepo", wanted: Reference, more: str = "") -> tuple[str, "ReleaseState"]:
-    from promptops.versions.release_state import find_state_commit, read_release
-
-    commit = find_state_commit(repo)
-    state = read_release(repo, commit, wanted.name) if commit else None
-    if commit is None or state is None:
-        raise unreleased_version_error(
-            wanted, more, anything=commit is not None, elsewhere=_has_remote(repo.settings)
-        )
-    return commit, state
-
-
-def unreleased_version_error(
-    wanted: Reference, more: str = "", *, anything: bool = True, elsewhere: bool = False
-) -> NotFound:
-    """What to say of a released version where there is none.
-
-    ``anything``: other prompts have one; ``elsewhere``: it may be released where nobody has looked yet.
-    """
-    what = f"no version of {wanted.name} is released yet" if anything else "nothing released yet"
-    to = f" --to {wanted.channel}" if wanted.channel not in (None, "production") else ""
-    step = f"promptops promote {wanted.name}@REV{to} releases one, and canary shows it to a few users first"
-    if elsewhere:
-        step = f"released elsewhere: promptops release sync; else {step}"
-    return NotFound(f"`{wanted.text}`: {what}", hint=f"{step}; {more}" if more else step)
-
-
-def _has_remote(settings: Settings) -> bool:
-    config = settings.common_dir / "config" if settings.common_dir else None
-    return config is not None and config.is_file() and b'[remote "' in config.read_bytes()
-
-
-def load_released_version(
-    repo: "GitRepo", state: str, wanted: Reference, released: "ReleasedVersion"
-) -> Version:
-    """A released version from its frozen files, which outlive the commit; else from the commit."""
-    from promptops.versions.frozen import load_frozen_prompt
-
-    frozen = load_frozen_prompt(repo, state, wanted.name, released)
-    return Version(
-        prompt=frozen.prompt,
-        reference=wanted.text,
-        source="release",
-        pasteable=f"{wanted.name}@{released.version}",
-        commit_sha=frozen.commit,
-        version=released.version,
-    )
 
 
 def _with_digest(prompt: Prompt, digest: str, wanted: Reference) -> Prompt:
