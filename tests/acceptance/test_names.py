@@ -8,9 +8,7 @@ from pathlib import Path
 import promptops
 
 PACKAGE = Path(promptops.__file__).parent
-DOUBLED = {
-    "prints_json": "the lint rule prints-json is the function of that name, and asks the one below it",
-}
+DOUBLED: dict[str, str] = {}  # name -> why two may have it
 # What a type is, not what was done: a noun may come behind one of these, as in ReleasedVersion.
 PARTICIPLES = (
     "Asked Begun Bound Built Chosen Done Found Frozen Given Held Kept Known Left Lost Made Met Paid Said "
