@@ -70,8 +70,9 @@ def finished_values(end: FinishedRun) -> Values:
     return (*_storables(_finished(end)), _count_failed_checks(end.checks))
 
 
-def unfinished_values() -> Values:
-    return tuple("started" if name == "state" else None for name in (*FINISHED_COLUMNS, "checks_failed"))
+UNFINISHED_VALUES: Values = tuple(
+    "started" if name == "state" else None for name in (*FINISHED_COLUMNS, "checks_failed")
+)
 
 
 def started_texts(run: StartedRun) -> Values:

@@ -36,6 +36,7 @@ from promptops.registry.sqlite.rows import (
     INSERT_RUN,
     INSERT_RUN_TEXTS,
     INSERT_TAG,
+    UNFINISHED_VALUES,
     UPDATE_FINISHED,
     UPDATE_TEXTS,
     finished_texts,
@@ -44,9 +45,9 @@ from promptops.registry.sqlite.rows import (
     started_texts,
     started_values,
     tag_values,
-    unfinished_values,
 )
 from promptops.registry.sqlite.run_groups import (
+    PlacedRun,
     add_shadow_job,
     finish_started_runs,
     insert_ended_runs,
@@ -199,7 +200,7 @@ class RegistryDatabase(Closing):
         """``start_all`` and ``finish_all`` in one transaction: all of it or nothing."""
         placed = [(self.writer_id, self._count(run), run) for run in started]
         with self.write() as connection:
-            seqs = insert_started_runs(connection, placed) if placed else []
+            seqs = self._insert_started(connection, placed)
             if ended and not self._finish_together(connection, ended):
                 self._finish_each(connection, ended)
         for seq, (_, counter, run) in zip(seqs, placed, strict=True):
@@ -208,10 +209,18 @@ class RegistryDatabase(Closing):
             self._open_runs.pop(run_id, None)
         return seqs
 
+    def _insert_started(self, connection: sqlite3.Connection, placed: Sequence[PlacedRun]) -> list[int]:
+        if len(placed) == 1:  # statements of many rows cost more where there is one
+            ((writer, counter, run),) = placed
+            return [self._insert_run(connection, (writer, counter), run, None)]
+        return insert_started_runs(connection, placed) if placed else []
+
     def _finish_together(
         self, connection: sqlite3.Connection, ended: Sequence[tuple[str, FinishedRun]]
     ) -> bool:
-        """Whether all of these are this writer's runs, and were finished as one."""
+        """Whether all of these are this writer's runs, and were finished as one; one alone never is."""
+        if len(ended) == 1:
+            return False
         known: dict[str, tuple[int, str, FinishedRun]] = {}
         for run_id, end in ended:
             run = self._open_runs.get(run_id)
@@ -286,9 +295,9 @@ class RegistryDatabase(Closing):
 
     def _insert_run(
         self, connection: sqlite3.Connection, place: LogPosition, run: StartedRun, end: FinishedRun | None
-    ) -> None:
+    ) -> int:
         ended = end or FinishedRun(finished_at="", state="started")
-        finished = finished_values(ended) if end else unfinished_values()
+        finished = finished_values(ended) if end else UNFINISHED_VALUES
         values = (*place, *started_values(run), *finished)
         seq = _inserted(connection.execute(INSERT_RUN, values))
         texts = (seq, *started_texts(run), *finished_texts(ended))
@@ -298,6 +307,7 @@ class RegistryDatabase(Closing):
         if ended.checks:
             connection.executemany(INSERT_OUTCOME, outcome_values(ended, seq, utc_now()))
         add_shadow_job(connection, run.run_id, ended)
+        return seq
 
     def _count(self, run: StartedRun) -> int:
         """The place of a run, taken before the attempt: a row that could not be written leaves a hole."""
