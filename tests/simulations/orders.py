@@ -13,7 +13,7 @@ ALPHA, MARGIN, MIN_CANARY = 0.05, 0.05, 30
 Losses = tuple[float, ...]
 
 
-def taken_back(seed: int, losses: Losses) -> int | None:
+def reverted(seed: int, losses: Losses) -> int | None:
     """The call after which a side is said to be worse than itself, None if never."""
     return _rejected(Hypothesis.WORSE, _calls(seed, losses, losses))
 
