@@ -210,7 +210,10 @@ def find_settings(
     file = _read_file(root, place) if file is None else file
     prefix = "" if place.top is None or root == place.top else root.relative_to(place.top).as_posix()
     chosen = registry or (Path(env["PROMPTOPS_REGISTRY"]) if env.get("PROMPTOPS_REGISTRY") else None)
-    named, problem = _registry_path(place, root, prefix, file)
+    path, problem = _registry_path(place, root, prefix, file)
+    if chosen:
+        path = start / _expand_home(chosen)
+        problem = "" if path.name else f"{path} is a folder"
     return Settings(
         root=root,
         prompts=root / "prompts",
@@ -218,8 +221,8 @@ def find_settings(
         common_dir=place.common_dir,
         top=place.top,
         prefix=prefix,
-        registry_file=(start / _expand_home(chosen)) if chosen else named,
-        registry_problem="" if chosen else problem,
+        registry_file=path,
+        registry_problem=problem,
         channels=(*BUILT_IN_CHANNELS, *(name for name in file.channels if name not in BUILT_IN_CHANNELS)),
         file=file,
     )
@@ -282,7 +285,7 @@ def _registry_path(place: Worktree, root: Path, prefix: str, file: SettingsFile)
     if home != root:
         home = home / prefix
     path = home / _expand_home(Path(file.registry or "registry.db"))
-    beside = (path.with_name(path.name + end) for end in _REGISTRY_ENDS)
+    beside = (path.parent / f"{path.name}{end}" for end in _REGISTRY_ENDS)  # `/` has no name
     return path, next((problem for file in beside if (problem := outside_problem(file, top))), "")
 
 

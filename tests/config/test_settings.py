@@ -7,6 +7,7 @@ from promptops.config.model_schema import ABILITY_KEYS, MODEL_SCHEMA, PRICE_KEYS
 from promptops.config.settings import (
     SETTINGS_SCHEMA,
     LogSettings,
+    SettingsFile,
     current_settings,
     decode_settings,
     find_settings,
@@ -223,3 +224,13 @@ def test_an_unreadable_file(repository: GitFolder) -> None:
     (repository.path / "promptops.yaml").chmod(0)
     with pytest.raises(Invalid, match="cannot read"):
         find_settings(repository.path, {})
+
+
+def test_a_registry_is_a_file_that_others_can_stand_beside(repository: GitFolder) -> None:
+    for settings in (
+        find_settings(repository.path, {}, registry=Path("/")),
+        find_settings(repository.path, {"PROMPTOPS_REGISTRY": "/"}),
+        find_settings(repository.path, {}, file=SettingsFile(registry="/")),
+    ):
+        with pytest.raises(Invalid, match="the registry / "):
+            _ = settings.registry

@@ -109,6 +109,7 @@ def test_settings_are_read_or_invalid(text: bytes) -> None:
 
 
 @given(name=st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20))
+@example(name="/")
 @example(name="~nobody/runs.db")
 @example(name="a" * 300)
 @fuzz_settings(100)
