@@ -75,10 +75,11 @@ def _separator(header: str) -> str:
 
 
 def _columns(path: str, names: list[str]) -> list[str]:
-    while names and not names[-1].strip():  # columns that a spreadsheet leaves empty
-        names = names[:-1]
+    width = next((number for number in range(len(names), 0, -1) if names[number - 1].strip()), 0)
+    names = names[:width]  # without those that a spreadsheet leaves empty
+    places: dict[str, int] = {}
     for number, name in enumerate(names, 1):
-        first = names.index(name) + 1
+        first = places.setdefault(name, number)
         if first < number:
             message = f"the columns {first} and {number} are both named `{name}`"
             raise Invalid(f"{path}:1: {message}", hint="give one of them another name")

@@ -18,7 +18,7 @@ from promptops.runner.batch.input_file import parse_line
 from promptops.versions.references import Reference, parse_reference
 from support.fuzzing import VALUES, damaged_bytes, damaged_json, fuzz_settings, settle
 from support.git_repositories import new_repository
-from support.prompt_files import FILES, TRIAGE, load, load_text, reader
+from support.prompt_files import FILES, TRIAGE, load, load_text, minimal, reader
 
 pytestmark = pytest.mark.slow
 
@@ -170,6 +170,34 @@ CASES = {
 def test_cases_are_read_or_invalid(file: tuple[str, bytes]) -> None:
     name, data = file
     cases = settle(lambda: list(read_cases(name, iter_lines(data))))
+    assert isinstance(cases, Invalid) or all(isinstance(case, Case) for case in cases)
+
+
+TYPES = {
+    "t": "string",
+    "n": {"type": ["integer", "null"]},
+    "f": "number",
+    "b": "boolean",
+    "o": {"type": "object"},
+}
+ROWS = [
+    b'\xef\xbb\xbft,n,f,b,o,expected,tags,id\r\nx,1,0.5,TRUE,"{""a"": [1]}",e,t u,1\r\n\r\n,,,,,,,\r\n',
+    b'sep=;\nt;n;f;b;o\n"x\ny";-9;1e3;no;[]\n',
+    b"t\tn\n'x\t=1+1\n",
+    "t,n,f,b\nx,1,5,true".encode("utf-16"),
+]
+CELLS = st.sampled_from(
+    ["9" * 5000, "1e999", "NaN", "[" * 985 + "]" * 985, "0x1", "\u0661", "", "null", '"', "\0"]
+)
+
+
+@given(data=damaged_bytes(ROWS) | CELLS.map(lambda cell: f"n,f,b,o\n{cell},{cell},{cell},{cell}\n".encode()))
+@example(data=",".join(f"c{number}" for number in range(100_000)).encode())
+@example(data=b"," * 500_000)
+@fuzz_settings(300)
+def test_rows_of_a_spreadsheet_are_read_by_their_schemas_or_invalid(data: bytes) -> None:
+    inputs = load_text(minimal(inputs=TYPES)).inputs
+    cases = settle(lambda: list(read_cases("x.csv", iter_lines(data), inputs)))
     assert isinstance(cases, Invalid) or all(isinstance(case, Case) for case in cases)
 
 
