@@ -17,9 +17,9 @@ from promptops.config.text import MAX_BYTES, refuse_lfs_pointer
 from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import sha256_hex
-from promptops.prompt.csv_rows import parse_cell, read_csv_rows
+from promptops.prompt.csv_inputs import inputs_from_cells
+from promptops.prompt.csv_rows import is_csv, read_csv_rows
 from promptops.prompt.types import Input
-from promptops.prompt.value_types import ALL_TYPES, schema_types
 
 
 class ExpectedNull:
@@ -30,7 +30,6 @@ class ExpectedNull:
 
 EXPECTED_NULL = ExpectedNull()
 CASE_KEYS = ("inputs", "expected", "checks", "tags", "id")
-_MAX_SHOWN = 60  # characters of a cell in a message
 _NO_INPUTS: Mapping[str, Input] = MappingProxyType({})
 CASE_COLUMNS = ("expected", "tags", "id")
 
@@ -58,7 +57,7 @@ def read_cases(path: str, lines: Iterable[bytes], inputs: Mapping[str, Input] = 
         return _from_jsonl(path, lines)
     if ending in ("yaml", "yml"):
         return _from_yaml(path, lines)
-    if ending == "csv":
+    if is_csv(path):
         return _from_csv(path, lines, inputs)
     raise Invalid(f"{path}: cases are .jsonl, .yaml or .csv files", hint="rename the file")
 
@@ -96,38 +95,17 @@ def _from_yaml(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
 
 
 def _from_csv(path: str, lines: Iterable[bytes], inputs: Mapping[str, Input]) -> Iterator[Case]:
-    for where, row in read_csv_rows(path, lines):
-        yield _csv_case(row, where, inputs)
+    for number, row in read_csv_rows(path, lines):
+        yield _csv_case(row, f"{path}:{number}", inputs)
 
 
 def _csv_case(row: Mapping[str, str], where: str, inputs: Mapping[str, Input]) -> Case:
     cells = {name: cell for name, cell in row.items() if name not in CASE_COLUMNS}
-    data: dict[str, Any] = {
-        "inputs": {
-            name: _cell_value(name, cell, inputs.get(name), where)
-            for name, cell in cells.items()
-            if cell or name not in inputs or inputs[name].required  # an empty cell takes the default
-        }
-    }
+    data: dict[str, Any] = {"inputs": inputs_from_cells(cells, inputs, where)}
     data.update({name: row[name] for name in ("expected", "id") if row.get(name)})
     if row.get("tags"):
         data["tags"] = row["tags"].split()
     return _case(data, where)
-
-
-def _cell_value(name: str, cell: str, declared: Input | None, where: str) -> Any:
-    """A text, or what the input's schema says it is."""
-    types = schema_types(declared.schema if declared.kind == "value" else {}) if declared else ALL_TYPES
-    if declared is not None and declared.kind == "messages":
-        types = frozenset({"array"})
-    if "string" in types:
-        return cell
-    try:
-        return parse_cell(cell, sorted(types))
-    except (ValueError, RecursionError):
-        shown = cell if len(cell) <= _MAX_SHOWN else f"{cell[:_MAX_SHOWN]}…"
-        message = f"column `{name}`: `{shown}` is no {' or '.join(sorted(types))}"
-        raise Invalid(f"{where}: {message}", hint="write it as JSON: 3, true, [1, 2]") from None
 
 
 def _case(data: Any, where: str) -> Case:

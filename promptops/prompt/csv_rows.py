@@ -2,17 +2,20 @@
 
 import codecs
 import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
-from typing import Any
 
 from promptops.errors import Invalid
 
 MAX_CELL = 10_000_000  # characters
 MAX_UTF16 = 100_000_000  # bytes: lines of UTF-16 cannot be told before it is decoded
 _SEPARATORS = ",;\t"
-CsvRow = tuple[str, Mapping[str, str]]
-"""Where a row stands, and its cells by column."""
+CsvRow = tuple[int, Mapping[str, str]]
+"""The line on which a row begins, from 1, and its cells by column."""
+
+
+def is_csv(path: str) -> bool:
+    return path.lower().endswith(".csv")
 
 
 def read_csv_rows(path: str, lines: Iterable[bytes]) -> Iterator[CsvRow]:
@@ -23,23 +26,14 @@ def read_csv_rows(path: str, lines: Iterable[bytes]) -> Iterator[CsvRow]:
     rows = csv.reader(chain([first], texts), delimiter=_separator(first), strict=True)
     try:
         header = _columns(path, next(rows, []))
+        begin = rows.line_num + 1
         for row in rows:
-            where = f"{path}:{rows.line_num}"
             if any(cell.strip() for cell in row):
-                yield where, dict(zip(header, _cells(row, len(header), where), strict=True))
+                yield begin, dict(zip(header, _cells(row, len(header), f"{path}:{begin}"), strict=True))
+            begin = rows.line_num + 1
     except csv.Error as error:
         hint = "quote fields that hold quotes"
         raise Invalid(f"{path}:{rows.line_num}: {error}", hint=hint) from None
-
-
-def parse_cell(text: str, types: Sequence[str]) -> Any:
-    """A cell as a value of these JSON types. Raises ValueError; a text where it may be one."""
-    import json
-
-    word = text.strip()
-    if "boolean" in types and word.lower() in {"true", "false"}:  # spreadsheets write TRUE
-        return word.lower() == "true"
-    return json.loads(word)
 
 
 def _decode_lines(path: str, lines: Iterable[bytes]) -> Iterator[str]:

@@ -1,12 +1,14 @@
-"""Outcomes as lines of JSON, and how outcomes of one run are logged."""
+"""Outcomes as lines of JSON or rows of CSV, and how outcomes of one run are logged."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from promptops.config.settings import Settings
 from promptops.config.text import MAX_BYTES
 from promptops.errors import Invalid
+from promptops.prompt.csv_rows import is_csv, read_csv_rows
 from promptops.registry.journal import Spool
 from promptops.registry.line_problems import LineProblems
 from promptops.registry.sqlite.runs.outcomes import (
@@ -19,6 +21,7 @@ from promptops.registry.sqlite.runs.queries import get_run
 from promptops.registry.sqlite.store import RegistryDatabase
 from promptops.registry.ulid import ULID_LENGTH
 
+_WORDS = {"true": 1.0, "false": 0.0}  # spreadsheets write TRUE
 OUTCOME_KEYS = ("run_id", "metric", "value", "comment", "occurred_at")
 _LINE_EXAMPLE = (
     '{"run_id": "01J…", "metric": "thumbs", "value": 1}, with `comment` and `occurred_at` if known'
@@ -49,29 +52,52 @@ def log_run_outcomes(
 def read_outcomes(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, RunOutcome]]:
     """What the lines of a file say, with their numbers. Raises Invalid at the end where lines are bad."""
     problems, number = LineProblems(name), 0
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                outcome = _parse_outcome(line)
-            except Invalid as error:
-                problems.add(number, error)
-            else:
-                yield number, outcome
+    for number, parse in _records(name, lines):
+        try:
+            outcome = _make_outcome(parse())
+        except Invalid as error:
+            problems.add(number, error)
+        else:
+            yield number, outcome
     problems.refuse(number)
 
 
-def _parse_outcome(line: bytes) -> RunOutcome:
+def _records(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, Callable[[], Any]]]:
+    if is_csv(name):
+        for number, row in read_csv_rows(name, lines):
+            yield number, partial(_from_cells, row)
+        return
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield number, partial(_from_json, line)
+
+
+def _from_cells(row: Mapping[str, str]) -> dict[str, Any]:
+    """Empty cells are not given; what is no number stays a text, as `up` is."""
+    data: dict[str, Any] = {column: cell for column, cell in row.items() if cell.strip()}
+    word = row.get("value", "").strip().lower()
     try:
-        data = json.loads(line) if len(line) <= MAX_BYTES else None
+        data["value"] = _WORDS[word] if word in _WORDS else float(word)
+    except ValueError:
+        data["value"] = word
+    return data
+
+
+def _from_json(line: bytes) -> Any:
+    try:
+        return json.loads(line) if len(line) <= MAX_BYTES else None
     except (ValueError, RecursionError) as error:
         raise Invalid(f"not JSON: {error}", hint=_LINE_EXAMPLE) from None
+
+
+def _make_outcome(data: Any) -> RunOutcome:
     if not isinstance(data, dict):
         raise Invalid("not an object", hint=_LINE_EXAMPLE)
     if unknown := data.keys() - OUTCOME_KEYS:
         raise Invalid(f"unknown key `{min(unknown)}`", hint=f"a line is {_LINE_EXAMPLE}")
     run_id, comment = data.get("run_id"), data.get("comment") or ""
     if not isinstance(run_id, str) or len(run_id) != ULID_LENGTH or not run_id.isascii():
-        raise Invalid(f"`run_id` must be the whole id of a run, not {run_id!r}", hint=_LINE_EXAMPLE)
+        raise Invalid(f"`run_id` must be the whole id of a run, not {run_id!r:.80}", hint=_LINE_EXAMPLE)
     if not isinstance(comment, str):
         raise Invalid("`comment` must be text", hint=_LINE_EXAMPLE)
     when = data.get("occurred_at")

@@ -113,7 +113,7 @@ def _by_id(side: PromptSnapshot) -> Mapping[str, object]:
         return {}
     return {
         case.id: (case.inputs, case.expected, case.checks, case.tags)
-        for case in read_cases(side.prompt.cases, iter_lines(side.cases))
+        for case in read_cases(side.prompt.cases, iter_lines(side.cases), side.prompt.inputs)
     }
 
 

@@ -44,7 +44,11 @@ from promptops.versions.references import Reference, parse_reference
 from promptops.versions.resolve import resolve_version, with_provenance
 
 FileArgument = Annotated[
-    str, typer.Argument(metavar="FILE", help="JSON lines of {inputs, unit?, metadata?}; - is stdin.")
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="JSON lines of {inputs, unit?, metadata?} (- is stdin), or a .csv with a column for each input.",
+    ),
 ]
 OutOption = Annotated[Path | None, out_option("Write the results here.")]
 UnitOption = Annotated[

@@ -37,6 +37,6 @@ ValueOption = Annotated[
 FromOption = Annotated[
     str | None,
     from_option(
-        "JSON lines {run_id, metric, value, comment?, occurred_at?}; - is stdin. All of them or none."
+        "JSON lines {run_id, metric, value, comment?, occurred_at?} (- is stdin), or a .csv. All or none."
     ),
 ]

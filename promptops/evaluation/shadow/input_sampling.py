@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from promptops.errors import Invalid, NotFound
 from promptops.evaluation.shadow.pair import tags_in
+from promptops.prompt import Input
 from promptops.prompt.cases import Case, iter_lines, read_cases
 from promptops.registry import (
     RegistryDatabase,
@@ -145,13 +146,16 @@ def inputs_from_log(registry: RegistryDatabase, seqs: Sequence[int]) -> Iterator
                 yield ReplayInput(number=number, case=case, run=run)
 
 
-def inputs_from_file(file: Path, seed: int) -> tuple[str, list[ReplayInput]]:
-    """The hash of a file, and its inputs in random order. Lines are those of a batch, or cases."""
+def inputs_from_file(file: Path, declared: Mapping[str, Input], seed: int) -> tuple[str, list[ReplayInput]]:
+    """The hash of a file, and its inputs in random order. Lines are those of a batch, or cases.
+
+    Cells of CSV are read by the schemas of the ``declared`` inputs.
+    """
     try:
         data = file.read_bytes()
     except OSError as error:
         raise Invalid(f"--inputs: cannot read {file}: {error.strerror}") from None
-    cases = list(_cases(file, list(iter_lines(data))))
+    cases = list(_cases(file, list(iter_lines(data)), declared))
     if not cases:
         raise NotFound(f"{file} holds no inputs", hint='each line is {"inputs": {"NAME": "VALUE"}}')
     random.Random(seed).shuffle(cases)  # noqa: S311 - an order, no secret
@@ -160,19 +164,20 @@ def inputs_from_file(file: Path, seed: int) -> tuple[str, list[ReplayInput]]:
     ]
 
 
-def _cases(file: Path, lines: Sequence[bytes]) -> Iterator[Case]:
+def _cases(file: Path, lines: Iterable[bytes], declared: Mapping[str, Input]) -> Iterator[Case]:
     """A case may have what only a batch's line has: of each unit the first counts, its tags are tags."""
     logged: dict[str, InputLine] = {}
     units: set[str] = set()
-    jsonl = file.suffix not in (".yaml", ".yml", ".csv")
-    for case in read_cases(str(file), _as_cases(file, lines, logged) if jsonl else iter(lines)):
+    jsonl = file.suffix.lower() not in (".yaml", ".yml", ".csv")
+    lines = _as_cases(file, lines, logged) if jsonl else lines
+    for case in read_cases(str(file), lines, declared):
         line = logged.pop(case.where, None)
         if line is None or line.unit is None or line.unit not in units:
             units.update([line.unit] if line and line.unit is not None else ())
             yield replace(case, tags=(*case.tags, *tags_in(line.metadata))) if line else case
 
 
-def _as_cases(file: Path, lines: Sequence[bytes], logged: dict[str, InputLine]) -> Iterator[bytes]:
+def _as_cases(file: Path, lines: Iterable[bytes], logged: dict[str, InputLine]) -> Iterator[bytes]:
     for number, raw in enumerate(lines, 1):
         about, rest = _split_batch_fields(raw)
         if about:

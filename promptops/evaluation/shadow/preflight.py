@@ -54,7 +54,8 @@ def plan_replay(
     cases: list[ReplayInput] = []
     chosen = SampledInputs()
     if request.file:
-        chosen.file_hash, cases = inputs_from_file(request.file, request.seed)
+        declared = {**request.control.prompt.inputs, **request.candidate.prompt.inputs}
+        chosen.file_hash, cases = inputs_from_file(request.file, declared, request.seed)
     key = _request_key(request, chosen.file_hash)
     before = None if request.restart else find_unfinished_shadow_run(registry, key)
     if request.file is None:

@@ -1,18 +1,25 @@
-"""The file of a batch: one JSON object a line, ``{"inputs": …, "unit"?: …, "metadata"?: …}``."""
+"""The file of a batch: one JSON object a line, ``{"inputs": …, "unit"?: …, "metadata"?: …}``, or CSV.
+
+In CSV the columns ``unit`` and ``metadata.NAME`` have these meanings; every other column is an input, and so
+is one that the prompt declares. Cells are read by the schemas of the inputs.
+"""
 
 import hashlib
 import json
 from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from promptops.errors import Invalid
 from promptops.prompt import Prompt
+from promptops.prompt.csv_inputs import inputs_from_cells
+from promptops.prompt.csv_rows import is_csv, read_csv_rows
 from promptops.prompt.json_schema import type_name, unknown_name_message
 from promptops.prompt.render import RenderedPrompt, render_prompt
 
 KEYS = ("inputs", "unit", "metadata")
+_METADATA = "metadata."
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +51,56 @@ def scan_input_file(
 ) -> InputFileScan:
     """Read and render every line. Raises Invalid at the first that could not be run, before any is."""
     digest, numbers = hashlib.sha256(), array("q")
-    for number, raw in enumerate(file, 1):
-        digest.update(raw)
-        if not raw.strip():
-            continue
-        line = parse_line(raw, number, name, unit)
+    for line in _read_lines(_hashed(file, digest), name, prompt, unit):
         try:
             rendered = render_prompt(prompt, line.inputs)
         except Invalid as error:
-            raise Invalid(f"{name}:{number}: {error.message}", hint=error.hint) from None
-        numbers.append(number)
+            raise Invalid(f"{name}:{line.number}: {error.message}", hint=error.hint) from None
+        numbers.append(line.number)
         if look:
             look(rendered)
     return InputFileScan(digest.hexdigest(), numbers)
 
 
-def read_lines(file: BinaryIO, name: str, unit: str | None) -> Iterator[InputLine]:
+def read_lines(file: BinaryIO, name: str, prompt: Prompt, unit: str | None) -> Iterator[InputLine]:
     file.seek(0)
-    for number, raw in enumerate(file, 1):
+    return _read_lines(file, name, prompt, unit)
+
+
+def _hashed(lines: Iterable[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
+    for line in lines:
+        digest.update(line)
+        yield line
+
+
+def _read_lines(lines: Iterable[bytes], name: str, prompt: Prompt, unit: str | None) -> Iterator[InputLine]:
+    if is_csv(name):
+        for number, row in read_csv_rows(name, lines):
+            yield _parse_row(row, number, name, prompt, unit)
+        return
+    for number, raw in enumerate(lines, 1):
         if raw.strip():
             yield parse_line(raw, number, name, unit)
+
+
+def _parse_row(row: Mapping[str, str], number: int, name: str, prompt: Prompt, unit: str | None) -> InputLine:
+    where = f"{name}:{number}"
+    about = {column: cell for column, cell in row.items() if _is_about_line(column, prompt)}
+    cells = {column: cell for column, cell in row.items() if column not in about}
+    metadata = {
+        column.removeprefix(_METADATA): cell for column, cell in about.items() if column != "unit" and cell
+    }
+    data: dict[str, Any] = {
+        "inputs": inputs_from_cells(cells, prompt.inputs, where),
+        "unit": about.get("unit") or None,
+        "metadata": metadata,
+    }
+    return InputLine(number, data["inputs"], metadata, _read_unit(data, unit, where))
+
+
+def _is_about_line(column: str, prompt: Prompt) -> bool:
+    named = column.startswith(_METADATA) and column != _METADATA
+    return column not in prompt.inputs and (column == "unit" or named)
 
 
 def parse_line(raw: bytes, number: int, name: str, unit: str | None = None) -> InputLine:

@@ -216,8 +216,11 @@ class _BatchRun:
         report: BatchReport,
         item_of: Callable[[InputLine], BatchItem],
     ) -> None:
+        job = self.job
         lines = (
-            line for line in read_lines(file, self.job.source, self.job.unit) if line.number > results.kept
+            line
+            for line in read_lines(file, job.source, job.version.prompt, job.unit)
+            if line.number > results.kept
         )
 
         async def one(line: InputLine) -> dict[str, Any] | Pending[dict[str, Any]]:

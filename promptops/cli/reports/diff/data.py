@@ -91,7 +91,7 @@ def _case_inputs(pair: PromptChange) -> Iterator[tuple[str, Any]]:
     if side.prompt is None or side.prompt.cases is None or side.cases is None:
         note(f"{pair.name} has no golden set")
         return
-    for case in read_cases(side.prompt.cases, iter_lines(side.cases)):
+    for case in read_cases(side.prompt.cases, iter_lines(side.cases), side.prompt.inputs):
         yield case.id, case.inputs
 
 

@@ -1,0 +1,56 @@
+"""Cells of a table as inputs of a prompt, read by the inputs' schemas."""
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+from promptops.errors import Invalid
+from promptops.prompt.types import Input
+from promptops.prompt.value_types import ALL_TYPES, schema_types
+
+_MAX_SHOWN = 60  # characters of a cell in a message
+
+
+def inputs_from_cells(cells: Mapping[str, str], declared: Mapping[str, Input], where: str) -> dict[str, Any]:
+    """Values by name; an empty cell takes the default. Raises Invalid, naming row and column.
+
+    Cells of names that are not declared are texts.
+    """
+    return {
+        name: _cell_value(name, cell, declared.get(name), where)
+        for name, cell in cells.items()
+        if cell or name not in declared or declared[name].required
+    }
+
+
+def _cell_value(name: str, cell: str, declared: Input | None, where: str) -> Any:
+    """A text where the schema allows one, else JSON."""
+    types = _types_of(declared)
+    if "string" in types:
+        return cell
+    try:
+        return _parse_cell(cell.strip(), types)
+    except (ValueError, RecursionError):
+        if not cell.strip():
+            raise Invalid(f"{where}: column `{name}` is empty, and the input has no default") from None
+        shown = cell if len(cell) <= _MAX_SHOWN else f"{cell[:_MAX_SHOWN]}…"
+        message = f"column `{name}`: `{shown}` is no {' or '.join(sorted(types))}"
+        raise Invalid(f"{where}: {message}", hint="write it as JSON: 3, true, [1, 2]") from None
+
+
+def _types_of(declared: Input | None) -> Iterable[str]:
+    if declared is None:
+        return ALL_TYPES
+    if declared.kind == "messages":
+        return {"array"}
+    return schema_types(declared.schema if declared.kind == "value" else {})
+
+
+def _parse_cell(word: str, types: Iterable[str]) -> Any:
+    if "boolean" in types and word.lower() in {"true", "false"}:  # spreadsheets write TRUE
+        return word.lower() == "true"
+    return json.loads(word, parse_constant=_refuse_constant)
+
+
+def _refuse_constant(word: str) -> NoReturn:
+    raise ValueError(word)

@@ -1,0 +1,109 @@
+"""Tables of spreadsheets wherever a file is taken: ``batch``, ``feedback``, ``shadow run``, ``eval``."""
+
+import json
+from typing import Any
+
+import pytest
+
+from promptops.config.settings import current_settings
+from promptops.registry import RegistryDatabase
+from support.batch_files import outputs, results, rows
+from support.front_door import Cli, Repo
+from support.logged_runs import a_run, an_end
+from support.provider import Provider
+
+PROMPT = """\
+model: openai/gpt-4o-mini-2024-07-18
+inputs:
+  text: string
+  count: {type: integer, minimum: 1}
+  urgent: {type: boolean, default: false}
+  tags: {type: array, default: []}
+messages:
+  - {role: user, content: "{{ text }}|{{ count + 1 }}|{{ urgent }}|{{ tags | length }}"}
+"""
+HEAD = "text;count;urgent;tags;unit;metadata.desk\r\n"
+TABLE = f'{HEAD}"a;\r\nb";3;TRUE;"[1, 2]";u1;7\r\n\r\n早い;1;;;;\r\n;;;;;\r\n'
+ANSWERS = ["a;\r\nb|4|true|2", "早い|2|false|0"]
+
+
+@pytest.fixture
+def project(repo: Repo, provider: Provider) -> Repo:
+    repo.write("prompts/p.yaml", PROMPT)
+    repo.commit()
+    return repo
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_batch_reads_what_spreadsheets_write(encoding: str, cli: Cli, project: Repo) -> None:
+    (project.path / "In.CSV").write_bytes(TABLE.encode(encoding))
+    done = cli("batch", "p", "In.CSV")
+    assert (done.code, outputs(done.out)) == (0, ANSWERS), done.err
+    first, second = results(done.out)
+    assert (first["metadata"], first["inputs"]["tags"], first["batch_line"]) == ({"desk": "7"}, [1, 2], 2)
+    assert (second["metadata"], second["batch_line"]) == ({}, 5)
+    assert sorted(bool(row["unit_hash"]) for row in rows(project)) == [False, True]
+
+
+def test_a_batch_of_a_table_goes_on_where_it_stopped(cli: Cli, project: Repo, provider: Provider) -> None:
+    project.write("in.csv", "text,count\na,1\nb,2\nc,3\n")
+    for expected in (3, 6):
+        done = cli("batch", "p", "in.csv", "--unit", "inputs.text")
+        assert (done.code, outputs(done.out)) == (0, [f"{t}|{n}|false|0" for t, n in ("a2", "b3", "c4")])
+        assert len(rows(project)) == expected
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("text,count\na,1\n\nb,zero\n", "in.csv:4: column `count`: `zero` is no number"),
+        ("text,count\na,1\nb,0\n", "in.csv:3: the input `count`"),
+        ("text,count\nb,NaN\n", "in.csv:2: column `count`: `NaN` is no number"),
+        ("text,count\nb,\n", "in.csv:2: column `count` is empty, and the input has no default"),
+        ("text,count,text\n", "in.csv:1: the columns 1 and 3 are both named `text`"),
+        ("text,count\n" + "x" * 2_000_000 + ',"1', "in.csv:2: unexpected end of data"),
+        ("text,count\nb," + "9" * 1_000_000 + "x\n", "in.csv:2: column `count`: `999"),
+        ("text,cuont\na,1\n", "in.csv:2: unknown input `cuont` (did you mean `count`?)"),
+        ("text,count,metadata.\na,1,2\n", "in.csv:2: unknown input `metadata.`"),
+    ],
+)
+def test_what_is_wrong_names_row_and_column_in_few_words(
+    table: str, message: str, cli: Cli, project: Repo, provider: Provider
+) -> None:
+    project.write("in.csv", table)
+    for arguments in (["batch", "p", "in.csv"], ["eval", "p", "--cases", "in.csv"]):
+        done = cli(*arguments)
+        assert (done.code, message in done.err) == (4, True), done.err[:500]
+        assert len(done.err) < 1000
+    assert provider.requests == []
+
+
+def test_the_cells_of_a_shadow_run_are_read_by_the_schemas(cli: Cli, project: Repo) -> None:
+    project.write("in.csv", "text;count;urgent\na;3;true\n早い;1;\n")
+    project.write("prompts/p.yaml", PROMPT.replace("{{ text }}", "{{ text }}!"))
+    project.commit()
+    done = cli("shadow", "run", "p@HEAD", "--against", "p@HEAD~1", "--inputs", "in.csv", "--json")
+    assert json.loads(done.out)["pairs"] == 2, done.err
+
+
+def _outcomes() -> list[tuple[Any, ...]]:
+    with RegistryDatabase.open(current_settings().registry) as registry:
+        return [tuple(row) for row in registry.read("SELECT name, value, text FROM outcomes ORDER BY id")]
+
+
+def test_feedback_comes_from_a_table_whole_or_not_at_all(cli: Cli, repo: Repo) -> None:
+    run, other = a_run(), a_run()
+    with RegistryDatabase.open(current_settings().registry) as registry:
+        registry.record([(run, an_end()), (other, an_end())])
+    head = "run_id;metric;value;comment;occurred_at"
+    good = f'{run.run_id};thumbs;Up;"too; long";2026-11-02T09:00:00Z\r\n\r\n{other.run_id};correct;TRUE;;\r\n'
+    bad = "".join(f"{run.run_id};correct;{value};;\r\n" for value in ("maybe", "2", "", "inf", "1e999", "7"))
+    repo.write("bad.csv", f"{head}\r\n{good}{bad}")
+    done = cli("feedback", "--from", "bad.csv")
+    assert done.code == 4
+    assert "bad.csv:5: correct: 'maybe' is not a number" in done.err
+    assert "6 of 10 lines are bad; nothing is taken in" in done.err
+    (repo.path / "good.csv").write_bytes(f"{head}\r\n{good}".encode("utf-16"))
+    assert _outcomes() == []
+    assert cli("feedback", "--from", "good.csv").out == "2 outcomes logged\n"
+    assert _outcomes() == [("thumbs", 1.0, "too; long"), ("correct", 1.0, "")]
