@@ -3,13 +3,16 @@
 import re
 import subprocess
 
+import pytest
+
 import promptops
 from support.paths import ROOT
 
 TEXT = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 HEADINGS = re.findall(r"^## (.+)$", TEXT, re.MULTILINE)
 RELEASE = re.compile(r"(?P<version>\d+\.\d+\.\d+) - (?:\d{4}-\d\d-\d\d|unreleased)")
-KINDS = {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+KINDS = ["Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"]
+SECTIONS = re.split(r"^## .+\n", TEXT, flags=re.MULTILINE)[1:]
 
 
 def test_the_newest_heading_is_the_version() -> None:
@@ -24,8 +27,23 @@ def test_only_the_newest_may_be_without_a_date() -> None:
     assert all(not heading.endswith("unreleased") for heading in HEADINGS[2:])
 
 
-def test_changes_have_the_kinds_of_keep_a_changelog() -> None:
-    assert {*re.findall(r"^### (.+)$", TEXT, re.MULTILINE)} <= KINDS
+@pytest.mark.parametrize("section", SECTIONS, ids=HEADINGS)
+def test_each_entry_is_below_the_heading_of_its_kind(section: str) -> None:
+    before, *rest = re.split(r"^### (.+)$", section, flags=re.MULTILINE)
+    kinds, entries = rest[::2], rest[1::2]
+    assert before.strip() == ""
+    assert kinds == [kind for kind in KINDS if kind in kinds]
+    assert all(text.strip().startswith("- ") for text in entries)
+    assert all(re.match(r"(- |  \S|$)", line) for text in entries for line in text.splitlines())
+
+
+def test_the_version_is_written_once() -> None:
+    """Beside the one place, pages may say which tag to pin: it is this version's."""
+    command = ["git", "grep", "-nF", promptops.__version__, "--", "promptops", ".ci", ".github", "*.toml"]
+    found = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    assert re.findall(r"^(.+?):", found, re.MULTILINE) == ["promptops/_version.py"]
+    pinned = re.findall(r"rev: v(\S+)", "".join(page.read_text("utf-8") for page in ROOT.glob("docs/*.md")))
+    assert {*pinned} == {promptops.__version__}
 
 
 def test_a_tag_names_the_version_and_its_heading_has_a_date() -> None:
