@@ -69,7 +69,8 @@ def with_gate(options: ReplayOptions, wanted: RolloutShadowRequest) -> ReplayOpt
         inputs = replace(inputs, sample=gate.sample)
     limits = [each for each in (options.max_cost, wanted.left_usd) if each is not None]
     until = replace(options.until, min_pairs=max(options.until.min_pairs, gate.min_pairs))
-    return replace(options, inputs=inputs, until=until, max_cost=min(limits, default=None))
+    settings = replace(options.settings, margin=gate.effective_margin)
+    return replace(options, inputs=inputs, until=until, settings=settings, max_cost=min(limits, default=None))
 
 
 def _rollout_request(

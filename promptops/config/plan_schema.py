@@ -121,6 +121,12 @@ PLAN_SCHEMA: dict[str, Any] = _mapping(
                     "sample": {"type": "integer", "minimum": 1},
                     "min_pairs": {"type": "integer", "minimum": 1},
                     "max_usd": {"type": "number", "minimum": 0},
+                    "margin": {
+                        "type": "number",
+                        "minimum": 0,
+                        "exclusiveMaximum": 1,
+                        "description": "How much more often checks may fail. Default: 0.03, three points.",
+                    },
                 },
             )
         ),
@@ -151,7 +157,17 @@ PLAN_SCHEMA: dict[str, Any] = _mapping(
         "promote": _mapping(
             "What must hold at the last step.",
             {
-                "require": {"type": "string", "enum": ["all_guards"]},
+                "require": {
+                    "type": "string",
+                    "enum": ["all_guards", "shadow_and_no_harm"],
+                    "description": "all_guards: each is shown not worse. shadow_and_no_harm: so are all but "
+                    "the checks, which the shadow phase has shown; they have to show no harm in min_calls.",
+                },
+                "min_calls": {
+                    "type": "integer",
+                    "minimum": 0,
+                    "description": "Calls of both arms in the last step, at least.",
+                },
                 "goals": {
                     "type": "array",
                     "items": {"type": "string"},
@@ -159,6 +175,12 @@ PLAN_SCHEMA: dict[str, Any] = _mapping(
                 },
             },
         ),
+        "quality": {
+            "type": "string",
+            "enum": ["required", "optional"],
+            "description": "Whether a metric of checks, outcomes or judges has to guard a canary. Default: "
+            "required on the channel production, optional elsewhere and in `quick`.",
+        },
         "on_inconclusive": {
             "type": "string",
             "enum": ["hold", "rollback", "promote"],

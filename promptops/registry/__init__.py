@@ -74,7 +74,7 @@ if TYPE_CHECKING:
         ObservationRow,
         calls_after,
         calls_before,
-        count_canary_calls_since,
+        count_calls_since,
         count_reviewed_calls,
         delete_observations,
         earliest_start_from,
@@ -215,7 +215,7 @@ _HOMES = {
     "sqlite.release.import_coverage": "describe_import_gaps",
     "sqlite.release.judge_queue": "JudgeQueueFilter judge_versions_used runs_to_judge",
     "sqlite.release.observations": (
-        "CALL_METRIC CallOutcome LATE_PREFIX calls_after calls_before count_canary_calls_since "
+        "CALL_METRIC CallOutcome LATE_PREFIX calls_after calls_before count_calls_since "
         "count_reviewed_calls delete_observations earliest_start_from filter_ended_calls "
         "find_first_rollout_run last_outcome_id last_seq load_analysis_state ObservationRow observation_row "
         "outcomes_after pruned_calls read_call_outcomes read_channel_traffic read_observations "

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
-from promptops.release.analysis.findings import Findings, GateFinding, MetricFinding
+from promptops.release.analysis.findings import Findings, GateFinding
 from promptops.release.plan.types import PlanStep, ReleasePlan
+from promptops.release.proof import missing_proof, promotion_reason
 from promptops.release.steps import (
     approval_transition,
     current_step,
@@ -36,7 +37,6 @@ __all__ = [
     "gate_phases",
     "is_already_undone",
     "is_applicable",
-    "missing_proof",
     "next_position",
     "resume_transition",
     "skipped_steps",
@@ -234,9 +234,8 @@ def _decide_progressing(
     waits += missing_proof(plan, findings)
     if waits:
         return RolloutDecision(holds=waits)
-    better = f"; better: {', '.join(plan.all_goals)}" if plan.all_goals else ""
     return RolloutDecision(
-        transition=_promote(rollout, f"every guard is not worse{better}", Verdict.NOT_WORSE),
+        transition=_promote(rollout, promotion_reason(plan, findings), Verdict.NOT_WORSE),
     )
 
 
@@ -255,35 +254,6 @@ def _hold_reasons(rollout: Rollout, step: PlanStep, findings: Findings, now: flo
         if each.worse and each.metric.name not in rollout.signals
     ]
     return tuple(waits)
-
-
-def missing_proof(plan: ReleasePlan, findings: Findings) -> tuple[str, ...]:
-    """What proof a promotion lacks, guard by guard and goal by goal; empty when it may be."""
-    said = {each.metric.name: each for each in findings.metrics}
-    open_ = [
-        f"{name}: {_open_reason(said.get(name))}" for name in _guards(plan) if not _is_proven(said.get(name))
-    ]
-    open_ += [
-        f"{name} must be better: {_open_reason(found)}"
-        for name in plan.all_goals
-        if not ((found := said.get(name)) and found.better and not found.worse)
-    ]
-    return tuple(open_)
-
-
-def _guards(plan: ReleasePlan) -> list[str]:
-    return [each.name for each in plan.metrics if each.role in ("guard", "hard")]
-
-
-def _is_proven(found: MetricFinding | None) -> bool:
-    return found is not None and found.not_worse and not found.worse
-
-
-def _open_reason(found: MetricFinding | None) -> str:
-    if found is None:
-        return "nothing is known yet"
-    needed = "" if found.calls_needed is None else f"; about {max(1, round(found.calls_needed)):,} more calls"
-    return f"{found.sentence or found.verdict}{needed}"
 
 
 def _advance(rollout: Rollout, plan: ReleasePlan, reason: str) -> Transition:

@@ -12,6 +12,7 @@ from promptops.errors import Invalid
 from promptops.release.analysis.findings import Findings, GateFinding, MetricFinding
 from promptops.release.ledger.serialize import decode_transition, encode_transition
 from promptops.release.plan import ReleasePlan, decode_plan
+from promptops.release.proof import missing_proof
 from promptops.release.rules import (
     Move,
     RolloutDecision,
@@ -22,7 +23,6 @@ from promptops.release.rules import (
     gate_phases,
     is_already_undone,
     is_applicable,
-    missing_proof,
     next_position,
     resume_transition,
     start_rollout,
@@ -413,6 +413,27 @@ def test_goals_must_be_better() -> None:
     assert decision.transition is not None
     assert decision.transition.reason == "every guard is not worse; better: error_rate"
     assert missing_proof(by, better) == ()
+
+
+def test_checks_that_the_shadow_has_shown_need_only_show_no_harm() -> None:
+    """Every other guard is shown not worse all the same, and few calls find no harm."""
+    by = plan(
+        shadow={"require": "not_worse", "margin": 0.04},
+        promote={"require": "shadow_and_no_harm", "min_calls": 800},
+    )
+    open_checks = metric(found(by, shown=True, step_calls=812), "checks", not_worse=False)
+    decision = decide_transition(at(2, by), by, open_checks, START + 2 * DAY)
+    assert decision.transition is not None
+    assert decision.transition.move is Move.PROMOTE
+    assert decision.transition.reason == (
+        "checks: not worse by 4 points on logged inputs, and no harm in 812 live calls; every other guard is "
+        "not worse"
+    )
+    few = replace(open_checks, step_calls=700)
+    assert missing_proof(by, few) == ("100 more calls in the last step (800 are due)",)
+    for name in ("error_rate", "latency"):
+        assert missing_proof(by, metric(open_checks, name, not_worse=False))[0].startswith(f"{name}: ")
+    assert missing_proof(by, metric(open_checks, "checks", worse=True))[0].startswith("checks: ")
 
 
 def test_the_last_step_has_its_minimum_too() -> None:

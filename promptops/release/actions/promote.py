@@ -6,13 +6,14 @@ from promptops.release.actions.candidate import ReleaseCandidate, require_reason
 from promptops.release.actions.promote_direct import promote_directly
 from promptops.release.actions.promote_request import NO, UNDECIDED, PromoteRequest, PromoteResult
 from promptops.release.context import ReleaseContext, Target, active_rollout, resolve_target
+from promptops.release.proof import missing_proof, promotion_reason
 from promptops.release.reconcile import (
     Assessment,
     apply_if_unchanged,
     assess,
     assessment_evidence,
 )
-from promptops.release.rules import Move, Transition, missing_proof, skipped_steps
+from promptops.release.rules import Move, Transition, skipped_steps
 from promptops.stats.verdicts import Verdict
 from promptops.versions.references import parse_reference
 from promptops.versions.release_state import Rollout
@@ -54,9 +55,10 @@ def _promote_canary(context: ReleaseContext, target: Target, wanted: PromoteRequ
     if (no or open_) and not wanted.force:
         return PromoteResult(target=target, code=NO if no else UNDECIDED, reasons=no or open_)
     overrides = "; overrides: " + "; ".join((*no, *open_)) if no or open_ else ""
+    shown = promotion_reason(look.plan, look.findings) if look.plan and look.findings else ""
     due = Transition(
         move=Move.PROMOTE,
-        reason=f"{wanted.reason or 'every guard is not worse'}{overrides}",
+        reason=f"{wanted.reason or shown}{overrides}",
         verdict=Verdict.WORSE if no else Verdict.UNDECIDED if open_ else Verdict.NOT_WORSE,
         forced=bool(overrides or skipped),
         skipped=skipped,

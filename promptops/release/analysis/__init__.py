@@ -8,7 +8,7 @@ from promptops.config.clock import utc_text
 from promptops.registry import (
     RegistryDatabase,
     breaker_reason,
-    count_canary_calls_since,
+    count_calls_since,
     count_reviewed_calls,
     find_first_rollout_run,
     load_analysis_state,
@@ -55,13 +55,15 @@ def analyze_rollout(  # noqa: PLR0913 - the last four are seldom given
     found = update_bounds(registry, rollout.id, tests, search=bounds)
     first, since = find_first_rollout_run(registry, rollout.id)
     against = stable.version if stable else "stable"
+    step_calls, step_canary_calls = _calls_in_step(registry, rollout, tests)
     findings = Findings(
         registry=read_registry_id(registry),
         registry_path=str(registry.path),
         watermark=tests.instant.watermark,
         calls=tests.ratio.calls,
         canary_calls=tests.ratio.canary_calls,
-        step_canary_calls=_canary_calls_in_step(registry, rollout, tests),
+        step_canary_calls=step_canary_calls,
+        step_calls=step_calls,
         step_started=rollout.step_started,
         waiting=tests.waiting,
         without_unit=tests.without_unit,
@@ -87,13 +89,13 @@ def load_findings(registry: RegistryDatabase, rollout: Rollout) -> Findings | No
     state = load_analysis_state(registry, rollout.id, SUMMARY)
     found = decode_findings(state) if state else None
     if found and found.step_started != rollout.step_started:  # it has moved on since, and nothing was scored
-        return replace(found, step_canary_calls=0, step_started=rollout.step_started)
+        return replace(found, step_canary_calls=0, step_calls=0, step_started=rollout.step_started)
     return found
 
 
-def _canary_calls_in_step(registry: RegistryDatabase, rollout: Rollout, tests: RolloutTests) -> int:
+def _calls_in_step(registry: RegistryDatabase, rollout: Rollout, tests: RolloutTests) -> tuple[int, int]:
     moment = utc_text(parse_timestamp(rollout.step_started))
-    return count_canary_calls_since(registry, rollout.id, moment, tests.instant.watermark)
+    return count_calls_since(registry, rollout.id, moment, tests.instant.watermark)
 
 
 def _reviewed(registry: RegistryDatabase, rollout: Rollout, plan: ReleasePlan) -> int:

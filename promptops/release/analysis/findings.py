@@ -45,6 +45,7 @@ class Findings:
     calls: int = 0  # scored
     canary_calls: int = 0
     step_canary_calls: int = 0  # scored since the present step began
+    step_calls: int = 0  # of both arms, as these
     step_started: str = ""  # that step, as the rollout has it
     waiting: int = 0  # calls assigned and not scored yet
     without_unit: int = 0  # fell on a random unit though the plan wants one

@@ -18,14 +18,14 @@ def encode_findings(findings: Findings) -> dict[str, Any]:
 
 def decode_findings(state: Mapping[str, Any]) -> Findings | None:
     """None for what another version of the program has written."""
-    if set(state) != {each.name for each in fields(Findings)}:
+    if not set(state) <= {each.name for each in fields(Findings)}:
         return None
     try:
         metrics = tuple(_metric(each) for each in state["metrics"])
+        lists = {name: tuple(state[name]) for name in _LISTS}
+        return Findings(**{**state, **lists, "metrics": metrics})
     except (KeyError, TypeError, ValueError):
         return None
-    lists = {name: tuple(state[name]) for name in _LISTS}
-    return Findings(**{**state, **lists, "metrics": metrics})
 
 
 def _metric(state: Mapping[str, Any]) -> MetricFinding:

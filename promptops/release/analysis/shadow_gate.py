@@ -7,7 +7,6 @@ from promptops.release.plan import PlanShadowGate
 from promptops.stats.sequential_pairs import SequentialPairedTest
 from promptops.stats.verdicts import CHECKS_WORDING, Verdict, verdict_sentence
 
-MARGIN = 0.03
 _SHORT = 12
 _UNANSWERED = RETRYABLE_ERRORS | {"authentication", "not_found", "interrupted"}
 
@@ -19,7 +18,6 @@ def shadow_gate(
     candidate_digest: str,
     gate: PlanShadowGate,
     *,
-    margin: float = MARGIN,
     names: tuple[str, str] | None = None,
 ) -> GateFinding:
     """The verdict on all pairs that these two versions have ever answered: beginning again forgets nothing.
@@ -27,6 +25,7 @@ def shadow_gate(
     The finding's ``verdict`` is None below ``min_pairs``, unless the candidate is worse already. ``names``
     are those of control and candidate.
     """
+    margin = gate.effective_margin
     control, candidate = names or (_short_reference(control_digest), _short_reference(candidate_digest))
     pairs = shadow_losses(registry, prompt, candidate_digest, control_digest)
     losses = [
@@ -66,4 +65,5 @@ def _command(prompt: str, control: str, candidate: str, gate: PlanShadowGate) ->
     """What makes the pairs that are missing."""
     budget = f" --max-cost {gate.max_usd:g}" if gate.max_usd is not None else ""
     versions = f"{prompt}@{_short_reference(candidate)} --against {prompt}@{_short_reference(control)}"
-    return f"promptops shadow run {versions} --sample {gate.sample} --until {gate.min_pairs}{budget}"
+    margin = f" -o margin={gate.margin:g}" if gate.margin is not None else ""
+    return f"promptops shadow run {versions} --sample {gate.sample} --until {gate.min_pairs}{margin}{budget}"

@@ -10,7 +10,7 @@ from promptops.config.yaml import Document, parse_yaml
 from promptops.errors import Invalid, NotFound
 from promptops.prompt.canonical_json import canonical_json, sha256_hex
 from promptops.prompt.types import Prompt
-from promptops.release.plan.defaults import BUILT_IN, CHANNEL_PLANS
+from promptops.release.plan.defaults import BUILT_IN, CHANNEL_PLANS, base_plan
 from promptops.release.plan.loader import encode_plan, read_plan
 from promptops.release.plan.types import (
     Alpha,
@@ -59,7 +59,7 @@ def decode_plan(name: str, content: Mapping[str, Any], document: Document | None
     ``document``: the settings file that it stands in, for the places in messages. Raises InvalidAt.
     """
     written = plan_document(name, content, document)
-    base = BUILT_IN.get(name, BUILT_IN["default"])
+    base = base_plan(name)
     whole = {key: _merge(base[key], content[key]) if key in content else base[key] for key in base}
     plan = read_plan(replace(written, content=whole))
     return _with_digest(replace(plan, metrics_given="metrics" in content))

@@ -19,6 +19,7 @@ _DEFAULT: Mapping[str, Any] = {
     ],
     "approval": None,
     "promote": {"require": "all_guards", "goals": []},
+    "quality": None,
     "on_inconclusive": "hold",
     "deadline": "14d",
     "alpha": {"rollback": 0.05, "promote": 0.05, "srm": 0.001},
@@ -31,14 +32,32 @@ _DEFAULT: Mapping[str, Any] = {
     ],
 }
 
+_LOW_TRAFFIC: Mapping[str, Any] = {
+    **_DEFAULT,
+    "steps": [{"weight": 10, "min_canary": 20, "min_duration": "24h"}, {"weight": 50}],
+    "metrics": [
+        {**_ERROR_RATE, "role": "guard", "margin": 0.02},
+        {**_CHECKS, "role": "guard", "margin": 0.04},
+        {**_LATENCY, "role": "guard", "margin": 1.20},
+        {**_COST, "role": "signal", "margin": 1.25},
+    ],
+}
+
 BUILT_IN: Mapping[str, Mapping[str, Any]] = {
     "default": _DEFAULT,
     "direct": {**_DEFAULT, "steps": []},
+    "lean": _LOW_TRAFFIC,  # for about 200 calls a day: proof comes fastest at 50 %
+    "shadow-first": {
+        **_LOW_TRAFFIC,
+        "shadow": {"require": "not_worse", "sample": 600, "min_pairs": 100, "margin": 0.04},
+        "promote": {"require": "shadow_and_no_harm", "goals": [], "min_calls": 800},
+    },
     # for trials: it decides within minutes, by wide margins
     "quick": {
         **_DEFAULT,
         "eval": None,
         "unit": "call",
+        "quality": "optional",
         "steps": [{"weight": 50, "min_canary": 50}],
         "metrics": [
             {**_ERROR_RATE, "role": "guard", "margin": 0.10},
@@ -47,4 +66,8 @@ BUILT_IN: Mapping[str, Mapping[str, Any]] = {
     },
 }
 CHANNEL_PLANS: Mapping[str, str] = {"staging": "direct", "production": "default"}
-SHADOW: Mapping[str, Any] = {"require": "not_worse", "sample": 200, "min_pairs": 100}
+
+
+def base_plan(name: str) -> Mapping[str, Any]:
+    """What a plan of this name takes what it leaves out from."""
+    return BUILT_IN.get(name, _DEFAULT)

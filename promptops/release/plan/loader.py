@@ -5,6 +5,7 @@ from typing import Any
 
 from promptops.config.yaml import YamlPath
 from promptops.errors import Invalid
+from promptops.release.plan.defaults import base_plan
 from promptops.release.plan.types import (
     Alpha,
     ObserveSettings,
@@ -31,7 +32,10 @@ def read_plan(text: PlanDocument) -> ReleasePlan:
         unit=data["unit"],
         steps=_steps(text, data["steps"]),
         approval=None if data["approval"] is None else _approval(data["approval"]),
+        require=data["promote"].get("require", "all_guards"),
+        min_calls=data["promote"].get("min_calls", 0),
         goals=tuple(data["promote"].get("goals", ())),
+        quality=data["quality"],
         on_inconclusive=data["on_inconclusive"],
         deadline=None if data["deadline"] is None else text.seconds(data["deadline"], ("deadline",)),
         alpha=Alpha(**data["alpha"]),
@@ -170,12 +174,31 @@ def _check_plan(text: PlanDocument, plan: ReleasePlan) -> None:
             )
     if plan.steps and not any(each.role in ("guard", "hard") for each in plan.metrics):
         text.refuse(("metrics",), "has no guard, so nothing could ever be promoted")
+    if plan.require == "shadow_and_no_harm":
+        _check_shadow_proof(text, plan)
+
+
+def _check_shadow_proof(text: PlanDocument, plan: ReleasePlan) -> None:
+    where = ("promote", "require")
+    if plan.shadow is None or plan.shadow.require != "not_worse":
+        text.refuse(
+            where,
+            "is shadow_and_no_harm, and no shadow phase has to show not worse",
+            "shadow: {require: not_worse, sample: 600, margin: 0.04}",
+        )
+    if not plan.min_calls:
+        text.refuse(
+            where, "is shadow_and_no_harm: few calls find no harm", "promote: {min_calls: 800} says how many"
+        )
+    if not plan.steps:
+        text.refuse(where, "is shadow_and_no_harm, and the plan has no steps in which harm could show")
 
 
 def encode_plan(plan: ReleasePlan) -> dict[str, Any]:
     """The content that ``read_plan`` makes this plan of, with nothing left out; durations in seconds.
 
-    ``approval`` stands there only where it says something, so that plans of before keep their digests.
+    ``approval``, ``quality`` and ``min_calls`` stand there only where they say something, so that plans of
+    before keep their digests.
     """
     rule = plan.approval
     approval = rule and {"approvers": list(rule.approvers), "own_change": rule.own_change}
@@ -185,13 +208,16 @@ def encode_plan(plan: ReleasePlan) -> dict[str, Any]:
         "shadow": plan.shadow and _fields(plan.shadow),
         "unit": plan.unit,
         "steps": [_step_content(step) for step in plan.steps],
-        "promote": {"require": "all_guards", "goals": list(plan.goals)},
+        "promote": {"require": plan.require, "goals": list(plan.goals)}
+        | ({"min_calls": plan.min_calls} if plan.min_calls else {}),
         "on_inconclusive": plan.on_inconclusive,
         "deadline": None if plan.deadline is None else _number(plan.deadline),
         "alpha": _fields(plan.alpha),
         "observe": _fields(plan.observe),
         "metrics": [_metric_content(each) for each in plan.metrics],
-    } | ({"approval": _without_empty(approval)} if approval else {})
+        **({"approval": _without_empty(approval)} if approval else {}),
+        **({"quality": plan.quality} if plan.quality != base_plan(plan.name)["quality"] else {}),
+    }
 
 
 def _without_empty(content: Mapping[str, Any]) -> dict[str, Any]:

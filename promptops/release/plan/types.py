@@ -7,6 +7,9 @@ from typing import Literal
 MetricKind = Literal["binary", "ratio", "score"]
 MetricRole = Literal["guard", "signal", "goal", "hard"]
 MissingPolicy = Literal["good", "bad", "exclude"]
+PromotionRule = Literal["all_guards", "shadow_and_no_harm"]
+DEFAULT_SHADOW_MARGIN = 0.03
+CHECKS_SOURCE = "checks.pass"  # what a shadow run compares, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +67,11 @@ class PlanShadowGate:
     sample: int = 200
     min_pairs: int = 100
     max_usd: float | None = None
+    margin: float | None = None  # None: DEFAULT_SHADOW_MARGIN
+
+    @property
+    def effective_margin(self) -> float:
+        return DEFAULT_SHADOW_MARGIN if self.margin is None else self.margin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,13 +99,22 @@ class ObserveSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasePlan:
+    """``min_calls``: of both arms, in the last step. ``quality``: None leaves it to the channel.
+
+    With ``shadow_and_no_harm`` the checks have been shown not worse by the shadow phase, and the canary
+    has only to show no harm to them in ``min_calls``; every other guard is shown not worse all the same.
+    """
+
     name: str
     eval: PlanEvalGate | None = None
     shadow: PlanShadowGate | None = None
     unit: str = "session"  # call, session, user, or a key of the metadata
     steps: tuple[PlanStep, ...] = ()
     approval: PlanApproval | None = None
+    require: PromotionRule = "all_guards"
+    min_calls: int = 0
     goals: tuple[str, ...] = ()  # metrics that must be better
+    quality: Literal["required", "optional"] | None = None
     on_inconclusive: Literal["hold", "rollback", "promote"] = "hold"
     deadline: float | None = 14 * 86_400.0  # seconds
     alpha: Alpha = field(default_factory=Alpha)
@@ -106,6 +123,18 @@ class ReleasePlan:
     content: Mapping[str, object] = field(default_factory=dict, compare=False)  # as it is pinned
     digest: str = ""  # 64 hex digits, of ``content``
     metrics_given: bool = field(default=True, compare=False)  # else the built-in ones: see ``fit``
+
+    @property
+    def guards(self) -> tuple[PlanMetric, ...]:
+        """Metrics that can roll back, and that must be shown not worse."""
+        return tuple(each for each in self.metrics if each.role in ("guard", "hard"))
+
+    @property
+    def proven_by_shadow(self) -> tuple[str, ...]:
+        """Guards that the shadow phase has shown to be not worse, and the canary need not show again."""
+        if self.require != "shadow_and_no_harm":
+            return ()
+        return tuple(each.name for each in self.guards if each.source == CHECKS_SOURCE)
 
     @property
     def all_goals(self) -> tuple[str, ...]:

@@ -44,8 +44,8 @@ def names(plan: ReleasePlan) -> list[str]:
 
 
 def test_the_built_in_plans_are_those_of_the_manual() -> None:
-    default, direct, quick = (decode_plan(name, {}) for name in ("default", "direct", "quick"))
-    assert list(BUILT_IN) == ["default", "direct", "quick"]
+    default, direct, lean, shadow_first, quick = (decode_plan(name, {}) for name in BUILT_IN)
+    assert list(BUILT_IN) == ["default", "direct", "lean", "shadow-first", "quick"]
     assert default.steps == (
         PlanStep(weight_bp=500, min_canary=50, min_duration=HOUR),
         PlanStep(weight_bp=2500, min_canary=150, min_duration=4 * HOUR),
@@ -61,6 +61,15 @@ def test_the_built_in_plans_are_those_of_the_manual() -> None:
     ]
     assert direct.eval == default.eval
     assert (direct.steps, direct.shadow) == ((), None)
+    half = PlanStep(weight_bp=5000)
+    assert lean.steps == (PlanStep(weight_bp=1000, min_canary=20, min_duration=DAY), half)
+    assert [each.margin for each in lean.metrics] == [0.02, 0.04, 1.2, 1.25]
+    assert (lean.shadow, lean.require, lean.min_calls) == (None, "all_guards", 0)
+    assert (shadow_first.steps, shadow_first.metrics) == (lean.steps, lean.metrics)
+    assert shadow_first.shadow == PlanShadowGate(sample=600, margin=0.04)
+    assert (shadow_first.require, shadow_first.min_calls) == ("shadow_and_no_harm", 800)
+    assert shadow_first.proven_by_shadow == ("checks",)
+    assert [each.quality for each in (default, lean, shadow_first, quick)] == [None, None, None, "optional"]
     assert (quick.unit, quick.eval, quick.steps) == ("call", None, (PlanStep(weight_bp=5000, min_canary=50),))
     assert [(each.name, each.margin) for each in quick.metrics] == [("error_rate", 0.1), ("checks", 0.15)]
 
@@ -145,6 +154,11 @@ metrics:
         ("on_inconclusive: wait", "must be one of `hold`, `rollback`, `promote`"),
         ("promote: {goals: [lat]}", r"`promote.goals\[0\]` is no metric: lat"),
         ("promote: {require: some}", "all_guards"),
+        ("promote: {require: shadow_and_no_harm, min_calls: 9}", "no shadow phase has to show not worse"),
+        ("shadow: {}\npromote: {require: shadow_and_no_harm}", "few calls find no harm"),
+        ("steps: []\nshadow: {}\npromote: {require: shadow_and_no_harm, min_calls: 9}", "has no steps"),
+        ("shadow: {margin: 1}", "shadow.margin"),
+        ("quality: some", "must be one of `required`, `optional`"),
         ("metrics: []", "has no guard"),
         ("alpha: {rollback: 0}", "alpha.rollback"),
         ("eval: {require: maybe}", "must be one of `undecided_ok`, `not_worse`"),
@@ -308,6 +322,13 @@ def test_a_plan_fits_a_prompt() -> None:
         fit_plan(written(named), checked)
     with pytest.raises(Invalid, match="greet has no check max_word"):
         fit_plan(written(named), bare)
+
+
+def test_keys_that_came_later_do_not_move_the_digests_of_before() -> None:
+    """Rollouts under way name their plan by its digest."""
+    digests = {name: decode_plan(name, {}).digest[:12] for name in ("default", "direct", "quick")}
+    assert digests == {"default": "05b9d34424a0", "direct": "f18dfa78f62f", "quick": "5f84e4bec030"}
+    assert decode_plan("p", {"shadow": {"sample": 3}}).digest.startswith("d04df2683441")
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

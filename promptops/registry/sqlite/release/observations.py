@@ -186,13 +186,15 @@ def save_analysis_state(
         connection.execute("INSERT OR REPLACE INTO eprocesses VALUES (?, ?, ?, ?, ?)", row)
 
 
-def count_canary_calls_since(registry: RegistryDatabase, rollout: str, moment: str, through: int) -> int:
-    """Scored calls of the canary that were started at that time (UTC text) or later."""
+def count_calls_since(registry: RegistryDatabase, rollout: str, moment: str, through: int) -> tuple[int, int]:
+    """Scored calls that were started at that time (UTC text) or later, and those of the canary among them."""
     sql = (
-        "SELECT count(*) FROM observations o JOIN runs r ON r.seq = o.seq WHERE o.rollout = ? "
-        "AND o.metric = ? AND o.arm = 'canary' AND o.seq <= ? AND r.started_at >= ?"
+        "SELECT count(*), coalesce(sum(o.arm = 'canary'), 0) "
+        "FROM observations o JOIN runs r ON r.seq = o.seq "
+        "WHERE o.rollout = ? AND o.metric = ? AND o.seq <= ? AND r.started_at >= ?"
     )
-    return int(registry.read_one(sql, (rollout, CALL_METRIC, through, moment)))
+    calls, canary_calls = registry.read(sql, (rollout, CALL_METRIC, through, moment))[0]
+    return int(calls), int(canary_calls)
 
 
 def count_reviewed_calls(registry: RegistryDatabase, rollout: str) -> int:
