@@ -7,7 +7,7 @@ import pytest
 
 from promptops.checks import CHECK_KINDS
 from promptops.cli.verbs import leaf_verbs
-from promptops.config.settings import SETTINGS_SCHEMA
+from promptops.config.settings_schema import SETTINGS_SCHEMA
 from promptops.prompt import PROMPT_SCHEMA
 from support.command_lines import GLOBAL, command_lines, fault_of, options_of
 from support.markdown_pages import code_of, leads_somewhere, relative_links, schema_keys, yaml_of

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from promptops.config.settings import SETTINGS_FILE, Settings, SettingsFile, find_settings
+from promptops.config.settings import Settings, SettingsFile, find_settings
+from promptops.config.settings_schema import SETTINGS_FILE
 from promptops.errors import Invalid
 from promptops.git.process import run_git
 

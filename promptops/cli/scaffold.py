@@ -8,7 +8,8 @@ from pathlib import Path
 
 from promptops._version import __version__
 from promptops.config.containment import check_inside
-from promptops.config.settings import SETTINGS_FILE, Settings
+from promptops.config.settings import Settings
+from promptops.config.settings_schema import SETTINGS_FILE
 from promptops.errors import Invalid
 from promptops.escapes import escape
 from promptops.prompt import PROMPT_SCHEMA, check_prompt_name

@@ -5,8 +5,8 @@ Only data, for the same reason as the schema of plans. A test holds it against w
 
 from typing import Any
 
-_PRICE: dict[str, Any] = {"type": "number"}
-_LIMIT: dict[str, Any] = {"type": "integer"}
+_PRICE: dict[str, Any] = {"type": "number", "minimum": 0}
+_LIMIT: dict[str, Any] = {"type": "integer", "minimum": 1}
 _ABILITY: dict[str, Any] = {"type": "boolean"}
 PRICE_KEYS = (
     "cache_creation_input_token_cost",
@@ -21,7 +21,8 @@ PRICE_KEYS = (
     "output_cost_per_reasoning_token",
     "output_cost_per_token",
 )
-PRICE_VARIANT = f"^({'|'.join(PRICE_KEYS)})(_above_[0-9]+k?_tokens)?(_[a-z]+)?$"
+PRICE_TIERS = ("balanced", "batches", "decisions", "flex", "priority", "ultrafast")
+PRICE_VARIANT = f"^({'|'.join(PRICE_KEYS)})(_above_[0-9]+k?_tokens)?(_({'|'.join(PRICE_TIERS)}))?$"
 ABILITY_KEYS = (
     "supports_audio_input",
     "supports_function_calling",
@@ -45,11 +46,27 @@ MODEL_SCHEMA: dict[str, Any] = {
             "description": "The listed model behind a deployment or fine-tuned model, whose prices hold.",
         },
         "pinned_by": {"type": "string", "description": "What holds the model still where its name does not."},
-        "deprecation_date": {"description": "The day on which it retires: 2027-01-31."},
+        "deprecation_date": {
+            "type": "string",
+            "format": "date",
+            "description": "The day on which it retires: 2027-01-31.",
+        },
         "litellm_provider": {"type": "string"},
         "mode": {"type": "string"},
         **dict.fromkeys(("max_input_tokens", "max_output_tokens", "max_tokens"), _LIMIT),
-        "tiered_pricing": {"type": "array"},
+        "tiered_pricing": {
+            "type": "array",
+            "description": "Prices by the length of the prompt.",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["range"],
+                "properties": {
+                    "range": {"type": "array", "items": _PRICE, "minItems": 2, "maxItems": 2},
+                    **dict.fromkeys(PRICE_KEYS, _PRICE),
+                },
+            },
+        },
         **dict.fromkeys(PRICE_KEYS, _PRICE),
         **dict.fromkeys(ABILITY_KEYS, _ABILITY),
     },

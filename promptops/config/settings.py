@@ -4,103 +4,21 @@ Precedence: a flag, then the environment, then ``promptops.yaml``, then the defa
 """
 
 import os
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from promptops.config.containment import check_inside, outside_problem
-from promptops.config.model_schema import MODEL_SCHEMA
-from promptops.config.plan_schema import PLAN_SCHEMA
+from promptops.config.schema_violations import schema_violations
+from promptops.config.settings_schema import SETTINGS_FILE, SETTINGS_SCHEMA
 from promptops.config.worktree import Worktree, find_worktree, main_worktree
 from promptops.config.yaml import Document, parse_yaml
 from promptops.errors import Invalid
 
-SETTINGS_FILE = "promptops.yaml"
 _REGISTRY_ENDS = ("", "-wal", "-shm", "-journal", "-spool", "-batches", "-shadow.lock")  # it, and beside it
 _REGISTRY_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 BUILT_IN_CHANNELS = ("staging", "production")
-
-_OBJECT = {"type": "object"}
-SETTINGS_SCHEMA: dict[str, Any] = {
-    "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "title": SETTINGS_FILE,
-    "type": "object",
-    "additionalProperties": False,
-    "properties": {
-        "registry": {
-            "type": "string",
-            "description": "Path of the registry of runs in this repository, relative to this file. Default: "
-            "registry.db here. A place outside of it is given by --registry or PROMPTOPS_REGISTRY.",
-        },
-        "channels": {
-            "type": "object",
-            "description": "Channels besides staging and production, each with the plan its canaries follow.",
-            "additionalProperties": {
-                "type": "object",
-                "additionalProperties": False,
-                "properties": {"plan": {"type": "string"}},
-            },
-        },
-        "releases": {
-            "type": "array",
-            "description": "Which plan releases which prompts; the first match wins.",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["prompts", "plan"],
-                "properties": {"prompts": {"type": "string"}, "plan": {"type": "string"}},
-            },
-        },
-        "release": {
-            "type": "object",
-            "description": "The reviewed branch that releases must come from, and what happens where "
-            "the state branch was changed by hand.",
-            "additionalProperties": False,
-            "properties": {
-                "from": {"type": "string"},
-                "on_tamper": {
-                    "type": "string",
-                    "enum": ["refuse", "warn"],
-                    "description": "refuse: the last good state goes on being served. Default: refuse.",
-                },
-            },
-        },
-        "plans": {
-            "type": "object",
-            "description": "Release plans by name.",
-            "additionalProperties": PLAN_SCHEMA,
-        },
-        "models": {
-            "type": "object",
-            "description": "Prices and limits of models by name, where the built-in list has none or others.",
-            "additionalProperties": MODEL_SCHEMA,
-        },
-        "log": {
-            "type": "object",
-            "description": "What of a run is kept.",
-            "additionalProperties": False,
-            "properties": {
-                "inputs": {"type": "string", "enum": ["full", "hash", "none"]},
-                "outputs": {"type": "string", "enum": ["full", "hash", "none"]},
-                "on_error": {"type": "string", "enum": ["spool", "fail"]},
-            },
-        },
-        "lint": {
-            "type": "object",
-            "description": "Severities of lint rules, and how many days ahead a model's retirement counts.",
-            "additionalProperties": False,
-            "properties": {
-                "rules": {
-                    "type": "object",
-                    "additionalProperties": {"type": "string", "enum": ["off", "warning", "error"]},
-                },
-                "retirement_days": {"type": "integer"},
-            },
-        },
-    },
-}
 
 Retention = Literal["full", "hash", "none"]
 
@@ -232,7 +150,7 @@ def decode_settings(text: bytes, path: str) -> SettingsFile:
     """Decode a settings file's text, from the working tree or any revision; ``path`` is for messages."""
     document = parse_yaml(text, path)
     data = document.data if document.data is not None else {}
-    for where, what, hint in _schema_violations(SETTINGS_SCHEMA, data, ()):
+    for where, what, hint in schema_violations(SETTINGS_SCHEMA, data, ()):
         raise Invalid(f"{document.where(where)}: {what}", hint=hint)
     return SettingsFile(
         registry=data.get("registry"),
@@ -292,74 +210,3 @@ def _registry_path(place: Worktree, root: Path, prefix: str, file: SettingsFile)
 def _expand_home(path: Path) -> Path:
     """As a shell does: what begins with the name of nobody stays as it is."""
     return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser fails there
-
-
-SchemaViolation = tuple[tuple[str | int, ...], str, str]
-_TYPES: dict[str, tuple[type, ...]] = {
-    "object": (dict,),
-    "array": (list,),
-    "string": (str,),
-    "boolean": (bool,),
-    "integer": (int,),
-    "number": (int, float),
-}
-
-
-def _schema_violations(
-    schema: Mapping[str, Any], value: Any, path: tuple[str | int, ...]
-) -> Iterator[SchemaViolation]:
-    """Where ``value`` breaks the few keywords that SETTINGS_SCHEMA uses: (path, what, hint).
-
-    A plan only has to be a mapping here: it is checked by all of its schema when it is used.
-    """
-    if schema is PLAN_SCHEMA:
-        schema = _OBJECT
-    name = f"`{path[-1]}`" if path else "the file"
-    if "type" in schema and not _is_of_type(value, schema["type"]):
-        yield path, f"{name} must be {_type_phrase(schema['type'])}", "promptops schema shows the whole shape"
-    elif "enum" in schema and value not in schema["enum"]:
-        yield path, f"{name} must be one of {', '.join(schema['enum'])}; it is `{value}`", ""
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _schema_violations(schema.get("items", {}), item, (*path, index))
-    elif isinstance(value, dict):
-        yield from _object_violations(schema, value, path)
-
-
-def _is_of_type(value: Any, kind: str) -> bool:
-    return isinstance(value, _TYPES[kind]) and (kind == "boolean" or not isinstance(value, bool))
-
-
-def _object_violations(
-    schema: Mapping[str, Any], value: dict[str, Any], path: tuple[str | int, ...]
-) -> Iterator[SchemaViolation]:
-    known = schema.get("properties", {})
-    patterns = schema.get("patternProperties", {})
-    other = schema.get("additionalProperties", True)
-    for key, item in value.items():
-        matching = (part for pattern, part in patterns.items() if re.search(pattern, str(key)))
-        if found := known.get(key) or next(matching, None):
-            yield from _schema_violations(found, item, (*path, key))
-        elif other is False:
-            yield (
-                (*path, key),
-                f"unknown key `{key}`{_did_you_mean(key, known)}",
-                f"known keys: {', '.join(known)}",
-            )
-        elif other is not True:
-            yield from _schema_violations(other, item, (*path, key))
-    for key in schema.get("required", ()):
-        if key not in value:
-            yield path, f"the key `{key}` is missing", f"known keys: {', '.join(known)}"
-
-
-def _did_you_mean(key: str, known: Mapping[str, Any]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(key, known, n=1)
-    return f" (did you mean `{near[0]}`?)" if near else ""
-
-
-def _type_phrase(kind: str) -> str:
-    words = {"object": "a mapping", "array": "a list", "string": "a string", "integer": "a whole number"}
-    return words.get(kind) or {"boolean": "true or false", "number": "a number"}[kind]

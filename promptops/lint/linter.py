@@ -12,7 +12,6 @@ from promptops.lint.report import LintFinding, LintReport, PromptCoverage
 from promptops.lint.rules import RULES, Severity
 from promptops.lint.suppressions import Suppressions, read_suppressions
 from promptops.prompt import load_with_problems
-from promptops.prompt.json_schema import unknown_name_message
 
 _TEXT_SUFFIXES = (".yaml", ".yml", ".json", ".j2", ".md", ".txt")
 _CASE_SUFFIXES = (".jsonl", ".csv", ".cases.yaml", ".cases.yml")  # data: only secrets are looked for
@@ -45,14 +44,11 @@ def lint_prompts(names: Iterable[str], files: FileCache, project: LintProject) -
 
 
 def active_severities(project: LintProject) -> Mapping[str, Severity]:
-    """Give the rules that are on. Raises Invalid for settings of rules that there are not."""
+    """Give the rules that are on. Raises Invalid where one that cannot be turned off is."""
     chosen: dict[str, Severity] = {name: rule.severity for name, rule in RULES.items()}
     for name, setting in project.settings.lint.get("rules", {}).items():
         document = project.settings.document
         where = f"{document.where(('lint', 'rules', name))}: " if document else ""
-        if name not in RULES:
-            message, _ = unknown_name_message("rule", name, sorted(RULES))
-            raise Invalid(f"{where}{message}", hint="promptops lint --rules lists them")
         if RULES[name].fixed and setting != "error":
             hint = "a prompt with such a finding cannot be loaded"
             raise Invalid(f"{where}the rule `{name}` is always an error", hint=hint)

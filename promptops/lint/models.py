@@ -32,10 +32,19 @@ def is_unknown(model: str, project: LintProject) -> bool:
     return not model.startswith(_LOCAL) and project.catalog.entry(catalog_name(model)) is None
 
 
+def _unknown_base(model: str, project: LintProject) -> str:
+    """The base model that the settings name and nothing is known of; empty where there is none."""
+    base = str(project.declared(catalog_name(model)).get("base_model", ""))
+    return base if base and project.catalog.entry(base) is None else ""
+
+
 def unknown_model(subject: LintContext) -> Iterator[Problem]:
     project = subject.project
     for path, model in subject.models():
-        if is_unknown(model, project):
+        if base := _unknown_base(model, project):
+            message = f"the base model `{base}` of `{model}` is not in the catalogue{_nearest(base, project)}"
+            yield subject.at(path, message + project.source, "prices and limits are those of a listed model")
+        elif is_unknown(model, project):
             message = f"the catalogue has no model `{model}`{_nearest(model, project)}{project.source}"
             hint = "declare a custom or self-hosted model in promptops.yaml: "
             yield subject.at(path, message, f"{hint}models: {{{model}: {{max_input_tokens: 8192}}}}")

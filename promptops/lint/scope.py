@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 from promptops.config.settings import (
     BUILT_IN_CHANNELS,
-    SETTINGS_FILE,
     Settings,
     SettingsFile,
     decode_settings,
     find_settings,
 )
+from promptops.config.settings_schema import SETTINGS_FILE
 from promptops.errors import Invalid, NotFound
 from promptops.lint.context import LintProject
 from promptops.lint.file_cache import FileCache

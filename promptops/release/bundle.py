@@ -20,13 +20,8 @@ from typing import Any
 
 from promptops.config.clock import utc_now
 from promptops.config.containment import outside_problem
-from promptops.config.settings import (
-    BUILT_IN_CHANNELS,
-    SETTINGS_FILE,
-    Settings,
-    SettingsFile,
-    decode_settings,
-)
+from promptops.config.settings import BUILT_IN_CHANNELS, Settings, SettingsFile, decode_settings
+from promptops.config.settings_schema import SETTINGS_FILE
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import GitRepo
 from promptops.prompt import load_prompt, short_digest

@@ -316,7 +316,7 @@ def test_an_unknown_rule_in_the_settings(project: Repo, cli: Cli) -> None:
     project.write("promptops.yaml", SETTINGS + "lint:\n  rules:\n    secrt: off\n")
     done = cli("lint")
     assert done.code == 4
-    assert "promptops.yaml:11:5: unknown rule `secrt` (did you mean `secret`?)" in done.err
+    assert "promptops.yaml:11:5: unknown key `secrt` (did you mean `secret`?)" in done.err
 
 
 # --fix

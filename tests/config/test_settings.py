@@ -1,19 +1,21 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
 
-from promptops.config.model_schema import ABILITY_KEYS, MODEL_SCHEMA, PRICE_KEYS
+from promptops.config.model_schema import ABILITY_KEYS, MODEL_SCHEMA, PRICE_KEYS, PRICE_VARIANT
 from promptops.config.settings import (
-    SETTINGS_SCHEMA,
     LogSettings,
     SettingsFile,
     current_settings,
     decode_settings,
     find_settings,
 )
+from promptops.config.settings_schema import LINT_RULE_IDS, SETTINGS_SCHEMA
 from promptops.errors import Invalid
-from promptops.providers.catalog_index import _ABILITIES, _FIELDS
+from promptops.lint import RULES
+from promptops.providers.catalog_index import _ABILITIES, _FIELDS, SNAPSHOT
 from promptops.providers.pricing import RATES, is_price
 from support.git_repositories import GitFolder, new_repository
 
@@ -175,6 +177,25 @@ def test_a_broken_pointer_file(tmp_path: Path) -> None:
         ("models: {m: {max_tokens: true}}", "`max_tokens` must be a whole number"),
         ("models: {m: 3}", "`m` must be a mapping"),
         ("lint: {retirement_days: true}", "`retirement_days` must be a whole number"),
+        ("lint: {retirement_days: -1}", "`retirement_days` must be 0 or more; it is -1"),
+        ("lint: {rules: {crfl: 'off'}}", r"p.yaml:1:16: unknown key `crfl` \(did you mean `crlf`\?\)"),
+        ("releases: [3]", r"`releases\[0\]` must be a mapping"),
+        ("plans: {x: {stpes: []}}", r"p.yaml:1:13: unknown key `stpes` \(did you mean `steps`\?\)"),
+        ("plans: {x: {steps: [{wieght: 3}]}}", r"unknown key `wieght` \(did you mean `weight`\?\)"),
+        (
+            "plans: {x: {observe: {call_timeuot: 3}}}",
+            r"unknown key `call_timeuot` \(did you mean `call_timeout",
+        ),
+        ("models: {m: {input_cost_per_token: -1}}", "must be 0 or more; it is -1"),
+        ("models: {m: {input_cost_per_token_flexx: 1}}", "unknown key `input_cost_per_token_flexx`"),
+        ("models: {m: {max_tokens: 0}}", "`max_tokens` must be 1 or more; it is 0"),
+        (
+            "models: {m: {deprecation_date: 2027-13-01}}",
+            "must be a day such as 2027-01-31; it is `2027-13-01`",
+        ),
+        ("models: {m: {tiered_pricing: [3]}}", r"`tiered_pricing\[0\]` must be a mapping"),
+        ("models: {m: {tiered_pricing: [{range: [a, b]}]}}", r"`range\[0\]` must be a number"),
+        ("models: {m: {tiered_pricing: [{input_cost_per_token: 1}]}}", "the key `range` is missing"),
         ("a: b: c", r"p.yaml:1"),
     ],
 )
@@ -212,6 +233,16 @@ def test_all_that_is_read_of_the_catalogue_may_be_said_of_a_model() -> None:
     for key in (f"input_cost_per_token_{end}" for end in ("above_200k_tokens", "flex", "batches")):
         assert is_price(key)
         decode_settings(f"models: {{m: {{{key}: 1}}}}".encode(), "p.yaml")
+
+
+def test_the_rules_and_tiers_of_the_settings_are_those_there_are() -> None:
+    assert set(LINT_RULE_IDS) == set(RULES)
+    keys = set(re.findall(r'"(\w+)":', SNAPSHOT.read_text(encoding="utf-8")))
+    assert [key for key in keys if is_price(key) and not key_is_known(key)] == []
+
+
+def key_is_known(key: str) -> bool:
+    return key in MODEL_SCHEMA["properties"] or bool(re.search(PRICE_VARIANT, key))
 
 
 def test_an_empty_file_means_defaults() -> None:

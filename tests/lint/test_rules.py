@@ -170,9 +170,12 @@ def test_retirement_is_counted_in_days(linter: Linter) -> None:
     assert linter.rules(prompt(model="test/going-2024-01-01"), "lint: {retirement_days: 89}\n") == []
 
 
-def test_a_retirement_date_that_is_none_is_passed_over(linter: Linter) -> None:
-    settings = "  test/odd-2024-01-01: {deprecation_date: soon}\n"
-    assert linter.rules(prompt(model="test/odd-2024-01-01"), settings) == []
+def test_a_base_model_that_is_not_listed_is_named_with_the_nearest(linter: Linter) -> None:
+    model = "azure/mine-2024-01-01"
+    settings = f"  {model}: {{base_model: openai/gpt-4o-mni-2024-07-18}}\n"
+    (found,) = [f for f in linter.findings(prompt(model=model), settings) if f.rule == "unknown-model"]
+    assert "the base model `openai/gpt-4o-mni-2024-07-18` of `azure/mine-2024-01-01`" in found.message
+    assert "did you mean `openai/gpt-4o-mini-2024-07-18`" in found.message
 
 
 def test_images_need_a_model_that_sees(linter: Linter) -> None:

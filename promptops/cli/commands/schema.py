@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from promptops.config.settings import SETTINGS_SCHEMA
+from promptops.config.settings_schema import SETTINGS_SCHEMA
 from promptops.console import print_json
 from promptops.prompt import PROMPT_SCHEMA
 

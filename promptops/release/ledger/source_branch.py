@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from promptops.config.settings import SETTINGS_FILE, Settings, SettingsFile, decode_settings
+from promptops.config.settings import Settings, SettingsFile, decode_settings
+from promptops.config.settings_schema import SETTINGS_FILE
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import GitRepo
 from promptops.release.ledger.branch import StateBranch

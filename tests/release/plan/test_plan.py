@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from promptops.config.plan_schema import PLAN_SCHEMA
 from promptops.config.settings import SettingsFile, decode_settings
+from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid, NotFound
 from promptops.prompt import Prompt, load_prompt
 from promptops.release.plan import (
@@ -199,7 +200,7 @@ def test_mistakes_are_named_with_their_place(text: str, message: str) -> None:
 )
 def test_mistakes_in_a_metric_are_named(change: str, message: str) -> None:
     metric = {"name": "m", "kind": "binary", "source": "run.error", "worse": "higher", "margin": 0.1}
-    metric |= settings(f"plans: {{m: {change if '{' in change else '{' + change + '}'}}}").plans["m"]
+    metric |= parse_yaml((change if "{" in change else f"{{{change}}}").encode(), "m").data
     with pytest.raises(Invalid, match=message):
         decode_plan("p", {"metrics": [metric]})
 
@@ -367,8 +368,10 @@ def test_editors_see_the_whole_schema(cli: Cli, repo: Repo) -> None:
 
 
 def test_a_wrong_plan_keeps_no_other_verb_from_its_work(cli: Cli, greeting: Repo) -> None:
-    greeting.write("promptops.yaml", "plans: {p: {stpes: []}}\n")
+    greeting.write("promptops.yaml", "plans: {p: {unit: 3}}\n")
     assert cli("list").code == 0
+    greeting.write("promptops.yaml", "plans: {p: {stpes: []}}\n")
+    assert "unknown key `stpes` (did you mean `steps`?)" in cli("list").err
     greeting.write("promptops.yaml", "plans: {p: 3}\n")
     assert "`p` must be a mapping" in cli("list").err
 
@@ -377,10 +380,10 @@ def test_doctor_looks_at_all_plans(cli: Cli, greeting: Repo) -> None:
     assert "plans:" not in cli("doctor").out
     greeting.write("promptops.yaml", CHOICE.replace("never", "medical"))
     assert "plans: strict, medical, quick\n" in cli("doctor").out
-    wrong = "plans: {p: {stpes: []}}\nchannels: {beta: {plan: quik}}\nreleases: [{prompts: x, plan: gone}]\n"
+    wrong = "plans: {p: {unit: 3}}\nchannels: {beta: {plan: quik}}\nreleases: [{prompts: x, plan: gone}]\n"
     greeting.write("promptops.yaml", wrong)
     said = cli("doctor")
     assert said.code == 1
-    assert "plans: promptops.yaml:1:13: unknown key `stpes` (did you mean `steps`?)" in said.out
+    assert "plans: promptops.yaml:1:13: `unit` must be a string" in said.out
     assert "plans: no plan `quik` in promptops.yaml\n        did you mean quick?" in said.out
     assert "plans: no plan `gone` in promptops.yaml" in said.out

@@ -1,0 +1,141 @@
+"""The JSON Schema of promptops.yaml. Only data, so that reading settings costs little."""
+
+from typing import Any
+
+from promptops.config.model_schema import MODEL_SCHEMA
+from promptops.config.plan_schema import PLAN_SCHEMA
+
+SETTINGS_FILE = "promptops.yaml"
+LINT_RULE_IDS = (
+    "bad-cases",
+    "bad-check",
+    "bad-file",
+    "bad-ignore",
+    "bad-include",
+    "bad-input",
+    "bad-name",
+    "bad-schema",
+    "bad-value",
+    "case-fails",
+    "case-inputs",
+    "case-over-budget",
+    "crlf",
+    "duplicate-check-name",
+    "encoding",
+    "file-size",
+    "floating-model",
+    "hidden-characters",
+    "json-syntax",
+    "loose-schema",
+    "merge-conflict",
+    "missing-ability",
+    "missing-key",
+    "model-address",
+    "model-not-pinnable",
+    "never-varied",
+    "over-budget",
+    "over-output",
+    "over-window",
+    "parameter-conflict",
+    "parameter-not-taken",
+    "parameter-value",
+    "prints-json",
+    "promptfoo-check",
+    "retired-model",
+    "retiring-model",
+    "schemaless-check",
+    "secret",
+    "slow-pattern",
+    "template-syntax",
+    "undeclared-variable",
+    "unknown-key",
+    "unknown-model",
+    "unknown-parameter",
+    "unreached-branch",
+    "unused-input",
+    "version-key",
+    "yaml-syntax",
+)
+"""The rules of ``lint``, which stands above; a test holds the two together."""
+
+_SEVERITY = {"type": "string", "enum": ["off", "warning", "error"]}
+
+SETTINGS_SCHEMA: dict[str, Any] = {
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "title": SETTINGS_FILE,
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "registry": {
+            "type": "string",
+            "description": "Path of the registry of runs in this repository, relative to this file. Default: "
+            "registry.db here. A place outside of it is given by --registry or PROMPTOPS_REGISTRY.",
+        },
+        "channels": {
+            "type": "object",
+            "description": "Channels besides staging and production, each with the plan its canaries follow.",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {"plan": {"type": "string"}},
+            },
+        },
+        "releases": {
+            "type": "array",
+            "description": "Which plan releases which prompts; the first match wins.",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["prompts", "plan"],
+                "properties": {"prompts": {"type": "string"}, "plan": {"type": "string"}},
+            },
+        },
+        "release": {
+            "type": "object",
+            "description": "The reviewed branch that releases must come from, and what happens where "
+            "the state branch was changed by hand.",
+            "additionalProperties": False,
+            "properties": {
+                "from": {"type": "string"},
+                "on_tamper": {
+                    "type": "string",
+                    "enum": ["refuse", "warn"],
+                    "description": "refuse: the last good state goes on being served. Default: refuse.",
+                },
+            },
+        },
+        "plans": {
+            "type": "object",
+            "description": "Release plans by name.",
+            "additionalProperties": PLAN_SCHEMA,
+        },
+        "models": {
+            "type": "object",
+            "description": "Prices and limits of models by name, where the built-in list has none or others.",
+            "additionalProperties": MODEL_SCHEMA,
+        },
+        "log": {
+            "type": "object",
+            "description": "What of a run is kept.",
+            "additionalProperties": False,
+            "properties": {
+                "inputs": {"type": "string", "enum": ["full", "hash", "none"]},
+                "outputs": {"type": "string", "enum": ["full", "hash", "none"]},
+                "on_error": {"type": "string", "enum": ["spool", "fail"]},
+            },
+        },
+        "lint": {
+            "type": "object",
+            "description": "Severities of lint rules, and how many days ahead a model's retirement counts.",
+            "additionalProperties": False,
+            "properties": {
+                "rules": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "properties": dict.fromkeys(LINT_RULE_IDS, _SEVERITY),
+                },
+                "retirement_days": {"type": "integer", "minimum": 0},
+            },
+        },
+    },
+}
