@@ -69,6 +69,8 @@ def add_environment_secrets(env: Mapping[str, str]) -> None:
 
 def redact(text: str) -> str:
     """A message without known secrets and their pieces, and without logins in addresses."""
+    if not text:
+        return text
     text = re.sub(_LOGIN, f"{REDACTED}@", text) if "://" in text else text
     forms = _forms_of_all(frozenset({*_sent, *_environment_secrets(os.environ)}))
     for form in forms.whole:

@@ -111,7 +111,9 @@ def to_text(value: Any) -> str:
 
 
 def truncate_line(text: str, limit: int = 60) -> str:
-    line = " ".join(text.split())
+    line = " ".join(text[: 4 * limit].split())
+    if len(line) <= limit:  # not so for most long texts, of which this looks at the start alone
+        line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 

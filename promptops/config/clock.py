@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime
+from functools import lru_cache
 
 _FORM = "%Y-%m-%dT%H:%M:%S"
 
@@ -13,7 +14,13 @@ def utc_now() -> str:
 def utc_text(seconds: float) -> str:
     """``2026-11-02T09:14:00.123Z``: to the millisecond, as the registry holds moments."""
     whole, milliseconds = divmod(int(seconds * 1000), 1000)
-    return f"{time.strftime(_FORM, time.gmtime(whole))}.{milliseconds:03d}Z"
+    return f"{_whole_second(whole)}.{milliseconds:03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _whole_second(seconds: int) -> str:
+    """Many moments of a busy log lie in one second."""
+    return time.strftime(_FORM, time.gmtime(seconds))
 
 
 def format_timestamp(seconds: float) -> str:

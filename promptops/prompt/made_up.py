@@ -1,6 +1,7 @@
 """Parameters by which a provider library answers by itself: no model is called, so nothing is measured."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from promptops.errors import Invalid
@@ -11,6 +12,7 @@ _PREFIX = "mock"
 MOCK = "mock"  # the reason that such runs are no evidence, as it is logged
 
 
+@lru_cache(maxsize=256)
 def find_mock_parameter(prompt: Prompt) -> str | None:
     """The first parameter, at whatever depth, that makes up answers or takes them from a cache."""
     return next(_mock_parameters(prompt.parameters), None)

@@ -167,9 +167,13 @@ _REGION = re.compile(r"(?:[a-z]{2,4}(?:-[a-z]{2,12}){1,3}-\d{1,2})?", re.ASCII)
 _ARN = re.compile(r"\barn:[^:]*:[^:]*:([^:]*)")
 
 
+_BEHIND_LITELLM = _STANDARD | _TRANSLATED
+_DIRECT = _BEHIND_LITELLM | _COMPATIBLE
+
+
 def sendable_parameters(*, direct: bool) -> frozenset[str]:
     """What may stand under ``parameters:`` for endpoints called directly, or for those behind litellm."""
-    return _STANDARD | _TRANSLATED | (_COMPATIBLE if direct else frozenset())
+    return _DIRECT if direct else _BEHIND_LITELLM
 
 
 def belongs_elsewhere(name: str) -> bool:

@@ -2,14 +2,35 @@
 
 import os
 import time
+from collections import deque
 
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID_LENGTH = 26
 _PAIRS = [first + second for first in _DIGITS for second in _DIGITS]
+_RANDOM_BYTES = 10
+_STOCK = 64  # numbers asked of the system at once: each time another thread may take the interpreter
+_stock: deque[int] = deque()
 
 
 def new_run_id() -> str:
-    return _encode(time.time_ns() // 1_000_000 << 80 | int.from_bytes(os.urandom(10)))
+    return _encode(time.time_ns() // 1_000_000 << 80 | _random_number())
+
+
+def _random_number() -> int:
+    """80 random bits, given out once: no two threads and no child of this process get the same."""
+    while True:
+        try:
+            return _stock.pop()
+        except IndexError:
+            data = os.urandom(_RANDOM_BYTES * _STOCK)
+            _stock.extend(
+                int.from_bytes(data[start : start + _RANDOM_BYTES])
+                for start in range(0, len(data), _RANDOM_BYTES)
+            )
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_stock.clear)
 
 
 def _encode(number: int) -> str:

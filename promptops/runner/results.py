@@ -1,9 +1,9 @@
 """How runs end: answered, failed, answered before, or as somebody else reports."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.checks import CheckSubject, run_checks
 from promptops.config.clock import utc_now
@@ -12,7 +12,7 @@ from promptops.prompt.tool_calls import comparable_calls
 from promptops.providers.catalog import Catalog
 from promptops.providers.pricing import asked_tier
 from promptops.providers.types import REFUSAL, TRUNCATED, Completion, ModelError
-from promptops.registry import CachedReply, FinishedRun, RunState, StartedRun, is_sampled
+from promptops.registry import CachedReply, CheckResult, FinishedRun, RunState, StartedRun, is_sampled
 from promptops.runner.extraction import with_extracted_json
 from promptops.runner.retry import CallAttempts, output_problem
 from promptops.runner.run import PreparedRun, ReportedResult
@@ -37,8 +37,16 @@ def from_error(calling: CallAttempts, error: ModelError, catalog: Catalog) -> Fi
 
 
 def from_completion(
-    calling: CallAttempts, answer: Completion, catalog: Catalog, cache_key: str | None = None
+    prepared: PreparedRun,
+    calling: CallAttempts,
+    answer: Completion,
+    catalog: Catalog,
+    cache_key: str | None = None,
 ) -> FinishedRun:
+    """The end of a run that a model has answered, with its checks."""
+    usage = _usage([*calling.failures, *calling.completions], catalog, calling.prompt)
+    latency_ms = calling.latency_ms
+    ended = _Answer(answer.text, answer.tool_calls, answer.finish_reason, latency_ms, usage["cost_usd"])
     return FinishedRun(
         finished_at=utc_now(),
         state="finished",
@@ -48,11 +56,12 @@ def from_completion(
         finish_reason=answer.finish_reason,
         response_id=answer.response_id,
         cache_key=cache_key,
-        latency_ms=calling.latency_ms,
+        latency_ms=latency_ms,
         first_token_ms=calling.first_token_ms,
         attempts=calling.attempts,
+        checks=_check_results(prepared, ended),
         **_problem(output_problem(calling.prompt, answer)),
-        **_usage([*calling.failures, *calling.completions], catalog, calling.prompt),
+        **usage,
     )
 
 
@@ -124,18 +133,34 @@ def is_shadow_sampled(shadow: "ShadowState", run: StartedRun, end: FinishedRun) 
 
 def with_checks(prepared: PreparedRun, end: FinishedRun) -> FinishedRun:
     """The end with the checks that need no further calls."""
-    prompt = prepared.version.prompt
+    ended = _Answer(end.output, end.tool_calls, end.finish_reason, end.latency_ms, end.cost_usd)
+    return replace(end, checks=_check_results(prepared, ended))
+
+
+class _Answer(NamedTuple):
+    """What checks look at."""
+
+    output: str | None
+    tool_calls: Sequence[Mapping[str, Any]]
+    finish_reason: str | None
+    latency_ms: float | None
+    cost_usd: float | None
+
+
+def _check_results(prepared: PreparedRun, answer: _Answer) -> tuple[CheckResult, ...]:
+    if not prepared.checks:
+        return ()
     subject = CheckSubject(
-        output=end.output or comparable_calls(end.tool_calls),
+        output=answer.output or comparable_calls(answer.tool_calls),
         inputs=prepared.rendered.inputs,
         expected=prepared.origin.expected,
-        schema=prompt.output_schema,
-        latency_ms=end.latency_ms,
-        cost_usd=end.cost_usd,
-        refused=end.finish_reason == REFUSAL,
-        truncated=end.finish_reason == TRUNCATED,
+        schema=prepared.version.prompt.output_schema,
+        latency_ms=answer.latency_ms,
+        cost_usd=answer.cost_usd,
+        refused=answer.finish_reason == REFUSAL,
+        truncated=answer.finish_reason == TRUNCATED,
     )
-    return replace(end, checks=run_checks(prepared.checks, subject))
+    return run_checks(prepared.checks, subject)
 
 
 def cached_output_problem(prompt: Prompt, kept: CachedReply, catalog: Catalog) -> str:

@@ -28,6 +28,8 @@ from promptops.versions.resolve import Version
 if TYPE_CHECKING:  # only channels have one
     from promptops.versions.release_state import ShadowState
 
+_SORTED_JSON = json.JSONEncoder(sort_keys=True)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunContext:
@@ -271,4 +273,4 @@ def started_run(version: Version, rendered: RenderedPrompt, origin: RunContext) 
 
 
 def _hash(value: Any) -> str:
-    return sha256_hex(json.dumps(value, sort_keys=True, ensure_ascii=True).encode())
+    return sha256_hex(_SORTED_JSON.encode(value).encode())

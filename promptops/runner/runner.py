@@ -124,12 +124,11 @@ class Runner:
         )
         try:
             if kept := self.find(prompt, rendered, trial):
-                end = from_cache(prompt, kept, self.catalog)
+                end = with_checks(prepared, from_cache(prompt, kept, self.catalog))
             else:
                 completion = await calling.answer(rendered.messages)
                 key = self._key(calling, trial) if self.cacheable else None
-                end = from_completion(calling, completion, self.catalog, key)
-            end = with_checks(prepared, end)
+                end = from_completion(prepared, calling, completion, self.catalog, key)
         except ModelError as error:
             return self._close(prepared, from_error(calling, error, self.catalog), error)
         except asyncio.CancelledError:

@@ -145,14 +145,13 @@ async def _read(response: aiohttp.ClientResponse, on_line: OnLine | None, addres
 
     headers = {name.lower(): value for name, value in response.headers.items()}
     body = BodyReader(headers, on_line if is_event_stream(response.status, headers) else None)
-    failure = cut_off_error(address.netloc)
     try:
         await _feed(response, body)
         return HttpReply(response.status, headers, body.end())
     except HttpProcessingError:
         failure = connection_error(HTTPException(), address.netloc)
     except (aiohttp.ClientError, OSError, EOFError):
-        pass
+        failure = cut_off_error(address.netloc)
     raise failure
 
 

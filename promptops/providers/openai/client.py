@@ -41,6 +41,7 @@ class OpenAIClient:
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
+        self._url = _chat_url(self.base_url)
         self.model = model
         self._place = base_url.partition("?")[0]  # for messages: a query may hold a key
         self._api_key = api_key
@@ -91,11 +92,11 @@ class OpenAIClient:
             "Content-Type": "application/json",
             "User-Agent": "promptops",
             "Accept-Encoding": "identity",
+            "Accept": "text/event-stream" if request.stream else "application/json",
         }
-        headers["Accept"] = "text/event-stream" if request.stream else "application/json"
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
-        return HttpRequest(_chat_url(self.base_url), headers, self._body(request))
+        return HttpRequest(self._url, headers, self._body(request))
 
     def _completion(
         self, reply: HttpReply, stream: StreamParser | None, on_text: OnText | None

@@ -16,6 +16,7 @@ from promptops.providers.parameters import check_parameters
 from promptops.providers.types import CompletionRequest, ModelError
 
 CACHE_CONTROL_KEY = "cache_control"
+_encode_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
 def build_body(
@@ -27,7 +28,7 @@ def build_body(
     say nothing of the answer.
     """
     check_parameters(request.parameters, direct=True)
-    messages = [message if cache_control else _without_marks(message) for message in request.messages]
+    messages = list(request.messages if cache_control else map(_without_marks, request.messages))
     body: dict[str, Any] = {"model": model, "messages": messages, **request.parameters}
     if request.tools:
         body["tools"] = list(request.tools)
@@ -60,7 +61,7 @@ def response_format(schema: Mapping[str, Any]) -> dict[str, Any]:
 def encode_body(body: Mapping[str, Any]) -> bytes:
     """Compact JSON in UTF-8: the same body always gives the same bytes."""
     try:
-        return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return _encode_json(body).encode()
     except UnicodeEncodeError:
         raise ModelError(
             "bad_request", "the request holds half of a surrogate pair, which is not text"

@@ -29,6 +29,7 @@ FINISHED_TEXT_COLUMNS = ("output", "tool_calls", "attempts")
 
 _LARGEST = 2**63
 _compact = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_ALWAYS_STORABLE = frozenset({type(None), float, bool})
 _started = attrgetter(*STARTED_COLUMNS)
 _finished = attrgetter(*FINISHED_COLUMNS)
 
@@ -124,7 +125,9 @@ def _count_failed_checks(checks: Sequence[CheckResult]) -> int | None:
 def _storables(values: Values) -> Values:
     return tuple(
         [
-            each if each is None or (type(each) is str and each.isascii()) else storable(each)
+            each
+            if type(each) in _ALWAYS_STORABLE or (type(each) is str and each.isascii())
+            else storable(each)
             for each in values
         ]
     )
