@@ -24,7 +24,11 @@ def commands() -> str:
 
 def _group(group: str) -> str:
     paths = leaf_verbs(name for name, verb in VERBS.items() if verb.group == group)
-    return f"#### {group}\n\n" + "\n".join(f"```text\n{_help(path)}\n```\n" for path in paths)
+    return f"## {group}\n\n" + "\n".join(_command(path) for path in paths)
+
+
+def _command(path: VerbPath) -> str:
+    return f"### {' '.join(path)}\n\n```text\n{_help(path)}\n```\n"
 
 
 def _help(path: VerbPath) -> str:

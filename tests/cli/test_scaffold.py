@@ -13,6 +13,7 @@ import yaml
 
 from promptops import __version__
 from support.front_door import GREET, Cli, Repo
+from support.paths import ROOT
 
 GH = """\
 #!/bin/sh
@@ -110,14 +111,13 @@ class TestWorkflow:
         assert not (repo.path / ".github").exists()
 
     @pytest.mark.parametrize("folder", [".", "my services/a"])
-    def test_zizmor_finds_nothing(self, repo: Repo, cli: Cli, folder: str) -> None:
+    def test_zizmor_finds_nothing_in_it_nor_in_our_own(self, repo: Repo, cli: Cli, folder: str) -> None:
         repo.write(f"{folder}/promptops.yaml", "")
         cli("-C", folder, "init", "--ci", "github")
         program = Path(sysconfig.get_path("scripts")) / "zizmor"
         command = [program, "--offline", "--no-config", "--persona", "pedantic", "--format", "plain"]
-        done = subprocess.run(
-            [*command, repo.path / ".github/workflows"], capture_output=True, encoding="utf-8", check=False
-        )
+        command += [top / ".github/workflows" for top in (repo.path, ROOT)]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", check=False)
         assert done.returncode == 0, done.stdout
 
     def test_in_a_bare_repository(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cli: Cli) -> None:

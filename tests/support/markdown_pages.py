@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
+from promptops.config.yaml import parse_yaml
+from promptops.errors import PromptopsError
 
 _FENCE = re.compile(r"^ *```(?P<kind>\w*)\n(?P<text>.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"`([^`]+)`")
@@ -31,7 +32,7 @@ def anchors_of(text: str) -> set[str]:
 
 def code_of(text: str) -> str:
     """Fenced blocks that a shell could run, and spans of code, a line each, without output of commands."""
-    return "\n".join([*_shell_lines(text), *_spans(text)])
+    return "\n".join([*_shell_lines(text), *spans_of(text)])
 
 
 def _shell_lines(text: str) -> Iterator[str]:
@@ -42,7 +43,8 @@ def _shell_lines(text: str) -> Iterator[str]:
             yield fence["text"]
 
 
-def _spans(text: str) -> Iterator[str]:
+def spans_of(text: str) -> Iterator[str]:
+    """Code within prose, each on one line."""
     for span in _SPAN.findall(_FENCE.sub("", text)):
         yield " ".join(span.split())
 
@@ -50,11 +52,11 @@ def _spans(text: str) -> Iterator[str]:
 def yaml_of(text: str) -> Iterator[Mapping[str, Any]]:
     """The mappings that a page shows: whole blocks, and spans such as ``log: {on_error: fail}``."""
     fences = [fence["text"] for fence in _FENCE.finditer(text) if fence["kind"] == "yaml"]
-    spans = [span for span in _spans(text) if re.match(r"[a-z_]+: [{\[\w]", span)]
+    spans = [span for span in spans_of(text) if re.match(r"[a-z_]+: [{\[\w]", span)]
     for source in (*fences, *spans):
         try:
-            value = yaml.safe_load(source)
-        except yaml.YAMLError:
+            value = parse_yaml(source.encode(), "a page").data
+        except PromptopsError:
             continue
         yield from (
             each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dict)
