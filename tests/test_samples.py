@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Iterator
+from datetime import date, timedelta
 
 import pytest
 
@@ -12,6 +14,7 @@ from promptops.prompt import Prompt, load_prompt
 from promptops.prompt.cases import Case, read_cases
 from promptops.prompt.checks import read_checks
 from promptops.prompt.render import render_prompt
+from promptops.providers.catalog import Catalog
 from promptops.providers.local.server import EmbeddedClient
 from promptops.providers.types import CompletionRequest
 from promptops.versions.working_tree import working_tree_reader
@@ -61,6 +64,27 @@ def test_every_prompt_is_a_sample_with_cases() -> None:
         assert prompt.parameters["temperature"] == 0
         ids = [case.id for case in cases_of(prompt)]
         assert 5 <= len(ids) == len(set(ids)) <= 12
+
+
+_MODEL = re.compile(r"[a-z_]+/[A-Za-z0-9][\w.:/-]*\w")
+_SHOWN = (
+    "README.md",
+    "docs/**/*.*",
+    "prompts/**/*.*",
+    "prompts/.*.json",
+    "promptops/**/*.py",
+    "promptops/**/*.j2",
+)
+
+
+def test_no_model_that_is_shown_retires_within_a_year() -> None:
+    catalog = Catalog.load(None, {})
+    year = date.fromisoformat(catalog.day) + timedelta(days=365)
+    files = [file for pattern in _SHOWN for file in ROOT.glob(pattern) if file.suffix != ".png"]
+    texts = "\n".join(file.read_text(encoding="utf-8") for file in files)
+    shown = set(_MODEL.findall(texts))
+    assert "openai/gpt-5.4-mini-2026-03-17" in shown
+    assert {name: day for name in shown if (day := catalog.deprecation_date(name)) and day <= f"{year}"} == {}
 
 
 def test_samples_show_partials_and_schemas() -> None:

@@ -8,7 +8,7 @@ promptops init
 promptops init --ci github
 promptops init --diff-driver""",
     ("new",): """
-promptops new support/triage --model openai/gpt-4o-mini-2024-07-18
+promptops new support/triage --model openai/gpt-5.4-mini-2026-03-17
 promptops new summarize --description 'One sentence for the inbox.'""",
     ("list",): """
 promptops list
@@ -102,8 +102,8 @@ promptops shadow run support/triage
 promptops shadow run support/triage@HEAD --against support/triage:production
 promptops shadow run support/triage --no-worse-than 0.03 --max-cost 2""",
     ("shadow", "migrate"): """
-promptops shadow migrate --model openai/gpt-4o-mini=openai/gpt-4.1-nano
-promptops shadow migrate 'support/*' --model openai/gpt-4o=openai/gpt-4.1""",
+promptops shadow migrate --model openai/gpt-5.2=openai/gpt-5.4-mini
+promptops shadow migrate 'support/*' --model openai/gpt-5.4=openai/gpt-5.5""",
     ("shadow", "noise"): """
 promptops shadow noise support/triage
 promptops shadow noise support/triage:production --last 50""",
@@ -208,10 +208,10 @@ promptops cache stats
 promptops cache stats 'support/*' --json""",
     ("cache", "clear"): """
 promptops cache clear support/triage
-promptops cache clear --model openai/gpt-4o-mini-2024-07-18 --older-than 30d""",
+promptops cache clear --model openai/gpt-5.4-mini-2026-03-17 --older-than 9d""",
     ("doctor",): """
 promptops doctor
-promptops doctor --reach openai/gpt-4o-mini-2024-07-18""",
+promptops doctor --reach openai/gpt-5.4-mini-2026-03-17""",
     ("schema",): """
 promptops schema > prompt.schema.json
 promptops schema settings""",

@@ -58,7 +58,10 @@ def _nearest(model: str, project: LintProject) -> str:
         if (name.startswith(f"{provider}/") if "/" in name else project.catalog.provider(name) == provider)
     ]
     near = get_close_matches(rest, [name.partition("/")[2] or name for name in same], 1, _MIN_SIMILARITY)
-    return f" (did you mean `{provider}/{near[0]}`?)" if near else ""
+    if not near:
+        return ""
+    name = f"{provider}/{near[0]}"
+    return f" (did you mean `{name}`{_until(name, project)}?)"
 
 
 def floating_model(subject: LintContext) -> Iterator[Problem]:
@@ -66,15 +69,16 @@ def floating_model(subject: LintContext) -> Iterator[Problem]:
     for path, model in subject.models():
         if not is_pinned(model, project) and (dated := project.catalog.dated_ids(model)):
             newest = _newest(dated, project)
-            message = f"`{model}` is an alias that moves; the newest dated name is `{newest}`"
-            yield subject.at(path, message + project.source, f"pin it: {newest}")
+            message = f"`{model}` is an alias that moves; its newest dated name is `{newest}`"
+            stays = _days_left(newest, project) is None
+            hint = f"pin it: {newest}" if stays else "pin a model that is served for longer"
+            yield subject.at(path, message + _until(newest, project) + project.source, hint)
 
 
 def _newest(dated: list[str], project: LintProject) -> str:
-    alive = [
-        name for name in dated if (day := _retirement_date(name, project)) is None or day > project.today
-    ]
-    return (alive or dated)[-1]
+    """The newest that stays; where all retire soon or have, the newest."""
+    staying = [name for name in dated if _days_left(name, project) is None]
+    return (staying or dated)[-1]
 
 
 def unpinnable_model(subject: LintContext) -> Iterator[Problem]:
@@ -90,21 +94,33 @@ def unpinnable_model(subject: LintContext) -> Iterator[Problem]:
 def retired_model(subject: LintContext) -> Iterator[Problem]:
     project = subject.project
     for path, model in subject.models():
-        day = _retirement_date(model, project)
-        if day is not None and day <= project.today:
-            message = f"`{model}` was retired on {day}{project.source}"
+        left = _days_left(model, project)
+        if left is not None and left <= 0:
+            message = f"`{model}` was retired on {_retirement_date(model, project)}{project.source}"
             yield subject.at(path, message, "move to a model that is still served")
 
 
 def retiring_model(subject: LintContext) -> Iterator[Problem]:
     project = subject.project
     for path, model in subject.models():
-        day = _retirement_date(model, project)
-        left = (day - project.today).days if day else 0
-        if day and 0 < left <= project.retirement_days:
+        left = _days_left(model, project)
+        if left is not None and left > 0:
             days = "1 day" if left == 1 else f"{left} days"
-            message = f"`{model}` retires on {day}, in {days}{project.source}"
+            message = f"`{model}` retires on {_retirement_date(model, project)}, in {days}{project.source}"
             yield subject.at(path, message, "try its successor before then")
+
+
+def _days_left(model: str, project: LintProject) -> int | None:
+    """Days until the model retires, at most 0 where it has; None while that is far off or not announced."""
+    day = _retirement_date(model, project)
+    left = (day - project.today).days if day else None
+    return None if left is None or left > project.retirement_days else left
+
+
+def _until(model: str, project: LintProject) -> str:
+    """The provider's own date for the model's end, where one is known, as part of a sentence."""
+    day = _retirement_date(model, project)
+    return f", which {'retires' if day > project.today else 'was retired'} on {day}" if day else ""
 
 
 def _retirement_date(model: str, project: LintProject) -> date | None:

@@ -106,7 +106,7 @@ PROMPT_SCHEMA: dict[str, Any] = {
         "description": {"type": "string", "description": "What the prompt is for. Not part of the version."},
         "model": {
             **_MODEL,
-            "description": "The pinned model in litellm's notation: openai/gpt-4o-mini-2024-07-18.",
+            "description": "The pinned model in litellm's notation: openai/gpt-5.4-mini-2026-03-17.",
         },
         "parameters": {
             "type": "object",

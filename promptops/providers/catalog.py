@@ -102,7 +102,7 @@ class Catalog:
         return completion_cost(self.entry(model), completion, service_tier)
 
     def dated_ids(self, alias: str) -> list[str]:
-        """The dated names behind one that moves (``openai/gpt-4o``), oldest first, in the same notation."""
+        """The dated names behind one that moves (``openai/gpt-5.4``), oldest first, in the same notation."""
         provider, slash, rest = alias.rpartition("/")
         stem = re.escape(rest.removesuffix("-latest"))
         names = re.findall(rf'^"((?:[^"]*/)?{stem}{_DATED})":'.encode(), self._lines, re.MULTILINE)

@@ -156,7 +156,7 @@ def to_model_error(error: Exception, model: str) -> ModelError:
     chain = _chain(error)
     names = {base.__name__ for link in chain for base in type(link).__mro__}
     if "LLM Provider NOT provided" in str(error) or "LiteLLMUnknownProvider" in names:
-        hint = "models are written provider/model, as in openai/gpt-4o-mini"
+        hint = "models are written provider/model, as in openai/gpt-5.4-mini-2026-03-17"
         return ModelError("not_found", f"no provider is known for {sanitize_line(model)}", hint=hint)
     words = str(error).partition("\nTraceback")[0]
     payload = _payload(words)

@@ -39,7 +39,7 @@ OnText = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompletionRequest:
-    """What is asked of a model. ``model`` is in litellm's notation (``openai/gpt-4o-mini-2024-07-18``)."""
+    """What is asked of a model. ``model`` is in litellm's notation (``openai/gpt-5.4-mini-2026-03-17``)."""
 
     model: str
     messages: tuple[Mapping[str, Any], ...]

@@ -131,14 +131,26 @@ def test_keys_of_other_tools_say_where_the_same_stands_here(linter: Linter) -> N
 
 def test_floating_alias_names_the_newest_dated_name_and_the_catalogues_date(linter: Linter) -> None:
     (found,) = [f for f in linter.findings(prompt(model="openai/gpt-4o")) if f.rule == "floating-model"]
-    assert "openai/gpt-4o-2024-11-20" in found.message
+    assert "openai/gpt-4o-2024-11-20`, which retires on 2027-01-14" in found.message
+    assert found.hint == "pin it: openai/gpt-4o-2024-11-20"
     assert re.search(r"\(litellm \S+ of \d{4}-\d\d-\d\d\)", found.message)
+
+
+def test_a_name_that_is_suggested_passes_lint_itself(linter: Linter) -> None:
+    def suggested(*retiring: str) -> str:
+        settings = "".join(f"  {name}: {{deprecation_date: 2026-04-01}}\n" for name in retiring)
+        found = linter.findings(prompt(model="openai/gpt-4o"), settings)
+        return next(each.hint for each in found if each.rule == "floating-model")
+
+    dated = [f"openai/gpt-4o-{day}" for day in ("2024-05-13", "2024-08-06", "2024-11-20")]
+    assert suggested(dated[2]) == f"pin it: {dated[1]}"
+    assert suggested(*dated) == "pin a model that is served for longer"
 
 
 def test_unknown_model_names_the_nearest_and_how_to_declare_it(linter: Linter) -> None:
     (found,) = linter.findings(prompt(model="openai/gpt-4o-mni-2024-07-18"))
     assert (found.rule, found.severity) == ("unknown-model", "warning")
-    assert "did you mean `openai/gpt-4o-mini-2024-07-18`" in found.message
+    assert "did you mean `openai/gpt-4o-mini-2024-07-18`, which retires on 2027-01-14?" in found.message
     assert "promptops.yaml" in found.hint
 
 
