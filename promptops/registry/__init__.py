@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         calls_after,
         calls_before,
         count_calls_since,
+        count_distinct_inputs,
         count_reviewed_calls,
         delete_observations,
         earliest_start_from,
@@ -216,10 +217,10 @@ _HOMES = {
     "sqlite.release.judge_queue": "JudgeQueueFilter judge_versions_used runs_to_judge",
     "sqlite.release.observations": (
         "CALL_METRIC CallOutcome LATE_PREFIX calls_after calls_before count_calls_since "
-        "count_reviewed_calls delete_observations earliest_start_from filter_ended_calls "
-        "find_first_rollout_run last_outcome_id last_seq load_analysis_state ObservationRow observation_row "
-        "outcomes_after pruned_calls read_call_outcomes read_channel_traffic read_observations "
-        "save_analysis_state save_observations"
+        "count_distinct_inputs count_reviewed_calls delete_observations earliest_start_from "
+        "filter_ended_calls find_first_rollout_run last_outcome_id last_seq load_analysis_state "
+        "ObservationRow observation_row outcomes_after pruned_calls read_call_outcomes "
+        "read_channel_traffic read_observations save_analysis_state save_observations"
     ),
     "sqlite.rows": "parse_output_json run_to_json",
     "sqlite.runs.batches": (

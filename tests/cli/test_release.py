@@ -1,17 +1,22 @@
 """The verbs below ``promptops release``, and ``status``, through the front door."""
 
 import json
+import re
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 
+from promptops.config.clock import utc_text
 from promptops.errors import Invalid
+from promptops.registry import RegistryDatabase
 from promptops.release.actions.wait import parse_timeout
 from support.front_door import Cli, Repo
 from support.greet_releases import QUICK, a_remote, channel, go_live, ok, told, two_versions, versions
+from support.logged_runs import a_failure, a_run, an_end, check
 
 
 @pytest.fixture
@@ -104,6 +109,50 @@ def test_a_forecast_moves_nothing(cli: Cli, live: Repo) -> None:
     assert "error_rate" in told(cli, "release", "forecast", "greet@HEAD")["calls"]
     assert versions(cli) == ("v1", None)
     assert "needs no evidence" in ok(cli("release", "forecast", "greet@HEAD", "--to", "staging")).out
+
+
+def test_a_forecast_says_which_plan_suits_the_traffic(cli: Cli, repo: Repo) -> None:
+    """And what decides where no canary does: the command can be pasted."""
+    go_live(cli, repo, more="checks: [{max_words: 30}]\n")
+    digest, now = channel(cli)["stable"]["digest"].removeprefix("sha256:"), time.time()
+
+    def log(number: int, inputs: str) -> None:
+        """Calls spread over a week; of a hundred one fails, and five fail their check."""
+        ends = [an_end(checks=(check("max_words", passed=number % 20 > 0),)) for number in range(99)]
+        calls = [
+            (
+                a_run(
+                    prompt="greet",
+                    digest=digest,
+                    channel="production",
+                    started_at=utc_text(now - 7 * 86_400 * (1 - at / number)),
+                    inputs_hash=inputs.format(at),
+                ),
+                [*ends, a_failure()][at % 100],
+            )
+            for at in range(number)
+        ]
+        with RegistryDatabase.open(repo.path / "registry.db") as registry:
+            registry.record(calls)
+
+    def forecast(*plan: str) -> tuple[str | None, str]:
+        found = told(cli, "release", "forecast", "greet@HEAD", *plan)
+        return found["recommended"], found["advice"]
+
+    assert forecast() == (None, "")  # without traffic there are no days to speak of
+    log(50, "same")
+    recommended, advice = forecast()
+    assert recommended is None
+    assert re.search("what can: promptops shadow run greet@[0-9a-f]+ --against greet:production --i", advice)
+    log(1_400, "same")
+    recommended, advice = forecast()
+    assert recommended == "lean"
+    assert re.search("^the plan lean takes . days: promptops canary greet@[0-9a-f]+ --plan lean$", advice)
+    assert forecast("--plan", "quick") == (None, "")
+    log(600, "h{}")
+    assert forecast()[0] == "shadow-first"
+    canary = ok(cli("canary", "greet@HEAD", "--yes"))
+    assert "the plan shadow-first takes" in canary.err
 
 
 def test_verify_finds_what_the_observations_do_not_bear_out(cli: Cli, canary: Repo, tmp_path: Path) -> None:

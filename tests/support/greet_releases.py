@@ -26,9 +26,9 @@ def with_cases(repo: Repo) -> None:
     repo.write("prompts/greet.cases.jsonl", '{"inputs": {"name": "Ada"}, "checks": [{"contains": "Ada"}]}\n')
 
 
-def go_live(cli: Cli, repo: Repo, *, cases: bool = False) -> None:
-    """``greet@HEAD~1`` serves production."""
-    two_versions(repo, "cases: greet.cases.jsonl\n" if cases else "")
+def go_live(cli: Cli, repo: Repo, *, cases: bool = False, more: str = "") -> None:
+    """``greet@HEAD~1`` serves production. ``more``: lines of both prompt files."""
+    two_versions(repo, f"cases: greet.cases.jsonl\n{more}" if cases else more)
     ok(cli("promote", "greet@HEAD~1", "--yes"))
 
 

@@ -82,7 +82,10 @@ def canary(
 
 
 def _confirm_forecast(context: ReleaseContext, found: PreparedCanary, *, yes: bool) -> None:
-    note(f"plan {found.plan.name}: {forecast_canary(context, found).sentence}")
+    forecast = forecast_canary(context, found)
+    note(f"plan {found.plan.name}: {forecast.sentence}")
+    if forecast.advice:
+        note(forecast.advice)
     version, shadow = found.candidate.version, found.plan.shadow
     if shadow:
         most = f", {shadow.max_usd:.2f} USD at most" if shadow.max_usd is not None else ""

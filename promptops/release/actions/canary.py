@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from promptops.errors import Invalid, NotFound
 from promptops.release.actions.authors import authors_of_change
 from promptops.release.actions.candidate import ReleaseCandidate, require_reason, resolve_candidate
-from promptops.release.analysis.forecast import Forecast, forecast_rollout
+from promptops.release.actions.plan_advice import PlanChoice, with_advice
+from promptops.release.analysis.forecast import Forecast, forecast_rollout, read_channel_history
 from promptops.release.assignment import salt_of
 from promptops.release.context import ReleaseContext, Target, channel_state
 from promptops.release.ledger import TransitionResult
@@ -129,10 +130,14 @@ def resolve_plan(
 
 
 def forecast_canary(context: ReleaseContext, prepared: PreparedCanary) -> Forecast:
-    target = prepared.target
-    return forecast_rollout(
-        context.registry, target.prompt, target.channel, prepared.plan, prepared.stable.digest, context.now
+    """With advice where another plan decides sooner, or none does."""
+    target, plan, registry = prepared.target, prepared.plan, context.registry
+    stable = context.version(target, prepared.stable)
+    history = read_channel_history(
+        registry, target.prompt, target.channel, plan, prepared.stable.digest, context.now
     )
+    choice = PlanChoice(prepared.candidate, stable, plan, history)
+    return with_advice(forecast_rollout(plan, history), choice, registry)
 
 
 def _skipped_approvals(chosen: ReleaseCandidate, plan: ReleasePlan) -> tuple[str, ...]:

@@ -45,3 +45,5 @@ def release_forecast(
         print_json(asdict(forecast))
     else:
         print_text(forecast.sentence)
+        if forecast.advice:
+            print_text(forecast.advice)

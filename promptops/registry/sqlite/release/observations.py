@@ -217,6 +217,16 @@ def last_seq(registry: RegistryDatabase) -> int:
     return int(registry.read_one("SELECT max(seq) FROM runs") or 0)
 
 
+def count_distinct_inputs(registry: RegistryDatabase, prompt: str, most: int = 2000) -> int:
+    """How many different inputs of a prompt are kept, and so can be replayed; counted up to ``most``."""
+    sql = (
+        "SELECT count(*) FROM (SELECT DISTINCT r.inputs_hash FROM runs r JOIN run_texts t ON t.seq = r.seq "
+        "WHERE r.prompt = ? AND r.kind IN ('run', 'batch') AND r.state <> 'started' "
+        "AND r.inputs_hash IS NOT NULL AND t.inputs IS NOT NULL LIMIT ?)"
+    )
+    return int(registry.read_one(sql, (prompt, most)))
+
+
 def read_channel_traffic(
     registry: RegistryDatabase, prompt: str, channel: str, since: str
 ) -> tuple[int, int, str | None]:
