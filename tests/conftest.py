@@ -1,6 +1,7 @@
 """Fixtures: a real git repository, a real loopback provider, the command line as a function."""
 
 import ipaddress
+import itertools
 import os
 import subprocess
 import sys
@@ -30,6 +31,16 @@ def _only_loopback(event: str, arguments: tuple[Any, ...]) -> None:
 
 sys.addaudithook(_only_loopback)
 
+
+GIT_CONFIG = """\
+[core]
+	checkStat = minimal
+	trustctime = false
+[gc]
+	auto = 0
+[maintenance]
+	auto = false
+"""  # a copied repository is as clean as the first; nothing is tidied up behind a commit
 
 TESTS = ROOT / "tests"
 SLOW_MARKERS = ("simulation", "isolated", "embedded")
@@ -81,9 +92,29 @@ def shared() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """New folders; one ``mktemp`` a test would look at the folders of all tests before it."""
+    below = tmp_path_factory.mktemp("homes")
+    return (below / str(number) for number in itertools.count())
+
+
+@pytest.fixture(scope="session")
+def _git_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new repository without a dozen examples of hooks."""
+    template = tmp_path_factory.mktemp("git-template")
+    for folder in ("hooks", "info"):
+        (template / folder).mkdir()
+    return template
+
+
 @pytest.fixture(autouse=True)
-def _isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    home = tmp_path_factory.mktemp("home")
+def _isolated_environment(
+    _homes: Iterator[Path], _git_template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = next(_homes)
+    home.mkdir()
+    (home / ".gitconfig").write_text(GIT_CONFIG, "utf-8")
     for name in [name for name in os.environ if name.endswith("_API_KEY") or name.startswith("GIT_")]:
         monkeypatch.delenv(name)
     for name in ("PROMPTOPS_REGISTRY", "PROMPTOPS_LOCAL_GGUF", "OPENAI_BASE_URL", "OPENAI_API_BASE"):
@@ -93,6 +124,7 @@ def _isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch:
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_TEMPLATE_DIR", str(_git_template))
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "Ada")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "ada@example.org")
@@ -100,11 +132,9 @@ def _isolated_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch:
 
 @pytest.fixture
 def repo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
-    path = tmp_path / "repo"
-    path.mkdir()
-    monkeypatch.chdir(path)
-    new = Repo(path)
-    new.git("init", "-q", "-b", "main")
+    new = Repo(tmp_path / "repo")
+    new.start_as("empty", lambda: new.git("init", "-q", "-b", "main"))
+    monkeypatch.chdir(new.path)
     return new
 
 
@@ -146,6 +176,5 @@ def provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 @pytest.fixture
 def greeting(repo: Repo) -> Repo:
     """A repository with one committed prompt, ``greet``."""
-    repo.write("prompts/greet.yaml", GREET)
-    repo.commit("Greet people")
+    repo.start_as("greeting", lambda: [repo.write("prompts/greet.yaml", GREET), repo.commit("Greet people")])
     return repo

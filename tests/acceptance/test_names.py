@@ -3,11 +3,9 @@
 import ast
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
-import promptops
+from support.package_source import parsed_files
 
-PACKAGE = Path(promptops.__file__).parent
 DOUBLED: dict[str, str] = {}  # name -> why two may have it
 # What a type is, not what was done: a noun may come behind one of these, as in ReleasedVersion.
 PARTICIPLES = (
@@ -22,11 +20,10 @@ Definition = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def definitions(nested: bool = False) -> Iterator[tuple[str, Definition]]:
-    for file in sorted(PACKAGE.rglob("*.py")):
-        tree = ast.parse(file.read_text("utf-8"))
+    for path, tree in parsed_files(r"(?m)^ *class " if nested else ""):
         for node in ast.walk(tree) if nested else tree.body:
             if isinstance(node, Definition):
-                yield file.relative_to(PACKAGE).as_posix(), node
+                yield path, node
 
 
 def test_no_class_and_no_public_function_shares_its_name_with_another() -> None:

@@ -3,19 +3,11 @@
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
-import promptops
 from promptops import registry
+from support.package_source import PACKAGE, parsed_files
 
-PACKAGE = Path(promptops.__file__).parent
 REGISTRY = PACKAGE / "registry"
-
-
-def modules(*, but: Path) -> Iterator[tuple[str, ast.Module]]:
-    for file in sorted(PACKAGE.rglob("*.py")):
-        if not file.is_relative_to(but):
-            yield file.relative_to(PACKAGE).as_posix(), ast.parse(file.read_bytes())
 
 
 def imported(tree: ast.Module) -> Iterator[str]:
@@ -39,7 +31,7 @@ def test_a_type_checker_sees_the_names_that_are_there_when_it_runs() -> None:
 def test_packages_above_know_the_registry_by_its_interface_alone() -> None:
     around = [
         (path, name)
-        for path, tree in modules(but=REGISTRY)
+        for path, tree in parsed_files(r"promptops\.registry", but=REGISTRY)
         for name in imported(tree)
         if name.startswith("promptops.registry.") and name.removeprefix("promptops.registry.") not in HOMES
     ]
@@ -55,7 +47,7 @@ ENGINE = REGISTRY / "sqlite"
 def test_only_the_engine_knows_sqlite() -> None:
     aware = [
         (path, name)
-        for path, tree in modules(but=ENGINE)
+        for path, tree in parsed_files("sqlite", but=ENGINE)
         for name in imported(tree)
         if name.partition(".")[0] in ("sqlite3", "sqlite_utils")
     ]
@@ -65,7 +57,7 @@ def test_only_the_engine_knows_sqlite() -> None:
 def test_only_the_engine_speaks_sql() -> None:
     spoken = [
         (path, node.value)
-        for path, tree in modules(but=ENGINE)
+        for path, tree in parsed_files(SQL.pattern, but=ENGINE)
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and SQL.search(node.value)
     ]

@@ -1,9 +1,13 @@
 """What tests work with as users do: a git repository, and what a command line printed."""
 
+import functools
+import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 GREET = """\
 description: Greet somebody.
@@ -42,6 +46,21 @@ class Repo:
         self.git("add", "-A")
         self.git("commit", "-q", "--allow-empty", "-m", message)
         return self.git("rev-parse", "HEAD")
+
+    def start_as(self, name: str, build: Callable[[], Any]) -> None:
+        """What ``build`` makes of the new repository; from the second time on a copy, which starts no git."""
+        made = Path(_made_before().name) / name
+        if made.exists():
+            shutil.copytree(made, self.path, dirs_exist_ok=True)
+        else:
+            self.path.mkdir(exist_ok=True)
+            build()
+            shutil.copytree(self.path, made)
+
+
+@functools.cache
+def _made_before() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="promptops-repositories-")
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Two committed versions of one prompt, for tests of releases through the front door."""
 
 import json
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,21 @@ QUICK = ("--plan", "quick", "--yes")
 
 def two_versions(repo: Repo, more: str = "") -> None:
     """HEAD~1 greets and HEAD salutes. Units are placed by their names, so that no test hangs on luck."""
-    if not (repo.path / "promptops.yaml").exists():
-        repo.write("promptops.yaml", "plans: {quick: {unit: session}}\n")
-    repo.write("prompts/greet.yaml", GREET + more)
-    repo.write(".gitignore", "registry.db*\n")
-    repo.commit("Greet people")
-    repo.write("prompts/greet.yaml", SALUTE + more)
-    repo.commit("Salute people")
+
+    def build() -> None:
+        if not (repo.path / "promptops.yaml").exists():
+            repo.write("promptops.yaml", "plans: {quick: {unit: session}}\n")
+        repo.write("prompts/greet.yaml", GREET + more)
+        repo.write(".gitignore", "registry.db*\n")
+        repo.commit("Greet people")
+        repo.write("prompts/greet.yaml", SALUTE + more)
+        repo.commit("Salute people")
+
+    written = {path.name for path in repo.path.iterdir()} - {".git"}
+    if written or (repo.path / ".git" / "index").exists():
+        build()
+    else:
+        repo.start_as(f"two versions {sha256(more.encode()).hexdigest()}", build)
 
 
 def with_cases(repo: Repo) -> None:

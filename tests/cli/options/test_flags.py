@@ -3,18 +3,15 @@
 import ast
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
-import promptops
-
-PACKAGE = Path(promptops.__file__).parent
+from support.package_source import parsed_files
 
 
 def option_calls() -> Iterator[tuple[str, ast.Call]]:
-    for file in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+    for path, tree in parsed_files(r"\bOption\("):
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and ast.unparse(node.func) in ("typer.Option", "Option"):
-                yield f"{file.relative_to(PACKAGE)}:{node.lineno}", node
+                yield f"{path}:{node.lineno}", node
 
 
 def flags_of(call: ast.Call) -> list[str]:
