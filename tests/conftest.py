@@ -14,9 +14,10 @@ import pytest
 
 from promptops.cli.main import main
 from support.front_door import GREET, Cli, Finished, Repo
+from support.fuzzing import default_settings
 from support.paths import ROOT, SHARED
 
-hypothesis.settings.register_profile("any machine", deadline=None)  # a busy one is slow, not wrong
+hypothesis.settings.register_profile("any machine", default_settings())
 hypothesis.settings.load_profile("any machine")
 
 

@@ -75,7 +75,7 @@ def test_json_stays_as_it_is() -> None:
     "unit", ["{", "[", '{"', '["', '{"a":', "[1,", '[""', "```\n", '{"\\"', "{}", "[1] ", '"[']
 )
 def test_it_takes_one_pass(unit: str) -> None:
-    text = "x" + unit * (900_000 // len(unit)) + A
+    text = "x" + unit * (200_000 // len(unit)) + A
     clock = time.process_time()
     extract_json(text, SCHEMA)
     assert time.process_time() - clock < 3

@@ -1,7 +1,9 @@
 """What the settings say not to keep is in no file, and no key ever is: every byte is looked at."""
 
 import base64
+import itertools
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,16 +53,23 @@ output:
     properties: {score: {type: integer, minimum: 1, maximum: 5}, reason: {type: string}}
     required: [score]
 """
-QUOTES: dict[str, Callable[[Received], Answer]] = {
-    "answer": lambda _: text(f"{ANSWERED} to {ASKED}"),
-    "tool call": lambda _: tool_call("f", json.dumps({"a": ANSWERED})),
-    "reasoning": lambda _: reply({"role": "assistant", "content": "ok", "reasoning": f"{ANSWERED} {ASKED}"}),
-    "refused request": lambda _: status(400, f"cannot say {ANSWERED} of {ASKED}"),
-    "server error": lambda _: status(500, f"cannot say {ANSWERED} of {ASKED}"),
-    "page": lambda _: html(502, f"{ASKED} {ANSWERED}"),
-    "no JSON": lambda _: body(f"{ASKED} {ANSWERED}".encode()),
-    "cut": lambda _: text(f"{ANSWERED} to {ASKED}", finish="length"),
-}
+QUOTES: tuple[Callable[[], Answer], ...] = (
+    lambda: text(f"{ANSWERED} to {ASKED}"),
+    lambda: tool_call("f", json.dumps({"a": ANSWERED})),
+    lambda: reply({"role": "assistant", "content": "ok", "reasoning": f"{ANSWERED} {ASKED}"}),
+    lambda: status(400, f"cannot say {ANSWERED} of {ASKED}"),
+    lambda: status(500, f"cannot say {ANSWERED} of {ASKED}"),
+    lambda: html(502, f"{ASKED} {ANSWERED}"),
+    lambda: body(f"{ASKED} {ANSWERED}".encode()),
+    lambda: text(f"{ANSWERED} to {ASKED}", finish="length"),
+)
+
+
+CASES: list[dict[str, Any]] = [
+    {"id": f"c{number}", "inputs": {"question": f"{ASKED} {number}"}, "expected": ASKED}
+    for number in range(len(QUOTES))
+]
+LINES = "".join(json.dumps(case) + "\n" for case in CASES)
 
 
 def tool_call(name: str, arguments: str) -> Answer:
@@ -73,38 +82,32 @@ def every_byte(folder: Path) -> bytes:
     return b"".join(file.read_bytes() for file in files if file.name not in {"promptops.yaml", "in.jsonl"})
 
 
-def judged(answer: Callable[[Received], Answer]) -> Callable[[Received], Answer]:
-    def script(request: Received) -> Answer:
-        if request.body["model"].startswith("gpt-4o-2024"):
-            return text(json.dumps({"score": 1, "reason": f"{ASKED}: {ANSWERED}"}))
-        return answer(request)
+def quoting(request: Received) -> Answer:
+    """The number at the end of a question says in which way it is quoted."""
+    if request.body["model"].startswith("gpt-4o-2024"):
+        return text(json.dumps({"score": 1, "reason": f"{ASKED}: {ANSWERED}"}))
+    (number,) = {int(found) for found in re.findall(rf"{ASKED} (\d)", json.dumps(request.body))}
+    return QUOTES[number]()
 
-    return script
 
-
-@pytest.fixture(params=list(QUOTES.values()), ids=list(QUOTES))
-def project(request: Any, repo: Repo, provider: Provider) -> Repo:
+@pytest.fixture
+def project(repo: Repo, provider: Provider) -> Repo:
     repo.write("prompts/judges/tone.yaml", JUDGE)
     repo.write("prompts/ask.yaml", PROMPT)
-    repo.write("prompts/ask.cases.jsonl", "".join(json.dumps(case(n)) + "\n" for n in range(2)))
+    repo.write("prompts/ask.cases.jsonl", LINES)
     repo.commit("Ask")
     repo.write("prompts/ask.yaml", STRICT)
     repo.commit("Ask for an object")
-    provider.script = judged(request.param)
+    provider.script = quoting
     return repo
-
-
-def case(number: int) -> dict[str, Any]:
-    return {"id": f"c{number}", "inputs": {"question": f"{ASKED} {number}"}, "expected": ASKED}
 
 
 def use_everything(cli: Cli, repo: Repo) -> None:
     """Log with every verb that calls a model, and write every form of report."""
-    for version in ("ask@HEAD~1", "ask@HEAD"):
-        cli("run", version, "-i", f"question={ASKED}", "--all-checks", "--retries", "1")
-    repo.write(
-        "in.jsonl", "".join(json.dumps({"inputs": case(number)["inputs"]}) + "\n" for number in range(2))
-    )
+    for (version, retries), case in itertools.product((("ask@HEAD~1", "0"), ("ask@HEAD", "1")), CASES):
+        question = case["inputs"]["question"]
+        cli("run", version, "-i", f"question={question}", "--all-checks", "--retries", retries)
+    repo.write("in.jsonl", "".join(json.dumps({"inputs": case["inputs"]}) + "\n" for case in CASES))
     cli("batch", "ask", "in.jsonl", "--retries", "0")
     for form in ("html", "markdown", "json", "junit"):
         cli("eval", "ask@HEAD~1", "--format", form, "--out", f"eval.{form}", "--retries", "0")
@@ -151,7 +154,7 @@ def test_what_waits_beside_the_registry_is_as_poor(cli: Cli, project: Repo) -> N
     (project.path / "registry.db").mkdir()
     (project.path / "prompts/ask.cases.jsonl").write_text("")
 
-    cli("run", "ask", "-i", f"question={ASKED}", "--retries", "0")
+    cli("run", "ask", "-i", f"question={ASKED} 0", "--retries", "0")
 
     assert list(project.path.glob("registry.db-spool/*.json"))
     data = every_byte(project.path)

@@ -4,7 +4,7 @@ import time
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from promptops.config.text import decode_text
@@ -219,7 +219,6 @@ JSON = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(JSON)
 def test_json_is_read_as_json(value: object) -> None:
     written = json.dumps(value, ensure_ascii=False, allow_nan=False)
@@ -229,7 +228,6 @@ def test_json_is_read_as_json(value: object) -> None:
     assert read(escaped).data == value
 
 
-@settings(deadline=None)
 @given(
     st.binary(max_size=200) | st.text(alphabet="-:{}[]&*!|>'\"%@` \n\ta1#,?\\", max_size=60).map(str.encode)
 )

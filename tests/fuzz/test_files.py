@@ -37,7 +37,7 @@ PROMPT_DATA = parse_yaml(TRIAGE.encode(), "p.yaml").data
 
 
 @given(text=damaged_bytes([SETTINGS, TRIAGE.encode()]) | damaged_json([SETTINGS_DATA, PROMPT_DATA]))
-@fuzz_settings(300)
+@fuzz_settings(75)
 def test_yaml_is_read_or_invalid(text: bytes) -> None:
     document = settle(lambda: parse_yaml(text, "x.yaml"))
     if not isinstance(document, Invalid):
@@ -45,7 +45,7 @@ def test_yaml_is_read_or_invalid(text: bytes) -> None:
 
 
 @given(text=damaged_bytes([TRIAGE.encode()]) | damaged_json([PROMPT_DATA]))
-@fuzz_settings(300)
+@fuzz_settings(75)
 def test_a_prompt_file_is_loaded_or_invalid(text: bytes) -> None:
     prompt = settle(lambda: load_text(text))
     assert isinstance(prompt, Prompt | Invalid)
@@ -55,7 +55,7 @@ def test_a_prompt_file_is_loaded_or_invalid(text: bytes) -> None:
 
 
 @given(inputs=st.dictionaries(st.sampled_from(["ticket", "language", "chat", "other"]), VALUES))
-@fuzz_settings(100)
+@fuzz_settings(25)
 def test_inputs_are_rendered_or_invalid(inputs: dict[str, Any]) -> None:
     settle(lambda: render_prompt(load(), inputs))
 
@@ -91,7 +91,7 @@ TEMPLATE_PARTS = [
     value=VALUES,
     json_values=st.booleans(),
 )
-@fuzz_settings(300)
+@fuzz_settings(75)
 def test_a_template_is_rendered_within_its_limits(parts: list[str], value: Any, *, json_values: bool) -> None:
     text = settle(
         lambda: render_text("".join(parts), {"a": value}, partials=_PARTIALS, json_values=json_values)
@@ -103,7 +103,7 @@ _PARTIALS = {"partials/tone.j2": "{{ a }}"}
 
 
 @given(text=damaged_bytes([SETTINGS]) | damaged_json([SETTINGS_DATA]))
-@fuzz_settings(200)
+@fuzz_settings(50)
 def test_settings_are_read_or_invalid(text: bytes) -> None:
     assert isinstance(settle(lambda: decode_settings(text, "promptops.yaml")), SettingsFile | Invalid)
 
@@ -112,7 +112,7 @@ def test_settings_are_read_or_invalid(text: bytes) -> None:
 @example(name="/")
 @example(name="~nobody/runs.db")
 @example(name="a" * 300)
-@fuzz_settings(100)
+@fuzz_settings(25)
 def test_a_registry_of_any_name_is_a_path_or_invalid(tmp_path: Path, name: str) -> None:
     folder = _repository(tmp_path)
     settle(lambda: find_settings(folder, {}, file=SettingsFile(registry=name)).registry)
@@ -140,7 +140,7 @@ REFERENCES = [
 @example(text="a" * 300 + ".yaml")
 @example(text="\0.yaml")
 @example(text="\ud800.yaml")
-@fuzz_settings(200)
+@fuzz_settings(50)
 def test_a_reference_is_parsed_or_invalid(tmp_path: Path, text: str) -> None:
     settings = find_settings(_repository(tmp_path), {})
     assert isinstance(settle(lambda: parse_reference(text, settings)), Reference | Invalid)
@@ -166,7 +166,7 @@ CASES = {
 )
 @example(file=("x.csv", b"a\n" + b"x" * 200_000))
 @example(file=("x.jsonl", b'{"inputs": {"a": ' + b"[" * 985 + b"]" * 985 + b"}}"))
-@fuzz_settings(300)
+@fuzz_settings(75)
 def test_cases_are_read_or_invalid(file: tuple[str, bytes]) -> None:
     name, data = file
     cases = settle(lambda: list(read_cases(name, iter_lines(data))))
@@ -194,7 +194,7 @@ CELLS = st.sampled_from(
 @given(data=damaged_bytes(ROWS) | CELLS.map(lambda cell: f"n,f,b,o\n{cell},{cell},{cell},{cell}\n".encode()))
 @example(data=",".join(f"c{number}" for number in range(100_000)).encode())
 @example(data=b"," * 500_000)
-@fuzz_settings(300)
+@fuzz_settings(75)
 def test_rows_of_a_spreadsheet_are_read_by_their_schemas_or_invalid(data: bytes) -> None:
     inputs = load_text(minimal(inputs=TYPES)).inputs
     cases = settle(lambda: list(read_cases("x.csv", iter_lines(data), inputs)))
@@ -212,12 +212,12 @@ OUTCOME = {
 
 
 @given(raw=damaged_json([LINE]), unit=st.sampled_from([None, "unit", "metadata.user.id", "."]))
-@fuzz_settings(200)
+@fuzz_settings(50)
 def test_a_line_of_a_batch_is_rendered_or_invalid(raw: bytes, unit: str | None) -> None:
     settle(lambda: render_prompt(load(), parse_line(raw, 1, "x.jsonl", unit).inputs))
 
 
 @given(raw=damaged_json([OUTCOME]))
-@fuzz_settings(200)
+@fuzz_settings(50)
 def test_a_line_of_outcomes_is_read_or_invalid(raw: bytes) -> None:
     settle(lambda: list(read_outcomes("x.jsonl", [raw])))

@@ -78,7 +78,7 @@ RECORD = {
         {**RELEASE, "channels": {"c": {"shadow": {**CHANNEL["shadow"], "max_usd": "x"}}}}
     ).encode()
 )
-@fuzz_settings(400)
+@fuzz_settings(100)
 def test_releases_are_decoded_or_invalid(text: bytes) -> None:
     state = settle(lambda: decode_release(text, "p"))
     assert isinstance(state, ReleaseState | Invalid)
@@ -88,14 +88,14 @@ def test_releases_are_decoded_or_invalid(text: bytes) -> None:
 
 @given(text=damaged_json([SNAPSHOT]))
 @example(text=json.dumps({**SNAPSHOT, "files": {"x": {"base64": "é"}}}).encode())
-@fuzz_settings(200)
+@fuzz_settings(50)
 def test_a_frozen_version_is_decoded_or_invalid(text: bytes) -> None:
     settle(lambda: decode_snapshot(text, f"versions/p/{DIGEST[:12]}.yaml", "p"))
 
 
 @given(text=damaged_json([RECORD]))
 @example(text=b"[" * 100_000)
-@fuzz_settings(300)
+@fuzz_settings(75)
 def test_an_entry_of_the_log_is_decoded_or_invalid(text: bytes) -> None:
     assert isinstance(settle(lambda: decode_record(text, "log/p/3.json")), TransitionRecord | Invalid)
 
@@ -127,13 +127,13 @@ RUN = {
 
 
 @given(line=damaged_json([HEADER]))
-@fuzz_settings(200)
+@fuzz_settings(50)
 def test_the_header_of_an_export_is_read_or_invalid(line: bytes) -> None:
     settle(lambda: read_export_header("x", line))
 
 
 @given(lines=st.lists(damaged_json([RUN, {"end": 1}]), max_size=3))
-@fuzz_settings(200)
+@fuzz_settings(50)
 def test_the_runs_of_an_export_are_read_or_invalid(lines: list[bytes]) -> None:
     settle(lambda: list(read_exported_runs("x", lines)))
 
@@ -152,7 +152,7 @@ WAITING = {"started": asdict(STARTED), "finished": None, "place": ["w", 1]}
 
 
 @given(text=damaged_json([WAITING]))
-@fuzz_settings(60)
+@fuzz_settings(25)
 def test_a_waiting_run_is_taken_in_or_set_aside(tmp_path: Path, text: bytes) -> None:
     registry = tmp_path / "registry.db"
     spool = Spool(registry)

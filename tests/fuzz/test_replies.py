@@ -69,7 +69,7 @@ CUTS = st.lists(st.integers(0, 10_000), max_size=12)
 
 
 @given(body=damaged_json(REPLIES))
-@fuzz_settings(400)
+@fuzz_settings(100)
 def test_a_reply_is_a_completion_or_a_model_error(body: bytes) -> None:
     result = settle(lambda: parse_reply(HttpReply(200, {}, body), "m"))
     assert isinstance(result, Completion | ModelError)
@@ -93,7 +93,7 @@ def test_a_reply_is_a_model_error_however_deep_it_is(shape: str) -> None:
     ),
     body=damaged_json(REPLIES),
 )
-@fuzz_settings(200)
+@fuzz_settings(50)
 def test_a_refusal_is_a_model_error_in_one_line(status: int, headers: dict[str, str], body: bytes) -> None:
     error = error_from_reply(HttpReply(status, headers, body), where="there")
     assert "\n" not in error.message
@@ -137,7 +137,7 @@ def _comparable(result: Any) -> Any:
 
 
 @given(stream=streams(), cuts=CUTS)
-@fuzz_settings(300)
+@fuzz_settings(75)
 def test_a_stream_says_the_same_wherever_it_is_cut(stream: bytes, cuts: list[int]) -> None:
     whole, texts = _streamed([stream])
     assert isinstance(whole, Completion | ModelError)
@@ -164,7 +164,7 @@ BODIES = [
     length=st.sampled_from(["0", "5", "9" * 30, "-1", "x", "\u0665", ""]) | st.text(max_size=5),
     cuts=CUTS,
 )
-@fuzz_settings(300)
+@fuzz_settings(75)
 def test_a_body_is_the_same_wherever_it_is_cut(
     data: bytes, encoding: str, length: str, cuts: list[int]
 ) -> None:

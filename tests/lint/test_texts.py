@@ -88,7 +88,7 @@ def test_secrets_of_letters_alone_are_found(secret: str) -> None:
 
 @pytest.mark.parametrize("pattern", sorted({each.pattern for each in _patterns()}))
 @settings(
-    max_examples=25, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=8, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 @given(data=st.data())
 def test_what_looks_first_is_no_narrower_than_what_looks_closely(pattern: str, data: st.DataObject) -> None:
@@ -201,8 +201,8 @@ def test_a_file_that_cannot_be_read_keeps_its_finding(linter: Linter) -> None:
 @pytest.mark.parametrize("piece", ["://a:", "sk-", "a:b@", "eyJ", "password = '"])
 def test_looking_for_secrets_takes_no_square_of_time(piece: str) -> None:
     started = time.process_time()
-    list(find_secrets("prompts/p.md", piece * (100_000 // len(piece))))
-    assert time.process_time() - started < 8
+    list(find_secrets("prompts/p.md", piece * (30_000 // len(piece))))
+    assert time.process_time() - started < 4
 
 
 @pytest.mark.parametrize("before", [0, 3_490, 3_990, 4_000, 7_000, 50_000])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from promptops.errors import NotFound
@@ -212,7 +212,6 @@ def shuffle(value: Any, draw: Callable[[Any], Any]) -> Any:
     return [shuffle(item, draw) for item in value] if isinstance(value, list) else value
 
 
-@settings(deadline=None)
 @given(BODIES, FREE, FREE, st.data())
 def test_order_quoting_and_free_keys_never_change_it(
     body: Any, one: Any, other: Any, data: st.DataObject
@@ -245,7 +244,6 @@ def crlf(text: str, data: st.DataObject) -> str:
     return text.replace("\n", data.draw(st.sampled_from(["\n", "\r\n"])))
 
 
-@settings(deadline=None)
 @given(BODIES, BODIES)
 def test_two_meanings_never_share_it(one: Any, other: Any) -> None:
     assert (of(one) == of(other)) == (same(one) == same(other))
@@ -257,7 +255,6 @@ def same(body: Any) -> str:
     return json.dumps(json.loads(json.dumps(kept), parse_float=float, parse_int=float), sort_keys=True)
 
 
-@settings(deadline=None)
 @given(BODIES)
 def test_it_survives_being_kept(body: Any) -> None:
     prompt = load_text(json.dumps(body, ensure_ascii=False))
@@ -265,7 +262,6 @@ def test_it_survives_being_kept(body: Any) -> None:
     assert again.digest == prompt.digest
 
 
-@settings(deadline=None)
 @given(VALUES)
 def test_compact_json_is_json_in_source_order(value: Any) -> None:
     back = json.loads(compact_json(value))
@@ -273,7 +269,6 @@ def test_compact_json_is_json_in_source_order(value: Any) -> None:
     assert json.dumps(back, sort_keys=False, ensure_ascii=False).count('"') == compact_json(value).count('"')
 
 
-@settings(deadline=None)
 @given(BODIES)
 def test_what_loads_has_no_problems(body: Any) -> None:
     text = json.dumps(body, ensure_ascii=False).encode()
