@@ -166,7 +166,7 @@ def _run_verb(path: list[str], arguments: list[str]) -> int:
         app(arguments, prog_name=" ".join([PROGRAM, *path]))
     except SystemExit as leave:
         if leave.code == ExitCode.USAGE:
-            _print_input_hint(verb, arguments)
+            _print_usage_hint(verb, arguments)
         return leave.code if isinstance(leave.code, int) else int(bool(leave.code))
     finally:
         gc.enable()
@@ -181,11 +181,11 @@ def _examples(path: Sequence[str], arguments: Iterable[str]) -> str | None:
     return examples_of(tuple(path))
 
 
-def _print_input_hint(verb: Callable[..., int | None], arguments: Sequence[str]) -> None:
-    from promptops.cli.usage_hint import input_hint
+def _print_usage_hint(verb: Callable[..., int | None], arguments: Sequence[str]) -> None:
+    from promptops.cli.usage_hint import usage_hint
     from promptops.console import note
 
-    if hint := input_hint(verb, arguments):
+    if hint := usage_hint(verb, arguments):
         note(f"  {hint}")
 
 

@@ -128,7 +128,6 @@ def _write_if_missing(file: Path, text: str) -> bool:
 
 def write_prompt(settings: Settings, name: str, model: str, description: str) -> list[Path]:
     """Write a prompt to fill in, and its cases. Raises Invalid rather than overwrite anything."""
-    name = _prompt_name(name, settings)
     file = settings.prompts / f"{name}.yaml"
     cases = settings.prompts / f"{name}.cases.jsonl"
     for path in (file, settings.prompts / f"{name}.yml", cases):
@@ -147,17 +146,25 @@ def write_prompt(settings: Settings, name: str, model: str, description: str) ->
     return [*_write_schema(settings), file, cases]
 
 
-def _prompt_name(written: str, settings: Settings) -> str:
-    """The name itself, or of the path of a file that is to be."""
-    if written.endswith((".yaml", ".yml")):
-        path = Path(os.path.abspath(written))  # noqa: PTH100 - resolve() would follow a linked folder
-        if not path.is_relative_to(settings.prompts):
-            name = Path(written).stem
-            hint = f"promptops new {name} writes {settings.prompts_path}/{name}.yaml"
-            raise Invalid(f"{written} is not below {settings.prompts}", hint=hint)
-        written = path.relative_to(settings.prompts).with_suffix("").as_posix()
+def new_prompt_name(written: str, settings: Settings) -> str:
+    """The name of a prompt that is to be, given as a name or as the path of its file. Raises Invalid."""
+    path = Path(os.path.abspath(written))  # noqa: PTH100 - resolve() would follow a linked folder
+    is_file = written.endswith((".yaml", ".yml"))
+    if path.is_relative_to(settings.prompts) and (is_file or _leads_into_prompts(written, settings)):
+        written = path.relative_to(settings.prompts).as_posix()
+    elif is_file:
+        name = Path(written).stem
+        hint = f"promptops new {name} writes {settings.prompts_path}/{name}.yaml"
+        raise Invalid(f"{written} is not below {settings.prompts}", hint=hint)
+    written = written.removesuffix(".yaml").removesuffix(".yml")
     check_prompt_name(written)
     return written
+
+
+def _leads_into_prompts(written: str, settings: Settings) -> bool:
+    """Whether a name is a path that begins with the folder of prompts, and with no folder in there."""
+    first = Path(written).parts[0] if Path(written).parts else ""
+    return first == settings.prompts.name and not (settings.prompts / first).exists()
 
 
 def schema_text() -> str:

@@ -3,7 +3,7 @@
 A verb is a leaf, which is a function in ``commands/VERB.py``, or a group, which is a folder of leaves.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -153,35 +153,67 @@ MOVED_OPTIONS: dict[VerbPath, str] = {("shadow", "run"): "translate_shadow_run"}
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "ab": ("eval", "shadow run", "canary"),
+    "activate": ("promote",),
     "add": ("new", "cases add"),
+    "annotate": ("feedback",),
+    "ask": ("run",),
+    "benchmark": ("eval",),
     "call": ("run",),
+    "cancel": ("release abort",),
     "cat": ("show",),
     "chat": ("run",),
     "check": ("lint",),
+    "clean": ("registry prune", "cache clear"),
     "compare": ("diff", "eval"),
     "config": ("schema", "doctor"),
+    "copy": ("new",),
     "cost": ("runs stats",),
-    "create": ("new",),
+    "create": ("new", "cases add"),
+    "dashboard": ("status", "runs stats"),
+    "dataset": ("cases list",),
+    "datasets": ("cases list",),
+    "delete": ("registry prune", "cache clear"),
     "deploy": ("canary", "promote"),
+    "evals": ("eval",),
     "evaluate": ("eval",),
     "execute": ("run",),
     "experiment": ("eval", "shadow run", "canary"),
+    "fetch": ("release sync",),
     "format": ("lint",),
+    "gc": ("registry prune",),
     "generate": ("run", "new"),
+    "info": ("show", "doctor"),
+    "inspect": ("show", "runs show"),
+    "label": ("feedback",),
     "log": ("history", "runs list", "release log"),
     "logs": ("runs list",),
     "ls": ("list",),
+    "metrics": ("runs stats", "status"),
+    "monitor": ("status", "runs stats"),
+    "predict": ("run",),
     "publish": ("promote", "release sync"),
-    "push": ("release sync",),
     "pull": ("release sync",),
+    "push": ("release sync",),
     "rate": ("feedback",),
+    "remove": ("registry prune",),
+    "rerun": ("runs replay",),
     "revert": ("rollback",),
+    "rm": ("registry prune",),
+    "rollout": ("canary", "status"),
+    "setup": ("init",),
     "ship": ("canary", "promote"),
+    "start": ("canary",),
+    "stop": ("release abort", "rollback"),
+    "tag": ("promote",),
+    "tags": ("history",),
     "test": ("eval",),
+    "trace": ("runs show",),
+    "traces": ("runs list",),
     "undo": ("rollback",),
     "usage": ("runs stats",),
     "validate": ("lint", "cases validate"),
     "versions": ("history",),
+    "view": ("show",),
 }
 """What a verb is called elsewhere."""
 
@@ -195,25 +227,28 @@ def leaf_verbs(names: Iterable[str] = VERBS) -> Iterator[VerbPath]:
 
 def suggest_verbs(word: str, group: str = "") -> list[str]:
     """Verbs that somebody may have meant who wrote ``word``, or ``group word``."""
-    names = VERBS[group].parts if group else {**VERBS, **BUILT_IN}
-    elsewhere = [" ".join(path) for path in leaf_verbs() if len(path) > 1 and path[1] == word]
-    return (
-        [*SYNONYMS.get(word, ())]
-        or elsewhere
-        or _close_matches(word, names, f"{group} ".lstrip())
-        or _close_sub_verbs(word)
-    )
+    synonyms = SYNONYMS.get(word, ())
+    if group:
+        parts = VERBS[group].parts
+        within = [
+            f"{group} {name.rpartition(' ')[2]}" for name in synonyms if name.rpartition(" ")[2] in parts
+        ]
+        near = within or [word] * (word in VERBS) or _close_matches(word, parts, f"{group} ")
+    else:
+        near = [*synonyms] or _same_sub_verbs({word}) or _close_matches(word, [*VERBS, *BUILT_IN])
+    return near or [*synonyms] or _same_sub_verbs({word}) or _close_sub_verbs(word)
 
 
-def _close_matches(word: str, names: Iterable[str], prefix: str) -> list[str]:
+def _same_sub_verbs(words: Container[str]) -> list[str]:
+    return [" ".join(path) for path in leaf_verbs() if len(path) > 1 and path[1] in words]
+
+
+def _close_matches(word: str, names: Iterable[str], prefix: str = "") -> list[str]:
     import difflib
 
     return [f"{prefix}{name}" for name in difflib.get_close_matches(word, list(names), 1, cutoff=0.7)]
 
 
 def _close_sub_verbs(word: str) -> list[str]:
-    import difflib
-
-    paths = [path for path in leaf_verbs() if len(path) > 1]
-    near = difflib.get_close_matches(word, sorted({path[1] for path in paths}), 1, cutoff=0.8)
-    return [" ".join(path) for path in paths if path[1] in near]
+    names = sorted({path[1] for path in leaf_verbs() if len(path) > 1})
+    return _same_sub_verbs(_close_matches(word, names))

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from difflib import get_close_matches
 from typing import Any
 
 from promptops.errors import Invalid
@@ -11,7 +12,6 @@ from promptops.prompt.json_schema import (
     explain_key_error,
     explain_schema_error,
     format_path,
-    unknown_name_message,
     validator_for,
 )
 from promptops.prompt.schema import PROMPT_SCHEMA
@@ -45,8 +45,7 @@ def with_overrides(
 def _set(data: dict[str, Any], key: str, value: Any) -> None:
     first, *rest = key.split(".")
     if not (key in _SETTABLE or (first == "parameters" and all(rest))):
-        parameter = f"parameters.{key if key.isidentifier() else 'NAME'}"
-        message, hint = unknown_name_message("setting", key, (*_SETTABLE[:-1], parameter))
+        message, hint = _unknown_setting(key)
         raise Invalid(message, hint=hint)
     if reason := json_data_problem(value):
         raise Invalid(f"the setting `{key}` cannot be used: {reason}")
@@ -58,6 +57,18 @@ def _set(data: dict[str, Any], key: str, value: Any) -> None:
         if not isinstance(holder, dict):
             raise Invalid(f"`{key}` cannot be set: `{step}` is no mapping")
     holder[key.rsplit(".", 1)[-1]] = value
+
+
+def _unknown_setting(key: str) -> tuple[str, str]:
+    """Message and hint. What is like no setting is a parameter's name, as providers know many."""
+    last = key.rpartition(".")[2]
+    near = [name for name in _SETTABLE if name.rpartition(".")[2] == last]
+    near = near or get_close_matches(key, _SETTABLE, n=1, cutoff=0.8)
+    if not near and last.isidentifier() and last != _SETTABLE[-1]:
+        near = [f"parameters.{last}"]
+    if near:
+        return f"unknown setting `{key}` (did you mean `{near[0]}`?)", ""
+    return f"unknown setting `{key}`", f"known: {', '.join(_SETTABLE)}.NAME"
 
 
 def _validate(data: Mapping[str, Any]) -> None:

@@ -115,6 +115,15 @@ def test_nothing_to_do_is_wrong_usage_and_shows_the_help(cli: Cli) -> None:
         (["chat"], "no such verb: chat (did you mean run?)"),
         (["deploy"], "no such verb: deploy (did you mean canary or promote?)"),
         (["compare"], "no such verb: compare (did you mean diff or eval?)"),
+        (["monitor"], "no such verb: monitor (did you mean status or runs stats?)"),
+        (["runs", "ls"], "no such runs verb: ls (did you mean runs list?)"),
+        (["release", "logs"], "no such release verb: logs (did you mean release log?)"),
+        (["release", "stop"], "no such release verb: stop (did you mean release abort?)"),
+        (["release", "rollback"], "no such release verb: rollback (did you mean rollback?)"),
+        (["runs", "delete"], "no such runs verb: delete (did you mean registry prune or cache clear?)"),
+        (["cases", "create"], "no such cases verb: create (did you mean cases add?)"),
+        (["help", "search"], "no such verb: search (did you mean runs search?)"),
+        (["release", "search"], "no such release verb: search (did you mean runs search?)"),
         (["xyzzy"], "no such verb: xyzzy\n"),
         (["--verson"], "no such option: --verson (did you mean --version?)"),
         (["-C"], "-C needs a value"),
@@ -201,6 +210,14 @@ def test_a_reader_that_leaves_early_is_no_error_worth_a_word(greeting: Repo) -> 
     ("arguments", "hint"),
     [
         (["run", "greet", "--name", "Ada"], "  name is an input of the prompt: -i name=Ada\n"),
+        (["run", "greet", "--naem", "Ada"], "  name is an input of the prompt: -i name=Ada\n"),
+        (["run", "greet", "name=Ada"], "  name is an input of the prompt: -i name=Ada\n"),
+        (["diff", "greet", "--name", "Ada"], "  name is an input of the prompt: -i name=Ada\n"),
+        (["eval", "greet", "--name", "Ada"], "promptops run greet -i name=Ada answers it alone\n"),
+        (
+            ["run", "greet", "-i", "name=A", "--registry", "x"],
+            "  --registry stands before the verb: promptops --registry … run\n",
+        ),
         (["render", "--name=Ada B", "greet"], "  name is an input of the prompt: -i 'name=Ada B'\n"),
         (["render", "greet", "--name", "x" * 100], "-i 'name=…'\n"),
     ],
@@ -214,7 +231,7 @@ def test_an_option_that_is_an_input_says_how_inputs_are_given(
 
 
 def test_an_option_that_is_nothing_gets_no_hint(cli: Cli, greeting: Repo) -> None:
-    for words in ("run greet --mood good", "list --name Ada", "run --name Ada"):
+    for words in ("run greet --mood good", "list --name Ada", "run --name Ada", "run greet -i name=A --x"):
         done = cli(*words.split())
         assert done.code == 2
         assert "-i " not in done.err

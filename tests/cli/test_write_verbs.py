@@ -60,9 +60,12 @@ class TestNew:
     def test_a_name_that_references_could_not_hold_is_4(self, name: str, cli: Cli, repo: Repo) -> None:
         assert cli("new", name).code == 4
 
-    @pytest.mark.parametrize("path", ["prompts/support/route.yaml", "./prompts/support/route.yml"])
+    @pytest.mark.parametrize(
+        "path", ["prompts/support/route.yaml", "./prompts/support/route.yml", "prompts/support/route"]
+    )
     def test_the_path_of_a_file_names_the_prompt(self, path: str, cli: Cli, repo: Repo) -> None:
-        assert cli("new", path).code == 0
+        done = cli("new", path)
+        assert (done.code, "promptops render support/route -i" in done.err) == (0, True)
         files = {file.name for file in (repo.path / "prompts/support").iterdir()}
         assert files == {"route.yaml", "route.cases.jsonl"}
 

@@ -380,11 +380,20 @@ def test_overrides_are_another_version() -> None:
     }
 
 
-def test_a_parameter_without_its_prefix_is_given_one() -> None:
-    for key in ("temperature", "seed"):
-        with pytest.raises(Invalid) as caught:
-            with_overrides(load(), settings={key: 0})
-        assert f"parameters.{key}" in caught.value.message + caught.value.hint
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        ("temperature", "parameters.temperature"),
+        ("max_tokens", "parameters.max_tokens"),
+        ("parameter.seed", "parameters.seed"),
+        ("modle", "model"),
+        ("max_input_token", "max_input_tokens"),
+        ("repair", "output.repair"),
+    ],
+)
+def test_an_unknown_setting_names_the_one_that_is_meant(key: str, meant: str) -> None:
+    with pytest.raises(Invalid, match=rf"unknown setting `{key}` \(did you mean `{meant}`\?\)"):
+        with_overrides(load(), settings={key: 0})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.flags import model_option
-from promptops.cli.scaffold import write_prompt
+from promptops.cli.scaffold import new_prompt_name, write_prompt
 from promptops.config.settings import current_settings
 from promptops.console import note, print_text
 
@@ -21,6 +21,8 @@ def new(
     description: DescriptionOption = "Say here what it is for.",
 ) -> None:
     """Write a new prompt file, with a file of cases beside it."""
-    for path in write_prompt(current_settings(), name, model, description):
+    settings = current_settings()
+    name = new_prompt_name(name, settings)
+    for path in write_prompt(settings, name, model, description):
         print_text(f"wrote {os.path.relpath(path)}")
     note(f"next: edit it, then promptops render {name} -i text=…")
