@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
 from promptops.escapes import escape, escape_json
@@ -155,27 +155,49 @@ def print_table(
 ) -> None:
     """Print rows under their headers, without columns that hold nothing.
 
-    On a terminal the widest text columns are shortened until the table fits; not the first, which names
-    the row and must be fit to be pasted.
+    On a terminal no line of it is broken: the widest text columns are shortened until the table fits. Not the
+    first, which names the row and must be fit to be pasted: a long name stands on a line of its own. What
+    fits in no way is printed as one line for each value.
     """
     table = [list(row) for row in rows]
     shown = [i for i in range(len(headers)) if any(row[i] is not None for row in table) or not table]
     cells = [[_cell_text(row[i]) for i in shown] for row in table]
     right = [place for place, i in enumerate(shown) if i in numeric]
     names = [headers[i] for i in shown]
-    if sys.stdout.isatty():
-        cells = _fit_to_terminal(names, cells, right)
-    align = ["right" if place in right else "left" for place in range(len(shown))]
-    for line in _tabulate(names, cells, align).splitlines():
+    widths = _column_widths(names, cells, right) if sys.stdout.isatty() else [sys.maxsize] * len(names)
+    if not widths:
+        lines = _record_lines(names, cells)
+    else:
+        align = ["right" if place in right else "left" for place in range(len(shown))]
+        lines = _table_lines(names, cells, align, widths)
+    for line in lines:
         sys.stdout.write(line.rstrip() + "\n")
 
 
-def _tabulate(headers: Sequence[str], cells: list[list[str]], align: list[str]) -> str:
+def _table_lines(
+    headers: Sequence[str], cells: list[list[str]], align: list[str], widths: Sequence[int]
+) -> Iterator[str]:
     import tabulate  # 70 ms that a verb without a table need not pay
 
     tabulate.MIN_PADDING = 0  # else a narrow column is wider than its header, and a line than the terminal
+    fitted = [[shorten(cell, width) for cell, width in zip(row, widths, strict=True)] for row in cells]
+    long = [row[0] if row[0] != fit[0] else "" for row, fit in zip(cells, fitted, strict=True)]
+    body = [["", *fit[1:]] if name else fit for name, fit in zip(long, fitted, strict=True)]
     alignment = align if cells else None
-    return tabulate.tabulate(cells, headers, tablefmt="plain", disable_numparse=True, colalign=alignment)
+    text = tabulate.tabulate(body, headers, tablefmt="plain", disable_numparse=True, colalign=alignment)
+    for name, line in zip(["", *long], text.split("\n"), strict=True):
+        yield from [name, line] if name else [line]
+
+
+def _record_lines(headers: Sequence[str], cells: list[list[str]]) -> Iterator[str]:
+    width = max(map(len, headers))
+    for row in cells:
+        yield row[0]
+        room = max(_MIN_COLUMN_WIDTH, terminal_width() - width - 4)
+        yield from (
+            f"  {header:<{width}}  {shorten(cell, room)}"
+            for header, cell in zip(headers[1:], row[1:], strict=True)
+        )
 
 
 def _cell_text(value: Any) -> str:
@@ -184,16 +206,18 @@ def _cell_text(value: Any) -> str:
     return escape_line(str(value))
 
 
-def _fit_to_terminal(
-    headers: Sequence[str], cells: list[list[str]], numeric: Sequence[int]
-) -> list[list[str]]:
+def _column_widths(headers: Sequence[str], cells: list[list[str]], numeric: Sequence[int]) -> list[int]:
+    """Columns' widths that a terminal has room for; none where there is too little for that."""
     widths = [max([len(header), *(len(row[i]) for row in cells)]) for i, header in enumerate(headers)]
-    spare = terminal_width() - 2 * (len(headers) - 1)
-    while sum(widths) > spare:
-        widest = max(
-            (i for i in range(1, len(widths)) if i not in numeric), key=widths.__getitem__, default=0
-        )
-        if widest == 0 or widths[widest] <= max(_MIN_COLUMN_WIDTH, len(headers[widest])):
-            break
-        widths[widest] -= 1
-    return [[shorten(cell, widths[i]) for i, cell in enumerate(row)] for row in cells]
+    floors = [
+        width if i in numeric else max(_MIN_COLUMN_WIDTH, len(headers[i])) for i, width in enumerate(widths)
+    ]
+    over = sum(widths) + 2 * (len(headers) - 1) - terminal_width()
+    while over > 0:
+        places = [i for i in range(1, len(widths)) if widths[i] > floors[i]]
+        if not places:
+            widths[0] -= over
+            return widths if widths[0] >= len(headers[0]) else []
+        widths[max(places, key=widths.__getitem__)] -= 1
+        over -= 1
+    return widths

@@ -1,5 +1,6 @@
 """What reaches a terminal: nothing that it would obey, in JSON neither."""
 
+import contextlib
 import json
 import os
 import pty
@@ -36,31 +37,55 @@ def test_json_means_the_same_and_hides_nothing(capsys: pytest.CaptureFixture[str
     assert json.loads(out.splitlines()[-1]) == value
 
 
+def on_terminal(code: str) -> str:
+    """What a program of Python writes to a terminal of 80 columns."""
+    ours, theirs = pty.openpty()
+    env = {**os.environ, "NO_COLOR": "1", "COLUMNS": "80"}
+    child = subprocess.Popen([sys.executable, "-c", code], stdout=theirs, stderr=theirs, env=env)
+    os.close(theirs)
+    seen = b""
+    with contextlib.suppress(OSError):  # so a terminal ends
+        while piece := os.read(ours, 65536):
+            seen += piece
+    os.close(ours)
+    assert child.wait() == 0
+    return seen.decode()
+
+
 def test_every_way_of_printing_data_escapes_on_a_terminal() -> None:
-    code = f"""
+    shown = on_terminal(f"""
 from promptops import console
 from promptops.escapes import escape
 text = {"".join(HOSTILE) + "end"!r}
 console.print_text(text); console.note(text); console.print_json([text]); console.DataStream().write(text)
 console.print_styled([(text, "red")]); console.print_table(["A", "B"], [["x", text]])
 console.print_wrapped(text, indent=2)
-"""
-    ours, theirs = pty.openpty()
-    child = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=theirs, stderr=theirs, env={**os.environ, "NO_COLOR": "1"}
-    )
-    os.close(theirs)
-    seen = b""
-    while True:
-        try:
-            piece = os.read(ours, 65536)
-        except OSError:
-            break
-        seen += piece
-        if not piece:
-            break
-    assert child.wait() == 0
-    os.close(ours)
-    shown = seen.decode()
+""")
     assert shown.count("end") >= 6
     assert not set(HOSTILE) - set("\t\r\n") & set(shown)
+
+
+def test_no_header_of_a_table_is_broken() -> None:
+    """Text is shortened; a long name has a line of its own; what fits in no way has a line for each value."""
+    name = f"support/{'n' * 70}"
+    tables: list[list[list[str]]] = [
+        [["PROMPT", "MODEL", "SPENT"], ["greet", "m" * 90, "0.1"], ["bye", "m", "12345.67"]],
+        [["PROMPT", "CALLS", "SPENT"], [name, "1,000", "0.1"], ["bye", "2", "12345.67"]],
+        [["PROMPT", *(f"COLUMN{i}" for i in range(9))], ["greet", *("1" * i for i in range(5, 14))]],
+    ]
+    out = on_terminal(f"""
+from promptops.console import print_table
+for headers, *rows in {tables!r}:
+    print_table(headers, rows, numeric=range(2 if len(headers) == 3 else 1, len(headers)))
+""")
+    lines = out.splitlines()
+    assert [len(line) for line in lines[:3]] == [80] * 3
+    assert lines[1].endswith("m…       0.1")
+    assert lines[3:7] == [
+        "PROMPT  CALLS     SPENT",
+        name,
+        "        1,000       0.1",
+        "bye     2      12345.67",
+    ]
+    assert lines[7:10] == ["greet", "  COLUMN0  11111", "  COLUMN1  111111"]
+    assert len(lines) == 17
