@@ -1,6 +1,7 @@
 """Chat messages in OpenAI's form, as an input of type messages takes them, and as people read them. Pure."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,7 @@ _TEXT: Mapping[str, Any] = {"type": "string"}
 _TEXT_OR_NULL: Mapping[str, Any] = {"type": ["string", "null"]}
 # Addresses are https alone: a path or an address of the inner network would be read by whoever sends it on.
 _IMAGE_URL = r"^(data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/]*={0,2}|https://[^\s]+)$"
+_DATA_URL = re.compile(r"data:([a-z0-9.+/-]+);base64,([A-Za-z0-9+/]*={0,2})")
 _FILE_DATA = r"^(data:[a-z0-9.+/-]+;base64,)?[A-Za-z0-9+/]*={0,2}$"
 _FILE_ID = r"^(https://[^\s]+|[A-Za-z0-9_.-]+)$"
 
@@ -151,6 +153,11 @@ def message_text(message: Mapping[str, Any]) -> str:
     return "\n".join(filter(None, (shown, called)))
 
 
+def summarize_data_urls(text: str) -> str:
+    """The text with each data: URL as its type and size: ``[image/png, 68 bytes]``."""
+    return _DATA_URL.sub(lambda url: f"[{url[1]}, {_size(url[2]):,} bytes]", text)
+
+
 def _part_text(part: Mapping[str, Any]) -> str:
     kind = str(part.get("type"))
     if kind in ("text", "refusal"):
@@ -158,9 +165,8 @@ def _part_text(part: Mapping[str, Any]) -> str:
     inner = part.get(kind)
     given = inner if isinstance(inner, Mapping) else {}
     source = next((str(given[key]) for key in ("url", "file_data", "data") if given.get(key)), "")
-    media, mark, data = source.partition(";base64,")
-    if mark:
-        return f"[{media.removeprefix('data:')}, {_size(data):,} bytes]"
+    if _DATA_URL.match(source):
+        return summarize_data_urls(source)
     named = given.get("filename") or given.get("file_id") or given.get("url")
     return f"[{kind}: {named}]" if named else f"[{kind}, {_size(source):,} bytes]"
 

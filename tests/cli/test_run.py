@@ -371,6 +371,26 @@ class TestRichMessages:
         assert json.loads(texts(repo)[0]["inputs"])["photo"] == url
         assert "[image/png, 8 bytes]" in cli("render", "look", "-i", "photo=@dot.png").out
 
+    def test_an_image_is_shown_as_its_size(self, cli: Cli, repo: Repo, provider: Provider) -> None:
+        """Also where inputs are shown as they were logged or written."""
+        url = f"data:image/png;base64,{base64.b64encode(bytes.fromhex('89504e470d0a1a0a') * 9).decode()}"
+        prompt = (
+            "model: openai/gpt-4o-2024-08-06\ninputs:\n  photo: {type: image}\n  of: {default: x}\n"
+            "messages: [{role: user, content: [{image: photo}]}]\ncases: look.jsonl\n"
+        )
+        repo.write("prompts/look.yaml", prompt)
+        repo.write("prompts/look.jsonl", json.dumps({"inputs": {"photo": url, "of": "y"}, "expected": "no"}))
+        shown = [cli("cases", "list", "look").out, cli("eval", "look").out]
+        cli("run", "look", "-i", f"photo={url}")
+        shown.append(cli("runs", "show", "last").out)
+        rows(repo, "DELETE FROM versions")
+        repo.write("prompts/look.yaml", prompt + "description: another\nmax_input_tokens: 9000\n")
+        rows(repo, "UPDATE runs SET digest = 'ff'")
+        shown.append(cli("runs", "show", "last").out)
+        for page in shown:
+            assert "[image/png, 72 bytes]" in page
+            assert "base64" not in page
+
     @pytest.mark.parametrize(
         ("pair", "message"),
         [("chat=[", "not JSON"), ("photo=nonsense", "must be an image"), ('chat=[{"role": "boss"}]', "chat")],

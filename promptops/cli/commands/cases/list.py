@@ -1,10 +1,10 @@
 """``promptops cases list``: the golden set of a version."""
 
-import json
 from typing import Any
 
 from promptops.cli.options.cases import TagOption, open_golden_set
 from promptops.cli.options.common import JsonOption, ReferenceArgument
+from promptops.cli.reports.cases import value_text
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
 from promptops.evaluation.golden_set import filter_by_tags
@@ -42,8 +42,6 @@ def _as_json(case: Case) -> dict[str, Any]:
 
 
 def _text(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
     if isinstance(value, dict) and len(value) == 1:
         return _text(next(iter(value.values())))
-    return json.dumps(value, ensure_ascii=False)
+    return None if value is None else value_text(value)

@@ -14,7 +14,7 @@ from promptops.cli.reports.run_tables import run_result, run_version
 from promptops.config.settings import Settings, current_settings
 from promptops.console import print_json, print_text
 from promptops.errors import PromptopsError
-from promptops.prompt.chat import message_text
+from promptops.prompt.chat import message_text, summarize_data_urls
 from promptops.prompt.tool_calls import answer_text
 from promptops.registry import RegistryDatabase, RunRecord, get_run, rebuild_messages
 
@@ -68,7 +68,7 @@ def _print(
     if problem:
         print_text(f"\n--- messages\n{problem}")
         if run["inputs"] is not None:
-            print_text(json.dumps(run["inputs"], ensure_ascii=False, indent=2))
+            print_text(summarize_data_urls(json.dumps(run["inputs"], ensure_ascii=False, indent=2)))
     _print_attempts(run["attempts"], reasoning=reasoning)
     if run["output"] is not None or run["tool_calls"]:
         print_text(f"\n=== {'answer' if run['state'] == 'finished' else 'partial answer'}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from promptops.console import escape_line, shorten
 from promptops.escapes import escape
 from promptops.evaluation.result import CaseFlip, CaseResult, TrialResult
+from promptops.prompt.chat import summarize_data_urls
 
 if TYPE_CHECKING:  # loads the registry, which a report of an eval does without
     from promptops.evaluation.shadow.pair import ShadowAnswer, ShadowPair
@@ -107,7 +108,9 @@ def trial_answer(trial: TrialResult) -> str:
 
 
 def value_text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    """A value of an input or an expected answer as people read it: images by their sizes."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return summarize_data_urls(text)
 
 
 def clip(text: str, limit: int) -> str:
