@@ -53,7 +53,7 @@ def some(repo: Repo) -> list[str]:
 
 class TestList:
     def test_a_table_newest_first(self, cli: Cli, some: Sequence[str]) -> None:
-        done = cli("runs", "list")
+        done = cli("runs", "list", "--all")
         assert done.code == 0
         versions = ["support/triage@sha256:90be90b", "summarize@v3", "support/triage@sha256:4c1d4c1"]
         assert column(done.out, 2) == [*versions, "support/triage@3f2c9e1"]
@@ -71,16 +71,37 @@ class TestList:
         def chosen(*arguments: str) -> list[int]:
             return [some.index(run["run_id"]) for run in told(cli, "runs", "list", *arguments)]
 
-        assert chosen() == [3, 2, 1, 0]
+        assert chosen() == [3, 1, 0]
+        assert chosen("--all") == [3, 2, 1, 0]
+        assert chosen("--kind", "eval") == [2]
         assert chosen("-n", "1") == [3]
         assert chosen("support/triage") == [3, 1, 0]
-        assert chosen("s*") == [3, 2, 1, 0]
+        assert chosen("s*") == [3, 1, 0]
+        assert chosen("s*", "--all") == [3, 2, 1, 0]
         assert chosen("support/triage:production") == chosen("--channel", "production") == [1]
         assert chosen("support/triage@sha256:90be") == [3]
         assert chosen("--error", "any", "--since", "1h") == [1]
         assert chosen("--model", "x", "--kind", "run") == [3]
         assert chosen("--min-latency", "1000") == [1]
-        assert chosen("--min-cost", "0.0001") == [2, 0]
+        assert chosen("--min-cost", "0.0001", "--all") == [2, 0]
+
+    @pytest.mark.parametrize("words", [(), ("support/triage",), ("support/*",)])
+    def test_by_the_time_of_the_start_and_what_served_somebody_first(
+        self, words: tuple[str, ...], cli: Cli, repo: Repo
+    ) -> None:
+        """A batch and an import write a run long after it has begun."""
+        at = [f"2026-01-0{day}T00:00:00.000Z" for day in (2, 3, 1, 4)]
+        kinds = [{}, {"kind": "batch", "channel": "production"}, {}, {"kind": "batch"}]
+        ids = [f"01{day}{'0' * 23}" for day in ("B", "C", "A", "D")]
+        runs = zip(at, kinds, ids, strict=True)
+        log(repo, *((a_run(started_at=one, run_id=id_, **kind), an_end()) for one, kind, id_ in runs))
+        assert [run["run_id"] for run in told(cli, "runs", "list", *words)] == [ids[1], ids[0], ids[2]]
+        assert [run["run_id"] for run in told(cli, "runs", "list", *words, "--all", "-n", "1")] == [ids[3]]
+
+    def test_nothing_that_served_anybody(self, cli: Cli, repo: Repo) -> None:
+        log(repo, (a_run(kind="eval"), an_end()))
+        assert "--all lists those of batch, eval, judge and shadow too" in cli("runs", "list").err
+        assert "--all" not in cli("runs", "list", "--kind", "judge").err
 
     def test_a_revision_means_its_digest(self, cli: Cli, greeting: Repo, provider: Provider) -> None:
         cli("run", "greet", "-i", "name=Ada")

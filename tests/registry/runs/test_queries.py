@@ -126,7 +126,7 @@ class TestRuns:
         ]
         registry.record(rows)
         registry.start(a_run(prompt="d[1]"))
-        assert prompts(registry) == ["d[1]", "c", "b/two", "b/one", "a"]
+        assert prompts(registry) == ["d[1]", "c", "b/two", "a", "b/one"]
         assert prompts(registry, prompt="b/*") == ["b/two", "b/one"]
         assert prompts(registry, prompt="d[1]") == ["d[1]"]
         assert prompts(registry, digest="90be") == ["a"]

@@ -25,12 +25,16 @@ _SELECT_RUN = (
 
 
 def list_runs(registry: RegistryDatabase, chosen: RunFilter, *, limit: int) -> list[RunRecord]:
-    """The latest runs, newest first."""
+    """The latest runs by the time at which they began, newest first.
+
+    Not by ``seq``, as batches, spooled and imported runs are written later. Of all runs the latest are found
+    by their ids, which begin with the time, so that an index serves either order.
+    """
     where, values = filter_conditions(chosen)
-    found = registry.read(
-        f"SELECT r.seq FROM runs r WHERE {where} ORDER BY r.seq DESC LIMIT ?", (*values, limit)
-    )
-    return runs_by_seq(registry, [row["seq"] for row in found])
+    order = "r.started_at DESC, r.seq DESC" if chosen.prompt else "r.run_id DESC"
+    rows = registry.read(f"SELECT r.seq FROM runs r WHERE {where} ORDER BY {order} LIMIT ?", (*values, limit))
+    runs = runs_by_seq(registry, [row["seq"] for row in rows])
+    return sorted(runs, key=lambda run: (run["started_at"], run["seq"]), reverse=True)
 
 
 def runs_by_seq(registry: RegistryDatabase, seqs: Sequence[int]) -> list[RunRecord]:
