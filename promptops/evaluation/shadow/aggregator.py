@@ -53,6 +53,7 @@ class ShadowAggregator:
         default_factory=lambda: tuple(RatioMetric(name) for name in ("latency", "cost", "tokens", "length"))
     )
     unanswered: dict[str, "Counter[str]"] = field(default_factory=lambda: {arm: Counter() for arm in ARMS})
+    truncated: "Counter[str]" = field(default_factory=Counter)
     pairs: int = 0
     passed: dict[str, int] = field(default_factory=lambda: dict.fromkeys(ARMS, 0))
 
@@ -72,6 +73,7 @@ class ShadowAggregator:
                     self.unanswered[arm][side.error or ""] += 1
             return
         self.pairs += 1
+        self.truncated.update(control=control.truncated, candidate=candidate.truncated)
         self._compare(pair)
         self.similarity.add(pair)
         if pair.preference is not None:
@@ -120,6 +122,7 @@ class ShadowAggregator:
             likeness=self.similarity.result(),
             pairs=self.pairs,
             unanswered={arm: dict(counts) for arm, counts in self.unanswered.items() if counts},
+            truncated=dict(+self.truncated),
             planned=info.planned,
             left=info.left,
             margin=self.margin,

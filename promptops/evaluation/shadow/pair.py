@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from promptops.prompt.tool_calls import comparable_answer, comparable_calls
-from promptops.providers.types import RETRYABLE_ERRORS
+from promptops.providers.types import RETRYABLE_ERRORS, TRUNCATED
 from promptops.registry import PREFERENCE, SIMILARITY
 
 Arm = Literal["control", "candidate"]
@@ -31,6 +31,7 @@ class ShadowAnswer:
     cost_usd: float | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
+    truncated: bool = False  # cut off at the most tokens it may have
 
     @property
     def answered(self) -> bool:
@@ -87,6 +88,7 @@ def answer_from_run(run: Mapping[str, Any]) -> ShadowAnswer:
         cost_usd=run["cost_list_usd"] if run["cost_list_usd"] is not None else run["cost_usd"],
         input_tokens=run["input_tokens"],
         output_tokens=run["output_tokens"],
+        truncated=run["finish_reason"] == TRUNCATED,
     )
 
 

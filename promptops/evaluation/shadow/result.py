@@ -74,6 +74,7 @@ class ShadowComparison:
     likeness: OutputSimilarity
     pairs: int  # answered by both sides
     unanswered: Mapping[str, Mapping[str, int]]  # arm -> error type -> pairs
+    truncated: Mapping[str, int]  # arm -> answers that were cut off at the most tokens they may have
     planned: int
     left: ExclusionCounts
     margin: float

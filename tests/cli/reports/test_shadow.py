@@ -104,7 +104,8 @@ def test_logged_runs_of_any_origin_make_a_pair() -> None:
         "run_id": "01B", "arm": "control", "state": "finished",
         "error": None, "output": "yes", "tool_calls": [], "checks": [],
         "trial": 1, "latency_ms": 1.0, "cost_usd": None, "cost_list_usd": None, "input_tokens": 1,
-        "output_tokens": 1, "shadow_of": "01A", "inputs": {"q": "?"}, "metadata": {"tags": "one"},
+        "output_tokens": 1, "finish_reason": "stop",
+        "shadow_of": "01A", "inputs": {"q": "?"}, "metadata": {"tags": "one"},
         "outcomes": [],
     }  # fmt: skip
     candidate = {**run, "arm": "candidate", "trial": 0, "output": "no"}

@@ -302,6 +302,20 @@ def test_calls_that_no_model_answered_are_counted_apart(
     assert run(cli, *VERSIONS, "--until", "all")["pairs"] == 60  # the same command asks those again
 
 
+def test_answers_that_were_cut_off_are_counted(cli: Cli, farm: Repo, provider: Provider) -> None:
+    provider.script = loudly(text("n", finish="length"), lambda animal: animal % 2 == 0)
+    done = cli("shadow", "run", *VERSIONS, "--last", "10", "--full", "--json")
+    found = json.loads(done.out)
+    cut = found["truncated"]["candidate"]
+    assert found["truncated"] == {"candidate": cut}
+    assert 0 < cut < 10
+    pairs = [*found["broke"], *found["changed"]]
+    assert sum(pair["candidate"]["truncated"] for pair in pairs) == cut
+    for form in ("text", "markdown", "html"):
+        shown = " ".join(cli("shadow", "show", found["shadow_id"], "--format", form).out.split())
+        assert f"{cut} answers of the candidate cut off at the most tokens allowed" in shown
+
+
 def test_an_unknown_model_ends_it_at_once(cli: Cli, farm: Repo, provider: Provider) -> None:
     def answer(request: Received) -> Answer:
         unknown = request.body["model"] == "gpt-9"

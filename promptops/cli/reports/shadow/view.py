@@ -77,6 +77,11 @@ def shadow_notes(one: ShadowComparison) -> Iterator[str]:
     for arm, counts in one.unanswered.items():
         errors = ", ".join(f"{number:,} {error}" for error, number in sorted(counts.items()))
         yield f"calls of the {arm} that no model answered, which are counted apart: {errors}"
+    for arm, count in one.truncated.items():
+        yield (
+            f"{pluralize(count, 'answer')} of the {arm} cut off at the most tokens allowed: "
+            "raise parameters.max_tokens"
+        )
     if one.worse_slices:
         yield f"worse on {', '.join(one.worse_slices)}, though not on the whole"
     if one.questions[0].name == "errors":
