@@ -23,7 +23,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from promptops.providers.json_body import decode_json
+from promptops.providers.json_body import decode_event
 from promptops.providers.types import ErrorType, ModelError
 from promptops.redaction import redact
 
@@ -178,6 +178,6 @@ def timeout_error(where: str, seconds: float) -> ModelError:
 
 def _json(body: bytes) -> Any:
     try:
-        return decode_json(body)
+        return decode_event(body)
     except ValueError:
         return None

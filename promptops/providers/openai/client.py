@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from promptops.providers.endpoints import MARKED_CACHES
 from promptops.providers.errors import error_from_reply, timeout_error
 from promptops.providers.http.transport import HttpReply, HttpRequest, Transport
+from promptops.providers.json_body import holds_many_values
 from promptops.providers.openai.request import build_body, encode_body
 from promptops.providers.openai.response import parse_reply
 from promptops.providers.openai.stream import StreamParser
@@ -59,7 +60,7 @@ class OpenAIClient:
         try:
             async with asyncio.timeout(request.timeout):
                 reply = await self._transport.send(self._http(request), stream.line if stream else None)
-            return self._completion(reply, stream, on_text)
+            return await self._completion(reply, stream, on_text)
         except TimeoutError:
             failure = timeout_error(self._place, request.timeout)
         except ModelError as error:
@@ -98,14 +99,17 @@ class OpenAIClient:
             headers["Authorization"] = f"Bearer {self._api_key}"
         return HttpRequest(self._url, headers, self._body(request))
 
-    def _completion(
+    async def _completion(
         self, reply: HttpReply, stream: StreamParser | None, on_text: OnText | None
     ) -> Completion:
         if reply.status != 200:  # noqa: PLR2004
             raise error_from_reply(reply, where=self._place, key_name=self._key_name)
         if stream is not None and stream.begun:
             return stream.completion(self.model)
-        completion = parse_reply(reply, self.model)
+        if holds_many_values(reply.body):
+            completion = await asyncio.to_thread(parse_reply, reply, self.model)
+        else:
+            completion = parse_reply(reply, self.model)
         if on_text is not None and completion.text:
             on_text(completion.text)
         return completion

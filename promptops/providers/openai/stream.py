@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from promptops.providers.errors import error_from_payload, excerpt
-from promptops.providers.json_body import decode_json
+from promptops.providers.json_body import decode_event
 from promptops.providers.openai.outcome import (
     canonical_finish,
     ended_well,
@@ -115,7 +115,7 @@ class StreamParser:
         # Not every provider ends an event with a blank line; one that spans lines waits for the rest.
         self._pending.append(data)
         try:
-            event = decode_json(b"\n".join(self._pending))
+            event = decode_event(b"\n".join(self._pending))
         except ValueError:
             if self._event == b"error":
                 raise ModelError("server", f"the provider reported: {excerpt(data)}") from None
