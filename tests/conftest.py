@@ -44,7 +44,8 @@ GIT_CONFIG = """\
 """  # a copied repository is as clean as the first; nothing is tidied up behind a commit
 
 TESTS = ROOT / "tests"
-SLOW_MARKERS = ("simulation", "isolated", "embedded")
+ASKED_FOR = ("simulation", "thorough")  # run where ``-m`` names them, as .ci/run does
+SLOW_MARKERS = (*ASKED_FOR, "isolated", "embedded")
 SLOW_FILES = (  # their tests kill, race, clone or wait; whole files, so that nobody forgets one
     "api/test_releases.py",
     "cli/test_faults.py",
@@ -73,8 +74,12 @@ SLOW_FILES = (  # their tests kill, race, clone or wait; whole files, so that no
 )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = [name for name in ASKED_FOR if name not in config.option.markexpr]
     for item in items:
+        for name in left_out:
+            if item.get_closest_marker(name) and not config.option.write_golden:
+                item.add_marker(pytest.mark.skip(reason=f"takes minutes: pytest -m {name}"))
         path = item.path.relative_to(TESTS).as_posix()
         if path.startswith(SLOW_FILES) or any(item.get_closest_marker(name) for name in SLOW_MARKERS):
             item.add_marker("slow")

@@ -45,7 +45,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     "name",
-    [*GUIDES, *(pytest.param(page, marks=pytest.mark.embedded) for page in EMBEDDED)],
+    [*GUIDES, *(pytest.param(page, marks=[pytest.mark.embedded, pytest.mark.thorough]) for page in EMBEDDED)],
 )
 def test_a_page_shows_what_happens_and_leaves_nothing_behind(
     name: str,

@@ -96,6 +96,7 @@ def test_samples_show_partials_and_schemas() -> None:
 
 
 @pytest.mark.embedded
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NAMES)
 def test_its_cases_pass(name: str) -> None:
     """With the prefix cache, as in bulk work: the examples before the question are read once."""

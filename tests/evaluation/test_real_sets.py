@@ -7,10 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support.front_door import Finished, Repo
 from support.golden_set import jsonl, result
 from support.provider import Answer, Provider, Received, text
 
+pytestmark = pytest.mark.thorough
 Example = dict[str, Any]
 Process = Callable[..., Any]
 PROMPT = """\

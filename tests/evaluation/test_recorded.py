@@ -72,6 +72,7 @@ def bbh(repo: Repo, shared: Path, replay: None) -> Repo:
     return repo
 
 
+@pytest.mark.thorough
 def test_a_recorded_prompt_change_comes_out_as_it_is_known(cli: Cli, bbh: Repo, shared: Path) -> None:
     versions = ("solve@HEAD", "--against", "solve@HEAD~1")
     done = cli("eval", *versions, "--json", "-j", "4")

@@ -1,16 +1,10 @@
-"""Fixtures of simulations: run only where asked for, and shown past the capture."""
+"""What simulations measure is shown past the capture."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from simulations.figures import Show
-
-
-@pytest.fixture(scope="module")
-def only_where_asked_for(request: pytest.FixtureRequest) -> None:
-    if "simulation" not in request.config.option.markexpr:
-        pytest.skip("takes minutes: pytest -m simulation")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from promptops.stats.two_arm import TwoArmTest, prior_from_history
 from simulations import worlds
 from simulations.figures import REPETITIONS, Show, allowed, play, quantile, rate
 
-pytestmark = [pytest.mark.simulation, pytest.mark.usefixtures("only_where_asked_for")]
+pytestmark = pytest.mark.simulation
 WORSE, NOT_WORSE = Hypothesis.WORSE, Hypothesis.NOT_WORSE
 
 

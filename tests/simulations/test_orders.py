@@ -11,7 +11,7 @@ from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end
 from support.recorded_migrations import EACH, PRIME_GPT35, Item
 from support.rollouts import ERRORS, ROLLOUT, START, Traffic, a_plan, of
 
-pytestmark = [pytest.mark.simulation, pytest.mark.usefixtures("only_where_asked_for")]
+pytestmark = pytest.mark.simulation
 
 ORDERS, FEW, ITEMS = 200, 3, 200
 

@@ -8,7 +8,7 @@ import pytest
 from simulations import played
 from simulations.figures import REPETITIONS, Show, allowed, play, rate
 
-pytestmark = [pytest.mark.simulation, pytest.mark.usefixtures("only_where_asked_for")]
+pytestmark = pytest.mark.simulation
 
 
 def shown(show: Show, what: str, found: float, repetitions: int, beside: str = "") -> None:

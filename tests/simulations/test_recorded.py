@@ -13,7 +13,7 @@ from support.front_door import Cli, Repo
 from support.greet_releases import ok, told
 from support.recorded_migrations import MIGRATIONS, SIDES, Migration, decide, release, replay
 
-pytestmark = [pytest.mark.simulation, pytest.mark.usefixtures("only_where_asked_for")]
+pytestmark = pytest.mark.simulation
 
 _ORDERS = 500
 _MAY = {

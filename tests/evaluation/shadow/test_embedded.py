@@ -29,6 +29,7 @@ def rated(data: Path) -> str:
 
 
 @pytest.mark.embedded
+@pytest.mark.thorough
 def test_examples_make_the_sample_prompt_better_on_rated_sentences(
     repo: Repo, cli: Cli, shared: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

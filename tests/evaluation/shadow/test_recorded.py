@@ -89,6 +89,7 @@ def written(repo: Repo, name: str, pairs: list[dict[str, Any]]) -> None:
         repo.commit(side)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("backwards", [False, True])
 def test_a_full_run_breaks_and_fixes_what_is_known(
     cli: Cli, repo: Repo, shared: Path, monkeypatch: pytest.MonkeyPatch, *, backwards: bool
