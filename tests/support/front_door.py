@@ -1,5 +1,6 @@
 """What tests work with as users do: a git repository, and what a command line printed."""
 
+import atexit
 import functools
 import shutil
 import subprocess
@@ -49,7 +50,7 @@ class Repo:
 
     def start_as(self, name: str, build: Callable[[], Any]) -> None:
         """What ``build`` makes of the new repository; from the second time on a copy, which starts no git."""
-        made = Path(_made_before().name) / name
+        made = _made_before() / name
         if made.exists():
             shutil.copytree(made, self.path, dirs_exist_ok=True)
         else:
@@ -59,8 +60,10 @@ class Repo:
 
 
 @functools.cache
-def _made_before() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="promptops-repositories-")
+def _made_before() -> Path:
+    folder = tempfile.mkdtemp(prefix="promptops-repositories-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 @dataclass(frozen=True)
