@@ -9,7 +9,7 @@ from typing import Any
 from promptops.checks import CHECK_KINDS
 from promptops.cli.main import main
 from promptops.cli.verbs import GROUPS, VERBS, VerbPath, leaf_verbs
-from promptops.config.settings import SETTINGS_SCHEMA
+from promptops.config.settings_schema import SETTINGS_SCHEMA
 from promptops.errors import EXIT_CODES
 from promptops.lint import RULES
 from promptops.prompt import PROMPT_SCHEMA
