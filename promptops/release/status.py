@@ -7,6 +7,7 @@ from promptops.release.analysis import load_findings
 from promptops.release.analysis.findings import Findings
 from promptops.release.context import ReleaseContext, Target
 from promptops.release.ledger.transition_log import TransitionRecord
+from promptops.release.plan.quality import quality_notes
 from promptops.release.reconcile import phase_gate
 from promptops.release.rules import RolloutDecision, decide_transition
 from promptops.release.status_view import StatusView, TimelineEvent, canary_exposure
@@ -52,7 +53,8 @@ def _with_rollout(
     gate = phase_gate(context, target, state.stable, rollout, plan) if state.stable else None
     findings = known or Findings(registry="", registry_path=str(context.registry.path))
     decision = decide_transition(rollout, plan, findings, context.now, eval_gate=gate, shadow_gate=gate)
-    notes = view.notes if known or gate else (*view.notes, "no tick has looked at the evidence yet")
+    unseen = () if known or gate else ("no tick has looked at the evidence yet",)
+    notes = (*view.notes, *quality_notes(plan), *unseen)
     return replace(
         view,
         plan=plan,

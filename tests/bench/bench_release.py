@@ -38,6 +38,7 @@ PLAN = """\
 plans:
   narrow:
     eval: null
+    quality: optional
     unit: session
     steps: [{weight: 50, min_canary: 100}]
     alpha: {rollback: 0.000001, promote: 0.05, srm: 0.000001}

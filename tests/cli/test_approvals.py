@@ -14,6 +14,7 @@ plans:
   quick: {unit: session}
   strict:
     eval: null
+    quality: optional
     unit: session
     steps: [{weight: 5}, {approval: manual}, {weight: 50}]
 """

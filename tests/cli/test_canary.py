@@ -6,6 +6,7 @@ import pytest
 
 from support.front_door import Cli, Repo
 from support.greet_releases import (
+    CHECKED,
     QUICK,
     SALUTE,
     a_remote,
@@ -37,7 +38,7 @@ def test_a_canary_starts_beside_what_is_stable(cli: Cli, repo: Repo) -> None:
 
 
 def test_the_default_plan_starts_with_its_eval(cli: Cli, repo: Repo) -> None:
-    go_live(cli, repo)
+    go_live(cli, repo, more=CHECKED)
     done = told(cli, "canary", "greet@HEAD")
     assert (done["phase"], done["weight_bp"], done["canary"]) == ("eval", 0, "v2")
 
@@ -116,7 +117,8 @@ def test_the_same_pair_goes_on_with_its_evidence(cli: Cli, repo: Repo) -> None:
 
 def test_a_written_plan_is_followed_and_pinned(cli: Cli, repo: Repo) -> None:
     plans = (
-        "plans: {slow: {eval: null, unit: user, steps: [{weight: 10}, {approval: manual}, {weight: 30}]}}\n"
+        "plans: {slow: {eval: null, quality: optional, unit: user, "
+        "steps: [{weight: 10}, {approval: manual}, {weight: 30}]}}\n"
     )
     repo.write("promptops.yaml", plans + 'releases: [{prompts: "gr*", plan: slow}]\n')
     go_live(cli, repo)
@@ -135,6 +137,41 @@ def test_a_plan_whose_metric_has_no_source_is_refused(cli: Cli, repo: Repo) -> N
     done = cli("canary", "greet@HEAD", "--plan", "checked", "--yes")
     assert done.code == 4
     assert "greet has no check polite" in done.err
+
+
+QUALITY = "plans: {{bare: {{eval: null, steps: [{{weight: 10}}]{}}}}}\nchannels: {{beta: {{plan: bare}}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("more", "checks", "channel_name", "refused", "said"),
+    [
+        ("", "", "production", True, False),
+        (", quality: optional", "", "production", False, True),
+        (", quality: required", "", "beta", True, False),
+        ("", "", "beta", False, True),
+        ("", CHECKED, "production", False, False),
+    ],
+)
+def test_a_plan_that_guards_no_quality_says_so(
+    cli: Cli, repo: Repo, more: str, checks: str, channel_name: str, refused: bool, said: bool
+) -> None:
+    """Errors, latency and cost are what they were when a version only answers worse."""
+    repo.write("promptops.yaml", QUALITY.format(more))
+    go_live(cli, repo, more=checks)
+    target = f"greet:{channel_name}"
+    if channel_name != "production":
+        ok(cli("promote", "greet@HEAD~1", "--to", channel_name, "--yes"))
+    done = cli("canary", "greet@HEAD", "--to", channel_name, "--plan", "bare", "--yes")
+    assert done.code == (4 if refused else 0), done.err
+    for way in ("checks suggest greet", "judge.PROMPT", "quality: optional") if refused else ():
+        assert way in done.err
+    if refused:
+        forecast = ok(cli("release", "forecast", "greet@HEAD", "--to", channel_name, "--plan", "bare"))
+        assert "guards no quality" in forecast.err
+        return
+    warning = "plan bare guards no quality: by error_rate, latency alone"
+    outputs = (done.err, cli("tick", target).err, " ".join(cli("status", target).out.split()))
+    assert [warning in each for each in outputs] == [said] * 3
 
 
 def test_where_a_remote_exists_only_reviewed_versions_are_released(

@@ -15,7 +15,17 @@ from promptops.errors import Invalid
 from promptops.registry import RegistryDatabase
 from promptops.release.actions.wait import parse_timeout
 from support.front_door import Cli, Repo
-from support.greet_releases import QUICK, a_remote, channel, go_live, ok, told, two_versions, versions
+from support.greet_releases import (
+    CHECKED,
+    QUICK,
+    a_remote,
+    channel,
+    go_live,
+    ok,
+    told,
+    two_versions,
+    versions,
+)
 from support.logged_runs import a_failure, a_run, an_end, check
 
 
@@ -113,7 +123,7 @@ def test_a_forecast_moves_nothing(cli: Cli, live: Repo) -> None:
 
 def test_a_forecast_says_which_plan_suits_the_traffic(cli: Cli, repo: Repo) -> None:
     """And what decides where no canary does: the command can be pasted."""
-    go_live(cli, repo, more="checks: [{max_words: 30}]\n")
+    go_live(cli, repo, more=CHECKED)
     digest, now = channel(cli)["stable"]["digest"].removeprefix("sha256:"), time.time()
 
     def log(number: int, inputs: str) -> None:

@@ -191,7 +191,9 @@ def test_a_plan_that_is_not_reviewed_yet(cli: Cli, greeting: Repo, tmp_path: Pat
     two_versions(greeting)
     a_remote(greeting, tmp_path / "hub.git")
     ok(cli("promote", "greet@HEAD~1", "--yes"))
-    greeting.write("promptops.yaml", "plans: {careful: {eval: null, steps: [{weight: 10}]}}\n")
+    greeting.write(
+        "promptops.yaml", "plans: {careful: {eval: null, quality: optional, steps: [{weight: 10}]}}\n"
+    )
     done = cli("canary", "greet@HEAD", "--plan", "careful")
     assert done.code == 4
     assert "the plan `careful` is not on origin/main" in done.err

@@ -12,6 +12,7 @@ import pytest
 
 from support.front_door import Cli, Finished, Repo
 from support.greet_releases import (
+    CHECKED,
     QUICK,
     a_remote,
     channel,
@@ -129,6 +130,7 @@ PLANS = """\
 plans:
   steps:
     eval: null
+    quality: optional
     unit: session
     steps: [{weight: 20, min_canary: 10}, {approval: manual}, {weight: 50, min_canary: 10}]
     metrics: [{name: error_rate, kind: binary, source: run.error, worse: higher, role: guard, margin: 0.2}]
@@ -223,7 +225,7 @@ def test_harm_is_taken_back_here_also_without_the_remote(
 
 def test_an_eval_opens_the_gate(cli: Cli, repo: Repo, provider: Provider) -> None:
     with_cases(repo)
-    go_live(cli, repo, cases=True)
+    go_live(cli, repo, cases=True, more=CHECKED)
     ok(cli("canary", "greet@HEAD", "--yes"))
     held = tick(cli)
     assert held["phase"] == "eval"

@@ -88,7 +88,8 @@ def test_a_prompt_that_was_deleted_is_promoted_all_the_same(cli: Cli, repo: Repo
 def test_a_clock_that_goes_backwards_between_ticks(cli: Cli, repo: Repo) -> None:
     repo.write(
         "promptops.yaml",
-        "plans: {slow: {eval: null, unit: call, steps: [{weight: 50, min_canary: 10, min_duration: 1h}, "
+        "plans: {slow: {eval: null, quality: optional, unit: call, "
+        "steps: [{weight: 50, min_canary: 10, min_duration: 1h}, "
         "{weight: 50}], metrics: [{name: error_rate, kind: binary, source: run.error, worse: higher, "
         "role: guard, margin: 0.02}]}}\n",
     )
@@ -274,6 +275,7 @@ APPROVED = """\
 plans:
   asked:
     eval: null
+    quality: optional
     unit: call
     steps: [{weight: 20, min_canary: 10}, {approval: manual}, {weight: 50}]
     metrics: [{name: error_rate, kind: binary, source: run.error, worse: higher, role: guard, margin: 0.2}]

@@ -9,6 +9,7 @@ from promptops.registry import RegistryDatabase
 from support.front_door import GREET, Cli, Finished, Repo
 
 SALUTE = GREET.replace("Greet {{", "Salute {{")
+CHECKED = "checks: [{max_words: 30}]\n"  # a plan of production guards quality
 QUICK = ("--plan", "quick", "--yes")
 
 

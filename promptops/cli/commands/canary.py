@@ -30,6 +30,7 @@ from promptops.release.actions.canary import (
 from promptops.release.actions.candidate import ReleaseCandidate
 from promptops.release.actions.promote_direct import rollback_sentence
 from promptops.release.context import ReleaseContext
+from promptops.release.plan.quality import quality_notes
 
 SupersedeOption = Annotated[
     bool, typer.Option("--supersede", help="Abort another canary that is active there.")
@@ -84,8 +85,9 @@ def canary(
 def _confirm_forecast(context: ReleaseContext, found: PreparedCanary, *, yes: bool) -> None:
     forecast = forecast_canary(context, found)
     note(f"plan {found.plan.name}: {forecast.sentence}")
-    if forecast.advice:
-        note(forecast.advice)
+    for each in (forecast.advice, *quality_notes(found.plan)):
+        if each:
+            note(each)
     version, shadow = found.candidate.version, found.plan.shadow
     if shadow:
         most = f", {shadow.max_usd:.2f} USD at most" if shadow.max_usd is not None else ""

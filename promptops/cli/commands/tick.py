@@ -15,6 +15,7 @@ from promptops.console import note, note_traceback, print_json_line, print_text,
 from promptops.errors import ExitCode, Invalid, PromptopsError, Unavailable
 from promptops.redaction import redact
 from promptops.release.context import ReleaseContext, Target, is_tampered, resolve_targets
+from promptops.release.plan.quality import quality_notes
 from promptops.release.reconcile import TickResult
 from promptops.release.reconcile import tick_channel as tick_
 
@@ -96,6 +97,8 @@ def _tick(context: ReleaseContext, target: Target, *, exit_code: bool, as_json: 
         print_json_line({**_tick_data(done), "code": code})
     else:
         _print_tick(done)
+    for each in quality_notes(done.look.plan) if done.look.plan else ():
+        note(f"{target}: {each}")
     return code
 
 

@@ -11,6 +11,7 @@ from promptops.release.assignment import salt_of
 from promptops.release.context import ReleaseContext, Target, channel_state
 from promptops.release.ledger import TransitionResult
 from promptops.release.plan import fit_plan, plan_for
+from promptops.release.plan.quality import require_quality
 from promptops.release.plan.types import ReleasePlan
 from promptops.release.reconcile import stored_evidence
 from promptops.release.rollout_id import derive_rollout_id, latest_rollout_id, next_rollout_id
@@ -50,11 +51,12 @@ class PreparedCanary:
 
 
 def prepare_canary(
-    context: ReleaseContext, start: CanaryRequest, *, fresh: bool = False
+    context: ReleaseContext, start: CanaryRequest, *, fresh: bool = False, forecast: bool = False
 ) -> PreparedCanary | ReleaseCandidate:
     """Everything that can be wrong is found here. A Candidate: the channel serves nothing yet.
 
-    ``fresh``: what others did has just been fetched.
+    ``fresh``: what others did has just been fetched; ``forecast``: it will not start,
+    so its plan need not guard quality.
     """
     require_reason(start.reason, {"--unreviewed": start.unreviewed, "--new-evidence": start.new_evidence})
     if not fresh:
@@ -72,6 +74,8 @@ def prepare_canary(
     if state.rollout and not start.supersede:
         raise _active_canary_error(target, state.rollout)
     plan = resolve_plan(context, chosen, state.stable, start.plan)
+    if not forecast:
+        require_quality(plan, target.prompt, target.channel)
     return PreparedCanary(
         candidate=chosen,
         stable=state.stable,

@@ -14,6 +14,7 @@ plans:
   careful:
     shadow: {{sample: 60, min_pairs: {pairs}, require: {require}, max_usd: {usd}}}
     eval: null
+    quality: optional
     unit: call
     steps: [{{weight: 50, min_canary: 5}}]
     metrics: [{{name: error_rate, kind: binary, source: run.error, worse: higher, role: guard, margin: 0.1}}]
