@@ -37,6 +37,7 @@ from promptops.versions.recorded_format import with_released_format
 
 ANY_FILE = "*"  # among the files that a prompt follows: a link was followed, so any file may be its target
 _DELETED = "deleted"
+_INDEX_RULES = 2  # grows when the same branch is read as other versions than before
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ def describe_changed_keys(before: Prompt, after: Prompt) -> str:
 
 def _index_variant(repo: GitRepo) -> str:
     """Whatever else makes the same branch read differently: our release, and where a shallow clone is cut."""
-    made_by = f"{__version__} format {FORMATS[-1]}"
+    made_by = f"{__version__} format {FORMATS[-1]} index {_INDEX_RULES}"
     common = repo.settings.common_dir
     if common is None or not repo.is_shallow():
         return made_by
@@ -235,8 +236,9 @@ class _HistoryWalker:
         except PromptopsError as error:
             read.raise_missing()
             there = [path for path in prompt_files(name) if read.found.get(path)]
+            changed = {path for path, _, _ in touch.changes} & {*prompt_files(name), *read.found}
             found = (
-                self._invalid_start(there[0], touch, error.message)
+                self._invalid_start(there[0], touch, error.message, changed=bool(changed))
                 if there
                 else self._deleted_start(name, touch)
             )
@@ -252,8 +254,11 @@ class _HistoryWalker:
         self.valid, self.digest, self.problem = prompt, prompt.digest, ""
         return VersionStart(touch.position, prompt.path, prompt.digest, words, "")
 
-    def _invalid_start(self, path: str, touch: PathChange, problem: str) -> VersionStart | None:
-        if problem == self.problem:
+    def _invalid_start(
+        self, path: str, touch: PathChange, problem: str, *, changed: bool
+    ) -> VersionStart | None:
+        """``changed``: a file that it is read from. Broken in the same way twice is broken two times."""
+        if problem == self.problem and not changed:
             return None
         self.digest, self.problem = None, problem
         return VersionStart(touch.position, path, None, "invalid", problem)

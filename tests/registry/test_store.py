@@ -174,13 +174,16 @@ def test_a_sequence_number_is_never_used_again(path: Path) -> None:
 
 def test_text_that_utf8_cannot_hold_does_not_cost_the_row(path: Path) -> None:
     inputs = {"ticket": "half \ud83d a pair, \0 and \u202e"}
+    output = "half \ud83d, whole 😀, split " + "\ud83d" + "\ude00"
     with RegistryDatabase.open(path) as registry:
         run = a_run(inputs=inputs, metadata={"tags": "lone \udc00"})
-        registry.record([(run, an_end(output="half \ud83d, whole 😀", checks=(check(message="\udfff"),)))])
+        registry.record([(run, an_end(output=output, checks=(check(message="\udfff"),)))])
         found = get_run(registry, run.run_id)
     assert found["inputs"] == inputs
-    assert found["output"] == "half \ufffd, whole 😀"
-    assert found["checks"][0]["message"] == "\ufffd"
+    assert (
+        found["output"] == "half \\ud83d, whole 😀, split 😀"
+    )  # as it was sent, and no other broken character
+    assert found["checks"][0]["message"] == "\\udfff"
 
 
 def test_hostile_inputs_come_back_byte_for_byte(path: Path, shared: Path) -> None:

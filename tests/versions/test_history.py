@@ -105,6 +105,7 @@ def test_broken_and_deleted_files_are_told_of(repository: GitFolder, registry: R
     repository.commit("good", {A: prompt_text()})
     repository.commit("break", {A: "model: ["}, day=2)
     repository.commit("break the same", {A: "model: [ "}, day=3)
+    repository.commit("another file", {"prompts/b.yaml": prompt_text()}, day=3)
     repository.commit("break otherwise", {A: "modle: x"}, day=4)
     tell(repository, registry=registry)
     repository.commit("repair", {A: prompt_text()}, day=5)
@@ -112,6 +113,7 @@ def test_broken_and_deleted_files_are_told_of(repository: GitFolder, registry: R
     expected = [
         ("good", "new"),
         ("break", "invalid"),
+        ("break the same", "invalid"),
         ("break otherwise", "invalid"),
         ("repair", "restored"),
         ("delete", "deleted"),

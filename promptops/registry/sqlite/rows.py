@@ -134,9 +134,10 @@ def _storables(values: Values) -> Values:
 
 
 def storable(value: Any) -> Any:
-    """What a column can hold, as nothing in a model's JSON must cost the row.
+    r"""What a column can hold, as nothing in a model's JSON must cost the row.
 
-    Text without lone surrogates; no number where SQLite has none so large.
+    No number where SQLite has none so large. Lone surrogates become their escapes, ``\ud83d``: text cannot
+    hold them, and what stands for any of them would not tell what the model sent.
     """
     if isinstance(value, int):
         return value if -_LARGEST <= value < _LARGEST else None
@@ -144,7 +145,8 @@ def storable(value: Any) -> Any:
         try:
             value.encode()
         except UnicodeEncodeError:
-            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+            paired = value.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+            return paired.encode("utf-8", "backslashreplace").decode()
     return value
 
 
