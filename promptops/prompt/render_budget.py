@@ -21,6 +21,9 @@ MAX_ITEMS = 1_000_000
 MAX_DEPTH = 300  # of nested values
 MAX_BITS = 10_000  # of a number
 MAX_SECONDS = 2.0
+LONGEST_ESCAPE = 10  # \U0001f600, where a list holds it
+_LONGEST_SCALAR = 30  # characters of a float, with what stands between two values
+_LONGEST_FLOAT = 310
 _LARGE = 1_000  # what is looked at for longer than the clock
 
 _CONTAINERS = (list, tuple, dict)
@@ -109,7 +112,7 @@ def _size_of(value: Any, known: dict[int, _Size], *, printed: bool, depth: int =
     if not isinstance(value, (*_CONTAINERS, *_VIEWS)):
         if printed:
             _refuse_unprintable(value)
-        return _Size(1, 0)
+        return _Size(1, _digits(value))
     if id(value) not in known:
         if depth > MAX_DEPTH:
             raise SandboxError(f"a value nested more than {MAX_DEPTH} deep")
@@ -126,12 +129,32 @@ def _size_of_members(members: Any, known: dict[int, _Size], *, printed: bool, de
         raise SandboxError("it builds a value that is too large")
     kinds = set(map(type, members))
     if kinds <= _FLAT:
+        digits = 0
         if int in kinds:
-            check_number(max((item for item in members if type(item) is int), key=abs))
+            largest = max((item for item in members if type(item) is int), key=abs)
+            check_number(largest)
+            digits = _digits(largest) * len(members)
+        if float in kinds:
+            digits += max(_digits(item) for item in members)
         if kinds <= _TEXTS:
             return _Size(len(members), sum(map(len, members)))
-        return _Size(len(members), sum(len(item) for item in members if isinstance(item, str)))
+        return _Size(len(members), digits + sum(len(item) for item in members if isinstance(item, str)))
     return _total([_size_of(item, known, printed=printed, depth=depth) for item in members])
+
+
+def text_length(value: Any, escape: int = 1) -> int:
+    """At most so many characters when it is written out; ``escape``: what one character may become."""
+    size = _size_of(value, {}, printed=False)
+    inner = LONGEST_ESCAPE if isinstance(value, _CONTAINERS) else escape
+    return size.characters * inner + size.items * _LONGEST_SCALAR
+
+
+def _digits(value: Any) -> int:
+    """Of a number that is longer than most; of a float before its point."""
+    if type(value) is float:
+        return _LONGEST_FLOAT if abs(value) >= 10.0**_LONGEST_SCALAR else 0
+    digits = value.bit_length() * 3 // 10 if type(value) is int else 0
+    return digits if digits > _LONGEST_SCALAR else 0
 
 
 def _total(sizes: list[_Size]) -> _Size:

@@ -7,12 +7,14 @@ from types import MappingProxyType
 from typing import Any
 
 from promptops.prompt.render_budget import (
+    LONGEST_ESCAPE,
     MAX_OUTPUT,
     SandboxError,
     check_number,
     check_value,
     current_budget,
     measure,
+    text_length,
 )
 
 MAX_REPEAT = 100_000  # of a list, as for range()
@@ -59,6 +61,8 @@ _TAKING_APART = (_ITERATING - {"attr", "reverse", "join"}) | {
 _WIDE_FIELD = re.compile(r"%[^a-zA-Z%]{0,40}\d{6}|\{[^{}:]*:[^{}]{0,40}\d{6}")
 _LONG_FIELD = re.compile(r"%[-#0 +*.\d]{40}|\{[^{}:]*:[^{}]{40}")
 _NESTED_FIELD = re.compile(r"%[-#0 +]*\*|%[^a-zA-Z%]{0,40}\.\*|\{[^{}]*\{")
+_ESCAPING_FIELD = re.compile(r"%[^a-zA-Z%]{0,40}[ra]|%\([^)]*\)[^a-zA-Z%]{0,40}[ra]|![ra]")
+_NUMBER = re.compile(r"\d{1,5}", re.ASCII)
 _NO_ARGUMENTS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -178,11 +182,17 @@ def _length(value: Any) -> int:
 
 
 def _formatted(args: tuple[Any, ...]) -> int:
-    template = str(args[0])
-    wide = _largest(args[1:]) >= MAX_REPEAT and _NESTED_FIELD.search(template)
-    if wide or _WIDE_FIELD.search(template) or _LONG_FIELD.search(template):
+    """At most so many characters: each field may hold the longest value, or be as wide as any number says."""
+    template, given = str(args[0]), args[1:]
+    nested = _NESTED_FIELD.search(template) is not None
+    taken = nested and (_largest(given) >= MAX_REPEAT or any(hasattr(arg, "__getitem__") for arg in given))
+    if taken or _WIDE_FIELD.search(template) or _LONG_FIELD.search(template):
         return MAX_OUTPUT + 1
-    return (template.count("%") + template.count("{")) * max(_longest(args[1:]), 1)
+    escape = LONGEST_ESCAPE if _ESCAPING_FIELD.search(template) else 1
+    longest = max((text_length(arg, escape) for arg in given), default=1)
+    widest = max((int(found[0]) for found in _NUMBER.finditer(template)), default=0)
+    fields = template.count("%") + template.count("{")
+    return len(template) + fields * max(longest, widest, _largest(given) if nested else 0)
 
 
 def _summed(args: tuple[Any, ...]) -> int:
