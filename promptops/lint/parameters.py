@@ -10,6 +10,7 @@ from promptops.lint.context import LintContext
 from promptops.prompt.canonical_json import compact_json
 from promptops.prompt.json_schema import explain_schema_error, validator_for
 from promptops.providers import is_chat_model, split_model
+from promptops.providers.addresses import tool_problem
 from promptops.providers.endpoints import is_direct
 from promptops.providers.parameters import belongs_elsewhere, check_parameters, model_name_problem
 
@@ -119,6 +120,12 @@ def unknown_parameter(subject: LintContext) -> Iterator[Problem]:
         refused = next((refusal for refusal in refusals if refusal), None)
         if refused and name != "n" and not belongs_elsewhere(name):
             yield subject.at(("parameters", name), refused.message, refused.hint)
+
+
+def tool_not_sent(subject: LintContext) -> Iterator[Problem]:
+    for index, tool in enumerate(subject.prompt.tools):
+        if problem := tool_problem(tool):
+            yield subject.at(("tools", index), problem, "remove it from `tools:`")
 
 
 def _is_called_directly(model: str, subject: LintContext) -> bool:

@@ -102,6 +102,9 @@ RULES: Mapping[str, Rule] = {
         "a parameter that is not known to set how a model answers: it is never sent",
         keys=parameters.unknown_parameter,
     ),
+    "tool-address": Rule(
+        "error", "a tool that calls an address, or is sent with a key", keys=parameters.tool_not_sent
+    ),
     "parameter-not-taken": Rule(
         "error",
         "a parameter the model refuses, as temperature of a reasoning model",

@@ -29,7 +29,7 @@ from promptops.providers.errors import (
 from promptops.providers.openai.request import encode_body, response_format
 from promptops.providers.openai.response import completion_from_payload
 from promptops.providers.openai.stream import StreamParser
-from promptops.providers.parameters import check_model_name, check_parameters
+from promptops.providers.parameters import check_model_name, check_parameters, check_tools
 from promptops.providers.types import Completion, CompletionRequest, ErrorType, ModelError, OnText
 from promptops.redaction import add_environment_secrets
 
@@ -105,6 +105,7 @@ class LitellmClient:
     def _arguments(self, request: CompletionRequest) -> dict[str, Any]:
         check_model_name(self.model)
         check_parameters(request.parameters, direct=False)
+        check_tools(request.tools)
         arguments: dict[str, Any] = {
             "model": self.model,
             "messages": list(request.messages),

@@ -6,10 +6,11 @@ sent. Where a call goes, and with which key, is said by the environment alone.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any
 
+from promptops.providers.addresses import parameter_address, tool_problem
 from promptops.providers.types import ModelError
 
 _STANDARD = frozenset(
@@ -188,9 +189,19 @@ def check_parameters(parameters: Mapping[str, Any], *, direct: bool) -> None:
         if name == "metadata" and (key := _refused_metadata(value, direct=direct)):
             message = f"parameter `metadata` cannot be sent with `{key}` to this provider"
             raise ModelError("bad_request", message, hint="it is sent with user_id alone")
+        if found := parameter_address(name, value):
+            message = f"parameter `{name}` cannot be sent with {found}"
+            raise ModelError("bad_request", message, hint="remove it from the prompt")
     if parameters.get("n", 1) != 1:
         hint = "a run has one answer; run it again for more"
         raise ModelError("bad_request", "parameter `n` must be 1", hint=hint)
+
+
+def check_tools(tools: Iterable[Mapping[str, Any]]) -> None:
+    """Raise ModelError for the first tool that is not sent."""
+    for tool in tools:
+        if problem := tool_problem(tool):
+            raise ModelError("bad_request", problem, hint="remove it from `tools:`")
 
 
 def _refusal(name: str, *, direct: bool) -> str:

@@ -19,6 +19,7 @@ from promptops.prompt import Prompt
 from promptops.prompt.made_up import require_measurable
 from promptops.prompt.render import RenderedPrompt, render_prompt
 from promptops.providers.catalog import Catalog
+from promptops.providers.parameters import check_model_name, check_parameters, check_tools
 from promptops.providers.types import ModelClient, ModelError, OnText
 from promptops.redaction import redact
 from promptops.registry import CachedReply, FinishedRun, ReplyCache, StartedRun, reply_key
@@ -90,7 +91,8 @@ class Runner:
     ) -> PreparedRun:
         """Find everything that can be wrong before a call. Nothing is logged.
 
-        With ``called`` off somebody else makes the call, and its model need not be known here.
+        With ``called`` off somebody else makes the call: its model need not be known here, and what a
+        prompt may not send through us it does not hand to another client either.
         """
         origin = origin or RunContext()
         prompt = version.prompt
@@ -102,6 +104,10 @@ class Runner:
         rendered = render_prompt(prompt, inputs)
         for pin in (prompt.model, *prompt.fallback) if called else ():
             self.adapter_for(pin)
+        if not called:
+            check_model_name(prompt.model)
+            check_parameters(prompt.parameters, direct=True)
+            check_tools(prompt.tools)
         started = started_run(version, rendered, origin)
         return PreparedRun(version=version, origin=origin, rendered=rendered, checks=checks, started=started)
 

@@ -1,15 +1,22 @@
 """What a prompt file may say to a provider: how to answer, never where its key goes."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from promptops.api import Workspace
 from promptops.config.settings import find_settings
 from promptops.providers.catalog import Catalog
 from promptops.providers.endpoints import is_direct
 from promptops.providers.litellm_client import LitellmClient
-from promptops.providers.parameters import check_parameters, model_name_problem, sendable_parameters
+from promptops.providers.parameters import (
+    check_parameters,
+    check_tools,
+    model_name_problem,
+    sendable_parameters,
+)
 from promptops.providers.types import CompletionRequest, ModelError
 from support.front_door import Cli, Repo
 from support.provider import Provider
@@ -62,6 +69,73 @@ def test_what_is_not_known_to_set_an_answer_is_refused(name: str, direct: bool) 
         check_parameters({name: HOSTILE[name]}, direct=direct)
     assert caught.value.exit_code == 4
     assert caught.value.hint
+
+
+ADDRESSES: list[tuple[str, Any]] = [
+    ("web_search_options", {"server_url": "mcp.evil.test"}),
+    ("web_search_options", {"a": [{"serverUrl": "x"}]}),
+    ("provider", {"headers": {"Authorization": "x"}}),
+    ("provider", {"order": ["https://evil.test/v1"]}),
+    ("chat_template_kwargs", {"apiKey": "x"}),
+    ("metadata", {"langfuse_host": "evil.test"}),
+    ("audio", {"voice": "//evil.test/x"}),
+    ("reasoning_effort", "HTTPS://evil.test"),
+]
+TOOLS: list[dict[str, Any]] = [
+    {"type": "mcp", "server_label": "x", "server_url": "https://evil.test/sse"},
+    {"type": "mcp", "connector_id": "connector_gmail", "authorization": "x"},
+    {"type": "url", "url": "https://evil.test"},
+    {"type": "MCP"},
+    {"type": "function\n", "function": {"name": "f"}},
+    {"type": "function", "function": {"name": "f"}, "server_url": "x"},
+    {"type": "web_search", "user_location": {"proxy": "x"}},
+    {"type": "web_search", "filters": ["http://evil.test"]},
+    {"type": "file_search", "vector_store_ids": ["vs_of_somebody"]},
+]
+
+
+@pytest.mark.parametrize(("name", "value"), ADDRESSES)
+def test_no_value_of_a_parameter_says_where_a_call_goes(name: str, value: Any) -> None:
+    for direct in (True, False):
+        with pytest.raises(ModelError, match="cannot be sent"):
+            check_parameters({name: value}, direct=direct)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_no_tool_calls_an_address_of_the_prompt(tool: dict[str, Any]) -> None:
+    with pytest.raises(ModelError):
+        check_tools([tool])
+
+
+def test_schemas_labels_and_settings_are_sent_as_they_are() -> None:
+    schema = {"$id": "https://a.test/x", "properties": {"url": {"type": "string"}, "api_key": {}}}
+    check_tools([{"type": "function", "function": {"name": "f", "parameters": schema}, "cache_control": {}}])
+    check_tools([{"type": "web_search_20250305", "name": "web_search", "max_uses": 3}])
+    check_parameters({"response_format": {"json_schema": {"schema": schema}}, "user": "//x"}, direct=True)
+    check_parameters({"output_config": {"format": {"schema": schema}}}, direct=True)
+    for value in ({"search_context_size": "low"}, {"user_location": {"approximate": {"city": "Ulm"}}}):
+        check_parameters({"web_search_options": value}, direct=True)
+
+
+def test_a_tool_with_an_address_stops_lint_and_a_run(greeting: Repo, cli: Cli, provider: Provider) -> None:
+    prompt = greeting.path / "prompts/greet.yaml"
+    prompt.write_text(f"{prompt.read_text()}tools:\n  - {json.dumps(TOOLS[0])}\n")
+    linted = cli("lint")
+    assert (linted.code, "error[tool-address]" in linted.out) == (1, True)
+    assert cli("run", "greet", "-i", "name=Ada").code == 4
+    assert not provider.requests
+
+
+@pytest.mark.parametrize("line", ["parameters: {base_url: 'http://evil.test'}", "model: x/http://evil.test"])
+def test_what_is_not_sent_is_not_handed_to_another_client(greeting: Repo, cli: Cli, line: str) -> None:
+    prompt = greeting.path / "prompts/greet.yaml"
+    key = line.partition(":")[0]
+    kept = [each for each in prompt.read_text().splitlines() if not each.startswith(key)]
+    prompt.write_text("\n".join([*kept, line]))
+    done = cli("run", "greet", "--prepare", "-i", "name=Ada")
+    assert (done.code, done.out) == (4, "")
+    with Workspace.open(greeting.path) as workspace, pytest.raises(ModelError):
+        workspace.prepare("greet", {"name": "Ada"})
 
 
 def test_litellm_reads_addresses_out_of_metadata() -> None:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from promptops.providers.parameters import check_parameters
+from promptops.providers.parameters import check_parameters, check_tools
 from promptops.providers.types import CompletionRequest, ModelError
 
 CACHE_CONTROL_KEY = "cache_control"
@@ -28,6 +28,7 @@ def build_body(
     say nothing of the answer.
     """
     check_parameters(request.parameters, direct=True)
+    check_tools(request.tools)
     messages = list(request.messages if cache_control else map(_without_marks, request.messages))
     body: dict[str, Any] = {"model": model, "messages": messages, **request.parameters}
     if request.tools:
