@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from promptops.providers.errors import error_from_reply
 from promptops.providers.http.body import BodyReader
 from promptops.providers.http.transport import HttpReply
-from promptops.providers.openai.response import parse_reply
+from promptops.providers.openai.response import completion_from_body
 from promptops.providers.openai.stream import StreamParser
 from promptops.providers.types import Completion, ModelError
 from support.fuzzing import chunks, damaged_bytes, damaged_json, fuzz_settings, settle
@@ -71,7 +71,7 @@ CUTS = st.lists(st.integers(0, 10_000), max_size=12)
 @given(body=damaged_json(REPLIES))
 @fuzz_settings(100)
 def test_a_reply_is_a_completion_or_a_model_error(body: bytes) -> None:
-    result = settle(lambda: parse_reply(HttpReply(200, {}, body), "m"))
+    result = settle(lambda: completion_from_body(body, "m"))
     assert isinstance(result, Completion | ModelError)
 
 
@@ -81,7 +81,7 @@ def test_a_reply_is_a_completion_or_a_model_error(body: bytes) -> None:
 def test_a_reply_is_a_model_error_however_deep_it_is(shape: str) -> None:
     for depth in range(150, 1000, 3):  # where it fits the parser's stack, and no longer the printer's
         body = (shape % ("[" * depth + "]" * depth)).encode()
-        assert isinstance(settle(lambda body=body: parse_reply(HttpReply(200, {}, body), "m")), ModelError)
+        assert isinstance(settle(lambda body=body: completion_from_body(body, "m")), ModelError)
 
 
 @given(

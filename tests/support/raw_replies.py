@@ -155,7 +155,6 @@ def broken_forms() -> Iterator[RawReply]:
         "deeply nested": (whole(b"[" * 100_000), "malformed_reply"),
         "204": (b"HTTP/1.1 204 No Content\r\n\r\n", "malformed_reply"),
         "100 times 1xx": (b"HTTP/1.1 100 Continue\r\n\r\n" * 100 + whole(GOOD), "malformed_reply"),
-        "a stream not asked for": (whole(SAID + STOP + DONE, EVENTS), "malformed_reply"),
     }
     statuses = {"204": "bad_request"}
     return (RawReply(name, raw, error=statuses.get(name, kind)) for name, (raw, kind) in forms.items())
@@ -340,12 +339,7 @@ _FIXTURES: dict[str, dict[str, Any]] = {
     "finish-malformed-call.json": {"error": "server"},
     "finish-length-empty.json": {"finish": "length"},
     "refusal.json": {"finish": "refusal"},
-    "think-then-json.json": {},
     "reasoning-content.json": {"text": "billing"},
-    "tool-call-with-text.json": {},
-    "service-tier-priority.json": {},
-    "usage-cost.json": {},
-    "huge-tokens.json": {},
     "choices-number.json": {"error": "malformed_reply"},
     "deep.json": {"error": "malformed_reply"},
     "gzip-unasked.json": {"text": "billing"},
@@ -353,7 +347,6 @@ _FIXTURES: dict[str, dict[str, Any]] = {
     "stream-error-event.txt": {"error": "server"},
     "stream-event-error.txt": {"error": "server"},
     "stream-no-finish.txt": {"error": "cut_off"},
-    "stream-two-calls-one-index.txt": {},
     "stream-after-done.txt": {"text": "billing"},
     "chunk-negative.raw": {"error": "malformed_reply"},
     "informational-first.raw": {"text": "billing"},
@@ -365,7 +358,24 @@ def recorded() -> Iterator[RawReply]:
     for entry in json.loads((folder / "index.json").read_text()):
         body, stream = (folder / entry["file"]).read_bytes(), entry["stream"]
         raw = body if entry["file"].endswith(".raw") else whole(body, entry["headers"])
-        yield RawReply(entry["file"], raw, stream, **_FIXTURES[entry["file"]])
+        yield RawReply(entry["file"], raw, stream, **_FIXTURES.get(entry["file"], {}))
 
 
-RAW_REPLIES = [*wire_forms(), *broken_forms(), *answers(), *streams(), *recorded()]
+def unasked_streams() -> Iterator[RawReply]:
+    """Streams that come though a whole answer was asked for."""
+    calls = call(0, "a", "look", '{"n":1}') + event({}, "tool_calls") + DONE
+    broken = said("bil") + b"event: error\ndata: {}\n\n" + DONE
+    forms = {
+        "stream": (SAID + STOP + DONE, {"text": "billing"}),
+        "stream of comments first": (b": ping\n\n" + SAID + STOP + DONE, {"text": "billing"}),
+        "stream with a byte order mark": (b"\xef\xbb\xbf" + SAID + STOP + DONE, {"text": "billing"}),
+        "stream of calls": (calls, {"calls": (("look", '{"n":1}'),)}),
+        "stream without an end": (SAID, {"text": "billing", "error": "cut_off"}),
+        "stream that fails": (broken, {"text": "bil", "error": "server"}),
+    }
+    for name, (body, expected) in forms.items():
+        yield RawReply(f"unasked {name}", whole(body, EVENTS), **expected)  # type: ignore[arg-type]
+        yield RawReply(f"unasked {name} as JSON", whole(body), **expected)  # type: ignore[arg-type]
+
+
+RAW_REPLIES = [*wire_forms(), *broken_forms(), *answers(), *streams(), *unasked_streams(), *recorded()]

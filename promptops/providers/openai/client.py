@@ -11,8 +11,8 @@ from promptops.providers.errors import error_from_reply, timeout_error
 from promptops.providers.http.transport import HttpReply, HttpRequest, Transport
 from promptops.providers.json_body import holds_many_values
 from promptops.providers.openai.request import build_body, encode_body
-from promptops.providers.openai.response import parse_reply
-from promptops.providers.openai.stream import StreamParser
+from promptops.providers.openai.response import completion_from_body
+from promptops.providers.openai.stream import StreamParser, completion_from_stream, looks_like_stream
 from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
 from promptops.redaction import add_secret
 
@@ -106,10 +106,11 @@ class OpenAIClient:
             raise error_from_reply(reply, where=self._place, key_name=self._key_name)
         if stream is not None and stream.begun:
             return stream.completion(self.model)
+        parse = completion_from_stream if looks_like_stream(reply.body) else completion_from_body
         if holds_many_values(reply.body):
-            completion = await asyncio.to_thread(parse_reply, reply, self.model)
+            completion = await asyncio.to_thread(parse, reply.body, self.model)
         else:
-            completion = parse_reply(reply, self.model)
+            completion = parse(reply.body, self.model)
         if on_text is not None and completion.text:
             on_text(completion.text)
         return completion

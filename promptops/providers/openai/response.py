@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from promptops.providers.errors import error_from_payload, excerpt, looks_like_html
 from promptops.providers.json_body import decode_json
@@ -10,17 +10,14 @@ from promptops.providers.openai.outcome import canonical_finish, ended_well, rai
 from promptops.providers.openai.thinking import ThinkingSplitter
 from promptops.providers.types import REFUSAL, Completion, ModelError
 
-if TYPE_CHECKING:
-    from promptops.providers.http.transport import HttpReply
-
 _BASE_HINT = "the base URL usually ends in /v1; check the variable that sets it"
 _MAX_COUNT = 2**53  # tokens: a larger number is none
 _MAX_USD = 1e6  # for one call: a larger number is none
 
 
-def parse_reply(reply: "HttpReply", model: str) -> Completion:
+def completion_from_body(body: bytes, model: str) -> Completion:
     """The completion in a whole reply; ``model`` stands in where the reply names none."""
-    return completion_from_payload(_load(reply.body), model)
+    return completion_from_payload(_load(body), model)
 
 
 def completion_from_payload(payload: Mapping[str, Any], model: str) -> Completion:

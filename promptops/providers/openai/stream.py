@@ -3,7 +3,7 @@
 import codecs
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promptops.providers.errors import error_from_payload, excerpt
@@ -32,6 +32,24 @@ from promptops.providers.types import REFUSAL, Completion, ModelError, OnText
 _MAX_EVENT_LINES = 64  # of one event; more of them that are no JSON yet will not become it
 _MAX_PENDING = 1024 * 1024
 _MAX_CALLS = 1_000
+
+
+def looks_like_stream(body: bytes) -> bool:
+    """Whether a body that was to be JSON is a stream: some proxies send nothing else."""
+    return body.removeprefix(codecs.BOM_UTF8).lstrip().startswith((b"data:", b"event:", b":"))
+
+
+def completion_from_stream(body: bytes, model: str) -> Completion:
+    """The completion in a stream that came whole. Raises ModelError, with the text up to there."""
+    parser = StreamParser(None, 0.0)
+    try:
+        for line in body.splitlines():
+            if not parser.line(line):
+                break
+        return replace(parser.completion(model), first_token_ms=None)
+    except ModelError as error:
+        error.partial = error.partial or parser.text
+        raise
 
 
 class StreamParser:
