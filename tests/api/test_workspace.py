@@ -177,7 +177,7 @@ def test_no_second_attempt_follows_text_that_was_shown(workspace: Workspace, pro
     with pytest.raises(ModelError) as caught:
         pieces.extend(workspace.stream("greet", {"name": "Ada"}))
     assert (pieces, caught.value.type, len(provider.requests)) == (["Hel"], "cut_off", 1)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
     provider.script = [status(500), text("Hello")]
     provider._served = 0  # noqa: SLF001 - the script begins again
     assert "".join(workspace.stream("greet", {"name": "Ada"})) == "Hello"
@@ -283,7 +283,7 @@ def test_ctrl_c_ends_the_call(greeting: Repo, provider: Provider) -> None:
     with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as child:
         until(lambda: provider.requests)
         child.send_signal(signal.SIGINT)
-        assert b"KeyboardInterrupt" in child.communicate(timeout=5)[1]
+        assert b"KeyboardInterrupt" in child.communicate(timeout=60)[1]
     assert states(greeting.path) == {"interrupted": 1}
 
 

@@ -71,6 +71,7 @@ def test_json_stays_as_it_is() -> None:
         assert extract_json(text, SCHEMA) == text
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "unit", ["{", "[", '{"', '["', '{"a":', "[1,", '[""', "```\n", '{"\\"', "{}", "[1] ", '"[']
 )

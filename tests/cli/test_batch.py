@@ -196,7 +196,7 @@ def test_requests_a_minute(cli: Cli, greeting: Repo, provider: Provider) -> None
     write_lines(greeting, 12)
     clock = time.monotonic()
     assert cli("batch", "greet", "in.jsonl", "--rpm", "600", "--tpm", "1000000").code == 0
-    assert 0.1 < time.monotonic() - clock < 3
+    assert 0.1 < time.monotonic() - clock < 20
 
 
 class TestOut:

@@ -787,6 +787,7 @@ class TestGitsOwnDiff:
 
 
 class TestRealHistories:
+    @pytest.mark.no_cover
     @pytest.mark.parametrize(
         "bundle", ["prompthub", "smolagents-prompts", "swe-agent-config", "prompty-files"]
     )

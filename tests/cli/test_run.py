@@ -460,7 +460,7 @@ class TestLogging:
         child = subprocess.Popen(command, cwd=greeting.path, stderr=subprocess.PIPE, encoding="utf-8")
         wait_until(lambda: provider.requests)
         child.send_signal(signal.SIGINT)
-        _, said = child.communicate(timeout=10)
+        _, said = child.communicate(timeout=60)
         assert (child.returncode, said) == (130, "interrupted\n")
         assert rows(greeting)[0]["state"] == "interrupted"
 

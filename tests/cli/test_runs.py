@@ -276,6 +276,7 @@ class TestExport:
         assert json.loads((repo.path / "runs.jsonl").read_text())["run_id"] == some[1]
         assert cli("runs", "export", "--out", "no/such/folder").code == 4
 
+    @pytest.mark.no_cover
     def test_memory_stays_flat(self, cli: Cli, repo: Repo) -> None:
         log(repo, *((a_run(), an_end(output=f"{n}" + "x" * 10_000)) for n in range(3_000)))
         tracemalloc.start()

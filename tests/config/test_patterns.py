@@ -33,10 +33,10 @@ ENDLESS = [
 
 @pytest.mark.parametrize(("pattern", "text"), ENDLESS)
 def test_a_pattern_that_backtracks_ends(pattern: str, text: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with suppress(PatternTimeout):
         bounded_search(pattern, text, seconds=0.2)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_pattern_that_is_stopped_says_so() -> None:

@@ -96,10 +96,10 @@ ERRORS = [
 
 @pytest.mark.parametrize(("text", "message"), ERRORS, ids=[message[:40] for _, message in ERRORS])
 def test_bad_input_is_one_clear_line_and_quick(text: str | bytes, message: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(Invalid) as caught:
         read(text)
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
     assert message in caught.value.message
     assert caught.value.message.startswith("prompts/x.yaml:")
     assert "\n" not in caught.value.message
@@ -126,10 +126,10 @@ def bomb(levels: int) -> str:
 
 
 def test_alias_bomb() -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(Invalid, match="expand to too much data"):
         read(bomb(12))
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
 
 
 def test_alias_bomb_of_one_long_text() -> None:

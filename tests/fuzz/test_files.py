@@ -20,7 +20,7 @@ from support.fuzzing import VALUES, damaged_bytes, damaged_json, fuzz_settings, 
 from support.git_repositories import new_repository
 from support.prompt_files import FILES, TRIAGE, load, load_text, minimal, reader
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 SETTINGS = b"""\
 registry: runs.db

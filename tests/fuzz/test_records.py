@@ -17,7 +17,7 @@ from promptops.release.ledger.transition_log import TransitionRecord, decode_rec
 from promptops.versions.release_state import ReleaseState, decode_release, decode_snapshot
 from support.fuzzing import damaged_json, fuzz_settings, settle
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 DIGEST = "4c" * 32
 VERSION = {"version": "v1", "digest": f"sha256:{DIGEST}", "commit": "3f2c", "since": "2026-11-02T09:14:00Z"}

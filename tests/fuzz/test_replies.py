@@ -19,7 +19,7 @@ from promptops.providers.openai.stream import StreamParser
 from promptops.providers.types import Completion, ModelError
 from support.fuzzing import chunks, damaged_bytes, damaged_json, fuzz_settings, settle
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
 CALL = {"index": 0, "id": "c1", "type": "function", "function": {"name": "f", "arguments": {"a": [1]}}}
 USAGE = {

@@ -183,7 +183,7 @@ class TestTheEnd:
                 assert child.poll() is None
                 time.sleep(0.01)
             child.send_signal(signal.SIGINT)
-            child.communicate(timeout=20)
+            child.communicate(timeout=60)
         assert has_ended(int(file.read_text()))
 
 

@@ -86,6 +86,7 @@ def test_secrets_of_letters_alone_are_found(secret: str) -> None:
     assert list(find_secrets("prompts/p.yaml", f"use {secret} here"))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("pattern", sorted({each.pattern for each in _patterns()}))
 @settings(
     max_examples=8, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
@@ -198,6 +199,7 @@ def test_a_file_that_cannot_be_read_keeps_its_finding(linter: Linter) -> None:
     assert linter.rules("# promptops: ignore[secret] why\nmodel: [\n") == ["yaml-syntax"]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("piece", ["://a:", "sk-", "a:b@", "eyJ", "password = '"])
 def test_looking_for_secrets_takes_no_square_of_time(piece: str) -> None:
     started = time.process_time()

@@ -275,10 +275,10 @@ def read_beside(path: str) -> bytes:
 
 @pytest.mark.parametrize(("text", "message"), BAD, ids=range(len(BAD)))
 def test_bad_prompts_are_one_line_with_their_place(text: str, message: str) -> None:
-    started = time.perf_counter()
+    started = time.thread_time()
     with pytest.raises(Invalid) as caught:
         load_prompt("p", lambda path: text.encode() if path == "p.yaml" else read_beside(path))
-    assert time.perf_counter() - started < 1
+    assert time.thread_time() - started < 1
     assert message in caught.value.message
     assert caught.value.message.startswith("prompts/")
     assert "\n" not in caught.value.message

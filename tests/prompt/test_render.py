@@ -276,6 +276,7 @@ ENDLESS = [
 ]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("template", ENDLESS, ids=range(len(ENDLESS)))
 def test_templates_without_end_are_stopped(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(render_budget, "MAX_SECONDS", 0.2)

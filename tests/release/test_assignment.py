@@ -1,5 +1,5 @@
 from hashlib import sha256
-from time import perf_counter
+from time import thread_time
 
 import pytest
 from hypothesis import given
@@ -64,8 +64,9 @@ def test_two_canaries_meet_different_units() -> None:
     assert 2250 < sum(both) < 2750  # a quarter: as independent as coins
 
 
+@pytest.mark.no_cover
 def test_an_assignment_takes_microseconds() -> None:
-    start = perf_counter()
+    start = thread_time()
     for number in range(20_000):
         on_canary("support/triage/production/sha256:4c1d", str(number), 500)
-    assert perf_counter() - start < 0.5  # 25 µs each on a busy machine; about 2 on a free one
+    assert thread_time() - start < 0.5  # 25 µs each on a busy machine; about 2 on a free one

@@ -45,7 +45,7 @@ def test_a_locked_registry_costs_nobody_the_answer(
     with locked(greeting.path), ThreadPoolExecutor(8) as pool:
         began = time.monotonic()
         runs = list(pool.map(lambda name: workspace.run("greet", {"name": str(name)}), range(40)))
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 15
     assert all(run.answer for run in runs)
     said = caplog.text
     assert said.count("has been locked by another process") == 1
@@ -111,7 +111,7 @@ def test_fail_closed_calls_nobody(greeting: Repo, provider: Provider) -> None:
             for _ in range(3):
                 with pytest.raises(Unavailable, match="locked"):
                     workspace.run("greet", {"name": "Ada"})
-            assert time.monotonic() - began < 3
+            assert time.monotonic() - began < 15
         assert len(provider.requests) == 1
         until(lambda: works(workspace))
 

@@ -163,6 +163,7 @@ def test_what_was_once_shown_stays_shown() -> None:
     assert test.rejects(0.05)
 
 
+@pytest.mark.no_cover
 def test_tens_of_thousands_of_alike_calls_neither_overflow_nor_underflow() -> None:
     test = TwoArmTest(Hypothesis.WORSE, 0.0)
     other = TwoArmTest(Hypothesis.NOT_WORSE, 0.0)

@@ -70,6 +70,7 @@ def test_intervals_of_a_rate(successes: int, trials: int, confidence: float) -> 
         assert successes / trials in found
 
 
+@pytest.mark.no_cover
 @given(st.integers(0, 400), st.integers(1, 400), st.floats(0.5, 0.999))
 def test_an_interval_holds_its_rate_and_the_exact_one_is_inside_zero_to_one(
     successes: int, failures: int, confidence: float

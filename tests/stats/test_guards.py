@@ -305,6 +305,7 @@ def _median_calls(question: Hypothesis, g: float, weight: float, stable: float, 
     return sorted(found)[20]
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("question", "g", "weight", "stable", "canary"),
     [

@@ -65,6 +65,7 @@ def test_ratios_are_bounded_and_judged_by_their_limit() -> None:
     assert RatioMetric("cost").question("v1", "v2") is None
 
 
+@pytest.mark.no_cover
 def test_equal_ratios_raise_no_more_alarms_than_alpha() -> None:
     draw = random.Random(8)  # noqa: S311 - a sample
     alarms = 0

@@ -123,7 +123,7 @@ def test_a_drain_has_a_session_and_streams_of_its_own(live: Repo, provider: Prov
     provider.script = answer
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen([*PROGRAM, *RUN], **streams) as child:
-        assert child.communicate(timeout=20)[0] == "Greet Ada.\n"
+        assert child.communicate(timeout=60)[0] == "Greet Ada.\n"
     assert shadows(live) == []
     go_on.set()
     until(lambda: jobs(live, "done_at IS NOT NULL"))

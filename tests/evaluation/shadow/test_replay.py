@@ -464,7 +464,7 @@ def test_ctrl_c_keeps_the_pairs_under_way(farm: Repo, provider: Provider, cli: C
         while len(provider.requests) < 10:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "the same command goes on from here" in err
     assert "interrupted" in out

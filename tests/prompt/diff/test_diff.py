@@ -102,6 +102,7 @@ class TestWords:
             assert "".join(text for tag, text in segments if tag != "+") == old
             assert "".join(text for tag, text in segments if tag != "-") == new
 
+    @pytest.mark.no_cover
     def test_hostile_sizes_stay_quick(self) -> None:
         for old, new in (("a " * 30_000, "b a " * 30_000), ("a\n" * 30_000, "b\na\n" * 15_000)):
             segments = word_diff(old, new)
@@ -501,6 +502,7 @@ class TestReadable:
         assert to_plain_text(text) == expected
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("opened", ["{{", "{%", "{#"])
 def test_expressions_that_never_close_take_no_square_of_time(opened: str) -> None:
     text = opened * 15_000

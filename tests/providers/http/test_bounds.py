@@ -110,6 +110,7 @@ def test_a_length_beyond_what_is_taken_is_refused_before_the_body(make: Make) ->
     assert "the reply is larger than" in str(error)
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     ("head", "piece"),
     [
@@ -144,6 +145,7 @@ def test_what_never_ends_is_given_up(make: Make, head: bytes, piece: bytes) -> N
     assert sent < 30 * MIB  # buffers of the operating system among them
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "piece",
     [
@@ -163,6 +165,7 @@ def test_a_stream_that_never_ends_is_given_up(make: Make, piece: bytes) -> None:
     assert sent < 30 * MIB
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress], ids=["gzip", "deflate"])
 @pytest.mark.parametrize("stream", [False, True])
 def test_a_bomb_does_not_go_off(make: Make, pack: Callable[[bytes, int], bytes], stream: bool) -> None:
@@ -184,7 +187,7 @@ def test_a_drip_does_not_outlast_the_time_limit(make: Make, stream: bool) -> Non
     pieces = lambda: itertools.chain([kind], itertools.repeat(b": "))  # noqa: E731 - short
     error, _ = refused(make, pieces, replace(ASK, stream=stream, timeout=0.3), pause=0.05)
     assert error.type == "timeout"
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize("head", [OK, b"HTTP/1.1 100 Continue\r\n", CHUNKED, CHUNKED + b"1"])
@@ -194,6 +197,7 @@ def test_a_drip_before_the_body_neither(make: Make, head: bytes) -> None:
     assert error.type == "timeout"
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "hostile",
     [

@@ -141,8 +141,8 @@ def test_a_stream_ends_at_its_last_word_though_the_connection_stays(make: Make) 
     started = time.monotonic()
     with Provider(script) as provider:
         assert asyncio.run(call(make, provider.base_url, replace(HELLO, stream=True))).text == "all"
-        assert time.monotonic() - started < 2
-        assert provider.hung_up.wait(2)
+        assert time.monotonic() - started < 10
+        assert provider.hung_up.wait(10)
 
 
 def test_a_last_line_without_an_end_counts(make: Make) -> None:
@@ -241,8 +241,8 @@ def test_the_whole_call_has_a_time_limit(make: Make, stream: bool) -> None:
     started = time.monotonic()
     with Provider(script) as provider:
         error = fail(make, provider.base_url, replace(HELLO, stream=stream, timeout=0.2))
-        assert provider.hung_up.wait(2)
-    assert time.monotonic() - started < 2
+        assert provider.hung_up.wait(10)
+    assert time.monotonic() - started < 10
     assert (error.type, error.partial) == ("timeout", "half" if stream else "")
     assert "--timeout" in error.hint
 
@@ -257,7 +257,7 @@ def test_cancelling_closes_the_socket_at_once(make: Make) -> None:
 
     with Provider(slow(30, text("late"))) as provider:
         asyncio.run(cancelled(provider.base_url))
-        assert provider.hung_up.wait(1)
+        assert provider.hung_up.wait(10)
 
 
 def test_a_listener_that_fails_ends_the_call(make: Make) -> None:
@@ -267,7 +267,7 @@ def test_a_listener_that_fails_ends_the_call(make: Make) -> None:
     with Provider(cut_off("half", ending="hang")) as provider:
         with pytest.raises(BrokenPipeError):
             asyncio.run(call(make, provider.base_url, replace(HELLO, stream=True), on_text=closed))
-        assert provider.hung_up.wait(1)
+        assert provider.hung_up.wait(10)
 
 
 def test_a_silent_handshake_is_cut_by_the_time_limit(make: Make) -> None:
@@ -297,10 +297,10 @@ def test_ctrl_c_leaves_at_once(repo: Any) -> None:
                 time.sleep(0.02)
             child.send_signal(2)
             started = time.monotonic()
-            _, said = child.communicate(timeout=5)
-        assert time.monotonic() - started < 3
+            _, said = child.communicate(timeout=60)
+        assert time.monotonic() - started < 10
         assert said.rstrip().endswith(b"KeyboardInterrupt")
-        assert provider.hung_up.wait(1)
+        assert provider.hung_up.wait(10)
 
 
 # ---- TLS

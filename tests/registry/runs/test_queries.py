@@ -231,6 +231,7 @@ class TestSearch:
         assert self.found(registry, "parcel") == ["next", "late", "d", "a"]
         assert registry.read("SELECT * FROM search_waiting") == []
 
+    @pytest.mark.no_cover
     def test_large_logs_are_indexed_in_parts(self, registry: RegistryDatabase) -> None:
         registry.record([(a_run(), an_end(output=f"word{n}")) for n in range(4_500)])
         said: list[tuple[int, int]] = []

@@ -84,6 +84,7 @@ def says_not_worse(values: list[float], margin: float) -> bool:
     return False
 
 
+@pytest.mark.no_cover
 def test_slow_failures_do_not_make_a_version_look_better(registry: RegistryDatabase) -> None:
     """At the margin: by the order in which pairs end 40 % of such runs say "not worse"."""
     draw = random.Random(64)  # noqa: S311 - an experiment, no secret

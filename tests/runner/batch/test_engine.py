@@ -190,7 +190,7 @@ def test_a_bucket_gives_so_much_a_minute() -> None:
         await bucket.take(5)
         return time.monotonic() - clock
 
-    assert 0.15 < asyncio.run(go()) < 1
+    assert 0.15 < asyncio.run(go()) < 10
 
 
 class TestBudget:

@@ -53,9 +53,9 @@ def test_killed_again_and_again(seed: int, greeting: Repo, provider: Provider) -
         wait_for(provider, int(LINES * kill / 4) + chance.randrange(8))
         time.sleep(chance.random() * 0.03)
         child.kill()
-        said.append(child.communicate(timeout=20)[1])
+        said.append(child.communicate(timeout=60)[1])
     child = start(greeting)
-    said.append(child.communicate(timeout=30)[1])
+    said.append(child.communicate(timeout=60)[1])
     assert child.returncode == 0, said
     assert outputs((greeting.path / "out.jsonl").read_text()) == greetings(LINES)
     asked = [request.body["messages"][1]["content"] for request in provider.requests]
@@ -98,7 +98,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_says_how_to_go_on(
     child = start(greeting)
     wait_for(provider, 8)
     child.send_signal(signal.SIGINT)
-    said = child.communicate(timeout=20)[1]
+    said = child.communicate(timeout=60)[1]
     assert child.returncode == 130, said
     assert "finishing the 8 calls under way" in said
     assert "the same command goes on from here" in said
@@ -119,10 +119,9 @@ def test_a_second_ctrl_c_leaves_at_once(greeting: Repo, provider: Provider) -> N
     child.send_signal(signal.SIGINT)
     assert child.stderr is not None
     child.stderr.readline()
-    clock = time.monotonic()
     child.send_signal(signal.SIGINT)
-    child.communicate(timeout=10)
-    assert (child.returncode, time.monotonic() - clock < 5) == (130, True)
+    child.communicate(timeout=15)  # the calls under way would take 20 s
+    assert child.returncode == 130
     assert [row["state"] for row in rows(greeting)] == ["interrupted"] * 8
 
 
@@ -176,7 +175,7 @@ def test_restart_starts_over(greeting: Repo, provider: Provider, cli: Cli) -> No
     child = start(greeting)
     wait_for(provider, 8)
     child.send_signal(signal.SIGINT)
-    child.communicate(timeout=20)
+    child.communicate(timeout=60)
     provider.script = echo
     done = cli(*COMMAND, "--restart", "--no-cache", "--json")
     assert json.loads(done.out)["run"] == 10
@@ -191,7 +190,7 @@ def test_the_same_batch_twice_at_once_is_refused(greeting: Repo, provider: Provi
     wait_for(provider, 8)
     done = cli(*COMMAND)
     assert (done.code, "another process is running this very batch" in done.err) == (5, True)
-    child.communicate(timeout=20)
+    child.communicate(timeout=60)
     assert child.returncode == 0
 
 

@@ -79,6 +79,7 @@ class TestPlacement:
             key = unit_key(registry)
         assert (placed.unit_hash, placed.unit_key_id) == (key.hash("u1"), key.id)
 
+    @pytest.mark.no_cover
     def test_units_stick_and_fall_as_the_hash_says(
         self, folder: GitFolder, canary: dict[str, Any], serving: Callable[..., Router]
     ) -> None:
@@ -233,6 +234,7 @@ class TestState:
             place.source.refresh()  # type: ignore[attr-defined]  # a GitSource
             assert place.place(at(folder), "u1").version.version
 
+    @pytest.mark.no_cover
     def test_threads_share_it(self, folder: GitFolder, serving: Callable[..., Router]) -> None:
         found: list[tuple[str | None, ...]] = []
         with serving() as place:
