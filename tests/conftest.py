@@ -72,6 +72,23 @@ SLOW_FILES = (  # their tests kill, race, clone or wait; whole files, so that no
     "stats/test_recorded.py",
     "test_compat.py",
 )
+UNTRACED = (  # their processes repeat what others do in this one, and coverage doubles the start of each
+    "cli/reports/",
+    "cli/test_faults.py",
+    "config/test_locks.py",
+    "evaluation/shadow/",
+    "evaluation/test_faults.py",
+    "registry/test_faults.py",
+    "registry/test_store.py",
+    "registry/test_swap.py",
+    "release/ledger/",
+    "release/test_clones.py",
+    "release/test_faults.py",
+    "release/test_scripts.py",
+    "runner/batch/",
+    "service/",
+    "test_page_tours.py",
+)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -80,9 +97,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for name in left_out:
             if item.get_closest_marker(name) and not config.option.write_golden:
                 item.add_marker(pytest.mark.skip(reason=f"takes minutes: pytest -m {name}"))
-        path = item.path.relative_to(TESTS).as_posix()
-        if path.startswith(SLOW_FILES) or any(item.get_closest_marker(name) for name in SLOW_MARKERS):
+        marked = any(item.get_closest_marker(name) for name in SLOW_MARKERS)
+        if marked or path_below_tests(item).startswith(SLOW_FILES):
             item.add_marker("slow")
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # no worker ends long after others
+
+
+def path_below_tests(item: pytest.Item) -> str:
+    return item.path.relative_to(TESTS).as_posix()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -116,8 +138,14 @@ def _git_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _isolated_environment(
-    _homes: Iterator[Path], _git_template: Path, monkeypatch: pytest.MonkeyPatch
+    _homes: Iterator[Path],
+    _git_template: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
 ) -> None:
+    if path_below_tests(request.node).startswith(UNTRACED):
+        for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
+            monkeypatch.delenv(name, raising=False)
     home = next(_homes)
     home.mkdir()
     (home / ".gitconfig").write_text(GIT_CONFIG, "utf-8")
