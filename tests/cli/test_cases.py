@@ -65,7 +65,10 @@ def test_an_answer_can_be_approved_and_the_file_is_made(repo: Repo, cli: Cli, pr
     file = project(repo)
     provider.script = text("technical")
     done = cli("cases", "add", "route", "--run", logged(cli), "--approve", "--id", "broken")
-    assert (done.out, "next: name it in prompts/route.yaml: `cases: route.cases.jsonl`" in done.err) == (
+    assert (
+        done.out,
+        "next: name its cases in prompts/route.yaml: `cases: route.cases.jsonl`" in done.err,
+    ) == (
         "broken\n",
         True,
     )

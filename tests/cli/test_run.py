@@ -393,7 +393,11 @@ class TestRichMessages:
 
     @pytest.mark.parametrize(
         ("pair", "message"),
-        [("chat=[", "not JSON"), ("photo=nonsense", "must be an image"), ('chat=[{"role": "boss"}]', "chat")],
+        [
+            ("chat=[", """such as -i chat='[{"role": "user", "content": "Hello"}]'"""),
+            ("photo=nonsense", "must be an image"),
+            ('chat=[{"role": "boss"}]', "chat"),
+        ],
     )
     def test_inputs_of_another_kind_are_refused(
         self, pair: str, message: str, cli: Cli, repo: Repo, provider: Provider

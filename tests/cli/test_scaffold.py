@@ -57,7 +57,9 @@ def steps(job: dict[str, Any]) -> list[str]:
 
 class TestWorkflow:
     def test_it_is_written_once(self, repo: Repo, cli: Cli) -> None:
-        assert "wrote .github/workflows/promptops.yml\n" in cli("init", "--ci", "github").out
+        first = cli("init", "--ci", "github")
+        assert "wrote .github/workflows/promptops.yml\n" in first.out
+        assert "set the variable PROMPTOPS_EXPORTS" in first.err
         repo.write(".github/workflows/promptops.yml", "mine")
         assert cli("init", "--ci", "github").out.startswith("nothing to do")
         assert (repo.path / ".github/workflows/promptops.yml").read_text(encoding="utf-8") == "mine"

@@ -175,6 +175,7 @@ def test_nothing_to_evaluate(cli: Cli, farm: Repo, provider: Provider) -> None:
     farm.write("prompts/sound.yaml", ANIMALS.format(style="x").replace("cases: sound.cases.jsonl\n", ""))
     done = cli("eval", "sound")
     assert (done.code, "sound has no cases" in done.err) == (4, True)
+    assert "name its cases in prompts/sound.yaml: `cases: sound.cases.jsonl`" in done.err
     done = cli("eval", "sound", "--cases", "nowhere.jsonl")
     assert (done.code, "cannot read nowhere.jsonl" in done.err) == (4, True)
 

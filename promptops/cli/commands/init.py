@@ -56,5 +56,9 @@ def init(ci: CiOption = None, diff_driver: DriverOption = False) -> None:
         note(f"once in each clone: {DIFF_CONFIG}")
     elif not has_gitattributes(settings):
         note("to see prompts well in plain git diff: promptops init --diff-driver")
+    if ci is CiProvider.GITHUB:
+        note("before the first canary: set the variable PROMPTOPS_EXPORTS, see promptops-release.yml")
+    elif ci is CiProvider.SCRIPT:
+        note("to bring a version live: sh promote.sh NAME@REV")
     first = any(path.name == "sentiment.yaml" for path in written)
     note("next: promptops " + ("run sentiment -i text='What a lovely evening.'" if first else "list"))

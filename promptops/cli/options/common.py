@@ -56,6 +56,16 @@ def read_inputs(prompt: "Prompt", pairs: Sequence[str] | None, file: str | None)
     return inputs
 
 
+_JSON_EXAMPLES = {
+    "array": '["a", "b"]',
+    "object": '{"key": "value"}',
+    "integer": "3",
+    "number": "0.5",
+    "boolean": "true",
+    "messages": '[{"role": "user", "content": "Hello"}]',
+}
+
+
 def accepts_text(declared: "Input") -> bool:
     """Whether a string is a value of this input, so that what was typed is taken verbatim."""
     types = declared.schema.get("type", "string")
@@ -86,7 +96,13 @@ def _parse_input(declared: "Input | None", name: str, text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise Invalid(f"-i {name}: not JSON: {error}", hint="inputs other than strings are JSON") from None
+        raise Invalid(f"-i {name}: not JSON: {error}", hint=_json_hint(declared)) from None
+
+
+def _json_hint(declared: "Input") -> str:
+    example = _JSON_EXAMPLES.get(str(declared.schema.get("type", declared.kind)))
+    such_as = f", such as -i {declared.name}='{example}'" if example else ""
+    return f"inputs other than strings are JSON{such_as}"
 
 
 def _read_bytes(file: str, option: str) -> bytes:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from promptops.cli.last_run import resolve_run_id
-from promptops.cli.options.cases import NameArgument, cases_display_path
+from promptops.cli.options.cases import NameArgument, cases_display_path, how_to_name_cases
 from promptops.cli.options.common import RUN_HELP
 from promptops.cli.options.flags import run_option, tag_option
 from promptops.config.containment import check_inside
@@ -52,7 +52,7 @@ def cases_add(
     print_text(case.id)
     note(f"added to {shown}")
     if prompt.cases is None:
-        note(f"next: name it in {settings.prompts_path}/{prompt.path}: `cases: {cases_path(prompt)}`")
+        note(f"next: {how_to_name_cases(prompt, settings)}")
 
 
 def _case(prompt: Prompt, run: RunRecord, expected: str | None, *, approve: bool) -> dict[str, Any]:
