@@ -13,9 +13,13 @@ _SIZES = (64, 16, 4, 1)  # rows in one statement; few sizes, so that SQLite's co
 
 def insert_many(
     connection: sqlite3.Connection, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]
-) -> None:
+) -> range:
+    """The row numbers of the new rows, where SQLite gives them: one after another, as the table is locked."""
+    last = 0
     for part in _parts(rows):
-        connection.execute(_insert(table, columns, len(part)), list(chain.from_iterable(part)))
+        done = connection.execute(_insert(table, columns, len(part)), list(chain.from_iterable(part)))
+        last = done.lastrowid or 0
+    return range(last - len(rows) + 1, last + 1)
 
 
 @lru_cache(maxsize=64)
@@ -33,6 +37,9 @@ def update_many(
 
 @lru_cache(maxsize=64)
 def _update(table: str, columns: tuple[str, ...], size: int) -> str:
+    if size == 1:  # costs less than a list of one
+        changes = ", ".join(f"{name} = ?{number}" for number, name in enumerate(columns, 2))
+        return f"UPDATE {table} SET {changes} WHERE seq = ?1"
     changes = ", ".join(f"{name} = new.column{number}" for number, name in enumerate(columns, 2))
     values = _values(len(columns) + 1, size)
     return f"UPDATE {table} SET {changes} FROM ({values}) AS new WHERE {table}.seq = new.column1"
@@ -42,12 +49,18 @@ def are_started(connection: sqlite3.Connection, runs: Sequence[tuple[int, str]])
     """Whether all of these, by seq and run id, are in the log and have not ended."""
     count = 0
     for part in _parts(runs):
-        sql = (
-            f"SELECT count(*) FROM ({_values(2, len(part))}) AS run JOIN runs ON runs.seq = run.column1 "
-            "WHERE runs.run_id = run.column2 AND runs.state = 'started'"
-        )
-        count += connection.execute(sql, list(chain.from_iterable(part))).fetchone()[0]
+        count += connection.execute(_count_started(len(part)), list(chain.from_iterable(part))).fetchone()[0]
     return count == len(runs)
+
+
+@lru_cache(maxsize=len(_SIZES))
+def _count_started(size: int) -> str:
+    if size == 1:
+        return "SELECT count(*) FROM runs WHERE seq = ? AND run_id = ? AND state = 'started'"
+    return (
+        f"SELECT count(*) FROM ({_values(2, size)}) AS run JOIN runs ON runs.seq = run.column1 "
+        "WHERE runs.run_id = run.column2 AND runs.state = 'started'"
+    )
 
 
 def _parts(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
@@ -61,9 +74,3 @@ def _parts(rows: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
 def _values(columns: int, size: int) -> str:
     row = f"({', '.join('?' * columns)})"
     return f"VALUES {', '.join([row] * size)}"
-
-
-def next_seq(connection: sqlite3.Connection) -> int:
-    """The number of the next run, within the transaction that inserts it."""
-    found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'runs'").fetchone()
-    return (int(found[0]) if found else 0) + 1

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from promptops.config.clock import utc_now
 from promptops.registry.records import FinishedRun, StartedRun
-from promptops.registry.sqlite.bulk_insert import are_started, insert_many, next_seq, update_many
+from promptops.registry.sqlite.bulk_insert import are_started, insert_many, update_many
 from promptops.registry.sqlite.rows import (
     FINISHED_COLUMNS,
     FINISHED_TEXT_COLUMNS,
@@ -23,10 +23,10 @@ from promptops.registry.sqlite.rows import (
     tag_values,
 )
 
-_STARTED = ("seq", *WRITER_COLUMNS, *STARTED_COLUMNS, "state")
+_STARTED = (*WRITER_COLUMNS, *STARTED_COLUMNS, "state")
 _STARTED_TEXTS = ("seq", *STARTED_TEXT_COLUMNS)
 _FINISHED = (*FINISHED_COLUMNS, "checks_failed")
-_RUN = ("seq", *WRITER_COLUMNS, *STARTED_COLUMNS, *_FINISHED)
+_RUN = (*WRITER_COLUMNS, *STARTED_COLUMNS, *_FINISHED)
 _TEXTS = (*_STARTED_TEXTS, *FINISHED_TEXT_COLUMNS)
 _OUTCOME = ("run_seq", "source", "name", "passed", "value", "text", "occurred_at", "recorded_at")
 
@@ -35,34 +35,31 @@ PlacedRun = tuple[str, int, StartedRun]  # a writer, the how many-th of its runs
 
 def insert_started_runs(connection: sqlite3.Connection, runs: Sequence[PlacedRun]) -> list[int]:
     """Insert runs that are about to be made, in this order; their numbers."""
-    seqs = _next_seqs(connection, len(runs))
+    if not runs:
+        return []
+    values = [(writer, counter, *started_values(run), "started") for writer, counter, run in runs]
+    seqs = insert_many(connection, "runs", _STARTED, values)
     numbered = list(zip(seqs, runs, strict=True))
-    values = [
-        (seq, writer, counter, *started_values(run), "started") for seq, (writer, counter, run) in numbered
-    ]
-    insert_many(connection, "runs", _STARTED, values)
     texts = [(seq, *started_texts(run)) for seq, (_, _, run) in numbered]
     insert_many(connection, "run_texts", _STARTED_TEXTS, texts)
     _insert_tags(connection, ((seq, run) for seq, (_, _, run) in numbered))
-    return seqs
+    return list(seqs)
 
 
 def insert_ended_runs(
     connection: sqlite3.Connection, runs: Sequence[tuple[PlacedRun, FinishedRun]]
 ) -> list[int]:
     """Insert whole runs; their numbers."""
-    seqs = _next_seqs(connection, len(runs))
-    numbered = list(zip(seqs, runs, strict=True))
     values = [
-        (seq, writer, counter, *started_values(run), *finished_values(end))
-        for seq, ((writer, counter, run), end) in numbered
+        (writer, counter, *started_values(run), *finished_values(end)) for (writer, counter, run), end in runs
     ]
-    insert_many(connection, "runs", _RUN, values)
+    seqs = insert_many(connection, "runs", _RUN, values)
+    numbered = list(zip(seqs, runs, strict=True))
     texts = [(seq, *started_texts(run), *finished_texts(end)) for seq, ((_, _, run), end) in numbered]
     insert_many(connection, "run_texts", _TEXTS, texts)
     _insert_tags(connection, ((seq, run) for seq, ((_, _, run), _) in numbered))
     _insert_results(connection, [(seq, run.run_id, end) for seq, ((_, _, run), end) in numbered])
-    return seqs
+    return list(seqs)
 
 
 def finish_started_runs(
@@ -76,11 +73,6 @@ def finish_started_runs(
     update_many(connection, "run_texts", FINISHED_TEXT_COLUMNS, texts)
     _insert_results(connection, ended)
     return True
-
-
-def _next_seqs(connection: sqlite3.Connection, count: int) -> list[int]:
-    first = next_seq(connection)
-    return list(range(first, first + count))
 
 
 def _insert_tags(connection: sqlite3.Connection, runs: Iterable[tuple[int, StartedRun]]) -> None:

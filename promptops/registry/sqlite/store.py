@@ -47,7 +47,6 @@ from promptops.registry.sqlite.rows import (
     tag_values,
 )
 from promptops.registry.sqlite.run_groups import (
-    PlacedRun,
     add_shadow_job,
     finish_started_runs,
     insert_ended_runs,
@@ -200,7 +199,7 @@ class RegistryDatabase(Closing):
         """``start_all`` and ``finish_all`` in one transaction: all of it or nothing."""
         placed = [(self.writer_id, self._count(run), run) for run in started]
         with self.write() as connection:
-            seqs = self._insert_started(connection, placed)
+            seqs = insert_started_runs(connection, placed)
             if ended and not self._finish_together(connection, ended):
                 self._finish_each(connection, ended)
         for seq, (_, counter, run) in zip(seqs, placed, strict=True):
@@ -209,18 +208,10 @@ class RegistryDatabase(Closing):
             self._open_runs.pop(run_id, None)
         return seqs
 
-    def _insert_started(self, connection: sqlite3.Connection, placed: Sequence[PlacedRun]) -> list[int]:
-        if len(placed) == 1:  # statements of many rows cost more where there is one
-            ((writer, counter, run),) = placed
-            return [self._insert_run(connection, (writer, counter), run, None)]
-        return insert_started_runs(connection, placed) if placed else []
-
     def _finish_together(
         self, connection: sqlite3.Connection, ended: Sequence[tuple[str, FinishedRun]]
     ) -> bool:
-        """Whether all of these are this writer's runs, and were finished as one; one alone never is."""
-        if len(ended) == 1:
-            return False
+        """Whether all of these are this writer's runs, and were finished as one."""
         known: dict[str, tuple[int, str, FinishedRun]] = {}
         for run_id, end in ended:
             run = self._open_runs.get(run_id)

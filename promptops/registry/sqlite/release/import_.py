@@ -15,7 +15,6 @@ from promptops.registry.release_export_format import (
     EXPORT_RUN_COLUMNS,
 )
 from promptops.registry.release_export_reader import ExportHeader, read_export_header, read_exported_runs
-from promptops.registry.sqlite.bulk_insert import next_seq
 from promptops.registry.sqlite.meta import read_registry_id
 from promptops.registry.sqlite.release.import_coverage import save_import_coverage
 from promptops.registry.sqlite.store import RegistryDatabase
@@ -107,7 +106,7 @@ def _import_staged(
     _refuse_different_unit_key(connection, waiting)
     now = utc_now()
     ended = connection.execute(_UPDATE_FINISHED_RUNS.format(table=runs)).rowcount
-    last = next_seq(connection) - 1
+    last = connection.execute(_LAST_SEQ).fetchone()[0]
     new = connection.execute(_INSERT_RUNS.format(table=runs), (now,)).rowcount
     connection.execute(_TEXTS, (last,))
     outcomes = connection.execute(_INSERT_OUTCOMES.format(table=waiting.outcomes_table)).rowcount
@@ -123,6 +122,7 @@ def _import_staged(
     )
 
 
+_LAST_SEQ = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'runs'"
 _UPDATE_FINISHED_RUNS = f"""
 UPDATE runs SET ({", ".join(EXPORT_FINISHED_COLUMNS)}) = (
   SELECT {", ".join(f"i.{name}" for name in EXPORT_FINISHED_COLUMNS)}
