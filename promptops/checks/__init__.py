@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from promptops.checks import json as structure
 from promptops.checks import model_graded as judged
@@ -31,7 +31,9 @@ from promptops.prompt.canonical_json import compact_json
 from promptops.prompt.cases import EXPECTED_NULL
 from promptops.prompt.json_schema import explain_schema_error, schema_problem, validator_for
 from promptops.prompt.render import render_text
-from promptops.registry import CheckResult
+
+if TYPE_CHECKING:
+    from promptops.registry import CheckResult
 
 _MAX_MESSAGE = 200  # characters of what an error says
 _SINGLE_VARIABLE = re.compile(r"\{\{\s*(\w+)\s*\}\}")
@@ -113,7 +115,7 @@ def validate_checks(
             judged.judge_for_check(each.check, further)
 
 
-def run_checks(compiled: Sequence[CompiledCheck], subject: CheckSubject) -> tuple[CheckResult, ...]:
+def run_checks(compiled: Sequence[CompiledCheck], subject: CheckSubject) -> "tuple[CheckResult, ...]":
     """All that need no further calls; the others are absent."""
     validate_checks(compiled, subject.schema, None)
     return tuple(_result(each, each.function, subject) for each in compiled if each.function is not None)
@@ -121,7 +123,7 @@ def run_checks(compiled: Sequence[CompiledCheck], subject: CheckSubject) -> tupl
 
 async def run_all_checks(
     compiled: Sequence[CompiledCheck], subject: CheckSubject, further: GraderClient
-) -> tuple[CheckResult, ...]:
+) -> "tuple[CheckResult, ...]":
     """All checks in their order, ``further`` making the calls that some of them need."""
     found = (*run_checks(compiled, subject), *await run_graded_checks(compiled, subject, further))
     by_name = {each.name: each for each in found}
@@ -130,14 +132,14 @@ async def run_all_checks(
 
 async def run_graded_checks(
     compiled: Sequence[CompiledCheck], subject: CheckSubject, further: GraderClient
-) -> tuple[CheckResult, ...]:
+) -> "tuple[CheckResult, ...]":
     """Those that ``run_checks`` leaves out."""
     return tuple([await _graded_result(each, subject, further) for each in compiled if each.needs_model])
 
 
 async def _graded_result(
     compiled: CompiledCheck, subject: CheckSubject, further: GraderClient
-) -> CheckResult:
+) -> "CheckResult":
     check, ask = compiled.check, CHECK_KINDS[compiled.check.kind].graded_function
     assert ask is not None  # noqa: S101 - what takes further calls says how
     try:
@@ -147,7 +149,7 @@ async def _graded_result(
     return _to_check_result(check, verdict)
 
 
-def _result(compiled: CompiledCheck, function: CheckFunction, subject: CheckSubject) -> CheckResult:
+def _result(compiled: CompiledCheck, function: CheckFunction, subject: CheckSubject) -> "CheckResult":
     try:
         verdict = function(subject, _argument(compiled.check, subject))
     except Exception as error:  # noqa: BLE001 - same
@@ -155,13 +157,17 @@ def _result(compiled: CompiledCheck, function: CheckFunction, subject: CheckSubj
     return _to_check_result(compiled.check, verdict)
 
 
-def _error(check: Check, error: Exception) -> CheckResult:
+def _error(check: Check, error: Exception) -> "CheckResult":
+    from promptops.registry import CheckResult  # lint only asks which checks there are
+
     text = error.message if isinstance(error, PromptopsError) else f"{type(error).__name__}: {error}"
     message = truncate_line(text, _MAX_MESSAGE)
     return CheckResult(name=check.name, passed=False, error=True, message=message, weight=check.weight)
 
 
-def _to_check_result(check: Check, verdict: CheckVerdict) -> CheckResult:
+def _to_check_result(check: Check, verdict: CheckVerdict) -> "CheckResult":
+    from promptops.registry import CheckResult
+
     shown = partial(
         CheckResult,
         name=check.name,

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 from promptops.config.settings import Settings, SettingsFile, find_settings
 from promptops.config.settings_schema import SETTINGS_FILE
 from promptops.errors import Invalid
+from promptops.git.diff import changed_names, staged_names
+from promptops.git.entries import split_names
 from promptops.git.process import run_git
 
 if TYPE_CHECKING:  # most commits touch no prompt and shall not wait for more
+    from promptops.git.repo import GitRepo
     from promptops.lint import Scope
     from promptops.versions.changed_prompts import ChangedPrompts
 
@@ -25,12 +28,17 @@ class RevisionRange:
     new: str | None = None
 
 
+_STAGED = RevisionRange("HEAD")  # which may have no commit yet
+
+
 @dataclass(frozen=True, slots=True)
 class HookProject:
     """One project that a commit touches, and the files of it that were named to the hook."""
 
     settings: Settings
+    repo: "GitRepo"
     span: RevisionRange
+    staged: Sequence[str] | None  # paths from the top of the repository, where ``span`` ends in the index
     named: Sequence[str] = ()
 
     @contextmanager
@@ -38,25 +46,25 @@ class HookProject:
         """Prompts that depend on what is staged, or on the files that were named."""
         from promptops.lint import staged_scope
 
-        with staged_scope([], self.settings.root) as staged:
+        root, repo = self.settings.root, self.repo
+        with staged_scope([], root, repo=repo, staged=self.staged) as staged:
             if not self.named:
                 yield staged
                 return
-            with staged_scope(self.named, self.settings.root) as asked:
+            with staged_scope(self.named, root, repo=repo) as asked:
                 names = sorted({*staged.names, *asked.names})
             yield replace(staged, names=names)
 
     def changes(self) -> "ChangedPrompts":
-        from promptops.git.repo import GitRepo
         from promptops.versions.changed_prompts import find_changed_prompts
         from promptops.versions.snapshots import EMPTY, STAGED, SnapshotSource
 
-        with GitRepo(self.settings) as repo:
-            old, new = (
-                SnapshotSource(rev, repo.resolve_commit(rev)) if rev else None
-                for rev in (self.span.old, self.span.new)
-            )
-            return find_changed_prompts(repo, old or EMPTY, new or STAGED)
+        repo, first = self.repo, self.span == _STAGED and not self.repo.has_commits()
+        old, new = (
+            SnapshotSource(rev, repo.resolve_commit(rev)) if rev else None
+            for rev in (None if first else self.span.old, self.span.new)
+        )
+        return find_changed_prompts(repo, old or EMPTY, new or STAGED)
 
 
 def hook_environment(env: Mapping[str, str], top: Path) -> dict[str, str]:
@@ -82,33 +90,47 @@ def find_revision_range(top: Settings, env: Mapping[str, str], *, amending: bool
     """What is being committed; or, where pre-commit names two revisions, what lies between them."""
     if env.get("PRE_COMMIT_FROM_REF") and env.get("PRE_COMMIT_TO_REF"):
         return RevisionRange(env["PRE_COMMIT_FROM_REF"], env["PRE_COMMIT_TO_REF"])
-    old = "HEAD^" if amending else "HEAD"
+    if not amending:
+        return _STAGED
+    old = "HEAD^"
     return RevisionRange(old if run_git(top, "rev-parse", "--quiet", "--verify", old, ok=(0, 1)) else None)
 
 
+@contextmanager
 def touched_projects(
     top: Settings, env: Mapping[str, str], span: RevisionRange, named: Sequence[Path] = ()
-) -> list[HookProject]:
+) -> Iterator[list[HookProject]]:
     """Projects that hold a path that changed, or a file that was named. Costs one git where none does."""
     whole = top.top or top.root
     files = [Path(os.path.relpath(name, whole)).as_posix() for name in named]
-    folders = sorted(
-        {folder for path in [*_changed_paths(top, span), *files] for folder in _project_folders(path)}
-    )
-    return [
-        HookProject(settings, span, [str(whole / path) for path in files if folder in _project_folders(path)])
-        for folder in folders
-        if (settings := _project_settings(whole / folder, env)) is not None
-    ]
+    changed = _changed_paths(top, span)
+    folders = sorted({folder for path in [*changed, *files] for folder in _project_folders(path)})
+    found = [(folder, settings) for folder in folders if (settings := _project_settings(whole / folder, env))]
+    with ExitStack() as stack:
+        yield [
+            HookProject(
+                settings,
+                stack.enter_context(_git_repo(settings)),
+                span,
+                changed if span == _STAGED else None,
+                [str(whole / path) for path in files if folder in _project_folders(path)],
+            )
+            for folder, settings in found
+        ]
+
+
+def _git_repo(settings: Settings) -> "GitRepo":
+    from promptops.git.repo import GitRepo
+
+    return GitRepo(settings)
 
 
 def _changed_paths(top: Settings, span: RevisionRange) -> list[str]:
+    if span == _STAGED:
+        return staged_names(top)
     if span.old is None:
-        output = run_git(top, "ls-files", "-z")
-    else:
-        ends = [span.old, span.new] if span.new else ["--cached", span.old]
-        output = run_git(top, "diff", "--name-only", "--no-renames", "--no-ext-diff", "-z", *ends, "--")
-    return output.decode("utf-8", "surrogateescape").split("\0")[:-1]
+        return split_names(run_git(top, "ls-files", "-z"))
+    return changed_names(top, *([span.old, span.new] if span.new else ["--cached", span.old]))
 
 
 def _project_folders(path: str) -> Iterator[str]:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from promptops.config.settings import Settings
 from promptops.errors import NotFound
+from promptops.git.entries import split_names
 from promptops.git.process import run_git
 
 _SUBMODULE = "160000"
+_NAMES = ("--name-only", "--no-renames", "--no-ext-diff", "-z")
 _RAW = ("--raw", "-r", "-z", "--no-renames", "--no-abbrev", "--no-ext-diff", "--no-textconv")
 
 
@@ -29,11 +31,21 @@ def diff_index(settings: Settings, old: str) -> list[ChangedPath]:
     return list(_parse(stdout))
 
 
+def changed_names(settings: Settings, *ends: str) -> list[str]:
+    """Paths that differ, from the top: of two revisions, or with ``--cached`` of one and the index."""
+    return split_names(run_git(settings, "diff", *_NAMES, *ends, "--"))
+
+
+def staged_names(settings: Settings) -> list[str]:
+    """Paths that the index has otherwise than HEAD, deleted ones among them: all before the first commit."""
+    return changed_names(settings, "--cached")
+
+
 def diff_working_tree(settings: Settings, old: str) -> list[ChangedPath]:
     """Those that git would show as changed, and files that it does not track and does not ignore."""
     stdout = run_git(settings, "diff-index", *_RAW, old, "--", settings.prompts_path)
     new = run_git(settings, "ls-files", "--others", "--exclude-standard", "-z", "--", settings.prompts_path)
-    return [*_parse(stdout), *(ChangedPath(path) for path in _split(new) if not path.endswith("/"))]
+    return [*_parse(stdout), *(ChangedPath(path) for path in split_names(new) if not path.endswith("/"))]
 
 
 def merge_base(settings: Settings, one: str, other: str) -> str:
@@ -47,11 +59,7 @@ def merge_base(settings: Settings, one: str, other: str) -> str:
 
 
 def _parse(stdout: bytes) -> Iterator[ChangedPath]:
-    tokens = iter(_split(stdout))
+    tokens = iter(split_names(stdout))
     for facts in tokens:
         old_mode, new_mode = facts.lstrip(":").split(" ")[:2]
         yield ChangedPath(next(tokens), _SUBMODULE in (old_mode, new_mode))
-
-
-def _split(stdout: bytes) -> list[str]:
-    return stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]

@@ -2,13 +2,15 @@
 
 import posixpath
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from promptops.config.closing import Closing
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
+from promptops.git.entries import TreeEntry, split_names, tree_entries, tree_entry
+from promptops.git.index import IndexListing
 from promptops.git.process import CatFile, GitObject, MissingObject, run_git
 
 STATE_BRANCH = "promptops-state"
@@ -19,16 +21,6 @@ _LINK, _SUBMODULE, _TREE = "120000", "160000", "040000"
 _LINK_MODES = {_LINK, _SUBMODULE}
 _MAX_LINKS = 16
 _MAX_LINK_BYTES = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class TreeEntry:
-    """One file, link or submodule of a tree or of the index; ``path`` is from the top of the repository."""
-
-    path: str
-    mode: str
-    oid: str
-    stage: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +37,7 @@ class GitRepo(Closing):
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._objects = CatFile(settings)
-        self._index: dict[str, list[TreeEntry]] = {}
+        self._index = IndexListing(settings)
         self._ancestry: set[tuple[str, str]] = set()  # commits: what was once so stays so
         self.links_followed = 0
 
@@ -177,11 +169,11 @@ class GitRepo(Closing):
     def list_files(self, rev: str, folder: str) -> list[TreeEntry]:
         """Every file, link and submodule below a folder, at a revision or in the INDEX."""
         if rev == INDEX:
-            return self._index_entries(folder)
+            return self._index.below(folder)
         stdout = run_git(
             self.settings, "ls-tree", "-r", "-z", "--full-tree", rev, "--", *([folder] if folder else [])
         )
-        return [_tree_line(line) for line in _split(stdout)]
+        return [tree_entry(line) for line in split_names(stdout)]
 
     # links, and the errors where something is not there
 
@@ -218,7 +210,7 @@ class GitRepo(Closing):
     def _walk(self, rev: str, path: str) -> TreeEntry | None:
         """The entry of ``path``, or of the first component on the way that is not a folder."""
         if rev == INDEX:
-            return self._walk_index(path)
+            return self._index.at(path)
         children = self._children(rev, posixpath.dirname(path))
         if children is not None:
             return children.get(path)
@@ -232,41 +224,11 @@ class GitRepo(Closing):
     def _children(self, rev: str, folder: str) -> dict[str, TreeEntry] | None:
         if "\n" in folder:
             stdout = run_git(self.settings, "ls-tree", "-z", "--full-tree", f"{rev}", "--", f"{folder}/")
-            return {entry.path: entry for entry in map(_tree_line, _split(stdout))}
+            return {entry.path: entry for entry in map(tree_entry, split_names(stdout))}
         answer = self._objects.ask(f"{rev}:{folder}")
         if answer.kind != "tree":
             return None
-        return {entry.path: entry for entry in _parse_tree(answer, folder)}
-
-    def _walk_index(self, path: str) -> TreeEntry | None:
-        prompts = self.settings.prompts_path
-        for entry in self._index_entries(prompts if path.startswith(f"{prompts}/") else path):
-            if path == entry.path or path.startswith(f"{entry.path}/"):
-                if entry.stage:
-                    raise Invalid(
-                        f"{entry.path} has a merge conflict in the index",
-                        hint=f"resolve it, then: git add {entry.path}",
-                    )
-                return entry
-        return None
-
-    def _index_entries(self, folder: str) -> list[TreeEntry]:
-        if self.settings.top is None:
-            raise Invalid("a bare repository has no index", hint="name a revision, such as NAME@HEAD")
-        if folder not in self._index:
-            stdout = run_git(self.settings, "ls-files", "-s", "-z", "--", folder or ".")
-            self._index[folder] = self._added([_index_line(line) for line in _split(stdout)], folder)
-        return self._index[folder]
-
-    def _added(self, entries: list[TreeEntry], folder: str) -> list[TreeEntry]:
-        """Without those that `git add -N` announces: the index has their names and nothing of them."""
-        if not any(entry.oid in _EMPTY_BLOBS for entry in entries):
-            return entries
-        shown = run_git(
-            self.settings, "diff-files", "--name-only", "-z", "--diff-filter=A", "--", folder or "."
-        )
-        announced = set(shown.decode("utf-8", "surrogateescape").split("\0"))
-        return [entry for entry in entries if entry.path not in announced]
+        return {entry.path: entry for entry in tree_entries(answer, folder)}
 
     def _resolve_with_rev_parse(self, rev: str) -> str:
         """Revisions to which nothing can be appended (``:/text``), and the error for all others."""
@@ -313,14 +275,6 @@ class GitRepo(Closing):
         return common is not None and any((common / "objects" / "pack").glob("*.promisor"))
 
 
-_EMPTY_BLOBS = frozenset(  # by sha1 and by sha256
-    {
-        "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391",
-        "473a0f4c3be8a93681a267e3b1e9a7dcda1185436fe141f7749120a303721813",
-    }
-)
-
-
 def _object_name(rev: str, path: str) -> str:
     return f"{rev}:{path}" if rev != INDEX else f":0:{path}"
 
@@ -332,30 +286,3 @@ def _is_plain_file(answer: GitObject) -> bool:
 
 def _at(rev: str) -> str:
     return f"at {rev[:12]}" if rev != INDEX else "in the index"
-
-
-def _split(stdout: bytes) -> list[str]:
-    return stdout.decode("utf-8", "surrogateescape").split("\0")[:-1]
-
-
-def _tree_line(line: str) -> TreeEntry:
-    facts, _, path = line.partition("\t")
-    mode, _, oid = facts.split(" ")
-    return TreeEntry(path, mode, oid)
-
-
-def _index_line(line: str) -> TreeEntry:
-    facts, _, path = line.partition("\t")
-    mode, oid, stage = facts.split(" ")
-    return TreeEntry(path, mode, oid, int(stage))
-
-
-def _parse_tree(tree: GitObject, folder: str) -> Iterator[TreeEntry]:
-    """Entries of a tree object as git stores it: mode, name, a zero byte and the raw object id."""
-    data, at, width = tree.data, 0, len(tree.oid) // 2
-    while at < len(data):
-        end = data.index(b"\0", at)
-        mode, _, name = data[at:end].partition(b" ")
-        path = posixpath.join(folder, name.decode("utf-8", "surrogateescape"))
-        yield TreeEntry(path, mode.decode().zfill(6), data[end + 1 : end + 1 + width].hex())
-        at = end + 1 + width

@@ -3,7 +3,7 @@
 import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -54,12 +54,22 @@ def working_tree_scope(asked: Sequence[str], start: Path, today: date | None = N
 
 
 @contextmanager
-def staged_scope(asked: Sequence[str], start: Path, today: date | None = None) -> Iterator[Scope]:
-    """The index alone: settings, prompts and all they refer to. Without names, what is staged."""
+def staged_scope(
+    asked: Sequence[str],
+    start: Path,
+    today: date | None = None,
+    *,
+    repo: "GitRepo | None" = None,
+    staged: Sequence[str] | None = None,
+) -> Iterator[Scope]:
+    """The index alone: settings, prompts and all they refer to. Without names, what is staged.
+
+    A caller may have the repository open, and know which paths (from its top) are staged.
+    """
     from promptops.git.repo import INDEX, GitRepo
 
-    bare = find_settings(start, os.environ, file=SettingsFile())
-    with GitRepo(bare) as repo:
+    bare = repo.settings if repo else find_settings(start, os.environ, file=SettingsFile())
+    with nullcontext(repo) if repo else GitRepo(bare) as repo:  # noqa: PLR1704 - the same one
         settings = _staged_settings(repo, bare)
         folder = settings.prompts_path
         there = {entry.path[len(folder) + 1 :] for entry in repo.list_files(INDEX, folder)}
@@ -68,7 +78,7 @@ def staged_scope(asked: Sequence[str], start: Path, today: date | None = None) -
         if asked:
             chosen = _select_prompts(asked, names, files, settings, start, there)
         else:
-            chosen = _affected_prompts(_staged_paths(settings), names, files)
+            chosen = _affected_prompts(_project_paths(settings, staged), names, files)
         yield Scope(LintProject(settings, today or _today()), files, chosen)
 
 
@@ -87,12 +97,11 @@ def _staged_settings(repo: "GitRepo", settings: Settings) -> Settings:
     return replace(settings, file=file, channels=tuple(dict.fromkeys([*BUILT_IN_CHANNELS, *file.channels])))
 
 
-def _staged_paths(settings: Settings) -> list[str]:
+def _project_paths(settings: Settings, staged: Sequence[str] | None) -> list[str]:
     """Paths that the index has otherwise than HEAD, deleted ones among them, from the project's root."""
-    from promptops.git.process import run_git
+    from promptops.git.diff import staged_names
 
-    said = run_git(settings, "diff", "--cached", "--name-only", "--no-renames", "--no-ext-diff", "-z")
-    paths = said.decode("utf-8", "surrogateescape").split("\0")[:-1]
+    paths = staged_names(settings) if staged is None else staged
     prefix = f"{settings.prefix}/" if settings.prefix else ""
     return [path.removeprefix(prefix) for path in paths if path.startswith(prefix)]
 

@@ -9,8 +9,6 @@ clarifai and ragflow (the model's name holds an address), codestral and mistral 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from promptops.providers.types import ModelError
-
 MARKED_CACHES = frozenset({"dashscope", "litellm_proxy", "openrouter", "vercel_ai_gateway"})
 """The providers that take ``cache_control`` on messages and parts; litellm knows its own."""
 
@@ -157,6 +155,8 @@ def resolve_endpoint(provider: str, env: Mapping[str, str]) -> Endpoint:
     _, base = _first_set_variable(base_names, env)
     if not base and not default:
         hint = f"set {base_names}, as in http://host:8000/v1"
+        from promptops.providers.types import ModelError  # lint asks which providers there are
+
         raise ModelError("bad_request", f"no address for {provider}", hint=hint)
     needed = key or provider not in KEYLESS_PROVIDERS
     return Endpoint(base or default, key or None, name if needed else "")

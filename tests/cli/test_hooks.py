@@ -317,6 +317,19 @@ class TestCommit:
         assert "git commit --no-verify" in said.splitlines()[-1]
         assert hooked.git("rev-parse", "HEAD") == head
 
+    @pytest.mark.parametrize(("hook", "most"), [("lint", 3), ("diff", 5), ("pre-commit", 5)])
+    def test_few_processes_of_git(
+        self, project: Repo, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: str, most: int
+    ) -> None:
+        project.write("prompts/plain.yaml", BETTER)
+        project.git("add", "-A")
+        trace = tmp_path / "trace"
+        monkeypatch.setenv("GIT_TRACE", str(trace))
+
+        assert cli("hooks", "run", hook).code == 0
+
+        assert trace.read_text().count("built-in: git") <= most
+
     def test_nothing_is_said_of_other_files(self, hooked: Repo) -> None:
         hooked.write("prompts/plain.yaml", BROKEN)
         hooked.write("other.txt", "x")

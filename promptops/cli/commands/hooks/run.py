@@ -56,14 +56,14 @@ def hooks_run(hook: HookArgument, files: FilesArgument = None, strict: StrictOpt
     if hook is HookName.COMMIT_MSG:
         return _add_trailers(top, [start / file for file in files or []])
     named = [start / file for file in files or []] if hook is HookName.LINT else []
-    projects = touched_projects(top, os.environ, find_revision_range(top, os.environ), named)
-    refused = hook is not HookName.DIFF and [
-        project for project in projects if _lint_fails(project, strict=strict)
-    ]
-    if refused:
-        note("refused: correct this and `git add` it; git commit --no-verify skips the hooks")
-    elif hook is not HookName.LINT:
-        _print_changes(projects)
+    with touched_projects(top, os.environ, find_revision_range(top, os.environ), named) as projects:
+        refused = hook is not HookName.DIFF and [
+            project for project in projects if _lint_fails(project, strict=strict)
+        ]
+        if refused:
+            note("refused: correct this and `git add` it; git commit --no-verify skips the hooks")
+        elif hook is not HookName.LINT:
+            _print_changes(projects)
     return int(bool(refused))
 
 
@@ -115,7 +115,8 @@ def _add_trailers(top: Settings, files: Sequence[Path]) -> int:
         raise Invalid("commit-msg takes the file of the message", hint='git names it to its hook: "$@"')
     span = find_revision_range(top, os.environ, amending=is_amending(top, files[0].read_bytes()))
     try:
-        lines = [_trailer(one) for one in _reviews(touched_projects(top, os.environ, span))]
+        with touched_projects(top, os.environ, span) as projects:
+            lines = [_trailer(one) for one in _reviews(projects)]
     except PromptopsError as error:
         note(f"no trailers of what changes in prompts: {error.message}")
         return 0
