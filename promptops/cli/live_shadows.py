@@ -10,7 +10,7 @@ from promptops.console import pluralize, print_text
 from promptops.errors import NotFound
 from promptops.evaluation.shadow.live_status import LiveShadow, live_shadows
 from promptops.git.repo import GitRepo
-from promptops.versions.release_state import read_releases
+from promptops.versions.release_reader import read_releases
 
 _WIDTH = 80
 

@@ -24,7 +24,8 @@ from promptops.runner.model_graded import JudgeResolver, LoggedGraderClient, ses
 from promptops.runner.retry import Limits
 from promptops.runner.session import Session
 from promptops.versions.references import Reference, parse_reference
-from promptops.versions.release_state import Rollout, find_state_commit, plan_path, read_release
+from promptops.versions.release_reader import find_state_commit, read_release
+from promptops.versions.release_state import Rollout, plan_path
 
 _DEFAULT_SINCE = "7d"
 

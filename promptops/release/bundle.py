@@ -30,16 +30,14 @@ from promptops.release.state_trust import audit_state, trusted_commit
 from promptops.release.tampering import BranchAudit
 from promptops.versions.frozen import load_frozen_prompt
 from promptops.versions.references import is_version_number, parse_digest, parse_reference
+from promptops.versions.release_reader import find_state_commit, read_release_of_any_project, released_names
 from promptops.versions.release_state import (
     ReleasedSnapshot,
     ReleasedVersion,
     ReleaseState,
     decode_release,
     decode_snapshot,
-    find_state_commit,
-    read_release_of_any_project,
     release_path,
-    released_names,
     snapshot_path,
 )
 from promptops.versions.resolve import Version

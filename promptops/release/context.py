@@ -13,13 +13,8 @@ from promptops.registry import RegistryDatabase
 from promptops.release.ledger import Ledger
 from promptops.release.state_trust import allows_tampering
 from promptops.versions.references import Reference, parse_reference, suggest_nearest
-from promptops.versions.release_state import (
-    ChannelState,
-    ReleasedVersion,
-    ReleaseState,
-    Rollout,
-    released_names,
-)
+from promptops.versions.release_reader import released_names
+from promptops.versions.release_state import ChannelState, ReleasedVersion, ReleaseState, Rollout
 from promptops.versions.resolve import Version, load_released_version, prompt_names
 
 _LOG = PackageLogger("promptops.release")

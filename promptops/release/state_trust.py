@@ -11,7 +11,7 @@ from promptops.git.repo import VERIFIED_REF, GitRepo
 from promptops.git.state_branch import RefUpdate, update_refs
 from promptops.log import PackageLogger
 from promptops.release.tampering import BranchAudit, Tampering
-from promptops.versions.release_state import unrelated_heads
+from promptops.versions.release_reader import unrelated_heads
 
 _LOG = PackageLogger("promptops.release")
 

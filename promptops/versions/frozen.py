@@ -7,12 +7,8 @@ from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.log import PackageLogger
 from promptops.prompt import Prompt, load_prompt
-from promptops.versions.release_state import (
-    ReleasedSnapshot,
-    ReleasedVersion,
-    read_released_snapshot,
-    snapshot_path,
-)
+from promptops.versions.release_reader import read_released_snapshot
+from promptops.versions.release_state import ReleasedSnapshot, ReleasedVersion, snapshot_path
 
 _LOG = PackageLogger("promptops.versions")
 _SHORT = 12

@@ -10,12 +10,8 @@ from promptops.prompt import check_prompt_name
 from promptops.registry import IndexedVersion, RegistryDatabase
 from promptops.versions.lineage import Lineage, read_lineage
 from promptops.versions.references import suggest_nearest
-from promptops.versions.release_state import (
-    ReleaseState,
-    find_state_commit,
-    read_release,
-    read_version_numbers,
-)
+from promptops.versions.release_reader import find_state_commit, read_release, read_version_numbers
+from promptops.versions.release_state import ReleaseState
 from promptops.versions.working_tree import working_tree_names
 
 _SHORT = 10

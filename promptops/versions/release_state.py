@@ -1,4 +1,4 @@
-"""What is released where, read from the branch ``promptops-state`` that only promptops writes.
+"""What is released where, as the branch ``promptops-state`` holds it, which only promptops writes.
 
 ``releases/<prompt>.yaml`` says what each channel serves. ``versions/<prompt>/<digest12>.yaml`` holds a
 released version frozen, so that it outlives the commit that it came from:
@@ -15,17 +15,14 @@ what was known at a transition: counts, sums and e-values, never inputs, outputs
 """
 
 import base64
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from promptops.config.yaml import Document, parse_yaml
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH as BRANCH
-from promptops.git.repo import GitRepo
-from promptops.log import PackageLogger
 
-_LOG = PackageLogger("promptops.versions")
 _MAX_BYTES = 20_000_000  # a frozen version holds its images
 _SHORT = 12
 _ALL_BP = 10_000
@@ -138,126 +135,6 @@ def snapshot_path(prompt: str, digest: str) -> str:
     return f"versions/{prompt}/{digest[:_SHORT]}.yaml"
 
 
-def find_state_commit(repo: GitRepo) -> str | None:
-    """The newest commit of the state branch, here or as last fetched; None before the first release."""
-    found = repo.state_heads()
-    commits = list(dict.fromkeys(found.values()))
-    newest = _newest(repo, commits)
-    if commits and not newest:
-        newest = _newest(repo, _related_commits(repo, commits))
-    if commits and not newest:
-        raise Invalid(
-            f"{BRANCH} has diverged: {', '.join(f'{name} at {oid[:12]}' for name, oid in found.items())}",
-            hint="promptops release sync",
-        )
-    return newest[0] if newest else None
-
-
-def _newest(repo: GitRepo, commits: Sequence[str]) -> list[str]:
-    return [one for one in commits if all(repo.is_ancestor(other, one) for other in commits if other != one)]
-
-
-def _related_commits(repo: GitRepo, commits: Sequence[str]) -> list[str]:
-    """Those that share a history with what was verified: another branch of that name is no state of ours."""
-    unrelated = unrelated_heads(repo)
-    for name, oid in unrelated.items():
-        _LOG.warning(f"{name} at {oid[:12]} is another branch than was verified here; it is not used")
-    return [one for one in commits if unrelated and one not in unrelated.values()]
-
-
-def unrelated_heads(repo: GitRepo) -> dict[str, str]:
-    """State branches, by ref, that share no history with what was verified here; none where all do so."""
-    verified, heads = repo.verified_state(), repo.state_heads()
-    if verified is None or len(set(heads.values())) < 2:  # noqa: PLR2004 - one alone is looked at by itself
-        return {}
-    return {name: oid for name, oid in heads.items() if repo.common_ancestor(oid, verified) is None}
-
-
-def read_release(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None:
-    """One prompt's releases; None while it has none. Raises Invalid when they are another project's."""
-    state = read_release_of_any_project(repo, commit, prompt)
-    if state and state.project != repo.settings.prefix:
-        theirs = state.project or "the top of the repository"
-        raise Invalid(
-            f"`{prompt}` is released by another project of this repository, in {theirs}",
-            hint="prompts of one name cannot be released by two projects: rename one of them",
-        )
-    return state
-
-
-def read_release_of_any_project(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None:
-    """The releases of a prompt, whichever project of the repository it belongs to."""
-    try:
-        return decode_release(repo.read(commit, release_path(prompt)), prompt)
-    except NotFound:
-        return None
-
-
-def read_releases(repo: GitRepo) -> dict[str, ReleaseState]:
-    """All releases of this project, by prompt; empty before the first."""
-    commit = find_state_commit(repo)
-    states = read_release_states(repo, commit) if commit else {}
-    return {name: state for name, state in states.items() if state.project == repo.settings.prefix}
-
-
-def read_release_states(repo: GitRepo, commit: str) -> dict[str, ReleaseState]:
-    """Of every project. A file that cannot be read is said, and concerns its own prompt alone."""
-    names = released_names(repo, commit)
-    try:
-        texts = repo.read_many([(commit, release_path(name)) for name in names])
-        states = [decode_release(text, name) for text, name in zip(texts, names, strict=True)]
-    except Invalid:  # one of them; the others are read without it
-        return {name: state for name in names if (state := _read_or_warn(repo, commit, name))}
-    return {state.prompt: state for state in states}
-
-
-def _read_or_warn(repo: GitRepo, commit: str, prompt: str) -> ReleaseState | None:
-    try:
-        return read_release_of_any_project(repo, commit, prompt)
-    except Invalid as error:
-        _LOG.warning(f"{error.message}; {prompt} is left out\n  {error.hint}")
-        return None
-
-
-def released_names(repo: GitRepo, commit: str) -> list[str]:
-    """Names that have a file of releases, whatever it holds."""
-    paths = [entry.path for entry in repo.list_files(commit, "releases")]
-    return [path[len("releases/") : -len(".yaml")] for path in paths if path.endswith(".yaml")]
-
-
-def read_released_snapshot(repo: GitRepo, commit: str, prompt: str, digest: str) -> ReleasedSnapshot | None:
-    path = snapshot_path(prompt, digest)
-    try:
-        text = repo.read(commit, path)
-    except NotFound:
-        return None
-    return decode_snapshot(text, path, prompt)
-
-
-def list_released_snapshots(repo: GitRepo, commit: str, prompt: str) -> list[ReleasedSnapshot]:
-    """Every released version of a prompt."""
-    folder = f"versions/{prompt}"
-    paths = [entry.path for entry in repo.list_files(commit, folder)]
-    paths = [path for path in paths if path.endswith(".yaml") and "/" not in path[len(folder) + 1 :]]
-    texts = repo.read_many([(commit, path) for path in paths])
-    return [decode_snapshot(text, path, prompt) for path, text in zip(paths, texts, strict=True)]
-
-
-def read_version_numbers(repo: GitRepo, commit: str, state: ReleaseState) -> dict[str, str]:
-    """The number of every released version, by digest: read without the files that they are made of."""
-    prompt = state.prompt
-    folder = f"versions/{prompt}/"
-    paths = [entry.path for entry in repo.list_files(commit, folder.rstrip("/"))]
-    paths = [path for path in paths if path.endswith(".yaml") and "/" not in path[len(folder) :]]
-    texts = repo.read_many([(commit, path) for path in paths])
-    found = {one.digest: one.version for one in state.named()}
-    for path, text in zip(paths, texts, strict=True):
-        document = parse_yaml(text.partition(b"\nfiles:")[0], f"{BRANCH}:{path}")
-        head = _mapping(document, document.data)
-        found[_digest(document, head.get("digest"))] = str(head.get("version", ""))
-    return found
-
-
 def decode_release(text: bytes, prompt: str) -> ReleaseState:
     """The releases of a prompt from the text of their file."""
     document = parse_yaml(text, f"{BRANCH}:{release_path(prompt)}")
@@ -334,6 +211,13 @@ def decode_snapshot(text: bytes, path: str, prompt: str) -> ReleasedSnapshot:
     if data.get("prompt") != prompt or digest[:_SHORT] != path.rpartition("/")[2][: -len(".yaml")]:
         raise _damaged(document, f"it must be the version of {prompt} that its path names")
     return ReleasedSnapshot(prompt, version, digest, None if commit is None else str(commit), files)
+
+
+def decode_snapshot_head(text: bytes, path: str) -> tuple[str, str]:
+    """The digest and the number of a frozen version, without reading its files."""
+    document = parse_yaml(text.partition(b"\nfiles:")[0], f"{BRANCH}:{path}")
+    head = _mapping(document, document.data)
+    return _digest(document, head.get("digest")), str(head.get("version", ""))
 
 
 def _mapping(document: Document, value: Any) -> Mapping[str, Any]:

@@ -28,7 +28,8 @@ def find_channel_version(repo: "GitRepo", wanted: Reference) -> Version:
 
 def find_numbered_version(repo: "GitRepo", wanted: Reference, number: str) -> Version:
     """The version that has a number, whether a channel still names it or not."""
-    from promptops.versions.release_state import ReleasedVersion, list_released_snapshots
+    from promptops.versions.release_reader import list_released_snapshots
+    from promptops.versions.release_state import ReleasedVersion
 
     tag = f"a git tag of that name is {wanted.name}@refs/tags/{number}"
     commit, state = _require_release_state(repo, wanted, tag)
@@ -47,7 +48,7 @@ def find_numbered_version(repo: "GitRepo", wanted: Reference, number: str) -> Ve
 
 
 def _require_release_state(repo: "GitRepo", wanted: Reference, more: str = "") -> tuple[str, "ReleaseState"]:
-    from promptops.versions.release_state import find_state_commit, read_release
+    from promptops.versions.release_reader import find_state_commit, read_release
 
     commit = find_state_commit(repo)
     state = read_release(repo, commit, wanted.name) if commit else None

@@ -117,7 +117,7 @@ def with_provenance(version: Version, settings: Settings) -> Version:
 def live_channels(settings: Settings) -> "dict[str, dict[str, ChannelState]]":
     """Where each released prompt is live: what its channels serve, by prompt and channel."""
     from promptops.git.repo import GitRepo
-    from promptops.versions.release_state import read_releases
+    from promptops.versions.release_reader import read_releases
 
     with GitRepo(settings) as repo:
         states = read_releases(repo)

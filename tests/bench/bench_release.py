@@ -30,7 +30,8 @@ from promptops.git.repo import GitRepo
 from promptops.registry import FinishedRun, RegistryDatabase, StartedRun
 from promptops.stats.eprocess import Hypothesis
 from promptops.stats.two_arm import TwoArmTest, prior_from_history
-from promptops.versions.release_state import ChannelState, read_releases
+from promptops.versions.release_reader import read_releases
+from promptops.versions.release_state import ChannelState
 from support.git_repositories import GitFolder, new_repository, prompt_text
 
 # nothing is decided: the margin is too narrow for these calls, and harm is not there

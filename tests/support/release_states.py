@@ -8,7 +8,8 @@ from promptops.git.state_branch import write_commit
 from promptops.release.ledger.commit_builder import TransitionPayload, build_content
 from promptops.release.ledger.serialize import decode_channel
 from promptops.release.transitions import Move, Transition
-from promptops.versions.release_state import ChannelState, read_release
+from promptops.versions.release_reader import read_release
+from promptops.versions.release_state import ChannelState
 from promptops.versions.resolve import resolve_version
 from support.git_repositories import GitFolder
 

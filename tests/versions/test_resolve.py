@@ -9,7 +9,7 @@ import pytest
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import GitRepo
 from promptops.registry import RegistryDatabase
-from promptops.versions.release_state import list_released_snapshots, read_releases
+from promptops.versions.release_reader import list_released_snapshots, read_releases
 from promptops.versions.resolve import (
     Reference,
     live_channels,

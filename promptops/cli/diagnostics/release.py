@@ -12,7 +12,7 @@ from promptops.git.repo import STATE_BRANCH
 from promptops.git.state_branch import has_committer_identity, state_branch_checkouts
 from promptops.release.ledger import Ledger
 from promptops.release.ledger.source_branch import resolve_source_branch
-from promptops.versions.release_state import read_releases
+from promptops.versions.release_reader import read_releases
 
 _IDENTIFY = 'git config user.name "Ada"; git config user.email ada@example.org'
 _SYNC = "promptops release sync"

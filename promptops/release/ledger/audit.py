@@ -17,14 +17,13 @@ from promptops.release.plan import load_pinned_plan
 from promptops.release.rules import apply_transition
 from promptops.release.tampering import BranchAudit, Tampering
 from promptops.release.timestamps import parse_timestamp
+from promptops.versions.release_reader import read_release_of_any_project, read_release_states
 from promptops.versions.release_state import (
     ChannelState,
     ReleaseState,
     decode_release,
     decode_snapshot,
     plan_path,
-    read_release_of_any_project,
-    read_release_states,
     release_path,
     snapshot_path,
 )

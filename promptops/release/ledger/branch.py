@@ -22,7 +22,7 @@ from promptops.git.state_branch import (
 from promptops.log import PackageLogger
 from promptops.release.state_trust import audit_state, remember_verified
 from promptops.release.tampering import BranchAudit
-from promptops.versions.release_state import find_state_commit
+from promptops.versions.release_reader import find_state_commit
 
 _LOG = PackageLogger("promptops.release")
 

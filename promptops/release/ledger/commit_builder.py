@@ -23,6 +23,7 @@ from promptops.release.rules import apply_transition
 from promptops.release.timestamps import parse_timestamp
 from promptops.release.transitions import Transition
 from promptops.versions.frozen import is_sound
+from promptops.versions.release_reader import read_released_snapshot
 from promptops.versions.release_state import (
     ChannelState,
     ReleasedSnapshot,
@@ -30,7 +31,6 @@ from promptops.versions.release_state import (
     ReleaseState,
     decode_snapshot,
     plan_path,
-    read_released_snapshot,
     release_path,
     snapshot_path,
 )

@@ -9,12 +9,8 @@ from promptops.git.repo import STATE_BRANCH
 from promptops.release.ledger.branch import StateBranch
 from promptops.release.ledger.transition_log import TransitionRecord, decode_record
 from promptops.release.state_trust import allows_tampering
-from promptops.versions.release_state import (
-    ChannelState,
-    ReleasedSnapshot,
-    list_released_snapshots,
-    read_released_snapshot,
-)
+from promptops.versions.release_reader import list_released_snapshots, read_released_snapshot
+from promptops.versions.release_state import ChannelState, ReleasedSnapshot
 
 
 class LedgerHistory:

@@ -27,12 +27,7 @@ from promptops.release.state_trust import (
 )
 from promptops.release.transitions import FAIL_SAFE, Transition
 from promptops.versions.frozen import is_sound, load_frozen_prompt
-from promptops.versions.release_state import (
-    ChannelState,
-    ReleasedSnapshot,
-    ReleasedVersion,
-    ReleaseState,
-)
+from promptops.versions.release_state import ChannelState, ReleasedSnapshot, ReleasedVersion, ReleaseState
 from promptops.versions.resolve import Version, version_reader
 
 __all__ = [

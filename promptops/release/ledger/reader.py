@@ -20,15 +20,8 @@ from promptops.release.state_trust import (
     unrelated_branches,
 )
 from promptops.release.tampering import Tampering
-from promptops.versions.release_state import (
-    ChannelState,
-    ReleasedSnapshot,
-    ReleaseState,
-    plan_path,
-    read_release,
-    read_releases,
-    released_names,
-)
+from promptops.versions.release_reader import read_release, read_releases, released_names
+from promptops.versions.release_state import ChannelState, ReleasedSnapshot, ReleaseState, plan_path
 
 
 class LedgerReader(Closing):

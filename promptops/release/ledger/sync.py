@@ -15,14 +15,8 @@ from promptops.release.ledger.transition_log import TransitionRecord, read_recor
 from promptops.release.rules import apply_transition, is_already_undone
 from promptops.release.state_trust import allows_tampering, audit_fetched, tampering_error
 from promptops.release.transitions import FAIL_SAFE, Move, Transition
-from promptops.versions.release_state import (
-    ChannelState,
-    ReleasedSnapshot,
-    ReleaseState,
-    plan_path,
-    read_release_of_any_project,
-    read_released_snapshot,
-)
+from promptops.versions.release_reader import read_release_of_any_project, read_released_snapshot
+from promptops.versions.release_state import ChannelState, ReleasedSnapshot, ReleaseState, plan_path
 
 _KEYS = ("Prompt", "Generation", "Transition", "Rollout", "Ends")
 _DISCARDED_REFS = "refs/promptops/discarded"

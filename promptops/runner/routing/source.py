@@ -12,7 +12,8 @@ from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.log import PackageLogger
 from promptops.release.state_trust import audit_state, trusted_commit
 from promptops.versions.references import Reference
-from promptops.versions.release_state import ReleasedVersion, ReleaseState, find_state_commit, read_release
+from promptops.versions.release_reader import find_state_commit, read_release
+from promptops.versions.release_state import ReleasedVersion, ReleaseState
 from promptops.versions.resolve import Version, load_released_version
 
 _LOG = PackageLogger("promptops.runner")

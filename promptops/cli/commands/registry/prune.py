@@ -53,7 +53,7 @@ def registry_prune(
 def active_rollouts(settings: Settings) -> tuple[str, ...]:
     """The rollouts whose runs are still evidence, as the state branch says here."""
     from promptops.git.repo import GitRepo
-    from promptops.versions.release_state import read_releases
+    from promptops.versions.release_reader import read_releases
 
     with GitRepo(settings) as repo:
         releases = read_releases(repo).values()
