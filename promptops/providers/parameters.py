@@ -200,9 +200,8 @@ def check_parameters(parameters: Mapping[str, Any], *, direct: bool) -> None:
 
 
 def _bad_request(message: str, hint: str) -> "ModelError":
-    from promptops.providers.types import (
-        ModelError,
-    )  # lint asks which parameters there are, and calls nothing
+    # late: lint asks which parameters there are, and calls nothing
+    from promptops.providers.types import ModelError
 
     return ModelError("bad_request", message, hint=hint)
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from promptops.git import diff as gitdiff
 from promptops.git.diff import ChangedPath
-from promptops.git.repo import GitRepo, TreeEntry
+from promptops.git.entries import TreeEntry
+from promptops.git.repo import GitRepo
 from promptops.versions.references import INDEX
 from promptops.versions.snapshots import PromptSnapshot, SnapshotSource, load_snapshot
 from promptops.versions.working_tree import filter_prompt_names
