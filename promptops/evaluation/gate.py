@@ -11,10 +11,14 @@ YES, NO, UNDECIDED = 0, 1, 3
 
 @dataclass(frozen=True, slots=True)
 class EvalThresholds:
-    """What was asked for; nothing asked for means that no case may fail."""
+    """What was asked for; nothing asked for means that no case may fail.
+
+    ``undecided_ok``: of ``no_worse_than``, only what is worse is a no.
+    """
 
     fail_under: float | None = None
     no_worse_than: float | None = None
+    undecided_ok: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,10 @@ def _check_margin(result: EvalResult, thresholds: EvalThresholds) -> list[GateDe
     compared = result.comparison
     if thresholds.no_worse_than is None or compared is None:
         return []
-    return [_decide_margin(compared.verdict, compared.sentence, within_margin=compared.within_margin)]
+    decision = _decide_margin(compared.verdict, compared.sentence, within_margin=compared.within_margin)
+    if decision.code == UNDECIDED and thresholds.undecided_ok:
+        return [GateDecision(YES)]
+    return [decision]
 
 
 def _decide_margin(verdict: str, sentence: str, *, within_margin: bool) -> GateDecision:

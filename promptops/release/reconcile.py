@@ -150,20 +150,29 @@ def eval_gate_for(
     """What the logged evals say of a version against what is stable."""
     return eval_gate(
         context.registry,
-        target.prompt,
+        str(target),
         version.prompt.digest,
         stable.digest,
         plan,
         version.prompt.cases is not None,
+        names=(version.pasteable, stable.version),
     )
 
 
 def phase_gate(
-    context: ReleaseContext, target: Target, stable: ReleasedVersion, rollout: Rollout, plan: ReleasePlan
+    context: ReleaseContext,
+    target: Target,
+    stable: ReleasedVersion,
+    rollout: Rollout,
+    plan: ReleasePlan,
+    *,
+    version: Version | None = None,
 ) -> GateFinding | None:
-    """What evals or shadow runs say, in the phase that waits for them."""
+    """What evals or shadow runs say, in the phase that waits for them. ``version``: the canary's."""
     if rollout.phase == "eval":
-        return eval_gate_for(context, target, context.version(target, rollout.canary), stable, plan)
+        return eval_gate_for(
+            context, target, version or context.version(target, rollout.canary), stable, plan
+        )
     if rollout.phase != "shadow" or plan.shadow is None:
         return None
     names = (stable.version, rollout.canary.version)

@@ -44,6 +44,9 @@ __all__ = [
 ]
 
 
+_PROVEN_LATE = "what the plan wants is shown by now: promptops promote releases the canary"
+
+
 def decide_transition(
     rollout: Rollout,
     plan: ReleasePlan,
@@ -175,6 +178,8 @@ def _next_decision(
         return _decide_awaiting(rollout, plan, findings)
     if rollout.phase == "progressing":
         return _decide_progressing(rollout, plan, findings, now)
+    if rollout.phase == "inconclusive":
+        return RolloutDecision(holds=missing_proof(plan, findings) or (_PROVEN_LATE,))
     return RolloutDecision(holds=(f"{rollout.phase}: {rollout.reason or 'by a person'}",))
 
 

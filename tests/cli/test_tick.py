@@ -226,13 +226,22 @@ def test_harm_is_taken_back_here_also_without_the_remote(
 def test_an_eval_opens_the_gate(cli: Cli, repo: Repo, provider: Provider) -> None:
     with_cases(repo)
     go_live(cli, repo, cases=True, more=CHECKED)
-    ok(cli("canary", "greet@HEAD", "--yes"))
+    started = ok(cli("canary", "greet@HEAD", "--yes"))
+    assert "next: promptops eval --plan greet:production, then promptops tick greet:production" in started.err
     held = tick(cli)
     assert held["phase"] == "eval"
     command = held["holds"][-1].removeprefix("run: promptops ")
-    assert cli(*command.split()).code == 0
+    assert command == "eval --plan greet:production"
+    beside = cli(*command.split(), "greet@HEAD")
+    assert (beside.code, "--plan says what is compared, so REF cannot" in beside.err) == (4, True)
+    made = cli(*command.split())
+    assert (made.code, "next: promptops tick greet" in made.err) == (0, True)
+    assert "limit 3" in made.out
     done = tick(cli)
     assert (done["move"], done["phase"], done["weight_bp"]) == ("phase", "progressing", 500)
+    again = cli(*command.split())
+    assert (again.code, "is progressing, not in the phase eval" in again.err) == (4, True)
+    assert cli("eval").code == 2
 
 
 def test_a_unit_meets_one_version_for_as_long_as_the_canary_lasts(

@@ -436,6 +436,18 @@ def test_checks_that_the_shadow_has_shown_need_only_show_no_harm() -> None:
     assert missing_proof(by, metric(open_checks, "checks", worse=True))[0].startswith("checks: ")
 
 
+def test_what_holds_after_the_deadline_is_of_now() -> None:
+    by = plan()
+    late = at(2, by, phase="inconclusive", reason="undecided at the deadline")
+    open_ = metric(found(by, shown=True), "checks", not_worse=False)
+    assert decide_transition(late, by, open_, START + 20 * DAY).holds == (
+        "checks: checks of v13 is as it is",
+    )
+    assert decide_transition(late, by, found(by, shown=True), START + 20 * DAY).holds == (
+        "what the plan wants is shown by now: promptops promote releases the canary",
+    )
+
+
 def test_the_last_step_has_its_minimum_too() -> None:
     by = plan()
     assert tick(at(2, by), by, found(by, shown=True), START + 23 * HOUR)[0] is None

@@ -31,6 +31,7 @@ from promptops.release.actions.candidate import ReleaseCandidate
 from promptops.release.actions.promote_direct import rollback_sentence
 from promptops.release.context import ReleaseContext
 from promptops.release.plan.quality import quality_notes
+from promptops.release.reconcile import phase_gate
 
 SupersedeOption = Annotated[
     bool, typer.Option("--supersede", help="Abort another canary that is active there.")
@@ -75,11 +76,20 @@ def canary(
         written = start_canary(context, prepared)
         code = print_transition(prepared.target, written, as_json=as_json)
         if not written.proposed:
-            if prepared.rollout.phase == "shadow":
-                note(f"next: promptops release gate {prepared.target}, then tick")
-            else:
-                note(f"next: promptops tick {prepared.target}")
+            _print_next_step(context, prepared)
         return code
+
+
+def _print_next_step(context: ReleaseContext, started: PreparedCanary) -> None:
+    """The command that makes what the first phase waits for; a tick where nothing has to be made."""
+    target, rollout = started.target, started.rollout
+    gate = phase_gate(
+        context, target, started.stable, rollout, started.plan, version=started.candidate.version
+    )
+    if gate and gate.command and gate.verdict is None:
+        note(f"next: {gate.command}, then promptops tick {target}")
+    else:
+        note(f"next: promptops tick {target}")
 
 
 def _confirm_forecast(context: ReleaseContext, found: PreparedCanary, *, yes: bool) -> None:

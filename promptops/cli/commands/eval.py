@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from promptops.cli.eval_gate_request import prepare_rollout_eval
 from promptops.cli.options.cases import TagOption
 from promptops.cli.options.common import JsonOption, OutOption, write_report
 from promptops.cli.options.evaluation import (
@@ -22,7 +23,7 @@ from promptops.cli.options.evaluation import (
     eval_exit_code,
     run_eval,
 )
-from promptops.cli.options.flags import format_option, jobs_option
+from promptops.cli.options.flags import format_option, jobs_option, plan_option
 from promptops.cli.options.model_calls import (
     AssumeCostOption,
     MaxCostOption,
@@ -38,7 +39,7 @@ from promptops.cli.reports.eval import EvalFormatName, print_result, render_resu
 from promptops.cli.reports.retention import without_unkept_texts
 from promptops.config.settings import LogSettings, Settings, current_settings
 from promptops.console import note
-from promptops.errors import Invalid
+from promptops.errors import Invalid, WrongUsage
 from promptops.evaluation.engine import DEFAULT_MARGIN, EvalRequest
 from promptops.evaluation.gate import EvalThresholds, decide_eval
 from promptops.evaluation.result import EvalResult
@@ -56,8 +57,19 @@ class EvalFormat(StrEnum):
 
 _JOBS, _JOBS_SEQUENTIAL = 16, 4  # in flight when the verdict comes, and so made for nothing
 ReferencesArgument = Annotated[
-    list[str],
-    typer.Argument(metavar="REF...", help="NAME, NAME@REV, NAME:CHANNEL or a prompt file; several compared."),
+    list[str] | None,
+    typer.Argument(
+        metavar="REF...",
+        help="NAME, NAME@REV, NAME:CHANNEL or a prompt file; several compared.",
+        show_default=False,
+    ),
+]
+PlanOption = Annotated[
+    str | None,
+    plan_option(
+        "Compare the canary that waits there with stable, by its plan's margin; no REF.",
+        metavar="NAME[:CHANNEL]",
+    ),
 ]
 JobsOption = Annotated[
     int | None,
@@ -75,7 +87,8 @@ VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also say what th
 
 
 def eval_(
-    references: ReferencesArgument,
+    references: ReferencesArgument = None,
+    plan: PlanOption = None,
     against: AgainstOption = None,
     trials: TrialsOption = 1,
     cases: CasesOption = None,
@@ -107,6 +120,18 @@ def eval_(
     kept are used again, so that a control is not paid for twice and an interrupted eval goes on.
     """
     settings = current_settings()
+    undecided_ok = False
+    if plan is not None:
+        others = {"REF": references, "--against": against, "--model": models, "--set": sets, "--cases": cases}
+        wanted = prepare_rollout_eval(
+            settings, plan, {**others, "--no-worse-than": no_worse_than is not None}
+        )
+        references, against = [wanted.candidate], wanted.control
+        no_worse_than, undecided_ok = wanted.gate.margin, wanted.gate.require == "undecided_ok"
+    if not references:
+        raise WrongUsage(
+            "no version is named", hint="promptops eval NAME, or --plan NAME for a waiting canary"
+        )
     request = EvalRequest(
         variants=(),
         against=against is not None,
@@ -130,7 +155,11 @@ def eval_(
     _write_result(outcome.result, "json" if as_json else form.value, out, settings.log)
     if verbose:
         _print_details(outcome.result)
-    return eval_exit_code(outcome) or _decide(outcome.result, EvalThresholds(fail_under, no_worse_than))
+    thresholds = EvalThresholds(fail_under, no_worse_than, undecided_ok)
+    code = eval_exit_code(outcome) or _decide(outcome.result, thresholds)
+    if plan is not None:
+        note(f"next: promptops tick {plan}")
+    return code
 
 
 def _decide(result: EvalResult, thresholds: EvalThresholds) -> int:

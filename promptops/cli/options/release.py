@@ -9,7 +9,7 @@ from typing import Annotated, Any, Protocol
 
 import typer
 
-from promptops.cli.options.flags import to_option
+from promptops.cli.options.flags import plan_option, to_option
 from promptops.cli.progress import transfer_line
 from promptops.config.settings import current_settings
 from promptops.console import confirm, note, print_json, print_text
@@ -37,7 +37,7 @@ TargetsArgument = Annotated[
     typer.Argument(metavar="[NAME[:CHANNEL]]...", help="Without any: all.", show_default=False),
 ]
 ToOption = Annotated[str | None, to_option("Where to; else production.", metavar="CHANNEL")]
-PlanOption = Annotated[str | None, typer.Option("--plan", metavar="PLAN", help="Follow this plan.")]
+PlanOption = Annotated[str | None, plan_option("Follow this plan.")]
 ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why; it is recorded.")]
 LocalOption = Annotated[
     bool, typer.Option("--local", help="Go on without the remote; `release sync` pushes it later.")

@@ -156,6 +156,20 @@ def test_the_command_that_comes_next(shown: StatusView, first: str) -> None:
         assert available_commands(shown)[-1][0].startswith("promptops rollback support/triage:")
 
 
+def test_after_the_deadline_proof_is_promoted_without_force() -> None:
+    shown = in_phase("inconclusive")
+    assert shown.plan is not None
+    last = replace(shown, rollout=replace(shown.rollout, step=len(shown.plan.steps) - 1))
+    assert shown.findings is not None
+    proven = tuple(replace(each, not_worse=True, worse=False) for each in shown.findings.metrics)
+    known = replace(shown.findings, metrics=proven)
+    assert available_commands(replace(last, findings=known))[0] == (
+        "promptops promote support/triage --to production",
+        "releases v13: its proof is in",
+    )
+    assert "--force" in available_commands(replace(shown, findings=known))[0][0]  # a step is still to come
+
+
 # ---- text
 
 

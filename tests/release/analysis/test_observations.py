@@ -447,14 +447,13 @@ def test_the_eval_gate_reads_the_latest_comparison_of_the_two(traffic: Traffic) 
     plan = a_plan(eval=PlanEvalGate(margin=0.03))
 
     def gate(*, has_cases: bool = True) -> Any:
-        return eval_gate(traffic.registry, "support/triage", CANARY.digest, DIGEST, plan, has_cases)
+        return eval_gate(
+            traffic.registry, "support/triage:production", CANARY.digest, DIGEST, plan, has_cases
+        )
 
     assert gate(has_cases=False).absent
     assert gate().verdict is None
-    ours, theirs = OTHER_DIGEST[:12], DIGEST[:12]
-    assert gate().command == (
-        f"promptops eval support/triage@sha256:{ours} --against support/triage@sha256:{theirs}"
-    )
+    assert gate().command == "promptops eval --plan support/triage:production"
     save_evals(
         traffic.registry,
         [
@@ -470,6 +469,33 @@ def test_the_eval_gate_reads_the_latest_comparison_of_the_two(traffic: Traffic) 
             _eval(OTHER_DIGEST, DIGEST, "not worse", margin, eval_id=later, finished_at=later)
         ])  # fmt: skip
         assert gate().verdict is word
+
+
+@pytest.mark.parametrize(
+    ("own", "worst", "verdict", "word"),
+    [
+        (0.10, 0.02, "not worse", Verdict.NOT_WORSE),  # made with a wider margin than the plan's
+        (0.01, 0.02, "undecided", Verdict.NOT_WORSE),  # with a narrower one
+        (0.10, 0.05, "not worse", Verdict.UNDECIDED),
+        (0.01, 0.02, "worse", Verdict.NOT_WORSE),  # shown to be a little worse, and within what is accepted
+        (0.10, 0.05, "worse", Verdict.WORSE),
+        (0.10, -0.01, "better", Verdict.BETTER),
+    ],
+)
+def test_an_eval_is_judged_by_the_margin_of_the_plan(
+    traffic: Traffic, own: float, worst: float, verdict: str, word: Verdict
+) -> None:
+    record = _eval(OTHER_DIGEST, DIGEST, verdict, own)
+    whole = {"pairs": 400, "low": -worst, "high": 0.2}  # of pass rates: worse is negative
+    save_evals(traffic.registry, [replace(record, verdicts={**record.verdicts, "whole": whole})])
+    plan, where = a_plan(eval=PlanEvalGate(margin=0.03)), "support/triage:production"
+    found = eval_gate(traffic.registry, where, OTHER_DIGEST, DIGEST, plan, has_cases=True, names=("v2", "v1"))
+    assert found.verdict is word
+    assert found.sentence.startswith("v2 fails checks at ")
+    early = {**record.verdicts, "whole": whole, "e_values": {"worse": 0.1}}
+    save_evals(traffic.registry, [replace(record, eval_id="z", verdicts=early)])
+    stopped = eval_gate(traffic.registry, where, OTHER_DIGEST, DIGEST, plan, has_cases=True)
+    assert stopped.sentence == "so it is"  # bounds of all cases are none of those looked at until a verdict
 
 
 def foretold(traffic: Traffic, plan: ReleasePlan) -> Forecast:

@@ -8,7 +8,9 @@ from promptops.config.clock import format_timestamp
 from promptops.console import escape_line
 from promptops.release.analysis.findings import MetricFinding
 from promptops.release.plan.types import ReleasePlan
+from promptops.release.proof import missing_proof
 from promptops.release.status_view import StatusView, TimelineEvent
+from promptops.release.steps import skipped_steps
 from promptops.release.timestamps import format_duration, parse_timestamp
 from promptops.release.transitions import Move, Transition
 from promptops.versions.release_state import ReleasedVersion, Rollout
@@ -255,10 +257,19 @@ def available_commands(view: StatusView) -> list[tuple[str, str]]:
         "awaiting": [(f"promptops release approve {name}", "says yes to the next step")],
         "paused": [(f"promptops release resume {name}", "goes on at this step")],
         "invalid": [(f'promptops release resume {name} --reason "…"', "starts new evidence")],
-        "inconclusive": [(f'{promote} --force --reason "…"', f"releases {canary} without proof")],
+        "inconclusive": [_late_promotion(view, promote, canary)],
     }.get(rollout.phase, [])
     ticking = [] if rollout.phase in ("paused", "invalid", "inconclusive") else [_tick_command(name, view)]
     return [*own, *ticking, (f"promptops rollback {name}", f"rolls {canary} back at once")]
+
+
+def _late_promotion(view: StatusView, promote: str, canary: str) -> tuple[str, str]:
+    """After the deadline: plain where the proof is in by now, else only by force."""
+    plan, rollout, found = view.plan, view.rollout, view.findings
+    proven = plan and found and rollout and not missing_proof(plan, found) and not found.short_of
+    if proven and plan and rollout and not skipped_steps(rollout, plan):
+        return promote, f"releases {canary}: its proof is in"
+    return f'{promote} --force --reason "…"', f"releases {canary} without proof"
 
 
 def _tick_command(name: str, view: StatusView) -> tuple[str, str]:

@@ -1,0 +1,49 @@
+"""The eval that a plan wants before a canary is served to anybody."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from promptops.cli.progress import transfer_line
+from promptops.config.settings import Settings
+from promptops.errors import Invalid
+from promptops.registry import RegistryDatabase
+from promptops.release.context import Target, active_rollout, open_release_context, parse_target
+from promptops.release.plan import PlanEvalGate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RolloutEvalRequest:
+    """Two versions by reference, and what the plan wants of the one."""
+
+    target: Target
+    candidate: str
+    control: str
+    gate: PlanEvalGate
+
+
+def prepare_rollout_eval(settings: Settings, name: str, others: Mapping[str, object]) -> RolloutEvalRequest:
+    """The versions and the margin of the canary that waits on NAME[:CHANNEL].
+
+    ``others``: arguments and options that would ask for something else, by name. Raises Invalid where one of
+    them is given, and in any phase but eval.
+    """
+    for option in (each for each, value in others.items() if value):
+        raise Invalid(
+            f"--plan says what is compared, so {option} cannot", hint=f"promptops eval --plan {name}"
+        )
+    target = parse_target(name, settings)
+    with open_release_context(
+        settings, now=time.time(), registry=RegistryDatabase.open_existing, on_transfer=transfer_line()
+    ) as context:
+        state = context.channel(target)
+        rollout = active_rollout(state, target)
+        gate = context.ledger.plan(rollout.plan).eval
+    if rollout.phase != "eval" or gate is None or state.stable is None:
+        raise Invalid(
+            f"the canary {rollout.canary.version} is {rollout.phase}, not in the phase eval",
+            hint=f"promptops status {target} shows what is next",
+        )
+    digests = rollout.canary.digest, state.stable.digest
+    candidate, control = (f"{target.prompt}@sha256:{digest[:12]}" for digest in digests)
+    return RolloutEvalRequest(target=target, candidate=candidate, control=control, gate=gate)
