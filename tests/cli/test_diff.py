@@ -789,7 +789,15 @@ class TestGitsOwnDiff:
 class TestRealHistories:
     @pytest.mark.no_cover
     @pytest.mark.parametrize(
-        "bundle", ["prompthub", "smolagents-prompts", "swe-agent-config", "prompty-files"]
+        "bundle",
+        [
+            "prompthub",
+            "smolagents-prompts",
+            *(
+                pytest.param(long, marks=pytest.mark.thorough)
+                for long in ("swe-agent-config", "prompty-files")
+            ),
+        ],
     )
     def test_the_commits_that_change_a_text_are_those_that_git_names(
         self, bundle: str, shared: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch

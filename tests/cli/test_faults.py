@@ -19,7 +19,7 @@ from support.front_door import GREET, Cli, Repo
 from support.provider import Provider, make_certificate, text
 
 COMMAND = [sys.executable, "-m", "promptops"]
-KILLS = 12
+KILLS = 8
 
 
 def states(repo: Repo) -> dict[str, int]:

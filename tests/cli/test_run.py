@@ -478,7 +478,7 @@ class TestLogging:
         assert rows(greeting)[0]["state"] == "started"
 
 
-def wait_until(condition: Any, seconds: float = 15) -> None:
+def wait_until(condition: Any, seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline

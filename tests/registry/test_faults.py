@@ -51,6 +51,7 @@ def filled(path: Path) -> Path:
     return path
 
 
+KILLS = 12
 WRITER = """
 import sys
 from pathlib import Path
@@ -71,14 +72,14 @@ while True:
 def test_killed_writers_lose_nothing_that_was_acknowledged(path: Path) -> None:
     rng = random.Random(7)  # noqa: S311 - moments to kill at
     said: dict[str, str] = {}
-    for _ in range(50):
+    for _ in range(KILLS):
         for line in _killed_writer(path, rng.uniform(0.0, 0.06)):
             word, _, run_id = line.partition(" ")
             said[run_id] = word
     with RegistryDatabase.open(path) as registry:
         assert registry.read_one("PRAGMA integrity_check") == "ok"
         states = {row["run_id"]: row["state"] for row in registry.read("SELECT run_id, state FROM runs")}
-    assert sum(word == "finished" for word in said.values()) > 50
+    assert sum(word == "finished" for word in said.values()) > KILLS
     for run_id, word in said.items():
         assert states[run_id] == "finished" or word == "started"
     assert set(states.values()) <= {"started", "finished"}

@@ -19,7 +19,7 @@ def states(path: Path) -> Counter[str]:
     return Counter(state for (state,) in rows(path))
 
 
-def until(true: Any, seconds: float = 5.0) -> None:
+def until(true: Any, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen in time"

@@ -59,7 +59,7 @@ def jobs(repo: Repo, where: str = "1") -> list[dict[str, Any]]:
     return rows(repo, f"SELECT * FROM jobs WHERE {where} ORDER BY id")  # noqa: S608
 
 
-def until(true: Any, seconds: float = 20.0) -> None:
+def until(true: Any, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen in time"
