@@ -14,7 +14,7 @@ _SPAN = re.compile(r"`([^`]+)`")
 
 def relative_links(page: Path) -> list[str]:
     prose = _SPAN.sub("", _FENCE.sub("", page.read_text(encoding="utf-8")))
-    links = re.findall(r"\]\(([^)\s]+)\)", prose)
+    links = [*re.findall(r"\]\(([^)\s]+)\)", prose), *re.findall(r'\bsrc(?:set)?="([^"]+)"', prose)]
     return [link for link in links if not re.match(r"https?:|mailto:", link)]
 
 
