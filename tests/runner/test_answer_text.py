@@ -216,6 +216,15 @@ def test_a_refusal_is_what_the_provider_calls_one(
     assert len(provider.requests) == 1
 
 
+@pytest.mark.parametrize("answer", REFUSALS)
+def test_a_refusal_is_shown_while_it_streams_too(
+    answer: Answer, cli: Cli, repo: Repo, provider: Provider
+) -> None:
+    provider.script = answer
+    write(repo, "")
+    assert cli("run", "p", "--stream").out == f"{REFUSAL}\n"
+
+
 def test_text_beside_an_empty_refusal_is_no_refusal(cli: Cli, repo: Repo, provider: Provider) -> None:
     provider.script = reply({"role": "assistant", "content": "hello", "refusal": ""})
     write(repo, "checks: [{not: refusal}]")

@@ -182,6 +182,8 @@ def answers() -> Iterator[RawReply]:
         "zork",
     ):
         yield one(f"finish {finish}", answer(finish=finish), error="server", text="billing")
+    for odd in (0, False, ["stop"], {"reason": "stop"}):
+        yield one(f"finish {odd!r}", answer(finish=odd), error="server", text="billing")
     for finish in ("context_length_exceeded", "model_context_window_exceeded"):
         yield one(f"finish {finish}", answer(finish=finish), error="context_exceeded", text="billing")
     choice_error = {"error": {"code": 502, "message": "upstream failed"}}

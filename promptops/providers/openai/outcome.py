@@ -38,9 +38,12 @@ _FULL = (
 )
 
 
-def canonical_finish(reason: str | None) -> str | None:
-    """OpenAI's word for a good end, in whatever spelling; another reason stays as it is."""
-    return None if reason is None else _CANONICAL.get(_plain(reason), reason)
+def canonical_finish(reason: Any) -> str | None:
+    """OpenAI's word for a good end, in whatever spelling; another reason stays as it is, be it no word."""
+    if reason is None or reason == "":
+        return None
+    word = reason if isinstance(reason, str) else repr(reason)
+    return _CANONICAL.get(_plain(word), word)
 
 
 def ended_well(completion: Completion) -> Completion:

@@ -73,7 +73,7 @@ def _first_choice(payload: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _finish(choice: Mapping[str, Any], *, refusal: bool) -> str | None:
-    reason = canonical_finish(as_text(choice.get("finish_reason")))
+    reason = canonical_finish(choice.get("finish_reason"))
     return REFUSAL if refusal and reason in {"stop", None} else reason
 
 

@@ -101,6 +101,8 @@ class StreamParser:
         self._tell(self._split.end())
         if self._finish is None:
             raise with_completion(self._unfinished(), self._completion(model))
+        if self._on_text is not None and self._refusals and not self._texts:
+            self._on_text(self.text)  # a refusal is the answer where no text came
         return ended_well(self._completion(model))
 
     def _completion(self, model: str) -> Completion:
@@ -170,7 +172,7 @@ class StreamParser:
         delta = as_mapping(choice.get("delta"))
         if not delta and not self._texts:
             delta = as_mapping(choice.get("message"))
-        self._finish = canonical_finish(as_text(choice.get("finish_reason"))) or self._finish
+        self._finish = canonical_finish(choice.get("finish_reason")) or self._finish
         for position, piece in enumerate(as_list(delta.get("tool_calls")) or whole_calls(delta)):
             self._mark_first()
             self._calls.add(as_mapping(piece), position)
