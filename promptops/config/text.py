@@ -1,6 +1,7 @@
 """Text files as people write them: decoded, and what is wrong in them told with its place."""
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from promptops.errors import Invalid
@@ -81,3 +82,11 @@ def _refuse_unreadable(source: str, path: str) -> None:
 def find_position(source: str, index: int) -> Position:
     before = source[:index]
     return Position(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+
+
+def without_lfs_pointer(path: str, lines: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines themselves. Raises InvalidAt where git LFS keeps the file."""
+    for number, line in enumerate(lines):
+        if not number:
+            refuse_lfs_pointer(line, path)
+        yield line

@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
-from promptops.config.text import MAX_BYTES, refuse_lfs_pointer
+from promptops.config.text import MAX_BYTES, without_lfs_pointer
 from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import sha256_hex
@@ -52,7 +52,7 @@ def read_cases(path: str, lines: Iterable[bytes], inputs: Mapping[str, Input] = 
     ``inputs`` are those of the prompt: cells of a CSV file are read by their schemas.
     """
     ending = path.rpartition(".")[2].lower()
-    lines = _without_pointer(path, lines)
+    lines = without_lfs_pointer(path, lines)
     if ending == "jsonl":
         return _from_jsonl(path, lines)
     if ending in ("yaml", "yml"):
@@ -60,14 +60,6 @@ def read_cases(path: str, lines: Iterable[bytes], inputs: Mapping[str, Input] = 
     if is_csv(path):
         return _from_csv(path, lines, inputs)
     raise Invalid(f"{path}: cases are .jsonl, .yaml or .csv files", hint="rename the file")
-
-
-def _without_pointer(path: str, lines: Iterable[bytes]) -> Iterator[bytes]:
-    """Raise InvalidAt where git LFS keeps the file."""
-    for number, line in enumerate(lines):
-        if not number:
-            refuse_lfs_pointer(line, path)
-        yield line
 
 
 def _from_jsonl(path: str, lines: Iterable[bytes]) -> Iterator[Case]:

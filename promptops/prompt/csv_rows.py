@@ -2,6 +2,7 @@
 
 import codecs
 import csv
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
@@ -10,12 +11,14 @@ from promptops.errors import Invalid
 MAX_CELL = 10_000_000  # characters
 MAX_UTF16 = 100_000_000  # bytes: lines of UTF-16 cannot be told before it is decoded
 _SEPARATORS = ",;\t"
+_SEPARATOR_LINE = re.compile(f"sep=([{_SEPARATORS}|])[\r\n]*", re.IGNORECASE)
+_LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")  # str.splitlines breaks lines at U+2028 and others
 CsvRow = tuple[int, Mapping[str, str]]
 """The line on which a row begins, from 1, and its cells by column."""
 
 
 def is_csv(path: str) -> bool:
-    return path.lower().endswith(".csv")
+    return path.lower().endswith((".csv", ".tsv"))
 
 
 def read_csv_rows(path: str, lines: Iterable[bytes]) -> Iterator[CsvRow]:
@@ -23,31 +26,36 @@ def read_csv_rows(path: str, lines: Iterable[bytes]) -> Iterator[CsvRow]:
     csv.field_size_limit(MAX_CELL)
     texts = _decode_lines(path, lines)
     first = next(texts, "")
-    rows = csv.reader(chain([first], texts), delimiter=_separator(first), strict=True)
+    skipped = 0
+    if named := _SEPARATOR_LINE.fullmatch(first):  # Excel reads such a line, and others write it for Excel
+        first, skipped = next(texts, ""), 1
+    separator = named[1] if named else _separator(first)
+    rows = csv.reader(chain([first], texts), delimiter=separator, strict=True)
     try:
         header = _columns(path, next(rows, []))
-        begin = rows.line_num + 1
+        begin = skipped + rows.line_num + 1
         for row in rows:
             if any(cell.strip() for cell in row):
                 yield begin, dict(zip(header, _cells(row, len(header), f"{path}:{begin}"), strict=True))
-            begin = rows.line_num + 1
+            begin = skipped + rows.line_num + 1
     except csv.Error as error:
         hint = "quote fields that hold quotes"
-        raise Invalid(f"{path}:{rows.line_num}: {error}", hint=hint) from None
+        raise Invalid(f"{path}:{skipped + rows.line_num}: {error}", hint=hint) from None
 
 
 def _decode_lines(path: str, lines: Iterable[bytes]) -> Iterator[str]:
     lines = iter(lines)
     first = next(lines, b"")
     if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        yield from _decode_utf16(path, chain([first], lines)).splitlines(keepends=True)
+        yield from _LINE.findall(_decode_utf16(path, chain([first], lines)))
         return
     for number, line in enumerate(chain([first.removeprefix(codecs.BOM_UTF8)], lines), 1):
         try:
-            yield line.decode()
+            text = line.decode()
         except UnicodeDecodeError as error:
             hint = "save the file as UTF-8"
             raise Invalid(f"{path}:{number}: not UTF-8: {error.reason}", hint=hint) from None
+        yield from _LINE.findall(text)
 
 
 def _decode_utf16(path: str, lines: Iterable[bytes]) -> str:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from promptops.config.settings import Settings
-from promptops.config.text import MAX_BYTES
+from promptops.config.text import MAX_BYTES, without_lfs_pointer
 from promptops.errors import Invalid
 from promptops.prompt.csv_rows import is_csv, read_csv_rows
 from promptops.registry.journal import Spool
@@ -63,6 +63,7 @@ def read_outcomes(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, RunO
 
 
 def _records(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, Callable[[], Any]]]:
+    lines = without_lfs_pointer(name, lines)
     if is_csv(name):
         for number, row in read_csv_rows(name, lines):
             yield number, partial(_from_cells, row)

@@ -63,6 +63,10 @@ def test_a_batch_of_a_table_goes_on_where_it_stopped(cli: Cli, project: Repo, pr
         ("text,count,text\n", "in.csv:1: the columns 1 and 3 are both named `text`"),
         ("text,count\n" + "x" * 2_000_000 + ',"1', "in.csv:2: unexpected end of data"),
         ("text,count\nb," + "9" * 1_000_000 + "x\n", "in.csv:2: column `count`: `999"),
+        (
+            "version https://git-lfs.github.com/spec/v1\noid sha256:4d\nsize 5\n",
+            "in.csv is a pointer of git LFS",
+        ),
         ("text,cuont\na,1\n", "in.csv:2: unknown input `cuont` (did you mean `count`?)"),
         ("text,count,metadata.\na,1,2\n", "in.csv:2: unknown input `metadata.`"),
     ],

@@ -124,12 +124,24 @@ def csv_cases(data: bytes) -> list[Case]:
         COMMAS.encode("utf-16"),
         b"\xfe\xff" + COMMAS.encode("utf-16-be"),
         b'n;ok;xs;note;text;expected\n3;true;"[1, ""a""]";;"a;b";yes\n',
+        COMMAS.replace("\r\n", "\r").encode(),
+        b'sep=;\r\nn;ok;xs;note;text;expected\r\n3;true;"[1, ""a""]";;"a;b";yes\r\n',
         b'n\tok\txs\tnote\ttext\texpected\t\n 3\tTrue\t"[1, ""a""]"\t\ta;b\tyes\t\n\n',
     ],
 )
 def test_tables_of_spreadsheets_are_read_by_the_schemas_of_the_inputs(data: bytes) -> None:
     (case,) = csv_cases(data)
     assert (case.inputs, case.expected) == (ROW, "yes")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_a_row_ends_where_its_line_does(encoding: str) -> None:
+    odd = "a\u2028b\x0bc\x85d"
+    data = f"sep=,\ntext,note\r{odd},x\r{odd},\r".encode(encoding)
+    assert [(case.inputs["text"], case.where) for case in csv_cases(data)] == [
+        (odd, "a.csv:3"),
+        (odd, "a.csv:4"),
+    ]
 
 
 def test_a_cell_may_hold_megabytes_and_line_breaks() -> None:

@@ -12,6 +12,7 @@ from promptops.errors import Invalid, NotFound
 from promptops.evaluation.shadow.pair import tags_in
 from promptops.prompt import Input
 from promptops.prompt.cases import Case, iter_lines, read_cases
+from promptops.prompt.csv_rows import is_csv
 from promptops.registry import (
     RegistryDatabase,
     ReusableInput,
@@ -168,7 +169,7 @@ def _cases(file: Path, lines: Iterable[bytes], declared: Mapping[str, Input]) ->
     """A case may have what only a batch's line has: of each unit the first counts, its tags are tags."""
     logged: dict[str, InputLine] = {}
     units: set[str] = set()
-    jsonl = file.suffix.lower() not in (".yaml", ".yml", ".csv")
+    jsonl = not (is_csv(file.name) or file.suffix.lower() in (".yaml", ".yml"))
     lines = _as_cases(file, lines, logged) if jsonl else lines
     for case in read_cases(str(file), lines, declared):
         line = logged.pop(case.where, None)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from promptops.config.text import without_lfs_pointer
 from promptops.errors import Invalid
 from promptops.prompt import Prompt
 from promptops.prompt.csv_inputs import inputs_from_cells
@@ -74,6 +75,7 @@ def _hashed(lines: Iterable[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
 
 
 def _read_lines(lines: Iterable[bytes], name: str, prompt: Prompt, unit: str | None) -> Iterator[InputLine]:
+    lines = without_lfs_pointer(name, lines)
     if is_csv(name):
         for number, row in read_csv_rows(name, lines):
             yield _parse_row(row, number, name, prompt, unit)
