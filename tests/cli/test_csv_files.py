@@ -10,7 +10,7 @@ from promptops.registry import RegistryDatabase
 from support.batch_files import outputs, results, rows
 from support.front_door import Cli, Repo
 from support.logged_runs import a_run, an_end
-from support.provider import Provider
+from support.provider import Provider, text
 
 PROMPT = """\
 model: openai/gpt-4o-mini-2024-07-18
@@ -80,6 +80,17 @@ def test_what_is_wrong_names_row_and_column_in_few_words(
         assert (done.code, message in done.err) == (4, True), done.err[:500]
         assert len(done.err) < 1000
     assert provider.requests == []
+
+
+def test_what_a_table_expects_of_an_output_with_a_schema_is_json(
+    cli: Cli, project: Repo, provider: Provider
+) -> None:
+    project.write("prompts/p.yaml", f"{PROMPT}output: {{schema: {{type: object}}}}\nchecks: [equals]\n")
+    project.write("in.csv", 'text;count;expected\na;1;"{""b"": [2], ""a"": true}"\n')
+    provider.script = text('{"a":true,"b":[2]}')
+    assert cli("eval", "p", "--cases", "in.csv").code == 0
+    provider.script = text('{"a":true,"b":["2"]}')
+    assert cli("eval", "p", "--cases", "in.csv", "--no-cache").code == 1
 
 
 def test_the_cells_of_a_shadow_run_are_read_by_the_schemas(cli: Cli, project: Repo) -> None:
