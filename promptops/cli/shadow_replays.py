@@ -55,6 +55,8 @@ def run_replays(
     """Make shadow runs one after another and write what they found. Returns the exit code."""
     outcomes = _replay_all(settings, options, requests, lenient=target.table)
     write_comparisons([each.comparison for each in outcomes], target, settings.log)
+    for text in dict.fromkeys(text for each in outcomes for text in each.notes):
+        note(text)
     return shadow_exit_code(outcomes, gate=options.no_worse_than is not None)
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from promptops.evaluation.comparison import PairedComparison, PairSide
-from promptops.evaluation.result import CaseFlip, EvalComparison
+from promptops.evaluation.result import CaseFlip, EvalComparison, ScoreSlice
+from promptops.evaluation.slices import ALPHA
 from promptops.evaluation.summary import (
     WEIGHTED,
     is_majority,
@@ -70,6 +71,12 @@ def case_flip(answered: CaseTrials, severity: float) -> CaseFlip:
     )
 
 
+def _with_scores(sentence: str, scores: Sequence[ScoreSlice]) -> str:
+    """What is said of the passes, with the means that are shown to have fallen."""
+    fell = [each.name for each in scores if each.high < 0 and each.p_adjusted <= ALPHA]
+    return f"{sentence}; worse on {', '.join(fell)}" if fell else sentence
+
+
 def _representative(trials: Sequence[TrialRun]) -> TrialRun:
     """The first that went as most did."""
     passed = is_majority([each.passed for each in trials])
@@ -81,7 +88,7 @@ def eval_comparison(comparison: PairedComparison[CaseFlip], control: str, candid
     slices = comparison.slices()
     return EvalComparison(
         verdict=str(details.verdict),
-        sentence=verdict_sentence(details),
+        sentence=_with_scores(verdict_sentence(details), slices.scores),
         margin=comparison.margin,
         within_margin=within_margin,
         whole=slices.whole,
@@ -89,6 +96,8 @@ def eval_comparison(comparison: PairedComparison[CaseFlip], control: str, candid
         checks=slices.checks,
         scores=slices.scores,
         worse_slices=slices.worse_slices,
+        worse_checks=slices.worse_checks,
+        thin_slices=slices.thin,
         broke=comparison.regressed.worst_first(),
         fixed=comparison.improved.worst_first(),
         pairs_used=slices.whole.pairs,

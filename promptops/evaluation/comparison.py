@@ -11,9 +11,11 @@ from typing import Generic, TypeVar
 
 from promptops.evaluation.paired_counts import PairCounts, ScoreDifferences
 from promptops.evaluation.result import ScoreSlice, Slice
+from promptops.evaluation.slices import proven_worse
 from promptops.evaluation.top_regressions import Example, TopRegressions
+from promptops.stats.eprocess import Hypothesis, MeanTest, paired_test
 from promptops.stats.intervals import Interval
-from promptops.stats.multiple_testing import benjamini_hochberg
+from promptops.stats.multiple_testing import holm
 from promptops.stats.sequential_pairs import ALPHA, SequentialPairedTest
 from promptops.stats.verdicts import CHECKS_WORDING, Verdict, VerdictDetails, decide_verdict
 
@@ -31,22 +33,33 @@ class PairSide:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedSlices:
-    """``worse_slices``: got worse though the whole did not, the clearest first."""
+    """``worse_slices``: got worse though the whole did not, the clearest first.
+
+    ``worse_checks``: by more than the margin may be, whatever the whole did; ``thin``: sentences about tags
+    with too few pairs to tell, where the whole is not worse.
+    """
 
     whole: Slice
     tags: tuple[Slice, ...]
     checks: tuple[Slice, ...]
     scores: tuple[ScoreSlice, ...]
     worse_slices: tuple[str, ...]
+    worse_checks: tuple[str, ...]
+    thin: tuple[str, ...]
 
 
 @dataclass(slots=True)
 class PairedComparison(Generic[Example]):
-    """Counts pairs of ``trials`` answers a side. ``evidence`` is collected where one may stop early."""
+    """Counts pairs of ``trials`` answers a side. ``evidence`` is collected where one may stop early.
+
+    ``one_look``: all pairs are made whatever the evidence says on the way.
+    """
 
     margin: float
     trials: int = 1
     evidence: SequentialPairedTest | None = None
+    one_look: bool = False
+    harm: dict[tuple[str, str], MeanTest] = field(default_factory=dict)  # of ("tag" or "check", name)
     whole: PairCounts = field(init=False)
     tags: dict[str, PairCounts] = field(default_factory=dict)
     checks: dict[str, PairCounts] = field(default_factory=dict)
@@ -69,19 +82,26 @@ class PairedComparison(Generic[Example]):
         """``severity`` orders the ``example``s of pairs that one side passes and the other does not."""
         difference = candidate.passed - control.passed
         passed = self._is_pass(control.passed), self._is_pass(candidate.passed)
-        for counts in (self.whole, *(self._counts(self.tags, tag) for tag in dict.fromkeys(tags))):
-            counts.add(difference, *passed)
+        self.whole.add(difference, *passed)
+        for tag in dict.fromkeys(tags):
+            self._counts(self.tags, tag).add(difference, *passed)
+            self._add_harm(("tag", tag), -difference)
         if self.evidence:
             self.evidence.add((control.passed - candidate.passed) / self.trials)
         for name in control.checks.keys() & candidate.checks.keys():
             before, after = control.checks[name], candidate.checks[name]
             counts = self._counts(self.checks, name)
             counts.add(after - before, self._is_pass(before), self._is_pass(after))
+            self._add_harm(("check", name), before - after)
         for name in control.scores.keys() & candidate.scores.keys():
             differences = self.scores.setdefault(name, ScoreDifferences())
             differences.add(control.scores[name], candidate.scores[name])
         if passed[0] != passed[1]:
             (self.regressed if passed[0] else self.improved).add(severity, example)
+
+    def _add_harm(self, slice_: tuple[str, str], lost: int) -> None:
+        if self.evidence and not self.one_look:
+            self.harm.setdefault(slice_, paired_test(Hypothesis.WORSE, 0.0)).update(lost / self.trials)
 
     def _is_pass(self, passed: int) -> bool:
         return 2 * passed > self.trials
@@ -93,13 +113,23 @@ class PairedComparison(Generic[Example]):
         """With p-values adjusted over the tags and checks together, and over the scores."""
         whole = self.whole.slice("all")
         named = _adjust_p_values([*_slices(self.tags), *_slices(self.checks)])
+        keys = [("tag", name) for name in sorted(self.tags)] + [
+            ("check", name) for name in sorted(self.checks)
+        ]
+        log_e = {place: self.harm[key].log_e for place, key in enumerate(keys) if key in self.harm}
+        early = self.evidence is not None and not self.one_look
+        worse, thin = proven_worse(named, log_e if early else None, len(self.tags))
+        whole_is_worse = whole.difference < 0 and whole.p <= ALPHA
+        checks = named[len(self.tags) :]
         scores = [each.slice(name) for name, each in sorted(self.scores.items())]
         return ComparedSlices(
             whole=whole,
             tags=tuple(named[: len(self.tags)]),
-            checks=tuple(named[len(self.tags) :]),
+            checks=tuple(checks),
             scores=tuple(_adjust_p_values([each for each in scores if each is not None])),
-            worse_slices=_hidden_regressions(whole, named),
+            worse_slices=() if whole_is_worse else tuple(each.name for each in worse),
+            worse_checks=tuple(each.name for each in worse if each in checks and -each.low > self.margin),
+            thin=() if whole_is_worse else tuple(thin),
         )
 
     def verdict(self, control: str, candidate: str) -> tuple[VerdictDetails, bool]:
@@ -134,17 +164,6 @@ def _slices(counts: Mapping[str, PairCounts]) -> list[Slice]:
 
 
 def _adjust_p_values(slices: Sequence[Tested]) -> list[Tested]:
-    """For many slices: the share of false alarms among those at or below 0.05 stays there."""
-    adjusted = benjamini_hochberg([each.p for each in slices])
+    """For many slices: the chance that even one of those at or below 0.05 is a false alarm stays there."""
+    adjusted = holm([each.p for each in slices])
     return [replace(each, p_adjusted=p) for each, p in zip(slices, adjusted, strict=True)]
-
-
-def _hidden_regressions(whole: Slice, slices: Sequence[Slice]) -> tuple[str, ...]:
-    """Slices that got worse while the whole did not, the clearest first.
-
-    By their own p-value: a warning that a person looks into may be false more often than a verdict.
-    """
-    if whole.difference < 0 and whole.p <= ALPHA:
-        return ()
-    worse = [each for each in slices if each.difference < 0 and each.p <= ALPHA]
-    return tuple(each.name for each in sorted(worse, key=lambda each: each.p))

@@ -20,7 +20,7 @@ from promptops.evaluation.result import CaseFlip, EvalResult
 from promptops.evaluation.run_grader import RunGrader, batch_grader_client
 from promptops.evaluation.summary import VariantSummary, mark_pareto_front
 from promptops.evaluation.trials import CaseTrials, TrialPlan, TrialRunner
-from promptops.evaluation.variants import CaseChecks, Variant, checks_hash, with_shared_checks
+from promptops.evaluation.variants import CaseChecks, Variant, checks_hash, equality_note, with_shared_checks
 from promptops.prompt import Prompt
 from promptops.prompt.cases import Case
 from promptops.prompt.diff import compare_prompts
@@ -32,6 +32,7 @@ from promptops.stats.sequential_pairs import SequentialPairedTest
 
 SEED = 20_260_311  # of the order in which pairs are drawn: the same for everybody
 DEFAULT_MARGIN = 0.03
+_MAX_THIN = 3  # slices with too few pairs that are spoken of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +197,7 @@ class EvalAggregator:
                 notes.append(f"{variant.label} does not accept the inputs of {_case_count(number)}")
         if self.plan.unchecked:
             notes.append(f"{_case_count(self.plan.unchecked)} without any check or expected answer: all pass")
+        notes += equality_note(self.plan.implied)
         if self.request.sequential:
             calls = self.cases * self.request.trials * len(self.plan.variants)
             notes.append(
@@ -204,6 +206,7 @@ class EvalAggregator:
         if self.listing.left_out:
             notes.append(f"{_case_count(self.listing.left_out)} that are counted are not listed")
         if self.comparison:
+            notes += self.comparison.slices().thin[:_MAX_THIN]
             flips = {"broke": self.comparison.regressed, "were fixed": self.comparison.improved}
             notes += [
                 f"of {each.total:,} cases that {name} the worst {each.limit} are listed"

@@ -44,7 +44,22 @@ def decide_shadow(comparison: ShadowComparison) -> GateDecision:
     primary = comparison.questions[0]
     quality = _decide_margin(primary.verdict, primary.sentence, within_margin=primary.not_worse)
     silences = (GateDecision(NO, (each.sentence,)) for each in comparison.questions if _is_silence(each))
-    return combine_decisions([quality, *silences])
+    passes = primary.name == "judge" or primary.control is None or primary.control < 1.0
+    nothing = _check_control(passes, primary.verdict)
+    return combine_decisions([quality, *silences, *nothing, *_check_checks(comparison.worse_checks)])
+
+
+def _check_control(passes: bool, verdict: str) -> list[GateDecision]:
+    """Undecided where the control passes nothing, and so could not be worse: it is no yardstick."""
+    if passes or verdict == "better":
+        return []
+    return [
+        GateDecision(UNDECIDED, ("the control passes nothing, so nothing can be worse: do the checks fit?",))
+    ]
+
+
+def _check_checks(worse: tuple[str, ...]) -> list[GateDecision]:
+    return [GateDecision(NO, (f"worse on the check {name}",)) for name in worse]
 
 
 def _is_silence(metric: MetricComparison) -> bool:
@@ -75,8 +90,9 @@ def _check_margin(result: EvalResult, thresholds: EvalThresholds) -> list[GateDe
         return []
     decision = _decide_margin(compared.verdict, compared.sentence, within_margin=compared.within_margin)
     if decision.code == UNDECIDED and thresholds.undecided_ok:
-        return [GateDecision(YES)]
-    return [decision]
+        decision = GateDecision(YES)
+    nothing = _check_control(result.sides[0].overall.passed > 0 or not compared.pairs_used, compared.verdict)
+    return [decision, *nothing, *_check_checks(compared.worse_checks)]
 
 
 def _decide_margin(verdict: str, sentence: str, *, within_margin: bool) -> GateDecision:

@@ -38,7 +38,7 @@ class Preflight:
         """
         unfit = tuple(bytearray() for _ in self.variants)
         costs = array("d")
-        unchecked = 0
+        unchecked = implied = 0
         for variant in self.variants:
             validate_variant(self.settings, variant, variant.prompt.checks, self.client)
         with ExitStack() as stack:
@@ -51,6 +51,7 @@ class Preflight:
                     if rendered is not None and estimate:
                         costs.extend(self._costs(estimate, self.variants[side].prompt, rendered))
                 unchecked += not (self.checks.own or added)
+                implied += bool(self.checks.own or case.checks) and self.checks.implies_equality(case)
                 store.add(case)
         if self.options.max_cost is not None and self.refuse:
             check_max_cost(self.options.max_cost, 0.0, list(costs))
@@ -62,6 +63,7 @@ class Preflight:
             trials=self.trials,
             unfit=unfit,
             unchecked=unchecked,
+            implied=implied,
         )
 
     def _estimate(self, stack: ExitStack) -> CostEstimator | None:

@@ -127,6 +127,8 @@ class EvalComparison:
     tags: tuple[Slice, ...]
     checks: tuple[Slice, ...]
     worse_slices: tuple[str, ...]  # got worse though the whole did not
+    worse_checks: tuple[str, ...] = ()  # shown to be worse, by more than the margin may be
+    thin_slices: tuple[str, ...] = ()  # sentences about those with too few pairs to tell
     broke: tuple[CaseFlip, ...]
     fixed: tuple[CaseFlip, ...]
     pairs_used: int

@@ -22,7 +22,7 @@ class TrialPlan:
     """What is to be answered.
 
     ``unfit``: for each side, a byte a case, 1 where its inputs are not accepted. ``unchecked``: the number of
-    cases that any answer passes.
+    cases that any answer passes; ``implied``: of those compared by a check that nobody wrote.
     """
 
     eval_id: str
@@ -33,6 +33,7 @@ class TrialPlan:
     order: Sequence[int] | None = None
     unfit: tuple[bytearray, ...] = ()
     unchecked: int = 0
+    implied: int = 0
 
     @property
     def runs(self) -> int:

@@ -68,11 +68,21 @@ class CaseChecks:
 
     def of(self, case: Case) -> tuple[Check, ...]:
         """Raises Invalid, naming the case, for entries that are no checks."""
-        added = tuple(self._with_unique_names(_read_case_checks(case))) if case.checks else ()
-        if case.expected is None or any(map(self._uses_expected, (*self.own, *added))):
+        added = self._written(case)
+        if not self._needs_equality(case, added):
             return added
         taken = {each.name for each in (*self.own, *added)}
         return (*added, replace(IMPLIED_CHECK, name=_unique_name(IMPLIED_CHECK.name, taken)))
+
+    def implies_equality(self, case: Case) -> bool:
+        """Whether a case is compared with what it expects by a check that nobody wrote."""
+        return self._needs_equality(case, self._written(case))
+
+    def _written(self, case: Case) -> tuple[Check, ...]:
+        return tuple(self._with_unique_names(_read_case_checks(case))) if case.checks else ()
+
+    def _needs_equality(self, case: Case, added: tuple[Check, ...]) -> bool:
+        return case.expected is not None and not any(map(self._uses_expected, (*self.own, *added)))
 
     def _with_unique_names(self, checks: Iterable[Check]) -> Iterable[Check]:
         taken = {each.name for each in self.own}
@@ -107,6 +117,14 @@ class CaseChecks:
                 return "expected" in inputs or compares or _mentions_expected(argument)
             case _:
                 return _mentions_expected(argument)
+
+
+def equality_note(cases: int) -> tuple[str, ...]:
+    """A sentence about the check that nobody wrote, where it was made."""
+    if not cases:
+        return ()
+    which = "1 case is" if cases == 1 else f"{cases:,} cases are"
+    return (f"{which} compared with `expected` by `equals`, as no check looks at it; `checks` may say how",)
 
 
 def _read_case_checks(case: Case) -> tuple[Check, ...]:

@@ -93,7 +93,7 @@ def test_a_recorded_prompt_change_comes_out_as_it_is_known(cli: Cli, bbh: Repo, 
         for side, key in ((control, "baseline_acc"), (candidate, "candidate_acc")):
             assert side["by_tag"][each["name"]]["rate"] == pytest.approx(truth[key], abs=6e-5)
     assert len(compared["tags"]) == len(known)
-    assert compared["worse_slices"] == ["causal_judgement", "ruin_names"]
+    assert compared["worse_slices"] == []  # two of five have p 0.047 and 0.0498, as chance brings
     assert len(compared["broke"]) == 100
     assert "of 135 cases that broke the worst 100 are listed" in found["notes"]
     assert (found["unlisted"], len(found["cases"][0])) == (115, 1000)

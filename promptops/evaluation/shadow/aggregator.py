@@ -43,6 +43,7 @@ class ShadowAggregator:
     primary: Primary
     margin: float
     semantic: EmbeddingOptions | None = None
+    one_look: bool = False
     evidence: SequentialPairedTest = field(init=False)
     comparison: PairedComparison[ShadowPair] = field(init=False)
     judge_test: SequentialPairedTest = field(init=False)
@@ -62,7 +63,7 @@ class ShadowAggregator:
         self.evidence, self.judge_test, self.answer_test = (
             SequentialPairedTest(self.margin) for _ in range(3)
         )
-        self.comparison = PairedComparison(self.margin, evidence=self.evidence)
+        self.comparison = PairedComparison(self.margin, evidence=self.evidence, one_look=self.one_look)
 
     def add(self, pair: ShadowPair) -> None:
         control, candidate = pair.control, pair.candidate
@@ -114,6 +115,8 @@ class ShadowAggregator:
             tags=slices.tags,
             checks=slices.checks,
             worse_slices=slices.worse_slices,
+            worse_checks=slices.worse_checks,
+            thin_slices=slices.thin,
             broke=regressed.worst_first(),
             fixed=improved.worst_first(),
             broke_total=regressed.total,

@@ -46,6 +46,7 @@ class ReplayPlan:
     primary: Primary
     known: Mapping[int, Mapping[str, Mapping[str, Any]]]  # runs of an earlier process, by number and arm
     spent: float
+    implied: int = 0  # inputs compared with what they expect by a check that nobody wrote
 
 
 def plan_replay(
@@ -63,6 +64,8 @@ def plan_replay(
         cases = list(inputs_from_log(registry, chosen.seqs))
     sources, left = _split_compatible(request, cases, chosen)
     primary = _primary(request, checks, sources)
+    own = bool(request.candidate.prompt.checks)
+    implied = sum(checks.implies_equality(each.case) for each in sources if own or each.case.checks)
     if not sources:
         raise _no_inputs_error(request, left)
     if before:
@@ -70,7 +73,13 @@ def plan_replay(
         resume_shadow_run(registry, before.shadow_id, _complete_prefix(sources, known))
         spent = shadow_run_spent_usd(registry, before.shadow_id)
         return ReplayPlan(
-            shadow_id=before.shadow_id, sources=sources, left=left, primary=primary, known=known, spent=spent
+            shadow_id=before.shadow_id,
+            sources=sources,
+            left=left,
+            primary=primary,
+            known=known,
+            spent=spent,
+            implied=implied,
         )
     kept = replace(left, reasons=tuple((where, without_quotes(why, log)) for where, why in left.reasons))
     about = shadow_metadata(request, chosen, kept, primary)
@@ -78,7 +87,15 @@ def plan_replay(
     shadow_id = begin_shadow_run(
         registry, key, version.prompt.name, version.prompt.digest, version.reference, about, len(sources)
     )
-    return ReplayPlan(shadow_id=shadow_id, sources=sources, left=left, primary=primary, known={}, spent=0.0)
+    return ReplayPlan(
+        shadow_id=shadow_id,
+        sources=sources,
+        left=left,
+        primary=primary,
+        known={},
+        spent=0.0,
+        implied=implied,
+    )
 
 
 def _complete_prefix(sources: Sequence[ReplayInput], known: Mapping[int, Mapping[str, Any]]) -> int:

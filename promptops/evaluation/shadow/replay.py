@@ -22,7 +22,7 @@ from promptops.evaluation.shadow.request import ShadowRequest
 from promptops.evaluation.shadow.result import ShadowComparison
 from promptops.evaluation.shadow.side_failures import SideFailures
 from promptops.evaluation.shadow.stored import side_infos, summarize_comparison
-from promptops.evaluation.variants import CaseChecks, with_shared_checks
+from promptops.evaluation.variants import CaseChecks, equality_note, with_shared_checks
 from promptops.providers.embeddings import embedding_endpoint
 from promptops.providers.types import ModelError
 from promptops.registry import (
@@ -55,6 +55,7 @@ class ReplayOutcome:
     earlier: int = 0  # pairs that were complete before
     over_budget: OverBudget | None = None
     failure: ModelError | None = None
+    notes: tuple[str, ...] = ()
 
 
 def replay(
@@ -128,7 +129,9 @@ class _ReplayRun:
 
     def __post_init__(self) -> None:
         request, plan, engine = self.request, self.plan, self.runner.grader.engine
-        self.aggregator = ShadowAggregator(plan.primary, request.margin, request.semantic)
+        self.aggregator = ShadowAggregator(
+            plan.primary, request.margin, request.semantic, one_look=request.full or request.aa
+        )
         self.failures = SideFailures(engine.options.concurrency)
         self.earlier = sum(self.runner.is_complete(source.number) for source in plan.sources)
         sides = 1 if request.recorded else 2
@@ -198,4 +201,11 @@ class _ReplayRun:
             whole=whole,
         )
         failure = self.failures.failure if stopped == "failures" else None
-        return ReplayOutcome(comparison, grader.engine.tally, self.earlier, self.loop.over_budget, failure)
+        return ReplayOutcome(
+            comparison,
+            grader.engine.tally,
+            self.earlier,
+            self.loop.over_budget,
+            failure,
+            equality_note(plan.implied),
+        )

@@ -66,6 +66,8 @@ class ShadowComparison:
     tags: tuple[Slice, ...]
     checks: tuple[Slice, ...]
     worse_slices: tuple[str, ...]
+    worse_checks: tuple[str, ...]
+    thin_slices: tuple[str, ...]
     broke: tuple[ShadowPair, ...]
     fixed: tuple[ShadowPair, ...]
     broke_total: int

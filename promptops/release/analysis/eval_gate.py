@@ -47,7 +47,7 @@ def _gate_finding(found: EvalRecord, margin: float, names: tuple[str, str]) -> G
         verdict = _by_margin(Verdict(known["verdict"]), within=within)
         return GateFinding(verdict=verdict, sentence=str(known.get("sentence", "")), details=details)
     verdict = _by_margin(Verdict(known["verdict"]), within=losses.high <= margin)
-    said = VerdictDetails(
+    finding = VerdictDetails(
         verdict=verdict,
         subject=names[0],
         against=names[1],
@@ -57,7 +57,16 @@ def _gate_finding(found: EvalRecord, margin: float, names: tuple[str, str]) -> G
         margin=margin,
         counted="cases",
     )
-    return GateFinding(verdict=verdict, sentence=verdict_sentence(said), details=details)
+    if verdict is Verdict.NOT_WORSE and _control_rate(found) == 0.0:
+        said = f"{names[1]} passes none of {known['whole']['pairs']:,} cases: do the checks fit?"
+        return GateFinding(verdict=Verdict.UNDECIDED, sentence=said, details=details)
+    return GateFinding(verdict=verdict, sentence=verdict_sentence(finding), details=details)
+
+
+def _control_rate(found: EvalRecord) -> float | None:
+    """The share of cases that stable passes, by what was kept of the other side; None where it was not."""
+    rate, difference = found.counts.get("rate"), found.verdicts["whole"].get("difference")
+    return None if rate is None or difference is None else round(rate - difference, 9)
 
 
 def _bounds(whole: Mapping[str, Any] | None) -> Interval | None:

@@ -28,22 +28,30 @@ def shadow_gate(
     margin = gate.effective_margin
     control, candidate = names or (_short_reference(control_digest), _short_reference(candidate_digest))
     pairs = shadow_losses(registry, prompt, candidate_digest, control_digest)
-    losses = [
-        after - before
+    answered = [
+        (before, after)
         for control_error, before, candidate_error, after in pairs
         if control_error not in _UNANSWERED and candidate_error not in _UNANSWERED
     ]
+    losses = [after - before for before, after in answered]
     test = SequentialPairedTest(margin)
     for loss in losses:
         test.add(loss)
-    enough = len(losses) >= gate.min_pairs or test.verdict is Verdict.WORSE
+    verdict = test.verdict
+    passes_nothing = all(before >= 1.0 for before, _ in answered) and verdict is not Verdict.BETTER
+    enough = len(losses) >= gate.min_pairs or verdict is Verdict.WORSE
     sentence = (
         verdict_sentence(test.details(control, candidate, CHECKS_WORDING))
         if enough
         else f"{len(losses):,} of {gate.min_pairs:,} shadow pairs are there"
     )
+    if enough and passes_nothing:
+        verdict, sentence = (
+            Verdict.UNDECIDED,
+            f"{control} passes none of {len(losses):,} inputs: do the checks fit?",
+        )
     return GateFinding(
-        verdict=test.verdict if enough else None,
+        verdict=verdict if enough else None,
         sentence=sentence,
         command=_command(prompt, control_digest, candidate_digest, gate),
         details={

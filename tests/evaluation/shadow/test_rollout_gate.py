@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from support.front_door import GREET, Cli, Finished, Repo
-from support.greet_releases import channel, ok, told
+from support.greet_releases import channel, ok, told, two_versions
 from support.provider import Answer, Provider, Received, echo, status, text
 
 PLAN = """\
@@ -151,3 +151,24 @@ def salute(otherwise: Answer) -> Any:
         return otherwise if b"Salute" in request.raw else echo(request)
 
     return answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "said"), [("Hail.", 3, "passes nothing"), ("a b c d", 1, "check")]
+)
+def test_what_is_expected_beside_checks_that_do_not_look_at_it(
+    repo: Repo, cli: Cli, provider: Provider, answer: str, code: int, said: str
+) -> None:
+    """It is compared by a check that nobody wrote, which is said; both sides failing it proves nothing."""
+    two_versions(repo, "checks: [{max_words: 3}]\n")
+    provider.script = salute(text(answer))
+    lines = [{"inputs": {"name": f"p{n}"}, "expected": "something else"} for n in range(14)]
+    repo.write("cases.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    versions = ("greet@HEAD", "--against", "greet@HEAD~1")
+    for done in (
+        cli("shadow", "run", *versions, "--inputs", "cases.jsonl", "--no-worse-than", "0.03", "-j", "1"),
+        cli("eval", *versions, "--cases", "cases.jsonl", "--no-worse-than", "0.03"),
+    ):
+        assert done.code == code, done.out + done.err
+        assert said in done.err
+        assert "14 cases are compared with `expected` by `equals`" in " ".join((done.out + done.err).split())

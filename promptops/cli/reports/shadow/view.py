@@ -12,7 +12,7 @@ from promptops.cli.reports.numbers import (
     format_usd,
 )
 from promptops.cli.reports.tables import Cell, ReportTable, plain_cells, verdict_cell
-from promptops.console import pluralize
+from promptops.console import escape_line, pluralize
 from promptops.evaluation.shadow.pair import ShadowPair
 from promptops.evaluation.shadow.result import MetricComparison, ShadowComparison
 from promptops.evaluation.shadow.similarity import OutputSimilarity
@@ -28,6 +28,7 @@ METRIC_LABELS = {
     "length": "output length",
 }
 _MAX_FIELDS = 15
+_MAX_THIN = 3  # slices with too few pairs that are spoken of
 RATIO_METRICS = frozenset({"latency", "cost", "tokens", "length"})
 _STOP_TEXTS = {
     "verdict": "stopped when the verdict was in",
@@ -84,6 +85,7 @@ def shadow_notes(one: ShadowComparison) -> Iterator[str]:
         )
     if one.worse_slices:
         yield f"worse on {', '.join(one.worse_slices)}, though not on the whole"
+    yield from map(escape_line, one.thin_slices[:_MAX_THIN])
     if one.questions[0].name == "errors":
         yield "the prompt has no checks: only errors are compared; --judge compares the answers"
     if one.noise:
