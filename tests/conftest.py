@@ -3,6 +3,7 @@
 import ipaddress
 import itertools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -149,7 +150,8 @@ def _isolated_environment(
     home = next(_homes)
     home.mkdir()
     (home / ".gitconfig").write_text(GIT_CONFIG, "utf-8")
-    for name in [name for name in os.environ if name.endswith("_API_KEY") or name.startswith("GIT_")]:
+    foreign = re.compile(r".*_API_KEY|(GIT|GITHUB|GITLAB|CIRCLE|BUILDKITE|JENKINS|TF)_.*|CIRCLECI|BUILDKITE")
+    for name in filter(foreign.fullmatch, list(os.environ)):
         monkeypatch.delenv(name)
     for name in ("PROMPTOPS_REGISTRY", "PROMPTOPS_LOCAL_GGUF", "OPENAI_BASE_URL", "OPENAI_API_BASE"):
         monkeypatch.delenv(name, raising=False)

@@ -15,6 +15,7 @@ from pathlib import Path
 from promptops.config.locks import LOCK_TIMEOUT_S, file_lock
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
+from promptops.git.actor import actor_of
 from promptops.git.process import git_error, run_git, run_git_unchecked
 from promptops.git.repo import STATE_BRANCH
 
@@ -26,11 +27,11 @@ _NO_IDENTITY = ("Please tell me who you are", "empty ident name", "auto-detectio
 
 @dataclass(frozen=True, slots=True)
 class GitIdentity:
-    """What git's configuration says of who commits, how, and of the remotes there are."""
+    """Who releases, and what git's configuration says of commits and of the remotes there are."""
 
     remotes: tuple[str, ...]
     signs: bool
-    actor: str  # "Ada <ada@example.org>", or "" where git would make up the name or the address
+    actor: str  # as ``actor_of`` has it
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +55,7 @@ def read_git_identity(settings: Settings) -> GitIdentity:
     values = {key: value if mark else "true" for key, mark, value in pairs}
     remotes = tuple(key[len("remote.") : -len(".url")] for key in values if key.startswith("remote."))
     signs = values.get("commit.gpgsign", "").lower() in {"true", "yes", "on", "1"}
-    name, email = _committer(values, "name"), _committer(values, "email") or os.environ.get("EMAIL")
-    return GitIdentity(remotes, signs, f"{name} <{email}>" if name and email else "")
-
-
-def _committer(values: Mapping[str, str], part: str) -> str | None:
-    variable = os.environ.get(f"GIT_COMMITTER_{part.upper()}")
-    return variable or values.get(f"committer.{part}") or values.get(f"user.{part}")
+    return GitIdentity(remotes, signs, actor_of(values, os.environ))
 
 
 def has_committer_identity(settings: Settings) -> bool:

@@ -37,6 +37,14 @@ def as_somebody(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
         monkeypatch.setenv(f"GIT_{role}_EMAIL", f"{name}@example.org")
 
 
+def in_ci(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """In a job of a service that names who started it, and no address."""
+    for part in ("NAME", "EMAIL"):
+        monkeypatch.delenv(f"GIT_AUTHOR_{part}")
+    monkeypatch.setenv("CIRCLECI", "true")
+    monkeypatch.setenv("CIRCLE_USERNAME", name)
+
+
 @pytest.fixture
 def awaiting(cli: Cli, repo: Repo) -> Repo:
     guarded(cli, repo)
@@ -115,6 +123,8 @@ def test_only_those_approve_whom_the_plan_names(
     ok(cli("tick", "greet"))
     done = cli("release", "approve", "greet")
     assert (done.code, "Ada <ada@example.org> may not approve" in done.err) == (4, True)
+    in_ci(monkeypatch, "bob@example.org")
+    assert "bob@example.org may not approve" in cli("release", "approve", "greet").err
     as_somebody(monkeypatch, "bob")
     ok(cli("release", "approve", "greet"))
     assert (last(cli)["actor"], last(cli)["authors"]) == (
@@ -127,6 +137,8 @@ def test_nobody_approves_a_change_of_their_own(cli: Cli, repo: Repo, monkeypatch
     guarded(cli, repo, "{own_change: refuse}")
     ok(cli("tick", "greet"))
     assert "a change of their own" in cli("release", "approve", "greet").err
+    in_ci(monkeypatch, "bob@example.org")
+    assert "the address of bob@example.org is not known" in cli("release", "approve", "greet").err
     as_somebody(monkeypatch, "bob")
     ok(cli("release", "approve", "greet"))
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from promptops.git.actor import actor_of
 from promptops.git.state_branch import read_git_identity, write_commit
 from support.git_repositories import GitFolder, new_repository
 
@@ -11,8 +12,10 @@ from support.git_repositories import GitFolder, new_repository
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GitFolder:
     """A repository of Bea's, with no name in the environment."""
-    for name in ("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL", "EMAIL"):
-        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("EMAIL", raising=False)
+    for who in ("AUTHOR", "COMMITTER"):
+        for part in ("NAME", "EMAIL"):
+            monkeypatch.delenv(f"GIT_{who}_{part}")
     repository = new_repository(tmp_path / "r")
     repository.git("config", "user.name", "Bea")
     repository.git("config", "user.email", "bea@example.org")
@@ -75,3 +78,42 @@ def test_an_address_in_the_environment(folder: GitFolder, monkeypatch: pytest.Mo
 def test_what_git_would_make_up_names_nobody(folder: GitFolder, key: str) -> None:
     folder.git("config", "--unset", key)
     assert read_git_identity(folder.settings()).actor == ""
+
+
+GITHUB = {"GITHUB_ACTIONS": "true", "GITHUB_ACTOR": "ada", "GITHUB_ACTOR_ID": "12"}
+ADA = {"GIT_AUTHOR_NAME": "Ada", "GIT_AUTHOR_EMAIL": "ada@example.org"}
+GITLAB = {"GITLAB_CI": "true", "GITLAB_USER_NAME": "Eve", "GITLAB_USER_EMAIL": "eve@example.org"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "actor"),
+    [
+        (ADA, "Ada <ada@example.org>"),
+        ({"GIT_AUTHOR_NAME": "Ada"}, "Ada <bea@example.org>"),
+        (GITHUB, "ada <12+ada@users.noreply.github.com>"),
+        ({**GITHUB, "GITHUB_TRIGGERING_ACTOR": "eve"}, "eve"),
+        ({**GITHUB, **ADA}, "Ada <ada@example.org>"),
+        ({**GITHUB, "GITHUB_EVENT_NAME": "schedule"}, "Bea <bea@example.org>"),
+        ({"GITHUB_ACTOR": "ada"}, "Bea <bea@example.org>"),
+        (GITLAB, "Eve <eve@example.org>"),
+        ({**GITLAB, "CI_PIPELINE_SOURCE": "schedule"}, "Bea <bea@example.org>"),
+        (
+            {"TF_BUILD": "True", "BUILD_REQUESTEDFOR": "Eve", "BUILD_REQUESTEDFOREMAIL": "e@x.org"},
+            "Eve <e@x.org>",
+        ),
+        (
+            {
+                "BUILDKITE": "true",
+                "BUILDKITE_BUILD_CREATOR": "Eve",
+                "BUILDKITE_BUILD_CREATOR_EMAIL": "e@x.org",
+            },
+            "Eve <e@x.org>",
+        ),
+        ({"CIRCLECI": "true", "CIRCLE_USERNAME": "eve"}, "eve"),
+        ({"JENKINS_URL": "http://x", "BUILD_USER": "Eve", "BUILD_USER_EMAIL": "e@x.org"}, "Eve <e@x.org>"),
+        ({"CI": "true"}, "Bea <bea@example.org>"),
+    ],
+)
+def test_a_person_before_the_machine_that_commits(variables: dict[str, str], actor: str) -> None:
+    bea = {"user.name": "Bea", "user.email": "bea@example.org"}
+    assert actor_of(bea, variables) == actor

@@ -47,7 +47,7 @@ def require_approver(
 
 
 def _is_approver(rule: PlanApproval, actor: str) -> bool:
-    address = _address(actor)
+    address = _actor_address(actor)
     return any(
         address.endswith(name.casefold()) if name.startswith("@") else address == name.casefold()
         for name in rule.approvers
@@ -61,12 +61,24 @@ def _require_other_author(target: Target, plan: ReleasePlan, actor: str, authors
             "approve a change of their own",
             hint="git fetch --all, then again",
         )
-    if not _address(actor) or _address(actor) in map(_address, authors):
+    address = _actor_address(actor)
+    if not address:
         raise Invalid(
-            f"{actor or 'nobody'} wrote the change on {target}, and the plan {plan.name} lets nobody approve "
+            f"the address of {actor or 'who is here'} is not known, and the plan {plan.name} lets nobody "
+            "approve a change of their own",
+            hint="git config user.email, or GIT_AUTHOR_EMAIL in a CI job, says who you are",
+        )
+    if address in map(_address, authors):
+        raise Invalid(
+            f"{actor} wrote the change on {target}, and the plan {plan.name} lets nobody approve "
             "a change of their own",
             hint="somebody else runs promptops release approve",
         )
+
+
+def _actor_address(actor: str) -> str:
+    """Empty for a bare name, such as some CI services give, though it may look like an address."""
+    return _address(actor) if _ADDRESS.search(actor) else ""
 
 
 def _address(name: str) -> str:
