@@ -289,6 +289,6 @@ def _report_usage_error(message: str) -> int:
 
 
 def _complete(words: list[str]) -> None:
-    from promptops.cli.commands.completions import print_completions
+    from promptops.cli.completion import print_completions
 
     print_completions(words, {name: verb.parts for name, verb in VERBS.items()}, find_verb)

@@ -17,14 +17,17 @@ _MIN_SIMILARITY = 0.75  # of a misspelt option to the input that is meant
 
 def declared_flags(parameters: Iterable[inspect.Parameter]) -> list[str]:
     """The long flags of a verb, as Typer names them."""
-    flags = ["--help"]
-    for parameter in parameters:
-        for declared in get_args(parameter.annotation)[1:]:
-            # inside Annotated, Typer keeps the first name where a default would stand
-            words = (getattr(declared, "default", None), *(getattr(declared, "param_decls", None) or ()))
-            names = [part for word in words if isinstance(word, str) for part in word.split("/")]
-            flags += [name for name in names if name.startswith("--")]
-    return flags
+    flags = [flag for parameter in parameters for flag in parameter_flags(parameter)]
+    return ["--help", *(flag for flag in flags if flag.startswith("--"))]
+
+
+def parameter_flags(parameter: inspect.Parameter) -> list[str]:
+    """Every spelling of an option, short ones too; none of an argument."""
+    declared = get_args(parameter.annotation)[1]
+    # inside Annotated, Typer keeps the first name where a default would stand
+    words = (getattr(declared, "default", None), *(getattr(declared, "param_decls", None) or ()))
+    names = [part for word in words if isinstance(word, str) for part in word.split("/")]
+    return [name for name in names if name.startswith("-")]
 
 
 def usage_hint(verb: Callable[..., Any], arguments: Sequence[str]) -> str:

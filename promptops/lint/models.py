@@ -52,16 +52,26 @@ def unknown_model(subject: LintContext) -> Iterator[Problem]:
 
 def _nearest(model: str, project: LintProject) -> str:
     provider, _, rest = model.partition("/")
-    same = [
-        name
-        for name in project.catalog.names()
-        if (name.startswith(f"{provider}/") if "/" in name else project.catalog.provider(name) == provider)
-    ]
-    near = get_close_matches(rest, [name.partition("/")[2] or name for name in same], 1, _MIN_SIMILARITY)
+    same = [name.partition("/")[2] for name in _models_of(provider, project)]
+    near = get_close_matches(rest, same, 1, _MIN_SIMILARITY)
     if not near:
         return ""
     name = f"{provider}/{near[0]}"
     return f" (did you mean `{name}`{_until(name, project)}?)"
+
+
+def _models_of(provider: str, project: LintProject) -> Iterator[str]:
+    for name in project.catalog.names():
+        if name.startswith(f"{provider}/"):
+            yield name
+        elif "/" not in name and project.catalog.provider(name) == provider:
+            yield f"{provider}/{name}"
+
+
+def recommended_models(provider: str, project: LintProject) -> list[str]:
+    """Models of a provider that stay: those with a dated name, or all where there is none."""
+    staying = [name for name in _models_of(provider, project) if _days_left(name, project) is None]
+    return [name for name in staying if is_pinned(name, project)] or staying
 
 
 def floating_model(subject: LintContext) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ from promptops.prompt.json_schema import (
 from promptops.prompt.schema import PROMPT_SCHEMA
 from promptops.prompt.types import Prompt
 
-_SETTABLE = ("max_input_tokens", "model", "output.extract", "output.repair", "parameters")
+SETTABLE = ("max_input_tokens", "model", "output.extract", "output.repair", "parameters")
 _OUTPUT = ("extract", "repair")
 
 
@@ -44,7 +44,7 @@ def with_overrides(
 
 def _set(data: dict[str, Any], key: str, value: Any) -> None:
     first, *rest = key.split(".")
-    if not (key in _SETTABLE or (first == "parameters" and all(rest))):
+    if not (key in SETTABLE or (first == "parameters" and all(rest))):
         message, hint = _unknown_setting(key)
         raise Invalid(message, hint=hint)
     if reason := json_data_problem(value):
@@ -62,13 +62,13 @@ def _set(data: dict[str, Any], key: str, value: Any) -> None:
 def _unknown_setting(key: str) -> tuple[str, str]:
     """Message and hint. What is like no setting is a parameter's name, as providers know many."""
     last = key.rpartition(".")[2]
-    near = [name for name in _SETTABLE if name.rpartition(".")[2] == last]
-    near = near or get_close_matches(key, _SETTABLE, n=1, cutoff=0.8)
-    if not near and last.isidentifier() and last != _SETTABLE[-1]:
+    near = [name for name in SETTABLE if name.rpartition(".")[2] == last]
+    near = near or get_close_matches(key, SETTABLE, n=1, cutoff=0.8)
+    if not near and last.isidentifier() and last != SETTABLE[-1]:
         near = [f"parameters.{last}"]
     if near:
         return f"unknown setting `{key}` (did you mean `{near[0]}`?)", ""
-    return f"unknown setting `{key}`", f"known: {', '.join(_SETTABLE)}.NAME"
+    return f"unknown setting `{key}`", f"known: {', '.join(SETTABLE)}.NAME"
 
 
 def _validate(data: Mapping[str, Any]) -> None:

@@ -92,6 +92,9 @@ def test_every_verb_has_help_that_begins_with_its_summary_and_fits_80_columns(
     assert done.out.lstrip().startswith(f"Usage: promptops {' '.join(path)}")
     assert (find_verb(path).__doc__ or "").split("\n")[0].rstrip(".") in " ".join(done.out.split())
     assert max(map(len, done.out.splitlines())) <= 80
+    monkeypatch.setenv("_PROMPTOPS_COMPLETE", "1")
+    flags = re.findall(r"^  (?:(-\w), )?(?:(-[\w-]+))(?:, (-[\w-]+))?", done.out, re.MULTILINE)
+    assert {flag for line in flags for flag in line if flag} <= set(cli(*path, "-").out.split())
 
 
 def test_nothing_to_do_is_wrong_usage_and_shows_the_help(cli: Cli) -> None:

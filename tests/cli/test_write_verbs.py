@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import subprocess
 from typing import Any
 
 import pytest
@@ -213,55 +212,6 @@ def test_the_view_tells_a_reader_what_happened(cli: Cli, greeting: Repo, provide
         (row,) = map(dict, connection.execute("SELECT * FROM run_log"))
     wanted: dict[str, Any] = {"prompt": "greet", "output": "Hello Ada", "inputs": '{"name":"Ada"}'}
     assert {key: row[key] for key in wanted} == wanted
-
-
-class TestCompletion:
-    """Tab in a real bash."""
-
-    def complete(self, line: str, repo: Repo) -> list[str]:
-        script = f"""
-        eval "$(promptops completions bash)"
-        COMP_LINE={line!r}; COMP_POINT=${{#COMP_LINE}}
-        _promptops; printf '%s\\n' "${{COMPREPLY[@]}}"
-        """
-        done = subprocess.run(
-            ["bash", "--norc", "-c", script], cwd=repo.path, capture_output=True, encoding="utf-8", check=True
-        )
-        assert not done.stderr
-        return done.stdout.split()
-
-    @pytest.mark.parametrize(
-        ("line", "answers"),
-        [
-            ("promptops hist", ["history"]),
-            ("promptops runs se", ["search"]),
-            ("promptops run gr", ["greet"]),
-            ("promptops -C . run gr", ["greet"]),
-            ("promptops run greet@HE", ["HEAD"]),
-            ("promptops run greet@ma", ["main"]),
-            ("promptops run greet:prod", ["production"]),
-            ("promptops render greet --inp", ["--input", "--inputs"]),
-            ("promptops schema set", ["settings"]),
-            ("promptops nonsense x", []),
-            ("promptops vers", ["version"]),
-            ("promptops version x", []),
-            ("promptops help hist", ["history"]),
-            ("promptops help runs se", ["search"]),
-            ("promptops help runs search x", []),
-            ("promptops help --a", ["--all"]),
-            ("promptops registry rec", ["recover"]),
-            ("promptops --ver", ["--version"]),
-        ],
-    )
-    def test_words(self, line: str, answers: list[str], greeting: Repo) -> None:
-        assert sorted(self.complete(line, greeting)) == answers
-
-    def test_outside_a_repository_it_is_silent(self, repo: Repo, tmp_path: Any) -> None:
-        assert self.complete("promptops run g", Repo(tmp_path)) == []
-
-    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-    def test_there_is_a_script_for_each_shell(self, shell: str, cli: Cli) -> None:
-        assert "_PROMPTOPS_COMPLETE" in cli("completions", shell).out
 
 
 def test_this_projects_own_prompts_are_what_init_and_schema_write() -> None:
