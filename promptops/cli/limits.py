@@ -16,6 +16,7 @@ from promptops.errors import ExitCode
 
 CPU_SECONDS = 120
 CPU_VARIABLE = "PROMPTOPS_CPU_SECONDS"
+_MAX_DIGITS = 6  # of seconds: eleven days
 _MEMORY = 4 * 1024**3
 _VERBS = frozenset({"diff", "hooks", "lint"})
 _TAKING_VALUES = frozenset({"-C", "--registry"})
@@ -75,13 +76,13 @@ def _lower(what: int, limit: int) -> None:
     import resource
 
     _, most = resource.getrlimit(what)
-    known = most if most != resource.RLIM_INFINITY else limit
-    resource.setrlimit(what, (min(limit, known), most))
+    allowed = most if most != resource.RLIM_INFINITY else limit
+    resource.setrlimit(what, (min(limit, allowed), most))
 
 
 def _cpu_seconds() -> int:
     text = os.environ.get(CPU_VARIABLE, "")
-    return int(text) if text.isascii() and text.isdecimal() and 0 < len(text) <= 6 else CPU_SECONDS  # noqa: PLR2004
+    return int(text) if text.isascii() and text.isdecimal() and 0 < len(text) <= _MAX_DIGITS else CPU_SECONDS
 
 
 def _forward_to(child: int) -> Callable[[int, Any], None]:

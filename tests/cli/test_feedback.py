@@ -122,7 +122,7 @@ def test_bulk_feedback_is_taken_once_however_often_it_comes(cli: Cli, repo: Repo
             {"run_id": other.lower(), "metric": "correct", "value": 0, "comment": "it was a refund"},
         ),
     )
-    assert cli("feedback", "--from", "feedback.jsonl").out == "3 outcomes logged; 2 told before\n"
+    assert cli("feedback", "--from", "feedback.jsonl").out == "3 outcomes logged; 2 recorded before\n"
     assert json.loads(cli("feedback", "--from", "feedback.jsonl", "--json").out) == {"new": 0, "known": 5}
     assert [row[:3] for row in told()] == [
         ("thumbs", 1.0, ""),
@@ -171,7 +171,7 @@ def test_many_lines_come_from_stdin_in_one_go(repo: Repo, process: Any, tmp_path
     runs = logged(500)
     text_ = lines(*({"run_id": run, "metric": "correct", "value": 1} for run in runs * 4))
     done = process(["feedback", "--from", "-"], input=text_)
-    assert (done.returncode, done.stdout) == (0, "500 outcomes logged; 1,500 told before\n")
+    assert (done.returncode, done.stdout) == (0, "500 outcomes logged; 1,500 recorded before\n")
     assert len(told()) == 500
 
 

@@ -4,6 +4,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from shutil import copyfileobj
 from sys import stdin
@@ -20,18 +21,9 @@ from promptops.cli.options.common import (
     parse_overrides,
 )
 from promptops.cli.options.flags import out_option, restart_option, unit_option
-from promptops.cli.options.model_calls import (
-    AssumeCostOption,
-    JobsOption,
-    MaxCostOption,
-    NoCacheOption,
-    RefreshOption,
-    RetriesOption,
-    RpmOption,
-    TpmOption,
-    cache_use,
-)
-from promptops.cli.options.overrides import TimeoutOption, apply_overrides, local_model_override
+from promptops.cli.options.groups import with_option_groups
+from promptops.cli.options.model_calls import JobsOption, read_call_options
+from promptops.cli.options.overrides import apply_overrides, local_model_override
 from promptops.cli.progress import Progress
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, pluralize, print_json, print_json_line
@@ -39,7 +31,6 @@ from promptops.errors import ExitCode, Invalid
 from promptops.evaluation.shadow.live.spawn import start_drain_if_due
 from promptops.registry import format_line_ranges
 from promptops.runner.batch import BatchJob, BatchOptions, BatchReport, run_batch
-from promptops.runner.retry import Limits
 from promptops.versions.references import Reference, parse_reference
 from promptops.versions.resolve import resolve_version, with_provenance
 
@@ -58,22 +49,17 @@ UnitOption = Annotated[
 RestartOption = Annotated[bool, restart_option()]
 
 
+@with_option_groups(calls=read_call_options)
 def batch(
     reference: ReferenceArgument,
     file: FileArgument,
+    *,
     out: OutOption = None,
     jobs: JobsOption = 16,
     unit: UnitOption = None,
     model: ModelOption = None,
     assignments: SetOption = None,
-    retries: RetriesOption = 5,
-    timeout: TimeoutOption = 120.0,
-    rpm: RpmOption = None,
-    tpm: TpmOption = None,
-    max_cost: MaxCostOption = None,
-    assume_cost: AssumeCostOption = None,
-    no_cache: NoCacheOption = False,
-    refresh: RefreshOption = False,
+    calls: BatchOptions,
     restart: RestartOption = False,
     as_json: JsonOption = False,
 ) -> int:
@@ -89,15 +75,8 @@ def batch(
     version, overrides = apply_overrides(
         version, model or local_model_override(version), parse_overrides(assignments)
     )
-    options = BatchOptions(
-        concurrency=jobs,
-        limits=Limits(retries=retries, timeout=timeout),
-        rpm=rpm,
-        tpm=tpm,
-        max_cost=max_cost,
-        assume_cost=assume_cost,
-        cache=cache_use(no_cache=no_cache or version.channel is not None, refresh=refresh),
-    )
+    reused = "off" if version.channel and calls.cache == "use" else calls.cache
+    options = replace(calls, concurrency=jobs, cache=reused)
     job = BatchJob(
         version=version,
         source=file,

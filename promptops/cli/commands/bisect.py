@@ -1,7 +1,7 @@
 """``promptops bisect``: the commit since which a prompt does worse."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Annotated, Any
 
 import typer
@@ -10,22 +10,14 @@ from promptops.cli.options.cases import NameArgument, TagOption
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.evaluation import CasesOption, TrialsOption, open_cases
 from promptops.cli.options.flags import jobs_option
-from promptops.cli.options.model_calls import (
-    AssumeCostOption,
-    MaxCostOption,
-    NoCacheOption,
-    RefreshOption,
-    RetriesOption,
-    cache_use,
-)
-from promptops.cli.options.overrides import TimeoutOption
+from promptops.cli.options.groups import with_option_groups
+from promptops.cli.options.model_calls import read_call_options
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_table, print_text
 from promptops.errors import ExitCode
 from promptops.evaluation.bisect import BisectRequest, BisectResult, BisectStep, find_culprit, version_range
 from promptops.prompt.diff import compare_prompts
 from promptops.runner.batch import BatchOptions
-from promptops.runner.retry import Limits
 from promptops.versions.history import HistoryEntry
 from promptops.versions.resolve import resolve_version
 
@@ -34,37 +26,28 @@ BadOption = Annotated[str, typer.Option("--bad", metavar="REV", help="A later on
 JobsOption = Annotated[int, jobs_option("Maximum concurrent cases.")]
 
 
+@with_option_groups(without=("rpm", "tpm"), calls=read_call_options)
 def bisect(
     name: NameArgument,
+    *,
     good: GoodOption,
     bad: BadOption = "HEAD",
     trials: TrialsOption = 1,
     cases: CasesOption = None,
     tags: TagOption = None,
     jobs: JobsOption = 4,
-    no_cache: NoCacheOption = False,
-    refresh: RefreshOption = False,
-    max_cost: MaxCostOption = None,
-    assume_cost: AssumeCostOption = None,
-    retries: RetriesOption = 5,
-    timeout: TimeoutOption = 120.0,
+    calls: BatchOptions,
     as_json: JsonOption = False,
 ) -> int:
     """Find the commit since which a prompt does worse on its golden set.
 
     Cases and checks are those of the bad revision. Each version that the search looks at is run until it is
-    clear that it does worse than the good one, or better than the bad one. Exit 3: it cannot be told.
+    clear that it does worse than the good one, or better than the bad one. Exit code 3: undecided.
     """
     settings = current_settings()
     first, last = (resolve_version(f"{name}@{rev}", settings) for rev in (good, bad))
     search = BisectRequest(entries=version_range(name, first, last, settings), trials=trials)
-    options = BatchOptions(
-        concurrency=jobs,
-        limits=Limits(retries=retries, timeout=timeout),
-        max_cost=max_cost,
-        assume_cost=assume_cost,
-        cache=cache_use(no_cache=no_cache, refresh=refresh),
-    )
+    options = replace(calls, concurrency=jobs)
     with open_cases(last, settings, cases, tags) as found_cases:
         result = find_culprit(settings, options, search, found_cases, _note_step)
     changed = list(_changes(result, settings))

@@ -5,16 +5,10 @@ from typing import Annotated
 import typer
 
 from promptops.cli.first_release import confirm_first_release
-from promptops.cli.options.common import JsonOption
+from promptops.cli.options.groups import with_option_groups
 from promptops.cli.options.release import (
-    LocalOption,
-    PlanOption,
-    ProposeOption,
-    ReasonOption,
     ReleaseArgument,
-    ToOption,
-    UnreviewedOption,
-    YesOption,
+    ReleaseOptions,
     print_transition,
     project_release_context,
     require_confirmation,
@@ -42,18 +36,13 @@ NewEvidenceOption = Annotated[
 ]
 
 
+@with_option_groups(given=ReleaseOptions)
 def canary(
     reference: ReleaseArgument,
-    to: ToOption = None,
-    plan: PlanOption = None,
+    *,
     supersede: SupersedeOption = False,
     new_evidence: NewEvidenceOption = False,
-    unreviewed: UnreviewedOption = False,
-    reason: ReasonOption = "",
-    yes: YesOption = False,
-    local: LocalOption = False,
-    propose: ProposeOption = None,
-    as_json: JsonOption = False,
+    given: ReleaseOptions,
 ) -> int:
     """Start a canary: send a share of a channel's traffic to a version. `tick` moves it on.
 
@@ -61,20 +50,20 @@ def canary(
     """
     start = CanaryRequest(
         reference=reference,
-        channel=to,
-        plan=plan,
+        channel=given.to,
+        plan=given.plan,
         supersede=supersede,
         new_evidence=new_evidence,
-        unreviewed=unreviewed,
-        reason=reason,
+        unreviewed=given.unreviewed,
+        reason=given.reason,
     )
-    with project_release_context(local=local, propose=propose) as context:
+    with project_release_context(local=given.local, propose=given.propose) as context:
         prepared = prepare_canary(context, start)
         if isinstance(prepared, ReleaseCandidate):
-            return confirm_first_release(context, prepared, reason, yes=yes, as_json=as_json)
-        _confirm_forecast(context, prepared, yes=yes)
+            return confirm_first_release(context, prepared, given)
+        _confirm_forecast(context, prepared, yes=given.yes)
         written = start_canary(context, prepared)
-        code = print_transition(prepared.target, written, as_json=as_json)
+        code = print_transition(prepared.target, written, as_json=given.as_json)
         if not written.proposed:
             _print_next_step(context, prepared)
         return code

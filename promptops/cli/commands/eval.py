@@ -24,17 +24,8 @@ from promptops.cli.options.evaluation import (
     run_eval,
 )
 from promptops.cli.options.flags import format_option, jobs_option, plan_option
-from promptops.cli.options.model_calls import (
-    AssumeCostOption,
-    MaxCostOption,
-    NoCacheOption,
-    RefreshOption,
-    RetriesOption,
-    RpmOption,
-    TpmOption,
-    cache_use,
-)
-from promptops.cli.options.overrides import TimeoutOption
+from promptops.cli.options.groups import with_option_groups
+from promptops.cli.options.model_calls import read_call_options
 from promptops.cli.reports.eval import EvalFormatName, print_result, render_result
 from promptops.cli.reports.retention import without_unkept_texts
 from promptops.config.settings import LogSettings, Settings, current_settings
@@ -44,7 +35,6 @@ from promptops.evaluation.engine import DEFAULT_MARGIN, EvalRequest
 from promptops.evaluation.gate import EvalThresholds, decide_eval
 from promptops.evaluation.result import EvalResult
 from promptops.runner.batch import BatchOptions
-from promptops.runner.retry import Limits
 
 
 class EvalFormat(StrEnum):
@@ -86,8 +76,10 @@ FormatOption = Annotated[EvalFormat, format_option(f"{', '.join(EvalFormat)}.", 
 VerboseOption = Annotated[bool, typer.Option("--verbose", help="Also say what the verdict rests on.")]
 
 
+@with_option_groups(calls=read_call_options)
 def eval_(
     references: ReferencesArgument = None,
+    *,
     plan: PlanOption = None,
     against: AgainstOption = None,
     trials: TrialsOption = 1,
@@ -96,14 +88,7 @@ def eval_(
     models: ModelsOption = None,
     sets: SetsOption = None,
     jobs: JobsOption = None,
-    no_cache: NoCacheOption = False,
-    refresh: RefreshOption = False,
-    max_cost: MaxCostOption = None,
-    assume_cost: AssumeCostOption = None,
-    retries: RetriesOption = 5,
-    timeout: TimeoutOption = 120.0,
-    rpm: RpmOption = None,
-    tpm: TpmOption = None,
+    calls: BatchOptions,
     fail_under: FailUnderOption = None,
     no_worse_than: NoWorseOption = None,
     margin: MarginOption = DEFAULT_MARGIN,
@@ -129,9 +114,7 @@ def eval_(
         references, against = [wanted.candidate], wanted.control
         no_worse_than, undecided_ok = wanted.gate.margin, wanted.gate.require == "undecided_ok"
     if not references:
-        raise WrongUsage(
-            "no version is named", hint="promptops eval NAME, or --plan NAME for a waiting canary"
-        )
+        raise WrongUsage("no version is named", hint="promptops eval NAME, or eval --plan NAME")
     request = EvalRequest(
         variants=(),
         against=against is not None,
@@ -142,15 +125,7 @@ def eval_(
     request = _with_variants(request, references, against, settings, models, sets)
     if against is None:
         _refuse_comparison(sequential=sequential, gated=no_worse_than is not None)
-    options = BatchOptions(
-        concurrency=jobs or (_JOBS_SEQUENTIAL if sequential else _JOBS),
-        limits=Limits(retries=retries, timeout=timeout),
-        rpm=rpm,
-        tpm=tpm,
-        max_cost=max_cost,
-        assume_cost=assume_cost,
-        cache=cache_use(no_cache=no_cache, refresh=refresh),
-    )
+    options = replace(calls, concurrency=jobs or (_JOBS_SEQUENTIAL if sequential else _JOBS))
     outcome = run_eval(settings, options, request, cases, tags)
     _write_result(outcome.result, "json" if as_json else form.value, out, settings.log)
     if verbose:

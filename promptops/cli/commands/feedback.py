@@ -53,8 +53,8 @@ def feedback(
     if as_json:
         print_json({"new": added.new, "known": added.known})
     else:
-        known = f"; {added.known:,} told before" if added.known else ""
-        print_text(f"{pluralize(added.new, 'outcome')} logged{known}")
+        repeated = f"; {added.known:,} recorded before" if added.known else ""
+        print_text(f"{pluralize(added.new, 'outcome')} logged{repeated}")
 
 
 def _outcome_values(

@@ -95,8 +95,8 @@ def _channels_cell(channels: Mapping[str, Mapping[str, Any]]) -> str:
 
 def _with_eval(entry: dict[str, Any], evals: Mapping[tuple[str, str], LatestEval]) -> dict[str, Any]:
     """Of the version in the working tree."""
-    found = evals.get((entry["prompt"], (entry["digest"] or "").removeprefix("sha256:")))
-    return {**entry, "latest_eval": asdict(found) if found else None}
+    latest = evals.get((entry["prompt"], (entry["digest"] or "").removeprefix("sha256:")))
+    return {**entry, "latest_eval": asdict(latest) if latest else None}
 
 
 def _prompt_data(prompt: Prompt) -> dict[str, Any]:

@@ -5,16 +5,10 @@ from typing import Annotated
 import typer
 
 from promptops.cli.first_release import confirm_first_release
-from promptops.cli.options.common import JsonOption
 from promptops.cli.options.flags import force_option
+from promptops.cli.options.groups import with_option_groups
 from promptops.cli.options.release import (
-    LocalOption,
-    PlanOption,
-    ProposeOption,
-    ReasonOption,
-    ToOption,
-    UnreviewedOption,
-    YesOption,
+    ReleaseOptions,
     print_transition,
     project_release_context,
     require_confirmation,
@@ -32,18 +26,8 @@ NameArgument = Annotated[
 ForceOption = Annotated[bool, force_option("Whatever the evidence says; needs --reason, and is recorded.")]
 
 
-def promote(
-    reference: NameArgument,
-    to: ToOption = None,
-    plan: PlanOption = None,
-    force: ForceOption = False,
-    unreviewed: UnreviewedOption = False,
-    reason: ReasonOption = "",
-    yes: YesOption = False,
-    local: LocalOption = False,
-    propose: ProposeOption = None,
-    as_json: JsonOption = False,
-) -> int:
+@with_option_groups(given=ReleaseOptions)
+def promote(reference: NameArgument, *, force: ForceOption = False, given: ReleaseOptions) -> int:
     """Serve a version to everybody: the active canary when its evidence is in, or a version by its eval.
 
     A canary that waits for a person, or is not at its last step, and a version that would go past the plan of
@@ -51,15 +35,20 @@ def promote(
     something is worse, 3 that the evidence is not in yet.
     """
     request = PromoteRequest(
-        reference=reference, channel=to, plan=plan, force=force, unreviewed=unreviewed, reason=reason
+        reference=reference,
+        channel=given.to,
+        plan=given.plan,
+        force=force,
+        unreviewed=given.unreviewed,
+        reason=given.reason,
     )
-    with project_release_context(local=local, propose=propose) as context:
+    with project_release_context(local=given.local, propose=given.propose) as context:
         candidate = first_release_candidate(context, request)
         if candidate:
-            return confirm_first_release(context, candidate, reason, yes=yes, as_json=as_json)
+            return confirm_first_release(context, candidate, given)
         if past := preview_direct_promotion(context, request):
-            _confirm_past_plan(reference, past, yes=yes)
-        return _print_promotion(promote_(context, request), as_json=as_json)
+            _confirm_past_plan(reference, past, yes=given.yes)
+        return _print_promotion(promote_(context, request), as_json=given.as_json)
 
 
 def _confirm_past_plan(reference: str, past: DirectPromotion, *, yes: bool) -> None:

@@ -5,7 +5,9 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.flags import jobs_option, retries_option
-from promptops.runner.batch import CacheUse
+from promptops.cli.options.overrides import TimeoutOption
+from promptops.runner.batch import BatchOptions
+from promptops.runner.retry import Limits
 
 JobsOption = Annotated[int, jobs_option()]
 RetriesOption = Annotated[int, retries_option()]
@@ -25,7 +27,23 @@ RefreshOption = Annotated[
 ]
 
 
-def cache_use(*, no_cache: bool, refresh: bool) -> CacheUse:
-    if refresh:
-        return "refresh"
-    return "off" if no_cache else "use"
+def read_call_options(
+    *,
+    retries: RetriesOption = 5,
+    timeout: TimeoutOption = 120.0,
+    rpm: RpmOption = None,
+    tpm: TpmOption = None,
+    max_cost: MaxCostOption = None,
+    assume_cost: AssumeCostOption = None,
+    no_cache: NoCacheOption = False,
+    refresh: RefreshOption = False,
+) -> BatchOptions:
+    """How calls are made; how many at once is for each verb to say."""
+    return BatchOptions(
+        limits=Limits(retries=retries, timeout=timeout),
+        rpm=rpm,
+        tpm=tpm,
+        max_cost=max_cost,
+        assume_cost=assume_cost,
+        cache="refresh" if refresh else "off" if no_cache else "use",
+    )

@@ -4,11 +4,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
+from promptops.cli.options.common import JsonOption
 from promptops.cli.options.flags import plan_option, to_option
 from promptops.cli.progress import transfer_line
 from promptops.config.settings import current_settings
@@ -25,6 +27,9 @@ from promptops.release.context import (
     resolve_target,
 )
 from promptops.release.ledger import TransitionResult
+
+if TYPE_CHECKING:  # most verbs end no canary
+    from promptops.release.actions.rollback import RollbackResult
 
 ReleaseArgument = Annotated[
     str, typer.Argument(metavar="REF", help="NAME@REV or NAME:CHANNEL; never the working tree.")
@@ -53,6 +58,20 @@ UnreviewedOption = Annotated[
     ),
 ]
 YesOption = Annotated[bool, typer.Option("-y", "--yes", help="Do not ask.")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseOptions:
+    """What ``canary`` and ``promote`` have in common, as a group of options."""
+
+    to: ToOption = None
+    plan: PlanOption = None
+    unreviewed: UnreviewedOption = False
+    reason: ReasonOption = ""
+    yes: YesOption = False
+    local: LocalOption = False
+    propose: ProposeOption = None
+    as_json: JsonOption = False
 
 
 class ManualAction(Protocol):
@@ -114,6 +133,15 @@ def print_transition(target: Target, written: TransitionResult, *, as_json: bool
     else:
         print_text(written.message)
     return report_unpushed(written)
+
+
+def print_removal(done: "RollbackResult", elsewhere: str, *, as_json: bool) -> int:
+    """Say what serves everybody now. ``elsewhere``: what other machines do while the remote lacks it."""
+    if as_json:
+        print_json({**transition_data(done.target, done.written), "taken": done.removed.version})
+    else:
+        print_text(f"{done.written.message}\n{done.stable.version} serves all calls of {done.target}")
+    return report_unpushed(done.written, f"{elsewhere} {done.removed.version}")
 
 
 def report_unpushed(written: TransitionResult, live: str = "") -> int:

@@ -76,8 +76,8 @@ def _parse_filter_reference(
     if reference is None:
         return None, None, None
     name, at, rev = reference.partition("@")
-    if found := _DIGEST.fullmatch(rev):
-        return name, found[2], None
+    if digest := _DIGEST.fullmatch(rev):
+        return name, digest[2], None
     if at or name.endswith((".yaml", ".yml")):
         return _resolve_prompt_and_digest(reference, settings, digest=bool(at))
     name, _, channel = name.partition(":")

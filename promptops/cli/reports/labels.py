@@ -1,4 +1,7 @@
-"""What stands for a verdict and for a phase, in every form."""
+"""What stands for a side, a verdict and a phase, in every form."""
+
+PAIR = ("control", "candidate")
+"""The two sides of a comparison."""
 
 VERDICT_SYMBOLS = {"worse": "❌", "better": "✅", "not worse": "✅", "undecided": "❔"}  # in comments
 VERDICT_MARKS = {  # in a terminal, with their colour

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 NO_VALUE = "–"
 _SECOND = 1000
 _MAX_RATIO = 60
+_LEAST_P = 0.001
 _DIGITS = 3  # significant, of money
 
 
@@ -82,7 +83,7 @@ def format_integer(value: float | None) -> str:
 
 
 def format_p_value(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}"  # noqa: PLR2004
+    return f"< {_LEAST_P}" if p < _LEAST_P else f"{p:.3f}"
 
 
 # ---- cells of tables, which scripts may read

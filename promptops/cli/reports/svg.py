@@ -7,6 +7,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from promptops.cli.reports.labels import PAIR
+
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _SHAPES = (
     "M-5 0A5 5 0 1 0 5 0A5 5 0 1 0-5 0Z",
@@ -86,11 +88,11 @@ class BandPlot:
 
 def side_css(index: int, sides: int) -> str:
     """The class of a side's marks: the control is hollow, the candidate full; of many, each has a colour."""
-    return ("control", "candidate")[index] if sides == 2 else f"s{index % len(_SHAPES)}"  # noqa: PLR2004
+    return PAIR[index] if sides == len(PAIR) else f"s{index % len(_SHAPES)}"
 
 
 def side_marker(index: int, sides: int, x: float = 0, y: str = "0", tip: str = "") -> PlotMarker:
-    path = _SHAPES[0] if sides <= 2 else _SHAPES[index % len(_SHAPES)]  # noqa: PLR2004
+    path = _SHAPES[0] if sides <= len(PAIR) else _SHAPES[index % len(_SHAPES)]
     return PlotMarker(side_css(index, sides), path, f"{x:.2f}%", y, tip)
 
 

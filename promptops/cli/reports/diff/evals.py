@@ -43,8 +43,8 @@ def _eval_pair(pair: PromptChange, settings: Settings) -> EvalOutcome:
 
 
 def _variant(reference: str, settings: Settings, arm: str) -> Variant:
-    (found,) = build_variants([reference], settings)
-    return Variant(version=found.version, label=found.label, overrides=found.overrides, arm=arm)
+    (variant,) = build_variants([reference], settings)
+    return Variant(version=variant.version, label=variant.label, overrides=variant.overrides, arm=arm)
 
 
 def print_evals(reports: Sequence[DiffReport], settings: Settings, *, markdown: bool) -> None:

@@ -128,7 +128,7 @@ def latency_rows(result: EvalResult) -> tuple[list[PlotRow], list[str]]:
 
 
 def _time_tick(value: float) -> str:
-    return f"{value:g} ms" if value < 1000 else f"{value / 1000:g} s"  # noqa: PLR2004
+    return f"{value:g} ms" if value < 1000 else f"{value / 1000:g} s"  # noqa: PLR2004 - a second
 
 
 def _latency_row(index: int, result: EvalResult, top: float) -> PlotRow:

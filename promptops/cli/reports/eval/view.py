@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from promptops.cli.reports.cases import first_failed_trial
+from promptops.cli.reports.labels import PAIR
 from promptops.cli.reports.numbers import (
     format_integer,
     format_milliseconds,
@@ -127,12 +128,12 @@ def change_tone(metric: MetricRow, difference: float | None) -> str:
 
 def side_role(index: int, result: EvalResult) -> str:
     """Control or candidate, where two sides are held against each other."""
-    return ("control", "candidate")[index] if result.comparison and index < 2 else ""  # noqa: PLR2004
+    return PAIR[index] if result.comparison and index < len(PAIR) else ""
 
 
 def sides_table(result: EvalResult, most: int) -> ReportTable:
     """Two sides stand beside each other with what changed, several have a row each; the first ``most``."""
-    several = len(result.sides) > 2  # noqa: PLR2004
+    several = len(result.sides) > len(PAIR)
     return _side_rows(result, most) if several else _side_columns(result)
 
 
