@@ -73,15 +73,15 @@ VERBS: dict[str, Verb] = {
     "feedback": Verb("Evaluate", "Log what people say of an answer, or do with it"),
     "shadow": Verb(
         "Evaluate",
-        "Try a version on real inputs, without serving the answers to users",
+        "Try a version on real inputs without serving its answers to users",
         {
-            "run": "Answer real inputs with two versions until it is clear which does better",
+            "run": "Answer real inputs with two versions until the verdict is clear",
             "migrate": "Try prompts pinned to one model with another",
             "noise": "Measure how much a version differs from itself",
             "status": "Say how far shadow runs are and what they say so far",
             "show": "Show one shadow run with its regressions and improvements",
             "list": "List shadow runs with their verdicts",
-            "on": "Let a version answer a sample of a channel's calls as well, unseen by users",
+            "on": "Let a version answer a sample of a channel's calls too, unseen",
             "off": "Remove a channel's shadow",
             "drain": "Answer what waits for the shadows of channels",
         },

@@ -127,10 +127,7 @@ LINES = {
 
 INTERACTIVE = {
     "bash": r"""bind -x '"\C-g": printf "%s<\n" "$READLINE_LINE" >>typed'""",
-    "zsh": (
-        "autoload -U compinit; compinit -u -D; "
-        "write() { print -r -- $BUFFER'<' >>typed }; zle -N write; bindkey ^G write"
-    ),
+    "zsh": "write() { print -r -- $BUFFER'<' >>typed }; zle -N write; bindkey ^G write",
 }
 
 

@@ -39,6 +39,7 @@ def test_help_all_groups_every_verb_with_those_below_it(arguments: tuple[str, st
         for part, summary in verb.parts.items():
             assert f"    {part:<10} {summary}" in done.out
     assert all(f"  {name:<12} {summary}" in done.out for name, summary in BUILT_IN.items())
+    assert max(map(len, done.out.splitlines())) <= 80
 
 
 def test_help_explains_a_verb_and_a_group(cli: Cli) -> None:

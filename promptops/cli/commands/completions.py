@@ -34,7 +34,12 @@ _promptops() {
     compadd -S '' -- ${(M)answers:#*[@:=/]}
     compadd -- ${answers:#*[@:=/]}
 }
-compdef _promptops promptops git-promptops
+if [[ ${zsh_eval_context[-1]} == loadautofunc ]]; then  # as the file _promptops of a folder in fpath
+    _promptops
+else
+    (( $+functions[compdef] )) || { autoload -Uz compinit && compinit -i; }
+    compdef _promptops promptops git-promptops
+fi
 """
 FISH = """\
 function __promptops
