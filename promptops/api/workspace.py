@@ -254,12 +254,6 @@ class Workspace(Closing):
             raise workspace_closed_error() from None
 
 
-def _periodic_sync(settings: Settings, every: float | None) -> Callable[[], PeriodicSync] | None:
-    if every is None:
-        return None
-    return lambda: PeriodicSync(every, lambda: sync_releases(settings))
-
-
 def _call_request(
     reference: str,
     inputs: Mapping[str, Any],

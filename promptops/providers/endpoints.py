@@ -171,10 +171,6 @@ def endpoint_model_name(provider: str, rest: str) -> str:
     return rest
 
 
-def key_variables(provider: str) -> tuple[str, ...]:
-    return tuple(DIRECT_PROVIDERS[provider][1].split()) if provider in DIRECT_PROVIDERS else ()
-
-
 def _first_set_variable(names: str, env: Mapping[str, str]) -> tuple[str, str]:
     """The first of the variables that is set, with its value; else the first name, and nothing."""
     for name in names.split():

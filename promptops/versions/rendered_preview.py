@@ -103,7 +103,3 @@ def _text(message: Mapping[str, Any]) -> str:
 
 def _extras(message: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in message.items() if key not in ("role", "content")}
-
-
-def changed_previews(previews: Iterable[RenderedPreview]) -> list[RenderedPreview]:
-    return [one for one in previews if one.lines or one.texts or one.notes]

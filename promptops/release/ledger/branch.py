@@ -109,12 +109,6 @@ class StateBranch:
         finally:
             self._is_pinned = False
 
-    def has_unpushed(self) -> bool:
-        """Whether the local branch has commits that the remote's, as last fetched, has not."""
-        self.repo.refresh_refs()
-        here, theirs = self.local_head, self.remote_head
-        return here is not None and (theirs is None or not self.repo.is_ancestor(here, theirs))
-
     def commit(
         self, parent: str | None, files: Mapping[str, bytes | None], message: str, *, unsigned: bool = False
     ) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from promptops.config.settings import Settings, find_settings
 from promptops.providers import create_client
-from promptops.providers.endpoints import DIRECT_PROVIDERS, endpoint_model_name, key_variables
+from promptops.providers.endpoints import DIRECT_PROVIDERS, endpoint_model_name
 from promptops.providers.errors import parse_retry_after, sanitize_line
 from promptops.providers.http.network import Network
 from promptops.providers.http.single import SingleTransport
@@ -486,8 +486,6 @@ def test_names_on_the_wire() -> None:
     assert endpoint_model_name("openrouter", "anthropic/claude") == "anthropic/claude"
     assert endpoint_model_name("fireworks_ai", "llama") == "accounts/fireworks/models/llama"
     assert endpoint_model_name("fireworks_ai", "accounts/a/deployments/b") == "accounts/a/deployments/b"
-    assert key_variables("openrouter") == ("OPENROUTER_API_KEY", "OR_API_KEY")
-    assert key_variables("anthropic") == ()
 
 
 @pytest.mark.parametrize(
