@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from promptops.providers.endpoints import MARKED_CACHES
 from promptops.providers.errors import error_from_reply, timeout_error
 from promptops.providers.http.transport import HttpReply, HttpRequest, Transport
-from promptops.providers.json_body import holds_many_values
 from promptops.providers.openai.request import build_body, encode_body
 from promptops.providers.openai.response import completion_from_body
 from promptops.providers.openai.stream import StreamParser, completion_from_stream, looks_like_stream
@@ -60,7 +59,7 @@ class OpenAIClient:
         try:
             async with asyncio.timeout(request.timeout):
                 reply = await self._transport.send(self._http(request), stream.line if stream else None)
-            return await self._completion(reply, stream, on_text)
+            return self._completion(reply, stream, on_text)
         except TimeoutError:
             failure = timeout_error(self._place, request.timeout)
         except ModelError as error:
@@ -99,7 +98,7 @@ class OpenAIClient:
             headers["Authorization"] = f"Bearer {self._api_key}"
         return HttpRequest(self._url, headers, self._body(request))
 
-    async def _completion(
+    def _completion(
         self, reply: HttpReply, stream: StreamParser | None, on_text: OnText | None
     ) -> Completion:
         if reply.status != 200:  # noqa: PLR2004
@@ -107,10 +106,7 @@ class OpenAIClient:
         if stream is not None and stream.begun:
             return stream.completion(self.model)
         parse = completion_from_stream if looks_like_stream(reply.body) else completion_from_body
-        if holds_many_values(reply.body):
-            completion = await asyncio.to_thread(parse, reply.body, self.model)
-        else:
-            completion = parse(reply.body, self.model)
+        completion = parse(reply.body, self.model)
         if on_text is not None and completion.text:
             on_text(completion.text)
         return completion

@@ -207,10 +207,9 @@ def test_a_drip_before_the_body_neither(make: Make, head: bytes) -> None:
         forever(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
         lambda: [STREAM[:-2] + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"\n" * 8 * MIB, 1)],
         lambda: [JSON + b"\r\n[" + b"[]," * 600_000 + b"[]]"],
-        lambda: [JSON + b"\r\n{" + b",".join(b'"%d":%d' % (n, n) for n in range(450_000)) + b"}"],
         lambda: [STREAM + b"data: [" + b"[]," * 200_000 + b"[]]\n\n"],
     ],
-    ids=["events", "blanks", "body", "1xx", "bomb", "too many values", "many values", "a large event"],
+    ids=["events", "blanks", "body", "1xx", "bomb", "many values", "a large event"],
 )
 def test_one_bad_connection_delays_no_other_call(
     hostile: Callable[[], Iterable[bytes]], monkeypatch: pytest.MonkeyPatch
