@@ -1,0 +1,18 @@
+"""The command line."""
+
+from typing import TYPE_CHECKING
+
+from promptops.versions.trusted_releases import audit_releases_by
+
+if TYPE_CHECKING:  # few commands read releases
+    from promptops.git.repo import GitRepo
+    from promptops.versions.trusted_releases import TrustedReleases
+
+
+def _audit(repo: "GitRepo", head: str) -> "TrustedReleases":
+    from promptops.release.state_trust import AuditedReleases
+
+    return AuditedReleases.at(repo, head)
+
+
+audit_releases_by(_audit)

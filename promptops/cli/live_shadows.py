@@ -10,7 +10,7 @@ from promptops.console import pluralize, print_text
 from promptops.errors import NotFound
 from promptops.evaluation.shadow.live_status import LiveShadow, live_shadows
 from promptops.git.repo import GitRepo
-from promptops.versions.release_reader import read_releases
+from promptops.versions.trusted_releases import trusted_releases
 
 _WIDTH = 80
 
@@ -20,7 +20,8 @@ def find_live_shadows(settings: Settings, name: str | None = None) -> list[LiveS
     if settings.git_dir is None:
         return []
     with GitRepo(settings) as repo:
-        states = read_releases(repo)
+        trusted = trusted_releases(repo)
+        states = trusted.releases() if trusted else {}
     chosen = [state for state in states.values() if fnmatchcase(state.prompt, name or "*")]
     return [each for state in chosen for each in live_shadows(state)]
 

@@ -24,8 +24,8 @@ from promptops.runner.model_graded import JudgeResolver, LoggedGraderClient, ses
 from promptops.runner.retry import Limits
 from promptops.runner.session import Session
 from promptops.versions.references import Reference, parse_reference
-from promptops.versions.release_reader import find_state_commit, read_release
 from promptops.versions.release_state import Rollout, plan_path
+from promptops.versions.trusted_releases import trusted_releases
 
 _DEFAULT_SINCE = "7d"
 
@@ -94,13 +94,13 @@ def _active_rollout(
         hint = f"{reference.name}:production"
         raise Invalid(f"{reference.text} names a revision, not a channel", hint=hint)
     with GitRepo(settings) as repo:
-        commit = find_state_commit(repo)
-        state = read_release(repo, commit, reference.name) if commit else None
+        trusted = trusted_releases(repo)
+        state = trusted.release(reference.name) if trusted else None
         channel = state.channels.get(reference.channel or "production") if state else None
-        if commit is None or channel is None or channel.rollout is None:
+        if trusted is None or channel is None or channel.rollout is None:
             return None, None
         digest = channel.rollout.plan
-        return channel.rollout, load_pinned_plan(repo.read(commit, plan_path(digest)), digest)
+        return channel.rollout, load_pinned_plan(repo.read(trusted.content, plan_path(digest)), digest)
 
 
 def _planned_shares(plan: ReleasePlan | None) -> dict[str, float]:

@@ -12,7 +12,7 @@ A bundle replaces another one whole, so that who reads it meanwhile meets the ol
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
@@ -26,11 +26,10 @@ from promptops.errors import Invalid, NotFound
 from promptops.git.repo import GitRepo
 from promptops.prompt import load_prompt, short_digest
 from promptops.release.ledger.serialize import encode_release, encode_snapshot
-from promptops.release.state_trust import audit_state, trusted_commit
-from promptops.release.tampering import BranchAudit
+from promptops.release.state_trust import AuditedReleases, audit_state
 from promptops.versions.frozen import load_frozen_prompt
 from promptops.versions.references import is_version_number, parse_digest, parse_reference
-from promptops.versions.release_reader import find_state_commit, read_release_of_any_project, released_names
+from promptops.versions.release_reader import find_state_commit
 from promptops.versions.release_state import (
     ReleasedSnapshot,
     ReleasedVersion,
@@ -61,7 +60,7 @@ def write_bundle(settings: Settings, out: Path) -> BundleSummary:
     with GitRepo(settings) as repo:
         commit = find_state_commit(repo)
         audit = audit_state(repo, commit) if commit else None
-        states = dict(_trusted_states(repo, audit)) if audit else {}
+        states = AuditedReleases(repo, audit).releases() if audit else {}
         if audit is None or not states:
             raise NotFound("nothing is released yet", hint="promptops promote NAME@REV releases a version")
         files = {release_path(name): encode_release(state).decode() for name, state in states.items()}
@@ -86,16 +85,6 @@ def write_bundle(settings: Settings, out: Path) -> BundleSummary:
 def _served_versions(state: ReleaseState) -> Iterable[ReleasedVersion]:
     yield from state.named()
     yield from (channel.shadow.released for channel in state.channels.values() if channel.shadow)
-
-
-def _trusted_states(repo: GitRepo, audit: BranchAudit) -> Iterator[tuple[str, ReleaseState]]:
-    """Each prompt's releases; of what was changed by hand the last good ones, which is said."""
-    names = {*released_names(repo, audit.content), *audit.good_commits}
-    for name in sorted(names):
-        good = trusted_commit(repo, audit, name)
-        state = read_release_of_any_project(repo, good, name) if good else None
-        if state and state.project == repo.settings.prefix:
-            yield name, state
 
 
 def _frozen_text(repo: GitRepo, commit: str, prompt: str, released: ReleasedVersion) -> str:

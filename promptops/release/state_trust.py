@@ -4,14 +4,23 @@ What was verified is remembered under a ref, so that only what is new is looked 
 costs no process.
 """
 
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from promptops.errors import Invalid, PromptopsError
 from promptops.git.repo import VERIFIED_REF, GitRepo
 from promptops.git.state_branch import RefUpdate, update_refs
 from promptops.log import PackageLogger
 from promptops.release.tampering import BranchAudit, Tampering
-from promptops.versions.release_reader import unrelated_heads
+from promptops.versions.release_reader import (
+    read_release,
+    read_release_of_any_project,
+    read_release_states,
+    released_names,
+    unrelated_heads,
+)
+from promptops.versions.release_state import ReleaseState
 
 _LOG = PackageLogger("promptops.release")
 
@@ -91,6 +100,65 @@ def trusted_commit(repo: GitRepo, audit: BranchAudit, prompt: str) -> str | None
     what = "it is taken as it is (release: {on_tamper: warn})" if warns else _fallback_phrase(good)
     _LOG.warning(f"{found[0].sentence}\n  {what}; {RECOVER_HINT}")
     return good
+
+
+@dataclass(frozen=True, slots=True)
+class AuditedReleases:
+    """The releases of an audited branch, as ``TrustedReleases`` has them."""
+
+    repo: GitRepo
+    audit: BranchAudit
+
+    @classmethod
+    def at(cls, repo: GitRepo, head: str) -> "AuditedReleases":
+        return cls(repo, audit_state(repo, head))
+
+    @property
+    def content(self) -> str:
+        return self.audit.content
+
+    def release(self, prompt: str) -> ReleaseState | None:
+        """As the newest commit says that can be trusted with them. Raises Invalid: another project's."""
+        good = trusted_commit(self.repo, self.audit, prompt)
+        return read_release(self.repo, good, prompt) if good else None
+
+    def releases(self) -> dict[str, ReleaseState]:
+        """Those of every prompt of this project; of what was changed by hand the last good ones."""
+        if self.audit.tampering:
+            commits = {self.audit.head, self.content}
+            names = self._tampered_names().union(*(released_names(self.repo, each) for each in commits))
+            found = {name: self._of_any_project(name) for name in sorted(names)}
+        else:
+            found = {**read_release_states(self.repo, self.content)}
+        prefix = self.repo.settings.prefix
+        return {name: state for name, state in found.items() if state and state.project == prefix}
+
+    def files(self, folder: str) -> dict[str, bytes]:
+        """All files below a folder, as the transitions left them."""
+        tampered = self.tampered_files()
+        commit = self.audit.head if allows_tampering(self.repo) else self.content
+        paths = [entry.path for entry in self.repo.list_files(commit, folder)]
+        whole = [path for path in paths if path not in tampered]
+        texts = self.repo.read_many([(commit, path) for path in whole])
+        repaired = {
+            path: self.repo.read_blob(good)
+            for path, good in tampered.items()
+            if good and path.startswith(f"{folder}/")
+        }
+        return dict(zip(whole, texts, strict=True)) | repaired
+
+    def tampered_files(self) -> Mapping[str, str]:
+        """The blobs that files were before somebody changed them by hand; "" of those that were not there."""
+        if allows_tampering(self.repo):
+            return {}
+        return {each.path: each.good for each in self.audit.tampering if each.path}
+
+    def _tampered_names(self) -> set[str]:
+        return {name for each in self.audit.tampering for name in each.prompts or ()}
+
+    def _of_any_project(self, prompt: str) -> ReleaseState | None:
+        good = trusted_commit(self.repo, self.audit, prompt)
+        return read_release_of_any_project(self.repo, good, prompt) if good else None
 
 
 def unrelated_branches(repo: GitRepo) -> list[Tampering]:

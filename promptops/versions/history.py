@@ -10,8 +10,9 @@ from promptops.prompt import check_prompt_name
 from promptops.registry import IndexedVersion, RegistryDatabase
 from promptops.versions.lineage import Lineage, read_lineage
 from promptops.versions.references import suggest_nearest
-from promptops.versions.release_reader import find_state_commit, read_release, read_version_numbers
+from promptops.versions.release_reader import decode_version_numbers
 from promptops.versions.release_state import ReleaseState
+from promptops.versions.trusted_releases import trusted_releases
 from promptops.versions.working_tree import working_tree_names
 
 _SHORT = 10
@@ -75,9 +76,10 @@ def read_history(name: str, settings: Settings, registry: RegistryDatabase | Non
         line = read_lineage(name, repo, registry)
         if not line.starts:
             return _uncommitted_history(name, settings, line)
-        commit = find_state_commit(repo)
-        state = read_release(repo, commit, name) if commit else None
-        numbers = read_version_numbers(repo, commit, state) if commit and state else {}
+        trusted = trusted_releases(repo)
+        state = trusted.release(name) if trusted else None
+        frozen = trusted.files(f"versions/{name}") if trusted and state else {}
+        numbers = decode_version_numbers(frozen, state) if state else {}
         notes = [line.note, _SHALLOW_NOTE if repo.is_shallow() else ""]
     versions = tuple(
         _entry(start, settings, state, numbers if start.name == name else {}) for start in line.starts

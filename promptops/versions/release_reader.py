@@ -1,6 +1,6 @@
 """What is released where, read from the branch ``promptops-state`` (see ``release_state`` for its files)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH as BRANCH
@@ -74,13 +74,6 @@ def read_release_of_any_project(repo: GitRepo, commit: str, prompt: str) -> Rele
         return None
 
 
-def read_releases(repo: GitRepo) -> dict[str, ReleaseState]:
-    """All releases of this project, by prompt; empty before the first."""
-    commit = find_state_commit(repo)
-    states = read_release_states(repo, commit) if commit else {}
-    return {name: state for name, state in states.items() if state.project == repo.settings.prefix}
-
-
 def read_release_states(repo: GitRepo, commit: str) -> dict[str, ReleaseState]:
     """Of every project. A file that cannot be read is said, and concerns its own prompt alone."""
     names = released_names(repo, commit)
@@ -115,24 +108,18 @@ def read_released_snapshot(repo: GitRepo, commit: str, prompt: str, digest: str)
     return decode_snapshot(text, path, prompt)
 
 
-def list_released_snapshots(repo: GitRepo, commit: str, prompt: str) -> list[ReleasedSnapshot]:
-    """Every released version of a prompt."""
-    folder = f"versions/{prompt}"
-    paths = [entry.path for entry in repo.list_files(commit, folder)]
-    paths = [path for path in paths if path.endswith(".yaml") and "/" not in path[len(folder) + 1 :]]
-    texts = repo.read_many([(commit, path) for path in paths])
-    return [decode_snapshot(text, path, prompt) for path, text in zip(paths, texts, strict=True)]
+def decode_snapshots(files: Mapping[str, bytes], prompt: str) -> list[ReleasedSnapshot]:
+    """Every released version of a prompt, from the files below ``versions/<prompt>``."""
+    return [decode_snapshot(text, path, prompt) for path, text in _own_files(files, prompt)]
 
 
-def read_version_numbers(repo: GitRepo, commit: str, state: ReleaseState) -> dict[str, str]:
+def decode_version_numbers(files: Mapping[str, bytes], state: ReleaseState) -> dict[str, str]:
     """The number of every released version, by digest: read without the files that they are made of."""
-    prompt = state.prompt
-    folder = f"versions/{prompt}/"
-    paths = [entry.path for entry in repo.list_files(commit, folder.rstrip("/"))]
-    paths = [path for path in paths if path.endswith(".yaml") and "/" not in path[len(folder) :]]
-    texts = repo.read_many([(commit, path) for path in paths])
     found = {one.digest: one.version for one in state.named()}
-    for path, text in zip(paths, texts, strict=True):
-        digest, version = decode_snapshot_head(text, path)
-        found[digest] = version
-    return found
+    return found | dict(decode_snapshot_head(text, path) for path, text in _own_files(files, state.prompt))
+
+
+def _own_files(files: Mapping[str, bytes], prompt: str) -> Iterator[tuple[str, bytes]]:
+    """Without those of prompts below its name."""
+    depth = f"versions/{prompt}/".count("/")
+    return (each for each in files.items() if each[0].endswith(".yaml") and each[0].count("/") == depth)

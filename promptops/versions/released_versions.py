@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from promptops.config.settings import Settings
 from promptops.errors import NotFound
 from promptops.versions.references import Reference
+from promptops.versions.trusted_releases import TrustedReleases, trusted_releases
 from promptops.versions.version import Version
 
 if TYPE_CHECKING:  # a prompt of the working tree needs neither git nor the registry
@@ -15,7 +16,7 @@ if TYPE_CHECKING:  # a prompt of the working tree needs neither git nor the regi
 
 def find_channel_version(repo: "GitRepo", wanted: Reference) -> Version:
     """The version that a channel serves to most."""
-    commit, state = _require_release_state(repo, wanted)
+    trusted, state = _require_release_state(repo, wanted)
     channel = str(wanted.channel)
     serving = state.channels.get(channel)
     if serving is None or serving.stable is None:
@@ -23,40 +24,40 @@ def find_channel_version(repo: "GitRepo", wanted: Reference) -> Version:
         raise NotFound(
             f"{wanted.name} is not live on {channel}", hint=f"live: {', '.join(live) or 'nowhere'}"
         )
-    return replace(load_released_version(repo, commit, wanted, serving.stable), channel=channel)
+    return replace(load_released_version(repo, trusted.content, wanted, serving.stable), channel=channel)
 
 
 def find_numbered_version(repo: "GitRepo", wanted: Reference, number: str) -> Version:
     """The version that has a number, whether a channel still names it or not."""
-    from promptops.versions.release_reader import list_released_snapshots
+    from promptops.versions.release_reader import decode_snapshots
     from promptops.versions.release_state import ReleasedVersion
 
     tag = f"a git tag of that name is {wanted.name}@refs/tags/{number}"
-    commit, state = _require_release_state(repo, wanted, tag)
+    trusted, state = _require_release_state(repo, wanted, tag)
     for released in state.named():
         if released.version == number:
-            return load_released_version(repo, commit, wanted, released)
-    frozen = list_released_snapshots(repo, commit, wanted.name)
+            return load_released_version(repo, trusted.content, wanted, released)
+    frozen = decode_snapshots(trusted.files(f"versions/{wanted.name}"), wanted.name)
     for one in frozen:
         if one.version == number:
             return load_released_version(
-                repo, commit, wanted, ReleasedVersion(number, one.digest, one.commit)
+                repo, trusted.content, wanted, ReleasedVersion(number, one.digest, one.commit)
             )
     there = {one.version for one in frozen} | {released.version for released in state.named()}
     known = sorted(there, key=lambda version: (len(version), version))
     raise NotFound(f"{wanted.name} has no version {number}", hint=f"there are: {', '.join(known)}; {tag}")
 
 
-def _require_release_state(repo: "GitRepo", wanted: Reference, more: str = "") -> tuple[str, "ReleaseState"]:
-    from promptops.versions.release_reader import find_state_commit, read_release
-
-    commit = find_state_commit(repo)
-    state = read_release(repo, commit, wanted.name) if commit else None
-    if commit is None or state is None:
+def _require_release_state(
+    repo: "GitRepo", wanted: Reference, more: str = ""
+) -> tuple[TrustedReleases, "ReleaseState"]:
+    trusted = trusted_releases(repo)
+    state = trusted.release(wanted.name) if trusted else None
+    if trusted is None or state is None:
         raise unreleased_version_error(
-            wanted, more, anything=commit is not None, elsewhere=_has_remote(repo.settings)
+            wanted, more, anything=trusted is not None, elsewhere=_has_remote(repo.settings)
         )
-    return commit, state
+    return trusted, state
 
 
 def unreleased_version_error(

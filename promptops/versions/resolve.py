@@ -25,6 +25,7 @@ from promptops.versions.released_versions import (
     load_released_version,
     unreleased_version_error,
 )
+from promptops.versions.trusted_releases import trusted_releases
 from promptops.versions.version import Version
 from promptops.versions.working_tree import filter_prompt_names, working_tree_names, working_tree_reader
 
@@ -117,10 +118,10 @@ def with_provenance(version: Version, settings: Settings) -> Version:
 def live_channels(settings: Settings) -> "dict[str, dict[str, ChannelState]]":
     """Where each released prompt is live: what its channels serve, by prompt and channel."""
     from promptops.git.repo import GitRepo
-    from promptops.versions.release_reader import read_releases
 
     with GitRepo(settings) as repo:
-        states = read_releases(repo)
+        trusted = trusted_releases(repo)
+        states = trusted.releases() if trusted else {}
     return {
         name: {channel: serving for channel, serving in state.channels.items() if serving.stable}
         for name, state in states.items()

@@ -30,7 +30,7 @@ from promptops.git.repo import GitRepo
 from promptops.registry import FinishedRun, RegistryDatabase, StartedRun
 from promptops.stats.eprocess import Hypothesis
 from promptops.stats.two_arm import TwoArmTest, prior_from_history
-from promptops.versions.release_reader import read_releases
+from promptops.versions.release_reader import find_state_commit, read_release_states
 from promptops.versions.release_state import ChannelState
 from support.git_repositories import GitFolder, new_repository, prompt_text
 
@@ -120,7 +120,10 @@ def releases(folder: GitFolder, rows: int) -> Iterator[Row]:
 
 def live(folder: GitFolder) -> Mapping[str, ChannelState]:
     with GitRepo(folder.settings()) as repo:
-        return {name: state.channels["production"] for name, state in read_releases(repo).items()}
+        return {
+            name: state.channels["production"]
+            for name, state in read_release_states(repo, str(find_state_commit(repo))).items()
+        }
 
 
 def whole(what: str, arguments: Sequence[str], target: str, *, times: int = 1) -> Row:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from promptops.config.settings import current_settings
+from promptops.git.repo import VERIFIED_REF
 from promptops.registry import FinishedRun, RegistryDatabase, StartedRun, is_sampled
 from promptops.release.plan import decode_plan, dump_plan
 from support.front_door import Cli, Repo
@@ -76,7 +77,7 @@ def judged(repo: Repo) -> Repo:
     repo.git("switch", "-q", "--orphan", STATE.rpartition("/")[2])
     repo.write("releases/support/triage.yaml", json.dumps(state))
     repo.write(f"plans/{plan.digest[:12]}.yaml", dump_plan(plan))
-    repo.commit("State")
+    repo.git("update-ref", VERIFIED_REF, repo.commit("State"))
     repo.git("switch", "-q", "main")
     return repo
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from promptops.api import Workspace
-from support.front_door import Cli, Repo
+from promptops.errors import NotFound
+from promptops.prompt import load_prompt
+from support.front_door import GREET, Cli, Repo
 from support.git_repositories import GitFolder
 from support.greet_releases import SALUTE, a_remote, channel, go_live, ok, versions
 from support.provider import Provider
@@ -289,6 +291,44 @@ def test_calls_are_served_from_the_last_good_state(
     by_hand(live, change)
     done = cli("run", "greet:production", "-i", "name=Ada", "--json")
     assert (done.code, json.loads(done.out)["version"], "Mallory" in done.err) == (0, "v2", True)
+
+
+@pytest.mark.parametrize("change", STATES)
+def test_whatever_reads_a_channel_reads_the_last_good_state(cli: Cli, live: Repo, change: Change) -> None:
+    by_hand(live, change)
+    shown = cli("render", "greet:production", "-i", "name=Ada")
+    assert (shown.code, "Salute Ada" in shown.out, "Mallory" in shown.err) == (0, True, True)
+    told = json.loads(ok(cli("show", "greet:production", "--json")).out)
+    assert told["version"] == "v2"
+    assert "Salute" not in ok(cli("diff", "greet:production", "greet@HEAD")).out
+    listed = json.loads(ok(cli("list", "--json")).out)
+    assert "v2" in json.dumps(listed)
+    lines = json.loads(ok(cli("history", "greet", "--json")).out)
+    assert [line["version"] for line in lines if "production" in line["live"]] == ["v2"]
+
+
+def _only_yaml(file: str, text: str) -> bytes:
+    if file != "greet.yaml":
+        raise NotFound(file)
+    return text.encode()
+
+
+def forged_version(files: dict[str, str]) -> dict[str, str | None]:
+    """Whole in itself, with a number that no release has given."""
+    path = f"versions/greet/{digests(files)[1][7:19]}.yaml"
+    text = files[path].replace("Greet {{", "Insult {{")
+    prompt = load_prompt("greet", lambda file: _only_yaml(file, GREET.replace("Greet {{", "Insult {{")))
+    text = text.replace("version: v1", "version: v9").replace(digests(files)[1], f"sha256:{prompt.digest}")
+    return {f"versions/greet/{prompt.digest[:12]}.yaml": text}
+
+
+def test_a_number_that_no_release_gave_names_nothing(cli: Cli, live: Repo) -> None:
+    by_hand(live, forged_version)
+    for verb in (("render", "greet@v9", "-i", "name=Ada"), ("rollback", "greet", "--to", "v9")):
+        done = cli(*verb)
+        assert (done.code, "v1, v2" in done.err) == (4, True), done
+    live.write("promptops.yaml", "release: {on_tamper: warn}\n")
+    assert "Insult Ada" in cli("render", "greet@v9", "-i", "name=Ada").out
 
 
 def test_a_service_goes_on_with_the_last_good_state(

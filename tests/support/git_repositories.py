@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from promptops.config.settings import Settings, find_settings
+from promptops.git.repo import STATE_BRANCH, VERIFIED_REF
 
 PROMPT = """\
 description: Greet somebody.
@@ -80,6 +81,12 @@ class GitFolder:
         tree = self.git("write-tree", GIT_INDEX_FILE=index)
         commit = self.git("commit-tree", tree, "-m", "state", *(["-p", parent] if parent else []))
         self.git("update-ref", ref, commit)
+        return commit
+
+    def verified_state(self, files: Mapping[str, str]) -> str:
+        """A state branch written by hand that this repository takes for verified."""
+        commit = self.branch_from_files(f"refs/heads/{STATE_BRANCH}", files)
+        self.git("update-ref", VERIFIED_REF, commit)
         return commit
 
     def clone(self, to: Path, *options: str) -> "GitFolder":

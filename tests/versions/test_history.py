@@ -428,7 +428,7 @@ def test_what_is_live_and_how_it_did(repository: GitFolder) -> None:
         f'canary: {{version: v2, digest: "sha256:{canary}"}}}}\n'
         f"  staging: {{stable: {stable}}}\n"
     )
-    repository.branch_from_files("refs/heads/promptops-state", {"releases/a.yaml": state})
+    repository.verified_state({"releases/a.yaml": state})
     figures = VersionStats(runs=3, error_rate=0.5)
     two, one = read_history("a", repository.settings()).with_stats({digest: figures}).versions
     assert (one.live, one.version, one.figures) == (("production", "staging"), "v1", figures)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from promptops.errors import Invalid, NotFound
-from promptops.git.repo import GitRepo
+from promptops.git.repo import VERIFIED_REF, GitRepo
 from promptops.registry import RegistryDatabase
-from promptops.versions.release_reader import list_released_snapshots, read_releases
+from promptops.versions.release_reader import find_state_commit, read_released_snapshot
 from promptops.versions.resolve import (
     Reference,
     live_channels,
@@ -20,6 +20,7 @@ from promptops.versions.resolve import (
     version_reader,
     with_provenance,
 )
+from promptops.versions.trusted_releases import trusted_releases
 from support.git_repositories import GitFolder, new_repository, prompt_text
 
 A = "prompts/a.yaml"
@@ -335,7 +336,7 @@ class TestReleased:
         text = prompt_text("live")
         sha = repository.commit("1", {"prompts/support/a.yaml": text})
         digest = resolve_version("support/a", repository.settings()).prompt.digest
-        repository.branch_from_files(STATE, state_files(digest, sha, text))
+        repository.verified_state(state_files(digest, sha, text))
         repository.commit("2", {"prompts/support/a.yaml": prompt_text("newer")}, day=2)
         return repository
 
@@ -351,7 +352,7 @@ class TestReleased:
             resolve_version("a:staging", repository.settings())
         assert "promptops release sync; else promptops promote a@REV --to staging" in caught.value.hint
         with GitRepo(repository.settings()) as repo:
-            assert read_releases(repo) == {}
+            assert trusted_releases(repo) is None
         assert live_channels(repository.settings()) == {}
 
     def test_channel_and_number(self, released: GitFolder) -> None:
@@ -386,42 +387,46 @@ class TestReleased:
         digest = resolve_version("support/a", repository.settings()).prompt.digest
         old = state_files(digest, "f" * 40, text)
         release = "releases/support/a.yaml"
-        repository.branch_from_files(STATE, old | {release: "prompt: support/a\ngeneration: 9\n"})
+        repository.verified_state(old | {release: "prompt: support/a\ngeneration: 9\n"})
         settings = repository.settings()
         version = resolve_version("support/a@v2", settings)
         assert (version.prompt.digest, version.commit_sha) == (digest, "f" * 40)
         with pytest.raises(NotFound, match="is not in this repository"), version_reader(version, settings):
             pass
         with GitRepo(settings) as repo:
-            (frozen,) = list_released_snapshots(repo, STATE, "support/a")
+            frozen = read_released_snapshot(repo, STATE, "support/a", digest)
+            assert frozen is not None
             assert frozen.read("images/x.png") == b"bytes"
             with pytest.raises(NotFound, match="has no file"):
                 frozen.read("images/y.png")
-            assert read_releases(repo)["support/a"].generation == 9
+            trusted = trusted_releases(repo)
+            assert trusted is not None
+            assert trusted.releases()["support/a"].generation == 9
 
     def test_without_frozen_files_the_commit_is_read_and_verified(self, repository: GitFolder) -> None:
         text = prompt_text("live")
         sha = repository.commit("1", {"prompts/support/a.yaml": text})
         settings = repository.settings()
         digest = resolve_version("support/a", settings).prompt.digest
-        repository.branch_from_files(STATE, state_files(digest, sha, text, frozen=False))
+        repository.verified_state(state_files(digest, sha, text, frozen=False))
         assert resolve_version("support/a:production", settings).commit_sha == sha
-        repository.branch_from_files(STATE, state_files("a" * 64, sha, text, frozen=False))
+        repository.verified_state(state_files("a" * 64, sha, text, frozen=False))
         with pytest.raises(Invalid, match="not as sha256:aaaaaaaaaaaa"):
             resolve_version("support/a:production", settings)
 
     def test_the_newer_of_here_and_the_remote(self, released: GitFolder, tmp_path: Path) -> None:
         state = released.git("rev-parse", STATE)
         clone = released.clone(tmp_path / "clone")
+        clone.git("update-ref", VERIFIED_REF, state)
         assert resolve_version("support/a:production", clone.settings()).version == "v2"
         clone.git("update-ref", STATE, state)
         ahead = clone.branch_from_files(STATE, {"x": "ahead"}, parent=state)
-        with pytest.raises(NotFound, match="is released yet"):
-            resolve_version("support/a:production", clone.settings())
+        with GitRepo(clone.settings()) as repo:
+            assert find_state_commit(repo) == ahead
         clone.git("update-ref", "refs/remotes/origin/promptops-state", ahead)
         clone.git("update-ref", STATE, state)
-        with pytest.raises(NotFound, match="is released yet"):
-            resolve_version("support/a:production", clone.settings())
+        with GitRepo(clone.settings()) as repo:
+            assert find_state_commit(repo) == ahead
         clone.branch_from_files(STATE, {"x": "other"}, parent=state)
         with pytest.raises(Invalid, match="promptops-state has diverged: refs/heads") as caught:
             resolve_version("support/a:production", clone.settings())
@@ -453,7 +458,7 @@ class TestReleased:
         sha = "f" * 40 if path.startswith("versions/") else sha  # else its commit is read instead
         digest = resolve_version("support/a", repository.settings()).prompt.digest
         damaged = {path.replace("DIGEST12", digest[:12]): text.replace("DIGEST", digest)}
-        repository.branch_from_files(STATE, state_files(digest, sha, prompt) | damaged)
+        repository.verified_state(state_files(digest, sha, prompt) | damaged)
         with pytest.raises(Invalid, match=message) as caught:
             resolve_version("support/a:production", repository.settings())
         assert "promptops-state" in caught.value.message

@@ -12,7 +12,7 @@ from promptops.git.repo import STATE_BRANCH
 from promptops.git.state_branch import has_committer_identity, state_branch_checkouts
 from promptops.release.ledger import Ledger
 from promptops.release.ledger.source_branch import resolve_source_branch
-from promptops.versions.release_reader import read_releases
+from promptops.versions.trusted_releases import trusted_releases
 
 _IDENTIFY = 'git config user.name "Ada"; git config user.email ada@example.org'
 _SYNC = "promptops release sync"
@@ -66,7 +66,8 @@ def _remote_and_source(settings: Settings, ledger: Ledger) -> Iterator[DoctorFin
 
 def _release_state(ledger: Ledger) -> Iterator[DoctorFinding]:
     try:
-        states = read_releases(ledger.repo)
+        trusted = trusted_releases(ledger.repo)
+        states = trusted.releases() if trusted else {}
     except PromptopsError as error:
         yield DoctorFinding("releases", "error", error.message, error.hint)
         return

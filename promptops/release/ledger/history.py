@@ -8,8 +8,8 @@ from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH
 from promptops.release.ledger.branch import StateBranch
 from promptops.release.ledger.transition_log import TransitionRecord, decode_record
-from promptops.release.state_trust import allows_tampering
-from promptops.versions.release_reader import list_released_snapshots, read_released_snapshot
+from promptops.release.state_trust import AuditedReleases, allows_tampering
+from promptops.versions.release_reader import decode_snapshots, read_released_snapshot
 from promptops.versions.release_state import ChannelState, ReleasedSnapshot
 
 
@@ -39,7 +39,7 @@ class LedgerHistory:
         commit = self._commit()
         if commit is None:
             raise NotFound(f"there is no {STATE_BRANCH} here", hint="promptops release sync")
-        good = self._tampered_files(commit).get(path)
+        good = self._audited(commit).tampered_files().get(path)
         try:
             return self._repo.read_blob(good) if good else self._repo.read(commit, path)
         except NotFound:
@@ -54,8 +54,7 @@ class LedgerHistory:
         return [(generation, _decode(files[path], path)) for generation, path in numbered]
 
     def versions(self, prompt: str) -> list[ReleasedSnapshot]:
-        commit = self._commit()
-        found = list_released_snapshots(self._repo, commit, prompt) if commit else []
+        found = decode_snapshots(self._files(f"versions/{prompt}"), prompt)
         return sorted(found, key=lambda frozen: (len(frozen.version), frozen.version))
 
     def frozen(self, prompt: str, digest: str) -> Iterator[ReleasedSnapshot]:
@@ -71,27 +70,13 @@ class LedgerHistory:
             return newest
         return self._branch.audit(newest).content
 
-    def _tampered_files(self, commit: str) -> Mapping[str, str]:
-        """The blobs that files were before somebody changed them by hand; "" of those that were not there."""
-        if allows_tampering(self._repo):
-            return {}
-        return {each.path: each.good for each in self._branch.audit(commit).tampering if each.path}
-
-    def _files(self, folder: str) -> dict[str, bytes]:
+    def _files(self, folder: str) -> Mapping[str, bytes]:
         """All files below a folder, as the transitions left them."""
         commit = self._commit()
-        if commit is None:
-            return {}
-        tampered = self._tampered_files(commit)
-        paths = [entry.path for entry in self._repo.list_files(commit, folder)]
-        whole = [path for path in paths if path not in tampered]
-        texts = self._repo.read_many([(commit, path) for path in whole])
-        repaired = {
-            path: self._repo.read_blob(good)
-            for path, good in tampered.items()
-            if good and path.startswith(f"{folder}/")
-        }
-        return dict(zip(whole, texts, strict=True)) | repaired
+        return self._audited(commit).files(folder) if commit else {}
+
+    def _audited(self, commit: str) -> AuditedReleases:
+        return AuditedReleases(self._repo, self._branch.audit(commit))
 
 
 def _generation(path: str) -> int:

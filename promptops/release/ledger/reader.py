@@ -14,13 +14,8 @@ from promptops.release.ledger.recover import LedgerRecovery, recover_branch
 from promptops.release.ledger.sync import SyncResult, pending_transitions, rebase_local_commits
 from promptops.release.ledger.transition_log import TransitionRecord
 from promptops.release.plan import ReleasePlan, load_pinned_plan
-from promptops.release.state_trust import (
-    audit_whole_branch,
-    trusted_commit,
-    unrelated_branches,
-)
+from promptops.release.state_trust import AuditedReleases, audit_whole_branch, unrelated_branches
 from promptops.release.tampering import Tampering
-from promptops.versions.release_reader import read_release, read_releases, released_names
 from promptops.versions.release_state import ChannelState, ReleasedSnapshot, ReleaseState, plan_path
 
 
@@ -71,14 +66,7 @@ class LedgerReader(Closing):
     def releases(self) -> dict[str, ReleaseState]:
         """Those of every prompt of this project."""
         commit = self.commit_id()
-        if commit is None:
-            return {}
-        if not self.branch.audit(commit).tampering:
-            return read_releases(self.repo)
-        found = {name: self.trusted_state(commit, name) for name in self._names(commit)}
-        return {
-            name: state for name, state in found.items() if state and state.project == self.settings.prefix
-        }
+        return AuditedReleases(self.repo, self.branch.audit(commit)).releases() if commit else {}
 
     def tampering(self, prompt: str | None = None) -> list[Tampering]:
         """What of a prompt's, or of anything, no transition has left as it is, in the newest commits."""
@@ -92,16 +80,9 @@ class LedgerReader(Closing):
         found = audit_whole_branch(self.repo, commit).tampering if commit else ()
         return [*unrelated_branches(self.repo), *found]
 
-    def _names(self, commit: str) -> list[str]:
-        base = self.branch.audit(commit).base
-        there = [*released_names(self.repo, commit), *(released_names(self.repo, base) if base else ())]
-        tampered = {name for each in self.branch.audit(commit).tampering for name in each.prompts or ()}
-        return sorted({*there, *tampered})
-
     def trusted_state(self, commit: str, prompt: str) -> ReleaseState | None:
         """The releases of a prompt at the newest commit, up to this one, that can be trusted with them."""
-        good = trusted_commit(self.repo, self.branch.audit(commit), prompt)
-        return read_release(self.repo, good, prompt) if good else None
+        return AuditedReleases(self.repo, self.branch.audit(commit)).release(prompt)
 
     def log(self, prompt: str | None = None, channel: str | None = None) -> list[TransitionRecord]:
         """Transitions, newest first."""

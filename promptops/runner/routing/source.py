@@ -10,9 +10,9 @@ from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.log import PackageLogger
-from promptops.release.state_trust import audit_state, trusted_commit
+from promptops.release.state_trust import AuditedReleases, audit_state
 from promptops.versions.references import Reference
-from promptops.versions.release_reader import find_state_commit, read_release
+from promptops.versions.release_reader import find_state_commit
 from promptops.versions.release_state import ReleasedVersion, ReleaseState
 from promptops.versions.resolve import Version, load_released_version
 
@@ -44,8 +44,7 @@ class _StateSnapshot:
 
     def read(self, repo: GitRepo, prompt: str) -> ReleaseState | None:
         """A prompt's releases, as the newest commit says that can be trusted with them."""
-        good = trusted_commit(repo, self._audit, prompt) if self._audit else None
-        return read_release(repo, good, prompt) if good else None
+        return AuditedReleases(repo, self._audit).release(prompt) if self._audit else None
 
 
 class GitSource:

@@ -53,10 +53,11 @@ def registry_prune(
 def active_rollouts(settings: Settings) -> tuple[str, ...]:
     """The rollouts whose runs are still evidence, as the state branch says here."""
     from promptops.git.repo import GitRepo
-    from promptops.versions.release_reader import read_releases
+    from promptops.versions.trusted_releases import trusted_releases
 
     with GitRepo(settings) as repo:
-        releases = read_releases(repo).values()
+        trusted = trusted_releases(repo)
+        releases = trusted.releases().values() if trusted else ()
     channels = [state for release in releases for state in release.channels.values()]
     return tuple(state.rollout.id for state in channels if state.rollout is not None)
 
