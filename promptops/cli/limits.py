@@ -9,7 +9,7 @@ macOS keeps the limit on computing; it has none on memory that holds for what is
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from promptops.errors import ExitCode
@@ -18,18 +18,21 @@ CPU_SECONDS = 120
 CPU_VARIABLE = "PROMPTOPS_CPU_SECONDS"
 _MAX_DIGITS = 6  # of seconds: eleven days
 _MEMORY = 4 * 1024**3
-_VERBS = frozenset({"diff", "hooks", "lint"})
+_VERBS = frozenset({"cases", "diff", "hooks", "lint"})
 _TAKING_VALUES = frozenset({"-C", "--registry"})
 
 
-def renders_branches(arguments: Sequence[str]) -> bool:
-    """Whether a command line reads what others have pushed, and calls no model for it."""
+def is_limited(arguments: Sequence[str], env: Mapping[str, str]) -> bool:
+    """Whether a command line reads what others have pushed, and calls no model for it.
+
+    Where somebody has set a limit it holds for every verb, those that call models among them.
+    """
     words = iter(arguments)
     for word in words:
         if word in _TAKING_VALUES:
             next(words, None)
         elif not word.startswith("-"):
-            return word in _VERBS and "--run" not in arguments
+            return CPU_VARIABLE in env or (word in _VERBS and "--run" not in arguments)
     return False
 
 

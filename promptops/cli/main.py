@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from promptops._version import __version__
 from promptops.cli.help import PROGRAM, print_group_help, print_help
-from promptops.cli.limits import renders_branches, run_limited
+from promptops.cli.limits import is_limited, run_limited
 from promptops.cli.verbs import BUILT_IN, MOVED_OPTIONS, MOVED_VERBS, VERBS, suggest_verbs
 from promptops.errors import ExitCode, PromptopsError, WrongUsage
 from promptops.log import before_first_message
@@ -30,7 +30,7 @@ _MAX_NUMBER = 2**53
 
 
 def entry() -> NoReturn:
-    if renders_branches(sys.argv[1:]):
+    if is_limited(sys.argv[1:], os.environ):
         sys.exit(run_limited(main))
     code = main()
     gc.freeze()  # else the end of the process looks for garbage once more, which took a sixth of its time

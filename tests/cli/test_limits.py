@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from promptops.cli.limits import renders_branches
+from promptops.cli.limits import is_limited
 from support.front_door import Repo
+from support.provider import Provider
 
 LIMITED = "import sys; from promptops.cli.limits import run_limited; {}; sys.exit(run_limited(work))"
 
@@ -67,7 +68,9 @@ def test_a_signal_reaches_the_work_and_ends_both() -> None:
         ("-C services lint --format github", True),
         ("diff main...branch", True),
         ("hooks run pre-commit", True),
+        ("cases validate greet", True),
         ("diff main --run", False),
+        ("eval greet", False),
         ("run lint", False),
         ("-C lint run", False),
         ("--help", False),
@@ -75,7 +78,23 @@ def test_a_signal_reaches_the_work_and_ends_both() -> None:
     ],
 )
 def test_which_command_lines_are_limited(line: str, limited: bool) -> None:
-    assert renders_branches(line.split()) is limited
+    assert is_limited(line.split(), {}) is limited
+    assert is_limited(line.split(), {"PROMPTOPS_CPU_SECONDS": "60"}) is (line not in ("", "--help"))
+
+
+def test_an_eval_is_limited_where_a_limit_is_set(
+    greeting: Repo, provider: Provider, process: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    prompt = greeting.path / "prompts/greet.yaml"
+    prompt.write_text(f"{prompt.read_text()}cases: greet.cases.jsonl\n")
+    greeting.write("prompts/greet.cases.jsonl", '{"inputs": {"name": "Ada"}}\n')
+    env = {**os.environ, "PROMPTOPS_CPU_SECONDS": "60"}
+    done = process(["eval", "greet", "--json"], cwd=greeting.path, env=env)
+    assert done.returncode == 0, done.stderr
+    assert len(provider.requests) == 1
+    stopped = process(["eval", "greet"], cwd=greeting.path, env=env | {"PROMPTOPS_CPU_SECONDS": "0"})
+    assert stopped.returncode == 4
+    assert "stopped by" in stopped.stderr
 
 
 def test_lint_of_a_process_says_what_it_says_without_limits(
