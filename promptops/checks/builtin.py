@@ -112,7 +112,7 @@ CHECK_KINDS: Mapping[str, CheckKind] = {
     "grounded": CheckKind(
         grounding.grounded,
         grounding.GROUNDED_SCHEMA,
-        "the output's words stand in this input: its name, or `{input, by, n}` by tokens or sentences; 0.8 "
+        "the output's words occur in this input: its name, or `{input, by, n}` by tokens or sentences; 0.8 "
         "of them unless `threshold` says otherwise",
         threshold=grounding.THRESHOLD,
     ),

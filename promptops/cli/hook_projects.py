@@ -14,7 +14,7 @@ from promptops.git.diff import changed_names, staged_names
 from promptops.git.entries import split_names
 from promptops.git.process import run_git
 
-if TYPE_CHECKING:  # most commits touch no prompt and shall not wait for more
+if TYPE_CHECKING:  # most commits touch no prompt and must not wait for more
     from promptops.git.repo import GitRepo
     from promptops.lint import Scope
     from promptops.versions.changed_prompts import ChangedPrompts

@@ -1,4 +1,4 @@
-"""Text files as people write them: decoded, and what is wrong in them told with its place."""
+"""Text files as people write them: decoded, and what is wrong in them named with its place."""
 
 import re
 from collections.abc import Iterable, Iterator

@@ -53,7 +53,7 @@ class BisectStep:
 
 @dataclass(frozen=True, slots=True)
 class BisectResult:
-    """``culprit`` is None where it cannot be told; it is then one of ``suspects``, if they are any."""
+    """``culprit`` is None where it is undecided; it is then one of ``suspects``, if they are any."""
 
     good: HistoryEntry
     bad: HistoryEntry

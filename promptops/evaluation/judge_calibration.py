@@ -59,7 +59,7 @@ class JudgedItem:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Each figure is None where it cannot be told: too few items, one category throughout, one rater."""
+    """Each figure is None where it cannot be computed: too few items, one category throughout, one rater."""
 
     items: int
     judged: int  # items with at least one verdict

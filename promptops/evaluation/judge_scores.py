@@ -126,7 +126,7 @@ def _assign_judges(request: JudgeScoreRequest, shares: Mapping[str, float]) -> l
     prompt = _prompt_name(judge)
     name = next((planned for planned in shares if _prompt_name(planned) == prompt), prompt)
     if sample is None and name not in shares:
-        raise Invalid(f"how many of the runs shall {judge} score?", hint="--sample 0.2")
+        raise Invalid(f"how many of the runs is {judge} to score?", hint="--sample 0.2")
     return [JudgeAssignment(name, judge, shares[name] if sample is None else sample)]
 
 

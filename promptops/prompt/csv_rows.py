@@ -9,7 +9,7 @@ from itertools import chain
 from promptops.errors import Invalid
 
 MAX_CELL = 10_000_000  # characters
-MAX_UTF16 = 100_000_000  # bytes: lines of UTF-16 cannot be told before it is decoded
+MAX_UTF16 = 100_000_000  # bytes: lines of UTF-16 cannot be found before it is decoded
 _SEPARATORS = ",;\t"
 _SEPARATOR_LINE = re.compile(f"sep=([{_SEPARATORS}|])[\r\n]*", re.IGNORECASE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")  # str.splitlines breaks lines at U+2028 and others

@@ -2,7 +2,7 @@
 
 The digest format of a version hangs on the answer (see ``Prompt.format``), so that this file is as stable as
 the canonical object itself: another answer for the same texts and inputs gives a version another digest. What
-cannot be told counts as yes. A better analysis is another format.
+cannot be decided counts as yes. A better analysis is another format.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence

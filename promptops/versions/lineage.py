@@ -169,7 +169,7 @@ def _name_periods(name: str, touches: Sequence[PathChange]) -> tuple[list[_NameP
             files, verb = (gone, "from") if len(gone) > 1 else (come, "to")
             lives.append(_NamePeriod(touch.position, name))
             where = f"{touch.commit_sha[:12]} moves the same text {verb} {' and '.join(sorted(files))}"
-            return lives[::-1], f"history stops here: {where}, so it cannot be told which was {name}"
+            return lives[::-1], f"history stops here: {where}, so it is unknown which was {name}"
         lives.append(_NamePeriod(touch.position, name))
         name = gone[0]
     return [_NamePeriod(0, name), *lives[::-1]], ""

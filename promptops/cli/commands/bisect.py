@@ -58,7 +58,7 @@ def bisect(
     return ExitCode.OK if result.culprit else ExitCode.UNDECIDED
 
 
-_STEP_WORDS = {"good": "does as the good one", "bad": "does worse", "cannot tell": "cannot be told"}
+_STEP_WORDS = {"good": "does as the good one", "bad": "does worse", "cannot tell": "cannot tell"}
 
 
 def _note_step(step: BisectStep) -> None:

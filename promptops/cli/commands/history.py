@@ -45,7 +45,7 @@ def history(reference: NameArgument, limit: LimitOption = None, as_json: JsonOpt
 
 
 def _registry(settings: Settings) -> RegistryDatabase:
-    """The project's; one in memory where that can't be had, as a history needs no log to be told."""
+    """The project's; one in memory where that can't be had, as a history needs no log."""
     try:
         return RegistryDatabase.open(settings.registry)
     except PromptopsError as error:

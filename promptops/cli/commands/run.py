@@ -45,7 +45,7 @@ MetaOption = Annotated[
     list[str] | None, typer.Option("--meta", metavar="KEY=VALUE", help="Log this with the run.")
 ]
 AllChecksOption = Annotated[
-    bool, typer.Option("--all-checks", help="Also make the checks that cost further calls, as a judge does.")
+    bool, typer.Option("--all-checks", help="Also make the checks that cost more calls, as a judge does.")
 ]
 UnitOption = Annotated[
     str | None,

@@ -24,7 +24,7 @@ _LOG = PackageLogger("promptops.runner")
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _GATE_PHASES = frozenset({"eval", "shadow"})
-NO_KEY = "unit not hashed"  # its units cannot be told apart, so it is no evidence
+NO_KEY = "unit not hashed"  # its units cannot be distinguished, so it is no evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ CaseFinding = dict[str, str]
 
 def cases_validate(reference: ReferenceArgument, as_json: JsonOption = False) -> int:
     """Read and render every case. Names malformed lines, inputs that do not fit, checks that do not exist,
-    duplicates, and cases that stand in the prompt's own examples. Exits 1 when there is any of it."""
+    duplicates, and cases that are among the prompt's own examples. Exits 1 when there is any of it."""
     settings = current_settings()
     version = resolve_version(reference, settings)
     with (

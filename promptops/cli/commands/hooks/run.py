@@ -23,7 +23,7 @@ from promptops.config.settings import Settings
 from promptops.console import escape_line, note, print_styled
 from promptops.errors import Invalid, PromptopsError
 
-if TYPE_CHECKING:  # most commits touch no prompt and shall not wait for more
+if TYPE_CHECKING:  # most commits touch no prompt and must not wait for more
     from promptops.versions.change_summary import ChangeSummary
 
 
@@ -45,7 +45,7 @@ StrictOption = Annotated[bool, strict_option()]
 
 
 def hooks_run(hook: HookArgument, files: FilesArgument = None, strict: StrictOption = False) -> int:
-    """Do what a hook does. Git and pre-commit call this; it can also stand in a hook of your own.
+    """Do what a hook does. Git and pre-commit call this; it can also be in a hook of your own.
 
     `lint` finds what is wrong with prompts that depend on a staged or named file, `diff` says what the
     commit changes, pre-commit does both, commit-msg adds what changes to the message as trailers.

@@ -36,7 +36,7 @@ def judge_score(
 ) -> None:
     """Let a judge score a sample of what a channel has answered, for the metrics `judge.PROMPT` of a plan.
 
-    Which runs it scores is drawn by their ids alone, whoever answered and whatever was said; it is not told
+    Which runs it scores is drawn by their ids alone, whoever answered and whatever was said; it does not see
     the version. A run is scored once: what is cut off or fails is taken up by the next call.
     """
     settings = current_settings()

@@ -37,7 +37,9 @@ def registry_prune(
     What releases were decided on (observations) is never deleted.
     """
     if older_than is None and max_size is None:
-        raise Invalid("which runs shall go?", hint="give --older-than 30d, --max-size 500MB, or both")
+        raise Invalid(
+            "which runs are to be deleted?", hint="give --older-than 30d, --max-size 500MB, or both"
+        )
     before = parse_time(older_than, "--older-than") if older_than else None
     most = parse_size(max_size) if max_size else None
     settings = current_settings()

@@ -56,7 +56,7 @@ def begin_batch(registry: RegistryDatabase, identity: BatchIdentity, *, referenc
 
 
 def end_batch(registry: RegistryDatabase, batch_id: str) -> None:
-    """Nothing is left to do, or nothing shall be done any more."""
+    """Nothing is left to do, or no more is to be done."""
     with registry.write() as connection:
         connection.execute("UPDATE batches SET finished_at = ? WHERE batch_id = ?", (utc_now(), batch_id))
 

@@ -2,7 +2,7 @@
 
 The index is brought up to date when it is searched, so that logging pays nothing for it. It holds every
 three letters in a row of runs that have ended; the text itself stays in ``run_texts``. What the index holds
-of a run must be taken out with exactly the text that was put in, hence ``delete_from_search_index`` before
+of a run must be taken out with exactly the text that was put in, so ``delete_from_search_index`` before
 runs are deleted.
 """
 
