@@ -1,6 +1,6 @@
 """Makes the pictures of the manual again: of what its own pages do, on the embedded model and a stand-in.
 
-    python docs/pictures/make.py
+    python docs/pictures/make.py [tour] [eval] [shadow] [status]      # all without a name
 
 Needs the extras of `pip install -e '.[local,dev]'` and Chromium (Debian: `apt-get install chromium`), and
 some minutes. The commands are those of the pages: tests/test_pictures.py sees from README.md, and from the
@@ -20,6 +20,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
+MADE_FROM = FOLDER / "made-from.json"
 sys.path[:0] = [str(FOLDER), str(ROOT / "tests")]
 
 from terminal import THEMES, picture, terminal_output  # noqa: E402 - beside this file
@@ -68,24 +69,28 @@ REPORTS = {
 WIDTH = 1000
 
 
-def main() -> None:
+def main(names: list[str]) -> None:
+    reports = {name: report for name, report in REPORTS.items() if not names or name in names}
+    wants_tour = not names or "tour" in names
+    pages = [*(["README.md"] if wants_tour else []), *(report.page for report in reports.values())]
     with tempfile.TemporaryDirectory() as temporary, Provider(stand_in) as provider:
         made = Path(temporary)
         environment = _environment(made, provider.base_url)
-        played = [
-            play(page, made, environment) for page in ("README.md", "docs/shadow.md", "docs/releases.md")
-        ]
-        shown = "\n".join(_cut(played[0]))
+        played = {page: play(page, made, environment, whole=wants_tour) for page in dict.fromkeys(pages)}
         for theme in THEMES:
-            svg = picture(shown, theme=theme, columns=COLUMNS, name="tour", alt=ALT)
-            (FOLDER / f"tour-{theme}.svg").write_text(svg, encoding="utf-8")
-            for name, report in REPORTS.items():
+            if wants_tour:
+                shown = "\n".join(_cut(played["README.md"]))
+                svg = picture(shown, theme=theme, columns=COLUMNS, name="tour", alt=ALT)
+                (FOLDER / f"tour-{theme}.svg").write_text(svg, encoding="utf-8")
+            for name, report in reports.items():
                 screenshot(made / f"{name}.html", FOLDER / f"{name}-{theme}.png", theme, WIDTH, report.height)
-    sources = {name: source_digest(name) for name in REPORTS}
-    (FOLDER / "made-from.json").write_text(json.dumps(sources, indent=2) + "\n", encoding="utf-8")
+    sources = json.loads(MADE_FROM.read_text(encoding="utf-8")) | {
+        name: source_digest(name) for name in reports
+    }
+    MADE_FROM.write_text(json.dumps(sources, indent=2) + "\n", encoding="utf-8")
 
 
-def play(page: str, made: Path, environment: dict[str, str]) -> list[tuple[str, str]]:
+def play(page: str, made: Path, environment: dict[str, str], *, whole: bool) -> list[tuple[str, str]]:
     """Each command of a page with what it prints on a terminal, up to the last report that is made of it."""
     project = made / Path(page).stem
     subprocess.run(["git", "init", "-q", "-b", "main", project], check=True)
@@ -97,7 +102,7 @@ def play(page: str, made: Path, environment: dict[str, str]) -> list[tuple[str, 
                 own = report.command.format(out=made / f"{name}.html")
                 terminal_output(own, project, environment, columns=COLUMNS)
                 del wanted[name]
-        if not wanted and page != "README.md":
+        if not wanted and not (whole and page == "README.md"):
             break
         played.append((command, terminal_output(command, project, environment, columns=COLUMNS)))
     return played
@@ -159,4 +164,4 @@ def source_digest(report: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])
