@@ -7,8 +7,9 @@ HTML, JSON, base64 or hexadecimal digits. A piece of it is found from twelve let
 
 import os
 import re
-from binascii import b2a_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache, lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
@@ -21,7 +22,12 @@ _MIN_ENCODED = 8
 _MAX_SENT = 256
 _NAMES = ("API_KEY", "APIKEY", "TOKEN", "SECRET", "SECRET_KEY", "PASSWORD", "PASSWD", "PASSPHRASE", "_PAT")
 _IN_QUERY = ("key", "token", "secret", "password", "sig", "signature", "auth", "code")
-_LOGIN = r"(?<=://)[^/?#\s\"'<>]+@"  # of an address that holds a name and a password
+_LOGIN = r"(:(?:\\*/){2})[^/?#\s\"'<>\\]+@"  # of an address that holds a name and a password
+_HEADER = (  # of requests, with whatever key: a library can have found one that is not known here
+    r"((?:authorization|api-key)[\"']{0,2}\s{0,4}[:=,]\s{0,4}b?[\"']?(?:(?:basic|bearer|digest|token)\s{1,4})?)"
+    r"(?!(?:basic|bearer|digest|token)\s)[^\s\"',;<>]{6,}"
+)
+_SCHEMES = ("basic ", "bearer ", "token ")
 _TOKENS = (
     r"%(?:25)*(?P<percent>[0-9a-f]{2})"
     r"|\\+u(?P<u>[0-9a-f]{4})"
@@ -71,7 +77,8 @@ def redact(text: str) -> str:
     """A message without known secrets and their pieces, and without logins in addresses."""
     if not text:
         return text
-    text = re.sub(_LOGIN, f"{REDACTED}@", text) if "://" in text else text
+    text = re.sub(_LOGIN, rf"\1{REDACTED}@", text) if "/" in text and "@" in text else text
+    text = re.sub(_HEADER, rf"\1{REDACTED}", text, flags=re.IGNORECASE)
     forms = _forms_of_all(frozenset({*_sent, *_environment_secrets(os.environ)}))
     for form in forms.whole:
         text = text.replace(form, REDACTED)
@@ -211,8 +218,23 @@ def _environment_secrets(env: Mapping[str, str]) -> Iterable[str]:
         value = value.strip()  # noqa: PLW2901 - as clients read it
         if _is_secret(name.upper(), value):
             yield value
+        elif value.lower().startswith(_SCHEMES):
+            yield from _credentials(value)
         elif "://" in value:
             yield from _secrets_in_url(value)
+        elif name.upper().endswith("_PROXY") and "@" in value:
+            yield from _secrets_in_url(f"//{value}")
+
+
+def _credentials(header: str) -> Iterator[str]:
+    """What stands in a header of authorization: a token, or name and password."""
+    scheme, _, credentials = header.partition(" ")
+    found = [credentials.strip()]
+    if scheme.lower() == "basic":
+        with suppress(ValueError):
+            pair = a2b_base64(found[0]).decode("utf-8", "replace")
+            found += [pair, pair.partition(":")[2]]
+    yield from (secret for secret in found if len(secret) >= _MIN_SECRET_LENGTH)
 
 
 def _is_secret(name: str, value: str) -> bool:

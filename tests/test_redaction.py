@@ -118,3 +118,60 @@ def test_a_long_text_costs_little() -> None:
     redact(text)
 
     assert time.process_time() - clock < 1
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "Authorization: Basic YWRhOnN3b3JkZmlzaA==",
+        "{'Authorization': 'Bearer swordfish-1'}",
+        '{"x-api-key":"swordfish-1"}',
+        "(b'proxy-authorization', b'Basic YWRhOnN3b3JkZmlzaA==')",
+        "authorization=swordfish-1",
+        "http://ada:swordfish@proxy.example/x",
+        '{"url":"https:\\/\\/ada:swordfish@proxy.example"}',
+    ],
+)
+def test_a_credential_that_is_not_known_is_struck_out_where_its_place_says_so(echo: str) -> None:
+    shown = redact(redact(f"failed: {echo} at 7"))
+    assert shown == redact(f"failed: {echo} at 7")
+    assert "***" in shown
+    assert longest_piece("swordfish", shown) < 4
+    assert longest_piece("YWRhOnN3b3JkZmlzaA", shown) < 4
+    assert shown.endswith(" at 7")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GATEWAY_HEADER", "Basic YWRhOnN3b3JkZmlzaA=="),
+        ("GATEWAY_HEADER", "bearer swordfish"),
+        ("HTTP_PROXY", "ada:swordfish@proxy.example:3128"),
+        ("all_proxy", "socks5://ada:swordfish@proxy.example"),
+    ],
+)
+def test_a_credential_of_the_environment_is_known(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert longest_piece("swordfish", redact("it said swordfish to me")) < 4
+
+
+@pytest.mark.parametrize(
+    "text", ["needs basic authentication", "the api-key is missing", "Authorization: none"]
+)
+def test_words_about_credentials_stay(text: str) -> None:
+    assert redact(text) == text
+
+
+def test_no_message_is_redacted_for_long() -> None:
+    started = time.process_time()
+    for text in (
+        "authorization:" * 20_000,
+        "://a@" * 50_000,
+        ":" + "/" * 200_000,
+        "api-key " * 30_000,
+        ":\\" * 60_000,
+    ):
+        redact(text)
+    assert time.process_time() - started < 5

@@ -13,6 +13,7 @@ from promptops.prompt.canonical_json import sha256_hex
 from promptops.prompt.made_up import MOCK, find_mock_parameter
 from promptops.prompt.render import RenderedPrompt, messages_hash
 from promptops.prompt.tool_calls import answer_text
+from promptops.providers.errors import sanitize_line
 from promptops.providers.types import TRUNCATED, ModelError
 from promptops.registry import (
     CheckResult,
@@ -28,6 +29,7 @@ from promptops.versions.resolve import Version
 if TYPE_CHECKING:  # only channels have one
     from promptops.versions.release_state import ShadowState
 
+_MAX_NAME = 200  # of a model or a kind of error that a caller names
 _SORTED_JSON = json.JSONEncoder(sort_keys=True)
 
 
@@ -226,6 +228,14 @@ class ReportedResult:
     error: str | None = None
     error_type: str = "call_failed"
     response_model: str | None = None
+
+    def __post_init__(self) -> None:
+        """What somebody else has caught is one line without keys, as our own errors are."""
+        if self.error is not None:
+            object.__setattr__(self, "error", sanitize_line(self.error))
+        object.__setattr__(self, "error_type", sanitize_line(self.error_type)[:_MAX_NAME])
+        if self.response_model is not None:
+            object.__setattr__(self, "response_model", sanitize_line(self.response_model)[:_MAX_NAME])
 
     def model_error(self, run_id: str) -> ModelError | None:
         if self.error is None:

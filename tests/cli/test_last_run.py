@@ -63,6 +63,19 @@ def test_a_run_that_is_finished_by_hand_is_ones_own_too(
     assert (done.code, done.err) == (0, f"last is run {prepared}\n")
 
 
+def test_what_somebody_else_has_caught_is_one_short_line_without_keys(
+    cli: Cli, greeting: Repo, provider: Provider, tmp_path: Path
+) -> None:
+    prepared = json.loads(cli("run", "greet", "-i", "name=Ada", "--prepare").out)["run_id"]
+    message = "401\nAuthorization: Bearer sk-swordfish-1 " + "x" * 1_000_000
+    end = {"error": {"type": "x" * 1_000_000, "message": message}}
+    (tmp_path / "end.json").write_text(json.dumps(end))
+    assert cli("runs", "finish", prepared, "--from", str(tmp_path / "end.json")).code == 0
+    shown = json.loads(cli("runs", "show", prepared, "--json").out)
+    assert shown["error"]["message"].startswith("401 Authorization: Bearer *** x")
+    assert len(json.dumps(shown["error"])) < 1_000
+
+
 def test_what_an_application_a_batch_or_nobody_logged_is_not_ones_own(
     cli: Cli, greeting: Repo, provider: Provider, state: Path
 ) -> None:
