@@ -207,11 +207,15 @@ def _as_exiting_command(verb: Callable[..., int | None]) -> Callable[..., None]:
 
 
 def _call_verb(verb: Callable[..., int | None], *args: Any, **options: Any) -> int | None:
-    """Refuse numbers that no table, file or clock holds, whatever option they are given to."""
+    """Refuse numbers that no table, file or clock holds, and files to write that a link leads elsewhere."""
     for name, value in options.items():
         values = value if isinstance(value, list | tuple) else (value,)
         if any(isinstance(each, int | float) and not abs(each) <= _MAX_NUMBER for each in values):
             raise WrongUsage(f"--{name.replace('_', '-')}: {value} is beyond what can be counted")
+        if name == "out" and value is not None:
+            from promptops.config.containment import check_output
+
+            check_output(value, os.environ)
     return verb(*args, **options)
 
 

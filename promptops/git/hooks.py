@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from promptops.config.containment import check_output, write_unlinked
 from promptops.config.settings import Settings, SettingsFile, find_settings
 from promptops.errors import Invalid
 from promptops.git.process import run_git
@@ -114,6 +115,8 @@ def install_hooks(settings: Settings, *, trailers: bool) -> list[HookFileChange]
     names = ALL_HOOKS if trailers else COMMIT_HOOKS
     hooks = [hook for hook in find_hooks(settings) if hook.name in names or hook.ours]
     _refuse_shared(settings, hooks[0].file.parent)
+    if settings.top and settings.common_dir and not _is_below(hooks[0].file, settings.common_dir):
+        check_output(hooks[0].file.parent, os.environ)  # a folder that branches bring
     for hook in hooks:
         _refuse_unmovable_hook(hook)
     steps: list[HookFileChange] = []
@@ -155,8 +158,7 @@ def _install_hook(hook: GitHook) -> list[HookFileChange]:
     target = ours or hook.file
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{hook.name}.promptops")
-    fresh.write_bytes(wanted)
-    fresh.chmod(0o755)
+    write_unlinked(fresh, wanted, 0o755)
     steps = [HookFileChange("brought up to date" if ours else "wrote", target)]
     if ours is None and os.path.lexists(target):
         target.rename(hook.kept)
@@ -236,6 +238,10 @@ def _depends_on_its_name(hook: GitHook) -> bool:
 
 def _line(name: str) -> str:
     return f'promptops hooks run {name} "$@"'
+
+
+def _is_below(file: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(file.parent)).is_relative_to(os.path.realpath(folder))
 
 
 def _unwritable(hook: GitHook, error: OSError) -> Invalid:

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from promptops.config.containment import check_inside, outside_problem
+from promptops.config.containment import check_inside, open_unlinked, outside_problem
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
 from promptops.prompt.closure import FileReader
@@ -62,7 +62,7 @@ def _read(path: str, shown: str) -> bytes:
             raise Invalid(
                 f"{shown} has {facts.st_size:,} bytes; at most {MAX_BYTES:,} are read", hint="shorten it"
             )
-        with open(path, "rb") as file:  # noqa: PTH123 - a string already
+        with open(path, "rb", opener=open_unlinked) as file:
             return file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound(f"no file {shown} in the working tree") from error

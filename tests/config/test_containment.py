@@ -143,3 +143,53 @@ def test_no_file_is_written_through_a_link_out(
     assert cli(*words).code == 4
     assert not outside.exists() or not outside.is_dir() or list(outside.iterdir()) == []
     assert not outside.is_file()
+
+
+OUTPUTS = [
+    ("runs", "export"),
+    ("runs", "export", "--for-release"),
+    ("batch", "greet", "in.jsonl"),
+    ("eval", "greet", "--cases", "in.jsonl", "--format", "html"),
+    ("registry", "recover"),
+    ("release", "bundle"),
+]
+
+
+@pytest.mark.parametrize("words", OUTPUTS)
+def test_no_report_is_written_through_a_link_of_the_branch(
+    greeting: Repo, cli: Cli, provider: object, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    greeting.write("in.jsonl", '{"inputs": {"name": "Ada"}}\n')
+    assert cli(*RUN).code == 0
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (greeting.path / "report.html").symlink_to(outside / "keys")
+    (greeting.path / "folder").symlink_to(outside)
+    for out in ("report.html", "folder/report.html"):
+        done = cli(*words, "--out", out)
+        assert (done.code, "lies outside of the repository" in done.err) == (4, True), done
+    assert list(outside.iterdir()) == []
+
+
+def test_a_report_may_be_written_anywhere_that_a_person_says(
+    greeting: Repo, cli: Cli, provider: object, tmp_path: Path
+) -> None:
+    assert cli(*RUN).code == 0
+    (tmp_path / "link").symlink_to(tmp_path / "linked")
+    (greeting.path / "inner").symlink_to("real")
+    for out in (tmp_path / "runs.jsonl", tmp_path / "link", Path("/dev/null"), Path("inner")):
+        assert cli("runs", "export", "--out", str(out)).code == 0, out
+
+
+@pytest.mark.parametrize("link", [".githooks", ".githooks/.pre-commit.promptops"])
+def test_no_hook_is_written_through_a_link_of_the_branch(
+    greeting: Repo, cli: Cli, tmp_path: Path, link: str
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "mine").write_text("mine", encoding="utf-8")
+    greeting.git("config", "core.hooksPath", ".githooks")
+    (greeting.path / link).parent.mkdir(exist_ok=True)
+    (greeting.path / link).symlink_to(outside / "mine" if "/" in link else outside)
+    assert cli("hooks", "install").code == (0 if "/" in link else 4)
+    assert [(file.name, file.read_text()) for file in outside.iterdir()] == [("mine", "mine")]
