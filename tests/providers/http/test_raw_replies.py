@@ -1,6 +1,5 @@
 """One suite of raw replies, played to both transports: what ``run`` sees is what ``batch`` sees."""
 
-import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -9,30 +8,13 @@ from promptops.providers.http.network import Network
 from promptops.providers.http.pooled import PooledTransport
 from promptops.providers.http.single import SingleTransport
 from promptops.providers.http.transport import Transport
-from promptops.providers.openai.client import OpenAIClient
-from promptops.providers.types import Completion, CompletionRequest, ModelError
+from promptops.providers.types import Completion, ModelError
+from support.raw_calls import call_raw
 from support.raw_replies import RAW_REPLIES, RawReply
-from support.raw_server import RawServer
-
-ASK = ({"role": "user", "content": "hello"},)
 
 
 def play(reply: RawReply, make: Callable[[Network], Transport]) -> Completion | ModelError:
-    async def go(base_url: str) -> Completion:
-        wire = OpenAIClient(
-            name="openai", base_url=base_url, api_key="k" * 20, model="m", transport=make(Network())
-        )
-        request = CompletionRequest(model="openai/m", messages=ASK, stream=reply.stream, timeout=20)
-        try:
-            return await wire.complete(request)
-        finally:
-            await wire.aclose()
-
-    with RawServer(reply.raw) as server:
-        try:
-            return asyncio.run(go(server.base_url))
-        except ModelError as error:
-            return error
+    return call_raw(reply.raw, make, stream=reply.stream)
 
 
 @pytest.mark.parametrize("reply", RAW_REPLIES, ids=lambda reply: reply.name)
