@@ -92,8 +92,55 @@ def tampered_version(files: dict[str, str]) -> dict[str, str | None]:
     return {path: files[path].replace("Greet {{", "Insult {{")}
 
 
-STATES = [hand_edited_digest, rewritten_log, entry_without_trailers, unreadable, release_gone]
+def _only_yaml(file: str, text: str) -> bytes:
+    if file != "greet.yaml":
+        raise NotFound(file)
+    return text.encode()
+
+
+def forged_version(files: dict[str, str]) -> dict[str, str | None]:
+    """Whole in itself, with a number that no release has given."""
+    path = f"versions/greet/{digests(files)[1][7:19]}.yaml"
+    text = files[path].replace("Greet {{", "Insult {{")
+    prompt = load_prompt("greet", lambda file: _only_yaml(file, GREET.replace("Greet {{", "Insult {{")))
+    text = text.replace("version: v1", "version: v9").replace(digests(files)[1], f"sha256:{prompt.digest}")
+    return {f"versions/greet/{prompt.digest[:12]}.yaml": text}
+
+
+def unlogged_version(files: dict[str, str]) -> dict[str, str | None]:
+    """The version that nobody has released, made live."""
+    forged = forged_version(files)
+    digest = next(str(text) for text in forged.values()).partition("digest: ")[2].partition("\n")[0]
+    now, before = digests(files)
+    assert digest.strip('"') not in (now, before)
+    text = files["releases/greet.yaml"].replace(now, digest.strip('"'))
+    return forged | {"releases/greet.yaml": text}
+
+
+def stray_file(_: dict[str, str]) -> dict[str, str | None]:
+    return {"hooks/pre-commit": "#!/bin/sh\n"}
+
+
+def foreign_release(files: dict[str, str]) -> dict[str, str | None]:
+    """Of a prompt that was never released."""
+    text = files["releases/greet.yaml"].replace("prompt: greet", "prompt: other")
+    return {"releases/other.yaml": text}
+
+
+def edited_readme(files: dict[str, str]) -> dict[str, str | None]:
+    return {"README.md": files.get("README.md", "") + "\nAsk Mallory.\n"}
+
+
+STATES = [
+    hand_edited_digest,
+    rewritten_log,
+    entry_without_trailers,
+    unreadable,
+    release_gone,
+    unlogged_version,
+]
 ALL = [*STATES, deleted_log, tampered_version]
+BESIDE = [forged_version, stray_file, foreign_release, edited_readme]
 
 
 @pytest.fixture
@@ -104,7 +151,7 @@ def live(cli: Cli, repo: Repo) -> Repo:
     return repo
 
 
-@pytest.mark.parametrize("change", ALL)
+@pytest.mark.parametrize("change", [*ALL, *BESIDE])
 def test_verify_and_doctor_name_it_with_commit_and_author(cli: Cli, live: Repo, change: Change) -> None:
     assert cli("release", "verify").code == 0
     commit = by_hand(live, change)
@@ -131,7 +178,7 @@ def test_the_last_good_state_goes_on_being_used(cli: Cli, live: Repo, change: Ch
     assert "Mallory" in refused.err
 
 
-@pytest.mark.parametrize("change", ALL)
+@pytest.mark.parametrize("change", [*ALL, *BESIDE])
 def test_recover_mends_it(cli: Cli, live: Repo, change: Change) -> None:
     before = live.git("ls-tree", "-r", "promptops-state")
     by_hand(live, change)
@@ -305,21 +352,6 @@ def test_whatever_reads_a_channel_reads_the_last_good_state(cli: Cli, live: Repo
     assert "v2" in json.dumps(listed)
     lines = json.loads(ok(cli("history", "greet", "--json")).out)
     assert [line["version"] for line in lines if "production" in line["live"]] == ["v2"]
-
-
-def _only_yaml(file: str, text: str) -> bytes:
-    if file != "greet.yaml":
-        raise NotFound(file)
-    return text.encode()
-
-
-def forged_version(files: dict[str, str]) -> dict[str, str | None]:
-    """Whole in itself, with a number that no release has given."""
-    path = f"versions/greet/{digests(files)[1][7:19]}.yaml"
-    text = files[path].replace("Greet {{", "Insult {{")
-    prompt = load_prompt("greet", lambda file: _only_yaml(file, GREET.replace("Greet {{", "Insult {{")))
-    text = text.replace("version: v1", "version: v9").replace(digests(files)[1], f"sha256:{prompt.digest}")
-    return {f"versions/greet/{prompt.digest[:12]}.yaml": text}
 
 
 def test_a_number_that_no_release_gave_names_nothing(cli: Cli, live: Repo) -> None:
