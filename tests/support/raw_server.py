@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Self
 
 Pieces = bytes | Callable[[], Iterable[bytes]]
@@ -37,6 +38,8 @@ class RawServer:
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        with suppress(OSError):  # macOS: it is not connected
+            self._listener.shutdown(socket.SHUT_RDWR)  # Linux: a close alone leaves `accept` waiting
         self._listener.close()
 
     def _accept(self) -> None:

@@ -1,6 +1,7 @@
 """Both transports against real sockets: proxies, TLS, time-outs, cancellation, bytes in odd places."""
 
 import asyncio
+import contextlib
 import json
 import select
 import socket
@@ -493,6 +494,8 @@ class listening:  # noqa: N801 - used like a function
         return self._server.getsockname()[1]  # type: ignore[no-any-return]
 
     def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(OSError):  # macOS: it is not connected
+            self._server.shutdown(socket.SHUT_RDWR)  # Linux: a close alone leaves `accept` waiting
         self._server.close()
 
     def _serve(self) -> None:
