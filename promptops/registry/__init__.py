@@ -89,6 +89,7 @@ if TYPE_CHECKING:
         pruned_calls,
         read_call_outcomes,
         read_channel_traffic,
+        read_losses,
         read_observations,
         save_analysis_state,
         save_observations,
@@ -220,7 +221,7 @@ _HOMES = {
         "count_distinct_inputs count_reviewed_calls delete_observations earliest_start_from "
         "filter_ended_calls find_first_rollout_run last_outcome_id last_seq load_analysis_state "
         "ObservationRow observation_row outcomes_after pruned_calls read_call_outcomes "
-        "read_channel_traffic read_observations save_analysis_state save_observations"
+        "read_channel_traffic read_losses read_observations save_analysis_state save_observations"
     ),
     "sqlite.rows": "parse_output_json run_to_json",
     "sqlite.runs.batches": (

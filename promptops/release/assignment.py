@@ -6,9 +6,13 @@ BUCKETS = 10_000
 _PREFIX = b"promptops/assign/v1\0"
 
 
-def salt_of(prompt: str, channel: str, digest: str) -> str:
-    """``PROMPT/CHANNEL/sha256:<64 hex digits>`` of the canary: a canary started again keeps its users."""
-    return f"{prompt}/{channel}/sha256:{digest}"
+def salt_of(prompt: str, channel: str, digest: str, attempt: int = 1) -> str:
+    """``PROMPT/CHANNEL/sha256:<64 hex digits>`` of the canary: a canary started again keeps its users.
+
+    New evidence is another ``attempt`` and ends in ``/NUMBER``: the users who met the canary the last time
+    would answer as they did then, so that a second false rollback is three times as likely as a first one.
+    """
+    return f"{prompt}/{channel}/sha256:{digest}" + (f"/{attempt}" if attempt > 1 else "")
 
 
 def bucket(salt: str, unit: str) -> int:

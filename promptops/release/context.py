@@ -52,13 +52,14 @@ class ReleaseContext:
         wanted = Reference(f"{target.prompt}@{released.version}", target.prompt)
         return load_released_version(self.ledger.repo, str(commit), wanted, released)
 
-    def rollout_ids(self, target: Target) -> list[str]:
-        """Ids of all rollouts that there have been on a channel."""
-        done = [record.transition for record in self.ledger.log(target.prompt, target.channel)]
-        return [
-            *(each.rollout.id for each in done if each.rollout),
-            *(each.new_id for each in done if each.new_id),
-        ]
+    def rollout_salts(self, target: Target) -> dict[str, str]:
+        """All rollouts that there have been on a channel: by id, the salt that users were assigned with."""
+        salts: dict[str, str] = {}
+        for record in self.ledger.log(target.prompt, target.channel):
+            if rollout := record.transition.rollout:
+                salts.setdefault(record.transition.new_id or rollout.id, rollout.salt)
+                salts.setdefault(rollout.id, rollout.salt)
+        return salts
 
     def releases(self) -> Mapping[str, ReleaseState]:
         return self.ledger.releases()

@@ -29,16 +29,17 @@ def latest_rollout_id(known: Iterable[str], base: str) -> str:
 def next_rollout_id(known: Iterable[str], rollout: str) -> str:
     """An id for evidence that starts again after ``rollout``."""
     base = base_rollout_id(rollout)
-    return numbered_rollout_id(base, 1 + max(_number(rollout), _highest(known, base)))
+    return numbered_rollout_id(base, 1 + max(attempt_number(rollout), _highest(known, base)))
+
+
+def attempt_number(rollout: str) -> int:
+    """The number of an id's evidence, from 1."""
+    return int(rollout.partition(".")[2] or 1)
 
 
 def numbered_rollout_id(base: str, number: int) -> str:
     return base if number <= 1 else f"{base}.{number}"
 
 
-def _number(rollout: str) -> int:
-    return int(rollout.partition(".")[2] or 1)
-
-
 def _highest(known: Iterable[str], base: str) -> int:
-    return max((_number(each) for each in known if base_rollout_id(each) == base), default=0)
+    return max((attempt_number(each) for each in known if base_rollout_id(each) == base), default=0)

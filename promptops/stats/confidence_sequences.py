@@ -5,9 +5,8 @@ The lower bound is the largest difference that ``WORSE`` rejects, the upper boun
 margin (a multiple of the step).  A bound that has been reached stays (the running intersection).
 
 Both are searched by bisection on a grid, which takes it that whoever rejects one difference rejects those
-beyond it.  For means and pairs that is so on every path.  For two arms single calls may disagree, as k_s
-and lmax move with g; over a rollout their sum does not, which the tests hold against a walk over the whole
-grid.
+beyond it.  For means that is so on every path.  For two arms single calls may disagree, as k_s and lmax
+move with g; over a rollout their sum does not, which the tests hold against a walk over the whole grid.
 
 Where the difference itself changes during a rollout, what was ruled out early may be what holds later: then
 ``low`` is above ``high``.
@@ -21,14 +20,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 
 from promptops.errors import Invalid
-from promptops.stats.eprocess import Hypothesis, MeanTest, log_threshold
-from promptops.stats.first_crossing import Observation, first_crossing
+from promptops.stats.eprocess import Hypothesis, MeanTest, log_threshold, paired_test
 from promptops.stats.intervals import Interval, last_index_where
+from promptops.stats.non_inferiority import MarginTest, Observation, PairedMarginTest
 from promptops.stats.rank_losses import Percentiles
-from promptops.stats.two_arm import MAX_DIFFERENCE, NO_HISTORY, Prior
+from promptops.stats.two_arm import FROM_ZERO, MAX_DIFFERENCE, RANKS, Prior, TwoArmTest
 
 FULL_RANGE = Interval(-1.0, 1.0)
 _MAX_RATIO = 64.0
+_TINY = 1e-9  # of steps: what rounding sets apart
 
 
 def first_exclusion(
@@ -36,57 +36,86 @@ def first_exclusion(
     question: Hypothesis,
     g: float,
     alpha: float,
-    prior: Prior = NO_HISTORY,
+    prior: Prior = FROM_ZERO,
 ) -> int | None:
     """The number of the call (from 1) at which a difference of ``g`` was first ruled out, else None."""
-    return first_crossing(observations, question, g, log_threshold(alpha), prior)
+    return TwoArmTest(question, g, prior).update_all(observations, log_threshold(alpha))
 
 
 def difference_bounds(
     observations: Sequence[Observation],
     alpha: float,
-    prior: Prior = NO_HISTORY,
+    prior: Prior = FROM_ZERO,
     *,
+    margin: float | None = None,
     step: float = 0.001,
     inside: Interval = FULL_RANGE,
 ) -> Interval:
     """Bounds on canary's minus stable's mean loss, each holding at all times with probability 1 - alpha.
 
-    ``step`` (in losses, 0.001 = a tenth of a point) is the fineness; bounds are rounded outwards to it.
-    ``inside``: bounds found earlier on a prefix of the same observations, which shortens the search and
-    stay in force.
+    ``margin``: the one (above 0) that "not worse" is bet on log-optimally with.  ``step`` (in losses, 0.001
+    = a tenth of a point) is the fineness; bounds are rounded outwards to it.  ``inside``: bounds found
+    earlier on a prefix of the same observations, which shortens the search and stay in force.
     """
 
     def rejected(question: Hypothesis, g: float) -> bool:
-        return (
-            abs(g) <= MAX_DIFFERENCE and first_exclusion(observations, question, g, alpha, prior) is not None
-        )
+        if abs(g) > MAX_DIFFERENCE:
+            return False
+        if _is_by_margin(question, g, margin):
+            return MarginTest(g).update_all(observations, log_threshold(alpha)) is not None
+        return first_exclusion(observations, question, g, alpha, prior) is not None
 
-    return _bounds(rejected, step, inside)
+    return _bounds(rejected, step, inside, margin)
+
+
+def _is_by_margin(question: Hypothesis, bound: float, margin: float | None) -> bool:
+    """Whether a bound is tested by the log-optimal bet: it grows fast for margins, slowly for less."""
+    return question is Hypothesis.NOT_WORSE and margin is not None and bound >= margin - _TINY
 
 
 def mean_bounds(
     values: Sequence[float], alpha: float, low: float = 0.0, high: float = 1.0, *, step: float = 0.001
 ) -> Interval:
-    """Bounds on the mean of values in [low, high]: losses, or paired differences with ``low=-1``."""
+    """Bounds on the mean of values in [low, high]."""
 
     def rejected(question: Hypothesis, bound: float) -> bool:
-        if not low < bound < high:
-            return False
-        test, threshold = MeanTest(question, bound, low, high), log_threshold(alpha)
-        for value in values:
-            test.update(value)
-            if test.wealth.highest >= threshold:
-                return True
-        return False
+        return low < bound < high and _rejects_any(MeanTest(question, bound, low, high), values, alpha)
 
     return _bounds(rejected, step, Interval(low, high))
+
+
+def pair_bounds(
+    differences: Sequence[float], alpha: float, margin: float | None = None, *, step: float = 0.001
+) -> Interval:
+    """Bounds on the mean of differences in [-1, 1], candidate's loss minus control's, of pairs.
+
+    ``margin``: as of ``difference_bounds``.
+    """
+
+    def rejected(question: Hypothesis, bound: float) -> bool:
+        if not -1.0 < bound < 1.0:
+            return False
+        by_margin = _is_by_margin(question, bound, margin)
+        test = PairedMarginTest(bound) if by_margin else paired_test(question, bound)
+        return _rejects_any(test, differences, alpha)
+
+    return _bounds(rejected, step, FULL_RANGE, margin)
+
+
+def _rejects_any(test: MeanTest | PairedMarginTest, values: Sequence[float], alpha: float) -> bool:
+    """Whether the test rejects after any of the values."""
+    threshold = log_threshold(alpha)
+    for value in values:
+        test.update(value)
+        if test.wealth.highest >= threshold:
+            return True
+    return False
 
 
 def ratio_bounds(
     observations: Sequence[Observation],
     alpha: float,
-    prior: Prior = NO_HISTORY,
+    prior: Prior = RANKS,
     *,
     step: float = 0.01,
     inside: Interval | None = None,
@@ -109,7 +138,7 @@ def _ratio_excluded(
     observations: Sequence[Observation], question: Hypothesis, ratio: float, alpha: float, prior: Prior
 ) -> bool:
     ranked = _ranked(observations, ratio)
-    return first_crossing(ranked, question, 0.0, log_threshold(alpha), prior) is not None
+    return first_exclusion(ranked, question, 0.0, alpha, prior) is not None
 
 
 def _ranked(observations: Sequence[Observation], ratio: float) -> Iterator[Observation]:
@@ -125,7 +154,7 @@ def bounds_over_time(
     observations: Sequence[Observation],
     alpha: float,
     differences: Sequence[float],
-    prior: Prior = NO_HISTORY,
+    prior: Prior = FROM_ZERO,
 ) -> list[tuple[int, Interval]]:
     """For a picture: how the bounds narrowed, as (call, bounds from there on), to the differences given."""
     if any(a >= b for a, b in pairwise(differences)):
@@ -147,15 +176,21 @@ def bounds_over_time(
     return list(found.items())
 
 
-def _bounds(rejected: Callable[[Hypothesis, float], bool], step: float, inside: Interval) -> Interval:
+def _bounds(
+    rejected: Callable[[Hypothesis, float], bool], step: float, inside: Interval, margin: float | None = None
+) -> Interval:
     def lower(index: int) -> bool:
         return rejected(Hypothesis.WORSE, index * step)
 
     def upper(index: int) -> bool:
         return rejected(Hypothesis.NOT_WORSE, -index * step)
 
-    low = last_index_where(lower, math.floor(inside.low / step + 1e-9), math.ceil(inside.high / step - 1e-9))
-    high = last_index_where(
-        upper, math.floor(-inside.high / step + 1e-9), math.ceil(-inside.low / step - 1e-9)
+    low = last_index_where(
+        lower, math.floor(inside.low / step + _TINY), math.ceil(inside.high / step - _TINY)
     )
+    first, last = inside.low, inside.high
+    if margin is not None and first < (edge := math.ceil(margin / step - _TINY) * step) < last:
+        # tested in another way on either side of the margin, so one side alone is searched
+        first, last = (first, edge) if rejected(Hypothesis.NOT_WORSE, edge) else (edge, last)
+    high = last_index_where(upper, math.floor(-last / step + _TINY), math.ceil(-first / step - _TINY))
     return Interval(max(inside.low, round(low * step, 9)), min(inside.high, round(-high * step, 9)))

@@ -10,7 +10,7 @@ Sources: Waudby-Smith and Ramdas, "Estimating means of bounded random variables 
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
@@ -18,6 +18,7 @@ from typing import Any, Self
 from promptops.errors import Invalid
 
 BET_FRACTIONS = (0.03, 0.08, 0.16, 0.3, 0.5, 0.8)
+ROUNDING = 1e-9  # of sums of logarithms
 _MAX_EXPONENT = 700.0  # exp() of more overflows
 
 
@@ -40,19 +41,29 @@ def e_value(log_e: float) -> float:
     return math.exp(min(log_e, _MAX_EXPONENT))
 
 
-def log_mean(logs: Iterable[float]) -> float:
-    """The logarithm of the mean of numbers given by their logarithms."""
+def log_mean(logs: Iterable[float], weights: Sequence[float] = ()) -> float:
+    """The logarithm of the mean of numbers given by their logarithms; ``weights`` sum to 1."""
     found = list(logs)
     top = max(found)
+    if weights:
+        return top + math.log(
+            math.fsum([w * math.exp(value - top) for w, value in zip(weights, found, strict=True)])
+        )
     return top + math.log(sum([math.exp(value - top) for value in found]) / len(found))
+
+
+def impossible_call(weight: float, loss: float) -> Invalid:
+    """For a call that no assignment by chance, or no loss, can have made."""
+    return Invalid(f"weight {weight}, loss {loss}: needs 0 < weight < 1 and 0 <= loss <= 1")
 
 
 @dataclass(slots=True)
 class Wealth:
-    """Six fortunes and the highest that their mean has been, all as logarithms."""
+    """Fortunes and the highest that their mean has been, as logarithms; no ``weights`` are equal ones."""
 
     logs: list[float] = field(default_factory=lambda: [0.0] * len(BET_FRACTIONS))
     highest: float = 0.0
+    weights: tuple[float, ...] = ()
 
     def bet(self, x: float) -> None:
         """Multiply each fortune by ``1 + c*x``; ``x`` is at least -1, its mean under H0 at most 0."""
@@ -71,17 +82,24 @@ class Wealth:
         if x > 0.0 and max(logs) > self.highest:
             self.highest = max(self.highest, self.log_e)
 
+    def stake(self, stakes: Sequence[float], gain: float) -> None:
+        """Multiply each fortune by one plus its own stake's gain, the mean of which is at most 0 under H0."""
+        self.logs = [log + math.log1p(each * gain) for log, each in zip(self.logs, stakes, strict=True)]
+        if gain > 0.0 and max(self.logs) > self.highest:
+            self.highest = max(self.highest, self.log_e)
+
     @property
     def log_e(self) -> float:
-        return log_mean(self.logs)
+        return log_mean(self.logs, self.weights)
 
     def to_json(self) -> dict[str, Any]:
         return {"logs": list(self.logs), "highest": self.highest}
 
     @classmethod
-    def from_json(cls, state: Mapping[str, Any]) -> Self:
+    def from_json(cls, state: Mapping[str, Any], weights: tuple[float, ...] = ()) -> Self:
         read = state_reader(state)
-        return cls(read.numbers("logs", len(BET_FRACTIONS)), read.number("highest"))
+        logs = read.numbers("logs", len(weights or BET_FRACTIONS))
+        return cls(logs, read.number("highest"), weights)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """How many calls a verdict will need, before any is made.
 
-Each of the six fortunes grows by the expected logarithm of its factor; a verdict is due when the mean of
+Each of the fortunes grows by the expected logarithm of its factor; a verdict is due when the mean of
 fortunes that grew steadily would reach ``1/alpha``.  Luck brings more than half of all rollouts there
 earlier: expect the median itself to half as much again as the median.
 
@@ -12,9 +12,10 @@ from collections.abc import Sequence
 
 from promptops.errors import Invalid
 from promptops.stats.eprocess import BET_FRACTIONS, Hypothesis, log_mean, log_threshold
+from promptops.stats.non_inferiority import WEIGHTS, MarginTest, paired_stakes
 from promptops.stats.two_arm import Prior, TwoArmTest
 
-_FIXED_PRIOR_CALLS = 1e9  # calls that the prior is worth: k stands still
+_FIXED_CALLS = 1_000_000_000  # calls that have been seen: the bet stands still
 
 
 def calls_needed(
@@ -29,16 +30,21 @@ def calls_needed(
         raise Invalid(
             f"weight {weight}, rates {stable} and {canary}: needs 0 < weight < 1 and rates from 0 to 1"
         )
-    prior = Prior(weight * canary + (1.0 - weight) * stable, _FIXED_PRIOR_CALLS)
-    growth = [0.0] * len(BET_FRACTIONS)
+    mean = weight * canary + (1.0 - weight) * stable
+    by_margin = question is Hypothesis.NOT_WORSE and g > 0.0
+    growth = [0.0] * len(WEIGHTS if by_margin else BET_FRACTIONS)
     for on_canary, arm_share, rate in ((True, weight, canary), (False, 1.0 - weight, stable)):
         for loss, chance in ((1.0, rate), (0.0, 1.0 - rate)):
-            test = TwoArmTest(question, g, prior)
+            test: MarginTest | TwoArmTest
+            if by_margin:
+                test = MarginTest(g, _FIXED_CALLS, mean * _FIXED_CALLS)
+            else:
+                test = TwoArmTest(question, g, Prior(mean, float(_FIXED_CALLS)))
             test.update(on_canary, weight, loss)
             growth = [
                 sum_ + arm_share * chance * log for sum_, log in zip(growth, test.wealth.logs, strict=True)
             ]
-    return _calls_until_rejection(growth, alpha)
+    return _calls_until_rejection(growth, alpha, WEIGHTS if by_margin else ())
 
 
 def pairs_needed(
@@ -51,25 +57,30 @@ def pairs_needed(
         )
     worse = question is Hypothesis.WORSE
     outcomes = ((1.0, broke), (-1.0, fixed), (0.0, 1.0 - broke - fixed))
+    by_margin = not worse and margin > 0.0
+    if by_margin:
+        bets = paired_stakes(broke + fixed, margin)
+    else:
+        bets = tuple(c / (1 + margin if worse else 1 - margin) for c in BET_FRACTIONS)
     growth = [
-        math.fsum(
-            chance * math.log1p(c * ((d - margin) / (1 + margin) if worse else (margin - d) / (1 - margin)))
-            for d, chance in outcomes
-        )
-        for c in BET_FRACTIONS
+        math.fsum(chance * math.log1p(bet * (d - margin if worse else margin - d)) for d, chance in outcomes)
+        for bet in bets
     ]
-    return _calls_until_rejection(growth, alpha)
+    return _calls_until_rejection(growth, alpha, WEIGHTS if by_margin else ())
 
 
-def _calls_until_rejection(growth: Sequence[float], alpha: float) -> float | None:
+def _calls_until_rejection(
+    growth: Sequence[float], alpha: float, weights: Sequence[float] = ()
+) -> float | None:
     """When the mean of fortunes that grow at these logarithmic rates reaches ``1/alpha``."""
     threshold, best = log_threshold(alpha), max(growth)
     if best <= 0.0:
         return None
-    low, high = threshold / best, (threshold + math.log(len(growth))) / best
+    smallest = min(weights, default=1 / len(growth))
+    low, high = threshold / best, (threshold - math.log(smallest)) / best
     for _ in range(60):
         middle = (low + high) / 2.0
-        if log_mean(middle * rate for rate in growth) < threshold:
+        if log_mean([middle * rate for rate in growth], weights) < threshold:
             low = middle
         else:
             high = middle

@@ -13,12 +13,17 @@ Source: Vovk and Wang, "E-values: calibration, combination and applications", An
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Self
 
 from promptops.errors import Invalid
 from promptops.stats.eprocess import Hypothesis, log_mean, log_threshold, state_reader
-from promptops.stats.two_arm import NO_HISTORY, Prior, TwoArmTest
+from promptops.stats.non_inferiority import Observation
+from promptops.stats.two_arm import FROM_ZERO, Prior, TwoArmTest
+
+GuardLoss = tuple[int, Observation]  # the number of a call in the prefix, and what one guard saw in it
 
 
 @dataclass(slots=True)
@@ -35,17 +40,38 @@ class GuardGroup:
 
     def update(self, canary: bool, weight: float, losses: Mapping[str, float]) -> None:
         """Add the next call of the prefix that all guards share; one without a value on it is left out."""
+        self.update_all({name: [(0, (canary, weight, loss))] for name, loss in losses.items()})
+
+    def update_all(self, losses: Mapping[str, Sequence[GuardLoss]]) -> None:
+        """Add many calls of the prefix, as ``update`` adds one; by guard, those that it has a value on."""
         if unknown := losses.keys() - self.guards.keys():
             raise Invalid(f"no guard of this group: {', '.join(sorted(unknown))}")
-        for name, loss in losses.items():
-            self.guards[name].update(canary, weight, loss)
-        if any(max(guard.wealth.logs) > self.highest for guard in self.guards.values()):
-            self._update_highest()
+        before = {name: replace(test, wealth=replace(test.wealth)) for name, test in self.guards.items()}
+        peaks = []
+        for name, test in self.guards.items():
+            ever, test.wealth.highest = test.wealth.highest, test.log_e
+            try:
+                test.update_all(call for _, call in losses.get(name, ()))
+                peaks.append(test.wealth.highest)  # in these calls
+            finally:
+                test.wealth.highest = max(ever, test.wealth.highest)
+        if log_mean(peaks) > self.highest:
+            self._find_highest(before, losses)
 
-    def _update_highest(self) -> None:
-        logs = {name: guard.log_e for name, guard in self.guards.items()}
-        if (mean := log_mean(logs.values())) > self.highest:
-            self.highest, self.at_highest = mean, logs
+    def _find_highest(
+        self, before: Mapping[str, TwoArmTest], losses: Mapping[str, Sequence[GuardLoss]]
+    ) -> None:
+        """Go through these calls again, and keep where the average was higher than ever."""
+        logs = {name: test.log_e for name, test in before.items()}
+        changes: list[tuple[int, str, float]] = []
+        for name, calls in losses.items():
+            trail: list[float] = []
+            before[name].update_all((call for _, call in calls), trail=trail)
+            changes += ((place, name, log_e) for (place, _), log_e in zip(calls, trail, strict=True))
+        for _, together in groupby(sorted(changes), key=itemgetter(0)):
+            logs |= {name: log_e for _, name, log_e in together}
+            if max(logs.values()) > self.highest and (mean := log_mean(logs.values())) > self.highest:
+                self.highest, self.at_highest = mean, dict(logs)
 
     @property
     def log_e(self) -> float:
@@ -82,9 +108,7 @@ def new_guard_group(names: Sequence[str], priors: Mapping[str, Prior] | None = N
     if not names:
         raise Invalid("a group of guards needs at least one guard")
     known = priors or {}
-    return GuardGroup(
-        {name: TwoArmTest(Hypothesis.WORSE, 0.0, known.get(name, NO_HISTORY)) for name in names}
-    )
+    return GuardGroup({name: TwoArmTest(Hypothesis.WORSE, 0.0, known.get(name, FROM_ZERO)) for name in names})
 
 
 def closed_testing(logs: Mapping[str, float]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from promptops.errors import Invalid
 from promptops.stats.eprocess import Hypothesis, log_threshold
-from promptops.stats.two_arm import TwoArmTest, prior_from_history
+from promptops.stats.two_arm import TwoArmTest
 
 _ROLLOUTS = 200  # the standard error is at most 3.6 points
 _SEED = 20_260_311  # the same figure for everybody
@@ -30,7 +30,7 @@ def harm_power(
     threshold = log_threshold(alpha / guards)
     found = 0
     for _ in range(_ROLLOUTS):
-        test = TwoArmTest(Hypothesis.WORSE, 0.0, prior_from_history(stable))
+        test = TwoArmTest(Hypothesis.WORSE, 0.0)
         calls = (weight for weight, count in stages for _ in range(count))
         for weight in calls:
             on_canary = draw() < weight

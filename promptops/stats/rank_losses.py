@@ -13,7 +13,7 @@ Source: Shekhar and Ramdas (arXiv 2112.09162), with predictable ranks.
 import math
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -71,13 +71,27 @@ def ratio_losses(seen: Percentiles, canary: bool, value: float, margin: float) -
 
     ``value``: milliseconds, dollars or tokens, finite; ``margin``: the ratio that is still accepted, above 0.
     """
+    (worse,), (within,) = ratio_losses_of(seen, (canary,), (value,), margin)
+    return worse, within
+
+
+def ratio_losses_of(
+    seen: Percentiles, arms: Sequence[bool], values: Sequence[float], margin: float
+) -> tuple[list[float], list[float]]:
+    """``ratio_losses`` of many calls, one after the other."""
     if not (math.isfinite(margin) and margin > 0):
         raise Invalid(f"a margin of {margin}: needs a ratio above 0, such as 1.2")
-    worse = seen.score(value)
-    if canary:
-        return worse, seen.score(value / margin)
-    seen.add(value)
-    return worse, worse
+    losses, within = [], []
+    score, add = seen.score, seen.add
+    for canary, value in zip(arms, values, strict=True):
+        loss = score(value)
+        losses.append(loss)
+        if canary:
+            within.append(score(value / margin))
+        else:
+            within.append(loss)
+            add(value)
+    return losses, within
 
 
 def tail_loss(value: float, threshold: float) -> float:

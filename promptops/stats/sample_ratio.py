@@ -9,7 +9,7 @@ Source: Lindon and Malek, "Anytime-valid inference for multinomial count data" (
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -31,20 +31,29 @@ class SampleRatioTest:
 
     def update(self, canary: bool, weight: float) -> None:
         """Add the next assignment; ``weight`` strictly between 0 and 1, as logged."""
-        if not 0.0 < weight < 1.0:
-            raise Invalid(f"weight {weight}: needs 0 < weight < 1")
-        logs = [
-            old - math.log1p(weight * (tilt - 1.0))  # p' = tilt*w/(tilt*w + 1 - w)
-            for old, tilt in zip(self.logs, TILTS, strict=True)
-        ]
-        if canary:
-            logs = [log + tilt for log, tilt in zip(logs, _LOG_TILTS, strict=True)]
-            self.canary_calls += 1
-        self.logs = logs
-        self.calls += 1
-        self.expected += weight
-        if max(logs) > self.highest:
-            self.highest = max(self.highest, self.log_e)
+        self.update_all(((canary, weight),))
+
+    def update_all(self, assignments: Iterable[tuple[bool, float]]) -> None:
+        """Add assignments, one after the other."""
+        known, costs = 0.0, (0.0,) * len(TILTS)
+        t1, t2, t3, t4, t5, t6 = _LOG_TILTS
+        l1, l2, l3, l4, l5, l6 = self.logs
+        for canary, weight in assignments:
+            if weight != known:
+                if not 0.0 < weight < 1.0:
+                    raise Invalid(f"weight {weight}: needs 0 < weight < 1")
+                # p' = tilt*w/(tilt*w + 1 - w)
+                known, costs = weight, tuple(math.log1p(weight * (tilt - 1.0)) for tilt in TILTS)
+            c1, c2, c3, c4, c5, c6 = costs
+            l1, l2, l3, l4, l5, l6 = l1 - c1, l2 - c2, l3 - c3, l4 - c4, l5 - c5, l6 - c6
+            if canary:
+                l1, l2, l3, l4, l5, l6 = l1 + t1, l2 + t2, l3 + t3, l4 + t4, l5 + t5, l6 + t6
+                self.canary_calls += 1
+            self.calls += 1
+            self.expected += weight
+            if max(l1, l2, l3, l4, l5, l6) > self.highest:
+                self.highest = max(self.highest, log_mean((l1, l2, l3, l4, l5, l6)))
+        self.logs = [l1, l2, l3, l4, l5, l6]
 
     @property
     def log_e(self) -> float:

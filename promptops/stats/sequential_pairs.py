@@ -3,9 +3,10 @@
 from array import array
 from dataclasses import dataclass, field
 
-from promptops.stats.confidence_sequences import mean_bounds
+from promptops.stats.confidence_sequences import pair_bounds
 from promptops.stats.eprocess import Hypothesis, MeanTest, e_value, paired_test
 from promptops.stats.intervals import Interval
+from promptops.stats.non_inferiority import PairedMarginTest, pair_test
 from promptops.stats.verdicts import Verdict, VerdictDetails, Wording, decide_verdict
 
 ALPHA = 0.05
@@ -18,19 +19,20 @@ class SequentialPairedTest:
 
     margin: float
     worse: MeanTest = field(init=False)
-    not_worse: MeanTest = field(init=False)
+    not_worse: MeanTest | PairedMarginTest = field(init=False)
     better: MeanTest = field(init=False)
     losses: "array[float]" = field(default_factory=lambda: array("d"))
 
     def __post_init__(self) -> None:
         self.worse = paired_test(Hypothesis.WORSE, 0.0)
-        self.not_worse = paired_test(Hypothesis.NOT_WORSE, self.margin)
+        self.not_worse = pair_test(Hypothesis.NOT_WORSE, self.margin)
         self.better = paired_test(Hypothesis.NOT_WORSE, 0.0)
 
     def add(self, loss: float) -> None:
         self.losses.append(loss)
-        for test in (self.worse, self.not_worse, self.better):
-            test.update(loss)
+        self.worse.update(loss)
+        self.not_worse.update(loss)
+        self.better.update(loss)
 
     @property
     def verdict(self) -> Verdict:
@@ -49,13 +51,21 @@ class SequentialPairedTest:
         return self.verdict is not Verdict.UNDECIDED
 
     @property
+    def _bound_margin(self) -> float | None:
+        return self.margin if self.margin > 0.0 else None
+
+    @property
     def bounds(self) -> Interval:
-        return mean_bounds(self.losses, ALPHA, -1.0, 1.0)
+        return pair_bounds(self.losses, ALPHA, self._bound_margin)
 
     @property
     def e_values(self) -> dict[str, float]:
-        tests = {"worse": self.worse, "not worse": self.not_worse, "better": self.better}
-        return {name: e_value(test.log_e) for name, test in tests.items()}
+        logs = {
+            "worse": self.worse.log_e,
+            "not worse": self.not_worse.log_e,
+            "better": self.better.log_e,
+        }
+        return {name: e_value(log_e) for name, log_e in logs.items()}
 
     def details(
         self, control: str, candidate: str, wording: Wording, counted: str = "pairs"
@@ -76,6 +86,7 @@ class SequentialPairedTest:
         count = len(self.losses)
         places = sorted({max(1, count * place // points) for place in range(1, points + 1)}) if count else []
         looks = [
-            (place, mean_bounds(self.losses[:place], ALPHA, -1.0, 1.0, step=_COARSE_STEP)) for place in places
+            (place, pair_bounds(self.losses[:place], ALPHA, self._bound_margin, step=_COARSE_STEP))
+            for place in places
         ]
         return tuple((place, bounds.low, bounds.high) for place, bounds in looks)

@@ -9,14 +9,22 @@ Statistician 2000, for intervals that stay sensible where an arm has no failure.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
+from operator import mul
 from typing import Any, Self
 
 from promptops.errors import Invalid, Undecided
 from promptops.stats.distributions import two_sided_z
 from promptops.stats.eprocess import state_reader
 from promptops.stats.intervals import IntervalEstimate
+
+
+def running_total(total: float, values: Iterable[float]) -> float:
+    """The total after adding values one by one: the same, however they are cut into batches."""
+    return deque(accumulate(values, initial=total), maxlen=1).pop()
 
 
 @dataclass(slots=True)
@@ -61,6 +69,13 @@ class StepStratum:
     def add(self, canary: bool, loss: float) -> None:
         (self.canary if canary else self.stable).add(loss)
 
+    def add_all(self, canary: Sequence[float], stable: Sequence[float]) -> None:
+        """Add losses in [0, 1] of each arm, in their order."""
+        for tally, losses in ((self.canary, canary), (self.stable, stable)):
+            tally.calls += len(losses)
+            tally.total = running_total(tally.total, losses)
+            tally.squares = running_total(tally.squares, map(mul, losses, losses))
+
     def difference(self, confidence: float = 0.95) -> IntervalEstimate:
         """Canary's mean loss minus stable's, with the interval of Agresti and Caffo; needs calls of both."""
         if not self.canary.calls or not self.stable.calls:
@@ -84,6 +99,19 @@ class StepStratum:
 def _tally(numbers: Sequence[float]) -> ArmTally:
     calls, total, squares = numbers
     return ArmTally(int(calls), total, squares)
+
+
+def mantel_haenszel(steps: Iterable[tuple[int, float, int, float]]) -> float | None:
+    """The steps' differences weighted by ``n_c*n_s/(n_c + n_s)``; None without a step that has both arms.
+
+    A step: the canary's calls and the sum of their losses, then stable's.
+    """
+    weights = value = 0.0
+    for canary, canary_total, stable, stable_total in steps:
+        if canary and stable:
+            weights += canary * stable / (canary + stable)
+            value += (canary_total * stable - stable_total * canary) / (canary + stable)
+    return value / weights if weights else None
 
 
 def stratified_difference(steps: Sequence[StepStratum], confidence: float = 0.95) -> IntervalEstimate:

@@ -42,7 +42,10 @@ def verdict_from_bounds(bounds: Interval, margin: float, neutral: float = 0.0) -
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """How a metric is spoken of: "v13 ``verb`` at most 1.2 points ``more`` than v12"."""
+    """How a metric is spoken of: "v13 ``verb`` at most 1.2 points ``more`` than v12".
+
+    ``counted``, of what happens or does not: "v13 ``counted`` in 3 of 40 calls".
+    """
 
     verb: str
     more: str
@@ -50,14 +53,25 @@ class Wording:
     unit: Literal[
         "points", "percent", "plain"
     ]  # of a difference of rates; of a ratio; of a difference of scores
+    counted: str = ""
 
 
-ERRORS_WORDING = Wording("fails", "more often", "less often", "points")
-WRONG_ANSWER_WORDING = Wording("answers wrong", "more often", "less often", "points")
-CHECKS_WORDING = Wording("fails checks", "more often", "less often", "points")
-LATENCY_WORDING = Wording("takes", "more time", "less time", "percent")
-COST_WORDING = Wording("costs", "more", "less", "percent")
+ERRORS_WORDING = Wording("fails", "more often", "less often", "points", "failed")
+WRONG_ANSWER_WORDING = Wording("answers wrong", "more often", "less often", "points", "answered wrong")
+CHECKS_WORDING = Wording("fails checks", "more often", "less often", "points", "failed checks")
+LATENCY_WORDING = Wording("typically takes", "more time", "less time", "percent")
+COST_WORDING = Wording("typically costs", "more", "less", "percent")
 SCORE_WORDING = Wording("scores", "lower", "higher", "plain")
+
+
+@dataclass(frozen=True, slots=True)
+class ArmCounts:
+    """Calls of both sides, and how many of them were bad, where that is a number of calls."""
+
+    subject: int
+    against: int
+    subject_bad: int | None = None
+    against_bad: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +92,20 @@ class VerdictDetails:
     margin: float | None = None
     confidence: float = 0.95
     counted: str = "calls"
+    arms: ArmCounts | None = None
 
 
 def verdict_sentence(finding: VerdictDetails) -> str:
-    """One line for a person.
+    """One line for a person: what was counted, then what follows from it.
 
-    "v13 answers wrong at most 1.2 points more often than v12 (95 %), from 640 calls; limit 3".  The bound
+    "v13 failed in 5 of 320 calls, v12 in 4 of 322: at most 1.2 points more often (95 %); limit 3"; without
+    ``arms`` "v13 fails at most 1.2 points more often than v12 (95 %), from 640 calls; limit 3".  The bound
     that the verdict rests on is shown, rounded to the side that claims less.
     """
+    counts = _counts(finding)
     if finding.bounds is None or not finding.count:
+        if counts and finding.count:
+            return f"{counts}: not compared yet"
         return f"{finding.subject} cannot be compared with {finding.against} yet: no {finding.counted} scored"
     low = finding.verdict is Verdict.WORSE
     words = finding.wording
@@ -94,14 +113,32 @@ def verdict_sentence(finding: VerdictDetails) -> str:
     beyond = bound >= 0 if low else bound < 0
     direction = words.more if bound >= 0 else words.less
     amount = f"{'at least' if beyond else 'at most'} {_amount(abs(bound), words.unit)}"
-    said = (
-        f"{finding.subject} {words.verb} {amount} {direction} than {finding.against} "
-        f"({finding.confidence * 100:.4g} %), from {finding.count:,} "
-        f"{_plural(finding.counted, finding.count)}"
-    )
+    sure = f"({finding.confidence * 100:.4g} %)"
+    if counts and words.counted:
+        said = f"{counts}: {amount} {direction} {sure}"
+    else:
+        said = f"{finding.subject} {words.verb} {amount} {direction} than {finding.against} {sure}"
+        said = f"{counts}: {said}" if counts else f"{said}, from {_number_of(finding.count, finding.counted)}"
     if finding.margin is not None and finding.verdict is not Verdict.BETTER:
         said += f"; limit {_number(_round_outwards(finding.margin, words.unit, up=True), words.unit)}"
     return said + "; undecided" * (finding.verdict is Verdict.UNDECIDED)
+
+
+def _counts(finding: VerdictDetails) -> str:
+    """What was counted on both sides."""
+    arms, subject, against = finding.arms, finding.subject, finding.against
+    if arms is None:
+        return ""
+    if arms.subject_bad is None or arms.against_bad is None or not finding.wording.counted:
+        return f"{_number_of(arms.subject, finding.counted)} of {subject}, {arms.against:,} of {against}"
+    return (
+        f"{subject} {finding.wording.counted} in {arms.subject_bad:,} of "
+        f"{_number_of(arms.subject, finding.counted)}, {against} in {arms.against_bad:,} of {arms.against:,}"
+    )
+
+
+def _number_of(count: int, counted: str) -> str:
+    return f"{count:,} {_plural(counted, count)}"
 
 
 def _round_outwards(value: float, unit: str, *, up: bool) -> float:

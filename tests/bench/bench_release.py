@@ -29,7 +29,7 @@ from promptops.config.clock import utc_text
 from promptops.git.repo import GitRepo
 from promptops.registry import FinishedRun, RegistryDatabase, StartedRun
 from promptops.stats.eprocess import Hypothesis
-from promptops.stats.two_arm import TwoArmTest, prior_from_history
+from promptops.stats.two_arm import two_arm_test
 from promptops.versions.release_reader import find_state_commit, read_release_states
 from promptops.versions.release_state import ChannelState
 from support.git_repositories import GitFolder, new_repository, prompt_text
@@ -74,7 +74,7 @@ def engine() -> list[Row]:
     calls = [(draw.random() < 0.1, 0.1, float(draw.random() < 0.02)) for _ in range(20_000)]
     best = math.inf
     for question, margin in ((Hypothesis.WORSE, 0.0), (Hypothesis.NOT_WORSE, 0.02)) * 3:
-        test = TwoArmTest(question, margin, prior_from_history(0.02))
+        test = two_arm_test(question, margin)
         best = min(best, timed(lambda test=test: [test.update(*call) for call in calls]))
     return [
         ("one update of the engine", f"{best / len(calls) * 1e6:.1f} µs", "<= 10 µs"),

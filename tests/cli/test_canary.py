@@ -104,15 +104,19 @@ def test_a_second_canary_must_supersede(cli: Cli, repo: Repo) -> None:
 def test_the_same_pair_goes_on_with_its_evidence(cli: Cli, repo: Repo) -> None:
     go_live(cli, repo)
     first = told(cli, "canary", "greet@HEAD", *QUICK)
+    salt = channel(cli)["rollout"]["salt"]
     ok(cli("release", "abort", "greet"))
     again = told(cli, "canary", "greet@HEAD", *QUICK)
     assert again["rollout"] == first["rollout"]
+    assert channel(cli)["rollout"]["salt"] == salt
     ok(cli("release", "abort", "greet"))
     assert "needs a reason" in cli("canary", "greet@HEAD", *QUICK, "--new-evidence").err
     again = told(cli, "canary", "greet@HEAD", *QUICK, "--new-evidence", "--reason", "the log had a gap")
     assert again["rollout"] == f"{first['rollout']}.2"
+    assert channel(cli)["rollout"]["salt"] == f"{salt}/2"  # other users meet the canary now
     ok(cli("release", "abort", "greet"))
     assert told(cli, "canary", "greet@HEAD", *QUICK)["rollout"] == again["rollout"]
+    assert channel(cli)["rollout"]["salt"] == f"{salt}/2"
 
 
 def test_a_written_plan_is_followed_and_pinned(cli: Cli, repo: Repo) -> None:

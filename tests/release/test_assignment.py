@@ -12,6 +12,7 @@ ZEROS, FS = "0" * 64, "f" * 64
 
 def test_the_salt_holds_the_canary_and_not_the_rollout() -> None:
     assert salt_of("support/triage", "production", ZEROS) == f"support/triage/production/sha256:{ZEROS}"
+    assert salt_of("a", "production", ZEROS, 3) == f"a/production/sha256:{ZEROS}/3"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from promptops.config.clock import format_timestamp
 from promptops.release.analysis.findings import Findings
-from promptops.release.analysis.metric_tests import RolloutTests, new_tests
+from promptops.release.analysis.rollout_tests import RolloutTests, new_tests
 from promptops.release.analysis.verdicts import evaluate_metrics
 from promptops.release.plan import ReleasePlan, decode_plan
 from promptops.release.plan.defaults import BUILT_IN
@@ -41,6 +41,8 @@ def first_end(seed: int, name: str, passes: float) -> int | None:
     rates = {"error_rate": _ERRORS, "checks": _FAILED_CHECKS}
     tests = new_tests(plan, {each: prior_from_history(rate) for each, rate in rates.items()})
     step_calls = step_canary_calls = 0
+    calls: list[tuple[bool, int]] = []
+    values: dict[str, list[float]] = {each: [] for each in rates}
     for number in range(1, 14 * PER_DAY + 1):
         weight_bp = rollout.weight_bp
         canary = draw() * 10_000 < weight_bp
@@ -48,12 +50,15 @@ def first_end(seed: int, name: str, passes: float) -> int | None:
         failed_checks = (
             failed or draw() * (1 - _ERRORS) < (1 - passes if canary else _FAILED_CHECKS) - _ERRORS
         )
-        values = {"error_rate": float(failed), "checks": float(failed_checks)}
-        tests.instant.add(canary, weight_bp, values)
+        calls.append((canary, weight_bp))
+        values["error_rate"].append(float(failed))
+        values["checks"].append(float(failed_checks))
         tests.ratio.update(canary, weight_bp / 10_000)
         step_calls, step_canary_calls = step_calls + 1, step_canary_calls + canary
         if number % _TICK:
             continue
+        tests.instant.add_all(calls, values)
+        calls, values = [], {each: [] for each in rates}
         now = START + number / PER_DAY * _DAY_S
         due = decide_transition(
             rollout, plan, _findings(tests, rollout, step_calls, step_canary_calls), now

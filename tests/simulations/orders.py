@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Iterator, Sequence
 
 from promptops.stats.eprocess import Hypothesis
-from promptops.stats.two_arm import TwoArmTest
+from promptops.stats.two_arm import TwoArmTest, two_arm_test
 
 ALPHA, MARGIN, MIN_CANARY = 0.05, 0.05, 30
 Losses = tuple[float, ...]
@@ -26,11 +26,12 @@ def found_better(seed: int, losses: Losses) -> int | None:
 def decided(seed: int, before: Losses, after: Losses) -> int | None:
     """The call of a promotion with a superiority goal; below zero that of a rollback; None if undecided."""
     worse, better = TwoArmTest(Hypothesis.WORSE, 0.0), TwoArmTest(Hypothesis.NOT_WORSE, 0.0)
-    not_worse, on_canary = TwoArmTest(Hypothesis.NOT_WORSE, MARGIN), 0
+    not_worse, on_canary = two_arm_test(Hypothesis.NOT_WORSE, MARGIN), 0
     for number, (canary, loss) in enumerate(_calls(seed, before, after), 1):
         on_canary += canary
-        for test in (worse, better, not_worse):
-            test.update(canary, 0.5, loss)
+        worse.update(canary, 0.5, loss)
+        better.update(canary, 0.5, loss)
+        not_worse.update(canary, 0.5, loss)
         if worse.rejects(ALPHA / 2):  # errors and correct answers are two groups, as they wait differently
             return -number
         if on_canary >= MIN_CANARY and better.rejects(ALPHA) and not_worse.rejects(ALPHA):

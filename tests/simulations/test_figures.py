@@ -10,7 +10,7 @@ import time
 import pytest
 
 from promptops.stats.eprocess import Hypothesis
-from promptops.stats.two_arm import TwoArmTest, prior_from_history
+from promptops.stats.two_arm import two_arm_test
 from simulations import worlds
 from simulations.figures import REPETITIONS, Show, allowed, play, quantile, rate
 
@@ -89,6 +89,48 @@ def test_canary_calls_to_catch_a_regression(
     assert found <= target
 
 
+@pytest.mark.parametrize(
+    ("base", "margin", "weight"),
+    [(0.01, 0.02, 0.5), (0.02, 0.02, 0.5), (0.05, 0.03, 0.5), (0.05, 0.03, 0.05), (0.1, 0.05, 0.5)],
+)
+def test_calls_to_show_not_worse_beside_the_least_that_any_test_needs(
+    show: Show, base: float, margin: float, weight: float
+) -> None:
+    found = play(worlds.not_worse, margin, weight, base, base, 60_000)
+    least = worlds.information_bound(margin, weight, base)
+    mean = sum(each or 60_000 for each in found) / len(found)
+    p50, p80 = quantile(found, 0.5), quantile(found, 0.8)
+    show(
+        f"calls to not worse, {base:.0%} of both, margin {100 * margin:g}, weight {weight:.0%}",
+        f"{p50:,.0f} / {mean:,.0f} / {p80:,.0f}",
+        f"half / mean / 80 %; mean {mean / least:.2f} x the bound {least:,.0f}, <= 1.3",
+    )
+    assert mean <= 1.3 * least
+
+
+@pytest.mark.parametrize("weight", [0.05, 0.5])
+@pytest.mark.parametrize(("base", "margin"), [(0.01, 0.02), (0.05, 0.03), (0.1, 0.05)])
+def test_false_not_worse_at_the_margin(show: Show, base: float, margin: float, weight: float) -> None:
+    found = rate(play(worlds.not_worse, margin, weight, base, base + margin, 8_000))
+    show(
+        f"false not worse, {base:.0%} + margin {100 * margin:g}, weight {weight:.0%}",
+        f"{found:.1%}",
+        "<= 5 %",
+    )
+    assert found <= allowed(0.05)
+
+
+@pytest.mark.parametrize(("margin", "discordant", "most"), [(0.03, 0.05, 400), (0.05, 0.1, 275)])
+def test_pairs_to_show_not_worse(show: Show, margin: float, discordant: float, most: int) -> None:
+    half = discordant / 2
+    found = quantile(play(worlds.shadow_not_worse, margin, half, half, 5_000), 0.5)
+    false = rate(play(worlds.shadow_not_worse, margin, half + margin, half, 1_500))
+    what = f"pairs to not worse, margin {100 * margin:g}, {discordant:.0%} differ"
+    show(what, f"median {found:g}", f"<= {most}; false at the margin {false:.1%}, <= 5 %")
+    assert found <= most
+    assert false <= allowed(0.05)
+
+
 @pytest.mark.parametrize(("weight", "target"), [(0.05, 90), (0.1, 95), (0.5, 145)])
 def test_canary_calls_to_catch_latency(show: Show, weight: float, target: int) -> None:
     found = quantile(play(worlds.latency, WORSE, 1.2, weight, 1.2, 20_000), 0.5)
@@ -143,7 +185,7 @@ def test_speed(show: Show, question: Hypothesis, margin: float) -> None:
     calls = [(draw.random() < 0.1, 0.1, float(draw.random() < 0.02)) for _ in range(20_000)]
     best = math.inf
     for _ in range(9):
-        test, start = TwoArmTest(question, margin, prior_from_history(0.02)), time.process_time()
+        test, start = two_arm_test(question, margin), time.process_time()
         for call in calls:
             test.update(*call)
         best = min(best, time.process_time() - start)

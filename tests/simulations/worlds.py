@@ -5,18 +5,20 @@ A seed gives the same rollout on every machine.  Rollouts stop where the engine 
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from promptops.stats.confidence_sequences import difference_bounds
 from promptops.stats.eprocess import Hypothesis, log_threshold, paired_test
-from promptops.stats.guard_group import GuardGroup, new_guard_group
+from promptops.stats.guard_group import GuardGroup, GuardLoss, new_guard_group
+from promptops.stats.non_inferiority import Observation, PairedMarginTest, closest_rates
 from promptops.stats.paired import mcnemar
 from promptops.stats.rank_losses import Percentiles, ratio_losses
 from promptops.stats.sample_ratio import SampleRatioTest
-from promptops.stats.two_arm import NO_HISTORY, Prior, TwoArmTest, prior_from_history
+from promptops.stats.two_arm import RANKS, AnyTwoArmTest, TwoArmTest, two_arm_test
 
 Rollout = Callable[..., int | None]
 ALPHA = 0.05
+_SOME = 500  # calls that are added together
 _SPREAD = 0.5  # of log latency: the 95th percentile is 2.3 times the median
 _Z_ONE_SIDED = 1.644854
 
@@ -25,23 +27,46 @@ def _generator(seed: int) -> random.Random:
     return random.Random(seed)  # noqa: S311 - worlds, not secrets
 
 
-def _decided(test: TwoArmTest) -> bool:
-    return test.wealth.highest >= log_threshold(ALPHA)
+def _played(test: AnyTwoArmTest, calls: Iterable[Observation]) -> int | None:
+    """The call (from 1) at which the test rejects, looked at after every one of them."""
+    return test.update_all(calls, log_threshold(ALPHA))
 
 
 def errors(
     seed: int, question: Hypothesis, margin: float, weight: float, stable: float, canary: float, horizon: int
 ) -> int | None:
     """Canary calls until ``question`` is answered for 0/1 losses at these rates, None if it never is."""
+    draw, arms = _generator(seed).random, []
+
+    def calls() -> Iterator[Observation]:
+        for _ in range(horizon):
+            arms.append(draw() < weight)
+            yield arms[-1], weight, float(draw() < (canary if arms[-1] else stable))
+
+    return _played(two_arm_test(question, margin), calls()) and sum(arms)
+
+
+def not_worse(
+    seed: int, margin: float, weight: float, stable: float, canary: float, horizon: int
+) -> int | None:
+    """Calls of both arms until the canary is shown to be not worse by the margin."""
     draw = _generator(seed).random
-    test, seen = TwoArmTest(question, margin, prior_from_history(stable)), 0
-    for _ in range(horizon):
-        on_canary = draw() < weight
-        seen += on_canary
-        test.update(on_canary, weight, float(draw() < (canary if on_canary else stable)))
-        if _decided(test):
-            return seen
-    return None
+    arms = (draw() < weight for _ in range(horizon))
+    calls = ((arm, weight, float(draw() < (canary if arm else stable))) for arm in arms)
+    return _played(two_arm_test(Hypothesis.NOT_WORSE, margin), calls)
+
+
+def information_bound(margin: float, weight: float, rate: float) -> float:
+    """The least mean number of calls of any test of this level: ``log(1/alpha)/D``, D by search.
+
+    Source: Wald 1945; Garivier and Kaufmann, COLT 2016 (arXiv 1602.04589).
+    """
+    b = closest_rates(rate, weight, margin)
+    return math.log(1 / ALPHA) / (weight * _kl(rate, b + margin) + (1 - weight) * _kl(rate, b))
+
+
+def _kl(p: float, q: float) -> float:
+    return p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
 
 
 def peeked(
@@ -76,30 +101,28 @@ def latency(
     seed: int, question: Hypothesis, margin: float, weight: float, ratio: float, horizon: int
 ) -> int | None:
     """Canary calls until a latency of ``ratio`` times stable's (log-normal) is decided against ``margin``."""
-    draw = _generator(seed)
-    test, seen, canary_calls = TwoArmTest(question, 0.0, Prior(0.5, 50.0)), Percentiles(), 0
-    for _ in range(horizon):
-        on_canary = draw.random() < weight
-        canary_calls += on_canary
-        value = draw.lognormvariate(7.0, _SPREAD) * (ratio if on_canary else 1.0)
-        worse, not_worse = ratio_losses(seen, on_canary, value, margin)
-        test.update(on_canary, weight, worse if question is Hypothesis.WORSE else not_worse)
-        if _decided(test):
-            return canary_calls
-    return None
+    draw, seen, arms = _generator(seed), Percentiles(), []
+
+    def calls() -> Iterator[Observation]:
+        for _ in range(horizon):
+            arms.append(draw.random() < weight)
+            value = draw.lognormvariate(7.0, _SPREAD) * (ratio if arms[-1] else 1.0)
+            worse, within = ratio_losses(seen, arms[-1], value, margin)
+            yield arms[-1], weight, worse if question is Hypothesis.WORSE else within
+
+    return _played(TwoArmTest(question, 0.0, RANKS), calls()) and sum(arms)
 
 
 def ramp(seed: int, horizon: int) -> int | None:
     """Equal arms at 5, 25, 50 % while the base rate of both drifts from 2 to 20 %; the call of a rollback."""
     draw = _generator(seed).random
-    test = TwoArmTest(Hypothesis.WORSE, 0.0, prior_from_history(0.02))
-    for call in range(horizon):
-        weight = (0.05, 0.25, 0.5)[3 * call // horizon]
-        rate = 0.02 + 0.18 * call / horizon
-        test.update(draw() < weight, weight, float(draw() < rate))
-        if _decided(test):
-            return call
-    return None
+
+    def calls() -> Iterator[Observation]:
+        for call in range(horizon):
+            weight = (0.05, 0.25, 0.5)[3 * call // horizon]
+            yield draw() < weight, weight, float(draw() < 0.02 + 0.18 * call / horizon)
+
+    return _played(TwoArmTest(Hypothesis.WORSE, 0.0), calls())
 
 
 def ramp_pooled(seed: int, horizon: int) -> int | None:
@@ -116,16 +139,20 @@ def ramp_pooled(seed: int, horizon: int) -> int | None:
 
 
 def four_guards(seed: int, horizon: int) -> int | None:
-    """Four guards without effect that mostly fail together, one group; the call of a rollback."""
+    """Four guards without effect that mostly fail together, one group; about the call of a rollback."""
     draw = _generator(seed).random
     rates = {"errors": 0.02, "checks": 0.1, "refusals": 0.05, "judge": 0.2}
-    group = new_guard_group(list(rates), {name: prior_from_history(rate) for name, rate in rates.items()})
-    for call in range(horizon):
-        together = draw()
-        losses = {name: float((together if draw() < 0.8 else draw()) < rate) for name, rate in rates.items()}
-        group.update(draw() < 0.1, 0.1, losses)
+    group = new_guard_group(list(rates))
+    for first in range(0, horizon, _SOME):
+        losses: dict[str, list[GuardLoss]] = {name: [] for name in rates}
+        for call in range(first, first + _SOME):
+            together, canary = draw(), draw() < 0.1
+            for name, rate in rates.items():
+                failed = (together if draw() < 0.8 else draw()) < rate
+                losses[name].append((call, (canary, 0.1, float(failed))))
+        group.update_all(losses)
         if group.rejects(ALPHA):
-            return call
+            return first
     return None
 
 
@@ -134,8 +161,9 @@ def two_windows(seed: int, horizon: int, delay: int = 200) -> int | None:
     draw = _generator(seed).random
     instant, late = new_guard_group(["errors"]), new_guard_group(["thumbs"])
     waiting: list[tuple[bool, float, float]] = []
+    weight = 0.25
     for call in range(horizon):
-        weight = _reacting(instant)
+        weight = weight if call % 20 else _reacting(instant)
         canary, failed = draw() < weight, draw() < 0.05
         instant.update(canary, weight, {"errors": float(failed)})
         waiting.append((canary, weight, float(failed if draw() < 0.5 else draw() < 0.05)))
@@ -155,6 +183,17 @@ def shadow(seed: int, broke: float, fixed: float, horizon: int) -> int | None:
     """Pairs until a paired test says worse, where these shares of pairs break and are repaired."""
     draw = _generator(seed).random
     test = paired_test(Hypothesis.WORSE, 0.0)
+    for pair in range(1, horizon + 1):
+        at = draw()
+        test.update(1.0 if at < broke else -1.0 if at < broke + fixed else 0.0)
+        if test.rejects(ALPHA):
+            return pair
+    return None
+
+
+def shadow_not_worse(seed: int, margin: float, broke: float, fixed: float, horizon: int) -> int | None:
+    """Pairs until the candidate is shown to be not worse by the margin."""
+    draw, test = _generator(seed).random, PairedMarginTest(margin)
     for pair in range(1, horizon + 1):
         at = draw()
         test.update(1.0 if at < broke else -1.0 if at < broke + fixed else 0.0)
@@ -192,5 +231,5 @@ def uncovered(seed: int, horizon: int) -> int | None:
     draw = _generator(seed).random
     arms = [draw() < 0.3 for _ in range(horizon)]
     calls = [(arm, 0.3, float(draw() < (0.15 if arm else 0.1))) for arm in arms]
-    bounds = difference_bounds(calls, ALPHA / 2, NO_HISTORY, step=0.01)
+    bounds = difference_bounds(calls, ALPHA / 2, margin=0.03, step=0.01)
     return None if 0.05 in bounds else 1

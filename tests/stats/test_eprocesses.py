@@ -12,8 +12,19 @@ from hypothesis import strategies as st
 
 from promptops.errors import Invalid
 from promptops.stats.eprocess import Hypothesis, MeanTest, e_value, log_mean, one_sample_test, paired_test
+from promptops.stats.non_inferiority import PairedMarginTest, closest_rates, margin_bet
 from promptops.stats.sample_ratio import SampleRatioTest
-from promptops.stats.two_arm import NO_HISTORY, Prior, TwoArmTest, prior_from_history
+from promptops.stats.two_arm import (
+    FROM_ONE,
+    FROM_ZERO,
+    NO_HISTORY,
+    RANKS,
+    Prior,
+    TwoArmTest,
+    prior_from_history,
+    two_arm_test,
+    two_arm_test_from_json,
+)
 
 Weight = Callable[[int, float], float]  # the last outcome (0..3, -1 before any) and weight -> the next weight
 
@@ -28,12 +39,12 @@ def _reacting(outcome: int, weight: float) -> float:
 
 
 def expectation(
-    question: Hypothesis, g: float, stable: float, weigh: Weight, true_gap: float, steps: int
+    question: Hypothesis, g: float, stable: float, weigh: Weight, true_gap: float, steps: int, prior: Prior
 ) -> float:
     """The mean of E over every path of ``steps`` calls, each an arm and a 0/1 loss."""
     total = 0.0
     for path in itertools.product(range(4), repeat=steps):
-        test, chance, weight, last = TwoArmTest(question, g, Prior(0.2, 3.0)), 1.0, 0.3, -1
+        test, chance, weight, last = two_arm_test(question, g, prior), 1.0, 0.3, -1
         for outcome in path:
             weight = weigh(last, weight)
             canary, failed = outcome > 1, outcome % 2 == 1
@@ -46,6 +57,7 @@ def expectation(
 
 
 @pytest.mark.parametrize("weigh", [_constant, _reacting])
+@pytest.mark.parametrize("prior", [Prior(0.2, 3.0), FROM_ZERO], ids=["engine 1", "engine 2"])
 @pytest.mark.parametrize(
     ("question", "g", "stable"),
     [
@@ -56,9 +68,56 @@ def expectation(
     ],
 )
 def test_at_the_boundary_the_expected_evidence_over_all_paths_is_one(
-    question: Hypothesis, g: float, stable: float, weigh: Weight
+    question: Hypothesis, g: float, stable: float, weigh: Weight, prior: Prior
 ) -> None:
-    assert expectation(question, g, stable, weigh, g, steps=6) == pytest.approx(1.0, abs=1e-9)
+    found = expectation(question, g, stable, weigh, g, 6, prior)
+    assert found == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("g", [0.03, 0.3])
+def test_pairs_at_the_margin_have_an_expected_evidence_of_one(g: float) -> None:
+    broke, fixed, total = g + 0.1, 0.1, 0.0
+    chances = {1.0: broke, -1.0: fixed, 0.0: 1.0 - broke - fixed}
+    for path in itertools.product(chances, repeat=7):
+        test = PairedMarginTest(g)
+        for value in path:
+            test.update(value)
+        total += math.prod(chances[value] for value in path) * e_value(test.log_e)
+    assert total == pytest.approx(1.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("prior", "loss"), [(FROM_ZERO, 0.0), (FROM_ONE, 1.0)])
+@pytest.mark.parametrize("question", Hypothesis)
+def test_calls_that_are_all_alike_are_no_evidence_at_all(
+    prior: Prior, loss: float, question: Hypothesis
+) -> None:
+    test, draw = TwoArmTest(question, 0.0, prior), random.Random(4)  # noqa: S311
+    for _ in range(2_000):
+        test.update(draw.random() < 0.1, draw.choice((1e-4, 0.05, 0.5, 0.9)), loss)
+    assert test.log_e == 0.0
+    assert test.wealth.logs == [0.0] * 6
+
+
+def test_the_log_optimal_bet_is_the_likelihood_ratio_to_the_closest_rates() -> None:
+    """No bet grows faster: its growth is the bound log(1/alpha)/D of Garivier and Kaufmann."""
+    p, weight, margin = 0.05, 0.5, 0.03
+    b = closest_rates(p, weight, margin)
+
+    def divergence(stable: float) -> float:
+        return weight * _kl(p, stable + margin) + (1 - weight) * _kl(p, stable)
+
+    assert divergence(b) == pytest.approx(min(divergence(b + move) for move in (-1e-4, 0.0, 1e-4)))
+    assert math.log(20) / divergence(b) == pytest.approx(1310, rel=0.001)
+    bet = margin_bet(p, weight, margin)
+    for canary, loss in itertools.product([True, False], [0.0, 1.0]):
+        gain = (bet.canary - loss) / weight if canary else (loss - bet.stable) / (1 - weight)
+        rate = bet.canary if canary else bet.stable
+        ratio = p / rate if loss else (1 - p) / (1 - rate)
+        assert 1 + bet.stakes[2] * gain == pytest.approx(ratio)
+
+
+def _kl(p: float, q: float) -> float:
+    return p * math.log(p / q) + (1 - p) * math.log((1 - p) / (1 - q))
 
 
 @pytest.mark.parametrize(
@@ -68,17 +127,19 @@ def test_at_the_boundary_the_expected_evidence_over_all_paths_is_one(
 def test_inside_the_hypothesis_the_expected_evidence_is_below_one(
     question: Hypothesis, g: float, true_gap: float
 ) -> None:
-    assert expectation(question, g, 0.2, _reacting, true_gap, steps=4) < 1.0
+    for prior in (Prior(0.2, 3.0), FROM_ZERO):
+        assert expectation(question, g, 0.2, _reacting, true_gap, 4, prior) < 1.0
 
 
 @pytest.mark.parametrize("question", Hypothesis)
 @pytest.mark.parametrize("g", [-0.998, -0.4, 0.0, 0.02, 0.998])
 @pytest.mark.parametrize("weight", [1e-4, 0.05, 0.5, 1 - 1e-4])
 def test_no_bet_can_lose_more_than_its_stake(question: Hypothesis, g: float, weight: float) -> None:
-    for canary, loss, mean in itertools.product([True, False], [0.0, 0.5, 1.0], [0.0, 0.4, 1.0]):
-        test = TwoArmTest(question, g, Prior(mean, 10.0))
+    priors = [*(Prior(mean, 10.0) for mean in (0.0, 0.4, 1.0)), FROM_ZERO, FROM_ONE, RANKS]
+    for canary, loss, prior in itertools.product([True, False], [0.0, 0.5, 1.0], priors):
+        test = two_arm_test(question, g, prior)
         test.update(canary, weight, loss)
-        assert test.wealth.logs[-1] >= math.log1p(-0.8) - 1e-9
+        assert min(test.wealth.logs) >= math.log1p(-0.9) - 1e-9
 
 
 @given(
@@ -86,19 +147,23 @@ def test_no_bet_can_lose_more_than_its_stake(question: Hypothesis, g: float, wei
     cut=st.integers(0, 30),
     question=st.sampled_from(Hypothesis),
     g=st.floats(-0.9, 0.9),
+    prior=st.sampled_from([NO_HISTORY, FROM_ZERO, RANKS]),
 )
 def test_a_process_stored_at_any_point_goes_on_as_if_it_had_not_been(
-    calls: list[tuple[bool, float, float]], cut: int, question: Hypothesis, g: float
+    calls: list[tuple[bool, float, float]], cut: int, question: Hypothesis, g: float, prior: Prior
 ) -> None:
-    whole = TwoArmTest(question, g)
-    stored = TwoArmTest(question, g)
+    whole = two_arm_test(question, g, prior)
+    stored = two_arm_test(question, g, prior)
     for at, call in enumerate(calls):
         if at == cut:
-            stored = TwoArmTest.from_json(json.loads(json.dumps(stored.to_json(), allow_nan=False)))
+            stored = two_arm_test_from_json(json.loads(json.dumps(stored.to_json(), allow_nan=False)))
         whole.update(*call)
         stored.update(*call)
     assert stored == whole
-    assert TwoArmTest.from_json(whole.to_json()) == whole
+    assert two_arm_test_from_json(whole.to_json()) == whole
+    together = two_arm_test(question, g, prior)
+    together.update_all(calls)
+    assert together == whole
 
 
 @given(st.lists(st.floats(-1.0, 1.0), max_size=30), st.sampled_from(Hypothesis), st.floats(-0.9, 0.9))

@@ -84,11 +84,11 @@ def test_each_word_is_a_sentence_with_a_number() -> None:
 def test_other_kinds_of_metric() -> None:
     assert (
         shown(Verdict.NOT_WORSE, 0.9, 1.081, verdicts.LATENCY_WORDING, margin=1.2, count=1234)
-        == "v13 takes at most 9 % more time than v12 (95 %), from 1,234 calls; limit 20"
+        == "v13 typically takes at most 9 % more time than v12 (95 %), from 1,234 calls; limit 20"
     )
     assert (
         shown(Verdict.WORSE, 1.059, 1.3, verdicts.COST_WORDING, margin=None)
-        == "v13 costs at least 5 % more than v12 (95 %), from 640 calls"
+        == "v13 typically costs at least 5 % more than v12 (95 %), from 640 calls"
     )
     assert (
         shown(Verdict.NOT_WORSE, -0.1, 0.034, verdicts.SCORE_WORDING, margin=0.05, counted="pairs", count=1)

@@ -20,6 +20,9 @@ STABLE, CANARY = ReleasedVersion("v12", DIGEST), ReleasedVersion("v13", OTHER_DI
 ERRORS = PlanMetric(
     name="error_rate", kind="binary", source="run.error", worse="higher", role="guard", margin=0.05
 )
+CHECKS = PlanMetric(
+    name="checks", kind="binary", source="checks.pass", worse="lower", role="guard", margin=0.05
+)
 LATENCY = PlanMetric(
     name="latency", kind="ratio", source="run.latency_ms", worse="higher", role="guard", margin=1.2
 )

@@ -14,7 +14,12 @@ from promptops.release.plan import fit_plan, plan_for
 from promptops.release.plan.quality import require_quality
 from promptops.release.plan.types import ReleasePlan
 from promptops.release.reconcile import stored_evidence
-from promptops.release.rollout_id import derive_rollout_id, latest_rollout_id, next_rollout_id
+from promptops.release.rollout_id import (
+    attempt_number,
+    derive_rollout_id,
+    latest_rollout_id,
+    next_rollout_id,
+)
 from promptops.release.rules import Move, Transition, start_rollout
 from promptops.release.steps import step_names
 from promptops.versions.release_state import ReleasedVersion, ReleaseState, Rollout
@@ -163,9 +168,10 @@ def _new_rollout(
 ) -> Rollout:
     target, canary = chosen.target, replace(chosen.released, since=None)
     base = derive_rollout_id(target.prompt, target.channel, stable.digest, canary.digest)
-    known = context.rollout_ids(target)
+    known = context.rollout_salts(target)
     chosen_id = next_rollout_id(known, base) if new_evidence else latest_rollout_id(known, base)
-    salt = salt_of(target.prompt, target.channel, canary.digest)
+    attempt = attempt_number(chosen_id) if new_evidence else 1
+    salt = known.get(chosen_id) or salt_of(target.prompt, target.channel, canary.digest, attempt)
     return start_rollout(chosen_id, canary, plan, salt, context.now)
 
 

@@ -46,7 +46,7 @@ def resume(context: ReleaseContext, target: Target, *, reason: str = "") -> Tran
     def move(rollout: Rollout, plan: ReleasePlan) -> Transition:
         again = None
         if rollout.phase == "invalid":
-            again = next_rollout_id(context.rollout_ids(target), rollout.id)
+            again = next_rollout_id(context.rollout_salts(target), rollout.id)
         return resume_transition(rollout, plan, actor="", reason=reason, new_id=again)
 
     return _commit_move(context, target, move)

@@ -20,8 +20,9 @@ from promptops.release.analysis.confidence_bounds import update_bounds
 from promptops.release.analysis.eval_gate import eval_gate
 from promptops.release.analysis.findings import Findings, MetricFinding
 from promptops.release.analysis.findings_json import decode_findings, encode_findings
-from promptops.release.analysis.metric_tests import RolloutTests
+from promptops.release.analysis.metric_tests import ENGINE
 from promptops.release.analysis.missing_rows import missing_rows
+from promptops.release.analysis.rollout_tests import RolloutTests, stored_engine
 from promptops.release.analysis.update import AnalysisRequest, update_tests
 from promptops.release.analysis.verdicts import evaluate_metrics
 from promptops.release.plan.types import ReleasePlan
@@ -50,7 +51,15 @@ def analyze_rollout(  # noqa: PLR0913 - the last four are seldom given
     ``committed``: the rollout's last evidence on the state branch; ``bounds``: also look for confidence
     sequences; ``stable``: what sentences and base rates compare with. Two of these at once take turns.
     """
-    look = AnalysisRequest(rollout=rollout, prompt=prompt, channel=channel, plan=plan, now=now, stable=stable)
+    look = AnalysisRequest(
+        rollout=rollout,
+        prompt=prompt,
+        channel=channel,
+        plan=plan,
+        now=now,
+        stable=stable,
+        engine=stored_engine(committed) if committed else ENGINE,
+    )
     tests = update_tests(registry, look)
     found = update_bounds(registry, rollout.id, tests, search=bounds)
     first, since = find_first_rollout_run(registry, rollout.id)
@@ -136,8 +145,18 @@ def _metric(each: MetricFinding) -> dict[str, Any]:
         "not_worse": each.not_worse,
         "better": each.better,
         "log_e": log_e,
-        "canary": {"calls": each.canary_calls, "mean": each.canary_mean, "missing": each.canary_missing},
-        "stable": {"calls": each.stable_calls, "mean": each.stable_mean, "missing": each.stable_missing},
+        "canary": {
+            "calls": each.canary_calls,
+            "bad": each.canary_bad,
+            "mean": each.canary_mean,
+            "missing": each.canary_missing,
+        },
+        "stable": {
+            "calls": each.stable_calls,
+            "bad": each.stable_bad,
+            "mean": each.stable_mean,
+            "missing": each.stable_missing,
+        },
         "late": each.late,
         "bounds": asdict(each.bounds) if each.bounds else None,
         "sentence": each.sentence,
@@ -149,6 +168,7 @@ def _proof(tests: RolloutTests) -> dict[str, Any]:
     state = tests.to_json()
     inner = [(name, lane, each) for lane in state["lanes"] for name, each in lane["metrics"].items()]
     return {
+        "engine": state["engine"],
         "plan": state["plan"],
         "priors": state["priors"],
         "watermarks": {name: lane["watermark"] for name, lane, _ in inner},

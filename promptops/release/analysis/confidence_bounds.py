@@ -9,15 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from promptops.registry import RegistryDatabase, load_analysis_state, read_observations, save_analysis_state
-from promptops.release.analysis.metric_tests import ALL_BP, MetricTests, RolloutTests
+from promptops.registry import RegistryDatabase, load_analysis_state, read_losses, save_analysis_state
+from promptops.release.analysis.metric_tests import ALL_BP, MetricTests
+from promptops.release.analysis.rollout_tests import RolloutTests
 from promptops.stats.confidence_sequences import difference_bounds, ratio_bounds
-from promptops.stats.first_crossing import Observation
 from promptops.stats.intervals import Interval
+from promptops.stats.non_inferiority import MarginTest
 
 BOUNDS = "bounds"
 _SEARCH_GROWTH = 1.05  # times the calls of the last search
-_FIRST_SEARCH = 4_000  # calls that a first search rests on at most; each one after it takes twice as many
+_FIRST_SEARCH = 1_000  # calls that a first search rests on at most; each one after it takes twice as many
 _MAX_TRAIL = 60
 BoundsPoint = tuple[int, float, float]
 
@@ -60,14 +61,21 @@ def _bounds(
     if before and calls < before.calls * _SEARCH_GROWTH and not _lags_verdict(tests, before.interval, alpha):
         return before
     inside = before.interval if before else None
-    seen = _observations(registry, rollout, tests.metric.name)
+    most = None
     if not tests.not_worse.rejects(alpha):
-        seen = seen[: max(_FIRST_SEARCH, 2 * before.calls if before else 0)]
+        most = max(_FIRST_SEARCH, 2 * before.calls if before else 0)
+    seen = [
+        (arm == "canary", weight_bp / ALL_BP, loss)
+        for arm, weight_bp, loss in read_losses(registry, rollout, tests.metric.name, most)
+    ]
     calls = min(calls, len(seen))
     if tests.metric.kind == "ratio":
         found = ratio_bounds(seen, alpha, tests.worse.prior, inside=inside)
     else:
-        found = difference_bounds(seen, alpha, tests.worse.prior, inside=inside or Interval(-1.0, 1.0))
+        margin = tests.not_worse.g if isinstance(tests.not_worse, MarginTest) else None
+        found = difference_bounds(
+            seen, alpha, tests.worse.prior, margin=margin, inside=inside or Interval(-1.0, 1.0)
+        )
     trail = (*(before.trail if before else ()), (calls, found.low, found.high))
     return Bounds(found, _thin(trail))
 
@@ -75,14 +83,6 @@ def _bounds(
 def _lags_verdict(tests: MetricTests, interval: Interval, alpha: float) -> bool:
     """Whether a verdict has been reached that the bounds do not show yet."""
     return tests.not_worse.rejects(alpha) and interval.high > tests.metric.margin
-
-
-def _observations(registry: RegistryDatabase, rollout: str, metric: str) -> list[Observation]:
-    return [
-        (arm == "canary", weight_bp / ALL_BP, loss)
-        for _, arm, weight_bp, loss in read_observations(registry, rollout, metric)
-        if loss is not None
-    ]
 
 
 def _thin(trail: Sequence[BoundsPoint]) -> tuple[BoundsPoint, ...]:

@@ -23,6 +23,8 @@ class MetricFinding:
     log_e_better: float = 0.0
     canary_calls: int = 0  # scored
     stable_calls: int = 0
+    canary_bad: int | None = None  # calls with a loss, of a binary metric
+    stable_bad: int | None = None
     canary_mean: float | None = None  # of losses, or of the values of a ratio
     stable_mean: float | None = None
     bounds: Interval | None = None  # the confidence sequence

@@ -1,73 +1,162 @@
-"""The tests of one rollout, call by call. Metrics that wait equally long form a lane, scored on one prefix.
+"""The tests of one metric of a rollout, and the engines that they are made by.
 
-``calls`` of a lane is how far it has come: a call is added to all of its metrics or to none.
+The engine is stored with the tests, and a rollout keeps the one that it began with. 1: k starts at stable's
+history, or at a half. 2: losses start at 0 and ranks at a half; "not worse" is bet on log-optimally; a word
+has to hold for the calls so far, step by step, when it is said.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any, Self
 
 from promptops.release.analysis.scoring import MetricValue, NoValue
-from promptops.release.plan.types import PlanMetric, ReleasePlan
+from promptops.release.plan.types import PlanMetric
 from promptops.stats.eprocess import Hypothesis
-from promptops.stats.guard_group import GuardGroup
-from promptops.stats.rank_losses import Percentiles, ratio_losses
-from promptops.stats.sample_ratio import SampleRatioTest
-from promptops.stats.stratified import StepStratum
-from promptops.stats.two_arm import NO_HISTORY, Prior, TwoArmTest
+from promptops.stats.guard_group import GuardLoss
+from promptops.stats.rank_losses import Percentiles, ratio_losses_of
+from promptops.stats.stratified import StepStratum, mantel_haenszel, running_total
+from promptops.stats.two_arm import (
+    FROM_ONE,
+    FROM_ZERO,
+    NO_HISTORY,
+    RANKS,
+    AnyTwoArmTest,
+    Prior,
+    TwoArmTest,
+    two_arm_test,
+    two_arm_test_from_json,
+)
 
 ALL_BP = 10_000
+ENGINE = 2
+Assignment = tuple[bool, int]  # on the canary?, its weight in hundredths of a percent
 
 
 @dataclass(slots=True)
 class MetricTests:
-    """One metric's processes, sums and counts; ``sums`` are [canary calls, total, stable calls, total]."""
+    """One metric's processes, sums and counts; ``sums`` are [canary calls, total, stable calls, total].
+
+    ``within``: of a ratio, by step, the canary's ranks after its values are divided by the margin.
+    """
 
     metric: PlanMetric
+    engine: int
     worse: TwoArmTest
-    not_worse: TwoArmTest
+    not_worse: AnyTwoArmTest
     better: TwoArmTest
     seen: Percentiles = field(default_factory=Percentiles)
     steps: dict[int, StepStratum] = field(default_factory=dict)
+    within: dict[int, float] = field(default_factory=dict)
     sums: list[float] = field(default_factory=lambda: [0, 0.0, 0, 0.0])
     missing_counts: list[int] = field(default_factory=lambda: [0, 0])  # missing, of the canary and of stable
     missing: list[TwoArmTest] = field(default_factory=list)  # is the canary's value missing more often? less?
     late: int = 0
     hard: bool = False
 
-    def losses(self, canary: bool, value: float) -> tuple[float, float]:
+    def add_all(self, calls: Sequence[Assignment], values: Sequence[MetricValue]) -> list[GuardLoss]:
+        """Add a value of each call to all but ``worse``; gives the losses for that."""
+        if NoValue.MISSING in values or self.missing:
+            self._add_missing(calls, values)
+        places = [at for at, value in enumerate(values) if isinstance(value, float)]
+        if len(places) < len(values):
+            calls = [calls[at] for at in places]
+        known = [value for value in values if isinstance(value, float)]
+        arms, weights = [canary for canary, _ in calls], [bp / ALL_BP for _, bp in calls]
+        losses = within = known
         if self.metric.kind == "ratio":
-            return ratio_losses(self.seen, canary, value, self.metric.margin)
-        return value, value
+            losses, within = ratio_losses_of(self.seen, arms, known, self.metric.margin)
+        observed = list(zip(arms, weights, losses, strict=True))
+        self.not_worse.update_all(observed if within is losses else zip(arms, weights, within, strict=True))
+        self.better.update_all(observed)
+        self._count(calls, known, losses, within)
+        return list(zip(places, observed, strict=True))
 
-    def add(self, canary: bool, weight_bp: int, value: float) -> float:
-        """Add all but ``worse``, which a group of guards may hold; gives the loss for it."""
-        weight = weight_bp / ALL_BP
-        loss, within = self.losses(canary, value)
-        self.not_worse.update(canary, weight, within)
-        self.better.update(canary, weight, loss)
-        self.steps.setdefault(weight_bp, StepStratum(weight)).add(canary, loss)
-        self.sums[0 if canary else 2] += 1
-        self.sums[1 if canary else 3] += value
-        self._update_missing(canary, weight, missing=False)
-        if canary and loss >= 1.0 and self.metric.role == "hard":
-            self.hard = True
-        return loss
+    def _count(
+        self,
+        calls: Sequence[Assignment],
+        values: Sequence[float],
+        losses: Sequence[float],
+        within: Sequence[float],
+    ) -> None:
+        weights = dict.fromkeys(bp for _, bp in calls)
+        for bp in weights:
+            one = len(weights) == 1
+            canary = [arm and (one or of == bp) for arm, of in calls]
+            stable = [not arm and (one or of == bp) for arm, of in calls]
+            step = self.steps.setdefault(bp, StepStratum(bp / ALL_BP))
+            step.add_all(list(compress(losses, canary)), list(compress(losses, stable)))
+            if self.metric.kind == "ratio":
+                self.within[bp] = running_total(self.within.get(bp, 0.0), compress(within, canary))
+            for place, mine in ((0, canary), (2, stable)):
+                self.sums[place] += sum(mine)
+                self.sums[place + 1] = running_total(self.sums[place + 1], compress(values, mine))
+            if self.metric.role == "hard" and max(compress(losses, canary), default=0.0) >= 1.0:
+                self.hard = True
 
-    def add_missing(self, canary: bool, weight_bp: int) -> None:
-        self.missing_counts[0 if canary else 1] += 1
-        self._update_missing(canary, weight_bp / ALL_BP, missing=True)
-        if not self.missing:  # bets begin behind the first: before it there is nothing to compare
-            self.missing = [TwoArmTest(Hypothesis.WORSE, 0.0), TwoArmTest(Hypothesis.WORSE, 0.0)]
-
-    def _update_missing(self, canary: bool, weight: float, *, missing: bool) -> None:
-        if self.missing:
-            self.missing[0].update(canary, weight, float(missing))
-            self.missing[1].update(canary, weight, float(not missing))
+    def _add_missing(self, calls: Sequence[Assignment], values: Sequence[MetricValue]) -> None:
+        due = [
+            (canary, bp / ALL_BP, float(value is NoValue.MISSING))
+            for (canary, bp), value in zip(calls, values, strict=True)
+            if value is not NoValue.NOT_DUE
+        ]
+        for canary, _, missing in due:
+            self.missing_counts[0 if canary else 1] += int(missing)
+        if not self.missing:
+            first = next(at for at, (_, _, missing) in enumerate(due) if missing)
+            before = self.canary_calls + self.stable_calls + first
+            if self.engine == 1:  # bets begin behind the first
+                self.missing = [TwoArmTest(Hypothesis.WORSE, 0.0, NO_HISTORY) for _ in range(2)]
+            else:  # none was missing so far: both tests stand at exactly 1
+                self.missing = [
+                    TwoArmTest(Hypothesis.WORSE, 0.0, FROM_ZERO, before),
+                    TwoArmTest(Hypothesis.WORSE, 0.0, FROM_ONE, before, float(before)),
+                ]
+            due = due[first + (self.engine == 1) :]
+        self.missing[0].update_all(due)
+        self.missing[1].update_all((canary, weight, 1.0 - missing) for canary, weight, missing in due)
 
     def is_missing_unequal(self, alpha: float) -> bool:
         """Whether values are missing more often on one arm than on the other."""
         return any(test.rejects(alpha / 2) for test in self.missing)
+
+    def is_worse(self, alpha: float) -> bool:
+        """Whether the canary was shown to be worse, by this metric alone, and is so far."""
+        return self.worse.rejects(alpha) and self.differs_for_worse
+
+    @property
+    def differs_for_worse(self) -> bool:
+        """Whether the calls so far, step by step, speak against the canary; the first engine did not ask."""
+        return self.engine == 1 or ((found := self.difference) is not None and found > 0.0)
+
+    def is_not_worse(self, alpha: float) -> bool:
+        """Whether it was shown to be not worse by the margin, and its difference so far is within it."""
+        if self.engine == 1 or not self.not_worse.rejects(alpha):
+            return self.not_worse.rejects(alpha)
+        if self.metric.kind != "ratio":
+            return (found := self.difference) is not None and found <= self.metric.margin
+        by_margin = mantel_haenszel(
+            [
+                (step.canary.calls, self.within.get(bp, 0.0), step.stable.calls, step.stable.total)
+                for bp, step in self.steps.items()
+            ]
+        )
+        return by_margin is not None and by_margin <= 0.0
+
+    def is_better(self, alpha: float) -> bool:
+        """Whether it was shown to be better, and is so far."""
+        found = self.difference
+        return self.better.rejects(alpha) and (self.engine == 1 or (found is not None and found < 0.0))
+
+    @property
+    def difference(self) -> float | None:
+        """The canary's mean loss minus stable's, step by step; None without a step that has both."""
+        return mantel_haenszel(
+            [
+                (step.canary.calls, step.canary.total, step.stable.calls, step.stable.total)
+                for step in self.steps.values()
+            ]
+        )
 
     @property
     def canary_calls(self) -> int:
@@ -92,17 +181,22 @@ class MetricTests:
             found["worse"] = self.worse.to_json()
         if self.metric.kind == "ratio":
             found["seen"] = self.seen.to_json()
+            found["within"] = {str(weight): total for weight, total in self.within.items()}
         return found
 
     @classmethod
-    def from_json(cls, metric: PlanMetric, state: Mapping[str, Any], worse: TwoArmTest | None) -> Self:
+    def from_json(
+        cls, metric: PlanMetric, engine: int, state: Mapping[str, Any], worse: TwoArmTest | None
+    ) -> Self:
         return cls(
             metric,
+            engine,
             worse or TwoArmTest.from_json(state["worse"]),
-            TwoArmTest.from_json(state["not_worse"]),
+            two_arm_test_from_json(state["not_worse"]),
             TwoArmTest.from_json(state["better"]),
             Percentiles.from_json(state["seen"]) if "seen" in state else Percentiles(),
             {int(weight): StepStratum.from_json(each) for weight, each in state["steps"].items()},
+            {int(weight): float(total) for weight, total in state.get("within", {}).items()},
             list(state["sums"]),
             list(state["lost"]),
             [TwoArmTest.from_json(each) for each in state["missing"]],
@@ -111,155 +205,14 @@ class MetricTests:
         )
 
 
-@dataclass(slots=True)
-class WindowGroup:
-    """Metrics with one window (None: known when a call ends). ``watermark``: the last row looked at."""
-
-    window: float | None
-    metrics: dict[str, MetricTests]
-    group: GuardGroup | None
-    watermark: int = 0
-    calls: int = 0
-    canary_calls: int = 0
-
-    def add(self, canary: bool, weight_bp: int, values: Mapping[str, MetricValue]) -> None:
-        """Add the next call. A metric without a value, or with None, had nothing due."""
-        self.calls += 1
-        self.canary_calls += canary
-        harm: dict[str, float] = {}
-        for name, tests in self.metrics.items():
-            value = values.get(name, NoValue.NOT_DUE)
-            if value is NoValue.MISSING:
-                tests.add_missing(canary, weight_bp)
-            elif isinstance(value, float):
-                loss = tests.add(canary, weight_bp, value)
-                if self.group and name in self.group.guards:
-                    harm[name] = loss
-                else:
-                    tests.worse.update(canary, weight_bp / ALL_BP, loss)
-        if self.group and harm:
-            self.group.update(canary, weight_bp / ALL_BP, harm)
-
-    def to_json(self) -> dict[str, Any]:
-        guards = self.group.guards if self.group else {}
-        return {
-            "watermark": self.watermark,
-            "calls": self.calls,
-            "canary_calls": self.canary_calls,
-            "group": self.group.to_json() if self.group else None,
-            "metrics": {name: each.to_json(grouped=name in guards) for name, each in self.metrics.items()},
-        }
-
-    def read(self, state: Mapping[str, Any]) -> None:
-        self.group = GuardGroup.from_json(state["group"]) if state["group"] else None
-        guards = self.group.guards if self.group else {}
-        for name, tests in self.metrics.items():
-            read = MetricTests.from_json(tests.metric, state["metrics"][name], guards.get(name))
-            self.metrics[name] = read
-        self.watermark = state["watermark"]
-        self.calls, self.canary_calls = state["calls"], state["canary_calls"]
-
-
-def new_window_groups(plan: ReleasePlan, priors: Mapping[str, Prior]) -> list[WindowGroup]:
-    """New lanes, the instant one first: it is there also where no metric is instant."""
-    windows = sorted({each.window for each in plan.metrics if each.window is not None})
-    return [_window_group(window, plan.metrics, priors) for window in (None, *windows)]
-
-
-def _window_group(
-    window: float | None, metrics: Sequence[PlanMetric], priors: Mapping[str, Prior]
-) -> WindowGroup:
-    mine = {
-        each.name: _metric_tests(each, priors.get(each.name, NO_HISTORY))
-        for each in metrics
-        if each.window == window
-    }
-    guards = {name: each.worse for name, each in mine.items() if each.metric.role in ("guard", "hard")}
-    return WindowGroup(window, mine, GuardGroup(guards) if guards else None)
-
-
-def _metric_tests(metric: PlanMetric, prior: Prior) -> MetricTests:
+def new_metric_tests(metric: PlanMetric, history: Prior, engine: int) -> MetricTests:
+    """A metric's tests before its first call. ``history``: stable's, which the first engine starts from."""
     margin = 0.0 if metric.kind == "ratio" else metric.margin
+    prior = history if engine == 1 else RANKS if metric.kind == "ratio" else FROM_ZERO
     return MetricTests(
         metric,
+        engine,
         TwoArmTest(Hypothesis.WORSE, 0.0, prior),
-        TwoArmTest(Hypothesis.NOT_WORSE, margin, prior),
+        two_arm_test(Hypothesis.NOT_WORSE, margin, prior),
         TwoArmTest(Hypothesis.NOT_WORSE, 0.0, prior),
     )
-
-
-@dataclass(slots=True)
-class RolloutTests:
-    """All that is known of a rollout. ``waiting``, ``excluded``: calls; ``open``: rows scored unfinished."""
-
-    plan: ReleasePlan
-    priors: Mapping[str, Prior]
-    window_groups: list[WindowGroup]
-    ratio: SampleRatioTest = field(default_factory=SampleRatioTest)
-    excluded: dict[str, int] = field(default_factory=dict)
-    without_unit: int = 0
-    last_outcome: int = 0
-    open: list[int] = field(default_factory=list)
-    faults: list[str] = field(default_factory=list)
-    waiting: int = 0
-
-    @property
-    def instant(self) -> WindowGroup:
-        return self.window_groups[0]
-
-    def of(self, name: str) -> tuple[WindowGroup, MetricTests]:
-        return next((lane, lane.metrics[name]) for lane in self.window_groups if name in lane.metrics)
-
-    def to_json(self) -> dict[str, Any]:
-        plain = ("excluded", "without_unit", "last_outcome", "open", "faults", "waiting")
-        return {
-            "plan": self.plan.digest,
-            "signatures": metric_signatures(self.plan),
-            "priors": {name: [prior.mean, prior.count] for name, prior in self.priors.items()},
-            "lanes": [lane.to_json() for lane in self.window_groups],
-            "ratio": self.ratio.to_json(),
-            **{name: getattr(self, name) for name in plain},
-        }
-
-    @classmethod
-    def from_json(cls, plan: ReleasePlan, state: Mapping[str, Any]) -> Self:
-        priors = priors_from(state["priors"])
-        lanes = new_window_groups(plan, priors)
-        for lane, read in zip(lanes, state["lanes"], strict=True):
-            lane.read(read)
-        return cls(
-            plan,
-            priors,
-            lanes,
-            SampleRatioTest.from_json(state["ratio"]),
-            dict(state["excluded"]),
-            state["without_unit"],
-            state["last_outcome"],
-            list(state["open"]),
-            list(state["faults"]),
-            state["waiting"],
-        )
-
-
-def priors_from(state: Mapping[str, Any]) -> dict[str, Prior]:
-    return {name: Prior(float(mean), float(count)) for name, (mean, count) in state.items()}
-
-
-def new_tests(plan: ReleasePlan, priors: Mapping[str, Prior]) -> RolloutTests:
-    return RolloutTests(plan, priors, new_window_groups(plan, priors))
-
-
-def metric_signatures(plan: ReleasePlan) -> dict[str, list[Any]]:
-    """What makes stored values of a metric mean the same under another plan."""
-    return {
-        each.name: [
-            each.source,
-            each.kind,
-            each.worse,
-            each.window,
-            each.missing,
-            each.sample,
-            list(each.scale or ()),
-        ]
-        for each in plan.metrics
-    } | {"": [plan.unit == "call"]}

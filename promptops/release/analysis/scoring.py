@@ -1,7 +1,7 @@
 """From a logged call to a metric's value: a loss in [0, 1], larger for worse, or a ratio's amount. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from operator import ge, gt, le, lt
 from typing import Any
@@ -11,32 +11,56 @@ from promptops.release.plan.types import PlanMetric
 from promptops.release.plan.values import MetricSource, parse_source
 from promptops.release.timestamps import parse_timestamp
 
+_MEASURED_ANEW = ("latency_ms", "first_token_ms", "spent_usd")  # nothing of it is known where a cache answers
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {">": gt, ">=": ge, "<": lt, "<=": le}
 
 
 class NoValue(Enum):
     PENDING = auto()  # it may yet come
     MISSING = auto()  # it should be there and is not
-    NOT_DUE = auto()  # it was never due: not in the sample, or the call failed and counts in the error rate
+    NOT_DUE = auto()  # it was never due: not in the sample, or the time of an answer from the cache
 
 
 MetricValue = float | NoValue
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LoggedCall:
     """One logged call. ``dead``: it was started and has not ended within ``timeout`` (seconds)."""
 
-    seq: int
     run_id: str
-    canary: bool
-    weight_bp: int
     started_at: str
     failed: bool
     dead: bool
     columns: Any  # by name, as a row of the log
     said: Sequence[CallOutcome] = ()
     timeout: float = 120.0
+
+
+@dataclass(slots=True)
+class CallBatch:
+    """Logged calls of one rollout in assignment order. ``failed`` counts those that are ``dead``, too."""
+
+    rows: Sequence[Any]
+    dead: Sequence[bool]
+    said: Mapping[int, Sequence[CallOutcome]]
+    timeout: float
+    failed: list[bool] = field(init=False)
+
+    def __post_init__(self) -> None:
+        columns = zip(self.column("failed"), self.dead, strict=True)
+        self.failed = [bool(failed) or dead for failed, dead in columns]
+
+    def column(self, name: str) -> list[Any]:
+        if not self.rows:
+            return []
+        place = self.rows[0].keys().index(name)
+        return [row[place] for row in self.rows]
+
+    def call(self, at: int) -> LoggedCall:
+        row = self.rows[at]
+        said = self.said.get(row["seq"], ())
+        return logged_call(row, said, dead=self.dead[at], timeout=self.timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +72,30 @@ class MetricReader:
 
     def value(self, call: LoggedCall, *, over: bool) -> MetricValue:
         """``over``: nothing that comes from now on counts."""
-        found = self._raw(call)
+        return self.settle(self._raw(call), over=over)
+
+    def settle(self, found: MetricValue, *, over: bool) -> MetricValue:
+        """What a value is at the end of its time, and by what the plan says of missing ones."""
         if found is NoValue.PENDING and over:
             found = NoValue.MISSING
         if found is NoValue.MISSING and self.metric.missing != "exclude" and self.metric.kind != "ratio":
             return float(self.metric.missing == "bad")
         return found
+
+    def values(self, calls: CallBatch) -> list[MetricValue]:
+        """Of each call, before it is settled."""
+        place, name = self.source.place, self.source.name
+        if place == "run" and name == "error":
+            higher = self.metric.worse == "higher"
+            return [float(failed == higher) for failed in calls.failed]
+        if place == "run":
+            anew = calls.column("cached") if name in _MEASURED_ANEW else [False] * len(calls.rows)
+            columns = zip(calls.column(name), calls.failed, calls.dead, anew, strict=True)
+            return [self._of_column(*each, calls.timeout) for each in columns]
+        if place == "checks":
+            checks = zip(calls.failed, calls.column("checks_failed"), strict=True)
+            return [1.0 if failed else _of_checks(count) for failed, count in checks]
+        return [self._raw(calls.call(at)) for at in range(len(calls.rows))]
 
     @property
     def from_outcomes(self) -> bool:
@@ -66,44 +108,55 @@ class MetricReader:
         return "judge" if self.source.place == "judge" else "person"
 
     def _raw(self, call: LoggedCall) -> MetricValue:
-        place = self.source.place
+        place, name = self.source.place, self.source.name
+        if place == "run" and name == "error":
+            return float(call.failed == (self.metric.worse == "higher"))
         if place == "run":
-            return self._column(call)
+            anew = name in _MEASURED_ANEW and call.columns["cached"]
+            return self._of_column(call.columns[name], call.failed, call.dead, anew, call.timeout)
         if place in ("checks", "check"):
             return 1.0 if call.failed else self._checked(call)
         if place == "judge" and not _is_in_sample(call, self.source.name, self.metric.sample):
             return NoValue.NOT_DUE
         return self._outcome(call)
 
-    def _column(self, call: LoggedCall) -> MetricValue:
-        name, higher = self.source.name, self.metric.worse == "higher"
-        if name == "error":
-            return float(call.failed == higher)
-        value = call.columns[name]
-        if value is None and call.dead and name == "latency_ms":
-            value = call.timeout * 1000
+    def _of_column(self, value: Any, failed: bool, dead: bool, unknown: bool, timeout: float) -> MetricValue:
+        """``unknown``: the value is that of another call."""
+        if unknown:
+            return NoValue.NOT_DUE
+        name, metric = self.source.name, self.metric
+        if value is None and dead and name == "latency_ms":
+            value = timeout * 1000
         if value is None:
-            return NoValue.NOT_DUE if call.failed else NoValue.MISSING
+            return self._of_failure() if failed else NoValue.MISSING
+        if metric.kind == "ratio":
+            return float(value)
         if name == "truncated":
-            return float(bool(value) == higher)
+            return float(bool(value) == (metric.worse == "higher"))
         if self.source.operator:
-            return float(_COMPARE[self.source.operator](value, self.source.bound) == higher)
+            holds = _COMPARE[self.source.operator](value, self.source.bound)
+            return float(holds == (metric.worse == "higher"))
         return self._scaled(float(value))
 
     def _checked(self, call: LoggedCall) -> MetricValue:
         if self.source.place == "checks":
-            failed = call.columns["checks_failed"]
-            return NoValue.PENDING if failed is None else float(failed > 0)
+            return _of_checks(call.columns["checks_failed"])
         said = next((s for s in call.said if s.source == "check" and s.name == self.source.name), None)
         return NoValue.PENDING if said is None else float(said.passed is not True)
 
     def _outcome(self, call: LoggedCall) -> MetricValue:
+        if call.failed and self.metric.missing == "exclude":
+            return self._of_failure()
         said = next(
             (s for s in call.said if s.source == self.outcome_source and s.name == self.source.name), None
         )
         if said is not None and said.value is not None and self._in_time(call, said):
             return self._scaled(said.value)
-        return NoValue.NOT_DUE if call.failed and self.metric.missing == "exclude" else NoValue.PENDING
+        return NoValue.PENDING
+
+    def _of_failure(self) -> MetricValue:
+        """Of a failed call: bad where that is a value, else missing. To leave it out is to choose by arm."""
+        return NoValue.MISSING if self.metric.kind == "ratio" else 1.0
 
     def _in_time(self, call: LoggedCall, said: CallOutcome) -> bool:
         window = self.metric.window
@@ -128,10 +181,7 @@ class MetricReader:
 def logged_call(row: Any, said: Sequence[CallOutcome], *, dead: bool, timeout: float) -> LoggedCall:
     """From a row of ``observations.calls_after`` or ``calls_before``."""
     return LoggedCall(
-        seq=row["seq"],
         run_id=row["run_id"],
-        canary=row["arm"] == "canary",
-        weight_bp=row["weight_bp"] or 0,
         started_at=row["started_at"],
         failed=bool(row["failed"]) or dead,
         dead=dead,
@@ -139,6 +189,10 @@ def logged_call(row: Any, said: Sequence[CallOutcome], *, dead: bool, timeout: f
         said=said,
         timeout=timeout,
     )
+
+
+def _of_checks(failed: int | None) -> MetricValue:
+    return NoValue.PENDING if failed is None else float(failed > 0)
 
 
 def metric_readers(metrics: Sequence[PlanMetric]) -> dict[str, MetricReader]:

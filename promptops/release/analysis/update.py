@@ -1,6 +1,6 @@
 """One rollout's tests brought up to date: settled calls are scored in assignment order, and kept."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from time import monotonic
@@ -29,15 +29,17 @@ from promptops.registry import (
     save_analysis_state,
     save_observations,
 )
-from promptops.release.analysis.metric_tests import (
-    ALL_BP,
+from promptops.release.analysis.metric_tests import ALL_BP, ENGINE
+from promptops.release.analysis.rollout_tests import (
     RolloutTests,
     WindowGroup,
     metric_signatures,
     new_tests,
     priors_from,
+    stored_engine,
 )
 from promptops.release.analysis.scoring import (
+    CallBatch,
     LoggedCall,
     MetricReader,
     MetricValue,
@@ -64,7 +66,10 @@ StoredValues = Mapping[tuple[str, int], float | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnalysisRequest:
-    """What is looked at: one rollout at one moment. ``now``: seconds since the epoch."""
+    """What is looked at: one rollout at one moment.
+
+    ``now``: seconds since the epoch; ``engine``: of new evidence.
+    """
 
     rollout: Rollout
     prompt: str
@@ -72,6 +77,7 @@ class AnalysisRequest:
     plan: ReleasePlan
     now: float
     stable: ReleasedVersion | None = None
+    engine: int = ENGINE
 
 
 @dataclass(slots=True)
@@ -106,89 +112,108 @@ class ScoringPass:
         """Score what has settled of the next rows; whether that was all of them, and there may be more."""
         by_unit = self.plan.unit != "call"
         rows = calls_after(self.registry, self.rollout.id, lane.watermark, by_unit=by_unit, limit=limit)
-        scored = 0
-        for scored, (row, values) in enumerate(self._settled(lane, rows), 1):  # noqa: B007 - counted
-            lane.watermark = row["seq"]
-            if values is None:
-                self._count_excluded(lane, row)
-            else:
-                self._add(lane, row, values)
+        counted = [at for at, row in enumerate(rows) if row["reason"] is None]
+        calls, ended = self._ended_calls(lane, rows, counted)
+        values = self._settled_values(lane, calls)
+        count = min((len(each) for each in values.values()), default=len(calls.rows))
+        settled = counted[count] if count < len(calls.rows) else ended
+        if count:
+            self._add(lane, calls, {name: each[:count] for name, each in values.items()}, count)
+        if settled:
+            lane.watermark = rows[settled - 1]["seq"]
         if lane is self.tests.instant:
-            self.tests.waiting = sum(row["reason"] is None for row in rows[scored:])
-        return scored == limit
+            self.tests.waiting = sum(at >= settled for at in counted)
+            for reason in (row["reason"] for row in rows[:settled] if len(counted) < len(rows)):
+                if reason is not None:
+                    self.tests.excluded[reason] = self.tests.excluded.get(reason, 0) + 1
+        return settled == limit
 
-    def _settled(
-        self, lane: WindowGroup, rows: Sequence[LogRow]
-    ) -> Iterator[tuple[LogRow, Mapping[str, MetricValue] | None]]:
-        """Calls up to the first that may yet change, each with its values; None for no observation."""
-        mine = [self.readers[name] for name in lane.metrics]
-        counted = [row["seq"] for row in rows if row["reason"] is None]
-        said = read_call_outcomes(self.registry, counted) if any(each.from_outcomes for each in mine) else {}
-        timeout = self.plan.observe.call_timeout
-        given_up = utc_text(self.now - timeout)
-        over = utc_text(self.now - (timeout if lane.window is None else lane.window))
-        begun = StartTimes(self.registry, self.rollout.id, utc_text(self.now))
-        for row in rows:
-            if row["reason"] is not None:
-                yield row, None
-                continue
-            dead = row["state"] == "started" and begun.by(row, given_up)
-            if row["state"] == "started" and not dead:
-                return
-            call = logged_call(row, said.get(row["seq"], ()), dead=dead, timeout=timeout)
-            values = self._values(mine, call, over=begun.by(row, over))
-            if NoValue.PENDING in values.values():
-                return
-            if dead and lane is self.tests.instant:
-                self.tests.open.append(row["seq"])
-            yield row, values
+    def _ended_calls(
+        self, lane: WindowGroup, rows: Sequence[LogRow], counted: Sequence[int]
+    ) -> tuple[CallBatch, int]:
+        """Calls that count up to the first that is under way, and how many rows stand before that one."""
+        timeout, begun = self.plan.observe.call_timeout, self._start_times()
+        given_up, dead, ended = utc_text(self.now - timeout), [], len(rows)
+        for at in counted:
+            started = rows[at]["state"] == "started"
+            if started and not begun.by(rows[at], given_up):
+                ended = at
+                break
+            dead.append(started)
+        mine = [rows[at] for at in counted[: len(dead)]]
+        asked = any(self.readers[name].from_outcomes for name in lane.metrics)
+        said = read_call_outcomes(self.registry, [row["seq"] for row in mine]) if asked else {}
+        return CallBatch(mine, dead, said, timeout), ended
 
-    def _values(
-        self, mine: Sequence[MetricReader], call: LoggedCall, *, over: bool
-    ) -> dict[str, MetricValue]:
-        found = {}
-        for gauge in mine:
-            name = gauge.metric.name
-            if (name, call.seq) in self.known:
-                stored = self.known[name, call.seq]
-                found[name] = NoValue.MISSING if stored is None else stored
-                continue
-            found[name] = gauge.value(call, over=over)
-            if call.said and (fault := range_error(gauge, call)) and len(self.tests.faults) < _MAX_FAULTS:
+    def _start_times(self) -> StartTimes:
+        return StartTimes(self.registry, self.rollout.id, utc_text(self.now))
+
+    def _settled_values(self, lane: WindowGroup, calls: CallBatch) -> dict[str, list[MetricValue]]:
+        """Each metric's values up to the first that may yet change."""
+        wait = self.plan.observe.call_timeout if lane.window is None else lane.window
+        over = utc_text(self.now - wait)
+        return {name: self._settle(self.readers[name], calls, over) for name in lane.metrics}
+
+    def _settle(self, gauge: MetricReader, calls: CallBatch, over: str) -> list[MetricValue]:
+        values, name, begun = gauge.values(calls), gauge.metric.name, self._start_times()
+        self._find_range_errors(gauge, calls)
+        if not self.known and NoValue.PENDING not in values and NoValue.MISSING not in values:
+            return values
+        for at, (row, value) in enumerate(zip(calls.rows, values, strict=True)):
+            if (name, row["seq"]) in self.known:
+                stored = self.known[name, row["seq"]]
+                values[at] = NoValue.MISSING if stored is None else stored
+            elif not isinstance(value, float):
+                is_over = value is NoValue.PENDING and begun.by(row, over)
+                values[at] = gauge.settle(value, over=is_over)
+                if values[at] is NoValue.PENDING:
+                    return values[:at]
+        return values
+
+    def _add(
+        self, lane: WindowGroup, calls: CallBatch, values: Mapping[str, Sequence[MetricValue]], count: int
+    ) -> None:
+        rows = calls.rows[:count]
+        keys = [(row["seq"], row["arm"], row["weight_bp"]) for row in rows]
+        assignments = [(arm == "canary", weight_bp) for _, arm, weight_bp in keys]
+        lane.add_all(assignments, values)
+        for name, each in values.items():
+            self.rows += (
+                observation_row(
+                    self.rollout.id, name, *key, value if isinstance(value, float) else None, self.recorded_at
+                )
+                for key, value in zip(keys, each, strict=True)
+                if value is not NoValue.NOT_DUE
+            )
+        if lane is self.tests.instant:
+            self.tests.open += [key[0] for key, dead in zip(keys, calls.dead, strict=False) if dead]
+            self.tests.ratio.update_all((canary, bp / ALL_BP) for canary, bp in assignments)
+            if self.plan.unit != "call":
+                self.tests.without_unit += sum(row["unit_hash"] is None for row in rows)
+            self.rows += (
+                observation_row(self.rollout.id, CALL_METRIC, *key, None, self.recorded_at) for key in keys
+            )
+
+    def _find_range_errors(self, gauge: MetricReader, calls: CallBatch) -> None:
+        if gauge.metric.kind != "score" or not calls.said:
+            return
+        for at in range(len(calls.rows)):
+            if (fault := range_error(gauge, calls.call(at))) and len(self.tests.faults) < _MAX_FAULTS:
                 self.tests.faults = list(dict.fromkeys((*self.tests.faults, fault)))
-        return found
-
-    def _add(self, lane: WindowGroup, row: LogRow, values: Mapping[str, MetricValue]) -> None:
-        canary, seq, weight_bp = row["arm"] == "canary", row["seq"], row["weight_bp"]
-        lane.add(canary, weight_bp, values)
-        arm = row["arm"]
-        for name, value in values.items():
-            if value is not NoValue.NOT_DUE:
-                loss = value if isinstance(value, float) else None
-                self._store(name, seq, arm, weight_bp, loss)
-        if lane is self.tests.instant:
-            self.tests.ratio.update(canary, weight_bp / ALL_BP)
-            self.tests.without_unit += self.plan.unit != "call" and row["unit_hash"] is None
-            self._store(CALL_METRIC, seq, arm, weight_bp, None)
-
-    def _store(self, name: str, seq: int, arm: str, weight_bp: int, loss: float | None) -> None:
-        row = observation_row(self.rollout.id, name, seq, arm, weight_bp, loss, self.recorded_at)
-        self.rows.append(row)
-
-    def _count_excluded(self, lane: WindowGroup, row: LogRow) -> None:
-        if lane is self.tests.instant:
-            reason = row["reason"]
-            self.tests.excluded[reason] = self.tests.excluded.get(reason, 0) + 1
 
     def _record_late(self) -> None:
         """Count and keep values of calls that are scored already: they change nothing."""
-        by_source = {(g.outcome_source, g.source.name): g for g in self.readers.values()}
+        by_source = {
+            (each.outcome_source, each.source.name): each.metric.name
+            for each in self.readers.values()
+            if each.source.is_delayed
+        }
         through = max(lane.watermark for lane in self.tests.window_groups)
-        rows = outcomes_after(self.registry, self.rollout.id, self.tests.last_outcome, through=through)
-        for row in rows if self.tests.last_outcome or through else ():
-            gauge = by_source.get((row["source"], row["name"]))
-            if gauge and gauge.source.place in ("judge", "outcome"):
-                self._store_late(gauge.metric.name, row)
+        if by_source and through:  # else nothing can be late, and a long log of outcomes is not read through
+            rows = outcomes_after(self.registry, self.rollout.id, self.tests.last_outcome, through=through)
+            for row in rows:
+                if name := by_source.get((row["source"], row["name"])):
+                    self._store_late(name, row)
         if self.tests.open and (ended := filter_ended_calls(self.registry, self.tests.open)):
             self.tests.open = [seq for seq in self.tests.open if seq not in ended]
             for name, tests in self.tests.instant.metrics.items():
@@ -198,7 +223,8 @@ class ScoringPass:
         lane, tests = self.tests.of(name)
         if row["seq"] <= lane.watermark and row["weight_bp"]:
             tests.late += 1
-            self._store(LATE_PREFIX + name, row["seq"], row["arm"], row["weight_bp"], row["value"])
+            late = (LATE_PREFIX + name, row["seq"], row["arm"], row["weight_bp"], row["value"])
+            self.rows.append(observation_row(self.rollout.id, *late, self.recorded_at))
 
 
 def update_tests(registry: RegistryDatabase, look: AnalysisRequest) -> RolloutTests:
@@ -240,7 +266,8 @@ def _rebuild_pass(
     with suppress(KeyError, TypeError, ValueError, Invalid, AttributeError):
         priors |= {n: p for n, p in priors_from(before["priors"]).items() if meant.get(n) == means.get(n)}
     known = _stored_values(registry, rollout.id, plan)
-    made = ScoringPass(registry, rollout, plan, look.now, new_tests(plan, priors), mine, known)
+    engine = stored_engine(before) if "priors" in before else look.engine
+    made = ScoringPass(registry, rollout, plan, look.now, new_tests(plan, priors, engine), mine, known)
     for seq, arm, weight_bp in pruned_calls(registry, rollout.id):
         _replay(made.tests, known, seq, arm == "canary", weight_bp)
     while known and made.advance():  # in this one transaction: what is stored is looked up only now
@@ -266,7 +293,7 @@ def _replay(tests: RolloutTests, known: StoredValues, seq: int, canary: bool, we
             name: NoValue.MISSING if each is None else each for name, each in stored.items()
         }
         if values or lane is tests.instant:
-            lane.add(canary, weight_bp, values)
+            lane.add_all([(canary, weight_bp)], {name: [value] for name, value in values.items()})
     tests.ratio.update(canary, weight_bp / ALL_BP)
 
 

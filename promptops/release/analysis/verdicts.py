@@ -6,14 +6,16 @@ from typing import Any
 from promptops.release.analysis import priors as likely
 from promptops.release.analysis.confidence_bounds import Bounds
 from promptops.release.analysis.findings import MetricFinding
-from promptops.release.analysis.metric_tests import MetricTests, RolloutTests, WindowGroup
+from promptops.release.analysis.metric_tests import MetricTests
+from promptops.release.analysis.rollout_tests import RolloutTests, WindowGroup
 from promptops.release.plan.types import PlanMetric
 from promptops.stats import verdicts
 from promptops.stats.eprocess import Hypothesis, log_threshold
 from promptops.stats.forecast import calls_needed
 from promptops.stats.intervals import Interval, IntervalEstimate
 from promptops.stats.stratified import stratified_difference
-from promptops.stats.verdicts import VerdictDetails, Wording, decide_verdict, verdict_sentence
+from promptops.stats.two_arm import NO_HISTORY
+from promptops.stats.verdicts import ArmCounts, VerdictDetails, Wording, decide_verdict, verdict_sentence
 from promptops.versions.release_state import Rollout
 
 _MIN_DUE_CALLS = 50  # canary calls that were due before a guard without any value is called silent
@@ -22,9 +24,9 @@ _WORDINGS: Mapping[str, Wording] = {
     "run.latency_ms": verdicts.LATENCY_WORDING,
     "run.cost_usd": verdicts.COST_WORDING,
     "run.cost_list_usd": verdicts.COST_WORDING,
-    "run.truncated": Wording("is cut off", "more often", "less often", "points"),
+    "run.truncated": Wording("is cut off", "more often", "less often", "points", "was cut off"),
     "outcome.correct": verdicts.WRONG_ANSWER_WORDING,
-    "outcome.thumbs": Wording("is disliked", "more often", "less often", "points"),
+    "outcome.thumbs": Wording("is disliked", "more often", "less often", "points", "was disliked"),
 }
 
 
@@ -32,60 +34,75 @@ def evaluate_metrics(
     tests: RolloutTests, rollout: Rollout, subject: str, against: str, bounds: Mapping[str, Bounds]
 ) -> dict[str, Any]:
     """The fields of Findings that rest on the tests alone."""
-    harm = harmful_guards(tests)
-    weight = likely.final_step_weight(tests.plan)
+    harm = find_harm(tests)
     metrics = tuple(
-        _metric_finding(
-            tests, tests.of(metric.name)[1], metric.name in harm, weight, subject, against, bounds
-        )
-        for metric in tests.plan.metrics
+        _metric_finding(tests, metric.name, harm, (subject, against), bounds) for metric in tests.plan.metrics
     )
     return {
         "metrics": metrics,
-        "harm": harm,
+        "harm": tuple(harm),
         "hard": tuple(each.metric.name for each in metrics if each.hard),
         "signals": tuple(each.metric.name for each in metrics if each.metric.role == "signal" and each.worse),
         "silent": _silent_guards(tests, rollout),
     }
 
 
-def harmful_guards(tests: RolloutTests) -> tuple[str, ...]:
-    """Guards to which a rollback is attributed; where no one alone is, the strongest of the group."""
-    groups = [lane.group for lane in tests.window_groups if lane.group]
-    found: list[str] = []
-    for group in groups:
-        if not group.rejects(tests.plan.alpha.rollback, len(groups)):
+def find_harm(tests: RolloutTests) -> dict[str, tuple[str, ...]]:
+    """Guards to which a rollback is attributed, each with those of which one is worse.
+
+    That is the guard itself where it is proven alone; else all of its group, of which it is the most likely.
+    A group whose named guards do no worse than stable so far is not named: the evidence may rest on which
+    arm good calls fell on.
+    """
+    groups = [lane for lane in tests.window_groups if lane.group]
+    found: dict[str, tuple[str, ...]] = {}
+    for lane in groups:
+        group, alpha = lane.group, tests.plan.alpha.rollback / len(groups)
+        if group is None or not group.rejects(alpha):
             continue
         evidence = group.attribution()
-        threshold = log_threshold(tests.plan.alpha.rollback / len(groups))
-        alone = [name for name, log_e in evidence.items() if log_e >= threshold]
-        found += alone or list(group.at_highest and [max(group.at_highest, key=group.at_highest.__getitem__)])
-    return tuple(found)
+        alone = [name for name, log_e in evidence.items() if log_e >= log_threshold(alpha)]
+        named: dict[str, tuple[str, ...]] = {name: (name,) for name in alone}
+        if not alone and group.at_highest:
+            named = {max(group.at_highest, key=group.at_highest.__getitem__): tuple(group.at_highest)}
+        found |= {name: those for name, those in named.items() if lane.metrics[name].differs_for_worse}
+    return found
+
+
+def is_metric_worse(each: MetricTests, harm: Mapping[str, tuple[str, ...]], alpha: float) -> bool:
+    """Whether a metric has been shown to be worse: a guard by its group, any other one by itself.
+
+    In the first engine a guard that only is the likeliest of its group counted as well.
+    """
+    if each.metric.role not in ("guard", "hard"):
+        return each.hard or each.is_worse(alpha)
+    those = harm.get(each.metric.name, ())
+    return each.hard or (len(those) == 1 or (bool(those) and each.engine == 1))
 
 
 def _metric_finding(
     tests: RolloutTests,
-    each: MetricTests,
-    harmful_: bool,
-    weight: float,
-    subject: str,
-    against: str,
+    name: str,
+    harm: Mapping[str, tuple[str, ...]],
+    names: tuple[str, str],
     bounds: Mapping[str, Bounds],
 ) -> MetricFinding:
-    metric, alpha = each.metric, tests.plan.alpha
-    guard = metric.role in ("guard", "hard")
-    worse = harmful_ or each.hard or (not guard and each.worse.rejects(alpha.rollback))
-    not_worse, better = each.not_worse.rejects(alpha.promote), each.better.rejects(alpha.promote)
-    said = decide_verdict(worse=worse, not_worse=not_worse, better=better)
-    known = bounds.get(metric.name)
+    each, alpha = tests.of(name)[1], tests.plan.alpha
+    metric, (subject, against) = each.metric, names
+    worse = is_metric_worse(each, harm, alpha.rollback)
+    not_worse, better = each.is_not_worse(alpha.promote), each.is_better(alpha.promote)
+    verdict = decide_verdict(worse=worse, not_worse=not_worse, better=better)
+    known = bounds.get(name)
+    proven = worse and (each.engine == 1 or name in harm or metric.role not in ("guard", "hard"))
     shown = (
-        _tighten_bounds(known.interval, metric, worse=worse, not_worse=not_worse, better=better)
+        _tighten_bounds(known.interval, metric, worse=proven, not_worse=not_worse, better=better)
         if known
         else None
     )
     n_c, sum_c, n_s, sum_s = each.sums
+    counts = _arm_counts(each)
     finding = VerdictDetails(
-        said,
+        verdict,
         subject,
         against,
         metric_wording(metric),
@@ -93,10 +110,11 @@ def _metric_finding(
         each.not_worse.calls,
         metric.margin,
         1 - alpha.promote,
+        arms=counts,
     )
     return MetricFinding(
         metric=metric,
-        verdict=said,
+        verdict=verdict,
         worse=worse,
         not_worse=not_worse,
         better=better,
@@ -105,6 +123,8 @@ def _metric_finding(
         log_e_better=each.better.log_e,
         canary_calls=each.canary_calls,
         stable_calls=each.stable_calls,
+        canary_bad=counts.subject_bad,
+        stable_bad=counts.against_bad,
         canary_mean=sum_c / n_c if n_c else None,
         stable_mean=sum_s / n_s if n_s else None,
         bounds=shown,
@@ -114,9 +134,28 @@ def _metric_finding(
         unequal_missing=_missing_matters(metric) and each.is_missing_unequal(alpha.srm),
         late=each.late,
         hard=each.hard,
-        calls_needed=None if not_worse else remaining_calls(each, weight, alpha.promote),
-        sentence=_hard_sentence(metric, subject) if each.hard else verdict_sentence(finding),
+        calls_needed=None if not_worse else remaining_calls(tests, each),
+        sentence=_sentence(finding, each, harm.get(name, ()), 1 - alpha.rollback),
         trail=known.trail if known else (),
+    )
+
+
+def _arm_counts(each: MetricTests) -> ArmCounts:
+    n_c, sum_c, n_s, sum_s = each.sums
+    if each.metric.kind != "binary":
+        return ArmCounts(int(n_c), int(n_s))
+    return ArmCounts(int(n_c), int(n_s), round(sum_c), round(sum_s))
+
+
+def _sentence(finding: VerdictDetails, each: MetricTests, those: tuple[str, ...], confidence: float) -> str:
+    if each.hard:
+        return _hard_sentence(each.metric, finding.subject)
+    sentence = verdict_sentence(finding)
+    if len(those) < 2:  # noqa: PLR2004 - of several guards one is worse
+        return sentence
+    return (
+        f"one of {', '.join(those)} is worse ({confidence * 100:.4g} %), most likely {each.metric.name}: "
+        f"{sentence}"
     )
 
 
@@ -148,8 +187,10 @@ def metric_wording(metric: PlanMetric) -> Wording:
     if found := _WORDINGS.get(metric.source):
         return found
     if metric.kind == "ratio":
-        return Wording(f"uses, in {metric.name},", "more", "less", "percent")
-    return Wording(f"does badly in {metric.name}", "more often", "less often", "points")
+        return Wording(f"typically uses, in {metric.name},", "more", "less", "percent")
+    return Wording(
+        f"does badly in {metric.name}", "more often", "less often", "points", f"did badly in {metric.name}"
+    )
 
 
 def _difference(each: MetricTests) -> IntervalEstimate | None:
@@ -157,13 +198,18 @@ def _difference(each: MetricTests) -> IntervalEstimate | None:
     return stratified_difference(steps) if steps and each.metric.kind != "ratio" else None
 
 
-def remaining_calls(each: MetricTests, weight: float, alpha: float) -> float | None:
+def remaining_calls(tests: RolloutTests, each: MetricTests) -> float | None:
     """Further calls of both arms until the metric is not worse, if they go on as they have; None: never.
 
     What a forecast goes by fills in for calls that are not there yet.
     """
-    ratio = each.metric.kind == "ratio"
-    stable, canary = _mean_ranks(each) if ratio else _mean_losses(each)
+    ratio, alpha, weight = (
+        each.metric.kind == "ratio",
+        tests.plan.alpha.promote,
+        likely.final_step_weight(tests.plan),
+    )
+    history = tests.priors.get(each.metric.name, NO_HISTORY)
+    stable, canary = _mean_ranks(each) if ratio else _mean_losses(each, likely.base_rate(history))
     in_all = calls_needed(Hypothesis.NOT_WORSE, each.not_worse.g, weight, stable, canary, alpha)
     if in_all is None:
         return None
@@ -172,10 +218,10 @@ def remaining_calls(each: MetricTests, weight: float, alpha: float) -> float | N
     return max(1.0, in_all / spread * min(1.0, 1.0 - done))
 
 
-def _mean_losses(each: MetricTests) -> tuple[float, float]:
+def _mean_losses(each: MetricTests, base_rate: float) -> tuple[float, float]:
     """Mean losses of stable and of the canary, which is expected to be like stable."""
     n_c, sum_c, n_s, sum_s = each.sums
-    stable = likely.shrunk_mean(sum_s, n_s, likely.base_rate(each.not_worse.prior))
+    stable = likely.shrunk_mean(sum_s, n_s, base_rate)
     return stable, likely.shrunk_mean(sum_c, n_c, stable)
 
 

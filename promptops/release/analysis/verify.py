@@ -8,16 +8,16 @@ from typing import Any
 
 from promptops.errors import Invalid
 from promptops.registry import CALL_METRIC, RegistryDatabase, read_observations, read_registry_id
-from promptops.release.analysis.metric_tests import (
-    ALL_BP,
-    MetricTests,
+from promptops.release.analysis.metric_tests import ALL_BP, MetricTests
+from promptops.release.analysis.rollout_tests import (
     RolloutTests,
     WindowGroup,
     new_tests,
     priors_from,
+    stored_engine,
 )
 from promptops.release.analysis.scoring import MetricValue, NoValue
-from promptops.release.analysis.verdicts import harmful_guards
+from promptops.release.analysis.verdicts import find_harm, is_metric_worse
 from promptops.release.plan.types import ReleasePlan
 
 _TOLERANCE = 1e-6  # of logarithms, and of means
@@ -62,7 +62,8 @@ def recompute_tests(
     registry: RegistryDatabase, evidence: Mapping[str, Any], plan: ReleasePlan
 ) -> RolloutTests:
     """The tests as they stood when this evidence was committed."""
-    tests, rollout = new_tests(plan, priors_from(evidence["priors"])), evidence["rollout"]
+    tests = new_tests(plan, priors_from(evidence["priors"]), stored_engine(evidence))
+    rollout = evidence["rollout"]
     for _, arm, weight_bp, _ in read_observations(registry, rollout, CALL_METRIC, evidence["watermark"]):
         tests.ratio.update(arm == "canary", weight_bp / ALL_BP)
     for lane in tests.window_groups:
@@ -79,9 +80,11 @@ def _replay(
         for seq, arm, weight_bp, loss in read_observations(registry, rollout, name, watermarks[name]):
             calls[seq] = (arm == "canary", weight_bp)
             values[seq][name] = NoValue.MISSING if loss is None else loss
-    for seq in sorted(calls):
-        canary, weight_bp = calls[seq]
-        lane.add(canary, weight_bp, values[seq])
+    order = sorted(calls)
+    lane.add_all(
+        [calls[seq] for seq in order],
+        {name: [values[seq].get(name, NoValue.NOT_DUE) for seq in order] for name in lane.metrics},
+    )
 
 
 def _rollout_mismatches(evidence: Mapping[str, Any], tests: RolloutTests) -> list[Mismatch]:
@@ -90,7 +93,7 @@ def _rollout_mismatches(evidence: Mapping[str, Any], tests: RolloutTests) -> lis
         "canary_calls": tests.ratio.canary_calls,
         "expected_canary": tests.ratio.expected,
         "sample_ratio_alarm": tests.ratio.alarmed(tests.plan.alpha.srm),
-        "harm": list(harmful_guards(tests)),
+        "harm": list(find_harm(tests)),
     }
     return [
         Mismatch("", what.replace("_", " "), evidence[what], value)
@@ -110,13 +113,11 @@ def _metric_mismatches(evidence: Mapping[str, Any], tests: RolloutTests) -> list
 
 
 def _recomputed_values(tests: RolloutTests, each: MetricTests) -> dict[str, Any]:
-    alpha, name = tests.plan.alpha, each.metric.name
-    guard = each.metric.role in ("guard", "hard")
-    worse = (name in harmful_guards(tests) or each.hard) if guard else each.worse.rejects(alpha.rollback)
+    alpha = tests.plan.alpha
     return {
-        "worse": worse,
-        "not_worse": each.not_worse.rejects(alpha.promote),
-        "better": each.better.rejects(alpha.promote),
+        "worse": is_metric_worse(each, find_harm(tests), alpha.rollback),
+        "not_worse": each.is_not_worse(alpha.promote),
+        "better": each.is_better(alpha.promote),
         "log_e worse": each.worse.log_e,
         "log_e not_worse": each.not_worse.log_e,
         "log_e better": each.better.log_e,

@@ -24,7 +24,7 @@ from promptops.release.analysis.forecast import (
 from promptops.release.plan.types import PlanEvalGate, PlanMetric, PlanShadowGate, PlanStep, ReleasePlan
 from promptops.stats.verdicts import Verdict
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end, check
-from support.rollouts import CANARY, DAY, ERRORS, LATENCY, ROLLOUT, START, THUMBS, Traffic, a_plan, of
+from support.rollouts import CANARY, CHECKS, DAY, ERRORS, LATENCY, ROLLOUT, START, THUMBS, Traffic, a_plan, of
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def test_harm_is_found_attributed_and_said_with_both_versions(traffic: Traffic) 
     assert found.harm == ("error_rate",)
     errors = of(found, "error_rate")
     assert errors.verdict is Verdict.WORSE
-    assert errors.sentence.startswith("v13 fails at least ")
-    assert "more often than v12 (95 %), from 400 calls; limit 5" in errors.sentence
+    assert errors.sentence.startswith("v13 failed in 91 of 198 calls, v12 in 14 of 202: at least ")
+    assert errors.sentence.endswith(" points more often (95 %); limit 5")
     assert errors.bounds
     assert errors.bounds.low > 0
     assert not of(found, "latency").worse
@@ -140,21 +140,16 @@ def test_what_was_not_assigned_by_chance_is_no_observation(
     assert (found.calls, dict(found.excluded)) == (1, {reason: 1})
 
 
-def test_answers_from_the_cache_and_other_rollouts_are_no_observations(traffic: Traffic) -> None:
-    traffic.call(an_end(cache_source="01X"), canary=True)
+def test_other_rollouts_are_no_observations(traffic: Traffic) -> None:
     traffic.call(an_end(), canary=True, rollout="r-9")
-    found = traffic.observe(a_plan())
-    assert (found.calls, dict(found.excluded)) == (0, {"cache": 1})
+    assert traffic.observe(a_plan()).calls == 0
 
 
 def test_a_canary_that_could_not_be_sent_is_an_error_though_stable_answered(traffic: Traffic) -> None:
-    checks = PlanMetric(
-        name="checks", kind="binary", source="checks.pass", worse="lower", role="guard", margin=0.05
-    )
     traffic.call(an_end(checks=[check()]), canary=True, fallback="cannot render")
     traffic.call(an_end(checks=[check()]), canary=False)
     traffic.call(a_failure(), canary=False)
-    found = traffic.observe(a_plan(ERRORS, checks))
+    found = traffic.observe(a_plan(ERRORS, CHECKS))
     assert [(each.canary_mean, each.stable_mean) for each in found.metrics] == [(1, 0.5), (1, 0.5)]
 
 
@@ -376,7 +371,7 @@ def test_a_canary_whose_answers_are_cut_off_is_found(traffic: Traffic) -> None:
     traffic.call(an_end(finish_reason=None), canary=True)  # nothing is known of it
     found = traffic.observe(a_plan(cut), bounds=True)
     assert found.harm == ("cut",)
-    assert "is cut off" in found.metrics[0].sentence
+    assert "was cut off in 150 of 150 calls" in found.metrics[0].sentence
     assert (found.metrics[0].canary_calls, found.metrics[0].canary_missing) == (150, 1)
 
 

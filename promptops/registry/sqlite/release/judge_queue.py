@@ -11,8 +11,8 @@ _CHUNK = 200
 _SELECT_UNJUDGED = """
 SELECT r.seq, r.run_id FROM runs r
 WHERE r.seq > ?1 AND r.prompt = ?2 AND r.channel = ?3 AND r.state = 'finished' AND r.kind IN ('run', 'batch')
-AND r.excluded IS NULL AND r.cache_source IS NULL AND r.error_type IS NULL AND r.imported_at IS NULL
-AND CASE WHEN ?4 IS NULL THEN r.started_at >= ?5 ELSE r.rollout = ?4 END
+AND r.excluded IS NULL AND r.error_type IS NULL AND r.imported_at IS NULL
+AND CASE WHEN ?4 IS NULL THEN r.started_at >= ?5 AND r.cache_source IS NULL ELSE r.rollout = ?4 END
 AND NOT EXISTS (SELECT 1 FROM outcomes o WHERE o.run_seq = r.seq AND o.source = 'judge' AND o.name = ?6)
 ORDER BY r.seq LIMIT ?7
 """
@@ -35,7 +35,10 @@ class JudgeQueueFilter:
 def runs_to_judge(
     registry: RegistryDatabase, served: JudgeQueueFilter, judge: str, share: float
 ) -> Iterator[RunRecord]:
-    """The runs drawn for a judge that it has not scored, oldest first; imported ones are judged elsewhere."""
+    """The runs drawn for a judge that it has not scored, oldest first; imported ones are judged elsewhere.
+
+    In a rollout answers from the cache are judged, too: leaving them out would choose calls by their arm.
+    """
     last = 0
     while True:
         values = (last, served.prompt, served.channel, served.rollout, served.since, judge, _CHUNK)

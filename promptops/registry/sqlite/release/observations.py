@@ -22,15 +22,15 @@ _CALL_COLUMNS = ", ".join(
     for name in ("seq", "run_id", "arm", "weight_bp", "started_at", "state", "unit_hash", *MEASURED_COLUMNS)
 )
 _ENDED_HOW = (  # truncated: NULL where nothing is known of it
-    "r.finish_reason = 'length' AS truncated, "
+    "r.cache_source IS NOT NULL AS cached, r.finish_reason = 'length' AS truncated, "
     "(r.error_type IS NOT NULL OR r.fallback IS NOT NULL OR r.state = 'interrupted') AS failed"
 )
-_IS_TRAFFIC = "{0}.kind IN ('run', 'batch') AND {0}.excluded IS NULL AND {0}.cache_source IS NULL"
+_IS_TRAFFIC = "{0}.kind IN ('run', 'batch') AND {0}.excluded IS NULL"
 _IS_COUNTED = (
     f"{_IS_TRAFFIC} AND {{0}}.weight_bp > 0 AND {{0}}.weight_bp < 10000 AND {{0}}.arm IN ('stable', 'canary')"
 )
 _EXCLUSION_REASON = (
-    "CASE WHEN r.excluded IS NOT NULL THEN r.excluded WHEN r.cache_source IS NOT NULL THEN 'cache' "
+    "CASE WHEN r.excluded IS NOT NULL THEN r.excluded "
     "WHEN r.kind NOT IN ('run', 'batch') THEN r.kind "
     "WHEN coalesce(r.arm, '') NOT IN ('stable', 'canary') THEN 'no arm' "
     "WHEN coalesce(r.weight_bp, 0) NOT BETWEEN 1 AND 9999 THEN 'weight' "
@@ -156,6 +156,17 @@ def read_observations(
     )
     values = (rollout, metric, 2**62 if through is None else through)
     return [tuple(row) for row in registry.read(sql, values)]
+
+
+def read_losses(
+    registry: RegistryDatabase, rollout: str, metric: str, limit: int | None = None
+) -> list[tuple[str, int, float]]:
+    """The first observations of a metric that have a value, in assignment order: arm, weight, loss."""
+    sql = (
+        "SELECT arm, weight_bp, loss FROM observations WHERE rollout = ? AND metric = ? AND loss IS NOT NULL "
+        "ORDER BY seq LIMIT ?"
+    )
+    return [tuple(row) for row in registry.read(sql, (rollout, metric, -1 if limit is None else limit))]
 
 
 def pruned_calls(registry: RegistryDatabase, rollout: str) -> Iterator[tuple[int, str, int]]:

@@ -1,16 +1,23 @@
-"""The quick loop says what the test itself says, to the last bit."""
+"""Many calls at once say what they say one by one, to the last bit."""
 
 import random
 
 import pytest
 
 from promptops.stats.eprocess import Hypothesis, log_threshold
-from promptops.stats.first_crossing import first_crossing
-from promptops.stats.two_arm import MAX_DIFFERENCE, NO_HISTORY, Prior, TwoArmTest, prior_from_history
+from promptops.stats.two_arm import (
+    FROM_ZERO,
+    MAX_DIFFERENCE,
+    NO_HISTORY,
+    RANKS,
+    Prior,
+    prior_from_history,
+    two_arm_test,
+)
 
 
 @pytest.mark.parametrize("question", list(Hypothesis))
-@pytest.mark.parametrize("prior", [NO_HISTORY, prior_from_history(0.02), Prior(1.0, 3.0)])
+@pytest.mark.parametrize("prior", [NO_HISTORY, FROM_ZERO, RANKS, prior_from_history(0.02), Prior(1.0, 3.0)])
 @pytest.mark.parametrize("g", [-MAX_DIFFERENCE, -0.3, -0.02, 0.0, 0.02, 0.3, MAX_DIFFERENCE])
 @pytest.mark.parametrize("rates", [(0.5, 0.05), (0.05, 0.5), (0.1, 0.1)])
 def test_it_rejects_at_the_call_at_which_the_test_does(
@@ -23,10 +30,11 @@ def test_it_rejects_at_the_call_at_which_the_test_does(
         canary = draw.random() < weight
         calls.append((canary, weight, float(draw.random() < rates[not canary])))
     for alpha in (0.5, 0.05, 0.001):
-        test, wanted = TwoArmTest(question, g, prior), None
+        test, wanted = two_arm_test(question, g, prior), None
         for number, call in enumerate(calls, start=1):
             test.update(*call)
             if test.rejects(alpha):
                 wanted = number
                 break
-        assert first_crossing(calls, question, g, log_threshold(alpha), prior) == wanted
+        again = two_arm_test(question, g, prior).update_all(calls, log_threshold(alpha))
+        assert again == wanted
