@@ -1,0 +1,204 @@
+"""Every verb that writes, killed at random moments: nothing acknowledged is lost, nothing left blocks."""
+
+import json
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from support.front_door import GREET, Repo
+from support.greet_releases import SALUTE, a_remote
+from support.killed_commands import CommandForker, Ended
+from support.provider import Provider, reply
+
+JUDGE = """\
+model: openai/gpt-4o-mini-2024-07-18
+inputs: {name: string, output: string}
+messages: [{role: user, content: "Judge {{ output }} for {{ name }}."}]
+output:
+  schema: {type: object, properties: {score: {type: integer, minimum: 1, maximum: 5}}, required: [score]}
+"""
+SHADOWED = ("--inputs", "inputs.jsonl")
+SAY = ("--reason", "kills")
+IDLE: dict[str, tuple[str, ...]] = {
+    "batch": ("batch", "greet", "inputs.jsonl", "--out", "answers.jsonl"),
+    "cache clear": ("cache", "clear"),
+    "canary": ("canary", "greet@HEAD", "--plan", "quick", "--yes"),
+    "cases add": ("cases", "add", "greet", "--run", "RUN", "--approve"),
+    "checks suggest": ("checks", "suggest", "greet", "--write"),
+    "eval": ("eval", "greet"),
+    "feedback": ("feedback", "RUN", "up"),
+    "hooks install": ("hooks", "install"),
+    "init": ("init", "--ci", "github"),
+    "judge score": ("judge", "score", "greet", "--judge", "quality", "--sample", "1"),
+    "new": ("new", "other"),
+    "promote": ("promote", "greet@HEAD", "--yes", "--force", *SAY),
+    "registry prune": ("registry", "prune", "--older-than", "30d"),
+    "registry recover": ("registry", "recover", "--swap"),
+    "release bundle": ("release", "bundle", "--out", "prompts.bundle"),
+    "release init": ("release", "init", "--codeowners", "@team"),
+    "release recover": ("release", "recover"),
+    "rollback": ("rollback", "greet"),
+    "run": ("run", "greet", "-i", "name=Ada"),
+    "run channel": ("run", "greet:production", "--unit", "u1", "-i", "name=Ada"),
+    "runs export": ("runs", "export", "--for-release", "--out", "runs.jsonl"),
+    "runs finish": ("runs", "finish", "PREPARED", "--from", "reply.json"),
+    "runs import": ("runs", "import", "../exported.jsonl"),
+    "shadow on": ("shadow", "on", "greet", "--version", "HEAD", "--sample", "1", "--max-usd", "1"),
+    "shadow run": ("shadow", "run", "greet@HEAD", "--against", "greet@HEAD~1", *SHADOWED),
+}
+"""What is done while no canary is active, by name."""
+
+ACTIVE: dict[str, tuple[str, ...]] = {
+    "abort": ("release", "abort", "greet", *SAY),
+    "pause": ("release", "pause", "greet", *SAY),
+    "promote canary": ("promote", "greet", "--force", *SAY),
+    "release sync": ("release", "sync"),
+    "rollback canary": ("rollback", "greet"),
+    "run canary": ("run", "greet:production", "--unit", "u2", "-i", "name=Ada"),
+    "shadow drain": ("shadow", "drain", "--wait"),
+    "shadow off": ("shadow", "off", "greet"),
+    "tick": ("tick", "greet"),
+}
+"""What is done while one is, with a shadow beside it and commits that are not pushed yet."""
+
+VERBS = IDLE | ACTIVE
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a repository and the remote that it pushes to. ``words``: ids in command lines."""
+
+    home: Path
+    words: dict[str, str]
+
+    @property
+    def folder(self) -> Path:
+        return self.home / "repo"
+
+    def copy(self, to: Path) -> "Project":
+        shutil.copytree(self.home, to, symlinks=True)
+        return Project(to, self.words)
+
+    def line(self, verb: str) -> list[str]:
+        return [self.words.get(word, word) for word in VERBS[verb]]
+
+    def logged(self) -> dict[str, str]:
+        """The state of every run that has ended; of a sound registry."""
+        with closing(sqlite3.connect(self.folder / "registry.db")) as connection:
+            assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+            return dict(connection.execute("SELECT run_id, state FROM runs WHERE state != 'started'"))
+
+    def state(self) -> str:
+        return Repo(self.folder).git("rev-parse", "promptops-state")
+
+
+Run = Callable[..., Ended]
+
+
+@pytest.fixture
+def run(provider: Provider) -> Iterator[Run]:
+    provider.script = lambda request: reply(
+        {"role": "assistant", "content": '{"score": 4}' if "Judge" in str(request.body) else "Hello Ada"}
+    )
+    with CommandForker() as forker:
+        yield forker.run
+
+
+@pytest.fixture
+def idle(run: Run, tmp_path: Path) -> Project:
+    home = tmp_path / "idle"
+    (home / "repo").mkdir(parents=True)
+    repo = Repo(home / "repo")
+    repo.git("init", "-q", "-b", "main")
+    more = "cases: greet.cases.jsonl\n"
+    repo.write("promptops.yaml", "plans: {quick: {unit: session}}\n")
+    repo.write("prompts/greet.yaml", GREET + more)
+    repo.write("prompts/quality.yaml", JUDGE)
+    repo.write("prompts/greet.cases.jsonl", '{"inputs": {"name": "Ada"}, "checks": [{"contains": "Ada"}]}\n')
+    repo.write(".gitignore", "registry.db*\n*.jsonl\n")
+    repo.write("inputs.jsonl", "".join(f'{{"inputs": {{"name": "n{n}"}}}}\n' for n in range(8)))
+    repo.write("reply.json", '{"output": "Hello"}')
+    repo.commit("Greet people")
+    repo.write("prompts/greet.yaml", SALUTE + more)
+    repo.commit("Salute people")
+    repo.write("prompts/greet.yaml", SALUTE.replace("Salute", "Welcome") + more)
+    repo.commit("Welcome people")
+    a_remote(repo, home / "origin.git")
+    repo.git("remote", "set-url", "origin", "../origin.git")
+    for line in (
+        ("promote", "greet@HEAD~2", "--yes"),
+        ("promote", "greet@HEAD~1", "--yes", "--force", *SAY),
+        ("run", "greet:production", "--unit", "u0", "-i", "name=Ada"),
+        ("runs", "export", "--for-release", "--out", "../exported.jsonl"),
+    ):
+        assert run(repo.path, *line).code == 0
+    prepared = json.loads(run(repo.path, "run", "greet", "-i", "name=Ada", "--prepare").output)["run_id"]
+    project = Project(home, {"PREPARED": prepared})
+    (finished,) = [run_id for run_id, state in project.logged().items() if state == "finished"]
+    return Project(home, {"PREPARED": prepared, "RUN": finished})
+
+
+@pytest.fixture
+def active(run: Run, idle: Project, tmp_path: Path) -> Project:
+    project = idle.copy(tmp_path / "active")
+    for line in (
+        ("shadow", "on", "greet", "--version", "HEAD", "--sample", "1", "--max-usd", "1"),
+        ("canary", "greet@HEAD", "--plan", "quick", "--yes", "--local"),
+        ("run", "greet:production", "--unit", "u0", "-i", "name=Ada"),
+    ):
+        done = run(project.folder, *line)
+        assert done.code == 0, done.output
+    return project
+
+
+def survive_kills(
+    run: Run, projects: tuple[Project, Project], folder: Path, verbs: list[str], kills: int, seed: int
+) -> None:
+    """Kill each verb in its turn at a moment of its usual time, each time in a fresh copy of a project."""
+    rng = random.Random(seed)  # noqa: S311 - moments, not secrets
+    usual: dict[str, tuple[float, int, int]] = {}
+    killed = 0
+    for number in range(kills):
+        verb = verbs[number % len(verbs)]
+        start = projects[verb in ACTIVE]
+        if verb not in usual:
+            usual[verb] = _undisturbed(run, start.copy(folder / f"{verb} whole"), verb)
+        seconds, *codes = usual[verb]
+        project = start.copy(folder / f"{verb} {number}")
+        runs, state = project.logged(), project.state()
+        ended = run(project.folder, *project.line(verb), kill_after=rng.uniform(0, seconds))
+        killed += ended.code == -9
+        doctor, verified = run(project.folder, "doctor"), run(project.folder, "release", "verify")
+        assert (doctor.code, verified.code) == (0, 0), (verb, doctor, verified)
+        again = run(project.folder, *project.line(verb))
+        assert again.code in (codes if ended.code == -9 else codes[1:]), (verb, codes, again)
+        assert runs.items() <= project.logged().items(), verb
+        assert Repo(project.folder).git("merge-base", state, "promptops-state") == state, verb
+        shutil.rmtree(project.home)
+    assert killed >= kills / 4  # the others were done sooner than usual, on a machine that has become idle
+
+
+def _undisturbed(run: Run, project: Project, verb: str) -> tuple[float, int, int]:
+    """How long a verb takes, and the codes that it ends with when it is done and done again."""
+    first = run(project.folder, *project.line(verb))
+    again = run(project.folder, *project.line(verb))
+    assert first.code in {0, 1, 3}, (verb, first)
+    return first.seconds, first.code, again.code
+
+
+@pytest.mark.slow
+def test_a_few_kills(run: Run, idle: Project, active: Project, tmp_path: Path) -> None:
+    survive_kills(run, (idle, active), tmp_path, ["batch", "promote", "tick", "registry recover"], 4, seed=7)
+
+
+@pytest.mark.thorough
+def test_200_kills_of_every_verb_that_writes(
+    run: Run, idle: Project, active: Project, tmp_path: Path
+) -> None:
+    survive_kills(run, (idle, active), tmp_path, list(VERBS), 204, seed=11)
