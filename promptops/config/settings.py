@@ -112,7 +112,11 @@ class Settings:
 
 
 def current_settings() -> Settings:
-    return find_settings(Path.cwd(), os.environ)
+    try:
+        here = Path.cwd()
+    except FileNotFoundError:
+        raise Invalid("the current folder is gone", hint="change to a folder that exists") from None
+    return find_settings(here, os.environ)
 
 
 def find_settings(

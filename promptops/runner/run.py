@@ -1,6 +1,7 @@
 """What a run is made of before, while and after it is made."""
 
 import json
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,8 @@ from promptops.versions.resolve import Version
 if TYPE_CHECKING:  # only channels have one
     from promptops.versions.release_state import ShadowState
 
-_MAX_NAME = 200  # of a model or a kind of error that a caller names
+_MAX_NAME = 200  # of a model that a caller names
+_ERROR_TYPE = re.compile(r"[A-Za-z_][\w.-]{0,80}", re.ASCII)
 _SORTED_JSON = json.JSONEncoder(sort_keys=True)
 
 
@@ -233,7 +235,8 @@ class ReportedResult:
         """What somebody else has caught is one line without keys, as our own errors are."""
         if self.error is not None:
             object.__setattr__(self, "error", sanitize_line(self.error))
-        object.__setattr__(self, "error_type", sanitize_line(self.error_type)[:_MAX_NAME])
+        if not _ERROR_TYPE.fullmatch(self.error_type):
+            object.__setattr__(self, "error_type", "call_failed")
         if self.response_model is not None:
             object.__setattr__(self, "response_model", sanitize_line(self.response_model)[:_MAX_NAME])
 

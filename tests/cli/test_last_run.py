@@ -73,6 +73,7 @@ def test_what_somebody_else_has_caught_is_one_short_line_without_keys(
     assert cli("runs", "finish", prepared, "--from", str(tmp_path / "end.json")).code == 0
     shown = json.loads(cli("runs", "show", prepared, "--json").out)
     assert shown["error"]["message"].startswith("401 Authorization: Bearer *** x")
+    assert shown["error"]["type"] == "call_failed"
     assert len(json.dumps(shown["error"])) < 1_000
 
 

@@ -1,5 +1,6 @@
 """Nothing that a branch names, or links to, is read or written outside of the repository."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -193,3 +194,12 @@ def test_no_hook_is_written_through_a_link_of_the_branch(
     (greeting.path / link).symlink_to(outside / "mine" if "/" in link else outside)
     assert cli("hooks", "install").code == (0 if "/" in link else 4)
     assert [(file.name, file.read_text()) for file in outside.iterdir()] == [("mine", "mine")]
+
+
+def test_a_folder_that_is_gone_is_called_gone(greeting: Repo, cli: Cli) -> None:
+    gone = greeting.path / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    done = cli("list")
+    assert (done.code, done.err.startswith("promptops: the current folder is gone")) == (4, True)
