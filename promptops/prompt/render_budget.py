@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 MAX_ITERATIONS = 1_000_000
 MAX_OUTPUT = 20_000_000  # characters of output, and of any one value
-MAX_ALLOCATED = 1_000_000_000  # characters and items of all values in between
+MAX_ALLOCATED = 200_000_000  # characters, and places in lists, of all values in between: less than 1 GB
 MAX_ITEMS = 1_000_000
 MAX_DEPTH = 300  # of nested values
 MAX_BITS = 10_000  # of a number

@@ -18,6 +18,7 @@ from promptops.prompt.render_budget import (
 )
 
 MAX_REPEAT = 100_000  # of a list, as for range()
+_PLACE = 10  # a place in a list, with what stands there, takes more than a character
 _MAX_SPLIT = 2_000_000  # characters of a text that is taken apart
 _MAX_PRETTY = 10_000  # items: pprint goes through all that is below once for each level
 _MAX_WRAPPED = 100_000**2  # of the lengths of lines: a word is copied for each of its lines
@@ -112,6 +113,8 @@ def checked_result(value: Any) -> Any:
     check_number(value)
     if isinstance(value, str) and len(value) > MAX_OUTPUT:
         raise SandboxError("it builds a value that is too large")
+    if isinstance(value, list):
+        current_budget().make(_PLACE * len(value))
     return value
 
 

@@ -87,6 +87,22 @@ def test_no_single_step_is_slow(template: str) -> None:
     assert time.process_time() - started < 4
 
 
+@pytest.mark.parametrize(
+    "value", ["'a' * 19000000", "range(100000) | list", "big | list", "big.split('x')"], ids=range(4)
+)
+def test_values_that_are_kept_are_bounded_together(value: str) -> None:
+    template = (
+        "{% set n = namespace(s=0) %}{% for i in range(9999) %}{% set n.s = [n.s, VALUE] %}{% endfor %}"
+    )
+    tracemalloc.start()
+    try:
+        with pytest.raises(Invalid, match=r"too large|seconds"):
+            render_text(template.replace("VALUE", value), {"big": BIG}, where="p.yaml")
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000_000
+    finally:
+        tracemalloc.stop()
+
+
 def test_nothing_is_computed_while_compiling() -> None:
     template = "{{ 'a' | center(19999999) | length }}{% if 'b' | center(19999999) == 'c' %}{% endif %}" * 50
     tracemalloc.start()
