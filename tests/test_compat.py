@@ -156,7 +156,7 @@ def lost(known: Any, now: Any, where: str = "") -> Iterator[str]:
             pair = (known[key], now[key])
             if key == "notes" and len(now[key]) >= len(known[key]):  # sentences, of which there may be more
                 continue
-            if key in ESTIMATES and ("questions" in where or key == "calls_needed"):
+            if key in ESTIMATES and VARIES not in pair and ("questions" in where or key == "calls_needed"):
                 pair = (type(pair[0]), type(pair[1]))
             yield from lost(*(map(shape, pair) if key in PROSE else pair), f"{where}.{key}")
     elif isinstance(known, list) and isinstance(now, list) and len(known) == len(now):

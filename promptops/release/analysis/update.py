@@ -1,8 +1,9 @@
 """One rollout's tests brought up to date: settled calls are scored in assignment order, and kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import compress, repeat
 from time import monotonic
 from typing import Any
 
@@ -174,25 +175,30 @@ class ScoringPass:
         self, lane: WindowGroup, calls: CallBatch, values: Mapping[str, Sequence[MetricValue]], count: int
     ) -> None:
         rows = calls.rows[:count]
-        keys = [(row["seq"], row["arm"], row["weight_bp"]) for row in rows]
-        assignments = [(arm == "canary", weight_bp) for _, arm, weight_bp in keys]
+        seqs, arms, weights = (calls.column(name)[:count] for name in ("seq", "arm", "weight_bp"))
+        assignments = [(arm == "canary", weight_bp) for arm, weight_bp in zip(arms, weights, strict=True)]
         lane.add_all(assignments, values)
         for name, each in values.items():
-            self.rows += (
-                observation_row(
-                    self.rollout.id, name, *key, value if isinstance(value, float) else None, self.recorded_at
-                )
-                for key, value in zip(keys, each, strict=True)
-                if value is not NoValue.NOT_DUE
-            )
+            losses = [value if isinstance(value, float) else None for value in each]
+            due = [value is not NoValue.NOT_DUE for value in each]
+            self.rows += compress(self._observations(name, seqs, arms, weights, losses), due)
         if lane is self.tests.instant:
-            self.tests.open += [key[0] for key, dead in zip(keys, calls.dead, strict=False) if dead]
+            self.tests.open += compress(seqs, calls.dead)
             self.tests.ratio.update_all((canary, bp / ALL_BP) for canary, bp in assignments)
             if self.plan.unit != "call":
                 self.tests.without_unit += sum(row["unit_hash"] is None for row in rows)
-            self.rows += (
-                observation_row(self.rollout.id, CALL_METRIC, *key, None, self.recorded_at) for key in keys
-            )
+            self.rows += self._observations(CALL_METRIC, seqs, arms, weights, repeat(None))
+
+    def _observations(
+        self,
+        metric: str,
+        seqs: Iterable[int],
+        arms: Iterable[str],
+        weights: Iterable[int],
+        losses: Iterable[float | None],
+    ) -> Iterator[ObservationRow]:
+        same = (repeat(self.rollout.id), repeat(metric)), (repeat(0), repeat(self.recorded_at))
+        return zip(*same[0], seqs, arms, weights, losses, *same[1], strict=False)
 
     def _find_range_errors(self, gauge: MetricReader, calls: CallBatch) -> None:
         if gauge.metric.kind != "score" or not calls.said:
