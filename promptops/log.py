@@ -1,4 +1,4 @@
-"""What happens below the faces and their user should hear of: one logger of ``logging`` for each package.
+"""What happens below CLI and API and a user should know of: one logger of ``logging`` for each package.
 
 The command line shows it on stderr. An application that uses the Python API handles the loggers below
 ``promptops`` as those of any library: it hears nothing where it has not configured ``logging``.

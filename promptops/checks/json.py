@@ -146,7 +146,7 @@ def _same(value: Any, wanted: Any) -> bool:
 def json_path_problem(wanted: str | Mapping[str, Any]) -> str:
     path = wanted if isinstance(wanted, str) else wanted["path"]
     if not path.startswith("$"):
-        return f"`{path}` is no JSONPath: it starts with $, as $.items[0].name"
+        return f"`{path}` is not a JSONPath: it starts with $, as $.items[0].name"
     if "{{" in path:
         return ""
     return jsonpath_problem(path)

@@ -12,7 +12,7 @@ _MAX_FOUND = 100_000
 
 
 def jsonpath_problem(path: str) -> str:
-    """Say why a text is no path that can be followed; "" where the extra is not installed, too."""
+    """Say why a text is not a path that can be followed; "" where the extra is not installed, too."""
     if path.count("..") > _MAX_DESCENTS:
         return f"`{path}` goes down by `..` more than {_MAX_DESCENTS} times"
     try:
@@ -22,7 +22,7 @@ def jsonpath_problem(path: str) -> str:
     try:
         jsonpath_rfc9535.compile(path)
     except jsonpath_rfc9535.JSONPathError as error:
-        return f"`{path}` is no JSONPath: {error}"
+        return f"`{path}` is not a JSONPath: {error}"
     return ""
 
 

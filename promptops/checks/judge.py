@@ -30,7 +30,7 @@ _SCHEMA_HINT = "give it `output: {schema: {properties: {score: {type: integer, m
 
 
 class JudgeReplyError(ValueError):
-    """A reply that is no verdict: not to be parsed, or outside the declared range."""
+    """A reply that is not a verdict: not to be parsed, or outside the declared range."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class Judge:
 def judge_from_prompt(prompt: Prompt) -> Judge:
     """Raises Invalid where a prompt declares no scale to judge by."""
     if prompt.output_schema is None:
-        raise Invalid(f"{prompt.name} is no judge: it has no output schema", hint=_SCHEMA_HINT)
+        raise Invalid(f"{prompt.name} is not a judge: it has no output schema", hint=_SCHEMA_HINT)
     judge = Judge(prompt, _scale(prompt.name, prompt.output_schema))
     if judge.pairwise and not {*PAIR_INPUTS} <= {str(each).lower() for each in judge.scale.values} <= {
         *PAIR_INPUTS,
@@ -82,12 +82,12 @@ def _scale(name: str, schema: Mapping[str, Any]) -> JudgeScale:
     if len(members) == 1:
         if members[0] not in schema.get("required", ()):
             raise Invalid(
-                f"{name} is no judge: its schema does not require `{members[0]}`",
+                f"{name} is not a judge: its schema does not require `{members[0]}`",
                 hint=f"required: [{members[0]}]",
             )
         return _scale_from_schema(name, members[0], properties[members[0]])
     if members or properties:
-        raise Invalid(f"{name} is no judge: its schema has not one `score` or `choice`", hint=_SCHEMA_HINT)
+        raise Invalid(f"{name} is not a judge: its schema has not one `score` or `choice`", hint=_SCHEMA_HINT)
     return _scale_from_schema(name, "", schema)
 
 
@@ -103,7 +103,7 @@ def _scale_from_schema(name: str, member: str, schema: Mapping[str, Any]) -> Jud
         listed = tuple(float(each) for each in range(int(low), int(high) + 1)) if whole else ()
         return JudgeScale("score", member, low, high, listed, whole)
     raise Invalid(
-        f"{name} is no judge: `{member or 'output'}` has no range",
+        f"{name} is not a judge: `{member or 'output'}` has no range",
         hint="a score has `minimum` and `maximum`, a choice has an `enum` of texts",
     )
 

@@ -63,5 +63,5 @@ def _expected_number(value: Any) -> float:
     known = isinstance(value, int | float) and not isinstance(value, bool)
     number = float(value) if known else last_number(to_text(value))
     if number is None:
-        raise CheckError(f"expected {value!r}, which is no number")
+        raise CheckError(f"expected {value!r}, which is not a number")
     return number

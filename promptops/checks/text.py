@@ -12,7 +12,7 @@ from promptops.prompt.cases import expected_json
 
 
 def equals(subject: CheckSubject, wanted: Any) -> CheckVerdict:
-    """A text word for word; what is no text, and an output that has a schema, as JSON."""
+    """A text word for word; what is not text, and an output that has a schema, as JSON."""
     value = argument_or_expected(subject, wanted, "equals")
     same = output_equals(subject.output, value, structured=subject.schema is not None)
     return CheckVerdict(same, f"expected {quote(to_text(value).strip())}, got {quote(subject.output)}")
@@ -162,7 +162,7 @@ def regex_problem(pattern: str) -> str:
 
 def language_problem(wanted: Any) -> str:
     bad = [code for code in to_texts(wanted) if "{{" not in code and not re.fullmatch("[a-z]{2}", code)]
-    return f"`{bad[0]}` is no ISO 639-1 code such as `en`" if bad else ""
+    return f"`{bad[0]}` is not an ISO 639-1 code such as `en`" if bad else ""
 
 
 TEXT_SCHEMA: Mapping[str, Any] = {"type": "string"}

@@ -106,7 +106,7 @@ def to_texts(wanted: Any) -> list[str]:
 
 
 def to_text(value: Any) -> str:
-    """A text as it is; what is no text or number as JSON."""
+    """A text as it is; what is neither text nor a number as JSON."""
     return value if isinstance(value, str) else json_text(value)
 
 

@@ -1,4 +1,4 @@
-"""The command line."""
+"""The command line: ``main`` finds the verb, ``commands`` has one file per verb, ``reports`` the output."""
 
 from typing import TYPE_CHECKING
 

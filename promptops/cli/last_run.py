@@ -77,7 +77,7 @@ def _notes_file(registry: Path, env: Mapping[str, str]) -> Path:
 
 
 def state_folder(env: Mapping[str, str]) -> Path:
-    """Where this user's programs keep what outlives them and is no configuration."""
+    """Where this user's programs keep what outlives them and is not configuration."""
     given = env.get("XDG_STATE_HOME", "")
     if os.path.isabs(given):  # noqa: PTH117 - the specification says to ignore a relative path
         return Path(given) / "promptops"

@@ -1,0 +1,1 @@
+"""promptops.yaml and what every layer needs: YAML with positions, clock, locks, bounded patterns."""

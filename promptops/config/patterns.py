@@ -1,6 +1,6 @@
-"""Regular expressions that a user, a branch or an output can write: the meaning of ``re``, and an end.
+"""Untrusted regular expressions (of a user, a branch, an output): read as by ``re``, and bounded in time.
 
-``re`` cannot be interrupted, and a few characters make it go on for years, holding up Ctrl-C, time limits and
+``re`` cannot be interrupted, and a few characters make it go on for years, blocking Ctrl-C, time limits and
 every other thread. The module ``regex`` takes a time limit. Where the two read a pattern differently, it is
 rewritten to what ``re`` makes of it.
 """
@@ -44,11 +44,11 @@ _INSIDE = {"s": _SPACE, "w": _WORD}
 
 
 class PatternTimeout(Invalid):
-    """A pattern that went back and forth for too long."""
+    """A pattern that backtracked for too long."""
 
 
 def pattern_problem(pattern: str) -> str:
-    """Say why a text is no regular expression of Python's; "" when it is one."""
+    """Say why a text is not a regular expression of Python's; "" when it is one."""
     if len(pattern) > MAX_PATTERN:
         return f"it has {len(pattern):,} characters, and at most {MAX_PATTERN:,} are read"
     try:
@@ -61,9 +61,9 @@ def pattern_problem(pattern: str) -> str:
 
 
 def bounded_search(pattern: str, text: str, *, seconds: float = SEARCH_SECONDS) -> bool:
-    """Whether a pattern matches somewhere. Raises Invalid for what is none, PatternTimeout for no end."""
+    """Whether a pattern matches somewhere. Raises Invalid when it is none, PatternTimeout when it is slow."""
     if problem := pattern_problem(pattern):
-        raise Invalid(f"{_short(pattern)} is no regular expression: {problem}")
+        raise Invalid(f"{_short(pattern)} is not a regular expression: {problem}")
     compiled = _compile(pattern, ascii_text=text.isascii())
     return _within(pattern, text, compiled.search, seconds)
 

@@ -202,7 +202,7 @@ def _registry_path(place: Worktree, root: Path, prefix: str, file: SettingsFile)
         name = "-".join(["registry", *prefix.split("/")] if prefix else ["registry"])
         path = place.common_dir / (file.registry or f"{name}.db")
         plain = path.parent == place.common_dir and path.suffix in _REGISTRY_SUFFIXES
-        return path, "" if plain else f"`{file.registry}` is no file such as runs.db in the git folder"
+        return path, "" if plain else f"`{file.registry}` is not a file such as runs.db in the git folder"
     top = home if home != root else place.top
     if home != root:
         home = home / prefix

@@ -249,7 +249,7 @@ class _Builder:
             return number
         if _NOT_FINITE.fullmatch(text):
             self.fail(
-                event, f"`{text}` is no number that JSON can hold", "put it in quotes to keep it as text"
+                event, f"`{text}` is not a number that JSON can hold", "put it in quotes to keep it as text"
             )
         return text
 

@@ -1,1 +1,1 @@
-"""One version or several over a golden set."""
+"""Versions compared: on a golden set, on logged inputs (shadow), in history (bisect). Judges calibrated."""

@@ -50,7 +50,7 @@ def decide_shadow(comparison: ShadowComparison) -> GateDecision:
 
 
 def _check_control(passes: bool, verdict: str) -> list[GateDecision]:
-    """Undecided where the control passes nothing, and so could not be worse: it is no yardstick."""
+    """Undecided where the control passes nothing, and so could not be worse: it is not a yardstick."""
     if passes or verdict == "better":
         return []
     return [

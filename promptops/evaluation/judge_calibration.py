@@ -114,7 +114,7 @@ def _parse_item(data: Any, where: str, judge: Judge) -> LabelledItem:
 
 
 def _parse_label(judge: Judge, label: Any) -> Label:
-    """People may rate between the judge's steps: the mean of several is no whole number."""
+    """People may rate between the judge's steps: the mean of several is not a whole number."""
     scale = judge.scale
     if judge.pairwise:
         if str(label).lower() not in ("a", "b", TIE):
@@ -270,7 +270,7 @@ def _noise(repeats: Sequence[Sequence[float]]) -> float:
 
 def _detectable(whole: Sequence[JudgedItem], cases: int) -> float:
     repeats = _numeric_votes(whole)
-    if not _noise(repeats):  # a pinned seed repeats its votes: that is no precision
+    if not _noise(repeats):  # a pinned seed repeats its votes: that is not precision
         raise Undecided("votes that never differ say nothing about noise")
     return detectable_difference(repeats, cases)
 

@@ -45,7 +45,7 @@ class RunGrader:
         prompt: Prompt,
         expected: object,
     ) -> Run:
-        """The run with these checks beside the others. Raises OverBudget: it is no property of the answer."""
+        """The run with these checks beside the others. Raises OverBudget: that is not about the answer."""
         if run.error is not None or not graded:
             return run
         results = await run_graded_checks(graded, check_subject(prompt, run, expected), client)

@@ -46,7 +46,7 @@ def _with_checks_of(variant: Variant, reference_prompt: Prompt) -> Variant:
         checks = tuple(
             replace(each, argument=schema) if _uses_output_schema(each) else each for each in checks
         )
-    # not of the channel that serves it: this is no traffic
+    # not of the channel that serves it: this is not traffic
     version = replace(variant.version, prompt=replace(prompt, checks=checks), channel=None)
     return replace(variant, version=version)
 

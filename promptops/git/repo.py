@@ -49,7 +49,7 @@ class GitRepo(Closing):
     def resolve_commit(self, rev: str) -> str:
         """Full commit id of a revision; NotFound or Invalid name what else was meant, nothing is guessed."""
         if not rev or set(rev) & set("\n\0"):
-            raise Invalid(f"`{rev!r}` is no revision")
+            raise Invalid(f"`{rev!r}` is not a revision")
         answer = self._objects.ask(f"{rev}^{{commit}}")
         if f"short object ID {rev} is ambiguous" in answer.warning:
             raise self._ambiguous_id(rev)

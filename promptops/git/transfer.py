@@ -61,7 +61,7 @@ def run_transfer(
         _kill_session(child)
         if isinstance(error, (RuntimeError, subprocess.TimeoutExpired)):  # the former is GitPython's
             raise Unavailable(
-                f"git {command} has had no answer for {timeout_s:g} s", hint="try again"
+                f"git {command} did not finish within {timeout_s:g} s", hint="try again"
             ) from None
         raise
     return TransferResult(child.returncode, tuple(line.rstrip() for line in stdout), tuple(stderr.lines))

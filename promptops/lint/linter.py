@@ -102,7 +102,7 @@ def _coverage(subject: LintContext) -> PromptCoverage | None:
 
 
 def _drop_schema_files(examined: list[PromptProblems]) -> list[PromptProblems]:
-    """Drop YAML files that other prompts read: a schema is no prompt that is broken."""
+    """Drop YAML files that other prompts read: a schema is not a prompt that is broken."""
     owners: dict[str, set[str]] = {}
     for one in examined:
         for path in one.asked:

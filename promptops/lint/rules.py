@@ -66,7 +66,7 @@ RULES: Mapping[str, Rule] = {
     "bad-input": _load_rule("an input declared in a way that cannot be used, or not declared"),
     "bad-include": _load_rule("an included partial is missing, in a cycle, or outside prompts/"),
     "template-syntax": _load_rule("a template that Jinja2 cannot read"),
-    "bad-schema": _load_rule("an output, input or tool schema that is no JSON Schema"),
+    "bad-schema": _load_rule("an output, input or tool schema that is not a JSON Schema"),
     # text
     "crlf": Rule("warning", "lines end with CRLF", text=texts.crlf),
     "hidden-characters": Rule(
@@ -127,7 +127,7 @@ RULES: Mapping[str, Rule] = {
     ),
     # variables
     "undeclared-variable": Rule(
-        "error", "a template names what is no input", prompt=inputs.undeclared_variable
+        "error", "a template names what is not an input", prompt=inputs.undeclared_variable
     ),
     "prints-json": Rule(
         "warning",

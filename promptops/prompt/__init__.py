@@ -1,4 +1,4 @@
-"""The YAML file as frozen types, and its digest. Pure: files come in through a reader."""
+"""The YAML file as frozen types, and its digest. Pure: files are read by a function that callers pass in."""
 
 from promptops.config.yaml import Position, Problem
 from promptops.prompt.chat import CHAT_SCHEMA_JSON

@@ -93,5 +93,5 @@ def _scalar_problem(value: Any) -> str:
     if type(value) is int:
         return "" if abs(value) < 2**53 else "it holds a number beyond 2**53, which JSON cannot hold exactly"
     if type(value) is float:
-        return "" if abs(value) < float("inf") else f"it holds {value}, which is no JSON number"
+        return "" if abs(value) < float("inf") else f"it holds {value}, which is not a JSON number"
     return f"it holds a {type(value).__name__}, which is not JSON data"

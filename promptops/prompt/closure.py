@@ -101,7 +101,7 @@ def _include_problem(include: Include, chain: tuple[str, ...]) -> str:
     return (
         ""
         if name.endswith(PARTIAL_SUFFIXES)
-        else f"`{name}` is no partial: they end in {', '.join(PARTIAL_SUFFIXES)}"
+        else f"`{name}` is not a partial: they end in {', '.join(PARTIAL_SUFFIXES)}"
     )
 
 
@@ -133,4 +133,4 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
 
 
 def _refuse_constant(word: str) -> Any:
-    raise ValueError(f"{word} is no JSON number")
+    raise ValueError(f"{word} is not a JSON number")

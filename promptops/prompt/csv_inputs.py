@@ -34,7 +34,7 @@ def _cell_value(name: str, cell: str, declared: Input | None, where: str) -> Any
         if not cell.strip():
             raise Invalid(f"{where}: column `{name}` is empty, and the input has no default") from None
         shown = cell if len(cell) <= _MAX_SHOWN else f"{cell[:_MAX_SHOWN]}…"
-        message = f"column `{name}`: `{shown}` is no {' or '.join(sorted(types))}"
+        message = f"column `{name}`: `{shown}` is not of type {' or '.join(sorted(types))}"
         raise Invalid(f"{where}: {message}", hint="write it as JSON: 3, true, [1, 2]") from None
 
 

@@ -22,7 +22,7 @@ def is_csv(path: str) -> bool:
 
 
 def read_csv_rows(path: str, lines: Iterable[bytes]) -> Iterator[CsvRow]:
-    """Blank rows are passed over. Raises Invalid, naming the line, for what is no table."""
+    """Blank rows are passed over. Raises Invalid, naming the line, for what is not a table."""
     csv.field_size_limit(MAX_CELL)
     texts = _decode_lines(path, lines)
     first = next(texts, "")

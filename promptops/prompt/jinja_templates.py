@@ -73,7 +73,7 @@ def parse_template(text: str) -> nodes.Template:
 
 
 def jinja_includes(text: str) -> tuple[Include, ...]:
-    """List the partials a template names itself. Raises TemplateFault when it is no template."""
+    """List the partials a template names itself. Raises TemplateFault when it is not a template."""
     with _template_errors(text):
         return tuple(_include(node) for node in parse_template(text).find_all(_INCLUDE_NODES))
 

@@ -107,7 +107,7 @@ def _to_text(value: Any) -> Any:
 
 
 def _plain_data(value: Any) -> Any:
-    """What a list or mapping may hold that is no JSON data: what has a text was measured before."""
+    """What a list or mapping may hold that is not JSON data: what has a text was measured before."""
     return list(value) if isinstance(value, _VIEWS) else str(value)
 
 

@@ -196,7 +196,7 @@ class _Loader:
         data = self.file(name, path) or b""
         media_type = image_type(data)
         if data and media_type is None:
-            self.report("file", path, f"`{name}` is no PNG, JPEG, GIF or WebP image")
+            self.report("file", path, f"`{name}` is not a PNG, JPEG, GIF or WebP image")
         return ImageFile(name, data, media_type or "")
 
     def file(self, name: str, path: YamlPath) -> bytes | None:
@@ -251,7 +251,7 @@ class _Loader:
         reason = json_data_problem(schema)
         if not reason and (found := schema_problem(schema)):
             reason = found[1]
-        if reason := reason or ("" if isinstance(schema, dict) else "it is no mapping"):
+        if reason := reason or ("" if isinstance(schema, dict) else "it is not a mapping"):
             self.report("schema", path, f"`{name}` cannot be used: {reason}")
             return {}
         return cast("Mapping[str, Any]", schema)

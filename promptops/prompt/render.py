@@ -99,7 +99,7 @@ def _validate_image(name: str, value: Any) -> str:
         raise Invalid(f"the image `{name}` has {len(data):,} bytes, and at most {MAX_IMAGE_BYTES:,} are sent")
     media_type = image_type(data)
     if media_type is None:
-        raise Invalid(f"the input `{name}` is no PNG, JPEG, GIF or WebP image")
+        raise Invalid(f"the input `{name}` is not a PNG, JPEG, GIF or WebP image")
     return _data_url(media_type, data)
 
 

@@ -1,4 +1,4 @@
-"""What one rendering may use up, and which values a template may have in its hands.
+"""What one rendering may use up, and which values a template may hold.
 
 A limit on the CPU time of the thread stands behind the counts, for many single steps that are slow. It cannot
 stop one step, so that no value becomes large enough for one to be.
@@ -24,7 +24,7 @@ MAX_SECONDS = 2.0
 LONGEST_ESCAPE = 10  # \U0001f600, where a list holds it
 _LONGEST_SCALAR = 30  # characters of a float, with what stands between two values
 _LONGEST_FLOAT = 310
-_LARGE = 1_000  # what is looked at for longer than the clock
+_LARGE = 1_000  # from this size on, every value is followed by a look at the clock
 
 _CONTAINERS = (list, tuple, dict)
 _VIEWS: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()))
@@ -39,17 +39,17 @@ class SandboxError(Exception):
 class _Budget:
     """What one render has used up."""
 
-    __slots__ = ("looks", "made", "started", "turns", "written")
+    __slots__ = ("allocated", "checks", "iterations", "started", "written")
 
     def __init__(self) -> None:
-        self.turns = self.written = self.made = self.looks = 0
+        self.iterations = self.written = self.allocated = self.checks = 0
         self.started = thread_time()
 
-    def turn(self, turns: int, characters: int) -> None:
-        self.turns += turns
-        if self.turns > MAX_ITERATIONS:
+    def count_iterations(self, iterations: int, characters: int) -> None:
+        self.iterations += iterations
+        if self.iterations > MAX_ITERATIONS:
             raise SandboxError(
-                f"more than {MAX_ITERATIONS:,} turns of its loops and calls: does it ever end?"
+                f"more than {MAX_ITERATIONS:,} iterations of its loops and calls: does it ever end?"
             )
         self.write(characters)
 
@@ -57,17 +57,17 @@ class _Budget:
         self.written += characters
         if self.written > MAX_OUTPUT:
             raise SandboxError(f"more than {MAX_OUTPUT:,} characters of output")
-        self.look()
+        self.check_clock()
 
-    def make(self, size: int) -> None:
-        self.made += size
-        if size > MAX_OUTPUT or self.made > MAX_ALLOCATED:
+    def allocate(self, size: int) -> None:
+        self.allocated += size
+        if size > MAX_OUTPUT or self.allocated > MAX_ALLOCATED:
             raise SandboxError("it builds a value that is too large")
-        self.look(size)
+        self.check_clock(size)
 
-    def look(self, size: int = 0) -> None:
-        self.looks += 1
-        if (size > _LARGE or not self.looks % 64) and thread_time() - self.started > MAX_SECONDS:
+    def check_clock(self, size: int = 0) -> None:
+        self.checks += 1
+        if (size > _LARGE or not self.checks % 64) and thread_time() - self.started > MAX_SECONDS:
             raise SandboxError(f"more than {MAX_SECONDS:g} seconds of computing")
 
 
@@ -96,7 +96,7 @@ def measure(value: Any, *, printed: bool = True) -> int:
     size = _size_of(value, {}, printed=printed)
     if size.items > MAX_ITEMS or size.characters > MAX_OUTPUT:
         raise SandboxError("it builds a value that is too large")
-    current_budget().make(size.items + size.characters)
+    current_budget().allocate(size.items + size.characters)
     return size.items
 
 

@@ -1,6 +1,6 @@
 """The Jinja2 environment of every template: sandboxed, strict, repeatable, and bounded.
 
-A template may go round loops a million times, write 20 million characters, and build no single
+The loops of a template may run a million times, write 20 million characters, and build no single
 value larger than that. Loops, blocks and macros count themselves (a call to ``_count_iteration`` is compiled
 into each body), so that an endless template ends within about a second. What is compared, looked up or
 put together is measured first, as it may hold itself many times over. Nothing is computed while compiling.
@@ -25,20 +25,20 @@ from promptops.prompt.value_limits import (
     metered_test,
 )
 
-_TURN, _SIZED = "count a turn", "bound a text"  # no template can name a filter with blanks
+_ITERATION, _SIZED = "count an iteration", "bound a text"  # no template can name a filter with blanks
 _COMPARED, _PRINTED = "measure a value", "measure a text"
 _UNSAFE_METHODS = frozenset({"encode", "expandtabs", "from_bytes", "maketrans", "to_bytes", "translate"})
 
 
 @pass_context
-def _count_iteration(_context: Any, true: bool, turns: int, characters: int) -> bool:
-    current_budget().turn(turns, characters)
+def _count_iteration(_context: Any, true: bool, iterations: int, characters: int) -> bool:
+    current_budget().count_iterations(iterations, characters)
     return true
 
 
 @pass_context
 def _bounded_text(_context: Any, text: str) -> str:
-    current_budget().make(len(text))
+    current_budget().allocate(len(text))
     return text
 
 
@@ -80,7 +80,7 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         self.tests = {name: metered_test(function) for name, function in self.tests.items()}
         del self.filters["random"], self.globals["lipsum"]  # the same inputs give the same messages
         self.filters |= {
-            _TURN: _count_iteration,
+            _ITERATION: _count_iteration,
             _SIZED: _bounded_text,
             _COMPARED: _compared,
             _PRINTED: _printed,
@@ -120,17 +120,17 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
 
 
 class _Meter(NodeTransformer):
-    """Makes every body that can run more than once count its turns and its own text."""
+    """Makes every body that can run more than once count its iterations and its own text."""
 
     def generic_visit(self, node: nodes.Node, *args: Any, **kwargs: Any) -> nodes.Node:
         super().generic_visit(node, *args, **kwargs)
         if isinstance(node, nodes.For):
             characters = sum(map(_own_text, node.body))
-            turn = _turn_call(node, 1, characters)
+            call = _iteration_call(node, 1, characters)
             if node.test is None:
-                node.body.insert(0, _statement(turn))
+                node.body.insert(0, _statement(call))
             else:
-                node.test = nodes.And(turn, node.test)  # items that the test passes over are turns too
+                node.test = nodes.And(call, node.test)  # items that the test skips count too
         elif type(node) in _ITERATION_COST:
             _count(node, node.body, _ITERATION_COST[type(node)])  # type: ignore[attr-defined]
         if isinstance(node, (nodes.For, nodes.If)):
@@ -177,14 +177,14 @@ def _own_text(node: nodes.Node) -> int:
     return 0 if isinstance(node, _METERED_NODES) else sum(map(_own_text, node.iter_child_nodes()))
 
 
-def _count(node: nodes.Node, body: list[nodes.Node], turns: int) -> None:
+def _count(node: nodes.Node, body: list[nodes.Node], iterations: int) -> None:
     characters = sum(map(_own_text, body))
-    if turns or characters:
-        body.insert(0, _statement(_turn_call(node, turns, characters)))
+    if iterations or characters:
+        body.insert(0, _statement(_iteration_call(node, iterations, characters)))
 
 
-def _turn_call(node: nodes.Node, turns: int, characters: int) -> nodes.Expr:
-    call = _filter(nodes.Const(True), _TURN, nodes.Const(turns), nodes.Const(characters))
+def _iteration_call(node: nodes.Node, iterations: int, characters: int) -> nodes.Expr:
+    call = _filter(nodes.Const(True), _ITERATION, nodes.Const(iterations), nodes.Const(characters))
     call.set_lineno(node.lineno or 1, override=True)
     return call
 

@@ -58,7 +58,7 @@ JINJA_WORDS = frozenset(
 
 @lru_cache(maxsize=4096)
 def find_includes(text: str) -> tuple[Include, ...]:
-    """List the partials a template names itself. Raises TemplateFault when it is no template."""
+    """List the partials a template names itself. Raises TemplateFault when it is not a template."""
     if plain_pieces(text) is not None:
         return ()
     from promptops.prompt.jinja_templates import jinja_includes
@@ -89,7 +89,7 @@ def can_print_json(texts: Sequence[str], inputs: Mapping[str, Mapping[str, Any]]
 
 
 class CompiledTemplate:
-    """Raises TemplateFault, here for a text that is no template, and when it cannot be rendered.
+    """Raises TemplateFault, here for a text that is not a template, and when it cannot be rendered.
 
     ``json_values``: true, null, lists and mappings are written as JSON, and not as Python writes them.
     """

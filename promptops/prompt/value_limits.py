@@ -129,7 +129,7 @@ def check_call(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any] = _NO
         raise SandboxError(f"`{name}` of a text of more than {_MAX_SPLIT:,} characters")
     if name in _GROWTH:
         size += _GROWTH[name](args)
-    current_budget().make(size)
+    current_budget().allocate(size)
 
 
 def check_method(obj: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -231,13 +231,13 @@ def check_operation(operator: str, left: Any, right: Any) -> None:
     """Refuse an operation of two values whose result would be too large, or too slow to compute."""
     if operator == "%" and isinstance(left, str):
         check_value(right)
-        current_budget().make(_formatted((left, *(right if isinstance(right, tuple) else (right,)))))
+        current_budget().allocate(_formatted((left, *(right if isinstance(right, tuple) else (right,)))))
     elif isinstance(left, int) and isinstance(right, int):
         _check_numbers(operator, left, right)
     elif operator == "*":
         _check_repeat(*((left, right) if isinstance(left, int) else (right, left)))
     elif operator == "+" and isinstance(left, (str, list, tuple)) and isinstance(right, (str, list, tuple)):
-        current_budget().make(len(left) + len(right))
+        current_budget().allocate(len(left) + len(right))
 
 
 def _check_repeat(count: Any, repeated: Any) -> None:
@@ -246,7 +246,7 @@ def _check_repeat(count: Any, repeated: Any) -> None:
     if isinstance(repeated, (list, tuple)) and count * len(repeated) > MAX_REPEAT:
         raise SandboxError(f"a list of more than {MAX_REPEAT:,} items")
     if isinstance(repeated, str):
-        current_budget().make(max(count, 0) * len(repeated))
+        current_budget().allocate(max(count, 0) * len(repeated))
 
 
 def _check_numbers(operator: str, left: int, right: int) -> None:

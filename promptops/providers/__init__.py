@@ -1,4 +1,4 @@
-"""Which way a model is reached."""
+"""LLM clients, their errors and prices; ``create_client`` picks the client that a model is called with."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@
 | 429 | rate_limit, with Retry-After | yes |
 | 5xx | server, with Retry-After | yes |
 | refused, reset before an answer, DNS, TLS | connection | yes |
-| a finish reason that is no good one | content_filter, context_exceeded, else server | server |
+| a finish reason that is not among the good ones | content_filter, context_exceeded, else server | server |
 | HTML, no JSON, no choices | malformed_reply | yes |
 | reset or end in the middle of an answer | cut_off | yes |
 
@@ -98,7 +98,7 @@ def error_codes(payload: Any) -> set[str]:
 
 
 def provider_message(payload: Any) -> str:
-    """The provider's words in one of the shapes that are about: error.message, error, message, detail."""
+    """The provider's own message, in whichever common shape: error.message, error, message, detail."""
     error = _error(payload)
     for key in ("message", "detail", "error"):
         if error.get(key):

@@ -10,7 +10,7 @@ _MAX_DEPTH = 200  # what fits the stack of whoever prints it again, however deep
 
 
 def decode_json(body: bytes, most: int = MAX_VALUES) -> Any:
-    """Parse what a provider sent. Raises ValueError for what is no JSON, too deep, or of too many values."""
+    """Parse what a provider sent. Raises ValueError for what is not JSON, too deep, or of too many values."""
     if sum(map(body.count, (b",", b"[", b"{"))) > most:
         raise ValueError(f"it holds more than {most:,} values")
     try:

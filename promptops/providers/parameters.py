@@ -230,7 +230,7 @@ def _refusal(name: str, *, direct: bool) -> str:
 
 
 def _refused_metadata(value: Any, *, direct: bool) -> str:
-    """A key of ``metadata`` that is no plain label; "" where all are."""
+    """A key of ``metadata`` that is not a plain label; "" where all are."""
     if direct:
         return ""
     if not isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Everything promptops has seen: the one door to the log of runs, and to what is drawn from it.
+"""The log of runs, and what is derived from it: the package's whole public interface.
 
 Packages above import from here alone, in the words of the domain; which engine keeps the log (``sqlite``, the
 only SQL of the project) shows nowhere else. A name is looked up when it is asked for, so that a verb that

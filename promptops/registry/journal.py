@@ -28,7 +28,7 @@ _LOG = PackageLogger("promptops.registry")
 
 
 _MAX_BYTES = 1 << 28  # of one run that waits
-_NOT_A_RUN = (  # what reading a file and storing what it says can raise, where that is no run
+_NOT_A_RUN = (  # what reading a file and storing what it says can raise, where that is not a run
     ValueError,
     TypeError,
     LookupError,
@@ -255,7 +255,7 @@ def _read_record(file: Path) -> Any:
     if stat.S_ISDIR(found.st_mode):
         raise IsADirectoryError("it is a folder")
     if not stat.S_ISREG(found.st_mode) or found.st_size > _MAX_BYTES:
-        raise ValueError(f"it is no file of at most {_MAX_BYTES:,} bytes")
+        raise ValueError(f"it is not a file of at most {_MAX_BYTES:,} bytes")
     return json.loads(file.read_text(encoding="utf-8"))
 
 

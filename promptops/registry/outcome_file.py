@@ -74,7 +74,7 @@ def _records(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, Callable[
 
 
 def _from_cells(row: Mapping[str, str]) -> dict[str, Any]:
-    """Empty cells are not given; what is no number stays a text, as `up` is."""
+    """Empty cells are not given; what is not a number stays a text, as `up` is."""
     data: dict[str, Any] = {column: cell for column, cell in row.items() if cell.strip()}
     word = row.get("value", "").strip().lower()
     try:

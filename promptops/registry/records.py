@@ -55,7 +55,7 @@ class StartedRun:
     weight_bp: int | None = None
     unit_hash: str | None = None
     unit_key_id: str | None = None  # which key the unit was hashed with
-    excluded: str | None = None  # why this run is no evidence of a rollout: forced, breaker, …
+    excluded: str | None = None  # why this run is not evidence of a rollout: forced, breaker, …
     fallback: str | None = None  # why the canary could not be sent and stable answered in its place
     case_id: str | None = None
     trial: int = 0

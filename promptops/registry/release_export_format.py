@@ -1,4 +1,4 @@
-"""What registries tell each other of runs: figures and outcomes, never inputs, outputs or other texts.
+"""The file by which registries exchange runs: figures and outcomes, never inputs, outputs or other texts.
 
 A file is JSON lines: a header, a run a line in the order of assignment, and a last line with their number:
 
@@ -7,8 +7,8 @@ A file is JSON lines: a header, a run a line in the order of assignment, and a l
     {"run_id": "01J…", …, "outcomes": [[source, name, passed, value, occurred_at, recorded_at], …]}
     {"end": 812}
 
-``since_seq`` (exclusive) and ``through_seq`` are the stretch of that registry's log that is told, so that a
-lost file shows. Columns without a value are left out.
+``since_seq`` (exclusive) and ``through_seq`` are the stretch of that registry's log that is exported, so
+that a lost file shows. Columns without a value are left out.
 """
 
 EXPORT_FORMAT = "promptops-release/1"

@@ -51,8 +51,8 @@ class ExportedRun:
 def read_export_header(name: str, line: bytes) -> ExportHeader:
     data = _object(f"{name}:1", line) if line.strip() else {}
     if data.get("format") != EXPORT_FORMAT:
-        found = f"its format is {data['format']}" if "format" in data else "its first line is no header"
-        raise Invalid(f"{name} is no export for releases: {found}", hint=_EXPORT_AGAIN_HINT)
+        found = f"its format is {data['format']}" if "format" in data else "its first line is not a header"
+        raise Invalid(f"{name} is not an export for releases: {found}", hint=_EXPORT_AGAIN_HINT)
     try:
         header = ExportHeader(
             str(data["registry_id"]),
@@ -119,7 +119,7 @@ def _object(where: str, line: bytes) -> dict[str, Any]:
 def _run(data: dict[str, Any]) -> ExportedRun:
     outcomes = data.pop("outcomes", [])
     if unknown := data.keys() - EXPORT_RUN_COLUMNS:
-        raise _invalid_field(min(unknown), "is no column that is known here")
+        raise _invalid_field(min(unknown), "is not a column that is known here")
     for name in EXPORT_REQUIRED_COLUMNS:
         if name not in data:
             raise _invalid_field(name, "is missing")
@@ -127,7 +127,7 @@ def _run(data: dict[str, Any]) -> ExportedRun:
         if problem := _problem(name, value):
             raise _invalid_field(name, problem)
     if not isinstance(outcomes, list) or not all(map(_is_outcome, outcomes)):
-        raise _invalid_field("outcomes", f"is no list of {', '.join(EXPORT_OUTCOME_COLUMNS)}")
+        raise _invalid_field("outcomes", f"is not a list of {', '.join(EXPORT_OUTCOME_COLUMNS)}")
     return ExportedRun(tuple(map(data.get, EXPORT_RUN_COLUMNS)), tuple(map(tuple, outcomes)))
 
 
@@ -140,15 +140,15 @@ def _problem(name: str, value: Any) -> str:  # noqa: PLR0911 - a table
         return f"is {value!r}"
     match name:
         case "run_id" if len(value) != ULID_LENGTH or normalize_id_prefix(value) != value:
-            return f"is no run id: {value}"
+            return f"is not a run id: {value}"
         case "digest" if not re.fullmatch(r"[0-9a-f]{64}", value):
-            return f"is no digest: {value}"
+            return f"is not a digest: {value}"
         case "weight_bp" if not 0 <= value <= _ALL_BP:
             return f"is {value}"
         case "kind" | "state" | "arm" if value not in _ALLOWED_VALUES[name]:
             return f"is {value}, not one of {', '.join(_ALLOWED_VALUES[name])}"
         case "started_at" | "finished_at" if not _is_time(value):
-            return f"is no time: {value}"
+            return f"is not a time: {value}"
     return ""
 
 

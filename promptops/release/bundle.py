@@ -226,7 +226,9 @@ def _decode(file: Path) -> dict[str, Any]:
         raise Invalid(f"the bundle {file} cannot be read: {error}", hint=_REBUILD_HINT) from None
     found = data.get("format") if isinstance(data, dict) else None
     if found != FORMAT:
-        what = "is no bundle" if found is None else f"has format {found}, and this promptops reads {FORMAT}"
+        what = (
+            "is not a bundle" if found is None else f"has format {found}, and this promptops reads {FORMAT}"
+        )
         raise Invalid(f"{file} {what}", hint=_REBUILD_HINT)
     kinds = {"commit": str, "settings": str, "files": dict}
     if not all(isinstance(data.get(key), kind) for key, kind in kinds.items()):

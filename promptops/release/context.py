@@ -130,7 +130,7 @@ def require_prompt(context: ReleaseContext, prompt: str) -> None:
         return
     try:
         names = sorted({*names, *_released_names(context)})
-    except Invalid:  # a branch that has diverged or is damaged is no reason to doubt the name
+    except Invalid:  # a branch that has diverged or is damaged is not a reason to doubt the name
         return
     if prompt not in names:
         hint = suggest_nearest(prompt, names, "promptops list shows the prompts of this project")

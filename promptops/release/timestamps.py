@@ -10,11 +10,13 @@ _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 
 def parse_timestamp(moment: str) -> float:
-    """Seconds since the epoch. Raises Invalid for what is no moment; one without a zone is UTC."""
+    """Seconds since the epoch. Raises Invalid for what is not one; a time without a zone is UTC."""
     try:
         return utc_seconds(moment)
     except ValueError:
-        raise Invalid(f"`{moment}` is no moment", hint="2026-11-02T09:14:00Z, for example") from None
+        raise Invalid(
+            f"`{moment}` is not a date and time", hint="2026-11-02T09:14:00Z, for example"
+        ) from None
 
 
 def parse_duration(text: str) -> float | None:

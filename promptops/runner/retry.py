@@ -36,7 +36,7 @@ class RateLimiter(Protocol):
     """Says when a call may be made, where many runs share a provider and a budget."""
 
     async def acquire(self, request: CompletionRequest) -> Any:
-        """Wait until the call may be made; what comes back is handed to ``leave``. May raise OverBudget."""
+        """Wait until the call may be made; what comes back is handed to ``release``. May raise OverBudget."""
         ...
 
     def release(self, permit: Any, ended: Completion | ModelError | None) -> None: ...

@@ -11,7 +11,7 @@ from promptops.checks import CompiledCheck
 from promptops.config.clock import utc_now
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import sha256_hex
-from promptops.prompt.made_up import MOCK, find_mock_parameter
+from promptops.prompt.mock_parameters import MOCK, find_mock_parameter
 from promptops.prompt.render import RenderedPrompt, messages_hash
 from promptops.prompt.tool_calls import answer_text
 from promptops.providers.errors import sanitize_line

@@ -16,7 +16,7 @@ from promptops.checks.types import truncate_line
 from promptops.errors import PromptopsError
 from promptops.log import PackageLogger
 from promptops.prompt import Prompt
-from promptops.prompt.made_up import require_measurable
+from promptops.prompt.mock_parameters import require_measurable
 from promptops.prompt.render import RenderedPrompt, render_prompt
 from promptops.providers.catalog import Catalog
 from promptops.providers.parameters import check_model_name, check_parameters, check_tools

@@ -1,4 +1,4 @@
-"""What the faces share: calls made, logged in groups and shadowed on threads of their own."""
+"""Long-lived calling for the Python API: calls made, logged in groups, and shadowed on background threads."""
 
 from promptops.service.service import CallRequest, Service
 from promptops.service.sources import RefreshableSource, RepositorySource

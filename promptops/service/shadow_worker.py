@@ -122,7 +122,7 @@ class ShadowWorker:
             try:
                 if lane := await self._lane(call):
                     await self._answer(lane, call)
-            except Exception as error:  # noqa: BLE001 - its trouble is no user's
+            except Exception as error:  # noqa: BLE001 - its failure must not reach the caller
                 self._say(call, getattr(error, "message", repr(error)))
         del self._waiting[call.run.run_id]
 

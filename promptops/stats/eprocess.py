@@ -141,7 +141,7 @@ class StateReader:
 
 def state_reader(state: object) -> StateReader:
     if not isinstance(state, Mapping):
-        raise Invalid("stored evidence is no JSON object", hint="recompute it from the observations")
+        raise Invalid("stored evidence is not a JSON object", hint="recompute it from the observations")
     return StateReader(state)
 
 

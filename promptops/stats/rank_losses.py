@@ -102,4 +102,4 @@ def tail_loss(value: float, threshold: float) -> float:
 
 def _check(value: float) -> None:
     if not math.isfinite(value):
-        raise Invalid(f"{value} is no measured value")
+        raise Invalid(f"{value} is not a measured value")

@@ -29,7 +29,7 @@ UNCHANGED_NOTE = "the digest is unchanged: nothing that reaches the model change
 class ChangeSummary:
     pair: PromptChange
     changes: Sequence[PromptFieldChange]
-    files: Sequence[TextDiff] = ()  # in full, where a side is no prompt whose meaning could be compared
+    files: Sequence[TextDiff] = ()  # in full, where a side is not a prompt whose meaning could be compared
     notes: Sequence[str] = ()
 
     @property

@@ -31,7 +31,7 @@ class FrozenPrompt:
 
 
 def load_frozen_prompt(repo: GitRepo, state: str, name: str, released: ReleasedVersion) -> FrozenPrompt:
-    """A released version as the state branch keeps it at ``state``; else from the commit, which is said.
+    """A released version as the state branch keeps it at ``state``; else from the commit, with a warning.
 
     Raises Invalid where neither is what was released, NotFound where there is neither.
     """

@@ -51,7 +51,7 @@ def parse_digest(rev: str) -> str | None:
     digits = rev.removeprefix("sha256:").lower()
     if not re.fullmatch(f"[0-9a-f]{{{MIN_DIGEST_LENGTH},{_LONGEST_DIGEST}}}", digits):
         raise Invalid(
-            f"`{rev}` is no digest",
+            f"`{rev}` is not a digest",
             hint=f"write sha256: and {MIN_DIGEST_LENGTH} to {_LONGEST_DIGEST} hexadecimal digits",
         )
     return digits

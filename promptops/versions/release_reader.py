@@ -39,7 +39,7 @@ def _newest(repo: GitRepo, commits: Sequence[str]) -> list[str]:
 
 
 def _related_commits(repo: GitRepo, commits: Sequence[str]) -> list[str]:
-    """Those that share a history with what was verified: another branch of that name is no state of ours."""
+    """Those that share a history with what was verified: another branch of that name is not ours."""
     unrelated = unrelated_heads(repo)
     for name, oid in unrelated.items():
         _LOG.warning(f"{name} at {oid[:12]} is another branch than was verified here; it is not used")

@@ -56,7 +56,7 @@ def _read(path: str, shown: str) -> bytes:
     try:
         facts = os.stat(path)  # noqa: PTH116 - a string already
         if not stat.S_ISREG(facts.st_mode):
-            kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "no regular file"
+            kind = "a folder" if stat.S_ISDIR(facts.st_mode) else "not a regular file"
             raise Invalid(f"{shown} is {kind}", hint="put a file there")
         if facts.st_size > MAX_BYTES:
             raise Invalid(

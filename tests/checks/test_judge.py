@@ -275,7 +275,7 @@ def test_a_pair_is_compared_in_both_orders_and_position_wins_nothing(
         ("  - judge: {prompt: judges/tone, pass: x}\n", TONE, "`pass` is for choices"),
         ("  - judge: judges/tone\n", TONE.replace(SCORE, CHOICE), "which choices of judges/tone pass?"),
         ("  - judge: judges/tome\n", TONE, "no prompt `judges/tome`"),
-        ("  - judge: ask\n", TONE, "ask is no judge"),
+        ("  - judge: ask\n", TONE, "ask is not a judge"),
     ],
 )
 def test_a_judge_that_does_not_fit_is_found_before_anything_is_spent(

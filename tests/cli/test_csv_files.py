@@ -56,9 +56,9 @@ def test_a_batch_of_a_table_goes_on_where_it_stopped(cli: Cli, project: Repo, pr
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("text,count\na,1\n\nb,zero\n", "in.csv:4: column `count`: `zero` is no number"),
+        ("text,count\na,1\n\nb,zero\n", "in.csv:4: column `count`: `zero` is not of type number"),
         ("text,count\na,1\nb,0\n", "in.csv:3: the input `count`"),
-        ("text,count\nb,NaN\n", "in.csv:2: column `count`: `NaN` is no number"),
+        ("text,count\nb,NaN\n", "in.csv:2: column `count`: `NaN` is not of type number"),
         ("text,count\nb,\n", "in.csv:2: column `count` is empty, and the input has no default"),
         ("text,count,text\n", "in.csv:1: the columns 1 and 3 are both named `text`"),
         ("text,count\n" + "x" * 2_000_000 + ',"1', "in.csv:2: unexpected end of data"),

@@ -143,7 +143,7 @@ RUN = "01JD8Z3K00000000000000000A"
         ({"run_id": "01JD", "metric": "correct", "value": 1}, "must be the whole id of a run"),
         ({"run_id": RUN, "metric": "correct", "value": 1}, f"f.jsonl:2: no run {RUN}"),
         ({"run_id": RUN, "metric": "correct"}, "None is not a number"),
-        ({"run_id": RUN, "value": 1}, "None is no name of an outcome"),
+        ({"run_id": RUN, "value": 1}, "None is not a name of an outcome"),
         ({"run_id": RUN, "metric": "correct", "value": "1"}, "'1' is not a number"),
         (f'{{"run_id": "{RUN}", "metric": "x", "value": NaN}}', "nan is not a number"),
         ({"run_id": RUN, "metric": "x", "value": 1, "text": "why"}, "unknown key `text`"),

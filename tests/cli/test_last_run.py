@@ -50,7 +50,7 @@ def test_last_is_the_run_that_one_has_just_made(
     assert json.loads(cli("runs", "show", last, "--json").out)["outcomes"][0]["name"] == "thumbs"
     assert cli("cases", "add", "greet", "--run", "last").code == 0
     assert cli("runs", "replay", "last").code == 0
-    assert cli("runs", "show", "last").err == f"last is run {last}\n"  # a replay is no run of one's own
+    assert cli("runs", "show", "last").err == f"last is run {last}\n"  # a replay is not a run of one's own
 
 
 def test_a_run_that_is_finished_by_hand_is_ones_own_too(

@@ -265,7 +265,7 @@ class TestPrepared:
         self, repo: Repo, cli: Cli, provider: Provider, release: Release
     ) -> None:
         units = release()
-        registry = repo.write("registry.db", "this is no registry")
+        registry = repo.write("registry.db", "this is not a registry")
         done = run(cli, units["canary"], "--prepare")
         assert "the run is kept in" in done.err
         run_id = json.loads(done.out)["run_id"]

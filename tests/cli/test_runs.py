@@ -377,7 +377,7 @@ class TestRecover:
 
 
 def test_a_broken_registry_is_one_line_and_exit_4_for_every_verb(cli: Cli, repo: Repo) -> None:
-    (repo.path / "registry.db").write_text("this is no database, and never was " * 99)
+    (repo.path / "registry.db").write_text("this is not a database, and never was " * 99)
     for arguments in (
         ("list",), ("show", "01"), ("search", "x"), ("stats",), ("export",), ("prune", "--max-size", "1GB"),
     ):  # fmt: skip

@@ -28,7 +28,7 @@ def workflow(repo: Repo, name: str = "promptops") -> dict[str, Any]:
         r"actions/[a-z/-]+@[0-9a-f]{40} # v\d|@\$RUNNER_TEMP|set -- exports/\*.jsonl|\"\$@\"|@users.noreply"
     )
     assert "@" not in re.sub(known, "", text)
-    return dict(yaml.load(text, yaml.BaseLoader))  # noqa: S506 - builds strings alone; `on` is no boolean
+    return dict(yaml.load(text, yaml.BaseLoader))  # noqa: S506 - builds strings alone; `on` is not a boolean
 
 
 HOSTILE_FOLDERS = [

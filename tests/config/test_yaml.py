@@ -65,8 +65,8 @@ ERRORS = [
     ("a: &a [*a]", "1:8: the alias `*a` stands inside what it names"),
     ("a: !foo 3", "1:4: the tag `!foo` is not read"),
     ("a: !!python/object:os.system {}", "1:4: the tag `!!python/object:os.system` is not read"),
-    ("a: .nan", "1:4: `.nan` is no number that JSON can hold"),
-    ("a: -.inf", "1:4: `-.inf` is no number that JSON can hold"),
+    ("a: .nan", "1:4: `.nan` is not a number that JSON can hold"),
+    ("a: -.inf", "1:4: `-.inf` is not a number that JSON can hold"),
     ("a: 1e999", "1:4: the number 1e999 is too large"),
     (
         "a: 9007199254740992",

@@ -396,7 +396,7 @@ def test_diff_run_tells_what_changed_and_what_came_of_it(cli: Cli, repo: Repo, p
     repo.git("add", "-A")
     done = cli("diff", "--run", "--stat")
     assert "sound is not run: the new version has no golden set" in done.err
-    assert "other is not run: it is no prompt on both sides" in done.err
+    assert "other is not run: it is not a prompt on both sides" in done.err
     provider.script = status(401)
     assert cli("diff", "sound@HEAD~1", "sound@HEAD", "--run").code == 0
     repo.write("prompts/sound.yaml", ANIMALS.format(style="newest"))

@@ -82,7 +82,7 @@ def test_a_recorded_judge_is_as_noisy_as_its_record_says(shared: Path) -> None:
     factor = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
     assert result.detectable == pytest.approx(factor * noise * np.sqrt(2 / 320))
     first, second = votes[:, 0].mean(), votes[:, 1].mean()
-    assert abs(first - second) < result.detectable  # the same judge twice is no change
+    assert abs(first - second) < result.detectable  # the same judge twice is not a change
 
 
 def test_people_who_judge_people_agree_as_much_as_people_do(shared: Path) -> None:
@@ -246,7 +246,7 @@ def test_a_judge_of_choices_has_noise_in_shares(repo: Repo, cli: Cli, provider: 
     ("source", "labels", "script", "code_and_message"),
     [
         (SOURCE, [], None, (4, "labels.jsonl holds no labels")),
-        (SOURCE.partition("output:\n")[0], [{"inputs": {}, "label": 1}], None, (4, "is no judge")),
+        (SOURCE.partition("output:\n")[0], [{"inputs": {}, "label": 1}], None, (4, "is not a judge")),
         (
             SOURCE,
             [{"inputs": {"output": "?"}, "label": 1}],

@@ -57,7 +57,7 @@ class TestRevisions:
     def test_what_is_no_revision(self, repository: GitFolder, repo: GitRepo) -> None:
         repository.commit("x", {A: "text\n"})
         for rev in ("", "a\nb", "a\0b"):
-            with pytest.raises(Invalid, match="is no revision"):
+            with pytest.raises(Invalid, match="is not a revision"):
                 repo.resolve_commit(rev)
         for rev in ("--help", "-n1", "main..HEAD", "HEAD~9"):
             with pytest.raises(NotFound, match="no revision"):

@@ -82,11 +82,11 @@ def test_kinds_of_images(data: bytes, kind: str) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (b"hello", "is no PNG, JPEG, GIF or WebP image"),
+        (b"hello", "is not a PNG, JPEG, GIF or WebP image"),
         ("photo.png", "must be an image: its bytes, or a data: URL of it"),
         ("https://example.com/x.png", "must be an image"),
         ("data:image/png;base64,abc", "must be an image"),
-        ("data:image/png;base64,aGVsbG8=", "is no PNG"),
+        ("data:image/png;base64,aGVsbG8=", "is not a PNG"),
         (3, "must be an image"),
         (PNG + b"\0" * MAX_IMAGE_BYTES, "at most 20,000,000 are sent"),
     ],
@@ -138,7 +138,7 @@ GOOD: dict[str, Any] = {
             "the input `chat[0].role` must be one of `system`, `developer`, `user`, `assistant`",
         ),
         ("chat", [{"role": "user"}], "the input `chat[0]` lacks `content`"),
-        ("any", float("nan"), "the input `any` cannot be used: it holds nan, which is no JSON number"),
+        ("any", float("nan"), "the input `any` cannot be used: it holds nan, which is not a JSON number"),
         ("any", object, "the input `any` cannot be used: it holds a type, which is not JSON data"),
     ],
 )

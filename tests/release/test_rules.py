@@ -783,5 +783,5 @@ def test_moments() -> None:
     assert format_timestamp(START) == "2027-01-15T08:00:00Z"
     assert parse_timestamp(format_timestamp(START + 0.9)) == START
     assert parse_timestamp("2027-01-15T09:00:00+01:00") == parse_timestamp("2027-01-15T08:00:00") == START
-    with pytest.raises(Invalid, match="`soon` is no moment"):
+    with pytest.raises(Invalid, match="`soon` is not a date and time"):
         parse_timestamp("soon")

@@ -67,8 +67,8 @@ class TestGrammar:
             ("main..HEAD@x", "range of revisions", "NAME@REV"),
             ("a@", "names no revision", "a@HEAD"),
             ("a@production", "production is a channel", "a:production is .*; a@refs/heads/production"),
-            ("a@sha256:abc", "is no digest", "6 to 64 hexadecimal"),
-            ("a@sha256:xyzxyz", "is no digest", ""),
+            ("a@sha256:abc", "is not a digest", "6 to 64 hexadecimal"),
+            ("a@sha256:xyzxyz", "is not a digest", ""),
             ("a:prodution", "no channel `prodution`", "did you mean production.* a@prodution"),
             ("a:", "no channel ``", "a@REV"),
             ("A", "cannot be the name of a prompt", "lower-case"),
@@ -172,7 +172,7 @@ class TestWorkingTree:
         with pytest.raises(Invalid, match=r"prompts/a.yaml is a folder"):
             resolve_version("a", settings)
         os.mkfifo(repository.path / "prompts/b.yaml")
-        with pytest.raises(Invalid, match=r"prompts/b.yaml is no regular file"):
+        with pytest.raises(Invalid, match=r"prompts/b.yaml is not a regular file"):
             resolve_version("b", settings)
         with (repository.path / "prompts/c.yaml").open("wb") as file:
             file.truncate(30_000_000)
@@ -441,7 +441,7 @@ class TestReleased:
             (
                 "releases/support/a.yaml",
                 "prompt: support/a\ngeneration: 1\nchannels: {production: {stable: {digest: x}}}",
-                "`x` is no digest",
+                "`x` is not a digest",
             ),
             (
                 "versions/support/a/DIGEST12.yaml",

@@ -1,0 +1,1 @@
+"""One file per verb: ``promptops runs list`` is ``runs/list.py``."""

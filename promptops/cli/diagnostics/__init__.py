@@ -1,0 +1,1 @@
+"""What ``doctor`` looks at: the environment, the project, its releases and its models."""

@@ -41,7 +41,7 @@ SetOption = Annotated[
 
 
 def read_inputs(prompt: "Prompt", pairs: Sequence[str] | None, file: str | None) -> dict[str, Any]:
-    """The inputs of one call. Stdin fills the one required string that is missing, when it is no terminal."""
+    """The inputs of one call. Stdin, unless a terminal, fills the one required string that is missing."""
     inputs = _read_inputs_file(file) if file else {}
     for pair in pairs or ():
         name, equals, value = pair.partition("=")

@@ -1,6 +1,6 @@
 """What of inputs and answers a report may hold: no more than the log, as reports are files and comments.
 
-What is printed on a terminal is no file: it shows what was answered a moment ago.
+What is printed on a terminal is not a file: it shows what was answered a moment ago.
 """
 
 from dataclasses import replace

@@ -14,7 +14,7 @@ _LAST = ("messages",)  # long texts stand below the short facts
 
 
 def to_plain_text(data: bytes) -> bytes:
-    """A file that is no YAML mapping comes back as it is: there is nothing to tell better."""
+    """A file that is not a YAML mapping comes back as it is: there is nothing to tell better."""
     try:
         document = parse_yaml(data, "file")
     except Invalid:

@@ -23,7 +23,9 @@ _TOKEN = re.compile(
     r"\S)(\s*)",
     re.DOTALL,
 )
-_MAX_WORD_PAIRS = 20_000  # of equal words: beyond, difflib takes too long, and is helped by anchors
+_MAX_WORD_PAIRS = (
+    20_000  # of equal words: beyond, difflib takes too long, and texts are first split at anchors
+)
 _MAX_DEPTH = 50
 _MAX_LINE_PAIRS = 2_500
 _MIN_LINE_SIMILARITY = 0.4  # share of words that a line has in common with the one it became
@@ -105,7 +107,7 @@ def _matches_between(old: Sequence[str], new: Sequence[str], depth: int) -> Iter
 
 
 def _anchors(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """Places of what stands once on either side, as many as are in the same order."""
+    """Anchors of a patience diff: texts that occur once on each side, the longest chain in the same order."""
     counts = Counter(old), Counter(new)
     places = {text: i for i, text in enumerate(old) if counts[0][text] == counts[1][text] == 1}
     pairs = [(places[text], j) for j, text in enumerate(new) if text in places]

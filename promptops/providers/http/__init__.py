@@ -1,0 +1,1 @@
+"""HTTP for calls of models: one connection per call, or a pool; bodies bounded and decompressed."""

@@ -30,7 +30,7 @@ class BodyReader:
         """Take the next bytes a step at a time, each short; False when nothing more is wanted."""
         for start in range(0, len(chunk), TURN_BYTES):
             piece = chunk[start : start + TURN_BYTES]
-            yield from map(self._take, self._inflater.pieces(piece) if self._inflater else (piece,))
+            yield from map(self._take, self._inflater.chunks(piece) if self._inflater else (piece,))
 
     @property
     def long(self) -> bool:
@@ -67,7 +67,7 @@ class BodyReader:
 
 
 def content_length(headers: Mapping[str, str]) -> int:
-    """The announced length; 0 where none is. Raises ModelError for what is no length."""
+    """The announced length; 0 where none is. Raises ModelError for what is not length."""
     text = headers.get("content-length", "0").strip()
     if not text.isascii() or not text.isdecimal():
         raise ModelError("malformed_reply", f"the reply's length is not a number: {sanitize_line(text)}")

@@ -1,4 +1,4 @@
-"""Content encodings of a reply: compressed bodies are unpacked piece by piece, so that no bomb goes off."""
+"""Content encodings of a reply: decompressed in bounded chunks, against decompression bombs."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from promptops.providers.types import ModelError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_PIECE = 16 * 1024  # bytes that are unpacked at once
+_CHUNK = 16 * 1024  # most bytes of one decompressed chunk
 _GZIP, _ZLIB, _RAW = 31, 15, -15  # how zlib names the three formats
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
 def inflater_for(headers: Mapping[str, str]) -> Inflater | None:
-    """None for a body that is not compressed. Raises ModelError for what cannot be unpacked."""
+    """None for a body that is not compressed. Raises ModelError for an encoding that is not read here."""
     name = headers.get("content-encoding", "").strip().lower()
     if name in ("", "identity"):
         return None
@@ -39,8 +39,8 @@ class Inflater:
         self._stream: zlib._Decompress | None = None
         self._first = b""
 
-    def pieces(self, data: bytes) -> Iterator[bytes]:
-        """Unpack the next bytes, a bounded piece at a time."""
+    def chunks(self, data: bytes) -> Iterator[bytes]:
+        """Decompress the next bytes, a bounded chunk at a time."""
         while data:
             if self._stream is None:
                 data = self._first + data
@@ -50,11 +50,11 @@ class Inflater:
                 self._first = b""
                 self._stream = zlib.decompressobj(self._format(data))
             try:
-                piece = self._stream.decompress(data, _PIECE)
+                chunk = self._stream.decompress(data, _CHUNK)
             except zlib.error:
                 raise _damaged() from None
-            if piece:
-                yield piece
+            if chunk:
+                yield chunk
             data = self._stream.unconsumed_tail or self._next_member()
 
     def finish(self) -> None:
@@ -69,7 +69,7 @@ class Inflater:
         return _ZLIB if zlib_header else _RAW
 
     def _next_member(self) -> bytes:
-        """What follows the end of a gzip member and is another one; padding is no data."""
+        """What follows the end of a gzip member and is another one; padding is not data."""
         if self._stream is None or not self._stream.eof:
             return b""
         rest = self._stream.unused_data

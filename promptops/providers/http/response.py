@@ -29,7 +29,7 @@ class _HeadReader:
 
 
 class BoundedResponse(HTTPResponse):
-    """Overrides the few methods of ``HTTPResponse`` that read in a loop, or take what is no number."""
+    """Overrides the few methods of ``HTTPResponse`` that read in a loop, or take what is not a number."""
 
     def begin(self) -> None:
         stream = self.fp

@@ -1,4 +1,4 @@
-"""Where this user's files lie."""
+"""The user's cache directory."""
 
 import os
 import sys

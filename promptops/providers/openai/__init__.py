@@ -1,0 +1,1 @@
+"""The chat completions format as data: requests built, replies and event streams read. No I/O."""

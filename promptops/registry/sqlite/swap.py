@@ -61,7 +61,7 @@ def _recover(damaged: Path, source: int, folder: Path) -> RegistryRecovery:
     saved = recover_registry(copy, new, called=damaged)
     with RegistryDatabase.open(new) as registry:
         if (damage := find_damage(registry)) or count_runs(registry) != saved.runs:
-            raise Invalid(f"what was recovered is no sound registry: {damage}", hint="nothing has moved")
+            raise Invalid(f"what was recovered is not a sound registry: {damage}", hint="nothing has moved")
     return saved
 
 

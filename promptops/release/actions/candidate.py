@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from promptops.config.settings import SettingsFile
 from promptops.errors import Invalid
-from promptops.prompt.made_up import require_measurable
+from promptops.prompt.mock_parameters import require_measurable
 from promptops.release.context import ReleaseContext, Target, resolve_channel
 from promptops.release.ledger.source_branch import (
     require_on_source_branch,

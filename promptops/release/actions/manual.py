@@ -1,4 +1,4 @@
-"""What a person says to a rollout that is under way: yes, wait, go on."""
+"""A person's decisions on a rollout that is under way: approve, pause, resume."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -101,7 +101,7 @@ def _resolve_version(context: ReleaseContext, target: Target, to: str) -> Versio
         raise NotFound(f"{target.prompt} has no version {to}", hint=f"there are: {known or 'none'}")
     rev = to.partition("@")[2] or to
     if rev.startswith("-") or not rev:
-        raise Invalid(f"`{to}` is no revision", hint="--to v12, or --to REV")
+        raise Invalid(f"`{to}` is not a revision", hint="--to v12, or --to REV")
     wanted = Reference(f"{target.prompt}@{rev}", target.prompt, rev=rev)
     return resolve_candidate(context, wanted.text, target.channel).version
 

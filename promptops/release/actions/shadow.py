@@ -1,4 +1,4 @@
-"""The shadow of a channel put on and taken off."""
+"""The live shadow of a channel: switched on and off."""
 
 from dataclasses import dataclass
 

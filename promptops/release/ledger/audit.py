@@ -82,7 +82,7 @@ class _Replay:
     def _records(
         self, changes: Mapping[str, FileChange], problems: dict[str, str]
     ) -> Iterator[TransitionRecord]:
-        """The entries that a commit adds to the log, in order; what is no next entry is a problem."""
+        """The entries that a commit adds to the log, in order; what is not the next entry is a problem."""
         paths = [path for path in changes if path.startswith("log/") and path.endswith(".json")]
         for path in sorted(paths, key=lambda path: (len(path), path)):
             change = changes[path]
@@ -252,12 +252,12 @@ def _added_files(
         about = record.transition.evidence_rollout.id if record.transition.evidence_rollout else record.prompt
         its_own = change.path == f"evidence/{about}/{record.generation}.json"
         sound = its_own and change.new and change.is_plain
-        yield change.path, "" if sound else "it is no evidence of the transition that names it"
+        yield change.path, "" if sound else "it is not evidence of the transition that names it"
 
 
 def _snapshot_problem(repo: GitRepo, change: FileChange, record: TransitionRecord) -> str:
     if not change.new or not change.is_plain:
-        return "it is no frozen version"
+        return "it is not a frozen version"
     return snapshot_problem(repo.read_blob(change.new), change.path, record.prompt)
 
 
@@ -275,7 +275,7 @@ def snapshot_problem(text: bytes, path: str, prompt: str) -> str:
 
 def _plan_problem(repo: GitRepo, change: FileChange, digest: str) -> str:
     if not change.new or not change.is_plain:
-        return "it is no plan"
+        return "it is not a plan"
     try:
         load_pinned_plan(repo.read_blob(change.new), digest)
     except Invalid as error:

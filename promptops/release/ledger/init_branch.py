@@ -1,4 +1,4 @@
-"""Puts what a state branch holds beside the state: who owns it, and what it is."""
+"""Writes the README and the CODEOWNERS of a state branch."""
 
 from promptops.errors import Invalid, Unavailable
 from promptops.git.repo import STATE_BRANCH
@@ -26,7 +26,7 @@ Builders that build every branch should leave this one out.
 def init_state_branch(branch: StateBranch, codeowners: tuple[str, ...] = ()) -> str | None:
     """Commit README.md, and CODEOWNERS where owners are named; None when both are there already."""
     if branch.online and rebase_local_commits(branch) is None:
-        raise Unavailable(f"{STATE_BRANCH} moves", hint="try again in a moment")
+        raise Unavailable(f"{STATE_BRANCH} keeps changing at the remote", hint="try again in a moment")
     with repository_lock(branch.settings):
         head, here = branch.newest_commit(), branch.local_head
         files = {"README.md": _README.encode()}
@@ -51,5 +51,5 @@ def init_state_branch(branch: StateBranch, codeowners: tuple[str, ...] = ()) -> 
 
 def _check_owner(name: str) -> str:
     if not name or any(letter.isspace() for letter in name) or "@" not in name:
-        raise Invalid(f"`{name}` is no code owner", hint="@user, @org/team, or an address")
+        raise Invalid(f"`{name}` is not a code owner", hint="@user, @org/team, or an address")
     return name

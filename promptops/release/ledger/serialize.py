@@ -73,7 +73,7 @@ def decode_transition(content: Mapping[str, Any], prompt: str) -> Transition:
     named = {key: content[key] for key in _STATE_KEYS if key in content}
     state = decode_channel(named, prompt)
     ended = decode_channel({"rollout": content["ends"]}, prompt).rollout if "ends" in content else None
-    known = {field.name for field in fields(Transition)}  # what a later release adds is no damage
+    known = {field.name for field in fields(Transition)}  # what a later release adds is not damage
     plain = {key: value for key, value in content.items() if key in known and key not in _STATE_KEYS}
     lists = {key: tuple(map(str, plain.get(key, ()))) for key in ("signals", "skipped", "authors")}
     try:

@@ -170,7 +170,7 @@ def _check_plan(text: PlanDocument, plan: ReleasePlan) -> None:
     for index, goal in enumerate(plan.goals):
         if goal not in names:
             text.refuse(
-                ("promote", "goals", index), f"is no metric: {goal}", f"there are: {', '.join(names)}"
+                ("promote", "goals", index), f"is not a metric: {goal}", f"there are: {', '.join(names)}"
             )
     if plan.steps and not any(each.role in ("guard", "hard") for each in plan.metrics):
         text.refuse(("metrics",), "has no guard, so nothing could ever be promoted")

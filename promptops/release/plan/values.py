@@ -104,7 +104,7 @@ class PlanDocument:
     def seconds(self, value: float | str, path: YamlPath, *, positive: bool = True) -> float:
         seconds = parse_duration(value) if isinstance(value, str) else float(value)
         if seconds is None:
-            self.refuse(path, f"is no duration: `{value}`", "write seconds, or 90s, 30m, 1h, 14d")
+            self.refuse(path, f"is not a duration: `{value}`", "write seconds, or 90s, 30m, 1h, 14d")
         if positive and seconds <= 0:
             self.refuse(path, "must be longer than nothing")
         return seconds
@@ -144,7 +144,7 @@ def parse_source(text: str) -> MetricSource:
         return MetricSource("run", found[1], found[2], float(found[3]))  # type: ignore[arg-type]  # the pattern says
     found = _SIMPLE.fullmatch(text)
     if not found:
-        raise Invalid(f"`{text}` is no source", hint=f"it is {_FORMS}")
+        raise Invalid(f"`{text}` is not a source", hint=f"it is {_FORMS}")
     if found[1] == "run":
         _check_column(found[2])
     if found[1] == "outcome":

@@ -1,4 +1,4 @@
-"""What a batch may cost: estimated before the first call, held to during all of them."""
+"""``--max-cost``: what a batch may cost, and what each call reserves of it before it is made."""
 
 import asyncio
 import math
@@ -96,7 +96,7 @@ class Budget:
         self._reserved = 0.0
         self._calls = 0
         self._excess = 1.0  # how far a call has cost more than was reserved: tokens are only estimated
-        self._news = asyncio.Event()
+        self._changed = asyncio.Event()
 
     @property
     def left(self) -> float:
@@ -104,20 +104,20 @@ class Budget:
 
     async def reserve(self, request: CompletionRequest) -> float:
         """Wait for what other calls give back, while there are any. Raises OverBudget."""
-        need = self.prices.at_most(request)
-        while self.spent + self._reserved + need * self._excess > self.most + _TOLERANCE_USD:
+        at_most = self.prices.at_most(request)
+        while self.spent + self._reserved + at_most * self._excess > self.most + _TOLERANCE_USD:
             if not self._calls:
                 raise OverBudget(
-                    f"the next call may cost ${need * self._excess:.6f}, and of --max-cost ${self.most:g} "
+                    f"the next call may cost ${at_most * self._excess:.6f}, and of --max-cost ${self.most:g} "
                     f"${max(0.0, self.left):.6f} is left",
                     hint="the same command with a higher --max-cost goes on from here",
                 )
-            self._news.clear()
-            await self._news.wait()
-        need *= self._excess
-        self._reserved += need
+            self._changed.clear()
+            await self._changed.wait()
+        reserved = at_most * self._excess
+        self._reserved += reserved
         self._calls += 1
-        return need
+        return reserved
 
     def settle(
         self, request: CompletionRequest, reserved: float, ended: Completion | ModelError | None
@@ -128,4 +128,4 @@ class Budget:
         self.spent += cost
         if foreseen := self.prices.at_most(request):
             self._excess = max(self._excess, cost / foreseen)
-        self._news.set()
+        self._changed.set()

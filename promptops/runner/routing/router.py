@@ -24,7 +24,7 @@ _LOG = PackageLogger("promptops.runner")
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _GATE_PHASES = frozenset({"eval", "shadow"})
-NO_KEY = "unit not hashed"  # its units cannot be distinguished, so it is no evidence
+NO_KEY = "unit not hashed"  # its units cannot be distinguished, so it is not evidence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +136,7 @@ class Router(Closing):
             )
 
     def _hash_unit(self, unit: str | None) -> tuple[str | None, str | None, str | None]:
-        """The unit's hash, the id of the key, and why the run is no evidence where there is no key."""
+        """The unit's hash, the id of the key, and why the run is not evidence where there is no key."""
         if unit is None:
             return None, None, None
         key = self._breakers.key()

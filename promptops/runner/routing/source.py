@@ -1,4 +1,4 @@
-"""Where it is read what channels serve: from git, without a process per call."""
+"""Reads from git what channels serve, without a process per call."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -43,7 +43,7 @@ class _StateSnapshot:
         self.states: dict[str, ReleaseState | None] = {}
 
     def read(self, repo: GitRepo, prompt: str) -> ReleaseState | None:
-        """A prompt's releases, as the newest commit says that can be trusted with them."""
+        """A prompt's releases in the newest commit whose state of that prompt can be trusted."""
         return AuditedReleases(repo, self._audit).release(prompt) if self._audit else None
 
 
@@ -87,8 +87,8 @@ class GitSource:
 
     def refresh(self) -> bool:
         """Whether the state branch has moved. Costs a few ``stat`` where it hasn't, and starts no process."""
-        marks = _ref_stamps(self._settings)
-        if self._snapshot is not None and marks == self._ref_stamps_seen:
+        stamps = _ref_stamps(self._settings)
+        if self._snapshot is not None and stamps == self._ref_stamps_seen:
             return False
         before = self._snapshot
         with self._lock, GitRepo(self._settings) as repo:
@@ -98,7 +98,7 @@ class GitSource:
                 for prompt, known in before.states.items() if before else ():
                     snapshot.states[prompt] = self._preload(repo, snapshot, prompt, known)
                 self._snapshot = snapshot
-        self._ref_stamps_seen = marks
+        self._ref_stamps_seen = stamps
         return self._snapshot is not before
 
     def _first(self) -> _StateSnapshot:

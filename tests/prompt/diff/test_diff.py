@@ -46,7 +46,7 @@ class TestWords:
             ("a b c d\ne f", "a b c\nd e f", "a b c[- -]{+\n+}d[-\n-]{+ +}e f"),
             ("one two ", "one two", "one two[- -]"),
             ("  one two", "one two", "[-  -]one two"),
-            # the comma between two rewritten clauses is no anchor
+            # the comma between two rewritten clauses is not an anchor
             ("start alpha, beta end", "start gamma, delta end", "start [-alpha, beta-]{+gamma, delta+} end"),
             # nothing in common: one after the other
             (

@@ -80,7 +80,7 @@ def old(seconds: float = 3_600) -> str:
 
 def test_a_file_holds_figures_and_outcomes_and_no_texts(host: Any, tmp_path: Path) -> None:
     registry = host("a")
-    run = served(fallback="input `age`: 'secret words' is no number")
+    run = served(fallback="input `age`: 'secret words' is not a number")
     end = an_end(output="secret answer", error_message="secret error", checks=[check(message="secret words")])
     registry.record([(run, end), (a_run(), an_end())])
     add_outcome(registry, run.run_id, "thumbs", "down", text="secret comment")

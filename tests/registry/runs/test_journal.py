@@ -164,7 +164,7 @@ def test_runs_of_a_registry_that_left_its_path_are_in_the_next_one(repo: Repo, g
 
 
 def odd_spool_file(spool: Spool, what: str) -> None:
-    """A file among those that wait, which is no run or none that can be stored."""
+    """A file among those that wait, which is not a run or none that can be stored."""
     file = spool.folder / f"{started().run_id}.json"
     record = {"started": asdict(started()), "finished": asdict(finished()), "place": None}
     if what == "folder":

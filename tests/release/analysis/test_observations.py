@@ -529,7 +529,7 @@ def test_a_fresh_canary_needs_as_many_calls_as_were_forecast(traffic: Traffic) -
     blank, before = traffic.observe(plan), foretold(traffic, plan)
     for name in ("error_rate", "latency"):
         assert of(blank, name).calls_needed == pytest.approx(before.calls[name], rel=0.02)
-    # one failure on a few calls is no rate to go by
+    # one failure on a few calls is not a rate to go by
     traffic.call(a_failure(), canary=True)
     for number in range(30):
         traffic.call(an_end(latency_ms=300.0 + number), canary=number % 10 == 0)

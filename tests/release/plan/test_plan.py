@@ -137,8 +137,8 @@ metrics:
     [
         ("stpes: []", r"promptops.yaml:3:5: unknown key `stpes` \(did you mean `steps`\?\)"),
         ("unit: 3", r":3:5: `unit` must be a string"),
-        ("deadline: soon", r":3:5: plan p: `deadline` is no duration: `soon`"),
-        ("deadline: 1h30", "is no duration"),
+        ("deadline: soon", r":3:5: plan p: `deadline` is not a duration: `soon`"),
+        ("deadline: 1h30", "is not a duration"),
         ("deadline: 0", "must be longer than nothing"),
         ("deadline: -5", "deadline"),
         ("observe: {call_timeout: 0s}", "`observe.call_timeout` must be longer than nothing"),
@@ -153,7 +153,7 @@ metrics:
         ("steps: [{approval: manual}]", "never gives the canary a weight"),
         ("steps: [{approval: yes}]", "must be one of `manual`|manual"),
         ("on_inconclusive: wait", "must be one of `hold`, `rollback`, `promote`"),
-        ("promote: {goals: [lat]}", r"`promote.goals\[0\]` is no metric: lat"),
+        ("promote: {goals: [lat]}", r"`promote.goals\[0\]` is not a metric: lat"),
         ("promote: {require: some}", "all_guards"),
         ("promote: {require: shadow_and_no_harm, min_calls: 9}", "no shadow phase has to show not worse"),
         ("shadow: {}\npromote: {require: shadow_and_no_harm}", "few calls find no harm"),
@@ -175,7 +175,7 @@ def test_mistakes_are_named_with_their_place(text: str, message: str) -> None:
     [
         ("name: 'a b'", "name"),
         ("kind: binry", "must be one of `binary`, `ratio`, `score`"),
-        ("source: latency", "is no source"),
+        ("source: latency", "is not a source"),
         ("source: run.latency", r"unknown column `run.latency` \(did you mean `run.latency_ms`\?\)"),
         ("source: run.latncy_ms > 3", "did you mean `run.latency_ms`"),
         ("source: outcome.thumb", "no outcome is called `thumb`"),

@@ -21,7 +21,7 @@ SizeOption = Annotated[
     str | None,
     typer.Option("--max-size", metavar="SIZE", help="Delete the oldest until the file fits: 500MB, 2GB."),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and delete nothing.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted.")]
 ForceOption = Annotated[bool, force_option("Delete runs of active rollouts too.")]
 
 
@@ -66,10 +66,12 @@ def active_rollouts(settings: Settings) -> tuple[str, ...]:
 
 def print_prune_report(pruned: PruneResult, *, dry_run: bool) -> None:
     if pruned.runs:
-        verb, went, about = ("would delete", "would shrink", "about ") if dry_run else ("deleted", "went", "")
+        verb, shrank, about = (
+            ("would delete", "would shrink", "about ") if dry_run else ("deleted", "shrank", "")
+        )
         span = f"{(pruned.first_at or '')[:10]} to {(pruned.last_at or '')[:10]}"
         print_text(
-            f"{verb} {pruned.runs:,} runs started {span}; the registry {went} "
+            f"{verb} {pruned.runs:,} runs started {span}; the registry {shrank} "
             f"from {format_bytes(pruned.bytes_before)} to {about}{format_bytes(pruned.bytes_after)}"
         )
     else:

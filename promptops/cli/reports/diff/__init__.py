@@ -1,0 +1,1 @@
+"""Changes of prompts as text, Markdown and JSON."""

@@ -29,7 +29,7 @@ def run_pair_evals(reports: Sequence[DiffReport], settings: Settings) -> Iterato
 
 def _skip_reason(pair: PromptChange) -> str:
     if pair.old.prompt is None or pair.new.prompt is None:
-        return "it is no prompt on both sides"
+        return "it is not a prompt on both sides"
     return "" if pair.new.prompt.cases else "the new version has no golden set"
 
 

@@ -66,7 +66,7 @@ def estimate_lines(one: DiffReport) -> Iterator[str]:
         return
     basis = "on these inputs" if one.previews else "before inputs"
     if len(one.previews) > 1:
-        basis = f"on average of {len(one.previews)} cases"
+        basis = f"averaged over {len(one.previews)} cases"
     if old.input_tokens != new.input_tokens:
         yield f"about {old.input_tokens:,} -> {new.input_tokens:,} input tokens {basis} (4 bytes a token)"
     if cost := _cost(old, new):

@@ -1,0 +1,1 @@
+"""Findings of lint as text, GitHub annotations and SARIF."""

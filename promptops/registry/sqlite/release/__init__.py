@@ -1,0 +1,1 @@
+"""Tables of releases: observations, exposure, breakers, the judge's queue; their export and import."""

@@ -1,4 +1,4 @@
-"""Writing out what another registry needs to judge a release. See ``release_rows`` for the format."""
+"""Exports what another registry needs to judge a release, in the format of ``release_export_format``."""
 
 # ruff: noqa: S608 - statements are put together from constants; values are bound
 

@@ -55,7 +55,7 @@ class CallOutcome:
 def calls_after(
     registry: RegistryDatabase, rollout: str, seq: int, *, by_unit: bool, limit: int
 ) -> Sequence[LogRow]:
-    """The next rows of a rollout in assignment order; ``reason``: why one is no observation, else NULL."""
+    """The next rows of a rollout in assignment order; ``reason``: why one does not count, else NULL."""
     reason = f"{_EXCLUSION_REASON}{_REPEATED_UNIT_REASON if by_unit else ''}END AS reason"
     sql = (
         f"SELECT {_CALL_COLUMNS}, {_ENDED_HOW}, {reason} FROM runs r WHERE r.rollout = ? AND r.seq > ? "

@@ -1,0 +1,1 @@
+"""Tables of runs: queries, search, statistics, outcomes, cached answers, pruning."""

@@ -84,7 +84,7 @@ def _check_name(name: Any) -> None:
         or len(name) > _MAX_NAME_LENGTH
     ):
         raise Invalid(
-            f"{name!r} is no name of an outcome", hint=f"usual names: {', '.join(STANDARD_OUTCOMES)}"
+            f"{name!r} is not a name of an outcome", hint=f"usual names: {', '.join(STANDARD_OUTCOMES)}"
         )
     _refuse_near_miss(name)
 

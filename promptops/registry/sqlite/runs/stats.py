@@ -76,7 +76,7 @@ def _with_percentiles(row: StatsRow) -> StatsRow:
 
 
 def read_non_traffic_stats(registry: RegistryDatabase, chosen: RunFilter) -> list[StatsRow]:
-    """Figures of what is no traffic (batch, eval, shadow, judge), each kind in a row of its own."""
+    """Figures of what is not traffic (batch, eval, shadow, judge), each kind in a row of its own."""
     return read_run_stats(registry, replace(chosen, kind=None, traffic=False), "kind")
 
 
