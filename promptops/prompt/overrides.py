@@ -55,7 +55,7 @@ def _set(data: dict[str, Any], key: str, value: Any) -> None:
     for step in (first, *rest)[:-1]:
         holder = holder.setdefault(step, {})
         if not isinstance(holder, dict):
-            raise Invalid(f"`{key}` cannot be set: `{step}` is no mapping")
+            raise Invalid(f"`{key}` cannot be set: `{step}` is not a mapping")
     holder[key.rsplit(".", 1)[-1]] = value
 
 
@@ -63,7 +63,8 @@ def _unknown_setting(key: str) -> tuple[str, str]:
     """Message and hint. What is like no setting is a parameter's name, as providers know many."""
     last = key.rpartition(".")[2]
     near = [name for name in SETTABLE if name.rpartition(".")[2] == last]
-    near = near or get_close_matches(key, SETTABLE, n=1, cutoff=0.8)
+    alike = [name for name in SETTABLE if name.count(".") == key.count(".")]
+    near = near or get_close_matches(key, alike, n=1, cutoff=0.8)
     if not near and last.isidentifier() and last != SETTABLE[-1]:
         near = [f"parameters.{last}"]
     if near:
