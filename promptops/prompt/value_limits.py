@@ -114,7 +114,7 @@ def checked_result(value: Any) -> Any:
     if isinstance(value, str) and len(value) > MAX_OUTPUT:
         raise SandboxError("it builds a value that is too large")
     if isinstance(value, list):
-        current_budget().make(_PLACE * len(value))
+        current_budget().allocate(_PLACE * len(value))
     return value
 
 

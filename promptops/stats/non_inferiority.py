@@ -9,7 +9,7 @@ Two arms, at the margin d > 0, with p the mean loss of earlier calls (from .05, 
 
 (b, a) are the rates with a difference of d that are hardest to tell from "both are p", and 1 - nu*G is then
 the likelihood ratio of the two: no bet grows faster.  Any p and b that are known before the call keep E a
-test supermartingale, so they are computed anew only now and then.  Pairs: G = D - d, and nu maximises
+test supermartingale, so they are recomputed only now and then.  Pairs: G = D - d, and nu maximises
 E log(1 - nu*G) where a share q of pairs differs, as often one way as the other; q = (2 + sum of
 D*D)/(20 + pairs).
 
@@ -60,7 +60,7 @@ def _stakes(best: float, most: float) -> tuple[float, ...]:
 
 
 def _next_estimate(count: int) -> int:
-    """The first count from this one on at which the bet is made anew."""
+    """The first count from this one on at which the bet is recomputed."""
     every = _REFRESH if count < _SETTLED else _REFRESH_SETTLED
     return -(-count // every) * every
 

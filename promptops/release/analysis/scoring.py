@@ -11,7 +11,7 @@ from promptops.release.plan.types import PlanMetric
 from promptops.release.plan.values import MetricSource, parse_source
 from promptops.release.timestamps import parse_timestamp
 
-_MEASURED_ANEW = ("latency_ms", "first_token_ms", "spent_usd")  # nothing of it is known where a cache answers
+_UNKNOWN_IF_CACHED = ("latency_ms", "first_token_ms", "spent_usd")
 _COMPARE: Mapping[str, Callable[[float, float], bool]] = {">": gt, ">=": ge, "<": lt, "<=": le}
 
 
@@ -89,8 +89,8 @@ class MetricReader:
             higher = self.metric.worse == "higher"
             return [float(failed == higher) for failed in calls.failed]
         if place == "run":
-            anew = calls.column("cached") if name in _MEASURED_ANEW else [False] * len(calls.rows)
-            columns = zip(calls.column(name), calls.failed, calls.dead, anew, strict=True)
+            unknown = calls.column("cached") if name in _UNKNOWN_IF_CACHED else [False] * len(calls.rows)
+            columns = zip(calls.column(name), calls.failed, calls.dead, unknown, strict=True)
             return [self._of_column(*each, calls.timeout) for each in columns]
         if place == "checks":
             checks = zip(calls.failed, calls.column("checks_failed"), strict=True)
@@ -112,8 +112,8 @@ class MetricReader:
         if place == "run" and name == "error":
             return float(call.failed == (self.metric.worse == "higher"))
         if place == "run":
-            anew = name in _MEASURED_ANEW and call.columns["cached"]
-            return self._of_column(call.columns[name], call.failed, call.dead, anew, call.timeout)
+            unknown = name in _UNKNOWN_IF_CACHED and call.columns["cached"]
+            return self._of_column(call.columns[name], call.failed, call.dead, unknown, call.timeout)
         if place in ("checks", "check"):
             return 1.0 if call.failed else self._checked(call)
         if place == "judge" and not _is_in_sample(call, self.source.name, self.metric.sample):
