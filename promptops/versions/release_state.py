@@ -26,6 +26,7 @@ from promptops.git.repo import STATE_BRANCH as BRANCH
 _MAX_BYTES = 20_000_000  # a frozen version holds its images
 _SHORT = 12
 _ALL_BP = 10_000
+_ROLLOUT_TEXTS = frozenset({"id", "salt", "unit", "started", "step_started", "deadline", "reason"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,7 @@ def _rollout(document: Document, value: Any) -> Rollout | None:
     canary, plan = _released(document, data.pop("canary", None)), _digest(document, data.pop("plan", None))
     try:
         data["signals"] = tuple(map(str, data.pop("signals", ())))
+        data |= {name: _text(document, name, data[name]) for name in _ROLLOUT_TEXTS & data.keys()}
         rollout = Rollout(canary=canary, plan=plan, **data)  # type: ignore[arg-type]  # looked at below
     except TypeError as error:
         raise _damaged(document, f"the rollout: {str(error).partition(') ')[2]}") from None
@@ -173,6 +175,12 @@ def _rollout(document: Document, value: Any) -> Rollout | None:
     if not 0 <= rollout.weight_bp <= _ALL_BP:
         raise _damaged(document, f"a weight of {rollout.weight_bp} basis points")
     return rollout
+
+
+def _text(document: Document, name: str, value: Any) -> str | None:
+    if isinstance(value, list | dict):
+        raise _damaged(document, f"the rollout's {name} is no text")
+    return None if value is None else str(value)
 
 
 def _shadow(document: Document, value: Any) -> ShadowState | None:

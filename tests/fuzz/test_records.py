@@ -78,6 +78,11 @@ RECORD = {
         {**RELEASE, "channels": {"c": {"shadow": {**CHANNEL["shadow"], "max_usd": "x"}}}}
     ).encode()
 )
+@example(
+    text=json.dumps(
+        {**RELEASE, "channels": {"c": {**CHANNEL, "rollout": {**CHANNEL["rollout"], "reason": [[]]}}}}
+    ).encode()
+)
 @fuzz_settings(100)
 def test_releases_are_decoded_or_invalid(text: bytes) -> None:
     state = settle(lambda: decode_release(text, "p"))
