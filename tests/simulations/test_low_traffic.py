@@ -6,7 +6,7 @@ from simulations import low_traffic
 from simulations.figures import REPETITIONS, Show, allowed, play, quantile, rate
 from simulations.low_traffic import PER_DAY, first_end
 
-pytestmark = [pytest.mark.simulation, pytest.mark.usefixtures("only_where_asked_for")]
+pytestmark = pytest.mark.simulation
 COUNT = REPETITIONS // 3
 
 

@@ -36,7 +36,7 @@ def test_a_slower_canary_behind_the_watermark(show: Show) -> None:
     naive = rate(play(played.slower_canary_as_it_ends, 600, repetitions=count))
     what = "logged: false rollback, canary 58 s slower, watermark"
     shown(show, what, found, count, f"(as calls end: {naive:.0%})")
-    assert naive > 0.2
+    assert naive > 0.05
 
 
 def test_an_instant_and_a_delayed_guard(show: Show) -> None:
