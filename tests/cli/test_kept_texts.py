@@ -139,7 +139,7 @@ def test_inputs_alone_are_nowhere(cli: Cli, project: Repo) -> None:
     project.write("promptops.yaml", "log: {inputs: none}\n")
     use_everything(cli, project)
 
-    rows = json.loads(cli("runs", "list", "-n", "100", "--json").out)
+    rows = json.loads(cli("runs", "list", "--all", "-n", "100", "--json").out)
     assert rows
     for row in rows:
         shown = cli("runs", "show", row["run_id"], "--json").out

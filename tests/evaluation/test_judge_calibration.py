@@ -206,7 +206,7 @@ def test_calibrate_shows_what_a_judge_is_worth(repo: Repo, cli: Cli, provider: P
     found = json.loads(cli("judge", "calibrate", "judge", "--labels", "labels.jsonl", "--json").out)
     assert (found["items"], found["judged"], found["votes"]) == (6, 5, 3)
     assert found["raw"] == {"value": 1.0, "low": pytest.approx(0.566, abs=1e-3), "high": 1.0, "count": 5}
-    kinds = {run["kind"] for run in json.loads(cli("runs", "list", "--json").out)}
+    kinds = {run["kind"] for run in json.loads(cli("runs", "list", "--all", "--json").out)}
     assert kinds == {"judge"}
 
 

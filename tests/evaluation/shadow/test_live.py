@@ -437,7 +437,7 @@ class TestFigures:
     ) -> None:
         ok(quietly(cli, live))
         drain(cli)
-        listed = ok(cli("runs", "list")).out.splitlines()
+        listed = ok(cli("runs", "list", "--all")).out.splitlines()
         assert sum("(shadow)" in line for line in listed) == 1
         found = told(cli, "runs", "stats", "greet:production")
         assert [(row["key"], row["calls"]) for row in found["rows"]] == [("greet@v1", 1)]

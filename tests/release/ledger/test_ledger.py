@@ -439,7 +439,7 @@ def test_owners_of_the_branch(folder: GitFolder, ledger: Ledger) -> None:
     assert ledger.init(("@team",)) is not None
     assert folder.git("show", "promptops-state:CODEOWNERS") == "* @team"
     assert ledger.init(("@team",)) is None
-    with pytest.raises(Invalid, match="no code owner"):
+    with pytest.raises(Invalid, match="not a code owner"):
         ledger.init(("team",))
     assert release(ledger, version(folder, "HEAD")).changed
     assert "CODEOWNERS" in state_files(folder)
