@@ -47,6 +47,7 @@ LINT_RULE_IDS = (
     "secret",
     "slow-pattern",
     "template-syntax",
+    "tool-address",
     "undeclared-variable",
     "unknown-key",
     "unknown-model",

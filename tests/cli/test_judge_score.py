@@ -104,12 +104,12 @@ def test_a_judge_scores_the_runs_that_were_drawn_and_each_of_them_once(
 
 
 def test_what_is_no_evidence_is_not_judged(cli: Cli, judged: Repo, provider: Provider) -> None:
-    good = served()
+    good, cached = served(), served()
     log(
         (good, an_end()),
         (served(excluded="forced"), an_end()),
         (served(), a_failure()),
-        (served(), an_end(cache_source="01J")),
+        (cached, an_end(cache_source="01J")),
         (served(kind="eval"), an_end()),
         (served(rollout="r-0"), an_end()),
         (served(channel="staging"), an_end()),
@@ -117,7 +117,7 @@ def test_what_is_no_evidence_is_not_judged(cli: Cli, judged: Repo, provider: Pro
     )
     provider.script = text('{"score": 2}')
     done = cli("judge", "score", "support/triage", "--sample", "1")
-    assert scores().keys() == {good.run_id}
+    assert scores().keys() == {good.run_id, cached.run_id}
     assert "1 runs could not be judged: their inputs or outputs were not kept" in done.err
 
 

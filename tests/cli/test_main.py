@@ -59,7 +59,7 @@ def test_a_verb_is_a_leaf_or_a_group_and_nothing_else_lies_among_them() -> None:
     groups = {f"{name}/__init__" for name, verb in VERBS.items() if verb.parts} | {"__init__"}
     leaves = {"/".join(path) for path in leaf_verbs()}
     assert files == groups | leaves
-    assert all(not (COMMANDS / f"{group}.py").read_text("utf-8") for group in groups)
+    assert all(not (COMMANDS / f"{group}.py").read_text("utf-8") for group in groups - {"__init__"})
 
 
 @pytest.mark.parametrize("old", MOVED_VERBS, ids=" ".join)

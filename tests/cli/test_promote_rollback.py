@@ -103,7 +103,7 @@ def test_a_missing_eval_is_waited_for(cli: Cli, repo: Repo) -> None:
     with_cases(repo)
     go_live(cli, repo, cases=True)
     done = ok(cli("promote", "greet@HEAD", "--yes"))
-    assert "run: promptops eval greet@" in done.err
+    assert "run: promptops eval --plan greet:production" in done.err
     assert channel(cli)["rollout"]["phase"] == "eval"
     assert cli("tick", "greet", "--exit-code").code == 3
     ok(cli("tick", "greet"))

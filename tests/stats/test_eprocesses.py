@@ -282,7 +282,7 @@ def test_damaged_evidence_is_named(damage: dict[str, object]) -> None:
     with pytest.raises(Invalid, match=f"`{next(iter(damage))}`") as raised:
         TwoArmTest.from_json(state)
     assert "recompute" in raised.value.hint
-    with pytest.raises(Invalid, match="no JSON object"):
+    with pytest.raises(Invalid, match="not a JSON object"):
         TwoArmTest.from_json([])
 
 

@@ -159,7 +159,7 @@ def test_the_canary_is_divided_by_the_margin_and_never_becomes_the_ruler() -> No
 @pytest.mark.parametrize("value", [math.nan, math.inf])
 def test_what_was_not_measured_is_refused(value: float) -> None:
     for refuse in (Percentiles().score, Percentiles().add, lambda v: tail_loss(v, 1.0)):
-        with pytest.raises(Invalid, match="no measured value"):
+        with pytest.raises(Invalid, match="not a measured value"):
             refuse(value)
     with pytest.raises(Invalid, match="margin"):
         ratio_losses(Percentiles(), True, 1.0, 0.0)

@@ -119,7 +119,7 @@ def test_an_equal_version_is_not_worse_when_there_are_pairs_enough(
     farm.write("more.jsonl", lines(300))
     found = run(cli, *VERSIONS, "--inputs", "more.jsonl", "--no-worse-than", "0.03", "-j", "16")
     assert (found["verdict"], found["stopped"]) == ("not worse", "verdict")
-    assert 190 <= found["pairs"] < 220
+    assert 150 <= found["pairs"] < 210  # 16 at once, so that the last pairs vary
 
 
 def test_the_same_version_once_more_shows_the_noise(cli: Cli, farm: Repo, provider: Provider) -> None:
@@ -502,7 +502,7 @@ REFUSED: list[tuple[tuple[str, ...], str]] = [
     (("sound", "--last", "3", "--sample", "3"), "give one of them"),
     (("sound", "--inputs", "log.jsonl", "--select", "tag=even"), "--select tag=even chooses from the log"),
     (("sound", "--recorded", "--inputs", "log.jsonl"), "--recorded needs answers"),
-    ((*VERSIONS, "--judge", "sound"), "no judge"),
+    ((*VERSIONS, "--judge", "sound"), "not a judge"),
     (("sond@HEAD",), "no prompt `sond`"),
     ((*VERSIONS, "--until", "soon"), "--until soon: not a number of pairs"),
     ((*VERSIONS, "--select", "colour=red"), "not KEY=VALUE of a known key"),
