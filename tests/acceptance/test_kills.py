@@ -1,6 +1,7 @@
 """Every verb that writes, killed at random moments: nothing acknowledged is lost, nothing left blocks."""
 
 import json
+import os
 import random
 import shutil
 import sqlite3
@@ -198,7 +199,6 @@ def test_a_few_kills(run: Run, idle: Project, active: Project, tmp_path: Path) -
 
 
 @pytest.mark.thorough
-def test_200_kills_of_every_verb_that_writes(
-    run: Run, idle: Project, active: Project, tmp_path: Path
-) -> None:
-    survive_kills(run, (idle, active), tmp_path, list(VERBS), 204, seed=11)
+def test_every_verb_that_writes_is_killed(run: Run, idle: Project, active: Project, tmp_path: Path) -> None:
+    kills = int(os.environ.get("PROMPTOPS_KILLS", len(VERBS)))  # 204 take about ten minutes
+    survive_kills(run, (idle, active), tmp_path, list(VERBS), kills, seed=11)
