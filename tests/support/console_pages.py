@@ -24,9 +24,10 @@ _MASKS = (
     (r"DURATION(?: DURATION)+", "DURATION"),
     (r"(?<=\s)\d+[smhd](?=\s)", "AGE"),
     (
-        r"\d+ failed a check|\d+ cut off at|\d+(?:\.\d+)? points (?=more often than v)",
+        r"\d+ failed a check|\d+ cut off at|\d+ of \d+(?: calls, v1 in|: at least)",
         "FIGURE ",
     ),  # of a drawn arm
+    (r"\d+(?:\.\d+)? points (?=more often)", "FIGURE "),
     (r"\b\d+ answered", "ANSWERED"),  # by this drain or by the one in the background
 )
 _TIMED_HEADING = re.compile(r"(?<= )(?:MS|AGE)(?= |$)")
