@@ -104,8 +104,7 @@ def _the_same_from_the_cache(cli: Cli, versions: tuple[str, ...]) -> None:
     done = cli("eval", *versions, "--no-worse-than", "0.03")
     assert done.code == 0
     assert "2,230 answers came from the cache" in done.out
-    first = next(line for line in done.out.splitlines() if "causal_judgement" in line)
-    assert first.startswith("But worse on causal_judgement, ruin_names")
+    assert "worse on" not in done.out  # as the slices are five
     done = cli("eval", *versions, "--sequential", "--json")
     found = json.loads(done.out)
     assert (found["stopped"], found["comparison"]["verdict"]) == ("verdict", "not worse")
