@@ -22,7 +22,7 @@ inputs:
 messages:
   - {role: user, content: "{{ text }}|{{ count + 1 }}|{{ urgent }}|{{ tags | length }}"}
 """
-HEAD = "text;count;urgent;tags;unit;metadata.desk\r\n"
+HEAD = "text;count;urgent;tags;unit;metadata.office\r\n"
 TABLE = f'{HEAD}"a;\r\nb";3;TRUE;"[1, 2]";u1;7\r\n\r\n早い;1;;;;\r\n;;;;;\r\n'
 ANSWERS = ["a;\r\nb|4|true|2", "早い|2|false|0"]
 
@@ -40,7 +40,7 @@ def test_a_batch_reads_what_spreadsheets_write(encoding: str, cli: Cli, project:
     done = cli("batch", "p", "In.CSV")
     assert (done.code, outputs(done.out)) == (0, ANSWERS), done.err
     first, second = results(done.out)
-    assert (first["metadata"], first["inputs"]["tags"], first["batch_line"]) == ({"desk": "7"}, [1, 2], 2)
+    assert (first["metadata"], first["inputs"]["tags"], first["batch_line"]) == ({"office": "7"}, [1, 2], 2)
     assert (second["metadata"], second["batch_line"]) == ({}, 5)
     assert sorted(bool(row["unit_hash"]) for row in rows(project)) == [False, True]
 
