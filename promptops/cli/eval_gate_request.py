@@ -8,7 +8,13 @@ from promptops.cli.progress import transfer_line
 from promptops.config.settings import Settings
 from promptops.errors import Invalid
 from promptops.registry import RegistryDatabase
-from promptops.release.context import Target, active_rollout, open_release_context, parse_target
+from promptops.release.context import (
+    Target,
+    active_rollout,
+    open_release_context,
+    parse_target,
+    wrong_phase_error,
+)
 from promptops.release.plan import PlanEvalGate
 
 
@@ -40,10 +46,7 @@ def prepare_rollout_eval(settings: Settings, name: str, others: Mapping[str, obj
         rollout = active_rollout(state, target)
         gate = context.ledger.plan(rollout.plan).eval
     if rollout.phase != "eval" or gate is None or state.stable is None:
-        raise Invalid(
-            f"the canary {rollout.canary.version} is {rollout.phase}, not in the phase eval",
-            hint=f"promptops status {target} shows what is next",
-        )
+        raise wrong_phase_error(rollout, target, "eval")
     digests = rollout.canary.digest, state.stable.digest
     candidate, control = (f"{target.prompt}@sha256:{digest[:12]}" for digest in digests)
     return RolloutEvalRequest(target=target, candidate=candidate, control=control, gate=gate)

@@ -7,9 +7,15 @@ from promptops.cli.options.release import require_confirmation
 from promptops.cli.options.replay import ReplayOptions
 from promptops.cli.progress import transfer_line
 from promptops.config.settings import Settings
-from promptops.errors import Invalid, OverBudget
+from promptops.errors import OverBudget
 from promptops.registry import list_shadow_runs_comparing, shadow_run_spent_usd
-from promptops.release.context import Target, active_rollout, open_release_context, parse_target
+from promptops.release.context import (
+    Target,
+    active_rollout,
+    open_release_context,
+    parse_target,
+    wrong_phase_error,
+)
 from promptops.release.plan import PlanShadowGate
 from promptops.versions.release_state import ChannelState, Rollout
 
@@ -36,10 +42,7 @@ def prepare_rollout_shadow(settings: Settings, name: str, *, yes: bool) -> Rollo
         rollout = active_rollout(state, target)
         gate = context.ledger.plan(rollout.plan).shadow
         if rollout.phase != "shadow" or gate is None or state.stable is None:
-            raise Invalid(
-                f"the canary {rollout.canary.version} is {rollout.phase}, not in the phase shadow",
-                hint=f"promptops status {target} shows what is next",
-            )
+            raise wrong_phase_error(rollout, target, "shadow")
         pair = (rollout.canary.digest, state.stable.digest)
         earlier = [
             row

@@ -192,6 +192,13 @@ def active_rollout(state: ChannelState, target: Target) -> Rollout:
     return state.rollout
 
 
+def wrong_phase_error(rollout: Rollout, target: Target, phase: str) -> Invalid:
+    return Invalid(
+        f"the canary {rollout.canary.version} is {rollout.phase}, not in the phase {phase}",
+        hint=f"promptops status {target} shows what is next",
+    )
+
+
 def not_released_error(target: Target) -> NotFound:
     return NotFound(
         f"{target.prompt} has no release on {target.channel}",
