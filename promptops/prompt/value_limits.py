@@ -104,8 +104,11 @@ def _check_filter_arguments(name: str, args: tuple[Any, ...], kwargs: Mapping[st
 
 
 def _checked_items(items: Iterable[Any]) -> Iterator[Any]:
+    """What ``join`` puts together: each counts, since no one of them says how long the whole will be."""
     for item in items:
         check_value(item)
+        if isinstance(item, str):
+            current_budget().allocate(len(item))
         yield item
 
 
