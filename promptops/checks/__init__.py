@@ -27,7 +27,7 @@ from promptops.checks.types import (
 )
 from promptops.errors import Invalid, PromptopsError
 from promptops.prompt import Check
-from promptops.prompt.canonical_json import compact_json
+from promptops.prompt.canonical_json import json_text
 from promptops.prompt.cases import EXPECTED_NULL
 from promptops.prompt.json_schema import explain_schema_error, schema_problem, validator_for
 from promptops.prompt.render import render_text
@@ -83,7 +83,7 @@ def _compile(check: Check, where: str, root: Path | None) -> CompiledCheck:
 
 
 def _argument_problem(check: Check, kind: CheckKind) -> str:
-    found = next(validator_for(compact_json(kind.argument)).iter_errors(check.argument), None)
+    found = next(validator_for(json_text(kind.argument)).iter_errors(check.argument), None)
     if found:
         return explain_schema_error(found, "its argument")
     if check.kind == "json_schema":

@@ -7,7 +7,7 @@ from typing import Any
 from promptops.config.text import Problem
 from promptops.errors import PromptopsError
 from promptops.lint.context import LintContext
-from promptops.prompt.canonical_json import compact_json
+from promptops.prompt.canonical_json import json_text
 from promptops.prompt.json_schema import explain_schema_error, validator_for
 from promptops.providers import is_chat_model, split_model
 from promptops.providers.addresses import tool_problem
@@ -99,7 +99,7 @@ def bad_value(subject: LintContext) -> Iterator[Problem]:
             if refused := _refusal(name, value, direct=True):
                 yield subject.at(path, refused.message, refused.hint)
         elif name in PARAMETER_SCHEMAS:
-            for error in validator_for(compact_json(dict(PARAMETER_SCHEMAS[name]))).iter_errors(value):
+            for error in validator_for(json_text(dict(PARAMETER_SCHEMAS[name]))).iter_errors(value):
                 yield subject.at(path, explain_schema_error(error, f"the parameter `{name}`"))
                 break
 

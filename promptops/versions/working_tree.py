@@ -48,8 +48,9 @@ def filter_prompt_names(paths: Iterator[str]) -> set[str]:
 def _paths_below(folder: Path) -> Iterator[str]:
     for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        below = Path(where).relative_to(folder)
-        yield from ((below / name).as_posix() for name in files if not name.startswith("."))
+        below = Path(where).relative_to(folder).as_posix()
+        start = "" if below == "." else f"{below}/"
+        yield from (start + name for name in files if not name.startswith("."))
 
 
 def _read(path: str, shown: str) -> bytes:
