@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TextIO
 
-from promptops.escapes import escape, escape_json
+from promptops.escapes import escape, escape_json, shorten
 
 StyledLine = Sequence[tuple[str, str]]  # the pieces of a line, each with the name of its colour or ""
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
@@ -22,10 +22,6 @@ def escape_line(text: str, limit: int | None = None) -> str:
     """The text on one line, shortened to ``limit`` characters."""
     line = " ".join(escape(text).split())
     return line if limit is None else shorten(line, limit)
-
-
-def shorten(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
 
 
 def print_text(text: str, end: str = "\n", *, flush: bool = False) -> None:

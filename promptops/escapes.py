@@ -1,4 +1,4 @@
-"""Text from outside as a terminal may see it: nothing in it is obeyed."""
+"""Text from outside as a terminal may see it: nothing in it is obeyed, and not more than fits."""
 
 import re
 
@@ -16,3 +16,8 @@ def escape(text: str) -> str:
 def escape_json(text: str) -> str:
     """JSON of the same meaning in which a terminal finds nothing to obey."""
     return _HIDDEN_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def shorten(text: str, limit: int) -> str:
+    """At most ``limit`` characters, the last an ellipsis where there were more."""
+    return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"

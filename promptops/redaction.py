@@ -160,7 +160,7 @@ def _token_pattern() -> re.Pattern[str]:
 def _escaped_letter(token: re.Match[str]) -> str:
     base = 10 if token.lastgroup == "decimal" else 16
     code = int(token[token.lastgroup or 0], base)
-    return chr(code) if code <= 0x10FFFF else ""  # noqa: PLR2004 - the last character
+    return chr(code) if code <= 0x10FFFF else ""  # the last character
 
 
 def _lower(letter: str) -> str:

@@ -215,7 +215,7 @@ def test_the_registry_is_the_one_of_then(project: Repo) -> None:
             "eprocesses",
             "evals",
         ):
-            (count,) = registry.execute(f"SELECT count(*) FROM {holds}").fetchone()  # noqa: S608 - constants
+            (count,) = registry.execute(f"SELECT count(*) FROM {holds}").fetchone()
             assert count, holds
     assert len(list((project.path / "registry.db-spool").glob("*.json"))) == 2
     moves = project.git("log", "--format=%s", "promptops-state")

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from promptops.errors import Invalid
+from promptops.escapes import shorten
 from promptops.prompt import Input, Prompt
 from promptops.prompt.canonical_json import compact_json
 
@@ -130,8 +131,7 @@ def parse_label(scale: JudgeScale, value: Any) -> Label:
 
 
 def _shown(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 40 else f"{text[:40]}…"  # noqa: PLR2004
+    return shorten(json.dumps(value, ensure_ascii=False), 40)
 
 
 def judge_inputs(judge: Prompt, offered: Mapping[str, Any]) -> dict[str, Any]:

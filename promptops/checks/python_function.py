@@ -71,7 +71,7 @@ def _accepted_arguments(function: Callable[..., Any], offered: Mapping[str, Any]
 
 
 def _verdict(answer: Any, place: str) -> CheckVerdict:
-    result, message = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, "")  # noqa: PLR2004
+    result, message = answer if isinstance(answer, tuple) and len(answer) == 2 else (answer, "")
     if isinstance(result, bool):
         return CheckVerdict(result, str(message) or f"{place} says no")
     if isinstance(result, int | float) and math.isfinite(result):

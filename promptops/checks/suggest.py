@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from promptops.escapes import shorten
 from promptops.prompt import Message, Prompt, Text
 
 MAX_CHOICES = 20
@@ -93,13 +94,13 @@ def _from_parameters(prompt: Prompt, _: PromptInstructions) -> Iterator[Suggeste
     if isinstance(form, dict) and form.get("type") in ("json_object", "json_schema"):
         yield SuggestedCheck("json", f"parameters.response_format is {form['type']}")
     limit = prompt.parameters.get("max_tokens", prompt.parameters.get("max_completion_tokens"))
-    if isinstance(limit, int) and limit <= 10 and prompt.output is None:  # noqa: PLR2004
+    if isinstance(limit, int) and limit <= 10 and prompt.output is None:
         yield SuggestedCheck({"max_words": limit}, f"parameters.max_tokens is {limit}")
 
 
 def _from_examples(prompt: Prompt, words: PromptInstructions) -> Iterator[SuggestedCheck]:
     choices = list(dict.fromkeys(words.examples))
-    if prompt.output is None and 1 < len(choices) < len(words.examples) and max(map(len, choices)) <= 40:  # noqa: PLR2004
+    if prompt.output is None and 1 < len(choices) < len(words.examples) and max(map(len, choices)) <= 40:
         yield SuggestedCheck(
             {"one_of": choices}, f"the {len(words.examples)} example answers are {len(choices)} texts"
         )
@@ -160,7 +161,7 @@ def _from_format(prompt: Prompt, words: PromptInstructions) -> Iterator[Suggeste
         form = rf"\b(?:{verbs})\b[^.\n]{{0,40}}?\bwith[^.\n]{{0,20}}? [`'\"“]([^`'\"“”\n]+)[`'\"”]"
         if found := re.search(form, words.instructions, re.IGNORECASE):
             yield SuggestedCheck({kind: found[1]}, f"“{_excerpt(found[0])}”")
-    never = r"\b(?:never|do not|don't|must not|avoid)\b[^.\n]{0,40}?\b(?:say\w*|mention\w*|us(?:e|ing)|writ\w+|includ\w+)\b[^.\n]{0,30}? ?[`'\"“]([^`'\"“”\n]+)[`'\"”]"  # noqa: E501
+    never = r"\b(?:never|do not|don't|must not|avoid)\b[^.\n]{0,40}?\b(?:say\w*|mention\w*|us(?:e|ing)|writ\w+|includ\w+)\b[^.\n]{0,30}? ?[`'\"“]([^`'\"“”\n]+)[`'\"”]"  # noqa: E501 - one pattern
     if found := re.search(never, words.instructions, re.IGNORECASE):
         yield SuggestedCheck(
             {"not": {"icontains": found[1]}, "name": "says_nothing_forbidden"}, f"“{_excerpt(found[0])}”"
@@ -205,8 +206,7 @@ _RULES: tuple[Callable[[Prompt, PromptInstructions], Iterator[SuggestedCheck]], 
 
 
 def _excerpt(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 70 else f"{line[:69]}…"  # noqa: PLR2004
+    return shorten(" ".join(text.split()), 70)
 
 
 _JUDGE_INSTRUCTIONS = """\

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from promptops.errors import ExitCode, PromptopsError
+from promptops.escapes import shorten
 from promptops.prompt import Prompt
 from promptops.prompt.canonical_json import json_text
 from promptops.prompt.cases import expected_json
@@ -114,7 +115,7 @@ def truncate_line(text: str, limit: int = 60) -> str:
     line = " ".join(text[: 4 * limit].split())
     if len(line) <= limit:  # not so for most long texts, of which this looks at the start alone
         line = " ".join(text.split())
-    return line if len(line) <= limit else line[: limit - 1] + "…"
+    return shorten(line, limit)
 
 
 def quote(text: str) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from unicodedata import lookup
 
 from promptops.errors import Invalid
+from promptops.escapes import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -114,7 +115,7 @@ def _probe_pieces(pattern: str) -> list[str]:
 
 
 def _short(pattern: str) -> str:
-    return repr(pattern if len(pattern) <= 60 else f"{pattern[:59]}…")  # noqa: PLR2004 - one line of a message
+    return repr(shorten(pattern, 60))
 
 
 @lru_cache(maxsize=512)

@@ -255,7 +255,7 @@ class _Builder:
 
     def integer(self, text: str, event: Any) -> int:
         digits = text.lower().lstrip("+-0ox")
-        number = int(text, {"0o": 8, "0x": 16}.get(text[:2], 10)) if len(digits) < 30 else MAX_INTEGER + 1  # noqa: PLR2004
+        number = int(text, {"0o": 8, "0x": 16}.get(text[:2], 10)) if len(digits) < 30 else MAX_INTEGER + 1
         if abs(number) > MAX_INTEGER:
             message = f"the number {_shorten(text)} is beyond 2**53, which JSON cannot hold exactly"
             self.fail(event, message, "put it in quotes to keep it as text")
@@ -286,7 +286,7 @@ class _Builder:
 
 
 def _shorten(text: str) -> str:
-    return text if len(text) <= 30 else f"{text[:20]}… ({len(text)} characters)"  # noqa: PLR2004
+    return text if len(text) <= 30 else f"{text[:20]}… ({len(text)} characters)"
 
 
 def _folded_line(source: str, indicator: int, wanted: int) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 from promptops.config.locks import file_lock
 from promptops.errors import Invalid
+from promptops.escapes import shorten
 from promptops.prompt import Prompt, text_parts
 from promptops.prompt.canonical_json import sha256_hex
 from promptops.prompt.cases import Case, expected_json, iter_lines, read_cases
@@ -106,7 +107,7 @@ class GoldenSetStats:
 
 def _truncate(value: Any, limit: int = 60) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= limit else text[: limit - 1] + "…"
+    return shorten(text, limit)
 
 
 def cases_path(prompt: Prompt) -> str:

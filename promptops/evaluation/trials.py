@@ -66,7 +66,7 @@ class TrialRun:
     def weighted(self) -> float | None:
         """The share of the weights whose checks passed; None where all weigh the same and it says no more."""
         weights = [check.weight for check in self.checks]
-        if len(set(weights)) < 2 or not sum(weights):  # noqa: PLR2004 - two different ones
+        if len(set(weights)) < 2 or not sum(weights):  # two different ones
             return None
         return sum(check.weight for check in self.checks if check.passed) / sum(weights)
 

@@ -110,11 +110,11 @@ class _BranchMarker(NodeTransformer):
         self._elifs |= {id(other) for other in node.elif_}
         return self._rest(node)
 
-    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802
+    def visit_For(self, node: nodes.For) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for
         self._body(node.body, "for", node.lineno)
         return self._rest(node)
 
-    def visit_CondExpr(self, node: nodes.CondExpr) -> nodes.Node:  # noqa: N802
+    def visit_CondExpr(self, node: nodes.CondExpr) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for
         node.expr1 = self._value(node.expr1, "if", node.lineno)
         if node.expr2 is not None:
             node.expr2 = self._value(node.expr2, "else", node.lineno)

@@ -59,7 +59,7 @@ def _object_reasons(schema: Mapping[str, Any], path: YamlPath) -> Iterator[Schem
     optional = [name for name in properties if name not in schema.get("required", ())]
     if optional:
         names = ", ".join(f"`{name}`" for name in optional[:3])
-        more = f" and {len(optional) - 3} more" if len(optional) > 3 else ""  # noqa: PLR2004
+        more = f" and {len(optional) - 3} more" if len(optional) > 3 else ""
         yield path, f"`required` must name every property; {names}{more} can be null instead of absent"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 from promptops.errors import Invalid
+from promptops.escapes import shorten
 from promptops.prompt.types import Input
 from promptops.prompt.value_types import ALL_TYPES, schema_types
 
@@ -33,8 +34,9 @@ def _cell_value(name: str, cell: str, declared: Input | None, where: str) -> Any
     except (ValueError, RecursionError):
         if not cell.strip():
             raise Invalid(f"{where}: column `{name}` is empty, and the input has no default") from None
-        shown = cell if len(cell) <= _MAX_SHOWN else f"{cell[:_MAX_SHOWN]}…"
-        message = f"column `{name}`: `{shown}` is not of type {' or '.join(sorted(types))}"
+        message = (
+            f"column `{name}`: `{shorten(cell, _MAX_SHOWN)}` is not of type {' or '.join(sorted(types))}"
+        )
         raise Invalid(f"{where}: {message}", hint="write it as JSON: 3, true, [1, 2]") from None
 
 

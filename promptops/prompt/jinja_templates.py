@@ -14,6 +14,7 @@ from jinja2.exceptions import (
     UndefinedError,
 )
 
+from promptops.escapes import shorten
 from promptops.prompt.json_environment import JsonTemplateEnvironment
 from promptops.prompt.json_schema import unknown_name_message
 from promptops.prompt.render_budget import SandboxError, render_budget
@@ -153,8 +154,7 @@ def _error_location(error: Exception) -> tuple[str, int]:
 
 
 def _explain(error: Exception, values: Mapping[str, Any]) -> tuple[str, str]:
-    text = " ".join(str(error).split())
-    text = text if len(text) <= 200 else f"{text[:199]}…"  # noqa: PLR2004
+    text = shorten(" ".join(str(error).split()), 200)
     if isinstance(error, UndefinedError):
         return _explain_undefined(text, values)
     if isinstance(error, SandboxError):

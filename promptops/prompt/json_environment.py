@@ -74,7 +74,7 @@ class _Texts(NodeTransformer):
         node.nodes = [_filter(part, _TO_TEXT) for part in node.nodes]
         return node
 
-    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802
+    def visit_Call(self, node: nodes.Call) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for
         self.generic_visit(node)
         if isinstance(node.node, nodes.Getattr):
             node.node = _filter(node.node.node, _METHOD, nodes.Const(node.node.attr))

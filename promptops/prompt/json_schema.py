@@ -12,6 +12,7 @@ import jsonschema_rs
 
 from promptops.config.yaml import Document, Problem, YamlPath
 from promptops.errors import Invalid
+from promptops.escapes import shorten
 
 _SUBJECT = "the value"  # stands in messages for a value that may be long or private
 _SHOWN = 40
@@ -105,8 +106,7 @@ def schema_problem(schema: Any) -> tuple[YamlPath, str] | None:
 
 
 def _first_line(message: str) -> str:
-    line = message.split("\n", 1)[0]
-    return line if len(line) <= 160 else f"{line[:159]}…"  # noqa: PLR2004
+    return shorten(message.split("\n", 1)[0], 160)
 
 
 def document_problems(document: Document, schema: Mapping[str, Any], validator: Validator) -> list[Problem]:
@@ -205,5 +205,4 @@ def _listed(options: Sequence[Any]) -> str:
 
 def _shown(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    return f"`{text}`".replace("\n", "\\n")
+    return f"`{shorten(text, _SHOWN)}`".replace("\n", "\\n")

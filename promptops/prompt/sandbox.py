@@ -142,20 +142,20 @@ class _Meter(NodeTransformer):
         node.nodes = [_measured(part, _PRINTED) for part in node.nodes]
         return _filter(node, _SIZED)
 
-    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802
+    def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for
         self.generic_visit(node)
         node.expr = _measured(node.expr, _COMPARED)
         for operand in node.ops:
             operand.expr = _measured(operand.expr, _COMPARED)
         return node
 
-    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802
+    def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for
         self.generic_visit(node)
         if not isinstance(node.arg, nodes.Slice):
             node.arg = _measured(node.arg, _PRINTED)
         return node
 
-    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802
+    def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for
         self.generic_visit(node)
         node.key = _measured(node.key, _PRINTED)
         return node

@@ -164,7 +164,7 @@ def _lines(args: tuple[Any, ...]) -> int:
 
 def _replaced(args: tuple[Any, ...]) -> int:
     texts = [arg for arg in args if isinstance(arg, str)]
-    return texts[0].count(texts[1]) * len(texts[2]) if len(texts) > 2 else 0  # noqa: PLR2004
+    return texts[0].count(texts[1]) * len(texts[2]) if len(texts) > 2 else 0
 
 
 def _wrapped(args: tuple[Any, ...]) -> int:
@@ -260,5 +260,5 @@ def _check_numbers(operator: str, left: int, right: int) -> None:
         bits = left.bit_length() * abs(right)
     elif operator == "*":
         bits = left.bit_length() + right.bit_length()
-    if bits > 10_000:  # noqa: PLR2004 - MAX_BITS, of the result
+    if bits > 10_000:  # MAX_BITS, of the result
         raise SandboxError("a number of more than 3,000 digits")

@@ -23,6 +23,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from promptops.escapes import shorten
 from promptops.providers.json_body import decode_event
 from promptops.providers.types import ErrorType, ModelError
 from promptops.redaction import redact
@@ -52,7 +53,7 @@ _HINTS: dict[str, str] = {
 
 def error_from_reply(reply: "HttpReply", *, where: str, key_name: str = "") -> ModelError:
     """The error that a reply other than 200 stands for."""
-    if 300 <= reply.status < 400:  # noqa: PLR2004
+    if 300 <= reply.status < 400:
         target = sanitize_line(reply.headers.get("location", "an unknown address"))
         return ModelError(
             "bad_request",
@@ -87,7 +88,7 @@ def error_type_of(status: int, payload: Any) -> ErrorType:
         return "content_filter"
     if codes & _NO_CREDIT:
         return "authentication"
-    return _STATUS.get(status) or ("bad_request" if status < 500 else "server")  # noqa: PLR2004
+    return _STATUS.get(status) or ("bad_request" if status < 500 else "server")
 
 
 def error_codes(payload: Any) -> set[str]:
@@ -165,9 +166,7 @@ def excerpt(body: bytes) -> str:
 
 def sanitize_line(text: str) -> str:
     """One line of bounded length, in which a terminal finds nothing to obey."""
-    short = " ".join(redact(text[:_MAX_SOURCE])[: 4 * MAX_MESSAGE].split())
-    if len(short) > MAX_MESSAGE:
-        short = short[: MAX_MESSAGE - 1] + "…"
+    short = shorten(" ".join(redact(text[:_MAX_SOURCE])[: 4 * MAX_MESSAGE].split()), MAX_MESSAGE)
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in short)
 
 

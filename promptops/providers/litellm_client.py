@@ -192,7 +192,7 @@ def _status(chain: list[BaseException]) -> int | None:
     for link in chain:
         if type(link).__name__ == "HTTPStatusError" or type(link).__module__.startswith("openai"):
             status = getattr(getattr(link, "response", None), "status_code", None)
-            if isinstance(status, int) and status != 200:  # noqa: PLR2004
+            if isinstance(status, int) and status != 200:
                 return status
     return None
 

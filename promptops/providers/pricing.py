@@ -170,7 +170,7 @@ def _length_tier(tiers: Any, sent: int) -> Mapping[str, Any] | None:
     """The tier whose range holds the prompt's length; above the highest, the highest."""
     if not isinstance(tiers, list) or sent <= 0:
         return None
-    priced = sorted((tier for tier in tiers if INPUT in tier and len(tier.get("range", ())) == 2), key=_start)  # noqa: PLR2004
+    priced = sorted((tier for tier in tiers if INPUT in tier and len(tier.get("range", ())) == 2), key=_start)
     holding = [tier for tier in priced if _start(tier) < sent <= tier["range"][1]]
     return next(iter(holding or priced[-1:]), None)
 

@@ -91,7 +91,7 @@ def krippendorff_alpha(
     """
     rated = [found for item in items if len(found := [value for value in item if value is not None]) > 1]
     values = sorted({value for item in rated for value in item}, key=_value_sort_key)
-    if len(values) < 2:  # noqa: PLR2004
+    if len(values) < 2:
         raise Undecided("alpha is undefined: fewer than two values were ever given")
     place = {value: at for at, value in enumerate(values)}
     counts = [Counter(place[value] for value in item) for item in rated]
@@ -141,7 +141,7 @@ def _alpha_without(
 
 def _jackknife_half_width(left_out: Sequence[float], confidence: float) -> float:
     count = len(left_out)
-    if count < 2:  # noqa: PLR2004
+    if count < 2:
         return 2.0
     mean = math.fsum(left_out) / count
     variance = (count - 1) / count * math.fsum((value - mean) ** 2 for value in left_out)

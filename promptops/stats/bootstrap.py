@@ -30,7 +30,7 @@ def bootstrap(
     Source: Efron, JASA 1987.
     """
     tail, count = (1.0 - check_confidence(confidence)) / 2.0, len(items)
-    if count < 2:  # noqa: PLR2004
+    if count < 2:
         raise Undecided(f"a bootstrap interval needs two items or more, not {count}")
     chosen = random.Random(seed).choices  # noqa: S311 - resampling, not secrets
     value = statistic(items)

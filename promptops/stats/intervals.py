@@ -68,7 +68,7 @@ def clopper_pearson_interval(successes: int, trials: int, confidence: float = 0.
 def mean_interval(values: Sequence[float], confidence: float = 0.95) -> IntervalEstimate:
     """The mean of finite values with Student's interval; fewer than two values raise ``Undecided``."""
     count = len(values)
-    if count < 2:  # noqa: PLR2004
+    if count < 2:
         raise Undecided(f"an interval of a mean needs two values or more, not {count}")
     mean = math.fsum(values) / count
     variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)

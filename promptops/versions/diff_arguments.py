@@ -83,7 +83,7 @@ def _changes_of_references(
         )
     if target == STAGED:
         raise Invalid("--staged compares with the index, and two versions are named", hint="leave it out")
-    if len(prompts) == 2:  # noqa: PLR2004 - a version before and one after
+    if len(prompts) == 2:  # a version before and one after
         return _single_change(
             PromptChange(resolve_snapshot(prompts[0], repo), resolve_snapshot(prompts[1], repo))
         )

@@ -49,7 +49,7 @@ def _related_commits(repo: GitRepo, commits: Sequence[str]) -> list[str]:
 def unrelated_heads(repo: GitRepo) -> dict[str, str]:
     """State branches, by ref, that share no history with what was verified here; none where all do so."""
     verified, heads = repo.verified_state(), repo.state_heads()
-    if verified is None or len(set(heads.values())) < 2:  # noqa: PLR2004 - one alone is looked at by itself
+    if verified is None or len(set(heads.values())) < 2:  # one alone is looked at by itself
         return {}
     return {name: oid for name, oid in heads.items() if repo.common_ancestor(oid, verified) is None}
 

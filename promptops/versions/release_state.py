@@ -236,7 +236,7 @@ def _mapping(document: Document, value: Any) -> Mapping[str, Any]:
 
 def _digest(document: Document, value: Any) -> str:
     digits = str(value).removeprefix("sha256:")
-    if len(digits) != 64 or set(digits) - set("0123456789abcdef"):  # noqa: PLR2004 - of a SHA-256
+    if len(digits) != 64 or set(digits) - set("0123456789abcdef"):  # of a SHA-256
         raise _damaged(document, f"`{value}` is not a digest")
     return digits
 

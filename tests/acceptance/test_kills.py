@@ -162,7 +162,7 @@ def survive_kills(
     run: Run, projects: tuple[Project, Project], folder: Path, verbs: list[str], kills: int, seed: int
 ) -> None:
     """Kill each verb in its turn at a moment of its usual time, each time in a fresh copy of a project."""
-    rng = random.Random(seed)  # noqa: S311 - moments, not secrets
+    rng = random.Random(seed)
     usual: dict[str, tuple[float, int, int]] = {}
     killed = 0
     for number in range(kills):

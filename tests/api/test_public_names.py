@@ -22,7 +22,7 @@ def test_every_public_name_can_be_imported_and_is_listed() -> None:
     assert all(getattr(promptops, name) for name in promptops.__all__)
     assert promptops.__all__ == sorted(promptops.__all__)
     assert set(promptops.__all__) <= set(dir(promptops))
-    assert {name for name in promptops.__all__ if not name.startswith("_")} == set(promptops._MODULES)  # noqa: SLF001
+    assert {name for name in promptops.__all__ if not name.startswith("_")} == set(promptops._MODULES)  # noqa: SLF001 - nothing public shows it
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
@@ -41,7 +41,7 @@ def test_importing_the_package_loads_nothing_but_its_version() -> None:
 
 
 def test_the_version_stands_in_one_place() -> None:
-    assert promptops.__version__ == promptops._version.__version__  # noqa: SLF001
+    assert promptops.__version__ == promptops._version.__version__  # noqa: SLF001 - nothing public shows it
     assert promptops.__version__ not in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert (ROOT / "promptops" / "py.typed").is_file()
 

@@ -134,8 +134,8 @@ async def loop(count: int, jobs: int, *, log: bool = True, bare: bool = False) -
     async with BatchEngine(current_settings(), BatchOptions(concurrency=jobs, cache="refresh")) as many:
         if not log:
             many._runner = replace(many._runner, journal=Nowhere())  # noqa: SLF001 - there is no such option
-            await many._journal.close()  # noqa: SLF001
-            many._journal = Nowhere()  # type: ignore[assignment]  # noqa: SLF001
+            await many._journal.close()  # noqa: SLF001 - nothing public shows it
+            many._journal = Nowhere()  # type: ignore[assignment]  # noqa: SLF001 - nothing public shows it
         if bare:
             many._adapter(version.prompt.model)._transport = Bare()  # type: ignore[attr-defined]  # noqa: SLF001 - same
         async for _ in many.runs([BatchItem(version=version, inputs={"ticket": "warm"})]):

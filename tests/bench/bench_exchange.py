@@ -93,7 +93,7 @@ def ended() -> FinishedRun:
 
 
 def feedback(registry: RegistryDatabase, runs: Sequence[str], file: Path) -> list[Row]:
-    chosen = random.Random(1).sample(runs, LINES)  # noqa: S311 - no secret
+    chosen = random.Random(1).sample(runs, LINES)
     outcome = {"metric": "thumbs", "value": 1, "comment": "well said", "occurred_at": "2026-11-02T09:14:00Z"}
     file.write_text("".join(json.dumps({"run_id": run, **outcome}) + "\n" for run in chosen))
 

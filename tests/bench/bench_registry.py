@@ -129,7 +129,7 @@ def reading(folder: Path, rows: int) -> list[Row]:
 
 
 def build(path: Path, rows: int) -> None:
-    words = [f"w{random.Random(n).randrange(10**6):06}" for n in range(4_000)]  # noqa: S311 - not a secret
+    words = [f"w{random.Random(n).randrange(10**6):06}" for n in range(4_000)]
     with RegistryDatabase.open(path) as registry:
         for start in range(0, rows, 5_000):
             registry.record([logged(seed, words) for seed in range(start, min(start + 5_000, rows))])
@@ -138,7 +138,7 @@ def build(path: Path, rows: int) -> None:
 def logged(
     seed: int, words: Sequence[str] = ("refund", "delayed", "parcel")
 ) -> tuple[StartedRun, FinishedRun]:
-    rng = random.Random(seed)  # noqa: S311 - not a secret
+    rng = random.Random(seed)
     text = " ".join(rng.choices(words, k=260))
     began = utc_text(1_760_000_000 + seed * 30 * DAY_S / 1_000_000)
     failed = rng.random() < 0.02
@@ -225,7 +225,7 @@ def timed(work: Callable[[], object]) -> float:
 
 def process(arguments: Sequence[str]) -> float:
     command = [lean_python(), *arguments]
-    run = lambda: subprocess.run(command, check=True, capture_output=True)  # noqa: E731
+    run = lambda: subprocess.run(command, check=True, capture_output=True)
     return statistics.median(timed(run) for _ in range(5))
 
 

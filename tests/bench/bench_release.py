@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def engine() -> list[Row]:
-    draw = random.Random(1)  # noqa: S311 - not a secret
+    draw = random.Random(1)
     calls = [(draw.random() < 0.1, 0.1, float(draw.random() < 0.02)) for _ in range(20_000)]
     best = math.inf
     for question, margin in ((Hypothesis.WORSE, 0.0), (Hypothesis.NOT_WORSE, 0.02)) * 3:
@@ -135,7 +135,7 @@ def whole(what: str, arguments: Sequence[str], target: str, *, times: int = 1) -
 
 def fill(path: Path, channels: Mapping[str, ChannelState], first: int, count: int, rows: int) -> None:
     """Log calls of these channels, half of them the canary's; ``rows`` of them make up the whole time."""
-    words = [f"w{random.Random(n).randrange(10**6):06}" for n in range(4_000)]  # noqa: S311 - not a secret
+    words = [f"w{random.Random(n).randrange(10**6):06}" for n in range(4_000)]
     names = sorted(channels)
     with RegistryDatabase.open(path) as registry:
         for start in range(first, first + count, _CHUNK):
@@ -146,7 +146,7 @@ def fill(path: Path, channels: Mapping[str, ChannelState], first: int, count: in
 def call(
     number: int, words: Sequence[str], names: Sequence[str], channels: Mapping[str, ChannelState], rows: int
 ) -> tuple[StartedRun, FinishedRun]:
-    rng = random.Random(number)  # noqa: S311 - not a secret
+    rng = random.Random(number)
     run, end = logged(number, words)
     name = rng.choice(names)
     state = channels[name]

@@ -23,9 +23,9 @@ PAIRS = [
 
 
 def random_pairs(count: int) -> list[tuple[str, str]]:
-    draw = random.Random(7)  # noqa: S311 - words, not secrets
+    draw = random.Random(7)
     words = ["alpha", "beta", "gamma", "delta", "ε", "x-1"]
-    text = lambda: " ".join(draw.choices(words, k=draw.randint(1, 12)))  # noqa: E731
+    text = lambda: " ".join(draw.choices(words, k=draw.randint(1, 12)))
     return [(text(), text()) for _ in range(count)]
 
 

@@ -90,7 +90,7 @@ def test_a_cut_last_line_ending_is_mended_and_nothing_else_changes(
 
 def test_many_add_to_one_file_at_once(tmp_path: Path) -> None:
     file = tmp_path / "a.cases.jsonl"
-    add = lambda n: append_case(file, "a.jsonl", {"inputs": {"n": n}})  # noqa: E731
+    add = lambda n: append_case(file, "a.jsonl", {"inputs": {"n": n}})
     threads = [threading.Thread(target=add, args=(n,)) for n in range(16)]
     for thread in threads:
         thread.start()

@@ -529,7 +529,7 @@ def in_terminal(*arguments: str, **environment: str) -> str:
 
     def run() -> None:
         command = [sys.executable, "-m", "promptops", *arguments]
-        os.execvpe(sys.executable, command, {**os.environ, "TERM": "xterm", **environment})  # noqa: S606
+        os.execvpe(sys.executable, command, {**os.environ, "TERM": "xterm", **environment})  # noqa: S606 - the terminal's own process
 
     child, terminal = pty.fork()
     if child == 0:

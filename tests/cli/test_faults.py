@@ -45,7 +45,7 @@ def test_kills_at_random_moments_lose_no_finished_run(greeting: Repo, provider: 
         "                file.write(run.started.run_id + '\\n')\n"
         "asyncio.run(main())\n"
     )
-    rng = random.Random(7)  # noqa: S311 - moments, not secrets
+    rng = random.Random(7)
     for _ in range(KILLS):
         before = answered.stat().st_size if answered.exists() else 0
         child = subprocess.Popen([sys.executable, "-c", loop], cwd=greeting.path)

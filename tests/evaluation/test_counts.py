@@ -60,7 +60,7 @@ def test_nothing_that_differs_is_no_proof_of_sameness(trials: int) -> None:
 
 @pytest.mark.no_cover
 def test_scores_are_those_of_all_pairs_without_keeping_them() -> None:
-    source = random.Random(3)  # noqa: S311 - noise, no secret
+    source = random.Random(3)
     before = [source.random() for _ in range(3000)]
     after = [each + source.gauss(0.01, 0.1) for each in before]
     known = paired_scores(before[:900], after[:900])

@@ -49,7 +49,7 @@ def integrity(repo: Repo) -> str:
 def test_a_killed_eval_asks_only_for_what_was_not_logged(
     seed: int, farm: Repo, provider: Provider, cli: Cli
 ) -> None:
-    chance = random.Random(seed)  # noqa: S311 - moments to kill at
+    chance = random.Random(seed)
     many(farm, 300)
     provider.script = lambda request: slow(0.03, says()(request))
     before: set[str] = set()

@@ -37,7 +37,7 @@ def spoil(examples: Sequence[Example], seed: int, **shares: int) -> dict[str, st
     """So many examples of each way to be wrong, by id, drawn among those that are asked once."""
     times = Counter(question(each) for each in examples)
     chosen = [each["id"] for each in examples if times[question(each)] == 1]
-    random.Random(seed).shuffle(chosen)  # noqa: S311 - which are wrong, no secret
+    random.Random(seed).shuffle(chosen)
     ways = [way for way, count in shares.items() for _ in range(count)]
     return dict(zip(chosen, ways, strict=False))
 

@@ -45,7 +45,7 @@ def test_good_slices_are_seldom_named(early: bool) -> None:
     """Ten slices of 60 pairs that change nothing; where one may stop, they are looked at every 200 pairs."""
     named = 0
     for seed in range(16):
-        draw = random.Random(seed).random  # noqa: S311 - worlds, not secrets
+        draw = random.Random(seed).random
         comparison: PairedComparison[str] = PairedComparison(
             0.03, evidence=SequentialPairedTest(0.03) if early else None
         )

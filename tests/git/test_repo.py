@@ -278,7 +278,7 @@ class TestTrouble:
 
     def test_answers_left_unread_are_not_mixed_up(self, repository: GitFolder, repo: GitRepo) -> None:
         repository.commit("1", {A: "one\n"})
-        answers = repo._objects.ask_many(["HEAD"] * 10)  # noqa: SLF001
+        answers = repo._objects.ask_many(["HEAD"] * 10)  # noqa: SLF001 - nothing public shows it
         next(answers)
         answers.close()  # type: ignore[attr-defined]
         assert repo.read("HEAD", A) == b"one\n"

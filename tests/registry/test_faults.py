@@ -70,7 +70,7 @@ while True:
 
 
 def test_killed_writers_lose_nothing_that_was_acknowledged(path: Path) -> None:
-    rng = random.Random(7)  # noqa: S311 - moments to kill at
+    rng = random.Random(7)
     said: dict[str, str] = {}
     for _ in range(KILLS):
         for line in _killed_writer(path, rng.uniform(0.0, 0.06)):
@@ -128,7 +128,7 @@ def test_whatever_page_is_damaged_recovering_ends_well(filled: Path, step: int) 
     with RegistryDatabase.open(filled) as registry, registry.write() as connection:
         rows = [("r", "m", n, "canary", 500, "") for n in range(2000)]
         columns = "rollout, metric, seq, arm, weight_bp, recorded_at"
-        connection.executemany(f"INSERT INTO observations ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)  # noqa: S608
+        connection.executemany(f"INSERT INTO observations ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
     spoil(filled, 6, step)
     try:
         saved = recover_registry(filled, filled.with_name("new.db"))

@@ -1,7 +1,5 @@
 """The registry file: made, written, read back, migrated; several writers at once."""
 
-# ruff: noqa: S608 - columns are named once
-
 import json
 import sqlite3
 import stat

@@ -33,7 +33,7 @@ def first_end(seed: int, name: str, passes: float) -> int | None:
     ``passes``: the share of the canary's calls that pass their checks. The shadow phase is taken as passed.
     """
     plan = _plan(name)
-    draw = random.Random(seed).random  # noqa: S311 - worlds, not secrets
+    draw = random.Random(seed).random
     phase, step, weight = position_at(plan, 0, 0)
     rollout = start_rollout("r-1", CANARY, plan, "salt", START)
     rollout = replace(rollout, phase=phase, step=step, weight_bp=weight)
@@ -98,7 +98,7 @@ def shadow_phase(seed: int) -> int | None:
     """Pairs until equal versions are not worse by the margin of ``shadow-first``, within its sample."""
     gate = decode_plan("shadow-first", {}).shadow
     assert gate is not None
-    draw = random.Random(seed).random  # noqa: S311 - worlds, not secrets
+    draw = random.Random(seed).random
     test = SequentialPairedTest(gate.effective_margin)
     for pair in range(1, gate.sample + 1):
         at = draw()

@@ -40,7 +40,7 @@ def decided(seed: int, before: Losses, after: Losses) -> int | None:
 
 
 def _calls(seed: int, before: Sequence[float], after: Sequence[float]) -> Iterator[tuple[bool, float]]:
-    draw, pairs = random.Random(seed), list(zip(before, after, strict=True))  # noqa: S311 - no secret
+    draw, pairs = random.Random(seed), list(zip(before, after, strict=True))
     draw.shuffle(pairs)
     for pair in pairs:
         canary = draw.random() < 0.5

@@ -70,7 +70,7 @@ class World:
     state: ChannelState = field(init=False)
 
     def __post_init__(self) -> None:
-        self.draw = random.Random(self.seed).random  # noqa: S311 - worlds, not secrets
+        self.draw = random.Random(self.seed).random
         self.registry = RegistryDatabase.in_memory()
         self.state = ChannelState(
             stable=STABLE, rollout=start_rollout("r-1", CANARY, self.plan, "salt", START)
@@ -162,7 +162,7 @@ def _ended(
 
 def slower_canary_as_it_ends(seed: int, horizon: int) -> int | None:
     """The same calls scored in the order in which they end, by the same engine."""
-    draw = random.Random(seed).random  # noqa: S311 - worlds, not secrets
+    draw = random.Random(seed).random
     test, ended = TwoArmTest(Hypothesis.WORSE, 0.0), []
     for number in range(horizon):
         canary, failed = draw() < 0.5, draw() < 0.1

@@ -181,7 +181,7 @@ def test_confidence_sequences_hold_the_truth(show: Show) -> None:
 
 @pytest.mark.parametrize(("question", "margin"), [(WORSE, 0.0), (NOT_WORSE, 0.02)])
 def test_speed(show: Show, question: Hypothesis, margin: float) -> None:
-    draw = random.Random(1)  # noqa: S311
+    draw = random.Random(1)
     calls = [(draw.random() < 0.1, 0.1, float(draw.random() < 0.02)) for _ in range(20_000)]
     best = math.inf
     for _ in range(9):

@@ -28,7 +28,7 @@ def test_a_model_against_itself_is_falsely_decided_in_one_order_of_twenty_at_mos
 
 def _of_one_order(shared: Path, seed: int, look_every: int) -> tuple[bool, bool]:
     """Whether any look at so many primes in one order has found harm, and whether any has found it better."""
-    traffic, chance = Traffic(), random.Random(seed)  # noqa: S311 - no secret
+    traffic, chance = Traffic(), random.Random(seed)
     calls = [
         _against_itself(each, chance, second)
         for second, each in enumerate(PRIME_GPT35.items(shared, seed)[:ITEMS])

@@ -24,7 +24,7 @@ _Z_ONE_SIDED = 1.644854
 
 
 def _generator(seed: int) -> random.Random:
-    return random.Random(seed)  # noqa: S311 - worlds, not secrets
+    return random.Random(seed)
 
 
 def _played(test: AnyTwoArmTest, calls: Iterable[Observation]) -> int | None:

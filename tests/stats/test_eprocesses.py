@@ -91,7 +91,7 @@ def test_pairs_at_the_margin_have_an_expected_evidence_of_one(g: float) -> None:
 def test_calls_that_are_all_alike_are_no_evidence_at_all(
     prior: Prior, loss: float, question: Hypothesis
 ) -> None:
-    test, draw = TwoArmTest(question, 0.0, prior), random.Random(4)  # noqa: S311
+    test, draw = TwoArmTest(question, 0.0, prior), random.Random(4)
     for _ in range(2_000):
         test.update(draw.random() < 0.1, draw.choice((1e-4, 0.05, 0.5, 0.9)), loss)
     assert test.log_e == 0.0
@@ -307,7 +307,7 @@ def test_the_sample_ratio_monitor_is_a_martingale_and_finds_a_skewed_split() -> 
             weight = 0.4 if canary else 0.1
         total += chance * e_value(monitor.log_e)
     assert total == pytest.approx(1.0, abs=1e-9)
-    draw = random.Random(5)  # noqa: S311
+    draw = random.Random(5)
     skewed, fair = SampleRatioTest(), SampleRatioTest()
     for _ in range(3000):
         fair.update(draw.random() < 0.1, 0.1)

@@ -125,7 +125,7 @@ def test_the_interval_of_a_quantile_is_that_of_order_statistics() -> None:
 
 
 def test_the_interval_of_a_quantile_covers_it() -> None:
-    draw = random.Random(4)  # noqa: S311
+    draw = random.Random(4)
     true = math.exp(1.6448536)
     held = 0
     for _ in range(400):
@@ -233,7 +233,7 @@ def test_the_sign_flip_test_counts_every_assignment(differences: list[float]) ->
 
 
 def test_the_sign_flip_test_agrees_with_scipy() -> None:
-    draw = random.Random(2)  # noqa: S311
+    draw = random.Random(2)
     few = [draw.gauss(0.4, 1.0) for _ in range(12)]
     many = [draw.gauss(0.15, 1.0) for _ in range(300)]
 
@@ -287,7 +287,7 @@ def test_what_is_no_p_value() -> None:
 
 
 def test_cohens_kappa() -> None:
-    draw = random.Random(8)  # noqa: S311
+    draw = random.Random(8)
     first = [draw.choice("abcd") for _ in range(120)]
     second = [each if draw.random() < 0.6 else draw.choice("abcd") for each in first]
     table = [
@@ -410,7 +410,7 @@ def test_correlations_need_pairs() -> None:
 
 
 def test_the_bootstrap_interval_is_scipys_within_its_noise_and_the_same_twice() -> None:
-    draw = random.Random(6)  # noqa: S311
+    draw = random.Random(6)
     values = [draw.expovariate(1.0) for _ in range(60)]
     found = bootstrap.bootstrap(values, lambda chosen: sum(chosen) / len(chosen))
     expected = scipy.stats.bootstrap((values,), np.mean, method="BCa", rng=1).confidence_interval

@@ -33,7 +33,7 @@ Call = tuple[bool, float, float]
 def rollout(
     calls: int, weight: float, loss: Callable[[random.Random, bool], float], seed: int = 1
 ) -> list[Call]:
-    draw = random.Random(seed)  # noqa: S311
+    draw = random.Random(seed)
     arms = [draw.random() < weight for _ in range(calls)]
     return [(canary, weight, loss(draw, canary)) for canary in arms]
 
@@ -70,7 +70,7 @@ def test_closed_testing_stands_any_size_of_evidence() -> None:
 def test_a_group_names_the_guard_that_did_the_harm() -> None:
     group = new_guard_group(["errors", "checks"], {"errors": prior_from_history(0.02)})
     assert group.guards["errors"].prior.mean == 0.02
-    draw = random.Random(3)  # noqa: S311
+    draw = random.Random(3)
     for _ in range(3000):
         canary = draw.random() < 0.2
         losses = {"errors": float(draw.random() < (0.2 if canary else 0.02))}

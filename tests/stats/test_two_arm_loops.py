@@ -23,7 +23,7 @@ from promptops.stats.two_arm import (
 def test_it_rejects_at_the_call_at_which_the_test_does(
     question: Hypothesis, prior: Prior, g: float, rates: tuple[float, float]
 ) -> None:
-    draw = random.Random(7)  # noqa: S311 - not a secret
+    draw = random.Random(7)
     calls = []
     for _ in range(600):
         weight = draw.choice((0.05, 0.5, 0.95))

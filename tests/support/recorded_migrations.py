@@ -56,7 +56,7 @@ class Migration:
     def items(self, shared: Path, seed: int = 7) -> list[Item]:
         """In an order of their own."""
         found = [each for each in _lines(shared / "data" / self.pairs) if each["task"] == self.task]
-        random.Random(seed).shuffle(found)  # noqa: S311 - no secret
+        random.Random(seed).shuffle(found)
         return found
 
     def truth_of(self, shared: Path) -> Mapping[str, Any]:

@@ -60,7 +60,7 @@ class Traffic:
 
     def __init__(self, path: Path | None = None, seed: int = 1) -> None:
         self.registry = RegistryDatabase.open(path) if path else RegistryDatabase.in_memory()
-        self.rng = random.Random(seed)  # noqa: S311 - no secret
+        self.rng = random.Random(seed)
         self.clock = START
 
     def call(self, end: FinishedRun | None, *, canary: bool, at: float | None = None, **fields: Any) -> str:

@@ -12,7 +12,7 @@ from promptops.registry import RegistryDatabase
 
 def rows(path: Path, columns: str = "state") -> list[tuple[Any, ...]]:
     with RegistryDatabase.open(path / "registry.db") as registry:
-        return [tuple(row) for row in registry.read(f"SELECT {columns} FROM runs ORDER BY seq")]  # noqa: S608
+        return [tuple(row) for row in registry.read(f"SELECT {columns} FROM runs ORDER BY seq")]
 
 
 def states(path: Path) -> Counter[str]:

@@ -389,7 +389,7 @@ class TestIndex:
 def test_reading_on_gives_what_reading_anew_gives(
     repository: GitFolder, registry: RegistryDatabase, seed: int
 ) -> None:
-    draw = random.Random(seed)  # noqa: S311 - a reproducible story
+    draw = random.Random(seed)
     texts = [prompt_text(word) for word in ["one", "two"]]
     texts += [prompt_text("{% include 'partials/p.txt' %}"), "model: ["]
     files = [f"prompts/{name}" for name in ("a.yaml", "b.yaml", "b.yml", "c.yaml")]

@@ -4,7 +4,8 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from promptops.cli.reports.tables import Cell, ReportTable
-from promptops.console import StyledLine, escape_line, print_styled, shorten
+from promptops.console import StyledLine, escape_line, print_styled
+from promptops.escapes import shorten
 
 _TONES = {"": "", "good": "green", "bad": "red"}
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from promptops.escapes import shorten
 from promptops.prompt.canonical_json import canonical_json
 from promptops.prompt.json_schema import format_path
 
@@ -61,7 +62,7 @@ def is_same_json(old: Any, new: Any) -> bool:
 def format_value(value: Any, longest: int = _MAX_LENGTH) -> str:
     """A value on one line, shortened."""
     text = value if isinstance(value, str) and _is_plain(value) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    return shorten(text, longest)
 
 
 def _is_plain(text: str) -> bool:

@@ -229,7 +229,7 @@ def _merge_over_coincidences(
     kept: list[Opcode] = []
     for step in steps:
         kept.append(step)
-        while len(kept) >= 3 and _is_coincidence(kept[-3:], before, after):  # noqa: PLR2004 - two changes round it
+        while len(kept) >= 3 and _is_coincidence(kept[-3:], before, after):  # two changes round it
             (_, a, _, c, _), _, (_, _, b, _, d) = kept[-3:]
             kept[-3:] = [("replace", a, b, c, d)]
     return kept

@@ -71,7 +71,7 @@ def content_length(headers: Mapping[str, str]) -> int:
     text = headers.get("content-length", "0").strip()
     if not text.isascii() or not text.isdecimal():
         raise ModelError("malformed_reply", f"the reply's length is not a number: {sanitize_line(text)}")
-    return int(text) if len(text) < 19 else MAX_STREAM_BYTES + 1  # noqa: PLR2004 - longer than any disk
+    return int(text) if len(text) < 19 else MAX_STREAM_BYTES + 1  # longer than any disk
 
 
 def _too_large(most: int) -> ModelError:

@@ -60,7 +60,7 @@ class _BoundedHandler(ResponseHandler):
             payload.set_exception(error)
 
     def feed_data(self, data: Any, size: int = 0) -> None:
-        self._informational += 100 <= data[0].code < 200  # noqa: PLR2004 - the status of news before the reply
+        self._informational += 100 <= data[0].code < 200  # the status of news before the reply
         super().feed_data(data, size)
 
     def _give_up(self) -> None:

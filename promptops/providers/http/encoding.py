@@ -44,7 +44,7 @@ class Inflater:
         while data:
             if self._stream is None:
                 data = self._first + data
-                if len(data) < 2:  # noqa: PLR2004 - two bytes tell the formats apart
+                if len(data) < 2:  # two bytes tell the formats apart
                     self._first = data
                     return
                 self._first = b""
@@ -65,7 +65,7 @@ class Inflater:
     def _format(self, data: bytes) -> int:
         if self._gzip:
             return _GZIP
-        zlib_header = data[0] & 15 == 8 and int.from_bytes(data[:2]) % 31 == 0  # noqa: PLR2004 - RFC 1950
+        zlib_header = data[0] & 15 == 8 and int.from_bytes(data[:2]) % 31 == 0  # RFC 1950
         return _ZLIB if zlib_header else _RAW
 
     def _next_member(self) -> bytes:

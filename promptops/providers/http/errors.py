@@ -54,5 +54,5 @@ def cut_off_error(place: str) -> ModelError:
 
 
 def tunnel_error(status: int, proxy: str) -> ModelError:
-    hint = "the proxy asks for a user and password" if status == 407 else "check HTTPS_PROXY"  # noqa: PLR2004
+    hint = "the proxy asks for a user and password" if status == 407 else "check HTTPS_PROXY"
     return ModelError("connection", f"the proxy {proxy} answered {status}", hint=hint)

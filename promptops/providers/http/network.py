@@ -127,7 +127,7 @@ def _lacks_system_certificates() -> bool:
     import ssl
 
     paths = ssl.get_default_verify_paths()
-    return not (paths.cafile or (paths.capath and os.listdir(paths.capath)))  # noqa: PTH208
+    return not (paths.cafile or (paths.capath and os.listdir(paths.capath)))  # noqa: PTH208 - names are enough
 
 
 def _proxy(url: str, scheme: str) -> Proxy:

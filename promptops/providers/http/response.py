@@ -50,7 +50,7 @@ class BoundedResponse(HTTPResponse):
     def _read_status(self) -> tuple[str, int, str]:
         for _ in range(MAX_INFORMATIONAL + 1):
             version, status, reason = super()._read_status()  # type: ignore[misc]  # it is not in the stubs
-            if not 100 <= status < 200 or status == _SWITCHING:  # noqa: PLR2004 - news, not the reply
+            if not 100 <= status < 200 or status == _SWITCHING:  # news, not the reply
                 return version, status, reason
             self._skip_lines()
         raise HTTPException("too much news before the reply")
@@ -58,7 +58,7 @@ class BoundedResponse(HTTPResponse):
     def _get_chunk_left(self) -> int | None:
         if self.chunk_left == 0:
             end = self.fp.read(2)
-            if len(end) < 2:  # noqa: PLR2004 - a line's end
+            if len(end) < 2:  # a line's end
                 raise IncompleteRead(end)
             if end != b"\r\n":
                 raise HTTPException("a chunk that ends elsewhere than its size says")

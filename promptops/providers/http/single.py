@@ -225,5 +225,5 @@ def _open_tunnel(link: socket.socket, address: Address, proxy: Proxy) -> None:
     response = BoundedResponse(link, method="CONNECT")
     with response:
         response.begin()
-    if response.status != 200:  # noqa: PLR2004
+    if response.status != 200:
         raise tunnel_error(response.status, proxy.url)

@@ -36,4 +36,4 @@ class Transport(Protocol):
 
 
 def is_event_stream(status: int, headers: Mapping[str, str]) -> bool:
-    return status == 200 and "text/event-stream" in headers.get("content-type", "").lower()  # noqa: PLR2004
+    return status == 200 and "text/event-stream" in headers.get("content-type", "").lower()

@@ -101,7 +101,7 @@ class OpenAIClient:
     def _completion(
         self, reply: HttpReply, stream: StreamParser | None, on_text: OnText | None
     ) -> Completion:
-        if reply.status != 200:  # noqa: PLR2004
+        if reply.status != 200:
             raise error_from_reply(reply, where=self._place, key_name=self._key_name)
         if stream is not None and stream.begun:
             return stream.completion(self.model)

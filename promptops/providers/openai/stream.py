@@ -234,7 +234,7 @@ class _Calls:
         found = self._find(as_text(piece.get("id")), index, position, name)
         return found or self._begin(index)
 
-    def _find(self, id: str | None, index: int | None, position: int, name: str | None) -> _Call | None:  # noqa: A002
+    def _find(self, id: str | None, index: int | None, position: int, name: str | None) -> _Call | None:  # noqa: A002 - the wire's own name
         if id is not None and (known := [call for call in self.calls if call.id == id]):
             return known[-1]
         same = (

@@ -151,7 +151,7 @@ def _sentence(finding: VerdictDetails, each: MetricTests, those: tuple[str, ...]
     if each.hard:
         return _hard_sentence(each.metric, finding.subject)
     sentence = verdict_sentence(finding)
-    if len(those) < 2:  # noqa: PLR2004 - of several guards one is worse
+    if len(those) < 2:  # of several guards one is worse
         return sentence
     return (
         f"one of {', '.join(those)} is worse ({confidence * 100:.4g} %), most likely {each.metric.name}: "

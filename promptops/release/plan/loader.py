@@ -147,9 +147,9 @@ _BINARY_HINT = "compare it with a number (`run.latency_ms > 8000`) for kind: bin
 
 def _margin(text: PlanDocument, entry: Mapping[str, Any], path: YamlPath) -> float:
     margin, where = float(entry["margin"]), (*path, "margin")
-    if entry["kind"] == "ratio" and not 1.0 <= margin <= 64.0:  # noqa: PLR2004 - as far as bounds are looked for
+    if entry["kind"] == "ratio" and not 1.0 <= margin <= 64.0:  # as far as bounds are looked for
         text.refuse(where, f"of {entry['name']} is {margin:g}: a ratio from 1 to 64 (1.2 is 20 % more)")
-    if entry["kind"] != "ratio" and not 0.0 <= margin <= 0.9:  # noqa: PLR2004 - the engine needs room above
+    if entry["kind"] != "ratio" and not 0.0 <= margin <= 0.9:  # the engine needs room above
         text.refuse(where, f"of {entry['name']} is {margin:g}: a difference from 0 to 0.9 (0.03 is 3 points)")
     return margin
 

@@ -111,7 +111,7 @@ class PlanDocument:
 
     def basis_points(self, percent: float, path: YamlPath) -> int:
         points = round(percent * 100)
-        if points < 1 or abs(points - percent * 100) > 1e-6:  # noqa: PLR2004 - what a float may be off
+        if points < 1 or abs(points - percent * 100) > 1e-6:  # what a float may be off
             self.refuse(path, f"is {percent:g} %, and weights are whole hundredths of a percent")
         return points
 

@@ -51,7 +51,7 @@ def test_json_is_compared_field_by_field() -> None:
 
 
 def test_ratios_are_bounded_and_judged_by_their_limit() -> None:
-    draw = random.Random(5)  # noqa: S311 - a sample
+    draw = random.Random(5)
     for factor, word in ((1.0, "not worse"), (1.6, "worse"), (0.6, "better")):
         ratios = RatioMetric("latency")
         for _ in range(400):
@@ -67,7 +67,7 @@ def test_ratios_are_bounded_and_judged_by_their_limit() -> None:
 
 @pytest.mark.no_cover
 def test_equal_ratios_raise_no_more_alarms_than_alpha() -> None:
-    draw = random.Random(8)  # noqa: S311 - a sample
+    draw = random.Random(8)
     alarms = 0
     for _ in range(200):
         ratios = RatioMetric("latency")

@@ -56,7 +56,7 @@ def shadows(repo: Repo) -> list[dict[str, Any]]:
 
 
 def jobs(repo: Repo, where: str = "1") -> list[dict[str, Any]]:
-    return rows(repo, f"SELECT * FROM jobs WHERE {where} ORDER BY id")  # noqa: S608
+    return rows(repo, f"SELECT * FROM jobs WHERE {where} ORDER BY id")
 
 
 def until(true: Any, seconds: float = 60.0) -> None:

@@ -177,7 +177,7 @@ def test_every_known_change_is_told_in_its_direction(shared: Path, name: str, *,
     flips = (improved, regressed) if backwards else (regressed, improved)
     assert flips == (truth["broke"], truth["fixed"])
     assert str(whole.evidence.verdict) == wanted
-    draw = random.Random(6)  # noqa: S311 - an order, no secret
+    draw = random.Random(6)
     found = []
     for _ in range(20):
         draw.shuffle(pairs)
@@ -190,7 +190,7 @@ def test_every_known_change_is_told_in_its_direction(shared: Path, name: str, *,
 @pytest.mark.no_cover
 def test_prime_is_decided_within_150_pairs(shared: Path) -> None:
     pairs = [pair_of(each, number) for number, each in enumerate(recorded(shared, "llmdrift/prime-gpt4"))]
-    draw = random.Random(6)  # noqa: S311 - an order, no secret
+    draw = random.Random(6)
     found = []
     for _ in range(101):
         draw.shuffle(pairs)
@@ -204,7 +204,7 @@ def test_prime_is_decided_within_150_pairs(shared: Path) -> None:
 def test_a_version_against_itself_stays_within_alpha(shared: Path, side: str) -> None:
     """Each answer of one side against that of another item, with a look after every pair."""
     items = recorded(shared, "llmdrift/prime-gpt4")
-    draw = random.Random(6)  # noqa: S311 - an order, no secret
+    draw = random.Random(6)
     alarms = {"worse": 0, "better": 0}
     for _ in range(200):
         draw.shuffle(items)

@@ -80,7 +80,7 @@ class TestWords:
         )
 
     def test_both_texts_can_be_rebuilt(self) -> None:
-        rng = random.Random(7)  # noqa: S311 - test data
+        rng = random.Random(7)
         words = [
             "a",
             "the",

@@ -184,7 +184,7 @@ def test_a_bomb_does_not_go_off(make: Make, pack: Callable[[bytes, int], bytes],
 def test_a_drip_does_not_outlast_the_time_limit(make: Make, stream: bool) -> None:
     began = time.monotonic()
     kind = STREAM if stream else JSON + b"\r\n"
-    pieces = lambda: itertools.chain([kind], itertools.repeat(b": "))  # noqa: E731 - short
+    pieces = lambda: itertools.chain([kind], itertools.repeat(b": "))
     error, _ = refused(make, pieces, replace(ASK, stream=stream, timeout=0.3), pause=0.05)
     assert error.type == "timeout"
     assert time.monotonic() - began < 10
@@ -192,7 +192,7 @@ def test_a_drip_does_not_outlast_the_time_limit(make: Make, stream: bool) -> Non
 
 @pytest.mark.parametrize("head", [OK, b"HTTP/1.1 100 Continue\r\n", CHUNKED, CHUNKED + b"1"])
 def test_a_drip_before_the_body_neither(make: Make, head: bytes) -> None:
-    pieces = lambda: itertools.chain([head], itertools.repeat(b"1"))  # noqa: E731 - short
+    pieces = lambda: itertools.chain([head], itertools.repeat(b"1"))
     error, _ = refused(make, pieces, replace(ASK, timeout=0.3), pause=0.05)
     assert error.type == "timeout"
 

@@ -449,7 +449,7 @@ def test_every_direct_provider_is_reached_by_its_own_variables(settings: Setting
         wire = create_client(f"{provider}/m", settings, env)
         assert isinstance(wire, OpenAIClient)
         assert not base or wire.base_url == "http://127.0.0.1:9/x"
-        wire._check_key()  # noqa: SLF001
+        wire._check_key()  # noqa: SLF001 - nothing public shows it
 
 
 def test_without_a_key_nothing_is_sent_and_the_variable_is_named(settings: Settings) -> None:

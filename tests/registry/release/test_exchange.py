@@ -212,7 +212,7 @@ def test_a_whole_export_stands_in_for_a_lost_file(host: Any, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_any_order_of_files_ends_in_the_same_runs_and_outcomes(seed: int, host: Any, tmp_path: Path) -> None:
-    chance = random.Random(seed)  # noqa: S311 - no secret
+    chance = random.Random(seed)
     hosts, hub, files = [host("one"), host("other")], host("hub"), []
     made: dict[int, list[str]] = {0: [], 1: []}
     for part in range(5):

@@ -316,7 +316,7 @@ class TestFigures:
     def test_one_prompts_figures_are_read_from_the_index_alone(self, registry: RegistryDatabase) -> None:
 
         registry.add_aggregate("percentiles", stats._Percentiles)  # noqa: SLF001 - the statement needs it
-        sql = f"EXPLAIN QUERY PLAN SELECT r.digest, {stats._SUMS} FROM runs r WHERE prompt = ? AND kind = ? GROUP BY 1"  # noqa: S608, SLF001, E501
+        sql = f"EXPLAIN QUERY PLAN SELECT r.digest, {stats._SUMS} FROM runs r WHERE prompt = ? AND kind = ? GROUP BY 1"  # noqa: SLF001, E501 - the query as it is built
         plan = " ".join(row["detail"] for row in registry.read(sql, ("a", "run")))
         assert "USING COVERING INDEX runs_by_prompt (prompt=?)" in plan
 
@@ -393,7 +393,7 @@ class TestPrune:
         assert pruned.bytes_after < 0.65 * pruned.bytes_before
         assert registry.path.stat().st_size == pruned.bytes_after
         tables = ("runs", "run_texts", "run_tags", "outcomes")
-        assert [registry.read_one(f"SELECT count(*) FROM {table}") for table in tables] == [300] * 4  # noqa: S608
+        assert [registry.read_one(f"SELECT count(*) FROM {table}") for table in tables] == [300] * 4
         assert registry.read_one("SELECT count(*) FROM observations") == 1
         assert registry.read_one("PRAGMA freelist_count") == 0
 

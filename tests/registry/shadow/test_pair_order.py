@@ -87,7 +87,7 @@ def says_not_worse(values: list[float], margin: float) -> bool:
 @pytest.mark.no_cover
 def test_slow_failures_do_not_make_a_version_look_better(registry: RegistryDatabase) -> None:
     """At the margin: by the order in which pairs end 40 % of such runs say "not worse"."""
-    draw = random.Random(64)  # noqa: S311 - an experiment, no secret
+    draw = random.Random(64)
     repetitions, false = 60, 0
     for number in range(repetitions):
         prompt = f"p{number}"
@@ -99,7 +99,7 @@ def test_slow_failures_do_not_make_a_version_look_better(registry: RegistryDatab
 
 
 def test_what_is_read_on_the_way_is_the_start_of_what_is_read_in_the_end(registry: RegistryDatabase) -> None:
-    draw = random.Random(5)  # noqa: S311 - an order, no secret
+    draw = random.Random(5)
     shadow_id = begin(registry)
     ended: set[int] = set()
     counted, looks = 0, []

@@ -75,7 +75,7 @@ def test_a_slower_canary_is_not_rolled_back_for_it() -> None:
     """Errors come at once, answers late: in the order of completion a canary would look broken."""
     harmed = 0
     for seed in range(40):
-        rng = random.Random(seed)  # noqa: S311 - no secret
+        rng = random.Random(seed)
         traffic = Traffic()
         waiting: list[tuple[float, str, Any]] = []
         plan = a_plan()

@@ -363,7 +363,7 @@ class TestEngine:
         async def go() -> list[float | None]:
             async with BatchEngine(settings, BatchOptions(concurrency=8)) as engine:
                 engine._limiter.slots.limit = 1.0  # noqa: SLF001 - as after many refusals
-                engine._limiter.slots.most = 1  # noqa: SLF001
+                engine._limiter.slots.most = 1  # noqa: SLF001 - nothing public shows it
                 items = [BatchItem(version=version, inputs={"name": str(number)}) for number in range(8)]
                 return [run.finished.latency_ms async for run in engine.runs(items)]
 

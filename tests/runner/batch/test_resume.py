@@ -43,7 +43,7 @@ def named(said: str) -> int:
 
 
 def test_killed_again_and_again(greeting: Repo, provider: Provider) -> None:
-    chance = random.Random(1)  # noqa: S311 - moments to kill at
+    chance = random.Random(1)
     provider.script = lambda request: slow(0.03, echo(request))
     write_lines(greeting, LINES)
     said = []

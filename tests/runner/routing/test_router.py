@@ -238,7 +238,7 @@ class TestState:
     def test_threads_share_it(self, folder: GitFolder, serving: Callable[..., Router]) -> None:
         found: list[tuple[str | None, ...]] = []
         with serving() as place:
-            work = lambda: found.extend(facts(place.place(at(folder), f"u{n}")) for n in range(100))  # noqa: E731
+            work = lambda: found.extend(facts(place.place(at(folder), f"u{n}")) for n in range(100))
             threads = [Thread(target=work) for _ in range(6)]
             for thread in threads:
                 thread.start()

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from promptops.console import escape_line, shorten
-from promptops.escapes import escape
+from promptops.console import escape_line
+from promptops.escapes import escape, shorten
 from promptops.evaluation.result import CaseFlip, CaseResult, TrialResult
 from promptops.prompt.chat import summarize_data_urls
 

@@ -84,7 +84,7 @@ class RatesPlot:
             note=pluralize(max(rate.counted for rate in rates), "case"),
             drawing=Drawing(f"{name}: {spoken}", height, lines, markers),
             values=_values(rates, change),
-            dense=len(rates) > 2,  # noqa: PLR2004 - as far apart as the whiskers
+            dense=len(rates) > 2,  # as far apart as the whiskers
         )
 
     def _whisker(self, index: int, rate: Rate, sides: int, y: str) -> Iterator[tuple[PlotLine, PlotMarker]]:
@@ -128,7 +128,7 @@ def latency_rows(result: EvalResult) -> tuple[list[PlotRow], list[str]]:
 
 
 def _time_tick(value: float) -> str:
-    return f"{value:g} ms" if value < 1000 else f"{value / 1000:g} s"  # noqa: PLR2004 - a second
+    return f"{value:g} ms" if value < 1000 else f"{value / 1000:g} s"  # a second
 
 
 def _latency_row(index: int, result: EvalResult, top: float) -> PlotRow:
@@ -158,7 +158,7 @@ def cost_scatter(result: EvalResult) -> ScatterPlot | None:
     sides = result.sides
     priced = sum(side.cost_per_case_usd is not None for side in sides)
     points = list(_points(sides))
-    if len(sides) <= 2 or priced < 2 or not points:  # noqa: PLR2004 - two are compared in the table
+    if len(sides) <= 2 or priced < 2 or not points:  # two are compared in the table
         return None
     low, high = _rate_bounds(sides)
     top = _cost_ceiling(sides)

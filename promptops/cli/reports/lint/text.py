@@ -21,7 +21,7 @@ def _print_line(finding: LintFinding, path: str) -> None:
 
 
 def lint_display_path(path: str, scope: Scope) -> str:
-    return os.path.relpath(os.path.join(scope.project.settings.top or ".", path))  # noqa: PTH118
+    return os.path.relpath(os.path.join(scope.project.settings.top or ".", path))  # noqa: PTH118 - a string either way
 
 
 def _summary(report: LintReport) -> str:

@@ -140,4 +140,4 @@ def format_line_ranges(lines: Iterable[int]) -> str:
         else:
             spans.append([line, line])
     shown = [str(a) if a == b else f"{a}–{b}" for a, b in spans[:12]]
-    return ", ".join(shown) + (", …" if len(spans) > 12 else "")  # noqa: PLR2004
+    return ", ".join(shown) + (", …" if len(spans) > 12 else "")
