@@ -93,6 +93,7 @@ if TYPE_CHECKING:
         read_observations,
         save_analysis_state,
         save_observations,
+        scratch_analysis,
     )
     from promptops.registry.sqlite.rows import parse_output_json, run_to_json
     from promptops.registry.sqlite.runs.batches import (
@@ -221,7 +222,8 @@ _HOMES = {
         "count_distinct_inputs count_reviewed_calls delete_observations earliest_start_from "
         "filter_ended_calls find_first_rollout_run last_outcome_id last_seq load_analysis_state "
         "ObservationRow observation_row outcomes_after pruned_calls read_call_outcomes "
-        "read_channel_traffic read_losses read_observations save_analysis_state save_observations"
+        "read_channel_traffic read_losses read_observations save_analysis_state save_observations "
+        "scratch_analysis"
     ),
     "sqlite.rows": "parse_output_json run_to_json",
     "sqlite.runs.batches": (

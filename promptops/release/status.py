@@ -1,25 +1,37 @@
-"""What ``status`` shows, read and not computed: it moves nothing, scores nothing and is quick."""
+"""What ``status`` shows: what the last tick has found, or for who watches what a tick would find now.
+
+Nothing is moved or written, and all that is shown of a rollout is of one moment.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
+from promptops.registry import read_exposure, scratch_analysis
 from promptops.release.analysis import load_findings
 from promptops.release.analysis.findings import Findings
 from promptops.release.context import ReleaseContext, Target
 from promptops.release.ledger.transition_log import TransitionRecord
 from promptops.release.plan.quality import quality_notes
-from promptops.release.reconcile import phase_gate
+from promptops.release.reconcile import assess, phase_gate
 from promptops.release.rules import RolloutDecision, decide_transition
 from promptops.release.status_view import StatusView, TimelineEvent, canary_exposure
 from promptops.versions.release_state import ChannelState, Rollout
 
 _EVENTS = 20
+_MAX_RECOMPUTED = 20_000  # calls since the last tick: about two seconds
 
 
 def status_of(
-    context: ReleaseContext, target: Target, pending: Sequence[TransitionRecord] = ()
+    context: ReleaseContext,
+    target: Target,
+    pending: Sequence[TransitionRecord] = (),
+    *,
+    recompute: bool = False,
 ) -> StatusView:
-    """One channel as it stands. ``pending``: moves that the remote does not have."""
+    """One channel as it stands. ``pending``: moves that the remote does not have.
+
+    ``recompute``: score what no tick has scored yet, without keeping it, unless that takes long.
+    """
     state = context.channel(target)
     view = StatusView(
         prompt=target.prompt,
@@ -36,7 +48,15 @@ def status_of(
             if (record.prompt, record.channel) == (target.prompt, target.channel)
         ),
     )
-    return _with_rollout(context, target, view, state, state.rollout) if state.rollout else view
+    if state.rollout is None:
+        return view
+    with context.registry.snapshot():
+        behind = read_exposure(context.registry, state.rollout.id, as_ticked=True).behind
+        if not recompute or behind > _MAX_RECOMPUTED:
+            return _with_rollout(context, target, view, state, state.rollout)
+    with scratch_analysis(context.registry, state.rollout.id):
+        assess(context, target)
+        return _with_rollout(context, target, view, state, state.rollout)
 
 
 def timeline_event(record: TransitionRecord) -> TimelineEvent:
@@ -58,7 +78,7 @@ def _with_rollout(
     return replace(
         view,
         plan=plan,
-        exposure=canary_exposure(context.registry, rollout, context.now),
+        exposure=canary_exposure(context.registry, rollout, context.now, as_ticked=known is not None),
         findings=known,
         gate=gate,
         decision=decision

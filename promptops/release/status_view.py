@@ -31,18 +31,20 @@ class CanaryExposure:
     canary_calls: int
     canary_units: int | None = None
     per_day: float | None = None
-    uncounted: int = 0  # calls since the last tick, where they are too many to be counted in passing
+    uncounted: int = 0  # calls since the last tick, of which nothing else is known yet
 
 
-def canary_exposure(registry: RegistryDatabase, rollout: Rollout, now: float) -> CanaryExposure:
-    """What the log knows of it; a pace only from an hour on."""
-    seen = read_exposure(registry, rollout.id)
+def canary_exposure(
+    registry: RegistryDatabase, rollout: Rollout, now: float, *, as_ticked: bool = False
+) -> CanaryExposure:
+    """What the log knows of it; a pace only from an hour on. ``as_ticked``: counts of the last tick."""
+    seen = read_exposure(registry, rollout.id, as_ticked=as_ticked)
     elapsed = now - parse_timestamp(seen.first) if seen.first else 0.0
     return CanaryExposure(
         calls=seen.calls,
         canary_calls=seen.canary_calls,
         canary_units=None if rollout.unit == "call" else seen.canary_units,
-        per_day=86_400.0 * seen.calls / elapsed if elapsed >= _MIN_ELAPSED_S and not seen.behind else None,
+        per_day=86_400.0 * (seen.calls + seen.behind) / elapsed if elapsed >= _MIN_ELAPSED_S else None,
         uncounted=seen.behind,
     )
 

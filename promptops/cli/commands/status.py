@@ -28,7 +28,10 @@ class StatusFormat(StrEnum):
 
 
 FormatOption = Annotated[StatusFormat, format_option("text, json, markdown, html.", metavar="FORMAT")]
-WatchOption = Annotated[bool, typer.Option("--watch", help="Show it again every two seconds.")]
+WatchOption = Annotated[
+    bool,
+    typer.Option("--watch", help="Show it again every two seconds, with calls that no tick has scored yet."),
+]
 ExitCodeOption = Annotated[
     bool,
     exit_code_option("Exit 3 while a canary is active, 4 while its evidence is invalid."),
@@ -44,12 +47,13 @@ def status(
 ) -> int:
     """Show what each channel serves and how its canary is doing: phase, weight, evidence, what is missing.
 
-    It reads what the last tick has found and moves nothing. Exit code 4 says that the state branch was
+    It reads what the last tick has found and moves nothing; with --watch it also scores what came since,
+    without keeping that. Exit code 4 says that the state branch was
     changed by hand: what is shown is the last good state.
     """
     chosen = StatusFormat.JSON if as_json else form
     while True:
-        views, tampered = _views(names or [])
+        views, tampered = _views(names or [], recompute=watch)
         if watch:
             clear_screen()
         if not views and chosen is StatusFormat.TEXT:
@@ -61,13 +65,13 @@ def status(
         time.sleep(_REFRESH_INTERVAL_S)
 
 
-def _views(names: list[str]) -> tuple[list[StatusView], bool]:
+def _views(names: list[str], *, recompute: bool) -> tuple[list[StatusView], bool]:
     """Each channel, and whether the state of one of them was tampered with."""
     with project_release_context(registry=RegistryDatabase.open_existing) as context:
         pending = context.ledger.pending()
         targets = resolve_targets(names, context)
         with context.ledger.branch.pinned():
-            views = [status_of(context, target, pending) for target in targets]
+            views = [status_of(context, target, pending, recompute=recompute) for target in targets]
             tampered = any(is_tampered(context, target.prompt) for target in targets)
             return views, tampered or (not names and is_tampered(context))
 

@@ -132,12 +132,12 @@ class RegistryDatabase(Closing):
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """One transaction: committed when the block ends, undone when it raises. In one, a part of it."""
-        if not self.writable:
-            raise read_only_error(self.path)
         with self._lock:
             if self._connection.in_transaction:
                 yield self._connection
                 return
+            if not self.writable:
+                raise read_only_error(self.path)
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 yield self._connection
@@ -154,6 +154,16 @@ class RegistryDatabase(Closing):
         """What is read and written in the block is one whole: nobody else writes meanwhile."""
         with self.write():
             yield
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """What is read in the block is of one moment, and what is written in it is forgotten at its end."""
+        with self._lock, translate_sqlite_errors(self.path, self._busy_s):
+            self._connection.execute("BEGIN")
+            try:
+                yield self._connection
+            finally:
+                self._roll_back()
 
     def _commit(self) -> None:
         if self._identity and _file_identity(self._file) != self._identity:

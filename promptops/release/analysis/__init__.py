@@ -14,7 +14,6 @@ from promptops.registry import (
     load_analysis_state,
     read_registry_id,
     save_analysis_state,
-    update_exposure,
 )
 from promptops.release.analysis.confidence_bounds import update_bounds
 from promptops.release.analysis.eval_gate import eval_gate
@@ -87,9 +86,7 @@ def analyze_rollout(  # noqa: PLR0913 - the last four are seldom given
         proof=_proof(tests),
         **evaluate_metrics(tests, rollout, rollout.canary.version, against, found),
     )
-    with registry.transaction():
-        save_analysis_state(registry, rollout.id, SUMMARY, encode_findings(findings), findings.watermark)
-        update_exposure(registry, rollout.id)
+    save_analysis_state(registry, rollout.id, SUMMARY, encode_findings(findings), findings.watermark)
     return findings
 
 

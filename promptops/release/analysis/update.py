@@ -29,6 +29,7 @@ from promptops.registry import (
     read_observations,
     save_analysis_state,
     save_observations,
+    update_exposure,
 )
 from promptops.release.analysis.metric_tests import ALL_BP, ENGINE
 from promptops.release.analysis.rollout_tests import (
@@ -242,6 +243,8 @@ def update_tests(registry: RegistryDatabase, look: AnalysisRequest) -> RolloutTe
             more = current.advance()
             tests = current.tests
             save_analysis_state(registry, look.rollout.id, STATE, tests.to_json(), tests.instant.watermark)
+            if not more:  # of the moment of the verdicts
+                update_exposure(registry, look.rollout.id)
         if not more:
             return tests
         if monotonic() - said > _PROGRESS_S:

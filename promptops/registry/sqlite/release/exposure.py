@@ -1,7 +1,7 @@
 """How many calls and units of a rollout have met the canary: all of them, also those that are no evidence.
 
-Rows are counted once: a tick keeps what it has counted, and whoever asks adds the rows behind that, unless
-they are so many that it would be waited for.
+Rows are counted once: a tick keeps what it has counted. Before the first tick whoever asks counts the rows
+there are, unless they are so many that it would be waited for.
 """
 
 # ruff: noqa: S608 - statements are put together from constants; values are bound
@@ -43,11 +43,14 @@ class Exposure(NamedTuple):
     behind: int = 0
 
 
-def read_exposure(registry: RegistryDatabase, rollout: str) -> Exposure:
-    """What a tick has counted, and what came since where that is quick."""
+def read_exposure(registry: RegistryDatabase, rollout: str, *, as_ticked: bool = False) -> Exposure:
+    """What a tick has counted, and what came since where that is quick.
+
+    ``as_ticked``: only say how many calls came since, so that the counts are of the moment of the verdicts.
+    """
     known = _stored_exposure(registry, rollout)
     behind = int(registry.read_one(_COUNT_UNCOUNTED, (rollout, known.through)))
-    if behind > _MAX_ROWS:
+    if as_ticked or behind > _MAX_ROWS:
         return known._replace(behind=behind)
     return _add_counts(known, registry.read(_COUNT_NEW_ROWS, (rollout, known.through))[0])
 

@@ -4,6 +4,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -195,6 +196,22 @@ def save_analysis_state(
     row = (rollout, name, json.dumps(state, separators=(",", ":")), watermark, utc_now())
     with registry.write() as connection:
         connection.execute("INSERT OR REPLACE INTO eprocesses VALUES (?, ?, ?, ?, ?)", row)
+
+
+@contextmanager
+def scratch_analysis(registry: RegistryDatabase, rollout: str) -> Iterator[None]:
+    """A snapshot in which a rollout can be scored: what is scored goes to temporary tables, gone at the end.
+
+    They stand before those of the registry, of which nobody is kept from writing.
+    """
+    with registry.snapshot() as connection:
+        for table in ("observations", "eprocesses"):
+            made = connection.execute("SELECT sql FROM main.sqlite_master WHERE name = ?", (table,))
+            columns = str(made.fetchone()[0]).partition("(")[2]
+            connection.execute(f"CREATE TEMP TABLE {table} ({columns}")
+            copy = f"INSERT INTO temp.{table} SELECT * FROM main.{table} WHERE rollout = ?"
+            connection.execute(copy, (rollout,))
+        yield
 
 
 def count_calls_since(registry: RegistryDatabase, rollout: str, moment: str, through: int) -> tuple[int, int]:

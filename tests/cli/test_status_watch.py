@@ -1,0 +1,84 @@
+"""``promptops status --watch``: what a tick would find now, of one moment, and nothing is kept of it."""
+
+import json
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from promptops.registry import RegistryDatabase
+from support.front_door import Cli, Finished, Repo
+from support.greet_releases import QUICK, go_live, ok, subjects, told
+from support.greet_traffic import traffic
+
+Watch = Callable[[], Finished]
+
+
+@pytest.fixture
+def canary(cli: Cli, repo: Repo) -> Repo:
+    go_live(cli, repo)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    traffic(repo, 40)
+    ok(cli("tick"))
+    return repo
+
+
+def watched(cli: Cli) -> Any:
+    """What one refresh shows; then Ctrl-C."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 1.5)
+    try:
+        done = cli("status", "--watch", "--json")
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert done.code == 130
+    (found,) = json.JSONDecoder().raw_decode(done.out[done.out.index("[") :])[0]
+    return found
+
+
+def stored(repo: Repo) -> dict[str, list[tuple[Any, ...]]]:
+    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+        return {
+            table: [tuple(row) for row in registry.read(f"SELECT * FROM {table} ORDER BY 1, 2")]  # noqa: S608
+            for table in ("observations", "eprocesses", "runs")
+        }
+
+
+def test_a_watch_scores_what_no_tick_has_seen_and_keeps_nothing(cli: Cli, canary: Repo) -> None:
+    traffic(canary, 300, failing=True)
+    before, log = stored(canary), subjects(canary)
+    found = watched(cli)
+    assert found["findings"]["harm"] == ["error_rate"]
+    assert found["decision"]["transition"]["move"] == "rollback"
+    assert (found["findings"]["calls"], found["exposure"]["calls"]) == (340, 340)
+    assert found["exposure"]["uncounted"] == 0
+    assert (stored(canary), subjects(canary)) == (before, log)
+    assert json.loads(cli("tick", "--json").out)["move"] == "rollback"
+
+
+def test_counts_and_verdicts_of_a_status_are_those_of_the_last_tick(cli: Cli, canary: Repo) -> None:
+    traffic(canary, 300, failing=True)
+    (found,) = told(cli, "status")
+    assert (found["findings"]["calls"], found["exposure"]["calls"]) == (40, 40)
+    assert found["exposure"]["uncounted"] == 300
+    assert "20 of 40 calls (50.0 %)" in " ".join(ok(cli("status")).out.split())
+    assert "300 more calls wait for a tick" in " ".join(ok(cli("status")).out.split())
+
+
+def test_a_watch_before_the_first_tick_and_where_nothing_can_be_written(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    assert watched(cli)["findings"]["calls"] == 0
+    traffic(repo, 300, failing=True)
+    file = repo.path / "registry.db"
+    file.chmod(0o444)
+    try:
+        assert watched(cli)["findings"]["harm"] == ["error_rate"]
+    finally:
+        file.chmod(0o644)
