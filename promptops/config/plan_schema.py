@@ -56,6 +56,13 @@ _METRIC = _mapping(
             "type": "number",
             "description": "How much worse is accepted: 0.03 is 3 points; of a ratio, 1.2 is 20 % more.",
         },
+        "tail": {
+            "type": ["number", "null"],
+            "minimum": 0,
+            "maximum": 0.9,
+            "description": "Of a ratio: how much more often a call may be above stable's 95th percentile. "
+            "Default: 0.05, five points; null for no such guard.",
+        },
         "window": DURATION_SCHEMA
         | {"description": "How long after a call its outcome counts. Default: observe.feedback_window."},
         "missing": {

@@ -23,6 +23,7 @@ from promptops.release.actions.canary import (
 )
 from promptops.release.actions.candidate import ReleaseCandidate
 from promptops.release.actions.promote_direct import rollback_sentence
+from promptops.release.actions.tail_thresholds import tail_notes
 from promptops.release.context import ReleaseContext
 from promptops.release.plan.quality import quality_notes
 from promptops.release.reconcile import phase_gate
@@ -84,7 +85,7 @@ def _print_next_step(context: ReleaseContext, started: PreparedCanary) -> None:
 def _confirm_forecast(context: ReleaseContext, found: PreparedCanary, *, yes: bool) -> None:
     forecast = forecast_canary(context, found)
     note(f"plan {found.plan.name}: {forecast.sentence}")
-    for each in (forecast.advice, *quality_notes(found.plan)):
+    for each in (forecast.advice, *quality_notes(found.plan), *tail_notes(found.plan)):
         if each:
             note(each)
     version, shadow = found.candidate.version, found.plan.shadow

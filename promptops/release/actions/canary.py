@@ -6,6 +6,7 @@ from promptops.errors import Invalid, NotFound
 from promptops.release.actions.authors import authors_of_change
 from promptops.release.actions.candidate import ReleaseCandidate, require_reason, resolve_candidate
 from promptops.release.actions.plan_advice import PlanChoice, with_advice
+from promptops.release.actions.tail_thresholds import guard_tails
 from promptops.release.analysis.forecast import Forecast, forecast_rollout, read_channel_history
 from promptops.release.assignment import salt_of
 from promptops.release.context import ReleaseContext, Target, channel_state
@@ -81,11 +82,14 @@ def prepare_canary(
     plan = resolve_plan(context, chosen, state.stable, start.plan)
     if not forecast:
         require_quality(plan, target.prompt, target.channel)
+    number, salt = _rollout_identity(context, chosen, state.stable, new_evidence=start.new_evidence)
+    plan = guard_tails(context, target, state.stable, plan, number)
+    canary = replace(chosen.released, since=None)
     return PreparedCanary(
         candidate=chosen,
         stable=state.stable,
         plan=plan,
-        rollout=_new_rollout(context, chosen, state.stable, plan, new_evidence=start.new_evidence),
+        rollout=start_rollout(number, canary, plan, salt, context.now),
         reason=start.reason,
         superseded=state.rollout,
         skipped=_skipped_approvals(chosen, plan),
@@ -158,21 +162,16 @@ def _skipped_approvals(chosen: ReleaseCandidate, plan: ReleasePlan) -> tuple[str
     return tuple(manual[here:])
 
 
-def _new_rollout(
-    context: ReleaseContext,
-    chosen: ReleaseCandidate,
-    stable: ReleasedVersion,
-    plan: ReleasePlan,
-    *,
-    new_evidence: bool,
-) -> Rollout:
-    target, canary = chosen.target, replace(chosen.released, since=None)
-    base = derive_rollout_id(target.prompt, target.channel, stable.digest, canary.digest)
+def _rollout_identity(
+    context: ReleaseContext, chosen: ReleaseCandidate, stable: ReleasedVersion, *, new_evidence: bool
+) -> tuple[str, str]:
+    """The rollout's id, and the salt that users are assigned with."""
+    target, digest = chosen.target, chosen.released.digest
+    base = derive_rollout_id(target.prompt, target.channel, stable.digest, digest)
     known = context.rollout_salts(target)
     chosen_id = next_rollout_id(known, base) if new_evidence else latest_rollout_id(known, base)
     attempt = attempt_number(chosen_id) if new_evidence else 1
-    salt = known.get(chosen_id) or salt_of(target.prompt, target.channel, canary.digest, attempt)
-    return start_rollout(chosen_id, canary, plan, salt, context.now)
+    return chosen_id, known.get(chosen_id) or salt_of(target.prompt, target.channel, digest, attempt)
 
 
 def _active_canary_error(target: Target, rollout: Rollout) -> Invalid:

@@ -7,6 +7,7 @@ from promptops.registry import RegistryDatabase, count_distinct_inputs
 from promptops.release.actions.candidate import ReleaseCandidate
 from promptops.release.analysis.forecast import ChannelHistory, Forecast, forecast_rollout, format_days
 from promptops.release.plan import fit_plan, named_plan
+from promptops.release.plan.tail_guards import tail_thresholds, with_tail_guards
 from promptops.release.plan.types import PlanEvalGate, ReleasePlan
 from promptops.release.steps import gate_phases
 from promptops.versions.resolve import Version
@@ -54,7 +55,8 @@ def _other_plans(choice: PlanChoice) -> Sequence[ReleasePlan]:
         return ()  # what somebody wrote on purpose is not talked out of
     gates = set(gate_phases(choice.plan))
     plans = [plan for name in LOW_TRAFFIC if gates <= set(gate_phases(plan := named_plan(file, name)))]
-    return [fit_plan(fit_plan(plan, prompts[0]), prompts[1]) for plan in plans]
+    tails = tail_thresholds(choice.plan)
+    return [with_tail_guards(fit_plan(fit_plan(plan, prompts[0]), prompts[1]), tails) for plan in plans]
 
 
 def _has_inputs(plan: ReleasePlan, inputs: int) -> bool:

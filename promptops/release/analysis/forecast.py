@@ -79,7 +79,7 @@ def read_channel_history(
 def forecast_rollout(plan: ReleasePlan, history: ChannelHistory) -> Forecast:
     """For a canary that is as good as stable."""
     readers = metric_readers(plan.guards)
-    values = {name: _values(reader, history.calls) for name, reader in readers.items()}
+    values = {name: metric_values(reader, history.calls) for name, reader in readers.items()}
     per_day = history.per_day(plan)
     stages = _stages(plan, per_day)
     needed = {each.name: _calls_until_shown(each, values[each.name], stages, plan) for each in plan.guards}
@@ -99,7 +99,8 @@ def forecast_rollout(plan: ReleasePlan, history: ChannelHistory) -> Forecast:
     )
 
 
-def _values(gauge: MetricReader, calls: Sequence[LoggedCall]) -> list[float]:
+def metric_values(gauge: MetricReader, calls: Sequence[LoggedCall]) -> list[float]:
+    """Of each call that has one."""
     return [v for call in calls if isinstance(v := gauge.value(call, over=True), float)]
 
 

@@ -9,6 +9,7 @@ from promptops.release.analysis.findings import MetricFinding
 from promptops.release.analysis.metric_tests import MetricTests
 from promptops.release.analysis.rollout_tests import RolloutTests, WindowGroup
 from promptops.release.plan.types import PlanMetric
+from promptops.release.plan.values import parse_source
 from promptops.stats import verdicts
 from promptops.stats.eprocess import Hypothesis, log_threshold
 from promptops.stats.forecast import calls_needed
@@ -186,11 +187,27 @@ def metric_wording(metric: PlanMetric) -> Wording:
         return verdicts.SCORE_WORDING
     if found := _WORDINGS.get(metric.source):
         return found
+    if above := _above_wording(metric):
+        return above
     if metric.kind == "ratio":
         return Wording(f"typically uses, in {metric.name},", "more", "less", "percent")
     return Wording(
         f"does badly in {metric.name}", "more often", "less often", "points", f"did badly in {metric.name}"
     )
+
+
+def _above_wording(metric: PlanMetric) -> Wording | None:
+    """Of a comparison of a time or a cost with a number."""
+    source = parse_source(metric.source)
+    if source.operator != ">" or source.place != "run":
+        return None
+    if source.name.endswith("_ms"):
+        than = f"longer than {source.bound / 1000:.3g} s"
+        return Wording(f"takes {than}", "more often", "less often", "points", f"took {than}")
+    if source.name.endswith("_usd"):
+        than = f"more than ${source.bound:.3g}"
+        return Wording(f"costs {than}", "more often", "less often", "points", f"cost {than}")
+    return None
 
 
 def _difference(each: MetricTests) -> IntervalEstimate | None:

@@ -11,7 +11,7 @@ from promptops.errors import Invalid, NotFound
 from promptops.prompt.canonical_json import canonical_json, sha256_hex
 from promptops.prompt.types import Prompt
 from promptops.release.plan.defaults import BUILT_IN, CHANNEL_PLANS, base_plan
-from promptops.release.plan.loader import encode_plan, read_plan
+from promptops.release.plan.loader import read_plan, with_digest
 from promptops.release.plan.types import (
     Alpha,
     MetricKind,
@@ -62,7 +62,7 @@ def decode_plan(name: str, content: Mapping[str, Any], document: Document | None
     base = base_plan(name)
     whole = {key: _merge(base[key], content[key]) if key in content else base[key] for key in base}
     plan = read_plan(replace(written, content=whole))
-    return _with_digest(replace(plan, metrics_given="metrics" in content))
+    return with_digest(replace(plan, metrics_given="metrics" in content))
 
 
 def plan_for(file: SettingsFile, prompt: str, channel: str, chosen: str | None = None) -> ReleasePlan:
@@ -133,7 +133,7 @@ def fit_plan(plan: ReleasePlan, prompt: Prompt) -> ReleasePlan:
             f"plan {plan.name}: the metric {name} has no source: {lacking[name]}",
             hint=f"take it out of plans.{plan.name}, or choose another plan with --plan",
         )
-    return _with_digest(
+    return with_digest(
         replace(plan, metrics=tuple(each for each in plan.metrics if each.name not in lacking))
     )
 
@@ -166,11 +166,6 @@ def load_pinned_plan(text: bytes | str, digest: str) -> ReleasePlan:
             hint="git log promptops-state -- plans says who changed it; promptops release recover repairs it",
         )
     return decode_plan(str(content.pop("name", "pinned")), content)
-
-
-def _with_digest(plan: ReleasePlan) -> ReleasePlan:
-    content = encode_plan(plan)
-    return replace(plan, content=content, digest=sha256_hex(canonical_json(content)))
 
 
 def _merge(base: Any, given: Any) -> Any:

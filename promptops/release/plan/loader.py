@@ -1,12 +1,15 @@
 """A plan's content, whole and of the right shape, to values; and back to the content that is pinned."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from promptops.config.yaml import YamlPath
 from promptops.errors import Invalid
+from promptops.prompt.canonical_json import canonical_json, sha256_hex
 from promptops.release.plan.defaults import base_plan
 from promptops.release.plan.types import (
+    DEFAULT_TAIL_MARGIN,
     Alpha,
     ObserveSettings,
     PlanApproval,
@@ -122,6 +125,7 @@ def _metric(
         missing=entry.get("missing", "good" if source == MetricSource("outcome", "thumbs") else "exclude"),
         sample=entry.get("sample"),
         scale=_scale(text, entry, path),
+        tail=_tail_margin(text, entry, path),
     )
 
 
@@ -152,6 +156,14 @@ def _margin(text: PlanDocument, entry: Mapping[str, Any], path: YamlPath) -> flo
     if entry["kind"] != "ratio" and not 0.0 <= margin <= 0.9:  # the engine needs room above
         text.refuse(where, f"of {entry['name']} is {margin:g}: a difference from 0 to 0.9 (0.03 is 3 points)")
     return margin
+
+
+def _tail_margin(text: PlanDocument, entry: Mapping[str, Any], path: YamlPath) -> float | None:
+    if entry["kind"] == "ratio":
+        return None if entry.get("tail", 0.0) is None else float(entry.get("tail", DEFAULT_TAIL_MARGIN))
+    if "tail" in entry:
+        text.refuse((*path, "tail"), f"of {entry['name']}: only a ratio has one")
+    return None
 
 
 def _scale(text: PlanDocument, entry: Mapping[str, Any], path: YamlPath) -> tuple[float, float] | None:
@@ -197,8 +209,8 @@ def _check_shadow_proof(text: PlanDocument, plan: ReleasePlan) -> None:
 def encode_plan(plan: ReleasePlan) -> dict[str, Any]:
     """The content that ``read_plan`` makes this plan of, with nothing left out; durations in seconds.
 
-    ``approval``, ``quality`` and ``min_calls`` stand there only where they say something, so that plans of
-    before keep their digests.
+    ``approval``, ``quality``, ``min_calls`` and ``tail`` stand there only where they say something, so that
+    plans of before keep their digests.
     """
     rule = plan.approval
     approval = rule and {"approvers": list(rule.approvers), "own_change": rule.own_change}
@@ -245,5 +257,16 @@ def _step_content(step: PlanStep) -> dict[str, Any]:
 
 def _metric_content(metric: PlanMetric) -> dict[str, Any]:
     content = _fields(metric)
-    scale = content.pop("scale", None)
-    return content | ({"range": list(map(_number, scale))} if scale else {})
+    scale, tail = content.pop("scale", None), content.pop("tail", None)
+    unusual = metric.kind == "ratio" and tail != DEFAULT_TAIL_MARGIN
+    return (
+        content
+        | ({"range": list(map(_number, scale))} if scale else {})
+        | ({"tail": tail} if unusual else {})
+    )
+
+
+def with_digest(plan: ReleasePlan) -> ReleasePlan:
+    """The plan with the content that is pinned, and the digest of that."""
+    content = encode_plan(plan)
+    return replace(plan, content=content, digest=sha256_hex(canonical_json(content)))

@@ -9,6 +9,7 @@ MetricRole = Literal["guard", "signal", "goal", "hard"]
 MissingPolicy = Literal["good", "bad", "exclude"]
 PromotionRule = Literal["all_guards", "shadow_and_no_harm"]
 DEFAULT_SHADOW_MARGIN = 0.03
+DEFAULT_TAIL_MARGIN = 0.05
 CHECKS_SOURCE = "checks.pass"  # what a shadow run compares, too
 
 
@@ -17,9 +18,9 @@ class PlanMetric:
     """One figure that both arms are compared by.
 
     ``margin``: of a ``ratio`` the ratio that is still accepted (1.2 = 20 % more), else a difference of
-    losses (0.03 = 3 points). ``window``: seconds after the call in which an outcome counts; None for what
-    is known when the call ends. ``sample``: the share of calls drawn for a judge. ``scale``: the range of a
-    ``score``.
+    losses (0.03 = 3 points). ``tail``: of a ratio, the margin of its tail's guard. ``window``: seconds after
+    the call in which an outcome counts; None for what is known when the call ends. ``sample``: the share of
+    calls drawn for a judge. ``scale``: the range of a ``score``.
     """
 
     name: str
@@ -32,6 +33,7 @@ class PlanMetric:
     missing: MissingPolicy = "exclude"
     sample: float | None = None
     scale: tuple[float, float] | None = None
+    tail: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
