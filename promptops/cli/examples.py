@@ -39,6 +39,9 @@ promptops run support/triage --set parameters.temperature=0.2 < mail.txt""",
     ("batch",): """
 promptops batch support/triage@HEAD tickets.jsonl --out queues.jsonl
 promptops batch support/triage:production tickets.jsonl --max-cost 5 -j 64""",
+    ("serve",): """
+promptops serve
+promptops serve --port 8080 --retries 1 --timeout 30""",
     ("runs", "list"): """
 promptops runs list
 promptops runs list support/triage@HEAD --error any --since 7d

@@ -44,6 +44,7 @@ class SettingsFile:
     models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     log: LogSettings = field(default_factory=LogSettings)
     lint: Mapping[str, Any] = field(default_factory=dict)
+    serve: Mapping[str, Any] = field(default_factory=dict)
     document: Document | None = None
 
 
@@ -88,6 +89,10 @@ class Settings:
     @property
     def lint(self) -> Mapping[str, Any]:
         return self.file.lint
+
+    @property
+    def serve(self) -> Mapping[str, Any]:
+        return self.file.serve
 
     @property
     def releases(self) -> tuple[Mapping[str, Any], ...]:
@@ -165,6 +170,7 @@ def decode_settings(text: bytes, path: str) -> SettingsFile:
         models=data.get("models", {}),
         log=LogSettings(**data.get("log", {})),
         lint=data.get("lint", {}),
+        serve=data.get("serve", {}),
         document=document,
     )
 

@@ -138,5 +138,17 @@ SETTINGS_SCHEMA: dict[str, Any] = {
                 "retirement_days": {"type": "integer", "minimum": 0},
             },
         },
+        "serve": {
+            "type": "object",
+            "description": "What `promptops serve` does with requests of its callers.",
+            "additionalProperties": False,
+            "properties": {
+                "caller_parameters": {
+                    "type": "string",
+                    "enum": ["ignore", "refuse"],
+                    "description": "What happens to a caller's temperature and the like. Default: ignore.",
+                },
+            },
+        },
     },
 }

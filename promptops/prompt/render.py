@@ -130,7 +130,7 @@ def _validators(prompt: Prompt) -> Mapping[str, Validator]:
 
 
 @lru_cache(maxsize=256)
-def _templates(prompt: Prompt) -> Mapping[YamlPath, CompiledTemplate]:
+def compile_templates(prompt: Prompt) -> Mapping[YamlPath, CompiledTemplate]:
     """Compile what a prompt sends, once; its texts are kept by their content as well."""
     return {text.path: _compile(prompt, text) for text in text_parts(prompt)}
 
@@ -184,7 +184,7 @@ def _content(parts: list[dict[str, Any]]) -> Any:
 def _part(prompt: Prompt, part: Part, values: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
     cached = {} if part.cache_control is None else {"cache_control": dict(part.cache_control)}
     if isinstance(part, Text):
-        text = _render(prompt, part, _templates(prompt)[part.path], values)
+        text = _render(prompt, part, compile_templates(prompt)[part.path], values)
         return {"type": "text", "text": text, **cached}
     url = _data_url(part.media_type, part.data) if isinstance(part, ImageFile) else inputs[part.name]
     return {"type": "image_url", "image_url": {"url": url}, **cached}

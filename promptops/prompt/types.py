@@ -90,6 +90,12 @@ class Input:
     required: bool = True
     default: Any = None
 
+    @property
+    def accepts_text(self) -> bool:
+        """Whether a string is a value of this input, so that what was typed is taken verbatim."""
+        types = self.schema.get("type", "string")
+        return self.kind == "value" and "string" in ([types] if isinstance(types, str) else types)
+
     def canonical(self) -> dict[str, Any]:
         if self.kind == "value":
             return {key: value for key, value in self.schema.items() if key not in _ANNOTATIONS}

@@ -169,6 +169,9 @@ class BundleSource:
     def releases(self, prompt: str) -> ReleaseState | None:
         return self._content.states.get(prompt)
 
+    def all_releases(self) -> Mapping[str, ReleaseState]:
+        return self._content.states
+
     def version(self, prompt: str, released: ReleasedVersion) -> Version:
         found = self._content.versions.get((prompt, released.digest))
         if found is None:

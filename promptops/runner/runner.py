@@ -17,7 +17,7 @@ from promptops.errors import PromptopsError
 from promptops.log import PackageLogger
 from promptops.prompt import Prompt
 from promptops.prompt.mock_parameters import require_measurable
-from promptops.prompt.render import RenderedPrompt, render_prompt
+from promptops.prompt.render import RenderedPrompt, compile_templates, render_prompt
 from promptops.providers.catalog import Catalog
 from promptops.providers.parameters import check_model_name, check_parameters, check_tools
 from promptops.providers.types import ModelClient, ModelError, OnText
@@ -110,6 +110,14 @@ class Runner:
             check_tools(prompt.tools)
         started = started_run(version, rendered, origin)
         return PreparedRun(version=version, origin=origin, rendered=rendered, checks=checks, started=started)
+
+    def load(self, version: Version) -> None:
+        """Have all at hand that a first call would wait for. Raises what is wrong with the version."""
+        prompt = version.prompt
+        project_checks(prompt, self.root)
+        compile_templates(prompt)
+        for pin in (prompt.model, *prompt.fallback):
+            self.adapter_for(pin)
 
     def begin(self, prepared: PreparedRun) -> PreparedRun:
         self.journal.start(prepared.started, prepared.version.prompt)

@@ -50,11 +50,11 @@ class FailureReports:
         try:
             work()
         except Exception as error:  # noqa: BLE001 - whatever it is, the program goes on
-            self._report(error)
+            self.report(error)
         else:
             self._reported.clear()
 
-    def _report(self, error: Exception) -> None:
+    def report(self, error: Exception) -> None:
         message = error.message if isinstance(error, PromptopsError) else f"{type(error).__name__}: {error}"
         if message not in self._reported:
             self._reported.add(message)

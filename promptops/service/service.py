@@ -8,12 +8,14 @@ calls. With ``sync_every`` one more thread talks to the remote.
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from promptops.config.clock import utc_now
 from promptops.config.settings import Settings
+from promptops.errors import Invalid, PromptopsError
 from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
 from promptops.registry import FinishedRun, RunOutcome, add_run_outcomes
 from promptops.runner import PreparedRun, ReportedResult, Run, RunContext, Runner, is_shadow_sampled
@@ -22,11 +24,13 @@ from promptops.runner.retry import Limits
 from promptops.runner.routing import Router, prepare_routed_run
 from promptops.runner.session import Session
 from promptops.service.background_loop import BackgroundLoop, Worker
+from promptops.service.chat_inputs import inputs_from_chat
 from promptops.service.grouped_journal import GroupedJournal
 from promptops.service.periodic_sync import FailureReports, PeriodicSync
 from promptops.service.sources import RefreshableSource
 from promptops.versions.references import parse_reference
 from promptops.versions.release_state import ShadowState
+from promptops.versions.resolve import Version
 
 if TYPE_CHECKING:  # only some channels have one
     from promptops.service.shadow_worker import ShadowWorker
@@ -48,6 +52,10 @@ class CallRequest:
     unit: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
+    chat: Sequence[Mapping[str, Any]] = ()  # messages that stand for inputs which are not given
+
+    def inputs_of(self, version: Version) -> Mapping[str, Any]:
+        return inputs_from_chat(version.prompt, self.chat, self.inputs) if self.chat else self.inputs
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,7 @@ class Service:
         self._sync = sync
         self._refresh_reports = FailureReports()
         self._on_channels = False
+        self._served: tuple[object, Mapping[str, Version]] = (None, {})
         self.loop = BackgroundLoop("promptops-loop")
         self.journal = GroupedJournal(settings, self.loop.loop)
         self._session = Session(settings, pooled=True, journal=self.journal)
@@ -87,20 +96,34 @@ class Service:
         reference = parse_reference(request.reference, self._settings)
         if reference.channel is None:
             version, context = self._source.find(request.reference), RunContext(metadata=request.metadata)
-            prepared = runner.ready(version, request.inputs, context, called=called)
-            return ReadyCall(runner, prepared, request.inputs)
+            inputs = request.inputs_of(version)
+            prepared = runner.ready(version, inputs, context, called=called)
+            return ReadyCall(runner, prepared, inputs)
         self._on_channels = True
         placement = self._serving.place(reference, request.unit, request.metadata)
         alone = replace(placement, shadow=None)  # a shadow waits in memory, not in the registry
-        prepared = prepare_routed_run(runner, alone, request.inputs, called=called, metadata=request.metadata)
-        return ReadyCall(runner, prepared, request.inputs, placement.shadow)
+        inputs = request.inputs_of(placement.stable or placement.version)  # what callers know of
+        prepared = prepare_routed_run(runner, alone, inputs, called=called, metadata=request.metadata)
+        return ReadyCall(runner, prepared, inputs, placement.shadow)
+
+    async def aready(self, request: CallRequest) -> ReadyCall:
+        """``ready`` on a thread that may wait for git."""
+        return await self._read(lambda: self.ready(request))
 
     async def run(self, request: CallRequest, on_text: OnText | None = None) -> Run:
-        """``ready`` on a thread that may wait for git, then ``answer``."""
-        return await self.answer(await self._read(lambda: self.ready(request)), on_text)
+        return await self.answer(await self.aready(request), on_text)
 
-    async def answer(self, call: ReadyCall, on_text: OnText | None = None) -> Run:
-        """Make one call. One that fails raises its ModelError, after it has been logged."""
+    async def serving(self) -> Mapping[str, Version]:
+        """What each channel serves to most callers now, by its reference. All that calls need is loaded."""
+        return await self._read(self._served_now)
+
+    async def answer(
+        self, call: ReadyCall, on_text: OnText | None = None, *, calls_as_text: bool = True
+    ) -> Run:
+        """Make one call. One that fails raises its ModelError, after it has been logged.
+
+        With ``calls_as_text`` tool calls without a text beside them are heard as JSON.
+        """
         prepared = await self._start(call)
         replaced = may_replace_text(prepared.version.prompt, call.runner.catalog)
         heard = _StreamedText(on_text) if on_text and not replaced else None
@@ -113,8 +136,9 @@ class Service:
         if run.error:
             run.error.run_id = run.started.run_id
             raise run.error
-        if on_text and not (heard and heard.begun) and run.answer:
-            on_text(run.answer)
+        late = run.answer if calls_as_text else run.text
+        if on_text and not (heard and heard.begun) and late:
+            on_text(late)
         return run
 
     async def prepare(self, request: CallRequest) -> PreparedRun:
@@ -146,6 +170,33 @@ class Service:
         from promptops.service.shadow_worker import ShadowWorker
 
         return ShadowWorker(self._settings, self._source)
+
+    def _served_now(self) -> Mapping[str, Version]:
+        self._on_channels = True
+        stamp = self._source.stamp()
+        if self._served[0] is not stamp:
+            self._served = stamp, self._load_all()
+        return self._served[1]
+
+    def _load_all(self) -> dict[str, Version]:
+        found: dict[str, Version] = {}
+        for state in self._source.all_releases().values():
+            live = [name for name, channel in state.channels.items() if channel.stable]
+            for text in (f"{state.prompt}:{name}" for name in live):
+                try:
+                    stable, *others = self._serving.versions(parse_reference(text, self._settings))
+                except Invalid as error:
+                    self._refresh_reports.report(error)
+                    continue
+                found[text] = stable
+                for version in (stable, *others):
+                    self._load(version)
+        return found
+
+    def _load(self, version: Version) -> None:
+        runner = self._session.runner()
+        with suppress(PromptopsError):  # whoever calls it hears what is wrong with it
+            runner.load(version)
 
     async def _end(self) -> None:
         await self._session.__aexit__(None, None, None)

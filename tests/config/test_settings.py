@@ -214,6 +214,7 @@ plans: {strict: {unit: user}}
 models: {openai/x: {input_cost_per_token: 1.0e-6}}
 log: {inputs: none, outputs: hash, on_error: fail}
 lint: {rules: {crlf: 'off'}}
+serve: {caller_parameters: refuse}
 """
     file = decode_settings(text, "promptops.yaml")
     assert file.document is not None
@@ -223,6 +224,7 @@ lint: {rules: {crlf: 'off'}}
     assert file.releases == ({"prompts": "medical/**", "plan": "strict"},)
     assert (file.release, file.plans["strict"]) == ({"from": "origin/main"}, {"unit": "user"})
     assert list(file.models) == ["openai/x"]
+    assert file.serve == {"caller_parameters": "refuse"}
 
 
 def test_all_that_is_read_of_the_catalogue_may_be_said_of_a_model() -> None:

@@ -49,7 +49,7 @@ def read_inputs(prompt: "Prompt", pairs: Sequence[str] | None, file: str | None)
             raise Invalid(f"-i {pair}: an input is NAME=VALUE", hint=f"-i {name}=@FILE reads a file")
         inputs[name] = _parse_input(prompt.inputs.get(name), name, value)
     missing = [each for each in prompt.inputs.values() if each.required and each.name not in inputs]
-    if len(missing) == 1 and accepts_text(missing[0]) and file != "-" and not sys.stdin.isatty():
+    if len(missing) == 1 and missing[0].accepts_text and file != "-" and not sys.stdin.isatty():
         text = _decode_utf8(sys.stdin.buffer.read(), "stdin")
         if text:  # an empty stdin, such as a cron job's, gives nothing
             inputs[missing[0].name] = text
@@ -64,12 +64,6 @@ _JSON_EXAMPLES = {
     "boolean": "true",
     "messages": '[{"role": "user", "content": "Hello"}]',
 }
-
-
-def accepts_text(declared: "Input") -> bool:
-    """Whether a string is a value of this input, so that what was typed is taken verbatim."""
-    types = declared.schema.get("type", "string")
-    return declared.kind == "value" and "string" in ([types] if isinstance(types, str) else types)
 
 
 def _read_inputs_file(file: str) -> dict[str, Any]:
@@ -91,7 +85,7 @@ def _parse_input(declared: "Input | None", name: str, text: str) -> Any:
         if declared and declared.kind == "image":
             return data
         text = _decode_utf8(data, text[1:])
-    if declared is None or accepts_text(declared) or declared.kind == "image":
+    if declared is None or declared.accepts_text or declared.kind == "image":
         return text
     try:
         return json.loads(text)

@@ -1,6 +1,6 @@
 """Reads from git what channels serve, without a process per call."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Lock
@@ -24,6 +24,10 @@ class ReleaseSource(Protocol):
 
     def releases(self, prompt: str) -> ReleaseState | None: ...
 
+    def all_releases(self) -> Mapping[str, ReleaseState]:
+        """Of every prompt that is released, by its name. Not kept: for listings."""
+        ...
+
     def version(self, prompt: str, released: ReleasedVersion) -> Version:
         """A released version. Raises Invalid when it can't be had, or is not what was released."""
         ...
@@ -45,6 +49,9 @@ class _StateSnapshot:
     def read(self, repo: GitRepo, prompt: str) -> ReleaseState | None:
         """A prompt's releases in the newest commit whose state of that prompt can be trusted."""
         return AuditedReleases(repo, self._audit).release(prompt) if self._audit else None
+
+    def read_all(self, repo: GitRepo) -> Mapping[str, ReleaseState]:
+        return AuditedReleases(repo, self._audit).releases() if self._audit else {}
 
 
 class GitSource:
@@ -76,6 +83,11 @@ class GitSource:
             with self._lock, GitRepo(self._settings) as repo:
                 snapshot.states[prompt] = snapshot.read(repo, prompt)
         return snapshot.states[prompt]
+
+    def all_releases(self) -> Mapping[str, ReleaseState]:
+        snapshot = self._snapshot or self._first()
+        with self._lock, GitRepo(self._settings) as repo:
+            return snapshot.read_all(repo)
 
     def version(self, prompt: str, released: ReleasedVersion) -> Version:
         key = prompt, released.digest

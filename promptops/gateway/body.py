@@ -1,0 +1,75 @@
+"""Bodies of requests: read within bounds, and taken apart."""
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+from aiohttp import web
+
+from promptops.gateway.errors import ApiError
+
+MAX_BODY_BYTES = 32 * 1024 * 1024  # an image or two, in base64
+BODY_TIMEOUT_S = 30.0
+_MAX_SHOWN = 60
+
+
+async def read_object(request: web.Request) -> dict[str, Any]:
+    """The JSON object of a request. Raises ApiError for everything else."""
+    if request.content_type != "application/json":  # which a page of another site cannot send unasked
+        raise ApiError(415, "the body must be JSON, with Content-Type: application/json")
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            raw = await request.read()
+    except TimeoutError:
+        raise ApiError(408, f"the body did not come within {BODY_TIMEOUT_S:.0f} s") from None
+    except web.HTTPRequestEntityTooLarge:
+        raise ApiError(413, f"the body is larger than {MAX_BODY_BYTES // 1024**2} MB") from None
+    return decode_object(raw)
+
+
+def decode_object(raw: bytes) -> dict[str, Any]:
+    try:
+        body = json.loads(raw, parse_constant=_refuse_constant)
+        raw.decode().encode()
+    except (ValueError, RecursionError) as error:
+        raise ApiError(400, f"the body is not JSON: {str(error)[:_MAX_SHOWN]}", "invalid_json") from None
+    if not isinstance(body, dict):
+        raise ApiError(400, "the body is not a JSON object", "invalid_json")
+    return body
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def text_in(body: Mapping[str, Any], key: str, *, longest: int) -> str | None:
+    """A string of a body, or None where there is none."""
+    value = body.get(key)
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > longest:
+        raise wrong_type(key, f"a string of at most {longest} characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ApiError(400, f"`{key}` is not valid Unicode", "invalid_value", key) from None
+    return value
+
+
+def object_in(body: Mapping[str, Any], key: str) -> dict[str, Any] | None:
+    value = body.get(key)
+    if value is None or isinstance(value, dict):
+        return value
+    raise wrong_type(key, "an object")
+
+
+def flag_in(body: Mapping[str, Any], key: str) -> bool:
+    value = body.get(key)
+    if value is None or isinstance(value, bool):
+        return bool(value)
+    raise wrong_type(key, "true or false")
+
+
+def wrong_type(key: str, expected: str) -> ApiError:
+    return ApiError(400, f"`{key}` must be {expected}", "invalid_type", key)

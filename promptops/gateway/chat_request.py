@@ -1,0 +1,91 @@
+"""``POST /v1/chat/completions``: what a request asks for. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from promptops.gateway.body import flag_in, object_in, text_in, wrong_type
+from promptops.gateway.caller_parameters import ignored_parameters
+from promptops.gateway.errors import ApiError
+from promptops.gateway.references import check_served_reference
+from promptops.runner.retry import Limits
+from promptops.service import CallRequest
+
+UNIT_HEADER = "X-Promptops-Unit"
+_MAX_UNIT = 512
+_MAX_MODEL = 300
+_OWN = ("model", "messages", "inputs", "metadata", "stream", "stream_options", "user", "safety_identifier")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """One request: the call that it asks for, and how the answer is to be sent."""
+
+    call: CallRequest
+    stream: bool = False
+    include_usage: bool = False
+    ignored: tuple[str, ...] = ()
+
+
+def parse_chat_request(
+    body: Mapping[str, Any], headers: Mapping[str, str], limits: Limits, *, refuse_parameters: bool = False
+) -> ChatRequest:
+    """Raises ApiError, or NotFound for a model that is no served reference."""
+    reference = text_in(body, "model", longest=_MAX_MODEL)
+    if not reference:
+        raise ApiError(400, "`model` is missing: NAME:CHANNEL or NAME@vN", "missing_parameter", "model")
+    metadata = object_in(body, "metadata") or {}
+    inputs = _inputs(body, metadata)
+    chat = _messages(body, optional=inputs is not None)
+    options = object_in(body, "stream_options") or {}
+    return ChatRequest(
+        call=CallRequest(
+            reference=check_served_reference(reference),
+            inputs=inputs or {},
+            chat=chat,
+            unit=unit_of(body, headers),
+            metadata={key: value for key, value in metadata.items() if key != "inputs"},
+            limits=limits,
+        ),
+        stream=flag_in(body, "stream"),
+        include_usage=flag_in(options, "include_usage"),
+        ignored=ignored_parameters(body, _OWN, refuse=refuse_parameters),
+    )
+
+
+def unit_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
+    """Whom a call is for: the header, else what SDKs send."""
+    given = headers.get(UNIT_HEADER)
+    if given is not None and len(given) > _MAX_UNIT:
+        raise ApiError(400, f"{UNIT_HEADER} is longer than {_MAX_UNIT} characters", "invalid_value")
+    named = (text_in(body, key, longest=_MAX_UNIT) for key in ("safety_identifier", "user"))
+    return given or next((unit for unit in named if unit), None)
+
+
+def _inputs(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any] | None:
+    """``inputs``, or ``metadata.inputs``: an object, or one as JSON where an SDK takes strings alone."""
+    if body.get("inputs") is not None:
+        return object_in(body, "inputs")
+    given = metadata.get("inputs")
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except (ValueError, RecursionError):
+            raise wrong_type("metadata.inputs", "a JSON object") from None
+    if given is not None and not isinstance(given, dict):
+        raise wrong_type("metadata.inputs", "a JSON object")
+    return given
+
+
+def _messages(body: Mapping[str, Any], *, optional: bool) -> Sequence[Mapping[str, Any]]:
+    messages = body.get("messages")
+    if messages is None:
+        messages = []
+    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+        raise wrong_type("messages", "a list of messages")
+    if not messages and not optional:
+        raise ApiError(
+            400, "`messages` or `inputs` is missing: they are the inputs of the prompt", "missing_parameter"
+        )
+    return messages

@@ -1,0 +1,111 @@
+"""Runs as OpenAI's chat completions, whole and in chunks. Pure."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from promptops.providers.types import REFUSAL
+from promptops.registry import StartedRun
+from promptops.runner import Run
+
+DONE = b"data: [DONE]\n\n"
+
+
+def run_headers(run: StartedRun) -> dict[str, str]:
+    """Which run an answer is, and what answered."""
+    found = {
+        "X-Promptops-Run-Id": run.run_id,
+        "X-Promptops-Prompt": run.prompt,
+        "X-Promptops-Version": run.version,
+        "X-Promptops-Digest": f"sha256:{run.digest}",
+        "X-Promptops-Arm": run.arm,
+    }
+    return {name: value for name, value in found.items() if value}
+
+
+def chat_completion(run: Run) -> dict[str, Any]:
+    refused = run.finish_reason == REFUSAL
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": None if refused or (run.tool_calls and not run.text) else run.text,
+        "refusal": run.text if refused else None,
+    }
+    if run.tool_calls:
+        message["tool_calls"] = run.tool_calls
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": _finish_reason(run)}
+    return {
+        **_head(run.started, "chat.completion", run.model),
+        "choices": [choice],
+        "usage": usage_of(run),
+        "promptops": run_facts(run),
+    }
+
+
+def run_facts(run: Run) -> dict[str, Any]:
+    """What promptops knows of an answer beside what the API has a place for."""
+    return {
+        "run_id": run.id,
+        "version": run.version,
+        "arm": run.arm,
+        "passed": run.passed,
+        "failed_checks": [check.name for check in run.checks if not check.passed],
+        "cost_usd": run.cost_usd,
+    }
+
+
+def usage_of(run: Run) -> dict[str, Any] | None:
+    """None where the provider did not say."""
+    if run.input_tokens is None or run.output_tokens is None:
+        return None
+    return {
+        "prompt_tokens": run.input_tokens,
+        "completion_tokens": run.output_tokens,
+        "total_tokens": run.input_tokens + run.output_tokens,
+        "prompt_tokens_details": {"cached_tokens": run.cached_tokens or 0},
+        "completion_tokens_details": {"reasoning_tokens": run.reasoning_tokens or 0},
+    }
+
+
+class ChatChunks:
+    """The chunks of one streamed answer, as lines of an event stream."""
+
+    def __init__(self, run: StartedRun) -> None:
+        self._head = _head(run, "chat.completion.chunk", run.request_model)
+        self._begun = False
+
+    def piece(self, text: str) -> bytes:
+        return self._chunk({"content": text})
+
+    def end(self, run: Run, *, include_usage: bool) -> Iterator[bytes]:
+        """What follows the text: tool calls, why it ended, what it cost."""
+        if run.tool_calls:
+            yield self._chunk({"tool_calls": _indexed(run.tool_calls)})
+        elif not self._begun:
+            yield self._chunk({"content": ""})
+        yield self._chunk({}, _finish_reason(run))
+        if include_usage:
+            yield event({**self._head, "choices": [], "usage": usage_of(run), "promptops": run_facts(run)})
+        yield DONE
+
+    def _chunk(self, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
+        role = {} if self._begun else {"role": "assistant"}
+        self._begun = True
+        choice = {"index": 0, "delta": {**role, **delta}, "logprobs": None, "finish_reason": finish}
+        return event({**self._head, "choices": [choice]})
+
+
+def event(payload: Mapping[str, Any]) -> bytes:
+    return b"data: " + json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+
+
+def _head(run: StartedRun, kind: str, model: str) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{run.run_id}", "object": kind, "created": int(time.time()), "model": model}
+
+
+def _finish_reason(run: Run) -> str:
+    return "stop" if run.finish_reason in (None, REFUSAL) else str(run.finish_reason)
+
+
+def _indexed(calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    return [{"index": number, **call} for number, call in enumerate(calls)]

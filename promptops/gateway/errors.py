@@ -1,0 +1,87 @@
+"""Errors in OpenAI's shape and status."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from promptops.errors import Invalid, NotFound, OverBudget, PromptopsError, Unavailable
+from promptops.providers.types import ErrorType, ModelError
+
+NO_RETRY = {"x-should-retry": "false"}
+"""What was tried was tried often enough: a client that tries again makes calls, and evidence, twice."""
+
+_CLIENT_CLOSED = 499
+_STATUS: dict[ErrorType, tuple[int, str]] = {
+    "authentication": (502, "provider_authentication"),  # the gateway's key, not the caller's
+    "not_found": (502, "provider_model_not_found"),
+    "bad_request": (400, "provider_bad_request"),
+    "content_filter": (400, "content_filter"),
+    "context_exceeded": (400, "context_length_exceeded"),
+    "rate_limit": (429, "rate_limit_exceeded"),
+    "timeout": (504, "provider_timeout"),
+    "connection": (502, "provider_unreachable"),
+    "server": (502, "provider_error"),
+    "malformed_reply": (502, "provider_malformed_reply"),
+    "cut_off": (502, "provider_cut_off"),
+    "interrupted": (_CLIENT_CLOSED, "interrupted"),
+    "call_failed": (500, "call_failed"),
+}
+
+
+@dataclass
+class ApiError(Exception):
+    """What a client is answered in place of what it asked for."""
+
+    status: int
+    message: str
+    code: str | None = None
+    param: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        super().__init__(self.message)
+
+    def as_json(self) -> dict[str, Any]:
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return {"error": error}
+
+    @property
+    def type(self) -> str:
+        """OpenAI's word for the kind of error."""
+        kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+        if self.code == "insufficient_quota":
+            return "insufficient_quota"
+        return kinds.get(
+            self.status,
+            "invalid_request_error" if self.status < 500 else "server_error",  # noqa: PLR2004 - HTTP
+        )
+
+
+def api_error(error: PromptopsError) -> ApiError:
+    """An error of promptops as clients of OpenAI's API know such errors."""
+    message = f"{error.message}; {error.hint}" if error.hint else error.message
+    if isinstance(error, ModelError):
+        status, code = _STATUS[error.type]
+        after = {} if error.retry_after is None else {"Retry-After": f"{min(error.retry_after, 3600):.0f}"}
+        return ApiError(status, message, code, headers=NO_RETRY | after)
+    if isinstance(error, OverBudget):
+        return ApiError(429, message, "insufficient_quota", headers=NO_RETRY)
+    if isinstance(error, Unavailable):
+        return ApiError(503, message, "unavailable", headers=NO_RETRY)
+    if isinstance(error, NotFound):
+        return ApiError(404, message, "model_not_found", "model")
+    if isinstance(error, Invalid):
+        return ApiError(400, message, "invalid_request")
+    return ApiError(500, message, "internal_error", headers=NO_RETRY)
+
+
+@contextmanager
+def errors_with(headers: Mapping[str, str]) -> Iterator[None]:
+    """Errors in the block name the run that they are of."""
+    try:
+        yield
+    except PromptopsError as error:
+        found = api_error(error)
+        found.headers = {**headers, **found.headers}
+        raise found from error

@@ -1,0 +1,57 @@
+"""``GET /v1/models``: what channels serve, and which inputs it takes."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from promptops.errors import NotFound
+from promptops.gateway.answers import json_answer
+from promptops.service import Service
+from promptops.service.chat_inputs import find_chat_inputs
+from promptops.versions.references import suggest_nearest
+from promptops.versions.resolve import Version
+
+
+@dataclass(frozen=True, slots=True)
+class ServedModels:
+    """The list of what is served now."""
+
+    service: Service
+
+    async def list(self, request: web.Request) -> web.Response:  # noqa: ARG002 - a handler has it
+        served = await self.service.serving()
+        return json_answer({"object": "list", "data": [_model(*each) for each in sorted(served.items())]})
+
+    async def get(self, request: web.Request) -> web.Response:
+        served, wanted = await self.service.serving(), request.match_info["model"]
+        if wanted not in served:
+            hint = suggest_nearest(wanted, sorted(served), "nothing is released yet")
+            raise NotFound(f"nothing is served as `{wanted[:300]}`", hint=hint)
+        return json_answer(_model(wanted, served[wanted]))
+
+
+def _model(reference: str, version: Version) -> dict[str, Any]:
+    prompt, places = version.prompt, find_chat_inputs(version.prompt)
+    inputs = {
+        each.name: {
+            **(each.schema if each.kind == "value" else {"type": each.kind}),
+            "required": each.required,
+        }
+        for each in prompt.inputs.values()
+    }
+    return {
+        "id": reference,
+        "object": "model",
+        "created": 0,
+        "owned_by": "promptops",
+        "promptops": {
+            "prompt": prompt.name,
+            "description": prompt.description,
+            "version": version.version,
+            "digest": f"sha256:{prompt.digest}",
+            "inputs": inputs,
+            "last_user_message": places.text if places else None,
+            "earlier_messages": places.history if places else None,
+        },
+    }

@@ -1,0 +1,122 @@
+"""OpenAI's own Python client, unchanged but for its base URL, against the gateway."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from promptops import Limits
+from support.front_door import Cli, Repo
+from support.gateway_client import Client, running_gateway
+from support.greet_releases import go_live, runs
+from support.provider import Provider, chunk, events, reply, status, text
+
+openai = pytest.importorskip("openai")
+
+TOOL_CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"at": 1}'}}
+
+
+@pytest.fixture
+def gateway(cli: Cli, repo: Repo, provider: Provider) -> Iterator[Client]:
+    go_live(cli, repo)
+    with running_gateway(repo.path, limits=Limits(retries=0)) as running:
+        yield running
+
+
+@pytest.fixture
+def sdk(gateway: Client) -> Iterator["openai.OpenAI"]:
+    with openai.OpenAI(base_url=gateway.base_url, api_key="none") as client:
+        yield client
+
+
+def test_chat(sdk: "openai.OpenAI", repo: Repo) -> None:
+    asked = sdk.chat.completions.with_raw_response.create(
+        model="greet:production", messages=[{"role": "user", "content": "Ada"}], user="u1", temperature=1
+    )
+    answer = asked.parse()
+    assert answer.choices[0].message.content == "Greet Ada."
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == 7
+    assert asked.headers["x-promptops-run-id"] == runs(repo)[0]["run_id"]
+    assert asked.headers["x-promptops-ignored"] == "temperature"
+    named = sdk.chat.completions.create(
+        model="greet@v1", messages=[], extra_body={"inputs": {"name": "Grace"}}
+    )
+    assert named.choices[0].message.content == "Greet Grace."
+
+
+def test_models(sdk: "openai.OpenAI") -> None:
+    assert [model.id for model in sdk.models.list()] == ["greet:production"]
+    assert sdk.models.retrieve("greet:production").owned_by == "promptops"
+
+
+def test_streams(sdk: "openai.OpenAI", provider: Provider) -> None:
+    words = ["one ", "two ", "three"]
+    usage = chunk({}) | {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 3}}
+    provider.script = events(*(chunk({"content": word}) for word in words), chunk({}, "stop"), usage)
+    stream = sdk.chat.completions.create(
+        model="greet:production",
+        messages=[{"role": "user", "content": "Ada"}],
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    chunks = list(stream)
+    assert [each.choices[0].delta.content for each in chunks[:3]] == words
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.total_tokens == 8
+
+
+def test_tools(sdk: "openai.OpenAI", provider: Provider) -> None:
+    provider.script = reply(
+        {"role": "assistant", "content": None, "tool_calls": [TOOL_CALL]}, finish="tool_calls"
+    )
+    chat = [{"role": "user", "content": "Ada"}]
+    (call,) = (
+        sdk.chat.completions.create(model="greet:production", messages=chat).choices[0].message.tool_calls
+    )
+    assert (call.function.name, call.function.arguments) == ("look", '{"at": 1}')
+    with sdk.chat.completions.stream(model="greet:production", messages=chat) as stream:
+        message = stream.get_final_completion().choices[0].message
+    assert message.tool_calls[0].function.name == "look"
+
+
+def test_structured_output(cli: Cli, repo: Repo, provider: Provider) -> None:
+    from pydantic import BaseModel
+
+    class Greeting(BaseModel):
+        word: str
+
+    go_live(
+        cli,
+        repo,
+        more="output: {schema: {type: object, properties: {word: {type: string}}, "
+        "required: [word], additionalProperties: false}}\n",
+    )
+    provider.script = text('{"word": "Hi"}')
+    with running_gateway(repo.path) as running, openai.OpenAI(base_url=running.base_url, api_key="x") as sdk:
+        answer = sdk.chat.completions.parse(
+            model="greet:production",
+            messages=[{"role": "user", "content": "Ada"}],
+            response_format=Greeting,
+        )
+    assert answer.choices[0].message.parsed == Greeting(word="Hi")
+
+
+def test_errors_are_the_clients_own(sdk: "openai.OpenAI", provider: Provider) -> None:
+    chat = [{"role": "user", "content": "Ada"}]
+    with pytest.raises(openai.NotFoundError, match="greet:production"):
+        sdk.chat.completions.create(model="great:production", messages=chat)
+    with pytest.raises(openai.BadRequestError, match="`n` belongs to the released version"):
+        sdk.chat.completions.create(model="greet:production", messages=chat, n=2)
+    provider.script = status(429, "slow down")
+    with pytest.raises(openai.RateLimitError, match="slow down"):
+        sdk.chat.completions.create(model="greet:production", messages=chat)
+
+
+def test_a_client_that_retries_makes_no_second_call_and_no_second_run(
+    sdk: "openai.OpenAI", provider: Provider, repo: Repo
+) -> None:
+    assert sdk.max_retries == 2
+    provider.script = status(503, "down")
+    with pytest.raises(openai.InternalServerError):
+        sdk.chat.completions.create(model="greet:production", messages=[{"role": "user", "content": "Ada"}])
+    assert (len(provider.requests), len(runs(repo))) == (1, 1)

@@ -1,0 +1,125 @@
+"""The server: how it starts, what it bears, how it ends."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.client import HTTPException
+from pathlib import Path
+
+import pytest
+
+from promptops.registry import RegistryDatabase
+from support.front_door import Cli, Repo
+from support.gateway_client import Client, running_gateway
+from support.provider import Provider, slow, text
+from support.workspace_clients import states, until
+
+
+@contextmanager
+def serving_process(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], Client]]:
+    """``promptops serve`` on a free port, in a process of its own."""
+    command = [sys.executable, "-m", "promptops", "serve", "--port", "0", *options]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            line = process.stderr.readline()
+            assert "/v1" in line, line + process.stderr.read()
+            yield process, Client(int(line.rsplit(":", 1)[1].split("/")[0]))
+        finally:
+            process.kill()
+
+
+def test_sigterm_ends_it_when_the_answers_under_way_are_sent(live: Repo, provider: Provider) -> None:
+    provider.script = slow(0.5, text("late"))
+    with ThreadPoolExecutor(1) as pool, serving_process(live.path) as (process, client):
+        answer = pool.submit(client.chat)
+        until(lambda: provider.requests)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert answer.result().text == "late"
+    assert states(live.path) == {"finished": 1}
+
+
+def test_where_it_cannot_listen(cli: Cli, live: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = cli("serve", "--port", str(port))
+    assert (done.code, f"cannot listen on 127.0.0.1:{port}" in done.err) == (5, True)
+    done = cli("serve", "--host", "0.0.0.0")  # noqa: S104 - it is refused
+    assert (done.code, "can be reached from other machines" in done.err) == (4, True)
+
+
+def test_probes(client: Client) -> None:
+    assert (client.get("/livez").status, client.get("/readyz").body) == (200, {"ready": True})
+
+
+def test_pages_of_other_sites_are_not_answered(client: Client) -> None:
+    answer = client.get("/v1/models", Host="evil.example")
+    assert (answer.status, answer.error["code"]) == (403, "wrong_host")
+    for host in ("localhost", f"localhost:{client.port}", "[::1]:4455", "127.0.0.1"):
+        assert client.get("/livez", Host=host).status == 200
+    assert (
+        "access-control-allow-origin" not in client.get("/v1/models", Origin="https://evil.example").headers
+    )
+
+
+def test_requests_that_are_too_large(client: Client) -> None:
+    assert client.get("/livez", **{"X-Long": "a" * 20_000}).status == 400
+    raw = b'{"model": "' + b"a" * (33 * 1024 * 1024) + b'"}'
+    answer = client.send("POST", "/v1/chat/completions", raw)
+    assert (answer.status, answer.error["type"]) == (413, "invalid_request_error")
+
+
+def test_a_connection_that_sends_its_request_too_slowly_is_closed(live: Repo, provider: Provider) -> None:
+    with running_gateway(live.path, idle_s=0.2) as client:
+        with socket.create_connection(("127.0.0.1", client.port)) as connection:
+            connection.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nX-Slow: ")
+            connection.settimeout(20)
+            assert connection.recv(100) == b""
+        assert client.chat().status == 200
+
+
+def test_many_clients_at_once(client: Client, live: Repo) -> None:
+    with ThreadPoolExecutor(50) as pool:
+        answers = list(pool.map(lambda number: client.chat(user=f"u{number}"), range(200)))
+    assert {answer.status for answer in answers} == {200}
+    assert len({answer.body["promptops"]["run_id"] for answer in answers}) == 200
+    assert states(live.path) == {"finished": 200}
+
+
+def test_a_registry_that_is_locked_holds_up_nobody(client: Client, live: Repo) -> None:
+    assert client.chat().status == 200
+    with RegistryDatabase.open(live.path / "registry.db") as registry, registry.transaction():
+        assert client.chat().status == 200
+    until(lambda: states(live.path) == {"finished": 2})
+
+
+def test_a_worker_that_is_killed_has_lost_nothing_that_was_answered(live: Repo, provider: Provider) -> None:
+    answered: set[str] = set()
+    for _ in range(2):
+        with serving_process(live.path) as (process, client), ThreadPoolExecutor(8) as pool:
+
+            def call(client: Client = client) -> None:
+                for _ in range(50):
+                    try:
+                        answered.add(client.chat().body["promptops"]["run_id"])
+                    except (OSError, HTTPException):
+                        return
+
+            before = len(answered)
+            for _ in range(8):
+                pool.submit(call)
+            until(lambda before=before: len(answered) > before + 40)
+            os.kill(process.pid, signal.SIGKILL)
+    with RegistryDatabase.open(live.path / "registry.db") as registry:
+        logged = [tuple(row) for row in registry.read("SELECT run_id, state FROM runs")]
+    finished = {run_id for run_id, state in logged if state == "finished"}
+    assert answered <= finished
+    assert len(logged) == len({run_id for run_id, _ in logged})
+    assert len(answered) <= len(provider.requests) <= len(logged)  # a row is there before each call

@@ -1,0 +1,77 @@
+"""A gateway in this process, and a client that speaks plain HTTP to it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any
+
+from promptops.config.settings import find_settings
+from promptops.gateway.server import Gateway, GatewayOptions
+from promptops.service import RepositorySource
+
+
+@dataclass(frozen=True)
+class Response:
+    status: int
+    headers: Mapping[str, str]  # names in lower case
+    raw: bytes
+
+    @property
+    def body(self) -> Any:
+        return json.loads(self.raw)
+
+    @property
+    def error(self) -> Any:
+        return self.body["error"]
+
+    @property
+    def text(self) -> str:
+        return str(self.body["choices"][0]["message"]["content"])
+
+    @property
+    def events(self) -> list[Any]:
+        """What an event stream holds; its last line is [DONE]."""
+        lines = [line[len(b"data: ") :] for line in self.raw.split(b"\n\n") if line]
+        return [line.decode() if line == b"[DONE]" else json.loads(line) for line in lines]
+
+
+@dataclass(frozen=True)
+class Client:
+    port: int
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def send(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        try:
+            connection.request(method, path, raw, sent)
+            answer = connection.getresponse()
+            found = {name.lower(): value for name, value in answer.getheaders()}
+            return Response(answer.status, found, answer.read())
+        finally:
+            connection.close()
+
+    def get(self, path: str, **headers: str) -> Response:
+        return self.send("GET", path, None, headers)
+
+    def chat(self, model: str = "greet:production", /, *, headers: Any = None, **body: Any) -> Response:
+        """A chat request; without ``messages`` or ``inputs`` it greets Ada."""
+        if not {"messages", "inputs", "metadata"} & body.keys():
+            body["inputs"] = {"name": "Ada"}
+        return self.send("POST", "/v1/chat/completions", {"model": model, **body}, headers)
+
+
+@contextmanager
+def running_gateway(folder: Path, **options: Any) -> Iterator[Client]:
+    settings = find_settings(folder, {})
+    with Gateway(settings, RepositorySource(settings), GatewayOptions(port=0, **options)) as gateway:
+        yield Client(gateway.start())
