@@ -9,7 +9,7 @@ import pytest
 
 from support.front_door import GREET, Cli, Repo
 from support.git_repositories import GitFolder
-from support.greet_releases import QUICK, go_live, ok, runs, versions
+from support.greet_releases import QUICK, channel, go_live, ok, runs, told, versions
 from support.provider import Answer, Provider, Received, as_json, reply, text
 from support.raw_replies import OK
 from support.raw_server import RawServer
@@ -36,8 +36,7 @@ def test_no_answer_is_lost(cli: Cli, greeting: Repo, provider: Provider) -> None
 def test_what_is_live_is_what_was_decided(cli: Cli, repo: Repo, provider: Provider) -> None:
     go_live(cli, repo)
     ok(cli("canary", "greet@HEAD", *QUICK))
-    early = cli("promote", "greet")
-    assert early.code in {1, 3, 4}, early
+    assert cli("promote", "greet").code == 3
     assert versions(cli) == ("v1", "v2")
     folder, state = GitFolder(repo.path), "refs/heads/promptops-state"
     edited = folder.git("show", f"{state}:releases/greet.yaml").replace("5000", "10000")
@@ -56,6 +55,39 @@ def test_what_is_live_is_what_was_decided(cli: Cli, repo: Repo, provider: Provid
     ok(cli("release", "verify"))
     ok(cli("rollback", "greet"))
     assert versions(cli) == ("v1", None)
+
+
+STRICT = """\
+channels: {production: {plan: strict}}
+plans: {strict: {eval: null, quality: optional, steps: [{weight: 5}, {approval: manual}, {weight: 50}]}}
+"""
+
+
+def test_nobody_goes_past_a_plan_unseen(cli: Cli, repo: Repo) -> None:
+    """Not a canary that waits for a person, nor by its revision, another plan or a rollback."""
+    repo.write("promptops.yaml", STRICT)
+    go_live(cli, repo)
+    ok(cli("canary", "greet@HEAD", "--yes"))
+    ok(cli("tick", "greet"))
+    assert channel(cli)["rollout"]["phase"] == "awaiting"
+    for line in (
+        ("promote", "greet", "--yes"),
+        ("promote", "greet", "--force"),
+        ("promote", "greet@HEAD", "--plan", "direct", "--yes"),
+        ("rollback", "greet", "--to", "v2"),
+    ):
+        assert cli(*line).code in {2, 4}, line
+        assert versions(cli) == ("v1", "v2"), line
+    ok(cli("rollback", "greet", "--reason", "rude answers"))
+    refused = cli("promote", "greet@HEAD")
+    assert refused.code == 2
+    assert "skips step 1 (5%), step 2 (approval), step 3 (50%)" in refused.err
+    assert "Ada <ada@example.org>: rude answers" in refused.err
+    ok(cli("promote", "greet@HEAD", "--yes", "--reason", "polite now"))
+    last = told(cli, "release", "log", "greet")[0]
+    assert (last["forced"], len(last["skipped"])) == (True, 3)
+    assert (last["actor"], last["authors"]) == ("Ada <ada@example.org>", ["Ada <ada@example.org>"])
+    ok(cli("release", "verify"))
 
 
 def test_keys_stay_where_they_are(

@@ -1,6 +1,7 @@
 """Steps of a plan, and the people that they wait for: nobody goes past them unseen."""
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -113,6 +114,32 @@ def test_a_canary_by_another_plan_goes_past_an_approval_only_when_somebody_says_
     assert (done.code, "step 2 (approval)" in done.err) == (2, True)
     ok(cli("canary", "greet@HEAD", "--plan", "quick", "--yes"))
     assert (last(cli)["forced"], last(cli)["skipped"]) == (True, ["step 2 (approval)"])
+
+
+def test_on_a_terminal_somebody_is_asked(cli: Cli, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    guarded(cli, repo)
+    ok(cli("rollback", "greet"))
+    keyboard, terminal = os.openpty()
+    with os.fdopen(terminal) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        for answer, stable in ((b"no\n", "v1"), (b"y\n", "v2")):
+            os.write(keyboard, answer)
+            done = cli("promote", "greet@HEAD")
+            assert "serve greet@HEAD to everybody on greet:production?" in done.err
+            assert versions(cli) == (stable, None)
+    os.close(keyboard)
+
+
+@pytest.mark.parametrize("to", ["v2", "HEAD", "greet@HEAD"])
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_rollback_leads_only_to_what_has_served_everybody(
+    cli: Cli, awaiting: Repo, to: str, ended: bool
+) -> None:
+    if ended:
+        ok(cli("rollback", "greet"))
+    done = cli("rollback", "greet", "--to", to)
+    assert (done.code, "has never served everybody on production" in done.err) == (4, True)
+    assert versions(cli)[0] == "v1"
 
 
 @pytest.mark.parametrize("approvers", ["[bob@example.org]", "['@EXAMPLE.com', Bob@example.org]"])

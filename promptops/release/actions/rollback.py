@@ -34,6 +34,11 @@ def roll_back(
 ) -> RollbackResult:
     """End the active canary; where there is none, serve the previous version again, or the one named."""
     chosen = _resolve_version(context, target, to) if to else None
+    if chosen and not _has_served(context, target, chosen.prompt.digest):
+        raise Invalid(
+            f"{chosen.pasteable} has never served everybody on {target.channel}: going there is no rollback",
+            hint=f"promptops promote {chosen.pasteable} --to {target.channel}",
+        )
     taken: list[ReleasedVersion] = []
 
     def change(head: ReleaseState | None) -> Transition:
@@ -104,6 +109,16 @@ def _resolve_version(context: ReleaseContext, target: Target, to: str) -> Versio
         raise Invalid(f"`{to}` is not a revision", hint="--to v12, or --to REV")
     wanted = Reference(f"{target.prompt}@{rev}", target.prompt, rev=rev)
     return resolve_candidate(context, wanted.text, target.channel).version
+
+
+def _has_served(context: ReleaseContext, target: Target, digest: str) -> bool:
+    """Whether everybody was served this version once: what was not goes live by its plan alone."""
+    state = context.channel(target)
+    known = any(version and version.digest == digest for version in (state.stable, state.previous))
+    return known or any(
+        record.after.stable and record.after.stable.digest == digest
+        for record in context.ledger.log(target.prompt, target.channel)
+    )
 
 
 def _as_released(version: Version) -> ReleasedVersion:
