@@ -213,9 +213,9 @@ def _call_verb(verb: Callable[..., int | None], *args: Any, **options: Any) -> i
         if any(isinstance(each, int | float) and not abs(each) <= _MAX_NUMBER for each in values):
             raise WrongUsage(f"--{name.replace('_', '-')}: {value} is beyond what can be counted")
         if name == "out" and value is not None:
-            from promptops.config.containment import check_output
+            from promptops.config.containment import resolve_output
 
-            check_output(value, os.environ)
+            resolve_output(value)
     return verb(*args, **options)
 
 

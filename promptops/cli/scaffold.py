@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from promptops._version import __version__
-from promptops.config.containment import check_inside
+from promptops.config.containment import resolve_inside
+from promptops.config.safe_writes import WriteTarget
 from promptops.config.settings import Settings
 from promptops.config.settings_schema import SETTINGS_FILE
 from promptops.errors import Invalid
@@ -76,19 +77,16 @@ def write_workflows(settings: Settings) -> list[Path]:
         to
         for template, to in files.items()
         if _write_if_missing(
-            check_inside(to, settings.top), _fill_template(CI_TEMPLATES_DIR / template, name, settings)
+            WriteTarget.inside(to, settings.top), _fill_template(CI_TEMPLATES_DIR / template, name, settings)
         )
     ]
 
 
 def write_promote_script(settings: Settings) -> list[Path]:
     """Write the script that starts a canary and ticks until it is decided."""
-    file = _writable(settings, PROMOTE_SCRIPT)
-    return (
-        [file]
-        if _write_if_missing(file, (CI_TEMPLATES_DIR / PROMOTE_SCRIPT).read_text(encoding="utf-8"))
-        else []
-    )
+    script = _writable(settings, PROMOTE_SCRIPT)
+    text = (CI_TEMPLATES_DIR / PROMOTE_SCRIPT).read_text(encoding="utf-8")
+    return [script.path] if _write_if_missing(script, text) else []
 
 
 def _fill_template(template: Path, name: str, settings: Settings) -> str:
@@ -118,32 +116,33 @@ def _yaml_text(value: str | list[str]) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _write_if_missing(file: Path, text: str) -> bool:
-    if file.exists():
+def _write_if_missing(file: WriteTarget, text: str) -> bool:
+    if file.real.exists():
         return False
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
+    file.write(text.encode(), new=True)
     return True
 
 
 def write_prompt(settings: Settings, name: str, model: str, description: str) -> list[Path]:
     """Write a prompt to fill in, and its cases. Raises Invalid rather than overwrite anything."""
-    file = settings.prompts / f"{name}.yaml"
-    cases = settings.prompts / f"{name}.cases.jsonl"
-    for path in (file, settings.prompts / f"{name}.yml", cases):
-        if check_inside(path, settings.inside).exists():
-            raise Invalid(f"{os.path.relpath(path)} exists", hint="choose another name, or edit that file")
-    file.parent.mkdir(parents=True, exist_ok=True)
-    schema = os.path.relpath(settings.prompts / SCHEMA_FILE, file.parent)
+    file, cases, other = (
+        WriteTarget.inside(settings.prompts / f"{name}{end}", settings.inside)
+        for end in (".yaml", ".cases.jsonl", ".yml")
+    )
+    for target in (file, cases, other):
+        if target.real.exists():
+            shown = os.path.relpath(target.path)
+            raise Invalid(f"{shown} exists", hint="choose another name, or edit that file")
+    schema = os.path.relpath(settings.prompts / SCHEMA_FILE, file.path.parent)
     text = PROMPT_TEMPLATE.format(
         schema=schema,
         description=json.dumps(description, ensure_ascii=False),
         model=json.dumps(model),
         cases=json.dumps(f"{name}.cases.jsonl"),
     )
-    file.write_text(text, encoding="utf-8")
-    cases.write_text(CASES_TEMPLATE, encoding="utf-8")
-    return [*_write_schema(settings), file, cases]
+    file.write(text.encode(), new=True)
+    cases.write(CASES_TEMPLATE.encode(), new=True)
+    return [*_write_schema(settings), file.path, cases.path]
 
 
 def new_prompt_name(written: str, settings: Settings) -> str:
@@ -171,37 +170,38 @@ def schema_text() -> str:
     return json.dumps(PROMPT_SCHEMA, ensure_ascii=False, indent=2) + "\n"
 
 
-def _writable(settings: Settings, name: str) -> Path:
-    return check_inside(settings.root / name, settings.inside)
+def _writable(settings: Settings, name: str) -> WriteTarget:
+    return WriteTarget.inside(settings.root / name, settings.inside)
 
 
 def _write_schema(settings: Settings) -> list[Path]:
     """Bring the file that editors read up to this release."""
-    file = check_inside(settings.prompts / SCHEMA_FILE, settings.inside)
-    text = schema_text()
-    if file.exists() and file.read_text(encoding="utf-8") == text:
+    file = WriteTarget.inside(settings.prompts / SCHEMA_FILE, settings.inside)
+    text = schema_text().encode()
+    if file.read() == text:
         return []
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(text, encoding="utf-8")
-    return [file]
+    file.write(text)
+    return [file.path]
 
 
 def _copy_starter(settings: Settings) -> list[Path]:
     """The first prompt, unless there is any prompt already."""
-    prompts = check_inside(settings.prompts, settings.inside)
-    if any(prompts.rglob("*.y*ml")):
+    if any(resolve_inside(settings.prompts, settings.inside).rglob("*.y*ml")):
         return []
-    targets = {prompts / source.name: source for source in sorted(STARTER_DIR.iterdir()) if source.is_file()}
-    for target, source in targets.items():
-        check_inside(target, settings.inside).write_bytes(source.read_bytes())
-    return list(targets)
+    written = []
+    for source in sorted(STARTER_DIR.iterdir()):
+        if source.is_file():
+            target = WriteTarget.inside(settings.prompts / source.name, settings.inside)
+            target.write(source.read_bytes())
+            written.append(target.path)
+    return written
 
 
-def _add_lines(file: Path, lines: Sequence[str]) -> list[Path]:
-    text = file.read_text(encoding="utf-8") if file.exists() else ""
-    missing = [line for line in lines if line not in text.splitlines()]
+def _add_lines(file: WriteTarget, lines: Sequence[str]) -> list[Path]:
+    text = file.read()
+    missing = [line.encode() for line in lines if line.encode() not in text.splitlines()]
     if not missing:
         return []
-    separator = "" if not text or text.endswith("\n") else "\n"
-    file.write_text(text + separator + "".join(f"{line}\n" for line in missing), encoding="utf-8")
-    return [file]
+    separator = b"" if not text or text.endswith(b"\n") else b"\n"
+    file.write(text + separator + b"".join(line + b"\n" for line in missing))
+    return [file.path]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from promptops.config.containment import check_inside, outside_problem
+from promptops.config.containment import outside_problem, resolve_inside
 from promptops.config.schema_violations import schema_violations
 from promptops.config.settings_schema import SETTINGS_FILE, SETTINGS_SCHEMA
 from promptops.config.worktree import Worktree, find_worktree, main_worktree
@@ -190,7 +190,7 @@ def _read_file(root: Path, place: Worktree) -> SettingsFile:
     path = root / SETTINGS_FILE
     if place.top is None or not path.is_file():
         return SettingsFile()
-    check_inside(path, place.top)
+    resolve_inside(path, place.top)
     try:
         text = path.read_bytes()
     except OSError as error:

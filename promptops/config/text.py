@@ -9,6 +9,7 @@ from promptops.errors import Invalid
 MAX_BYTES = 1_000_000
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_LINE_END = re.compile(r"\r\n?|\n")
 _UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
 
 
@@ -80,8 +81,19 @@ def _refuse_unreadable(source: str, path: str) -> None:
 
 
 def find_position(source: str, index: int) -> Position:
-    before = source[:index]
-    return Position(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
+    *before, last = split_lines(source[:index])
+    return Position(len(before) + 1, len(last) + 1)
+
+
+def find_index(source: str, position: Position) -> int:
+    """Where a position is, from 0."""
+    starts = [0, *(end.end() for end in _LINE_END.finditer(source))]
+    return starts[position.line - 1] + position.column - 1
+
+
+def split_lines(source: str) -> list[str]:
+    """Lines as YAML counts them: CR alone ends one too."""
+    return _LINE_END.split(source)
 
 
 def without_lfs_pointer(path: str, lines: Iterable[bytes]) -> Iterator[bytes]:

@@ -12,7 +12,15 @@ from typing import Any, NamedTuple, NoReturn
 
 import yaml
 
-from promptops.config.text import MAX_BYTES, InvalidAt, Position, Problem, decode_text, find_position
+from promptops.config.text import (
+    MAX_BYTES,
+    InvalidAt,
+    Position,
+    Problem,
+    decode_text,
+    find_position,
+    split_lines,
+)
 
 __all__ = ["Document", "InvalidAt", "Position", "Problem", "Scalar", "YamlPath", "parse_yaml"]
 
@@ -115,7 +123,7 @@ def _events(source: str, path: str, loader: Any) -> Iterator[Any]:
 def _syntax_problem(error: yaml.MarkedYAMLError, source: str, path: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     position = _mark_position(mark) if mark else Position(1, 1)
-    line = [*source.split("\n"), ""][position.line - 1]
+    line = [*split_lines(source), ""][position.line - 1]
     if "\t" in line[: len(line) - len(line.lstrip())]:
         return Problem("tab", "a tab in the indentation", path, position, "YAML is indented with spaces")
     what = error.problem or "not YAML"
@@ -291,7 +299,7 @@ def _shorten(text: str) -> str:
 
 def _folded_line(source: str, indicator: int, wanted: int) -> int:
     """Find line ``wanted`` of a ``>`` block, where neighbouring lines are one line of text."""
-    lines = source.split("\n")[indicator:]
+    lines = split_lines(source)[indicator:]
     indent = next((len(line) - len(line.lstrip()) for line in lines if line.strip()), 0)
     text_line, blank, previous = 1, 0, ""
     for number, line in enumerate(lines, indicator + 1):

@@ -3,15 +3,14 @@
 import json
 import os
 import re
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from promptops.config.locks import file_lock
+from promptops.config.safe_writes import WriteTarget
 from promptops.errors import Invalid
 from promptops.escapes import shorten
 from promptops.prompt import Prompt, text_parts
@@ -115,21 +114,19 @@ def cases_path(prompt: Prompt) -> str:
     return prompt.cases or f"{prompt.path.rpartition('.')[0]}.cases.jsonl"
 
 
-def append_case(file: Path, shown: str, data: Mapping[str, Any]) -> Case:
+def append_case(file: WriteTarget, shown: str, data: Mapping[str, Any]) -> Case:
     """Add one case, so that a reader finds the file as it was or with the whole case, whatever happens.
 
     Raises Invalid for a case that is there already, and for a file in which nothing can be added safely.
     """
-    if file.suffix != ".jsonl":
+    if file.path.suffix != ".jsonl":
         hint = f"add it by hand, or turn the file into JSONL: {json.dumps(data, ensure_ascii=False)}"
         raise Invalid(f"{shown}: cases are added to .jsonl files only", hint=hint)
-    file = Path(os.path.realpath(file))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file_lock(file.parent) as folder:
-        before = file.read_bytes() if file.exists() else b""
+    with file.folder(), file_lock(file.real.parent) as folder:
+        before = file.read()
         case = _new_case(shown, before, data)
         line = json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-        _replace(file, before + (b"" if not before or before.endswith(b"\n") else b"\n") + line)
+        file.write(before + (b"" if not before or before.endswith(b"\n") else b"\n") + line)
         os.fsync(folder)
     return case
 
@@ -140,21 +137,6 @@ def _new_case(shown: str, before: bytes, data: Mapping[str, Any]) -> Case:
         if other.id == case.id or (other.inputs == case.inputs and other.expected == case.expected):
             raise Invalid(f"this case is there already: {other.where}", hint=f"its id is {other.id}")
     return case
-
-
-def _replace(file: Path, content: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    new = Path(name)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        new.chmod(file.stat().st_mode & 0o7777 if file.exists() else 0o644)
-        new.replace(file)
-    except BaseException:
-        new.unlink(missing_ok=True)
-        raise
 
 
 def filter_by_tags(cases: Iterable[Case], tags: Sequence[str] | None) -> Iterator[Case]:

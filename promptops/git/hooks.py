@@ -4,11 +4,14 @@ import os
 import re
 import shlex
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from promptops.config.containment import check_output, write_unlinked
+from promptops.config.containment import resolve_output
+from promptops.config.safe_writes import WriteTarget
 from promptops.config.settings import Settings, SettingsFile, find_settings
 from promptops.errors import Invalid
 from promptops.git.process import run_git
@@ -115,31 +118,33 @@ def install_hooks(settings: Settings, *, trailers: bool) -> list[HookFileChange]
     names = ALL_HOOKS if trailers else COMMIT_HOOKS
     hooks = [hook for hook in find_hooks(settings) if hook.name in names or hook.ours]
     _refuse_shared(settings, hooks[0].file.parent)
-    if settings.top and settings.common_dir and not _is_below(hooks[0].file, settings.common_dir):
-        check_output(hooks[0].file.parent, os.environ)  # a folder that branches bring
+    real, top = _resolve_folder(settings, hooks[0].file.parent)
     for hook in hooks:
         _refuse_unmovable_hook(hook)
     steps: list[HookFileChange] = []
     for hook in hooks:
-        try:
-            steps += _install_hook(hook)
-        except OSError as error:
-            raise _unwritable(hook, error) from error
+        file = hook.ours or hook.file
+        with _explained(hook):
+            steps += _install_hook(hook, WriteTarget(file, real / file.name, top))
     return steps
 
 
 def uninstall_hooks(settings: Settings) -> list[HookFileChange]:
     """Take our hooks out and put back what they ran before themselves."""
+    installed = [(hook, file) for hook in find_hooks(settings) if (file := hook.ours)]
     steps: list[HookFileChange] = []
-    for hook in find_hooks(settings):
-        file = hook.ours
-        if file is None:
-            continue
-        try:
-            steps.append(_uninstall_hook(hook, file))
-        except OSError as error:
-            raise _unwritable(hook, error) from error
+    for hook, file in installed:
+        real, top = _resolve_folder(settings, file.parent)
+        with _explained(hook), WriteTarget(file, real / file.name, top).folder() as folder:
+            steps.append(_uninstall_hook(hook, file, folder))
     return steps
+
+
+def _resolve_folder(settings: Settings, folder: Path) -> tuple[Path, Path | None]:
+    """The folder of hooks without links, and what is above it; a branch may bring the one, not the other."""
+    real = Path(os.path.realpath(folder))
+    own = settings.common_dir and Path(os.path.realpath(settings.common_dir))
+    return (real, own) if own and real.is_relative_to(own) else resolve_output(folder)
 
 
 def hook_script(name: str) -> bytes:
@@ -150,30 +155,27 @@ def hook_script(name: str) -> bytes:
     return os.fsencode(text)
 
 
-def _install_hook(hook: GitHook) -> list[HookFileChange]:
+def _install_hook(hook: GitHook, target: WriteTarget) -> list[HookFileChange]:
     wanted = hook_script(hook.name)
     ours = hook.ours
     if ours and ours.read_bytes() == wanted and os.access(ours, os.X_OK):
         return []
-    target = ours or hook.file
-    target.parent.mkdir(parents=True, exist_ok=True)
-    fresh = target.with_name(f".{hook.name}.promptops")
-    write_unlinked(fresh, wanted, 0o755)
-    steps = [HookFileChange("brought up to date" if ours else "wrote", target)]
-    if ours is None and os.path.lexists(target):
-        target.rename(hook.kept)
-        steps.append(HookFileChange("the hook that was there runs first, as", hook.kept))
-    fresh.replace(target)
+    steps = [HookFileChange("brought up to date" if ours else "wrote", target.path)]
+    with target.folder() as folder, target.replacing(0o755) as stream:
+        stream.buffer.write(wanted)
+        if ours is None and os.path.lexists(hook.file):
+            os.rename(hook.name, hook.kept.name, src_dir_fd=folder, dst_dir_fd=folder)
+            steps.append(HookFileChange("the hook that was there runs first, as", hook.kept))
     return steps
 
 
-def _uninstall_hook(hook: GitHook, file: Path) -> HookFileChange:
+def _uninstall_hook(hook: GitHook, file: Path, folder: int) -> HookFileChange:
     if file == hook.legacy and _is_of_pre_commit(hook.kept):
-        hook.kept.unlink()  # it stands in its own place again
+        os.unlink(hook.kept.name, dir_fd=folder)  # it stands in its own place again
     if os.path.lexists(hook.kept):
-        hook.kept.replace(file)
+        os.replace(hook.kept.name, file.name, src_dir_fd=folder, dst_dir_fd=folder)
         return HookFileChange("put back", file)
-    file.unlink()
+    os.unlink(file.name, dir_fd=folder)
     return HookFileChange("removed", file)
 
 
@@ -240,12 +242,12 @@ def _line(name: str) -> str:
     return f'promptops hooks run {name} "$@"'
 
 
-def _is_below(file: Path, folder: Path) -> bool:
-    return Path(os.path.realpath(file.parent)).is_relative_to(os.path.realpath(folder))
-
-
-def _unwritable(hook: GitHook, error: OSError) -> Invalid:
-    return Invalid(
-        f"cannot write {hook.file}: {error.strerror}",
-        hint="git config --show-origin core.hooksPath says who chose that folder, if anybody did",
-    )
+@contextmanager
+def _explained(hook: GitHook) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Invalid(
+            f"cannot write {hook.file}: {error.strerror}",
+            hint="git config --show-origin core.hooksPath says who chose that folder, if anybody did",
+        ) from error

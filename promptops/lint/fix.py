@@ -1,15 +1,13 @@
 """``--fix``: what is mechanical and certain. Each change is checked by reading the file again."""
 
 import copy
-import os
-import tempfile
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from promptops.checks import CHECK_KINDS, compile_checks
-from promptops.config.containment import check_inside
+from promptops.config.safe_writes import WriteTarget
 from promptops.config.settings import Settings
+from promptops.config.text import find_index
 from promptops.config.yaml import Document, parse_yaml
 from promptops.config.yaml import YamlPath as Place
 from promptops.errors import Invalid
@@ -31,7 +29,7 @@ def fix_files(names: Iterable[str], files: FileCache, settings: Settings) -> Ite
             continue
         after, changes = fix_bytes(before, path)
         if changes:
-            replace_file(check_inside(settings.prompts / path, settings.inside), after)
+            WriteTarget.inside(settings.prompts / path, settings.inside).write(after)
             files.forget(path)
             yield f"{settings.prompts_path}/{path}", ", ".join(changes)
 
@@ -102,31 +100,15 @@ def _is_valid_check(kind: str, argument: Any) -> bool:
 
 def _replace_word(document: Document, place: Place, old: str, new: str) -> bytes | None:
     """Put one word for another at its place; None unless that changes this word and nothing else."""
-    position = document.positions[place]
-    lines = document.source.split("\n")
-    line, column = lines[position.line - 1], position.column - 1
-    column += line[column : column + 1] in {"'", '"'}
-    if not line.startswith(old, column):
+    source = document.source
+    start = find_index(source, document.positions[place])
+    start += source[start : start + 1] in {"'", '"'}
+    if not source.startswith(old, start):
         return None
-    lines[position.line - 1] = f"{line[:column]}{new}{line[column + len(old) :]}"
-    data = "\n".join(lines).encode()
+    data = f"{source[:start]}{new}{source[start + len(old) :]}".encode()
     wanted = copy.deepcopy(document.data)
     entry = wanted["checks"][place[1]]
     is_word = isinstance(entry, str)
     renamed = new if is_word else {new if key == old else key: value for key, value in entry.items()}
     wanted["checks"][place[1]] = renamed
     return data if parse_yaml(data, document.path).data == wanted else None
-
-
-def replace_file(path: Path, data: bytes) -> None:
-    """Write beside the file, then put it in its place: nobody ever sees half of it."""
-    real = path.resolve()
-    handle, fresh = tempfile.mkstemp(dir=real.parent, prefix=f".{real.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(fresh).chmod(real.stat().st_mode)
-        Path(fresh).replace(real)
-    except OSError as error:
-        Path(fresh).unlink(missing_ok=True)
-        raise Invalid(f"cannot write {path}: {error.strerror}", hint="check its permissions") from error

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from promptops.config.text import Position, Problem
+from promptops.config.text import Position, Problem, split_lines
 from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid
 from promptops.prompt.json_schema import unknown_name_message
@@ -30,7 +30,7 @@ def read_suppressions(path: str, text: str, known: Collection[str]) -> Suppressi
     rules: dict[int, frozenset[str]] = {}
     problems: list[Problem] = []
     strings = list(_strings(path, text))
-    for number, line in enumerate(text.split("\n"), 1):
+    for number, line in enumerate(split_lines(text), 1):
         for found in _MARK.finditer(line):
             position = Position(number, found.start() + 1)
             wrong = _comment_problem(found, known, strings)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from promptops.registry.outcome_file import log_run_outcomes, open_with_waiting_runs, read_outcomes
     from promptops.registry.records import CheckResult, FinishedRun, LogRow, RunKind, RunState, StartedRun
     from promptops.registry.retention import redact_finished_run, redact_started_run, without_quotes
-    from promptops.registry.run_export import export_runs, open_atomically
+    from promptops.registry.run_export import export_runs
     from promptops.registry.run_messages import load_run_prompt, rebuild_messages, stored_prompt
     from promptops.registry.sampling import is_sampled
     from promptops.registry.sqlite.errors import EngineError
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     )
     from promptops.registry.sqlite.log_gaps import find_log_gaps, find_log_gaps_with_seq
     from promptops.registry.sqlite.meta import count_runs, engine_version, find_damage, read_registry_id
-    from promptops.registry.sqlite.recover import recover_registry
+    from promptops.registry.sqlite.recover import recover_registry, recover_to_file
     from promptops.registry.sqlite.release.breaker import (
         FAILURES_TO_OPEN,
         breaker_reason,
@@ -194,7 +194,7 @@ _HOMES = {
     "outcome_file": "log_run_outcomes open_with_waiting_runs read_outcomes",
     "records": "CheckResult FinishedRun LogRow RunKind RunState StartedRun",
     "retention": "redact_finished_run redact_started_run without_quotes",
-    "run_export": "export_runs open_atomically",
+    "run_export": "export_runs",
     "run_messages": "load_run_prompt rebuild_messages stored_prompt",
     "sampling": "is_sampled",
     "sqlite.errors": "EngineError",
@@ -206,7 +206,7 @@ _HOMES = {
     ),
     "sqlite.log_gaps": "find_log_gaps find_log_gaps_with_seq",
     "sqlite.meta": "count_runs engine_version find_damage read_registry_id",
-    "sqlite.recover": "recover_registry",
+    "sqlite.recover": "recover_registry recover_to_file",
     "sqlite.release.breaker": (
         "FAILURES_TO_OPEN breaker_reason is_canary_failing open_breaker open_breakers"
     ),

@@ -2,12 +2,9 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Literal, Protocol, TextIO
+from collections.abc import Iterable
+from typing import Any, Literal, Protocol
 
-from promptops.errors import Invalid
 from promptops.escapes import escape_json
 from promptops.registry.filters import RunFilter
 from promptops.registry.sqlite.rows import record_json
@@ -77,32 +74,3 @@ def _cells(run: RunRecord) -> list[Any]:
         error.get("message"),
         run["output"],
     ]
-
-
-@contextmanager
-def open_atomically(path: Path) -> Iterator[TextIO]:
-    """A text file that takes its place when all of it is on disk; readable by its owner alone."""
-    try:
-        if path.exists() and not path.is_file():  # /dev/null, a pipe
-            with path.open("w", encoding="utf-8", newline="") as stream:
-                yield stream
-            return
-        yield from _replace_when_complete(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise Invalid(f"cannot write {path}: {reason}", hint="name another file with --out") from None
-
-
-def _replace_when_complete(path: Path) -> Iterator[TextIO]:
-    from tempfile import NamedTemporaryFile
-
-    with NamedTemporaryFile(
-        "w", dir=path.parent, prefix=path.name, delete=False, encoding="utf-8", newline=""
-    ) as stream:
-        try:
-            yield stream  # type: ignore[misc]
-            stream.flush()
-            Path(stream.name).replace(path)
-        except BaseException:
-            Path(stream.name).unlink(missing_ok=True)
-            raise

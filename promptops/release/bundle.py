@@ -11,7 +11,6 @@ A bundle replaces another one whole, so that who reads it meanwhile meets the ol
 
 import json
 import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 from promptops.config.clock import utc_now
 from promptops.config.containment import outside_problem
+from promptops.config.safe_writes import WriteTarget
 from promptops.config.settings import BUILT_IN_CHANNELS, Settings, SettingsFile, decode_settings
 from promptops.config.settings_schema import SETTINGS_FILE
 from promptops.errors import Invalid, NotFound
@@ -78,8 +78,9 @@ def write_bundle(settings: Settings, out: Path) -> BundleSummary:
     }
     content["files"] = files | versions
     _parse_content(content)  # nothing is handed out that could not be read there
-    size = _write_atomically(out, json.dumps(content, ensure_ascii=False))
-    return BundleSummary(audit.head, tuple(states), len(versions), size)
+    data = json.dumps(content, ensure_ascii=False).encode()
+    WriteTarget.output(out).write(data)
+    return BundleSummary(audit.head, tuple(states), len(versions), len(data))
 
 
 def _served_versions(state: ReleaseState) -> Iterable[ReleasedVersion]:
@@ -90,26 +91,6 @@ def _served_versions(state: ReleaseState) -> Iterable[ReleasedVersion]:
 def _frozen_text(repo: GitRepo, commit: str, prompt: str, released: ReleasedVersion) -> str:
     """A version as the branch keeps it; one that it doesn't keep, or not whole, is read from its commit."""
     return encode_snapshot(load_frozen_prompt(repo, commit, prompt, released).snapshot(released)).decode()
-
-
-def _write_atomically(out: Path, text: str) -> int:
-    """Write a file whole or not at all."""
-    data = text.encode()
-    try:
-        handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).chmod(0o644)
-            Path(name).replace(out)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise Invalid(f"cannot write {out}: {error.strerror}", hint="name another file with --out") from error
-    return len(data)
 
 
 # reading

@@ -5,7 +5,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from promptops.config.containment import check_inside, open_unlinked, outside_problem
+from promptops.config.containment import open_unlinked, outside_problem, resolve_inside
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound
 from promptops.prompt.closure import FileReader
@@ -35,7 +35,7 @@ def working_tree_reader(settings: Settings) -> FileReader:
 
 def working_tree_names(settings: Settings) -> list[str]:
     """Names of the prompts in the working tree, sorted."""
-    folder = check_inside(settings.prompts, settings.inside)
+    folder = resolve_inside(settings.prompts, settings.inside)
     return sorted(filter_prompt_names(_paths_below(folder)))
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from promptops.config.safe_writes import WriteTarget
 from promptops.errors import Invalid
 from promptops.evaluation.golden_set import append_case
 from support.front_door import Cli, Repo
@@ -90,7 +91,7 @@ def test_a_cut_last_line_ending_is_mended_and_nothing_else_changes(
 
 def test_many_add_to_one_file_at_once(tmp_path: Path) -> None:
     file = tmp_path / "a.cases.jsonl"
-    add = lambda n: append_case(file, "a.jsonl", {"inputs": {"n": n}})
+    add = lambda n: append_case(WriteTarget.inside(file, tmp_path), "a.jsonl", {"inputs": {"n": n}})
     threads = [threading.Thread(target=add, args=(n,)) for n in range(16)]
     for thread in threads:
         thread.start()
@@ -102,22 +103,22 @@ def test_many_add_to_one_file_at_once(tmp_path: Path) -> None:
 def test_a_link_to_a_golden_set_stays_a_link(tmp_path: Path) -> None:
     (tmp_path / "real.jsonl").write_text("", encoding="utf-8")
     (tmp_path / "link.jsonl").symlink_to("real.jsonl")
-    append_case(tmp_path / "link.jsonl", "link.jsonl", {"inputs": {}})
+    append_case(WriteTarget.inside(tmp_path / "link.jsonl", tmp_path), "link.jsonl", {"inputs": {}})
     assert (tmp_path / "link.jsonl").is_symlink()
     assert (tmp_path / "real.jsonl").read_text(encoding="utf-8") == '{"inputs": {}}\n'
 
 
 def test_a_file_that_cannot_be_replaced_is_left_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "folder.jsonl").mkdir()
-    with pytest.raises(OSError, match="directory"):
-        append_case(tmp_path / "folder.jsonl", "folder.jsonl", {"inputs": {}})
+    with pytest.raises(Invalid, match="directory"):
+        append_case(WriteTarget.inside(tmp_path / "folder.jsonl", tmp_path), "folder.jsonl", {"inputs": {}})
     assert [each.name for each in tmp_path.iterdir()] == ["folder.jsonl"]
 
 
 @pytest.mark.parametrize("name", ["a.yaml", "a.csv"])
 def test_only_jsonl_is_added_to(tmp_path: Path, name: str) -> None:
     with pytest.raises(Invalid) as caught:
-        append_case(tmp_path / name, name, {"inputs": {"x": 1}})
+        append_case(WriteTarget.inside(tmp_path / name, tmp_path), name, {"inputs": {"x": 1}})
     assert "by hand" in caught.value.hint
     assert '{"inputs": {"x": 1}}' in caught.value.hint
 

@@ -425,3 +425,15 @@ def test_a_lint_imports_nothing_heavy(project: Repo) -> None:
         "rich",
     }
     assert not heavy & {*done.stdout.splitlines()[-1].split()}
+
+
+@pytest.mark.parametrize("end", ["\n", "\r"])
+def test_a_word_is_replaced_where_it_stands_whatever_ends_the_lines_before(
+    project: Repo, cli: Cli, end: str
+) -> None:
+    more = f"# one{end}# two\nchecks:{end}  - is-json{end}  - starts-with: x # promptops: ignore[x] no{end}"
+    file = project.path / "prompts/plain.yaml"
+    before = prompt(more=more).encode()
+    file.write_bytes(before)
+    assert cli("lint", "--fix", "plain").code in {0, 1}
+    assert file.read_bytes() == before.replace(b"is-json", b"json").replace(b"starts-with", b"starts_with")

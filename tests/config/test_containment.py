@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from promptops.config.containment import check_inside, outside_problem
+from promptops.config.containment import outside_problem, resolve_inside
 from promptops.config.settings import find_settings
 from promptops.errors import Invalid
 from promptops.versions.working_tree import working_tree_names, working_tree_reader
@@ -29,7 +29,7 @@ RUN = ("run", "greet", "-i", "name=Ada")
 def test_what_lies_outside_or_in_a_git_folder(tmp_path: Path, path: str) -> None:
     assert outside_problem(tmp_path / path, tmp_path)
     with pytest.raises(Invalid):
-        check_inside(tmp_path / path, tmp_path)
+        resolve_inside(tmp_path / path, tmp_path)
 
 
 def test_what_lies_inside(tmp_path: Path) -> None:

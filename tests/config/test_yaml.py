@@ -238,3 +238,18 @@ def test_any_bytes_are_data_or_one_error(text: bytes) -> None:
         assert error.message.startswith("f.yaml:")  # noqa: PT017 - both outcomes are right
     else:
         assert isinstance(doc, Document)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n"])
+@pytest.mark.parametrize(
+    ("last", "message"),
+    [
+        ("]", "not YAML: did not find expected"),
+        ("a: %b", "a value cannot start with `%`"),
+        ("a\x07", "the control character"),
+    ],
+)
+def test_a_line_ends_where_yaml_says_so(end: str, last: str, message: str) -> None:
+    with pytest.raises(InvalidAt, match=message) as caught:
+        read(f"# a{end}# b{end}{last}")
+    assert caught.value.problem.position.line == 3

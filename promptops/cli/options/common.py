@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptops.cli.options.flags import inputs_option, model_option, out_option, set_option
+from promptops.config.safe_writes import WriteTarget
 from promptops.console import note
 from promptops.errors import Invalid
 
@@ -132,8 +133,5 @@ def parse_overrides(pairs: Sequence[str] | None) -> Mapping[str, Any]:
 
 
 def write_report(file: Path, text: str) -> None:
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise Invalid(f"cannot write {file}: {error.strerror}") from None
+    WriteTarget.output(file).write(text.encode())
     note(f"written to {file}")

@@ -6,6 +6,7 @@ stands alone, so one bad page costs only the rows on it. A first page that is lo
 
 # ruff: noqa: S608 - statements are put together from constants and the schema's own names
 
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from promptops.config.safe_writes import WriteTarget
 from promptops.errors import Invalid
 from promptops.registry.sqlite.errors import translate_sqlite_errors
 from promptops.registry.sqlite.store import RegistryDatabase
@@ -46,6 +48,19 @@ def recover_registry(damaged: Path, new: Path, *, called: Path | None = None) ->
         raise Invalid(f"{new} exists already", hint="name a file that does not exist yet with --out")
     with _readable(damaged, called or damaged) as source, RegistryDatabase.open(new) as registry:
         return _copy(source, registry, _all_columns(source))
+
+
+def recover_to_file(damaged: Path, out: Path) -> RegistryRecovery:
+    """Recover into a file that a person has named. SQLite itself would follow a link planted there."""
+    if out.exists():
+        raise Invalid(f"{out} exists already", hint="name a file that does not exist yet with --out")
+    beside = damaged.parent if os.access(damaged.parent, os.W_OK) else None
+    with TemporaryDirectory(prefix=f".{damaged.name}.", dir=beside) as folder:
+        new = Path(folder) / "new.db"
+        saved = recover_registry(damaged, new)
+        with WriteTarget.output(out).replacing(0o600, new=True) as stream, new.open("rb") as recovered:
+            shutil.copyfileobj(recovered, stream.buffer)
+    return saved
 
 
 @contextmanager

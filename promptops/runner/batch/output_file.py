@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from promptops.config.safe_writes import WriteTarget
 from promptops.errors import Invalid, Unavailable
 from promptops.escapes import escape_json
 
@@ -50,7 +51,7 @@ class FileResultWriter:
         self.path = path
         try:
             self.kept, size = _last_complete(path, batch_id, done)
-            self._stream = path.open("ab")
+            self._stream = os.fdopen(_open_for_appending(path), "ab")
             if path.is_file():
                 self._stream.truncate(size)
         except OSError as error:
@@ -83,6 +84,12 @@ class FileResultWriter:
         except Unavailable:
             if kind is None:
                 raise
+
+
+def _open_for_appending(path: Path) -> int:
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    target = WriteTarget.output(path)
+    return target.open(flags) if target.top else os.open(path, flags, 0o666)
 
 
 def check_output_file(path: Path, source: str) -> None:

@@ -17,7 +17,6 @@ from promptops.registry import (
     get_run,
     last_runs,
     list_runs,
-    open_atomically,
     parse_output_json,
     parse_size,
     parse_time,
@@ -350,26 +349,6 @@ class TestExport:
         assert json.loads(first["inputs"]) == {"ticket": '=cmd, "x"\n2'}
         assert (first["output"], first["checks_failed"]) == ("'=1+1", "json")
         assert (second["error_type"], second["inputs"], second["cache_run_id"]) == ("timeout", "", "01A")
-
-    def test_a_file_appears_whole_or_not_at_all(self, tmp_path: Path) -> None:
-        out = tmp_path / "out.jsonl"
-        out.write_text("old")
-        with pytest.raises(KeyError), open_atomically(out) as stream:  # noqa: PT012 - a block that fails midway
-            stream.write("half")
-            raise KeyError
-        assert [file.name for file in tmp_path.iterdir()] == ["out.jsonl"]
-        assert out.read_text() == "old"
-        with open_atomically(out) as stream:
-            stream.write("new\r\n")
-        assert out.read_bytes() == b"new\r\n"
-
-    def test_where_nothing_can_be_written(self, tmp_path: Path) -> None:
-        with pytest.raises(Invalid, match="No such file"), open_atomically(tmp_path / "no" / "out"):
-            pass
-        with pytest.raises(Invalid, match="Is a directory"), open_atomically(tmp_path):
-            pass
-        with open_atomically(Path("/dev/null")) as stream:
-            stream.write("gone")
 
 
 class TestPrune:

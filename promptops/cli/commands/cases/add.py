@@ -9,7 +9,7 @@ from promptops.cli.last_run import resolve_run_id
 from promptops.cli.options.cases import NameArgument, cases_display_path, how_to_name_cases
 from promptops.cli.options.common import RUN_HELP
 from promptops.cli.options.flags import run_option, tag_option
-from promptops.config.containment import check_inside
+from promptops.config.safe_writes import WriteTarget
 from promptops.config.settings import current_settings
 from promptops.console import note, print_text
 from promptops.errors import Invalid
@@ -45,7 +45,7 @@ def cases_add(
     data |= {"tags": tag} if tag else {}
     shown = cases_display_path(version, settings)
     case = append_case(
-        check_inside(settings.prompts / cases_path(prompt), settings.inside),
+        WriteTarget.inside(settings.prompts / cases_path(prompt), settings.inside),
         shown,
         {"id": case_id, **data} if case_id else data,
     )

@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,7 @@ import yaml
 from promptops.checks.suggest import SuggestedCheck, judge_draft, judge_name, suggest_checks
 from promptops.cli.options.cases import NameArgument
 from promptops.cli.options.common import JsonOption
-from promptops.config.containment import check_inside
+from promptops.config.safe_writes import WriteTarget
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid
@@ -84,22 +83,21 @@ def _yaml(value: Any) -> str:
 
 
 def _write(settings: Settings, prompt: Prompt, drafts: Sequence[SuggestedCheck]) -> None:
-    judge = check_inside(settings.prompts / f"{judge_name(prompt)}.yaml", settings.inside)
-    if judge.exists():
-        note(f"{os.path.relpath(judge)} is there already, and stays as it is")
+    judge = WriteTarget.inside(settings.prompts / f"{judge_name(prompt)}.yaml", settings.inside)
+    if judge.real.exists():
+        note(f"{os.path.relpath(judge.path)} is there already, and stays as it is")
     else:
-        judge.parent.mkdir(parents=True, exist_ok=True)
-        judge.write_text(_yaml(judge_draft(prompt)), encoding="utf-8")
-        note(f"wrote {os.path.relpath(judge)}")
+        judge.write(_yaml(judge_draft(prompt)).encode(), new=True)
+        note(f"wrote {os.path.relpath(judge.path)}")
     if drafts:
-        file = check_inside(settings.prompts / prompt.path, settings.inside)
-        file.write_text(_with_checks(settings, prompt, drafts, file), encoding="utf-8")
-        note(f"added {len(drafts)} checks to {os.path.relpath(file)}")
+        file = WriteTarget.inside(settings.prompts / prompt.path, settings.inside)
+        file.write(_with_checks(settings, prompt, drafts, file.read().decode()).encode())
+        note(f"added {len(drafts)} checks to {os.path.relpath(file.path)}")
 
 
-def _with_checks(settings: Settings, prompt: Prompt, drafts: Sequence[SuggestedCheck], file: Path) -> str:
+def _with_checks(settings: Settings, prompt: Prompt, drafts: Sequence[SuggestedCheck], before: str) -> str:
     """The file with the drafts at the end of its checks, tried out before it is written."""
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    lines = before.splitlines(keepends=True)
     if lines and not lines[-1].endswith("\n"):
         lines[-1] += "\n"
     at, indent = _end_of_checks(prompt, lines)

@@ -9,7 +9,7 @@ from promptops.cli.options.flags import out_option
 from promptops.config.settings import current_settings
 from promptops.console import note, print_text
 from promptops.errors import Invalid
-from promptops.registry import recover_registry, swap_registry
+from promptops.registry import recover_to_file, swap_registry
 
 OutOption = Annotated[Path | None, out_option("The new registry. Default: beside the damaged one.")]
 SwapOption = Annotated[
@@ -29,7 +29,7 @@ def registry_recover(out: OutOption = None, swap: SwapOption = False) -> None:
         print_text(f"{saved.runs:,} runs saved; the damaged registry is now {swapped.aside}")
     else:
         new = out or damaged.with_name(f"{damaged.stem}.recovered{damaged.suffix}")
-        saved = recover_registry(damaged, new)
+        saved = recover_to_file(damaged, new)
         print_text(f"{saved.runs:,} runs saved to {new}")
         note(f"to go on with what was saved: promptops --registry '{damaged}' registry recover --swap")
     if saved.without_texts:

@@ -12,10 +12,11 @@ import typer
 from promptops.cli.options.flags import format_option, out_option
 from promptops.cli.options.groups import with_option_groups
 from promptops.cli.options.run_filters import RunsArgument, filter_by_reference, read_run_filter
+from promptops.config.safe_writes import WriteTarget
 from promptops.config.settings import Settings, current_settings
 from promptops.console import DataStream, note
 from promptops.errors import Invalid
-from promptops.registry import RegistryDatabase, RunFilter, export_runs, open_atomically
+from promptops.registry import RegistryDatabase, RunFilter, export_runs
 
 
 class ExportFormat(StrEnum):
@@ -67,7 +68,7 @@ def runs_export(
         if out is None or str(out) == "-":
             export_runs(registry, chosen, form.value, DataStream())
             return
-        with open_atomically(out) as stream:
+        with WriteTarget.output(out).replacing(0o600) as stream:
             count = export_runs(registry, chosen, form.value, stream)
     note(f"{count:,} runs written to {out}")
 
@@ -85,7 +86,7 @@ def _export_for_release(settings: Settings, out: Path | None, *, since_last: boo
         Spool(settings.registry).replay(registry)
         since = read_export_checkpoint(registry) if since_last else ExportCheckpoint()
         file = None if out is None or str(out) == "-" else out
-        with open_atomically(file) if file else nullcontext(sys.stdout) as stream:
+        with WriteTarget.output(file).replacing(0o600) if file else nullcontext(sys.stdout) as stream:
             done = export_release(registry, stream, since=since, now=time())
         sys.stdout.flush()
         if since_last:
