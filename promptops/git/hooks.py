@@ -33,7 +33,7 @@ esac
 if [ -f "$kept" ] && [ -x "$kept" ]; then
     "$kept" "$@" || exit
 fi
-if [ -x "$python" ] && [ -f "$package" ]; then
+if [ -x "$python" ] && [ -d "$package" ]; then
     exec "$python" -P -m promptops hooks run "$hook" "$@"
 fi
 if command -v promptops >/dev/null; then

@@ -264,6 +264,14 @@ class TestHooksPath:
 
 
 class TestFindingPromptops:
+    def test_by_the_python_that_installed_the_hooks(
+        self, hooked: Repo, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        hooked.write("prompts/plain.yaml", BETTER)
+        monkeypatch.setenv("PATH", "/usr/bin:/bin")
+        done, said = try_git(hooked, "commit", "-qam", "x")
+        assert (done, "plain changed: messages" in said) == (True, True), said
+
     @pytest.fixture
     def moved(self, hooked: Repo) -> Repo:
         """The python that installed the hooks is no more."""
