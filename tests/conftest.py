@@ -14,6 +14,7 @@ import hypothesis
 import pytest
 
 from promptops.cli.main import main
+from support.forked_commands import run_forked
 from support.front_door import GREET, Cli, Finished, Repo
 from support.fuzzing import default_settings
 from support.paths import ROOT, SHARED
@@ -73,23 +74,6 @@ SLOW_FILES = (  # their tests kill, race, clone or wait; whole files, so that no
     "stats/test_recorded.py",
     "test_compat.py",
 )
-UNTRACED = (  # their processes repeat what others do in this one, and coverage doubles the start of each
-    "cli/reports/",
-    "cli/test_faults.py",
-    "config/test_locks.py",
-    "evaluation/shadow/",
-    "evaluation/test_faults.py",
-    "registry/test_faults.py",
-    "registry/test_store.py",
-    "registry/test_swap.py",
-    "release/ledger/",
-    "release/test_clones.py",
-    "release/test_faults.py",
-    "release/test_scripts.py",
-    "runner/batch/",
-    "service/",
-    "test_page_tours.py",
-)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -99,13 +83,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if item.get_closest_marker(name) and not config.option.write_golden:
                 item.add_marker(pytest.mark.skip(reason=f"takes minutes: pytest -m {name}"))
         marked = any(item.get_closest_marker(name) for name in SLOW_MARKERS)
-        if marked or path_below_tests(item).startswith(SLOW_FILES):
+        if marked or item.path.relative_to(TESTS).as_posix().startswith(SLOW_FILES):
             item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # no worker ends long after others
-
-
-def path_below_tests(item: pytest.Item) -> str:
-    return item.path.relative_to(TESTS).as_posix()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -139,14 +119,8 @@ def _git_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _isolated_environment(
-    _homes: Iterator[Path],
-    _git_template: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    request: pytest.FixtureRequest,
+    _homes: Iterator[Path], _git_template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if path_below_tests(request.node).startswith(UNTRACED):
-        for name in ("COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"):
-            monkeypatch.delenv(name, raising=False)
     home = next(_homes)
     home.mkdir()
     (home / ".gitconfig").write_text(GIT_CONFIG, "utf-8")
@@ -193,7 +167,7 @@ def process() -> Callable[..., subprocess.CompletedProcess[str]]:
 
     def run(arguments: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "promptops", *arguments]
-        return subprocess.run(command, capture_output=True, encoding="utf-8", check=False, **options)
+        return run_forked(command, capture_output=True, encoding="utf-8", check=False, **options)
 
     return run
 

@@ -4,13 +4,13 @@ import contextlib
 import json
 import os
 import pty
-import subprocess
 import sys
 
 import pytest
 
 from promptops import console
 from promptops.escapes import escape
+from support.forked_commands import ForkedPopen
 
 HOSTILE = [
     *map(chr, range(0x20)),
@@ -41,7 +41,7 @@ def on_terminal(code: str) -> str:
     """What a program of Python writes to a terminal of 80 columns."""
     ours, theirs = pty.openpty()
     env = {**os.environ, "NO_COLOR": "1", "COLUMNS": "80"}
-    child = subprocess.Popen([sys.executable, "-c", code], stdout=theirs, stderr=theirs, env=env)
+    child = ForkedPopen([sys.executable, "-c", code], stdout=theirs, stderr=theirs, env=env)
     os.close(theirs)
     seen = b""
     with contextlib.suppress(OSError):  # so a terminal ends

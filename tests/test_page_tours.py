@@ -8,6 +8,7 @@ import pytest
 
 import promptops
 from support.console_pages import matches, rewritten, run_page
+from support.forked_commands import write_program
 from support.front_door import Repo
 from support.paths import ROOT
 from support.provider import Provider
@@ -31,10 +32,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """A shell with the ``promptops`` and ``python`` of this test; weights are not fetched again."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    for name, module in (("promptops", " -m promptops"), ("python", "")):
-        program = folder / name
-        program.write_text(f'#!/bin/sh\nexec {sys.executable}{module} "$@"\n', "utf-8")
-        program.chmod(0o755)
+    (folder / "python").write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n', "utf-8")
+    (folder / "python").chmod(0o755)
+    write_program(folder / "promptops", "-m", "promptops")
     return {
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(Path(promptops.__file__).parents[1]),

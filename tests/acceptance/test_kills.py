@@ -5,7 +5,7 @@ import os
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ import pytest
 
 from support.front_door import GREET, Repo
 from support.greet_releases import SALUTE, a_remote
-from support.killed_commands import CommandForker, Ended
+from support.killed_commands import Ended, run_until_killed
 from support.provider import Provider, reply
 
 JUDGE = """\
@@ -103,12 +103,11 @@ Run = Callable[..., Ended]
 
 
 @pytest.fixture
-def run(provider: Provider) -> Iterator[Run]:
+def run(provider: Provider) -> Run:
     provider.script = lambda request: reply(
         {"role": "assistant", "content": '{"score": 4}' if "Judge" in str(request.body) else "Hello Ada"}
     )
-    with CommandForker() as forker:
-        yield forker.run
+    return run_until_killed
 
 
 @pytest.fixture

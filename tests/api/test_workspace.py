@@ -14,6 +14,7 @@ import pytest
 
 from promptops import Invalid, Limits, ModelError, NotFound, Run, Unavailable, Workspace
 from promptops.registry import RegistryDatabase
+from support.forked_commands import ForkedPopen
 from support.front_door import GREET, Repo
 from support.provider import Provider, chunk, cut_off, reply, slow, status, text
 from support.provider import events as event_stream
@@ -280,7 +281,7 @@ def test_a_program_that_forgets_to_close_loses_nothing(greeting: Repo, provider:
 def test_ctrl_c_ends_the_call(greeting: Repo, provider: Provider) -> None:
     provider.script = slow(30, text("late"))
     code = "from promptops import Workspace; Workspace.open('.').run('greet', {'name': 'Ada'})"
-    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE) as child:
+    with ForkedPopen([sys.executable, "-c", code], stderr=subprocess.PIPE) as child:
         until(lambda: provider.requests)
         child.send_signal(signal.SIGINT)
         assert b"KeyboardInterrupt" in child.communicate(timeout=60)[1]

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from support.batch_files import greetings, outputs, results, rows, write_lines
+from support.forked_commands import ForkedPopen
 from support.front_door import GREET, Cli, Repo
 from support.provider import Answer, Provider, Received, echo, slow, status, text
 
@@ -270,7 +271,8 @@ class TestRegistry:
         def small_files() -> None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, resource.RLIM_INFINITY))
 
-        done = process(command, cwd=greeting.path, preexec_fn=small_files)
+        python = [sys.executable, "-m", "promptops"]
+        done = subprocess.run([*python, *command], cwd=greeting.path, preexec_fn=small_files, check=False)
         assert done.returncode == 5, done.stderr
         made = len(provider.requests)
         assert made < 50
@@ -287,7 +289,7 @@ def test_two_batches_at_once_on_one_registry(greeting: Repo, provider: Provider)
     greeting.write("b.jsonl", lines)
     command = [sys.executable, "-m", "promptops", "batch", "greet"]
     both = [
-        subprocess.Popen(
+        ForkedPopen(
             [*command, f"{name}.jsonl", "--out", f"{name}.out"], cwd=greeting.path, stderr=subprocess.PIPE
         )
         for name in "ab"
@@ -307,7 +309,7 @@ def test_the_progress_bar_is_for_terminals(greeting: Repo, provider: Provider) -
     provider.script = lambda request: slow(0.02, echo(request))
     leader, follower = pty.openpty()
     command = [sys.executable, "-m", "promptops", "batch", "greet", "in.jsonl", "--out", "o", "-j", "1"]
-    child = subprocess.Popen(command, cwd=greeting.path, stderr=follower, env={**os.environ, "TERM": "xterm"})
+    child = ForkedPopen(command, cwd=greeting.path, stderr=follower, env={**os.environ, "TERM": "xterm"})
     os.close(follower)
     shown = b""
     try:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from support.forked_commands import ForkedPopen
 from support.front_door import GREET, Cli, Repo
 from support.provider import Provider, make_certificate, text
 
@@ -48,7 +49,7 @@ def test_kills_at_random_moments_lose_no_finished_run(greeting: Repo, provider: 
     rng = random.Random(7)
     for _ in range(KILLS):
         before = answered.stat().st_size if answered.exists() else 0
-        child = subprocess.Popen([sys.executable, "-c", loop], cwd=greeting.path)
+        child = ForkedPopen([sys.executable, "-c", loop], cwd=greeting.path)
         while not answered.exists() or answered.stat().st_size == before:
             assert child.poll() is None
             time.sleep(0.005)
@@ -66,7 +67,7 @@ def test_kills_at_random_moments_lose_no_finished_run(greeting: Repo, provider: 
 
 def test_two_runs_at_once_are_both_logged(greeting: Repo, provider: Provider) -> None:
     command = [*COMMAND, "run", "greet", "-i", "name=x"]
-    children = [subprocess.Popen(command, cwd=greeting.path, stdout=subprocess.DEVNULL) for _ in range(4)]
+    children = [ForkedPopen(command, cwd=greeting.path, stdout=subprocess.DEVNULL) for _ in range(4)]
     assert [child.wait() for child in children] == [0, 0, 0, 0]
     assert states(greeting) == {"finished": 4}
 
@@ -166,7 +167,7 @@ class Terminal:
         self.text = ""
         master, slave = pty.openpty()
         environment = {**os.environ, "COLUMNS": str(columns), "LINES": "24", "TERM": "xterm"}
-        self._child = subprocess.Popen(
+        self._child = ForkedPopen(
             [*COMMAND, *arguments], cwd=folder, env=environment, stdin=slave, stdout=slave, stderr=slave
         )
         os.close(slave)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from support.forked_commands import write_program
 from support.front_door import Cli, Repo
 from support.lint_files import SETTINGS, prompt
 
@@ -35,13 +36,20 @@ def project(repo: Repo) -> Repo:
 
 
 @pytest.fixture
-def hooked(project: Repo, cli: Cli) -> Repo:
+def quick_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The hooks are installed with a python that need not start up."""
+    write_program(tmp_path / "python")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+
+
+@pytest.fixture
+def hooked(project: Repo, cli: Cli, quick_python: None) -> Repo:
     assert cli("hooks", "install").code == 0
     return project
 
 
 @pytest.fixture
-def telling(project: Repo, cli: Cli) -> Repo:
+def telling(project: Repo, cli: Cli, quick_python: None) -> Repo:
     assert cli("hooks", "install", "--summary-trailers").code == 0
     return project
 
@@ -284,8 +292,7 @@ class TestFindingPromptops:
     def test_on_path(self, moved: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         program = tmp_path / "bin/promptops"
         program.parent.mkdir()
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m promptops "$@"\n', encoding="utf-8")
-        program.chmod(0o755)
+        write_program(program, "-m", "promptops")
         monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
         assert "plain changed: messages" in try_git(moved, "commit", "-qm", "x")[1]
 
@@ -633,11 +640,7 @@ class TestTrailers:
 
 class TestRun:
     @pytest.mark.parametrize("hook", ["pre-commit", "lint", "diff"])
-    def test_it_loads_nothing_heavy_and_writes_nothing(
-        self, project: Repo, hook: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        for name in [name for name in os.environ if name.startswith("COV")]:
-            monkeypatch.delenv(name)  # coverage would load sqlite3
+    def test_it_loads_nothing_heavy_and_writes_nothing(self, project: Repo, hook: str) -> None:
         project.write("prompts/plain.yaml", BETTER)
         project.git("add", "-A")
         before = all_files(project.path)

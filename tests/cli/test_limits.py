@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from promptops.cli.limits import is_limited
+from support.forked_commands import ForkedPopen, run_forked
 from support.front_door import Repo
 from support.provider import Provider
 
@@ -19,9 +20,7 @@ LIMITED = "import sys; from promptops.cli.limits import run_limited; {}; sys.exi
 
 def run_code(work: str, **env: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", LIMITED.format(work)]
-    return subprocess.run(
-        command, capture_output=True, encoding="utf-8", check=False, env={**os.environ, **env}
-    )
+    return run_forked(command, capture_output=True, encoding="utf-8", check=False, env={**os.environ, **env})
 
 
 def test_a_step_that_no_count_sees_is_stopped_by_the_system() -> None:
@@ -53,7 +52,7 @@ def test_output_comes_out_once() -> None:
 def test_a_signal_reaches_the_work_and_ends_both() -> None:
     code = LIMITED.format("import time; work = lambda: print('up', flush=True) or time.sleep(60)")
     command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
+    with ForkedPopen(command, stdout=subprocess.PIPE, encoding="utf-8") as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "up\n"
         process.send_signal(signal.SIGTERM)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.forked_commands import write_program
 from support.front_door import Cli, Repo
 from support.lint_files import SETTINGS, prompt
 from support.paths import ROOT
@@ -69,9 +70,13 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def project(repo: Repo, store: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
+def project(repo: Repo, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repo:
     monkeypatch.setenv("PRE_COMMIT_HOME", str(store))
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    write_program(programs / "promptops", "-m", "promptops")
+    path = [str(programs), str(Path(sys.executable).parent), os.environ["PATH"]]
+    monkeypatch.setenv("PATH", os.pathsep.join(path))
     for name in OTHERS:
         monkeypatch.delenv(name, raising=False)
     repo.write("promptops.yaml", SETTINGS)

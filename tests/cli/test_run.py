@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from support.forked_commands import ForkedPopen
 from support.front_door import GREET, Cli, Repo
 from support.provider import Provider, cut_off, empty_choices, html, malformed, reset, slow, status, text
 
@@ -461,7 +462,7 @@ class TestLogging:
     def test_ctrl_c_during_a_call_is_logged_as_interrupted(self, greeting: Repo, provider: Provider) -> None:
         provider.script = slow(20, text("late"))
         command = [sys.executable, "-m", "promptops", "run", "greet", "-i", "name=x"]
-        child = subprocess.Popen(command, cwd=greeting.path, stderr=subprocess.PIPE, encoding="utf-8")
+        child = ForkedPopen(command, cwd=greeting.path, stderr=subprocess.PIPE, encoding="utf-8")
         wait_until(lambda: provider.requests)
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=60)
@@ -471,7 +472,7 @@ class TestLogging:
     def test_a_killed_process_leaves_a_started_row(self, greeting: Repo, provider: Provider) -> None:
         provider.script = slow(20, text("late"))
         command = [sys.executable, "-m", "promptops", "run", "greet", "-i", "name=x"]
-        child = subprocess.Popen(command, cwd=greeting.path)
+        child = ForkedPopen(command, cwd=greeting.path)
         wait_until(lambda: provider.requests)
         child.kill()
         child.wait()

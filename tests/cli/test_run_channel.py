@@ -2,15 +2,16 @@
 
 import json
 import sqlite3
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import pytest
 
 from promptops.release.assignment import on_canary
+from support.forked_commands import run_forked
 from support.front_door import Cli, Repo
 from support.git_repositories import GitFolder
 from support.provider import Provider, Received, echo, status, text
@@ -185,10 +186,10 @@ class TestPrepared:
         found: dict[str, Any] = json.loads(done.out)
         return found
 
-    def finish(self, repo: Repo, run_id: str, report: Any, *more: str) -> "subprocess.CompletedProcess[str]":
+    def finish(self, repo: Repo, run_id: str, report: Any, *more: str) -> CompletedProcess[str]:
         text = report if isinstance(report, str) else json.dumps(report)
         command = [sys.executable, "-m", "promptops", "runs", "finish", run_id, "--from", "-", *more]
-        return subprocess.run(
+        return run_forked(
             command, cwd=repo.path, input=text, capture_output=True, encoding="utf-8", check=False
         )
 

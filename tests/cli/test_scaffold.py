@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from promptops import __version__
+from support.forked_commands import write_program
 from support.front_door import GREET, Cli, Repo
 from support.paths import ROOT
 
@@ -143,12 +144,9 @@ class TestWorkflow:
         diff = workflow(repo)["jobs"]["diff"]
         programs = tmp_path / "bin"
         programs.mkdir()
-        for name, text in (
-            ("gh", GH),
-            ("promptops", f'#!/bin/sh\nexec {sys.executable} -m promptops "$@"\n'),
-        ):
-            (programs / name).write_text(text, encoding="utf-8")
-            (programs / name).chmod(0o755)
+        (programs / "gh").write_text(GH, encoding="utf-8")
+        (programs / "gh").chmod(0o755)
+        write_program(programs / "promptops", "-m", "promptops")
         (tmp_path / "comments").write_text(known, encoding="utf-8")
         clone = tmp_path / "clone"
         subprocess.run(["git", "clone", "-q", f"file://{repo.path}", str(clone)], check=True)

@@ -10,6 +10,7 @@ import pytest
 
 from promptops.config.locks import file_lock, lock_attempt
 from promptops.errors import Unavailable
+from support.forked_commands import ForkedPopen
 
 HOLDER = """
 import sys, time
@@ -39,7 +40,7 @@ def test_who_waits_too_long_is_told_who_holds_it(path: Path) -> None:
 
 
 def test_a_lock_ends_with_the_process_that_held_it(path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE) as holder:
+    with ForkedPopen([sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"held\n"
         with pytest.raises(Unavailable), file_lock(path, 0.0):

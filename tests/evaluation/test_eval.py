@@ -10,6 +10,7 @@ from collections import Counter
 import pytest
 
 from support.batch_files import rows
+from support.forked_commands import ForkedPopen
 from support.front_door import Cli, Repo
 from support.golden_set import ANIMALS, animals, asked, case, jsonl, many, result, says
 from support.provider import Answer, Provider, Received, echo, slow, status, text
@@ -415,7 +416,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_goes_on_later(
 
     provider.script = interrupting
     command = [sys.executable, "-m", "promptops", "eval", "sound", "-j", "4", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as child:
+    with ForkedPopen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8") as child:
         out, err = child.communicate(timeout=60)
     assert (child.returncode, json.loads(out)["stopped"]) == (130, "interrupted"), err
     assert "the same command goes on from here" in err
@@ -430,7 +431,7 @@ def test_ctrl_c_finishes_what_is_under_way_and_goes_on_later(
 def test_two_evals_at_once_on_one_registry(farm: Repo, provider: Provider) -> None:
     many(farm, 40)
     command = [sys.executable, "-m", "promptops", "eval", "sound", "--json"]
-    children = [subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(2)]
+    children = [ForkedPopen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(2)]
     found = [json.loads(child.communicate(timeout=60)[0]) for child in children]
     assert [each["sides"][0]["overall"]["passed"] for each in found] == [40, 40]
     assert rows(farm, "SELECT count(*) AS n FROM runs WHERE kind = 'eval'")[0]["n"] == 80

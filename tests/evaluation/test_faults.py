@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from support.batch_files import rows
+from support.forked_commands import ForkedPopen, run_forked
 from support.front_door import Cli, Finished, Repo
 from support.golden_set import ANIMALS, JUDGE, WRITER, animals, asked, jsonl, many, result, says
 from support.provider import Answer, Provider, Received, reset, slow, text
@@ -54,7 +55,7 @@ def test_a_killed_eval_asks_only_for_what_was_not_logged(
     provider.script = lambda request: slow(0.03, says()(request))
     before: set[str] = set()
     for part in (1, 2):
-        child = subprocess.Popen([*COMMAND, "-j", "8"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        child = ForkedPopen([*COMMAND, "-j", "8"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until = time.monotonic() + 60
         while len(provider.requests) < part * 90:
             assert time.monotonic() < until
@@ -82,12 +83,12 @@ def test_whoever_reads_the_registry_meanwhile_takes_no_row_from_it(farm: Repo, p
     """The last to close a registry folds its log away; a reader must not take itself for the last."""
     many(farm, 300)
     provider.script = lambda request: slow(0.02, says()(request))
-    child = subprocess.Popen([*COMMAND, "-j", "8"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    child = ForkedPopen([*COMMAND, "-j", "8"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     for part in (60, 120):
         while len(provider.requests) < part:
             assert child.poll() is None
             time.sleep(0.002)
-        subprocess.run([*COMMAND[:-2], "runs", "list"], check=True, stdout=subprocess.DEVNULL)
+        run_forked([*COMMAND[:-2], "runs", "list"], check=True, stdout=subprocess.DEVNULL)
     while len(provider.requests) < 280:
         assert child.poll() is None
         time.sleep(0.002)
@@ -103,7 +104,7 @@ def test_two_evals_at_once_lose_no_row(repo: Repo, provider: Provider) -> None:
     provider.script = says(lambda style, animal: style == "badly" and int(animal) % 3 == 0)
     command = [*COMMAND[:-1], "--cases", "prompts/sound.cases.jsonl", "-j", "16", "--json"]
     children = [
-        subprocess.Popen([*command, f"sound@{revision}"], stdout=subprocess.PIPE, encoding="utf-8")
+        ForkedPopen([*command, f"sound@{revision}"], stdout=subprocess.PIPE, encoding="utf-8")
         for revision in ("HEAD~1", "HEAD")
     ]
     said = [child.communicate(timeout=60)[0] for child in children]

@@ -19,6 +19,7 @@ from promptops.git.remote import (
     push_commit,
 )
 from promptops.git.transfer import run_transfer
+from support.forked_commands import ForkedPopen, run_forked
 from support.git_repositories import GitFolder, new_repository
 
 STATE = "refs/heads/promptops-state"
@@ -77,7 +78,7 @@ def sync_on_terminal(folder: GitFolder, **env: str) -> str:
     """What a terminal gets to see of ``release sync``."""
     script = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]))"
     command = [sys.executable, "-c", script, sys.executable, "-m", "promptops", "release", "sync"]
-    done = subprocess.run(
+    done = run_forked(
         command,
         cwd=folder.path,
         env={**os.environ, "TERM": "xterm", **env},
@@ -124,7 +125,7 @@ class TestProgress:
 
     def test_elsewhere_it_is_not_shown(self, clone: GitFolder) -> None:
         command = [sys.executable, "-m", "promptops", "release", "sync"]
-        done = subprocess.run(command, cwd=clone.path, capture_output=True, encoding="utf-8", check=True)
+        done = run_forked(command, cwd=clone.path, capture_output=True, encoding="utf-8", check=True)
         assert (done.stdout, done.stderr) == ("nothing to push; nothing new\n", "")
 
 
@@ -176,9 +177,7 @@ class TestTheEnd:
         file = slow_ssh(monkeypatch, tmp_path)
         clone.git("remote", "set-url", "origin", "ssh://localhost/none")
         command = [sys.executable, "-m", "promptops", "release", "sync"]
-        with subprocess.Popen(
-            command, cwd=clone.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as child:
+        with ForkedPopen(command, cwd=clone.path, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
             while not file.exists():
                 assert child.poll() is None
                 time.sleep(0.01)

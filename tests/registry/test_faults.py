@@ -28,6 +28,7 @@ from promptops.registry import (
 )
 from promptops.registry.sqlite.meta import read_meta
 from promptops.registry.sqlite.migrations import MIGRATIONS
+from support.forked_commands import ForkedPopen
 from support.logged_runs import a_run, an_end
 from support.paths import SUPPORT
 
@@ -87,7 +88,7 @@ def test_killed_writers_lose_nothing_that_was_acknowledged(path: Path) -> None:
 
 def _killed_writer(path: Path, after: float) -> list[str]:
     command = [sys.executable, "-c", WRITER, str(path), HERE]
-    writer = subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8")
+    writer = ForkedPopen(command, stdout=subprocess.PIPE, encoding="utf-8")
     assert writer.stdout
     first = writer.stdout.readline()
     time.sleep(after)

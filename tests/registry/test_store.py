@@ -15,6 +15,7 @@ from promptops.registry import RegistryDatabase, RunFilter, get_run, new_run_id
 from promptops.registry.sqlite.migrations import MIGRATIONS, split_statements
 from promptops.registry.sqlite.runs.queries import iterate_runs
 from promptops.registry.ulid import normalize_id_prefix
+from support.forked_commands import ForkedPopen
 from support.logged_runs import DIGEST, a_failure, a_run, an_end, check
 from support.paths import SUPPORT
 
@@ -280,7 +281,7 @@ for path in sys.argv[3:]:
 def test_eight_processes_create_one_registry_at_once(tmp_path: Path) -> None:
     paths = [tmp_path / f"{n}.db" for n in range(60)]
     command = [sys.executable, "-c", CREATE, "-", str(SUPPORT.parent), *map(str, paths)]
-    writers = [subprocess.Popen(command, stdin=subprocess.PIPE, encoding="utf-8") for _ in range(8)]
+    writers = [ForkedPopen(command, stdin=subprocess.PIPE, encoding="utf-8") for _ in range(8)]
     for writer in writers:
         assert writer.stdin
         writer.stdin.write("go\n")
@@ -315,7 +316,7 @@ with RegistryDatabase.open(Path(sys.argv[1])) as registry:
 def test_four_writers_lose_no_run(path: Path) -> None:
     each = 250
     command = [sys.executable, "-c", WRITE, str(path), str(SUPPORT.parent), str(each)]
-    writers = [subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(4)]
+    writers = [ForkedPopen(command, stdout=subprocess.PIPE, encoding="utf-8") for _ in range(4)]
     said = [line for writer in writers for line in writer.communicate()[0].split()]
     assert [writer.returncode for writer in writers] == [0] * 4
     logged = raw(path, "SELECT run_id FROM runs WHERE state = 'finished'")

@@ -8,6 +8,7 @@ import pytest
 
 from promptops.errors import Invalid, Unavailable
 from promptops.registry import RegistryDatabase, count_runs, swap_registry
+from support.forked_commands import ForkedPopen, run_forked
 from support.logged_runs import a_run, an_end
 from support.paths import SUPPORT
 
@@ -37,7 +38,7 @@ def runs_in(path: Path) -> int:
 
 
 def killed_writer(path: Path) -> None:
-    subprocess.run([sys.executable, "-c", KILLED, str(path), str(SUPPORT.parent)], check=False)
+    run_forked([sys.executable, "-c", KILLED, str(path), str(SUPPORT.parent)], check=False)
 
 
 def test_the_old_log_of_writes_is_not_replayed_onto_the_new_file(path: Path) -> None:
@@ -59,7 +60,7 @@ def test_a_registry_that_somebody_has_open_is_left_alone(path: Path) -> None:
         "registry = RegistryDatabase.open(Path(sys.argv[1])); print('open', flush=True); time.sleep(60)"
     )
     before = path.read_bytes()
-    with subprocess.Popen([sys.executable, "-c", holder, str(path)], stdout=subprocess.PIPE) as child:
+    with ForkedPopen([sys.executable, "-c", holder, str(path)], stdout=subprocess.PIPE) as child:
         assert child.stdout
         assert child.stdout.readline() == b"open\n"
         with pytest.raises(Unavailable, match="another process has the registry") as caught:
@@ -76,7 +77,7 @@ def test_who_opens_it_meanwhile_waits_and_finds_the_new_one(path: Path) -> None:
         "for _ in range(40):\n"
         "    with RegistryDatabase.open(Path(sys.argv[1])) as registry: print(count_runs(registry))"
     )
-    with subprocess.Popen([sys.executable, "-c", opener, str(path)], stdout=subprocess.PIPE) as child:
+    with ForkedPopen([sys.executable, "-c", opener, str(path)], stdout=subprocess.PIPE) as child:
         for _ in range(3):
             swap_registry(path, timeout_s=30)
         assert child.communicate()[0].split() == [b"300"] * 40

@@ -14,6 +14,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from promptops.registry import RegistryDatabase
+from support.forked_commands import ForkedPopen, run_forked
 from support.front_door import Cli, Repo
 from support.greet_releases import (
     QUICK,
@@ -138,7 +139,7 @@ def test_a_call_whose_process_was_killed_is_an_error_in_the_end_and_holds_nobody
     ok(cli("canary", "greet@HEAD", *QUICK))
     provider.script = replace(text("Hello"), wait=30.0)
     command = [sys.executable, "-m", "promptops", "run", "greet:production", "-i", "name=Ada"]
-    with subprocess.Popen([*command, "--unit", "u1"], stdout=subprocess.DEVNULL) as child:
+    with ForkedPopen([*command, "--unit", "u1"], stdout=subprocess.DEVNULL) as child:
         deadline = time.monotonic() + 60
         while not provider.requests and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -186,7 +187,7 @@ def test_an_import_that_is_killed_has_brought_nothing_and_is_done_again(
         assert process(["--registry", str(away), *export]).returncode == 0
     assert cli("runs", "list").code == 0
     command = [sys.executable, "-c", IMPORT.format(what=what), *files]
-    assert subprocess.run(command, check=False, cwd=repo.path).returncode == -signal.SIGKILL
+    assert run_forked(command, check=False, cwd=repo.path).returncode == -signal.SIGKILL
     assert runs(repo) == []
     ok(cli("runs", "import", *files))
     ok(cli("runs", "import", *reversed(files)))
@@ -224,7 +225,7 @@ def test_a_tick_that_is_killed_is_made_good_by_the_next(cli: Cli, repo: Repo, wh
     ok(cli("canary", "greet@HEAD", *QUICK))
     traffic(repo, 60, failing=True)
     command = [sys.executable, "-c", TICK.format(what=what, after=after)]
-    assert subprocess.run(command, check=False, cwd=repo.path).returncode == -signal.SIGKILL
+    assert run_forked(command, check=False, cwd=repo.path).returncode == -signal.SIGKILL
     assert versions(cli) == ("v1", "v2")
     said = ticked(cli)
     assert (said["move"], said["calls"], said["code"]) == ("rollback", 60, 1)
@@ -318,7 +319,7 @@ def test_a_canary_is_looked_at_by_many_processes_at_once(cli: Cli, repo: Repo) -
     ok(cli("canary", "greet@HEAD", *QUICK))
     before = len(subjects(repo))
     command = [sys.executable, "-m", "promptops", "tick", "--all"]
-    ticks = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    ticks = [ForkedPopen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     state = channel_state()
     with RegistryDatabase.open(repo.path / "registry.db") as registry:
         for _ in range(6):

@@ -3,7 +3,6 @@
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from support.forked_commands import write_program
 from support.front_door import GREET, Cli, Repo
 from support.provider import Provider, text
 
@@ -24,9 +24,7 @@ def shell(repo: Repo, tmp_path: Path) -> Shell:
     """Run sh with promptops on PATH."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    program = programs / "promptops"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m promptops "$@"\n', encoding="utf-8")
-    program.chmod(0o755)
+    write_program(programs / "promptops", "-m", "promptops")
 
     def run(*arguments: str, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", **env}

@@ -15,6 +15,7 @@ from promptops.config.settings import find_settings
 from promptops.registry import FinishedRun, StartedRun
 from promptops.service.grouped_journal import GroupedJournal
 from promptops.versions.resolve import resolve_version
+from support.forked_commands import ForkedPopen
 from support.front_door import Repo
 from support.provider import Answer, Provider, Received, echo
 from support.workspace_clients import rows, states
@@ -116,7 +117,7 @@ with ThreadPoolExecutor(16) as pool:
 
 
 def test_a_killed_program_loses_no_answer_that_it_has_seen(greeting: Repo, provider: Provider) -> None:
-    with subprocess.Popen(
+    with ForkedPopen(
         [sys.executable, "-c", UNDER_LOAD], cwd=greeting.path, stdout=subprocess.PIPE, encoding="utf-8"
     ) as child:
         assert child.stdout

@@ -2,7 +2,6 @@
 
 import asyncio
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -15,6 +14,7 @@ import pytest
 
 from promptops import Workspace
 from promptops.errors import Unavailable
+from support.forked_commands import run_forked
 from support.front_door import Repo
 from support.provider import Answer, Provider, Received, echo
 from support.workspace_clients import states, until, works
@@ -72,7 +72,7 @@ with Workspace.open(".") as workspace:
 @pytest.mark.parametrize("room", [20_000, 1500, 0], ids=["for small files", "for started runs", "none"])
 def test_a_full_disk_costs_nobody_the_answer(greeting: Repo, provider: Provider, room: int) -> None:
     command = [sys.executable, "-c", FULL, str(room)]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", check=True, timeout=30)
+    done = run_forked(command, capture_output=True, encoding="utf-8", check=True, timeout=30)
     assert done.stdout.count("Greet") == 30
     assert done.stderr.count("registry.db cannot be read or written") == 1
     assert ("runs are kept in memory" in done.stderr) == (room < 20_000)

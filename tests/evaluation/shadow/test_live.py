@@ -35,6 +35,7 @@ from promptops.registry import (
 from promptops.registry.sqlite.rows import MAX_SHADOW_JOBS, record_json
 from promptops.service.shadow_worker import MAX_QUEUED
 from promptops.versions.resolve import resolve_version
+from support.forked_commands import ForkedPopen
 from support.front_door import Cli, Repo
 from support.greet_releases import SALUTE, a_remote, channel, go_live, ok, subjects, told, two_versions
 from support.provider import Answer, Provider, Received, echo, malformed, reply, reset, slow, status, text
@@ -122,7 +123,7 @@ def test_a_drain_has_a_session_and_streams_of_its_own(live: Repo, provider: Prov
 
     provider.script = answer
     streams: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    with subprocess.Popen([*PROGRAM, *RUN], **streams) as child:
+    with ForkedPopen([*PROGRAM, *RUN], **streams) as child:
         assert child.communicate(timeout=60)[0] == "Greet Ada.\n"
     assert shadows(live) == []
     go_on.set()
@@ -307,7 +308,7 @@ class TestFaults:
 
         provider.script = two_answers
         command = [*PROGRAM, "shadow", "drain", "-j", "1"]
-        with subprocess.Popen(command, cwd=live.path, start_new_session=True) as child:
+        with ForkedPopen(command, cwd=live.path, start_new_session=True) as child:
             until(lambda: len(shadows(live)) == 2 and jobs(live, "leased_by IS NOT NULL AND done_at IS NULL"))
             child.kill()
         provider.script = echo

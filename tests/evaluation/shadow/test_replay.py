@@ -19,6 +19,7 @@ from promptops.release.analysis.shadow_gate import shadow_gate
 from promptops.release.plan import PlanShadowGate
 from promptops.stats.verdicts import Verdict
 from promptops.versions.resolve import resolve_version
+from support.forked_commands import ForkedPopen
 from support.front_door import Cli, Repo
 from support.golden_set import JUDGE as SCORER
 from support.golden_set import WRITER, animals, asked, jsonl, says
@@ -227,7 +228,7 @@ def test_a_killed_run_goes_on_and_repeats_no_finished_pair(cli: Cli, farm: Repo,
     assert "stopped by budget" in cli("shadow", "status").out
     provider.script = lambda request: slow(0.05, says()(request))
     command = [sys.executable, "-m", "promptops", "shadow", "run", *VERSIONS, "--until", "all", "-j", "2"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with ForkedPopen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while len(provider.requests) < 30:
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
@@ -460,7 +461,7 @@ def test_the_shadow_phase_of_a_rollout_waits_for_pairs(
 def test_ctrl_c_keeps_the_pairs_under_way(farm: Repo, provider: Provider, cli: Cli) -> None:
     provider.script = lambda request: slow(0.05, says()(request))
     command = [sys.executable, "-m", "promptops", "shadow", "run", *VERSIONS, "--until", "all", "-j", "2"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with ForkedPopen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while len(provider.requests) < 10:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
@@ -474,7 +475,7 @@ def test_ctrl_c_keeps_the_pairs_under_way(farm: Repo, provider: Provider, cli: C
 def test_one_shadow_run_is_made_by_one_process(farm: Repo, provider: Provider, cli: Cli) -> None:
     provider.script = lambda request: slow(0.1, says()(request))
     command = [sys.executable, "-m", "promptops", "shadow", "run", *VERSIONS, "--until", "all", "-j", "1"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with ForkedPopen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while not provider.requests:
             time.sleep(0.01)
         done = cli("shadow", "run", *VERSIONS, "--until", "all")

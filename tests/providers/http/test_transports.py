@@ -27,6 +27,7 @@ from promptops.providers.http.single import SingleTransport
 from promptops.providers.http.transport import HttpRequest
 from promptops.providers.openai.client import OpenAIClient
 from promptops.providers.types import Completion, CompletionRequest, ModelError
+from support.forked_commands import ForkedPopen
 from support.provider import (
     Answer,
     Provider,
@@ -292,7 +293,7 @@ def test_ctrl_c_leaves_at_once(repo: Any) -> None:
     )
     with Provider(slow(30, text("late"))) as provider:
         command = [sys.executable, str(program), provider.base_url, str(repo.path)]
-        with subprocess.Popen(command, stderr=subprocess.PIPE) as child:
+        with ForkedPopen(command, stderr=subprocess.PIPE) as child:
             until = time.monotonic() + 60
             while not provider.requests and time.monotonic() < until:
                 time.sleep(0.02)

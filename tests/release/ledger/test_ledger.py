@@ -23,6 +23,7 @@ from promptops.versions.release_state import (
     snapshot_path,
 )
 from promptops.versions.resolve import resolve_version
+from support.forked_commands import ForkedPopen
 from support.git_repositories import GitFolder, prompt_text
 from support.ledger_transitions import (
     HOUR,
@@ -280,7 +281,7 @@ def test_six_processes_lose_nothing(folder: GitFolder, ledger: Ledger) -> None:
     folder.write({"prompts/support/triage.yaml": prompt_text("Changed"), "new": "x"})
     before = folder.git("status", "--porcelain")
     words = [sys.executable, str(WRITER), str(folder.path), "15"]
-    running = [subprocess.Popen(words, stdout=subprocess.PIPE) for _ in range(6)]
+    running = [ForkedPopen(words, stdout=subprocess.PIPE) for _ in range(6)]
     done = [child.communicate()[0] for child in running]
     assert [child.returncode for child in running] == [0] * 6
     generations = sorted(number for out in done for number in json.loads(out))
@@ -301,7 +302,7 @@ def test_killed_between_object_and_ref(folder: GitFolder, ledger: Ledger, also_g
     hook.write_text(f'#!/bin/sh\n[ "$1" = prepared ] && {{ kill -9 "$(cat "{victim}")"; {then}; }}\nexit 0\n')
     hook.chmod(0o755)
     words = [sys.executable, str(WRITER), str(folder.path), "1", "release"]
-    with subprocess.Popen(words, stdin=subprocess.PIPE) as child:
+    with ForkedPopen(words, stdin=subprocess.PIPE) as child:
         victim.write_text(str(child.pid))
         child.communicate(b"\n")
     assert child.returncode == -signal.SIGKILL

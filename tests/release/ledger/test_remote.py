@@ -20,6 +20,7 @@ from promptops.release.ledger.source_branch import (
 from promptops.release.rules import Move, Transition
 from promptops.versions.release_state import ReleaseState
 from promptops.versions.resolve import resolve_version
+from support.forked_commands import ForkedPopen
 from support.git_repositories import GitFolder, new_repository
 from support.ledger_transitions import (
     HOUR,
@@ -116,7 +117,7 @@ def roll_back_version(state: ReleaseState | None) -> Transition | None:
 def test_two_clones_race_to_one_remote(ada: GitFolder, bob: GitFolder, bare: GitFolder) -> None:
     with_canary(ada)
     words = [[sys.executable, str(WRITER), str(folder.path), "5"] for folder in (ada, bob)]
-    running = [subprocess.Popen(each, stdout=subprocess.PIPE) for each in words]
+    running = [ForkedPopen(each, stdout=subprocess.PIPE) for each in words]
     for child in running:
         child.communicate()
     assert [child.returncode for child in running] == [0, 0]

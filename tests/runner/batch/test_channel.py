@@ -1,7 +1,6 @@
 """Batches on a channel: each line placed by its unit, a row before each call, carried on after a kill."""
 
 import json
-import subprocess
 import sys
 import time
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 from promptops.registry import RegistryDatabase, unit_key
 from promptops.release.assignment import on_canary
 from support.batch_files import outputs, results, rows
+from support.forked_commands import ForkedPopen
 from support.front_door import Cli, Repo
 from support.git_repositories import GitFolder, prompt_text
 from support.provider import Provider, Received, echo, slow, status
@@ -94,7 +94,7 @@ def test_a_killed_batch_is_carried_on_whatever_was_released_meanwhile(
     folder: GitFolder, repo: Repo, cli: Cli, provider: Provider
 ) -> None:
     provider.script = lambda request: slow(0.05, echo(request))
-    child = subprocess.Popen([sys.executable, "-m", "promptops", *BATCH, "-j", "4"], cwd=repo.path)
+    child = ForkedPopen([sys.executable, "-m", "promptops", *BATCH, "-j", "4"], cwd=repo.path)
     deadline = time.monotonic() + 60
     while len(provider.requests) < 12:
         assert time.monotonic() < deadline

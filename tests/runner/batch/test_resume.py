@@ -14,6 +14,7 @@ import pytest
 
 from promptops.registry import format_line_ranges
 from support.batch_files import greetings, outputs, results, rows, write_lines
+from support.forked_commands import ForkedPopen
 from support.front_door import Cli, Repo
 from support.provider import Provider, echo, slow
 
@@ -22,7 +23,7 @@ COMMAND = ["batch", "greet", "in.jsonl", "--out", "out.jsonl", "-j", "8"]
 
 
 def start(repo: Repo, *more: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
+    return ForkedPopen(
         [sys.executable, "-m", "promptops", *COMMAND, *more],
         cwd=repo.path,
         stderr=subprocess.PIPE,
