@@ -23,6 +23,7 @@ from promptops.checks import (
 )
 from promptops.checks.text import COUNT_SCHEMA, TEXT_SCHEMA, TEXTS_SCHEMA
 from promptops.checks.types import CheckKind, CheckSubject, CheckVerdict
+from promptops.config.project_function import function_path_problem
 
 
 def _unbound(_subject: CheckSubject, _argument: Any) -> CheckVerdict:
@@ -125,7 +126,7 @@ CHECK_KINDS: Mapping[str, CheckKind] = {
         code.PYTHON_SCHEMA,
         "a function of the project says so: `package.module:function`",
         threshold=code.THRESHOLD,
-        problem=code.function_path_problem,
+        problem=function_path_problem,
         verbatim=True,
     ),
     "invariant": CheckKind(

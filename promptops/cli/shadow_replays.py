@@ -10,7 +10,7 @@ from promptops.cli.options.common import JsonOption, OutOption, write_report
 from promptops.cli.options.flags import format_option
 from promptops.cli.options.replay import ReplayOptions
 from promptops.cli.progress import Progress
-from promptops.cli.reports.retention import comparison_without_unkept_texts
+from promptops.cli.reports.retention import comparison_without_unkept_texts, report_retention
 from promptops.cli.reports.shadow import ShadowFormatName, print_comparisons, render_comparisons
 from promptops.config.settings import LogSettings, Settings
 from promptops.console import note
@@ -54,7 +54,8 @@ def run_replays(
 ) -> int:
     """Make shadow runs one after another and write what they found. Returns the exit code."""
     outcomes = _replay_all(settings, options, requests, lenient=target.table)
-    write_comparisons([each.comparison for each in outcomes], target, settings.log)
+    sides = (side.prompt for each in requests for side in (each.control, each.candidate))
+    write_comparisons([each.comparison for each in outcomes], target, report_retention(settings, sides))
     for text in dict.fromkeys(text for each in outcomes for text in each.notes):
         note(text)
     return shadow_exit_code(outcomes, gate=options.no_worse_than is not None)

@@ -66,26 +66,36 @@ def bounded_search(pattern: str, text: str, *, seconds: float = SEARCH_SECONDS) 
     if problem := pattern_problem(pattern):
         raise Invalid(f"{_short(pattern)} is not a regular expression: {problem}")
     compiled = _compile(pattern, ascii_text=text.isascii())
-    return _within(pattern, text, compiled.search, seconds)
+    return _within(pattern, text, compiled.search, seconds) is not None
+
+
+def bounded_spans(pattern: str, text: str, *, seconds: float = SEARCH_SECONDS) -> list[tuple[int, int]]:
+    """Where all matches that are not empty begin and end; raises as ``bounded_search`` does."""
+    compiled = _compile(pattern, ascii_text=text.isascii())
+
+    def spans(text: str, **limits: Any) -> list[tuple[int, int]]:
+        found = (match.span() for match in compiled.finditer(text, **limits))
+        return [span for span in found if span[0] < span[1]]
+
+    return _within(pattern, text, spans, seconds)  # type: ignore[no-any-return]
 
 
 def bounded_iregexp(pattern: str, text: str, *, whole: bool) -> bool:
     """The same for a pattern of RFC 9485, as JSONPath has it; what is none matches nothing."""
     compiled = _compile_iregexp(pattern)
     search = compiled and (compiled.fullmatch if whole else compiled.search)
-    return bool(search) and _within(pattern, text, search, SEARCH_SECONDS)
+    return bool(search and _within(pattern, text, search, SEARCH_SECONDS))
 
 
-def _within(pattern: str, text: str, search: Callable[..., Any], seconds: float) -> bool:
+def _within(pattern: str, text: str, search: Callable[..., Any], seconds: float) -> Any:
     try:
-        found = search(text, timeout=seconds, concurrent=True)
+        return search(text, timeout=seconds, concurrent=True)
     except TimeoutError:
         message = f"{_short(pattern)} is not decided after {seconds:g} s on {len(text):,} characters"
         hint = "a repeat inside a repeat, such as (a+)+, tries every way to divide a text: write it once"
         raise PatternTimeout(message, hint=hint) from None
     except MemoryError:
         raise PatternTimeout(f"{_short(pattern)} needs too much memory") from None
-    return found is not None
 
 
 def backtracks(pattern: str) -> bool:

@@ -5,11 +5,12 @@ Precedence: a flag, then the environment, then ``promptops.yaml``, then the defa
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from promptops.config.containment import outside_problem, resolve_inside
+from promptops.config.redaction_rules import RedactionRule, read_redaction_rule, read_redaction_rules
 from promptops.config.schema_violations import schema_violations
 from promptops.config.settings_schema import SETTINGS_FILE, SETTINGS_SCHEMA
 from promptops.config.worktree import Worktree, find_worktree, main_worktree
@@ -20,6 +21,7 @@ _REGISTRY_ENDS = ("", "-wal", "-shm", "-journal", "-spool", "-batches", "-shadow
 _REGISTRY_SUFFIXES = (".db", ".sqlite", ".sqlite3")
 BUILT_IN_CHANNELS = ("staging", "production")
 
+_KEY_FILE = "promptops-privacy-key"
 Retention = Literal["full", "hash", "none"]
 
 
@@ -30,6 +32,22 @@ class LogSettings:
     inputs: Retention = "full"
     outputs: Retention = "full"
     on_error: Literal["spool", "fail"] = "spool"
+    redact: tuple[RedactionRule, ...] = ()
+    keep: Literal["mask", "pseudonym"] = "mask"
+    root: Path | None = field(default=None, compare=False)  # where functions that redact are imported from
+    key_file: Path | None = field(default=None, compare=False)  # of pseudonyms
+
+    @property
+    def whole(self) -> bool:
+        """Whether all texts are kept as they are."""
+        return self.inputs == self.outputs == "full" and not self.redact
+
+    def with_prompt(self, rules: Mapping[str, Any]) -> "LogSettings":
+        """With what a prompt file says as well: it may add rules, and take none away."""
+        if not rules:
+            return self
+        redact = (*self.redact, *read_redaction_rules(rules.get("redact", ())))
+        return replace(self, redact=redact, keep=rules.get("keep", self.keep))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +98,14 @@ class Settings:
 
     @property
     def log(self) -> LogSettings:
-        return self.file.log
+        return replace(self.file.log, root=self.root, key_file=self._key_file)
+
+    @property
+    def _key_file(self) -> Path:
+        """In the git folder, from where nothing is committed or pushed."""
+        if self.common_dir is None:
+            return self.registry_file.with_name(f"{self.registry_file.name}-privacy-key")
+        return self.common_dir / _KEY_FILE
 
     @property
     def models(self) -> Mapping[str, Mapping[str, Any]]:
@@ -168,11 +193,22 @@ def decode_settings(text: bytes, path: str) -> SettingsFile:
         release=data.get("release", {}),
         plans=data.get("plans", {}),
         models=data.get("models", {}),
-        log=LogSettings(**data.get("log", {})),
+        log=_decode_log(data.get("log", {}), document),
         lint=data.get("lint", {}),
         serve=data.get("serve", {}),
         document=document,
     )
+
+
+def _decode_log(data: Mapping[str, Any], document: Document) -> LogSettings:
+    rules = []
+    for index, item in enumerate(data.get("redact", ())):
+        try:
+            rules.append(read_redaction_rule(item, python=True))
+        except Invalid as error:
+            where = document.where(("log", "redact", index))
+            raise Invalid(f"{where}: {error.message}", hint=error.hint) from None
+    return LogSettings(**{**data, "redact": tuple(rules)})
 
 
 def _project_root(start: Path, place: Worktree) -> Path:

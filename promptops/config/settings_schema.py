@@ -4,6 +4,7 @@ from typing import Any
 
 from promptops.config.model_schema import MODEL_SCHEMA
 from promptops.config.plan_schema import PLAN_SCHEMA
+from promptops.config.redaction_rules import KEEP_SCHEMA, redact_schema
 
 SETTINGS_FILE = "promptops.yaml"
 LINT_RULE_IDS = (
@@ -123,6 +124,8 @@ SETTINGS_SCHEMA: dict[str, Any] = {
                 "inputs": {"type": "string", "enum": ["full", "hash", "none"]},
                 "outputs": {"type": "string", "enum": ["full", "hash", "none"]},
                 "on_error": {"type": "string", "enum": ["spool", "fail"]},
+                "redact": redact_schema(python=True),
+                "keep": KEEP_SCHEMA,
             },
         },
         "lint": {

@@ -41,6 +41,7 @@ class JudgeScoreRequest:
     passing: Sequence[str] = ()  # choices of the judge that count 1
     limit: int | None = None
     jobs: int = 4
+    redacted: bool = False  # also runs that were redacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +154,7 @@ def score_with_judge(
             assignment=assignment,
             passing=request.passing,
             count=count,
+            redacted=request.redacted,
         )
         asyncio.run(scoring.score_all(islice(runs, request.limit), settings, request.jobs))
     return count
@@ -185,6 +187,7 @@ class _JudgeScoring:
     assignment: JudgeAssignment
     passing: Sequence[str]
     count: JudgeScoreCount
+    redacted: bool
 
     async def score_all(self, runs: Iterator[RunRecord], settings: Settings, jobs: int) -> None:
         async with Session(settings, pooled=True) as session:
@@ -196,7 +199,7 @@ class _JudgeScoring:
             await asyncio.gather(*(work() for _ in range(jobs)))
 
     async def _score(self, run: RunRecord, session: Session) -> None:
-        if run["inputs"] is None or run["output"] is None:
+        if run["inputs"] is None or run["output"] is None or (run["redacted"] and not self.redacted):
             self.count.untold += 1
             return
         make_run = session_runs(session, Limits())

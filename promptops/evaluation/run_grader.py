@@ -51,6 +51,6 @@ class RunGrader:
         results = await run_graded_checks(graded, check_subject(prompt, run, expected), client)
         if client.over_budget:
             raise client.over_budget
-        logged = loggable_checks(self.engine.settings, results)
+        logged = loggable_checks(self.engine.settings, prompt, results)
         await asyncio.to_thread(add_check_outcomes, self.registry, run.started.run_id, logged)
         return replace(run, finished=replace(run.finished, checks=(*run.finished.checks, *results)))

@@ -54,7 +54,7 @@ class ApiError(Exception):
             return "insufficient_quota"
         return kinds.get(
             self.status,
-            "invalid_request_error" if self.status < 500 else "server_error",  # noqa: PLR2004 - HTTP
+            "invalid_request_error" if self.status < 500 else "server_error",
         )
 
 

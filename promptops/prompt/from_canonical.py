@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from promptops.config.yaml import Document
@@ -18,8 +19,10 @@ from promptops.prompt.types import (
     Text,
 )
 
+_NO_RULES: Mapping[str, Any] = MappingProxyType({})
 
-def from_canonical(name: str, content: Mapping[str, Any]) -> Prompt:
+
+def from_canonical(name: str, content: Mapping[str, Any], log: Mapping[str, Any] = _NO_RULES) -> Prompt:
     """Keeps the digest. Raises NotFound where an image file is part of it: of that only the hash is kept."""
     if content.get("format") not in FORMATS:
         raise NotFound(
@@ -40,6 +43,7 @@ def from_canonical(name: str, content: Mapping[str, Any]) -> Prompt:
         tools=tuple(json.loads(content.get("tools", "[]"))),
         fallback=tuple(content.get("fallback", ())),
         output=_output(output) if output else None,
+        log=log,
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cache, partial
 from typing import Any, cast
 
+from promptops.config.redaction_rules import read_redaction_rule
 from promptops.config.text import refuse_lfs_pointer
 from promptops.config.yaml import Document, InvalidAt, Position, Problem, YamlPath, parse_yaml
 from promptops.errors import Invalid, NotFound
@@ -148,6 +149,7 @@ class _Loader:
             max_input_tokens=data.get("max_input_tokens"),
             checks=read_checks(data.get("checks", []), self.report),
             cases=self.cases(data.get("cases")),
+            log=self.log(data.get("log", {})),
             metadata=data.get("metadata", {}),
             closure=tuple(dict.fromkeys([*self.files, *partials])),
         )
@@ -266,6 +268,14 @@ class _Loader:
             if function.get("name") in names:
                 self.report("value", (*path, "name"), f"two tools are named `{function['name']}`")
             names |= {function["name"]} if "name" in function else set()
+
+    def log(self, data: Mapping[str, Any]) -> Mapping[str, Any]:
+        for index, item in enumerate(data.get("redact", ())):
+            try:
+                read_redaction_rule(item, python=False)
+            except Invalid as error:
+                self.report("value", ("log", "redact", index), error.message, error.hint)
+        return data
 
     def cases(self, path: str | None) -> str | None:
         if path is not None and (message := path_problem(path)):

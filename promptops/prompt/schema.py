@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from promptops.config.redaction_rules import KEEP_SCHEMA, redact_schema
 from promptops.prompt.chat import CACHE_CONTROL
 
 _MODEL = {"type": "string", "pattern": r"^\S+$"}
@@ -172,6 +173,12 @@ PROMPT_SCHEMA: dict[str, Any] = {
         "cases": {
             "type": "string",
             "description": "Path of the golden set, below prompts/. Not part of the version.",
+        },
+        "log": {
+            "type": "object",
+            "description": "What is redacted besides what promptops.yaml says. Not part of the version.",
+            "additionalProperties": False,
+            "properties": {"redact": redact_schema(python=False), "keep": KEEP_SCHEMA},
         },
         "metadata": {"type": "object", "description": "Free, as owner. Not part of the version."},
     },

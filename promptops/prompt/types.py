@@ -147,6 +147,7 @@ class Prompt:
     max_input_tokens: int | None = None
     checks: tuple[Check, ...] = ()
     cases: str | None = None  # below prompts/
+    log: Mapping[str, Any] = field(default_factory=dict)  # what of its runs is redacted besides
     metadata: Mapping[str, Any] = field(default_factory=dict)
     closure: tuple[str, ...] = ()  # every file the digest depends on, the prompt's own first
     recorded_format: int | None = None  # where a digest that was recorded before says it

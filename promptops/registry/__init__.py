@@ -12,7 +12,14 @@ if TYPE_CHECKING:
     from promptops.registry.filters import RunFilter, parse_time
     from promptops.registry.group_writer import GroupErrors, GroupJournal, GroupWriter
     from promptops.registry.journal import NoJournal, RegistryJournal, Spool
-    from promptops.registry.outcome_file import log_run_outcomes, open_with_waiting_runs, read_outcomes
+    from promptops.registry.outcome_file import (
+        log_run_outcomes,
+        open_with_waiting_runs,
+        outcome_redaction,
+        read_outcomes,
+        redact_outcomes,
+    )
+    from promptops.registry.personal_data import redact_text, redact_value
     from promptops.registry.records import CheckResult, FinishedRun, LogRow, RunKind, RunState, StartedRun
     from promptops.registry.retention import redact_finished_run, redact_started_run, without_quotes
     from promptops.registry.run_export import export_runs
@@ -105,6 +112,7 @@ if TYPE_CHECKING:
         end_batch,
         format_line_ranges,
         read_batch_run,
+        redacted_lines,
         unfinished_batch,
     )
     from promptops.registry.sqlite.runs.cache import (
@@ -132,6 +140,7 @@ if TYPE_CHECKING:
         last_runs,
         list_runs,
         runs_by_seq,
+        sample_runs,
         short_ids,
     )
     from promptops.registry.sqlite.runs.search import SearchHit, SearchResult, search_runs
@@ -191,7 +200,10 @@ _HOMES = {
     "filters": "RunFilter parse_time",
     "group_writer": "GroupErrors GroupJournal GroupWriter",
     "journal": "NoJournal RegistryJournal Spool",
-    "outcome_file": "log_run_outcomes open_with_waiting_runs read_outcomes",
+    "outcome_file": (
+        "log_run_outcomes open_with_waiting_runs outcome_redaction read_outcomes redact_outcomes"
+    ),
+    "personal_data": "redact_text redact_value",
     "records": "CheckResult FinishedRun LogRow RunKind RunState StartedRun",
     "retention": "redact_finished_run redact_started_run without_quotes",
     "run_export": "export_runs",
@@ -228,7 +240,7 @@ _HOMES = {
     "sqlite.rows": "parse_output_json run_to_json",
     "sqlite.runs.batches": (
         "BatchCallLog BatchIdentity batch_spent_usd begin_batch done_lines end_batch format_line_ranges "
-        "read_batch_run unfinished_batch"
+        "read_batch_run redacted_lines unfinished_batch"
     ),
     "sqlite.runs.cache": "CachedReply ReplyCache clear_cache read_cache_stats reply_key",
     "sqlite.runs.outcomes": (
@@ -236,7 +248,7 @@ _HOMES = {
         "import_outcomes make_outcome normalize_outcome_value"
     ),
     "sqlite.runs.prune": "PruneResult parse_size prune_runs",
-    "sqlite.runs.queries": "RunRecord get_run last_runs list_runs runs_by_seq short_ids",
+    "sqlite.runs.queries": "RunRecord get_run last_runs list_runs runs_by_seq sample_runs short_ids",
     "sqlite.runs.search": "SearchHit SearchResult search_runs",
     "sqlite.runs.stats": "StatsRow read_non_traffic_stats read_run_stats version_stats",
     "sqlite.shadow.jobs": (

@@ -9,7 +9,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -110,6 +110,10 @@ class RegistryJournal:
             run = unfinished_run(self._open(), run_id)
         self._under_way[run.run_id] = run
         return run
+
+    def add_rules(self, run_id: str, rules: Mapping[str, Any]) -> None:
+        """What the prompt of a resumed run says on redaction, which its row does not."""
+        self._under_way[run_id] = replace(self._under_way[run_id], log=rules)
 
     def finish(self, run_id: str, end: FinishedRun) -> None:
         """Log how a call ended. With ``fail`` raises when it can't be; else the answer goes on its way."""
@@ -293,4 +297,5 @@ def record_prompt_version(registry: RegistryDatabase, run: StartedRun, prompt: P
         compact_json(prompt.canonical()),  # in the order it is sent, so that a replay is the same to the byte
         commit_sha=None if run.dirty or run.overrides else run.commit_sha,
         path=prompt.path,
+        log=compact_json(prompt.log) if prompt.log else None,
     )

@@ -2,15 +2,17 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from promptops.config.settings import Settings
+from promptops.config.settings import LogSettings, Settings
 from promptops.config.text import MAX_BYTES, without_lfs_pointer
 from promptops.errors import Invalid
 from promptops.prompt.csv_rows import is_csv, read_csv_rows
 from promptops.registry.journal import Spool
 from promptops.registry.line_problems import LineProblems
+from promptops.registry.personal_data import redact_text
 from promptops.registry.sqlite.runs.outcomes import (
     AddedOutcomes,
     RunOutcome,
@@ -19,6 +21,7 @@ from promptops.registry.sqlite.runs.outcomes import (
 )
 from promptops.registry.sqlite.runs.queries import get_run
 from promptops.registry.sqlite.store import RegistryDatabase
+from promptops.registry.sqlite.versions import read_prompt_log_rules
 from promptops.registry.ulid import ULID_LENGTH
 
 _WORDS = {"true": 1.0, "false": 0.0}  # spreadsheets write TRUE
@@ -38,15 +41,35 @@ def open_with_waiting_runs(settings: Settings) -> RegistryDatabase:
 
 
 def log_run_outcomes(
-    registry: RegistryDatabase, run: str, values: Sequence[tuple[str, Any]], comment: str, edit: str | None
+    registry: RegistryDatabase,
+    run: str,
+    values: Sequence[tuple[str, Any]],
+    comment: str,
+    edit: str | None,
+    log: LogSettings,
 ) -> AddedOutcomes:
     """Log what somebody says of one run; ``edit`` is what became of its answer."""
     run_id = get_run(registry, run)["run_id"]
     outcomes = [make_outcome(run_id, name, value, text=comment) for name, value in values]
     if edit is not None:
         outcomes[-1] = make_outcome(run_id, "edited", 1, text=edit)
-    new = add_run_outcomes(registry, run_id, outcomes)
+    new = add_run_outcomes(registry, run_id, redact_outcomes(registry, outcomes, log))
     return AddedOutcomes(new, len(outcomes) - new)
+
+
+def redact_outcomes(
+    registry: RegistryDatabase, outcomes: Iterable[RunOutcome], log: LogSettings
+) -> list[RunOutcome]:
+    """What people say, redacted by the rules of promptops.yaml and of every prompt that ran here."""
+    redact = outcome_redaction(registry, log)
+    return [redact(each) for each in outcomes]
+
+
+def outcome_redaction(registry: RegistryDatabase, log: LogSettings) -> Callable[[RunOutcome], RunOutcome]:
+    rules = [json.loads(text) for text in read_prompt_log_rules(registry)]
+    return lambda outcome: (
+        replace(outcome, text=redact_text(outcome.text, log, rules)) if outcome.text else outcome
+    )
 
 
 def read_outcomes(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, RunOutcome]]:

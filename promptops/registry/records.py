@@ -68,6 +68,8 @@ class StartedRun:
     inputs: Mapping[str, Any] | None = None  # None when the settings say not to keep them
     inputs_hash: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    redacted_inputs: Mapping[str, int] | None = None  # how many values of each kind were replaced
+    log: Mapping[str, Any] = field(default_factory=dict)  # the rules of its prompt on that; not a column
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,4 +100,5 @@ class FinishedRun:
     error_message: str | None = None
     retryable: bool | None = None
     checks: Sequence[CheckResult] = ()
+    redacted_outputs: Mapping[str, int] | None = None
     shadow: Mapping[str, str] | None = None  # {prompt, channel, digest} of who answers these inputs too

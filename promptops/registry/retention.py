@@ -11,6 +11,7 @@ from typing import Any
 
 from promptops.config.settings import LogSettings, Retention
 from promptops.redaction import redact, redact_sent_keys, redact_texts
+from promptops.registry.personal_data import redact_personal_end, redact_personal_start, redact_text
 from promptops.registry.records import FinishedRun, StartedRun
 
 _OWN_WORDS = frozenset({"timeout", "interrupted", "connection"})  # errors that quote nobody
@@ -21,6 +22,7 @@ _BY_STRICTNESS: tuple[Retention, ...] = ("full", "hash", "none")
 
 def redact_started_run(run: StartedRun, log: LogSettings) -> StartedRun:
     """The row without what the settings say not to keep."""
+    run = redact_personal_start(run, log)
     kept = _retention_of_inputs(run, log)
     if kept == "full":
         return run
@@ -29,7 +31,7 @@ def redact_started_run(run: StartedRun, log: LogSettings) -> StartedRun:
 
 def redact_finished_run(run: StartedRun, end: FinishedRun, log: LogSettings) -> FinishedRun:
     """The row without secrets, and without what the settings say not to keep."""
-    end = _without_secrets(end)
+    end = redact_personal_end(run, _without_secrets(end), log)
     if log.inputs == log.outputs == "full":
         return end
     if log.inputs != "full":
@@ -44,8 +46,8 @@ def redact_finished_run(run: StartedRun, end: FinishedRun, log: LogSettings) -> 
 
 
 def without_quotes(message: str, log: LogSettings) -> str:
-    """What may quote inputs or outputs: nothing where one of them is not kept."""
-    return message if log.inputs == log.outputs == "full" else ""
+    """What may quote inputs or outputs: nothing where one of them is not kept, else without personal data."""
+    return redact_text(message, log) if log.inputs == log.outputs == "full" else ""
 
 
 def _retention_of_inputs(run: StartedRun, log: LogSettings) -> Retention:

@@ -30,6 +30,12 @@ def rebuild_messages(
             f"the messages of run {run['run_id']} cannot be rebuilt: its inputs were not stored",
             hint="`log: {inputs: full}` in promptops.yaml keeps them from now on",
         )
+    if (run["redacted"] or {}).get("inputs"):
+        raise NotFound(
+            f"the messages of run {run['run_id']} cannot be rebuilt: its inputs were redacted before they "
+            "were logged",
+            hint="what is kept of them is shown as it is",
+        )
     messages = render_prompt(load_run_prompt(registry, run, load), run["inputs"]).messages
     if messages_hash(messages) != run["messages_hash"]:
         raise Invalid(
@@ -59,5 +65,5 @@ def stored_prompt(registry: RegistryDatabase, name: str, digest: str) -> "Prompt
     """What the registry keeps of a version that ran: all that reached the model."""
     from promptops.prompt import from_canonical
 
-    source = read_version_source(registry, name, digest)
-    return from_canonical(name, json.loads(source)) if source is not None else None
+    found = read_version_source(registry, name, digest)
+    return from_canonical(name, json.loads(found[0]), json.loads(found[1])) if found else None

@@ -62,6 +62,7 @@ def finish_external_run(settings: Settings, run_id: str, reported: ReportedResul
     try:
         started = journal.resume(run_id)
         prompt, compiled = _prompt_of(settings, started)
+        journal.add_rules(started.run_id, prompt.log)
         prepared = PreparedRun(
             version=_version(prompt, started),
             origin=RunContext(),

@@ -93,6 +93,7 @@ class LoggedGraderClient:
             trial=self.trial * _MAX_VOTES + call.trial,
             metadata={**subject, "check": call.check, **self.metadata},
             eval_id=self.eval_id,
+            log=self.version.prompt.log if self.version else {},
         )
         try:
             run = await self.make_run(version, call.inputs, origin)
@@ -126,7 +127,7 @@ class ModelGradedChecks:
         client = replace(self.client, version=self.version, run_id=run.started.run_id)
         results = await run_graded_checks(graded, check_subject(self.version.prompt, run, expected), client)
         if log:
-            _log(client.judges.settings, run.started.run_id, results)
+            _log(client.judges.settings, self.version.prompt, run.started.run_id, results)
         order = {each.check.name: place for place, each in enumerate(self.compiled)}
         checks = sorted((*run.finished.checks, *results), key=lambda check: order.get(check.name, len(order)))
         return replace(run, finished=replace(run.finished, checks=tuple(checks)))
@@ -153,18 +154,21 @@ def check_subject(prompt: Prompt, run: Run, expected: Any = None) -> CheckSubjec
     )
 
 
-def loggable_checks(settings: Settings, results: Sequence[CheckResult]) -> Sequence[CheckResult]:
+def loggable_checks(
+    settings: Settings, prompt: Prompt, results: Sequence[CheckResult]
+) -> Sequence[CheckResult]:
     """Without their messages, which quote inputs and outputs, where those are not logged whole."""
-    return [replace(each, message=without_quotes(each.message, settings.log)) for each in results]
+    log = settings.log.with_prompt(prompt.log)
+    return [replace(each, message=without_quotes(each.message, log)) for each in results]
 
 
-def _log(settings: Settings, run_id: str, results: Sequence[CheckResult]) -> None:
+def _log(settings: Settings, prompt: Prompt, run_id: str, results: Sequence[CheckResult]) -> None:
     """Add to the run's row; the answer goes on its way where that cannot be."""
     from promptops.registry import RegistryDatabase, add_check_outcomes
 
     try:
         with RegistryDatabase.open(settings.registry) as registry:
-            add_check_outcomes(registry, run_id, loggable_checks(settings, results))
+            add_check_outcomes(registry, run_id, loggable_checks(settings, prompt, results))
     except PromptopsError as error:
         message = f"these checks of run {run_id} have not been logged: {error.message}"
         _LOG.warning(with_hint(message, error.hint))

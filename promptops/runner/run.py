@@ -57,6 +57,8 @@ class RunContext:
     excluded: str | None = None
     fallback: str | None = None
     shadow_of: str | None = None
+    redacted: Mapping[str, int] | None = None  # replaced in the inputs before, where they are of the log
+    log: Mapping[str, Any] = field(default_factory=dict)  # rules on redaction of whose text is in the inputs
     shadow: "ShadowState | None" = None  # of the channel: it answers a sample of its runs too
 
 
@@ -282,7 +284,16 @@ def started_run(version: Version, rendered: RenderedPrompt, origin: RunContext) 
         inputs=rendered.inputs,
         inputs_hash=_hash(rendered.inputs),
         metadata=origin.metadata,
+        redacted_inputs=origin.redacted,
+        log=_merge_rules(prompt.log, origin.log),
     )
+
+
+def _merge_rules(one: Mapping[str, Any], other: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is redacted by either; ``keep`` is that of the first that says it."""
+    if not other:
+        return one
+    return {**other, **one, "redact": [*one.get("redact", ()), *other.get("redact", ())]}
 
 
 def _hash(value: Any) -> str:

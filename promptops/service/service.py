@@ -17,7 +17,7 @@ from promptops.config.clock import utc_now
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, PromptopsError
 from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
-from promptops.registry import FinishedRun, RunOutcome, add_run_outcomes
+from promptops.registry import FinishedRun, RegistryDatabase, RunOutcome, add_run_outcomes, redact_outcomes
 from promptops.runner import PreparedRun, ReportedResult, Run, RunContext, Runner, is_shadow_sampled
 from promptops.runner.extraction import may_replace_text
 from promptops.runner.retry import Limits
@@ -153,7 +153,12 @@ class Service:
 
     async def feedback(self, run_id: str, outcomes: Sequence[RunOutcome]) -> int:
         """How many of these outcomes were not told before."""
-        return await self.journal.with_registry(lambda registry: add_run_outcomes(registry, run_id, outcomes))
+
+        def add(registry: RegistryDatabase) -> int:
+            log = self._settings.log
+            return add_run_outcomes(registry, run_id, redact_outcomes(registry, outcomes, log))
+
+        return await self.journal.with_registry(add)
 
     def close(self) -> None:
         """End what is under way, logged as interrupted, and every thread."""

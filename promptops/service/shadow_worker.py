@@ -148,7 +148,7 @@ class ShadowWorker:
                 self._notice(lane, call, run.error)
 
     def _leave_out(self, call: _QueuedCall, why: str, details: str) -> None:
-        note = job_note(why, without_quotes(details, self._settings.log))
+        note = job_note(why, without_quotes(details, self._settings.log.with_prompt(call.run.log)))
         add_skipped_job(self._open(), call.run.run_id, call.shadowing, note)
 
     def _notice(self, lane: _ActiveShadow, call: _QueuedCall, error: ModelError | None) -> None:

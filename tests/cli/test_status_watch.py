@@ -45,7 +45,7 @@ def watched(cli: Cli) -> Any:
 def stored(repo: Repo) -> dict[str, list[tuple[Any, ...]]]:
     with RegistryDatabase.open(repo.path / "registry.db") as registry:
         return {
-            table: [tuple(row) for row in registry.read(f"SELECT * FROM {table} ORDER BY 1, 2")]  # noqa: S608
+            table: [tuple(row) for row in registry.read(f"SELECT * FROM {table} ORDER BY 1, 2")]
             for table in ("observations", "eprocesses", "runs")
         }
 

@@ -34,7 +34,7 @@ def live(cli: Cli, repo: Repo, request: pytest.FixtureRequest) -> Repo:
 
 def calls(repo: Repo, count: int, *, slow: float = 0.0, seed: int = 1) -> None:
     """Calls of the channel. ``slow``: the share of the canary's that take six times as long."""
-    draw, state, now = random.Random(seed), channel_state(), time.time()  # noqa: S311 - no secret
+    draw, state, now = random.Random(seed), channel_state(), time.time()
     log = []
     for number in range(count):
         rollout = state.rollout

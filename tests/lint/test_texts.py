@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from promptops.lint.encoding import hidden_characters
-from promptops.lint.secrets import _MODEL_KEYS, _SUSPECT, _detectors, find_secrets
+from promptops.lint.secrets import find_secrets
+from promptops.privacy.secrets import _MODEL_KEYS, _SUSPECT, _detectors, _may_hold_secret
 from support.front_door import Repo
 from support.lint_files import Linter, prompt
 
@@ -95,6 +96,15 @@ def test_secrets_of_letters_alone_are_found(secret: str) -> None:
 def test_what_looks_first_is_no_narrower_than_what_looks_closely(pattern: str, data: st.DataObject) -> None:
     text = data.draw(st.from_regex(pattern))
     assert _SUSPECT.search(text) or "{" in text or "}" in text
+
+
+@pytest.mark.no_cover
+@settings(
+    max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
+)
+@given(text=st.from_regex(_SUSPECT))
+def test_nor_is_what_looks_before_that(text: str) -> None:
+    assert _may_hold_secret(text)
 
 
 def test_ordinary_words_are_not_even_suspected() -> None:

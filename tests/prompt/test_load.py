@@ -423,7 +423,7 @@ def test_an_override_of_what_is_not_there() -> None:
 def test_the_schema_is_one_and_describes_every_key() -> None:
     assert schema_problem(PROMPT_SCHEMA) is None
     assert all("description" in key for key in PROMPT_SCHEMA["properties"].values())
-    keys = ["cases", "checks", "description", "fallback", "inputs", "max_input_tokens", "messages"]
+    keys = ["cases", "checks", "description", "fallback", "inputs", "log", "max_input_tokens", "messages"]
     assert sorted(PROMPT_SCHEMA["properties"]) == [
         *keys,
         "metadata",

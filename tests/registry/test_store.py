@@ -47,6 +47,7 @@ def test_a_new_file_is_private_durable_and_can_shrink(path: Path) -> None:
     assert raw(path, "SELECT number, name FROM migrations") == [
         (1, "first schema"),
         (2, "releases"),
+        (3, "redaction"),
     ]
     assert len(raw(path, "SELECT value FROM meta WHERE key = 'unit_key'")[0][0]) == 64  # type: ignore[arg-type]
 

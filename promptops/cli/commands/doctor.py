@@ -21,9 +21,19 @@ ReachOption = Annotated[
 ]
 
 
-def doctor(reach: ReachOption = None, as_json: JsonOption = False) -> int:
-    """Check git, registry, keys and models. Keys are never shown."""
-    findings = [_without_secrets(finding) for finding in _findings(reach or [])]
+PiiOption = Annotated[
+    int | None,
+    typer.Option("--pii", min=1, metavar="N", help="Look for personal data in N runs drawn from the log."),
+]
+
+
+def doctor(reach: ReachOption = None, pii: PiiOption = None, as_json: JsonOption = False) -> int:
+    """Check git, registry, keys and models. Keys are never shown.
+
+    With --pii only the log is looked at: kinds and places are said, no values. Exit 1 when there are some.
+    """
+    found = _findings(reach or []) if pii is None else _personal_data(pii)
+    findings = [_without_secrets(finding) for finding in found]
     if as_json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -32,7 +42,14 @@ def doctor(reach: ReachOption = None, as_json: JsonOption = False) -> int:
             print_styled([state, (f"{finding.about}: {finding.text}", "")])
             if finding.hint:
                 print_text(f"        {finding.hint}")
-    return 1 if any(finding.state == "error" for finding in findings) else 0
+    bad = ("error",) if pii is None else ("error", "warning")
+    return 1 if any(finding.state in bad for finding in findings) else 0
+
+
+def _personal_data(runs: int) -> Iterator[DoctorFinding]:
+    from promptops.cli.diagnostics.privacy import personal_data_findings
+
+    return personal_data_findings(current_settings(), runs)
 
 
 def _without_secrets(finding: DoctorFinding) -> DoctorFinding:

@@ -27,7 +27,7 @@ from promptops.cli.options.flags import format_option, jobs_option, plan_option
 from promptops.cli.options.groups import with_option_groups
 from promptops.cli.options.model_calls import read_call_options
 from promptops.cli.reports.eval import EvalFormatName, print_result, render_result
-from promptops.cli.reports.retention import without_unkept_texts
+from promptops.cli.reports.retention import report_retention, without_unkept_texts
 from promptops.config.settings import LogSettings, Settings, current_settings
 from promptops.console import note
 from promptops.errors import Invalid, WrongUsage
@@ -127,7 +127,8 @@ def eval_(
         _refuse_comparison(sequential=sequential, gated=no_worse_than is not None)
     options = replace(calls, concurrency=jobs or (_JOBS_SEQUENTIAL if sequential else _JOBS))
     outcome = run_eval(settings, options, request, cases, tags)
-    _write_result(outcome.result, "json" if as_json else form.value, out, settings.log)
+    log = report_retention(settings, (variant.prompt for variant in request.variants))
+    _write_result(outcome.result, "json" if as_json else form.value, out, log)
     if verbose:
         _print_details(outcome.result)
     thresholds = EvalThresholds(fail_under, no_worse_than, undecided_ok)

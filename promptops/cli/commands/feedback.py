@@ -25,6 +25,7 @@ from promptops.registry import (
     import_outcomes,
     log_run_outcomes,
     open_with_waiting_runs,
+    outcome_redaction,
     read_outcomes,
 )
 
@@ -87,14 +88,16 @@ def _log_outcomes(
         note("the edited text is not kept, as the settings say of outputs")
         edit = None
     with open_with_waiting_runs(settings) as registry:
-        return log_run_outcomes(registry, run, values, comment, edit)
+        return log_run_outcomes(registry, run, values, comment, edit, settings.log)
 
 
 def _from_file(settings: Settings, source: str) -> AddedOutcomes:
     name = "stdin" if source == "-" else source
     try:
         with _open_lines(source) as lines, open_with_waiting_runs(settings) as registry:
-            return import_outcomes(registry, name, read_outcomes(name, lines))
+            redact = outcome_redaction(registry, settings.log)
+            outcomes = ((line, redact(each)) for line, each in read_outcomes(name, lines))
+            return import_outcomes(registry, name, outcomes)
     except OSError as error:
         raise Invalid(f"--from: cannot read {source}: {error.strerror}") from None
 

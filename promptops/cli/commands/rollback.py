@@ -14,7 +14,10 @@ from promptops.cli.options.release import (
 from promptops.release.actions.rollback import roll_back as rollback_
 from promptops.release.context import open_optional_registry, resolve_target
 
-BackOption = Annotated[str | None, to_option("A version that has served before, v12 or a commit; else the last one.", metavar="REV")]
+BackOption = Annotated[
+    str | None,
+    to_option("A version that has served before, v12 or a commit; else the last one.", metavar="REV"),
+]
 
 
 def rollback(

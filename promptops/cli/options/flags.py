@@ -52,6 +52,10 @@ def limit_option(help_text: str) -> Any:
     return typer.Option("-n", "--limit", metavar="N", min=1, help=help_text)
 
 
+def redacted_option(help_text: str) -> Any:
+    return typer.Option("--redacted", help=help_text)
+
+
 def plan_option(help_text: str, *, metavar: str = "PLAN") -> Any:
     return typer.Option("--plan", metavar=metavar, help=help_text)
 

@@ -36,7 +36,8 @@ SelectOption = Annotated[
         "--select",
         metavar="KEY=VALUE",
         help="Only logged inputs with this since, words, channel, tag, error, kind, min-cost or min-latency; "
-        "stratify=tag or =channel takes as many of each. May be repeated.",
+        "stratify=tag or =channel takes as many of each, redacted=yes also those that were redacted. "
+        "May be repeated.",
     ),
 ]
 RecordedOption = Annotated[bool, typer.Option("--recorded", help="Compare with the logged answers.")]
@@ -126,16 +127,24 @@ class LogSelection:
     min_cost: float | None = None
     min_latency: float | None = None
     stratify: Literal["tag", "channel"] | None = None
+    redacted: bool = False
 
     @classmethod
     def read(cls, pairs: Sequence[str] | None) -> "LogSelection":
         text = dict.fromkeys(("since", "words", "channel", "tag", "error", "kind"), str)
         numbers = dict.fromkeys(("min-cost", "min-latency"), _number(0.0))
-        return cls(**_read_pairs("--select", pairs, {**text, **numbers, "stratify": _stratify}))
+        choices = {"stratify": _stratify, "redacted": _yes}
+        return cls(**_read_pairs("--select", pairs, {**text, **numbers, **choices}))
 
 
 def _stratify(text: str) -> str:
     return StratifyBy(text).value
+
+
+def _yes(text: str) -> bool:
+    if text not in ("yes", "no"):
+        raise ValueError("must be yes or no")
+    return text == "yes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +194,7 @@ class InputSelection:
             sample=self.sample,
             stratify=log.stratify,
             since=log.since,
+            redacted=log.redacted,
         )
 
 

@@ -41,6 +41,7 @@ class SamplingPlan:
     sample: int | None = None
     stratify: Literal["tag", "channel"] | None = None
     since: str | None = None  # as it was written
+    redacted: bool = False  # also inputs that were redacted before they were logged
 
     @property
     def limit(self) -> int | None:
@@ -68,6 +69,7 @@ class SampledInputs:
     considered: int = 0
     doubled: int = 0
     of_same_unit: int = 0
+    redacted: int = 0
 
 
 def sample_inputs(registry: RegistryDatabase, choice: SamplingPlan, seed: int) -> SampledInputs:
@@ -80,7 +82,9 @@ def sample_inputs(registry: RegistryDatabase, choice: SamplingPlan, seed: int) -
     kinds = (choice.filter.kind,) if choice.filter.kind else TRAFFIC_KINDS
     enough = choice.limit if choice.sample is None and not choice.stratify else None
     pool: list[ReusableInput] = []
-    for each in _distinct(find_reusable_inputs(registry, choice.filter, kinds), sampled):
+    for each in _distinct(
+        find_reusable_inputs(registry, choice.filter, kinds), sampled, redacted=choice.redacted
+    ):
         if hits is None or each.seq in hits:
             pool.append(each)
         if enough is not None and len(pool) == enough:
@@ -102,12 +106,16 @@ def _search_hits(registry: RegistryDatabase, choice: SamplingPlan) -> set[int]:
     }
 
 
-def _distinct(runs: Iterable[ReusableInput], sampled: SampledInputs) -> Iterator[ReusableInput]:
+def _distinct(
+    runs: Iterable[ReusableInput], sampled: SampledInputs, *, redacted: bool
+) -> Iterator[ReusableInput]:
     inputs: set[str] = set()
     units: set[str] = set()
     for each in runs:
         sampled.considered += 1
-        if each.inputs_hash is not None and each.inputs_hash in inputs:
+        if each.redacted and not redacted:
+            sampled.redacted += 1
+        elif each.inputs_hash is not None and each.inputs_hash in inputs:
             sampled.doubled += 1
         elif each.unit_hash is not None and each.unit_hash in units:
             sampled.of_same_unit += 1
@@ -222,4 +230,5 @@ def sampling_key(choice: SamplingPlan | None) -> Mapping[str, Any]:
         "sample": choice.sample,
         "stratify": choice.stratify,
         "since": choice.since,
+        **({"redacted": True} if choice.redacted else {}),
     }

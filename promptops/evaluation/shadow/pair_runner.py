@@ -136,6 +136,7 @@ class PairRunner:
             checks=tuple(added),
             overrides=self._variant(arm).overrides,
             metadata=tags,
+            redacted=(source.run["redacted"] or {}).get("inputs") if source.run else None,
         )
 
     async def _with_preference(self, pair: ShadowPair, source: ReplayInput) -> ShadowPair:

@@ -11,6 +11,7 @@ from promptops.evaluation.shadow.aggregator import Primary
 from promptops.evaluation.shadow.input_sampling import (
     ReplayInput,
     SampledInputs,
+    SamplingPlan,
     inputs_from_file,
     inputs_from_log,
     sample_inputs,
@@ -111,8 +112,8 @@ def _sample(
     assert request.choice is not None  # noqa: S101 - inputs are of the log or of a file
     if about is None:
         return sample_inputs(registry, request.choice, request.seed)
-    names = ("considered", "doubled", "of_same_unit")
-    return SampledInputs(seqs=about["sources"], **{name: about["left"][name] for name in names})
+    names = ("considered", "doubled", "of_same_unit", "redacted")
+    return SampledInputs(seqs=about["sources"], **{name: about["left"].get(name, 0) for name in names})
 
 
 def _request_key(request: ShadowRequest, file_hash: str) -> str:
@@ -145,7 +146,7 @@ def _split_compatible(
         if problem := _input_problem(request, source):
             incompatible += 1
             reasons.append((source.case.where, problem))
-        elif request.recorded and not _was_answered(source):
+        elif request.recorded and not _was_answered(source, request.choice):
             silent += 1
         else:
             fit.append(source)
@@ -153,6 +154,7 @@ def _split_compatible(
         considered=chosen.considered or len(cases),
         doubled=chosen.doubled,
         of_same_unit=chosen.of_same_unit,
+        redacted=chosen.redacted,
         incompatible=incompatible,
         without_answer=silent,
         reasons=tuple(reasons[:_MAX_REASONS]),
@@ -172,8 +174,10 @@ def _input_problem(request: ShadowRequest, source: ReplayInput) -> str:
     return ""
 
 
-def _was_answered(source: ReplayInput) -> bool:
+def _was_answered(source: ReplayInput, choice: SamplingPlan | None) -> bool:
     run = source.run
+    if run is not None and run["redacted"] and not (choice and choice.redacted):
+        return False
     return run is not None and run["state"] == "finished" and bool(run["output"] or run["tool_calls"])
 
 
@@ -190,6 +194,11 @@ def _no_inputs_error(request: ShadowRequest, left: ExclusionCounts) -> NotFound:
         return NotFound(
             f"of {left.considered:,} runs none has inputs that can be replayed{why}",
             hint="--inputs FILE gives others",
+        )
+    if left.redacted:
+        return NotFound(
+            f"all {left.redacted:,} logged inputs of {name} that match were redacted",
+            hint="--select redacted=yes replays them as they are kept, --inputs FILE gives others",
         )
     return NotFound(
         f"no logged inputs of {name} match", hint="widen --since or --last, or give --inputs FILE"

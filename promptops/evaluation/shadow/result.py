@@ -46,6 +46,7 @@ class ExclusionCounts:
     considered: int = 0
     doubled: int = 0
     of_same_unit: int = 0
+    redacted: int = 0
     incompatible: int = 0
     without_answer: int = 0
     reasons: tuple[tuple[str, str], ...] = ()  # (run or line, why), the first few

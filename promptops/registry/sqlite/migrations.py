@@ -99,6 +99,13 @@ def _releases(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _redaction(connection: sqlite3.Connection) -> None:
+    from promptops.registry.sqlite.schema import REDACTION_SCHEMA
+
+    for statement in split_statements(REDACTION_SCHEMA):
+        connection.execute(statement)
+
+
 def split_statements(script: str) -> list[str]:
     statements, part = [], ""
     for line in script.splitlines(keepends=True):
@@ -109,4 +116,8 @@ def split_statements(script: str) -> list[str]:
     return statements
 
 
-MIGRATIONS: tuple[SchemaMigration, ...] = (("first schema", _first_schema), ("releases", _releases))
+MIGRATIONS: tuple[SchemaMigration, ...] = (
+    ("first schema", _first_schema),
+    ("releases", _releases),
+    ("redaction", _redaction),
+)

@@ -17,12 +17,13 @@ STARTED_COLUMNS = (
     "run_id", "started_at", "reference", "prompt", "digest", "request_model", "messages_hash", "kind",
     "source", "commit_sha", "dirty", "version", "channel", "rollout", "arm", "weight_bp", "unit_hash",
     "unit_key_id", "excluded", "fallback", "case_id", "trial", "shadow_of", "batch_id", "batch_line",
-    "eval_id", "inputs_hash",
+    "eval_id", "inputs_hash", "redacted_inputs",
 )  # fmt: skip
 FINISHED_COLUMNS = (
     "finished_at", "state", "response_model", "output_hash", "finish_reason", "response_id", "input_tokens",
     "output_tokens", "cached_tokens", "reasoning_tokens", "cost_usd", "cost_list_usd", "spent_usd",
     "latency_ms", "first_token_ms", "cache_key", "cache_source", "error_type", "error_message", "retryable",
+    "redacted_outputs",
 )  # fmt: skip
 STARTED_TEXT_COLUMNS = ("parameters", "overrides", "metadata", "inputs")
 FINISHED_TEXT_COLUMNS = ("output", "tool_calls", "attempts")
@@ -139,6 +140,8 @@ def storable(value: Any) -> Any:
     No number where SQLite has none so large. Lone surrogates become their escapes, ``\ud83d``: text cannot
     hold them, and what stands for any of them would not tell what the model sent.
     """
+    if isinstance(value, Mapping):
+        return record_json(value)
     if isinstance(value, int):
         return value if -_LARGEST <= value < _LARGEST else None
     if isinstance(value, str) and not value.isascii():
@@ -166,6 +169,7 @@ def started_run_from_row(row: sqlite3.Row) -> StartedRun:
     fields |= {
         "dirty": bool(row["dirty"]),
         "inputs": None if row["inputs"] is None else json.loads(row["inputs"]),
+        "redacted_inputs": _counts(row["redacted_inputs"]),
     }
     return StartedRun(**fields)
 
@@ -176,8 +180,13 @@ def finished_run_from_row(row: sqlite3.Row, outcomes: Iterable[sqlite3.Row]) -> 
     fields: dict[str, Any] = {name: row[name] for name in FINISHED_COLUMNS}
     fields["retryable"] = None if row["retryable"] is None else bool(row["retryable"])
     fields |= {name: json.loads(row[name] or "[]") for name in ("tool_calls", "attempts")}
+    fields["redacted_outputs"] = _counts(row["redacted_outputs"])
     checks = tuple(_check_from(outcome) for outcome in outcomes if outcome["source"] == "check")
     return FinishedRun(**fields, output=row["output"], checks=checks)
+
+
+def _counts(text: str | None) -> dict[str, int] | None:
+    return None if text is None else json.loads(text)
 
 
 def _check_from(row: sqlite3.Row) -> CheckResult:
@@ -261,7 +270,14 @@ def _describe_details(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
         "tool_calls": list(end.tool_calls),
         "attempts": list(end.attempts),
         "messages_hash": run.messages_hash,
+        "redacted": describe_redaction(run, end),
     }
+
+
+def describe_redaction(run: StartedRun, end: FinishedRun) -> dict[str, Any] | None:
+    """How many values of each kind were replaced before the run was logged; None where none was."""
+    counts = {"inputs": run.redacted_inputs, "outputs": end.redacted_outputs}
+    return {name: dict(count) for name, count in counts.items() if count} or None
 
 
 def parse_output_json(output: str | None) -> Any:

@@ -277,6 +277,15 @@ CREATE TABLE history_versions (
 
 FIRST_SCHEMA = _RUNS + _EVIDENCE + _READING + HISTORY_INDEX_DDL
 
+# What was redacted, as counts by kind. The rules of a prompt file are no part of the digest: a version has
+# the latest that it ran with.
+REDACTION_SCHEMA = """
+ALTER TABLE runs ADD COLUMN redacted_inputs TEXT;
+ALTER TABLE runs ADD COLUMN redacted_outputs TEXT;
+ALTER TABLE versions ADD COLUMN log TEXT;
+CREATE INDEX versions_with_rules ON versions (log) WHERE log IS NOT NULL;
+"""
+
 # A registry has an id, so that evidence can say what it was read from. ``imports`` are the stretches of other
 # registries' runs that have arrived here, so that a lost file shows.
 RELEASES_SCHEMA = """

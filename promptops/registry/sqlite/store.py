@@ -320,17 +320,29 @@ class RegistryDatabase(Closing):
             return self._counter
 
     def save_version(
-        self, prompt: str, digest: str, source: str, *, commit_sha: str | None = None, path: str | None = None
+        self,
+        prompt: str,
+        digest: str,
+        source: str,
+        *,
+        commit_sha: str | None = None,
+        path: str | None = None,
+        log: str | None = None,
     ) -> None:
-        """Keep what a digest stands for (canonical JSON), once, so that runs can be rebuilt without git."""
-        known = self.read("SELECT commit_sha FROM versions WHERE prompt = ? AND digest = ?", (prompt, digest))
-        if known and (known[0][0] or commit_sha is None):
+        """Keep what a digest stands for (canonical JSON), once, so that runs can be rebuilt without git.
+
+        ``log``: the rules of its file on what is redacted, as JSON.
+        """
+        sql = "SELECT commit_sha, log FROM versions WHERE prompt = ? AND digest = ?"
+        known = self.read(sql, (prompt, digest))
+        if known and known[0]["log"] == log and (known[0][0] or commit_sha is None):
             return
         with self.write() as connection:
             connection.execute(
-                "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (prompt, digest) DO UPDATE SET "
-                "commit_sha = coalesce(commit_sha, excluded.commit_sha), path = excluded.path",
-                (prompt, digest, source, commit_sha, path, utc_now()),
+                "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (prompt, digest) DO UPDATE "
+                "SET commit_sha = coalesce(commit_sha, excluded.commit_sha), path = excluded.path, "
+                "log = excluded.log",
+                (prompt, digest, source, commit_sha, path, utc_now(), log),
             )
 
 

@@ -3,11 +3,17 @@
 from promptops.registry.sqlite.store import RegistryDatabase
 
 
-def read_version_source(registry: RegistryDatabase, prompt: str, digest: str) -> str | None:
-    """A version's canonical JSON."""
-    sql = "SELECT source FROM versions WHERE prompt = ? AND digest = ?"
-    source: str | None = registry.read_one(sql, (prompt, digest))
-    return source
+def read_version_source(registry: RegistryDatabase, prompt: str, digest: str) -> tuple[str, str] | None:
+    """A version's canonical JSON, and the rules of its file on what is redacted (JSON)."""
+    sql = "SELECT source, coalesce(log, '{}') FROM versions WHERE prompt = ? AND digest = ?"
+    rows = registry.read(sql, (prompt, digest))
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
+def read_prompt_log_rules(registry: RegistryDatabase) -> list[str]:
+    """The rules on what is redacted of all prompts that ran here (JSON)."""
+    sql = "SELECT DISTINCT log FROM versions WHERE log IS NOT NULL"
+    return [row[0] for row in registry.read(sql)]
 
 
 def find_logged_versions(

@@ -22,6 +22,7 @@ from promptops.registry import (
     done_lines,
     end_batch,
     read_batch_run,
+    redacted_lines,
     unfinished_batch,
     unit_key,
 )
@@ -200,6 +201,8 @@ class _BatchRun:
             tally=RunTally(),
         )
         with self._results() as results:
+            self._ask_redacted_again(results.kept)
+            report.earlier = known.earlier
             async with BatchEngine(self.settings, self.options, spent=known.spent) as engine:
                 report.tally = engine.tally
                 with interruptible(engine, report), _item_builder(self) as item_of:
@@ -241,6 +244,13 @@ class _BatchRun:
             report.over_budget = error
         if failure:
             raise failure
+
+    def _ask_redacted_again(self, kept: int) -> None:
+        """The log has no longer what these lines were answered, unless the file of results has it."""
+        done = self.known.done
+        for line in redacted_lines(self.registry, self.known.batch_id):
+            if kept < line < len(done):
+                done[line] = 0
 
     def _results(self) -> ResultWriter:
         if self.job.out is None:

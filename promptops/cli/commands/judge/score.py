@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.flags import jobs_option, limit_option
+from promptops.cli.options.flags import jobs_option, limit_option, redacted_option
 from promptops.cli.options.judge import JudgeOption, PassOption, SampleOption
 from promptops.cli.options.run_filters import SinceFilter
 from promptops.config.settings import current_settings
@@ -21,6 +21,7 @@ from promptops.evaluation.judge_scores import (
 
 TargetArgument = Annotated[str, typer.Argument(metavar="NAME[:CHANNEL]", help="production unless given.")]
 LimitOption = Annotated[int | None, limit_option("At most so many runs.")]
+RedactedOption = Annotated[bool, redacted_option("Judge also runs that were redacted, as they are kept.")]
 JobsOption = Annotated[int, jobs_option("Runs judged at once.")]
 
 
@@ -32,6 +33,7 @@ def judge_score(
     since: SinceFilter = None,
     limit: LimitOption = None,
     jobs: JobsOption = 4,
+    redacted: RedactedOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Let a judge score a sample of what a channel has answered, for the metrics `judge.PROMPT` of a plan.
@@ -41,7 +43,14 @@ def judge_score(
     """
     settings = current_settings()
     request = JudgeScoreRequest(
-        target=target, judge=judge, sample=sample, since=since, passing=passing or (), limit=limit, jobs=jobs
+        target=target,
+        judge=judge,
+        sample=sample,
+        since=since,
+        passing=passing or (),
+        limit=limit,
+        jobs=jobs,
+        redacted=redacted,
     )
     plan = plan_judge_scores(settings, request)
     for name, share in plan.undersampled.items():
@@ -61,4 +70,4 @@ def _print_count(count: JudgeScoreCount, *, quiet: bool) -> None:
     if count.failed:
         note(f"{count.failed:,} replies were no verdict; these runs are asked about again next time")
     if count.untold:
-        note(f"{count.untold:,} runs could not be judged: their inputs or outputs were not kept")
+        note(f"{count.untold:,} runs could not be judged: their inputs or outputs were not kept whole")

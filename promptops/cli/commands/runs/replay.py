@@ -3,10 +3,11 @@
 import asyncio
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from promptops.cli.last_run import resolve_run_id
 from promptops.cli.options.common import JsonOption, RunArgument
+from promptops.cli.options.flags import redacted_option
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_styled, print_text
 from promptops.errors import NotFound
@@ -17,8 +18,10 @@ from promptops.runner import Run, RunContext
 from promptops.runner.session import Session
 from promptops.versions.resolve import Version, resolve_version
 
+RedactedOption = Annotated[bool, redacted_option("Send redacted inputs as they are kept.")]
 
-def runs_replay(run: RunArgument, as_json: JsonOption = False) -> int:
+
+def runs_replay(run: RunArgument, redacted: RedactedOption = False, as_json: JsonOption = False) -> int:
     """Send a run's exact request again and compare the answers. Exit 1 when they differ.
 
     The messages are rebuilt and must have the logged hash. The replay is logged as a run of its own.
@@ -31,7 +34,7 @@ def runs_replay(run: RunArgument, as_json: JsonOption = False) -> int:
                 f"the answer of run {before['run_id']} was not stored, so there is nothing to compare with",
                 hint="`log: {outputs: full}` in promptops.yaml keeps answers from now on",
             )
-        version = _version(registry, before, settings)
+        version = _version(registry, before, settings, redacted=redacted)
     after = asyncio.run(_send_again(settings, version, before))
     same = after.error is None and _comparable(after.as_json()) == _comparable(before)
     if as_json:
@@ -47,11 +50,17 @@ def _comparable(run: Mapping[str, Any]) -> str:
     return comparable_answer(run["output"], run["tool_calls"]) or ""
 
 
-def _version(registry: RegistryDatabase, before: LoggedRun, settings: Settings) -> Version:
+def _version(registry: RegistryDatabase, before: LoggedRun, settings: Settings, *, redacted: bool) -> Version:
     def load(reference: str) -> Any:
         return resolve_version(reference, settings).prompt
 
-    rebuild_messages(registry, before, load)  # refuses what would not be the same request
+    if before["redacted"] and not redacted:
+        raise NotFound(
+            f"run {before['run_id']} was redacted before it was logged, so it cannot be sent as it was",
+            hint="--redacted sends what is kept, which is another request",
+        )
+    if not (before["redacted"] or {}).get("inputs"):
+        rebuild_messages(registry, before, load)  # refuses what would not be the same request
     return Version(
         prompt=load_run_prompt(registry, before, load),
         reference=before["reference"],
@@ -64,7 +73,11 @@ def _version(registry: RegistryDatabase, before: LoggedRun, settings: Settings) 
 
 
 async def _send_again(settings: Settings, version: Version, before: LoggedRun) -> Run:
-    origin = RunContext(overrides=before["overrides"], metadata={"replay_of": before["run_id"]})
+    origin = RunContext(
+        overrides=before["overrides"],
+        metadata={"replay_of": before["run_id"]},
+        redacted=(before["redacted"] or {}).get("inputs"),
+    )
     async with Session(settings) as session:
         return await session.run(version, before["inputs"], origin=origin)
 

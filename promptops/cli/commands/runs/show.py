@@ -113,6 +113,7 @@ def _facts(run: RunRecord) -> list[tuple[str, Any]]:
         ("latency", _latency(run)),
         ("attempts", len(run["attempts"]) if len(run["attempts"]) > 1 else None),
         ("cache", run["cache"] and f"answer of run {run['cache']['run_id']}"),
+        ("redacted", _redacted(run["redacted"] or {})),
         ("metadata", _json(run["metadata"])),
         *((each["name"], f"{each['value']} {each['text']} ({each['source']})") for each in run["outcomes"]),
     ]
@@ -151,6 +152,15 @@ def _latency(run: RunRecord) -> str | None:
     return f"{integer_cell(run['latency_ms'])} ms" + (
         f", first token after {integer_cell(first)} ms" if first else ""
     )
+
+
+def _redacted(counts: Mapping[str, Mapping[str, int]]) -> str:
+    """``inputs: 2 email, 1 phone; outputs: 1 email``."""
+    parts = (
+        f"{where}: {', '.join(f'{number} {kind}' for kind, number in found.items())}"
+        for where, found in counts.items()
+    )
+    return "; ".join(parts)
 
 
 def _json(value: dict[str, Any]) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 from promptops.cli.options.evaluation import build_variants, eval_exit_code, run_eval
 from promptops.cli.reports.diff.data import DiffReport
 from promptops.cli.reports.eval import print_result, render_result
-from promptops.cli.reports.retention import without_unkept_texts
+from promptops.cli.reports.retention import report_retention, without_unkept_texts
 from promptops.config.settings import Settings
 from promptops.console import note, print_text
 from promptops.evaluation.engine import EvalOutcome, EvalRequest
+from promptops.evaluation.result import EvalResult
 from promptops.evaluation.variants import Variant
 from promptops.runner.batch import BatchOptions
 from promptops.runner.retry import Limits
@@ -47,12 +48,18 @@ def _variant(reference: str, settings: Settings, arm: str) -> Variant:
     return Variant(version=variant.version, label=variant.label, overrides=variant.overrides, arm=arm)
 
 
+def _as_kept(outcome: EvalOutcome, report: DiffReport, settings: Settings) -> EvalResult:
+    pair = report.review.pair
+    sides = (side.prompt for side in (pair.old, pair.new) if side.prompt)
+    return without_unkept_texts(outcome.result, report_retention(settings, sides))
+
+
 def print_evals(reports: Sequence[DiffReport], settings: Settings, *, markdown: bool) -> None:
-    for outcome in run_pair_evals(reports, settings):
+    for report, outcome in zip(reports, run_pair_evals(reports, settings), strict=True):
         if outcome is not None:
             print_text("")
             if markdown:
-                print_result(without_unkept_texts(outcome.result, settings.log), "markdown")
+                print_result(_as_kept(outcome, report, settings), "markdown")
             else:
                 print_result(outcome.result, "table")
             _raise_failure(outcome)
@@ -63,11 +70,10 @@ def attach_evals(
 ) -> list[dict[str, Any]]:
     """What ``diff --json`` says of each prompt, with ``eval`` beside it."""
     rows = []
-    for entry, outcome in zip(entries, run_pair_evals(reports, settings), strict=True):
+    for report, entry, outcome in zip(reports, entries, run_pair_evals(reports, settings), strict=True):
         result = None
         if outcome is not None:
-            kept = without_unkept_texts(outcome.result, settings.log)
-            result = json.loads(render_result(kept, "json"))
+            result = json.loads(render_result(_as_kept(outcome, report, settings), "json"))
             _raise_failure(outcome)
         rows.append({**entry, "eval": result})
     return rows

@@ -14,7 +14,7 @@ from promptops.cli.reports.numbers import (
 from promptops.cli.reports.tables import Cell, ReportTable, plain_cells, verdict_cell
 from promptops.console import escape_line, pluralize
 from promptops.evaluation.shadow.pair import ShadowPair
-from promptops.evaluation.shadow.result import MetricComparison, ShadowComparison
+from promptops.evaluation.shadow.result import ExclusionCounts, MetricComparison, ShadowComparison
 from promptops.evaluation.shadow.similarity import OutputSimilarity
 
 METRIC_LABELS = {
@@ -63,18 +63,7 @@ def shadow_sample_size(one: ShadowComparison) -> str:
 
 
 def shadow_notes(one: ShadowComparison) -> Iterator[str]:
-    left = one.left
-    if left.incompatible:
-        yield f"{pluralize(left.incompatible, 'input')} left out that a version does not accept, for example:"
-        for where, why in left.reasons[:2]:
-            yield f"  {where}: {why}"
-    if left.without_answer:
-        yield f"{pluralize(left.without_answer, 'input')} left out whose answer was not kept"
-    if left.doubled or left.of_same_unit:
-        yield (
-            f"of {left.considered:,} runs looked at, {left.doubled:,} have the inputs of a later one and "
-            f"{left.of_same_unit:,} are of a unit already taken"
-        )
+    yield from _left_out(one.left)
     for arm, counts in one.unanswered.items():
         errors = ", ".join(f"{number:,} {error}" for error, number in sorted(counts.items()))
         yield f"calls of the {arm} that no model answered, which are counted apart: {errors}"
@@ -94,6 +83,22 @@ def shadow_notes(one: ShadowComparison) -> Iterator[str]:
             f"{format_percent(one.noise['meaning_differs'])} in more than form, "
             f"{format_percent(one.noise['flips'])} flip"
         )
+
+
+def _left_out(left: ExclusionCounts) -> Iterator[str]:
+    if left.incompatible:
+        yield f"{pluralize(left.incompatible, 'input')} left out that a version does not accept, for example:"
+        for where, why in left.reasons[:2]:
+            yield f"  {where}: {why}"
+    if left.without_answer:
+        yield f"{pluralize(left.without_answer, 'input')} left out whose answer was not kept"
+    if left.doubled or left.of_same_unit:
+        yield (
+            f"of {left.considered:,} runs looked at, {left.doubled:,} have the inputs of a later one and "
+            f"{left.of_same_unit:,} are of a unit already taken"
+        )
+    if left.redacted:
+        yield f"{pluralize(left.redacted, 'input')} left out as redacted; --select redacted=yes takes them"
 
 
 def similarity_text(similarity: OutputSimilarity) -> str:

@@ -159,6 +159,7 @@ class _CandidateJobs:
                     drained.answered += 1
 
     def _leave_out(self, job: ShadowJob, why: str, more: str = "") -> None:
-        note = job_note(why, without_quotes(more, self.work.settings.log))
+        log = self.work.settings.log.with_prompt(self.candidate.version.prompt.log)
+        note = job_note(why, without_quotes(more, log))
         finish_job(self.work.registry, job.id, note)
         self.work.drained.leave_out(why)

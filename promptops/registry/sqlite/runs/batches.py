@@ -76,6 +76,15 @@ def done_lines(registry: RegistryDatabase, batch_id: str, last: int) -> "array[i
     return done
 
 
+def redacted_lines(registry: RegistryDatabase, batch_id: str) -> list[int]:
+    """Lines whose answer is not in the log as it was."""
+    sql = (
+        "SELECT DISTINCT batch_line FROM runs WHERE batch_id = ? AND batch_line IS NOT NULL "
+        "AND (redacted_inputs IS NOT NULL OR redacted_outputs IS NOT NULL)"
+    )
+    return [row[0] for row in registry.read(sql, (batch_id,))]
+
+
 def batch_spent_usd(registry: RegistryDatabase, batch_id: str) -> float:
     return float(registry.read_one("SELECT sum(spent_usd) FROM runs WHERE batch_id = ?", (batch_id,)) or 0.0)
 

@@ -18,6 +18,7 @@ from promptops.registry.ulid import ULID_LENGTH, normalize_id_prefix
 RunRecord = dict[str, Any]
 MIN_ID_LENGTH = 10  # characters of a run id that hold its millisecond
 _CANDIDATES = 6
+_CHUNK = 500
 _SELECT_RUN = (
     "SELECT r.*, t.parameters, t.overrides, t.metadata, t.inputs, t.output, t.tool_calls, t.attempts "
     "FROM runs r JOIN run_texts t ON t.seq = r.seq "
@@ -43,6 +44,14 @@ def runs_by_seq(registry: RegistryDatabase, seqs: Sequence[int]) -> list[RunReco
     found = {row["seq"]: row for row in registry.read(f"{_SELECT_RUN} WHERE r.seq IN ({marks})", seqs)}
     outcomes = _outcomes(registry, f"run_seq IN ({marks})", seqs)
     return [_run(found[seq], outcomes.get(seq, ())) for seq in seqs if seq in found]
+
+
+def sample_runs(registry: RegistryDatabase, count: int) -> list[RunRecord]:
+    """So many runs drawn at random, oldest first."""
+    rows = registry.read("SELECT seq FROM runs ORDER BY random() LIMIT ?", (count,))
+    seqs = sorted(row[0] for row in rows)
+    chunks = (seqs[at : at + _CHUNK] for at in range(0, len(seqs), _CHUNK))
+    return [run for chunk in chunks for run in runs_by_seq(registry, chunk)]
 
 
 def _outcomes(registry: RegistryDatabase, where: str, values: Sequence[Any]) -> dict[int, list[sqlite3.Row]]:

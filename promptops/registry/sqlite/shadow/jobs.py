@@ -41,7 +41,7 @@ class LiveShadowKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShadowJob:
-    """``inputs`` is None where the run is gone, or its inputs were not kept."""
+    """``inputs`` is None where the run is gone, or its inputs were not kept, or not as they were."""
 
     id: int
     run_id: str
@@ -106,7 +106,8 @@ def lease_jobs(
     """Take the oldest jobs that nobody holds. Those whose answer is there already are done with."""
     now = utc_now()
     sql = (
-        "SELECT j.id, j.run_id, t.inputs, t.metadata, EXISTS (SELECT 1 FROM runs s "
+        "SELECT j.id, j.run_id, t.metadata, iif(r.redacted_inputs IS NULL, t.inputs, NULL) AS inputs, "
+        "EXISTS (SELECT 1 FROM runs s "
         "WHERE s.shadow_of = j.run_id AND s.batch_id IS NULL AND s.digest = ? AND s.state <> 'started' "
         "AND coalesce(s.error_type, '') NOT IN ('rate_limit', 'interrupted')) AS answered "
         "FROM jobs j LEFT JOIN runs r ON r.run_id = j.run_id LEFT JOIN run_texts t ON t.seq = r.seq "

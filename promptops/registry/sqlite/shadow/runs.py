@@ -52,6 +52,7 @@ class ReusableInput:
     inputs_hash: str | None
     unit_hash: str | None
     channel: str | None
+    redacted: bool
 
 
 def find_reusable_inputs(
@@ -61,7 +62,8 @@ def find_reusable_inputs(
     where, values = filter_conditions(chosen)
     marks = ", ".join("?" * len(kinds))
     sql = (
-        f"SELECT r.seq, r.inputs_hash, r.unit_hash, r.channel FROM runs r WHERE r.seq < ? AND {where} "
+        f"SELECT r.seq, r.inputs_hash, r.unit_hash, r.channel, "
+        f"r.redacted_inputs IS NOT NULL FROM runs r WHERE r.seq < ? AND {where} "
         f"AND r.kind IN ({marks}) AND r.state <> 'started' ORDER BY r.seq DESC LIMIT 2000"
     )
     last = 1 << 62

@@ -1,0 +1,80 @@
+"""What is redacted before a run is logged: ``log: {redact: …}`` of promptops.yaml and of prompt files."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from promptops.config.patterns import pattern_problem
+from promptops.config.project_function import function_path_problem
+from promptops.errors import Invalid
+
+REDACTION_KINDS = ("email", "phone", "card", "iban", "ip", "ssn", "secret", "url_token")
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_OWN_KEYS = ({"regex", "name"}, {"python"}, {"python", "name"})
+
+_REGEX_PROPERTIES = {
+    "regex": {"type": "string", "description": "A regular expression; all of a match is redacted."},
+    "name": {"type": "string", "description": "What stands there then."},
+}
+_FUNCTION = {"type": "string", "description": "package.module:function, which gives pairs (start, end)."}
+
+
+def redact_schema(*, python: bool) -> dict[str, Any]:
+    """For editors; ``read_redaction_rule`` looks at each. A prompt file is data, so it names no function."""
+    own = {**_REGEX_PROPERTIES, **({"python": _FUNCTION} if python else {})}
+    return {
+        "type": "array",
+        "description": f"What is replaced before it is logged: {', '.join(REDACTION_KINDS)}, or yours.",
+        "items": {"examples": list(REDACTION_KINDS), "properties": own},
+    }
+
+
+KEEP_SCHEMA: dict[str, Any] = {
+    "type": "string",
+    "enum": ["mask", "pseudonym"],
+    "description": "What stands in place of a value: its kind, or also a keyed pseudonym. Default: mask.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RedactionRule:
+    """A kind that is built in, a ``pattern``, or a ``function`` of the project's."""
+
+    name: str
+    pattern: str = ""
+    function: str = ""
+
+
+def read_redaction_rule(item: Any, *, python: bool) -> RedactionRule:
+    """Raises Invalid with what is wrong."""
+    if isinstance(item, str) and item in REDACTION_KINDS:
+        return RedactionRule(item)
+    if not isinstance(item, Mapping):
+        raise Invalid(
+            f"`{item!s:.60}` is no kind of data to redact", hint=f"known: {', '.join(REDACTION_KINDS)}"
+        )
+    if set(item) not in _OWN_KEYS or not all(isinstance(value, str) for value in item.values()):
+        hint = "{regex: PATTERN, name: NAME}" + (", or {python: package.module:function}" if python else "")
+        raise Invalid("a redaction of your own has other keys", hint=hint)
+    if "regex" in item:
+        if problem := pattern_problem(item["regex"]):
+            raise Invalid(f"`regex` is not a regular expression: {problem}")
+        return RedactionRule(_check_name(item["name"]), pattern=item["regex"])
+    if not python:
+        raise Invalid("`python` cannot stand in a prompt file", hint="name the function in promptops.yaml")
+    if problem := function_path_problem(item["python"]):
+        raise Invalid(problem)
+    return RedactionRule(_check_name(item.get("name", "personal")), function=item["python"])
+
+
+def read_redaction_rules(items: Iterable[Any], *, python: bool = False) -> tuple[RedactionRule, ...]:
+    return tuple(read_redaction_rule(item, python=python) for item in items)
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise Invalid(
+            f"`{name}` cannot be the name of a redaction", hint="lower-case letters, digits and `_`"
+        )
+    return name

@@ -1,0 +1,221 @@
+"""Kinds of personal data that have a form: where they stand in a text.
+
+A pattern proposes, and what values of the kind must satisfy decides: the checksum of a card or an IBAN, the
+ranges of a social security number, the plans of telephone numbers.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from ipaddress import ip_address
+from itertools import chain
+from string import hexdigits
+
+Span = tuple[int, int]
+Finder = Callable[[str], Iterator[Span]]
+
+_AT = re.compile(r"@|%40|\\u0040|&#64;|\uff20")
+_LOCAL_REVERSED = re.compile(r"[\w.+-]++(?:'[\w.+-]++){0,3}")
+_MAX_LOCAL = 320  # characters before the @; the standard has 64
+_DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,8}[\w-]{2,63}")
+# patterns begin with a digit, and look back from there: so they are tried at digits alone
+_NUMBER = re.compile(r"\d(?<!\w\d)(?<!\d[.,]\d)(?:[\d ()./\u00a0\u2010-\u2015-]{0,40}\d)?(?:x\d{2,6})?(?!\w)")
+_BEFORE_NUMBER = re.compile(r"(?:\+ ?)?\(?\Z")
+_CALL = re.compile(
+    r"\b(?:call|phone|tel|telephone|telefon|mobile?|mobil|cell|fax|desk|office|reach|contact|whatsapp|sms|dial"
+    r"|number|nummer|anrufen|handy|portable)\b[^\n\d]{0,30}\Z",
+    re.IGNORECASE,
+)
+_CALLED = re.compile(r"[ (-]{0,3}(?:mobile?|cell|fax|desk|office|home|work)\b", re.IGNORECASE)
+_CARD = re.compile(r"\d(?<!\d\d)(?<!\d[ .-]\d)(?:[ \u00a0.-]?\d){12,18}(?![ \u00a0.-]?\d)")
+_IBAN = re.compile(
+    r"\d\d(?<=[A-Za-z]{2}\d\d)(?<![A-Za-z0-9][A-Za-z]{2}\d\d)(?:[ \u00a0-]?[A-Za-z0-9]){11,30}"
+)
+_IP4 = re.compile(r"\d(?<![\d.]\d)\d{0,2}(?:\.\d{1,3}){3}(?!\.?\d)")
+_IP6_CORE = re.compile(r":[0-9A-Fa-f]{0,4}:")
+_IP6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f.]{0,15}(?![\w:])")
+_SSN = re.compile(r"\d{3}(?<![\d-]\d{3})([- \u2010-\u2013])\d{2}\1\d{4}(?!-?\d)")
+_SSN_PLAIN = re.compile(r"\b(?:ssn|social security)\D{0,20}(\d{9})(?!\d)", re.IGNORECASE)
+_IN_QUERY = (
+    "key|token|secret|password|passwd|pwd|sig|signature|auth|code|session|sid|jwt|otp|ticket|nonce|credential"
+)
+_URL_TOKEN = re.compile(rf"(?i)[?&;#](?:[\w.\[\]-]{{0,40}}(?:{_IN_QUERY}))=((?!\[)[^&\s#\"'<>;]+)")
+_LOGIN = re.compile(r"://((?!\[)[^/?#\s\"'<>@]{1,200})@")
+_PEM = re.compile(
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL
+)
+_DATE = re.compile(r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?: \d{1,2})?")
+_MIN_SHARED = 8  # characters of a secret that is struck out wherever it stands
+_LETTER_VALUES = {chr(ord("a") + n): str(10 + n) for n in range(26)} | {str(n): str(n) for n in range(10)}
+_IBAN_LENGTHS = {
+    length: countries.split()
+    for length, countries in {
+        15: "NO",
+        16: "BE",
+        18: "DK FK FO FI GL NL SD",
+        19: "MK SI",
+        20: "AT BA EE KZ LT LU MN XK",
+        21: "CH HR LI LV",
+        22: "BG BH CR DE GB GE IE ME RS VA",
+        23: "AE GI IL IQ OM SO TL",
+        24: "AD CZ ES MD PK RO SA SE SK TN VG",
+        25: "LY PT ST",
+        26: "IS TR",
+        27: "BI DJ FR GR IT MC MR SM",
+        28: "AL AZ BY CY DO GT HN HU LB NI PL SV",
+        29: "BR EG PS QA UA",
+        30: "JO KW MU YE",
+        31: "MT SC",
+        32: "LC",
+        33: "RU",
+    }.items()
+}
+_IBAN_LENGTH = {country: length for length, countries in _IBAN_LENGTHS.items() for country in countries}
+
+
+def find_emails(text: str) -> Iterator[Span]:
+    for at in _AT.finditer(text):
+        domain = _DOMAIN.match(text, at.end())
+        local = (
+            _LOCAL_REVERSED.match(text[max(0, at.start() - _MAX_LOCAL) : at.start()][::-1])
+            if domain
+            else None
+        )
+        if domain and local:
+            yield at.start() - local.end(), domain.end()
+
+
+def find_phones(text: str) -> Iterator[Span]:
+    """Numbers that are written as telephone numbers are; a plain row of digits is one only after a + or 0."""
+    for found in _NUMBER.finditer(text):
+        if found.end() - found.start() > 6:
+            start = _BEFORE_NUMBER.search(text, max(0, found.start() - 3), found.start())
+            first = found.start() if start is None else start.start()
+            if _is_phone_number(text, first, found.end()):
+                yield first, found.end()
+
+
+def _is_phone_number(text: str, start: int, end: int) -> bool:
+    whole, _, extension = text[start:end].partition("x")
+    digits = "".join(filter(str.isdigit, whole))
+    groups = re.findall(r"\d+", whole)
+    if not 7 <= len(digits) <= 15 or _DATE.fullmatch(whole):
+        return False
+    if extension or _is_phone(whole, digits, groups):
+        return True
+    asked = _CALL.search(text, max(0, start - 60), start) or _CALLED.match(text, end)
+    return asked is not None and len(groups) > 1
+
+
+def _is_phone(whole: str, digits: str, groups: list[str]) -> bool:
+    if whole[0] == "+":
+        return len(digits) >= 8
+    if digits.startswith("00") and len(digits) >= 10 and digits[2] != "0":
+        return True
+    if whole[0] == "(" and ")" in whole:
+        return True
+    if len(groups) == 1:
+        return len(digits) in (10, 11) and digits[0] == "0"
+    return _is_north_american(digits, groups) or (digits[0] == "0" and 9 <= len(digits) <= 12)
+
+
+def _is_north_american(digits: str, groups: list[str]) -> bool:
+    national = digits.removeprefix("1") if len(digits) == 11 else digits
+    sizes = [len(group) for group in groups]
+    if sizes == [3, 4]:
+        return national[0] in "23456789"
+    return len(national) == 10 and sizes[-1] == 4 and national[0] in "23456789" and national[3] in "23456789"
+
+
+def find_cards(text: str) -> Iterator[Span]:
+    for found in _CARD.finditer(text):
+        digits = [int(letter) for letter in found[0] if letter.isdigit()]
+        if 2 <= digits[0] <= 6 and _luhn(digits):
+            yield found.span()
+
+
+def _luhn(digits: list[int]) -> bool:
+    doubled = (digit * 2 - 9 * (digit > 4) for digit in digits[-2::-2])
+    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+
+
+def find_ibans(text: str) -> Iterator[Span]:
+    for found in _IBAN.finditer(text):
+        start = found.start() - 2
+        whole = text[start : found.end()]
+        length = _IBAN_LENGTH.get(whole[:2].upper())
+        places = [place for place, letter in enumerate(whole) if letter.isalnum()]
+        if length is not None and len(places) >= length:
+            end = start + places[length - 1] + 1
+            letters = [whole[place].lower() for place in places[:length]]
+            number = "".join(_LETTER_VALUES.get(letter, "") for letter in (*letters[4:], *letters[:4]))
+            if int(number) % 97 == 1 and not text[end : end + 1].isalnum():
+                yield start, end
+
+
+def find_ip_addresses(text: str) -> Iterator[Span]:
+    for found in chain(_IP4.finditer(text) if text.count(".") > 2 else (), _long_addresses(text)):
+        address = found[0].rstrip(".")
+        try:
+            ip_address(address)
+        except ValueError:
+            continue
+        if address != "::":
+            yield found.start(), found.start() + len(address)
+
+
+def _long_addresses(text: str) -> Iterator[re.Match[str]]:
+    """What may be an address of version 6, begun where its first group does."""
+    end = 0
+    for core in _IP6_CORE.finditer(text):
+        if core.start() >= end:
+            start = core.start()
+            while start > max(end, core.start() - 4) and text[start - 1] in hexdigits:
+                start -= 1
+            if found := _IP6.match(text, start):
+                end = found.end()
+                yield found
+
+
+def find_social_security_numbers(text: str) -> Iterator[Span]:
+    for found in _SSN.finditer(text):
+        if _is_issued("".join(filter(str.isdigit, found[0]))):
+            yield found.span()
+    for found in _SSN_PLAIN.finditer(text) if "ssn" in (lower := text.lower()) or "social" in lower else ():
+        if _is_issued(found[1]):
+            yield found.span(1)
+
+
+def _is_issued(digits: str) -> bool:
+    area, group, serial = digits[:3], digits[3:5], digits[5:]
+    return area not in ("000", "666") and area[0] != "9" and group != "00" and serial != "0000"
+
+
+def find_secret_texts(text: str) -> Iterator[Span]:
+    from promptops.privacy.secrets import secrets_in_text
+
+    if "PRIVATE KEY" in text:
+        yield from (found.span() for found in _PEM.finditer(text))
+    for _, secret, start in secrets_in_text(text):
+        if len(secret) < _MIN_SHARED:
+            yield start, start + len(secret)
+            continue
+        yield from (found.span() for found in re.finditer(re.escape(secret), text))
+
+
+def find_url_tokens(text: str) -> Iterator[Span]:
+    if "=" in text:
+        yield from (found.span(1) for found in _URL_TOKEN.finditer(text))
+    if "://" in text and "@" in text:
+        yield from (found.span(1) for found in _LOGIN.finditer(text))
+
+
+FINDERS: dict[str, Finder] = {
+    "email": find_emails,
+    "phone": find_phones,
+    "card": find_cards,
+    "iban": find_ibans,
+    "ip": find_ip_addresses,
+    "ssn": find_social_security_numbers,
+    "secret": find_secret_texts,
+    "url_token": find_url_tokens,
+}

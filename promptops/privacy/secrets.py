@@ -1,0 +1,110 @@
+"""Keys and tokens in a text.
+
+detect-secrets knows what they look like. It takes longer to import than a whole lint, so one regular
+expression that is wider than all of its detectors looks first.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import cache
+from typing import Protocol
+
+_SUSPECT = re.compile(
+    r"(?<![A-Za-z0-9])(?=[a-zA-Z]*\d)[A-Za-z0-9]{16,}|[A-Z0-9]{16,}|[A-Za-z0-9]{30,}|[\w-]{40,}|[\w/+]{40}"
+    r"|sk-[a-z]|github_pat_|AIza|gsk_|hf_|xai-|sq0csp-|T3BlbkFJ"
+    r"|eyJ|(?i:xox[a-z]-|hooks\.slack)|gl[a-z]{2,5}-[\w-]{20}|GR1348941|SG\.[\w-]{20}"
+    r"|\d{8}:[\w-]{35}|[MNO][\w-]{23,25}\.[\w-]{6}\.|://[^{}\s:/?#\[\]@]+:[^{}\s:/?#\[\]@]+@"
+    r"|PRIVATE KEY|PuTTY-User-Key|_authToken|AccountKey=|[rs]k_live_"
+)
+# What every text holds that _SUSPECT matches: looked for in a tenth of the time
+_LONG = re.compile(r"[\w/+-]{16}")
+_WORDS = (
+    "sk-", "github_pat_", "AIza", "gsk_", "hf_", "xai-", "sq0csp-", "T3BlbkFJ", "eyJ", "GR1348941",
+    "PRIVATE KEY", "PuTTY-User-Key", "_authToken", "AccountKey=", "k_live_",
+)  # fmt: skip
+_LOGIN = r"://[^{}\s:/?#\[\]@]+:[^{}\s:/?#\[\]@]+@"
+_ADDRESS = re.compile(_LOGIN)
+_WORDS_OF_ANY_CASE = ("xox", "hooks.slack")
+_PIECE, _OVERLAP = 4_000, 500  # characters; a secret is shorter than the second
+_DETECTORS = (
+    ("aws", "AWSKeyDetector"),
+    ("azure_storage_key", "AzureStorageKeyDetector"),
+    ("basic_auth", "BasicAuthDetector"),
+    ("discord", "DiscordBotTokenDetector"),
+    ("github_token", "GitHubTokenDetector"),
+    ("gitlab_token", "GitLabTokenDetector"),
+    ("ibm_cloud_iam", "IbmCloudIamDetector"),
+    ("ibm_cos_hmac", "IbmCosHmacDetector"),
+    ("jwt", "JwtTokenDetector"),
+    ("mailchimp", "MailchimpDetector"),
+    ("npm", "NpmDetector"),
+    ("openai", "OpenAIDetector"),
+    ("private_key", "PrivateKeyDetector"),
+    ("pypi_token", "PypiTokenDetector"),
+    ("sendgrid", "SendGridDetector"),
+    ("slack", "SlackDetector"),
+    ("softlayer", "SoftlayerDetector"),
+    ("square_oauth", "SquareOAuthDetector"),
+    ("stripe", "StripeDetector"),
+    ("telegram_token", "TelegramBotTokenDetector"),
+    ("twilio", "TwilioKeyDetector"),
+)
+_MODEL_KEYS = {  # keys of model providers that detect-secrets does not know
+    "Anthropic API Key": re.compile(r"sk-ant-[a-z]+\d\d-[\w-]{20,}"),
+    "GitHub Token": re.compile(r"github_pat_\w{22}_\w{59}"),
+    "Google API Key": re.compile(r"\bAIza[\w-]{35}"),
+    "Groq API Key": re.compile(r"\bgsk_[A-Za-z0-9]{40,}"),
+    "Hugging Face Token": re.compile(r"\bhf_[A-Za-z0-9]{30,}"),
+    "OpenAI Token": re.compile(r"\bsk-(?:proj-|svcacct-|admin-)?[\w-]{0,80}[A-Za-z0-9]{20}T3BlbkFJ[\w-]{20}"),
+    "OpenRouter API Key": re.compile(r"\bsk-or-v1-[0-9a-f]{40,}"),
+    "xAI API Key": re.compile(r"\bxai-[A-Za-z0-9]{60,}"),
+}
+
+
+class Detector(Protocol):
+    secret_type: str
+
+    def analyze_string(self, string: str) -> Iterator[str]: ...
+
+
+def secrets_in_text(text: str) -> Iterator[tuple[str, str, int]]:
+    """The kind of each, its text, and where it stands; each once a line."""
+    if not _may_hold_secret(text):
+        return
+    start = 0
+    for line in text.split("\n"):
+        seen: set[str] = set()
+        pieces = (piece for piece in _pieces(line) if _may_hold_secret(piece) and _SUSPECT.search(piece))
+        for kind, secret in (found for piece in pieces for found in _secrets_in_line(piece)):
+            if secret not in seen:
+                seen.add(secret)
+                yield kind, secret, start + max(line.find(secret), 0)
+        start += len(line) + 1
+
+
+def _may_hold_secret(text: str) -> bool:
+    if _LONG.search(text) or any(word in text for word in _WORDS) or _ADDRESS.search(text):
+        return True
+    lower = text.lower()
+    return any(word in lower for word in _WORDS_OF_ANY_CASE)
+
+
+def _pieces(line: str) -> Iterator[str]:
+    """A long line in pieces that overlap: some detectors take the square of a text's length."""
+    yield line[:_PIECE]
+    for start in range(_PIECE - _OVERLAP, len(line) - _OVERLAP, _PIECE - _OVERLAP):
+        yield line[start : start + _PIECE]
+
+
+def _secrets_in_line(line: str) -> Iterator[tuple[str, str]]:
+    for kind, pattern in _MODEL_KEYS.items():
+        yield from ((kind, found[0]) for found in pattern.finditer(line))
+    for detector in _detectors():
+        yield from ((detector.secret_type, secret) for secret in detector.analyze_string(line))
+
+
+@cache
+def _detectors() -> Sequence[Detector]:
+    from importlib import import_module
+
+    return [getattr(import_module(f"detect_secrets.plugins.{module}"), name)() for module, name in _DETECTORS]
