@@ -107,7 +107,7 @@ def test_few_logged_calls_know_no_tail_and_that_is_said(cli: Cli, live: Repo) ->
     calls(live, 99)
     said = " ".join(start(cli).split())
     assert "the tail of latency has no guard: 100 logged calls of stable are needed" in said
-    calls(live, 200)
+    calls(live, 40)
     ok(cli("tick"))
     assert [each["name"] for each in told(cli, "status")[0]["plan"]["metrics"]] == ["latency"]  # as it began
 
