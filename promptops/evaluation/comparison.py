@@ -109,8 +109,11 @@ class PairedComparison(Generic[Example]):
     def _counts(self, slices: dict[str, PairCounts], name: str) -> PairCounts:
         return slices.setdefault(name, PairCounts(self.trials))
 
-    def slices(self) -> ComparedSlices:
-        """With p-values adjusted over the tags and checks together, and over the scores."""
+    def slices(self, *, at_end: bool = False) -> ComparedSlices:
+        """With p-values adjusted over the tags and checks together, and over the scores.
+
+        ``at_end``: all pairs that were planned are in.
+        """
         whole = self.whole.slice("all")
         named = _adjust_p_values([*_slices(self.tags), *_slices(self.checks)])
         keys = [("tag", name) for name in sorted(self.tags)] + [
@@ -118,7 +121,7 @@ class PairedComparison(Generic[Example]):
         ]
         log_e = {place: self.harm[key].log_e for place, key in enumerate(keys) if key in self.harm}
         early = self.evidence is not None and not self.one_look
-        worse, thin = proven_worse(named, log_e if early else None, len(self.tags))
+        worse, thin = proven_worse(named, log_e if early else None, len(self.tags), at_end=at_end)
         whole_is_worse = whole.difference < 0 and whole.p <= ALPHA
         checks = named[len(self.tags) :]
         scores = [each.slice(name) for name, each in sorted(self.scores.items())]

@@ -19,7 +19,7 @@ from operator import itemgetter
 from typing import Any, Self
 
 from promptops.errors import Invalid
-from promptops.stats.eprocess import Hypothesis, log_mean, log_threshold, state_reader
+from promptops.stats.eprocess import BET_FRACTIONS, Hypothesis, log_mean, log_threshold, state_reader
 from promptops.stats.non_inferiority import Observation
 from promptops.stats.two_arm import FROM_ZERO, Prior, TwoArmTest
 
@@ -118,6 +118,17 @@ def closed_testing(logs: Mapping[str, float]) -> dict[str, float]:
     at most alpha, whatever the dependence.
     """
     return {name: _adjusted(own, [v for n, v in logs.items() if n != name]) for name, own in logs.items()}
+
+
+def least_losses(hypotheses: int, alpha: float, odds: float = 1.0) -> int:
+    """How many losses, all on the side in question, can show one of so many hypotheses by closed testing.
+
+    ``odds``: of the other side, (1 - w)/w; 1 for pairs.
+    """
+    lost = 1
+    while log_mean([lost * math.log1p(c * odds) for c in BET_FRACTIONS]) < log_threshold(alpha / hypotheses):
+        lost += 1
+    return lost
 
 
 def _adjusted(own: float, others: Sequence[float]) -> float:

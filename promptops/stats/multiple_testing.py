@@ -1,9 +1,21 @@
 """Several p-values at once: adjusted so that each may be compared with alpha itself."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate
 
 from promptops.errors import Invalid
+
+
+def testable(counts: Sequence[int], least_of: Callable[[int], int]) -> tuple[int, list[int]]:
+    """How much each must have been counted to be tested at all, and the places of those that have.
+
+    ``least_of``: what is needed where so many are tested. Counts must not know which side they speak against.
+    """
+    for number in range(1, len(counts) + 1):
+        least = least_of(number)
+        if len(able := [place for place, count in enumerate(counts) if count >= least]) <= number:
+            return least, able
+    return least_of(1), []
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -34,6 +34,14 @@ def test_the_slice_that_got_worse_is_named_and_no_other(early: bool) -> None:
     assert all(each.p_adjusted >= each.p for each in (*found.tags, *found.checks))
 
 
+def test_where_one_may_stop_the_planned_end_is_one_more_look() -> None:
+    """Nine broken pairs are too few for looks on the way, and enough for a look at 0.01 when all are in."""
+    pairs = {"easy": (0, 9, 91), "hard": (9, 0, 41)}
+    comparison = compared(pairs, early=True)
+    assert comparison.slices().worse_slices == ()
+    assert comparison.slices(at_end=True).worse_slices == ("hard",)
+
+
 def test_a_check_that_is_shown_to_be_worse_is_named_whatever_the_whole_did() -> None:
     found = compared({"all": (30, 0, 70)}).slices()
     assert (found.worse_slices, found.worse_checks) == ((), ("polite",))

@@ -101,7 +101,7 @@ class ShadowAggregator:
 
     def result(self, info: ShadowRunInfo, *, stopped: str | None, spent_usd: float) -> ShadowComparison:
         questions = self._metrics(info.control.label, info.candidate.label)
-        slices = self.comparison.slices()
+        slices = self.comparison.slices(at_end=stopped == "all")
         regressed, improved = self.comparison.regressed, self.comparison.improved
         return ShadowComparison(
             shadow_id=info.shadow_id,

@@ -220,6 +220,7 @@ def shadow_metadata(
         "aa": request.aa,
         "seed": request.seed,
         "margin": request.margin,
+        "one_look": request.one_look,
         "judge": request.judge,
         "semantic": asdict(request.semantic) if request.semantic else None,
         "primary": primary,

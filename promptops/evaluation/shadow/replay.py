@@ -130,7 +130,7 @@ class _ReplayRun:
     def __post_init__(self) -> None:
         request, plan, engine = self.request, self.plan, self.runner.grader.engine
         self.aggregator = ShadowAggregator(
-            plan.primary, request.margin, request.semantic, one_look=request.full or request.aa
+            plan.primary, request.margin, request.semantic, one_look=request.one_look
         )
         self.failures = SideFailures(engine.options.concurrency)
         self.earlier = sum(self.runner.is_complete(source.number) for source in plan.sources)
@@ -161,7 +161,7 @@ class _ReplayRun:
     @property
     def _decided(self) -> bool:
         request, aggregator = self.request, self.aggregator
-        if request.full or request.aa or not aggregator.decided or not self.failures.both_have_answered:
+        if request.one_look or not aggregator.decided or not self.failures.both_have_answered:
             return False
         return aggregator.pairs >= request.min_pairs or aggregator.primary_test.verdict is Verdict.WORSE
 

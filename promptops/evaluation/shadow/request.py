@@ -28,5 +28,10 @@ class ShadowRequest:
     restart: bool = False
 
     @property
+    def one_look(self) -> bool:
+        """Whether all pairs are made, whatever they say on the way."""
+        return self.full or self.aa
+
+    @property
     def mode(self) -> str:
         return "aa" if self.aa else "recorded" if self.recorded else "replay"

@@ -15,7 +15,10 @@ def stored_comparison(registry: RegistryDatabase, row: StoredShadowRun) -> Shado
     about = row.about
     semantic = about.get("semantic")
     aggregator = ShadowAggregator(
-        about["primary"], about["margin"], EmbeddingOptions(**semantic) if semantic else None
+        about["primary"],
+        about["margin"],
+        EmbeddingOptions(**semantic) if semantic else None,
+        one_look=about.get("one_look", False),  # so, too
     )
     counted = about.get("counted")  # not of runs of before it was noted
     for number, runs in pair_runs(registry, row.shadow_id):

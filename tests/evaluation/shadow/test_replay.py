@@ -189,6 +189,23 @@ def test_lists_of_shadow_runs_fit_a_terminal(cli: Cli, farm: Repo, provider: Pro
     assert max(map(len, told.splitlines())) <= 80
 
 
+def test_what_is_stored_names_the_slices_that_the_run_named(cli: Cli, farm: Repo, provider: Provider) -> None:
+    """Seven even numbers broke, seven odd ones were fixed: enough for one look, not for looks on the way."""
+    usual = says()
+
+    def answer(request: Received) -> Answer:
+        style, animal = asked(request)
+        fails = int(animal) < 14 and (int(animal) % 2 == 0) == (style == "loudly")
+        return text("Moo!") if fails else usual(request)
+
+    provider.script = answer
+    found = run(cli, *VERSIONS, "--until", "all")
+    assert (found["verdict"], found["worse_slices"]) == ("undecided", ["even"])
+    shown = json.loads(cli("shadow", "show", found["shadow_id"][:12], "--json").out)
+    assert shown["worse_slices"] == ["even"]
+    assert "worse on even, though not on the whole" in cli("shadow", "show", found["shadow_id"][:12]).out
+
+
 def test_inputs_come_once_each_and_one_of_each_unit(cli: Cli, farm: Repo, provider: Provider) -> None:
     farm.write("units.jsonl", "".join(
         json.dumps({"inputs": {"animal": str(100 + n)}, "unit": f"u{n % 5}"}) + "\n" for n in range(10)
