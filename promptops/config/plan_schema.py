@@ -63,6 +63,12 @@ _METRIC = _mapping(
             "description": "Of a ratio: how much more often a call may be above stable's 95th percentile. "
             "Default: 0.05, five points; null for no such guard.",
         },
+        "tag": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 200,
+            "description": "Only calls with this tag (metadata.tags) count.",
+        },
         "window": DURATION_SCHEMA
         | {"description": "How long after a call its outcome counts. Default: observe.feedback_window."},
         "missing": {
@@ -187,6 +193,13 @@ PLAN_SCHEMA: dict[str, Any] = _mapping(
             "enum": ["required", "optional"],
             "description": "Whether a metric of checks, outcomes or judges has to guard a canary. Default: "
             "required on the channel production, optional elsewhere and in `quick`.",
+        },
+        "slices": {
+            "type": ["array", "null"],
+            "items": {"type": "string", "minLength": 1, "maxLength": 200},
+            "maxItems": 20,
+            "description": "Tags of calls on which checks are watched by themselves, as signals. Default: "
+            "the ten most frequent ones of stable's logged calls when the canary starts; [] for none.",
         },
         "on_inconclusive": {
             "type": "string",

@@ -179,6 +179,7 @@ if TYPE_CHECKING:
         end_shadow_run,
         find_reusable_inputs,
         find_unfinished_shadow_run,
+        frequent_tags,
         get_shadow_run,
         list_shadow_runs,
         list_shadow_runs_comparing,
@@ -258,9 +259,9 @@ _HOMES = {
     ),
     "sqlite.shadow.runs": (
         "PREFERENCE ReusableInput SIMILARITY StoredShadowRun add_pair_outcome begin_shadow_run "
-        "end_shadow_run find_reusable_inputs find_unfinished_shadow_run get_shadow_run list_shadow_runs "
-        "list_shadow_runs_comparing pair_runs record_counted_pairs resume_shadow_run shadow_losses "
-        "shadow_run_spent_usd short_shadow_ids tags_of"
+        "end_shadow_run find_reusable_inputs find_unfinished_shadow_run frequent_tags get_shadow_run "
+        "list_shadow_runs list_shadow_runs_comparing pair_runs record_counted_pairs resume_shadow_run "
+        "shadow_losses shadow_run_spent_usd short_shadow_ids tags_of"
     ),
     "sqlite.store": "LogPosition RegistryDatabase",
     "sqlite.swap": "swap_registry",

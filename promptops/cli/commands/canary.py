@@ -22,8 +22,8 @@ from promptops.release.actions.canary import (
     start_canary,
 )
 from promptops.release.actions.candidate import ReleaseCandidate
+from promptops.release.actions.pinned_plan import tail_notes
 from promptops.release.actions.promote_direct import rollback_sentence
-from promptops.release.actions.tail_thresholds import tail_notes
 from promptops.release.context import ReleaseContext
 from promptops.release.plan.quality import quality_notes
 from promptops.release.reconcile import phase_gate

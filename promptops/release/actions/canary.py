@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from promptops.errors import Invalid, NotFound
 from promptops.release.actions.authors import authors_of_change
 from promptops.release.actions.candidate import ReleaseCandidate, require_reason, resolve_candidate
+from promptops.release.actions.pinned_plan import pin_plan
 from promptops.release.actions.plan_advice import PlanChoice, with_advice
-from promptops.release.actions.tail_thresholds import guard_tails
 from promptops.release.analysis.forecast import Forecast, forecast_rollout, read_channel_history
 from promptops.release.assignment import salt_of
 from promptops.release.context import ReleaseContext, Target, channel_state
@@ -83,7 +83,7 @@ def prepare_canary(
     if not forecast:
         require_quality(plan, target.prompt, target.channel)
     number, salt = _rollout_identity(context, chosen, state.stable, new_evidence=start.new_evidence)
-    plan = guard_tails(context, target, state.stable, plan, number)
+    plan = pin_plan(context, target, state.stable, plan, number)
     canary = replace(chosen.released, since=None)
     return PreparedCanary(
         candidate=chosen,

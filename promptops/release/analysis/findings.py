@@ -35,6 +35,7 @@ class MetricFinding:
     late: int = 0
     hard: bool = False  # a hard metric has seen its first canary loss of 1
     calls_needed: float | None = None  # further calls of both arms until not worse; None: never
+    losses_needed: int | None = None  # of a slice with too few to tell: how many of both arms could
     sentence: str = ""
     trail: tuple[tuple[int, float, float], ...] = ()  # (calls, low, high) of the confidence sequence so far
 

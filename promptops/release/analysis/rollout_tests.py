@@ -166,6 +166,7 @@ def metric_signatures(plan: ReleasePlan) -> dict[str, list[Any]]:
             each.missing,
             each.sample,
             list(each.scale or ()),
+            *([each.tag] if each.tag else []),
         ]
         for each in plan.metrics
     } | {"": [plan.unit == "call"]}

@@ -45,6 +45,7 @@ class CallBatch:
     dead: Sequence[bool]
     said: Mapping[int, Sequence[CallOutcome]]
     timeout: float
+    tags: Mapping[int, Sequence[str]] = field(default_factory=dict)  # where a metric asks for them
     failed: list[bool] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -71,7 +72,9 @@ class MetricReader:
     source: MetricSource
 
     def value(self, call: LoggedCall, *, over: bool) -> MetricValue:
-        """``over``: nothing that comes from now on counts."""
+        """``over``: nothing that comes from now on counts. Tags are not known of a single call."""
+        if self.metric.tag is not None:
+            return NoValue.NOT_DUE
         return self.settle(self._raw(call), over=over)
 
     def settle(self, found: MetricValue, *, over: bool) -> MetricValue:
@@ -84,6 +87,13 @@ class MetricReader:
 
     def values(self, calls: CallBatch) -> list[MetricValue]:
         """Of each call, before it is settled."""
+        found, tag = self._all_values(calls), self.metric.tag
+        if tag is None:
+            return found
+        tagged = (tag in calls.tags.get(seq, ()) for seq in calls.column("seq"))
+        return [value if mine else NoValue.NOT_DUE for value, mine in zip(found, tagged, strict=True)]
+
+    def _all_values(self, calls: CallBatch) -> list[MetricValue]:
         place, name = self.source.place, self.source.name
         if place == "run" and name == "error":
             higher = self.metric.worse == "higher"

@@ -29,6 +29,7 @@ from promptops.registry import (
     read_observations,
     save_analysis_state,
     save_observations,
+    tags_of,
     update_exposure,
 )
 from promptops.release.analysis.metric_tests import ALL_BP, ENGINE
@@ -145,7 +146,12 @@ class ScoringPass:
         mine = [rows[at] for at in counted[: len(dead)]]
         asked = any(self.readers[name].from_outcomes for name in lane.metrics)
         said = read_call_outcomes(self.registry, [row["seq"] for row in mine]) if asked else {}
-        return CallBatch(mine, dead, said, timeout), ended
+        return CallBatch(mine, dead, said, timeout, self._tags(mine)), ended
+
+    def _tags(self, rows: Sequence[LogRow]) -> Mapping[int, Sequence[str]]:
+        if not any(each.tag for each in self.plan.metrics):
+            return {}
+        return tags_of(self.registry, [row["seq"] for row in rows])
 
     def _start_times(self) -> StartTimes:
         return StartTimes(self.registry, self.rollout.id, utc_text(self.now))

@@ -1,6 +1,7 @@
 """From tests to findings: verdicts, what harm is attributed to, sentences. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promptops.release.analysis import priors as likely
@@ -13,7 +14,9 @@ from promptops.release.plan.values import parse_source
 from promptops.stats import verdicts
 from promptops.stats.eprocess import Hypothesis, log_threshold
 from promptops.stats.forecast import calls_needed
+from promptops.stats.guard_group import closed_testing, least_losses
 from promptops.stats.intervals import Interval, IntervalEstimate
+from promptops.stats.multiple_testing import testable
 from promptops.stats.stratified import stratified_difference
 from promptops.stats.two_arm import NO_HISTORY
 from promptops.stats.verdicts import ArmCounts, VerdictDetails, Wording, decide_verdict, verdict_sentence
@@ -35,9 +38,10 @@ def evaluate_metrics(
     tests: RolloutTests, rollout: Rollout, subject: str, against: str, bounds: Mapping[str, Bounds]
 ) -> dict[str, Any]:
     """The fields of Findings that rest on the tests alone."""
-    harm = find_harm(tests)
+    harm, slices = find_harm(tests), find_worse_slices(tests)
     metrics = tuple(
-        _metric_finding(tests, metric.name, harm, (subject, against), bounds) for metric in tests.plan.metrics
+        _metric_finding(tests, metric.name, harm, slices, (subject, against), bounds)
+        for metric in tests.plan.metrics
     )
     return {
         "metrics": metrics,
@@ -70,11 +74,48 @@ def find_harm(tests: RolloutTests) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def is_metric_worse(each: MetricTests, harm: Mapping[str, tuple[str, ...]], alpha: float) -> bool:
-    """Whether a metric has been shown to be worse: a guard by its group, any other one by itself.
+@dataclass(frozen=True, slots=True)
+class WorseSlices:
+    """``names`` of signals of one tag that are shown worse; ``least`` by name the losses that others lack."""
+
+    names: frozenset[str] = frozenset()
+    least: Mapping[str, int] = field(default_factory=dict)
+
+
+def find_worse_slices(tests: RolloutTests) -> WorseSlices:
+    """Slices that are worse, so that even one wrong name is unlikely: by closed testing.
+
+    Left out are those with fewer losses, of both arms together, than could ever show it.
+    """
+    slices = [
+        each for lane in tests.window_groups for each in lane.metrics.values() if each.metric.tag is not None
+    ]
+    alpha = tests.plan.alpha.rollback
+    odds = max(
+        ((1 - step.weight) / step.weight for each in slices for step in each.steps.values()), default=1.0
+    )
+    losses = [round(each.sums[1] + each.sums[3]) for each in slices]
+    least, able = testable(losses, lambda count: least_losses(count, alpha, odds))
+    evidence = closed_testing({slices[place].metric.name: slices[place].worse.log_e for place in able})
+    return WorseSlices(
+        frozenset(
+            name
+            for name, log_e in evidence.items()
+            if log_e >= log_threshold(alpha) and tests.of(name)[1].differs_for_worse
+        ),
+        {each.metric.name: least for at, each in enumerate(slices) if at not in able},
+    )
+
+
+def is_metric_worse(
+    each: MetricTests, harm: Mapping[str, tuple[str, ...]], slices: WorseSlices, alpha: float
+) -> bool:
+    """Whether a metric has been shown to be worse: a guard by its group, a slice among all, others alone.
 
     In the first engine a guard that only is the likeliest of its group counted as well.
     """
+    if each.metric.tag is not None and each.metric.role == "signal":
+        return each.metric.name in slices.names
     if each.metric.role not in ("guard", "hard"):
         return each.hard or each.is_worse(alpha)
     those = harm.get(each.metric.name, ())
@@ -85,19 +126,20 @@ def _metric_finding(
     tests: RolloutTests,
     name: str,
     harm: Mapping[str, tuple[str, ...]],
+    slices: WorseSlices,
     names: tuple[str, str],
     bounds: Mapping[str, Bounds],
 ) -> MetricFinding:
     each, alpha = tests.of(name)[1], tests.plan.alpha
     metric, (subject, against) = each.metric, names
-    worse = is_metric_worse(each, harm, alpha.rollback)
+    worse = is_metric_worse(each, harm, slices, alpha.rollback)
     not_worse, better = each.is_not_worse(alpha.promote), each.is_better(alpha.promote)
     verdict = decide_verdict(worse=worse, not_worse=not_worse, better=better)
     known = bounds.get(name)
     proven = worse and (each.engine == 1 or name in harm or metric.role not in ("guard", "hard"))
     shown = (
         _tighten_bounds(known.interval, metric, worse=proven, not_worse=not_worse, better=better)
-        if known
+        if known and name not in slices.least
         else None
     )
     n_c, sum_c, n_s, sum_s = each.sums
@@ -136,7 +178,10 @@ def _metric_finding(
         late=each.late,
         hard=each.hard,
         calls_needed=None if not_worse else remaining_calls(tests, each),
-        sentence=_sentence(finding, each, harm.get(name, ()), 1 - alpha.rollback),
+        sentence=_thin_sentence(finding, slices.least[name])
+        if name in slices.least
+        else _sentence(finding, each, harm.get(name, ()), 1 - alpha.rollback),
+        losses_needed=slices.least.get(name),
         trail=known.trail if known else (),
     )
 
@@ -160,6 +205,11 @@ def _sentence(finding: VerdictDetails, each: MetricTests, those: tuple[str, ...]
     )
 
 
+def _thin_sentence(finding: VerdictDetails, least: int) -> str:
+    counts = verdict_sentence(replace(finding, bounds=None)).removesuffix(": not compared yet")
+    return f"{counts}; too few to tell (needs {least:,} that fail)"
+
+
 def _tighten_bounds(
     found: Interval, metric: PlanMetric, *, worse: bool, not_worse: bool, better: bool
 ) -> Interval:
@@ -181,6 +231,14 @@ def _hard_sentence(metric: PlanMetric, subject: str) -> str:
 
 def metric_wording(metric: PlanMetric) -> Wording:
     """How a metric is spoken of; one that has no words of its own by its name."""
+    said = _metric_wording(metric)
+    if metric.tag is None:
+        return said
+    on = f" on {metric.tag}"
+    return replace(said, verb=said.verb + on, counted=said.counted and said.counted + on)
+
+
+def _metric_wording(metric: PlanMetric) -> Wording:
     if metric.kind != "ratio" and metric.source.startswith("check"):
         return verdicts.CHECKS_WORDING
     if metric.kind == "score":

@@ -17,7 +17,7 @@ from promptops.release.analysis.rollout_tests import (
     stored_engine,
 )
 from promptops.release.analysis.scoring import MetricValue, NoValue
-from promptops.release.analysis.verdicts import find_harm, is_metric_worse
+from promptops.release.analysis.verdicts import find_harm, find_worse_slices, is_metric_worse
 from promptops.release.plan.types import ReleasePlan
 
 _TOLERANCE = 1e-6  # of logarithms, and of means
@@ -115,7 +115,7 @@ def _metric_mismatches(evidence: Mapping[str, Any], tests: RolloutTests) -> list
 def _recomputed_values(tests: RolloutTests, each: MetricTests) -> dict[str, Any]:
     alpha = tests.plan.alpha
     return {
-        "worse": is_metric_worse(each, find_harm(tests), alpha.rollback),
+        "worse": is_metric_worse(each, find_harm(tests), find_worse_slices(tests), alpha.rollback),
         "not_worse": each.is_not_worse(alpha.promote),
         "better": each.is_better(alpha.promote),
         "log_e worse": each.worse.log_e,

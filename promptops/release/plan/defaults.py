@@ -20,6 +20,7 @@ _DEFAULT: Mapping[str, Any] = {
     "approval": None,
     "promote": {"require": "all_guards", "goals": []},
     "quality": None,
+    "slices": None,
     "on_inconclusive": "hold",
     "deadline": "14d",
     "alpha": {"rollback": 0.05, "promote": 0.05, "srm": 0.001},

@@ -39,6 +39,7 @@ def read_plan(text: PlanDocument) -> ReleasePlan:
         min_calls=data["promote"].get("min_calls", 0),
         goals=tuple(data["promote"].get("goals", ())),
         quality=data["quality"],
+        slices=None if data["slices"] is None else tuple(data["slices"]),
         on_inconclusive=data["on_inconclusive"],
         deadline=None if data["deadline"] is None else text.seconds(data["deadline"], ("deadline",)),
         alpha=Alpha(**data["alpha"]),
@@ -126,6 +127,7 @@ def _metric(
         sample=entry.get("sample"),
         scale=_scale(text, entry, path),
         tail=_tail_margin(text, entry, path),
+        tag=entry.get("tag"),
     )
 
 
@@ -209,8 +211,8 @@ def _check_shadow_proof(text: PlanDocument, plan: ReleasePlan) -> None:
 def encode_plan(plan: ReleasePlan) -> dict[str, Any]:
     """The content that ``read_plan`` makes this plan of, with nothing left out; durations in seconds.
 
-    ``approval``, ``quality``, ``min_calls`` and ``tail`` stand there only where they say something, so that
-    plans of before keep their digests.
+    ``approval``, ``quality``, ``slices``, ``min_calls`` and ``tail`` stand there only where they say
+    something, so that plans of before keep their digests.
     """
     rule = plan.approval
     approval = rule and {"approvers": list(rule.approvers), "own_change": rule.own_change}
@@ -228,6 +230,7 @@ def encode_plan(plan: ReleasePlan) -> dict[str, Any]:
         "observe": _fields(plan.observe),
         "metrics": [_metric_content(each) for each in plan.metrics],
         **({"approval": _without_empty(approval)} if approval else {}),
+        **({"slices": list(plan.slices)} if plan.slices is not None else {}),
         **({"quality": plan.quality} if plan.quality != base_plan(plan.name)["quality"] else {}),
     }
 

@@ -34,6 +34,7 @@ class PlanMetric:
     sample: float | None = None
     scale: tuple[float, float] | None = None
     tail: float | None = None
+    tag: str | None = None  # only calls with this tag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +118,7 @@ class ReleasePlan:
     min_calls: int = 0
     goals: tuple[str, ...] = ()  # metrics that must be better
     quality: Literal["required", "optional"] | None = None
+    slices: tuple[str, ...] | None = None  # tags that are watched by themselves; None: those of the log
     on_inconclusive: Literal["hold", "rollback", "promote"] = "hold"
     deadline: float | None = 14 * 86_400.0  # seconds
     alpha: Alpha = field(default_factory=Alpha)

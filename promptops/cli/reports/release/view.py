@@ -144,8 +144,8 @@ def exposure_notes(view: StatusView) -> list[str]:
 
 
 def sorted_findings(view: StatusView) -> Sequence[MetricFinding]:
-    """Metrics by weight of what they decide; signals last."""
-    metrics = view.findings.metrics if view.findings else ()
+    """Metrics by weight of what they decide; signals last. Slices with too few to tell are left to notes."""
+    metrics = [one for one in (view.findings.metrics if view.findings else ()) if one.losses_needed is None]
     return sorted(metrics, key=lambda one: _ROLE_ORDER[one.metric.role])
 
 

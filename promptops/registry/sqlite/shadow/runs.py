@@ -78,6 +78,23 @@ def tags_of(registry: RegistryDatabase, seqs: Sequence[int]) -> dict[int, tuple[
     return {seq: tuple(row["tag"] for row in group) for seq, group in groupby(rows, lambda row: row["seq"])}
 
 
+def frequent_tags(
+    registry: RegistryDatabase, prompt: str, digest: str, since: str, most: int
+) -> tuple[str, ...]:
+    """The tags of a version's calls from a time (UTC text) on, of its latest 2,000, most frequent first.
+
+    Not those of fewer than twenty calls, nor those that every call has.
+    """
+    sql = (
+        "WITH latest AS (SELECT seq FROM runs WHERE prompt = ? AND digest = ? AND kind IN ('run', 'batch') "
+        "AND started_at >= ? ORDER BY seq DESC LIMIT 2000) "
+        "SELECT tag FROM run_tags WHERE seq IN latest AND length(tag) <= 200 GROUP BY tag "
+        "HAVING count(*) >= 20 AND count(*) < (SELECT count(*) FROM latest) "
+        "ORDER BY count(*) DESC, tag LIMIT ?"
+    )
+    return tuple(row["tag"] for row in registry.read(sql, (prompt, digest, since, most)))
+
+
 def begin_shadow_run(
     registry: RegistryDatabase,
     key: str,
