@@ -191,6 +191,9 @@ promptops release init --codeowners @acme/releases""",
     ("registry", "prune"): """
 promptops registry prune --older-than 90d --dry-run
 promptops registry prune --max-size 2GB""",
+    ("registry", "erase"): """
+promptops registry erase --unit user-42 --dry-run
+promptops registry erase --tenant acme --yes""",
     ("registry", "recover"): """
 promptops registry recover
 promptops registry recover --swap""",

@@ -118,6 +118,7 @@ VERBS: dict[str, Verb] = {
         "Look after the registry of runs",
         {
             "prune": "Delete old runs and free their space",
+            "erase": "Erase what is held of a person, everywhere",
             "recover": "Save what can be read of a damaged registry into a new one",
         },
     ),
@@ -174,6 +175,8 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "dataset": ("cases list",),
     "datasets": ("cases list",),
     "delete": ("registry prune", "cache clear"),
+    "forget": ("registry erase",),
+    "gdpr": ("registry erase",),
     "deploy": ("canary", "promote"),
     "evals": ("eval",),
     "evaluate": ("eval",),

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from promptops.config.containment import outside_problem, resolve_inside
 from promptops.config.redaction_rules import RedactionRule, read_redaction_rule, read_redaction_rules
+from promptops.config.retention_limits import retention_problems
 from promptops.config.schema_violations import schema_violations
 from promptops.config.settings_schema import SETTINGS_FILE, SETTINGS_SCHEMA
 from promptops.config.worktree import Worktree, find_worktree, main_worktree
@@ -63,6 +64,7 @@ class SettingsFile:
     log: LogSettings = field(default_factory=LogSettings)
     lint: Mapping[str, Any] = field(default_factory=dict)
     serve: Mapping[str, Any] = field(default_factory=dict)
+    retention: Mapping[str, Any] = field(default_factory=dict)
     document: Document | None = None
 
 
@@ -118,6 +120,10 @@ class Settings:
     @property
     def serve(self) -> Mapping[str, Any]:
         return self.file.serve
+
+    @property
+    def retention(self) -> Mapping[str, Any]:
+        return self.file.retention
 
     @property
     def releases(self) -> tuple[Mapping[str, Any], ...]:
@@ -195,9 +201,18 @@ def decode_settings(text: bytes, path: str) -> SettingsFile:
         models=data.get("models", {}),
         log=_decode_log(data.get("log", {}), document),
         lint=data.get("lint", {}),
+        retention=_checked_retention(data.get("retention", {}), document),
         serve=data.get("serve", {}),
         document=document,
     )
+
+
+def _checked_retention(data: Mapping[str, Any], document: Document) -> Mapping[str, Any]:
+    tenants = data.get("tenants", {})
+    for path, limits in (((), data), *((("tenants", name), each) for name, each in tenants.items())):
+        for name, problem in retention_problems(limits):
+            raise Invalid(f"{document.where(('retention', *path, name))}: {problem}")
+    return data
 
 
 def _decode_log(data: Mapping[str, Any], document: Document) -> LogSettings:

@@ -5,6 +5,7 @@ from typing import Any
 from promptops.config.model_schema import MODEL_SCHEMA
 from promptops.config.plan_schema import PLAN_SCHEMA
 from promptops.config.redaction_rules import KEEP_SCHEMA, redact_schema
+from promptops.config.retention_limits import RETENTION_PROPERTIES
 
 SETTINGS_FILE = "promptops.yaml"
 LINT_RULE_IDS = (
@@ -126,6 +127,23 @@ SETTINGS_SCHEMA: dict[str, Any] = {
                 "on_error": {"type": "string", "enum": ["spool", "fail"]},
                 "redact": redact_schema(python=True),
                 "keep": KEEP_SCHEMA,
+            },
+        },
+        "retention": {
+            "type": "object",
+            "description": "How long texts of runs are kept; `registry prune --apply-retention` erases them.",
+            "additionalProperties": False,
+            "properties": {
+                **RETENTION_PROPERTIES,
+                "tenants": {
+                    "type": "object",
+                    "description": "Shorter limits by the `tenant` in the metadata of runs.",
+                    "additionalProperties": {
+                        "type": "object",
+                        "additionalProperties": False,
+                        "properties": RETENTION_PROPERTIES,
+                    },
+                },
             },
         },
         "lint": {

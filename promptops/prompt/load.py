@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import Any, cast
 
 from promptops.config.redaction_rules import read_redaction_rule
+from promptops.config.retention_limits import retention_problems
 from promptops.config.text import refuse_lfs_pointer
 from promptops.config.yaml import Document, InvalidAt, Position, Problem, YamlPath, parse_yaml
 from promptops.errors import Invalid, NotFound
@@ -150,6 +151,7 @@ class _Loader:
             checks=read_checks(data.get("checks", []), self.report),
             cases=self.cases(data.get("cases")),
             log=self.log(data.get("log", {})),
+            retention=self.retention(data.get("retention", {})),
             metadata=data.get("metadata", {}),
             closure=tuple(dict.fromkeys([*self.files, *partials])),
         )
@@ -275,6 +277,11 @@ class _Loader:
                 read_redaction_rule(item, python=False)
             except Invalid as error:
                 self.report("value", ("log", "redact", index), error.message, error.hint)
+        return data
+
+    def retention(self, data: Mapping[str, str]) -> Mapping[str, str]:
+        for name, problem in retention_problems(data):
+            self.report("value", ("retention", name), problem)
         return data
 
     def cases(self, path: str | None) -> str | None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from promptops.config.redaction_rules import KEEP_SCHEMA, redact_schema
+from promptops.config.retention_limits import RETENTION_PROPERTIES
 from promptops.prompt.chat import CACHE_CONTROL
 
 _MODEL = {"type": "string", "pattern": r"^\S+$"}
@@ -179,6 +180,13 @@ PROMPT_SCHEMA: dict[str, Any] = {
             "description": "What is redacted besides what promptops.yaml says. Not part of the version.",
             "additionalProperties": False,
             "properties": {"redact": redact_schema(python=False), "keep": KEEP_SCHEMA},
+        },
+        "retention": {
+            "type": "object",
+            "description": "How long texts of its runs are kept, where that is shorter than promptops.yaml "
+            "says. Not part of the version.",
+            "additionalProperties": False,
+            "properties": RETENTION_PROPERTIES,
         },
         "metadata": {"type": "object", "description": "Free, as owner. Not part of the version."},
     },

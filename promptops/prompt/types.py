@@ -148,6 +148,7 @@ class Prompt:
     checks: tuple[Check, ...] = ()
     cases: str | None = None  # below prompts/
     log: Mapping[str, Any] = field(default_factory=dict)  # what of its runs is redacted besides
+    retention: Mapping[str, str] = field(default_factory=dict)  # of the texts of its runs
     metadata: Mapping[str, Any] = field(default_factory=dict)
     closure: tuple[str, ...] = ()  # every file the digest depends on, the prompt's own first
     recorded_format: int | None = None  # where a digest that was recorded before says it

@@ -122,6 +122,7 @@ if TYPE_CHECKING:
         read_cache_stats,
         reply_key,
     )
+    from promptops.registry.sqlite.runs.erase import ErasureResult, erase_old_texts, erase_person
     from promptops.registry.sqlite.runs.outcomes import (
         BINARY_OUTCOMES,
         AddedOutcomes,
@@ -133,7 +134,7 @@ if TYPE_CHECKING:
         make_outcome,
         normalize_outcome_value,
     )
-    from promptops.registry.sqlite.runs.prune import PruneResult, parse_size, prune_runs
+    from promptops.registry.sqlite.runs.prune import PruneResult, parse_size, prune_runs, shrink_registry
     from promptops.registry.sqlite.runs.queries import (
         RunRecord,
         get_run,
@@ -195,7 +196,7 @@ if TYPE_CHECKING:
     from promptops.registry.sqlite.swap import swap_registry
     from promptops.registry.sqlite.versions import find_logged_versions
     from promptops.registry.ulid import ULID_LENGTH, new_run_id
-    from promptops.registry.unit_hash import UnitKey, unit_key, unit_key_from_env
+    from promptops.registry.unit_hash import UnitKey, known_unit_hashes, unit_key, unit_key_from_env
 
 _HOMES = {
     "filters": "RunFilter parse_time",
@@ -244,11 +245,12 @@ _HOMES = {
         "read_batch_run redacted_lines unfinished_batch"
     ),
     "sqlite.runs.cache": "CachedReply ReplyCache clear_cache read_cache_stats reply_key",
+    "sqlite.runs.erase": "ErasureResult erase_old_texts erase_person",
     "sqlite.runs.outcomes": (
         "AddedOutcomes BINARY_OUTCOMES RunOutcome add_check_outcomes add_outcome add_run_outcomes "
         "import_outcomes make_outcome normalize_outcome_value"
     ),
-    "sqlite.runs.prune": "PruneResult parse_size prune_runs",
+    "sqlite.runs.prune": "PruneResult parse_size prune_runs shrink_registry",
     "sqlite.runs.queries": "RunRecord get_run last_runs list_runs runs_by_seq sample_runs short_ids",
     "sqlite.runs.search": "SearchHit SearchResult search_runs",
     "sqlite.runs.stats": "StatsRow read_non_traffic_stats read_run_stats version_stats",
@@ -267,7 +269,7 @@ _HOMES = {
     "sqlite.swap": "swap_registry",
     "sqlite.versions": "find_logged_versions",
     "ulid": "ULID_LENGTH new_run_id",
-    "unit_hash": "UnitKey unit_key unit_key_from_env",
+    "unit_hash": "UnitKey known_unit_hashes unit_key unit_key_from_env",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
 

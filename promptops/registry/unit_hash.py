@@ -27,6 +27,12 @@ def unit_key(registry: RegistryDatabase) -> UnitKey:
     return unit_key_from_env() or _make_unit_key(read_unit_key(registry))
 
 
+def known_unit_hashes(registry: RegistryDatabase, unit: str) -> list[str]:
+    """What a unit may be logged as here: by the key of the environment, and by the registry's own."""
+    keys = (unit_key_from_env(), _make_unit_key(read_unit_key(registry)))
+    return list(dict.fromkeys(key.hash(unit) for key in keys if key))
+
+
 def unit_key_from_env() -> UnitKey | None:
     text = os.environ.get(UNIT_KEY_VARIABLE)
     return _make_unit_key(text) if text else None

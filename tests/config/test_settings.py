@@ -215,6 +215,7 @@ models: {openai/x: {input_cost_per_token: 1.0e-6}}
 log: {inputs: none, outputs: hash, on_error: fail}
 lint: {rules: {crlf: 'off'}}
 serve: {caller_parameters: refuse}
+retention: {inputs: 30d}
 """
     file = decode_settings(text, "promptops.yaml")
     assert file.document is not None
@@ -224,6 +225,7 @@ serve: {caller_parameters: refuse}
     assert file.releases == ({"prompts": "medical/**", "plan": "strict"},)
     assert (file.release, file.plans["strict"]) == ({"from": "origin/main"}, {"unit": "user"})
     assert list(file.models) == ["openai/x"]
+    assert file.retention == {"inputs": "30d"}
     assert file.serve == {"caller_parameters": "refuse"}
 
 

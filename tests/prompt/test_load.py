@@ -430,6 +430,7 @@ def test_the_schema_is_one_and_describes_every_key() -> None:
         "model",
         "output",
         "parameters",
+        "retention",
         "tools",
     ]
     assert validator_for(json.dumps(PROMPT_SCHEMA)).is_valid(load().document.data)

@@ -20,6 +20,10 @@ def cases_option(help_text: str, *, metavar: str | None = None, min_value: int |
     return typer.Option("--cases", metavar=metavar, min=min_value, help=help_text)
 
 
+def dry_run_option(help_text: str) -> Any:
+    return typer.Option("--dry-run", help=help_text)
+
+
 def exit_code_option(help_text: str) -> Any:
     return typer.Option("--exit-code", help=help_text)
 

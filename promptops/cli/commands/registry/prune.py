@@ -1,15 +1,17 @@
 """``promptops registry prune``: delete old runs and free their space."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.flags import force_option, older_than_option
+from promptops.cli.options.flags import dry_run_option, force_option, older_than_option
 from promptops.cli.reports.numbers import format_bytes
+from promptops.cli.text_retention import ErasedTexts, erase_by_retention
 from promptops.config.settings import Settings, current_settings
-from promptops.console import note, print_json, print_text
+from promptops.console import note, pluralize, print_json, print_text
 from promptops.errors import Invalid
 from promptops.registry import PruneResult, RegistryDatabase, parse_size, parse_time, prune_runs
 
@@ -21,24 +23,38 @@ SizeOption = Annotated[
     str | None,
     typer.Option("--max-size", metavar="SIZE", help="Delete the oldest until the file fits: 500MB, 2GB."),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted.")]
+DryRunOption = Annotated[bool, dry_run_option("Show what would be deleted.")]
+RetentionOption = Annotated[
+    bool,
+    typer.Option("--apply-retention", help="Erase texts that `retention` says are kept long enough."),
+]
 ForceOption = Annotated[bool, force_option("Delete runs of active rollouts too.")]
 
 
 def registry_prune(
     older_than: OlderOption = None,
     max_size: SizeOption = None,
+    apply_retention: RetentionOption = False,
     dry_run: DryRunOption = False,
     force: ForceOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Delete old runs with their texts and give the space back to the disk.
 
-    What releases were decided on (observations) is never deleted.
+    What releases were decided on (observations) is never deleted. With --apply-retention runs stay, those of
+    active rollouts too, and lose the texts whose time is over.
     """
+    if apply_retention:
+        if older_than or max_size or force:
+            raise Invalid("--apply-retention erases texts and deletes no runs", hint="call prune twice")
+        _print_erased(
+            erase_by_retention(current_settings(), dry_run=dry_run), dry_run=dry_run, as_json=as_json
+        )
+        return
     if older_than is None and max_size is None:
         raise Invalid(
-            "which runs are to be deleted?", hint="give --older-than 30d, --max-size 500MB, or both"
+            "which runs are to be deleted?",
+            hint="give --older-than 30d, --max-size 500MB, or both; or --apply-retention",
         )
     before = parse_time(older_than, "--older-than") if older_than else None
     most = parse_size(max_size) if max_size else None
@@ -50,6 +66,20 @@ def registry_prune(
         print_json({**asdict(pruned), "dry_run": dry_run})
         return
     print_prune_report(pruned, dry_run=dry_run)
+
+
+def _print_erased(erased: Sequence[ErasedTexts], *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        print_json({"erased": [asdict(each) for each in erased], "dry_run": dry_run})
+        return
+    for each in erased:
+        whose = f"tenant {each.tenant}" if each.tenant else each.prompt
+        verb = "would erase" if dry_run else "erased"
+        print_text(
+            f"{verb} {each.texts} of {pluralize(each.runs, 'run')} of {whose}, older than {each.limit}"
+        )
+    if not erased:
+        print_text("nothing to erase")
 
 
 def active_rollouts(settings: Settings) -> tuple[str, ...]:

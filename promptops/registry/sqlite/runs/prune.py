@@ -74,9 +74,7 @@ def _prune_selected(
         # the sizes of runs differ, so the first estimate of how many must go may fall short
         chosen = _select_prunable(registry, None, max_bytes, active)
         last = max(last or "", _extent(registry, chosen)[2] or "") or None
-    if runs:
-        merge_search_index(registry)
-    waiting = _shrink_file(registry)
+    waiting = shrink_registry(registry)
     return PruneResult(
         runs=runs,
         first_at=pruned.first_at,
@@ -138,6 +136,12 @@ def _delete_chunk(registry: RegistryDatabase, chosen: _RunSelection) -> int:
         if seqs:
             connection.execute(_SAVE_PRUNED_THROUGH, (PRUNED_THROUGH, seqs[-1]))
     return len(seqs)
+
+
+def shrink_registry(registry: RegistryDatabase) -> bool:
+    """Give back what deletions have left in the index and the file; True when a reader is in the way."""
+    merge_search_index(registry)
+    return _shrink_file(registry)
 
 
 def _shrink_file(registry: RegistryDatabase) -> bool:

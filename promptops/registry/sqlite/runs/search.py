@@ -86,9 +86,7 @@ def _has_trigrams(connection: sqlite3.Connection) -> bool:
 def _make_index(connection: sqlite3.Connection) -> None:
     """Begin the index, or begin it again in this form: all of it can be read from the runs."""
     if not _has_trigrams(connection):
-        connection.execute("DROP TABLE IF EXISTS run_search")
-        connection.execute("DELETE FROM meta WHERE key = 'search_watermark'")
-        connection.execute("DELETE FROM search_waiting")
+        drop_search_index(connection)
         connection.execute(_CREATE)
 
 
@@ -144,6 +142,23 @@ def delete_from_search_index(connection: sqlite3.Connection, where: str, values:
             (*values, _watermark(connection)),
         )
     connection.execute(f"DELETE FROM search_waiting WHERE {where}", values)
+
+
+def add_to_search_index(connection: sqlite3.Connection, where: str) -> None:
+    """Put runs back, with the texts that they have now, in the transaction that took them out."""
+    if _watermark(connection) and _has_trigrams(connection):
+        _add_fold(connection)
+        ended = "SELECT seq FROM runs WHERE state <> 'started'"
+        connection.execute(
+            f"{_INDEX_ROWS} WHERE {where} AND seq <= ? AND seq IN ({ended})", (_watermark(connection),)
+        )
+
+
+def drop_search_index(connection: sqlite3.Connection) -> None:
+    """The next search makes it again."""
+    connection.execute("DROP TABLE IF EXISTS run_search")
+    connection.execute("DELETE FROM meta WHERE key = 'search_watermark'")
+    connection.execute("DELETE FROM search_waiting")
 
 
 def merge_search_index(registry: RegistryDatabase) -> None:
