@@ -42,6 +42,15 @@ promptops batch support/triage:production tickets.jsonl --max-cost 5 -j 64""",
     ("serve",): """
 promptops serve
 promptops serve --port 8080 --retries 1 --timeout 30""",
+    ("keys", "new"): """
+promptops keys new acme
+promptops keys new acme --allow 'support/*:production' --usd-per-day 5""",
+    ("keys", "list"): """
+promptops keys list
+promptops keys list --json""",
+    ("keys", "revoke"): """
+promptops keys revoke 3f2c9e1b
+promptops keys revoke 7b1d0a94""",
     ("runs", "list"): """
 promptops runs list
 promptops runs list support/triage@HEAD --error any --since 7d

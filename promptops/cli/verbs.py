@@ -31,6 +31,15 @@ VERBS: dict[str, Verb] = {
     "run": Verb("Run", "Run a version once and print the model's answer", common=True),
     "batch": Verb("Run", "Run a version over a file of inputs", common=True),
     "serve": Verb("Run", "Serve released prompts to programs, in OpenAI's API"),
+    "keys": Verb(
+        "Run",
+        "Look after the keys of the gateway",
+        {
+            "new": "Make a key for callers of the gateway",
+            "list": "List the keys of the gateway",
+            "revoke": "Revoke a key of the gateway",
+        },
+    ),
     "runs": Verb(
         "Run",
         "Look at logged runs",

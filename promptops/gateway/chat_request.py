@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from promptops.gateway.access import Caller
 from promptops.gateway.body import flag_in, object_in, text_in, wrong_type
 from promptops.gateway.caller_parameters import ignored_parameters
 from promptops.gateway.errors import ApiError
-from promptops.gateway.references import check_served_reference
 from promptops.runner.retry import Limits
 from promptops.service import CallRequest
 
@@ -29,7 +29,12 @@ class ChatRequest:
 
 
 def parse_chat_request(
-    body: Mapping[str, Any], headers: Mapping[str, str], limits: Limits, *, refuse_parameters: bool = False
+    body: Mapping[str, Any],
+    headers: Mapping[str, str],
+    caller: Caller,
+    limits: Limits,
+    *,
+    refuse_parameters: bool = False,
 ) -> ChatRequest:
     """Raises ApiError, or NotFound for a model that is no served reference."""
     reference = text_in(body, "model", longest=_MAX_MODEL)
@@ -41,12 +46,14 @@ def parse_chat_request(
     options = object_in(body, "stream_options") or {}
     return ChatRequest(
         call=CallRequest(
-            reference=check_served_reference(reference),
+            reference=caller.check_reference(reference),
             inputs=inputs or {},
             chat=chat,
             unit=unit_of(body, headers),
             metadata={key: value for key, value in metadata.items() if key != "inputs"},
             limits=limits,
+            tenant=caller.tenant,
+            api_key=caller.key_id,
         ),
         stream=flag_in(body, "stream"),
         include_usage=flag_in(options, "include_usage"),

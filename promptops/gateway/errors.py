@@ -1,5 +1,6 @@
 """Errors in OpenAI's shape and status."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -7,6 +8,7 @@ from typing import Any
 
 from promptops.errors import Invalid, NotFound, OverBudget, PromptopsError, Unavailable
 from promptops.providers.types import ErrorType, ModelError
+from promptops.service.key_usage import LimitReached
 
 NO_RETRY = {"x-should-retry": "false"}
 """What was tried was tried often enough: a client that tries again makes calls, and evidence, twice."""
@@ -27,6 +29,14 @@ _STATUS: dict[ErrorType, tuple[int, str]] = {
     "interrupted": (_CLIENT_CLOSED, "interrupted"),
     "call_failed": (500, "call_failed"),
 }
+
+_KINDS: dict[type[PromptopsError], tuple[int, str]] = {
+    OverBudget: (429, "insufficient_quota"),
+    Unavailable: (503, "unavailable"),
+    NotFound: (404, "model_not_found"),
+    Invalid: (400, "invalid_request"),
+}
+_SERVER_ERROR = 500
 
 
 @dataclass
@@ -65,15 +75,14 @@ def api_error(error: PromptopsError) -> ApiError:
         status, code = _STATUS[error.type]
         after = {} if error.retry_after is None else {"Retry-After": f"{min(error.retry_after, 3600):.0f}"}
         return ApiError(status, message, code, headers=NO_RETRY | after)
-    if isinstance(error, OverBudget):
-        return ApiError(429, message, "insufficient_quota", headers=NO_RETRY)
-    if isinstance(error, Unavailable):
-        return ApiError(503, message, "unavailable", headers=NO_RETRY)
-    if isinstance(error, NotFound):
-        return ApiError(404, message, "model_not_found", "model")
-    if isinstance(error, Invalid):
-        return ApiError(400, message, "invalid_request")
-    return ApiError(500, message, "internal_error", headers=NO_RETRY)
+    if isinstance(error, LimitReached):
+        after = {"Retry-After": str(math.ceil(error.retry_after))}
+        code = "insufficient_quota" if error.budget else "rate_limit_exceeded"
+        return ApiError(429, message, code, headers=after | (NO_RETRY if error.budget else {}))
+    kinds = (found for kind, found in _KINDS.items() if isinstance(error, kind))
+    status, code = next(kinds, (500, "internal_error"))
+    param = "model" if isinstance(error, NotFound) else None
+    return ApiError(status, message, code, param, {} if status < _SERVER_ERROR else NO_RETRY)
 
 
 @contextmanager

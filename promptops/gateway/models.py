@@ -6,6 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from promptops.errors import NotFound
+from promptops.gateway.access import Access
 from promptops.gateway.answers import json_answer
 from promptops.service import Service
 from promptops.service.chat_inputs import find_chat_inputs
@@ -18,17 +19,23 @@ class ServedModels:
     """The list of what is served now."""
 
     service: Service
+    access: Access
 
-    async def list(self, request: web.Request) -> web.Response:  # noqa: ARG002 - a handler has it
-        served = await self.service.serving()
+    async def list(self, request: web.Request) -> web.Response:
+        served = await self._served(request)
         return json_answer({"object": "list", "data": [_model(*each) for each in sorted(served.items())]})
 
     async def get(self, request: web.Request) -> web.Response:
-        served, wanted = await self.service.serving(), request.match_info["model"]
+        served, wanted = await self._served(request), request.match_info["model"]
         if wanted not in served:
             hint = suggest_nearest(wanted, sorted(served), "nothing is released yet")
             raise NotFound(f"nothing is served as `{wanted[:300]}`", hint=hint)
         return json_answer(_model(wanted, served[wanted]))
+
+    async def _served(self, request: web.Request) -> dict[str, Version]:
+        caller = self.access.caller(request)
+        served = await self.service.serving()
+        return {name: version for name, version in served.items() if caller.may_call(name)}
 
 
 def _model(reference: str, version: Version) -> dict[str, Any]:

@@ -3,16 +3,18 @@
 It runs on the event loop of the service that makes the calls, so that an answer changes no thread.
 """
 
+import asyncio
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from aiohttp import web
 
 from promptops.config.closing import Closing
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, PromptopsError, Unavailable
+from promptops.gateway.access import Access, is_loopback
 from promptops.gateway.answers import json_answer
 from promptops.gateway.body import MAX_BODY_BYTES
 from promptops.gateway.chat import ChatCompletions
@@ -22,7 +24,9 @@ from promptops.log import PackageLogger
 from promptops.redaction import redact
 from promptops.runner.retry import Limits
 from promptops.service import RefreshableSource, Service
+from promptops.service.key_ring import KeyReader, KeyRing
 from promptops.service.periodic_sync import PeriodicSync
+from promptops.service.service import POLL_INTERVAL_S
 
 _LOG = PackageLogger("promptops.gateway")
 
@@ -55,16 +59,15 @@ class Gateway(Closing):
         options: GatewayOptions = GatewayOptions(),
         sync: PeriodicSync | None = None,
     ) -> None:
-        if not is_loopback(options.host):
-            raise Invalid(
-                f"{options.host} can be reached from other machines", hint="listen on 127.0.0.1 or localhost"
-            )
         self.options = options
         self._service = Service(settings, source, sync)
         self._ready = False
         self._runner: web.AppRunner | None = None
+        self._keys = KeyReader(settings)
+        self._access = Access(KeyRing())
+        self._watching: asyncio.Task[None] | None = None
         policy = settings.serve.get("caller_parameters", "ignore")
-        self._chat = ChatCompletions(self._service, options.limits, policy == "refuse")
+        self._chat = ChatCompletions(self._service, self._access, options.limits, policy == "refuse")
 
     def start(self) -> int:
         """The port that it listens on. Raises Unavailable where that is taken."""
@@ -82,8 +85,16 @@ class Gateway(Closing):
             self._service.loop.result(self._drain(self._runner))
             self._runner = None
         self._service.close()
+        self._keys.close()
 
     async def _start(self) -> int:
+        self._access.ring.apply(await self._service.read(self._keys.read))
+        if not is_loopback(self.options.host) and not self._access.ring.has_active:
+            raise Invalid(
+                f"{self.options.host} can be reached from other machines, and there are no keys",
+                hint="promptops keys new TENANT makes one; without keys listen on 127.0.0.1",
+            )
+        self._watching = asyncio.create_task(self._watch_keys())
         self._runner = web.AppRunner(
             self._app(),
             access_log=None,
@@ -101,12 +112,21 @@ class Gateway(Closing):
         self._ready = True
         return int(self._runner.addresses[0][1])
 
+    async def _watch_keys(self) -> None:
+        """A key that was revoked is refused within a second. What cannot be read stays as it was."""
+        while True:
+            await asyncio.sleep(POLL_INTERVAL_S)
+            with suppress(PromptopsError):
+                self._access.ring.apply(await self._service.read(self._keys.read))
+
     async def _drain(self, runner: web.AppRunner) -> None:
         self._ready = False
         await runner.cleanup()
+        if self._watching:
+            self._watching.cancel()
 
     def _app(self) -> web.Application:
-        models = ServedModels(self._service)
+        models = ServedModels(self._service, self._access)
         app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY_BYTES)
         app.router.add_post("/v1/chat/completions", self._chat.post)
         app.router.add_get("/v1/models", models.list)
@@ -119,7 +139,7 @@ class Gateway(Closing):
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Whatever goes wrong is answered in the shape that clients read."""
         try:
-            _check_host(request)
+            self._access.check_host(request)
             return await handler(request)
         except ApiError as error:
             return _error_answer(error)
@@ -140,22 +160,6 @@ class Gateway(Closing):
 
 async def _live(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler has it
     return json_answer({"live": True})
-
-
-def is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def _check_host(request: web.Request) -> None:
-    """A page of another site, whose name was made to mean this machine, is not answered."""
-    name, _, port = request.host.rpartition(":")
-    if not is_loopback(name if name and port.isdecimal() else request.host):
-        raise ApiError(403, "this gateway answers on the loopback address alone", "wrong_host")
 
 
 def _error_answer(error: ApiError) -> web.Response:

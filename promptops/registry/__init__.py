@@ -9,6 +9,7 @@ from importlib import import_module
 
 TYPE_CHECKING = False  # typing's own takes time to import, and type checkers know this one as well
 if TYPE_CHECKING:
+    from promptops.registry.api_keys import ApiKey, KeyLimits, hash_secret
     from promptops.registry.filters import RunFilter, parse_time
     from promptops.registry.group_writer import GroupErrors, GroupJournal, GroupWriter
     from promptops.registry.journal import NoJournal, RegistryJournal, Spool
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from promptops.registry.run_export import export_runs
     from promptops.registry.run_messages import load_run_prompt, rebuild_messages, stored_prompt
     from promptops.registry.sampling import is_sampled
+    from promptops.registry.sqlite.api_keys import add_api_key, list_api_keys, revoke_api_key, spent_by_key
     from promptops.registry.sqlite.errors import EngineError
     from promptops.registry.sqlite.evals import (
         EvalRecord,
@@ -199,6 +201,7 @@ if TYPE_CHECKING:
     from promptops.registry.unit_hash import UnitKey, known_unit_hashes, unit_key, unit_key_from_env
 
 _HOMES = {
+    "api_keys": "ApiKey KeyLimits hash_secret",
     "filters": "RunFilter parse_time",
     "group_writer": "GroupErrors GroupJournal GroupWriter",
     "journal": "NoJournal RegistryJournal Spool",
@@ -211,6 +214,7 @@ _HOMES = {
     "run_export": "export_runs",
     "run_messages": "load_run_prompt rebuild_messages stored_prompt",
     "sampling": "is_sampled",
+    "sqlite.api_keys": "add_api_key list_api_keys revoke_api_key spent_by_key",
     "sqlite.errors": "EngineError",
     "sqlite.evals": "EvalRecord LatestEval evals_against latest_evals save_evals",
     "sqlite.history_index": (

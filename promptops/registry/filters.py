@@ -25,6 +25,7 @@ class RunFilter:
     min_latency: float | None = None
     channel: str | None = None
     tag: str | None = None
+    tenant: str | None = None
     kind: str | None = None
     state: str | None = None
     traffic: bool | None = None  # what served somebody: runs, and batches on a channel

@@ -63,6 +63,8 @@ class StartedRun:
     batch_id: str | None = None
     batch_line: int | None = None
     eval_id: str | None = None
+    tenant: str | None = None  # whose key a call of the gateway had
+    api_key: str | None = None  # the id of that key
     parameters: Mapping[str, Any] = field(default_factory=dict)
     overrides: Mapping[str, Any] = field(default_factory=dict)  # what --model and --set changed
     inputs: Mapping[str, Any] | None = None  # None when the settings say not to keep them

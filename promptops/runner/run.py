@@ -59,6 +59,8 @@ class RunContext:
     shadow_of: str | None = None
     redacted: Mapping[str, int] | None = None  # replaced in the inputs before, where they are of the log
     log: Mapping[str, Any] = field(default_factory=dict)  # rules on redaction of whose text is in the inputs
+    tenant: str | None = None
+    api_key: str | None = None
     shadow: "ShadowState | None" = None  # of the channel: it answers a sample of its runs too
 
 
@@ -278,6 +280,8 @@ def started_run(version: Version, rendered: RenderedPrompt, origin: RunContext) 
         batch_id=origin.batch_id,
         batch_line=origin.batch_line,
         eval_id=origin.eval_id,
+        tenant=origin.tenant,
+        api_key=origin.api_key,
         arm=origin.arm,
         parameters=prompt.parameters,
         overrides=origin.overrides,

@@ -53,6 +53,13 @@ class CallRequest:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     chat: Sequence[Mapping[str, Any]] = ()  # messages that stand for inputs which are not given
+    tenant: str | None = None
+    api_key: str | None = None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What is logged of it as it is."""
+        return {"metadata": self.metadata, "tenant": self.tenant, "api_key": self.api_key}
 
     def inputs_of(self, version: Version) -> Mapping[str, Any]:
         return inputs_from_chat(version.prompt, self.chat, self.inputs) if self.chat else self.inputs
@@ -95,7 +102,7 @@ class Service:
         runner = self._session.runner(request.limits)
         reference = parse_reference(request.reference, self._settings)
         if reference.channel is None:
-            version, context = self._source.find(request.reference), RunContext(metadata=request.metadata)
+            version, context = self._source.find(request.reference), RunContext(**request.facts)
             inputs = request.inputs_of(version)
             prepared = runner.ready(version, inputs, context, called=called)
             return ReadyCall(runner, prepared, inputs)
@@ -103,19 +110,23 @@ class Service:
         placement = self._serving.place(reference, request.unit, request.metadata)
         alone = replace(placement, shadow=None)  # a shadow waits in memory, not in the registry
         inputs = request.inputs_of(placement.stable or placement.version)  # what callers know of
-        prepared = prepare_routed_run(runner, alone, inputs, called=called, metadata=request.metadata)
+        prepared = prepare_routed_run(runner, alone, inputs, called=called, **request.facts)
         return ReadyCall(runner, prepared, inputs, placement.shadow)
 
     async def aready(self, request: CallRequest) -> ReadyCall:
         """``ready`` on a thread that may wait for git."""
-        return await self._read(lambda: self.ready(request))
+        return await self.read(lambda: self.ready(request))
 
     async def run(self, request: CallRequest, on_text: OnText | None = None) -> Run:
         return await self.answer(await self.aready(request), on_text)
 
+    async def read(self, work: Callable[[], T]) -> T:
+        """Do what may wait for git or a disk on a thread of its own, one thing after the other."""
+        return await asyncio.wrap_future(self._reader.submit(work))
+
     async def serving(self) -> Mapping[str, Version]:
         """What each channel serves to most callers now, by its reference. All that calls need is loaded."""
-        return await self._read(self._served_now)
+        return await self.read(self._served_now)
 
     async def answer(
         self, call: ReadyCall, on_text: OnText | None = None, *, calls_as_text: bool = True
@@ -143,7 +154,7 @@ class Service:
 
     async def prepare(self, request: CallRequest) -> PreparedRun:
         """Log a call that the application makes itself."""
-        return await self._start(await self._read(lambda: self.ready(request, called=False)))
+        return await self._start(await self.read(lambda: self.ready(request, called=False)))
 
     async def finish(self, prepared: PreparedRun, reported: ReportedResult) -> Run:
         run = self._session.runner().finish(prepared, reported)
@@ -225,17 +236,14 @@ class Service:
 
     async def _report_canary_failure(self, run: Run) -> None:
         if run.started.arm == "canary" and (run.finished.error_type or run.started.fallback):
-            await self._read(lambda: self._serving.ended(run))
-
-    async def _read(self, work: Callable[[], T]) -> T:
-        return await asyncio.wrap_future(self._reader.submit(work))
+            await self.read(lambda: self._serving.ended(run))
 
     async def _watch(self) -> None:
         while True:
             await asyncio.sleep(POLL_INTERVAL_S)
             self.journal.flush_backlog()
             if self._on_channels:
-                await self._read(self._refresh)
+                await self.read(self._refresh)
             if self._sync:
                 self._sync.poll()
 

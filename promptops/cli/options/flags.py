@@ -116,6 +116,10 @@ def tag_option(help_text: str) -> Any:
     return typer.Option("--tag", metavar="TAG", help=help_text)
 
 
+def tenant_option(help_text: str) -> Any:
+    return typer.Option("--tenant", metavar="TENANT", help=help_text)
+
+
 def timeout_option(help_text: str, *, metavar: str | None = None, min_value: float | None = None) -> Any:
     return typer.Option("--timeout", metavar=metavar, min=min_value, help=help_text)
 

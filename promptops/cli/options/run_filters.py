@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from promptops.cli.options.flags import limit_option, model_option, tag_option
+from promptops.cli.options.flags import limit_option, model_option, tag_option, tenant_option
 from promptops.config.settings import Settings
 from promptops.registry import RunFilter, parse_time
 
@@ -31,6 +31,7 @@ ChannelFilter = Annotated[
     str | None, typer.Option("--channel", metavar="CHANNEL", help="Served by this channel.")
 ]
 TagFilter = Annotated[str | None, tag_option("Carrying this tag in its metadata.")]
+TenantFilter = Annotated[str | None, tenant_option("Of this tenant: by key, or by `tenant` in the metadata.")]
 KindFilter = Annotated[
     str | None, typer.Option("--kind", metavar="KIND", help="run, batch, eval, shadow or judge.")
 ]
@@ -48,6 +49,7 @@ def read_run_filter(
     min_latency: LatencyFilter = None,
     channel: ChannelFilter = None,
     tag: TagFilter = None,
+    tenant: TenantFilter = None,
     kind: KindFilter = None,
 ) -> RunFilter:
     """The filter that the options make."""
@@ -59,6 +61,7 @@ def read_run_filter(
         min_latency=min_latency,
         channel=channel,
         tag=tag,
+        tenant=tenant,
         kind=kind,
     )
 

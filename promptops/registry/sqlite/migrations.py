@@ -106,6 +106,13 @@ def _redaction(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _keys(connection: sqlite3.Connection) -> None:
+    from promptops.registry.sqlite.schema import KEYS_SCHEMA
+
+    for statement in split_statements(KEYS_SCHEMA):
+        connection.execute(statement)
+
+
 def split_statements(script: str) -> list[str]:
     statements, part = [], ""
     for line in script.splitlines(keepends=True):
@@ -120,4 +127,5 @@ MIGRATIONS: tuple[SchemaMigration, ...] = (
     ("first schema", _first_schema),
     ("releases", _releases),
     ("redaction", _redaction),
+    ("keys", _keys),
 )

@@ -17,7 +17,7 @@ STARTED_COLUMNS = (
     "run_id", "started_at", "reference", "prompt", "digest", "request_model", "messages_hash", "kind",
     "source", "commit_sha", "dirty", "version", "channel", "rollout", "arm", "weight_bp", "unit_hash",
     "unit_key_id", "excluded", "fallback", "case_id", "trial", "shadow_of", "batch_id", "batch_line",
-    "eval_id", "inputs_hash", "redacted_inputs",
+    "eval_id", "inputs_hash", "redacted_inputs", "tenant", "api_key",
 )  # fmt: skip
 FINISHED_COLUMNS = (
     "finished_at", "state", "response_model", "output_hash", "finish_reason", "response_id", "input_tokens",
@@ -257,6 +257,7 @@ def _describe_details(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
         "shadow_of",
         "batch_id",
         "eval_id",
+        "tenant",
     )
     ended = ("cached_tokens", "reasoning_tokens", "cost_list_usd", "first_token_ms", "response_id")
     return {

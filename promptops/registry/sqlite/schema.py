@@ -286,6 +286,22 @@ ALTER TABLE versions ADD COLUMN log TEXT;
 CREATE INDEX versions_with_rules ON versions (log) WHERE log IS NOT NULL;
 """
 
+# Keys of the gateway, by the hash of their secret, and which runs each has paid for.
+KEYS_SCHEMA = """
+ALTER TABLE runs ADD COLUMN tenant TEXT;
+ALTER TABLE runs ADD COLUMN api_key TEXT;
+CREATE INDEX runs_by_tenant ON runs (tenant, seq) WHERE tenant IS NOT NULL;
+CREATE INDEX runs_by_api_key ON runs (api_key, started_at, spent_usd) WHERE api_key IS NOT NULL;
+CREATE TABLE api_keys (
+  key_id TEXT PRIMARY KEY,
+  secret_hash TEXT NOT NULL UNIQUE,
+  tenant TEXT NOT NULL,
+  limits TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  revoked_at TEXT
+) WITHOUT ROWID;
+"""
+
 # A registry has an id, so that evidence can say what it was read from. ``imports`` are the stretches of other
 # registries' runs that have arrived here, so that a lost file shows.
 RELEASES_SCHEMA = """

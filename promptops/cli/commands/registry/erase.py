@@ -3,10 +3,8 @@
 from dataclasses import asdict
 from typing import Annotated
 
-import typer
-
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.flags import dry_run_option, unit_option
+from promptops.cli.options.flags import dry_run_option, tenant_option, unit_option
 from promptops.cli.options.release import YesOption, require_confirmation
 from promptops.config.settings import current_settings
 from promptops.console import note, pluralize, print_json, print_text
@@ -24,7 +22,7 @@ UnitOption = Annotated[
     str | None, unit_option("Whom: the unit as it was given to run, batch or an application.", metavar="U")
 ]
 TenantOption = Annotated[
-    str | None, typer.Option("--tenant", metavar="T", help="All runs with this `tenant` in their metadata.")
+    str | None, tenant_option("All runs of this tenant: by key, or by `tenant` in the metadata.")
 ]
 DryRunOption = Annotated[bool, dry_run_option("Show what would be erased.")]
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from promptops.registry.filters import ANY_ERROR, RunFilter
 
+TENANT_CONDITION = "coalesce(r.tenant, json_extract(t.metadata, '$.tenant')) = ?"
+"""Whose a run is: its key says so, else its metadata. The texts are aliased ``t``."""
 _CONDITIONS = {
     "digest": "substr(r.digest, 1, length(?)) = ?",
     "since": "r.started_at >= ?",
@@ -13,6 +15,7 @@ _CONDITIONS = {
     "min_latency": "r.latency_ms >= ?",
     "channel": "r.channel = ?",
     "tag": "EXISTS (SELECT 1 FROM run_tags WHERE tag = ? AND run_tags.seq = r.seq)",
+    "tenant": f"EXISTS (SELECT 1 FROM run_texts t WHERE t.seq = r.seq AND {TENANT_CONDITION})",  # noqa: S608 - a constant
     "kind": "r.kind = ?",
     "state": "r.state = ?",
     "traffic": "(r.kind = 'run' OR (r.kind = 'batch' AND r.channel IS NOT NULL)) = ?",

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from promptops.registry.sqlite.runs.conditions import TENANT_CONDITION
 from promptops.registry.sqlite.runs.search import (
     add_to_search_index,
     delete_from_search_index,
@@ -117,7 +118,7 @@ def erase_person(
     tenant: str | None = None,
     dry_run: bool = False,
 ) -> ErasureResult:
-    """Erase what is held of a unit or a tenant (``metadata.tenant``), also by judges and replays.
+    """Erase what is held of a unit or a tenant (``TENANT_CONDITION``), also by judges and replays.
 
     The file is written again, so that nothing is left in free pages. Runs under way keep their unit, so
     that the same call finds their ends.
@@ -144,7 +145,7 @@ def erase_person(
 
 def _person_condition(unit_hashes: Sequence[str], tenant: str | None) -> tuple[str, list[str]]:
     if tenant is not None:
-        return "json_extract(t.metadata, '$.tenant') = ?", [tenant]
+        return TENANT_CONDITION, [tenant]
     return f"r.unit_hash IN ({', '.join('?' * len(unit_hashes))})", list(unit_hashes)
 
 
@@ -182,7 +183,7 @@ def erase_old_texts(
     """Erase inputs, or else outputs, of runs started before a time; how many runs had some."""
     column = "t.inputs IS NOT NULL" if inputs else "coalesce(t.output, t.tool_calls, t.attempts) IS NOT NULL"
     parts, values = [f"r.started_at < ? AND r.state <> 'started' AND {column}"], [before]
-    for condition, value in (("r.prompt = ?", prompt), ("json_extract(t.metadata, '$.tenant') = ?", tenant)):
+    for condition, value in (("r.prompt = ?", prompt), (TENANT_CONDITION, tenant)):
         if value is not None:
             parts.append(condition)
             values.append(value)

@@ -1,0 +1,74 @@
+"""``promptops keys new``: a key for a tenant of the gateway."""
+
+import re
+from typing import Annotated
+
+import typer
+
+from promptops.config.settings import current_settings
+from promptops.console import note, print_text
+from promptops.errors import Invalid
+from promptops.registry import ApiKey, KeyLimits, RegistryDatabase, add_api_key
+
+_TENANT = re.compile(r"\w[\w.@-]{0,99}", re.ASCII)
+TenantArgument = Annotated[str, typer.Argument(metavar="TENANT", help="Who calls: logged with each run.")]
+AllowOption = Annotated[
+    list[str] | None,
+    typer.Option("--allow", metavar="REF", help="May call these, such as 'support/*:production'; all else."),
+]
+RevisionsOption = Annotated[
+    bool, typer.Option("--revisions", help="May call NAME@REV too, which need not be released.")
+]
+RequestsOption = Annotated[
+    int | None, typer.Option("--rpm", metavar="N", min=1, help="At most so many requests a minute.")
+]
+TokensOption = Annotated[
+    int | None, typer.Option("--tpm", metavar="N", min=1, help="At most so many tokens a minute.")
+]
+UnitOption = Annotated[
+    int | None,
+    typer.Option("--unit-rpm", metavar="N", min=1, help="At most so many requests a minute a unit."),
+]
+DayOption = Annotated[
+    float | None, typer.Option("--usd-per-day", metavar="USD", min=0, help="At most so much a day (UTC).")
+]
+MonthOption = Annotated[
+    float | None, typer.Option("--usd-per-month", metavar="USD", min=0, help="At most so much a month (UTC).")
+]
+ConcurrencyOption = Annotated[
+    int | None, typer.Option("--concurrency", metavar="N", min=1, help="At most so many calls at a time.")
+]
+
+
+def keys_new(
+    tenant: TenantArgument,
+    allow: AllowOption = None,
+    revisions: RevisionsOption = False,
+    requests: RequestsOption = None,
+    tokens: TokensOption = None,
+    unit: UnitOption = None,
+    day: DayOption = None,
+    month: MonthOption = None,
+    concurrency: ConcurrencyOption = None,
+) -> None:
+    """Make a key for callers of the gateway and print it, once.
+
+    Only its hash is kept, in the registry. From the first key on every request needs one.
+    """
+    if not _TENANT.fullmatch(tenant):
+        raise Invalid(f"`{tenant}` is no name of a tenant", hint="letters, digits and . _ @ -, at most 100")
+    limits = KeyLimits(
+        allow=tuple(allow or ("*",)),
+        revisions=revisions,
+        requests_per_minute=requests,
+        tokens_per_minute=tokens,
+        unit_requests_per_minute=unit,
+        usd_per_day=day,
+        usd_per_month=month,
+        concurrency=concurrency,
+    )
+    key, secret = ApiKey.create(tenant, limits)
+    with RegistryDatabase.open(current_settings().registry) as registry:
+        add_api_key(registry, key)
+    print_text(secret)
+    note(f"key {key.key_id} of {tenant}: it is not shown again")
