@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from promptops.prompt.canonical_json import compact_json
@@ -15,6 +15,7 @@ CACHE_CONTROL: Mapping[str, Any] = {
     "additionalProperties": False,
 }
 _MAX_DATA = 28_000_000  # characters of base64: about 20 MB
+_MAX_ID = 100  # characters of an id that a message shows
 _TEXT: Mapping[str, Any] = {"type": "string"}
 _TEXT_OR_NULL: Mapping[str, Any] = {"type": ["string", "null"]}
 # Addresses are https alone: a path or an address of the inner network would be read by whoever sends it on.
@@ -142,6 +143,30 @@ CHAT_SCHEMA: Mapping[str, Any] = {
     },
 }
 CHAT_SCHEMA_JSON = compact_json(CHAT_SCHEMA)
+
+
+def tool_order_problem(messages: Iterable[tuple[str, Mapping[str, Any]]]) -> str:
+    """Why providers refuse these messages: a tool call and its result are apart; "" where none are.
+
+    With each message what it is called; one without a name is the prompt's own, and not named.
+    """
+    caller, open_calls, known = "", dict[str, None](), frozenset[str]()
+    for name, message in (*messages, ("", {})):
+        if message.get("role") == "tool":
+            call = message["tool_call_id"]
+            if name and call not in known:
+                shown = call[:_MAX_ID]
+                return (
+                    f"{name} is the result of the tool call `{shown}`, and follows no message that makes it"
+                )
+            open_calls.pop(call, None)
+            continue
+        if caller and open_calls:
+            first = next(iter(open_calls))[:_MAX_ID]
+            return f"{caller} makes the tool call `{first}`, and its result does not follow"
+        caller, open_calls = name, {call["id"]: None for call in message.get("tool_calls") or ()}
+        known = frozenset(open_calls)
+    return ""
 
 
 def message_text(message: Mapping[str, Any]) -> str:

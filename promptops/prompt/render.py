@@ -25,7 +25,7 @@ from promptops.prompt import (
     text_parts,
 )
 from promptops.prompt.canonical_json import canonical_texts, compact_json, json_data_problem, sha256_hex
-from promptops.prompt.chat import part_bytes
+from promptops.prompt.chat import part_bytes, tool_order_problem
 from promptops.prompt.json_schema import (
     Validator,
     explain_schema_error,
@@ -57,6 +57,8 @@ def render_prompt(prompt: Prompt, inputs: Mapping[str, Any]) -> RenderedPrompt:
     """Accept the inputs and render every message. Raises Invalid, naming the input or the line at fault."""
     accepted = validate_inputs(prompt, inputs)
     messages = tuple(_messages(prompt, accepted))
+    if any(isinstance(each, Insert) for each in prompt.messages):
+        _check_histories(prompt, accepted, messages)
     _check_budget(prompt, messages)
     return RenderedPrompt(messages, accepted)
 
@@ -162,6 +164,26 @@ def _messages(prompt: Prompt, inputs: Mapping[str, Any]) -> Iterable[dict[str, A
         else:
             parts = [_part(prompt, part, values, inputs) for part in message.content]
             yield {"role": message.role, "content": _content(parts), **message.extras}
+
+
+def _check_histories(
+    prompt: Prompt, inputs: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]
+) -> None:
+    """Refuse what every provider refuses: no message at all, and tool calls apart from their results."""
+    names: list[str] = []
+    for message in prompt.messages:
+        if isinstance(message, Insert):
+            names += [f"`{message.name}[{at}]`" for at in range(len(inputs[message.name]))]
+        else:
+            names.append("")
+    if not names:
+        empty = ", ".join(f"`{each.name}`" for each in prompt.messages if isinstance(each, Insert))
+        raise Invalid(
+            f"no message to send: the input {empty} is an empty history",
+            hint="give it a message of role user, or add one to the prompt",
+        )
+    if problem := tool_order_problem(zip(names, messages, strict=True)):
+        raise Invalid(problem, hint="a call's result follows it at once: role tool, with its tool_call_id")
 
 
 def _template_value(declared: Input, value: Any) -> Any:

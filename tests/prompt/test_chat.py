@@ -142,6 +142,67 @@ def test_what_is_no_message_is_refused_with_its_place(message: Any, problem: str
     assert problem in refused.value.message
 
 
+def result(call: str) -> dict[str, Any]:
+    return {"role": "tool", "tool_call_id": call, "content": "7"}
+
+
+def asked(*calls: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": None, "tool_calls": [{**CALL, "id": each} for each in calls]}
+
+
+HI = {"role": "user", "content": "Hi"}
+LAST = "model: openai/gpt-4o-2024-08-06\ninputs: {chat: messages}\nmessages: [{insert: chat}]\n"
+OWN = """\
+model: openai/gpt-4o-2024-08-06
+inputs: {chat: messages}
+messages:
+  - role: assistant
+    tool_calls: [{id: c1, type: function, function: {name: weather, arguments: "{}"}}]
+  - insert: chat
+"""
+
+
+@pytest.mark.parametrize(
+    ("chat", "problem"),
+    [
+        ([], "no message to send: the input `chat` is an empty history"),
+        (
+            [result("c1")],
+            "`chat[0]` is the result of the tool call `c1`, and follows no message that makes it",
+        ),
+        ([HI, asked("c1"), result("c2")], "`chat[2]` is the result of the tool call `c2`"),
+        ([asked("c1"), result("c1"), HI, result("c1")], "`chat[3]` is the result of the tool call `c1`"),
+        ([HI, asked("c1"), HI], "`chat[1]` makes the tool call `c1`, and its result does not follow"),
+        ([HI, asked("c1")], "`chat[1]` makes the tool call `c1`, and its result does not follow"),
+        ([asked("c1", "c2"), result("c2")], "`chat[0]` makes the tool call `c1`"),
+        ([asked("c1"), asked("c2"), result("c1"), result("c2")], "`chat[0]` makes the tool call `c1`"),
+    ],
+)
+def test_a_history_that_no_provider_takes_is_refused_before_the_call(
+    chat: Any, problem: str, cli: Cli, repo: Repo, provider: Provider
+) -> None:
+    repo.write("chat.json", json.dumps(chat))
+    repo.write("prompts/chat.yaml", LAST)
+    done = cli("run", "chat", "-i", "chat=@chat.json")
+    assert done.code == 4
+    assert problem in done.err
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize(
+    ("prompt", "chat"),
+    [
+        (CHAT % "openai/gpt-4o-2024-08-06", []),
+        (LAST, [asked("c1", "c2"), result("c2"), result("c1"), HI]),
+        (LAST, [asked("c1"), result("c1"), asked("c1"), result("c1")]),
+        (OWN, [result("c1")]),
+        (LAST, [{**asked("c1"), "tool_calls": None, "content": "x"}]),
+    ],
+)
+def test_results_may_answer_their_calls_in_any_order(prompt: str, chat: Any) -> None:
+    assert render_prompt(load_prompt("chat", {"chat.yaml": prompt.encode()}.get), {"chat": chat}).messages
+
+
 def test_files_count_and_messages_read_as_text() -> None:
     large = {"type": "file", "file": {"file_data": "data:application/pdf;base64," + "A" * 40_000}}
     assert estimate_tokens([{"role": "user", "content": [large]}]) > 30_000 / 4
