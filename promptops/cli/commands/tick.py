@@ -20,6 +20,7 @@ from promptops.release.reconcile import TickResult
 from promptops.release.reconcile import tick_channel as tick_
 
 _WORST_FIRST = (
+    ExitCode.PIPE_CLOSED,
     ExitCode.BUG,
     ExitCode.INVALID,
     ExitCode.UNAVAILABLE,
@@ -75,6 +76,8 @@ def _tick_safely(context: ReleaseContext, target: Target, *, exit_code: bool, as
     except PromptopsError as error:
         note(f"promptops: {target}: {error.message}\n  {error.hint}")
         return _report_failure(target, error.message, error.exit_code, as_json=as_json)
+    except BrokenPipeError:  # nobody reads any more, and what was due has been done
+        return ExitCode.PIPE_CLOSED
     except Exception as error:  # noqa: BLE001 - a bug that one canary meets must not leave harm in another
         note_traceback()
         note(f"promptops: {target}: this is a bug. Please report it with the lines above.")

@@ -1,6 +1,9 @@
 """Moves by hand: one commit each, and what was known of the canary is kept with it."""
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -161,13 +164,38 @@ def test_waiting_looks_here_often_and_at_the_remote_seldom(
     assert slept == [2.0] * 8
 
 
-def test_a_bug_that_one_canary_meets_leaves_the_others_looked_at(cli: Cli, looked_at: Repo) -> None:
+@pytest.fixture
+def two_canaries(cli: Cli, looked_at: Repo) -> Repo:
     looked_at.write("prompts/part.yaml", SALUTE)
     looked_at.commit("Part")
     looked_at.write("prompts/part.yaml", SALUTE.replace("Salute", "Leave"))
     looked_at.commit("Leave")
     ok(cli("promote", "part@HEAD~1", "--yes"))
     ok(cli("canary", "part@HEAD", *QUICK))
+    return looked_at
+
+
+def test_a_reader_that_has_gone_leaves_every_canary_looked_at(two_canaries: Repo) -> None:
+    path = two_canaries.path / "registry.db"
+    with RegistryDatabase.open(path) as registry, registry.write() as connection:
+        connection.execute("DELETE FROM eprocesses")
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-m", "promptops", "tick", "--all"],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, "")
+    with RegistryDatabase.open(path) as registry:
+        assert registry.read_one("SELECT count(*) FROM eprocesses WHERE name = 'summary'") == 2
+
+
+def test_a_bug_that_one_canary_meets_leaves_the_others_looked_at(cli: Cli, two_canaries: Repo) -> None:
+    looked_at = two_canaries
     with RegistryDatabase.open(looked_at.path / "registry.db") as registry, registry.write() as connection:
         connection.execute("UPDATE runs SET started_at = X'00' WHERE rollout IS NOT NULL")
     done = cli("tick", "--all")
