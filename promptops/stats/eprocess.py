@@ -13,6 +13,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import exp, log
 from typing import Any, Self
 
 from promptops.errors import Invalid
@@ -50,6 +51,14 @@ def log_mean(logs: Iterable[float], weights: Sequence[float] = ()) -> float:
             math.fsum([w * math.exp(value - top) for w, value in zip(weights, found, strict=True)])
         )
     return top + math.log(sum([math.exp(value - top) for value in found]) / len(found))
+
+
+def log_mean_of_six(a: float, b: float, c: float, d: float, e: float, f: float) -> float:
+    """``log_mean`` of six, which the loops over calls need often."""
+    top = max(a, b, c, d, e, f)
+    return top + log(
+        (exp(a - top) + exp(b - top) + exp(c - top) + exp(d - top) + exp(e - top) + exp(f - top)) / 6
+    )
 
 
 def impossible_call(weight: float, loss: float) -> Invalid:

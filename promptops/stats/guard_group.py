@@ -12,6 +12,7 @@ Source: Vovk and Wang, "E-values: calibration, combination and applications", An
 """
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -19,10 +20,11 @@ from operator import itemgetter
 from typing import Any, Self
 
 from promptops.errors import Invalid
-from promptops.stats.eprocess import BET_FRACTIONS, Hypothesis, log_mean, log_threshold, state_reader
+from promptops.stats.eprocess import BET_FRACTIONS, Hypothesis, Wealth, log_mean, log_threshold, state_reader
 from promptops.stats.non_inferiority import Observation
 from promptops.stats.two_arm import FROM_ZERO, Prior, TwoArmTest
 
+_BLOCK = 100  # calls that are gone through again where one of them may be the highest
 GuardLoss = tuple[int, Observation]  # the number of a call in the prefix, and what one guard saw in it
 
 
@@ -46,30 +48,48 @@ class GuardGroup:
         """Add many calls of the prefix, as ``update`` adds one; by guard, those that it has a value on."""
         if unknown := losses.keys() - self.guards.keys():
             raise Invalid(f"no guard of this group: {', '.join(sorted(unknown))}")
-        before = {name: replace(test, wealth=replace(test.wealth)) for name, test in self.guards.items()}
+        begun, end = (
+            dict.fromkeys(losses, 0),
+            max((calls[-1][0] for calls in losses.values() if calls), default=-1),
+        )
+        for behind in range(_BLOCK, end + _BLOCK + 1, _BLOCK):
+            block = {}
+            for name, calls in losses.items():
+                first = begun[name]
+                begun[name] = bisect_left(calls, (behind,), first)
+                block[name] = calls[first : begun[name]]
+            self._update_block(block)
+
+    def _update_block(self, losses: Mapping[str, Sequence[GuardLoss]]) -> None:
+        """Add calls, and go through them one by one where the average may have been higher than ever."""
+        before = {name: (test.calls, test.total, test.wealth.logs) for name, test in self.guards.items()}
         peaks = []
         for name, test in self.guards.items():
             ever, test.wealth.highest = test.wealth.highest, test.log_e
             try:
-                test.update_all(call for _, call in losses.get(name, ()))
+                test.update_all([call for _, call in losses.get(name, ())])
                 peaks.append(test.wealth.highest)  # in these calls
             finally:
                 test.wealth.highest = max(ever, test.wealth.highest)
         if log_mean(peaks) > self.highest:
-            self._find_highest(before, losses)
+            self._find_highest(
+                {
+                    name: replace(self.guards[name], calls=calls, total=total, wealth=Wealth(logs))
+                    for name, (calls, total, logs) in before.items()
+                },
+                losses,
+            )
 
     def _find_highest(
         self, before: Mapping[str, TwoArmTest], losses: Mapping[str, Sequence[GuardLoss]]
     ) -> None:
         """Go through these calls again, and keep where the average was higher than ever."""
         logs = {name: test.log_e for name, test in before.items()}
-        changes: list[tuple[int, str, float]] = []
-        for name, calls in losses.items():
-            trail: list[float] = []
-            before[name].update_all((call for _, call in calls), trail=trail)
-            changes += ((place, name, log_e) for (place, _), log_e in zip(calls, trail, strict=True))
-        for _, together in groupby(sorted(changes), key=itemgetter(0)):
-            logs |= {name: log_e for _, name, log_e in together}
+        changes = sorted((place, name, call) for name, calls in losses.items() for place, call in calls)
+        for _, together in groupby(changes, key=itemgetter(0)):
+            for _, name, call in together:
+                before[name].update(*call)
+                logs[name] = before[name].log_e
             if max(logs.values()) > self.highest and (mean := log_mean(logs.values())) > self.highest:
                 self.highest, self.at_highest = mean, dict(logs)
 

@@ -20,7 +20,7 @@ Kaufmann, COLT 2016, for the bound that it is held against; Waudby-Smith and Ram
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from math import log1p
+from math import exp, fsum, log, log1p
 from typing import Any, Self
 
 from promptops.errors import Invalid
@@ -31,7 +31,6 @@ from promptops.stats.eprocess import (
     Wealth,
     WealthTest,
     impossible_call,
-    log_mean,
     paired_test,
     state_reader,
 )
@@ -53,6 +52,12 @@ Observation = tuple[bool, float, float]  # on the canary?, its weight, the loss
 
 def _new_wealth() -> Wealth:
     return Wealth([0.0] * len(WEIGHTS), weights=WEIGHTS)
+
+
+def _log_mean_of_four(a: float, b: float, c: float, d: float) -> float:
+    """``log_mean`` with these weights."""
+    top, (w1, w2, w3, w4) = max(a, b, c, d), WEIGHTS
+    return top + log(fsum((w1 * exp(a - top), w2 * exp(b - top), w3 * exp(c - top), w4 * exp(d - top))))
 
 
 def _stakes(best: float, most: float) -> tuple[float, ...]:
@@ -128,9 +133,11 @@ class MarginTest(WealthTest):
         l1, l2, l3, l4 = self.wealth.logs
         highest, due, reached = self.wealth.highest, _next_estimate(count), None
         slack = 0.0  # as in ``TwoArmTest.update_all``
-        for number, (canary, weight, loss) in enumerate(calls, start=1):
-            if not (0.0 < weight < 1.0 and 0.0 <= loss <= 1.0):
+        checked = -1.0  # a weight that can be
+        for canary, weight, loss in calls:
+            if not (weight == checked or 0.0 < weight < 1.0) or not 0.0 <= loss <= 1.0:
                 raise impossible_call(weight, loss)
+            checked = weight
             if count >= due or weight != known:
                 rate, known = (_PRIOR_MEAN * _PRIOR_CALLS + total) / (_PRIOR_CALLS + count), weight
                 bet, due = margin_bet(rate, weight, g), _next_estimate(count + 1)
@@ -146,11 +153,11 @@ class MarginTest(WealthTest):
             if gain > 0.0:
                 slack -= most
                 if slack < ROUNDING:
-                    now = log_mean((l1, l2, l3, l4), WEIGHTS)
+                    now = _log_mean_of_four(l1, l2, l3, l4)
                     highest = max(highest, now)
                     slack = highest - now
                     if now >= stop:
-                        reached = number
+                        reached = count - self.calls
                         break
         self.calls, self.total, self.rate, self.weight, self.bet = count, total, rate, known, bet
         self.wealth.logs, self.wealth.highest = [l1, l2, l3, l4], highest

@@ -39,22 +39,16 @@ class Percentiles:
 
     def score(self, value: float) -> float:
         """``(rank + 0.5)/(n + 1)``, equal values counting half; 0.5 before there are any."""
-        if not math.isfinite(value):
-            _check(value)
-        values = self.ordered
-        left = bisect_left(values, value)
-        equal = left < len(values) and values[left] == value
-        rank = (left + (bisect_right(values, value, left) if equal else left)) / 2
-        return (rank + 0.5) / (len(values) + 1)
+        _check(value)
+        return _percentile(self.ordered, value)[0]
 
     def add(self, value: float) -> None:
         """Add a value of stable's, after it has been scored."""
         _check(value)
-        if len(self.latest) >= self.limit:
-            oldest = self.latest.popleft()
-            del self.ordered[bisect_left(self.ordered, oldest)]
         self.latest.append(value)
         insort(self.ordered, value)
+        if len(self.latest) > self.limit:
+            del self.ordered[bisect_left(self.ordered, self.latest.popleft())]
 
     def to_json(self) -> dict[str, Any]:
         return {"limit": self.limit, "latest": list(self.latest)}
@@ -64,6 +58,14 @@ class Percentiles:
         read = state_reader(state)
         latest = read.numbers("latest")
         return cls(read.count("limit"), deque(latest), sorted(latest))
+
+
+def _percentile(ordered: Sequence[float], value: float) -> tuple[float, int]:
+    """A value's score, and its place."""
+    place, count = bisect_left(ordered, value), len(ordered)
+    if place < count and ordered[place] == value:
+        return ((place + bisect_right(ordered, value, place)) / 2 + 0.5) / (count + 1), place
+    return (place + 0.5) / (count + 1), place
 
 
 def ratio_losses(seen: Percentiles, canary: bool, value: float, margin: float) -> tuple[float, float]:
@@ -81,16 +83,21 @@ def ratio_losses_of(
     """``ratio_losses`` of many calls, one after the other."""
     if not (math.isfinite(margin) and margin > 0):
         raise Invalid(f"a margin of {margin}: needs a ratio above 0, such as 1.2")
+    if not all(map(math.isfinite, values)):
+        _check(next(value for value in values if not math.isfinite(value)))
+    latest, ordered, limit = seen.latest, seen.ordered, seen.limit
     losses, within = [], []
-    score, add = seen.score, seen.add
     for canary, value in zip(arms, values, strict=True):
-        loss = score(value)
+        loss, place = _percentile(ordered, value)
         losses.append(loss)
         if canary:
-            within.append(score(value / margin))
-        else:
-            within.append(loss)
-            add(value)
+            within.append(_percentile(ordered, value / margin)[0])
+            continue
+        within.append(loss)
+        ordered.insert(place, value)
+        latest.append(value)
+        if len(latest) > limit:
+            del ordered[bisect_left(ordered, latest.popleft())]
     return losses, within
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from promptops.errors import Invalid
-from promptops.stats.eprocess import log_mean, log_threshold, state_reader
+from promptops.stats.eprocess import ROUNDING, log_mean, log_mean_of_six, log_threshold, state_reader
 
 TILTS = (0.5, 0.8, 0.9, 1.1, 1.25, 2.0)  # of the odds that a call falls on the canary
 ALARM = 0.001
@@ -34,26 +34,34 @@ class SampleRatioTest:
         self.update_all(((canary, weight),))
 
     def update_all(self, assignments: Iterable[tuple[bool, float]]) -> None:
-        """Add assignments, one after the other."""
-        known, costs = 0.0, (0.0,) * len(TILTS)
+        """Add assignments, one after the other. One that cannot be raises ``Invalid``, and none is added."""
+        known, (c1, c2, c3, c4, c5, c6) = -1.0, (0.0,) * len(TILTS)
         t1, t2, t3, t4, t5, t6 = _LOG_TILTS
         l1, l2, l3, l4, l5, l6 = self.logs
+        calls, canary_calls, expected = self.calls, self.canary_calls, self.expected
+        highest, slack = self.highest, 0.0  # as in ``TwoArmTest.update_all``
         for canary, weight in assignments:
             if weight != known:
                 if not 0.0 < weight < 1.0:
                     raise Invalid(f"weight {weight}: needs 0 < weight < 1")
                 # p' = tilt*w/(tilt*w + 1 - w)
-                known, costs = weight, tuple(math.log1p(weight * (tilt - 1.0)) for tilt in TILTS)
-            c1, c2, c3, c4, c5, c6 = costs
+                known = weight
+                c1, c2, c3, c4, c5, c6 = (math.log1p(weight * (tilt - 1.0)) for tilt in TILTS)
             l1, l2, l3, l4, l5, l6 = l1 - c1, l2 - c2, l3 - c3, l4 - c4, l5 - c5, l6 - c6
             if canary:
                 l1, l2, l3, l4, l5, l6 = l1 + t1, l2 + t2, l3 + t3, l4 + t4, l5 + t5, l6 + t6
-                self.canary_calls += 1
-            self.calls += 1
-            self.expected += weight
-            if max(l1, l2, l3, l4, l5, l6) > self.highest:
-                self.highest = max(self.highest, log_mean((l1, l2, l3, l4, l5, l6)))
-        self.logs = [l1, l2, l3, l4, l5, l6]
+                canary_calls += 1
+                slack -= t6 - c6
+            else:
+                slack += c1
+            calls += 1
+            expected += weight
+            if slack < ROUNDING and max(l1, l2, l3, l4, l5, l6) > highest:
+                now = log_mean_of_six(l1, l2, l3, l4, l5, l6)
+                highest = max(highest, now)
+                slack = highest - now
+        self.calls, self.canary_calls, self.expected = calls, canary_calls, expected
+        self.logs, self.highest = [l1, l2, l3, l4, l5, l6], highest
 
     @property
     def log_e(self) -> float:

@@ -35,7 +35,7 @@ from promptops.stats.eprocess import (
     Wealth,
     WealthTest,
     impossible_call,
-    log_mean,
+    log_mean_of_six,
     state_reader,
 )
 from promptops.stats.non_inferiority import MarginTest, Observation
@@ -95,26 +95,30 @@ class TwoArmTest(WealthTest):
         """
         self.update_all(((canary, weight, loss),))
 
-    def update_all(
-        self, calls: Iterable[Observation], stop: float = math.inf, trail: list[float] | None = None
-    ) -> int | None:
+    def update_all(self, calls: Iterable[Observation], stop: float = math.inf) -> int | None:
         """Add calls, up to the one (its number from 1) at which log E is at least ``stop``.
 
-        ``trail`` gets the log E after each.  A call that cannot be raises ``Invalid``, and none is added.
+        A call that cannot be raises ``Invalid``, and none is added.
         """
         g, worse, edge = self.g, self.question is Hypothesis.WORSE, self.prior.edge
         low, high = max(edge, edge - g), min(1.0 - edge, 1.0 - edge - g)
         known, worth = self.prior.mean * self.prior.count, self.prior.count
         count, total, highest, reached = self.calls, self.total, self.wealth.highest, None
         slack = 0.0  # log E is at least this far below its highest: no mean outgrows its fastest part
+        checked, shift, rest = -1.0, 0.0, 0.0  # a weight that can be, and what follows from it
         c1, c2, c3, c4, c5, c6 = BET_FRACTIONS
         l1, l2, l3, l4, l5, l6 = self.wealth.logs
-        for number, (canary, weight, loss) in enumerate(calls, start=1):
-            if not (0.0 < weight < 1.0 and 0.0 <= loss <= 1.0):
+        for canary, weight, loss in calls:
+            if not (weight == checked or 0.0 < weight < 1.0) or not 0.0 <= loss <= 1.0:
                 raise impossible_call(weight, loss)
-            k_s = (known + total) / (worth + count) - weight * g
-            k_s = low if k_s < low else min(k_s, high)
-            k_c, rest = k_s + g, 1.0 - weight
+            if weight != checked:
+                checked, shift, rest = weight, weight * g, 1.0 - weight
+            k_s = (known + total) / (worth + count) - shift
+            if k_s < low:
+                k_s = low
+            elif k_s > high:
+                k_s = high
+            k_c = k_s + g
             if worse:
                 gain = (loss - k_c) / weight if canary else (k_s - loss) / rest
                 left, right = weight * (1.0 - k_s), rest * k_c  # compared crosswise: neither may be 0
@@ -135,14 +139,12 @@ class TwoArmTest(WealthTest):
             if x > 0.0:  # a bet that is lost raises no fortune
                 slack -= most
                 if slack < ROUNDING:
-                    now = log_mean((l1, l2, l3, l4, l5, l6))
+                    now = log_mean_of_six(l1, l2, l3, l4, l5, l6)
                     highest = max(highest, now)
                     slack = highest - now
                     if now >= stop:
-                        reached = number
+                        reached = count - self.calls
                         break
-            if trail is not None:
-                trail.append(log_mean((l1, l2, l3, l4, l5, l6)))
         self.calls, self.total = count, total
         self.wealth.logs, self.wealth.highest = [l1, l2, l3, l4, l5, l6], highest
         return reached
