@@ -68,7 +68,12 @@ if TYPE_CHECKING:
         read_export_checkpoint,
         save_export_checkpoint,
     )
-    from promptops.registry.sqlite.release.exposure import read_exposure, update_exposure
+    from promptops.registry.sqlite.release.exposure import (
+        Exposure,
+        count_exposure,
+        read_exposure,
+        save_exposure,
+    )
     from promptops.registry.sqlite.release.import_ import ImportResult, import_files
     from promptops.registry.sqlite.release.import_coverage import describe_import_gaps
     from promptops.registry.sqlite.release.judge_queue import (
@@ -80,12 +85,13 @@ if TYPE_CHECKING:
         CALL_METRIC,
         LATE_PREFIX,
         CallOutcome,
-        ObservationRow,
+        ObservationBlock,
         calls_after,
         calls_before,
         count_calls_since,
         count_distinct_inputs,
         count_reviewed_calls,
+        decode_analysis_state,
         delete_observations,
         earliest_start_from,
         filter_ended_calls,
@@ -93,7 +99,7 @@ if TYPE_CHECKING:
         last_outcome_id,
         last_seq,
         load_analysis_state,
-        observation_row,
+        load_analysis_text,
         outcomes_after,
         pruned_calls,
         read_call_outcomes,
@@ -231,15 +237,17 @@ _HOMES = {
     "sqlite.release.export": (
         "ExportCheckpoint export_release read_export_checkpoint save_export_checkpoint"
     ),
-    "sqlite.release.exposure": "read_exposure update_exposure",
+    "sqlite.release.exposure": "Exposure count_exposure read_exposure save_exposure",
     "sqlite.release.import_": "ImportResult import_files",
     "sqlite.release.import_coverage": "describe_import_gaps",
     "sqlite.release.judge_queue": "JudgeQueueFilter judge_versions_used runs_to_judge",
     "sqlite.release.observations": (
         "CALL_METRIC CallOutcome LATE_PREFIX calls_after calls_before count_calls_since "
-        "count_distinct_inputs count_reviewed_calls delete_observations earliest_start_from "
+        "count_distinct_inputs count_reviewed_calls decode_analysis_state delete_observations "
+        "earliest_start_from "
         "filter_ended_calls find_first_rollout_run last_outcome_id last_seq load_analysis_state "
-        "ObservationRow observation_row outcomes_after pruned_calls read_call_outcomes "
+        "load_analysis_text "
+        "ObservationBlock outcomes_after pruned_calls read_call_outcomes "
         "read_channel_traffic read_losses read_observations save_analysis_state save_observations "
         "scratch_analysis"
     ),

@@ -157,8 +157,14 @@ class RegistryDatabase(Closing):
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
-        """What is read in the block is of one moment, and what is written in it is forgotten at its end."""
+        """What is read in the block is of one moment, and what is written in it is forgotten at its end.
+
+        In a transaction or another snapshot it is a part of that.
+        """
         with self._lock, translate_sqlite_errors(self.path, self._busy_s):
+            if self._connection.in_transaction:
+                yield self._connection
+                return
             self._connection.execute("BEGIN")
             try:
                 yield self._connection

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from promptops.config.clock import utc_text
 from promptops.registry import frequent_tags
-from promptops.release.analysis.forecast import metric_values, read_channel_history
+from promptops.release.analysis.forecast import read_channel_history
 from promptops.release.analysis.scoring import metric_readers
 from promptops.release.context import ReleaseContext, Target
 from promptops.release.plan.slice_signals import MAX_LOGGED_SLICES, wants_slices, watched_tags, with_slices
@@ -53,7 +53,7 @@ def _logged_thresholds(
     history = read_channel_history(
         context.registry, target.prompt, target.channel, plan, stable.digest, context.now
     )
-    values = {name: metric_values(reader, history.calls) for name, reader in readers.items()}
+    values = {name: reader.known_before(history.calls) for name, reader in readers.items()}
     return {
         name: quantile(each, TAIL_QUANTILE) for name, each in values.items() if len(each) >= MIN_TAIL_VALUES
     }

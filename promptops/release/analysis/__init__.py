@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
-from promptops.config.clock import utc_text
 from promptops.registry import (
     RegistryDatabase,
     breaker_reason,
-    count_calls_since,
     count_reviewed_calls,
     find_first_rollout_run,
     load_analysis_state,
@@ -63,15 +61,14 @@ def analyze_rollout(  # noqa: PLR0913 - the last four are seldom given
     found = update_bounds(registry, rollout.id, tests, search=bounds)
     first, since = find_first_rollout_run(registry, rollout.id)
     against = stable.version if stable else "stable"
-    step_calls, step_canary_calls = _calls_in_step(registry, rollout, tests)
     findings = Findings(
         registry=read_registry_id(registry),
         registry_path=str(registry.path),
         watermark=tests.instant.watermark,
         calls=tests.ratio.calls,
         canary_calls=tests.ratio.canary_calls,
-        step_canary_calls=step_canary_calls,
-        step_calls=step_calls,
+        step_canary_calls=tests.step.canary_calls,
+        step_calls=tests.step.calls,
         step_started=rollout.step_started,
         waiting=tests.waiting,
         without_unit=tests.without_unit,
@@ -97,11 +94,6 @@ def load_findings(registry: RegistryDatabase, rollout: Rollout) -> Findings | No
     if found and found.step_started != rollout.step_started:  # it has moved on since, and nothing was scored
         return replace(found, step_canary_calls=0, step_calls=0, step_started=rollout.step_started)
     return found
-
-
-def _calls_in_step(registry: RegistryDatabase, rollout: Rollout, tests: RolloutTests) -> tuple[int, int]:
-    moment = utc_text(parse_timestamp(rollout.step_started))
-    return count_calls_since(registry, rollout.id, moment, tests.instant.watermark)
 
 
 def _reviewed(registry: RegistryDatabase, rollout: Rollout, plan: ReleasePlan) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from promptops.config.clock import utc_text
 from promptops.registry import RegistryDatabase, calls_before, read_call_outcomes, read_channel_traffic
 from promptops.release.analysis import priors as likely
-from promptops.release.analysis.scoring import LoggedCall, MetricReader, logged_call, metric_readers
+from promptops.release.analysis.scoring import CallBatch, column, metric_readers
 from promptops.release.plan.types import PlanMetric, ReleasePlan
 from promptops.release.timestamps import parse_timestamp
 from promptops.stats.eprocess import Hypothesis, log_threshold
@@ -51,7 +51,7 @@ class Forecast:
 class ChannelHistory:
     """What is logged of a channel: calls of stable in 30 days, and observations a day in the last seven."""
 
-    calls: Sequence[LoggedCall]
+    calls: CallBatch
     calls_per_day: float | None
     units_per_day: float | None
 
@@ -66,9 +66,8 @@ def read_channel_history(
     """``now``: seconds since the epoch. ``plan`` says what of a call is read."""
     rows = calls_before(registry, prompt, channel, stable_digest, utc_text(now - _HISTORY_S), utc_text(now))
     words = any(gauge.from_outcomes for gauge in metric_readers(plan.metrics).values())
-    said = read_call_outcomes(registry, [row["seq"] for row in rows]) if words else {}
-    timeout = plan.observe.call_timeout
-    calls = [logged_call(row, said.get(row["seq"], ()), dead=False, timeout=timeout) for row in rows]
+    said = read_call_outcomes(registry, column(rows, "seq")) if words else {}
+    calls = CallBatch(rows, [False] * len(rows), said, plan.observe.call_timeout)
     number, units, first = read_channel_traffic(registry, prompt, channel, utc_text(now - _TRAFFIC_S))
     if first is None:
         return ChannelHistory(calls, None, None)
@@ -79,7 +78,7 @@ def read_channel_history(
 def forecast_rollout(plan: ReleasePlan, history: ChannelHistory) -> Forecast:
     """For a canary that is as good as stable."""
     readers = metric_readers(plan.guards)
-    values = {name: metric_values(reader, history.calls) for name, reader in readers.items()}
+    values = {name: reader.known_before(history.calls) for name, reader in readers.items()}
     per_day = history.per_day(plan)
     stages = _stages(plan, per_day)
     needed = {each.name: _calls_until_shown(each, values[each.name], stages, plan) for each in plan.guards}
@@ -97,11 +96,6 @@ def forecast_rollout(plan: ReleasePlan, history: ChannelHistory) -> Forecast:
         power=power,
         sentence=_sentence(needed, most, days, per_day, deadline) + _power_clause(plan, power),
     )
-
-
-def metric_values(gauge: MetricReader, calls: Sequence[LoggedCall]) -> list[float]:
-    """Of each call that has one."""
-    return [v for call in calls if isinstance(v := gauge.value(call, over=True), float)]
 
 
 @dataclass(frozen=True, slots=True)

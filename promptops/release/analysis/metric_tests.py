@@ -5,12 +5,13 @@ history, or at a half. 2: losses start at 0 and ranks at a half; "not worse" is 
 has to hold for the calls so far, step by step, when it is said.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
+from operator import and_, gt
 from typing import Any, Self
 
-from promptops.release.analysis.scoring import MetricValue, NoValue
+from promptops.release.analysis.scoring import MetricValue, NoValue, are_all_known
 from promptops.release.plan.types import PlanMetric
 from promptops.stats.eprocess import Hypothesis
 from promptops.stats.guard_group import GuardLoss
@@ -34,6 +35,28 @@ Assignment = tuple[bool, int]  # on the canary?, its weight in hundredths of a p
 
 
 @dataclass(slots=True)
+class Assignments:
+    """Calls in assignment order, by column."""
+
+    canary: Sequence[bool]
+    weights_bp: Sequence[int]
+    weights: Sequence[float] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.weights = [bp / ALL_BP for bp in self.weights_bp]
+
+    def only(self, places: Sequence[int]) -> Self:
+        return type(self)([self.canary[at] for at in places], [self.weights_bp[at] for at in places])
+
+    def by_step(self) -> Iterator[tuple[int, Sequence[bool], Sequence[bool]]]:
+        """Each weight, with which of all calls are the canary's at that weight, and which are stable's."""
+        steps = dict.fromkeys(self.weights_bp)
+        for bp in steps:
+            here = [True] * len(self.canary) if len(steps) == 1 else [of == bp for of in self.weights_bp]
+            yield bp, list(map(and_, here, self.canary)), list(map(gt, here, self.canary))
+
+
+@dataclass(slots=True)
 class MetricTests:
     """One metric's processes, sums and counts; ``sums`` are [canary calls, total, stable calls, total].
 
@@ -54,50 +77,50 @@ class MetricTests:
     late: int = 0
     hard: bool = False
 
-    def add_all(self, calls: Sequence[Assignment], values: Sequence[MetricValue]) -> list[GuardLoss]:
+    def add_all(self, calls: Assignments, values: Sequence[MetricValue]) -> list[GuardLoss]:
         """Add a value of each call to all but ``worse``; gives the losses for that."""
-        if NoValue.MISSING in values or self.missing:
+        if self.missing or NoValue.MISSING in values:
             self._add_missing(calls, values)
-        places = [at for at, value in enumerate(values) if isinstance(value, float)]
-        if len(places) < len(values):
-            calls = [calls[at] for at in places]
-        known = [value for value in values if isinstance(value, float)]
-        arms, weights = [canary for canary, _ in calls], [bp / ALL_BP for _, bp in calls]
+        places: Sequence[int] = range(len(values))
+        if are_all_known(values):
+            known = values
+        else:
+            places = [at for at, value in enumerate(values) if isinstance(value, float)]
+            calls, known = calls.only(places), [value for value in values if isinstance(value, float)]
         losses = within = known
         if self.metric.kind == "ratio":
-            losses, within = ratio_losses_of(self.seen, arms, known, self.metric.margin)
-        observed = list(zip(arms, weights, losses, strict=True))
-        self.not_worse.update_all(observed if within is losses else zip(arms, weights, within, strict=True))
+            losses, within = ratio_losses_of(self.seen, calls.canary, known, self.metric.margin)
+        observed = list(zip(calls.canary, calls.weights, losses, strict=True))
+        self.not_worse.update_all(
+            observed if within is losses else zip(calls.canary, calls.weights, within, strict=True)
+        )
         self.better.update_all(observed)
         self._count(calls, known, losses, within)
         return list(zip(places, observed, strict=True))
 
     def _count(
         self,
-        calls: Sequence[Assignment],
+        calls: Assignments,
         values: Sequence[float],
         losses: Sequence[float],
         within: Sequence[float],
     ) -> None:
-        weights = dict.fromkeys(bp for _, bp in calls)
-        for bp in weights:
-            one = len(weights) == 1
-            canary = [arm and (one or of == bp) for arm, of in calls]
-            stable = [not arm and (one or of == bp) for arm, of in calls]
+        for bp, canary, stable in calls.by_step():
             step = self.steps.setdefault(bp, StepStratum(bp / ALL_BP))
-            step.add_all(list(compress(losses, canary)), list(compress(losses, stable)))
+            harm = list(compress(losses, canary))
+            step.add_all(harm, list(compress(losses, stable)))
             if self.metric.kind == "ratio":
                 self.within[bp] = running_total(self.within.get(bp, 0.0), compress(within, canary))
             for place, mine in ((0, canary), (2, stable)):
                 self.sums[place] += sum(mine)
                 self.sums[place + 1] = running_total(self.sums[place + 1], compress(values, mine))
-            if self.metric.role == "hard" and max(compress(losses, canary), default=0.0) >= 1.0:
+            if self.metric.role == "hard" and max(harm, default=0.0) >= 1.0:
                 self.hard = True
 
-    def _add_missing(self, calls: Sequence[Assignment], values: Sequence[MetricValue]) -> None:
+    def _add_missing(self, calls: Assignments, values: Sequence[MetricValue]) -> None:
         due = [
-            (canary, bp / ALL_BP, float(value is NoValue.MISSING))
-            for (canary, bp), value in zip(calls, values, strict=True)
+            (canary, weight, float(value is NoValue.MISSING))
+            for canary, weight, value in zip(calls.canary, calls.weights, values, strict=True)
             if value is not NoValue.NOT_DUE
         ]
         for canary, _, missing in due:

@@ -4,11 +4,17 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from promptops.errors import Invalid
-from promptops.release.analysis.metric_tests import ENGINE, Assignment, MetricTests, new_metric_tests
+from promptops.release.analysis.metric_tests import (
+    ENGINE,
+    Assignment,
+    Assignments,
+    MetricTests,
+    new_metric_tests,
+)
 from promptops.release.analysis.scoring import MetricValue
 from promptops.release.plan.types import PlanMetric, ReleasePlan
 from promptops.stats.guard_group import GuardGroup, GuardLoss
@@ -29,11 +35,12 @@ class WindowGroup:
 
     def add_all(self, calls: Sequence[Assignment], values: Mapping[str, Sequence[MetricValue]]) -> None:
         """Add the next calls, with a value for each. A metric that is not named had nothing due."""
+        assigned = Assignments([canary for canary, _ in calls], [bp for _, bp in calls])
         self.calls += len(calls)
-        self.canary_calls += sum(canary for canary, _ in calls)
+        self.canary_calls += sum(assigned.canary)
         harm: dict[str, list[GuardLoss]] = {}
         for name, each in values.items():
-            losses = self.metrics[name].add_all(calls, each)
+            losses = self.metrics[name].add_all(assigned, each)
             if self.group and name in self.group.guards:
                 harm[name] = losses
             else:
@@ -80,6 +87,22 @@ def _window_group(
 
 
 @dataclass(slots=True)
+class StepCalls:
+    """Scored calls that were started in the step in force: since ``started``, UTC text."""
+
+    started: str = ""
+    calls: int = 0
+    canary_calls: int = 0
+
+    def add(self, calls: Sequence[Assignment], started: Sequence[str]) -> None:
+        within = [
+            canary for (canary, _), moment in zip(calls, started, strict=False) if moment >= self.started
+        ]
+        self.calls += len(within)
+        self.canary_calls += sum(within)
+
+
+@dataclass(slots=True)
 class RolloutTests:
     """All that is known of a rollout. ``waiting``, ``excluded``: calls; ``open``: rows scored unfinished."""
 
@@ -94,6 +117,7 @@ class RolloutTests:
     open: list[int] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     waiting: int = 0
+    step: StepCalls = field(default_factory=StepCalls)
 
     @property
     def instant(self) -> WindowGroup:
@@ -111,6 +135,7 @@ class RolloutTests:
             "priors": {name: [prior.mean, prior.count] for name, prior in self.priors.items()},
             "lanes": [lane.to_json() for lane in self.window_groups],
             "ratio": self.ratio.to_json(),
+            "step": asdict(self.step),
             **{name: getattr(self, name) for name in plain},
         }
 
@@ -133,6 +158,7 @@ class RolloutTests:
             list(state["open"]),
             list(state["faults"]),
             state["waiting"],
+            StepCalls(**state.get("step", {})),
         )
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from operator import ge, gt, le, lt
-from typing import Any
+from operator import ge, gt, itemgetter, le, lt
+from typing import Any, TypeGuard
 
 from promptops.registry import CallOutcome, is_sampled
 from promptops.release.plan.types import PlanMetric
@@ -53,10 +53,7 @@ class CallBatch:
         self.failed = [bool(failed) or dead for failed, dead in columns]
 
     def column(self, name: str) -> list[Any]:
-        if not self.rows:
-            return []
-        place = self.rows[0].keys().index(name)
-        return [row[place] for row in self.rows]
+        return column(self.rows, name)
 
     def call(self, at: int) -> LoggedCall:
         row = self.rows[at]
@@ -71,11 +68,10 @@ class MetricReader:
     metric: PlanMetric
     source: MetricSource
 
-    def value(self, call: LoggedCall, *, over: bool) -> MetricValue:
-        """``over``: nothing that comes from now on counts. Tags are not known of a single call."""
-        if self.metric.tag is not None:
-            return NoValue.NOT_DUE
-        return self.settle(self._raw(call), over=over)
+    def known_before(self, calls: CallBatch) -> list[float]:
+        """The values of calls whose time is over, without those that have none."""
+        settled = [self.settle(value, over=True) for value in self.values(calls)]
+        return [value for value in settled if isinstance(value, float)]
 
     def settle(self, found: MetricValue, *, over: bool) -> MetricValue:
         """What a value is at the end of its time, and by what the plan says of missing ones."""
@@ -100,12 +96,20 @@ class MetricReader:
             return [float(failed == higher) for failed in calls.failed]
         if place == "run":
             unknown = calls.column("cached") if name in _UNKNOWN_IF_CACHED else [False] * len(calls.rows)
-            columns = zip(calls.column(name), calls.failed, calls.dead, unknown, strict=True)
+            found = calls.column(name)
+            if self.metric.kind == "ratio" and None not in found and not any(unknown):
+                return list(map(float, found))
+            columns = zip(found, calls.failed, calls.dead, unknown, strict=True)
             return [self._of_column(*each, calls.timeout) for each in columns]
         if place == "checks":
             checks = zip(calls.failed, calls.column("checks_failed"), strict=True)
             return [1.0 if failed else _of_checks(count) for failed, count in checks]
-        return [self._raw(calls.call(at)) for at in range(len(calls.rows))]
+        return [self._said_of(calls.call(at)) for at in range(len(calls.rows))]
+
+    @property
+    def column(self) -> str:
+        """The column of a call that it is read from, if it is one."""
+        return "checks_failed" if self.source.place == "checks" else self.source.name
 
     @property
     def from_outcomes(self) -> bool:
@@ -117,16 +121,10 @@ class MetricReader:
         """Who gives an outcome's value: the log's ``source``."""
         return "judge" if self.source.place == "judge" else "person"
 
-    def _raw(self, call: LoggedCall) -> MetricValue:
-        place, name = self.source.place, self.source.name
-        if place == "run" and name == "error":
-            return float(call.failed == (self.metric.worse == "higher"))
-        if place == "run":
-            unknown = name in _UNKNOWN_IF_CACHED and call.columns["cached"]
-            return self._of_column(call.columns[name], call.failed, call.dead, unknown, call.timeout)
-        if place in ("checks", "check"):
+    def _said_of(self, call: LoggedCall) -> MetricValue:
+        if self.source.place == "check":
             return 1.0 if call.failed else self._checked(call)
-        if place == "judge" and not _is_in_sample(call, self.source.name, self.metric.sample):
+        if self.source.place == "judge" and not _is_in_sample(call, self.source.name, self.metric.sample):
             return NoValue.NOT_DUE
         return self._outcome(call)
 
@@ -149,8 +147,6 @@ class MetricReader:
         return self._scaled(float(value))
 
     def _checked(self, call: LoggedCall) -> MetricValue:
-        if self.source.place == "checks":
-            return _of_checks(call.columns["checks_failed"])
         said = next((s for s in call.said if s.source == "check" and s.name == self.source.name), None)
         return NoValue.PENDING if said is None else float(said.passed is not True)
 
@@ -186,6 +182,15 @@ class MetricReader:
             return NoValue.MISSING
         share = (value - low) / (high - low)
         return share if metric.worse == "higher" else 1.0 - share
+
+
+def column(rows: Sequence[Any], name: str) -> list[Any]:
+    """One column of rows of the log."""
+    return list(map(itemgetter(rows[0].keys().index(name)), rows)) if rows else []
+
+
+def are_all_known(values: Sequence[MetricValue]) -> TypeGuard[Sequence[float]]:
+    return {*map(type, values)} <= {float}
 
 
 def logged_call(row: Any, said: Sequence[CallOutcome], *, dead: bool, timeout: float) -> LoggedCall:

@@ -18,7 +18,13 @@ from promptops.cli.reports.release.view import (
 from promptops.cli.reports.svg import sample_points
 from promptops.config.clock import format_timestamp
 from promptops.console import escape_line
-from promptops.registry import RegistryDatabase, read_exposure, save_analysis_state, update_exposure
+from promptops.registry import (
+    RegistryDatabase,
+    count_exposure,
+    read_exposure,
+    save_analysis_state,
+    save_exposure,
+)
 from promptops.release.analysis import SUMMARY, load_findings
 from promptops.release.analysis.findings_json import encode_findings
 from promptops.release.plan import decode_plan
@@ -240,8 +246,8 @@ def test_exposure_is_counted_on_from_the_last_tick(tmp_path: Path) -> None:
                     registry.start(run)
             seen = read_exposure(registry, active.id)
             with registry.write():
-                update_exposure(registry, active.id)
-                update_exposure(registry, active.id)
+                save_exposure(registry, active.id, count_exposure(registry, active.id))
+                save_exposure(registry, active.id, count_exposure(registry, active.id))
             assert read_exposure(registry, active.id) == seen
         assert (seen.calls, seen.canary_calls, seen.canary_units, seen.through) == (24, 12, 5, 24)
         assert seen.first == format_timestamp(NOW - 12 * 3600)
@@ -257,7 +263,7 @@ def test_more_calls_than_can_be_counted_in_passing_wait_for_a_tick(tmp_path: Pat
         said = "2,001 more calls wait for a tick"
         assert said in render_status([replace(view(), exposure=waiting)], "text")
         with registry.write():
-            update_exposure(registry, active.id)
+            save_exposure(registry, active.id, count_exposure(registry, active.id))
         registry.start(a_run(rollout=active.id, arm="canary", weight_bp=500))
         seen = canary_exposure(registry, active, NOW)
         assert (seen.calls, seen.canary_calls, seen.uncounted) == (2_002, 1, 0)

@@ -21,6 +21,7 @@ from promptops.release.analysis.forecast import (
     forecast_rollout,
     read_channel_history,
 )
+from promptops.release.analysis.scoring import CallBatch
 from promptops.release.plan.types import PlanEvalGate, PlanMetric, PlanShadowGate, PlanStep, ReleasePlan
 from promptops.stats.verdicts import Verdict
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end, check
@@ -543,7 +544,7 @@ def test_a_forecast_weighs_each_step_by_its_own_weight() -> None:
 
     def days(*steps: PlanStep, **more: Any) -> Forecast:
         plan = a_plan(errors, unit="call", steps=steps, **more)
-        return forecast_rollout(plan, ChannelHistory((), 200.0, 200.0))
+        return forecast_rollout(plan, ChannelHistory(CallBatch((), (), {}, 120.0), 200.0, 200.0))
 
     half, slow = PlanStep(weight_bp=5000), PlanStep(weight_bp=500, min_duration=7 * DAY)
     alone, after = days(half), days(slow, half)
@@ -561,7 +562,7 @@ def test_a_forecast_weighs_each_step_by_its_own_weight() -> None:
         require="shadow_and_no_harm",
         min_calls=4_000,
     )
-    found = forecast_rollout(shadow_first, ChannelHistory((), 200.0, 200.0))
+    found = forecast_rollout(shadow_first, ChannelHistory(CallBatch((), (), {}, 120.0), 200.0, 200.0))
     assert (found.calls["checks"], found.days) == (4_000, 20)
     assert found.power == 1.0
     assert "and 4,000 live calls find a drop of 10 points in 100 % of cases" in found.sentence

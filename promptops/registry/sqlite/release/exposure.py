@@ -6,13 +6,13 @@ there are, unless they are so many that it would be waited for.
 
 # ruff: noqa: S608 - statements are put together from constants; values are bound
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from promptops.registry.sqlite.release.observations import load_analysis_state, save_analysis_state
 from promptops.registry.sqlite.store import RegistryDatabase
 
 EXPOSURE = "exposure"
+_ALL_ROWS = 2**62
 _MAX_ROWS = 2_000  # rows, of each of many rollouts
 _IS_COUNTED = "{0}.kind IN ('run', 'batch') AND {0}.excluded IS NULL"
 _NEW_UNIT = (
@@ -23,7 +23,7 @@ _NEW_UNIT = (
 _COUNT_NEW_ROWS = (
     f"SELECT count(*), coalesce(sum(r.arm = 'canary'), 0), coalesce(sum({_NEW_UNIT}), 0), "
     "min(r.started_at), max(r.seq) FROM runs r WHERE r.rollout = ? AND r.seq > ? "
-    f"AND {_IS_COUNTED.format('r')}"
+    f"AND r.seq <= ? AND {_IS_COUNTED.format('r')}"
 )
 
 _COUNT_UNCOUNTED = "SELECT count(*) FROM runs WHERE rollout = ? AND seq > ?"
@@ -52,11 +52,12 @@ def read_exposure(registry: RegistryDatabase, rollout: str, *, as_ticked: bool =
     behind = int(registry.read_one(_COUNT_UNCOUNTED, (rollout, known.through)))
     if as_ticked or behind > _MAX_ROWS:
         return known._replace(behind=behind)
-    return _add_counts(known, registry.read(_COUNT_NEW_ROWS, (rollout, known.through))[0])
+    return _add_new_rows(registry, rollout, known, _ALL_ROWS)
 
 
-def _add_counts(known: Exposure, more: Sequence[Any]) -> Exposure:
-    calls, canary, units, first, through = more
+def _add_new_rows(registry: RegistryDatabase, rollout: str, known: Exposure, last: int) -> Exposure:
+    values = (rollout, known.through, last)
+    calls, canary, units, first, through = registry.read(_COUNT_NEW_ROWS, values)[0]
     moments = [moment for moment in (known.first, first) if moment]
     return Exposure(
         calls=known.calls + calls,
@@ -72,8 +73,11 @@ def _stored_exposure(registry: RegistryDatabase, rollout: str) -> Exposure:
     return Exposure(**state) if state and state.keys() == set(Exposure._fields) else Exposure()
 
 
-def update_exposure(registry: RegistryDatabase, rollout: str) -> None:
-    """Keep what is counted so far, within the transaction of a tick."""
+def count_exposure(registry: RegistryDatabase, rollout: str, *, through: int | None = None) -> Exposure:
+    """What was counted, and the rows since: those up to ``through``."""
     known = _stored_exposure(registry, rollout)
-    seen = _add_counts(known, registry.read(_COUNT_NEW_ROWS, (rollout, known.through))[0])
+    return _add_new_rows(registry, rollout, known, _ALL_ROWS if through is None else through)
+
+
+def save_exposure(registry: RegistryDatabase, rollout: str, seen: Exposure) -> None:
     save_analysis_state(registry, rollout, EXPOSURE, seen._asdict(), seen.through)
