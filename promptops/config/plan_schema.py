@@ -192,7 +192,7 @@ PLAN_SCHEMA: dict[str, Any] = _mapping(
             "type": "string",
             "enum": ["required", "optional"],
             "description": "Whether a metric of checks, outcomes or judges has to guard a canary. Default: "
-            "required on the channel production, optional elsewhere and in `quick`.",
+            "required on production channels (production, prod-eu), optional elsewhere and in `quick`.",
         },
         "slices": {
             "type": ["array", "null"],

@@ -143,7 +143,8 @@ def test_a_plan_whose_metric_has_no_source_is_refused(cli: Cli, repo: Repo) -> N
     assert "greet has no check polite" in done.err
 
 
-QUALITY = "plans: {{bare: {{eval: null, steps: [{{weight: 10}}]{}}}}}\nchannels: {{beta: {{plan: bare}}}}\n"
+QUALITY = "plans: {{bare: {{eval: null, steps: [{{weight: 10}}]{}}}}}\n"
+CHANNELS = "channels: {beta: {plan: bare}, prod-eu: {plan: bare}}\n"
 
 
 @pytest.mark.parametrize(
@@ -153,6 +154,7 @@ QUALITY = "plans: {{bare: {{eval: null, steps: [{{weight: 10}}]{}}}}}\nchannels:
         (", quality: optional", "", "production", False, True),
         (", quality: required", "", "beta", True, False),
         ("", "", "beta", False, True),
+        ("", "", "prod-eu", True, False),
         ("", CHECKED, "production", False, False),
     ],
 )
@@ -160,7 +162,7 @@ def test_a_plan_that_guards_no_quality_says_so(
     cli: Cli, repo: Repo, more: str, checks: str, channel_name: str, refused: bool, said: bool
 ) -> None:
     """Errors, latency and cost are what they were when a version only answers worse."""
-    repo.write("promptops.yaml", QUALITY.format(more))
+    repo.write("promptops.yaml", QUALITY.format(more) + CHANNELS)
     go_live(cli, repo, more=checks)
     target = f"greet:{channel_name}"
     if channel_name != "production":

@@ -122,20 +122,10 @@ def _stages(plan: ReleasePlan, per_day: float | None) -> list[_Stage]:
 def _calls_until_shown(
     metric: PlanMetric, values: Sequence[float], stages: Sequence[_Stage], plan: ReleasePlan
 ) -> float | None:
-    """Evidence is collected in every step, at the rate that its weight allows; the last goes on for ever."""
-    before, last = stages[:-1], stages[-1]
-    spent = sum(stage.calls for stage in before)
     if metric.name in plan.proven_by_shadow:
-        return spent + last.calls
-    open_share, spent = 1.0, 0.0
-    for stage in before:
-        needed = _calls_needed(metric, values, stage.weight, plan)
-        if needed is not None and stage.calls >= open_share * needed:
-            return spent + open_share * needed
-        open_share -= stage.calls / needed if needed else 0.0
-        spent += stage.calls
-    needed = _calls_needed(metric, values, last.weight, plan)
-    return None if needed is None else spent + open_share * needed
+        return sum(stage.calls for stage in stages)
+    steps = [(stage.weight, stage.calls) for stage in stages]
+    return likely.calls_through_steps(steps, lambda weight: _calls_needed(metric, values, weight, plan))
 
 
 def _power(

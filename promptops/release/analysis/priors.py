@@ -1,4 +1,6 @@
-"""What is expected of a rollout before it is seen: base rates, ranks, and the weight that proof comes by."""
+"""What is expected of a rollout before it is seen: base rates, ranks, and the weights that proof comes by."""
+
+from collections.abc import Callable, Sequence
 
 from promptops.release.plan.types import ReleasePlan
 from promptops.stats.rank_losses import Percentiles
@@ -10,13 +12,44 @@ RANK_EFFICIENCY = 3.0  # ranks vary a third as much as 0/1 losses do
 _MIN_RANKS = 10
 _DEFAULT_WEIGHT = 0.5
 _ALL_BP = 10_000
+StepCalls = tuple[float, float]  # a weight, and the calls of both arms at it
 _PRIOR_CALLS = 20.0  # calls that what is expected counts for beside what has been seen
 
 
-def final_step_weight(plan: ReleasePlan) -> float:
-    """The canary's share in the last step, in which the proof is completed."""
-    weights = [step.weight_bp for step in plan.steps if step.weight_bp]
-    return weights[-1] / _ALL_BP if weights else _DEFAULT_WEIGHT
+def calls_through_steps(
+    steps: Sequence[StepCalls], needed: Callable[[float], float | None], open_share: float = 1.0
+) -> float | None:
+    """Calls until a share of the evidence that is open is there, step by step; None: never.
+
+    Each step brings evidence at the rate of its own weight: ``needed`` calls at it bring all. The last step
+    goes on for ever.
+    """
+    spent = 0.0
+    for weight, calls in steps[:-1]:
+        whole = needed(weight)
+        if whole is not None and calls >= open_share * whole:
+            return spent + open_share * whole
+        open_share -= calls / whole if whole else 0.0
+        spent += calls
+    whole = needed(steps[-1][0])
+    return None if whole is None else spent + open_share * whole
+
+
+def steps_ahead(plan: ReleasePlan, step: int, seen: Callable[[int], int]) -> Sequence[StepCalls]:
+    """From a step on, calls of both arms until each step has the canary calls that it wants.
+
+    ``seen``: canary calls at a weight in hundredths of a percent so far.
+    """
+    ahead = [
+        (
+            each.weight_bp / _ALL_BP,
+            max(0, each.min_canary - seen(each.weight_bp)) / (each.weight_bp / _ALL_BP),
+        )
+        for each in plan.steps[step:]
+        if each.weight_bp
+    ]
+    before = [each.weight_bp / _ALL_BP for each in plan.steps[:step] if each.weight_bp]
+    return ahead or [(before[-1] if before else _DEFAULT_WEIGHT, 0.0)]
 
 
 def base_rate(prior: Prior) -> float:

@@ -39,9 +39,10 @@ def evaluate_metrics(
 ) -> dict[str, Any]:
     """The fields of Findings that rest on the tests alone."""
     harm, slices = find_harm(tests), find_worse_slices(tests)
+    names = subject, against
     metrics = tuple(
-        _metric_finding(tests, metric.name, harm, slices, (subject, against), bounds)
-        for metric in tests.plan.metrics
+        _metric_finding(tests, each.name, harm, slices, names, bounds, rollout.step)
+        for each in tests.plan.metrics
     )
     return {
         "metrics": metrics,
@@ -129,6 +130,7 @@ def _metric_finding(
     slices: WorseSlices,
     names: tuple[str, str],
     bounds: Mapping[str, Bounds],
+    step: int,
 ) -> MetricFinding:
     each, alpha = tests.of(name)[1], tests.plan.alpha
     metric, (subject, against) = each.metric, names
@@ -177,7 +179,7 @@ def _metric_finding(
         unequal_missing=_missing_matters(metric) and each.is_missing_unequal(alpha.srm),
         late=each.late,
         hard=each.hard,
-        calls_needed=None if not_worse else remaining_calls(tests, each),
+        calls_needed=None if not_worse else remaining_calls(tests, each, step),
         sentence=_thin_sentence(finding, slices.least[name])
         if name in slices.least
         else _sentence(finding, each, harm.get(name, ()), 1 - alpha.rollback),
@@ -273,24 +275,27 @@ def _difference(each: MetricTests) -> IntervalEstimate | None:
     return stratified_difference(steps) if steps and each.metric.kind != "ratio" else None
 
 
-def remaining_calls(tests: RolloutTests, each: MetricTests) -> float | None:
+def remaining_calls(tests: RolloutTests, each: MetricTests, step: int) -> float | None:
     """Further calls of both arms until the metric is not worse, if they go on as they have; None: never.
 
-    What a forecast goes by fills in for calls that are not there yet.
+    ``step``: the present one. What a forecast goes by fills in for calls that are not there yet.
     """
-    ratio, alpha, weight = (
-        each.metric.kind == "ratio",
-        tests.plan.alpha.promote,
-        likely.final_step_weight(tests.plan),
-    )
+    ratio, alpha = each.metric.kind == "ratio", tests.plan.alpha.promote
     history = tests.priors.get(each.metric.name, NO_HISTORY)
     stable, canary = _mean_ranks(each) if ratio else _mean_losses(each, likely.base_rate(history))
-    in_all = calls_needed(Hypothesis.NOT_WORSE, each.not_worse.g, weight, stable, canary, alpha)
-    if in_all is None:
-        return None
-    done = each.not_worse.log_e / log_threshold(alpha)
     spread = (likely.RANK_EFFICIENCY if ratio else 1.0) * (each.metric.sample or 1.0)
-    return max(1.0, in_all / spread * min(1.0, 1.0 - done))
+
+    def needed(weight: float) -> float | None:
+        found = calls_needed(Hypothesis.NOT_WORSE, each.not_worse.g, weight, stable, canary, alpha)
+        return None if found is None else found / spread
+
+    def seen(weight_bp: int) -> int:
+        return each.steps[weight_bp].canary.calls if weight_bp in each.steps else 0
+
+    open_share = min(1.0, 1.0 - each.not_worse.log_e / log_threshold(alpha))
+    ahead = likely.steps_ahead(tests.plan, step, seen)
+    found = likely.calls_through_steps(ahead, needed, max(0.0, open_share))
+    return None if found is None else max(1.0, found)
 
 
 def _mean_losses(each: MetricTests, base_rate: float) -> tuple[float, float]:

@@ -1,10 +1,12 @@
 """Whether a plan would notice answers that are only wrong: errors, latency and cost say nothing of that."""
 
+import re
+
 from promptops.errors import Invalid
 from promptops.release.plan.types import PlanMetric, ReleasePlan
 from promptops.release.plan.values import parse_source
 
-_PRODUCTION = "production"
+_PRODUCTION = {"production", "prod"}  # words of a channel's name
 
 
 def guards_quality(plan: ReleasePlan) -> bool:
@@ -30,7 +32,8 @@ def quality_notes(plan: ReleasePlan) -> tuple[str, ...]:
 
 def require_quality(plan: ReleasePlan, prompt: str, channel: str) -> None:
     """Raise Invalid, with the ways out, for a plan that has to guard quality and does not."""
-    required = plan.quality == "required" or (plan.quality is None and channel == _PRODUCTION)
+    production = not _PRODUCTION.isdisjoint(re.split(r"[^a-z0-9]+", channel.lower()))
+    required = plan.quality == "required" or (plan.quality is None and production)
     if not required or not quality_notes(plan):
         return
     raise Invalid(

@@ -9,7 +9,7 @@ from promptops.errors import Invalid
 from promptops.registry import add_outcome
 from promptops.release.analysis import build_evidence
 from promptops.release.analysis.verify import verify_evidence
-from promptops.release.plan.types import Alpha, PlanMetric
+from promptops.release.plan.types import Alpha, PlanMetric, PlanStep
 from promptops.release.rules import Move, decide_transition
 from promptops.stats.verdicts import Verdict
 from support.logged_runs import a_failure, an_end, check
@@ -123,6 +123,19 @@ def test_a_group_says_that_one_of_its_guards_is_worse_and_which_is_likeliest(tra
     assert (due.move, due.reason) == (Move.ROLLBACK, checks_found.sentence)
     evidence = build_evidence(ROLLOUT, found)
     assert verify_evidence(traffic.registry, evidence, plan) == []
+
+
+def test_the_calls_that_are_needed_count_each_step_by_its_own_weight(traffic: Traffic) -> None:
+    """At 5 % a call brings a tenth of what it brings at 50 %; two hundred canary calls are due there."""
+    steps = (PlanStep(weight_bp=500, min_canary=200), PlanStep(weight_bp=5000))
+    at_five = replace(ROLLOUT, weight_bp=500)
+    traffic.calls(1_000, lambda _: 0.05, weight_bp=500)
+    first = of(traffic.observe(a_plan(ERRORS, steps=steps), rollout=at_five), "error_rate").calls_needed
+    then = replace(ROLLOUT, step=1)
+    second = of(traffic.observe(a_plan(ERRORS, steps=steps), rollout=then), "error_rate").calls_needed
+    assert first is not None
+    assert second is not None
+    assert first > second + 2_500  # about 3,000 more calls until the canary has its two hundred
 
 
 def test_a_rollout_keeps_the_engine_that_it_began_with(traffic: Traffic) -> None:
