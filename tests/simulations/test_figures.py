@@ -12,60 +12,49 @@ import pytest
 from promptops.stats.eprocess import Hypothesis
 from promptops.stats.two_arm import two_arm_test
 from simulations import worlds
-from simulations.figures import REPETITIONS, Show, allowed, play, quantile, rate
+from simulations.figures import REPETITIONS, Show, allowed, held, play, quantile, rate
 
 pytestmark = pytest.mark.simulation
+NAIVE = REPETITIONS // 4  # of what is wrong in every third rollout
 WORSE, NOT_WORSE = Hypothesis.WORSE, Hypothesis.NOT_WORSE
 
 
 @pytest.mark.parametrize(("weight", "horizon"), [(0.05, 20_000), (0.1, 12_000), (0.5, 8_000)])
 def test_false_rollback(show: Show, weight: float, horizon: int) -> None:
     world = (WORSE, 0.0, weight, 0.02, 0.02, horizon)
-    found, naive = rate(play(worlds.errors, *world)), rate(play(worlds.peeked, *world))
-    show(f"false rollback, errors 2 %, weight {weight:.0%}", f"{found:.1%}", f"<= 5 % (peeking: {naive:.0%})")
-    assert found <= allowed(0.05)
+    naive = rate(play(worlds.peeked, *world, repetitions=NAIVE))
+    what = f"false rollback, errors 2 %, weight {weight:.0%}"
+    held(show, what, play(worlds.errors, *world), beside=f"(peeking: {naive:.0%})")
 
 
 @pytest.mark.parametrize(("weight", "horizon"), [(0.05, 20_000), (0.1, 12_000), (0.5, 8_000)])
 def test_false_promotion(show: Show, weight: float, horizon: int) -> None:
     world = (NOT_WORSE, 0.02, weight, 0.02, 0.04, horizon)
-    found, naive = rate(play(worlds.errors, *world)), rate(play(worlds.peeked, *world))
-    show(
-        f"false promotion, errors 2 -> 4 %, margin 2, weight {weight:.0%}",
-        f"{found:.1%}",
-        f"<= 5 % (peeking: {naive:.0%})",
-    )
-    assert found <= allowed(0.05)
+    naive = rate(play(worlds.peeked, *world, repetitions=NAIVE))
+    what = f"false promotion, errors 2 -> 4 %, margin 2, weight {weight:.0%}"
+    held(show, what, play(worlds.errors, *world), beside=f"(peeking: {naive:.0%})")
 
 
 def test_a_ramp_with_a_drifting_base_rate(show: Show) -> None:
-    found, naive = rate(play(worlds.ramp, 9_000)), rate(play(worlds.ramp_pooled, 9_000))
-    show(
-        "false rollback, ramp 5/25/50 %, base rate 2 -> 20 %", f"{found:.1%}", f"<= 5 % (pooled: {naive:.0%})"
-    )
-    assert found <= allowed(0.05)
+    naive = rate(play(worlds.ramp_pooled, 9_000, repetitions=NAIVE))
+    what = "false rollback, ramp 5/25/50 %, base rate 2 -> 20 %"
+    held(show, what, play(worlds.ramp, 9_000), beside=f"(pooled: {naive:.0%})")
 
 
 def test_four_guards_without_effect(show: Show) -> None:
-    found = rate(play(worlds.four_guards, 5_000))
-    show("false rollback, four correlated guards", f"{found:.1%}", "<= 5 %")
-    assert found <= allowed(0.05)
+    held(show, "false rollback, four correlated guards", play(worlds.four_guards, 5_000))
 
 
 def test_an_instant_and_a_delayed_guard_without_effect(show: Show) -> None:
-    found = rate(play(worlds.two_windows, 5_000))
-    show("false rollback, an instant and a delayed guard", f"{found:.1%}", "<= 5 %")
-    assert found <= allowed(0.05)
+    held(show, "false rollback, an instant and a delayed guard", play(worlds.two_windows, 5_000))
 
 
 @pytest.mark.parametrize(
     ("question", "ratio"), [(WORSE, 1.0), (NOT_WORSE, 1.2)], ids=["rollback", "promotion"]
 )
 def test_false_verdicts_on_latency(show: Show, question: Hypothesis, ratio: float) -> None:
-    found = rate(play(worlds.latency, question, 1.2, 0.1, ratio, 6_000))
     what = "rollback, latency alike" if question is WORSE else "promotion, latency +20 %, limit 20"
-    show(f"false {what}, weight 10%", f"{found:.1%}", "<= 5 %")
-    assert found <= allowed(0.05)
+    held(show, f"false {what}, weight 10%", play(worlds.latency, question, 1.2, 0.1, ratio, 6_000))
 
 
 @pytest.mark.parametrize(
@@ -111,13 +100,10 @@ def test_calls_to_show_not_worse_beside_the_least_that_any_test_needs(
 @pytest.mark.parametrize("weight", [0.05, 0.5])
 @pytest.mark.parametrize(("base", "margin"), [(0.01, 0.02), (0.05, 0.03), (0.1, 0.05)])
 def test_false_not_worse_at_the_margin(show: Show, base: float, margin: float, weight: float) -> None:
-    found = rate(play(worlds.not_worse, margin, weight, base, base + margin, 8_000))
-    show(
-        f"false not worse, {base:.0%} + margin {100 * margin:g}, weight {weight:.0%}",
-        f"{found:.1%}",
-        "<= 5 %",
-    )
-    assert found <= allowed(0.05)
+    """At 5 and 10 % this comes closest to the level (3.7 to 4.5 %), so there it is measured to 0.7 points."""
+    count = REPETITIONS if base == 0.01 else 5 * REPETITIONS // 2
+    found = play(worlds.not_worse, margin, weight, base, base + margin, 8_000, repetitions=count)
+    held(show, f"false not worse, {base:.0%} + margin {100 * margin:g}, weight {weight:.0%}", found)
 
 
 @pytest.mark.parametrize(("margin", "discordant", "most"), [(0.03, 0.05, 400), (0.05, 0.1, 275)])
@@ -158,9 +144,9 @@ def test_shadow_pairs(show: Show) -> None:
 
 
 def test_shadow_false_alarms(show: Show) -> None:
-    found, naive = (rate(play(world, 0.05, 0.05, 3_000)) for world in (worlds.shadow, worlds.shadow_peeked))
-    show("shadow false alarm, 3,000 pairs", f"{found:.1%}", f"<= 5 % (peeked McNemar: {naive:.0%})")
-    assert found <= allowed(0.05)
+    naive = rate(play(worlds.shadow_peeked, 0.05, 0.05, 3_000, repetitions=NAIVE))
+    found = play(worlds.shadow, 0.05, 0.05, 3_000)
+    held(show, "shadow false alarm, 3,000 pairs", found, beside=f"(peeked McNemar: {naive:.0%})")
 
 
 def test_the_sample_ratio_monitor(show: Show) -> None:
@@ -174,9 +160,8 @@ def test_the_sample_ratio_monitor(show: Show) -> None:
 
 
 def test_confidence_sequences_hold_the_truth(show: Show) -> None:
-    found = rate(play(worlds.uncovered, 1_500, repetitions=REPETITIONS // 2))
-    show("confidence sequences that ever lose the truth", f"{found:.1%}", "<= 5 %")
-    assert found <= allowed(0.05, REPETITIONS // 2)
+    found = play(worlds.uncovered, 1_500, repetitions=REPETITIONS // 2)
+    held(show, "confidence sequences that ever lose the truth", found)
 
 
 @pytest.mark.parametrize(("question", "margin"), [(WORSE, 0.0), (NOT_WORSE, 0.02)])

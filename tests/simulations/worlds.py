@@ -19,6 +19,7 @@ from promptops.stats.two_arm import RANKS, AnyTwoArmTest, TwoArmTest, two_arm_te
 Rollout = Callable[..., int | None]
 ALPHA = 0.05
 _SOME = 500  # calls that are added together
+_REACTS = 20  # calls after which a weight reacts
 _SPREAD = 0.5  # of log latency: the 95th percentile is 2.3 times the median
 _Z_ONE_SIDED = 1.644854
 
@@ -160,18 +161,19 @@ def two_windows(seed: int, horizon: int, delay: int = 200) -> int | None:
     """An instant and a delayed guard without effect, correlated; the weight reacts to the instant one."""
     draw = _generator(seed).random
     instant, late = new_guard_group(["errors"]), new_guard_group(["thumbs"])
-    waiting: list[tuple[bool, float, float]] = []
-    weight = 0.25
-    for call in range(horizon):
-        weight = weight if call % 20 else _reacting(instant)
-        canary, failed = draw() < weight, draw() < 0.05
-        instant.update(canary, weight, {"errors": float(failed)})
-        waiting.append((canary, weight, float(failed if draw() < 0.5 else draw() < 0.05)))
-        if call >= delay:
-            arm, then, loss = waiting[call - delay]
-            late.update(arm, then, {"thumbs": loss})
+    waiting: list[GuardLoss] = []
+    for first in range(0, horizon, _REACTS):
+        weight, errors = _reacting(instant), list[GuardLoss]()
+        for call in range(first, first + _REACTS):
+            canary, failed = draw() < weight, draw() < 0.05
+            errors.append((call, (canary, weight, float(failed))))
+            thumbs = failed if draw() < 0.5 else draw() < 0.05
+            waiting.append((call, (canary, weight, float(thumbs))))
+        instant.update_all({"errors": errors})
+        if first >= delay:
+            late.update_all({"thumbs": waiting[first - delay : first - delay + _REACTS]})
         if instant.rejects(ALPHA, groups=2) or late.rejects(ALPHA, groups=2):
-            return call
+            return first
     return None
 
 
