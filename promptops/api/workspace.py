@@ -26,7 +26,7 @@ from promptops.config.settings import Settings, find_settings
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import json_data_problem
 from promptops.providers.types import OnText
-from promptops.registry import make_outcome
+from promptops.registry import Feedback, outcomes_said
 from promptops.release.bundle import BundleSource, write_bundle
 from promptops.runner import PreparedRun, ReportedResult, Run
 from promptops.runner.retry import Limits
@@ -184,19 +184,15 @@ class Workspace(Closing):
         ``metric`` with ``value`` is any other outcome: correct, accepted, dwell_s, or a name of your own.
         ``edit`` is the text that the answer became. Returns how many outcomes are new.
         """
-        kept = edit if edit is not None and self.settings.log.outputs == "full" else ""
-        said = [
-            ("thumbs", thumbs, comment),
-            (metric, value, comment),
-            ("edited", None if edit is None else 1, kept),
-        ]
-        outcomes = [
-            make_outcome(run_id, name, what, text=words, occurred_at=occurred_at)
-            for name, what, words in said
-            if name is not None and what is not None
-        ]
-        if not outcomes or (metric is None) != (value is None):
-            raise Invalid("what was the answer like?", hint="say up or down, or give a metric and its value")
+        said: Feedback = {
+            "thumbs": thumbs,
+            "metric": metric,
+            "value": value,
+            "comment": comment,
+            "edit": edit,
+            "occurred_at": occurred_at,
+        }
+        outcomes = outcomes_said(run_id, said, self.settings.log)
         return self._wait(lambda service: service.feedback(run_id, outcomes))
 
     def write_bundle(self, file: str | os.PathLike[str]) -> None:

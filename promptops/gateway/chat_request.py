@@ -2,12 +2,14 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from promptops.gateway.access import Caller
+from promptops.gateway.answering import ServedRequest
 from promptops.gateway.body import flag_in, object_in, text_in, wrong_type
 from promptops.gateway.caller_parameters import ignored_parameters
+from promptops.gateway.chat_wire import ChatWire
 from promptops.gateway.errors import ApiError
 from promptops.runner.retry import Limits
 from promptops.service import CallRequest
@@ -18,16 +20,6 @@ _MAX_MODEL = 300
 _OWN = ("model", "messages", "inputs", "metadata", "stream", "stream_options", "user", "safety_identifier")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
-    """One request: the call that it asks for, and how the answer is to be sent."""
-
-    call: CallRequest
-    stream: bool = False
-    include_usage: bool = False
-    ignored: tuple[str, ...] = ()
-
-
 def parse_chat_request(
     body: Mapping[str, Any],
     headers: Mapping[str, str],
@@ -35,7 +27,7 @@ def parse_chat_request(
     limits: Limits,
     *,
     refuse_parameters: bool = False,
-) -> ChatRequest:
+) -> ServedRequest:
     """Raises ApiError, or NotFound for a model that is no served reference."""
     reference = text_in(body, "model", longest=_MAX_MODEL)
     if not reference:
@@ -44,7 +36,7 @@ def parse_chat_request(
     inputs = _inputs(body, metadata)
     chat = _messages(body, optional=inputs is not None)
     options = object_in(body, "stream_options") or {}
-    return ChatRequest(
+    return ServedRequest(
         call=CallRequest(
             reference=caller.check_reference(reference),
             inputs=inputs or {},
@@ -56,7 +48,7 @@ def parse_chat_request(
             api_key=caller.key_id,
         ),
         stream=flag_in(body, "stream"),
-        include_usage=flag_in(options, "include_usage"),
+        wire=partial(ChatWire, include_usage=flag_in(options, "include_usage")),
         ignored=ignored_parameters(body, _OWN, refuse=refuse_parameters),
     )
 

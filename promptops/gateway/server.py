@@ -15,11 +15,14 @@ from promptops.config.closing import Closing
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, PromptopsError, Unavailable
 from promptops.gateway.access import Access, is_loopback
+from promptops.gateway.answering import Answering
 from promptops.gateway.answers import json_answer
 from promptops.gateway.body import MAX_BODY_BYTES
 from promptops.gateway.chat import ChatCompletions
 from promptops.gateway.errors import NO_RETRY, ApiError, api_error
+from promptops.gateway.metrics import CONTENT_TYPE, GatewayMetrics
 from promptops.gateway.models import ServedModels
+from promptops.gateway.run_records import RunRecords
 from promptops.log import PackageLogger
 from promptops.redaction import redact
 from promptops.runner.retry import Limits
@@ -67,7 +70,10 @@ class Gateway(Closing):
         self._access = Access(KeyRing())
         self._watching: asyncio.Task[None] | None = None
         policy = settings.serve.get("caller_parameters", "ignore")
-        self._chat = ChatCompletions(self._service, self._access, options.limits, policy == "refuse")
+        self._metrics = GatewayMetrics()
+        answering = Answering(self._service, self._access, self._metrics)
+        self._chat = ChatCompletions(answering, options.limits, policy == "refuse")
+        self._records = RunRecords(self._service, self._access, settings)
 
     def start(self) -> int:
         """The port that it listens on. Raises Unavailable where that is taken."""
@@ -131,6 +137,9 @@ class Gateway(Closing):
         app.router.add_post("/v1/chat/completions", self._chat.post)
         app.router.add_get("/v1/models", models.list)
         app.router.add_get("/v1/models/{model:.+}", models.get)
+        app.router.add_post("/v1/feedback", self._records.add_feedback)
+        app.router.add_get("/v1/runs/{run_id}", self._records.get)
+        app.router.add_get("/metrics", self._show_metrics)
         app.router.add_get("/livez", _live)
         app.router.add_get("/readyz", self._readiness)
         return app
@@ -140,19 +149,21 @@ class Gateway(Closing):
         """Whatever goes wrong is answered in the shape that clients read."""
         try:
             self._access.check_host(request)
-            return await handler(request)
-        except ApiError as error:
-            return _error_answer(error)
-        except PromptopsError as error:
-            return _error_answer(api_error(error))
-        except web.HTTPException as error:
-            return _error_answer(ApiError(error.status, f"{error.reason}: {request.path[:200]}"))
+            answer = await handler(request)
         except ConnectionError:
             raise  # nobody is left who could be answered
         except Exception as error:  # noqa: BLE001 - one request's failure is no other's
-            trace = redact("".join(traceback.format_exception(error)))
-            _LOG.warning(f"this is a bug. Please report it with these lines:\n{trace}")
-            return _error_answer(ApiError(500, "unexpected error", "internal_error", headers=NO_RETRY))
+            found = _as_api_error(error, request)
+            answer = json_answer(found.as_json(), found.headers, found.status)
+        self._metrics.count_answer(answer.status)
+        return answer
+
+    async def _show_metrics(self, request: web.Request) -> web.Response:
+        """For whoever may see what all tenants use."""
+        caller = self._access.caller(request)
+        if not caller.usage.limits.metrics and caller.key is not None:
+            raise ApiError(403, "this key may not read the metrics (keys new --metrics)", "not_allowed")
+        return web.Response(body=self._metrics.text().encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _readiness(self, request: web.Request) -> web.Response:  # noqa: ARG002 - a handler has it
         return json_answer({"ready": self._ready}, status=200 if self._ready else 503)
@@ -162,5 +173,13 @@ async def _live(request: web.Request) -> web.Response:  # noqa: ARG001 - a handl
     return json_answer({"live": True})
 
 
-def _error_answer(error: ApiError) -> web.Response:
-    return json_answer(error.as_json(), error.headers, error.status)
+def _as_api_error(error: Exception, request: web.Request) -> ApiError:
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, PromptopsError):
+        return api_error(error)
+    if isinstance(error, web.HTTPException):
+        return ApiError(error.status, f"{error.reason}: {request.path[:200]}")
+    trace = redact("".join(traceback.format_exception(error)))
+    _LOG.warning(f"this is a bug. Please report it with these lines:\n{trace}")
+    return ApiError(500, "unexpected error", "internal_error", headers=NO_RETRY)

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from promptops.registry.group_writer import GroupErrors, GroupJournal, GroupWriter
     from promptops.registry.journal import NoJournal, RegistryJournal, Spool
     from promptops.registry.outcome_file import (
+        Feedback,
         log_run_outcomes,
         open_with_waiting_runs,
         outcome_redaction,
+        outcomes_said,
         read_outcomes,
         redact_outcomes,
     )
@@ -212,7 +214,8 @@ _HOMES = {
     "group_writer": "GroupErrors GroupJournal GroupWriter",
     "journal": "NoJournal RegistryJournal Spool",
     "outcome_file": (
-        "log_run_outcomes open_with_waiting_runs outcome_redaction read_outcomes redact_outcomes"
+        "Feedback log_run_outcomes open_with_waiting_runs outcome_redaction outcomes_said read_outcomes "
+        "redact_outcomes"
     ),
     "personal_data": "redact_text redact_value",
     "records": "CheckResult FinishedRun LogRow RunKind RunState StartedRun",

@@ -16,6 +16,7 @@ class KeyLimits:
 
     allow: tuple[str, ...] = ("*",)  # references, such as support/*:production
     revisions: bool = False  # NAME@REV too, which need not be released
+    metrics: bool = False  # what all tenants use
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     unit_requests_per_minute: int | None = None

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 from promptops.config.settings import LogSettings, Settings
 from promptops.config.text import MAX_BYTES, without_lfs_pointer
@@ -55,6 +55,37 @@ def log_run_outcomes(
         outcomes[-1] = make_outcome(run_id, "edited", 1, text=edit)
     new = add_run_outcomes(registry, run_id, redact_outcomes(registry, outcomes, log))
     return AddedOutcomes(new, len(outcomes) - new)
+
+
+class Feedback(TypedDict, total=False):
+    """What an application says of one run: thumbs, any metric with its value, what the answer became."""
+
+    thumbs: Any
+    metric: Any
+    value: Any
+    comment: str
+    edit: str | None
+    occurred_at: Any
+
+
+def outcomes_said(run_id: str, said: Feedback, log: LogSettings) -> list[RunOutcome]:
+    """Raises Invalid where nothing is said, or no outcome."""
+    comment, edit = said.get("comment") or "", said.get("edit")
+    kept = edit if edit is not None and log.outputs == "full" else ""
+    metric, value = said.get("metric"), said.get("value")
+    named = [
+        ("thumbs", said.get("thumbs"), comment),
+        (metric, value, comment),
+        ("edited", None if edit is None else 1, kept),
+    ]
+    outcomes = [
+        make_outcome(run_id, name, what, text=words, occurred_at=said.get("occurred_at"))
+        for name, what, words in named
+        if name is not None and what is not None
+    ]
+    if not outcomes or (metric is None) != (value is None):
+        raise Invalid("what was the answer like?", hint="say up or down, or give a metric and its value")
+    return outcomes
 
 
 def redact_outcomes(

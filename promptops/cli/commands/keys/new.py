@@ -19,6 +19,9 @@ AllowOption = Annotated[
 RevisionsOption = Annotated[
     bool, typer.Option("--revisions", help="May call NAME@REV too, which need not be released.")
 ]
+MetricsOption = Annotated[
+    bool, typer.Option("--metrics", help="May read /metrics, which count what all tenants use.")
+]
 RequestsOption = Annotated[
     int | None, typer.Option("--rpm", metavar="N", min=1, help="At most so many requests a minute.")
 ]
@@ -44,6 +47,7 @@ def keys_new(
     tenant: TenantArgument,
     allow: AllowOption = None,
     revisions: RevisionsOption = False,
+    metrics: MetricsOption = False,
     requests: RequestsOption = None,
     tokens: TokensOption = None,
     unit: UnitOption = None,
@@ -60,6 +64,7 @@ def keys_new(
     limits = KeyLimits(
         allow=tuple(allow or ("*",)),
         revisions=revisions,
+        metrics=metrics,
         requests_per_minute=requests,
         tokens_per_minute=tokens,
         unit_requests_per_minute=unit,

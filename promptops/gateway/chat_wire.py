@@ -2,26 +2,15 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from promptops.gateway.errors import ApiError
 from promptops.providers.types import REFUSAL
 from promptops.registry import StartedRun
 from promptops.runner import Run
 
 DONE = b"data: [DONE]\n\n"
-
-
-def run_headers(run: StartedRun) -> dict[str, str]:
-    """Which run an answer is, and what answered."""
-    found = {
-        "X-Promptops-Run-Id": run.run_id,
-        "X-Promptops-Prompt": run.prompt,
-        "X-Promptops-Version": run.version,
-        "X-Promptops-Digest": f"sha256:{run.digest}",
-        "X-Promptops-Arm": run.arm,
-    }
-    return {name: value for name, value in found.items() if value}
 
 
 def chat_completion(run: Run) -> dict[str, Any]:
@@ -67,26 +56,38 @@ def usage_of(run: Run) -> dict[str, Any] | None:
     }
 
 
-class ChatChunks:
-    """The chunks of one streamed answer, as lines of an event stream."""
+class ChatWire:
+    """One answer as a chat completion, whole or in chunks."""
 
-    def __init__(self, run: StartedRun) -> None:
+    def __init__(self, run: StartedRun, *, include_usage: bool = False) -> None:
+        self._include_usage = include_usage
         self._head = _head(run, "chat.completion.chunk", run.request_model)
         self._begun = False
+
+    def whole(self, run: Run) -> dict[str, Any]:
+        return chat_completion(run)
+
+    def begin(self) -> bytes:
+        return b""
 
     def piece(self, text: str) -> bytes:
         return self._chunk({"content": text})
 
-    def end(self, run: Run, *, include_usage: bool) -> Iterator[bytes]:
+    def end(self, run: Run) -> bytes:
         """What follows the text: tool calls, why it ended, what it cost."""
+        chunks = []
         if run.tool_calls:
-            yield self._chunk({"tool_calls": _indexed(run.tool_calls)})
+            chunks.append(self._chunk({"tool_calls": _indexed(run.tool_calls)}))
         elif not self._begun:
-            yield self._chunk({"content": ""})
-        yield self._chunk({}, _finish_reason(run))
-        if include_usage:
-            yield event({**self._head, "choices": [], "usage": usage_of(run), "promptops": run_facts(run)})
-        yield DONE
+            chunks.append(self._chunk({"content": ""}))
+        chunks.append(self._chunk({}, _finish_reason(run)))
+        if self._include_usage:
+            facts: dict[str, Any] = {"choices": [], "usage": usage_of(run), "promptops": run_facts(run)}
+            chunks.append(event({**self._head, **facts}))
+        return b"".join([*chunks, DONE])
+
+    def failure(self, error: ApiError) -> bytes:
+        return event(error.as_json())
 
     def _chunk(self, delta: Mapping[str, Any], finish: str | None = None) -> bytes:
         role = {} if self._begun else {"role": "assistant"}

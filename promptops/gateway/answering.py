@@ -1,0 +1,168 @@
+"""How a request is answered once it has been read, whichever API it came by: whole or streamed."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from promptops.errors import NotFound, PromptopsError
+from promptops.gateway.access import Access, Caller
+from promptops.gateway.answers import json_answer
+from promptops.gateway.errors import ApiError, api_error, errors_with
+from promptops.gateway.idempotency import PendingRun, RepeatedRequests, request_key
+from promptops.gateway.metrics import GatewayMetrics
+from promptops.gateway.streaming import AnswerStream
+from promptops.registry import StartedRun
+from promptops.runner import Run
+from promptops.service import CallRequest, Service
+from promptops.service.key_usage import Admission
+from promptops.service.service import ReadyCall
+from promptops.versions.references import suggest_nearest
+
+EVENT_STREAM = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Control": "no-cache"}
+
+
+class AnswerWire(Protocol):
+    """How one answer is written. All but ``whole`` are lines of an event stream."""
+
+    def whole(self, run: Run) -> Mapping[str, Any]: ...
+    def begin(self) -> bytes: ...
+    def piece(self, text: str) -> bytes: ...
+    def end(self, run: Run) -> bytes: ...
+    def failure(self, error: ApiError) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedRequest:
+    """One request: the call that it asks for, and how the answer is to be sent."""
+
+    call: CallRequest
+    wire: Callable[[StartedRun], AnswerWire]
+    stream: bool = False
+    ignored: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _AdmittedCall:
+    """A call that may be made, and the headers of its answer."""
+
+    call: ReadyCall
+    admission: Admission
+    headers: Mapping[str, str]
+
+
+class Answering:
+    """Makes the calls of requests."""
+
+    def __init__(self, service: Service, access: Access, metrics: GatewayMetrics) -> None:
+        self.access = access
+        self._service = service
+        self._metrics = metrics
+        self._repeated = RepeatedRequests()
+
+    async def answer(
+        self, request: web.Request, caller: Caller, body: Mapping[str, Any], asked: ServedRequest
+    ) -> web.StreamResponse:
+        """Once for each ``Idempotency-Key``: who repeats a request gets the answer of the first."""
+        key = request_key(request, caller)
+        if key is None:
+            return await self._make(request, caller, asked, PendingRun())
+        known = self._repeated.find(key, body)
+        if known is not None:
+            return await self._repeat(request, asked, await known.result())
+        pending = self._repeated.begin(key, body)
+        try:
+            return await self._make(request, caller, asked, pending)
+        finally:
+            self._repeated.end(key, pending)
+
+    async def _make(
+        self, request: web.Request, caller: Caller, asked: ServedRequest, pending: PendingRun
+    ) -> web.StreamResponse:
+        headers: dict[str, str] = {}
+        with ExitStack() as stack:
+            stack.enter_context(errors_with(headers))
+            stack.enter_context(pending.failing())
+            admission = stack.enter_context(caller.usage.admit(asked.call.unit))
+            call = await self._ready(asked.call)
+            admission.reserve(call.prepared, call.runner.catalog)
+            headers |= _headers(call.prepared.started, asked)
+            stack.enter_context(self._metrics.call(call.prepared.started))
+            if asked.stream:
+                return await self._stream(request, asked, _AdmittedCall(call, admission, headers), pending)
+            run = await self._service.answer(call)
+            self._settle(admission, pending, run)
+        return json_answer(asked.wire(run.started).whole(run), headers)
+
+    def _settle(self, admission: Admission, pending: PendingRun, run: Run) -> None:
+        admission.settle(run)
+        pending.succeed(run)
+        self._metrics.count(run)
+
+    async def _ready(self, asked: CallRequest) -> ReadyCall:
+        """A call that can be made. Raises NotFound with what comes near to a name that is not served."""
+        try:
+            return await self._service.aready(asked)
+        except NotFound as error:
+            served = sorted(await self._service.serving())
+            near = suggest_nearest(asked.reference, served, error.hint)
+            raise NotFound(error.message, hint=near) from None
+
+    async def _stream(
+        self, request: web.Request, asked: ServedRequest, admitted: _AdmittedCall, pending: PendingRun
+    ) -> web.StreamResponse:
+        """An error before the first text has a status of its own; one that comes later is an event."""
+        stream, wire = AnswerStream(self._service, admitted.call), asked.wire(admitted.call.prepared.started)
+        response = web.StreamResponse(headers={**EVENT_STREAM, **admitted.headers})
+        try:
+            async for piece in stream.pieces():
+                if not response.prepared:
+                    await response.prepare(request)
+                    await _write(response, wire.begin())
+                await response.write(wire.piece(piece))
+            run = await stream.run()
+            self._settle(admitted.admission, pending, run)
+            if not response.prepared:
+                await response.prepare(request)
+                await _write(response, wire.begin())
+            await response.write(wire.end(run))
+        except PromptopsError as error:
+            if not response.prepared:
+                raise
+            pending.fail(error)
+            await response.write(wire.failure(api_error(error)))
+        finally:
+            await asyncio.shield(stream.close())
+        return response
+
+    async def _repeat(self, request: web.Request, asked: ServedRequest, run: Run) -> web.StreamResponse:
+        headers = {**_headers(run.started, asked), "X-Promptops-Repeated": "true"}
+        wire = asked.wire(run.started)
+        if not asked.stream:
+            return json_answer(wire.whole(run), headers)
+        response = web.StreamResponse(headers={**EVENT_STREAM, **headers})
+        await response.prepare(request)
+        text = wire.piece(run.text) if run.text else b""
+        await response.write(wire.begin() + text + wire.end(run))
+        return response
+
+
+async def _write(response: web.StreamResponse, data: bytes) -> None:
+    if data:
+        await response.write(data)
+
+
+def _headers(run: StartedRun, asked: ServedRequest) -> dict[str, str]:
+    """Which run an answer is, what answered, and what of the request was not used."""
+    found = {
+        "X-Promptops-Run-Id": run.run_id,
+        "X-Promptops-Prompt": run.prompt,
+        "X-Promptops-Version": run.version,
+        "X-Promptops-Digest": f"sha256:{run.digest}",
+        "X-Promptops-Arm": run.arm,
+        "X-Promptops-Ignored": ", ".join(asked.ignored),
+    }
+    return {name: value for name, value in found.items() if value}

@@ -1,0 +1,114 @@
+"""``Idempotency-Key``: a request that is sent again gets the answer of the first, and makes no other call."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from aiohttp import web
+
+from promptops.errors import PromptopsError
+from promptops.gateway.access import Caller
+from promptops.gateway.errors import ApiError
+from promptops.prompt.canonical_json import compact_json
+from promptops.providers.types import ModelError
+from promptops.runner import Run
+
+HEADER = "Idempotency-Key"
+_MAX_LENGTH = 255
+_MAX_KEPT = 2_000  # answers, of all callers
+
+RequestKey = tuple[str | None, str]
+
+
+def request_key(request: web.Request, caller: Caller) -> RequestKey | None:
+    """The header and whose it is: another key's is another one."""
+    given = request.headers.get(HEADER)
+    if not given:
+        return None
+    if len(given) > _MAX_LENGTH:
+        raise ApiError(400, f"{HEADER} is longer than {_MAX_LENGTH} characters", "invalid_value")
+    return caller.key_id, given
+
+
+class PendingRun:
+    """What becomes of the first request: its run, the failure of its call, or nothing."""
+
+    def __init__(self) -> None:
+        self._done: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is something that a repeated request can be answered with."""
+        return self._done.done() and not self._done.cancelled()
+
+    async def result(self) -> Run:
+        """Waits for the first request. Raises what its call did."""
+        try:
+            return await asyncio.shield(self._done)
+        except asyncio.CancelledError:
+            if self._done.cancelled():
+                raise ApiError(409, "the first request of this key was not answered", "conflict") from None
+            raise
+
+    def succeed(self, run: Run) -> None:
+        if not self._done.done():
+            self._done.set_result(run)
+
+    def fail(self, error: PromptopsError) -> None:
+        if not self._done.done():
+            self._done.set_exception(error)
+            self._done.exception()  # seen, where nobody repeats the request
+
+    @contextmanager
+    def failing(self) -> Iterator[None]:
+        """A call that failed is not made again; one that was not made, or was cut off, may be."""
+        try:
+            yield
+        except ModelError as error:
+            self.fail(error)
+            raise
+        finally:
+            self._done.cancel()
+
+
+@dataclass(slots=True)
+class _KeptRequest:
+    digest: str
+    pending: PendingRun = field(default_factory=PendingRun)
+
+
+class RepeatedRequests:
+    """The latest requests of one process that can be repeated."""
+
+    def __init__(self, most: int = _MAX_KEPT) -> None:
+        self._most = most
+        self._kept: OrderedDict[RequestKey, _KeptRequest] = OrderedDict()
+
+    def find(self, key: RequestKey, body: Mapping[str, Any]) -> PendingRun | None:
+        """The first request of this key. Raises ApiError where it asked for something else."""
+        kept = self._kept.get(key)
+        if kept is None:
+            return None
+        if kept.digest != _digest(body):
+            raise ApiError(422, f"this {HEADER} was used for another request", "idempotency_mismatch")
+        return kept.pending
+
+    def begin(self, key: RequestKey, body: Mapping[str, Any]) -> PendingRun:
+        kept = self._kept[key] = _KeptRequest(_digest(body))
+        while len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+        return kept.pending
+
+    def end(self, key: RequestKey, pending: PendingRun) -> None:
+        kept = self._kept.get(key)
+        if kept is not None and kept.pending is pending and not pending.is_kept:
+            del self._kept[key]
+
+
+def _digest(body: Mapping[str, Any]) -> str:
+    asked = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
+    return sha256(compact_json(asked).encode("utf-8", "surrogatepass")).hexdigest()

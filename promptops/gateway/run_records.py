@@ -1,0 +1,83 @@
+"""``POST /v1/feedback`` and ``GET /v1/runs/ID``: runs of the caller, and what is said of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from aiohttp import web
+
+from promptops.config.settings import Settings
+from promptops.errors import NotFound
+from promptops.gateway.access import Access, Caller
+from promptops.gateway.answers import json_answer
+from promptops.gateway.body import read_object, text_in, wrong_type
+from promptops.gateway.errors import ApiError
+from promptops.registry import ULID_LENGTH, RegistryDatabase, RunRecord, get_run, outcomes_said
+from promptops.service import Service
+
+if TYPE_CHECKING:
+    from promptops.registry import Feedback
+
+_KEYS = frozenset({"run_id", "thumbs", "metric", "value", "comment", "edit", "occurred_at"})
+_TEXTS = ("run_id", "metric", "comment", "edit", "occurred_at")
+_MAX_ITEMS = 1_000
+_MAX_TEXT = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecords:
+    """What is logged of runs, for those who made them."""
+
+    service: Service
+    access: Access
+    settings: Settings
+
+    async def get(self, request: web.Request) -> web.Response:
+        caller, run_id = self.access.caller(request), request.match_info["run_id"]
+        return json_answer(
+            await self.service.journal.with_registry(lambda registry: _own_run(registry, caller, run_id))
+        )
+
+    async def add_feedback(self, request: web.Request) -> web.Response:
+        """One outcome, or ``{"feedback": [...]}``: all are looked at before the first is logged."""
+        caller, body = self.access.caller(request), await read_object(request)
+        many = body.get("feedback")
+        items = [body] if many is None else many
+        if (
+            not isinstance(items, list)
+            or len(items) > _MAX_ITEMS
+            or not all(isinstance(each, dict) for each in items)
+        ):
+            raise wrong_type("feedback", f"a list of at most {_MAX_ITEMS:,} objects")
+        said = [(str(each.get("run_id")), self._outcomes(each)) for each in items]
+
+        def check(registry: RegistryDatabase) -> None:
+            for run_id, _ in said:
+                _own_run(registry, caller, run_id)
+
+        await self.service.journal.with_registry(check)
+        new = 0
+        for run_id, outcomes in said:
+            new += await self.service.feedback(run_id, outcomes)
+        return json_answer({"new": new, "known": sum(len(outcomes) for _, outcomes in said) - new})
+
+    def _outcomes(self, item: Mapping[str, Any]) -> Any:
+        if unknown := item.keys() - _KEYS:
+            raise ApiError(400, f"feedback has no key `{min(unknown)[:60]}`", "unknown_parameter")
+        texts = {name: text_in(item, name, longest=_MAX_TEXT) for name in _TEXTS}
+        said = {name: value for name, value in {**item, **texts}.items() if value is not None}
+        return outcomes_said(said.pop("run_id", ""), cast("Feedback", said), self.settings.log)
+
+
+def _own_run(registry: RegistryDatabase, caller: Caller, run_id: str) -> RunRecord:
+    """Raises NotFound for a run of somebody else as for none: its id tells nothing."""
+    problem = NotFound(f"no run {run_id[:ULID_LENGTH]}", hint="give a whole run id, of X-Promptops-Run-Id")
+    if len(run_id) != ULID_LENGTH:
+        raise problem
+    try:
+        run = get_run(registry, run_id)
+    except NotFound:
+        raise problem from None
+    if caller.key is not None and run["tenant"] != caller.tenant:
+        raise problem
+    return run
