@@ -107,6 +107,7 @@ FILE_SIZES = {"bytes_before", "bytes_after"}
 """Of a registry, to which each schema adds tables and indexes."""
 YOUNGER = {  # verb -> why no golden value of then can exist
     **dict.fromkeys(("serve", "keys new", "keys list", "keys revoke"), "there was no gateway"),
+    "registry erase": "nothing was erased by person",
     "release gate": "it was `shadow run --rollout`",
     "shadow migrate": "it was `shadow run --all`",
     "shadow noise": "it was `shadow run --aa`",

@@ -7,11 +7,11 @@ from typing import Any
 
 from promptops.config.text import Problem
 from promptops.lint.context import LintContext
-from promptops.prompt import ImageInput, Insert, Prompt, text_parts
+from promptops.prompt import ImageInput, Insert, Prompt, Text, text_parts
 from promptops.prompt.json_schema import unknown_name_message
-from promptops.prompt.render import template_variables
+from promptops.prompt.render import template_variables, undelimited_uses
 from promptops.prompt.template_types import TemplateFault
-from promptops.prompt.templates import free_names
+from promptops.prompt.templates import find_includes, free_names
 
 
 def unused_input(subject: LintContext) -> Iterator[Problem]:
@@ -78,6 +78,37 @@ def _line(template: str, word: re.Pattern[str]) -> int:
         if max(before.rfind("{{"), before.rfind("{%")) > max(before.rfind("}}"), before.rfind("%}")):
             return before.count("\n") + 1
     return 1
+
+
+def undelimited_untrusted(subject: LintContext) -> Iterator[Problem]:
+    yield from undelimited_uses(subject.prompt)
+
+
+def untrusted_in_system(subject: LintContext) -> Iterator[Problem]:
+    prompt = subject.prompt
+    for message in prompt.messages:
+        if isinstance(message, Insert) or message.role not in ("system", "developer"):
+            continue
+        for text in (part for part in message.content if isinstance(part, Text)):
+            used = _names_with_partials(text.template, prompt) & prompt.untrusted_inputs
+            for name in sorted(used):
+                hint = "put it into a message of the user: models obey the system's"
+                yield subject.at(
+                    text.path, f"the untrusted input `{name}` is in a {message.role} message", hint
+                )
+
+
+def _names_with_partials(template: str, prompt: Prompt) -> set[str]:
+    """What a template takes from outside, with the partials that it includes."""
+    names: set[str] = set()
+    waiting, seen = [template], {template}
+    while waiting:
+        text = waiting.pop()
+        names |= free_names(text)[0]
+        partials = {prompt.partials.get(include.name, "") for include in find_includes(text)} - seen
+        seen |= partials
+        waiting += partials
+    return names
 
 
 def never_varied(subject: LintContext) -> Iterator[Problem]:

@@ -24,6 +24,7 @@ RULE_IDS: Mapping[str, str] = {
     "size": "file-size",
     "tab": "yaml-syntax",
     "template": "template-syntax",
+    "undelimited": "undelimited-untrusted",
     "unknown-key": "unknown-key",
     "value": "bad-value",
     "yaml": "yaml-syntax",

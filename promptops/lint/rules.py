@@ -134,6 +134,14 @@ RULES: Mapping[str, Rule] = {
         "a list, a mapping, true, false or null becomes a text as JSON",
         prompt=printed_values.json_in_texts,
     ),
+    "undelimited-untrusted": Rule(
+        "error",
+        "an untrusted input used otherwise than `{{ name }}`, so that its tags would break",
+        prompt=inputs.undelimited_untrusted,
+    ),
+    "untrusted-in-system": Rule(
+        "error", "an untrusted input in a system or developer message", prompt=inputs.untrusted_in_system
+    ),
     "unused-input": Rule("warning", "an input that no template names", prompt=inputs.unused_input),
     "never-varied": Rule("warning", "an input with one value in all cases", prompt=inputs.never_varied),
     # checks and cases

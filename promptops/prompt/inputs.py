@@ -13,6 +13,7 @@ from promptops.prompt.json_schema import (
     validator_for,
 )
 from promptops.prompt.types import Input
+from promptops.prompt.untrusted import SANITIZERS
 
 ReportInputProblem = Callable[..., None]
 """Called with the path below the input, the message and a hint."""
@@ -60,11 +61,27 @@ def _special_input(
 
 
 def _value_input(name: str, schema: Mapping[str, Any], report: ReportInputProblem) -> Input:
+    _check_handling(schema, report)
     if found := schema_problem(schema):
         report(found[0], found[1])
     elif "default" in schema:
         _check_default(name, compact_json(schema), schema["default"], report)
     return Input(name, schema, "value", "default" not in schema, schema.get("default"))
+
+
+def _check_handling(schema: Mapping[str, Any], report: ReportInputProblem) -> None:
+    """``untrusted``, ``datamark`` and ``sanitize`` say what is done with a text before it is sent."""
+    asked = [key for key in ("untrusted", "datamark", "sanitize") if schema.get(key)]
+    if asked and schema.get("type") != "string":
+        report((asked[0],), f"`{asked[0]}` is for inputs of type string")
+    for key in ("untrusted", "datamark"):
+        if not isinstance(schema.get(key, False), bool):
+            report((key,), f"`{key}` must be true or false")
+    if schema.get("datamark") and not schema.get("untrusted"):
+        report(("datamark",), "`datamark` is for untrusted inputs", "write `untrusted: true` beside it")
+    steps = schema.get("sanitize", [])
+    if not isinstance(steps, list) or any(step not in SANITIZERS for step in steps):
+        report(("sanitize",), f"`sanitize` is a list of {', '.join(SANITIZERS)}")
 
 
 def _check_default(name: str, schema: str, default: Any, report: ReportInputProblem) -> None:

@@ -4,7 +4,7 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
@@ -35,6 +35,7 @@ from promptops.prompt.json_schema import (
 )
 from promptops.prompt.template_types import TemplateFault
 from promptops.prompt.templates import CompiledTemplate, free_names
+from promptops.prompt.untrusted import NO_NONCE, delimit, sanitize_text, untrusted_uses, with_notice
 
 MAX_IMAGE_BYTES = 20_000_000  # bytes
 _TOKEN_BYTES = 4
@@ -51,16 +52,24 @@ class RenderedPrompt:
 
     messages: tuple[dict[str, Any], ...]
     inputs: Mapping[str, Any]
+    nonce: str = ""  # of the tags around untrusted inputs, where there are such inputs
 
 
-def render_prompt(prompt: Prompt, inputs: Mapping[str, Any]) -> RenderedPrompt:
-    """Accept the inputs and render every message. Raises Invalid, naming the input or the line at fault."""
+def render_prompt(prompt: Prompt, inputs: Mapping[str, Any], nonce: str = NO_NONCE) -> RenderedPrompt:
+    """Accept the inputs and render every message. Raises Invalid, naming the input or the line at fault.
+
+    ``nonce``: one that nobody knows beforehand, for what is sent.
+    """
     accepted = validate_inputs(prompt, inputs)
-    messages = tuple(_messages(prompt, accepted))
+    messages = tuple(_messages(prompt, accepted, nonce))
     if any(isinstance(each, Insert) for each in prompt.messages):
         _check_histories(prompt, accepted, messages)
+    if not prompt.untrusted_inputs:
+        _check_budget(prompt, messages)
+        return RenderedPrompt(messages, accepted)
+    messages = with_notice(messages, datamark=any(one.datamark for one in prompt.inputs.values()))
     _check_budget(prompt, messages)
-    return RenderedPrompt(messages, accepted)
+    return RenderedPrompt(messages, accepted, nonce)
 
 
 def validate_inputs(prompt: Prompt, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,9 +86,15 @@ def validate_inputs(prompt: Prompt, inputs: Mapping[str, Any]) -> dict[str, Any]
         raise Invalid(f"{what} missing", hint=f"give it: -i {missing[0].strip('`')}=VALUE, or =@FILE")
     validators = _validators(prompt)
     return {
-        name: _validate_input(one, inputs[name], validators.get(name)) if name in inputs else one.default
+        name: _validate_input(one, _sanitized(one, inputs[name]), validators.get(name))
+        if name in inputs
+        else one.default
         for name, one in prompt.inputs.items()
     }
+
+
+def _sanitized(declared: Input, value: Any) -> Any:
+    return sanitize_text(value, declared.sanitize) if declared.sanitize and type(value) is str else value
 
 
 def _validate_input(declared: Input, value: Any, validator: Validator | None) -> Any:
@@ -134,7 +149,28 @@ def _validators(prompt: Prompt) -> Mapping[str, Validator]:
 @lru_cache(maxsize=256)
 def compile_templates(prompt: Prompt) -> Mapping[YamlPath, CompiledTemplate]:
     """Compile what a prompt sends, once; its texts are kept by their content as well."""
+    for problem in undelimited_uses(prompt):
+        raise InvalidAt(problem)
     return {text.path: _compile(prompt, text) for text in text_parts(prompt)}
+
+
+def undelimited_uses(prompt: Prompt) -> Iterator[Problem]:
+    """Where a template does more with an untrusted input than print it: its tags would be cut or changed."""
+    names = prompt.untrusted_inputs
+    if not names:
+        return
+    for text in text_parts(prompt):
+        for line, name in untrusted_uses(text.template, names):
+            yield _undelimited(prompt.document.path, prompt.document.line_of(text.path, line), name)
+    for path, partial in prompt.partials.items():
+        for line, name in untrusted_uses(partial, names):
+            yield _undelimited(f"prompts/{path}", line, name)
+
+
+def _undelimited(path: str, line: int, name: str) -> Problem:
+    message = f"the untrusted input `{name}` can only be printed as it is"
+    hint = f"write {{{{ {name} }}}} or {{% if {name} %}}; `sanitize` cleans it, `maxLength` bounds it"
+    return Problem("undelimited", message, path, Position(line, 1), hint)
 
 
 def _compile(prompt: Prompt, text: Text, *, missing_is_empty: bool = False) -> CompiledTemplate:
@@ -156,8 +192,8 @@ def _locate_fault(prompt: Prompt, text: Text, fault: TemplateFault) -> InvalidAt
     return InvalidAt(Problem("template", fault.message, path, Position(line, 1), fault.hint))
 
 
-def _messages(prompt: Prompt, inputs: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
-    values = {name: _template_value(prompt.inputs[name], value) for name, value in inputs.items()}
+def _messages(prompt: Prompt, inputs: Mapping[str, Any], nonce: str) -> Iterable[dict[str, Any]]:
+    values = {name: _template_value(prompt.inputs[name], value, nonce) for name, value in inputs.items()}
     for message in prompt.messages:
         if isinstance(message, Insert):
             yield from (dict(one) for one in inputs[message.name])
@@ -186,7 +222,9 @@ def _check_histories(
         raise Invalid(problem, hint="a call's result follows it at once: role tool, with its tool_call_id")
 
 
-def _template_value(declared: Input, value: Any) -> Any:
+def _template_value(declared: Input, value: Any, nonce: str) -> Any:
+    if declared.untrusted:
+        return delimit(value, nonce, datamark=declared.datamark)
     if declared.kind != "image":
         return value
     from jinja2 import StrictUndefined

@@ -14,6 +14,7 @@ PYTHON_FORMAT, JSON_FORMAT = 1, 2
 """Formats of the canonical object: how templates write true, null, lists and mappings."""
 FORMATS = (PYTHON_FORMAT, JSON_FORMAT)
 
+_HANDLING = frozenset({"untrusted", "datamark", "sanitize"})  # false and empty mean the same as absent
 _ANNOTATIONS = frozenset({"$comment", "description", "examples", "title"})
 
 
@@ -96,9 +97,26 @@ class Input:
         types = self.schema.get("type", "string")
         return self.kind == "value" and "string" in ([types] if isinstance(types, str) else types)
 
+    @property
+    def untrusted(self) -> bool:
+        """Whether somebody outside has written it: it is sent between tags."""
+        return self.schema.get("untrusted") is True
+
+    @property
+    def datamark(self) -> bool:
+        return self.schema.get("datamark") is True
+
+    @property
+    def sanitize(self) -> tuple[str, ...]:
+        return tuple(self.schema.get("sanitize", ()))
+
     def canonical(self) -> dict[str, Any]:
         if self.kind == "value":
-            return {key: value for key, value in self.schema.items() if key not in _ANNOTATIONS}
+            return {
+                key: value
+                for key, value in self.schema.items()
+                if key not in _ANNOTATIONS and (value or key not in _HANDLING)
+            }
         return {"type": self.kind} | ({} if self.required else {"default": self.default})
 
 
@@ -182,6 +200,10 @@ class Prompt:
         """The version of these files that has a recorded digest, in whichever format; None for none."""
         forms = (self, *(replace(self, recorded_format=number) for number in FORMATS))
         return next((form for form in forms if form.digest == digest), None)
+
+    @cached_property
+    def untrusted_inputs(self) -> frozenset[str]:
+        return frozenset(name for name, one in self.inputs.items() if one.untrusted)
 
     @property
     def output_schema(self) -> Mapping[str, Any] | None:

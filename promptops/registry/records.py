@@ -70,6 +70,7 @@ class StartedRun:
     inputs: Mapping[str, Any] | None = None  # None when the settings say not to keep them
     inputs_hash: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    nonce: str | None = None  # of the tags around its untrusted inputs
     redacted_inputs: Mapping[str, int] | None = None  # how many values of each kind were replaced
     log: Mapping[str, Any] = field(default_factory=dict)  # the rules of its prompt on that; not a column
 

@@ -24,6 +24,7 @@ def rebuild_messages(
     Raises NotFound when inputs or version were not kept, Invalid when the result is not what was sent.
     """
     from promptops.prompt.render import messages_hash, render_prompt
+    from promptops.prompt.untrusted import NO_NONCE
 
     if run["inputs"] is None:
         raise NotFound(
@@ -36,7 +37,8 @@ def rebuild_messages(
             "were logged",
             hint="what is kept of them is shown as it is",
         )
-    messages = render_prompt(load_run_prompt(registry, run, load), run["inputs"]).messages
+    prompt = load_run_prompt(registry, run, load)
+    messages = render_prompt(prompt, run["inputs"], run["nonce"] or NO_NONCE).messages
     if messages_hash(messages) != run["messages_hash"]:
         raise Invalid(
             f"the messages of run {run['run_id']} come out differently now than they were sent",

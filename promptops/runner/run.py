@@ -1,6 +1,8 @@
 """What a run is made of before, while and after it is made."""
 
+import hmac
 import json
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -14,6 +16,7 @@ from promptops.prompt.canonical_json import sha256_hex
 from promptops.prompt.mock_parameters import MOCK, find_mock_parameter
 from promptops.prompt.render import RenderedPrompt, messages_hash
 from promptops.prompt.tool_calls import answer_text
+from promptops.prompt.untrusted import NO_NONCE
 from promptops.providers.errors import sanitize_line
 from promptops.providers.types import TRUNCATED, ModelError
 from promptops.registry import (
@@ -21,7 +24,6 @@ from promptops.registry import (
     FinishedRun,
     RunKind,
     StartedRun,
-    new_run_id,
     parse_output_json,
     run_to_json,
 )
@@ -32,6 +34,7 @@ if TYPE_CHECKING:  # only channels have one
 
 _MAX_NAME = 200  # of a model that a caller names
 _ERROR_TYPE = re.compile(r"[A-Za-z_][\w.-]{0,80}", re.ASCII)
+_NONCE_KEY = os.urandom(32)
 _SORTED_JSON = json.JSONEncoder(sort_keys=True)
 
 
@@ -252,10 +255,16 @@ class ReportedResult:
         return error
 
 
-def started_run(version: Version, rendered: RenderedPrompt, origin: RunContext) -> StartedRun:
+def request_nonce(run_id: str) -> str:
+    """The code of the tags around untrusted inputs: of this request alone, and known to nobody before."""
+    return hmac.digest(_NONCE_KEY, run_id.encode(), "sha256").hex()[: len(NO_NONCE)]
+
+
+def started_run(version: Version, rendered: RenderedPrompt, origin: RunContext, run_id: str) -> StartedRun:
     prompt = version.prompt
     return StartedRun(
-        run_id=new_run_id(),
+        run_id=run_id,
+        nonce=rendered.nonce or None,
         started_at=utc_now(),
         reference=version.reference,
         prompt=prompt.name,

@@ -18,11 +18,12 @@ from promptops.log import PackageLogger
 from promptops.prompt import Prompt
 from promptops.prompt.mock_parameters import require_measurable
 from promptops.prompt.render import RenderedPrompt, compile_templates, render_prompt
+from promptops.prompt.untrusted import NO_NONCE
 from promptops.providers.catalog import Catalog
 from promptops.providers.parameters import check_model_name, check_parameters, check_tools
-from promptops.providers.types import ModelClient, ModelError, OnText
+from promptops.providers.types import CompletionRequest, ModelClient, ModelError, OnText
 from promptops.redaction import redact
-from promptops.registry import CachedReply, FinishedRun, ReplyCache, StartedRun, reply_key
+from promptops.registry import CachedReply, FinishedRun, ReplyCache, StartedRun, new_run_id, reply_key
 from promptops.runner.extraction import extracts_json
 from promptops.runner.results import (
     cached_output_problem,
@@ -34,7 +35,7 @@ from promptops.runner.results import (
     with_shadow,
 )
 from promptops.runner.retry import CallAttempts, Limits, RateLimiter, request_for
-from promptops.runner.run import PreparedRun, ReportedResult, Run, RunContext, started_run
+from promptops.runner.run import PreparedRun, ReportedResult, Run, RunContext, request_nonce, started_run
 from promptops.versions.resolve import Version
 
 _LOG = PackageLogger("promptops.runner")
@@ -101,14 +102,17 @@ class Runner:
             checks = (*checks, *compile_checks(origin.checks, prompt.path, self.root))
         if origin.kind in _MEASURING_KINDS:
             require_measurable(prompt, f"a run of kind {origin.kind}")
-        rendered = render_prompt(prompt, inputs)
+        run_id = new_run_id()
+        rendered = render_prompt(
+            prompt, inputs, request_nonce(run_id) if prompt.untrusted_inputs else NO_NONCE
+        )
         for pin in (prompt.model, *prompt.fallback) if called else ():
             self.adapter_for(pin)
         if not called:
             check_model_name(prompt.model)
             check_parameters(prompt.parameters, direct=True)
             check_tools(prompt.tools)
-        started = started_run(version, rendered, origin)
+        started = started_run(version, rendered, origin, run_id)
         return PreparedRun(version=version, origin=origin, rendered=rendered, checks=checks, started=started)
 
     def load(self, version: Version) -> None:
@@ -141,7 +145,7 @@ class Runner:
                 end = with_checks(prepared, from_cache(prompt, kept, self.catalog))
             else:
                 completion = await calling.answer(rendered.messages)
-                key = self._key(calling, trial) if self.cacheable else None
+                key = self._key(calling, trial, rendered.nonce) if self.cacheable else None
                 end = from_completion(prepared, calling, completion, self.catalog, key)
         except ModelError as error:
             return self._close(prepared, from_error(calling, error, self.catalog), error)
@@ -169,7 +173,7 @@ class Runner:
         if self.replies is None:
             return None
         request = request_for(prompt, prompt.model, rendered.messages)
-        identity = self.adapter_for(prompt.model).identity(request)
+        identity = self._identity(request, rendered.nonce)
         for variant in _reply_variants(prompt, self.catalog):
             kept = self.replies.find(reply_key(identity, trial, variant))
             if kept and (variant == _repair_key(prompt) or not self._wants_repair(prompt, kept)):
@@ -180,10 +184,15 @@ class Runner:
         repair = prompt.output.repair if prompt.output else 0
         return bool(repair and cached_output_problem(prompt, kept, self.catalog))
 
-    def _key(self, calling: CallAttempts, trial: int) -> str | None:
+    def _identity(self, request: CompletionRequest, nonce: str) -> tuple[str, str, bytes]:
+        """What is asked, whatever code the tags around untrusted inputs have this time."""
+        adapter, base_url, body = self.adapter_for(request.model).identity(request)
+        return adapter, base_url, body.replace(nonce.encode(), NO_NONCE.encode()) if nonce else body
+
+    def _key(self, calling: CallAttempts, trial: int, nonce: str) -> str | None:
         if calling.asked is None:
             return None
-        identity = self.adapter_for(calling.asked.model).identity(calling.asked)
+        identity = self._identity(calling.asked, nonce)
         variant = _extract_key(calling.prompt) if calling.full_text is not None else ""
         if len(calling.completions) > 1:
             variant = _repair_key(calling.prompt)

@@ -15,7 +15,7 @@ import pytest
 from promptops.cli.commands.registry.recover import registry_recover
 from promptops.cli.reports.numbers import format_bytes, short_count, usd_cell
 from promptops.cli.reports.run_tables import format_age
-from promptops.registry import FinishedRun, RegistryDatabase, StartedRun
+from promptops.registry import FinishedRun, RegistryDatabase, StartedRun, new_run_id
 from support.front_door import GREET, Cli, Repo
 from support.git_repositories import GitFolder
 from support.logged_runs import OTHER_DIGEST, a_failure, a_run, an_end, check
@@ -42,12 +42,16 @@ def column(out: str, number: int) -> list[str]:
 @pytest.fixture
 def some(repo: Repo) -> list[str]:
     commit = {"commit_sha": "3f2c9e1" + "0" * 33}
+    first, second, third, fourth = sorted(new_run_id() for _ in range(4))  # one millisecond has any order
     return log(
         repo,
-        (a_run(**commit), an_end(checks=(check(), check("short", passed=False)))),
-        (a_run(**commit, dirty=True, channel="production"), a_failure("rate_limit")),
-        (a_run(prompt="summarize", version="v3", kind="eval"), an_end(output="A late parcel")),
-        (a_run(digest=OTHER_DIGEST, overrides={"model": "x"}, request_model="x"), an_end(cost_usd=None)),
+        (a_run(run_id=first, **commit), an_end(checks=(check(), check("short", passed=False)))),
+        (a_run(run_id=second, **commit, dirty=True, channel="production"), a_failure("rate_limit")),
+        (a_run(run_id=third, prompt="summarize", version="v3", kind="eval"), an_end(output="A late parcel")),
+        (
+            a_run(run_id=fourth, digest=OTHER_DIGEST, overrides={"model": "x"}, request_model="x"),
+            an_end(cost_usd=None),
+        ),
     )
 
 

@@ -1,10 +1,13 @@
 """``promptops render``: the messages a version sends."""
 
+from secrets import token_hex
+
 from promptops.cli.options.common import InputOption, InputsOption, JsonOption, ReferenceArgument, read_inputs
 from promptops.config.settings import current_settings
 from promptops.console import print_json, print_styled, print_text
 from promptops.prompt.chat import message_text
 from promptops.prompt.render import render_prompt as render_messages
+from promptops.prompt.untrusted import NO_NONCE
 from promptops.versions.resolve import resolve_version
 
 
@@ -16,7 +19,8 @@ def render(
 ) -> None:
     """Print the messages a version sends for given inputs. Nothing is called or logged."""
     prompt = resolve_version(reference, current_settings()).prompt
-    rendered = render_messages(prompt, read_inputs(prompt, given, inputs))
+    nonce = token_hex(len(NO_NONCE) // 2) if prompt.untrusted_inputs else NO_NONCE
+    rendered = render_messages(prompt, read_inputs(prompt, given, inputs), nonce)
     if as_json:
         print_json(list(rendered.messages))
         return

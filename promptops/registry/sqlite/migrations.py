@@ -113,6 +113,10 @@ def _keys(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
 
 
+def _nonces(connection: sqlite3.Connection) -> None:
+    connection.execute("ALTER TABLE runs ADD COLUMN nonce TEXT")  # of the tags around untrusted inputs
+
+
 def split_statements(script: str) -> list[str]:
     statements, part = [], ""
     for line in script.splitlines(keepends=True):
@@ -128,4 +132,5 @@ MIGRATIONS: tuple[SchemaMigration, ...] = (
     ("releases", _releases),
     ("redaction", _redaction),
     ("keys", _keys),
+    ("nonces", _nonces),
 )

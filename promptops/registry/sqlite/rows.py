@@ -17,7 +17,7 @@ STARTED_COLUMNS = (
     "run_id", "started_at", "reference", "prompt", "digest", "request_model", "messages_hash", "kind",
     "source", "commit_sha", "dirty", "version", "channel", "rollout", "arm", "weight_bp", "unit_hash",
     "unit_key_id", "excluded", "fallback", "case_id", "trial", "shadow_of", "batch_id", "batch_line",
-    "eval_id", "inputs_hash", "redacted_inputs", "tenant", "api_key",
+    "eval_id", "inputs_hash", "redacted_inputs", "tenant", "api_key", "nonce",
 )  # fmt: skip
 FINISHED_COLUMNS = (
     "finished_at", "state", "response_model", "output_hash", "finish_reason", "response_id", "input_tokens",
@@ -272,6 +272,7 @@ def _describe_details(run: StartedRun, end: FinishedRun) -> dict[str, Any]:
         "attempts": list(end.attempts),
         "messages_hash": run.messages_hash,
         "redacted": describe_redaction(run, end),
+        "nonce": run.nonce,
     }
 
 

@@ -113,6 +113,7 @@ def _facts(run: RunRecord) -> list[tuple[str, Any]]:
         ("latency", _latency(run)),
         ("attempts", len(run["attempts"]) if len(run["attempts"]) > 1 else None),
         ("cache", run["cache"] and f"answer of run {run['cache']['run_id']}"),
+        ("nonce", run["nonce"]),
         ("redacted", _redacted(run["redacted"] or {})),
         ("metadata", _json(run["metadata"])),
         *((each["name"], f"{each['value']} {each['text']} ({each['source']})") for each in run["outcomes"]),
