@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
 from typing import Any
 
+from digest_keys import digest_rows
+
 from promptops.checks import CHECK_KINDS
 from promptops.cli.main import main
 from promptops.cli.verbs import GROUPS, VERBS, VerbPath, leaf_verbs
@@ -58,6 +60,11 @@ def lint_rules() -> str:
 
 def prompt_keys() -> str:
     return _keys(PROMPT_SCHEMA)
+
+
+def version_keys() -> str:
+    """Which keys make another version, found by changing each."""
+    return "| another | makes another version |\n|---|---|\n" + "\n".join(digest_rows())
 
 
 def settings_keys() -> str:
