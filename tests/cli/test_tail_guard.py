@@ -1,17 +1,14 @@
 """A ratio compares what is typical; beside it stands a guard of the tail, whose number is stable's own."""
 
 import random
-import time
 from typing import Any
 
 import pytest
 
-from promptops.config.clock import utc_text
-from promptops.registry import RegistryDatabase
+from support.channel_calls import log_calls
 from support.front_door import Cli, Repo
 from support.greet_releases import go_live, ok, told
-from support.greet_traffic import channel_state, ticked
-from support.logged_runs import a_run, an_end
+from support.greet_traffic import ticked
 
 PLAN = """\
 plans:
@@ -34,23 +31,12 @@ def live(cli: Cli, repo: Repo, request: pytest.FixtureRequest) -> Repo:
 
 def calls(repo: Repo, count: int, *, slow: float = 0.0, seed: int = 1) -> None:
     """Calls of the channel. ``slow``: the share of the canary's that take six times as long."""
-    draw, state, now = random.Random(seed), channel_state(), time.time()
-    log = []
-    for number in range(count):
-        rollout = state.rollout
-        canary = rollout is not None and draw.random() < 0.5
-        served = rollout.canary if canary else state.stable
-        more: dict[str, Any] = {}
-        if rollout:
-            more = {"rollout": rollout.id, "arm": "canary" if canary else "stable", "weight_bp": 5000}
-        at = now + (number if rollout else number - count) / 1000
-        run = a_run(
-            started_at=utc_text(at), prompt="greet", channel="production", digest=served.digest, **more
-        )
+
+    def answer(draw: random.Random, canary: bool) -> dict[str, Any]:
         times = 6.0 if canary and draw.random() < slow else 1.0
-        log.append((run, an_end(finished_at=utc_text(at), latency_ms=times * draw.lognormvariate(7.0, 0.3))))
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
-        registry.record(log)
+        return {"latency_ms": times * draw.lognormvariate(7.0, 0.3)}
+
+    log_calls(repo, count, answer, seed=seed)
 
 
 def start(cli: Cli) -> str:
