@@ -50,6 +50,17 @@ def test_json_is_compared_field_by_field() -> None:
     assert found.json_pairs == 4
 
 
+def test_what_else_is_worse_stands_in_the_headline() -> None:
+    """Checks that all pass say nothing of answers that a judge finds worse in every second pair."""
+    pairs = [
+        pair(n, passing(True), passing(True, "no"), preference=0.0 if n % 2 else 0.5) for n in range(400)
+    ]
+    said = "not worse on checks, worse on judge"
+    for form in ("text", "markdown", "html"):
+        assert said in render_comparisons([compared(pairs)], form), form
+        assert said not in render_comparisons([compared(pairs[:12])], form), form
+
+
 def test_ratios_are_bounded_and_judged_by_their_limit() -> None:
     draw = random.Random(5)
     for factor, word in ((1.0, "not worse"), (1.6, "worse"), (0.6, "better")):

@@ -20,6 +20,7 @@ from promptops.cli.reports.shadow.view import (
     pair_groups,
     shadow_notes,
     shadow_sample_size,
+    shadow_verdict,
     similarity_text,
 )
 from promptops.cli.reports.tables import slices_table
@@ -61,7 +62,7 @@ def _sections(one: ShadowComparison, *, small: bool) -> Iterator[CommentSection]
 
 def _head(one: ShadowComparison, *, small: bool) -> Iterator[str]:
     symbol = VERDICT_SYMBOLS[one.verdict]
-    yield f"\n{'####' if small else '###'} {symbol} {code_line(one.prompt)}: {one.verdict}\n"
+    yield f"\n{'####' if small else '###'} {symbol} {code_line(one.prompt)}: {shadow_verdict(one)}\n"
     yield f"**{prose(one.sentence)}**"
     yield from _body(one)
 

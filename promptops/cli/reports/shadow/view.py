@@ -16,6 +16,7 @@ from promptops.console import escape_line, pluralize
 from promptops.evaluation.shadow.pair import ShadowPair
 from promptops.evaluation.shadow.result import ExclusionCounts, MetricComparison, ShadowComparison
 from promptops.evaluation.shadow.similarity import OutputSimilarity
+from promptops.stats.sequential_pairs import ALPHA
 
 METRIC_LABELS = {
     "checks": "fails checks",
@@ -47,8 +48,20 @@ MODE_TEXTS = {
 }
 
 
+def shadow_verdict(one: ShadowComparison) -> str:
+    """The word, and what else is shown to be worse: "not worse on checks, worse on judge"."""
+    first, *others = (each for each in one.questions if each.name not in RATIO_METRICS)
+    proven = (
+        each.name
+        for each in others
+        if each.verdict == "worse" and each.e_values.get("worse", 0.0) >= len(others) / ALPHA
+    )
+    worse = ", ".join(proven)
+    return f"{one.verdict} on {first.name}, worse on {worse}" if worse else one.verdict
+
+
 def shadow_headline(one: ShadowComparison) -> str:
-    return f"{one.candidate.label} against {one.control.label}: {one.verdict}"
+    return f"{one.candidate.label} against {one.control.label}: {shadow_verdict(one)}"
 
 
 def shadow_sample_size(one: ShadowComparison) -> str:
