@@ -1,6 +1,7 @@
 """Rollouts at 200 calls a day by the built-in plans: the product's tests and rules, without a registry.
 
-Errors 1 %, checks pass 95 % unless said. Like ``worlds``, a seed gives the same rollout on every machine.
+Errors 1 %, checks pass 95 % unless said, 5 % of calls are in the tail of latency. Like ``worlds``, a seed
+gives the same rollout on every machine.
 """
 
 import random
@@ -12,6 +13,7 @@ from promptops.release.analysis.rollout_tests import RolloutTests, new_tests
 from promptops.release.analysis.verdicts import evaluate_metrics
 from promptops.release.plan import ReleasePlan, decode_plan
 from promptops.release.plan.defaults import BUILT_IN
+from promptops.release.plan.tail_guards import with_tail_guards
 from promptops.release.rules import Move, apply_transition, decide_transition, start_rollout
 from promptops.release.steps import position_at
 from promptops.stats.sequential_pairs import SequentialPairedTest
@@ -23,7 +25,8 @@ STABLE, CANARY = ReleasedVersion("v12", "4c1d" * 16), ReleasedVersion("v13", "90
 PER_DAY = 200
 _DAY_S = 86_400.0
 _TICK = 50  # calls
-_ERRORS, _FAILED_CHECKS = 0.01, 0.05
+_ERRORS, _FAILED_CHECKS, _SLOW = 0.01, 0.05, 0.05
+_TAIL = {"latency": 2_000.0}  # milliseconds
 _DISCORDANT = 0.06  # pairs of equal versions of which one side fails
 
 
@@ -38,7 +41,7 @@ def first_end(seed: int, name: str, passes: float) -> int | None:
     rollout = start_rollout("r-1", CANARY, plan, "salt", START)
     rollout = replace(rollout, phase=phase, step=step, weight_bp=weight)
     state = ChannelState(stable=STABLE, rollout=rollout)
-    rates = {"error_rate": _ERRORS, "checks": _FAILED_CHECKS}
+    rates = {"error_rate": _ERRORS, "checks": _FAILED_CHECKS, "latency_tail": _SLOW}
     tests = new_tests(plan, {each: prior_from_history(rate) for each, rate in rates.items()})
     step_calls = step_canary_calls = 0
     calls: list[tuple[bool, int]] = []
@@ -53,6 +56,7 @@ def first_end(seed: int, name: str, passes: float) -> int | None:
         calls.append((canary, weight_bp))
         values["error_rate"].append(float(failed))
         values["checks"].append(float(failed_checks))
+        values["latency_tail"].append(float(draw() < _SLOW))
         tests.ratio.update(canary, weight_bp / 10_000)
         step_calls, step_canary_calls = step_calls + 1, step_canary_calls + canary
         if number % _TICK:
@@ -73,11 +77,12 @@ def first_end(seed: int, name: str, passes: float) -> int | None:
 
 
 def _plan(name: str) -> ReleasePlan:
-    """A built-in plan with its two binary guards, from its first step on."""
-    metrics = [each for each in BUILT_IN[name]["metrics"] if each["name"] in ("error_rate", "checks")]
-    plan = decode_plan(name, {"eval": None, "metrics": metrics, "deadline": "15d"})
-    assert [each.name for each in plan.guards] == ["error_rate", "checks"]
-    return plan
+    """A built-in plan with its binary guards, from its first step on."""
+    metrics = [each for each in BUILT_IN[name]["metrics"] if each["name"] != "cost"]
+    plan = with_tail_guards(decode_plan(name, {"eval": None, "metrics": metrics, "deadline": "15d"}), _TAIL)
+    binary = tuple(each for each in plan.metrics if each.kind == "binary")
+    assert [each.name for each in binary] == ["error_rate", "checks", "latency_tail"]
+    return replace(plan, metrics=binary)
 
 
 def _findings(tests: RolloutTests, rollout: Rollout, calls: int, canary_calls: int) -> Findings:
