@@ -166,6 +166,11 @@ SETTINGS_SCHEMA: dict[str, Any] = {
             "description": "What `promptops serve` does with requests of its callers.",
             "additionalProperties": False,
             "properties": {
+                "aliases": {
+                    "type": "object",
+                    "description": "Names of prompts by ids that programs have, such as pmpt_….",
+                    "additionalProperties": {"type": "string"},
+                },
                 "caller_parameters": {
                     "type": "string",
                     "enum": ["ignore", "refuse"],

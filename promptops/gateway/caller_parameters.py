@@ -13,6 +13,7 @@ _CHANGES_THE_ANSWER: dict[str, Callable[[Any], bool]] = {
     "logprobs": bool,
     "audio": bool,
     "modalities": lambda value: value != ["text"],
+    "store": bool,
     "background": bool,
     "previous_response_id": bool,
     "conversation": bool,

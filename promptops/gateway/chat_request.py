@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -20,37 +21,36 @@ _MAX_MODEL = 300
 _OWN = ("model", "messages", "inputs", "metadata", "stream", "stream_options", "user", "safety_identifier")
 
 
-def parse_chat_request(
-    body: Mapping[str, Any],
-    headers: Mapping[str, str],
-    caller: Caller,
-    limits: Limits,
-    *,
-    refuse_parameters: bool = False,
-) -> ServedRequest:
-    """Raises ApiError, or NotFound for a model that is no served reference."""
-    reference = text_in(body, "model", longest=_MAX_MODEL)
-    if not reference:
-        raise ApiError(400, "`model` is missing: NAME:CHANNEL or NAME@vN", "missing_parameter", "model")
-    metadata = object_in(body, "metadata") or {}
-    inputs = _inputs(body, metadata)
-    chat = _messages(body, optional=inputs is not None)
-    options = object_in(body, "stream_options") or {}
-    return ServedRequest(
-        call=CallRequest(
-            reference=caller.check_reference(reference),
-            inputs=inputs or {},
-            chat=chat,
-            unit=unit_of(body, headers),
-            metadata={key: value for key, value in metadata.items() if key != "inputs"},
-            limits=limits,
-            tenant=caller.tenant,
-            api_key=caller.key_id,
-        ),
-        stream=flag_in(body, "stream"),
-        wire=partial(ChatWire, include_usage=flag_in(options, "include_usage")),
-        ignored=ignored_parameters(body, _OWN, refuse=refuse_parameters),
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatReader:
+    """Reads requests by the settings of one project."""
+
+    limits: Limits
+    refuse_parameters: bool = False
+
+    def read(self, body: Mapping[str, Any], headers: Mapping[str, str], caller: Caller) -> ServedRequest:
+        """Raises ApiError, or NotFound for a model that is no served reference."""
+        reference = text_in(body, "model", longest=_MAX_MODEL)
+        if not reference:
+            raise ApiError(400, "`model` is missing: NAME:CHANNEL or NAME@vN", "missing_parameter", "model")
+        metadata = object_in(body, "metadata") or {}
+        inputs = _inputs(body, metadata)
+        options = object_in(body, "stream_options") or {}
+        return ServedRequest(
+            call=CallRequest(
+                reference=caller.check_reference(reference),
+                inputs=inputs or {},
+                chat=_messages(body, optional=inputs is not None),
+                unit=unit_of(body, headers),
+                metadata={key: value for key, value in metadata.items() if key != "inputs"},
+                limits=self.limits,
+                tenant=caller.tenant,
+                api_key=caller.key_id,
+            ),
+            wire=partial(ChatWire, include_usage=flag_in(options, "include_usage")),
+            stream=flag_in(body, "stream"),
+            ignored=ignored_parameters(body, _OWN, refuse=self.refuse_parameters),
+        )
 
 
 def unit_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:

@@ -18,10 +18,12 @@ from promptops.gateway.access import Access, is_loopback
 from promptops.gateway.answering import Answering
 from promptops.gateway.answers import json_answer
 from promptops.gateway.body import MAX_BODY_BYTES
-from promptops.gateway.chat import ChatCompletions
+from promptops.gateway.call_route import CallRoute
+from promptops.gateway.chat_request import ChatReader
 from promptops.gateway.errors import NO_RETRY, ApiError, api_error
 from promptops.gateway.metrics import CONTENT_TYPE, GatewayMetrics
 from promptops.gateway.models import ServedModels
+from promptops.gateway.responses_request import ResponsesReader
 from promptops.gateway.run_records import RunRecords
 from promptops.log import PackageLogger
 from promptops.redaction import redact
@@ -69,10 +71,14 @@ class Gateway(Closing):
         self._keys = KeyReader(settings)
         self._access = Access(KeyRing())
         self._watching: asyncio.Task[None] | None = None
-        policy = settings.serve.get("caller_parameters", "ignore")
+        refuse = settings.serve.get("caller_parameters") == "refuse"
         self._metrics = GatewayMetrics()
         answering = Answering(self._service, self._access, self._metrics)
-        self._chat = ChatCompletions(answering, options.limits, policy == "refuse")
+        chat = ChatReader(limits=options.limits, refuse_parameters=refuse)
+        aliases = settings.serve.get("aliases", {})
+        responses = ResponsesReader(limits=options.limits, aliases=aliases, refuse_parameters=refuse)
+        self._chat = CallRoute(answering, chat.read)
+        self._responses = CallRoute(answering, responses.read)
         self._records = RunRecords(self._service, self._access, settings)
 
     def start(self) -> int:
@@ -135,6 +141,7 @@ class Gateway(Closing):
         models = ServedModels(self._service, self._access)
         app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY_BYTES)
         app.router.add_post("/v1/chat/completions", self._chat.post)
+        app.router.add_post("/v1/responses", self._responses.post)
         app.router.add_get("/v1/models", models.list)
         app.router.add_get("/v1/models/{model:.+}", models.get)
         app.router.add_post("/v1/feedback", self._records.add_feedback)

@@ -120,3 +120,15 @@ def test_a_client_that_retries_makes_no_second_call_and_no_second_run(
     with pytest.raises(openai.InternalServerError):
         sdk.chat.completions.create(model="greet:production", messages=[{"role": "user", "content": "Ada"}])
     assert (len(provider.requests), len(runs(repo))) == (1, 1)
+
+
+def test_reusable_prompts(sdk: "openai.OpenAI", repo: Repo) -> None:
+    answer = sdk.responses.create(prompt={"id": "greet", "version": "1", "variables": {"name": "Ada"}})
+    assert answer.output_text == "Greet Ada."
+    assert answer.usage is not None
+    assert answer.usage.total_tokens == 7
+    assert runs(repo)[0]["reference"] == "greet@v1"
+    with sdk.responses.stream(model="unused", prompt={"id": "greet"}, input="Grace") as stream:
+        deltas = [event.delta for event in stream if event.type == "response.output_text.delta"]
+        final = stream.get_final_response()
+    assert ("".join(deltas), final.output_text) == ("Greet Grace.", "Greet Grace.")

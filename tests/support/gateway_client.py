@@ -32,6 +32,17 @@ class Response:
         return str(self.body["choices"][0]["message"]["content"])
 
     @property
+    def named_events(self) -> list[Any]:
+        """What an event stream holds whose events have names; each holds its own."""
+        found = [event.split(b"\n", 1) for event in self.raw.split(b"\n\n") if event]
+        events = [
+            (name.removeprefix(b"event: ").decode(), json.loads(data[len(b"data: ") :]))
+            for name, data in found
+        ]
+        assert [name for name, _ in events] == [event["type"] for _, event in events]
+        return [event for _, event in events]
+
+    @property
     def events(self) -> list[Any]:
         """What an event stream holds; its last line is [DONE]."""
         lines = [line[len(b"data: ") :] for line in self.raw.split(b"\n\n") if line]
@@ -59,6 +70,10 @@ class Client:
             return Response(answer.status, found, answer.read())
         finally:
             connection.close()
+
+    def respond(self, *, headers: Any = None, **body: Any) -> Response:
+        """A request of the Responses API."""
+        return self.send("POST", "/v1/responses", body, headers)
 
     def get(self, path: str, **headers: str) -> Response:
         return self.send("GET", path, None, headers)

@@ -1,0 +1,26 @@
+"""``POST /v1/chat/completions`` and ``POST /v1/responses``."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from promptops.gateway.access import Caller
+from promptops.gateway.answering import Answering, ServedRequest
+from promptops.gateway.body import read_object
+
+ReadRequest = Callable[[Mapping[str, Any], Mapping[str, str], Caller], ServedRequest]
+
+
+@dataclass(frozen=True, slots=True)
+class CallRoute:
+    """Answers requests of one of OpenAI's APIs from what is released."""
+
+    answering: Answering
+    read: ReadRequest
+
+    async def post(self, request: web.Request) -> web.StreamResponse:
+        caller = self.answering.access.caller(request)
+        body = await read_object(request)
+        return await self.answering.answer(request, caller, body, self.read(body, request.headers, caller))

@@ -1,0 +1,129 @@
+"""``POST /v1/responses``: what a request asks for, in the shape of OpenAI's reusable prompts. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from promptops.gateway.access import Caller
+from promptops.gateway.answering import ServedRequest
+from promptops.gateway.body import flag_in, object_in, text_in, wrong_type
+from promptops.gateway.caller_parameters import ignored_parameters
+from promptops.gateway.chat_request import unit_of
+from promptops.gateway.errors import ApiError
+from promptops.gateway.responses_wire import ResponsesWire
+from promptops.runner.retry import Limits
+from promptops.service import CallRequest
+
+_OWN = ("prompt", "input", "metadata", "stream", "user", "safety_identifier")
+_MAX_NAME = 300
+_DEFAULT_CHANNEL = "production"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponsesReader:
+    """Reads requests by the settings of one project. ``aliases``: prompts by the ids that code has."""
+
+    limits: Limits
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    refuse_parameters: bool = False
+
+    def read(self, body: Mapping[str, Any], headers: Mapping[str, str], caller: Caller) -> ServedRequest:
+        """Raises ApiError, or NotFound for a prompt that is not served."""
+        prompt = object_in(body, "prompt")
+        own = _OWN if prompt is not None else (*_OWN, "model")
+        reference = self._reference(prompt) if prompt is not None else _model(body)
+        chat = tuple(_chat(body.get("input")))
+        inputs = _variables(prompt or {})
+        if prompt is None and not chat:
+            raise ApiError(400, "`input` is missing: what the prompt takes", "missing_parameter", "input")
+        return ServedRequest(
+            call=CallRequest(
+                reference=caller.check_reference(reference),
+                inputs=inputs,
+                chat=chat,
+                unit=unit_of(body, headers),
+                metadata=object_in(body, "metadata") or {},
+                limits=self.limits,
+                tenant=caller.tenant,
+                api_key=caller.key_id,
+            ),
+            wire=ResponsesWire,
+            stream=flag_in(body, "stream"),
+            ignored=ignored_parameters(body, own, refuse=self.refuse_parameters),
+        )
+
+    def _reference(self, prompt: Mapping[str, Any]) -> str:
+        """``{id, version}``: a number is a released version, another word a channel, none is production."""
+        name, version = (
+            text_in(prompt, "id", longest=_MAX_NAME),
+            text_in(prompt, "version", longest=_MAX_NAME),
+        )
+        if not name:
+            raise ApiError(400, "`prompt.id` is missing: the name of a prompt", "missing_parameter", "prompt")
+        name = self.aliases.get(name, name)
+        if version is None:
+            return f"{name}:{_DEFAULT_CHANNEL}"
+        digits = version.removeprefix("v")
+        return f"{name}@v{digits}" if digits.isascii() and digits.isdecimal() else f"{name}:{version}"
+
+
+def _model(body: Mapping[str, Any]) -> str:
+    reference = text_in(body, "model", longest=_MAX_NAME)
+    if not reference:
+        raise ApiError(400, "`prompt` is missing: {id, version, variables}", "missing_parameter", "prompt")
+    return reference
+
+
+def _variables(prompt: Mapping[str, Any]) -> dict[str, Any]:
+    given = object_in(prompt, "variables") or {}
+    return {name: _variable(name, value) for name, value in given.items()}
+
+
+def _variable(name: str, value: Any) -> Any:
+    """Any JSON value, or a part of OpenAI's that is text or an image in itself."""
+    kind = value.get("type") if isinstance(value, dict) else None
+    if kind == "input_text" and isinstance(value.get("text"), str):
+        return value["text"]
+    if kind == "input_image" and isinstance(value.get("image_url"), str):
+        return value["image_url"]
+    if kind in ("input_image", "input_file"):
+        raise wrong_type(f"prompt.variables.{name[:60]}", "a text, or an image as a data: URL")
+    return value
+
+
+def _chat(given: Any) -> Iterator[dict[str, Any]]:
+    """Items of the Responses API as messages of a chat."""
+    if given is None:
+        return
+    if isinstance(given, str):
+        yield {"role": "user", "content": given}
+        return
+    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
+        raise wrong_type("input", "a text, or a list of items")
+    for item in given:
+        yield _message(item)
+
+
+def _message(item: Mapping[str, Any]) -> dict[str, Any]:
+    kind = item.get("type", "message")
+    if kind == "function_call":
+        function = {"name": item.get("name"), "arguments": item.get("arguments")}
+        call = {"id": item.get("call_id"), "type": "function", "function": function}
+        return {"role": "assistant", "content": None, "tool_calls": [call]}
+    if kind == "function_call_output":
+        return {"role": "tool", "tool_call_id": item.get("call_id"), "content": item.get("output")}
+    if kind != "message":
+        raise ApiError(400, f"items of type `{str(kind)[:60]}` are not taken", "invalid_value", "input")
+    role, content = item.get("role"), item.get("content")
+    if isinstance(content, list):
+        content = [_part(part) for part in content]
+    return {"role": "system" if role == "developer" else role, "content": content}
+
+
+def _part(part: Any) -> dict[str, Any]:
+    kind = part.get("type") if isinstance(part, dict) else None
+    if kind in ("input_text", "output_text", "text"):
+        return {"type": "text", "text": part.get("text")}
+    if kind == "input_image" and isinstance(part.get("image_url"), str):
+        return {"type": "image_url", "image_url": {"url": part["image_url"]}}
+    raise ApiError(400, f"parts of type `{str(kind)[:60]}` are not taken", "invalid_value", "input")

@@ -1,0 +1,166 @@
+"""Runs as OpenAI's responses, whole and as events. Pure."""
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from promptops.gateway.chat_wire import run_facts
+from promptops.gateway.errors import ApiError
+from promptops.providers.types import REFUSAL
+from promptops.registry import StartedRun
+from promptops.runner import Run
+
+
+class ResponsesWire:
+    """One answer as a response, whole or as the events of its making."""
+
+    def __init__(self, run: StartedRun) -> None:
+        self._id = run.run_id
+        self._model = run.request_model
+        self._created_at = int(time.time())
+        self._prompt = {"id": run.prompt, "version": run.version, "variables": None}
+        self._sent = 0
+        self._heard = False
+
+    def whole(self, run: Run) -> dict[str, Any]:
+        status = "incomplete" if run.truncated else "completed"
+        return {
+            **self._response(status, [*self._items(run)]),
+            "model": run.model,
+            "incomplete_details": {"reason": "max_output_tokens"} if run.truncated else None,
+            "usage": _usage(run),
+            "promptops": run_facts(run),
+        }
+
+    def begin(self) -> bytes:
+        begun = {"response": self._response("in_progress", [])}
+        return self._event("response.created", begun) + self._event("response.in_progress", begun)
+
+    def piece(self, text: str) -> bytes:
+        opened = b"" if self._heard else self._open_text()
+        self._heard = True
+        return opened + self._event("response.output_text.delta", self._at({"delta": text, "logprobs": []}))
+
+    def end(self, run: Run) -> bytes:
+        """What follows the text: its end, tool calls, and the whole response."""
+        events = []
+        for index, item in enumerate(self._items(run)):
+            if item["type"] == "message":
+                events.append(self._close_message(item))
+            else:
+                events.append(self._call(index, item))
+        whole = self.whole(run)
+        events.append(self._event(f"response.{whole['status']}", {"response": whole}))
+        return b"".join(events)
+
+    def failure(self, error: ApiError) -> bytes:
+        failed = self._response("failed", [])
+        failed["error"] = {"code": error.code or "server_error", "message": error.message}
+        return self._event("response.failed", {"response": failed})
+
+    def _open_text(self) -> bytes:
+        item = {"id": self._message_id, "type": "message", "role": "assistant", "status": "in_progress"}
+        part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+        added = {"output_index": 0, "item": {**item, "content": []}}
+        return self._event("response.output_item.added", added) + self._event(
+            "response.content_part.added", self._at({"part": part})
+        )
+
+    def _close_message(self, item: Mapping[str, Any]) -> bytes:
+        (part,) = item["content"]
+        opened = b"" if self._heard else self._open_text()
+        said = {"text": part["text"], "logprobs": []} if part["type"] == "output_text" else None
+        return b"".join(
+            [
+                opened,
+                b"" if said is None else self._event("response.output_text.done", self._at(said)),
+                self._event("response.content_part.done", self._at({"part": part})),
+                self._event("response.output_item.done", {"output_index": 0, "item": item}),
+            ]
+        )
+
+    def _call(self, index: int, item: Mapping[str, Any]) -> bytes:
+        place = {"output_index": index, "item_id": item["id"]}
+        begun = {**item, "arguments": "", "status": "in_progress"}
+        arguments = item["arguments"]
+        done = {**place, "name": item["name"], "arguments": arguments}
+        return b"".join(
+            [
+                self._event("response.output_item.added", {"output_index": index, "item": begun}),
+                self._event("response.function_call_arguments.delta", {**place, "delta": arguments}),
+                self._event("response.function_call_arguments.done", done),
+                self._event("response.output_item.done", {"output_index": index, "item": item}),
+            ]
+        )
+
+    @property
+    def _message_id(self) -> str:
+        return f"msg_{self._id}"
+
+    def _at(self, what: Mapping[str, Any]) -> dict[str, Any]:
+        return {"item_id": self._message_id, "output_index": 0, "content_index": 0, **what}
+
+    def _items(self, run: Run) -> Iterator[dict[str, Any]]:
+        if run.text or not run.tool_calls:
+            refused = run.finish_reason == REFUSAL
+            text = {"type": "output_text", "text": run.text, "annotations": [], "logprobs": []}
+            yield {
+                "id": self._message_id,
+                "type": "message",
+                "role": "assistant",
+                "status": "incomplete" if run.truncated else "completed",
+                "content": [{"type": "refusal", "refusal": run.text} if refused else text],
+            }
+        for number, call in enumerate(run.tool_calls):
+            function = call.get("function") or {}
+            yield {
+                "id": f"fc_{self._id}_{number}",
+                "type": "function_call",
+                "call_id": call.get("id"),
+                "name": function.get("name"),
+                "arguments": function.get("arguments"),
+                "status": "completed",
+            }
+
+    def _response(self, status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            "id": f"resp_{self._id}",
+            "object": "response",
+            "created_at": self._created_at,
+            "status": status,
+            "error": None,
+            "incomplete_details": None,
+            "instructions": None,
+            "metadata": {},
+            "model": self._model,
+            "output": output,
+            "parallel_tool_calls": True,
+            "previous_response_id": None,
+            "prompt": self._prompt,
+            "store": False,
+            "temperature": None,
+            "text": {"format": {"type": "text"}},
+            "tool_choice": "auto",
+            "tools": [],
+            "top_p": None,
+            "usage": None,
+        }
+
+    def _event(self, kind: str, content: Mapping[str, Any]) -> bytes:
+        data = {"type": kind, "sequence_number": self._sent, **content}
+        self._sent += 1
+        line = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+        return f"event: {kind}\ndata: {line}\n\n".encode()
+
+
+def _usage(run: Run) -> dict[str, Any] | None:
+    if run.input_tokens is None or run.output_tokens is None:
+        return None
+    return {
+        "input_tokens": run.input_tokens,
+        "input_tokens_details": {"cached_tokens": run.cached_tokens or 0},
+        "output_tokens": run.output_tokens,
+        "output_tokens_details": {"reasoning_tokens": run.reasoning_tokens or 0},
+        "total_tokens": run.input_tokens + run.output_tokens,
+    }
