@@ -1,6 +1,7 @@
 """Two committed versions of one prompt, for tests of releases through the front door."""
 
 import json
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,16 @@ def two_versions(repo: Repo, more: str = "") -> None:
         repo.write("prompts/greet.yaml", SALUTE + more)
         repo.commit("Salute people")
 
+    _start_as(repo, f"two versions {more}", build)
+
+
+def _start_as(repo: Repo, name: str, build: Callable[[], None]) -> None:
+    """As ``Repo.start_as`` in a repository that has nothing yet; any other is built on."""
     written = {path.name for path in repo.path.iterdir()} - {".git"}
     if written or (repo.path / ".git" / "index").exists():
         build()
     else:
-        repo.start_as(f"two versions {sha256(more.encode()).hexdigest()}", build)
+        repo.start_as(sha256(name.encode()).hexdigest(), build)
 
 
 def with_cases(repo: Repo) -> None:
@@ -38,8 +44,13 @@ def with_cases(repo: Repo) -> None:
 
 def go_live(cli: Cli, repo: Repo, *, cases: bool = False, more: str = "") -> None:
     """``greet@HEAD~1`` serves production. ``more``: lines of both prompt files."""
-    two_versions(repo, f"cases: greet.cases.jsonl\n{more}" if cases else more)
-    ok(cli("promote", "greet@HEAD~1", "--yes"))
+    more = f"cases: greet.cases.jsonl\n{more}" if cases else more
+
+    def build() -> None:
+        two_versions(repo, more)
+        ok(cli("promote", "greet@HEAD~1", "--yes"))
+
+    _start_as(repo, f"live {more}", build)
 
 
 def ok(done: Finished) -> Finished:
