@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
-from promptops.git.repo import STATE_BRANCH
-from promptops.git.state_branch import STATE_REF
+from promptops.git.repo import STATE_BRANCH, STATE_REF
 
 if TYPE_CHECKING:
     from promptops.git.transfer import TransferResult

@@ -2,6 +2,7 @@
 
 import posixpath
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +16,9 @@ from promptops.git.process import CatFile, GitObject, MissingObject, run_git
 
 STATE_BRANCH = "promptops-state"
 VERIFIED_REF = f"refs/promptops/verified/{STATE_BRANCH}"
-_STATE_REF = re.compile(f"refs/heads/{STATE_BRANCH}|refs/remotes/[^/]+/{STATE_BRANCH}")
+STATE_REF = f"refs/heads/{STATE_BRANCH}"
+_STATE_REFS = re.compile(f"{STATE_REF}|refs/remotes/[^/]+/{STATE_BRANCH}")
+_NEW_REFS_SECONDS = 1.0
 INDEX = ""  # the revision that stands for the index, as in git's own ":path"
 _LINK, _SUBMODULE, _TREE = "120000", "160000", "040000"
 _LINK_MODES = {_LINK, _SUBMODULE}
@@ -39,6 +42,7 @@ class GitRepo(Closing):
         self._objects = CatFile(settings)
         self._index = IndexListing(settings)
         self._ancestry: set[tuple[str, str]] = set()  # commits: what was once so stays so
+        self._listed = 0.0  # when all refs were, on the monotonic clock
         self.links_followed = 0
 
     def close(self) -> None:
@@ -77,6 +81,17 @@ class GitRepo(Closing):
         """Forget where refs stood: something here, or another process, may have moved them."""
         self.__dict__.pop("_heads", None)
 
+    def reread_refs(self) -> None:
+        """See where the state branches stand now, by the git that is at work; new ones within a second."""
+        known = self.__dict__.get("_heads", {})
+        names = list(known | {VERIFIED_REF: ""})
+        self.refresh_refs()
+        if STATE_REF not in known or time.monotonic() > self._listed + _NEW_REFS_SECONDS:
+            return
+        answers = dict(zip(names, self._objects.ask_many(names), strict=True))
+        if all(answers[name].kind == "commit" for name in known):
+            self._heads = {name: answer.oid for name, answer in answers.items() if answer.kind == "commit"}
+
     def state_heads(self) -> dict[str, str]:
         """The state branch, here and as last fetched from each remote: ref to commit."""
         return {name: oid for name, oid in self._heads.items() if name not in ("HEAD", VERIFIED_REF)}
@@ -88,10 +103,11 @@ class GitRepo(Closing):
     @cached_property
     def _heads(self) -> dict[str, str]:
         """HEAD and the state branches, asked for in one go and once."""
+        self._listed = time.monotonic()
         stdout = run_git(self.settings, "show-ref", "--head", STATE_BRANCH, ok=(0, 1))
         lines = (line.split(" ", 1) for line in stdout.decode("utf-8", "surrogateescape").splitlines())
         return {
-            name: oid for oid, name in lines if name in ("HEAD", VERIFIED_REF) or _STATE_REF.fullmatch(name)
+            name: oid for oid, name in lines if name in ("HEAD", VERIFIED_REF) or _STATE_REFS.fullmatch(name)
         }
 
     def _branch(self) -> str:

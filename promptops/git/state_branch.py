@@ -17,9 +17,8 @@ from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
 from promptops.git.actor import actor_of
 from promptops.git.process import git_error, run_git, run_git_unchecked
-from promptops.git.repo import STATE_BRANCH
+from promptops.git.repo import STATE_REF
 
-STATE_REF = f"refs/heads/{STATE_BRANCH}"
 _POLL_INTERVAL_S = 0.003
 _STALE_LOCK_S = 2.0  # git itself holds the lock of a ref for microseconds
 _NO_IDENTITY = ("Please tell me who you are", "empty ident name", "auto-detection is disabled")

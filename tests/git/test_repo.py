@@ -10,7 +10,7 @@ import pytest
 
 from promptops.errors import Invalid, NotFound
 from promptops.git.log import first_parent_log, is_on_first_parent_line
-from promptops.git.repo import INDEX, GitRepo, Tip
+from promptops.git.repo import INDEX, STATE_BRANCH, STATE_REF, VERIFIED_REF, GitRepo, Tip
 from support.git_repositories import GitFolder, new_repository
 
 A = "prompts/a.yaml"
@@ -135,6 +135,52 @@ class TestRevisions:
             True,
         ]
         assert not is_on_first_parent_line(settings, merge, main)
+
+
+class TestStateBranches:
+    @pytest.fixture
+    def commits(self, repository: GitFolder) -> list[str]:
+        found = [repository.commit(), repository.commit()]
+        repository.git("update-ref", STATE_REF, found[0])
+        return found
+
+    def test_moved_made_or_deleted_by_another_process(
+        self, repository: GitFolder, repo: GitRepo, commits: list[str]
+    ) -> None:
+        assert repo.state_heads() == {STATE_REF: commits[0]}
+        repository.git("update-ref", STATE_REF, commits[1])
+        assert repo.state_heads() == {STATE_REF: commits[0]}
+        repo.reread_refs()
+        assert (repo.state_heads(), repo.verified_state()) == ({STATE_REF: commits[1]}, None)
+        repository.git("pack-refs", "--all")
+        repository.git("update-ref", VERIFIED_REF, commits[0])
+        repo.reread_refs()
+        assert (repo.state_heads(), repo.verified_state()) == ({STATE_REF: commits[1]}, commits[0])
+        repository.git("update-ref", "-d", VERIFIED_REF)
+        repo.reread_refs()
+        assert repo.verified_state() is None
+        repository.git("update-ref", "-d", STATE_REF)
+        repo.reread_refs()
+        assert repo.state_heads() == {}
+
+    def test_of_a_new_remote(
+        self, repository: GitFolder, repo: GitRepo, commits: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert list(repo.state_heads()) == [STATE_REF]
+        fetched = f"refs/remotes/origin/{STATE_BRANCH}"
+        repository.git("update-ref", fetched, commits[1])
+        monkeypatch.setattr("promptops.git.repo._NEW_REFS_SECONDS", -1.0)
+        repo.reread_refs()
+        assert repo.state_heads() == {STATE_REF: commits[0], fetched: commits[1]}
+
+    def test_no_git_is_started_for_it(
+        self, repository: GitFolder, repo: GitRepo, commits: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        assert repo.state_heads()
+        assert repo.has_commits()
+        monkeypatch.setenv("PATH", "/nowhere")
+        repo.reread_refs()
+        assert repo.state_heads() == {STATE_REF: commits[0]}
 
 
 class TestFiles:

@@ -7,9 +7,8 @@ from functools import cached_property
 from promptops.config.settings import Settings
 from promptops.errors import Invalid
 from promptops.git.remote import OnTransfer, fetch_state_branch, push_commit, tracking_ref
-from promptops.git.repo import STATE_BRANCH, GitRepo
+from promptops.git.repo import STATE_BRANCH, STATE_REF, GitRepo
 from promptops.git.state_branch import (
-    STATE_REF,
     GitIdentity,
     RefUpdate,
     SigningError,
@@ -79,7 +78,7 @@ class StateBranch:
     def newest_commit(self, *, own: bool = False) -> str | None:
         """The newest commit, here or as last fetched. ``own``: the local one where both have moved on."""
         if not self._is_pinned:
-            self.repo.refresh_refs()
+            self.repo.reread_refs()
         try:
             return find_state_commit(self.repo)
         except Invalid:

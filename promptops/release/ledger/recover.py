@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from promptops.errors import Invalid, NotFound
 from promptops.git.process import run_git
-from promptops.git.repo import STATE_BRANCH, VERIFIED_REF
-from promptops.git.state_branch import STATE_REF, RefUpdate, delete_ref, repository_lock, update_refs
+from promptops.git.repo import STATE_BRANCH, STATE_REF, VERIFIED_REF
+from promptops.git.state_branch import RefUpdate, delete_ref, repository_lock, update_refs
 from promptops.release.ledger.audit import audit_history
 from promptops.release.ledger.branch import StateBranch
 from promptops.release.ledger.commit_message import format_message
