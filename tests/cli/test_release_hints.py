@@ -10,8 +10,8 @@ from support.greet_releases import QUICK, a_remote, go_live, ok, told, two_versi
 from support.provider import Provider
 
 
-def test_history_names_released_versions_as_they_can_be_pasted(cli: Cli, greeting: Repo) -> None:
-    go_live(cli, greeting)
+def test_history_names_released_versions_as_they_can_be_pasted(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
     ok(cli("canary", "greet@HEAD", *QUICK))
     shown = [line.split("  ")[0] for line in cli("history", "greet").out.splitlines()[1:]]
     assert shown[:2] == ["greet@v2 [production canary]", "greet@v1 [production]"]
@@ -24,9 +24,9 @@ def test_history_names_released_versions_as_they_can_be_pasted(cli: Cli, greetin
 
 
 def test_history_counts_what_a_channel_served_by_batch(
-    cli: Cli, greeting: Repo, provider: Provider, tmp_path: Path
+    cli: Cli, repo: Repo, provider: Provider, tmp_path: Path
 ) -> None:
-    go_live(cli, greeting)
+    go_live(cli, repo)
     lines = tmp_path / "lines.jsonl"
     lines.write_text('{"inputs": {"name": "Ada"}}\n{"inputs": {"name": "Bea"}}\n')
     ok(cli("batch", "greet:production", str(lines)))
@@ -36,8 +36,8 @@ def test_history_counts_what_a_channel_served_by_batch(
     assert runs[None] == 0
 
 
-def test_list_says_which_versions_are_live(cli: Cli, greeting: Repo) -> None:
-    go_live(cli, greeting)
+def test_list_says_which_versions_are_live(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
     assert "production v1  " in cli("list").out
     ok(cli("canary", "greet@HEAD", *QUICK))
     assert "production v1, canary v2 50%" in cli("list").out
@@ -45,8 +45,8 @@ def test_list_says_which_versions_are_live(cli: Cli, greeting: Repo) -> None:
     assert live == {"production": {"version": "v1", "canary": "v2", "weight_bp": 5000}}
 
 
-def test_only_a_terminal_shortens_lines(cli: Cli, greeting: Repo) -> None:
-    go_live(cli, greeting)
+def test_only_a_terminal_shortens_lines(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
     long = "because " * 20 + "of that"
     ok(cli("canary", "greet@HEAD", *QUICK, "--reason", long))
     shown = cli("status").out
@@ -66,31 +66,31 @@ def test_only_a_terminal_shortens_lines(cli: Cli, greeting: Repo) -> None:
     ]
     + [f"release {verb} grete" for verb in ("abort", "approve", "pause", "resume", "show", "wait")],
 )
-def test_a_misspelt_prompt_is_told_what_is_near(cli: Cli, greeting: Repo, words: str) -> None:
-    go_live(cli, greeting)
+def test_a_misspelt_prompt_is_told_what_is_near(cli: Cli, repo: Repo, words: str) -> None:
+    go_live(cli, repo)
     done = cli(*words.split())
     assert done.code == 4
     assert "no prompt `grete`" in done.err
     assert "did you mean greet?" in done.err
 
 
-def test_a_released_prompt_that_is_gone_from_the_tree_is_still_known(cli: Cli, greeting: Repo) -> None:
-    go_live(cli, greeting)
-    (greeting.path / "prompts/greet.yaml").unlink()
+def test_a_released_prompt_that_is_gone_from_the_tree_is_still_known(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
+    (repo.path / "prompts/greet.yaml").unlink()
     ok(cli("release", "show", "greet"))
     assert "greet:production" in ok(cli("status", "greet")).out
     assert "no active canary" in cli("release", "abort", "greet").err
 
 
-def test_a_rollback_without_anything_before_names_the_command(cli: Cli, greeting: Repo) -> None:
-    go_live(cli, greeting)
+def test_a_rollback_without_anything_before_names_the_command(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
     done = cli("rollback", "greet")
     assert done.code == 4
     assert "promptops rollback greet:production --to REV" in done.err
 
 
-def test_what_stands_in_the_working_tree_is_not_called_uncommitted(cli: Cli, greeting: Repo) -> None:
-    go_live(cli, greeting)
+def test_what_stands_in_the_working_tree_is_not_called_uncommitted(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
     for verb in (("canary",), ("release", "forecast")):
         done = cli(*verb, "greet")
         assert done.code == 4
@@ -98,8 +98,8 @@ def test_what_stands_in_the_working_tree_is_not_called_uncommitted(cli: Cli, gre
         assert "greet@HEAD" in done.err
 
 
-def test_before_any_call_no_number_of_calls_contradicts_the_forecast(cli: Cli, greeting: Repo) -> None:
-    go_live(cli, greeting)
+def test_before_any_call_no_number_of_calls_contradicts_the_forecast(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
     foretold = told(cli, "release", "forecast", "greet@HEAD", "--plan", "quick")["calls"]
     ok(cli("canary", "greet@HEAD", *QUICK))
     ok(cli("tick"))
@@ -109,10 +109,10 @@ def test_before_any_call_no_number_of_calls_contradicts_the_forecast(cli: Cli, g
 
 
 def test_without_the_remote_only_options_that_a_verb_has_are_offered(
-    cli: Cli, greeting: Repo, tmp_path: Path
+    cli: Cli, repo: Repo, tmp_path: Path
 ) -> None:
-    go_live(cli, greeting)
-    hub = a_remote(greeting, tmp_path / "hub.git")
+    go_live(cli, repo)
+    hub = a_remote(repo, tmp_path / "hub.git")
     ok(cli("release", "sync"))
     hub.rename(tmp_path / "gone.git")
     done = cli("release", "sync")
@@ -123,9 +123,9 @@ def test_without_the_remote_only_options_that_a_verb_has_are_offered(
     assert "--local" in done.err
 
 
-def test_a_forecast_needs_no_remote(cli: Cli, greeting: Repo, tmp_path: Path) -> None:
-    go_live(cli, greeting)
-    hub = a_remote(greeting, tmp_path / "hub.git")
+def test_a_forecast_needs_no_remote(cli: Cli, repo: Repo, tmp_path: Path) -> None:
+    go_live(cli, repo)
+    hub = a_remote(repo, tmp_path / "hub.git")
     ok(cli("release", "sync"))
     hub.rename(tmp_path / "gone.git")
     assert "calls" in ok(cli("release", "forecast", "greet@HEAD")).out
@@ -134,14 +134,14 @@ def test_a_forecast_needs_no_remote(cli: Cli, greeting: Repo, tmp_path: Path) ->
 @pytest.mark.parametrize("more", [(), ("--unit", "u1")])
 @pytest.mark.parametrize("reference", ["greet:production", "greet@HEAD"])
 def test_a_call_that_is_not_logged_makes_no_registry(
-    cli: Cli, greeting: Repo, provider: Provider, reference: str, more: tuple[str, ...]
+    cli: Cli, repo: Repo, provider: Provider, reference: str, more: tuple[str, ...]
 ) -> None:
-    go_live(cli, greeting)
+    go_live(cli, repo)
     ok(cli("canary", "greet@HEAD", *QUICK))
-    for file in greeting.path.glob("registry.db*"):
+    for file in repo.path.glob("registry.db*"):
         file.unlink()
     ok(cli("run", reference, "-i", "name=Ada", "--no-log", *more))
-    assert not list(greeting.path.glob("registry.db*"))
+    assert not list(repo.path.glob("registry.db*"))
 
 
 BY_HAND = (
@@ -154,10 +154,10 @@ BY_HAND = (
 
 
 @pytest.mark.parametrize("words", BY_HAND)
-def test_a_damaged_registry_keeps_nobody_from_moves_by_hand(cli: Cli, greeting: Repo, words: str) -> None:
-    go_live(cli, greeting)
+def test_a_damaged_registry_keeps_nobody_from_moves_by_hand(cli: Cli, repo: Repo, words: str) -> None:
+    go_live(cli, repo)
     ok(cli("canary", "greet@HEAD", *QUICK))
-    (greeting.path / "registry.db").write_bytes(b"no database" * 1000)
+    (repo.path / "registry.db").write_bytes(b"no database" * 1000)
     done = ok(cli(*words.split()))
     assert "registry.db" in done.err
     assert "continuing without the registry" in done.err
@@ -165,35 +165,33 @@ def test_a_damaged_registry_keeps_nobody_from_moves_by_hand(cli: Cli, greeting: 
 
 
 @pytest.mark.parametrize("words", [*BY_HAND, "status", "release verify", "release forecast greet@HEAD~1"])
-def test_what_needs_no_registry_makes_none(cli: Cli, greeting: Repo, words: str) -> None:
-    go_live(cli, greeting)
+def test_what_needs_no_registry_makes_none(cli: Cli, repo: Repo, words: str) -> None:
+    go_live(cli, repo)
     ok(cli("canary", "greet@HEAD", *QUICK))
-    (greeting.path / "registry.db").unlink()
+    (repo.path / "registry.db").unlink()
     cli(*words.split())
-    assert not (greeting.path / "registry.db").exists()
+    assert not (repo.path / "registry.db").exists()
 
 
 def test_a_clone_of_one_branch_sees_what_is_released(
-    cli: Cli, greeting: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cli: Cli, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    two_versions(greeting)
-    hub = a_remote(greeting, tmp_path / "hub.git")
+    two_versions(repo)
+    hub = a_remote(repo, tmp_path / "hub.git")
     ok(cli("promote", "greet@HEAD~1", "--yes"))
     for words in ("status", "tick", "release log", "release show greet", "release bundle --out b.json"):
         clone = tmp_path / words.replace(" ", "-")
-        greeting.git("clone", "-q", "--depth=1", "--single-branch", "-b", "main", f"file://{hub}", str(clone))
+        repo.git("clone", "-q", "--depth=1", "--single-branch", "-b", "main", f"file://{hub}", str(clone))
         monkeypatch.chdir(clone)
         done = ok(cli(*words.split()))
         assert "nothing is released" not in done.err, words
 
 
-def test_a_plan_that_is_not_reviewed_yet(cli: Cli, greeting: Repo, tmp_path: Path) -> None:
-    two_versions(greeting)
-    a_remote(greeting, tmp_path / "hub.git")
+def test_a_plan_that_is_not_reviewed_yet(cli: Cli, repo: Repo, tmp_path: Path) -> None:
+    two_versions(repo)
+    a_remote(repo, tmp_path / "hub.git")
     ok(cli("promote", "greet@HEAD~1", "--yes"))
-    greeting.write(
-        "promptops.yaml", "plans: {careful: {eval: null, quality: optional, steps: [{weight: 10}]}}\n"
-    )
+    repo.write("promptops.yaml", "plans: {careful: {eval: null, quality: optional, steps: [{weight: 10}]}}\n")
     done = cli("canary", "greet@HEAD", "--plan", "careful")
     assert done.code == 4
     assert "the plan `careful` is not on origin/main" in done.err
@@ -201,8 +199,8 @@ def test_a_plan_that_is_not_reviewed_yet(cli: Cli, greeting: Repo, tmp_path: Pat
     ok(cli("canary", "greet@HEAD", "--plan", "careful", "--unreviewed", "--reason", "trial"))
 
 
-def test_why_it_waits_is_not_told_of_a_canary_that_goes_on(cli: Cli, greeting: Repo) -> None:
-    go_live(cli, greeting)
+def test_why_it_waits_is_not_told_of_a_canary_that_goes_on(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
     ok(cli("canary", "greet@HEAD", *QUICK))
     ok(cli("release", "pause", "greet", "--reason", "lunch"))
     assert "why     lunch" in cli("status").out
@@ -214,10 +212,8 @@ def test_why_it_waits_is_not_told_of_a_canary_that_goes_on(cli: Cli, greeting: R
         assert '<p class="why">' not in said
 
 
-def test_the_log_has_room_for_what_was_done(
-    cli: Cli, greeting: Repo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    go_live(cli, greeting)
+def test_the_log_has_room_for_what_was_done(cli: Cli, repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_live(cli, repo)
     ok(cli("canary", "greet@HEAD", *QUICK))
     head, row, _ = ok(cli("release", "log")).out.splitlines()
     assert head.split() == ["AT", "(UTC)", "WHERE", "WHAT", "BY"]
@@ -230,16 +226,16 @@ def test_the_log_has_room_for_what_was_done(
     assert cli("release", "log", "-n", "0").code == 2
 
 
-def test_one_hour_is_one_hour(cli: Cli, greeting: Repo, provider: Provider, tmp_path: Path) -> None:
-    go_live(cli, greeting)
+def test_one_hour_is_one_hour(cli: Cli, repo: Repo, provider: Provider, tmp_path: Path) -> None:
+    go_live(cli, repo)
     lines = tmp_path / "lines.jsonl"
     lines.write_text('{"inputs": {"name": "Ada"}}\n' * 300)
     ok(cli("batch", "greet:production", str(lines), "--no-cache"))
     assert "≈ 1 hour at your traffic" in ok(cli("release", "forecast", "greet@HEAD", "--plan", "quick")).out
 
 
-def test_waiting_and_founding_speak_json_too(cli: Cli, greeting: Repo) -> None:
-    two_versions(greeting)
+def test_waiting_and_founding_speak_json_too(cli: Cli, repo: Repo) -> None:
+    two_versions(repo)
     first = told(cli, "release", "forecast", "greet@HEAD")
     assert (first["calls"], "serves nothing yet" in first["sentence"]) == ({}, True)
     assert told(cli, "release", "init")["commit"]
@@ -278,9 +274,9 @@ def test_two_projects_of_one_repository(repo: Repo, cli: Cli, provider: Provider
 
 
 def test_stats_count_what_a_channel_served_by_batch(
-    cli: Cli, greeting: Repo, provider: Provider, tmp_path: Path
+    cli: Cli, repo: Repo, provider: Provider, tmp_path: Path
 ) -> None:
-    go_live(cli, greeting)
+    go_live(cli, repo)
     lines = tmp_path / "lines.jsonl"
     lines.write_text('{"inputs": {"name": "Ada"}}\n{"inputs": {"name": "Bea"}}\n')
     for reference in ("greet:production", "greet@HEAD"):

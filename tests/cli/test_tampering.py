@@ -28,13 +28,20 @@ from support.workspace_clients import until
 @pytest.fixture
 def live(cli: Cli, repo: Repo) -> Repo:
     """v2 serves production, v1 did so before."""
-    go_live(cli, repo)
-    ok(cli("promote", "greet@HEAD", "--yes", "--force", "--reason", "all is well"))
+
+    def build() -> None:
+        go_live(cli, repo)
+        ok(cli("promote", "greet@HEAD", "--yes", "--force", "--reason", "all is well"))
+
+    repo.start_as("v2 after v1", build)
     return repo
 
 
 @pytest.mark.parametrize("change", [*ALL, *BESIDE])
-def test_verify_and_doctor_name_it_with_commit_and_author(cli: Cli, live: Repo, change: Change) -> None:
+def test_verify_and_doctor_name_it_with_commit_and_author_and_recover_mends_it(
+    cli: Cli, live: Repo, change: Change
+) -> None:
+    before = live.git("ls-tree", "-r", "promptops-state")
     assert cli("release", "verify").code == 0
     commit = by_hand(live, change)
     done = cli("release", "verify")
@@ -45,6 +52,12 @@ def test_verify_and_doctor_name_it_with_commit_and_author(cli: Cli, live: Repo, 
     told = cli("doctor")
     assert "Mallory" in told.out
     assert told.code == 1
+    assert "repaired: " in ok(cli("release", "recover")).out
+    assert live.git("ls-tree", "-r", "promptops-state") == before
+    ok(cli("release", "verify"))
+    ok(cli("status"))
+    assert versions(cli) == ("v2", None)
+    assert "nothing is damaged" in ok(cli("release", "recover")).out
 
 
 @pytest.mark.parametrize("change", ALL)
@@ -58,18 +71,6 @@ def test_the_last_good_state_goes_on_being_used(cli: Cli, live: Repo, change: Ch
     refused = cli("canary", "greet@HEAD~1", "--yes")
     assert refused.code == 4
     assert "Mallory" in refused.err
-
-
-@pytest.mark.parametrize("change", [*ALL, *BESIDE])
-def test_recover_mends_it(cli: Cli, live: Repo, change: Change) -> None:
-    before = live.git("ls-tree", "-r", "promptops-state")
-    by_hand(live, change)
-    assert "repaired: " in ok(cli("release", "recover")).out
-    assert live.git("ls-tree", "-r", "promptops-state") == before
-    ok(cli("release", "verify"))
-    ok(cli("status"))
-    assert versions(cli) == ("v2", None)
-    assert "nothing is damaged" in ok(cli("release", "recover")).out
 
 
 @pytest.mark.parametrize("change", STATES)
@@ -214,17 +215,12 @@ def test_what_cannot_be_served_is_not_made_live(cli: Cli, live: Repo, tmp_path: 
 
 
 @pytest.mark.parametrize("change", STATES)
-def test_calls_are_served_from_the_last_good_state(
+def test_whatever_reads_a_channel_reads_the_last_good_state(
     cli: Cli, live: Repo, provider: Provider, change: Change
 ) -> None:
     by_hand(live, change)
     done = cli("run", "greet:production", "-i", "name=Ada", "--json")
     assert (done.code, json.loads(done.out)["version"], "Mallory" in done.err) == (0, "v2", True)
-
-
-@pytest.mark.parametrize("change", STATES)
-def test_whatever_reads_a_channel_reads_the_last_good_state(cli: Cli, live: Repo, change: Change) -> None:
-    by_hand(live, change)
     shown = cli("render", "greet:production", "-i", "name=Ada")
     assert (shown.code, "Salute Ada" in shown.out, "Mallory" in shown.err) == (0, True, True)
     told = json.loads(ok(cli("show", "greet:production", "--json")).out)

@@ -1,6 +1,7 @@
 """Ways of changing a state branch by hand, and the plumbing that does it."""
 
 import json
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,8 +20,10 @@ def by_hand(
 ) -> str:
     """Commit changed files to the state branch by plumbing, as Mallory. None takes a file away."""
     folder = GitFolder(Path(git_dir) if git_dir else repo.path)
-    names = folder.git("ls-tree", "-r", "--name-only", ref).splitlines()
-    files = {name: folder.git("show", f"{ref}:{name}") + "\n" for name in names}
+    archive = repo.path.parent / "mallory.tar"
+    folder.git("archive", "-o", str(archive), ref)
+    with tarfile.open(archive) as members:
+        files = {each.name: members.extractfile(each).read().decode() for each in members if each.isfile()}
     index = {"GIT_INDEX_FILE": str(repo.path.parent / "mallory-index")}
     folder.git("read-tree", ref, **index)
     for path, text in change(files).items():
