@@ -48,22 +48,49 @@ GIT_CONFIG = """\
 TESTS = ROOT / "tests"
 ASKED_FOR = ("simulation", "thorough")  # run where ``-m`` names them, as .ci/run does
 SLOW_MARKERS = (*ASKED_FOR, "isolated", "embedded")
-SLOW_FILES = (  # their tests kill, race, clone or wait; whole files, so that nobody forgets one
+SLOW_FILES = (  # they kill, race, clone, release, wait or load much; whole files, so that nobody forgets one
+    "acceptance/test_answers.py",
+    "acceptance/test_gateway.py",
+    "acceptance/test_kills.py",
+    "acceptance/test_safety.py",
     "api/test_releases.py",
+    "api/test_workspace.py",
+    "checks/test_similarity.py",
+    "cli/test_approvals.py",
+    "cli/test_canary.py",
+    "cli/test_completion.py",
     "cli/test_faults.py",
     "cli/test_hooks.py",
+    "cli/test_kept_texts.py",
     "cli/test_limits.py",
     "cli/test_precommit.py",
+    "cli/test_promote_rollback.py",
+    "cli/test_release.py",
+    "cli/test_release_hints.py",
+    "cli/test_slice_signals.py",
+    "cli/test_status_watch.py",
+    "cli/test_tail_guard.py",
+    "cli/test_tampering.py",
+    "cli/test_tick.py",
     "config/test_locks.py",
+    "config/test_safe_writes.py",
     "evaluation/shadow/",
+    "evaluation/test_bisect.py",
     "evaluation/test_faults.py",
+    "evaluation/test_judge_calibration.py",
+    "evaluation/test_judged.py",
     "evaluation/test_recorded.py",
+    "gateway/",
     "git/test_remote.py",
     "providers/http/",
     "providers/local/",
+    "providers/test_litellm_client.py",
+    "providers/test_litellm_oracle.py",
     "registry/test_faults.py",
     "registry/test_swap.py",
+    "release/actions/",
     "release/ledger/",
+    "release/test_bundle.py",
     "release/test_clones.py",
     "release/test_faults.py",
     "release/test_recorded.py",
@@ -71,9 +98,20 @@ SLOW_FILES = (  # their tests kill, race, clone or wait; whole files, so that no
     "runner/batch/",
     "service/",
     "simulations/",
+    "stats/test_fixed_samples.py",
     "stats/test_recorded.py",
     "test_compat.py",
+    "versions/test_history.py",
 )
+
+
+def is_slow_file(path: Path) -> bool:
+    return path.is_relative_to(TESTS) and path.relative_to(TESTS).as_posix().startswith(SLOW_FILES)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Nobody waits for the import of files that are left out as a whole."""
+    return True if config.option.markexpr == "not slow" and is_slow_file(collection_path) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -83,7 +121,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             if item.get_closest_marker(name) and not config.option.write_golden:
                 item.add_marker(pytest.mark.skip(reason=f"takes minutes: pytest -m {name}"))
         marked = any(item.get_closest_marker(name) for name in SLOW_MARKERS)
-        if marked or item.path.relative_to(TESTS).as_posix().startswith(SLOW_FILES):
+        if marked or is_slow_file(item.path):
             item.add_marker("slow")
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # no worker ends long after others
 

@@ -761,6 +761,7 @@ class TestBadInput:
 
 
 class TestGitsOwnDiff:
+    @pytest.mark.slow
     def test_textconv(self, project: Repo) -> None:
         project.git("config", "diff.promptops.textconv", f"{sys.executable} -m promptops diff --textconv")
         project.write(".gitattributes", "prompts/**/*.yaml diff=promptops\n")

@@ -392,6 +392,7 @@ def test_real_files_never_crash(repo: Repo, shared: Path) -> None:
 
 
 @pytest.mark.no_cover
+@pytest.mark.slow
 def test_hostile_text_never_crashes(repo: Repo, shared: Path) -> None:
     linter = Linter(repo.path)
     texts = [

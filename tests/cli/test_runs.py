@@ -281,6 +281,7 @@ class TestExport:
         assert cli("runs", "export", "--out", "no/such/folder").code == 4
 
     @pytest.mark.no_cover
+    @pytest.mark.slow
     def test_memory_stays_flat(self, cli: Cli, repo: Repo) -> None:
         log(repo, *((a_run(), an_end(output=f"{n}" + "x" * 10_000)) for n in range(3_000)))
         tracemalloc.start()

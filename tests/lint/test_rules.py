@@ -267,6 +267,7 @@ def test_every_parameter_with_a_schema_can_be_sent() -> None:
 
 @pytest.mark.no_cover
 @pytest.mark.filterwarnings("ignore")  # litellm's own
+@pytest.mark.slow
 def test_parameters_agree_with_litellm() -> None:
     pytest.importorskip("litellm")
     supported = _import_litellm().get_supported_openai_params

@@ -90,6 +90,7 @@ def test_no_single_step_is_slow(template: str) -> None:
 @pytest.mark.parametrize(
     "value", ["'a' * 19000000", "range(100000) | list", "big | list", "big.split('x')"], ids=range(4)
 )
+@pytest.mark.slow
 def test_values_that_are_kept_are_bounded_together(value: str) -> None:
     template = (
         "{% set n = namespace(s=0) %}{% for i in range(9999) %}{% set n.s = [n.s, VALUE] %}{% endfor %}"
