@@ -89,6 +89,7 @@ SLOW_FILES = (  # they kill, race, clone, release, wait or load much; whole file
     "registry/test_faults.py",
     "registry/test_swap.py",
     "release/actions/",
+    "release/analysis/test_long_logs.py",
     "release/ledger/",
     "release/test_bundle.py",
     "release/test_clones.py",

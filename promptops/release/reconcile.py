@@ -1,6 +1,6 @@
 """A tick: what the evidence says is due for one rollout is done, at most one move, as often as one likes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,7 +9,11 @@ from promptops.errors import ExitCode, PromptopsError
 from promptops.registry import EngineError
 from promptops.release.analysis import analyze_rollout, build_evidence, eval_gate, load_findings
 from promptops.release.analysis.findings import Findings, GateFinding
+from promptops.release.analysis.metric_tests import ENGINE
+from promptops.release.analysis.rollout_tests import stored_engine
+from promptops.release.analysis.scoring_workers import score_together
 from promptops.release.analysis.shadow_gate import shadow_gate
+from promptops.release.analysis.update import AnalysisRequest
 from promptops.release.context import ReleaseContext, Target, channel_state
 from promptops.release.ledger import TransitionResult
 from promptops.release.plan.types import ReleasePlan
@@ -116,6 +120,36 @@ def assess(context: ReleaseContext, target: Target) -> Assessment:
     return Assessment(
         state=state, rollout=rollout, plan=plan, findings=findings, gate=gate, decision=decision
     )
+
+
+def score_long_logs(context: ReleaseContext, targets: Sequence[Target]) -> Iterator[Target]:
+    """The targets in their order, each when its log has been scored: long logs by several processes at once.
+
+    A target that cannot be scored comes as well; looking at it says why.
+    """
+    looks = {target: look for target in targets if (look := _analysis_request(context, target))}
+    scored = score_together(context.registry, list(looks.values()))
+    for target in targets:
+        if target in looks:
+            next(scored)
+        yield target
+
+
+def _analysis_request(context: ReleaseContext, target: Target) -> AnalysisRequest | None:
+    with suppress(PromptopsError, EngineError):
+        state = context.channel(target)
+        if state.rollout and state.stable:
+            committed = last_committed_evidence(context, state.rollout.id)
+            return AnalysisRequest(
+                rollout=state.rollout,
+                prompt=target.prompt,
+                channel=target.channel,
+                plan=context.ledger.plan(state.rollout.plan),
+                now=context.now,
+                stable=state.stable,
+                engine=stored_engine(committed) if committed else ENGINE,
+            )
+    return None
 
 
 def last_committed_evidence(context: ReleaseContext, rollout: str) -> Mapping[str, Any] | None:

@@ -16,7 +16,7 @@ from promptops.errors import ExitCode, Invalid, PromptopsError, Unavailable
 from promptops.redaction import redact
 from promptops.release.context import ReleaseContext, Target, is_tampered, resolve_targets
 from promptops.release.plan.quality import quality_notes
-from promptops.release.reconcile import TickResult
+from promptops.release.reconcile import TickResult, score_long_logs
 from promptops.release.reconcile import tick_channel as tick_
 
 _WORST_FIRST = (
@@ -55,7 +55,8 @@ def tick(
         targets = resolve_targets(names or [], context, active=not names)
         if not targets:
             note("no canary is active")
-        codes += [_tick_safely(context, target, exit_code=exit_code, as_json=as_json) for target in targets]
+        scored = score_long_logs(context, targets)
+        codes += [_tick_safely(context, target, exit_code=exit_code, as_json=as_json) for target in scored]
     return next(code for code in _WORST_FIRST if code in codes or code == ExitCode.OK)
 
 

@@ -2,7 +2,7 @@
 
 A bound that has been reached stays in force, so what was found on fewer calls is still true, and a search
 goes on from it. So a long log that nobody has looked at is searched in slices: its first calls by the first
-tick, twice as many by each one after it, all of it where a verdict waits to be shown.
+tick, twice as many by each one after it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ from promptops.stats.non_inferiority import MarginTest
 BOUNDS = "bounds"
 _SEARCH_GROWTH = 1.05  # times the calls of the last search
 _FIRST_SEARCH = 1_000  # calls that a first search rests on at most; each one after it takes twice as many
+_FIRST_SHOWN = 2_000  # the same where a verdict waits to be shown
 _MAX_TRAIL = 60
 BoundsPoint = tuple[int, float, float]
 
@@ -60,15 +61,14 @@ def _bounds(
     calls = tests.canary_calls + tests.stable_calls
     if before and calls < before.calls * _SEARCH_GROWTH and not _lags_verdict(tests, before.interval, alpha):
         return before
-    inside = before.interval if before else None
-    most = None
-    if not tests.not_worse.rejects(alpha):
-        most = max(_FIRST_SEARCH, 2 * before.calls if before else 0)
+    first = _FIRST_SHOWN if tests.not_worse.rejects(alpha) else _FIRST_SEARCH
+    most = max(first, 2 * before.calls if before else 0)
     seen = [
         (arm == "canary", weight_bp / ALL_BP, loss)
         for arm, weight_bp, loss in read_losses(registry, rollout, tests.metric.name, most)
     ]
     calls = min(calls, len(seen))
+    inside = before.interval if before else None
     if tests.metric.kind == "ratio":
         found = ratio_bounds(seen, alpha, tests.worse.prior, inside=inside)
     else:

@@ -8,7 +8,7 @@ has to hold for the calls so far, step by step, when it is said.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
-from operator import and_, gt
+from operator import and_, gt, not_
 from typing import Any, Self
 
 from promptops.release.analysis.scoring import MetricValue, NoValue, are_all_known
@@ -105,15 +105,15 @@ class MetricTests:
         losses: Sequence[float],
         within: Sequence[float],
     ) -> None:
+        for place, mine in ((0, calls.canary), (2, list(map(not_, calls.canary)))):
+            self.sums[place] += sum(mine)
+            self.sums[place + 1] = running_total(self.sums[place + 1], compress(values, mine))
         for bp, canary, stable in calls.by_step():
             step = self.steps.setdefault(bp, StepStratum(bp / ALL_BP))
             harm = list(compress(losses, canary))
             step.add_all(harm, list(compress(losses, stable)))
             if self.metric.kind == "ratio":
                 self.within[bp] = running_total(self.within.get(bp, 0.0), compress(within, canary))
-            for place, mine in ((0, canary), (2, stable)):
-                self.sums[place] += sum(mine)
-                self.sums[place + 1] = running_total(self.sums[place + 1], compress(values, mine))
             if self.metric.role == "hard" and max(harm, default=0.0) >= 1.0:
                 self.hard = True
 

@@ -48,7 +48,7 @@ from promptops.stats.two_arm import NO_HISTORY, Prior, prior_from_history
 from promptops.versions.release_state import ReleasedVersion, Rollout
 
 STATE = "state"
-_PROGRESS_S = 2.0  # between two messages of how far a long log has been scored
+PROGRESS_S = 2.0  # between two messages of how far a long log has been scored
 _LOG = PackageLogger("promptops.release")
 _HISTORY_S = 30 * 86_400.0
 
@@ -85,7 +85,7 @@ def update_tests(registry: RegistryDatabase, look: AnalysisRequest) -> RolloutTe
         scored = score_slice(registry, look)
         if not scored.more:
             return scored.tests
-        if monotonic() - said > _PROGRESS_S:
+        if monotonic() - said > PROGRESS_S:
             said = monotonic()
             _LOG.info(f"{look.prompt}:{look.channel}: {scored.tests.instant.calls:,} calls scored so far")
 

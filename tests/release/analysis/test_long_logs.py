@@ -1,0 +1,164 @@
+"""Long logs: however they are cut into slices, and whoever scores them, the same numbers are kept."""
+
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from promptops.registry import RegistryDatabase
+from promptops.release.analysis import scoring_pass
+from promptops.release.analysis.scoring_workers import score_together
+from promptops.release.analysis.update import AnalysisRequest, update_tests
+from promptops.release.plan.types import PlanMetric
+from support.logged_runs import a_failure, an_end, check
+from support.rollouts import CHECKS, ERRORS, LATENCY, ROLLOUT, STABLE, THUMBS, Traffic, a_plan
+
+COST = PlanMetric(
+    name="cost", kind="ratio", source="run.cost_list_usd", worse="higher", role="signal", margin=1.25
+)
+PLAN = a_plan(ERRORS, LATENCY, COST, CHECKS, THUMBS)
+CALLS = st.lists(
+    st.tuples(
+        st.booleans(),  # the canary's?
+        st.sampled_from([500, 5000, 9900]),
+        st.sampled_from(["ends", "fails", "fails a check", "is of unknown cost", "is excluded"]),
+        st.sampled_from([100.0, 100.0, 130.5, 900.0, 0.1]),
+        st.booleans(),  # is the log looked at behind it?
+    ),
+    min_size=1,
+    max_size=150,
+)
+
+
+def kept(registry: RegistryDatabase) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    scored = registry.read(
+        "SELECT rollout, metric, seq, arm, weight_bp, loss FROM observations ORDER BY 1, 2, 3"
+    )
+    states = registry.read("SELECT rollout, name, state FROM eprocesses ORDER BY 1, 2")
+    return [tuple(row) for row in scored], [tuple(row) for row in states]
+
+
+def log(traffic: Traffic, canary: bool, weight_bp: int, ending: str, latency_ms: float) -> None:
+    ends: dict[str, Callable[..., Any]] = {"fails": a_failure}
+    fields = {"checks": [check(passed=ending != "fails a check")], "latency_ms": latency_ms}
+    if ending != "is of unknown cost":
+        fields["cost_list_usd"] = latency_ms / 1e6
+    excluded = "forced" if ending == "is excluded" else None
+    end = ends.get(ending, an_end)(**fields)
+    traffic.call(end, canary=canary, weight_bp=weight_bp, excluded=excluded)
+
+
+def request(rollout: str, now: float) -> AnalysisRequest:
+    return AnalysisRequest(
+        rollout=replace(ROLLOUT, id=rollout, plan=PLAN.digest),
+        prompt="support/triage",
+        channel="production",
+        plan=PLAN,
+        now=now,
+        stable=STABLE,
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(CALLS)
+def test_calls_scored_together_leave_what_calls_scored_one_by_one_leave(
+    calls: Sequence[tuple[bool, int, str, float, bool]],
+) -> None:
+    """The last look is at one time, as what is late or waits depends on that."""
+    often, once = Traffic(), Traffic()
+    for *call, looked_at in calls:
+        log(often, *call)
+        log(once, *call)
+        if looked_at:
+            update_tests(often.registry, request(ROLLOUT.id, often.clock + 1000))
+    for each in (often, once):
+        update_tests(each.registry, request(ROLLOUT.id, often.clock + 100_000))
+    assert kept(often.registry) == kept(once.registry)
+
+
+def multiply(path: Path, copies: int, rollouts: Sequence[str]) -> float:
+    """A log of many calls, of several rollouts in turn; gives a time behind its end."""
+    traffic = Traffic(path)
+    traffic.calls(400, lambda canary: 0.06 if canary else 0.05)
+    with traffic.registry.write() as connection:
+        columns = [row["name"] for row in connection.execute("PRAGMA table_info(runs)")]
+        changed = {
+            "run_id": "run_id || '-' || n",
+            "writer_counter": "writer_counter + 400 * n",
+            "rollout": f"json_extract(?, '$[' || (n % {len(rollouts)}) || ']')",
+            "latency_ms": "latency_ms + n",
+        }
+        names = [name for name in columns if name != "seq"]
+        connection.execute(
+            f"INSERT INTO runs ({', '.join(names)}) SELECT {', '.join(changed.get(n, n) for n in names)} "
+            "FROM (WITH RECURSIVE count(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < ?) "
+            "SELECT n FROM count), runs r ORDER BY n, seq",
+            (f'["{rollouts[0]}","{rollouts[1]}"]', copies),
+        )
+        connection.execute("DELETE FROM runs WHERE seq <= 400")
+    traffic.registry.close()
+    return traffic.clock + 1000
+
+
+SCORE = """\
+import pickle, sys
+from pathlib import Path
+from promptops.registry import RegistryDatabase
+from promptops.release.analysis.scoring_workers import score_together
+looks = pickle.loads(Path(sys.argv[2]).read_bytes())
+with RegistryDatabase.open(Path(sys.argv[1])) as registry:
+    list(score_together(registry, looks))
+"""
+
+
+def test_a_long_log_is_scored_by_processes_that_may_be_killed(tmp_path: Path) -> None:
+    path, alone, rollouts = tmp_path / "registry.db", tmp_path / "alone.db", ("r-1", "r-2")
+    now = multiply(path, 120, rollouts)
+    alone.write_bytes(path.read_bytes())
+    looks = [request(rollout, now) for rollout in rollouts]
+    (tmp_path / "looks").write_bytes(pickle.dumps(looks))
+    with RegistryDatabase.open(path) as registry:
+        command = [sys.executable, "-c", SCORE, str(path), str(tmp_path / "looks")]
+        with subprocess.Popen(command) as child:
+            while not registry.read_one("SELECT count(*) FROM observations"):
+                assert child.poll() is None
+                time.sleep(0.005)
+            child.send_signal(signal.SIGKILL)
+        before = registry.read_one("SELECT count(*) FROM observations WHERE metric = ''")
+        assert 0 < before < 18_000
+        assert list(score_together(registry, looks)) == list(rollouts)
+        together = kept(registry)
+    with RegistryDatabase.open(alone) as registry:
+        for look in looks:
+            update_tests(registry, look)
+        assert kept(registry) == together
+
+
+def test_what_somebody_else_scores_meanwhile_is_not_scored_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, alone = tmp_path / "registry.db", Traffic()
+    for traffic in (Traffic(path), alone):
+        traffic.calls(600, lambda canary: 0.2 if canary else 0.1)
+    look = request(ROLLOUT.id, alone.clock + 1000)
+    update_tests(alone.registry, look)
+    monkeypatch.setattr(scoring_pass, "_CHUNK", 20)
+
+    def score(_: int) -> None:
+        with RegistryDatabase.open(path) as registry:
+            update_tests(registry, look)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(score, range(3)))
+    with RegistryDatabase.open(path) as registry:
+        assert kept(registry) == kept(alone.registry)
