@@ -6,6 +6,7 @@ ranges of a social security number, the plans of telephone numbers.
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import chain
 from string import hexdigits
@@ -18,7 +19,11 @@ _LOCAL_REVERSED = re.compile(r"[\w.+-]++(?:'[\w.+-]++){0,3}")
 _MAX_LOCAL = 320  # characters before the @; the standard has 64
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,8}[\w-]{2,63}")
 # patterns begin with a digit, and look back from there: so they are tried at digits alone
-_NUMBER = re.compile(r"\d(?<!\w\d)(?<!\d[.,]\d)(?:[\d ()./\u00a0\u2010-\u2015-]{0,40}\d)?(?:x\d{2,6})?(?!\w)")
+_NUMBER = re.compile(
+    r"\d(?<!\w\d)(?<!\d[.,]\d)(?:[ ()./\u00a0\u2010-\u2015-]{0,4}\d){6,18}(?:x\d{2,6})?(?!\w)"
+)
+_LONG_NUMBER = re.compile(r"\d(?:\D{0,4}\d){6}")  # what _NUMBER, _CARD and _SSN begin with
+_DOTTED = re.compile(r"\d\.\d")
 _BEFORE_NUMBER = re.compile(r"(?:\+ ?)?\(?\Z")
 _CALL = re.compile(
     r"\b(?:call|phone|tel|telephone|telefon|mobile?|mobil|cell|fax|desk|office|reach|contact|whatsapp|sms|dial"
@@ -26,7 +31,7 @@ _CALL = re.compile(
     re.IGNORECASE,
 )
 _CALLED = re.compile(r"[ (-]{0,3}(?:mobile?|cell|fax|desk|office|home|work)\b", re.IGNORECASE)
-_CARD = re.compile(r"\d(?<!\d\d)(?<!\d[ .-]\d)(?:[ \u00a0.-]?\d){12,18}(?![ \u00a0.-]?\d)")
+_CARD = re.compile(r"\d(?<!\d\d)(?<!\d[ .-]\d)(?:[ \u00a0.-]?\d){11,18}(?![ \u00a0.-]?\d)")
 _IBAN = re.compile(
     r"\d\d(?<=[A-Za-z]{2}\d\d)(?<![A-Za-z0-9][A-Za-z]{2}\d\d)(?:[ \u00a0-]?[A-Za-z0-9]){11,30}"
 )
@@ -44,6 +49,8 @@ _PEM = re.compile(
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL
 )
 _DATE = re.compile(r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?: \d{1,2})?")
+_TOKEN = re.compile(r"[\w-]*")
+_MAX_TOKEN = 4_000  # characters
 _MIN_SHARED = 8  # characters of a secret that is struck out wherever it stands
 _LETTER_VALUES = {chr(ord("a") + n): str(10 + n) for n in range(26)} | {str(n): str(n) for n in range(10)}
 _IBAN_LENGTHS = {
@@ -72,6 +79,12 @@ _IBAN_LENGTHS = {
 _IBAN_LENGTH = {country: length for length, countries in _IBAN_LENGTHS.items() for country in countries}
 
 
+@lru_cache(maxsize=1)
+def _holds_long_number(text: str) -> bool:
+    """Asked by several kinds of each text, one after another."""
+    return _LONG_NUMBER.search(text) is not None
+
+
 def find_emails(text: str) -> Iterator[Span]:
     for at in _AT.finditer(text):
         domain = _DOMAIN.match(text, at.end())
@@ -86,12 +99,11 @@ def find_emails(text: str) -> Iterator[Span]:
 
 def find_phones(text: str) -> Iterator[Span]:
     """Numbers that are written as telephone numbers are; a plain row of digits is one only after a + or 0."""
-    for found in _NUMBER.finditer(text):
-        if found.end() - found.start() > 6:
-            start = _BEFORE_NUMBER.search(text, max(0, found.start() - 3), found.start())
-            first = found.start() if start is None else start.start()
-            if _is_phone_number(text, first, found.end()):
-                yield first, found.end()
+    for found in _NUMBER.finditer(text) if _holds_long_number(text) else ():
+        start = _BEFORE_NUMBER.search(text, max(0, found.start() - 3), found.start())
+        first = found.start() if start is None else start.start()
+        if _is_phone_number(text, first, found.end()):
+            yield first, found.end()
 
 
 def _is_phone_number(text: str, start: int, end: int) -> bool:
@@ -108,29 +120,36 @@ def _is_phone_number(text: str, start: int, end: int) -> bool:
 
 def _is_phone(whole: str, digits: str, groups: list[str]) -> bool:
     if whole[0] == "+":
-        return len(digits) >= 8
+        return len(digits) >= 8  # with the code of a country
     if digits.startswith("00") and len(digits) >= 10 and digits[2] != "0":
         return True
     if whole[0] == "(" and ")" in whole:
         return True
-    if len(groups) == 1:
-        return len(digits) in (10, 11) and digits[0] == "0"
-    return _is_north_american(digits, groups) or (digits[0] == "0" and 9 <= len(digits) <= 12)
+    if digits[0] == "0":
+        return digits[1] != "0" and 9 <= len(digits) <= (11 if len(groups) == 1 else 14)
+    return _is_grouped_phone(digits, [len(group) for group in groups], dashed=whole[-5] == "-")
 
 
-def _is_north_american(digits: str, groups: list[str]) -> bool:
+def _is_grouped_phone(digits: str, sizes: list[int], *, dashed: bool) -> bool:
+    """The plan of North America, 9 digits as in Spain and Poland, and ``11 4004-1234`` as in Brazil."""
+    if sizes in ([3, 4], [3, 3, 3], [2, 3, 2, 2]) or (dashed and sizes in ([2, 4, 4], [2, 5, 4])):
+        return digits[0] in "123456789" if sizes[0] == 2 else digits[0] in "23456789"
     national = digits.removeprefix("1") if len(digits) == 11 else digits
-    sizes = [len(group) for group in groups]
-    if sizes == [3, 4]:
-        return national[0] in "23456789"
-    return len(national) == 10 and sizes[-1] == 4 and national[0] in "23456789" and national[3] in "23456789"
+    return sizes[-3:] == [3, 3, 4] and len(national) == 10 and {national[0], national[3]} <= set("23456789")
 
 
 def find_cards(text: str) -> Iterator[Span]:
-    for found in _CARD.finditer(text):
+    for found in _CARD.finditer(text) if _holds_long_number(text) else ():
         digits = [int(letter) for letter in found[0] if letter.isdigit()]
-        if 2 <= digits[0] <= 6 and _luhn(digits):
+        if _is_issued_card(digits) and _luhn(digits):
             yield found.span()
+
+
+def _is_issued_card(digits: list[int]) -> bool:
+    """The ranges of cards of payment; Maestro alone has 12 digits, and old ones of JCB begin with 1800."""
+    if len(digits) == 12:
+        return digits[0] in (5, 6)
+    return 2 <= digits[0] <= 6 or (len(digits) == 15 and digits[:4] == [1, 8, 0, 0])
 
 
 def _luhn(digits: list[int]) -> bool:
@@ -153,7 +172,7 @@ def find_ibans(text: str) -> Iterator[Span]:
 
 
 def find_ip_addresses(text: str) -> Iterator[Span]:
-    for found in chain(_IP4.finditer(text) if text.count(".") > 2 else (), _long_addresses(text)):
+    for found in chain(_IP4.finditer(text) if _DOTTED.search(text) else (), _long_addresses(text)):
         address = found[0].rstrip(".")
         try:
             ip_address(address)
@@ -177,6 +196,8 @@ def _long_addresses(text: str) -> Iterator[re.Match[str]]:
 
 
 def find_social_security_numbers(text: str) -> Iterator[Span]:
+    if not _holds_long_number(text):
+        return
     for found in _SSN.finditer(text):
         if _is_issued("".join(filter(str.isdigit, found[0]))):
             yield found.span()
@@ -196,10 +217,16 @@ def find_secret_texts(text: str) -> Iterator[Span]:
     if "PRIVATE KEY" in text:
         yield from (found.span() for found in _PEM.finditer(text))
     for _, secret, start in secrets_in_text(text):
-        if len(secret) < _MIN_SHARED:
-            yield start, start + len(secret)
-            continue
-        yield from (found.span() for found in re.finditer(re.escape(secret), text))
+        yield _whole_token(text, start, start + len(secret))
+        if len(secret) >= _MIN_SHARED:
+            yield from (_whole_token(text, *found.span()) for found in re.finditer(re.escape(secret), text))
+
+
+def _whole_token(text: str, start: int, end: int) -> Span:
+    """Of some keys a detector gives a part: all that is written together is the key."""
+    before = _TOKEN.match(text[max(0, start - _MAX_TOKEN) : start][::-1])
+    after = _TOKEN.match(text, end, end + _MAX_TOKEN)
+    return start - (before.end() if before else 0), after.end() if after else end
 
 
 def find_url_tokens(text: str) -> Iterator[Span]:

@@ -23,7 +23,7 @@ NOT_KEPT = {"failed": 1}
 """What is counted where a text could not be looked at."""
 
 _LOG = PackageLogger("promptops.registry")
-_OWN_KEYS = ("model", "started_at")  # of an attempt
+_OWN_KEYS = ("model", "started_at", "latency_ms")  # of an attempt
 
 
 def redact_personal_start(run: StartedRun, log: LogSettings) -> StartedRun:

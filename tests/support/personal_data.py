@@ -56,9 +56,13 @@ def quoting(request: Received) -> Answer:
 
 
 def found_in(data: bytes) -> list[str]:
-    """The kinds whose planted value stands somewhere, whole or the telling half of it."""
-    return [kind for kind, value in PLANTED.items() if value.encode() in data or _half(value) in data]
+    """The kinds of which a telling piece of the planted value stands somewhere."""
+    return [kind for kind, value in PLANTED.items() if any(piece in data for piece in _pieces(value))]
 
 
-def _half(value: str) -> bytes:
-    return value[: max(8, len(value) // 2 + 2)].encode()
+def _pieces(value: str) -> list[bytes]:
+    """Its beginning, its end and what is between them; of a short value all."""
+    size = max(8, len(value) // 2 + 2)
+    return [
+        value[start : start + size].encode() for start in (0, (len(value) - size) // 2, len(value) - size)
+    ]
