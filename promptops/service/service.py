@@ -7,6 +7,7 @@ calls. With ``sync_every`` one more thread talks to the remote.
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -40,6 +41,7 @@ T = TypeVar("T")
 POLL_INTERVAL_S = (
     0.5  # how often a moved ref, a new bundle and a registry that can be written again are looked for
 )
+_QUICK_S = 0.003
 _SHUTDOWN_TIMEOUT_S = 2.0  # at the end nobody waits longer for a fetch, or for a model's weights
 
 
@@ -87,6 +89,9 @@ class Service:
         self._sync = sync
         self._refresh_reports = FailureReports()
         self._on_channels = False
+        self._quick: dict[
+            str, object
+        ] = {}  # references, each with the state of releases that it was quick in
         self._served: tuple[object, Mapping[str, Version]] = (None, {})
         self.loop = BackgroundLoop("promptops-loop")
         self.journal = GroupedJournal(settings, self.loop.loop)
@@ -114,8 +119,23 @@ class Service:
         return ReadyCall(runner, prepared, inputs, placement.shadow)
 
     async def aready(self, request: CallRequest) -> ReadyCall:
-        """``ready`` on a thread that may wait for git."""
-        return await self.read(lambda: self.ready(request))
+        """``ready``: on the thread that may wait for git, until that has been seen to be quick.
+
+        To change threads costs more than most calls take to get ready. While the releases stand still a
+        channel's calls need no git, and where one was slow all the same, the next is the other thread's.
+        """
+        known = self._quick.get(request.reference)
+        if known is not None and known is self._source.stamp():
+            return self._timed_ready(request)
+        return await self.read(lambda: self._timed_ready(request))
+
+    def _timed_ready(self, request: CallRequest) -> ReadyCall:
+        stamp, clock = self._source.stamp(), time.perf_counter()
+        self._quick.pop(request.reference, None)
+        call = self.ready(request)
+        if call.prepared.started.channel is not None and time.perf_counter() - clock < _QUICK_S:
+            self._quick[request.reference] = stamp
+        return call
 
     async def run(self, request: CallRequest, on_text: OnText | None = None) -> Run:
         return await self.answer(await self.aready(request), on_text)
