@@ -4,6 +4,7 @@ It runs on the event loop of the service that makes the calls, so that an answer
 """
 
 import asyncio
+import socket
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -13,7 +14,7 @@ from aiohttp import web
 
 from promptops.config.closing import Closing
 from promptops.config.settings import Settings
-from promptops.errors import Invalid, PromptopsError, Unavailable
+from promptops.errors import Invalid, PromptopsError
 from promptops.gateway.access import Access, is_loopback
 from promptops.gateway.answering import Answering
 from promptops.gateway.answers import json_answer
@@ -25,6 +26,7 @@ from promptops.gateway.metrics import CONTENT_TYPE, GatewayMetrics
 from promptops.gateway.models import ServedModels
 from promptops.gateway.responses_request import ResponsesReader
 from promptops.gateway.run_records import RunRecords
+from promptops.gateway.workers import listen
 from promptops.log import PackageLogger
 from promptops.redaction import redact
 from promptops.runner.retry import Limits
@@ -49,6 +51,7 @@ class GatewayOptions:
 
     host: str = "127.0.0.1"
     port: int = 4455
+    workers: int = 1  # that share the port
     limits: Limits = _LIMITS
     idle_s: float = 75.0  # after which a connection without a whole request is closed
     drain_s: float = 30.0  # for which the end waits for answers that are under way
@@ -81,15 +84,14 @@ class Gateway(Closing):
         self._responses = CallRoute(answering, responses.read)
         self._records = RunRecords(self._service, self._access, settings)
 
-    def start(self) -> int:
+    def start(self, listening: socket.socket | None = None) -> int:
         """The port that it listens on. Raises Unavailable where that is taken."""
+        own = listening or listen(self.options.host, self.options.port)
         try:
-            return self._service.loop.result(self._start())
-        except OSError as error:
-            raise Unavailable(
-                f"cannot listen on {self.options.host}:{self.options.port}: {error.strerror or error}",
-                hint="stop what listens there, or name another port with --port",
-            ) from None
+            return self._service.loop.result(self._start(own))
+        except BaseException:
+            own.close()
+            raise
 
     def close(self) -> None:
         """Take no more requests, finish those under way, and log what had to be cut off."""
@@ -99,7 +101,7 @@ class Gateway(Closing):
         self._service.close()
         self._keys.close()
 
-    async def _start(self) -> int:
+    async def _start(self, listening: socket.socket) -> int:
         self._access.ring.apply(await self._service.read(self._keys.read))
         if not is_loopback(self.options.host) and not self._access.ring.has_active:
             raise Invalid(
@@ -118,7 +120,7 @@ class Gateway(Closing):
             max_headers=_MAX_HEADERS,
         )
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self.options.host, self.options.port, backlog=_BACKLOG)
+        site = web.SockSite(self._runner, listening, backlog=_BACKLOG)
         await site.start()
         await self._service.serving()
         self._ready = True
@@ -168,6 +170,8 @@ class Gateway(Closing):
     async def _show_metrics(self, request: web.Request) -> web.Response:
         """For whoever may see what all tenants use."""
         caller = self._access.caller(request)
+        if self.options.workers > 1:
+            raise ApiError(501, "each of several workers counts for itself; run them as servers of their own")
         if not caller.usage.limits.metrics and caller.key is not None:
             raise ApiError(403, "this key may not read the metrics (keys new --metrics)", "not_allowed")
         return web.Response(body=self._metrics.text().encode(), headers={"Content-Type": CONTENT_TYPE})

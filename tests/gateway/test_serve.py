@@ -16,6 +16,7 @@ import pytest
 from promptops.registry import RegistryDatabase
 from support.front_door import Cli, Repo
 from support.gateway_client import Client, running_gateway
+from support.greet_releases import ok
 from support.provider import Provider, slow, text
 from support.workspace_clients import states, until
 
@@ -123,3 +124,64 @@ def test_a_worker_that_is_killed_has_lost_nothing_that_was_answered(live: Repo, 
     assert answered <= finished
     assert len(logged) == len({run_id for run_id, _ in logged})
     assert len(answered) <= len(provider.requests) <= len(logged)  # a row is there before each call
+
+
+def test_workers_share_a_port_and_one_that_is_killed_is_replaced(live: Repo, provider: Provider) -> None:
+    with serving_process(live.path, "--workers", "2") as (process, client):
+        assert client.get("/metrics").status == 501
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        first = {*map(int, children.read_text().split())}
+        assert len(first) == 2
+        with ThreadPoolExecutor(8) as pool:
+            assert {answer.status for answer in pool.map(lambda _: client.chat(), range(40))} == {200}
+        killed = min(first)
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: len({*map(int, children.read_text().split())} - {killed}) == 2, 20)
+        assert client.chat().status == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert states(live.path) == {"finished": 41}
+
+
+def test_workers_that_cannot_start_end_all(live: Repo) -> None:
+    registry = str(live.path / "prompts")  # a folder
+    command = [sys.executable, "-m", "promptops", "--registry", registry]
+    command += ["serve", "--port", "0", "--workers", "2"]
+    done = subprocess.run(command, cwd=live.path, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 4
+    assert registry in done.stderr
+
+
+def test_a_bundle_is_served_where_there_is_no_git(
+    cli: Cli, live: Repo, provider: Provider, tmp_path: Path
+) -> None:
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    ok(cli("release", "bundle", "--out", str(place / "bundle.json")))
+    with serving_process(place, "--bundle", "bundle.json") as (_, client):
+        assert client.chat().text == client.chat("greet@v1").text == "Greet Ada."
+        assert [model["id"] for model in client.get("/v1/models").body["data"]] == ["greet:production"]
+        assert client.chat("great:production").status == 404
+    assert states(place) == {"finished": 2}
+
+
+def test_doctor_says_what_a_gateway_serves(cli: Cli, live: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running_gateway(live.path) as client:
+        for url in (client.base_url, client.base_url.removesuffix("/v1")):
+            done = ok(cli("doctor", "--gateway", url))
+            assert "serves greet:production" in done.out
+            assert '"inputs": {"name": "<string>"}' in done.out
+    key = ok(cli("keys", "new", "acme")).out.strip()
+    with running_gateway(live.path) as client:
+        refused = cli("doctor", "--gateway", client.base_url)
+        assert (refused.code, "PROMPTOPS_GATEWAY_KEY" in refused.out) == (1, True)
+        monkeypatch.setenv("PROMPTOPS_GATEWAY_KEY", key)
+        done = ok(cli("doctor", "--gateway", client.base_url))
+        assert (key in done.out, '--oauth2-bearer "$PROMPTOPS_GATEWAY_KEY"' in done.out) == (False, True)
+    for url in (client.base_url, "ftp://x", "nonsense"):
+        assert cli("doctor", "--gateway", url).code == 1
+
+
+def test_doctor_of_what_is_no_gateway(cli: Cli, provider: Provider) -> None:
+    assert "does not answer as a gateway" in cli("doctor", "--gateway", "http://127.0.0.1:1/v1").out
+    assert cli("doctor", "--gateway", provider.base_url).code == 1

@@ -25,14 +25,27 @@ PiiOption = Annotated[
     int | None,
     typer.Option("--pii", min=1, metavar="N", help="Look for personal data in N runs drawn from the log."),
 ]
+GatewayOption = Annotated[
+    str | None, typer.Option("--gateway", metavar="URL", help="Look at this gateway alone (promptops serve).")
+]
 
 
-def doctor(reach: ReachOption = None, pii: PiiOption = None, as_json: JsonOption = False) -> int:
+def doctor(
+    reach: ReachOption = None,
+    pii: PiiOption = None,
+    gateway: GatewayOption = None,
+    as_json: JsonOption = False,
+) -> int:
     """Check git, registry, keys and models. Keys are never shown.
 
     With --pii only the log is looked at: kinds and places are said, no values. Exit 1 when there are some.
+    With --gateway that server is asked what it serves; PROMPTOPS_GATEWAY_KEY holds a key where it needs one.
     """
     found = _findings(reach or []) if pii is None else _personal_data(pii)
+    if gateway is not None:
+        from promptops.cli.diagnostics.gateway import gateway_findings
+
+        found = gateway_findings(gateway)
     findings = [_without_secrets(finding) for finding in found]
     if as_json:
         print_json([asdict(finding) for finding in findings])

@@ -1,16 +1,22 @@
 """``promptops serve``: released prompts for programs in any language."""
 
 import signal
+import socket
 import threading
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from promptops.cli.options.flags import retries_option
 from promptops.cli.options.overrides import TimeoutOption
-from promptops.config.settings import current_settings
+from promptops.config.settings import Settings, current_settings
 from promptops.console import note
 from promptops.runner.retry import Limits
+
+if TYPE_CHECKING:  # loaded where it serves
+    from promptops.gateway.server import Gateway
+    from promptops.service import RefreshableSource
 
 HostOption = Annotated[str, typer.Option("--host", metavar="ADDRESS", help="Listen on this address.")]
 PortOption = Annotated[
@@ -24,9 +30,20 @@ DrainOption = Annotated[
 ]
 
 
+WorkersOption = Annotated[
+    int, typer.Option("--workers", metavar="N", min=1, max=64, help="Processes that answer on the port.")
+]
+BundleOption = Annotated[
+    Path | None,
+    typer.Option("--bundle", metavar="FILE", help="Serve what release bundle wrote, where there is no git."),
+]
+
+
 def serve(
     host: HostOption = "127.0.0.1",
     port: PortOption = 4455,
+    workers: WorkersOption = 1,
+    bundle: BundleOption = None,
     retries: RetriesOption = 2,
     timeout: TimeoutOption = 120.0,
     drain: DrainOption = 30.0,
@@ -36,17 +53,39 @@ def serve(
     The model is NAME:CHANNEL or NAME@vN. Ctrl-C and SIGTERM end it when the answers under way are sent.
     """
     from promptops.gateway.server import Gateway, GatewayOptions
-    from promptops.service import RepositorySource
+    from promptops.gateway.workers import WorkerPool, listen
 
-    settings = current_settings()
     limits = Limits(retries=retries, timeout=timeout)
-    options = GatewayOptions(host=host, port=port, limits=limits, drain_s=drain)
+    options = GatewayOptions(host=host, port=port, workers=workers, limits=limits, drain_s=drain)
+    settings, source = _project(bundle)
+    with listen(host, port) as listening:
+        where = f"{settings.root} at http://{host}:{listening.getsockname()[1]}/v1"
+
+        def work() -> int:
+            with Gateway(settings, source, options) as gateway:
+                _serve_until_ended(gateway, listening, where)
+            return 0
+
+        return work() if workers == 1 else WorkerPool(workers, work).run()
+
+
+def _project(bundle: Path | None) -> "tuple[Settings, RefreshableSource]":
+    if bundle is None:
+        from promptops.service import RepositorySource
+
+        settings = current_settings()
+        return settings, RepositorySource(settings)
+    from promptops.release.bundle import BundleSource
+
+    source = BundleSource(bundle.absolute())
+    return source.settings(), source
+
+
+def _serve_until_ended(gateway: "Gateway", listening: socket.socket, where: str) -> None:
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    with Gateway(settings, RepositorySource(settings), options) as gateway:
-        listening = gateway.start()
-        note(f"serving {settings.root} at http://{host}:{listening}/v1")
-        ended.wait()
-        note("ending: no more requests are taken")
-    return 0
+    gateway.start(listening)
+    note(f"serving {where}")
+    ended.wait()
+    note("ending: no more requests are taken")

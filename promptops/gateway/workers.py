@@ -1,0 +1,88 @@
+"""Several processes that answer on one port: forks of one that has started no thread."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable
+from typing import NoReturn
+
+from promptops.errors import ExitCode, PromptopsError, Unavailable
+from promptops.log import PackageLogger, with_hint
+
+_LOG = PackageLogger("promptops.gateway")
+
+_BACKLOG = 1024
+_SHORT_LIFE_S = 2.0  # a worker that ended sooner is started again after a pause of that length
+_MAX_SHORT_LIVES = 5
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that all workers take connections from. Raises Unavailable where the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            hint="stop what listens there, or name another port with --port",
+        ) from None
+
+
+class WorkerPool:
+    """Keeps so many workers alive until it is told to end."""
+
+    def __init__(self, count: int, work: Callable[[], int]) -> None:
+        self._count = count
+        self._work = work
+        self._started: dict[int, float] = {}
+        self._short_lives = 0
+        self._ending = False
+
+    def run(self) -> int:
+        """Return when all have ended: 0 where they were told to, else what the first one ended with."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._end())
+        for _ in range(self._count):
+            self._start()
+        code = 0
+        while self._started:
+            process, status = os.wait()
+            lived = time.monotonic() - self._started.pop(process, 0.0)
+            if not self._ending and (found := self._replace(process, status, lived)):
+                code = found
+                self._end()
+        return code
+
+    def _replace(self, process: int, status: int, lived: float) -> int:
+        """Start another one in its place; the exit code where that would not help."""
+        code = os.waitstatus_to_exitcode(status)
+        self._short_lives = self._short_lives + 1 if lived < _SHORT_LIFE_S else 0
+        if code > 0 or self._short_lives >= _MAX_SHORT_LIVES:
+            return code if code > 0 else Unavailable.exit_code
+        _LOG.warning(f"worker {process} was killed by signal {-code}; another one takes its place")
+        if self._short_lives:
+            time.sleep(_SHORT_LIFE_S)
+        self._start()
+        return 0
+
+    def _start(self) -> None:
+        process = os.fork()
+        if not process:
+            self._work_and_leave()
+        self._started[process] = time.monotonic()
+
+    def _work_and_leave(self) -> NoReturn:
+        code = int(ExitCode.BUG)
+        try:
+            code = self._work()
+        except PromptopsError as error:
+            _LOG.warning(with_hint(error.message, error.hint))
+            code = error.exit_code
+        finally:
+            os._exit(code)
+
+    def _end(self) -> None:
+        self._ending = True
+        for process in self._started:
+            os.kill(process, signal.SIGTERM)
