@@ -131,11 +131,15 @@ def every_verb() -> set[str]:
 def project(repo: Repo, provider: Provider) -> Repo:
     """The project of then: its repository, its registry and what lies beside that."""
     provider.script = answer
-    repo.git("fetch", "-q", "--update-head-ok", str(FIXTURES / "project.bundle"), "+refs/*:refs/*")
-    repo.git("reset", "-q", "--hard")
-    registry = gzip.decompress((FIXTURES / "runs.sqlite.gz").read_bytes())
-    (repo.path / "registry.db").write_bytes(registry)
-    shutil.copytree(FIXTURES / "files", repo.path, dirs_exist_ok=True)
+
+    def build() -> None:
+        repo.git("fetch", "-q", "--update-head-ok", str(FIXTURES / "project.bundle"), "+refs/*:refs/*")
+        repo.git("reset", "-q", "--hard")
+        registry = gzip.decompress((FIXTURES / "runs.sqlite.gz").read_bytes())
+        (repo.path / "registry.db").write_bytes(registry)
+        shutil.copytree(FIXTURES / "files", repo.path, dirs_exist_ok=True)
+
+    repo.start_as("project of d3408ec", build)
     return repo
 
 
