@@ -12,7 +12,8 @@ import pytest
 from support.batch_files import outputs, results
 from support.front_door import Cli, Repo
 from support.provider import Provider, as_json, text
-from support.raw_replies import RAW_REPLIES, RawReply, answer
+from support.raw_forms import RawReply, answer
+from support.raw_replies import RAW_REPLIES
 from support.raw_server import RawServer
 
 MODEL = "openai/gpt-5.4-mini-2026-03-17"  # priority costs twice as much, flex half

@@ -11,7 +11,7 @@ from support.front_door import GREET, Cli, Repo
 from support.git_repositories import GitFolder
 from support.greet_releases import QUICK, channel, go_live, ok, runs, told, versions
 from support.provider import Answer, Provider, Received, as_json, reply, text
-from support.raw_replies import OK
+from support.raw_forms import OK
 from support.raw_server import RawServer
 
 RUN = ("run", "greet", "-i", "name=Ada")

@@ -12,7 +12,7 @@ from promptops.providers.http.single import SingleTransport
 from promptops.providers.types import Completion, ModelError
 from support.fuzzing import CPU_SECONDS, damaged_bytes, fuzz_settings
 from support.raw_calls import call_raw
-from support.raw_replies import EVENTS, GZIP, JSON, answer, as_body, chunked, until_closed, whole
+from support.raw_forms import EVENTS, GZIP, JSON, answer, as_body, chunked, until_closed, whole
 
 pytestmark = pytest.mark.slow
 

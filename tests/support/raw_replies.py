@@ -6,80 +6,23 @@ Each is played to both transports: ``run`` and ``batch`` behave alike.
 import gzip
 import json
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from typing import Any
 
 from support.paths import FIXTURES
-
-OK = b"HTTP/1.1 200 OK\r\n"
-JSON = {"Content-Type": "application/json"}
-EVENTS = {"Content-Type": "text/event-stream"}
-GZIP = {"Content-Encoding": "gzip"}
-DONE = b"data: [DONE]\n\n"
-
-
-@dataclass(frozen=True)
-class RawReply:
-    """``text`` is the answer's, or what had come of it where ``error`` is the type of the failure."""
-
-    name: str
-    raw: bytes
-    stream: bool = False
-    text: str = ""
-    error: str = ""
-    calls: tuple[tuple[str, str], ...] = ()
-    reasoning: str | None = None
-    finish: str | None = None
-
-
-def whole(body: bytes, headers: Mapping[str, str] = JSON, status: bytes = OK) -> bytes:
-    lines = [f"{name}: {value}" for name, value in {**headers, "Content-Length": str(len(body))}.items()]
-    return status + "\r\n".join([*lines, "", ""]).encode() + body
-
-
-def chunked(body: bytes, headers: Mapping[str, str] = JSON, *, size: int = 7, extra: bytes = b"") -> bytes:
-    pieces = [body[start : start + size] for start in range(0, len(body), size)]
-    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode()
-    sent = b"".join(b"%x%s\r\n%s\r\n" % (len(piece), extra, piece) for piece in pieces)
-    return OK + head + b"Transfer-Encoding: chunked\r\n\r\n" + sent + b"0\r\n\r\n"
-
-
-def until_closed(body: bytes, headers: Mapping[str, str] = JSON) -> bytes:
-    return OK + "".join(f"{name}: {value}\r\n" for name, value in headers.items()).encode() + b"\r\n" + body
-
-
-def answer(content: Any = "billing", finish: Any = "stop", **more: Any) -> dict[str, Any]:
-    message = {"role": "assistant", "content": content, **more.pop("message", {})}
-    choice = {"index": 0, "message": message, "finish_reason": finish, **more.pop("choice", {})}
-    return {"id": "c-1", "object": "chat.completion", "model": "m", "choices": [choice], **more}
-
-
-def as_body(payload: Any) -> bytes:
-    return json.dumps(payload, ensure_ascii=False).encode()
-
-
-def event(delta: Mapping[str, Any] | None = None, finish: str | None = None, **more: Any) -> bytes:
-    choice = {"index": 0, "delta": delta or {}, "finish_reason": finish, **more.pop("choice", {})}
-    return data({"id": "c-1", "model": "m", "choices": [choice], **more})
-
-
-def data(payload: Any) -> bytes:
-    return b"data: " + as_body(payload) + b"\n\n"
-
-
-def said(text: str) -> bytes:
-    return event({"content": text})
-
-
-def call(index: int | None, id: str | None, name: str | None, arguments: str) -> bytes:  # noqa: A002 - the field
-    piece = {"index": index, "id": id, "function": {"name": name, "arguments": arguments}}
-    return event({"tool_calls": [{key: value for key, value in piece.items() if value is not None}]})
-
-
-GOOD = as_body(answer())
-STOP = event({}, "stop")
-SAID = said("bil") + said("ling")
+from support.raw_forms import (
+    GOOD,
+    GZIP,
+    JSON,
+    OK,
+    RawReply,
+    answer,
+    as_body,
+    chunked,
+    until_closed,
+    whole,
+)
+from support.raw_streams import streams, unasked_streams
 
 
 def wire_forms() -> Iterator[RawReply]:
@@ -211,130 +154,6 @@ def answers() -> Iterator[RawReply]:
     yield one("huge token counts", answer(usage={"prompt_tokens": 10**30}), text="billing")
 
 
-def streams() -> Iterator[RawReply]:
-    def one(name: str, *events: bytes, headers: Mapping[str, str] = EVENTS, **expected: Any) -> RawReply:
-        return RawReply(f"stream: {name}", until_closed(b"".join(events), headers), stream=True, **expected)
-
-    failed = data({"error": {"message": "overloaded", "code": 529}})
-    yield one("plain", SAID, STOP, DONE, text="billing")
-    yield one("no DONE", SAID, STOP, text="billing")
-    yield one("CRLF", (SAID + STOP + DONE).replace(b"\n", b"\r\n"), text="billing")
-    yield one("comments", b": ping\n\n", SAID, b": ping\n\n", STOP, DONE, text="billing")
-    yield one("byte order mark", b"\xef\xbb\xbf", SAID, STOP, DONE, text="billing")
-    yield one("gzip", gzip.compress(SAID + STOP + DONE), headers={**EVENTS, **GZIP}, text="billing")
-    yield RawReply(
-        "stream: chunks of a byte", chunked(SAID + STOP + DONE, EVENTS, size=1), stream=True, text="billing"
-    )
-    yield RawReply(
-        "stream: 103 first",
-        b"HTTP/1.1 103 Early\r\n\r\n" + until_closed(SAID + STOP + DONE, EVENTS),
-        True,
-        "billing",
-    )
-    yield RawReply("stream: answered whole", whole(GOOD), True, "billing")
-    yield one("cut", SAID, error="cut_off", text="billing")
-    yield one("DONE without a finish", SAID, DONE, error="cut_off", text="billing")
-    yield one("only DONE", DONE, error="malformed_reply")
-    yield one("after DONE", SAID, STOP, DONE, said("MORE"), failed, text="billing")
-    yield one("error first", failed, error="server")
-    yield one("error later", said("bil"), failed, error="server", text="bil")
-    yield one("error after the finish", SAID, STOP, failed, error="server", text="billing")
-    yield one(
-        "event error", said("bil"), b"event: error\n" + data({"message": "x"}), error="server", text="bil"
-    )
-    yield one("event error in words", b"event: error\ndata: it broke\n\n", error="server")
-    yield one(
-        "error in a choice",
-        said("bil"),
-        event({}, "error", choice={"error": {"code": 502, "message": "x"}}),
-        error="server",
-        text="bil",
-    )
-    yield one("type error", said("bil"), data({"type": "error", "message": "x"}), error="server", text="bil")
-    yield one(
-        "rate limit later",
-        said("bil"),
-        data({"error": {"code": 429, "message": "x"}}),
-        error="rate_limit",
-        text="bil",
-    )
-    yield one("finish error", said("bil"), event({}, "error"), error="server", text="bil")
-    yield one("finish SAFETY", said("bil"), event({}, "SAFETY"), error="content_filter", text="bil")
-    yield one("finish length", SAID, event({}, "length"), DONE, text="billing", finish="length")
-    yield one("no JSON", b"data: {broken\n\n", error="malformed_reply")
-    yield one(
-        "think",
-        said("<thi"),
-        said("nk>h"),
-        said("m</thi"),
-        said("nk>\n"),
-        SAID,
-        STOP,
-        text="billing",
-        reasoning="hm",
-    )
-    yield one("think without end", said("<think>hm"), event({}, "length"), reasoning="hm", finish="length")
-    yield one("nearly think", said("<th"), said("is>"), STOP, text="<this>")
-    yield one(
-        "reasoning",
-        event({"reasoning_content": "h"}),
-        event({"reasoning": "m"}),
-        SAID,
-        STOP,
-        text="billing",
-        reasoning="hm",
-    )
-    yield one(
-        "refusal",
-        event({"refusal": "I can"}),
-        event({"refusal": "not."}),
-        STOP,
-        text="I cannot.",
-        finish="refusal",
-    )
-    two = (("f", '{"a":1}'), ("g", '{"b":2}'))
-    end = event({}, "tool_calls")
-    yield one(
-        "two calls",
-        call(0, "a", "f", '{"a"'),
-        call(0, None, None, ":1}"),
-        call(1, "b", "g", '{"b":2}'),
-        end,
-        calls=two,
-    )
-    yield one(
-        "one index, two ids",
-        call(0, "a", "f", '{"a":1}'),
-        call(0, "b", "g", '{"b":'),
-        call(0, "b", None, "2}"),
-        end,
-        calls=two,
-    )
-    yield one(
-        "no index, two ids", call(None, "a", "f", '{"a":1}'), call(None, "b", "g", '{"b":2}'), end, calls=two
-    )
-    yield one(
-        "an id in every piece",
-        call(0, "a", "f", '{"a"'),
-        call(0, "a", "f", ":1}"),
-        call(1, "b", "g", '{"b":2}'),
-        end,
-        calls=two,
-    )
-    yield one("no ids", call(0, None, "f", '{"a":1}'), call(1, None, "g", '{"b":2}'), end, calls=two)
-    yield one(
-        "the message at the end",
-        event({}, "stop", choice={"message": {"content": "billing"}}),
-        text="billing",
-    )
-    yield one(
-        "the message again at the end",
-        SAID,
-        event({}, "stop", choice={"message": {"content": "billing"}}),
-        text="billing",
-    )
-
-
 _FIXTURES: dict[str, dict[str, Any]] = {
     "finish-error.json": {"error": "server"},
     "finish-safety.json": {"error": "content_filter"},
@@ -361,23 +180,6 @@ def recorded() -> Iterator[RawReply]:
         body, stream = (folder / entry["file"]).read_bytes(), entry["stream"]
         raw = body if entry["file"].endswith(".raw") else whole(body, entry["headers"])
         yield RawReply(entry["file"], raw, stream, **_FIXTURES.get(entry["file"], {}))
-
-
-def unasked_streams() -> Iterator[RawReply]:
-    """Streams that come though a whole answer was asked for."""
-    calls = call(0, "a", "look", '{"n":1}') + event({}, "tool_calls") + DONE
-    broken = said("bil") + b"event: error\ndata: {}\n\n" + DONE
-    forms = {
-        "stream": (SAID + STOP + DONE, {"text": "billing"}),
-        "stream of comments first": (b": ping\n\n" + SAID + STOP + DONE, {"text": "billing"}),
-        "stream with a byte order mark": (b"\xef\xbb\xbf" + SAID + STOP + DONE, {"text": "billing"}),
-        "stream of calls": (calls, {"calls": (("look", '{"n":1}'),)}),
-        "stream without an end": (SAID, {"text": "billing", "error": "cut_off"}),
-        "stream that fails": (broken, {"text": "bil", "error": "server"}),
-    }
-    for name, (body, expected) in forms.items():
-        yield RawReply(f"unasked {name}", whole(body, EVENTS), **expected)  # type: ignore[arg-type]
-        yield RawReply(f"unasked {name} as JSON", whole(body), **expected)  # type: ignore[arg-type]
 
 
 RAW_REPLIES = [*wire_forms(), *broken_forms(), *answers(), *streams(), *unasked_streams(), *recorded()]

@@ -10,7 +10,8 @@ from promptops.providers.http.single import SingleTransport
 from promptops.providers.http.transport import Transport
 from promptops.providers.types import Completion, ModelError
 from support.raw_calls import call_raw
-from support.raw_replies import RAW_REPLIES, RawReply
+from support.raw_forms import RawReply
+from support.raw_replies import RAW_REPLIES
 
 
 def play(reply: RawReply, make: Callable[[Network], Transport]) -> Completion | ModelError:
