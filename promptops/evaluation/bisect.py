@@ -22,12 +22,12 @@ from promptops.evaluation.case_store import CaseStore
 from promptops.evaluation.engine import random_order
 from promptops.evaluation.preflight import Preflight
 from promptops.evaluation.run_grader import RunGrader, batch_grader_client
-from promptops.evaluation.trials import TrialPlan, TrialRunner, input_problem
+from promptops.evaluation.trials import TrialPlan, TrialRun, TrialRunner, input_problem
 from promptops.evaluation.variants import CaseChecks, Variant, with_shared_checks
 from promptops.git.process import run_git
 from promptops.prompt.cases import Case
 from promptops.registry import RegistryDatabase, new_run_id
-from promptops.runner.batch import BatchEngine, BatchOptions
+from promptops.runner.batch import BatchEngine, BatchOptions, Pending
 from promptops.runner.model_graded import JudgeResolver
 from promptops.stats.eprocess import Hypothesis, MeanTest, paired_test
 from promptops.stats.paired import sign_flip
@@ -222,8 +222,8 @@ class _Bisection:
         runner, engine = self._trial_runner(entry), self.grader.engine
         order = random_order(len(self.plan.cases))
 
-        async def one(index: int) -> list[float]:
-            return [await self._rate(runner, side, index) for side in (_GOOD, _BAD, _TESTED)]
+        async def one(index: int) -> list[float] | Pending[list[float]]:
+            return await self._rates(runner, index)
 
         trial, word = VersionTest(), "cannot tell"
         async with aclosing(engine.each(order, one)) as results:
@@ -246,18 +246,38 @@ class _Bisection:
         )
         return TrialRunner(plan, self.grader)
 
-    async def _rate(self, runner: TrialRunner, side: int, index: int) -> float:
-        """The share of trials passed; what has been measured once is not asked for again."""
-        plan = runner.plan
-        digest = plan.variants[side].prompt.digest
-        rates = self.rates.setdefault(digest, array("d", [math.nan]) * len(plan.cases))
-        if math.isnan(rates[index]):
-            case = plan.cases.case(index)
-            added = plan.checks.of(case)
-            answers = [runner.answer(index, case, added, side, trial) for trial in range(plan.trials)]
-            passed = [each.passed for each in await asyncio.gather(*answers)]
-            rates[index] = sum(passed) / len(passed)
+    async def _rates(self, runner: TrialRunner, index: int) -> Pending[list[float]]:
+        """Of the good, the bad and the tested version the share of trials passed, when all are on disk."""
+        sides = (_GOOD, _BAD, _TESTED)
+        asked = [await self._ask(runner, side, index) for side in sides]
+        on_disk = asyncio.gather(*(answer.until for answers in asked for answer in answers))
+        return Pending(
+            on_disk,
+            lambda: [
+                self._rate(runner, side, index, answers) for side, answers in zip(sides, asked, strict=True)
+            ],
+        )
+
+    async def _ask(self, runner: TrialRunner, side: int, index: int) -> list[Pending[TrialRun]]:
+        """The trials of a case; none where what has been measured once is known."""
+        if not math.isnan(self._known_rates(runner, side)[index]):
+            return []
+        case = runner.plan.cases.case(index)
+        added = runner.plan.checks.of(case)
+        answers = [runner.begin(index, case, added, side, trial) for trial in range(runner.plan.trials)]
+        return list(await asyncio.gather(*answers))
+
+    def _rate(
+        self, runner: TrialRunner, side: int, index: int, answers: Sequence[Pending[TrialRun]]
+    ) -> float:
+        rates = self._known_rates(runner, side)
+        if answers:
+            rates[index] = sum(answer.finish().passed for answer in answers) / len(answers)
         return rates[index]
+
+    def _known_rates(self, runner: TrialRunner, side: int) -> "array[float]":
+        digest, cases = runner.plan.variants[side].prompt.digest, len(runner.plan.cases)
+        return self.rates.setdefault(digest, array("d", [math.nan]) * cases)
 
 
 def _nearest_middle(low: int, high: int, unclear: set[int]) -> int:

@@ -131,11 +131,12 @@ class TrialRunner:
         answer = await self._call(task.index, task.case, task.added, task.side, task.trial)
         return answer.then(lambda run: (task, run)) if isinstance(answer, Pending) else (task, answer)
 
-    async def answer(
+    async def begin(
         self, index: int, case: Case, added: tuple[Check, ...], side: int, trial: int
-    ) -> TrialRun:
+    ) -> Pending[TrialRun]:
+        """Make one call: its result counts once it is on disk."""
         answer = await self._call(index, case, added, side, trial)
-        return await answer.wait() if isinstance(answer, Pending) else answer
+        return answer if isinstance(answer, Pending) else Pending.done(answer)
 
     async def _call(
         self, index: int, case: Case, added: tuple[Check, ...], side: int, trial: int

@@ -132,3 +132,54 @@ def test_what_was_spent_is_told_from_the_list_price(cli: Cli, repo: Repo, provid
         assert json.loads(done.out)["spent_usd"] == pytest.approx(spent)
     (stats,) = json.loads(cli("runs", "stats", "--json").out)["apart"]
     assert (stats["spent_usd"], stats["cost_usd"]) == (pytest.approx(0.06), pytest.approx(0.18))
+
+
+def test_a_conversation_with_tools_goes_on_and_one_torn_apart_does_not(
+    cli: Cli, repo: Repo, provider: Provider
+) -> None:
+    provider.script = text("It is 7 °C.")
+    repo.write(
+        "prompts/p.yaml", f"model: {MODEL}\ninputs: {{chat: messages}}\nmessages: [{{insert: chat}}]\n"
+    )
+    call = {"id": "c1", "type": "function", "function": {"name": "weather", "arguments": "{}"}}
+    chat: list[dict[str, Any]] = [
+        {"role": "user", "content": "{{ weather }}?"},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c1", "content": "7"},
+    ]
+    assert cli("run", "p", "-i", f"chat={json.dumps(chat)}").out == "It is 7 °C.\n"
+    assert provider.requests[0].body["messages"] == chat
+    torn = cli("run", "p", "-i", f"chat={json.dumps(chat[:1] + chat[2:])}")
+    assert (torn.code, len(provider.requests)) == (4, 1)
+    assert "`chat[1]` is the result of the tool call `c1`" in torn.err
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\r\noid sha256:" + "4d" * 32 + "\r\nsize 12345\r\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"promptops.yaml": f"models: {{{MODEL}: {{base_modle: openai/gpt-4o}}}}\n"}, "base_model"),
+        ({"promptops.yaml": "regsitry: runs.db\n"}, "registry"),
+        ({"prompts/tone.j2": POINTER}, "LFS"),
+        ({"prompts/tone.j2": "Be kind 🏴󠁧󠁢󠁳󠁣󠁴󠁿 🏴󠁧󠁢󠁷󠁬󠁳󠁿."}, ""),
+        ({"prompts/tone.j2": "Be kind 🏴󠁧󠁢󠁳󠁣󠁴."}, "hidden"),
+    ],
+    ids=[
+        "a key below a model",
+        "a key of the settings",
+        "a pointer of LFS",
+        "flags",
+        "a flag without its end",
+    ],
+)
+def test_files_that_are_not_what_they_seem_are_named(
+    files: dict[str, str], said: str, cli: Cli, repo: Repo
+) -> None:
+    repo.write("prompts/tone.j2", "Be kind.")
+    repo.write("prompts/p.yaml", PROMPT.replace("{{ ticket }}", "{% include 'tone.j2' %} {{ ticket }}"))
+    for path, content in files.items():
+        repo.write(path, content)
+    done = cli("lint", "p")
+    assert (done.code != 0, said in done.out + done.err) == (bool(said), True), done.out + done.err

@@ -29,7 +29,8 @@ from promptops.registry import (
     release_leases,
     without_quotes,
 )
-from promptops.runner.batch import BatchEngine, run_interruptibly
+from promptops.runner import Run
+from promptops.runner.batch import BatchEngine, Pending, run_interruptibly
 from promptops.runner.retry import Limits
 from promptops.runner.routing import GitSource
 
@@ -120,8 +121,8 @@ class _CandidateJobs:
             if engine.budget:
                 engine.budget.prices.check(self.candidate.version.prompt)
 
-            async def answer(job: ShadowJob) -> None:
-                await self._answer(engine, job)
+            async def answer(job: ShadowJob) -> Pending[None] | None:
+                return await self._answer(engine, job)
 
             async with aclosing(engine.each(self._jobs(), answer)) as answers:
                 async for _ in answers:
@@ -138,7 +139,8 @@ class _CandidateJobs:
         ):
             yield from jobs
 
-    async def _answer(self, engine: BatchEngine, job: ShadowJob) -> None:
+    async def _answer(self, engine: BatchEngine, job: ShadowJob) -> Pending[None] | None:
+        """Comes back when the call has ended: the job is finished when its answer is on disk."""
         drained, shadowing = self.work.drained, self.candidate.shadowing
         if job.inputs is None:
             self._leave_out(job, NOT_KEPT)
@@ -146,17 +148,20 @@ class _CandidateJobs:
             self._leave_out(job, INCOMPATIBLE, problem)
         elif shadowing not in drained.left:
             try:
-                run = await engine.run(self.candidate.item(job.run_id, job.inputs, job.metadata))
+                ended = await engine.call(self.candidate.item(job.run_id, job.inputs, job.metadata))
+                return ended.then(lambda run: self._finish(job, run))
             except OverBudget as error:
                 drained.left[shadowing] = error
                 drained.leave_out(OVER_BUDGET, finish_all_jobs(self.work.registry, shadowing, OVER_BUDGET))
                 engine.stop()
             except Invalid as error:
                 self._leave_out(job, NOT_CALLED, error.message)
-            else:
-                if run.error is None or run.error.type != "rate_limit":
-                    finish_job(self.work.registry, job.id)
-                    drained.answered += 1
+        return None
+
+    def _finish(self, job: ShadowJob, run: Run) -> None:
+        if run.error is None or run.error.type != "rate_limit":
+            finish_job(self.work.registry, job.id)
+            self.work.drained.answered += 1
 
     def _leave_out(self, job: ShadowJob, why: str, more: str = "") -> None:
         log = self.work.settings.log.with_prompt(self.candidate.version.prompt.log)
