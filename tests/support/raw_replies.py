@@ -154,6 +154,27 @@ def answers() -> Iterator[RawReply]:
     yield one("huge token counts", answer(usage={"prompt_tokens": 10**30}), text="billing")
 
 
+def odd_shapes() -> Iterator[RawReply]:
+    """Answers that are in no form that an answer has: they are not taken for empty ones."""
+
+    def one(name: str, payload: Any, **expected: Any) -> RawReply:
+        return RawReply(name, whole(as_body(payload)), **expected)
+
+    yield one("content in texts", answer(["bil", "ling"]), text="billing")
+    for content in (5, False, {"text": "billing"}, [1, None], [["billing"]]):
+        yield one(f"content {content}", answer(content), error="malformed_reply")
+    for message in ("billing", []):
+        yield one(f"message {message}", {"choices": [{"message": message}]}, error="malformed_reply")
+    yield one(
+        "a filter without a message", {"choices": [{"finish_reason": "SAFETY"}]}, error="content_filter"
+    )
+    named = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    for calls in (None, {}, "f", ["f"], [[]], [{**named, "function": None}], [{**named, "function": {}}]):
+        message = {"tool_calls": calls}
+        yield one(f"calls {calls}", answer(None, "tool_calls", message=message), error="malformed_reply")
+    yield one("a call alone", answer(None, "tool_calls", message={"tool_calls": named}), calls=(("f", "{}"),))
+
+
 _FIXTURES: dict[str, dict[str, Any]] = {
     "finish-error.json": {"error": "server"},
     "finish-safety.json": {"error": "content_filter"},
@@ -182,4 +203,12 @@ def recorded() -> Iterator[RawReply]:
         yield RawReply(entry["file"], raw, stream, **_FIXTURES.get(entry["file"], {}))
 
 
-RAW_REPLIES = [*wire_forms(), *broken_forms(), *answers(), *streams(), *unasked_streams(), *recorded()]
+RAW_REPLIES = [
+    *wire_forms(),
+    *broken_forms(),
+    *answers(),
+    *odd_shapes(),
+    *streams(),
+    *unasked_streams(),
+    *recorded(),
+]

@@ -43,6 +43,9 @@ def streams() -> Iterator[RawReply]:
         "billing",
     )
     yield RawReply("stream: answered whole", whole(GOOD), True, "billing")
+    yield one("content a number", SAID, event({"content": 5}), STOP, error="malformed_reply", text="billing")
+    yield one("calls that are none", event({"tool_calls": ["f"]}, "tool_calls"), error="malformed_reply")
+    yield one("finish tool_calls alone", event({}, "tool_calls"), DONE, error="malformed_reply")
     yield one("cut", SAID, error="cut_off", text="billing")
     yield one("DONE without a finish", SAID, DONE, error="cut_off", text="billing")
     yield one("only DONE", DONE, error="malformed_reply")

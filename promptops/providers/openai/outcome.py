@@ -50,10 +50,28 @@ def ended_well(completion: Completion) -> Completion:
     """The completion itself. Raises ModelError where the generation did not end well."""
     if error := _finish_error(completion.finish_reason):
         raise with_completion(error, completion)
-    if completion.finish_reason is None and not completion.text and not completion.tool_calls:
-        failure = ModelError("malformed_reply", "the reply holds neither an answer nor why there is none")
-        raise with_completion(failure, completion)
+    if problem := _missing_part(completion):
+        raise with_completion(ModelError("malformed_reply", problem), completion)
     return completion
+
+
+def _missing_part(completion: Completion) -> str:
+    """What an answer lacks to be one; "" where it is whole."""
+    calls, nothing = completion.tool_calls, not completion.text and not completion.tool_calls
+    if completion.finish_reason is None and nothing:
+        return "the reply holds neither an answer nor why there is none"
+    if completion.finish_reason in ("tool_calls", "function_call") and nothing:
+        return f"the reply ends with {completion.finish_reason}, and holds no call"
+    if not all(map(_has_name, calls)):
+        return "the reply holds a tool call without a name"
+    return ""
+
+
+def _has_name(call: Mapping[str, Any]) -> bool:
+    function = call.get("function")
+    return call.get("type", "function") != "function" or (
+        isinstance(function, Mapping) and isinstance(function.get("name"), str) and bool(function["name"])
+    )
 
 
 def with_completion(error: ModelError, completion: Completion) -> ModelError:

@@ -6,7 +6,12 @@ from typing import Any
 
 from promptops.providers.errors import error_from_payload, excerpt, looks_like_html
 from promptops.providers.json_body import decode_json
-from promptops.providers.openai.outcome import canonical_finish, ended_well, raise_reported
+from promptops.providers.openai.outcome import (
+    canonical_finish,
+    ended_well,
+    raise_reported,
+    with_completion,
+)
 from promptops.providers.openai.thinking import ThinkingSplitter
 from promptops.providers.types import REFUSAL, Completion, ModelError
 
@@ -39,6 +44,9 @@ def completion_from_payload(payload: Mapping[str, Any], model: str) -> Completio
     )
     raise_reported(payload, completion)
     raise_reported(choice, completion)
+    if error := message_error(choice.get("message")):
+        ended_well(completion)  # why there is none says more
+        raise with_completion(error, completion)
     return ended_well(completion)
 
 
@@ -80,8 +88,20 @@ def _finish(choice: Mapping[str, Any], *, refusal: bool) -> str | None:
 def content_text(message: Mapping[str, Any]) -> str:
     """Content as text: a string, or a list of parts, of which the text ones are joined."""
     content = message.get("content")
-    parts = [as_mapping(part) for part in as_list(content)]
-    return "".join(as_text(part.get("text")) or "" for part in parts) or as_text(content) or ""
+    parts = [part if isinstance(part, str) else as_mapping(part).get("text") for part in as_list(content)]
+    return "".join(as_text(part) or "" for part in parts) or as_text(content) or ""
+
+
+def message_error(message: Any) -> ModelError | None:
+    """Of a message whose content is in no known form: it is not taken for an empty answer."""
+    if not isinstance(message, Mapping | None):
+        return ModelError("malformed_reply", "the message of the reply is not an object")
+    content = as_mapping(message).get("content")
+    parts = content if isinstance(content, list) else [content]
+    if all(isinstance(part, str | Mapping | None) for part in parts) and not isinstance(content, Mapping):
+        return None
+    shown = excerpt(json.dumps(content, ensure_ascii=False).encode(errors="replace"))
+    return ModelError("malformed_reply", f"the content of the reply is not a text: {shown}")
 
 
 def reasoning_text(message: Mapping[str, Any]) -> str:
@@ -94,7 +114,9 @@ def _reasoning(*parts: str) -> str | None:
 
 
 def whole_calls(message: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
-    calls = [call for call in as_list(message.get("tool_calls")) if isinstance(call, Mapping)]
+    given = message.get("tool_calls")
+    some = [given] if isinstance(given, Mapping) and given.get("function") else as_list(given)
+    calls = [call for call in some if isinstance(call, Mapping)]
     old = message.get("function_call")
     if not calls and isinstance(old, Mapping) and old.get("name"):
         calls = [{"type": "function", "function": dict(old)}]

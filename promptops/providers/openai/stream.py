@@ -22,6 +22,7 @@ from promptops.providers.openai.response import (
     as_mapping,
     as_text,
     content_text,
+    message_error,
     reasoning_text,
     token_usage,
     whole_calls,
@@ -72,6 +73,7 @@ class StreamParser:
         self._usage: dict[str, Any] = {}
         self._first: float | None = None
         self._done = False
+        self._odd: ModelError | None = None
         self.begun = False
 
     @property
@@ -103,7 +105,10 @@ class StreamParser:
             raise with_completion(self._unfinished(), self._completion(model))
         if self._on_text is not None and self._refusals and not self._texts:
             self._on_text(self.text)  # a refusal is the answer where no text came
-        return ended_well(self._completion(model))
+        completion = ended_well(self._completion(model))
+        if self._odd:
+            raise with_completion(self._odd, completion)
+        return completion
 
     def _completion(self, model: str) -> Completion:
         refused = bool(self._refusals) and not self._texts and self._finish == "stop"
@@ -180,6 +185,7 @@ class StreamParser:
             self._thoughts.append(thought)
         if refusal := as_text(delta.get("refusal")):
             self._refusals.append(refusal)
+        self._odd = self._odd or message_error(delta)
         self._tell(self._split.feed(content_text(delta)))
 
     def _tell(self, text: str) -> None:
