@@ -42,7 +42,7 @@ def test_a_ramp_with_a_drifting_base_rate(show: Show) -> None:
 
 
 def test_four_guards_without_effect(show: Show) -> None:
-    held(show, "false rollback, four correlated guards", play(worlds.four_guards, 5_000))
+    held(show, "false rollback, four correlated guards", play(worlds.four_guards, 3_000))
 
 
 def test_an_instant_and_a_delayed_guard_without_effect(show: Show) -> None:
@@ -54,7 +54,7 @@ def test_an_instant_and_a_delayed_guard_without_effect(show: Show) -> None:
 )
 def test_false_verdicts_on_latency(show: Show, question: Hypothesis, ratio: float) -> None:
     what = "rollback, latency alike" if question is WORSE else "promotion, latency +20 %, limit 20"
-    held(show, f"false {what}, weight 10%", play(worlds.latency, question, 1.2, 0.1, ratio, 6_000))
+    held(show, f"false {what}, weight 10%", play(worlds.latency, question, 1.2, 0.1, ratio, 4_000))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,7 @@ from simulations import played
 from simulations.figures import REPETITIONS, Show, held, play, rate
 
 pytestmark = pytest.mark.simulation
-COUNT = (
-    REPETITIONS // 5
-)  # what this looks for is wrong in every third rollout or more, not in a few more of a hundred
+COUNT = REPETITIONS // 8  # what this looks for would be wrong in every third rollout or more
 
 
 def test_false_promotion_through_a_whole_plan(show: Show) -> None:

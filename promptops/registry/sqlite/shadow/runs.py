@@ -73,9 +73,14 @@ def find_reusable_inputs(
 
 
 def tags_of(registry: RegistryDatabase, seqs: Sequence[int]) -> dict[int, tuple[str, ...]]:
-    marks = ", ".join("?" * len(seqs))
-    rows = registry.read(f"SELECT seq, tag FROM run_tags WHERE seq IN ({marks}) ORDER BY seq, tag", seqs)
-    return {seq: tuple(row["tag"] for row in group) for seq, group in groupby(rows, lambda row: row["seq"])}
+    found: dict[int, tuple[str, ...]] = {}
+    for first in range(0, len(seqs), 500):  # SQLite binds 999 in its older versions
+        some = seqs[first : first + 500]
+        marks = ", ".join("?" * len(some))
+        rows = registry.read(f"SELECT seq, tag FROM run_tags WHERE seq IN ({marks}) ORDER BY seq, tag", some)
+        for seq, group in groupby(rows, lambda row: int(row["seq"])):
+            found[seq] = tuple(row["tag"] for row in group)
+    return found
 
 
 def frequent_tags(
