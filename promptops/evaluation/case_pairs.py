@@ -83,9 +83,12 @@ def _representative(trials: Sequence[TrialRun]) -> TrialRun:
     return next((each for each in trials if each.passed == passed), trials[0])
 
 
-def eval_comparison(comparison: PairedComparison[CaseFlip], control: str, candidate: str) -> EvalComparison:
+def eval_comparison(
+    comparison: PairedComparison[CaseFlip], control: str, candidate: str, *, at_end: bool
+) -> EvalComparison:
+    """``at_end``: all cases are in, also where one might have stopped before."""
     details, within_margin = comparison.verdict(control, candidate)
-    slices = comparison.slices()
+    slices = comparison.slices(at_end=at_end)
     return EvalComparison(
         verdict=str(details.verdict),
         sentence=_with_scores(verdict_sentence(details), slices.scores),

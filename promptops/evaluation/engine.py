@@ -170,7 +170,8 @@ class EvalAggregator:
         plan, request = self.plan, self.request
         sides = mark_pareto_front([summary.side() for summary in self.summaries])
         labels = [side.label for side in sides]
-        comparison = eval_comparison(self.comparison, *labels) if self.comparison else None
+        at_end = self.cases == len(plan.cases)
+        comparison = eval_comparison(self.comparison, *labels, at_end=at_end) if self.comparison else None
         return EvalResult(
             eval_id=plan.eval_id,
             sides=sides,

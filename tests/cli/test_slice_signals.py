@@ -69,7 +69,13 @@ def test_a_slice_with_too_few_failures_is_left_out_and_says_what_can_tell(cli: C
 
 
 @pytest.mark.parametrize(
-    ("slices", "watched"), [("[]", []), ("[refund, 'ä b', refund]", ["refund", "ä b"]), ("null", None)]
+    ("slices", "watched"),
+    [
+        ("[]", []),
+        ("[refund, 'ä b', refund]", ["refund", "ä b"]),
+        ("[a/b, a b, a-b, checks]", ["a b", "a-b", "a/b", "checks"]),
+        ("null", None),
+    ],
 )
 def test_a_plan_says_which_slices_are_watched(
     cli: Cli, live: Repo, slices: str, watched: list[str] | None
