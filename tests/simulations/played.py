@@ -24,6 +24,7 @@ PROMPT, CHANNEL = "support/triage", "production"
 _HISTORY = 300  # calls of stable before the rollout
 _TICK = 50  # calls
 _WINDOW_S = 120.0
+SLOW = 110.0  # seconds that the good answers of a slow canary take
 
 
 def errors(margin: float) -> PlanMetric:
@@ -150,7 +151,7 @@ def _took(run: StartedRun, end: FinishedRun) -> float:
     """Seconds."""
     if end.error_type:
         return 1.0
-    return 60.0 if run.arm == "canary" else 2.0
+    return SLOW if run.arm == "canary" else 2.0
 
 
 def _ended(
@@ -166,7 +167,7 @@ def slower_canary_as_it_ends(seed: int, horizon: int) -> int | None:
     test, ended = TwoArmTest(Hypothesis.WORSE, 0.0), []
     for number in range(horizon):
         canary, failed = draw() < 0.5, draw() < 0.1
-        ended.append((number + (1.0 if failed else 60.0 if canary else 2.0), canary, float(failed)))
+        ended.append((number + (1.0 if failed else SLOW if canary else 2.0), canary, float(failed)))
     for at, canary, loss in sorted(ended):
         if at > horizon:
             break

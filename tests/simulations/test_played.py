@@ -9,7 +9,7 @@ from simulations import played
 from simulations.figures import REPETITIONS, Show, held, play, rate
 
 pytestmark = pytest.mark.simulation
-COUNT = REPETITIONS // 8  # what this looks for would be wrong in every third rollout or more
+COUNT = REPETITIONS // 8  # what this looks for would be wrong in every fourth rollout or more
 
 
 def test_false_promotion_through_a_whole_plan(show: Show) -> None:
@@ -23,11 +23,11 @@ def test_a_ramp_with_a_drifting_base_rate(show: Show) -> None:
 
 
 def test_a_slower_canary_behind_the_watermark(show: Show) -> None:
-    found = play(played.slower_canary, 600, repetitions=COUNT)
+    found = play(played.slower_canary, 600, repetitions=2 * COUNT)
     naive = rate(play(played.slower_canary_as_it_ends, 600))
-    what = "logged: false rollback, canary 58 s slower, watermark"
+    what = "logged: false rollback, canary 108 s slower, watermark"
     held(show, what, found, beside=f"(as calls end: {naive:.0%})")
-    assert naive > 0.05
+    assert naive > 0.2
 
 
 def test_an_instant_and_a_delayed_guard(show: Show) -> None:
