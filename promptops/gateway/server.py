@@ -40,7 +40,6 @@ _LOG = PackageLogger("promptops.gateway")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _MAX_HEADER_BYTES = 8190
-_MAX_HEADERS = 100
 _BACKLOG = 1024
 _LIMITS = Limits()
 
@@ -117,7 +116,6 @@ class Gateway(Closing):
             shutdown_timeout=self.options.drain_s,
             max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
-            max_headers=_MAX_HEADERS,
         )
         await self._runner.setup()
         site = web.SockSite(self._runner, listening, backlog=_BACKLOG)

@@ -1,14 +1,22 @@
-"""OpenAI's own Python client, unchanged but for its base URL, against the gateway."""
+"""OpenAI's own clients, unchanged but for their base URL, against the gateway."""
 
+import json
+import os
+import shutil
+import subprocess
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from promptops import Limits
 from support.front_door import Cli, Repo
 from support.gateway_client import Client, running_gateway
-from support.greet_releases import go_live, runs
-from support.provider import Provider, chunk, events, reply, status, text
+from support.greet_releases import QUICK, go_live, ok, runs, versions
+from support.provider import Provider, chunk, echo, events, reply, status, text
+from support.workspace_clients import until
 
 openai = pytest.importorskip("openai")
 
@@ -132,3 +140,80 @@ def test_reusable_prompts(sdk: "openai.OpenAI", repo: Repo) -> None:
         deltas = [event.delta for event in stream if event.type == "response.output_text.delta"]
         final = stream.get_final_response()
     assert ("".join(deltas), final.output_text) == ("Greet Grace.", "Greet Grace.")
+
+
+def test_a_canary_on_gateway_traffic_is_rolled_back_on_harm(
+    cli: Cli, gateway: Client, sdk: "openai.OpenAI", provider: Provider
+) -> None:
+    """Calls of two clients, each with units of its own; the canary's fail at the provider."""
+    provider.script = lambda request: status(500, "down") if b"Salute" in request.raw else echo(request)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+
+    def call(number: int) -> str | None:
+        if number % 2:
+            answer = gateway.chat(user=f"u{number}")
+            return answer.headers.get("x-promptops-arm")
+        try:
+            found = sdk.responses.with_raw_response.create(
+                prompt={"id": "greet", "variables": {"name": "Ada"}}, user=f"u{number}"
+            )
+        except openai.APIStatusError as error:
+            return error.response.headers.get("x-promptops-arm")
+        return found.headers.get("x-promptops-arm")
+
+    with ThreadPoolExecutor(8) as pool:
+        met = Counter(pool.map(call, range(240)))
+    assert met["canary"] >= 3
+    assert cli("tick", "greet:production").code == 1
+    assert versions(cli) == ("v1", None)
+    assert ok(cli("release", "verify"))
+    until(lambda: gateway.chat(user="u1").headers.get("x-promptops-arm") is None, 5)
+
+
+NODE_SCRIPT = """
+import OpenAI from "openai";
+const client = new OpenAI({ baseURL: process.argv[2], apiKey: "none" });
+const model = "greet:production", messages = [{ role: "user", content: "Ada" }];
+const said = {};
+const whole = await client.chat.completions.create({ model, messages, user: "u1" });
+said.chat = whole.choices[0].message.content;
+said.pieces = [];
+for await (const chunk of await client.chat.completions.create({ model, messages, stream: true }))
+  if (chunk.choices[0]?.delta?.content) said.pieces.push(chunk.choices[0].delta.content);
+const prompt = { id: "greet", version: "1", variables: { name: "Grace" } };
+said.response = (await client.responses.create({ prompt })).output_text;
+said.events = [];
+for await (const event of await client.responses.create({ prompt, stream: true }))
+  said.events.push(event.type);
+said.models = (await client.models.list()).data.map((each) => each.id);
+try { await client.chat.completions.create({ model: "great:production", messages }); }
+catch (error) { said.error = [error.status, error.code, error.constructor.name]; }
+try { await client.chat.completions.create({ model, messages: [{ role: "user", content: "FAIL" }] }); }
+catch (error) { said.failure = [error.status, error.code]; }
+console.log(JSON.stringify(said));
+"""
+
+
+def test_the_client_for_node(gateway: Client, repo: Repo, provider: Provider, tmp_path: Path) -> None:
+    """``PROMPTOPS_NODE_MODULES`` is a folder in which ``npm install openai`` was run."""
+    modules = Path(os.environ.get("PROMPTOPS_NODE_MODULES", "nowhere"), "node_modules")
+    if shutil.which("node") is None or not (modules / "openai").is_dir():
+        pytest.skip("needs node, and PROMPTOPS_NODE_MODULES with the package openai")
+    provider.script = lambda request: status(503, "down") if b"FAIL" in request.raw else echo(request)
+    (tmp_path / "node_modules").symlink_to(modules)
+    (tmp_path / "calls.mjs").write_text(NODE_SCRIPT, encoding="utf-8")
+    command = ["node", str(tmp_path / "calls.mjs"), gateway.base_url]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["chat"], "".join(found["pieces"]), found["response"]) == (
+        "Greet Ada.",
+        "Greet Ada.",
+        "Greet Grace.",
+    )
+    assert (found["events"][0], found["events"][-1]) == ("response.created", "response.completed")
+    assert found["models"] == ["greet:production"]
+    assert found["error"] == [404, "model_not_found", "NotFoundError"]
+    assert found["failure"] == [502, "provider_error"]
+    assert len([request for request in provider.requests if b"FAIL" in request.raw]) == 1  # retries make none
+    assert len(runs(repo)) == 5
