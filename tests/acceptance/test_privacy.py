@@ -1,16 +1,21 @@
 """No planted value of any kind is in any file that promptops writes: every byte is looked at."""
 
 import json
+import random
 import re
+import sqlite3
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from promptops.api import Workspace
+from promptops.evaluation.shadow.live.lock import exclusive_lock
 from support.front_door import Cli, Repo
+from support.killed_commands import run_until_killed
 from support.personal_data import (
     KINDS,
     PATTERN,
@@ -31,12 +36,27 @@ inputs: {question: string}
 messages: [{role: user, content: "{{ question }}"}]
 checks:
   - {contains: nothing-of-the-kind, name: contains}
+  - {judge: judges/tone, name: tone, threshold: 5}
 cases: ask.cases.jsonl
+"""
+
+
+JUDGE = """\
+model: openai/gpt-4o-2024-08-06
+parameters: {temperature: 0, max_tokens: 50}
+inputs: {question: string, output: string}
+messages: [{role: user, content: "{{ question }} {{ output }}"}]
+output:
+  schema:
+    type: object
+    properties: {score: {type: integer, minimum: 1, maximum: 5}, reason: {type: string}}
+    required: [score]
 """
 
 
 @pytest.fixture
 def project(repo: Repo, provider: Provider) -> Repo:
+    repo.write("prompts/judges/tone.yaml", JUDGE)
     repo.write("prompts/ask.yaml", PROMPT)
     repo.write("promptops.yaml", SETTINGS)
     repo.write("own/redactors.py", REDACTORS)
@@ -75,7 +95,7 @@ def use_every_verb(cli: Cli, outside: Path) -> None:
     for name, rows in (("in.jsonl", lines), ("cases.jsonl", cases)):
         (outside / name).write_text("".join(json.dumps(row) + "\n" for row in rows))
     for number in numbers:
-        cli("run", "ask", "-i", f"question={SENTENCE} {number}", "--retries", "0")
+        cli("run", "ask", "-i", f"question={SENTENCE} {number}", "--retries", "0", "--all-checks")
     cli("batch", "ask", str(outside / "in.jsonl"), "--retries", "0")
     for form in ("html", "markdown", "json", "junit"):
         more = ("--cases", str(outside / "cases.jsonl"), "--out", f"eval.{form}", "--retries", "0")
@@ -136,6 +156,61 @@ def test_a_service_logs_none(project: Repo) -> None:
     assert leaks(project) == {}
 
 
+def test_what_waits_for_a_shadow_is_left_out_and_a_bundle_holds_none(cli: Cli, project: Repo) -> None:
+    assert cli("promote", "ask@HEAD~1", "--yes").code == 0
+    assert (
+        cli("shadow", "on", "ask:production", "--version", "HEAD", "--sample", "1", "--max-usd", "1").code
+        == 0
+    )
+    with exclusive_lock(project.path / "registry.db"):  # so that none drains by itself meanwhile
+        for number in range(3):
+            asked = ("-i", f"question={SENTENCE} {number}", "--retries", "0")
+            cli("run", "ask:production", "--unit", "u", *asked)
+    drained = json.loads(cli("shadow", "drain", "--wait", "--json").out)
+    assert (drained["answered"], drained["left_out"]) == (0, {"inputs not kept": 3})
+    assert cli("release", "bundle", "--out", "bundle.json").code == 0
+    assert cli("runs", "export", "--for-release", "--out", "evidence.jsonl").code == 0
+    assert leaks(project) == {}
+
+
+def use_and_kill(project: Repo, outside: Path, lines: int, kills: int, seed: int) -> int:
+    """Batches killed at random moments, some while the registry cannot be written; how many were killed."""
+    draw, killed = random.Random(seed), 0
+    for number in range(kills):
+        file = outside / f"{number}.jsonl"
+        texts = (f"{number} {n}: {SENTENCE} {n % 10}" for n in range(lines))
+        file.write_text(
+            "".join(json.dumps({"inputs": {"question": text}, "unit": text}) + "\n" for text in texts)
+        )
+        batch = ("batch", "ask", str(file), "--retries", "0")
+        done = run_until_killed(project.path, *batch, kill_after=draw.uniform(0.3, 2.5))
+        killed += done.code == -9
+        Path(f"{project.path}.out").unlink()  # what was printed: the answers themselves
+    return killed
+
+
+def test_a_process_that_is_killed_leaves_none(project: Repo, outside: Path) -> None:
+    use_and_kill(project, outside, lines=150, kills=1, seed=3)
+    assert (project.path / "registry.db").exists()
+    assert leaks(project) == {}
+
+
+@pytest.mark.thorough
+def test_ten_thousand_runs_leave_none(cli: Cli, project: Repo, outside: Path) -> None:
+    use_every_verb(cli, outside)
+    killed, rounds = 0, 0
+    while (count := logged_runs(project)) < 10_000:
+        killed += use_and_kill(project, outside, lines=600, kills=4, seed=rounds)
+        rounds += 1
+    assert leaks(project) == {}
+    assert killed > 3, (count, rounds)
+
+
+def logged_runs(project: Repo) -> int:
+    with closing(sqlite3.connect(project.path / "registry.db")) as connection:
+        return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+
+
 def test_pseudonyms_tell_the_same_person_from_another(cli: Cli, project: Repo) -> None:
     project.write("promptops.yaml", "log: {redact: [email], keep: pseudonym}\n")
     for who in ("ada@example.org", "ADA@example.org", "bob@example.org"):
@@ -159,7 +234,13 @@ FAILING = {
 }
 
 
-@pytest.mark.parametrize(("rule", "says"), FAILING.values(), ids=FAILING.keys())
+SLOW = {"takes too long": pytest.mark.slow}
+
+
+@pytest.mark.parametrize(
+    ("rule", "says"),
+    [pytest.param(*case, id=name, marks=SLOW.get(name, ())) for name, case in FAILING.items()],
+)
 def test_a_rule_that_fails_keeps_the_run_and_none_of_its_text(
     rule: str, says: str, cli: Cli, project: Repo, provider: Provider
 ) -> None:
@@ -261,7 +342,7 @@ def test_replays_leave_redacted_runs_out_unless_told(cli: Cli, project: Repo, pr
     sent = len(provider.requests)
     shown = cli(*pair)
     assert "2 inputs left out as redacted" in shown.err + shown.out
-    assert len(provider.requests) == sent + 2
+    assert len(provider.requests) == sent + 4  # two answers, and a judge's look at each
     cli(*pair, "--select", "redacted=yes")
     assert "[email]" in json.dumps([each.body for each in provider.requests[sent + 2 :]])
 

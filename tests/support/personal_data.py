@@ -51,6 +51,8 @@ QUOTES = (
 
 def quoting(request: Received) -> Answer:
     """Says what it was asked, in the way that the number at the end of the question names."""
+    if request.body["model"].startswith("gpt-4o-2024"):  # the judge
+        return text(json.dumps({"score": 5, "reason": SENTENCE}))
     last = json.dumps(request.body["messages"]).rstrip('"}] ')[-1]
     return QUOTES[int(last) % len(QUOTES) if last.isdigit() else 0]()
 
