@@ -76,6 +76,8 @@ class WriteTarget:
             except FileNotFoundError:
                 return b""
             with os.fdopen(descriptor, "rb") as stream:
+                if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    raise self._irregular()
                 return stream.read()
 
     def write(self, data: bytes, *, new: bool = False) -> None:
@@ -92,6 +94,8 @@ class WriteTarget:
         with self._explained(), self.folder() as folder:
             facts = self._facts(folder)
             if facts and not stat.S_ISREG(facts.st_mode) and not stat.S_ISLNK(facts.st_mode):
+                if self.makes_folders:
+                    raise self._irregular()
                 device = self.open(os.O_WRONLY) if self.top else os.open(self.path, os.O_WRONLY)
                 with _text_stream(device) as stream:
                     yield stream
@@ -122,6 +126,9 @@ class WriteTarget:
         finally:
             with suppress(FileNotFoundError):
                 os.unlink(fresh, dir_fd=folder)
+
+    def _irregular(self) -> Invalid:
+        return Invalid(f"{self.path} is not a regular file", hint="put a file there, or nothing")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:

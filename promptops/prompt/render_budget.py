@@ -7,6 +7,7 @@ stop one step, so that no value becomes large enough for one to be.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from sys import getsizeof
 from time import thread_time
 from typing import Any, NamedTuple
 
@@ -16,7 +17,8 @@ from markupsafe import Markup
 
 MAX_ITERATIONS = 1_000_000
 MAX_OUTPUT = 20_000_000  # characters of output, and of any one value
-MAX_ALLOCATED = 200_000_000  # characters, and places in lists, of all values in between: less than 1 GB
+MAX_ALLOCATED = 200_000_000  # bytes of all values in between, as if each were kept
+_PLACE, _ENTRY = 8, 100  # bytes: of a list or tuple, of a mapping
 MAX_ITEMS = 1_000_000
 MAX_DEPTH = 300  # of nested values
 MAX_BITS = 10_000  # of a number
@@ -59,11 +61,26 @@ class _Budget:
             raise SandboxError(f"more than {MAX_OUTPUT:,} characters of output")
         self.check_clock()
 
-    def allocate(self, size: int) -> None:
-        self.allocated += size
-        if size > MAX_OUTPUT or self.allocated > MAX_ALLOCATED:
+    def expect(self, size: int) -> None:
+        """Refuse a value of this size before it is made."""
+        if size > MAX_OUTPUT or self.allocated + size > MAX_ALLOCATED:
             raise SandboxError("it builds a value that is too large")
         self.check_clock(size)
+
+    def allocate(self, size: int) -> None:
+        self.allocated += size
+        if self.allocated > MAX_ALLOCATED:
+            raise SandboxError("it builds values that are too large together")
+        self.check_clock(size)
+
+    def keep(self, value: Any) -> None:
+        """Count a value that was made, without what it holds."""
+        if isinstance(value, str):
+            self.allocate(getsizeof(value))
+        elif isinstance(value, (list, tuple)):
+            self.allocate(_PLACE * len(value))
+        elif isinstance(value, dict):
+            self.allocate(_ENTRY * len(value))
 
     def check_clock(self, size: int = 0) -> None:
         self.checks += 1

@@ -1,9 +1,10 @@
 """The Jinja2 environment of every template: sandboxed, strict, repeatable, and bounded.
 
-The loops of a template may run a million times, write 20 million characters, and build no single
-value larger than that. Loops, blocks and macros count themselves (a call to ``_count_iteration`` is compiled
-into each body), so that an endless template ends within about a second. What is compared, looked up or
-put together is measured first, as it may hold itself many times over. Nothing is computed while compiling.
+The loops of a template may run a million times, write 20 million characters, build no single value larger
+than that, and 200 MB in all. Loops, blocks and macros count themselves (a call to ``_count_iteration`` is
+compiled into each body), so that an endless template ends within about a second. What is compared, looked
+up or put together is measured first, as it may hold itself many times over. Nothing is computed while
+compiling.
 """
 
 from collections.abc import Callable, Mapping
@@ -25,8 +26,9 @@ from promptops.prompt.value_limits import (
     metered_test,
 )
 
-_ITERATION, _SIZED = "count an iteration", "bound a text"  # no template can name a filter with blanks
-_COMPARED, _PRINTED = "measure a value", "measure a text"
+_ITERATION, _KEPT = "count an iteration", "count a value"  # no template can name a filter with blanks
+_COMPARED, _PRINTED, _JOINED = "measure a value", "measure a text", "count a part"
+_FEW = 8  # items of a list that is written out
 _UNSAFE_METHODS = frozenset({"encode", "expandtabs", "from_bytes", "maketrans", "to_bytes", "translate"})
 
 
@@ -37,9 +39,9 @@ def _count_iteration(_context: Any, true: bool, iterations: int, characters: int
 
 
 @pass_context
-def _bounded_text(_context: Any, text: str) -> str:
-    current_budget().allocate(len(text))
-    return text
+def _kept(_context: Any, value: Any) -> Any:
+    current_budget().keep(value)
+    return value
 
 
 @pass_context
@@ -54,6 +56,13 @@ def _printed(_context: Any, value: Any) -> Any:
     if not isinstance(value, str):
         check_value(value)
     return value
+
+
+@pass_context
+def _joined(context: Any, value: Any) -> Any:
+    if isinstance(value, str):
+        current_budget().allocate(len(value))
+    return _printed(context, value)
 
 
 class _CheckedFormatter(SandboxedFormatter):
@@ -81,9 +90,10 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
         del self.filters["random"], self.globals["lipsum"]  # the same inputs give the same messages
         self.filters |= {
             _ITERATION: _count_iteration,
-            _SIZED: _bounded_text,
+            _KEPT: _kept,
             _COMPARED: _compared,
             _PRINTED: _printed,
+            _JOINED: _joined,
         }
 
     def _generate(self, source: nodes.Template, *args: Any, **kwargs: Any) -> str:
@@ -116,7 +126,9 @@ class TemplateEnvironment(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         check_operation(operator, left, right)
-        return super().call_binop(context, operator, left, right)
+        result = super().call_binop(context, operator, left, right)
+        current_budget().keep(result)
+        return result
 
 
 class _Meter(NodeTransformer):
@@ -139,8 +151,8 @@ class _Meter(NodeTransformer):
 
     def visit_Concat(self, node: nodes.Concat) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for
         self.generic_visit(node)
-        node.nodes = [_measured(part, _PRINTED) for part in node.nodes]
-        return _filter(node, _SIZED)
+        node.nodes = [_measured(part, _JOINED) for part in node.nodes]
+        return _filter(node, _KEPT)
 
     def visit_Compare(self, node: nodes.Compare) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for
         self.generic_visit(node)
@@ -151,9 +163,19 @@ class _Meter(NodeTransformer):
 
     def visit_Getitem(self, node: nodes.Getitem) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for
         self.generic_visit(node)
-        if not isinstance(node.arg, nodes.Slice):
-            node.arg = _measured(node.arg, _PRINTED)
+        if isinstance(node.arg, nodes.Slice):
+            return _filter(node, _KEPT)
+        node.arg = _measured(node.arg, _PRINTED)
         return node
+
+    def visit_List(self, node: nodes.List | nodes.Tuple | nodes.Dict) -> nodes.Node:  # noqa: N802
+        self.generic_visit(node)
+        return _filter(node, _KEPT) if len(node.items) > _FEW else node
+
+    visit_Dict = visit_List  # noqa: N815
+
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:  # noqa: N802
+        return self.visit_List(node) if node.ctx == "load" else self.generic_visit(node)
 
     def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for
         self.generic_visit(node)

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
+from sys import getsizeof
 from types import MappingProxyType
 from typing import Any
 
@@ -18,7 +19,6 @@ from promptops.prompt.render_budget import (
 )
 
 MAX_REPEAT = 100_000  # of a list, as for range()
-_PLACE = 10  # a place in a list, with what stands there, takes more than a character
 _MAX_SPLIT = 2_000_000  # characters of a text that is taken apart
 _MAX_PRETTY = 10_000  # items: pprint goes through all that is below once for each level
 _MAX_WRAPPED = 100_000**2  # of the lengths of lines: a word is copied for each of its lines
@@ -101,14 +101,15 @@ def _check_filter_arguments(name: str, args: tuple[Any, ...], kwargs: Mapping[st
     for at, arg in enumerate((*args, *kwargs.values())):
         if at or name not in _ITERATING or isinstance(arg, (int, float)):
             check_value(arg)
+    if name == "round" and args and not isinstance(args[0], (int, float)):
+        raise SandboxError("`round` takes a number")  # and would repeat a text or a list so many times
 
 
 def _checked_items(items: Iterable[Any]) -> Iterator[Any]:
     """What ``join`` puts together: each counts, since no one of them says how long the whole will be."""
     for item in items:
         check_value(item)
-        if isinstance(item, str):
-            current_budget().allocate(len(item))
+        current_budget().keep(item)
         yield item
 
 
@@ -116,8 +117,9 @@ def checked_result(value: Any) -> Any:
     check_number(value)
     if isinstance(value, str) and len(value) > MAX_OUTPUT:
         raise SandboxError("it builds a value that is too large")
-    if isinstance(value, list):
-        current_budget().allocate(_PLACE * len(value))
+    current_budget().keep(value)
+    if isinstance(value, (list, tuple)):
+        current_budget().allocate(sum(map(getsizeof, value)))  # its items may be new
     return value
 
 
@@ -132,7 +134,7 @@ def check_call(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any] = _NO
         raise SandboxError(f"`{name}` of a text of more than {_MAX_SPLIT:,} characters")
     if name in _GROWTH:
         size += _GROWTH[name](args)
-    current_budget().allocate(size)
+    current_budget().expect(size)
 
 
 def check_method(obj: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -140,6 +142,8 @@ def check_method(obj: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
     method = getattr(obj, "__wrapped__", obj)
     owner = getattr(method, "__self__", None)
     if not isinstance(owner, (str, list, tuple, dict)):
+        current_budget().keep(args)
+        current_budget().keep(kwargs)
         for arg in (*args, *kwargs.values()):
             measure(arg, printed=False)
             check_number(arg)
@@ -234,13 +238,13 @@ def check_operation(operator: str, left: Any, right: Any) -> None:
     """Refuse an operation of two values whose result would be too large, or too slow to compute."""
     if operator == "%" and isinstance(left, str):
         check_value(right)
-        current_budget().allocate(_formatted((left, *(right if isinstance(right, tuple) else (right,)))))
+        current_budget().expect(_formatted((left, *(right if isinstance(right, tuple) else (right,)))))
     elif isinstance(left, int) and isinstance(right, int):
         _check_numbers(operator, left, right)
     elif operator == "*":
         _check_repeat(*((left, right) if isinstance(left, int) else (right, left)))
     elif operator == "+" and isinstance(left, (str, list, tuple)) and isinstance(right, (str, list, tuple)):
-        current_budget().allocate(len(left) + len(right))
+        current_budget().expect((len(left) + len(right)) * (1 if isinstance(left, str) else 8))
 
 
 def _check_repeat(count: Any, repeated: Any) -> None:
@@ -249,7 +253,7 @@ def _check_repeat(count: Any, repeated: Any) -> None:
     if isinstance(repeated, (list, tuple)) and count * len(repeated) > MAX_REPEAT:
         raise SandboxError(f"a list of more than {MAX_REPEAT:,} items")
     if isinstance(repeated, str):
-        current_budget().allocate(max(count, 0) * len(repeated))
+        current_budget().expect(max(count, 0) * len(repeated))
 
 
 def _check_numbers(operator: str, left: int, right: int) -> None:

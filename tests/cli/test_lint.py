@@ -438,3 +438,13 @@ def test_a_word_is_replaced_where_it_stands_whatever_ends_the_lines_before(
     file.write_bytes(before)
     assert cli("lint", "--fix", "plain").code in {0, 1}
     assert file.read_bytes() == before.replace(b"is-json", b"json").replace(b"starts-with", b"starts_with")
+
+
+@pytest.mark.parametrize("form", ["text", "github"])
+def test_no_file_name_writes_a_line_or_a_control_character_of_its_own(
+    project: Repo, cli: Cli, form: str
+) -> None:
+    project.write("prompts/a\n::warning::\x1b[2J\u202eb.yaml", prompt())
+    done = cli("lint", "--format", form)
+    assert not {"\x1b", "\u202e"} & set(done.out)
+    assert not any(line.startswith("::warning::") for line in done.out.splitlines())

@@ -111,7 +111,7 @@ def start(
     def put_back() -> Path:
         for folder in (repo.path, outside):
             for path in folder.iterdir() if folder.exists() else ():
-                path.unlink() if path.is_symlink() or path.is_file() else shutil.rmtree(path)
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
         shutil.copytree(kept, repo.path, symlinks=True, dirs_exist_ok=True)
         outside.mkdir(exist_ok=True)
         (outside / "mine").write_text("mine", encoding="utf-8")
@@ -193,6 +193,18 @@ def test_a_file_keeps_its_mode_and_a_pipe_is_written_to(tmp_path: Path) -> None:
     assert file.stat().st_mode & 0o777 == 0o600
     os.mkfifo(pipe)
     reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    WriteTarget.inside(pipe, tmp_path).write(b"through")
+    WriteTarget.output(pipe).write(b"through")
     assert os.read(reading, 99) == b"through"
     os.close(reading)
+
+
+@pytest.mark.parametrize("write", [WRITES["init, ignored"], WRITES["init, schema"], WRITES["cases add"]])
+def test_a_pipe_or_a_folder_in_the_place_of_a_file_holds_nobody_up(
+    repo: Repo, cli: Cli, start: Callable[[], Path], write: Write
+) -> None:
+    for make in (os.mkfifo, os.mkdir):
+        start()
+        (repo.path / write.file).unlink(missing_ok=True)
+        make(repo.path / write.file)
+        done = cli(*write.words)
+        assert (done.code, "regular file" in done.err or "Is a directory" in done.err) == (4, True), done

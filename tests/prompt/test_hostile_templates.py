@@ -11,6 +11,13 @@ from promptops.prompt.render import render_text
 from promptops.prompt.templates import CompiledTemplate
 
 BIG = "x" * 1_000_000
+LARGE = {
+    "big": BIG,
+    "wide": "\U0001f600" * 1_000_000,
+    "lines": "ab\n" * 300_000,
+    "items": list(range(100_000)),
+    "keys": {f"k{number}": number for number in range(50_000)},
+}
 HUGE = "{% set h = ('f' * 1000000) | int(0, 16) %}"
 NESTED = "{% set n = namespace(s=SEED) %}{% for i in range(60) %}{% set n.s = TWICE %}{% endfor %}"
 SHARED = NESTED.replace("SEED", "(1,)").replace("TWICE", "(n.s, n.s)")
@@ -88,7 +95,7 @@ def test_no_single_step_is_slow(template: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["'a' * 19000000", "range(100000) | list", "big | list", "big.split('x')"], ids=range(4)
+    "value", ["'a' * 19000000", "range(100000) | list", "wide[1:]", "lines.split()"], ids=range(4)
 )
 @pytest.mark.slow
 def test_values_that_are_kept_are_bounded_together(value: str) -> None:
@@ -98,8 +105,37 @@ def test_values_that_are_kept_are_bounded_together(value: str) -> None:
     tracemalloc.start()
     try:
         with pytest.raises(Invalid, match=r"too large|seconds"):
-            render_text(template.replace("VALUE", value), {"big": BIG}, where="p.yaml")
-        assert tracemalloc.get_traced_memory()[1] < 1_000_000_000
+            render_text(template.replace("VALUE", value), LARGE, where="p.yaml")
+        assert tracemalloc.get_traced_memory()[1] < 300_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("json_values", [False, True])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "big[1:]", "wide.lower()", "wide ~ i", "wide + 'x'", "big.replace('x', '\U0001f600')", "big | list",
+        "items[1:]", "items[::-1]", "items + items", "items * 1", "(1, 2) * 50000", "lines.splitlines()",
+        "wide.partition('x')", "keys.copy()", "keys.items() | list", f"[{'i,' * 20_000}]",
+    ],
+    ids=range(16),
+)  # fmt: skip
+def test_whatever_makes_a_value_counts_it(value: str, *, json_values: bool) -> None:
+    template = f"{{% set n = namespace(s=0) %}}{{% for i in range(99999) %}}{{% set n.s = [n.s, {value}] %}}"
+    with pytest.raises(Invalid, match=r"too large|2 seconds"):
+        render_text(template + "{% endfor %}", LARGE, where="p.yaml", json_values=json_values)
+
+
+def test_what_is_joined_is_counted_before() -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(Invalid, match="too large"):
+            render_text(f"{{{{ {'big ~ ' * 1000}'' }}}}", LARGE)
+        for value in ("big", "items", "{'a': items}"):
+            with pytest.raises(Invalid, match="`round` takes a number"):
+                render_text(f"{{{{ {value} | round(4, 'ceil') }}}}", LARGE)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
     finally:
         tracemalloc.stop()
 

@@ -4,6 +4,8 @@ from typing import Any
 from urllib.parse import quote
 
 from promptops._version import __version__
+from promptops.console import escape_line
+from promptops.escapes import escape
 from promptops.lint.report import LintFinding, LintReport
 from promptops.lint.rules import RULES
 
@@ -14,8 +16,8 @@ _VALUE_ESCAPES = {**_LINE_ESCAPES, ":": "%3A", ",": "%2C"}
 def finding_line(finding: LintFinding, path: str) -> str:
     """One finding on one line; ``path`` is how the reader names the file."""
     hint = f" — {finding.hint}" if finding.hint else ""
-    text = " ".join(f"{finding.message}{hint}".split())
-    return f"{path}:{finding.line}:{finding.column}: {finding.severity}[{finding.rule}] {text}"
+    text = f"{finding.message}{hint}"
+    return escape_line(f"{path}:{finding.line}:{finding.column}: {finding.severity}[{finding.rule}] {text}")
 
 
 def github_annotation(finding: LintFinding) -> str:
@@ -31,7 +33,7 @@ def github_annotation(finding: LintFinding) -> str:
 
 
 def _escaped(text: str, escapes: dict[str, str]) -> str:
-    return "".join(escapes.get(letter, letter) for letter in text)
+    return "".join(escapes.get(letter) or escape(letter) for letter in text)
 
 
 def sarif_log(report: LintReport) -> dict[str, Any]:
