@@ -425,14 +425,14 @@ class TestLogging:
     ) -> None:
         greeting.write("promptops.yaml", f"log: {{inputs: {keep}, outputs: {keep}}}\n")
         greeting.write("prompts/greet.yaml", GREET + "checks: [{contains: nowhere}]\n")
-        provider.script = text("top secret")
+        provider.script = text("top hushhush")
         done = cli("run", "greet", "-i", "name=hidden")
-        assert done.out == "top secret\n"
+        assert done.out == "top hushhush\n"
         (row,) = rows(greeting)
         assert (row["inputs_hash"] is None, row["output_hash"] is None) == (keep == "none", keep == "none")
         data = b"".join(file.read_bytes() for file in greeting.path.glob("registry.db*"))
         assert b"hidden" not in data
-        assert b"secret" not in data
+        assert b"hushhush" not in data
 
     def test_a_registry_that_is_locked_does_not_cost_the_answer(
         self, cli: Cli, greeting: Repo, provider: Provider

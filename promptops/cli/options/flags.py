@@ -92,6 +92,10 @@ def retries_option() -> Any:
     return typer.Option("--retries", min=0, help="Retries after a transient failure.")
 
 
+def rpm_option(*, min_value: float) -> Any:
+    return typer.Option("--rpm", metavar="N", min=min_value, help="Requests a minute at most.")
+
+
 def run_option(help_text: str, *, metavar: str | None = None) -> Any:
     return typer.Option("--run", metavar=metavar, help=help_text)
 
@@ -130,3 +134,7 @@ def to_option(help_text: str, *, metavar: str) -> Any:
 
 def unit_option(help_text: str, *, metavar: str) -> Any:
     return typer.Option("--unit", metavar=metavar, help=help_text)
+
+
+def tpm_option() -> Any:
+    return typer.Option("--tpm", metavar="N", min=1, help="Tokens a minute at most.")

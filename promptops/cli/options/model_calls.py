@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
-from promptops.cli.options.flags import jobs_option, retries_option
+from promptops.cli.options.flags import jobs_option, retries_option, rpm_option, tpm_option
 from promptops.cli.options.overrides import TimeoutOption
 from promptops.runner.batch import BatchOptions
 from promptops.runner.retry import Limits
 
 JobsOption = Annotated[int, jobs_option()]
 RetriesOption = Annotated[int, retries_option()]
-RpmOption = Annotated[float | None, typer.Option("--rpm", min=0.001, help="Requests a minute at most.")]
-TpmOption = Annotated[float | None, typer.Option("--tpm", min=1, help="Tokens a minute at most.")]
+RpmOption = Annotated[float | None, rpm_option(min_value=0.001)]
+TpmOption = Annotated[float | None, tpm_option()]
 MaxCostOption = Annotated[
     float | None,
     typer.Option("--max-cost", metavar="USD", min=0, help="Call nothing that may cost more in all."),

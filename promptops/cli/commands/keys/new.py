@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from promptops.cli.options.flags import rpm_option, tpm_option
 from promptops.config.settings import current_settings
 from promptops.console import note, print_text
 from promptops.errors import Invalid
@@ -22,12 +23,8 @@ RevisionsOption = Annotated[
 MetricsOption = Annotated[
     bool, typer.Option("--metrics", help="May read /metrics, which count what all tenants use.")
 ]
-RequestsOption = Annotated[
-    int | None, typer.Option("--rpm", metavar="N", min=1, help="At most so many requests a minute.")
-]
-TokensOption = Annotated[
-    int | None, typer.Option("--tpm", metavar="N", min=1, help="At most so many tokens a minute.")
-]
+RequestsOption = Annotated[int | None, rpm_option(min_value=1)]
+TokensOption = Annotated[int | None, tpm_option()]
 UnitOption = Annotated[
     int | None,
     typer.Option("--unit-rpm", metavar="N", min=1, help="At most so many requests a minute a unit."),
