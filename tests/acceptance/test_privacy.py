@@ -64,7 +64,14 @@ def project(repo: Repo, provider: Provider) -> Repo:
     repo.write("prompts/ask.yaml", PROMPT.replace("question }}", "question }} "))
     repo.commit("Ask again")
     provider.script = quoting
+    forget_functions()
     return repo
+
+
+def forget_functions() -> None:
+    """Of another project: Python imports a module once."""
+    for name in ("own", "own.redactors"):
+        sys.modules.pop(name, None)
 
 
 @pytest.fixture
@@ -245,7 +252,6 @@ def test_a_rule_that_fails_keeps_the_run_and_none_of_its_text(
     rule: str, says: str, cli: Cli, project: Repo, provider: Provider
 ) -> None:
     provider.script = lambda request: text(request.body["messages"][0]["content"])
-    sys.modules.pop("own.redactors", None)  # of another project
     project.write("promptops.yaml", f"log: {{redact: [email, {rule}]}}\n")
     project.write(
         "own/redactors.py",
