@@ -1,5 +1,1 @@
-"""What programs call: released prompts behind an endpoint that speaks OpenAI's API."""
-
-from promptops.gateway.server import Gateway
-
-__all__ = ["Gateway"]
+"""What programs call: released prompts behind an endpoint that speaks OpenAI's API, and as MCP prompts."""

@@ -144,6 +144,10 @@ class Service:
         """Do what may wait for git or a disk on a thread of its own, one thing after the other."""
         return await asyncio.wrap_future(self._reader.submit(work))
 
+    def find(self, reference: str) -> Version:
+        """What a reference means that names no channel."""
+        return self._source.find(reference)
+
     async def serving(self) -> Mapping[str, Version]:
         """What each channel serves to most callers now, by its reference. All that calls need is loaded."""
         return await self.read(self._served_now)

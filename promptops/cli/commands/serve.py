@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import sys
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -37,6 +38,9 @@ BundleOption = Annotated[
     Path | None,
     typer.Option("--bundle", metavar="FILE", help="Serve what release bundle wrote, where there is no git."),
 ]
+McpOption = Annotated[
+    bool, typer.Option("--mcp", help="Serve prompts to one MCP client, on stdin and stdout.")
+]
 
 
 def serve(
@@ -44,6 +48,7 @@ def serve(
     port: PortOption = 4455,
     workers: WorkersOption = 1,
     bundle: BundleOption = None,
+    mcp: McpOption = False,
     retries: RetriesOption = 2,
     timeout: TimeoutOption = 120.0,
     drain: DrainOption = 30.0,
@@ -52,6 +57,9 @@ def serve(
 
     The model is NAME:CHANNEL or NAME@vN. Ctrl-C and SIGTERM end it when the answers under way are sent.
     """
+    if mcp:
+        _serve_mcp(*_project(bundle))
+        return 0
     from promptops.gateway.server import Gateway, GatewayOptions
     from promptops.gateway.workers import WorkerPool, listen
 
@@ -79,6 +87,21 @@ def _project(bundle: Path | None) -> "tuple[Settings, RefreshableSource]":
 
     source = BundleSource(bundle.absolute())
     return source.settings(), source
+
+
+def _serve_mcp(settings: Settings, source: "RefreshableSource") -> None:
+    from promptops.gateway.mcp import McpServer
+    from promptops.service import Service
+
+    def write(line: bytes) -> None:
+        sys.stdout.buffer.write(line)
+        sys.stdout.buffer.flush()
+
+    service = Service(settings, source)
+    try:
+        McpServer(service).serve(sys.stdin.buffer.readline, write)
+    finally:
+        service.close()
 
 
 def _serve_until_ended(gateway: "Gateway", listening: socket.socket, where: str) -> None:
