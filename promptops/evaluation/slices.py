@@ -9,6 +9,7 @@ Sources: Holm, Scandinavian Journal of Statistics 1979; Vovk and Wang, Annals of
 """
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 
 from promptops.evaluation.result import Slice
@@ -18,6 +19,7 @@ from promptops.stats.multiple_testing import holm, testable
 
 ALPHA = 0.05
 _EARLY_ALPHA, _END_ALPHA = 0.04, 0.01
+_MAX_SAMPLE = 2_000  # pairs
 
 
 def proven_worse(
@@ -66,7 +68,10 @@ def _one_sided(each: Slice) -> float:
 
 
 def _thin_sentence(each: Slice, least: int) -> str:
+    share = (each.broke + each.fixed) / each.pairs
+    sample = min(_MAX_SAMPLE, math.ceil(least / share / 10) * 10)
+    select = shlex.quote(f"tag={each.name}")
     return (
         f"{each.name}: {each.broke:,} broke, {each.fixed:,} fixed of {each.pairs:,}; too few to tell "
-        f"(needs {least:,} in which the sides differ)"
+        f"(needs {least:,} in which the sides differ: shadow run … --select {select} --sample {sample})"
     )

@@ -1,6 +1,7 @@
 """Which slices are named as worse, and which have too few pairs to tell."""
 
 import random
+import re
 
 import pytest
 
@@ -30,6 +31,7 @@ def test_the_slice_that_got_worse_is_named_and_no_other(early: bool) -> None:
     assert found.worse_slices == ("hard",)
     (thin,) = found.thin
     assert thin.startswith("odd: 3 broke, 0 fixed of 14; too few to tell (needs ")
+    assert re.search(r": shadow run … --select tag=odd --sample [3-6]0\)$", thin)
     assert found.worse_checks == ()
     assert all(each.p_adjusted >= each.p for each in (*found.tags, *found.checks))
 
