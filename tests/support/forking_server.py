@@ -102,13 +102,9 @@ def run_to_the_end(option: str, arguments: list[str]) -> NoReturn:
         run(option, arguments)
     except SystemExit as error:
         code = error.code
-    except KeyboardInterrupt:
+    except BaseException as error:  # noqa: BLE001 - printed, as at the end of any program
         traceback.print_exc()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGINT)
-    except BaseException:  # noqa: BLE001 - printed, as at the end of any program
-        traceback.print_exc()
-        code = 1
+        code = -signal.SIGINT if isinstance(error, KeyboardInterrupt) else 1
     if isinstance(code, str):
         sys.stderr.write(f"{code}\n")
     threading._shutdown()  # noqa: SLF001 - waits for threads
@@ -117,6 +113,9 @@ def run_to_the_end(option: str, arguments: list[str]) -> NoReturn:
         sys.stdout.flush()
     except OSError:
         code = 120
+    if code == -signal.SIGINT:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
     os._exit(code if isinstance(code, int) else code is not None)
 
 
