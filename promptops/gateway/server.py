@@ -51,6 +51,7 @@ class GatewayOptions:
     host: str = "127.0.0.1"
     port: int = 4455
     workers: int = 1  # that share the port
+    read_only: bool = False  # shows what there is, and neither calls nor logs
     limits: Limits = _LIMITS
     idle_s: float = 75.0  # after which a connection without a whole request is closed
     drain_s: float = 30.0  # for which the end waits for answers that are under way
@@ -155,7 +156,7 @@ class Gateway(Closing):
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Whatever goes wrong is answered in the shape that clients read."""
         try:
-            self._access.check_host(request)
+            self._check(request)
             answer = await handler(request)
         except ConnectionError:
             raise  # nobody is left who could be answered
@@ -164,6 +165,12 @@ class Gateway(Closing):
             answer = json_answer(found.as_json(), found.headers, found.status)
         self._metrics.count_answer(answer.status)
         return answer
+
+    def _check(self, request: web.Request) -> None:
+        """Raises ApiError for what no handler takes."""
+        self._access.check_host(request)
+        if self.options.read_only and request.method == "POST":
+            raise ApiError(403, "this gateway is read-only: it calls and logs nothing", "read_only")
 
     async def _show_metrics(self, request: web.Request) -> web.Response:
         """For whoever may see what all tenants use."""

@@ -185,3 +185,15 @@ def test_doctor_says_what_a_gateway_serves(cli: Cli, live: Repo, monkeypatch: py
 def test_doctor_of_what_is_no_gateway(cli: Cli, provider: Provider) -> None:
     assert "does not answer as a gateway" in cli("doctor", "--gateway", "http://127.0.0.1:1/v1").out
     assert cli("doctor", "--gateway", provider.base_url).code == 1
+
+
+def test_read_only_it_shows_what_there_is(live: Repo, provider: Provider) -> None:
+    with running_gateway(live.path) as client:
+        run_id = client.chat().headers["x-promptops-run-id"]
+    with running_gateway(live.path, read_only=True) as client:
+        assert client.get(f"/v1/runs/{run_id}").body["output"] == "Greet Ada."
+        assert client.get("/v1/models").status == client.get("/metrics").status == 200
+        feedback = client.send("POST", "/v1/feedback", {"run_id": run_id, "thumbs": "up"})
+        for answer in (client.chat(), client.respond(model="greet:production", input="Ada"), feedback):
+            assert (answer.status, answer.error["code"]) == (403, "read_only")
+    assert len(provider.requests) == 1

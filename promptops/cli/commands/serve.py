@@ -38,6 +38,9 @@ BundleOption = Annotated[
     Path | None,
     typer.Option("--bundle", metavar="FILE", help="Serve what release bundle wrote, where there is no git."),
 ]
+ReadOnlyOption = Annotated[
+    bool, typer.Option("--read-only", help="Show models, runs and metrics; make no calls and log nothing.")
+]
 McpOption = Annotated[
     bool, typer.Option("--mcp", help="Serve prompts to one MCP client, on stdin and stdout.")
 ]
@@ -48,6 +51,7 @@ def serve(
     port: PortOption = 4455,
     workers: WorkersOption = 1,
     bundle: BundleOption = None,
+    read_only: ReadOnlyOption = False,
     mcp: McpOption = False,
     retries: RetriesOption = 2,
     timeout: TimeoutOption = 120.0,
@@ -64,7 +68,9 @@ def serve(
     from promptops.gateway.workers import WorkerPool, listen
 
     limits = Limits(retries=retries, timeout=timeout)
-    options = GatewayOptions(host=host, port=port, workers=workers, limits=limits, drain_s=drain)
+    options = GatewayOptions(
+        host=host, port=port, workers=workers, read_only=read_only, limits=limits, drain_s=drain
+    )
     settings, source = _project(bundle)
     with listen(host, port) as listening:
         where = f"{settings.root} at http://{host}:{listening.getsockname()[1]}/v1"
