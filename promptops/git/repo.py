@@ -42,6 +42,7 @@ class GitRepo(Closing):
         self._objects = CatFile(settings)
         self._index = IndexListing(settings)
         self._ancestry: set[tuple[str, str]] = set()  # commits: what was once so stays so
+        self._lines: set[tuple[str, str]] = set()
         self._listed = 0.0  # when all refs were, on the monotonic clock
         self.links_followed = 0
 
@@ -135,6 +136,17 @@ class GitRepo(Closing):
         found = not run_git(self.settings, "rev-list", "-n1", older, f"^{newer}")
         if found:
             self._ancestry.add((older, newer))
+        return found
+
+    def continues(self, older: str, newer: str) -> bool:
+        """Whether a branch led from one commit to the other: along first parents, not by way of a merge."""
+        if older == newer or (older, newer) in self._lines:
+            return True
+        said = run_git(self.settings, "rev-list", "--first-parent", "--parents", newer, f"^{older}", "--")
+        oldest = said.decode().splitlines()[-1:]
+        found = oldest != [] and oldest[0].split()[1:2] == [older]
+        if found:
+            self._lines.add((older, newer))
         return found
 
     def common_ancestor(self, one: str, other: str) -> str | None:

@@ -32,7 +32,7 @@ def audit_state(repo: GitRepo, head: str) -> BranchAudit:
     verified = repo.verified_state()
     if verified == head:
         return BranchAudit(head=head)
-    if verified and not repo.is_ancestor(verified, head):
+    if verified and not repo.continues(verified, head):
         return _replaced_branch(repo, verified, head)
     audit = _audit_since(repo, verified, head)
     if not audit.tampering:
@@ -53,7 +53,7 @@ def remember_verified(repo: GitRepo, commit: str, before: str | None) -> None:
 def audit_whole_branch(repo: GitRepo, head: str) -> BranchAudit:
     """Look at every commit, also where it was looked at before."""
     verified = repo.verified_state()
-    if verified and not repo.is_ancestor(verified, head):
+    if verified and not repo.continues(verified, head):
         return _replaced_branch(repo, verified, head)
     return _audit_since(repo, None, head)
 
@@ -64,7 +64,7 @@ def audit_fetched(repo: GitRepo, head: str) -> tuple[BranchAudit, str | None]:
     if verified in (None, head):
         return (audit_state(repo, head) if verified is None else BranchAudit(head=head)), head
     base = repo.common_ancestor(str(verified), head)
-    if base is None:
+    if base is None or not repo.continues(base, head):
         return _replaced_branch(repo, str(verified), head), None
     audit = _audit_since(repo, base, head)
     return audit, base if audit.tampering else head

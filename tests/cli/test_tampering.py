@@ -137,6 +137,19 @@ def test_a_foreign_branch_is_no_state(cli: Cli, live: Repo) -> None:
     assert other in live.git("for-each-ref", "refs/promptops/discarded")
 
 
+def test_a_state_that_was_merged_into_another_branch_is_no_state(cli: Cli, live: Repo) -> None:
+    """Its files are the same, and what they followed from is another history."""
+    before = live.git("rev-parse", STATE)
+    words = ("-p", "HEAD", "-p", STATE, "-m", live.git("log", "-1", "--format=%B", STATE))
+    live.git("update-ref", STATE, live.git("commit-tree", f"{STATE}^{{tree}}", *words))
+    assert cli("release", "verify").code == 1
+    assert cli("status", "greet").code == 4
+    assert cli("render", "greet:production", "-i", "name=Ada").code == 0
+    assert cli("release", "recover").code == 0
+    assert live.git("rev-parse", STATE) == before
+    assert (cli("release", "verify").code, cli("status", "greet").code) == (0, 0)
+
+
 def test_a_branch_that_was_set_back_is_noticed(cli: Cli, live: Repo) -> None:
     before = live.git("rev-parse", "promptops-state")
     live.git("update-ref", STATE, "promptops-state^")

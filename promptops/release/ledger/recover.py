@@ -53,7 +53,7 @@ def _move_local(branch: StateBranch, found: str, *, pushed: bool) -> None:
     with repository_lock(branch.settings):
         branch.repo.refresh_refs()
         here = branch.local_head
-        if here and branch.repo.common_ancestor(here, found) is None:
+        if here and _is_other_branch(branch, here, found):
             update_refs(branch.settings, RefUpdate(f"refs/promptops/discarded/{here[:12]}", here, ""))
         elif here and not branch.repo.is_ancestor(here, found):
             raise Invalid(f"{STATE_BRANCH} has moved meanwhile", hint="promptops release recover")
@@ -98,11 +98,17 @@ def _locate_branch(branch: StateBranch) -> tuple[str, str, str | None]:
 
 
 def _related_places(branch: StateBranch, places: dict[str, str]) -> dict[str, str]:
-    """Without the branches that share no history with what was verified here."""
+    """Without the branches that do not continue what was verified here, nor were continued by it."""
     verified = branch.repo.verified_state()
     if verified is None:
         return places
-    return {name: oid for name, oid in places.items() if branch.repo.common_ancestor(oid, verified)}
+    return {name: oid for name, oid in places.items() if not _is_other_branch(branch, oid, verified)}
+
+
+def _is_other_branch(branch: StateBranch, commit: str, verified: str) -> bool:
+    """Whether it shares no history with what was verified, or has merged that into another one."""
+    base = branch.repo.common_ancestor(commit, verified)
+    return base is None or (base == verified and not branch.repo.continues(verified, commit))
 
 
 def _fetch_remote_head(branch: StateBranch) -> str | None:
