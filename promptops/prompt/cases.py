@@ -13,6 +13,7 @@ from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
 
+from promptops.config.json_text import parse_strict_json
 from promptops.config.text import MAX_BYTES, without_lfs_pointer
 from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid
@@ -68,8 +69,8 @@ def _from_jsonl(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
         if not line.strip():
             continue
         try:
-            data = json.loads(line)
-        except (ValueError, RecursionError) as error:
+            data = parse_strict_json(line)
+        except ValueError as error:
             raise Invalid(f"{where}: not JSON: {error}", hint="one case a line") from None
         yield _case(data, where)
 

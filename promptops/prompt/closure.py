@@ -1,9 +1,10 @@
 """The files a prompt is made of: read below prompts/, partials with all that they include."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
+from promptops.config.json_text import parse_strict_json
 from promptops.config.text import decode_text, find_position
 from promptops.config.yaml import InvalidAt, Position, Problem, parse_yaml
 from promptops.errors import Invalid, NotFound
@@ -115,22 +116,10 @@ def decode_schema(data: bytes, path: str) -> Any:
 def _decode_json(data: bytes, path: str) -> Any:
     text = decode_text(data, path)
     try:
-        return json.loads(text, object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
+        return parse_strict_json(text)
     except json.JSONDecodeError as error:
         problem = Problem("json", f"not JSON: {error.msg}", path, find_position(text, error.pos))
         raise InvalidAt(problem) from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         problem = Problem("json", f"not JSON that can be read: {error}", path, Position(1, 1))
         raise InvalidAt(problem) from None
-
-
-def _unique_members(pairs: list[tuple[str, Any]]) -> Mapping[str, Any]:
-    members = dict(pairs)
-    if len(members) < len(pairs):
-        names = [key for key, _ in pairs]
-        raise ValueError(f"duplicate key `{next(key for key in names if names.count(key) > 1)}`")
-    return members
-
-
-def _refuse_constant(word: str) -> Any:
-    raise ValueError(f"{word} is not a JSON number")

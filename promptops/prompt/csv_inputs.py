@@ -1,9 +1,9 @@
 """Cells of a table as inputs of a prompt, read by the inputs' schemas."""
 
-import json
 from collections.abc import Iterable, Mapping
-from typing import Any, NoReturn
+from typing import Any
 
+from promptops.config.json_text import parse_strict_json
 from promptops.errors import Invalid
 from promptops.escapes import shorten
 from promptops.prompt.types import Input
@@ -51,8 +51,4 @@ def _types_of(declared: Input | None) -> Iterable[str]:
 def _parse_cell(word: str, types: Iterable[str]) -> Any:
     if "boolean" in types and word.lower() in {"true", "false"}:  # spreadsheets write TRUE
         return word.lower() == "true"
-    return json.loads(word, parse_constant=_refuse_constant)
-
-
-def _refuse_constant(word: str) -> NoReturn:
-    raise ValueError(word)
+    return parse_strict_json(word)

@@ -10,6 +10,18 @@ from promptops.errors import Invalid
 
 MAX_CELL = 10_000_000  # characters
 MAX_UTF16 = 100_000_000  # bytes: lines of UTF-16 cannot be found before it is decoded
+_MARKS = {  # the longer ones first: one begins with the other
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+_ZEROS: Mapping[tuple[bool, ...], str] = {  # among the first four bytes
+    (False, True, False, True): "utf-16-le",
+    (True, False, True, False): "utf-16-be",
+    (False, True, True, True): "utf-32-le",
+    (True, True, True, False): "utf-32-be",
+}
 _SEPARATORS = ",;\t"
 _SEPARATOR_LINE = re.compile(f"sep=([{_SEPARATORS}|])[\r\n]*", re.IGNORECASE)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")  # str.splitlines breaks lines at U+2028 and others
@@ -46,8 +58,8 @@ def read_csv_rows(path: str, lines: Iterable[bytes]) -> Iterator[CsvRow]:
 def _decode_lines(path: str, lines: Iterable[bytes]) -> Iterator[str]:
     lines = iter(lines)
     first = next(lines, b"")
-    if first.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        yield from _LINE.findall(_decode_utf16(path, chain([first], lines)))
+    if encoding := _wide_encoding(first):
+        yield from _LINE.findall(_decode_wide(path, chain([first], lines), encoding))
         return
     for number, line in enumerate(chain([first.removeprefix(codecs.BOM_UTF8)], lines), 1):
         try:
@@ -58,16 +70,26 @@ def _decode_lines(path: str, lines: Iterable[bytes]) -> Iterator[str]:
         yield from _LINE.findall(text)
 
 
-def _decode_utf16(path: str, lines: Iterable[bytes]) -> str:
+def _wide_encoding(first: bytes) -> str | None:
+    """By the byte order mark, or by where the zeros stand beside a first letter of ASCII."""
+    for mark, name in _MARKS.items():
+        if first.startswith(mark):
+            return name
+    return _ZEROS.get(tuple(byte == 0 for byte in first[:4]))
+
+
+def _decode_wide(path: str, lines: Iterable[bytes], encoding: str) -> str:
     data = bytearray()
     for line in lines:
         data += line
         if len(data) > MAX_UTF16:
-            raise Invalid(f"{path}: more than {MAX_UTF16:,} bytes of UTF-16", hint="save the file as UTF-8")
+            more = f"more than {MAX_UTF16:,} bytes of {encoding[:6].upper()}"
+            raise Invalid(f"{path}: {more}", hint="save the file as UTF-8")
     try:
-        return data.decode("utf-16")
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise Invalid(f"{path}: not UTF-16: {error.reason}", hint="save the file as UTF-8") from None
+        what = f"not {encoding[:6].upper()}: {error.reason}"
+        raise Invalid(f"{path}: {what}", hint="save the file as UTF-8") from None
 
 
 def _separator(header: str) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, TypedDict
 
+from promptops.config.json_text import parse_strict_json
 from promptops.config.settings import LogSettings, Settings
 from promptops.config.text import MAX_BYTES, without_lfs_pointer
 from promptops.errors import Invalid
@@ -140,8 +141,8 @@ def _from_cells(row: Mapping[str, str]) -> dict[str, Any]:
 
 def _from_json(line: bytes) -> Any:
     try:
-        return json.loads(line) if len(line) <= MAX_BYTES else None
-    except (ValueError, RecursionError) as error:
+        return parse_strict_json(line) if len(line) <= MAX_BYTES else None
+    except ValueError as error:
         raise Invalid(f"not JSON: {error}", hint=_LINE_EXAMPLE) from None
 
 

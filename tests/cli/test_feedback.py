@@ -145,7 +145,7 @@ RUN = "01JD8Z3K00000000000000000A"
         ({"run_id": RUN, "metric": "correct"}, "None is not a number"),
         ({"run_id": RUN, "value": 1}, "None is not a name of an outcome"),
         ({"run_id": RUN, "metric": "correct", "value": "1"}, "'1' is not a number"),
-        (f'{{"run_id": "{RUN}", "metric": "x", "value": NaN}}', "nan is not a number"),
+        (f'{{"run_id": "{RUN}", "metric": "x", "value": NaN}}', "NaN is not a JSON number"),
         ({"run_id": RUN, "metric": "x", "value": 1, "text": "why"}, "unknown key `text`"),
         ({"run_id": RUN, "metric": "x", "value": 1, "comment": 5}, "`comment` must be text"),
         ({"run_id": RUN, "metric": "x", "value": 1, "occurred_at": "soon"}, "'soon' is not a time"),

@@ -95,7 +95,7 @@ def test_inputs_that_json_allows_but_no_number_holds_are_told_apart() -> None:
     from support.prompt_files import load
 
     doubts = CaseIssueFinder(load())
-    cases = read("a.jsonl", '{"inputs": {"x": 123456789012345678901}}\n{"inputs": {"x": NaN}}\n')
+    cases = read("a.jsonl", '{"inputs": {"x": 123456789012345678901}}\n{"inputs": {"x": 1e400}}\n')
     assert [list(doubts.about(case)) for case in cases] == [[], []]
 
 
@@ -123,6 +123,10 @@ def csv_cases(data: bytes) -> list[Case]:
         COMMAS.encode("utf-8-sig"),
         COMMAS.encode("utf-16"),
         b"\xfe\xff" + COMMAS.encode("utf-16-be"),
+        COMMAS.encode("utf-16-be"),
+        COMMAS.encode("utf-16-le"),
+        COMMAS.encode("utf-32"),
+        COMMAS.encode("utf-32-be"),
         b'n;ok;xs;note;text;expected\n3;true;"[1, ""a""]";;"a;b";yes\n',
         COMMAS.replace("\r\n", "\r").encode(),
         b'sep=;\r\nn;ok;xs;note;text;expected\r\n3;true;"[1, ""a""]";;"a;b";yes\r\n',

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from promptops.cli.options.flags import inputs_option, model_option, out_option, set_option
+from promptops.config.json_text import parse_strict_json
 from promptops.config.safe_writes import WriteTarget
 from promptops.console import note
 from promptops.errors import Invalid
@@ -70,7 +71,7 @@ _JSON_EXAMPLES = {
 def _read_inputs_file(file: str) -> dict[str, Any]:
     where = "stdin" if file == "-" else file
     try:
-        inputs = json.loads(_decode_utf8(_read_bytes(file, "--inputs"), where))
+        inputs = parse_strict_json(_decode_utf8(_read_bytes(file, "--inputs"), where))
     except ValueError as error:
         raise Invalid(f"{where}: not JSON: {error}", hint="--inputs takes one JSON object") from None
     if not isinstance(inputs, dict):
@@ -89,7 +90,7 @@ def _parse_input(declared: "Input | None", name: str, text: str) -> Any:
     if declared is None or declared.accepts_text or declared.kind == "image":
         return text
     try:
-        return json.loads(text)
+        return parse_strict_json(text)
     except ValueError as error:
         raise Invalid(f"-i {name}: not JSON: {error}", hint=_json_hint(declared)) from None
 

@@ -5,12 +5,12 @@ is one that the prompt declares. Cells are read by the schemas of the inputs.
 """
 
 import hashlib
-import json
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
+from promptops.config.json_text import parse_strict_json
 from promptops.config.text import without_lfs_pointer
 from promptops.errors import Invalid
 from promptops.prompt import Prompt
@@ -123,10 +123,10 @@ def parse_line(raw: bytes, number: int, name: str, unit: str | None = None) -> I
 
 def _parse_object(raw: bytes, where: str) -> dict[str, Any]:
     try:
-        data = json.loads(raw)
+        data = parse_strict_json(raw)
     except UnicodeDecodeError as error:
         raise Invalid(f"{where}: not UTF-8 (byte {error.start + 1})", hint="save the file as UTF-8") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise Invalid(f"{where}: not JSON: {error}", hint="one JSON object a line; nothing was run") from None
     if not isinstance(data, dict):
         raise Invalid(f"{where}: a line must be a mapping, not {type_name(data)}")

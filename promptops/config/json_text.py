@@ -1,0 +1,25 @@
+"""JSON as people write it: what has two meanings, or none in JSON, is refused."""
+
+import json
+from typing import Any
+
+
+def parse_strict_json(text: str | bytes) -> Any:
+    """Raises ValueError also for an object with one key twice, for NaN and its like, and for deep nesting."""
+    try:
+        return json.loads(text, object_pairs_hook=_unique_members, parse_constant=_refuse_constant)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"duplicate key `{twice[:100]}`")
+    return members
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"{word} is not a JSON number")
