@@ -20,6 +20,7 @@ from promptops.prompt.render_budget import (
 
 MAX_REPEAT = 100_000  # of a list, as for range()
 _MAX_SPLIT = 2_000_000  # characters of a text that is taken apart
+_MAX_LETTERS = 200_000  # of a text that is gone through letter by letter, each with a call
 _MAX_PRETTY = 10_000  # items: pprint goes through all that is below once for each level
 _MAX_WRAPPED = 100_000**2  # of the lengths of lines: a word is copied for each of its lines
 
@@ -49,7 +50,8 @@ _ITERATING = frozenset(
 )
 """Filters that go through what has no text of its own, such as a generator."""
 
-_TAKING_APART = (_ITERATING - {"attr", "reverse", "join"}) | {
+_LETTER_BY_LETTER = _ITERATING - {"attr", "reverse", "join"}
+_TAKING_APART = {
     "rsplit",
     "split",
     "splitlines",
@@ -130,8 +132,9 @@ def check_call(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any] = _NO
         if isinstance(arg, (list, tuple, dict)) and measure(arg) > _MAX_PRETTY and name == "pprint":
             raise SandboxError(f"`pprint` of more than {_MAX_PRETTY:,} items")
     size = len(args[0]) if args and isinstance(args[0], str) else 0
-    if size > _MAX_SPLIT and name in _TAKING_APART:
-        raise SandboxError(f"`{name}` of a text of more than {_MAX_SPLIT:,} characters")
+    most = _MAX_LETTERS if name in _LETTER_BY_LETTER else _MAX_SPLIT if name in _TAKING_APART else MAX_OUTPUT
+    if size > most:
+        raise SandboxError(f"`{name}` of a text of more than {most:,} characters")
     if name in _GROWTH:
         size += _GROWTH[name](args)
     current_budget().expect(size)
