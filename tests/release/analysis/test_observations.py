@@ -72,7 +72,6 @@ def test_calls_are_scored_in_the_order_of_assignment_behind_a_watermark(traffic:
 
 
 @pytest.mark.no_cover
-@pytest.mark.slow
 def test_a_slower_canary_is_not_rolled_back_for_it() -> None:
     """Errors come at once, answers late: in the order of completion a canary would look broken."""
     harmed = 0
