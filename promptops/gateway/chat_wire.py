@@ -1,10 +1,10 @@
 """Runs as OpenAI's chat completions, whole and in chunks. Pure."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from promptops.gateway.answers import json_bytes
 from promptops.gateway.errors import ApiError
 from promptops.providers.types import REFUSAL
 from promptops.registry import StartedRun
@@ -97,7 +97,7 @@ class ChatWire:
 
 
 def event(payload: Mapping[str, Any]) -> bytes:
-    return b"data: " + json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+    return b"data: " + json_bytes(payload) + b"\n\n"
 
 
 def _head(run: StartedRun, kind: str, model: str) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Runs as OpenAI's responses, whole and as events. Pure."""
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from promptops.gateway.answers import json_bytes
 from promptops.gateway.chat_wire import run_facts
 from promptops.gateway.errors import ApiError
 from promptops.providers.types import REFUSAL
@@ -150,8 +150,7 @@ class ResponsesWire:
     def _event(self, kind: str, content: Mapping[str, Any]) -> bytes:
         data = {"type": kind, "sequence_number": self._sent, **content}
         self._sent += 1
-        line = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-        return f"event: {kind}\ndata: {line}\n\n".encode()
+        return b"event: %b\ndata: %b\n\n" % (kind.encode(), json_bytes(data))
 
 
 def _usage(run: Run) -> dict[str, Any] | None:

@@ -368,3 +368,28 @@ def test_what_does_not_end_in_time_is_logged_as_interrupted(live: Repo, provider
             until(lambda: provider.requests)
         assert answer.exception()
     assert states(live.path) == {"interrupted": 1}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"inputs": {"name": "\ud800"}},
+        {"inputs": {"\ud800": "Ada"}},
+        {"messages": [{"role": "\ud800", "content": "Ada"}]},
+        {"inputs": {"name": "x" * 1_000_000}},
+        {"inputs": {"name": "Ada"}, "metadata": {"a": 10**400, "b": "\udfff"}},
+        {"inputs": {"name": "Ada"}, "user": "\ud800"},
+        {"messages": [{"role": "user", "content": None}]},
+        {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
+        {"messages": [{}]},
+    ],
+)
+def test_odd_values_are_answered_or_refused(client: Client, body: dict[str, Any]) -> None:
+    assert client.chat(**body).status in (200, 400)
+
+
+def test_half_a_character_of_a_model_is_its_escape(client: Client, provider: Provider) -> None:
+    provider.script = text("Hi \ud83d")
+    assert client.chat().text == "Hi \ud83d"
+    assert client.chat(stream=True).events[-1] == "[DONE]"
+    assert client.respond(model="greet:production", input="Ada").status == 200
