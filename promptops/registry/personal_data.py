@@ -37,12 +37,12 @@ def redact_personal_end(run: StartedRun, end: FinishedRun, log: LogSettings) -> 
 
 def redact_text(text: str, log: LogSettings, rules: Iterable[Mapping[str, Any]] = ()) -> str:
     """A text that is logged beside runs; nothing of it where it cannot be looked at."""
-    from promptops.privacy.redactor import RedactionError
-
     for prompt in rules:
         log = log.with_prompt(prompt)
     if not text or not log.redact:
         return text
+    from promptops.privacy.redactor import RedactionError
+
     try:
         redactor = _redactor_of(log)
         return redactor.text(text, Counter()) if redactor else text
@@ -53,6 +53,8 @@ def redact_text(text: str, log: LogSettings, rules: Iterable[Mapping[str, Any]] 
 
 def redact_value(value: Any, log: LogSettings) -> Any:
     """A JSON value that goes into a report; None where it cannot be looked at."""
+    if not log.redact:
+        return value
     from promptops.privacy.redactor import RedactionError
 
     try:
