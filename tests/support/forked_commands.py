@@ -102,7 +102,7 @@ def _address() -> str:
         server = subprocess.Popen(
             [PYTHON, SUPPORT / "forking_server.py", str(number)],
             pass_fds=[number],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # which ends with this process
         )
     atexit.register(server.wait)
     atexit.register(server.terminate)

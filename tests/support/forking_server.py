@@ -7,6 +7,7 @@ import marshal
 import os
 import pkgutil
 import runpy
+import select
 import signal
 import socket
 import struct
@@ -35,6 +36,8 @@ def next_command(listener: socket.socket) -> tuple[list[str], str, dict[str, str
     """Return once for each command line, in a process of its own; its parent says how it ended."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     while True:
+        if sys.stdin in select.select([listener, sys.stdin], [], [])[0]:
+            sys.exit()  # whoever asked for it has gone, however it ended
         connection = listener.accept()[0]
         if not os.fork():
             break
