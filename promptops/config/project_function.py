@@ -21,6 +21,8 @@ def function_path_problem(place: str) -> str:
 def import_function(place: str, root: Path, what: str, signature: str) -> Callable[..., Any]:
     """``what`` asks for it, in messages; ``signature`` is how a function of it is defined."""
     module, _, name = place.partition(":")
+    if module.partition(".")[0] in sys.stdlib_module_names:  # a prompt file could give an answer to os.system
+        raise Invalid(f"{what}: {place} is Python's own", hint="name a function of a module of the project")
     function = getattr(_import_module(module, place, root, what), name, None)
     if not callable(function):
         raise Invalid(f"{what}: {module} has no function {name}", hint=f"define {name}({signature})")

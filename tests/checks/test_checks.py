@@ -281,6 +281,7 @@ def test_a_function_that_raises_or_answers_nothing_is_an_error(repo: Any) -> Non
     ("place", "message"),
     [
         ("own_missing:polite", "no module own_missing"),
+        ("os:system", "os:system is Python's own"),
         ("own_bad:polite", "own_bad:polite: ZeroDivisionError"),
         ("own_empty:polite", "own_empty has no function polite"),
     ],
