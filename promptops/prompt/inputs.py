@@ -2,6 +2,7 @@
 
 import keyword
 from collections.abc import Callable, Mapping
+from difflib import get_close_matches
 from typing import Any, Literal, cast
 
 from promptops.prompt.canonical_json import compact_json
@@ -20,6 +21,9 @@ ReportInputProblem = Callable[..., None]
 
 _JSON_TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 _SPECIAL_TYPES = ("image", "messages")
+HANDLING_KEYS = ("untrusted", "datamark", "sanitize")
+"""What a schema says beside JSON Schema: what is done with a text before it is sent."""
+
 _RESERVED = frozenset(keyword.kwlist) | {
     "true",
     "false",
@@ -70,8 +74,10 @@ def _value_input(name: str, schema: Mapping[str, Any], report: ReportInputProble
 
 
 def _check_handling(schema: Mapping[str, Any], report: ReportInputProblem) -> None:
-    """``untrusted``, ``datamark`` and ``sanitize`` say what is done with a text before it is sent."""
-    asked = [key for key in ("untrusted", "datamark", "sanitize") if schema.get(key)]
+    for key in schema:
+        if key not in HANDLING_KEYS and get_close_matches(key, HANDLING_KEYS, 1, 0.8):
+            report((key,), *unknown_name_message("key", key, HANDLING_KEYS))  # a slip would leave it undone
+    asked = [key for key in HANDLING_KEYS if schema.get(key)]
     if asked and schema.get("type") != "string":
         report((asked[0],), f"`{asked[0]}` is for inputs of type string")
     for key in ("untrusted", "datamark"):

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -60,7 +61,10 @@ IDLE: dict[str, tuple[str, ...]] = {
     "judge score": ("judge", "score", "greet", "--judge", "quality", "--sample", "1"),
     "lint --fix": ("lint", "--fix"),
     "new": ("new", "other"),
+    "keys new": ("keys", "new", "acme"),
+    "keys revoke": ("keys", "revoke", "KEY"),
     "promote": ("promote", "greet@HEAD", "--yes", "--force", *SAY),
+    "registry erase": ("registry", "erase", "--unit", "u0", "--yes"),
     "registry prune": ("registry", "prune", "--older-than", "30d"),
     "registry recover": ("registry", "recover", "--swap"),
     "release bundle": ("release", "bundle", "--out", "prompts.bundle"),
@@ -101,9 +105,9 @@ ACTIVE: dict[str, tuple[str, ...]] = {
 KILLED = IDLE | ACTIVE
 READ_ONLY = {
     *("cache stats", "cases list", "cases stats", "cases validate", "completions", "diff", "doctor"),
-    *("hooks status", "list", "release forecast", "release log", "release show", "release verify"),
-    *("release wait", "render", "runs list", "runs show", "runs stats", "schema", "shadow list"),
-    *("shadow show", "shadow status", "show", "status"),
+    *("hooks status", "keys list", "list", "release forecast", "release log", "release show"),
+    *("release verify", "release wait", "render", "runs list", "runs show", "runs stats", "schema"),
+    *("shadow list", "shadow show", "shadow status", "show", "status"),
 }
 """Verbs that change no file, branch or row, so that killing one changes nothing either."""
 
@@ -180,10 +184,11 @@ def idle(run: Run, tmp_path: Path) -> Project:
         ("runs", "export", "--for-release", "--out", "../exported.jsonl"),
     ):
         assert run(repo.path, *line).code == 0
+    key = re.findall(r"key (\S+) of acme", run(repo.path, "keys", "new", "acme").output)[0]
     prepared = json.loads(run(repo.path, "run", "greet", "-i", "name=Ada", "--prepare").output)["run_id"]
-    project = Project(home, {"PREPARED": prepared})
+    project = Project(home, {"PREPARED": prepared, "KEY": key})
     (finished,) = [run_id for run_id, state in project.logged().items() if state == "finished"]
-    return Project(home, {"PREPARED": prepared, "RUN": finished})
+    return Project(home, {**project.words, "RUN": finished})
 
 
 @pytest.fixture

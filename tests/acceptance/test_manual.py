@@ -17,6 +17,7 @@ from promptops.checks import CHECK_KINDS
 from promptops.cli.verbs import VERBS, leaf_verbs
 from promptops.config.settings_schema import SETTINGS_SCHEMA
 from promptops.prompt import PROMPT_SCHEMA
+from promptops.prompt.inputs import HANDLING_KEYS
 from support.command_lines import GLOBAL, command_lines, fault_of, options_of
 from support.markdown_pages import code_of, leads_somewhere, relative_links, schema_keys, spans_of, yaml_of
 from support.paths import ROOT
@@ -73,7 +74,13 @@ def test_every_option_belongs_to_a_verb(page: Path) -> None:
 
 @by_page
 def test_every_key_is_one_of_a_file(page: Path) -> None:
-    known = {*schema_keys(PROMPT_SCHEMA), *schema_keys(SETTINGS_SCHEMA), *CHECK_KINDS, *FOREIGN_KEYS}
+    known = {
+        *HANDLING_KEYS,
+        *schema_keys(PROMPT_SCHEMA),
+        *schema_keys(SETTINGS_SCHEMA),
+        *CHECK_KINDS,
+        *FOREIGN_KEYS,
+    }
     named = {key for text in yaml_of(page.read_text(encoding="utf-8")) for key in text}
     assert named - known == set()
 

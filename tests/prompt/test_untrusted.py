@@ -149,6 +149,9 @@ def test_lint_finds_it_in_a_partial_and_in_a_system_message(cli: Cli, repo: Repo
     ("declared", "says"),
     [
         ("untrusted: 1", "true or false"),
+        ("untrused: true", "did you mean `untrusted`?"),
+        ("data-mark: true", "did you mean `datamark`?"),
+        ("sanitise: [nfc]", "did you mean `sanitize`?"),
         ("datamark: true", "untrusted inputs"),
         ("sanitize: [upper]", "strip_control"),
         ("sanitize: nfc", "strip_control"),

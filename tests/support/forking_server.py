@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 import promptops
 
+PATH = sys.path[0 if sys.flags.safe_path else 1 :]  # without the folder of this program
 AHEAD = ("aiohttp", "sqlite_utils")  # what verbs import where they use it
 
 
@@ -81,11 +82,11 @@ def settle(folder: str, environment: dict[str, str], *, new_session: bool) -> No
 
 def run(option: str, arguments: list[str]) -> None:
     """What follows ``python`` on a command line."""
+    sys.path[:] = PATH
     if option == "-P":
-        del sys.path[0]
         option, *arguments = arguments
-    elif not sys.flags.safe_path:
-        sys.path[0] = {"-c": "", "-m": str(Path.cwd())}.get(option, str(Path(option).parent))
+    elif not os.environ.get("PYTHONSAFEPATH"):
+        sys.path.insert(0, {"-c": "", "-m": str(Path.cwd())}.get(option, str(Path(option).parent)))
     sys.argv = list(arguments)
     if option == "-m":
         runpy.run_module(arguments[0], run_name="__main__", alter_sys=True)

@@ -70,9 +70,7 @@ def _logged_tags(
 
 def tail_notes(plan: ReleasePlan) -> tuple[str, ...]:
     """A sentence where a ratio's tail is not guarded."""
-    names = ", ".join(each.name for each in missing_tails(plan))
-    return (
-        (f"the tail of {names} has no guard: {MIN_TAIL_VALUES} logged calls of stable are needed",)
-        if names
-        else ()
+    return tuple(
+        f"the tail of {each.name} has no guard: {MIN_TAIL_VALUES} logged calls of stable are needed"
+        for each in missing_tails(plan)
     )

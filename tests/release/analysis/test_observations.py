@@ -415,6 +415,7 @@ def test_a_damaged_state_is_made_again_from_the_observations(traffic: Traffic) -
 
 
 @pytest.mark.no_cover
+@pytest.mark.no_cover
 def test_a_tick_with_few_new_calls_is_quick_and_stored_findings_are_instant(traffic: Traffic) -> None:
     traffic.calls(6000, lambda _: 0.02)
     plan = a_plan(ERRORS, LATENCY)
