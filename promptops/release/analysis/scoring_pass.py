@@ -34,7 +34,7 @@ from promptops.release.analysis.start_times import StartTimes
 from promptops.release.plan.types import ReleasePlan
 from promptops.versions.release_state import Rollout
 
-_CHUNK = 4_000  # calls scored in one pass
+_CHUNK = 10_000  # calls scored in one pass
 _SMALL_CHUNK = 64
 _MAX_FAULTS = 5
 StoredValues = Mapping[tuple[str, int], float | None]

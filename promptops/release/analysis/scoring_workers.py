@@ -7,39 +7,49 @@ that has started it: whatever is left is scored by whoever looks next.
 import os
 import pickle
 import selectors
+import struct
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 
+from promptops.config.locks import lock_attempt
 from promptops.log import PackageLogger
 from promptops.registry import RegistryDatabase, read_exposure
 from promptops.release.analysis.update import PROGRESS_S, AnalysisRequest, score_slice
 
 _LONG = 10_000  # calls of one canary, and three times as many of all: a worker takes half a second to start
 _MAX_WORKERS = 4  # what they have scored is written by one after the other
+_AHEAD = 2  # canaries that a worker knows of: it does not wait for what the verb does between them
+_PER_PROCESSOR = 2  # so that others compute while one writes
+_PROGRESS = struct.Struct("q?")
 _LOG = PackageLogger("promptops.release")
 
 
 @dataclass(slots=True)
 class _Worker:
     child: "subprocess.Popen[bytes]"
-    look: int | None = None  # the place of what it is at
+    looks: deque[int] = field(default_factory=deque)  # the places of what it is at, and of what comes next
 
     def send(self, place: int, look: AnalysisRequest) -> None:
         assert self.child.stdin  # noqa: S101 - a pipe
-        self.look = place
+        self.looks.append(place)
         pickle.dump(look, self.child.stdin)
         self.child.stdin.flush()
 
-    def receive(self) -> tuple[int, bool]:
+    def receive(self) -> tuple[int, bool] | None:
+        """How many calls were scored, and whether there may be more of the log. None once it has ended."""
         assert self.child.stdout  # noqa: S101 - a pipe
-        scored, more = pickle.load(self.child.stdout)  # noqa: S301 - of our own process
-        return scored, more
+        data = os.read(
+            self.child.stdout.fileno(), _PROGRESS.size
+        )  # no buffer: the selector looks at the pipe
+        return _PROGRESS.unpack(data) if len(data) == _PROGRESS.size else None
 
 
 @dataclass(slots=True)
@@ -60,13 +70,13 @@ def score_together(registry: RegistryDatabase, looks: Sequence[AnalysisRequest])
     """Score what is long; gives the rollouts in their order, each as soon as nothing of it is left."""
     behind = [read_exposure(registry, look.rollout.id, as_ticked=True).behind for look in looks]
     long = [at for at, count in enumerate(behind) if count > _LONG]
-    workers = min(len(long), _usable_processors(), _MAX_WORKERS)
+    workers = min(len(long), _PER_PROCESSOR * _usable_processors(), _MAX_WORKERS)
     backlog = _Backlog([looks[at] for at in long], [behind[at] for at in long])
     if workers < 2 or sum(backlog.behind) < 3 * _LONG or not registry.writable:
         workers, backlog = 0, _Backlog((), ())
     places = {looks[at].rollout.id: place for place, at in enumerate(long)} if workers else {}
     with ExitStack() as stack:
-        steps = _work(backlog, [_start(registry.path, stack) for _ in range(workers)])
+        steps = _work(backlog, _start_all(registry.path, workers, stack))
         for look in looks:
             while places.get(look.rollout.id, -1) not in {-1, *backlog.done}:
                 next(steps)
@@ -79,7 +89,8 @@ def _work(backlog: _Backlog, workers: Sequence[_Worker]) -> Iterator[None]:
     with selectors.DefaultSelector() as selector:
         for worker in workers:
             selector.register(worker.child.stdout or 0, selectors.EVENT_READ, worker)
-            _hand_out(backlog, worker)
+            for _ in range(_AHEAD):
+                _hand_out(backlog, worker)
         while len(backlog.done) < len(backlog.looks):
             for key, _ in selector.select():
                 if not _take(backlog, key.data):
@@ -94,35 +105,34 @@ def _work(backlog: _Backlog, workers: Sequence[_Worker]) -> Iterator[None]:
 
 def _take(backlog: _Backlog, worker: _Worker) -> bool:
     """Whether the worker goes on. One that fails leaves its log to who looks next, and says what is wrong."""
-    place = worker.look
-    if place is None:
+    found = worker.receive()
+    if found is None:
+        backlog.done.update(worker.looks)
         return False
-    try:
-        scored, more = worker.receive()
-        backlog.left[place] = max(0, backlog.left[place] - scored)
-        if more:
+    (scored, more), place = found, worker.looks[0]
+    backlog.left[place] = max(0, backlog.left[place] - scored) if more else 0
+    if not more:
+        backlog.done.add(worker.looks.popleft())
+        _hand_out(backlog, worker)
+    return bool(worker.looks)
+
+
+def _hand_out(backlog: _Backlog, worker: _Worker) -> None:
+    if backlog.waiting:
+        place = backlog.waiting.popleft()
+        with suppress(OSError):  # found when it is listened to
             worker.send(place, backlog.looks[place])
-            return True
-    except (EOFError, OSError, pickle.UnpicklingError):
-        backlog.done.add(place)
-        return False
-    backlog.left[place] = 0
-    backlog.done.add(place)
-    return _hand_out(backlog, worker)
 
 
-def _hand_out(backlog: _Backlog, worker: _Worker) -> bool:
-    worker.look = None
-    with suppress(OSError):
-        if backlog.waiting:
-            place = backlog.waiting.popleft()
-            worker.send(place, backlog.looks[place])
-    return worker.look is not None
+def _start_all(registry: Path, count: int, stack: ExitStack) -> list[_Worker]:
+    """They write in turns: SQLite lets those that wait sleep for longer and longer."""
+    folder = stack.enter_context(TemporaryDirectory(prefix="promptops-"))
+    return [_start(registry, Path(folder, "turns"), stack) for _ in range(count)]
 
 
-def _start(registry: Path, stack: ExitStack) -> _Worker:
+def _start(registry: Path, turns: Path, stack: ExitStack) -> _Worker:
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", __name__, str(registry)],
+        [sys.executable, "-P", "-m", __name__, str(registry), str(turns)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -136,19 +146,20 @@ def _usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _serve(path: Path) -> None:
+def _serve(path: Path, turns: Path) -> None:
     """Score the slices that are asked for until nobody asks any more."""
-    ask, answer = open(0, "rb", closefd=False), open(1, "wb", closefd=False)  # noqa: SIM115 - pipes
+    turn = partial(lock_attempt, turns, None)
+    ask = open(0, "rb", closefd=False)  # noqa: SIM115 - a pipe
     with suppress(EOFError, OSError), RegistryDatabase.open(path) as registry:
-        before: dict[str, int] = {}
         while True:
             look: AnalysisRequest = pickle.load(ask)  # noqa: S301 - of the process that has started this one
-            scored = score_slice(registry, look)
-            calls = scored.tests.instant.calls
-            pickle.dump((calls - before.get(look.rollout.id, 0), scored.more), answer)
-            before[look.rollout.id] = calls
-            answer.flush()
+            before, more = 0, True
+            while more:
+                scored = score_slice(registry, look, turn)
+                calls, more = scored.tests.instant.calls, scored.more
+                os.write(1, _PROGRESS.pack(calls - before, more))
+                before = calls
 
 
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]))
+    _serve(Path(sys.argv[1]), Path(sys.argv[2]))

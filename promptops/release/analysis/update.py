@@ -1,7 +1,7 @@
 """One rollout's tests brought up to date: settled calls are scored in assignment order, and kept."""
 
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from time import monotonic
 
@@ -78,6 +78,9 @@ class ScoredSlice:
     more: bool
 
 
+Turn = AbstractContextManager[object]
+
+
 def update_tests(registry: RegistryDatabase, look: AnalysisRequest) -> RolloutTests:
     """Score what can be scored, slice by slice; the tests as they stand then."""
     said = monotonic()
@@ -90,8 +93,12 @@ def update_tests(registry: RegistryDatabase, look: AnalysisRequest) -> RolloutTe
             _LOG.info(f"{look.prompt}:{look.channel}: {scored.tests.instant.calls:,} calls scored so far")
 
 
-def score_slice(registry: RegistryDatabase, look: AnalysisRequest) -> ScoredSlice:
+def score_slice(
+    registry: RegistryDatabase, look: AnalysisRequest, turn: Callable[[], Turn] = nullcontext
+) -> ScoredSlice:
     """Score the next few thousand calls, and keep that: whoever goes on goes on from there.
+
+    ``turn``: what is waited for before anything is written.
 
     Reading and computing keep nobody from writing. What somebody else has scored meanwhile is not scored
     twice: the slice is dropped, and the next one begins behind theirs.
@@ -103,10 +110,10 @@ def score_slice(registry: RegistryDatabase, look: AnalysisRequest) -> ScoredSlic
             if current:
                 scored = _advance(registry, look, current)
         if current is None:
-            with registry.transaction():
+            with turn(), registry.transaction():
                 current = _rebuild_pass(registry, look)
                 return _keep(registry, look, current, _advance(registry, look, current))
-        with registry.transaction():
+        with turn(), registry.transaction():
             if load_analysis_text(registry, look.rollout.id, STATE) == before:
                 return _keep(registry, look, current, scored)
 
@@ -137,6 +144,8 @@ def _open_pass(registry: RegistryDatabase, look: AnalysisRequest, stored: str | 
             tests = RolloutTests.from_json(plan, state)
             _count_step(registry, look, tests)
             return ScoringPass(registry, look.rollout, plan, look.now, tests, metric_readers(plan.metrics))
+    if stored is None and not _stored_values(registry, look.rollout.id, plan):
+        return _rebuild_pass(registry, look)  # which then reads alone
     return None
 
 
