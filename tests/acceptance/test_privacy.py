@@ -27,6 +27,7 @@ from support.personal_data import (
     found_in,
     quoting,
 )
+from support.prompt_files import TONE_JUDGE
 from support.provider import Provider, status, text
 
 PROMPT = """\
@@ -41,22 +42,9 @@ cases: ask.cases.jsonl
 """
 
 
-JUDGE = """\
-model: openai/gpt-4o-2024-08-06
-parameters: {temperature: 0, max_tokens: 50}
-inputs: {question: string, output: string}
-messages: [{role: user, content: "{{ question }} {{ output }}"}]
-output:
-  schema:
-    type: object
-    properties: {score: {type: integer, minimum: 1, maximum: 5}, reason: {type: string}}
-    required: [score]
-"""
-
-
 @pytest.fixture
 def project(repo: Repo, provider: Provider) -> Repo:
-    repo.write("prompts/judges/tone.yaml", JUDGE)
+    repo.write("prompts/judges/tone.yaml", TONE_JUDGE)
     repo.write("prompts/ask.yaml", PROMPT)
     repo.write("promptops.yaml", SETTINGS)
     repo.write("own/redactors.py", REDACTORS)

@@ -14,6 +14,7 @@ import pytest
 from promptops.api import Workspace
 from promptops.providers.types import ModelError
 from support.front_door import Cli, Repo
+from support.prompt_files import TONE_JUDGE
 from support.provider import (
     Answer,
     Provider,
@@ -42,17 +43,6 @@ checks:
 cases: ask.cases.jsonl
 """
 STRICT = PROMPT.replace("checks:", "output: {schema: {type: object, required: [a]}, repair: 1}\nchecks:")
-JUDGE = """\
-model: openai/gpt-4o-2024-08-06
-parameters: {temperature: 0, max_tokens: 50}
-inputs: {question: string, output: string}
-messages: [{role: user, content: "{{ question }} {{ output }}"}]
-output:
-  schema:
-    type: object
-    properties: {score: {type: integer, minimum: 1, maximum: 5}, reason: {type: string}}
-    required: [score]
-"""
 QUOTES: tuple[Callable[[], Answer], ...] = (
     lambda: text(f"{ANSWERED} to {ASKED}"),
     lambda: tool_call("f", json.dumps({"a": ANSWERED})),
@@ -92,7 +82,7 @@ def quoting(request: Received) -> Answer:
 
 @pytest.fixture
 def project(repo: Repo, provider: Provider) -> Repo:
-    repo.write("prompts/judges/tone.yaml", JUDGE)
+    repo.write("prompts/judges/tone.yaml", TONE_JUDGE)
     repo.write("prompts/ask.yaml", PROMPT)
     repo.write("prompts/ask.cases.jsonl", LINES)
     repo.commit("Ask")

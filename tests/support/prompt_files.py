@@ -47,6 +47,18 @@ FILES: Mapping[str, str | bytes] = {
 """,
 }
 
+TONE_JUDGE = """\
+model: openai/gpt-4o-2024-08-06
+parameters: {temperature: 0, max_tokens: 50}
+inputs: {question: string, output: string}
+messages: [{role: user, content: "{{ question }} {{ output }}"}]
+output:
+  schema:
+    type: object
+    properties: {score: {type: integer, minimum: 1, maximum: 5}, reason: {type: string}}
+    required: [score]
+"""
+
 
 def reader(files: Mapping[str, str | bytes]) -> FileReader:
     def read(path: str) -> bytes:
