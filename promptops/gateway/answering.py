@@ -119,15 +119,11 @@ class Answering:
         response = web.StreamResponse(headers={**EVENT_STREAM, **admitted.headers})
         try:
             async for piece in stream.pieces():
-                if not response.prepared:
-                    await response.prepare(request)
-                    await _write(response, wire.begin())
+                await _open(response, request, wire)
                 await response.write(wire.piece(piece))
             run = await stream.run()
             self._settle(admitted.admission, pending, run)
-            if not response.prepared:
-                await response.prepare(request)
-                await _write(response, wire.begin())
+            await _open(response, request, wire)
             await response.write(wire.end(run))
         except PromptopsError as error:
             if not response.prepared:
@@ -150,9 +146,12 @@ class Answering:
         return response
 
 
-async def _write(response: web.StreamResponse, data: bytes) -> None:
-    if data:
-        await response.write(data)
+async def _open(response: web.StreamResponse, request: web.Request, wire: AnswerWire) -> None:
+    """Send the headers and what goes before the text, once."""
+    if not response.prepared:
+        await response.prepare(request)
+        if begun := wire.begin():
+            await response.write(begun)
 
 
 def _headers(run: StartedRun, asked: ServedRequest) -> dict[str, str]:
