@@ -27,29 +27,18 @@ from support.personal_data import (
     found_in,
     quoting,
 )
-from support.prompt_files import TONE_JUDGE
+from support.prompt_files import ASKING, TONE_JUDGE
 from support.provider import Provider, status, text
-
-PROMPT = """\
-model: openai/gpt-4o-mini-2024-07-18
-parameters: {temperature: 0, max_tokens: 64}
-inputs: {question: string}
-messages: [{role: user, content: "{{ question }}"}]
-checks:
-  - {contains: nothing-of-the-kind, name: contains}
-  - {judge: judges/tone, name: tone, threshold: 5}
-cases: ask.cases.jsonl
-"""
 
 
 @pytest.fixture
 def project(repo: Repo, provider: Provider) -> Repo:
     repo.write("prompts/judges/tone.yaml", TONE_JUDGE)
-    repo.write("prompts/ask.yaml", PROMPT)
+    repo.write("prompts/ask.yaml", ASKING)
     repo.write("promptops.yaml", SETTINGS)
     repo.write("own/redactors.py", REDACTORS)
     repo.commit("Ask")
-    repo.write("prompts/ask.yaml", PROMPT.replace("question }}", "question }} "))
+    repo.write("prompts/ask.yaml", ASKING.replace("question }}", "question }} "))
     repo.commit("Ask again")
     provider.script = quoting
     forget_functions()
@@ -122,7 +111,7 @@ def test_the_rules_of_a_prompt_file_hold_for_its_runs(cli: Cli, project: Repo) -
     """Also for those that another process finishes, and for what is said of them."""
     project.write("promptops.yaml", "")
     kinds = [*KINDS, PATTERN, {"regex": r"the q\w+ quokka", "name": "animal"}]
-    project.write("prompts/ask.yaml", f"{PROMPT}log: {json.dumps({'redact': kinds})}\n")
+    project.write("prompts/ask.yaml", f"{ASKING}log: {json.dumps({'redact': kinds})}\n")
     prepared = json.loads(cli("run", "ask", "-i", f"question={SENTENCE}", "--prepare").out)
     project.write("result.json", json.dumps({"output": SENTENCE}))
     assert cli("runs", "finish", prepared["run_id"], "--from", "result.json").code == 1
@@ -355,7 +344,7 @@ def test_replays_leave_redacted_runs_out_unless_told(cli: Cli, project: Repo, pr
 )
 def test_rules_that_cannot_be(file: str, rule: str, says: str, cli: Cli, project: Repo) -> None:
     project.write("promptops.yaml", "")
-    before = PROMPT if file.startswith("prompts") else ""
+    before = ASKING if file.startswith("prompts") else ""
     project.write(file, f"{before}log:\n  redact:\n    - {rule}\n")
     refused = cli("run", "ask", "-i", "question=x")
     assert refused.code == 4

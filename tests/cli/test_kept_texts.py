@@ -14,7 +14,7 @@ import pytest
 from promptops.api import Workspace
 from promptops.providers.types import ModelError
 from support.front_door import Cli, Repo
-from support.prompt_files import TONE_JUDGE
+from support.prompt_files import ASKING, TONE_JUDGE
 from support.provider import (
     Answer,
     Provider,
@@ -32,17 +32,7 @@ from support.provider import (
 ASKED, ANSWERED = "quokka-in-the-question", "wombat-in-the-answer"
 KEY = "sk-live-" + "".join(f"{chr(65 + n % 26)}{chr(97 + n * 3 % 26)}{n % 10}" for n in range(52))
 
-PROMPT = """\
-model: openai/gpt-4o-mini-2024-07-18
-parameters: {temperature: 0, max_tokens: 64}
-inputs: {question: string}
-messages: [{role: user, content: "{{ question }}"}]
-checks:
-  - {contains: nothing-of-the-kind, name: contains}
-  - {judge: judges/tone, name: tone, threshold: 5}
-cases: ask.cases.jsonl
-"""
-STRICT = PROMPT.replace("checks:", "output: {schema: {type: object, required: [a]}, repair: 1}\nchecks:")
+STRICT = ASKING.replace("checks:", "output: {schema: {type: object, required: [a]}, repair: 1}\nchecks:")
 QUOTES: tuple[Callable[[], Answer], ...] = (
     lambda: text(f"{ANSWERED} to {ASKED}"),
     lambda: tool_call("f", json.dumps({"a": ANSWERED})),
@@ -83,7 +73,7 @@ def quoting(request: Received) -> Answer:
 @pytest.fixture
 def project(repo: Repo, provider: Provider) -> Repo:
     repo.write("prompts/judges/tone.yaml", TONE_JUDGE)
-    repo.write("prompts/ask.yaml", PROMPT)
+    repo.write("prompts/ask.yaml", ASKING)
     repo.write("prompts/ask.cases.jsonl", LINES)
     repo.commit("Ask")
     repo.write("prompts/ask.yaml", STRICT)

@@ -47,6 +47,18 @@ FILES: Mapping[str, str | bytes] = {
 """,
 }
 
+ASKING = """\
+model: openai/gpt-4o-mini-2024-07-18
+parameters: {temperature: 0, max_tokens: 64}
+inputs: {question: string}
+messages: [{role: user, content: "{{ question }}"}]
+checks:
+  - {contains: nothing-of-the-kind, name: contains}
+  - {judge: judges/tone, name: tone, threshold: 5}
+cases: ask.cases.jsonl
+"""
+"""Its answers are looked at by a check and by the judge below."""
+
 TONE_JUDGE = """\
 model: openai/gpt-4o-2024-08-06
 parameters: {temperature: 0, max_tokens: 50}
