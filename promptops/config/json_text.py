@@ -16,8 +16,10 @@ def _unique_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) < len(pairs):
         seen: set[str] = set()
-        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"duplicate key `{twice[:100]}`")
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"duplicate key `{key[:100]}`")
+            seen.add(key)
     return members
 
 

@@ -168,13 +168,13 @@ class _Meter(NodeTransformer):
         node.arg = _measured(node.arg, _PRINTED)
         return node
 
-    def visit_List(self, node: nodes.List | nodes.Tuple | nodes.Dict) -> nodes.Node:  # noqa: N802
+    def visit_List(self, node: nodes.List | nodes.Tuple | nodes.Dict) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for
         self.generic_visit(node)
         return _filter(node, _KEPT) if len(node.items) > _FEW else node
 
-    visit_Dict = visit_List  # noqa: N815
+    visit_Dict = visit_List  # noqa: N815 - same
 
-    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:  # noqa: N802
+    def visit_Tuple(self, node: nodes.Tuple) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for
         return self.visit_List(node) if node.ctx == "load" else self.generic_visit(node)
 
     def visit_Pair(self, node: nodes.Pair) -> nodes.Node:  # noqa: N802 - the name Jinja2 looks for

@@ -46,9 +46,8 @@ class _Worker:
     def receive(self) -> tuple[int, bool] | None:
         """How many calls were scored, and whether there may be more of the log. None once it has ended."""
         assert self.child.stdout  # noqa: S101 - a pipe
-        data = os.read(
-            self.child.stdout.fileno(), _PROGRESS.size
-        )  # no buffer: the selector looks at the pipe
+        # no buffer in between: the selector looks at the pipe
+        data = os.read(self.child.stdout.fileno(), _PROGRESS.size)
         return _PROGRESS.unpack(data) if len(data) == _PROGRESS.size else None
 
 
