@@ -144,7 +144,8 @@ def test_a_plan_whose_metric_has_no_source_is_refused(cli: Cli, repo: Repo) -> N
 
 
 QUALITY = "plans: {{bare: {{eval: null, steps: [{{weight: 10}}]{}}}}}\n"
-CHANNELS = "channels: {beta: {plan: bare}, prod-eu: {plan: bare}}\n"
+CHANNELS = "channels: {beta: {plan: bare}, euProd2: {plan: bare}}\n"
+TAGGED = "{name: hard, kind: binary, source: checks.pass, worse: lower, role: guard, margin: 0.1, tag: hard}"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,8 @@ CHANNELS = "channels: {beta: {plan: bare}, prod-eu: {plan: bare}}\n"
         (", quality: optional", "", "production", False, True),
         (", quality: required", "", "beta", True, False),
         ("", "", "beta", False, True),
-        ("", "", "prod-eu", True, False),
+        ("", "", "euProd2", True, False),
+        (f", metrics: [{TAGGED}]", CHECKED, "production", True, False),
         ("", CHECKED, "production", False, False),
     ],
 )

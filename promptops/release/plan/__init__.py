@@ -140,7 +140,7 @@ def fit_plan(plan: ReleasePlan, prompt: Prompt) -> ReleasePlan:
 
 def _missing_source(source: MetricSource, prompt: Prompt) -> str:
     names = [check.name for check in prompt.checks]
-    if source.place == "checks" and not names:
+    if not names and (source.place == "checks" or (source.place, source.name) == ("run", "checks_failed")):
         return f"{prompt.name} has no checks"
     if source.place == "check" and source.name not in names:
         return (

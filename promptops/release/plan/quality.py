@@ -6,18 +6,22 @@ from promptops.errors import Invalid
 from promptops.release.plan.types import PlanMetric, ReleasePlan
 from promptops.release.plan.values import parse_source
 
-_PRODUCTION = {"production", "prod"}  # words of a channel's name
+_PRODUCTION = {"production", "prod", "prd", "live"}  # words of a channel's name
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
 
 def guards_quality(plan: ReleasePlan) -> bool:
-    """Whether a metric of checks, outcomes or judges can keep a canary of this plan from being promoted."""
+    """Whether a metric of checks, outcomes or judges can keep a canary of this plan from being promoted.
+
+    One of the calls with a tag alone says nothing of all others.
+    """
     deciding = {each.name for each in plan.guards} | set(plan.all_goals)
     return any(each.name in deciding and _is_of_quality(each) for each in plan.metrics)
 
 
 def _is_of_quality(metric: PlanMetric) -> bool:
     source = parse_source(metric.source)
-    return source.place != "run" or source.name == "checks_failed"
+    return metric.tag is None and (source.place != "run" or source.name == "checks_failed")
 
 
 def quality_notes(plan: ReleasePlan) -> tuple[str, ...]:
@@ -32,7 +36,7 @@ def quality_notes(plan: ReleasePlan) -> tuple[str, ...]:
 
 def require_quality(plan: ReleasePlan, prompt: str, channel: str) -> None:
     """Raise Invalid, with the ways out, for a plan that has to guard quality and does not."""
-    production = not _PRODUCTION.isdisjoint(re.split(r"[^a-z0-9]+", channel.lower()))
+    production = not _PRODUCTION.isdisjoint(map(str.lower, _WORD.findall(channel)))
     required = plan.quality == "required" or (plan.quality is None and production)
     if not required or not quality_notes(plan):
         return

@@ -25,6 +25,7 @@ from promptops.release.plan import (
     parse_source,
     plan_for,
 )
+from promptops.release.plan.quality import require_quality
 from support.front_door import Cli, Repo
 
 HOUR, DAY = 3600, 86_400
@@ -323,6 +324,8 @@ def test_a_plan_fits_a_prompt() -> None:
         fit_plan(written(named), checked)
     with pytest.raises(Invalid, match="greet has no check max_word"):
         fit_plan(written(named), bare)
+    with pytest.raises(Invalid, match="the metric e has no source: greet has no checks"):
+        fit_plan(written(ERRORS.replace("run.error", '"run.checks_failed > 1"')), bare)
 
 
 def test_keys_that_came_later_do_not_move_the_digests_of_before() -> None:
@@ -387,3 +390,15 @@ def test_doctor_looks_at_all_plans(cli: Cli, greeting: Repo) -> None:
     assert "plans: promptops.yaml:1:13: `unit` must be a string" in said.out
     assert "plans: no plan `quik` in promptops.yaml\n        did you mean quick?" in said.out
     assert "plans: no plan `gone` in promptops.yaml" in said.out
+
+
+ERRORS = "metrics: [{name: e, kind: binary, source: run.error, worse: higher, role: guard, margin: 0.1}]"
+
+
+def test_a_channel_is_one_of_production_by_a_word_of_its_name() -> None:
+    plan = written(ERRORS)
+    for channel in ("prod1", "prod_eu", "eu.prod", "prodEU", "EUProd", "PRODUCTION-2", "prd", "live"):
+        with pytest.raises(Invalid, match="guards no quality"):
+            require_quality(plan, "greet", channel)
+    for channel in ("preprod", "delivery", "product", "beta"):
+        require_quality(plan, "greet", channel)
