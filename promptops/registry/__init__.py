@@ -98,6 +98,7 @@ if TYPE_CHECKING:
         earliest_start_from,
         filter_ended_calls,
         find_first_rollout_run,
+        has_outcome,
         last_outcome_id,
         last_seq,
         load_analysis_state,
@@ -248,7 +249,7 @@ _HOMES = {
         "CALL_METRIC CallOutcome LATE_PREFIX calls_after calls_before count_calls_since "
         "count_distinct_inputs count_reviewed_calls decode_analysis_state delete_observations "
         "earliest_start_from "
-        "filter_ended_calls find_first_rollout_run last_outcome_id last_seq load_analysis_state "
+        "filter_ended_calls find_first_rollout_run has_outcome last_outcome_id last_seq load_analysis_state "
         "load_analysis_text "
         "ObservationBlock outcomes_after pruned_calls read_call_outcomes "
         "read_channel_traffic read_losses read_observations save_analysis_state save_observations "

@@ -1,7 +1,7 @@
 """What a promotion rests on: what is still to be shown, guard by guard, and the sentence when all is."""
 
 from promptops.release.analysis.findings import Findings, MetricFinding
-from promptops.release.plan.types import ReleasePlan
+from promptops.release.plan.types import PlanMetric, ReleasePlan
 
 
 def missing_proof(plan: ReleasePlan, findings: Findings) -> tuple[str, ...]:
@@ -9,9 +9,9 @@ def missing_proof(plan: ReleasePlan, findings: Findings) -> tuple[str, ...]:
     known = {each.metric.name: each for each in findings.metrics}
     by_shadow = plan.proven_by_shadow
     lacking = [
-        f"{guard.name}: {_open_reason(known.get(guard.name))}"
+        f"{guard.name}: {why}"
         for guard in plan.guards
-        if not (_is_harmless if guard.name in by_shadow else _is_proven)(known.get(guard.name))
+        if (why := _unproven(guard, known.get(guard.name), findings, shown=guard.name in by_shadow))
     ]
     if (missing := plan.min_calls - findings.step_calls) > 0:
         lacking.append(f"{missing:,} more calls in the last step ({plan.min_calls:,} are due)")
@@ -35,12 +35,17 @@ def promotion_reason(plan: ReleasePlan, findings: Findings) -> str:
     )
 
 
-def _is_proven(found: MetricFinding | None) -> bool:
-    return found is not None and found.not_worse and not found.worse
-
-
-def _is_harmless(found: MetricFinding | None) -> bool:
-    return found is not None and not found.worse
+def _unproven(
+    guard: PlanMetric, found: MetricFinding | None, findings: Findings, *, shown: bool
+) -> str | None:
+    """Why a guard lets nothing through yet. ``shown``: by the shadow phase, so that no harm is enough."""
+    if found is None or found.worse or not (found.not_worse or shown):
+        return _open_reason(found)
+    if guard.name in findings.unheard:
+        return f"no {guard.source} has come for any call, so nothing would be noticed"
+    if guard.kind != "ratio" and (found.stable_mean or 0.0) >= 1.0 and not found.better:
+        return f"stable passes nothing, so nothing can be worse: {found.sentence}"
+    return None
 
 
 def _open_reason(found: MetricFinding | None) -> str:

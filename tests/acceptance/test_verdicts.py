@@ -97,3 +97,35 @@ def test_new_evidence_is_of_other_users_and_keeps_the_log_of_the_first(cli: Cli,
     entries = told(cli, "release", "log")
     assert {each["move"]: each["reason"] for each in entries[:2]}["start"] == "the judge was down"
     assert json.loads(cli("release", "verify", "--json").out)
+
+
+THUMBS = (
+    "{name: thumbs, kind: binary, source: outcome.thumbs, worse: lower, role: guard, margin: 0.05, window: 1h"
+)
+
+
+@pytest.mark.parametrize(
+    ("guard", "answer", "said"),
+    [
+        ("", {"passed": True, "error": True}, "nothing can be worse"),  # the provider is down
+        ("", {"passed": False}, "nothing can be worse"),  # the check fits no answer
+        (THUMBS + ", missing: good}", {"passed": True}, "no outcome.thumbs has come"),
+        (THUMBS + ", missing: bad}", {"passed": True}, "nothing can be worse"),
+    ],
+)
+def test_what_measures_nothing_promotes_nothing(
+    cli: Cli, repo: Repo, guard: str, answer: dict[str, Any], said: str
+) -> None:
+    """Both versions alike at 100 % failed, or by opinions that nobody gave, is no proof of anything."""
+    metrics = f", metrics: [{guard}]" if guard else ""
+    plan = f"plans: {{quick: {{unit: call, steps: [{{weight: 50, min_canary: 50}}]{metrics}}}}}\n"
+    repo.write("promptops.yaml", plan)
+    go_live(cli, repo, more=CHECKED)
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    start = time.time()
+    log_calls(repo, 600, lambda *_: dict(answer), seed=3, start=start)
+    assert tick_at(start + DAY).move is None
+    (found,) = told(cli, "status")
+    assert said in json.dumps(found)
+    refused = cli("promote", "greet")
+    assert (refused.code, said in refused.out + refused.err) == (3, True), refused.err

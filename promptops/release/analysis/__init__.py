@@ -9,6 +9,7 @@ from promptops.registry import (
     breaker_reason,
     count_reviewed_calls,
     find_first_rollout_run,
+    has_outcome,
     load_analysis_state,
     read_registry_id,
     save_analysis_state,
@@ -20,6 +21,7 @@ from promptops.release.analysis.findings_json import decode_findings, encode_fin
 from promptops.release.analysis.metric_tests import ENGINE
 from promptops.release.analysis.missing_rows import missing_rows
 from promptops.release.analysis.rollout_tests import RolloutTests, stored_engine
+from promptops.release.analysis.scoring import metric_readers
 from promptops.release.analysis.update import AnalysisRequest, update_tests
 from promptops.release.analysis.verdicts import evaluate_metrics
 from promptops.release.plan.types import ReleasePlan
@@ -75,6 +77,7 @@ def analyze_rollout(  # noqa: PLR0913 - the last four are seldom given
         excluded=dict(tests.excluded),
         expected_canary=tests.ratio.expected,
         sample_ratio_alarm=tests.ratio.alarmed(plan.alpha.srm),
+        unheard=_unheard_guards(registry, rollout, plan),
         gaps=(*missing_rows(registry, first, since, plan, now), *tests.faults),
         reviewed=_reviewed(registry, rollout, plan),
         breaker=breaker_reason(registry, rollout.id),
@@ -100,6 +103,16 @@ def _reviewed(registry: RegistryDatabase, rollout: Rollout, plan: ReleasePlan) -
     if not any(step.reviewed is not None for step in plan.steps):
         return 0
     return count_reviewed_calls(registry, rollout.id)
+
+
+def _unheard_guards(registry: RegistryDatabase, rollout: Rollout, plan: ReleasePlan) -> tuple[str, ...]:
+    """Where a missing outcome is a good one, the canary looks well until somebody says otherwise."""
+    readers = metric_readers([each for each in plan.guards if each.missing == "good"])
+    return tuple(
+        name
+        for name, each in readers.items()
+        if each.from_outcomes and not has_outcome(registry, rollout.id, each.outcome_source, each.source.name)
+    )
 
 
 def _per_day(tests: RolloutTests, since: str | None, now: float) -> float | None:

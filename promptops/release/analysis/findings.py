@@ -61,6 +61,7 @@ class Findings:
     sample_ratio_alarm: bool = False
     gaps: tuple[str, ...] = ()  # each a sentence: which rows of the log are missing
     silent: tuple[str, ...] = ()  # guards without data although min_canary is met
+    unheard: tuple[str, ...] = ()  # guards by outcomes that nobody has given any call
     reviewed: int = 0  # canary outputs a person has said something about
     breaker: str | None = None  # why the canary was taken out of service here
     short_of: int = 0  # calls that the committed evidence has and this registry has not

@@ -9,7 +9,7 @@ from promptops.release.plan.types import PlanMetric
 from promptops.stats.intervals import Interval, IntervalEstimate
 from promptops.stats.verdicts import Verdict
 
-_LISTS = ("harm", "hard", "signals", "gaps", "silent")
+_LISTS = ("harm", "hard", "signals", "gaps", "silent", "unheard")
 
 
 def encode_findings(findings: Findings) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def decode_findings(state: Mapping[str, Any]) -> Findings | None:
         return None
     try:
         metrics = tuple(_metric(each) for each in state["metrics"])
-        lists = {name: tuple(state[name]) for name in _LISTS}
+        lists = {name: tuple(state.get(name, ())) for name in _LISTS}
         return Findings(**{**state, **lists, "metrics": metrics})
     except (KeyError, TypeError, ValueError):
         return None

@@ -271,6 +271,15 @@ def count_reviewed_calls(registry: RegistryDatabase, rollout: str) -> int:
     return int(registry.read_one(sql, (rollout,)))
 
 
+def has_outcome(registry: RegistryDatabase, rollout: str, source: str, name: str) -> bool:
+    """Whether anybody has given any call of a rollout this outcome."""
+    sql = (
+        "SELECT 1 FROM runs r JOIN outcomes o ON o.run_seq = r.seq "
+        "WHERE r.rollout = ? AND o.source = ? AND o.name = ? LIMIT 1"
+    )
+    return bool(registry.read(sql, (rollout, source, name)))
+
+
 def find_first_rollout_run(registry: RegistryDatabase, rollout: str) -> tuple[int, str | None]:
     """The first row of a rollout: its number, and when it was started; 0 and None before there is one."""
     sql = "SELECT seq, started_at FROM runs WHERE rollout = ? ORDER BY seq LIMIT 1"
