@@ -1,12 +1,12 @@
 """Bodies of requests: read within bounds, and taken apart."""
 
 import asyncio
-import json
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any
 
 from aiohttp import web
 
+from promptops.config.json_text import parse_strict_json
 from promptops.gateway.errors import ApiError
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # an image or two, in base64
@@ -32,16 +32,12 @@ async def read_object(request: web.Request) -> dict[str, Any]:
 
 def decode_object(raw: bytes) -> dict[str, Any]:
     try:
-        body = json.loads(raw, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        body = parse_strict_json(raw)
+    except ValueError as error:
         raise ApiError(400, f"the body is not JSON: {str(error)[:_MAX_SHOWN]}", "invalid_json") from None
     if not isinstance(body, dict):
         raise ApiError(400, "the body is not a JSON object", "invalid_json")
     return body
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
 
 
 def text_in(body: Mapping[str, Any], key: str, *, longest: int) -> str | None:

@@ -1,11 +1,11 @@
 """``POST /v1/chat/completions``: what a request asks for. Pure."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from promptops.config.json_text import parse_strict_json
 from promptops.gateway.access import Caller
 from promptops.gateway.answering import ServedRequest
 from promptops.gateway.body import flag_in, object_in, text_in, wrong_type
@@ -69,8 +69,8 @@ def _inputs(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, A
     given = metadata.get("inputs")
     if isinstance(given, str):
         try:
-            given = json.loads(given)
-        except (ValueError, RecursionError):
+            given = parse_strict_json(given)
+        except ValueError:
             raise wrong_type("metadata.inputs", "a JSON object") from None
     if given is not None and not isinstance(given, dict):
         raise wrong_type("metadata.inputs", "a JSON object")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from promptops._version import __version__
+from promptops.config.json_text import parse_strict_json
 from promptops.errors import NotFound, PromptopsError
 from promptops.gateway.references import check_served_reference
 from promptops.prompt import Input
@@ -112,8 +113,8 @@ def _decode(line: bytes) -> dict[str, Any]:
     if len(line) > _MAX_LINE_BYTES:
         raise _RpcError(_INVALID_REQUEST, f"a message is longer than {_MAX_LINE_BYTES // 1_000_000} MB")
     try:
-        message = json.loads(line)
-    except (ValueError, RecursionError):
+        message = parse_strict_json(line)
+    except ValueError:
         raise _RpcError(_PARSE_ERROR, "not JSON") from None
     if not isinstance(message, dict):
         raise _RpcError(_INVALID_REQUEST, "not an object")
@@ -143,8 +144,8 @@ def _value(declared: Input | None, name: str, text: str) -> Any:
     if declared is None or declared.accepts_text or declared.kind == "image":
         return text
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_strict_json(text)
+    except ValueError:
         raise _RpcError(_INVALID_PARAMS, f"the argument `{name}` must be JSON") from None
 
 
