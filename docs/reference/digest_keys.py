@@ -43,6 +43,7 @@ CHANGES: dict[str, tuple[str, Any]] = {  # key -> where, and another value
     "messages: name": (f"{_USER}.name", "ada"),
     "messages: insert": ("messages.1", {"role": "user", "content": "{{ text }}"}),
     "tools": ("tools", [_TOOL]),
+    "caller_tools": ("caller_tools", "allow"),
     "fallback": ("fallback", ["openai/gpt-5.4-2026-03-05"]),
     "output: schema": ("output.schema", "s.json"),
     "output: repair": ("output.repair", 1),

@@ -9,7 +9,7 @@ from promptops.config.json_text import parse_strict_json
 from promptops.gateway.access import Caller
 from promptops.gateway.answering import ServedRequest
 from promptops.gateway.body import flag_in, object_in, text_in, wrong_type
-from promptops.gateway.caller_parameters import ignored_parameters
+from promptops.gateway.caller_parameters import ignored_parameters, tools_in
 from promptops.gateway.chat_wire import ChatWire
 from promptops.gateway.errors import ApiError
 from promptops.runner.retry import Limits
@@ -46,6 +46,7 @@ class ChatReader:
                 limits=self.limits,
                 tenant=caller.tenant,
                 api_key=caller.key_id,
+                caller_tools=tools_in(body),
             ),
             wire=partial(ChatWire, include_usage=flag_in(options, "include_usage")),
             stream=flag_in(body, "stream"),

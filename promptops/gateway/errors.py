@@ -8,6 +8,7 @@ from typing import Any
 
 from promptops.errors import Invalid, NotFound, OverBudget, PromptopsError, Unavailable
 from promptops.providers.types import ErrorType, ModelError
+from promptops.runner.caller_tools import CallerToolsRefused
 from promptops.service.key_usage import LimitReached
 
 NO_RETRY = {"x-should-retry": "false"}
@@ -34,6 +35,7 @@ _KINDS: dict[type[PromptopsError], tuple[int, str]] = {
     OverBudget: (429, "insufficient_quota"),
     Unavailable: (503, "unavailable"),
     NotFound: (404, "model_not_found"),
+    CallerToolsRefused: (400, "unsupported_parameter"),
     Invalid: (400, "invalid_request"),
 }
 _SERVER_ERROR = 500
@@ -81,7 +83,7 @@ def api_error(error: PromptopsError) -> ApiError:
         return ApiError(429, message, code, headers=after | (NO_RETRY if error.budget else {}))
     kinds = (found for kind, found in _KINDS.items() if isinstance(error, kind))
     status, code = next(kinds, (500, "internal_error"))
-    param = "model" if isinstance(error, NotFound) else None
+    param = "model" if isinstance(error, NotFound) else "tools" if code == "unsupported_parameter" else None
     return ApiError(status, message, code, param, {} if status < _SERVER_ERROR else NO_RETRY)
 
 

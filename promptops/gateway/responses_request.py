@@ -7,7 +7,7 @@ from typing import Any
 from promptops.gateway.access import Caller
 from promptops.gateway.answering import ServedRequest
 from promptops.gateway.body import flag_in, object_in, text_in, wrong_type
-from promptops.gateway.caller_parameters import ignored_parameters
+from promptops.gateway.caller_parameters import ignored_parameters, tools_in
 from promptops.gateway.chat_request import unit_of
 from promptops.gateway.errors import ApiError
 from promptops.gateway.responses_wire import ResponsesWire
@@ -46,6 +46,7 @@ class ResponsesReader:
                 limits=self.limits,
                 tenant=caller.tenant,
                 api_key=caller.key_id,
+                caller_tools=tools_in(body),
             ),
             wire=ResponsesWire,
             stream=flag_in(body, "stream"),

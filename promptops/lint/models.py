@@ -143,9 +143,9 @@ def _retirement_date(model: str, project: LintProject) -> date | None:
 
 def missing_ability(subject: LintContext) -> Iterator[Problem]:
     prompt, catalog = subject.prompt, subject.project.catalog
-    needed: list[tuple[str, str, YamlPath]] = (
-        [("function_calling", "tools", ("tools",))] if prompt.tools else []
-    )
+    needed: list[tuple[str, str, YamlPath]] = []
+    if prompt.tools or prompt.takes_caller_tools:
+        needed.append(("function_calling", "tools", ("tools" if prompt.tools else "caller_tools",)))
     if images := _first_image(subject):
         needed.append(("vision", "images", images))
     for ability, what, path in needed:

@@ -201,7 +201,8 @@ def conflicting_parameters(subject: LintContext) -> Iterator[Problem]:
         message = "`max_tokens` and `max_completion_tokens` say the same: keep the second"
         yield subject.at(("parameters", "max_tokens"), message)
     for name, needed in _NEEDS.items():
-        there = bool(prompt.tools) if needed == "tools" else given.get("logprobs") is True
+        tools = prompt.tools or prompt.takes_caller_tools
+        there = bool(tools) if needed == "tools" else given.get("logprobs") is True
         if name in given and not there:
             yield subject.at(("parameters", name), f"the parameter `{name}` means nothing without `{needed}`")
     if prompt.output_schema is not None and "response_format" in given:

@@ -41,6 +41,7 @@ def from_canonical(name: str, content: Mapping[str, Any], log: Mapping[str, Any]
         messages=tuple(_message(name, index, one) for index, one in enumerate(content["messages"])),
         partials=content.get("partials", {}),
         tools=tuple(json.loads(content.get("tools", "[]"))),
+        caller_tools=content.get("caller_tools", "deny"),
         fallback=tuple(content.get("fallback", ())),
         output=_output(output) if output else None,
         log=log,

@@ -145,6 +145,7 @@ class _Loader:
             messages=messages,
             partials=partials,
             tools=tuple(data.get("tools", ())),
+            caller_tools=data.get("caller_tools", "deny"),
             fallback=tuple(data.get("fallback", ())),
             output=output,
             max_input_tokens=data.get("max_input_tokens"),

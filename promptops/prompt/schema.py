@@ -131,6 +131,11 @@ PROMPT_SCHEMA: dict[str, Any] = {
             "items": {"type": "object", "if": {"required": ["insert"]}, "then": _INSERT, "else": _MESSAGE},
         },
         "tools": {"type": "array", "items": _TOOL, "description": "Tool definitions in OpenAI's form."},
+        "caller_tools": {
+            "type": "string",
+            "enum": ["deny", "allow"],
+            "description": "allow: callers of `promptops serve` may add tools of their own. Default: deny.",
+        },
         "fallback": {
             "type": "array",
             "items": _MODEL,

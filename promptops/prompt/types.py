@@ -160,6 +160,7 @@ class Prompt:
     inputs: Mapping[str, Input] = field(default_factory=dict)
     partials: Mapping[str, str] = field(default_factory=dict)  # path -> text, transitive
     tools: tuple[Mapping[str, Any], ...] = ()
+    caller_tools: Literal["deny", "allow"] = "deny"  # whether a caller of the gateway may add some
     fallback: tuple[str, ...] = ()
     output: Output | None = None
     max_input_tokens: int | None = None
@@ -206,6 +207,10 @@ class Prompt:
         return frozenset(name for name, one in self.inputs.items() if one.untrusted)
 
     @property
+    def takes_caller_tools(self) -> bool:
+        return self.caller_tools == "allow"
+
+    @property
     def output_schema(self) -> Mapping[str, Any] | None:
         return self.output.schema if self.output else None
 
@@ -226,6 +231,7 @@ class Prompt:
             "messages": [message.canonical() for message in self.messages],
             "partials": dict(self.partials),
             "tools": compact_json(self.tools) if self.tools else "",
+            "caller_tools": self.caller_tools if self.takes_caller_tools else "",
             "fallback": list(self.fallback),
             "output": self.output.canonical() if self.output else None,
         }

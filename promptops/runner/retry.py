@@ -17,6 +17,7 @@ from promptops.prompt import Prompt
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import Completion, CompletionRequest, ModelClient, ModelError, OnText
 from promptops.redaction import redact_sent_keys, redact_texts
+from promptops.runner.caller_tools import NO_TOOLS, CallerTools
 from promptops.runner.extraction import with_extracted_json
 
 INITIAL_BACKOFF = 0.5  # seconds before the first retry; doubles with each
@@ -47,6 +48,7 @@ class CallAttempts:
     """The calls behind one run, and what has come of them so far."""
 
     prompt: Prompt
+    caller_tools: CallerTools = NO_TOOLS
     adapter_for: Callable[[str], ModelClient]
     catalog: Catalog
     limits: Limits
@@ -87,7 +89,8 @@ class CallAttempts:
 
     def request(self, pin: str, messages: Sequence[Mapping[str, Any]]) -> CompletionRequest:
         stream = self.on_text is not None
-        return request_for(self.prompt, pin, messages, timeout=self.limits.timeout, stream=stream)
+        request = request_for(self.prompt, pin, messages, timeout=self.limits.timeout, stream=stream)
+        return self.caller_tools.added_to(request)
 
     async def _from_pin(self, pin: str, messages: Sequence[Mapping[str, Any]]) -> Completion:
         output = self.prompt.output

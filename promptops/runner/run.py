@@ -27,6 +27,7 @@ from promptops.registry import (
     parse_output_json,
     run_to_json,
 )
+from promptops.runner.caller_tools import NO_TOOLS, CallerTools
 from promptops.versions.resolve import Version
 
 if TYPE_CHECKING:  # only channels have one
@@ -64,6 +65,7 @@ class RunContext:
     log: Mapping[str, Any] = field(default_factory=dict)  # rules on redaction of whose text is in the inputs
     tenant: str | None = None
     api_key: str | None = None
+    caller_tools: CallerTools = NO_TOOLS  # of the call alone
     shadow: "ShadowState | None" = None  # of the channel: it answers a sample of its runs too
 
 
@@ -293,7 +295,9 @@ def started_run(version: Version, rendered: RenderedPrompt, origin: RunContext, 
         api_key=origin.api_key,
         arm=origin.arm,
         parameters=prompt.parameters,
-        overrides=origin.overrides,
+        overrides={**origin.overrides, "caller_tools": names}
+        if (names := origin.caller_tools.names)
+        else origin.overrides,
         inputs=rendered.inputs,
         inputs_hash=_hash(rendered.inputs),
         metadata=origin.metadata,

@@ -97,6 +97,7 @@ class Runner:
         """
         origin = origin or RunContext()
         prompt = version.prompt
+        origin.caller_tools.check(prompt)
         checks = project_checks(prompt, self.root)
         if origin.checks:
             checks = (*checks, *compile_checks(origin.checks, prompt.path, self.root))
@@ -134,6 +135,7 @@ class Runner:
         prompt, rendered, trial = prepared.version.prompt, prepared.rendered, prepared.origin.trial
         calling = CallAttempts(
             prompt=prompt,
+            caller_tools=prepared.origin.caller_tools,
             adapter_for=self.adapter_for,
             catalog=self.catalog,
             limits=self.limits,
@@ -141,7 +143,7 @@ class Runner:
             limiter=limiter,
         )
         try:
-            if kept := self.find(prompt, rendered, trial):
+            if not calling.caller_tools.tools and (kept := self.find(prompt, rendered, trial)):
                 end = with_checks(prepared, from_cache(prompt, kept, self.catalog))
             else:
                 completion = await calling.answer(rendered.messages)

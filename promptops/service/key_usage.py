@@ -130,7 +130,8 @@ class Admission:
         """Put aside what the call may cost at most. Raises LimitReached where that is not left."""
         usage, prompt = self._usage, call.version.prompt
         requests = [
-            request_for(prompt, pin, call.rendered.messages) for pin in (prompt.model, *prompt.fallback)
+            call.origin.caller_tools.added_to(request_for(prompt, pin, call.rendered.messages))
+            for pin in (prompt.model, *prompt.fallback)
         ]
         if usage.tokens:
             self._tokens = sent_tokens(requests[0]) + int(prompt.parameters.get("max_tokens") or 0)

@@ -20,6 +20,7 @@ from promptops.errors import Invalid, PromptopsError
 from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
 from promptops.registry import FinishedRun, RegistryDatabase, RunOutcome, add_run_outcomes, redact_outcomes
 from promptops.runner import PreparedRun, ReportedResult, Run, RunContext, Runner, is_shadow_sampled
+from promptops.runner.caller_tools import NO_TOOLS, CallerTools
 from promptops.runner.extraction import may_replace_text
 from promptops.runner.retry import Limits
 from promptops.runner.routing import Router, prepare_routed_run
@@ -57,11 +58,17 @@ class CallRequest:
     chat: Sequence[Mapping[str, Any]] = ()  # messages that stand for inputs which are not given
     tenant: str | None = None
     api_key: str | None = None
+    caller_tools: CallerTools = NO_TOOLS
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What is logged of it as it is."""
-        return {"metadata": self.metadata, "tenant": self.tenant, "api_key": self.api_key}
+        """What is logged of it, beside its inputs."""
+        return {
+            "metadata": self.metadata,
+            "tenant": self.tenant,
+            "api_key": self.api_key,
+            "caller_tools": self.caller_tools,
+        }
 
     def inputs_of(self, version: Version) -> Mapping[str, Any]:
         return inputs_from_chat(version.prompt, self.chat, self.inputs) if self.chat else self.inputs
@@ -116,7 +123,9 @@ class Service:
         alone = replace(placement, shadow=None)  # a shadow waits in memory, not in the registry
         inputs = request.inputs_of(placement.stable or placement.version)  # what callers know of
         prepared = prepare_routed_run(runner, alone, inputs, called=called, **request.facts)
-        return ReadyCall(runner, prepared, inputs, placement.shadow)
+        # a shadow would answer without the tools, so that nothing could be compared
+        shadow = None if request.caller_tools.tools else placement.shadow
+        return ReadyCall(runner, prepared, inputs, shadow)
 
     async def aready(self, request: CallRequest) -> ReadyCall:
         """``ready``: on the thread that may wait for git, until that has been seen to be quick.

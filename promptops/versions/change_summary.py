@@ -20,6 +20,7 @@ DIGEST_KEYS = (
     "format",
     "output",
     "tools",
+    "caller_tools",
 )
 _MAX_TEXT_BYTES = 1_000_000
 UNCHANGED_NOTE = "the digest is unchanged: nothing that reaches the model changed"

@@ -96,7 +96,7 @@ def test_names_that_are_paths_or_worse_reach_nothing(client: Client, name: str) 
         ({"inputs": {"name": "Ada"}, "stream": "yes"}, 400, "`stream` must be true or false"),
         ({"inputs": {"name": "Ada"}, "user": 3}, 400, "`user` must be a string"),
         ({"inputs": {"name": "Ada"}, "n": 2}, 400, "`n` belongs to the released version"),
-        ({"inputs": {"name": "Ada"}, "tools": [{"type": "function"}]}, 400, "`tools` belongs"),
+        ({"inputs": {"name": "Ada"}, "functions": [{"name": "look"}]}, 400, "`functions` belongs"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_is_called(
