@@ -114,6 +114,8 @@ def _error(payload: Any) -> Mapping[str, Any]:
     if not isinstance(payload, Mapping):
         return {}
     error = payload.get("error")
+    if not error and isinstance(listed := payload.get("errors"), list) and listed:
+        error = listed[0]
     return error if isinstance(error, Mapping) else payload
 
 

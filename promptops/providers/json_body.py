@@ -27,6 +27,13 @@ def decode_event(body: bytes) -> Any:
     return decode_json(body, _MAX_EVENT_VALUES)
 
 
+def join_surrogates(text: str) -> str:
+    """Text whose surrogate pairs are characters, though their halves came apart; a lone half stays one."""
+    if text.isascii() or not any("\ud800" <= each <= "\udfff" for each in text):
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
 def _is_deeper(value: Any, most: int) -> bool:
     level = [value]
     for _ in range(most):

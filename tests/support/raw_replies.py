@@ -85,7 +85,7 @@ def broken_forms() -> Iterator[RawReply]:
         "a chunk that ends in letters": (head + rest.replace(b"\r\n14", b"xx14", 1), "malformed_reply"),
         "half a gzip": (whole(packed[:-12], {**JSON, **GZIP}), "cut_off"),
         "no gzip at all": (whole(GOOD, {**JSON, **GZIP}), "malformed_reply"),
-        "br": (whole(b"\x0b\x02\x80", {**JSON, "Content-Encoding": "br"}), "malformed_reply"),
+        "no br at all": (whole(GOOD, {**JSON, "Content-Encoding": "br"}), "malformed_reply"),
         "zstd": (whole(b"(\xb5/\xfd", {**JSON, "Content-Encoding": "zstd"}), "malformed_reply"),
         "gzip twice": (whole(packed, {**JSON, "Content-Encoding": "gzip, gzip"}), "malformed_reply"),
         "two lengths": (whole(GOOD, {**JSON, "content-length": "3"}), "malformed_reply"),

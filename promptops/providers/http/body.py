@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from promptops.providers.errors import sanitize_line
-from promptops.providers.http.encoding import inflater_for
+from promptops.providers.http.encoding import decoder_for
 from promptops.providers.http.transport import OnLine
 from promptops.providers.types import ModelError
 
@@ -22,7 +22,7 @@ class BodyReader:
         self._parts: list[bytes] = []
         self._size = self._total = 0
         self._most = MAX_REPLY_BYTES if on_line is None else MAX_STREAM_BYTES
-        self._inflater = inflater_for(headers)
+        self._inflater = decoder_for(headers)
         if content_length(headers) > self._most:
             raise _too_large(self._most)
 

@@ -1,5 +1,6 @@
 """How a generation ended: an allow-list of the good ends, and what every other one means."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,24 +8,28 @@ from promptops.providers.errors import error_from_payload, error_hint, sanitize_
 from promptops.providers.types import REFUSAL, Completion, ErrorType, ModelError
 
 _GOOD = {
-    "stop": "stop eos eos_token end_turn end_of_turn stop_sequence stop_sequence_reached complete completed "
-    "finish_reason_stop",
-    "length": "length max_tokens max_output_tokens model_length finish_reason_max_tokens",
+    "stop": "stop eos eos_token eos_found endoftext end_turn end_of_turn stop_sequence stop_sequence_reached "
+    "stop_string_found stop_token complete completed normal",
+    "length": "length max_length max_len max_tokens max_new_tokens max_output_tokens model_length "
+    "token_limit max_predicted_tokens_reached",
     "tool_calls": "tool_calls tool_call tool_use",
     "function_call": "function_call",
     REFUSAL: REFUSAL,
 }
 GOOD_FINISHES = tuple(word for words in _GOOD.values() for word in words.split())
-"""In lower case, with ``_`` for ``-``."""
+"""In lower case, words joined by ``_``, without a ``finish_reason`` in front."""
 _CANONICAL = {spelling: reason for reason, spellings in _GOOD.items() for spelling in spellings.split()}
 _FILTERED = (
     "content_filter",
+    "content_filtered",
     "safety",
     "recitation",
     "blocklist",
+    "blacklist",
     "prohibited_content",
     "spii",
-    "image_safety",
+    "model_armor",
+    "error_toxic",
     "sensitive",
     "guardrail",
     "guardrail_intervened",
@@ -35,12 +40,16 @@ _FULL = (
     "context_window_exceeded",
     "model_context_window_exceeded",
     "context_length",
+    "context_length_reached",
+    "error_limit",
 )
+_PREFIX = re.compile(r"^(?:(?:finish_)?reason[_.])?(?:image_(?=safety|recitation|prohibited))?")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def canonical_finish(reason: Any) -> str | None:
     """OpenAI's word for a good end, in whatever spelling; another reason stays as it is, be it no word."""
-    if reason is None or reason == "":
+    if reason is None or reason in ("", "null"):
         return None
     word = reason if isinstance(reason, str) else repr(reason)
     return _CANONICAL.get(_plain(word), word)
@@ -81,8 +90,12 @@ def with_completion(error: ModelError, completion: Completion) -> ModelError:
     return error
 
 
+def is_good_finish(reason: str) -> bool:
+    return _plain(reason) in _CANONICAL
+
+
 def _finish_error(reason: str | None) -> ModelError | None:
-    if reason is None or _plain(reason) in _CANONICAL:
+    if reason is None or is_good_finish(reason):
         return None
     kind, message = _meaning(_plain(reason))
     hint = error_hint(kind, {"code": "context_length_exceeded"} if kind == "context_exceeded" else {})
@@ -94,9 +107,14 @@ def reported_error(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
     error = payload.get("error")
     if isinstance(error, Mapping):
         return payload if any(error.values()) else None
-    if error:
+    if error or (payload.get("errors") and not payload.get("choices")):
         return payload
     return payload if payload.get("object") == "error" or payload.get("type") == "error" else None
+
+
+def is_message(payload: Mapping[str, Any]) -> bool:
+    """Whether a server says something in place of an answer."""
+    return not payload.get("choices") and bool(payload.get("message") or payload.get("detail"))
 
 
 def raise_reported(payload: Mapping[str, Any], completion: Completion | None = None) -> None:
@@ -106,10 +124,7 @@ def raise_reported(payload: Mapping[str, Any], completion: Completion | None = N
 
 
 def _meaning(reason: str) -> tuple[ErrorType, str]:
-    if any(
-        reason == word or reason.startswith((f"{word}:", f"{word} ", f"finish_reason_{word}"))
-        for word in _FILTERED
-    ):
+    if any(reason == word or reason.startswith((f"{word}:", f"{word} ")) for word in _FILTERED):
         return "content_filter", "the provider's content filter stopped the answer"
     if reason in _FULL:
         return "context_exceeded", "the model's context window is full"
@@ -117,4 +132,4 @@ def _meaning(reason: str) -> tuple[ErrorType, str]:
 
 
 def _plain(reason: str) -> str:
-    return reason.strip().lower().replace("-", "_")
+    return _PREFIX.sub("", _CAMEL.sub("_", reason.strip()).lower().replace("-", "_"))

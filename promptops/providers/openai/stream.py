@@ -3,32 +3,41 @@
 import codecs
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promptops.providers.errors import error_from_payload, excerpt
-from promptops.providers.json_body import decode_event
+from promptops.providers.json_body import decode_event, join_surrogates
 from promptops.providers.openai.outcome import (
     canonical_finish,
     ended_well,
+    is_good_finish,
+    is_message,
     raise_reported,
     reported_error,
     with_completion,
 )
 from promptops.providers.openai.response import (
+    answer_message,
     answered_tier,
     arguments_text,
+    as_count,
     as_list,
     as_mapping,
     as_text,
+    call_id,
     content_text,
     message_error,
+    old_call,
     reasoning_text,
+    refusal_text,
+    refused_finish,
     token_usage,
-    whole_calls,
+    unread_part,
 )
-from promptops.providers.openai.thinking import ThinkingSplitter
-from promptops.providers.types import REFUSAL, Completion, ModelError, OnText
+from promptops.providers.openai.thinking import ThinkingSplitter, split_unopened
+from promptops.providers.types import Completion, ModelError, OnText
 
 _MAX_EVENT_LINES = 64  # of one event; more of them that are no JSON yet will not become it
 _MAX_PENDING = 1024 * 1024
@@ -73,7 +82,11 @@ class StreamParser:
         self._usage: dict[str, Any] = {}
         self._first: float | None = None
         self._done = False
+        self._said: Mapping[str, Any] | None = None
+        self._last: Mapping[str, Any] | None = None  # in this event, which may be named behind it
+        self._half = ""  # of a surrogate pair
         self._odd: ModelError | None = None
+        self._unread: ModelError | None = None
         self.begun = False
 
     @property
@@ -87,35 +100,46 @@ class StreamParser:
         if not self.begun:
             line = line.removeprefix(codecs.BOM_UTF8)
         self.begun = True
+        if b"\r" in line:  # which ends a line here as well
+            return all(map(self.line, line.split(b"\r")))
         name, _, value = line.partition(b":")
         if name == b"data":
             self._data(value.removeprefix(b" "))
         elif name == b"event":
-            self._event = value.strip()
+            self._event = value.strip().lower()
+            self._raise_named()
+        elif name == b"error":
+            self._raise_bare(value)
+        elif line.startswith(b"{"):
+            self._raise_bare(line)
         elif not line:
-            self._event = b""
+            self._event, self._last = b"", None
             if self._pending:
                 raise self._not_json()
         return not self._done
 
     def completion(self, model: str) -> Completion:
         """Everything so far as one completion; ``cut_off`` when the end is missing."""
-        self._tell(self._split.end())
+        self._tell(self._split.end(), last=True)
+        unopened, text = split_unopened("".join(self._texts))
+        self._texts = [text]
+        if unopened:
+            self._thoughts.append(unopened)
         if self._finish is None:
             raise with_completion(self._unfinished(), self._completion(model))
         if self._on_text is not None and self._refusals and not self._texts:
             self._on_text(self.text)  # a refusal is the answer where no text came
         completion = ended_well(self._completion(model))
-        if self._odd:
-            raise with_completion(self._odd, completion)
+        came = completion.text or completion.tool_calls or completion.reasoning
+        if odd := self._odd or (None if came else self._unread):
+            raise with_completion(odd, completion)
         return completion
 
     def _completion(self, model: str) -> Completion:
-        refused = bool(self._refusals) and not self._texts and self._finish == "stop"
         return Completion(
             text=self.text,
             response_model=self._model or model,
-            finish_reason=REFUSAL if refused else self._finish,
+            finish_reason=refused_finish(self._finish, "".join(self._refusals)) if self._finish else None,
             tool_calls=self._calls.whole(),
             response_id=self._id,
             service_tier=self._tier,
@@ -125,6 +149,8 @@ class StreamParser:
         )
 
     def _unfinished(self) -> ModelError:
+        if self._said:
+            return error_from_payload(self._said)
         if self._done and not self.text and not self._calls.calls:
             return ModelError("malformed_reply", "the stream held no answer")
         return ModelError("cut_off", "the stream ended before the answer was complete", partial=self.text)
@@ -133,10 +159,25 @@ class StreamParser:
         what = excerpt(b"\n".join(self._pending))
         return ModelError("malformed_reply", f"an event of the stream is not JSON: {what}")
 
+    def _raise_bare(self, data: bytes) -> None:
+        """Raise what some servers say of a failure where events stand, but as none."""
+        with suppress(ValueError):
+            said = decode_event(data)
+            if isinstance(said, Mapping) and not said.get("choices"):
+                self._raise_reported(said)
+                self._said = said if is_message(said) else self._said
+
+    def _raise_named(self) -> None:
+        """Raise an error whose name comes behind its data."""
+        if self._event == b"error" and self._last is not None and not self._last.get("choices"):
+            raise error_from_payload(self._last)
+
     def _data(self, data: bytes) -> None:
-        if data.strip() == b"[DONE]":
+        if data.strip().strip(b'"').upper() == b"[DONE]":
             self._done = True
             return
+        if not data.strip() and not self._pending:
+            return  # a sign of life
         # Not every provider ends an event with a blank line; one that spans lines waits for the rest.
         self._pending.append(data)
         try:
@@ -154,15 +195,17 @@ class StreamParser:
     def event(self, event: Mapping[str, Any]) -> None:
         """Take one event as JSON. Raises ModelError where it is an error, in whatever form."""
         self._raise_reported(event)
-        if self._event == b"error":
-            raise error_from_payload(event)
+        self._last = event
+        self._raise_named()
         self._model = as_text(event.get("model")) or self._model
         self._id = as_text(event.get("id")) or self._id
         self._tier = answered_tier(event) or self._tier
+        if is_message(event):
+            self._said = event  # why there is no more, where there is no more
         if event.get("usage") or event.get("x_groq"):
             self._usage = {k: v for k, v in token_usage(event).items() if v is not None} or self._usage
         for choice in as_list(event.get("choices")):
-            if isinstance(choice, Mapping) and not choice.get("index"):
+            if isinstance(choice, Mapping) and not _index(choice):
                 self._choice(choice)
 
     def _raise_reported(self, payload: Mapping[str, Any]) -> None:
@@ -176,21 +219,26 @@ class StreamParser:
         self._raise_reported(choice)
         delta = as_mapping(choice.get("delta"))
         if not delta and not self._texts:
-            delta = as_mapping(choice.get("message"))
-        self._finish = canonical_finish(choice.get("finish_reason")) or self._finish
-        for position, piece in enumerate(as_list(delta.get("tool_calls")) or whole_calls(delta)):
+            delta = answer_message(choice)
+        self._finish = _last_finish(self._finish, canonical_finish(choice.get("finish_reason")))
+        for position, piece in enumerate(as_list(delta.get("tool_calls")) or old_call(delta)):
             self._mark_first()
             self._calls.add(as_mapping(piece), position)
         if thought := reasoning_text(delta):
             self._thoughts.append(thought)
-        if refusal := as_text(delta.get("refusal")):
+        if refusal := refusal_text(delta):
             self._refusals.append(refusal)
         self._odd = self._odd or message_error(delta)
+        self._unread = self._unread or unread_part(delta)
         self._tell(self._split.feed(content_text(delta)))
 
-    def _tell(self, text: str) -> None:
+    def _tell(self, text: str, *, last: bool = False) -> None:
+        text, self._half = self._half + text, ""
+        if "\ud800" <= text[-1:] <= "\udbff" and not last:
+            text, self._half = text[:-1], text[-1]
         if not text:
             return
+        text = join_surrogates(text)
         self._mark_first()
         self._texts.append(text)
         if self._on_text is not None:
@@ -209,6 +257,26 @@ class _Call:
     name: str = ""
     arguments: list[str] = field(default_factory=list)
 
+    def is_whole(self) -> bool:
+        """Whether its arguments are: then another name, or the same again, begins another call."""
+        if not self.arguments or not self.arguments[-1].rstrip().endswith("}"):
+            return False
+        with suppress(ValueError):
+            return bool(decode_event("".join(self.arguments).encode(errors="replace")))
+        return False
+
+
+def _index(of: Mapping[str, Any]) -> int | None:
+    """A number that some servers send as a text."""
+    return as_count(of.get("index"))
+
+
+def _last_finish(known: str | None, said: str | None) -> str | None:
+    """How it ended where a stream says so twice: a failure stays one, and "stop" says least."""
+    if known is None or said is None:
+        return said or known
+    return known if said == "stop" or not is_good_finish(known) else said
+
 
 class _Calls:
     """Tool calls out of their pieces: one index with two ids is two calls."""
@@ -218,26 +286,31 @@ class _Calls:
 
     def add(self, piece: Mapping[str, Any], position: int) -> None:
         function = as_mapping(piece.get("function"))
-        call = self._call(piece, position, as_text(function.get("name")))
-        call.id = call.id or as_text(piece.get("id"))
+        name, arguments = as_text(function.get("name")), arguments_text(function.get("arguments"))
+        call = self._call(piece, position, name, arguments)
+        call.id = call.id or call_id(piece.get("id"))
         call.type = as_text(piece.get("type")) or call.type
-        call.name = as_text(function.get("name")) or call.name
-        call.arguments.append(arguments_text(function.get("arguments")))
+        if name and name != call.name:  # some send it again with each piece, some in pieces
+            call.name += name
+        if arguments:
+            call.arguments.append(arguments)
 
     def whole(self) -> tuple[Mapping[str, Any], ...]:
         return tuple(
             {
                 "type": call.type,
-                "function": {"name": call.name, "arguments": "".join(call.arguments)},
+                "function": {"name": call.name, "arguments": join_surrogates("".join(call.arguments))},
                 "id": call.id,
             }
             for call in self.calls
         )
 
-    def _call(self, piece: Mapping[str, Any], position: int, name: str | None) -> _Call:
-        given = piece.get("index")
-        index = given if isinstance(given, int) and not isinstance(given, bool) else None
-        found = self._find(as_text(piece.get("id")), index, position, name)
+    def _call(self, piece: Mapping[str, Any], position: int, name: str | None, arguments: str) -> _Call:
+        index = _index(piece)
+        number = call_id(piece.get("id"))
+        found = self._find(number, index, position, name)
+        if found and number is None and name and arguments and found.is_whole():
+            found = None
         return found or self._begin(index)
 
     def _find(self, id: str | None, index: int | None, position: int, name: str | None) -> _Call | None:  # noqa: A002 - the wire's own name

@@ -1,6 +1,19 @@
 """What a model thinks aloud in front of its answer, told apart from the answer."""
 
+import re
+
 _OPEN, _CLOSE = "<think>", "</think>"
+_CLOSE_ALONE = re.compile(rf"(?:^|\n)[ \t]*{_CLOSE}[ \t]*(?:\r?\n\s*|$)")
+
+
+def split_unopened(text: str) -> tuple[str, str]:
+    """A thought that the server's own prompt has opened ("" where there is none), and what follows it.
+
+    Its end has a line of its own, and no thought begins in the text.
+    """
+    if _CLOSE not in text or _OPEN in text or not (found := _CLOSE_ALONE.search(text)):
+        return "", text
+    return text[: found.start()].strip(), text[found.end() :]
 
 
 class ThinkingSplitter:
