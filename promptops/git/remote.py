@@ -23,7 +23,13 @@ _REJECTED_HINT = (
     "a branch rule for `*` or required signatures refuse it: exempt promptops-state; "
     "in GitHub Actions the job needs `permissions: {contents: write}`"
 )
-_FETCH_OPTIONS = ("--no-tags", "--no-recurse-submodules", "--no-write-fetch-head", "--no-auto-gc")
+_FETCH_OPTIONS = (
+    "--refmap=",  # or git moves the ref of what was fetched last as well, over a branch that was rewritten
+    "--no-tags",
+    "--no-recurse-submodules",
+    "--no-write-fetch-head",
+    "--no-auto-gc",
+)
 _PUSH_OPTIONS = ("--porcelain", "--no-verify", "--no-follow-tags", "--no-recurse-submodules")
 
 

@@ -1,6 +1,7 @@
 """A state branch that somebody changed by hand: named with commit and author, not taken over, repaired."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from promptops.api import Workspace
 from support.front_door import Cli, Repo
 from support.git_repositories import GitFolder
-from support.greet_releases import SALUTE, a_remote, channel, go_live, ok, versions
+from support.greet_releases import SALUTE, a_remote, channel, go_live, ok, subjects, versions
 from support.provider import Provider
 from support.tampered_states import (
     ALL,
@@ -148,6 +149,60 @@ def test_a_state_that_was_merged_into_another_branch_is_no_state(cli: Cli, live:
     assert cli("release", "recover").code == 0
     assert live.git("rev-parse", STATE) == before
     assert (cli("release", "verify").code, cli("status", "greet").code) == (0, 0)
+
+
+def _cut_back(folder: GitFolder) -> None:
+    folder.git("update-ref", STATE, f"{STATE}^")
+
+
+def _amend(folder: GitFolder) -> None:
+    message = folder.git("log", "-1", "--format=%B", STATE)
+    words = ("-p", f"{STATE}^", "-m", f"{message}\n")
+    folder.git("update-ref", STATE, folder.git("commit-tree", f"{STATE}^{{tree}}", *words, **MALLORY))
+
+
+@pytest.mark.parametrize("rewrite", [_cut_back, _amend])
+@pytest.mark.parametrize("where", ["alone", "here", "remote", "both"])
+@pytest.mark.parametrize("first", [("rollback", "greet"), ("release", "recover")])
+def test_a_tip_that_was_cut_back_or_amended_loses_no_rollback(
+    cli: Cli, live: Repo, tmp_path: Path, rewrite: Callable[[GitFolder], None], where: str, first: tuple[str]
+) -> None:
+    """What is rolled back stays so: at once, and after everything that is then advised."""
+    folders = {"here": GitFolder(live.path)}
+    if where != "alone":
+        folders["remote"] = GitFolder(a_remote(live, tmp_path / "hub.git"))
+        ok(cli("release", "sync"))
+    before = live.git("rev-parse", STATE)
+    for name, folder in folders.items():
+        if where in (name, "alone", "both"):
+            rewrite(folder)
+    rewritten = live.git("rev-parse", STATE)
+    done, served = cli(*first), "v1" if "rollback" in first else "v2"
+    assert versions(cli) == (served, None)
+    unpushed = "rollback" in first and rewrite is _amend and where in ("remote", "both")
+    assert done.code == (5 if unpushed else 0), done
+    for verb in (("release", "recover"), ("release", "sync"), ("release", "verify"), ("status", "greet")):
+        ok(cli(*verb))
+    assert versions(cli) == (served, None)
+    assert [line for line in subjects(live) if "v2 → v2" in line] == []
+    kept = live.git("rev-list", STATE, "--glob=refs/promptops/discarded").split()
+    assert {before, rewritten} <= set(kept)
+    if "remote" in folders:
+        assert folders["remote"].git("rev-parse", STATE) == live.git("rev-parse", STATE)
+
+
+def test_recover_keeps_a_rollback_that_was_made_on_a_rewritten_tip(cli: Cli, live: Repo) -> None:
+    """By ``warn`` it is: what stands there is taken as it is."""
+    _amend(GitFolder(live.path))
+    settings = live.path / "promptops.yaml"
+    text = settings.read_text()
+    settings.write_text(f"{text}release: {{on_tamper: warn}}\n")
+    ok(cli("rollback", "greet"))
+    assert versions(cli) == ("v1", None)
+    settings.write_text(text)
+    assert "made again: release(greet): production v2 → v1" in ok(cli("release", "recover")).out
+    assert versions(cli) == ("v1", None)
+    ok(cli("release", "verify"))
 
 
 def test_a_branch_that_was_set_back_is_noticed(cli: Cli, live: Repo) -> None:

@@ -88,6 +88,7 @@ def test_a_released_number_can_be_asked_for(ask: Ask) -> None:
     ("message", "code", "said"),
     [
         (b"{", -32700, "not JSON"),
+        (b'{"id": 1, "method": "ping", "method": "prompts/list"}', -32700, "not JSON"),
         (b"[1]", -32600, "not an object"),
         (request("tools/list"), -32601, "no method tools/list"),
         (request("server/discover"), -32601, "no method"),

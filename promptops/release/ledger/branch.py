@@ -143,6 +143,10 @@ class StateBranch:
                 )
         return True
 
+    def keep_discarded(self, commit: str) -> None:
+        """Keep commits that the branch does not lead to any more under a ref of their own."""
+        update_refs(self.settings, RefUpdate(f"refs/promptops/discarded/{commit[:12]}", commit, ""))
+
     def fetch(self, to: str = "", *, force: bool = False) -> bool:
         """Fetch the branch, and say whether the remote has one; see ``fetch_state_branch``."""
         return fetch_state_branch(

@@ -11,7 +11,7 @@ from typing import Any
 
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, Unavailable
-from promptops.git.remote import OnTransfer, PushRejected
+from promptops.git.remote import OnTransfer
 from promptops.git.repo import STATE_BRANCH, VERIFIED_REF
 from promptops.git.state_branch import RefUpdate, repository_lock, update_refs
 from promptops.release.ledger.commit_builder import build_content
@@ -22,9 +22,7 @@ from promptops.release.ledger.result import BuiltCommit, DecideTransition, Trans
 from promptops.release.ledger.sync import SyncResult
 from promptops.release.ledger.transition_log import TransitionRecord
 from promptops.release.plan import ReleasePlan, dump_plan
-from promptops.release.state_trust import (
-    require_untampered,
-)
+from promptops.release.state_trust import allows_tampering, require_untampered
 from promptops.release.transitions import FAIL_SAFE, Transition
 from promptops.versions.frozen import is_sound, load_frozen_prompt
 from promptops.versions.release_state import ChannelState, ReleasedSnapshot, ReleasedVersion, ReleaseState
@@ -119,11 +117,19 @@ class Ledger(LedgerReader):
                     return None
                 if transition is None:
                     return TransitionResult(changed=False, commit=head, state=state)
+                if head and transition.move in FAIL_SAFE:
+                    head = self._safe_parent(head)
                 made = self._build_commit(wanted, head, state, transition)
                 verified = self.branch.verified_with(made.commit, head)
                 if self.branch.move(made.commit, here, verified=verified):
+                    if here and here != head and not self.repo.is_ancestor(here, made.commit):
+                        self.branch.keep_discarded(here)
                     return made.written(transition)
         raise contention_error(self.branch)
+
+    def _safe_parent(self, head: str) -> str:
+        """What a rollback is made on: where the branch was rewritten, what was verified before that."""
+        return head if allows_tampering(self.repo) else self.branch.audit(head).content
 
     def _build_commit(
         self, wanted: TransitionRequest, head: str | None, state: ReleaseState | None, transition: Transition
@@ -183,7 +189,7 @@ class Ledger(LedgerReader):
                 self.branch.record_pushed(commit)
             else:
                 self.sync()
-        except (Unavailable, PushRejected) as error:
+        except (Unavailable, Invalid) as error:
             return replace(written, pushed=False, problem=error.message)
         return replace(written, pushed=True, commit=self.branch.newest_commit())
 

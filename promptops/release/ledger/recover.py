@@ -1,6 +1,6 @@
 """Brings back a state branch that is gone, and files of it that were damaged or edited by hand."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from promptops.errors import Invalid, NotFound
 from promptops.git.process import run_git
@@ -10,6 +10,8 @@ from promptops.release.ledger.audit import audit_history
 from promptops.release.ledger.branch import StateBranch
 from promptops.release.ledger.commit_message import format_message
 from promptops.release.ledger.serialize import encode_release
+from promptops.release.ledger.sync import SyncResult, make_again
+from promptops.release.state_trust import audit_fetched
 from promptops.release.tampering import BranchAudit, Tampering
 from promptops.versions.release_state import release_path
 
@@ -18,11 +20,17 @@ _RECOVERED_REF = "refs/promptops/found"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRecovery:
-    """``branch``: where it was found again, "" where it was not gone. ``files`` were repaired."""
+    """``branch``: where it was found again, "" where it was not gone. ``files`` were repaired.
+
+    ``replayed`` and ``dropped``: subjects of commits that stood on another line of history, as in
+    ``SyncResult``.
+    """
 
     commit: str
     branch: str = ""
     files: tuple[str, ...] = ()
+    replayed: tuple[str, ...] = ()
+    dropped: tuple[str, ...] = ()
     pushed: bool | None = None
 
 
@@ -31,9 +39,10 @@ def recover_branch(branch: StateBranch) -> LedgerRecovery:
 
     Raises NotFound where no trace of it is left here, Invalid where two of them contradict each other.
     """
-    commit, where, at_remote = _locate_branch(branch)
+    places, at_remote = _find_places(branch)
+    commit, where, joined = _join_places(branch, places, at_remote)
     found, names = _repair_files(branch, commit)
-    if at_remote and not branch.repo.common_ancestor(at_remote, found):
+    if at_remote and not branch.repo.is_ancestor(at_remote, found):
         _move_local(branch, found, pushed=False)
         update_refs(branch.settings, RefUpdate(f"refs/promptops/kept/{at_remote[:12]}", at_remote, ""))
         raise _other_branch_error(branch, found)
@@ -45,19 +54,24 @@ def recover_branch(branch: StateBranch) -> LedgerRecovery:
     elif branch.remote:
         pushed = False
     _move_local(branch, found, pushed=bool(pushed))
-    return LedgerRecovery(commit=found, branch=where, files=names, pushed=pushed)
+    return LedgerRecovery(
+        commit=found,
+        branch=where,
+        files=names,
+        replayed=joined.replayed,
+        dropped=joined.dropped,
+        pushed=pushed,
+    )
 
 
 def _move_local(branch: StateBranch, found: str, *, pushed: bool) -> None:
-    """Another branch that stands there, and shares nothing with this one, is kept under a ref of its own."""
+    """What stands there and does not lead to ``found`` is kept under a ref of its own."""
     with repository_lock(branch.settings):
         branch.repo.refresh_refs()
         here = branch.local_head
-        if here and _is_other_branch(branch, here, found):
-            update_refs(branch.settings, RefUpdate(f"refs/promptops/discarded/{here[:12]}", here, ""))
-        elif here and not branch.repo.is_ancestor(here, found):
-            raise Invalid(f"{STATE_BRANCH} has moved meanwhile", hint="promptops release recover")
-        if here != found and not branch.move(found, here, pushed=pushed, verified=found):
+        if here and not branch.repo.is_ancestor(here, found):
+            branch.keep_discarded(here)
+        if not branch.move(found, here, pushed=pushed, verified=found):
             raise Invalid(f"{STATE_BRANCH} has moved meanwhile", hint="promptops release recover")
 
 
@@ -71,8 +85,8 @@ def _other_branch_error(branch: StateBranch, found: str) -> Invalid:
 # the branch
 
 
-def _locate_branch(branch: StateBranch) -> tuple[str, str, str | None]:
-    """The commit that all others lead to, where it was found, and what the remote has."""
+def _find_places(branch: StateBranch) -> tuple[dict[str, str], str | None]:
+    """Where the branch still is, by name, and what the remote has."""
     at_remote = _fetch_remote_head(branch)
     branch.repo.refresh_refs()
     places = dict(branch.repo.state_heads())
@@ -87,14 +101,45 @@ def _locate_branch(branch: StateBranch) -> tuple[str, str, str | None]:
             f"no trace of {STATE_BRANCH} is left in this clone",
             hint="run promptops release recover in another clone: any that has used it will do",
         )
-    places = _related_places(branch, places)
-    commits = set(places.values())
-    tops = [one for one in commits if all(branch.repo.is_ancestor(other, one) for other in commits - {one})]
-    if not tops:
-        raise _divergence_error(branch, places)
+    return places, at_remote
+
+
+def _join_places(
+    branch: StateBranch, places: dict[str, str], at_remote: str | None
+) -> tuple[str, str, SyncResult]:
+    """The commit that all lead to, made where there is none; and where that was found."""
     gone = STATE_REF not in places or bool(branch.online and at_remote is None)
-    where = next(name for name, oid in places.items() if oid == tops[0])
-    return tops[0], where if gone or len(commits) > 1 else "", at_remote
+    related = _related_places(branch, places)
+    commits = set(related.values())
+    tops = [one for one in commits if all(branch.repo.is_ancestor(other, one) for other in commits - {one})]
+    base = next(iter(tops), None) or _trusted_line(branch, related, at_remote)
+    where = next(name for name, oid in related.items() if oid == base)
+    commit, joined = _make_all_again(branch, base, commits)
+    return commit, where if gone or len(commits) > 1 else "", joined
+
+
+def _trusted_line(branch: StateBranch, places: dict[str, str], at_remote: str | None) -> str:
+    """Of lines that came apart: the remote's where all of it follows, as that is what others have."""
+    verified = branch.repo.verified_state()
+    if verified is None:
+        raise _divergence_error(branch, places)
+    if at_remote in places.values() and not audit_fetched(branch.repo, str(at_remote))[0].tampering:
+        return str(at_remote)
+    return verified
+
+
+def _make_all_again(branch: StateBranch, base: str, commits: set[str]) -> tuple[str, SyncResult]:
+    """All that was verified, and of other lines what takes a version back: nobody decided to undo that."""
+    verified, head, joined = branch.repo.verified_state(), base, SyncResult()
+    for oid in sorted(commits, key=lambda oid: oid != verified):
+        if branch.repo.is_ancestor(oid, head):
+            continue
+        branch.keep_discarded(oid)
+        head, done = make_again(branch, oid, head, only_fail_safe=oid != verified)
+        joined = replace(
+            joined, replayed=joined.replayed + done.replayed, dropped=joined.dropped + done.dropped
+        )
+    return head, joined
 
 
 def _related_places(branch: StateBranch, places: dict[str, str]) -> dict[str, str]:

@@ -19,7 +19,6 @@ from promptops.versions.release_reader import read_release_of_any_project, read_
 from promptops.versions.release_state import ChannelState, ReleasedSnapshot, ReleaseState, plan_path
 
 _KEYS = ("Prompt", "Generation", "Transition", "Rollout", "Ends")
-_DISCARDED_REFS = "refs/promptops/discarded"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +87,7 @@ def rebase_local_commits(
             fetched=fetched, replayed=tuple(one.subject for one in pending_transitions(branch)), pushed=True
         )
         return _push_and_move(branch, here, here, done, push_first=True)
-    new, done = _rebase(branch, here, theirs, discard=discard)
+    new, done = make_again(branch, here, theirs, discard=discard)
     done = replace(done, fetched=fetched)
     _forget_local_commits(branch, theirs)
     verified = new if base == theirs else None
@@ -131,34 +130,47 @@ def _push_and_move(
 # making again
 
 
-def _rebase(branch: StateBranch, here: str, theirs: str, *, discard: bool) -> tuple[str, SyncResult]:
-    """What the remote has with the local commits on top."""
+def make_again(
+    branch: StateBranch, here: str, theirs: str, *, discard: bool = True, only_fail_safe: bool = False
+) -> tuple[str, SyncResult]:
+    """``theirs`` with the commits that are in ``here`` alone on top.
+
+    ``discard``: without those that cannot be made again. ``only_fail_safe``: without all but rollbacks and
+    aborts.
+    """
     local_commits = _commits_only_in(branch, here, theirs)
     taken_back = {rollout for one in _commits_only_in(branch, theirs, here) for rollout in one.reverted}
     undone = {rollout for one in local_commits for rollout in one.reverted}
     head, replayed, dropped = theirs, [], []
     for commit in local_commits:
-        if not commit.prompt:
-            if not commit.transition:
-                raise _foreign_commit_error(commit)
-            dropped.append(f"release {commit.transition} (give the command again)")
-            continue
-        record = _record_of(branch, commit)
-        state = read_release_of_any_project(branch.repo, head, record.prompt)
+        subject, why = f"commit {commit.oid[:12]}", ""
         try:
-            why = _skip_reason(record, state, taken_back, undone)
+            if not commit.prompt and commit.transition:
+                subject, why = f"release {commit.transition}", "give the command again"
+            elif only_fail_safe and commit.transition not in FAIL_SAFE:
+                why = "not a rollback"
+            else:
+                record = _record_of(branch, commit)
+                subject = record.subject
+                state = read_release_of_any_project(branch.repo, head, record.prompt)
+                known = read_record(branch.repo, theirs, record.prompt, record.generation)
+                why = (
+                    "the other side has it"
+                    if known == record
+                    else _skip_reason(record, state, taken_back, undone)
+                )
         except Invalid:
             if not discard:
                 raise
-            why = "in conflict with what the remote has"
+            why = "in conflict with what the other side has"
         if why:
-            dropped.append(f"{record.subject} ({why})")
+            dropped.append(f"{subject} ({why})")
             continue
         again = build_content(branch.repo, head, state, _payload_of(branch, commit.oid, record))
         head = branch.commit(head, again.files, again.message, unsigned=record.transition.move in FAIL_SAFE)
         replayed.append(again.subject)
     if dropped:  # nothing that was ever committed is lost
-        update_refs(branch.settings, RefUpdate(f"{_DISCARDED_REFS}/{here[:12]}", here, ""))
+        branch.keep_discarded(here)
     return head, SyncResult(pushed=True, replayed=tuple(replayed), dropped=tuple(dropped))
 
 

@@ -76,8 +76,10 @@ def with_canary(folder: GitFolder) -> None:
         start(ledger, version(folder, "HEAD"))
 
 
-def move(ledger: Ledger, change: Callable[[ReleaseState | None], Transition | None]) -> TransitionResult:
-    return ledger.commit_transition("support/triage", "production", change, now=NOW + 2 * HOUR)
+def move(
+    ledger: Ledger, change: Callable[[ReleaseState | None], Transition | None], *, hours: int = 2
+) -> TransitionResult:
+    return ledger.commit_transition("support/triage", "production", change, now=NOW + hours * HOUR)
 
 
 def promote(state: ReleaseState | None) -> Transition | None:
@@ -276,7 +278,7 @@ def test_a_rollback_that_meets_another_rollout_stops(ada: GitFolder, bob: GitFol
 def test_the_same_pause_in_both_places_is_one(ada: GitFolder, bob: GitFolder, bare: GitFolder) -> None:
     with_canary(ada)
     with Ledger(ada.settings(), local=True) as ledger:
-        move(ledger, pause)
+        move(ledger, pause, hours=3)
         ledger.init(("@team",))
     with Ledger(bob.settings()) as ledger:
         move(ledger, pause)

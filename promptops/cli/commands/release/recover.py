@@ -19,5 +19,9 @@ def release_recover(local: LocalOption = False, as_json: JsonOption = False) -> 
         print_text(f"promptops-state is back at {done.commit[:12]}, found as {done.branch}")
     for path in done.files:
         print_text(f"repaired: {path}")
+    for subject in done.replayed:
+        print_text(f"made again: {subject}")
+    for subject in done.dropped:
+        print_text(f"left out: {subject}; refs/promptops/discarded has it")
     if not done.branch and not done.files:
         print_text("nothing is missing and nothing is damaged")
