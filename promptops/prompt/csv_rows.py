@@ -23,7 +23,8 @@ _ZEROS: Mapping[tuple[bool, ...], str] = {  # among the first four bytes
     (True, True, True, False): "utf-32-be",
 }
 _SEPARATORS = ",;\t"
-_SEPARATOR_LINE = re.compile(f"sep=([{_SEPARATORS}|])[\r\n]*", re.IGNORECASE)
+_SEPARATOR_LINE = re.compile(rf"(\"?)sep=([{_SEPARATORS}|])\1\2*[\r\n]*", re.IGNORECASE)
+_UNSEEN = " \t\r\n\xa0\u200b\u2060\ufeff"  # around a column's name
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")  # str.splitlines breaks lines at U+2028 and others
 CsvRow = tuple[int, Mapping[str, str]]
 """The line on which a row begins, from 1, and its cells by column."""
@@ -37,14 +38,14 @@ def read_csv_rows(path: str, lines: Iterable[bytes]) -> Iterator[CsvRow]:
     """Blank rows are passed over. Raises Invalid, naming the line, for what is not a table."""
     csv.field_size_limit(MAX_CELL)
     texts = _decode_lines(path, lines)
-    first = next(texts, "")
-    skipped = 0
-    if named := _SEPARATOR_LINE.fullmatch(first):  # Excel reads such a line, and others write it for Excel
-        first, skipped = next(texts, ""), 1
-    separator = named[1] if named else _separator(first)
+    first, skipped, named = next(texts, ""), 0, None
+    while first and ((found := _SEPARATOR_LINE.fullmatch(first)) or not first.strip()):
+        named = named or found  # Excel reads such a line, and others write it for Excel
+        first, skipped = next(texts, ""), skipped + 1
+    separator = named[2] if named else _separator(first)
     rows = csv.reader(chain([first], texts), delimiter=separator, strict=True)
     try:
-        header = _columns(path, next(rows, []))
+        header = _columns(f"{path}:{skipped + 1}", [name.strip(_UNSEEN) for name in next(rows, [])])
         begin = skipped + rows.line_num + 1
         for row in rows:
             if any(cell.strip() for cell in row):
@@ -57,11 +58,11 @@ def read_csv_rows(path: str, lines: Iterable[bytes]) -> Iterator[CsvRow]:
 
 def _decode_lines(path: str, lines: Iterable[bytes]) -> Iterator[str]:
     lines = iter(lines)
-    first = next(lines, b"")
-    if encoding := _wide_encoding(first):
-        yield from _LINE.findall(_decode_wide(path, chain([first], lines), encoding))
+    first, second = next(lines, b""), next(lines, b"")
+    if encoding := _wide_encoding(first, second):
+        yield from _LINE.findall(_decode_wide(path, chain([first, second], lines), encoding))
         return
-    for number, line in enumerate(chain([first.removeprefix(codecs.BOM_UTF8)], lines), 1):
+    for number, line in enumerate(chain([first.removeprefix(codecs.BOM_UTF8), second], lines), 1):
         try:
             text = line.decode()
         except UnicodeDecodeError as error:
@@ -70,12 +71,16 @@ def _decode_lines(path: str, lines: Iterable[bytes]) -> Iterator[str]:
         yield from _LINE.findall(text)
 
 
-def _wide_encoding(first: bytes) -> str | None:
-    """By the byte order mark, or by where the zeros stand beside a first letter of ASCII."""
+def _wide_encoding(first: bytes, second: bytes) -> str | None:
+    """By the byte order mark, or by where the zeros stand beside first letters of ASCII, or a line's end."""
     for mark, name in _MARKS.items():
         if first.startswith(mark):
             return name
-    return _ZEROS.get(tuple(byte == 0 for byte in first[:4]))
+    if wide := _ZEROS.get(tuple(byte == 0 for byte in first[:4])):
+        return wide
+    if first.endswith(b"\0\n") and not len(first) % 2:
+        return "utf-16-be"
+    return "utf-16-le" if first.endswith(b"\n") and len(first) % 2 and second.startswith(b"\0") else None
 
 
 def _decode_wide(path: str, lines: Iterable[bytes], encoding: str) -> str:
@@ -98,17 +103,17 @@ def _separator(header: str) -> str:
     return max(_SEPARATORS, key=plain.count)
 
 
-def _columns(path: str, names: list[str]) -> list[str]:
-    width = next((number for number in range(len(names), 0, -1) if names[number - 1].strip()), 0)
+def _columns(where: str, names: list[str]) -> list[str]:
+    width = next((number for number in range(len(names), 0, -1) if names[number - 1]), 0)
     names = names[:width]  # without those that a spreadsheet leaves empty
     places: dict[str, int] = {}
     for number, name in enumerate(names, 1):
         first = places.setdefault(name, number)
         if first < number:
             message = f"the columns {first} and {number} are both named `{name}`"
-            raise Invalid(f"{path}:1: {message}", hint="give one of them another name")
-        if not name.strip():
-            raise Invalid(f"{path}:1: column {number} has no name", hint="name it, or delete the column")
+            raise Invalid(f"{where}: {message}", hint="give one of them another name")
+        if not name:
+            raise Invalid(f"{where}: column {number} has no name", hint="name it, or delete the column")
     return names
 
 

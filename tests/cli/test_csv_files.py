@@ -1,11 +1,13 @@
 """Tables of spreadsheets wherever a file is taken: ``batch``, ``feedback``, ``shadow run``, ``eval``."""
 
 import json
+from io import BytesIO
 from typing import Any
 
 import pytest
 
 from promptops.config.settings import current_settings
+from promptops.prompt.csv_rows import read_csv_rows
 from promptops.registry import RegistryDatabase
 from support.batch_files import outputs, results, rows
 from support.front_door import Cli, Repo
@@ -34,7 +36,7 @@ def project(repo: Repo, provider: Provider) -> Repo:
     return repo
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_a_batch_reads_what_spreadsheets_write(encoding: str, cli: Cli, project: Repo) -> None:
     (project.path / "In.CSV").write_bytes(TABLE.encode(encoding))
     done = cli("batch", "p", "In.CSV")
@@ -43,6 +45,24 @@ def test_a_batch_reads_what_spreadsheets_write(encoding: str, cli: Cli, project:
     assert (first["metadata"], first["inputs"]["tags"], first["batch_line"]) == ({"office": "7"}, [1, 2], 2)
     assert (second["metadata"], second["batch_line"]) == ({}, 5)
     assert sorted(bool(row["unit_hash"]) for row in rows(project)) == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("table", "begins"),
+    [
+        ('"sep=;"\r\ntext;count\r\na,b;1\r\n', 3),
+        ("Sep=;;;;\ntext;count\na,b;1\n", 3),
+        ('sep=|\n\n"text"| count \na,b|1\n', 4),
+        ("\n \n\ufefftext\tcount\u200b\na,b\t1\n", 4),
+        ("\ufeff\ufefftext;count\ra,b;1\r", 2),
+    ],
+)
+def test_what_stands_before_a_table_is_no_part_of_it(table: str, begins: int) -> None:
+    for encoding in ("utf-8", "utf-16-le"):
+        lines = table.encode(encoding).splitlines(keepends=True)
+        assert list(read_csv_rows("t.csv", lines)) == [(begins, {"text": "a,b", "count": "1"})]
+    wide = "\u540d,b\n1,2\n".encode("utf-16-le")  # no letter of ASCII among its first
+    assert list(read_csv_rows("t.csv", BytesIO(wide))) == [(2, {"\u540d": "1", "b": "2"})]
 
 
 def test_a_batch_of_a_table_goes_on_where_it_stopped(cli: Cli, project: Repo, provider: Provider) -> None:
@@ -61,6 +81,8 @@ def test_a_batch_of_a_table_goes_on_where_it_stopped(cli: Cli, project: Repo, pr
         ("text,count\nb,NaN\n", "in.csv:2: column `count`: `NaN` is not of type number"),
         ("text,count\nb,\n", "in.csv:2: column `count` is empty, and the input has no default"),
         ("text,count,text\n", "in.csv:1: the columns 1 and 3 are both named `text`"),
+        ("sep=,\n\ntext,count,text \n", "in.csv:3: the columns 1 and 3 are both named `text`"),
+        ("text,count,Text\na,1,2\n", "in.csv:2: unknown input `Text` (did you mean `text`?)"),
         ("text,count\n" + "x" * 2_000_000 + ',"1', "in.csv:2: unexpected end of data"),
         ("text,count\nb," + "9" * 1_000_000 + "x\n", "in.csv:2: column `count`: `999"),
         (
