@@ -176,6 +176,11 @@ SETTINGS_SCHEMA: dict[str, Any] = {
                     "enum": ["ignore", "refuse"],
                     "description": "What happens to a caller's temperature and the like. Default: ignore.",
                 },
+                "passthrough": {
+                    "type": "string",
+                    "enum": ["deny", "log"],
+                    "description": "log: keys with --models call models without a prompt. Default: deny.",
+                },
             },
         },
     },

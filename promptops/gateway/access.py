@@ -34,6 +34,10 @@ class Caller:
     def may_call(self, reference: str) -> bool:
         return any(fnmatchcase(reference, pattern) for pattern in self.usage.limits.allow)
 
+    def may_call_model(self, model: str) -> bool:
+        """Whether a model may be called without a prompt."""
+        return any(fnmatchcase(model, pattern) for pattern in self.usage.limits.models)
+
     def check_reference(self, text: str) -> str:
         """Raises NotFound for what is not served to anybody, ApiError for what this key may not call."""
         reference = check_served_reference(text, revisions=self.usage.limits.revisions)

@@ -26,13 +26,21 @@ EVENT_STREAM = {"Content-Type": "text/event-stream; charset=utf-8", "Cache-Contr
 
 
 class AnswerWire(Protocol):
-    """How one answer is written. All but ``whole`` are lines of an event stream."""
+    """How one answer is written: whole, or as lines of an event stream where it has them."""
 
     def whole(self, run: Run) -> Mapping[str, Any]: ...
-    def begin(self) -> bytes: ...
-    def piece(self, text: str) -> bytes: ...
-    def end(self, run: Run) -> bytes: ...
-    def failure(self, error: ApiError) -> bytes: ...
+
+    def begin(self) -> bytes:
+        return b""
+
+    def piece(self, text: str) -> bytes:  # noqa: ARG002 - most have one
+        return b""
+
+    def end(self, run: Run) -> bytes:  # noqa: ARG002 - most have one
+        return b""
+
+    def failure(self, error: ApiError) -> bytes:  # noqa: ARG002 - most have one
+        return b""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +51,7 @@ class ServedRequest:
     wire: Callable[[StartedRun], AnswerWire]
     stream: bool = False
     ignored: tuple[str, ...] = ()
+    kept: bool = True  # for a request that is sent again with the same Idempotency-Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +76,7 @@ class Answering:
         self, request: web.Request, caller: Caller, body: Mapping[str, Any], asked: ServedRequest
     ) -> web.StreamResponse:
         """Once for each ``Idempotency-Key``: who repeats a request gets the answer of the first."""
-        key = request_key(request, caller)
+        key = request_key(request, caller) if asked.kept else None
         if key is None:
             return await self._make(request, caller, asked, PendingRun())
         known = self._repeated.find(key, body)

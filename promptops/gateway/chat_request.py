@@ -1,7 +1,7 @@
 """``POST /v1/chat/completions``: what a request asks for. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,13 +12,14 @@ from promptops.gateway.body import flag_in, object_in, text_in, wrong_type
 from promptops.gateway.caller_parameters import ignored_parameters, tools_in
 from promptops.gateway.chat_wire import ChatWire
 from promptops.gateway.errors import ApiError
+from promptops.gateway.passthrough import PARAMETERS, Passthrough, model_call
 from promptops.runner.retry import Limits
 from promptops.service import CallRequest
 
 UNIT_HEADER = "X-Promptops-Unit"
 _MAX_UNIT = 512
 _MAX_MODEL = 300
-_OWN = ("model", "messages", "inputs", "metadata", "stream", "stream_options", "user", "safety_identifier")
+_OWN = ("model", "messages", "metadata", "stream", "stream_options", "user", "safety_identifier")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class ChatReader:
     """Reads requests by the settings of one project."""
 
     limits: Limits
+    passthrough: Passthrough
     refuse_parameters: bool = False
 
     def read(self, body: Mapping[str, Any], headers: Mapping[str, str], caller: Caller) -> ServedRequest:
@@ -34,24 +36,41 @@ class ChatReader:
         if not reference:
             raise ApiError(400, "`model` is missing: NAME:CHANNEL or NAME@vN", "missing_parameter", "model")
         metadata = object_in(body, "metadata") or {}
-        inputs = _inputs(body, metadata)
         options = object_in(body, "stream_options") or {}
+        common = CallRequest(
+            reference=reference,
+            inputs={},
+            unit=unit_of(body, headers),
+            metadata=metadata,
+            limits=self.limits,
+            tenant=caller.tenant,
+            api_key=caller.key_id,
+        )
+        if model := self.passthrough.find(reference, caller):
+            known, call = (*_OWN, *PARAMETERS), self._model_call(common, model, body)
+        else:
+            caller.check_reference(reference)
+            known, call = (*_OWN, "inputs"), self._prompt_call(common, body)
         return ServedRequest(
-            call=CallRequest(
-                reference=caller.check_reference(reference),
-                inputs=inputs or {},
-                chat=_messages(body, optional=inputs is not None),
-                unit=unit_of(body, headers),
-                metadata={key: value for key, value in metadata.items() if key != "inputs"},
-                limits=self.limits,
-                tenant=caller.tenant,
-                api_key=caller.key_id,
-                caller_tools=tools_in(body),
-            ),
+            call=call,
             wire=partial(ChatWire, include_usage=flag_in(options, "include_usage")),
             stream=flag_in(body, "stream"),
-            ignored=ignored_parameters(body, _OWN, refuse=self.refuse_parameters),
+            ignored=ignored_parameters(body, known, refuse=self.refuse_parameters),
         )
+
+    def _prompt_call(self, common: CallRequest, body: Mapping[str, Any]) -> CallRequest:
+        inputs = _inputs(body, common.metadata)
+        return replace(
+            common,
+            inputs=inputs or {},
+            chat=_messages(body, optional=inputs is not None),
+            metadata={key: value for key, value in common.metadata.items() if key != "inputs"},
+            caller_tools=tools_in(body),
+        )
+
+    def _model_call(self, common: CallRequest, model: str, body: Mapping[str, Any]) -> CallRequest:
+        sent = {name: body[name] for name in PARAMETERS if body.get(name) is not None}
+        return model_call(common, model, _messages(body, optional=False), sent, tools_in(body))
 
 
 def unit_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:

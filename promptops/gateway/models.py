@@ -8,6 +8,7 @@ from aiohttp import web
 from promptops.errors import NotFound
 from promptops.gateway.access import Access
 from promptops.gateway.answers import json_answer
+from promptops.gateway.passthrough import Passthrough
 from promptops.service import Service
 from promptops.service.chat_inputs import find_chat_inputs
 from promptops.versions.references import suggest_nearest
@@ -20,10 +21,13 @@ class ServedModels:
 
     service: Service
     access: Access
+    passthrough: Passthrough
 
     async def list(self, request: web.Request) -> web.Response:
         served = await self._served(request)
-        return json_answer({"object": "list", "data": [_model(*each) for each in sorted(served.items())]})
+        plain = self.passthrough.listed(self.access.caller(request))
+        data = [*(_model(*each) for each in sorted(served.items())), *map(_plain_model, plain)]
+        return json_answer({"object": "list", "data": data})
 
     async def get(self, request: web.Request) -> web.Response:
         served, wanted = await self._served(request), request.match_info["model"]
@@ -36,6 +40,10 @@ class ServedModels:
         caller = self.access.caller(request)
         served = await self.service.serving()
         return {name: version for name, version in served.items() if caller.may_call(name)}
+
+
+def _plain_model(model: str) -> dict[str, Any]:
+    return {"id": model, "object": "model", "created": 0, "owned_by": model.partition("/")[0]}
 
 
 def _model(reference: str, version: Version) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """``POST /v1/responses``: what a request asks for, in the shape of OpenAI's reusable prompts. Pure."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from promptops.gateway.access import Caller
@@ -10,12 +10,15 @@ from promptops.gateway.body import flag_in, object_in, text_in, wrong_type
 from promptops.gateway.caller_parameters import ignored_parameters, tools_in
 from promptops.gateway.chat_request import unit_of
 from promptops.gateway.errors import ApiError
+from promptops.gateway.passthrough import Passthrough, model_call
 from promptops.gateway.responses_wire import ResponsesWire
 from promptops.runner.retry import Limits
 from promptops.service import CallRequest
 
 _OWN = ("prompt", "input", "metadata", "stream", "user", "safety_identifier")
 _MAX_NAME = 300
+_MAX_INSTRUCTIONS = 1_000_000
+_PARAMETERS = ("temperature", "top_p", "max_output_tokens", "reasoning", "text")
 _DEFAULT_CHANNEL = "production"
 
 
@@ -24,6 +27,7 @@ class ResponsesReader:
     """Reads requests by the settings of one project. ``aliases``: prompts by the ids that code has."""
 
     limits: Limits
+    passthrough: Passthrough
     aliases: Mapping[str, str] = field(default_factory=dict)
     refuse_parameters: bool = False
 
@@ -36,18 +40,25 @@ class ResponsesReader:
         inputs = _variables(prompt or {})
         if prompt is None and not chat:
             raise ApiError(400, "`input` is missing: what the prompt takes", "missing_parameter", "input")
+        call = CallRequest(
+            reference=reference,
+            inputs=inputs,
+            chat=chat,
+            unit=unit_of(body, headers),
+            metadata=object_in(body, "metadata") or {},
+            limits=self.limits,
+            tenant=caller.tenant,
+            api_key=caller.key_id,
+        )
+        model = self.passthrough.find(reference, caller) if prompt is None else None
+        if model:
+            own = (*own, "instructions", *_PARAMETERS)
+            call = model_call(call, model, _instructed(body, chat), _parameters(body, model), tools_in(body))
+        else:
+            caller.check_reference(reference)
+            call = replace(call, caller_tools=tools_in(body))
         return ServedRequest(
-            call=CallRequest(
-                reference=caller.check_reference(reference),
-                inputs=inputs,
-                chat=chat,
-                unit=unit_of(body, headers),
-                metadata=object_in(body, "metadata") or {},
-                limits=self.limits,
-                tenant=caller.tenant,
-                api_key=caller.key_id,
-                caller_tools=tools_in(body),
-            ),
+            call=call,
             wire=ResponsesWire,
             stream=flag_in(body, "stream"),
             ignored=ignored_parameters(body, own, refuse=self.refuse_parameters),
@@ -73,6 +84,36 @@ def _model(body: Mapping[str, Any]) -> str:
     if not reference:
         raise ApiError(400, "`prompt` is missing: {id, version, variables}", "missing_parameter", "prompt")
     return reference
+
+
+def _instructed(body: Mapping[str, Any], chat: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    said = text_in(body, "instructions", longest=_MAX_INSTRUCTIONS)
+    return [*([{"role": "system", "content": said}] if said else []), *chat]
+
+
+def _parameters(body: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """Those of the Responses API as the chat API names them."""
+    text, reasoning = object_in(body, "text") or {}, object_in(body, "reasoning") or {}
+    longest = "max_completion_tokens" if model.startswith("openai/") else "max_tokens"
+    tool = tools_in(body).parameters
+    found = {
+        "temperature": body.get("temperature"),
+        "top_p": body.get("top_p"),
+        longest: body.get("max_output_tokens"),
+        "reasoning_effort": reasoning.get("effort"),
+        "verbosity": text.get("verbosity"),
+        "response_format": _format(object_in(text, "format")),
+        **tool,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _format(asked: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    if asked is None or asked.get("type") == "text":
+        return None
+    if asked.get("type") != "json_schema":
+        return dict(asked)
+    return {"type": "json_schema", "json_schema": {key: asked[key] for key in asked if key != "type"}}
 
 
 def _variables(prompt: Mapping[str, Any]) -> dict[str, Any]:

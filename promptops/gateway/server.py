@@ -21,9 +21,11 @@ from promptops.gateway.answers import json_answer
 from promptops.gateway.body import MAX_BODY_BYTES
 from promptops.gateway.call_route import CallRoute
 from promptops.gateway.chat_request import ChatReader
+from promptops.gateway.embeddings import EmbeddingsRoute
 from promptops.gateway.errors import NO_RETRY, ApiError, api_error
 from promptops.gateway.metrics import CONTENT_TYPE, GatewayMetrics
 from promptops.gateway.models import ServedModels
+from promptops.gateway.passthrough import Passthrough
 from promptops.gateway.responses_request import ResponsesReader
 from promptops.gateway.run_records import RunRecords
 from promptops.gateway.workers import listen
@@ -77,9 +79,14 @@ class Gateway(Closing):
         refuse = settings.serve.get("caller_parameters") == "refuse"
         self._metrics = GatewayMetrics()
         answering = Answering(self._service, self._access, self._metrics)
-        chat = ChatReader(limits=options.limits, refuse_parameters=refuse)
         aliases = settings.serve.get("aliases", {})
-        responses = ResponsesReader(limits=options.limits, aliases=aliases, refuse_parameters=refuse)
+        models = self._passthrough = Passthrough(aliases, allowed=settings.serve.get("passthrough") == "log")
+        limits = options.limits
+        chat = ChatReader(limits=limits, passthrough=models, refuse_parameters=refuse)
+        responses = ResponsesReader(
+            limits=limits, passthrough=models, aliases=aliases, refuse_parameters=refuse
+        )
+        self._embeddings = EmbeddingsRoute(answering, models, limits)
         self._chat = CallRoute(answering, chat.read)
         self._responses = CallRoute(answering, responses.read)
         self._records = RunRecords(self._service, self._access, settings)
@@ -135,14 +142,16 @@ class Gateway(Closing):
     async def _drain(self, runner: web.AppRunner) -> None:
         self._ready = False
         await runner.cleanup()
+        await self._embeddings.close()
         if self._watching:
             self._watching.cancel()
 
     def _app(self) -> web.Application:
-        models = ServedModels(self._service, self._access)
+        models = ServedModels(self._service, self._access, self._passthrough)
         app = web.Application(middlewares=[self._guard], client_max_size=MAX_BODY_BYTES)
         app.router.add_post("/v1/chat/completions", self._chat.post)
         app.router.add_post("/v1/responses", self._responses.post)
+        app.router.add_post("/v1/embeddings", self._embeddings.post)
         app.router.add_get("/v1/models", models.list)
         app.router.add_get("/v1/models/{model:.+}", models.get)
         app.router.add_post("/v1/feedback", self._records.add_feedback)

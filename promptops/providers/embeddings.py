@@ -1,19 +1,69 @@
 """Vectors of texts, from any endpoint that speaks OpenAI's ``/v1/embeddings``."""
 
+import asyncio
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from promptops.providers.endpoints import Endpoint, endpoint_model_name, is_direct, resolve_endpoint
-from promptops.providers.errors import error_from_reply
+from promptops.providers.errors import error_from_reply, timeout_error
 from promptops.providers.http.network import Network
 from promptops.providers.http.single import SingleTransport
-from promptops.providers.http.transport import HttpReply, HttpRequest
-from promptops.providers.types import ModelError
+from promptops.providers.http.transport import HttpReply, HttpRequest, Transport
+from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
 from promptops.redaction import add_secret
 
+Inputs = Sequence[str] | Sequence[Sequence[int]]
+"""Texts, or the tokens of each."""
+
 _OK = 200
+
+
+class EmbeddingCall:
+    """Makes one request for vectors as a model's client, so that it is retried, priced and logged as a call.
+
+    Its completion says how many there are; they themselves are in ``vectors``.
+    """
+
+    def __init__(self, model: str, inputs: Inputs, dimensions: int | None, transport: Transport) -> None:
+        """Raises ModelError where nothing can be asked for vectors."""
+        self.endpoint, self._model = embedding_endpoint(model, os.environ)
+        self.name = self.endpoint.base_url
+        self.vectors: list[list[float]] = []
+        self._inputs = inputs
+        self._dimensions = dimensions
+        self._transport = transport
+        add_secret(self.endpoint.key)
+
+    def identity(self, request: CompletionRequest) -> tuple[str, str, bytes]:
+        sent = self._request()
+        return request.model, sent.url, sent.body
+
+    async def complete(self, request: CompletionRequest, on_text: OnText | None = None) -> Completion:  # noqa: ARG002 - none comes
+        try:
+            async with asyncio.timeout(request.timeout):
+                reply = await self._transport.send(self._request())
+        except TimeoutError:
+            raise timeout_error(self.name.partition("?")[0], request.timeout) from None
+        self.vectors = parse_vectors(reply, len(self._inputs), self.endpoint)
+        said = json.loads(reply.body)
+        model, usage = said.get("model"), said.get("usage")
+        tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
+        return Completion(
+            text=f"{len(self.vectors)} vectors of {len(self.vectors[0])} numbers",
+            response_model=model if isinstance(model, str) else self._model,
+            finish_reason="stop",
+            input_tokens=tokens if type(tokens) is int and tokens >= 0 else None,
+            output_tokens=0,
+        )
+
+    async def aclose(self) -> None:
+        """The transport is shared, and not closed here."""
+
+    def _request(self) -> HttpRequest:
+        return build_embedding_request(self.endpoint, self._model, self._inputs, self._dimensions)
 
 
 async def embed(model: str, texts: Sequence[str], env: Mapping[str, str]) -> list[list[float]]:
@@ -40,7 +90,9 @@ def embedding_endpoint(model: str, env: Mapping[str, str]) -> tuple[Endpoint, st
     return endpoint, endpoint_model_name(provider, name)
 
 
-def build_embedding_request(endpoint: Endpoint, model: str, texts: Sequence[str]) -> HttpRequest:
+def build_embedding_request(
+    endpoint: Endpoint, model: str, texts: Inputs, dimensions: int | None = None
+) -> HttpRequest:
     headers = {
         "Content-Type": "application/json",
         "Accept": "application/json",
@@ -50,7 +102,9 @@ def build_embedding_request(endpoint: Endpoint, model: str, texts: Sequence[str]
     if endpoint.key:
         headers["Authorization"] = f"Bearer {endpoint.key}"
     base, mark, query = endpoint.base_url.partition("?")
-    body = {"model": model, "input": list(texts), "encoding_format": "float"}
+    body: dict[str, Any] = {"model": model, "input": list(texts), "encoding_format": "float"}
+    if dimensions is not None:
+        body["dimensions"] = dimensions
     return HttpRequest(f"{base.rstrip('/')}/embeddings{mark}{query}", headers, json.dumps(body).encode())
 
 

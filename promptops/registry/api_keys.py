@@ -15,6 +15,7 @@ class KeyLimits:
     """What the calls of a key may be and cost. None is no limit."""
 
     allow: tuple[str, ...] = ("*",)  # references, such as support/*:production
+    models: tuple[str, ...] = ()  # that may be called without a prompt, such as openai/gpt-5.4-mini*
     revisions: bool = False  # NAME@REV too, which need not be released
     metrics: bool = False  # what all tenants use
     requests_per_minute: int | None = None

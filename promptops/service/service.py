@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from promptops.config.clock import utc_now
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, PromptopsError
-from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
+from promptops.providers.types import Completion, CompletionRequest, ModelClient, ModelError, OnText
 from promptops.registry import FinishedRun, RegistryDatabase, RunOutcome, add_run_outcomes, redact_outcomes
 from promptops.runner import PreparedRun, ReportedResult, Run, RunContext, Runner, is_shadow_sampled
 from promptops.runner.caller_tools import NO_TOOLS, CallerTools
@@ -59,6 +59,8 @@ class CallRequest:
     tenant: str | None = None
     api_key: str | None = None
     caller_tools: CallerTools = NO_TOOLS
+    version: Version | None = None  # that was made for this call alone, in place of the reference
+    client: ModelClient | None = None  # that makes this call alone
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -112,9 +114,13 @@ class Service:
         With ``called`` off somebody else makes the call, and its model need not be known here.
         """
         runner = self._session.runner(request.limits)
-        reference = parse_reference(request.reference, self._settings)
-        if reference.channel is None:
-            version, context = self._source.find(request.reference), RunContext(**request.facts)
+        client = request.client
+        if client is not None:
+            runner = replace(runner, adapter_for=lambda _: client)
+        reference = None if request.version else parse_reference(request.reference, self._settings)
+        if reference is None or reference.channel is None:
+            version = request.version or self._source.find(request.reference)
+            context = RunContext(**request.facts)
             inputs = request.inputs_of(version)
             prepared = runner.ready(version, inputs, context, called=called)
             return ReadyCall(runner, prepared, inputs)
@@ -142,7 +148,8 @@ class Service:
         stamp, clock = self._source.stamp(), time.perf_counter()
         self._quick.pop(request.reference, None)
         call = self.ready(request)
-        if call.prepared.started.channel is not None and time.perf_counter() - clock < _QUICK_S:
+        cheap = call.prepared.started.channel is not None or request.version is not None
+        if cheap and time.perf_counter() - clock < _QUICK_S:
             self._quick[request.reference] = stamp
         return call
 

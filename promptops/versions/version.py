@@ -5,7 +5,7 @@ from typing import Literal
 
 from promptops.prompt import Prompt
 
-VersionSource = Literal["working tree", "index", "commit", "release", "registry"]
+VersionSource = Literal["working tree", "index", "commit", "release", "registry", "passthrough"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

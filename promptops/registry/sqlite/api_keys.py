@@ -62,4 +62,5 @@ def _limits(kept: Mapping[str, Any], key_id: str) -> KeyLimits:
         raise Invalid(
             f"the key {key_id} has the limit `{min(unknown)}`, which is unknown", hint="upgrade promptops"
         )
-    return KeyLimits(**{**kept, "allow": tuple(kept["allow"])})
+    lists = {name: tuple(kept[name]) for name in ("allow", "models") if name in kept}
+    return KeyLimits(**{**kept, **lists})

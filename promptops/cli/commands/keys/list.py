@@ -47,4 +47,5 @@ def _limits(limits: KeyLimits) -> str:
     bounds = [
         form.format(value) for name, form in _UNITS.items() if (value := getattr(limits, name)) is not None
     ]
-    return ", ".join([" ".join(limits.allow), *(["any revision"] if limits.revisions else []), *bounds])
+    callable_ = " ".join((*limits.allow, *limits.models))
+    return ", ".join([callable_, *(["any revision"] if limits.revisions else []), *bounds])

@@ -17,6 +17,10 @@ AllowOption = Annotated[
     list[str] | None,
     typer.Option("--allow", metavar="REF", help="May call these, such as 'support/*:production'; all else."),
 ]
+ModelsOption = Annotated[
+    list[str] | None,
+    typer.Option("--models", metavar="MODEL", help="May call these models without a prompt, 'openai/*'."),
+]
 RevisionsOption = Annotated[
     bool, typer.Option("--revisions", help="May call NAME@REV too, which need not be released.")
 ]
@@ -43,6 +47,7 @@ ConcurrencyOption = Annotated[
 def keys_new(
     tenant: TenantArgument,
     allow: AllowOption = None,
+    models: ModelsOption = None,
     revisions: RevisionsOption = False,
     metrics: MetricsOption = False,
     requests: RequestsOption = None,
@@ -60,6 +65,7 @@ def keys_new(
         raise Invalid(f"`{tenant}` is no name of a tenant", hint="letters, digits and . _ @ -, at most 100")
     limits = KeyLimits(
         allow=tuple(allow or ("*",)),
+        models=tuple(models or ()),
         revisions=revisions,
         metrics=metrics,
         requests_per_minute=requests,
