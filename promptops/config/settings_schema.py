@@ -47,6 +47,7 @@ LINT_RULE_IDS = (
     "retiring-model",
     "schemaless-check",
     "secret",
+    "single-braces",
     "slow-pattern",
     "template-syntax",
     "tool-address",

@@ -27,7 +27,8 @@ def unreached_branch(subject: LintContext) -> Iterator[Problem]:
     missed = golden.coverage.missed
     if missed and not golden.size:
         if subject.prompt.cases is None:
-            message = f"the templates of {name} have {len(missed)} branches, and no cases reach them"
+            branches = f"{len(missed)} branches" if len(missed) > 1 else "a branch"
+            message = f"the templates of {name} have {branches} that no cases reach"
             yield subject.at_line(missed[0].file, missed[0].line, message, "add a golden set: `cases: FILE`")
         return
     for branch in missed:

@@ -9,6 +9,7 @@ from promptops.config.text import Problem
 from promptops.lint.context import LintContext
 from promptops.prompt import ImageInput, Insert, Prompt, Text, text_parts
 from promptops.prompt.json_schema import unknown_name_message
+from promptops.prompt.python_words import find_single_braces, jinja_hint
 from promptops.prompt.render import template_variables, undelimited_uses
 from promptops.prompt.template_types import TemplateFault
 from promptops.prompt.templates import find_includes, free_names
@@ -57,8 +58,18 @@ def undeclared_variable(subject: LintContext) -> Iterator[Problem]:
     for name in sorted(template_variables(prompt) - prompt.inputs.keys()):
         message, hint = unknown_name_message("input", name, sorted(prompt.inputs))
         file, line = _first_use(prompt, name)
-        hint = hint if "did you mean" in message else f"declare it: inputs: {{{name}: string}}"
+        if "did you mean" not in message:
+            hint = jinja_hint(name) or f"declare it: inputs: {{{name}: string}}"
         yield subject.at_line(file, line, f"the template names an {message}", hint)
+
+
+def single_braces(subject: LintContext) -> Iterator[Problem]:
+    prompt = subject.prompt
+    for text in text_parts(prompt):
+        for name, line in find_single_braces(text.template, prompt.inputs):
+            place = prompt.document.line_of(text.path, line)
+            message = f"`{{{name}}}` is sent as it is, without the input's value"
+            yield subject.at_line("", place, message, f"two braces take an input: `{{{{ {name} }}}}`")
 
 
 def _first_use(prompt: Prompt, name: str) -> tuple[str, int]:

@@ -8,6 +8,7 @@ from promptops.config.text import Problem
 from promptops.config.yaml import Document, parse_yaml
 from promptops.errors import Invalid
 from promptops.lint.checks import promptfoo_entry
+from promptops.lint.parameters import PARAMETER_SCHEMAS
 from promptops.prompt import Prompt
 
 RULE_IDS: Mapping[str, str] = {
@@ -44,6 +45,13 @@ FOREIGN_KEY_HINTS: Mapping[str, str] = {
 }
 """Keys of other tools' prompt files, and where the same is said here."""
 
+_SHAPES: Mapping[str, tuple[type, str]] = {
+    "inputs": (dict, "name each with its type: `inputs: {name: string}`"),
+    "messages": (list, "`messages: [{role: user, content: …}]`"),
+    "parameters": (dict, "`parameters: {temperature: 0}`"),
+}
+_ROLES = ("system", "developer", "user", "assistant")
+
 
 def refine_problems(
     problems: Sequence[Problem], prompt: Prompt | None, text: bytes | None
@@ -67,13 +75,28 @@ def _refine_problem(problem: Problem, document: Document) -> Problem:
     data = document.data
     if problem.rule == "unknown-key" and isinstance(data, dict):
         return _refine_key(problem, document)
+    if problem.rule == "bad-value" and isinstance(data, dict):
+        return _refine_shape(problem, document)
     if problem.rule == "bad-check":
         return _refine_check(problem, document, data.get("checks", ()))
     return problem
 
 
+def _refine_shape(problem: Problem, document: Document) -> Problem:
+    for key, (shape, hint) in _SHAPES.items():
+        if key in document.data and problem.position == document.position((key,)):
+            return problem if isinstance(document.data[key], shape) else replace(problem, hint=hint)
+    return problem
+
+
 def _refine_key(problem: Problem, document: Document) -> Problem:
     key = next((key for key in document.data if problem.position == document.position((key,))), "")
+    if role := key if key in _ROLES else _role_as_key(problem, document):
+        hint = f"a message is `{{role: {role}, content: …}}`, below `messages`"
+        return replace(problem, message=f"unknown key `{role}`", hint=hint)
+    if key in PARAMETER_SCHEMAS:
+        hint = f"it stands in `parameters: {{{key}: …}}`"
+        return replace(problem, message=f"unknown key `{key}`", hint=hint)
     if key == "version":
         message = "a prompt has no `version:`: its versions are the commits that change it"
         hint = "remove the line; promptops history lists the versions"
@@ -81,6 +104,20 @@ def _refine_key(problem: Problem, document: Document) -> Problem:
     if key in FOREIGN_KEY_HINTS:
         return replace(problem, message=f"unknown key `{key}`", hint=FOREIGN_KEY_HINTS[key])
     return problem
+
+
+def _role_as_key(problem: Problem, document: Document) -> str:
+    messages = document.data.get("messages")
+    return next(
+        (
+            role
+            for index, message in enumerate(messages if isinstance(messages, list) else ())
+            for role in _ROLES
+            if isinstance(message, dict) and role in message
+            if problem.position == document.position(("messages", index, role))
+        ),
+        "",
+    )
 
 
 def _refine_check(problem: Problem, document: Document, checks: Sequence[Any]) -> Problem:

@@ -129,6 +129,11 @@ RULES: Mapping[str, Rule] = {
     "undeclared-variable": Rule(
         "error", "a template names what is not an input", prompt=inputs.undeclared_variable
     ),
+    "single-braces": Rule(
+        "warning",
+        "an input in one pair of braces, as in an f-string: the braces are sent",
+        prompt=inputs.single_braces,
+    ),
     "prints-json": Rule(
         "warning",
         "a list, a mapping, true, false or null becomes a text as JSON",

@@ -13,6 +13,7 @@ from promptops.prompt.json_schema import (
     unknown_name_message,
     validator_for,
 )
+from promptops.prompt.python_words import INPUT_TYPES
 from promptops.prompt.types import Input
 from promptops.prompt.untrusted import SANITIZERS
 
@@ -44,6 +45,8 @@ def read_input(name: str, data: str | Mapping[str, Any], report: ReportInputProb
     kind = schema.get("type")
     if isinstance(kind, str) and kind not in (*_JSON_TYPES, *_SPECIAL_TYPES):
         message, hint = unknown_name_message("type", kind, [*_JSON_TYPES, *_SPECIAL_TYPES])
+        if near := INPUT_TYPES.get(kind.lower()):
+            message, hint = f"unknown type `{kind}` (did you mean `{near}`?)", ""
         report(() if isinstance(data, str) else ("type",), message, hint)
         return Input(name, {})
     if kind in _SPECIAL_TYPES:

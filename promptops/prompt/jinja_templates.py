@@ -17,6 +17,7 @@ from jinja2.exceptions import (
 from promptops.escapes import shorten
 from promptops.prompt.json_environment import JsonTemplateEnvironment
 from promptops.prompt.json_schema import unknown_name_message
+from promptops.prompt.python_words import jinja_hint, syntax_hint
 from promptops.prompt.render_budget import SandboxError, render_budget
 from promptops.prompt.sandbox import TemplateEnvironment
 from promptops.prompt.template_types import Include, PartialTexts, TemplateFault
@@ -179,7 +180,8 @@ def _explain_undefined(text: str, values: Mapping[str, Any]) -> tuple[str, str]:
     if found[1] == "lipsum":
         return f"`lipsum` {_UNREPEATABLE}", ""
     message, hint = unknown_name_message("input", found[1], sorted(values))
-    return f"the template names an {message}", hint or f"declare it: inputs: {{{found[1]}: string}}"
+    hint = jinja_hint(found[1]) or hint or f"declare it: inputs: {{{found[1]}: string}}"
+    return f"the template names an {message}", hint
 
 
 def _syntax_fault(error: TemplateSyntaxError) -> TemplateFault:
@@ -190,7 +192,7 @@ def _syntax_fault(error: TemplateSyntaxError) -> TemplateFault:
 def _explain_syntax(text: str) -> tuple[str, str]:
     found = _NO_FILTER.search(text)
     if not found:
-        return text, ""
+        return text, syntax_hint(text)
     if found[2] == "random":
         return f"the filter `random` {_UNREPEATABLE}", ""
     names = _DEFAULT_ENVIRONMENT.filters if found[1] == "filter" else _DEFAULT_ENVIRONMENT.tests

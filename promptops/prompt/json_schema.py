@@ -97,6 +97,11 @@ def schema_problem(schema: Any) -> tuple[YamlPath, str] | None:
     try:
         _compile(schema)
     except jsonschema_rs.ValidationError as error:
+        if isinstance(error.instance, str) and "object" in getattr(error.kind, "types", ()):
+            kind = shorten(error.instance, _SHOWN)
+            return tuple(
+                error.instance_path
+            ), f"a schema is a mapping, such as {{type: {kind}}}, not a string"
         found = _UNRESOLVED.match(error.message)
         message = f"it refers to {found[1]}, and nothing is fetched" if found else _first_line(error.message)
         return tuple(error.instance_path), f"not a JSON Schema: {message}"

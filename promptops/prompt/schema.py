@@ -59,7 +59,7 @@ _MESSAGE: dict[str, Any] = {
     },
     "required": ["role"],
     "additionalProperties": False,
-    "if": {"properties": {"role": {"const": "tool"}}},
+    "if": {"properties": {"role": {"const": "tool"}}, "required": ["role"]},
     "then": {"required": ["content", "tool_call_id"]},
     "else": {"if": {"required": ["tool_calls"]}, "else": {"required": ["content"]}},
 }

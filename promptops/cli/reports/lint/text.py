@@ -28,5 +28,6 @@ def _summary(report: LintReport) -> str:
     counts = ", ".join(pluralize(report.count(severity), severity) for severity in ("error", "warning"))
     branches = sum(one.branches for one in report.coverage)
     reached = sum(one.reached for one in report.coverage)
-    share = f"; cases reach {reached} of {branches} branches" if branches else ""
+    noun = "branch" if branches == 1 else "branches"
+    share = f"; cases reach {reached} of {branches} {noun}" if branches else ""
     return f"{pluralize(len(report.prompts), 'prompt')}: {counts}{share}"

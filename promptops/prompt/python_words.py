@@ -1,0 +1,61 @@
+"""What people who move a prompt out of Python write, and how the same is written in a prompt file."""
+
+import re
+from collections.abc import Mapping
+
+INPUT_TYPES: Mapping[str, str] = {
+    "str": "string",
+    "text": "string",
+    "int": "integer",
+    "float": "number",
+    "decimal": "number",
+    "bool": "boolean",
+    "list": "array",
+    "tuple": "array",
+    "set": "array",
+    "dict": "object",
+    "any": "string",
+    "date": "string",
+    "datetime": "string",
+}
+_EXPRESSIONS: Mapping[str, str] = {
+    "len": "{{ x | length }}",
+    "str": "{{ x }}",
+    "int": "{{ x | int }}",
+    "float": "{{ x | float }}",
+    "round": "{{ x | round(2) }}",
+    "abs": "{{ x | abs }}",
+    "min": "{{ x | min }}",
+    "max": "{{ x | max }}",
+    "sum": "{{ x | sum }}",
+    "list": "{{ x | list }}",
+    "sorted": "{% for y in x | sort %}",
+    "reversed": "{% for y in x | reverse %}",
+    "enumerate": "{% for y in x %}{{ loop.index }}",
+    "zip": "{% for y in x %}{{ other[loop.index0] }}",
+    "json": "{{ x | tojson }}",
+    "repr": "{{ x | tojson }}",
+    "format": "{{ '%.2f' | format(x) }}",
+}
+_SINGLE_BRACES = re.compile(r"(?<![{}$\\\w])\{([A-Za-z_]\w*)(?:[.\[:!][^{}\n]*)?\}(?!\})")
+_CONVERSION = re.compile(r"end of print statement', got ':'|unexpected char '!'")
+
+
+def jinja_hint(name: str) -> str:
+    """How Jinja2 writes what Python does with ``name``; empty where it is no function of Python."""
+    written = _EXPRESSIONS.get(name)
+    return f"a template has no functions of Python: `{written}`" if written else ""
+
+
+def syntax_hint(message: str) -> str:
+    """What stands instead of an f-string's format or conversion, if that is what Jinja2 cannot read."""
+    return "a format is a filter: `{{ '%.2f' | format(x) }}`" if _CONVERSION.search(message) else ""
+
+
+def find_single_braces(template: str, names: Mapping[str, object]) -> list[tuple[str, int]]:
+    """Inputs that stand in one pair of braces, as in an f-string, each with its line."""
+    return [
+        (match[1], template.count("\n", 0, match.start()) + 1)
+        for match in _SINGLE_BRACES.finditer(template)
+        if match[1] in names
+    ]
