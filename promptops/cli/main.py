@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from promptops._version import __version__
 from promptops.cli.help import PROGRAM, print_group_help, print_help
 from promptops.cli.limits import is_limited, run_limited
-from promptops.cli.verbs import BUILT_IN, MOVED_OPTIONS, MOVED_VERBS, VERBS, suggest_verbs
+from promptops.cli.verbs import BUILT_IN, MOVED_OPTIONS, MOVED_VERBS, OTHER_WAYS, VERBS, suggest_verbs
 from promptops.errors import ExitCode, PromptopsError, WrongUsage
 from promptops.log import before_first_message
 
@@ -128,7 +128,7 @@ def _take_global_options(arguments: list[str]) -> list[str] | int:
         option, _, value = rest.pop(0).partition("=")
         if option in ("-h", "--help"):
             return _run_built_in("help", rest)
-        if option == "--version":
+        if option in ("-V", "--version"):
             return _print_version()
         if option not in ("-C", "--registry"):
             return _report_unknown_option(option)
@@ -272,6 +272,8 @@ def _escape_unencodable_output() -> None:
 
 def _report_unknown_verb(word: str, group: str = "") -> int:
     what = f"{group} verb" if group else "verb"
+    if not group and word in OTHER_WAYS:
+        return _report_usage_error(f"no such verb: {word}", OTHER_WAYS[word])
     return _report_usage_error(f"no such {what}: {word}{_did_you_mean(suggest_verbs(word, group))}")
 
 
@@ -287,8 +289,8 @@ def _did_you_mean(words: Iterable[str]) -> str:
     return f" (did you mean {', '.join(others)}{' or ' if others else ''}{last}?)" if last else ""
 
 
-def _report_usage_error(message: str) -> int:
-    sys.stderr.write(f"{PROGRAM}: {message}\n  {PROGRAM} help --all lists every verb\n")
+def _report_usage_error(message: str, hint: str = f"{PROGRAM} help --all lists every verb") -> int:
+    sys.stderr.write(f"{PROGRAM}: {message}\n  {hint}\n")
     return ExitCode.USAGE
 
 

@@ -10,7 +10,7 @@ import pytest
 from promptops import __version__
 from promptops.cli import commands
 from promptops.cli.main import find_verb
-from promptops.cli.verbs import BUILT_IN, GROUPS, MOVED_VERBS, SYNONYMS, VERBS, leaf_verbs
+from promptops.cli.verbs import BUILT_IN, GROUPS, MOVED_VERBS, OTHER_WAYS, SYNONYMS, VERBS, leaf_verbs
 from support.front_door import Cli, Repo
 
 PATHS = [list(path) for path in leaf_verbs()]
@@ -80,7 +80,8 @@ def test_a_verb_reads_its_options_and_calls_the_domain(path: list[str]) -> None:
 def test_synonyms_name_verbs_and_are_none() -> None:
     names = {" ".join(path) for path in leaf_verbs()}
     assert {word for words in SYNONYMS.values() for word in words} <= names
-    assert not SYNONYMS.keys() & (VERBS.keys() | BUILT_IN.keys())
+    assert not {*SYNONYMS, *OTHER_WAYS} & (VERBS.keys() | BUILT_IN.keys())
+    assert not SYNONYMS.keys() & OTHER_WAYS.keys()
 
 
 @pytest.mark.parametrize("path", PATHS, ids=" ".join)
@@ -129,6 +130,13 @@ def test_nothing_to_do_is_wrong_usage_and_shows_the_help(cli: Cli) -> None:
         (["help", "search"], "no such verb: search (did you mean runs search?)"),
         (["release", "search"], "no such release verb: search (did you mean runs search?)"),
         (["xyzzy"], "no such verb: xyzzy\n"),
+        (["tail"], "no such verb: tail (did you mean runs list?)"),
+        (
+            ["commit"],
+            "no such verb: commit\n  prompts are files: change prompts/NAME.yaml, then git commit\n",
+        ),
+        (["login"], "no such verb: login\n  keys stand in the environment variable of the provider"),
+        (["models"], "no such verb: models\n  models are named as litellm names them"),
         (["--verson"], "no such option: --verson (did you mean --version?)"),
         (["-C"], "-C needs a value"),
         (["-C", "nowhere", "list"], "cannot change to nowhere: No such file or directory"),
@@ -224,9 +232,27 @@ def test_a_reader_that_leaves_early_is_no_error_worth_a_word(greeting: Repo) -> 
         ),
         (["render", "--name=Ada B", "greet"], "  name is an input of the prompt: -i 'name=Ada B'\n"),
         (["render", "greet", "--name", "x" * 100], "-i 'name=…'\n"),
+        (["run", "greet", "Ada Lovelace"], "  an input is given by its name: -i 'name=Ada Lovelace'\n"),
+        (["run", "greet", "-p", "name", "Ada"], "  name is an input of the prompt: -i name=Ada\n"),
+        (["run", "greet", "--param", "x"], "  --param is --input here\n"),
+        (
+            ["run", "greet", "--temperature", "1"],
+            "  temperature is a parameter of the model: --set parameters.temperature=1\n",
+        ),
+        (
+            ["run", "greet", "-o", "max_tokens", "9"],
+            "  max_tokens is a parameter of the model: --set parameters.max_tokens=9\n",
+        ),
+        (["run", "greet", "-m", "openai/o3"], "  -m is --model here\n"),
+        (["diff", "--cached"], "  --cached is --staged here\n"),
+        (["batch", "greet", "x", "--output", "y"], "  --output is --out here\n"),
+        (["run"], "  prompts here: greet\n"),
+        (["history"], "  prompts here: greet\n"),
+        (["promote", "--yes"], "  prompts here: greet\n"),
+        (["runs", "show"], "  promptops runs list shows the ids of runs; last is your own last run\n"),
     ],
 )
-def test_an_option_that_is_an_input_says_how_inputs_are_given(
+def test_a_refused_command_line_says_how_it_is_written_here(
     arguments: list[str], hint: str, cli: Cli, greeting: Repo
 ) -> None:
     done = cli(*arguments)
