@@ -48,6 +48,17 @@ def try_lock(descriptor: int) -> bool:
     return True
 
 
+def is_process_alive(pid: int) -> bool:
+    """Whether a process of this machine runs; also one of somebody else."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _wait_for_lock(descriptor: int, timeout_s: float | None) -> bool:
     until = None if timeout_s is None else time.monotonic() + timeout_s
     while not (held := try_lock(descriptor)) and (until is None or time.monotonic() < until):

@@ -52,7 +52,7 @@ class Access:
 
     def __init__(self, ring: KeyRing) -> None:
         self.ring = ring
-        self._anybody = Caller(None, KeyUsage(KeyLimits()))
+        self._anybody = Caller(None, KeyUsage(KeyLimits(), ring.store))
 
     def caller(self, request: web.Request) -> Caller:
         """Raises ApiError where a key is needed and there is none, or an unknown one."""

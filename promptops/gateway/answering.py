@@ -15,7 +15,7 @@ from promptops.gateway.errors import ApiError, api_error, errors_with
 from promptops.gateway.idempotency import PendingRun, RepeatedRequests, request_key
 from promptops.gateway.metrics import GatewayMetrics
 from promptops.gateway.streaming import AnswerStream
-from promptops.registry import StartedRun
+from promptops.registry import SharedState, StartedRun
 from promptops.runner import Run
 from promptops.service import CallRequest, Service
 from promptops.service.key_usage import Admission
@@ -66,11 +66,13 @@ class _AdmittedCall:
 class Answering:
     """Makes the calls of requests."""
 
-    def __init__(self, service: Service, access: Access, metrics: GatewayMetrics) -> None:
+    def __init__(
+        self, service: Service, access: Access, metrics: GatewayMetrics, shared: SharedState | None = None
+    ) -> None:
         self.access = access
         self._service = service
         self._metrics = metrics
-        self._repeated = RepeatedRequests()
+        self._repeated = RepeatedRequests(shared)
 
     async def answer(
         self, request: web.Request, caller: Caller, body: Mapping[str, Any], asked: ServedRequest
@@ -79,7 +81,7 @@ class Answering:
         key = request_key(request, caller) if asked.kept else None
         if key is None:
             return await self._make(request, caller, asked, PendingRun())
-        known = self._repeated.find(key, body)
+        known = await self._repeated.find(key, body)
         if known is not None:
             return await self._repeat(request, asked, await known.result())
         pending = self._repeated.begin(key, body)

@@ -1,6 +1,7 @@
 """``Idempotency-Key``: a request that is sent again gets the answer of the first, and makes no other call."""
 
 import asyncio
+import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,10 +16,13 @@ from promptops.gateway.access import Caller
 from promptops.gateway.errors import ApiError
 from promptops.prompt.canonical_json import compact_json
 from promptops.providers.types import ModelError
+from promptops.registry import SharedState, run_as_record, run_from_record
 from promptops.runner import Run
 
 HEADER = "Idempotency-Key"
 _MAX_LENGTH = 255
+_POLL_INTERVAL_S = 0.05
+_OF_ERRORS = ("type", "message", "status", "retry_after", "hint")
 _MAX_KEPT = 2_000  # answers, of all callers
 
 RequestKey = tuple[str | None, str]
@@ -63,6 +67,27 @@ class PendingRun:
             self._done.set_exception(error)
             self._done.exception()  # seen, where nobody repeats the request
 
+    def record(self) -> dict[str, Any] | None:
+        """What came of it as JSON; None where there is nothing to answer with."""
+        if not self.is_kept:
+            return None
+        error = self._done.exception()
+        if error is None:
+            run = self._done.result()
+            return {"run": run_as_record(run.started, run.finished)}
+        if not isinstance(error, ModelError):
+            return None
+        return {"error": {name: getattr(error, name) for name in _OF_ERRORS}}
+
+    def take_over(self, record: Mapping[str, Any]) -> None:
+        """What ``record`` has said of it, in another process."""
+        if "error" in record:
+            self.fail(ModelError(**record["error"]))
+            return
+        run, end = run_from_record(record["run"])
+        if end is not None:
+            self.succeed(Run(started=run, finished=end))
+
     @contextmanager
     def failing(self) -> Iterator[None]:
         """A call that failed is not made again; one that was not made, or was cut off, may be."""
@@ -82,20 +107,34 @@ class _KeptRequest:
 
 
 class RepeatedRequests:
-    """The latest requests of one process that can be repeated."""
+    """The latest requests that can be repeated; with ``shared`` those of all processes of the server."""
 
-    def __init__(self, most: int = _MAX_KEPT) -> None:
+    def __init__(self, shared: SharedState | None = None, most: int = _MAX_KEPT) -> None:
+        self._shared = shared
         self._most = most
         self._kept: OrderedDict[RequestKey, _KeptRequest] = OrderedDict()
 
-    def find(self, key: RequestKey, body: Mapping[str, Any]) -> PendingRun | None:
+    async def find(self, key: RequestKey, body: Mapping[str, Any]) -> PendingRun | None:
         """The first request of this key. Raises ApiError where it asked for something else."""
-        kept = self._kept.get(key)
+        kept, digest = self._kept.get(key), _digest(body)
+        if kept is None and self._shared is not None:
+            kept = await self._find_shared(self._shared, key, digest)
         if kept is None:
             return None
-        if kept.digest != _digest(body):
+        if kept.digest != digest:
             raise ApiError(422, f"this {HEADER} was used for another request", "idempotency_mismatch")
         return kept.pending
+
+    async def _find_shared(self, shared: SharedState, key: RequestKey, digest: str) -> _KeptRequest | None:
+        """Waits for a request that another process answers."""
+        while (found := shared.claim(_shared_name(key), digest)) is not None:
+            if found.digest != digest or found.outcome is not None:
+                kept = _KeptRequest(found.digest)
+                if found.outcome is not None:
+                    kept.pending.take_over(json.loads(found.outcome))
+                return kept
+            await asyncio.sleep(_POLL_INTERVAL_S)
+        return None
 
     def begin(self, key: RequestKey, body: Mapping[str, Any]) -> PendingRun:
         kept = self._kept[key] = _KeptRequest(_digest(body))
@@ -107,6 +146,13 @@ class RepeatedRequests:
         kept = self._kept.get(key)
         if kept is not None and kept.pending is pending and not pending.is_kept:
             del self._kept[key]
+        if self._shared is not None:
+            record = pending.record()
+            self._shared.settle(_shared_name(key), None if record is None else json.dumps(record))
+
+
+def _shared_name(key: RequestKey) -> str:
+    return sha256(json.dumps(key).encode()).hexdigest()
 
 
 def _digest(body: Mapping[str, Any]) -> str:

@@ -2,9 +2,10 @@
 
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from promptops.providers.types import ModelError
 from promptops.registry import StartedRun
@@ -30,6 +31,17 @@ class _CallSeries:
     cost_usd: float = 0.0
     checks_passed: int = 0
     checks_failed: int = 0
+
+    def include(self, other: Mapping[str, Any]) -> None:
+        """Add the fields of another one."""
+        for name, value in other.items():
+            own = getattr(self, name)
+            if name == "durations":
+                own[:] = [one + more for one, more in zip(own, value, strict=True)]
+            elif name == "errors":
+                own.update({kind: own.get(kind, 0) + count for kind, count in value.items()})
+            else:
+                setattr(self, name, own + value)
 
 
 class GatewayMetrics:
@@ -69,8 +81,30 @@ class GatewayMetrics:
     def count_answer(self, status: int) -> None:
         self._statuses[status] = self._statuses.get(status, 0) + 1
 
-    def text(self) -> str:
-        return "".join(f"{line}\n" for line in self._lines())
+    @property
+    def answers(self) -> int:
+        """How many there were."""
+        return sum(self._statuses.values())
+
+    def text(self, others: Iterable[Mapping[str, Any]] = ()) -> str:
+        """What has been counted here and by ``others``, whose ``counts`` these are."""
+        whole = GatewayMetrics()
+        for counts in (self.counts(), *others):
+            whole.include(counts)
+        return "".join(f"{line}\n" for line in whole._lines())
+
+    def counts(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        calls = [[list(labels), asdict(series)] for labels, series in self._calls.items()]
+        return {"in_flight": self._in_flight, "statuses": list(self._statuses.items()), "calls": calls}
+
+    def include(self, counts: Mapping[str, Any], *, ended: bool = False) -> None:
+        """Add what another one has counted; of one that has ended nothing is in flight."""
+        self._in_flight += 0 if ended else counts["in_flight"]
+        for status, count in counts["statuses"]:
+            self._statuses[status] = self._statuses.get(status, 0) + count
+        for labels, series in counts["calls"]:
+            self._of(tuple((name, value) for name, value in labels)).include(series)
 
     def _series(self, run: StartedRun) -> _CallSeries:
         found = {
@@ -80,7 +114,9 @@ class GatewayMetrics:
             "arm": run.arm,
             "tenant": run.tenant,
         }
-        labels = tuple((name, value) for name, value in found.items() if value)
+        return self._of(tuple((name, value) for name, value in found.items() if value))
+
+    def _of(self, labels: Labels) -> _CallSeries:
         if labels not in self._calls and len(self._calls) >= _MAX_SERIES:
             labels = _OTHER
         return self._calls.setdefault(labels, _CallSeries())

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from aiohttp import web
 
@@ -31,6 +32,7 @@ from promptops.gateway.run_records import RunRecords
 from promptops.gateway.workers import listen
 from promptops.log import PackageLogger
 from promptops.redaction import redact
+from promptops.registry import SharedState
 from promptops.runner.retry import Limits
 from promptops.service import RefreshableSource, Service
 from promptops.service.key_ring import KeyReader, KeyRing
@@ -52,7 +54,8 @@ class GatewayOptions:
 
     host: str = "127.0.0.1"
     port: int = 4455
-    workers: int = 1  # that share the port
+    shared: Path | None = None  # where the processes that share the port keep what they count
+    member: int = 0  # which of them this one is
     read_only: bool = False  # shows what there is, and neither calls nor logs
     limits: Limits = _LIMITS
     idle_s: float = 75.0  # after which a connection without a whole request is closed
@@ -72,13 +75,17 @@ class Gateway(Closing):
         self.options = options
         self._service = Service(settings, source, sync)
         self._ready = False
+        self._published = 0  # answers, at the last time
         self._runner: web.AppRunner | None = None
         self._keys = KeyReader(settings)
-        self._access = Access(KeyRing())
+        shared = self._shared = SharedState(options.shared, options.member) if options.shared else None
+        self._access = Access(KeyRing(shared))
         self._watching: asyncio.Task[None] | None = None
         refuse = settings.serve.get("caller_parameters") == "refuse"
         self._metrics = GatewayMetrics()
-        answering = Answering(self._service, self._access, self._metrics)
+        for counts in shared.published(own=True) if shared else ():
+            self._metrics.include(counts, ended=True)
+        answering = Answering(self._service, self._access, self._metrics, shared)
         aliases = settings.serve.get("aliases", {})
         models = self._passthrough = Passthrough(aliases, allowed=settings.serve.get("passthrough") == "log")
         limits = options.limits
@@ -107,6 +114,8 @@ class Gateway(Closing):
             self._runner = None
         self._service.close()
         self._keys.close()
+        if self._shared:
+            self._shared.close()
 
     async def _start(self, listening: socket.socket) -> int:
         self._access.ring.apply(await self._service.read(self._keys.read))
@@ -115,7 +124,7 @@ class Gateway(Closing):
                 f"{self.options.host} can be reached from other machines, and there are no keys",
                 hint="promptops keys new TENANT makes one; without keys listen on 127.0.0.1",
             )
-        self._watching = asyncio.create_task(self._watch_keys())
+        self._watching = asyncio.create_task(self._watch())
         self._runner = web.AppRunner(
             self._app(),
             access_log=None,
@@ -132,12 +141,19 @@ class Gateway(Closing):
         self._ready = True
         return int(self._runner.addresses[0][1])
 
-    async def _watch_keys(self) -> None:
+    async def _watch(self) -> None:
         """A key that was revoked is refused within a second. What cannot be read stays as it was."""
         while True:
+            self._publish()
             await asyncio.sleep(POLL_INTERVAL_S)
             with suppress(PromptopsError):
                 self._access.ring.apply(await self._service.read(self._keys.read))
+
+    def _publish(self) -> None:
+        """Let the other processes see what this one counts, where it has counted something."""
+        if self._shared and (answers := self._metrics.answers) != self._published:
+            self._shared.publish(self._metrics.counts())
+            self._published = answers
 
     async def _drain(self, runner: web.AppRunner) -> None:
         self._ready = False
@@ -145,6 +161,7 @@ class Gateway(Closing):
         await self._embeddings.close()
         if self._watching:
             self._watching.cancel()
+        self._publish()
 
     def _app(self) -> web.Application:
         models = ServedModels(self._service, self._access, self._passthrough)
@@ -184,11 +201,10 @@ class Gateway(Closing):
     async def _show_metrics(self, request: web.Request) -> web.Response:
         """For whoever may see what all tenants use."""
         caller = self._access.caller(request)
-        if self.options.workers > 1:
-            raise ApiError(501, "each of several workers counts for itself; run them as servers of their own")
         if not caller.usage.limits.metrics and caller.key is not None:
             raise ApiError(403, "this key may not read the metrics (keys new --metrics)", "not_allowed")
-        return web.Response(body=self._metrics.text().encode(), headers={"Content-Type": CONTENT_TYPE})
+        others = self._shared.published(own=False) if self._shared else ()
+        return web.Response(body=self._metrics.text(others).encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def _readiness(self, request: web.Request) -> web.Response:  # noqa: ARG002 - a handler has it
         return json_answer({"ready": self._ready}, status=200 if self._ready else 503)

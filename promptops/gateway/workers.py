@@ -30,52 +30,53 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class WorkerPool:
-    """Keeps so many workers alive until it is told to end."""
+    """Keeps so many workers alive until it is told to end. ``work`` is given the number of its worker."""
 
-    def __init__(self, count: int, work: Callable[[], int]) -> None:
+    def __init__(self, count: int, work: Callable[[int], int]) -> None:
         self._count = count
         self._work = work
-        self._started: dict[int, float] = {}
+        self._started: dict[int, tuple[int, float]] = {}  # by the id of the process
         self._short_lives = 0
         self._ending = False
 
     def run(self) -> int:
         """Return when all have ended: 0 where they were told to, else what the first one ended with."""
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: self._end())
-        for _ in range(self._count):
-            self._start()
+        for ending in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(ending, lambda *_: self._end())
+        for number in range(self._count):
+            self._start(number)
         code = 0
         while self._started:
             process, status = os.wait()
-            lived = time.monotonic() - self._started.pop(process, 0.0)
-            if not self._ending and (found := self._replace(process, status, lived)):
+            number, began = self._started.pop(process)
+            lived = time.monotonic() - began
+            if not self._ending and (found := self._replace(number, status, lived)):
                 code = found
                 self._end()
         return code
 
-    def _replace(self, process: int, status: int, lived: float) -> int:
+    def _replace(self, number: int, status: int, lived: float) -> int:
         """Start another one in its place; the exit code where that would not help."""
         code = os.waitstatus_to_exitcode(status)
         self._short_lives = self._short_lives + 1 if lived < _SHORT_LIFE_S else 0
         if code > 0 or self._short_lives >= _MAX_SHORT_LIVES:
             return code if code > 0 else Unavailable.exit_code
-        _LOG.warning(f"worker {process} was killed by signal {-code}; another one takes its place")
+        _LOG.warning(f"worker {number} was killed by signal {-code}; another one takes its place")
         if self._short_lives:
             time.sleep(_SHORT_LIFE_S)
-        self._start()
+        self._start(number)
         return 0
 
-    def _start(self) -> None:
+    def _start(self, number: int) -> None:
         process = os.fork()
         if not process:
-            self._work_and_leave()
-        self._started[process] = time.monotonic()
+            self._work_and_leave(number)
+        self._started[process] = number, time.monotonic()
 
-    def _work_and_leave(self) -> NoReturn:
+    def _work_and_leave(self, number: int) -> NoReturn:
         code = int(ExitCode.BUG)
         try:
-            code = self._work()
+            code = self._work(number)
         except PromptopsError as error:
             _LOG.warning(with_hint(error.message, error.hint))
             code = error.exit_code

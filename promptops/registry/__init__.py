@@ -12,7 +12,13 @@ if TYPE_CHECKING:
     from promptops.registry.api_keys import ApiKey, KeyLimits, hash_secret
     from promptops.registry.filters import RunFilter, parse_time
     from promptops.registry.group_writer import GroupErrors, GroupJournal, GroupWriter
-    from promptops.registry.journal import NoJournal, RegistryJournal, Spool
+    from promptops.registry.journal import (
+        NoJournal,
+        RegistryJournal,
+        Spool,
+        run_as_record,
+        run_from_record,
+    )
     from promptops.registry.outcome_file import (
         Feedback,
         log_run_outcomes,
@@ -203,6 +209,12 @@ if TYPE_CHECKING:
         short_shadow_ids,
         tags_of,
     )
+    from promptops.registry.sqlite.shared_state import (
+        SharedRequest,
+        SharedState,
+        remove_shared_state,
+        shared_state_path,
+    )
     from promptops.registry.sqlite.store import LogPosition, RegistryDatabase
     from promptops.registry.sqlite.swap import swap_registry
     from promptops.registry.sqlite.versions import find_logged_versions
@@ -213,7 +225,7 @@ _HOMES = {
     "api_keys": "ApiKey KeyLimits hash_secret",
     "filters": "RunFilter parse_time",
     "group_writer": "GroupErrors GroupJournal GroupWriter",
-    "journal": "NoJournal RegistryJournal Spool",
+    "journal": "NoJournal RegistryJournal Spool run_as_record run_from_record",
     "outcome_file": (
         "Feedback log_run_outcomes open_with_waiting_runs outcome_redaction outcomes_said read_outcomes "
         "redact_outcomes"
@@ -270,6 +282,7 @@ _HOMES = {
     "sqlite.runs.queries": "RunRecord get_run last_runs list_runs runs_by_seq sample_runs short_ids",
     "sqlite.runs.search": "SearchHit SearchResult search_runs",
     "sqlite.runs.stats": "StatsRow read_non_traffic_stats read_run_stats version_stats",
+    "sqlite.shared_state": "SharedRequest SharedState remove_shared_state shared_state_path",
     "sqlite.shadow.jobs": (
         "INCOMPATIBLE LiveShadowKey ShadowCounts ShadowJob add_job add_skipped_job finish_all_jobs "
         "finish_job job_note lease_jobs live_pairs live_shadow_spent_usd new_lease_holder next_live_shadow "

@@ -226,8 +226,7 @@ class Spool:
         return most is None or len(files) <= most
 
     def _write(self, run: StartedRun, end: FinishedRun | None, place: LogPosition | None) -> None:
-        record = {"started": asdict(run), "finished": asdict(end) if end else None, "place": place}
-        text = json.dumps(record)
+        text = json.dumps({**run_as_record(run, end), "place": place})
         _write_durably(self._file(run.run_id), text)
 
     def _file(self, run_id: str) -> Path:
@@ -266,7 +265,7 @@ def _read_record(file: Path) -> Any:
 def _read_spooled_run(file: Path) -> tuple[StartedRun, FinishedRun | None, LogPosition | None]:
     record = _read_record(file)
     place = record.get("place")
-    run, end = StartedRun(**record["started"]), _finished_run_from_record(record["finished"])
+    run, end = run_from_record(record)
     return run, end, (place[0], place[1]) if place else None
 
 
@@ -279,10 +278,17 @@ def _write_durably(file: Path, text: str) -> None:
     new.replace(file)
 
 
-def _finished_run_from_record(record: dict[str, Any] | None) -> FinishedRun | None:
-    if record is None:
-        return None
-    return FinishedRun(**{**record, "checks": tuple(CheckResult(**each) for each in record["checks"])})
+def run_as_record(run: StartedRun, end: FinishedRun | None) -> dict[str, Any]:
+    """A run as JSON has it, outside the registry."""
+    return {"started": asdict(run), "finished": asdict(end) if end else None}
+
+
+def run_from_record(record: Mapping[str, Any]) -> tuple[StartedRun, FinishedRun | None]:
+    run, end = StartedRun(**record["started"]), record["finished"]
+    if end is None:
+        return run, None
+    checks = tuple(CheckResult(**each) for each in end["checks"])
+    return run, FinishedRun(**{**end, "checks": checks})
 
 
 def _report_spooled(error: PromptopsError, spool: Spool) -> None:

@@ -7,7 +7,8 @@ from promptops.config.clock import utc_now
 from promptops.config.closing import Closing
 from promptops.config.settings import Settings
 from promptops.registry import ApiKey, RegistryDatabase, hash_secret, list_api_keys
-from promptops.service.key_usage import KeyUsage
+from promptops.service.key_usage import KeyUsage, read_spending
+from promptops.service.usage_store import LocalUsage, UsageStore
 
 _BUSY_TIMEOUT_S = 1.0
 _SPENDING_ROUNDS = 10  # between two looks at what other processes have spent
@@ -37,9 +38,7 @@ class KeyReader(Closing):
         looks = self._round % _SPENDING_ROUNDS == 0
         self._round += 1
         active = [key for key in keys if looks and key.revoked_at is None]
-        spent = {
-            key.key_id: KeyUsage(key.limits).read_spending(self._registry, key.key_id, now) for key in active
-        }
+        spent = {key.key_id: read_spending(self._registry, key, now) for key in active}
         return KeyReading({key.secret_hash: key for key in keys}, spent)
 
     def close(self) -> None:
@@ -50,7 +49,8 @@ class KeyReader(Closing):
 class KeyRing:
     """The keys as they were last read, and what each uses. Used by one thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, store: UsageStore | None = None) -> None:
+        self.store = store or LocalUsage()
         self._by_hash: Mapping[str, ApiKey] = {}
         self._usage: dict[str, KeyUsage] = {}
 
@@ -70,7 +70,7 @@ class KeyRing:
 
     def usage(self, key: ApiKey) -> KeyUsage:
         if key.key_id not in self._usage:
-            self._usage[key.key_id] = KeyUsage(key.limits)
+            self._usage[key.key_id] = KeyUsage(key.limits, self.store, key.key_id)
         return self._usage[key.key_id]
 
     def apply(self, reading: KeyReading) -> None:

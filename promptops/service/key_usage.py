@@ -2,19 +2,22 @@
 
 import time
 from calendar import monthrange
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
+from hashlib import sha256
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from promptops.config.clock import utc_now, utc_text
 from promptops.errors import Invalid, Unavailable
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import ModelError
-from promptops.registry import KeyLimits, RegistryDatabase, spent_by_key
+from promptops.registry import ApiKey, KeyLimits, RegistryDatabase, spent_by_key
 from promptops.runner import PreparedRun, Run
 from promptops.runner.batch.budget import Prices, sent_tokens
 from promptops.runner.retry import request_for
-from promptops.service.rate_limits import MinuteAllowance, UnitBuckets
+from promptops.service.rate_limits import MinuteAllowance
+from promptops.service.usage_store import OF_UNITS, UsageStore
 
 _NEVER_BILLED = frozenset({"authentication", "not_found", "bad_request", "rate_limit", "connection"})
 _DAY, _MONTH = 10, 7  # characters of a moment that name its day and its month
@@ -32,85 +35,100 @@ class LimitReached(Unavailable):
 class SpendingWindow:
     """The money that one key has spent in the present day, or month."""
 
-    def __init__(self, length: int, most: float) -> None:
+    def __init__(self, length: int, most: float, store: UsageStore, name: str) -> None:
         self.most = most
-        self._length = length
-        self._period = ""
-        self._spent = 0.0
-
-    def period(self, now: str) -> str:
-        return now[: self._length]
+        self.length = length
+        self._store = store
+        self._name = name
 
     def take_in(self, spent: Mapping[str, float]) -> None:
-        """What was read of a period: other processes spend as well."""
-        for period in spent.keys() & {self._period}:
-            self._spent = max(self._spent, spent[period])
-        for period in spent:
-            if len(period) == self._length and period > self._period:
-                self._period, self._spent = period, spent[period]
+        """What was read of a period from the registry: other servers spend as well."""
+        for period, usd in spent.items():
+            if len(period) == self.length:
+                self._store.write(self._name, *self._later(usd, _number(period)))
 
     def left(self, now: str, reserved: float) -> float:
-        self._turn(now)
-        return self.most - self._spent - reserved
+        return self.most - self._spent(_number(now[: self.length])) - reserved
 
     def add(self, usd: float, now: str) -> None:
-        self._turn(now)
-        self._spent += usd
+        period = _number(now[: self.length])
+        self._store.write(self._name, *self._later(self._spent(period) + usd, period))
 
-    def _turn(self, now: str) -> None:
-        if self.period(now) > self._period:
-            self._period, self._spent = self.period(now), 0.0
+    def _spent(self, period: float) -> float:
+        known, of = self._store.read(self._name) or (0.0, 0.0)
+        return known if of >= period else 0.0
+
+    def _later(self, usd: float, period: float) -> tuple[float, float]:
+        """The amount, or what is known already of that period or a later one."""
+        known, of = self._store.read(self._name) or (0.0, 0.0)
+        return (max(known, usd), period) if of == period else (usd, period) if of < period else (known, of)
 
     def seconds_left(self, now: float) -> float:
         """Until the day or the month ends."""
         day = 86_400 - now % 86_400
-        if self._length == _DAY:
+        if self.length == _DAY:
             return day
         moment = time.gmtime(now)
         return day + 86_400 * (monthrange(moment.tm_year, moment.tm_mon)[1] - moment.tm_mday)
 
 
 class KeyUsage:
-    """Of one key in one process, on one thread."""
+    """Of one key, in the processes that share a store."""
 
-    def __init__(self, limits: KeyLimits, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, limits: KeyLimits, store: UsageStore, key_id: str = "") -> None:
         self.limits = limits
-        self.running = 0
-        self.reserved_usd = 0.0
-        self._requests = _bucket(limits.requests_per_minute, clock)
-        self.tokens = _bucket(limits.tokens_per_minute, clock)
-        per_unit = limits.unit_requests_per_minute
-        self._units = None if per_unit is None else UnitBuckets(per_unit, clock)
+        self.store = store
+        self.reserved, self._running = f"reserved/{key_id}", f"running/{key_id}"
+        self._unit = f"{OF_UNITS}{key_id}/"
+        rates = limits.requests_per_minute, limits.tokens_per_minute
+        self._requests, self.tokens = (
+            None if most is None else MinuteAllowance(most, store, f"{kind}/{key_id}")
+            for kind, most in zip(("requests", "tokens"), rates, strict=True)
+        )
         self.windows = [
-            SpendingWindow(length, most)
-            for length, most in ((_DAY, limits.usd_per_day), (_MONTH, limits.usd_per_month))
-            if most is not None
+            SpendingWindow(length, most, store, f"spent/{length}/{key_id}")
+            for length, most in _budgets(limits)
         ]
-
-    def read_spending(self, registry: RegistryDatabase, key_id: str, now: str) -> dict[str, float]:
-        """What the key has spent by now, by the periods that it has a limit for."""
-        periods = (window.period(now) for window in self.windows)
-        return {period: spent_by_key(registry, key_id, period) for period in periods}
+        self.free = limits == replace(
+            KeyLimits(),
+            allow=limits.allow,
+            models=limits.models,
+            revisions=limits.revisions,
+            metrics=limits.metrics,
+        )
 
     def take_in(self, spent: Mapping[str, float]) -> None:
-        for window in self.windows:
-            window.take_in(spent)
+        with self.store.locked():
+            for window in self.windows:
+                window.take_in(spent)
 
     def admit(self, unit: str | None) -> "Admission":
         """Raises LimitReached where a rate or the number of calls at once says no."""
-        most = self.limits.concurrency
-        if most is not None and self.running >= most:
+        if not self.free:
+            with self.store.locked():
+                self._admit(unit)
+        return Admission(self)
+
+    def _admit(self, unit: str | None) -> None:
+        most, per_unit = self.limits.concurrency, self.limits.unit_requests_per_minute
+        if most is not None and self.store.total(self._running) >= most:
             raise LimitReached(f"{most} calls of this key are under way, and no more are allowed", 1.0)
         buckets = [(self._requests, "requests of this key")]
-        if self._units is not None and unit is not None:
-            buckets.append((self._units.of(unit), "requests of this unit"))
+        if per_unit is not None and unit is not None:
+            name = self._unit + sha256(unit.encode()).hexdigest()[:32]
+            buckets.append((MinuteAllowance(per_unit, self.store, name), "requests of this unit"))
         for bucket, what in buckets:
             if bucket is not None and (wait := bucket.wait_for(1)) > 0:
                 raise LimitReached(f"too many {what} a minute", wait)
         for bucket, _ in buckets:
             if bucket is not None:
                 bucket.take(1)
-        return Admission(self)
+        if most is not None:
+            self.store.add(self._running, 1)
+
+    def ended(self) -> None:
+        if self.limits.concurrency is not None:
+            self.store.add(self._running, -1)
 
 
 class Admission:
@@ -123,38 +141,40 @@ class Admission:
         self._run: Run | None = None
 
     def __enter__(self) -> Self:
-        self._usage.running += 1
         return self
 
     def reserve(self, call: PreparedRun, catalog: Catalog) -> None:
         """Put aside what the call may cost at most. Raises LimitReached where that is not left."""
         usage, prompt = self._usage, call.version.prompt
+        if not (usage.tokens or usage.windows):
+            return
         requests = [
             call.origin.caller_tools.added_to(request_for(prompt, pin, call.rendered.messages))
             for pin in (prompt.model, *prompt.fallback)
         ]
-        if usage.tokens:
-            self._tokens = sent_tokens(requests[0]) + int(prompt.parameters.get("max_tokens") or 0)
-            if (wait := usage.tokens.wait_for(self._tokens)) > 0:
-                self._tokens = 0
+        usd = max(map(_prices(call, catalog).at_most, requests)) if usage.windows else 0.0
+        tokens = sent_tokens(requests[0]) + _longest_answer(prompt.parameters) if usage.tokens else 0
+        with usage.store.locked():
+            if usage.tokens and (wait := usage.tokens.wait_for(tokens)) > 0:
                 raise LimitReached("too many tokens of this key a minute", wait)
-            usage.tokens.take(self._tokens)
-        if usage.windows:
-            self._reserve_usd(call, max(map(_prices(call, catalog).at_most, requests)))
+            self._reserve_usd(usd * (1 + (prompt.output.repair if prompt.output else 0)))
+            if usage.tokens:
+                usage.tokens.take(tokens)
+                self._tokens = tokens
 
-    def _reserve_usd(self, call: PreparedRun, at_most: float) -> None:
-        output, now = call.version.prompt.output, time.time()
-        usd = at_most * (1 + (output.repair if output else 0))
-        for window in self._usage.windows:
-            left = window.left(utc_text(now), self._usage.reserved_usd)
+    def _reserve_usd(self, usd: float) -> None:
+        usage, now = self._usage, time.time()
+        for window in usage.windows:
+            left = window.left(utc_text(now), usage.store.total(usage.reserved))
             if usd > left:
                 raise LimitReached(
                     f"this call may cost ${usd:.6f}, and of ${window.most:g} ${max(left, 0):.6f} is left",
                     window.seconds_left(now),
                     budget=True,
                 )
-        self._usd = usd
-        self._usage.reserved_usd += usd
+        if usage.windows:
+            self._usd = usd
+            usage.store.add(usage.reserved, usd)
 
     def settle(self, run: Run) -> None:
         self._run = run
@@ -163,20 +183,41 @@ class Admission:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         usage, run = self._usage, self._run
-        usage.running -= 1
-        usage.reserved_usd = usage.reserved_usd - self._usd if usage.running else 0.0
-        free = isinstance(error, ModelError) and error.type in _NEVER_BILLED
-        spent = 0.0 if free else self._usd
+        if usage.free:
+            return
+        uncharged = isinstance(error, ModelError) and error.type in _NEVER_BILLED
+        spent = 0.0 if uncharged else self._usd
         if run and run.finished.spent_usd is not None:
             spent = run.finished.spent_usd
-        for window in usage.windows:
-            window.add(spent, utc_now())
-        if usage.tokens and run and run.input_tokens is not None:
-            usage.tokens.take(run.input_tokens + (run.output_tokens or 0) - self._tokens)
+        with usage.store.locked():
+            usage.ended()
+            if self._usd:
+                usage.store.add(usage.reserved, -self._usd)
+            for window in usage.windows:
+                window.add(spent, utc_now())
+            if usage.tokens and run and run.input_tokens is not None:
+                usage.tokens.take(run.input_tokens + (run.output_tokens or 0) - self._tokens)
 
 
-def _bucket(per_minute: int | None, clock: Callable[[], float]) -> MinuteAllowance | None:
-    return None if per_minute is None else MinuteAllowance(per_minute, clock)
+def read_spending(registry: RegistryDatabase, key: ApiKey, now: str) -> dict[str, float]:
+    """What a key has spent by now, by the periods that it has a limit for."""
+    periods = (now[:length] for length, _ in _budgets(key.limits))
+    return {period: spent_by_key(registry, key.key_id, period) for period in periods}
+
+
+def _budgets(limits: KeyLimits) -> list[tuple[int, float]]:
+    """The characters of a moment that name the period, and what may be spent in it."""
+    known = ((_DAY, limits.usd_per_day), (_MONTH, limits.usd_per_month))
+    return [(length, most) for length, most in known if most is not None]
+
+
+def _number(period: str) -> float:
+    """A day or a month as a number that grows with time."""
+    return float(period.replace("-", ""))
+
+
+def _longest_answer(parameters: Mapping[str, Any]) -> int:
+    return int(parameters.get("max_completion_tokens") or parameters.get("max_tokens") or 0)
 
 
 def _prices(call: PreparedRun, catalog: Catalog) -> Prices:

@@ -1,6 +1,5 @@
 """Keys, tenants and limits."""
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -10,7 +9,8 @@ from typing import Any
 import pytest
 
 from promptops.registry import RegistryDatabase
-from promptops.service.rate_limits import MinuteAllowance, UnitBuckets
+from promptops.service.rate_limits import MinuteAllowance
+from promptops.service.usage_store import OF_UNITS, LocalUsage
 from support.front_door import Cli, Repo
 from support.gateway_client import Client, Response, running_gateway
 from support.greet_releases import ok, runs, told
@@ -200,7 +200,7 @@ def test_no_secret_is_written_anywhere(cli: Cli, live: Repo) -> None:
 
 def test_a_bucket_is_refilled_at_an_even_pace() -> None:
     now = [0.0]
-    bucket = MinuteAllowance(60, lambda: now[0])
+    bucket = MinuteAllowance(60, LocalUsage(), "a", lambda: now[0])
     for _ in range(60):
         assert bucket.wait_for(1) == 0
         bucket.take(1)
@@ -214,12 +214,13 @@ def test_a_bucket_is_refilled_at_an_even_pace() -> None:
 
 
 def test_units_that_called_long_ago_are_forgotten() -> None:
-    units = UnitBuckets(1, time.monotonic, most=2)
-    units.of("a").take(1)
-    assert units.of("a").wait_for(1) > 0
-    units.of("b")
-    units.of("c")
-    assert units.of("a").wait_for(1) == 0
+    units = LocalUsage(most_units=2)
+    a, b, c = (MinuteAllowance(1, units, f"{OF_UNITS}{name}") for name in "abc")
+    a.take(1)
+    assert a.wait_for(1) > 0
+    b.take(1)
+    c.take(1)
+    assert a.wait_for(1) == 0
 
 
 def test_the_tenant_of_a_key_goes_before_what_a_caller_writes(cli: Cli, live: Repo) -> None:

@@ -5,9 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 
@@ -15,24 +13,10 @@ import pytest
 
 from promptops.registry import RegistryDatabase
 from support.front_door import Cli, Repo
-from support.gateway_client import Client, running_gateway
+from support.gateway_client import Client, running_gateway, serving_process
 from support.greet_releases import ok
 from support.provider import Provider, slow, text
 from support.workspace_clients import states, until
-
-
-@contextmanager
-def serving_process(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], Client]]:
-    """``promptops serve`` on a free port, in a process of its own."""
-    command = [sys.executable, "-m", "promptops", "serve", "--port", "0", *options]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stderr
-            line = process.stderr.readline()
-            assert "/v1" in line, line + process.stderr.read()
-            yield process, Client(int(line.rsplit(":", 1)[1].split("/")[0]))
-        finally:
-            process.kill()
 
 
 def test_sigterm_ends_it_when_the_answers_under_way_are_sent(live: Repo, provider: Provider) -> None:
@@ -128,7 +112,6 @@ def test_a_worker_that_is_killed_has_lost_nothing_that_was_answered(live: Repo, 
 
 def test_workers_share_a_port_and_one_that_is_killed_is_replaced(live: Repo, provider: Provider) -> None:
     with serving_process(live.path, "--workers", "2") as (process, client):
-        assert client.get("/metrics").status == 501
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
         first = {*map(int, children.read_text().split())}
         assert len(first) == 2
@@ -138,9 +121,11 @@ def test_workers_share_a_port_and_one_that_is_killed_is_replaced(live: Repo, pro
         os.kill(killed, signal.SIGKILL)
         until(lambda: len({*map(int, children.read_text().split())} - {killed}) == 2, 20)
         assert client.chat().status == 200
+        until(lambda: "_duration_seconds_count" in (shown := client.get("/metrics").raw.decode()) and shown)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert states(live.path) == {"finished": 41}
+    assert not [*live.path.glob("registry.db.serve-*")]
 
 
 def test_workers_that_cannot_start_end_all(live: Repo) -> None:

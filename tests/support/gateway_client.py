@@ -1,6 +1,8 @@
 """A gateway in this process, and a client that speaks plain HTTP to it."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -90,3 +92,17 @@ def running_gateway(folder: Path, **options: Any) -> Iterator[Client]:
     settings = find_settings(folder, {})
     with Gateway(settings, RepositorySource(settings), GatewayOptions(port=0, **options)) as gateway:
         yield Client(gateway.start())
+
+
+@contextmanager
+def serving_process(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], Client]]:
+    """``promptops serve`` on a free port, in a process of its own."""
+    command = [sys.executable, "-m", "promptops", "serve", "--port", "0", *options]
+    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr
+            line = process.stderr.readline()
+            assert "/v1" in line, line + process.stderr.read()
+            yield process, Client(int(line.rsplit(":", 1)[1].split("/")[0]))
+        finally:
+            process.kill()

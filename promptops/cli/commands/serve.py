@@ -4,6 +4,8 @@ import signal
 import socket
 import sys
 import threading
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -66,21 +68,27 @@ def serve(
         return 0
     from promptops.gateway.server import Gateway, GatewayOptions
     from promptops.gateway.workers import WorkerPool, listen
+    from promptops.registry import remove_shared_state, shared_state_path
 
     limits = Limits(retries=retries, timeout=timeout)
-    options = GatewayOptions(
-        host=host, port=port, workers=workers, read_only=read_only, limits=limits, drain_s=drain
-    )
+    options = GatewayOptions(host=host, port=port, read_only=read_only, limits=limits, drain_s=drain)
     settings, source = _project(bundle)
     with listen(host, port) as listening:
         where = f"{settings.root} at http://{host}:{listening.getsockname()[1]}/v1"
 
-        def work() -> int:
-            with Gateway(settings, source, options) as gateway:
+        def work(number: int = 0, shared: Path | None = None) -> int:
+            own = replace(options, shared=shared, member=number)
+            with Gateway(settings, source, own) as gateway:
                 _serve_until_ended(gateway, listening, where)
             return 0
 
-        return work() if workers == 1 else WorkerPool(workers, work).run()
+        if workers == 1:
+            return work()
+        shared = shared_state_path(settings.registry)
+        try:
+            return WorkerPool(workers, partial(work, shared=shared)).run()
+        finally:
+            remove_shared_state(shared)
 
 
 def _project(bundle: Path | None) -> "tuple[Settings, RefreshableSource]":

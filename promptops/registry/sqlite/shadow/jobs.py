@@ -13,6 +13,7 @@ from time import time
 from typing import Any
 
 from promptops.config.clock import utc_now, utc_text
+from promptops.config.locks import is_process_alive
 from promptops.registry.sqlite.rows import INSERT_SHADOW_JOB, record_json, shadow_job_values
 from promptops.registry.sqlite.runs.queries import RunRecord, runs_by_seq
 from promptops.registry.sqlite.store import RegistryDatabase
@@ -179,15 +180,7 @@ def _release_dead_leases(registry: RegistryDatabase) -> None:
 def _is_dead(who: str) -> bool:
     host, _, rest = who.partition(":")
     pid = rest.partition(":")[0]
-    if host != socket.gethostname() or not pid.isdigit():
-        return False
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return host == socket.gethostname() and pid.isdigit() and not is_process_alive(int(pid))
 
 
 def read_shadow_counts(registry: RegistryDatabase, shadowing: LiveShadowKey) -> ShadowCounts:
