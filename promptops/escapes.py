@@ -4,6 +4,12 @@ import re
 
 # Control characters, marks that turn the direction of writing round, and separators taken for new lines.
 _HIDDEN = r"\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+INVISIBLE = (
+    "\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164"
+    "\ufe00-\ufe0f\ufeff\uffa0\U000e0000-\U000e0fff"
+)
+"""Of a set in a regular expression: zero-width, bidirectional controls, tags, soft hyphens."""
+
 _CONTROL_CHARACTERS = re.compile(rf"[\x00-\x08\x0b-\x1f{_HIDDEN}]")
 _HIDDEN_IN_JSON = re.compile(rf"[{_HIDDEN}]")  # JSON escapes the lower ones itself
 

@@ -6,24 +6,27 @@ ranges of a social security number, the plans of telephone numbers.
 
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
 from ipaddress import ip_address
 from itertools import chain
 from string import hexdigits
 
+from promptops.privacy.plain_text import number_rows, text_shape
+
 Span = tuple[int, int]
 Finder = Callable[[str], Iterator[Span]]
 
-_AT = re.compile(r"@|%40|\\u0040|&#64;|\uff20")
 _LOCAL_REVERSED = re.compile(r"[\w.+-]++(?:'[\w.+-]++){0,3}")
 _MAX_LOCAL = 320  # characters before the @; the standard has 64
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,8}[\w-]{2,63}")
 # patterns begin with a digit, and look back from there: so they are tried at digits alone
 _NUMBER = re.compile(
-    r"\d(?<!\w\d)(?<!\d[.,]\d)(?:[ ()./\u00a0\u2010-\u2015-]{0,4}\d){6,18}(?:x\d{2,6})?(?!\w)"
+    r"[0-9](?<![0-9A-Za-z][0-9])(?<![0-9][.,][0-9])[0-9]*+(?:[ ()./\t-]{1,4}[0-9]++){0,15}(?:x[0-9]{2,6})?"
+    r"(?![0-9A-Za-z])"
 )
-_LONG_NUMBER = re.compile(r"\d(?:\D{0,4}\d){6}")  # what _NUMBER, _CARD and _SSN begin with
-_DOTTED = re.compile(r"\d\.\d")
+_WRAPPED_NUMBER = re.compile(
+    r"\+ ?[0-9](?:[ ()./-]{0,3}[0-9]){0,6}[ -]?\r?\n ?[0-9](?:[ ()./-]{0,3}[0-9]){3,11}(?![0-9])"
+)
+_GROUP = re.compile(r"[0-9]+")
 _BEFORE_NUMBER = re.compile(r"(?:\+ ?)?\(?\Z")
 _CALL = re.compile(
     r"\b(?:call|phone|tel|telephone|telefon|mobile?|mobil|cell|fax|desk|office|reach|contact|whatsapp|sms|dial"
@@ -31,14 +34,18 @@ _CALL = re.compile(
     re.IGNORECASE,
 )
 _CALLED = re.compile(r"[ (-]{0,3}(?:mobile?|cell|fax|desk|office|home|work)\b", re.IGNORECASE)
-_CARD = re.compile(r"\d(?<!\d\d)(?<!\d[ .-]\d)(?:[ \u00a0.-]?\d){11,18}(?![ \u00a0.-]?\d)")
-_IBAN = re.compile(
-    r"\d\d(?<=[A-Za-z]{2}\d\d)(?<![A-Za-z0-9][A-Za-z]{2}\d\d)(?:[ \u00a0-]?[A-Za-z0-9]){11,30}"
+_ROW = re.compile(r"[0-9]++(?:[ .-][0-9]++)*+")
+_PRINTED_CARD = re.compile(  # in groups as on a card, also among other numbers and at the end of a line
+    r"[0-9](?<![0-9][0-9])[0-9]{3}(?:(?:[\s.+-]{1,2}[0-9]{4}){3}(?:[\s.+-]{1,2}[0-9]{3})?+|[\s.+-]{1,2}[0-9]{6}[\s.+-]{1,2}[0-9]{4,5}"
+    r"|[0-9]{9,15})(?![0-9])"
 )
-_IP4 = re.compile(r"\d(?<![\d.]\d)\d{0,2}(?:\.\d{1,3}){3}(?!\.?\d)")
+_IBAN = re.compile(
+    r"[0-9]{2}(?<=[A-Za-z]{2}[0-9]{2})(?<![A-Za-z0-9][A-Za-z]{2}[0-9]{2})(?:[\s.+-]{0,2}[A-Za-z0-9]){11,30}"
+)
+_IP4 = re.compile(r"[0-9](?<![0-9.][0-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?!\.?[0-9])")
 _IP6_CORE = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _IP6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f.]{0,15}(?![\w:])")
-_SSN = re.compile(r"\d{3}(?<![\d-]\d{3})([- \u2010-\u2013])\d{2}\1\d{4}(?!-?\d)")
+_SSN = re.compile(r"[0-9](?<![0-9-][0-9])[0-9]{2}([- ])[0-9]{2}\1[0-9]{4}(?!-?[0-9])")
 _SSN_PLAIN = re.compile(r"\b(?:ssn|social security)\D{0,20}(\d{9})(?!\d)", re.IGNORECASE)
 _IN_QUERY = (
     "key|token|secret|password|passwd|pwd|sig|signature|auth|code|session|sid|jwt|otp|ticket|nonce|credential"
@@ -50,6 +57,10 @@ _PEM = re.compile(
 )
 _DATE = re.compile(r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?: \d{1,2})?")
 _TOKEN = re.compile(r"[\w-]*")
+_MIN_PHONE, _MAX_PHONE = 7, 15  # digits
+_MIN_CARD, _MAX_CARD, _MAX_CARD_WRITTEN = 12, 19, 40
+_MIN_COLONS = 6  # of an address of version 6 that is written whole, maybe with one of version 4 at its end
+_BESIDE = 8  # characters after a row that patterns look at
 _MAX_TOKEN = 4_000  # characters
 _MIN_SHARED = 8  # characters of a secret that is struck out wherever it stands
 _LETTER_VALUES = {chr(ord("a") + n): str(10 + n) for n in range(26)} | {str(n): str(n) for n in range(10)}
@@ -79,43 +90,70 @@ _IBAN_LENGTHS = {
 _IBAN_LENGTH = {country: length for length, countries in _IBAN_LENGTHS.items() for country in countries}
 
 
-@lru_cache(maxsize=1)
-def _holds_long_number(text: str) -> bool:
-    """Asked by several kinds of each text, one after another."""
-    return _LONG_NUMBER.search(text) is not None
+def _within_rows(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Matches that begin in rows of seven digits or more, which most texts do not hold."""
+    for start, end in number_rows(text):
+        for found in pattern.finditer(text, start, end + _BESIDE):
+            if found.start() >= end:
+                break
+            yield found
 
 
 def find_emails(text: str) -> Iterator[Span]:
-    for at in _AT.finditer(text):
-        domain = _DOMAIN.match(text, at.end())
-        local = (
-            _LOCAL_REVERSED.match(text[max(0, at.start() - _MAX_LOCAL) : at.start()][::-1])
-            if domain
-            else None
-        )
-        if domain and local:
-            yield at.start() - local.end(), domain.end()
+    at = text.find("@")
+    while at >= 0:
+        if domain := _DOMAIN.match(text, at + 1):
+            local = _LOCAL_REVERSED.match(text[max(0, at - _MAX_LOCAL) : at][::-1])
+            if local:
+                yield at - local.end(), domain.end()
+        at = text.find("@", at + 1)
 
 
 def find_phones(text: str) -> Iterator[Span]:
     """Numbers that are written as telephone numbers are; a plain row of digits is one only after a + or 0."""
-    for found in _NUMBER.finditer(text) if _holds_long_number(text) else ():
-        start = _BEFORE_NUMBER.search(text, max(0, found.start() - 3), found.start())
-        first = found.start() if start is None else start.start()
-        if _is_phone_number(text, first, found.end()):
-            yield first, found.end()
+    for found in _within_rows(_NUMBER, text):
+        start, end = found.span()
+        if end - start >= _MIN_PHONE:
+            before = _BEFORE_NUMBER.search(text, max(0, start - 3), start)
+            first = before.start() if before else start
+            if first < start or text[start] == "0" or not found[0].isdigit():
+                yield from _phone(text, first, end)
+    if "+" in text and "\n" in text:
+        yield from (found.span() for found in _WRAPPED_NUMBER.finditer(text))
 
 
-def _is_phone_number(text: str, start: int, end: int) -> bool:
+def _phone(text: str, start: int, end: int) -> Iterator[Span]:
+    """The number; where others follow it, as much as can be one."""
     whole, _, extension = text[start:end].partition("x")
-    digits = "".join(filter(str.isdigit, whole))
-    groups = re.findall(r"\d+", whole)
-    if not 7 <= len(digits) <= 15 or _DATE.fullmatch(whole):
+    groups = _GROUP.findall(whole)
+    digits = "".join(groups)
+    if len(digits) <= _MAX_PHONE:
+        if len(digits) >= _MIN_PHONE and _is_phone_number(text, (start, end), groups, bool(extension)):
+            yield start, end
+        return
+    if whole[0] not in "+(0":
+        return
+    ends = [start + found.end() for found in _GROUP.finditer(whole)]
+    while len(digits) > _MAX_PHONE:
+        digits = digits[: -len(groups.pop())]
+    while groups and len(digits) >= _MIN_PHONE:
+        if _is_phone_number(text, (start, ends[len(groups) - 1]), groups, False):
+            yield start, ends[len(groups) - 1]
+            return
+        digits = digits[: -len(groups.pop())]
+
+
+def _is_phone_number(text: str, span: Span, groups: list[str], extended: bool) -> bool:
+    start, end = span
+    whole = text[start:end].partition("x")[0]
+    if _DATE.fullmatch(whole):
         return False
-    if extension or _is_phone(whole, digits, groups):
+    if extended or _is_phone(whole, "".join(groups), groups):
         return True
+    if len(groups) == 1:
+        return False
     asked = _CALL.search(text, max(0, start - 60), start) or _CALLED.match(text, end)
-    return asked is not None and len(groups) > 1
+    return asked is not None
 
 
 def _is_phone(whole: str, digits: str, groups: list[str]) -> bool:
@@ -139,10 +177,11 @@ def _is_grouped_phone(digits: str, sizes: list[int], *, dashed: bool) -> bool:
 
 
 def find_cards(text: str) -> Iterator[Span]:
-    for found in _CARD.finditer(text) if _holds_long_number(text) else ():
-        digits = [int(letter) for letter in found[0] if letter.isdigit()]
-        if _is_issued_card(digits) and _luhn(digits):
-            yield found.span()
+    for found in chain(_within_rows(_ROW, text), _within_rows(_PRINTED_CARD, text)):
+        if _MIN_CARD <= found.end() - found.start() <= _MAX_CARD_WRITTEN:
+            digits = [int(letter) for letter in found[0] if letter.isdigit()]
+            if _MIN_CARD <= len(digits) <= _MAX_CARD and _is_issued_card(digits) and _luhn(digits):
+                yield found.span()
 
 
 def _is_issued_card(digits: list[int]) -> bool:
@@ -158,7 +197,7 @@ def _luhn(digits: list[int]) -> bool:
 
 
 def find_ibans(text: str) -> Iterator[Span]:
-    for found in _IBAN.finditer(text):
+    for found in _IBAN.finditer(text) if text_shape(text).country_code else ():
         start = found.start() - 2
         whole = text[start : found.end()]
         length = _IBAN_LENGTH.get(whole[:2].upper())
@@ -167,13 +206,21 @@ def find_ibans(text: str) -> Iterator[Span]:
             end = start + places[length - 1] + 1
             letters = [whole[place].lower() for place in places[:length]]
             number = "".join(_LETTER_VALUES.get(letter, "") for letter in (*letters[4:], *letters[:4]))
-            if int(number) % 97 == 1 and not text[end : end + 1].isalnum():
+            if int(number) % 97 == 1 and not _follows(text, end):
                 yield start, end
 
 
+def _follows(text: str, end: int) -> bool:
+    """Whether a digit or a letter that a number may hold goes on there."""
+    after = text[end : end + 1]
+    return after.isascii() and after.isalnum()
+
+
 def find_ip_addresses(text: str) -> Iterator[Span]:
-    for found in chain(_IP4.finditer(text) if _DOTTED.search(text) else (), _long_addresses(text)):
+    for found in chain(_IP4.finditer(text) if text_shape(text).dotted else (), _long_addresses(text)):
         address = found[0].rstrip(".")
+        if ":" in address and "::" not in address and address.count(":") < _MIN_COLONS:
+            continue  # a time of day
         try:
             ip_address(address)
         except ValueError:
@@ -196,9 +243,9 @@ def _long_addresses(text: str) -> Iterator[re.Match[str]]:
 
 
 def find_social_security_numbers(text: str) -> Iterator[Span]:
-    if not _holds_long_number(text):
+    if not text_shape(text).long_number:
         return
-    for found in _SSN.finditer(text):
+    for found in _within_rows(_SSN, text):
         if _is_issued("".join(filter(str.isdigit, found[0]))):
             yield found.span()
     for found in _SSN_PLAIN.finditer(text) if "ssn" in (lower := text.lower()) or "social" in lower else ():

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from promptops.config.settings import LogSettings
 from promptops.errors import PromptopsError
 from promptops.privacy.key import read_privacy_key
 from promptops.privacy.kinds import FINDERS
+from promptops.privacy.plain_text import written_plainly
 
 NamedSpan = tuple[int, int, str]
 SpanFinder = Callable[[str], Iterable[NamedSpan]]
@@ -42,6 +44,7 @@ class Redactor:
 
     finders: tuple[SpanFinder, ...]
     key: bytes | None
+    functions: tuple[SpanFinder, ...] = ()  # of the project: look at a text as it was written alone
 
     def text(self, text: str, found: Counts) -> str:
         if len(text) < _MIN_TEXT or (text.startswith(_IMAGE) and _is_image(text)):
@@ -87,19 +90,25 @@ class Redactor:
         return text if shown == value else json.dumps(shown, ensure_ascii=False)
 
     def _spans(self, text: str) -> Iterator[NamedSpan]:
-        for find in self.finders:
-            try:
+        try:
+            for find in (*self.finders, *self.functions):
                 yield from find(text)
-            except PromptopsError as error:
-                raise RedactionError(error.message) from None
-            except Exception as error:  # noqa: BLE001 - of a function of the project, whatever it is
-                raise RedactionError(f"a redactor failed with {type(error).__name__}") from None
+            if plain := written_plainly(text):
+                for find in self.finders:
+                    for start, end, name in find(plain.text):
+                        yield plain.written_at(start), plain.written_at(end), name
+        except PromptopsError as error:
+            raise RedactionError(error.message) from None
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - of a function of the project, whatever it is
+            raise RedactionError(f"a redactor failed with {type(error).__name__}") from None
 
     def _mark(self, name: str, value: str) -> str:
         if self.key is None:
             return f"[{name}]"
-        same = "".join(filter(str.isalnum, value)).lower() if name in FINDERS else value
-        digest = hmac.digest(self.key, f"{name}:{same}".encode("utf-8", "surrogatepass"), "sha256").hex()
+        if name in FINDERS:
+            plain = written_plainly(value)
+            value = "".join(filter(str.isalnum, plain.text if plain else value)).lower()
+        digest = hmac.digest(self.key, f"{name}:{value}".encode("utf-8", "surrogatepass"), "sha256").hex()
         return f"[{name}:{digest[:_PSEUDONYM].translate(_LETTERS)}]"
 
 
@@ -125,8 +134,11 @@ def redactor_of(rules: tuple[RedactionRule, ...], root: Path) -> Redactor:
 def _redactor(
     rules: tuple[RedactionRule, ...], pseudonyms: bool, root: Path | None, key_file: Path | None
 ) -> Redactor:
-    finders = tuple(_finder(rule, root) for rule in dict.fromkeys(rules))
-    return Redactor(finders, read_privacy_key(key_file) if pseudonyms else None)
+    rules = tuple(dict.fromkeys(rules))
+    finders, functions = (
+        tuple(_finder(rule, root) for rule in rules if bool(rule.function) is own) for own in (False, True)
+    )
+    return Redactor(finders, read_privacy_key(key_file) if pseudonyms else None, functions)
 
 
 def _finder(rule: RedactionRule, root: Path | None) -> SpanFinder:
@@ -148,7 +160,7 @@ def _matches(rule: RedactionRule, text: str) -> Iterator[NamedSpan]:
 
 def _spans_of_function(function: Callable[[str], Any], name: str, text: str) -> Iterator[NamedSpan]:
     """What a function of the project gives: pairs of numbers, each within the text."""
-    for start, end in function(text):
+    for start, end in islice(function(text), len(text) + 1):
         if not (type(start) is type(end) is int and 0 <= start <= end <= len(text)):
             raise ValueError(f"{start!r} to {end!r} is no part of the text")
         yield start, end, name

@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
+from promptops.escapes import INVISIBLE
 from promptops.prompt.template_types import TemplateFault
 from promptops.prompt.templates import plain_pieces
 
@@ -28,10 +29,7 @@ _SYSTEM_ROLES = ("system", "developer")
 _SPACES = re.compile(r"[^\S\n]+")
 _BLANK_LINES = re.compile(r"\n{3,}")
 _KEPT_CONTROLS = "\n\t"
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\U000e0000-\U000e0fff]"
-)
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
 SANITIZERS = ("strip_control", "nfc", "strip_zero_width", "collapse_space")
 
 
