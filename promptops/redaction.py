@@ -2,7 +2,8 @@
 
 Secrets are the keys that go out with requests and those in the environment. Letters and digits alone are
 compared, after escapes are read: so a key is found whatever stands between its pieces, URL-encoded, in
-HTML, JSON, base64 or hexadecimal digits. A piece of it is found from twelve letters and digits on.
+HTML, JSON, full-width letters, backwards, in base64, base32, base85 or other digits. A piece of it is found
+from twelve letters and digits on.
 """
 
 import os
@@ -19,6 +20,7 @@ _MIN_SECRET_LENGTH = 6  # a shorter one is a placeholder, and part of other word
 _MIN_KEY_LENGTH = 12  # of a variable that is only called a key, which may be that of a table
 _PIECE = 12  # letters and digits that are no accident
 _MIN_ENCODED = 8
+_RARE_STEP = 4  # letters between the pieces that are looked for: fewer of them to keep
 _MAX_SENT = 256
 _NAMES = ("API_KEY", "APIKEY", "TOKEN", "SECRET", "SECRET_KEY", "PASSWORD", "PASSWD", "PASSPHRASE", "_PAT")
 _IN_QUERY = ("key", "token", "secret", "password", "sig", "signature", "auth", "code")
@@ -30,15 +32,19 @@ _HEADER = (  # of requests, with whatever key: a library can have found one that
 _SCHEMES = ("basic ", "bearer ", "token ")
 _TOKENS = (
     r"%(?:25)*(?P<percent>[0-9a-f]{2})"
-    r"|\\+u(?P<u>[0-9a-f]{4})"
-    r"|\\+x(?P<x>[0-9a-f]{2})"
-    r"|\\+[nrtbf]"
+    r"|\\+(?:(?-i:U)0000(?P<long>[0-9a-f]{4})|u(?P<u>[0-9a-f]{4})|u\{0*(?P<braces>[0-9a-f]{1,5})\}"
+    r"|(?:x1b|033|e)\[[\d;]*m|x(?P<x>[0-9a-f]{2})|(?P<octal>[01]?[0-7]{2})|[nrtbf])"
+    r"|\x1b\[[\d;]*m"  # colours
+    r"|\b0x(?P<number>[0-9a-f]{2})\b"
     r"|&(?:amp;)*#0*(?P<decimal>\d{1,6});"
     r"|&(?:amp;)*#x0*(?P<hexadecimal>[0-9a-f]{1,5});"
     r"|&(?:amp;)*(?:amp|lt|gt|quot|apos|nbsp|shy|zwnj|zwj);"
-    r"|</?(?:wbr|br|b|i|em|strong|code|mark|span|p)\s*/?>"
+    r"|</?(?:wbr|br|b|i|em|strong|code|mark|span|p)(?:\s[^<>]{0,200})?/?>"
     r"|(?P<plain>[^\W_]+)"
+    r"|(?P<sign>[^\x00-\x7f])"  # that may be a letter in a circle
 )
+_BASES = {"decimal": 10, "octal": 8}
+_ROT13 = {first + n: first + (n + 13) % 26 for first in (65, 97) for n in range(26)}
 _MAX_TAIL = 4096
 _sent: dict[str, None] = {}
 
@@ -144,7 +150,7 @@ def _letters(text: str) -> _Letters:
             parts.append(token[0])
             letters.starts.extend(range(token.start(), token.end()))
             letters.ends.extend(range(token.start() + 1, token.end() + 1))
-        elif token.lastgroup and (letter := _escaped_letter(token)).isalnum():
+        elif token.lastgroup and _lower(letter := _escaped_letter(token)).isalnum():
             parts.append(letter)
             letters.starts.append(token.start())
             letters.ends.append(token.end())
@@ -158,15 +164,26 @@ def _token_pattern() -> re.Pattern[str]:
 
 
 def _escaped_letter(token: re.Match[str]) -> str:
-    base = 10 if token.lastgroup == "decimal" else 16
+    if token.lastgroup == "sign":
+        return token[0]
+    base = _BASES.get(str(token.lastgroup), 16)
     code = int(token[token.lastgroup or 0], base)
     return chr(code) if code <= 0x10FFFF else ""  # the last character
 
 
 def _lower(letter: str) -> str:
-    """One letter for one letter, as places are counted."""
+    """The plain letter for one in any width or ring; one for one, as places are counted."""
+    if not letter.isascii():
+        letter = _plain(letter)
     lower = letter.lower()
     return lower if len(lower) == 1 else letter
+
+
+def _plain(letter: str) -> str:
+    from unicodedata import normalize
+
+    plain = normalize("NFKC", letter)
+    return plain if len(plain) == 1 else letter
 
 
 @lru_cache(maxsize=8)
@@ -178,17 +195,20 @@ def _forms_of_all(secrets: frozenset[str]) -> _Forms:
 
 
 def _forms(secret: str) -> _Forms:
-    plain, *encoded = (_letters(form).text for form in (secret, *_base64(secret), _hexadecimal(secret)))
-    texts = [form for form in encoded if len(form) >= _MIN_ENCODED]
+    plain, *common = (_letters(form).text for form in (secret, *_base64(secret), *_spelt_otherwise(secret)))
+    texts = [form for form in common if len(form) >= _MIN_ENCODED]
     if len(plain) >= _PIECE:
         texts.append(plain)
-    whole = () if len(plain) >= _PIECE else _encodings(secret)
-    return _Forms(whole, frozenset(chain.from_iterable(map(_pieces, texts))), ())
+    pieces = set(chain.from_iterable(map(_pieces, texts)))
+    pieces.update(*(_pieces(_letters(form).text, step=_RARE_STEP) for form in _in_rare_digits(secret)))
+    return _Forms(() if len(plain) >= _PIECE else _encodings(secret), frozenset(pieces), ())
 
 
-def _pieces(text: str) -> Iterator[str]:
+def _pieces(text: str, *, step: int = 1) -> Iterator[str]:
     length = min(_PIECE, len(text))
-    return (text[start : start + length] for start in range(len(text) - length + 1))
+    if length < _MIN_ENCODED:
+        return iter(())
+    return (text[start : start + length] for start in range(0, len(text) - length + 1, step))
 
 
 @lru_cache(maxsize=_MAX_SENT)
@@ -209,8 +229,19 @@ def _base64(secret: str) -> Iterator[str]:
         yield digits[-(-before * 8 // 6) : (before + len(data)) * 8 // 6]
 
 
-def _hexadecimal(secret: str) -> str:
-    return secret.encode("utf-8", "surrogatepass").hex()
+def _spelt_otherwise(secret: str) -> tuple[str, ...]:
+    return (secret.encode("utf-8", "surrogatepass").hex(), secret[::-1], secret.translate(_ROT13))
+
+
+def _in_rare_digits(secret: str) -> Iterator[str]:
+    """Base32 and base85, wherever they begin in a longer text: the blocks that a secret alone decides."""
+    from base64 import a85encode, b32encode, b32hexencode, b85encode
+
+    data = secret.encode("utf-8", "surrogatepass")
+    yield " ".join(map(str, data))
+    for encode, size in ((b32encode, 5), (b32hexencode, 5), (a85encode, 4), (b85encode, 4)):
+        for start in range(size):
+            yield encode(data[start : len(data) - (len(data) - start) % size]).decode()
 
 
 def _environment_secrets(env: Mapping[str, str]) -> Iterable[str]:

@@ -1,6 +1,7 @@
 """Secrets are struck out of messages in whatever form they come back."""
 
 import base64
+import codecs
 import html
 import json
 import time
@@ -52,6 +53,28 @@ ECHOES = {
     "HTML entities": entities(KEY),
     "HTML with places to break": "<wbr>".join(KEY[at : at + 8] for at in range(0, len(KEY), 8)),
     "hexadecimal": KEY.encode().hex(),
+    "hexadecimal numbers": ", ".join(f"0x{ord(letter):02x}" for letter in KEY),
+    "decimal numbers": str(list(KEY.encode())),
+    "octal escapes": "".join(f"\\{ord(letter):03o}" for letter in KEY),
+    "escapes in braces": "".join(f"\\u{{{ord(letter):x}}}" for letter in KEY),
+    "long escapes": "".join(f"\\U{ord(letter):08x}" for letter in KEY),
+    "JSON escapes twice": json.dumps(json.dumps("".join(f"\\u{ord(letter):04x}" for letter in KEY))),
+    "backwards": KEY[::-1],
+    "full-width": "".join(chr(ord(letter) + 0xFEE0) for letter in KEY),
+    "in circles": "".join(
+        chr(ord(letter) - 97 + 0x24D0) if letter.islower() else letter for letter in KEY.swapcase()
+    ),
+    "in bold of mathematics": "".join(
+        chr(ord(letter) - 97 + 0x1D41A) if letter.islower() else letter for letter in KEY
+    ),
+    "with accents beside": "\u0301".join(KEY),
+    "soft hyphens": "\u00ad".join(KEY),
+    "HTML with classes": '<span class="s1">'.join(KEY[at : at + 8] for at in range(0, len(KEY), 8)),
+    "in colours": "\x1b[31m".join(KEY[at : at + 8] for at in range(0, len(KEY), 8)),
+    "in escaped colours": "\\x1b[1;31m".join(KEY[at : at + 8] for at in range(0, len(KEY), 8)),
+    "in another alphabet of letters": codecs.encode(KEY, "rot13"),
+    "UTF-16": KEY.encode("utf-16-le").decode("latin-1"),
+    "UTF-16 as it is printed": repr(KEY.encode("utf-16-be")),
     "upper case": KEY.upper(),
 }
 
@@ -68,9 +91,20 @@ def test_an_echoed_key_is_struck_out(echo: str) -> None:
 
 
 @pytest.mark.parametrize("before", ["", "a", "ab", "user:"])
-@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes])
-def test_base64_of_a_key_is_struck_out(before: str, encode: object) -> None:
-    encoded = encode(f"{before}{KEY}".encode()).decode()  # type: ignore[operator]  # three functions alike
+@pytest.mark.parametrize(
+    "encode",
+    [
+        base64.b64encode,
+        base64.urlsafe_b64encode,
+        base64.encodebytes,
+        base64.b32encode,
+        base64.b32hexencode,
+        base64.a85encode,
+        base64.b85encode,
+    ],
+)
+def test_a_key_in_other_digits_is_struck_out(before: str, encode: object) -> None:
+    encoded = encode(f"{before}{KEY}".encode()).decode()  # type: ignore[operator]  # functions alike
 
     shown = redact(f"got Basic {encoded}")
 
