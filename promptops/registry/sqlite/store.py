@@ -31,6 +31,7 @@ from promptops.registry.sqlite.errors import (
     translate_sqlite_errors,
 )
 from promptops.registry.sqlite.migrations import MIGRATIONS, SchemaMigration, migrate
+from promptops.registry.sqlite.open_files import OpenFiles
 from promptops.registry.sqlite.rows import (
     INSERT_OUTCOME,
     INSERT_RUN,
@@ -81,8 +82,7 @@ class RegistryDatabase(Closing):
         self._counter = 0
         self._lock = RLock()
         self._open_runs: dict[str, _OpenRun] = {}
-        self._file = path.absolute()
-        self._identity = _file_identity(self._file)
+        self._files = OpenFiles(str(path.absolute()))
 
     @classmethod
     def open(
@@ -172,7 +172,7 @@ class RegistryDatabase(Closing):
                 self._roll_back()
 
     def _commit(self) -> None:
-        if self._identity and _file_identity(self._file) != self._identity:
+        if not self._files.are_there():
             raise stale_registry_error(self.path)
         self._connection.execute("COMMIT")
 
@@ -350,14 +350,6 @@ class RegistryDatabase(Closing):
                 "log = excluded.log",
                 (prompt, digest, source, commit_sha, path, utc_now(), log),
             )
-
-
-def _file_identity(file: Path) -> tuple[int, int] | None:
-    try:
-        found = os.stat(file)  # noqa: PTH116 - half the time, before every commit
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
 
 
 def _inserted(cursor: sqlite3.Cursor) -> int:
