@@ -128,6 +128,16 @@ def test_a_side_that_has_only_started_agrees_with_nothing(registry: RegistryData
     assert losses(registry) == [1.0]
 
 
+def test_of_an_earlier_release_an_input_without_any_row_may_be_under_way(registry: RegistryDatabase) -> None:
+    """Rows were written when a side had ended: what follows a gap may be there for being fast."""
+    shadow_id = begin(registry)
+    log(registry, shadow_id, [(1, "control", False), (1, "candidate", True)])
+    log(registry, shadow_id, [(3, "control", False), (3, "candidate", False)])
+    assert losses(registry) == [1.0]
+    log(registry, shadow_id, [(2, "control", True), (2, "candidate", False)])
+    assert losses(registry) == [1.0, -1.0, 0.0]
+
+
 def test_pairs_that_were_pruned_meanwhile_are_left_out(registry: RegistryDatabase) -> None:
     shadow_id = begin(registry)
     log(registry, shadow_id, [(1, "candidate", False), (2, "control", True), (2, "candidate", False)])

@@ -283,9 +283,11 @@ def _input_order_losses(
         "ORDER BY batch_line, seq"
     )
     rows = registry.read(sql, (run.shadow_id, _MAX_LINE if counted is None else counted))
-    for _, group in groupby(rows, lambda row: int(row["batch_line"])):
+    by_line = groupby(rows, lambda row: int(row["batch_line"]))
+    for place, (line, group) in enumerate(by_line, 1):
         sides = {row["arm"]: (row["error_type"], float(row["loss"])) for row in group}
-        if sides.keys() == {"control", "candidate"}:
-            yield (*sides["control"], *sides["candidate"])
-        elif counted is None and run.finished_at is None:
+        complete = sides.keys() == {"control", "candidate"}
+        if counted is None and run.finished_at is None and not (complete and line == place):
             return  # a run of before it was noted what is counted: what follows may be there for being fast
+        if complete:
+            yield (*sides["control"], *sides["candidate"])
