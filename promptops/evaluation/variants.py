@@ -2,7 +2,9 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 from promptops.checks import CHECK_KINDS
@@ -12,6 +14,8 @@ from promptops.prompt import Check, Prompt
 from promptops.prompt.canonical_json import compact_json
 from promptops.prompt.cases import Case
 from promptops.prompt.checks import read_checks
+from promptops.prompt.jinja_templates import jinja_names
+from promptops.prompt.template_types import TemplateFault
 from promptops.versions.resolve import Version
 
 FindPrompt = Callable[[str], Prompt]  # of a reference, such as a judge's
@@ -116,7 +120,7 @@ class CaseChecks:
                 compares = all(name in inputs for name in PAIR_INPUTS) and "against" not in details
                 return "expected" in inputs or compares or _mentions_expected(argument)
             case _:
-                return _mentions_expected(argument)
+                return not CHECK_KINDS[check.kind].verbatim and _mentions_expected(argument)
 
 
 def equality_note(cases: int) -> tuple[str, ...]:
@@ -149,10 +153,17 @@ def _unique_name(name: str, taken: Iterable[str]) -> str:
 
 def _mentions_expected(argument: Any) -> bool:
     if isinstance(argument, str):
-        return "{{" in argument and "expected" in argument
+        return "{{" in argument and _takes_expected(argument)
     if isinstance(argument, dict):
         return any(map(_mentions_expected, argument.values()))
     return isinstance(argument, list) and any(map(_mentions_expected, argument))
+
+
+@lru_cache(maxsize=1024)
+def _takes_expected(template: str) -> bool:
+    with suppress(TemplateFault):  # which making the check says
+        return "expected" in jinja_names(template)[0]
+    return False
 
 
 def checks_hash(checks: Sequence[Check]) -> str:

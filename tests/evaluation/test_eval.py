@@ -220,8 +220,13 @@ def test_what_is_expected_is_compared_unless_a_check_looks_at_it(
         ('contains_any: [a, "{{ expected }}"]', {"contains_any"}),
         ("contains_any: [a, b]", {"contains_any", "equals"}),
         ("json_path: {path: $.a, equals: '{{ expected }}'}", {"json_path"}),
+        ("contains: '{{ animal }} is expected'", {"contains", "equals"}),
+        ("contains: '{{ [animal, expected] | join }}'", {"contains"}),
+        ("{contains: '{{ expected_by }}', name: by}", {"by", "equals"}),
+        ("json_schema: {const: '{{ expected }}'}", {"json_schema", "equals"}),
     ):
         text_ = ANIMALS.format(style="x").replace("{max_words: 3}", check)
+        text_ = text_.replace("{animal: string}", "{animal: string, expected_by: {type: string, default: o}}")
         farm.write("prompts/sound.yaml", text_)
         side = result(cli("eval", "sound", "--json"))["sides"][0]
         assert set(side["by_check"]) == found, check
