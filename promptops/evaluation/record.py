@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from promptops.evaluation.result import EvalComparison, EvalResult, VariantResult
+from promptops.evaluation.result import EvalComparison, EvalResult, VariantResult, worse_check_losses
 from promptops.prompt.canonical_json import sha256_hex
 from promptops.registry import EvalRecord
 
@@ -55,6 +55,7 @@ def _verdicts(compared: EvalComparison) -> dict[str, Any]:
         "margin": compared.margin,
         "within_margin": compared.within_margin,
         "worse_slices": list(compared.worse_slices),
+        "worse_checks": worse_check_losses(compared.checks, compared.worse_checks),
         "whole": asdict(compared.whole),
         "e_values": dict(compared.e_values),
     }

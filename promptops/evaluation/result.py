@@ -1,6 +1,6 @@
 """What an eval found: plain frozen data, made by the engine, read by every format."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -101,6 +101,11 @@ class ScoreSlice:
     high: float
     p: float
     p_adjusted: float
+
+
+def worse_check_losses(checks: Sequence[Slice], worse: Sequence[str]) -> dict[str, float]:
+    """Of the checks that are shown to be worse, by how much each may be: what a margin is held against."""
+    return {each.name: -each.low for each in checks if each.name in worse}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

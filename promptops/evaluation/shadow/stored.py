@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from promptops.evaluation.result import worse_check_losses
 from promptops.evaluation.shadow.aggregator import ShadowAggregator, ShadowRunInfo
 from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
 from promptops.evaluation.shadow.pair import UNANSWERED_ERRORS, pair_from_runs
@@ -61,6 +62,7 @@ def summarize_comparison(comparison: ShadowComparison) -> dict[str, Any]:
         "planned": comparison.planned,
         "broke": comparison.broke_total,
         "fixed": comparison.fixed_total,
+        "worse_checks": worse_check_losses(comparison.checks, comparison.worse_checks),
         "stopped": comparison.stopped,
         "spent_usd": comparison.spent_usd,
     }

@@ -1,6 +1,7 @@
 """What the phase before the first user has to say: the logged evals of the canary against stable."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from promptops.registry import EvalRecord, RegistryDatabase, evals_against
@@ -31,42 +32,69 @@ def eval_gate(
     if not found:
         said = "no eval has compared this version with what is stable yet"
         return GateFinding(verdict=None, sentence=said, command=command)
-    return _gate_finding(found[-1], plan.eval.margin if plan.eval else 0.0, names)
+    return _gate_finding(found[-1], plan.eval.margin if plan.eval else 0.0, names, command)
 
 
-def _gate_finding(found: EvalRecord, margin: float, names: tuple[str, str]) -> GateFinding:
+def _gate_finding(found: EvalRecord, margin: float, names: tuple[str, str], command: str) -> GateFinding:
     """The eval by the plan's margin, whatever margin it was made with.
 
     Where calls stopped as soon as the verdict was in, it holds for the eval's own margin and wider ones.
     """
     known = found.verdicts
-    details = {"eval_id": found.eval_id, "margin": known.get("margin"), "finished_at": found.finished_at}
     losses = None if known.get("e_values") else _bounds(known.get("whole"))
     if losses is None:
         within = bool(known.get("within_margin")) and (known.get("margin") or 0.0) <= margin
-        verdict = _by_margin(Verdict(known["verdict"]), within=within)
-        return GateFinding(verdict=verdict, sentence=str(known.get("sentence", "")), details=details)
-    verdict = _by_margin(Verdict(known["verdict"]), within=losses.high <= margin)
-    finding = VerdictDetails(
+    else:
+        within = losses.high <= margin
+    verdict, sentence = _by_margin(Verdict(known["verdict"]), within=within), str(known.get("sentence", ""))
+    if losses is not None:
+        finding = VerdictDetails(
+            verdict=verdict,
+            subject=names[0],
+            against=names[1],
+            wording=CHECKS_WORDING,
+            bounds=losses,
+            count=known["whole"]["pairs"],
+            margin=margin,
+            counted="cases",
+        )
+        sentence = verdict_sentence(finding)
+    gate = GateFinding(
         verdict=verdict,
-        subject=names[0],
-        against=names[1],
-        wording=CHECKS_WORDING,
-        bounds=losses,
-        count=known["whole"]["pairs"],
-        margin=margin,
-        counted="cases",
+        sentence=sentence,
+        details={"eval_id": found.eval_id, "margin": known.get("margin"), "finished_at": found.finished_at},
     )
-    if verdict is Verdict.NOT_WORSE and _control_rate(found) == 0.0:
-        said = f"{names[1]} passes none of {known['whole']['pairs']:,} cases: do the checks fit?"
-        return GateFinding(verdict=Verdict.UNDECIDED, sentence=said, details=details)
-    return GateFinding(verdict=verdict, sentence=verdict_sentence(finding), details=details)
+    return judge_yardstick(
+        gate,
+        f"{names[1]} passes none of {found.counts.get('cases', 0):,} cases" if _passes_none(found) else "",
+        worse_checks(known, names[0], margin),
+        command,
+    )
 
 
-def _control_rate(found: EvalRecord) -> float | None:
-    """The share of cases that stable passes, by what was kept of the other side; None where it was not."""
-    rate, difference = found.counts.get("rate"), found.verdicts["whole"].get("difference")
-    return None if rate is None or difference is None else round(rate - difference, 9)
+def judge_yardstick(gate: GateFinding, nothing: str, worse: str, command: str) -> GateFinding:
+    """A finding that holds by what it was measured with.
+
+    ``nothing``: that stable passes nothing, so that nothing could be worse; ``worse``: that a check that both
+    are held to is worse, whatever the others are.
+    """
+    if worse and gate.verdict is not Verdict.WORSE:
+        return replace(gate, verdict=Verdict.WORSE, sentence=worse)
+    if nothing and gate.verdict in (Verdict.NOT_WORSE, Verdict.UNDECIDED):
+        return replace(gate, verdict=None, sentence=f"{nothing}: do the checks fit?", command=command)
+    return gate
+
+
+def worse_checks(known: Mapping[str, Any], subject: str, margin: float) -> str:
+    """A sentence about the checks that a comparison has shown to be worse; "" where there are none."""
+    names = [name for name, loss in (known.get("worse_checks") or {}).items() if loss > margin]
+    return f"{subject} is worse on the check {', '.join(names)}" if names else ""
+
+
+def _passes_none(found: EvalRecord) -> bool:
+    """Whether stable passes no case, by what was kept of the other side; False where it was not."""
+    rate, difference = found.counts.get("rate"), (found.verdicts.get("whole") or {}).get("difference")
+    return rate is not None and difference is not None and round(rate - difference, 9) == 0.0
 
 
 def _bounds(whole: Mapping[str, Any] | None) -> Interval | None:

@@ -1,7 +1,11 @@
 """What shadow runs have found of a canary, for the phase that waits for them."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from promptops.providers.types import RETRYABLE_ERRORS
-from promptops.registry import RegistryDatabase, shadow_losses
+from promptops.registry import RegistryDatabase, list_shadow_runs_comparing, shadow_losses
+from promptops.release.analysis.eval_gate import judge_yardstick, worse_checks
 from promptops.release.analysis.findings import GateFinding
 from promptops.release.plan import PlanShadowGate
 from promptops.stats.sequential_pairs import SequentialPairedTest
@@ -38,22 +42,17 @@ def shadow_gate(
     for loss in losses:
         test.add(loss)
     verdict = test.verdict
-    passes_nothing = all(before >= 1.0 for before, _ in answered) and verdict is not Verdict.BETTER
     enough = len(losses) >= gate.min_pairs or verdict is Verdict.WORSE
+    command = _command(prompt, control_digest, candidate_digest, gate)
     sentence = (
         verdict_sentence(test.details(control, candidate, CHECKS_WORDING))
         if enough
         else f"{len(losses):,} of {gate.min_pairs:,} shadow pairs are there"
     )
-    if enough and passes_nothing:
-        verdict, sentence = (
-            Verdict.UNDECIDED,
-            f"{control} passes none of {len(losses):,} inputs: do the checks fit?",
-        )
-    return GateFinding(
+    finding = GateFinding(
         verdict=verdict if enough else None,
         sentence=sentence,
-        command=_command(prompt, control_digest, candidate_digest, gate),
+        command=command,
         details={
             "pairs": len(losses),
             "unanswered": len(pairs) - len(losses),
@@ -63,6 +62,21 @@ def shadow_gate(
             "e_values": test.e_values,
         },
     )
+    nothing = all(before >= 1.0 for before, _ in answered)
+    return judge_yardstick(
+        finding,
+        f"{control} passes none of {len(losses):,} inputs" if nothing else "",
+        worse_checks(_latest_summary(registry, prompt, candidate_digest, control_digest), candidate, margin),
+        command,
+    )
+
+
+def _latest_summary(
+    registry: RegistryDatabase, prompt: str, candidate: str, control: str
+) -> Mapping[str, Any]:
+    """What the latest shadow run that has come to an end found in short."""
+    runs = list_shadow_runs_comparing(registry, prompt, candidate, control)
+    return next((run.about["summary"] for run in runs if run.about.get("summary")), {})
 
 
 def _short_reference(digest: str) -> str:

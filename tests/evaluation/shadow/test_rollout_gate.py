@@ -19,6 +19,12 @@ plans:
     steps: [{{weight: 50, min_canary: 5}}]
     metrics: [{{name: error_rate, kind: binary, source: run.error, worse: higher, role: guard, margin: 0.1}}]
 """
+GATES = """\
+plans:
+  evals: {quality: optional, shadow: null, unit: call, eval: {margin: 0.3}}
+  pairs: {quality: optional, eval: null, unit: call, shadow: {min_pairs: 10, require: undecided_ok}}
+"""
+OLD, NEW = "openai/gpt-4o-mini-2024-07-18", "openai/gpt-4.1-mini-2025-04-14"
 CHECKED = GREET + "checks: [{contains: '{{ name }}'}]\n"
 
 
@@ -144,11 +150,11 @@ def test_a_candidate_that_is_down_is_no_verdict(logged: Repo, cli: Cli, provider
     assert phase(cli) == "progressing"
 
 
-def salute(otherwise: Answer) -> Any:
+def salute(otherwise: Answer, marker: bytes = b"Salute") -> Any:
     """The canary gets this answer, and stable an echo."""
 
     def answer(request: Received) -> Answer:
-        return otherwise if b"Salute" in request.raw else echo(request)
+        return otherwise if marker in request.raw else echo(request)
 
     return answer
 
@@ -161,14 +167,40 @@ def test_what_is_expected_beside_checks_that_do_not_look_at_it(
 ) -> None:
     """It is compared by a check that nobody wrote, which is said; both sides failing it proves nothing."""
     two_versions(repo, "checks: [{max_words: 3}]\n")
-    provider.script = salute(text(answer))
     lines = [{"inputs": {"name": f"p{n}"}, "expected": "something else"} for n in range(14)]
     repo.write("cases.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
-    versions = ("greet@HEAD", "--against", "greet@HEAD~1")
-    for done in (
-        cli("shadow", "run", *versions, "--inputs", "cases.jsonl", "--no-worse-than", "0.03", "-j", "1"),
-        cli("eval", *versions, "--cases", "cases.jsonl", "--no-worse-than", "0.03"),
+    versions, gate = ("greet@HEAD", "--against", "greet@HEAD~1"), ("--no-worse-than", "0.03", "-j", "1")
+    for marker, command in (
+        (b"Salute", ("shadow", "run", *versions, "--inputs", "cases.jsonl")),
+        (b"Salute", ("eval", *versions, "--cases", "cases.jsonl")),
+        (b"4.1", ("shadow", "migrate", "--model", f"{OLD}={NEW}", "--inputs", "cases.jsonl")),
     ):
+        provider.script = salute(text(answer), marker)
+        done = cli(*command, *gate)
         assert done.code == code, done.out + done.err
         assert said in done.err
         assert "14 cases are compared with `expected` by `equals`" in " ".join((done.out + done.err).split())
+
+
+@pytest.mark.parametrize("way", ["eval", "sequential", "shadow"])
+@pytest.mark.parametrize(
+    ("answer", "code", "said"), [("Hail.", 3, "passes none"), ("a b c d", 1, "worse on the check max_words")]
+)
+def test_a_tick_says_what_the_comparison_said(
+    repo: Repo, cli: Cli, provider: Provider, way: str, answer: str, code: int, said: str
+) -> None:
+    repo.write("promptops.yaml", GATES)
+    lines = [{"inputs": {"name": f"p{n}"}, "expected": "something else"} for n in range(24)]
+    repo.write("prompts/greet.cases.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    two_versions(repo, "checks: [{max_words: 3}]\ncases: greet.cases.jsonl\n")
+    ok(cli("promote", "greet@HEAD~1", "--yes"))
+    ok(cli("canary", "greet@HEAD", "--plan", "evals" if way != "shadow" else "pairs", "--yes"))
+    provider.script = salute(text(answer))
+    if way == "shadow":
+        ok(pairs(cli, "--inputs", "prompts/greet.cases.jsonl", "--until", "all", "-j", "1"))
+    else:
+        more = ["--sequential"] if way == "sequential" else []
+        assert cli("eval", "--plan", "greet", "-j", "1", *more).code == code
+    done = cli("tick", "greet", "--exit-code")
+    assert (done.code, said in done.out + done.err) == (code, True), done.out + done.err
+    assert phase(cli) == (None if code == 1 else "shadow" if way == "shadow" else "eval")
