@@ -58,8 +58,12 @@ def _unsupported_claims(done: Transition, evidence: Mapping[str, Any], plan: Rel
         return []
     said = evidence["metrics"]
     if (done.move, done.verdict) == (Move.PROMOTE, Verdict.NOT_WORSE):
-        guards = [each.name for each in plan.metrics if each.role in ("guard", "hard")]
-        open_ = [name for name in guards if said[name]["worse"] or not said[name]["not_worse"]]
+        by_shadow = plan.proven_by_shadow
+        open_ = [
+            each.name
+            for each in plan.guards
+            if said[each.name]["worse"] or not (said[each.name]["not_worse"] or each.name in by_shadow)
+        ]
         open_ += [name for name in plan.all_goals if not said[name]["better"]]
         return [Mismatch(name, "the verdict", done.verdict, said[name]["verdict"]) for name in open_]
     by_harm = any(evidence.get(why) for why in ("harm", "hard", "breaker"))

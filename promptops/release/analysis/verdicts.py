@@ -145,7 +145,7 @@ def _metric_finding(
         else None
     )
     n_c, sum_c, n_s, sum_s = each.sums
-    counts = _arm_counts(each)
+    counts = arm_counts(each)
     finding = VerdictDetails(
         verdict,
         subject,
@@ -188,7 +188,7 @@ def _metric_finding(
     )
 
 
-def _arm_counts(each: MetricTests) -> ArmCounts:
+def arm_counts(each: MetricTests) -> ArmCounts:
     n_c, sum_c, n_s, sum_s = each.sums
     if each.metric.kind != "binary":
         return ArmCounts(int(n_c), int(n_s))

@@ -17,9 +17,11 @@ from promptops.release.analysis.rollout_tests import (
     stored_engine,
 )
 from promptops.release.analysis.scoring import MetricValue, NoValue
-from promptops.release.analysis.verdicts import find_harm, find_worse_slices, is_metric_worse
+from promptops.release.analysis.verdicts import arm_counts, find_harm, find_worse_slices, is_metric_worse
 from promptops.release.plan.types import ReleasePlan
 
+_LATER = ("bad",)  # which earlier releases did not commit
+_ABSENT = object()
 _TOLERANCE = 1e-6  # of logarithms, and of means
 
 
@@ -94,6 +96,7 @@ def _rollout_mismatches(evidence: Mapping[str, Any], tests: RolloutTests) -> lis
         "expected_canary": tests.ratio.expected,
         "sample_ratio_alarm": tests.ratio.alarmed(tests.plan.alpha.srm),
         "harm": list(find_harm(tests)),
+        "hard": [name for lane in tests.window_groups for name, each in lane.metrics.items() if each.hard],
     }
     return [
         Mismatch("", what.replace("_", " "), evidence[what], value)
@@ -108,12 +111,14 @@ def _metric_mismatches(evidence: Mapping[str, Any], tests: RolloutTests) -> list
         Mismatch(metric.name, what, committed, value)
         for metric in tests.plan.metrics
         for what, value in _recomputed_values(tests, tests.of(metric.name)[1]).items()
-        if not _is_close(committed := _committed_value(said[metric.name], what), value)
+        if (committed := _committed_value(said[metric.name], what)) is not _ABSENT
+        and not _is_close(committed, value)
     ]
 
 
 def _recomputed_values(tests: RolloutTests, each: MetricTests) -> dict[str, Any]:
-    alpha = tests.plan.alpha
+    alpha, counts = tests.plan.alpha, arm_counts(each)
+    n_c, sum_c, n_s, sum_s = each.sums
     return {
         "worse": is_metric_worse(each, find_harm(tests), find_worse_slices(tests), alpha.rollback),
         "not_worse": each.is_not_worse(alpha.promote),
@@ -123,6 +128,10 @@ def _recomputed_values(tests: RolloutTests, each: MetricTests) -> dict[str, Any]
         "log_e better": each.better.log_e,
         "canary calls": each.canary_calls,
         "stable calls": each.stable_calls,
+        "canary bad": counts.subject_bad,
+        "stable bad": counts.against_bad,
+        "canary mean": sum_c / n_c if n_c else None,
+        "stable mean": sum_s / n_s if n_s else None,
         "canary missing": each.missing_counts[0],
         "stable missing": each.missing_counts[1],
     }
@@ -130,10 +139,12 @@ def _recomputed_values(tests: RolloutTests, each: MetricTests) -> dict[str, Any]
 
 def _committed_value(said: Mapping[str, Any], what: str) -> Any:
     first, _, second = what.partition(" ")
+    if second in _LATER and second not in said[first]:
+        return _ABSENT
     return said[first][second] if second else said[first]
 
 
 def _is_close(one: Any, other: Any) -> bool:
-    if isinstance(one, float) or isinstance(other, float):
+    if isinstance(one, int | float) and isinstance(other, int | float):
         return math.isclose(one, other, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
     return bool(one == other)

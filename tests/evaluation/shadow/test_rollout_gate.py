@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from support.channel_calls import log_calls
 from support.front_door import GREET, Cli, Finished, Repo
 from support.greet_releases import channel, ok, told, two_versions
+from support.greet_traffic import ticked
 from support.provider import Answer, Provider, Received, echo, status, text
 
 PLAN = """\
@@ -23,6 +25,18 @@ GATES = """\
 plans:
   evals: {quality: optional, shadow: null, unit: call, eval: {margin: 0.3}}
   pairs: {quality: optional, eval: null, unit: call, shadow: {min_pairs: 10, require: undecided_ok}}
+"""
+PAIRS_FIRST = """\
+plans:
+  pairs:
+    eval: null
+    unit: call
+    steps: [{weight: 50}]
+    shadow: {min_pairs: 10, margin: 0.5}
+    promote: {require: shadow_and_no_harm, min_calls: 100}
+    metrics:
+      - {name: error_rate, kind: binary, source: run.error, worse: higher, role: guard, margin: 0.3}
+      - {name: checks, kind: binary, source: checks.pass, worse: lower, role: guard, margin: 0.01}
 """
 OLD, NEW = "openai/gpt-4o-mini-2024-07-18", "openai/gpt-4.1-mini-2025-04-14"
 CHECKED = GREET + "checks: [{contains: '{{ name }}'}]\n"
@@ -204,3 +218,21 @@ def test_a_tick_says_what_the_comparison_said(
     done = cli("tick", "greet", "--exit-code")
     assert (done.code, said in done.out + done.err) == (code, True), done.out + done.err
     assert phase(cli) == (None if code == 1 else "shadow" if way == "shadow" else "eval")
+
+
+def test_what_the_pairs_have_shown_verifies_with_the_promotion(
+    repo: Repo, cli: Cli, provider: Provider
+) -> None:
+    """The checks need not be shown not worse by the canary again, where the plan says so."""
+    repo.write("promptops.yaml", PAIRS_FIRST)
+    two_versions(repo, "checks: [{max_words: 30}]\n")
+    ok(cli("promote", "greet@HEAD~1", "--yes"))
+    ok(cli("canary", "greet@HEAD", "--plan", "pairs", "--yes"))
+    lines = [{"inputs": {"name": f"p{n}"}} for n in range(30)]
+    repo.write("cases.jsonl", "".join(json.dumps(line) + "\n" for line in lines))
+    ok(pairs(cli, "--inputs", "cases.jsonl", "--until", "all"))
+    ok(cli("tick", "greet"))
+    log_calls(repo, 150, lambda *_: {"passed": True})
+    assert (ticked(cli)["move"], phase(cli)) == ("promote", None)
+    (last, *_) = told(cli, "release", "verify")
+    assert (last["subject"], last["mismatches"]) == ("release(greet): production v1 → v2", [])

@@ -80,13 +80,23 @@ def test_what_was_changed_by_hand_is_named() -> None:
     evidence = _evidence(traffic)
     evidence["metrics"]["error_rate"]["not_worse"] = True
     evidence["calls"] += 1
+    evidence["hard"] = ["error_rate"]
+    evidence["metrics"]["error_rate"]["canary"]["bad"] = 0
+    evidence["metrics"]["latency"]["stable"]["mean"] = None
     assert {(each.metric, each.what) for each in verify_evidence(traffic.registry, evidence, PLAN)} == {
         ("", "calls"),
+        ("", "hard"),
         ("error_rate", "not_worse"),
+        ("error_rate", "canary bad"),
+        ("latency", "stable mean"),
     }
     assert "calls is committed as 321, the observations give 320" in str(
         verify_evidence(traffic.registry, evidence, PLAN)[0]
     )
+    evidence = _evidence(traffic)
+    for each in evidence["metrics"].values():
+        del each["canary"]["bad"], each["stable"]["bad"]  # of an earlier release
+    assert verify_evidence(traffic.registry, evidence, PLAN) == []
 
 
 def test_observations_that_were_lost_are_named() -> None:
