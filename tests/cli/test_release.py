@@ -14,6 +14,7 @@ from promptops.config.clock import utc_text
 from promptops.errors import Invalid
 from promptops.registry import RegistryDatabase
 from promptops.release.actions.wait import parse_timeout
+from support.channel_calls import log_calls
 from support.front_door import Cli, Repo
 from support.greet_releases import (
     CHECKED,
@@ -163,6 +164,20 @@ def test_a_forecast_says_which_plan_suits_the_traffic(cli: Cli, repo: Repo) -> N
     assert forecast()[0] == "shadow-first"
     canary = ok(cli("canary", "greet@HEAD", "--yes"))
     assert "the plan shadow-first takes" in canary.err
+    command = re.search("promptops (canary .* --plan shadow-first --supersede)", canary.err)
+    assert command
+    ok(cli(*command[1].split(), "--yes"))  # it has begun with the other plan meanwhile
+    assert channel(cli)["rollout"]["phase"] == "eval"
+
+
+def test_no_plan_is_advised_that_the_channel_refuses(cli: Cli, repo: Repo) -> None:
+    repo.write("promptops.yaml", "plans: {default: {quality: optional, unit: call, deadline: 1000d}}\n")
+    go_live(cli, repo)
+    log_calls(repo, 600, lambda draw, _: {"latency_ms": draw.gauss(900, 90)}, apart=86_400 / 200)
+    found = told(cli, "release", "forecast", "greet@HEAD")
+    assert (found["recommended"], found["advice"]) == (None, "")
+    assert found["sentence"].endswith("deadline 1,000 d")
+    assert cli("canary", "greet@HEAD", "--plan", "lean", "--yes").code == 4
 
 
 def test_verify_finds_what_the_observations_do_not_bear_out(cli: Cli, canary: Repo, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def _print_next_step(context: ReleaseContext, started: PreparedCanary) -> None:
 
 
 def _confirm_forecast(context: ReleaseContext, found: PreparedCanary, *, yes: bool) -> None:
-    forecast = forecast_canary(context, found)
+    forecast = forecast_canary(context, found, starting=True)
     note(f"plan {found.plan.name}: {forecast.sentence}")
     for each in (forecast.advice, *quality_notes(found.plan), *tail_notes(found.plan)):
         if each:

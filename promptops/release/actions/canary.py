@@ -142,14 +142,15 @@ def resolve_plan(
     return fit_plan(fit_plan(plan, chosen.version.prompt), context.version(chosen.target, stable).prompt)
 
 
-def forecast_canary(context: ReleaseContext, prepared: PreparedCanary) -> Forecast:
-    """With advice where another plan decides sooner, or none does."""
+def forecast_canary(context: ReleaseContext, prepared: PreparedCanary, *, starting: bool = False) -> Forecast:
+    """With advice where another plan decides sooner, or none does. ``starting``: it may be active then."""
     target, plan, registry = prepared.target, prepared.plan, context.registry
     stable = context.version(target, prepared.stable)
     history = read_channel_history(
         registry, target.prompt, target.channel, plan, prepared.stable.digest, context.now
     )
-    choice = PlanChoice(prepared.candidate, stable, plan, history)
+    supersede = starting or prepared.superseded is not None
+    choice = PlanChoice(prepared.candidate, stable, plan, history, supersede)
     return with_advice(forecast_rollout(plan, history), choice, registry)
 
 

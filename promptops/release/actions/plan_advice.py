@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from promptops.errors import Invalid
 from promptops.registry import RegistryDatabase, count_distinct_inputs
 from promptops.release.actions.candidate import ReleaseCandidate
 from promptops.release.analysis.forecast import ChannelHistory, Forecast, forecast_rollout, format_days
+from promptops.release.context import Target
 from promptops.release.plan import fit_plan, named_plan
+from promptops.release.plan.quality import require_quality
 from promptops.release.plan.tail_guards import tail_thresholds, with_tail_guards
 from promptops.release.plan.types import PlanEvalGate, ReleasePlan
 from promptops.release.steps import gate_phases
@@ -19,12 +22,16 @@ _MIN_PAIRS = 100  # inputs below which a shadow run proves nothing of a margin o
 
 @dataclass(frozen=True, slots=True)
 class PlanChoice:
-    """What advice is about: who would be released, by which plan, on which evidence."""
+    """What advice is about: who would be released, by which plan, on which evidence.
+
+    ``supersede``: a canary is active by the time that the advice is followed.
+    """
 
     candidate: ReleaseCandidate
     stable: Version
     plan: ReleasePlan
     history: ChannelHistory
+    supersede: bool = False
 
 
 def with_advice(found: Forecast, choice: PlanChoice, registry: RegistryDatabase) -> Forecast:
@@ -37,7 +44,8 @@ def with_advice(found: Forecast, choice: PlanChoice, registry: RegistryDatabase)
     ]
     sooner = min((each for each in others if each.in_time), key=lambda each: each.days or 0.0, default=None)
     if sooner and sooner.days and (not found.in_time or sooner.days <= _MUCH_SOONER * (found.days or 0.0)):
-        command = f"promptops canary {_reference(choice)} --plan {sooner.plan}"
+        instead = " --supersede" if choice.supersede else ""
+        command = f"promptops canary {_reference(choice)} --plan {sooner.plan}{instead}"
         advice = f"the plan {sooner.plan} takes {format_days(sooner.days)}: {command}"
         return replace(found, advice=advice, recommended=sooner.plan)
     if found.in_time:
@@ -55,8 +63,17 @@ def _other_plans(choice: PlanChoice) -> Sequence[ReleasePlan]:
         return ()  # what somebody wrote on purpose is not talked out of
     gates = set(gate_phases(choice.plan))
     plans = [plan for name in LOW_TRAFFIC if gates <= set(gate_phases(plan := named_plan(file, name)))]
+    fitting = [fit_plan(fit_plan(plan, prompts[0]), prompts[1]) for plan in plans]
     tails = tail_thresholds(choice.plan)
-    return [with_tail_guards(fit_plan(fit_plan(plan, prompts[0]), prompts[1]), tails) for plan in plans]
+    return [with_tail_guards(plan, tails) for plan in fitting if _is_accepted(plan, choice.candidate.target)]
+
+
+def _is_accepted(plan: ReleasePlan, target: Target) -> bool:
+    try:
+        require_quality(plan, target.prompt, target.channel)
+    except Invalid:
+        return False
+    return True
 
 
 def _has_inputs(plan: ReleasePlan, inputs: int) -> bool:

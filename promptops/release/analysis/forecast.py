@@ -197,7 +197,8 @@ def _sentence(
     said = f"≈ {_round(most):,} calls ≈ {format_days(days)} at your traffic (two of three end by then)"
     if deadline is None:
         return said
-    return f"{said}; deadline {deadline:.3g} d" + (": probably undecided" if days > deadline else "")
+    limit = f"{deadline:,.0f}" if deadline >= 100 else f"{deadline:.3g}"
+    return f"{said}; deadline {limit} d" + (": probably undecided" if days > deadline else "")
 
 
 def _power_clause(plan: ReleasePlan, power: float | None) -> str:
@@ -216,6 +217,6 @@ def _round(calls: float) -> int:
 
 def format_days(days: float) -> str:
     if days >= _HOURS_UP_TO:
-        return f"{days:.0f} days"
+        return f"{days:,.0f} days"
     hours = max(1, round(days * 24))
     return f"{hours} hour{'s'[: hours != 1]}"
