@@ -12,6 +12,7 @@ Exit code 1, "the answer is no", is a result and not an error: verbs return it.
 A message says what, where, and (``hint``) the next step.
 """
 
+import errno
 from enum import IntEnum
 
 
@@ -81,3 +82,18 @@ class Unavailable(PromptopsError):
 
 class OverBudget(PromptopsError):
     exit_code = ExitCode.OVER_BUDGET
+
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the last by ``ulimit -f``
+
+
+def is_disk_full(error: OSError) -> bool:
+    return error.errno in _DISK_FULL
+
+
+def disk_full_error(where: str) -> Unavailable:
+    """``where``: what could not be written, such as "for the registry x.db"."""
+    return Unavailable(
+        f"no space left {where}",
+        hint="free some space on its disk and try again; nothing already logged is lost",
+    )

@@ -16,7 +16,7 @@ from promptops._version import __version__
 from promptops.cli.help import PROGRAM, print_group_help, print_help
 from promptops.cli.limits import is_limited, run_limited
 from promptops.cli.verbs import BUILT_IN, MOVED_OPTIONS, MOVED_VERBS, OTHER_WAYS, VERBS, suggest_verbs
-from promptops.errors import ExitCode, PromptopsError, WrongUsage
+from promptops.errors import ExitCode, PromptopsError, WrongUsage, disk_full_error, is_disk_full
 from promptops.log import before_first_message
 
 if TYPE_CHECKING:  # which takes time, and most commands log nothing
@@ -236,7 +236,9 @@ def _exit_code_of(work: Callable[[], int | None]) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return ExitCode.INTERRUPTED
-    except Exception:  # noqa: BLE001 - the one place where a bug becomes an exit code
+    except Exception as error:  # noqa: BLE001 - the one place where a bug becomes an exit code
+        if isinstance(error, OSError) and is_disk_full(error):
+            return _report_full_disk(error)
         return _report_bug()
     return code or 0
 
@@ -250,6 +252,14 @@ def _report_error(error: PromptopsError) -> int:
     return error.exit_code
 
 
+def _report_full_disk(error: OSError) -> int:
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
+    return _report_error(disk_full_error(f"for {error.filename or 'what is written'}"))
+
+
 def _report_bug() -> int:
     from promptops.console import note_traceback
 
@@ -259,9 +269,13 @@ def _report_bug() -> int:
 
 
 def _handle_closed_pipe() -> int:
-    # what the interpreter flushes at exit must not fail a second time
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _forget_output()
     return ExitCode.PIPE_CLOSED
+
+
+def _forget_output() -> None:
+    """What the interpreter flushes at exit must not fail a second time."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _escape_unencodable_output() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self, TextIO
 
 from promptops.config.containment import resolve_inside, resolve_output
-from promptops.errors import Invalid
+from promptops.errors import Invalid, disk_full_error, is_disk_full
 
 _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | _NO_LINK  # it need not be readable
@@ -135,6 +135,8 @@ class WriteTarget:
         try:
             yield
         except OSError as error:
+            if is_disk_full(error):
+                raise disk_full_error(f"for {self.path}") from None
             reason = error.strerror or str(error)
             raise Invalid(
                 f"cannot write {self.path}: {reason}",

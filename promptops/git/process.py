@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import IO, Any, Literal, cast
 
 from promptops.config.settings import Settings
-from promptops.errors import Invalid, PromptopsError
+from promptops.errors import Invalid, PromptopsError, disk_full_error
 
 # A user's configuration must not change what git prints to us.
 _FIXED_CONFIG = (
@@ -128,6 +128,8 @@ def git_error(stderr: bytes, command: str) -> PromptopsError:
         return MissingObject(
             "an object is not in this partial clone", hint="fetch the rest: git fetch --refetch --no-filter"
         )
+    if "No space left on device" in cause or "Disk quota exceeded" in cause:
+        return disk_full_error(f"for git {command}")
     return Invalid(
         f"git {command} failed: {cause or ' '.join(lines) or 'it was killed'}", hint="try: git fsck"
     )

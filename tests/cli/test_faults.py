@@ -10,13 +10,16 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from support.forked_commands import ForkedPopen
+from support.forked_commands import ForkedPopen, run_forked
 from support.front_door import GREET, Cli, Repo
+from support.git_repositories import GitFolder
 from support.provider import Provider, make_certificate, text
 
 COMMAND = [sys.executable, "-m", "promptops"]
@@ -116,16 +119,23 @@ def test_a_registry_that_cannot_be_used_is_named_with_the_next_step(
     assert hint in done.err
 
 
+@contextmanager
+def _small_disk(folder: Path) -> Iterator[Path]:
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("needs a small file system of its own")
+    folder.mkdir(exist_ok=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", folder], check=False).returncode:
+        pytest.skip("may not mount")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", folder], check=True)  # busy or not, it goes
+
+
 def test_a_full_disk_keeps_the_answer_and_says_what_was_not_logged(
     greeting: Repo, provider: Provider, process: Any, tmp_path: Path
 ) -> None:
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("needs a small file system of its own")
-    small = tmp_path / "small"
-    small.mkdir()
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", small], check=False).returncode:
-        pytest.skip("may not mount")
-    try:
+    with _small_disk(tmp_path / "small") as small:
         environment = {**os.environ, "PROMPTOPS_REGISTRY": str(small / "registry.db")}
         first = process(["run", "greet", "-i", "name=1"], cwd=greeting.path, env=environment)
         assert first.returncode == 0, first.stderr
@@ -138,8 +148,50 @@ def test_a_full_disk_keeps_the_answer_and_says_what_was_not_logged(
         (small / "filler").unlink()
         listed = process(["runs", "list", "--json"], cwd=greeting.path, env=environment)
         assert json.loads(listed.stdout)[-1]["state"] == "finished"
-    finally:
-        subprocess.run(["umount", "-l", small], check=True)  # busy or not, it goes
+
+
+def test_a_full_disk_is_called_one_whatever_is_written(
+    repo: Repo, cli: Cli, provider: Provider, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    repo.path.mkdir(exist_ok=True)
+    with _small_disk(tmp_path / "small") as small:
+        monkeypatch.setenv("PROMPTOPS_REGISTRY", str(small / "registry.db"))
+        GitFolder(small).git("init", "-q", "-b", "main")
+        monkeypatch.chdir(small)
+        there = Repo(small)
+        there.write("prompts/greet.yaml", GREET)
+        there.commit("Greet people")
+        assert cli("run", "greet", "-i", "name=1").code == 0
+        (small / "filler").write_bytes(b"x" * _free(small))
+        for verb in (
+            ("registry", "recover"),
+            ("registry", "recover", "--swap"),
+            ("promote", "greet@HEAD", "--yes"),
+            ("release", "init"),
+            ("new", "other"),
+            ("hooks", "install"),
+            ("runs", "list"),
+            ("runs", "export", "--out", "runs.jsonl"),
+        ):
+            done = cli(*verb)
+            assert (done.code, "no space left" in done.err, "free some space" in done.err) == (
+                5,
+                True,
+                True,
+            ), done
+        (small / "filler").unlink()
+        assert json.loads(cli("runs", "list", "--json").out)[0]["state"] == "finished"
+        monkeypatch.chdir(repo.path)
+
+
+def test_output_that_goes_to_a_full_disk(greeting: Repo, process: Any) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    with Path("/dev/full").open("w") as full:
+        done = run_forked(
+            [*COMMAND, "list"], stdout=full, stderr=subprocess.PIPE, encoding="utf-8", check=False
+        )
+    assert (done.returncode, "no space left" in done.stderr, "Traceback" in done.stderr) == (5, True, False)
 
 
 def _free(folder: Path) -> int:

@@ -1,13 +1,15 @@
 """What SQLite says when something is wrong, as errors with a next step."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from promptops.config.locks import lock_timeout_error
-from promptops.errors import Invalid, PromptopsError, Unavailable
+from promptops.errors import Invalid, PromptopsError, Unavailable, disk_full_error
 
+_SHARED_BYTES = 65536
 EngineError = sqlite3.Error  # what the engine itself raises, where there is no better word for it
 
 
@@ -32,11 +34,10 @@ def translate_sqlite_error(error: sqlite3.DatabaseError, path: Path, busy_s: flo
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return lock_timeout_error(f"the registry {path}", path, busy_s)
         case sqlite3.SQLITE_FULL:
-            return Unavailable(
-                f"no space left for the registry {path}",
-                hint="free some space on its disk and try again; nothing already logged is lost",
-            )
+            return disk_full_error(f"for the registry {path}")
         case sqlite3.SQLITE_IOERR:
+            if _has_no_room(path):
+                return disk_full_error(f"for the registry {path}")
             return Unavailable(
                 f"the registry {path} cannot be read or written: {error}", hint="check its disk"
             )
@@ -56,6 +57,15 @@ def stale_registry_error(path: Path) -> StaleRegistry:
         f"the registry {path} was moved, replaced or deleted while it was open",
         hint="try again: what is at its path now is opened then",
     )
+
+
+def _has_no_room(path: Path) -> bool:
+    """Whether the file of shared memory, which every reader needs, cannot be made."""
+    try:
+        facts = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return facts.f_bavail * facts.f_frsize < _SHARED_BYTES
 
 
 def damaged_registry_error(path: Path) -> PromptopsError:
