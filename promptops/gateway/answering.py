@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from promptops.config.settings import LogSettings
 from promptops.errors import NotFound, PromptopsError
 from promptops.gateway.access import Access, Caller
 from promptops.gateway.answers import json_answer
@@ -67,12 +68,17 @@ class Answering:
     """Makes the calls of requests."""
 
     def __init__(
-        self, service: Service, access: Access, metrics: GatewayMetrics, shared: SharedState | None = None
+        self,
+        service: Service,
+        access: Access,
+        metrics: GatewayMetrics,
+        log: LogSettings,
+        shared: SharedState | None = None,
     ) -> None:
         self.access = access
         self._service = service
         self._metrics = metrics
-        self._repeated = RepeatedRequests(shared)
+        self._repeated = RepeatedRequests(log, shared)
 
     async def answer(
         self, request: web.Request, caller: Caller, body: Mapping[str, Any], asked: ServedRequest
@@ -99,6 +105,7 @@ class Answering:
             stack.enter_context(pending.failing())
             admission = stack.enter_context(caller.usage.admit(asked.call.unit))
             call = await self._ready(asked.call)
+            pending.rules = call.prepared.started.log
             admission.reserve(call.prepared, call.runner.catalog)
             headers |= _headers(call.prepared.started, asked)
             stack.enter_context(self._metrics.call(call.prepared.started))

@@ -11,12 +11,20 @@ from typing import Any
 
 from aiohttp import web
 
+from promptops.config.settings import LogSettings
 from promptops.errors import PromptopsError
 from promptops.gateway.access import Caller
 from promptops.gateway.errors import ApiError
 from promptops.prompt.canonical_json import compact_json
 from promptops.providers.types import ModelError
-from promptops.registry import SharedState, run_as_record, run_from_record
+from promptops.registry import (
+    SharedState,
+    redact_finished_run,
+    redact_started_run,
+    run_as_record,
+    run_from_record,
+    without_quotes,
+)
 from promptops.runner import Run
 
 HEADER = "Idempotency-Key"
@@ -24,6 +32,9 @@ _MAX_LENGTH = 255
 _POLL_INTERVAL_S = 0.05
 _OF_ERRORS = ("type", "message", "status", "retry_after", "hint")
 _MAX_KEPT = 2_000  # answers, of all callers
+
+_NOT_KEPT = {"kept": False}
+_ELSEWHERE = "this request was answered by another process, and its answer is redacted: it is kept nowhere"
 
 RequestKey = tuple[str | None, str]
 
@@ -42,6 +53,8 @@ class PendingRun:
     """What becomes of the first request: its run, the failure of its call, or nothing."""
 
     def __init__(self) -> None:
+        self.rules: Mapping[str, Any] = {}
+        """What the prompt says of the log, where it is known."""
         self._done: asyncio.Future[Run] = asyncio.get_running_loop().create_future()
 
     @property
@@ -62,25 +75,33 @@ class PendingRun:
         if not self._done.done():
             self._done.set_result(run)
 
-    def fail(self, error: PromptopsError) -> None:
+    def fail(self, error: PromptopsError | ApiError) -> None:
         if not self._done.done():
             self._done.set_exception(error)
             self._done.exception()  # seen, where nobody repeats the request
 
-    def record(self) -> dict[str, Any] | None:
-        """What came of it as JSON; None where there is nothing to answer with."""
+    def record(self, log: LogSettings) -> dict[str, Any] | None:
+        """What came of it as JSON, for a file; None where there is nothing to answer with.
+
+        An answer that ``log`` does not keep as it came is not that of a repeated request either.
+        """
         if not self.is_kept:
             return None
         error = self._done.exception()
         if error is None:
             run = self._done.result()
-            return {"run": run_as_record(run.started, run.finished)}
+            kept = redact_started_run(run.started, log), redact_finished_run(run.started, run.finished, log)
+            return {"run": run_as_record(*kept)} if kept == (run.started, run.finished) else _NOT_KEPT
         if not isinstance(error, ModelError):
             return None
-        return {"error": {name: getattr(error, name) for name in _OF_ERRORS}}
+        message = without_quotes(error.message, log.with_prompt(self.rules))
+        return {"error": {name: getattr(error, name) for name in _OF_ERRORS} | {"message": message}}
 
     def take_over(self, record: Mapping[str, Any]) -> None:
         """What ``record`` has said of it, in another process."""
+        if record == _NOT_KEPT:
+            self.fail(ApiError(409, _ELSEWHERE, "conflict"))
+            return
         if "error" in record:
             self.fail(ModelError(**record["error"]))
             return
@@ -109,7 +130,8 @@ class _KeptRequest:
 class RepeatedRequests:
     """The latest requests that can be repeated; with ``shared`` those of all processes of the server."""
 
-    def __init__(self, shared: SharedState | None = None, most: int = _MAX_KEPT) -> None:
+    def __init__(self, log: LogSettings, shared: SharedState | None = None, most: int = _MAX_KEPT) -> None:
+        self._log = log
         self._shared = shared
         self._most = most
         self._kept: OrderedDict[RequestKey, _KeptRequest] = OrderedDict()
@@ -147,7 +169,7 @@ class RepeatedRequests:
         if kept is not None and kept.pending is pending and not pending.is_kept:
             del self._kept[key]
         if self._shared is not None:
-            record = pending.record()
+            record = pending.record(self._log)
             self._shared.settle(_shared_name(key), None if record is None else json.dumps(record))
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from aiohttp import web
 
 from promptops.config.closing import Closing
-from promptops.config.settings import Settings
+from promptops.config.settings import LogSettings, Settings
 from promptops.errors import Invalid, PromptopsError
 from promptops.gateway.access import Access, is_loopback
 from promptops.gateway.answering import Answering
@@ -32,7 +32,7 @@ from promptops.gateway.run_records import RunRecords
 from promptops.gateway.workers import listen
 from promptops.log import PackageLogger
 from promptops.redaction import redact
-from promptops.registry import SharedState
+from promptops.registry import SharedState, redact_text
 from promptops.runner.retry import Limits
 from promptops.service import RefreshableSource, Service
 from promptops.service.key_ring import KeyReader, KeyRing
@@ -74,6 +74,7 @@ class Gateway(Closing):
     ) -> None:
         self.options = options
         self._service = Service(settings, source, sync)
+        self._log = settings.log
         self._ready = False
         self._published = 0  # answers, at the last time
         self._runner: web.AppRunner | None = None
@@ -85,7 +86,7 @@ class Gateway(Closing):
         self._metrics = GatewayMetrics()
         for counts in shared.published(own=True) if shared else ():
             self._metrics.include(counts, ended=True)
-        answering = Answering(self._service, self._access, self._metrics, shared)
+        answering = Answering(self._service, self._access, self._metrics, settings.log, shared)
         aliases = settings.serve.get("aliases", {})
         models = self._passthrough = Passthrough(aliases, allowed=settings.serve.get("passthrough") == "log")
         limits = options.limits
@@ -187,7 +188,7 @@ class Gateway(Closing):
         except ConnectionError:
             raise  # nobody is left who could be answered
         except Exception as error:  # noqa: BLE001 - one request's failure is no other's
-            found = _as_api_error(error, request)
+            found = _as_api_error(error, request, self._log)
             answer = json_answer(found.as_json(), found.headers, found.status)
         self._metrics.count_answer(answer.status)
         return answer
@@ -214,13 +215,13 @@ async def _live(request: web.Request) -> web.Response:  # noqa: ARG001 - a handl
     return json_answer({"live": True})
 
 
-def _as_api_error(error: Exception, request: web.Request) -> ApiError:
+def _as_api_error(error: Exception, request: web.Request, log: LogSettings) -> ApiError:
     if isinstance(error, ApiError):
         return error
     if isinstance(error, PromptopsError):
         return api_error(error)
     if isinstance(error, web.HTTPException):
         return ApiError(error.status, f"{error.reason}: {request.path[:200]}")
-    trace = redact("".join(traceback.format_exception(error)))
+    trace = redact_text(redact("".join(traceback.format_exception(error))), log)
     _LOG.warning(f"this is a bug. Please report it with these lines:\n{trace}")
     return ApiError(500, "unexpected error", "internal_error", headers=NO_RETRY)

@@ -145,6 +145,20 @@ def test_verdicts_are_verified_without_the_texts(cli: Cli, repo: Repo) -> None:
 # ---- retention
 
 
+@pytest.mark.slow  # two ticks, two prunes and two verifications
+def test_a_canary_that_runs_is_decided_beside_it(cli: Cli, repo: Repo) -> None:
+    """What was seen before the texts went and what comes after count together, and can be computed again."""
+    go_live(cli, repo)
+    repo.write("promptops.yaml", "plans: {quick: {unit: session}}\nretention: {inputs: 1h, outputs: 1h}\n")
+    ok(cli("canary", "greet@HEAD", *QUICK))
+    for failing, ago, code in ((False, 9_000, 0), (True, 6_000, 1)):
+        traffic(repo, 80, failing=failing, at=time.time() - ago)
+        assert cli("tick", "greet").code == code
+        assert ok(cli("registry", "prune", "--apply-retention")).out != "nothing to erase\n"
+        assert rows(repo, "SELECT count(*) FROM run_texts WHERE inputs IS NOT NULL") == [(0,)]
+        assert ok(cli("release", "verify")).out.startswith("ok ")
+
+
 def age(repo: Repo, days: int, tenant: str) -> None:
     """Make the runs of a tenant so old."""
     with sqlite3.connect(repo.path / "registry.db") as connection:

@@ -2,13 +2,11 @@
 
 import asyncio
 import os
-import sqlite3
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,25 +16,13 @@ from promptops.errors import Unavailable
 from support.forked_commands import run_forked
 from support.front_door import Repo
 from support.provider import Answer, Provider, Received, echo
-from support.workspace_clients import states, until, works
+from support.workspace_clients import locked, states, until, works
 
 
 @pytest.fixture
 def workspace(greeting: Repo, provider: Provider) -> Iterator[Workspace]:
     with Workspace.open(greeting.path) as opened:
         yield opened
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Another process that writes for a long time."""
-    connection = sqlite3.connect(path / "registry.db", isolation_level=None)
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-    finally:
-        connection.execute("ROLLBACK")
-        connection.close()
 
 
 def test_a_locked_registry_costs_nobody_the_answer(

@@ -1,7 +1,10 @@
 """What tests of the workspace ask of a registry, and of time."""
 
+import sqlite3
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +34,15 @@ def works(workspace: Workspace, reference: str = "greet") -> bool:
         return bool(workspace.run(reference, {"name": "Ada"}).answer)
     except PromptopsError:
         return False
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another process that writes for a long time."""
+    connection = sqlite3.connect(path / "registry.db", isolation_level=None)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        connection.execute("ROLLBACK")
+        connection.close()
