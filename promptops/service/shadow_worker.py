@@ -135,7 +135,7 @@ class ShadowWorker:
             self._leave_out(call, INCOMPATIBLE, problem)
         else:
             self._refresh_budget(lane)
-            item = lane.candidate.item(call.run.run_id, call.inputs, call.run.metadata)
+            item = lane.candidate.item(call.run.run_id, call.inputs, call.run.metadata, call.run.tenant)
             try:
                 run = await lane.engine.run(item)
             except OverBudget:

@@ -15,7 +15,7 @@ from support.front_door import Cli, Repo
 from support.gateway_client import Client, Response, running_gateway
 from support.greet_releases import ok, runs, told
 from support.provider import Provider, slow, status, text
-from support.workspace_clients import until
+from support.workspace_clients import states, until
 
 Gateway = Callable[[Path], AbstractContextManager[Client]]
 
@@ -230,3 +230,20 @@ def test_the_tenant_of_a_key_goes_before_what_a_caller_writes(cli: Cli, live: Re
     ok(cli("run", "greet:production", "-i", "name=Ada", "--meta", "tenant=other"))
     assert [len(told(cli, "runs", "list", "--tenant", name)) for name in ("acme", "other")] == [1, 1]
     assert told(cli, "registry", "erase", "--tenant", "acme", "--yes")["runs"] == 1
+
+
+def test_a_shadow_of_a_tenants_call_is_the_tenants_and_costs_the_key_nothing(
+    cli: Cli, live: Repo, provider: Provider
+) -> None:
+    """One that answers behind the gateway, and one that a drain makes later."""
+    key = new_key(cli, "--usd-per-day", "0.01")
+    ok(cli("shadow", "on", "greet:production", "--version", "HEAD", "--sample", "1", "--max-usd", "1"))
+    with running_gateway(live.path) as client:
+        assert call(client, key).status == 200
+        until(lambda: [run["tenant"] for run in runs(live) if run["kind"] == "shadow"] == ["acme"])
+    ok(cli("run", "greet:production", "-i", "name=Ada", "--meta", "tenant=acme"))
+    until(lambda: cli("shadow", "drain", "--wait").code == 0 and states(live.path)["finished"] == 4)
+    shadows = [run for run in runs(live) if run["kind"] == "shadow"]
+    assert [run["api_key"] for run in shadows] == [None, None]
+    assert len(told(cli, "runs", "list", "--tenant", "acme", "--kind", "shadow")) == 2
+    assert told(cli, "registry", "erase", "--tenant", "acme", "--yes")["runs"] == 4

@@ -34,9 +34,12 @@ class ShadowCandidate:
             return error.message
         return ""
 
-    def item(self, run_id: str, inputs: Mapping[str, Any], metadata: Mapping[str, Any]) -> BatchItem:
-        tags = {"tags": metadata["tags"]} if metadata.get("tags") else {}
-        origin = RunContext(kind="shadow", arm="candidate", shadow_of=run_id, metadata=tags)
+    def item(
+        self, run_id: str, inputs: Mapping[str, Any], metadata: Mapping[str, Any], tenant: str | None = None
+    ) -> BatchItem:
+        """The run is of whoever made the call, and costs their key nothing."""
+        kept = {key: metadata[key] for key in ("tags", "tenant") if metadata.get(key)}
+        origin = RunContext(kind="shadow", arm="candidate", shadow_of=run_id, metadata=kept, tenant=tenant)
         return BatchItem(version=self.version, inputs=inputs, origin=origin)
 
 

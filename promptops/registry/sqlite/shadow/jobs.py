@@ -48,6 +48,7 @@ class ShadowJob:
     run_id: str
     inputs: Mapping[str, Any] | None
     metadata: Mapping[str, Any]
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ def lease_jobs(
     """Take the oldest jobs that nobody holds. Those whose answer is there already are done with."""
     now = utc_now()
     sql = (
-        "SELECT j.id, j.run_id, t.metadata, iif(r.redacted_inputs IS NULL, t.inputs, NULL) AS inputs, "
+        "SELECT j.id, j.run_id, r.tenant, t.metadata, iif(r.redacted_inputs IS NULL, t.inputs, NULL) AS inputs, "
         "EXISTS (SELECT 1 FROM runs s "
         "WHERE s.shadow_of = j.run_id AND s.batch_id IS NULL AND s.digest = ? AND s.state <> 'started' "
         "AND coalesce(s.error_type, '') NOT IN ('rate_limit', 'interrupted')) AS answered "
@@ -135,7 +136,11 @@ def lease_jobs(
 def _job(row: Any) -> ShadowJob:
     inputs = None if row["inputs"] is None else json.loads(row["inputs"])
     return ShadowJob(
-        id=row["id"], run_id=row["run_id"], inputs=inputs, metadata=json.loads(row["metadata"] or "{}")
+        id=row["id"],
+        run_id=row["run_id"],
+        inputs=inputs,
+        metadata=json.loads(row["metadata"] or "{}"),
+        tenant=row["tenant"],
     )
 
 
