@@ -50,6 +50,7 @@ PARAMETERS = frozenset(
 
 NEEDED = "it needs `serve: {passthrough: log}`, and a key that was made with --models"
 _MESSAGES = "messages"
+_BARE = re.compile(r"[\w.-]+", re.ASCII)
 _WILDCARD = re.compile(r"[*?[]")
 _OPENAI = "openai/"
 _BOUNDS = ("max_completion_tokens", "max_tokens")
@@ -67,17 +68,17 @@ class Passthrough:
     def find(self, given: str, caller: Caller) -> str | None:
         """The model in litellm's notation; None where the key has none of that name.
 
-        A name without a provider is one of OpenAI's, as programs have it.
+        A bare name is one of OpenAI's, as programs have it; NAME:CHANNEL and NAME@vN are none.
         """
         if not self._allowed:
             return None
         name = self._aliases.get(given, given)
-        for model in (name, _OPENAI + name):
-            if caller.may_call_model(model):
-                check_model_name(model)
-                self._count(model)
-                return model
-        return None
+        model = _OPENAI + name if _BARE.fullmatch(name) else name
+        if not caller.may_call_model(model):
+            return None
+        check_model_name(model)
+        self._count(model)
+        return model
 
     def listed(self, caller: Caller) -> list[str]:
         """The models that the key names in full, which a list can show."""

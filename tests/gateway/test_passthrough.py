@@ -128,6 +128,19 @@ def test_what_a_key_does_not_name_is_not_called(cli: Cli, keyed: Keyed, provider
     assert [(one["id"], one["owned_by"]) for one in listed][1:] == [("openai/stub-1", "openai")]
 
 
+def test_a_prompt_is_not_taken_for_a_model(cli: Cli, live: Repo, provider: Provider) -> None:
+    live.write("promptops.yaml", SETTINGS)
+    key = new_key(cli, "--models", "openai/*")
+    with running_gateway(live.path) as client:
+        keyed = Keyed(client, key)
+        ada = [{"role": "user", "content": "Ada"}]
+        assert keyed.chat("greet:production", ada).text == keyed.chat("greet@v1", ada).text == "Greet Ada."
+        assert (
+            keyed.post("responses", model="greet:production", input="Ada").body["promptops"]["version"]
+            == "v1"
+        )
+
+
 def test_by_default_no_model_is_called_without_a_prompt(cli: Cli, live: Repo, provider: Provider) -> None:
     with running_gateway(live.path) as client:
         assert client.chat("openai/stub-1").status == 404  # nor without keys
