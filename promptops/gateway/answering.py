@@ -108,6 +108,8 @@ class Answering:
             pending.rules = call.prepared.started.log
             admission.reserve(call.prepared, call.runner.catalog)
             headers |= _headers(call.prepared.started, asked)
+            if asked.call.chat and call.inputs is asked.call.inputs:
+                headers["X-Promptops-Ignored"] = ", ".join((*asked.ignored, "messages"))
             stack.enter_context(self._metrics.call(call.prepared.started))
             if asked.stream:
                 return await self._stream(request, asked, _AdmittedCall(call, admission, headers), pending)

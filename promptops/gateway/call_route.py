@@ -1,6 +1,6 @@
 """``POST /v1/chat/completions`` and ``POST /v1/responses``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from promptops.gateway.answering import Answering, ServedRequest
 from promptops.gateway.body import read_object
 
 ReadRequest = Callable[[Mapping[str, Any], Mapping[str, str], Caller], ServedRequest]
+CompleteBody = Callable[[Mapping[str, Any], Caller], Awaitable[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,11 @@ class CallRoute:
 
     answering: Answering
     read: ReadRequest
+    complete: CompleteBody | None = None  # puts in what the body refers to
 
     async def post(self, request: web.Request) -> web.StreamResponse:
         caller = self.answering.access.caller(request)
-        body = await read_object(request)
+        body: Mapping[str, Any] = await read_object(request)
+        if self.complete is not None:
+            body = await self.complete(body, caller)
         return await self.answering.answer(request, caller, body, self.read(body, request.headers, caller))

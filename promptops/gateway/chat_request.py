@@ -64,6 +64,7 @@ class ChatReader:
             common,
             inputs=inputs or {},
             chat=_messages(body, optional=inputs is not None),
+            chat_optional=True,  # frameworks cannot send none
             metadata={key: value for key, value in common.metadata.items() if key != "inputs"},
             caller_tools=tools_in(body),
         )

@@ -1,6 +1,6 @@
 """``POST /v1/responses``: what a request asks for, in the shape of OpenAI's reusable prompts. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -133,17 +133,20 @@ def _variable(name: str, value: Any) -> Any:
     return value
 
 
-def _chat(given: Any) -> Iterator[dict[str, Any]]:
-    """Items of the Responses API as messages of a chat."""
-    if given is None:
-        return
-    if isinstance(given, str):
-        yield {"role": "user", "content": given}
-        return
+def _chat(given: Any) -> list[dict[str, Any]]:
+    """Items of the Responses API as messages of a chat; tool calls in a row are one message's."""
+    if given is None or isinstance(given, str):
+        return [] if given is None else [{"role": "user", "content": given}]
     if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
         raise wrong_type("input", "a text, or a list of items")
-    for item in given:
-        yield _message(item)
+    chat: list[dict[str, Any]] = []
+    for message in map(_message, given):
+        calls = message.get("tool_calls")
+        if calls and chat and chat[-1]["role"] == "assistant":
+            chat[-1] = {**chat[-1], "tool_calls": [*chat[-1].get("tool_calls", ()), *calls]}
+        else:
+            chat.append(message)
+    return chat
 
 
 def _message(item: Mapping[str, Any]) -> dict[str, Any]:

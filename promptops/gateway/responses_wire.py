@@ -1,7 +1,7 @@
 """Runs as OpenAI's responses, whole and as events. Pure."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from promptops.gateway.answers import json_bytes
@@ -102,26 +102,12 @@ class ResponsesWire:
         return {"item_id": self._message_id, "output_index": 0, "content_index": 0, **what}
 
     def _items(self, run: Run) -> Iterator[dict[str, Any]]:
-        if run.text or not run.tool_calls:
-            refused = run.finish_reason == REFUSAL
-            text = {"type": "output_text", "text": run.text, "annotations": [], "logprobs": []}
-            yield {
-                "id": self._message_id,
-                "type": "message",
-                "role": "assistant",
-                "status": "incomplete" if run.truncated else "completed",
-                "content": [{"type": "refusal", "refusal": run.text} if refused else text],
-            }
-        for number, call in enumerate(run.tool_calls):
-            function = call.get("function") or {}
-            yield {
-                "id": f"fc_{self._id}_{number}",
-                "type": "function_call",
-                "call_id": call.get("id"),
-                "name": function.get("name"),
-                "arguments": function.get("arguments"),
-                "status": "completed",
-            }
+        for item in answer_items(self._id, run.text, run.tool_calls):
+            if item["type"] == "message" and run.finish_reason == REFUSAL:
+                item["content"] = [{"type": "refusal", "refusal": run.text}]
+            if item["type"] == "message" and run.truncated:
+                item["status"] = "incomplete"
+            yield item
 
     def _response(self, status: str, output: list[dict[str, Any]]) -> dict[str, Any]:
         return {
@@ -151,6 +137,28 @@ class ResponsesWire:
         data = {"type": kind, "sequence_number": self._sent, **content}
         self._sent += 1
         return b"event: %b\ndata: %b\n\n" % (kind.encode(), json_bytes(data))
+
+
+def answer_items(run_id: str, text: str, tool_calls: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The items of an answer; their ids lead back to the run."""
+    if text or not tool_calls:
+        yield {
+            "id": f"msg_{run_id}",
+            "type": "message",
+            "role": "assistant",
+            "status": "completed",
+            "content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}],
+        }
+    for number, call in enumerate(tool_calls):
+        function = call.get("function") or {}
+        yield {
+            "id": f"fc_{run_id}_{number}",
+            "type": "function_call",
+            "call_id": call.get("id"),
+            "name": function.get("name"),
+            "arguments": function.get("arguments"),
+            "status": "completed",
+        }
 
 
 def _usage(run: Run) -> dict[str, Any] | None:

@@ -35,7 +35,7 @@ class RunRecords:
     async def get(self, request: web.Request) -> web.Response:
         caller, run_id = self.access.caller(request), request.match_info["run_id"]
         return json_answer(
-            await self.service.journal.with_registry(lambda registry: _own_run(registry, caller, run_id))
+            await self.service.journal.with_registry(lambda registry: own_run(registry, caller, run_id))
         )
 
     async def add_feedback(self, request: web.Request) -> web.Response:
@@ -53,7 +53,7 @@ class RunRecords:
 
         def check(registry: RegistryDatabase) -> None:
             for run_id, _ in said:
-                _own_run(registry, caller, run_id)
+                own_run(registry, caller, run_id)
 
         await self.service.journal.with_registry(check)
         new = 0
@@ -69,7 +69,7 @@ class RunRecords:
         return outcomes_said(said.pop("run_id", ""), cast("Feedback", said), self.settings.log)
 
 
-def _own_run(registry: RegistryDatabase, caller: Caller, run_id: str) -> RunRecord:
+def own_run(registry: RegistryDatabase, caller: Caller, run_id: str) -> RunRecord:
     """Raises NotFound for a run of somebody else as for none: its id tells nothing."""
     problem = NotFound(f"no run {run_id[:ULID_LENGTH]}", hint="give a whole run id, of X-Promptops-Run-Id")
     if len(run_id) != ULID_LENGTH:

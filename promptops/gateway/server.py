@@ -24,6 +24,7 @@ from promptops.gateway.call_route import CallRoute
 from promptops.gateway.chat_request import ChatReader
 from promptops.gateway.embeddings import EmbeddingsRoute
 from promptops.gateway.errors import NO_RETRY, ApiError, api_error
+from promptops.gateway.item_references import ItemReferences
 from promptops.gateway.metrics import CONTENT_TYPE, GatewayMetrics
 from promptops.gateway.models import ServedModels
 from promptops.gateway.passthrough import Passthrough
@@ -96,7 +97,7 @@ class Gateway(Closing):
         )
         self._embeddings = EmbeddingsRoute(answering, models, limits)
         self._chat = CallRoute(answering, chat.read)
-        self._responses = CallRoute(answering, responses.read)
+        self._responses = CallRoute(answering, responses.read, ItemReferences(self._service).resolve)
         self._records = RunRecords(self._service, self._access, settings)
 
     def start(self, listening: socket.socket | None = None) -> int:

@@ -18,7 +18,7 @@ class ChatInputs:
 
 def find_chat_inputs(prompt: Prompt, given: Mapping[str, Any] | None = None) -> ChatInputs | None:
     """Which of the inputs that are not ``given`` a chat feeds; None where that is ambiguous, or none."""
-    missing = [each for each in prompt.inputs.values() if each.name not in (given or {})]
+    missing = _missing(prompt, given or {})
     texts = [each.name for each in missing if each.required and each.accepts_text]
     chats = [each.name for each in missing if each.kind == "messages"]
     others = [each for each in missing if each.required and not _is_fed(each)]
@@ -58,6 +58,17 @@ def describe_inputs(prompt: Prompt) -> str:
         for each in prompt.inputs.values()
     ]
     return ", ".join(shown) or "it takes none"
+
+
+def are_complete(prompt: Prompt, given: Mapping[str, Any]) -> bool:
+    """Whether these inputs leave none open that a chat would be for."""
+    return bool(given) and not any(
+        each.required or each.kind == "messages" for each in _missing(prompt, given)
+    )
+
+
+def _missing(prompt: Prompt, given: Mapping[str, Any]) -> list[Input]:
+    return [each for each in prompt.inputs.values() if each.name not in given]
 
 
 def _is_fed(declared: Input) -> bool:

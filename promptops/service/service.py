@@ -26,7 +26,7 @@ from promptops.runner.retry import Limits
 from promptops.runner.routing import Router, prepare_routed_run
 from promptops.runner.session import Session
 from promptops.service.background_loop import BackgroundLoop, Worker
-from promptops.service.chat_inputs import inputs_from_chat
+from promptops.service.chat_inputs import are_complete, inputs_from_chat
 from promptops.service.grouped_journal import GroupedJournal
 from promptops.service.periodic_sync import FailureReports, PeriodicSync
 from promptops.service.sources import RefreshableSource
@@ -56,6 +56,7 @@ class CallRequest:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = field(default_factory=Limits)
     chat: Sequence[Mapping[str, Any]] = ()  # messages that stand for inputs which are not given
+    chat_optional: bool = False  # whether it is left out where all inputs are given
     tenant: str | None = None
     api_key: str | None = None
     caller_tools: CallerTools = NO_TOOLS
@@ -73,7 +74,9 @@ class CallRequest:
         }
 
     def inputs_of(self, version: Version) -> Mapping[str, Any]:
-        return inputs_from_chat(version.prompt, self.chat, self.inputs) if self.chat else self.inputs
+        if not self.chat or (self.chat_optional and are_complete(version.prompt, self.inputs)):
+            return self.inputs
+        return inputs_from_chat(version.prompt, self.chat, self.inputs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,12 @@ def test_the_ways_to_give_inputs(client: Client, body: dict[str, Any]) -> None:
     assert client.chat(**body).text == "Greet Ada."
 
 
+def test_messages_that_are_not_needed_are_named(client: Client) -> None:
+    """Frameworks cannot leave them out."""
+    answer = client.chat(inputs={"name": "Ada"}, messages=[{"role": "user", "content": "x"}], top_p=1)
+    assert (answer.text, answer.headers["x-promptops-ignored"]) == ("Greet Ada.", "top_p, messages")
+
+
 def test_a_released_number_is_served_and_nothing_that_was_not_released(client: Client) -> None:
     assert client.chat("greet@v1").text == "Greet Ada."
     for reference in ("greet", "greet@HEAD", "greet@main", "greet@INDEX", "greet@sha256:123456"):
@@ -92,7 +98,6 @@ def test_names_that_are_paths_or_worse_reach_nothing(client: Client, name: str) 
         ({"messages": "Ada"}, 400, "a list of messages"),
         ({"messages": [{"role": "assistant", "content": "Ada"}]}, 400, "not the text of a user"),
         ({"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}, 400, "one user"),
-        ({"inputs": {"name": "Ada"}, "messages": [{"role": "user", "content": "x"}]}, 400, "name (string)"),
         ({"inputs": {"name": "Ada"}, "stream": "yes"}, 400, "`stream` must be true or false"),
         ({"inputs": {"name": "Ada"}, "user": 3}, 400, "`user` must be a string"),
         ({"inputs": {"name": "Ada"}, "n": 2}, 400, "`n` belongs to the released version"),

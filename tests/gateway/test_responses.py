@@ -10,6 +10,11 @@ from support.greet_releases import go_live, ok, runs
 from support.provider import Provider, chunk, cut_off, events, reply, text
 
 ADA = {"name": "Ada"}
+AGENT = """\
+model: openai/gpt-4o-mini-2024-07-18
+inputs: {chat: messages}
+messages: [{insert: chat}]
+"""
 
 
 def said(body: Any) -> str:
@@ -93,10 +98,7 @@ def test_input_feeds_what_variables_leave_open(client: Client) -> None:
 
 
 def test_items_become_messages(cli: Cli, repo: Repo, provider: Provider) -> None:
-    repo.write(
-        "prompts/echo.yaml",
-        "model: openai/gpt-4o-mini-2024-07-18\ninputs: {chat: messages}\nmessages: [{insert: chat}]\n",
-    )
+    repo.write("prompts/echo.yaml", AGENT)
     repo.write(".gitignore", "registry.db*\n")
     repo.commit()
     ok(cli("promote", "echo@HEAD", "--yes"))
@@ -115,6 +117,45 @@ def test_items_become_messages(cli: Cli, repo: Repo, provider: Provider) -> None
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c1", "content": "rain"},
     ]
+
+
+def test_items_of_earlier_answers_are_found_in_the_log(cli: Cli, repo: Repo, provider: Provider) -> None:
+    """As the AI SDK names them, also several calls of one answer."""
+    repo.write("prompts/agent.yaml", AGENT)
+    go_live(cli, repo)
+    ok(cli("promote", "agent@HEAD", "--yes"))
+    calls = [
+        {"id": f"c{at}", "type": "function", "function": {"name": "look", "arguments": "{}"}} for at in (1, 2)
+    ]
+    said = {"role": "assistant", "content": "Let me look.", "tool_calls": calls}
+    provider.script = [reply(said, finish="tool_calls"), text("rain")]
+    asked = {"role": "user", "content": "Weather?"}
+    with running_gateway(repo.path) as client:
+        output = client.respond(model="agent:production", input="Weather?").body["output"]
+        named = [{"type": "item_reference", "id": item["id"]} for item in output]
+        results = [{"type": "function_call_output", "call_id": f"c{at}", "output": "rain"} for at in (1, 2)]
+        answer = client.respond(model="agent:production", input=[asked, *named, *results])
+        assert answer.status == 200, answer.raw
+        for wrong in ("fc_1", output[1]["id"][:-1] + "9", "msg_" + "0" * 26, 3):
+            unknown = client.respond(
+                model="agent:production", input=[{"type": "item_reference", "id": wrong}]
+            )
+            assert (unknown.status, "store: false" in unknown.error["message"]) == (400, True)
+        many = client.respond(model="agent:production", input=named * 100)
+        assert (many.status, "more than 256" in many.error["message"]) == (400, True)
+    _, sent, *results = provider.requests[-1].body["messages"]
+    assert (sent["content"], sent["tool_calls"]) == ([{"type": "text", "text": "Let me look."}], calls)
+    assert [each["tool_call_id"] for each in results] == ["c1", "c2"]
+
+
+def test_items_of_another_tenant_are_not_found(cli: Cli, live: Repo) -> None:
+    own, other = (ok(cli("keys", "new", tenant)).out.strip() for tenant in ("acme", "other"))
+    with running_gateway(live.path) as client:
+        asked = {"model": "greet:production", "headers": {"Authorization": f"Bearer {own}"}}
+        (item,) = client.respond(input="Ada", **asked).body["output"]
+        reference = [{"type": "item_reference", "id": item["id"]}]
+        answer = client.respond(input=reference, **{**asked, "headers": {"Authorization": f"Bearer {other}"}})
+    assert (answer.status, "is not in the log" in answer.error["message"]) == (400, True)
 
 
 def test_what_callers_add_is_ignored_and_named(client: Client) -> None:

@@ -148,7 +148,9 @@ class _CandidateJobs:
             self._leave_out(job, INCOMPATIBLE, problem)
         elif shadowing not in drained.left:
             try:
-                ended = await engine.call(self.candidate.item(job.run_id, job.inputs, job.metadata, job.tenant))
+                ended = await engine.call(
+                    self.candidate.item(job.run_id, job.inputs, job.metadata, job.tenant)
+                )
                 return ended.then(lambda run: self._finish(job, run))
             except OverBudget as error:
                 drained.left[shadowing] = error

@@ -108,7 +108,8 @@ def lease_jobs(
     """Take the oldest jobs that nobody holds. Those whose answer is there already are done with."""
     now = utc_now()
     sql = (
-        "SELECT j.id, j.run_id, r.tenant, t.metadata, iif(r.redacted_inputs IS NULL, t.inputs, NULL) AS inputs, "
+        "SELECT j.id, j.run_id, r.tenant, t.metadata, "
+        "iif(r.redacted_inputs IS NULL, t.inputs, NULL) AS inputs, "
         "EXISTS (SELECT 1 FROM runs s "
         "WHERE s.shadow_of = j.run_id AND s.batch_id IS NULL AND s.digest = ? AND s.state <> 'started' "
         "AND coalesce(s.error_type, '') NOT IN ('rate_limit', 'interrupted')) AS answered "
