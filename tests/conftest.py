@@ -18,6 +18,7 @@ from support.forked_commands import run_forked
 from support.front_door import GREET, Cli, Finished, Repo
 from support.fuzzing import default_settings
 from support.paths import ROOT, SHARED
+from support.traced import TracedTests
 
 hypothesis.settings.register_profile("any machine", default_settings())
 hypothesis.settings.load_profile("any machine")
@@ -113,6 +114,11 @@ SLOW_FILES = (  # they kill, race, clone, release, wait or load much; whole file
 
 def is_slow_file(path: Path) -> bool:
     return path.is_relative_to(TESTS) and path.relative_to(TESTS).as_posix().startswith(SLOW_FILES)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("_cov"):
+        config.pluginmanager.register(TracedTests())
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
