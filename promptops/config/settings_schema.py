@@ -54,6 +54,7 @@ LINT_RULE_IDS = (
     "undeclared-variable",
     "undelimited-untrusted",
     "unknown-key",
+    "unknown-keyword",
     "unknown-model",
     "unknown-parameter",
     "unreached-branch",

@@ -19,6 +19,9 @@ from promptops.lint import (
     golden_set as golden,
 )
 from promptops.lint import (
+    schema_keywords as keywords,
+)
+from promptops.lint import (
     strict_schema as strict,
 )
 from promptops.lint import (
@@ -146,6 +149,9 @@ RULES: Mapping[str, Rule] = {
     ),
     "untrusted-in-system": Rule(
         "error", "an untrusted input in a system or developer message", prompt=inputs.untrusted_in_system
+    ),
+    "unknown-keyword": Rule(
+        "warning", "a word in a schema that JSON Schema does not have", prompt=keywords.unknown_keyword
     ),
     "unused-input": Rule("warning", "an input that no template names", prompt=inputs.unused_input),
     "never-varied": Rule("warning", "an input with one value in all cases", prompt=inputs.never_varied),

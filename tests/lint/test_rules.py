@@ -77,6 +77,7 @@ BROKEN = {
     "loose-schema": (prompt(more="output: {schema: {type: object}}\n"), 6),
     "undeclared-variable": (prompt("one\n{{ x }}"), 6),
     "prints-json": (prompt("one\n{{ x }}", more="inputs: {x: object}\n"), 6),
+    "unknown-keyword": (prompt("{{ x }}", more="inputs:\n  x:\n    type: string\n    minLenght: 1\n"), 9),
     "unused-input": (prompt(more=INPUT), 6),
     "unreached-branch": (prompt("{% if x %}a{% endif %}", more=INPUT), 5),
 }
@@ -336,6 +337,32 @@ def test_why_a_schema_is_not_strict(linter: Linter, schema: str, reason: str) ->
     (found,) = linter.findings(prompt(more=f"output: {{schema: {{{schema}}}}}\n"))
     assert found.rule == "loose-schema"
     assert reason in found.message
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            "inputs: {x: {type: array, items: {type: string, minLenght: 1}}}",
+            "`minLenght` (did you mean `minLength`?)",
+        ),
+        ("inputs: {x: {anyOf: [{type: string}, {enmu: [a]}]}}", "`enmu` (did you mean `enum`?)"),
+        ("inputs: {x: {type: string, nullable: true}}", "unknown keyword `nullable`"),
+        (f"output: {{schema: {{{ONE}, requried: [a]}}}}", "`requried` (did you mean `required`?)"),
+        (
+            "tools: [{type: function, function: {name: f, parameters: {properties: {a: {tpye: string}}}}}]",
+            "`tpye` (did you mean `type`?)",
+        ),
+        ("inputs: {x: {type: string, x-owner: ada, examples: [{minLenght: 1}], untrusted: true}}", ""),
+        ("inputs: {x: {type: object, properties: {minLenght: {type: string}}}}", ""),
+        ("inputs: {x: {const: {minLenght: 1}}}", ""),
+    ],
+)
+def test_words_that_json_schema_does_not_have(linter: Linter, more: str, said: str) -> None:
+    found = [
+        each.message for each in linter.findings(prompt(more=f"{more}\n")) if each.rule == "unknown-keyword"
+    ]
+    assert [said in message for message in found] == ([True] if said else [])
 
 
 def closed(properties: dict[str, object]) -> dict[str, object]:
