@@ -55,7 +55,7 @@ class BufferedJournal(RegistryJournal):
         self._rest_until = 0.0
         self._held: dict[str, tuple[StartedRun, FinishedRun | None, LogPosition | None]] = {}
         self._spooled: set[str] = set()  # runs under way whose start is in the folder
-        self._said: set[str] = set()
+        self._warned: set[str] = set()
 
     def log(self, rows: Sequence[RunStart | RunEnd]) -> list[Exception | None]:
         """Log rows as one group; where that cannot be, each by itself. Gives the error of each, or None."""
@@ -142,9 +142,9 @@ class BufferedJournal(RegistryJournal):
             del self._held[run_id]
         self._behind = not self._spool.replay(registry, most) or bool(self._held)
         self._fault = None
-        if self._said and not self._behind:
+        if self._warned and not self._behind:
             _LOG.warning(f"{registry.path} can be written, and has the runs that were kept meanwhile")
-            self._said.clear()
+            self._warned.clear()
 
     def _try(self, work: Callable[[], None]) -> None:
         try:
@@ -172,6 +172,6 @@ class BufferedJournal(RegistryJournal):
             self._fault, self._rest_until = error, time.monotonic() + BACKOFF_S
 
     def _say(self, error: PromptopsError, where: str) -> None:
-        if error.message not in self._said:
-            self._said.add(error.message)
+        if error.message not in self._warned:
+            self._warned.add(error.message)
             _LOG.warning(with_hint(error.message, where))

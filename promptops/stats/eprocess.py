@@ -1,8 +1,8 @@
 """E-processes: bets against a hypothesis whose winnings are evidence, valid whenever they are looked at.
 
-A bet ``x >= -1`` with conditional mean at most 0 under the hypothesis multiplies a fortune by ``1 + c*x``.
-The mean of six fortunes, one for each share ``c`` in ``BET_FRACTIONS``, is a test supermartingale: it exceeds
-``1/alpha`` at any time with probability at most ``alpha`` (Ville).  Fortunes are kept as logarithms, so that
+A bet ``x >= -1`` with conditional mean at most 0 under the hypothesis multiplies the wealth by ``1 + c*x``.
+The mean of six such processes, one a share ``c`` in ``BET_FRACTIONS``, is a test supermartingale: it exceeds
+``1/alpha`` at any time with probability at most ``alpha`` (Ville).  They are kept as logarithms, so that
 a hundred thousand calls neither overflow nor wipe one out.
 
 Sources: Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting", JRSS-B 2024
@@ -68,14 +68,14 @@ def impossible_call(weight: float, loss: float) -> Invalid:
 
 @dataclass(slots=True)
 class Wealth:
-    """Fortunes and the highest that their mean has been, as logarithms; no ``weights`` are equal ones."""
+    """Wealth by share and the highest that its mean has been, as logarithms; no ``weights``: equal ones."""
 
     logs: list[float] = field(default_factory=lambda: [0.0] * len(BET_FRACTIONS))
     highest: float = 0.0
     weights: tuple[float, ...] = ()
 
     def bet(self, x: float) -> None:
-        """Multiply each fortune by ``1 + c*x``; ``x`` is at least -1, its mean under H0 at most 0."""
+        """Multiply each share's wealth by ``1 + c*x``; ``x`` is at least -1, its mean under H0 at most 0."""
         log1p = math.log1p
         c1, c2, c3, c4, c5, c6 = BET_FRACTIONS
         l1, l2, l3, l4, l5, l6 = self.logs
@@ -87,12 +87,12 @@ class Wealth:
             l5 + log1p(c5 * x),
             l6 + log1p(c6 * x),
         ]
-        # a bet that is lost raises no fortune, and a mean is never above its largest part
+        # a bet that is lost raises the wealth of none, and a mean is never above its largest part
         if x > 0.0 and max(logs) > self.highest:
             self.highest = max(self.highest, self.log_e)
 
     def stake(self, stakes: Sequence[float], gain: float) -> None:
-        """Multiply each fortune by one plus its own stake's gain, the mean of which is at most 0 under H0."""
+        """Multiply each wealth by one plus its own stake's gain, the mean of which is at most 0 under H0."""
         self.logs = [log + math.log1p(each * gain) for log, each in zip(self.logs, stakes, strict=True)]
         if gain > 0.0 and max(self.logs) > self.highest:
             self.highest = max(self.highest, self.log_e)

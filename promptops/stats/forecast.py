@@ -1,7 +1,7 @@
 """How many calls a verdict will need, before any is made.
 
-Each of the fortunes grows by the expected logarithm of its factor; a verdict is due when the mean of
-fortunes that grew steadily would reach ``1/alpha``.  Luck brings more than half of all rollouts there
+The wealth of each share grows by the expected logarithm of its factor; a verdict is due when the mean of
+what grew steadily would reach ``1/alpha``.  Luck brings more than half of all rollouts there
 earlier: expect the median itself to half as much again as the median.
 
 Source: Kelly, Bell System Technical Journal 1956; Waudby-Smith and Ramdas, JRSS-B 2024 (arXiv 2010.09686).
@@ -72,7 +72,7 @@ def pairs_needed(
 def _calls_until_rejection(
     growth: Sequence[float], alpha: float, weights: Sequence[float] = ()
 ) -> float | None:
-    """When the mean of fortunes that grow at these logarithmic rates reaches ``1/alpha``."""
+    """When the mean of what grows at these logarithmic rates reaches ``1/alpha``."""
     threshold, best = log_threshold(alpha), max(growth)
     if best <= 0.0:
         return None

@@ -35,7 +35,7 @@ from promptops.stats.eprocess import (
     state_reader,
 )
 
-WEIGHTS = (0.15, 0.25, 0.45, 0.15)  # of the four fortunes
+WEIGHTS = (0.15, 0.25, 0.45, 0.15)  # of the four stakes
 _SHARES = (0.35, 0.7, 1.0, 1.5)  # of the best bet, as the rates are only estimated
 _SMALLEST, _LARGEST = 0.005, 0.9  # of the largest bet that cannot ruin
 _PRIOR_MEAN, _PRIOR_CALLS = 0.05, 10.0

@@ -136,7 +136,7 @@ class TwoArmTest(WealthTest):
             l5 += log1p(c5 * x)
             most = log1p(c6 * x)
             l6 += most
-            if x > 0.0:  # a bet that is lost raises no fortune
+            if x > 0.0:  # a bet that is lost raises the wealth of none
                 slack -= most
                 if slack < ROUNDING:
                     now = log_mean_of_six(l1, l2, l3, l4, l5, l6)

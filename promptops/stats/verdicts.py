@@ -115,13 +115,17 @@ def verdict_sentence(finding: VerdictDetails) -> str:
     amount = f"{'at least' if beyond else 'at most'} {_amount(abs(bound), words.unit)}"
     sure = f"({finding.confidence * 100:.4g} %)"
     if counts and words.counted:
-        said = f"{counts}: {amount} {direction} {sure}"
+        sentence = f"{counts}: {amount} {direction} {sure}"
     else:
-        said = f"{finding.subject} {words.verb} {amount} {direction} than {finding.against} {sure}"
-        said = f"{counts}: {said}" if counts else f"{said}, from {_number_of(finding.count, finding.counted)}"
+        sentence = f"{finding.subject} {words.verb} {amount} {direction} than {finding.against} {sure}"
+        sentence = (
+            f"{counts}: {sentence}"
+            if counts
+            else f"{sentence}, from {_number_of(finding.count, finding.counted)}"
+        )
     if finding.margin is not None and finding.verdict is not Verdict.BETTER:
-        said += f"; limit {_number(_round_outwards(finding.margin, words.unit, up=True), words.unit)}"
-    return said + "; undecided" * (finding.verdict is Verdict.UNDECIDED)
+        sentence += f"; limit {_number(_round_outwards(finding.margin, words.unit, up=True), words.unit)}"
+    return sentence + "; undecided" * (finding.verdict is Verdict.UNDECIDED)
 
 
 def _counts(finding: VerdictDetails) -> str:

@@ -56,16 +56,17 @@ def _unsupported_claims(done: Transition, evidence: Mapping[str, Any], plan: Rel
     """What a move by calls claims that its evidence does not say; gates rest on evals and shadow runs."""
     if done.rollout is None or done.rollout.phase in ("eval", "shadow"):
         return []
-    said = evidence["metrics"]
+    committed = evidence["metrics"]
     if (done.move, done.verdict) == (Move.PROMOTE, Verdict.NOT_WORSE):
         by_shadow = plan.proven_by_shadow
         open_ = [
             each.name
             for each in plan.guards
-            if said[each.name]["worse"] or not (said[each.name]["not_worse"] or each.name in by_shadow)
+            if committed[each.name]["worse"]
+            or not (committed[each.name]["not_worse"] or each.name in by_shadow)
         ]
-        open_ += [name for name in plan.all_goals if not said[name]["better"]]
-        return [Mismatch(name, "the verdict", done.verdict, said[name]["verdict"]) for name in open_]
+        open_ += [name for name in plan.all_goals if not committed[name]["better"]]
+        return [Mismatch(name, "the verdict", done.verdict, committed[name]["verdict"]) for name in open_]
     by_harm = any(evidence.get(why) for why in ("harm", "hard", "breaker"))
     if (done.move, done.verdict) == (Move.ROLLBACK, Verdict.WORSE) and not by_harm:
         return [Mismatch("", "the verdict", done.verdict, "no harm")]

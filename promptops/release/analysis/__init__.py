@@ -168,12 +168,16 @@ def _metric(each: MetricFinding) -> dict[str, Any]:
 def _proof(tests: RolloutTests) -> dict[str, Any]:
     """Counts and sums by arm and step, how far each metric was scored, and what was known beforehand."""
     state = tests.to_json()
-    inner = [(name, lane, each) for lane in state["lanes"] for name, each in lane["metrics"].items()]
+    inner = [
+        (name, window_group, each)
+        for window_group in state["lanes"]
+        for name, each in window_group["metrics"].items()
+    ]
     return {
         "engine": state["engine"],
         "plan": state["plan"],
         "priors": state["priors"],
-        "watermarks": {name: lane["watermark"] for name, lane, _ in inner},
+        "watermarks": {name: window_group["watermark"] for name, window_group, _ in inner},
         "steps": {name: each["steps"] for name, _, each in inner},
     }
 

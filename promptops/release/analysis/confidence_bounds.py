@@ -45,8 +45,8 @@ def update_bounds(
         return before
     found = {
         name: _bounds(registry, rollout, each, before.get(name), tests.plan.alpha.promote)
-        for lane in tests.window_groups
-        for name, each in lane.metrics.items()
+        for window_group in tests.window_groups
+        for name, each in window_group.metrics.items()
         if each.canary_calls and each.stable_calls
     }
     if found != before and registry.writable:

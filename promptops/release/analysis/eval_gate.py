@@ -30,8 +30,8 @@ def eval_gate(
         return GateFinding(verdict=None, sentence=f"{prompt} has no cases: nothing was tested", absent=True)
     found = evals_against(registry, prompt, digest, against_digest)
     if not found:
-        said = "no eval has compared this version with what is stable yet"
-        return GateFinding(verdict=None, sentence=said, command=command)
+        sentence = "no eval has compared this version with what is stable yet"
+        return GateFinding(verdict=None, sentence=sentence, command=command)
     return _gate_finding(found[-1], plan.eval.margin if plan.eval else 0.0, names, command)
 
 

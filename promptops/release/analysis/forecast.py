@@ -66,8 +66,8 @@ def read_channel_history(
     """``now``: seconds since the epoch. ``plan`` says what of a call is read."""
     rows = calls_before(registry, prompt, channel, stable_digest, utc_text(now - _HISTORY_S), utc_text(now))
     words = any(gauge.from_outcomes for gauge in metric_readers(plan.metrics).values())
-    said = read_call_outcomes(registry, column(rows, "seq")) if words else {}
-    calls = CallBatch(rows, [False] * len(rows), said, plan.observe.call_timeout)
+    outcomes = read_call_outcomes(registry, column(rows, "seq")) if words else {}
+    calls = CallBatch(rows, [False] * len(rows), outcomes, plan.observe.call_timeout)
     number, units, first = read_channel_traffic(registry, prompt, channel, utc_text(now - _TRAFFIC_S))
     if first is None:
         return ChannelHistory(calls, None, None)
@@ -194,11 +194,11 @@ def _sentence(
             f"≈ {_round(most):,} calls until every guard can be shown to be not worse (two of three end by "
             "then); no traffic is logged yet, so not how many days that is"
         )
-    said = f"≈ {_round(most):,} calls ≈ {format_days(days)} at your traffic (two of three end by then)"
+    sentence = f"≈ {_round(most):,} calls ≈ {format_days(days)} at your traffic (two of three end by then)"
     if deadline is None:
-        return said
+        return sentence
     limit = f"{deadline:,.0f}" if deadline >= 100 else f"{deadline:.3g}"
-    return f"{said}; deadline {limit} d" + (": probably undecided" if days > deadline else "")
+    return f"{sentence}; deadline {limit} d" + (": probably undecided" if days > deadline else "")
 
 
 def _power_clause(plan: ReleasePlan, power: float | None) -> str:

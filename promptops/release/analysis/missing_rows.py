@@ -38,4 +38,4 @@ def _registry_gaps(registry: RegistryDatabase, after: int, timeout: float, now: 
         last = {"at": now, "after": after, "own": found}
         if registry.writable:
             save_analysis_state(registry, ALL_ROLLOUTS, name, last, 0)
-    return [said for row, said in last["own"] if row > after]
+    return [sentence for row, sentence in last["own"] if row > after]

@@ -1,6 +1,6 @@
-"""The tests of one rollout. Metrics that wait equally long form a lane, scored on one prefix.
+"""The tests of one rollout. Metrics that wait equally long form a group, scored on one prefix.
 
-``calls`` of a lane is how far it has come: a call is added to all of its metrics or to none.
+``calls`` of a group is how far it has come: a call is added to all of its metrics or to none.
 """
 
 from collections.abc import Mapping, Sequence
@@ -69,7 +69,7 @@ class WindowGroup:
 
 
 def new_window_groups(plan: ReleasePlan, priors: Mapping[str, Prior], engine: int) -> list[WindowGroup]:
-    """New lanes, the instant one first: it is there also where no metric is instant."""
+    """New groups, the instant one first: it is there also where no metric is instant."""
     windows = sorted({each.window for each in plan.metrics if each.window is not None})
     return [_window_group(window, plan.metrics, priors, engine) for window in (None, *windows)]
 
@@ -124,7 +124,11 @@ class RolloutTests:
         return self.window_groups[0]
 
     def of(self, name: str) -> tuple[WindowGroup, MetricTests]:
-        return next((lane, lane.metrics[name]) for lane in self.window_groups if name in lane.metrics)
+        return next(
+            (window_group, window_group.metrics[name])
+            for window_group in self.window_groups
+            if name in window_group.metrics
+        )
 
     def to_json(self) -> dict[str, Any]:
         plain = ("excluded", "without_unit", "last_outcome", "open", "faults", "waiting")
@@ -133,7 +137,7 @@ class RolloutTests:
             "plan": self.plan.digest,
             "signatures": metric_signatures(self.plan),
             "priors": {name: [prior.mean, prior.count] for name, prior in self.priors.items()},
-            "lanes": [lane.to_json() for lane in self.window_groups],
+            "lanes": [window_group.to_json() for window_group in self.window_groups],
             "ratio": self.ratio.to_json(),
             "step": asdict(self.step),
             **{name: getattr(self, name) for name in plain},
@@ -143,13 +147,13 @@ class RolloutTests:
     def from_json(cls, plan: ReleasePlan, state: Mapping[str, Any]) -> Self:
         priors = priors_from(state["priors"])
         engine = stored_engine(state)
-        lanes = new_window_groups(plan, priors, engine)
-        for lane, read in zip(lanes, state["lanes"], strict=True):
-            lane.read(read)
+        window_groups = new_window_groups(plan, priors, engine)
+        for window_group, read in zip(window_groups, state["lanes"], strict=True):
+            window_group.read(read)
         return cls(
             plan,
             priors,
-            lanes,
+            window_groups,
             engine,
             SampleRatioTest.from_json(state["ratio"]),
             dict(state["excluded"]),

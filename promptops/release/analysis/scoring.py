@@ -33,7 +33,7 @@ class LoggedCall:
     failed: bool
     dead: bool
     columns: Any  # by name, as a row of the log
-    said: Sequence[CallOutcome] = ()
+    outcomes: Sequence[CallOutcome] = ()
     timeout: float = 120.0
 
 
@@ -43,7 +43,7 @@ class CallBatch:
 
     rows: Sequence[Any]
     dead: Sequence[bool]
-    said: Mapping[int, Sequence[CallOutcome]]
+    outcomes: Mapping[int, Sequence[CallOutcome]]
     timeout: float
     tags: Mapping[int, Sequence[str]] = field(default_factory=dict)  # where a metric asks for them
     failed: list[bool] = field(init=False)
@@ -57,8 +57,8 @@ class CallBatch:
 
     def call(self, at: int) -> LoggedCall:
         row = self.rows[at]
-        said = self.said.get(row["seq"], ())
-        return logged_call(row, said, dead=self.dead[at], timeout=self.timeout)
+        outcomes = self.outcomes.get(row["seq"], ())
+        return logged_call(row, outcomes, dead=self.dead[at], timeout=self.timeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class MetricReader:
         if place == "checks":
             checks = zip(calls.failed, calls.column("checks_failed"), strict=True)
             return [1.0 if failed else _of_checks(count) for failed, count in checks]
-        return [self._said_of(calls.call(at)) for at in range(len(calls.rows))]
+        return [self._from_table(calls.call(at)) for at in range(len(calls.rows))]
 
     @property
     def column(self) -> str:
@@ -121,7 +121,7 @@ class MetricReader:
         """Who gives an outcome's value: the log's ``source``."""
         return "judge" if self.source.place == "judge" else "person"
 
-    def _said_of(self, call: LoggedCall) -> MetricValue:
+    def _from_table(self, call: LoggedCall) -> MetricValue:
         if self.source.place == "check":
             return 1.0 if call.failed else self._checked(call)
         if self.source.place == "judge" and not _is_in_sample(call, self.source.name, self.metric.sample):
@@ -147,27 +147,28 @@ class MetricReader:
         return self._scaled(float(value))
 
     def _checked(self, call: LoggedCall) -> MetricValue:
-        said = next((s for s in call.said if s.source == "check" and s.name == self.source.name), None)
-        return NoValue.PENDING if said is None else float(said.passed is not True)
+        outcome = next((s for s in call.outcomes if s.source == "check" and s.name == self.source.name), None)
+        return NoValue.PENDING if outcome is None else float(outcome.passed is not True)
 
     def _outcome(self, call: LoggedCall) -> MetricValue:
         if call.failed and self.metric.missing == "exclude":
             return self._of_failure()
-        said = next(
-            (s for s in call.said if s.source == self.outcome_source and s.name == self.source.name), None
+        outcome = next(
+            (s for s in call.outcomes if s.source == self.outcome_source and s.name == self.source.name), None
         )
-        if said is not None and said.value is not None and self._in_time(call, said):
-            return self._scaled(said.value)
+        if outcome is not None and outcome.value is not None and self._in_time(call, outcome):
+            return self._scaled(outcome.value)
         return NoValue.PENDING
 
     def _of_failure(self) -> MetricValue:
         """Of a failed call: bad where that is a value, else missing. To leave it out is to choose by arm."""
         return NoValue.MISSING if self.metric.kind == "ratio" else 1.0
 
-    def _in_time(self, call: LoggedCall, said: CallOutcome) -> bool:
+    def _in_time(self, call: LoggedCall, outcome: CallOutcome) -> bool:
         window = self.metric.window
         return (
-            window is None or parse_timestamp(said.occurred_at) <= parse_timestamp(call.started_at) + window
+            window is None
+            or parse_timestamp(outcome.occurred_at) <= parse_timestamp(call.started_at) + window
         )
 
     def _scaled(self, value: float) -> MetricValue:
@@ -193,7 +194,7 @@ def are_all_known(values: Sequence[MetricValue]) -> TypeGuard[Sequence[float]]:
     return {*map(type, values)} <= {float}
 
 
-def logged_call(row: Any, said: Sequence[CallOutcome], *, dead: bool, timeout: float) -> LoggedCall:
+def logged_call(row: Any, outcomes: Sequence[CallOutcome], *, dead: bool, timeout: float) -> LoggedCall:
     """From a row of ``observations.calls_after`` or ``calls_before``."""
     return LoggedCall(
         run_id=row["run_id"],
@@ -201,7 +202,7 @@ def logged_call(row: Any, said: Sequence[CallOutcome], *, dead: bool, timeout: f
         failed=bool(row["failed"]) or dead,
         dead=dead,
         columns=row,
-        said=said,
+        outcomes=outcomes,
         timeout=timeout,
     )
 
@@ -219,12 +220,16 @@ def range_error(gauge: MetricReader, call: LoggedCall) -> str | None:
     if gauge.metric.kind != "score" or gauge.metric.scale is None:
         return None
     low, high = gauge.metric.scale
-    for said in call.said:
+    for outcome in call.outcomes:
         mine = (
-            said.source == gauge.outcome_source and said.name == gauge.source.name and said.value is not None
+            outcome.source == gauge.outcome_source
+            and outcome.name == gauge.source.name
+            and outcome.value is not None
         )
-        if mine and not low <= (said.value or 0.0) <= high:
-            return f"{gauge.metric.name} of run {call.run_id} is {said.value:g}, outside {low:g} to {high:g}"
+        if mine and not low <= (outcome.value or 0.0) <= high:
+            return (
+                f"{gauge.metric.name} of run {call.run_id} is {outcome.value:g}, outside {low:g} to {high:g}"
+            )
     return None
 
 

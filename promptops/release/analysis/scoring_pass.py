@@ -57,9 +57,9 @@ class ScoringPass:
     scored: list[ObservationBlock] = field(default_factory=list)
 
     def advance(self) -> bool:
-        """Score the next settled calls of every lane; False when all that can be scored is."""
+        """Score the next settled calls of every group; False when all that can be scored is."""
         self._record_late()
-        more = [self._advance_group(lane) for lane in self.tests.window_groups]
+        more = [self._advance_group(window_group) for window_group in self.tests.window_groups]
         self.tests.last_outcome = last_outcome_id(self.registry)
         return any(more)
 
@@ -68,32 +68,32 @@ class ScoringPass:
         save_observations(self.registry, self.rollout.id, self.scored, utc_now())
         self.scored.clear()
 
-    def _advance_group(self, lane: WindowGroup) -> bool:
-        """Most looks at a lane that waits for outcomes find nothing settled: they read a few rows only."""
-        limits = (_CHUNK,) if lane is self.tests.instant else (_SMALL_CHUNK, _CHUNK)
-        return all(self._score(lane, limit) for limit in limits)
+    def _advance_group(self, window_group: WindowGroup) -> bool:
+        """Most looks at a group that waits for outcomes find nothing settled: they read a few rows only."""
+        limits = (_CHUNK,) if window_group is self.tests.instant else (_SMALL_CHUNK, _CHUNK)
+        return all(self._score(window_group, limit) for limit in limits)
 
-    def _score(self, lane: WindowGroup, limit: int) -> bool:
+    def _score(self, window_group: WindowGroup, limit: int) -> bool:
         """Score what has settled of the next rows; whether that was all of them, and there may be more."""
         rows = calls_after(
             self.registry,
             self.rollout.id,
-            lane.watermark,
+            window_group.watermark,
             by_unit=self.plan.unit != "call",
             limit=limit,
-            measured={self.readers[name].column for name in lane.metrics},
+            measured={self.readers[name].column for name in window_group.metrics},
         )
         reasons = column(rows, "reason")
         counted = [at for at, reason in enumerate(reasons) if reason is None]
-        calls, ended = self._ended_calls(lane, rows, counted)
-        values = self._settled_values(lane, calls)
+        calls, ended = self._ended_calls(window_group, rows, counted)
+        values = self._settled_values(window_group, calls)
         count = min((len(each) for each in values.values()), default=len(calls.rows))
         settled = counted[count] if count < len(calls.rows) else ended
         if count:
-            self._add(lane, calls, {name: each[:count] for name, each in values.items()}, count)
+            self._add(window_group, calls, {name: each[:count] for name, each in values.items()}, count)
         if settled:
-            lane.watermark = rows[settled - 1]["seq"]
-        if lane is self.tests.instant:
+            window_group.watermark = rows[settled - 1]["seq"]
+        if window_group is self.tests.instant:
             self.tests.waiting = sum(at >= settled for at in counted)
             for reason in reasons[:settled] if len(counted) < len(rows) else ():
                 if reason is not None:
@@ -101,7 +101,7 @@ class ScoringPass:
         return settled == limit
 
     def _ended_calls(
-        self, lane: WindowGroup, rows: Sequence[LogRow], counted: Sequence[int]
+        self, window_group: WindowGroup, rows: Sequence[LogRow], counted: Sequence[int]
     ) -> tuple[CallBatch, int]:
         """Calls that count up to the first that is under way, and how many rows stand before that one."""
         timeout, begun = self.plan.observe.call_timeout, self._start_times()
@@ -114,9 +114,9 @@ class ScoringPass:
                 break
             dead.append(started)
         mine = [rows[at] for at in counted[: len(dead)]]
-        asked = any(self.readers[name].from_outcomes for name in lane.metrics)
-        said = read_call_outcomes(self.registry, column(mine, "seq")) if asked else {}
-        return CallBatch(mine, dead, said, timeout, self._tags(mine)), ended
+        asked = any(self.readers[name].from_outcomes for name in window_group.metrics)
+        outcomes = read_call_outcomes(self.registry, column(mine, "seq")) if asked else {}
+        return CallBatch(mine, dead, outcomes, timeout, self._tags(mine)), ended
 
     def _tags(self, rows: Sequence[LogRow]) -> Mapping[int, Sequence[str]]:
         if not any(each.tag for each in self.plan.metrics):
@@ -126,11 +126,13 @@ class ScoringPass:
     def _start_times(self) -> StartTimes:
         return StartTimes(self.registry, self.rollout.id, utc_text(self.now))
 
-    def _settled_values(self, lane: WindowGroup, calls: CallBatch) -> dict[str, Sequence[MetricValue]]:
+    def _settled_values(
+        self, window_group: WindowGroup, calls: CallBatch
+    ) -> dict[str, Sequence[MetricValue]]:
         """Each metric's values up to the first that may yet change."""
-        wait = self.plan.observe.call_timeout if lane.window is None else lane.window
+        wait = self.plan.observe.call_timeout if window_group.window is None else window_group.window
         over = utc_text(self.now - wait)
-        return {name: self._settle(self.readers[name], calls, over) for name in lane.metrics}
+        return {name: self._settle(self.readers[name], calls, over) for name in window_group.metrics}
 
     def _settle(self, gauge: MetricReader, calls: CallBatch, over: str) -> Sequence[MetricValue]:
         values, name, begun = gauge.values(calls), gauge.metric.name, self._start_times()
@@ -149,16 +151,20 @@ class ScoringPass:
         return values
 
     def _add(
-        self, lane: WindowGroup, calls: CallBatch, values: Mapping[str, Sequence[MetricValue]], count: int
+        self,
+        window_group: WindowGroup,
+        calls: CallBatch,
+        values: Mapping[str, Sequence[MetricValue]],
+        count: int,
     ) -> None:
         seqs, arms, weights_bp = (calls.column(name)[:count] for name in ("seq", "arm", "weight_bp"))
         assigned = list(zip([arm == "canary" for arm in arms], weights_bp, strict=True))
-        lane.add_all(assigned, values)
+        window_group.add_all(assigned, values)
         for name, each in values.items():
             due = [value is not NoValue.NOT_DUE for value in each]
             columns = (list(compress(values, due)) for values in (seqs, arms, weights_bp, map(_loss, each)))
             self.scored.append(ObservationBlock(name, *columns))
-        if lane is self.tests.instant:
+        if window_group is self.tests.instant:
             self.tests.open += compress(seqs, calls.dead)
             self.tests.ratio.update_all((canary, bp / ALL_BP) for canary, bp in assigned)
             if self.plan.unit != "call":
@@ -167,7 +173,7 @@ class ScoringPass:
             self.scored.append(ObservationBlock(CALL_METRIC, seqs, arms, weights_bp, [None] * count))
 
     def _find_range_errors(self, gauge: MetricReader, calls: CallBatch) -> None:
-        if gauge.metric.kind != "score" or not calls.said:
+        if gauge.metric.kind != "score" or not calls.outcomes:
             return
         for at in range(len(calls.rows)):
             if (fault := range_error(gauge, calls.call(at))) and len(self.tests.faults) < _MAX_FAULTS:
@@ -180,7 +186,7 @@ class ScoringPass:
             for each in self.readers.values()
             if each.source.is_delayed
         }
-        through = max(lane.watermark for lane in self.tests.window_groups)
+        through = max(window_group.watermark for window_group in self.tests.window_groups)
         if by_source and through:  # else nothing can be late, and a long log of outcomes is not read through
             rows = outcomes_after(self.registry, self.rollout.id, self.tests.last_outcome, through=through)
             for row in rows:
@@ -192,8 +198,8 @@ class ScoringPass:
                 tests.late += len(ended) * (self.readers[name].source.place == "run")
 
     def _record_late_value(self, name: str, row: LogRow) -> None:
-        lane, tests = self.tests.of(name)
-        if row["seq"] <= lane.watermark and row["weight_bp"]:
+        window_group, tests = self.tests.of(name)
+        if row["seq"] <= window_group.watermark and row["weight_bp"]:
             tests.late += 1
             late = ([row[key]] for key in ("seq", "arm", "weight_bp", "value"))
             self.scored.append(ObservationBlock(LATE_PREFIX + name, *late))

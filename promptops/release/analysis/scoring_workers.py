@@ -84,7 +84,7 @@ def score_together(registry: RegistryDatabase, looks: Sequence[AnalysisRequest])
 
 def _work(backlog: _Backlog, workers: Sequence[_Worker]) -> Iterator[None]:
     """Hand out slices and take what has come of them, once for each ``next``."""
-    said, total = monotonic(), sum(backlog.behind)
+    reported, total = monotonic(), sum(backlog.behind)
     with selectors.DefaultSelector() as selector:
         for worker in workers:
             selector.register(worker.child.stdout or 0, selectors.EVENT_READ, worker)
@@ -96,8 +96,8 @@ def _work(backlog: _Backlog, workers: Sequence[_Worker]) -> Iterator[None]:
                     selector.unregister(key.fileobj)
             if not selector.get_map():  # no worker is left
                 backlog.done.update(range(len(backlog.looks)))
-            if monotonic() - said > PROGRESS_S:
-                said = monotonic()
+            if monotonic() - reported > PROGRESS_S:
+                reported = monotonic()
                 _LOG.info(f"{total - sum(backlog.left):,} of {total:,} calls scored")
             yield
 

@@ -83,13 +83,13 @@ Turn = AbstractContextManager[object]
 
 def update_tests(registry: RegistryDatabase, look: AnalysisRequest) -> RolloutTests:
     """Score what can be scored, slice by slice; the tests as they stand then."""
-    said = monotonic()
+    reported = monotonic()
     while True:
         scored = score_slice(registry, look)
         if not scored.more:
             return scored.tests
-        if monotonic() - said > PROGRESS_S:
-            said = monotonic()
+        if monotonic() - reported > PROGRESS_S:
+            reported = monotonic()
             _LOG.info(f"{look.prompt}:{look.channel}: {scored.tests.instant.calls:,} calls scored so far")
 
 
@@ -191,13 +191,13 @@ def _stored_values(
 
 def _replay(tests: RolloutTests, known: StoredValues, seq: int, canary: bool, weight_bp: int) -> None:
     """Add a call that is known by its observations alone."""
-    for lane in tests.window_groups:
-        stored = {name: known[name, seq] for name in lane.metrics if (name, seq) in known}
+    for window_group in tests.window_groups:
+        stored = {name: known[name, seq] for name in window_group.metrics if (name, seq) in known}
         values: dict[str, MetricValue] = {
             name: NoValue.MISSING if each is None else each for name, each in stored.items()
         }
-        if values or lane is tests.instant:
-            lane.add_all([(canary, weight_bp)], {name: [value] for name, value in values.items()})
+        if values or window_group is tests.instant:
+            window_group.add_all([(canary, weight_bp)], {name: [value] for name, value in values.items()})
     tests.ratio.update(canary, weight_bp / ALL_BP)
 
 
@@ -209,8 +209,8 @@ def _priors(
     since, until = utc_text(start - _HISTORY_S), utc_text(start)
     rows = calls_before(registry, look.prompt, look.channel, digest, since, until)
     words = any(gauge.from_outcomes for gauge in mine.values())
-    said = read_call_outcomes(registry, column(rows, "seq")) if words else {}
-    calls = CallBatch(rows, [False] * len(rows), said, look.plan.observe.call_timeout)
+    outcomes = read_call_outcomes(registry, column(rows, "seq")) if words else {}
+    calls = CallBatch(rows, [False] * len(rows), outcomes, look.plan.observe.call_timeout)
     return {name: _prior(gauge, calls) for name, gauge in mine.items()}
 
 

@@ -60,10 +60,10 @@ def find_harm(tests: RolloutTests) -> dict[str, tuple[str, ...]]:
     A group whose named guards do no worse than stable so far is not named: the evidence may rest on which
     arm good calls fell on.
     """
-    groups = [lane for lane in tests.window_groups if lane.group]
+    groups = [window_group for window_group in tests.window_groups if window_group.group]
     found: dict[str, tuple[str, ...]] = {}
-    for lane in groups:
-        group, alpha = lane.group, tests.plan.alpha.rollback / len(groups)
+    for window_group in groups:
+        group, alpha = window_group.group, tests.plan.alpha.rollback / len(groups)
         if group is None or not group.rejects(alpha):
             continue
         evidence = group.attribution()
@@ -71,7 +71,9 @@ def find_harm(tests: RolloutTests) -> dict[str, tuple[str, ...]]:
         named: dict[str, tuple[str, ...]] = {name: (name,) for name in alone}
         if not alone and group.at_highest:
             named = {max(group.at_highest, key=group.at_highest.__getitem__): tuple(group.at_highest)}
-        found |= {name: those for name, those in named.items() if lane.metrics[name].differs_for_worse}
+        found |= {
+            name: those for name, those in named.items() if window_group.metrics[name].differs_for_worse
+        }
     return found
 
 
@@ -89,7 +91,10 @@ def find_worse_slices(tests: RolloutTests) -> WorseSlices:
     Left out are those with fewer losses, of both arms together, than could ever show it.
     """
     slices = [
-        each for lane in tests.window_groups for each in lane.metrics.values() if each.metric.tag is not None
+        each
+        for window_group in tests.window_groups
+        for each in window_group.metrics.values()
+        if each.metric.tag is not None
     ]
     alpha = tests.plan.alpha.rollback
     odds = max(
@@ -233,11 +238,11 @@ def _hard_sentence(metric: PlanMetric, subject: str) -> str:
 
 def metric_wording(metric: PlanMetric) -> Wording:
     """How a metric is spoken of; one that has no words of its own by its name."""
-    said = _metric_wording(metric)
+    wording = _metric_wording(metric)
     if metric.tag is None:
-        return said
+        return wording
     on = f" on {metric.tag}"
-    return replace(said, verb=said.verb + on, counted=said.counted and said.counted + on)
+    return replace(wording, verb=wording.verb + on, counted=wording.counted and wording.counted + on)
 
 
 def _metric_wording(metric: PlanMetric) -> Wording:
@@ -321,13 +326,13 @@ def _silent_guards(tests: RolloutTests, rollout: Rollout) -> tuple[str, ...]:
     least = steps[rollout.step].min_canary if rollout.step < len(steps) else 0
     return tuple(
         name
-        for lane in tests.window_groups
-        for name, each in lane.metrics.items()
-        if each.metric.role in ("guard", "hard") and _no_value(lane, each, least or _MIN_DUE_CALLS)
+        for window_group in tests.window_groups
+        for name, each in window_group.metrics.items()
+        if each.metric.role in ("guard", "hard") and _no_value(window_group, each, least or _MIN_DUE_CALLS)
     )
 
 
-def _no_value(lane: WindowGroup, each: MetricTests, least: int) -> bool:
+def _no_value(window_group: WindowGroup, each: MetricTests, least: int) -> bool:
     sampled = each.metric.sample is not None
-    due = each.missing_counts[0] if sampled else lane.canary_calls
+    due = each.missing_counts[0] if sampled else window_group.canary_calls
     return each.canary_calls == 0 and due >= least

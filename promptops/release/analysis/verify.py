@@ -68,24 +68,24 @@ def recompute_tests(
     rollout = evidence["rollout"]
     for _, arm, weight_bp, _ in read_observations(registry, rollout, CALL_METRIC, evidence["watermark"]):
         tests.ratio.update(arm == "canary", weight_bp / ALL_BP)
-    for lane in tests.window_groups:
-        _replay(registry, rollout, lane, evidence["watermarks"])
+    for window_group in tests.window_groups:
+        _replay(registry, rollout, window_group, evidence["watermarks"])
     return tests
 
 
 def _replay(
-    registry: RegistryDatabase, rollout: str, lane: WindowGroup, watermarks: Mapping[str, int]
+    registry: RegistryDatabase, rollout: str, window_group: WindowGroup, watermarks: Mapping[str, int]
 ) -> None:
     calls: dict[int, tuple[bool, int]] = {}
     values: dict[int, dict[str, MetricValue]] = defaultdict(dict)
-    for name in lane.metrics:
+    for name in window_group.metrics:
         for seq, arm, weight_bp, loss in read_observations(registry, rollout, name, watermarks[name]):
             calls[seq] = (arm == "canary", weight_bp)
             values[seq][name] = NoValue.MISSING if loss is None else loss
     order = sorted(calls)
-    lane.add_all(
+    window_group.add_all(
         [calls[seq] for seq in order],
-        {name: [values[seq].get(name, NoValue.NOT_DUE) for seq in order] for name in lane.metrics},
+        {name: [values[seq].get(name, NoValue.NOT_DUE) for seq in order] for name in window_group.metrics},
     )
 
 
@@ -96,7 +96,12 @@ def _rollout_mismatches(evidence: Mapping[str, Any], tests: RolloutTests) -> lis
         "expected_canary": tests.ratio.expected,
         "sample_ratio_alarm": tests.ratio.alarmed(tests.plan.alpha.srm),
         "harm": list(find_harm(tests)),
-        "hard": [name for lane in tests.window_groups for name, each in lane.metrics.items() if each.hard],
+        "hard": [
+            name
+            for window_group in tests.window_groups
+            for name, each in window_group.metrics.items()
+            if each.hard
+        ],
     }
     return [
         Mismatch("", what.replace("_", " "), evidence[what], value)
@@ -106,12 +111,11 @@ def _rollout_mismatches(evidence: Mapping[str, Any], tests: RolloutTests) -> lis
 
 
 def _metric_mismatches(evidence: Mapping[str, Any], tests: RolloutTests) -> list[Mismatch]:
-    said = evidence["metrics"]
     return [
         Mismatch(metric.name, what, committed, value)
         for metric in tests.plan.metrics
         for what, value in _recomputed_values(tests, tests.of(metric.name)[1]).items()
-        if (committed := _committed_value(said[metric.name], what)) is not _ABSENT
+        if (committed := _committed_value(evidence["metrics"][metric.name], what)) is not _ABSENT
         and not _is_close(committed, value)
     ]
 
@@ -137,11 +141,11 @@ def _recomputed_values(tests: RolloutTests, each: MetricTests) -> dict[str, Any]
     }
 
 
-def _committed_value(said: Mapping[str, Any], what: str) -> Any:
+def _committed_value(finding: Mapping[str, Any], what: str) -> Any:
     first, _, second = what.partition(" ")
-    if second in _LATER and second not in said[first]:
+    if second in _LATER and second not in finding[first]:
         return _ABSENT
-    return said[first][second] if second else said[first]
+    return finding[first][second] if second else finding[first]
 
 
 def _is_close(one: Any, other: Any) -> bool:

@@ -53,7 +53,7 @@ class ChannelItems:
     batch_id: str
     calls: BatchCallLog
     _looked: float = field(default_factory=time.monotonic)
-    _said: str = ""
+    _warned: str = ""
 
     def item(self, line: InputLine) -> BatchItem:
         self._follow()
@@ -80,6 +80,6 @@ class ChannelItems:
         try:
             self.source.refresh()
         except PromptopsError as error:  # what was known goes on being served
-            if error.message != self._said:
-                self._said = error.message
+            if error.message != self._warned:
+                self._warned = error.message
                 _LOG.warning(with_hint(error.message, error.hint))

@@ -80,7 +80,7 @@ class Router(Closing):
     def __init__(self, source: ReleaseSource, registry: Path, *, log: bool = True) -> None:
         self.source = source
         self._breakers = LocalBreakers(registry, log=log)
-        self._lanes: dict[str, _ChannelSnapshot] = {}
+        self._snapshots: dict[str, _ChannelSnapshot] = {}
 
     def close(self) -> None:
         self._breakers.close()
@@ -92,14 +92,14 @@ class Router(Closing):
 
         Raises NotFound where the channel serves nothing, Invalid where what it serves can't be read.
         """
-        lane = self._lanes.get(reference.text)
-        if lane is None or lane.stamp is not self.source.stamp():
-            lane = self._lanes[reference.text] = self._lane(reference)
-        rollout, unit = lane.rollout, unit or None  # nobody is called by an empty name
+        snapshot = self._snapshots.get(reference.text)
+        if snapshot is None or snapshot.stamp is not self.source.stamp():
+            snapshot = self._snapshots[reference.text] = self._read_snapshot(reference)
+        rollout, unit = snapshot.rollout, unit or None  # nobody is called by an empty name
         if rollout is None or self._breakers.is_open(rollout.id):
             hashed, key_id, _ = self._hash_unit(unit)
             return RoutingDecision(
-                version=lane.stable, unit_hash=hashed, unit_key_id=key_id, shadow=lane.shadow
+                version=snapshot.stable, unit_hash=hashed, unit_key_id=key_id, shadow=snapshot.shadow
             )
         if unit is None and rollout.unit != "call":
             unit = _unit_from(metadata, rollout.unit)
@@ -107,22 +107,22 @@ class Router(Closing):
         canary = on_canary(rollout.salt, sticky or os.urandom(16).hex(), rollout.weight_bp)
         hashed, key_id, excluded = self._hash_unit(unit)
         return RoutingDecision(
-            version=lane.canary if canary and lane.canary else lane.stable,
-            stable=lane.stable,
+            version=snapshot.canary if canary and snapshot.canary else snapshot.stable,
+            stable=snapshot.stable,
             arm="canary" if canary else "stable",
             rollout=rollout.id,
             weight_bp=rollout.weight_bp,
             unit_hash=hashed,
             unit_key_id=key_id,
             excluded=excluded if sticky is not None else None,
-            fallback=lane.problem if canary else None,
-            shadow=lane.shadow,
+            fallback=snapshot.problem if canary else None,
+            shadow=snapshot.shadow,
         )
 
     def versions(self, reference: Reference) -> tuple[Version, ...]:
         """Every version that a call on this channel may meet, stable first."""
-        lane = self._lane(reference)
-        return (lane.stable, *([lane.canary] if lane.canary else ()))
+        snapshot = self._read_snapshot(reference)
+        return (snapshot.stable, *([snapshot.canary] if snapshot.canary else ()))
 
     def ended(self, run: Run) -> None:
         """Look at a run that is on disk: canary errors in a row open the breaker, which is logged."""
@@ -142,7 +142,7 @@ class Router(Closing):
         key = self._breakers.key()
         return (key.hash(unit), key.id, None) if key else (None, None, NO_KEY)
 
-    def _lane(self, reference: Reference) -> _ChannelSnapshot:
+    def _read_snapshot(self, reference: Reference) -> _ChannelSnapshot:
         stamp = self.source.stamp()
         state = self._state(reference)
         stable = self._version(reference, state.stable)

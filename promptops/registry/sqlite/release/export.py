@@ -66,10 +66,10 @@ class _ReleaseExport:
     open: list[int] = field(default_factory=list)
 
     def lines(self) -> Iterator[str]:
-        yield from self._told(_NEW, self.since.through_seq, self.through)
+        yield from self._exported(_NEW, self.since.through_seq, self.through)
         if self.since.through_seq:
             self._stage_changed()
-            yield from self._told(_CHANGED, 0, self.since.through_seq)
+            yield from self._exported(_CHANGED, 0, self.since.through_seq)
 
     def _stage_changed(self) -> None:
         """Runs told before that have ended since, or of which more has been heard."""
@@ -82,7 +82,7 @@ class _ReleaseExport:
             for seq in changed:
                 stage.put((seq,))
 
-    def _told(self, sql: str, last: int, through: int) -> Iterator[str]:
+    def _exported(self, sql: str, last: int, through: int) -> Iterator[str]:
         while found := self.registry.read(sql, (last, through)):
             last = found[-1]["seq"]
             outcomes = _outcomes(self.registry, [row["seq"] for row in found])

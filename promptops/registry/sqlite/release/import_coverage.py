@@ -17,13 +17,13 @@ _GAPS = "gaps:"  # in ``meta``, with a registry's id: what it said last is missi
 
 def save_import_coverage(registry: RegistryDatabase, header: ExportHeader, now: str) -> None:
     """Keep what a file covers, within the transaction that takes in its runs."""
-    told_key = _EXPORTED_AT_KEY.format(header.registry_id, header.since_seq)
+    exported_key = _EXPORTED_AT_KEY.format(header.registry_id, header.since_seq)
     gaps_key = f"{_GAPS}{header.registry_id}"
     with registry.write() as connection:
         stretch = (header.registry_id, header.since_seq, header.through_seq, now)
         connection.execute("INSERT INTO imports VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", stretch)
-        if read_meta(registry, told_key) is None:
-            save_meta(registry, told_key, header.exported_at)
+        if read_meta(registry, exported_key) is None:
+            save_meta(registry, exported_key, header.exported_at)
         told = read_meta(registry, gaps_key)
         if told is None or json.loads(told)["at"] <= header.exported_at:
             text = record_json({"at": header.exported_at, "gaps": list(header.gaps)})
