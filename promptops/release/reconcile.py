@@ -116,7 +116,9 @@ def assess(context: ReleaseContext, target: Target) -> Assessment:
         stable=state.stable,
     )
     gate = phase_gate(context, target, state.stable, rollout, plan)
-    decision = decide_transition(rollout, plan, findings, context.now, eval_gate=gate, shadow_gate=gate)
+    decision = decide_transition(
+        rollout, plan, findings, context.now, eval_gate=gate, shadow_gate=gate, target=str(target)
+    )
     return Assessment(
         state=state, rollout=rollout, plan=plan, findings=findings, gate=gate, decision=decision
     )

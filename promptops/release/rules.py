@@ -44,9 +44,6 @@ __all__ = [
 ]
 
 
-_PROVEN_LATE = "what the plan wants is shown by now: promptops promote releases the canary"
-
-
 def decide_transition(
     rollout: Rollout,
     plan: ReleasePlan,
@@ -55,12 +52,16 @@ def decide_transition(
     *,
     eval_gate: GateFinding | None = None,
     shadow_gate: GateFinding | None = None,
+    target: str = "NAME:CHANNEL",
 ) -> RolloutDecision:
-    """Harm first, then what voids the evidence, then the deadline, and only then what is next."""
+    """Harm first, then what voids the evidence, then the deadline, and only then what is next.
+
+    ``target``: what the commands that it holds for are about.
+    """
     gate = {"eval": eval_gate, "shadow": shadow_gate}.get(rollout.phase)
     if due := _harm_rollback(rollout, findings, gate) or _invalidation(rollout, findings):
         return RolloutDecision(transition=due)
-    following = _next_decision(rollout, plan, findings, now, gate)
+    following = _next_decision(rollout, plan, findings, now, gate, target)
     due = (
         _signal_pause(rollout, findings)
         or _due_promotion(following)
@@ -170,16 +171,24 @@ def _signal_pause(rollout: Rollout, findings: Findings) -> Transition | None:
 
 
 def _next_decision(
-    rollout: Rollout, plan: ReleasePlan, findings: Findings, now: float, gate: GateFinding | None
+    rollout: Rollout,
+    plan: ReleasePlan,
+    findings: Findings,
+    now: float,
+    gate: GateFinding | None,
+    target: str,
 ) -> RolloutDecision:
     if rollout.phase in ("eval", "shadow"):
         return _decide_at_gate(rollout, plan, gate)
     if rollout.phase == "awaiting":
-        return _decide_awaiting(rollout, plan, findings)
+        return _decide_awaiting(rollout, plan, findings, target)
     if rollout.phase == "progressing":
         return _decide_progressing(rollout, plan, findings, now)
     if rollout.phase == "inconclusive":
-        return RolloutDecision(holds=missing_proof(plan, findings) or (_PROVEN_LATE,))
+        prompt, _, channel = target.rpartition(":")
+        proven = "what the plan wants is shown by now"
+        by_hand = f"{proven}: promptops promote {prompt} --to {channel} releases the canary"
+        return RolloutDecision(holds=missing_proof(plan, findings) or (by_hand,))
     return RolloutDecision(holds=(f"{rollout.phase}: {rollout.reason or 'by a person'}",))
 
 
@@ -210,10 +219,12 @@ def _decide_at_gate(rollout: Rollout, plan: ReleasePlan, gate: GateFinding | Non
     )
 
 
-def _decide_awaiting(rollout: Rollout, plan: ReleasePlan, findings: Findings) -> RolloutDecision:
+def _decide_awaiting(rollout: Rollout, plan: ReleasePlan, findings: Findings, target: str) -> RolloutDecision:
     step = current_step(rollout, plan)
     if step.reviewed is None:
-        return RolloutDecision(holds=("it waits for a person's approval: promptops release approve",))
+        return RolloutDecision(
+            holds=(f"it waits for a person's approval: promptops release approve {target}",)
+        )
     if findings.short_of:
         return RolloutDecision(holds=(_registry_behind(findings),))
     if findings.reviewed < step.reviewed:

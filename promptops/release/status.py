@@ -78,7 +78,9 @@ def _with_rollout(
     known = load_findings(context.registry, rollout)
     gate = phase_gate(context, target, state.stable, rollout, plan) if state.stable else None
     findings = known or Findings(registry="", registry_path=str(context.registry.path))
-    decision = decide_transition(rollout, plan, findings, context.now, eval_gate=gate, shadow_gate=gate)
+    decision = decide_transition(
+        rollout, plan, findings, context.now, eval_gate=gate, shadow_gate=gate, target=str(target)
+    )
     unseen = () if known or gate else ("no tick has looked at the evidence yet",)
     thin = _thin_slices(target, rollout, findings)
     notes = (*view.notes, *quality_notes(plan), *unseen, *thin)

@@ -45,6 +45,17 @@ def test_a_version_goes_live_by_the_plan_direct(cli: Cli, repo: Repo) -> None:
     assert "no cases" in repo.git("log", "-1", "--format=%B", "promptops-state")
 
 
+def test_a_plan_with_steps_is_started_on_the_channel_that_was_named(cli: Cli, repo: Repo) -> None:
+    repo.write("promptops.yaml", "channels: {beta: {plan: quick}}\n")
+    go_live(cli, repo)
+    ok(cli("promote", "greet@HEAD~1", "--to", "beta", "--yes"))
+    refused = cli("promote", "greet@HEAD", "--to", "beta", "--plan", "quick")
+    assert (refused.code, "has steps: it starts a canary" in refused.err) == (4, True), refused.err
+    command = refused.err.splitlines()[-1].split()
+    ok(cli(*command[1:], "--yes"))
+    assert [each["channel"] for each in told(cli, "status") if each["rollout"]] == ["beta"]
+
+
 def test_promote_without_a_canary(cli: Cli, repo: Repo) -> None:
     go_live(cli, repo)
     done = cli("promote", "greet")

@@ -147,7 +147,7 @@ def test_step_by_step_with_a_person_in_between(cli: Cli, repo: Repo, provider: P
     assert (moved := tick(cli))["move"] == "await"
     assert (moved["phase"], moved["weight_bp"]) == ("awaiting", 2000)
     held = tick(cli)
-    assert "promptops release approve" in held["holds"][0]
+    assert held["holds"][0].endswith("promptops release approve greet:production")
     assert cli("release", "wait", "greet").code == 3
     assert told(cli, "release", "approve", "greet", "--reason", "read them")["weight_bp"] == 5000
     ok(traffic(cli, repo, "two", 40))

@@ -444,7 +444,7 @@ def test_what_holds_after_the_deadline_is_of_now() -> None:
         "checks: checks of v13 is as it is",
     )
     assert decide_transition(late, by, found(by, shown=True), START + 20 * DAY).holds == (
-        "what the plan wants is shown by now: promptops promote releases the canary",
+        "what the plan wants is shown by now: promptops promote NAME --to CHANNEL releases the canary",
     )
 
 
@@ -464,7 +464,7 @@ def test_a_step_for_a_person_is_waited_at_with_its_weight() -> None:
     assert done is Move.AWAIT
     assert (only(waiting).phase, only(waiting).step, only(waiting).weight_bp) == ("awaiting", 1, 500)
     decision = decide_transition(only(waiting), PERSON, found(PERSON, shown=True), START + 3 * DAY)
-    assert decision.holds == ("it waits for a person's approval: promptops release approve",)
+    assert decision.holds == ("it waits for a person's approval: promptops release approve NAME:CHANNEL",)
     approved = apply_transition(waiting, approval_transition(only(waiting), PERSON, actor="ada"), START)
     assert (only(approved).phase, only(approved).step, only(approved).weight_bp) == ("awaiting", 2, 500)
 

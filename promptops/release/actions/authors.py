@@ -40,7 +40,8 @@ def require_approver(
         raise Invalid(
             f"{actor or 'nobody'} may not approve {target}: the plan {plan.name} names "
             f"{', '.join(rule.approvers)}",
-            hint="one of them runs promptops release approve; git config user.email says who you are",
+            hint=f"one of them runs promptops release approve {target}; "
+            "git config user.email says who you are",
         )
     if rule.own_change == "refuse":
         _require_other_author(target, plan, actor, authors)
@@ -72,7 +73,7 @@ def _require_other_author(target: Target, plan: ReleasePlan, actor: str, authors
         raise Invalid(
             f"{actor} wrote the change on {target}, and the plan {plan.name} lets nobody approve "
             "a change of their own",
-            hint="somebody else runs promptops release approve",
+            hint=f"somebody else runs promptops release approve {target}",
         )
 
 

@@ -82,7 +82,8 @@ def _unfinished_error(target: Target, rollout: Rollout, skipped: tuple[str, ...]
     return Invalid(
         f"the canary {rollout.canary.version} of {target} {awaits}, and its plan is not done: "
         f"promote would skip {', '.join(skipped)}",
-        hint='promptops release approve says yes to a step; --force --reason "…" skips them all, on record',
+        hint=f"promptops release approve {target} says yes to a step; "
+        '--force --reason "…" skips them all, on record',
     )
 
 

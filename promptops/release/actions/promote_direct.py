@@ -163,7 +163,8 @@ def _eval_gate_of(context: ReleaseContext, prepared: PreparedCanary) -> GateFind
     if prepared.plan.steps:
         raise Invalid(
             f"the plan {prepared.plan.name} has steps: it starts a canary",
-            hint=f"promptops canary {prepared.candidate.version.pasteable} --plan {prepared.plan.name}",
+            hint=f"promptops canary {prepared.candidate.version.pasteable} --to {prepared.target.channel} "
+            f"--plan {prepared.plan.name}",
         )
     if prepared.plan.eval is None:
         return GateFinding(verdict=None, sentence="the plan asks for no eval", absent=True)
