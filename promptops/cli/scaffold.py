@@ -4,6 +4,7 @@ import json
 import os
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 from promptops._version import __version__
@@ -67,8 +68,8 @@ def write_workflows(settings: Settings) -> list[Path]:
     """Write the workflows for pull requests and for releases; one that is there stays as it is."""
     if settings.top is None:
         raise Invalid("a bare repository has no folder for workflows", hint="do this in a clone")
-    name = re.sub(r"\W+", "-", f"promptops {settings.prefix}".strip())
     folder = settings.top / ".github/workflows"
+    name = _workflow_name(settings, folder)
     files = {
         "github.yml": folder / f"{name}.yml",
         "release.yml": folder / f"{name}-release.yml",
@@ -80,6 +81,16 @@ def write_workflows(settings: Settings) -> list[Path]:
             WriteTarget.inside(to, settings.top), _fill_template(CI_TEMPLATES_DIR / template, name, settings)
         )
     ]
+
+
+def _workflow_name(settings: Settings, folder: Path) -> str:
+    """Two folders that letters and digits do not tell apart get two files."""
+    name = re.sub(r"\W+", "-", f"promptops {settings.prefix}".strip())
+    known = folder / f"{name}.yml"
+    said = re.findall(r"^ *FOLDER: (.+)$", known.read_text("utf-8"), re.MULTILINE) if known.is_file() else []
+    if not said or _yaml_text(settings.prefix or ".") in said:
+        return name
+    return f"{name}-{sha256(settings.prefix.encode()).hexdigest()[:6]}"
 
 
 def write_promote_script(settings: Settings) -> list[Path]:
@@ -94,7 +105,7 @@ def _fill_template(template: Path, name: str, settings: Settings) -> str:
     registry = os.path.relpath(settings.registry, settings.top)
     for named in (settings.prefix, registry):
         if not named.isprintable() or "${{" in named:
-            hint = "rename it: GitHub would compute what stands between ${{ and }}"
+            hint = "rename it: GitHub computes what stands between ${{ and }}, and would not show the rest"
             raise Invalid(f"{escape(named)} cannot stand in a workflow", hint=hint)
     values = {
         "@TITLE@": _yaml_text(name),
@@ -102,13 +113,21 @@ def _fill_template(template: Path, name: str, settings: Settings) -> str:
         "@MARKER@": _yaml_text(f"<!-- {name} -->"),
         "@KEY@": re.sub(r"[^A-Za-z0-9-]", "-", name),
         "@PATHS@": _yaml_text(
-            [f"{settings.prompts_path}/**", f"{settings.prefix}/{SETTINGS_FILE}".lstrip("/")]
+            [
+                f"{_literal(settings.prompts_path)}/**",
+                _literal(f"{settings.prefix}/{SETTINGS_FILE}".lstrip("/")),
+            ]
         ),
         "@VERSION@": __version__,
         "@DIRECTORY@": _yaml_text(settings.prefix or "."),
-        "@REGISTRY@": _yaml_text(f"{registry}*"),
+        "@REGISTRY@": _yaml_text(f"{'./' if registry[0] in '!#~' else ''}{_literal(registry)}*"),
     }
     return re.sub(r"@[A-Z]+@", lambda mark: values[mark[0]], text)  # in one go: a folder may be called @NAME@
+
+
+def _literal(path: str) -> str:
+    """A path in a pattern of GitHub's, where it names itself alone."""
+    return re.sub(r"[\\*?+\[\]!]", r"\\\g<0>", path)
 
 
 def _yaml_text(value: str | list[str]) -> str:

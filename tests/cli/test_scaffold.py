@@ -52,6 +52,11 @@ def steps_of(file: Path) -> list[list[str]]:
     return [steps(job) for job in found["jobs"].values()]
 
 
+def steps_with_path(found: dict[str, Any]) -> list[dict[str, Any]]:
+    found_steps = [step for job in found["jobs"].values() for step in job["steps"]]
+    return [step for step in found_steps if "path" in step.get("with", {})]
+
+
 def steps(job: dict[str, Any]) -> list[str]:
     return [step["run"] for step in job["steps"] if "run" in step]
 
@@ -93,6 +98,39 @@ class TestWorkflow:
         assert found["jobs"]["diff"]["env"]["FOLDER"] == "my services/a"
         assert steps(found["jobs"]["lint"])[1] == 'promptops -C "$FOLDER" lint --format github'
 
+    @pytest.mark.parametrize(
+        ("folder", "pattern", "registry"),
+        [
+            ("[x]", r"\[x\]", r"\[x\]"),
+            ("!t", r"\!t", r"./\!t"),
+            ("a*b?", r"a\*b\?", r"a\*b\?"),
+            ("~", "~", "./~"),
+            ("#c+", r"#c\+", r"./#c\+"),
+        ],
+    )
+    def test_a_folder_whose_name_is_a_pattern_means_itself(
+        self, repo: Repo, cli: Cli, folder: str, pattern: str, registry: str
+    ) -> None:
+        repo.write(f"{folder}/promptops.yaml", "")
+        assert cli("-C", folder, "init", "--ci", "github").code == 0
+        name = re.sub(r"\W+", "-", f"promptops {folder}")
+        paths = workflow(repo, name)["on"]["pull_request"]["paths"]
+        assert paths == [f"{pattern}/prompts/**", f"{pattern}/promptops.yaml"]
+        kept = [step["with"]["path"] for step in steps_with_path(workflow(repo, f"{name}-release"))]
+        assert kept == [f"{registry}/registry.db*"] * 2
+
+    def test_folders_whose_names_differ_in_signs_alone_have_workflows_of_their_own(
+        self, repo: Repo, cli: Cli
+    ) -> None:
+        for folder in ("a b", "a-b", "a/b", "a b"):
+            repo.write(f"{folder}/promptops.yaml", "")
+            assert cli("-C", folder, "init", "--ci", "github").code == 0
+            os.chdir(repo.path)
+        files = list((repo.path / ".github/workflows").glob("*.yml"))
+        texts = "".join(file.read_text(encoding="utf-8") for file in files)
+        assert len(files) == 6
+        assert [texts.count(f'FOLDER: "{folder}"') for folder in ("a b", "a-b", "a/b")] == [2, 2, 2]
+
     @pytest.mark.parametrize("folder", HOSTILE_FOLDERS)
     def test_no_name_of_a_folder_reaches_a_command(self, repo: Repo, cli: Cli, folder: str) -> None:
         repo.write("plain/promptops.yaml", "")
@@ -110,7 +148,7 @@ class TestWorkflow:
         repo.write("${{ github.token }}/promptops.yaml", "")
         refused = cli("-C", "${{ github.token }}", "init", "--ci", "github")
         assert refused.code == 4
-        assert "GitHub would compute" in refused.err
+        assert "GitHub computes" in refused.err
         assert not (repo.path / ".github").exists()
 
     @pytest.mark.parametrize("folder", [".", "my services/a"])
