@@ -10,18 +10,22 @@ INVISIBLE = (
 )
 """Of a set in a regular expression: zero-width, bidirectional controls, tags, soft hyphens."""
 
-_CONTROL_CHARACTERS = re.compile(rf"[\x00-\x08\x0b-\x1f{_HIDDEN}]")
-_HIDDEN_IN_JSON = re.compile(rf"[{_HIDDEN}]")  # JSON escapes the lower ones itself
+_CONTROL_CHARACTERS = rf"[\x00-\x08\x0b-\x1f{_HIDDEN}]"
+_HIDDEN_IN_JSON = rf"[{_HIDDEN}]"  # JSON escapes the lower ones itself
 
 
 def escape(text: str) -> str:
     """Control and bidirectional characters and lone surrogates as escapes; tabs and line feeds stay."""
-    return _CONTROL_CHARACTERS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    if text.replace("\n", "").isprintable():  # as most are, and then nothing is compiled
+        return text
+    return re.sub(_CONTROL_CHARACTERS, lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def escape_json(text: str) -> str:
     """JSON of the same meaning in which a terminal finds nothing to obey."""
-    return _HIDDEN_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return re.sub(_HIDDEN_IN_JSON, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def shorten(text: str, limit: int) -> str:

@@ -3,7 +3,6 @@
 import importlib.util
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from promptops.checks.types import (
     GraderReply,
     truncate_line,
 )
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, PromptopsError
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import json_text

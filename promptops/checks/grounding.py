@@ -28,8 +28,8 @@ GROUNDED_SCHEMA: Mapping[str, Any] = {
     "required": ["input"],
     "additionalProperties": False,
 }
-_WORD = re.compile(r"\d+(?:[.,:]\d+)*|[^\W\d_]+", re.UNICODE)
-_SENTENCE = re.compile(r"(?<=[.!?。！？])\s+|\n+")  # noqa: RUF001 - full stops of other scripts
+_WORD = r"\d+(?:[.,:]\d+)*|[^\W\d_]+"
+_SENTENCE = r"(?<=[.!?。！？])\s+|\n+"  # noqa: RUF001 - full stops of other scripts
 
 
 def grounded(subject: CheckSubject, argument: str | Mapping[str, Any]) -> CheckVerdict:
@@ -53,7 +53,7 @@ def token_grounding(output: str, source: str, size: int = 1) -> CheckVerdict:
 
 def sentence_grounding(output: str, source: str) -> CheckVerdict:
     known = set(normalized_words(source))
-    sentences = [each for each in _SENTENCE.split(output.strip()) if normalized_words(each)]
+    sentences = [each for each in re.split(_SENTENCE, output.strip()) if normalized_words(each)]
     if not sentences:
         return CheckVerdict(passed=False, message="there are no words in the output", value=0.0)
     missing = [each for each in sentences if not _is_supported(normalized_words(each), known)]
@@ -68,7 +68,7 @@ def _is_supported(words: Sequence[str], known: set[str]) -> bool:
 
 def normalized_words(text: str) -> list[str]:
     """Words and numbers, whatever the case; ``1,234`` is one number and the same as ``1234``."""
-    return [word.replace(",", "") for word in _WORD.findall(text.casefold())]
+    return [word.replace(",", "") for word in re.findall(_WORD, text.casefold())]
 
 
 def _missing_message(missing: Sequence[str]) -> str:

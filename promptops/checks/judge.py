@@ -16,9 +16,9 @@ that declares ``a`` and ``b`` compares two outputs; its choices are a, b and, if
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.escapes import shorten
 from promptops.prompt import Input, Prompt

@@ -1,7 +1,6 @@
 """Checks that cost further calls: what a judge says, and whether an answer depends on what it must not."""
 
 from collections.abc import Awaitable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from promptops.checks.json import parse_json
@@ -24,6 +23,7 @@ from promptops.checks.types import (
     to_text,
     truncate_line,
 )
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import compact_json

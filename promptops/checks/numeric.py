@@ -18,9 +18,7 @@ NUMERIC_SCHEMA: Mapping[str, Any] = {
     "additionalProperties": False,
 }
 LIMIT_SCHEMA: Mapping[str, Any] = {"type": "number", "minimum": 0}
-_NUMBER = re.compile(
-    r"(?<![\w.])[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?!\w|\.\d)"
-)
+_NUMBER = r"(?<![\w.])[-+]?(?:(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?(?!\w|\.\d)"
 
 
 def numeric(subject: CheckSubject, argument: Any) -> CheckVerdict:
@@ -38,7 +36,7 @@ def numeric(subject: CheckSubject, argument: Any) -> CheckVerdict:
 
 def last_number(text: str) -> float | None:
     """Numbers in English notation: ``-1,234.5``, ``6e3``; signs of currency or per cent are no part."""
-    found = _NUMBER.findall(text.replace("\N{MINUS SIGN}", "-"))
+    found = re.findall(_NUMBER, text.replace("\N{MINUS SIGN}", "-"))
     return float(found[-1].replace(",", "")) if found else None
 
 

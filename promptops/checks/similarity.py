@@ -27,7 +27,7 @@ from promptops.checks.types import (
 
 EMBEDDING_MODEL = "openai/text-embedding-3-small"
 THRESHOLD = 0.8
-_WORD = re.compile("[a-z0-9]+")
+_WORD = "[a-z0-9]+"
 
 
 def levenshtein(output: str, reference: str) -> float:
@@ -61,7 +61,7 @@ def _f1(shared: int, ours: int, theirs: int) -> float:
 
 
 def _words(text: str) -> list[str]:
-    return _WORD.findall(text.lower())
+    return re.findall(_WORD, text.lower())
 
 
 def n_grams(words: Sequence[str], size: int) -> list[tuple[str, ...]]:

@@ -6,9 +6,9 @@ left to them.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.escapes import shorten
 from promptops.prompt import Message, Prompt, Text
 

@@ -1,9 +1,10 @@
 """What a check looks at, what it answers, and how it asks for further model calls."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
+from promptops.dataclass import dataclass
 from promptops.errors import ExitCode, PromptopsError
 from promptops.escapes import shorten
 from promptops.prompt import Prompt

@@ -8,13 +8,13 @@ import contextlib
 import inspect
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, get_args
 
 from promptops.cli.usage_hint import GLOBAL_FLAGS, parameter_flags
 from promptops.cli.verbs import BUILT_IN
 from promptops.console import print_text
+from promptops.dataclass import dataclass
 
 FindVerb = Callable[[Sequence[str]], Callable[..., int | None]]
 """The function of a verb, given as its words."""

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from promptops.cli.progress import transfer_line
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.registry import RegistryDatabase
 from promptops.release.context import (

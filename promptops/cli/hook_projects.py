@@ -3,12 +3,13 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from promptops.config.settings import Settings, SettingsFile, find_settings
 from promptops.config.settings_schema import SETTINGS_FILE
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.git.diff import changed_names, staged_names
 from promptops.git.entries import split_names

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from promptops.cli.options.common import read_inputs
 from promptops.cli.options.overrides import apply_overrides, local_model_override
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.prompt import Prompt
 from promptops.runner import PreparedRun, Run, RunContext, Runner
 from promptops.versions.references import Reference, parse_reference

@@ -1,12 +1,13 @@
 """The pairs that a plan wants before a canary is served to anybody."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from promptops.cli.options.release import require_confirmation
 from promptops.cli.options.replay import ReplayOptions
 from promptops.cli.progress import transfer_line
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import OverBudget
 from promptops.registry import list_shadow_runs_comparing, shadow_run_spent_usd
 from promptops.release.context import (

@@ -1,7 +1,6 @@
 """Shadow runs made with their progress shown, printed, and turned into an exit code."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +13,7 @@ from promptops.cli.reports.retention import comparison_without_unkept_texts, rep
 from promptops.cli.reports.shadow import ShadowFormatName, print_comparisons, render_comparisons
 from promptops.config.settings import LogSettings, Settings
 from promptops.console import note
+from promptops.dataclass import dataclass
 from promptops.errors import ExitCode, Invalid
 from promptops.evaluation.gate import combine_decisions, decide_shadow
 from promptops.evaluation.shadow.replay import ReplayOutcome, replay

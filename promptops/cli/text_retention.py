@@ -1,12 +1,12 @@
 """Texts of runs erased when ``retention`` of promptops.yaml, a prompt file or a tenant says so."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from promptops.config.retention_limits import RETENTION_TEXTS, shortest_limit
 from promptops.config.settings import Settings
 from promptops.console import note
+from promptops.dataclass import dataclass
 from promptops.errors import NotFound, PromptopsError
 from promptops.registry import (
     RegistryDatabase,

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from promptops.config.patterns import pattern_problem
 from promptops.config.project_function import function_path_problem
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 
 REDACTION_KINDS = ("email", "phone", "card", "iban", "ip", "ssn", "secret", "url_token")

@@ -5,15 +5,14 @@ a link, and files are made and replaced in the open folder, wherever its path ma
 """
 
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self, TextIO
 
 from promptops.config.containment import resolve_inside, resolve_output
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, disk_full_error, is_disk_full
 
 _NO_LINK = os.O_NOFOLLOW | os.O_CLOEXEC
@@ -112,7 +111,7 @@ class WriteTarget:
         return None
 
     def _replace(self, folder: int, mode: int | None, *, new: bool) -> Iterator[TextIO]:
-        fresh = f".promptops-{secrets.token_hex(8)}"
+        fresh = f".promptops-{os.urandom(8).hex()}"
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK, 0o666, dir_fd=folder)
         try:
             with _text_stream(descriptor) as stream:

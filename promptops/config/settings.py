@@ -5,7 +5,7 @@ Precedence: a flag, then the environment, then ``promptops.yaml``, then the defa
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from promptops.config.schema_violations import schema_violations
 from promptops.config.settings_schema import SETTINGS_FILE, SETTINGS_SCHEMA
 from promptops.config.worktree import Worktree, find_worktree, main_worktree
 from promptops.config.yaml import Document, parse_yaml
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 
 _REGISTRY_ENDS = ("", "-wal", "-shm", "-journal", "-spool", "-batches", "-shadow.lock")  # it, and beside it

@@ -1,9 +1,10 @@
 """Where the git repository around a folder is, read from git's own pointer files: git is not started."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 
 

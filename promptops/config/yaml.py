@@ -7,7 +7,7 @@ merge keys and no tags. What JSON cannot hold (NaN, keys that are not strings, i
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple, NoReturn
 
 import yaml
@@ -21,6 +21,7 @@ from promptops.config.text import (
     find_position,
     split_lines,
 )
+from promptops.dataclass import dataclass
 
 __all__ = ["Document", "InvalidAt", "Position", "Problem", "Scalar", "YamlPath", "parse_yaml"]
 

@@ -1,7 +1,8 @@
 """Which cases are shown one by one: bounded, those that say most first."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from promptops.dataclass import dataclass
 from promptops.evaluation.result import CaseResult
 from promptops.evaluation.summary import case_result
 from promptops.evaluation.trials import CaseTrials

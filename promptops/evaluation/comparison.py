@@ -6,9 +6,10 @@ rests on e-processes, which may be looked at after every pair.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Generic, TypeVar
 
+from promptops.dataclass import dataclass
 from promptops.evaluation.paired_counts import PairCounts, ScoreDifferences
 from promptops.evaluation.result import ScoreSlice, Slice
 from promptops.evaluation.slices import proven_worse

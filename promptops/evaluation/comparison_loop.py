@@ -2,9 +2,9 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TypeVar
 
+from promptops.dataclass import dataclass
 from promptops.errors import OverBudget
 from promptops.runner.batch import BatchEngine, OnProgress, interruptible
 

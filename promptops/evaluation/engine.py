@@ -3,11 +3,12 @@
 import random
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 
 from promptops.config.clock import utc_now
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, OverBudget
 from promptops.evaluation.case_listing import CaseListing
 from promptops.evaluation.case_pairs import add_case, eval_comparison

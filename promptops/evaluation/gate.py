@@ -1,8 +1,8 @@
 """Whether a comparison says yes: its exit code, with the reasons. Pure."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from promptops.dataclass import dataclass
 from promptops.evaluation.result import EvalResult, VariantResult
 from promptops.evaluation.shadow.result import MetricComparison, ShadowComparison
 

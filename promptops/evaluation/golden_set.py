@@ -5,12 +5,13 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from statistics import median
 from typing import Any
 
 from promptops.config.locks import file_lock
 from promptops.config.safe_writes import WriteTarget
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.escapes import shorten
 from promptops.prompt import Prompt, text_parts

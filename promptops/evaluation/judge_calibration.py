@@ -8,7 +8,6 @@ its labels are a, b and tie.
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -24,6 +23,7 @@ from promptops.checks.judge import (
 )
 from promptops.checks.model_graded import PairwiseVotes, ask_judge, compare_pair
 from promptops.checks.types import GraderClient
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, Undecided
 from promptops.stats.agreement import (
     Level,

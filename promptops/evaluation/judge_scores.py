@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 
 from promptops.checks.judge import Judge, Label, judge_from_prompt
 from promptops.checks.model_graded import ask_judge
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.git.repo import GitRepo
 from promptops.registry import (

@@ -2,9 +2,10 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from statistics import NormalDist
 
+from promptops.dataclass import dataclass
 from promptops.evaluation.result import ScoreSlice, Slice
 from promptops.stats.distributions import student_quantile
 from promptops.stats.intervals import IntervalEstimate

@@ -3,10 +3,10 @@
 from array import array
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 
 from promptops.checks import GraderClient, compile_checks, validate_checks
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.evaluation.case_store import CaseStore
 from promptops.evaluation.trials import TrialPlan

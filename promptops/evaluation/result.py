@@ -1,8 +1,10 @@
 """What an eval found: plain frozen data, made by the engine, read by every format."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from promptops.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from promptops.checks import CompiledCheck, compile_checks, run_graded_checks
+from promptops.dataclass import dataclass
 from promptops.evaluation.variants import Variant
 from promptops.prompt import Check, Prompt
 from promptops.registry import RegistryDatabase, add_check_outcomes

@@ -2,9 +2,10 @@
 
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.evaluation.result import CaseResult, Rate, TrialResult, VariantResult
 from promptops.evaluation.trials import TrialRun
 from promptops.evaluation.variants import Variant

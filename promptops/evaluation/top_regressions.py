@@ -2,8 +2,10 @@
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Generic, TypeVar
+
+from promptops.dataclass import dataclass
 
 MAX_LISTED = 100
 Example = TypeVar("Example")

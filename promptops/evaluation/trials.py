@@ -2,9 +2,10 @@
 
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from promptops.checks import CompiledCheck
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.evaluation.case_store import CaseStore
 from promptops.evaluation.run_grader import RunGrader

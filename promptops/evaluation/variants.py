@@ -3,12 +3,13 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from functools import lru_cache
 from typing import Any
 
 from promptops.checks import CHECK_KINDS
 from promptops.checks.judge import PAIR_INPUTS
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt import Check, Prompt
 from promptops.prompt.canonical_json import compact_json

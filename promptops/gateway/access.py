@@ -1,11 +1,11 @@
 """Who calls, and what they may call."""
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from ipaddress import ip_address
 
 from aiohttp import web
 
+from promptops.dataclass import dataclass
 from promptops.gateway.errors import NO_RETRY, ApiError
 from promptops.gateway.references import check_served_reference
 from promptops.registry import ApiKey, KeyLimits

@@ -3,12 +3,12 @@
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from aiohttp import web
 
 from promptops.config.settings import LogSettings
+from promptops.dataclass import dataclass
 from promptops.errors import NotFound, PromptopsError
 from promptops.gateway.access import Access, Caller
 from promptops.gateway.answers import json_answer

@@ -1,11 +1,11 @@
 """``POST /v1/chat/completions`` and ``POST /v1/responses``."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from promptops.dataclass import dataclass
 from promptops.gateway.access import Caller
 from promptops.gateway.answering import Answering, ServedRequest
 from promptops.gateway.body import read_object

@@ -1,11 +1,12 @@
 """``POST /v1/chat/completions``: what a request asks for. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from promptops.config.json_text import parse_strict_json
+from promptops.dataclass import dataclass
 from promptops.gateway.access import Caller
 from promptops.gateway.answering import ServedRequest
 from promptops.gateway.body import flag_in, object_in, text_in, wrong_type

@@ -4,11 +4,11 @@ import base64
 import os
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from promptops.dataclass import dataclass
 from promptops.errors import NotFound
 from promptops.gateway.access import Caller
 from promptops.gateway.answering import Answering, AnswerWire, ServedRequest

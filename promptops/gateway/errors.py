@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound, OverBudget, PromptopsError, Unavailable
 from promptops.providers.types import ErrorType, ModelError
 from promptops.runner.caller_tools import CallerToolsRefused

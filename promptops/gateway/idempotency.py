@@ -5,13 +5,14 @@ import json
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from typing import Any
 
 from aiohttp import web
 
 from promptops.config.settings import LogSettings
+from promptops.dataclass import dataclass
 from promptops.errors import PromptopsError
 from promptops.gateway.access import Caller
 from promptops.gateway.errors import ApiError

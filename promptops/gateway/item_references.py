@@ -5,9 +5,9 @@ Nothing is kept for that but the log: it has the run of the answer, though not a
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.errors import NotFound
 from promptops.gateway.access import Caller
 from promptops.gateway.errors import ApiError

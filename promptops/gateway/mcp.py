@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from promptops._version import __version__
 from promptops.config.json_text import parse_strict_json
+from promptops.dataclass import dataclass
 from promptops.errors import NotFound, PromptopsError
 from promptops.gateway.references import check_served_reference
 from promptops.prompt import Input

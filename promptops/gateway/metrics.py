@@ -4,9 +4,10 @@ import time
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.providers.types import ModelError
 from promptops.registry import StartedRun
 from promptops.runner import Run

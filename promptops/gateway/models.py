@@ -1,10 +1,10 @@
 """``GET /v1/models``: what channels serve, and which inputs it takes."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import web
 
+from promptops.dataclass import dataclass
 from promptops.errors import NotFound
 from promptops.gateway.access import Access
 from promptops.gateway.answers import json_answer

@@ -1,9 +1,10 @@
 """``POST /v1/responses``: what a request asks for, in the shape of OpenAI's reusable prompts. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.gateway.access import Caller
 from promptops.gateway.answering import ServedRequest
 from promptops.gateway.body import flag_in, object_in, text_in, wrong_type

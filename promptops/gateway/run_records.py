@@ -1,12 +1,12 @@
 """``POST /v1/feedback`` and ``GET /v1/runs/ID``: runs of the caller, and what is said of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from aiohttp import web
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import NotFound
 from promptops.gateway.access import Access, Caller
 from promptops.gateway.answers import json_answer

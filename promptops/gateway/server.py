@@ -8,13 +8,13 @@ import socket
 import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
 
 from promptops.config.closing import Closing
 from promptops.config.settings import LogSettings, Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, PromptopsError
 from promptops.gateway.access import Access, is_loopback
 from promptops.gateway.answering import Answering

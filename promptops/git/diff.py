@@ -1,9 +1,9 @@
 """Which paths differ between two trees, or a tree and the index or working tree, as git tells it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import NotFound
 from promptops.git.entries import split_names
 from promptops.git.process import run_git

@@ -2,8 +2,8 @@
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from promptops.dataclass import dataclass
 from promptops.git.process import GitObject
 
 

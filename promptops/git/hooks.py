@@ -6,13 +6,13 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from promptops.config.containment import resolve_output
 from promptops.config.safe_writes import WriteTarget
 from promptops.config.settings import Settings, SettingsFile, find_settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.git.process import run_git
 

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from promptops.config.clock import format_timestamp
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.git.process import run_git
 
 _NO_OBJECT = re.compile(r"^0+$")

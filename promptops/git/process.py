@@ -3,13 +3,13 @@
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import IO, Any, Literal, cast
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, PromptopsError, disk_full_error
 
 # A user's configuration must not change what git prints to us.

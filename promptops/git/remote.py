@@ -1,10 +1,10 @@
 """The state branch and a remote: fetched by its name alone, pushed plainly, never by force."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, Unavailable
 from promptops.git.repo import STATE_BRANCH, STATE_REF
 

@@ -4,11 +4,11 @@ import posixpath
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from promptops.config.closing import Closing
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.git.entries import TreeEntry, split_names, tree_entries, tree_entry
 from promptops.git.index import IndexListing

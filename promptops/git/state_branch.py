@@ -9,11 +9,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from promptops.config.locks import LOCK_TIMEOUT_S, file_lock
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, Unavailable
 from promptops.git.actor import actor_of
 from promptops.git.process import git_error, run_git, run_git_unchecked

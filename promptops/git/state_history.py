@@ -2,9 +2,9 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.git.process import run_git
 
 _TRAILER = re.compile(r"^Promptops-([A-Za-z-]+): (.*)$", re.MULTILINE)

@@ -12,12 +12,12 @@ import subprocess
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 
 from git import RemoteProgress
 from git.cmd import handle_process_output
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Unavailable
 from promptops.git.process import start_git_online
 

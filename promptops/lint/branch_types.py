@@ -1,7 +1,8 @@
 """The branches of a template, and which of them were reached."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from promptops.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,14 @@
 """The golden set of a prompt, held against the prompt: what cannot be read, accepted or rendered."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from promptops.config.text import Position, Problem
 from promptops.config.yaml import InvalidAt
 from promptops.config.yaml import YamlPath as Place
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.lint.branch_types import BranchCoverage
 from promptops.lint.branches import UnbranchedTemplates, find_branches

@@ -1,7 +1,6 @@
 """What a rule looks at: one prompt, and the project around it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from promptops.config.settings import Settings
 from promptops.config.text import Position, Problem
 from promptops.config.yaml import YamlPath
+from promptops.dataclass import dataclass
 from promptops.lint.cases import GoldenSet, read_golden_set
 from promptops.prompt import FileReader, Prompt
 

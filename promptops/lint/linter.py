@@ -1,9 +1,10 @@
 """Runs the rules over prompts and the files they are made of."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from promptops.config.text import Position, Problem
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.lint.context import LintContext, LintProject
 from promptops.lint.file_cache import FileCache

@@ -1,9 +1,9 @@
 """What lint found: findings, and how far the cases of each prompt reach."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.lint.rules import Severity
 
 

@@ -1,10 +1,10 @@
 """The table of rules. Ids are stable: they stand in settings, in comments and in reports."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from promptops.config.text import Problem
+from promptops.dataclass import dataclass
 from promptops.lint import (
     checks,
     inputs,

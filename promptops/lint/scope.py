@@ -4,7 +4,7 @@ import os
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from promptops.config.settings import (
     find_settings,
 )
 from promptops.config.settings_schema import SETTINGS_FILE
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.lint.context import LintProject
 from promptops.lint.file_cache import FileCache

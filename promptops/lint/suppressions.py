@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from promptops.config.text import Position, Problem, split_lines
 from promptops.config.yaml import parse_yaml
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt.json_schema import unknown_name_message
 

@@ -4,7 +4,6 @@ import hmac
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from hashlib import sha256
 from itertools import islice
@@ -15,6 +14,7 @@ from promptops.config.patterns import bounded_spans
 from promptops.config.project_function import import_function
 from promptops.config.redaction_rules import RedactionRule
 from promptops.config.settings import LogSettings
+from promptops.dataclass import dataclass
 from promptops.errors import PromptopsError
 from promptops.privacy.key import read_privacy_key
 from promptops.privacy.kinds import FINDERS

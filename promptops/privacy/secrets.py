@@ -51,14 +51,14 @@ _DETECTORS = (
     ("twilio", "TwilioKeyDetector"),
 )
 _MODEL_KEYS = {  # keys of model providers that detect-secrets does not know
-    "Anthropic API Key": re.compile(r"sk-ant-[a-z]+\d\d-[\w-]{20,}"),
-    "GitHub Token": re.compile(r"github_pat_\w{22}_\w{59}"),
-    "Google API Key": re.compile(r"\bAIza[\w-]{35}"),
-    "Groq API Key": re.compile(r"\bgsk_[A-Za-z0-9]{40,}"),
-    "Hugging Face Token": re.compile(r"\bhf_[A-Za-z0-9]{30,}"),
-    "OpenAI Token": re.compile(r"\bsk-(?:proj-|svcacct-|admin-)?[\w-]{0,80}[A-Za-z0-9]{20}T3BlbkFJ[\w-]{20}"),
-    "OpenRouter API Key": re.compile(r"\bsk-or-v1-[0-9a-f]{40,}"),
-    "xAI API Key": re.compile(r"\bxai-[A-Za-z0-9]{60,}"),
+    "Anthropic API Key": r"sk-ant-[a-z]+\d\d-[\w-]{20,}",
+    "GitHub Token": r"github_pat_\w{22}_\w{59}",
+    "Google API Key": r"\bAIza[\w-]{35}",
+    "Groq API Key": r"\bgsk_[A-Za-z0-9]{40,}",
+    "Hugging Face Token": r"\bhf_[A-Za-z0-9]{30,}",
+    "OpenAI Token": r"\bsk-(?:proj-|svcacct-|admin-)?[\w-]{0,80}[A-Za-z0-9]{20}T3BlbkFJ[\w-]{20}",
+    "OpenRouter API Key": r"\bsk-or-v1-[0-9a-f]{40,}",
+    "xAI API Key": r"\bxai-[A-Za-z0-9]{60,}",
 }
 
 
@@ -105,7 +105,7 @@ def _pieces(line: str) -> Iterator[str]:
 
 def _secrets_in_line(line: str) -> Iterator[tuple[str, str]]:
     for kind, pattern in _MODEL_KEYS.items():
-        yield from ((kind, found[0]) for found in pattern.finditer(line))
+        yield from ((kind, found[0]) for found in re.finditer(pattern, line))
     for detector in _detectors():
         yield from ((detector.secret_type, secret) for secret in detector.analyze_string(line))
 

@@ -8,7 +8,6 @@ is an input, read by its schema.
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
@@ -16,6 +15,7 @@ from typing import Any
 from promptops.config.json_text import parse_strict_json
 from promptops.config.text import MAX_BYTES, without_lfs_pointer
 from promptops.config.yaml import parse_yaml
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import sha256_hex
 from promptops.prompt.csv_inputs import inputs_from_cells

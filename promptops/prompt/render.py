@@ -5,12 +5,12 @@ import binascii
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
 from promptops.config.yaml import InvalidAt, Position, Problem, YamlPath
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt import (
     CHAT_SCHEMA_JSON,

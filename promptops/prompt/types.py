@@ -1,11 +1,12 @@
 """A prompt as frozen values, and the digest that names what it means."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any, Literal
 
 from promptops.config.yaml import Document, YamlPath
+from promptops.dataclass import dataclass
 from promptops.prompt.canonical_json import canonical_json, compact_json, sha256_hex
 from promptops.prompt.templates import can_print_json
 

@@ -26,10 +26,10 @@ _NOTICE = (
 )
 _MARKED_NOTICE = f" In some of it {MARK} stands between words instead of a space."
 _SYSTEM_ROLES = ("system", "developer")
-_SPACES = re.compile(r"[^\S\n]+")
-_BLANK_LINES = re.compile(r"\n{3,}")
+_SPACES = r"[^\S\n]+"
+_BLANK_LINES = r"\n{3,}"
 _KEPT_CONTROLS = "\n\t"
-_INVISIBLE = re.compile(f"[{INVISIBLE}]")
+_INVISIBLE = f"[{INVISIBLE}]"
 SANITIZERS = ("strip_control", "nfc", "strip_zero_width", "collapse_space")
 
 
@@ -46,14 +46,14 @@ def _strip_control(text: str) -> str:
 
 
 def _collapse_space(text: str) -> str:
-    lines = (_SPACES.sub(" ", line).strip() for line in text.split("\n"))
-    return _BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n")
+    lines = (re.sub(_SPACES, " ", line).strip() for line in text.split("\n"))
+    return re.sub(_BLANK_LINES, "\n\n", "\n".join(lines)).strip("\n")
 
 
 _STEPS = {
     "strip_control": _strip_control,
     "nfc": lambda text: unicodedata.normalize("NFC", text),
-    "strip_zero_width": lambda text: _INVISIBLE.sub("", text),
+    "strip_zero_width": lambda text: re.sub(_INVISIBLE, "", text),
     "collapse_space": _collapse_space,
 }
 
@@ -63,7 +63,7 @@ def delimit(text: str, nonce: str, *, datamark: bool) -> str:
     if not text:
         return ""
     if datamark:
-        text = _SPACES.sub(MARK, text.replace(MARK, ""))
+        text = re.sub(_SPACES, MARK, text.replace(MARK, ""))
     text = text.replace(nonce, "-")  # last, and by something: what stood around it must not come together
     return f"<data-{nonce}>\n{text}\n</data-{nonce}>"
 

@@ -9,10 +9,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-_TOOL_TYPE = re.compile(
-    r"(?:function|custom|bash|code_execution|code_interpreter|computer|computer_use|image_generation|memory"
-    r"|text_editor|tool_search_tool_(?:bm25|regex)|web_fetch|web_search)(?:_preview)?(?:_[\d_]{8,10})?",
-    re.ASCII,
+_TOOL_TYPE = (
+    r"(?a)(?:function|custom|bash|code_execution|code_interpreter|computer|computer_use|image_generation|memory"
+    r"|text_editor|tool_search_tool_(?:bm25|regex)|web_fetch|web_search)(?:_preview)?(?:_[\d_]{8,10})?"
 )
 _TOOLS = "function, custom, and tools that a provider runs by itself, such as web_search"
 _READ_BY_MODELS = frozenset(
@@ -39,18 +38,18 @@ _READ_BY_MODELS = frozenset(
 """Parameters whose values are schemas, texts or labels."""
 
 _OF_FUNCTIONS = ("function", "input_schema", "format", "description")
-_NAMES_ADDRESS = re.compile(
+_NAMES_ADDRESS = (
     r"(?:^|_)(?:api|auth|authorization|base|callbacks?|connector|cookies?|credentials?|endpoint|headers?|host"
     r"|hostname|key|password|proxy|secret|server|token|ur[il]|webhook)(?:_|$)"
 )
-_WORD_START = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+")
-_ADDRESS = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//\S")
+_WORD_START = r"(?<=[a-z0-9])(?=[A-Z])|[^A-Za-z0-9]+"
+_ADDRESS = r"\s*(?:[A-Za-z][A-Za-z0-9+.-]*:)?//\S"
 
 
 def tool_problem(tool: Mapping[str, Any]) -> str:
     """Say why a tool is not sent; "" when it is."""
     kind = tool.get("type")
-    if not isinstance(kind, str) or not _TOOL_TYPE.fullmatch(kind):
+    if not isinstance(kind, str) or not re.fullmatch(_TOOL_TYPE, kind):
         return f"a tool of type `{kind}` cannot be sent: known are {_TOOLS}"
     settings = {key: value for key, value in tool.items() if key not in _OF_FUNCTIONS}
     return next((f"the tool has {found}" for found in _addresses(settings)), "")
@@ -66,12 +65,12 @@ def _addresses(value: Any) -> Iterator[str]:
         for key, item in value.items():
             if key == "schema":
                 continue
-            words = _WORD_START.sub("_", str(key)).lower()
-            if _NAMES_ADDRESS.search(words):
+            words = re.sub(_WORD_START, "_", str(key)).lower()
+            if re.search(_NAMES_ADDRESS, words):
                 yield f"`{key}`, and only the environment says where a call goes and with which key"
             yield from _addresses(item)
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _addresses(item)
-    elif isinstance(value, str) and _ADDRESS.match(value):
+    elif isinstance(value, str) and re.match(_ADDRESS, value):
         yield f"the address {value[:80]!r}"

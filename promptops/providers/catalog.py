@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from promptops.providers.catalog_index import Index, load_index
-from promptops.providers.pricing import INPUT, OUTPUT, CompletionCost, completion_cost, rates_for
+from promptops.providers.pricing import INPUT, OUTPUT, CompletionCost, ModelPrices, rates_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,6 +42,7 @@ class Catalog:
         self._lines, self.source, self.day = index
         self._custom = custom
         self._found: dict[str, dict[str, Any] | None] = {}
+        self._prices: dict[str, ModelPrices] = {}
 
     @classmethod
     def load(cls, settings: Settings | None = None, env: Mapping[str, str] = os.environ) -> Catalog:
@@ -99,7 +100,9 @@ class Catalog:
         self, model: str, completion: Completion, service_tier: str | None = None
     ) -> CompletionCost | None:
         """``service_tier`` is the one that was asked for; the tier that answered goes before it."""
-        return completion_cost(self.entry(model), completion, service_tier)
+        if model not in self._prices:
+            self._prices[model] = ModelPrices(self.entry(model) or {})
+        return self._prices[model].cost(completion, service_tier)
 
     def dated_ids(self, alias: str) -> list[str]:
         """The dated names behind one that moves (``openai/gpt-5.4``), oldest first, in the same notation."""

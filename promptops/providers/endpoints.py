@@ -7,7 +7,9 @@ clarifai and ragflow (the model's name holds an address), codestral and mistral 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from promptops.dataclass import dataclass
 
 MARKED_CACHES = frozenset({"dashscope", "litellm_proxy", "openrouter", "vercel_ai_gateway"})
 """The providers that take ``cache_control`` on messages and parts; litellm knows its own."""

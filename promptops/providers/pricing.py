@@ -9,11 +9,13 @@ cost is too high. A service tier counts by its own prices: one that is not in th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
 from typing import TYPE_CHECKING, Any
 
+from promptops.dataclass import dataclass
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from promptops.providers.types import Completion
 
@@ -34,7 +36,8 @@ _CACHED_SHARE = {"fireworks_ai": 0.5}  # of the input price, for models whose ca
 _STANDARD_TIERS = frozenset({"", "auto", "default", "on_demand", "standard", "standard_only"})
 _SUFFIXES = {"batch": "_batches"}  # of a tier's prices, where it is not the tier's own name
 _SAME_PRICE = frozenset({("groq", "flex")})  # tiers that give up speed or certainty alone
-_PRICE = re.compile(rf"({'|'.join(RATES)})(?:_above_(\d+)(k?)_tokens)?(?:_([a-z]+))?")
+_MAX_KNOWN = 64
+_PRICE = rf"({'|'.join(RATES)})(?:_above_(\d+)(k?)_tokens)?(?:_([a-z]+))?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class CompletionCost:
 
 def is_price(key: str) -> bool:
     """Whether a key of the catalogue is one of those that this file reads."""
-    return key == "tiered_pricing" or _PRICE.fullmatch(key) is not None
+    return key == "tiered_pricing" or re.fullmatch(_PRICE, key) is not None
 
 
 def asked_tier(parameters: Mapping[str, Any]) -> str | None:
@@ -54,33 +57,46 @@ def asked_tier(parameters: Mapping[str, Any]) -> str | None:
     return tier if isinstance(tier, str) else None
 
 
-def completion_cost(
-    entry: Mapping[str, Any] | None, completion: Completion, service_tier: str | None = None
-) -> CompletionCost | None:
-    """None when the tokens or a price they need are unknown. What the provider says it billed goes first.
+class ModelPrices:
+    """An entry's, worked out once for each service tier and each length of prompt that makes a difference."""
 
-    ``service_tier`` is the one that was asked for: the answer's own goes before it.
-    """
-    listed = _list_cost(entry or {}, completion, completion.service_tier or service_tier)
-    if completion.cost_usd is None:
-        return listed
-    return CompletionCost(completion.cost_usd, listed.cost_list_usd if listed else None)
+    def __init__(self, entry: Mapping[str, Any]) -> None:
+        self._entry = entry
+        self._lengths = sorted({0, *_lengths(entry)})
+        self._rates: dict[tuple[str | None, int, int], dict[str, float]] = {}
 
+    def cost(self, completion: Completion, service_tier: str | None = None) -> CompletionCost | None:
+        """None when the tokens or a price they need are unknown. What the provider says it billed goes first.
 
-def _list_cost(
-    entry: Mapping[str, Any], completion: Completion, service_tier: str | None
-) -> CompletionCost | None:
-    sent, answered = completion.input_tokens, completion.output_tokens
-    if sent is None or answered is None:
-        return None
-    rates = rates_for(entry, sent, service_tier)
-    if rates.get(INPUT) is None or (answered and rates.get(OUTPUT) is None):
-        return None
-    answer = _output_cost(rates, completion, answered)
-    cached = min(completion.cached_tokens or 0, sent)
-    written = min(completion.cache_write_tokens or 0, sent - cached)
-    billed = _input_cost(rates, completion, sent, cached, written)
-    return CompletionCost(billed + answer, _input_cost(rates, completion, sent, 0, 0) + answer)
+        ``service_tier`` is the one that was asked for: the answer's own goes before it.
+        """
+        listed = self._list_cost(completion, completion.service_tier or service_tier)
+        if completion.cost_usd is None:
+            return listed
+        return CompletionCost(completion.cost_usd, listed.cost_list_usd if listed else None)
+
+    def _list_cost(self, completion: Completion, service_tier: str | None) -> CompletionCost | None:
+        sent, answered = completion.input_tokens, completion.output_tokens
+        if sent is None or answered is None:
+            return None
+        rates = self._rates_for(sent, service_tier)
+        if rates.get(INPUT) is None or (answered and rates.get(OUTPUT) is None):
+            return None
+        answer = _output_cost(rates, completion, answered)
+        cached = min(completion.cached_tokens or 0, sent)
+        written = min(completion.cache_write_tokens or 0, sent - cached)
+        listed = billed = _input_cost(rates, completion, sent, 0, 0)
+        if cached or written:
+            billed = _input_cost(rates, completion, sent, cached, written)
+        return CompletionCost(billed + answer, listed + answer)
+
+    def _rates_for(self, sent: int, service_tier: str | None) -> dict[str, float]:
+        key = service_tier, bisect_left(self._lengths, sent), bisect_right(self._lengths, sent)
+        if key not in self._rates:
+            if len(self._rates) >= _MAX_KNOWN:  # an answer names its tier as it likes
+                self._rates.clear()
+            self._rates[key] = rates_for(self._entry, sent, service_tier)
+        return self._rates[key]
 
 
 def _input_cost(
@@ -155,7 +171,8 @@ def _tier_suffix(entry: Mapping[str, Any], service_tier: str | None) -> str:
 
 def _long_prompt_prices(entry: Mapping[str, Any]) -> list[tuple[int, str, str, Any]]:
     """Prices above a prompt length, the longest last; those of a service tier after the plain ones."""
-    found = [(match, entry[key]) for key in entry if "_tokens" in key and (match := _PRICE.fullmatch(key))]
+    tokens = (key for key in entry if "_tokens" in key)
+    found = [(match, entry[key]) for key in tokens if (match := re.fullmatch(_PRICE, key))]
     return sorted(
         (
             (int(m[2]) * (1000 if m[3] else 1), m[1], f"_{m[4]}" if m[4] else "", value)
@@ -177,6 +194,14 @@ def _length_tier(tiers: Any, sent: int) -> Mapping[str, Any] | None:
 
 def _start(tier: Mapping[str, Any]) -> float:
     return float(tier["range"][0])
+
+
+def _lengths(entry: Mapping[str, Any]) -> Iterator[float]:
+    """The lengths of a prompt at which, or beyond which, a price changes."""
+    yield from (threshold for threshold, *_ in _long_prompt_prices(entry))
+    tiers = entry.get("tiered_pricing")
+    for tier in tiers if isinstance(tiers, list) else ():
+        yield from map(float, tier.get("range", ()))
 
 
 def _known_rates(rates: Mapping[str, Any]) -> dict[str, float]:

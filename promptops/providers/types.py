@@ -1,9 +1,10 @@
 """One request in; one completion or one ModelError out."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol
 
+from promptops.dataclass import dataclass
 from promptops.errors import ExitCode, PromptopsError
 from promptops.redaction import redact
 

@@ -1,11 +1,12 @@
 """Keys of the gateway: whose they are, and what they may do. The secret itself is kept nowhere."""
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from typing import Self
 
 from promptops.config.clock import utc_now
+from promptops.dataclass import dataclass
 
 _PREFIX = "pops"
 

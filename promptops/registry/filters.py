@@ -1,10 +1,10 @@
 """Which runs are meant: what the reading verbs have in common."""
 
 import re
-from dataclasses import dataclass
 from time import time
 
 from promptops.config.clock import utc_seconds, utc_text
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}

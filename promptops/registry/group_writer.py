@@ -5,11 +5,12 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from promptops.config.clock import utc_now
 from promptops.config.settings import LogSettings, Settings
+from promptops.dataclass import dataclass
 from promptops.errors import PromptopsError
 from promptops.prompt import Prompt
 from promptops.registry.journal import Spool, record_prompt_version

@@ -1,8 +1,10 @@
 """What is written to the registry about one run. Times are ISO-8601 UTC text with milliseconds and ``Z``."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Protocol
+
+from promptops.dataclass import dataclass
 
 RunKind = Literal["run", "batch", "eval", "shadow", "judge"]
 RunState = Literal["started", "finished", "failed", "interrupted"]

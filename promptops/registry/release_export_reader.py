@@ -4,10 +4,10 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, get_args
 
 from promptops.config.clock import utc_seconds
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.registry.line_problems import LineProblems
 from promptops.registry.records import RunKind, RunState

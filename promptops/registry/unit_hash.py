@@ -3,8 +3,9 @@
 import hashlib
 import hmac
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from promptops.dataclass import dataclass
 from promptops.registry.sqlite.meta import read_unit_key
 from promptops.registry.sqlite.store import RegistryDatabase
 

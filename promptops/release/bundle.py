@@ -12,7 +12,7 @@ A bundle replaces another one whole, so that who reads it meanwhile meets the ol
 import json
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -22,6 +22,7 @@ from promptops.config.containment import outside_problem
 from promptops.config.safe_writes import WriteTarget
 from promptops.config.settings import BUILT_IN_CHANNELS, Settings, SettingsFile, decode_settings
 from promptops.config.settings_schema import SETTINGS_FILE
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import GitRepo
 from promptops.prompt import load_prompt, short_digest

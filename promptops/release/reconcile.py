@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.errors import ExitCode, PromptopsError
 from promptops.registry import EngineError
 from promptops.release.analysis import analyze_rollout, build_evidence, eval_gate, load_findings

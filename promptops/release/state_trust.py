@@ -6,8 +6,8 @@ costs no process.
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, PromptopsError
 from promptops.git.repo import VERIFIED_REF, GitRepo
 from promptops.git.state_branch import RefUpdate, update_refs

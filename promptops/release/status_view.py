@@ -1,7 +1,6 @@
 """What ``status`` shows of one channel: put together by the verbs, drawn by ``formats``."""
 
-from dataclasses import dataclass
-
+from promptops.dataclass import dataclass
 from promptops.registry import RegistryDatabase, read_exposure
 from promptops.release.analysis.findings import Findings, GateFinding
 from promptops.release.plan.types import ReleasePlan

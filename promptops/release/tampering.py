@@ -1,8 +1,9 @@
 """What is found of a state branch that somebody has changed by hand."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from promptops.dataclass import dataclass
 from promptops.git.repo import STATE_BRANCH
 from promptops.versions.release_state import ReleaseState
 

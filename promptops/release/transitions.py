@@ -1,10 +1,11 @@
 """The moves of a release and what each does to a channel, pure."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from promptops.config.clock import format_timestamp
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.versions.release_state import ChannelState, Phase, ReleasedVersion, Rollout, ShadowState
 

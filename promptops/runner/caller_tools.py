@@ -1,9 +1,10 @@
 """Tools that a caller adds to a released prompt, where the prompt says ``caller_tools: allow``."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt import Prompt
 from promptops.prompt.canonical_json import compact_json, json_data_problem

@@ -1,6 +1,6 @@
 """When call after call fails, the rest would only fail as well: when to stop."""
 
-from dataclasses import dataclass
+from promptops.dataclass import dataclass
 
 FATAL = frozenset({"authentication", "not_found"})
 MAX_FATAL, MAX_TRANSIENT = 3, 20  # in a row

@@ -6,7 +6,7 @@ They are made once the run they belong to has ended and is on disk, and each is 
 
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from promptops.checks import (
@@ -19,6 +19,7 @@ from promptops.checks import (
     validate_checks,
 )
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import OverBudget, PromptopsError
 from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Prompt

@@ -7,11 +7,12 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Protocol
 
 from promptops.checks.json import output_schema_problem
 from promptops.config.clock import utc_now
+from promptops.dataclass import dataclass
 from promptops.errors import OverBudget
 from promptops.prompt import Prompt
 from promptops.providers.catalog import Catalog

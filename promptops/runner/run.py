@@ -6,11 +6,12 @@ import os
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from promptops.checks import CompiledCheck
 from promptops.config.clock import utc_now
+from promptops.dataclass import dataclass
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import sha256_hex
 from promptops.prompt.mock_parameters import MOCK, find_mock_parameter

@@ -6,13 +6,14 @@ The started row is on disk before the model is called and the finished row befor
 import asyncio
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
 from promptops.checks import CompiledCheck, compile_checks, validate_checks
 from promptops.checks.types import truncate_line
+from promptops.dataclass import dataclass
 from promptops.errors import PromptopsError
 from promptops.log import PackageLogger
 from promptops.prompt import Prompt

@@ -6,9 +6,9 @@ few while runs are kept beside it, or in memory where that is impossible too. An
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import PromptopsError, Unavailable
 from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Prompt

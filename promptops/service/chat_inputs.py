@@ -1,9 +1,9 @@
 """A chat as the inputs of a prompt: its last message is the one text that the prompt takes. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt import Input, Prompt
 

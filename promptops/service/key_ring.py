@@ -1,11 +1,11 @@
 """The keys of a project as the gateway knows them: read again and again, so that a revoked one ends soon."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from promptops.config.clock import utc_now
 from promptops.config.closing import Closing
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.registry import ApiKey, RegistryDatabase, hash_secret, list_api_keys
 from promptops.service.key_usage import KeyUsage, read_spending
 from promptops.service.usage_store import LocalUsage, UsageStore

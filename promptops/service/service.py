@@ -10,12 +10,13 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from promptops.config.clock import utc_now
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, PromptopsError
 from promptops.providers.types import Completion, CompletionRequest, ModelClient, ModelError, OnText
 from promptops.registry import FinishedRun, RegistryDatabase, RunOutcome, add_run_outcomes, redact_outcomes

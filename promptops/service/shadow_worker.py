@@ -8,10 +8,10 @@ import asyncio
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, OverBudget, PromptopsError
 from promptops.evaluation.shadow.live.candidate import (
     CONCURRENCY,

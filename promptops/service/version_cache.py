@@ -8,10 +8,10 @@ import os
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from threading import Lock
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.versions.resolve import Version, resolve_version, with_provenance
 
 CHECK_INTERVAL_S = 1.0

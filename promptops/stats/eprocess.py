@@ -11,11 +11,12 @@ Sources: Waudby-Smith and Ramdas, "Estimating means of bounded random variables 
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from math import exp, log
 from typing import Any, Self
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 
 BET_FRACTIONS = (0.03, 0.08, 0.16, 0.3, 0.5, 0.8)

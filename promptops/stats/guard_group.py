@@ -14,11 +14,12 @@ Source: Vovk and Wang, "E-values: calibration, combination and applications", An
 import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Self
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.stats.eprocess import BET_FRACTIONS, Hypothesis, Wealth, log_mean, log_threshold, state_reader
 from promptops.stats.non_inferiority import Observation

@@ -6,8 +6,8 @@ Shown beside a figure that may be looked at while it grows, an interval from her
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, Undecided
 from promptops.stats.distributions import (
     beta_quantile,

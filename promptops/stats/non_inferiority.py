@@ -19,10 +19,11 @@ Kaufmann, COLT 2016, for the bound that it is held against; Waudby-Smith and Ram
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import exp, fsum, log, log1p
 from typing import Any, Self
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.stats.eprocess import (
     ROUNDING,

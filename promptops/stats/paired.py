@@ -7,10 +7,10 @@ import math
 import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import product
 from operator import getitem
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, Undecided
 from promptops.stats.distributions import binomial_cdf, two_sided_z
 from promptops.stats.intervals import IntervalEstimate, mean_interval

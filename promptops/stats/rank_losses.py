@@ -14,9 +14,10 @@ import math
 from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Self
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.stats.eprocess import state_reader
 

@@ -10,9 +10,10 @@ Source: Lindon and Malek, "Anytime-valid inference for multinomial count data" (
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Self
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.stats.eprocess import ROUNDING, log_mean, log_mean_of_six, log_threshold, state_reader
 

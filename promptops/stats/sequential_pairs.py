@@ -1,8 +1,9 @@
 """Pairs of control and candidate looked at after each: worse, not worse by more than a margin, better."""
 
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from promptops.dataclass import dataclass
 from promptops.stats.confidence_sequences import pair_bounds
 from promptops.stats.eprocess import Hypothesis, MeanTest, e_value, paired_test
 from promptops.stats.intervals import Interval

@@ -11,11 +11,12 @@ Statistician 2000, for intervals that stay sensible where an arm has no failure.
 import math
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import accumulate
 from operator import mul
 from typing import Any, Self
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, Undecided
 from promptops.stats.distributions import two_sided_z
 from promptops.stats.eprocess import state_reader

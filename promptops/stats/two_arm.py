@@ -23,10 +23,11 @@ Sources: Turner, Ly and Grünwald, JSPI 2024 (arXiv 2106.02693); Waudby-Smith an
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import log1p
 from typing import Any, Self
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.stats.eprocess import (
     BET_FRACTIONS,

@@ -1,10 +1,10 @@
 """The four words, and the sentence each is shown as."""
 
 import math
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from promptops.dataclass import dataclass
 from promptops.stats.intervals import Interval
 
 _ROUNDING_TOLERANCE = (

@@ -1,8 +1,8 @@
 """What a reviewer is told of one prompt that changed."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt import Prompt
 from promptops.prompt.cases import iter_lines, read_cases

@@ -3,8 +3,9 @@
 import posixpath
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from promptops.dataclass import dataclass
 from promptops.git import diff as gitdiff
 from promptops.git.diff import ChangedPath
 from promptops.git.entries import TreeEntry

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.git.diff import merge_base
 from promptops.git.repo import GitRepo

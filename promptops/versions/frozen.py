@@ -1,8 +1,8 @@
 """A released version from its frozen file, verified; where that is damaged, from the commit it came from."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.log import PackageLogger

@@ -1,9 +1,10 @@
 """The versions of a prompt: when each began, what changed in it, where it is live, and how it did."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import NotFound
 from promptops.git.repo import GitRepo
 from promptops.prompt import check_prompt_name

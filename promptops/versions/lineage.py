@@ -6,9 +6,10 @@ kept in the registry's index; where that cannot be written, in memory.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from promptops._version import __version__
+from promptops.dataclass import dataclass
 from promptops.errors import NotFound, PromptopsError
 from promptops.git.log import Commit, first_parent_log, is_on_first_parent_line
 from promptops.git.process import MissingObject

@@ -3,10 +3,10 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.prompt import check_prompt_name
 

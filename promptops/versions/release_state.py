@@ -16,10 +16,10 @@ what was known at a transition: counts, sums and e-values, never inputs, outputs
 
 import base64
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from promptops.config.yaml import Document, parse_yaml
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH as BRANCH
 

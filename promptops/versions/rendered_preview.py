@@ -1,9 +1,10 @@
 """What the model will see: both sides rendered on the same inputs, and about what a call costs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt import Input, Message, Prompt, Text
 from promptops.prompt.chat import message_text

@@ -1,9 +1,10 @@
 """One prompt as it stands somewhere: in a commit, the index, the working tree, or not at all."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.git.process import MissingObject
 from promptops.prompt import Prompt, load_prompt

@@ -1,8 +1,8 @@
 """A version, as a reference names it."""
 
-from dataclasses import dataclass
 from typing import Literal
 
+from promptops.dataclass import dataclass
 from promptops.prompt import Prompt
 
 VersionSource = Literal["working tree", "index", "commit", "release", "registry", "passthrough"]

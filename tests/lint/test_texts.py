@@ -56,10 +56,10 @@ SECRETS = {
 }
 
 
-def _patterns() -> Iterator[re.Pattern[str]]:
+def _patterns() -> Iterator[str]:
     yield from _MODEL_KEYS.values()
     for detector in _detectors():
-        yield from detector.denylist  # type: ignore[attr-defined]  # of every detector that goes by patterns
+        yield from (each.pattern for each in detector.denylist)  # type: ignore[attr-defined]  # of every detector that goes by patterns
 
 
 @pytest.mark.parametrize("kind", SECRETS)
@@ -88,14 +88,14 @@ def test_secrets_of_letters_alone_are_found(secret: str) -> None:
 
 
 @pytest.mark.no_cover
-@pytest.mark.parametrize("pattern", sorted({each.pattern for each in _patterns()}))
+@pytest.mark.parametrize("pattern", sorted({*_patterns()}))
 @settings(
     max_examples=8, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
 @given(data=st.data())
 def test_what_looks_first_is_no_narrower_than_what_looks_closely(pattern: str, data: st.DataObject) -> None:
     text = data.draw(st.from_regex(pattern))
-    assert _SUSPECT.search(text) or "{" in text or "}" in text
+    assert re.search(_SUSPECT, text) or "{" in text or "}" in text
 
 
 @pytest.mark.no_cover
@@ -114,7 +114,7 @@ def test_ordinary_words_are_not_even_suspected() -> None:
         "See https://example.org/a/long/path/with-many-words?and=more, or write to ada@example.org.\n",
         "internationalization and_a_long_snake_case_name {{ variable_name }}\n",
     ):
-        assert not _SUSPECT.search(text), text
+        assert not re.search(_SUSPECT, text), text
 
 
 def test_secrets_in_partials_schemas_and_cases(linter: Linter) -> None:

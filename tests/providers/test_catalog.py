@@ -22,7 +22,7 @@ from promptops.providers.catalog_index import (
     snapshot_head,
 )
 from promptops.providers.local.cache_dir import cache_folder
-from promptops.providers.pricing import CompletionCost, completion_cost, rates_for
+from promptops.providers.pricing import CompletionCost, ModelPrices, rates_for
 from promptops.providers.types import Completion
 from support.paths import ROOT
 
@@ -158,7 +158,7 @@ def used(sent: int | None = 10, answered: int | None = 5, **details: int) -> Com
     ],
 )
 def test_cost(entry: Mapping[str, Any], completion: Completion, expected: CompletionCost | None) -> None:
-    assert completion_cost(entry, completion) == expected
+    assert ModelPrices(entry).cost(completion) == expected
 
 
 LONG = {

@@ -1,4 +1,4 @@
-"""Prices of service tiers, what a provider bills itself, audio, images and cache writes."""
+"""ModelPrices of service tiers, what a provider bills itself, audio, images and cache writes."""
 
 import json
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from promptops.config.settings import find_settings
 from promptops.providers.catalog import Catalog
 from promptops.providers.openai.response import completion_from_payload
 from promptops.providers.openai.stream import StreamParser
-from promptops.providers.pricing import CompletionCost, completion_cost, is_price, rates_for
+from promptops.providers.pricing import CompletionCost, ModelPrices, is_price, rates_for
 from promptops.providers.types import Completion
 from support.front_door import Cli, Repo
 from support.paths import FIXTURES
@@ -66,7 +66,7 @@ def used(sent: int | None = 10, answered: int | None = 5, **more: Any) -> Comple
 def test_the_tier_that_answered_is_priced_else_the_one_asked_for(
     asked: str | None, answered: str | None, cost: float | None
 ) -> None:
-    got = completion_cost(TIERS, used(service_tier=answered), asked)
+    got = ModelPrices(TIERS).cost(used(service_tier=answered), asked)
     assert (got and got.cost_usd) == cost
 
 
@@ -79,8 +79,8 @@ def test_what_a_tier_has_no_price_for() -> None:
         "output_cost_per_token": 0,
     }
     groq = {"litellm_provider": "groq", "input_cost_per_token": 1.0, "output_cost_per_token": 1.0}
-    assert completion_cost(groq, used(), "flex") == CompletionCost(15, 15)
-    assert completion_cost({}, used(service_tier="priority")) is None
+    assert ModelPrices(groq).cost(used(), "flex") == CompletionCost(15, 15)
+    assert ModelPrices({}).cost(used(service_tier="priority")) is None
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_what_a_tier_has_no_price_for() -> None:
     ],
 )
 def test_tokens_with_prices_of_their_own(tokens: Mapping[str, int], billed: float, listed: float) -> None:
-    assert completion_cost(MEDIA, used(**tokens)) == CompletionCost(billed, listed)
+    assert ModelPrices(MEDIA).cost(used(**tokens)) == CompletionCost(billed, listed)
     assert all(map(is_price, (*MEDIA, *TIERS)))
     assert not is_price("input_cost_per_token_cache_hit")
 

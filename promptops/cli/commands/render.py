@@ -1,6 +1,6 @@
 """``promptops render``: the messages a version sends."""
 
-from secrets import token_hex
+import os
 
 from promptops.cli.options.common import InputOption, InputsOption, JsonOption, ReferenceArgument, read_inputs
 from promptops.config.settings import current_settings
@@ -19,7 +19,7 @@ def render(
 ) -> None:
     """Print the messages a version sends for given inputs. Nothing is called or logged."""
     prompt = resolve_version(reference, current_settings()).prompt
-    nonce = token_hex(len(NO_NONCE) // 2) if prompt.untrusted_inputs else NO_NONCE
+    nonce = os.urandom(len(NO_NONCE) // 2).hex() if prompt.untrusted_inputs else NO_NONCE
     rendered = render_messages(prompt, read_inputs(prompt, given, inputs), nonce)
     if as_json:
         print_json(list(rendered.messages))

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,6 +23,7 @@ from promptops.cli.options.overrides import TimeoutOption
 from promptops.cli.planned_call import PlannedCall, RunOptions, plan_call
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, pluralize, print_json, print_text
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt.tool_calls import answer_text
 from promptops.providers.catalog import Catalog

@@ -1,7 +1,8 @@
 """One line of what ``promptops doctor`` finds."""
 
-from dataclasses import dataclass
 from typing import Literal
+
+from promptops.dataclass import dataclass
 
 DoctorState = Literal["ok", "note", "warning", "error"]
 

@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass  # whose parameters become options
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 

@@ -1,7 +1,7 @@
 """Options of the verbs that answer inputs with two versions, and what they say together."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field  # whose parameters become options
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, Literal

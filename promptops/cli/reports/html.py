@@ -4,7 +4,6 @@ Every value that a template writes has its control characters escaped and then i
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from promptops.cli.reports import numbers
 from promptops.cli.reports.cases import CaseAnswer, CaseReport, clip
 from promptops.console import escape_line, pluralize
+from promptops.dataclass import dataclass
 from promptops.escapes import escape
 from promptops.prompt.diff.word_diff import Segment, word_diff
 

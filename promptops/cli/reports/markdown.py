@@ -8,13 +8,13 @@ than any run of backticks in it.
 import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from html import escape as escape_html
 from itertools import groupby
 
 from promptops.cli.reports.labels import VERDICT_SYMBOLS
 from promptops.cli.reports.tables import Cell, ReportTable
 from promptops.console import escape_line
+from promptops.dataclass import dataclass
 from promptops.escapes import escape
 
 _MAX_COMMENT_LENGTH = 60_000  # characters; GitHub takes 65,536

@@ -5,9 +5,9 @@ Places across are in percent: a plot is as wide as its page, and its text is not
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from promptops.cli.reports.labels import PAIR
+from promptops.dataclass import dataclass
 
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 _SHAPES = (

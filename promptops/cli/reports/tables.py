@@ -1,10 +1,10 @@
 """Tables: what stands in them is said once, and drawn in every form."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from promptops.cli.reports.numbers import format_difference_interval, format_p_value, format_points
+from promptops.dataclass import dataclass
 
 if TYPE_CHECKING:
     from promptops.cli.reports.svg import PlotMarker

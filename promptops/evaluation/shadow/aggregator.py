@@ -1,9 +1,10 @@
 """What is kept of the pairs of a shadow run: the comparison by checks, and what only two answers show."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from promptops.dataclass import dataclass
 from promptops.evaluation.comparison import PairedComparison, PairSide
 from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
 from promptops.evaluation.shadow.pair import ARMS, ShadowAnswer, ShadowPair

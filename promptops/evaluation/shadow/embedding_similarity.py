@@ -1,9 +1,9 @@
 """Whether two answers mean the same by their vectors, of a model that the user names."""
 
 import os
-from dataclasses import dataclass
 
 from promptops.checks.similarity import cosine
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.providers.embeddings import embed
 

@@ -4,10 +4,11 @@ import hashlib
 import json
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.evaluation.shadow.pair import tags_in
 from promptops.prompt import Input

@@ -1,9 +1,9 @@
 """What the shadow of a channel has shown so far: its answers beside those that users were given."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.evaluation.engine import DEFAULT_MARGIN
 from promptops.evaluation.shadow.aggregator import ShadowAggregator, ShadowRunInfo
 from promptops.evaluation.shadow.pair import build_pair

@@ -1,9 +1,10 @@
 """One input answered by two versions. Made of logged runs alone, however those came to be."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
+from promptops.dataclass import dataclass
 from promptops.prompt.tool_calls import comparable_answer, comparable_calls
 from promptops.providers.types import RETRYABLE_ERRORS, TRUNCATED
 from promptops.registry import PREFERENCE, SIMILARITY

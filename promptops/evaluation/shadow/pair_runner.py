@@ -3,12 +3,13 @@
 import asyncio
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from promptops.checks import CheckError, CompiledCheck
 from promptops.checks.judge import Judge, judge_from_prompt
 from promptops.checks.model_graded import compare_pair
+from promptops.dataclass import dataclass
 from promptops.evaluation.run_grader import RunGrader
 from promptops.evaluation.shadow.embedding_similarity import compute_similarity
 from promptops.evaluation.shadow.input_sampling import ReplayInput

@@ -1,11 +1,12 @@
 """A shadow run before its first call: inputs chosen and looked at, what an earlier process has made of it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import takewhile
 from typing import Any
 
 from promptops.config.settings import LogSettings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.evaluation.shadow.aggregator import Primary
 from promptops.evaluation.shadow.input_sampling import (

@@ -8,9 +8,10 @@ Source: the bets of ``stats.eprocess``; Howard and Ramdas, Bernoulli 2022 (arXiv
 import math
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from statistics import median
 
+from promptops.dataclass import dataclass
 from promptops.evaluation.shadow.result import MetricComparison
 from promptops.stats import eprocess
 from promptops.stats.eprocess import paired_test

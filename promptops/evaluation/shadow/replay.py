@@ -5,10 +5,11 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from promptops.checks.judge import judge_from_prompt
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, OverBudget, Unavailable
 from promptops.evaluation.comparison_loop import ComparisonLoop
 from promptops.evaluation.preflight import validate_variant

@@ -1,8 +1,8 @@
 """What a shadow run is asked for."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
+from promptops.dataclass import dataclass
 from promptops.evaluation.engine import DEFAULT_MARGIN, SEED
 from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
 from promptops.evaluation.shadow.input_sampling import SamplingPlan

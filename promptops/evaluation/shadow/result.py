@@ -1,9 +1,10 @@
 """What a comparison found: plain frozen data, read by every format."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.evaluation.result import Slice
 from promptops.evaluation.shadow.pair import ShadowPair
 from promptops.evaluation.shadow.similarity import OutputSimilarity

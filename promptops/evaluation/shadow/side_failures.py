@@ -1,7 +1,8 @@
 """When one side fails call after call, nothing is learned of its answers, whatever the other side does."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from promptops.dataclass import dataclass
 from promptops.evaluation.shadow.pair import ARMS, ShadowAnswer, ShadowPair
 from promptops.providers.types import ModelError
 from promptops.runner.failure_streak import FailureStreak

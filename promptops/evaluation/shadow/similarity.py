@@ -4,11 +4,12 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from statistics import fmean
 from typing import Any
 
 from promptops.checks.similarity import rouge_2
+from promptops.dataclass import dataclass
 from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
 from promptops.evaluation.shadow.pair import ShadowPair
 from promptops.prompt.diff.values import differences, is_same_json

@@ -1,8 +1,8 @@
 """A word-level difference as lines to show: those that changed, a little around them, and gaps."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
+from promptops.dataclass import dataclass
 from promptops.prompt.diff.word_diff import Segment
 
 CONTEXT_LINES = 2

@@ -1,9 +1,9 @@
 """What a change of a prompt's inputs means for those who call it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
+from promptops.dataclass import dataclass
 from promptops.prompt import Input
 from promptops.prompt.canonical_json import compact_json
 from promptops.prompt.diff.values import MISSING, Difference, format_value

@@ -1,9 +1,9 @@
 """Which messages of two versions belong together, and what differs between those that do."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from promptops.dataclass import dataclass
 from promptops.prompt import ImageFile, ImageInput, Insert, Message, Part, Text
 from promptops.prompt.canonical_json import canonical_json, sha256_hex
 from promptops.prompt.diff.values import differences

@@ -1,9 +1,10 @@
 """What kind of change lies between two versions of a prompt, told in words."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.prompt import Check, Prompt
 from promptops.prompt.canonical_json import compact_json
 from promptops.prompt.diff.inputs import Effect, InputChange, compare_inputs, worst_effect

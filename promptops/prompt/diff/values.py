@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.escapes import shorten
 from promptops.prompt.canonical_json import canonical_json
 from promptops.prompt.json_schema import format_path

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from promptops.dataclass import dataclass
 from promptops.providers.errors import sanitize_line
 from promptops.providers.types import ModelError
 from promptops.redaction import add_secret

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
+from promptops.dataclass import dataclass
 from promptops.providers.http.body import BodyReader
 from promptops.providers.http.errors import (
     PROXY_HINT,

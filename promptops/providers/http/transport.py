@@ -1,8 +1,9 @@
 """What every way of sending HTTP offers."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
+
+from promptops.dataclass import dataclass
 
 OnLine = Callable[[bytes], bool]
 """Takes one line of an event stream; False says that nothing more is wanted."""

@@ -15,9 +15,10 @@ import re
 import secrets
 import sys
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.log import PackageLogger
 from promptops.providers.catalog import EMBEDDED_WINDOW

@@ -15,10 +15,10 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound, Unavailable
 from promptops.log import PackageLogger
 from promptops.providers.local.cache_dir import cache_folder

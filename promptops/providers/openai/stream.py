@@ -4,9 +4,10 @@ import codecs
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.providers.errors import error_from_payload, excerpt
 from promptops.providers.json_body import decode_event, join_surrogates
 from promptops.providers.openai.outcome import (

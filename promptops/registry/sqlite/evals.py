@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.registry.records import LogRow
 from promptops.registry.sqlite.store import RegistryDatabase
 

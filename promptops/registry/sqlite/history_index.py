@@ -8,10 +8,10 @@ was made of them, prompt by prompt, as far as anybody has asked.
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
+from promptops.dataclass import dataclass
 from promptops.registry.sqlite.schema import HISTORY_INDEX_DDL
 from promptops.registry.sqlite.store import RegistryDatabase
 

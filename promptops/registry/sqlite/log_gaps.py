@@ -1,7 +1,6 @@
 """Rows that are missing from a log: each writer numbers its runs, so a number that is not there shows."""
 
-from dataclasses import dataclass
-
+from promptops.dataclass import dataclass
 from promptops.registry.sqlite.meta import read_meta
 from promptops.registry.sqlite.store import RegistryDatabase
 

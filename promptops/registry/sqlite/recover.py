@@ -11,13 +11,13 @@ import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from promptops.config.safe_writes import WriteTarget
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.registry.sqlite.errors import translate_sqlite_errors
 from promptops.registry.sqlite.store import RegistryDatabase

@@ -10,11 +10,11 @@ import secrets
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from promptops.config.locks import is_process_alive
+from promptops.dataclass import dataclass
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS amounts (

@@ -8,13 +8,13 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
 from typing import Any, Self
 
 from promptops.config.clock import utc_now
 from promptops.config.closing import Closing
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.registry.records import FinishedRun, StartedRun
 from promptops.registry.sqlite.connections import (

@@ -7,12 +7,12 @@ meanwhile, its log moves aside with it, and the new file takes the name only whe
 import os
 import shutil
 import time
-from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from promptops.config.locks import byte_range_lock
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, Unavailable
 from promptops.registry.sqlite.meta import count_runs, find_damage
 from promptops.registry.sqlite.recover import RegistryRecovery, recover_registry

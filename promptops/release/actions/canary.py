@@ -1,7 +1,8 @@
 """How a version meets its first users: as a canary beside what is stable."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.release.actions.authors import authors_of_change
 from promptops.release.actions.candidate import ReleaseCandidate, require_reason, resolve_candidate

@@ -1,9 +1,9 @@
 """What may be released: a committed version, from the reviewed branch where there is one."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from promptops.config.settings import SettingsFile
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt.mock_parameters import require_measurable
 from promptops.release.context import ReleaseContext, Target, resolve_channel

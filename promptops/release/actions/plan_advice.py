@@ -1,8 +1,9 @@
 """Which plan suits the traffic of a channel, and what decides where no canary can."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.registry import RegistryDatabase, count_distinct_inputs
 from promptops.release.actions.candidate import ReleaseCandidate

@@ -1,7 +1,8 @@
 """A version that goes live with no canary: the first of its channel, or by the plan ``direct``."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.release.actions.authors import authors_of_change
 from promptops.release.actions.canary import CanaryRequest, PreparedCanary, prepare_canary, start_canary

@@ -1,7 +1,6 @@
 """A promotion that is asked for, and what has become of it."""
 
-from dataclasses import dataclass
-
+from promptops.dataclass import dataclass
 from promptops.release.context import Target
 from promptops.release.ledger import TransitionResult
 

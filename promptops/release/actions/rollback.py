@@ -1,7 +1,6 @@
 """Back to what was served before: always possible, here at once, whatever the remote says."""
 
-from dataclasses import dataclass
-
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.release.actions.candidate import resolve_candidate
 from promptops.release.context import (

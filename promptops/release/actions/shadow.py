@@ -1,7 +1,6 @@
 """The live shadow of a channel: switched on and off."""
 
-from dataclasses import dataclass
-
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.release.actions.candidate import ReleaseCandidate, require_reason, resolve_candidate
 from promptops.release.context import ReleaseContext, Target, channel_state, not_released_error

@@ -1,9 +1,9 @@
 """Every verdict that was committed, computed again from what the registry has observed."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.registry import read_registry_id
 from promptops.release.analysis.verify import Mismatch, verify_evidence
 from promptops.release.context import ReleaseContext

@@ -6,9 +6,9 @@ tick, twice as many by each one after it.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.registry import RegistryDatabase, load_analysis_state, read_losses, save_analysis_state
 from promptops.release.analysis.metric_tests import ALL_BP, MetricTests
 from promptops.release.analysis.rollout_tests import RolloutTests

@@ -1,9 +1,10 @@
 """What the evidence of one rollout says, as frozen values: made by ``evidence``, read by rules and status."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.release.plan import PlanMetric
 from promptops.stats.intervals import Interval, IntervalEstimate
 from promptops.stats.verdicts import Verdict

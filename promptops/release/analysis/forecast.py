@@ -1,9 +1,10 @@
 """How many calls and days a rollout will take, from logged base rates and traffic."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from promptops.config.clock import utc_text
+from promptops.dataclass import dataclass
 from promptops.registry import RegistryDatabase, calls_before, read_call_outcomes, read_channel_traffic
 from promptops.release.analysis import priors as likely
 from promptops.release.analysis.scoring import CallBatch, column, metric_readers

@@ -6,11 +6,12 @@ has to hold for the calls so far, step by step, when it is said.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import compress
 from operator import and_, gt, not_
 from typing import Any, Self
 
+from promptops.dataclass import dataclass
 from promptops.release.analysis.scoring import MetricValue, NoValue, are_all_known
 from promptops.release.plan.types import PlanMetric
 from promptops.stats.eprocess import Hypothesis

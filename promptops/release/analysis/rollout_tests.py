@@ -4,9 +4,10 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Self
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.release.analysis.metric_tests import (
     ENGINE,

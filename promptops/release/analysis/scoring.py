@@ -1,11 +1,12 @@
 """From a logged call to a metric's value: a loss in [0, 1], larger for worse, or a ratio's amount. Pure."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum, auto
 from operator import ge, gt, itemgetter, le, lt
 from typing import Any, TypeGuard
 
+from promptops.dataclass import dataclass
 from promptops.registry import CallOutcome, is_sampled
 from promptops.release.plan.types import PlanMetric
 from promptops.release.plan.values import MetricSource, parse_source

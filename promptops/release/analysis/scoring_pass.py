@@ -1,10 +1,11 @@
 """One pass over the next calls of a rollout: what has settled of them is scored in assignment order."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import compress
 
 from promptops.config.clock import utc_now, utc_text
+from promptops.dataclass import dataclass
 from promptops.registry import (
     CALL_METRIC,
     LATE_PREFIX,

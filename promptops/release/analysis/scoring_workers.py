@@ -13,13 +13,14 @@ import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
 
 from promptops.config.locks import lock_attempt
+from promptops.dataclass import dataclass
 from promptops.log import PackageLogger
 from promptops.registry import RegistryDatabase, read_exposure
 from promptops.release.analysis.update import PROGRESS_S, AnalysisRequest, score_slice

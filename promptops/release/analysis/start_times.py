@@ -1,7 +1,6 @@
 """When logged calls began, also those that a clock which was set back later has dated into the future."""
 
-from dataclasses import dataclass
-
+from promptops.dataclass import dataclass
 from promptops.registry import LogRow, RegistryDatabase, earliest_start_from
 
 

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
 from time import monotonic
 
 from promptops.config.clock import utc_text
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.log import PackageLogger
 from promptops.registry import (

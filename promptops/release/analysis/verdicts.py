@@ -1,9 +1,10 @@
 """From tests to findings: verdicts, what harm is attributed to, sentences. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.release.analysis import priors as likely
 from promptops.release.analysis.confidence_bounds import Bounds
 from promptops.release.analysis.findings import MetricFinding

@@ -3,9 +3,9 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.registry import CALL_METRIC, RegistryDatabase, read_observations, read_registry_id
 from promptops.release.analysis.metric_tests import ALL_BP, MetricTests

@@ -3,10 +3,11 @@
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from promptops.config.clock import format_timestamp
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.git.repo import GitRepo
 from promptops.release.ledger.commit_message import format_message, format_subject, transition_trailers

@@ -1,7 +1,8 @@
 """Brings back a state branch that is gone, and files of it that were damaged or edited by hand."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.git.process import run_git
 from promptops.git.repo import STATE_BRANCH, STATE_REF, VERIFIED_REF

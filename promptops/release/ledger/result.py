@@ -1,9 +1,9 @@
 """A transition that is wanted, and what has become of it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.release.ledger.commit_builder import CommitContent, TransitionPayload
 from promptops.release.transitions import Transition
 from promptops.versions.release_state import ReleasedSnapshot, ReleaseState

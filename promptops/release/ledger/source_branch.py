@@ -1,9 +1,8 @@
 """The reviewed branch: what is released, and by which policy, comes from there."""
 
-from dataclasses import dataclass
-
 from promptops.config.settings import Settings, SettingsFile, decode_settings
 from promptops.config.settings_schema import SETTINGS_FILE
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import GitRepo
 from promptops.release.ledger.branch import StateBranch

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, PromptopsError
 from promptops.git.process import run_git
 from promptops.git.repo import STATE_BRANCH, VERIFIED_REF

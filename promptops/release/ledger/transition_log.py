@@ -9,9 +9,9 @@
 """
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH, GitRepo
 from promptops.release.ledger.serialize import decode_channel, decode_transition

@@ -1,8 +1,10 @@
 """A release plan as frozen values."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
+
+from promptops.dataclass import dataclass
 
 MetricKind = Literal["binary", "ratio", "score"]
 MetricRole = Literal["guard", "signal", "goal", "hard"]

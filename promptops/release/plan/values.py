@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, NoReturn
 
 from promptops.config.plan_schema import PLAN_SCHEMA
 from promptops.config.text import InvalidAt
 from promptops.config.yaml import Document, YamlPath
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import canonical_json
 from promptops.prompt.json_schema import (

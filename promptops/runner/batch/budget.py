@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from dataclasses import dataclass
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, OverBudget
 from promptops.prompt import Prompt
 from promptops.prompt.canonical_json import compact_json

@@ -11,11 +11,12 @@ call is a Run with its error.
 import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.providers import create_client
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import Completion, CompletionRequest, ModelClient, ModelError
@@ -37,7 +38,7 @@ _WINDOW = 4  # results that may wait for a slow one, for each call in flight
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchOptions:
     concurrency: int = 16  # calls in flight at most
-    limits: Limits = Limits(retries=5)  # noqa: RUF009 - frozen
+    limits: Limits = Limits(retries=5)
     rpm: float | None = None
     tpm: float | None = None
     max_cost: float | None = None  # dollars

@@ -7,11 +7,11 @@ is one that the prompt declares. Cells are read by the schemas of the inputs.
 import hashlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from promptops.config.json_text import parse_strict_json
 from promptops.config.text import without_lfs_pointer
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt import Prompt
 from promptops.prompt.csv_inputs import inputs_from_cells

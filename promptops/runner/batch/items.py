@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.errors import PromptopsError
 from promptops.log import PackageLogger, with_hint
 from promptops.registry import BatchCallLog, UnitKey

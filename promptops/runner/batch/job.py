@@ -3,12 +3,13 @@
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import OverBudget, Unavailable
 from promptops.prompt.render import RenderedPrompt
 from promptops.providers.types import ModelError

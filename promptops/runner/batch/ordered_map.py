@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
+
+from promptops.dataclass import dataclass
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

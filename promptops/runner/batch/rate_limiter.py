@@ -8,8 +8,8 @@ import asyncio
 import math
 import time
 from collections import deque
-from dataclasses import dataclass
 
+from promptops.dataclass import dataclass
 from promptops.providers.types import Completion, CompletionRequest, ModelError
 from promptops.runner.batch.budget import Budget, sent_tokens
 from promptops.runner.retry import MAX_RETRY_AFTER

@@ -2,13 +2,14 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from promptops.config.closing import Closing
 from promptops.config.text import InvalidAt
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.log import PackageLogger
 from promptops.prompt.render import validate_inputs

@@ -3,10 +3,10 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from promptops.console import escape_line
+from promptops.dataclass import dataclass
 from promptops.escapes import escape, shorten
 from promptops.evaluation.result import CaseFlip, CaseResult, TrialResult
 from promptops.prompt.chat import summarize_data_urls

@@ -1,12 +1,12 @@
 """What is said of each prompt that changed: its review, the estimates, and what it renders to."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from promptops.cli.options.common import read_inputs
 from promptops.config.settings import Settings
 from promptops.console import note
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt import Prompt
 from promptops.prompt.cases import iter_lines, read_cases

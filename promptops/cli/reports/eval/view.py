@@ -1,7 +1,6 @@
 """What every format says of an eval, in the same words and with the same digits."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from promptops.cli.reports.cases import first_failed_trial
@@ -21,6 +20,7 @@ from promptops.cli.reports.numbers import (
 )
 from promptops.cli.reports.tables import Cell, ReportTable, plain_cells
 from promptops.console import escape_line, pluralize
+from promptops.dataclass import dataclass
 from promptops.evaluation.result import (
     CaseResult,
     EvalComparison,

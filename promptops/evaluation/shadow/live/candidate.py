@@ -1,9 +1,10 @@
 """The version that shadows a channel now, and how one of its runs is made."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt.render import render_prompt
 from promptops.registry import LiveShadowKey

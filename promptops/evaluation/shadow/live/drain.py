@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from promptops.config.settings import Settings
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, OverBudget, PromptopsError
 from promptops.evaluation.shadow.live.candidate import (
     CONCURRENCY,

@@ -5,11 +5,12 @@
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from itertools import groupby
 from typing import Any, TextIO
 
 from promptops.config.clock import utc_text
+from promptops.dataclass import dataclass
 from promptops.registry.release_export_format import EXPORT_FORMAT, EXPORT_OUTCOME_COLUMNS, EXPORT_RUN_COLUMNS
 from promptops.registry.sqlite.log_gaps import LogGap, find_log_gaps
 from promptops.registry.sqlite.meta import read_meta, read_registry_id, save_meta

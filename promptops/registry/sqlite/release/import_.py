@@ -4,10 +4,11 @@
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from promptops.config.clock import utc_now
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.registry.release_export_format import (
     EXPORT_FINISHED_COLUMNS,

@@ -1,8 +1,8 @@
 """Which answers a judge has still to look at."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from promptops.dataclass import dataclass
 from promptops.registry.sampling import is_sampled
 from promptops.registry.sqlite.runs.queries import RunRecord, runs_by_seq
 from promptops.registry.sqlite.store import RegistryDatabase

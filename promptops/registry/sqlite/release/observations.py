@@ -5,12 +5,12 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
 from typing import Any
 
 from promptops.config.clock import utc_now
+from promptops.dataclass import dataclass
 from promptops.registry.records import LogRow
 from promptops.registry.sqlite.store import RegistryDatabase
 

@@ -8,12 +8,12 @@ import json
 import os
 from array import array
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from promptops.config.clock import utc_now
 from promptops.config.locks import try_lock
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, Unavailable
 from promptops.registry.sqlite.runs.queries import runs_by_seq
 from promptops.registry.sqlite.store import RegistryDatabase

@@ -8,8 +8,8 @@ ended is looked at again here: earlier versions kept every end but the content f
 # ruff: noqa: S608 - statements are put together from constants; values are bound
 
 import hashlib
-from dataclasses import dataclass
 
+from promptops.dataclass import dataclass
 from promptops.providers.openai.outcome import GOOD_FINISHES
 from promptops.registry.filters import RunFilter
 from promptops.registry.records import FinishedRun

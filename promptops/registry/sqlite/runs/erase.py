@@ -9,8 +9,8 @@ again.
 import os
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from promptops.dataclass import dataclass
 from promptops.registry.sqlite.runs.conditions import TENANT_CONDITION
 from promptops.registry.sqlite.runs.search import (
     add_to_search_index,

@@ -2,12 +2,12 @@
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, Literal
 
 from promptops.config.clock import utc_now, utc_seconds, utc_text
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.registry.records import CheckResult
 from promptops.registry.sqlite.rows import INSERT_OUTCOME, check_values, storable

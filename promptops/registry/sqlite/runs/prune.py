@@ -4,9 +4,9 @@
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.registry.sqlite.log_gaps import PRUNED_THROUGH
 from promptops.registry.sqlite.meta import count_runs

@@ -10,9 +10,9 @@ runs are deleted.
 
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from promptops.dataclass import dataclass
 from promptops.registry.filters import RunFilter
 from promptops.registry.sqlite.runs.conditions import filter_conditions
 from promptops.registry.sqlite.runs.queries import RunRecord, runs_by_seq

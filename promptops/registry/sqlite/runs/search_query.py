@@ -7,8 +7,9 @@ A word is found wherever it stands, within other words too, in whichever script:
 import re
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+
+from promptops.dataclass import dataclass
 
 _TOKEN = re.compile(r'(?:(inputs|output)\s*:\s*)?(?:"((?:[^"]|"")*)"|([^\s"()]+))|([()])')
 _SPACE = re.compile(r"\s*")

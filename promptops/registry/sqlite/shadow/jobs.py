@@ -8,12 +8,12 @@ import json
 import os
 import socket
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
 from time import time
 from typing import Any
 
 from promptops.config.clock import utc_now, utc_text
 from promptops.config.locks import is_process_alive
+from promptops.dataclass import dataclass
 from promptops.registry.sqlite.rows import INSERT_SHADOW_JOB, record_json, shadow_job_values
 from promptops.registry.sqlite.runs.queries import RunRecord, runs_by_seq
 from promptops.registry.sqlite.store import RegistryDatabase

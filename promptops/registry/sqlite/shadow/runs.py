@@ -10,11 +10,11 @@ So a pair is complete when it has a row of both arms, and one that is complete i
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
 from promptops.config.clock import utc_now
+from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.registry.filters import RunFilter
 from promptops.registry.sqlite.rows import INSERT_OUTCOME
