@@ -85,6 +85,7 @@ SLOW_FILES = (  # they kill, race, clone, release, wait or load much; whole file
     "evaluation/test_judge_calibration.py",
     "evaluation/test_judged.py",
     "evaluation/test_recorded.py",
+    "fuzz/test_gateway_requests.py",
     "gateway/",
     "git/test_remote.py",
     "providers/http/",

@@ -4,6 +4,8 @@ import ast
 from collections import defaultdict
 from pathlib import Path
 
+import pytest
+
 import promptops
 
 PACKAGE = Path(promptops.__file__).parent
@@ -31,6 +33,7 @@ def repeated_stretches(texts: dict[str, str]) -> list[list[str]]:
     return [each for each in places.values() if len(each) > 1]
 
 
+@pytest.mark.slow
 def test_no_eight_equal_lines_stand_in_two_places() -> None:
     files = {str(path.relative_to(PACKAGE)): path.read_text("utf-8") for path in PACKAGE.rglob("*.py")}
     assert repeated_stretches(files) == []

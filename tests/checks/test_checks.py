@@ -338,9 +338,9 @@ def test_answers_from_the_passage_are_grounded_and_those_to_other_questions_are_
 @pytest.mark.parametrize(
     ("kind", "argument"),
     [
-        ("regex", r"^(a|aa)+$(?<!b)b|^(a|a)*c$"),
+        pytest.param("regex", r"^(a|aa)+$(?<!b)b|^(a|a)*c$", marks=pytest.mark.slow),
         ("json_path", "$..*..*..*..*"),
-        ("json_path", "$[?search(@, '(a|aa)+b(a|aa)+c')]"),
+        pytest.param("json_path", "$[?search(@, '(a|aa)+b(a|aa)+c')]", marks=pytest.mark.slow),
         ("json_schema", {"items": {"pattern": "(?=a)(a+)+$"}}),
     ],
 )

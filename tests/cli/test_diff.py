@@ -485,6 +485,7 @@ class TestForm:
         assert "\n`````diff\n@@" in cli("diff", "--format", "markdown", "-u").out
         assert "<details>" not in cli("diff", "--format", "markdown", "--stat").out
 
+    @pytest.mark.slow
     def test_markdown_says_what_breaks_callers_and_fits_a_comment(self, project: Repo, cli: Cli) -> None:
         for number in range(30):
             content = "\n      ".join(f"{number} line {n} of a long text" for n in range(200))

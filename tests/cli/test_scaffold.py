@@ -226,6 +226,7 @@ class TestDiffDriver:
         assert "--diff-driver" not in cli("init").err
         assert cli("init", "--diff-driver").out.startswith("nothing to do")
 
+    @pytest.mark.slow
     def test_what_it_says_works(self, greeting: Repo, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
         command = cli("init", "--diff-driver").err.splitlines()[0].removeprefix("once in each clone: ")

@@ -58,6 +58,7 @@ def test_nothing_that_differs_is_no_proof_of_sameness(trials: int) -> None:
     assert (nothing.pairs, nothing.low, nothing.high, nothing.p) == (0, -1.0, 1.0, 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_scores_are_those_of_all_pairs_without_keeping_them() -> None:
     source = random.Random(3)

@@ -114,14 +114,16 @@ def test_values_that_are_kept_are_bounded_together(value: str) -> None:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("json_values", [False, True])
+@pytest.mark.parametrize("json_values", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "value",
     [
         "big[1:]", "wide.lower()", "wide ~ i", "wide + 'x'", "big.replace('x', '\U0001f600')",
         "wide[:99999] | list",
         "items[1:]", "items[::-1]", "items + items", "items * 1", "(1, 2) * 50000", "lines.splitlines()",
-        "wide.partition('x')", "keys.copy()", "keys.items() | list", f"[{'i,' * 20_000}]",
+        "wide.partition('x')", "keys.copy()",
+        pytest.param("keys.items() | list", marks=pytest.mark.slow),
+        pytest.param(f"[{'i,' * 20_000}]", marks=pytest.mark.slow),
     ],
     ids=range(16),
 )  # fmt: skip

@@ -498,6 +498,7 @@ def test_what_was_not_measured_is_not_drawn() -> None:
     assert "Latency</h2>" in render_result(slow, "html")
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_large_reports_are_bounded() -> None:
     base = compared()

@@ -50,6 +50,7 @@ def test_json_is_compared_field_by_field() -> None:
     assert found.json_pairs == 4
 
 
+@pytest.mark.slow
 def test_what_else_is_worse_stands_in_the_headline() -> None:
     """Checks that all pass say nothing of answers that a judge finds worse in every second pair."""
     pairs = [
@@ -165,6 +166,7 @@ def test_the_json_is_whole_and_stable() -> None:
     assert found["broke"][0]["candidate"]["failed"] == ["right: is not right"]
 
 
+@pytest.mark.slow
 def test_markdown_keeps_answers_inside_fences_and_within_a_comment() -> None:
     found = render_comparisons([compared(broken(2_000))], "markdown")
     assert found.startswith("<!-- promptops shadow -->")
