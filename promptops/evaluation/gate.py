@@ -91,7 +91,9 @@ def _check_margin(result: EvalResult, thresholds: EvalThresholds) -> list[GateDe
     decision = _decide_margin(compared.verdict, compared.sentence, within_margin=compared.within_margin)
     if decision.code == UNDECIDED and thresholds.undecided_ok:
         decision = GateDecision(YES)
-    nothing = _check_control(result.sides[0].overall.passed > 0 or not compared.pairs_used, compared.verdict)
+    control, candidate = (side.overall.passed > 0 for side in result.sides[:2])
+    passes = control or not compared.pairs_used or (candidate and thresholds.undecided_ok)
+    nothing = _check_control(passes, compared.verdict)
     return [decision, *nothing, *_check_checks(compared.worse_checks)]
 
 

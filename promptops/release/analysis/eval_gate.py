@@ -6,7 +6,7 @@ from typing import Any
 
 from promptops.registry import EvalRecord, RegistryDatabase, evals_against
 from promptops.release.analysis.findings import GateFinding
-from promptops.release.plan.types import ReleasePlan
+from promptops.release.plan.types import PlanEvalGate, ReleasePlan
 from promptops.stats.intervals import Interval
 from promptops.stats.verdicts import CHECKS_WORDING, Verdict, VerdictDetails, verdict_sentence
 
@@ -32,15 +32,17 @@ def eval_gate(
     if not found:
         sentence = "no eval has compared this version with what is stable yet"
         return GateFinding(verdict=None, sentence=sentence, command=command)
-    return _gate_finding(found[-1], plan.eval.margin if plan.eval else 0.0, names, command)
+    return _gate_finding(found[-1], plan.eval or PlanEvalGate(margin=0.0), names, command)
 
 
-def _gate_finding(found: EvalRecord, margin: float, names: tuple[str, str], command: str) -> GateFinding:
+def _gate_finding(
+    found: EvalRecord, wanted: PlanEvalGate, names: tuple[str, str], command: str
+) -> GateFinding:
     """The eval by the plan's margin, whatever margin it was made with.
 
     Where calls stopped as soon as the verdict was in, it holds for the eval's own margin and wider ones.
     """
-    known = found.verdicts
+    known, margin = found.verdicts, wanted.margin
     losses = None if known.get("e_values") else _bounds(known.get("whole"))
     if losses is None:
         within = bool(known.get("within_margin")) and (known.get("margin") or 0.0) <= margin
@@ -64,9 +66,11 @@ def _gate_finding(found: EvalRecord, margin: float, names: tuple[str, str], comm
         sentence=sentence,
         details={"eval_id": found.eval_id, "margin": known.get("margin"), "finished_at": found.finished_at},
     )
+    passed = wanted.require == "undecided_ok" and found.counts.get("passed")
+    nothing = _control_passes_none(found) and not passed
     return judge_yardstick(
         gate,
-        f"{names[1]} passes none of {found.counts.get('cases', 0):,} cases" if _passes_none(found) else "",
+        f"{names[1]} passes none of {found.counts.get('cases', 0):,} cases" if nothing else "",
         worse_checks(known, names[0], margin),
         command,
     )
@@ -75,8 +79,9 @@ def _gate_finding(found: EvalRecord, margin: float, names: tuple[str, str], comm
 def judge_yardstick(gate: GateFinding, nothing: str, worse: str, command: str) -> GateFinding:
     """A finding that holds by what it was measured with.
 
-    ``nothing``: that stable passes nothing, so that nothing could be worse; ``worse``: that a check that both
-    are held to is worse, whatever the others are.
+    ``nothing``: that stable passes nothing, so that nothing could be worse (where undecided is enough, that
+    neither does: new cases may be of what stable cannot do yet); ``worse``: that a check that both are held
+    to is worse, whatever the others are.
     """
     if worse and gate.verdict is not Verdict.WORSE:
         return replace(gate, verdict=Verdict.WORSE, sentence=worse)
@@ -91,7 +96,7 @@ def worse_checks(known: Mapping[str, Any], subject: str, margin: float) -> str:
     return f"{subject} is worse on the check {', '.join(names)}" if names else ""
 
 
-def _passes_none(found: EvalRecord) -> bool:
+def _control_passes_none(found: EvalRecord) -> bool:
     """Whether stable passes no case, by what was kept of the other side; False where it was not."""
     rate, difference = found.counts.get("rate"), (found.verdicts.get("whole") or {}).get("difference")
     return rate is not None and difference is not None and round(rate - difference, 9) == 0.0

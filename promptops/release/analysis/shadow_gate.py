@@ -62,7 +62,8 @@ def shadow_gate(
             "e_values": test.e_values,
         },
     )
-    nothing = all(before >= 1.0 for before, _ in answered)
+    passed = gate.require == "undecided_ok" and any(after < 1.0 for _, after in answered)
+    nothing = all(before >= 1.0 for before, _ in answered) and not passed
     return judge_yardstick(
         finding,
         f"{control} passes none of {len(losses):,} inputs" if nothing else "",

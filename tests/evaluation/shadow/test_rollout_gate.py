@@ -220,6 +220,24 @@ def test_a_tick_says_what_the_comparison_said(
     assert phase(cli) == (None if code == 1 else "shadow" if way == "shadow" else "eval")
 
 
+def test_cases_of_what_stable_cannot_do_yet_let_the_canary_start(
+    repo: Repo, cli: Cli, provider: Provider
+) -> None:
+    """Five of five fixed prove nothing; they show that the checks fit, though stable passes none."""
+    repo.write("promptops.yaml", GATES)
+    repo.write(
+        "prompts/greet.cases.jsonl",
+        "".join(f'{{"inputs": {{"name": "p{n}"}}, "expected": "Hail."}}\n' for n in range(5)),
+    )
+    two_versions(repo, "checks: [{max_words: 30}]\ncases: greet.cases.jsonl\n")
+    ok(cli("promote", "greet@HEAD~1", "--yes"))
+    ok(cli("canary", "greet@HEAD", "--plan", "evals", "--yes"))
+    provider.script = salute(text("Hail."))
+    ok(cli("eval", "--plan", "greet", "-j", "1"))
+    ok(cli("tick", "greet"))
+    assert phase(cli) == "progressing"
+
+
 def test_what_the_pairs_have_shown_verifies_with_the_promotion(
     repo: Repo, cli: Cli, provider: Provider
 ) -> None:
