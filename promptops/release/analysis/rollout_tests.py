@@ -174,12 +174,12 @@ def priors_from(state: Mapping[str, Any]) -> dict[str, Prior]:
 def stored_engine(state: Mapping[str, Any]) -> int:
     """The engine of a stored state or of committed evidence: what says nothing is of the first."""
     engine = state.get("engine", 1)
-    if engine not in range(1, ENGINE + 1):
+    if type(engine) is not int or not 1 <= engine <= ENGINE:  # true is not the first
         raise Invalid(
             f"this evidence was made by engine {engine}, and this promptops knows those up to {ENGINE}",
             hint="use a newer promptops",
         )
-    return int(engine)
+    return engine
 
 
 def new_tests(plan: ReleasePlan, priors: Mapping[str, Prior], engine: int = ENGINE) -> RolloutTests:

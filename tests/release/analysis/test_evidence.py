@@ -149,5 +149,6 @@ def test_a_rollout_keeps_the_engine_that_it_began_with(traffic: Traffic) -> None
     for found in (old, again):
         assert verify_evidence(traffic.registry, build_evidence(ROLLOUT, found), a_plan()) == []
     assert verify_evidence(traffic.registry, {**build_evidence(ROLLOUT, again), "engine": 2}, a_plan())
-    with pytest.raises(Invalid, match="made by engine 3"):
-        verify_evidence(traffic.registry, {**build_evidence(ROLLOUT, again), "engine": 3}, a_plan())
+    for engine in (3, True, 1.0):
+        with pytest.raises(Invalid, match=f"made by engine {engine}"):
+            verify_evidence(traffic.registry, {**build_evidence(ROLLOUT, again), "engine": engine}, a_plan())
