@@ -13,15 +13,16 @@ _SWITCHING = 101  # the last that is said before another protocol: no news, but 
 
 
 class _HeadReader:
-    """Notices a head that breaks off, which ``http.client`` takes for its end."""
+    """Notices a head that breaks off, which ``http.client`` takes for its end, or for no HTTP."""
 
     def __init__(self, stream: BufferedIOBase) -> None:
         self.stream = stream
-        self.ended = False
+        self.ended = self.cut = False
 
     def readline(self, limit: int = -1) -> bytes:
         line = self.stream.readline(limit)
         self.ended = line in (b"\r\n", b"\n")
+        self.cut = not line.endswith(b"\n") and len(line) != limit
         return line
 
     def close(self) -> None:
@@ -37,6 +38,10 @@ class BoundedResponse(HTTPResponse):
         self.fp = head  # type: ignore[assignment]  # as much of a file as reading a head takes
         try:
             super().begin()
+        except HTTPException:
+            if head.cut:
+                raise ConnectionResetError from None
+            raise
         finally:
             self.fp = stream
         if not head.ended:
@@ -82,6 +87,8 @@ class BoundedResponse(HTTPResponse):
             line = self.fp.readline(_MAX_LINE)
             if len(line) == _MAX_LINE:
                 break
-            if line in (b"\r\n", b"\n", b""):
+            if not line.endswith(b"\n"):
+                raise IncompleteRead(line)
+            if line in (b"\r\n", b"\n"):
                 return
         raise HTTPException("too many lines")

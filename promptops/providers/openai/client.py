@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from promptops.providers.endpoints import MARKED_CACHES
 from promptops.providers.errors import error_from_reply, timeout_error
-from promptops.providers.http.transport import HttpReply, HttpRequest, Transport
+from promptops.providers.http.transport import HttpReply, HttpRequest, Transport, is_event_stream
 from promptops.providers.openai.request import build_body, encode_body
 from promptops.providers.openai.response import completion_from_body
 from promptops.providers.openai.stream import StreamParser, completion_from_stream, looks_like_stream
@@ -103,7 +103,8 @@ class OpenAIClient:
     ) -> Completion:
         if reply.status != 200:
             raise error_from_reply(reply, where=self._place, key_name=self._key_name)
-        if stream is not None and stream.begun:
+        silent = not reply.body and is_event_stream(reply.status, reply.headers)
+        if stream is not None and (stream.begun or silent):
             return stream.completion(self.model)
         parse = completion_from_stream if looks_like_stream(reply.body) else completion_from_body
         completion = parse(reply.body, self.model)
