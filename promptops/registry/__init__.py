@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     )
     from promptops.registry.sqlite.release.exposure import (
         Exposure,
+        add_exposed,
         count_exposure,
         read_exposure,
         save_exposure,
@@ -253,7 +254,7 @@ _HOMES = {
     "sqlite.release.export": (
         "ExportCheckpoint export_release read_export_checkpoint save_export_checkpoint"
     ),
-    "sqlite.release.exposure": "Exposure count_exposure read_exposure save_exposure",
+    "sqlite.release.exposure": "Exposure add_exposed count_exposure read_exposure save_exposure",
     "sqlite.release.import_": "ImportResult import_files",
     "sqlite.release.import_coverage": "describe_import_gaps",
     "sqlite.release.judge_queue": "JudgeQueueFilter judge_versions_used runs_to_judge",

@@ -9,6 +9,9 @@ from promptops.errors import Invalid
 from promptops.registry.sqlite.errors import cannot_open_error
 from promptops.registry.sqlite.migrations import migrate, schema_version
 
+_MAPPED = 2**40  # bytes; SQLite maps less of it, as it was built
+_BULK_PAGES = 25_000  # of the log of writes, 100 MB: by then its pages have been written more than once
+
 
 def create_or_check_writable(path: Path) -> bool:
     """Whether the file can be written, after making it (readable by its owner alone) when it is missing.
@@ -27,9 +30,13 @@ def create_or_check_writable(path: Path) -> bool:
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)  # WAL keeps two files beside it
 
 
-def connect(path: Path, busy_s: float) -> sqlite3.Connection:
+def connect(path: Path, busy_s: float, *, bulk: bool = False) -> sqlite3.Connection:
+    """``bulk``: for a process that reads much and may die: the file is mapped, and written back late."""
     connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA synchronous = FULL")
+    if bulk:
+        connection.execute(f"PRAGMA mmap_size = {_MAPPED}")
+        connection.execute(f"PRAGMA wal_autocheckpoint = {_BULK_PAGES}")
     return configure_connection(connection)
 
 

@@ -86,12 +86,17 @@ class RegistryDatabase(Closing):
 
     @classmethod
     def open(
-        cls, path: Path, *, busy_s: float = BUSY_TIMEOUT_S, steps: Sequence[SchemaMigration] = MIGRATIONS
+        cls,
+        path: Path,
+        *,
+        busy_s: float = BUSY_TIMEOUT_S,
+        steps: Sequence[SchemaMigration] = MIGRATIONS,
+        bulk: bool = False,
     ) -> Self:
         """Open for writing, creating the file when there is none; for reading where it cannot be written."""
         writable = create_or_check_writable(path)
         with translate_sqlite_errors(path, busy_s):
-            connection = connect(path, busy_s) if writable else connect_for_reading(path, busy_s)
+            connection = connect(path, busy_s, bulk=bulk) if writable else connect_for_reading(path, busy_s)
             try:
                 if writable:
                     migrate(connection, str(path), steps, busy_s=busy_s)

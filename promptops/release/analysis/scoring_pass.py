@@ -9,9 +9,11 @@ from promptops.dataclass import dataclass
 from promptops.registry import (
     CALL_METRIC,
     LATE_PREFIX,
+    Exposure,
     LogRow,
     ObservationBlock,
     RegistryDatabase,
+    add_exposed,
     calls_after,
     filter_ended_calls,
     last_outcome_id,
@@ -56,6 +58,7 @@ class ScoringPass:
     readers: Mapping[str, MetricReader]
     known: StoredValues = field(default_factory=dict)
     scored: list[ObservationBlock] = field(default_factory=list)
+    exposure: Exposure = field(default_factory=Exposure)
 
     def advance(self) -> bool:
         """Score the next settled calls of every group; False when all that can be scored is."""
@@ -83,6 +86,7 @@ class ScoringPass:
             by_unit=self.plan.unit != "call",
             limit=limit,
             measured={self.readers[name].column for name in window_group.metrics},
+            exposed=window_group is self.tests.instant,
         )
         reasons = column(rows, "reason")
         counted = [at for at, reason in enumerate(reasons) if reason is None]
@@ -95,6 +99,7 @@ class ScoringPass:
         if settled:
             window_group.watermark = rows[settled - 1]["seq"]
         if window_group is self.tests.instant:
+            self.exposure = add_exposed(self.exposure, rows[:settled])
             self.tests.waiting = sum(at >= settled for at in counted)
             for reason in reasons[:settled] if len(counted) < len(rows) else ():
                 if reason is not None:

@@ -150,7 +150,7 @@ def _serve(path: Path, turns: Path) -> None:
     """Score the slices that are asked for until nobody asks any more."""
     turn = partial(lock_attempt, turns, None)
     ask = open(0, "rb", closefd=False)  # noqa: SIM115 - a pipe
-    with suppress(EOFError, OSError), RegistryDatabase.open(path) as registry:
+    with suppress(EOFError, OSError), RegistryDatabase.open(path, bulk=True) as registry:
         while True:
             look: AnalysisRequest = pickle.load(ask)  # noqa: S301 - of the process that has started this one
             before, more = 0, True

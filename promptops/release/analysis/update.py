@@ -119,10 +119,11 @@ def score_slice(
 
 
 def _advance(registry: RegistryDatabase, look: AnalysisRequest, current: ScoringPass) -> ScoredSlice:
+    rollout = look.rollout.id
+    current.exposure = count_exposure(registry, rollout, through=current.tests.instant.watermark)
     more = current.advance()
-    through = current.tests.instant.watermark if more else None  # at the end of the moment of the verdicts
-    exposure = count_exposure(registry, look.rollout.id, through=through)
-    return ScoredSlice(current.tests, exposure, more)
+    exposure = current.exposure if more else count_exposure(registry, rollout, current.exposure)
+    return ScoredSlice(current.tests, exposure, more)  # at the end of the moment of the verdicts
 
 
 def _keep(

@@ -15,11 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from promptops.registry import RegistryDatabase
+from promptops.registry import Exposure, RegistryDatabase, count_exposure, read_exposure
 from promptops.release.analysis import scoring_pass
 from promptops.release.analysis.scoring_workers import score_together
 from promptops.release.analysis.update import AnalysisRequest, update_tests
-from promptops.release.plan.types import PlanMetric
+from promptops.release.plan.types import PlanMetric, ReleasePlan
 from support.logged_runs import a_failure, an_end, check
 from support.rollouts import CHECKS, ERRORS, LATENCY, ROLLOUT, STABLE, THUMBS, Traffic, a_plan
 
@@ -27,12 +27,14 @@ COST = PlanMetric(
     name="cost", kind="ratio", source="run.cost_list_usd", worse="higher", role="signal", margin=1.25
 )
 PLAN = a_plan(ERRORS, LATENCY, COST, CHECKS, THUMBS)
+BY_UNIT = a_plan(ERRORS, LATENCY, unit="session")
 CALLS = st.lists(
     st.tuples(
         st.booleans(),  # the canary's?
-        st.sampled_from([500, 5000, 9900]),
+        st.sampled_from([500, 5000, 9900, 10_000]),
         st.sampled_from(["ends", "fails", "fails a check", "is of unknown cost", "is excluded"]),
         st.sampled_from([100.0, 100.0, 130.5, 900.0, 0.1]),
+        st.sampled_from([None, "a", "a", "b", "c"]),  # whose it is
         st.booleans(),  # is the log looked at behind it?
     ),
     min_size=1,
@@ -48,31 +50,33 @@ def kept(registry: RegistryDatabase) -> tuple[list[tuple[Any, ...]], list[tuple[
     return [tuple(row) for row in scored], [tuple(row) for row in states]
 
 
-def log(traffic: Traffic, canary: bool, weight_bp: int, ending: str, latency_ms: float) -> None:
+def log(
+    traffic: Traffic, canary: bool, weight_bp: int, ending: str, latency_ms: float, unit: str | None
+) -> None:
     ends: dict[str, Callable[..., Any]] = {"fails": a_failure}
     fields = {"checks": [check(passed=ending != "fails a check")], "latency_ms": latency_ms}
     if ending != "is of unknown cost":
         fields["cost_list_usd"] = latency_ms / 1e6
     excluded = "forced" if ending == "is excluded" else None
     end = ends.get(ending, an_end)(**fields)
-    traffic.call(end, canary=canary, weight_bp=weight_bp, excluded=excluded)
+    traffic.call(end, canary=canary, weight_bp=weight_bp, excluded=excluded, unit_hash=unit)
 
 
-def request(rollout: str, now: float) -> AnalysisRequest:
+def request(rollout: str, now: float, plan: ReleasePlan = PLAN) -> AnalysisRequest:
     return AnalysisRequest(
-        rollout=replace(ROLLOUT, id=rollout, plan=PLAN.digest),
+        rollout=replace(ROLLOUT, id=rollout, plan=plan.digest),
         prompt="support/triage",
         channel="production",
-        plan=PLAN,
+        plan=plan,
         now=now,
         stable=STABLE,
     )
 
 
-@settings(max_examples=15, deadline=None)
-@given(CALLS)
+@settings(max_examples=25, deadline=None)
+@given(CALLS, st.sampled_from([PLAN, BY_UNIT]))
 def test_calls_scored_together_leave_what_calls_scored_one_by_one_leave(
-    calls: Sequence[tuple[bool, int, str, float, bool]],
+    calls: Sequence[tuple[bool, int, str, float, str | None, bool]], plan: ReleasePlan
 ) -> None:
     """The last look is at one time, as what is late or waits depends on that."""
     often, once = Traffic(), Traffic()
@@ -80,10 +84,12 @@ def test_calls_scored_together_leave_what_calls_scored_one_by_one_leave(
         log(often, *call)
         log(once, *call)
         if looked_at:
-            update_tests(often.registry, request(ROLLOUT.id, often.clock + 1000))
+            update_tests(often.registry, request(ROLLOUT.id, often.clock + 1000, plan))
     for each in (often, once):
-        update_tests(each.registry, request(ROLLOUT.id, often.clock + 100_000))
+        update_tests(each.registry, request(ROLLOUT.id, often.clock + 100_000, plan))
     assert kept(often.registry) == kept(once.registry)
+    counted = read_exposure(once.registry, ROLLOUT.id)
+    assert counted == count_exposure(once.registry, ROLLOUT.id, Exposure())  # from the log alone
 
 
 def multiply(path: Path, copies: int, rollouts: Sequence[str]) -> float:

@@ -6,22 +6,24 @@ there are, unless they are so many that it would be waited for.
 
 # ruff: noqa: S608 - statements are put together from constants; values are bound
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from itertools import compress
+from operator import itemgetter
+from typing import Any, NamedTuple
 
-from promptops.registry.sqlite.release.observations import load_analysis_state, save_analysis_state
+from promptops.registry.sqlite.release.observations import (
+    NEW_UNIT,
+    load_analysis_state,
+    save_analysis_state,
+)
 from promptops.registry.sqlite.store import RegistryDatabase
 
 EXPOSURE = "exposure"
 _ALL_ROWS = 2**62
 _MAX_ROWS = 2_000  # rows, of each of many rollouts
 _IS_COUNTED = "{0}.kind IN ('run', 'batch') AND {0}.excluded IS NULL"
-_NEW_UNIT = (
-    "r.arm = 'canary' AND r.unit_hash IS NOT NULL AND NOT EXISTS (SELECT 1 FROM runs e "
-    "WHERE e.rollout = r.rollout AND e.unit_hash = r.unit_hash AND e.seq < r.seq AND e.arm = 'canary' "
-    f"AND {_IS_COUNTED.format('e')})"
-)
 _COUNT_NEW_ROWS = (
-    f"SELECT count(*), coalesce(sum(r.arm = 'canary'), 0), coalesce(sum({_NEW_UNIT}), 0), "
+    f"SELECT count(*), coalesce(sum(r.arm = 'canary'), 0), coalesce(sum({NEW_UNIT}), 0), "
     "min(r.started_at), max(r.seq) FROM runs r WHERE r.rollout = ? AND r.seq > ? "
     f"AND r.seq <= ? AND {_IS_COUNTED.format('r')}"
 )
@@ -73,10 +75,31 @@ def _stored_exposure(registry: RegistryDatabase, rollout: str) -> Exposure:
     return Exposure(**state) if state and state.keys() == set(Exposure._fields) else Exposure()
 
 
-def count_exposure(registry: RegistryDatabase, rollout: str, *, through: int | None = None) -> Exposure:
-    """What was counted, and the rows since: those up to ``through``."""
-    known = _stored_exposure(registry, rollout)
+def count_exposure(
+    registry: RegistryDatabase, rollout: str, known: Exposure | None = None, *, through: int | None = None
+) -> Exposure:
+    """What was counted (by ``known``, else by a tick), and the rows since: those up to ``through``."""
+    known = known or _stored_exposure(registry, rollout)
     return _add_new_rows(registry, rollout, known, _ALL_ROWS if through is None else through)
+
+
+def add_exposed(known: Exposure, rows: Sequence[Any]) -> Exposure:
+    """The same of rows that ``calls_after`` has read anyway."""
+    if not rows:
+        return known
+    places = map(rows[0].keys().index, ("seq", "traffic", "arm", "new_unit", "started_at"))
+    seqs, traffic, arms, units, started = zip(*map(itemgetter(*places), rows), strict=True)
+    new = [bool(counts) and seq > known.through for seq, counts in zip(seqs, traffic, strict=True)]
+    if not any(new):
+        return known
+    moments = [*compress(started, new), *filter(None, (known.first,))]
+    return Exposure(
+        calls=known.calls + sum(new),
+        canary_calls=known.canary_calls + sum(arm == "canary" for arm in compress(arms, new)),
+        canary_units=known.canary_units + sum(compress(units, new)),
+        first=min(moments),
+        through=max(compress(seqs, new)),
+    )
 
 
 def save_exposure(registry: RegistryDatabase, rollout: str, seen: Exposure) -> None:

@@ -42,6 +42,12 @@ _REPEATED_UNIT_REASON = (
     "WHEN r.unit_hash IS NOT NULL AND EXISTS (SELECT 1 FROM runs e WHERE e.rollout = r.rollout "
     f"AND e.unit_hash = r.unit_hash AND e.seq < r.seq AND {_IS_COUNTED.format('e')}) THEN 'repeated unit' "
 )
+NEW_UNIT = (  # the first call of a unit that has met the canary
+    "coalesce(r.arm, '') = 'canary' AND r.unit_hash IS NOT NULL AND NOT EXISTS (SELECT 1 FROM runs e "
+    "WHERE e.rollout = r.rollout AND e.unit_hash = r.unit_hash AND e.seq < r.seq AND e.arm = 'canary' "
+    f"AND {_IS_TRAFFIC.format('e')})"
+)
+_EXPOSED = f", {_IS_TRAFFIC.format('r')} AS traffic, {NEW_UNIT} AS new_unit"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +69,17 @@ def calls_after(
     by_unit: bool,
     limit: int,
     measured: Iterable[str] = MEASURED_COLUMNS,
+    exposed: bool = False,
 ) -> Sequence[LogRow]:
-    """The next rows of a rollout in assignment order; ``reason``: why one does not count, else NULL."""
+    """The next rows of a rollout in assignment order; ``reason``: why one does not count, else NULL.
+
+    ``exposed``: with what ``add_exposed`` needs.
+    """
     columns = ", ".join((_CALL_COLUMNS, *(f"r.{name}" for name in MEASURED_COLUMNS if name in set(measured))))
     reason = f"{_EXCLUSION_REASON}{_REPEATED_UNIT_REASON if by_unit else ''}END AS reason"
     sql = (
-        f"SELECT {columns}, {_ENDED_HOW}, {reason} FROM runs r WHERE r.rollout = ? AND r.seq > ? "
+        f"SELECT {columns}, {_ENDED_HOW}, {reason}{_EXPOSED if exposed else ''} FROM runs r "
+        "WHERE r.rollout = ? AND r.seq > ? "
         "ORDER BY r.seq LIMIT ?"
     )
     return registry.read(sql, (rollout, seq, limit))
