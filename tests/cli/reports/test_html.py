@@ -12,6 +12,7 @@ from promptops.cli.reports import html
 from promptops.cli.reports.html import render_page
 
 TEMPLATES = Path(html.__file__).with_name("templates")
+GOLDEN = Path(__file__).with_name("golden")
 
 
 @pytest.mark.parametrize("file", sorted(TEMPLATES.glob("*.j2")), ids=lambda file: file.name)
@@ -33,6 +34,23 @@ def test_every_class_of_a_template_is_in_the_stylesheet() -> None:
     for file in TEMPLATES.glob("*.j2"):
         for classes in re.findall(r'class="([\w -]+)"', file.read_text("utf-8")):
             assert set(classes.split()) <= styled, file.name
+
+
+def test_a_wide_table_names_the_column_of_each_value_for_narrow_screens() -> None:
+    page = (GOLDEN / "shadow.html").read_text("utf-8")
+    wide = [
+        table
+        for table in re.findall(r"<table.*?</table>", page, re.DOTALL)
+        if table.count('<th scope="col"') > 4
+    ]
+    assert len(wide) == 2
+    for table in wide:
+        heads = [re.sub("<[^>]*>", "", head) for head in re.findall(r'<th scope="col".*?</th>', table)]
+        for row in re.findall(r"<tr><th scope=\"row\".*?</tr>", table):
+            assert [head.lower() for head in heads[1:]] == [
+                head.lower() for head in re.findall(r'data-head="([^"]*)"', row)
+            ]
+    assert "data-head" not in (GOLDEN / "eval.html").read_text("utf-8").split("<table")[1]
 
 
 @pytest.mark.parametrize("form", ["text", "json", "markdown"])
