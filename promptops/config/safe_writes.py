@@ -137,10 +137,12 @@ class WriteTarget:
             if is_disk_full(error):
                 raise disk_full_error(f"for {self.path}") from None
             reason = error.strerror or str(error)
-            raise Invalid(
-                f"cannot write {self.path}: {reason}",
-                hint="choose a place that can be written, or make it so",
-            ) from None
+            hint = "choose a place that can be written, or make it so"
+            if isinstance(error, FileNotFoundError):
+                import shlex  # no writer that succeeds waits for it
+
+                hint = f"make its folder first: mkdir -p {shlex.quote(str(self.path.parent))}"
+            raise Invalid(f"cannot write {self.path}: {reason}", hint=hint) from None
 
 
 def _text_stream(descriptor: int) -> TextIO:

@@ -210,6 +210,7 @@ class TestOut:
         assert (done.code, "is the file to be run" in done.err) == (4, True)
         done = cli("batch", "greet", "in.jsonl", "--out", "no/such/folder")
         assert (done.code, "cannot write" in done.err) == (4, True)
+        assert done.err.endswith("make its folder first: mkdir -p no/such\n")
         assert not provider.requests
 
     def test_a_full_disk_stops_the_batch_and_loses_nothing(

@@ -66,6 +66,8 @@ class TestWorkflow:
         first = cli("init", "--ci", "github")
         assert "wrote .github/workflows/promptops.yml\n" in first.out
         assert "set the variable PROMPTOPS_EXPORTS" in first.err
+        again = cli("init", "--ci", "script")
+        assert again.err.endswith("next: git add promote.sh && git commit\n")
         repo.write(".github/workflows/promptops.yml", "mine")
         assert cli("init", "--ci", "github").out.startswith("nothing to do")
         assert (repo.path / ".github/workflows/promptops.yml").read_text(encoding="utf-8") == "mine"

@@ -60,5 +60,9 @@ def init(ci: CiOption = None, diff_driver: DriverOption = False) -> None:
         note("before the first canary: set the variable PROMPTOPS_EXPORTS, see promptops-release.yml")
     elif ci is CiProvider.SCRIPT:
         note("to bring a version live: sh promote.sh NAME@REV")
-    first = any(path.name == "sentiment.yaml" for path in written)
-    note("next: promptops " + ("run sentiment -i text='What a lovely evening.'" if first else "list"))
+    if any(path.name == "sentiment.yaml" for path in written):
+        note("next: promptops run sentiment -i text='What a lovely evening.'")
+    elif ci and written:
+        note(f"next: git add {' '.join(os.path.relpath(path) for path in written)} && git commit")
+    else:
+        note("next: promptops list")
