@@ -9,8 +9,10 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any, TextIO
 
+from promptops.display_width import display_width, shorten_to_width
 from promptops.escapes import escape, escape_json, shorten
 
 StyledLine = Sequence[tuple[str, str]]  # the pieces of a line, each with the name of its colour or ""
@@ -176,7 +178,11 @@ def _table_lines(
     import tabulate  # 70 ms that a verb without a table need not pay
 
     tabulate.MIN_PADDING = 0  # else a narrow column is wider than its header, and a line than the terminal
-    fitted = [[shorten(cell, width) for cell, width in zip(row, widths, strict=True)] for row in cells]
+    # columns, not characters, without a further package: see display_width
+    vars(tabulate).update(wcwidth=SimpleNamespace(wcswidth=display_width), WIDE_CHARS_MODE=True)
+    fitted = [
+        [shorten_to_width(cell, width) for cell, width in zip(row, widths, strict=True)] for row in cells
+    ]
     long = [row[0] if row[0] != fit[0] else "" for row, fit in zip(cells, fitted, strict=True)]
     body = [["", *fit[1:]] if name else fit for name, fit in zip(long, fitted, strict=True)]
     alignment = align if cells else None
@@ -191,7 +197,7 @@ def _record_lines(headers: Sequence[str], cells: list[list[str]]) -> Iterator[st
         yield row[0]
         room = max(_MIN_COLUMN_WIDTH, terminal_width() - width - 4)
         yield from (
-            f"  {header:<{width}}  {shorten(cell, room)}"
+            f"  {header:<{width}}  {shorten_to_width(cell, room)}"
             for header, cell in zip(headers[1:], row[1:], strict=True)
         )
 
@@ -204,7 +210,9 @@ def _cell_text(value: Any) -> str:
 
 def _column_widths(headers: Sequence[str], cells: list[list[str]], numeric: Sequence[int]) -> list[int]:
     """Columns' widths that a terminal has room for; none where there is too little for that."""
-    widths = [max([len(header), *(len(row[i]) for row in cells)]) for i, header in enumerate(headers)]
+    widths = [
+        max([len(header), *(display_width(row[i]) for row in cells)]) for i, header in enumerate(headers)
+    ]
     floors = [
         width if i in numeric else max(_MIN_COLUMN_WIDTH, len(headers[i])) for i, width in enumerate(widths)
     ]

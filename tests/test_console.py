@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from promptops import console
+from promptops.display_width import display_width
 from promptops.escapes import escape
 from support.forked_commands import ForkedPopen
 
@@ -63,6 +64,18 @@ console.print_wrapped(text, indent=2)
 """)
     assert shown.count("end") >= 6
     assert not set(HOSTILE) - set("\t\r\n") & set(shown)
+
+
+def test_a_table_counts_columns_of_the_terminal_and_not_characters() -> None:
+    """East Asian characters and emoji take two, combining marks and what a joiner ties none."""
+    texts = ["日本語の" * 20, "🎉" * 60, "e\u0301" * 30, "👩\u200d👩\u200d👧", "plain"]
+    out = on_terminal(f"""
+from promptops.console import print_table
+print_table(["PROMPT", "TEXT", "RUNS"], [["p", text, "1"] for text in {texts!r}], numeric=[2])
+""")
+    lines = out.splitlines()
+    assert {display_width(line) for line in lines} == {79}  # no half of a character
+    assert [line.endswith("…     1") for line in lines] == [False, True, True, False, False, False]
 
 
 def test_no_header_of_a_table_is_broken() -> None:
