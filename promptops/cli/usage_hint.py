@@ -112,6 +112,8 @@ def _parameter_hint(flags: Sequence[str], arguments: Sequence[str]) -> str:
 def _flag_hint(flags: Sequence[str], arguments: Iterable[str]) -> str:
     for word in arguments:
         name = word.partition("=")[0]
+        if name in ("-y", "--yes") and "--yes" not in flags:
+            return f"nothing is asked here: leave {name} out"
         for meant in OTHER_FLAGS.get(name, ()):
             if name not in flags and meant in flags:
                 return f"{name} is {meant} here"

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from promptops.display_width import display_width
 from support.forked_commands import ForkedPopen, run_forked
 from support.front_door import GREET, Cli, Repo
 from support.git_repositories import GitFolder
@@ -262,3 +263,32 @@ class TestTerminal:
             widths = [len(line) for line in shown.text.replace("\x1b", "").splitlines()]
             assert shown.code == 0
             assert max(widths) <= 80
+
+    @pytest.mark.slow  # eleven verbs, each in a terminal
+    def test_no_table_is_broken_by_long_names_or_wide_characters(
+        self, cli: Cli, repo: Repo, provider: Provider
+    ) -> None:
+        name = f"support/{'long_' * 13}name"
+        words = "日本語の長い文 🎉 " * 6
+        repo.write("notes", "x")
+        repo.commit("Notes")
+        greeting = f"{GREET}cases: c.jsonl\n".replace("Greet somebody.", words).replace("door", words)
+        for prompt in ("greet", name):
+            repo.write(f"prompts/{prompt}.yaml", greeting)
+        case = json.dumps(
+            {"id": "案件" * 15, "inputs": {"name": words}, "expected": words, "tags": ["札" * 30]}
+        )
+        repo.write("prompts/c.jsonl", f"{case}\n")
+        repo.commit(words)
+        provider.script = text(words)
+        for prompt in ("greet", name):
+            assert cli("run", prompt, "-i", f"name={words}").code == 0
+            assert cli("promote", f"{prompt}@HEAD", "--yes", "--reason", words).code == 0
+        for verb in (
+            "list", "history greet", f"history {name}", "runs list", "runs search 日本語", "runs stats",
+            "release log", f"release log {name}", "cases list greet", "hooks status", "diff HEAD~1 --stat",
+        ):  # fmt: skip
+            shown = Terminal(verb.split(), repo.path, 80)
+            lines = [line for line in shown.text.replace(f"{name}@v1 [production]", "").splitlines() if line]
+            assert (shown.code, len(lines) > 1) == (0, True), shown.text
+            assert max(map(display_width, lines)) <= 80, shown.text

@@ -246,6 +246,7 @@ def test_a_reader_that_leaves_early_is_no_error_worth_a_word(greeting: Repo) -> 
         (["run", "greet", "-m", "openai/o3"], "  -m is --model here\n"),
         (["diff", "--cached"], "  --cached is --staged here\n"),
         (["batch", "greet", "x", "--output", "y"], "  --output is --out here\n"),
+        (["rollback", "greet", "--yes"], "  nothing is asked here: leave --yes out\n"),
         (["run"], "  prompts here: greet\n"),
         (["history"], "  prompts here: greet\n"),
         (["promote", "--yes"], "  prompts here: greet\n"),

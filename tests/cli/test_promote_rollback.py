@@ -31,9 +31,13 @@ def test_the_first_release_says_so_and_asks(cli: Cli, repo: Repo) -> None:
     done = cli("promote", "greet@HEAD")
     assert done.code == 2
     assert "greet:production serves nothing yet" in done.err
+    assert done.err.endswith("This is not a terminal, so nobody can be asked\n  use --yes to confirm\n")
     ok(cli("promote", "greet@HEAD", "--yes"))
     assert versions(cli) == ("v1", None)
     assert ok(cli("show", "greet:production")).out
+    again = cli("promote", "greet@HEAD")  # asks nothing, as there is nothing to agree to
+    assert (again.code, "this skips" in again.err) == (4, False)
+    assert "greet@HEAD is what greet:production serves already (v1)" in again.err
 
 
 def test_a_version_goes_live_by_the_plan_direct(cli: Cli, repo: Repo) -> None:

@@ -96,7 +96,7 @@ def preview_direct_promotion(context: ReleaseContext, wanted: PromoteRequest) ->
         return None
     chosen = resolve_candidate(context, wanted.reference, wanted.channel, unreviewed=wanted.unreviewed)
     state, digest = context.channel(chosen.target), chosen.version.prompt.digest
-    if state.stable is None or (state.canary and state.canary.digest == digest):
+    if state.stable is None or digest in (state.stable.digest, state.canary and state.canary.digest):
         return None
     own = plan_for(chosen.file, chosen.target.prompt, chosen.target.channel)
     skipped = _rules_past(
