@@ -217,6 +217,7 @@ class TestAllPrompts:
         project.commit("move")
         done = cli("diff", "HEAD~1..HEAD", "--stat")
         assert [line.split("  ")[0] for line in done.out.splitlines()[1:]] == ["moved", "new"]
+        assert done.out.splitlines()[2].split() == ["new", "added", "-"]  # compared with nothing
         assert "renamed from other" in done.out
         shown = cli("diff", "HEAD~1..HEAD").out
         assert "the digest is unchanged: nothing that reaches the model changed" in shown

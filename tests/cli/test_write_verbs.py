@@ -107,7 +107,7 @@ class TestList:
     def test_words_are_searched_in_names_and_descriptions(self, cli: Cli, greeting: Repo) -> None:
         greeting.write("prompts/other.yaml", GREET.replace("Greet somebody", "Say goodbye"))
         assert [row.split()[0] for row in cli("list", "GOODBYE", "say").out.splitlines()[1:]] == ["other"]
-        assert "no such prompt" in cli("list", "nowhere").err
+        assert cli("list", "nowhere").err == "no prompt matches nowhere: promptops list shows all\n"
 
     def test_without_prompts_it_says_how_to_begin(self, cli: Cli, repo: Repo) -> None:
         assert "promptops init" in cli("list").err

@@ -139,9 +139,15 @@ def _print_names(changes: ChangedPrompts) -> None:
 
 
 def _print_stat(reviews: Sequence[ChangeSummary]) -> None:
-    rows = [(one.pair.name, one.headline, "+{} -{}".format(*one.word_counts)) for one in reviews]
+    rows = [(one.pair.name, one.headline, _words(one)) for one in reviews]
     if rows:
         print_table(("PROMPT", "CHANGE", "WORDS"), rows, numeric=(2,))
+
+
+def _words(review: ChangeSummary) -> str | None:
+    """None where there is nothing that texts were compared with."""
+    one_side = review.pair.status in ("added", "deleted") and not review.files
+    return None if one_side else "+{} -{}".format(*review.word_counts)
 
 
 def _find_changes(words: list[str], settings: Settings, *, staged: bool) -> ChangedPrompts:

@@ -48,7 +48,7 @@ def list_(words: WordsArgument = None, as_json: JsonOption = False) -> None:
         print_json(entries)
     elif not entries:
         note(
-            "no such prompt"
+            f"no prompt matches {' '.join(words)}: promptops list shows all"
             if words
             else f"no prompts below {os.path.relpath(settings.prompts)}: promptops init"
         )
