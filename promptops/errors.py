@@ -58,6 +58,8 @@ class PromptopsError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        if hint:
+            self.add_note(hint)  # stands below the message in a traceback
 
 
 class WrongUsage(PromptopsError):

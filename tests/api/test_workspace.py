@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -101,8 +102,9 @@ def test_a_failed_call_raises_with_the_id_of_its_run(
 
 
 def test_what_is_wrong_before_the_call_is_raised_and_not_logged(workspace: Workspace, greeting: Repo) -> None:
-    with pytest.raises(NotFound, match="no prompt `great`"):
+    with pytest.raises(NotFound, match="no prompt `great`") as caught:
         workspace.run("great", {"name": "Ada"})
+    assert traceback.format_exception(caught.value)[-1] == "did you mean greet?\n"
     with pytest.raises(Invalid, match="missing"):
         workspace.run("greet")
     with pytest.raises(NotFound, match="no version of greet is released"):
