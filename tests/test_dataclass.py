@@ -3,11 +3,14 @@
 import copy
 import dataclasses
 import pickle
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import promptops
 from promptops.dataclass import dataclass
 
 
@@ -138,3 +141,14 @@ def test_nothing_is_compiled_before_the_first_instance() -> None:
     assert vars(Waiting)["__init__"].__code__.co_filename.endswith("dataclass.py")
     Waiting(1)
     assert vars(Waiting)["__init__"].__code__.co_filename == "<string>"
+
+
+def test_the_package_uses_it() -> None:
+    """But for options, whose classes are read by their signatures."""
+    top = Path(promptops.__file__).parent
+    theirs = [
+        file.relative_to(top).as_posix()
+        for file in top.rglob("*.py")
+        if re.search(r"^from dataclasses import .*\bdataclass\b", file.read_text("utf-8"), re.MULTILINE)
+    ]
+    assert sorted(theirs) == ["cli/options/release.py", "cli/options/replay.py"]

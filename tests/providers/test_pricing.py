@@ -1,4 +1,4 @@
-"""ModelPrices of service tiers, what a provider bills itself, audio, images and cache writes."""
+"""Prices of service tiers, what a provider bills itself, audio, images and cache writes."""
 
 import json
 from collections.abc import Mapping

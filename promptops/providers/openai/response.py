@@ -281,6 +281,8 @@ def as_text(value: Any) -> str | None:
 
 
 def as_count(value: Any) -> int | None:
+    if value is None:  # as most of what might be counted is
+        return None
     found = _number(value)
     whole = found is not None and found < _MAX_COUNT and found == int(found)
     return int(found) if found is not None and whole else None
