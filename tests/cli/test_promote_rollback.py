@@ -58,6 +58,12 @@ def test_a_plan_with_steps_is_started_on_the_channel_that_was_named(cli: Cli, re
     command = refused.err.splitlines()[-1].split()
     ok(cli(*command[1:], "--yes"))
     assert [each["channel"] for each in told(cli, "status") if each["rollout"]] == ["beta"]
+    ok(cli("canary", "greet@HEAD", "--plan", "quick", "--yes"))
+    open_ = cli("promote", "greet", "--to", "beta")
+    assert open_.code == 3
+    command = open_.err.splitlines()[-1].replace('"…" overrides', "hurry").split()
+    ok(cli(*command[1:]))
+    assert [each["channel"] for each in told(cli, "status") if each["rollout"]] == ["production"]
 
 
 def test_promote_without_a_canary(cli: Cli, repo: Repo) -> None:

@@ -48,20 +48,20 @@ def promote(reference: NameArgument, *, force: ForceOption = False, given: Relea
             return confirm_first_release(context, candidate, given)
         if past := preview_direct_promotion(context, request):
             _confirm_past_plan(reference, past, yes=given.yes)
-        return _print_promotion(promote_(context, request), as_json=given.as_json)
+        return _print_promotion(reference, promote_(context, request), as_json=given.as_json)
 
 
 def _confirm_past_plan(reference: str, past: DirectPromotion, *, yes: bool) -> None:
     """Say what is gone past, and have somebody agree."""
     if past.skipped:
         note(f"{past.target} is released by the plan {past.plan}; this skips {', '.join(past.skipped)}")
-        note(f"  promptops canary {reference} follows the plan")
+        note(f"  promptops canary {reference} --to {past.target.channel} follows the plan")
     if past.rolled_back:
         note(f"{reference}: {past.rolled_back}")
     require_confirmation(f"serve {reference} to everybody on {past.target}?", yes=yes, needed=True)
 
 
-def _print_promotion(done: PromoteResult, *, as_json: bool) -> int:
+def _print_promotion(reference: str, done: PromoteResult, *, as_json: bool) -> int:
     if done.written is None:
         if as_json:
             print_json(
@@ -74,5 +74,5 @@ def _print_promotion(done: PromoteResult, *, as_json: bool) -> int:
     if done.command:
         note(f"  run: {done.command}; then promptops tick {done.target}")
     elif done.written is None:
-        note(f'  promptops promote {done.target.prompt} --force --reason "…" overrides')
+        note(f'  promptops promote {reference} --to {done.target.channel} --force --reason "…" overrides')
     return code
