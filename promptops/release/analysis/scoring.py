@@ -120,7 +120,7 @@ class MetricReader:
     @property
     def outcome_source(self) -> str:
         """Who gives an outcome's value: the log's ``source``."""
-        return "judge" if self.source.place == "judge" else "person"
+        return self.source.place if self.source.place in ("judge", "check") else "person"
 
     def _from_table(self, call: LoggedCall) -> MetricValue:
         if self.source.place == "check":

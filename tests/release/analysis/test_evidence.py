@@ -60,6 +60,16 @@ def test_the_size_of_a_call_that_failed_is_missing(traffic: Traffic) -> None:
     assert (found.canary_missing, found.stable_missing, found.unequal_missing) == (100, 0, True)
 
 
+@pytest.mark.parametrize(("source", "heard"), [("check.max_words", True), ("check.polite", False)])
+def test_where_missing_is_good_somebody_has_to_have_said_something(
+    traffic: Traffic, source: str, heard: bool
+) -> None:
+    metric = replace(ERRORS, name="m", source=source, worse="lower", missing="good")
+    for canary in (True, False):
+        traffic.call(an_end(checks=[check("max_words")]), canary=canary)
+    assert traffic.observe(a_plan(metric)).unheard == (() if heard else ("m",))
+
+
 # What a verdict rests on
 
 
