@@ -76,6 +76,8 @@ class ChatWire:
     def end(self, run: Run) -> bytes:
         """What follows the text: tool calls, why it ended, what it cost."""
         chunks = []
+        if run.finish_reason == REFUSAL:  # what was heard of it was text, as long as nobody knew what it was
+            chunks.append(self._chunk({"refusal": run.text}))
         if run.tool_calls:
             chunks.append(self._chunk({"tool_calls": _indexed(run.tool_calls)}))
         elif not self._begun:
@@ -105,7 +107,9 @@ def _head(run: StartedRun, kind: str, model: str) -> dict[str, Any]:
 
 
 def _finish_reason(run: Run) -> str:
-    return "stop" if run.finish_reason in (None, REFUSAL) else str(run.finish_reason)
+    if run.finish_reason is None and run.tool_calls:
+        return "tool_calls"
+    return "stop" if run.finish_reason in (None, REFUSAL) else run.finish_reason
 
 
 def _indexed(calls: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

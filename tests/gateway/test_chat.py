@@ -225,6 +225,38 @@ def test_a_refusal_is_one(client: Client, provider: Provider) -> None:
     choice = client.chat().body["choices"][0]
     assert choice["message"]["refusal"] == "I can't."
     assert (choice["message"]["content"], choice["finish_reason"]) == (None, "stop")
+    provider.script = events(chunk({"refusal": "I can't."}), chunk({}, "stop"))
+    *_, told, last, done = client.chat(stream=True).events
+    assert told["choices"][0]["delta"]["refusal"] == "I can't."
+    assert (last["choices"][0]["finish_reason"], done) == ("stop", "[DONE]")
+
+
+@pytest.mark.parametrize(
+    ("message", "finish", "text", "reason"),
+    [
+        ({"content": None, "tool_calls": [TOOL_CALL]}, None, None, "tool_calls"),
+        ({"content": "cut"}, "MAX_TOKENS", "cut", "length"),
+        ({"content": "hm\n</think>\nyes"}, "eosFound", "yes", "stop"),
+    ],
+)
+def test_an_answer_says_what_the_provider_meant(
+    message: dict[str, Any], finish: Any, text: str | None, reason: str, client: Client, provider: Provider
+) -> None:
+    usage = {"input_tokens": 9, "output_tokens": "6", "input_tokens_details": {"cached_tokens": 2.0}}
+    provider.script = reply({"role": "assistant", **message}, finish=finish, usage=usage)
+    told = client.chat().body
+    choice = told["choices"][0]
+    assert (choice["message"]["content"], choice["finish_reason"]) == (text, reason)
+    counts = told["usage"]
+    cached = counts["prompt_tokens_details"]["cached_tokens"]
+    assert (counts["prompt_tokens"], counts["completion_tokens"], cached) == (9, 6, 2)
+
+
+def test_a_generation_that_failed_is_an_error(client: Client, provider: Provider) -> None:
+    provider.script = reply({"role": "assistant", "content": "half"}, finish="MODEL_ARMOR")
+    answer = client.chat()
+    assert answer.status >= 400
+    assert "content filter" in answer.error["message"]
 
 
 def test_checks_that_fail_are_named(cli: Cli, repo: Repo, provider: Provider) -> None:

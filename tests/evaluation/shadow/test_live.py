@@ -384,6 +384,25 @@ class TestApplications:
         assert (shadow["shadow_of"], shadow["version"]) == (run.started.run_id, "v2")
         assert jobs(live) == []
 
+    @pytest.mark.parametrize(
+        ("answer", "state", "said"),
+        [
+            (reply({"content": "half"}, finish="SAFETY"), "failed", (None, "content_filter")),
+            (reply({"content": "half"}, finish="MAX_TOKENS"), "finished", ("length", None)),
+            (reply({"content": None, "refusal": "No."}), "finished", ("refusal", None)),
+            (reply({"content": "half"}, finish="abort"), "failed", (None, "server")),
+        ],
+    )
+    def test_what_a_candidate_means_is_logged(
+        self, live: Repo, provider: Provider, answer: Answer, state: str, said: tuple[str | None, str | None]
+    ) -> None:
+        saluting(provider, answer)
+        with Workspace.open(live.path) as workspace:
+            workspace.run("greet:production", {"name": "Ada"})
+            until(lambda: any(row["state"] != "started" for row in shadows(live)))
+        (shadow,) = shadows(live)
+        assert (shadow["state"], (shadow["finish_reason"], shadow["error_type"])) == (state, said)
+
     def test_what_does_not_fit_is_dropped_counted_and_said_once(
         self,
         live: Repo,
