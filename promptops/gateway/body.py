@@ -11,6 +11,7 @@ from promptops.gateway.errors import ApiError
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # an image or two, in base64
 BODY_TIMEOUT_S = 30.0
+_MAX_VALUES = 500_000  # which are made in one step, in which no other request is answered
 _MAX_SHOWN = 60
 
 
@@ -18,6 +19,8 @@ async def read_object(request: web.Request) -> dict[str, Any]:
     """The JSON object of a request. Raises ApiError for everything else."""
     if request.content_type != "application/json":  # which a page of another site cannot send unasked
         raise ApiError(415, "the body must be JSON, with Content-Type: application/json")
+    if request.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise ApiError(415, "the body must not be compressed")
     try:
         if request.content.is_eof():  # it has come with the headers, as most do
             return decode_object(await request.read())
@@ -32,12 +35,20 @@ async def read_object(request: web.Request) -> dict[str, Any]:
 
 def decode_object(raw: bytes) -> dict[str, Any]:
     try:
-        body = parse_strict_json(raw)
+        body = parse_bounded_json(raw)
     except ValueError as error:
         raise ApiError(400, f"the body is not JSON: {str(error)[:_MAX_SHOWN]}", "invalid_json") from None
     if not isinstance(body, dict):
         raise ApiError(400, "the body is not a JSON object", "invalid_json")
     return body
+
+
+def parse_bounded_json(text: str | bytes) -> Any:
+    """Raises ValueError for what is not JSON, or of so many values that others would wait for them."""
+    marks = (",", "[", "{") if isinstance(text, str) else (b",", b"[", b"{")
+    if sum(map(text.count, marks)) > _MAX_VALUES:  # type: ignore[arg-type]  # both of one type
+        raise ValueError(f"it holds more than {_MAX_VALUES:,} values")
+    return parse_strict_json(text)
 
 
 def text_in(body: Mapping[str, Any], key: str, *, longest: int) -> str | None:

@@ -5,11 +5,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from promptops.config.json_text import parse_strict_json
 from promptops.dataclass import dataclass
 from promptops.gateway.access import Caller
 from promptops.gateway.answering import ServedRequest
-from promptops.gateway.body import flag_in, object_in, text_in, wrong_type
+from promptops.gateway.body import flag_in, object_in, parse_bounded_json, text_in, wrong_type
 from promptops.gateway.caller_parameters import ignored_parameters, tools_in
 from promptops.gateway.chat_wire import ChatWire
 from promptops.gateway.errors import ApiError
@@ -91,7 +90,7 @@ def _inputs(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, A
     given = metadata.get("inputs")
     if isinstance(given, str):
         try:
-            given = parse_strict_json(given)
+            given = parse_bounded_json(given)
         except ValueError:
             raise wrong_type("metadata.inputs", "a JSON object") from None
     if given is not None and not isinstance(given, dict):

@@ -133,6 +133,7 @@ class Gateway(Closing):
             handler_cancellation=True,  # a client that hangs up ends its call
             keepalive_timeout=self.options.idle_s,
             shutdown_timeout=self.options.drain_s,
+            auto_decompress=False,  # a small body would be a large one, all at once
             max_line_size=_MAX_HEADER_BYTES,
             max_field_size=_MAX_HEADER_BYTES,
         )

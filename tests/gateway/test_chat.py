@@ -1,5 +1,6 @@
 """Chat completions of released prompts: what is asked, what is answered, what is logged."""
 
+import gzip
 import json
 from typing import Any
 
@@ -124,12 +125,21 @@ def test_what_cannot_be_used_is_refused_before_anything_is_called(
         (b'{"model": "\xff"}', "application/json", 400),
         (b'{"n": ' + b"9" * 5000 + b"}", "application/json", 400),
         (b"{}", "application/json", 400),
+        (b'{"inputs": {"name": [' + b"{}," * 500_000 + b"1]}}", "application/json", 400),
+        (b'{"metadata": {"inputs": "[' + b"1\\u002c" * 500_000 + b'1]"}}', "application/json", 400),
         (b"{}", "text/plain", 415),
     ],
 )
 def test_bodies_that_are_no_request(client: Client, raw: bytes, kind: str, code: int) -> None:
     answer = client.send("POST", "/v1/chat/completions", raw, {"Content-Type": kind})
     assert (answer.status, answer.error["type"]) == (code, "invalid_request_error")
+
+
+def test_a_compressed_body_is_not_unpacked(client: Client) -> None:
+    packed = gzip.compress(b'{"model": "greet:production", "inputs": {"name": "Ada"}}')
+    for encoding in ("gzip", "deflate", "br", "odd"):
+        answer = client.send("POST", "/v1/chat/completions", packed, {"Content-Encoding": encoding})
+        assert (answer.status, "must not be compressed" in answer.error["message"]) == (415, True)
 
 
 def test_unknown_paths_and_methods_have_the_shape_of_errors(client: Client) -> None:
