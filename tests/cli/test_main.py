@@ -50,7 +50,7 @@ def test_help_explains_a_verb_and_a_group(cli: Cli) -> None:
 
 
 def test_version(cli: Cli) -> None:
-    assert cli("--version").out == cli("version").out == f"promptops {__version__}\n"
+    assert cli("--version").out == cli("-V").out == cli("version").out == f"promptops {__version__}\n"
     assert cli("version", "2").code == 2
 
 

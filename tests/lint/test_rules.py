@@ -3,6 +3,7 @@
 import json
 import re
 from datetime import date
+from pathlib import Path
 
 import pytest
 
@@ -135,6 +136,16 @@ def test_floating_alias_names_the_newest_dated_name_and_the_catalogues_date(lint
     assert "openai/gpt-4o-2024-11-20`, which retires on 2027-01-14" in found.message
     assert found.hint == "pin it: openai/gpt-4o-2024-11-20"
     assert re.search(r"\(litellm \S+ of \d{4}-\d\d-\d\d\)", found.message)
+
+
+def test_every_dated_model_that_the_program_and_its_pages_name_passes_lint(linter: Linter) -> None:
+    root = Path(__file__).parents[2]
+    pages = [*root.glob("promptops/**/*.py"), *root.glob("docs/**/*.md"), root / "README.md"]
+    found = re.findall(
+        r"\bopenai/[a-z0-9.-]+-\d{4}-\d\d-\d\d", "".join(page.read_text("utf-8") for page in pages)
+    )
+    assert {name for name in found if linter.rules(prompt(model=name))} == set()
+    assert "openai/gpt-5.4-mini-2026-03-17" in found
 
 
 def test_a_name_that_is_suggested_passes_lint_itself(linter: Linter) -> None:
