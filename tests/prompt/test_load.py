@@ -423,16 +423,11 @@ def test_an_override_of_what_is_not_there() -> None:
 def test_the_schema_is_one_and_describes_every_key() -> None:
     assert schema_problem(PROMPT_SCHEMA) is None
     assert all("description" in key for key in PROMPT_SCHEMA["properties"].values())
-    keys = ["cases", "checks", "description", "fallback", "inputs", "log", "max_input_tokens", "messages"]
-    assert sorted(PROMPT_SCHEMA["properties"]) == [
-        *keys,
-        "metadata",
-        "model",
-        "output",
-        "parameters",
-        "retention",
-        "tools",
-    ]
+    keys = (
+        "caller_tools cases checks description fallback inputs log max_input_tokens messages metadata "
+        "model output parameters retention tools"
+    )
+    assert sorted(PROMPT_SCHEMA["properties"]) == keys.split()
     assert validator_for(json.dumps(PROMPT_SCHEMA)).is_valid(load().document.data)
     assert TRIAGE.splitlines()[0].startswith("description:")
 

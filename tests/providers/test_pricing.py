@@ -115,7 +115,8 @@ def test_tokens_with_prices_of_their_own(tokens: Mapping[str, int], billed: floa
         ({"cost": 10**400}, None),
         ({"cost": float("nan")}, None),
         ({"cost": True}, None),
-        ({"cost": "0.1"}, None),
+        ({"cost": "0.1"}, 0.1),
+        ({"cost": "a dime"}, None),
         ({}, None),
     ],
 )

@@ -128,7 +128,7 @@ class StreamParser:
             self._thoughts.append(unopened)
         if self._finish is None:
             raise with_completion(self._unfinished(), self._completion(model))
-        if self._on_text is not None and self._refusals and not self._texts:
+        if self._on_text is not None and self._refusals and not text:
             self._on_text(self.text)  # a refusal is the answer where no text came
         completion = ended_well(self._completion(model))
         came = completion.text or completion.tool_calls or completion.reasoning
