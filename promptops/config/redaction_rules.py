@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from promptops.config.patterns import pattern_problem
 from promptops.config.project_function import function_path_problem
-from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 
 REDACTION_KINDS = ("email", "phone", "card", "iban", "ip", "ssn", "secret", "url_token")
@@ -37,8 +36,7 @@ KEEP_SCHEMA: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class RedactionRule:
+class RedactionRule(NamedTuple):
     """A kind that is built in, a ``pattern``, or a ``function`` of the project's."""
 
     name: str

@@ -2,6 +2,7 @@
 
 import hmac
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
@@ -26,6 +27,7 @@ Counts = Counter[str]
 """How many values were replaced, by kind."""
 
 _MIN_TEXT = 5  # characters of the shortest value
+_LABEL, _MAX_LABEL = re.compile(r"[A-Za-z_ ]*"), 15  # such as a name of an input: no value of a kind
 _MIN_DIGITS = 7  # of a number that can be one
 _PSEUDONYM = 12  # letters, of 16 each: 48 bits
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")  # no digits: nothing is found in them again
@@ -42,9 +44,10 @@ class RedactionError(Exception):
 class Redactor:
     """``key`` makes pseudonyms; None for masks."""
 
-    finders: tuple[SpanFinder, ...]
+    kinds: tuple[str, ...]
+    patterns: tuple[SpanFinder, ...]
+    functions: tuple[SpanFinder, ...]  # of the project: these see a text as it was written alone
     key: bytes | None
-    functions: tuple[SpanFinder, ...] = ()  # of the project: look at a text as it was written alone
 
     def text(self, text: str, found: Counts) -> str:
         if len(text) < _MIN_TEXT or (text.startswith(_IMAGE) and _is_image(text)):
@@ -91,16 +94,24 @@ class Redactor:
 
     def _spans(self, text: str) -> Iterator[NamedSpan]:
         try:
-            for find in (*self.finders, *self.functions):
+            yield from self._spans_of_rules(text)
+            for find in self.functions:
                 yield from find(text)
             if plain := written_plainly(text):
-                for find in self.finders:
-                    for start, end, name in find(plain.text):
-                        yield plain.written_at(start), plain.written_at(end), name
+                for start, end, name in self._spans_of_rules(plain.text):
+                    yield plain.written_at(start), plain.written_at(end), name
         except PromptopsError as error:
             raise RedactionError(error.message) from None
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of a function of the project, whatever it is
             raise RedactionError(f"a redactor failed with {type(error).__name__}") from None
+
+    def _spans_of_rules(self, text: str) -> Iterator[NamedSpan]:
+        if len(text) > _MAX_LABEL or not _LABEL.fullmatch(text):
+            for name in self.kinds:
+                for start, end in FINDERS[name](text):
+                    yield start, end, name
+        for find in self.patterns:
+            yield from find(text)
 
     def _mark(self, name: str, value: str) -> str:
         if self.key is None:
@@ -135,23 +146,17 @@ def _redactor(
     rules: tuple[RedactionRule, ...], pseudonyms: bool, root: Path | None, key_file: Path | None
 ) -> Redactor:
     rules = tuple(dict.fromkeys(rules))
-    finders, functions = (
-        tuple(_finder(rule, root) for rule in rules if bool(rule.function) is own) for own in (False, True)
+    return Redactor(
+        kinds=tuple(rule.name for rule in rules if not (rule.pattern or rule.function)),
+        patterns=tuple(partial(_matches, rule) for rule in rules if rule.pattern),
+        functions=tuple(_function_finder(rule, root) for rule in rules if rule.function),
+        key=read_privacy_key(key_file) if pseudonyms else None,
     )
-    return Redactor(finders, read_privacy_key(key_file) if pseudonyms else None, functions)
 
 
-def _finder(rule: RedactionRule, root: Path | None) -> SpanFinder:
-    if rule.pattern:
-        return partial(_matches, rule)
-    if rule.function:
-        function = import_function(rule.function, root or Path.cwd(), "the redaction python", "text")
-        return partial(_spans_of_function, function, rule.name)
-    return partial(_spans_of_kind, rule.name)
-
-
-def _spans_of_kind(name: str, text: str) -> Iterator[NamedSpan]:
-    return ((start, end, name) for start, end in FINDERS[name](text))
+def _function_finder(rule: RedactionRule, root: Path | None) -> SpanFinder:
+    function = import_function(rule.function, root or Path.cwd(), "the redaction python", "text")
+    return partial(_spans_of_function, function, rule.name)
 
 
 def _matches(rule: RedactionRule, text: str) -> Iterator[NamedSpan]:
