@@ -288,6 +288,18 @@ def test_what_git_lfs_keeps_is_named(kept: str, repo: Repo, cli: Cli) -> None:
         assert kept in done.err
 
 
+@pytest.mark.parametrize("kind", ["string", "object", "image"])
+def test_an_input_from_a_file_that_git_lfs_keeps_is_refused(kind: str, repo: Repo, cli: Cli) -> None:
+    part = "{image: x}" if kind == "image" else '{text: "{{ x }}"}'
+    model = "model: openai/gpt-4o-mini-2024-07-18\n"
+    repo.write(
+        "prompts/p.yaml", f"{model}inputs: {{x: {kind}}}\nmessages: [{{role: user, content: [{part}]}}]\n"
+    )
+    repo.write("kept.bin", POINTER)
+    done = cli("render", "p", "-i", "x=@kept.bin")
+    assert (done.code, "kept.bin is a pointer of git LFS" in done.err) == (4, True), done.err
+
+
 def test_a_byte_order_mark_before_an_input_is_dropped(repo: Repo, cli: Cli) -> None:
     repo.write(
         "prompts/p.yaml",

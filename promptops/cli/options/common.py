@@ -12,6 +12,7 @@ import typer
 from promptops.cli.options.flags import inputs_option, model_option, out_option, set_option
 from promptops.config.json_text import parse_strict_json
 from promptops.config.safe_writes import WriteTarget
+from promptops.config.text import refuse_lfs_pointer
 from promptops.console import note
 from promptops.errors import Invalid
 
@@ -105,9 +106,11 @@ def _read_bytes(file: str, option: str) -> bytes:
     if file == "-":
         return sys.stdin.buffer.read()
     try:
-        return Path(file).read_bytes()
+        data = Path(file).read_bytes()
     except OSError as error:
         raise Invalid(f"{option}: cannot read {file}: {error.strerror}") from None
+    refuse_lfs_pointer(data, file)
+    return data
 
 
 def _decode_utf8(data: bytes, where: str) -> str:
