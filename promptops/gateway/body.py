@@ -1,6 +1,7 @@
 """Bodies of requests: read within bounds, and taken apart."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,11 +9,15 @@ from aiohttp import web
 
 from promptops.config.json_text import parse_strict_json
 from promptops.gateway.errors import ApiError
+from promptops.providers.json_body import is_deeper
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # an image or two, in base64
 BODY_TIMEOUT_S = 30.0
 _MAX_VALUES = 500_000  # which are made in one step, in which no other request is answered
+_MAX_DEPTH = 220  # what is logged or sent is read again with more of a stack behind it
 _MAX_SHOWN = 60
+_MAX_METADATA = 100
+_MAX_METADATA_CHARACTERS = 100_000
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:
@@ -48,7 +53,10 @@ def parse_bounded_json(text: str | bytes) -> Any:
     marks = (",", "[", "{") if isinstance(text, str) else (b",", b"[", b"{")
     if sum(map(text.count, marks)) > _MAX_VALUES:  # type: ignore[arg-type]  # both of one type
         raise ValueError(f"it holds more than {_MAX_VALUES:,} values")
-    return parse_strict_json(text)
+    value = parse_strict_json(text)
+    if is_deeper(value, _MAX_DEPTH):
+        raise ValueError("it is nested too deeply")
+    return value
 
 
 def text_in(body: Mapping[str, Any], key: str, *, longest: int) -> str | None:
@@ -70,6 +78,16 @@ def object_in(body: Mapping[str, Any], key: str) -> dict[str, Any] | None:
     if value is None or isinstance(value, dict):
         return value
     raise wrong_type(key, "an object")
+
+
+def metadata_in(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What is logged with a run and looked up by: smaller than what is sent. ``inputs`` are no part of it."""
+    metadata = object_in(body, "metadata") or {}
+    logged = {name: value for name, value in metadata.items() if name != "inputs"}
+    if len(logged) > _MAX_METADATA or len(json.dumps(logged)) > _MAX_METADATA_CHARACTERS:
+        most = f"{_MAX_METADATA} entries of {_MAX_METADATA_CHARACTERS:,} characters together"
+        raise wrong_type("metadata", f"an object of at most {most}")
+    return metadata
 
 
 def flag_in(body: Mapping[str, Any], key: str) -> bool:

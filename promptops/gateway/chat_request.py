@@ -8,7 +8,7 @@ from typing import Any
 from promptops.dataclass import dataclass
 from promptops.gateway.access import Caller
 from promptops.gateway.answering import ServedRequest
-from promptops.gateway.body import flag_in, object_in, parse_bounded_json, text_in, wrong_type
+from promptops.gateway.body import flag_in, metadata_in, object_in, parse_bounded_json, text_in, wrong_type
 from promptops.gateway.caller_parameters import ignored_parameters, tools_in
 from promptops.gateway.chat_wire import ChatWire
 from promptops.gateway.errors import ApiError
@@ -35,7 +35,7 @@ class ChatReader:
         reference = text_in(body, "model", longest=_MAX_MODEL)
         if not reference:
             raise ApiError(400, "`model` is missing: NAME:CHANNEL or NAME@vN", "missing_parameter", "model")
-        metadata = object_in(body, "metadata") or {}
+        metadata = metadata_in(body)
         options = object_in(body, "stream_options") or {}
         common = CallRequest(
             reference=reference,

@@ -7,7 +7,7 @@ from typing import Any
 from promptops.dataclass import dataclass
 from promptops.gateway.access import Caller
 from promptops.gateway.answering import ServedRequest
-from promptops.gateway.body import flag_in, object_in, text_in, wrong_type
+from promptops.gateway.body import flag_in, metadata_in, object_in, text_in, wrong_type
 from promptops.gateway.caller_parameters import ignored_parameters, tools_in
 from promptops.gateway.chat_request import unit_of
 from promptops.gateway.errors import ApiError
@@ -46,7 +46,7 @@ class ResponsesReader:
             inputs=inputs,
             chat=chat,
             unit=unit_of(body, headers),
-            metadata=object_in(body, "metadata") or {},
+            metadata=metadata_in(body),
             limits=self.limits,
             tenant=caller.tenant,
             api_key=caller.key_id,

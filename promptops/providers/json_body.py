@@ -17,7 +17,7 @@ def decode_json(body: bytes, most: int = MAX_VALUES) -> Any:
         value = json.loads(body)
     except RecursionError:
         raise _too_deep() from None
-    if body.count(b"[") + body.count(b"{") > _MAX_DEPTH and _is_deeper(value, _MAX_DEPTH):
+    if body.count(b"[") + body.count(b"{") > _MAX_DEPTH and is_deeper(value, _MAX_DEPTH):
         raise _too_deep()
     return value
 
@@ -34,10 +34,11 @@ def join_surrogates(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
-def _is_deeper(value: Any, most: int) -> bool:
-    level = [value]
-    for _ in range(most):
-        level = [member for each in level for member in _members(each)]
+def is_deeper(value: Any, most: int) -> bool:
+    """Whether lists and objects are nested beyond a bound, without recursion."""
+    level, depth = [value], 0
+    while level and depth < most:
+        level, depth = [member for each in level for member in _members(each)], depth + 1
     return any(isinstance(each, dict | list) for each in level)
 
 

@@ -95,6 +95,12 @@ def test_names_that_are_paths_or_worse_reach_nothing(client: Client, name: str) 
         ({"metadata": {"inputs": "{"}}, 400, "metadata.inputs"),
         ({"metadata": {"inputs": "[1]"}}, 400, "metadata.inputs"),
         ({"metadata": {"inputs": '{"name": "Ada", "name": "Eve"}'}}, 400, "metadata.inputs"),
+        (
+            {"inputs": {"name": "Ada"}, "metadata": {f"k{n}": 1 for n in range(101)}},
+            400,
+            "at most 100 entries",
+        ),
+        ({"inputs": {"name": "Ada"}, "metadata": {"k": "x" * 100_000}}, 400, "of 100,000 characters"),
         ({"messages": []}, 400, "`messages` or `inputs` is missing"),
         ({"messages": "Ada"}, 400, "a list of messages"),
         ({"messages": [{"role": "assistant", "content": "Ada"}]}, 400, "not the text of a user"),
@@ -127,6 +133,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_called(
         (b"{}", "application/json", 400),
         (b'{"inputs": {"name": [' + b"{}," * 500_000 + b"1]}}", "application/json", 400),
         (b'{"metadata": {"inputs": "[' + b"1\\u002c" * 500_000 + b'1]"}}', "application/json", 400),
+        (b'{"tools": ' + b"[" * 300 + b"]" * 300 + b"}", "application/json", 400),
         (b"{}", "text/plain", 415),
     ],
 )
