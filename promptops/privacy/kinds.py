@@ -20,14 +20,14 @@ _MAX_LOCAL = 320  # characters before the @; the standard has 64
 _DOMAIN = re.compile(r"(?:[\w-]{1,63}\.){1,8}[\w-]{2,63}")
 # patterns begin with a digit, and look back from there: so they are tried at digits alone
 _NUMBER = re.compile(
-    r"[0-9](?<![0-9A-Za-z][0-9])(?<![0-9][.,][0-9])[0-9]*+(?:[ ()./\t-]{1,4}[0-9]++){0,15}(?:x[0-9]{2,6})?"
+    r"[0-9](?<![0-9A-Za-z][0-9])(?<![0-9][.,][0-9])[0-9]*+(?:[ ()./\t-]{1,4}[0-9]++){0,15}(?: ?x[0-9]{2,6})?"
     r"(?![0-9A-Za-z])"
 )
 _WRAPPED_NUMBER = re.compile(
     r"\+ ?[0-9](?:[ ()./-]{0,3}[0-9]){0,6}[ -]?\r?\n ?[0-9](?:[ ()./-]{0,3}[0-9]){3,11}(?![0-9])"
 )
 _GROUP = re.compile(r"[0-9]+")
-_BEFORE_NUMBER = re.compile(r"(?:\+ ?)?\(?\Z")
+_BEFORE_NUMBER = re.compile(r"\(?(?:\+ ?)?\(?\Z")
 _CALL = re.compile(
     r"\b(?:call|phone|tel|telephone|telefon|mobile?|mobil|cell|fax|desk|office|reach|contact|whatsapp|sms|dial"
     r"|number|nummer|anrufen|handy|portable)\b[^\n\d]{0,30}\Z",
@@ -157,7 +157,7 @@ def _is_phone_number(text: str, span: Span, groups: list[str], extended: bool) -
 
 
 def _is_phone(whole: str, digits: str, groups: list[str]) -> bool:
-    if whole[0] == "+":
+    if whole.startswith(("+", "(+")):
         return len(digits) >= 8  # with the code of a country
     if digits.startswith("00") and len(digits) >= 10 and digits[2] != "0":
         return True
@@ -170,7 +170,9 @@ def _is_phone(whole: str, digits: str, groups: list[str]) -> bool:
 
 def _is_grouped_phone(digits: str, sizes: list[int], *, dashed: bool) -> bool:
     """The plan of North America, 9 digits as in Spain and Poland, and ``11 4004-1234`` as in Brazil."""
-    if sizes in ([3, 4], [3, 3, 3], [2, 3, 2, 2]) or (dashed and sizes in ([2, 4, 4], [2, 5, 4])):
+    if sizes in ([3, 4], [3, 3, 3], [2, 3, 2, 2], [3, 3, 2, 2]) or (
+        dashed and sizes in ([2, 4, 4], [2, 5, 4])
+    ):
         return digits[0] in "123456789" if sizes[0] == 2 else digits[0] in "23456789"
     national = digits.removeprefix("1") if len(digits) == 11 else digits
     return sizes[-3:] == [3, 3, 4] and len(national) == 10 and {national[0], national[3]} <= set("23456789")

