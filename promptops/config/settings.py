@@ -156,6 +156,17 @@ def current_settings() -> Settings:
     return find_settings(here, os.environ)
 
 
+def current_registry() -> Path:
+    """The registry; where the environment names it, no project is needed, as beside a bundle."""
+    try:
+        return current_settings().registry
+    except Invalid:
+        chosen = os.environ.get("PROMPTOPS_REGISTRY")
+        if not chosen:
+            raise
+        return Path.cwd() / _expand_home(Path(chosen))
+
+
 def find_settings(
     start: Path, env: Mapping[str, str], *, registry: Path | None = None, file: SettingsFile | None = None
 ) -> Settings:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from promptops.cli.options.common import JsonOption
 from promptops.cli.reports.run_tables import format_age
-from promptops.config.settings import current_settings
+from promptops.config.settings import current_registry
 from promptops.console import note, print_json, print_table
 from promptops.registry import ApiKey, KeyLimits, RegistryDatabase, list_api_keys
 
@@ -20,8 +20,7 @@ _UNITS = {
 
 def keys_list(as_json: JsonOption = False) -> None:
     """List the keys of the gateway, with what each may do. Their secrets are kept nowhere."""
-    settings = current_settings()
-    with RegistryDatabase.open_existing(settings.registry) as registry:
+    with RegistryDatabase.open_existing(current_registry()) as registry:
         keys = list_api_keys(registry)
     if as_json:
         print_json([_as_json(key) for key in keys])

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from promptops.cli.options.flags import rpm_option, tpm_option
-from promptops.config.settings import current_settings
+from promptops.config.settings import current_registry
 from promptops.console import note, print_text
 from promptops.errors import Invalid
 from promptops.registry import ApiKey, KeyLimits, RegistryDatabase, add_api_key
@@ -76,7 +76,7 @@ def keys_new(
         concurrency=concurrency,
     )
     key, secret = ApiKey.create(tenant, limits)
-    with RegistryDatabase.open(current_settings().registry) as registry:
+    with RegistryDatabase.open(current_registry()) as registry:
         add_api_key(registry, key)
     print_text(secret)
     note(f"key {key.key_id} of {tenant}: it is not shown again")
