@@ -1,6 +1,7 @@
 """Who calls, and what they may call."""
 
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from ipaddress import ip_address
 
 from aiohttp import web
@@ -75,6 +76,7 @@ class Access:
             )
 
 
+@lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True

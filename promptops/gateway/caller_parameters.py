@@ -54,6 +54,8 @@ def ignored_parameters(body: Mapping[str, Any], known: Iterable[str], *, refuse:
     """The names of what is ignored. Raises ApiError for what is refused."""
     known = {*known, "tools", *(_OF_TOOLS if body.get("tools") else ())}
     extra = {name: value for name, value in body.items() if name not in known and value is not None}
+    if not extra:
+        return ()
     for name, asks in _CHANGES_THE_ANSWER.items():
         if name in extra and asks(extra[name]):
             raise _refused(name)

@@ -1,7 +1,6 @@
 """``POST /v1/chat/completions``: what a request asks for. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -20,6 +19,7 @@ UNIT_HEADER = "X-Promptops-Unit"
 _MAX_UNIT = 512
 _MAX_MODEL = 300
 _OWN = ("model", "messages", "metadata", "stream", "stream_options", "user", "safety_identifier")
+_OF_PROMPTS = (*_OWN, "inputs")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,20 +37,18 @@ class ChatReader:
             raise ApiError(400, "`model` is missing: NAME:CHANNEL or NAME@vN", "missing_parameter", "model")
         metadata = metadata_in(body)
         options = object_in(body, "stream_options") or {}
-        common = CallRequest(
-            reference=reference,
-            inputs={},
-            unit=unit_of(body, headers),
-            metadata=metadata,
-            limits=self.limits,
-            tenant=caller.tenant,
-            api_key=caller.key_id,
-        )
+        about: dict[str, Any] = {
+            "unit": unit_of(body, headers),
+            "limits": self.limits,
+            "tenant": caller.tenant,
+            "api_key": caller.key_id,
+        }
         if model := self.passthrough.find(reference, caller):
-            known, call = (*_OWN, *PARAMETERS), self._model_call(common, model, body)
+            plain = CallRequest(reference=model, inputs={}, metadata=metadata, **about)
+            known, call = (*_OWN, *PARAMETERS), _model_call(plain, model, body)
         else:
-            caller.check_reference(reference)
-            known, call = (*_OWN, "inputs"), self._prompt_call(common, body)
+            reference = caller.check_reference(reference)
+            known, call = _OF_PROMPTS, _prompt_call(reference, body, metadata, about)
         return ServedRequest(
             call=call,
             wire=partial(ChatWire, include_usage=flag_in(options, "include_usage")),
@@ -58,20 +56,25 @@ class ChatReader:
             ignored=ignored_parameters(body, known, refuse=self.refuse_parameters),
         )
 
-    def _prompt_call(self, common: CallRequest, body: Mapping[str, Any]) -> CallRequest:
-        inputs = _inputs(body, common.metadata)
-        return replace(
-            common,
-            inputs=inputs or {},
-            chat=_messages(body, optional=inputs is not None),
-            chat_optional=True,  # frameworks cannot send none
-            metadata={key: value for key, value in common.metadata.items() if key != "inputs"},
-            caller_tools=tools_in(body),
-        )
 
-    def _model_call(self, common: CallRequest, model: str, body: Mapping[str, Any]) -> CallRequest:
-        sent = {name: body[name] for name in PARAMETERS if body.get(name) is not None}
-        return model_call(common, model, _messages(body, optional=False), sent, tools_in(body))
+def _prompt_call(
+    reference: str, body: Mapping[str, Any], metadata: Mapping[str, Any], about: Mapping[str, Any]
+) -> CallRequest:
+    inputs = _inputs(body, metadata)
+    return CallRequest(
+        reference=reference,
+        inputs=inputs or {},
+        chat=_messages(body, optional=inputs is not None),
+        chat_optional=True,  # frameworks cannot send none
+        metadata={key: value for key, value in metadata.items() if key != "inputs"},
+        caller_tools=tools_in(body),
+        **about,
+    )
+
+
+def _model_call(call: CallRequest, model: str, body: Mapping[str, Any]) -> CallRequest:
+    sent = {name: body[name] for name in PARAMETERS if body.get(name) is not None}
+    return model_call(call, model, _messages(body, optional=False), sent, tools_in(body))
 
 
 def unit_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:

@@ -151,6 +151,8 @@ def reasoning_text(message: Mapping[str, Any]) -> str:
 
 def _thought(value: Any) -> str:
     """Thoughts as text, as parts, or as an object of either."""
+    if value is None:
+        return ""
     if isinstance(value, Mapping):
         return next(filter(None, (_thought(value.get(key)) for key in _THOUGHT_KEYS)), "")
     return "".join(map(_thought, as_list(value))) or as_text(value) or ""
@@ -269,7 +271,7 @@ def arguments_text(value: Any) -> str:
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return value if type(value) is dict or isinstance(value, Mapping) else {}  # the second is slow
 
 
 def as_list(value: Any) -> Sequence[Any]:
@@ -281,8 +283,8 @@ def as_text(value: Any) -> str | None:
 
 
 def as_count(value: Any) -> int | None:
-    if value is None:  # as most of what might be counted is
-        return None
+    if value is None or type(value) is int:  # as nearly all are
+        return value if value is not None and 0 <= value < _MAX_COUNT else None
     found = _number(value)
     whole = found is not None and found < _MAX_COUNT and found == int(found)
     return int(found) if found is not None and whole else None
