@@ -20,13 +20,13 @@ class OpenFiles:
             return True
         if self._identify(self._path) != self._identity:
             return False
-        log = self._identify(self._log_path)
+        log = self._identify(self._log_path, empty=True)  # as it is when all of it has been written back
         self._log = self._log or log
         return log == self._log
 
-    def _identify(self, path: str) -> tuple[int, int] | None:
+    def _identify(self, path: str, *, empty: bool = False) -> tuple[int, int] | None:
         try:
             found = os.stat(path, follow_symlinks=self._follow)  # noqa: PTH116 - half the time, before every commit
         except OSError:
             return None
-        return (found.st_dev, found.st_ino) if found.st_size else None
+        return (found.st_dev, found.st_ino) if found.st_size or empty else None
