@@ -213,6 +213,7 @@ def test_pseudonyms_tell_the_same_person_from_another(cli: Cli, project: Repo) -
 FAILING = {
     "raises": ("{python: 'own.redactors:broken'}", "ValueError"),
     "gives nonsense": ("{python: 'own.redactors:nonsense'}", "ValueError"),
+    "ends the process": ("{python: 'own.redactors:leaves'}", "SystemExit"),
     "is not there": ("{python: 'own.redactors:gone'}", "no function gone"),
     "takes too long": (r"{regex: '(q|u|qu)*$', name: slow}", "not decided"),
 }
@@ -232,7 +233,8 @@ def test_a_rule_that_fails_keeps_the_run_and_none_of_its_text(
     project.write("promptops.yaml", f"log: {{redact: [email, {rule}]}}\n")
     project.write(
         "own/redactors.py",
-        "def broken(text): raise ValueError(text)\ndef nonsense(text): return [(3, 999999)]\n",
+        "def broken(text): raise ValueError(text)\ndef nonsense(text): return [(3, 999999)]\n"
+        "def leaves(text): raise SystemExit(text)\n",
     )
     done = cli("run", "ask", "-i", f"question={'qu' * 2000}! {SENTENCE} 0")
 
