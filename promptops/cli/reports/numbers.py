@@ -42,11 +42,13 @@ def format_points(value: float) -> str:
 
 def format_difference_interval(low: float, high: float) -> str:
     """The interval of a difference of rates, in points."""
+    low, high = sorted((low, high))  # bounds that each hold at all times cross where the difference changes
     return f"{sign_of(low)}{abs(100 * low):.1f} to {sign_of(high)}{abs(100 * high):.1f}"
 
 
 def format_ratio_interval(low: float, high: float) -> str:
     """The interval of a ratio; an end beyond 60 times is not known."""
+    low, high = sorted((low, high))
     ends = ("…" if low < 1 / _MAX_RATIO else f"{low:.2f}", "…" if high > _MAX_RATIO else f"{high:.2f}")
     return f"{ends[0]} to {ends[1]} ×"
 
