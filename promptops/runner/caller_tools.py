@@ -86,11 +86,10 @@ NO_TOOLS = CallerTools()
 
 
 def _tool_problem(tool: Any) -> str:
+    if problem := json_data_problem(tool):  # before it is looked at by what knows Unicode alone
+        return problem
     validator = validator_for(_TOOL_JSON)
     for error in validator.iter_errors(tool):
         return explain_schema_error(error, format_path(("tools", *error.instance_path)))
-    schema = tool["function"].get("parameters") or {}
-    if problem := json_data_problem(schema):
-        return f"parameters: {problem}"
-    found = schema_problem(schema)
+    found = schema_problem(tool["function"].get("parameters") or {})
     return f"parameters: {found[1]}" if found else ""
