@@ -15,6 +15,7 @@ _LOG = PackageLogger("promptops.gateway")
 _BACKLOG = 1024
 _SHORT_LIFE_S = 2.0  # a worker that ended sooner is started again after a pause of that length
 _MAX_SHORT_LIVES = 5
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -41,7 +42,7 @@ class WorkerPool:
 
     def run(self) -> int:
         """Return when all have ended: 0 where they were told to, else what the first one ended with."""
-        for ending in (signal.SIGTERM, signal.SIGINT):
+        for ending in _ENDING:
             signal.signal(ending, lambda *_: self._end())
         for number in range(self._count):
             self._start(number)
@@ -68,12 +69,19 @@ class WorkerPool:
         return 0
 
     def _start(self, number: int) -> None:
-        process = os.fork()
-        if not process:
-            self._work_and_leave(number)
-        self._started[process] = number, time.monotonic()
+        """Unless all are to end; who is told so meanwhile finds this one among those that it has to tell."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        if not self._ending:
+            process = os.fork()
+            if not process:
+                self._work_and_leave(number)
+            self._started[process] = number, time.monotonic()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
 
     def _work_and_leave(self, number: int) -> NoReturn:
+        for ending in _ENDING:
+            signal.signal(ending, signal.SIG_DFL)  # nothing is under way until the work says otherwise
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         code = int(ExitCode.BUG)
         try:
             code = self._work(number)
