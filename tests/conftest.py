@@ -1,5 +1,6 @@
 """Fixtures: a real git repository, a real loopback provider, the command line as a function."""
 
+import functools
 import ipaddress
 import itertools
 import os
@@ -113,6 +114,7 @@ SLOW_FILES = (  # they kill, race, clone, release, wait or load much; whole file
 )
 
 
+@functools.cache
 def is_slow_file(path: Path) -> bool:
     return path.is_relative_to(TESTS) and path.relative_to(TESTS).as_posix().startswith(SLOW_FILES)
 
@@ -128,15 +130,19 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    left_out = [name for name in ASKED_FOR if name not in config.option.markexpr]
+    left_out = {name for name in ASKED_FOR if name not in config.option.markexpr}
+    slow, fast = [], []
     for item in items:
-        for name in left_out:
-            if item.get_closest_marker(name) and not config.option.write_golden:
+        marks = {mark.name for mark in item.iter_markers()}
+        for name in marks & left_out:
+            if not config.option.write_golden:
                 item.add_marker(pytest.mark.skip(reason=f"takes minutes: pytest -m {name}"))
-        marked = any(item.get_closest_marker(name) for name in SLOW_MARKERS)
-        if marked or is_slow_file(item.path):
+        if not marks.isdisjoint(SLOW_MARKERS) or is_slow_file(item.path):
             item.add_marker("slow")
-    items.sort(key=lambda item: item.get_closest_marker("slow") is None)  # no worker ends long after others
+            slow.append(item)
+        else:
+            (slow if "slow" in marks else fast).append(item)
+    items[:] = [*slow, *fast]  # no worker ends long after others
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

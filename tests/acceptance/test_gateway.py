@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,7 +19,8 @@ from support.greet_releases import QUICK, go_live, ok, runs, versions
 from support.provider import Provider, chunk, echo, events, reply, status, text
 from support.workspace_clients import until
 
-openai = pytest.importorskip("openai")
+if TYPE_CHECKING:
+    import openai  # a second; for the tests that call it alone
 
 TOOL_CALL = {"id": "call_1", "type": "function", "function": {"name": "look", "arguments": '{"at": 1}'}}
 
@@ -32,6 +34,7 @@ def gateway(cli: Cli, repo: Repo, provider: Provider) -> Iterator[Client]:
 
 @pytest.fixture
 def sdk(gateway: Client) -> Iterator["openai.OpenAI"]:
+    openai = pytest.importorskip("openai")
     with openai.OpenAI(base_url=gateway.base_url, api_key="none") as client:
         yield client
 
@@ -90,6 +93,8 @@ def test_tools(sdk: "openai.OpenAI", provider: Provider) -> None:
 def test_structured_output(cli: Cli, repo: Repo, provider: Provider) -> None:
     from pydantic import BaseModel
 
+    openai = pytest.importorskip("openai")
+
     class Greeting(BaseModel):
         word: str
 
@@ -110,6 +115,8 @@ def test_structured_output(cli: Cli, repo: Repo, provider: Provider) -> None:
 
 
 def test_errors_are_the_clients_own(sdk: "openai.OpenAI", provider: Provider) -> None:
+    import openai
+
     chat = [{"role": "user", "content": "Ada"}]
     with pytest.raises(openai.NotFoundError, match="greet:production"):
         sdk.chat.completions.create(model="great:production", messages=chat)
@@ -123,6 +130,8 @@ def test_errors_are_the_clients_own(sdk: "openai.OpenAI", provider: Provider) ->
 def test_a_client_that_retries_makes_no_second_call_and_no_second_run(
     sdk: "openai.OpenAI", provider: Provider, repo: Repo
 ) -> None:
+    import openai
+
     assert sdk.max_retries == 2
     provider.script = status(503, "down")
     with pytest.raises(openai.InternalServerError):
@@ -146,6 +155,8 @@ def test_a_canary_on_gateway_traffic_is_rolled_back_on_harm(
     cli: Cli, gateway: Client, sdk: "openai.OpenAI", provider: Provider
 ) -> None:
     """Calls of two clients, each with units of its own; the canary's fail at the provider."""
+    import openai
+
     provider.script = lambda request: status(500, "down") if b"Salute" in request.raw else echo(request)
     ok(cli("canary", "greet@HEAD", *QUICK))
 

@@ -11,7 +11,7 @@ from typing import Any
 import krippendorff
 import numpy as np
 import pytest
-from scipy import stats
+import scipy
 
 from promptops.checks import GraderCall, GraderReply
 from promptops.checks.judge import Judge, judge_from_prompt
@@ -79,7 +79,7 @@ def test_a_recorded_judge_is_as_noisy_as_its_record_says(shared: Path) -> None:
     assert result.self_alpha.value == pytest.approx(wanted)
     noise = float(np.sqrt(votes.var(axis=1, ddof=1).mean()))
     assert result.noise == pytest.approx(noise)
-    factor = stats.norm.ppf(0.975) + stats.norm.ppf(0.8)
+    factor = scipy.stats.norm.ppf(0.975) + scipy.stats.norm.ppf(0.8)
     assert result.detectable == pytest.approx(factor * noise * np.sqrt(2 / 320))
     first, second = votes[:, 0].mean(), votes[:, 1].mean()
     assert abs(first - second) < result.detectable  # the same judge twice is not a change
@@ -95,7 +95,7 @@ def test_people_who_judge_people_agree_as_much_as_people_do(shared: Path) -> Non
     assert result.people_alpha is not None
     assert result.people_alpha.value == pytest.approx(alpha)
     assert result.correlation is not None
-    r = stats.pearsonr([r["ratings"][0] for r in rows], [np.mean(each) for each in people])
+    r = scipy.stats.pearsonr([r["ratings"][0] for r in rows], [np.mean(each) for each in people])
     assert result.correlation.value == pytest.approx(r.statistic)
     same = [median_low(each) == row["ratings"][0] for each, row in zip(people, rows, strict=True)]
     assert result.raw is not None

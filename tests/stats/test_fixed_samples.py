@@ -8,12 +8,9 @@ from collections.abc import Sequence
 import krippendorff
 import numpy as np
 import pytest
-import scipy.stats
+import scipy
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from statsmodels.stats.inter_rater import cohens_kappa
-from statsmodels.stats.multitest import multipletests
-from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
 from promptops.errors import Invalid, Undecided
 from promptops.stats import agreement, bootstrap, correlation, distributions, intervals, paired
@@ -62,6 +59,8 @@ def test_the_binomial_distribution(successes: int, more: int, rate: float) -> No
 @pytest.mark.parametrize(("successes", "trials"), RATES)
 @pytest.mark.parametrize("confidence", [0.9, 0.95, 0.99])
 def test_intervals_of_a_rate(successes: int, trials: int, confidence: float) -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
     for ours, method in ((intervals.wilson_interval, "wilson"), (intervals.clopper_pearson_interval, "beta")):
         low, high = proportion_confint(successes, trials, 1 - confidence, method)
         found = ours(successes, trials, confidence)
@@ -135,6 +134,8 @@ def test_the_interval_of_a_quantile_covers_it() -> None:
 
 
 def test_the_difference_of_rates_of_two_groups() -> None:
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
     low, high = confint_proportions_2indep(56, 70, 48, 80, method="newcomb", compare="diff")
     found = intervals.difference_of_rates(56, 70, 48, 80)
     assert found.value == pytest.approx(0.2)
@@ -147,6 +148,8 @@ def test_the_difference_of_rates_of_two_groups() -> None:
 def test_the_difference_of_a_step_is_that_of_agresti_and_caffo(
     ours: tuple[int, int], theirs: tuple[int, int]
 ) -> None:
+    from statsmodels.stats.proportion import confint_proportions_2indep
+
     step = StepStratum(0.4, ArmTally(ours[1], ours[0], ours[0]), ArmTally(theirs[1], theirs[0], theirs[0]))
     low, high = confint_proportions_2indep(*ours, *theirs, method="agresti-caffo", compare="diff")
     found = step.difference()
@@ -270,6 +273,8 @@ def test_a_paired_test_of_scores() -> None:
 @settings(max_examples=40, deadline=None)
 @given(P_VALUES)
 def test_holm(p_values: list[float]) -> None:
+    from statsmodels.stats.multitest import multipletests
+
     found = holm(p_values)
     if p_values:
         assert found == pytest.approx(list(multipletests(p_values, method="holm")[1]))
@@ -287,6 +292,8 @@ def test_what_is_no_p_value() -> None:
 
 
 def test_cohens_kappa() -> None:
+    from statsmodels.stats.inter_rater import cohens_kappa
+
     draw = random.Random(8)
     first = [draw.choice("abcd") for _ in range(120)]
     second = [each if draw.random() < 0.6 else draw.choice("abcd") for each in first]

@@ -7,8 +7,9 @@ read their diff, and look at the pages in a browser.
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,14 @@ GOLDEN = Path(__file__).with_name("golden")
 CSS = Path(render_result.__code__.co_filename).parents[1] / "templates" / "base.css"
 
 
+@cache
 def _shadow_runs() -> list[object]:
     same = [pair(number, passing(True), passing(True)) for number in range(20)]
     return [shadow_compared(broken(), "a/worse"), shadow_compared(same, "b/same")]
+
+
+def _one_shadow_run() -> list[object]:
+    return _shadow_runs()[:1]
 
 
 def _status() -> list[object]:
@@ -35,17 +41,21 @@ def _status() -> list[object]:
     return [view(), idle(), replace(held, notes=("the remote was not reached",))]
 
 
+def _rendered(render: Callable[[Any, str], str], result: Callable[[], Any], form: str) -> str:
+    return render(result(), form)
+
+
 REPORTS: dict[str, Callable[[], str]] = {
-    f"{name}.{suffix}": partial(render, result, form)
+    f"{name}.{suffix}": partial(_rendered, render, result, form)
     for name, result, render, forms in (
-        ("eval", compared(), render_result, {"txt": "table", "md": "markdown", "html": "html"}),
-        ("eval-alone", alone(), render_result, {"txt": "table", "md": "markdown", "html": "html"}),
-        ("eval-several", several(), render_result, {"txt": "table", "md": "markdown", "html": "html"}),
-        ("status", _status(), render_status, {"txt": "text", "md": "markdown", "html": "html"}),
-        ("shadow", _shadow_runs()[:1], render_comparisons, {"txt": "text", "md": "markdown", "html": "html"}),
+        ("eval", compared, render_result, {"txt": "table", "md": "markdown", "html": "html"}),
+        ("eval-alone", alone, render_result, {"txt": "table", "md": "markdown", "html": "html"}),
+        ("eval-several", several, render_result, {"txt": "table", "md": "markdown", "html": "html"}),
+        ("status", _status, render_status, {"txt": "text", "md": "markdown", "html": "html"}),
+        ("shadow", _one_shadow_run, render_comparisons, {"txt": "text", "md": "markdown", "html": "html"}),
         (
             "shadow-table",
-            _shadow_runs(),
+            _shadow_runs,
             partial(render_comparisons, table=True),
             {"txt": "text", "md": "markdown", "html": "html"},
         ),
