@@ -47,8 +47,10 @@ FOREIGN_KEYS = {
     "stream_options",
     "usage",
     "reasoning_effort",
+    "services",
+    "volumes",
 }
-"""Of pre-commit, GitHub, a commit's subject, a judge's arguments and a request's parameters."""
+"""Of pre-commit, GitHub, compose files, a commit's subject, a judge's arguments, a request's parameters."""
 
 
 @by_page
