@@ -347,7 +347,7 @@ def test_the_bounds_change_nothing_else(template: str, text: str) -> None:
 
 
 def test_a_missing_partial() -> None:
-    with pytest.raises(Invalid, match=r"^template:1: no partial `x\.j2`$"):
+    with pytest.raises(Invalid, match=r"^template:1: no partial `x\.j2`\n"):
         render_text("{% include 'x.j2' %}", {})
 
 
