@@ -10,21 +10,20 @@ from functools import cache
 from string import ascii_letters, digits
 from typing import Protocol
 
+# Either a text holds one of these words in any case, or a login, or a long word that _SUSPECT matches
+_WORDS = (b"private key", b"_authtoken", b"accountkey=", b"sq0csp-", b"eyj", b"xox")
+_LOGIN = re.compile(r"://[^{}\s:/?#\[\]@]+:[^{}\s:/?#\[\]@]+@", re.ASCII)
 _SUSPECT = re.compile(
     r"(?<![A-Za-z0-9])(?=[a-zA-Z]*\d)[A-Za-z0-9]{16,}|[A-Z0-9]{16,}|[A-Za-z0-9]{30,}|[\w-]{40,}|[\w/+]{40}"
-    r"|sk-[a-z]|github_pat_|AIza|gsk_|hf_|xai-|sq0csp-|T3BlbkFJ"
-    r"|eyJ|(?i:xox[a-z]-|hooks\.slack)|gl[a-z]{2,5}-[\w-]{20}|GR1348941|SG\.[\w-]{20}"
-    r"|\d{8}:[\w-]{35}|[MNO][\w-]{23,25}\.[\w-]{6}\.|://[^{}\s:/?#\[\]@]+:[^{}\s:/?#\[\]@]+@"
-    r"|PRIVATE KEY|PuTTY-User-Key|_authToken|AccountKey=|[rs]k_live_"
+    r"|sk-[a-z]|AIza|(?i:hooks\.slack)|gl[a-z]{2,5}-[\w-]{20}|GR1348941|SG\.[\w-]{20}"
+    r"|\d{8}:[\w-]{35}|[MNO][\w-]{23,25}\.[\w-]{6}\.|PuTTY-User-Key|[rs]k_live_"
 )
-# What every text holds that _SUSPECT matches: words of 16, or one of these
-_WORDS = ("PRIVATE KEY", "_authToken", "xox", "XOX")
-_LOGIN = re.compile(r"://[^{}\s:/?#\[\]@]+:[^{}\s:/?#\[\]@]+@")
 _LONG = 16
 _LONG_WORDS = re.compile(rb"w{16,}+")
 _IN_WORDS = bytes(
     ord("w") if chr(code) in f"{ascii_letters}{digits}_/+-" else ord(" ") for code in range(256)
 )
+_NOT_ASCII = re.compile(r"[^\x00-\x7f]")
 _BESIDE = 64  # bytes around a long word that _SUSPECT may look at
 _PIECE, _OVERLAP = 4_000, 500  # characters; a secret is shorter than the second
 _DETECTORS = (
@@ -74,19 +73,22 @@ def secrets_in_text(text: str) -> Iterator[tuple[str, str, int]]:
         return
     start = 0
     for line in text.split("\n"):
+        plain = _NOT_ASCII.sub("~", line)  # a letter of another script beside a key is no part of it
         seen: set[str] = set()
-        pieces = (piece for piece in _pieces(line) if _may_hold_secret(piece))
+        pieces = (piece for piece in _pieces(plain) if _may_hold_secret(piece))
         for kind, secret in (found for piece in pieces for found in _secrets_in_line(piece)):
             if secret not in seen:
                 seen.add(secret)
-                yield kind, secret, start + max(line.find(secret), 0)
+                at = max(plain.find(secret), 0)
+                yield kind, line[at : at + len(secret)], start + at
         start += len(line) + 1
 
 
 def _may_hold_secret(text: str) -> bool:
-    if any(word in text for word in _WORDS) or ("://" in text and _LOGIN.search(text)):
-        return True
     written = text.encode("ascii", "replace")
+    lower = written.lower()
+    if any(word in lower for word in _WORDS) or (b"://" in lower and _LOGIN.search(text)):
+        return True
     words = written.translate(_IN_WORDS)
     if b"w" * _LONG not in words:
         return False

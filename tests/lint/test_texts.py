@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from promptops.lint.encoding import hidden_characters
 from promptops.lint.secrets import find_secrets
-from promptops.privacy.secrets import _MODEL_KEYS, _SUSPECT, _detectors, _may_hold_secret
+from promptops.privacy.secrets import _MODEL_KEYS, _detectors, _may_hold_secret, secrets_in_text
 from support.front_door import Repo
 from support.lint_files import Linter, prompt
 
@@ -71,9 +71,18 @@ def test_secrets_are_found_and_not_repeated(kind: str) -> None:
     assert not any(SECRETS[kind] in f"{each.message} {each.hint}" for each in found)
 
 
+@pytest.mark.parametrize("kind", SECRETS)
+@pytest.mark.parametrize("beside", ["\u96fb\u8a71", "\u00e9"])
+def test_letters_of_another_script_beside_a_secret_hide_nothing(kind: str, beside: str) -> None:
+    text = f"{beside}{SECRETS[kind]}{beside}"
+    secret = next(each for name, each, _ in secrets_in_text(text) if name == kind)
+    assert secret in SECRETS[kind] or kind == "NPM tokens"
+
+
 @pytest.mark.parametrize(
     "secret",
     [
+        "Xoxb-1-2-abc",
         f"hf_{'aBcDeFgHiJ' * 4}"[:37],
         "AKIAABCDEFGHIJKLMNOP",
         f"AC{'abcdefgh' * 4}",
@@ -94,17 +103,8 @@ def test_secrets_of_letters_alone_are_found(secret: str) -> None:
 )
 @given(data=st.data())
 def test_what_looks_first_is_no_narrower_than_what_looks_closely(pattern: str, data: st.DataObject) -> None:
-    text = data.draw(st.from_regex(pattern))
-    assert re.search(_SUSPECT, text) or "{" in text or "}" in text
-
-
-@pytest.mark.no_cover
-@settings(
-    max_examples=60, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck)
-)
-@given(text=st.from_regex(_SUSPECT))
-def test_nor_is_what_looks_before_that(text: str) -> None:
-    assert _may_hold_secret(text)
+    text = data.draw(st.from_regex(re.compile(pattern, re.ASCII)))
+    assert _may_hold_secret(text) or "{" in text or "}" in text
 
 
 def test_ordinary_words_are_not_even_suspected() -> None:
@@ -114,7 +114,7 @@ def test_ordinary_words_are_not_even_suspected() -> None:
         "See https://example.org/a/long/path/with-many-words?and=more, or write to ada@example.org.\n",
         "internationalization and_a_long_snake_case_name {{ variable_name }}\n",
     ):
-        assert not re.search(_SUSPECT, text), text
+        assert not _may_hold_secret(text), text
 
 
 def test_secrets_in_partials_schemas_and_cases(linter: Linter) -> None:
