@@ -52,7 +52,7 @@ ASKED_FOR = ("simulation", "thorough")  # run where ``-m`` names them, as .ci/ru
 SLOW_MARKERS = (*ASKED_FOR, "isolated", "embedded")
 SLOW_FILES = (  # they kill, race, clone, release, wait or load much; whole files, so that nobody forgets one
     "acceptance/test_answers.py",
-    "acceptance/test_gateway.py",
+    "acceptance/test_gateway",
     "acceptance/test_kills.py",
     "acceptance/test_privacy.py",
     "acceptance/test_safety.py",

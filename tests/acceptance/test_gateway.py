@@ -4,9 +4,7 @@ import json
 import os
 import shutil
 import subprocess
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +13,8 @@ import pytest
 from promptops import Limits
 from support.front_door import Cli, Repo
 from support.gateway_client import Client, running_gateway
-from support.greet_releases import QUICK, go_live, ok, runs, versions
+from support.greet_releases import go_live, runs
 from support.provider import Provider, chunk, echo, events, reply, status, text
-from support.workspace_clients import until
 
 if TYPE_CHECKING:
     import openai  # a second; for the tests that call it alone
@@ -149,36 +146,6 @@ def test_reusable_prompts(sdk: "openai.OpenAI", repo: Repo) -> None:
         deltas = [event.delta for event in stream if event.type == "response.output_text.delta"]
         final = stream.get_final_response()
     assert ("".join(deltas), final.output_text) == ("Greet Grace.", "Greet Grace.")
-
-
-def test_a_canary_on_gateway_traffic_is_rolled_back_on_harm(
-    cli: Cli, gateway: Client, sdk: "openai.OpenAI", provider: Provider
-) -> None:
-    """Calls of two clients, each with units of its own; the canary's fail at the provider."""
-    import openai
-
-    provider.script = lambda request: status(500, "down") if b"Salute" in request.raw else echo(request)
-    ok(cli("canary", "greet@HEAD", *QUICK))
-
-    def call(number: int) -> str | None:
-        if number % 2:
-            answer = gateway.chat(user=f"u{number}")
-            return answer.headers.get("x-promptops-arm")
-        try:
-            found = sdk.responses.with_raw_response.create(
-                prompt={"id": "greet", "variables": {"name": "Ada"}}, user=f"u{number}"
-            )
-        except openai.APIStatusError as error:
-            return error.response.headers.get("x-promptops-arm")
-        return found.headers.get("x-promptops-arm")
-
-    with ThreadPoolExecutor(8) as pool:
-        met = Counter(pool.map(call, range(240)))
-    assert met["canary"] >= 3
-    assert cli("tick", "greet:production").code == 1
-    assert versions(cli) == ("v1", None)
-    assert ok(cli("release", "verify"))
-    until(lambda: gateway.chat(user="u1").headers.get("x-promptops-arm") is None, 5)
 
 
 NODE_SCRIPT = """
