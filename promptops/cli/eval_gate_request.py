@@ -47,6 +47,6 @@ def prepare_rollout_eval(settings: Settings, name: str, others: Mapping[str, obj
         gate = context.ledger.plan(rollout.plan).eval
     if rollout.phase != "eval" or gate is None or state.stable is None:
         raise wrong_phase_error(rollout, target, "eval")
-    digests = rollout.canary.digest, state.stable.digest
-    candidate, control = (f"{target.prompt}@sha256:{digest[:12]}" for digest in digests)
+    # by number: a digest names the oldest commit that has it, and the golden set may have grown since
+    candidate, control = (f"{target.prompt}@{side.version}" for side in (rollout.canary, state.stable))
     return RolloutEvalRequest(target=target, candidate=candidate, control=control, gate=gate)

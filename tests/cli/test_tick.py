@@ -244,6 +244,18 @@ def test_an_eval_opens_the_gate(cli: Cli, repo: Repo, provider: Provider) -> Non
     assert cli("eval").code == 2
 
 
+def test_the_golden_set_of_the_gate_is_that_of_the_commit_that_was_released(
+    cli: Cli, repo: Repo, provider: Provider
+) -> None:
+    with_cases(repo)
+    go_live(cli, repo, cases=True, more=CHECKED)
+    repo.write("prompts/greet.cases.jsonl", '{"inputs": {"name": "Ada"}}\n{"inputs": {"name": "Bo"}}\n')
+    repo.commit("a larger golden set, the same version")
+    ok(cli("canary", "greet@HEAD", "--yes"))
+    assert "2 cases;" in ok(cli("eval", "--plan", "greet:production")).out
+    assert tick(cli)["phase"] == "progressing"
+
+
 def test_a_unit_meets_one_version_for_as_long_as_the_canary_lasts(
     cli: Cli, repo: Repo, provider: Provider
 ) -> None:
