@@ -37,7 +37,11 @@ _EXPRESSIONS: Mapping[str, str] = {
     "repr": "{{ x | tojson }}",
     "format": "{{ '%.2f' | format(x) }}",
 }
-_SINGLE_BRACES = re.compile(r"(?<![{}$\\\w])\{([A-Za-z_]\w*)(?:[.\[:!][^{}\n]*)?\}(?!\})")
+_FORMAT = r":(?:[^{}\n]?[<>=^])?[-+ ]?#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?|:%[^{}\n]*"  # numbers, times
+_SINGLE_BRACES = re.compile(
+    rf"(?<![{{}}$\\\w])\{{([A-Za-z_]\w*)(?:(?:\.\w|\[)[^{{}}\n]*)?(?:![rsa])?(?:{_FORMAT})?\}}(?!\}})"
+)
+_JINJA = re.compile(r"\{#.*?#\}|\{%[-+]?\s*raw\b.*?\bendraw\s*[-+]?%\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 _CONVERSION = re.compile(r"end of print statement', got ':'|unexpected char '!'")
 
 
@@ -54,8 +58,9 @@ def syntax_hint(message: str) -> str:
 
 def find_single_braces(template: str, names: Mapping[str, object]) -> list[tuple[str, int]]:
     """Inputs that stand in one pair of braces, as in an f-string, each with its line."""
+    plain = _JINJA.sub(lambda found: "~" + "\n" * found[0].count("\n"), template)
     return [
-        (match[1], template.count("\n", 0, match.start()) + 1)
-        for match in _SINGLE_BRACES.finditer(template)
+        (match[1], plain.count("\n", 0, match.start()) + 1)
+        for match in _SINGLE_BRACES.finditer(plain)
         if match[1] in names
     ]

@@ -21,6 +21,8 @@ def linter(repo: Repo) -> Linter:
         (prompt(f"one\n{USED} Dear {{name}}", more=INPUTS), "single-braces", 6, "`{{ name }}`"),
         (prompt(f"{USED}\n{{name.title()}}", more=INPUTS), "single-braces", 6, "`{{ name }}`"),
         (prompt(f"{USED} {{price:,.2f}}", more=INPUTS), "single-braces", 5, "`{{ price }}`"),
+        (prompt(f"{USED} {{name!r:>20}}", more=INPUTS), "single-braces", 5, "`{{ name }}`"),
+        (prompt(f"{{# a\n#}}{USED} {{xs[0]}}", more=INPUTS), "single-braces", 6, "`{{ xs }}`"),
         (prompt("{{ price:,.2f }}", more=INPUTS), "template-syntax", 5, "{{ '%.2f' | format(x) }}"),
         (prompt("{{ name!r }}", more=INPUTS), "template-syntax", 5, "a format is a filter"),
         (prompt("{{ len(xs) }}", more=INPUTS), "undeclared-variable", 5, "{{ x | length }}"),
@@ -43,8 +45,12 @@ def test_a_habit_of_python_is_answered(linter: Linter, text: str, rule: str, lin
 
 @pytest.mark.parametrize(
     "content",
-    ["{{ name }}", "${name}", "\\frac{name}{price}", '{"name": 1}', "{other}", "{{ {'a': name}['a'] }}"],
-)
+    [
+        "{{ name }}", "${name}", "\\frac{name}{price}", '{"name": 1}', "{other}", "{{ {'a': name}['a'] }}",
+        "Answer {name: string} and {price: number, in euros}", "{name: …}", "{# {name} #}",
+        "{% raw %}{name}{% endraw %}", "{% set d = {name: 1} %}", "{{ {name:3}[name] }}",
+    ],
+)  # fmt: skip
 def test_other_braces_are_left_alone(linter: Linter, content: str) -> None:
     assert "single-braces" not in linter.rules(prompt(content, more=INPUTS))
 
