@@ -377,7 +377,9 @@ class TestRecover:
         assert "registry recover --swap" in said.err
         swapped = cli("registry", "recover", "--swap")
         assert (swapped.code, "the damaged registry is now" in swapped.out) == (0, True)
-        assert [file.name for file in repo.path.glob("registry.db.damaged-*")] != []
+        assert [file.name for file in repo.path.glob("registry.db-damaged-*")] != []
+        assert cli("init").code == 0
+        assert "registry" not in repo.git("status", "--short")  # texts of runs are not for `git add -A`
         assert len(told(cli, "runs", "list", "-n", "900")) > 150
 
 

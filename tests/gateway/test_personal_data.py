@@ -33,7 +33,7 @@ def project(cli: Cli, repo: Repo, provider: Provider) -> Repo:
 @contextmanager
 def workers(folder: Path) -> Iterator[tuple[Client, Client]]:
     """Two of one server, which keeps beside the registry what they share."""
-    shared = {"shared": folder / "registry.db.serve-1", "limits": Limits(retries=0)}
+    shared = {"shared": folder / "registry.db-serve-1", "limits": Limits(retries=0)}
     with running_gateway(folder, **shared) as one, running_gateway(folder, **shared, member=1) as two:
         yield one, two
 
@@ -69,7 +69,7 @@ def test_no_request_leaves_it_in_a_file(project: Repo, capfd: pytest.CaptureFixt
         shown = client.get(f"/v1/runs/{run_id}")
         assert found_in(shown.raw) == found_in(client.get("/metrics").raw) == []
         assert "[card]" in shown.body["output"]
-        assert (project.path / "registry.db.serve-1").exists()
+        assert (project.path / "registry.db-serve-1").exists()
         assert leaks(project) == {}  # write-ahead logs too
     assert leaks(project) == {}
     assert found_in("".join(capfd.readouterr()).encode()) == []

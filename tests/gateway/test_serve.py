@@ -125,7 +125,7 @@ def test_workers_share_a_port_and_one_that_is_killed_is_replaced(live: Repo, pro
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert states(live.path) == {"finished": 41}
-    assert not [*live.path.glob("registry.db.serve-*")]
+    assert not [*live.path.glob("registry.db-serve-*")]
 
 
 def test_workers_that_cannot_start_end_all(live: Repo) -> None:

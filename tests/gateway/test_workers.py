@@ -121,12 +121,12 @@ def test_what_a_killed_server_left_is_removed(tmp_path: Path) -> None:
     registry = tmp_path / "registry.db"
     with subprocess.Popen(["true"]) as ended:
         ended.wait()
-    left = tmp_path / f"registry.db.serve-{ended.pid}-wal"
+    left = tmp_path / f"registry.db-serve-{ended.pid}-wal"
     left.touch()
-    alive = tmp_path / f"registry.db.serve-{os.getppid()}"
+    alive = tmp_path / f"registry.db-serve-{os.getppid()}"
     alive.touch()
     path = shared_state_path(registry)
-    assert (left.exists(), alive.exists(), path.name) == (False, True, f"registry.db.serve-{os.getpid()}")
+    assert (left.exists(), alive.exists(), path.name) == (False, True, f"registry.db-serve-{os.getpid()}")
     SharedState(path, 0).close()
     assert path.stat().st_mode & 0o777 == 0o600
     remove_shared_state(path)

@@ -81,7 +81,7 @@ def test_who_opens_it_meanwhile_waits_and_finds_the_new_one(path: Path) -> None:
         for _ in range(3):
             swap_registry(path, timeout_s=30)
         assert child.communicate()[0].split() == [b"300"] * 40
-    assert sum(file.name.endswith(("Z", "-2", "-3")) for file in path.parent.glob("*.damaged-*")) == 3
+    assert sum(file.name.endswith(("Z", "-2", "-3")) for file in path.parent.glob("*-damaged-*")) == 3
 
 
 def test_what_cannot_be_recovered_is_not_moved(path: Path) -> None:

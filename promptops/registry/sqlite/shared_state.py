@@ -158,12 +158,12 @@ class SharedState:
 
 def shared_state_path(registry: Path) -> Path:
     """The file of the server that this process begins. What killed ones left behind is removed."""
-    for file in registry.parent.glob("*.serve-*") if registry.parent.is_dir() else ():
-        name, _, rest = file.name.partition(".serve-")
+    for file in registry.parent.glob("*-serve-*") if registry.parent.is_dir() else ():
+        name, _, rest = file.name.partition("-serve-")
         process = rest.partition("-")[0]
         if name == registry.name and process.isdecimal() and not is_process_alive(int(process)):
             file.unlink(missing_ok=True)
-    return registry.with_name(f"{registry.name}.serve-{os.getpid()}")
+    return registry.with_name(f"{registry.name}-serve-{os.getpid()}")
 
 
 def remove_shared_state(path: Path) -> None:

@@ -67,7 +67,7 @@ def _recover(damaged: Path, source: int, folder: Path) -> RegistryRecovery:
 
 def _move_aside(damaged: Path) -> Path:
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-    names = (f"{damaged.name}.damaged-{moment}{more}" for more in chain([""], (f"-{n}" for n in count(2))))
+    names = (f"{damaged.name}-damaged-{moment}{more}" for more in chain([""], (f"-{n}" for n in count(2))))
     aside = next(path for name in names if not (path := damaged.with_name(name)).exists())
     for end in reversed(_ENDS):  # the file itself goes last: until then it can be opened with all that is its
         if (part := damaged.with_name(damaged.name + end)).exists():
@@ -79,7 +79,7 @@ def _take_place(new: Path, damaged: Path, aside: Path) -> None:
     try:
         os.link(new, damaged)
     except FileExistsError:
-        kept = damaged.with_name(f"{damaged.name}.recovered")
+        kept = damaged.with_name(f"{damaged.name}-recovered")
         new.rename(kept)
         raise Unavailable(
             f"a new registry was begun at {damaged} meanwhile; what was recovered is {kept}",

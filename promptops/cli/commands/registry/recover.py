@@ -28,7 +28,7 @@ def registry_recover(out: OutOption = None, swap: SwapOption = False) -> None:
         saved = swapped.saved
         print_text(f"{saved.runs:,} runs saved; the damaged registry is now {swapped.aside}")
     else:
-        new = out or damaged.with_name(f"{damaged.stem}.recovered{damaged.suffix}")
+        new = out or damaged.with_name(f"{damaged.name}-recovered")
         saved = recover_to_file(damaged, new)
         print_text(f"{saved.runs:,} runs saved to {new}")
         note(f"to go on with what was saved: promptops --registry '{damaged}' registry recover --swap")
