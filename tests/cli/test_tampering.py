@@ -102,6 +102,7 @@ def test_by_warn_it_is_taken_as_it_is_and_said(cli: Cli, live: Repo) -> None:
     file.write_text(file.read_text() + "release: {on_tamper: warn}\n")
     done = cli("status", "greet")
     assert (done.code, "Mallory" in done.err) == (0, True)
+    assert done.err.count("Mallory") == 1  # once, however often the state is read
     assert json.loads(cli("status", "greet", "--json").out)[0]["stable"]["digest"] == before
     assert cli("release", "verify").code == 1
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from promptops.cli.reports.numbers import format_weight
 from promptops.config.clock import format_timestamp
-from promptops.console import escape_line
+from promptops.console import escape_line, pluralize
 from promptops.release.analysis.findings import MetricFinding
 from promptops.release.plan.types import ReleasePlan
 from promptops.release.proof import missing_proof
@@ -182,10 +182,13 @@ def exclusion_notes(view: StatusView) -> list[str]:
     seen = view.findings
     if seen is None:
         return []
-    notes = [f"{seen.waiting:,} calls wait for their values"] if seen.waiting else []
+    notes = []
+    if seen.waiting:
+        wait = "waits for its value" if seen.waiting == 1 else "wait for their values"
+        notes.append(f"{pluralize(seen.waiting, 'call')} {wait}")
     if seen.without_unit:
         unit = escape_line(view.rollout.unit, 20) if view.rollout else "unit"
-        notes.append(f"{seen.without_unit:,} calls came without a {unit}")
+        notes.append(f"{pluralize(seen.without_unit, 'call')} came without a {unit}")
     notes += [
         f"{many:,} left out: {_EXCLUSION_REASONS.get(why, escape_line(why))}"
         for why, many in seen.excluded.items()
