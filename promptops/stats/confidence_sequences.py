@@ -17,9 +17,7 @@ Ramdas, JRSS-B 2024 (arXiv 2010.09686), section 4.
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
 
-from promptops.errors import Invalid
 from promptops.stats.eprocess import Hypothesis, MeanTest, log_threshold, paired_test
 from promptops.stats.intervals import Interval, last_index_where
 from promptops.stats.non_inferiority import MarginTest, Observation, PairedMarginTest
@@ -71,17 +69,6 @@ def difference_bounds(
 def _is_by_margin(question: Hypothesis, bound: float, margin: float | None) -> bool:
     """Whether a bound is tested by the log-optimal bet: it grows fast for margins, slowly for less."""
     return question is Hypothesis.NOT_WORSE and margin is not None and bound >= margin - _TINY
-
-
-def mean_bounds(
-    values: Sequence[float], alpha: float, low: float = 0.0, high: float = 1.0, *, step: float = 0.001
-) -> Interval:
-    """Bounds on the mean of values in [low, high]."""
-
-    def rejected(question: Hypothesis, bound: float) -> bool:
-        return low < bound < high and _rejects_any(MeanTest(question, bound, low, high), values, alpha)
-
-    return _bounds(rejected, step, Interval(low, high))
 
 
 def pair_bounds(
@@ -148,32 +135,6 @@ def _ranked(observations: Sequence[Observation], ratio: float) -> Iterator[Obser
         yield canary, weight, seen.score(value / ratio if canary else value)
         if not canary:
             seen.add(value)
-
-
-def bounds_over_time(
-    observations: Sequence[Observation],
-    alpha: float,
-    differences: Sequence[float],
-    prior: Prior = FROM_ZERO,
-) -> list[tuple[int, Interval]]:
-    """For a picture: how the bounds narrowed, as (call, bounds from there on), to the differences given."""
-    if any(a >= b for a, b in pairwise(differences)):
-        raise Invalid("differences must rise")
-    events = [
-        (call, question, g)
-        for question in Hypothesis
-        for g in differences
-        if (call := first_exclusion(observations, question, g, alpha, prior)) is not None
-    ]
-    found = {0: FULL_RANGE}
-    now = FULL_RANGE
-    for call, question, g in sorted(events):
-        if question is Hypothesis.WORSE:
-            now = Interval(max(now.low, g), now.high)
-        else:
-            now = Interval(now.low, min(now.high, g))
-        found[call] = now
-    return list(found.items())
 
 
 def _bounds(

@@ -19,11 +19,6 @@ def normal_quantile(probability: float) -> float:
     return NormalDist().inv_cdf(probability)
 
 
-def normal_tails(z: float) -> float:
-    """The two-sided tail: the probability of a standard normal value at least as far out as ``z``."""
-    return math.erfc(abs(z) / math.sqrt(2.0))
-
-
 def two_sided_z(confidence: float) -> float:
     """1.96 for 0.95."""
     return normal_quantile(1.0 - (1.0 - check_confidence(confidence)) / 2.0)
@@ -77,11 +72,6 @@ def binomial_cdf(successes: int, trials: int, rate: float) -> float:
     if successes >= trials:
         return 1.0
     return beta_cdf(1.0 - rate, trials - successes, successes + 1.0)
-
-
-def student_tails(t: float, freedom: float) -> float:
-    """The two-sided tail of Student's t."""
-    return beta_cdf(freedom / (freedom + t * t), freedom / 2.0, 0.5)
 
 
 def student_quantile(confidence: float, freedom: float) -> float:

@@ -237,14 +237,6 @@ class MeanTest(WealthTest):
         return cls(read.question(), bound, low, high, read.count("count"), read.number("total"), wealth)
 
 
-def one_sample_test(question: Hypothesis, bound: float) -> MeanTest:
-    """Tests the mean of losses in [0, 1].
-
-    ``one_sample_test(Hypothesis.NOT_WORSE, 0.1)`` shows a rate below 10 %.
-    """
-    return MeanTest(question, bound, 0.0, 1.0)
-
-
 def paired_test(question: Hypothesis, bound: float) -> MeanTest:
     """Tests the mean of differences D = candidate's loss - control's loss in [-1, 1] on the same inputs.
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from promptops.errors import Invalid
 from promptops.stats.eprocess import BET_FRACTIONS, Hypothesis, log_mean, log_threshold
-from promptops.stats.non_inferiority import WEIGHTS, MarginTest, paired_stakes
+from promptops.stats.non_inferiority import WEIGHTS, MarginTest
 from promptops.stats.two_arm import Prior, TwoArmTest
 
 _FIXED_CALLS = 1_000_000_000  # calls that have been seen: the bet stands still
@@ -44,28 +44,6 @@ def calls_needed(
             growth = [
                 sum_ + arm_share * chance * log for sum_, log in zip(growth, test.wealth.logs, strict=True)
             ]
-    return _calls_until_rejection(growth, alpha, WEIGHTS if by_margin else ())
-
-
-def pairs_needed(
-    broke: float, fixed: float, margin: float, alpha: float, question: Hypothesis
-) -> float | None:
-    """Pairs until a paired test rejects ``margin``, where these shares break and are fixed; None: never."""
-    if min(broke, fixed) < 0.0 or broke + fixed > 1.0 or not -1.0 < margin < 1.0:
-        raise Invalid(
-            f"shares {broke} and {fixed}, margin {margin}: shares sum to at most 1, margins are within ±1"
-        )
-    worse = question is Hypothesis.WORSE
-    outcomes = ((1.0, broke), (-1.0, fixed), (0.0, 1.0 - broke - fixed))
-    by_margin = not worse and margin > 0.0
-    if by_margin:
-        bets = paired_stakes(broke + fixed, margin)
-    else:
-        bets = tuple(c / (1 + margin if worse else 1 - margin) for c in BET_FRACTIONS)
-    growth = [
-        math.fsum(chance * math.log1p(bet * (d - margin if worse else margin - d)) for d, chance in outcomes)
-        for bet in bets
-    ]
     return _calls_until_rejection(growth, alpha, WEIGHTS if by_margin else ())
 
 

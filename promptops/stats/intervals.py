@@ -1,4 +1,4 @@
-"""Intervals for what is looked at once, when all is in: rates, means, quantiles, differences of rates.
+"""Intervals for what is looked at once, when all is in: rates, quantiles.
 
 Shown beside a figure that may be looked at while it grows, an interval from here is too narrow: take
 ``sequences`` there.
@@ -8,12 +8,10 @@ import math
 from collections.abc import Callable, Sequence
 
 from promptops.dataclass import dataclass
-from promptops.errors import Invalid, Undecided
+from promptops.errors import Invalid
 from promptops.stats.distributions import (
     beta_quantile,
-    binomial_cdf,
     check_confidence,
-    student_quantile,
     two_sided_z,
 )
 
@@ -65,17 +63,6 @@ def clopper_pearson_interval(successes: int, trials: int, confidence: float = 0.
     return Interval(low, high)
 
 
-def mean_interval(values: Sequence[float], confidence: float = 0.95) -> IntervalEstimate:
-    """The mean of finite values with Student's interval; fewer than two values raise ``Undecided``."""
-    count = len(values)
-    if count < 2:
-        raise Undecided(f"an interval of a mean needs two values or more, not {count}")
-    mean = math.fsum(values) / count
-    variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
-    half = student_quantile(confidence, count - 1) * math.sqrt(variance / count)
-    return IntervalEstimate(mean, mean - half, mean + half, count)
-
-
 def quantile(values: Sequence[float], probability: float) -> float:
     """The quantile, interpolated between order statistics (definition 7 of Hyndman and Fan 1996)."""
     if not values or not 0.0 <= probability <= 1.0:
@@ -85,44 +72,6 @@ def quantile(values: Sequence[float], probability: float) -> float:
     below = math.floor(place)
     low, high = ordered[below], ordered[min(below + 1, len(ordered) - 1)]
     return low if low == high else low + (place - below) * (high - low)  # infinite values may be equal
-
-
-def quantile_interval(
-    values: Sequence[float], probability: float, confidence: float = 0.95
-) -> IntervalEstimate:
-    """A quantile (latency p95) with the interval between two order statistics, whatever the distribution.
-
-    Where there are too few values for a bound, the smallest or largest value stands for it.
-    Source: Conover, "Practical Nonparametric Statistics", 3rd edition, section 3.2.
-    """
-    value, ordered, count = quantile(values, probability), sorted(values), len(values)
-    tail = (1.0 - check_confidence(confidence)) / 2.0
-    if not 0.0 < probability < 1.0:
-        return IntervalEstimate(value, ordered[0], ordered[-1], count)
-    low = last_index_where(lambda rank: binomial_cdf(rank, count, probability) <= tail, -1, count)
-    high = last_index_where(lambda rank: binomial_cdf(rank, count, probability) < 1.0 - tail, -1, count)
-    return IntervalEstimate(
-        value, min(value, ordered[max(low, 0)]), max(value, ordered[min(high + 1, count - 1)]), count
-    )
-
-
-def difference_of_rates(
-    successes: int, trials: int, other_successes: int, other_trials: int, confidence: float = 0.95
-) -> IntervalEstimate:
-    """The first rate minus the other, from two independent groups, with Newcombe's interval.
-
-    Source: Newcombe, Statistics in Medicine 1998 (17:873), method 10.  For pairs see ``paired``.
-    """
-    ours, theirs = (
-        wilson_interval(successes, trials, confidence),
-        wilson_interval(other_successes, other_trials, confidence),
-    )
-    if not trials or not other_trials:
-        raise Undecided("a difference of rates needs trials on both sides")
-    a, b = successes / trials, other_successes / other_trials
-    low = a - b - math.hypot(a - ours.low, theirs.high - b)
-    high = a - b + math.hypot(ours.high - a, b - theirs.low)
-    return IntervalEstimate(a - b, low, high, trials + other_trials)
 
 
 def last_index_where(holds: Callable[[int], bool], low: int, high: int) -> int:

@@ -10,25 +10,15 @@ from collections.abc import Iterable, Sequence
 from itertools import product
 from operator import getitem
 
-from promptops.dataclass import dataclass
 from promptops.errors import Invalid, Undecided
 from promptops.stats.distributions import binomial_cdf, two_sided_z
-from promptops.stats.intervals import IntervalEstimate, mean_interval
+from promptops.stats.intervals import IntervalEstimate
 
 EXACT_UP_TO = 24  # pairs that differ: beyond, signs are drawn
 DRAWS = 20_000
 SEED = 20_240_229
 _TIE_TOLERANCE = 1e-9  # relative: sums that rounding alone sets apart
 _BITS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class PairedScores:
-    """The mean difference with Student's interval, and the two-sided p-value of the sign-flip test."""
-
-    difference: IntervalEstimate
-    p_value: float
-    exact: bool
 
 
 def mcnemar(broke: int, fixed: int) -> float:
@@ -79,19 +69,6 @@ def _score(broke: int, fixed: int, pairs: int, difference: float) -> float:
     if variance <= 0.0:
         return math.copysign(math.inf, distance)
     return distance / math.sqrt(variance)
-
-
-def paired_scores(
-    control: Sequence[float], candidate: Sequence[float], confidence: float = 0.95, *, seed: int = SEED
-) -> PairedScores:
-    """Compare scores of the same cases, in the same order, at least two of them."""
-    if len(control) != len(candidate):
-        raise Invalid(f"{len(control)} scores of the control, {len(candidate)} of the candidate: not pairs")
-    differences = [after - before for before, after in zip(control, candidate, strict=True)]
-    moved = sum(1 for d in differences if d)
-    return PairedScores(
-        mean_interval(differences, confidence), sign_flip(differences, seed=seed), moved <= EXACT_UP_TO
-    )
 
 
 def sign_flip(differences: Sequence[float], *, draws: int = DRAWS, seed: int = SEED) -> float:

@@ -102,12 +102,6 @@ def ratio_losses_of(
     return losses, within
 
 
-def tail_loss(value: float, threshold: float) -> float:
-    """1 if the value lies above a threshold that was frozen at the start, else 0."""
-    _check(value)
-    return float(value > threshold)
-
-
 def _check(value: float) -> None:
     if not math.isfinite(value):
         raise Invalid(f"{value} is not a measured value")

@@ -30,16 +30,6 @@ def decide_verdict(*, worse: bool, not_worse: bool, better: bool = False) -> Ver
     return Verdict.NOT_WORSE if not_worse else Verdict.UNDECIDED
 
 
-def verdict_from_bounds(bounds: Interval, margin: float, neutral: float = 0.0) -> Verdict:
-    """The word for bounds on a difference of losses (``neutral`` 0) or a ratio (1, margin 1.2).
-
-    For what is looked at once; where evidence is collected call by call, ask the tests themselves.
-    """
-    return decide_verdict(
-        worse=bounds.low > neutral, not_worse=bounds.high <= margin, better=bounds.high < neutral
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class Wording:
     """How a metric is spoken of: "v13 ``verb`` at most 1.2 points ``more`` than v12".

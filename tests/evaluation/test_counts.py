@@ -6,6 +6,7 @@ from functools import partial
 from statistics import mean
 
 import pytest
+import scipy
 
 from promptops.evaluation.case_listing import CaseListing
 from promptops.evaluation.case_pairs import case_flip
@@ -18,7 +19,7 @@ from promptops.evaluation.top_regressions import TopRegressions
 from promptops.evaluation.trials import CaseTrials, TrialRun
 from promptops.prompt.cases import Case
 from promptops.stats.intervals import clopper_pearson_interval, wilson_interval
-from promptops.stats.paired import mcnemar, paired_scores, sign_flip
+from promptops.stats.paired import mcnemar, sign_flip
 
 
 def filled(trials: int, differences: list[int]) -> PairCounts:
@@ -27,6 +28,11 @@ def filled(trials: int, differences: list[int]) -> PairCounts:
         before = trials if difference < 0 else 0
         pairs.add(difference, 2 * before > trials, 2 * (before + difference) > trials)
     return pairs
+
+
+def students(values: list[float]) -> tuple[float, float]:
+    interval = scipy.stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    return interval.low, interval.high
 
 
 def test_single_trials_are_mcnemars() -> None:
@@ -40,11 +46,9 @@ def test_single_trials_are_mcnemars() -> None:
 def test_several_trials_are_the_tests_of_the_differences() -> None:
     differences = [-3, 1, 1, 2, 0, 0, 0, -1, 3, 2, 2, 0]
     found = filled(3, differences).slice("tag")
-    known = paired_scores([0.0] * 12, [each / 3 for each in differences])
-    assert (found.difference, found.low, found.high) == pytest.approx(
-        (known.difference.value, known.difference.low, known.difference.high)
-    )
-    assert found.p == known.p_value
+    shares = [each / 3 for each in differences]
+    assert (found.difference, found.low, found.high) == pytest.approx((mean(shares), *students(shares)))
+    assert found.p == sign_flip(shares)
     assert filled(2, [1, -1, 1] * 600).slice("many").p < 1e-10
 
 
@@ -64,14 +68,14 @@ def test_scores_are_those_of_all_pairs_without_keeping_them() -> None:
     source = random.Random(3)
     before = [source.random() for _ in range(3000)]
     after = [each + source.gauss(0.01, 0.1) for each in before]
-    known = paired_scores(before[:900], after[:900])
+    moved = [b - a for a, b in zip(before[:900], after[:900], strict=True)]
     scores = ScoreDifferences()
     for pair in zip(before[:900], after[:900], strict=True):
         scores.add(*pair)
     found = scores.slice("judge")
     assert found is not None
-    assert (found.difference, found.low, found.p) == pytest.approx(
-        (known.difference.value, known.difference.low, known.p_value)
+    assert (found.difference, found.low, found.high, found.p) == pytest.approx(
+        (mean(moved), *students(moved), sign_flip(moved))
     )
     for pair in zip(before[900:], after[900:], strict=True):
         scores.add(*pair)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from promptops.errors import Invalid
-from promptops.stats.eprocess import Hypothesis, MeanTest, e_value, log_mean, one_sample_test, paired_test
+from promptops.stats.eprocess import Hypothesis, MeanTest, e_value, log_mean, paired_test
 from promptops.stats.non_inferiority import PairedMarginTest, closest_rates, margin_bet
 from promptops.stats.sample_ratio import SampleRatioTest
 from promptops.stats.two_arm import (
@@ -209,17 +209,6 @@ def test_two_arms_are_scored_by_the_formula() -> None:
     assert test.calls == 3
 
 
-def test_one_sample_shows_a_rate_above_and_below_a_bound() -> None:
-    above, below = one_sample_test(Hypothesis.WORSE, 0.1), one_sample_test(Hypothesis.NOT_WORSE, 0.5)
-    for number in range(100):
-        above.update(float(number % 3 == 0))
-        below.update(float(number % 3 == 0))
-    assert above.rejects(0.05)
-    assert below.rejects(0.05)
-    assert not one_sample_test(Hypothesis.WORSE, 0.1).rejects(0.05)
-    assert one_sample_test(Hypothesis.WORSE, 0.1).mean == 0.0
-
-
 def test_what_was_once_shown_stays_shown() -> None:
     test = paired_test(Hypothesis.WORSE, 0.0)
     for value in [1.0] * 40 + [-1.0] * 400:
@@ -255,13 +244,13 @@ def test_impossible_tests_are_refused() -> None:
     with pytest.raises(Invalid, match="cannot be tested"):
         TwoArmTest(Hypothesis.WORSE, 0.999)
     with pytest.raises(Invalid, match="nothing to test"):
-        one_sample_test(Hypothesis.WORSE, 0.0)
+        paired_test(Hypothesis.WORSE, -1.0)
     with pytest.raises(Invalid, match="not between"):
-        one_sample_test(Hypothesis.WORSE, 0.5).update(1.5)
+        paired_test(Hypothesis.WORSE, 0.5).update(1.5)
     with pytest.raises(Invalid, match="prior"):
         Prior(0.5, 0.0)
     with pytest.raises(Invalid, match="alpha"):
-        one_sample_test(Hypothesis.WORSE, 0.5).rejects(0.0)
+        paired_test(Hypothesis.WORSE, 0.5).rejects(0.0)
 
 
 @pytest.mark.parametrize(

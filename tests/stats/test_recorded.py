@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from promptops.evaluation.paired_counts import ScoreDifferences, ScoreSlice
 from promptops.stats import agreement
 from promptops.stats.eprocess import Hypothesis, paired_test
-from promptops.stats.paired import mcnemar, paired_rates, paired_scores
+from promptops.stats.paired import mcnemar, paired_rates
 
 BINARY = [
     ("llmdrift/prime-gpt35", "llmdrift/truth-prime-gpt35"),
@@ -60,20 +61,26 @@ def test_recorded_pairs_give_the_known_counts_and_p_values(shared: Path, name: s
         assert (word if found.value < 0 or word != "improve" else "regress") == known["verdict"]
 
 
+def compared(pairs: list[tuple[float, float]]) -> ScoreSlice:
+    scores = ScoreDifferences()
+    for control, candidate in pairs:
+        scores.add(control, candidate)
+    found = scores.slice("score")
+    assert found is not None
+    return found
+
+
 @pytest.mark.parametrize(("name", "expected"), SCORED)
 def test_recorded_preferences_give_the_known_difference(shared: Path, name: str, expected: str) -> None:
     known = truth(shared, expected)["_extra"]
     pairs = lines(shared / "data" / f"{name}.jsonl")
     wins = [(p["baseline"]["win"], p["candidate"]["win"]) for p in pairs]
     judged = [(a, b) for a, b in wins if a is not None and b is not None]
-    found = paired_scores([a for a, _ in judged], [b for _, b in judged])
-    assert found.difference.count == known["n"]
-    assert 100 * found.difference.value == pytest.approx(known["paired_diff_points"], abs=0.006)
-    assert 100 * (found.difference.high - found.difference.value) == pytest.approx(
-        1.963 * known["paired_se_points"], abs=0.02
-    )
-    assert (found.p_value < 0.05) == (abs(known["z"]) > 1.96)
-    assert not found.exact
+    found = compared(judged)
+    assert found.pairs == known["n"]
+    assert 100 * found.difference == pytest.approx(known["paired_diff_points"], abs=0.006)
+    assert 100 * (found.high - found.difference) == pytest.approx(1.963 * known["paired_se_points"], abs=0.02)
+    assert (found.p < 0.05) == (abs(known["z"]) > 1.96)
 
 
 def verdict_after(pairs: list[dict[str, Any]], question: Hypothesis, bound: float) -> int | None:
@@ -97,9 +104,9 @@ def test_recorded_changes_are_caught_within_a_hundred_pairs(shared: Path) -> Non
 def test_a_judge_asked_again_is_no_change(shared: Path) -> None:
     judged = [line["scores"] for line in lines(shared / "data/judge-noise/vicuna_eval.jsonl")]
     assert sum(len(set(scores)) > 1 for scores in judged) == 121
-    found = paired_scores([s[0] / 5 for s in judged], [s[1] / 5 for s in judged])
-    assert found.difference.low < 0 < found.difference.high
-    assert found.p_value > 0.05
+    found = compared([(s[0] / 5, s[1] / 5) for s in judged])
+    assert found.low < 0 < found.high
+    assert found.p > 0.05
     for question in Hypothesis:
         test = paired_test(question, 0.0)
         for scores in judged:

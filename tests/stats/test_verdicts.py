@@ -13,7 +13,6 @@ from promptops.stats.verdicts import (
     VerdictDetails,
     Wording,
     decide_verdict,
-    verdict_from_bounds,
     verdict_sentence,
 )
 
@@ -34,22 +33,6 @@ def test_there_are_four_words() -> None:
 )
 def test_harm_goes_first(worse: bool, not_worse: bool, better: bool, word: Verdict) -> None:
     assert decide_verdict(worse=worse, not_worse=not_worse, better=better) is word
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "word"),
-    [
-        (0.01, 0.02, Verdict.WORSE),
-        (-0.01, 0.02, Verdict.NOT_WORSE),
-        (-0.01, 0.03, Verdict.NOT_WORSE),
-        (-0.02, -0.01, Verdict.BETTER),
-        (-0.02, 0.05, Verdict.UNDECIDED),
-        (0.0, 0.0, Verdict.NOT_WORSE),
-    ],
-)
-def test_bounds_give_the_word(low: float, high: float, word: Verdict) -> None:
-    assert verdict_from_bounds(Interval(low, high), 0.03) is word
-    assert verdict_from_bounds(Interval(1 + low, 1 + high), 1.03, neutral=1.0) is word
 
 
 def shown(

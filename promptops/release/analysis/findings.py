@@ -69,12 +69,6 @@ class Findings:
     per_day: float | None = None  # calls a day, over the rollout so far
     proof: Mapping[str, Any] = field(default_factory=dict)  # the plan, priors, watermarks and sums behind it
 
-    @property
-    def all_not_worse(self) -> bool:
-        """Whether every guard has shown that it is not worse, and there is one."""
-        guards = [each for each in self.metrics if each.metric.role in ("guard", "hard")]
-        return bool(guards) and all(each.not_worse for each in guards)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateFinding:

@@ -106,9 +106,9 @@ def test_not_worse_has_to_hold_when_it_promotes(traffic: Traffic, metric: PlanMe
             traffic.call(a_failure() if bad else an_end(latency_ms=latency), canary=canary)
 
     calls(500, 1)
-    assert traffic.observe(plan).all_not_worse
+    assert all(each.not_worse for each in traffic.observe(plan).metrics)
     calls(2000, 1.5)
-    assert not traffic.observe(plan).all_not_worse
+    assert not any(each.not_worse for each in traffic.observe(plan).metrics)
 
 
 def test_a_group_says_that_one_of_its_guards_is_worse_and_which_is_likeliest(traffic: Traffic) -> None:

@@ -49,7 +49,7 @@ def test_harm_is_found_attributed_and_said_with_both_versions(traffic: Traffic) 
 def test_a_good_canary_is_not_worse_and_its_bounds_agree(traffic: Traffic) -> None:
     traffic.calls(1500, lambda _: 0.01)
     found = traffic.observe(a_plan(ERRORS, LATENCY), bounds=True)
-    assert found.all_not_worse
+    assert all(each.not_worse for each in found.metrics)
     assert found.harm == ()
     for each in found.metrics:
         assert each.bounds

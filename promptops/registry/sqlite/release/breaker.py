@@ -36,12 +36,6 @@ def open_breaker(registry: RegistryDatabase, rollout: str, reason: str) -> None:
         )
 
 
-def close_breaker(registry: RegistryDatabase, rollout: str) -> None:
-    """Put a canary back into service."""
-    with registry.write() as connection:
-        connection.execute("DELETE FROM breakers WHERE rollout = ?", (rollout,))
-
-
 def is_canary_failing(registry: RegistryDatabase, rollout: str) -> bool:
     """Whether the canary's latest calls all failed, and none of stable's.
 
