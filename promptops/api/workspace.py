@@ -26,7 +26,7 @@ from promptops.config.settings import Settings, find_settings
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import json_data_problem
 from promptops.providers.types import OnText
-from promptops.registry import Feedback, outcomes_said
+from promptops.registry import Feedback, outcomes_of_feedback
 from promptops.release.bundle import BundleSource, write_bundle
 from promptops.runner import PreparedRun, ReportedResult, Run
 from promptops.runner.retry import Limits
@@ -184,7 +184,7 @@ class Workspace(Closing):
         ``metric`` with ``value`` is any other outcome: correct, accepted, dwell_s, or a name of your own.
         ``edit`` is the text that the answer became. Returns how many outcomes are new.
         """
-        said: Feedback = {
+        feedback: Feedback = {
             "thumbs": thumbs,
             "metric": metric,
             "value": value,
@@ -192,7 +192,7 @@ class Workspace(Closing):
             "edit": edit,
             "occurred_at": occurred_at,
         }
-        outcomes = outcomes_said(run_id, said, self.settings.log)
+        outcomes = outcomes_of_feedback(run_id, feedback, self.settings.log)
         return self._wait(lambda service: service.feedback(run_id, outcomes))
 
     def write_bundle(self, file: str | os.PathLike[str]) -> None:

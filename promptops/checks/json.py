@@ -108,8 +108,8 @@ def output_equals(output: str, wanted: Any, *, structured: bool = False) -> bool
     if isinstance(wanted, str) and not structured:
         return False
     try:
-        said = parse_json(output)
-        return _same(said, wanted) or (isinstance(wanted, str) and _same(said, parse_json(wanted)))
+        value = parse_json(output)
+        return _same(value, wanted) or (isinstance(wanted, str) and _same(value, parse_json(wanted)))
     except (ValueError, RecursionError):
         return False
 

@@ -87,10 +87,10 @@ async def ask_judge(
     """So many votes on one output; those that are no verdict are failures, never a 0."""
     inputs = judge_inputs(judge.prompt, offered)
     calls = (_vote(judge, reference, inputs, further, check, number) for number in range(votes))
-    said = await _gather(calls)
+    results = await _gather(calls)
     return JudgeVotes(
-        tuple(each for each in said if not isinstance(each, JudgeReplyError)),
-        tuple(str(each) for each in said if isinstance(each, JudgeReplyError)),
+        tuple(each for each in results if not isinstance(each, JudgeReplyError)),
+        tuple(str(each) for each in results if isinstance(each, JudgeReplyError)),
     )
 
 
@@ -112,8 +112,8 @@ async def compare_pair(
         for number in range(votes)
         for given in (inputs, swapped)
     ]
-    said = await _gather(calls)
-    pairs = list(zip(said[::2], said[1::2], strict=True))
+    results = await _gather(calls)
+    pairs = list(zip(results[::2], results[1::2], strict=True))
     failures = [str(each) for pair in pairs for each in pair if isinstance(each, JudgeReplyError)]
     whole = [
         (str(one).lower(), str(other).lower())
@@ -202,7 +202,7 @@ async def run_judge(subject: CheckSubject, argument: Any, name: str, further: Gr
         return _verdict_from_votes(list(pair.votes), pair.failures, 2 * votes)
     ballot = await ask_judge(found, reference, offered, further, check=name, votes=votes)
     passing = _passing_choices(given)
-    values = [float(said in passing) if isinstance(said, str) else said for said in ballot.votes]
+    values = [float(vote in passing) if isinstance(vote, str) else vote for vote in ballot.votes]
     return _verdict_from_votes(values, ballot.failures, votes)
 
 

@@ -74,14 +74,14 @@ def entry_kind(entry: Any) -> str:
 
 
 def read_instructions(prompt: Prompt) -> PromptInstructions:
-    told: list[str] = []
-    shown: list[str] = []
+    instructions: list[str] = []
+    examples: list[str] = []
     for message in prompt.messages:
         if isinstance(message, Message):
             text = "".join(part.template for part in message.content if isinstance(part, Text))
-            (shown if message.role == "assistant" else told).append(text.strip())
-    instructions = told if not shown else [each for each in told if len(each.split()) > 1]
-    return PromptInstructions("\n".join([*instructions, *prompt.partials.values()]), tuple(shown))
+            (examples if message.role == "assistant" else instructions).append(text.strip())
+    kept = instructions if not examples else [each for each in instructions if len(each.split()) > 1]
+    return PromptInstructions("\n".join([*kept, *prompt.partials.values()]), tuple(examples))
 
 
 def _from_schema(prompt: Prompt, _: PromptInstructions) -> Iterator[SuggestedCheck]:

@@ -87,8 +87,10 @@ def _workflow_name(settings: Settings, folder: Path) -> str:
     """Two folders that letters and digits do not tell apart get two files."""
     name = re.sub(r"\W+", "-", f"promptops {settings.prefix}".strip())
     known = folder / f"{name}.yml"
-    said = re.findall(r"^ *FOLDER: (.+)$", known.read_text("utf-8"), re.MULTILINE) if known.is_file() else []
-    if not said or _yaml_text(settings.prefix or ".") in said:
+    folders = (
+        re.findall(r"^ *FOLDER: (.+)$", known.read_text("utf-8"), re.MULTILINE) if known.is_file() else []
+    )
+    if not folders or _yaml_text(settings.prefix or ".") in folders:
         return name
     return f"{name}-{sha256(settings.prefix.encode()).hexdigest()[:6]}"
 

@@ -88,8 +88,8 @@ def _model(body: Mapping[str, Any]) -> str:
 
 
 def _instructed(body: Mapping[str, Any], chat: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    said = text_in(body, "instructions", longest=_MAX_INSTRUCTIONS)
-    return [*([{"role": "system", "content": said}] if said else []), *chat]
+    instructions = text_in(body, "instructions", longest=_MAX_INSTRUCTIONS)
+    return [*([{"role": "system", "content": instructions}] if instructions else []), *chat]
 
 
 def _parameters(body: Mapping[str, Any], model: str) -> dict[str, Any]:

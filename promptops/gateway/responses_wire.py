@@ -70,11 +70,11 @@ class ResponsesWire:
     def _close_message(self, item: Mapping[str, Any]) -> bytes:
         (part,) = item["content"]
         opened = b"" if self._heard else self._open_text()
-        said = {"text": part["text"], "logprobs": []} if part["type"] == "output_text" else None
+        text_part = {"text": part["text"], "logprobs": []} if part["type"] == "output_text" else None
         return b"".join(
             [
                 opened,
-                b"" if said is None else self._event("response.output_text.done", self._at(said)),
+                b"" if text_part is None else self._event("response.output_text.done", self._at(text_part)),
                 self._event("response.content_part.done", self._at({"part": part})),
                 self._event("response.output_item.done", {"output_index": 0, "item": item}),
             ]

@@ -12,7 +12,7 @@ from promptops.gateway.access import Access, Caller
 from promptops.gateway.answers import json_answer
 from promptops.gateway.body import read_object, text_in, wrong_type
 from promptops.gateway.errors import ApiError
-from promptops.registry import ULID_LENGTH, RegistryDatabase, RunRecord, get_run, outcomes_said
+from promptops.registry import ULID_LENGTH, RegistryDatabase, RunRecord, get_run, outcomes_of_feedback
 from promptops.service import Service
 
 if TYPE_CHECKING:
@@ -49,24 +49,24 @@ class RunRecords:
             or not all(isinstance(each, dict) for each in items)
         ):
             raise wrong_type("feedback", f"a list of at most {_MAX_ITEMS:,} objects")
-        said = [(str(each.get("run_id")), self._outcomes(each)) for each in items]
+        outcomes_by_run = [(str(each.get("run_id")), self._outcomes(each)) for each in items]
 
         def check(registry: RegistryDatabase) -> None:
-            for run_id, _ in said:
+            for run_id, _ in outcomes_by_run:
                 own_run(registry, caller, run_id)
 
         await self.service.journal.with_registry(check)
         new = 0
-        for run_id, outcomes in said:
+        for run_id, outcomes in outcomes_by_run:
             new += await self.service.feedback(run_id, outcomes)
-        return json_answer({"new": new, "known": sum(len(outcomes) for _, outcomes in said) - new})
+        return json_answer({"new": new, "known": sum(len(outcomes) for _, outcomes in outcomes_by_run) - new})
 
     def _outcomes(self, item: Mapping[str, Any]) -> Any:
         if unknown := item.keys() - _KEYS:
             raise ApiError(400, f"feedback has no key `{min(unknown)[:60]}`", "unknown_parameter")
         texts = {name: text_in(item, name, longest=_MAX_TEXT) for name in _TEXTS}
-        said = {name: value for name, value in {**item, **texts}.items() if value is not None}
-        return outcomes_said(said.pop("run_id", ""), cast("Feedback", said), self.settings.log)
+        feedback = {name: value for name, value in {**item, **texts}.items() if value is not None}
+        return outcomes_of_feedback(feedback.pop("run_id", ""), cast("Feedback", feedback), self.settings.log)
 
 
 def own_run(registry: RegistryDatabase, caller: Caller, run_id: str) -> RunRecord:

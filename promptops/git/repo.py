@@ -122,8 +122,8 @@ class GitRepo(Closing):
 
     def author(self, commit: str) -> str:
         """Who wrote a commit, as git log shows it."""
-        said = run_git(self.settings, "log", "-1", "--format=%an <%ae>", commit, "--")
-        return said.decode("utf-8", "replace").strip()
+        output = run_git(self.settings, "log", "-1", "--format=%an <%ae>", commit, "--")
+        return output.decode("utf-8", "replace").strip()
 
     def is_shallow(self) -> bool:
         common = self.settings.common_dir
@@ -142,8 +142,8 @@ class GitRepo(Closing):
         """Whether a branch led from one commit to the other: along first parents, not by way of a merge."""
         if older == newer or (older, newer) in self._lines:
             return True
-        said = run_git(self.settings, "rev-list", "--first-parent", "--parents", newer, f"^{older}", "--")
-        oldest = said.decode().splitlines()[-1:]
+        output = run_git(self.settings, "rev-list", "--first-parent", "--parents", newer, f"^{older}", "--")
+        oldest = output.decode().splitlines()[-1:]
         found = oldest != [] and oldest[0].split()[1:2] == [older]
         if found:
             self._lines.add((older, newer))
@@ -151,8 +151,8 @@ class GitRepo(Closing):
 
     def common_ancestor(self, one: str, other: str) -> str | None:
         """The newest commit that both come from; None where they share no history."""
-        said = run_git(self.settings, "merge-base", one, other, ok=(0, 1)).decode().split()
-        return said[0] if said else None
+        bases = run_git(self.settings, "merge-base", one, other, ok=(0, 1)).decode().split()
+        return bases[0] if bases else None
 
     def refs(self, *patterns: str) -> dict[str, str]:
         """Refs that match the patterns of ``git for-each-ref``, each with its object id."""

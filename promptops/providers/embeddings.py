@@ -48,8 +48,8 @@ class EmbeddingCall:
         except TimeoutError:
             raise timeout_error(self.name.partition("?")[0], request.timeout) from None
         self.vectors = parse_vectors(reply, len(self._inputs), self.endpoint)
-        said = json.loads(reply.body)
-        model, usage = said.get("model"), said.get("usage")
+        payload = json.loads(reply.body)
+        model, usage = payload.get("model"), payload.get("usage")
         tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         return Completion(
             text=f"{len(self.vectors)} vectors of {len(self.vectors[0])} numbers",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         log_run_outcomes,
         open_with_waiting_runs,
         outcome_redaction,
-        outcomes_said,
+        outcomes_of_feedback,
         read_outcomes,
         redact_outcomes,
     )
@@ -228,8 +228,8 @@ _HOMES = {
     "group_writer": "GroupErrors GroupJournal GroupWriter",
     "journal": "NoJournal RegistryJournal Spool run_as_record run_from_record",
     "outcome_file": (
-        "Feedback log_run_outcomes open_with_waiting_runs outcome_redaction outcomes_said read_outcomes "
-        "redact_outcomes"
+        "Feedback log_run_outcomes open_with_waiting_runs outcome_redaction outcomes_of_feedback "
+        "read_outcomes redact_outcomes"
     ),
     "personal_data": "redact_text redact_value",
     "records": "CheckResult FinishedRun LogRow RunKind RunState StartedRun",

@@ -23,6 +23,7 @@ from promptops.registry.records import CheckResult, FinishedRun, StartedRun
 from promptops.registry.retention import redact_finished_run, redact_started_run
 from promptops.registry.sqlite.errors import EngineError, StaleRegistry
 from promptops.registry.sqlite.store import BUSY_TIMEOUT_S, LogPosition, RegistryDatabase
+from promptops.registry.sqlite.versions import save_version
 
 _LOG = PackageLogger("promptops.registry")
 
@@ -297,7 +298,8 @@ def _report_spooled(error: PromptopsError, spool: Spool) -> None:
 
 
 def record_prompt_version(registry: RegistryDatabase, run: StartedRun, prompt: Prompt) -> None:
-    registry.save_version(
+    save_version(
+        registry,
         run.prompt,
         run.digest,
         compact_json(prompt.canonical()),  # in the order it is sent, so that a replay is the same to the byte

@@ -69,18 +69,18 @@ class Feedback(TypedDict, total=False):
     occurred_at: Any
 
 
-def outcomes_said(run_id: str, said: Feedback, log: LogSettings) -> list[RunOutcome]:
+def outcomes_of_feedback(run_id: str, feedback: Feedback, log: LogSettings) -> list[RunOutcome]:
     """Raises Invalid where nothing is said, or no outcome."""
-    comment, edit = said.get("comment") or "", said.get("edit")
+    comment, edit = feedback.get("comment") or "", feedback.get("edit")
     kept = edit if edit is not None and log.outputs == "full" else ""
-    metric, value = said.get("metric"), said.get("value")
+    metric, value = feedback.get("metric"), feedback.get("value")
     named = [
-        ("thumbs", said.get("thumbs"), comment),
+        ("thumbs", feedback.get("thumbs"), comment),
         (metric, value, comment),
         ("edited", None if edit is None else 1, kept),
     ]
     outcomes = [
-        make_outcome(run_id, name, what, text=words, occurred_at=said.get("occurred_at"))
+        make_outcome(run_id, name, what, text=words, occurred_at=feedback.get("occurred_at"))
         for name, what, words in named
         if name is not None and what is not None
     ]

@@ -28,6 +28,7 @@ from promptops.registry import (
 )
 from promptops.registry.sqlite.meta import read_meta
 from promptops.registry.sqlite.migrations import MIGRATIONS
+from promptops.registry.sqlite.versions import save_version
 from support.forked_commands import ForkedPopen
 from support.logged_runs import a_run, an_end
 from support.paths import SUPPORT
@@ -146,7 +147,7 @@ def test_recovering_a_sound_file_copies_all_of_it(filled: Path) -> None:
     with RegistryDatabase.open(filled) as registry:
         run = a_run(metadata={"tags": ["vip"]})
         registry.record([(run, an_end(checks=(CheckResult(name="c", passed=True),)))])
-        registry.save_version("a", "0" * 64, "{}")
+        save_version(registry, "a", "0" * 64, "{}")
         search_runs(registry, "x", RunFilter(), limit=1)
         before = list_runs(registry, RunFilter(), limit=1000)
         key = registry.read_one("SELECT value FROM meta WHERE key = 'unit_key'")

@@ -14,6 +14,7 @@ from promptops.errors import Invalid, NotFound
 from promptops.registry import RegistryDatabase, RunFilter, get_run, new_run_id
 from promptops.registry.sqlite.migrations import MIGRATIONS, split_statements
 from promptops.registry.sqlite.runs.queries import iterate_runs
+from promptops.registry.sqlite.versions import save_version
 from promptops.registry.ulid import normalize_id_prefix
 from support.forked_commands import ForkedPopen
 from support.logged_runs import DIGEST, a_failure, a_run, an_end, check
@@ -196,10 +197,10 @@ def test_hostile_inputs_come_back_byte_for_byte(path: Path, shared: Path) -> Non
 
 def test_a_version_is_kept_once_and_learns_its_commit(path: Path) -> None:
     with RegistryDatabase.open(path) as registry:
-        registry.save_version("a", DIGEST, '{"format":1}', path="a.yaml")
-        registry.save_version("a", DIGEST, "never read")
-        registry.save_version("a", DIGEST, '{"format":1}', commit_sha="c0ffee", path="a.yaml")
-        registry.save_version("a", DIGEST, "never read", commit_sha="other")
+        save_version(registry, "a", DIGEST, '{"format":1}', path="a.yaml")
+        save_version(registry, "a", DIGEST, "never read")
+        save_version(registry, "a", DIGEST, '{"format":1}', commit_sha="c0ffee", path="a.yaml")
+        save_version(registry, "a", DIGEST, "never read", commit_sha="other")
     columns = "prompt, digest, source, commit_sha, path"
     assert raw(path, f"SELECT {columns} FROM versions") == [("a", DIGEST, '{"format":1}', "c0ffee", "a.yaml")]
 

@@ -9,6 +9,7 @@ import pytest
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import VERIFIED_REF, GitRepo
 from promptops.registry import RegistryDatabase
+from promptops.registry.sqlite.versions import save_version
 from promptops.versions.release_reader import find_state_commit, read_released_snapshot
 from promptops.versions.resolve import (
     Reference,
@@ -274,13 +275,13 @@ class TestDigests:
         with pytest.raises(NotFound, match="no version of a here has the digest") as caught:
             resolve_version(f"a@sha256:{on_side}", settings, registry)
         assert caught.value.hint.startswith("there are: sha256:")
-        registry.save_version("a", on_side, "{}", commit_sha=side)
+        save_version(registry, "a", on_side, "{}", commit_sha=side)
         assert resolve_version(f"a@sha256:{on_side[:12]}", settings, registry).commit_sha == side
-        registry.save_version("a", "f" * 64, "{}", commit_sha=side)
+        save_version(registry, "a", "f" * 64, "{}", commit_sha=side)
         with pytest.raises(Invalid, match="not as sha256:ffffffffffff"):
             resolve_version("a@sha256:ffffff", settings, registry)
-        registry.save_version("a", "f" * 63 + "e", "{}", commit_sha=side)
-        registry.save_version("a", "f" * 63 + "d", "{}", commit_sha="0" * 40)
+        save_version(registry, "a", "f" * 63 + "e", "{}", commit_sha=side)
+        save_version(registry, "a", "f" * 63 + "d", "{}", commit_sha="0" * 40)
         with pytest.raises(Invalid, match="is ambiguous: sha256:ffff"):
             resolve_version("a@sha256:ffffff", settings, registry)
 

@@ -83,7 +83,7 @@ class StreamParser:
         self._usage: dict[str, Any] = {}
         self._first: float | None = None
         self._done = False
-        self._said: Mapping[str, Any] | None = None
+        self._reported_event: Mapping[str, Any] | None = None
         self._last: Mapping[str, Any] | None = None  # in this event, which may be named behind it
         self._half = ""  # of a surrogate pair
         self._odd: ModelError | None = None
@@ -150,8 +150,8 @@ class StreamParser:
         )
 
     def _unfinished(self) -> ModelError:
-        if self._said:
-            return error_from_payload(self._said)
+        if self._reported_event:
+            return error_from_payload(self._reported_event)
         if self._done and not self.text and not self._calls.calls:
             return ModelError("malformed_reply", "the stream held no answer")
         return ModelError("cut_off", "the stream ended before the answer was complete", partial=self.text)
@@ -163,10 +163,10 @@ class StreamParser:
     def _raise_bare(self, data: bytes) -> None:
         """Raise what some servers say of a failure where events stand, but as none."""
         with suppress(ValueError):
-            said = decode_event(data)
-            if isinstance(said, Mapping) and not said.get("choices"):
-                self._raise_reported(said)
-                self._said = said if is_message(said) else self._said
+            event = decode_event(data)
+            if isinstance(event, Mapping) and not event.get("choices"):
+                self._raise_reported(event)
+                self._reported_event = event if is_message(event) else self._reported_event
 
     def _raise_named(self) -> None:
         """Raise an error whose name comes behind its data."""
@@ -202,7 +202,7 @@ class StreamParser:
         self._id = as_text(event.get("id")) or self._id
         self._tier = answered_tier(event) or self._tier
         if is_message(event):
-            self._said = event  # why there is no more, where there is no more
+            self._reported_event = event  # why there is no more, where there is no more
         if event.get("usage") or event.get("x_groq"):
             self._usage = {k: v for k, v in token_usage(event).items() if v is not None} or self._usage
         for choice in as_list(event.get("choices")):
@@ -272,11 +272,11 @@ def _index(of: Mapping[str, Any]) -> int | None:
     return as_count(of.get("index"))
 
 
-def _last_finish(known: str | None, said: str | None) -> str | None:
+def _last_finish(known: str | None, newer: str | None) -> str | None:
     """How it ended where a stream says so twice: a failure stays one, and "stop" says least."""
-    if known is None or said is None:
-        return said or known
-    return known if said == "stop" or not is_good_finish(known) else said
+    if known is None or newer is None:
+        return newer or known
+    return known if newer == "stop" or not is_good_finish(known) else newer
 
 
 class _Calls:

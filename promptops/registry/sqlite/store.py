@@ -330,32 +330,6 @@ class RegistryDatabase(Closing):
             self._open_runs[run.run_id] = _OpenRun(self._counter, run)
             return self._counter
 
-    def save_version(
-        self,
-        prompt: str,
-        digest: str,
-        source: str,
-        *,
-        commit_sha: str | None = None,
-        path: str | None = None,
-        log: str | None = None,
-    ) -> None:
-        """Keep what a digest stands for (canonical JSON), once, so that runs can be rebuilt without git.
-
-        ``log``: the rules of its file on what is redacted, as JSON.
-        """
-        sql = "SELECT commit_sha, log FROM versions WHERE prompt = ? AND digest = ?"
-        known = self.read(sql, (prompt, digest))
-        if known and known[0]["log"] == log and (known[0][0] or commit_sha is None):
-            return
-        with self.write() as connection:
-            connection.execute(
-                "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (prompt, digest) DO UPDATE "
-                "SET commit_sha = coalesce(commit_sha, excluded.commit_sha), path = excluded.path, "
-                "log = excluded.log",
-                (prompt, digest, source, commit_sha, path, utc_now(), log),
-            )
-
 
 def _inserted(cursor: sqlite3.Cursor) -> int:
     assert cursor.lastrowid is not None  # noqa: S101 - an INSERT has just succeeded

@@ -1,6 +1,34 @@
 """Versions that were run or evaluated here, and what each of them says."""
 
+from promptops.config.clock import utc_now
 from promptops.registry.sqlite.store import RegistryDatabase
+
+
+def save_version(
+    registry: RegistryDatabase,
+    prompt: str,
+    digest: str,
+    source: str,
+    *,
+    commit_sha: str | None = None,
+    path: str | None = None,
+    log: str | None = None,
+) -> None:
+    """Keep what a digest stands for (canonical JSON), once, so that runs can be rebuilt without git.
+
+    ``log``: the rules of its file on what is redacted, as JSON.
+    """
+    sql = "SELECT commit_sha, log FROM versions WHERE prompt = ? AND digest = ?"
+    known = registry.read(sql, (prompt, digest))
+    if known and known[0]["log"] == log and (known[0][0] or commit_sha is None):
+        return
+    with registry.write() as connection:
+        connection.execute(
+            "INSERT INTO versions VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (prompt, digest) DO UPDATE "
+            "SET commit_sha = coalesce(commit_sha, excluded.commit_sha), path = excluded.path, "
+            "log = excluded.log",
+            (prompt, digest, source, commit_sha, path, utc_now(), log),
+        )
 
 
 def read_version_source(registry: RegistryDatabase, prompt: str, digest: str) -> tuple[str, str] | None:

@@ -24,8 +24,8 @@ def save_import_coverage(registry: RegistryDatabase, header: ExportHeader, now: 
         connection.execute("INSERT INTO imports VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", stretch)
         if read_meta(registry, exported_key) is None:
             save_meta(registry, exported_key, header.exported_at)
-        told = read_meta(registry, gaps_key)
-        if told is None or json.loads(told)["at"] <= header.exported_at:
+        stored = read_meta(registry, gaps_key)
+        if stored is None or json.loads(stored)["at"] <= header.exported_at:
             text = record_json({"at": header.exported_at, "gaps": list(header.gaps)})
             save_meta(registry, gaps_key, text)
 
@@ -64,6 +64,6 @@ def _reported_gaps(registry: RegistryDatabase, since: str) -> Iterator[str]:
                 yield f"in the registry {row['key'].removeprefix(_GAPS)} {gap}"
 
 
-def _decode_gaps(told: Iterable[dict[str, object]]) -> Iterator[LogGap]:
-    for each in told:
+def _decode_gaps(gaps: Iterable[dict[str, object]]) -> Iterator[LogGap]:
+    for each in gaps:
         yield LogGap(**each)  # type: ignore[arg-type]  # looked at when the file was read

@@ -110,8 +110,8 @@ def read_call_outcomes(registry: RegistryDatabase, seqs: Sequence[int]) -> dict[
         )
         for row in registry.read(sql, some):
             passed = None if row["passed"] is None else bool(row["passed"])
-            said = CallOutcome(row["source"], row["name"], passed, row["value"], row["occurred_at"])
-            found.setdefault(row["run_seq"], []).append(said)
+            outcome = CallOutcome(row["source"], row["name"], passed, row["value"], row["occurred_at"])
+            found.setdefault(row["run_seq"], []).append(outcome)
     return found
 
 

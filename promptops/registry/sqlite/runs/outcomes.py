@@ -142,8 +142,8 @@ def add_run_outcomes(
         row = connection.execute("SELECT seq FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         if row is None:
             raise _no_run(registry, run_id)
-        told = connection.execute(_SELECT_OUTCOMES, (row[0], source)).fetchall()
-        new = [each for each in outcomes if not _repeats(each, told)]
+        stored = connection.execute(_SELECT_OUTCOMES, (row[0], source)).fetchall()
+        new = [each for each in outcomes if not _repeats(each, stored)]
         connection.executemany(
             INSERT_OUTCOME,
             [_row(each, row[0], source, now) for each in new],
@@ -156,8 +156,8 @@ _SELECT_OUTCOMES = (
 )
 
 
-def _repeats(new: RunOutcome, told: Sequence[Any]) -> bool:
-    same = [row for row in told if row["name"] == new.name]
+def _repeats(new: RunOutcome, stored: Sequence[Any]) -> bool:
+    same = [row for row in stored if row["name"] == new.name]
     if new.occurred_at is None:
         return bool(same) and (same[0]["value"], same[0]["text"]) == (new.value, new.text)
     return any((row["value"], row["occurred_at"]) == (new.value, new.occurred_at) for row in same)
