@@ -12,11 +12,14 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import NotFound
+
+if TYPE_CHECKING:
+    from promptops.registry import RegistryDatabase, RunRecord
 
 LAST = "last"
 _MAX_NOTES = 20
@@ -61,6 +64,21 @@ def resolve_run_id(run: str, settings: Settings) -> str:
         )
     note(f"last is run {own.run_id}")
     return own.run_id
+
+
+def find_logged_run(registry: "RegistryDatabase", run: str, settings: Settings) -> "RunRecord":
+    """The one run whose id starts so, or one's own last; of one that still waits, the error says where."""
+    from promptops.registry import Spool, get_run
+
+    run_id = resolve_run_id(run, settings)
+    try:
+        return get_run(registry, run_id)
+    except NotFound as error:
+        spool = Spool(settings.registry)
+        if not any(file.name.startswith(run_id) for file in spool.waiting()):
+            raise
+        hint = f"it waits in {spool.folder}; the next run that can write the registry takes it in"
+        raise NotFound(error.message, hint=hint) from None
 
 
 def _own(run: OwnRun, here: OwnRun) -> bool:

@@ -42,14 +42,17 @@ def read_csv_rows(path: str, lines: Iterable[bytes]) -> Iterator[CsvRow]:
     while first and ((found := _SEPARATOR_LINE.fullmatch(first)) or not first.strip()):
         named = named or found  # Excel reads such a line, and others write it for Excel
         first, skipped = next(texts, ""), skipped + 1
-    separator = named[2] if named else _separator(first)
+    separator = named[2] if named else _separator(path, first)
     rows = csv.reader(chain([first], texts), delimiter=separator, strict=True)
     try:
         header = _columns(f"{path}:{skipped + 1}", [name.strip(_UNSEEN) for name in next(rows, [])])
         begin = skipped + rows.line_num + 1
         for row in rows:
             if any(cell.strip() for cell in row):
-                yield begin, dict(zip(header, _cells(row, len(header), f"{path}:{begin}"), strict=True))
+                yield (
+                    begin,
+                    dict(zip(header, _cells(row, len(header), f"{path}:{begin}", separator), strict=True)),
+                )
             begin = skipped + rows.line_num + 1
     except csv.Error as error:
         hint = "quote fields that hold quotes"
@@ -97,9 +100,14 @@ def _decode_wide(path: str, lines: Iterable[bytes], encoding: str) -> str:
         raise Invalid(f"{path}: {what}", hint="save the file as UTF-8") from None
 
 
-def _separator(header: str) -> str:
-    """The one that the first line has most of outside quotes; a comma unless another has more."""
+def _separator(path: str, header: str) -> str:
+    """The one that the first line has most of outside quotes; a comma unless another has more.
+
+    In a file that is called .tsv a tab, where there is one.
+    """
     plain = "".join(header.split('"')[::2])
+    if "\t" in plain and path.lower().endswith(".tsv"):
+        return "\t"
     return max(_SEPARATORS, key=plain.count)
 
 
@@ -117,7 +125,10 @@ def _columns(where: str, names: list[str]) -> list[str]:
     return names
 
 
-def _cells(row: list[str], width: int, where: str) -> list[str]:
+def _cells(row: list[str], width: int, where: str, separator: str) -> list[str]:
     if len(row) < width or any(cell.strip() for cell in row[width:]):
-        raise Invalid(f"{where}: {len(row)} fields where the header has {width}")
+        fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
+        shown = "a tab" if separator == "\t" else f"`{separator}`"
+        hint = f'they are separated by {shown}: write one that holds {shown} as "…", without blanks around'
+        raise Invalid(f"{where}: {fields} where the header has {width}", hint=hint)
     return row[:width]

@@ -28,8 +28,8 @@ def rebuild_messages(
 
     if run["inputs"] is None:
         raise NotFound(
-            f"the messages of run {run['run_id']} cannot be rebuilt: its inputs were not stored",
-            hint="`log: {inputs: full}` in promptops.yaml keeps them from now on",
+            f"the messages of run {run['run_id']} cannot be rebuilt: the log has no inputs of it",
+            hint="they were not stored (`log: {inputs: full}` keeps them from now on), or erased",
         )
     if (run["redacted"] or {}).get("inputs"):
         raise NotFound(

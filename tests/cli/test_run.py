@@ -447,6 +447,8 @@ class TestLogging:
         (greeting.path / "registry.db").rmdir()
         (greeting.path / "kept.db").rename(greeting.path / "registry.db")
         (greeting.path / "registry.db").chmod(0o600)
+        (waiting,) = (greeting.path / "registry.db-spool").glob("*.json")
+        assert "it waits in " in cli("runs", "show", waiting.stem[:20]).err
         assert cli("run", "greet", "-i", "name=3").code == 0
         assert [row["state"] for row in rows(greeting)] == ["finished"] * 3
         assert sorted(json.loads(row["inputs"])["name"] for row in texts(greeting)) == ["1", "2", "3"]

@@ -6,6 +6,7 @@ import pytest
 from promptops.errors import Invalid
 from promptops.prompt import Input
 from promptops.prompt.cases import Case, iter_lines, read_cases
+from promptops.prompt.csv_rows import read_csv_rows
 
 
 def read(name: str, text: str) -> list:
@@ -57,7 +58,7 @@ def test_csv_fields_may_hold_line_breaks_and_a_byte_order_mark_is_no_part_of_the
         ("a.jsonl", '{"inputs": []}\n', "a.jsonl:1: `inputs` is a mapping"),
         ("a.jsonl", '{"tags": "x"}\n', "a.jsonl:1: `checks` and `tags` are lists"),
         ("a.yaml", "inputs: {}\n", "a.yaml: cases are a list"),
-        ("a.csv", "x,y\n1\n", "a.csv:2: 1 fields where the header has 2"),
+        ("a.csv", "x,y\n1\n", "a.csv:2: 1 field where the header has 2"),
         ("a.csv", 'x,y\n"1"2,3\n', "a.csv:2: "),
         ("a.jsonl", '{"inputs": ' + "[" * 100_000, "a.jsonl:1: not JSON: "),
         ("a.yaml", "- inputs: {x: y}\n" * 70_000, "a.yaml: 1,190,000 bytes of YAML, and at most 1,000,000"),
@@ -138,6 +139,11 @@ def test_tables_of_spreadsheets_are_read_by_the_schemas_of_the_inputs(data: byte
     assert (case.inputs, case.expected) == (ROW, "yes")
 
 
+def test_a_file_that_is_called_tsv_has_tabs() -> None:
+    table = iter_lines(b"text, in full\tsaid, or not\na, b\tc\n")
+    assert list(read_csv_rows("a.TSV", table)) == [(2, {"text, in full": "a, b", "said, or not": "c"})]
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_a_row_ends_where_its_line_does(encoding: str) -> None:
     odd = "a\u2028b\x0bc\x85d"
@@ -170,3 +176,9 @@ def test_what_is_wrong_in_a_table_is_named_with_its_place(text: str, message: st
     with pytest.raises(Invalid) as caught:
         csv_cases(text.encode())
     assert caught.value.message == message
+
+
+def test_a_field_that_is_cut_at_its_comma_says_what_helps() -> None:
+    with pytest.raises(Invalid) as caught:
+        csv_cases(b"text,n\nHello, you,1\n")
+    assert caught.value.hint.startswith('they are separated by `,`: write one that holds `,` as "…"')

@@ -11,6 +11,7 @@ from promptops.cli.reports.release import StatusFormatName, print_status, render
 from promptops.cli.reports.release.text_plot import interval_bars
 from promptops.cli.reports.release.view import (
     available_commands,
+    exclusion_notes,
     next_steps,
     status_headline,
     step_states,
@@ -209,6 +210,8 @@ def test_what_holds_it_is_said() -> None:
 
 
 def test_exposure_without_units_or_calls() -> None:
+    one = replace(view(), findings=findings(waiting=1, without_unit=1))
+    assert exclusion_notes(one)[:2] == ["1 call waits for its value", "1 call came without a session"]
     shown = replace(view(), exposure=None)
     assert "160 of 640 calls (25.0 %); about 205 calls a day" in render_status([shown], "text")
     none = replace(view(), exposure=CanaryExposure(calls=7, canary_calls=0))

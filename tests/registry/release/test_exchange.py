@@ -388,7 +388,7 @@ def test_from_one_project_to_another_by_the_verbs(cli: Cli, repo: Repo, tmp_path
     assert sorted(run["state"] for run in runs) == [*["finished"] * 3, "started"]
     shown = there("runs", "show", next(run["run_id"] for run in runs if run["state"] == "finished"))
     assert shown.code == 0
-    assert "its inputs were not stored" in shown.out
+    assert "the log has no inputs of it" in shown.out
     assert there("runs", "stats").code == 0
     assert there("runs", "search", "parcel").code == 0
 

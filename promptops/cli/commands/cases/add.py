@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from promptops.cli.last_run import resolve_run_id
+from promptops.cli.last_run import find_logged_run
 from promptops.cli.options.cases import NameArgument, cases_display_path, how_to_name_cases
 from promptops.cli.options.common import RUN_HELP
 from promptops.cli.options.flags import run_option, tag_option
@@ -17,7 +17,7 @@ from promptops.evaluation.golden_set import append_case, cases_path
 from promptops.prompt import Prompt
 from promptops.prompt.render import validate_inputs
 from promptops.prompt.tool_calls import comparable_calls
-from promptops.registry import RegistryDatabase, RunRecord, get_run
+from promptops.registry import RegistryDatabase, RunRecord
 from promptops.versions.resolve import resolve_version
 
 
@@ -40,7 +40,7 @@ def cases_add(
     if approve and expected is not None:
         raise Invalid("--approve and --expected both say what is right", hint="give one of the two")
     with RegistryDatabase.open_existing(settings.registry) as registry:
-        record = get_run(registry, resolve_run_id(run, settings))
+        record = find_logged_run(registry, run, settings)
     data = _case(prompt, record, expected, approve=approve)
     data |= {"tags": tag} if tag else {}
     shown = cases_display_path(version, settings)

@@ -46,7 +46,7 @@ def registry_erase(
         planned = _erase(registry, unit, tenant, dry_run=True)
         erased = planned
         if not dry_run and planned.runs:
-            question = f"Erase what {pluralize(planned.runs, 'run')} hold?"
+            question = f"Erase what is held in {pluralize(planned.runs, 'run')}?"
             require_confirmation(question, yes=yes, needed=True)
             erased = _erase(registry, unit, tenant, dry_run=False)
     if as_json:

@@ -5,14 +5,14 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from promptops.cli.last_run import resolve_run_id
+from promptops.cli.last_run import find_logged_run
 from promptops.cli.options.common import JsonOption, RunArgument
 from promptops.cli.options.flags import redacted_option
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_styled, print_text
 from promptops.errors import NotFound
 from promptops.prompt.tool_calls import answer_text, comparable_answer
-from promptops.registry import RegistryDatabase, get_run, load_run_prompt, rebuild_messages
+from promptops.registry import RegistryDatabase, load_run_prompt, rebuild_messages
 from promptops.registry import RunRecord as LoggedRun
 from promptops.runner import Run, RunContext
 from promptops.runner.session import Session
@@ -28,7 +28,7 @@ def runs_replay(run: RunArgument, redacted: RedactedOption = False, as_json: Jso
     """
     settings = current_settings()
     with RegistryDatabase.open_existing(settings.registry) as registry:
-        before = get_run(registry, resolve_run_id(run, settings))
+        before = find_logged_run(registry, run, settings)
         if before["state"] == "finished" and before["output"] is None and not before["tool_calls"]:
             raise NotFound(
                 f"the answer of run {before['run_id']} was not stored, so there is nothing to compare with",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from promptops.cli.last_run import resolve_run_id
+from promptops.cli.last_run import find_logged_run
 from promptops.cli.options.common import JsonOption, RunArgument
 from promptops.cli.options.flags import reasoning_option
 from promptops.cli.reports.numbers import integer_cell, usd_cell
@@ -16,7 +16,7 @@ from promptops.console import print_json, print_text
 from promptops.errors import PromptopsError
 from promptops.prompt.chat import message_text, summarize_data_urls
 from promptops.prompt.tool_calls import answer_text
-from promptops.registry import RegistryDatabase, RunRecord, get_run, rebuild_messages
+from promptops.registry import RegistryDatabase, RunRecord, rebuild_messages
 
 MessagesOption = Annotated[
     bool, typer.Option("--messages", help="Print the rebuilt messages alone, as JSON.")
@@ -37,7 +37,7 @@ def runs_show(
     """
     settings = current_settings()
     with RegistryDatabase.open_existing(settings.registry) as registry:
-        record = get_run(registry, resolve_run_id(run, settings))
+        record = find_logged_run(registry, run, settings)
         if messages:
             print_json(_rebuilt(registry, record, settings))
             return
