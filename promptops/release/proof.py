@@ -43,8 +43,12 @@ def _unproven(
         return _open_reason(found)
     if guard.name in findings.unheard:
         return f"no {guard.source} has come for any call, so nothing would be noticed"
-    if guard.kind != "ratio" and (found.stable_mean or 0.0) >= 1.0 and not found.better:
+    if guard.kind == "ratio" or found.better:
+        return None
+    if (bad := found.stable_mean or 0.0) >= 1.0:
         return f"stable passes nothing, so nothing can be worse: {found.sentence}"
+    if bad + guard.margin >= 1.0:
+        return f"stable does so badly that the limit lies beyond the worst: {found.sentence}"
     return None
 
 
