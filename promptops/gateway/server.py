@@ -30,6 +30,7 @@ from promptops.gateway.models import ServedModels
 from promptops.gateway.passthrough import Passthrough
 from promptops.gateway.responses_request import ResponsesReader
 from promptops.gateway.run_records import RunRecords
+from promptops.gateway.server_log import LackOfFilesReport, http_logger
 from promptops.gateway.workers import listen
 from promptops.log import PackageLogger
 from promptops.redaction import redact
@@ -126,10 +127,12 @@ class Gateway(Closing):
                 f"{self.options.host} can be reached from other machines, and there are no keys",
                 hint="promptops keys new TENANT makes one; without keys listen on 127.0.0.1",
             )
+        asyncio.get_running_loop().set_exception_handler(LackOfFilesReport())
         self._watching = asyncio.create_task(self._watch())
         self._runner = web.AppRunner(
             self._app(),
             access_log=None,
+            logger=http_logger(),
             handler_cancellation=True,  # a client that hangs up ends its call
             keepalive_timeout=self.options.idle_s,
             shutdown_timeout=self.options.drain_s,

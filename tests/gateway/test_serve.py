@@ -78,13 +78,6 @@ def test_many_clients_at_once(client: Client, live: Repo) -> None:
     assert states(live.path) == {"finished": 200}
 
 
-def test_a_registry_that_is_locked_holds_up_nobody(client: Client, live: Repo) -> None:
-    assert client.chat().status == 200
-    with RegistryDatabase.open(live.path / "registry.db") as registry, registry.transaction():
-        assert client.chat().status == 200
-    until(lambda: states(live.path) == {"finished": 2})
-
-
 def test_a_worker_that_is_killed_has_lost_nothing_that_was_answered(live: Repo, provider: Provider) -> None:
     answered: set[str] = set()
     for _ in range(2):

@@ -13,6 +13,7 @@ from typing import Any
 from promptops.config.settings import find_settings
 from promptops.gateway.server import Gateway, GatewayOptions
 from promptops.service import RepositorySource
+from support.forked_commands import ForkedPopen
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def running_gateway(folder: Path, **options: Any) -> Iterator[Client]:
 def serving_process(folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], Client]]:
     """``promptops serve`` on a free port, in a process of its own."""
     command = [sys.executable, "-m", "promptops", "serve", "--port", "0", *options]
-    with subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
+    with ForkedPopen(command, cwd=folder, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr
             line = process.stderr.readline()
