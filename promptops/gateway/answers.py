@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
+from promptops.escapes import escape_json
+
 
 def json_answer(content: object, headers: Mapping[str, str] | None = None, status: int = 200) -> web.Response:
     return web.Response(
@@ -16,6 +18,5 @@ def json_answer(content: object, headers: Mapping[str, str] | None = None, statu
 
 
 def json_bytes(content: object) -> bytes:
-    """Compact. Half a character, as a client or a model may have sent it, is its escape."""
-    text = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")
+    """Compact. What a terminal would obey, and half a character, is its escape: it means the same."""
+    return escape_json(json.dumps(content, ensure_ascii=False, separators=(",", ":"))).encode()

@@ -13,6 +13,8 @@ from promptops.providers.json_body import is_deeper
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # an image or two, in base64
 BODY_TIMEOUT_S = 30.0
+_MAX_KEYS = 1_000
+_MAX_MESSAGES = 10_000
 _MAX_VALUES = 500_000  # which are made in one step, in which no other request is answered
 _MAX_DEPTH = 220  # what is logged or sent is read again with more of a stack behind it
 _MAX_SHOWN = 60
@@ -45,6 +47,8 @@ def decode_object(raw: bytes) -> dict[str, Any]:
         raise ApiError(400, f"the body is not JSON: {str(error)[:_MAX_SHOWN]}", "invalid_json") from None
     if not isinstance(body, dict):
         raise ApiError(400, "the body is not a JSON object", "invalid_json")
+    if len(body) > _MAX_KEYS:
+        raise ApiError(400, f"the body has more than {_MAX_KEYS:,} keys", "invalid_value")
     return body
 
 
@@ -88,6 +92,20 @@ def metadata_in(body: Mapping[str, Any]) -> dict[str, Any]:
         most = f"{_MAX_METADATA} entries of {_MAX_METADATA_CHARACTERS:,} characters together"
         raise wrong_type("metadata", f"an object of at most {most}")
     return metadata
+
+
+def objects_in(body: Mapping[str, Any], key: str, kind: str) -> list[dict[str, Any]]:
+    """Messages or items: so few that no other request waits for them."""
+    value = body.get(key)
+    if value is None:
+        return []
+    if (
+        isinstance(value, list)
+        and len(value) <= _MAX_MESSAGES
+        and all(isinstance(each, dict) for each in value)
+    ):
+        return value
+    raise wrong_type(key, kind.format(f"a list of at most {_MAX_MESSAGES:,}"))
 
 
 def flag_in(body: Mapping[str, Any], key: str) -> bool:

@@ -7,7 +7,15 @@ from typing import Any
 from promptops.dataclass import dataclass
 from promptops.gateway.access import Caller
 from promptops.gateway.answering import ServedRequest
-from promptops.gateway.body import flag_in, metadata_in, object_in, parse_bounded_json, text_in, wrong_type
+from promptops.gateway.body import (
+    flag_in,
+    metadata_in,
+    object_in,
+    objects_in,
+    parse_bounded_json,
+    text_in,
+    wrong_type,
+)
 from promptops.gateway.caller_parameters import ignored_parameters, tools_in
 from promptops.gateway.chat_wire import ChatWire
 from promptops.gateway.errors import ApiError
@@ -102,11 +110,7 @@ def _inputs(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, A
 
 
 def _messages(body: Mapping[str, Any], *, optional: bool) -> Sequence[Mapping[str, Any]]:
-    messages = body.get("messages")
-    if messages is None:
-        messages = []
-    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
-        raise wrong_type("messages", "a list of messages")
+    messages = objects_in(body, "messages", "{} messages")
     if not messages and not optional:
         raise ApiError(
             400, "`messages` or `inputs` is missing: they are the inputs of the prompt", "missing_parameter"

@@ -7,7 +7,7 @@ from typing import Any
 from promptops.dataclass import dataclass
 from promptops.gateway.access import Caller
 from promptops.gateway.answering import ServedRequest
-from promptops.gateway.body import flag_in, metadata_in, object_in, text_in, wrong_type
+from promptops.gateway.body import flag_in, metadata_in, object_in, objects_in, text_in, wrong_type
 from promptops.gateway.caller_parameters import ignored_parameters, tools_in
 from promptops.gateway.chat_request import unit_of
 from promptops.gateway.errors import ApiError
@@ -37,7 +37,7 @@ class ResponsesReader:
         prompt = object_in(body, "prompt")
         own = _OWN if prompt is not None else (*_OWN, "model")
         reference = self._reference(prompt) if prompt is not None else _model(body)
-        chat = tuple(_chat(body.get("input")))
+        chat = tuple(_chat(body))
         inputs = _variables(prompt or {})
         if prompt is None and not chat:
             raise ApiError(400, "`input` is missing: what the prompt takes", "missing_parameter", "input")
@@ -134,14 +134,13 @@ def _variable(name: str, value: Any) -> Any:
     return value
 
 
-def _chat(given: Any) -> list[dict[str, Any]]:
+def _chat(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Items of the Responses API as messages of a chat; tool calls in a row are one message's."""
-    if given is None or isinstance(given, str):
-        return [] if given is None else [{"role": "user", "content": given}]
-    if not isinstance(given, list) or not all(isinstance(item, dict) for item in given):
-        raise wrong_type("input", "a text, or a list of items")
+    given = body.get("input")
+    if isinstance(given, str):
+        return [{"role": "user", "content": given}]
     chat: list[dict[str, Any]] = []
-    for message in map(_message, given):
+    for message in map(_message, objects_in(body, "input", "a text, or {} items")):
         calls = message.get("tool_calls")
         if calls and chat and chat[-1]["role"] == "assistant":
             chat[-1] = {**chat[-1], "tool_calls": [*chat[-1].get("tool_calls", ()), *calls]}

@@ -103,7 +103,9 @@ def test_names_that_are_paths_or_worse_reach_nothing(client: Client, name: str) 
         ({"inputs": {"name": "Ada"}, "metadata": {"k": "x" * 100_000}}, 400, "of 100,000 characters"),
         ({"inputs": {"name": "Ada"}, "tools": [{"\ud800": None}]}, 400, "a tool is no function"),
         ({"messages": []}, 400, "`messages` or `inputs` is missing"),
-        ({"messages": "Ada"}, 400, "a list of messages"),
+        ({"messages": "Ada"}, 400, "a list of at most 10,000 messages"),
+        ({"messages": [{}] * 10_001}, 400, "a list of at most 10,000 messages"),
+        ({f"p{n}": 1 for n in range(1_001)}, 400, "more than 1,000 keys"),
         ({"messages": [{"role": "assistant", "content": "Ada"}]}, 400, "not the text of a user"),
         ({"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}, 400, "one user"),
         ({"inputs": {"name": "Ada"}, "stream": "yes"}, 400, "`stream` must be true or false"),
@@ -152,7 +154,10 @@ def test_a_compressed_body_is_not_unpacked(client: Client) -> None:
 
 def test_unknown_paths_and_methods_have_the_shape_of_errors(client: Client) -> None:
     assert (client.get("/v1/files").status, client.get("/v1/chat/completions").status) == (404, 405)
-    assert client.get("/v1/files").error["type"] == "invalid_request_error"
+    answer = client.get("/v1/fi%E2%80%AEles%C2%9B")
+    assert answer.error["type"] == "invalid_request_error"
+    assert answer.error["message"] == "Not Found: /v1/fi\u202eles\x9b"
+    assert answer.raw.isascii()  # curl shows it to a terminal
 
 
 def test_what_callers_add_is_ignored_and_named(client: Client, provider: Provider) -> None:

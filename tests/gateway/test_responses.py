@@ -70,7 +70,7 @@ def test_a_prompt_is_named_by_id_and_version(
             400,
             "a text, or an image",
         ),
-        ({"model": "greet:production", "input": 3}, 400, "a text, or a list of items"),
+        ({"model": "greet:production", "input": 3}, 400, "a text, or a list of at most 10,000 items"),
         ({"model": "greet:production", "input": [{"type": "reasoning"}]}, 400, "`reasoning` are not taken"),
         (
             {"model": "greet:production", "input": [{"role": "user", "content": [{"type": "input_file"}]}]},
