@@ -46,10 +46,10 @@ def parse_reported_result(data: Any, where: str) -> ReportedResult:
         )
     error = given.pop("error", None)
     if isinstance(error, dict):
-        said, kind = error.get("message"), error.get("type", "call_failed")
-        if not isinstance(said, str) or not isinstance(kind, str):
+        reason, kind = error.get("message"), error.get("type", "call_failed")
+        if not isinstance(reason, str) or not isinstance(kind, str):
             raise Invalid(f"{where}: `error` must be a text, or an object of type and message")
-        return ReportedResult(**given, error=said, error_type=kind)
+        return ReportedResult(**given, error=reason, error_type=kind)
     return ReportedResult(**given, error=error)
 
 

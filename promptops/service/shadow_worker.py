@@ -79,8 +79,8 @@ class ShadowWorker:
         self._settings = settings
         self._source = source
         self._waiting: dict[str, _QueuedCall] = {}
-        self._lanes: dict[tuple[LiveShadowKey, ShadowState], _ActiveShadow | None] = {}
-        self._said: set[str] = set()
+        self._active_shadows: dict[tuple[LiveShadowKey, ShadowState], _ActiveShadow | None] = {}
+        self._warned: set[str] = set()
         self._registry: RegistryDatabase | None = None
         self._turns = asyncio.Semaphore(CONCURRENCY)
         self._lock = asyncio.Lock()
@@ -106,9 +106,9 @@ class ShadowWorker:
             _LOG.warning(f"shadows left out {self.dropped:,} calls")
 
     async def _end(self) -> None:
-        for lane in self._lanes.values():
-            if lane:
-                await lane.engine.__aexit__(None, None, None)
+        for active in self._active_shadows.values():
+            if active:
+                await active.engine.__aexit__(None, None, None)
         if self._waiting and self._settings.log.inputs == "full":
             with suppress(PromptopsError):  # it could not be read all the while
                 for call in self._waiting.values():
@@ -120,53 +120,53 @@ class ShadowWorker:
         await asyncio.sleep(_START_DELAY_S)
         async with self._turns:
             try:
-                if lane := await self._lane(call):
-                    await self._answer(lane, call)
+                if active := await self._activate(call):
+                    await self._answer(active, call)
             except Exception as error:  # noqa: BLE001 - its failure must not reach the caller
                 self._say(call, getattr(error, "message", repr(error)))
         del self._waiting[call.run.run_id]
 
-    async def _answer(self, lane: _ActiveShadow, call: _QueuedCall) -> None:
-        if lane.over:
+    async def _answer(self, active: _ActiveShadow, call: _QueuedCall) -> None:
+        if active.over:
             return
-        if time.monotonic() < lane.paused_until:
+        if time.monotonic() < active.paused_until:
             self._drop(call, "rests, as its provider refuses")
-        elif problem := lane.candidate.input_problem(call.inputs):
+        elif problem := active.candidate.input_problem(call.inputs):
             self._leave_out(call, INCOMPATIBLE, problem)
         else:
-            self._refresh_budget(lane)
-            item = lane.candidate.item(call.run.run_id, call.inputs, call.run.metadata, call.run.tenant)
+            self._refresh_budget(active)
+            item = active.candidate.item(call.run.run_id, call.inputs, call.run.metadata, call.run.tenant)
             try:
-                run = await lane.engine.run(item)
+                run = await active.engine.run(item)
             except OverBudget:
-                lane.over = True
+                active.over = True
                 self._say(call, "has spent what it may")
             except Invalid as error:
                 self._leave_out(call, NOT_CALLED, error.message)
                 self._say(call, error.message)
             else:
-                self._notice(lane, call, run.error)
+                self._notice(active, call, run.error)
 
     def _leave_out(self, call: _QueuedCall, why: str, details: str) -> None:
         note = job_note(why, without_quotes(details, self._settings.log.with_prompt(call.run.log)))
         add_skipped_job(self._open(), call.run.run_id, call.shadowing, note)
 
-    def _notice(self, lane: _ActiveShadow, call: _QueuedCall, error: ModelError | None) -> None:
+    def _notice(self, active: _ActiveShadow, call: _QueuedCall, error: ModelError | None) -> None:
         refused = error is not None and error.type == "rate_limit"
-        if refused or lane.engine.aborted_by:
-            lane.paused_until = time.monotonic() + _PROVIDER_BACKOFF_S
-            lane.engine.aborted_by = None
+        if refused or active.engine.aborted_by:
+            active.paused_until = time.monotonic() + _PROVIDER_BACKOFF_S
+            active.engine.aborted_by = None
         if refused:
             self._drop(call, "rests, as its provider refuses")
 
-    async def _lane(self, call: _QueuedCall) -> _ActiveShadow | None:
+    async def _activate(self, call: _QueuedCall) -> _ActiveShadow | None:
         """None where that version does not shadow the channel any more."""
         key = call.shadowing, call.shadow
         async with self._lock:
-            if key not in self._lanes:
+            if key not in self._active_shadows:
                 found = await asyncio.to_thread(find_shadow_candidate, self._source, call.shadowing)
-                self._lanes[key] = await self._opened(found) if found else None
-            return self._lanes[key]
+                self._active_shadows[key] = await self._opened(found) if found else None
+            return self._active_shadows[key]
 
     async def _opened(self, candidate: ShadowCandidate) -> _ActiveShadow:
         spent = live_shadow_spent_usd(self._open(), candidate.shadowing)
@@ -174,12 +174,12 @@ class ShadowWorker:
         await engine.__aenter__()
         return _ActiveShadow(candidate, engine, next_budget_check=time.monotonic() + _BUDGET_CHECK_S)
 
-    def _refresh_budget(self, lane: _ActiveShadow) -> None:
+    def _refresh_budget(self, active: _ActiveShadow) -> None:
         """Other processes spend from it as well."""
-        budget, now = lane.engine.budget, time.monotonic()
-        if budget and now >= lane.next_budget_check:
-            budget.spent = max(budget.spent, live_shadow_spent_usd(self._open(), lane.candidate.shadowing))
-            lane.next_budget_check = now + _BUDGET_CHECK_S
+        budget, now = active.engine.budget, time.monotonic()
+        if budget and now >= active.next_budget_check:
+            budget.spent = max(budget.spent, live_shadow_spent_usd(self._open(), active.candidate.shadowing))
+            active.next_budget_check = now + _BUDGET_CHECK_S
 
     def _open(self) -> RegistryDatabase:
         if self._registry is None:
@@ -191,6 +191,6 @@ class ShadowWorker:
         self._say(call, f"{why}: calls are left out")
 
     def _say(self, call: _QueuedCall, what: str) -> None:
-        if what not in self._said:
-            self._said.add(what)
+        if what not in self._warned:
+            self._warned.add(what)
             _LOG.warning(f"the shadow of {call.run.prompt}:{call.run.channel} {what}")

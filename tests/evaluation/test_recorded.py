@@ -1,10 +1,6 @@
 """``promptops eval`` on recorded answers: known changes come out with their known counts."""
 
 import json
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +8,7 @@ from typing import Any
 import pytest
 
 from support.front_door import Cli, Repo
+from support.replay_server import replay
 
 PROMPT = """\
 model: openai/{version}
@@ -35,25 +32,15 @@ def recorded(shared: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def replay(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    tool, pairs = shared / "tools/replay_server.py", shared / "data/bbh-prompt-change/pairs.jsonl"
-    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    with subprocess.Popen([sys.executable, str(tool), str(pairs), "--port", str(port)]) as server:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
+def provider_url(shared: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with replay(shared, "bbh-prompt-change/pairs.jsonl") as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
         yield
-        server.terminate()
 
 
 @pytest.fixture
-def bbh(repo: Repo, shared: Path, replay: None) -> Repo:
+def bbh(repo: Repo, shared: Path, provider_url: None) -> Repo:
     """Five tasks of BIG-Bench Hard: HEAD~1 answers directly, HEAD thinks first."""
     cases = [
         {

@@ -25,7 +25,6 @@ ANYBODY = Caller(None, KeyUsage(KeyLimits(revisions=True, models=("openai/*",)),
 LIMITS = Limits()
 NAMES = ["stub-1", "greet:production", "greet@v1", "user", "input_text", "\ud800"]
 TEXTS = st.one_of(st.text(max_size=20), st.sampled_from(NAMES))
-PARTS = ["role", "content", "type", "text", "id", "version", "variables"]
 SCALARS = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), TEXTS)
 VALUES = st.recursive(
     SCALARS,

@@ -17,8 +17,8 @@ from support.recorded_migrations import (
     Migration,
     decide,
     release,
-    replay,
 )
+from support.replay_server import replay
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,7 @@ def released(
 ) -> Iterator[list[Item]]:
     """A migration's canary is active, and its models answer; the items to ask."""
     items = migration.items(shared)
-    with pytest.MonkeyPatch.context() as environment, replay(shared, migration) as url:
+    with pytest.MonkeyPatch.context() as environment, replay(shared, migration.pairs) as url:
         environment.setenv("OPENAI_BASE_URL", url)
         release(cli, repo, items, sides, goals)
         yield items

@@ -20,8 +20,6 @@ from support.front_door import Repo
 from support.provider import Answer, Provider, Received, echo
 from support.workspace_clients import rows, states
 
-STARTED_INPUTS = "SELECT inputs FROM run_texts JOIN runs USING (seq) WHERE state = 'started'"
-
 
 def started_run(number: int) -> StartedRun:
     return StartedRun(

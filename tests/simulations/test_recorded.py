@@ -11,7 +11,8 @@ from simulations import orders
 from simulations.figures import Show, allowed, held, play
 from support.front_door import Cli, Repo
 from support.greet_releases import ok, told
-from support.recorded_migrations import MIGRATIONS, SIDES, Migration, decide, release, replay
+from support.recorded_migrations import MIGRATIONS, SIDES, Migration, decide, release
+from support.replay_server import replay
 
 pytestmark = pytest.mark.simulation
 
@@ -31,7 +32,7 @@ def test_a_recorded_migration(
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     items, truth = migration.items(shared), migration.truth_of(shared)
-    with replay(shared, migration) as url:
+    with replay(shared, migration.pairs) as url:
         monkeypatch.setenv("OPENAI_BASE_URL", url)
         release(cli, repo, items, SIDES, goals="correct")
         done = decide(cli, repo, items)

@@ -6,12 +6,7 @@ whether an answer was right is fed back as an outcome, and ``tick`` looks after 
 
 import json
 import random
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -105,25 +100,6 @@ MIGRATIONS = (
         for task in _BBH
     ),
 )
-
-
-@contextmanager
-def replay(shared: Path, migration: Migration) -> Iterator[str]:
-    """A provider that answers as each model did; its base URL."""
-    tool, pairs = shared / "tools/replay_server.py", shared / "data" / migration.pairs
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with subprocess.Popen([sys.executable, str(tool), str(pairs), "--port", str(port)]) as server:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
-        try:
-            yield f"http://127.0.0.1:{port}/v1"
-        finally:
-            server.terminate()
 
 
 def release(cli: Cli, repo: Repo, items: Sequence[Item], sides: Mapping[str, str], goals: str = "") -> None:

@@ -129,11 +129,11 @@ class _Replay:
     ) -> None:
         """The state that a transition leaves, and the files that it brings beside it."""
         path = release_path(record.prompt)
-        said = _read_state(self._repo, changes.get(path), record.prompt)
+        stored = _read_state(self._repo, changes.get(path), record.prompt)
         problems[path] = "edited by hand: it is not what its transition left"
-        if said and _is_same_state(said, state, first=self.states.get(record.prompt) is None):
+        if stored and _is_same_state(stored, state, first=self.states.get(record.prompt) is None):
             problems.pop(path)
-            state = said
+            state = stored
         self.states[record.prompt] = state
         for added, problem in _added_files(self._repo, record, changes):
             problems[added] = problem
@@ -149,8 +149,8 @@ class _Replay:
             known = self.open.get(path)
             prompt = _state_prompt(path)
             state = self.state(prompt) if recovers and prompt else None
-            said = _read_state(self._repo, change, prompt) if state else None
-            if (known and change.new == known.good) or (said and state and _is_same_state(said, state)):
+            stored = _read_state(self._repo, change, prompt) if state else None
+            if (known and change.new == known.good) or (stored and state and _is_same_state(stored, state)):
                 problems.pop(path, None)
 
     def _add_boundary(self, changes: Mapping[str, FileChange], problems: dict[str, str]) -> None:

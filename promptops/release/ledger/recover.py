@@ -169,8 +169,8 @@ def _fetch_remote_head(branch: StateBranch) -> str | None:
 def _dangling_commits(branch: StateBranch) -> dict[str, str]:
     """Commits that no ref leads to any more, the newest of each line."""
     words = ("fsck", "--lost-found", "--no-reflogs", "--no-progress", "--connectivity-only")
-    said = run_git(branch.settings, *words, ok=tuple(range(128))).decode("utf-8", "replace").splitlines()
-    dangling = [line.split()[-1] for line in said if line.startswith("dangling commit ")]
+    lines = run_git(branch.settings, *words, ok=tuple(range(128))).decode("utf-8", "replace").splitlines()
+    dangling = [line.split()[-1] for line in lines if line.startswith("dangling commit ")]
     ours = [oid for oid in dangling if branch.repo.list_files(oid, "releases")]
     return {f"the commit {oid[:12]}, which nothing leads to any more": oid for oid in ours}
 
@@ -195,10 +195,10 @@ def _repair_files(branch: StateBranch, commit: str) -> tuple[str, tuple[str, ...
     if not audit.tampering:
         return commit, ()
     files = {each.path: _good_content(branch, audit, each) for each in audit.tampering}
-    said = format_message(
+    message = format_message(
         f"release: recover {', '.join(files)}", {"Transition": "recover", "Actor": branch.identity.actor}
     )
-    return branch.commit(commit, files, said), tuple(files)
+    return branch.commit(commit, files, message), tuple(files)
 
 
 def _good_content(branch: StateBranch, audit: BranchAudit, found: Tampering) -> bytes | None:

@@ -236,8 +236,8 @@ def _commits_only_in(branch: StateBranch, newer: str, without: str | None) -> Se
     """Commits of one side alone, oldest first."""
     keys = "%x1f".join(f"%(trailers:key={TRAILER}-{key},valueonly,separator=%x20)" for key in _KEYS)
     words = ["log", "--reverse", "--topo-order", f"--format=%H%x1f{keys}", newer]
-    said = run_git(branch.settings, *words, *([f"^{without}"] if without else []), "--")
-    lines = said.decode("utf-8", "replace").splitlines()
+    output = run_git(branch.settings, *words, *([f"^{without}"] if without else []), "--")
+    lines = output.decode("utf-8", "replace").splitlines()
     return [_Commit(*(word.strip() for word in line.split("\x1f"))) for line in lines if line]
 
 

@@ -134,13 +134,13 @@ def _metric(
 def _check_kind(text: PlanDocument, entry: Mapping[str, Any], path: YamlPath, source: MetricSource) -> None:
     kind, name = entry["kind"], entry["name"]
     if source.is_binary and kind != "binary":
-        said = f"of {name} is {kind}, and {entry['source']} is yes or no"
-        text.refuse((*path, "kind"), said, "kind: binary")
+        problem = f"of {name} is {kind}, and {entry['source']} is yes or no"
+        text.refuse((*path, "kind"), problem, "kind: binary")
     if source.is_binary is False and kind == "binary":
         text.refuse((*path, "kind"), f"of {name} is binary, and {entry['source']} is a number", _BINARY_HINT)
     if source.worse and entry["worse"] != source.worse:
-        said = f"of {name} is {entry['worse']}: of {entry['source']}, {source.worse} is worse"
-        text.refuse((*path, "worse"), said)
+        problem = f"of {name} is {entry['worse']}: of {entry['source']}, {source.worse} is worse"
+        text.refuse((*path, "worse"), problem)
     if kind == "ratio" and entry["worse"] == "lower":
         text.refuse((*path, "worse"), f"of {name}: a ratio is of amounts where more is worse", _BINARY_HINT)
     for key, place in (("window", ("outcome", "judge")), ("sample", ("judge",))):

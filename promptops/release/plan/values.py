@@ -98,8 +98,8 @@ class PlanDocument:
 
     def refuse(self, path: YamlPath, message: str, hint: str = "") -> NoReturn:
         where = format_path(path)
-        said = f"plan {self.name}: {message}" if not where else f"plan {self.name}: {where} {message}"
-        raise InvalidAt(self.document.problem("plan", path, said, hint))
+        problem = f"plan {self.name}: {message}" if not where else f"plan {self.name}: {where} {message}"
+        raise InvalidAt(self.document.problem("plan", path, problem, hint))
 
     def seconds(self, value: float | str, path: YamlPath, *, positive: bool = True) -> float:
         seconds = parse_duration(value) if isinstance(value, str) else float(value)

@@ -4,7 +4,6 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -27,6 +26,7 @@ from promptops.cli.reports.numbers import (
 from promptops.escapes import escape
 from promptops.evaluation.result import EvalResult, ScoreSlice
 from support.eval_results import BROKE, alone, case, compared, flip, rate, several, side, trial
+from support.html_pages import HtmlPage
 
 FORMS: tuple[EvalFormatName, ...] = ("table", "json", "junit", "markdown", "html")
 NASTY = [
@@ -381,43 +381,9 @@ def test_prose_keeps_words_and_fences_in_the_rest(text: str, written: str | None
 # ---- HTML
 
 
-class Page(HTMLParser):
-    """Elements in order, and the text of each element of class ``output``."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.outputs: list[str] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "input", "wbr"):
-            self._open.append("output" if dict(attrs).get("class") == "output" else tag)
-        if self._open and self._open[-1] == "output":
-            self.outputs.append("")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        last = self._open.pop()
-        assert last in (tag, "output")
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self._open:
-            self.text += data
-        if "output" in self._open:
-            self.outputs[-1] += data
-
-
 def test_the_report_stands_alone() -> None:
     for result in (compared(), alone(), several()):
-        page = Page(render_result(result, "html"))
+        page = HtmlPage(render_result(result, "html"))
         assert not {tag for tag, _ in page.tags} & {
             "script",
             "link",
@@ -435,7 +401,7 @@ def test_the_report_stands_alone() -> None:
 
 
 def test_the_report_can_be_read_aloud() -> None:
-    page = Page(render_result(compared(), "html"))
+    page = HtmlPage(render_result(compared(), "html"))
     drawings = [each for tag, each in page.tags if tag == "svg" and each.get("role") == "img"]
     assert "support/reply@9ab21c0 90.0 % (85.5–93.2 %)" in str(drawings[0]["aria-label"])
     ids = [each["id"] for _, each in page.tags if "id" in each]
@@ -461,7 +427,7 @@ def test_no_answer_breaks_out_of_the_report(hostile: list[str]) -> None:
         result = with_flips(texts[start : start + 100])
         text = render_result(result, "html")
         text.encode()
-        page = Page(text)
+        page = HtmlPage(text)
         assert page.outputs == list(outputs(result))
         assert not {tag for tag, _ in page.tags} & {"script", "img", "iframe", "a", "b", "marquee"}
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]", text)
@@ -470,7 +436,7 @@ def test_no_answer_breaks_out_of_the_report(hostile: list[str]) -> None:
 def test_cases_are_chosen_by_tag() -> None:
     text = render_result(compared(), "html")
     assert ".cases:has(#tag-0:checked) .case:not(.t0){display:none}" in text
-    page = Page(text)
+    page = HtmlPage(text)
     classes = [str(each["class"]) for tag, each in page.tags if tag == "details" and "case" in str(each)]
     assert sum("t0" in one.split() for one in classes) == 3
     assert "tag-0" not in render_result(alone(), "html")

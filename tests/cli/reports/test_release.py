@@ -1,7 +1,6 @@
 import json
 import re
 from dataclasses import replace
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, get_args
 
@@ -33,6 +32,7 @@ from promptops.release.rules import Move, RolloutDecision, Transition
 from promptops.release.status_view import CanaryExposure, StatusView, TimelineEvent, canary_exposure
 from promptops.stats.verdicts import Verdict
 from promptops.versions.release_state import ReleasedVersion
+from support.html_pages import HtmlPage
 from support.logged_runs import a_run
 from support.status_views import CANARY, NOW, PLAN, STABLE, findings, idle, metric, shadowed, view
 
@@ -434,34 +434,8 @@ def test_a_long_comment_is_cut_and_says_so() -> None:
 # ---- HTML
 
 
-class Page(HTMLParser):
-    def __init__(self, text: str) -> None:
-        super().__init__(convert_charrefs=True)
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.text = ""
-        self._open: list[str] = []
-        self.feed(text)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag != "meta":
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "style" not in self._open:
-            self.text += data
-
-
 def test_the_page_stands_alone_and_can_be_read_aloud() -> None:
-    page = Page(render_status(VIEWS, "html"))
+    page = HtmlPage(render_status(VIEWS, "html"))
     names = {tag for tag, _ in page.tags}
     assert not names & {"script", "link", "img", "iframe", "a"}
     assert not any(name in attrs for _, attrs in page.tags for name in ("src", "href", "onload"))
@@ -476,8 +450,8 @@ def test_the_page_stands_alone_and_can_be_read_aloud() -> None:
 def test_nothing_breaks_out_of_the_page(text: str) -> None:
     said = render_status([with_text(text)], "html")
     said.encode()
-    usual = {tag for tag, _ in Page(render_status([view()], "html")).tags}
-    page = Page(said)
+    usual = {tag for tag, _ in HtmlPage(render_status([view()], "html")).tags}
+    page = HtmlPage(said)
     assert {tag for tag, _ in page.tags} <= usual | {"p"}
     assert escape_line(text, 40).rstrip("…") in page.text
 

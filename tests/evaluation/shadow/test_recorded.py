@@ -3,10 +3,6 @@
 import json
 import random
 import re
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +14,7 @@ import pytest
 from promptops.evaluation.shadow.aggregator import ShadowAggregator
 from promptops.evaluation.shadow.pair import ShadowAnswer, ShadowPair
 from support.front_door import Cli, Repo
+from support.replay_server import replay
 
 PROMPT = """\
 model: openai/{version}
@@ -57,20 +54,10 @@ def known(shared: Path, name: str) -> dict[str, Any]:
 
 @contextmanager
 def replayed(shared: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    monkeypatch.setenv("OPENAI_BASE_URL", f"http://127.0.0.1:{port}/v1")
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-    command = [sys.executable, str(shared / "tools/replay_server.py"), str(shared / f"data/{name}.jsonl")]
-    with subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.DEVNULL) as server:
-        for _ in range(200):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.05)
+    with replay(shared, f"{name}.jsonl") as url:
+        monkeypatch.setenv("OPENAI_BASE_URL", url)
+        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
         yield
-        server.terminate()
 
 
 def written(repo: Repo, name: str, pairs: list[dict[str, Any]]) -> None:

@@ -46,5 +46,5 @@ def is_canary_failing(registry: RegistryDatabase, rollout: str) -> bool:
     if len(canary) < FAILURES_TO_OPEN or not all(row["failed"] for row in canary):
         return False
     stable = registry.read(_LATEST, (rollout, "stable", FAILURES_TO_OPEN))
-    heard = bool(stable) and stable[0]["seq"] > canary[-1]["seq"]
-    return heard and not any(row["failed"] for row in stable)
+    answered_since = bool(stable) and stable[0]["seq"] > canary[-1]["seq"]
+    return answered_since and not any(row["failed"] for row in stable)
