@@ -20,7 +20,8 @@ _PLAIN = (
     "$ref", "$schema", "$vocabulary", "const", "contentEncoding", "contentMediaType", "default",
     "dependentRequired", "deprecated", "description", "enum", "example", "examples", "exclusiveMaximum",
     "exclusiveMinimum", "format", "id", "maxContains", "maxItems", "maxLength", "maxProperties", "maximum",
-    "minContains", "minItems", "minLength", "minProperties", "minimum", "multipleOf", "pattern", "readOnly",
+    "minContains", "minItems", "minLength", "minProperties", "minimum", "multipleOf", "pattern",
+    "propertyOrdering", "readOnly",
     "required", "title", "type", "uniqueItems", "writeOnly",
 )  # fmt: skip
 _KEYWORDS = sorted({*_OF_MAPPINGS, *_OF_LISTS, *_OF_SCHEMAS, *_PLAIN})

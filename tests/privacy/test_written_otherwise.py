@@ -42,6 +42,8 @@ WRITTEN: dict[str, Callable[[str], str]] = {
     "narrow spaces": spaces("\u202f"),
     "no spaces": spaces(""),
     "two spaces": spaces("  "),
+    "three spaces": spaces("   "),
+    "spaced dashes": spaces(" \u2013 "),
     "dashes": lambda value: value.replace(" ", "-").replace("-", "\u2011"),
     "minus": lambda value: value.replace("-", "\u2212"),
     "zero width": middle("\u200b"),
