@@ -5,6 +5,7 @@ import ipaddress
 import itertools
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -119,7 +120,19 @@ def is_slow_file(path: Path) -> bool:
     return path.is_relative_to(TESTS) and path.relative_to(TESTS).as_posix().startswith(SLOW_FILES)
 
 
+MEMORY = Path("/dev/shm")  # noqa: S108 - of folders in it pytest gives each user one of their own
+
+
+def has_room_in_memory() -> bool:
+    """For files, of which hooks are some that are started."""
+    if not MEMORY.is_dir() or os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+        return False
+    return shutil.disk_usage(MEMORY).free > 4 << 30
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    if has_room_in_memory():  # each commit of SQLite waits for a disk
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if config.pluginmanager.hasplugin("_cov"):
         config.pluginmanager.register(TracedTests())
 

@@ -47,6 +47,7 @@ NOT_OURS = re.compile(
 )
 
 
+@functools.cache
 def texts() -> list[Path]:
     """Every text of the repository; history (the changelog, fixtures) stays as it was."""
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True)
@@ -56,12 +57,12 @@ def texts() -> list[Path]:
 
 @functools.cache
 def words_of(file: Path) -> str:
-    """The text without line breaks and the marks of comments, so that a broken phrase is found."""
-    return re.sub(r"\s+(?:# )?", " ", file.read_text(encoding="utf-8"))
+    """Without capitals, line breaks and the marks of comments, so that a broken phrase is found."""
+    return re.sub(r"\s+(?:# )?", " ", file.read_text(encoding="utf-8")).lower()
 
 
 def found_in(files: list[Path], pattern: str) -> list[str]:
-    wanted = re.compile(pattern, re.IGNORECASE)
+    wanted = re.compile(pattern)
     return [str(file.relative_to(ROOT)) for file in files if wanted.search(words_of(file))]
 
 

@@ -352,6 +352,7 @@ def test_a_check_ends_whatever_its_pattern_is(kind: str, argument: object) -> No
     assert time.perf_counter() - started < 20  # without a limit it would be hours, and machines are busy
 
 
+@pytest.mark.slow  # the second that a search has
 def test_the_answer_is_logged_although_a_check_is_stopped(repo: Any, cli: Any, provider: Any) -> None:
     provider.script = text(" " * 300_000 + "paid for!")
     repo.write("prompts/greet.yaml", GREET + "checks:\n  - regex: '\\s+$'\n")

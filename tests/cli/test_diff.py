@@ -799,6 +799,7 @@ class TestRealHistories:
             ),
         ],
     )
+    @pytest.mark.slow
     def test_the_commits_that_change_a_text_are_those_that_git_names(
         self, bundle: str, shared: Path, tmp_path: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -51,6 +51,7 @@ def test_a_check_that_is_shown_to_be_worse_is_named_whatever_the_whole_did() -> 
 
 
 @pytest.mark.parametrize("early", [False, True])
+@pytest.mark.slow
 def test_good_slices_are_seldom_named(early: bool) -> None:
     """Ten slices of 60 pairs that change nothing; where one may stop, they are looked at every 200 pairs."""
     named = 0

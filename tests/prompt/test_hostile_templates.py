@@ -133,6 +133,7 @@ def test_whatever_makes_a_value_counts_it(value: str, *, json_values: bool) -> N
         render_text(template + "{% endfor %}", LARGE, where="p.yaml", json_values=json_values)
 
 
+@pytest.mark.slow
 def test_what_is_joined_is_counted_before() -> None:
     tracemalloc.start()
     try:

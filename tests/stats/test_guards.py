@@ -301,6 +301,7 @@ def _median_calls(question: Hypothesis, g: float, weight: float, stable: float, 
         (Hypothesis.NOT_WORSE, 0.1, 0.5, 0.05, 0.05),
     ],
 )
+@pytest.mark.slow
 def test_a_forecast_is_of_the_size_of_what_happens(
     question: Hypothesis, g: float, weight: float, stable: float, canary: float
 ) -> None:

@@ -78,6 +78,7 @@ def test_ratios_are_bounded_and_judged_by_their_limit() -> None:
 
 
 @pytest.mark.no_cover
+@pytest.mark.slow
 def test_equal_ratios_raise_no_more_alarms_than_alpha() -> None:
     draw = random.Random(8)
     alarms = 0

@@ -231,6 +231,7 @@ class TestSearch:
         assert registry.read("SELECT * FROM search_waiting") == []
 
     @pytest.mark.no_cover
+    @pytest.mark.slow
     def test_large_logs_are_indexed_in_parts(self, registry: RegistryDatabase) -> None:
         registry.record([(a_run(), an_end(output=f"word{n}")) for n in range(4_500)])
         said: list[tuple[int, int]] = []

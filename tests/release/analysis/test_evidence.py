@@ -107,7 +107,7 @@ def test_not_worse_has_to_hold_when_it_promotes(traffic: Traffic, metric: PlanMe
 
     calls(500, 1)
     assert all(each.not_worse for each in traffic.observe(plan).metrics)
-    calls(2000, 1.5)
+    calls(800, 1.5)
     assert not any(each.not_worse for each in traffic.observe(plan).metrics)
 
 

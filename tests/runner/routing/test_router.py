@@ -237,13 +237,13 @@ class TestState:
     def test_threads_share_it(self, folder: GitFolder, serving: Callable[..., Router]) -> None:
         found: list[tuple[str | None, ...]] = []
         with serving() as place:
-            work = lambda: found.extend(facts(place.place(at(folder), f"u{n}")) for n in range(100))
+            work = lambda: found.extend(facts(place.place(at(folder), f"u{n}")) for n in range(40))
             threads = [Thread(target=work) for _ in range(6)]
             for thread in threads:
                 thread.start()
             for thread in threads:
                 thread.join()
-            alone = [facts(place.place(at(folder), f"u{n}")) for n in range(100)]
+            alone = [facts(place.place(at(folder), f"u{n}")) for n in range(40)]
         assert Counter(found) == Counter(alone * 6)
 
     def test_a_canary_that_is_nowhere_falls_back_and_stays_the_canarys_failure(
