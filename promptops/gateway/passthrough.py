@@ -48,7 +48,6 @@ PARAMETERS = frozenset(
 )
 """What callers may set. None of it costs more than the price of tokens says."""
 
-NEEDED = "it needs `serve: {passthrough: log}`, and a key that was made with --models"
 _MESSAGES = "messages"
 _BARE = re.compile(r"[\w.-]+", re.ASCII)
 _WILDCARD = re.compile(r"[*?[]")

@@ -69,19 +69,13 @@ def _percentile(ordered: Sequence[float], value: float) -> tuple[float, int]:
     return (place + 0.5) / (count + 1), place
 
 
-def ratio_losses(seen: Percentiles, canary: bool, value: float, margin: float) -> tuple[float, float]:
-    """The losses of one call for ``WORSE`` and for ``NOT_WORSE``; stable's value is then added to ``seen``.
-
-    ``value``: milliseconds, dollars or tokens, finite; ``margin``: the ratio that is still accepted, above 0.
-    """
-    (worse,), (within,) = ratio_losses_of(seen, (canary,), (value,), margin)
-    return worse, within
-
-
 def ratio_losses_of(
     seen: Percentiles, arms: Sequence[bool], values: Sequence[float], margin: float
 ) -> tuple[list[float], list[float]]:
-    """``ratio_losses`` of many calls, one after the other."""
+    """The losses of calls for ``WORSE`` and for ``NOT_WORSE``; stable's values are added to ``seen``.
+
+    ``values``: milliseconds, dollars or tokens; ``margin``: the ratio that is still accepted.
+    """
     if not (math.isfinite(margin) and margin > 0):
         raise Invalid(f"a margin of {margin}: needs a ratio above 0, such as 1.2")
     if not all(map(math.isfinite, values)):

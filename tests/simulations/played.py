@@ -17,6 +17,7 @@ from promptops.stats.eprocess import Hypothesis, log_threshold
 from promptops.stats.two_arm import TwoArmTest
 from promptops.versions.release_state import ChannelState, ReleasedVersion
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end
+from support.rollouts import ERRORS, THUMBS
 
 START = 1_780_000_000.0  # seconds since the epoch
 STABLE, CANARY = ReleasedVersion("v12", DIGEST), ReleasedVersion("v13", OTHER_DIGEST)
@@ -28,21 +29,10 @@ SLOW = 110.0  # seconds that the good answers of a slow canary take
 
 
 def errors(margin: float) -> PlanMetric:
-    return PlanMetric(
-        name="error_rate", kind="binary", source="run.error", worse="higher", role="guard", margin=margin
-    )
+    return replace(ERRORS, margin=margin)
 
 
-THUMBS = PlanMetric(
-    name="thumbs",
-    kind="binary",
-    source="outcome.thumbs",
-    worse="lower",
-    role="guard",
-    margin=0.05,
-    window=_WINDOW_S,
-    missing="good",
-)
+SHORT_THUMBS = replace(THUMBS, window=_WINDOW_S)
 RAMP = (
     PlanStep(weight_bp=500, min_canary=25),
     PlanStep(weight_bp=2500, min_canary=100),
@@ -179,7 +169,7 @@ def slower_canary_as_it_ends(seed: int, horizon: int) -> int | None:
 
 def instant_and_delayed(seed: int, horizon: int) -> int | None:
     """Calls until equal arms are rolled back: errors are known at once, most thumbs only much later."""
-    world = World(seed, a_plan(errors(0.02), THUMBS), lambda *_: 0.05)
+    world = World(seed, a_plan(errors(0.02), SHORT_THUMBS), lambda *_: 0.05)
     waiting: list[tuple[float, RunOutcome]] = []
     for first in range(0, horizon, _TICK):
         calls = [world.call(number) for number in range(first, first + _TICK)]

@@ -12,7 +12,7 @@ from promptops.stats.eprocess import Hypothesis, log_threshold, paired_test
 from promptops.stats.guard_group import GuardGroup, GuardLoss, new_guard_group
 from promptops.stats.non_inferiority import Observation, PairedMarginTest, closest_rates
 from promptops.stats.paired import mcnemar
-from promptops.stats.rank_losses import Percentiles, ratio_losses
+from promptops.stats.rank_losses import Percentiles, ratio_losses_of
 from promptops.stats.sample_ratio import SampleRatioTest
 from promptops.stats.two_arm import RANKS, AnyTwoArmTest, TwoArmTest, two_arm_test
 
@@ -108,7 +108,7 @@ def latency(
         for _ in range(horizon):
             arms.append(draw.random() < weight)
             value = draw.lognormvariate(7.0, _SPREAD) * (ratio if arms[-1] else 1.0)
-            worse, within = ratio_losses(seen, arms[-1], value, margin)
+            (worse,), (within,) = ratio_losses_of(seen, arms[-1:], (value,), margin)
             yield arms[-1], weight, worse if question is Hypothesis.WORSE else within
 
     return _played(TwoArmTest(question, 0.0, RANKS), calls()) and sum(arms)

@@ -22,7 +22,7 @@ from promptops.stats.forecast import calls_needed
 from promptops.stats.guard_group import GuardGroup, closed_testing, new_guard_group
 from promptops.stats.intervals import Interval
 from promptops.stats.non_inferiority import MarginTest
-from promptops.stats.rank_losses import Percentiles, ratio_losses
+from promptops.stats.rank_losses import Percentiles, ratio_losses_of
 from promptops.stats.stratified import ArmTally, StepStratum, stratified_difference
 from promptops.stats.two_arm import FROM_ZERO, Prior, TwoArmTest, prior_from_history
 
@@ -147,9 +147,8 @@ def test_only_the_latest_values_are_kept(values: list[int], limit: int) -> None:
 
 def test_the_canary_is_divided_by_the_margin_and_never_becomes_the_ruler() -> None:
     seen = Percentiles()
-    assert ratio_losses(seen, False, 100.0, 1.2) == (0.5, 0.5)
-    assert ratio_losses(seen, True, 110.0, 1.2) == (0.75, 0.25)
-    assert ratio_losses(seen, True, 120.0, 1.2) == (0.75, 0.5)
+    found = ratio_losses_of(seen, (False, True, True), (100.0, 110.0, 120.0), 1.2)
+    assert found == ([0.5, 0.75, 0.75], [0.5, 0.25, 0.5])
     assert seen.ordered == [100.0]
 
 
@@ -159,7 +158,7 @@ def test_what_was_not_measured_is_refused(value: float) -> None:
         with pytest.raises(Invalid, match="not a measured value"):
             refuse(value)
     with pytest.raises(Invalid, match="margin"):
-        ratio_losses(Percentiles(), True, 1.0, 0.0)
+        ratio_losses_of(Percentiles(), (True,), (1.0,), 0.0)
     with pytest.raises(Invalid, match="limit"):
         Percentiles.from_json({"limit": 0, "latest": []})
 
