@@ -1,7 +1,7 @@
 """Plain models: calls without a prompt, where ``serve: {passthrough: log}`` and the key allow them.
 
-Such a call is a run like others, of a prompt that is made for it: it holds the model, the parameters and the
-tools of the request, and takes its messages.
+Such a call is a run like others, of a prompt made for the model: it takes the messages of the request.
+What else the request says is no part of the version, or callers could make as many versions as calls.
 """
 
 import re
@@ -10,14 +10,13 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
 
-from promptops.config.json_text import parse_strict_json
 from promptops.config.yaml import Document
 from promptops.errors import Invalid
 from promptops.gateway.access import Caller
 from promptops.gateway.body import wrong_type
 from promptops.gateway.errors import ApiError
 from promptops.prompt import Input, Insert, Prompt
-from promptops.prompt.canonical_json import compact_json, json_data_problem
+from promptops.prompt.canonical_json import json_data_problem
 from promptops.providers.parameters import check_model_name
 from promptops.runner.caller_tools import NO_TOOLS, CallerTools
 from promptops.service import CallRequest
@@ -97,29 +96,33 @@ def model_call(
     parameters: Mapping[str, Any],
     tools: CallerTools = NO_TOOLS,
 ) -> CallRequest:
-    """The call with a version of its own. Raises ApiError or Invalid for parameters that cannot be sent."""
+    """The call of a plain model. Raises ApiError or Invalid for parameters that cannot be sent."""
     if problem := json_data_problem(dict(parameters)):
         raise Invalid(f"the parameters cannot be used: {problem}")
     for name in _BOUNDS:
         bound = parameters.get(name, 1)
         if type(bound) is not int or bound < 1:
             raise wrong_type(name, "a number of tokens, at least 1")
-    written = compact_json({"parameters": dict(sorted(parameters.items())), "tools": list(tools.tools)})
-    version = Version(prompt=_prompt(model, written), reference=model, source=PROMPT, pasteable=model)
-    return replace(call, reference=model, version=version, inputs={_MESSAGES: list(messages)}, chat=())
+    added = CallerTools(tools.tools, dict(sorted({**tools.parameters, **parameters}.items())))
+    return replace(
+        call,
+        reference=model,
+        version=Version(prompt=_prompt(model), reference=model, source=PROMPT, pasteable=model),
+        inputs={_MESSAGES: list(messages)},
+        chat=(),
+        caller_tools=added,
+    )
 
 
-@lru_cache(maxsize=128)
-def _prompt(model: str, written: str) -> Prompt:
-    """The same for the same settings, so that what is made of a prompt once is made once."""
-    settings = parse_strict_json(written)
+@lru_cache(maxsize=_MAX_MODELS)
+def _prompt(model: str) -> Prompt:
+    """The same for the same model, so that what is made of a prompt once is made once."""
     return Prompt(
         name=PROMPT,
         path=f"{PROMPT}.yaml",
         document=Document(PROMPT, {}, {}),
         model=model,
-        parameters=settings["parameters"],
-        tools=tuple(settings["tools"]),
+        caller_tools="allow",
         inputs={_MESSAGES: Input(_MESSAGES, {}, "messages")},
         messages=(Insert(_MESSAGES),),
     )

@@ -1,4 +1,4 @@
-"""Tools that a caller adds to a released prompt, where the prompt says ``caller_tools: allow``."""
+"""What a caller adds: tools where the prompt says ``caller_tools: allow``; to plain models parameters."""
 
 from collections.abc import Mapping
 from dataclasses import field, replace
@@ -42,7 +42,7 @@ class CallerToolsRefused(Invalid):
 
 @dataclass(frozen=True, slots=True)
 class CallerTools:
-    """Functions in OpenAI's form, and the parameters that belong to them, such as ``tool_choice``."""
+    """Functions in OpenAI's form, and parameters: those that belong to them, such as ``tool_choice``."""
 
     tools: tuple[Mapping[str, Any], ...] = ()
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -55,8 +55,11 @@ class CallerTools:
             if problem := _tool_problem(tool):
                 raise CallerToolsRefused(f"a tool is no function that can be sent: {problem}")
         if problem := json_data_problem(dict(self.parameters)):
-            raise CallerToolsRefused(f"tool_choice cannot be used: {problem}")
+            raise CallerToolsRefused(f"a parameter cannot be used: {problem}")
         check_tools(self.tools)
+
+    def __bool__(self) -> bool:
+        return bool(self.tools or self.parameters)
 
     @property
     def names(self) -> list[str]:
@@ -76,7 +79,7 @@ class CallerTools:
             raise CallerToolsRefused(f"the prompt has a tool `{min(taken)}` of its own")
 
     def added_to(self, request: CompletionRequest) -> CompletionRequest:
-        if not self.tools:
+        if not self:
             return request
         parameters = {**request.parameters, **self.parameters}
         return replace(request, tools=(*request.tools, *self.tools), parameters=parameters)

@@ -295,7 +295,7 @@ def started_run(version: Version, rendered: RenderedPrompt, origin: RunContext, 
         tenant=origin.tenant,
         api_key=origin.api_key,
         arm=origin.arm,
-        parameters=prompt.parameters,
+        parameters={**prompt.parameters, **origin.caller_tools.parameters},
         overrides={**origin.overrides, "caller_tools": names}
         if (names := origin.caller_tools.names)
         else origin.overrides,

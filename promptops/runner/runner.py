@@ -144,7 +144,7 @@ class Runner:
             limiter=limiter,
         )
         try:
-            if not calling.caller_tools.tools and (kept := self.find(prompt, rendered, trial)):
+            if not calling.caller_tools and (kept := self.find(prompt, rendered, trial)):
                 end = with_checks(prepared, from_cache(prompt, kept, self.catalog))
             else:
                 completion = await calling.answer(rendered.messages)

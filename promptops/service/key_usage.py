@@ -153,7 +153,7 @@ class Admission:
             for pin in (prompt.model, *prompt.fallback)
         ]
         usd = max(map(_prices(call, catalog).at_most, requests)) if usage.windows else 0.0
-        tokens = sent_tokens(requests[0]) + _longest_answer(prompt.parameters) if usage.tokens else 0
+        tokens = sent_tokens(requests[0]) + _longest_answer(call.started.parameters) if usage.tokens else 0
         with usage.store.locked():
             if usage.tokens and (wait := usage.tokens.wait_for(tokens)) > 0:
                 raise LimitReached("too many tokens of this key a minute", wait)
@@ -223,7 +223,7 @@ def _longest_answer(parameters: Mapping[str, Any]) -> int:
 def _prices(call: PreparedRun, catalog: Catalog) -> Prices:
     prices = Prices(catalog)
     try:
-        prices.check(call.version.prompt)
+        prices.check(replace(call.version.prompt, parameters=call.started.parameters))
     except Invalid as error:
         reason = error.message.partition(", so that")[0]
         raise Invalid(f"{reason}, so that the budget of this key cannot be kept", hint=error.hint) from None

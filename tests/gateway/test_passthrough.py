@@ -18,6 +18,7 @@ serve: {{passthrough: log, aliases: {{small: openai/stub-1}}}}
 models: {{openai/stub-1: {PRICES}, openai/vectors: {PRICES}}}
 """
 HI: Any = [{"role": "user", "content": "Hi"}]
+TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
 CALL = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
 
 
@@ -79,6 +80,13 @@ def test_a_plain_model_is_called_logged_and_priced(
     assert (shown["parameters"], shown["inputs"]) == ({"max_tokens": 9, "temperature": 0.5}, {"messages": HI})
     assert [one["run_id"] for one in told(cli, "runs", "list", "passthrough")] == [run["run_id"]]
     assert ok(cli("runs", "show", run["run_id"]))
+    answer = keyed.chat(model, temperature=0.6, tools=[TOOL], tool_choice="none")
+    other = keyed.client.get(f"/v1/runs/{answer.headers['x-promptops-run-id']}", **keyed.headers).body
+    assert (other["parameters"], other["overrides"]) == (
+        {"temperature": 0.6, "tool_choice": "none"},
+        {"caller_tools": ["look"]},
+    )
+    assert other["digest"] == shown["digest"]  # else callers could make as many versions as they make calls
 
 
 def test_streams_tools_and_the_responses_api(keyed: Keyed, provider: Provider) -> None:
@@ -106,9 +114,7 @@ def test_streams_tools_and_the_responses_api(keyed: Keyed, provider: Provider) -
     assert found.body["output"][0]["name"] == "look"
     sent = provider.requests[-1].body
     assert sent["messages"] == [{"role": "system", "content": "Be brief."}, *HI]
-    assert sent["tools"] == [
-        {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
-    ]
+    assert sent["tools"] == [TOOL]
     assert sent["tool_choice"] == {"type": "function", "function": {"name": "look"}}
     assert (sent["max_completion_tokens"], sent["reasoning_effort"], sent["verbosity"]) == (9, "low", "low")
     assert sent["response_format"]["json_schema"] == {
