@@ -105,14 +105,14 @@ def _needs_model(check: Check, kind: CheckKind) -> bool:
 
 
 def validate_checks(
-    compiled: Sequence[CompiledCheck], schema: Mapping[str, Any] | None, further: GraderClient | None
+    compiled: Sequence[CompiledCheck], schema: Mapping[str, Any] | None, grader: GraderClient | None
 ) -> None:
     """Raise Invalid for what would fail in every case: a missing schema, a judge that does not fit."""
     for each in compiled:
         if each.check.kind == "json_schema" and each.check.argument is None and schema is None:
             raise Invalid(structure.NO_SCHEMA_MESSAGE, hint=structure.NO_SCHEMA_HINT)
-        if further is not None and each.check.kind == "judge":
-            judged.judge_for_check(each.check, further)
+        if grader is not None and each.check.kind == "judge":
+            judged.judge_for_check(each.check, grader)
 
 
 def run_checks(compiled: Sequence[CompiledCheck], subject: CheckSubject) -> "tuple[CheckResult, ...]":
@@ -122,28 +122,28 @@ def run_checks(compiled: Sequence[CompiledCheck], subject: CheckSubject) -> "tup
 
 
 async def run_all_checks(
-    compiled: Sequence[CompiledCheck], subject: CheckSubject, further: GraderClient
+    compiled: Sequence[CompiledCheck], subject: CheckSubject, grader: GraderClient
 ) -> "tuple[CheckResult, ...]":
-    """All checks in their order, ``further`` making the calls that some of them need."""
-    found = (*run_checks(compiled, subject), *await run_graded_checks(compiled, subject, further))
+    """All checks in their order, ``grader`` making the calls that some of them need."""
+    found = (*run_checks(compiled, subject), *await run_graded_checks(compiled, subject, grader))
     by_name = {each.name: each for each in found}
     return tuple(by_name[each.check.name] for each in compiled)
 
 
 async def run_graded_checks(
-    compiled: Sequence[CompiledCheck], subject: CheckSubject, further: GraderClient
+    compiled: Sequence[CompiledCheck], subject: CheckSubject, grader: GraderClient
 ) -> "tuple[CheckResult, ...]":
     """Those that ``run_checks`` leaves out."""
-    return tuple([await _graded_result(each, subject, further) for each in compiled if each.needs_model])
+    return tuple([await _graded_result(each, subject, grader) for each in compiled if each.needs_model])
 
 
 async def _graded_result(
-    compiled: CompiledCheck, subject: CheckSubject, further: GraderClient
+    compiled: CompiledCheck, subject: CheckSubject, grader: GraderClient
 ) -> "CheckResult":
     check, ask = compiled.check, CHECK_KINDS[compiled.check.kind].graded_function
     assert ask is not None  # noqa: S101 - what takes further calls says how
     try:
-        verdict = await ask(subject, _argument(check, subject), check.name, further)
+        verdict = await ask(subject, _argument(check, subject), check.name, grader)
     except Exception as error:  # noqa: BLE001 - whatever a check raises is this case's error
         return _error(check, error)
     return _to_check_result(check, verdict)

@@ -79,14 +79,14 @@ async def ask_judge(
     judge: Judge,
     reference: str,
     offered: Mapping[str, Any],
-    further: GraderClient,
+    grader: GraderClient,
     *,
     check: str,
     votes: int = 1,
 ) -> JudgeVotes:
     """So many votes on one output; those that are no verdict are failures, never a 0."""
     inputs = judge_inputs(judge.prompt, offered)
-    calls = (_vote(judge, reference, inputs, further, check, number) for number in range(votes))
+    calls = (_vote(judge, reference, inputs, grader, check, number) for number in range(votes))
     results = await _gather(calls)
     return JudgeVotes(
         tuple(each for each in results if not isinstance(each, JudgeReplyError)),
@@ -98,7 +98,7 @@ async def compare_pair(
     judge: Judge,
     reference: str,
     offered: Mapping[str, Any],
-    further: GraderClient,
+    grader: GraderClient,
     *,
     check: str,
     votes: int = 1,
@@ -108,7 +108,7 @@ async def compare_pair(
     first, second = PAIR_INPUTS
     swapped = {**inputs, first: inputs[second], second: inputs[first]}
     calls = [
-        _vote(judge, reference, given, further, check, number)
+        _vote(judge, reference, given, grader, check, number)
         for number in range(votes)
         for given in (inputs, swapped)
     ]
@@ -133,10 +133,10 @@ def _pair_score(as_given: str, swapped: str) -> float:
 
 
 async def _vote(
-    judge: Judge, reference: str, inputs: Mapping[str, Any], further: GraderClient, check: str, number: int
+    judge: Judge, reference: str, inputs: Mapping[str, Any], grader: GraderClient, check: str, number: int
 ) -> Label | JudgeReplyError:
     call = GraderCall(check=check, inputs=inputs, reference=reference, trial=number)
-    reply = await further.ask(call)
+    reply = await grader.ask(call)
     try:
         return parse_label(judge.scale, _parse_reply(reply))
     except JudgeReplyError as failure:
@@ -152,10 +152,10 @@ def _parse_reply(reply: GraderReply) -> Any:
         raise JudgeReplyError(f"the judge's reply is not JSON: {error}") from None
 
 
-def judge_for_check(check: Check, further: GraderClient) -> Judge:
+def judge_for_check(check: Check, grader: GraderClient) -> Judge:
     """The judge of a check, which must fit it. Raises Invalid; call it before anything is spent."""
     given = _argument(check.argument)
-    judge = judge_from_prompt(further.prompt(given["prompt"]))
+    judge = judge_from_prompt(grader.prompt(given["prompt"]))
     passing = _passing_choices(given)
     if judge.pairwise or judge.scale.kind == "score":
         if passing:
@@ -173,11 +173,11 @@ def judge_for_check(check: Check, further: GraderClient) -> Judge:
     return judge
 
 
-async def run_judge(subject: CheckSubject, argument: Any, name: str, further: GraderClient) -> CheckVerdict:
+async def run_judge(subject: CheckSubject, argument: Any, name: str, grader: GraderClient) -> CheckVerdict:
     """The mean score, or the share of votes for a choice that passes; of a pair, the share of wins."""
     given = _argument(argument)
     reference, votes = given["prompt"], given.get("votes", 1)
-    found = judge_from_prompt(further.prompt(reference))
+    found = judge_from_prompt(grader.prompt(reference))
     offered = {
         **subject.inputs,
         "inputs": dict(subject.inputs),
@@ -195,12 +195,12 @@ async def run_judge(subject: CheckSubject, argument: Any, name: str, further: Gr
             found,
             reference,
             {**offered, "a": subject.output, "b": to_text(against)},
-            further,
+            grader,
             check=name,
             votes=votes,
         )
         return _verdict_from_votes(list(pair.votes), pair.failures, 2 * votes)
-    ballot = await ask_judge(found, reference, offered, further, check=name, votes=votes)
+    ballot = await ask_judge(found, reference, offered, grader, check=name, votes=votes)
     passing = _passing_choices(given)
     values = [float(vote in passing) if isinstance(vote, str) else vote for vote in ballot.votes]
     return _verdict_from_votes(values, ballot.failures, votes)
@@ -226,7 +226,7 @@ def _passing_choices(given: Mapping[str, Any]) -> set[str]:
 
 
 async def run_invariant(
-    subject: CheckSubject, argument: Any, name: str, further: GraderClient
+    subject: CheckSubject, argument: Any, name: str, grader: GraderClient
 ) -> CheckVerdict:
     """The share of other values of an input with which the same version gives the same answer."""
     which, own = argument["input"], subject.inputs.get(argument["input"])
@@ -234,7 +234,7 @@ async def run_invariant(
         raise CheckError(f"there is no input `{which}` to vary")
     others = [value for value in argument["values"] if value != own]
     calls = [GraderCall(check=name, inputs={**subject.inputs, which: value}) for value in others]
-    replies = await _gather(map(further.ask, calls))
+    replies = await _gather(map(grader.ask, calls))
     failed = [reply.error for reply in replies if reply.error]
     if failed:
         raise CheckError(

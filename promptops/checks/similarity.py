@@ -119,11 +119,11 @@ def similarity(subject: CheckSubject, argument: Any) -> CheckVerdict:
 
 
 async def similarity_by_embedding(
-    subject: CheckSubject, argument: Any, _: str, further: GraderClient
+    subject: CheckSubject, argument: Any, _: str, grader: GraderClient
 ) -> CheckVerdict:
     by, references = _metric_and_references(subject, argument)
     model = argument.get("model", EMBEDDING_MODEL)
-    own, *others = await further.embed(model, [subject.output, *references])
+    own, *others = await grader.embed(model, [subject.output, *references])
     values = [cosine(own, each) for each in others]
     return _verdict(max(values), by, references[values.index(max(values))])
 
