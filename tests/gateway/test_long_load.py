@@ -16,6 +16,7 @@ import pytest
 from support.front_door import Repo
 from support.gateway_client import serving_process
 from support.gateway_load import GatewayLoad, NumberedProvider, happens, resident_mb, workers_of
+from support.workspace_clients import states
 
 CALLS = int(os.environ.get("PROMPTOPS_GATEWAY_CALLS", "3000"))
 KILLS = 10  # in the first tenth of the calls, so that the memory of those that live on can be seen
@@ -40,12 +41,12 @@ def test_counts_agree_to_the_call(
         load = GatewayLoad(provider, free.getsockname()[1])
     options = ("--port", str(load.port), "--retries", "0", "--workers", str(workers))
     memory = asyncio.run(_play(load, live.path, options, workers))
-    logged = load.check(live.path, CALLS)
-    assert len(load.killed) == KILLS
     with capfd.disabled():
         seen = f"{len(load.answered)} answered, {len(load.hung_up)} hung up, {len(load.cut)} cut by a kill"
         print(f"\n{CALLS} calls, {workers} workers: {seen}")  # noqa: T201 - figures are what it is run for
-        print(f"provider {len(provider.calls)}; registry {dict(logged)}; MB {memory}")  # noqa: T201 - as above
+        print(f"provider {len(provider.calls)}; registry {dict(states(live.path))}; MB {memory}")  # noqa: T201
+    load.check(live.path, CALLS)
+    assert len(load.killed) == KILLS
     assert memory[-1] - memory[0] <= MOST_GROWTH_MB * workers
 
 
