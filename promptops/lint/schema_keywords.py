@@ -25,6 +25,7 @@ _PLAIN = (
     "required", "title", "type", "uniqueItems", "writeOnly",
 )  # fmt: skip
 _KEYWORDS = sorted({*_OF_MAPPINGS, *_OF_LISTS, *_OF_SCHEMAS, *_PLAIN})
+_HINTS = {"nullable": 'null is a type: `type: [string, "null"]`'}  # OpenAPI's word
 _OWN_PREFIXES = ("x-", "$")  # annotations of other programs; `$` may come with a vocabulary
 
 
@@ -46,7 +47,7 @@ def _parameters(tool: Any) -> Any:
 def _problems(subject: LintContext, schema: Any, path: YamlPath) -> Iterator[Problem]:
     for place in _unknown_keywords(schema, path):
         message, hint = unknown_name_message("keyword", str(place[-1]), _KEYWORDS)
-        hint = "" if not hint else "a note of your own begins with `x-`"
+        hint = _HINTS.get(str(place[-1]), "a note of your own begins with `x-`" if hint else "")
         yield subject.at(place, f"{message} of a schema says nothing", hint)
 
 

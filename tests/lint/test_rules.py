@@ -358,7 +358,7 @@ def test_why_a_schema_is_not_strict(linter: Linter, schema: str, reason: str) ->
             "`minLenght` (did you mean `minLength`?)",
         ),
         ("inputs: {x: {anyOf: [{type: string}, {enmu: [a]}]}}", "`enmu` (did you mean `enum`?)"),
-        ("inputs: {x: {type: string, nullable: true}}", "unknown keyword `nullable`"),
+        ("inputs: {x: {type: string, nullable: true}}", '`type: [string, "null"]`'),
         (f"output: {{schema: {{{ONE}, requried: [a]}}}}", "`requried` (did you mean `required`?)"),
         (
             "tools: [{type: function, function: {name: f, parameters: {properties: {a: {tpye: string}}}}}]",
@@ -372,7 +372,9 @@ def test_why_a_schema_is_not_strict(linter: Linter, schema: str, reason: str) ->
 )
 def test_words_that_json_schema_does_not_have(linter: Linter, more: str, said: str) -> None:
     found = [
-        each.message for each in linter.findings(prompt(more=f"{more}\n")) if each.rule == "unknown-keyword"
+        f"{each.message} — {each.hint}"
+        for each in linter.findings(prompt(more=f"{more}\n"))
+        if each.rule == "unknown-keyword"
     ]
     assert [said in message for message in found] == ([True] if said else [])
 
