@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from promptops.dataclass import dataclass
-from promptops.errors import NotFound
 from promptops.gateway.access import Caller
 from promptops.gateway.errors import ApiError
 from promptops.gateway.responses_wire import answer_items
@@ -50,7 +49,7 @@ def _item(registry: RegistryDatabase, caller: Caller, reference: Mapping[str, An
     found = _ITEM.fullmatch(name)
     try:
         run = own_run(registry, caller, found["run"] if found else "")
-    except NotFound:
+    except ApiError:
         run = None
     if run is not None and not run["redacted"]:
         items = answer_items(run["run_id"], run["output"] or "", run["tool_calls"])

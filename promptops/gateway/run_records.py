@@ -70,8 +70,9 @@ class RunRecords:
 
 
 def own_run(registry: RegistryDatabase, caller: Caller, run_id: str) -> RunRecord:
-    """Raises NotFound for a run of somebody else as for none: its id tells nothing."""
-    problem = NotFound(f"no run {run_id[:ULID_LENGTH]}", hint="give a whole run id, of X-Promptops-Run-Id")
+    """Raises ApiError for a run of somebody else as for none: its id tells nothing."""
+    said = f"no run {run_id[:ULID_LENGTH]}; give a whole run id, of X-Promptops-Run-Id"
+    problem = ApiError(404, said, "run_not_found", "run_id")
     if len(run_id) != ULID_LENGTH:
         raise problem
     try:

@@ -24,8 +24,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
+        why = str(error.strerror or error).partition(" (while ")[0]  # which says the address once more
         raise Unavailable(
-            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            f"cannot listen on {host}:{port}: {why}",
             hint="stop what listens there, or name another port with --port",
         ) from None
 

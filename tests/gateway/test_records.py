@@ -71,8 +71,13 @@ def test_a_run_is_shown_to_its_own_tenant_alone(cli: Cli, live: Repo, provider: 
         assert (shown.body["run_id"], shown.body["output"]) == (run_id, "Greet Ada.")
         for path, headers in ((run_id, theirs), (run_id[:12], ours), ("0" * 26, ours)):
             hidden = client.get(f"/v1/runs/{path}", **headers)
-            assert (hidden.status, hidden.error["code"]) == (404, "model_not_found")
-        assert feedback(client, {"run_id": run_id, "thumbs": "up"}, **theirs).status == 404
+            assert (hidden.status, hidden.error["code"], hidden.error["param"]) == (
+                404,
+                "run_not_found",
+                "run_id",
+            )
+        refused = feedback(client, {"run_id": run_id, "thumbs": "up"}, **theirs)
+        assert (refused.status, refused.error["code"]) == (404, "run_not_found")
         assert client.get(f"/v1/runs/{run_id}").status == 401
 
 

@@ -35,7 +35,10 @@ def test_where_it_cannot_listen(cli: Cli, live: Repo, monkeypatch: pytest.Monkey
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = cli("serve", "--port", str(port))
-    assert (done.code, f"cannot listen on 127.0.0.1:{port}" in done.err) == (5, True)
+    assert (done.code, f"cannot listen on 127.0.0.1:{port}: Address already in use\n" in done.err) == (
+        5,
+        True,
+    )
     done = cli("serve", "--host", "0.0.0.0")  # noqa: S104 - it is refused
     assert (done.code, "can be reached from other machines" in done.err) == (4, True)
 
