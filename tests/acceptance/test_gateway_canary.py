@@ -132,7 +132,7 @@ def test_a_canary_on_the_traffic_of_python_and_node(
         until(lambda: gateway.chat(user="u1").headers["x-promptops-version"] == served, 5)
 
 
-def test_clients_that_retry_make_one_observation(
+def test_python_and_node_that_retry_make_one_observation(
     cli: Cli, repo: Repo, provider: Provider, node: list[str]
 ) -> None:
     """A provider that fails is called three times for each model of the version, however clients retry."""
