@@ -74,6 +74,10 @@ class Invalid(PromptopsError):
     exit_code = ExitCode.INVALID
 
 
+class MissingInputs(Invalid):
+    """Its hint is an option of the command line."""
+
+
 class NotFound(Invalid):
     pass
 

@@ -7,7 +7,7 @@ from dataclasses import field
 from typing import Any
 
 from promptops.dataclass import dataclass
-from promptops.errors import Invalid, NotFound, OverBudget, PromptopsError, Unavailable
+from promptops.errors import Invalid, MissingInputs, NotFound, OverBudget, PromptopsError, Unavailable
 from promptops.providers.types import ErrorType, ModelError
 from promptops.runner.caller_tools import CallerToolsRefused
 from promptops.service.key_usage import LimitReached
@@ -37,6 +37,7 @@ _KINDS: dict[type[PromptopsError], tuple[int, str]] = {
     Unavailable: (503, "unavailable"),
     NotFound: (404, "model_not_found"),
     CallerToolsRefused: (400, "unsupported_parameter"),
+    MissingInputs: (400, "missing_parameter"),
     Invalid: (400, "invalid_request"),
 }
 _SERVER_ERROR = 500
@@ -71,9 +72,15 @@ class ApiError(Exception):
         )
 
 
+def message_for_clients(error: PromptopsError) -> str:
+    """With its hint, unless that is for who types a command."""
+    shown = error.hint and not isinstance(error, MissingInputs)
+    return f"{error.message}; {error.hint}" if shown else error.message
+
+
 def api_error(error: PromptopsError) -> ApiError:
     """An error of promptops as clients of OpenAI's API know such errors."""
-    message = f"{error.message}; {error.hint}" if error.hint else error.message
+    message = message_for_clients(error)
     if isinstance(error, ModelError):
         status, code = _STATUS[error.type]
         after = {} if error.retry_after is None else {"Retry-After": f"{min(error.retry_after, 3600):.0f}"}

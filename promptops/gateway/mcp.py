@@ -8,6 +8,7 @@ from promptops._version import __version__
 from promptops.config.json_text import parse_strict_json
 from promptops.dataclass import dataclass
 from promptops.errors import NotFound, PromptopsError
+from promptops.gateway.errors import message_for_clients
 from promptops.gateway.references import check_served_reference
 from promptops.prompt import Input
 from promptops.service import CallRequest, Service
@@ -54,8 +55,7 @@ class McpServer:
         except _RpcError as error:
             return _failure(number, error)
         except PromptopsError as error:
-            words = f"{error.message}; {error.hint}" if error.hint else error.message
-            return _failure(number, _RpcError(_INVALID_PARAMS, words))
+            return _failure(number, _RpcError(_INVALID_PARAMS, message_for_clients(error)))
         return {"jsonrpc": "2.0", "id": number, "result": result}
 
     def _result(self, method: str, params: Any) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from promptops.config.yaml import InvalidAt, Position, Problem, YamlPath
 from promptops.dataclass import dataclass
-from promptops.errors import Invalid
+from promptops.errors import Invalid, MissingInputs
 from promptops.prompt import (
     CHAT_SCHEMA_JSON,
     JSON_FORMAT,
@@ -83,7 +83,7 @@ def validate_inputs(prompt: Prompt, inputs: Mapping[str, Any]) -> dict[str, Any]
     missing = [f"`{name}`" for name, one in prompt.inputs.items() if one.required and name not in inputs]
     if missing:
         what = f"the input {missing[0]} is" if len(missing) == 1 else f"the inputs {', '.join(missing)} are"
-        raise Invalid(f"{what} missing", hint=f"give it: -i {missing[0].strip('`')}=VALUE, or =@FILE")
+        raise MissingInputs(f"{what} missing", hint=f"give it: -i {missing[0].strip('`')}=VALUE, or =@FILE")
     validators = _validators(prompt)
     return {
         name: _validate_input(one, _sanitized(one, inputs[name]), validators.get(name))

@@ -120,6 +120,7 @@ def test_what_cannot_be_used_is_refused_before_anything_is_called(
     answer = client.chat(**body)
     assert (answer.status, answer.error["type"]) == (code, "invalid_request_error")
     assert said in answer.error["message"]
+    assert "-i " not in answer.error["message"]  # an option of the command line
     assert not provider.requests
 
 
