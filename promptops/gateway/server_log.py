@@ -33,6 +33,8 @@ class LackOfFilesReport:
 
     def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
+        if isinstance(error, ValueError) and str(error).startswith("Invalid file descriptor"):
+            return  # each of them is tried again, also when the server has stopped listening meanwhile
         if not isinstance(error, OSError) or error.errno not in {errno.EMFILE, errno.ENFILE}:
             loop.default_exception_handler(context)
         elif time.monotonic() >= self._next:
