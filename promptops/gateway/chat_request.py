@@ -1,6 +1,7 @@
 """``POST /v1/chat/completions``: what a request asks for. Pure."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -25,7 +26,7 @@ from promptops.service import CallRequest
 
 UNIT_HEADER = "X-Promptops-Unit"
 _MAX_UNIT = 512
-_MAX_MODEL = 300
+MAX_NAME = 300  # of a model, or a prompt
 _OWN = ("model", "messages", "metadata", "stream", "stream_options", "user", "safety_identifier")
 _OF_PROMPTS = (*_OWN, "inputs")
 
@@ -40,23 +41,17 @@ class ChatReader:
 
     def read(self, body: Mapping[str, Any], headers: Mapping[str, str], caller: Caller) -> ServedRequest:
         """Raises ApiError, or NotFound for a model that is no served reference."""
-        reference = text_in(body, "model", longest=_MAX_MODEL)
+        reference = text_in(body, "model", longest=MAX_NAME)
         if not reference:
             raise ApiError(400, "`model` is missing: NAME:CHANNEL or NAME@vN", "missing_parameter", "model")
         metadata = metadata_in(body)
         options = object_in(body, "stream_options") or {}
-        about: dict[str, Any] = {
-            "unit": unit_of(body, headers),
-            "limits": self.limits,
-            "tenant": caller.tenant,
-            "api_key": caller.key_id,
-        }
+        call = call_of(body, headers, caller, self.limits, reference=reference, metadata=metadata)
         if model := self.passthrough.find(reference, caller):
-            plain = CallRequest(reference=model, inputs={}, metadata=metadata, **about)
-            known, call = (*_OWN, *PARAMETERS), _model_call(plain, model, body)
+            known, call = (*_OWN, *PARAMETERS), _model_call(call, model, body)
         else:
-            reference = caller.check_reference(reference)
-            known, call = _OF_PROMPTS, _prompt_call(reference, body, metadata, about)
+            call = replace(call, reference=caller.check_reference(reference))
+            known, call = _OF_PROMPTS, _prompt_call(call, body, metadata)
         return ServedRequest(
             call=call,
             wire=partial(ChatWire, include_usage=flag_in(options, "include_usage")),
@@ -65,18 +60,29 @@ class ChatReader:
         )
 
 
-def _prompt_call(
-    reference: str, body: Mapping[str, Any], metadata: Mapping[str, Any], about: Mapping[str, Any]
+def call_of(
+    body: Mapping[str, Any],
+    headers: Mapping[str, str],
+    caller: Caller,
+    limits: Limits,
+    **asked: Any,
 ) -> CallRequest:
-    inputs = _inputs(body, metadata)
+    """What a request says of its call whichever API it came by: for whom it is, and by which key."""
+    asked.setdefault("inputs", {})
     return CallRequest(
-        reference=reference,
+        unit=unit_of(body, headers), limits=limits, tenant=caller.tenant, api_key=caller.key_id, **asked
+    )
+
+
+def _prompt_call(call: CallRequest, body: Mapping[str, Any], metadata: Mapping[str, Any]) -> CallRequest:
+    inputs = _inputs(body, metadata)
+    return replace(
+        call,
         inputs=inputs or {},
         chat=_messages(body, optional=inputs is not None),
         chat_optional=True,  # frameworks cannot send none
         metadata={key: value for key, value in metadata.items() if key != "inputs"},
         caller_tools=tools_in(body),
-        **about,
     )
 
 

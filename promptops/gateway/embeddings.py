@@ -14,7 +14,7 @@ from promptops.gateway.access import Caller
 from promptops.gateway.answering import Answering, AnswerWire, ServedRequest
 from promptops.gateway.body import read_object, text_in, wrong_type
 from promptops.gateway.caller_parameters import ignored_parameters
-from promptops.gateway.chat_request import unit_of
+from promptops.gateway.chat_request import MAX_NAME, call_of
 from promptops.gateway.chat_wire import run_facts
 from promptops.gateway.errors import ApiError
 from promptops.gateway.passthrough import Passthrough, model_call
@@ -24,10 +24,8 @@ from promptops.providers.http.network import Network
 from promptops.providers.http.pooled import PooledTransport
 from promptops.runner import Run
 from promptops.runner.retry import Limits
-from promptops.service import CallRequest
 
 _OWN = ("model", "input", "encoding_format", "dimensions", "user", "safety_identifier")
-_MAX_MODEL = 300
 _MAX_INPUTS = 2_048
 _MAX_DIMENSIONS = 100_000
 _NO_ANSWER = {"max_tokens": 1}  # vectors are no tokens: this bounds what a call may cost
@@ -51,7 +49,7 @@ class EmbeddingsRoute:
         return await self._answering.answer(request, caller, body, self._read(body, request.headers, caller))
 
     def _read(self, body: Mapping[str, Any], headers: Mapping[str, str], caller: Caller) -> ServedRequest:
-        given = text_in(body, "model", longest=_MAX_MODEL) or ""
+        given = text_in(body, "model", longest=MAX_NAME) or ""
         model = self._models.find(given, caller)
         if model is None:
             raise NotFound(
@@ -60,15 +58,7 @@ class EmbeddingsRoute:
         inputs, as_text = _inputs(body.get("input")), _in_base64(body)
         client = EmbeddingCall(model, inputs, _dimensions(body), self._transport)
         messages = [{"role": "user", "content": _shown(each)} for each in inputs]
-        call = CallRequest(
-            reference=model,
-            inputs={},
-            unit=unit_of(body, headers),
-            limits=self._limits,
-            tenant=caller.tenant,
-            api_key=caller.key_id,
-            client=client,
-        )
+        call = call_of(body, headers, caller, self._limits, reference=model, client=client)
         return ServedRequest(
             call=model_call(call, model, messages, _NO_ANSWER),
             wire=lambda _: _EmbeddingsWire(client, as_text),

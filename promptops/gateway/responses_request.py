@@ -9,15 +9,13 @@ from promptops.gateway.access import Caller
 from promptops.gateway.answering import ServedRequest
 from promptops.gateway.body import flag_in, metadata_in, object_in, objects_in, text_in, wrong_type
 from promptops.gateway.caller_parameters import ignored_parameters, tools_in
-from promptops.gateway.chat_request import unit_of
+from promptops.gateway.chat_request import MAX_NAME, call_of
 from promptops.gateway.errors import ApiError
 from promptops.gateway.passthrough import Passthrough, model_call
 from promptops.gateway.responses_wire import ResponsesWire
 from promptops.runner.retry import Limits
-from promptops.service import CallRequest
 
 _OWN = ("prompt", "input", "metadata", "stream", "user", "safety_identifier")
-_MAX_NAME = 300
 _MAX_INSTRUCTIONS = 1_000_000
 _PARAMETERS = ("temperature", "top_p", "max_output_tokens", "reasoning", "text")
 _DEFAULT_CHANNEL = "production"
@@ -41,16 +39,8 @@ class ResponsesReader:
         inputs = _variables(prompt or {})
         if prompt is None and not chat:
             raise ApiError(400, "`input` is missing: what the prompt takes", "missing_parameter", "input")
-        call = CallRequest(
-            reference=reference,
-            inputs=inputs,
-            chat=chat,
-            unit=unit_of(body, headers),
-            metadata=metadata_in(body),
-            limits=self.limits,
-            tenant=caller.tenant,
-            api_key=caller.key_id,
-        )
+        asked = {"reference": reference, "inputs": inputs, "chat": chat, "metadata": metadata_in(body)}
+        call = call_of(body, headers, caller, self.limits, **asked)
         model = self.passthrough.find(reference, caller) if prompt is None else None
         if model:
             own = (*own, "instructions", *_PARAMETERS)
@@ -68,8 +58,8 @@ class ResponsesReader:
     def _reference(self, prompt: Mapping[str, Any]) -> str:
         """``{id, version}``: a number is a released version, another word a channel, none is production."""
         name, version = (
-            text_in(prompt, "id", longest=_MAX_NAME),
-            text_in(prompt, "version", longest=_MAX_NAME),
+            text_in(prompt, "id", longest=MAX_NAME),
+            text_in(prompt, "version", longest=MAX_NAME),
         )
         if not name:
             raise ApiError(400, "`prompt.id` is missing: the name of a prompt", "missing_parameter", "prompt")
@@ -81,7 +71,7 @@ class ResponsesReader:
 
 
 def _model(body: Mapping[str, Any]) -> str:
-    reference = text_in(body, "model", longest=_MAX_NAME)
+    reference = text_in(body, "model", longest=MAX_NAME)
     if not reference:
         raise ApiError(400, "`prompt` is missing: {id, version, variables}", "missing_parameter", "prompt")
     return reference

@@ -40,7 +40,7 @@ def manifests() -> list[dict[str, Any]]:
 def unit() -> ConfigParser:
     (text,) = blocks("ini")
     parser = ConfigParser(interpolation=None, strict=True)
-    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # as its documentation says
     parser.read_string(text)
     return parser
 

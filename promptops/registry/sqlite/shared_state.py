@@ -123,9 +123,9 @@ class SharedState:
 
     def published(self, *, own: bool) -> list[Any]:
         """What the other processes have counted, or the one that this one took the place of."""
-        sql = f"SELECT counts FROM members WHERE member {'=' if own else '<>'} ? AND counts IS NOT NULL"  # noqa: S608
+        sql = "SELECT counts FROM members WHERE (member = ?) = ? AND counts IS NOT NULL"
         with self.locked():
-            return [json.loads(row[0]) for row in self._execute(sql, (self._member,)).fetchall()]
+            return [json.loads(row[0]) for row in self._execute(sql, (self._member, own)).fetchall()]
 
     def claim(self, name: str, digest: str) -> SharedRequest | None:
         """What is known of the first request of this name; None where this is the first."""
