@@ -13,17 +13,12 @@ from types import SimpleNamespace
 from typing import Any, TextIO
 
 from promptops.display_width import display_width, shorten_to_width
-from promptops.escapes import escape, escape_json, shorten
+from promptops.errors import PromptopsError
+from promptops.escapes import escape, escape_json, escape_line
 
 StyledLine = Sequence[tuple[str, str]]  # the pieces of a line, each with the name of its colour or ""
 _COLOURS = {"red": "31", "green": "32", "yellow": "33", "bold": "1", "dim": "2"}
 _MIN_COLUMN_WIDTH = 6  # columns below which shortening a table's column says nothing
-
-
-def escape_line(text: str, limit: int | None = None) -> str:
-    """The text on one line, shortened to ``limit`` characters."""
-    line = " ".join(escape(text).split())
-    return line if limit is None else shorten(line, limit)
 
 
 def print_text(text: str, end: str = "\n", *, flush: bool = False) -> None:
@@ -48,6 +43,25 @@ def note(text: str) -> None:
 
     sys.stdout.flush()
     sys.stderr.write(escape(redact(text)) + "\n")
+    sys.stderr.flush()
+
+
+def note_error(error: PromptopsError) -> None:
+    """Say what went wrong, and the next step."""
+    note(f"promptops: {error.message}")
+    if error.hint:
+        note(f"  {error.hint}")
+
+
+def note_dimly(text: str) -> None:
+    """Say what is of less importance, dim where stderr has colours."""
+    from promptops.redaction import redact
+
+    line = escape(redact(text))
+    sys.stdout.flush()
+    sys.stderr.write(
+        (f"\x1b[{_COLOURS['dim']}m{line}\x1b[0m" if supports_colour(sys.stderr) else line) + "\n"
+    )
     sys.stderr.flush()
 
 
@@ -139,9 +153,9 @@ def stdout_is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def pluralize(number: int, noun: str) -> str:
-    """``1 case``, ``1,200 cases``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def stdin_and_stdout_are_terminals() -> bool:
+    """Whether a person can be asked, a line at a time."""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def terminal_width() -> int:
@@ -170,6 +184,21 @@ def print_table(
         lines = _table_lines(names, cells, align, widths)
     for line in lines:
         sys.stdout.write(line.rstrip() + "\n")
+
+
+def print_readable_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """As ``print_table``, for sentences: where a terminal is too narrow for it nothing is shortened.
+
+    Each row is then its first cell, with what the others say below it, in lines that fit.
+    """
+    columns = [[header, *(row[i] for row in rows)] for i, header in enumerate(headers)]
+    width = sum(max(map(display_width, column)) + 2 for column in columns) - 2
+    if not sys.stdout.isatty() or width <= terminal_width():
+        print_table(headers, rows)
+        return
+    for first, *others in rows:
+        sys.stdout.write(_cell_text(first) + "\n")
+        print_wrapped(": ".join(map(_cell_text, others)), indent=2)
 
 
 def _table_lines(

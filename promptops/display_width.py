@@ -22,6 +22,16 @@ def shorten_to_width(text: str, limit: int) -> str:
     return kept + "…"
 
 
+def split_at_width(text: str, limit: int) -> tuple[str, str]:
+    """What fits into so many columns, one character at least, and the rest. Nothing is cut from its marks."""
+    size = end = 0
+    for _, width in _character_widths(text):
+        if end and size + width > limit:
+            break
+        size, end = size + width, end + 1
+    return text[:end], text[end:]
+
+
 def pad_left(text: str, width: int) -> str:
     return " " * (width - display_width(text)) + text
 

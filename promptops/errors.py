@@ -37,7 +37,8 @@ EXIT_CODES = {
     "schema, lint or `doctor` found an error, a case of an eval failed, versions differ under "
     "`diff --exit-code`, a canary was rolled back, a committed verdict does not follow from the observations",
     ExitCode.USAGE: "wrong usage",
-    ExitCode.UNDECIDED: "cannot say yet: undecided, or a canary that is held under `--exit-code`",
+    ExitCode.UNDECIDED: "cannot say yet: undecided, a canary that is held under `--exit-code`, or a job of a "
+    "provider's batch service that is not over",
     ExitCode.INVALID: "your files, state or configuration are invalid: not found, unreadable, no key, "
     "unknown model, a request that the provider refuses (400, 401, 403, 404), evidence of a canary that is "
     "invalid",

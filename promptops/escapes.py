@@ -10,6 +10,8 @@ INVISIBLE = (
 )
 """Of a set in a regular expression: zero-width, bidirectional controls, tags, soft hyphens."""
 
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = r"[-+]?[0-9]+([.][0-9]+)?(e[-+]?[0-9]+)?"
 _CONTROL_CHARACTERS = rf"[\x00-\x08\x0b-\x1f{_HIDDEN}]"
 _HIDDEN_IN_JSON = rf"[{_HIDDEN}]"  # JSON escapes the lower ones itself
 
@@ -28,6 +30,21 @@ def escape_json(text: str) -> str:
     return re.sub(_HIDDEN_IN_JSON, lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
+def escape_formula(text: str) -> str:
+    """A cell of CSV: what a spreadsheet would run begins with an apostrophe, which makes it a text there.
+
+    As https://owasp.org/www-community/attacks/CSV_Injection advises.
+    """
+    text = text.replace("\0", "\\x00")
+    return f"'{text}" if text.startswith(_FORMULA_STARTS) and not re.fullmatch(_NUMBER, text) else text
+
+
 def shorten(text: str, limit: int) -> str:
     """At most ``limit`` characters, the last an ellipsis where there were more."""
     return text if len(text) <= limit else text[: max(0, limit - 1)] + "…"
+
+
+def escape_line(text: str, limit: int | None = None) -> str:
+    """The text on one line, shortened to ``limit`` characters."""
+    line = " ".join(escape(text).split())
+    return line if limit is None else shorten(line, limit)

@@ -24,7 +24,9 @@ _RARE_STEP = 4  # letters between the pieces that are looked for: fewer of them 
 _MAX_SENT = 256
 _NAMES = ("API_KEY", "APIKEY", "TOKEN", "SECRET", "SECRET_KEY", "PASSWORD", "PASSWD", "PASSPHRASE", "_PAT")
 _IN_QUERY = ("key", "token", "secret", "password", "sig", "signature", "auth", "code")
-_LOGIN = r"(:(?:\\*/){2})[^/?#\s\"'<>\\]+@"  # of an address that holds a name and a password
+_DATABASES = ("postgresql", "postgres")  # a name of theirs is a user, whose password libpq finds
+_USER = r"(?:(?<=postgresql://)|(?<=postgres://))[^:@/?#\s\"'<>\\]+@(?![^/?#\s\"'<>\\]*@)"
+_LOGIN = rf"(:(?:\\*/){{2}})(?!{_USER})[^/?#\s\"'<>\\]+@"  # of an address: a token, or name and password
 _HEADER = (  # of requests, with whatever key: a library can have found one that is not known here
     r"((?:authorization|api-key)[\"']{0,2}\s{0,4}[:=,]\s{0,4}b?[\"']?(?:(?:basic|bearer|digest|token)\s{1,4})?)"
     r"(?!(?:basic|bearer|digest|token)\s)[^\s\"',;<>]{6,}"
@@ -286,6 +288,7 @@ def _secrets_in_url(url: str) -> Iterator[str]:
     login = parts.netloc.rpartition("@")[0]
     name, _, password = login.partition(":")
     pair = f"{unquote(name)}:{unquote(password)}"
-    values = [password, unquote(password), pair if password else name]
+    alone = "" if parts.scheme in _DATABASES else name  # of a web address: a token
+    values = [password, unquote(password), pair if password else alone]
     values += [value for key, value in parse_qsl(parts.query) if key.lower().endswith(_IN_QUERY)]
     yield from (value for value in values if len(value) >= _MIN_SECRET_LENGTH)

@@ -198,6 +198,19 @@ def test_words_about_credentials_stay(text: str) -> None:
     assert redact(text) == text
 
 
+def test_the_user_of_a_database_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is often called as the program, which every message names."""
+    monkeypatch.setenv("PROMPTOPS_REGISTRY", "postgresql://promptops@db.example.org/promptops")
+    monkeypatch.setenv("MIRROR", "https://swordfish-1@mirror.example")
+    monkeypatch.setenv("DATABASE_URL", "postgres://grace:tunafish@db.example.org/shop")
+    text = "promptops: no runs of grace in postgresql://promptops@db.example.org/promptops"
+    assert redact(text) == text
+    for login in ("ada:swordfish@", "ada@swordfish:x@", ":swordfish@"):
+        assert redact(f"in postgres://{login}db.example.org/x") == "in postgres://***@db.example.org/x"
+    assert redact("swordfish-1 and tunafish") == "*** and ***"
+
+
+@pytest.mark.slow
 def test_no_message_is_redacted_for_long() -> None:
     started = time.process_time()
     for text in (

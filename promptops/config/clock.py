@@ -1,14 +1,36 @@
-"""The one clock: moments are UTC text, which sorts as time does, or seconds since the epoch."""
+"""The one clock: moments are UTC text, which sorts as time does, or seconds since the epoch.
+
+Moments that several hosts log are compared with each other, so where a server keeps the log its clock is
+followed: a host whose own clock is wrong dates what it does as the others would.
+"""
 
 import time
 from datetime import UTC, datetime
 from functools import lru_cache
 
 _FORM = "%Y-%m-%dT%H:%M:%S"
+_TOLERATED_S = 1.0  # as little as that hosts may differ by; else moments would jitter with the network
+_behind_s = 0.0  # what this host's clock is behind that of the server
 
 
 def utc_now() -> str:
-    return utc_text(time.time())
+    return utc_text(utc_moment())
+
+
+def utc_moment() -> float:
+    """Now, in seconds since the epoch."""
+    return time.time() + _behind_s
+
+
+def follow_clock(theirs: float, asked_at: float, answered_at: float) -> None:
+    """Date by the clock of a server from now on, where this host's is wrong by more than a second.
+
+    ``theirs``: seconds since the epoch there, at some moment between two of ``time.time()`` here.
+    """
+    global _behind_s  # noqa: PLW0603 - of the process, as the host's clock is
+    slow, fast = theirs - answered_at, theirs - asked_at
+    is_right = slow <= _TOLERATED_S and fast >= -_TOLERATED_S
+    _behind_s = 0.0 if is_right else (slow + fast) / 2
 
 
 def utc_text(seconds: float) -> str:

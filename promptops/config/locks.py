@@ -22,7 +22,7 @@ def file_lock(path: Path, timeout_s: float = LOCK_TIMEOUT_S) -> Iterator[int]:
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC if path.is_dir() else _FLAGS, 0o666)
     try:
-        if not _wait_for_lock(descriptor, timeout_s):
+        if not wait_for_lock(descriptor, timeout_s):
             raise lock_timeout_error(str(path), path, timeout_s)
         yield descriptor
     finally:
@@ -34,15 +34,15 @@ def lock_attempt(path: Path, timeout_s: float | None = 0.0) -> Iterator[bool]:
     """Whether the lock of a file can be had within this time (None: however long it takes), and hold it."""
     descriptor = os.open(path, _FLAGS, 0o666)
     try:
-        yield _wait_for_lock(descriptor, timeout_s)
+        yield wait_for_lock(descriptor, timeout_s)
     finally:
         os.close(descriptor)
 
 
-def try_lock(descriptor: int) -> bool:
-    """Whether an open file has the lock now; until it is closed."""
+def try_lock(descriptor: int, *, shared: bool = False) -> bool:
+    """Whether an open file has the lock now; until it is closed. ``shared``: with others that share it."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True
@@ -59,11 +59,21 @@ def is_process_alive(pid: int) -> bool:
     return True
 
 
-def _wait_for_lock(descriptor: int, timeout_s: float | None) -> bool:
+def wait_for_lock(descriptor: int, timeout_s: float | None, step_s: float = _POLL_INTERVAL_S) -> bool:
+    """Whether an open file got the lock within this time (None: however long it takes), until it is closed.
+
+    The lock is tried again after ``step_s``, then after twice as long, up to some milliseconds.
+    """
     until = None if timeout_s is None else time.monotonic() + timeout_s
     while not (held := try_lock(descriptor)) and (until is None or time.monotonic() < until):
-        time.sleep(_POLL_INTERVAL_S)
+        time.sleep(step_s)
+        step_s = min(2 * step_s, _POLL_INTERVAL_S)
     return held
+
+
+def unlock(descriptor: int) -> None:
+    """Let go of the lock before the file is closed."""
+    fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 def lock_timeout_error(what: str, path: Path, timeout_s: float) -> Unavailable:

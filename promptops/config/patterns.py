@@ -80,6 +80,17 @@ def bounded_spans(pattern: str, text: str, *, seconds: float = SEARCH_SECONDS) -
     return _within(pattern, text, spans, seconds)  # type: ignore[no-any-return]  # regex has no types
 
 
+def bounded_unfinished(pattern: str, text: str, *, seconds: float = SEARCH_SECONDS) -> int:
+    """Where a first match begins, or the end of the text that more text may make one; else its length."""
+    compiled = _compile(pattern, ascii_text=text.isascii())
+
+    def first(text: str, **limits: Any) -> Any:
+        return compiled.search(text, partial=True, **limits)
+
+    found = _within(pattern, text, first, seconds)
+    return found.start() if found else len(text)
+
+
 def bounded_iregexp(pattern: str, text: str, *, whole: bool) -> bool:
     """The same for a pattern of RFC 9485, as JSONPath has it; what is none matches nothing."""
     compiled = _compile_iregexp(pattern)

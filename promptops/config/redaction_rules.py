@@ -10,7 +10,9 @@ from promptops.errors import Invalid
 
 REDACTION_KINDS = ("email", "phone", "card", "iban", "ip", "ssn", "secret", "url_token")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_OWN_KEYS = ({"regex", "name"}, {"python"}, {"python", "name"})
+_PYTHON_KEYS = {"python", "name", "timeout"}
+FUNCTION_SECONDS = 10.0
+_MAX_SECONDS = 600
 
 _REGEX_PROPERTIES = {
     "regex": {"type": "string", "description": "A regular expression; all of a match is redacted."},
@@ -18,10 +20,15 @@ _REGEX_PROPERTIES = {
 }
 _FUNCTION = {"type": "string", "description": "package.module:function, which gives pairs (start, end)."}
 
+_TIMEOUT = {
+    "type": "number",
+    "description": f"Seconds that it may take for a text. Default: {FUNCTION_SECONDS:g}.",
+}
+
 
 def redact_schema(*, python: bool) -> dict[str, Any]:
     """For editors; ``read_redaction_rule`` looks at each. A prompt file is data, so it names no function."""
-    own = {**_REGEX_PROPERTIES, **({"python": _FUNCTION} if python else {})}
+    own = {**_REGEX_PROPERTIES, **({"python": _FUNCTION, "timeout": _TIMEOUT} if python else {})}
     return {
         "type": "array",
         "description": f"What is replaced before it is logged: {', '.join(REDACTION_KINDS)}, or yours.",
@@ -37,11 +44,15 @@ KEEP_SCHEMA: dict[str, Any] = {
 
 
 class RedactionRule(NamedTuple):
-    """A kind that is built in, a ``pattern``, or a ``function`` of the project's."""
+    """A kind that is built in, a ``pattern``, or a ``function`` of the project's.
+
+    ``seconds`` are what the function may take for a text.
+    """
 
     name: str
     pattern: str = ""
     function: str = ""
+    seconds: float = FUNCTION_SECONDS
 
 
 def read_redaction_rule(item: Any, *, python: bool) -> RedactionRule:
@@ -52,7 +63,8 @@ def read_redaction_rule(item: Any, *, python: bool) -> RedactionRule:
         raise Invalid(
             f"`{item!s:.60}` is no kind of data to redact", hint=f"known: {', '.join(REDACTION_KINDS)}"
         )
-    if set(item) not in _OWN_KEYS or not all(isinstance(value, str) for value in item.values()):
+    known = set(item) == {"regex", "name"} or {"python"} <= set(item) <= _PYTHON_KEYS
+    if not known or not all(isinstance(item[key], str) for key in item if key != "timeout"):
         hint = "{regex: PATTERN, name: NAME}" + (", or {python: package.module:function}" if python else "")
         raise Invalid("a redaction of your own has other keys", hint=hint)
     if "regex" in item:
@@ -63,7 +75,16 @@ def read_redaction_rule(item: Any, *, python: bool) -> RedactionRule:
         raise Invalid("`python` cannot stand in a prompt file", hint="name the function in promptops.yaml")
     if problem := function_path_problem(item["python"]):
         raise Invalid(problem)
-    return RedactionRule(_check_name(item.get("name", "personal")), function=item["python"])
+    name = _check_name(item.get("name", "personal"))
+    return RedactionRule(
+        name, function=item["python"], seconds=_seconds(item.get("timeout", FUNCTION_SECONDS))
+    )
+
+
+def _seconds(timeout: Any) -> float:
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout <= _MAX_SECONDS:
+        raise Invalid(f"`timeout` is a number of seconds, at most {_MAX_SECONDS}")
+    return float(timeout)
 
 
 def read_redaction_rules(items: Iterable[Any], *, python: bool = False) -> tuple[RedactionRule, ...]:

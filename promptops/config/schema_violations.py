@@ -46,11 +46,22 @@ def _value_problem(
         return f"{name} must be {_type_phrase(schema['type'])}", _SHAPE_HINT
     if "enum" in schema and value not in schema["enum"]:
         return f"{name} must be one of {', '.join(schema['enum'])}; it is `{value}`", ""
-    if "minimum" in schema and value < schema["minimum"]:
-        return f"{name} must be {schema['minimum']} or more; it is {value}", ""
+    if problem := _size_problem(schema, value):
+        return f"{name} must {problem}", ""
     if schema.get("format") == "date" and not _is_date(value):
         return f"{name} must be a day such as 2027-01-31; it is `{value}`", ""
     return None
+
+
+def _size_problem(schema: Mapping[str, Any], value: Any) -> str:
+    """Of a number or a list."""
+    if "minimum" in schema and value < schema["minimum"]:
+        return f"be {schema['minimum']} or more; it is {value}"
+    if "maximum" in schema and value > schema["maximum"]:
+        return f"be {schema['maximum']} or less; it is {value}"
+    if "maxItems" in schema and len(value) > schema["maxItems"]:
+        return f"have {schema['maxItems']} entries at most; it has {len(value)}"
+    return ""
 
 
 def _name_of(path: tuple[str | int, ...]) -> str:

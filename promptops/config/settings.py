@@ -4,17 +4,28 @@ Precedence: a flag, then the environment, then ``promptops.yaml``, then the defa
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from promptops.config.containment import outside_problem, resolve_inside
 from promptops.config.redaction_rules import RedactionRule, read_redaction_rule, read_redaction_rules
+from promptops.config.registry_location import (
+    PostgresLocation,
+    RegistryLocation,
+    expand_home,
+    foreign_url_problem,
+    has_password,
+    is_postgres_url,
+    local_file,
+    postgres_location,
+    registry_location,
+)
 from promptops.config.retention_limits import retention_problems
 from promptops.config.schema_violations import schema_violations
 from promptops.config.settings_schema import SETTINGS_FILE, SETTINGS_SCHEMA
-from promptops.config.worktree import Worktree, find_worktree, main_worktree
+from promptops.config.worktree import Worktree, find_worktree, main_worktree, own_git_settings
 from promptops.config.yaml import Document, parse_yaml
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid
@@ -53,6 +64,14 @@ class LogSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class TelemetrySettings:
+    """What OpenTelemetry is told of calls; where it is sent to is said by OTEL_EXPORTER_OTLP_ENDPOINT."""
+
+    otlp: bool = False
+    content: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SettingsFile:
     """What ``promptops.yaml`` says, at whichever revision it was read."""
 
@@ -66,6 +85,10 @@ class SettingsFile:
     lint: Mapping[str, Any] = field(default_factory=dict)
     serve: Mapping[str, Any] = field(default_factory=dict)
     retention: Mapping[str, Any] = field(default_factory=dict)
+    probes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    slices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
+    alerts: Mapping[str, Any] = field(default_factory=dict)
     document: Document | None = None
 
 
@@ -81,13 +104,14 @@ class Settings:
     common_dir: Path | None
     top: Path | None  # None in a bare repository
     prefix: str  # root relative to top, "" at the top, else "services/a"
-    registry_file: Path
+    registry_file: RegistryLocation
     channels: tuple[str, ...]
     file: SettingsFile
     registry_problem: str = ""
+    telemetry: TelemetrySettings = field(default_factory=TelemetrySettings)
 
     @property
-    def registry(self) -> Path:
+    def registry(self) -> RegistryLocation:
         """The registry of runs. Raises Invalid where a branch puts it outside, for verbs that need it."""
         if self.registry_problem:
             hint = "name a place of your own: --registry, or PROMPTOPS_REGISTRY"
@@ -107,7 +131,8 @@ class Settings:
     def _key_file(self) -> Path:
         """In the git folder, from where nothing is committed or pushed."""
         if self.common_dir is None:
-            return self.registry_file.with_name(f"{self.registry_file.name}-privacy-key")
+            beside = local_file(self.registry_file)
+            return beside.with_name(f"{beside.name}-privacy-key")
         return self.common_dir / _KEY_FILE
 
     @property
@@ -121,6 +146,14 @@ class Settings:
     @property
     def serve(self) -> Mapping[str, Any]:
         return self.file.serve
+
+    @property
+    def probes(self) -> Mapping[str, Mapping[str, Any]]:
+        return self.file.probes
+
+    @property
+    def slices(self) -> Mapping[str, Sequence[str]]:
+        return self.file.slices
 
     @property
     def retention(self) -> Mapping[str, Any]:
@@ -156,7 +189,7 @@ def current_settings() -> Settings:
     return find_settings(here, os.environ)
 
 
-def current_registry() -> Path:
+def current_registry() -> RegistryLocation:
     """The registry; where the environment names it, no project is needed, as beside a bundle."""
     try:
         return current_settings().registry
@@ -164,11 +197,23 @@ def current_registry() -> Path:
         chosen = os.environ.get("PROMPTOPS_REGISTRY")
         if not chosen:
             raise
-        return Path.cwd() / _expand_home(Path(chosen))
+        return registry_location(chosen, Path.cwd(), Path.cwd())
+
+
+def named_registry(text: str) -> RegistryLocation:
+    """The registry that a person names beside the project's own: a file, or the URL of a database."""
+    try:
+        return find_settings(Path.cwd(), os.environ, registry=text).registry
+    except Invalid:
+        return registry_location(text, Path.cwd(), Path.cwd())
 
 
 def find_settings(
-    start: Path, env: Mapping[str, str], *, registry: Path | None = None, file: SettingsFile | None = None
+    start: Path,
+    env: Mapping[str, str],
+    *,
+    registry: Path | str | None = None,
+    file: SettingsFile | None = None,
 ) -> Settings:
     """Settings of the project that ``start`` lies in. Raises Invalid outside of any git repository.
 
@@ -179,11 +224,11 @@ def find_settings(
     root = _project_root(start, place)
     file = _read_file(root, place) if file is None else file
     prefix = "" if place.top is None or root == place.top else root.relative_to(place.top).as_posix()
-    chosen = registry or (Path(env["PROMPTOPS_REGISTRY"]) if env.get("PROMPTOPS_REGISTRY") else None)
+    chosen = str(registry or env.get("PROMPTOPS_REGISTRY", ""))
     path, problem = _registry_path(place, root, prefix, file)
     if chosen:
-        path = start / _expand_home(chosen)
-        problem = "" if path.name else f"{path} is a folder"
+        path = registry_location(chosen, start, _registry_home(place, root, prefix))
+        problem = "" if local_file(path).name else f"{path} is a folder"
     return Settings(
         root=root,
         prompts=root / "prompts",
@@ -195,7 +240,15 @@ def find_settings(
         registry_problem=problem,
         channels=(*BUILT_IN_CHANNELS, *(name for name in file.channels if name not in BUILT_IN_CHANNELS)),
         file=file,
+        telemetry=_telemetry(file, env),
     )
+
+
+def _telemetry(file: SettingsFile, env: Mapping[str, str]) -> TelemetrySettings:
+    chosen = env.get("PROMPTOPS_TELEMETRY", "").strip().lower()
+    if chosen not in ("", "otlp", "off"):
+        raise Invalid(f"PROMPTOPS_TELEMETRY is {chosen!r}", hint="say otlp or off")
+    return replace(file.telemetry, otlp=chosen == "otlp") if chosen else file.telemetry
 
 
 def decode_settings(text: bytes, path: str) -> SettingsFile:
@@ -215,6 +268,10 @@ def decode_settings(text: bytes, path: str) -> SettingsFile:
         lint=data.get("lint", {}),
         retention=_checked_retention(data.get("retention", {}), document),
         serve=data.get("serve", {}),
+        probes=data.get("probes", {}),
+        slices=data.get("slices", {}),
+        alerts=data.get("alerts", {}),
+        telemetry=TelemetrySettings(**data.get("telemetry", {})),
         document=document,
     )
 
@@ -261,11 +318,26 @@ def _read_file(root: Path, place: Worktree) -> SettingsFile:
     return decode_settings(text, path.relative_to(place.top).as_posix())
 
 
-def _registry_path(place: Worktree, root: Path, prefix: str, file: SettingsFile) -> tuple[Path, str]:
+def _registry_home(place: Worktree, root: Path, prefix: str) -> Path:
+    """The folder of the registry where nobody names another."""
+    home = root if place.git_dir == place.common_dir else main_worktree(place.common_dir)
+    if place.top is None or home is None:
+        return place.common_dir
+    return home if home == root else home / prefix
+
+
+def _registry_path(
+    place: Worktree, root: Path, prefix: str, file: SettingsFile
+) -> tuple[RegistryLocation, str]:
     """The file, and why it may not be opened. A branch may name any file of the repository, and no other.
 
     Linked worktrees share the main one's; without a work tree it stands in the git folder.
     """
+    if file.registry and is_postgres_url(file.registry):
+        location = postgres_location(file.registry, _registry_home(place, root, prefix))
+        return location, _database_problem(location, place.common_dir)
+    if problem := foreign_url_problem(file.registry or ""):
+        return root / "registry.db", problem
     home = root if place.git_dir == place.common_dir else main_worktree(place.common_dir)
     if place.top is None or home is None:
         name = "-".join(["registry", *prefix.split("/")] if prefix else ["registry"])
@@ -275,11 +347,18 @@ def _registry_path(place: Worktree, root: Path, prefix: str, file: SettingsFile)
     top = home if home != root else place.top
     if home != root:
         home = home / prefix
-    path = home / _expand_home(Path(file.registry or "registry.db"))
+    path = home / expand_home(Path(file.registry or "registry.db"))
     beside = (path.parent / f"{path.name}{end}" for end in _REGISTRY_ENDS)  # `/` has no name
     return path, next((problem for file in beside if (problem := outside_problem(file, top))), "")
 
 
-def _expand_home(path: Path) -> Path:
-    """As a shell does: what begins with the name of nobody stays as it is."""
-    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser fails there
+def _database_problem(location: PostgresLocation, common_dir: Path) -> str:
+    """Why a server that promptops.yaml names may not be used: no branch says where a log is sent to."""
+    if has_password(location.url):
+        return f"has a password in {SETTINGS_FILE}, which everybody reads: put it into PGPASSWORD"
+    if own_git_settings(common_dir, "promptops").get("registry") != location.url:
+        return (
+            f"is a server that {SETTINGS_FILE} names and this clone has not agreed to. If you trust it: "
+            "git config promptops.registry URL, with the URL as the file has it"
+        )
+    return ""

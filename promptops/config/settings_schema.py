@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from promptops.config.alerts_schema import ALERTS_SCHEMA
 from promptops.config.model_schema import MODEL_SCHEMA
 from promptops.config.plan_schema import PLAN_SCHEMA
 from promptops.config.redaction_rules import KEEP_SCHEMA, redact_schema
@@ -12,6 +13,7 @@ LINT_RULE_IDS = (
     "bad-cases",
     "bad-check",
     "bad-file",
+    "bad-guard",
     "bad-ignore",
     "bad-include",
     "bad-input",
@@ -21,11 +23,15 @@ LINT_RULE_IDS = (
     "case-fails",
     "case-inputs",
     "case-over-budget",
+    "costly-guard-first",
     "crlf",
     "duplicate-check-name",
     "encoding",
     "file-size",
     "floating-model",
+    "guard-holds-stream",
+    "guard-never-fires",
+    "guard-without-message",
     "hidden-characters",
     "json-syntax",
     "loose-schema",
@@ -45,6 +51,7 @@ LINT_RULE_IDS = (
     "promptfoo-check",
     "retired-model",
     "retiring-model",
+    "review-without-outputs",
     "schemaless-check",
     "secret",
     "single-braces",
@@ -65,7 +72,7 @@ LINT_RULE_IDS = (
 )
 """The rules of ``lint``, which stands above; a test holds the two together."""
 
-_SEVERITY = {"type": "string", "enum": ["off", "warning", "error"]}
+_SEVERITY = {"type": "string", "enum": ["off", "note", "warning", "error"]}
 
 SETTINGS_SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -76,7 +83,9 @@ SETTINGS_SCHEMA: dict[str, Any] = {
         "registry": {
             "type": "string",
             "description": "Path of the registry of runs in this repository, relative to this file. Default: "
-            "registry.db here. A place outside of it is given by --registry or PROMPTOPS_REGISTRY.",
+            "registry.db here. A place outside of it is given by --registry or PROMPTOPS_REGISTRY. Or the "
+            "URL of a PostgreSQL database, without a password; each clone agrees to it by `git config "
+            "promptops.registry URL`.",
         },
         "channels": {
             "type": "object",
@@ -133,6 +142,22 @@ SETTINGS_SCHEMA: dict[str, Any] = {
                 "keep": KEEP_SCHEMA,
             },
         },
+        "alerts": ALERTS_SCHEMA,
+        "telemetry": {
+            "type": "object",
+            "description": "Spans and metrics for OpenTelemetry. The environment says where they go.",
+            "additionalProperties": False,
+            "properties": {
+                "otlp": {
+                    "type": "boolean",
+                    "description": "Whether spans and metrics are sent. Default: false.",
+                },
+                "content": {
+                    "type": "boolean",
+                    "description": "Whether spans hold texts, redacted as in the log. Default: false.",
+                },
+            },
+        },
         "retention": {
             "type": "object",
             "description": "How long texts of runs are kept; `registry prune --apply-retention` erases them.",
@@ -161,6 +186,40 @@ SETTINGS_SCHEMA: dict[str, Any] = {
                     "properties": dict.fromkeys(LINT_RULE_IDS, _SEVERITY),
                 },
                 "retirement_days": {"type": "integer", "minimum": 0},
+            },
+        },
+        "probes": {
+            "type": "object",
+            "description": "Cases that `monitor check --probes` answers again and again, by channel "
+            "(NAME:CHANNEL): has the model changed?",
+            "additionalProperties": {
+                "type": "object",
+                "additionalProperties": False,
+                "properties": {
+                    "tag": {"type": "string", "description": "Cases with this tag; else the first ones."},
+                    "cases": {
+                        "type": "integer",
+                        "minimum": 1,
+                        "maximum": 200,
+                        "description": "How many at most. Default: 10.",
+                    },
+                    "repeats": {
+                        "type": "integer",
+                        "minimum": 1,
+                        "maximum": 20,
+                        "description": "How often each is answered in a night. Default: 3.",
+                    },
+                },
+            },
+        },
+        "slices": {
+            "type": "object",
+            "description": "Tags of runs whose quality `monitor check` also watches for themselves, by "
+            "channel (NAME:CHANNEL) or prompt: at most five.",
+            "additionalProperties": {
+                "type": "array",
+                "items": {"type": "string"},
+                "maxItems": 5,
             },
         },
         "serve": {

@@ -33,7 +33,7 @@ def _from_environment(start: Path, env: Mapping[str, str]) -> Worktree | None:
     if not _is_git_dir(git_dir):
         raise Invalid(f"GIT_DIR names no git repository: {git_dir}", hint="unset GIT_DIR, or correct it")
     common = _common_dir(git_dir)
-    core = _core_settings(common)
+    core = own_git_settings(common, "core")
     if core.get("worktree"):
         return Worktree(git_dir, common, (common / core["worktree"]).resolve())
     # with neither, git takes the current folder for the top of the work tree
@@ -80,8 +80,8 @@ def _common_dir(git_dir: Path) -> Path:
     return (git_dir / pointer.read_text(encoding="utf-8", errors="surrogateescape").strip()).resolve()
 
 
-def _core_settings(common_dir: Path) -> dict[str, str]:
-    """The ``[core]`` section of a repository's own configuration, keys in lower case."""
+def own_git_settings(common_dir: Path, wanted: str) -> dict[str, str]:
+    """A section, such as ``core``, of a repository's own configuration, keys in lower case."""
     found: dict[str, str] = {}
     section = ""
     path = common_dir / "config"
@@ -91,7 +91,7 @@ def _core_settings(common_dir: Path) -> dict[str, str]:
         text = line.strip()
         if text.startswith("["):
             section = text.strip("[]").lower()
-        elif section == "core" and "=" in text:
+        elif section == wanted and "=" in text:
             key, _, value = text.partition("=")
             found[key.strip().lower()] = value.strip().strip('"')
     return found
@@ -99,7 +99,7 @@ def _core_settings(common_dir: Path) -> dict[str, str]:
 
 def main_worktree(common_dir: Path) -> Path | None:
     """Find the main work tree of a repository from one of its linked ones; None where it has none."""
-    core = _core_settings(common_dir)
+    core = own_git_settings(common_dir, "core")
     if core.get("worktree"):
         return (common_dir / core["worktree"]).resolve()
     return common_dir.parent if common_dir.name == ".git" and core.get("bare") != "true" else None

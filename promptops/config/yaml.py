@@ -90,15 +90,18 @@ class Document:
         return Problem(rule, message, self.path, self.position(path), hint)
 
 
-def parse_yaml(text: bytes, path: str, *, max_bytes: int = MAX_BYTES) -> Document:
-    """Read one YAML document. ``path`` is what messages call the file."""
+def parse_yaml(text: bytes, path: str, *, max_bytes: int = MAX_BYTES, merge_keys: bool = False) -> Document:
+    """Read one YAML document. ``path`` is what messages call the file.
+
+    ``merge_keys``: ``<<`` takes in the members of other mappings, as files of other tools have it.
+    """
     source = decode_text(text, path, max_bytes=max_bytes)
     _refuse_conflict(source, path)
-    return build_document(source, path)
+    return build_document(source, path, merge_keys=merge_keys)
 
 
-def build_document(source: str, path: str, *, loader: Any = _LOADER) -> Document:
-    builder = _Builder(path, _events(source, path, loader))
+def build_document(source: str, path: str, *, loader: Any = _LOADER, merge_keys: bool = False) -> Document:
+    builder = _Builder(path, _events(source, path, loader), merge_keys=merge_keys)
     data = builder.document()
     return Document(path, data, builder.positions, builder.scalars, source)
 
@@ -153,8 +156,9 @@ class _Anchor(NamedTuple):
 class _Builder:
     """Builds data from parser events. Aliases share what they name, so counting a bomb costs nothing."""
 
-    def __init__(self, path: str, events: Iterator[Any]) -> None:
+    def __init__(self, path: str, events: Iterator[Any], *, merge_keys: bool = False) -> None:
         self.path = path
+        self.merge_keys = merge_keys
         self.events = events
         self.positions: dict[YamlPath, Position] = {}
         self.scalars: dict[YamlPath, Scalar] = {}
@@ -206,6 +210,20 @@ class _Builder:
                 self.fail(event, f"duplicate key `{key}` (first in line {first})", "keep one of the two")
             self.positions[here] = _mark_position(event.start_mark)
             data[key] = self.value(here, next(self.events))
+            if key == "<<" and self.merge_keys:
+                self.refuse_unmergeable(data[key], event)
+        return self.merged(data) if self.merge_keys else data
+
+    def refuse_unmergeable(self, value: Any, event: Any) -> None:
+        if not all(isinstance(each, dict) for each in (value if isinstance(value, list) else [value])):
+            self.fail(event, "`<<` takes a mapping or a list of mappings", "write the members out")
+
+    @staticmethod
+    def merged(data: dict[str, Any]) -> dict[str, Any]:
+        """With the members of what ``<<`` names; own members win, then the first that is named."""
+        taken = data.pop("<<", [])
+        for each in taken if isinstance(taken, list) else [taken]:
+            data |= {key: value for key, value in each.items() if key not in data}
         return data
 
     def sequence(self, path: YamlPath) -> list[Any]:
@@ -225,7 +243,7 @@ class _Builder:
             self.fail(
                 event, "a key must be a string", "a template that starts with `{{` needs quotes around it"
             )
-        if event.value == "<<" and event.implicit[0]:
+        if event.value == "<<" and event.implicit[0] and not self.merge_keys:
             self.fail(event, "merge keys (`<<`) are not read", "write the members out")
         key = self.scalar(event)
         if not isinstance(key, str):

@@ -40,7 +40,10 @@ WRITES = {
     "checks suggest": Write(("checks", "suggest", "greet", "--write"), "prompts/greet.yaml"),
     "checks suggest, judge": Write(("checks", "suggest", "greet", "--write"), "prompts/judges/greet.yaml"),
     "cases add": Write(("cases", "add", "greet", "--run", "last", "--approve"), "prompts/greet.cases.jsonl"),
+    "cases add, a file": Write(("cases", "add", "greet", "--from", "in.jsonl"), "prompts/greet.cases.jsonl"),
     "lint --fix": Write(("lint", "--fix"), "prompts/windows.yaml"),
+    "import": Write(("import", "elsewhere"), "prompts/elsewhere.yaml"),
+    "export": to_file("export", "greet", "--format", "promptfoo"),
     "hooks install": Write(("hooks", "install"), ".githooks/pre-commit"),
     "hooks uninstall": Write(("hooks", "uninstall"), ".githooks/pre-commit"),
     "batch": to_file("batch", "greet", "in.jsonl"),
@@ -48,6 +51,8 @@ WRITES = {
     "registry recover": to_file("registry", "recover"),
     "release bundle": to_file("release", "bundle"),
     "runs export": to_file("runs", "export"),
+    "runs report": to_file("runs", "report"),
+    "runs export of a data set": to_file("runs", "export", "--format", "trl-sft"),
     "runs export for a release": to_file("runs", "export", "--for-release"),
     "shadow run": to_file("shadow", "run", "greet@HEAD", "--against", "greet@HEAD~1", "--inputs", "in.jsonl"),
 }
@@ -101,6 +106,7 @@ def start(
     repo.write("prompts/windows.yaml", GREET.replace("\n", "\r\n"))
     repo.write("in.jsonl", '{"inputs": {"name": "Ada"}}\n')
     (repo.path / "out").mkdir()
+    repo.write("elsewhere/promptfooconfig.yaml", "prompts: ['Hi {{who}}']\nproviders: [openai:gpt-4o]\n")
     if "uninstall" in request.node.name:
         ok(cli("hooks", "install"))
     ok(cli("run", "greet:production", "--unit", "u", "-i", "name=Ada"))

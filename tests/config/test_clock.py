@@ -1,0 +1,39 @@
+"""The clock that moments are logged by: this host's, or that of the server that keeps the log."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from promptops.config.clock import follow_clock, utc_moment, utc_now, utc_seconds
+
+
+@pytest.fixture(autouse=True)
+def _own_clock() -> Iterator[None]:
+    yield
+    follow_clock(0.0, 0.0, 0.0)
+
+
+def ahead() -> float:
+    return utc_moment() - time.time()
+
+
+@pytest.mark.parametrize("wrong_by", [90.0, -90.0, 3_600.0])
+def test_a_host_whose_clock_is_wrong_dates_by_the_server(wrong_by: float) -> None:
+    asked = time.time()
+    follow_clock(asked + wrong_by + 0.01, asked, asked + 0.02)
+    assert ahead() == pytest.approx(wrong_by, abs=0.01)
+    assert utc_seconds(utc_now()) == pytest.approx(time.time() + wrong_by, abs=0.5)
+
+
+@pytest.mark.parametrize(("theirs", "took"), [(0.9, 0.0), (-0.9, 0.0), (0.0, 5.0), (5.0, 5.0), (3.0, 5.0)])
+def test_a_clock_that_may_be_right_is_left_alone(theirs: float, took: float) -> None:
+    """What the answer took may be all that they differ by."""
+    follow_clock(1_000.0 + theirs, 1_000.0, 1_000.0 + took)
+    assert ahead() == pytest.approx(0.0, abs=0.01)
+
+
+def test_a_clock_that_was_set_right_is_followed_no_longer() -> None:
+    follow_clock(1_090.0, 1_000.0, 1_000.0)
+    follow_clock(1_000.1, 1_000.0, 1_000.0)
+    assert ahead() == pytest.approx(0.0, abs=0.01)
