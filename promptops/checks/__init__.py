@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from promptops.checks.types import (
     truncate_line,
 )
 from promptops.dataclass import dataclass
-from promptops.errors import Invalid, PromptopsError
+from promptops.errors import Invalid, NotFound, PromptopsError
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import json_text
 from promptops.prompt.cases import EXPECTED_NULL
@@ -83,7 +84,10 @@ def _compile(check: Check, where: str, root: Path | None) -> CompiledCheck:
 
 
 def _argument_problem(check: Check, kind: CheckKind) -> str:
-    found = next(validator_for(json_text(kind.argument)).iter_errors(check.argument), None)
+    schema = kind.argument() if callable(kind.argument) else kind.argument
+    found = next(validator_for(json_text(schema)).iter_errors(check.argument), None)
+    if found and kind.optional and check.argument is True:
+        return f"it takes no `true`: write `{check.kind}` alone"
     if found:
         return explain_schema_error(found, "its argument")
     if check.kind == "json_schema":
@@ -104,6 +108,15 @@ def _needs_model(check: Check, kind: CheckKind) -> bool:
     return kind.graded_function is not None and (kind.needs_model is None or kind.needs_model(check.argument))
 
 
+def judge_reference(check: Check) -> str | None:
+    """The prompt that a check asks as its judge; None for one that asks none."""
+    kind = CHECK_KINDS[check.kind]
+    if kind.judge is None or not _needs_model(check, kind):
+        return None
+    given = kind.judge(check.argument)
+    return str(given if isinstance(given, str) else given["prompt"])
+
+
 def validate_checks(
     compiled: Sequence[CompiledCheck], schema: Mapping[str, Any] | None, grader: GraderClient | None
 ) -> None:
@@ -111,8 +124,26 @@ def validate_checks(
     for each in compiled:
         if each.check.kind == "json_schema" and each.check.argument is None and schema is None:
             raise Invalid(structure.NO_SCHEMA_MESSAGE, hint=structure.NO_SCHEMA_HINT)
-        if grader is not None and each.check.kind == "judge":
-            judged.judge_for_check(each.check, grader)
+        if grader is not None and each.needs_model:
+            _validate_judge(each.check, grader)
+
+
+def _validate_judge(check: Check, grader: GraderClient) -> None:
+    judge = CHECK_KINDS[check.kind].judge
+    if judge is None:
+        return
+    argument = judge(check.argument)
+    try:
+        judged.judge_for_check(replace(check, argument=argument), grader)
+    except NotFound as error:
+        from promptops.checks import shipped_judges as shipped
+
+        if check.kind == "judge" or argument["prompt"] != shipped.judge_prompt(check.kind):
+            raise
+        hint = f"promptops new {argument['prompt']} --judge {check.kind} writes the one that is shipped"
+        raise Invalid(
+            f"the check {check.name} asks a judge that is not there: {error.message}", hint=hint
+        ) from None
 
 
 def run_checks(compiled: Sequence[CompiledCheck], subject: CheckSubject) -> "tuple[CheckResult, ...]":
@@ -143,7 +174,7 @@ async def _graded_result(
     check, ask = compiled.check, CHECK_KINDS[compiled.check.kind].graded_function
     assert ask is not None  # noqa: S101 - what takes further calls says how
     try:
-        verdict = await ask(subject, _argument(check, subject), check.name, grader)
+        verdict = await ask(subject, check_argument(check, subject), check.name, grader)
     except Exception as error:  # noqa: BLE001 - whatever a check raises is this case's error
         return _error(check, error)
     return _to_check_result(check, verdict)
@@ -151,7 +182,7 @@ async def _graded_result(
 
 def _result(compiled: CompiledCheck, function: CheckFunction, subject: CheckSubject) -> "CheckResult":
     try:
-        verdict = function(subject, _argument(compiled.check, subject))
+        verdict = function(subject, check_argument(compiled.check, subject))
     except Exception as error:  # noqa: BLE001 - same
         return _error(compiled.check, error)
     return _to_check_result(compiled.check, verdict)
@@ -195,8 +226,11 @@ def _meets_threshold(value: float | None, least: float | None) -> bool:
     return value is not None and least is not None and value >= least - 1e-9
 
 
-def _argument(check: Check, subject: CheckSubject) -> Any:
+def check_argument(check: Check, subject: CheckSubject) -> Any:
+    """The argument of a check for one output, what it takes of the inputs filled in."""
     kind = CHECK_KINDS[check.kind]
+    if check.argument is None and kind.default is not None:
+        return kind.default(subject)
     if kind.verbatim or check.argument is None:
         return check.argument
     filled = _fill_argument(check.argument, subject, typed=kind.typed)
@@ -231,7 +265,9 @@ __all__ = [
     "GraderCall",
     "GraderClient",
     "GraderReply",
+    "check_argument",
     "compile_checks",
+    "judge_reference",
     "run_all_checks",
     "run_checks",
     "run_graded_checks",

@@ -48,11 +48,16 @@ def output_schema_problem(output: str, schema: Mapping[str, Any]) -> str:
         value = parse_json(output)
     except ValueError as failure:
         return f"not JSON: {failure}"
+    return schema_mismatch(value, schema, "output")
+
+
+def schema_mismatch(value: Any, schema: Mapping[str, Any] | bool, subject: str) -> str:
+    """What a schema has against a value, which the line calls ``subject``; empty when nothing."""
     try:
         found = next(validator_for(compact_json(schema)).iter_errors(value), None)
     except Invalid as failure:
-        return f"`output`: {failure.message}"
-    return explain_schema_error(found, format_path(("output", *found.instance_path))) if found else ""
+        return f"`{subject}`: {failure.message}"
+    return explain_schema_error(found, format_path((subject, *found.instance_path))) if found else ""
 
 
 def parse_json(output: str) -> Any:

@@ -30,6 +30,12 @@ def extract_json(text: str, schema: Mapping[str, Any] | None = None) -> str:
     return _last_fit(bare, schema) or max(fenced or bare, key=len, default=text)
 
 
+def embedded_json(text: str) -> Iterator[str]:
+    """The outermost objects and arrays of a text, as they are written there."""
+    if len(text) <= _MAX_CHARACTERS:
+        yield from _values(text)
+
+
 def _last_fit(candidates: list[str], schema: Mapping[str, Any] | None) -> str | None:
     if schema is None:
         return None

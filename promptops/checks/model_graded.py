@@ -258,6 +258,9 @@ def _normalized_answer(output: str) -> Any:
 
 
 async def _gather(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """All of them, whatever becomes of one. Raises the first error."""
     import asyncio  # which lint, that looks at checks and calls nothing, need not load
 
-    return list(await asyncio.gather(*calls))
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    await asyncio.gather(*tasks, return_exceptions=True)
+    return [task.result() for task in tasks]

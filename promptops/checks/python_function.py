@@ -1,8 +1,8 @@
 """A check of the project's own: ``python: package.module:function``.
 
-The function is called with the output and with those of ``inputs`` and ``expected`` that it names. It returns
-whether the output passes, or a score (held against the check's threshold), or either with a message:
-``return False, "no greeting"``.
+The function is called with the output and with those of ``inputs``, ``expected`` and ``tool_calls`` that it
+names. It returns whether the output passes, or a score (held against the check's threshold), or either with a
+message: ``return False, "no greeting"``.
 """
 
 import inspect
@@ -25,7 +25,8 @@ def bind_function(place: str, root: Path) -> CheckFunction:
 
 
 def _call(function: Callable[..., Any], place: str, subject: CheckSubject, _: Any) -> CheckVerdict:
-    offered = {"inputs": subject.inputs, "expected": subject.expected_value}
+    calls = [dict(call) for call in subject.tool_calls or ()]
+    offered = {"inputs": subject.inputs, "expected": subject.expected_value, "tool_calls": calls}
     return _verdict(function(subject.output, **_accepted_arguments(function, offered)), place)
 
 

@@ -223,24 +223,24 @@ def judge_name(prompt: Prompt) -> str:
 
 def judge_draft(prompt: Prompt) -> dict[str, Any]:
     """A judge prompt that holds an answer against the instructions it was given."""
+    asked = read_instructions(prompt).instructions
+    instructions = f"{_JUDGE_INSTRUCTIONS}{{% raw %}}{asked}{{% endraw %}}"
+    return draft_judge(prompt, f"Score an answer of {prompt.name} from 1 to 5.", instructions, (1, 5))
+
+
+def draft_judge(
+    prompt: Prompt, description: str, instructions: str, scores: tuple[int, int]
+) -> dict[str, Any]:
+    """A judge prompt that sees inputs and answer, and gives a reason and a score within ``scores``."""
     inputs = [name for name, one in prompt.inputs.items() if one.kind == "value"]
     given = "".join(f"\n\n{name}:\n{{{{ {name} }}}}" for name in inputs)
     return {
-        "description": f"Score an answer of {prompt.name} from 1 to 5.",
+        "description": description,
         "model": prompt.model,
         "parameters": {"temperature": 0, "max_tokens": 200},
-        "inputs": {
-            **{name: dict(prompt.inputs[name].schema) for name in inputs},
-            "output": "string",
-        },
+        "inputs": {**{name: dict(prompt.inputs[name].schema) for name in inputs}, "output": "string"},
         "messages": [
-            {
-                "role": "system",
-                "content": _JUDGE_INSTRUCTIONS
-                + "{% raw %}"
-                + read_instructions(prompt).instructions
-                + "{% endraw %}",
-            },
+            {"role": "system", "content": instructions},
             {"role": "user", "content": f"What was given:{given}\n\nThe answer:\n{{{{ output }}}}"},
         ],
         "output": {
@@ -248,7 +248,7 @@ def judge_draft(prompt: Prompt) -> dict[str, Any]:
                 "type": "object",
                 "properties": {
                     "reason": {"type": "string", "maxLength": 400},
-                    "score": {"type": "integer", "minimum": 1, "maximum": 5},
+                    "score": {"type": "integer", "minimum": scores[0], "maximum": scores[1]},
                 },
                 "required": ["reason", "score"],
                 "additionalProperties": False,

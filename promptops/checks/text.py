@@ -1,12 +1,13 @@
 """Checks on the words of an output."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from promptops.checks.json import holds_json, output_equals
-from promptops.checks.types import CheckError, CheckSubject, CheckVerdict, quote, to_text, to_texts
-from promptops.config.patterns import bounded_search, pattern_problem
+from promptops.checks.json_extraction import embedded_json
+from promptops.checks.types import CheckError, CheckSubject, CheckVerdict, Found, quote, to_text, to_texts
+from promptops.config.patterns import bounded_search, bounded_spans, bounded_unfinished, pattern_problem
 from promptops.errors import Invalid
 from promptops.prompt.cases import expected_json
 
@@ -26,16 +27,18 @@ def iequals(subject: CheckSubject, wanted: Any) -> CheckVerdict:
 
 
 def contains(subject: CheckSubject, wanted: Any) -> CheckVerdict:
+    if _occurs(wanted, subject.output):
+        return CheckVerdict(True)
     return CheckVerdict(
-        _occurs(wanted, subject.output),
-        f"{quote(to_text(expected_json(wanted)))} does not occur in {quote(subject.output)}",
+        False, f"{quote(to_text(expected_json(wanted)))} does not occur in {quote(subject.output)}"
     )
 
 
 def icontains(subject: CheckSubject, wanted: Any) -> CheckVerdict:
-    found = _occurs(_casefolded(wanted), subject.output.casefold())
+    if _occurs(_casefolded(wanted), subject.output.casefold()):
+        return CheckVerdict(True)
     return CheckVerdict(
-        found,
+        False,
         f"{quote(to_text(expected_json(wanted)))} does not occur, in any case, in {quote(subject.output)}",
     )
 
@@ -116,6 +119,62 @@ def language(subject: CheckSubject, wanted: Any) -> CheckVerdict:
     return CheckVerdict(found in wanted, f"this is {found}, not {' or '.join(to_texts(wanted))}")
 
 
+def literal_spans(text: str, wanted: Any) -> list[Found]:
+    """Where these texts occur; what is found as JSON has no place of its own."""
+    return [(at, at + len(each), "") for each in to_texts(wanted) for at in _places(text, each)]
+
+
+def caseless_spans(text: str, wanted: Any) -> list[Found]:
+    folded, places = _casefolded_places(text)
+    return [
+        (places[start], places[end - 1] + 1, name)
+        for start, end, name in literal_spans(folded, [each.casefold() for each in to_texts(wanted)])
+    ]
+
+
+def _places(text: str, wanted: str) -> Iterator[int]:
+    at = text.find(wanted) if wanted else -1
+    while at >= 0:
+        yield at
+        at = text.find(wanted, at + len(wanted))
+
+
+def _casefolded_places(text: str) -> tuple[str, Sequence[int]]:
+    """A text in one case, and where each of its characters stands in the text: some letters become two."""
+    folded = text.casefold()
+    if len(folded) == len(text):
+        return folded, range(len(text))
+    pieces = [character.casefold() for character in text]
+    return "".join(pieces), [at for at, piece in enumerate(pieces) for _ in piece]
+
+
+def literal_unfinished(text: str, wanted: Any) -> int:
+    """Where the end of a text may be the beginning of what is looked for."""
+    values = wanted if isinstance(wanted, list) else [wanted]
+    if any(isinstance(value, dict | list) for value in values):
+        return 0  # JSON may be laid out in any way
+    return min((_unfinished_literal(text, to_text(value)) for value in values), default=len(text))
+
+
+def caseless_unfinished(text: str, wanted: Any) -> int:
+    folded, places = _casefolded_places(text)
+    at = literal_unfinished(folded, _casefolded(wanted))
+    return places[at] if at < len(folded) else len(text)
+
+
+def _unfinished_literal(text: str, wanted: str) -> int:
+    sizes = range(min(len(wanted) - 1, len(text)), 0, -1)
+    return next((len(text) - size for size in sizes if text.endswith(wanted[:size])), len(text))
+
+
+def regex_spans(text: str, pattern: str) -> list[Found]:
+    return [(start, end, "") for start, end in bounded_spans(pattern, text)]
+
+
+def regex_unfinished(text: str, pattern: str) -> int:
+    return bounded_unfinished(pattern, text)
+
+
 def argument_or_expected(subject: CheckSubject, wanted: Any, kind: str) -> Any:
     """The argument, or what the case expects where there is none."""
     if wanted is not None:
@@ -126,9 +185,14 @@ def argument_or_expected(subject: CheckSubject, wanted: Any, kind: str) -> Any:
 
 
 def _occurs(wanted: Any, output: str) -> bool:
-    """A text or number as a part of the text; everything else as JSON too, however that is written."""
+    """A text or number as a part of the text; everything else as JSON too, wherever it is written."""
     value = expected_json(wanted)
-    return to_text(value) in output or (not isinstance(value, str) and holds_json(output, value))
+    if to_text(value) in output:
+        return True
+    if isinstance(value, str):
+        return False
+    inside = embedded_json(output) if isinstance(value, dict | list) else ()
+    return holds_json(output, value) or any(holds_json(piece, value) for piece in inside)
 
 
 def _casefolded(value: Any) -> Any:

@@ -26,6 +26,10 @@ class CheckSubject:
     cost_usd: float | None = None  # None where the price is unknown, never 0
     refused: bool = False  # the provider marked the output as a refusal
     truncated: bool = False  # it was cut off at the most tokens that it may have
+    system: str = ""  # the text of the system messages, as they were sent
+    nonce: str = ""  # the code of the tags around untrusted inputs
+    tool_calls: Sequence[Mapping[str, Any]] | None = None  # in OpenAI's form; None where they are not known
+    tools: Sequence[Mapping[str, Any]] = ()  # that could be called: the prompt's and its caller's
 
     @property
     def expected_value(self) -> Any:
@@ -80,6 +84,9 @@ class GraderClient(Protocol):
     async def embed(self, model: str, texts: Sequence[str]) -> list[list[float]]: ...
 
 
+Found = tuple[int, int, str]
+"""Where something that was found begins and ends, and what it is: a kind of personal data, or empty."""
+
 CheckFunction = Callable[[CheckSubject, Any], CheckVerdict]
 GradedCheckFunction = Callable[[CheckSubject, Any, str, GraderClient], Awaitable[CheckVerdict]]
 """Subject, argument, the check's name, and who makes the calls."""
@@ -87,10 +94,10 @@ GradedCheckFunction = Callable[[CheckSubject, Any, str, GraderClient], Awaitable
 
 @dataclass(frozen=True, slots=True)
 class CheckKind:
-    """A check that can be named in a prompt file: what it does and what argument it takes (a JSON Schema)."""
+    """A check that can be named in a prompt file: what it does and what argument it takes."""
 
     function: CheckFunction | None
-    argument: Mapping[str, Any]
+    argument: Mapping[str, Any] | Callable[[], Mapping[str, Any]]  # a JSON Schema, or what makes it
     summary: str
     optional: bool = False  # whether the bare name, without an argument, says enough
     threshold: float | None = None  # the least value that passes, unless the check gives its own
@@ -100,6 +107,13 @@ class CheckKind:
     required_modules: Callable[[Any], Sequence[str]] | None = None  # modules of the extra ``metrics``
     verbatim: bool = False  # whether ``{{`` in the argument means nothing
     typed: bool = False  # whether ``{{ expected }}`` stands for the value, and not for its text
+    default: Callable[[CheckSubject], Any] | None = None  # what stands for an argument that is not given
+    judge: Callable[[Any], Any] | None = None  # of an argument, what the check ``judge`` would be given
+    spans: Callable[[str, Any], Sequence[Found]] | None = None  # where in a text stands what it looks for
+    forbids: bool = False  # whether it passes where nothing is found, and not where something is
+    unfinished_from: Callable[[str, Any], int] | None = None
+    """From where on the end of a text may still become what ``spans`` finds, once more text has come; its
+    length where nothing may. None: only a whole text can be looked at."""
 
 
 def to_texts(wanted: Any) -> list[str]:

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from itertools import chain
 from string import hexdigits
 
-from promptops.privacy.plain_text import number_rows, text_shape
+from promptops.privacy.plain_text import text_shape
 
 Span = tuple[int, int]
 Finder = Callable[[str], Iterator[Span]]
@@ -40,9 +40,7 @@ _PRINTED_CARD = re.compile(  # in groups as on a card, also among other numbers 
     rf"[0-9](?<![0-9][0-9])[0-9]{{3}}(?:(?:{_GAP}{{1,3}}[0-9]{{4}}){{3}}(?:{_GAP}{{1,3}}[0-9]{{3}})?+"
     rf"|{_GAP}{{1,3}}[0-9]{{6}}{_GAP}{{1,3}}[0-9]{{4,5}}|[0-9]{{9,15}})(?![0-9])"
 )
-_IBAN = re.compile(
-    r"[0-9]{2}(?<=[A-Za-z]{2}[0-9]{2})(?<![A-Za-z0-9][A-Za-z]{2}[0-9]{2})(?:[\s.+-]{0,3}[A-Za-z0-9]){11,30}"
-)
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[\s.+-]{0,3}[A-Za-z0-9]){11,30}")
 _IP4 = re.compile(r"[0-9](?<![0-9.][0-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?!\.?[0-9])")
 _IP6_CORE = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _IP6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f.]{0,15}(?![\w:])")
@@ -57,12 +55,15 @@ _PEM = re.compile(
     r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL
 )
 _DATE = re.compile(r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?: \d{1,2})?")
+_DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
+_POINT = re.compile(r"[0-9]\.")
 _TOKEN = re.compile(r"[\w-]*")
 _MIN_PHONE, _MAX_PHONE = 7, 15  # digits
 _MIN_CARD, _MAX_CARD, _MAX_CARD_WRITTEN = 12, 19, 40
 _MIN_COLONS = 6  # of an address of version 6 that is written whole, maybe with one of version 4 at its end
 _BESIDE = 8  # characters after a row that patterns look at
 _MAX_TOKEN = 4_000  # characters
+_MIN_KEY = 20
 _MIN_SHARED = 8  # characters of a secret that is struck out wherever it stands
 _LETTER_VALUES = {chr(ord("a") + n): str(10 + n) for n in range(26)} | {str(n): str(n) for n in range(10)}
 _IBAN_LENGTHS = {
@@ -93,7 +94,7 @@ _IBAN_LENGTH = {country: length for length, countries in _IBAN_LENGTHS.items() f
 
 def _within_rows(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
     """Matches that begin in rows of seven digits or more, which most texts do not hold."""
-    for start, end in number_rows(text):
+    for start, end in text_shape(text).number_rows:
         for found in pattern.finditer(text, start, end + _BESIDE):
             if found.start() >= end:
                 break
@@ -149,7 +150,7 @@ def _is_phone_number(text: str, span: Span, groups: list[str], extended: bool) -
     whole = text[start:end].partition("x")[0]
     if _DATE.fullmatch(whole):
         return False
-    if extended or _is_phone(whole, "".join(groups), groups):
+    if extended or (_is_phone(whole, "".join(groups), groups) and not _DECIMAL.fullmatch(whole)):
         return True
     if len(groups) == 1:
         return False
@@ -182,9 +183,18 @@ def _is_grouped_phone(digits: str, sizes: list[int], *, dashed: bool) -> bool:
 def find_cards(text: str) -> Iterator[Span]:
     for found in chain(_within_rows(_ROW, text), _within_rows(_PRINTED_CARD, text)):
         if _MIN_CARD <= found.end() - found.start() <= _MAX_CARD_WRITTEN:
+            if _is_decimal(text, *found.span()):
+                continue
             digits = [int(letter) for letter in found[0] if letter.isdigit()]
             if _MIN_CARD <= len(digits) <= _MAX_CARD and _is_issued_card(digits) and _luhn(digits):
                 yield found.span()
+
+
+def _is_decimal(text: str, start: int, end: int) -> bool:
+    """Whether it is a number with a point in it, or what stands behind the point of one."""
+    return _DECIMAL.fullmatch(text, start, end) is not None or (
+        text[start:end].isdigit() and _POINT.fullmatch(text, max(0, start - 2), start) is not None
+    )
 
 
 def _is_issued_card(digits: list[int]) -> bool:
@@ -200,17 +210,17 @@ def _luhn(digits: list[int]) -> bool:
 
 
 def find_ibans(text: str) -> Iterator[Span]:
-    for found in _IBAN.finditer(text) if text_shape(text).country_code else ():
-        start = found.start() - 2
-        whole = text[start : found.end()]
-        length = _IBAN_LENGTH.get(whole[:2].upper())
-        places = [place for place, letter in enumerate(whole) if letter.isalnum()]
-        if length is not None and len(places) >= length:
-            end = start + places[length - 1] + 1
-            letters = [whole[place].lower() for place in places[:length]]
-            number = "".join(_LETTER_VALUES.get(letter, "") for letter in (*letters[4:], *letters[:4]))
-            if int(number) % 97 == 1 and not _follows(text, end):
-                yield start, end
+    for start in text_shape(text).country_codes:
+        length = _IBAN_LENGTH.get(text[start : start + 2].upper())
+        found = _IBAN.match(text, start) if length else None
+        if found and length:
+            places = [place for place, letter in enumerate(found[0]) if letter.isalnum()]
+            if len(places) >= length:
+                end = start + places[length - 1] + 1
+                letters = [text[start + place].lower() for place in places[:length]]
+                number = "".join(_LETTER_VALUES.get(letter, "") for letter in (*letters[4:], *letters[:4]))
+                if int(number) % 97 == 1 and not _follows(text, end):
+                    yield start, end
 
 
 def _follows(text: str, end: int) -> bool:
@@ -246,7 +256,7 @@ def _long_addresses(text: str) -> Iterator[re.Match[str]]:
 
 
 def find_social_security_numbers(text: str) -> Iterator[Span]:
-    if not text_shape(text).long_number:
+    if not text_shape(text).number_rows:
         return
     for found in _within_rows(_SSN, text):
         if _is_issued("".join(filter(str.isdigit, found[0]))):
@@ -262,14 +272,27 @@ def _is_issued(digits: str) -> bool:
 
 
 def find_secret_texts(text: str) -> Iterator[Span]:
-    from promptops.privacy.secrets import secrets_in_text
+    from promptops.privacy.secrets import may_hold_secret, secrets_in_text
 
+    if not may_hold_secret(text):
+        return
     if "PRIVATE KEY" in text:
         yield from (found.span() for found in _PEM.finditer(text))
     for _, secret, start in secrets_in_text(text):
         yield _whole_token(text, start, start + len(secret))
         if len(secret) >= _MIN_SHARED:
             yield from (_whole_token(text, *found.span()) for found in re.finditer(re.escape(secret), text))
+        else:  # the head that all keys of a kind have, such as GitHub's
+            yield from _long_tokens(text, secret)
+
+
+def _long_tokens(text: str, part: str) -> Iterator[Span]:
+    end = 0
+    for found in re.finditer(re.escape(part), text):
+        if found.start() >= end:
+            start, end = _whole_token(text, *found.span())
+            if end - start >= _MIN_KEY:
+                yield start, end
 
 
 def _whole_token(text: str, start: int, end: int) -> Span:
@@ -296,3 +319,5 @@ FINDERS: dict[str, Finder] = {
     "secret": find_secret_texts,
     "url_token": find_url_tokens,
 }
+NUMBERS = frozenset({"phone", "card", "iban", "ssn"})
+"""Kinds that have digits."""

@@ -7,7 +7,7 @@ characters that they stand for.
 import re
 import unicodedata
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from html import unescape
 from typing import NamedTuple
@@ -15,7 +15,8 @@ from typing import NamedTuple
 from promptops.dataclass import dataclass
 from promptops.escapes import INVISIBLE
 
-_SPACES = "\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_DATA_MARK = "\u02c6"  # between words of an input with `datamark`, which a model may repeat
+_SPACES = _DATA_MARK + "\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 _DASHES = "\u2010-\u2015\u2212\ufe58\ufe63"
 _FULL_WIDTH = "\uff01-\uff5e"
 _FULL_WIDTH_OFFSET = 0xFEE0
@@ -34,6 +35,8 @@ _ESCAPED = re.compile(
     r"|(?<=&)(?:amp;){0,4}(?:#[0-9]{1,6}|#[xX][0-9A-Fa-f]{1,5}|[A-Za-z]{2,8});"
     r"|(?<![\\%&]))"
 )
+_ASCII = bytes(range(128))
+_FEW = 32
 _PLUS = re.compile(r"(?<=[0-9A-Za-z])\+(?=[0-9A-Za-z])")
 
 
@@ -49,11 +52,45 @@ class PlainText:
         return position + self.offsets[bisect_right(self.starts, position) - 1]
 
 
+@lru_cache(maxsize=8)
+def beyond_ascii(text: str) -> str:
+    """The characters of a text that are not ASCII, each once: mostly few, and quicker to look through."""
+    rest = text.encode("utf-8", "surrogatepass").translate(None, _ASCII).decode("utf-8", "surrogatepass")
+    found = ""
+    while rest and len(found) < _FEW:
+        found += rest[0]
+        rest = rest.replace(rest[0], "")
+    return found + "".join(dict.fromkeys(rest))
+
+
+def exchange_characters(text: str, others: Mapping[str, str]) -> str:
+    """As ``str.translate``, which takes 50 times as long where few are exchanged; none may become another."""
+    if len(others) > _FEW:
+        return text.translate({ord(each): other for each, other in others.items()})
+    for character, other in others.items():
+        text = text.replace(character, other)
+    return text
+
+
+def plain_letters(text: str) -> dict[str, str]:
+    """What takes the place of characters of the text that are not ASCII: "" for those that nobody sees."""
+    return {each: _plain_character(each) for each in _FOLDED.findall(beyond_ascii(text))}
+
+
+def may_hold_escapes(text: str) -> bool:
+    return "%" in text or "\\" in text or "&" in text
+
+
+@lru_cache(maxsize=4)
 def written_plainly(text: str) -> PlainText | None:
-    """None where it is what was written."""
-    escaped = "%" in text or "\\" in text or "&" in text
-    if not escaped and text.isascii():
-        return None
+    """None where it is what was written. Asked by several checks of each text, one after another."""
+    escaped = may_hold_escapes(text)
+    if not escaped:
+        others = plain_letters(text)
+        if not others:
+            return None
+        if all(len(plain) == 1 for plain in others.values()):
+            return PlainText(exchange_characters(text, others), (0,), (0,))
     pieces, starts, offsets = [], [0], [0]
     end = length = 0
     for found in (_ESCAPED if escaped else _FOLDED).finditer(text):
@@ -83,6 +120,8 @@ def _plain_character(written: str) -> str:
         return str(unicodedata.digit(written))
     if written in "\u2028\u2029":
         return "\n"
+    if written == _DATA_MARK:
+        return " "
     category = unicodedata.category(written)
     if category in ("Zs", "Pd") or written == "\u2212":
         return " " if category == "Zs" else "-"
@@ -103,11 +142,14 @@ def _unescaped(written: str) -> str:
 
 
 class TextShape(NamedTuple):
-    """What a text may hold, seen in a few passes that take a nanosecond a character."""
+    """Where a text may hold values, seen in a few passes that take a nanosecond a character."""
 
-    long_number: bool  # seven digits with nothing but separators between them
-    country_code: bool  # two letters and two digits
+    number_rows: Sequence[
+        tuple[int, int]
+    ]  # of seven digits or more, with nothing but separators between them
+    country_codes: Sequence[int]  # where two letters and two digits begin
     dotted: bool  # four numbers with dots between them
+    digits: bool = True
 
 
 def _table(**classes: str) -> bytes:
@@ -119,26 +161,37 @@ def _table(**classes: str) -> bytes:
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_SEPARATORS = " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0()/+-"
+_CLASSES = _table(**{"0": "0123456789", "A": _LETTERS, ".": ".", " ": _SEPARATORS})
+_WIDE_SPACES = re.compile(f"[{_SPACES}]")
+# each begins with a character that is looked for at once
+_ROWS = re.compile(rb"0(?<!00)0*+(?:[ .]{1,4}+0++)*+(?<=[0 .]{7})")
 _DOTTED = re.compile(rb"0\.0{1,3}\.0{1,3}\.0")
-_CLASSES = _table(**{"0": "0123456789", "A": _LETTERS, ".": ".", " ": " \t\r\n()/-"})
+_SHORTEST_ROW = 7  # digits of the shortest number that is looked for
+_NO_DIGITS = TextShape((), (), dotted=False, digits=False)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=4)
 def text_shape(text: str) -> TextShape:
     """Asked by several kinds of each text, one after another."""
-    shape = text.encode("utf-8", "surrogatepass").translate(_CLASSES)
-    row = b"0000000" in shape.translate(None, b" .")
-    return TextShape(row, b"AA00" in shape, _DOTTED.search(shape) is not None)
+    classes = _one_byte_each(text).translate(_CLASSES)
+    return _shape_of_numbers(classes) if b"0" in classes else _NO_DIGITS
 
 
-_ROWS = re.compile(r"[0-9]++(?:[\s()./+-]{1,4}[0-9]++)*+")
-_SHORTEST_ROW = 7  # digits of the shortest number that is looked for
+def _one_byte_each(text: str) -> bytes:
+    letters = beyond_ascii(text)
+    spaces = dict.fromkeys(_WIDE_SPACES.findall(letters), " ") if letters else {}
+    return exchange_characters(text, spaces).encode("latin-1", "replace")
 
 
-@lru_cache(maxsize=1)
-def number_rows(text: str) -> Sequence[tuple[int, int]]:
-    """Where digits begin and end that only separators stand between, if they may be a number."""
-    if not text_shape(text).long_number:
-        return ()
-    spans = (found.span() for found in _ROWS.finditer(text))
-    return [(start, end) for start, end in spans if end - start >= _SHORTEST_ROW]
+def _shape_of_numbers(classes: bytes) -> TextShape:
+    spans = [found.span() for found in _ROWS.finditer(classes)]
+    rows = [span for span in spans if classes.count(b"0", *span) >= _SHORTEST_ROW]
+    return TextShape(rows, list(_country_codes(classes)), _DOTTED.search(classes) is not None)
+
+
+def _country_codes(classes: bytes) -> Iterator[int]:
+    at = classes.find(b"AA00")
+    while at >= 0:
+        yield at
+        at = classes.find(b"AA00", at + 4)

@@ -3,7 +3,6 @@
 import hmac
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -18,12 +17,13 @@ from promptops.config.settings import LogSettings
 from promptops.dataclass import dataclass
 from promptops.errors import PromptopsError
 from promptops.privacy.key import read_privacy_key
-from promptops.privacy.kinds import FINDERS
-from promptops.privacy.plain_text import written_plainly
+from promptops.privacy.kinds import FINDERS, NUMBERS
+from promptops.privacy.plain_text import text_shape, written_plainly
+from promptops.privacy.time_limit import FunctionTimeoutError, call_within
 
 NamedSpan = tuple[int, int, str]
 SpanFinder = Callable[[str], Iterable[NamedSpan]]
-Counts = Counter[str]
+Counts = dict[str, int]
 """How many values were replaced, by kind."""
 
 _MIN_TEXT = 5  # characters of the shortest value
@@ -31,6 +31,7 @@ _LABEL, _MAX_LABEL = re.compile(r"[A-Za-z_ ]*"), 15  # such as a name of an inpu
 _MIN_DIGITS = 7  # of a number that can be one
 _PSEUDONYM = 12  # letters, of 16 each: 48 bits
 _LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")  # no digits: nothing is found in them again
+_sorted_json = json.JSONEncoder(sort_keys=True).encode
 _IMAGE = "data:image/"
 _TAIL = 80  # characters of a cut text that may be the beginning of a value
 _LONG_WORD = 16  # a piece of a secret
@@ -45,6 +46,7 @@ class Redactor:
     """``key`` makes pseudonyms; None for masks."""
 
     kinds: tuple[str, ...]
+    kinds_without_digits: tuple[str, ...]  # those of them that a text without a digit may hold
     patterns: tuple[SpanFinder, ...]
     functions: tuple[SpanFinder, ...]  # of the project: these see a text as it was written alone
     key: bytes | None
@@ -52,12 +54,19 @@ class Redactor:
     def text(self, text: str, found: Counts) -> str:
         if len(text) < _MIN_TEXT or (text.startswith(_IMAGE) and _is_image(text)):
             return text
+        spans = self._spans(text)
+        if not spans:
+            return text
         pieces, end = [], 0
-        for start, stop, name in _merged(self._spans(text)):
+        for start, stop, name in merged_spans(spans):
             pieces += [text[end:start], self._mark(name, text[start:stop])]
-            found[name] += 1
+            found[name] = found.get(name, 0) + 1
             end = stop
-        return "".join([*pieces, text[end:]]) if pieces else text
+        return "".join([*pieces, text[end:]])
+
+    def spans(self, text: str) -> list[NamedSpan]:
+        """Where values stand, in their order; those that overlap are one. Raises RedactionError."""
+        return merged_spans(self._spans(text)) if len(text) >= _MIN_TEXT else []
 
     def cut_text(self, text: str, found: Counts) -> str:
         """A text that ended in the middle, without what may be the beginning of a value."""
@@ -65,7 +74,7 @@ class Redactor:
         start = _unfinished_from(text)
         if start == len(text):
             return text
-        found["cut"] += 1
+        found["cut"] = found.get("cut", 0) + 1
         return f"{text[:start]}[cut]"
 
     def value(self, value: Any, found: Counts) -> Any:
@@ -92,26 +101,32 @@ class Redactor:
         shown = self.value(value, found)
         return text if shown == value else json.dumps(shown, ensure_ascii=False)
 
-    def _spans(self, text: str) -> Iterator[NamedSpan]:
+    def _spans(self, text: str) -> list[NamedSpan]:
         try:
-            yield from self._spans_of_rules(text)
+            spans = self._spans_of_rules(text)
             for find in self.functions:
-                yield from find(text)
+                spans += find(text)
             if plain := written_plainly(text):
-                for start, end, name in self._spans_of_rules(plain.text):
-                    yield plain.written_at(start), plain.written_at(end), name
+                spans += [
+                    (plain.written_at(start), plain.written_at(end), name)
+                    for start, end, name in self._spans_of_rules(plain.text)
+                ]
+        except RedactionError:
+            raise
         except PromptopsError as error:
             raise RedactionError(error.message) from None
         except (Exception, SystemExit) as error:  # noqa: BLE001 - of a function of the project, whatever it is
             raise RedactionError(f"a redactor failed with {type(error).__name__}") from None
+        return spans
 
-    def _spans_of_rules(self, text: str) -> Iterator[NamedSpan]:
+    def _spans_of_rules(self, text: str) -> list[NamedSpan]:
+        spans: list[NamedSpan] = []
         if len(text) > _MAX_LABEL or not _LABEL.fullmatch(text):
-            for name in self.kinds:
-                for start, end in FINDERS[name](text):
-                    yield start, end, name
+            for name in self.kinds if text_shape(text).digits else self.kinds_without_digits:
+                spans += [(start, end, name) for start, end in FINDERS[name](text)]
         for find in self.patterns:
-            yield from find(text)
+            spans += find(text)
+        return spans
 
     def _mark(self, name: str, value: str) -> str:
         if self.key is None:
@@ -146,8 +161,10 @@ def _redactor(
     rules: tuple[RedactionRule, ...], pseudonyms: bool, root: Path | None, key_file: Path | None
 ) -> Redactor:
     rules = tuple(dict.fromkeys(rules))
+    kinds = tuple(rule.name for rule in rules if not (rule.pattern or rule.function))
     return Redactor(
-        kinds=tuple(rule.name for rule in rules if not (rule.pattern or rule.function)),
+        kinds=kinds,
+        kinds_without_digits=tuple(name for name in kinds if name not in NUMBERS),
         patterns=tuple(partial(_matches, rule) for rule in rules if rule.pattern),
         functions=tuple(_function_finder(rule, root) for rule in rules if rule.function),
         key=read_privacy_key(key_file) if pseudonyms else None,
@@ -156,22 +173,26 @@ def _redactor(
 
 def _function_finder(rule: RedactionRule, root: Path | None) -> SpanFinder:
     function = import_function(rule.function, root or Path.cwd(), "the redaction python", "text")
-    return partial(_spans_of_function, function, rule.name)
+    return partial(_spans_of_function, function, rule)
 
 
 def _matches(rule: RedactionRule, text: str) -> Iterator[NamedSpan]:
     return ((start, end, rule.name) for start, end in bounded_spans(rule.pattern, text))
 
 
-def _spans_of_function(function: Callable[[str], Any], name: str, text: str) -> Iterator[NamedSpan]:
+def _spans_of_function(function: Callable[[str], Any], rule: RedactionRule, text: str) -> Iterator[NamedSpan]:
     """What a function of the project gives: pairs of numbers, each within the text."""
-    for start, end in islice(function(text), len(text) + 1):
+    try:
+        pairs = call_within(rule.seconds, lambda: list(islice(function(text), len(text) + 1)))
+    except FunctionTimeoutError as error:
+        raise RedactionError(f"the redactor {rule.function} {error}") from None
+    for start, end in pairs:
         if not (type(start) is type(end) is int and 0 <= start <= end <= len(text)):
             raise ValueError(f"{start!r} to {end!r} is no part of the text")
-        yield start, end, name
+        yield start, end, rule.name
 
 
-def _merged(spans: Iterable[NamedSpan]) -> list[NamedSpan]:
+def merged_spans(spans: Iterable[NamedSpan]) -> list[NamedSpan]:
     """Those that overlap as one, named as the one that begins first, or of these the longest."""
     merged: list[NamedSpan] = []
     for start, end, name in sorted(spans, key=lambda span: (span[0], -span[1])):
@@ -204,4 +225,4 @@ def _is_image(text: str) -> bool:
 
 def redacted_hash(digest: str, inputs: Any) -> str:
     """What stands for a hash of the true messages, which could be guessed from it."""
-    return sha256(f"{digest}\n{json.dumps(inputs, sort_keys=True)}".encode()).hexdigest()
+    return sha256(f"{digest}\n{_sorted_json(inputs)}".encode()).hexdigest()

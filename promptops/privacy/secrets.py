@@ -11,7 +11,14 @@ from string import ascii_letters, digits
 from typing import Protocol
 
 # Either a text holds one of these words in any case, or a login, or a long word that _SUSPECT matches
-_WORDS = (b"private key", b"_authtoken", b"accountkey=", b"sq0csp-", b"eyj", b"xox")
+_WORDS = (
+    (b"v", b"private key"),
+    (b"_", b"_authtoken"),
+    (b"=", b"accountkey="),
+    (b"q", b"sq0csp-"),
+    (b"j", b"eyj"),
+    (b"x", b"xox"),
+)  # each behind its rarest letter, which is found at once
 _LOGIN = re.compile(r"://[^{}\s:/?#\[\]@]+:[^{}\s:/?#\[\]@]+@", re.ASCII)
 _SUSPECT = re.compile(
     r"(?<![A-Za-z0-9])(?=[a-zA-Z]*\d)[A-Za-z0-9]{16,}|[A-Z0-9]{16,}|[A-Za-z0-9]{30,}|[\w-]{40,}|[\w/+]{40}"
@@ -49,14 +56,18 @@ _DETECTORS = (
     ("telegram_token", "TelegramBotTokenDetector"),
     ("twilio", "TwilioKeyDetector"),
 )
+_OPENAI, _IN_OPENAI_KEYS = "OpenAI Token", "T3BlbkFJ"  # what a text lacks that has many sk- and no key
 _MODEL_KEYS = {  # keys of model providers that detect-secrets does not know
     "Anthropic API Key": r"sk-ant-[a-z]+\d\d-[\w-]{20,}",
     "GitHub Token": r"github_pat_\w{22}_\w{59}",
     "Google API Key": r"\bAIza[\w-]{35}",
     "Groq API Key": r"\bgsk_[A-Za-z0-9]{40,}",
-    "Hugging Face Token": r"\bhf_[A-Za-z0-9]{30,}",
-    "OpenAI Token": r"\bsk-(?:proj-|svcacct-|admin-)?[\w-]{0,80}[A-Za-z0-9]{20}T3BlbkFJ[\w-]{20}",
+    "Hugging Face Token": r"\b(?:hf|api_org)_[A-Za-z0-9]{30,}",
+    "NVIDIA API Key": r"\bnvapi-[\w-]{60,}",
+    _OPENAI: r"\bsk-(?:proj-|svcacct-|admin-)?[\w-]{0,80}[A-Za-z0-9]{20}T3BlbkFJ[\w-]{20}",
     "OpenRouter API Key": r"\bsk-or-v1-[0-9a-f]{40,}",
+    "Perplexity API Key": r"\bpplx-[A-Za-z0-9]{40,}",
+    "Replicate API Token": r"\br8_[A-Za-z0-9]{37}",
     "xAI API Key": r"\bxai-[A-Za-z0-9]{60,}",
 }
 
@@ -69,13 +80,13 @@ class Detector(Protocol):
 
 def secrets_in_text(text: str) -> Iterator[tuple[str, str, int]]:
     """The kind of each, its text, and where it stands; each once a line."""
-    if not _may_hold_secret(text):
+    if not may_hold_secret(text):
         return
     start = 0
     for line in text.split("\n"):
         plain = _NOT_ASCII.sub("~", line)  # a letter of another script beside a key is no part of it
         seen: set[str] = set()
-        pieces = (piece for piece in _pieces(plain) if _may_hold_secret(piece))
+        pieces = (piece for piece in _pieces(plain) if may_hold_secret(piece))
         for kind, secret in (found for piece in pieces for found in _secrets_in_line(piece)):
             if secret not in seen:
                 seen.add(secret)
@@ -84,14 +95,20 @@ def secrets_in_text(text: str) -> Iterator[tuple[str, str, int]]:
         start += len(line) + 1
 
 
-def _may_hold_secret(text: str) -> bool:
+def may_hold_secret(text: str) -> bool:
+    """Whether it is worth a closer look: wider than all detectors."""
     written = text.encode("ascii", "replace")
     lower = written.lower()
-    if any(word in lower for word in _WORDS) or (b"://" in lower and _LOGIN.search(text)):
+    for letter, word in _WORDS:
+        if letter in lower and word in lower:
+            return True
+    if b"@" in lower and b"://" in lower and _LOGIN.search(text):
         return True
     words = written.translate(_IN_WORDS)
     if b"w" * _LONG not in words:
         return False
+    if lower == written.upper() and b":" not in written:
+        return False  # every detector looks for a letter or a colon, and rows of digits are long words too
     return any(
         _SUSPECT.search(text, max(0, found.start() - _BESIDE), found.end() + _BESIDE)
         for found in _LONG_WORDS.finditer(words)
@@ -106,10 +123,13 @@ def _pieces(line: str) -> Iterator[str]:
 
 
 def _secrets_in_line(line: str) -> Iterator[tuple[str, str]]:
+    openai = _IN_OPENAI_KEYS in line
     for kind, pattern in _MODEL_KEYS.items():
-        yield from ((kind, found[0]) for found in re.finditer(pattern, line))
+        if openai or kind != _OPENAI:
+            yield from ((kind, found[0]) for found in re.finditer(pattern, line))
     for detector in _detectors():
-        yield from ((detector.secret_type, secret) for secret in detector.analyze_string(line))
+        if openai or detector.secret_type != _OPENAI:
+            yield from ((detector.secret_type, secret) for secret in detector.analyze_string(line))
 
 
 @cache

@@ -17,6 +17,10 @@ from promptops.registry import CheckResult
 from support.front_door import GREET
 from support.provider import text
 
+CONTENT_KINDS = (  # test_content_checks.py, test_shipped_judges.py and test_tool_calls.py
+    "pii", "secret", "links", "canary_word", "system_leak", "injection", "toxicity", "tone", "topic",
+    "tool_calls",
+)  # fmt: skip
 PERSON = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}}}
 
 
@@ -44,6 +48,8 @@ def result(kind: str, argument: object, output: str, **given: Any) -> CheckResul
         ("one_of", [{"q": 1}, None], "null", "None"),
         ("contains", True, "it is true", "it is True"),
         ("contains", {"q": 1}, '[{"x": {"q": 1}}]', '[{"q": "1"}]'),
+        ("contains", {"q": 1}, 'so {"a": 2} or\n```json\n{"x": [{"q": 1.0}]}\n```', 'so {"q": "1"}'),
+        ("icontains", ["A"], 'so [ "a" ].', 'so [ "b" ].'),
         ("contains_all", [{"q": 1}, 2], '[{ "q": 1 }, 2]', '[{"q": 2}, 1]'),
         ("contains", "refund", "a refund please", "a Refund please"),
         ("starts_with", "Dear", "\nDear Ada", "Hi, Dear"),
@@ -110,7 +116,9 @@ def test_each_check_passes_and_fails(kind: str, argument: object, good: str, bad
 
 def test_every_kind_is_tried_above() -> None:
     marks = test_each_check_passes_and_fails.pytestmark
-    elsewhere = {"latency", "cost", "python", "invariant", "judge", "complete"}
+    elsewhere = {"latency", "cost", "python", "invariant", "judge", "complete", "tool_calls"} | {
+        *CONTENT_KINDS
+    }
     assert {row[0] for row in marks[0].args[1]} | elsewhere == set(CHECK_KINDS)
 
 
@@ -151,6 +159,7 @@ def test_max_chars_reports_the_length() -> None:
         ("contain", "x", "no such check: contain (did you mean contains?)"),
         ("contains", None, "the check contains needs an argument"),
         ("starts_with", 3, "the check starts_with: its argument must be a string, not a number"),
+        ("injection", True, "the check injection: it takes no `true`: write `injection` alone"),
         ("max_chars", -1, "the check max_chars: its argument is less than the minimum of 0 (it is `-1`)"),
         ("regex", "(", "the check regex: missing )"),
         ("json_schema", {"type": "no"}, "the check json_schema: "),
@@ -263,7 +272,9 @@ def test_a_function_of_the_project_is_a_check(repo: Any) -> None:
     scored = write(repo, "own_score", "def polite(output, *, expected):\n    return len(output) / expected\n")
     found = run_checks(scored, CheckSubject(output="1234", expected=10))[0]
     assert (found.passed, found.value) == (False, 0.4)
-    everything = "def polite(output, **given):\n    return set(given) == {'inputs', 'expected'}\n"
+    everything = (
+        "def polite(output, **given):\n    return set(given) == {'inputs', 'expected', 'tool_calls'}\n"
+    )
     assert run_checks(write(repo, "own_all", everything), CheckSubject(output=""))[0].passed
     assert str(repo.path) in sys.path
 

@@ -40,6 +40,7 @@ WRITTEN: dict[str, Callable[[str], str]] = {
     "full width": lambda value: value.translate(FULL_WIDTH),
     "Arabic digits": lambda value: value.translate(DIGITS),
     "narrow spaces": spaces("\u202f"),
+    "marks of datamark": spaces("\u02c6"),
     "no spaces": spaces(""),
     "two spaces": spaces("  "),
     "three spaces": spaces("   "),
@@ -69,6 +70,14 @@ def test_a_value_is_found(written: str) -> None:
         if kind != "url_token":  # the address around it stays
             around = redactor.text(f"I said {WRITTEN[written]('')} ok", Counter())
             assert sum(map(str.isdigit, shown)) <= sum(map(str.isdigit, around)) + 1, shown
+
+
+@pytest.mark.parametrize(
+    "text", ["584.6666666666666 boxes", "4.66666666666666645", "=6.666666666666667", "300.5849 gallons"]
+)
+def test_a_decimal_is_no_card_and_no_telephone_number(text: str) -> None:
+    redactor = redactor_of(tuple(map(RedactionRule, REDACTION_KINDS)), Path.cwd())
+    assert redactor.text(f"It is {text}, he said", Counter()) == f"It is {text}, he said"
 
 
 @pytest.mark.parametrize(
