@@ -3,7 +3,7 @@
 import posixpath
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 from promptops.config.closing import Closing
@@ -190,18 +190,36 @@ class GitRepo(Closing):
     def read_blob(self, oid: str) -> bytes:
         answer = self._objects.ask(oid)
         if answer.kind == "missing":
-            step = "git fetch --refetch --no-filter" if self._is_partial() else "git fsck"
-            raise MissingObject(f"the object {oid} is missing from this repository", hint=f"try: {step}")
+            raise self._missing_error(oid)
         return answer.data
 
     def list_files(self, rev: str, folder: str) -> list[TreeEntry]:
         """Every file, link and submodule below a folder, at a revision or in the INDEX."""
         if rev == INDEX:
             return self._index.below(folder)
-        stdout = run_git(
-            self.settings, "ls-tree", "-r", "-z", "--full-tree", rev, "--", *([folder] if folder else [])
-        )
-        return [tree_entry(line) for line in split_names(stdout)]
+        found: list[TreeEntry] = []
+        trees = [TreeEntry("", _TREE, f"{rev}^{{tree}}")]
+        while trees:
+            entries = list(self._expand(trees))
+            found += (entry for entry in entries if entry.mode != _TREE and _is_within(entry.path, folder))
+            trees = [
+                entry
+                for entry in entries
+                if entry.mode == _TREE and (_is_within(entry.path, folder) or _is_within(folder, entry.path))
+            ]
+        return sorted(found, key=lambda entry: entry.path)
+
+    def _expand(self, trees: Sequence[TreeEntry]) -> Iterator[TreeEntry]:
+        """What stands in these folders."""
+        answers = self._objects.ask_many([tree.oid for tree in trees])
+        for tree, answer in zip(trees, answers, strict=True):
+            if answer.kind != "tree":
+                raise self._missing_error(tree.oid)
+            yield from tree_entries(answer, tree.path)
+
+    def _missing_error(self, oid: str) -> MissingObject:
+        step = "git fetch --refetch --no-filter" if self._is_partial() else "git fsck"
+        return MissingObject(f"the object {oid} is missing from this repository", hint=f"try: {step}")
 
     # links, and the errors where something is not there
 
@@ -305,6 +323,10 @@ class GitRepo(Closing):
 
 def _object_name(rev: str, path: str) -> str:
     return f"{rev}:{path}" if rev != INDEX else f":0:{path}"
+
+
+def _is_within(path: str, folder: str) -> bool:
+    return not folder or path == folder or path.startswith(f"{folder}/")
 
 
 def _is_plain_file(answer: GitObject) -> bool:

@@ -1,6 +1,6 @@
 """The golden set of a prompt, held against the prompt: what cannot be read, accepted or rendered."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.lint.branch_types import BranchCoverage
 from promptops.lint.branches import UnbranchedTemplates, find_branches
+from promptops.lint.declared_tools import undeclared_tools
 from promptops.prompt import FileReader, Insert, Prompt, Text, text_parts
 from promptops.prompt.checks import read_checks
 from promptops.prompt.render import estimate_tokens, validate_inputs
@@ -49,7 +50,7 @@ def read_golden_set(prompt: Prompt, read: FileReader) -> GoldenSet:
     """Read and render every case. Without cases, the branches are counted all the same."""
     branches = tuple(find_branches(prompt))
     if prompt.cases is None:
-        return GoldenSet(coverage=BranchCoverage(branches))
+        return GoldenSet(tuple(unknown_probes(prompt, ())), coverage=BranchCoverage(branches))
     try:
         traced = _trace_branches(prompt) if branches else UnbranchedTemplates(prompt)
     except TemplateFault as fault:
@@ -58,6 +59,31 @@ def read_golden_set(prompt: Prompt, read: FileReader) -> GoldenSet:
     reading = _CaseChecker(prompt, traced)
     reading.all(prompt.cases, read)
     return GoldenSet(tuple(reading.problems), reading.size, tuple(reading.accepted), traced.coverage())
+
+
+def unknown_probes(prompt: Prompt, ids: Collection[str]) -> Iterator[Problem]:
+    for index, probe in enumerate(prompt.probes):
+        if probe not in ids:
+            message, hint = f"no case has the id `{probe}`", "probes are ids of cases of the golden set"
+            yield prompt.document.problem("bad-cases", ("probes", index), message, hint)
+
+
+class CaseValidator:
+    """Holds one case after another against a prompt."""
+
+    def __init__(self, prompt: Prompt) -> None:
+        try:
+            self._checker = _CaseChecker(prompt, UnbranchedTemplates(prompt))
+        except TemplateFault as fault:
+            raise Invalid(f"{prompt.path}: {fault.message}", hint=fault.hint) from None
+
+    def problems(self, case: "Case") -> list[Problem]:
+        """What of it cannot be read, accepted or rendered."""
+        self._checker.one(case)
+        found = [*self._checker.problems]
+        self._checker.problems.clear()
+        self._checker.accepted.clear()
+        return found
 
 
 def _trace_branches(prompt: Prompt) -> "BranchTracer":
@@ -73,6 +99,7 @@ class _CaseChecker:
         self.problems: list[Problem] = []
         self.accepted: list[Mapping[str, Any]] = []
         self.size = 0
+        self.probes: set[str] = set()  # those that are there
 
     def all(self, path: str, read: FileReader) -> None:
         from promptops.prompt.cases import iter_lines, read_cases
@@ -90,7 +117,10 @@ class _CaseChecker:
         try:
             for case in read_cases(f"prompts/{path}", iter_lines(data), self.prompt.inputs):
                 self.size += 1
+                if case.id in self.prompt.probes:
+                    self.probes.add(case.id)
                 self.one(case)
+            self.problems += unknown_probes(self.prompt, self.probes)
         except InvalidAt as error:
             self.problems.append(replace(error.problem, rule="bad-cases"))
         except Invalid as error:
@@ -145,6 +175,8 @@ class _CaseChecker:
                 compile_checks(checks, "")
             except Invalid as error:
                 found.append(error.message.removeprefix(": "))
+            undeclared = (undeclared_tools(check, self.prompt) for check in checks)
+            found += [problem[0] for problem in (() if found else undeclared) if problem]
         self.problems += [Problem("bad-cases", message, path, position) for message in found[:1]]
 
 

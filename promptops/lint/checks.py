@@ -8,6 +8,7 @@ from promptops.config.text import Problem
 from promptops.config.yaml import YamlPath
 from promptops.errors import Invalid
 from promptops.lint.context import LintContext
+from promptops.lint.declared_tools import undeclared_tools
 from promptops.prompt import Check
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ EXACT_EQUIVALENTS: Mapping[str, str] = {
     "ends-with": "ends_with",
     "is-json": "json",
     "is-refusal": "refusal",
+    "is-valid-function-call": "tool_calls",
+    "is-valid-openai-function-call": "tool_calls",
+    "is-valid-openai-tools-call": "tool_calls",
     "starts-with": "starts_with",
 }
 """promptfoo's word to the one here that means the same."""
@@ -40,6 +44,7 @@ NEAR_EQUIVALENTS: Mapping[str, str] = {
     "model-graded-factuality": "judge",
     "rouge-n": "similarity",
     "similar": "similarity",
+    "tool-call-f1": "tool_calls",
     "word-count": "max_words",
 }
 """promptfoo's word to the one here that comes near."""
@@ -58,9 +63,6 @@ WITHOUT_EQUIVALENT = frozenset(
         "icontains",
         "is-html",
         "is-sql",
-        "is-valid-function-call",
-        "is-valid-openai-function-call",
-        "is-valid-openai-tools-call",
         "is-xml",
         "latency",
         "moderation",
@@ -99,8 +101,11 @@ def exact_equivalent(kind: str, argument: Any) -> str | None:
 
 
 def checks_with_paths(subject: LintContext) -> Iterator[tuple[YamlPath, Check]]:
-    """The checks, each with its place."""
+    """The checks, those of guards among them, each with its place."""
     yield from ((("checks", index), check) for index, check in enumerate(subject.prompt.checks))
+    yield from (
+        (("guards", index, "check"), guard.check) for index, guard in enumerate(subject.prompt.guards)
+    )
 
 
 def promptfoo_check(subject: LintContext) -> Iterator[Problem]:
@@ -155,6 +160,9 @@ def bad_check(subject: LintContext) -> Iterator[Problem]:
             compile_checks((check,), "")
         except Invalid as error:
             yield subject.at(path, error.message.removeprefix(": "), error.hint)
+            continue
+        if found := undeclared_tools(check, subject.prompt):
+            yield subject.at(path, *found)
 
 
 def slow_pattern(subject: LintContext) -> Iterator[Problem]:

@@ -50,6 +50,7 @@ class LintContext:
     prompt: Prompt
     read: FileReader
     project: LintProject
+    look_up: FileReader  # as ``read``, of files that are no part of the prompt
 
     @cached_property
     def golden(self) -> GoldenSet:

@@ -36,7 +36,8 @@ def _inputs_in_messages(prompt: Prompt) -> set[str]:
 def _inputs_in_checks(prompt: Prompt) -> set[str]:
     """Inputs that the arguments of checks name."""
     names: set[str] = set()
-    for text in _strings([check.argument for check in prompt.checks]):
+    checks = [*prompt.checks, *(guard.check for guard in prompt.guards)]
+    for text in _strings([check.argument for check in checks]):
         if "{{" in text:
             try:
                 names |= free_names(text)[0]
@@ -48,8 +49,8 @@ def _inputs_in_checks(prompt: Prompt) -> set[str]:
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
-    elif isinstance(value, (list, tuple)):
-        for item in value:
+    elif isinstance(value, (list, tuple, dict)):
+        for item in value.values() if isinstance(value, dict) else value:
             yield from _strings(item)
 
 

@@ -76,7 +76,7 @@ def _lint_prompt(
         problems = list(refine_problems(problems, prompt, files.known(path)))
     if prompt is None:
         return PromptProblems(name, path, asked, problems)
-    subject = LintContext(prompt, read, project)
+    subject = LintContext(prompt, read, project, files.read)
     problems += _apply_rules(subject, severities, whole=not problems)
     return PromptProblems(name, path, asked, problems, _coverage(subject))
 

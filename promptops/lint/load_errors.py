@@ -14,6 +14,7 @@ from promptops.prompt import Prompt
 RULE_IDS: Mapping[str, str] = {
     "budget": "over-budget",
     "check": "bad-check",
+    "guard": "bad-guard",
     "conflict": "merge-conflict",
     "encoding": "encoding",
     "file": "bad-file",

@@ -53,4 +53,5 @@ class LintReport:
             "coverage": [coverage.as_json() for coverage in self.coverage],
             "errors": self.count("error"),
             "warnings": self.count("warning"),
+            "notes": self.count("note"),
         }

@@ -7,10 +7,12 @@ from promptops.config.text import Problem
 from promptops.dataclass import dataclass
 from promptops.lint import (
     checks,
+    guards,
     inputs,
     models,
     parameters,
     printed_values,
+    review,
 )
 from promptops.lint import (
     encoding as texts,
@@ -30,7 +32,8 @@ from promptops.lint import (
 from promptops.lint.context import LintContext
 from promptops.lint.secrets import find_secrets
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
+"""A note says what is worth knowing, and fails nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +169,37 @@ RULES: Mapping[str, Rule] = {
     "promptfoo-check": Rule("error", "a check spelt as promptfoo spells it", prompt=checks.promptfoo_check),
     "schemaless-check": Rule(
         "error", "the check json_schema without any schema", prompt=checks.schemaless_check
+    ),
+    # guards
+    "bad-guard": Rule(
+        "error",
+        "a guard that cannot act: redacts what has no place, or asks a judge that is not there",
+        prompt=guards.bad_guard,
+    ),
+    "guard-never-fires": Rule(
+        "warning",
+        "a guard that can never act: it looks at nothing, or an earlier one has acted on the same",
+        prompt=guards.guard_never_fires,
+    ),
+    "guard-without-message": Rule(
+        "warning",
+        "a guard that blocks and has no `message` for the caller",
+        prompt=guards.guard_without_message,
+    ),
+    "costly-guard-first": Rule(
+        "warning",
+        "a guard that asks a model, written before one that asks none",
+        prompt=guards.costly_guard_first,
+    ),
+    "guard-holds-stream": Rule(
+        "note",
+        "a guard on outputs that has to see a whole answer, so that a stream waits for its end",
+        prompt=guards.guard_holds_stream,
+    ),
+    "review-without-outputs": Rule(
+        "error",
+        "`review: required`, and the log keeps no outputs to look at",
+        prompt=review.review_without_outputs,
     ),
     "bad-cases": Rule("error", "the golden set is missing or malformed", prompt=golden.bad_cases),
     "case-inputs": Rule("error", "a case's inputs do not fit the prompt's", prompt=golden.case_inputs),

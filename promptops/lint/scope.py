@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from promptops.git.repo import GitRepo
 
 _PROMPT_SUFFIXES = (".yaml", ".yml")
-_CASE_SUFFIXES = (".cases.yaml", ".cases.yml")
+_OTHER_SUFFIXES = (".cases.yaml", ".cases.yml", ".rubric.yaml", ".rubric.yml")
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif")
 _SUFFIXES = (*_PROMPT_SUFFIXES, *_IMAGE_SUFFIXES, ".json", ".jsonl", ".csv", ".j2", ".md", ".txt")
 
@@ -134,7 +134,7 @@ def _dependency_paths(name: str, files: FileCache) -> set[str]:
 
 
 def _is_prompt(path: str) -> bool:
-    return path.endswith(_PROMPT_SUFFIXES) and not path.endswith(_CASE_SUFFIXES)
+    return path.endswith(_PROMPT_SUFFIXES) and not path.endswith(_OTHER_SUFFIXES)
 
 
 def _may_be_schema(path: str, files: FileCache) -> bool:

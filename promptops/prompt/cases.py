@@ -7,13 +7,14 @@ is an input, read by its schema.
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from promptops.config.json_text import parse_strict_json
-from promptops.config.text import MAX_BYTES, without_lfs_pointer
+from promptops.config.text import MAX_BYTES, utf8_lines, without_lfs_pointer
 from promptops.config.yaml import parse_yaml
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid
@@ -33,6 +34,8 @@ EXPECTED_NULL = ExpectedNull()
 CASE_KEYS = ("inputs", "expected", "checks", "tags", "id")
 _NO_INPUTS: Mapping[str, Input] = MappingProxyType({})
 CASE_COLUMNS = ("expected", "tags", "id")
+CaseRow = tuple[str, Callable[[], Any]]
+"""Where a case stands, and what parses it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +55,11 @@ def read_cases(path: str, lines: Iterable[bytes], inputs: Mapping[str, Input] = 
 
     ``inputs`` are those of the prompt: cells of a CSV file are read by their schemas.
     """
+    return (make_case(parse(), where) for where, parse in read_case_rows(path, lines, inputs))
+
+
+def read_case_rows(path: str, lines: Iterable[bytes], inputs: Mapping[str, Input]) -> Iterator[CaseRow]:
+    """As ``read_cases``, each case to be parsed by itself: one that is bad leaves the others readable."""
     ending = path.rpartition(".")[2].lower()
     lines = without_lfs_pointer(path, lines)
     if ending == "jsonl":
@@ -63,19 +71,21 @@ def read_cases(path: str, lines: Iterable[bytes], inputs: Mapping[str, Input] = 
     raise Invalid(f"{path}: cases are .jsonl, .yaml or .csv files", hint="rename the file")
 
 
-def _from_jsonl(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
-    for number, line in enumerate(lines, 1):
-        where = f"{path}:{number}"
-        if not line.strip():
-            continue
-        try:
-            data = parse_strict_json(line)
-        except ValueError as error:
-            raise Invalid(f"{where}: not JSON: {error}", hint="one case a line") from None
-        yield _case(data, where)
+def _from_jsonl(path: str, lines: Iterable[bytes]) -> Iterator[CaseRow]:
+    for number, line in enumerate(utf8_lines(path, lines), 1):
+        if line.strip():
+            where = f"{path}:{number}"
+            yield where, partial(_parse_line, line, where)
 
 
-def _from_yaml(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
+def _parse_line(line: bytes, where: str) -> Any:
+    try:
+        return parse_strict_json(line)
+    except ValueError as error:
+        raise Invalid(f"{where}: not JSON: {error}", hint="one case a line") from None
+
+
+def _from_yaml(path: str, lines: Iterable[bytes]) -> Iterator[CaseRow]:
     data = b"".join(lines)
     if len(data) > MAX_BYTES:
         hint = "JSONL is read a case at a time, however many there are"
@@ -84,24 +94,29 @@ def _from_yaml(path: str, lines: Iterable[bytes]) -> Iterator[Case]:
     if not isinstance(document.data, list):
         raise Invalid(f"{path}: cases are a list", hint="start every case with `- inputs:`")
     for index, data in enumerate(document.data):
-        yield _case(data, document.where((index,)))
+        yield document.where((index,)), partial(_given, data)
 
 
-def _from_csv(path: str, lines: Iterable[bytes], inputs: Mapping[str, Input]) -> Iterator[Case]:
+def _given(data: Any) -> Any:
+    return data
+
+
+def _from_csv(path: str, lines: Iterable[bytes], inputs: Mapping[str, Input]) -> Iterator[CaseRow]:
     for number, row in read_csv_rows(path, lines):
-        yield _csv_case(row, f"{path}:{number}", inputs)
+        where = f"{path}:{number}"
+        yield where, partial(_parse_cells, row, where, inputs)
 
 
-def _csv_case(row: Mapping[str, str], where: str, inputs: Mapping[str, Input]) -> Case:
+def _parse_cells(row: Mapping[str, str], where: str, inputs: Mapping[str, Input]) -> dict[str, Any]:
     cells = {name: cell for name, cell in row.items() if name not in CASE_COLUMNS}
     data: dict[str, Any] = {"inputs": inputs_from_cells(cells, inputs, where)}
     data.update({name: row[name] for name in ("expected", "id") if row.get(name)})
     if row.get("tags"):
         data["tags"] = row["tags"].split()
-    return _case(data, where)
+    return data
 
 
-def _case(data: Any, where: str) -> Case:
+def make_case(data: Any, where: str) -> Case:
     if not isinstance(data, dict):
         raise Invalid(f"{where}: a case is a mapping with `inputs`")
     for key in data:

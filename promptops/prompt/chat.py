@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,6 +15,7 @@ CACHE_CONTROL: Mapping[str, Any] = {
     "required": ["type"],
     "additionalProperties": False,
 }
+SYSTEM_ROLES = ("system", "developer")
 _MAX_DATA = 28_000_000  # characters of base64: about 20 MB
 _MAX_ID = 100  # characters of an id that a message shows
 _TEXT: Mapping[str, Any] = {"type": "string"}
@@ -164,9 +166,22 @@ def tool_order_problem(messages: Iterable[tuple[str, Mapping[str, Any]]]) -> str
         if caller and open_calls:
             first = next(iter(open_calls))[:_MAX_ID]
             return f"{caller} makes the tool call `{first}`, and its result does not follow"
-        caller, open_calls = name, {call["id"]: None for call in message.get("tool_calls") or ()}
+        ids = Counter(call["id"] for call in message.get("tool_calls") or ())
+        if name and (twice := next((each for each, count in ids.items() if each and count > 1), None)):
+            return f"{name} makes more than one tool call `{twice[:_MAX_ID]}`"
+        caller, open_calls = name, dict.fromkeys(ids)
         known = frozenset(open_calls)
     return ""
+
+
+def system_text(messages: Iterable[Mapping[str, Any]]) -> str:
+    """What the system messages say."""
+    said = (message.get("content") for message in messages if message.get("role") in SYSTEM_ROLES)
+    return "\n\n".join(
+        "\n".join(map(_part_text, content)) if isinstance(content, list) else content
+        for content in said
+        if content
+    )
 
 
 def message_text(message: Mapping[str, Any]) -> str:

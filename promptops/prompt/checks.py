@@ -16,18 +16,18 @@ def read_checks(data: Sequence[Any], report: ReportProblem) -> tuple[Check, ...]
     checks = []
     for index, item in enumerate(data):
         entry = {item: None} if isinstance(item, str) else item
-        check = _read_check(entry, ("checks", index), report)
+        check = read_check(entry, ("checks", index), report)
         if check and "name" in entry:
             _report_duplicate(check.name, names, ("checks", index, "name"), report)
         elif check:
-            check = _with_unique_name(check, taken | names)
+            check = with_unique_name(check, taken | names)
         if check:
             names.add(check.name)
             checks.append(check)
     return tuple(checks)
 
 
-def _read_check(entry: Mapping[str, Any], path: YamlPath, report: ReportProblem) -> Check | None:
+def read_check(entry: Mapping[str, Any], path: YamlPath, report: ReportProblem) -> Check | None:
     inner, negate = entry.get("not"), entry.get("not") is True
     kinds = {key: value for key, value in entry.items() if key not in _OPTION_KEYS}
     if isinstance(inner, (str, dict)):
@@ -47,7 +47,7 @@ def _report_duplicate(name: str, names: set[str], path: YamlPath, report: Report
         report("check", path, f"two checks are named `{name}`", "give one of them another name")
 
 
-def _with_unique_name(check: Check, taken: set[str]) -> Check:
+def with_unique_name(check: Check, taken: set[str]) -> Check:
     name, number = check.name, 1
     while name in taken:
         number += 1

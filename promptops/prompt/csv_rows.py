@@ -3,29 +3,20 @@
 import codecs
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
+from promptops.config.text import encoding_name, wide_encoding
 from promptops.errors import Invalid
+from promptops.log import PackageLogger
 
 MAX_CELL = 10_000_000  # characters
 MAX_UTF16 = 100_000_000  # bytes: lines of UTF-16 cannot be found before it is decoded
-_MARKS = {  # the longer ones first: one begins with the other
-    codecs.BOM_UTF32_LE: "utf-32",
-    codecs.BOM_UTF32_BE: "utf-32",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
-_ZEROS: Mapping[tuple[bool, ...], str] = {  # among the first four bytes
-    (False, True, False, True): "utf-16-le",
-    (True, False, True, False): "utf-16-be",
-    (False, True, True, True): "utf-32-le",
-    (True, True, True, False): "utf-32-be",
-}
 _SEPARATORS = ",;\t"
 _SEPARATOR_LINE = re.compile(rf"(\"?)sep=([{_SEPARATORS}|])\1\2*[\r\n]*", re.IGNORECASE)
 _UNSEEN = " \t\r\n\xa0\u200b\u2060\ufeff"  # around a column's name
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n)|[^\r\n]+")  # str.splitlines breaks lines at U+2028 and others
+_LOG = PackageLogger("promptops.prompt")
 CsvRow = tuple[int, Mapping[str, str]]
 """The line on which a row begins, from 1, and its cells by column."""
 
@@ -35,7 +26,10 @@ def is_csv(path: str) -> bool:
 
 
 def read_csv_rows(path: str, lines: Iterable[bytes]) -> Iterator[CsvRow]:
-    """Blank rows are passed over. Raises Invalid, naming the line, for what is not a table."""
+    """Blank rows are passed over. Cells that are missing at the end of a row are empty, with a warning.
+
+    Raises Invalid, naming the line, for what is not a table.
+    """
     csv.field_size_limit(MAX_CELL)
     texts = _decode_lines(path, lines)
     first, skipped, named = next(texts, ""), 0, None
@@ -46,14 +40,15 @@ def read_csv_rows(path: str, lines: Iterable[bytes]) -> Iterator[CsvRow]:
     rows = csv.reader(chain([first], texts), delimiter=separator, strict=True)
     try:
         header = _columns(f"{path}:{skipped + 1}", [name.strip(_UNSEEN) for name in next(rows, [])])
-        begin = skipped + rows.line_num + 1
+        begin, short = skipped + rows.line_num + 1, []
         for row in rows:
             if any(cell.strip() for cell in row):
-                yield (
-                    begin,
-                    dict(zip(header, _cells(row, len(header), f"{path}:{begin}", separator), strict=True)),
-                )
+                if len(row) < len(header):
+                    short.append(begin)
+                cells = _cells(row, len(header), f"{path}:{begin}", separator)
+                yield begin, dict(zip(header, cells, strict=True))
             begin = skipped + rows.line_num + 1
+        _warn_of_short_rows(path, short)
     except csv.Error as error:
         hint = "quote fields that hold quotes"
         raise Invalid(f"{path}:{skipped + rows.line_num}: {error}", hint=hint) from None
@@ -62,7 +57,7 @@ def read_csv_rows(path: str, lines: Iterable[bytes]) -> Iterator[CsvRow]:
 def _decode_lines(path: str, lines: Iterable[bytes]) -> Iterator[str]:
     lines = iter(lines)
     first, second = next(lines, b""), next(lines, b"")
-    if encoding := _wide_encoding(first, second):
+    if encoding := wide_encoding(first, second):
         yield from _LINE.findall(_decode_wide(path, chain([first, second], lines), encoding))
         return
     for number, line in enumerate(chain([first.removeprefix(codecs.BOM_UTF8), second], lines), 1):
@@ -74,29 +69,17 @@ def _decode_lines(path: str, lines: Iterable[bytes]) -> Iterator[str]:
         yield from _LINE.findall(text)
 
 
-def _wide_encoding(first: bytes, second: bytes) -> str | None:
-    """By the byte order mark, or by where the zeros stand beside first letters of ASCII, or a line's end."""
-    for mark, name in _MARKS.items():
-        if first.startswith(mark):
-            return name
-    if wide := _ZEROS.get(tuple(byte == 0 for byte in first[:4])):
-        return wide
-    if first.endswith(b"\0\n") and not len(first) % 2:
-        return "utf-16-be"
-    return "utf-16-le" if first.endswith(b"\n") and len(first) % 2 and second.startswith(b"\0") else None
-
-
 def _decode_wide(path: str, lines: Iterable[bytes], encoding: str) -> str:
     data = bytearray()
     for line in lines:
         data += line
         if len(data) > MAX_UTF16:
-            more = f"more than {MAX_UTF16:,} bytes of {encoding[:6].upper()}"
+            more = f"more than {MAX_UTF16:,} bytes of {encoding_name(encoding)}"
             raise Invalid(f"{path}: {more}", hint="save the file as UTF-8")
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        what = f"not {encoding[:6].upper()}: {error.reason}"
+        what = f"not {encoding_name(encoding)}: {error.reason}"
         raise Invalid(f"{path}: {what}", hint="save the file as UTF-8") from None
 
 
@@ -126,9 +109,18 @@ def _columns(where: str, names: list[str]) -> list[str]:
 
 
 def _cells(row: list[str], width: int, where: str, separator: str) -> list[str]:
-    if len(row) < width or any(cell.strip() for cell in row[width:]):
-        fields = "1 field" if len(row) == 1 else f"{len(row)} fields"
+    if any(cell.strip() for cell in row[width:]):
         shown = "a tab" if separator == "\t" else f"`{separator}`"
         hint = f'they are separated by {shown}: write one that holds {shown} as "…", without blanks around'
-        raise Invalid(f"{where}: {fields} where the header has {width}", hint=hint)
-    return row[:width]
+        raise Invalid(f"{where}: {len(row)} fields where the header has {width}", hint=hint)
+    return row[:width] + [""] * (width - len(row))
+
+
+def _warn_of_short_rows(path: str, lines: Sequence[int]) -> None:
+    """Excel leaves out separators behind the last cell that holds something; so does a cell that is cut."""
+    if lines:
+        rows = f"the row on line {lines[0]} has" if len(lines) == 1 else f"{len(lines):,} rows have"
+        first = "" if len(lines) == 1 else f", the first on line {lines[0]}"
+        _LOG.warning(
+            f"{path}: {rows} fewer fields than the header{first}: the missing ones are taken as empty"
+        )

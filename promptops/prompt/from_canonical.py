@@ -1,7 +1,7 @@
-"""A prompt made again from its canonical object: what reaches the model, without file, checks or comments."""
+"""A prompt made again from its canonical object: what reaches the model, and guards, without checks."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -9,6 +9,7 @@ from promptops.config.yaml import Document
 from promptops.errors import NotFound
 from promptops.prompt.types import (
     FORMATS,
+    Guard,
     ImageInput,
     Input,
     Insert,
@@ -44,8 +45,17 @@ def from_canonical(name: str, content: Mapping[str, Any], log: Mapping[str, Any]
         caller_tools=content.get("caller_tools", "deny"),
         fallback=tuple(content.get("fallback", ())),
         output=_output(output) if output else None,
+        guards=_guards(content.get("guards", ())),
         log=log,
     )
+
+
+def _guards(content: Sequence[Mapping[str, Any]]) -> tuple[Guard, ...]:
+    if not content:
+        return ()
+    from promptops.prompt.guards import guards_from_canonical
+
+    return guards_from_canonical(content)
 
 
 def _output(content: Mapping[str, Any]) -> Output:

@@ -81,7 +81,7 @@ def jinja_includes(text: str) -> tuple[Include, ...]:
 
 
 def _include(node: nodes.Node) -> Include:
-    name = node.template  # type: ignore[attr-defined]
+    name = node.template  # type: ignore[attr-defined]  # each of these kinds has one
     if not isinstance(name, nodes.Const) or not isinstance(name.value, str):
         hint = "name one file, so that the version says which text it holds"
         raise TemplateFault("the name of what is included must be a literal text", node.lineno, hint=hint)

@@ -1,7 +1,7 @@
 """A prompt file, read and decoded; all that is wrong with it is found in one go."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Any, cast
@@ -34,7 +34,18 @@ from promptops.prompt.json_schema import (
 from promptops.prompt.schema import PROMPT_SCHEMA
 from promptops.prompt.template_types import TemplateFault
 from promptops.prompt.templates import free_names
-from promptops.prompt.types import ImageFile, ImageInput, Input, Insert, Message, Output, Part, Prompt, Text
+from promptops.prompt.types import (
+    Guard,
+    ImageFile,
+    ImageInput,
+    Input,
+    Insert,
+    Message,
+    Output,
+    Part,
+    Prompt,
+    Text,
+)
 
 _SEGMENT = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
@@ -150,8 +161,11 @@ class _Loader:
             output=output,
             max_input_tokens=data.get("max_input_tokens"),
             checks=read_checks(data.get("checks", []), self.report),
+            guards=self.guards(data.get("guards", ()), inputs),
             cases=self.cases(data.get("cases")),
+            probes=tuple(data.get("probes", ())),
             log=self.log(data.get("log", {})),
+            review=data.get("review", "none"),
             retention=self.retention(data.get("retention", {})),
             metadata=data.get("metadata", {}),
             closure=tuple(dict.fromkeys([*self.files, *partials])),
@@ -284,6 +298,13 @@ class _Loader:
         for name, problem in retention_problems(data):
             self.report("value", ("retention", name), problem)
         return data
+
+    def guards(self, data: Sequence[Mapping[str, Any]], inputs: Mapping[str, Input]) -> tuple[Guard, ...]:
+        if not data:
+            return ()
+        from promptops.prompt.guards import read_guards
+
+        return read_guards(data, inputs, self.report)
 
     def cases(self, path: str | None) -> str | None:
         if path is not None and (message := path_problem(path)):

@@ -42,7 +42,7 @@ _SINGLE_BRACES = re.compile(
     rf"(?<![{{}}$\\\w])\{{([A-Za-z_]\w*)(?:(?:\.\w|\[)[^{{}}\n]*)?(?:![rsa])?(?:{_FORMAT})?\}}(?!\}})"
 )
 _JINJA = re.compile(r"\{#.*?#\}|\{%[-+]?\s*raw\b.*?\bendraw\s*[-+]?%\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
-_CONVERSION = re.compile(r"end of print statement', got ':'|unexpected char '!'")
+_FORMAT_ERROR, _CONVERSION_ERROR = "end of print statement', got ':'", "unexpected char '!'"
 
 
 def jinja_hint(name: str) -> str:
@@ -53,7 +53,9 @@ def jinja_hint(name: str) -> str:
 
 def syntax_hint(message: str) -> str:
     """What stands instead of an f-string's format or conversion, if that is what Jinja2 cannot read."""
-    return "a format is a filter: `{{ '%.2f' | format(x) }}`" if _CONVERSION.search(message) else ""
+    if _CONVERSION_ERROR in message:
+        return "a conversion such as `!r` is a filter: `{{ x | tojson }}`"
+    return "a format is a filter: `{{ '%.2f' | format(x) }}`" if _FORMAT_ERROR in message else ""
 
 
 def find_single_braces(template: str, names: Mapping[str, object]) -> list[tuple[str, int]]:

@@ -60,7 +60,11 @@ def render_prompt(prompt: Prompt, inputs: Mapping[str, Any], nonce: str = NO_NON
 
     ``nonce``: one that nobody knows beforehand, for what is sent.
     """
-    accepted = validate_inputs(prompt, inputs)
+    return render_accepted(prompt, validate_inputs(prompt, inputs), nonce)
+
+
+def render_accepted(prompt: Prompt, accepted: Mapping[str, Any], nonce: str = NO_NONCE) -> RenderedPrompt:
+    """``render_prompt`` for inputs that ``validate_inputs`` has given back."""
     messages = tuple(_messages(prompt, accepted, nonce))
     if any(isinstance(each, Insert) for each in prompt.messages):
         _check_histories(prompt, accepted, messages)
@@ -117,7 +121,7 @@ def _validate_image(name: str, value: Any) -> str:
     media_type = image_type(data)
     if media_type is None:
         raise Invalid(f"the input `{name}` is not a PNG, JPEG, GIF or WebP image")
-    return _data_url(media_type, data)
+    return image_data_url(media_type, data)
 
 
 def _image_bytes(name: str, value: Any) -> bytes:
@@ -133,7 +137,7 @@ def _image_bytes(name: str, value: Any) -> bytes:
     raise Invalid(f"the input `{name}` must be an image: its bytes, or a data: URL of it", hint=hint)
 
 
-def _data_url(media_type: str, data: bytes) -> str:
+def image_data_url(media_type: str, data: bytes) -> str:
     return f"data:{media_type};base64,{base64.b64encode(data).decode()}"
 
 
@@ -246,7 +250,7 @@ def _part(prompt: Prompt, part: Part, values: Mapping[str, Any], inputs: Mapping
     if isinstance(part, Text):
         text = _render(prompt, part, compile_templates(prompt)[part.path], values)
         return {"type": "text", "text": text, **cached}
-    url = _data_url(part.media_type, part.data) if isinstance(part, ImageFile) else inputs[part.name]
+    url = image_data_url(part.media_type, part.data) if isinstance(part, ImageFile) else inputs[part.name]
     return {"type": "image_url", "image_url": {"url": url}, **cached}
 
 

@@ -144,7 +144,7 @@ class _Meter(NodeTransformer):
             else:
                 node.test = nodes.And(call, node.test)  # items that the test skips count too
         elif type(node) in _ITERATION_COST:
-            _count(node, node.body, _ITERATION_COST[type(node)])  # type: ignore[attr-defined]
+            _count(node, node.body, _ITERATION_COST[type(node)])  # type: ignore[attr-defined]  # each has one
         if isinstance(node, (nodes.For, nodes.If)):
             _count(node, node.else_, 0)
         return node

@@ -99,6 +99,54 @@ _CHECK: dict[str, Any] = {
     },
 }
 
+_GUARD: dict[str, Any] = {
+    "type": "object",
+    "description": "A check that acts. A flag is not part of the version; all else is.",
+    "properties": {
+        "on": {
+            "type": "string",
+            "enum": ["input", "output"],
+            "description": "input: before the model is called. output: before the answer leaves.",
+        },
+        "check": _CHECK,
+        "do": {
+            "type": "string",
+            "enum": ["block", "redact", "flag", "retry", "replace"],
+            "description": "What is done where the check does not pass.",
+        },
+        "with": {
+            "type": "string",
+            "description": "The text in place of the answer (replace), or of each value (redact).",
+        },
+        "message": {"type": "string", "description": "What the caller is told where it blocks."},
+        "on_error": {
+            "type": "string",
+            "enum": ["block", "allow"],
+            "description": "Where the check cannot say, a judge is down. Default: block; for flag: allow.",
+        },
+        "name": {"type": "string", "minLength": 1, "description": "How the log calls this guard."},
+        "inputs": {
+            "type": "array",
+            "items": {"type": "string"},
+            "minItems": 1,
+            "description": "Which inputs it looks at; all of them unless given.",
+        },
+        "retries": {
+            "type": "integer",
+            "minimum": 1,
+            "maximum": 3,
+            "description": "retry: how often the model is asked again; 1 unless given.",
+        },
+        "then": {
+            "type": "string",
+            "enum": ["block", "replace", "flag"],
+            "description": "retry: what is done where it does not pass after that either. Default: block.",
+        },
+    },
+    "required": ["on", "check", "do"],
+    "additionalProperties": False,
+}
+
 PROMPT_SCHEMA: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     "title": "promptops prompt",
@@ -176,15 +224,35 @@ PROMPT_SCHEMA: dict[str, Any] = {
             "items": _CHECK,
             "description": "What every answer must satisfy. Not part of the version.",
         },
+        "guards": {
+            "type": "array",
+            "items": _GUARD,
+            "maxItems": 100,
+            "description": "Checks that act on what comes in and what goes out.",
+        },
         "cases": {
             "type": "string",
             "description": "Path of the golden set, below prompts/. Not part of the version.",
+        },
+        "probes": {
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "maxLength": 200},
+            "minItems": 1,
+            "maxItems": 200,
+            "uniqueItems": True,
+            "description": "Ids of the cases that `monitor check --probes` asks. Not part of the version.",
         },
         "log": {
             "type": "object",
             "description": "What is redacted besides what promptops.yaml says. Not part of the version.",
             "additionalProperties": False,
             "properties": {"redact": redact_schema(python=False), "keep": KEEP_SCHEMA},
+        },
+        "review": {
+            "type": "string",
+            "enum": ["none", "required"],
+            "description": "required: on a channel, answers are held until a person has released them. "
+            "Default: none. Not part of the version.",
         },
         "retention": {
             "type": "object",

@@ -7,6 +7,24 @@ from typing import Any
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import canonical_json
 
+_TEXT: Mapping[str, Any] = {"type": "string"}
+_FUNCTION: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {"name": _TEXT, "arguments": _TEXT},
+    "required": ["name", "arguments"],
+}
+CALLS_SCHEMA: Mapping[str, Any] = {
+    "type": "array",
+    "maxItems": 1_000,
+    "items": {
+        "type": "object",
+        "properties": {"type": _TEXT},
+        "required": ["type"],
+        "if": {"properties": {"type": {"const": "function"}}, "required": ["type"]},
+        "then": {"properties": {"id": _TEXT, "function": _FUNCTION}, "required": ["id", "function"]},
+    },
+}
+"""The calls of an answer as OpenAI writes them, those of functions looked at closely."""
 _OWN_KEYS = frozenset({"id", "index"})  # given by the provider, and another with each call
 
 

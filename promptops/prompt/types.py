@@ -147,6 +147,54 @@ class Check:
     threshold: float | None = None
 
 
+GuardSide = Literal["input", "output"]
+GuardAction = Literal["block", "redact", "flag", "retry", "replace"]
+OnError = Literal["block", "allow"]
+Afterwards = Literal["block", "replace", "flag"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """A check of what comes in or goes out, and what is done where it does not pass."""
+
+    name: str  # given, or that of the check; unique among the guards of the prompt
+    on: GuardSide
+    check: Check
+    do: GuardAction
+    on_error: OnError  # what is done where the check cannot say
+    replacement: str | None = None  # ``with``: what stands in place of the answer, or of what is redacted
+    message: str = ""  # what the caller is told where it blocks
+    inputs: tuple[str, ...] = ()  # that it looks at; none: all of them
+    retries: int = 0  # how often the model is asked again
+    then: Afterwards = "block"  # where it does not pass after that either
+
+    @property
+    def changes(self) -> bool:
+        """Whether it can change what the model or the caller gets, and so is part of the version."""
+        return self.do != "flag"
+
+    def canonical(self) -> dict[str, Any]:
+        """Without its name, which nobody gets. What is absent and what is empty mean the same."""
+        check = {
+            "kind": self.check.kind,
+            "argument": self.check.argument,
+            "not": self.check.negate,
+            "threshold": self.check.threshold,
+        }
+        content: dict[str, Any] = {
+            "on": self.on,
+            "check": {key: value for key, value in check.items() if value is not None and value is not False},
+            "do": self.do,
+            "on_error": self.on_error,
+            "with": self.replacement,
+            "message": self.message or None,
+            "inputs": list(self.inputs) or None,
+            "retries": self.retries or None,
+            "then": self.then if self.do == "retry" else None,
+        }
+        return {key: value for key, value in content.items() if value is not None}
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Prompt:
     """What a prompt file means; two with the same digest ask the same of a model."""
@@ -166,8 +214,11 @@ class Prompt:
     output: Output | None = None
     max_input_tokens: int | None = None
     checks: tuple[Check, ...] = ()
+    guards: tuple[Guard, ...] = ()
     cases: str | None = None  # below prompts/
+    probes: tuple[str, ...] = ()  # ids of cases
     log: Mapping[str, Any] = field(default_factory=dict)  # what of its runs is redacted besides
+    review: Literal["none", "required"] = "none"  # whether a person releases each answer on a channel
     retention: Mapping[str, str] = field(default_factory=dict)  # of the texts of its runs
     metadata: Mapping[str, Any] = field(default_factory=dict)
     closure: tuple[str, ...] = ()  # every file the digest depends on, the prompt's own first
@@ -235,6 +286,7 @@ class Prompt:
             "caller_tools": self.caller_tools if self.takes_caller_tools else "",
             "fallback": list(self.fallback),
             "output": self.output.canonical() if self.output else None,
+            "guards": [guard.canonical() for guard in self.guards if guard.changes],
         }
         return {"format": self.format} | {key: value for key, value in content.items() if value}
 

@@ -21,6 +21,7 @@ DIGEST_KEYS = (
     "output",
     "tools",
     "caller_tools",
+    "guards",
 )
 _MAX_TEXT_BYTES = 1_000_000
 UNCHANGED_NOTE = "the digest is unchanged: nothing that reaches the model changed"

@@ -49,7 +49,7 @@ def render_preview(
         tuple(one for one in found if isinstance(one, str)),
         tuple(text_diff(one.where, one.old, one.new) for one in found if isinstance(one, TextChange)),
         (*notes, *more),
-        tuple(estimate_tokens(side) if side else None for side in (before, after)),  # type: ignore[arg-type]
+        (estimate_tokens(before) if before else None, estimate_tokens(after) if after else None),
     )
 
 

@@ -1,7 +1,7 @@
 """A reference resolved to one version. Nothing ever falls back to another one."""
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -139,23 +139,28 @@ def prompt_names(settings: Settings, rev: str | None = None) -> list[str]:
 
 
 @contextmanager
-def version_reader(version: Version, settings: Settings) -> Iterator[FileReader]:
-    """Read any file below ``prompts/`` as it was where the version comes from, its golden set for example."""
+def version_reader(
+    version: Version, settings: Settings, repo: "GitRepo | None" = None
+) -> Iterator[FileReader]:
+    """Read any file below ``prompts/`` as it was where the version comes from, its golden set for example.
+
+    ``repo``: one that is open already.
+    """
     if version.source == "working tree":
         yield working_tree_reader(settings)
         return
     from promptops.git.repo import GitRepo
 
-    with GitRepo(settings) as repo:
+    with nullcontext(repo) if repo else GitRepo(settings) as opened:
         if version.source == "index":
-            yield repo.reader("")
-        elif version.commit_sha is None or not repo.has_commits(version.commit_sha):
+            yield opened.reader("")
+        elif version.commit_sha is None or not opened.has_commits(version.commit_sha):
             raise NotFound(
                 f"the commit that {version.reference} was released from is not in this repository",
                 hint="git fetch --all, then again",
             )
         else:
-            yield repo.reader(version.commit_sha)
+            yield opened.reader(version.commit_sha)
 
 
 def _resolve_working_tree(wanted: Reference, settings: Settings) -> Version:

@@ -40,9 +40,9 @@ def working_tree_names(settings: Settings) -> list[str]:
 
 
 def filter_prompt_names(paths: Iterator[str]) -> set[str]:
-    """Prompts among paths below ``prompts/``: YAML files, without golden sets (``*.cases.yaml``)."""
+    """Prompts among paths below ``prompts/``: YAML files, without golden sets and rubrics."""
     stems = {path.rpartition(".")[0] for path in paths if path.endswith((".yaml", ".yml"))}
-    return {stem for stem in stems if not stem.endswith(".cases")}
+    return {stem for stem in stems if not stem.endswith((".cases", ".rubric"))}
 
 
 def _paths_below(folder: Path) -> Iterator[str]:

@@ -202,6 +202,30 @@ class TestFiles:
         assert [entry.path for entry in repo.list_files(INDEX, "prompts")][1] == "prompts/new.yaml"
         assert [entry.path for entry in repo.list_files(first, "")] == [A, "prompts/one-line.txt"]
 
+    def test_files_of_a_revision_are_those_that_git_lists(self, repository: GitFolder, repo: GitRepo) -> None:
+        files = {"a/b/c/d.txt": "", "a/b.txt": "", "a/b-c/e.txt": "", "a!b": "", "é/f": ""}
+        first = repository.commit("1", {A: "one\n", **files})
+        (repository.path / "a/link").symlink_to("b.txt")
+        repository.git("add", "-A")
+        repository.git("update-index", "--add", "--cacheinfo", f"160000,{first},a/module")
+        repository.git("commit", "-q", "-m", "2")
+        for folder in (
+            "",
+            "a",
+            "a/b",
+            "a/b/c",
+            "a/b.txt",
+            "a/b.txt/x",
+            "a/link",
+            "a/module/x",
+            "é",
+            "no",
+            "no/x",
+        ):
+            listed = repository.git("ls-tree", "-r", "-z", "HEAD", "--", *filter(None, [folder])).split("\0")
+            found = [(each.mode, each.oid, each.path) for each in repo.list_files("HEAD", folder)]
+            assert found == [(line[:6], *line.split(" ", 2)[2].split("\t")) for line in filter(None, listed)]
+
     def test_what_is_not_there(self, repository: GitFolder, repo: GitRepo) -> None:
         repository.commit("1", {A: "x\n"})
         for rev in ("HEAD", INDEX):
@@ -336,6 +360,12 @@ class TestTrouble:
         with pytest.raises(Invalid, match=f"the object {oid} is missing") as caught:
             repo.read("HEAD", A)
         assert "git fsck" in caught.value.hint
+        oid = repository.git("rev-parse", "HEAD:prompts")
+        (repository.path / ".git/objects" / oid[:2] / oid[2:]).unlink()
+        for folder in ("", "prompts", "prompts/x"):
+            with pytest.raises(Invalid, match=f"the object {oid} is missing"):
+                repo.list_files("HEAD", folder)
+        assert repo.list_files("HEAD", "other") == []
         (repository.path / ".git/config").write_text("[core")
         with GitRepo(repo.settings) as broken, pytest.raises(Invalid, match="bad config"):
             broken.read("HEAD", A)

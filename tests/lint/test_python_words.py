@@ -24,7 +24,7 @@ def linter(repo: Repo) -> Linter:
         (prompt(f"{USED} {{name!r:>20}}", more=INPUTS), "single-braces", 5, "`{{ name }}`"),
         (prompt(f"{{# a\n#}}{USED} {{xs[0]}}", more=INPUTS), "single-braces", 6, "`{{ xs }}`"),
         (prompt("{{ price:,.2f }}", more=INPUTS), "template-syntax", 5, "{{ '%.2f' | format(x) }}"),
-        (prompt("{{ name!r }}", more=INPUTS), "template-syntax", 5, "a format is a filter"),
+        (prompt("{{ name!r }}", more=INPUTS), "template-syntax", 5, "`!r` is a filter: `{{ x | tojson }}`"),
         (prompt("{{ len(xs) }}", more=INPUTS), "undeclared-variable", 5, "{{ x | length }}"),
         (prompt("{% for x in zip(xs) %}{% endfor %}", more=INPUTS), "undeclared-variable", 5, "loop.index0"),
         (prompt(more="inputs: {x: float}\n"), "bad-input", 6, "did you mean `number`"),

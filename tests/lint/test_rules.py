@@ -13,7 +13,7 @@ from promptops.lint import RULES
 from promptops.lint.checks import EXACT_EQUIVALENTS, NEAR_EQUIVALENTS, WITHOUT_EQUIVALENT
 from promptops.lint.load_errors import RULE_IDS
 from promptops.lint.parameters import _ANTHROPIC_UNSUPPORTED, _SAMPLING, PARAMETER_SCHEMAS
-from promptops.providers.litellm_client import _import_litellm
+from promptops.providers.litellm_client import import_litellm
 from promptops.providers.parameters import sendable_parameters
 from support.front_door import Repo
 from support.lint_files import MODEL, TODAY, Linter, prompt
@@ -282,7 +282,7 @@ def test_every_parameter_with_a_schema_can_be_sent() -> None:
 @pytest.mark.slow
 def test_parameters_agree_with_litellm() -> None:
     pytest.importorskip("litellm")
-    supported = _import_litellm().get_supported_openai_params
+    supported = import_litellm().get_supported_openai_params
     beside = {"extra_headers", "max_retries", "stream", "tools"}
     for model, provider in (
         ("claude-opus-4-5-20251101", "anthropic"),
@@ -496,7 +496,7 @@ def test_severities_are_set_by_rule(linter: Linter) -> None:
     [
         ("lint: {rules: {floating-modl: off}}\n", "did you mean `floating-model`"),
         ("lint: {rules: {yaml-syntax: off}}\n", "always an error"),
-        ("lint: {rules: {crlf: of}}\n", "must be one of off, warning, error"),
+        ("lint: {rules: {crlf: of}}\n", "must be one of off, note, warning, error"),
         ("lint: {ruls: {}}\n", "did you mean `rules`"),
         ("lint: {retirement_days: soon}\n", "must be a whole number"),
     ],

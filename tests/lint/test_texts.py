@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from promptops.lint.encoding import hidden_characters
 from promptops.lint.secrets import find_secrets
-from promptops.privacy.secrets import _MODEL_KEYS, _detectors, _may_hold_secret, secrets_in_text
+from promptops.privacy.secrets import _MODEL_KEYS, _detectors, may_hold_secret, secrets_in_text
 from support.front_door import Repo
 from support.lint_files import Linter, prompt
 
@@ -51,6 +51,9 @@ SECRETS = {
     "Google API Key": f"AIza{TOKEN[:35]}",
     "Groq API Key": f"gsk_{(TOKEN * 2)[:52]}",
     "Hugging Face Token": f"hf_{TOKEN[:34]}",
+    "NVIDIA API Key": f"nvapi-{(TOKEN * 2)[:64]}",
+    "Perplexity API Key": f"pplx-{(TOKEN * 2)[:48]}",
+    "Replicate API Token": f"r8_{(TOKEN * 2)[:37]}",
     "OpenRouter API Key": f"sk-or-v1-{'0123456789abcdef' * 4}",
     "xAI API Key": f"xai-{(TOKEN * 3)[:80]}",
 }
@@ -84,6 +87,7 @@ def test_letters_of_another_script_beside_a_secret_hide_nothing(kind: str, besid
     [
         "Xoxb-1-2-abc",
         f"hf_{'aBcDeFgHiJ' * 4}"[:37],
+        f"api_org_{'aBcDeFgHiJ' * 4}"[:42],
         "AKIAABCDEFGHIJKLMNOP",
         f"AC{'abcdefgh' * 4}",
         f"{'abcdefgh' * 4}-us10",
@@ -104,7 +108,7 @@ def test_secrets_of_letters_alone_are_found(secret: str) -> None:
 @given(data=st.data())
 def test_what_looks_first_is_no_narrower_than_what_looks_closely(pattern: str, data: st.DataObject) -> None:
     text = data.draw(st.from_regex(re.compile(pattern, re.ASCII)))
-    assert _may_hold_secret(text) or "{" in text or "}" in text
+    assert may_hold_secret(text) or "{" in text or "}" in text
 
 
 def test_ordinary_words_are_not_even_suspected() -> None:
@@ -114,7 +118,12 @@ def test_ordinary_words_are_not_even_suspected() -> None:
         "See https://example.org/a/long/path/with-many-words?and=more, or write to ada@example.org.\n",
         "internationalization and_a_long_snake_case_name {{ variable_name }}\n",
     ):
-        assert not _may_hold_secret(text), text
+        assert not may_hold_secret(text), text
+
+
+def test_rows_of_digits_are_not_even_suspected() -> None:
+    assert not may_hold_secret("0123456789" * 200)
+    assert may_hold_secret(f"{'0123456789' * 4}0:{'0123456789' * 4}")
 
 
 def test_secrets_in_partials_schemas_and_cases(linter: Linter) -> None:

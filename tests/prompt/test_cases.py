@@ -58,7 +58,7 @@ def test_csv_fields_may_hold_line_breaks_and_a_byte_order_mark_is_no_part_of_the
         ("a.jsonl", '{"inputs": []}\n', "a.jsonl:1: `inputs` is a mapping"),
         ("a.jsonl", '{"tags": "x"}\n', "a.jsonl:1: `checks` and `tags` are lists"),
         ("a.yaml", "inputs: {}\n", "a.yaml: cases are a list"),
-        ("a.csv", "x,y\n1\n", "a.csv:2: 1 field where the header has 2"),
+        ("a.csv", "x,y\n1,,3\n", "a.csv:2: 3 fields where the header has 2"),
         ("a.csv", 'x,y\n"1"2,3\n', "a.csv:2: "),
         ("a.jsonl", '{"inputs": ' + "[" * 100_000, "a.jsonl:1: not JSON: "),
         ("a.yaml", "- inputs: {x: y}\n" * 70_000, "a.yaml: 1,190,000 bytes of YAML, and at most 1,000,000"),
@@ -154,6 +154,7 @@ def test_a_row_ends_where_its_line_does(encoding: str) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_cell_may_hold_megabytes_and_line_breaks() -> None:
     long = "line\n" * 400_000
     (case,) = csv_cases(f'text\n"{long}"\n'.encode())

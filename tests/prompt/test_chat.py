@@ -174,6 +174,7 @@ messages:
         ([asked("c1"), result("c1"), HI, result("c1")], "`chat[3]` is the result of the tool call `c1`"),
         ([HI, asked("c1"), HI], "`chat[1]` makes the tool call `c1`, and its result does not follow"),
         ([HI, asked("c1")], "`chat[1]` makes the tool call `c1`, and its result does not follow"),
+        ([HI, asked("c1", "c1"), result("c1")], "`chat[1]` makes more than one tool call `c1`"),
         ([asked("c1", "c2"), result("c2")], "`chat[0]` makes the tool call `c1`"),
         ([asked("c1"), asked("c2"), result("c1"), result("c2")], "`chat[0]` makes the tool call `c1`"),
     ],

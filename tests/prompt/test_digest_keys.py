@@ -43,9 +43,12 @@ def test_what_says_nothing_of_the_reply_is_not_in_it(keys: ModuleType) -> None:
         "inputs: description",
         "max_input_tokens",
         "checks",
+        "guards: flag",
         "cases",
         "log",
+        "probes",
         "retention",
+        "review",
         "metadata",
     }
 

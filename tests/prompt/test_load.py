@@ -424,8 +424,8 @@ def test_the_schema_is_one_and_describes_every_key() -> None:
     assert schema_problem(PROMPT_SCHEMA) is None
     assert all("description" in key for key in PROMPT_SCHEMA["properties"].values())
     keys = (
-        "caller_tools cases checks description fallback inputs log max_input_tokens messages metadata "
-        "model output parameters retention tools"
+        "caller_tools cases checks description fallback guards inputs log max_input_tokens messages "
+        "metadata model output parameters probes retention review tools"
     )
     assert sorted(PROMPT_SCHEMA["properties"]) == keys.split()
     assert validator_for(json.dumps(PROMPT_SCHEMA)).is_valid(load().document.data)

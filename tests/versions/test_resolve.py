@@ -9,7 +9,7 @@ import pytest
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import VERIFIED_REF, GitRepo
 from promptops.registry import RegistryDatabase
-from promptops.registry.sqlite.versions import save_version
+from promptops.registry.queries.versions import save_version
 from promptops.versions.release_reader import find_state_commit, read_released_snapshot
 from promptops.versions.resolve import (
     Reference,

@@ -5,7 +5,7 @@ from dataclasses import field
 from typing import Any
 
 from promptops.dataclass import dataclass
-from promptops.prompt import Check, Prompt
+from promptops.prompt import Check, Guard, Prompt
 from promptops.prompt.canonical_json import compact_json
 from promptops.prompt.diff.inputs import Effect, InputChange, compare_inputs, worst_effect
 from promptops.prompt.diff.messages import TextChange, compare_messages
@@ -24,6 +24,7 @@ FIELD_LABELS: Mapping[str, str] = {
     "output": "output schema",
     "tools": "tools",
     "caller_tools": "tools of callers",
+    "guards": "guards",
     "checks": "checks",
     "cases": "cases",
     "max_input_tokens": "budget",
@@ -88,6 +89,7 @@ def compare_prompts(old: Prompt, new: Prompt) -> list[PromptFieldChange]:
         _output(old, new),
         _tools(old.tools, new.tools),
         _values("caller_tools", old.caller_tools, new.caller_tools),
+        _guards(old.guards, new.guards),
         _checks(old.checks, new.checks),
         _values("cases", old.cases, new.cases),
         _values("max_input_tokens", old.max_input_tokens, new.max_input_tokens),
@@ -171,6 +173,14 @@ def _checks(old: Sequence[Check], new: Sequence[Check]) -> PromptFieldChange:
             _named_changes({one.name: _as_data(one) for one in old}, {one.name: _as_data(one) for one in new})
         ),
     )
+
+
+def _guards(old: Sequence[Guard], new: Sequence[Guard]) -> PromptFieldChange:
+    before, after = ({one.name: one.canonical() for one in guards} for guards in (old, new))
+    lines = list(_named_changes(before, after))
+    if not lines and [*before] != [*after]:
+        lines = ["the order of the guards"]
+    return PromptFieldChange("guards", tuple(lines))
 
 
 def _as_data(check: Check) -> dict[str, Any]:
