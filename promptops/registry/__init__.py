@@ -1,8 +1,8 @@
 """The log of runs, and what is derived from it: the package's whole public interface.
 
-Packages above import from here alone, in the words of the domain; which engine keeps the log (``sqlite``, the
-only SQL of the project) shows nowhere else. A name is looked up when it is asked for, so that a verb that
-logs nothing loads no database.
+Packages above import from here alone, in the words of the domain; which engine keeps the log (``sqlite``)
+shows nowhere else, and neither does SQL: what every engine understands is in ``queries``, the rest with its
+engine. A name is looked up when it is asked for, so that a verb that logs nothing loads no database.
 """
 
 from importlib import import_module
@@ -10,6 +10,8 @@ from importlib import import_module
 TYPE_CHECKING = False  # typing's own takes time to import, and type checkers know this one as well
 if TYPE_CHECKING:
     from promptops.registry.api_keys import ApiKey, KeyLimits, hash_secret
+    from promptops.registry.database import LogPosition, RegistryDatabase
+    from promptops.registry.errors import EngineError
     from promptops.registry.filters import RunFilter, parse_time
     from promptops.registry.group_writer import GroupErrors, GroupJournal, GroupWriter
     from promptops.registry.journal import (
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
         run_as_record,
         run_from_record,
     )
+    from promptops.registry.leases import is_holder_dead, new_lease_holder
+    from promptops.registry.line_problems import LineProblems
     from promptops.registry.outcome_file import (
         Feedback,
         log_run_outcomes,
@@ -29,21 +33,24 @@ if TYPE_CHECKING:
         redact_outcomes,
     )
     from promptops.registry.personal_data import redact_text, redact_value
-    from promptops.registry.records import CheckResult, FinishedRun, LogRow, RunKind, RunState, StartedRun
-    from promptops.registry.retention import redact_finished_run, redact_started_run, without_quotes
-    from promptops.registry.run_export import export_runs
-    from promptops.registry.run_messages import load_run_prompt, rebuild_messages, stored_prompt
-    from promptops.registry.sampling import is_sampled
-    from promptops.registry.sqlite.api_keys import add_api_key, list_api_keys, revoke_api_key, spent_by_key
-    from promptops.registry.sqlite.errors import EngineError
-    from promptops.registry.sqlite.evals import (
+    from promptops.registry.queries.api_keys import (
+        add_api_key,
+        api_keys_stamp,
+        list_api_keys,
+        revoke_api_key,
+        spent_by_key,
+    )
+    from promptops.registry.queries.copy import RegistryCopy, copy_registry
+    from promptops.registry.queries.evals import (
         EvalRecord,
         LatestEval,
         evals_against,
+        find_eval,
         latest_evals,
+        list_evals,
         save_evals,
     )
-    from promptops.registry.sqlite.history_index import (
+    from promptops.registry.queries.history_index import (
         BranchKey,
         IndexedBranch,
         IndexedCommit,
@@ -60,49 +67,119 @@ if TYPE_CHECKING:
         read_path_changes,
         save_indexed_prompt,
     )
-    from promptops.registry.sqlite.log_gaps import find_log_gaps, find_log_gaps_with_seq
-    from promptops.registry.sqlite.meta import count_runs, engine_version, find_damage, read_registry_id
-    from promptops.registry.sqlite.recover import recover_registry, recover_to_file
-    from promptops.registry.sqlite.release.breaker import (
+    from promptops.registry.queries.log_gaps import find_log_gaps, find_log_gaps_with_seq
+    from promptops.registry.queries.meta import (
+        count_runs,
+        read_meta,
+        read_registry_id,
+        save_meta,
+    )
+    from promptops.registry.queries.monitoring.alerts import (
+        AlertDelivery,
+        StoredAlert,
+        delivery_failed,
+        delivery_sent,
+        lease_delivery,
+        open_alert,
+        open_alerts,
+        resolve_alert,
+        times_opened,
+        waiting_places,
+        was_alerted,
+    )
+    from promptops.registry.queries.monitoring.failures import (
+        FailureCounts,
+        FailureKind,
+        FailureWindow,
+        count_failures,
+    )
+    from promptops.registry.queries.monitoring.monitors import (
+        AlarmEnd,
+        StoredAlarm,
+        StoredMonitor,
+        end_alarm,
+        list_alarms,
+        load_monitor,
+        raise_alarm,
+        save_monitor,
+    )
+    from promptops.registry.queries.monitoring.traffic import (
+        MonitoredOutcome,
+        find_channels,
+        first_open_run,
+        last_traffic_at,
+        monitored_runs,
+        newest_stable_run,
+        outcomes_between,
+        recent_inputs,
+        run_ids_of,
+        scan_traffic,
+    )
+    from promptops.registry.queries.provider_jobs import (
+        JobState,
+        StoredJob,
+        StoredWork,
+        add_provider_job,
+        calls_of_job,
+        close_provider_work,
+        find_provider_job,
+        find_provider_work,
+        finish_provider_work,
+        get_provider_work,
+        hold_provider_work,
+        jobs_of_work,
+        list_provider_jobs,
+        open_provider_jobs,
+        open_provider_work,
+        provider_job_ids,
+        release_provider_work,
+        remove_provider_job,
+        run_states,
+        unended_calls,
+        update_provider_job,
+    )
+    from promptops.registry.queries.release.breaker import (
         FAILURES_TO_OPEN,
         breaker_reason,
         is_canary_failing,
         open_breaker,
         open_breakers,
     )
-    from promptops.registry.sqlite.release.export import (
+    from promptops.registry.queries.release.export import (
         ExportCheckpoint,
         export_release,
         read_export_checkpoint,
         save_export_checkpoint,
     )
-    from promptops.registry.sqlite.release.exposure import (
+    from promptops.registry.queries.release.exposure import (
         Exposure,
         add_exposed,
         count_exposure,
         read_exposure,
         save_exposure,
     )
-    from promptops.registry.sqlite.release.import_ import ImportResult, import_files
-    from promptops.registry.sqlite.release.import_coverage import describe_import_gaps
-    from promptops.registry.sqlite.release.judge_queue import (
+    from promptops.registry.queries.release.import_ import ImportResult, import_files
+    from promptops.registry.queries.release.import_coverage import describe_import_gaps
+    from promptops.registry.queries.release.judge_queue import (
         JudgeQueueFilter,
         judge_versions_used,
         runs_to_judge,
     )
-    from promptops.registry.sqlite.release.observations import (
+    from promptops.registry.queries.release.observations import (
         CALL_METRIC,
         LATE_PREFIX,
         CallOutcome,
         ObservationBlock,
         calls_after,
         calls_before,
+        column,
         count_calls_since,
         count_distinct_inputs,
         count_reviewed_calls,
         decode_analysis_state,
         delete_observations,
         earliest_start_from,
+        exclusion_reasons,
         filter_ended_calls,
         find_first_rollout_run,
         has_outcome,
@@ -120,8 +197,38 @@ if TYPE_CHECKING:
         save_observations,
         scratch_analysis,
     )
-    from promptops.registry.sqlite.rows import parse_output_json, run_to_json
-    from promptops.registry.sqlite.runs.batches import (
+    from promptops.registry.queries.review.candidates import Population, ReviewReason
+    from promptops.registry.queries.review.held import (
+        read_released_answer,
+        without_held_text,
+        without_rejected_text,
+    )
+    from promptops.registry.queries.review.labels import (
+        LabelRecord,
+        ReviewLabel,
+        add_label,
+        defer_item,
+        frequent_codes,
+        label_of_item,
+        merge_codes,
+        read_review_labels,
+    )
+    from promptops.registry.queries.review.queues import (
+        LEASE_S,
+        DrawnItem,
+        ReviewItem,
+        ReviewQueue,
+        add_queue,
+        add_rubric,
+        claim_item,
+        count_left,
+        get_item,
+        get_queue,
+        get_rubric,
+        list_queues,
+    )
+    from promptops.registry.queries.rows import parse_output_json, run_to_json
+    from promptops.registry.queries.runs.batches import (
         BatchCallLog,
         BatchIdentity,
         batch_spent_usd,
@@ -133,16 +240,28 @@ if TYPE_CHECKING:
         redacted_lines,
         unfinished_batch,
     )
-    from promptops.registry.sqlite.runs.cache import (
+    from promptops.registry.queries.runs.cache import (
         CachedReply,
         ReplyCache,
         clear_cache,
+        newest_run,
         read_cache_stats,
         reply_key,
     )
-    from promptops.registry.sqlite.runs.erase import ErasureResult, erase_old_texts, erase_person
-    from promptops.registry.sqlite.runs.outcomes import (
+    from promptops.registry.queries.runs.daily_stats import CELL_KEY
+    from promptops.registry.queries.runs.datasets import (
+        UsedVersion,
+        better_answers,
+        inputs_of_runs,
+        iterate_runs_by_inputs,
+        used_versions,
+    )
+    from promptops.registry.queries.runs.erase import ErasureResult, erase_old_texts, erase_person
+    from promptops.registry.queries.runs.find import FoundRuns, find_runs
+    from promptops.registry.queries.runs.outcomes import (
         BINARY_OUTCOMES,
+        REVIEW_CHOSEN,
+        REVIEW_PASS,
         AddedOutcomes,
         RunOutcome,
         add_check_outcomes,
@@ -152,24 +271,36 @@ if TYPE_CHECKING:
         make_outcome,
         normalize_outcome_value,
     )
-    from promptops.registry.sqlite.runs.prune import PruneResult, parse_size, prune_runs, shrink_registry
-    from promptops.registry.sqlite.runs.queries import (
+    from promptops.registry.queries.runs.prune import PruneResult, parse_size, prune_runs, shrink_registry
+    from promptops.registry.queries.runs.queries import (
         RunRecord,
         get_run,
+        iterate_runs,
         last_runs,
         list_runs,
+        logged_start,
+        read_shadows_of,
         runs_by_seq,
         sample_runs,
         short_ids,
     )
-    from promptops.registry.sqlite.runs.search import SearchHit, SearchResult, search_runs
-    from promptops.registry.sqlite.runs.stats import (
+    from promptops.registry.queries.runs.search import SearchHit, SearchResult, search_runs
+    from promptops.registry.queries.runs.stats import (
+        RunCell,
+        StatsKey,
         StatsRow,
+        cell_key,
+        read_cells,
+        read_guard_stats,
         read_non_traffic_stats,
         read_run_stats,
+        spent_since,
+        sum_cells,
+        sum_outcomes,
+        sum_up,
         version_stats,
     )
-    from promptops.registry.sqlite.shadow.jobs import (
+    from promptops.registry.queries.shadow.jobs import (
         INCOMPATIBLE,
         LiveShadowKey,
         ShadowCounts,
@@ -182,13 +313,12 @@ if TYPE_CHECKING:
         lease_jobs,
         live_pairs,
         live_shadow_spent_usd,
-        new_lease_holder,
         next_live_shadow,
         read_shadow_counts,
         release_leases,
         skipped_job_examples,
     )
-    from promptops.registry.sqlite.shadow.runs import (
+    from promptops.registry.queries.shadow.runs import (
         PREFERENCE,
         SIMILARITY,
         ReusableInput,
@@ -210,16 +340,42 @@ if TYPE_CHECKING:
         short_shadow_ids,
         tags_of,
     )
+    from promptops.registry.queries.versions import find_logged_versions
+    from promptops.registry.records import (
+        PARENT,
+        CheckResult,
+        FinishedRun,
+        GuardDecision,
+        GuardDeed,
+        LogRow,
+        RunKind,
+        RunState,
+        StartedRun,
+    )
+    from promptops.registry.retention import (
+        is_quick_to_redact,
+        redact_finished_run,
+        redact_started_run,
+        without_quotes,
+    )
+    from promptops.registry.run_export import RunExportFormat, export_runs
+    from promptops.registry.run_messages import (
+        load_run_prompt,
+        messages_as_sent,
+        rebuild_messages,
+        stored_prompt,
+    )
+    from promptops.registry.sampling import is_sampled
+    from promptops.registry.sqlite.recover import recover_registry, recover_to_file
     from promptops.registry.sqlite.shared_state import (
         SharedRequest,
         SharedState,
         remove_shared_state,
         shared_state_path,
     )
-    from promptops.registry.sqlite.store import LogPosition, RegistryDatabase
+    from promptops.registry.sqlite.store import sqlite_version
     from promptops.registry.sqlite.swap import swap_registry
-    from promptops.registry.sqlite.versions import find_logged_versions
-    from promptops.registry.ulid import ULID_LENGTH, new_run_id
+    from promptops.registry.ulid import ULID_LENGTH, derived_run_id, new_run_id
     from promptops.registry.unit_hash import UnitKey, known_unit_hashes, unit_key, unit_key_from_env
 
 _HOMES = {
@@ -227,78 +383,120 @@ _HOMES = {
     "filters": "RunFilter parse_time",
     "group_writer": "GroupErrors GroupJournal GroupWriter",
     "journal": "NoJournal RegistryJournal Spool run_as_record run_from_record",
+    "leases": "is_holder_dead new_lease_holder",
+    "line_problems": "LineProblems",
     "outcome_file": (
         "Feedback log_run_outcomes open_with_waiting_runs outcome_redaction outcomes_of_feedback "
         "read_outcomes redact_outcomes"
     ),
     "personal_data": "redact_text redact_value",
-    "records": "CheckResult FinishedRun LogRow RunKind RunState StartedRun",
-    "retention": "redact_finished_run redact_started_run without_quotes",
-    "run_export": "export_runs",
-    "run_messages": "load_run_prompt rebuild_messages stored_prompt",
+    "records": "PARENT CheckResult FinishedRun GuardDecision GuardDeed LogRow RunKind RunState StartedRun",
+    "retention": "is_quick_to_redact redact_finished_run redact_started_run without_quotes",
+    "run_export": "RunExportFormat export_runs",
+    "run_messages": "load_run_prompt messages_as_sent rebuild_messages stored_prompt",
     "sampling": "is_sampled",
-    "sqlite.api_keys": "add_api_key list_api_keys revoke_api_key spent_by_key",
-    "sqlite.errors": "EngineError",
-    "sqlite.evals": "EvalRecord LatestEval evals_against latest_evals save_evals",
-    "sqlite.history_index": (
+    "queries.api_keys": "add_api_key api_keys_stamp list_api_keys revoke_api_key spent_by_key",
+    "errors": "EngineError",
+    "queries.copy": "RegistryCopy copy_registry",
+    "queries.evals": "EvalRecord LatestEval evals_against find_eval latest_evals list_evals save_evals",
+    "queries.history_index": (
         "BranchKey IndexedBranch IndexedCommit IndexedPrompt IndexedVersion PathChange VersionStart "
         "delete_indexed_branch extend_indexed_branch find_indexed_branch find_indexed_prompt "
         "open_in_memory_index read_indexed_versions read_path_changes save_indexed_prompt"
     ),
-    "sqlite.log_gaps": "find_log_gaps find_log_gaps_with_seq",
-    "sqlite.meta": "count_runs engine_version find_damage read_registry_id",
+    "queries.log_gaps": "find_log_gaps find_log_gaps_with_seq",
+    "queries.meta": ("count_runs read_meta read_registry_id save_meta"),
+    "queries.monitoring.alerts": (
+        "AlertDelivery StoredAlert delivery_failed delivery_sent lease_delivery open_alert open_alerts "
+        "resolve_alert times_opened waiting_places was_alerted"
+    ),
+    "queries.monitoring.failures": "FailureCounts FailureKind FailureWindow count_failures",
+    "queries.monitoring.monitors": (
+        "AlarmEnd StoredAlarm StoredMonitor end_alarm list_alarms load_monitor raise_alarm save_monitor"
+    ),
+    "queries.monitoring.traffic": (
+        "MonitoredOutcome find_channels first_open_run last_traffic_at monitored_runs "
+        "newest_stable_run outcomes_between recent_inputs run_ids_of scan_traffic"
+    ),
     "sqlite.recover": "recover_registry recover_to_file",
-    "sqlite.release.breaker": (
+    "queries.provider_jobs": (
+        "JobState StoredJob StoredWork add_provider_job calls_of_job close_provider_work "
+        "find_provider_job find_provider_work finish_provider_work get_provider_work "
+        "hold_provider_work jobs_of_work list_provider_jobs open_provider_jobs open_provider_work "
+        "provider_job_ids release_provider_work remove_provider_job run_states unended_calls "
+        "update_provider_job"
+    ),
+    "queries.release.breaker": (
         "FAILURES_TO_OPEN breaker_reason is_canary_failing open_breaker open_breakers"
     ),
-    "sqlite.release.export": (
+    "queries.release.export": (
         "ExportCheckpoint export_release read_export_checkpoint save_export_checkpoint"
     ),
-    "sqlite.release.exposure": "Exposure add_exposed count_exposure read_exposure save_exposure",
-    "sqlite.release.import_": "ImportResult import_files",
-    "sqlite.release.import_coverage": "describe_import_gaps",
-    "sqlite.release.judge_queue": "JudgeQueueFilter judge_versions_used runs_to_judge",
-    "sqlite.release.observations": (
-        "CALL_METRIC CallOutcome LATE_PREFIX calls_after calls_before count_calls_since "
+    "queries.release.exposure": "Exposure add_exposed count_exposure read_exposure save_exposure",
+    "queries.release.import_": "ImportResult import_files",
+    "queries.release.import_coverage": "describe_import_gaps",
+    "queries.release.judge_queue": "JudgeQueueFilter judge_versions_used runs_to_judge",
+    "queries.release.observations": (
+        "CALL_METRIC CallOutcome LATE_PREFIX calls_after calls_before column count_calls_since "
         "count_distinct_inputs count_reviewed_calls decode_analysis_state delete_observations "
-        "earliest_start_from "
+        "earliest_start_from exclusion_reasons "
         "filter_ended_calls find_first_rollout_run has_outcome last_outcome_id last_seq load_analysis_state "
         "load_analysis_text "
         "ObservationBlock outcomes_after pruned_calls read_call_outcomes "
         "read_channel_traffic read_losses read_observations save_analysis_state save_observations "
         "scratch_analysis"
     ),
-    "sqlite.rows": "parse_output_json run_to_json",
-    "sqlite.runs.batches": (
+    "queries.review.candidates": "Population ReviewReason",
+    "queries.review.held": "read_released_answer without_held_text without_rejected_text",
+    "queries.review.labels": (
+        "LabelRecord ReviewLabel add_label defer_item frequent_codes label_of_item merge_codes "
+        "read_review_labels"
+    ),
+    "queries.review.queues": (
+        "DrawnItem LEASE_S ReviewItem ReviewQueue add_queue add_rubric claim_item count_left get_item "
+        "get_queue get_rubric list_queues"
+    ),
+    "queries.rows": "parse_output_json run_to_json",
+    "queries.runs.batches": (
         "BatchCallLog BatchIdentity batch_spent_usd begin_batch done_lines end_batch format_line_ranges "
         "read_batch_run redacted_lines unfinished_batch"
     ),
-    "sqlite.runs.cache": "CachedReply ReplyCache clear_cache read_cache_stats reply_key",
-    "sqlite.runs.erase": "ErasureResult erase_old_texts erase_person",
-    "sqlite.runs.outcomes": (
-        "AddedOutcomes BINARY_OUTCOMES RunOutcome add_check_outcomes add_outcome add_run_outcomes "
-        "import_outcomes make_outcome normalize_outcome_value"
+    "queries.runs.cache": "CachedReply ReplyCache clear_cache newest_run read_cache_stats reply_key",
+    "queries.runs.daily_stats": "CELL_KEY",
+    "queries.runs.datasets": "UsedVersion better_answers inputs_of_runs iterate_runs_by_inputs used_versions",
+    "queries.runs.erase": "ErasureResult erase_old_texts erase_person",
+    "queries.runs.find": "FoundRuns find_runs",
+    "queries.runs.outcomes": (
+        "AddedOutcomes BINARY_OUTCOMES REVIEW_CHOSEN REVIEW_PASS RunOutcome "
+        "add_check_outcomes add_outcome add_run_outcomes import_outcomes make_outcome normalize_outcome_value"
     ),
-    "sqlite.runs.prune": "PruneResult parse_size prune_runs shrink_registry",
-    "sqlite.runs.queries": "RunRecord get_run last_runs list_runs runs_by_seq sample_runs short_ids",
-    "sqlite.runs.search": "SearchHit SearchResult search_runs",
-    "sqlite.runs.stats": "StatsRow read_non_traffic_stats read_run_stats version_stats",
+    "queries.runs.prune": "PruneResult parse_size prune_runs shrink_registry",
+    "queries.runs.queries": (
+        "RunRecord get_run iterate_runs last_runs list_runs logged_start read_shadows_of runs_by_seq "
+        "sample_runs short_ids"
+    ),
+    "queries.runs.search": "SearchHit SearchResult search_runs",
+    "queries.runs.stats": (
+        "RunCell StatsKey StatsRow cell_key read_cells read_guard_stats read_non_traffic_stats "
+        "read_run_stats spent_since sum_cells sum_outcomes sum_up version_stats"
+    ),
     "sqlite.shared_state": "SharedRequest SharedState remove_shared_state shared_state_path",
-    "sqlite.shadow.jobs": (
+    "queries.shadow.jobs": (
         "INCOMPATIBLE LiveShadowKey ShadowCounts ShadowJob add_job add_skipped_job finish_all_jobs "
-        "finish_job job_note lease_jobs live_pairs live_shadow_spent_usd new_lease_holder next_live_shadow "
+        "finish_job job_note lease_jobs live_pairs live_shadow_spent_usd next_live_shadow "
         "read_shadow_counts release_leases skipped_job_examples"
     ),
-    "sqlite.shadow.runs": (
+    "queries.shadow.runs": (
         "PREFERENCE ReusableInput SIMILARITY StoredShadowRun add_pair_outcome begin_shadow_run "
         "end_shadow_run find_reusable_inputs find_unfinished_shadow_run frequent_tags get_shadow_run "
         "list_shadow_runs list_shadow_runs_comparing pair_runs record_counted_pairs resume_shadow_run "
         "shadow_losses shadow_run_spent_usd short_shadow_ids tags_of"
     ),
-    "sqlite.store": "LogPosition RegistryDatabase",
+    "database": "LogPosition RegistryDatabase",
+    "sqlite.store": "sqlite_version",
     "sqlite.swap": "swap_registry",
-    "sqlite.versions": "find_logged_versions",
-    "ulid": "ULID_LENGTH new_run_id",
+    "queries.versions": "find_logged_versions",
+    "ulid": "ULID_LENGTH derived_run_id new_run_id",
     "unit_hash": "UnitKey known_unit_hashes unit_key unit_key_from_env",
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names.split()}

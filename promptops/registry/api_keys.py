@@ -19,9 +19,11 @@ class KeyLimits:
     models: tuple[str, ...] = ()  # that may be called without a prompt, such as openai/gpt-5.4-mini*
     revisions: bool = False  # NAME@REV too, which need not be released
     metrics: bool = False  # what all tenants use
+    role: str | None = None  # on the pages for people; None: the key opens none
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     unit_requests_per_minute: int | None = None
+    unit_blocked_per_hour: int | None = None  # inputs of a unit that guards have blocked
     usd_per_day: float | None = None
     usd_per_month: float | None = None
     concurrency: int | None = None

@@ -13,10 +13,11 @@ from promptops.config.settings import LogSettings, Settings
 from promptops.dataclass import dataclass
 from promptops.errors import PromptopsError
 from promptops.prompt import Prompt
+from promptops.registry.database import RegistryDatabase
 from promptops.registry.journal import Spool, record_prompt_version
+from promptops.registry.queries.provider_jobs import run_states
 from promptops.registry.records import FinishedRun, StartedRun
 from promptops.registry.retention import redact_finished_run, redact_started_run
-from promptops.registry.sqlite.store import RegistryDatabase
 
 MAX_GROUP_ROWS = 256  # rows in one transaction
 _LINGER_S, _POLL_INTERVAL_S = 0.003, 0.001  # a group of many rows costs far less than as many groups
@@ -42,6 +43,7 @@ class GroupWriter(Generic[Row]):
         self._write = write
         self._loop = loop
         self._more = more
+        self._unwritten = 0
         self._rows: queue.SimpleQueue[tuple[Row, asyncio.Future[None]] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="promptops-writer", daemon=True)
         self._thread.start()
@@ -49,8 +51,14 @@ class GroupWriter(Generic[Row]):
     def put(self, row: Row) -> asyncio.Future[None]:
         """Hand a row over; the future is done when it is on disk, or holds why it isn't."""
         written: asyncio.Future[None] = self._loop.create_future()
+        self._unwritten += 1
         self._rows.put((row, written))
         return written
+
+    @property
+    def idle(self) -> bool:
+        """Whether all rows that were handed over are written, so that its thread only waits for others."""
+        return not self._unwritten
 
     def close(self) -> None:
         """Return when everything handed over has been dealt with."""
@@ -64,7 +72,11 @@ class GroupWriter(Generic[Row]):
             if group:
                 errors = self._errors([row for row, _ in group])
                 written = [future for _, future in group]
-                self._loop.call_soon_threadsafe(_resolve_futures, written, errors)
+                self._loop.call_soon_threadsafe(self._end, written, errors)
+
+    def _end(self, written: Sequence[asyncio.Future[None]], errors: GroupErrors) -> None:
+        self._unwritten -= len(written)
+        _resolve_futures(written, errors)
 
     def _errors(self, rows: Sequence[Row]) -> GroupErrors:
         try:
@@ -147,15 +159,18 @@ class RowGroups:
 class GroupJournal:
     """Logs runs when they have ended, or from ``begin`` on. ``written`` says when that is durable."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, again: bool = False) -> None:
+        """``again``: runs may have rows already, and those that have ended stay as they are."""
         self._log: LogSettings = settings.log
+        self._again = again
         spool = Spool(settings.registry)
         self._registry = RegistryDatabase.open(settings.registry)
         spool.replay(self._registry)
         self._under_way: dict[str, StartedRun] = {}
         kept = spool if self._log.on_error == "spool" else None
+        self._groups = RowGroups(self._registry, kept)
         self._writer = GroupWriter(
-            RowGroups(self._registry, kept).write,
+            self._write,
             asyncio.get_running_loop(),
             more=lambda: bool(self._under_way),
         )
@@ -172,20 +187,40 @@ class GroupJournal:
     async def begin(self, run_id: str) -> None:
         """See a call on disk before it is made. Raises when that can't be."""
         run = self._under_way[run_id]
-        row = redact_started_run(replace(run, started_at=utc_now()), self._log)
-        await self._writer.put(PendingRow(row, None))
+        await self._writer.put(PendingRow(replace(run, started_at=utc_now()), None))
         self._begun.add(run_id)
 
+    def forget(self, run_id: str) -> None:
+        """A run that is not made now after all."""
+        self._under_way.pop(run_id, None)
+
     def finish(self, run_id: str, end: FinishedRun) -> None:
-        run = redact_started_run(self._under_way.pop(run_id), self._log)
         begun = run_id in self._begun
         self._begun.discard(run_id)
-        row = PendingRow(run, redact_finished_run(run, end, self._log), begun)
+        row = PendingRow(self._under_way.pop(run_id), end, begun)
         self._handed_over[run_id] = self._writer.put(row)
 
     def written(self, run_id: str) -> asyncio.Future[None]:
         """Done when a finished run is on disk, or holds why it can't be."""
         return self._handed_over.pop(run_id)
+
+    def _write(self, group: Sequence[PendingRow]) -> GroupErrors:
+        """In the writer's thread, one row after another: in between other work it takes a third longer."""
+        if not self._again:
+            return self._groups.write([self._redacted(row) for row in group])
+        states = run_states(self._registry, [row.run.run_id for row in group])
+        new = [
+            replace(row, begun=row.run.run_id in states)
+            for row in group
+            if states.get(row.run.run_id, "started") == "started"
+        ]
+        errors = self._groups.write([self._redacted(row) for row in new])
+        return [errors[0] if errors else None] * len(group)  # a group is written as a whole, or not
+
+    def _redacted(self, row: PendingRow) -> PendingRow:
+        run = redact_started_run(row.run, self._log)
+        end = row.end and redact_finished_run(run, row.end, self._log)
+        return PendingRow(run, end, row.begun)
 
     async def close(self) -> None:
         await asyncio.to_thread(self._writer.close)

@@ -14,20 +14,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 from promptops.config.locks import LOCK_TIMEOUT_S, file_lock, lock_attempt
+from promptops.config.registry_location import RegistryLocation, local_file
 from promptops.config.settings import Settings
 from promptops.errors import PromptopsError, Unavailable
 from promptops.log import PackageLogger, with_hint
 from promptops.prompt import Prompt
 from promptops.prompt.canonical_json import compact_json
-from promptops.registry.records import CheckResult, FinishedRun, StartedRun
+from promptops.registry.database import BUSY_TIMEOUT_S, LogPosition, RegistryDatabase
+from promptops.registry.errors import EngineError, StaleRegistry
+from promptops.registry.queries.versions import save_version
+from promptops.registry.records import CheckResult, FinishedRun, GuardDecision, StartedRun
 from promptops.registry.retention import redact_finished_run, redact_started_run
-from promptops.registry.sqlite.errors import EngineError, StaleRegistry
-from promptops.registry.sqlite.store import BUSY_TIMEOUT_S, LogPosition, RegistryDatabase
-from promptops.registry.sqlite.versions import save_version
 
 _LOG = PackageLogger("promptops.registry")
 
 
+_VersionKey = tuple[str, str, str | Literal[False] | None]
 _MAX_BYTES = 1 << 28  # of one run that waits
 _NOT_A_RUN = (  # what reading a file and storing what it says can raise, where that is not a run
     ValueError,
@@ -38,7 +40,7 @@ _NOT_A_RUN = (  # what reading a file and storing what it says can raise, where 
     RecursionError,
     IsADirectoryError,
     PermissionError,
-    EngineError,
+    *EngineError,
 )
 
 
@@ -62,7 +64,7 @@ class RegistryJournal:
         self._log = settings.log
         self._registry: RegistryDatabase | None = None
         self._under_way: dict[str, StartedRun] = {}
-        self._versions: set[tuple[str, str, str | Literal[False] | None]] = set()
+        self._versions: set[_VersionKey] = set()
 
     def start(self, run: StartedRun, prompt: Prompt) -> None:
         """Log that a call is about to be made. Raises when that is possible neither here nor beside it."""
@@ -78,16 +80,23 @@ class RegistryJournal:
                 raise
 
     def log_group(
-        self, starts: Sequence[tuple[StartedRun, Prompt]], ends: Sequence[tuple[str, FinishedRun]]
+        self,
+        starts: Sequence[tuple[StartedRun, Prompt]],
+        ends: Sequence[tuple[str, FinishedRun]],
+        *,
+        waits: bool = True,
     ) -> None:
-        """``start`` and ``finish`` of many runs in one transaction: all of it, or it raises."""
+        """``start`` and ``finish`` of many runs in one transaction: all of it, or it raises.
+
+        Without ``waits`` it raises at once where somebody else is writing.
+        """
         registry = self._open()
         started = [redact_started_run(run, self._log) for run, _ in starts]
         for run, prompt in starts:
             self._record_version(registry, run, prompt)
         new = {run.run_id: run for run in started}
         rows = [(name, redact_finished_run(self._run(name, new), end, self._log)) for name, end in ends]
-        registry.log_group(started, rows)
+        registry.log_group(started, rows, waits=waits)
         self._under_way.update(new)
         for run_id, _ in ends:
             del self._under_way[run_id]
@@ -97,16 +106,18 @@ class RegistryJournal:
 
     def _record_version(self, registry: RegistryDatabase, run: StartedRun, prompt: Prompt) -> None:
         """Once for each version, as a program calls the same ones again and again."""
-        version = run.prompt, run.digest, not (run.dirty or run.overrides) and run.commit_sha
-        if version not in self._versions:
+        if not self._knows_version(run):
             record_prompt_version(registry, run, prompt)
-            self._versions.add(version)
+            self._versions.add(_version_of(run))
+
+    def _knows_version(self, run: StartedRun) -> bool:
+        return _version_of(run) in self._versions
 
     def resume(self, run_id: str) -> StartedRun:
         """The run of another process, to be finished by this one. Raises Invalid when it has ended."""
         run = self._spool.started(run_id)
         if run is None:
-            from promptops.registry.sqlite.runs.queries import unfinished_run
+            from promptops.registry.queries.runs.queries import unfinished_run
 
             run = unfinished_run(self._open(), run_id)
         self._under_way[run.run_id] = run
@@ -161,8 +172,8 @@ class RegistryJournal:
 class Spool:
     """Runs that wait beside the registry, a file each, until it can be written again."""
 
-    def __init__(self, registry: Path, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
-        self.folder = registry.with_name(f"{registry.name}-spool")
+    def __init__(self, registry: RegistryLocation, *, lock_timeout_s: float = LOCK_TIMEOUT_S) -> None:
+        self.folder = local_file(registry).with_name(f"{local_file(registry).name}-spool")
         self._lock_timeout_s = lock_timeout_s
         self._lock = self.folder / "lock"  # so that no run is taken in while its end is being written
 
@@ -234,6 +245,10 @@ class Spool:
         return self.folder / f"{run_id}.json"
 
 
+def _version_of(run: StartedRun) -> _VersionKey:
+    return run.prompt, run.digest, not (run.dirty or run.overrides) and run.commit_sha
+
+
 def _replay_file(registry: RegistryDatabase, file: Path) -> None:
     """One that cannot be taken in is set aside: the others must not wait for it."""
     try:
@@ -289,7 +304,8 @@ def run_from_record(record: Mapping[str, Any]) -> tuple[StartedRun, FinishedRun 
     if end is None:
         return run, None
     checks = tuple(CheckResult(**each) for each in end["checks"])
-    return run, FinishedRun(**{**end, "checks": checks})
+    guards = tuple(GuardDecision(**each) for each in end.get("guards", ()))
+    return run, FinishedRun(**{**end, "checks": checks, "guards": guards})
 
 
 def _report_spooled(error: PromptopsError, spool: Spool) -> None:

@@ -7,22 +7,23 @@ from functools import partial
 from typing import Any, TypedDict
 
 from promptops.config.json_text import parse_strict_json
+from promptops.config.registry_location import may_exist
 from promptops.config.settings import LogSettings, Settings
-from promptops.config.text import MAX_BYTES, without_lfs_pointer
+from promptops.config.text import MAX_BYTES, utf8_lines, without_lfs_pointer
 from promptops.errors import Invalid
 from promptops.prompt.csv_rows import is_csv, read_csv_rows
+from promptops.registry.database import RegistryDatabase
 from promptops.registry.journal import Spool
 from promptops.registry.line_problems import LineProblems
 from promptops.registry.personal_data import redact_text
-from promptops.registry.sqlite.runs.outcomes import (
+from promptops.registry.queries.runs.outcomes import (
     AddedOutcomes,
     RunOutcome,
     add_run_outcomes,
     make_outcome,
 )
-from promptops.registry.sqlite.runs.queries import get_run
-from promptops.registry.sqlite.store import RegistryDatabase
-from promptops.registry.sqlite.versions import read_prompt_log_rules
+from promptops.registry.queries.runs.queries import get_run
+from promptops.registry.queries.versions import read_prompt_log_rules
 from promptops.registry.ulid import ULID_LENGTH
 
 _WORDS = {"true": 1.0, "false": 0.0}  # spreadsheets write TRUE
@@ -34,7 +35,7 @@ _LINE_EXAMPLE = (
 
 def open_with_waiting_runs(settings: Settings) -> RegistryDatabase:
     """The registry with the runs that waited beside it, which feedback may be quicker than."""
-    if not settings.registry.exists() and not Spool(settings.registry).waiting():
+    if not may_exist(settings.registry) and not Spool(settings.registry).waiting():
         return RegistryDatabase.in_memory(settings.registry)
     registry = RegistryDatabase.open(settings.registry)
     Spool(settings.registry).replay(registry)
@@ -123,7 +124,7 @@ def _records(name: str, lines: Iterable[bytes]) -> Iterator[tuple[int, Callable[
         for number, row in read_csv_rows(name, lines):
             yield number, partial(_from_cells, row)
         return
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(utf8_lines(name, lines), 1):
         if line.strip():
             yield number, partial(_from_json, line)
 

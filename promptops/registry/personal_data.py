@@ -5,7 +5,6 @@ without it. What was replaced is counted by kind; a redacted answer is no answer
 cache.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,7 +31,8 @@ def redact_personal_start(run: StartedRun, log: LogSettings) -> StartedRun:
 
 def redact_personal_end(run: StartedRun, end: FinishedRun, log: LogSettings) -> FinishedRun:
     kept = _redacted(end, run.log, log, _end_without, _end_without_texts)
-    return replace(kept, cache_key=None) if run.redacted_inputs or kept.redacted_outputs else kept
+    redacted = run.redacted_inputs or kept.redacted_outputs
+    return replace(kept, cache_key=None) if redacted and kept.cache_key else kept
 
 
 def redact_text(text: str, log: LogSettings, rules: Iterable[Mapping[str, Any]] = ()) -> str:
@@ -45,7 +45,7 @@ def redact_text(text: str, log: LogSettings, rules: Iterable[Mapping[str, Any]] 
 
     try:
         redactor = _redactor_of(log)
-        return redactor.text(text, Counter()) if redactor else text
+        return redactor.text(text, {}) if redactor else text
     except RedactionError as error:
         _warn(error)
         return ""
@@ -59,7 +59,7 @@ def redact_value(value: Any, log: LogSettings) -> Any:
 
     try:
         redactor = _redactor_of(log)
-        return redactor.value(value, Counter()) if redactor else value
+        return redactor.value(value, {}) if redactor else value
     except RedactionError as error:
         _warn(error)
         return None
@@ -97,18 +97,23 @@ def _warn(error: Exception) -> None:
 def _start_without(run: StartedRun, redactor: "Redactor") -> StartedRun:
     from promptops.privacy.redactor import redacted_hash
 
-    found: Counts = Counter()
-    beside: Counts = Counter()
+    found: Counts = {}
+    beside: Counts = {}
     inputs = redactor.value(run.inputs, found)
-    metadata = redactor.value(run.metadata, beside)
+    metadata = redactor.value(run.metadata, beside) if run.metadata else run.metadata
     fallback = run.fallback and redactor.text(run.fallback, beside)
     if beside:
         run = replace(run, metadata=metadata, fallback=fallback)
     if not found:
         return run
     stands_for = redacted_hash(run.digest, inputs)
-    run = replace(run, inputs=inputs, messages_hash=stands_for, redacted_inputs=dict(found))
-    return replace(run, inputs_hash=run.inputs_hash and stands_for)
+    return replace(
+        run,
+        inputs=inputs,
+        inputs_hash=run.inputs_hash and stands_for,
+        messages_hash=stands_for,
+        redacted_inputs=dict(found),
+    )
 
 
 def _start_without_texts(run: StartedRun) -> StartedRun:
@@ -120,7 +125,7 @@ def _start_without_texts(run: StartedRun) -> StartedRun:
 
 
 def _end_without(end: FinishedRun, redactor: "Redactor") -> FinishedRun:
-    found: Counts = Counter()
+    found: Counts = {}
     cut = end.state != "finished" or end.finish_reason == TRUNCATED
     output = end.output and (redactor.cut_text if cut else redactor.text)(end.output, found)
     calls = [_call_without(call, redactor, found) for call in end.tool_calls]
@@ -130,10 +135,21 @@ def _end_without(end: FinishedRun, redactor: "Redactor") -> FinishedRun:
         for attempt in end.attempts
     ]
     checks = tuple(_check_without(check, redactor, found) for check in end.checks)
+    guards = tuple(
+        replace(each, why=redactor.text(each.why, found)) if each.why else each for each in end.guards
+    )
     if not found:
         return end
-    end = replace(end, output=output, tool_calls=calls, error_message=message, attempts=attempts)
-    return replace(end, checks=checks, redacted_outputs=dict(found))
+    return replace(
+        end,
+        output=output,
+        tool_calls=calls,
+        error_message=message,
+        attempts=attempts,
+        checks=checks,
+        guards=guards,
+        redacted_outputs=dict(found),
+    )
 
 
 def _call_without(call: Mapping[str, Any], redactor: "Redactor", found: "Counts") -> dict[str, Any]:
@@ -155,5 +171,6 @@ def _end_without_texts(end: FinishedRun) -> FinishedRun:
     message = end.error_message and f"{end.error_type}: the words are not kept"
     attempts = [{key: attempt[key] for key in _OWN_KEYS if key in attempt} for attempt in end.attempts]
     checks = tuple(replace(check, message="") for check in end.checks)
+    end = replace(end, guards=tuple(replace(each, why="") for each in end.guards))
     end = replace(end, output=None, tool_calls=(), error_message=message, attempts=attempts, checks=checks)
     return replace(end, redacted_outputs=NOT_KEPT)

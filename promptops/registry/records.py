@@ -6,8 +6,13 @@ from typing import Any, Literal, Protocol
 
 from promptops.dataclass import dataclass
 
-RunKind = Literal["run", "batch", "eval", "shadow", "judge"]
+PARENT = "parent"
+"""In a run's metadata: the run that it goes on from, whose messages and answer its inputs hold."""
+
+RunKind = Literal["run", "batch", "eval", "shadow", "judge", "probe"]
 RunState = Literal["started", "finished", "failed", "interrupted"]
+GuardDeed = Literal["passed", "blocked", "redacted", "flagged", "retried", "replaced", "allowed"]
+"""``allowed``: the check could not say, and the guard lets pass what it cannot judge."""
 
 
 class LogRow(Protocol):
@@ -33,6 +38,19 @@ class CheckResult:
     asked: int = 0
     failed: int = 0
     weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardDecision:
+    """What one guard did with an input or an answer, and what that took."""
+
+    guard: str
+    on: Literal["input", "output"]
+    did: GuardDeed
+    why: str = ""
+    error: bool = False  # its check could not say
+    ms: float = 0.0
+    usd: float | None = 0.0  # of the calls that it made; None where their price is unknown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,4 +124,6 @@ class FinishedRun:
     retryable: bool | None = None
     checks: Sequence[CheckResult] = ()
     redacted_outputs: Mapping[str, int] | None = None
+    held: str | None = None  # waiting (for a person to release the answer), released or rejected
+    guards: Sequence[GuardDecision] = ()  # in the order in which they looked
     shadow: Mapping[str, str] | None = None  # {prompt, channel, digest} of who answers these inputs too

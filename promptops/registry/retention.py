@@ -1,7 +1,8 @@
 """What of a run is kept: no secret ever, and no text that the settings say not to keep.
 
 A text may quote others: errors and checks quote inputs and outputs, the inputs of a judge are an answer of
-another run. So what may quote a text goes with it, and only words of our own stay.
+another run, and so are those of a turn of a conversation. So what may quote a text goes with it, and only
+words of our own stay.
 """
 
 import hashlib
@@ -12,9 +13,11 @@ from typing import Any
 from promptops.config.settings import LogSettings, Retention
 from promptops.redaction import redact, redact_sent_keys, redact_texts
 from promptops.registry.personal_data import redact_personal_end, redact_personal_start, redact_text
-from promptops.registry.records import FinishedRun, StartedRun
+from promptops.registry.records import PARENT, FinishedRun, StartedRun
 
-_OWN_WORDS = frozenset({"timeout", "interrupted", "connection"})  # errors that quote nobody
+_OWN_WORDS = frozenset(
+    {"timeout", "interrupted", "connection", "input_blocked", "output_blocked"}
+)  # errors that quote nobody
 _QUOTES_NOBODY = frozenset({"model", "started_at", "latency_ms", "error"})  # of what an attempt holds
 _PLAIN_ATTEMPT = 3  # entries: model, started_at, latency_ms
 _BY_STRICTNESS: tuple[Retention, ...] = ("full", "hash", "none")
@@ -41,8 +44,22 @@ def redact_finished_run(run: StartedRun, end: FinishedRun, log: LogSettings) -> 
         error_message=_own_words(end.error_type, end.error_message, log),
         attempts=[_attempt_without_quotes(attempt, log) for attempt in end.attempts],
         checks=tuple(replace(check, message=without_quotes(check.message, log)) for check in end.checks),
+        guards=tuple(replace(each, why=without_quotes(each.why, log)) for each in end.guards),
     )
     return _without_output(end, _retention_of_output(run, log))
+
+
+def is_quick_to_redact(run: StartedRun, end: FinishedRun | None, log: LogSettings) -> bool:
+    """Whether ``redact_started_run`` and ``redact_finished_run`` have little to look for.
+
+    Personal data takes long, and so does a text that may have ended in the middle of a key.
+    """
+    if log.redact or run.log.get("redact"):
+        return False
+    if end is None:
+        return True
+    whole = not end.output or (end.finish_reason == "stop" and end.error_type is None)
+    return whole and not end.error_message
 
 
 def without_quotes(message: str, log: LogSettings) -> str:
@@ -51,7 +68,8 @@ def without_quotes(message: str, log: LogSettings) -> str:
 
 
 def _retention_of_inputs(run: StartedRun, log: LogSettings) -> Retention:
-    return _stricter(log.inputs, log.outputs) if run.kind == "judge" else log.inputs
+    quotes_answers = run.kind == "judge" or PARENT in run.metadata
+    return _stricter(log.inputs, log.outputs) if quotes_answers else log.inputs
 
 
 def _retention_of_output(run: StartedRun, log: LogSettings) -> Retention:

@@ -1,22 +1,20 @@
 """Writing runs out, a run at a time: memory stays flat however many there are."""
 
 import csv
-import re
 from collections.abc import Iterable
 from typing import Any, Literal, Protocol
 
-from promptops.escapes import escape_json
+from promptops.escapes import escape_formula, escape_json
+from promptops.registry.database import RegistryDatabase
 from promptops.registry.filters import RunFilter
-from promptops.registry.sqlite.rows import record_json
-from promptops.registry.sqlite.runs.queries import RunRecord, iterate_runs
-from promptops.registry.sqlite.store import RegistryDatabase
+from promptops.registry.queries.rows import record_json
+from promptops.registry.queries.runs.queries import RunRecord, iterate_runs
 
 
 class TextStream(Protocol):
     def write(self, text: str, /) -> object: ...
 
 
-_NUMBER = re.compile(r"[-+]?[0-9]+([.][0-9]+)?")
 RunExportFormat = Literal["jsonl", "csv"]
 _PLAIN = (
     "run_id", "seq", "kind", "state", "started_at", "finished_at", "reference", "prompt", "digest", "version",
@@ -58,9 +56,7 @@ def _write_csv(runs: Iterable[RunRecord], stream: TextStream) -> int:
 
 
 def _without_formula(cell: Any) -> Any:
-    """A text that a spreadsheet would compute, with the apostrophe that makes it a text there."""
-    computed = isinstance(cell, str) and cell.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{cell}" if computed and not _NUMBER.fullmatch(cell) else cell
+    return escape_formula(cell) if isinstance(cell, str) else cell
 
 
 def _cells(run: RunRecord) -> list[Any]:

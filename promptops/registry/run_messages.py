@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from promptops.errors import Invalid, NotFound
-from promptops.registry.sqlite.runs.queries import RunRecord
-from promptops.registry.sqlite.store import RegistryDatabase
-from promptops.registry.sqlite.versions import read_version_source
+from promptops.registry.database import RegistryDatabase
+from promptops.registry.queries.runs.queries import RunRecord
+from promptops.registry.queries.versions import read_version_source
 
 if TYPE_CHECKING:  # the template engine is loaded when messages are made, not when runs are listed
     from promptops.prompt import Prompt
@@ -23,28 +23,41 @@ def rebuild_messages(
 
     Raises NotFound when inputs or version were not kept, Invalid when the result is not what was sent.
     """
-    from promptops.prompt.render import messages_hash, render_prompt
-    from promptops.prompt.untrusted import NO_NONCE
-
-    if run["inputs"] is None:
-        raise NotFound(
-            f"the messages of run {run['run_id']} cannot be rebuilt: the log has no inputs of it",
-            hint="they were not stored (`log: {inputs: full}` keeps them from now on), or erased",
-        )
+    _require_inputs(run)
     if (run["redacted"] or {}).get("inputs"):
         raise NotFound(
             f"the messages of run {run['run_id']} cannot be rebuilt: its inputs were redacted before they "
             "were logged",
             hint="what is kept of them is shown as it is",
         )
-    prompt = load_run_prompt(registry, run, load)
+    return messages_as_sent(load_run_prompt(registry, run, load), run)
+
+
+def messages_as_sent(prompt: "Prompt", run: RunRecord) -> list[dict[str, Any]]:
+    """The messages that a run of this version sent; with what is kept of inputs that were redacted.
+
+    Raises NotFound when inputs were not kept, Invalid when the result is not what was sent.
+    """
+    from promptops.prompt.render import messages_hash, render_prompt
+    from promptops.prompt.untrusted import NO_NONCE
+
+    _require_inputs(run)
     messages = render_prompt(prompt, run["inputs"], run["nonce"] or NO_NONCE).messages
-    if messages_hash(messages) != run["messages_hash"]:
+    redacted = (run["redacted"] or {}).get("inputs")
+    if not redacted and messages_hash(messages) != run["messages_hash"]:
         raise Invalid(
             f"the messages of run {run['run_id']} come out differently now than they were sent",
             hint="another version of promptops or of Jinja2 may have rendered them",
         )
     return [dict(message) for message in messages]
+
+
+def _require_inputs(run: RunRecord) -> None:
+    if run["inputs"] is None:
+        raise NotFound(
+            f"the messages of run {run['run_id']} cannot be rebuilt: the log has no inputs of it",
+            hint="they were not stored (`log: {inputs: full}` keeps them from now on), or erased",
+        )
 
 
 def load_run_prompt(registry: RegistryDatabase, run: RunRecord, load: PromptLoader | None = None) -> "Prompt":

@@ -1,8 +1,10 @@
 """Run ids: ULIDs, which sort by the millisecond they were made in."""
 
+import hmac
 import os
-import time
 from collections import deque
+
+from promptops.config.clock import utc_moment, utc_seconds
 
 _DIGITS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 ULID_LENGTH = 26
@@ -13,7 +15,13 @@ _stock: deque[int] = deque()
 
 
 def new_run_id() -> str:
-    return _encode(time.time_ns() // 1_000_000 << 80 | _random_number())
+    return _encode(int(utc_moment() * 1000) << 80 | _random_number())
+
+
+def derived_run_id(made_at: str, seed: bytes, what: bytes) -> str:
+    """The id of a run that is made again and again, and is one run all the same: of ``what``, by the seed."""
+    number = int.from_bytes(hmac.digest(seed, what, "sha256")[:_RANDOM_BYTES])
+    return _encode(round(utc_seconds(made_at) * 1000) << 80 | number)
 
 
 def _random_number() -> int:

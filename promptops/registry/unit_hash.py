@@ -6,8 +6,8 @@ import os
 from dataclasses import field
 
 from promptops.dataclass import dataclass
-from promptops.registry.sqlite.meta import read_unit_key
-from promptops.registry.sqlite.store import RegistryDatabase
+from promptops.registry.database import RegistryDatabase
+from promptops.registry.queries.meta import read_unit_key
 
 UNIT_KEY_VARIABLE = "PROMPTOPS_UNIT_KEY"  # the key of several hosts whose evidence is put together
 

@@ -1,1 +1,1 @@
-"""The registry in one SQLite file. The only SQL of the project is in this folder."""
+"""The registry in one SQLite file: how it is opened, made, kept whole, recovered and swapped."""

@@ -3,14 +3,36 @@
 import errno
 import os
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Literal
 
 from promptops.errors import Invalid
+from promptops.registry.sqlite.bulk_insert import insert_many, update_many
 from promptops.registry.sqlite.errors import cannot_open_error
 from promptops.registry.sqlite.migrations import migrate, schema_version
 
 _MAPPED = 2**40  # bytes; SQLite maps less of it, as it was built
-_BULK_PAGES = 25_000  # of the log of writes, 100 MB: by then its pages have been written more than once
+
+
+class SqliteConnection(sqlite3.Connection):
+    """A connection of the standard library, with what the queries ask of every engine."""
+
+    engine: Literal["sqlite"] = "sqlite"
+
+    def insert_many(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> range:
+        return insert_many(self, table, columns, rows)
+
+    def update_many(self, table: str, columns: tuple[str, ...], rows: Sequence[Sequence[Any]]) -> None:
+        update_many(self, table, columns, rows)
+
+    def make_scratch_copy(self, table: str, key: tuple[str, ...], rollout: str) -> None:
+        del key  # as in the definition
+        made = self.execute("SELECT sql FROM main.sqlite_master WHERE name = ?", (table,))
+        columns = str(made.fetchone()[0]).partition("(")[2]
+        self.execute(f"CREATE TEMP TABLE {table} ({columns}")
+        copy = f"INSERT INTO temp.{table} SELECT * FROM main.{table} WHERE rollout = ?"  # noqa: S608 - a constant
+        self.execute(copy, (rollout,))
 
 
 def create_or_check_writable(path: Path) -> bool:
@@ -30,23 +52,24 @@ def create_or_check_writable(path: Path) -> bool:
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)  # WAL keeps two files beside it
 
 
-def connect(path: Path, busy_s: float, *, bulk: bool = False) -> sqlite3.Connection:
-    """``bulk``: for a process that reads much and may die: the file is mapped, and written back late."""
-    connection = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
+def connect(path: Path, busy_s: float, *, bulk: bool = False) -> SqliteConnection:
+    """``bulk``: for a process that reads much and may die: the file is mapped, not copied."""
+    connection = sqlite3.connect(
+        path, timeout=busy_s, isolation_level=None, check_same_thread=False, factory=SqliteConnection
+    )
     connection.execute("PRAGMA synchronous = FULL")
     if bulk:
         connection.execute(f"PRAGMA mmap_size = {_MAPPED}")
-        connection.execute(f"PRAGMA wal_autocheckpoint = {_BULK_PAGES}")
     return configure_connection(connection)
 
 
-def configure_connection(connection: sqlite3.Connection) -> sqlite3.Connection:
+def configure_connection(connection: SqliteConnection) -> SqliteConnection:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.row_factory = sqlite3.Row
     return connection
 
 
-def connect_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
+def connect_for_reading(path: Path, busy_s: float) -> SqliteConnection:
     """Read-only; a file without pending changes in a folder that cannot be written is read as it stands."""
     connection = _connect_uri(path, "mode=ro", busy_s)
     try:
@@ -60,10 +83,17 @@ def connect_for_reading(path: Path, busy_s: float) -> sqlite3.Connection:
     return connection
 
 
-def _connect_uri(path: Path, mode: str, busy_s: float) -> sqlite3.Connection:
+def _connect_uri(path: Path, mode: str, busy_s: float) -> SqliteConnection:
     uri = f"{path.absolute().as_uri()}?{mode}"
     return configure_connection(
-        sqlite3.connect(uri, uri=True, timeout=busy_s, isolation_level=None, check_same_thread=False)
+        sqlite3.connect(
+            uri,
+            uri=True,
+            timeout=busy_s,
+            isolation_level=None,
+            check_same_thread=False,
+            factory=SqliteConnection,
+        )
     )
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from promptops.config.locks import lock_timeout_error
 from promptops.errors import Invalid, PromptopsError, Unavailable, disk_full_error
+from promptops.registry.errors import StaleRegistry
 
 _SHARED_BYTES = 65536
-EngineError = sqlite3.Error  # what the engine itself raises, where there is no better word for it
 
 
 @contextmanager
@@ -46,10 +46,6 @@ def translate_sqlite_error(error: sqlite3.DatabaseError, path: Path, busy_s: flo
         case sqlite3.SQLITE_CANTOPEN:
             return cannot_open_error(path, str(error))
     return error
-
-
-class StaleRegistry(Unavailable):
-    """The file that a process has open is no longer the one that others find at its path."""
 
 
 def stale_registry_error(path: Path) -> StaleRegistry:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from promptops.config.clock import utc_now
 from promptops.errors import Invalid
+from promptops.registry.errors import UNFINISHED_COPY, unfinished_copy_error
 
 APPLICATION_ID = 0x504F5053  # "POPS": tells a registry from another program's database
 SchemaMigration = tuple[str, Callable[[sqlite3.Connection], None]]
@@ -36,6 +37,8 @@ def schema_version(connection: sqlite3.Connection) -> int:
 
 
 def _refuse_foreign(connection: sqlite3.Connection, path: str, done: int, known: int) -> None:
+    if done == UNFINISHED_COPY:
+        raise unfinished_copy_error(path)
     if done > known:
         raise Invalid(
             f"the registry {path} has schema {done}, and this promptops knows schemas up to {known}",
@@ -117,6 +120,56 @@ def _nonces(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE runs ADD COLUMN nonce TEXT")  # of the tags around untrusted inputs
 
 
+def _daily_stats(connection: sqlite3.Connection) -> None:
+    from promptops.registry.sqlite.schema import DAILY_STATS_SCHEMA
+
+    for statement in split_statements(DAILY_STATS_SCHEMA):
+        connection.execute(statement)
+
+
+def _review(connection: sqlite3.Connection) -> None:
+    from promptops.registry.sqlite.review_schema import REVIEW_SCHEMA
+
+    for statement in split_statements(REVIEW_SCHEMA):
+        connection.execute(statement)
+
+
+def _held(connection: sqlite3.Connection) -> None:
+    from promptops.registry.sqlite.review_schema import HELD_SCHEMA
+
+    for statement in split_statements(HELD_SCHEMA):
+        connection.execute(statement)
+
+
+def _monitoring(connection: sqlite3.Connection) -> None:
+    from promptops.registry.sqlite.monitoring_schema import MONITORING_SCHEMA, allow_probes
+
+    for statement in split_statements(MONITORING_SCHEMA):
+        connection.execute(statement)
+    allow_probes(connection)
+
+
+def _guards(connection: sqlite3.Connection) -> None:
+    from promptops.registry.sqlite.schema import GUARDS_SCHEMA
+
+    for statement in split_statements(GUARDS_SCHEMA):
+        connection.execute(statement)
+
+
+def _alerts(connection: sqlite3.Connection) -> None:
+    from promptops.registry.sqlite.monitoring_schema import ALERTS_SCHEMA
+
+    for statement in split_statements(ALERTS_SCHEMA):
+        connection.execute(statement)
+
+
+def _provider_jobs(connection: sqlite3.Connection) -> None:
+    from promptops.registry.sqlite.jobs_schema import JOBS_SCHEMA
+
+    for statement in split_statements(JOBS_SCHEMA):
+        connection.execute(statement)
+
+
 def split_statements(script: str) -> list[str]:
     statements, part = [], ""
     for line in script.splitlines(keepends=True):
@@ -133,4 +186,11 @@ MIGRATIONS: tuple[SchemaMigration, ...] = (
     ("redaction", _redaction),
     ("keys", _keys),
     ("nonces", _nonces),
+    ("daily stats", _daily_stats),
+    ("review", _review),
+    ("held answers", _held),
+    ("monitoring", _monitoring),
+    ("guards", _guards),
+    ("alerts", _alerts),
+    ("provider jobs", _provider_jobs),
 )

@@ -19,11 +19,39 @@ from typing import Any
 from promptops.config.safe_writes import WriteTarget
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid
+from promptops.registry.database import RegistryDatabase
+from promptops.registry.queries.runs.daily_stats import drop_daily_stats
 from promptops.registry.sqlite.errors import translate_sqlite_errors
-from promptops.registry.sqlite.store import RegistryDatabase
 
-_TABLES_BY_ROWID = ("versions", "runs", "run_texts", "outcomes", "evals", "batches", "jobs")
-_TABLES_BY_KEY = ("meta", "run_tags", "observations", "eprocesses", "breakers", "imports")
+_TABLES_BY_ROWID = (
+    "versions",
+    "runs",
+    "run_texts",
+    "outcomes",
+    "evals",
+    "batches",
+    "jobs",
+    "review_queues",
+    "review_items",
+    "review_labels",
+    "held_runs",
+    "alarms",
+    "guarded_runs",
+)
+_TABLES_BY_KEY = (
+    "meta",
+    "run_tags",
+    "observations",
+    "eprocesses",
+    "breakers",
+    "imports",
+    "review_rubrics",
+    "review_codes",
+    "monitors",
+    "provider_work",
+    "provider_jobs",
+    "provider_calls",
+)
 _WITHOUT_TEXTS = "seq NOT IN (SELECT seq FROM run_texts)"
 _PAGE = 8192  # bytes
 _HEADER = 100  # bytes before the root of the list of tables
@@ -147,6 +175,7 @@ def _copy(
             else _rows_by_key(source, table, names)
         )
         with registry.write() as connection:
+            assert isinstance(connection, sqlite3.Connection)  # noqa: S101 - a recovered registry is a file
             database = Database(connection, execute_plugins=False)
             database.table(table).insert_all(chain([names], rows), ignore=True)
     return _repair_references(registry)
@@ -201,5 +230,6 @@ def _repair_references(registry: RegistryDatabase) -> RegistryRecovery:
             f"SELECT seq, '{{}}', '{{}}', '{{}}' FROM runs WHERE {_WITHOUT_TEXTS}"
         )
         connection.execute("DELETE FROM meta WHERE key = 'search_watermark'")
+        drop_daily_stats(connection)
         runs = connection.execute("SELECT count(*) FROM runs").fetchone()[0]
     return RegistryRecovery(runs=runs, without_texts=bare)

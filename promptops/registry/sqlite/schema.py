@@ -321,3 +321,61 @@ CREATE TABLE imports (
   PRIMARY KEY (registry_id, since_seq, through_seq)
 ) WITHOUT ROWID;
 """
+
+# What guards did with a run: ``decisions`` is a JSON list of [guard, side, did, error, ms, usd] in the order
+# in which they looked, ``reasons`` one of their words, which may quote texts; empty where there are none.
+GUARDS_SCHEMA = """
+CREATE TABLE guarded_runs (
+  run_seq INTEGER PRIMARY KEY REFERENCES runs (seq) ON DELETE CASCADE,
+  decisions TEXT NOT NULL,
+  reasons TEXT NOT NULL DEFAULT ''
+);
+"""
+
+# Sums by day, made from the runs by daily_stats.py: where the runs of a day begin and end, and whether they
+# must be summed up again. A cell holds the runs of a day that have prompt, version, channel, model and kind
+# in common.
+DAILY_STATS_SCHEMA = """
+CREATE TABLE stats_days (
+  prompt TEXT NOT NULL,
+  day TEXT NOT NULL,
+  first_seq INTEGER NOT NULL,
+  last_seq INTEGER NOT NULL,
+  stale INTEGER NOT NULL,
+  PRIMARY KEY (prompt, day)
+) WITHOUT ROWID;
+CREATE INDEX stats_days_stale ON stats_days (prompt, day) WHERE stale;
+CREATE TABLE stats_waiting (seq INTEGER PRIMARY KEY);
+CREATE TABLE stats_cells (
+  cell INTEGER PRIMARY KEY,
+  prompt TEXT NOT NULL,
+  day TEXT NOT NULL,
+  digest TEXT NOT NULL,
+  version TEXT,
+  channel TEXT,
+  model TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  calls INTEGER NOT NULL,
+  errors INTEGER NOT NULL,
+  unfinished INTEGER NOT NULL,
+  input_tokens INTEGER,
+  output_tokens INTEGER,
+  cost_usd REAL,
+  spent_usd REAL,
+  unpriced INTEGER NOT NULL,
+  cache_hits INTEGER NOT NULL,
+  checked INTEGER NOT NULL,
+  checks_failed INTEGER NOT NULL,
+  last_run_at TEXT NOT NULL,
+  latencies BLOB
+);
+CREATE INDEX stats_cells_by_day ON stats_cells (prompt, day);
+CREATE TABLE stats_outcomes (
+  cell INTEGER NOT NULL,
+  source TEXT NOT NULL,
+  name TEXT NOT NULL,
+  counted INTEGER NOT NULL,
+  good INTEGER NOT NULL,
+  PRIMARY KEY (cell, source, name)
+) WITHOUT ROWID;
+"""

@@ -3,18 +3,20 @@
 A small file of its own beside the registry. It is nothing to keep: a power cut may lose it.
 """
 
-import fcntl
 import json
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from promptops.config.locks import is_process_alive
+from promptops.config.locks import LOCK_TIMEOUT_S, is_process_alive, unlock, wait_for_lock
+from promptops.config.registry_location import RegistryLocation, local_file
 from promptops.dataclass import dataclass
+from promptops.errors import Unavailable
+from promptops.log import PackageLogger
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS amounts (
@@ -28,6 +30,11 @@ CREATE TABLE IF NOT EXISTS requests (
   name TEXT PRIMARY KEY, digest TEXT NOT NULL, life TEXT NOT NULL, outcome TEXT
 );
 """
+_LOG = PackageLogger("promptops.registry")
+_WAIT_S = 1.0  # no process holds the lock for more than milliseconds, unless it has been stopped
+_STEP_S = 0.0001
+_STOPPED = "another process of this server has stopped while it wrote what all of them share"
+
 _OF_UNITS = "unit/"
 _MAX_UNITS = 10_000
 _MAX_REQUESTS = 2_000
@@ -49,6 +56,8 @@ class SharedState:
         self._member = member
         self._life = secrets.token_hex(8)
         self._writes = 0
+        self._owed: list[Callable[[], None]] = []
+        self._wait_s = LOCK_TIMEOUT_S
         self._lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
@@ -64,6 +73,7 @@ class SharedState:
                 "ON CONFLICT (member) DO UPDATE SET life = excluded.life",
                 (member, self._life),
             )
+        self._wait_s = _WAIT_S
 
     def close(self) -> None:
         self._connection.close()
@@ -71,22 +81,38 @@ class SharedState:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """No other process reads or writes amounts meanwhile. It takes microseconds, so nobody waits long."""
+        """No other process reads or writes amounts meanwhile. It takes microseconds, so nobody waits long.
+
+        Raises Unavailable where another process does not let go of it: once after a second, then at once.
+        """
         with self._alone():
             self._execute("BEGIN IMMEDIATE")
             try:
+                while self._owed:
+                    self._owed.pop(0)()
                 yield
             finally:
                 self._execute("COMMIT")
 
+    def apply(self, work: Callable[[], None]) -> None:
+        """Do it under the lock: now, or else before whatever is done there next."""
+        self._owed.append(work)
+        with suppress(Unavailable), self.locked():
+            pass
+
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """A file's lock ends with its process, and is handed on at once; SQLite's own waits in steps."""
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        if not wait_for_lock(self._lock, self._wait_s, _STEP_S):
+            if self._wait_s:
+                _LOG.warning(f"{_STOPPED}: until it goes on or ends, calls with limits are refused")
+            self._wait_s = 0.0  # the others are answered meanwhile
+            raise Unavailable(_STOPPED, hint="let it go on (kill -CONT), or end it (kill -9)")
         try:
             yield
         finally:
-            fcntl.flock(self._lock, fcntl.LOCK_UN)
+            unlock(self._lock)
+        self._wait_s = self._wait_s or _WAIT_S
 
     def read(self, name: str) -> tuple[float, float] | None:
         found: tuple[float, float] | None = self._execute(
@@ -148,16 +174,20 @@ class SharedState:
 
     def settle(self, name: str, outcome: str | None) -> None:
         """What came of a request of this process; None where no other can be answered with it."""
-        with self.locked():
+
+        def write() -> None:
             if outcome is None:
                 self._execute("DELETE FROM requests WHERE name = ? AND life = ?", (name, self._life))
             else:
                 sql = "UPDATE requests SET outcome = ? WHERE name = ? AND life = ?"
                 self._execute(sql, (outcome, name, self._life))
 
+        self.apply(write)
 
-def shared_state_path(registry: Path) -> Path:
+
+def shared_state_path(location: RegistryLocation) -> Path:
     """The file of the server that this process begins. What killed ones left behind is removed."""
+    registry = local_file(location)
     for file in registry.parent.glob("*-serve-*") if registry.parent.is_dir() else ():
         name, _, rest = file.name.partition("-serve-")
         process = rest.partition("-")[0]

@@ -14,9 +14,9 @@ from tempfile import TemporaryDirectory
 from promptops.config.locks import byte_range_lock
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid, Unavailable
-from promptops.registry.sqlite.meta import count_runs, find_damage
+from promptops.registry.database import RegistryDatabase
+from promptops.registry.queries.meta import count_runs
 from promptops.registry.sqlite.recover import RegistryRecovery, recover_registry
-from promptops.registry.sqlite.store import RegistryDatabase
 
 _FIRST_LOCK_BYTE, _LOCK_BYTES = 0x40000000, 512  # where every program that has the file open holds a lock
 _TIMEOUT_S = 5.0
@@ -60,7 +60,7 @@ def _recover(damaged: Path, source: int, folder: Path) -> RegistryRecovery:
         shutil.copyfile(log, copy.with_name(f"{copy.name}-wal"))
     saved = recover_registry(copy, new, called=damaged)
     with RegistryDatabase.open(new) as registry:
-        if (damage := find_damage(registry)) or count_runs(registry) != saved.runs:
+        if (damage := registry.find_damage()) or count_runs(registry) != saved.runs:
             raise Invalid(f"what was recovered is not a sound registry: {damage}", hint="nothing has moved")
     return saved
 

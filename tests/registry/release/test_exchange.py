@@ -3,7 +3,8 @@
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from promptops.release.analysis import analyze_rollout
 from promptops.release.analysis.findings import Findings
 from promptops.release.plan import decode_plan
 from promptops.versions.release_state import ReleasedVersion, Rollout
+from support.engines import NewLocation
 from support.front_door import Cli, Finished, Repo
 from support.logged_runs import DIGEST, a_failure, a_run, an_end, check
 from support.prompt_files import greet_prompt
@@ -55,9 +57,10 @@ def served(number: int = 0, **fields: Any) -> StartedRun:
 
 
 @pytest.fixture
-def host(tmp_path: Path) -> Callable[[str], RegistryDatabase]:
+def host(new_location: NewLocation) -> Iterator[Callable[[str], RegistryDatabase]]:
     """Registries of several hosts, by name."""
-    return lambda name: RegistryDatabase.open(tmp_path / f"{name}.db")
+    with ExitStack() as stack:
+        yield lambda name: stack.enter_context(RegistryDatabase.open(new_location(name)))
 
 
 def exported(registry: RegistryDatabase, file: Path, *, since_last: bool = False) -> Path:
@@ -135,14 +138,14 @@ def test_what_has_happened_since_is_told_in_the_next_file(host: Any, tmp_path: P
     one.record([(quick, an_end())])
     import_files(hub, [exported(one, tmp_path / "1.jsonl", since_last=True)])
     assert [row[1] for row in runs_in(hub)] == ["started", "finished"]
-    places = hub.read("SELECT seq, run_id FROM runs")
+    places = hub.read("SELECT seq, run_id FROM runs ORDER BY seq")
     one.finish(dead.run_id, an_end(latency_ms=77.0, checks=[check()]))
     add_outcome(one, quick.run_id, "thumbs", "down")
     one.record([(served(2), an_end())])
     (done,) = import_files(hub, [exported(one, tmp_path / "2.jsonl", since_last=True)])
     assert (done.new, done.ended, done.known, done.outcomes) == (1, 1, 1, 2)
     assert runs_in(hub) == runs_in(one)
-    assert hub.read("SELECT seq, run_id FROM runs")[:2] == places
+    assert hub.read("SELECT seq, run_id FROM runs ORDER BY seq")[:2] == places
     assert hub.read_one("SELECT checks_failed FROM runs WHERE run_id = ?", (dead.run_id,)) == 0
     (done,) = import_files(hub, [exported(one, tmp_path / "3.jsonl", since_last=True)])
     assert (done.new, done.ended) == (0, 0)

@@ -59,6 +59,7 @@ def logged(settings: Settings) -> dict[str, str]:
         return {row[0]: row[1] for row in registry.read("SELECT run_id, state FROM runs")}
 
 
+@pytest.mark.sqlite
 def test_a_run_begun_beside_the_registry_is_taken_in_whole(repo: Repo) -> None:
     settings, run = current_settings(), started()
     block(settings)
@@ -74,6 +75,7 @@ def test_a_run_begun_beside_the_registry_is_taken_in_whole(repo: Repo) -> None:
         assert registry.read_one("SELECT count(*) FROM outcomes") == 1
 
 
+@pytest.mark.sqlite
 def test_a_run_taken_in_while_under_way_is_finished_in_the_registry(repo: Repo) -> None:
     settings, run = current_settings(), started()
     block(settings)
@@ -86,6 +88,7 @@ def test_a_run_taken_in_while_under_way_is_finished_in_the_registry(repo: Repo) 
     assert logged(settings)[run.run_id] == "finished"
 
 
+@pytest.mark.sqlite
 def test_a_run_that_ends_while_the_registry_is_gone_waits_with_its_end(repo: Repo) -> None:
     settings, run = current_settings(), started()
     journal = RegistryJournal(settings)
@@ -97,6 +100,7 @@ def test_a_run_that_ends_while_the_registry_is_gone_waits_with_its_end(repo: Rep
     assert logged(settings) == {run.run_id: "finished"}
 
 
+@pytest.mark.sqlite
 def test_fail_closed_raises_at_either_end(repo: Repo) -> None:
     repo.write("promptops.yaml", "log: {on_error: fail}\n")
     settings = current_settings()
@@ -112,12 +116,14 @@ def test_fail_closed_raises_at_either_end(repo: Repo) -> None:
         journal.finish(run.run_id, finished())
 
 
+@pytest.mark.sqlite
 def test_where_nothing_can_be_written_nothing_is_begun(repo: Repo, tmp_path: Path) -> None:
     repo.write("promptops.yaml", "registry: nowhere/registry.db\n")
     with pytest.raises(Invalid):
         RegistryJournal(current_settings()).start(started(), greet_prompt())
 
 
+@pytest.mark.sqlite
 def test_doctor_tells_of_runs_that_wait(cli: Cli, greeting: Repo, provider: Provider) -> None:
     settings = current_settings()
     block(settings)
@@ -142,6 +148,7 @@ def test_a_spool_that_another_process_keeps_is_left_to_it(tmp_path: Path) -> Non
         assert registry.read_one("SELECT count(*) FROM runs") == 1
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("gone", ["deleted", "moved", "replaced"])
 def test_runs_of_a_registry_that_left_its_path_are_in_the_next_one(repo: Repo, gone: str) -> None:
     settings, runs = current_settings(), [started() for _ in range(4)]

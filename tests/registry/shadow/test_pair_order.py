@@ -2,7 +2,6 @@
 
 import heapq
 import random
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,12 +18,6 @@ INSERT = (
     "VALUES (?, 'w', ?, 'shadow', ?, ?, ?, '', '', '', 0, 'm', '', 0, ?, ?, ?, ?, ?)"
 )
 Row = tuple[int, str, bool]  # line, arm, failed
-
-
-@pytest.fixture
-def registry() -> Iterator[RegistryDatabase]:
-    with RegistryDatabase.in_memory() as opened:
-        yield opened
 
 
 def begin(registry: RegistryDatabase, prompt: str = "p", pairs: int = 0) -> str:

@@ -1,0 +1,87 @@
+"""What PostgreSQL says when something is wrong, as errors with a next step."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import errors
+
+from promptops.config.registry_location import PostgresLocation
+from promptops.errors import Invalid, PromptopsError, Unavailable, disk_full_error
+from promptops.registry.errors import CommitInDoubt, EngineProblem
+
+_AGAIN = (errors.SerializationFailure, errors.DeadlockDetected)
+_BUSY = (errors.LockNotAvailable,)
+_READ_ONLY = (errors.ReadOnlySqlTransaction, errors.InsufficientPrivilege)
+
+_START = "start the server, or name another registry with --registry or PROMPTOPS_REGISTRY"
+_HINTS = (  # of a connection that was refused the server gives words only, and no code
+    ("authentication failed", "check the user in the URL, and the password in PGPASSWORD or ~/.pgpass"),
+    ("no password supplied", "give the password in PGPASSWORD or ~/.pgpass"),
+    ("does not exist", "make it on the server, as by `createdb NAME`, or name another in the URL"),
+)
+
+
+@contextmanager
+def translate_postgres_errors(location: PostgresLocation, busy_s: float) -> Iterator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        raise translate_postgres_error(error, location, busy_s) from error
+
+
+def translate_postgres_error(  # noqa: PLR0911 - a table
+    error: psycopg.Error, location: PostgresLocation, busy_s: float
+) -> Exception:
+    """The error to raise in place of psycopg's."""
+    name = f"the registry {location}"
+    if isinstance(error, _BUSY):
+        return busy_error(location, busy_s)
+    if isinstance(error, _AGAIN):
+        return Unavailable(f"{name} was changed by another process at the same time", hint="try again")
+    if isinstance(error, errors.DiskFull):
+        return disk_full_error(f"for {name}")
+    if isinstance(error, _READ_ONLY):
+        return no_rights_error(location)
+    if isinstance(error, errors.TooManyConnections):
+        return Unavailable(f"{name} has no connection left", hint="raise max_connections of the server")
+    if isinstance(error, psycopg.OperationalError):
+        return unreachable_error(location, error)
+    return EngineProblem(f"{name}: {first_line(error)}")
+
+
+def busy_error(location: PostgresLocation, busy_s: float) -> PromptopsError:
+    return Unavailable(
+        f"the registry {location} has been locked by another process for {busy_s:g} s", hint="try again"
+    )
+
+
+def no_rights_error(location: PostgresLocation) -> PromptopsError:
+    return Invalid(
+        f"the registry {location} cannot be written here",
+        hint="grant its user the rights, name another registry with --registry, or run with --no-log",
+    )
+
+
+def bad_url_error(location: PostgresLocation) -> PromptopsError:
+    return Invalid(
+        f"the registry {location} is not a URL that libpq reads",
+        hint="write postgresql://USER@HOST:PORT/DATABASE, other characters as %XX; a password in PGPASSWORD",
+    )
+
+
+def commit_in_doubt_error(location: PostgresLocation, error: psycopg.Error) -> CommitInDoubt:
+    return CommitInDoubt(
+        f"the registry {location} was lost while it was written: {first_line(error)}",
+        hint="what was written is looked for, and written where it is missing, when it can be reached again",
+    )
+
+
+def unreachable_error(location: PostgresLocation, error: psycopg.Error) -> PromptopsError:
+    said = first_line(error)
+    hint = next((hint for words, hint in _HINTS if words in said), _START)
+    return Unavailable(f"the registry {location} cannot be reached: {said}", hint=hint)
+
+
+def first_line(error: BaseException) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)

@@ -1,0 +1,1 @@
+"""What alarms read of the log, and what they keep there."""

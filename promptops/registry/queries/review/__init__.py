@@ -1,0 +1,1 @@
+"""Answers that people review: queues, who works on which item, and labels."""
