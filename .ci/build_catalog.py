@@ -1,4 +1,4 @@
-"""Makes ``promptops/providers/models.jsonl`` of the list of models in a wheel of litellm.
+"""Makes ``promptops/providers/models.jsonl.gz`` of the list of models in a wheel of litellm.
 
     pip download --no-deps --dest /tmp/litellm litellm
     python .ci/build_catalog.py /tmp/litellm/litellm-*.whl --released YYYY-MM-DD
@@ -16,7 +16,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from promptops.providers.catalog_index import LITELLM_FILE, SNAPSHOT, build_snapshot, snapshot_head
+from promptops.providers.catalog_index import (
+    LITELLM_FILE,
+    SNAPSHOT,
+    build_snapshot,
+    read_snapshot,
+    snapshot_head,
+)
 
 
 def main() -> None:
@@ -30,7 +36,7 @@ def main() -> None:
         catalogue = json.loads(wheel.read(f"litellm/{LITELLM_FILE}"))
     lines = build_snapshot(catalogue, version, asked.released.isoformat())
     if asked.out.exists():
-        _refuse_older(snapshot_head(asked.out.read_bytes()), asked.released.isoformat())
+        _refuse_older(snapshot_head(read_snapshot(asked.out)), asked.released.isoformat())
     asked.out.write_bytes(lines)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def create_client(
     model: str,
-    settings: Settings,
+    settings: Settings | None,
     env: Mapping[str, str],
     *,
     pooled: bool = False,
@@ -23,6 +23,7 @@ def create_client(
 ) -> ModelClient:
     """The adapter for a model in litellm's notation; ``pooled`` when several calls will be in flight.
 
+    ``settings`` say what ``catalog`` is where none is given.
     Missing keys are errors of the call, not of the adapter: a kept reply needs none.
     """
     from promptops.providers.catalog import Catalog

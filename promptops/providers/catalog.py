@@ -8,10 +8,20 @@ from __future__ import annotations
 import json
 import os
 import re
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
 
 from promptops.providers.catalog_index import Index, load_index
-from promptops.providers.pricing import INPUT, OUTPUT, CompletionCost, ModelPrices, rates_for
+from promptops.providers.endpoints import DIRECT_PROVIDERS
+from promptops.providers.pricing import (
+    BATCH_TIER,
+    INPUT,
+    OUTPUT,
+    CompletionCost,
+    ModelPrices,
+    batch_price_source,
+    rates_for,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +53,8 @@ class Catalog:
         self._custom = custom
         self._found: dict[str, dict[str, Any] | None] = {}
         self._prices: dict[str, ModelPrices] = {}
+        self._dated: dict[str, list[str]] = {}
+        self._providers: frozenset[str] | None = None
 
     @classmethod
     def load(cls, settings: Settings | None = None, env: Mapping[str, str] = os.environ) -> Catalog:
@@ -51,20 +63,23 @@ class Catalog:
     def entry(self, model: str) -> Mapping[str, Any] | None:
         """Everything known of a model in litellm's notation."""
         if model not in self._found:
-            custom = self._custom.get(model, {})
-            merged = {**(self._known(model) or {}), **self._base(custom.get("base_model")), **custom}
-            self._found[model] = merged or None
+            self._found[model] = self._merged(model) or None
         return self._found[model]
 
-    def _base(self, model: str | None) -> Mapping[str, Any]:
-        """What holds for a deployment or a fine-tuned model, as the settings name the model behind it."""
-        if model is None:
-            return {}
-        return {**(self._known(model) or {}), **self._custom.get(model, {})}
+    def _merged(self, model: str) -> dict[str, Any]:
+        """What holds for a deployment or a fine-tuned model is what its base has, and that of its base."""
+        chain = [model]
+        while (base := self._custom.get(chain[-1], {}).get("base_model")) and base not in chain:
+            chain.append(base)
+        merged: dict[str, Any] = {}
+        for name in reversed(chain):
+            merged = {**(self._known(name) or {}), **merged, **self._custom.get(name, {})}
+        merged.pop("base_model", None)
+        return merged
 
     def price(self, model: str, service_tier: str | None = None) -> tuple[float, float] | None:
         """Dollars per input and per output token, of a short prompt."""
-        entry = self.entry(model) or {}
+        entry = self._priced(model)
         if "tiered_pricing" in entry:
             entry = {key: value for key, value in entry.items() if key != "tiered_pricing"}
         rates = rates_for(entry, 0, service_tier)
@@ -101,11 +116,30 @@ class Catalog:
     ) -> CompletionCost | None:
         """``service_tier`` is the one that was asked for; the tier that answered goes before it."""
         if model not in self._prices:
-            self._prices[model] = ModelPrices(self.entry(model) or {})
+            self._prices[model] = ModelPrices(self._priced(model))
         return self._prices[model].cost(completion, service_tier)
+
+    def batch_cost(self, model: str, completion: Completion) -> CompletionCost | None:
+        """What a provider's batch service takes for an answer; None where its price is not known."""
+        return self.cost(model, replace(completion, service_tier=BATCH_TIER))
+
+    def batch_price_source(self, model: str) -> Literal["listed", "half"] | None:
+        """Whether batch prices of a model are listed, or half of what is; None where they are unknown."""
+        return batch_price_source(self._priced(model))
+
+    def _priced(self, model: str) -> Mapping[str, Any]:
+        """The entry, with the provider that the model's name begins with where it names none."""
+        provider, slash, _ = model.partition("/")
+        entry = self.entry(model) or {}
+        return {"litellm_provider": provider, **entry} if slash else entry
 
     def dated_ids(self, alias: str) -> list[str]:
         """The dated names behind one that moves (``openai/gpt-5.4``), oldest first, in the same notation."""
+        if alias not in self._dated:
+            self._dated[alias] = self._find_dated(alias)
+        return list(self._dated[alias])
+
+    def _find_dated(self, alias: str) -> list[str]:
         provider, slash, rest = alias.rpartition("/")
         stem = re.escape(rest.removesuffix("-latest"))
         names = re.findall(rf'^"((?:[^"]*/)?{stem}{_DATED})":'.encode(), self._lines, re.MULTILINE)
@@ -115,6 +149,18 @@ class Catalog:
     def names(self) -> list[str]:
         """Every name of the list, in litellm's notation (``gpt-4o``, ``groq/llama-3.3-70b-versatile``)."""
         return [name.decode() for name in re.findall(rb'^"([^"\n]+)":', self._lines, re.MULTILINE)]
+
+    def providers(self) -> frozenset[str]:
+        """What models' names begin with, before a slash: all that are known here."""
+        if self._providers is None:
+            self._providers = self._find_providers()
+        return self._providers
+
+    def _find_providers(self) -> frozenset[str]:
+        named = re.findall(rb'^"([^"/\n]+)/', self._lines, re.MULTILINE)
+        listed = re.findall(rb'"litellm_provider":"([^"]+)"', self._lines)
+        own = (name.partition("/")[0] for name in self._custom if "/" in name)
+        return frozenset({*(name.decode() for name in (*named, *listed)), *own, *DIRECT_PROVIDERS, "local"})
 
     def _known(self, model: str) -> Mapping[str, Any] | None:
         if model.startswith("local/"):

@@ -1,6 +1,6 @@
 """Facts on models as one model a line, which ``Catalog`` searches as text.
 
-They are those of ``models.jsonl``, a snapshot of the list that litellm carries, or of an installed litellm
+They are those of ``models.jsonl.gz``, a snapshot of the list that litellm carries, or of an installed litellm
 when its release is newer than the snapshot's: releases are compared, as the time of an installation says
 nothing of the age of what was installed. Parsing litellm's own file takes longer than a call's other work,
 so that the lines made of it are kept in the user's cache folder.
@@ -14,6 +14,8 @@ import json
 import os
 import re
 import time
+import zlib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -23,7 +25,8 @@ from promptops.providers.pricing import is_price
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-SNAPSHOT = Path(__file__).with_name("models.jsonl")
+SNAPSHOT = Path(__file__).with_name("models.jsonl.gz")
+_GZIP = 31  # what zlib calls the format, whose own module takes longer to import than this to unpack
 OLD_AFTER_DAYS = 120
 """Providers change prices and retire models: a snapshot that is older is said to be old."""
 LITELLM_FILE = "model_prices_and_context_window_backup.json"
@@ -54,7 +57,7 @@ class Index(NamedTuple):
 
 
 def load_index(env: Mapping[str, str]) -> Index:
-    lines = SNAPSHOT.read_bytes()
+    lines = _shipped_lines()
     version, released = snapshot_head(lines)
     file = _litellm_file()
     installed = _version(file) if file else ""
@@ -64,6 +67,16 @@ def load_index(env: Mapping[str, str]) -> Index:
     return Index(_kept_lines(file, env), f"litellm {installed}, installed {day}", day)
 
 
+@cache  # a run asks for its client and for its price
+def _shipped_lines() -> bytes:
+    return read_snapshot()
+
+
+def read_snapshot(file: Path = SNAPSHOT) -> bytes:
+    """Unpacked it would be a fiftieth of all that a base installation takes."""
+    return zlib.decompress(file.read_bytes(), _GZIP)
+
+
 def snapshot_head(lines: bytes) -> tuple[str, str]:
     """The release of litellm that a snapshot was made of, and the day on which it came out."""
     head = json.loads(lines.partition(b"\n")[0])
@@ -71,8 +84,11 @@ def snapshot_head(lines: bytes) -> tuple[str, str]:
 
 
 def build_snapshot(catalogue: Mapping[str, Mapping[str, Any]], version: str, released: str) -> bytes:
+    """The file as ``read_snapshot`` takes it; the same facts give the same bytes."""
+    import gzip
+
     head = json.dumps({"litellm": version, "released": released}).encode()
-    return head + build_lines(dict(sorted(catalogue.items())))
+    return gzip.compress(head + build_lines(dict(sorted(catalogue.items()))), mtime=0)
 
 
 def build_lines(catalogue: Mapping[str, Mapping[str, Any]]) -> bytes:

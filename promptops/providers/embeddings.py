@@ -7,7 +7,14 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from promptops.providers.endpoints import Endpoint, endpoint_model_name, is_direct, resolve_endpoint
+from promptops.providers.endpoints import (
+    Endpoint,
+    api_url,
+    endpoint_model_name,
+    is_direct,
+    require_key,
+    resolve_endpoint,
+)
 from promptops.providers.errors import error_from_reply, timeout_error
 from promptops.providers.http.network import Network
 from promptops.providers.http.single import SingleTransport
@@ -85,8 +92,7 @@ def embedding_endpoint(model: str, env: Mapping[str, str]) -> tuple[Endpoint, st
             hint="name one such as openai/text-embedding-3-small",
         )
     endpoint = resolve_endpoint(provider, env)
-    if endpoint.key_name and not endpoint.key:
-        raise ModelError("authentication", f"no key for {provider}: {endpoint.key_name} is not set")
+    require_key(endpoint, provider)
     return endpoint, endpoint_model_name(provider, name)
 
 
@@ -101,11 +107,10 @@ def build_embedding_request(
     }
     if endpoint.key:
         headers["Authorization"] = f"Bearer {endpoint.key}"
-    base, mark, query = endpoint.base_url.partition("?")
     body: dict[str, Any] = {"model": model, "input": list(texts), "encoding_format": "float"}
     if dimensions is not None:
         body["dimensions"] = dimensions
-    return HttpRequest(f"{base.rstrip('/')}/embeddings{mark}{query}", headers, json.dumps(body).encode())
+    return HttpRequest(api_url(endpoint.base_url, "embeddings"), headers, json.dumps(body).encode())
 
 
 def parse_vectors(reply: HttpReply, count: int, endpoint: Endpoint) -> list[list[float]]:

@@ -6,6 +6,7 @@ openrouter. Left to litellm although marked: ai21, azure_ai, baseten, docker_mod
 clarifai and ragflow (the model's name holds an address), codestral and mistral (other parameter names).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import field
 
@@ -150,6 +151,12 @@ def is_direct(provider: str) -> bool:
     return provider in DIRECT_PROVIDERS
 
 
+def key_variable(provider: str) -> str:
+    """The environment variable that holds a provider's key; for litellm's, what it mostly is."""
+    known = DIRECT_PROVIDERS[provider][1] if is_direct(provider) else ""
+    return known.partition(" ")[0] or f"{re.sub(r'[^A-Z0-9]', '_', provider.upper())}_API_KEY"
+
+
 def resolve_endpoint(provider: str, env: Mapping[str, str]) -> Endpoint:
     """Address and key of a provider of the table; ModelError when nothing says where it is."""
     default, key_names, base_names = DIRECT_PROVIDERS[provider]
@@ -162,6 +169,20 @@ def resolve_endpoint(provider: str, env: Mapping[str, str]) -> Endpoint:
         raise ModelError("bad_request", f"no address for {provider}", hint=hint)
     needed = key or provider not in KEYLESS_PROVIDERS
     return Endpoint(base or default, key or None, name if needed else "")
+
+
+def require_key(endpoint: Endpoint, provider: str) -> None:
+    """Raise ModelError where a key is needed and none is set."""
+    if endpoint.key_name and not endpoint.key:
+        from promptops.providers.types import ModelError  # as above
+
+        raise ModelError("authentication", f"no key for {provider}: {endpoint.key_name} is not set")
+
+
+def api_url(base_url: str, path: str) -> str:
+    """A path below a base URL, whose query stays behind it."""
+    base, mark, query = base_url.partition("?")
+    return f"{base.rstrip('/')}/{path}{mark}{query}"
 
 
 def endpoint_model_name(provider: str, rest: str) -> str:

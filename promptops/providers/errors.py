@@ -99,13 +99,11 @@ def error_codes(payload: Any) -> set[str]:
 
 
 def provider_message(payload: Any) -> str:
-    """The provider's own message, in whichever common shape: error.message, error, message, detail."""
+    """The provider's own message, in whichever common shape: error.message, error, message, detail, msg."""
     error = _error(payload)
-    for key in ("message", "detail", "error"):
-        if error.get(key):
-            value = error[key]
-            return sanitize_line(value if isinstance(value, str) else json.dumps(value))
-    return ""
+    found = [error[key] for key in ("message", "detail", "error", "msg") if error.get(key)]
+    said = next((value for value in found if isinstance(value, str)), json.dumps(found[0]) if found else "")
+    return sanitize_line(said)
 
 
 def _error(payload: Any) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 import importlib.util
 import json
 import logging
@@ -62,15 +63,15 @@ class LitellmClient:
         self._asks_schema = asks_schema
 
     def identity(self, request: CompletionRequest) -> tuple[str, str, bytes]:
-        return self.name, self._base_url(), encode_body(self._arguments(request))
+        return self.name, self._base_url(), encode_body(self.arguments(request))
 
     async def complete(self, request: CompletionRequest, on_text: OnText | None = None) -> Completion:
         stream = StreamParser(on_text, time.perf_counter()) if request.stream else None
-        arguments = self._arguments(request)
+        arguments = self.arguments(request)
         if not installed():
             missing = f"{self.model} is called through litellm, which is not installed"
             raise ModelError("bad_request", missing, hint=INSTALL)
-        litellm = await asyncio.to_thread(_import_litellm)
+        litellm = await asyncio.to_thread(import_litellm)
         try:
             self._check_keys(litellm)
             arguments["timeout"] = request.timeout
@@ -92,7 +93,7 @@ class LitellmClient:
         import sys
 
         if sys.modules.get("litellm"):
-            await _import_litellm().close_litellm_async_clients()
+            await import_litellm().close_litellm_async_clients()
 
     async def _call(self, litellm: Any, arguments: dict[str, Any], stream: StreamParser | None) -> Completion:
         answer = await litellm.acompletion(**arguments, max_retries=0, num_retries=0)
@@ -102,14 +103,14 @@ class LitellmClient:
             stream.event(chunk.model_dump(exclude_none=True))
         return stream.completion(self.model)
 
-    def _arguments(self, request: CompletionRequest) -> dict[str, Any]:
+    def arguments(self, request: CompletionRequest) -> dict[str, Any]:
         check_model_name(self.model)
         check_parameters(request.parameters, direct=False)
         check_tools(request.tools)
         arguments: dict[str, Any] = {
             "model": self.model,
             "messages": list(request.messages),
-            **request.parameters,
+            **copy.deepcopy(dict(request.parameters)),  # litellm writes notes of its own into them
         }
         if request.tools:
             # litellm would look for a gateway of tools first, which needs a package that it does not install.
@@ -137,7 +138,7 @@ def installed() -> bool:
     return importlib.util.find_spec("litellm") is not None
 
 
-def _import_litellm() -> Any:
+def import_litellm() -> Any:
     """The module, imported quietly. It reads the variable below while it is imported."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     warnings.filterwarnings("ignore", module=r"(litellm|pydantic|openai|httpx|aiohttp)\b")

@@ -4,13 +4,14 @@ Prices above a prompt length and tiered prices count; the higher price holds for
 cache-written, audio or image token without a price of its own costs what any input or output token costs, a
 reasoning token what any output token costs. Cheaper hours (``off_peak_pricing``) do not count: in them the
 cost is too high. A service tier counts by its own prices: one that is not in the list has an unknown cost.
+A batch whose price is not listed costs half the list price at the providers that say so of all their models.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from promptops.dataclass import dataclass
 
@@ -34,7 +35,11 @@ RATES = (
 )
 _CACHED_SHARE = {"fireworks_ai": 0.5}  # of the input price, for models whose cached price is not listed
 _STANDARD_TIERS = frozenset({"", "auto", "default", "on_demand", "standard", "standard_only"})
-_SUFFIXES = {"batch": "_batches"}  # of a tier's prices, where it is not the tier's own name
+BATCH_TIER = "batch"
+"""The service tier of what a provider's batch service answers."""
+_BATCH_SUFFIX = "_batches"
+_SUFFIXES = {BATCH_TIER: _BATCH_SUFFIX}  # of a tier's prices, where it is not the tier's own name
+_HALF_PRICE_BATCHES = frozenset({"anthropic", "azure", "groq", "openai"})
 _SAME_PRICE = frozenset({("groq", "flex")})  # tiers that give up speed or certainty alone
 _MAX_KNOWN = 64
 _PRICE = rf"({'|'.join(RATES)})(?:_above_(\d+)(k?)_tokens)?(?:_([a-z]+))?"
@@ -104,6 +109,8 @@ def _input_cost(
 ) -> float:
     """Cached and written tokens are text as far as there is text; audio is cached before images are."""
     base = rates[INPUT]
+    if not (cached or written or completion.input_audio_tokens or completion.input_image_tokens):
+        return sent * base
     audio = min(completion.input_audio_tokens or 0, sent)
     image = min(completion.input_image_tokens or 0, sent - audio)
     beyond = max(0, cached + written - (sent - audio - image))
@@ -127,6 +134,8 @@ def _input_cost(
 def _output_cost(rates: Mapping[str, float], completion: Completion, answered: int) -> float:
     rate = rates.get(OUTPUT, 0.0)
     cost, left = 0.0, answered
+    if not (completion.reasoning_tokens or completion.output_audio_tokens or completion.output_image_tokens):
+        return answered * rate
     for tokens, key in (
         (completion.reasoning_tokens, REASONING),
         (completion.output_audio_tokens, AUDIO_OUT),
@@ -141,6 +150,8 @@ def _output_cost(rates: Mapping[str, float], completion: Completion, answered: i
 def rates_for(entry: Mapping[str, Any], sent: int, service_tier: str | None = None) -> dict[str, float]:
     """Dollars per token for a call with ``sent`` input tokens; unknown rates are absent."""
     suffix = _tier_suffix(entry, service_tier)
+    if suffix == _BATCH_SUFFIX:
+        entry = _with_batch_prices(entry)
     if suffix and entry.get(INPUT + suffix) is None:
         return {INPUT: 0.0, OUTPUT: 0.0} if entry.get(INPUT) == entry.get(OUTPUT) == 0 else {}
     if not suffix and (tier := _length_tier(entry.get("tiered_pricing"), sent)):
@@ -159,6 +170,33 @@ def rates_for(entry: Mapping[str, Any], sent: int, service_tier: str | None = No
     if share and rates[CACHED] is None and rates[INPUT] is not None:
         rates[CACHED] = share * float(rates[INPUT])
     return _known_rates(rates)
+
+
+def batch_price_source(entry: Mapping[str, Any]) -> Literal["listed", "half"] | None:
+    """Whether a model's price in a batch is listed, or half of its list price; None where it is unknown."""
+    if entry.get(INPUT + _BATCH_SUFFIX) is not None:
+        return "listed"
+    halved = entry.get("litellm_provider") in _HALF_PRICE_BATCHES and entry.get(INPUT) is not None
+    return "half" if halved else None
+
+
+def _with_batch_prices(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """With half of each list price that has no batch price, where that is what the provider takes.
+
+    OpenAI lists a batch price for cached tokens where they have one of their own, and Anthropic's discounts
+    multiply.
+    """
+    source = batch_price_source(entry)
+    if source != "half" and entry.get("litellm_provider") != "anthropic":
+        return entry
+    listed = {key: value for key, value in entry.items() if isinstance(value, int | float) and _is_plain(key)}
+    return {**{f"{key}{_BATCH_SUFFIX}": value / 2 for key, value in listed.items()}, **entry}
+
+
+def _is_plain(key: str) -> bool:
+    """Whether it is a price of the standard tier."""
+    match = re.fullmatch(_PRICE, key)
+    return match is not None and match[4] is None
 
 
 def _tier_suffix(entry: Mapping[str, Any], service_tier: str | None) -> str:

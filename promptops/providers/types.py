@@ -76,6 +76,7 @@ class Completion:
     output_image_tokens: int | None = None
     cost_usd: float | None = None
     service_tier: str | None = None
+    system_fingerprint: str | None = None  # of what has answered, where the provider tells it
     response_id: str | None = None
     first_token_ms: float | None = None
     reasoning: str | None = None  # what the model thought aloud: no part of its answer

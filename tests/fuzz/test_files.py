@@ -1,5 +1,6 @@
 """Files that people write: prompts, settings, cases, inputs, outcomes. Only Invalid may come of them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from promptops.config.settings import SettingsFile, decode_settings, find_settings
 from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid
+from promptops.evaluation.case_file import read_new_cases
 from promptops.prompt import Prompt, find_problems
 from promptops.prompt.cases import Case, iter_lines, read_cases
 from promptops.prompt.render import render_prompt, render_text
@@ -199,6 +201,23 @@ def test_rows_of_a_spreadsheet_are_read_by_their_schemas_or_invalid(data: bytes)
     inputs = load_text(minimal(inputs=TYPES)).inputs
     cases = settle(lambda: list(read_cases("x.csv", iter_lines(data), inputs)))
     assert isinstance(cases, Invalid) or all(isinstance(case, Case) for case in cases)
+
+
+@given(
+    file=(damaged_bytes(ROWS) | CELLS.map(lambda cell: f"t,n,expected\n{cell},{cell},{cell}\n".encode())).map(
+        lambda data: ("x.csv", data)
+    )
+    | (damaged_bytes(CASES["x.jsonl"]) | damaged_json([CASE])).map(lambda data: ("x.jsonl", data))
+)
+@fuzz_settings(75)
+def test_rows_that_become_cases_can_be_run_and_are_written_as_json(file: tuple[str, bytes]) -> None:
+    name, data = file
+    prompt = load_text(minimal(inputs=TYPES, output={"schema": {"type": "object"}}))
+    found = settle(lambda: read_new_cases(prompt, name, iter_lines(data), ["tag"]))
+    for case, row in () if isinstance(found, Invalid) else found:
+        render_prompt(prompt, case.inputs)
+        (again,) = read_cases("x.jsonl", [json.dumps(row).encode("utf-8", "backslashreplace")])
+        assert (again.id, again.inputs, again.tags) == (case.id, case.inputs, case.tags)
 
 
 LINE = {"inputs": {"ticket": "t"}, "unit": "u", "metadata": {"user": {"id": 1}}}

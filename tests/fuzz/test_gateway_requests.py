@@ -20,7 +20,7 @@ from promptops.registry import KeyLimits
 from promptops.service.key_usage import KeyUsage
 from promptops.service.usage_store import LocalUsage
 
-PASSTHROUGH = [Passthrough({}, allowed=allowed) for allowed in (False, True)]
+PASSTHROUGH = [Passthrough({}, {"openai"}, allowed=allowed) for allowed in (False, True)]
 ANYBODY = Caller(None, KeyUsage(KeyLimits(revisions=True, models=("openai/*",)), LocalUsage()))
 LIMITS = Limits()
 NAMES = ["stub-1", "greet:production", "greet@v1", "user", "input_text", "\ud800"]

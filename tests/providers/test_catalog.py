@@ -16,9 +16,9 @@ from promptops.providers.catalog import Catalog
 from promptops.providers.catalog_index import (
     LITELLM_FILE,
     OLD_AFTER_DAYS,
-    SNAPSHOT,
     Index,
     build_lines,
+    read_snapshot,
     snapshot_head,
 )
 from promptops.providers.local.cache_dir import cache_folder
@@ -108,6 +108,8 @@ def test_a_deployment_has_the_prices_of_the_model_behind_it() -> None:
             "azure/deep": {"base_model": "azure/mine"},
             "azure/gpt-x-2024-01-02": {"base_model": "openai/gpt-x"},
             "azure/lost": {"base_model": "openai/none"},
+            "azure/circle": {"base_model": "azure/round"},
+            "azure/round": {"base_model": "azure/circle"},
         }
     )
     assert known.price("azure/mine") == known.price("azure/gpt-x-2024-01-02") == (2.0, 4.0)
@@ -115,7 +117,8 @@ def test_a_deployment_has_the_prices_of_the_model_behind_it() -> None:
     assert known.supports("azure/mine", "vision") is True
     assert known.deprecation_date("azure/mine") == "2027-01-01"
     assert known.price("azure/lost") is None
-    assert known.price("azure/deep") is None  # one step, so that there is no circle
+    assert (known.price("azure/deep"), known.window("azure/deep")) == ((2.0, 4.0), 500)
+    assert known.entry("azure/circle") is known.entry("azure/round") is None
 
 
 def test_the_dated_names_of_one_that_moves() -> None:
@@ -210,7 +213,7 @@ def test_a_tier_without_a_price_for_answers_takes_the_models() -> None:
 
 
 def test_the_snapshot_is_the_list_with_litellm_and_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    version, released = snapshot_head(SNAPSHOT.read_bytes())
+    version, released = snapshot_head(read_snapshot())
     known = Catalog.load()
     assert known.source == f"litellm {version} of {released}"
     assert known.day == released
@@ -221,13 +224,13 @@ def test_the_snapshot_is_the_list_with_litellm_and_without(monkeypatch: pytest.M
 
 
 def test_every_line_of_the_snapshot_is_one_model() -> None:
-    _, *lines = SNAPSHOT.read_text("utf-8").rstrip("\n").split("\n")
+    _, *lines = read_snapshot().decode().rstrip("\n").split("\n")
     names = [name for line in lines for name in json.loads(f"{{{line}}}")]
     assert names == sorted(set(names)) == Catalog.load().names()
 
 
 def test_the_snapshot_is_young_enough_to_be_shipped() -> None:
-    _, released = snapshot_head(SNAPSHOT.read_bytes())
+    _, released = snapshot_head(read_snapshot())
     age = (datetime.now(UTC).date() - date.fromisoformat(released)).days
     assert age <= OLD_AFTER_DAYS, f"make it again:\n{BUILD.read_text('utf-8').split(chr(34) * 3)[1]}"
 
@@ -240,20 +243,20 @@ def make_wheel(folder: Path, version: str) -> Path:
 
 
 def test_the_script_makes_a_snapshot_of_a_wheel_and_never_an_older_one(tmp_path: Path) -> None:
-    out = tmp_path / "models.jsonl"
+    out = tmp_path / "models.jsonl.gz"
 
     def build(version: str, released: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, BUILD, make_wheel(tmp_path, version), "--released", released, "--out", out]
         return subprocess.run(command, check=False, capture_output=True, text=True)
 
     assert build("1.2.3", "2026-05-06").returncode == 0
-    assert snapshot_head(out.read_bytes()) == ("1.2.3", "2026-05-06")
-    known = Catalog(Index(out.read_bytes(), "", ""), {})
+    assert snapshot_head(read_snapshot(out)) == ("1.2.3", "2026-05-06")
+    known = Catalog(Index(read_snapshot(out), "", ""), {})
     assert known.price("openai/gpt-x") == (2.0, 4.0)
     older = build("1.2.2", "2026-05-05")
     assert older.returncode == 1
     assert older.stderr == "the snapshot of litellm 1.2.3 is newer: it came out on 2026-05-06\n"
-    assert snapshot_head(out.read_bytes()) == ("1.2.3", "2026-05-06")
+    assert snapshot_head(read_snapshot(out)) == ("1.2.3", "2026-05-06")
 
 
 @pytest.fixture
@@ -286,7 +289,7 @@ def test_a_newer_litellm_goes_before_the_snapshot(install: Callable[[str], None]
 def test_an_older_litellm_does_not_however_late_it_was_installed(
     install: Callable[[str], None], version: str
 ) -> None:
-    snapshot, released = snapshot_head(SNAPSHOT.read_bytes())
+    snapshot, released = snapshot_head(read_snapshot())
     install(snapshot if version == "same" else version)
     assert Catalog.load().source == f"litellm {snapshot} of {released}"
 

@@ -13,12 +13,13 @@ import pytest
 
 from promptops.config.settings import find_settings
 from promptops.providers import create_client
-from promptops.providers.litellm_client import LitellmClient, _import_litellm, to_model_error
+from promptops.providers.litellm_client import LitellmClient, import_litellm, to_model_error
 from promptops.providers.types import Completion, CompletionRequest, ModelError
 from support.front_door import Cli, Repo
 from support.provider import Answer, Provider, Received, as_json, body, html, reset, slow, status
 
 CLAUDE, GEMINI = "anthropic/claude-sonnet-4-5", "gemini/gemini-2.5-flash"
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")  # litellm's own
 KEY = "sk-ant-secret-0123456789"
 HELLO = ({"role": "system", "content": "be brief"}, {"role": "user", "content": "hello"})
 TOOL = {
@@ -146,6 +147,16 @@ def test_parameters_tools_and_schema_reach_the_wire(provider: Provider) -> None:
     assert provider.requests[0].headers["x-api-key"] == KEY
 
 
+def test_a_request_stays_as_it_was_written(provider: Provider) -> None:
+    """A second attempt with the notes that litellm writes into its metadata would be refused."""
+    provider.script = claude
+    request = CompletionRequest(model=CLAUDE, messages=HELLO, parameters={"metadata": {"user_id": "u42"}})
+    for _ in range(2):
+        asyncio.run(LitellmClient(CLAUDE).complete(request))
+    assert request.parameters == {"metadata": {"user_id": "u42"}}
+    assert [each.body["metadata"] for each in provider.requests] == [{"user_id": "u42"}] * 2
+
+
 @pytest.mark.parametrize("model", [CLAUDE, GEMINI])
 @pytest.mark.parametrize(
     ("answer", "kind", "code"),
@@ -239,7 +250,7 @@ def test_an_unknown_provider(model: str) -> None:
     ],
 )
 def test_errors_that_litellm_names_itself(name: str, kind: str) -> None:
-    error = getattr(_import_litellm().exceptions, name)(message="x", model="m", llm_provider="p")
+    error = getattr(import_litellm().exceptions, name)(message="x", model="m", llm_provider="p")
     assert to_model_error(error, "p/m").type == kind
 
 

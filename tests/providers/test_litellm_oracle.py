@@ -24,7 +24,7 @@ from promptops.providers.endpoints import (
     endpoint_model_name,
     resolve_endpoint,
 )
-from promptops.providers.litellm_client import _import_litellm
+from promptops.providers.litellm_client import import_litellm
 from promptops.providers.types import Completion, CompletionRequest
 from support.provider import Provider, Received
 
@@ -51,7 +51,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # litellm's own
 
 @pytest.fixture(scope="module")
 def litellm() -> Any:
-    return _import_litellm()
+    return import_litellm()
 
 
 @pytest.fixture

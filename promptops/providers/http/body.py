@@ -1,6 +1,7 @@
 """The body of a reply: bounded, unpacked, and split into lines where it is a stream."""
 
 from collections.abc import Iterator, Mapping
+from typing import BinaryIO
 
 from promptops.providers.errors import sanitize_line
 from promptops.providers.http.encoding import decoder_for
@@ -16,12 +17,19 @@ TURN_BYTES = 16 * 1024  # looked at in one turn of an event loop that others sha
 class BodyReader:
     """Collects a reply, or hands its lines on; bounded, so that no endpoint can fill the memory."""
 
-    def __init__(self, headers: Mapping[str, str], on_line: OnLine | None = None) -> None:
-        """Raises ModelError for a reply that cannot be read whatever follows."""
+    def __init__(
+        self,
+        headers: Mapping[str, str],
+        on_line: OnLine | None = None,
+        into: BinaryIO | None = None,
+        most: int = 0,
+    ) -> None:
+        """``into`` takes up to ``most`` bytes. Raises ModelError for a reply that cannot be read."""
         self._on_line = on_line
+        self._into = into
         self._parts: list[bytes] = []
         self._size = self._total = 0
-        self._most = MAX_REPLY_BYTES if on_line is None else MAX_STREAM_BYTES
+        self._most = most if into else MAX_REPLY_BYTES if on_line is None else MAX_STREAM_BYTES
         self._inflater = decoder_for(headers)
         if content_length(headers) > self._most:
             raise _too_large(self._most)
@@ -52,6 +60,9 @@ class BodyReader:
         self._total += len(chunk)
         if self._total > self._most:
             raise _too_large(self._most)
+        if self._into is not None:
+            _write(self._into, chunk)
+            return True
         if self._on_line is None or b"\n" not in chunk:
             self._keep(chunk)
             return True
@@ -71,7 +82,14 @@ def content_length(headers: Mapping[str, str]) -> int:
     text = headers.get("content-length", "0").strip()
     if not text.isascii() or not text.isdecimal():
         raise ModelError("malformed_reply", f"the reply's length is not a number: {sanitize_line(text)}")
-    return int(text) if len(text) < 19 else MAX_STREAM_BYTES + 1  # longer than any disk
+    return int(text) if len(text) < 19 else 10**18  # longer than any disk
+
+
+def _write(file: BinaryIO, chunk: bytes) -> None:
+    try:
+        file.write(chunk)
+    except OSError as error:  # else it would be taken for one of the network's
+        raise ModelError("call_failed", f"the reply cannot be kept: {error.strerror}") from None
 
 
 def _too_large(most: int) -> ModelError:

@@ -86,11 +86,11 @@ class PooledTransport:
             self._session = None
 
     def _opened(self) -> aiohttp.ClientSession:
-        import aiohttp
-
-        from promptops.providers.http.connector import BoundedConnector
-
         if self._session is None:
+            import aiohttp
+
+            from promptops.providers.http.connector import BoundedConnector
+
             self._session = aiohttp.ClientSession(
                 connector=BoundedConnector(),
                 timeout=aiohttp.ClientTimeout(total=None),  # the adapter bounds the whole call
@@ -156,7 +156,7 @@ async def _read(response: aiohttp.ClientResponse, on_line: OnLine | None, addres
 
 
 async def _feed(response: aiohttp.ClientResponse, body: BodyReader) -> None:
-    async for chunk in response.content.iter_any():
+    while chunk := await response.content.readany():
         for wanted in body.feed(chunk):
             if not wanted:
                 return

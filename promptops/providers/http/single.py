@@ -140,9 +140,9 @@ class _Exchange:
         connection = self._connection = HTTPConnection(address.host, address.port)
         connection.sock = link
         connection.response_class = BoundedResponse
-        connection.request(
-            "POST", target, self._request.body, headers | {"Host": address.netloc, "Connection": "close"}
-        )
+        headers |= {"Host": address.netloc, "Connection": "close"}
+        body = self._request.pieces or self._request.body or None
+        connection.request(self._request.method, target, body, headers)
         return connection.getresponse()
 
     def _connect_to_proxy(self, proxy: Proxy) -> socket.socket:
@@ -185,7 +185,8 @@ class _Exchange:
     def _read(self, response: HTTPResponse) -> HttpReply:
         headers = {name.lower(): value for name, value in response.getheaders()}
         streamed = self._on_line is not None and is_event_stream(response.status, headers)
-        body = BodyReader(headers, self._lines_append if streamed else None)
+        into = self._request.into if response.status == 200 else None
+        body = BodyReader(headers, self._lines_append if streamed else None, into, self._request.most)
         while chunk := response.read1(TURN_BYTES):
             for _ in body.feed(chunk):
                 self._deliver()

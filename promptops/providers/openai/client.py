@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from promptops.providers.endpoints import MARKED_CACHES
+from promptops.providers.endpoints import MARKED_CACHES, api_url
 from promptops.providers.errors import error_from_reply, timeout_error
 from promptops.providers.http.transport import HttpReply, HttpRequest, Transport, is_event_stream
 from promptops.providers.openai.request import build_body, encode_body
@@ -14,6 +14,7 @@ from promptops.providers.openai.response import completion_from_body
 from promptops.providers.openai.stream import StreamParser, completion_from_stream, looks_like_stream
 from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
 from promptops.redaction import add_secret
+from promptops.trace_context import outgoing_headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +42,7 @@ class OpenAIClient:
     ) -> None:
         self.name = name
         self.base_url = base_url.rstrip("/")
-        self._url = _chat_url(self.base_url)
+        self._url = api_url(self.base_url, "chat/completions")
         self.model = model
         self._place = base_url.partition("?")[0]  # for messages: a query may hold a key
         self._api_key = api_key
@@ -96,7 +97,7 @@ class OpenAIClient:
         }
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
-        return HttpRequest(self._url, headers, self._body(request))
+        return HttpRequest(self._url, headers | outgoing_headers(), self._body(request))
 
     def _completion(
         self, reply: HttpReply, stream: StreamParser | None, on_text: OnText | None
@@ -111,8 +112,3 @@ class OpenAIClient:
         if on_text is not None and completion.text:
             on_text(completion.text)
         return completion
-
-
-def _chat_url(base_url: str) -> str:
-    base, mark, query = base_url.partition("?")
-    return f"{base.rstrip('/')}/chat/completions{mark}{query}"

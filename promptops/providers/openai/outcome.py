@@ -52,7 +52,7 @@ def canonical_finish(reason: Any) -> str | None:
     if reason is None or reason in ("", "null"):
         return None
     word = reason if isinstance(reason, str) else repr(reason)
-    return _CANONICAL.get(_plain(word), word)
+    return _CANONICAL.get(word) or _CANONICAL.get(_plain(word), word)
 
 
 def ended_well(completion: Completion) -> Completion:
@@ -91,7 +91,7 @@ def with_completion(error: ModelError, completion: Completion) -> ModelError:
 
 
 def is_good_finish(reason: str) -> bool:
-    return _plain(reason) in _CANONICAL
+    return reason in _CANONICAL or _plain(reason) in _CANONICAL
 
 
 def _finish_error(reason: str | None) -> ModelError | None:
@@ -105,16 +105,18 @@ def _finish_error(reason: str | None) -> ModelError | None:
 def reported_error(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """The payload where it reports an error, whatever its status; an error of no content is none."""
     error = payload.get("error")
-    if isinstance(error, Mapping):
+    if error is not None and isinstance(error, Mapping):
         return payload if any(error.values()) else None
     if error or (payload.get("errors") and not payload.get("choices")):
         return payload
+    if isinstance(state := payload.get("base_resp"), Mapping) and state.get("status_code"):  # MiniMax
+        return {"error": {"message": state.get("status_msg"), "code": state["status_code"]}}
     return payload if payload.get("object") == "error" or payload.get("type") == "error" else None
 
 
 def is_message(payload: Mapping[str, Any]) -> bool:
     """Whether a server says something in place of an answer."""
-    return not payload.get("choices") and bool(payload.get("message") or payload.get("detail"))
+    return not payload.get("choices") and any(map(payload.get, ("message", "detail", "msg")))
 
 
 def raise_reported(payload: Mapping[str, Any], completion: Completion | None = None) -> None:

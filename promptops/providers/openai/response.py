@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from promptops.providers.errors import error_from_payload, excerpt, looks_like_html
 from promptops.providers.json_body import decode_json
@@ -47,6 +47,7 @@ def completion_from_payload(payload: Mapping[str, Any], model: str) -> Completio
         finish_reason=refused_finish(canonical_finish(choice.get("finish_reason")), refusal),
         tool_calls=whole_calls(message),
         response_id=as_text(payload.get("id")),
+        system_fingerprint=as_text(payload.get("system_fingerprint")),
         reasoning="\n".join(filter(None, (reasoning_text(message), split.thoughts, unopened))) or None,
         service_tier=answered_tier(payload),
         **token_usage(payload),
@@ -54,7 +55,7 @@ def completion_from_payload(payload: Mapping[str, Any], model: str) -> Completio
     raise_reported(payload, completion)
     raise_reported(choice, completion)
     came = completion.text or completion.tool_calls or completion.reasoning
-    if error := message_error(choice.get("message")) or (None if came else unread_part(message)):
+    if error := message_error(choice.get("message")) or (None if came else _unread(choice)):
         ended_well(completion)  # why there is none says more
         raise with_completion(error, completion)
     return ended_well(completion)
@@ -70,7 +71,7 @@ def _load(body: bytes) -> Mapping[str, Any]:
         raise ModelError("malformed_reply", what) from None
     if isinstance(payload, list) and payload and isinstance(payload[0], Mapping):
         raise_reported(payload[0])
-    if not isinstance(payload, Mapping):
+    if not is_mapping(payload):
         raise ModelError(
             "malformed_reply", f"the reply is not a JSON object: {excerpt(body)}", hint=_BASE_HINT
         )
@@ -83,7 +84,7 @@ def _first_choice(payload: Mapping[str, Any]) -> Mapping[str, Any]:
         raise_reported(payload)
         if is_message(payload):
             raise error_from_payload(payload)
-    if not choices or not isinstance(choices[0], Mapping):
+    if not choices or not is_mapping(choices[0]):
         raise ModelError(
             "malformed_reply", "the reply holds no choices", hint="the provider returned no answer"
         )
@@ -91,9 +92,11 @@ def _first_choice(payload: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def answer_message(choice: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The message of a choice; that of plain completions is a text beside it."""
+    """The message of a choice; that of plain completions is a text beside it, and some call it a delta."""
     message, text = choice.get("message"), as_text(choice.get("text"))
-    return {"content": text} if message is None and text else as_mapping(message)
+    if message is None:
+        return {"content": text} if text else as_mapping(choice.get("delta"))
+    return as_mapping(message)
 
 
 def refused_finish(reason: str | None, refusal: str) -> str | None:
@@ -103,6 +106,8 @@ def refused_finish(reason: str | None, refusal: str) -> str | None:
 def content_text(message: Mapping[str, Any]) -> str:
     """Content as text: a string, or a list of parts, of which the text ones are joined."""
     content = message.get("content")
+    if isinstance(content, str):  # as in nearly all
+        return content
     parts = [part if isinstance(part, str) else _part_text(as_mapping(part)) for part in as_list(content)]
     return "".join(as_text(part) or "" for part in parts) or as_text(content) or ""
 
@@ -113,15 +118,23 @@ def _part_text(part: Mapping[str, Any]) -> Any:
 
 def refusal_text(message: Mapping[str, Any]) -> str:
     """What the model says in place of an answer, beside the content or as a part of it."""
-    parts = [as_mapping(part).get("refusal") for part in as_list(message.get("content"))]
-    return as_text(message.get("refusal")) or "".join(as_text(part) or "" for part in parts)
+    parts = (as_mapping(part).get("refusal") for part in as_list(message.get("content")))
+    return as_text(message.get("refusal")) or "".join([as_text(part) or "" for part in parts])
+
+
+def _unread(choice: Mapping[str, Any]) -> ModelError | None:
+    if not choice.keys() & {"message", "text", "delta"}:
+        return ModelError("malformed_reply", "the reply holds a choice without a message")
+    return unread_part(answer_message(choice))
 
 
 def message_error(message: Any) -> ModelError | None:
     """Of a message whose content is in no known form: it is not taken for an empty answer."""
-    if not isinstance(message, Mapping | None):
+    if message is not None and not is_mapping(message):
         return ModelError("malformed_reply", "the message of the reply is not an object")
     content = as_mapping(message).get("content")
+    if content is None or isinstance(content, str):
+        return None
     parts = content if isinstance(content, list) else [content]
     if all(isinstance(part, str | Mapping | None) for part in parts) and not isinstance(content, Mapping):
         return None
@@ -142,11 +155,11 @@ def _no_text(content: Any) -> ModelError:
 
 def reasoning_text(message: Mapping[str, Any]) -> str:
     """What providers send beside the answer; the same is often sent under several names."""
-    beside = (_thought(message.get(name)) for name in _THOUGHT_NAMES)
-    parts = (
-        part for part in as_list(message.get("content")) if as_mapping(part).get("type") in _THOUGHT_PARTS
-    )
-    return next(filter(None, beside), "") or "".join(map(_thought, parts))
+    for name in _THOUGHT_NAMES:
+        if (value := message.get(name)) is not None and (thought := _thought(value)):
+            return thought
+    parts = as_list(message.get("content"))
+    return "".join([_thought(part) for part in parts if as_mapping(part).get("type") in _THOUGHT_PARTS])
 
 
 def _thought(value: Any) -> str:
@@ -160,8 +173,8 @@ def _thought(value: Any) -> str:
 
 def whole_calls(message: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
     given = message.get("tool_calls")
-    some = [given] if isinstance(given, Mapping) and given.get("function") else as_list(given)
-    calls = [call for call in some if isinstance(call, Mapping)]
+    some = [given] if is_mapping(given) and given.get("function") else as_list(given)
+    calls = [call for call in some if is_mapping(call)]
     return tuple(map(_plain_call, calls or old_call(message)))
 
 
@@ -271,7 +284,11 @@ def arguments_text(value: Any) -> str:
 
 
 def as_mapping(value: Any) -> Mapping[str, Any]:
-    return value if type(value) is dict or isinstance(value, Mapping) else {}  # the second is slow
+    return value if is_mapping(value) else {}
+
+
+def is_mapping(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    return type(value) is dict or (value is not None and isinstance(value, Mapping))  # the second is slow
 
 
 def as_list(value: Any) -> Sequence[Any]:
@@ -291,4 +308,7 @@ def as_count(value: Any) -> int | None:
 
 
 def _first_count(*values: Any) -> int | None:
-    return next((found for found in map(as_count, values) if found is not None), None)
+    for value in values:
+        if value is not None and (found := as_count(value)) is not None:
+            return found
+    return None

@@ -78,6 +78,7 @@ class StreamParser:
         self._calls = _Calls()
         self._model: str | None = None
         self._id: str | None = None
+        self._fingerprint: str | None = None
         self._finish: str | None = None
         self._tier: str | None = None
         self._usage: dict[str, Any] = {}
@@ -128,8 +129,6 @@ class StreamParser:
             self._thoughts.append(unopened)
         if self._finish is None:
             raise with_completion(self._unfinished(), self._completion(model))
-        if self._on_text is not None and self._refusals and not text:
-            self._on_text(self.text)  # a refusal is the answer where no text came
         completion = ended_well(self._completion(model))
         came = completion.text or completion.tool_calls or completion.reasoning
         if odd := self._odd or (None if came else self._unread):
@@ -143,6 +142,7 @@ class StreamParser:
             finish_reason=refused_finish(self._finish, "".join(self._refusals)) if self._finish else None,
             tool_calls=self._calls.whole(),
             response_id=self._id,
+            system_fingerprint=self._fingerprint,
             service_tier=self._tier,
             first_token_ms=self._first,
             reasoning="\n".join(filter(None, ("".join(self._thoughts), self._split.thoughts))) or None,
@@ -190,8 +190,12 @@ class StreamParser:
                 raise self._not_json() from None
             return
         self._pending.clear()
+        if isinstance(event, list) and event:
+            event = event[0]  # as Google lists its errors
         if isinstance(event, Mapping):
             self.event(event)
+        elif self._event == b"error":
+            raise ModelError("server", f"the provider reported: {excerpt(data)}")
 
     def event(self, event: Mapping[str, Any]) -> None:
         """Take one event as JSON. Raises ModelError where it is an error, in whatever form."""
@@ -200,6 +204,7 @@ class StreamParser:
         self._raise_named()
         self._model = as_text(event.get("model")) or self._model
         self._id = as_text(event.get("id")) or self._id
+        self._fingerprint = as_text(event.get("system_fingerprint")) or self._fingerprint
         self._tier = answered_tier(event) or self._tier
         if is_message(event):
             self._reported_event = event  # why there is no more, where there is no more

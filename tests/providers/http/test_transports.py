@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-import select
 import socket
 import subprocess
 import sys
@@ -40,6 +39,7 @@ from support.provider import (
     slow,
     text,
 )
+from support.readable import readable
 
 KEY = "sk-secret-0123456789"
 HELLO = CompletionRequest(model="openai/m", messages=({"role": "user", "content": "hello"},))
@@ -273,7 +273,7 @@ def test_a_listener_that_fails_ends_the_call(make: Make) -> None:
 
 
 def test_a_silent_handshake_is_cut_by_the_time_limit(make: Make) -> None:
-    with listening(lambda link: (link.recv(9999), select.select([link], [], [], 5))) as port:
+    with listening(lambda link: (link.recv(9999), readable(link, seconds=5))) as port:
         error = fail(make, f"https://127.0.0.1:{port}/v1", replace(HELLO, timeout=0.2))
     assert error.type == "timeout"
 
@@ -538,5 +538,5 @@ class tunnel:  # noqa: N801 - used like a function
 
 
 def _ready(*links: socket.socket) -> Iterator[socket.socket]:
-    while found := select.select(links, [], [], 5)[0]:
+    while found := readable(*links, seconds=5):
         yield from found

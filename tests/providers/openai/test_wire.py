@@ -220,10 +220,8 @@ def test_counts_that_a_provider_does_not_give_stay_unknown() -> None:
 def test_reasoning_tokens_counted_beside_the_answer_are_added_to_it(total: int | None, answered: int) -> None:
     details = {"completion_tokens_details": {"reasoning_tokens": 5}}
     usage = {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": total, **details}
-    assert (
-        completion_from_payload({"choices": [{"finish_reason": "stop"}], "usage": usage}, "m").output_tokens
-        == answered
-    )
+    payload = {"choices": [{"message": {"content": "a"}}], "usage": usage}
+    assert completion_from_payload(payload, "m").output_tokens == answered
 
 
 @pytest.mark.parametrize(
