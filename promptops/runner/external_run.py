@@ -1,11 +1,10 @@
 """Runs that one process has begun and another one finishes: by callers with a model client of their own."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from promptops.config.clock import utc_seconds
+from promptops.config.clock import utc_moment, utc_seconds
 from promptops.config.settings import Settings
 from promptops.errors import Invalid, NotFound, PromptopsError
 from promptops.log import PackageLogger
@@ -14,6 +13,7 @@ from promptops.prompt.json_schema import unknown_name_message
 from promptops.prompt.render import RenderedPrompt
 from promptops.providers.catalog import Catalog
 from promptops.registry import RegistryDatabase, RegistryJournal, StartedRun, stored_prompt
+from promptops.runner.observer import observer_for
 from promptops.runner.run import PreparedRun, ReportedResult, Run, RunContext
 from promptops.runner.runner import Runner, project_checks
 from promptops.versions.resolve import Version, resolve_version
@@ -22,27 +22,29 @@ _LOG = PackageLogger("promptops.runner")
 
 KEYS: Mapping[str, tuple[type, ...]] = {
     "output": (str,),
+    "tool_calls": (list,),
     "input_tokens": (int,),
     "output_tokens": (int,),
     "error": (str, dict),
 }
-_EXPECTED_KEYS = "{output?, input_tokens?, output_tokens?, error?}"
+EXPECTED_KEYS = "{output?, tool_calls?, input_tokens?, output_tokens?, error?}"
 
 
 def parse_reported_result(data: Any, where: str) -> ReportedResult:
-    """``{output?, input_tokens?, output_tokens?, error?}``; an error is a text, or ``{type?, message}``."""
+    """What ``EXPECTED_KEYS`` says; an error is a text, or ``{type?, message}``."""
     if not isinstance(data, dict):
-        raise Invalid(f"{where}: not a JSON object", hint=f"say what came of the call: {_EXPECTED_KEYS}")
+        raise Invalid(f"{where}: not a JSON object", hint=f"say what came of the call: {EXPECTED_KEYS}")
     given = {key: value for key, value in data.items() if value is not None}
     for key, value in given.items():
         if key not in KEYS:
             message, hint = unknown_name_message("key", key, tuple(KEYS))
-            raise Invalid(f"{where}: {message}", hint=hint or f"known: {_EXPECTED_KEYS}")
+            raise Invalid(f"{where}: {message}", hint=hint or f"known: {EXPECTED_KEYS}")
         if not isinstance(value, KEYS[key]) or isinstance(value, bool) or (type(value) is int and value < 0):
-            raise Invalid(f"{where}: `{key}` cannot be {value!r}", hint=f"known: {_EXPECTED_KEYS}")
-    if not given.keys() & {"output", "error"}:
+            raise Invalid(f"{where}: `{key}` cannot be {value!r}", hint=f"known: {EXPECTED_KEYS}")
+    if not given.keys() & {"output", "tool_calls", "error"}:
         raise Invalid(
-            f"{where}: neither output nor error", hint=f"say what came of the call: {_EXPECTED_KEYS}"
+            f"{where}: neither output nor tool_calls nor error",
+            hint=f"say what came of the call: {EXPECTED_KEYS}",
         )
     error = given.pop("error", None)
     if isinstance(error, dict):
@@ -70,7 +72,9 @@ def finish_external_run(settings: Settings, run_id: str, reported: ReportedResul
             checks=project_checks(prompt, settings.root) if compiled else (),
             started=started,
         )
-        runner = Runner(_no_model, Catalog.load(settings), journal, root=settings.root)
+        runner = Runner(
+            _no_model, Catalog.load(settings), journal, root=settings.root, observer=observer_for(settings)
+        )
         return runner.finish(prepared, reported, _ms_since(started.started_at))
     finally:
         journal.close()
@@ -116,7 +120,7 @@ def _version(prompt: Prompt, run: StartedRun) -> Version:
 
 def _ms_since(started_at: str) -> float:
     """Milliseconds until now; a clock that was set back meanwhile has not gone below zero."""
-    return max(0.0, round((time.time() - utc_seconds(started_at)) * 1000, 3))
+    return max(0.0, round((utc_moment() - utc_seconds(started_at)) * 1000, 3))
 
 
 def _no_model(model: str) -> Any:

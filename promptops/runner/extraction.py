@@ -19,6 +19,11 @@ def extracts_json(prompt: Prompt, pin: str, catalog: Catalog) -> bool:
 
 def may_replace_text(prompt: Prompt, catalog: Catalog) -> bool:
     """Whether another text may take the place of the one that comes."""
+    if prompt.guards:
+        from promptops.guards import project_guards
+
+        if project_guards(prompt, None).needs_whole_answer:
+            return True
     if prompt.output is None:
         return False
     pins = (prompt.model, *prompt.fallback)

@@ -6,6 +6,7 @@ They are made once the run they belong to has ended and is on disk, and each is 
 
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import field, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from promptops.checks import (
     GraderCall,
     GraderReply,
     compile_checks,
+    judge_reference,
     run_graded_checks,
     validate_checks,
 )
@@ -27,8 +29,6 @@ from promptops.prompt.tool_calls import comparable_calls
 from promptops.providers.types import REFUSAL
 from promptops.registry import CheckResult, without_quotes
 from promptops.runner import Run, RunContext
-from promptops.runner.retry import Limits
-from promptops.runner.session import Session
 from promptops.versions.resolve import Version, resolve_version, with_provenance
 
 _LOG = PackageLogger("promptops.runner")
@@ -38,30 +38,30 @@ _MAX_VOTES = 101  # on one answer
 class JudgeResolver:
     """The judges of one command, each resolved once: both sides of a comparison meet the same one."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, find: Callable[[str], Version] | None = None) -> None:
+        """Without ``find`` they are looked for in the repository."""
         self.settings = settings
+        self._find = find or self._in_repository
         self._versions: dict[str, Version] = {}
 
     def version(self, reference: str) -> Version:
         if reference not in self._versions:
-            self._versions[reference] = with_provenance(
-                resolve_version(reference, self.settings), self.settings
-            )
+            self._versions[reference] = self._find(reference)
         return self._versions[reference]
+
+    def _in_repository(self, reference: str) -> Version:
+        return with_provenance(resolve_version(reference, self.settings), self.settings)
 
     def prompt(self, reference: str) -> Prompt:
         return self.version(reference).prompt
 
+    def prompts(self) -> list[Prompt]:
+        """Those that have been asked for so far."""
+        return [version.prompt for version in self._versions.values()]
+
 
 MakeRun = Callable[[Version, Mapping[str, Any], RunContext], Awaitable[Run]]
 """Makes one logged run: a session's, or a batch engine's within its budget and pace."""
-
-
-def session_runs(session: Session, limits: Limits) -> MakeRun:
-    def run(version: Version, inputs: Mapping[str, Any], origin: RunContext) -> Awaitable[Run]:
-        return session.run(version, inputs, origin=origin, limits=limits)
-
-    return run
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,7 +79,9 @@ class LoggedGraderClient:
     eval_id: str | None = None
     trial: int = 0
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    api_key: str | None = None  # that pays
     spent_usd: float = 0.0
+    unpriced: int = 0  # calls of unknown cost
     over_budget: OverBudget | None = None  # a check that cannot say is an error; this is none of the case's
 
     def prompt(self, reference: str) -> Prompt:
@@ -94,6 +96,7 @@ class LoggedGraderClient:
             trial=self.trial * _MAX_VOTES + call.trial,
             metadata={**subject, "check": call.check, **self.metadata},
             eval_id=self.eval_id,
+            api_key=self.api_key,
             log=self.version.prompt.log if self.version else {},
         )
         try:
@@ -103,6 +106,7 @@ class LoggedGraderClient:
             raise
         end = run.finished
         self.spent_usd += end.spent_usd or 0.0
+        self.unpriced += end.spent_usd is None
         problem = f"{end.error_type}: {end.error_message}" if end.error_type else ""
         return GraderReply(output=end.output or comparable_calls(end.tool_calls), error=problem)
 
@@ -110,6 +114,35 @@ class LoggedGraderClient:
         from promptops.providers.embeddings import embed
 
         return await embed(model, texts, os.environ)
+
+
+def guard_grader(
+    settings: Settings,
+    make_run: MakeRun,
+    version: Version,
+    started: tuple[str, RunContext],
+    judges: JudgeResolver | None = None,
+) -> LoggedGraderClient:
+    """Who makes the calls that the guards of a run (its id, and how it came about) ask for.
+
+    Their judges are found on this thread.
+
+    One that cannot be found is a check that cannot say, once it is asked.
+    """
+    run_id, origin = started
+    judges = judges or JudgeResolver(settings)
+    for guard in version.prompt.guards:
+        if reference := judge_reference(guard.check):
+            with suppress(PromptopsError):
+                judges.version(reference)
+    return LoggedGraderClient(
+        make_run=make_run,
+        judges=judges,
+        version=version,
+        run_id=run_id,
+        metadata={"guard": True},
+        api_key=origin.api_key,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +156,7 @@ class ModelGradedChecks:
     async def finish(self, run: Run, expected: Any = None, *, log: bool = True) -> Run:
         """The run with these checks beside the others. A call that failed has nothing to check."""
         graded = [each for each in self.compiled if each.needs_model]
-        if not graded or run.error is not None:
+        if not graded or run.error is not None or run.blocked:
             return run
         client = replace(self.client, version=self.version, run_id=run.started.run_id)
         results = await run_graded_checks(graded, check_subject(self.version.prompt, run, expected), client)
@@ -152,6 +185,8 @@ def check_subject(prompt: Prompt, run: Run, expected: Any = None) -> CheckSubjec
         cost_usd=run.finished.cost_usd,
         refused=run.finished.finish_reason == REFUSAL,
         truncated=run.truncated,
+        tool_calls=run.tool_calls,
+        tools=prompt.tools,
     )
 
 

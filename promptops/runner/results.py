@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from promptops.checks import CheckSubject, run_checks
 from promptops.config.clock import utc_now
 from promptops.prompt import Prompt
+from promptops.prompt.chat import system_text
 from promptops.prompt.tool_calls import comparable_calls
 from promptops.providers.catalog import Catalog
 from promptops.providers.pricing import asked_tier
 from promptops.providers.types import REFUSAL, TRUNCATED, Completion, ModelError
-from promptops.registry import CachedReply, CheckResult, FinishedRun, RunState, StartedRun, is_sampled
+from promptops.registry import CachedReply, FinishedRun, RunState, StartedRun, is_sampled
 from promptops.runner.extraction import with_extracted_json
 from promptops.runner.retry import CallAttempts, output_problem
 from promptops.runner.run import PreparedRun, ReportedResult
@@ -37,16 +38,13 @@ def from_error(calling: CallAttempts, error: ModelError, catalog: Catalog) -> Fi
 
 
 def from_completion(
-    prepared: PreparedRun,
     calling: CallAttempts,
     answer: Completion,
     catalog: Catalog,
     cache_key: str | None = None,
 ) -> FinishedRun:
-    """The end of a run that a model has answered, with its checks."""
+    """The end of a run that a model has answered, before its checks."""
     usage = _usage([*calling.failures, *calling.completions], catalog, calling.prompt)
-    latency_ms = calling.latency_ms
-    ended = _Answer(answer.text, answer.tool_calls, answer.finish_reason, latency_ms, usage["cost_usd"])
     return FinishedRun(
         finished_at=utc_now(),
         state="finished",
@@ -56,10 +54,9 @@ def from_completion(
         finish_reason=answer.finish_reason,
         response_id=answer.response_id,
         cache_key=cache_key,
-        latency_ms=latency_ms,
+        latency_ms=calling.latency_ms,
         first_token_ms=calling.first_token_ms,
         attempts=calling.attempts,
-        checks=_check_results(prepared, ended),
         **_problem(output_problem(calling.prompt, answer)),
         **usage,
     )
@@ -91,6 +88,7 @@ def from_report(
         response_model=reported.response_model or "",
         input_tokens=reported.input_tokens,
         output_tokens=reported.output_tokens,
+        tool_calls=tuple(reported.tool_calls or ()),
     )
     answer = with_extracted_json(prompt, prompt.model, completion, catalog)
     whole = {"full_text": completion.text} if answer.text != completion.text else {}
@@ -99,6 +97,7 @@ def from_report(
         state="finished",
         response_model=reported.response_model,
         output=answer.text if reported.output is not None else None,
+        tool_calls=answer.tool_calls,
         attempts=({"model": prompt.model, **whole},) if whole else (),
         latency_ms=latency_ms,
         **_usage([(prompt.model, answer)], catalog, prompt),
@@ -108,7 +107,23 @@ def from_report(
         return replace(
             end, state=state, error_type=reported.error_type, error_message=reported.error, retryable=False
         )
-    return with_checks(prepared, replace(end, **_problem(output_problem(prompt, answer))))
+    end = replace(end, **_problem(output_problem(prompt, answer)))
+    return with_checks(prepared, end, calls_known=reported.tool_calls is not None)
+
+
+def with_hold(prepared: PreparedRun, end: FinishedRun) -> FinishedRun:
+    """The end with word that a person has to release the answer, where there is one."""
+    answered = end.output is not None or end.tool_calls
+    return replace(end, held="waiting") if prepared.is_reviewed and answered else end
+
+
+def without_held_answer(end: FinishedRun) -> FinishedRun:
+    """What its caller gets: nothing that the model wrote, nor what quotes it, while that is held."""
+    if end.held is None:
+        return end
+    checks = tuple(replace(check, message="") for check in end.checks)
+    message = "the answer is invalid" if end.error_type else None
+    return replace(end, output=None, tool_calls=(), attempts=(), checks=checks, error_message=message)
 
 
 def with_shadow(prepared: PreparedRun, end: FinishedRun) -> FinishedRun:
@@ -123,21 +138,38 @@ def with_shadow(prepared: PreparedRun, end: FinishedRun) -> FinishedRun:
 
 
 def is_shadow_sampled(shadow: "ShadowState", run: StartedRun, end: FinishedRun) -> bool:
-    """Whether a run is one of those that the shadow answers too: drawn by its id, blind to how it ended.
+    """Whether a run is one of those that the shadow answers too: drawn by its id, blind to its answer.
 
-    Not what nobody waited for, and not what that very version has answered.
+    Not what nobody waited for, not what that very version has answered, and no input that a guard of the
+    version that serves has blocked: the candidate may lack that guard.
     """
-    made = end.state != "interrupted" and end.cache_source is None and run.digest != shadow.released.digest
+    answered = end.state != "interrupted" and end.error_type != "input_blocked"
+    made = answered and end.cache_source is None and run.digest != shadow.released.digest
     return made and is_sampled(run.run_id, "shadow", shadow.sample_bp / 10_000)
 
 
-def with_checks(prepared: PreparedRun, end: FinishedRun) -> FinishedRun:
-    """The end with the checks that need no further calls."""
-    ended = _Answer(end.output, end.tool_calls, end.finish_reason, end.latency_ms, end.cost_usd)
-    return replace(end, checks=_check_results(prepared, ended))
+def with_output(prompt: Prompt, end: FinishedRun, output: str) -> FinishedRun:
+    """The end with another text as its answer, which may break the schema of the output."""
+    answer = Completion(
+        text=output, response_model="", tool_calls=tuple(end.tool_calls), finish_reason=end.finish_reason
+    )
+    return replace(end, output=output, **_problem(output_problem(prompt, answer)))
 
 
-class _Answer(NamedTuple):
+def with_checks(prepared: PreparedRun, end: FinishedRun, *, calls_known: bool = True) -> FinishedRun:
+    """The end with the checks that need no further calls. A reported text alone says nothing of tools."""
+    if not prepared.checks:
+        return end
+    subject = answer_subject(prepared, answer_of(end))
+    subject = subject if calls_known else replace(subject, tool_calls=None)
+    return replace(end, checks=run_checks(prepared.checks, subject))
+
+
+def answer_of(end: FinishedRun) -> "Answer":
+    return Answer(end.output, end.tool_calls, end.finish_reason, end.latency_ms, end.cost_usd)
+
+
+class Answer(NamedTuple):
     """What checks look at."""
 
     output: str | None
@@ -147,10 +179,9 @@ class _Answer(NamedTuple):
     cost_usd: float | None
 
 
-def _check_results(prepared: PreparedRun, answer: _Answer) -> tuple[CheckResult, ...]:
-    if not prepared.checks:
-        return ()
-    subject = CheckSubject(
+def answer_subject(prepared: PreparedRun, answer: Answer) -> CheckSubject:
+    """An answer of a run, for checks to look at."""
+    return CheckSubject(
         output=answer.output or comparable_calls(answer.tool_calls),
         inputs=prepared.rendered.inputs,
         expected=prepared.origin.expected,
@@ -159,8 +190,11 @@ def _check_results(prepared: PreparedRun, answer: _Answer) -> tuple[CheckResult,
         cost_usd=answer.cost_usd,
         refused=answer.finish_reason == REFUSAL,
         truncated=answer.finish_reason == TRUNCATED,
+        system=system_text(prepared.rendered.messages),
+        nonce=prepared.rendered.nonce,
+        tool_calls=answer.tool_calls,
+        tools=(*prepared.version.prompt.tools, *prepared.origin.caller_tools.tools),
     )
-    return run_checks(prepared.checks, subject)
 
 
 def cached_output_problem(prompt: Prompt, kept: CachedReply, catalog: Catalog) -> str:
@@ -206,5 +240,7 @@ def _usage(completions: Sequence[tuple[str, Completion]], catalog: Catalog, prom
 
 def _total(values: Sequence[float | None]) -> Any:
     """The sum, or None when there is nothing to add or one part is unknown."""
+    if len(values) == 1:  # as of nearly all runs
+        return values[0]
     known = [value for value in values if value is not None]
     return sum(known) if known and len(known) == len(values) else None

@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from promptops.checks.json import output_schema_problem
 from promptops.config.clock import utc_now
@@ -21,6 +21,9 @@ from promptops.redaction import redact_sent_keys, redact_texts
 from promptops.runner.caller_tools import NO_TOOLS, CallerTools
 from promptops.runner.extraction import with_extracted_json
 
+if TYPE_CHECKING:  # loaded for prompts that have guards
+    from promptops.guards import StreamGate
+
 INITIAL_BACKOFF = 0.5  # seconds before the first retry; doubles with each
 MAX_BACKOFF = 30.0
 _OF_ONE_MODEL = frozenset({"content_filter", "context_exceeded"})  # another model may well answer
@@ -32,6 +35,10 @@ MAX_RETRY_AFTER = 120.0  # seconds: a longer Retry-After is an answer, not a pau
 class Limits:
     retries: int = 2  # retries after a retryable failure, for each pin
     timeout: float = 120.0  # seconds for one attempt
+
+
+GUARD_LIMITS = Limits(retries=1, timeout=10.0)
+"""Of a call that a guard makes while somebody waits for an answer."""
 
 
 class RateLimiter(Protocol):
@@ -54,13 +61,16 @@ class CallAttempts:
     catalog: Catalog
     limits: Limits
     on_text: OnText | None = None
+    gate: "StreamGate | None" = None  # that ``on_text`` passes, where guards hold the answer back
     limiter: RateLimiter | None = None
     asked: CompletionRequest | None = None  # of the pin under way, before any repair
+    requests: dict[str, CompletionRequest] = field(default_factory=dict)  # by pin
     attempts: list[dict[str, Any]] = field(default_factory=list)
     completions: list[tuple[str, Completion]] = field(default_factory=list)  # with the pin that gave each
     failures: list[tuple[str, Completion]] = field(default_factory=list)  # that were billed all the same
     streamed: list[str] = field(default_factory=list)  # the text of the attempt under way
     clock: float = field(default_factory=time.perf_counter)
+    timed: bool = True  # whether anybody has waited for the answers, so that they have a latency
     queued_s: float = 0.0  # seconds waited at the limiter, which are nobody's latency
 
     async def answer(self, messages: Sequence[Mapping[str, Any]]) -> Completion:
@@ -74,14 +84,21 @@ class CallAttempts:
                     raise
         return await self._from_pin(pins[-1], messages)
 
+    async def again(self, messages: Sequence[Mapping[str, Any]], answer: str, demand: str) -> Completion:
+        """Another answer of the pin that answered, told what is wrong with this one. Raises ModelError."""
+        pin = self.completions[-1][0] if self.completions else self.prompt.model
+        request = self.request(pin, messages)
+        said = {"role": "assistant", "content": answer}, {"role": "user", "content": demand}
+        return await self._with_retries(replace(request, messages=(*request.messages, *said)))
+
     @property
     def full_text(self) -> str | None:
         """The text of the last answer where only a part of it is the answer."""
         return self.attempts[-1].get("full_text") if self.attempts else None
 
     @property
-    def latency_ms(self) -> float:
-        return _ms(self.clock + self.queued_s)
+    def latency_ms(self) -> float | None:
+        return None if not self.timed else _ms(self.clock + self.queued_s)
 
     @property
     def first_token_ms(self) -> float | None:
@@ -89,9 +106,12 @@ class CallAttempts:
         return next((each for each in known if each is not None), None)
 
     def request(self, pin: str, messages: Sequence[Mapping[str, Any]]) -> CompletionRequest:
-        stream = self.on_text is not None
-        request = request_for(self.prompt, pin, messages, timeout=self.limits.timeout, stream=stream)
-        return self.caller_tools.added_to(request)
+        """What a pin is asked: one object for a pin, so that its body is made once."""
+        if pin not in self.requests:
+            stream = self.on_text is not None
+            request = request_for(self.prompt, pin, messages, timeout=self.limits.timeout, stream=stream)
+            self.requests[pin] = self.caller_tools.added_to(request)
+        return self.requests[pin]
 
     async def _from_pin(self, pin: str, messages: Sequence[Mapping[str, Any]]) -> Completion:
         output = self.prompt.output
@@ -142,6 +162,8 @@ class CallAttempts:
         record: dict[str, Any] = {"model": request.model, "started_at": utc_now()}
         self.attempts.append(record)
         self.streamed.clear()
+        if self.gate is not None:
+            self.gate.restart()
         clock = time.perf_counter()
         hear = self._on_stream if self.on_text else None
         try:
@@ -150,11 +172,11 @@ class CallAttempts:
             error.partial = redact_sent_keys(error.partial, cut=True) if error.partial else ""
             record["error"] = {"type": error.type, "message": error.message, "status": error.status}
             if error.completion:
-                self._note_failure(record, request.model, _without_keys(error.completion))
+                self._note_failure(record, request.model, without_sent_keys(error.completion))
             raise
         finally:
-            record["latency_ms"] = _ms(clock)
-        return self._note_answer(record, request.model, _without_keys(completion))
+            record["latency_ms"] = _ms(clock) if self.timed else None
+        return self._note_answer(record, request.model, without_sent_keys(completion))
 
     def _note_failure(self, record: dict[str, Any], pin: str, completion: Completion) -> None:
         if completion.reasoning:
@@ -168,6 +190,8 @@ class CallAttempts:
             record["reasoning"] = answer.reasoning
         if answer.text != completion.text:
             record["full_text"] = completion.text
+        if answer.system_fingerprint:
+            record["system_fingerprint"] = answer.system_fingerprint
         self.completions.append((pin, answer))
         return answer
 
@@ -177,7 +201,7 @@ class CallAttempts:
             self.on_text(text)
 
 
-def _without_keys(completion: Completion) -> Completion:
+def without_sent_keys(completion: Completion) -> Completion:
     """The answer of an endpoint that repeats the key which it was sent, without it."""
     text = redact_sent_keys(completion.text, cut=completion.is_truncated)
     if text != completion.text:

@@ -10,19 +10,22 @@ from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from promptops.checks import CompiledCheck
+from promptops.checks.json import schema_mismatch
 from promptops.config.clock import utc_now
 from promptops.dataclass import dataclass
+from promptops.errors import Invalid
 from promptops.prompt import Check
 from promptops.prompt.canonical_json import sha256_hex
 from promptops.prompt.mock_parameters import MOCK, find_mock_parameter
 from promptops.prompt.render import RenderedPrompt, messages_hash
-from promptops.prompt.tool_calls import answer_text
+from promptops.prompt.tool_calls import CALLS_SCHEMA, answer_text
 from promptops.prompt.untrusted import NO_NONCE
 from promptops.providers.errors import sanitize_line
 from promptops.providers.types import TRUNCATED, ModelError
 from promptops.registry import (
     CheckResult,
     FinishedRun,
+    GuardDecision,
     RunKind,
     StartedRun,
     parse_output_json,
@@ -31,13 +34,24 @@ from promptops.registry import (
 from promptops.runner.caller_tools import NO_TOOLS, CallerTools
 from promptops.versions.resolve import Version
 
-if TYPE_CHECKING:  # only channels have one
+if TYPE_CHECKING:  # only channels have one, and only some prompts
+    from promptops.guards import Guarding
     from promptops.versions.release_state import ShadowState
 
+BLOCKED = frozenset({"input_blocked", "output_blocked"})
+"""The types of error of runs that a guard has blocked."""
 _MAX_NAME = 200  # of a model that a caller names
 _ERROR_TYPE = re.compile(r"[A-Za-z_][\w.-]{0,80}", re.ASCII)
 _NONCE_KEY = os.urandom(32)
 _SORTED_JSON = json.JSONEncoder(sort_keys=True)
+
+
+@dataclass(frozen=True, slots=True)
+class RunIdentity:
+    """Who a run is that is made more than once: its id, and the code of its tags around untrusted inputs."""
+
+    run_id: str
+    nonce: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +82,7 @@ class RunContext:
     api_key: str | None = None
     caller_tools: CallerTools = NO_TOOLS  # of the call alone
     shadow: "ShadowState | None" = None  # of the channel: it answers a sample of its runs too
+    identity: RunIdentity | None = None  # None: a run like no other
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +99,28 @@ class Run:
 
     @property
     def text(self) -> str:
-        """The text of the answer; empty where there is none."""
+        """The text of the answer; empty where there is none, or where it is held."""
         return self.finished.output or ""
+
+    @property
+    def held(self) -> bool:
+        """Whether a person has to release the answer first, which therefore is not here."""
+        return self.finished.held is not None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether a guard has blocked the inputs, so that no model was called, or the answer."""
+        return self.finished.error_type in BLOCKED
+
+    @property
+    def message(self) -> str:
+        """What the caller of a blocked call is to be told; else empty."""
+        return (self.finished.error_message or "") if self.blocked else ""
+
+    @property
+    def guards(self) -> tuple[GuardDecision, ...]:
+        """What each guard did, in the order in which they looked."""
+        return tuple(self.finished.guards)
 
     @property
     def tool_calls(self) -> list[dict[str, Any]]:
@@ -214,7 +249,14 @@ class PreparedRun:
     rendered: RenderedPrompt
     checks: tuple[CompiledCheck, ...]
     started: StartedRun
+    guarding: "Guarding | None" = None  # the guards of the prompt, where it has some
     clock: float = field(default_factory=time.perf_counter)
+
+    @property
+    def is_reviewed(self) -> bool:
+        """Whether a person has to release its answer: of calls that serve somebody."""
+        served = self.started.channel is not None and self.started.kind in ("run", "batch")
+        return served and self.version.prompt.review == "required"
 
     def as_json(self) -> dict[str, Any]:
         """What a caller with a model client of its own needs, and the id to finish the run by."""
@@ -235,6 +277,7 @@ class ReportedResult:
     """What a caller says came of a call that it made itself: an output, or why there is none."""
 
     output: str | None = None
+    tool_calls: Sequence[Mapping[str, Any]] | None = None  # as OpenAI writes them; None for not known
     input_tokens: int | None = None
     output_tokens: int | None = None
     error: str | None = None
@@ -242,7 +285,15 @@ class ReportedResult:
     response_model: str | None = None
 
     def __post_init__(self) -> None:
-        """What somebody else has caught is one line without keys, as our own errors are."""
+        """What somebody else has caught is one line without keys, as our own errors are.
+
+        Raises Invalid for tool calls in another form.
+        """
+        if self.tool_calls is not None:
+            calls = [*self.tool_calls] if isinstance(self.tool_calls, Sequence) else self.tool_calls
+            if problem := schema_mismatch(calls, CALLS_SCHEMA, "tool_calls"):
+                raise Invalid(problem, hint="each is {id, type: function, function: {name, arguments}}")
+            object.__setattr__(self, "tool_calls", tuple(calls))
         if self.error is not None:
             object.__setattr__(self, "error", sanitize_line(self.error))
         if not _ERROR_TYPE.fullmatch(self.error_type):

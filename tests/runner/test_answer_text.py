@@ -225,6 +225,14 @@ def test_a_refusal_is_shown_while_it_streams_too(
     assert cli("run", "p", "--stream").out == f"{REFUSAL}\n"
 
 
+@pytest.mark.parametrize("answer", REFUSALS)
+def test_an_application_hears_a_refusal_once(answer: Answer, repo: Repo, provider: Provider) -> None:
+    provider.script = answer
+    write(repo, "")
+    with Workspace.open(repo.path) as workspace, workspace.stream("p") as pieces:
+        assert [*pieces] == [REFUSAL]
+
+
 def test_text_beside_an_empty_refusal_is_no_refusal(cli: Cli, repo: Repo, provider: Provider) -> None:
     provider.script = reply({"role": "assistant", "content": "hello", "refusal": ""})
     write(repo, "checks: [{not: refusal}]")

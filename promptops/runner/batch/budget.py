@@ -2,6 +2,8 @@
 
 import asyncio
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid, OverBudget
@@ -23,13 +25,14 @@ class Prices:
 
     catalog: Catalog
     assumed: float | None = None  # where the price, or a bound on the answer, is unknown
+    tier: str | None = None  # that all calls are billed at; else the one that each asks for
 
     def check(self, prompt: Prompt) -> None:
         """Raise Invalid for a prompt whose calls cannot be priced."""
         for pin in (prompt.model, *prompt.fallback):
             if self.assumed is not None:
                 continue
-            tier = asked_tier(prompt.parameters)
+            tier = self._tier(prompt.parameters)
             if self.catalog.price(pin, tier) is None:
                 at = f" at service_tier {tier}" if tier else ""
                 raise Invalid(
@@ -50,7 +53,7 @@ class Prices:
         asked = Completion(
             text="", response_model="", input_tokens=sent_tokens(request), output_tokens=longest or 0
         )
-        cost = self.catalog.cost(request.model, asked, asked_tier(request.parameters))
+        cost = self.catalog.cost(request.model, asked, self._tier(request.parameters))
         return (cost.cost_list_usd if cost else self.assumed) or 0.0
 
     def of(self, request: CompletionRequest, ended: Completion | ModelError | None, reserved: float) -> float:
@@ -59,9 +62,18 @@ class Prices:
             return reserved
         completion = ended.completion if isinstance(ended, ModelError) else ended
         if completion is not None:
-            cost = self.catalog.cost(request.model, completion, asked_tier(request.parameters))
+            cost = self.catalog.cost(request.model, completion, self._tier(request.parameters))
             return cost.cost_usd if cost else reserved
         return reserved if isinstance(ended, ModelError) and ended.type in _MAY_BE_BILLED else 0.0
+
+    def ceiling(self, request: CompletionRequest) -> float | None:
+        """As ``at_most``; None where no price or no bound on the answer is known."""
+        priced = self.catalog.price(request.model, self._tier(request.parameters)) is not None
+        bounded = _max_answer_tokens(request.parameters, request.model, self.catalog) is not None
+        return self.at_most(request) if self.assumed is not None or (priced and bounded) else None
+
+    def _tier(self, parameters: Mapping[str, Any]) -> str | None:
+        return self.tier or asked_tier(parameters)
 
 
 def sent_tokens(request: CompletionRequest) -> int:
@@ -107,17 +119,27 @@ class Budget:
         at_most = self.prices.at_most(request)
         while self.spent + self._reserved + at_most * self._excess > self.most + _TOLERANCE_USD:
             if not self._calls:
-                raise OverBudget(
-                    f"the next call may cost ${at_most * self._excess:.6f}, and of --max-cost ${self.most:g} "
-                    f"${max(0.0, self.left):.6f} is left",
-                    hint="the same command with a higher --max-cost goes on from here",
-                )
+                raise self._over(at_most * self._excess)
             self._changed.clear()
             await self._changed.wait()
         reserved = at_most * self._excess
         self._reserved += reserved
         self._calls += 1
         return reserved
+
+    def commit(self, request: CompletionRequest) -> None:
+        """Count a call that is answered later with what it may cost at most. Raises OverBudget."""
+        at_most = self.prices.at_most(request)
+        if self.spent + at_most > self.most + _TOLERANCE_USD:
+            raise self._over(at_most)
+        self.spent += at_most
+
+    def _over(self, at_most: float) -> OverBudget:
+        return OverBudget(
+            f"the next call may cost ${at_most:.6f}, and of --max-cost ${self.most:g} "
+            f"${max(0.0, self.left):.6f} is left",
+            hint="the same command with a higher --max-cost goes on from here",
+        )
 
     def settle(
         self, request: CompletionRequest, reserved: float, ended: Completion | ModelError | None

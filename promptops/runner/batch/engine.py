@@ -8,45 +8,42 @@ A run that comes out is on disk. Runs come out in the order of the items, and so
 call is a Run with its error.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
-from dataclasses import field
+from contextlib import ExitStack
+from dataclasses import field, replace
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from promptops.config.settings import Settings
 from promptops.dataclass import dataclass
+from promptops.errors import OverBudget
 from promptops.providers import create_client
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import Completion, CompletionRequest, ModelClient, ModelError
 from promptops.registry import GroupJournal, RegistryDatabase, ReplyCache
 from promptops.runner import PreparedRun, Run, RunContext, Runner
 from promptops.runner.batch.budget import Budget, Prices
-from promptops.runner.batch.ordered_map import OrderedMap, Pending
+from promptops.runner.batch.grouped_lookup import GroupedLookup
+from promptops.runner.batch.options import BatchOptions
+from promptops.runner.batch.ordered_map import NO_RESULT, OrderedMap, Pending
+from promptops.runner.batch.provider_jobs.parked import CallParked
 from promptops.runner.batch.rate_limiter import AdaptiveLimiter, Permit
 from promptops.runner.failure_streak import FailureStreak
-from promptops.runner.retry import Limits, RateLimiter
+from promptops.runner.observer import observer_for
+from promptops.runner.retry import RateLimiter
 from promptops.versions.resolve import Version
 
-CacheUse = Literal["use", "refresh", "off"]
+if TYPE_CHECKING:  # loaded where guards ask a model, and where calls go to a batch service or to Ray
+    from promptops.runner.batch.provider_jobs.work import ProviderWork
+    from promptops.runner.batch.ray.pool import RayWorkers
+    from promptops.runner.model_graded import JudgeResolver, LoggedGraderClient
+
 Result = TypeVar("Result")
 Thing = TypeVar("Thing")
 _WINDOW = 4  # results that may wait for a slow one, for each call in flight
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BatchOptions:
-    concurrency: int = 16  # calls in flight at most
-    limits: Limits = Limits(retries=5)
-    rpm: float | None = None
-    tpm: float | None = None
-    max_cost: float | None = None  # dollars
-    assume_cost: float | None = None  # dollars a call, where the price is unknown
-    cache: CacheUse = "use"  # refresh: ask again, and let later runs find that; off: neither
-    wait_on_rate_limit: bool = (
-        True  # wait when the provider says that it is too much (429), and go on; else stop
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +66,8 @@ class RunTally:
 
     done: int = 0
     failed: int = 0
-    failed_checks: int = 0
+    failed_checks: int = 0  # blocked ones among them
+    blocked: int = 0  # by guards
     cached: int = 0
     truncated: int = 0  # answers that were cut off at the most tokens they may have
     spent_usd: float = 0.0
@@ -81,6 +79,7 @@ class RunTally:
         self.done += 1
         self.failed += run.error is not None
         self.failed_checks += run.error is None and not run.passed
+        self.blocked += run.blocked
         self.truncated += run.truncated
         self.cached += end.cache_source is not None
         self.spent_usd += end.spent_usd or 0.0
@@ -92,27 +91,51 @@ OnProgress = Callable[[RunTally, int], None]
 
 
 class BatchEngine:
-    """Makes many runs of one project. Use as an asynchronous context."""
+    """Makes many runs of one project. Use as an asynchronous context.
 
-    def __init__(self, settings: Settings, options: BatchOptions, *, spent: float = 0.0) -> None:
+    With ``work`` this is one pass over it: calls that have no answer yet come to no result.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        options: BatchOptions,
+        *,
+        spent: float = 0.0,
+        work: "ProviderWork | None" = None,
+    ) -> None:
         self.settings = settings
+        self.work = work
         self.options = options
         self.catalog = Catalog.load(settings)
         self.tally = RunTally()
+        self.over_budget: OverBudget | None = None  # of a pass, which goes on
         self.aborted_by: ModelError | None = None  # why no further run was begun, when call after call failed
         self._adapters: dict[str, ModelClient] = {}
         self._spent = spent
         self._failure_streak = FailureStreak(options.concurrency)
         self._under_way: OrderedMap[Any, Any] | None = None
+        self._judges: dict[str, JudgeResolver] = {}  # of guards, by the digest of their prompt
+        self._workers: RayWorkers | None = None
+        self._opened = ExitStack()
 
     async def __aenter__(self) -> Self:
         options = self.options
+        if options.on is not None:
+            from promptops.runner.batch.ray.pool import RayWorkers
+
+            self._workers = self._opened.enter_context(RayWorkers(options.on, self.settings))
         self._registry = RegistryDatabase.open(self.settings.registry)  # for reading beside the writer
-        self._journal = GroupJournal(self.settings)
-        replies = ReplyCache(self._registry) if options.cache == "use" else None
+        self._journal = GroupJournal(self.settings, again=self.work is not None)
+        newest = self.work.stored.newest_run if self.work else None
+        replies = ReplyCache.open(self._registry, newest) if options.cache == "use" else None
         self.budget = self._budget()
         self._limiter = AdaptiveLimiter(
-            options.concurrency, rpm=options.rpm, tpm=options.tpm, budget=self.budget
+            options.concurrency,
+            rpm=options.rpm,
+            tpm=options.tpm,
+            budget=self.budget,
+            embedded=len(self._workers) if self._workers else 1,
         )
         self._limiter.wait_on_rate_limit = options.wait_on_rate_limit
         self._runner = Runner(
@@ -120,9 +143,11 @@ class BatchEngine:
             self.catalog,
             self._journal,
             options.limits,
-            replies,
-            options.cache != "off",
-            self.settings.root,
+            look_up=GroupedLookup(replies).find if replies else None,
+            cacheable=options.cache != "off",
+            root=self.settings.root,
+            observer=observer_for(self.settings),
+            grader=self._guard_grader,
         )
         return self
 
@@ -133,6 +158,7 @@ class BatchEngine:
         self._registry.close()
         for adapter in self._adapters.values():
             await adapter.aclose()
+        self._opened.close()
 
     def runs(self, items: Iterable[BatchItem]) -> AsyncGenerator[Run, None]:
         """The runs of all items. Close the generator (``aclosing``) when leaving it early."""
@@ -143,11 +169,31 @@ class BatchEngine:
     ) -> AsyncGenerator[Result, None]:
         """As ``runs``, for work that is more than one run."""
         width = self.options.concurrency
-        self._under_way = OrderedMap(things, work, width=width, window=width * _WINDOW)
+        whole = self._unless_parked(work) if self.work else work
+        self._under_way = OrderedMap(things, whole, width=width, window=width * _WINDOW)
         return self._under_way.results()
+
+    def _unless_parked(
+        self, work: Callable[[Thing], Awaitable[Result | Pending[Result]]]
+    ) -> Callable[[Thing], Awaitable[Result | Pending[Result]]]:
+        """What is parked has no result in this pass. A spent budget keeps no answer from being read."""
+
+        async def one(thing: Thing) -> Any:
+            try:
+                return await work(thing)
+            except CallParked:
+                return NO_RESULT
+            except OverBudget as error:
+                self.over_budget = error
+                return NO_RESULT
+
+        return one
 
     def stop(self) -> int:
         """Begin no further run; says how many are under way."""
+        if self.work is not None:  # answers that were submitted for are read all the same
+            self.work.stopped = True
+            return 0
         if self._under_way is None:
             return 0
         self._under_way.stop()
@@ -159,10 +205,40 @@ class BatchEngine:
 
     async def call(self, item: BatchItem) -> Pending[Run]:
         """As ``run``, but come back when the call has ended: its row is on its way to the disk."""
-        ready = item.ready or (lambda runner: runner.ready(item.version, item.inputs, item.origin))
-        prepared = self._runner.begin(ready(self._runner))
-        run = await self._runner.answer(prepared, limiter=self._item_limiter(item, prepared.started.run_id))
+        # All answers that have come are dealt with before the next calls begin: like with like takes a fifth
+        # less processor time, as fewer pieces of code and fewer replies take turns.
+        await asyncio.sleep(0)
+        if self.work is not None:
+            run = await self._run_in_pass(self.work, item.version, item.inputs, item.origin)
+        else:
+            ready = item.ready or (lambda runner: runner.ready(item.version, item.inputs, item.origin))
+            prepared = self._runner.begin(ready(self._runner))
+            limiter = self._item_limiter(item, prepared.started.run_id)
+            run = await self._runner.answer(prepared, limiter=limiter)
         return Pending(self._journal.written(run.started.run_id), lambda: self._ended(item, run))
+
+    async def _run_in_pass(
+        self, work: "ProviderWork", version: Version, inputs: Mapping[str, Any], origin: RunContext
+    ) -> Run:
+        """A run whose calls jobs have answered. Raises CallParked where one is not answered yet."""
+        identity = work.identity(version, inputs, origin)
+        calls = work.run_calls(identity.run_id, self._adapter)
+        asked = work.answers.knows(identity.run_id)  # and not to be answered by what others were
+        look_up = None if asked else self._runner.look_up
+        runner = replace(
+            self._runner,
+            adapter_for=calls.client,
+            look_up=look_up,
+            timed=False,
+            observer=None,  # who would hear of the same call in each pass
+        )
+        prepared = runner.begin(runner.ready(version, inputs, replace(origin, identity=identity)))
+        try:
+            return await runner.answer(prepared)
+        except CallParked as call:
+            self._journal.forget(identity.run_id)
+            work.park(prepared.started, call)
+            raise CallParked from None  # the run that this one was made for has nothing to submit
 
     def _ended(self, item: BatchItem, run: Run) -> Run:
         if item.on_end:
@@ -174,6 +250,26 @@ class BatchEngine:
     async def run_version(self, version: Version, inputs: Mapping[str, Any], origin: RunContext) -> Run:
         """As ``run``, for those who know nothing of batches."""
         return await self.run(BatchItem(version=version, inputs=inputs, origin=origin))
+
+    def _guard_grader(self, version: Version, run_id: str, origin: RunContext) -> "LoggedGraderClient":
+        from promptops.runner.model_graded import guard_grader
+
+        digest = version.prompt.digest
+        started, judges = (run_id, origin), self._judges.get(digest)
+        found = guard_grader(self.settings, self._guard_call, version, started, judges)
+        self._judges[digest] = found.judges
+        return found
+
+    async def _guard_call(self, version: Version, inputs: Mapping[str, Any], origin: RunContext) -> Run:
+        """One call that a guard asks for, within the pace and the budget; it is no run of the batch."""
+        if self.work is not None:
+            run = await self._run_in_pass(self.work, version, inputs, origin)
+        else:
+            prepared = self._runner.begin(self._runner.ready(version, inputs, origin))
+            run = await self._runner.answer(prepared, limiter=self._limiter)
+        await self._journal.written(run.started.run_id)
+        self.tally.spent_usd += run.finished.spent_usd or 0.0
+        return run
 
     def _item_limiter(self, item: BatchItem, run_id: str) -> RateLimiter:
         if item.on_call is None and item.ready is None:
@@ -205,9 +301,8 @@ class BatchEngine:
 
     def _adapter(self, model: str) -> ModelClient:
         if model not in self._adapters:
-            self._adapters[model] = create_client(
-                model, self.settings, os.environ, pooled=True, catalog=self.catalog
-            )
+            client = create_client(model, self.settings, os.environ, pooled=True, catalog=self.catalog)
+            self._adapters[model] = self._workers.client(client) if self._workers else client
         return self._adapters[model]
 
 

@@ -9,11 +9,12 @@ from promptops.prompt import Prompt
 from promptops.prompt.render import RenderedPrompt
 from promptops.providers import create_client
 from promptops.providers.catalog import Catalog
+from promptops.providers.pricing import BATCH_TIER
 from promptops.providers.types import ModelClient
 from promptops.registry import NoJournal, RegistryDatabase, ReplyCache
 from promptops.runner import Runner
 from promptops.runner.batch.budget import Prices
-from promptops.runner.batch.engine import BatchOptions
+from promptops.runner.batch.options import BatchOptions
 from promptops.runner.retry import request_for
 
 
@@ -24,9 +25,9 @@ class CostEstimator(Closing):
         catalog = Catalog.load(settings)
         self._settings = settings
         self._catalog = catalog
-        self._prices = Prices(catalog, options.assume_cost)
+        self._prices = Prices(catalog, options.assume_cost, BATCH_TIER if options.provider else None)
         self._registry = RegistryDatabase.open_existing(settings.registry)
-        replies = ReplyCache(self._registry) if options.cache == "use" else None
+        replies = ReplyCache.open(self._registry) if options.cache == "use" else None
         self._adapters: dict[str, ModelClient] = {}
         self._runner = Runner(self._adapter, catalog, NoJournal(), replies=replies)
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from promptops.config.json_text import parse_strict_json
-from promptops.config.text import without_lfs_pointer
+from promptops.config.text import utf8_lines, without_lfs_pointer
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.prompt import Prompt
@@ -18,6 +18,7 @@ from promptops.prompt.csv_inputs import inputs_from_cells
 from promptops.prompt.csv_rows import is_csv, read_csv_rows
 from promptops.prompt.json_schema import type_name, unknown_name_message
 from promptops.prompt.render import RenderedPrompt, render_prompt
+from promptops.runner.batch.shard import Shard
 
 KEYS = ("inputs", "unit", "metadata")
 _METADATA = "metadata."
@@ -36,7 +37,8 @@ class InputFileScan:
     """What one reading of the whole file has found."""
 
     file_hash: str
-    numbers: "array[int]"  # of the lines that hold something
+    numbers: "array[int]"  # of the lines that hold something, and are of the shard
+    total: int  # lines that hold something, of all shards
 
     @property
     def last(self) -> int:
@@ -49,10 +51,17 @@ def scan_input_file(
     prompt: Prompt,
     unit: str | None,
     look: Callable[[RenderedPrompt], None] | None = None,
+    shard: Shard | None = None,
 ) -> InputFileScan:
-    """Read and render every line. Raises Invalid at the first that could not be run, before any is."""
-    digest, numbers = hashlib.sha256(), array("q")
+    """Read every line, and render those of the shard.
+
+    Raises Invalid at the first that could not be run, before any is.
+    """
+    digest, numbers, total = hashlib.sha256(), array("q"), 0
     for line in _read_lines(_hashed(file, digest), name, prompt, unit):
+        total += 1
+        if shard and not shard.has(total - 1):
+            continue
         try:
             rendered = render_prompt(prompt, line.inputs)
         except Invalid as error:
@@ -60,12 +69,15 @@ def scan_input_file(
         numbers.append(line.number)
         if look:
             look(rendered)
-    return InputFileScan(digest.hexdigest(), numbers)
+    return InputFileScan(digest.hexdigest(), numbers, total)
 
 
-def read_lines(file: BinaryIO, name: str, prompt: Prompt, unit: str | None) -> Iterator[InputLine]:
+def read_lines(
+    file: BinaryIO, name: str, prompt: Prompt, unit: str | None, shard: Shard | None = None
+) -> Iterator[InputLine]:
     file.seek(0)
-    return _read_lines(file, name, prompt, unit)
+    lines = _read_lines(file, name, prompt, unit)
+    return shard.take(lines) if shard else lines
 
 
 def _hashed(lines: Iterable[bytes], digest: "hashlib._Hash") -> Iterator[bytes]:
@@ -80,7 +92,7 @@ def _read_lines(lines: Iterable[bytes], name: str, prompt: Prompt, unit: str | N
         for number, row in read_csv_rows(name, lines):
             yield _parse_row(row, number, name, prompt, unit)
         return
-    for number, raw in enumerate(lines, 1):
+    for number, raw in enumerate(utf8_lines(name, lines), 1):
         if raw.strip():
             yield parse_line(raw, number, name, unit)
 

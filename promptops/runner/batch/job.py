@@ -2,8 +2,9 @@
 
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import aclosing, contextmanager
+from contextlib import ExitStack, aclosing, contextmanager
 from dataclasses import field
+from functools import partial
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,17 +23,19 @@ from promptops.registry import (
     begin_batch,
     done_lines,
     end_batch,
+    find_provider_work,
     read_batch_run,
     redacted_lines,
     unfinished_batch,
     unit_key,
+    without_held_text,
 )
-from promptops.runner import Run
-from promptops.runner.batch.engine import BatchEngine, BatchItem, BatchOptions, OnProgress, RunTally
+from promptops.runner.batch.engine import BatchEngine, BatchItem, OnProgress, RunTally
 from promptops.runner.batch.estimate import CostEstimator, check_max_cost
 from promptops.runner.batch.input_file import InputFileScan, InputLine, read_lines, scan_input_file
 from promptops.runner.batch.interrupt import interruptible, run_interruptibly
 from promptops.runner.batch.items import ChannelItems, VersionItems
+from promptops.runner.batch.options import BatchOptions
 from promptops.runner.batch.ordered_map import Pending
 from promptops.runner.batch.output_file import (
     CallbackResultWriter,
@@ -41,6 +44,18 @@ from promptops.runner.batch.output_file import (
     ResultWriter,
     check_output_file,
 )
+from promptops.runner.batch.provider_jobs.parked import CallParked
+from promptops.runner.batch.provider_jobs.passes import run_in_passes
+from promptops.runner.batch.provider_jobs.work import (
+    ProviderWork,
+    WorkScope,
+    called_models,
+    open_work,
+    refuse_while_waiting,
+    require_batch_services,
+)
+from promptops.runner.batch.result_formats import ExpectedResult, ResultFormat
+from promptops.runner.batch.shard import Shard
 from promptops.runner.routing import GitSource, Router
 from promptops.versions.references import Reference
 from promptops.versions.resolve import Version
@@ -53,11 +68,13 @@ class BatchJob:
     version: Version  # of a channel, its stable one
     source: str  # what messages call the file
     channel: Reference | None = None  # each line meets the version that its unit falls on
+    form: ResultFormat
     on_result: OnResult  # called with each result, in the order of the file, unless ``out`` takes them
     out: Path | None = None
     unit: str | None = None  # where a line says whom it is for
     overrides: Mapping[str, Any] = field(default_factory=dict)
     restart: bool = False
+    shard: Shard | None = None  # the part of the lines that is run; the others are of the same batch
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +89,7 @@ class BatchReport:
     interrupted: bool = False
     over_budget: OverBudget | None = None
     aborted_by: ModelError | None = None
+    cancelled: bool = False  # the job of its calls was
 
     @property
     def left(self) -> int:
@@ -100,16 +118,20 @@ def run_batch(
     on_progress: OnProgress | None = None,
 ) -> BatchReport:
     """Run what is left of a batch. Every line is looked at before anything is called."""
+    require_batch_services(settings, options, called_models([job.version.prompt]))
     if job.out:
-        check_output_file(job.out, job.source)
+        check_output_file(job.out, job.source, job.form)
     found, costs = _scan_input(settings, options, job, file)
-    with RegistryDatabase.open(settings.registry) as registry:
+    with ExitStack() as stack:
+        registry = stack.enter_context(RegistryDatabase.open(settings.registry))
         Spool(settings.registry).replay(registry)
         known = _load_state(registry, options, job, found)
-        if options.max_cost is not None:
+        scope = _work_scope(job, known)
+        waits = find_provider_work(registry, scope.key) is not None  # and is paid for
+        if options.max_cost is not None and not waits:
             left = [cost for number, cost in zip(found.numbers, costs, strict=True) if not known.done[number]]
             check_max_cost(options.max_cost, known.spent, left)
-        with _calls(registry, known) as calls:
+        with _calls(registry, known, job.shard) as calls:
             work = _BatchRun(
                 settings=settings,
                 options=options,
@@ -118,10 +140,15 @@ def run_batch(
                 calls=calls,
                 registry=registry,
                 on_progress=on_progress,
+                work=open_work(stack, settings, options, scope),
+                handed_on=_HandedOn(),
             )
-            report = run_interruptibly(work.perform(file))
+            report = run_in_passes(
+                work.work, lambda: run_interruptibly(work.perform(file)), lambda report: report.interrupted
+            )
             if not report.left and not report.tally.failed:
-                end_batch(registry, known.batch_id)
+                if job.shard is None:  # a shard knows nothing of the others
+                    end_batch(registry, known.batch_id)
                 calls.remove()
     return report
 
@@ -131,7 +158,7 @@ def _scan_input(
 ) -> tuple[InputFileScan, "array[float]"]:
     costs, prompt = array("d"), job.version.prompt
     if options.max_cost is None:
-        return scan_input_file(file, job.source, prompt, job.unit), costs
+        return scan_input_file(file, job.source, prompt, job.unit, shard=job.shard), costs
     with CostEstimator(settings, options) as estimate:
         for version in (job.version, *_channel_versions(settings, job)):
             estimate.check(version.prompt)
@@ -139,7 +166,7 @@ def _scan_input(
         def look(rendered: RenderedPrompt) -> None:
             costs.append(estimate.of(prompt, rendered))
 
-        return scan_input_file(file, job.source, prompt, job.unit, look), costs
+        return scan_input_file(file, job.source, prompt, job.unit, look, job.shard), costs
 
 
 def _channel_versions(settings: Settings, job: BatchJob) -> tuple[Version, ...]:
@@ -160,20 +187,29 @@ def _load_state(
         digest=f"channel:{job.channel.channel}" if job.channel else prompt.digest,
         options={"unit": job.unit, "cache": options.cache},
     )
-    batch_id = unfinished_batch(registry, identity)
-    if batch_id and job.restart:
-        end_batch(registry, batch_id)
-        batch_id = None
-    if batch_id is None:
-        batch_id = begin_batch(registry, identity, reference=job.version.reference, lines=len(found.numbers))
-        return _BatchState(batch_id, found, array("q", bytes(8 * (found.last + 1))), 0.0)
+    earlier = unfinished_batch(registry, identity)
+    if earlier and (job.restart or options.provider is None):
+        refuse_while_waiting(registry, _work_key(earlier, job.shard))
+    if earlier and job.restart:
+        end_batch(registry, earlier)
+    batch_id = begin_batch(registry, identity, reference=job.version.reference, lines=found.total)
     done = done_lines(registry, batch_id, found.last)
-    return _BatchState(batch_id, found, done, batch_spent_usd(registry, batch_id))
+    lines = found.numbers if job.shard else None
+    return _BatchState(batch_id, found, done, batch_spent_usd(registry, batch_id, lines))
+
+
+def _work_key(batch_id: str, shard: Shard | None) -> str:
+    return f"batch:{batch_id}{shard.suffix if shard else ''}"
+
+
+def _work_scope(job: BatchJob, known: _BatchState) -> WorkScope:
+    key = _work_key(known.batch_id, job.shard)
+    return WorkScope(verb="batch", key=key, prompt=job.version.prompt.name, spent=known.spent)
 
 
 @contextmanager
-def _calls(registry: RegistryDatabase, known: _BatchState) -> Iterator[BatchCallLog]:
-    calls = BatchCallLog.open(registry.path, known.batch_id)
+def _calls(registry: RegistryDatabase, known: _BatchState, shard: Shard | None) -> Iterator[BatchCallLog]:
+    calls = BatchCallLog.open(registry.path, known.batch_id, shard.suffix if shard else None)
     try:
         yield calls
     finally:
@@ -191,6 +227,8 @@ class _BatchRun:
     calls: BatchCallLog
     registry: RegistryDatabase
     on_progress: OnProgress | None
+    work: ProviderWork | None
+    handed_on: "_HandedOn"
 
     async def perform(self, file: BinaryIO) -> BatchReport:
         known = self.known
@@ -204,11 +242,12 @@ class _BatchRun:
         with self._results() as results:
             self._ask_redacted_again(results.kept)
             report.earlier = known.earlier
-            async with BatchEngine(self.settings, self.options, spent=known.spent) as engine:
+            async with BatchEngine(self.settings, self.options, spent=known.spent, work=self.work) as engine:
                 report.tally = engine.tally
                 with interruptible(engine, report), _item_builder(self) as item_of:
                     await self._write_results(engine, file, results, report, item_of)
                 report.aborted_by = engine.aborted_by
+            report.cancelled = self._is_closed
             self.calls.forget()
         return report
 
@@ -223,28 +262,38 @@ class _BatchRun:
         job = self.job
         lines = (
             line
-            for line in read_lines(file, job.source, job.version.prompt, job.unit)
+            for line in read_lines(file, job.source, job.version.prompt, job.unit, job.shard)
             if line.number > results.kept
         )
 
-        async def one(line: InputLine) -> dict[str, Any] | Pending[dict[str, Any]]:
+        async def one(line: InputLine) -> _LineResult | Pending[_LineResult]:
             if seq := self.known.done[line.number]:
-                return read_batch_run(self.registry, seq)
-            return (await engine.call(item_of(line))).then(Run.as_json)
+                return line.number, without_held_text(self.registry, read_batch_run(self.registry, seq))
+            return await _result_of(engine, item_of(line), line.number)
 
         failure: Exception | None = None
+        complete = True  # so far: what stands behind a line without a result is written in a later pass
         try:
             async with aclosing(engine.each(lines, one)) as ended:
-                async for result in ended:
-                    failure = failure or _write_result(results, result)
+                async for number, result in ended:
+                    complete = complete and (result is not None or self._is_closed)
+                    if complete and result is not None and number > self.handed_on.line:
+                        failure = failure or _write_result(results, result)
+                        self.handed_on.line = number if self.job.out is None else 0
                     if failure:
                         engine.stop()  # what is under way has been asked for, and is logged all the same
                     if self.on_progress:
                         self.on_progress(engine.tally, report.lines - report.earlier)
         except OverBudget as error:
             report.over_budget = error
+        report.over_budget = report.over_budget or engine.over_budget
         if failure:
             raise failure
+
+    @property
+    def _is_closed(self) -> bool:
+        """Whether a line that has no answer now gets none later either."""
+        return self.work is not None and self.work.is_closed
 
     def _ask_redacted_again(self, kept: int) -> None:
         """The log has no longer what these lines were answered, unless the file of results has it."""
@@ -256,9 +305,37 @@ class _BatchRun:
     def _results(self) -> ResultWriter:
         if self.job.out is None:
             return CallbackResultWriter(self.job.on_result)
-        done = self.known.done
-        first = takewhile(done.__getitem__, self.known.survey.numbers)
-        return FileResultWriter(self.job.out, self.known.batch_id, first)
+        batch_id, done = self.known.batch_id, self.known.done
+        numbers = takewhile(done.__getitem__, self.known.survey.numbers)
+        expected = (ExpectedResult(batch_id, line, partial(self._run_id, done[line])) for line in numbers)
+        return FileResultWriter(self.job.out, self.job.form, expected)
+
+    def _run_id(self, seq: int) -> str:
+        return str(read_batch_run(self.registry, seq)["run_id"])
+
+
+@dataclass(slots=True)
+class _HandedOn:
+    """The last line whose result was handed on, of results that no file keeps."""
+
+    line: int = 0
+
+
+_LineResult = tuple[int, dict[str, Any] | None]
+
+
+async def _result_of(engine: BatchEngine, item: BatchItem, number: int) -> _LineResult | Pending[_LineResult]:
+    """The result of a line; None for one that waits for a provider, or that nothing may be spent on."""
+    try:
+        pending = await engine.call(item)
+    except CallParked:
+        return number, None
+    except OverBudget as error:
+        if engine.work is None:
+            raise
+        engine.over_budget = error
+        return number, None
+    return pending.then(lambda run: (number, run.as_json()))
 
 
 @contextmanager

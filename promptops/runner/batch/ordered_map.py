@@ -9,7 +9,8 @@ from promptops.dataclass import dataclass
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Final = TypeVar("Final")
-_NO_RESULT = object()
+NO_RESULT: Any = object()
+"""What work comes back with that has nothing to hand on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class OrderedMap(Generic[Item, Result]):
             result = self._done.pop(self._yielded)
             self._yielded += 1
             self._room.set()
-            if result is not _NO_RESULT:
+            if result is not NO_RESULT:
                 yield result  # type: ignore[misc]  # the one other object there is
 
     async def _keep_working(self) -> None:
@@ -125,7 +126,7 @@ class OrderedMap(Generic[Item, Result]):
             result: Result | Pending[Result] | object = await self._work(item)
         except Exception as error:  # noqa: BLE001 - raised when the rest is done
             self._fail(error)
-            result = _NO_RESULT
+            result = NO_RESULT
         if isinstance(result, Pending):
             self._pending += 1
             result.until.add_done_callback(lambda _: self._finish(place, result))
@@ -139,7 +140,7 @@ class OrderedMap(Generic[Item, Result]):
             result: Result | object = pending.finish()
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - raised when the rest is done
             self._fail(error)
-            result = _NO_RESULT
+            result = NO_RESULT
         self._store_result(place, result)
         self._room.set()
         if not self._pending:

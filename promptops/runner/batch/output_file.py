@@ -1,6 +1,5 @@
 """Where the results of a batch go: a file that can be carried on after any interruption, or the caller."""
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any, Protocol, Self
 
 from promptops.config.safe_writes import WriteTarget
 from promptops.errors import Invalid, Unavailable
-from promptops.escapes import escape_json
+from promptops.runner.batch.result_formats import ExpectedResult, ResultFormat
 
 OnResult = Callable[[Mapping[str, Any]], None]
 
@@ -44,24 +43,25 @@ class CallbackResultWriter:
 
 
 class FileResultWriter:
-    """A file of result lines. What an earlier part of the same batch wrote whole and in order stays."""
+    """A file of results. What an earlier part of the same batch wrote whole and in order stays."""
 
-    def __init__(self, path: Path, batch_id: str, done: Iterable[int]) -> None:
-        """``done`` are the numbers of the lines that stand first, up to the first that is not done."""
+    def __init__(self, path: Path, form: ResultFormat, expected: Iterable[ExpectedResult]) -> None:
+        """``expected`` are the results that stand first, up to the first line that is not done."""
         self.path = path
+        self._form = form
         try:
-            self.kept, size = _last_complete(path, batch_id, done)
+            self.kept, size = _last_complete(path, form, expected)
             self._stream = os.fdopen(_open_for_appending(path), "ab")
             if path.is_file():
                 self._stream.truncate(size)
+            if size < len(form.head):
+                self._stream.write(form.head)
         except OSError as error:
             raise Invalid(f"--out: cannot write {path}: {error.strerror}") from None
 
     def put(self, result: Mapping[str, Any]) -> None:
-        text = json.dumps(result, ensure_ascii=False)
-        if not text.isascii():
-            text = escape_json(text)
-        self._do(lambda: self._stream.write(text.encode() + b"\n"))
+        data = self._form.encode(result)
+        self._do(lambda: self._stream.write(data))
 
     def flush(self) -> None:
         self._do(self._stream.flush)
@@ -92,7 +92,7 @@ def _open_for_appending(path: Path) -> int:
     return target.open(flags) if target.top else os.open(path, flags, 0o666)
 
 
-def check_output_file(path: Path, source: str) -> None:
+def check_output_file(path: Path, source: str, form: ResultFormat) -> None:
     """Results replace results, and nothing else."""
     if os.path.exists(source) and path.exists() and path.samefile(source):  # noqa: PTH110 - source may be -
         raise Invalid(f"--out {path} is the file to be run", hint="name another file")
@@ -100,31 +100,20 @@ def check_output_file(path: Path, source: str) -> None:
         return
     with path.open("rb") as stream:
         first = stream.readline()
-    if first.endswith(b"\n") and b'"batch_line"' not in first:
+    if first.endswith(b"\n") and not form.is_first_line(first):
         raise Invalid(f"--out {path} holds something other than results of a batch", hint="name another file")
 
 
-def _last_complete(path: Path, batch_id: str, done: Iterable[int]) -> tuple[int, int]:
+def _last_complete(path: Path, form: ResultFormat, expected: Iterable[ExpectedResult]) -> tuple[int, int]:
     """The last line whose result is whole, and where it ends."""
-    last = end = 0
     if not path.is_file():
-        return last, end
+        return 0, 0
     with path.open("rb") as stream:
-        for number, raw in zip(done, stream, strict=False):
-            if not raw.endswith(b"\n") or not _is_result(raw, batch_id, number):
+        if stream.read(len(form.head)) != form.head:
+            return 0, 0
+        last, end = 0, len(form.head)
+        for each, row in zip(expected, form.rows(stream), strict=False):
+            if not row.endswith(b"\n") or not form.is_result(row, each):
                 break
-            last, end = number, end + len(raw)
+            last, end = each.line, end + len(row)
     return last, end
-
-
-def _is_result(raw: bytes, batch_id: str, number: int) -> bool:
-    try:
-        result = json.loads(raw)
-    except ValueError:
-        return False
-    return (
-        isinstance(result, dict)
-        and result.get("batch_id") == batch_id
-        and result.get("batch_line") == number
-        and result.get("state") == "finished"
-    )

@@ -109,12 +109,18 @@ class AdaptiveLimiter:
     """The limiter of a batch's calls: limits by the minute, the budget, then a slot."""
 
     def __init__(
-        self, most: int, *, rpm: float | None = None, tpm: float | None = None, budget: Budget | None = None
+        self,
+        most: int,
+        *,
+        rpm: float | None = None,
+        tpm: float | None = None,
+        budget: Budget | None = None,
+        embedded: int = 1,
     ) -> None:
+        """``embedded``: in how many processes the embedded model runs."""
         self.slots = ConcurrencyLimit(most)
-        self._local_limit = ConcurrencyLimit(
-            1
-        )  # waiting for the one model in this process is nobody's latency
+        # Waiting for the one model of a process is nobody's latency.
+        self._local_limit = ConcurrencyLimit(min(most, embedded))
         self.budget = budget
         self.wait_on_rate_limit = True  # else a 429 is an answer, and not asked again
         self._calls = TokenBucket(rpm) if rpm else None

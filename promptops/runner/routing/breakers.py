@@ -1,9 +1,9 @@
 """What the registry on this machine has to say while calls are served: breakers, and the key of units."""
 
 import time
-from pathlib import Path
 from threading import Lock
 
+from promptops.config.registry_location import RegistryLocation
 from promptops.errors import PromptopsError
 from promptops.registry import (
     FAILURES_TO_OPEN,
@@ -28,7 +28,7 @@ class LocalBreakers:
     ``log``: without it nothing is logged, so that no file is made where there is none.
     """
 
-    def __init__(self, path: Path, *, log: bool = True) -> None:
+    def __init__(self, path: RegistryLocation, *, log: bool = True) -> None:
         self._path = path
         self._open_registry = RegistryDatabase.open if log else RegistryDatabase.open_existing
         self._lock = Lock()

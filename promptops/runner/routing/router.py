@@ -3,11 +3,11 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from promptops.config.closing import Closing
+from promptops.config.registry_location import RegistryLocation
 from promptops.config.text import InvalidAt
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
@@ -26,6 +26,14 @@ _LOG = PackageLogger("promptops.runner")
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 _GATE_PHASES = frozenset({"eval", "shadow"})
 NO_KEY = "unit not hashed"  # its units cannot be distinguished, so it is not evidence
+FOLLOW_UP = "conversation"  # a turn that no unit put on its arm, or that no released version answers
+
+
+class KeptArm(NamedTuple):
+    """The arm of a rollout that an earlier call has met."""
+
+    rollout: str
+    canary: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +86,7 @@ class _ChannelSnapshot:
 class Router(Closing):
     """Places the calls of one project's channels. May be shared by threads."""
 
-    def __init__(self, source: ReleaseSource, registry: Path, *, log: bool = True) -> None:
+    def __init__(self, source: ReleaseSource, registry: RegistryLocation, *, log: bool = True) -> None:
         self.source = source
         self._breakers = LocalBreakers(registry, log=log)
         self._snapshots: dict[str, _ChannelSnapshot] = {}
@@ -87,9 +95,15 @@ class Router(Closing):
         self._breakers.close()
 
     def place(
-        self, reference: Reference, unit: str | None = None, metadata: Mapping[str, Any] = _NOTHING
+        self,
+        reference: Reference,
+        unit: str | None = None,
+        metadata: Mapping[str, Any] = _NOTHING,
+        kept: KeptArm | None = None,
     ) -> RoutingDecision:
         """Say which version answers. ``unit`` is whom the call is for; else the metadata may say.
+
+        ``kept``: where a conversation is, which stays there; a call that no unit put there is no evidence.
 
         Raises NotFound where the channel serves nothing, Invalid where what it serves can't be read.
         """
@@ -107,6 +121,10 @@ class Router(Closing):
         sticky = unit if rollout.unit != "call" else None
         canary = on_canary(rollout.salt, sticky or os.urandom(16).hex(), rollout.weight_bp)
         hashed, key_id, excluded = self._hash_unit(unit)
+        excluded = excluded if sticky is not None else None
+        if kept is not None and kept.rollout == rollout.id:
+            excluded = excluded if sticky and kept.canary == canary else FOLLOW_UP
+            canary = kept.canary
         return RoutingDecision(
             version=snapshot.canary if canary and snapshot.canary else snapshot.stable,
             stable=snapshot.stable,
@@ -115,7 +133,7 @@ class Router(Closing):
             weight_bp=rollout.weight_bp,
             unit_hash=hashed,
             unit_key_id=key_id,
-            excluded=excluded if sticky is not None else None,
+            excluded=excluded,
             fallback=snapshot.problem if canary else None,
             shadow=snapshot.shadow,
         )

@@ -105,6 +105,8 @@ class GitSource:
         before = self._snapshot
         with self._lock, GitRepo(self._settings) as repo:
             commit = find_state_commit(repo)
+            if commit is None and before is not None and before.commit is not None:
+                raise _lost_branch(before.commit)
             if before is None or commit != before.commit:
                 snapshot = _StateSnapshot(repo, commit)
                 for prompt, known in before.states.items() if before else ():
@@ -141,6 +143,14 @@ class GitSource:
         if key not in self._versions:
             with suppress(NotFound):  # said to whoever is to be served it
                 self._versions[key] = _version(repo, snapshot.content, prompt, released)
+
+
+def _lost_branch(commit: str) -> Invalid:
+    """Whoever deletes it has released nothing, and rolled nothing back."""
+    return Invalid(
+        f"the branch {STATE_BRANCH} is gone, and what it released before goes on being served",
+        hint=f"promptops release sync fetches it; or git branch {STATE_BRANCH} {commit[:12]}",
+    )
 
 
 def _served_versions(state: ReleaseState) -> Iterator[ReleasedVersion]:

@@ -59,7 +59,7 @@ def test_each_line_meets_the_version_of_its_unit(
     assert len(logged) == LINES
     assert {row["state"] for row in logged} == {"finished"}
     assert {(row["rollout"], row["weight_bp"], row["kind"]) for row in logged} == {("r-1", 5000, "batch")}
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.registry) as registry:
         key = unit_key(registry)
     assert {row["unit_hash"] for row in logged} == {key.hash(f"u{number}") for number in range(10)}
     assert [row["writer_counter"] for row in logged] == list(range(1, LINES + 1))
@@ -181,6 +181,7 @@ def test_a_long_batch_follows_the_release(
     assert {(row["version"], row["rollout"]) for row in logged[-20:]} == {("v2", None)}
 
 
+@pytest.mark.sqlite  # a server does not lose a table
 def test_a_registry_that_takes_no_more_rows_stops_it_before_the_next_call(
     folder: GitFolder, repo: Repo, cli: Cli, provider: Provider
 ) -> None:

@@ -1,5 +1,6 @@
 """Batches that were interrupted: by a kill, by Ctrl-C, by a cut file."""
 
+import csv
 import json
 import random
 import re
@@ -7,13 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
+from promptops.config.registry_location import local_file
 from promptops.registry import format_line_ranges
-from support.batch_files import greetings, outputs, results, rows, write_lines
+from support.batch_files import calls_under_way, greetings, outputs, results, rows, write_lines
 from support.forked_commands import ForkedPopen
 from support.front_door import Cli, Repo
 from support.provider import Provider, echo, slow
@@ -64,7 +65,25 @@ def test_killed_again_and_again(greeting: Repo, provider: Provider) -> None:
     assert repeated <= 3 * 16  # 8 in flight, and at most as many whose rows were on their way to the disk
     assert len(rows(greeting)) == LINES
     assert named(said[-1]) <= 16
-    assert not list((greeting.path / "registry.db-batches").iterdir())
+    assert not calls_under_way(greeting)
+
+
+def test_a_csv_file_is_carried_on_as_well(greeting: Repo, provider: Provider) -> None:
+    lines = 30
+    provider.script = lambda request: slow(0.02, echo(request))
+    write_lines(greeting, lines)
+    for requests in (8, 20):
+        child = start(greeting, "--out", "out.csv")
+        wait_for(provider, requests)
+        child.kill()
+        child.communicate(timeout=60)
+    child = start(greeting, "--out", "out.csv")
+    said = child.communicate(timeout=60)[1]
+    assert child.returncode == 0, said
+    with (greeting.path / "out.csv").open(newline="") as stream:
+        found = list(csv.DictReader(stream))
+    assert [row["output"] for row in found] == greetings(lines)
+    assert {row["run_id"] for row in found} == {row["run_id"] for row in rows(greeting)}
 
 
 def test_calls_that_were_under_way_are_counted_and_named(
@@ -195,7 +214,8 @@ def test_the_same_batch_twice_at_once_is_refused(greeting: Repo, provider: Provi
 
 
 def test_a_batch_folder_that_cannot_be_made(greeting: Repo, provider: Provider, cli: Cli) -> None:
-    greeting.write("registry.db-batches", "in the way")
+    local = local_file(greeting.registry)
+    local.with_name(f"{local.name}-batches").write_text("in the way")
     write_lines(greeting, 2)
     done = cli(*COMMAND)
     assert (done.code, "cannot write" in done.err) == (4, True)
@@ -216,4 +236,4 @@ def test_lines_are_spelled_as_spans(lines: Any, spelled: str) -> None:
 def test_nothing_is_left_beside_the_registry(greeting: Repo, provider: Provider, cli: Cli) -> None:
     write_lines(greeting, 3)
     assert cli(*COMMAND).code == 0
-    assert not list(Path("registry.db-batches").iterdir())
+    assert not calls_under_way(greeting)

@@ -146,7 +146,7 @@ class TestPlacement:
             own = place.place(at(folder), "u1")
         monkeypatch.setenv("PROMPTOPS_UNIT_KEY", "shared by all hosts")
         settings = folder.settings()
-        with Router(GitSource(settings), settings.registry.parent / "missing" / "r.db") as place:
+        with Router(GitSource(settings), folder.path / "missing" / "r.db") as place:
             shared = place.place(at(folder), "u1")
         assert (shared.arm, shared.excluded) == (own.arm, None)
         assert shared.unit_key_id != own.unit_key_id
@@ -158,7 +158,7 @@ class TestPlacement:
         with serving():
             pass
         settings = folder.settings()
-        with Router(GitSource(settings), settings.registry.parent / "missing" / "r.db") as place:
+        with Router(GitSource(settings), folder.path / "missing" / "r.db") as place:
             placed = place.place(at(folder), "u1")
         assert placed.arm in ("stable", "canary")
         assert (placed.unit_hash, placed.excluded) == (None, "unit not hashed")
