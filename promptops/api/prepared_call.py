@@ -1,8 +1,8 @@
 """A call that is handed out, to be made by a client of the application's own."""
 
 import threading
-from collections.abc import Awaitable, Callable
-from typing import TypedDict, Unpack
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypedDict, Unpack
 
 from promptops.errors import Invalid
 from promptops.runner import PreparedRun, ReportedResult, Run
@@ -15,6 +15,7 @@ class CallReport(TypedDict, total=False):
     """What the application knows of a call that it made."""
 
     output: str | None
+    tool_calls: Sequence[Mapping[str, Any]] | None
     input_tokens: int | None
     output_tokens: int | None
     error: str | BaseException | None
@@ -44,9 +45,10 @@ class PreparedCall:
         self._lock = threading.Lock()
 
     def finish(self, **report: Unpack[CallReport]) -> Run:
-        """Log how it ended: with an ``output``, which is checked, or an ``error``. Once.
+        """Log how it ended: with an ``output`` or ``tool_calls``, which are checked, or an ``error``. Once.
 
-        Also ``input_tokens``, ``output_tokens`` and ``response_model``, as far as they are known.
+        ``tool_calls`` are those of an answer as OpenAI writes them, [] for none; without them checks on calls
+        cannot say. Also ``input_tokens``, ``output_tokens`` and ``response_model``, as far as they are known.
         """
         result = _reported_result(**report)
         return self._finish(self._take(), result)
@@ -65,6 +67,7 @@ class PreparedCall:
 
 def _reported_result(
     output: str | None = None,
+    tool_calls: Sequence[Mapping[str, Any]] | None = None,
     input_tokens: int | None = None,
     output_tokens: int | None = None,
     error: str | BaseException | None = None,
@@ -72,6 +75,7 @@ def _reported_result(
 ) -> ReportedResult:
     return ReportedResult(
         output=output,
+        tool_calls=tool_calls,
         input_tokens=input_tokens,
         output_tokens=output_tokens,
         error=None if error is None else str(error) or type(error).__name__,

@@ -22,11 +22,12 @@ from typing import Any, Literal, Self, TypeVar
 from promptops.api.prepared_call import PreparedCall
 from promptops.api.streaming import Stream
 from promptops.config.closing import Closing
+from promptops.config.registry_location import is_postgres_url
 from promptops.config.settings import Settings, find_settings
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import json_data_problem
 from promptops.providers.types import OnText
-from promptops.registry import Feedback, outcomes_of_feedback
+from promptops.registry import Feedback, outcomes_of_feedback, read_released_answer
 from promptops.release.bundle import BundleSource, write_bundle
 from promptops.runner import PreparedRun, ReportedResult, Run
 from promptops.runner.retry import Limits
@@ -195,6 +196,15 @@ class Workspace(Closing):
         outcomes = outcomes_of_feedback(run_id, feedback, self.settings.log)
         return self._wait(lambda service: service.feedback(run_id, outcomes))
 
+    def released_answer(self, run_id: str) -> str | None:
+        """The answer of a ``held`` run, or the better one released in its place; None while it waits.
+
+        Raises NotFound for a run that is not known, Invalid where its answer was rejected or never held.
+        """
+        return self._wait(
+            lambda service: service.journal.with_registry(lambda log: read_released_answer(log, run_id))
+        )
+
     def write_bundle(self, file: str | os.PathLike[str]) -> None:
         """Write what all channels serve to one file, as ``promptops release bundle`` does."""
         write_bundle(self.settings, Path(file))
@@ -267,5 +277,8 @@ def _call_request(
     return CallRequest(reference=reference, inputs=dict(inputs), unit=whom, metadata=kept, limits=limits)
 
 
-def _absolute(path: str | os.PathLike[str] | None) -> Path | None:
-    return None if path is None else Path(path).expanduser().absolute()
+def _absolute(registry: str | os.PathLike[str] | None) -> Path | str | None:
+    """A path from the current folder, or the URL of a database as it is."""
+    if isinstance(registry, str) and is_postgres_url(registry):
+        return registry
+    return None if registry is None else Path(registry).expanduser().absolute()

@@ -5,7 +5,8 @@ few while runs are kept beside it, or in memory where that is impossible too. An
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from promptops.config.settings import Settings
 from promptops.dataclass import dataclass
@@ -18,6 +19,7 @@ from promptops.registry import (
     RegistryDatabase,
     RegistryJournal,
     StartedRun,
+    is_quick_to_redact,
     redact_finished_run,
 )
 
@@ -26,6 +28,7 @@ _LOG = PackageLogger("promptops.service")
 BUSY_TIMEOUT_S = 1.0
 BACKOFF_S = 2.0
 _FLUSH_BATCH = 50
+_MAX_SMALL, _VALUE_SIZE = 50_000, 16  # characters; a value of any kind takes some, too
 MAX_BUFFERED = 10_000  # runs in memory, where neither the registry nor its folder can be written
 
 
@@ -46,7 +49,7 @@ class RunEnd:
 
 
 class BufferedJournal(RegistryJournal):
-    """Used by one thread. ``registry`` is for what is found out about runs after they have ended."""
+    """Used by one thread at a time. ``registry`` is for what is found out about runs after their end."""
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, busy_s=BUSY_TIMEOUT_S)
@@ -68,10 +71,30 @@ class BufferedJournal(RegistryJournal):
             grouped = False
         return [None] * len(rows) if grouped else [self._log_alone(row) for row in rows]
 
+    def log_at_once(self, row: RunStart | RunEnd) -> bool:
+        """Whether a row is in the registry, after little more than its commit.
+
+        Otherwise nothing was done, and ``log`` is to do it, be it only to say what is wrong.
+        """
+        if self._registry is None or self._fault or self._held or self._spooled or not self._is_quick(row):
+            return False
+        try:
+            self.log_group(*_starts_and_ends([row]), waits=False)
+        except Exception:  # noqa: BLE001 - it comes out again in ``log``
+            return False
+        return True
+
+    def _is_quick(self, row: RunStart | RunEnd) -> bool:
+        if isinstance(row, RunStart):
+            plain = self._knows_version(row.run) and is_quick_to_redact(row.run, None, self._log)
+            return plain and is_small(row.run.inputs)
+        run = self._under_way.get(row.run_id)
+        quick = run is not None and is_quick_to_redact(run, row.end, self._log)
+        return quick and is_small([row.end.output, row.end.tool_calls, row.end.attempts])
+
     def _log_together(self, rows: Sequence[RunStart | RunEnd]) -> bool:
         """Whether the rows went into the registry as one; not where some are kept elsewhere."""
-        starts = [(row.run, row.prompt) for row in rows if isinstance(row, RunStart)]
-        ends = [(row.run_id, row.end) for row in rows if isinstance(row, RunEnd)]
+        starts, ends = _starts_and_ends(rows)
         if len(rows) == 1 or any(name in self._held or name in self._spooled for name, _ in ends):
             return False
         self.log_group(starts, ends)
@@ -175,3 +198,26 @@ class BufferedJournal(RegistryJournal):
         if error.message not in self._warned:
             self._warned.add(error.message)
             _LOG.warning(with_hint(error.message, where))
+
+
+def is_small(value: Any, most: int = _MAX_SMALL) -> bool:
+    """Whether a JSON value is written in a moment; looked at no further than it takes to say so."""
+    left = [value]
+    while left:
+        each = left.pop()
+        if isinstance(each, str):
+            most -= len(each)
+        elif isinstance(each, Mapping | list | tuple):
+            members = each.values() if isinstance(each, Mapping) else each
+            most -= _VALUE_SIZE * len(members)
+            left.extend(members if most > 0 else ())
+        if most < 0:
+            return False
+    return True
+
+
+def _starts_and_ends(
+    rows: Sequence[RunStart | RunEnd],
+) -> tuple[list[tuple[StartedRun, Prompt]], list[tuple[str, FinishedRun]]]:
+    starts = [(row.run, row.prompt) for row in rows if isinstance(row, RunStart)]
+    return starts, [(row.run_id, row.end) for row in rows if isinstance(row, RunEnd)]

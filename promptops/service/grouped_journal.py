@@ -2,9 +2,13 @@
 
 A started row is on disk before its call is made, and a finished row before its answer is returned. While one
 group is on its way to the disk, the next one gathers.
+
+The writer is a thread of its own, but a run that is alone is logged on the loop's: that holds nobody up, and
+to change threads takes longer than all else about it.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TypeVar
@@ -18,6 +22,9 @@ T = TypeVar("T")
 _Task = Callable[[], object]  # something else to be done on the writer's thread
 _Entry = RunStart | RunEnd | _Task
 
+_QUICK_S = 0.02  # a disk that took longer is left to the writer for some time
+_SLOW_S = 0.25
+
 
 class GroupedJournal:
     """``start`` and ``finish`` return at once, ``written`` waits. Used on the thread of ``loop``."""
@@ -26,17 +33,38 @@ class GroupedJournal:
         self._journal = BufferedJournal(settings)
         self._writer: GroupWriter[_Entry] = GroupWriter(self._write, loop)
         self._handed_over: dict[str, asyncio.Future[None]] = {}
+        self._under_way: set[str] = set()
+        self._slow_until = 0.0  # on the monotonic clock
 
     def start(self, run: StartedRun, prompt: Prompt) -> None:
-        self._handed_over[run.run_id] = self._writer.put(RunStart(run, prompt))
+        self._log(run.run_id, RunStart(run, prompt))
+        self._under_way.add(run.run_id)
 
     def finish(self, run_id: str, end: FinishedRun) -> None:
-        self._handed_over[run_id] = self._writer.put(RunEnd(run_id, end))
+        self._under_way.discard(run_id)
+        self._log(run_id, RunEnd(run_id, end))
+
+    def _log(self, run_id: str, row: RunStart | RunEnd) -> None:
+        if self._under_way or not self._writer.idle or not self._log_alone(row):
+            self._handed_over[run_id] = self._writer.put(row)
+
+    def _log_alone(self, row: RunStart | RunEnd) -> bool:
+        clock = time.monotonic()
+        if clock < self._slow_until:
+            return False
+        logged = self._journal.log_at_once(row)
+        if (ended := time.monotonic()) - clock > _QUICK_S:
+            self._slow_until = ended + _SLOW_S
+        return logged
 
     async def written(self, run_id: str) -> None:
         """Wait until what was last handed over of a run is on disk. Raises when it can't be."""
         if waiting := self._handed_over.pop(run_id, None):
-            await waiting  # the row is written even if nobody waits
+            try:
+                await waiting  # the row is written even if nobody waits
+            except Exception:
+                self._under_way.discard(run_id)  # if it was a start, there will be no end
+                raise
 
     async def with_registry(self, work: Callable[[RegistryDatabase], T]) -> T:
         """Do something with the registry, after all that was handed over before."""

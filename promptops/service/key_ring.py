@@ -6,7 +6,7 @@ from promptops.config.clock import utc_now
 from promptops.config.closing import Closing
 from promptops.config.settings import Settings
 from promptops.dataclass import dataclass
-from promptops.registry import ApiKey, RegistryDatabase, hash_secret, list_api_keys
+from promptops.registry import ApiKey, RegistryDatabase, api_keys_stamp, hash_secret, list_api_keys
 from promptops.service.key_usage import KeyUsage, read_spending
 from promptops.service.usage_store import LocalUsage, UsageStore
 
@@ -29,17 +29,21 @@ class KeyReader(Closing):
         self._settings = settings
         self._registry: RegistryDatabase | None = None
         self._round = 0
+        self._stamp: tuple[object, ...] = ()
+        self._keys: dict[str, ApiKey] = {}
 
     def read(self) -> KeyReading:
         """Raises what is wrong with the registry."""
         if self._registry is None:
             self._registry = RegistryDatabase.open(self._settings.registry, busy_s=_BUSY_TIMEOUT_S)
-        keys, now = list_api_keys(self._registry), utc_now()
+        now, stamp = utc_now(), api_keys_stamp(self._registry)
+        if stamp != self._stamp:
+            self._keys, self._stamp = {key.secret_hash: key for key in list_api_keys(self._registry)}, stamp
         looks = self._round % _SPENDING_ROUNDS == 0
         self._round += 1
-        active = [key for key in keys if looks and key.revoked_at is None]
+        active = [key for key in self._keys.values() if looks and key.revoked_at is None]
         spent = {key.key_id: read_spending(self._registry, key, now) for key in active}
-        return KeyReading({key.secret_hash: key for key in keys}, spent)
+        return KeyReading(self._keys, spent)
 
     def close(self) -> None:
         if self._registry:

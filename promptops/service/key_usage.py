@@ -8,8 +8,9 @@ from hashlib import sha256
 from types import TracebackType
 from typing import Any, Self
 
-from promptops.config.clock import utc_now, utc_text
+from promptops.config.clock import utc_moment, utc_now, utc_text
 from promptops.errors import Invalid, Unavailable
+from promptops.log import PackageLogger
 from promptops.providers.catalog import Catalog
 from promptops.providers.types import ModelError
 from promptops.registry import ApiKey, KeyLimits, RegistryDatabase, spent_by_key
@@ -19,6 +20,8 @@ from promptops.runner.retry import request_for
 from promptops.service.rate_limits import MinuteAllowance
 from promptops.service.usage_store import OF_UNITS, UsageStore
 
+_LOG = PackageLogger("promptops.service")
+_HOUR = 3_600.0  # seconds
 _NEVER_BILLED = frozenset({"authentication", "not_found", "bad_request", "rate_limit", "connection"})
 _DAY, _MONTH = 10, 7  # characters of a moment that name its day and its month
 
@@ -78,6 +81,7 @@ class KeyUsage:
     def __init__(self, limits: KeyLimits, store: UsageStore, key_id: str = "") -> None:
         self.limits = limits
         self.store = store
+        self.key_id = key_id
         self.reserved, self._running = f"reserved/{key_id}", f"running/{key_id}"
         self._unit = f"{OF_UNITS}{key_id}/"
         rates = limits.requests_per_minute, limits.tokens_per_minute
@@ -107,15 +111,21 @@ class KeyUsage:
         if not self.free:
             with self.store.locked():
                 self._admit(unit)
-        return Admission(self)
+        return Admission(self, unit)
 
     def _admit(self, unit: str | None) -> None:
         most, per_unit = self.limits.concurrency, self.limits.unit_requests_per_minute
         if most is not None and self.store.total(self._running) >= most:
             raise LimitReached(f"{most} calls of this key are under way, and no more are allowed", 1.0)
+        blocked = self._blocked_inputs(unit)
+        if blocked is not None and (wait := blocked.wait_for(1)) > 0:
+            raise LimitReached(
+                f"guards have blocked {self.limits.unit_blocked_per_hour} inputs of this unit within an hour",
+                wait,
+            )
         buckets = [(self._requests, "requests of this key")]
         if per_unit is not None and unit is not None:
-            name = self._unit + sha256(unit.encode()).hexdigest()[:32]
+            name = self._unit + _short_hash(unit)
             buckets.append((MinuteAllowance(per_unit, self.store, name), "requests of this unit"))
         for bucket, what in buckets:
             if bucket is not None and (wait := bucket.wait_for(1)) > 0:
@@ -126,6 +136,24 @@ class KeyUsage:
         if most is not None:
             self.store.add(self._running, 1)
 
+    def _blocked_inputs(self, unit: str | None) -> MinuteAllowance | None:
+        most = self.limits.unit_blocked_per_hour
+        if most is None or unit is None:
+            return None
+        return MinuteAllowance(most, self.store, f"{self._unit}blocked/{_short_hash(unit)}", seconds=_HOUR)
+
+    def note_blocked(self, unit: str | None) -> None:
+        """Count an input that a guard has blocked; say so where it was the last that the unit may have."""
+        blocked = self._blocked_inputs(unit)
+        if blocked is None:
+            return
+        blocked.take(1)
+        if (wait := blocked.wait_for(1)) > 0:
+            _LOG.warning(
+                f"a unit of key {self.key_id} has had {self.limits.unit_blocked_per_hour} inputs blocked: "
+                f"its calls are refused for {wait / 60:.0f} minutes"
+            )
+
     def ended(self) -> None:
         if self.limits.concurrency is not None:
             self.store.add(self._running, -1)
@@ -134,8 +162,9 @@ class KeyUsage:
 class Admission:
     """One admitted call. As a context it ends with the call, whatever came of it."""
 
-    def __init__(self, usage: KeyUsage) -> None:
+    def __init__(self, usage: KeyUsage, unit: str | None = None) -> None:
         self._usage = usage
+        self._unit = unit
         self._usd = 0.0
         self._tokens = 0
         self._run: Run | None = None
@@ -157,13 +186,14 @@ class Admission:
         with usage.store.locked():
             if usage.tokens and (wait := usage.tokens.wait_for(tokens)) > 0:
                 raise LimitReached("too many tokens of this key a minute", wait)
-            self._reserve_usd(usd * (1 + (prompt.output.repair if prompt.output else 0)))
+            again = sum(guard.retries for guard in prompt.guards)
+            self._reserve_usd(usd * (1 + (prompt.output.repair if prompt.output else 0) + again))
             if usage.tokens:
                 usage.tokens.take(tokens)
                 self._tokens = tokens
 
     def _reserve_usd(self, usd: float) -> None:
-        usage, now = self._usage, time.time()
+        usage, now = self._usage, utc_moment()
         for window in usage.windows:
             left = window.left(utc_text(now), usage.store.total(usage.reserved))
             if usd > left:
@@ -188,15 +218,21 @@ class Admission:
         uncharged = isinstance(error, ModelError) and error.type in _NEVER_BILLED
         spent = 0.0 if uncharged else self._usd
         if run and run.finished.spent_usd is not None:
-            spent = run.finished.spent_usd
-        with usage.store.locked():
+            spent = run.finished.spent_usd + sum(each.usd or 0.0 for each in run.guards)
+        now = utc_now()
+
+        def settle() -> None:
             usage.ended()
+            if run and run.finished.error_type == "input_blocked":
+                usage.note_blocked(self._unit)
             if self._usd:
                 usage.store.add(usage.reserved, -self._usd)
             for window in usage.windows:
-                window.add(spent, utc_now())
+                window.add(spent, now)
             if usage.tokens and run and run.input_tokens is not None:
                 usage.tokens.take(run.input_tokens + (run.output_tokens or 0) - self._tokens)
+
+        usage.store.apply(settle)
 
 
 def read_spending(registry: RegistryDatabase, key: ApiKey, now: str) -> dict[str, float]:
@@ -209,6 +245,10 @@ def _budgets(limits: KeyLimits) -> list[tuple[int, float]]:
     """The characters of a moment that name the period, and what may be spent in it."""
     known = ((_DAY, limits.usd_per_day), (_MONTH, limits.usd_per_month))
     return [(length, most) for length, most in known if most is not None]
+
+
+def _short_hash(unit: str) -> str:
+    return sha256(unit.encode()).hexdigest()[:32]
 
 
 def _number(period: str) -> float:

@@ -18,11 +18,19 @@ from promptops.config.clock import utc_now
 from promptops.config.settings import Settings
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid, PromptopsError
-from promptops.providers.types import Completion, CompletionRequest, ModelClient, ModelError, OnText
+from promptops.providers.types import (
+    REFUSAL,
+    Completion,
+    CompletionRequest,
+    ModelClient,
+    ModelError,
+    OnText,
+)
 from promptops.registry import FinishedRun, RegistryDatabase, RunOutcome, add_run_outcomes, redact_outcomes
 from promptops.runner import PreparedRun, ReportedResult, Run, RunContext, Runner, is_shadow_sampled
 from promptops.runner.caller_tools import NO_TOOLS, CallerTools
 from promptops.runner.extraction import may_replace_text
+from promptops.runner.observer import observer_for
 from promptops.runner.retry import Limits
 from promptops.runner.routing import Router, prepare_routed_run
 from promptops.runner.session import Session
@@ -31,7 +39,7 @@ from promptops.service.chat_inputs import are_complete, inputs_from_chat
 from promptops.service.grouped_journal import GroupedJournal
 from promptops.service.periodic_sync import FailureReports, PeriodicSync
 from promptops.service.sources import RefreshableSource
-from promptops.versions.references import parse_reference
+from promptops.versions.references import Reference, parse_reference
 from promptops.versions.release_state import ShadowState
 from promptops.versions.resolve import Version
 
@@ -43,7 +51,9 @@ T = TypeVar("T")
 POLL_INTERVAL_S = (
     0.5  # how often a moved ref, a new bundle and a registry that can be written again are looked for
 )
+_MAX_REFERENCES = 1_000
 _QUICK_S = 0.003
+_TELEMETRY_S = 10.0  # to send what waits
 _SHUTDOWN_TIMEOUT_S = 2.0  # at the end nobody waits longer for a fetch, or for a model's weights
 
 
@@ -96,6 +106,7 @@ class Service:
     def __init__(
         self, settings: Settings, source: RefreshableSource, sync: PeriodicSync | None = None
     ) -> None:
+        observer_for(settings)  # what telemetry lacks is said here, and not by each call
         self._settings = settings
         self._source = source
         self._serving = Router(source, settings.registry)
@@ -105,10 +116,17 @@ class Service:
         self._quick: dict[
             str, object
         ] = {}  # references, each with the state of releases that it was quick in
+        self._references: dict[str, Reference] = {}
         self._served: tuple[object, Mapping[str, Version]] = (None, {})
         self.loop = BackgroundLoop("promptops-loop")
         self.journal = GroupedJournal(settings, self.loop.loop)
-        self._session = Session(settings, pooled=True, journal=self.journal)
+        self._session = Session(
+            settings,
+            pooled=True,
+            journal=self.journal,
+            written=self.journal.written,
+            find_judge=source.judge,
+        )
         self._reader = Worker("promptops-reader")
         self.loop.submit(self._watch())
 
@@ -121,7 +139,7 @@ class Service:
         client = request.client
         if client is not None:
             runner = replace(runner, adapter_for=lambda _: client)
-        reference = None if request.version else parse_reference(request.reference, self._settings)
+        reference = None if request.version else self._reference(request.reference)
         if reference is None or reference.channel is None:
             version = request.version or self._source.find(request.reference)
             context = RunContext(**request.facts)
@@ -130,12 +148,21 @@ class Service:
             return ReadyCall(runner, prepared, inputs)
         self._on_channels = True
         placement = self._serving.place(reference, request.unit, request.metadata)
-        alone = replace(placement, shadow=None)  # a shadow waits in memory, not in the registry
+        # a shadow waits in memory, not in the registry
+        alone = replace(placement, shadow=None) if placement.shadow else placement
         inputs = request.inputs_of(placement.stable or placement.version)  # what callers know of
         prepared = prepare_routed_run(runner, alone, inputs, called=called, **request.facts)
         # a shadow would answer without the tools, so that nothing could be compared
         shadow = None if request.caller_tools.tools else placement.shadow
         return ReadyCall(runner, prepared, inputs, shadow)
+
+    def _reference(self, text: str) -> Reference:
+        if known := self._references.get(text):
+            return known
+        found = parse_reference(text, self._settings)
+        if found.channel is not None and len(self._references) < _MAX_REFERENCES:  # it hangs on no file
+            self._references[text] = found
+        return found
 
     async def aready(self, request: CallRequest) -> ReadyCall:
         """``ready``: on the thread that may wait for git, until that has been seen to be quick.
@@ -173,11 +200,11 @@ class Service:
         return await self.read(self._served_now)
 
     async def answer(
-        self, call: ReadyCall, on_text: OnText | None = None, *, calls_as_text: bool = True
+        self, call: ReadyCall, on_text: OnText | None = None, *, all_as_text: bool = True
     ) -> Run:
         """Make one call. One that fails raises its ModelError, after it has been logged.
 
-        With ``calls_as_text`` tool calls without a text beside them are heard as JSON.
+        With ``all_as_text`` a refusal is heard too, and tool calls without a text beside them, as JSON.
         """
         prepared = await self._start(call)
         replaced = may_replace_text(prepared.version.prompt, call.runner.catalog)
@@ -191,7 +218,7 @@ class Service:
         if run.error:
             run.error.run_id = run.started.run_id
             raise run.error
-        late = run.answer if calls_as_text else run.text
+        late = run.answer if all_as_text else run.text if run.finish_reason != REFUSAL else ""
         if on_text and not (heard and heard.begun) and late:
             on_text(late)
         return run
@@ -224,6 +251,10 @@ class Service:
         self._serving.close()
         if self._sync:
             self._sync.close(_SHUTDOWN_TIMEOUT_S)
+        if self._settings.telemetry.otlp:
+            from promptops.runner.traced_calls import flush_telemetry
+
+            flush_telemetry(_TELEMETRY_S)
 
     @cached_property
     def _shadows(self) -> "ShadowWorker":
@@ -276,7 +307,9 @@ class Service:
     def _offer_to_shadow(self, call: ReadyCall, run: Run) -> None:
         shadow = call.shadow
         if shadow and is_shadow_sampled(shadow, run.started, run.finished):
-            self._reader.submit(lambda: self._shadows.offer(run.started, call.inputs, shadow))
+            guarded = call.prepared.guarding is not None  # what they redact is sent to nobody
+            inputs = call.prepared.rendered.inputs if guarded else call.inputs
+            self._reader.submit(lambda: self._shadows.offer(run.started, inputs, shadow))
 
     async def _report_canary_failure(self, run: Run) -> None:
         if run.started.arm == "canary" and (run.finished.error_type or run.started.fallback):

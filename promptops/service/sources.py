@@ -13,6 +13,10 @@ class RefreshableSource(ReleaseSource, Protocol):
 
     def refresh(self) -> bool: ...
 
+    def judge(self, reference: str) -> Version:
+        """What a guard asks as its judge."""
+        ...
+
     def find(self, reference: str) -> Version:
         """What a reference means that names no channel."""
         ...
@@ -24,6 +28,9 @@ class RepositorySource(GitSource):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self._current = VersionCache(settings)
+
+    def judge(self, reference: str) -> Version:
+        return self._current.find(reference)
 
     def find(self, reference: str) -> Version:
         return self._current.find(reference)

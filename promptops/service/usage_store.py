@@ -1,7 +1,7 @@
 """Where the amounts are kept that limits look at: in this process, or shared by those of one server."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
@@ -15,7 +15,11 @@ class UsageStore(Protocol):
     """Amounts by name. Each has a moment, or a period, that it is of."""
 
     def locked(self) -> AbstractContextManager[None]:
-        """No other process reads or writes amounts meanwhile."""
+        """No other process reads or writes amounts meanwhile. Raises Unavailable where that cannot be had."""
+        ...
+
+    def apply(self, work: Callable[[], None]) -> None:
+        """Do it so that no other process reads or writes meanwhile: now, or as soon as that can be had."""
         ...
 
     def read(self, name: str) -> tuple[float, float] | None: ...
@@ -42,6 +46,9 @@ class LocalUsage:
     @contextmanager
     def locked(self) -> Iterator[None]:
         yield
+
+    def apply(self, work: Callable[[], None]) -> None:
+        work()
 
     def read(self, name: str) -> tuple[float, float] | None:
         return self._units.get(name) if name.startswith(OF_UNITS) else self._amounts.get(name)

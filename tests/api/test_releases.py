@@ -1,9 +1,7 @@
 """A workspace and what is live: canaries, moved refs, no process per call."""
 
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,17 +12,8 @@ from support.front_door import GREET, Repo
 from support.git_repositories import GitFolder
 from support.provider import Answer, Provider, Received, echo, status
 from support.release_states import STATE, released, write_state
+from support.started_processes import STARTED
 from support.workspace_clients import until, works
-
-_STARTED: list[str] = []  # programs that this process has started
-
-
-def _count_processes(event: str, arguments: tuple[Any, ...]) -> None:
-    if event == "subprocess.Popen":
-        _STARTED.append(str(arguments[0]))
-
-
-sys.addaudithook(_count_processes)
 
 
 @pytest.fixture
@@ -61,11 +50,11 @@ def test_calls_start_no_process(live: Repo, provider: Provider) -> None:
 
     with Workspace.open(live.path) as workspace:
         call_all(workspace, range(1))
-        before = len(_STARTED)
+        before = len(STARTED)
         call_all(workspace, range(10))
         time.sleep(1.2)  # the next look at the refs
         call_all(workspace, range(1))
-        assert _STARTED[before:] == []
+        assert STARTED[before:] == []
 
 
 def test_a_release_that_has_arrived_is_served_within_five_seconds(live: Repo, provider: Provider) -> None:

@@ -34,7 +34,7 @@ def started_run(number: int) -> StartedRun:
 
 
 def ended(output: str = "Hello") -> FinishedRun:
-    return FinishedRun(finished_at=utc_now(), state="finished", output=output)
+    return FinishedRun(finished_at=utc_now(), state="finished", output=output, finish_reason="stop")
 
 
 def test_one_bad_row_costs_the_others_nothing(greeting: Repo) -> None:
@@ -79,6 +79,45 @@ def test_a_task_sees_all_that_was_handed_over_before_it(greeting: Repo) -> None:
         return found
 
     assert asyncio.run(log()) == [1, 2, 3]
+
+
+def test_a_run_that_is_alone_is_on_disk_at_once(greeting: Repo) -> None:
+    """Unless somebody else is writing, or its texts are long: then the writer's thread logs it."""
+    settings = find_settings(greeting.path, {})
+    prompt = resolve_version("greet", settings).prompt
+    known: list[dict[str, int]] = []
+
+    async def log(journal: GroupedJournal, number: int, output: str = "Hello") -> None:
+        run = started_run(number)
+        journal.start(run, prompt)
+        known.append(states(greeting.path))
+        await journal.written(run.run_id)
+        journal.finish(run.run_id, ended(output))
+        known.append(states(greeting.path))
+        await journal.written(run.run_id)
+
+    async def play() -> None:
+        journal = GroupedJournal(settings, asyncio.get_running_loop())
+        await log(journal, 1)  # the first one finds no registry open
+        last = 1
+        while known[-2:] != [{"finished": last - 1, "started": 1}, {"finished": last}]:
+            assert last < 40
+            if last > 1:  # a busy machine is taken for a slow disk
+                await asyncio.sleep(0.3)
+            last += 1
+            await log(journal, last)
+        await log(journal, last + 1, "long " * 20_000)
+        assert states(greeting.path) == {"finished": last + 1}
+        with sqlite3.connect(greeting.path / "registry.db", isolation_level=None) as other:
+            other.execute("BEGIN IMMEDIATE")
+            journal.start(started_run(last + 2), prompt)
+            assert states(greeting.path) == {"finished": last + 1}
+            other.execute("ROLLBACK")
+        await journal.written(f"{last + 2:026d}")
+        assert states(greeting.path) == {"finished": last + 1, "started": 1}
+        await asyncio.to_thread(journal.close)
+
+    asyncio.run(play())
 
 
 def test_no_call_is_made_before_its_row_is_on_disk(greeting: Repo, provider: Provider) -> None:
