@@ -38,3 +38,4 @@ class ComparisonLoop:
                             self.on_progress(self.engine.tally, self.runs)
             except OverBudget as error:
                 self.over_budget = error
+        self.over_budget = self.over_budget or self.engine.over_budget

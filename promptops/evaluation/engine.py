@@ -1,7 +1,7 @@
 """An eval from its request to its result: checked, answered, counted, recorded."""
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import field, replace
 from itertools import chain
@@ -23,11 +23,27 @@ from promptops.evaluation.summary import VariantSummary, mark_pareto_front
 from promptops.evaluation.trials import CaseTrials, TrialPlan, TrialRunner
 from promptops.evaluation.variants import CaseChecks, Variant, checks_hash, equality_note, with_shared_checks
 from promptops.prompt import Prompt
+from promptops.prompt.canonical_json import compact_json, sha256_hex
 from promptops.prompt.cases import Case
 from promptops.prompt.diff import compare_prompts
 from promptops.providers.types import ModelError
 from promptops.registry import RegistryDatabase, new_run_id, save_evals
-from promptops.runner.batch import BatchEngine, BatchOptions, OnProgress, RunTally, run_interruptibly
+from promptops.runner.batch import (
+    BatchEngine,
+    BatchOptions,
+    OnProgress,
+    RunTally,
+    Shard,
+    run_interruptibly,
+)
+from promptops.runner.batch.provider_jobs.passes import run_in_passes
+from promptops.runner.batch.provider_jobs.work import (
+    LOOK_CALLS,
+    WorkScope,
+    called_models,
+    open_work,
+    require_batch_services,
+)
 from promptops.runner.model_graded import JudgeResolver
 from promptops.stats.sequential_pairs import SequentialPairedTest
 
@@ -45,6 +61,7 @@ class EvalRequest:
     trials: int = 1
     margin: float = DEFAULT_MARGIN
     sequential: bool = False
+    shard: Shard | None = None  # the part of the cases that is answered; the verdict is of all
 
     @property
     def reference_checks(self) -> Prompt:
@@ -74,6 +91,8 @@ def evaluate(
     eval_id, started_at = new_run_id(), utc_now()
     judges, engine = JudgeResolver(settings), BatchEngine(settings, options)
     variants = with_shared_checks(request.variants, request.reference_checks)
+    require_batch_services(settings, options, called_models(each.prompt for each in variants))
+    every_case = _CountedCases(cases)
     with ExitStack() as stack:
         plan = Preflight(
             eval_id=eval_id,
@@ -84,39 +103,102 @@ def evaluate(
             trials=request.trials,
             client=batch_grader_client(engine, judges, variants[int(request.against)].version),
             refuse=not request.sequential,
-        ).check(cases, stack.enter_context(CaseStore()))
+        ).check(every_case.of(request.shard), stack.enter_context(CaseStore()))
         if not len(plan.cases):
+            if every_case.number:
+                hint = "a shard each for so many machines as there are cases, at most"
+                raise Invalid(f"shard {request.shard} has none of the {every_case.number:,} cases", hint=hint)
             raise Invalid("there are no cases to evaluate", hint="promptops cases list shows them")
         if request.sequential:
             plan = replace(plan, order=random_order(len(plan.cases)))
         registry = stack.enter_context(RegistryDatabase.open(settings.registry))
-        grader = RunGrader(engine=engine, judges=judges, registry=registry, eval_id=eval_id)
-        aggregator = EvalAggregator(request, plan)
-        loop = ComparisonLoop(engine, plan.runs, on_progress)
-        run_interruptibly(_evaluate_cases(loop, TrialRunner(plan, grader), aggregator))
-        result = aggregator.result(started_at, _stop_reason(loop, aggregator))
-        save_evals(registry, list(eval_records(result)))
-    return EvalOutcome(
-        result, engine.tally, loop.over_budget, engine.aborted_by, aggregator.every_call_failed
-    )
+        require_batch_services(settings, options, called_models(judges.prompts()))
+        work = open_work(stack, settings, options, _work_scope(request, plan, options))
+        plan = replace(plan, eval_id=work.id) if work else plan
+
+        def one_pass() -> EvalOutcome:
+            engine = BatchEngine(settings, options, work=work)
+            grader = RunGrader(engine=engine, judges=judges, registry=registry, eval_id=plan.eval_id)
+            aggregator = EvalAggregator(request, plan, every_case.number)
+            loop = ComparisonLoop(engine, plan.runs, on_progress)
+            run_interruptibly(_evaluate_cases(loop, TrialRunner(plan, grader), aggregator))
+            return _outcome(loop, aggregator, started_at)
+
+        return run_in_passes(
+            work,
+            one_pass,
+            lambda outcome: outcome.result.stopped == "interrupted",
+            lambda outcome: save_evals(registry, list(eval_records(outcome.result))),
+        )
 
 
 async def _evaluate_cases(loop: ComparisonLoop, runner: TrialRunner, aggregator: "EvalAggregator") -> None:
+    order = aggregator.plan.order
+    complete = True  # so far: a verdict rests on the cases in their order, whatever was answered first
+
     async def count(answered: CaseTrials) -> bool:
+        nonlocal complete
+        place = aggregator.cases
+        complete = complete and answered.index == (place if order is None else order[place])
         aggregator.add(answered)
-        return aggregator.decided
+        return complete and aggregator.decided
 
     async with loop.engine:
         await loop.consume(runner.cases(), count)
 
 
+def _outcome(loop: ComparisonLoop, aggregator: "EvalAggregator", started_at: str) -> EvalOutcome:
+    engine = loop.engine
+    result = aggregator.result(started_at, _stop_reason(loop, aggregator))
+    return EvalOutcome(
+        result, engine.tally, loop.over_budget, engine.aborted_by, aggregator.every_call_failed
+    )
+
+
+def _work_scope(request: EvalRequest, plan: TrialPlan, options: BatchOptions) -> WorkScope:
+    """The same versions, cases, checks and kind of eval are the same work."""
+    what = {
+        "variants": [[each.prompt.digest, each.prompt.model, dict(each.overrides)] for each in plan.variants],
+        "cases": plan.cases.hash,
+        "checks": checks_hash(plan.checks.own),
+        "trials": request.trials,
+        "against": request.against,
+        "sequential": request.sequential,
+        "shard": str(request.shard),
+        "cache": options.cache,
+    }
+    return WorkScope(
+        verb="eval",
+        key=f"eval:{sha256_hex(compact_json(what).encode())}",
+        prompt=request.reference_checks.name,
+        look=LOOK_CALLS if request.sequential else None,
+    )
+
+
+@dataclass(slots=True)
+class _CountedCases:
+    """The cases of a golden set, and how many have been read."""
+
+    cases: Iterable[Case]
+    number: int = 0
+
+    def of(self, shard: Shard | None) -> Iterator[Case]:
+        """Those of one part; all are read."""
+        for place, case in enumerate(self.cases):
+            self.number += 1
+            if shard is None or shard.has(place):
+                yield case
+
+
 def _stop_reason(loop: ComparisonLoop, aggregator: "EvalAggregator") -> str | None:
     if aggregator.cases == len(aggregator.plan.cases):
-        return None
+        return "shard" if aggregator.request.shard else None
     if loop.interrupted:
         return "interrupted"
     if loop.over_budget:
         return "budget"
+    if loop.engine.work is not None and loop.engine.work.is_closed:
+        return "cancelled"
     return "failures" if loop.engine.aborted_by else "verdict"
 
 
@@ -133,6 +215,7 @@ class EvalAggregator:
 
     request: EvalRequest
     plan: TrialPlan
+    cases_total: int  # of all shards
     summaries: list[VariantSummary] = field(init=False)
     comparison: PairedComparison[CaseFlip] | None = field(init=False)
     listing: CaseListing = field(default_factory=CaseListing)
@@ -171,7 +254,7 @@ class EvalAggregator:
         plan, request = self.plan, self.request
         sides = mark_pareto_front([summary.side() for summary in self.summaries])
         labels = [side.label for side in sides]
-        at_end = self.cases == len(plan.cases)
+        at_end = self.cases == self.cases_total
         comparison = eval_comparison(self.comparison, *labels, at_end=at_end) if self.comparison else None
         return EvalResult(
             eval_id=plan.eval_id,
@@ -179,7 +262,7 @@ class EvalAggregator:
             cases=self.listing.by_side(len(sides)),
             comparison=comparison,
             trials=request.trials,
-            cases_total=len(plan.cases),
+            cases_total=self.cases_total,
             cases_run=self.cases,
             cases_hash=plan.cases.hash,
             checks_hash=checks_hash(plan.checks.own),

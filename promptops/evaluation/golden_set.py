@@ -4,11 +4,12 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from statistics import median
 from typing import Any
 
+from promptops.config.json_text import parse_strict_json
 from promptops.config.locks import file_lock
 from promptops.config.safe_writes import WriteTarget
 from promptops.dataclass import dataclass
@@ -115,21 +116,43 @@ def cases_path(prompt: Prompt) -> str:
     return prompt.cases or f"{prompt.path.rpartition('.')[0]}.cases.jsonl"
 
 
+def parse_expected(prompt: Prompt, text: str, what: str) -> Any:
+    """What a case expects, from a text that a person wrote: JSON where the prompt's answers are."""
+    if prompt.output is None:
+        return text
+    try:
+        value = parse_strict_json(text)
+        json.dumps(value, allow_nan=False)  # 1e999 is read as what no file of cases can hold
+    except (ValueError, RecursionError) as error:
+        raise Invalid(
+            f"{what} is not JSON: {error}", hint=f"the output of {prompt.name} has a JSON Schema"
+        ) from None
+    return value
+
+
 def append_case(file: WriteTarget, shown: str, data: Mapping[str, Any]) -> Case:
     """Add one case, so that a reader finds the file as it was or with the whole case, whatever happens.
 
     Raises Invalid for a case that is there already, and for a file in which nothing can be added safely.
     """
-    if file.path.suffix != ".jsonl":
-        hint = f"add it by hand, or turn the file into JSONL: {json.dumps(data, ensure_ascii=False)}"
-        raise Invalid(f"{shown}: cases are added to .jsonl files only", hint=hint)
+    _require_jsonl(file, shown, data)
     with file.folder(), file_lock(file.real.parent) as folder:
         before = file.read()
         case = _new_case(shown, before, data)
-        line = json.dumps(data, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-        file.write(before + (b"" if not before or before.endswith(b"\n") else b"\n") + line)
-        os.fsync(folder)
+        _write_lines(file, folder, before, [data])
     return case
+
+
+def _require_jsonl(file: WriteTarget, shown: str, data: Mapping[str, Any]) -> None:
+    if file.path.suffix != ".jsonl":
+        hint = f"add it by hand, or turn the file into JSONL: {json.dumps(data, ensure_ascii=False)}"
+        raise Invalid(f"{shown}: cases are added to .jsonl files only", hint=hint)
+
+
+def _write_lines(file: WriteTarget, folder: int, before: bytes, rows: Iterable[Mapping[str, Any]]) -> None:
+    lines = (json.dumps(row, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n" for row in rows)
+    file.write(b"".join([before, b"" if not before or before.endswith(b"\n") else b"\n", *lines]))
+    os.fsync(folder)
 
 
 def _new_case(shown: str, before: bytes, data: Mapping[str, Any]) -> Case:
@@ -138,6 +161,47 @@ def _new_case(shown: str, before: bytes, data: Mapping[str, Any]) -> Case:
         if other.id == case.id or (other.inputs == case.inputs and other.expected == case.expected):
             raise Invalid(f"this case is there already: {other.where}", hint=f"its id is {other.id}")
     return case
+
+
+@dataclass(frozen=True, slots=True)
+class AddedCases:
+    """``ids``: of the new ones; ``known``: how many were there already, or came twice."""
+
+    ids: tuple[str, ...]
+    known: int
+
+
+def append_cases(
+    file: WriteTarget,
+    shown: str,
+    cases: Sequence[tuple[Case, Mapping[str, Any]]],
+    same: Callable[[Case], str],
+    *,
+    dry_run: bool = False,
+) -> AddedCases:
+    """Add those that are new, all or none, each with its data. ``same`` is equal for cases that ask the same.
+
+    Raises Invalid where another case has the id of one, and as ``append_case`` does.
+    """
+    if cases:
+        _require_jsonl(file, shown, cases[0][1])
+    with file.folder(), file_lock(file.real.parent) as folder:
+        before = file.read()
+        there = list(read_cases(shown, iter_lines(before)))
+        known, places = set(map(same, there)), {case.id: case.where for case in there}
+        new: list[tuple[Case, Mapping[str, Any]]] = []
+        for case, data in cases:
+            key = same(case)
+            if key in known:
+                continue
+            if other := places.get(case.id):
+                raise Invalid(f"{case.where}: another case has the id `{case.id}`: {other}", hint="rename it")
+            known.add(key)
+            places[case.id] = case.where
+            new.append((case, data))
+        if new and not dry_run:
+            _write_lines(file, folder, before, [data for _, data in new])
+    return AddedCases(tuple(case.id for case, _ in new), len(cases) - len(new))
 
 
 def filter_by_tags(cases: Iterable[Case], tags: Sequence[str] | None) -> Iterator[Case]:

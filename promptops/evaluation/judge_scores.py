@@ -20,9 +20,9 @@ from promptops.registry import (
     runs_to_judge,
 )
 from promptops.release.plan import ReleasePlan, load_pinned_plan, parse_source
-from promptops.runner.model_graded import JudgeResolver, LoggedGraderClient, session_runs
+from promptops.runner.model_graded import JudgeResolver, LoggedGraderClient
 from promptops.runner.retry import Limits
-from promptops.runner.session import Session
+from promptops.runner.session import Session, session_runs
 from promptops.versions.references import Reference, parse_reference
 from promptops.versions.release_state import Rollout, plan_path
 from promptops.versions.trusted_releases import trusted_releases

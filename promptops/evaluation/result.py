@@ -155,7 +155,8 @@ class EvalResult:
     cases_hash: str
     checks_hash: str
     changed: tuple[str, ...] = ()  # what changed between control and candidate, in words (compare)
-    stopped: str | None = None  # why it ended early: "verdict", "budget", "interrupted", "failures"
+    stopped: str | None = None
+    """Why it ended early: "verdict", "budget", "interrupted", "failures", "cancelled" or "shard"."""
     started_at: str = ""
     finished_at: str = ""
     unlisted: int = 0  # cases that ``cases`` leaves out, of those that were answered

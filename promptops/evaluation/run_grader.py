@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from promptops.checks import CompiledCheck, compile_checks, run_graded_checks
+from promptops.checks import CheckSubject, CompiledCheck, compile_checks, run_graded_checks
 from promptops.dataclass import dataclass
 from promptops.evaluation.variants import Variant
 from promptops.prompt import Check, Prompt
-from promptops.registry import RegistryDatabase, add_check_outcomes
+from promptops.registry import CheckResult, RegistryDatabase, add_check_outcomes
 from promptops.runner import Run
 from promptops.runner.batch import BatchEngine
+from promptops.runner.batch.provider_jobs.parked import CallParked
 from promptops.runner.model_graded import JudgeResolver, LoggedGraderClient, check_subject, loggable_checks
 from promptops.versions.resolve import Version
 
@@ -49,9 +50,25 @@ class RunGrader:
         """The run with these checks beside the others. Raises OverBudget: that is not about the answer."""
         if run.error is not None or not graded:
             return run
-        results = await run_graded_checks(graded, check_subject(prompt, run, expected), client)
+        results = await _all_results(graded, check_subject(prompt, run, expected), client)
         if client.over_budget:
             raise client.over_budget
         logged = loggable_checks(self.engine.settings, prompt, results)
         await asyncio.to_thread(add_check_outcomes, self.registry, run.started.run_id, logged)
         return replace(run, finished=replace(run.finished, checks=(*run.finished.checks, *results)))
+
+
+async def _all_results(
+    graded: Sequence[CompiledCheck], subject: CheckSubject, client: LoggedGraderClient
+) -> list[CheckResult]:
+    """Of all checks. Where calls of one are parked, those of the others are parked as well."""
+    results: list[CheckResult] = []
+    parked: CallParked | None = None
+    for each in graded:
+        try:
+            results += await run_graded_checks([each], subject, client)
+        except CallParked as call:
+            parked = call
+    if parked:
+        raise parked
+    return results

@@ -216,7 +216,7 @@ def trial_result(answer: TrialRun) -> TrialResult:
     call_problem = (f"{end.error_type}: {end.error_message}",) if end.error_type else ()
     return TrialResult(
         run_id=answer.run.started.run_id,
-        output=_truncate(comparable_answer(end.output, end.tool_calls)),
+        output=truncate_text(comparable_answer(end.output, end.tool_calls)),
         passed=answer.passed,
         error=answer.error,
         failed=(*call_problem, *failed),
@@ -233,7 +233,7 @@ def case_result(case: Case, answers: Sequence[TrialRun]) -> CaseResult:
         case_id=case.id,
         tags=case.tags,
         inputs=truncate_inputs(case.inputs),
-        expected=_truncate(expected_json(case.expected)),
+        expected=truncate_text(expected_json(case.expected)),
         trials=tuple(map(trial_result, answers)),
         passed=is_majority(passes),
         flaky=0 < sum(passes) < len(passes),
@@ -241,10 +241,11 @@ def case_result(case: Case, answers: Sequence[TrialRun]) -> CaseResult:
 
 
 def truncate_inputs(inputs: Any) -> dict[str, Any]:
-    return {name: _truncate(value) for name, value in inputs.items()}
+    return {name: truncate_text(value) for name, value in inputs.items()}
 
 
-def _truncate(value: Any) -> Any:
+def truncate_text(value: Any) -> Any:
+    """A long text cut to what is shown of it; anything else as it is."""
     if isinstance(value, str) and len(value) > _MAX_CHARS:
         return f"{value[:_MAX_CHARS]}… ({len(value):,} characters)"
     return value

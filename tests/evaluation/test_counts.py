@@ -43,6 +43,7 @@ def test_single_trials_are_mcnemars() -> None:
     assert found.low < 6 / 40 < found.high
 
 
+@pytest.mark.slow
 def test_several_trials_are_the_tests_of_the_differences() -> None:
     differences = [-3, 1, 1, 2, 0, 0, 0, -1, 3, 2, 2, 0]
     found = filled(3, differences).slice("tag")

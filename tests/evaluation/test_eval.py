@@ -1,6 +1,7 @@
 """``promptops eval``: a golden set, a model, rates with intervals, rows in the registry."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -359,6 +360,16 @@ def test_forms_and_files(cli: Cli, farm: Repo, provider: Provider) -> None:
     assert (done.code, done.out, "written to eval.html" in done.err) == (1, "", True)
     assert (farm.path / "eval.html").read_text().lower().startswith("<!doctype html")
     assert "sound" in cli("eval", "sound", "--format", "markdown").out
+    text = cli("eval", "sound", "--answers").out
+    assert "answers to 6 cases" in text
+    both = cli("eval", "sound", "--against", "sound@HEAD", "--answers").out
+    assert "  ✓ control  ✓ candidate  the same answer\n" in both
+    assert max(map(len, both.splitlines())) <= 80
+    assert "✗" in text
+    assert "✓" in text
+    assert cli("eval", "sound", "--format", "csv").out.startswith("case,tags,")
+    done = cli("eval", "sound", "--answers", "--json")
+    assert (done.code, "--format html, csv and json hold every answer" in done.err) == (2, True)
     done = cli("eval", "sound", "--out", "no/such/folder.txt")
     assert (done.code, "cannot write no/such/folder.txt" in done.err) == (4, True)
 
@@ -407,6 +418,80 @@ def test_diff_run_tells_what_changed_and_what_came_of_it(cli: Cli, repo: Repo, p
     assert cli("diff", "sound@HEAD~1", "sound@HEAD", "--run").code == 0
     repo.write("prompts/sound.yaml", ANIMALS.format(style="newest"))
     assert cli("diff", "sound", "--run").code == 4
+
+
+def test_a_gate_on_all_that_changed_within_one_budget(cli: Cli, repo: Repo, provider: Provider) -> None:
+    animals(repo, "well", "badly")
+    provider.script = says(lambda style, animal: style == "badly" and animal in ("cow", "pig"))
+    gate = ("diff", "HEAD~1..HEAD", "--run", "--stat", "--no-worse-than", "0.03")
+    undecided = cli(*gate, "--format", "markdown")
+    assert undecided.code == 3
+    assert "sound: undecided: " in undecided.err
+    repo.write("prompts/sound.yaml", ANIMALS.format(style="terribly"))
+    repo.commit()
+    spent = cli(*gate, "--max-cost", "0.0000001", "--format", "markdown")
+    assert spent.code == 6
+    assert "- `sound` is not evaluated: " in spent.out
+    assert "above `--max-cost" in spent.out
+    provider.script = says(lambda style, _: style == "terribly")
+    worse = cli("diff", "HEAD~2..HEAD", *gate[2:], "--max-cost", "1")
+    assert worse.code == 1
+    assert "sound: " in worse.err
+    repo.write("prompts/sound.yaml", ANIMALS.format(style="well"))
+    repo.commit()
+    assert cli("diff", "HEAD~3..HEAD", "--run", "--no-worse-than", "0.03").code == 0  # nothing changed
+    refused = cli("diff", "--max-cost", "1")
+    assert refused.code == 2
+    assert "are for --run" in refused.err
+
+
+def test_a_gate_is_not_passed_by_what_cannot_be_evaluated(cli: Cli, repo: Repo, provider: Provider) -> None:
+    animals(repo, "well", "better")
+    other = ANIMALS.format(style="well").replace("sound.cases", "other.cases")
+    repo.write("prompts/other.yaml", other)
+    repo.write("prompts/other.cases.jsonl", jsonl(case("cow")))
+    repo.commit()
+    provider.script = says()
+    gate = ("diff", "HEAD~1..HEAD", "--run", "--stat", "--no-worse-than", "0.9", "--format")
+    assert cli(*gate, "markdown").code == 0  # a prompt that is new is worse than nothing
+    repo.write("prompts/other.yaml", other.replace("well", "worse").replace("cases: other.cases.jsonl\n", ""))
+    repo.write("prompts/sound.yaml", ANIMALS.format(style="best"))
+    repo.commit()
+    bare = cli(*gate, "markdown")
+    assert bare.code == 3
+    assert "- `other` is not evaluated: the new version has no golden set" in bare.out
+    assert "- **not shown**: " in bare.out
+    assert "#### `sound`" in bare.out
+    repo.write("prompts/other.yaml", "model: [")
+    repo.commit()
+    assert cli(*gate, "json").code == 3
+    (repo.path / "prompts/other.yaml").unlink()
+    repo.commit()
+    gone = cli(*gate, "json")
+    assert gone.code == 0
+    assert [entry["eval_problem"] for entry in json.loads(gone.out)] == ["it is not a prompt on both sides"]
+
+
+def test_what_ends_one_eval_is_in_the_comment_with_what_came_before(
+    cli: Cli, repo: Repo, provider: Provider
+) -> None:
+    animals(repo, "well")
+    for name in ("a", "b"):
+        repo.write(f"prompts/{name}.yaml", ANIMALS.format(style=name))
+    repo.commit()
+    for name in ("a", "b", "sound"):
+        repo.write(f"prompts/{name}.yaml", ANIMALS.format(style=f"{name} again"))
+    repo.commit()
+    provider.script = lambda request: (
+        status(401) if re.search(rb'"b( again)?"', request.raw) else says()(request)
+    )
+    gate = ("diff", "HEAD~1..HEAD", "--run", "--stat", "--no-worse-than", "0.9", "--format")
+    done = cli(*gate, "markdown")
+    assert done.code == 4
+    assert "- `b` is not evaluated to its end: " in done.out
+    assert "- `sound` is not evaluated: the evals ended before it" in done.out
+    entries = json.loads(cli(*gate, "json").out)
+    assert [entry["eval_problem"] is None for entry in entries] == [True, False, False]
 
 
 def test_ctrl_c_finishes_what_is_under_way_and_goes_on_later(

@@ -63,7 +63,7 @@ def expectation(
     [
         (Hypothesis.WORSE, 0.0, 0.25),
         (Hypothesis.WORSE, 0.0, 0.0005),
-        (Hypothesis.NOT_WORSE, 0.03, 0.1),
+        pytest.param(Hypothesis.NOT_WORSE, 0.03, 0.1, marks=pytest.mark.slow),
         (Hypothesis.NOT_WORSE, 0.0, 0.9995),
     ],
 )

@@ -31,6 +31,7 @@ from promptops.providers.types import RETRYABLE_ERRORS, ModelError
 from promptops.registry import PREFERENCE, SIMILARITY, add_pair_outcome
 from promptops.runner import Run, RunContext
 from promptops.runner.batch import BatchItem, Pending
+from promptops.runner.batch.provider_jobs.parked import CallParked
 
 LoggedRun = Mapping[str, Any]
 
@@ -38,6 +39,17 @@ LoggedRun = Mapping[str, Any]
 def first_arm(seed: int, number: int) -> Arm:
     """Which side of a pair is asked first: a fair coin that can be tossed again."""
     return ARMS[random.Random(f"{seed}:{number}").getrandbits(1)]  # noqa: S311 - an order, no secret
+
+
+@dataclass(slots=True)
+class PairMemory:
+    """What has been logged of pairs in this process, and is not to be logged in another pass.
+
+    Control runs that were recorded, by number; scores of pairs, by number and name.
+    """
+
+    recorded: dict[int, Run] = field(default_factory=dict)
+    scores: dict[tuple[int, str], float] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,6 +60,7 @@ class PairRunner:
     checks: CaseChecks
     request: ShadowRequest
     known: Mapping[int, Mapping[str, LoggedRun]]
+    memory: "PairMemory"
     _graded_by_arm: dict[Arm, tuple[CompiledCheck, ...]] = field(default_factory=dict)
     _judge: Judge | None = None
 
@@ -67,19 +80,30 @@ class PairRunner:
         The rows of both sides may be on their way to the disk, unless there is more to ask about the pair.
         """
         first = first_arm(self.request.seed, source.number)
-        one = await self._answer(first, source, 0)
-        try:
-            other = await self._answer(ARMS[1 - ARMS.index(first)], source, 1)
-        except BaseException:
-            await one.wait()  # it has been paid for, and counts
-            raise
-        sides = (one, other) if first == ARMS[0] else (other, one)
+        sides = await self._sides(first, source)
         rows = asyncio.gather(*(side.until for side in sides))
         if self._judge is None and not self.request.semantic:
             return Pending(rows, lambda: self._joined(source, first, *(side.finish() for side in sides)))
         await rows
         pair = await self._with_similarity(self._joined(source, first, *(side.finish() for side in sides)))
         return await self._with_preference(pair, source) if pair.preference is None else pair
+
+    async def _sides(self, first: Arm, source: ReplayInput) -> tuple[Pending[LoggedRun], ...]:
+        """Both answers, the control's first. Where calls of one are parked, the other is asked as well."""
+        answers: dict[Arm, Pending[LoggedRun]] = {}
+        failure: BaseException | None = None
+        for place, arm in enumerate((first, ARMS[1 - ARMS.index(first)])):
+            try:
+                answers[arm] = await self._answer(arm, source, place)
+            except BaseException as error:  # noqa: BLE001 - raised below
+                failure = failure or error
+                if not isinstance(error, CallParked):
+                    break
+        if failure is None:
+            return tuple(answers[arm] for arm in ARMS)
+        for answer in answers.values():
+            await answer.wait()  # it has been paid for, and counts
+        raise failure
 
     def _joined(
         self, source: ReplayInput, first: Arm, control: LoggedRun, candidate: LoggedRun
@@ -92,9 +116,13 @@ class PairRunner:
             control=answer_from_run(control),
             candidate=answer_from_run(candidate),
             first=first,
-            preference=pair_score(candidate, PREFERENCE),
-            similarity=pair_score(candidate, SIMILARITY),
+            preference=self._score(source, candidate, PREFERENCE),
+            similarity=self._score(source, candidate, SIMILARITY),
         )
+
+    def _score(self, source: ReplayInput, candidate: LoggedRun, name: str) -> float | None:
+        logged = pair_score(candidate, name)
+        return self.memory.scores.get((source.number, name)) if logged is None else logged
 
     async def _answer(self, arm: Arm, source: ReplayInput, place: int) -> Pending[LoggedRun]:
         added = self.checks.of(source.case)
@@ -116,9 +144,13 @@ class PairRunner:
         engine = self.grader.engine
         if arm == "control" and self.request.recorded:
             checked_by = self.request.candidate.version
-            recorded = await asyncio.to_thread(
-                record_control_run, self.grader.registry, engine.settings, checked_by, source, context
-            )
+            recorded: Run | None = self.memory.recorded.get(source.number)
+            if recorded is None:
+                recorded = await asyncio.to_thread(
+                    record_control_run, self.grader.registry, engine.settings, checked_by, source, context
+                )
+            if engine.work is not None:
+                self.memory.recorded[source.number] = recorded
             return Pending.done(recorded)
         version = self._variant(arm).version
         return await engine.call(BatchItem(version=version, inputs=source.case.inputs, origin=context))
@@ -187,6 +219,8 @@ class PairRunner:
         await asyncio.to_thread(
             add_pair_outcome, self.grader.registry, pair.candidate.run_id, name, value, reason
         )
+        if self.grader.engine.work is not None:
+            self.memory.scores[pair.number, name] = value
 
     def _variant(self, arm: Arm) -> Variant:
         return self.request.control if arm == "control" else self.request.candidate

@@ -27,6 +27,7 @@ from promptops.prompt.canonical_json import compact_json, sha256_hex
 from promptops.prompt.render import render_prompt
 from promptops.registry import (
     RegistryDatabase,
+    batch_spent_usd,
     begin_shadow_run,
     find_unfinished_shadow_run,
     pair_runs,
@@ -34,16 +35,21 @@ from promptops.registry import (
     shadow_run_spent_usd,
     without_quotes,
 )
+from promptops.runner.batch import take_shard
 
 _MAX_REASONS = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayPlan:
-    """``sources`` are those whose inputs both versions accept, in order, each with its number."""
+    """``sources`` are those whose inputs both versions accept, in order, each with its number.
+
+    Of a shard they are its part of the ``planned`` ones.
+    """
 
     shadow_id: str
-    sources: tuple[ReplayInput, ...]
+    sources: Sequence[ReplayInput]
+    planned: int
     left: ExclusionCounts
     primary: Primary
     known: Mapping[int, Mapping[str, Mapping[str, Any]]]  # runs of an earlier process, by number and arm
@@ -70,13 +76,18 @@ def plan_replay(
     implied = sum(checks.implies_equality(each.case) for each in sources if own or each.case.checks)
     if not sources:
         raise _no_inputs_error(request, left)
+    planned, own_part = len(sources), take_shard(request.shard, sources)
     if before:
         known = answered_runs(pair_runs(registry, before.shadow_id))
-        resume_shadow_run(registry, before.shadow_id, _complete_prefix(sources, known))
-        spent = shadow_run_spent_usd(registry, before.shadow_id)
+        if request.shard:
+            spent = batch_spent_usd(registry, before.shadow_id, [source.number for source in own_part])
+        else:
+            resume_shadow_run(registry, before.shadow_id, _complete_prefix(sources, known))
+            spent = shadow_run_spent_usd(registry, before.shadow_id)
         return ReplayPlan(
             shadow_id=before.shadow_id,
-            sources=sources,
+            sources=own_part,
+            planned=planned,
             left=left,
             primary=primary,
             known=known,
@@ -85,19 +96,32 @@ def plan_replay(
         )
     kept = replace(left, reasons=tuple((where, without_quotes(why, log)) for where, why in left.reasons))
     about = shadow_metadata(request, chosen, kept, primary)
-    version = request.candidate.version
-    shadow_id = begin_shadow_run(
-        registry, key, version.prompt.name, version.prompt.digest, version.reference, about, len(sources)
-    )
+    shadow_id = _begin(registry, request, key, about, planned)
+    if shadow_id is None:
+        return plan_replay(registry, request, checks, log)
     return ReplayPlan(
         shadow_id=shadow_id,
-        sources=sources,
+        sources=own_part,
+        planned=planned,
         left=left,
         primary=primary,
         known={},
         spent=0.0,
         implied=implied,
     )
+
+
+def _begin(
+    registry: RegistryDatabase, request: ShadowRequest, key: str, about: Mapping[str, Any], pairs: int
+) -> str | None:
+    """The id of a new shadow run; None where another shard has begun it, with inputs of its choice."""
+    version = request.candidate.version
+    with registry.write():
+        if not request.restart and find_unfinished_shadow_run(registry, key):
+            return None
+        return begin_shadow_run(
+            registry, key, version.prompt.name, version.prompt.digest, version.reference, about, pairs
+        )
 
 
 def _complete_prefix(sources: Sequence[ReplayInput], known: Mapping[int, Mapping[str, Any]]) -> int:

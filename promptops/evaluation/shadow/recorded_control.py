@@ -45,7 +45,8 @@ def record_control_run(
     assert source.run is not None  # noqa: S101 - only inputs of the log were answered
     before = source.run
     runner = Runner(_no_adapter, Catalog.load(settings), NoJournal(), root=settings.root)
-    prepared = runner.ready(reference_prompt, source.case.inputs, origin, called=False)
+    alone = replace(reference_prompt, prompt=replace(reference_prompt.prompt, guards=()))  # it was answered
+    prepared = runner.ready(alone, source.case.inputs, origin, called=False)
     started = replace(
         prepared.started,
         digest=before["digest"].removeprefix("sha256:"),

@@ -4,7 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import field, replace
 
 from promptops.checks.judge import judge_from_prompt
@@ -17,7 +17,7 @@ from promptops.evaluation.run_grader import RunGrader, batch_grader_client
 from promptops.evaluation.shadow.aggregator import ShadowAggregator, ShadowRunInfo
 from promptops.evaluation.shadow.input_sampling import SampledInputs
 from promptops.evaluation.shadow.pair import ShadowPair
-from promptops.evaluation.shadow.pair_runner import PairRunner
+from promptops.evaluation.shadow.pair_runner import PairMemory, PairRunner
 from promptops.evaluation.shadow.preflight import ReplayPlan, plan_replay, shadow_metadata
 from promptops.evaluation.shadow.request import ShadowRequest
 from promptops.evaluation.shadow.result import ShadowComparison
@@ -39,7 +39,17 @@ from promptops.runner.batch import (
     CostEstimator,
     OnProgress,
     RunTally,
+    Shard,
     run_interruptibly,
+)
+from promptops.runner.batch.provider_jobs.passes import run_in_passes
+from promptops.runner.batch.provider_jobs.work import (
+    LOOK_CALLS,
+    WorkScope,
+    called_models,
+    open_work,
+    refuse_while_waiting,
+    require_batch_services,
 )
 from promptops.runner.model_graded import JudgeResolver
 from promptops.stats.verdicts import Verdict
@@ -71,19 +81,42 @@ def replay(
     checks = CaseChecks(reference_prompt.checks, judges.prompt)
     with RegistryDatabase.open(settings.registry) as registry:
         plan = plan_replay(registry, request, checks, settings.log)
-        engine = BatchEngine(settings, options, spent=plan.spent)
-        grader = RunGrader(engine=engine, judges=judges, registry=registry, eval_id=plan.shadow_id)
-        runner = PairRunner(grader=grader, checks=checks, request=request, known=plan.known)
-        with _exclusive_lock(registry, plan.shadow_id):
-            work = _ReplayRun(request, plan, runner, on_progress)
-            run_interruptibly(work.perform())
-            return work.outcome()
+        memory = PairMemory()
+
+        def one_pass() -> _ReplayRun:
+            engine = BatchEngine(settings, options, spent=plan.spent, work=work)
+            grader = RunGrader(engine=engine, judges=judges, registry=registry, eval_id=plan.shadow_id)
+            runner = PairRunner(
+                grader=grader, checks=checks, request=request, known=plan.known, memory=memory
+            )
+            run = _ReplayRun(request, plan, runner, on_progress)
+            run_interruptibly(run.perform())
+            return run
+
+        with ExitStack() as stack:
+            stack.enter_context(_exclusive_lock(registry, plan.shadow_id, request.shard))
+            scope = _work_scope(request, plan)
+            if options.provider is None:
+                refuse_while_waiting(registry, scope.key)
+            work = open_work(stack, settings, options, scope)
+            return run_in_passes(work, one_pass, lambda run: run.loop.interrupted).outcome()
+
+
+def _work_scope(request: ShadowRequest, plan: ReplayPlan) -> WorkScope:
+    part = request.shard.suffix if request.shard else ""
+    return WorkScope(
+        verb="shadow run",
+        key=f"shadow:{plan.shadow_id}{part}",
+        prompt=request.candidate.prompt.name,
+        spent=plan.spent,
+        look=None if request.one_look or request.shard else LOOK_CALLS,
+    )
 
 
 @contextmanager
-def _exclusive_lock(registry: RegistryDatabase, shadow_id: str) -> Iterator[None]:
+def _exclusive_lock(registry: RegistryDatabase, shadow_id: str, shard: Shard | None) -> Iterator[None]:
     """No other process makes the same pairs meanwhile. Raises Unavailable where one does."""
-    calls = BatchCallLog.open(registry.path, shadow_id)
+    calls = BatchCallLog.open(registry.path, shadow_id, shard.suffix if shard else None)
     try:
         yield
     finally:
@@ -95,6 +128,8 @@ def _check_versions(
     settings: Settings, options: BatchOptions, request: ShadowRequest, judges: JudgeResolver
 ) -> None:
     """Raise Invalid for what would fail every time."""
+    called = [request.candidate, *([] if request.recorded else [request.control])]
+    require_batch_services(settings, options, called_models(each.prompt for each in called))
     engine = BatchEngine(settings, options)
     client = batch_grader_client(engine, judges, request.candidate.version)
     for variant in (request.control, request.candidate):
@@ -104,6 +139,7 @@ def _check_versions(
             f"{request.judge} does not compare: it takes no `a` and `b`",
             hint="a judge of one output is a check of the prompt: `checks: [{judge: NAME}]`",
         )
+    require_batch_services(settings, options, called_models(judges.prompts()))
     if request.semantic:
         embedding_endpoint(request.semantic.model, os.environ)
     if options.max_cost is not None:
@@ -114,7 +150,10 @@ def _check_versions(
 
 @dataclass(slots=True)
 class _ReplayRun:
-    """The pairs of one shadow run, in the order of the inputs. ``counted``: the number of the last."""
+    """The pairs of one shadow run, in the order of the inputs.
+
+    ``counted``: the number of the last; ``complete``: none before it waits for a provider.
+    """
 
     request: ShadowRequest
     plan: ReplayPlan
@@ -126,6 +165,7 @@ class _ReplayRun:
     earlier: int = 0
     answered: int = 0
     counted: int = 0
+    complete: bool = True
     next_record: float = 0.0
 
     def __post_init__(self) -> None:
@@ -145,13 +185,14 @@ class _ReplayRun:
         self.failures.failure = self.failures.failure or engine.aborted_by
 
     async def _count(self, pair: ShadowPair) -> bool:
+        self.complete = self.complete and pair.number == self.plan.sources[self.answered].number
         self.answered += 1
         self.counted = pair.number
         self.aggregator.add(pair)
         self.failures.add(pair)
-        if time.monotonic() >= self.next_record:
+        if time.monotonic() >= self.next_record and self.complete and self.request.shard is None:
             await asyncio.to_thread(self._record_counted)
-        return self.failures.failure is not None or self._decided
+        return self.failures.failure is not None or (self.complete and self._decided)
 
     def _record_counted(self) -> None:
         """What cannot be noted now is noted the next time, or at the end."""
@@ -162,7 +203,9 @@ class _ReplayRun:
     @property
     def _decided(self) -> bool:
         request, aggregator = self.request, self.aggregator
-        if request.one_look or not aggregator.decided or not self.failures.both_have_answered:
+        if request.one_look or request.shard:
+            return False
+        if not aggregator.decided or not self.failures.both_have_answered:
             return False
         return aggregator.pairs >= request.min_pairs or aggregator.primary_test.verdict is Verdict.WORSE
 
@@ -170,10 +213,13 @@ class _ReplayRun:
         if self.failures.failure:
             return "failures"
         if self.answered == len(self.plan.sources):
-            return "all"
+            return "shard" if self.request.shard else "all"
         if self.loop.interrupted:
             return "interrupted"
-        return "budget" if self.loop.over_budget and not self._decided else "verdict"
+        if self.loop.over_budget and not self._decided:
+            return "budget"
+        work = self.loop.engine.work
+        return "cancelled" if work is not None and work.is_closed else "verdict"
 
     def outcome(self) -> ReplayOutcome:
         plan, request, grader = self.plan, self.request, self.runner.grader
@@ -186,21 +232,22 @@ class _ReplayRun:
             prompt=request.candidate.prompt.name,
             control=control,
             candidate=candidate,
-            planned=len(plan.sources),
+            planned=plan.planned,
             seed=request.seed,
             left=plan.left,
             mode=request.mode,
         )
         spent = shadow_run_spent_usd(grader.registry, plan.shadow_id)
         comparison = self.aggregator.result(info, stopped=stopped, spent_usd=spent)
-        end_shadow_run(
-            grader.registry,
-            plan.shadow_id,
-            stopped,
-            summarize_comparison(comparison),
-            counted=self.counted,
-            whole=whole,
-        )
+        if request.shard is None:
+            end_shadow_run(
+                grader.registry,
+                plan.shadow_id,
+                stopped,
+                summarize_comparison(comparison),
+                counted=self.counted,
+                whole=whole,
+            )
         failure = self.failures.failure if stopped == "failures" else None
         return ReplayOutcome(
             comparison,

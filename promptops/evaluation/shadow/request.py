@@ -7,6 +7,7 @@ from promptops.evaluation.engine import DEFAULT_MARGIN, SEED
 from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
 from promptops.evaluation.shadow.input_sampling import SamplingPlan
 from promptops.evaluation.variants import Variant
+from promptops.runner.batch import Shard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class ShadowRequest:
     judge: str | None = None
     semantic: EmbeddingOptions | None = None
     restart: bool = False
+    shard: Shard | None = None  # the part of the pairs that is made; the verdict is of all
 
     @property
     def one_look(self) -> bool:

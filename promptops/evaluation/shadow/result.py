@@ -85,6 +85,8 @@ class ShadowComparison:
     spent_usd: float
     seed: int
     mode: str = "replay"  # replay, recorded, aa, live
-    stopped: str | None = None  # verdict, all, budget, interrupted, failures, live; None: under way
+    stopped: str | None = (
+        None  # verdict, all, shard, budget, interrupted, failures, cancelled, live; None: under way
+    )
     started_at: str = ""
     noise: Mapping[str, Any] = field(default_factory=dict)

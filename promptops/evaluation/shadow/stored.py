@@ -1,12 +1,12 @@
 """Shadow runs read back from the registry: by the same counts as when they were made."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from promptops.evaluation.result import worse_check_losses
 from promptops.evaluation.shadow.aggregator import ShadowAggregator, ShadowRunInfo
 from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions
-from promptops.evaluation.shadow.pair import UNANSWERED_ERRORS, pair_from_runs
+from promptops.evaluation.shadow.pair import UNANSWERED_ERRORS, ShadowPair, pair_from_runs
 from promptops.evaluation.shadow.result import ExclusionCounts, ShadowComparison, SideInfo
 from promptops.registry import RegistryDatabase, StoredShadowRun, pair_runs, shadow_run_spent_usd
 
@@ -21,12 +21,8 @@ def stored_comparison(registry: RegistryDatabase, row: StoredShadowRun) -> Shado
         EmbeddingOptions(**semantic) if semantic else None,
         one_look=about.get("one_look", False),  # so, too
     )
-    counted = about.get("counted")  # not of runs of before it was noted
-    for number, runs in pair_runs(registry, row.shadow_id):
-        if counted is not None and number > counted:
-            break
-        if pair := pair_from_runs(number, runs):
-            aggregator.add(pair)
+    for pair in stored_pairs(registry, row):
+        aggregator.add(pair)
     control, candidate = side_infos(about)
     left = {**about["left"], "reasons": tuple(map(tuple, about["left"]["reasons"]))}
     info = ShadowRunInfo(
@@ -43,6 +39,16 @@ def stored_comparison(registry: RegistryDatabase, row: StoredShadowRun) -> Shado
     return aggregator.result(
         info, stopped=about["stopped"], spent_usd=shadow_run_spent_usd(registry, row.shadow_id)
     )
+
+
+def stored_pairs(registry: RegistryDatabase, row: StoredShadowRun) -> Iterator[ShadowPair]:
+    """The pairs that a shadow run has counted, in their order."""
+    counted = row.about.get("counted")  # not of runs of before it was noted
+    for number, runs in pair_runs(registry, row.shadow_id):
+        if counted is not None and number > counted:
+            return
+        if pair := pair_from_runs(number, runs):
+            yield pair
 
 
 def stored_summary(registry: RegistryDatabase, row: StoredShadowRun) -> dict[str, Any]:

@@ -32,12 +32,13 @@ from promptops.registry import (
     read_shadow_counts,
     release_leases,
 )
-from promptops.registry.sqlite.rows import MAX_SHADOW_JOBS, record_json
+from promptops.registry.queries.rows import MAX_SHADOW_JOBS, record_json
 from promptops.service.shadow_worker import MAX_QUEUED
 from promptops.versions.resolve import resolve_version
 from support.forked_commands import ForkedPopen
 from support.front_door import Cli, Repo
 from support.greet_releases import SALUTE, a_remote, channel, go_live, ok, subjects, told, two_versions
+from support.logged_rows import open_log
 from support.provider import Answer, Provider, Received, echo, malformed, reply, reset, slow, status, text
 
 RUN = ("run", "greet:production", "-i", "name=Ada")
@@ -47,7 +48,7 @@ SHADOW_TEXTS = "SELECT t.* FROM runs JOIN run_texts t USING (seq) WHERE kind = '
 
 
 def rows(repo: Repo, sql: str = "SELECT * FROM runs ORDER BY seq") -> list[dict[str, Any]]:
-    with sqlite3.connect(repo.path / "registry.db") as connection:
+    with open_log(repo.path) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute(sql)]
 
@@ -56,7 +57,7 @@ def shadows(repo: Repo) -> list[dict[str, Any]]:
     return [row for row in rows(repo) if row["kind"] == "shadow"]
 
 
-def jobs(repo: Repo, where: str = "1") -> list[dict[str, Any]]:
+def jobs(repo: Repo, where: str = "true") -> list[dict[str, Any]]:
     return rows(repo, f"SELECT * FROM jobs WHERE {where} ORDER BY id")
 
 
@@ -82,7 +83,7 @@ def live(repo: Repo, cli: Cli) -> Repo:
 
 def quietly(cli: Cli, repo: Repo, *more: str) -> Any:
     """A run while another drain seems to be at work, so that none starts by itself."""
-    with exclusive_lock(repo.path / "registry.db") as held:
+    with exclusive_lock(repo.registry) as held:
         assert held
         return cli(*RUN, *more)
 
@@ -134,7 +135,7 @@ def test_a_drain_has_a_session_and_streams_of_its_own(live: Repo, provider: Prov
 def test_one_drain_is_enough(live: Repo, cli: Cli, provider: Provider) -> None:
     for _ in range(3):
         ok(quietly(cli, live))
-    with exclusive_lock(live.path / "registry.db") as held:
+    with exclusive_lock(live.registry) as held:
         assert held
         assert not start_drain(find_settings(live.path, os.environ))
         done = cli("shadow", "drain")
@@ -323,7 +324,7 @@ class TestFaults:
         """As when a drain was killed between its answer's row and the end of the job."""
         self.served(cli, live)
         drain(cli)
-        with sqlite3.connect(live.path / "registry.db") as connection:
+        with open_log(live.path) as connection:
             connection.execute("UPDATE jobs SET done_at = NULL, leased_until = NULL")
         assert drain(cli)[1]["answered"] == 0
         assert len(shadows(live)) == 1
@@ -352,9 +353,8 @@ class TestFaults:
     def test_a_registry_that_cannot_be_written_keeps_the_job_with_the_run(
         self, live: Repo, cli: Cli, provider: Provider
     ) -> None:
-        with sqlite3.connect(live.path / "registry.db", isolation_level=None) as connection:
+        with RegistryDatabase.open(live.registry) as other, other.write():
             journal = RegistryJournal(find_settings(live.path, os.environ), busy_s=0.1)
-            connection.execute("BEGIN IMMEDIATE")
             run = StartedRun(
                 run_id=new_run_id(),
                 started_at=utc_now(),
@@ -369,7 +369,7 @@ class TestFaults:
             about = {"prompt": "greet", "channel": "production", "digest": prompt.digest}
             journal.start(run, prompt)
             journal.finish(run.run_id, FinishedRun(finished_at=utc_now(), state="finished", shadow=about))
-            connection.execute("ROLLBACK")
+            journal.close()
         self.served(cli, live)
         assert drain(cli)[1]["answered"] == 2
 
@@ -410,7 +410,7 @@ class TestApplications:
         caplog: pytest.LogCaptureFixture,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        saluting(provider, slow(0.5, text("Hail")))
+        saluting(provider, slow(2.0, text("Hail")))
         with Workspace.open(live.path) as workspace:
             for _ in range(MAX_QUEUED + 30):
                 workspace.run("greet:production", {"name": "Ada"})
@@ -436,7 +436,8 @@ class TestApplications:
         ok(cli("release", "bundle", "--out", str(tmp_path / "bundle.json")))
         with Workspace.from_bundle(tmp_path / "bundle.json") as workspace:
             assert workspace.run("greet:production", {"name": "Ada"}).answer == "Greet Ada."
-        with RegistryDatabase.open(tmp_path / "registry.db") as registry:
+            log = workspace.settings.registry
+        with RegistryDatabase.open(log) as registry:
             found = [tuple(row) for row in registry.read("SELECT kind, version FROM runs ORDER BY seq")]
         assert found == [("run", "v1"), ("shadow", "v2")]
 
@@ -483,7 +484,7 @@ class TestReading:
 
         provider.script = answer
         repo.write("in.jsonl", "".join(json.dumps({"inputs": {"name": f"p{n}"}}) + "\n" for n in range(12)))
-        with exclusive_lock(repo.path / "registry.db"):
+        with exclusive_lock(repo.registry):
             ok(cli("batch", "greet:production", "in.jsonl", "-j", "1", "--out", "out.jsonl"))
         return repo
 
@@ -511,7 +512,7 @@ class TestReading:
 
     def test_only_calls_before_the_first_that_waits_count(self, pairs: Repo, cli: Cli) -> None:
         drain(cli)
-        with sqlite3.connect(pairs.path / "registry.db") as connection:
+        with open_log(pairs.path) as connection:
             connection.execute("UPDATE jobs SET done_at = NULL WHERE id = 5")
         assert told(cli, "shadow", "status")[0]["pairs"] == 4
 
@@ -521,7 +522,7 @@ class TestReading:
 
 
 def test_a_lease_is_nobody_elses_until_it_ends(repo: Repo) -> None:
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.registry) as registry:
         shadowing = LiveShadowKey("greet", "production", "0" * 64)
         for number in range(3):
             add_job(registry, f"run{number}", shadowing)
@@ -539,7 +540,7 @@ def test_a_lease_is_nobody_elses_until_it_ends(repo: Repo) -> None:
 
 
 def test_jobs_that_would_pile_up_are_left_out_and_counted(repo: Repo) -> None:
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.registry) as registry:
         shadowing = LiveShadowKey("greet", "production", "0" * 64)
         many = [("shadow", "old", record_json(shadowing.about), utc_now())] * (MAX_SHADOW_JOBS + 1)
         with registry.write() as connection:

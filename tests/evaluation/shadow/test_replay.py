@@ -3,12 +3,12 @@
 import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +23,7 @@ from support.forked_commands import ForkedPopen
 from support.front_door import Cli, Repo
 from support.golden_set import JUDGE as SCORER
 from support.golden_set import WRITER, animals, asked, jsonl, says
+from support.logged_rows import open_log
 from support.provider import Answer, Provider, Received, malformed, slow, status, text
 
 VERSIONS = ("sound@HEAD", "--against", "sound@HEAD~1")
@@ -49,13 +50,18 @@ def lines(many: int) -> str:
 @pytest.fixture
 def farm(repo: Repo, provider: Provider, cli: Cli) -> Repo:
     """Two committed versions, ``plainly`` and ``loudly``, and sixty logged runs of different numbers."""
-    animals(repo)
-    for style in ("plainly", "loudly"):
-        repo.write("prompts/sound.yaml", STRICT.format(style=style))
-        repo.commit(style)
+
+    def build() -> None:
+        animals(repo)
+        for style in ("plainly", "loudly"):
+            repo.write("prompts/sound.yaml", STRICT.format(style=style))
+            repo.commit(style)
+        provider.script = says()
+        repo.write("log.jsonl", lines(60))
+        assert cli("batch", "sound@HEAD~1", "log.jsonl", "--out", "out.jsonl").code == 0
+
+    repo.start_as("farm", build)
     provider.script = says()
-    repo.write("log.jsonl", lines(60))
-    assert cli("batch", "sound@HEAD~1", "log.jsonl", "--out", "out.jsonl").code == 0
     provider.requests.clear()
     return repo
 
@@ -79,11 +85,8 @@ def run(cli: Cli, *arguments: str, code: int = 0, verb: str = "run") -> dict[str
 
 
 def rows(sql: str) -> list[tuple[Any, ...]]:
-    connection = sqlite3.connect(current_settings().registry)
-    try:
-        return connection.execute(sql).fetchall()
-    finally:
-        connection.close()
+    with open_log(Path.cwd()) as connection:
+        return [tuple(row) for row in connection.execute(sql).fetchall()]
 
 
 def test_logged_inputs_are_answered_by_both_versions_in_random_order(
@@ -271,13 +274,11 @@ def test_a_side_whose_judge_was_not_heard_is_answered_again(cli: Cli, repo: Repo
     arguments = ("write@HEAD", "--against", "write@HEAD~1", "--inputs", "in.jsonl")
     found = run(cli, *arguments)
     assert (found["pairs"], found["whole"]["difference"]) == (4, 0.0)
-    connection = sqlite3.connect(current_settings().registry)
-    with connection:
+    with open_log(Path.cwd()) as connection:
         (last,) = connection.execute("SELECT max(seq) FROM runs WHERE arm = 'candidate'").fetchall()
         connection.execute("DELETE FROM outcomes WHERE name = 'judge' AND run_seq = ?", last)
         connection.execute("UPDATE runs SET checks_failed = 0 WHERE seq = ?", last)
         connection.execute("UPDATE batches SET finished_at = NULL")
-    connection.close()
     found = run(cli, *arguments)
     assert (found["pairs"], found["broke_total"], found["fixed_total"]) == (4, 0, 0)
     assert rows("SELECT arm, count(*) FROM runs WHERE kind = 'shadow' GROUP BY 1") == [

@@ -45,15 +45,19 @@ CHECKED = GREET + "checks: [{contains: '{{ name }}'}]\n"
 @pytest.fixture
 def logged(repo: Repo, cli: Cli, provider: Provider) -> Repo:
     """v1 greets in production and has answered sixty different calls; HEAD salutes."""
-    repo.write(".gitignore", "registry.db*\n*.jsonl\n")
-    repo.write("prompts/greet.yaml", CHECKED)
-    plan(repo)
-    repo.commit("Greet people")
-    repo.write("prompts/greet.yaml", CHECKED.replace("Greet {{", "Salute {{"))
-    repo.commit("Salute people")
-    ok(cli("promote", "greet@HEAD~1", "--yes"))
-    repo.write("in.jsonl", "".join(json.dumps({"inputs": {"name": f"p{n}"}}) + "\n" for n in range(60)))
-    ok(cli("batch", "greet:production", "in.jsonl", "--out", "out.jsonl"))
+
+    def build() -> None:
+        repo.write(".gitignore", "registry.db*\n*.jsonl\n")
+        repo.write("prompts/greet.yaml", CHECKED)
+        plan(repo)
+        repo.commit("Greet people")
+        repo.write("prompts/greet.yaml", CHECKED.replace("Greet {{", "Salute {{"))
+        repo.commit("Salute people")
+        ok(cli("promote", "greet@HEAD~1", "--yes"))
+        repo.write("in.jsonl", "".join(json.dumps({"inputs": {"name": f"p{n}"}}) + "\n" for n in range(60)))
+        ok(cli("batch", "greet:production", "in.jsonl", "--out", "out.jsonl"))
+
+    repo.start_as("sixty calls", build)
     provider.requests.clear()
     return repo
 

@@ -1,14 +1,14 @@
 """One drain at a time for each registry."""
 
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 from promptops.config.locks import lock_attempt
+from promptops.config.registry_location import RegistryLocation, local_file
 
 
-def exclusive_lock(registry: Path, timeout_s: float | None = 0.0) -> AbstractContextManager[bool]:
+def exclusive_lock(registry: RegistryLocation, timeout_s: float | None = 0.0) -> AbstractContextManager[bool]:
     """Whether no other process drains now; none begins while this is held.
 
     ``timeout_s``: how long another's end is waited for; None for as long as it takes.
     """
-    return lock_attempt(registry.with_name(f"{registry.name}-shadow.lock"), timeout_s)
+    return lock_attempt(local_file(registry).with_name(f"{local_file(registry).name}-shadow.lock"), timeout_s)

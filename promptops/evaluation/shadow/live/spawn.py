@@ -1,9 +1,11 @@
 """Starts a drain that nobody waits for."""
 
+import os
 import subprocess
 import sys
 from contextlib import suppress
 
+from promptops.config.registry_location import exact_text
 from promptops.config.settings import Settings
 from promptops.errors import PromptopsError
 from promptops.evaluation.shadow.live.lock import exclusive_lock
@@ -25,7 +27,7 @@ def start_drain(settings: Settings) -> bool:
     waits for the next.
     """
     command = [sys.executable, "-P", "-m", "promptops", "-C", str(settings.root)]
-    command += ["--registry", str(settings.registry), "shadow", "drain"]
+    command += ["shadow", "drain"]
     try:
         with exclusive_lock(settings.registry) as free:
             if not free:
@@ -36,6 +38,7 @@ def start_drain(settings: Settings) -> bool:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            env={**os.environ, "PROMPTOPS_REGISTRY": exact_text(settings.registry)},
         )
     except OSError:
         return False
