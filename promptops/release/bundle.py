@@ -4,7 +4,8 @@
      "made_at": "2026-11-02T09:14:00.123Z",
      "settings": "channels: …",                         promptops.yaml as it stood, or ""
      "files": {"releases/support/triage.yaml": "…",     as on the branch: what channels serve
-               "versions/support/triage/4c1d….yaml": "…"}}      and each version that they name
+               "versions/support/triage/4c1d….yaml": "…"},      and each version that they name
+     "judges": {…}}                                    that guards ask: see bundled_judges.py
 
 A bundle replaces another one whole, so that who reads it meanwhile meets the old one or the new one.
 """
@@ -19,13 +20,21 @@ from typing import Any
 
 from promptops.config.clock import utc_now
 from promptops.config.containment import outside_problem
+from promptops.config.registry_location import (
+    RegistryLocation,
+    is_postgres_url,
+    postgres_location,
+    registry_location,
+)
 from promptops.config.safe_writes import WriteTarget
 from promptops.config.settings import BUILT_IN_CHANNELS, Settings, SettingsFile, decode_settings
 from promptops.config.settings_schema import SETTINGS_FILE
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import GitRepo
+from promptops.log import PackageLogger
 from promptops.prompt import load_prompt, short_digest
+from promptops.release.bundled_judges import REBUILD_HINT, bundle_judges, read_judges
 from promptops.release.ledger.serialize import encode_release, encode_snapshot
 from promptops.release.state_trust import AuditedReleases, audit_state
 from promptops.versions.frozen import load_frozen_prompt
@@ -42,8 +51,8 @@ from promptops.versions.release_state import (
 )
 from promptops.versions.resolve import Version
 
+_LOG = PackageLogger("promptops.release")
 FORMAT = 1
-_REBUILD_HINT = "make it again: promptops release bundle --out FILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +74,17 @@ def write_bundle(settings: Settings, out: Path) -> BundleSummary:
         if audit is None or not states:
             raise NotFound("nothing is released yet", hint="promptops promote NAME@REV releases a version")
         files = {release_path(name): encode_release(state).decode() for name, state in states.items()}
-        versions = {
-            snapshot_path(name, one.digest): _frozen_text(repo, audit.content, name, one)
+        frozen = [
+            (one, load_frozen_prompt(repo, audit.content, name, one))
             for name, state in states.items()
             for one in _served_versions(state)
-        }
+        ]
+        judges = bundle_judges(settings, repo, (each.prompt for _, each in frozen))
+    # A version as the branch keeps it; one that it doesn't keep, or not whole, is read from its commit
+    versions = {
+        snapshot_path(each.prompt.name, one.digest): encode_snapshot(each.snapshot(one)).decode()
+        for one, each in frozen
+    }
     source = settings.document.source if settings.document else ""
     content: dict[str, Any] = {
         "format": FORMAT,
@@ -77,7 +92,9 @@ def write_bundle(settings: Settings, out: Path) -> BundleSummary:
         "made_at": utc_now(),
         "settings": source,
     }
-    content["files"] = files | versions
+    content["files"] = files | versions | judges.files
+    if judges.paths:
+        content["judges"] = judges.paths
     _parse_content(content)  # nothing is handed out that could not be read there
     data = json.dumps(content, ensure_ascii=False).encode()
     WriteTarget.output(out).write(data)
@@ -89,11 +106,6 @@ def _served_versions(state: ReleaseState) -> Iterable[ReleasedVersion]:
     yield from (channel.shadow.released for channel in state.channels.values() if channel.shadow)
 
 
-def _frozen_text(repo: GitRepo, commit: str, prompt: str, released: ReleasedVersion) -> str:
-    """A version as the branch keeps it; one that it doesn't keep, or not whole, is read from its commit."""
-    return encode_snapshot(load_frozen_prompt(repo, commit, prompt, released).snapshot(released)).decode()
-
-
 # reading
 
 
@@ -103,6 +115,7 @@ class _BundleContent:
     settings: SettingsFile
     states: Mapping[str, ReleaseState]
     versions: Mapping[tuple[str, str], Version]
+    judges: Mapping[str, Version]
 
 
 class BundleSource:
@@ -117,11 +130,16 @@ class BundleSource:
         self._mark = _file_stamp(file)
         self._content = _parse_content(_decode(file))
 
-    def settings(self, registry: Path | None = None) -> Settings:
+    def settings(self, registry: Path | str | None = None) -> Settings:
         """Settings of a project that is this bundle alone."""
         home, file = self._file.absolute().parent, self._content.settings
-        chosen = registry or os.environ.get("PROMPTOPS_REGISTRY")
-        named = home / (file.registry or "registry.db")
+        chosen = str(registry or os.environ.get("PROMPTOPS_REGISTRY", ""))
+        beside = home / (file.registry or "registry.db")
+        named: RegistryLocation = beside
+        problem = outside_problem(beside, home)
+        if file.registry and is_postgres_url(file.registry):
+            named = postgres_location(file.registry, home)
+            problem = "is a server that the bundle names: agree to it by PROMPTOPS_REGISTRY"
         return Settings(
             root=home,
             prompts=home / "prompts",
@@ -129,8 +147,8 @@ class BundleSource:
             common_dir=None,
             top=None,
             prefix="",
-            registry_file=Path(chosen).expanduser().absolute() if chosen else named,
-            registry_problem="" if chosen else outside_problem(named, home),
+            registry_file=registry_location(chosen, Path.cwd(), home) if chosen else named,
+            registry_problem="" if chosen else problem,
             channels=tuple(dict.fromkeys([*BUILT_IN_CHANNELS, *file.channels])),
             file=file,
         )
@@ -180,6 +198,13 @@ class BundleSource:
             raise NotFound(f"`{reference}` {what}", hint=f"{self._file} holds {', '.join(there)}{live}")
         return replace(next(iter(found.values())), reference=reference)
 
+    def judge(self, reference: str) -> Version:
+        """What a guard asks."""
+        found = self._content.judges.get(reference)
+        if found is None:
+            raise NotFound(f"{self._file} does not hold the judge {reference}", hint=REBUILD_HINT)
+        return found
+
     def _versions_of(self, prompt: str) -> list[Version]:
         return [version for (name, _), version in self._content.versions.items() if name == prompt]
 
@@ -197,9 +222,9 @@ def _parse_content(data: Mapping[str, Any]) -> _BundleContent:
         if folder := _name_in(path, "versions"):
             frozen = decode_snapshot(text.encode(), path, folder.rpartition("/")[0])
             versions[frozen.prompt, frozen.digest] = _version(frozen)
-    return _BundleContent(
-        data["commit"], decode_settings(data["settings"].encode(), SETTINGS_FILE), states, versions
-    )
+    settings = decode_settings(data["settings"].encode(), SETTINGS_FILE)
+    judges = read_judges(data.get("judges", {}), files)
+    return _BundleContent(data["commit"], settings, states, versions, judges)
 
 
 def _decode(file: Path) -> dict[str, Any]:
@@ -208,16 +233,18 @@ def _decode(file: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise NotFound(f"no bundle {file}", hint=f"promptops release bundle --out {file}") from None
     except (OSError, ValueError) as error:
-        raise Invalid(f"the bundle {file} cannot be read: {error}", hint=_REBUILD_HINT) from None
+        raise Invalid(f"the bundle {file} cannot be read: {error}", hint=REBUILD_HINT) from None
     found = data.get("format") if isinstance(data, dict) else None
     if found != FORMAT:
         what = (
             "is not a bundle" if found is None else f"has format {found}, and this promptops reads {FORMAT}"
         )
-        raise Invalid(f"{file} {what}", hint=_REBUILD_HINT)
+        raise Invalid(f"{file} {what}", hint=REBUILD_HINT)
     kinds = {"commit": str, "settings": str, "files": dict}
-    if not all(isinstance(data.get(key), kind) for key, kind in kinds.items()):
-        raise Invalid(f"the bundle {file} is damaged", hint=_REBUILD_HINT)
+    if not all(isinstance(data.get(key), kind) for key, kind in kinds.items()) or not isinstance(
+        data.get("judges", {}), dict
+    ):
+        raise Invalid(f"the bundle {file} is damaged", hint=REBUILD_HINT)
     return data
 
 
@@ -234,7 +261,7 @@ def _version(frozen: ReleasedSnapshot) -> Version:
     if prompt is None:
         raise Invalid(
             f"{pasteable} reads as {short_digest(files.digest)}, not as {short_digest(frozen.digest)}",
-            hint=_REBUILD_HINT,
+            hint=REBUILD_HINT,
         )
     return Version(
         prompt=prompt,

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
+from promptops.config.clock import utc_moment
+from promptops.config.registry_location import RegistryLocation
 from promptops.config.settings import Settings
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound, PromptopsError
@@ -65,7 +66,7 @@ class ReleaseContext:
         return self.ledger.releases()
 
 
-def open_optional_registry(path: Path) -> RegistryDatabase:
+def open_optional_registry(path: RegistryLocation) -> RegistryDatabase:
     """The registry for what can do without it: none is made, a damaged one keeps nobody from a rollback."""
     try:
         return RegistryDatabase.open_existing(path)
@@ -78,22 +79,29 @@ def open_optional_registry(path: Path) -> RegistryDatabase:
 def open_release_context(
     settings: Settings,
     *,
-    now: float,
+    now: float | None = None,
     local: bool = False,
     propose: str | None = None,
-    registry: Callable[[Path], RegistryDatabase] = RegistryDatabase.open,
+    registry: Callable[[RegistryLocation], RegistryDatabase] = RegistryDatabase.open,
     on_transfer: OnTransfer | None = None,
+    actor: str | None = None,
 ) -> Iterator[ReleaseContext]:
-    """``local``: moves are made without the remote; ``propose``: on a branch of that name.
+    """``now``: seconds since the epoch; None: this moment, as hosts that share the registry count time.
+
+    ``local``: moves are made without the remote; ``propose``: on a branch of that name.
 
     ``registry`` opens it: ``RegistryDatabase.open_existing`` for what only reads,
-    ``open_optional_registry`` for what can do without it. ``on_transfer``: see there.
+    ``open_optional_registry`` for what can do without it. ``on_transfer``: see there. ``actor``: who moves,
+    where that is not whom git knows here.
     """
     with (
         Ledger(settings, local=local, propose=propose, on_transfer=on_transfer) as ledger,
         registry(settings.registry) as opened,
     ):
-        yield ReleaseContext(settings=settings, ledger=ledger, registry=opened, now=now)
+        if actor:
+            ledger.branch.act_as(actor)
+        moment = utc_moment() if now is None else now  # the registry is open: its server's clock is known
+        yield ReleaseContext(settings=settings, ledger=ledger, registry=opened, now=moment)
 
 
 def is_tampered(context: ReleaseContext, prompt: str | None = None) -> bool:

@@ -139,7 +139,7 @@ def score_long_logs(context: ReleaseContext, targets: Sequence[Target]) -> Itera
 
 
 def _analysis_request(context: ReleaseContext, target: Target) -> AnalysisRequest | None:
-    with suppress(PromptopsError, EngineError):
+    with suppress(PromptopsError, *EngineError):
         state = context.channel(target)
         if state.rollout and state.stable:
             committed = last_committed_evidence(context, state.rollout.id)
@@ -173,7 +173,7 @@ def stored_evidence(context: ReleaseContext, target: Target) -> Mapping[str, Any
 
     None where nobody has looked yet, and where that cannot be read: nothing keeps a rollback from its work.
     """
-    with suppress(PromptopsError, EngineError):
+    with suppress(PromptopsError, *EngineError):
         rollout = context.channel(target).rollout
         found = load_findings(context.registry, rollout) if rollout else None
         if rollout and found and found.proof.get("plan") == rollout.plan:

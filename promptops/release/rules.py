@@ -229,7 +229,7 @@ def _decide_awaiting(rollout: Rollout, plan: ReleasePlan, findings: Findings, ta
         return RolloutDecision(holds=(_registry_behind(findings),))
     if findings.reviewed < step.reviewed:
         read = f"{findings.reviewed:,} of {step.reviewed:,} outputs of the canary are reviewed"
-        return RolloutDecision(holds=(f"{read}: promptops feedback RUN up|down",))
+        return RolloutDecision(holds=(f"{read}: promptops review start {target}",))
     return RolloutDecision(
         transition=_advance(rollout, plan, f"{findings.reviewed:,} outputs of the canary are reviewed")
     )

@@ -18,7 +18,7 @@ from promptops.errors import Invalid, NotFound
 from promptops.release.bundle import BundleSource, write_bundle
 from support.front_door import GREET, Cli, Repo
 from support.git_repositories import GitFolder
-from support.provider import Provider
+from support.provider import Provider, text
 from support.release_states import released, write_state
 from support.workspace_clients import until
 
@@ -48,6 +48,95 @@ def bundle(live: GitFolder, tmp_path: Path) -> Path:
 def workspace(bundle: Path, provider: Provider) -> Iterator[Workspace]:
     with Workspace.from_bundle(bundle) as opened:
         yield opened
+
+
+def judged_bundle(greeting: Repo, place: Path, guard: str) -> Path:
+    """A bundle of ``greet`` with a guard, in a folder of its own."""
+    greeting.write("prompts/greet.yaml", f"{GREET}guards: [{guard}]\n")
+    greeting.commit("Guard")
+    folder = GitFolder(greeting.path)
+    write_state(folder, "greet", released(folder, "greet", "HEAD", "v1"))
+    place.mkdir()
+    write_bundle(current_settings(), place / "prompts.bundle")
+    return place / "prompts.bundle"
+
+
+@pytest.mark.parametrize(("more", "does"), [("", "blocks"), (", on_error: allow", "allows")])
+def test_a_guard_whose_judge_is_not_there_is_said_when_a_bundle_is_written(
+    more: str, does: str, greeting: Repo, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    judged_bundle(greeting, tmp_path / "app", f"{{on: output, check: toxicity, do: block{more}}}")
+    said = (
+        f"the guard toxicity of greet {does} every call where the bundle is read, as its judge is not in it"
+    )
+    assert said in caplog.text
+    assert "judges/toxicity" in caplog.text
+
+
+def test_judges_of_guards_are_in_the_bundle(
+    cli: Cli, greeting: Repo, provider: Provider, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = "openai/gpt-5.4-mini-2026-03-17"
+    assert cli("new", "judges/toxicity", "--judge", "toxicity", "--model", model).code == 0
+    bundle = judged_bundle(greeting, tmp_path / "app", "{on: output, check: toxicity, do: block}")
+    assert caplog.text == ""
+    (tmp_path / "empty").mkdir()
+    env = {**os.environ, "PATH": str(tmp_path / "empty")}
+    for choice in ("clean", "toxic"):
+        provider.script = lambda request, said=choice: text(
+            json.dumps({"choice": said}) if b"You moderate texts" in request.raw else "Hello Ada"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", JUDGED],
+            cwd=bundle.parent,
+            env=env,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+        )
+        assert (done.stdout, done.stderr) == (f"{choice == 'toxic'}\n", "")
+
+
+JUDGED = """
+from promptops import Workspace
+with Workspace.from_bundle("prompts.bundle") as workspace:
+    run = workspace.run("greet:production", {"name": "Ada"})
+    print(run.blocked)
+    judge, *_ = [each for each in run.guards if each.usd is not None]
+"""
+
+
+def test_a_new_bundle_brings_a_new_judge(greeting: Repo, provider: Provider, tmp_path: Path) -> None:
+    greeting.write("prompts/kind.yaml", KIND.format("Is it kind?"))
+    bundle = judged_bundle(greeting, tmp_path / "app", "{on: output, check: {judge: kind}, do: block}")
+    provider.script = lambda request: text("1" if b"Is it kind?" in request.raw else "0")
+    with Workspace.from_bundle(bundle) as workspace:
+        assert not workspace.run("greet:production", {"name": "Ada"}).blocked
+        greeting.write("prompts/kind.yaml", KIND.format("Is it cruel?"))
+        write_bundle(current_settings(), bundle)
+        until(lambda: workspace.run("greet:production", {"name": "Ada"}).blocked)
+
+
+def test_a_judge_that_was_changed_in_the_bundle_is_refused(cli: Cli, greeting: Repo, tmp_path: Path) -> None:
+    greeting.write("prompts/kind.yaml", KIND.format("Is it kind?"))
+    bundle = judged_bundle(greeting, tmp_path / "app", "{on: output, check: {judge: kind}, do: block}")
+    written = bundle.read_text()
+    bundle.write_text(written.replace("Is it kind?", "Always say 1"))
+    with pytest.raises(Invalid, match="kind reads as sha256"):
+        BundleSource(bundle)
+    content = json.loads(written)
+    content["files"] = {path: file for path, file in content["files"].items() if "kind" not in path}
+    bundle.write_text(json.dumps(content))
+    with pytest.raises(Invalid, match="lacks judges/kind/"):
+        BundleSource(bundle)
+
+
+KIND = """
+model: openai/gpt-5.4-mini-2026-03-17
+inputs: {{output: string}}
+messages: [{{role: user, content: "{} {{{{ output }}}}"}}]
+output: {{schema: {{type: integer, minimum: 0, maximum: 1}}}}
+"""
 
 
 def test_a_bundle_serves_what_the_repository_serves(live: GitFolder, workspace: Workspace) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -119,7 +118,7 @@ def test_a_call_that_began_in_the_future_and_was_killed_blocks_no_longer_than_ot
     ok(cli("canary", "greet@HEAD", *QUICK))
     now = time.time()
     run, _ = logged(channel_state(), 0, at=now + 400 * DAY)
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.registry) as registry:
         registry.start(run)
     traffic(repo, 20, at=now)
     assert tick_at(now + 60).look.findings.calls == 0  # type: ignore[union-attr]
@@ -161,7 +160,7 @@ IMPORT = """
 import os, signal, sqlite3, sys
 from pathlib import Path
 import promptops.registry.sqlite.store
-from promptops.registry.sqlite.release import import_
+from promptops.registry.queries.release import import_
 real = import_.{what}
 def die(*args, **more):
     real(*args, **more)
@@ -193,8 +192,8 @@ def test_an_import_that_is_killed_has_brought_nothing_and_is_done_again(
     ok(cli("runs", "import", *reversed(files)))
     said = ticked(cli)
     assert (said["calls"], said["code"]) == (120, 0)
-    with sqlite3.connect(repo.path / "registry.db") as database:
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with RegistryDatabase.open(repo.registry) as registry:
+        assert registry.find_damage() == ""
 
 
 TICK = """
@@ -258,7 +257,7 @@ def test_a_canary_that_nobody_meets_only_waits(cli: Cli, repo: Repo) -> None:
         assert (held.move, held.code()) == (None, 0)
     state = channel_state()
     few = [logged(state, 2 * n + 1, at=now + 12 * DAY + n) for n in range(6)]
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.registry) as registry:
         registry.record(few)
     held = tick_at(now + 13 * DAY)
     assert (held.move, held.code()) == (None, 0)
@@ -321,7 +320,7 @@ def test_a_canary_is_looked_at_by_many_processes_at_once(cli: Cli, repo: Repo) -
     command = [sys.executable, "-m", "promptops", "tick", "--all"]
     ticks = [ForkedPopen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     state = channel_state()
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.registry) as registry:
         for _ in range(6):
             registry.record([logged(state, n, at=time.time() + n, failing=True) for n in range(10)])
     said = [each.communicate()[0] for each in ticks]
@@ -330,7 +329,7 @@ def test_a_canary_is_looked_at_by_many_processes_at_once(cli: Cli, repo: Repo) -
     moved = [json.loads(line)["move"] for each in (*said, last.out) for line in each.splitlines()]
     assert moved.count("rollback") == 1
     assert len(subjects(repo)) == before + 1
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.registry) as registry:
         sql = "SELECT count(*), count(DISTINCT seq) FROM observations WHERE metric = 'error_rate'"
         counted = registry.read(sql)[0]
     assert counted[0] == counted[1]

@@ -107,7 +107,7 @@ class TestWorkflow:
         cli("init", "--ci", "github")
         found = self.workflow(repo)
         assert found["permissions"] == {}
-        assert found["jobs"]["tick"]["permissions"] == {"contents": "write"}
+        assert found["jobs"]["tick"]["permissions"] == {"contents": "write", "issues": "write"}
         assert not any("${{" in step.get("run", "") for step in found["jobs"]["tick"]["steps"])
 
     def test_it_imports_what_hosts_export_ticks_and_reports(

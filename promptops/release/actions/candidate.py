@@ -61,7 +61,7 @@ def resolve_candidate(
     repo = context.ledger.repo
     if unreviewed:
         return ReleaseCandidate(version=version, target=target, file=context.settings.file)
-    source = resolve_source_branch(context.settings, repo)
+    source = resolve_source_branch(context.ledger.branch)
     require_on_source_branch(repo, source, version.commit_sha, reference)
     return ReleaseCandidate(
         version=version,

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from promptops.errors import Invalid
 from promptops.release.actions.authors import authors_of_change, require_approver
+from promptops.release.actions.seen import require_seen
 from promptops.release.context import ReleaseContext, Target, active_rollout, channel_state
 from promptops.release.ledger import TransitionResult
 from promptops.release.plan.types import ReleasePlan
@@ -14,8 +15,10 @@ from promptops.release.rules import Move, Transition, approval_transition, resum
 from promptops.versions.release_state import ReleaseState, Rollout
 
 
-def approve(context: ReleaseContext, target: Target, *, reason: str = "") -> TransitionResult:
-    """Say yes to the step that waits for a person."""
+def approve(
+    context: ReleaseContext, target: Target, *, reason: str = "", seen: str | None = None
+) -> TransitionResult:
+    """Say yes to the step that waits for a person. ``seen``: the position of the channel that is meant."""
 
     def move(rollout: Rollout, plan: ReleasePlan) -> Transition:
         if rollout.phase != "awaiting":
@@ -28,19 +31,23 @@ def approve(context: ReleaseContext, target: Target, *, reason: str = "") -> Tra
         require_approver(context, target, plan, authors)
         return replace(approval_transition(rollout, plan, actor="", reason=reason), authors=authors)
 
-    return _commit_move(context, target, move)
+    return _commit_move(context, target, move, seen)
 
 
-def pause(context: ReleaseContext, target: Target, *, reason: str = "") -> TransitionResult:
+def pause(
+    context: ReleaseContext, target: Target, *, reason: str = "", seen: str | None = None
+) -> TransitionResult:
     """Keep the weight and go no further, until somebody resumes. Harm still rolls back."""
 
     def move(rollout: Rollout, _: ReleasePlan) -> Transition:
         return Transition(move=Move.PAUSE, reason=reason or "paused by hand", rollout=rollout, phase="paused")
 
-    return _commit_move(context, target, move)
+    return _commit_move(context, target, move, seen)
 
 
-def resume(context: ReleaseContext, target: Target, *, reason: str = "") -> TransitionResult:
+def resume(
+    context: ReleaseContext, target: Target, *, reason: str = "", seen: str | None = None
+) -> TransitionResult:
     """Go on; from invalid with evidence that starts again, for a reason."""
 
     def move(rollout: Rollout, plan: ReleasePlan) -> Transition:
@@ -49,14 +56,19 @@ def resume(context: ReleaseContext, target: Target, *, reason: str = "") -> Tran
             again = next_rollout_id(context.rollout_salts(target), rollout.id)
         return resume_transition(rollout, plan, actor="", reason=reason, new_id=again)
 
-    return _commit_move(context, target, move)
+    return _commit_move(context, target, move, seen)
 
 
 def _commit_move(
-    context: ReleaseContext, target: Target, move: Callable[[Rollout, ReleasePlan], Transition]
+    context: ReleaseContext,
+    target: Target,
+    move: Callable[[Rollout, ReleasePlan], Transition],
+    seen: str | None,
 ) -> TransitionResult:
     def change(head: ReleaseState | None) -> Transition:
-        rollout = active_rollout(channel_state(head, target.channel), target)
+        state = channel_state(head, target.channel)
+        require_seen(state, target, seen)
+        rollout = active_rollout(state, target)
         return move(rollout, context.ledger.plan(rollout.plan))
 
     return context.ledger.commit_transition(

@@ -3,6 +3,7 @@
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
 from promptops.release.actions.candidate import resolve_candidate
+from promptops.release.actions.seen import require_seen
 from promptops.release.context import (
     ReleaseContext,
     Target,
@@ -29,9 +30,17 @@ class RollbackResult:
 
 
 def roll_back(
-    context: ReleaseContext, target: Target, *, to: str | None = None, reason: str = ""
+    context: ReleaseContext,
+    target: Target,
+    *,
+    to: str | None = None,
+    reason: str = "",
+    seen: str | None = None,
 ) -> RollbackResult:
-    """End the active canary; where there is none, serve the previous version again, or the one named."""
+    """End the active canary; where there is none, serve the previous version again, or the one named.
+
+    ``seen``: the position of the channel that is meant, at whatever step the canary is by then.
+    """
     chosen = _resolve_version(context, target, to) if to else None
     if chosen and not _has_served(context, target, chosen.prompt.digest):
         raise Invalid(
@@ -42,6 +51,7 @@ def roll_back(
 
     def change(head: ReleaseState | None) -> Transition:
         state = channel_state(head, target.channel)
+        require_seen(state, target, seen, any_step=True)
         if state.stable is None:
             raise not_released_error(target)
         if state.rollout and chosen is None:

@@ -5,9 +5,15 @@ from dataclasses import field, replace
 
 from promptops.config.clock import utc_text
 from promptops.dataclass import dataclass
-from promptops.registry import RegistryDatabase, calls_before, read_call_outcomes, read_channel_traffic
+from promptops.registry import (
+    RegistryDatabase,
+    calls_before,
+    column,
+    read_call_outcomes,
+    read_channel_traffic,
+)
 from promptops.release.analysis import priors as likely
-from promptops.release.analysis.scoring import CallBatch, column, metric_readers
+from promptops.release.analysis.scoring import CallBatch, metric_readers
 from promptops.release.plan.types import PlanMetric, ReleasePlan
 from promptops.release.timestamps import parse_timestamp
 from promptops.stats.eprocess import Hypothesis, log_threshold

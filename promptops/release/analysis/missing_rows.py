@@ -16,6 +16,7 @@ GAPS = "gaps"
 ALL_ROLLOUTS = ""  # in place of a rollout: what is known of the log serves them all
 _RESCAN_INTERVAL_S = 60.0  # a long log is read through no more often than that
 _SMALL_LOG_ROWS = 2_000  # rows
+_FURTHER_BACK = 10  # a tenth of the log more is read through: it serves canaries that began a little earlier
 
 
 def missing_rows(
@@ -30,12 +31,14 @@ def missing_rows(
 
 def _registry_gaps(registry: RegistryDatabase, after: int, timeout: float, now: float) -> list[str]:
     until, name = utc_text(now - timeout), f"{GAPS}:{timeout:g}"
-    if last_seq(registry) - after <= _SMALL_LOG_ROWS:
+    rows = last_seq(registry) - after
+    if rows <= _SMALL_LOG_ROWS:
         return [str(gap) for gap in find_log_gaps(registry, after=after, until=until)]
     last = load_analysis_state(registry, ALL_ROLLOUTS, name)
     if last is None or not 0 <= now - last["at"] < _RESCAN_INTERVAL_S or last["after"] > after:
-        found = [[row, str(gap)] for row, gap in find_log_gaps_with_seq(registry, after=after, until=until)]
-        last = {"at": now, "after": after, "own": found}
+        start = max(0, after - rows // _FURTHER_BACK)
+        found = [[row, str(gap)] for row, gap in find_log_gaps_with_seq(registry, after=start, until=until)]
+        last = {"at": now, "after": start, "own": found}
         if registry.writable:
             save_analysis_state(registry, ALL_ROLLOUTS, name, last, 0)
     return [sentence for row, sentence in last["own"] if row > after]

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from enum import Enum, auto
-from operator import ge, gt, itemgetter, le, lt
+from operator import ge, gt, le, lt
 from typing import Any, TypeGuard
 
 from promptops.dataclass import dataclass
-from promptops.registry import CallOutcome, is_sampled
+from promptops.registry import CallOutcome, column, is_sampled
 from promptops.release.plan.types import PlanMetric
 from promptops.release.plan.values import MetricSource, parse_source
 from promptops.release.timestamps import parse_timestamp
@@ -140,7 +140,7 @@ class MetricReader:
             return self._of_failure() if failed else NoValue.MISSING
         if metric.kind == "ratio":
             return float(value)
-        if name == "truncated":
+        if name in ("truncated", "blocked"):
             return float(bool(value) == (metric.worse == "higher"))
         if self.source.operator:
             holds = _COMPARE[self.source.operator](value, self.source.bound)
@@ -184,11 +184,6 @@ class MetricReader:
             return NoValue.MISSING
         share = (value - low) / (high - low)
         return share if metric.worse == "higher" else 1.0 - share
-
-
-def column(rows: Sequence[Any], name: str) -> list[Any]:
-    """One column of rows of the log."""
-    return list(map(itemgetter(rows[0].keys().index(name)), rows)) if rows else []
 
 
 def are_all_known(values: Sequence[MetricValue]) -> TypeGuard[Sequence[float]]:

@@ -15,6 +15,8 @@ from promptops.registry import (
     RegistryDatabase,
     add_exposed,
     calls_after,
+    column,
+    exclusion_reasons,
     filter_ended_calls,
     last_outcome_id,
     outcomes_after,
@@ -30,7 +32,6 @@ from promptops.release.analysis.scoring import (
     MetricValue,
     NoValue,
     are_all_known,
-    column,
     range_error,
 )
 from promptops.release.analysis.start_times import StartTimes
@@ -83,12 +84,10 @@ class ScoringPass:
             self.registry,
             self.rollout.id,
             window_group.watermark,
-            by_unit=self.plan.unit != "call",
             limit=limit,
             measured={self.readers[name].column for name in window_group.metrics},
-            exposed=window_group is self.tests.instant,
         )
-        reasons = column(rows, "reason")
+        reasons = exclusion_reasons(rows, by_unit=self.plan.unit != "call")
         counted = [at for at, reason in enumerate(reasons) if reason is None]
         calls, ended = self._ended_calls(window_group, rows, counted)
         values = self._settled_values(window_group, calls)
@@ -167,6 +166,9 @@ class ScoringPass:
         assigned = list(zip([arm == "canary" for arm in arms], weights_bp, strict=True))
         window_group.add_all(assigned, values)
         for name, each in values.items():
+            if are_all_known(each):
+                self.scored.append(ObservationBlock(name, seqs, arms, weights_bp, each))
+                continue
             due = [value is not NoValue.NOT_DUE for value in each]
             columns = (list(compress(values, due)) for values in (seqs, arms, weights_bp, map(_loss, each)))
             self.scored.append(ObservationBlock(name, *columns))
@@ -176,7 +178,7 @@ class ScoringPass:
             if self.plan.unit != "call":
                 self.tests.without_unit += sum(calls.column("without_unit")[:count])
             self.tests.step.add(assigned, calls.column("started_at"))
-            self.scored.append(ObservationBlock(CALL_METRIC, seqs, arms, weights_bp, [None] * count))
+            self.scored.append(ObservationBlock(CALL_METRIC, seqs, arms, weights_bp))
 
     def _find_range_errors(self, gauge: MetricReader, calls: CallBatch) -> None:
         if gauge.metric.kind != "score" or not calls.outcomes:

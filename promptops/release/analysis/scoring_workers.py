@@ -4,6 +4,7 @@ A worker keeps what it has scored after every slice, so nothing is lost with it,
 that has started it: whatever is left is scored by whoever looks next.
 """
 
+import gc
 import os
 import pickle
 import selectors
@@ -20,6 +21,7 @@ from tempfile import TemporaryDirectory
 from time import monotonic
 
 from promptops.config.locks import lock_attempt
+from promptops.config.registry_location import RegistryLocation, exact_text, local_file, registry_location
 from promptops.dataclass import dataclass
 from promptops.log import PackageLogger
 from promptops.registry import RegistryDatabase, read_exposure
@@ -124,18 +126,19 @@ def _hand_out(backlog: _Backlog, worker: _Worker) -> None:
             worker.send(place, backlog.looks[place])
 
 
-def _start_all(registry: Path, count: int, stack: ExitStack) -> list[_Worker]:
+def _start_all(registry: RegistryLocation, count: int, stack: ExitStack) -> list[_Worker]:
     """They write in turns: SQLite lets those that wait sleep for longer and longer."""
     folder = stack.enter_context(TemporaryDirectory(prefix="promptops-"))
     return [_start(registry, Path(folder, "turns"), stack) for _ in range(count)]
 
 
-def _start(registry: Path, turns: Path, stack: ExitStack) -> _Worker:
+def _start(registry: RegistryLocation, turns: Path, stack: ExitStack) -> _Worker:
     child = subprocess.Popen(
-        [sys.executable, "-P", "-m", __name__, str(registry), str(turns)],
+        [sys.executable, "-P", "-m", __name__, str(local_file(registry).parent), str(turns)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env={**os.environ, "PROMPTOPS_REGISTRY": exact_text(registry)},  # it may hold a password
         start_new_session=True,  # Ctrl-C ends this process, and its end ends the worker
     )
     stack.enter_context(child)
@@ -146,8 +149,9 @@ def _usable_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _serve(path: Path, turns: Path) -> None:
+def _serve(path: RegistryLocation, turns: Path) -> None:
     """Score the slices that are asked for until nobody asks any more."""
+    gc.disable()  # a fifteenth of the time, spent on rows of the log, none of which holds another
     turn = partial(lock_attempt, turns, None)
     ask = open(0, "rb", closefd=False)  # noqa: SIM115 - a pipe
     with suppress(EOFError, OSError), RegistryDatabase.open(path, bulk=True) as registry:
@@ -162,4 +166,5 @@ def _serve(path: Path, turns: Path) -> None:
 
 
 if __name__ == "__main__":
-    _serve(Path(sys.argv[1]), Path(sys.argv[2]))
+    home = Path(sys.argv[1])
+    _serve(registry_location(os.environ["PROMPTOPS_REGISTRY"], home, home), Path(sys.argv[2]))

@@ -12,6 +12,7 @@ from promptops.registry import (
     Exposure,
     RegistryDatabase,
     calls_before,
+    column,
     count_calls_since,
     count_exposure,
     decode_analysis_state,
@@ -38,7 +39,6 @@ from promptops.release.analysis.scoring import (
     MetricReader,
     MetricValue,
     NoValue,
-    column,
     metric_readers,
 )
 from promptops.release.analysis.scoring_pass import ScoringPass, StoredValues

@@ -30,6 +30,9 @@ _WORDINGS: Mapping[str, Wording] = {
     "run.cost_usd": verdicts.COST_WORDING,
     "run.cost_list_usd": verdicts.COST_WORDING,
     "run.truncated": Wording("is cut off", "more often", "less often", "points", "was cut off"),
+    "run.blocked": Wording(
+        "is blocked by guards", "more often", "less often", "points", "was blocked by guards"
+    ),
     "outcome.correct": verdicts.WRONG_ANSWER_WORDING,
     "outcome.thumbs": Wording("is disliked", "more often", "less often", "points", "was disliked"),
 }

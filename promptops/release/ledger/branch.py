@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 
 from promptops.config.settings import Settings
@@ -42,11 +43,18 @@ class StateBranch:
         self.local = local
         self._on_transfer = on_transfer
         self._is_pinned = False
+        self._actor = ""
         self._audit: BranchAudit | None = None
 
     @cached_property
     def identity(self) -> GitIdentity:
-        return read_git_identity(self.settings)
+        found = read_git_identity(self.settings)
+        return replace(found, actor=self._actor) if self._actor else found
+
+    def act_as(self, actor: str) -> None:
+        """Record moves, and judge approvals, in the name of somebody else than who runs this process."""
+        self._actor = actor
+        self.__dict__.pop("identity", None)
 
     @property
     def online(self) -> bool:

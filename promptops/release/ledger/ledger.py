@@ -99,7 +99,7 @@ class Ledger(LedgerReader):
                 f"{version.reference} is not committed, so it cannot be released",
                 hint=f"git commit, then {prompt.name}@HEAD",
             )
-        with version_reader(version, self.settings) as read:
+        with version_reader(version, self.settings, self.repo) as read:
             files = {path: read(path) for path in prompt.closure}
         return ReleasedSnapshot(prompt.name, "", prompt.digest, version.commit_sha, files)
 

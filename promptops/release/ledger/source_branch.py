@@ -1,6 +1,6 @@
 """The reviewed branch: what is released, and by which policy, comes from there."""
 
-from promptops.config.settings import Settings, SettingsFile, decode_settings
+from promptops.config.settings import SettingsFile, decode_settings
 from promptops.config.settings_schema import SETTINGS_FILE
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid, NotFound
@@ -18,13 +18,13 @@ class SourceBranch:
     commit: str
 
 
-def resolve_source_branch(settings: Settings, repo: GitRepo) -> SourceBranch | None:
+def resolve_source_branch(branch: StateBranch) -> SourceBranch | None:
     """The branch that ``release.from`` names, else the remote's default one; None without a remote.
 
     Raises Invalid where it is not known here.
     """
-    remote = StateBranch(settings, repo).remote
-    named = settings.release.get("from")
+    remote, repo = branch.remote, branch.repo
+    named = branch.settings.release.get("from")
     if named is not None:
         return _named_branch(repo, str(named))
     if remote is None:

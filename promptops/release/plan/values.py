@@ -34,10 +34,12 @@ RUN_COLUMNS = (
     "reasoning_tokens",
     "checks_failed",
     "truncated",
+    "blocked",
 )
 _WORSE: Mapping[str, Literal["higher", "lower"]] = {
     "run.error": "higher",
     "run.truncated": "higher",
+    "run.blocked": "higher",
     "outcome.thumbs": "lower",
     "outcome.correct": "lower",
     "outcome.accepted": "lower",
@@ -85,7 +87,7 @@ class MetricSource:
         return self.place in ("outcome", "judge")
 
 
-_BINARY_COLUMNS = (MetricSource("run", "error"), MetricSource("run", "truncated"))
+_BINARY_COLUMNS = tuple(MetricSource("run", name) for name in ("error", "truncated", "blocked"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,12 @@
 """No choice of calls after they were assigned, and no word that the calls do not bear out."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
 from promptops.config.clock import utc_text
+from promptops.config.registry_location import RegistryLocation
 from promptops.errors import Invalid
 from promptops.registry import add_outcome
 from promptops.release.analysis import build_evidence
@@ -17,8 +19,10 @@ from support.rollouts import CHECKS, DAY, ERRORS, LATENCY, ROLLOUT, START, Traff
 
 
 @pytest.fixture
-def traffic() -> Traffic:
-    return Traffic()
+def traffic(location: RegistryLocation) -> Iterator[Traffic]:
+    made = Traffic(location)
+    with made.registry:
+        yield made
 
 
 def test_an_answer_from_the_cache_counts_with_its_checks_and_without_its_time(traffic: Traffic) -> None:

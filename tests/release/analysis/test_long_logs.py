@@ -15,11 +15,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from promptops.config.registry_location import RegistryLocation, exact_text
 from promptops.registry import Exposure, RegistryDatabase, count_exposure, read_exposure
 from promptops.release.analysis import scoring_pass
 from promptops.release.analysis.scoring_workers import score_together
 from promptops.release.analysis.update import AnalysisRequest, update_tests
 from promptops.release.plan.types import PlanMetric, ReleasePlan
+from support.engines import NewLocation
 from support.logged_runs import a_failure, an_end, check
 from support.rollouts import CHECKS, ERRORS, LATENCY, ROLLOUT, STABLE, THUMBS, Traffic, a_plan
 
@@ -92,49 +94,52 @@ def test_calls_scored_together_leave_what_calls_scored_one_by_one_leave(
     assert counted == count_exposure(once.registry, ROLLOUT.id, Exposure())  # from the log alone
 
 
-def multiply(path: Path, copies: int, rollouts: Sequence[str]) -> float:
-    """A log of many calls, of several rollouts in turn; gives a time behind its end."""
-    traffic = Traffic(path)
-    traffic.calls(400, lambda canary: 0.06 if canary else 0.05)
-    with traffic.registry.write() as connection:
-        columns = [row["name"] for row in connection.execute("PRAGMA table_info(runs)")]
+def multiply(location: RegistryLocation, copies: int, rollouts: tuple[str, str]) -> float:
+    """A log of many calls, of two rollouts in turn; gives a time behind its end."""
+    traffic = Traffic(location)
+    with traffic.registry as registry:
+        traffic.calls(400, lambda canary: 0.06 if canary else 0.05)
+        names = [name for name in registry.read("SELECT * FROM runs LIMIT 1")[0].keys() if name != "seq"]  # noqa: SIM118 - of a row
         changed = {
             "run_id": "run_id || '-' || n",
             "writer_counter": "writer_counter + 400 * n",
-            "rollout": f"json_extract(?, '$[' || (n % {len(rollouts)}) || ']')",
+            "rollout": "CASE WHEN n % 2 = 0 THEN ? ELSE ? END",
             "latency_ms": "latency_ms + n",
         }
-        names = [name for name in columns if name != "seq"]
-        connection.execute(
-            f"INSERT INTO runs ({', '.join(names)}) SELECT {', '.join(changed.get(n, n) for n in names)} "
-            "FROM (WITH RECURSIVE count(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < ?) "
-            "SELECT n FROM count), runs r ORDER BY n, seq",
-            (f'["{rollouts[0]}","{rollouts[1]}"]', copies),
-        )
-        connection.execute("DELETE FROM runs WHERE seq <= 400")
-    traffic.registry.close()
+        with registry.write() as connection:
+            connection.execute(
+                f"INSERT INTO runs ({', '.join(names)}) SELECT {', '.join(changed.get(n, n) for n in names)} "
+                "FROM (WITH RECURSIVE copies(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM copies WHERE n < ?) "
+                "SELECT n FROM copies) AS copies, runs r ORDER BY n, seq",
+                (*rollouts, copies),
+            )
+            connection.execute("DELETE FROM runs WHERE seq <= 400")
     return traffic.clock + 1000
 
 
 SCORE = """\
 import pickle, sys
 from pathlib import Path
+from promptops.config.registry_location import registry_location
 from promptops.registry import RegistryDatabase
 from promptops.release.analysis.scoring_workers import score_together
 looks = pickle.loads(Path(sys.argv[2]).read_bytes())
-with RegistryDatabase.open(Path(sys.argv[1])) as registry:
+folder = Path(sys.argv[2]).parent
+with RegistryDatabase.open(registry_location(sys.argv[1], folder, folder)) as registry:
     list(score_together(registry, looks))
 """
 
 
-def test_a_long_log_is_scored_by_processes_that_may_be_killed(tmp_path: Path) -> None:
-    path, alone, rollouts = tmp_path / "registry.db", tmp_path / "alone.db", ("r-1", "r-2")
-    now = multiply(path, 120, rollouts)
-    alone.write_bytes(path.read_bytes())
+def test_a_long_log_is_scored_by_processes_that_may_be_killed(
+    new_location: NewLocation, tmp_path: Path
+) -> None:
+    location, alone, rollouts = new_location("registry"), new_location("alone"), ("r-1", "r-2")
+    now = multiply(location, 120, rollouts)
+    assert multiply(alone, 120, rollouts) == now
     looks = [request(rollout, now) for rollout in rollouts]
     (tmp_path / "looks").write_bytes(pickle.dumps(looks))
-    with RegistryDatabase.open(path) as registry:
-        command = [sys.executable, "-c", SCORE, str(path), str(tmp_path / "looks")]
+    with RegistryDatabase.open(location) as registry:
+        command = [sys.executable, "-c", SCORE, exact_text(location), str(tmp_path / "looks")]
         with subprocess.Popen(command) as child:
             while not registry.read_one("SELECT count(*) FROM observations"):
                 assert child.poll() is None
@@ -151,20 +156,20 @@ def test_a_long_log_is_scored_by_processes_that_may_be_killed(tmp_path: Path) ->
 
 
 def test_what_somebody_else_scores_meanwhile_is_not_scored_twice(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    location: RegistryLocation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, alone = tmp_path / "registry.db", Traffic()
-    for traffic in (Traffic(path), alone):
+    logged, alone = Traffic(location), Traffic()
+    for traffic in (logged, alone):
         traffic.calls(600, lambda canary: 0.2 if canary else 0.1)
     look = request(ROLLOUT.id, alone.clock + 1000)
     update_tests(alone.registry, look)
     monkeypatch.setattr(scoring_pass, "_CHUNK", 20)
 
     def score(_: int) -> None:
-        with RegistryDatabase.open(path) as registry:
+        with RegistryDatabase.open(location) as registry:
             update_tests(registry, look)
 
     with ThreadPoolExecutor(3) as pool:
         list(pool.map(score, range(3)))
-    with RegistryDatabase.open(path) as registry:
+    with logged.registry as registry:
         assert kept(registry) == kept(alone.registry)

@@ -4,14 +4,15 @@ import json
 import random
 import re
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from promptops.config.clock import utc_text
+from promptops.config.registry_location import RegistryLocation
 from promptops.registry import EvalRecord, RegistryDatabase, add_outcome, is_sampled, open_breaker, save_evals
 from promptops.release.analysis import load_findings
 from promptops.release.analysis.eval_gate import eval_gate
@@ -24,13 +25,16 @@ from promptops.release.analysis.forecast import (
 from promptops.release.analysis.scoring import CallBatch
 from promptops.release.plan.types import PlanEvalGate, PlanMetric, PlanShadowGate, PlanStep, ReleasePlan
 from promptops.stats.verdicts import Verdict
+from support.engines import NewLocation
 from support.logged_runs import DIGEST, OTHER_DIGEST, a_failure, a_run, an_end, check
 from support.rollouts import CANARY, CHECKS, DAY, ERRORS, LATENCY, ROLLOUT, START, THUMBS, Traffic, a_plan, of
 
 
 @pytest.fixture
-def traffic(tmp_path: Path) -> Traffic:
-    return Traffic(tmp_path / "registry.db")
+def traffic(location: RegistryLocation) -> Iterator[Traffic]:
+    made = Traffic(location)
+    with made.registry:
+        yield made
 
 
 def test_harm_is_found_attributed_and_said_with_both_versions(traffic: Traffic) -> None:
@@ -215,16 +219,17 @@ def test_two_ticks_at_once_count_each_call_once(traffic: Traffic) -> None:
     assert len({of(each, "error_rate").log_e_worse for each in found}) == 1
 
 
-def test_looking_often_finds_what_looking_once_does(tmp_path: Path) -> None:
-    often, once = Traffic(tmp_path / "often.db"), Traffic(tmp_path / "once.db")
+def test_looking_often_finds_what_looking_once_does(new_location: NewLocation) -> None:
+    often, once = Traffic(new_location("often")), Traffic(new_location("once"))
     plan = a_plan(ERRORS, LATENCY, THUMBS)
-    for traffic in (often, once):
-        for _ in range(20):
-            traffic.calls(10, lambda canary: 0.2 if canary else 0.1)
-            if traffic is often:
-                traffic.observe(plan)
-    ends = START + 3 * DAY
-    one, other = often.observe(plan, ends), once.observe(plan, ends)
+    with often.registry, once.registry:
+        for traffic in (often, once):
+            for _ in range(20):
+                traffic.calls(10, lambda canary: 0.2 if canary else 0.1)
+                if traffic is often:
+                    traffic.observe(plan)
+        ends = START + 3 * DAY
+        one, other = often.observe(plan, ends), once.observe(plan, ends)
     assert [replace(each, late=0) for each in one.metrics] == [
         replace(each, late=0) for each in other.metrics
     ]

@@ -12,6 +12,7 @@ import pytest
 from promptops.errors import Invalid, Unavailable
 from promptops.git.repo import GitRepo
 from promptops.release.ledger import Ledger, TransitionResult
+from promptops.release.ledger.branch import StateBranch
 from promptops.release.ledger.source_branch import (
     require_on_source_branch,
     resolve_source_branch,
@@ -558,7 +559,7 @@ def read(ada: GitFolder) -> Iterator[GitRepo]:
 
 
 def test_what_is_released_has_been_reviewed(ada: GitFolder, read: GitRepo) -> None:
-    source = resolve_source_branch(ada.settings(), read)
+    source = resolve_source_branch(StateBranch(ada.settings(), read))
     assert source is not None
     assert source.rev == "origin/main"
     require_on_source_branch(read, source, ada.git("rev-parse", "HEAD"), "support/triage@HEAD")
@@ -574,7 +575,7 @@ def test_without_a_remote_everything_is_as_it_stands(tmp_path: Path) -> None:
     folder = new_repository(tmp_path / "alone")
     folder.commit("First", {"promptops.yaml": "channels: {mine: {}}\n"})
     with GitRepo(folder.settings()) as repo:
-        assert resolve_source_branch(folder.settings(), repo) is None
+        assert resolve_source_branch(StateBranch(folder.settings(), repo)) is None
         assert source_branch_settings(repo, None).channels == {"mine": {}}
         require_on_source_branch(repo, None, None, "any")
 
@@ -582,18 +583,18 @@ def test_without_a_remote_everything_is_as_it_stands(tmp_path: Path) -> None:
 def test_a_reviewed_branch_of_another_name(ada: GitFolder, bare: GitFolder, read: GitRepo) -> None:
     ada.git("push", "-q", "origin", "HEAD~1:refs/heads/live")
     ada.write({"promptops.yaml": "release: {from: origin/live}\n"})
-    source = resolve_source_branch(ada.settings(), read)
+    source = resolve_source_branch(StateBranch(ada.settings(), read))
     assert source is not None
     assert (source.rev, source.commit) == ("origin/live", ada.git("rev-parse", "HEAD~1"))
     ada.write({"promptops.yaml": "release: {from: origin/other}\n"})
     with pytest.raises(Invalid, match="origin/other is not known here"):
-        resolve_source_branch(ada.settings(), read)
+        resolve_source_branch(StateBranch(ada.settings(), read))
 
 
 def test_a_default_branch_that_is_not_known_is_asked_for(ada: GitFolder, read: GitRepo) -> None:
     ada.git("remote", "set-head", "origin", "--delete")
-    assert resolve_source_branch(ada.settings(), read) is not None
+    assert resolve_source_branch(StateBranch(ada.settings(), read)) is not None
     ada.git("update-ref", "-d", "refs/remotes/origin/main")
     with pytest.raises(Invalid, match="which branch of origin") as raised:
-        resolve_source_branch(ada.settings(), read)
+        resolve_source_branch(StateBranch(ada.settings(), read))
     assert "set-head" in raised.value.hint
