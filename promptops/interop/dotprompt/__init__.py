@@ -1,0 +1,1 @@
+"""Prompts of dotprompt: `.prompt` files with Handlebars texts and schemas in Picoschema."""

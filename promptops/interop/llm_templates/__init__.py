@@ -1,0 +1,1 @@
+"""Templates of Simon Willison's ``llm``."""

@@ -1,0 +1,1 @@
+"""Requests of OpenAI's API as prompts: from JSON, from code that makes them (read, never run), from curl."""

@@ -1,0 +1,1 @@
+"""``.prompt.yml`` files of GitHub Models."""

@@ -1,0 +1,1 @@
+"""Prompts of Prompty: `.prompty` files of its first and second format, read; those of the second, written."""
