@@ -1,0 +1,1 @@
+"""People review answers: what they are asked, which answers they get, and what their labels say."""
