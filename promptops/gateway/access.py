@@ -1,6 +1,5 @@
 """Who calls, and what they may call."""
 
-from fnmatch import fnmatchcase
 from functools import lru_cache
 from ipaddress import ip_address
 
@@ -8,6 +7,7 @@ from aiohttp import web
 
 from promptops.dataclass import dataclass
 from promptops.gateway.errors import NO_RETRY, ApiError
+from promptops.gateway.patterns import matches
 from promptops.gateway.references import check_served_reference
 from promptops.registry import ApiKey, KeyLimits
 from promptops.service.key_ring import KeyRing
@@ -33,11 +33,11 @@ class Caller:
         return self.key.key_id if self.key else None
 
     def may_call(self, reference: str) -> bool:
-        return any(fnmatchcase(reference, pattern) for pattern in self.usage.limits.allow)
+        return matches(reference, self.usage.limits.allow)
 
     def may_call_model(self, model: str) -> bool:
         """Whether a model may be called without a prompt."""
-        return any(fnmatchcase(model, pattern) for pattern in self.usage.limits.models)
+        return matches(model, self.usage.limits.models)
 
     def check_reference(self, text: str) -> str:
         """Raises NotFound for what is not served to anybody, ApiError for what this key may not call."""
@@ -78,7 +78,7 @@ class Access:
 
 @lru_cache(maxsize=64)
 def is_loopback(host: str) -> bool:
-    if host == "localhost":
+    if host.lower() == "localhost":
         return True
     try:
         return ip_address(host.strip("[]")).is_loopback

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -12,10 +11,11 @@ from promptops.dataclass import dataclass
 from promptops.errors import NotFound, PromptopsError
 from promptops.gateway.access import Access, Caller
 from promptops.gateway.answers import json_answer
-from promptops.gateway.errors import ApiError, api_error, errors_with
-from promptops.gateway.idempotency import PendingRun, RepeatedRequests, request_key
+from promptops.gateway.errors import NO_RETRY, ApiError, api_error, errors_with
+from promptops.gateway.idempotency import PendingRun, RepeatedRequests, digest_of, request_key
 from promptops.gateway.metrics import GatewayMetrics
 from promptops.gateway.streaming import AnswerStream
+from promptops.providers.types import REFUSAL
 from promptops.registry import SharedState, StartedRun
 from promptops.runner import Run
 from promptops.service import CallRequest, Service
@@ -87,10 +87,11 @@ class Answering:
         key = request_key(request, caller) if asked.kept else None
         if key is None:
             return await self._make(request, caller, asked, PendingRun())
-        known = await self._repeated.find(key, body)
+        digest = digest_of(body)
+        known = await self._repeated.find(key, digest)
         if known is not None:
             return await self._repeat(request, asked, await known.result())
-        pending = self._repeated.begin(key, body)
+        pending = self._repeated.begin(key, digest)
         try:
             return await self._make(request, caller, asked, pending)
         finally:
@@ -100,22 +101,21 @@ class Answering:
         self, request: web.Request, caller: Caller, asked: ServedRequest, pending: PendingRun
     ) -> web.StreamResponse:
         headers: dict[str, str] = {}
-        with ExitStack() as stack:
-            stack.enter_context(errors_with(headers))
-            stack.enter_context(pending.failing())
-            admission = stack.enter_context(caller.usage.admit(asked.call.unit))
+        with errors_with(headers), pending.failing(), caller.usage.admit(asked.call.unit) as admission:
             call = await self._ready(asked.call)
             pending.rules = call.prepared.started.log
             admission.reserve(call.prepared, call.runner.catalog)
             headers |= _headers(call.prepared.started, asked)
             if asked.call.chat and call.inputs is asked.call.inputs:
                 headers["X-Promptops-Ignored"] = ", ".join((*asked.ignored, "messages"))
-            stack.enter_context(self._metrics.call(call.prepared.started))
-            if asked.stream:
-                return await self._stream(request, asked, _AdmittedCall(call, admission, headers), pending)
-            run = await self._service.answer(call)
-            self._settle(admission, pending, run)
-        return json_answer(asked.wire(run.started).whole(run), headers)
+            with self._metrics.call(call.prepared.started):
+                if asked.stream and not call.prepared.is_reviewed:
+                    admitted = _AdmittedCall(call, admission, headers)
+                    return await self._stream(request, asked, admitted, pending)
+                run = await self._service.answer(call)
+                self._settle(admission, pending, run)
+        apart = _apart(run, headers)
+        return apart or json_answer(asked.wire(run.started).whole(run), headers)
 
     def _settle(self, admission: Admission, pending: PendingRun, run: Run) -> None:
         admission.settle(run)
@@ -143,6 +143,8 @@ class Answering:
                 await response.write(wire.piece(piece))
             run = await stream.run()
             self._settle(admitted.admission, pending, run)
+            if apart := _apart(run, admitted.headers):
+                return apart
             await _open(response, request, wire)
             await response.write(wire.end(run))
         except PromptopsError as error:
@@ -156,14 +158,34 @@ class Answering:
 
     async def _repeat(self, request: web.Request, asked: ServedRequest, run: Run) -> web.StreamResponse:
         headers = {**_headers(run.started, asked), "X-Promptops-Repeated": "true"}
+        if apart := _apart(run, headers):
+            return apart
         wire = asked.wire(run.started)
         if not asked.stream:
             return json_answer(wire.whole(run), headers)
         response = web.StreamResponse(headers={**EVENT_STREAM, **headers})
         await response.prepare(request)
-        text = wire.piece(run.text) if run.text else b""
+        text = wire.piece(run.text) if run.text and run.finish_reason != REFUSAL else b""
         await response.write(wire.begin() + text + wire.end(run))
         return response
+
+
+def _apart(run: Run, headers: Mapping[str, str]) -> web.Response | None:
+    """What callers get in place of an answer: while it is held, or where a guard blocked what they sent."""
+    if run.finished.error_type == "input_blocked":
+        refused = ApiError(400, run.message, "content_filter")
+        return json_answer(refused.as_json(), {**headers, **NO_RETRY}, refused.status)
+    return _held_answer(run, headers)
+
+
+def _held_answer(run: Run, headers: Mapping[str, str]) -> web.Response | None:
+    """What callers get while a person has not released the answer; None where nobody has to."""
+    if not run.held:
+        return None
+    where = f"/v1/runs/{run.id}"
+    message = f"a person releases this answer first: GET {where} has it then, by `held`"
+    content = {"object": "run.held", "run_id": run.id, "held": "waiting", "message": message}
+    return json_answer(content, {**headers, "Location": where}, 202)
 
 
 async def _open(response: web.StreamResponse, request: web.Request, wire: AnswerWire) -> None:

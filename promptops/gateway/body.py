@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
@@ -13,9 +14,10 @@ from promptops.providers.json_body import is_deeper
 
 MAX_BODY_BYTES = 32 * 1024 * 1024  # an image or two, in base64
 BODY_TIMEOUT_S = 30.0
+_LARGE_BYTES = 65_536  # what is parsed on another thread, while others are answered
 _MAX_KEYS = 1_000
 _MAX_MESSAGES = 10_000
-_MAX_VALUES = 500_000  # which are made in one step, in which no other request is answered
+_MAX_VALUES = 500_000
 _MAX_DEPTH = 220  # what is logged or sent is read again with more of a stack behind it
 _MAX_SHOWN = 60
 _MAX_METADATA = 100
@@ -28,19 +30,29 @@ async def read_object(request: web.Request) -> dict[str, Any]:
         raise ApiError(415, "the body must be JSON, with Content-Type: application/json")
     if request.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ApiError(415, "the body must not be compressed")
+    if (request.content_length or 0) > MAX_BODY_BYTES:
+        raise _too_large()
     try:
         if request.content.is_eof():  # it has come with the headers, as most do
-            return decode_object(await request.read())
-        async with asyncio.timeout(BODY_TIMEOUT_S):
             raw = await request.read()
+        else:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                raw = await request.read()
     except TimeoutError:
         raise ApiError(408, f"the body did not come within {BODY_TIMEOUT_S:.0f} s") from None
     except web.HTTPRequestEntityTooLarge:
-        raise ApiError(413, f"the body is larger than {MAX_BODY_BYTES // 1024**2} MB") from None
-    return decode_object(raw)
+        raise _too_large() from None
+    if len(raw) < _LARGE_BYTES:  # where to change threads would take longer
+        return decode_object(raw)
+    return await asyncio.to_thread(decode_object, raw)
+
+
+def _too_large() -> ApiError:
+    return ApiError(413, f"the body is larger than {MAX_BODY_BYTES // 1024**2} MB")
 
 
 def decode_object(raw: bytes) -> dict[str, Any]:
+    """Raises ApiError for what is no JSON object, or has too many keys or values."""
     try:
         body = parse_bounded_json(raw)
     except ValueError as error:
@@ -57,7 +69,7 @@ def parse_bounded_json(text: str | bytes) -> Any:
     marks = (",", "[", "{") if isinstance(text, str) else (b",", b"[", b"{")
     if sum(map(text.count, marks)) > _MAX_VALUES:  # type: ignore[arg-type]  # both of one type
         raise ValueError(f"it holds more than {_MAX_VALUES:,} values")
-    value = parse_strict_json(text)
+    value = parse_strict_json(text, yielding=len(text) >= _LARGE_BYTES)
     if is_deeper(value, _MAX_DEPTH):
         raise ValueError("it is nested too deeply")
     return value
@@ -84,14 +96,19 @@ def object_in(body: Mapping[str, Any], key: str) -> dict[str, Any] | None:
     raise wrong_type(key, "an object")
 
 
-def metadata_in(body: Mapping[str, Any]) -> dict[str, Any]:
-    """What is logged with a run and looked up by: smaller than what is sent. ``inputs`` are no part of it."""
-    metadata = object_in(body, "metadata") or {}
-    logged = {name: value for name, value in metadata.items() if name != "inputs"}
-    if len(logged) > _MAX_METADATA or len(json.dumps(logged)) > _MAX_METADATA_CHARACTERS:
+def metadata_in(body: Mapping[str, Any], *, without: str | None = None) -> dict[str, Any]:
+    """What is logged with a run and looked up by: smaller than what is sent."""
+    metadata = {name: value for name, value in (object_in(body, "metadata") or {}).items() if name != without}
+    if metadata and (len(metadata) > _MAX_METADATA or _is_longer(metadata, _MAX_METADATA_CHARACTERS)):
         most = f"{_MAX_METADATA} entries of {_MAX_METADATA_CHARACTERS:,} characters together"
         raise wrong_type("metadata", f"an object of at most {most}")
     return metadata
+
+
+def _is_longer(value: Any, most: int) -> bool:
+    """Whether its JSON has more characters; what comes after those is not written."""
+    pieces = json.JSONEncoder().iterencode(value)
+    return sum(map(len, islice(pieces, most + 1))) > most
 
 
 def objects_in(body: Mapping[str, Any], key: str, kind: str) -> list[dict[str, Any]]:

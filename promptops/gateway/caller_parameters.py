@@ -33,7 +33,7 @@ _OF_TOOLS = ("tool_choice", "parallel_tool_calls")
 def tools_in(body: Mapping[str, Any]) -> CallerTools:
     """The functions of a request, in the form of either API. Raises what is wrong with them."""
     tools = body.get("tools")
-    if not tools:
+    if tools is None or tools == []:
         return NO_TOOLS
     if not isinstance(tools, list):
         raise wrong_type("tools", "a list of functions")
@@ -58,19 +58,17 @@ def ignored_parameters(body: Mapping[str, Any], known: Iterable[str], *, refuse:
         return ()
     for name, asks in _CHANGES_THE_ANSWER.items():
         if name in extra and asks(extra[name]):
-            raise _refused(name)
+            raise _refused(name, "asks for another kind of answer than this gateway gives; leave it out")
     if extra.get("functions"):
-        raise _refused("functions")
-    if refuse and extra:
-        raise _refused(min(extra))
+        raise _refused("functions", "is deprecated; send `tools`")
+    if refuse:
+        raise _refused(
+            min(extra),
+            "belongs to the released version and cannot be set by a call; write it in the prompt file",
+        )
     return tuple(name for name in sorted(extra) if _NAME.fullmatch(name))[:_MAX_NAMED]
 
 
-def _refused(name: str) -> ApiError:
+def _refused(name: str, why: str) -> ApiError:
     shown = name if _NAME.fullmatch(name) else "a parameter"
-    return ApiError(
-        400,
-        f"`{shown}` belongs to the released version and cannot be set by a call; write it in the prompt file",
-        "unsupported_parameter",
-        shown,
-    )
+    return ApiError(400, f"`{shown}` {why}", "unsupported_parameter", shown)

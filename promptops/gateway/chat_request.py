@@ -44,14 +44,13 @@ class ChatReader:
         reference = text_in(body, "model", longest=MAX_NAME)
         if not reference:
             raise ApiError(400, "`model` is missing: NAME:CHANNEL or NAME@vN", "missing_parameter", "model")
-        metadata = metadata_in(body)
         options = object_in(body, "stream_options") or {}
-        call = call_of(body, headers, caller, self.limits, reference=reference, metadata=metadata)
+        call = call_of(body, headers, caller, self.limits, reference=reference)
         if model := self.passthrough.find(reference, caller):
             known, call = (*_OWN, *PARAMETERS), _model_call(call, model, body)
         else:
-            call = replace(call, reference=caller.check_reference(reference))
-            known, call = _OF_PROMPTS, _prompt_call(call, body, metadata)
+            caller.check_reference(reference)
+            known, call = _OF_PROMPTS, _prompt_call(call, body)
         return ServedRequest(
             call=call,
             wire=partial(ChatWire, include_usage=flag_in(options, "include_usage")),
@@ -74,21 +73,22 @@ def call_of(
     )
 
 
-def _prompt_call(call: CallRequest, body: Mapping[str, Any], metadata: Mapping[str, Any]) -> CallRequest:
-    inputs = _inputs(body, metadata)
+def _prompt_call(call: CallRequest, body: Mapping[str, Any]) -> CallRequest:
+    inputs = _inputs(body)
     return replace(
         call,
         inputs=inputs or {},
         chat=_messages(body, optional=inputs is not None),
         chat_optional=True,  # frameworks cannot send none
-        metadata={key: value for key, value in metadata.items() if key != "inputs"},
+        metadata=metadata_in(body, without="inputs"),
         caller_tools=tools_in(body),
     )
 
 
 def _model_call(call: CallRequest, model: str, body: Mapping[str, Any]) -> CallRequest:
     sent = {name: body[name] for name in PARAMETERS if body.get(name) is not None}
-    return model_call(call, model, _messages(body, optional=False), sent, tools_in(body))
+    logged = replace(call, metadata=metadata_in(body))
+    return model_call(logged, model, _messages(body, optional=False), sent, tools_in(body))
 
 
 def unit_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
@@ -100,11 +100,11 @@ def unit_of(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
     return given or next((unit for unit in named if unit), None)
 
 
-def _inputs(body: Mapping[str, Any], metadata: Mapping[str, Any]) -> dict[str, Any] | None:
+def _inputs(body: Mapping[str, Any]) -> dict[str, Any] | None:
     """``inputs``, or ``metadata.inputs``: an object, or one as JSON where an SDK takes strings alone."""
     if body.get("inputs") is not None:
         return object_in(body, "inputs")
-    given = metadata.get("inputs")
+    given = (object_in(body, "metadata") or {}).get("inputs")
     if isinstance(given, str):
         try:
             given = parse_bounded_json(given)

@@ -1,9 +1,9 @@
 """Runs as OpenAI's chat completions, whole and in chunks. Pure."""
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from promptops.config.clock import utc_seconds
 from promptops.gateway.answers import json_bytes
 from promptops.gateway.errors import ApiError
 from promptops.providers.types import REFUSAL
@@ -17,7 +17,7 @@ def chat_completion(run: Run) -> dict[str, Any]:
     refused = run.finish_reason == REFUSAL
     message: dict[str, Any] = {
         "role": "assistant",
-        "content": None if refused or (run.tool_calls and not run.text) else run.text,
+        "content": None if refused or (run.tool_calls and not run.text) else run.text or run.message,
         "refusal": run.text if refused else None,
     }
     if run.tool_calls:
@@ -38,6 +38,7 @@ def run_facts(run: Run) -> dict[str, Any]:
         "version": run.version,
         "arm": run.arm,
         "passed": run.passed,
+        "blocked": run.blocked,
         "failed_checks": [check.name for check in run.checks if not check.passed],
         "cost_usd": run.cost_usd,
     }
@@ -76,12 +77,12 @@ class ChatWire:
     def end(self, run: Run) -> bytes:
         """What follows the text: tool calls, why it ended, what it cost."""
         chunks = []
-        if run.finish_reason == REFUSAL:  # what was heard of it was text, as long as nobody knew what it was
+        if run.finish_reason == REFUSAL:
             chunks.append(self._chunk({"refusal": run.text}))
         if run.tool_calls:
             chunks.append(self._chunk({"tool_calls": _indexed(run.tool_calls)}))
         elif not self._begun:
-            chunks.append(self._chunk({"content": ""}))
+            chunks.append(self._chunk({"content": run.message}))
         chunks.append(self._chunk({}, _finish_reason(run)))
         if self._include_usage:
             facts: dict[str, Any] = {"choices": [], "usage": usage_of(run), "promptops": run_facts(run)}
@@ -102,8 +103,13 @@ def event(payload: Mapping[str, Any]) -> bytes:
     return b"data: " + json_bytes(payload) + b"\n\n"
 
 
+def created_at(run: StartedRun) -> int:
+    """In seconds, and the same each time that an answer is sent."""
+    return int(utc_seconds(run.started_at))
+
+
 def _head(run: StartedRun, kind: str, model: str) -> dict[str, Any]:
-    return {"id": f"chatcmpl-{run.run_id}", "object": kind, "created": int(time.time()), "model": model}
+    return {"id": f"chatcmpl-{run.run_id}", "object": kind, "created": created_at(run), "model": model}
 
 
 def _finish_reason(run: Run) -> str:

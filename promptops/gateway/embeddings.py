@@ -115,8 +115,8 @@ def _dimensions(body: Mapping[str, Any]) -> int | None:
 
 
 def _in_base64(body: Mapping[str, Any]) -> bool:
-    given = body.get("encoding_format") or "float"
-    if given not in ("float", "base64"):
+    given = body.get("encoding_format")
+    if given not in (None, "float", "base64"):
         raise ApiError(400, "`encoding_format` must be float or base64", "invalid_value", "encoding_format")
     return bool(given == "base64")
 

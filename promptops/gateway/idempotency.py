@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +17,6 @@ from promptops.dataclass import dataclass
 from promptops.errors import PromptopsError
 from promptops.gateway.access import Caller
 from promptops.gateway.errors import ApiError
-from promptops.prompt.canonical_json import compact_json
 from promptops.providers.types import ModelError
 from promptops.registry import (
     SharedState,
@@ -31,6 +31,7 @@ from promptops.runner import Run
 HEADER = "Idempotency-Key"
 _MAX_LENGTH = 255
 _POLL_INTERVAL_S = 0.05
+_MAX_WAIT_S = 600.0  # for a process that answers the first request, and may have stopped
 _OF_ERRORS = ("type", "message", "status", "retry_after", "hint")
 _MAX_KEPT = 2_000  # answers, of all callers
 
@@ -137,9 +138,9 @@ class RepeatedRequests:
         self._most = most
         self._kept: OrderedDict[RequestKey, _KeptRequest] = OrderedDict()
 
-    async def find(self, key: RequestKey, body: Mapping[str, Any]) -> PendingRun | None:
+    async def find(self, key: RequestKey, digest: str) -> PendingRun | None:
         """The first request of this key. Raises ApiError where it asked for something else."""
-        kept, digest = self._kept.get(key), _digest(body)
+        kept = self._kept.get(key)
         if kept is None and self._shared is not None:
             kept = await self._find_shared(self._shared, key, digest)
         if kept is None:
@@ -150,17 +151,20 @@ class RepeatedRequests:
 
     async def _find_shared(self, shared: SharedState, key: RequestKey, digest: str) -> _KeptRequest | None:
         """Waits for a request that another process answers."""
+        until = time.monotonic() + _MAX_WAIT_S
         while (found := shared.claim(_shared_name(key), digest)) is not None:
             if found.digest != digest or found.outcome is not None:
                 kept = _KeptRequest(found.digest)
                 if found.outcome is not None:
                     kept.pending.take_over(json.loads(found.outcome))
                 return kept
+            if time.monotonic() > until:
+                raise ApiError(409, "the first request of this key is still under way", "conflict")
             await asyncio.sleep(_POLL_INTERVAL_S)
         return None
 
-    def begin(self, key: RequestKey, body: Mapping[str, Any]) -> PendingRun:
-        kept = self._kept[key] = _KeptRequest(_digest(body))
+    def begin(self, key: RequestKey, digest: str) -> PendingRun:
+        kept = self._kept[key] = _KeptRequest(digest)
         while len(self._kept) > self._most:
             self._kept.popitem(last=False)
         return kept.pending
@@ -178,6 +182,7 @@ def _shared_name(key: RequestKey) -> str:
     return sha256(json.dumps(key).encode()).hexdigest()
 
 
-def _digest(body: Mapping[str, Any]) -> str:
+def digest_of(body: Mapping[str, Any]) -> str:
+    """Of what a request asks for, whether it is to be streamed or not."""
     asked = {name: value for name, value in body.items() if name not in ("stream", "stream_options")}
-    return sha256(compact_json(asked).encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(json.dumps(asked).encode()).hexdigest()

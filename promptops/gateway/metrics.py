@@ -11,6 +11,7 @@ from promptops.dataclass import dataclass
 from promptops.providers.types import ModelError
 from promptops.registry import StartedRun
 from promptops.runner import Run
+from promptops.telemetry.prometheus import sample_line
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
@@ -29,6 +30,7 @@ class _CallSeries:
     errors: dict[str, int] = field(default_factory=dict)
     input_tokens: int = 0
     output_tokens: int = 0
+    counted: int = 0  # calls whose tokens these are
     cost_usd: float = 0.0
     checks_passed: int = 0
     checks_failed: int = 0
@@ -74,7 +76,11 @@ class GatewayMetrics:
         series = self._series(run.started)
         series.input_tokens += run.input_tokens or 0
         series.output_tokens += run.output_tokens or 0
+        series.counted += run.input_tokens is not None or run.output_tokens is not None
         series.cost_usd += run.cost_usd or 0.0
+        if run.blocked:
+            kind = str(run.finished.error_type)
+            series.errors[kind] = series.errors.get(kind, 0) + 1
         for check in run.checks:
             series.checks_passed += check.passed
             series.checks_failed += not check.passed
@@ -124,45 +130,36 @@ class GatewayMetrics:
 
     def _lines(self) -> Iterator[str]:
         yield "# TYPE promptops_gateway_calls_in_flight gauge"
-        yield f"promptops_gateway_calls_in_flight {self._in_flight}"
+        yield sample_line("promptops_gateway_calls_in_flight", {}, self._in_flight)
         yield "# TYPE promptops_gateway_answers_total counter"
         for status, count in sorted(self._statuses.items()):
-            yield _sample("promptops_gateway_answers_total", {"status": str(status)}, count)
+            yield sample_line("promptops_gateway_answers_total", {"status": str(status)}, count)
         yield "# TYPE gen_ai_client_operation_duration_seconds histogram"
         for labels, series in self._calls.items():
             yield from _histogram("gen_ai_client_operation_duration_seconds", dict(labels), series)
-        yield "# TYPE gen_ai_client_token_usage_total counter"
+        yield "# TYPE gen_ai_client_token_usage summary"
         for labels, series in self._calls.items():
             for kind, tokens in (("input", series.input_tokens), ("output", series.output_tokens)):
-                yield _sample(
-                    "gen_ai_client_token_usage_total", {**dict(labels), "gen_ai_token_type": kind}, tokens
-                )
+                of = {**dict(labels), "gen_ai_token_type": kind}
+                yield sample_line("gen_ai_client_token_usage_sum", of, tokens)
+                yield sample_line("gen_ai_client_token_usage_count", of, series.counted)
         yield "# TYPE promptops_errors_total counter"
         for labels, series in self._calls.items():
             for kind, count in series.errors.items():
-                yield _sample("promptops_errors_total", {**dict(labels), "error_type": kind}, count)
+                yield sample_line("promptops_errors_total", {**dict(labels), "error_type": kind}, count)
         yield "# TYPE promptops_checks_total counter"
         for labels, series in self._calls.items():
             for result, count in (("passed", series.checks_passed), ("failed", series.checks_failed)):
-                yield _sample("promptops_checks_total", {**dict(labels), "result": result}, count)
+                yield sample_line("promptops_checks_total", {**dict(labels), "result": result}, count)
         yield "# TYPE promptops_cost_usd_total counter"
         for labels, series in self._calls.items():
-            yield _sample("promptops_cost_usd_total", dict(labels), series.cost_usd)
+            yield sample_line("promptops_cost_usd_total", dict(labels), series.cost_usd)
 
 
 def _histogram(name: str, labels: Mapping[str, str], series: _CallSeries) -> Iterator[str]:
     total = 0
     for bound, count in zip((*_BUCKETS, "+Inf"), series.durations, strict=True):
         total += count
-        yield _sample(f"{name}_bucket", {**labels, "le": str(bound)}, total)
-    yield _sample(f"{name}_sum", labels, series.seconds)
-    yield _sample(f"{name}_count", labels, total)
-
-
-def _sample(name: str, labels: Mapping[str, str], value: float) -> str:
-    shown = ",".join(f'{key}="{_escaped(text)}"' for key, text in labels.items())
-    return f"{name}{{{shown}}} {value:.10g}"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+        yield sample_line(f"{name}_bucket", {**labels, "le": str(bound)}, total)
+    yield sample_line(f"{name}_sum", labels, series.seconds)
+    yield sample_line(f"{name}_count", labels, total)

@@ -5,7 +5,7 @@ What else the request says is no part of the version, or callers could make as m
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final
@@ -15,6 +15,7 @@ from promptops.errors import Invalid
 from promptops.gateway.access import Caller
 from promptops.gateway.body import wrong_type
 from promptops.gateway.errors import ApiError
+from promptops.gateway.patterns import WILDCARD
 from promptops.prompt import Input, Insert, Prompt
 from promptops.prompt.canonical_json import json_data_problem
 from promptops.providers.parameters import check_model_name
@@ -49,7 +50,6 @@ PARAMETERS = frozenset(
 
 _MESSAGES = "messages"
 _BARE = re.compile(r"[\w.-]+", re.ASCII)
-_WILDCARD = re.compile(r"[*?[]")
 _OPENAI = "openai/"
 _BOUNDS = ("max_completion_tokens", "max_tokens")
 _MAX_MODELS = 500  # of one process: each has connections of its own
@@ -58,21 +58,24 @@ _MAX_MODELS = 500  # of one process: each has connections of its own
 class Passthrough:
     """Which models callers may name beside prompts."""
 
-    def __init__(self, aliases: Mapping[str, str], *, allowed: bool) -> None:
+    def __init__(self, aliases: Mapping[str, str], providers: Collection[str] = (), *, allowed: bool) -> None:
         self._aliases = aliases
+        self._providers = providers
         self._allowed = allowed
         self._models: set[str] = set()
 
     def find(self, given: str, caller: Caller) -> str | None:
         """The model in litellm's notation; None where the key has none of that name.
 
-        A bare name is one of OpenAI's, as programs have it; NAME:CHANNEL and NAME@vN are none.
+        A bare name is one of OpenAI's, as programs have it. A wildcard matches models of known providers
+        alone: `*` names models, and no prompt.
         """
         if not self._allowed:
             return None
         name = self._aliases.get(given, given)
         model = _OPENAI + name if _BARE.fullmatch(name) else name
-        if not caller.may_call_model(model):
+        of_known = model.partition("/")[0] in self._providers
+        if not (model in caller.usage.limits.models or (of_known and caller.may_call_model(model))):
             return None
         check_model_name(model)
         self._count(model)
@@ -81,7 +84,7 @@ class Passthrough:
     def listed(self, caller: Caller) -> list[str]:
         """The models that the key names in full, which a list can show."""
         models = caller.usage.limits.models if self._allowed else ()
-        return [model for model in models if not _WILDCARD.search(model)]
+        return [model for model in models if not WILDCARD.search(model)]
 
     def _count(self, model: str) -> None:
         if model not in self._models and len(self._models) >= _MAX_MODELS:

@@ -5,6 +5,7 @@ from dataclasses import field, replace
 from typing import Any
 
 from promptops.dataclass import dataclass
+from promptops.errors import NotFound
 from promptops.gateway.access import Caller
 from promptops.gateway.answering import ServedRequest
 from promptops.gateway.body import flag_in, metadata_in, object_in, objects_in, text_in, wrong_type
@@ -18,6 +19,7 @@ from promptops.runner.retry import Limits
 _OWN = ("prompt", "input", "metadata", "stream", "user", "safety_identifier")
 _MAX_INSTRUCTIONS = 1_000_000
 _PARAMETERS = ("temperature", "top_p", "max_output_tokens", "reasoning", "text")
+_ID_OF_OPENAI = "pmpt_"
 _DEFAULT_CHANNEL = "production"
 
 
@@ -63,6 +65,9 @@ class ResponsesReader:
         )
         if not name:
             raise ApiError(400, "`prompt.id` is missing: the name of a prompt", "missing_parameter", "prompt")
+        if name.startswith(_ID_OF_OPENAI) and name not in self.aliases:
+            hint = f"promptops.yaml names it, before serve starts: serve: {{aliases: {{{name[:80]}: NAME}}}}"
+            raise NotFound(f"`{name}` is an id of OpenAI's, and no prompt here is mapped to it", hint=hint)
         name = self.aliases.get(name, name)
         if version is None:
             return f"{name}:{_DEFAULT_CHANNEL}"

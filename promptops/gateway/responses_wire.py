@@ -1,15 +1,17 @@
 """Runs as OpenAI's responses, whole and as events. Pure."""
 
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from promptops.gateway.answers import json_bytes
-from promptops.gateway.chat_wire import run_facts
+from promptops.gateway.chat_wire import created_at, run_facts
 from promptops.gateway.errors import ApiError
 from promptops.providers.types import REFUSAL
 from promptops.registry import StartedRun
 from promptops.runner import Run
+
+_EMPTY_TEXT: Mapping[str, Any] = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
+_EMPTY_REFUSAL: Mapping[str, Any] = {"type": "refusal", "refusal": ""}
 
 
 class ResponsesWire:
@@ -18,17 +20,19 @@ class ResponsesWire:
     def __init__(self, run: StartedRun) -> None:
         self._id = run.run_id
         self._model = run.request_model
-        self._created_at = int(time.time())
+        self._created_at = created_at(run)
         self._prompt = {"id": run.prompt, "version": run.version, "variables": None}
         self._sent = 0
         self._heard = False
+        self._text = ""  # what has been sent of it
 
     def whole(self, run: Run) -> dict[str, Any]:
-        status = "incomplete" if run.truncated else "completed"
+        reason = "max_output_tokens" if run.truncated else "content_filter" if run.blocked else None
+        status = "incomplete" if reason else "completed"
         return {
             **self._response(status, [*self._items(run)]),
             "model": run.model,
-            "incomplete_details": {"reason": "max_output_tokens"} if run.truncated else None,
+            "incomplete_details": {"reason": reason} if reason else None,
             "usage": _usage(run),
             "promptops": run_facts(run),
         }
@@ -38,7 +42,8 @@ class ResponsesWire:
         return self._event("response.created", begun) + self._event("response.in_progress", begun)
 
     def piece(self, text: str) -> bytes:
-        opened = b"" if self._heard else self._open_text()
+        self._text += text
+        opened = b"" if self._heard else self._open_part(_EMPTY_TEXT)
         self._heard = True
         return opened + self._event("response.output_text.delta", self._at({"delta": text, "logprobs": []}))
 
@@ -59,9 +64,8 @@ class ResponsesWire:
         failed["error"] = {"code": error.code or "server_error", "message": error.message}
         return self._event("response.failed", {"response": failed})
 
-    def _open_text(self) -> bytes:
+    def _open_part(self, part: Mapping[str, Any]) -> bytes:
         item = {"id": self._message_id, "type": "message", "role": "assistant", "status": "in_progress"}
-        part = {"type": "output_text", "text": "", "annotations": [], "logprobs": []}
         added = {"output_index": 0, "item": {**item, "content": []}}
         return self._event("response.output_item.added", added) + self._event(
             "response.content_part.added", self._at({"part": part})
@@ -69,12 +73,17 @@ class ResponsesWire:
 
     def _close_message(self, item: Mapping[str, Any]) -> bytes:
         (part,) = item["content"]
-        opened = b"" if self._heard else self._open_text()
-        text_part = {"text": part["text"], "logprobs": []} if part["type"] == "output_text" else None
+        refused = part["type"] == "refusal"
+        events = [] if self._heard else [self._open_part(_EMPTY_REFUSAL if refused else _EMPTY_TEXT)]
+        if refused:
+            events.append(self._event("response.refusal.delta", self._at({"delta": part["refusal"]})))
+            events.append(self._event("response.refusal.done", self._at({"refusal": part["refusal"]})))
+        else:
+            ended = {"text": part["text"], "logprobs": []}
+            events.append(self._event("response.output_text.done", self._at(ended)))
         return b"".join(
             [
-                opened,
-                b"" if text_part is None else self._event("response.output_text.done", self._at(text_part)),
+                *events,
                 self._event("response.content_part.done", self._at({"part": part})),
                 self._event("response.output_item.done", {"output_index": 0, "item": item}),
             ]
@@ -102,10 +111,11 @@ class ResponsesWire:
         return {"item_id": self._message_id, "output_index": 0, "content_index": 0, **what}
 
     def _items(self, run: Run) -> Iterator[dict[str, Any]]:
-        for item in answer_items(self._id, run.text, run.tool_calls):
+        text = (self._text or run.message) if run.blocked else run.text
+        for item in answer_items(self._id, text, run.tool_calls):
             if item["type"] == "message" and run.finish_reason == REFUSAL:
                 item["content"] = [{"type": "refusal", "refusal": run.text}]
-            if item["type"] == "message" and run.truncated:
+            if item["type"] == "message" and (run.truncated or run.blocked):
                 item["status"] = "incomplete"
             yield item
 

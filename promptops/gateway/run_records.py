@@ -12,7 +12,15 @@ from promptops.gateway.access import Access, Caller
 from promptops.gateway.answers import json_answer
 from promptops.gateway.body import read_object, text_in, wrong_type
 from promptops.gateway.errors import ApiError
-from promptops.registry import ULID_LENGTH, RegistryDatabase, RunRecord, get_run, outcomes_of_feedback
+from promptops.registry import (
+    ULID_LENGTH,
+    RegistryDatabase,
+    RunRecord,
+    get_run,
+    outcomes_of_feedback,
+    without_held_text,
+    without_rejected_text,
+)
 from promptops.service import Service
 
 if TYPE_CHECKING:
@@ -35,7 +43,11 @@ class RunRecords:
     async def get(self, request: web.Request) -> web.Response:
         caller, run_id = self.access.caller(request), request.match_info["run_id"]
         return json_answer(
-            await self.service.journal.with_registry(lambda registry: own_run(registry, caller, run_id))
+            await self.service.journal.with_registry(
+                lambda registry: without_held_text(
+                    registry, without_rejected_text(own_run(registry, caller, run_id))
+                )
+            )
         )
 
     async def add_feedback(self, request: web.Request) -> web.Response:

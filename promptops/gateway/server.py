@@ -4,11 +4,13 @@ It runs on the event loop of the service that makes the calls, so that an answer
 """
 
 import asyncio
+import math
 import socket
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from aiohttp import web
 
@@ -21,9 +23,10 @@ from promptops.gateway.answering import Answering
 from promptops.gateway.answers import json_answer
 from promptops.gateway.body import MAX_BODY_BYTES
 from promptops.gateway.call_route import CallRoute
-from promptops.gateway.chat_request import ChatReader
+from promptops.gateway.chat_request import UNIT_HEADER, ChatReader
 from promptops.gateway.embeddings import EmbeddingsRoute
 from promptops.gateway.errors import NO_RETRY, ApiError, api_error
+from promptops.gateway.idempotency import HEADER as IDEMPOTENCY_HEADER
 from promptops.gateway.item_references import ItemReferences
 from promptops.gateway.metrics import CONTENT_TYPE, GatewayMetrics
 from promptops.gateway.models import ServedModels
@@ -33,6 +36,7 @@ from promptops.gateway.run_records import RunRecords
 from promptops.gateway.server_log import LackOfFilesReport, http_logger
 from promptops.gateway.workers import listen
 from promptops.log import PackageLogger
+from promptops.providers.catalog import Catalog
 from promptops.redaction import redact
 from promptops.registry import SharedState, redact_text
 from promptops.runner.retry import Limits
@@ -47,6 +51,9 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _MAX_HEADER_BYTES = 8190
 _BACKLOG = 1024
+_POSTED = ("/v1/chat/completions", "/v1/responses", "/v1/embeddings", "/v1/feedback")
+_UNDER_V1 = ("/chat/completions", "/responses", "/embeddings", "/feedback", "/models", "/runs")
+_GIVEN_ONCE = ("Authorization", IDEMPOTENCY_HEADER, UNIT_HEADER)
 _LIMITS = Limits()
 
 
@@ -73,11 +80,15 @@ class Gateway(Closing):
         source: RefreshableSource,
         options: GatewayOptions = GatewayOptions(),
         sync: PeriodicSync | None = None,
+        mounted: Mapping[str, web.Application] = MappingProxyType({}),
     ) -> None:
+        """``mounted``: what else is served, by its prefix; it looks after its own callers."""
         self.options = options
+        self._mounted = mounted
         self._service = Service(settings, source, sync)
         self._log = settings.log
         self._ready = False
+        self.serves_nothing = False  # when it began to listen
         self._published = 0  # answers, at the last time
         self._runner: web.AppRunner | None = None
         self._keys = KeyReader(settings)
@@ -90,7 +101,9 @@ class Gateway(Closing):
             self._metrics.include(counts, ended=True)
         answering = Answering(self._service, self._access, self._metrics, settings.log, shared)
         aliases = settings.serve.get("aliases", {})
-        models = self._passthrough = Passthrough(aliases, allowed=settings.serve.get("passthrough") == "log")
+        allowed = settings.serve.get("passthrough") == "log"
+        providers = Catalog.load(settings).providers() if allowed else ()
+        models = self._passthrough = Passthrough(aliases, providers, allowed=allowed)
         limits = options.limits
         chat = ChatReader(limits=limits, passthrough=models, refuse_parameters=refuse)
         responses = ResponsesReader(
@@ -141,16 +154,21 @@ class Gateway(Closing):
             max_field_size=_MAX_HEADER_BYTES,
         )
         await self._runner.setup()
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
+            listening.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, math.ceil(self.options.idle_s * 1_000)
+            )
         site = web.SockSite(self._runner, listening, backlog=_BACKLOG)
         await site.start()
-        await self._service.serving()
+        self.serves_nothing = not await self._service.serving()
         self._ready = True
         return int(self._runner.addresses[0][1])
 
     async def _watch(self) -> None:
         """A key that was revoked is refused within a second. What cannot be read stays as it was."""
         while True:
-            self._publish()
+            with suppress(PromptopsError):
+                self._publish()
             await asyncio.sleep(POLL_INTERVAL_S)
             with suppress(PromptopsError):
                 self._access.ring.apply(await self._service.read(self._keys.read))
@@ -167,7 +185,8 @@ class Gateway(Closing):
         await self._embeddings.close()
         if self._watching:
             self._watching.cancel()
-        self._publish()
+        with suppress(PromptopsError):
+            self._publish()
 
     def _app(self) -> web.Application:
         models = ServedModels(self._service, self._access, self._passthrough)
@@ -182,11 +201,15 @@ class Gateway(Closing):
         app.router.add_get("/metrics", self._show_metrics)
         app.router.add_get("/livez", _live)
         app.router.add_get("/readyz", self._readiness)
+        for prefix, other in self._mounted.items():
+            app.add_subapp(prefix, other)
         return app
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Whatever goes wrong is answered in the shape that clients read."""
+        if any(request.path.startswith(f"{prefix}/") for prefix in self._mounted):
+            return await handler(request)
         try:
             self._check(request)
             answer = await handler(request)
@@ -201,6 +224,9 @@ class Gateway(Closing):
     def _check(self, request: web.Request) -> None:
         """Raises ApiError for what no handler takes."""
         self._access.check_host(request)
+        for name in _GIVEN_ONCE:
+            if len(request.headers.getall(name, ())) > 1:  # by a proxy and by a client: whose holds?
+                raise ApiError(400, f"the header {name} is given more than once", "invalid_value")
         if self.options.read_only and request.method == "POST":
             raise ApiError(403, "this gateway is read-only: it calls and logs nothing", "read_only")
 
@@ -216,6 +242,17 @@ class Gateway(Closing):
         return json_answer({"ready": self._ready}, status=200 if self._ready else 503)
 
 
+def _unknown_url(error: web.HTTPException, path: str) -> ApiError:
+    """What clients hear whose base URL lacks ``/v1``, or who ask for more than there is."""
+    if path.startswith(_UNDER_V1):
+        hint = "the base URL ends in /v1"
+    else:
+        hint = (
+            f"there are POST {', '.join(_POSTED)}; GET /v1/models, /v1/runs/ID, /metrics, /livez and /readyz"
+        )
+    return ApiError(error.status, f"{error.reason}: {path[:200]}; {hint}", "unknown_url")
+
+
 async def _live(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler has it
     return json_answer({"live": True})
 
@@ -226,7 +263,8 @@ def _as_api_error(error: Exception, request: web.Request, log: LogSettings) -> A
     if isinstance(error, PromptopsError):
         return api_error(error)
     if isinstance(error, web.HTTPException):
-        return ApiError(error.status, f"{error.reason}: {request.path[:200]}")
+        unknown = error.status in (404, 405)
+        return _unknown_url(error, request.path) if unknown else ApiError(error.status, error.reason)
     trace = redact_text(redact("".join(traceback.format_exception(error))), log)
     _LOG.warning(f"this is a bug. Please report it with these lines:\n{trace}")
     return ApiError(500, "unexpected error", "internal_error", headers=NO_RETRY)

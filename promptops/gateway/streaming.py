@@ -13,7 +13,7 @@ class AnswerStream:
 
     def __init__(self, service: Service, call: ReadyCall) -> None:
         self._pieces: asyncio.Queue[str | None] = asyncio.Queue()
-        self._task = asyncio.create_task(service.answer(call, self._pieces.put_nowait, calls_as_text=False))
+        self._task = asyncio.create_task(service.answer(call, self._pieces.put_nowait, all_as_text=False))
         self._task.add_done_callback(lambda _: self._pieces.put_nowait(None))
 
     async def pieces(self) -> AsyncIterator[str]:

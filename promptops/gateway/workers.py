@@ -1,5 +1,6 @@
 """Several processes that answer on one port: forks of one that has started no thread."""
 
+import errno
 import os
 import signal
 import socket
@@ -25,10 +26,21 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         why = str(error.strerror or error).partition(" (while ")[0]  # which says the address once more
-        raise Unavailable(
-            f"cannot listen on {host}:{port}: {why}",
-            hint="stop what listens there, or name another port with --port",
-        ) from None
+        raise Unavailable(f"cannot listen on {host}:{port}: {why}", hint=_hint(error.errno or 0)) from None
+
+
+def _hint(number: int) -> str:
+    if number == errno.EADDRNOTAVAIL or number < 0:  # of a name that means no address
+        return "name an address of this machine with --host, such as 127.0.0.1"
+    if number == errno.EACCES:
+        return "ports below 1024 are the system's: name another one with --port"
+    return "stop what listens there, or name another port with --port"
+
+
+def url_of(listening: socket.socket) -> str:
+    """The base URL of clients."""
+    host, port = listening.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
 
 
 class WorkerPool:
@@ -52,18 +64,19 @@ class WorkerPool:
             process, status = os.wait()
             number, began = self._started.pop(process)
             lived = time.monotonic() - began
-            if not self._ending and (found := self._replace(number, status, lived)):
+            if not self._ending and (found := self._replace(number, process, status, lived)):
                 code = found
                 self._end()
         return code
 
-    def _replace(self, number: int, status: int, lived: float) -> int:
+    def _replace(self, number: int, process: int, status: int, lived: float) -> int:
         """Start another one in its place; the exit code where that would not help."""
         code = os.waitstatus_to_exitcode(status)
         self._short_lives = self._short_lives + 1 if lived < _SHORT_LIFE_S else 0
         if code > 0 or self._short_lives >= _MAX_SHORT_LIVES:
             return code if code > 0 else Unavailable.exit_code
-        _LOG.warning(f"worker {number} was killed by signal {-code}; another one takes its place")
+        who = f"worker {number} (process {process})"
+        _LOG.warning(f"{who} was killed by signal {-code}; another one takes its place")
         if self._short_lives:
             time.sleep(_SHORT_LIFE_S)
         self._start(number)
@@ -96,3 +109,4 @@ class WorkerPool:
         self._ending = True
         for process in self._started:
             os.kill(process, signal.SIGTERM)
+            os.kill(process, signal.SIGCONT)  # one that was stopped hears it too

@@ -27,6 +27,8 @@ LOOK = function()
     [
         ([LOOK], "`greet` takes none of a caller"),
         (LOOK, "a list of functions"),
+        ({}, "a list of functions"),
+        (False, "a list of functions"),
         ([LOOK] * 129, "more than 128 tools"),
         (["look"], "must be a mapping"),
         ([{"type": "web_search"}], "lacks `function`"),
@@ -48,7 +50,7 @@ def test_tools_that_are_not_taken(client: Client, provider: Provider, tools: Any
 def test_a_prompt_that_allows_them_is_sent_with_them(cli: Cli, repo: Repo, provider: Provider) -> None:
     provider.script = reply({"role": "assistant", "content": None, "tool_calls": [CALL]}, finish="tool_calls")
     own = "tools: [{type: function, function: {name: find}}]\n"
-    go_live(cli, repo, more=f"caller_tools: allow\n{own}")
+    go_live(cli, repo, more=f"caller_tools: allow\nchecks: [tool_calls]\n{own}")
     with running_gateway(repo.path) as client:
         answer = client.chat(tools=[LOOK], tool_choice="required", parallel_tool_calls=False)
         assert answer.body["choices"][0]["message"]["tool_calls"] == [CALL]
@@ -73,6 +75,10 @@ def test_a_prompt_that_allows_them_is_sent_with_them(cli: Cli, repo: Repo, provi
         assert plain.headers["x-promptops-ignored"] == "tool_choice"
         logged = [client.get(f"/v1/runs/{one.headers['x-promptops-run-id']}").body for one in (answer, plain)]
     assert [run["overrides"] for run in logged] == [{"caller_tools": ["look"]}, {}]
+    assert [run["checks"][0]["pass"] for run in logged] == [
+        True,
+        False,
+    ]  # the second was sent without the tool
     assert len({run["digest"] for run in logged}) == 1  # what a call adds is no part of the version
 
 

@@ -110,8 +110,8 @@ def test_names_that_are_paths_or_worse_reach_nothing(client: Client, name: str) 
         ({"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": "b"}]}, 400, "one user"),
         ({"inputs": {"name": "Ada"}, "stream": "yes"}, 400, "`stream` must be true or false"),
         ({"inputs": {"name": "Ada"}, "user": 3}, 400, "`user` must be a string"),
-        ({"inputs": {"name": "Ada"}, "n": 2}, 400, "`n` belongs to the released version"),
-        ({"inputs": {"name": "Ada"}, "functions": [{"name": "look"}]}, 400, "`functions` belongs"),
+        ({"inputs": {"name": "Ada"}, "n": 2}, 400, "`n` asks for another kind of answer"),
+        ({"inputs": {"name": "Ada"}, "functions": [{"name": "look"}]}, 400, "`functions` is deprecated"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_anything_is_called(
@@ -157,7 +157,10 @@ def test_unknown_paths_and_methods_have_the_shape_of_errors(client: Client) -> N
     assert (client.get("/v1/files").status, client.get("/v1/chat/completions").status) == (404, 405)
     answer = client.get("/v1/fi%E2%80%AEles%C2%9B")
     assert answer.error["type"] == "invalid_request_error"
-    assert answer.error["message"] == "Not Found: /v1/fi\u202eles\x9b"
+    assert answer.error["message"].startswith("Not Found: /v1/fi\u202eles\x9b; there are POST /v1/chat/")
+    without = client.send("POST", "/chat/completions", {})
+    assert (without.status, without.error["code"]) == (404, "unknown_url")
+    assert "the base URL ends in /v1" in without.error["message"]
     assert answer.raw.isascii()  # curl shows it to a terminal
 
 
@@ -250,9 +253,10 @@ def test_a_refusal_is_one(client: Client, provider: Provider) -> None:
     assert choice["message"]["refusal"] == "I can't."
     assert (choice["message"]["content"], choice["finish_reason"]) == (None, "stop")
     provider.script = events(chunk({"refusal": "I can't."}), chunk({}, "stop"))
-    *_, told, last, done = client.chat(stream=True).events
-    assert told["choices"][0]["delta"]["refusal"] == "I can't."
-    assert (last["choices"][0]["finish_reason"], done) == ("stop", "[DONE]")
+    for _ in range(2):  # the second is a repetition of the first
+        told, last, done = client.chat(stream=True, headers={"Idempotency-Key": "k"}).events
+        assert told["choices"][0]["delta"] == {"role": "assistant", "refusal": "I can't."}
+        assert (last["choices"][0]["finish_reason"], done) == ("stop", "[DONE]")
 
 
 @pytest.mark.parametrize(
@@ -449,6 +453,20 @@ def test_what_does_not_end_in_time_is_logged_as_interrupted(live: Repo, provider
 )
 def test_odd_values_are_answered_or_refused(client: Client, body: dict[str, Any]) -> None:
     assert client.chat(**body).status in (200, 400)
+
+
+def test_a_large_body_is_read_as_a_small_one_is(client: Client, provider: Provider) -> None:
+    """On another thread, with numbers that are read in Python."""
+    metadata = {"whole": 2**40, "part": 0.1, "far": -1e300}
+    padding = {"padding": [1, 1.5, "x" * 100_000]}
+    small, large = (client.chat(inputs={"name": "Ada"}, metadata=metadata, **more) for more in ({}, padding))
+    runs = [client.get(f"/v1/runs/{each.headers['x-promptops-run-id']}").body for each in (small, large)]
+    assert (runs[0]["metadata"], large.headers["x-promptops-ignored"]) == (metadata, "padding")
+    assert runs[1]["metadata"] == metadata
+    twice = b'{"inputs": {"name": "Ada", "name": "Eve"}, "padding": "' + b"x" * 100_000 + b'"}'
+    assert "duplicate key" in client.send("POST", "/v1/chat/completions", twice).error["message"]
+    numbers = b'{"inputs": {"name": "Ada"}, "n": ' + b"9" * 5_000 + b', "padding": "' + b"x" * 100_000 + b'"}'
+    assert client.send("POST", "/v1/chat/completions", numbers).error["code"] == "invalid_json"
 
 
 def test_half_a_character_of_a_model_is_its_escape(client: Client, provider: Provider) -> None:

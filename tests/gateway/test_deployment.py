@@ -121,7 +121,8 @@ def test_the_first_key_is_made_without_a_repository(
     command = [sys.executable, "-m", "promptops", "keys", "new", "acme"]
     key = subprocess.run(command, cwd=app, capture_output=True, text=True, check=True).stdout.strip()
     options = ("--host", "0.0.0.0", "--bundle", "bundle.json", "--workers", "2")  # noqa: S104 - as the image does
-    with serving_process(app, *options) as (_, client):
-        assert Client(client.port).chat(headers={"Authorization": f"Bearer {key}"}).text == "Greet Ada."
+    with serving_process(app, *options) as (_, everywhere):
+        client = Client(everywhere.port)  # on the loopback address
+        assert client.chat(headers={"Authorization": f"Bearer {key}"}).text == "Greet Ada."
         assert client.chat().status == 401
     assert [file.name for file in app.iterdir()] == ["bundle.json"]

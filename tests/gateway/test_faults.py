@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from promptops.git.repo import STATE_BRANCH
 from support.front_door import Cli, Repo
 from support.gateway_client import Client, Response, running_gateway, serving_process
 from support.gateway_load import resident_mb, workers_of
 from support.greet_releases import a_remote, ok, versions
-from support.provider import Provider
+from support.provider import Provider, chunk, events, text
 from support.workspace_clients import locked, rows, states, until
 
 SLOW_HEAD = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
@@ -88,6 +89,14 @@ def test_sigterm_reaches_a_worker_that_is_just_starting(live: Repo) -> None:
         assert process.wait(10) == 0
 
 
+def test_sigterm_ends_a_worker_that_was_stopped(live: Repo) -> None:
+    with serving_process(live.path, "--workers", "2") as (process, _):
+        until(lambda: len(workers_of(process.pid)) == 2)
+        os.kill(workers_of(process.pid)[1], signal.SIGSTOP)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
 def test_another_clone_serves_a_release_after_it_has_fetched(
     cli: Cli, live: Repo, provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,6 +120,21 @@ def test_another_clone_serves_a_release_after_it_has_fetched(
         assert versions(cli) == ("v1", None)
 
 
+def test_releases_whose_branch_is_deleted_are_served_on(
+    cli: Cli, live: Repo, provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    commit = live.git("rev-parse", STATE_BRANCH)
+    with running_gateway(live.path) as client:
+        assert served_by(client.chat()) == "v1"
+        live.git("branch", "-qD", STATE_BRANCH)
+        until(lambda: "is gone" in caplog.text, 5)
+        assert served_by(client.chat()) == "v1"
+        assert len(client.get("/v1/models").body["data"]) == 1
+        live.git("branch", STATE_BRANCH, commit)
+        ok(cli("promote", "greet@HEAD", "--yes"))
+        until(lambda: served_by(client.chat()) == "v2", 5)
+
+
 def test_a_registry_that_is_locked_under_load_costs_no_answer(
     live: Repo, provider: Provider, cli: Cli
 ) -> None:
@@ -125,6 +149,7 @@ def test_a_registry_that_is_locked_under_load_costs_no_answer(
     assert not [*live.path.glob("registry.db-spool/*.json")]
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("on_error", ["spool", "fail"])
 def test_a_full_disk_under_load(live: Repo, provider: Provider, on_error: str) -> None:
     live.write("promptops.yaml", f"log: {{on_error: {on_error}}}\n")
@@ -172,6 +197,24 @@ def test_idle_and_very_slow_connections_hold_up_nobody(live: Repo, provider: Pro
     assert grown < 5 + held * 0.02
 
 
+@pytest.mark.skipif(
+    not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux knows how long a peer has not read"
+)
+def test_a_client_that_does_not_read_is_cut_off(cli: Cli, live: Repo, provider: Provider) -> None:
+    """Its call would count as under way, and its answer be kept, for as long as it likes."""
+    words = [chunk({"content": "long " * 20_000}) for _ in range(150)]  # more than sockets hold
+    provider.script = [events(*words, chunk({}, "stop")), text("Hi")]
+    key = ok(cli("keys", "new", "acme", "--concurrency", "1")).out.strip()
+    authorized = f"Authorization: Bearer {key}\r\n".encode()
+    with (
+        running_gateway(live.path, idle_s=1) as client,
+        socket.create_connection(("127.0.0.1", client.port)) as connection,
+    ):
+        connection.sendall(POST + authorized + b"Content-Length: 66\r\n\r\n" + STREAMED)
+        until(lambda: provider.requests)
+        until(lambda: client.chat(headers={"Authorization": f"Bearer {key}"}).status == 200, 20)
+
+
 def test_a_server_without_a_free_file_answers_again_when_it_has_some(live: Repo, provider: Provider) -> None:
     with serving_process(live.path) as (process, client):
         assert client.chat().status == 200
@@ -188,6 +231,7 @@ def test_a_server_without_a_free_file_answers_again_when_it_has_some(live: Repo,
 
 
 BODY = b'{"model":"greet:production","inputs":{"name":"Ada"}}'
+STREAMED = b'{"model":"greet:production","inputs":{"name":"Ada"},"stream":true}'
 JSON = b"Host: localhost\r\nContent-Type: application/json\r\n"
 POST = b"POST /v1/chat/completions HTTP/1.1\r\n" + JSON
 
@@ -203,6 +247,9 @@ MISLEADING = [
     b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     POST + b"X-Promptops-Unit: a\rX-Injected: 1\r\nContent-Length: 52\r\n\r\n" + BODY,
     POST + b"X-Promptops-Unit: a\x00b\r\nContent-Length: 52\r\n\r\n" + BODY,
+    POST + b"X-Promptops-Unit: a\r\nX-Promptops-Unit: b\r\nContent-Length: 52\r\n\r\n" + BODY,
+    POST + b"Idempotency-Key: a\r\nidempotency-key: b\r\nContent-Length: 52\r\n\r\n" + BODY,
+    POST + b"Authorization: Bearer a\r\nAuthorization: Bearer b\r\nContent-Length: 52\r\n\r\n" + BODY,
     POST + b"Content-Length: 52\r\nContent-Length: 2\r\n\r\n" + BODY,
     POST + b"Content-Length: 52\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + BODY,
     POST + b"Content-Length: -1\r\n\r\n" + BODY,

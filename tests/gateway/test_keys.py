@@ -43,6 +43,7 @@ def test_from_the_first_key_on_a_key_is_needed(cli: Cli, live: Repo, provider: P
     assert len(provider.requests) == 1
 
 
+@pytest.mark.sqlite
 def test_a_key_is_shown_once_and_only_its_hash_is_kept(cli: Cli, live: Repo) -> None:
     key = new_key(cli, "--rpm", "60", "--allow", "greet:*")
     content = b"".join(file.read_bytes() for file in live.path.glob("registry.db*"))
@@ -184,12 +185,54 @@ def test_names_that_are_no_tenants(cli: Cli, live: Repo, name: str) -> None:
     assert cli("keys", "new", "--", name).code == 4
 
 
+@pytest.mark.parametrize(
+    ("option", "value"), [("--usd-per-day", "nan"), ("--usd-per-month", "inf"), ("--rpm", "9" * 20)]
+)
+def test_limits_that_are_no_numbers(cli: Cli, repo: Repo, option: str, value: str) -> None:
+    refused = cli("keys", "new", "acme", option, value)
+    assert (refused.code, f"{option}: {value} is beyond" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        (("--allow", "sup port"), "write 'NAME:CHANNEL'"),
+        (("--allow", "sup port*"), "letters, digits"),
+        (("--allow", ""), "write 'NAME:CHANNEL'"),
+        (("--allow", "support/triage"), "write 'support/triage:*'"),
+        (("--allow", "greet@HEAD"), "with --revisions"),
+        (("--allow", "greet:production", "--allow", "../greet:production"), "write 'NAME:CHANNEL'"),
+        (("--models", "gpt-5.4-mini"), "such as openai/gpt-5.4-mini"),
+        (("--models", "openai/gpt 5*"), "no such characters"),
+        (("--models", "openai/../x"), "a model's name holds"),
+    ],
+)
+def test_patterns_that_can_match_nothing(cli: Cli, repo: Repo, options: tuple[str, ...], hint: str) -> None:
+    refused = cli("keys", "new", "acme", *options)
+    assert refused.code == 4
+    assert "matches nothing that can be called" in refused.err
+    assert hint in refused.err
+    assert told(cli, "keys", "list") == []
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--allow", "greet@HEAD", "--revisions"),
+        ("--allow", "greet@v3", "--allow", "support/*:prod[ud]ction", "--allow", "*"),
+        ("--models", "openai/*", "--models", "bedrock/us.anthropic.claude-x:0", "--models", "*"),
+    ],
+)
+def test_patterns_that_match_something(cli: Cli, repo: Repo, options: tuple[str, ...]) -> None:
+    new_key(cli, *options)
+
+
 def test_no_secret_is_written_anywhere(cli: Cli, live: Repo) -> None:
     key = new_key(cli)
     with running_gateway(live.path) as client:
         call(client, key)
         call(client, key, "great:production")
-    with RegistryDatabase.open(live.path / "registry.db") as registry:
+    with RegistryDatabase.open(live.registry) as registry:
         rows = registry.read("SELECT * FROM runs JOIN run_texts USING (seq)")
     assert len(rows) == 1
     assert key not in str([tuple(row) for row in rows])

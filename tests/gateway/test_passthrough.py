@@ -134,13 +134,18 @@ def test_what_a_key_does_not_name_is_not_called(cli: Cli, keyed: Keyed, provider
     assert [(one["id"], one["owned_by"]) for one in listed][1:] == [("openai/stub-1", "openai")]
 
 
-def test_a_prompt_is_not_taken_for_a_model(cli: Cli, live: Repo, provider: Provider) -> None:
+@pytest.mark.parametrize("models", ["openai/*", "*", "*:*"])
+def test_a_prompt_is_not_taken_for_a_model(cli: Cli, live: Repo, provider: Provider, models: str) -> None:
     live.write("promptops.yaml", SETTINGS)
-    key = new_key(cli, "--models", "openai/*")
+    live.write("prompts/support/greet.yaml", (live.path / "prompts" / "greet.yaml").read_text("utf-8"))
+    live.commit("Greet in support too")
+    ok(cli("promote", "support/greet@HEAD", "--yes"))
+    key = new_key(cli, "--models", models)
     with running_gateway(live.path) as client:
         keyed = Keyed(client, key)
         ada = [{"role": "user", "content": "Ada"}]
         assert keyed.chat("greet:production", ada).text == keyed.chat("greet@v1", ada).text == "Greet Ada."
+        assert keyed.chat("support/greet:production", ada).text == "Salute Ada."
         assert (
             keyed.post("responses", model="greet:production", input="Ada").body["promptops"]["version"]
             == "v1"
@@ -160,14 +165,15 @@ def test_by_default_no_model_is_called_without_a_prompt(cli: Cli, live: Repo, pr
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"n": 2}, "`n` belongs"),
+        ({"n": 2}, "`n` asks"),
         ({"max_tokens": -5}, "`max_tokens` must be a number of tokens"),
         ({"max_tokens": True}, "`max_tokens` must be a number of tokens"),
         ({"max_completion_tokens": "9"}, "`max_completion_tokens` must be"),
         ({"messages": [{"role": "x", "content": "Hi"}]}, "messages"),
         ({"messages": []}, "`messages`"),
         ({"tools": [{"type": "web_search"}]}, "no function"),
-        ({"logprobs": True}, "`logprobs` belongs"),
+        ({"logprobs": True}, "`logprobs` asks"),
+        ({"metadata": {"inputs": "x" * 100_000}}, "of 100,000 characters"),
     ],
 )
 def test_what_cannot_be_sent(keyed: Keyed, provider: Provider, body: dict[str, Any], said: str) -> None:
@@ -202,7 +208,8 @@ def test_vectors(keyed: Keyed, live: Repo, provider: Provider) -> None:
 @pytest.mark.parametrize(
     ("given", "more"),
     [("", {}), ([], {}), ([""], {}), ([[]], {}), ([1, "a"], {}), (["a"] * 2049, {}), ({"a": 1}, {}),
-     ("a", {"dimensions": 0}), ("a", {"dimensions": True}), ("a", {"encoding_format": "hex"})],
+     ("a", {"dimensions": 0}), ("a", {"dimensions": True}), ("a", {"encoding_format": "hex"}),
+     ("a", {"encoding_format": {}})],
 )  # fmt: skip
 def test_vectors_that_cannot_be_asked_for(
     keyed: Keyed, provider: Provider, given: Any, more: dict[str, Any]

@@ -1,5 +1,6 @@
 """Feedback, runs, metrics, and requests that are sent again."""
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -103,8 +104,8 @@ def test_metrics_count_what_was_answered(live: Repo, provider: Provider) -> None
         client.chat("great:production")
         found = samples(client)
     labels = 'prompt="greet",channel="production",version="v1"'
-    assert found[f'gen_ai_client_token_usage_total{{{labels},gen_ai_token_type="input"}}'] == 18
-    assert found[f'gen_ai_client_token_usage_total{{{labels},gen_ai_token_type="output"}}'] == 6
+    assert found[f'gen_ai_client_token_usage_sum{{{labels},gen_ai_token_type="input"}}'] == 18
+    assert found[f'gen_ai_client_token_usage_sum{{{labels},gen_ai_token_type="output"}}'] == 6
     assert found[f"gen_ai_client_operation_duration_seconds_count{{{labels}}}"] == 3
     assert found[f'gen_ai_client_operation_duration_seconds_bucket{{{labels},le="+Inf"}}'] == 3
     assert found[f'promptops_errors_total{{{labels},error_type="bad_request"}}'] == 1
@@ -123,6 +124,19 @@ def test_metrics_of_all_tenants_are_for_keys_that_may_read_them(cli: Cli, live: 
         assert any('tenant="acme"' in name for name in samples(client, Authorization=f"Bearer {reader}"))
 
 
+def test_large_counts_keep_their_digits() -> None:
+    from promptops.gateway.metrics import GatewayMetrics
+    from support.logged_runs import a_run
+
+    metrics = GatewayMetrics()
+    with metrics.call(a_run(prompt="p")):
+        pass
+    counts = metrics.counts()
+    counts["calls"][0][1]["input_tokens"] = 12_345_678_901
+    line = 'gen_ai_client_token_usage_sum{prompt="p",gen_ai_token_type="input"} 12345678901'
+    assert line in GatewayMetrics().text([counts]).splitlines()
+
+
 def test_labels_are_bounded() -> None:
     from promptops.gateway.metrics import GatewayMetrics
     from support.logged_runs import a_run
@@ -133,7 +147,7 @@ def test_labels_are_bounded() -> None:
             pass
     lines = metrics.text().splitlines()
     assert len([line for line in lines if line.startswith("promptops_cost_usd_total")]) == 1_001
-    assert 'promptops_cost_usd_total{prompt="p\\"7\\n"} 0' in lines
+    assert 'promptops_cost_usd_total{prompt="p\\"7\\n"} 0.0' in lines
 
 
 # requests that are sent again
@@ -157,6 +171,13 @@ def test_a_request_that_is_sent_again_makes_no_other_call(
     assert again(client, "k2").body["id"] != first.body["id"]
     assert again(client, "k" * 300).status == 400
     assert (len(provider.requests), len(runs(live))) == (2, 2)
+
+
+def test_an_answer_that_is_sent_again_later_is_the_same_to_the_byte(client: Client) -> None:
+    first = again(client)
+    time.sleep(1)
+    assert again(client).raw == first.raw
+    assert again(client, stream=True).events[0]["created"] == first.body["created"]
 
 
 def test_one_that_comes_meanwhile_waits_for_the_first(client: Client, provider: Provider) -> None:

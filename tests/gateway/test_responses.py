@@ -7,7 +7,7 @@ import pytest
 from support.front_door import Cli, Repo
 from support.gateway_client import Client, running_gateway
 from support.greet_releases import go_live, ok, runs
-from support.provider import Provider, chunk, cut_off, events, reply, text
+from support.provider import Provider, Script, chunk, cut_off, events, reply, text
 
 ADA = {"name": "Ada"}
 AGENT = """\
@@ -51,6 +51,7 @@ def test_a_prompt_is_named_by_id_and_version(
         ({"prompt": {"id": "great"}}, 404, "did you mean greet:production"),
         ({"prompt": {"id": "greet", "version": "9"}}, 404, "v9"),
         ({"prompt": {"id": "greet", "version": "prod"}}, 404, "production"),
+        ({"prompt": {"id": "pmpt_12"}}, 404, "serve: {aliases: {pmpt_12: NAME}}"),
         ({"prompt": {"id": "greet"}}, 400, "`name` is missing"),
         ({"prompt": {}}, 400, "`prompt.id` is missing"),
         ({"prompt": "greet"}, 400, "`prompt` must be an object"),
@@ -65,6 +66,11 @@ def test_a_prompt_is_named_by_id_and_version(
         ),
         ({"prompt": {"id": "greet", "variables": ADA}, "background": True}, 400, "`background`"),
         ({"prompt": {"id": "greet", "variables": ADA}, "store": True}, 400, "`store`"),
+        (
+            {"prompt": {"id": "greet", "variables": ADA}, "metadata": {"inputs": "x" * 100_000}},
+            400,
+            "of 100,000 characters",
+        ),
         (
             {"prompt": {"id": "greet", "variables": {"name": {"type": "input_file"}}}},
             400,
@@ -176,6 +182,31 @@ def test_tool_calls_and_answers_that_were_cut(client: Client, provider: Provider
     provider.script = reply({"role": "assistant", "content": None, "refusal": "I can't."})
     refused = client.respond(prompt={"id": "greet", "variables": ADA}).body["output"][0]["content"]
     assert refused == [{"type": "refusal", "refusal": "I can't."}]
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        events(chunk({"refusal": "I "}), chunk({"refusal": "can't."}), chunk({}, "stop")),
+        reply({"role": "assistant", "content": [{"type": "refusal", "refusal": "I can't."}]}),
+    ],
+)
+def test_a_refusal_that_is_streamed_is_no_text(script: Script, client: Client, provider: Provider) -> None:
+    provider.script = script
+    found = client.respond(prompt={"id": "greet", "variables": ADA}, stream=True).named_events
+    assert [event["type"].removeprefix("response.") for event in found] == [
+        "created",
+        "in_progress",
+        "output_item.added",
+        "content_part.added",
+        "refusal.delta",
+        "refusal.done",
+        "content_part.done",
+        "output_item.done",
+        "completed",
+    ]
+    assert found[3]["part"] == {"type": "refusal", "refusal": ""}
+    assert found[4]["delta"] == found[5]["refusal"] == "I can't."
 
 
 def test_a_stream_is_a_row_of_events(client: Client, provider: Provider) -> None:

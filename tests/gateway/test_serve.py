@@ -1,6 +1,8 @@
 """The server: how it starts, what it bears, how it ends."""
 
+import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -14,8 +16,8 @@ import pytest
 from promptops.registry import RegistryDatabase
 from support.front_door import Cli, Repo
 from support.gateway_client import Client, running_gateway, serving_process
-from support.greet_releases import ok
-from support.provider import Provider, slow, text
+from support.greet_releases import ok, two_versions
+from support.provider import Answer, Provider, as_json, cut_off, html, malformed, slow, text
 from support.workspace_clients import states, until
 
 
@@ -39,8 +41,29 @@ def test_where_it_cannot_listen(cli: Cli, live: Repo, monkeypatch: pytest.Monkey
         5,
         True,
     )
-    done = cli("serve", "--host", "0.0.0.0")  # noqa: S104 - it is refused
+    for host in ("256.1.1.1", "192.0.2.1"):  # no address, and none of this machine
+        assert "name an address of this machine" in cli("serve", "--host", host).err
+    done = cli("serve", "--host", "0.0.0.0", "--port", "0")  # noqa: S104 - it is refused
     assert (done.code, "can be reached from other machines" in done.err) == (4, True)
+
+
+def test_the_address_of_its_first_line_is_that_of_clients(live: Repo) -> None:
+    with serving_process(live.path, "--host", "::1") as (_, client):
+        assert client.base_url.startswith("http://[::1]:")
+        assert client.get("/v1/models").status == 200
+
+
+def test_where_nothing_is_released_it_says_what_to_do(cli: Cli, repo: Repo) -> None:
+    two_versions(repo)
+    with serving_process(repo.path, "--workers", "2") as (process, client):
+        assert process.stderr
+        assert "promptops promote NAME@REV" in process.stderr.readline()
+        assert client.chat().status == 404
+        ok(cli("promote", "greet@HEAD", "--yes"))
+        until(lambda: client.get("/v1/models").body["data"], 5)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+        assert process.stderr.read() == "ending: no more requests are taken\n"  # once
 
 
 def test_probes(client: Client) -> None:
@@ -50,7 +73,7 @@ def test_probes(client: Client) -> None:
 def test_pages_of_other_sites_are_not_answered(client: Client) -> None:
     answer = client.get("/v1/models", Host="evil.example")
     assert (answer.status, answer.error["code"]) == (403, "wrong_host")
-    for host in ("localhost", f"localhost:{client.port}", "[::1]:4455", "127.0.0.1"):
+    for host in ("localhost", "LocalHost", f"localhost:{client.port}", "[::1]:4455", "127.0.0.1"):
         assert client.get("/livez", Host=host).status == 200
     assert (
         "access-control-allow-origin" not in client.get("/v1/models", Origin="https://evil.example").headers
@@ -62,6 +85,10 @@ def test_requests_that_are_too_large(client: Client) -> None:
     raw = b'{"model": "' + b"a" * (33 * 1024 * 1024) + b'"}'
     answer = client.send("POST", "/v1/chat/completions", raw)
     assert (answer.status, answer.error["type"]) == (413, "invalid_request_error")
+    with socket.create_connection(("127.0.0.1", client.port), timeout=20) as connection:
+        head = b"POST /v1/responses HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        connection.sendall(head + b"Content-Length: 99999999\r\n\r\n")
+        assert b" 413 " in connection.recv(100)  # before it has come
 
 
 def test_a_connection_that_sends_its_request_too_slowly_is_closed(live: Repo, provider: Provider) -> None:
@@ -98,7 +125,7 @@ def test_a_worker_that_is_killed_has_lost_nothing_that_was_answered(live: Repo, 
                 pool.submit(call)
             until(lambda before=before: len(answered) > before + 40)
             os.kill(process.pid, signal.SIGKILL)
-    with RegistryDatabase.open(live.path / "registry.db") as registry:
+    with RegistryDatabase.open(live.registry) as registry:
         logged = [tuple(row) for row in registry.read("SELECT run_id, state FROM runs")]
     finished = {run_id for run_id, state in logged if state == "finished"}
     assert answered <= finished
@@ -166,6 +193,35 @@ def test_doctor_says_what_a_gateway_serves(cli: Cli, live: Repo, monkeypatch: py
 def test_doctor_of_what_is_no_gateway(cli: Cli, provider: Provider) -> None:
     assert "does not answer as a gateway" in cli("doctor", "--gateway", "http://127.0.0.1:1/v1").out
     assert cli("doctor", "--gateway", provider.base_url).code == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        as_json({"data": [{"id": "gpt-9", "object": "model"}]}),  # a provider, not a gateway
+        as_json({"data": [{"id": "x", "promptops": {"inputs": ["name"]}}]}),
+        as_json([]),
+        malformed(),
+        html(),
+        cut_off("half"),
+    ],
+)
+def test_doctor_of_a_server_that_answers_something_else(cli: Cli, answer: Answer) -> None:
+    with Provider(answer) as server:
+        done = cli("doctor", "--gateway", server.base_url)
+    assert (done.code, "does not answer as a gateway" in done.out) == (1, True), done.out + done.err
+
+
+def test_doctor_reaches_a_gateway_through_the_proxy(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = {
+        "data": [{"id": "a:b", "promptops": {"inputs": {"it's": {"type": "string", "required": True}}}}]
+    }
+    with Provider(as_json(models)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.base_url)
+        done = ok(cli("doctor", "--gateway", "http://gateway.invalid:4455/v1"))
+    assert proxy.requests[-1].path == "http://gateway.invalid:4455/v1/models"
+    call = shlex.split(done.out[done.out.index("curl ") :])
+    assert json.loads(call[call.index("-d") + 1]) == {"model": "a:b", "inputs": {"it's": "<string>"}}
 
 
 def test_read_only_it_shows_what_there_is(live: Repo, provider: Provider) -> None:

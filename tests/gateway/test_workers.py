@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from promptops.config.locks import file_lock
 from promptops.registry import SharedState, remove_shared_state, shared_state_path
 from support.front_door import Cli, Repo
 from support.gateway_client import Client, Response, running_gateway
@@ -115,6 +116,27 @@ def test_a_request_that_is_sent_again_to_another_worker(
         assert call(workers[1], key, "c", stream=True).events[0]["choices"][0]["delta"]["content"] == "late"
         assert under_way.result().text == "late"
     assert len(runs(live)) == 4  # one for each request that was new
+
+
+def test_a_process_that_stops_while_it_has_the_lock_holds_up_no_other(
+    cli: Cli, live: Repo, provider: Provider, tmp_path: Path
+) -> None:
+    """Without limits callers are answered; what was under way settles when the lock can be had again."""
+    key, free = new_key(cli, "--concurrency", "1", "--usd-per-day", "0.0001"), new_key(cli)
+    provider.script = slow(0.5, text("Hi", usage={"prompt_tokens": 100, "completion_tokens": 10}))
+    with two_workers(live.path, tmp_path / "state") as (one, two), ThreadPoolExecutor(1) as pool:
+        under_way = pool.submit(call, one, key, "a")
+        until(lambda: provider.requests)
+        with file_lock(tmp_path / "state-lock"):  # as one that was stopped (SIGSTOP) holds it
+            assert under_way.result().status == 200
+            refused = [call(one, key), call(two, key), call(one, free, "b")]
+            assert {(answer.status, answer.error["code"]) for answer in refused} == {(503, "unavailable")}
+            assert "kill -CONT" in refused[0].error["message"]
+            assert [call(client, free).status for client in (one, two)] == [200, 200]
+            assert one.get("/metrics", Authorization=f"Bearer {free}").status == 503
+        assert "x-promptops-repeated" in call(two, key, "a").headers
+        until(lambda: calls_counted(two, free) == 3, 5)
+        assert in_turn((one, two), key, 3) == [200, 200, 429]  # $0.000021 each, up to $0.00004 put aside
 
 
 def test_what_a_killed_server_left_is_removed(tmp_path: Path) -> None:
