@@ -67,7 +67,9 @@ def _candidates(
 
 def _apply_global_option(flag: str, value: str) -> None:
     if flag == "--registry":
-        os.environ["PROMPTOPS_REGISTRY"] = os.path.abspath(value)  # noqa: PTH100 - as the dispatcher has it
+        if "://" not in value:
+            value = os.path.abspath(value)  # noqa: PTH100 - as the dispatcher has it
+        os.environ["PROMPTOPS_REGISTRY"] = value
         return
     with contextlib.suppress(OSError):
         os.chdir(value)

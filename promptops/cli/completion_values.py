@@ -84,8 +84,15 @@ def _shadow_ids(_: ValueRequest) -> list[str]:
         return [run.shadow_id for run in list_shadow_runs(registry, limit=_MAX_RUNS)]
 
 
+def _job_ids(_: ValueRequest) -> list[str]:
+    from promptops.registry import RegistryDatabase, open_provider_jobs
+
+    with RegistryDatabase.open_existing(current_settings().registry) as registry:
+        return [job.job_id for job in open_provider_jobs(registry)]
+
+
 def _kinds(_: ValueRequest) -> Iterable[str]:
-    return ("run", "batch", "eval", "shadow", "judge")
+    return ("run", "batch", "eval", "shadow", "judge", "probe")
 
 
 def _files(asked: ValueRequest) -> list[str]:
@@ -184,6 +191,7 @@ _SOURCES: dict[str, Callable[[ValueRequest], Iterable[str]]] = {
     "CHANNEL": _channels,
     "DIR": _folders,
     "FILE": _files,
+    "JOB": _job_ids,
     "KEY=VALUE": _keys,
     "KIND": _kinds,
     "MODEL": _models,

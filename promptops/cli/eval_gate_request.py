@@ -1,6 +1,5 @@
 """The eval that a plan wants before a canary is served to anybody."""
 
-import time
 from collections.abc import Mapping
 
 from promptops.cli.progress import transfer_line
@@ -40,7 +39,7 @@ def prepare_rollout_eval(settings: Settings, name: str, others: Mapping[str, obj
         )
     target = parse_target(name, settings)
     with open_release_context(
-        settings, now=time.time(), registry=RegistryDatabase.open_existing, on_transfer=transfer_line()
+        settings, registry=RegistryDatabase.open_existing, on_transfer=transfer_line()
     ) as context:
         state = context.channel(target)
         rollout = active_rollout(state, target)

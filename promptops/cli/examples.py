@@ -10,6 +10,13 @@ promptops init --diff-driver""",
     ("new",): """
 promptops new support/triage --model openai/gpt-5.4-mini-2026-03-17
 promptops new summarize --description 'One sentence for the inbox.'""",
+    ("import",): """
+promptops import promptfooconfig.yaml
+promptops import promptfoo evals/ --to imported --dry-run
+promptops import promptfooconfig.yaml --strict""",
+    ("export",): """
+promptops export support/triage --format promptfoo --out foo.yaml
+promptops export support/triage@v3 --format promptfoo""",
     ("list",): """
 promptops list
 promptops list refund
@@ -31,19 +38,42 @@ promptops diff main...HEAD --format markdown
 promptops diff support/triage@v2 support/triage@HEAD --cases""",
     ("render",): """
 promptops render support/triage -i ticket='Where is my parcel?'
-promptops render support/triage@HEAD~1 --inputs inputs.json --json""",
+promptops render support/triage@HEAD~1 --inputs inputs.json --json
+promptops render support/triage --watch -i ticket=@mail.txt""",
     ("run",): """
 promptops run support/triage -i ticket='Where is my parcel?'
 promptops run support/triage:production --unit user-42 -i ticket=@mail.txt
-promptops run support/triage --set parameters.temperature=0.2 < mail.txt""",
+promptops run -c 'And in French?'""",
+    ("chat",): """
+promptops chat support/triage -i ticket='Where is my parcel?'
+promptops chat support/triage:production --unit user-42 --max-cost 0.50
+promptops chat support/triage -c""",
+    ("last",): """
+promptops last
+promptops last --id
+promptops last -n 3 --json""",
     ("batch",): """
 promptops batch support/triage@HEAD tickets.jsonl --out queues.jsonl
-promptops batch support/triage:production tickets.jsonl --max-cost 5 -j 64""",
+promptops batch support/triage:production tickets.jsonl --max-cost 5 -j 64
+promptops batch greet@v3 in.jsonl --out out.jsonl --provider-batch --detach""",
+    ("jobs", "list"): """
+promptops jobs list
+promptops jobs list --json""",
+    ("jobs", "collect"): """
+promptops jobs collect
+promptops jobs collect 01K7Y3M9QX --wait""",
+    ("jobs", "cancel"): """
+promptops jobs cancel 01K7Y3M9QX
+promptops jobs cancel 01K7Y3M9QX --yes""",
     ("serve",): """
 promptops serve
 promptops serve --port 8080 --retries 1 --timeout 30""",
+    ("ui",): """
+promptops ui
+promptops ui --port 8080 --read-only""",
     ("keys", "new"): """
 promptops keys new acme
+promptops keys new ada@example.org --role approver
 promptops keys new acme --allow 'support/*:production' --usd-per-day 5""",
     ("keys", "list"): """
 promptops keys list
@@ -64,11 +94,31 @@ promptops runs search '"charged twice"' --prompt support/triage --since 2w""",
     ("runs", "replay"): """
 promptops runs replay last
 promptops runs replay 01K7Y3M9QX""",
+    ("review", "start"): """
+promptops review start support/triage:production
+promptops review start support/triage --sample 50 --since 7d
+promptops review start support/triage --failed""",
+    ("review", "status"): """
+promptops review status
+promptops review status support/triage --json""",
+    ("review", "codes"): """
+promptops review codes support/triage
+promptops review codes support/triage --merge 'wrong team=wrong-team'""",
+    ("review", "check"): """
+promptops review check support/triage --code wrong-team
+promptops review check support/triage --code wrong-team --write""",
+    ("review", "cases"): """
+promptops review cases support/triage
+promptops review cases support/triage --code wrong-team""",
     ("runs", "stats"): """
 promptops runs stats
 promptops runs stats support/triage --by version --since 30d""",
+    ("runs", "report"): """
+promptops runs report support/triage --format html --out report.html
+promptops runs report --format prometheus --out promptops.prom""",
     ("runs", "export"): """
 promptops runs export support/triage --since 7d --out runs.jsonl
+promptops runs export greet --format trl-sft --passed --out train.jsonl
 promptops runs export --for-release --since-last --out host-1.jsonl""",
     ("runs", "import"): """
 promptops runs import exports/*.jsonl
@@ -86,7 +136,8 @@ promptops bisect support/triage --good v3 --bad HEAD
 promptops bisect support/triage --good HEAD~20 --bad HEAD --max-cost 2""",
     ("cases", "add"): """
 promptops cases add support/triage --run last --approve
-promptops cases add support/triage --run 01K7Y3M9QX --expected billing""",
+promptops cases add support/triage --run 01K7Y3M9QX --expected billing
+promptops cases add support/triage --from tickets.csv --dry-run""",
     ("cases", "list"): """
 promptops cases list support/triage
 promptops cases list support/triage --tag vip""",
@@ -100,11 +151,22 @@ promptops cases stats support/triage --json""",
 promptops checks suggest support/triage
 promptops checks suggest support/triage --write""",
     ("judge", "calibrate"): """
+promptops judge calibrate judges/tone --reviewed support/triage
 promptops judge calibrate judges/tone --labels labels.jsonl
 promptops judge calibrate judges/tone --labels labels.jsonl --json""",
     ("judge", "score"): """
 promptops judge score support/triage:production
 promptops judge score support/triage --judge judges/tone --sample 0.1""",
+    ("monitor", "notify"): """
+promptops monitor notify
+promptops monitor notify --retry --json""",
+    ("monitor", "check"): """
+promptops monitor check support/triage:production
+promptops monitor check --all --exit-code --format github
+promptops monitor check support/triage:production --acknowledge""",
+    ("monitor", "inputs"): """
+promptops monitor inputs support/triage
+promptops monitor inputs support/triage --since 7d --add""",
     ("feedback",): """
 promptops feedback last up
 promptops feedback 01K7Y3M9QX down --comment 'wrong queue'
@@ -203,6 +265,9 @@ promptops registry prune --max-size 2GB""",
     ("registry", "erase"): """
 promptops registry erase --unit user-42 --dry-run
 promptops registry erase --tenant acme --yes""",
+    ("registry", "copy"): """
+promptops registry copy registry.db postgresql://db.example.org/promptops
+promptops registry copy postgresql://db.example.org/promptops copy.db""",
     ("registry", "recover"): """
 promptops registry recover
 promptops registry recover --swap""",

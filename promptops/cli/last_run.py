@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from promptops.config.registry_location import RegistryLocation, local_file
 from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import NotFound
@@ -54,16 +55,21 @@ def resolve_run_id(run: str, settings: Settings) -> str:
     """The id or start of an id as it is given; for ``last`` the id of one's own last run, said on stderr."""
     if run != LAST:
         return run
+    run_id = own_run_ids(settings)[0]
+    note(f"last is run {run_id}")
+    return run_id
+
+
+def own_run_ids(settings: Settings) -> list[str]:
+    """One's own latest runs, newest first, as many as are noted. Raises NotFound where there is none."""
     here = _here("")
     runs = _read_notes(_notes_file(settings.registry, os.environ))
-    own = next((each for each in runs if _own(each, here)), None)
-    if own is None:
-        raise NotFound(
-            "there is no last run: `promptops run` has made none from here",
-            hint="`promptops runs list` shows the latest runs of everybody",
-        )
-    note(f"last is run {own.run_id}")
-    return own.run_id
+    if own := [each.run_id for each in runs if _own(each, here)]:
+        return own
+    raise NotFound(
+        "there is no last run: `promptops run` has made none from here",
+        hint="`promptops runs list` shows the latest runs of everybody",
+    )
 
 
 def find_logged_run(registry: "RegistryDatabase", run: str, settings: Settings) -> "RunRecord":
@@ -89,8 +95,8 @@ def _here(run_id: str) -> OwnRun:
     return OwnRun(run_id, os.uname().nodename, os.getsid(0), any(map(os.isatty, (0, 1, 2))))
 
 
-def _notes_file(registry: Path, env: Mapping[str, str]) -> Path:
-    name = hashlib.sha256(os.fsencode(registry.resolve())).hexdigest()[:16]
+def _notes_file(registry: RegistryLocation, env: Mapping[str, str]) -> Path:
+    name = hashlib.sha256(os.fsencode(local_file(registry).resolve())).hexdigest()[:16]
     return state_folder(env) / "last-runs" / f"{name}.json"
 
 

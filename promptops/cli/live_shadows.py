@@ -6,10 +6,11 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from promptops.config.settings import Settings
-from promptops.console import pluralize, print_text
+from promptops.console import print_text
 from promptops.errors import NotFound
 from promptops.evaluation.shadow.live_status import LiveShadow, live_shadows
 from promptops.git.repo import GitRepo
+from promptops.reports.numbers import pluralize
 from promptops.versions.trusted_releases import trusted_releases
 
 _WIDTH = 80

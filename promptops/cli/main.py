@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from promptops._version import __version__
 from promptops.cli.help import PROGRAM, print_group_help, print_help
 from promptops.cli.limits import is_limited, run_limited
+from promptops.cli.running_command import RUNNING, RunningCommand
 from promptops.cli.verbs import BUILT_IN, MOVED_OPTIONS, MOVED_VERBS, OTHER_WAYS, VERBS, suggest_verbs
 from promptops.errors import ExitCode, PromptopsError, WrongUsage, disk_full_error, is_disk_full
 from promptops.log import before_first_message
@@ -75,6 +76,11 @@ def _dispatch(arguments: list[str]) -> int:
         print_help(sys.stderr.write)
         return ExitCode.USAGE
     return _dispatch_verb(rest)
+
+
+def run_words(words: Sequence[str]) -> int:
+    """Run another command in the place of the one that runs; its exit code."""
+    return _dispatch_verb([*words])
 
 
 def _dispatch_verb(words: list[str]) -> int:
@@ -141,7 +147,9 @@ def _take_global_options(arguments: list[str]) -> list[str] | int:
 
 def _apply_global_option(option: str, value: str) -> bool:
     if option == "--registry":
-        os.environ["PROMPTOPS_REGISTRY"] = os.path.abspath(value)  # noqa: PTH100 - no pathlib on the --help path
+        if "://" not in value:
+            value = os.path.abspath(value)  # noqa: PTH100 - no pathlib on the --help path
+        os.environ["PROMPTOPS_REGISTRY"] = value
         return True
     try:
         os.chdir(value)
@@ -161,7 +169,7 @@ def _run_verb(path: list[str], arguments: list[str]) -> int:
         "context_settings": {"help_option_names": _HELP},
         "epilog": _examples(path, arguments),
     }
-    app.command(**options)(_as_exiting_command(verb))
+    app.command(**options)(_as_exiting_command(verb, path))
     try:
         app(arguments, prog_name=" ".join([PROGRAM, *path]))
     except SystemExit as leave:
@@ -196,11 +204,12 @@ def find_verb(path: Sequence[str]) -> Callable[..., int | None]:
     return function
 
 
-def _as_exiting_command(verb: Callable[..., int | None]) -> Callable[..., None]:
+def _as_exiting_command(verb: Callable[..., int | None], path: Sequence[str]) -> Callable[..., None]:
     @functools.wraps(verb)
     def command(*args: Any, **kwargs: Any) -> None:
         gc.freeze()  # what was loaded stays, and is not looked through again
         collect_seldom()
+        RUNNING.set(RunningCommand(path, verb, kwargs))
         sys.exit(_exit_code_of(functools.partial(_call_verb, verb, *args, **kwargs)))
 
     return command
@@ -211,12 +220,23 @@ def _call_verb(verb: Callable[..., int | None], *args: Any, **options: Any) -> i
     for name, value in options.items():
         values = value if isinstance(value, list | tuple) else (value,)
         if any(isinstance(each, int | float) and not abs(each) <= _MAX_NUMBER for each in values):
-            raise WrongUsage(f"--{name.replace('_', '-')}: {value} is beyond what can be counted")
+            raise WrongUsage(f"{_option_name(verb, name)}: {value} is beyond what can be counted")
         if name == "out" and value is not None:
             from promptops.config.containment import resolve_output
 
             resolve_output(value)
     return verb(*args, **options)
+
+
+def _option_name(verb: Callable[..., object], parameter: str) -> str:
+    """As it is typed, which need not be the parameter's name."""
+    import inspect
+
+    hint = inspect.signature(verb).parameters[parameter].annotation
+    infos = getattr(hint, "__metadata__", ())
+    names = [name for info in infos for name in (info.default, *info.param_decls)]  # both are
+    typed = (name.partition("/")[0] for name in names if isinstance(name, str) and name.startswith("--"))
+    return next(typed, f"--{parameter.replace('_', '-')}")
 
 
 def collect_seldom() -> None:
@@ -244,11 +264,9 @@ def _exit_code_of(work: Callable[[], int | None]) -> int:
 
 
 def _report_error(error: PromptopsError) -> int:
-    from promptops.console import note
+    from promptops.console import note_error
 
-    note(f"{PROGRAM}: {error.message}")
-    if error.hint:
-        note(f"  {error.hint}")
+    note_error(error)
     return error.exit_code
 
 
@@ -288,7 +306,8 @@ def _report_unknown_verb(word: str, group: str = "") -> int:
     what = f"{group} verb" if group else "verb"
     if not group and word in OTHER_WAYS:
         return _report_usage_error(f"no such verb: {word}", OTHER_WAYS[word])
-    return _report_usage_error(f"no such {what}: {word}{_did_you_mean(suggest_verbs(word, group))}")
+    near = [f"promptops {name}" if name == word else name for name in suggest_verbs(word, group)]
+    return _report_usage_error(f"no such {what}: {word}{_did_you_mean(near)}")
 
 
 def _report_unknown_option(option: str) -> int:

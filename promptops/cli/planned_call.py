@@ -14,7 +14,8 @@ from promptops.runner import PreparedRun, Run, RunContext, Runner
 from promptops.versions.references import Reference, parse_reference
 from promptops.versions.resolve import resolve_version, with_provenance
 
-if TYPE_CHECKING:  # only channels are served
+if TYPE_CHECKING:  # only channels are served, and few runs go on from others
+    from promptops.runner.conversation import EarlierTurn
     from promptops.runner.routing import RoutingDecision
 
 
@@ -28,6 +29,10 @@ class RunOptions:
     overrides: Mapping[str, Any]
     metadata: Mapping[str, Any]
     unit: str | None
+    earlier: "EarlierTurn | None" = None  # the run that it goes on from
+    text: str | None = None  # the message that follows it
+    reads_stdin: bool = True  # for the one text that is missing
+    converses: bool = False  # whether it is a turn of a conversation, perhaps the first one
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +62,14 @@ def _version_call(reference: str, settings: Settings, given: RunOptions, *, log:
     version, overrides = apply_overrides(
         version, given.model or local_model_override(version), given.overrides
     )
-    values = read_inputs(version.prompt, given.inputs, given.inputs_file)
+    values = read_inputs(version.prompt, given.inputs, given.inputs_file, stdin=given.reads_stdin)
     origin = RunContext(overrides=overrides, metadata=given.metadata)
     if log and given.unit is not None:
-        origin = _with_unit_hash(origin, given.unit, settings)
+        origin = with_unit_hash(origin, given.unit, settings)
     return PlannedCall(lambda runner, called: runner.ready(version, values, origin, called=called))
 
 
-def _with_unit_hash(origin: RunContext, unit: str, settings: Settings) -> RunContext:
+def with_unit_hash(origin: RunContext, unit: str, settings: Settings) -> RunContext:
     from promptops.registry import RegistryDatabase, unit_key
 
     with RegistryDatabase.open(settings.registry) as registry:
@@ -87,11 +92,11 @@ def _channel_call(
                 runner, placed, values, called=called, metadata=given.metadata
             ),
             serving.ended,
-            lambda run: _drain_shadow(run, settings),
+            lambda run: drain_shadow(run, settings),
         )
 
 
-def _drain_shadow(run: Run, settings: Settings) -> None:
+def drain_shadow(run: Run, settings: Settings) -> None:
     if run.finished.shadow is None:
         return
     from promptops.evaluation.shadow.live.spawn import start_drain

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any, Self
 from promptops.console import show_status_line, stderr_is_terminal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from promptops.git.remote import OnTransfer, TransferProgress
+    from promptops.registry import StoredJob
     from promptops.runner.batch import RunTally
 
 _REDRAW_INTERVAL_S = 0.2  # between two drawings
+_SPEED_PERIOD_S = (
+    1_800.0  # that the time left is estimated from: jobs of a provider are asked for each minute
+)
 
 
 class Progress:
@@ -42,6 +48,23 @@ class Progress:
             self._drawn_at = time.monotonic()
             self._bar.refresh()
 
+    def show_jobs(self, jobs: "Sequence[StoredJob]") -> None:
+        """Jobs of a provider that are waited for; none when they are over."""
+        if self._bar is None:
+            return
+        if not jobs:
+            self._bar.reset(self._task, description=self._what, total=None, figures="")
+            return
+        answered, failed = sum(job.answered or 0 for job in jobs), sum(job.failed or 0 for job in jobs)
+        self._bar.update(
+            self._task,
+            description=f"{self._what} at {jobs[0].provider}",
+            completed=answered + failed,
+            total=sum(job.calls for job in jobs),
+            figures=f"{failed:,} failed  until {_minute(jobs)}",
+        )
+        self._bar.refresh()
+
     def _start(self) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -54,9 +77,21 @@ class Progress:
             TextColumn("{task.fields[figures]}", markup=False),
             TimeRemainingColumn(),
         )
-        self._bar = Bar(*columns, console=Console(stderr=True), auto_refresh=False, transient=True)
+        self._bar = Bar(
+            *columns,
+            console=Console(stderr=True),
+            auto_refresh=False,
+            transient=True,
+            speed_estimate_period=_SPEED_PERIOD_S,
+        )
         self._task = self._bar.add_task(self._what, total=None, figures="")
         self._bar.start()
+
+
+def _minute(jobs: "Sequence[StoredJob]") -> str:
+    """By when the provider gives up on what it has not answered."""
+    known = [job.expires_at for job in jobs if job.expires_at]
+    return f"{max(known)[:16]}Z" if known else "it is over"
 
 
 def transfer_line() -> "OnTransfer | None":

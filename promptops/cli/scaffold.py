@@ -9,12 +9,15 @@ from pathlib import Path
 
 from promptops._version import __version__
 from promptops.config.containment import resolve_inside
+from promptops.config.registry_location import local_file
 from promptops.config.safe_writes import WriteTarget
 from promptops.config.settings import Settings
 from promptops.config.settings_schema import SETTINGS_FILE
 from promptops.errors import Invalid
 from promptops.escapes import escape
 from promptops.prompt import PROMPT_SCHEMA, check_prompt_name
+from promptops.providers.endpoints import is_direct, key_variable
+from promptops.versions.resolve import prompt_names, resolve_version
 
 SCHEMA_FILE = ".prompt.schema.json"  # in the prompts folder; the first line of every new prompt names it
 CI_TEMPLATES_DIR = Path(__file__).with_name("ci")
@@ -25,6 +28,7 @@ GITATTRIBUTES_LINES = (
 )  # in .gitattributes
 DIFF_CONFIG = "git config diff.promptops.textconv 'promptops diff --textconv'"
 STARTER_DIR = Path(__file__).with_name("starter")
+JUDGES_DIR = Path(__file__).with_name("judges")
 GITIGNORE_LINES = ("registry.db", "registry.db-*")
 PROMPT_TEMPLATE = """\
 # yaml-language-server: $schema={schema}
@@ -47,11 +51,12 @@ CASES_TEMPLATE = '{"id": "first", "inputs": {"text": "Replace me with a real inp
 
 def start_project(settings: Settings) -> list[Path]:
     """Write what a repository of prompts needs and lacks. Returns the files written."""
-    return [
-        *_write_schema(settings),
-        *_copy_starter(settings),
-        *_add_lines(_writable(settings, ".gitignore"), GITIGNORE_LINES),
-    ]
+    return [*write_prompt_schema(settings), *_copy_starter(settings), *ignore_registry(settings)]
+
+
+def ignore_registry(settings: Settings) -> list[Path]:
+    """Keep the log of runs out of git, whoever adds all files."""
+    return _add_lines(_writable(settings, ".gitignore"), GITIGNORE_LINES)
 
 
 def write_gitattributes(settings: Settings) -> list[Path]:
@@ -65,13 +70,14 @@ def has_gitattributes(settings: Settings) -> bool:
 
 
 def write_workflows(settings: Settings) -> list[Path]:
-    """Write the workflows for pull requests and for releases; one that is there stays as it is."""
+    """Write the workflows for pull requests, their evals and releases; one that is there stays as it is."""
     if settings.top is None:
         raise Invalid("a bare repository has no folder for workflows", hint="do this in a clone")
     folder = settings.top / ".github/workflows"
     name = _workflow_name(settings, folder)
     files = {
         "github.yml": folder / f"{name}.yml",
+        "eval.yml": folder / f"{name}-eval.yml",
         "release.yml": folder / f"{name}-release.yml",
     }
     return [
@@ -104,13 +110,18 @@ def write_promote_script(settings: Settings) -> list[Path]:
 
 def _fill_template(template: Path, name: str, settings: Settings) -> str:
     text = template.read_text(encoding="utf-8")
-    registry = os.path.relpath(settings.registry, settings.top)
+    registry = os.path.relpath(local_file(settings.registry), settings.inside)
     for named in (settings.prefix, registry):
         if not named.isprintable() or "${{" in named:
             hint = "rename it: GitHub computes what stands between ${{ and }}, and would not show the rest"
             raise Invalid(f"{escape(named)} cannot stand in a workflow", hint=hint)
+    keys, extras = _model_needs(settings)
     values = {
         "@TITLE@": _yaml_text(name),
+        "@EVAL@": _yaml_text(f"{name} eval"),
+        "@EVALMARKER@": _yaml_text(f"<!-- {name} eval -->"),
+        "@PACKAGE@": f"git-promptops[{','.join(extras)}]" if extras else "git-promptops",
+        "@SECRETS@": "\n".join(f"          {key}: ${{{{ secrets.{key} }}}}" for key in keys),
         "@RELEASE@": _yaml_text(f"{name} release"),
         "@MARKER@": _yaml_text(f"<!-- {name} -->"),
         "@KEY@": re.sub(r"[^A-Za-z0-9-]", "-", name),
@@ -125,6 +136,27 @@ def _fill_template(template: Path, name: str, settings: Settings) -> str:
         "@REGISTRY@": _yaml_text(f"{'./' if registry[0] in '!#~' else ''}{_literal(registry)}*"),
     }
     return re.sub(r"@[A-Z]+@", lambda mark: values[mark[0]], text)  # in one go: a folder may be called @NAME@
+
+
+def _model_needs(settings: Settings) -> tuple[list[str], list[str]]:
+    """The variables with keys of the models that prompts are pinned to, and the extras to call them."""
+    keys, extras = set(), set()
+    for name in prompt_names(settings):
+        for provider in _providers(name, settings):
+            if provider == "local":
+                extras.add("local")
+            else:
+                keys.add(key_variable(provider))
+                extras.update([] if is_direct(provider) else ["providers"])
+    return sorted(keys) or ["OPENAI_API_KEY"], sorted(extras)
+
+
+def _providers(name: str, settings: Settings) -> set[str]:
+    try:
+        prompt = resolve_version(name, settings).prompt
+    except Invalid:
+        return set()  # lint says what is wrong with it
+    return {pin.partition("/")[0] for pin in (prompt.model, *prompt.fallback)}
 
 
 def _literal(path: str) -> str:
@@ -150,10 +182,7 @@ def write_prompt(settings: Settings, name: str, model: str, description: str) ->
         WriteTarget.inside(settings.prompts / f"{name}{end}", settings.inside)
         for end in (".yaml", ".cases.jsonl", ".yml")
     )
-    for target in (file, cases, other):
-        if target.real.exists():
-            shown = os.path.relpath(target.path)
-            raise Invalid(f"{shown} exists", hint="choose another name, or edit that file")
+    _refuse_existing(file, cases, other)
     schema = os.path.relpath(settings.prompts / SCHEMA_FILE, file.path.parent)
     text = PROMPT_TEMPLATE.format(
         schema=schema,
@@ -163,7 +192,28 @@ def write_prompt(settings: Settings, name: str, model: str, description: str) ->
     )
     file.write(text.encode(), new=True)
     cases.write(CASES_TEMPLATE.encode(), new=True)
-    return [*_write_schema(settings), file.path, cases.path]
+    return [*write_prompt_schema(settings), file.path, cases.path]
+
+
+def write_judge(settings: Settings, name: str, judge: str, model: str) -> list[Path]:
+    """Write a judge that is shipped. Raises Invalid rather than overwrite anything."""
+    file, other = (
+        WriteTarget.inside(settings.prompts / f"{name}{end}", settings.inside) for end in (".yaml", ".yml")
+    )
+    _refuse_existing(file, other)
+    text = (JUDGES_DIR / f"{judge}.yaml").read_text(encoding="utf-8")
+    schema = os.path.relpath(settings.prompts / SCHEMA_FILE, file.path.parent)
+    text = text.replace(f"../{SCHEMA_FILE}", schema, 1)
+    text = re.sub(r"^model: .*$", lambda _: f"model: {json.dumps(model)}", text, count=1, flags=re.MULTILINE)
+    file.write(text.encode(), new=True)
+    return [*write_prompt_schema(settings), file.path]
+
+
+def _refuse_existing(*targets: WriteTarget) -> None:
+    for target in targets:
+        if target.real.exists():
+            shown = os.path.relpath(target.path)
+            raise Invalid(f"{shown} exists", hint="choose another name, or edit that file")
 
 
 def new_prompt_name(written: str, settings: Settings) -> str:
@@ -195,7 +245,7 @@ def _writable(settings: Settings, name: str) -> WriteTarget:
     return WriteTarget.inside(settings.root / name, settings.inside)
 
 
-def _write_schema(settings: Settings) -> list[Path]:
+def write_prompt_schema(settings: Settings) -> list[Path]:
     """Bring the file that editors read up to this release."""
     file = WriteTarget.inside(settings.prompts / SCHEMA_FILE, settings.inside)
     text = schema_text().encode()

@@ -1,6 +1,5 @@
 """The pairs that a plan wants before a canary is served to anybody."""
 
-import time
 from dataclasses import replace
 
 from promptops.cli.options.release import require_confirmation
@@ -38,7 +37,7 @@ def prepare_rollout_shadow(settings: Settings, name: str, *, yes: bool) -> Rollo
     Raises Invalid in any other phase, OverBudget where the plan's money is spent.
     """
     target = parse_target(name, settings)
-    with open_release_context(settings, now=time.time(), on_transfer=transfer_line()) as context:
+    with open_release_context(settings, on_transfer=transfer_line()) as context:
         state = context.channel(target)
         rollout = active_rollout(state, target)
         gate = context.ledger.plan(rollout.plan).shadow

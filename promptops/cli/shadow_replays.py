@@ -5,8 +5,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+from promptops.cli.command_words import lasting_reference
 from promptops.cli.options.common import JsonOption, OutOption, write_report
 from promptops.cli.options.flags import format_option
+from promptops.cli.options.provider_batch import showing_jobs, with_provider
 from promptops.cli.options.replay import ReplayOptions
 from promptops.cli.progress import Progress
 from promptops.cli.reports.retention import comparison_without_unkept_texts, report_retention
@@ -20,6 +22,7 @@ from promptops.evaluation.shadow.replay import ReplayOutcome, replay
 from promptops.evaluation.shadow.request import ShadowRequest
 from promptops.evaluation.shadow.result import ShadowComparison
 from promptops.providers.types import ModelError
+from promptops.runner.batch.provider_jobs.passes import JobsWaiting
 
 _LABEL_WIDTH = 28  # characters beside a progress bar; the end of a label tells models apart
 
@@ -67,14 +70,20 @@ def _replay_all(
     """``lenient``: a prompt that cannot be tried is said to be so, unless all cannot."""
     outcomes: list[ReplayOutcome] = []
     problem: Invalid | None = None
+    waiting: JobsWaiting | None = None
     for request in requests:
         try:
             outcomes.append(_replay_one(settings, options, request))
+        except JobsWaiting as jobs:  # those of the others are submitted all the same
+            note(jobs.message)
+            waiting = jobs
         except Invalid as error:
             if not lenient:
                 raise
             problem = error
             note(f"{request.candidate.label}: not tried: {error.message}")
+    if waiting:
+        raise waiting
     if problem and not outcomes:
         raise problem
     return outcomes
@@ -82,8 +91,17 @@ def _replay_all(
 
 def _replay_one(settings: Settings, options: ReplayOptions, request: ShadowRequest) -> ReplayOutcome:
     label = request.candidate.label
+    calls = with_provider(options.calls, options.provider, **_lasting(request))
     with Progress(label if len(label) <= _LABEL_WIDTH else f"…{label[1 - _LABEL_WIDTH :]}") as bar:
-        return replay(settings, options.calls, request, bar.show_tally)
+        return replay(settings, showing_jobs(calls, bar), request, bar.show_tally)
+
+
+def _lasting(request: ShadowRequest) -> dict[str, object]:
+    """What names this comparison alone, later too. Recorded answers are those of whichever was live."""
+    model = request.candidate.overrides.get("model")
+    control = {} if request.recorded else {"against": lasting_reference(request.control.version)}
+    candidate = {"reference": lasting_reference(request.candidate.version)}
+    return {**candidate, **control, **({"models": [model]} if model else {})}
 
 
 def write_comparisons(
@@ -104,6 +122,9 @@ def shadow_exit_code(outcomes: Sequence[ReplayOutcome], *, gate: bool) -> int:
         if each.comparison.stopped == "interrupted":
             note("interrupted; the same command goes on from here")
             return ExitCode.INTERRUPTED
+    if any(each.comparison.stopped == "cancelled" for each in outcomes):
+        note("a job was cancelled before all was answered; the same command asks for the rest")
+        return ExitCode.UNAVAILABLE
     if failures := [each.failure for each in outcomes if each.failure]:
         raise _with_context(failures[0])
     if over := [

@@ -72,6 +72,7 @@ def _request(
         judge=options.judge,
         semantic=options.embeddings,
         restart=options.restart,
+        shard=options.shard,
     )
 
 

@@ -243,6 +243,7 @@ class TestOut:
 
 
 class TestRegistry:
+    @pytest.mark.sqlite
     def test_one_that_cannot_be_written_calls_nothing(
         self, cli: Cli, greeting: Repo, provider: Provider
     ) -> None:

@@ -2,7 +2,6 @@
 
 import os
 import pty
-import select
 import shlex
 import shutil
 import signal
@@ -15,6 +14,7 @@ import pytest
 from promptops.registry import RegistryDatabase
 from support.front_door import GREET, Cli, Repo
 from support.logged_runs import a_run, an_end
+from support.readable import readable
 
 RUN = "01KQZZZZZZ0000000000000000"
 
@@ -28,7 +28,7 @@ def project(greeting: Repo) -> Repo:
     greeting.write("prompts/support/triage.yaml", GREET)
     greeting.write("promptops.yaml", "plans: {slow: {}}\nmodels: {mine/big: {max_input_tokens: 9}}\n")
     greeting.write("mails/first mail.txt", "x")
-    with RegistryDatabase.open(greeting.path / "registry.db") as registry:
+    with RegistryDatabase.open(greeting.registry) as registry:
         registry.record([(a_run(run_id=RUN), an_end())])
     return greeting
 
@@ -158,7 +158,7 @@ def wait_for(file: Path, terminal: int, lines: int, press: bytes = b"") -> None:
     end = time.monotonic() + 30
     while time.monotonic() < end:
         os.write(terminal, press)
-        if select.select([terminal], [], [], 0.1)[0]:
+        if readable(terminal, seconds=0.1):
             os.read(terminal, 65536)
         written = file.read_text().split("<\n")[:-1] if file.exists() else []
         if len(written if press else [*filter(None, written)]) >= lines:

@@ -144,3 +144,23 @@ def test_feedback_comes_from_a_table_whole_or_not_at_all(cli: Cli, repo: Repo) -
     assert _outcomes() == []
     assert cli("feedback", "--from", "good.csv").out == "2 outcomes logged\n"
     assert _outcomes() == [("thumbs", 1.0, "too; long"), ("correct", 1.0, "")]
+
+
+def test_cells_that_excel_leaves_out_at_the_end_of_rows_are_empty(cli: Cli, project: Repo) -> None:
+    project.write("in.csv", "text;count;urgent;tags;unit\na;1\nb;2;true\nc;3;;;u\n")
+    done = cli("batch", "p", "in.csv")
+    assert (done.code, outputs(done.out)) == (0, ["a|2|false|0", "b|3|true|0", "c|4|false|0"]), done.err
+    assert done.err.count("in.csv: 2 rows have fewer fields than the header, the first on line 2") == 1
+    project.write("in.csv", "text;count;urgent\na;1;true\nb\n")
+    done = cli("batch", "p", "in.csv")
+    assert "in.csv:3: column `count` is empty, and the input has no default" in done.err
+    assert (done.code, len(rows(project))) == (4, 3)
+
+
+def test_cases_and_feedback_take_rows_that_end_early(cli: Cli, project: Repo) -> None:
+    project.write("cases.csv", "text,count,urgent,tags\na,1\n")
+    done = cli("eval", "p", "--cases", "cases.csv")
+    assert "cases.csv: the row on line 2 has fewer fields than the header" in done.err
+    (run,) = rows(project)
+    project.write("f.csv", f"run_id,metric,value,comment,occurred_at\n{run['run_id']},thumbs,up\n")
+    assert cli("feedback", "--from", "f.csv").out == "1 outcome logged\n"

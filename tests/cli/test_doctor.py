@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from promptops.providers.catalog_index import LITELLM_FILE, SNAPSHOT, snapshot_head
+from promptops.providers.catalog_index import LITELLM_FILE, read_snapshot, snapshot_head
 from support.front_door import Cli, Repo
 from support.greet_releases import a_remote, ok
 from support.provider import Provider, status
@@ -18,6 +18,7 @@ def findings(cli: Cli, *arguments: str) -> dict[str, tuple[str, str]]:
     return {each["about"]: (each["state"], each["text"]) for each in told}
 
 
+@pytest.mark.sqlite
 def test_a_sound_project(cli: Cli, greeting: Repo, provider: Provider) -> None:
     assert findings(cli)["registry"][0] == "note"
     cli("run", "greet", "-i", "name=Ada")
@@ -51,6 +52,7 @@ def test_another_tools_promptops_first_on_the_path(
     assert findings(cli)["program"] == ("warning", f"{other} is another tool's promptops")
 
 
+@pytest.mark.sqlite
 def test_registries_in_trouble(cli: Cli, greeting: Repo, provider: Provider) -> None:
     file = greeting.path / "registry.db"
     file.write_bytes(b"no database" * 1000)
@@ -87,7 +89,7 @@ def test_the_embedded_model_is_looked_at_but_not_fetched(
 def test_what_is_known_of_models_is_dated_and_old_when_it_is_old(
     cli: Cli, repo: Repo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    version, released = snapshot_head(SNAPSHOT.read_bytes())
+    version, released = snapshot_head(read_snapshot())
     facts = f"prices, windows and retirement dates of litellm {version} of {released}"
     assert findings(cli)["models"] == ("ok", facts)
     assert findings(cli)["providers"] == ("ok", f"litellm {importlib.metadata.version('litellm')}")
@@ -172,6 +174,7 @@ def test_a_work_tree_that_stands_on_the_state_branch(cli: Cli, greeting: Repo, t
     assert "state branch" not in findings(cli)
 
 
+@pytest.mark.sqlite
 def test_what_could_not_be_taken_in_is_reported(cli: Cli, repo: Repo) -> None:
     repo.write("registry.db-spool/01J.damaged", "{")
     done = cli("doctor")

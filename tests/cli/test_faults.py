@@ -21,6 +21,7 @@ from promptops.display_width import display_width
 from support.forked_commands import ForkedPopen, run_forked
 from support.front_door import GREET, Cli, Repo
 from support.git_repositories import GitFolder
+from support.logged_rows import open_log
 from support.provider import Provider, make_certificate, text
 
 COMMAND = [sys.executable, "-m", "promptops"]
@@ -28,7 +29,7 @@ KILLS = 8
 
 
 def states(repo: Repo) -> dict[str, int]:
-    with sqlite3.connect(repo.path / "registry.db") as connection:
+    with open_log(repo.path) as connection:
         return dict(connection.execute("SELECT state, count(*) FROM runs GROUP BY state"))
 
 
@@ -60,7 +61,7 @@ def test_kills_at_random_moments_lose_no_finished_run(greeting: Repo, provider: 
         time.sleep(rng.uniform(0, 0.05))
         child.kill()
         child.wait()
-    with sqlite3.connect(greeting.path / "registry.db") as connection:
+    with open_log(greeting.path) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         logged = dict(connection.execute("SELECT run_id, state FROM runs"))
     finished = answered.read_text(encoding="utf-8").split()
@@ -249,7 +250,7 @@ class TestTerminal:
 
     def test_text_is_streamed_and_cannot_move_the_cursor(self, greeting: Repo, provider: Provider) -> None:
         provider.script = text("one \x1b]0;owned\x07 two")
-        shown = Terminal(["run", "greet", "-i", "name=x"], greeting.path, 80)
+        shown = Terminal(["run", "greet", "-q", "-i", "name=x"], greeting.path, 80)
         assert (shown.code, shown.text) == (0, "one \\x1b]0;owned\\x07 two\r\n")
         assert provider.requests[0].streams
 

@@ -5,7 +5,6 @@ import itertools
 import json
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +13,7 @@ import pytest
 from promptops.api import Workspace
 from promptops.providers.types import ModelError
 from support.front_door import Cli, Repo
+from support.logged_rows import registry_bytes
 from support.prompt_files import ASKING, TONE_JUDGE
 from support.provider import (
     Answer,
@@ -57,9 +57,10 @@ def tool_call(name: str, arguments: str) -> Answer:
     return reply({"role": "assistant", "content": None, "tool_calls": [call]}, finish="tool_calls")
 
 
-def every_byte(folder: Path) -> bytes:
-    files = (file for file in folder.rglob("*") if file.is_file() and ".git" not in file.parts)
-    return b"".join(file.read_bytes() for file in files if file.name not in {"promptops.yaml", "in.jsonl"})
+def every_byte(repo: Repo) -> bytes:
+    files = (file for file in repo.path.rglob("*") if file.is_file() and ".git" not in file.parts)
+    found = b"".join(file.read_bytes() for file in files if file.name not in {"promptops.yaml", "in.jsonl"})
+    return found + registry_bytes(repo)
 
 
 def quoting(request: Received) -> Answer:
@@ -106,10 +107,10 @@ def use_everything(cli: Cli, repo: Repo) -> None:
 def test_neither_is_anywhere(kept: str, cli: Cli, project: Repo) -> None:
     project.write("promptops.yaml", f"log: {{inputs: {kept}, outputs: {kept}}}\n")
     use_everything(cli, project)
-    for file in ("registry.db", "eval.html", "pair.html", "shadow.html"):
+    for file in ("eval.html", "pair.html", "shadow.html"):
         assert (project.path / file).exists(), file
 
-    data = every_byte(project.path)
+    data = every_byte(project)
 
     assert ASKED.encode() not in data
     assert ANSWERED.encode() not in data
@@ -129,6 +130,7 @@ def test_inputs_alone_are_nowhere(cli: Cli, project: Repo) -> None:
             assert ASKED not in json.dumps({**run, "tool_calls": [], "attempts": []})
 
 
+@pytest.mark.sqlite
 def test_what_waits_beside_the_registry_is_as_poor(cli: Cli, project: Repo) -> None:
     project.write("promptops.yaml", "log: {inputs: none, outputs: none}\n")
     (project.path / "registry.db").mkdir()
@@ -137,7 +139,7 @@ def test_what_waits_beside_the_registry_is_as_poor(cli: Cli, project: Repo) -> N
     cli("run", "ask", "-i", f"question={ASKED} 0", "--retries", "0")
 
     assert list(project.path.glob("registry.db-spool/*.json"))
-    data = every_byte(project.path)
+    data = every_byte(project)
     assert ASKED.encode() not in data
     assert ANSWERED.encode() not in data
 
@@ -195,7 +197,7 @@ def test_a_key_that_comes_back_is_nowhere(
     (greeting.path / "registry.db-spool").mkdir(exist_ok=True)
 
     shown = done.err + streamed.err + failed.out + failed.err + batch.err + batch.out
-    data = every_byte(greeting.path).decode("utf-8", "replace")
+    data = every_byte(greeting).decode("utf-8", "replace")
     forms = pieces(KEY) | pieces(base64.b64encode(KEY.encode()).decode()) | pieces(quote(KEY, safe=""))
     assert not [form for form in forms if form in shown]
     assert not [form for form in forms if form in data]

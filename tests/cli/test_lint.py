@@ -257,7 +257,7 @@ def broken(project: Repo) -> None:
 def test_json_is_stable(project: Repo, cli: Cli) -> None:
     broken(project)
     report = json.loads(cli("lint", "--format", "json").out)
-    assert set(report) == {"prompts", "findings", "coverage", "errors", "warnings"}
+    assert set(report) == {"prompts", "findings", "coverage", "errors", "warnings", "notes"}
     assert (report["errors"], report["warnings"]) == (1, 1)
     assert set(report["findings"][0]) == {
         "rule",

@@ -17,11 +17,11 @@ PATHS = [list(path) for path in leaf_verbs()]
 COMMANDS = Path(commands.__file__ or "").parent
 
 
-def test_help_shows_the_fifteen_verbs_that_people_need(cli: Cli) -> None:
+def test_help_shows_the_seventeen_verbs_that_people_need(cli: Cli) -> None:
     done = cli("--help")
     assert done.code == 0
     common = {name: verb for name, verb in VERBS.items() if verb.common}
-    assert len(common) == 15
+    assert len(common) == 17
     assert [
         line.split()[0] for line in done.out.splitlines() if line.split()[:1] and line.split()[0] in VERBS
     ] == [*common]
@@ -112,19 +112,20 @@ def test_nothing_to_do_is_wrong_usage_and_shows_the_help(cli: Cli) -> None:
     [
         (["lsit"], "no such verb: lsit (did you mean list?)"),
         (["runs", "serch"], "no such runs verb: serch (did you mean runs search?)"),
+        (["checks", "list"], "no such checks verb: list (did you mean promptops list?)"),
         (["runs", "approve"], "no such runs verb: approve (did you mean release approve?)"),
         (["search", "refund"], "no such verb: search (did you mean runs search?)"),
         (["aprove"], "no such verb: aprove (did you mean release approve?)"),
         (["stats"], "no such verb: stats (did you mean runs stats, cases stats or cache stats?)"),
         (["log"], "no such verb: log (did you mean history, runs list or release log?)"),
-        (["chat"], "no such verb: chat (did you mean run?)"),
+        (["ask"], "no such verb: ask (did you mean run?)"),
         (["deploy"], "no such verb: deploy (did you mean canary or promote?)"),
         (["compare"], "no such verb: compare (did you mean diff or eval?)"),
-        (["monitor"], "no such verb: monitor (did you mean status or runs stats?)"),
+        (["metrics"], "no such verb: metrics (did you mean runs stats or status?)"),
         (["runs", "ls"], "no such runs verb: ls (did you mean runs list?)"),
         (["release", "logs"], "no such release verb: logs (did you mean release log?)"),
         (["release", "stop"], "no such release verb: stop (did you mean release abort?)"),
-        (["release", "rollback"], "no such release verb: rollback (did you mean rollback?)"),
+        (["release", "rollback"], "no such release verb: rollback (did you mean promptops rollback?)"),
         (["runs", "delete"], "no such runs verb: delete (did you mean registry prune or cache clear?)"),
         (["cases", "create"], "no such cases verb: create (did you mean cases add?)"),
         (["help", "search"], "no such verb: search (did you mean runs search?)"),

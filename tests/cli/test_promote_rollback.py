@@ -24,6 +24,9 @@ from support.greet_releases import (
     versions,
     with_cases,
 )
+from support.started_processes import STARTED
+
+_READ_BY = ("cat-file", "config", "show-ref")
 
 
 def test_the_first_release_says_so_and_asks(cli: Cli, repo: Repo) -> None:
@@ -47,6 +50,14 @@ def test_a_version_goes_live_by_the_plan_direct(cli: Cli, repo: Repo) -> None:
     state = channel(cli)
     assert (state["stable"]["version"], state["previous"]["version"]) == ("v2", "v1")
     assert "no cases" in repo.git("log", "-1", "--format=%B", "promptops-state")
+
+
+def test_git_is_asked_once_for_what_it_knows(cli: Cli, repo: Repo) -> None:
+    go_live(cli, repo)
+    before = len(STARTED)
+    ok(cli("promote", "greet@HEAD", "--yes"))
+    commands = [word for started in STARTED[before:] for word in started if word in {*_READ_BY, "ls-tree"}]
+    assert sorted(commands) == sorted(_READ_BY)
 
 
 def test_a_plan_with_steps_is_started_on_the_channel_that_was_named(cli: Cli, repo: Repo) -> None:
@@ -116,7 +127,7 @@ def an_eval(cli: Cli, repo: Repo, **verdicts: object) -> None:
         started_at="2026-01-01T00:00:00.000Z",
         finished_at="2026-01-01T00:01:00.000Z",
     )
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.registry) as registry:
         save_evals(registry, [record])
 
 

@@ -1,7 +1,6 @@
 """What is held of a person is erased everywhere, and texts go when their time is over; the counts stay."""
 
 import json
-import sqlite3
 import time
 from pathlib import Path
 from typing import Any
@@ -9,10 +8,13 @@ from typing import Any
 import pytest
 
 from promptops.api import Workspace
+from promptops.config.clock import utc_text
+from promptops.config.registry_location import local_file
 from promptops.registry import RegistryDatabase, erase_person, known_unit_hashes
 from support.front_door import Cli, Repo
 from support.greet_releases import QUICK, go_live, ok
 from support.greet_traffic import traffic
+from support.logged_rows import open_log, registry_bytes
 from support.provider import Provider, Received, text
 
 SECRET, OTHER = "the quiet quokka", "the loud wombat"
@@ -36,14 +38,14 @@ def project(repo: Repo, provider: Provider) -> Repo:
 
 
 def rows(repo: Repo, sql: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(repo.path / "registry.db") as connection:
+    with open_log(repo.path) as connection:
         return connection.execute(sql).fetchall()
 
 
 def bytes_of(repo: Repo) -> bytes:
-    files = (file for file in repo.path.glob("registry.db*") if file.is_file())
-    spooled = (repo.path / "registry.db-spool").glob("*")
-    return b"".join(file.read_bytes() for file in (*files, *spooled) if file.is_file())
+    local = local_file(repo.registry)
+    beside = local.with_name(f"{local.name}-spool").glob("*")
+    return registry_bytes(repo) + b"".join(file.read_bytes() for file in beside)
 
 
 def use(cli: Cli, repo: Repo) -> None:
@@ -99,6 +101,7 @@ def test_nothing_of_a_person_is_left_in_any_byte(who: tuple[str, str], cli: Cli,
     assert OTHER.rsplit(maxsplit=1)[-1] in cli("runs", "search", "wombat").out
 
 
+@pytest.mark.sqlite
 def test_runs_that_wait_beside_the_registry_are_erased_too(cli: Cli, project: Repo) -> None:
     (project.path / "registry.db").mkdir()
     with Workspace.open() as workspace:
@@ -116,7 +119,7 @@ def test_erasing_while_a_batch_runs(cli: Cli, project: Repo, provider: Provider)
     def script(request: Received) -> Any:
         question = request.body["messages"][0]["content"]
         if "last" in question:
-            with RegistryDatabase.open(project.path / "registry.db") as registry:
+            with RegistryDatabase.open(project.registry) as registry:
                 done.append(erase_person(registry, unit_hashes=known_unit_hashes(registry, "ada")).runs)
         return text(question)
 
@@ -134,7 +137,7 @@ def test_verdicts_are_verified_without_the_texts(cli: Cli, repo: Repo) -> None:
     traffic(repo, 80, failing=True, at=time.time() - 600)
     assert cli("tick", "greet").code == 1
     repo.write("promptops.yaml", "plans: {quick: {unit: session}}\nretention: {inputs: 1h, outputs: 1h}\n")
-    with sqlite3.connect(repo.path / "registry.db") as connection:
+    with open_log(repo.path) as connection:
         connection.execute('UPDATE run_texts SET metadata = \'{"tenant": "acme"}\'')
     assert ok(cli("release", "verify")).out.startswith("ok ")
     ok(cli("registry", "erase", "--tenant", "acme", "--yes"))
@@ -161,20 +164,17 @@ def test_a_canary_that_runs_is_decided_beside_it(cli: Cli, repo: Repo) -> None:
 
 def age(repo: Repo, days: int, tenant: str) -> None:
     """Make the runs of a tenant so old."""
-    with sqlite3.connect(repo.path / "registry.db") as connection:
+    with open_log(repo.path) as connection:
         connection.execute(
-            "UPDATE runs SET started_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?) WHERE seq IN "
+            "UPDATE runs SET started_at = ? WHERE seq IN "
             "(SELECT seq FROM run_texts WHERE json_extract(metadata, '$.tenant') = ?)",
-            (f"-{days} days", tenant),
+            (utc_text(time.time() - days * 86_400), tenant),
         )
 
 
 def kept(repo: Repo) -> dict[str, tuple[bool, bool]]:
     """Whether inputs and outputs are kept, by tenant."""
-    sql = (
-        "SELECT json_extract(metadata, '$.tenant'), max(inputs IS NOT NULL), max(output IS NOT NULL) "
-        "FROM run_texts GROUP BY 1"
-    )
+    sql = "SELECT json_extract(metadata, '$.tenant'), count(inputs), count(output) FROM run_texts GROUP BY 1"
     return {tenant: (bool(inputs), bool(output)) for tenant, inputs, output in rows(repo, sql)}
 
 

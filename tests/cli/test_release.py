@@ -143,7 +143,7 @@ def test_a_forecast_says_which_plan_suits_the_traffic(cli: Cli, repo: Repo) -> N
             )
             for at in range(number)
         ]
-        with RegistryDatabase.open(repo.path / "registry.db") as registry:
+        with RegistryDatabase.open(repo.registry) as registry:
             registry.record(calls)
 
     def forecast(*plan: str) -> tuple[str | None, str]:

@@ -131,6 +131,7 @@ def test_a_forecast_needs_no_remote(cli: Cli, repo: Repo, tmp_path: Path) -> Non
     assert "calls" in ok(cli("release", "forecast", "greet@HEAD")).out
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("more", [(), ("--unit", "u1")])
 @pytest.mark.parametrize("reference", ["greet:production", "greet@HEAD"])
 def test_a_call_that_is_not_logged_makes_no_registry(
@@ -153,6 +154,7 @@ BY_HAND = (
 )
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("words", BY_HAND)
 def test_a_damaged_registry_keeps_nobody_from_moves_by_hand(cli: Cli, repo: Repo, words: str) -> None:
     go_live(cli, repo)
@@ -164,6 +166,7 @@ def test_a_damaged_registry_keeps_nobody_from_moves_by_hand(cli: Cli, repo: Repo
     assert cli("tick").code == 4  # which has to know what was observed
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("words", [*BY_HAND, "status", "release verify", "release forecast greet@HEAD~1"])
 def test_what_needs_no_registry_makes_none(cli: Cli, repo: Repo, words: str) -> None:
     go_live(cli, repo)

@@ -7,13 +7,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.forked_commands import ForkedPopen
 from support.front_door import GREET, Cli, Repo
+from support.logged_rows import open_log
 from support.provider import Provider, cut_off, empty_choices, html, malformed, reset, slow, status, text
 
 TRIAGE = """\
@@ -28,9 +28,10 @@ output:
 
 
 def rows(repo: Repo, sql: str = "SELECT * FROM runs ORDER BY seq") -> list[dict[str, Any]]:
-    with sqlite3.connect(repo.path / "registry.db") as connection:
+    with open_log(repo.path) as connection:
         connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(sql)]
+        found = connection.execute(sql)
+        return [dict(row) for row in found] if found.description else []
 
 
 def texts(repo: Repo) -> list[dict[str, Any]]:
@@ -121,6 +122,18 @@ class TestInputs:
         assert provider.requests[1].body["messages"][1]["content"] == "Greet Bob."
 
     @pytest.mark.parametrize(
+        "encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-be"]
+    )
+    def test_files_are_read_in_the_encodings_of_windows(
+        self, encoding: str, cli: Cli, greeting: Repo, provider: Provider
+    ) -> None:
+        (greeting.path / "wide.txt").write_bytes("Jü\n日本語".encode(encoding))
+        (greeting.path / "wide.json").write_bytes('{"name": "Jü\\n日本語"}'.encode(encoding))
+        for given in (("-i", "name=@wide.txt"), ("--inputs", "wide.json")):
+            assert cli("run", "greet", *given).code == 0
+            assert provider.requests[-1].body["messages"][1]["content"] == "Greet Jü\n日本語."
+
+    @pytest.mark.parametrize(
         ("arguments", "message"),
         [
             (["-i", "name"], "an input is NAME=VALUE"),
@@ -128,7 +141,8 @@ class TestInputs:
             (["-i", "name=@nowhere"], "cannot read nowhere"),
             (["--inputs", "list.json"], "list.json: not an object"),
             (["--inputs", "broken.json"], "broken.json: not JSON"),
-            (["-i", "name=@latin"], "latin: not UTF-8"),
+            (["-i", "name=@latin"], "latin: not UTF-8 (byte 1)\n  save the file as UTF-8"),
+            (["-i", "name=@cut"], "cut: not UTF-16 (byte 5)\n  save the file as UTF-8"),
             (["-i", "name=x", "--set", "temperature"], "an override is KEY=VALUE"),
             (["-i", "name=x", "--meta", "k"], "metadata is KEY=VALUE"),
         ],
@@ -139,6 +153,7 @@ class TestInputs:
         greeting.write("list.json", "[1]")
         greeting.write("broken.json", "{")
         (greeting.path / "latin").write_bytes(b"\xe4")
+        (greeting.path / "cut").write_bytes("ab".encode("utf-16")[:-1])
         done = cli("run", "greet", *arguments)
         assert done.code == 4, done.err
         assert message in done.err
@@ -434,6 +449,7 @@ class TestLogging:
         assert b"hidden" not in data
         assert b"hushhush" not in data
 
+    @pytest.mark.sqlite
     def test_a_registry_that_is_locked_does_not_cost_the_answer(
         self, cli: Cli, greeting: Repo, provider: Provider
     ) -> None:
@@ -454,6 +470,7 @@ class TestLogging:
         assert sorted(json.loads(row["inputs"])["name"] for row in texts(greeting)) == ["1", "2", "3"]
         assert not list((greeting.path / "registry.db-spool").glob("*.json"))
 
+    @pytest.mark.sqlite
     def test_fail_closed_calls_nothing_unlogged(self, cli: Cli, greeting: Repo, provider: Provider) -> None:
         greeting.write("promptops.yaml", "log: {on_error: fail}\n")
         (greeting.path / "registry.db").mkdir()
@@ -495,4 +512,4 @@ def test_a_terminal_of_another_locale(greeting: Repo, provider: Provider, proces
     environment = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
     done = process(["run", "greet", "-i", "name=x"], cwd=greeting.path, env=environment)
     assert done.returncode == 0, done.stderr
-    assert Path(greeting.path / "registry.db").exists()
+    assert len(rows(greeting)) == 1

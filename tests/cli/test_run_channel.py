@@ -14,6 +14,7 @@ from promptops.release.assignment import on_canary
 from support.forked_commands import run_forked
 from support.front_door import Cli, Repo
 from support.git_repositories import GitFolder
+from support.logged_rows import open_log
 from support.provider import Provider, Received, echo, status, text
 from support.release_states import released, write_state
 
@@ -30,7 +31,7 @@ GREET = "prompts/greet.yaml"
 
 
 def rows(repo: Repo) -> list[dict[str, Any]]:
-    with sqlite3.connect(repo.path / "registry.db") as connection:
+    with open_log(repo.path) as connection:
         connection.row_factory = sqlite3.Row
         return [dict(row) for row in connection.execute("SELECT * FROM runs ORDER BY seq")]
 
@@ -242,7 +243,7 @@ class TestPrepared:
         [
             ("{", "not JSON"),
             ([], "not a JSON object"),
-            ({}, "neither output nor error"),
+            ({}, "neither output nor tool_calls nor error"),
             ({"output": 7}, "`output` cannot be 7"),
             ({"output": "x", "input_tokens": -3}, "`input_tokens` cannot be -3"),
             ({"outptu": "x"}, "outptu"),

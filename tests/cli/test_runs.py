@@ -3,8 +3,8 @@
 import csv
 import io
 import json
+import random
 import re
-import sqlite3
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,18 +13,19 @@ from typing import Any
 import pytest
 
 from promptops.cli.commands.registry.recover import registry_recover
-from promptops.cli.reports.numbers import format_bytes, short_count, usd_cell
 from promptops.cli.reports.run_tables import format_age
 from promptops.registry import FinishedRun, RegistryDatabase, StartedRun, new_run_id
+from promptops.reports.numbers import format_bytes, short_count, usd_cell
 from support.front_door import GREET, Cli, Repo
 from support.git_repositories import GitFolder
+from support.logged_rows import open_log
 from support.logged_runs import OTHER_DIGEST, a_failure, a_run, an_end, check
 from support.provider import Provider, text
 from support.release_states import released, write_state
 
 
 def log(repo: Repo, *runs: tuple[StartedRun, FinishedRun]) -> list[str]:
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.registry) as registry:
         registry.record(runs)
     return [run.run_id for run, _ in runs]
 
@@ -67,7 +68,7 @@ class TestList:
         assert max(map(len, done.out.splitlines())) <= 80
 
     def test_a_started_run_is_shown_as_such(self, cli: Cli, repo: Repo) -> None:
-        with RegistryDatabase.open(repo.path / "registry.db") as registry:
+        with RegistryDatabase.open(repo.registry) as registry:
             registry.start(a_run())
         assert column(cli("runs", "list").out, 3) == ["started"]
 
@@ -148,11 +149,11 @@ class TestShow:
         self, cli: Cli, greeting: Repo, provider: Provider
     ) -> None:
         run = told(cli, "run", "greet", "-i", "name=Ada")
-        with sqlite3.connect(greeting.path / "registry.db") as connection:
+        with open_log(greeting.path) as connection:
             connection.execute("DELETE FROM versions")
         greeting.write("prompts/greet.yaml", "broken: [")
         assert told(cli, "runs", "show", run["run_id"])["messages"][1]["content"] == "Greet Ada."
-        with sqlite3.connect(greeting.path / "registry.db") as connection:
+        with open_log(greeting.path) as connection:
             connection.execute("UPDATE runs SET digest = 'ff'")
         problem = told(cli, "runs", "show", run["run_id"])["messages_problem"]
         assert "neither in the registry nor in git" in problem
@@ -162,7 +163,7 @@ class TestShow:
         self, cli: Cli, greeting: Repo, provider: Provider
     ) -> None:
         run = told(cli, "run", "greet", "-i", "name=Ada")
-        with sqlite3.connect(greeting.path / "registry.db") as connection:
+        with open_log(greeting.path) as connection:
             connection.execute("UPDATE runs SET messages_hash = 'ff'")
         done = cli("runs", "show", run["run_id"], "--messages")
         assert done.code == 4
@@ -189,7 +190,7 @@ class TestShow:
             (a_run(), an_end(output=None, tool_calls=({"id": "c1"},), latency_ms=None, input_tokens=None,
                              output_tokens=None, response_model="other")),
         )  # fmt: skip
-        with sqlite3.connect(repo.path / "registry.db") as connection:
+        with open_log(repo.path) as connection:
             connection.execute(
                 "INSERT INTO outcomes (run_seq, source, name, value, text, occurred_at, recorded_at) "
                 "VALUES (1, 'person', 'thumbs', 0, 'wrong', '', '')"
@@ -291,18 +292,26 @@ class TestExport:
         assert peak < 12_000_000  # the outputs alone are 30 MB
 
 
+def size_of(repo: Repo) -> int:
+    with RegistryDatabase.open(repo.registry) as registry:
+        return registry.size_bytes()
+
+
 class TestPrune:
     def fill(self, repo: Repo) -> None:
         old = "2020-05-01T00:00:00.000Z"
         log(
             repo,
-            *((a_run(started_at=old), an_end(output="x" * 4_000)) for _ in range(500)),
+            *(
+                (a_run(started_at=old), an_end(output=random.Random(n).randbytes(3_000).hex()))
+                for n in range(500)
+            ),
             (a_run(), an_end()),
         )
 
     def test_says_what_would_go_and_then_what_went(self, cli: Cli, repo: Repo) -> None:
         self.fill(repo)
-        size_before = (repo.path / "registry.db").stat().st_size
+        size_before = size_of(repo)
         dry = cli("registry", "prune", "--older-than", "30d", "--dry-run")
         assert dry.out.startswith(
             "would delete 500 runs started 2020-05-01 to 2020-05-01; the registry would"
@@ -310,7 +319,8 @@ class TestPrune:
         assert len(told(cli, "runs", "list", "-n", "900")) == 501
         done = cli("registry", "prune", "--older-than", "30d")
         assert done.out.startswith("deleted 500 runs")
-        assert (repo.path / "registry.db").stat().st_size < size_before / 4
+        if isinstance(repo.registry, Path):  # a server gives back what is not a whole month by and by
+            assert size_of(repo) < size_before / 4
         assert cli("registry", "prune", "--older-than", "30d").out == "nothing to delete\n"
 
     def test_the_evidence_of_a_canary_stays(self, cli: Cli, repo: Repo) -> None:
@@ -329,9 +339,9 @@ class TestPrune:
 
     def test_by_size(self, cli: Cli, repo: Repo) -> None:
         self.fill(repo)
-        found = told(cli, "registry", "prune", "--max-size", "1MB", "--force")
+        found = told(cli, "registry", "prune", "--max-size", "2MB", "--force")
         assert found["dry_run"] is False
-        assert found["bytes_after"] <= 1_000_000 < found["bytes_before"]
+        assert found["bytes_after"] <= 2_000_000 < found["bytes_before"]
 
     @pytest.mark.parametrize(
         "arguments", [(), ("--older-than", "soon"), ("--max-size", "small")], ids=["nothing", "age", "size"]
@@ -359,11 +369,12 @@ class TestPrune:
 
 
 class TestRecover:
+    @pytest.mark.sqlite
     def test_a_damaged_registry(self, cli: Cli, repo: Repo, capfd: pytest.CaptureFixture[str]) -> None:
         log(repo, *((a_run(inputs={"ticket": "x" * 2000}), an_end()) for _ in range(300)))
         path = repo.path / "registry.db"
         with path.open("r+b") as file:
-            for page in range(70, path.stat().st_size // 8192, 3):
+            for page in range(90, path.stat().st_size // 8192, 3):
                 file.seek(page * 8192)
                 file.write(b"\xff" * 100)
         done = cli("runs", "list", "-n", "900")
@@ -383,6 +394,7 @@ class TestRecover:
         assert len(told(cli, "runs", "list", "-n", "900")) > 150
 
 
+@pytest.mark.sqlite
 def test_a_broken_registry_is_one_line_and_exit_4_for_every_verb(cli: Cli, repo: Repo) -> None:
     (repo.path / "registry.db").write_text("this is not a database, and never was " * 99)
     for arguments in (

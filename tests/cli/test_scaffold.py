@@ -15,6 +15,7 @@ from promptops import __version__
 from support.forked_commands import write_program
 from support.front_door import GREET, Cli, Repo
 from support.paths import ROOT
+from support.provider import Provider, text
 
 GH = """\
 #!/bin/sh
@@ -130,8 +131,8 @@ class TestWorkflow:
             os.chdir(repo.path)
         files = list((repo.path / ".github/workflows").glob("*.yml"))
         texts = "".join(file.read_text(encoding="utf-8") for file in files)
-        assert len(files) == 6
-        assert [texts.count(f'FOLDER: "{folder}"') for folder in ("a b", "a-b", "a/b")] == [2, 2, 2]
+        assert len(files) == 9
+        assert [texts.count(f'FOLDER: "{folder}"') for folder in ("a b", "a-b", "a/b")] == [3, 3, 3]
 
     @pytest.mark.parametrize("folder", HOSTILE_FOLDERS)
     def test_no_name_of_a_folder_reaches_a_command(self, repo: Repo, cli: Cli, folder: str) -> None:
@@ -182,27 +183,15 @@ class TestWorkflow:
         repo.git("fetch", "-q", str(fork), "HEAD:refs/pull/3/head")
         cli("init", "--ci", "github")
         diff = workflow(repo)["jobs"]["diff"]
-        programs = tmp_path / "bin"
-        programs.mkdir()
-        (programs / "gh").write_text(GH, encoding="utf-8")
-        (programs / "gh").chmod(0o755)
-        write_program(programs / "promptops", "-m", "promptops")
-        (tmp_path / "comments").write_text(known, encoding="utf-8")
         clone = tmp_path / "clone"
         subprocess.run(["git", "clone", "-q", f"file://{repo.path}", str(clone)], check=True)
         env = {
-            **os.environ,
-            "PATH": f"{programs}:{os.environ['PATH']}",
+            **programs_of_workflows(tmp_path, known),
             "BASE": base,
             "HEAD": head,
             "NUMBER": "3",
             "FOLDER": diff["env"]["FOLDER"],
             "MARKER": diff["env"]["MARKER"],
-            "RUNNER_TEMP": str(tmp_path),
-            "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md"),
-            "GITHUB_REPOSITORY": "ada/greetings",
-            "COMMENTS": str(tmp_path / "comments"),
-            "ASKED": str(tmp_path / "asked"),
         }
         for script in steps(diff)[1:]:
             subprocess.run(["bash", "-e", "-c", script], cwd=clone, env=env, check=True)
@@ -217,6 +206,73 @@ class TestWorkflow:
         target = "comments/17" if known else "3/comments"
         assert f"repos/ada/greetings/issues/{target} -F body=@{tmp_path}/comment.md" in asked
         assert ("PATCH" in asked) is bool(known)
+
+    def test_evals_are_for_branches_alone_with_the_keys_that_pins_need(self, repo: Repo, cli: Cli) -> None:
+        repo.write(
+            "prompts/greet.yaml", GREET + "fallback: [groq/openai/gpt-oss-20b, anthropic/claude-haiku-4-5]\n"
+        )
+        repo.write("prompts/broken.yaml", "model: {")
+        cli("init", "--ci", "github")
+        (job,) = workflow(repo, "promptops-eval")["jobs"].values()
+        assert job["if"] == "github.event.pull_request.head.repo.full_name == github.repository"
+        assert f"pip install 'git-promptops[providers]=={__version__}'" in steps(job)
+        (evaluates,) = [step for step in job["steps"] if step.get("name") == "Evaluate"]
+        keys = ("ANTHROPIC_API_KEY", "GROQ_API_KEY", "OPENAI_API_KEY")
+        assert {key: evaluates["env"].get(key) for key in keys} == {
+            key: f"${{{{ secrets.{key} }}}}" for key in keys
+        }
+        assert not any("${{" in each for each in steps(job))
+
+    def test_the_eval_of_a_branch_is_red_where_it_is_worse_and_comments_all_the_same(
+        self, repo: Repo, cli: Cli, provider: Provider, tmp_path: Path
+    ) -> None:
+        cases = "".join(f'{{"inputs": {{"name": "n{number}"}}, "expected": "hi"}}\n' for number in range(8))
+        repo.write("prompts/greet.cases.jsonl", cases)
+        repo.write("prompts/greet.yaml", f"{GREET}cases: greet.cases.jsonl\n")
+        base = repo.commit()
+        cli("init", "--ci", "github")
+        repo.write(
+            "prompts/greet.yaml", f"{GREET.replace('You greet', 'You never greet')}cases: greet.cases.jsonl\n"
+        )
+        provider.script = lambda request: text("no" if b"never" in request.raw else "hi")
+        (job,) = workflow(repo, "promptops-eval")["jobs"].values()
+        _, evaluate, comment = steps(job)
+        env = {
+            **programs_of_workflows(tmp_path),
+            "BASE": base,
+            "HEAD": repo.commit(),
+            "NUMBER": "3",
+            "FOLDER": job["env"]["FOLDER"],
+            "MARKER": job["env"]["MARKER"],
+            "MOST_USD": "2",
+            "MARGIN": "0.03",
+        }
+        done = subprocess.run(["bash", "-e", "-c", evaluate], cwd=repo.path, env=env, check=False)
+        assert done.returncode == 1
+        said = (tmp_path / "comment.md").read_text(encoding="utf-8")
+        assert said.startswith("<!-- promptops eval -->\n")
+        assert "worse" in said
+        subprocess.run(["bash", "-e", "-c", comment], cwd=repo.path, env=env, check=True)
+        assert "issues/3/comments" in (tmp_path / "asked").read_text(encoding="utf-8")
+
+
+def programs_of_workflows(folder: Path, comments: str = "") -> dict[str, str]:
+    """The environment of a workflow's steps: gh writes down what it is asked for, promptops is this one."""
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "gh").write_text(GH, encoding="utf-8")
+    (programs / "gh").chmod(0o755)
+    write_program(programs / "promptops", "-m", "promptops")
+    (folder / "comments").write_text(comments, encoding="utf-8")
+    return {
+        **os.environ,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "RUNNER_TEMP": str(folder),
+        "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+        "GITHUB_REPOSITORY": "ada/greetings",
+        "COMMENTS": str(folder / "comments"),
+        "ASKED": str(folder / "asked"),
+    }
 
 
 class TestDiffDriver:

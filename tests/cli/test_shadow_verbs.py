@@ -14,14 +14,14 @@ from support.front_door import Cli, Repo
 from support.golden_set import animals, says
 from support.provider import Provider
 
-MAX_OPTIONS = 18
+MAX_OPTIONS = 23
 LARGE_VERBS = [*(("shadow", part) for part in VERBS["shadow"].parts), ("release", "gate")]
 MODEL = "openai/gpt-4o-mini-2024-07-18"
 NEW_MODEL = "openai/gpt-4.1-nano-2025-04-14"
 
 
 @pytest.mark.parametrize("path", LARGE_VERBS, ids=" ".join)
-def test_a_verb_has_at_most_eighteen_options(path: tuple[str, ...]) -> None:
+def test_a_verb_has_no_more_options_than_one_screen_shows(path: tuple[str, ...]) -> None:
     hints = get_type_hints(find_verb(path), include_extras=True)
     options = [name for name, hint in hints.items() if _is_option(hint)]
     assert len(options) <= MAX_OPTIONS

@@ -44,7 +44,7 @@ def watched(cli: Cli) -> Any:
 
 def stored(repo: Repo) -> tuple[str, dict[str, list[tuple[Any, ...]]]]:
     """The state branch, and every table of the registry."""
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.registry) as registry:
         names = registry.read("SELECT name FROM sqlite_master WHERE type = 'table'")
         tables = {name: [tuple(row) for row in registry.read(f"SELECT * FROM {name}")] for (name,) in names}
     assert {"observations", "eprocesses", "runs", "meta"} <= tables.keys()

@@ -1,7 +1,6 @@
 """``promptops tick`` through the front door: traffic, evidence, moves."""
 
 import json
-import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +23,9 @@ from support.greet_releases import (
     versions,
     with_cases,
 )
+from support.logged_rows import open_log
 from support.provider import Answer, Provider, Received, status, text
+from support.reviews import review_all
 
 
 @pytest.fixture
@@ -164,9 +165,9 @@ def test_a_log_with_holes_is_invalid_until_resumed(cli: Cli, repo: Repo, provide
     go_live(cli, repo)
     ok(cli("canary", "greet@HEAD", *QUICK))
     ok(traffic(cli, repo, "calls", 200))
-    with sqlite3.connect(repo.path / "registry.db") as database:
+    with open_log(repo.path) as database:
         database.execute("DELETE FROM outcomes")
-        database.execute("DELETE FROM runs WHERE arm = 'stable' AND seq % 10")
+        database.execute("DELETE FROM runs WHERE arm = 'stable' AND seq % 10 <> 0")
     done = tick(cli)
     assert (done["code"], done["phase"], done["weight_bp"]) == (4, "invalid", 5000)
     assert tick(cli)["code"] == 4
@@ -278,8 +279,12 @@ def test_outputs_that_people_have_read_open_a_step(cli: Cli, repo: Repo, provide
     ok(cli("canary", "greet@HEAD", "--plan", "steps", "--yes"))
     ok(traffic(cli, repo, "one", 120))
     assert tick(cli)["phase"] == "awaiting"
-    assert tick(cli)["holds"] == ["0 of 2 outputs of the canary are reviewed: promptops feedback RUN up|down"]
+    waiting = "0 of 2 outputs of the canary are reviewed: promptops review start greet:production"
+    assert tick(cli)["holds"] == [waiting]
     for run in [run for run in runs(repo) if run["arm"] == "canary"][:2]:
-        ok(cli("feedback", run["run_id"], "up"))
+        ok(cli("feedback", run["run_id"], "up"))  # of whomever somebody chose
+    assert tick(cli)["holds"] == [waiting]
+    ok(cli("review", "start", "greet:production", "--sample", "4"))
+    review_all(repo.path)
     done = tick(cli)
     assert (done["phase"], done["weight_bp"]) == ("progressing", 5000)

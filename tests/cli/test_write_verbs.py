@@ -9,6 +9,7 @@ import pytest
 from promptops.cli.scaffold import SCHEMA_FILE, STARTER_DIR, schema_text
 from promptops.prompt import PROMPT_SCHEMA
 from support.front_door import GREET, Cli, Repo
+from support.logged_rows import open_log
 from support.paths import ROOT
 from support.provider import Provider, text
 
@@ -207,7 +208,7 @@ def test_schema_prints_what_the_files_are_held_against(cli: Cli) -> None:
 def test_the_view_tells_a_reader_what_happened(cli: Cli, greeting: Repo, provider: Provider) -> None:
     provider.script = text("Hello Ada")
     cli("run", "greet", "-i", "name=Ada")
-    with sqlite3.connect(greeting.path / "registry.db") as connection:
+    with open_log(greeting.path) as connection:
         connection.row_factory = sqlite3.Row
         (row,) = map(dict, connection.execute("SELECT * FROM run_log"))
     wanted: dict[str, Any] = {"prompt": "greet", "output": "Hello Ada", "inputs": '{"name":"Ada"}'}

@@ -26,7 +26,7 @@ BadOption = Annotated[str, typer.Option("--bad", metavar="REV", help="A later on
 JobsOption = Annotated[int, jobs_option("Maximum concurrent cases.")]
 
 
-@with_option_groups(without=("rpm", "tpm"), calls=read_call_options)
+@with_option_groups(without=("rpm", "tpm", "on"), calls=read_call_options)
 def bisect(
     name: NameArgument,
     *,

@@ -13,6 +13,8 @@ from promptops.cli.options.flags import (
     cases_option,
     exit_code_option,
     format_option,
+    max_cost_option,
+    no_worse_option,
     run_option,
     staged_option,
 )
@@ -20,7 +22,7 @@ from promptops.cli.reports.diff.data import DiffReport, RenderOptions, build_dif
 from promptops.cli.reports.diff.shadow_runs import attach_shadow_runs
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_table, print_text
-from promptops.errors import Invalid
+from promptops.errors import Invalid, WrongUsage
 from promptops.git.repo import GitRepo
 from promptops.versions.change_summary import ChangeSummary, summarize_change
 from promptops.versions.changed_prompts import ChangedPrompts
@@ -50,6 +52,17 @@ FormatOption = Annotated[
 RenderOption = Annotated[bool, typer.Option("--render", help="Compare rendered messages, on -i or --inputs.")]
 CasesOption = Annotated[bool, cases_option("Compare rendered messages on the golden set.")]
 RunOption = Annotated[bool, run_option("Also evaluate both versions on the new one's golden set.")]
+MaxCostOption = Annotated[
+    float | None,
+    max_cost_option("With --run: what all evals may cost together."),
+]
+NoWorseOption = Annotated[
+    float | None,
+    no_worse_option(
+        "With --run: exit with 1 if one fails more often, 3 if it is not shown that each fails at most this "
+        "much more often (0.03)."
+    ),
+]
 TextconvOption = Annotated[
     Path | None, typer.Option("--textconv", metavar="FILE", help="Print FILE as git's diff driver wants it.")
 ]
@@ -69,6 +82,8 @@ def diff(
     form: FormatOption = DiffFormat.text,
     as_json: JsonOption = False,
     run: RunOption = False,
+    max_cost: MaxCostOption = None,
+    no_worse_than: NoWorseOption = None,
     textconv: TextconvOption = None,
 ) -> int:
     """Show what changed between two versions of a prompt, or in all prompts between two revisions.
@@ -81,6 +96,8 @@ def diff(
     """
     if textconv is not None:
         return _print_textconv(textconv)
+    if not run and (max_cost is not None or no_worse_than is not None):
+        raise WrongUsage("--max-cost and --no-worse-than are for --run")
     settings = current_settings()
     changes = _find_changes(words or [], settings, staged=staged)
     for text in changes.notes:
@@ -96,24 +113,43 @@ def diff(
         reports = attach_shadow_runs(build_diff_reports(changes.pairs, settings, on), settings)
         form = DiffFormat.json if as_json else form
         if run:
-            _print_with_evals(reports, settings, form, unified=unified, stat=stat)
+            code = _print_with_evals(
+                reports, settings, form, max_cost, no_worse_than, unified=unified, stat=stat
+            )
+            if code:
+                return code
         else:
             _print(reports, form, unified=unified, stat=stat)
     return int(exit_code and bool(changes.pairs))
 
 
 def _print_with_evals(
-    reports: list[DiffReport], settings: Settings, form: DiffFormat, *, unified: bool, stat: bool
-) -> None:
-    from promptops.cli.reports.diff.evals import attach_evals, print_evals
+    reports: list[DiffReport],
+    settings: Settings,
+    form: DiffFormat,
+    max_cost: float | None,
+    no_worse_than: float | None,
+    *,
+    unified: bool,
+    stat: bool,
+) -> int:
+    from promptops.cli.reports.diff.evals import PairEvals, attach_evals, markdown_evals, print_evals
 
+    evals = PairEvals(settings, max_cost, no_worse_than)
     if form is DiffFormat.json:
         from promptops.cli.reports.diff.json import diff_data
 
-        print_json(attach_evals(reports, settings, diff_data(reports)))
+        print_json(attach_evals(reports, settings, evals, diff_data(reports)))
+    elif form is DiffFormat.markdown:
+        from promptops.cli.reports.diff.markdown import render_diff_markdown
+
+        verdicts, shown = markdown_evals(reports, settings, evals)
+        text = render_diff_markdown(reports, unified=unified, full=not stat, verdicts=verdicts, evals=shown)
+        print_text(text, end="")
     else:
         _print(reports, form, unified=unified, stat=stat)
-        print_evals(reports, settings, markdown=form is DiffFormat.markdown)
+        print_evals(reports, evals)
+    return evals.exit_code()
 
 
 def _print(reports: list[DiffReport], form: DiffFormat, *, unified: bool, stat: bool) -> None:

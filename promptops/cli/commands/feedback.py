@@ -18,7 +18,7 @@ from promptops.cli.options.feedback import (
     ValueOption,
 )
 from promptops.config.settings import Settings, current_settings
-from promptops.console import note, pluralize, print_json, print_text
+from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid
 from promptops.registry import (
     AddedOutcomes,
@@ -28,6 +28,7 @@ from promptops.registry import (
     outcome_redaction,
     read_outcomes,
 )
+from promptops.reports.numbers import pluralize
 
 
 def feedback(

@@ -7,12 +7,12 @@ import typer
 
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.flags import limit_option
-from promptops.cli.reports.numbers import integer_cell, usd_cell
 from promptops.cli.reports.run_tables import eval_cell, format_age
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note, print_json, print_table
 from promptops.errors import PromptopsError
 from promptops.registry import LatestEval, RegistryDatabase, latest_evals, version_stats
+from promptops.reports.numbers import integer_cell, usd_cell
 from promptops.versions.history import HistoryEntry, VersionStats
 from promptops.versions.history import read_history as history_of
 

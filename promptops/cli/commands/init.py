@@ -57,6 +57,7 @@ def init(ci: CiOption = None, diff_driver: DriverOption = False) -> None:
     elif not has_gitattributes(settings):
         note("to see prompts well in plain git diff: promptops init --diff-driver")
     if ci is CiProvider.GITHUB:
+        note("evals of pull requests need a key: see promptops-eval.yml, or delete it")
         note("before the first canary: set the variable PROMPTOPS_EXPORTS, see promptops-release.yml")
     elif ci is CiProvider.SCRIPT:
         note("to bring a version live: sh promote.sh NAME@REV")

@@ -50,14 +50,14 @@ def lint(
             _fix(scope)
         report = lint_prompts(scope.names, scope.files, scope.project)
     _print(report, LintFormat.JSON if as_json else shape, scope)
-    return int(bool(report.count("error") or (strict and report.findings)))
+    return int(bool(report.count("error") or (strict and report.count("warning"))))
 
 
 def _fix(scope: Scope) -> None:
     from promptops.lint.fix import fix_files
 
     for path, changes in fix_files(scope.names, scope.files, scope.project.settings):
-        note(f"fixed {lint_display_path(path, scope)}: {changes}")
+        note(f"fixed {lint_display_path(path, scope.project.settings)}: {changes}")
 
 
 def _print(report: LintReport, shape: LintFormat, scope: Scope) -> None:
@@ -73,7 +73,7 @@ def _print(report: LintReport, shape: LintFormat, scope: Scope) -> None:
         for finding in report.findings:
             print_text(github_annotation(finding))
     else:
-        print_lint_report(report, scope)
+        print_lint_report(report, scope.project.settings)
 
 
 def _print_rules(*, as_json: bool) -> int:

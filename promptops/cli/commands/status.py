@@ -4,10 +4,8 @@ import time
 from enum import StrEnum
 from typing import Annotated
 
-import typer
-
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.flags import exit_code_option, format_option
+from promptops.cli.options.flags import exit_code_option, format_option, watch_option
 from promptops.cli.options.release import TargetsArgument, project_release_context
 from promptops.cli.reports.release import print_status
 from promptops.console import clear_screen, note
@@ -30,7 +28,7 @@ class StatusFormat(StrEnum):
 FormatOption = Annotated[StatusFormat, format_option("text, json, markdown, html.", metavar="FORMAT")]
 WatchOption = Annotated[
     bool,
-    typer.Option("--watch", help="Show it again every two seconds, with calls that no tick has scored yet."),
+    watch_option("Show it again every two seconds, with calls that no tick has scored yet."),
 ]
 ExitCodeOption = Annotated[
     bool,

@@ -3,6 +3,7 @@
 import sys
 from typing import Annotated, Any
 
+from promptops.cli.alerting import tell_people
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.flags import all_option, exit_code_option
 from promptops.cli.options.release import (
@@ -57,6 +58,7 @@ def tick(
             note("no canary is active")
         scored = score_long_logs(context, targets)
         codes += [_tick_safely(context, target, exit_code=exit_code, as_json=as_json) for target in scored]
+    tell_people(context.settings)
     return next(code for code in _WORST_FIRST if code in codes or code == ExitCode.OK)
 
 

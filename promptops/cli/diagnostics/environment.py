@@ -11,9 +11,9 @@ from promptops.cli.diagnostics.finding import DoctorFinding
 
 
 def environment_findings() -> Iterator[DoctorFinding]:
-    from promptops.registry import engine_version
+    from promptops.registry import sqlite_version
 
-    versions = f"promptops {__version__}, Python {platform.python_version()}, {engine_version()}"
+    versions = f"promptops {__version__}, Python {platform.python_version()}, {sqlite_version()}"
     yield DoctorFinding("versions", "ok", versions)
     yield _program()
     yield _git()

@@ -7,8 +7,8 @@ from typing import Any
 from promptops.cli.diagnostics.finding import DoctorFinding
 from promptops.config.redaction_rules import REDACTION_KINDS, RedactionRule
 from promptops.config.settings import Settings
-from promptops.console import pluralize
 from promptops.errors import Invalid
+from promptops.reports.numbers import pluralize
 
 _PLACES = ("inputs", "output", "tool_calls", "attempts", "metadata", "error", "checks", "outcomes")
 

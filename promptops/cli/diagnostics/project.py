@@ -1,10 +1,16 @@
 """The prompts of a project, its release plans and its registry."""
 
+import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from promptops.cli.diagnostics.finding import DoctorFinding
+from promptops.config.registry_location import may_exist
 from promptops.config.settings import Settings
 from promptops.errors import PromptopsError
+
+if TYPE_CHECKING:
+    from promptops.registry import RegistryDatabase
 
 
 def project_findings(settings: Settings) -> Iterator[DoctorFinding]:
@@ -35,24 +41,35 @@ def _plans(settings: Settings) -> Iterator[DoctorFinding]:
 
 
 def _registry(settings: Settings) -> DoctorFinding:
-    from promptops.registry import RegistryDatabase, count_runs, find_damage
+    from promptops.registry import RegistryDatabase, count_runs
 
     if settings.registry_problem:
         return DoctorFinding("registry", "error", f"the registry {settings.registry_problem}")
-    if not settings.registry.exists():
+    if not may_exist(settings.registry):
         return DoctorFinding("registry", "note", f"{settings.registry} is made by the first run")
     try:
         with RegistryDatabase.open(settings.registry) as registry:
-            problem, count = find_damage(registry), count_runs(registry)
+            problem, count = registry.find_damage(), count_runs(registry)
             if problem:
                 return DoctorFinding("registry", "error", f"{settings.registry} is damaged: {problem}")
             if not registry.writable:
                 return DoctorFinding(
                     "registry", "warning", f"{settings.registry} cannot be written here; {count} runs"
                 )
+            about = _about_server(registry)
     except PromptopsError as error:
         return DoctorFinding("registry", "error", error.message, error.hint)
-    return DoctorFinding("registry", "ok", f"{settings.registry}, {count} run{'s'[: count != 1]}")
+    return DoctorFinding("registry", "ok", f"{settings.registry}, {count} run{'s'[: count != 1]}{about}")
+
+
+def _about_server(registry: "RegistryDatabase") -> str:
+    """Of a database: what keeps it, how long a question takes, and its size."""
+    if registry.engine == "sqlite":
+        return ""
+    began = time.monotonic()
+    version = registry.engine_version()
+    took_ms = (time.monotonic() - began) * 1000
+    return f"; {version}, {took_ms:.1f} ms a question, {registry.size_bytes() / 1e6:,.1f} MB"
 
 
 def _spooled_runs(settings: Settings) -> Iterator[DoctorFinding]:

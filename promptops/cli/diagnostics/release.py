@@ -24,7 +24,7 @@ def release_findings(settings: Settings) -> Iterator[DoctorFinding]:
         return
     with Ledger(settings, local=True) as ledger:
         yield from _committer_identity(settings, ledger)
-        yield from _remote_and_source(settings, ledger)
+        yield from _remote_and_source(ledger)
         yield from _release_state(ledger)
     for path in state_branch_checkouts(settings):
         text = f"{STATE_BRANCH} is checked out in {path}: edits there would be lost or in the way"
@@ -51,13 +51,13 @@ def _committer_identity(settings: Settings, ledger: Ledger) -> Iterator[DoctorFi
         yield DoctorFinding("signing", "note", text)
 
 
-def _remote_and_source(settings: Settings, ledger: Ledger) -> Iterator[DoctorFinding]:
+def _remote_and_source(ledger: Ledger) -> Iterator[DoctorFinding]:
     """The remote, what is reviewed there, and what it does not have."""
     try:
         remote = ledger.branch.remote
         if remote is None:
             return
-        source = resolve_source_branch(settings, ledger.repo)
+        source = resolve_source_branch(ledger.branch)
     except PromptopsError as error:
         yield DoctorFinding("remote", "warning", error.message, error.hint)
         return

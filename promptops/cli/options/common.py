@@ -1,6 +1,5 @@
 """Options that several verbs share, and how inputs are read from the command line."""
 
-import codecs
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,8 +10,7 @@ import typer
 
 from promptops.cli.options.flags import inputs_option, model_option, out_option, set_option
 from promptops.config.json_text import parse_strict_json
-from promptops.config.safe_writes import WriteTarget
-from promptops.config.text import refuse_lfs_pointer
+from promptops.config.text import decode_input, refuse_lfs_pointer
 from promptops.console import note
 from promptops.errors import Invalid
 
@@ -21,9 +19,8 @@ if TYPE_CHECKING:  # verbs that look at runs need no prompt
 
 OutOption = Annotated[Path | None, out_option("Write to this file instead of to stdout.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
-ReferenceArgument = Annotated[
-    str, typer.Argument(metavar="REF", help="NAME, NAME@REV, NAME:CHANNEL or a prompt file.")
-]
+REFERENCE_HELP = "NAME, NAME@REV, NAME:CHANNEL or a prompt file."
+ReferenceArgument = Annotated[str, typer.Argument(metavar="REF", help=REFERENCE_HELP)]
 RUN_HELP = "A run's id, or the start of it; last is your own last run."
 RunArgument = Annotated[str, typer.Argument(metavar="RUN", help=RUN_HELP)]
 InputOption = Annotated[
@@ -43,7 +40,9 @@ SetOption = Annotated[
 ]
 
 
-def read_inputs(prompt: "Prompt", pairs: Sequence[str] | None, file: str | None) -> dict[str, Any]:
+def read_inputs(
+    prompt: "Prompt", pairs: Sequence[str] | None, file: str | None, *, stdin: bool = True
+) -> dict[str, Any]:
     """The inputs of one call. Stdin, unless a terminal, fills the one required string that is missing."""
     inputs = _read_inputs_file(file) if file else {}
     for pair in pairs or ():
@@ -52,8 +51,9 @@ def read_inputs(prompt: "Prompt", pairs: Sequence[str] | None, file: str | None)
             raise Invalid(f"-i {pair}: an input is NAME=VALUE", hint=f"-i {name}=@FILE reads a file")
         inputs[name] = _parse_input(prompt.inputs.get(name), name, value)
     missing = [each for each in prompt.inputs.values() if each.required and each.name not in inputs]
-    if len(missing) == 1 and missing[0].accepts_text and file != "-" and not sys.stdin.isatty():
-        text = _decode_utf8(sys.stdin.buffer.read(), "stdin")
+    reads = stdin and file != "-" and not sys.stdin.isatty()
+    if reads and len(missing) == 1 and missing[0].accepts_text:
+        text = decode_input(sys.stdin.buffer.read(), "stdin")
         if text:  # an empty stdin, such as a cron job's, gives nothing
             inputs[missing[0].name] = text
     return inputs
@@ -72,7 +72,7 @@ _JSON_EXAMPLES = {
 def _read_inputs_file(file: str) -> dict[str, Any]:
     where = "stdin" if file == "-" else file
     try:
-        inputs = parse_strict_json(_decode_utf8(_read_bytes(file, "--inputs"), where))
+        inputs = parse_strict_json(decode_input(_read_bytes(file, "--inputs"), where))
     except ValueError as error:
         raise Invalid(f"{where}: not JSON: {error}", hint="--inputs takes one JSON object") from None
     if not isinstance(inputs, dict):
@@ -87,7 +87,7 @@ def _parse_input(declared: "Input | None", name: str, text: str) -> Any:
         data = _read_bytes(text[1:], f"-i {name}")
         if declared and declared.kind == "image":
             return data
-        text = _decode_utf8(data, text[1:])
+        text = decode_input(data, text[1:])
     if declared is None or declared.accepts_text or declared.kind == "image":
         return text
     try:
@@ -113,15 +113,6 @@ def _read_bytes(file: str, option: str) -> bytes:
     return data
 
 
-def _decode_utf8(data: bytes, where: str) -> str:
-    """The text of a file, without the byte order mark that some editors put before it."""
-    data = data.removeprefix(codecs.BOM_UTF8)
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{where}: not UTF-8 (byte {error.start})", hint="inputs are UTF-8 text") from None
-
-
 def parse_overrides(pairs: Sequence[str] | None) -> Mapping[str, Any]:
     """What ``--set KEY=VALUE`` says: values are JSON where they can be read as such, else text."""
     settings: dict[str, Any] = {}
@@ -137,5 +128,7 @@ def parse_overrides(pairs: Sequence[str] | None) -> Mapping[str, Any]:
 
 
 def write_report(file: Path, text: str) -> None:
+    from promptops.config.safe_writes import WriteTarget
+
     WriteTarget.output(file).write(text.encode())
     note(f"written to {file}")

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from promptops.cli.options.cases import open_golden_set
 from promptops.cli.options.common import parse_overrides
 from promptops.cli.options.flags import (
     against_option,
@@ -19,12 +18,14 @@ from promptops.cli.options.flags import (
     set_option,
 )
 from promptops.cli.options.overrides import apply_overrides, local_model_override
+from promptops.cli.options.provider_batch import showing_jobs
 from promptops.cli.progress import Progress
 from promptops.config.settings import Settings
 from promptops.console import note
 from promptops.errors import ExitCode, Invalid
 from promptops.evaluation.engine import EvalOutcome, EvalRequest, evaluate
 from promptops.evaluation.golden_set import filter_by_tags
+from promptops.evaluation.open_golden_set import open_golden_set
 from promptops.evaluation.variants import Variant
 from promptops.prompt.cases import Case, read_cases
 from promptops.providers.types import ModelError
@@ -137,7 +138,7 @@ def run_eval(
         open_cases(candidate, settings, cases, tags) as opened,
         Progress(candidate.prompt.name) as bar,
     ):
-        return evaluate(settings, options, request, opened, bar.show_tally)
+        return evaluate(settings, showing_jobs(options, bar), request, opened, bar.show_tally)
 
 
 def eval_exit_code(outcome: EvalOutcome) -> int:
@@ -155,4 +156,7 @@ def eval_exit_code(outcome: EvalOutcome) -> int:
     if outcome.result.stopped == "interrupted":
         note("interrupted; the same command goes on from here, by the answers that are kept")
         return ExitCode.INTERRUPTED
+    if outcome.result.stopped == "cancelled":
+        note("its job was cancelled before all was answered; the same command asks for the rest")
+        return ExitCode.UNAVAILABLE
     return ExitCode.OK

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from promptops.cli.options.flags import timeout_option
 from promptops.errors import Invalid
 from promptops.prompt import with_overrides
-from promptops.providers.local.weights import override_model_name
 from promptops.versions.resolve import Version
 
 TimeoutOption = Annotated[float, timeout_option("Seconds that one attempt may take.", min_value=0.001)]
@@ -16,7 +15,11 @@ TimeoutOption = Annotated[float, timeout_option("Seconds that one attempt may ta
 
 def local_model_override(version: Version) -> str | None:
     """The model that PROMPTOPS_LOCAL_GGUF puts in the place of an embedded one, as if given by --model."""
-    return override_model_name(os.environ) if version.prompt.model.startswith("local/") else None
+    if not version.prompt.model.startswith("local/"):
+        return None
+    from promptops.providers.local.weights import override_model_name  # zip files and more, for few prompts
+
+    return override_model_name(os.environ)
 
 
 def apply_overrides(

@@ -1,11 +1,9 @@
 """Options that the verbs of releases share, and how they say what was done."""
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass  # whose parameters become options
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
@@ -13,6 +11,7 @@ import typer
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.flags import plan_option, to_option
 from promptops.cli.progress import transfer_line
+from promptops.config.registry_location import RegistryLocation
 from promptops.config.settings import current_settings
 from promptops.console import confirm, note, print_json, print_text
 from promptops.errors import ExitCode, Invalid, Unavailable, WrongUsage
@@ -83,13 +82,12 @@ def project_release_context(
     *,
     local: bool | None = None,
     propose: str | None = None,
-    registry: Callable[[Path], RegistryDatabase] = RegistryDatabase.open,
+    registry: Callable[[RegistryLocation], RegistryDatabase] = RegistryDatabase.open,
 ) -> Iterator[ReleaseContext]:
     """``local``: None where a verb has no such option, which is not offered then without the remote."""
     try:
         with open_release_context(
             current_settings(),
-            now=time.time(),
             local=bool(local),
             propose=propose,
             registry=registry,

@@ -9,16 +9,25 @@ from typing import Annotated, Any, Literal
 import typer
 
 from promptops.cli.options.evaluation import NoWorseOption
-from promptops.cli.options.flags import inputs_option, judge_option, restart_option, sample_option
-from promptops.cli.options.model_calls import JobsOption, MaxCostOption
+from promptops.cli.options.flags import (
+    inputs_option,
+    judge_option,
+    restart_option,
+    sample_option,
+    semantic_option,
+    shard_option,
+)
+from promptops.cli.options.model_calls import JobsOption, MaxCostOption, OnOption
+from promptops.cli.options.provider_batch import AT_ONCE, ProviderOptions
 from promptops.cli.options.run_filters import filter_by_reference
 from promptops.config.settings import Settings
-from promptops.errors import Invalid
+from promptops.errors import Invalid, WrongUsage
 from promptops.evaluation.engine import DEFAULT_MARGIN, SEED
 from promptops.evaluation.shadow.embedding_similarity import EmbeddingOptions, embedding_options
 from promptops.evaluation.shadow.input_sampling import SamplingPlan
 from promptops.registry import RunFilter, parse_time
-from promptops.runner.batch import BatchOptions
+from promptops.runner.batch import BatchOptions, Shard
+from promptops.runner.batch.ray.place import ray_address
 from promptops.runner.retry import Limits
 
 LastOption = Annotated[
@@ -53,10 +62,8 @@ PairJudgeOption = Annotated[
 ]
 SemanticOption = Annotated[
     str | None,
-    typer.Option(
-        "--semantic",
-        metavar="MODEL",
-        help="Also compare answers by embedding similarity with this model (not counted in --max-cost).",
+    semantic_option(
+        "Also compare answers by embedding similarity with this model (not counted in --max-cost)."
     ),
 ]
 SettingOption = Annotated[
@@ -67,6 +74,10 @@ SettingOption = Annotated[
         metavar="KEY=VALUE",
         help="Set retries, timeout, rpm, tpm, assume-cost, seed, margin or semantic-from. May be repeated.",
     ),
+]
+ShardReplayOption = Annotated[
+    str | None,
+    shard_option("Make each N-th pair, from pair I on; without it all are compared, and none is made again."),
 ]
 RestartReplayOption = Annotated[bool, restart_option()]
 
@@ -257,6 +268,9 @@ class ReplayOptions:
     jobs: int = 4
     max_cost: float | None = None
     restart: bool = False
+    shard: Shard | None = None
+    on: str | None = None
+    provider: ProviderOptions = AT_ONCE
 
     @property
     def margin(self) -> float:
@@ -277,6 +291,7 @@ class ReplayOptions:
             max_cost=self.max_cost,
             assume_cost=self.settings.assume_cost,
             cache="off",
+            on=self.on,
         )
 
 
@@ -295,10 +310,13 @@ def read_replay_options(
     max_cost: MaxCostOption = None,
     options: SettingOption = None,
     restart: RestartReplayOption = False,
+    shard: ShardReplayOption = None,
+    on: OnOption = None,
 ) -> ReplayOptions:
     """Raises Invalid for values that cannot be meant."""
     if recorded and file:
         raise Invalid("--recorded needs answers of the log", hint="leave out --inputs")
+    part = _read_shard(shard, restart=restart, gated=no_worse_than is not None)
     return ReplayOptions(
         inputs=InputSelection.read(file, last, sample, select),
         settings=ReplaySettings.read(options),
@@ -310,4 +328,19 @@ def read_replay_options(
         jobs=jobs,
         max_cost=max_cost,
         restart=restart,
+        shard=part,
+        on=None if on is None else ray_address(on),
     )
+
+
+def _read_shard(text: str | None, *, restart: bool, gated: bool) -> Shard | None:
+    if text is None:
+        return None
+    shard = Shard.parse(text)
+    if restart:
+        raise WrongUsage("--restart would begin the other shards again as well", hint="leave out --shard")
+    if gated:
+        raise WrongUsage(
+            f"--no-worse-than judges all pairs, and --shard {shard} makes some", hint="leave one of them out"
+        )
+    return shard

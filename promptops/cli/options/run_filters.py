@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from promptops.cli.options.flags import limit_option, model_option, tag_option, tenant_option
+from promptops.cli.options.flags import limit_option, model_option, since_option, tag_option, tenant_option
 from promptops.config.settings import Settings
 from promptops.registry import RunFilter, parse_time
 
@@ -18,9 +18,7 @@ ErrorFilter = Annotated[
     str | None,
     typer.Option("--error", metavar="TYPE", help="Ended with this error, such as timeout; or any."),
 ]
-SinceFilter = Annotated[
-    str | None, typer.Option("--since", metavar="WHEN", help="Started since: 90m, 12h, 7d, 2w or a date.")
-]
+SinceFilter = Annotated[str | None, since_option("Started since: 90m, 12h, 7d, 2w or a date.")]
 CostFilter = Annotated[
     float | None, typer.Option("--min-cost", metavar="USD", help="Cost at least this much.")
 ]
@@ -33,7 +31,7 @@ ChannelFilter = Annotated[
 TagFilter = Annotated[str | None, tag_option("Carrying this tag in its metadata.")]
 TenantFilter = Annotated[str | None, tenant_option("Of this tenant: by key, or by `tenant` in the metadata.")]
 KindFilter = Annotated[
-    str | None, typer.Option("--kind", metavar="KIND", help="run, batch, eval, shadow or judge.")
+    str | None, typer.Option("--kind", metavar="KIND", help="run, batch, eval, shadow, judge or probe.")
 ]
 LimitOption = Annotated[int, limit_option("How many at most.")]
 

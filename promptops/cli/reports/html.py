@@ -10,14 +10,16 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from promptops.cli.reports import numbers
-from promptops.cli.reports.cases import CaseAnswer, CaseReport, clip
-from promptops.console import escape_line, pluralize
+from promptops import reports as shared_style
+from promptops.cli.reports.cases import CaseAnswer, CaseReport
 from promptops.dataclass import dataclass
-from promptops.escapes import escape
+from promptops.escapes import escape, escape_line
 from promptops.prompt.diff.word_diff import Segment, word_diff
+from promptops.reports import numbers
+from promptops.reports.numbers import pluralize
+from promptops.reports.texts import clip
 
-_TEMPLATES_DIR = Path(__file__).with_name("templates")
+_TEMPLATES = Path(__file__).with_name("templates"), Path(shared_style.__file__).parent
 _MAX_TEXT_LENGTH = 6_000
 
 
@@ -40,7 +42,7 @@ def render_page(template: str, **values: Any) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES_DIR),
+        loader=FileSystemLoader(_TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_visible,
@@ -49,7 +51,7 @@ def _environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {
-        "clip": lambda text: clip(text, _MAX_TEXT_LENGTH),
+        "clip": lambda text, limit=_MAX_TEXT_LENGTH: clip(text, limit),
         "difference_interval": lambda change: numbers.format_difference_interval(change.low, change.high),
         "integer": numbers.format_integer,
         "line": escape_line,

@@ -4,8 +4,9 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
 from promptops.cli.reports.tables import Cell, ReportTable
-from promptops.console import StyledLine, escape_line, print_styled
+from promptops.console import StyledLine, print_styled
 from promptops.display_width import display_width, pad_left, pad_right, shorten_to_width
+from promptops.escapes import escape_line
 
 _TONES = {"": "", "good": "green", "bad": "red"}
 

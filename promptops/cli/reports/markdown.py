@@ -11,11 +11,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from html import escape as escape_html
 from itertools import groupby
 
-from promptops.cli.reports.labels import VERDICT_SYMBOLS
 from promptops.cli.reports.tables import Cell, ReportTable
-from promptops.console import escape_line
 from promptops.dataclass import dataclass
-from promptops.escapes import escape
+from promptops.escapes import escape, escape_line
+from promptops.reports.labels import VERDICT_SYMBOLS
 
 _MAX_COMMENT_LENGTH = 60_000  # characters; GitHub takes 65,536
 _MAX_CELL_LENGTH = 80

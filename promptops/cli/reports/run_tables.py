@@ -39,6 +39,11 @@ def _result(run: dict[str, Any]) -> str:
     return f"{failed} failed" if failed else "ok"
 
 
+def guard_deed(on: str, did: str) -> str:
+    """What a guard did, as ``blocked the input``."""
+    return f"{did} the {on}" if did in ("blocked", "redacted", "flagged", "allowed") else f"{did} it"
+
+
 def eval_cell(rate: float | None, cases: int | None, finished_at: str | None) -> str | None:
     """The latest eval: how many of its cases passed, and how long ago that was."""
     if rate is None or finished_at is None:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from promptops.cli.reports.numbers import format_difference_interval, format_p_value, format_points
 from promptops.dataclass import dataclass
+from promptops.reports.numbers import format_difference_interval, format_p_value, format_points
 
 if TYPE_CHECKING:
-    from promptops.cli.reports.svg import PlotMarker
     from promptops.evaluation.result import Slice
+    from promptops.reports.svg import PlotMarker
 
 _VERDICT_TONES = {"worse": "bad", "better": "good", "not worse": "good"}
 

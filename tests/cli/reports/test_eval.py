@@ -1,5 +1,7 @@
 """What the formats of an eval say, and that nothing in a model's answer can break out of them."""
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -13,22 +15,25 @@ import pytest
 
 from promptops.cli.reports.cases import differing_excerpts, inputs_line
 from promptops.cli.reports.eval import EvalFormatName, print_result, render_result
+from promptops.cli.reports.eval.answers import answers_lines
 from promptops.cli.reports.eval.text import eval_table_lines, render_eval_table
 from promptops.cli.reports.eval.view import eval_headline
+from promptops.cli.reports.lines import plain_text
 from promptops.cli.reports.markdown import prose
-from promptops.cli.reports.numbers import (
+from promptops.display_width import display_width
+from promptops.escapes import escape
+from promptops.evaluation.result import EvalResult, ScoreSlice
+from promptops.reports.numbers import (
     format_milliseconds,
     format_p_value,
     format_percent,
     format_points,
     format_usd,
 )
-from promptops.escapes import escape
-from promptops.evaluation.result import EvalResult, ScoreSlice
 from support.eval_results import BROKE, alone, case, compared, flip, rate, several, side, trial
 from support.html_pages import HtmlPage
 
-FORMS: tuple[EvalFormatName, ...] = ("table", "json", "junit", "markdown", "html")
+FORMS: tuple[EvalFormatName, ...] = ("table", "json", "junit", "markdown", "html", "csv")
 NASTY = [
     "</pre></td></table></details><script>alert(1)</script>",
     "</div></details><img src=x onerror=alert(1)>",
@@ -492,3 +497,47 @@ def test_every_form_is_printed_as_it_is_written(
     result: Any = compared()
     print_result(result, form)
     assert capsys.readouterr().out == render_result(result, form)
+
+
+# ---- every answer
+
+
+def answers_text(result: EvalResult, width: int = 80) -> str:
+    return plain_text(answers_lines(result, width))
+
+
+def test_answers_stand_side_by_side_in_a_terminal() -> None:
+    text = answers_text(compared())
+    assert "answers to 2 cases: 2 answered differently, 2 passed by some only" in text
+    assert re.search(r"\n  ✓ control, 2 of 3 trials passed +│ ✗ candidate", text)
+    assert re.search(r"│ Soon\.\n", text)
+    assert re.search(r"│ ✗ gives_date: no date found\n", text)
+    assert max(map(display_width, text.splitlines())) <= 80
+
+
+def test_a_long_answer_is_wrapped_and_cut() -> None:
+    long = case("long", trial("\n".join(f"line {number} " + "word " * 20 for number in range(30))))
+    text = answers_text(alone(cases=((long,),)), 60)
+    assert "    line 0 word" in text
+    assert re.search(r"and \d+ lines more", text)
+    assert max(map(display_width, text.splitlines())) <= 60
+
+
+def test_the_matrix_of_answers_can_be_filtered_to_where_versions_differ() -> None:
+    same = (case("same", trial("yes")), case("flips", trial("yes")))
+    other = (case("same", trial("yes")), case("flips", trial("no", "equals: yes")))
+    sides = (side("a@1"), side("b@2"), side("c@3"))
+    text = render_result(alone(sides=sides, cases=(same, other, same)), "html")
+    rows = re.findall(r'<tr class="(\w+) ([\w-]+)"><th scope="row"><code>(\w+)', text)
+    assert rows == [("differ", "some-failed", "flips"), ("alike", "all-passed", "same")]
+    assert ".matrix:has(#answers-differ:checked) .alike" in text
+    assert "answers-differ" not in render_result(alone(), "html").split("</style>")[1]
+
+
+def test_a_spreadsheet_runs_nothing_of_an_answer() -> None:
+    formulas = ("=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1")
+    others = {"a\0b": "a\\x00b", "-1.5": "-1.5", 'say "hi",\nyes': 'say "hi",\nyes'}
+    cases = tuple(case(f"c{number}", trial(text)) for number, text in enumerate([*formulas, *others]))
+    table = list(csv.reader(io.StringIO(render_result(alone(cases=(cases,)), "csv"), newline="")))
+    assert table[0][:4] == ["case", "tags", "ticket", "expected"]
+    assert [row[5] for row in table[1:]] == [*("'" + text for text in formulas), *others.values()]

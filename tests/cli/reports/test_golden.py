@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from promptops import reports
 from promptops.cli.reports.eval import render_result
 from promptops.cli.reports.release import render_status
 from promptops.cli.reports.shadow import render_comparisons
@@ -23,7 +24,7 @@ from support.shadow_results import compared as shadow_compared
 from support.status_views import idle, view
 
 GOLDEN = Path(__file__).with_name("golden")
-CSS = Path(render_result.__code__.co_filename).parents[1] / "templates" / "base.css"
+STYLES = [Path(reports.__file__).with_name(name) for name in ("base.css", "plots.css")]
 
 
 @cache
@@ -66,7 +67,8 @@ REPORTS: dict[str, Callable[[], str]] = {
 
 def _check(name: str, text: str, request: pytest.FixtureRequest) -> None:
     file = GOLDEN / name
-    text = text.replace(CSS.read_text("utf-8"), "")
+    for style in STYLES:
+        text = text.replace(style.read_text("utf-8"), "")
     if request.config.getoption("--write-golden"):
         file.write_text(text, encoding="utf-8")
     assert text == file.read_text("utf-8")

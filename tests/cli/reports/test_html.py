@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 from jinja2 import UndefinedError
 
+from promptops import reports
 from promptops.cli.reports import html
 from promptops.cli.reports.html import render_page
 
 TEMPLATES = Path(html.__file__).with_name("templates")
+SHARED = Path(reports.__file__).parent
 GOLDEN = Path(__file__).with_name("golden")
 
 
-@pytest.mark.parametrize("file", sorted(TEMPLATES.glob("*.j2")), ids=lambda file: file.name)
+@pytest.mark.parametrize(
+    "file", sorted((*TEMPLATES.glob("*.j2"), *SHARED.glob("*.j2"))), ids=lambda file: file.name
+)
 def test_no_template_switches_escaping_off(file: Path) -> None:
     text = file.read_text("utf-8")
     assert not re.search(
@@ -29,9 +33,9 @@ def test_a_missing_name_is_an_error_and_no_blank() -> None:
 
 
 def test_every_class_of_a_template_is_in_the_stylesheet() -> None:
-    css = (TEMPLATES / "base.css").read_text("utf-8")
+    css = "".join(file.read_text("utf-8") for file in SHARED.glob("*.css"))
     styled = set(re.findall(r"\.([a-z][\w-]*)", css))
-    for file in TEMPLATES.glob("*.j2"):
+    for file in (*TEMPLATES.glob("*.j2"), *SHARED.glob("*.j2")):
         for classes in re.findall(r'class="([\w -]+)"', file.read_text("utf-8")):
             assert set(classes.split()) <= styled, file.name
 

@@ -206,7 +206,8 @@ def test_several_on_one_page_keep_their_headings_apart() -> None:
     found = [compared(broken(), "a"), compared(broken(), "b")]
     seen = _Tags()
     seen.feed(render_comparisons(found, "html", table=True))
-    assert seen.names == ["broke", "broke-1"]
+    assert len(set(seen.names)) == len(seen.names)
+    assert [name for name in seen.names if "broke" in name] == ["broke", "broke-1"]
     alone = _Tags()
     alone.feed(render_comparisons(found[:1], "html"))
     assert "tag-all" in alone.names

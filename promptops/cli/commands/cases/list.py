@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from promptops.cli.options.cases import TagOption, open_golden_set
+from promptops.cli.options.cases import TagOption
 from promptops.cli.options.common import JsonOption, ReferenceArgument
-from promptops.cli.reports.cases import value_text
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
 from promptops.evaluation.golden_set import filter_by_tags
+from promptops.evaluation.open_golden_set import open_golden_set
 from promptops.prompt.cases import Case, expected_json
+from promptops.reports.texts import value_text
 from promptops.versions.resolve import resolve_version
 
 

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from promptops.cli.options.cases import TagOption, open_golden_set
+from promptops.cli.case_distances import distances_as_json, measure_logged_inputs, stale_sentence
+from promptops.cli.options.cases import TagOption
 from promptops.cli.options.common import JsonOption, ReferenceArgument
 from promptops.config.settings import current_settings
-from promptops.console import print_json, print_table, print_text
+from promptops.console import note, print_json, print_table, print_text
 from promptops.evaluation.golden_set import CaseIssueFinder, GoldenSetStats, filter_by_tags
+from promptops.evaluation.open_golden_set import open_golden_set
 from promptops.versions.resolve import resolve_version
 
 _MAX_ROWS = 20  # of tags, and of expected answers
@@ -20,10 +22,13 @@ def cases_stats(reference: ReferenceArgument, tag: TagOption = None, as_json: Js
     with open_golden_set(version, settings) as cases:
         for case in filter_by_tags(cases, tag):
             tally.add(case, doubts.about(case))
+    distances = None if tag else measure_logged_inputs(version, settings)
     if as_json:
-        print_json(_as_json(tally))
+        print_json({**_as_json(tally), "logged_inputs": distances_as_json(distances)})
     else:
         _print(tally)
+    if distances and distances.is_stale:
+        note(stale_sentence(version.prompt.name, distances))
 
 
 def _as_json(tally: GoldenSetStats) -> dict[str, Any]:

@@ -20,8 +20,9 @@ from promptops.cli.hook_projects import (
 )
 from promptops.cli.options.flags import strict_option
 from promptops.config.settings import Settings
-from promptops.console import escape_line, note, print_styled
+from promptops.console import note, print_styled
 from promptops.errors import Invalid, PromptopsError
+from promptops.escapes import escape_line
 
 if TYPE_CHECKING:  # most commits touch no prompt and must not wait for more
     from promptops.versions.change_summary import ChangeSummary
@@ -74,7 +75,7 @@ def _lint_fails(project: HookProject, *, strict: bool) -> bool:
     with project.scope() as scope:
         report = lint_prompts(scope.names, scope.files, scope.project)
     if report.prompts or report.findings:
-        print_lint_report(report, scope)
+        print_lint_report(report, scope.project.settings)
     return bool(report.count("error") or (strict and report.findings))
 
 

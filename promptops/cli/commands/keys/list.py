@@ -12,6 +12,7 @@ _UNITS = {
     "requests_per_minute": "{}/min",
     "tokens_per_minute": "{} tokens/min",
     "unit_requests_per_minute": "{}/min a unit",
+    "unit_blocked_per_hour": "{} blocked/h a unit",
     "usd_per_day": "${:g}/day",
     "usd_per_month": "${:g}/month",
     "concurrency": "{} at a time",
@@ -47,4 +48,7 @@ def _limits(limits: KeyLimits) -> str:
         form.format(value) for name, form in _UNITS.items() if (value := getattr(limits, name)) is not None
     ]
     callable_ = " ".join((*limits.allow, *limits.models))
-    return ", ".join([callable_, *(["any revision"] if limits.revisions else []), *bounds])
+    role = [f"{limits.role} on pages"] if limits.role else []
+    return ", ".join(
+        [*filter(None, [callable_]), *role, *(["any revision"] if limits.revisions else []), *bounds]
+    )

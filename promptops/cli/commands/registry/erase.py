@@ -7,7 +7,7 @@ from promptops.cli.options.common import JsonOption
 from promptops.cli.options.flags import dry_run_option, tenant_option, unit_option
 from promptops.cli.options.release import YesOption, require_confirmation
 from promptops.config.settings import current_settings
-from promptops.console import note, pluralize, print_json, print_text
+from promptops.console import note, print_json, print_text
 from promptops.errors import WrongUsage
 from promptops.registry import (
     ErasureResult,
@@ -17,6 +17,7 @@ from promptops.registry import (
     known_unit_hashes,
     open_with_waiting_runs,
 )
+from promptops.reports.numbers import pluralize
 
 UnitOption = Annotated[
     str | None, unit_option("Whom: the unit as it was given to run, batch or an application.", metavar="U")

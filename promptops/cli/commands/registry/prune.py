@@ -8,12 +8,12 @@ import typer
 
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.flags import dry_run_option, force_option, older_than_option
-from promptops.cli.reports.numbers import format_bytes
 from promptops.cli.text_retention import ErasedTexts, erase_by_retention
 from promptops.config.settings import Settings, current_settings
-from promptops.console import note, pluralize, print_json, print_text
+from promptops.console import note, print_json, print_text
 from promptops.errors import Invalid
 from promptops.registry import PruneResult, RegistryDatabase, parse_size, parse_time, prune_runs
+from promptops.reports.numbers import format_bytes, pluralize
 
 OlderOption = Annotated[
     str | None,
@@ -94,15 +94,21 @@ def active_rollouts(settings: Settings) -> tuple[str, ...]:
     return tuple(state.rollout.id for state in channels if state.rollout is not None)
 
 
+def _sizes(pruned: PruneResult, *, dry_run: bool) -> str:
+    before, after = format_bytes(pruned.bytes_before), format_bytes(pruned.bytes_after)
+    if dry_run:
+        return f"would shrink from {before} to about {after}"
+    if pruned.bytes_after < pruned.bytes_before:
+        return f"shrank from {before} to {after}"
+    return f"has {after}, and uses the space again"
+
+
 def print_prune_report(pruned: PruneResult, *, dry_run: bool) -> None:
     if pruned.runs:
-        verb, shrank, about = (
-            ("would delete", "would shrink", "about ") if dry_run else ("deleted", "shrank", "")
-        )
+        verb = "would delete" if dry_run else "deleted"
         span = f"{(pruned.first_at or '')[:10]} to {(pruned.last_at or '')[:10]}"
         print_text(
-            f"{verb} {pruned.runs:,} runs started {span}; the registry {shrank} "
-            f"from {format_bytes(pruned.bytes_before)} to {about}{format_bytes(pruned.bytes_after)}"
+            f"{verb} {pruned.runs:,} runs started {span}; the registry {_sizes(pruned, dry_run=dry_run)}"
         )
     else:
         print_text("nothing to delete")

@@ -21,6 +21,8 @@ SwapOption = Annotated[
 def registry_recover(out: OutOption = None, swap: SwapOption = False) -> None:
     """Save from a damaged registry what can be read, into a new one. The damaged file stays as it is."""
     damaged = current_settings().registry
+    if not isinstance(damaged, Path):
+        raise Invalid(f"{damaged} is kept by PostgreSQL", hint="restore it from a backup of the server")
     if swap and out:
         raise Invalid("--swap puts the new registry in the place of the damaged one", hint="leave out --out")
     if swap:

@@ -10,7 +10,9 @@ from promptops.config.settings import current_settings
 from promptops.console import note
 
 
-@with_option_groups(without=("recorded", "sample"), replay=read_replay_options, target=read_report_target)
+@with_option_groups(
+    without=("recorded", "sample", "shard", "on"), replay=read_replay_options, target=read_report_target
+)
 def release_gate(
     name: TargetArgument, yes: YesOption = False, *, replay: ReplayOptions, target: ReportTarget
 ) -> int:

@@ -12,12 +12,12 @@ from promptops.config.settings import current_settings
 from promptops.console import note, print_json
 from promptops.errors import Invalid
 from promptops.runner import Run
-from promptops.runner.external_run import finish_external_run, parse_reported_result
+from promptops.runner.external_run import EXPECTED_KEYS, finish_external_run, parse_reported_result
 from promptops.runner.routing import GitSource, Router
 
 FromOption = Annotated[
     str,
-    from_option("JSON of {output?, input_tokens?, output_tokens?, error?}; - is stdin."),
+    from_option(f"JSON of {EXPECTED_KEYS}; - is stdin."),
 ]
 
 
@@ -54,5 +54,5 @@ def _read(source: str) -> Any:
     except OSError as error:
         raise Invalid(f"--from: cannot read {where}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:
-        hint = "--from takes one JSON object: {output?, input_tokens?, output_tokens?, error?}"
+        hint = f"--from takes one JSON object: {EXPECTED_KEYS}"
         raise Invalid(f"{where}: not JSON: {error}", hint=hint) from None

@@ -7,11 +7,11 @@ from promptops.cli.options.common import JsonOption
 from promptops.cli.options.flags import all_option
 from promptops.cli.options.groups import with_option_groups
 from promptops.cli.options.run_filters import LimitOption, RunsArgument, filter_by_reference, read_run_filter
-from promptops.cli.reports.numbers import integer_cell, usd_cell
 from promptops.cli.reports.run_tables import format_age, run_result, run_version
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
 from promptops.registry import RegistryDatabase, RunFilter, RunRecord, list_runs, short_ids
+from promptops.reports.numbers import integer_cell, usd_cell
 
 AllOption = Annotated[bool, all_option("Also runs of batch, eval, judge and shadow.")]
 

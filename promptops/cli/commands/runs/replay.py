@@ -15,6 +15,7 @@ from promptops.prompt.tool_calls import answer_text, comparable_answer
 from promptops.registry import RegistryDatabase, load_run_prompt, rebuild_messages
 from promptops.registry import RunRecord as LoggedRun
 from promptops.runner import Run, RunContext
+from promptops.runner.run import BLOCKED
 from promptops.runner.session import Session
 from promptops.versions.resolve import Version, resolve_version
 
@@ -29,6 +30,11 @@ def runs_replay(run: RunArgument, redacted: RedactedOption = False, as_json: Jso
     settings = current_settings()
     with RegistryDatabase.open_existing(settings.registry) as registry:
         before = find_logged_run(registry, run, settings)
+        if before["error"] and before["error"]["type"] in BLOCKED:
+            raise NotFound(
+                f"a guard blocked run {before['run_id']}, so there is no answer to compare with",
+                hint=f"promptops run {before['reference']} makes a new run of it",
+            )
         if before["state"] == "finished" and before["output"] is None and not before["tool_calls"]:
             raise NotFound(
                 f"the answer of run {before['run_id']} was not stored, so there is nothing to compare with",

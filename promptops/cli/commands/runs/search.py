@@ -10,7 +10,8 @@ from promptops.cli.options.groups import with_option_groups
 from promptops.cli.options.run_filters import LimitOption, filter_by_reference, read_run_filter
 from promptops.cli.reports.run_tables import format_age, run_version
 from promptops.config.settings import current_settings
-from promptops.console import escape_line, note, print_json, print_table
+from promptops.console import note, print_json, print_table
+from promptops.escapes import escape_line
 from promptops.registry import (
     RegistryDatabase,
     RunFilter,

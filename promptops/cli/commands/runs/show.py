@@ -9,14 +9,14 @@ import typer
 from promptops.cli.last_run import find_logged_run
 from promptops.cli.options.common import JsonOption, RunArgument
 from promptops.cli.options.flags import reasoning_option
-from promptops.cli.reports.numbers import integer_cell, usd_cell
-from promptops.cli.reports.run_tables import run_result, run_version
+from promptops.cli.reports.run_tables import guard_deed, run_result, run_version
 from promptops.config.settings import Settings, current_settings
 from promptops.console import print_json, print_text
 from promptops.errors import PromptopsError
 from promptops.prompt.chat import message_text, summarize_data_urls
 from promptops.prompt.tool_calls import answer_text
 from promptops.registry import RegistryDatabase, RunRecord, rebuild_messages
+from promptops.reports.numbers import integer_cell, usd_cell
 
 MessagesOption = Annotated[
     bool, typer.Option("--messages", help="Print the rebuilt messages alone, as JSON.")
@@ -73,9 +73,20 @@ def _print(
     if run["output"] is not None or run["tool_calls"]:
         print_text(f"\n=== {'answer' if run['state'] == 'finished' else 'partial answer'}")
         print_text(answer_text(run["output"], run["tool_calls"]))
+    for guard in run["guards"]:
+        print_text(_guard_line(guard))
     for check in run["checks"]:
         verdict = "passed" if check["pass"] else "FAILED"
         print_text(f"{verdict} {check['name']}{': ' if check['message'] else ''}{check['message']}")
+
+
+def _guard_line(guard: Mapping[str, Any]) -> str:
+    """``guard pii: redacted the input, 0.1 ms: …``; of one that asked a model also what that cost."""
+    did = guard_deed(guard["on"], guard["did"]) if guard["did"] != "passed" else f"passed the {guard['on']}"
+    cost = f", {usd_cell(guard['usd']) or 'unknown'} USD" if guard["usd"] != 0 else ""
+    error = " (it could not say)" if guard["error"] else ""
+    why = f": {guard['why']}" if guard["why"] and guard["did"] != "passed" else ""
+    return f"guard {guard['guard']}: {did}{error}, {guard['ms']:.1f} ms{cost}{why}"
 
 
 def _print_attempts(attempts: Sequence[Mapping[str, Any]], *, reasoning: bool) -> None:
@@ -83,6 +94,9 @@ def _print_attempts(attempts: Sequence[Mapping[str, Any]], *, reasoning: bool) -
     for attempt in attempts if reasoning else ():
         if thoughts := attempt.get("reasoning"):
             print_text(f"\n--- reasoning\n{thoughts}")
+    for attempt in attempts:
+        if "guarded" in attempt:
+            print_text(f"\n--- answer that no guard let pass\n{attempt['output'] or ''}")
     if attempts and (whole := attempts[-1].get("full_text")):
         print_text(f"\n--- full text, of which the answer is the JSON\n{whole}")
 

@@ -9,10 +9,17 @@ import typer
 from promptops.cli.options.common import JsonOption
 from promptops.cli.options.groups import with_option_groups
 from promptops.cli.options.run_filters import RunsArgument, filter_by_reference, read_run_filter
-from promptops.cli.reports.numbers import integer_cell, short_count, usd_cell
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_table
-from promptops.registry import RegistryDatabase, RunFilter, StatsRow, read_non_traffic_stats, read_run_stats
+from promptops.registry import (
+    RegistryDatabase,
+    RunFilter,
+    StatsRow,
+    read_guard_stats,
+    read_non_traffic_stats,
+    read_run_stats,
+)
+from promptops.reports.numbers import integer_cell, short_count, usd_cell
 
 
 class GroupBy(StrEnum):
@@ -40,7 +47,8 @@ def runs_stats(
 
     SPENT is what was paid in USD, LIST what the answers would have cost had none come from the cache.
     Only runs that served somebody count, those of a batch on a channel too, unless --kind names another;
-    other batches, eval, shadow and judge runs are summed up below them.
+    other batches, eval, shadow and judge runs are summed up below them. Where prompts have guards, a table
+    says what each of them did.
     """
     settings = current_settings()
     chosen = filter_by_reference(filters, reference, settings)
@@ -49,8 +57,10 @@ def runs_stats(
     with RegistryDatabase.open_existing(settings.registry) as registry:
         rows = read_run_stats(registry, chosen, by.value)
         others = [] if chosen.kind else read_non_traffic_stats(registry, chosen)
+        guards = read_guard_stats(registry, chosen)
     if as_json:
-        print_json({"by": by.value, "kind": chosen.kind or "run", "rows": rows, "apart": others})
+        found = {"by": by.value, "kind": chosen.kind or "run", "rows": rows, "apart": others}
+        print_json({**found, "guards": guards})
         return
     if rows:
         print_table(
@@ -60,11 +70,21 @@ def runs_stats(
         )
     else:
         note(f"no such runs in {settings.registry}")
+    if guards:
+        note("\nGuards:")
+        _print_guards(guards)
     if others:
         note("\nNot counted above:")
         print_table(
             ("KIND", *STATS_HEADERS), [_cells(row["key"], row) for row in others], numeric=range(1, 10)
         )
+
+
+def _print_guards(guards: list[StatsRow]) -> None:
+    deeds = [name for name in guards[0] if name not in ("prompt", "guard", "looked", "errors")]
+    columns = ("prompt", "guard", "looked", *deeds, "errors")
+    rows = [[row[name] for name in columns] for row in guards]
+    print_table([name.upper() for name in columns], rows, numeric=range(2, len(columns)))
 
 
 def _name(row: StatsRow, chosen: RunFilter) -> str:

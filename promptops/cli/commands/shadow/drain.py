@@ -2,17 +2,15 @@
 
 from typing import Annotated
 
-import typer
-
 from promptops.cli.options.common import JsonOption
-from promptops.cli.options.flags import jobs_option
+from promptops.cli.options.flags import jobs_option, wait_option
 from promptops.cli.options.model_calls import RetriesOption
 from promptops.cli.options.overrides import TimeoutOption
 from promptops.config.settings import current_settings
 from promptops.console import note, print_json, print_text
 from promptops.runner.retry import Limits
 
-WaitOption = Annotated[bool, typer.Option("--wait", help="Where another drain is at work, wait for its end.")]
+WaitOption = Annotated[bool, wait_option("Where another drain is at work, wait for its end.")]
 JobsOption = Annotated[int, jobs_option(max_value=256)]
 
 

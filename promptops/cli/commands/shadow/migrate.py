@@ -20,7 +20,7 @@ MovesOption = Annotated[
 ]
 
 
-@with_option_groups(replay=read_replay_options, target=read_report_target)
+@with_option_groups(without=("shard", "on"), replay=read_replay_options, target=read_report_target)
 def shadow_migrate(
     names: NamesArgument = None,
     models: MovesOption = None,

@@ -8,7 +8,9 @@ from promptops.cli.shadow_requests import build_noise_request
 from promptops.config.settings import current_settings
 
 
-@with_option_groups(without=("recorded", "until"), replay=read_replay_options, target=read_report_target)
+@with_option_groups(
+    without=("recorded", "until", "shard", "on"), replay=read_replay_options, target=read_report_target
+)
 def shadow_noise(reference: ReferenceArgument, replay: ReplayOptions, target: ReportTarget) -> int:
     """Answer real inputs twice with one version: differences smaller than these mean nothing."""
     settings = current_settings()

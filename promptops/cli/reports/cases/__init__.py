@@ -1,15 +1,13 @@
 """A case as every report shows it: what was asked, what each side answered, and why one failed."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from promptops.console import escape_line
 from promptops.dataclass import dataclass
-from promptops.escapes import escape, shorten
+from promptops.escapes import escape_line, shorten
 from promptops.evaluation.result import CaseFlip, CaseResult, TrialResult
-from promptops.prompt.chat import summarize_data_urls
+from promptops.reports.texts import value_text
 
 if TYPE_CHECKING:  # loads the registry, which a report of an eval does without
     from promptops.evaluation.shadow.pair import ShadowAnswer, ShadowPair
@@ -105,19 +103,6 @@ def trial_answer(trial: TrialResult) -> str:
     if trial.output is not None:
         return trial.output
     return f"(no answer: {trial.error})" if trial.error else "(not kept)"
-
-
-def value_text(value: Any) -> str:
-    """A value of an input or an expected answer as people read it: images by their sizes."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return summarize_data_urls(text)
-
-
-def clip(text: str, limit: int) -> str:
-    """Text in full, or its start and how much more there is."""
-    shown = escape(text)
-    more = len(shown) - limit
-    return shown if more <= 0 else f"{shown[:limit]}… ({more:,} more characters)"
 
 
 def inputs_line(inputs: Mapping[str, Any], limit: int) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from promptops.cli.reports.cases import CaseReport, clip
+from promptops.cli.reports.cases import CaseReport
 from promptops.cli.reports.markdown import (
     CommentSection,
     code_line,
@@ -12,6 +12,7 @@ from promptops.cli.reports.markdown import (
     html_text,
 )
 from promptops.prompt.diff.word_diff import Segment, word_diff
+from promptops.reports.texts import clip
 
 _MAX_TEXT_LENGTH = 2_500
 _MAX_NAME_LENGTH = 60

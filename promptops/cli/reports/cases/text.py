@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from promptops.cli.reports.cases import CaseReport, differing_excerpts, inputs_line, value_text
-from promptops.console import StyledLine, escape_line
+from promptops.cli.reports.cases import CaseReport, differing_excerpts, inputs_line
+from promptops.console import StyledLine
+from promptops.escapes import escape_line
+from promptops.reports.texts import value_text
 
 _MARKS = {"control": "    - ", "candidate": "    + ", "answer": "    = "}
 _MAX_FAILURES = 3

@@ -13,17 +13,29 @@ from promptops.cli.reports.markdown import (
     prose,
     render_comment,
 )
-from promptops.console import pluralize
 from promptops.prompt.diff import EFFECT_LABELS, TextDiff
+from promptops.reports.numbers import pluralize
 from promptops.versions.rendered_preview import RenderedPreview
 
 _MAX_PREVIEWS = 5
 
 
-def render_diff_markdown(reports: Sequence[DiffReport], *, unified: bool, full: bool) -> str:
-    """``full``: with the texts that changed, of later prompts only while there is room."""
+def render_diff_markdown(
+    reports: Sequence[DiffReport],
+    *,
+    unified: bool,
+    full: bool,
+    verdicts: Sequence[str] = (),
+    evals: Sequence[CommentSection] = (),
+) -> str:
+    """``full``: with the texts that changed, of later prompts only while there is room.
+
+    ``verdicts``: lines on what came of evals, which stand first.
+    """
     head = f"**{pluralize(len(reports), 'prompt')} changed**\n\n" if reports else "No prompt changed.\n"
-    return render_comment("diff", head, [_section(one, unified=unified, full=full) for one in reports])
+    head += "".join(f"{line}\n" for line in (*verdicts, "")) if verdicts else ""
+    sections = [_section(one, unified=unified, full=full) for one in reports]
+    return render_comment("diff", head, [*sections, *evals])
 
 
 def _section(one: DiffReport, *, unified: bool, full: bool) -> CommentSection:

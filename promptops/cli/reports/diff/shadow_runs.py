@@ -5,9 +5,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from promptops.cli.reports.diff.data import DiffReport
+from promptops.config.registry_location import may_exist
 from promptops.config.settings import Settings
-from promptops.console import note, pluralize
+from promptops.console import note
 from promptops.errors import PromptopsError
+from promptops.reports.numbers import pluralize
 from promptops.versions.changed_prompts import PromptChange
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 def attach_shadow_runs(reports: Sequence[DiffReport], settings: Settings) -> list[DiffReport]:
     """The latest shadow run of each pair beside it. Where nothing is logged nothing is opened or made."""
-    if not reports or settings.registry_problem or not settings.registry.exists():
+    if not reports or settings.registry_problem or not may_exist(settings.registry):
         return list(reports)
     from promptops.registry import RegistryDatabase
 

@@ -6,10 +6,10 @@ from difflib import unified_diff
 from promptops.cli.reports.diff.data import DiffReport
 from promptops.cli.reports.diff.shadow_runs import shadow_run_sentence
 from promptops.cli.reports.lines import print_lines
-from promptops.cli.reports.numbers import format_usd
 from promptops.console import StyledLine, stdout_supports_colour
 from promptops.prompt import short_digest
 from promptops.prompt.diff import DiffGap, Segment, TextDiff, hunk_lines
+from promptops.reports.numbers import format_usd
 from promptops.versions.change_summary import ChangeSummary
 from promptops.versions.rendered_preview import CallCostEstimate, RenderedPreview
 from promptops.versions.snapshots import PromptSnapshot

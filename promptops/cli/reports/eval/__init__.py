@@ -4,7 +4,7 @@ from typing import Literal
 
 from promptops.evaluation.result import EvalResult
 
-EvalFormatName = Literal["table", "json", "junit", "markdown", "html"]
+EvalFormatName = Literal["table", "json", "junit", "markdown", "html", "csv"]
 
 
 def render_result(result: EvalResult, form: EvalFormatName) -> str:
@@ -19,6 +19,8 @@ def render_result(result: EvalResult, form: EvalFormatName) -> str:
         from promptops.cli.reports.eval.markdown import render_eval_markdown as render
     elif form == "html":
         from promptops.cli.reports.eval.html import render_eval_html as render
+    elif form == "csv":
+        from promptops.cli.reports.eval.answers import render_eval_csv as render
     else:
         from promptops.cli.reports.json_data import report_json
 
@@ -26,14 +28,14 @@ def render_result(result: EvalResult, form: EvalFormatName) -> str:
     return render(result)
 
 
-def print_result(result: EvalResult, form: EvalFormatName) -> None:
-    """Print one form; a table as wide as the terminal and in its colours."""
+def print_result(result: EvalResult, form: EvalFormatName, *, answers: bool = False) -> None:
+    """Print one form; a table as wide as the terminal and in its colours, with every answer on request."""
     from promptops.console import print_report, terminal_width
 
     if form == "table":
         from promptops.cli.reports.eval.text import eval_table_lines
         from promptops.cli.reports.lines import print_lines
 
-        print_lines(eval_table_lines(result, terminal_width()))
+        print_lines(eval_table_lines(result, terminal_width(), answers=answers))
     else:
         print_report(render_result(result, form), form)

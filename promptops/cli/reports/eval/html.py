@@ -2,22 +2,28 @@
 
 from promptops.cli.reports.cases import CaseReport, common_tags, report_failure, report_flip
 from promptops.cli.reports.eval import view
+from promptops.cli.reports.eval.answers import answered_cases, sides_differ
 from promptops.cli.reports.eval.plots import RatesPlot, cost_scatter, latency_rows
 from promptops.cli.reports.html import CaseGroup, render_page
-from promptops.cli.reports.svg import side_marker
 from promptops.cli.reports.tables import slices_table
 from promptops.evaluation.result import EvalResult
+from promptops.reports.svg import side_marker
 
 _MAX_SLICES = 40
 _MAX_FLAKY = 100
 _MAX_SIDES = 100
 _MAX_CASES = 200  # of those that broke, and of those fixed
 _OPEN_CARDS = 5
+_MAX_ANSWERED = 200  # cases in the matrix of answers, and characters of each answer in it
+_MAX_ANSWER_LENGTH = 600
 
 
 def render_eval_html(result: EvalResult) -> str:
     compared = result.comparison
     groups = _groups(result)
+    answered = sorted(  # those on which versions differ first, then those that failed
+        answered_cases(result), key=lambda case: (not sides_differ(case), case.answers[-1].passed)
+    )
     return render_page(
         "eval.html.j2",
         result=result,
@@ -29,6 +35,10 @@ def render_eval_html(result: EvalResult) -> str:
         slices=slices_table(compared.tags, compared.checks, _MAX_SLICES) if compared else None,
         groups=groups,
         tags=common_tags(case for group in groups for case in group.cases),
+        answered=answered[:_MAX_ANSWERED],
+        answered_total=result.cases_run or len(answered),
+        sides_differ=sides_differ,
+        max_answer=_MAX_ANSWER_LENGTH,
         flaky=view.flaky_cases(result),
         max_flaky=_MAX_FLAKY,
         max_sides=_MAX_SIDES,

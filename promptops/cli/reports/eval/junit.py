@@ -3,10 +3,11 @@
 import re
 from xml.etree import ElementTree as ET
 
-from promptops.cli.reports.cases import first_failed_trial, trial_answer, trial_failures, value_text
+from promptops.cli.reports.cases import first_failed_trial, trial_answer, trial_failures
 from promptops.cli.reports.eval.view import eval_headline
 from promptops.escapes import escape
 from promptops.evaluation.result import CaseResult, EvalResult, TrialResult, VariantResult
+from promptops.reports.texts import value_text
 
 _ILLEGAL = re.compile(r"[\ufffe\uffff]")  # besides what ``escape`` escapes
 _MAX_TEXT_LENGTH = 4000

@@ -14,10 +14,10 @@ from promptops.cli.reports.eval.view import (
     sides_table,
     slice_warning,
 )
-from promptops.cli.reports.labels import VERDICT_SYMBOLS
 from promptops.cli.reports.markdown import CommentSection, code_line, prose, render_comment, table_markdown
 from promptops.cli.reports.tables import slices_table
 from promptops.evaluation.result import EvalResult
+from promptops.reports.labels import VERDICT_SYMBOLS
 
 _MAX_CHANGES = 20
 _MAX_SLICES = 15

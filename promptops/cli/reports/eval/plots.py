@@ -5,29 +5,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from promptops.cli.reports.eval.view import side_role
-from promptops.cli.reports.numbers import (
+from promptops.cli.reports.tables import slice_tone
+from promptops.evaluation.result import EvalResult, Rate, Slice, VariantResult
+from promptops.reports.numbers import (
     format_milliseconds,
     format_percent,
     format_points,
     format_rate_interval,
     format_usd,
+    pluralize,
 )
-from promptops.cli.reports.svg import (
+from promptops.reports.svg import (
     QUARTERS,
     Drawing,
     PlotLine,
     PlotMarker,
     PlotRow,
     ScatterPlot,
-    axis_ceiling,
     plot_line,
     side_css,
     side_marker,
     vertical_grid,
 )
-from promptops.cli.reports.tables import slice_tone
-from promptops.console import pluralize
-from promptops.evaluation.result import EvalResult, Rate, Slice, VariantResult
+from promptops.reports.time_plot import axis_ceiling
 
 _MAX_ROWS = 40  # of tags, and of checks
 _MARKER_SPACING = 14  # pixels between the sides of one row

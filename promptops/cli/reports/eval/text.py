@@ -14,11 +14,12 @@ from promptops.cli.reports.eval.view import (
     sides_table,
     slice_warning,
 )
-from promptops.cli.reports.labels import VERDICT_MARKS
 from promptops.cli.reports.lines import plain_text, table_lines, wrapped
 from promptops.cli.reports.tables import slices_table
-from promptops.console import StyledLine, escape_line
+from promptops.console import StyledLine, stdout_supports_colour
+from promptops.escapes import escape_line
 from promptops.evaluation.result import EvalResult
+from promptops.reports.labels import VERDICT_MARKS
 
 _MAX_CASES = 10
 _MAX_SIDES = 50
@@ -30,12 +31,17 @@ def render_eval_table(result: EvalResult, width: int = 80) -> str:
     return plain_text(eval_table_lines(result, width))
 
 
-def eval_table_lines(result: EvalResult, width: int = 80) -> Iterator[StyledLine]:
+def eval_table_lines(result: EvalResult, width: int = 80, *, answers: bool = False) -> Iterator[StyledLine]:
     """Lines of pieces, each with the name of its colour or ""; none is wider than ``width`` columns."""
     yield from _head(result, width)
     yield from _tables(result, width)
     yield from _scores(result, width)
-    yield from _cases(result, width)
+    if answers:
+        from promptops.cli.reports.eval.answers import answers_lines
+
+        yield from answers_lines(result, width, marks=not stdout_supports_colour())
+    else:
+        yield from _cases(result, width)
     yield from _flaky(result, width)
 
 

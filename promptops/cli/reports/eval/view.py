@@ -4,8 +4,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 from promptops.cli.reports.cases import first_failed_trial
-from promptops.cli.reports.labels import PAIR
-from promptops.cli.reports.numbers import (
+from promptops.cli.reports.tables import Cell, ReportTable, plain_cells
+from promptops.dataclass import dataclass
+from promptops.escapes import escape_line
+from promptops.evaluation.result import (
+    CaseResult,
+    EvalComparison,
+    EvalResult,
+    TrialResult,
+    VariantResult,
+)
+from promptops.reports.labels import PAIR
+from promptops.reports.numbers import (
     format_integer,
     format_milliseconds,
     format_p_value,
@@ -16,17 +26,8 @@ from promptops.cli.reports.numbers import (
     format_score,
     format_signed,
     format_usd,
+    pluralize,
     sign_of,
-)
-from promptops.cli.reports.tables import Cell, ReportTable, plain_cells
-from promptops.console import escape_line, pluralize
-from promptops.dataclass import dataclass
-from promptops.evaluation.result import (
-    CaseResult,
-    EvalComparison,
-    EvalResult,
-    TrialResult,
-    VariantResult,
 )
 
 _NEGLIGIBLE_CHANGE = 0.05
@@ -36,6 +37,7 @@ _STOP_TEXTS = {
     "budget": "stopped by the budget: not every case was answered",
     "interrupted": "interrupted: not every case was answered",
     "failures": "stopped as too many calls failed: not every case was answered",
+    "shard": "one shard of the cases: the same command without --shard judges all of them",
 }
 
 
@@ -152,7 +154,7 @@ def _side_columns(result: EvalResult) -> ReportTable:
 
 
 def _side_rows(result: EvalResult, most: int) -> ReportTable:
-    from promptops.cli.reports.svg import side_marker
+    from promptops.reports.svg import side_marker
 
     metrics = [metric for metric in metric_rows(result.sides) if metric.name != "tokens"]
     metrics.sort(key=lambda metric: _CHOICE_ORDER.get(metric.name, len(_CHOICE_ORDER)))

@@ -1,11 +1,11 @@
 """Reports in the notations that programs read: GitHub's annotations and SARIF 2.1.0 (pure)."""
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
 from promptops._version import __version__
-from promptops.console import escape_line
-from promptops.escapes import escape
+from promptops.escapes import escape, escape_line
 from promptops.lint.report import LintFinding, LintReport
 from promptops.lint.rules import RULES
 
@@ -27,9 +27,14 @@ def github_annotation(finding: LintFinding) -> str:
         "col": finding.column,
         "title": f"promptops {finding.rule}",
     }
-    properties = ",".join(f"{key}={_escaped(str(value), _VALUE_ESCAPES)}" for key, value in values.items())
     message = f"{finding.message}\n{finding.hint}" if finding.hint else finding.message
-    return f"::{finding.severity} {properties}::{_escaped(message, _LINE_ESCAPES)}"
+    return workflow_command("notice" if finding.severity == "note" else finding.severity, values, message)
+
+
+def workflow_command(name: str, values: Mapping[str, Any], message: str) -> str:
+    """A line that GitHub's runner shows as an annotation."""
+    properties = ",".join(f"{key}={_escaped(str(value), _VALUE_ESCAPES)}" for key, value in values.items())
+    return f"::{name} {properties}::{_escaped(message, _LINE_ESCAPES)}"
 
 
 def _escaped(text: str, escapes: dict[str, str]) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from promptops.cli.reports.json_data import report_json, to_json_data
-from promptops.cli.reports.release.view import available_commands, next_steps, status_headline
 from promptops.release.status_view import StatusView
+from promptops.reports.channel import available_commands, next_steps, status_headline
 
 _OMITTED_FIELDS = {"content", "metrics_given"}  # of a plan: its fields say the same
 

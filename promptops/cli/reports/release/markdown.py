@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 
-from promptops.cli.reports.labels import PHASE_SYMBOLS, VERDICT_SYMBOLS
 from promptops.cli.reports.markdown import (
     CommentSection,
     code_line,
@@ -12,11 +11,12 @@ from promptops.cli.reports.markdown import (
     prose,
     render_comment,
 )
-from promptops.cli.reports.release import view as facts
 from promptops.cli.reports.release.text_plot import interval_bars
-from promptops.console import escape_line
+from promptops.escapes import escape_line
 from promptops.release.analysis.findings import MetricFinding
 from promptops.release.status_view import StatusView, TimelineEvent
+from promptops.reports import channel as facts
+from promptops.reports.labels import PHASE_SYMBOLS, VERDICT_SYMBOLS
 
 _ROLES = {"signal": " (watched only)", "goal": " (must be better)"}
 _STEPS = {"done": "✔ {}", "now": "**{}**", "later": "{}"}

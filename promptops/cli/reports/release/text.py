@@ -3,14 +3,15 @@
 import textwrap
 from collections.abc import Iterator, Sequence
 
-from promptops.cli.reports.labels import PHASE_COLOURS, VERDICT_MARKS
 from promptops.cli.reports.lines import plain_text, wrapped
-from promptops.cli.reports.numbers import format_weight
-from promptops.cli.reports.release import view as facts
 from promptops.cli.reports.release.text_plot import interval_bars
-from promptops.console import StyledLine, escape_line
+from promptops.console import StyledLine
+from promptops.escapes import escape_line
 from promptops.release.analysis.findings import MetricFinding
 from promptops.release.status_view import StatusView
+from promptops.reports import channel as facts
+from promptops.reports.labels import PHASE_COLOURS, VERDICT_MARKS
+from promptops.reports.numbers import format_weight
 from promptops.stats.verdicts import Verdict
 
 _STEPS = {"done": ("✓ ", "green"), "now": ("● ", "bold"), "later": ("○ ", "dim")}

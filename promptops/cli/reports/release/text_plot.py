@@ -1,7 +1,7 @@
 """Confidence sequences drawn in characters: how the interval has narrowed, call by call."""
 
-from promptops.cli.reports.svg import PlotScale, plot_scale, sample_points
 from promptops.release.analysis.findings import MetricFinding
+from promptops.reports.svg import PlotScale, plot_scale, sample_points
 
 
 def interval_bars(finding: MetricFinding, width: int, most: int = 4) -> list[str]:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from promptops.cli.reports.labels import VERDICT_ORDER
 from promptops.evaluation.shadow.result import ShadowComparison
+from promptops.reports.labels import VERDICT_ORDER
 
 ShadowFormatName = Literal["text", "json", "markdown", "html"]
 

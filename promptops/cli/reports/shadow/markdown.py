@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 
 from promptops.cli.reports.cases import report_pair
 from promptops.cli.reports.cases.markdown import case_sections
-from promptops.cli.reports.labels import VERDICT_SYMBOLS
 from promptops.cli.reports.markdown import (
     CommentSection,
     code_line,
@@ -25,6 +24,7 @@ from promptops.cli.reports.shadow.view import (
 )
 from promptops.cli.reports.tables import slices_table
 from promptops.evaluation.shadow.result import ShadowComparison
+from promptops.reports.labels import VERDICT_SYMBOLS
 
 _MAX_PAIRS = 10
 _MAX_PAIRS_IN_DIFF = 3

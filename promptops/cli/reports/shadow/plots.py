@@ -7,32 +7,31 @@ from promptops.cli.reports.shadow.view import (
     METRIC_LABELS,
     RATIO_METRICS,
     format_bounds,
-    format_margin,
     format_metric_value,
 )
-from promptops.cli.reports.svg import (
-    BandPlot,
+from promptops.evaluation.shadow.result import MetricComparison, ShadowComparison
+from promptops.reports.interval_plot import IntervalPlot, plot_intervals
+from promptops.reports.svg import (
     Drawing,
     PlotRow,
-    confidence_band,
     plot_line,
     side_marker,
     vertical_grid,
 )
-from promptops.evaluation.shadow.result import MetricComparison, ShadowComparison
 
 _ROW_HEIGHT = 28
 
 
-def evidence_bands(one: ShadowComparison) -> Iterator[tuple[BandPlot, str]]:
-    """The confidence sequence of each difference, with what it says in words."""
+def evidence_plots(one: ShadowComparison, number: int) -> Iterator[IntervalPlot]:
+    """How the interval of each difference narrowed. ``number`` keeps the plots of several runs apart."""
     for metric in one.questions:
-        text = (
-            f"{METRIC_LABELS[metric.name]} after {metric.pairs:,} pairs: {format_bounds(metric)} points, "
-            f"limit {format_margin(metric)}"
-        )
-        if band := confidence_band(text, metric.trail, metric.margin):
-            yield band, text
+        kind = "ratio" if metric.name in RATIO_METRICS else "binary"
+        title = METRIC_LABELS[metric.name].capitalize()
+        prefix = f"run-{number}-"
+        if plot := plot_intervals(
+            metric.name, title, metric.trail, metric.margin, kind=kind, steps="pairs", prefix=prefix
+        ):
+            yield plot
 
 
 def ratio_rows(one: ShadowComparison) -> list[PlotRow]:
@@ -54,7 +53,7 @@ def _ratio_row(metric: MetricComparison) -> PlotRow:
     bounds = format_bounds(metric)
     return PlotRow(
         name=label,
-        note="0.5× to 2×",
+        note="candidate to control",
         drawing=Drawing(f"{label}: {bounds}", _ROW_HEIGHT, lines, markers),
         values=[(bounds, ""), (f"median {format_metric_value(metric, metric.candidate)}", "small")],
     )

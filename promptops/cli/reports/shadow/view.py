@@ -2,7 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
-from promptops.cli.reports.numbers import (
+from promptops.cli.reports.tables import Cell, ReportTable, plain_cells, verdict_cell
+from promptops.escapes import escape_line
+from promptops.evaluation.shadow.pair import ShadowPair
+from promptops.evaluation.shadow.result import ExclusionCounts, MetricComparison, ShadowComparison
+from promptops.evaluation.shadow.similarity import OutputSimilarity
+from promptops.reports.numbers import (
     NO_VALUE,
     format_difference_interval,
     format_integer,
@@ -10,12 +15,8 @@ from promptops.cli.reports.numbers import (
     format_percent,
     format_ratio_interval,
     format_usd,
+    pluralize,
 )
-from promptops.cli.reports.tables import Cell, ReportTable, plain_cells, verdict_cell
-from promptops.console import escape_line, pluralize
-from promptops.evaluation.shadow.pair import ShadowPair
-from promptops.evaluation.shadow.result import ExclusionCounts, MetricComparison, ShadowComparison
-from promptops.evaluation.shadow.similarity import OutputSimilarity
 from promptops.stats.sequential_pairs import ALPHA
 
 METRIC_LABELS = {
@@ -34,6 +35,7 @@ RATIO_METRICS = frozenset({"latency", "cost", "tokens", "length"})
 _STOP_TEXTS = {
     "verdict": "stopped when the verdict was in",
     "all": "all inputs were answered",
+    "shard": "one shard of them: the same command without --shard compares all",
     "budget": "the budget ended it first",
     "interrupted": "interrupted",
     "failures": "call after call failed",
