@@ -1,11 +1,14 @@
 """Fixtures: a real git repository, a real loopback provider, the command line as a function."""
 
 import functools
+import gc
+import importlib
 import ipaddress
 import itertools
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -57,13 +60,18 @@ SLOW_FILES = (  # they kill, race, clone, release, wait or load much; whole file
     "acceptance/test_kills.py",
     "acceptance/test_privacy.py",
     "acceptance/test_safety.py",
+    "acceptance/test_two_gateways.py",
     "acceptance/test_verdicts.py",
+    "api/test_python_page.py",
     "api/test_releases.py",
     "api/test_workspace.py",
     "checks/test_similarity.py",
     "cli/test_approvals.py",
     "cli/test_canary.py",
+    "cli/test_chat_processes.py",
     "cli/test_completion.py",
+    "cli/test_diff_shadow.py",
+    "cli/test_doctor.py",
     "cli/test_faults.py",
     "cli/test_hooks.py",
     "cli/test_kept_texts.py",
@@ -86,15 +94,21 @@ SLOW_FILES = (  # they kill, race, clone, release, wait or load much; whole file
     "evaluation/test_faults.py",
     "evaluation/test_judge_calibration.py",
     "evaluation/test_judged.py",
+    "evaluation/test_provider_batch_kills.py",
     "evaluation/test_recorded.py",
     "fuzz/test_gateway_requests.py",
     "gateway/",
     "git/test_remote.py",
+    "guards/test_killed.py",
+    "monitoring/test_recorded_changes.py",
+    "providers/batches/",
     "providers/http/",
     "providers/local/",
     "providers/test_litellm_client.py",
     "providers/test_litellm_oracle.py",
+    "registry/test_copy.py",
     "registry/test_faults.py",
+    "registry/test_postgres.py",
     "registry/test_swap.py",
     "release/actions/",
     "release/analysis/test_long_logs.py",
@@ -106,18 +120,25 @@ SLOW_FILES = (  # they kill, race, clone, release, wait or load much; whole file
     "release/test_recorded.py",
     "release/test_scripts.py",
     "runner/batch/",
+    "runner/ray/test_cluster.py",
+    "runner/ray/test_local.py",
     "service/",
     "simulations/",
     "stats/test_fixed_samples.py",
     "stats/test_recorded.py",
     "test_compat.py",
     "versions/test_history.py",
+    "web/",
 )
 
 
+# Where slow tests reach lines that no fast one does. Elsewhere tracing would double their time for little.
+COVERING_FOLDERS = ("cli/", "evaluation/", "gateway/", "providers/", "release/", "runner/", "web/")
+
+
 @functools.cache
-def is_slow_file(path: Path) -> bool:
-    return path.is_relative_to(TESTS) and path.relative_to(TESTS).as_posix().startswith(SLOW_FILES)
+def is_in(beginnings: tuple[str, ...], path: Path) -> bool:
+    return path.is_relative_to(TESTS) and path.relative_to(TESTS).as_posix().startswith(beginnings)
 
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - of folders in it pytest gives each user one of their own
@@ -130,7 +151,23 @@ def has_room_in_memory() -> bool:
     return shutil.disk_usage(MEMORY).free > 4 << 30
 
 
+FOREIGN = re.compile(  # what the program, git or OpenTelemetry would read of whoever runs the tests
+    r"(?i:.*_API_KEY|.*_API_BASE|.*_BASE_URL|(HTTPS?|ALL|NO)_PROXY)|(GIT|GITHUB|GITLAB|CIRCLE|BUILDKITE|JENKINS|TF)_.*"
+    r"|CIRCLECI|BUILDKITE|(OTEL|XDG|OPENAI|LITELLM)_.*|TRACEPARENT|PYTHONWARNINGS|COLUMNS|LINES|NO_COLOR|FORCE_COLOR"
+    r"|PROMPTOPS_(CPU_SECONDS|GATEWAY_KEY|LOCAL_FAST|LOCAL_GGUF|PRIVACY_KEY|REGISTRY|TELEMETRY|UNIT_KEY)"
+)
+
+TO_INSTALL = re.compile(r"(?i:(HTTPS?|ALL|NO)_PROXY)|XDG_.*")  # as tests of environments of their own do
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    for name in filter(FOREIGN.fullmatch, list(os.environ)):
+        if not (os.environ.get("PROMPTOPS_ISOLATED") and TO_INSTALL.fullmatch(name)):
+            del os.environ[name]
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # as a shell leaves it to what a script starts by `&`
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if has_room_in_memory():  # each commit of SQLite waits for a disk
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
     if config.pluginmanager.hasplugin("_cov"):
@@ -139,23 +176,38 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Nobody waits for the import of files that are left out as a whole."""
-    return True if config.option.markexpr == "not slow" and is_slow_file(collection_path) else None
+    return True if config.option.markexpr == "not slow" and is_in(SLOW_FILES, collection_path) else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     left_out = {name for name in ASKED_FOR if name not in config.option.markexpr}
     slow, fast = [], []
+    other_engine = os.environ.get("PROMPTOPS_TEST_ENGINE", "sqlite") != "sqlite"
     for item in items:
         marks = {mark.name for mark in item.iter_markers()}
+        if other_engine and "sqlite" in marks:
+            item.add_marker(pytest.mark.skip(reason="is about the file of SQLite"))
         for name in marks & left_out:
             if not config.option.write_golden:
                 item.add_marker(pytest.mark.skip(reason=f"takes minutes: pytest -m {name}"))
-        if not marks.isdisjoint(SLOW_MARKERS) or is_slow_file(item.path):
+        if not marks.isdisjoint(SLOW_MARKERS) or is_in(SLOW_FILES, item.path):
             item.add_marker("slow")
             slow.append(item)
         else:
             (slow if "slow" in marks else fast).append(item)
     items[:] = [*slow, *fast]  # no worker ends long after others
+    if fast:
+        for item in slow:
+            if not is_in(COVERING_FOLDERS, item.path):
+                item.add_marker("no_cover")
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays. Command lines say so as they start; what they leave here is garbage."""
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # Python looks for garbage when there is a quarter more than at the last collection
+    gc.freeze = lambda: None
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -194,12 +246,8 @@ def _isolated_environment(
     home = next(_homes)
     home.mkdir()
     (home / ".gitconfig").write_text(GIT_CONFIG, "utf-8")
-    foreign = re.compile(r".*_API_KEY|(GIT|GITHUB|GITLAB|CIRCLE|BUILDKITE|JENKINS|TF)_.*|CIRCLECI|BUILDKITE")
-    for name in filter(foreign.fullmatch, list(os.environ)):
-        monkeypatch.delenv(name)
-    for name in ("PROMPTOPS_REGISTRY", "PROMPTOPS_LOCAL_GGUF", "OPENAI_BASE_URL", "OPENAI_API_BASE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setenv("PROMPTOPS_REGISTRY", "")
+    monkeypatch.delenv("PROMPTOPS_REGISTRY")  # that `--registry` sets goes with the test
     monkeypatch.setattr("promptops.redaction._sent", {})  # keys of other tests are none of this one
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
@@ -208,6 +256,33 @@ def _isolated_environment(
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_NAME", "Ada")
         monkeypatch.setenv(f"GIT_{who}_EMAIL", "ada@example.org")
+
+
+@pytest.fixture(autouse=True)
+def _engine(_isolated_environment: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """With PROMPTOPS_TEST_ENGINE=postgres each test logs to a registry of its own on a server."""
+    if os.environ.get("PROMPTOPS_TEST_ENGINE") != "postgres":
+        yield
+        return
+    from support.postgres import new_registry
+
+    with new_registry() as url:
+        monkeypatch.setenv("PROMPTOPS_REGISTRY", url)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _modules_of_one_project() -> Iterator[None]:
+    """Modules of a test's project, such as its checks in Python, go with it: another has the same names."""
+    before = list(sys.path)
+    yield
+    if sys.path != before:
+        added = tuple(f"{folder}{os.sep}" for folder in sys.path if folder not in before)
+        for name, module in list(sys.modules.items()):
+            if (getattr(module, "__file__", None) or "").startswith(added):
+                del sys.modules[name]
+        sys.path[:] = before
+        importlib.invalidate_caches()
 
 
 @pytest.fixture

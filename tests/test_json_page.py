@@ -22,6 +22,7 @@ LIFE = (
     "render greet -i name=Ada",
     "run greet@HEAD -i name=Ada",
     "batch greet@HEAD names.jsonl --out answers.jsonl",
+    "last",
     "runs list",
     "runs show last",
     "runs search Ada",
@@ -38,6 +39,8 @@ LIFE = (
     "promote greet@HEAD~1 --yes",
     "canary greet@HEAD --plan quick --yes",
     "tick greet",
+    "monitor check greet:production",
+    "monitor inputs greet",
     "status",
     "release forecast greet@HEAD --plan quick",
     "release pause greet",
@@ -52,6 +55,8 @@ LIFE = (
     "cache clear greet",
     "hooks status",
     "registry prune --older-than 1d --dry-run",
+    "export greet@HEAD --format promptfoo",
+    "import foo",
     "doctor",
 )
 
@@ -61,6 +66,7 @@ def project(repo: Repo, provider: Provider) -> Repo:
     repo.write("prompts/greet.yaml", GREET + "cases: greet.cases.jsonl\n")
     repo.write("prompts/greet.cases.jsonl", '{"inputs": {"name": "Ada"}, "checks": [{"contains": "Ada"}]}\n')
     repo.write("names.jsonl", '{"inputs": {"name": "Grace"}}\n')
+    repo.write("foo/promptfooconfig.yaml", "prompts: ['Hi {{who}}']\nproviders: [openai:gpt-4o]\n")
     repo.write(".gitignore", "registry.db*\n")
     repo.commit("Greet people")
     repo.write("prompts/greet.yaml", GREET.replace("people", "everybody") + "cases: greet.cases.jsonl\n")

@@ -7,24 +7,41 @@ from pathlib import Path
 import pytest
 
 import promptops
+from support.batch_jobs import Faults
+from support.batch_provider import BatchProvider
 from support.console_pages import matches, rewritten, run_page
 from support.forked_commands import write_program
 from support.front_door import Repo
 from support.paths import ROOT
 from support.provider import Provider
-from support.stand_in import stand_in
+from support.stand_in import stand_in, stand_in_answer
 
 pytestmark = pytest.mark.slow
 CACHE = os.environ.get("XDG_CACHE_HOME", str(Path.home() / ".cache"))
 EMBEDDED = ("README.md", "docs/checks.md", "docs/shadow.md")
 GUIDES = (
     "docs/from-f-strings.md",
+    "docs/from-promptfoo.md",
+    "docs/from-github-models.md",
+    "docs/from-openai-prompts.md",
+    "docs/from-llm.md",
+    "docs/from-prompty.md",
+    "docs/from-dotprompt.md",
     "docs/images-and-chat.md",
+    "docs/conversations.md",
     "docs/costs.md",
+    "docs/many-machines.md",
+    "docs/provider-batches.md",
+    "docs/datasets.md",
     "docs/ci.md",
     "docs/team.md",
     "docs/releases.md",
+    "docs/guards.md",
+    "docs/monitoring.md",
 )
+
+
+BATCH_PAGE = (Faults(polls=1), Faults(), Faults(polls=9, cancel_after=1))
 
 
 @pytest.fixture
@@ -55,6 +72,8 @@ def test_a_page_shows_what_happens_and_leaves_nothing_behind(
     request: pytest.FixtureRequest,
 ) -> None:
     provider.script = stand_in
+    if name == "docs/provider-batches.md":
+        BatchProvider(*BATCH_PAGE, answer=stand_in_answer, provider=provider)
     page = ROOT / name
     text = page.read_text(encoding="utf-8")
     results = list(run_page(text, repo.path, environment))

@@ -146,6 +146,6 @@ def test_python_and_node_that_retry_make_one_observation(
     assert (len(models), set(models.values()), OTHER in models) == (2, {2 * 3}, True)
     assert [run["error_type"] for run in runs(repo)] == ["server"] * 2
     cli("tick", "greet:production")
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.registry) as registry:
         seen = registry.read("SELECT count(*), sum(loss) FROM observations WHERE metric = 'error_rate'")
         assert [tuple(row) for row in seen] == [(2, 2.0)]

@@ -10,6 +10,7 @@ from packaging.utils import canonicalize_name
 from support.paths import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+APART = {"ray"}  # of 250 MB: .ci/run installs it beside the rest, in an environment of its own
 GROUPS = {"base": PROJECT["dependencies"], **PROJECT["optional-dependencies"]}
 LOCK = (ROOT / "requirements-dev.lock").read_text(encoding="utf-8")
 
@@ -22,7 +23,7 @@ def pinned() -> dict[str, list[str]]:
     return versions
 
 
-@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize("group", sorted(GROUPS.keys() - APART))
 def test_each_dependency_is_pinned_to_a_version_that_is_allowed(group: str) -> None:
     wanted = [Requirement(text) for text in GROUPS[group]]
     found = pinned()

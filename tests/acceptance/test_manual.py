@@ -28,6 +28,8 @@ PAGES = sorted(
 )
 by_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 FOREIGN_OPTIONS = {
+    "--cov",
+    "--cid",
     "--durations",
     "--no-deps",
     "--only-binary",
@@ -38,6 +40,8 @@ FOREIGN_OPTIONS = {
 }
 """Of pytest, pip, llm, gh and git, which the pages name too."""
 FOREIGN_KEYS = {
+    "apiVersion",
+    "spec",
     "repo",
     "rev",
     "hooks",
@@ -49,8 +53,23 @@ FOREIGN_KEYS = {
     "reasoning_effort",
     "services",
     "volumes",
+    "questions",
+    "codes",
+    "providers",
+    "defaultTest",
+    "tests",
+    "modelParameters",
+    "testData",
+    "evaluators",
+    "string",
+    "uses",
+    "system",
+    "defaults",
+    "options",
+    "allow",
 }
-"""Of pre-commit, GitHub, compose files, a commit's subject, a judge's arguments, a request's parameters."""
+"""Of pre-commit, GitHub, compose files, promptfoo, GitHub Models, llm, commits, arguments of checks, rubrics,
+a request."""
 
 
 @by_page

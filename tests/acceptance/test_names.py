@@ -4,6 +4,8 @@ import ast
 import re
 from collections import defaultdict
 
+import pytest
+
 from support.package_source import PACKAGE, parsed_files
 
 DOUBLED: dict[str, str] = {}  # name -> why two may have it
@@ -17,6 +19,7 @@ ALLOWED_PARTICIPLES = {
 }
 
 
+@pytest.mark.slow
 def test_no_class_and_no_public_function_shares_its_name_with_another() -> None:
     files = defaultdict(list)
     for file, tree in parsed_files():

@@ -3,10 +3,8 @@
 import json
 import random
 import re
-import sqlite3
 import sys
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ from promptops.api import Workspace
 from promptops.evaluation.shadow.live.lock import exclusive_lock
 from support.front_door import Cli, Repo
 from support.killed_commands import run_until_killed
+from support.logged_rows import open_log
 from support.personal_data import (
     KINDS,
     PATTERN,
@@ -191,7 +190,7 @@ def test_ten_thousand_runs_leave_none(cli: Cli, project: Repo, outside: Path) ->
 
 
 def logged_runs(project: Repo) -> int:
-    with closing(sqlite3.connect(project.path / "registry.db")) as connection:
+    with open_log(project.path) as connection:
         return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
 
 
@@ -215,6 +214,8 @@ FAILING = {
     "gives nonsense": ("{python: 'own.redactors:nonsense'}", "ValueError"),
     "ends the process": ("{python: 'own.redactors:leaves'}", "SystemExit"),
     "is not there": ("{python: 'own.redactors:gone'}", "no function gone"),
+    "hangs": ("{python: 'own.redactors:hangs', timeout: 0.05}", "own.redactors:hangs has not come back"),
+    "hangs later": ("{python: 'own.redactors:drips', timeout: 0.05}", "drips has not come back after 0.05 s"),
     "takes too long": (r"{regex: '(q|u|qu)*$', name: slow}", "not decided"),
 }
 
@@ -234,7 +235,9 @@ def test_a_rule_that_fails_keeps_the_run_and_none_of_its_text(
     project.write(
         "own/redactors.py",
         "def broken(text): raise ValueError(text)\ndef nonsense(text): return [(3, 999999)]\n"
-        "def leaves(text): raise SystemExit(text)\n",
+        "def leaves(text): raise SystemExit(text)\n"
+        "def hangs(text): __import__('time').sleep(1); return []\n"
+        "def drips(text):\n    yield 0, 1\n    yield from hangs(text)\n",
     )
     done = cli("run", "ask", "-i", f"question={'qu' * 2000}! {SENTENCE} 0")
 
@@ -339,6 +342,7 @@ def test_replays_leave_redacted_runs_out_unless_told(cli: Cli, project: Repo, pr
         ("promptops.yaml", "{regex: '(', name: x}", "not a regular expression"),
         ("promptops.yaml", "{regex: a, name: Bad Name}", "cannot be the name"),
         ("promptops.yaml", "{python: no-function}", "names no function"),
+        ("promptops.yaml", "{python: 'own:find', timeout: 0}", "`timeout` is a number of seconds"),
         ("prompts/ask.yaml", "phone_number", "phone_number"),
         ("prompts/ask.yaml", "{regex: '(', name: x}", "not a regular expression"),
         ("prompts/ask.yaml", "{python: 'os:getcwd'}", "python"),

@@ -74,12 +74,16 @@ def main() -> None:
         shutil.rmtree(folder)
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 @contextmanager
 def stub(source: Path, folder: Path) -> Iterator[None]:
     subprocess.run(["gcc", "-O2", "-w", "-o", folder / "stub", source], check=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen([folder / "stub", str(port)])
     os.environ["OPENAI_BASE_URL"] = f"http://127.0.0.1:{port}/l50/v1"
     time.sleep(0.3)
@@ -97,8 +101,8 @@ def repository(folder: Path) -> None:
     subprocess.run(["git", "init", "-q", "-b", "main"], check=True)
 
 
-def tickets(count: int) -> Iterator[dict[str, str]]:
-    return ({"ticket": f"case {number} " + "my card was charged twice " * 6} for number in range(count))
+def tickets(count: int, name: str = "case") -> Iterator[dict[str, str]]:
+    return ({"ticket": f"{name} {number} " + "my card was charged twice " * 6} for number in range(count))
 
 
 def engine() -> None:
@@ -237,17 +241,32 @@ def loop_rate(count: int) -> float:
 
 def write_lines(file: Path, count: int) -> None:
     with file.open("w") as stream:
-        stream.writelines(json.dumps({"inputs": each}) + "\n" for each in tickets(count))
+        # no line of one file is answered by what the log kept of another
+        stream.writelines(json.dumps({"inputs": each}) + "\n" for each in tickets(count, f"of {count}"))
+
+
+_MEASURE = """
+import resource, subprocess, sys, time
+clock = time.perf_counter()
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(time.perf_counter() - clock, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
 
 
 def measured(command: list[str], **options: Any) -> tuple[float, float]:
-    """Seconds, and the peak memory of the process in MB."""
-    clock = time.perf_counter()
-    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
-    _, status, usage = os.wait4(child.pid, 0)
-    child.returncode = os.waitstatus_to_exitcode(status)
-    per_mb = 1024 if sys.platform == "linux" else 1024**2
-    return time.perf_counter() - clock, usage.ru_maxrss / per_mb
+    """Seconds, and the peak memory of the process in MB.
+
+    A small process starts it: what a process had at its peak before ``exec`` counts as its own.
+    """
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", _MEASURE, *command],
+        check=True,
+        capture_output=True,
+        text=True,
+        **options,
+    )
+    seconds, peak = map(float, done.stdout.split())
+    return seconds, peak / (1024 if sys.platform == "linux" else 1024**2)
 
 
 def peer(folder: Path, program: str) -> None:

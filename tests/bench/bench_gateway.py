@@ -28,6 +28,7 @@ from support.git_repositories import new_repository
 
 IN_FLIGHT, ROUNDS, CALLS = 64, 5, 1_500
 SINGLE_CALLS = 300
+EARLY_CALLS, MANY_CALLS = 10_000, 100_000  # between which the memory must not grow
 TICKET = "my card was charged twice " * 6
 MESSAGES = [
     {"role": "system", "content": "You route support tickets."},
@@ -45,14 +46,15 @@ def main() -> None:
     try:
         with stub(source, folder):
             base = os.environ["OPENAI_BASE_URL"]
-            _prepare(folder / "project")
+            prepare(folder / "project")
             _single(folder, base.replace("/l50/", "/l0/"))
             _many(folder, base.replace("/l50/", "/l20/"))
+            _memory(folder, base.replace("/l50/", "/l0/"))
     finally:
         shutil.rmtree(folder)
 
 
-def _prepare(folder: Path) -> None:
+def prepare(folder: Path) -> None:
     folder.mkdir()
     repository = new_repository(folder)
     repository.commit("Route", {"prompts/triage.yaml": PROMPT.format(text="You route tickets.")}, day=1)
@@ -65,7 +67,7 @@ def _prepare(folder: Path) -> None:
 
 
 @contextmanager
-def _gateway(folder: Path, stub_url: str) -> Iterator[tuple[str, int]]:
+def gateway(folder: Path, stub_url: str) -> Iterator[tuple[str, int]]:
     """Its base URL and the id of its process."""
     command = [sys.executable, "-m", "promptops", "serve", "--port", "0"]
     environment = {**os.environ, "OPENAI_BASE_URL": stub_url}
@@ -80,7 +82,7 @@ def _gateway(folder: Path, stub_url: str) -> Iterator[tuple[str, int]]:
 
 
 def _single(folder: Path, direct: str) -> None:
-    with _gateway(folder, direct) as (url, _):
+    with gateway(folder, direct) as (url, _):
         times: dict[str, list[float]] = {
             "direct": [],
             "gateway": [],
@@ -89,10 +91,10 @@ def _single(folder: Path, direct: str) -> None:
             "disk": [],
         }
         calls = {
-            "direct": _client(direct, {"model": "m", "messages": MESSAGES}),
-            "gateway": _client(url, _body()),
-            "stream": _client(url, {**_body(), "stream": True}),
-            "direct stream": _client(direct, {"model": "m", "messages": MESSAGES, "stream": True}),
+            "direct": client(direct, {"model": "m", "messages": MESSAGES}),
+            "gateway": client(url, gateway_body()),
+            "stream": client(url, {**gateway_body(), "stream": True}),
+            "direct stream": client(direct, {"model": "m", "messages": MESSAGES, "stream": True}),
             "disk": _two_syncs(folder / "project" / "probe"),
         }
         for _ in range(SINGLE_CALLS):
@@ -109,11 +111,11 @@ def _single(folder: Path, direct: str) -> None:
     show("added to the first text of a stream: p50", f"{first:.2f} ms", f"≤ 1 + {disk50:.2f}")
 
 
-def _body() -> dict[str, object]:
+def gateway_body() -> dict[str, object]:
     return {"model": "triage:production", "messages": [], "inputs": {"ticket": TICKET}, "user": "u1"}
 
 
-def _client(base: str, body: dict[str, object]) -> Callable[[], object]:
+def client(base: str, body: dict[str, object]) -> Callable[[], object]:
     """One call over a kept connection; of a stream, until its first text."""
     address, data = urlsplit(base), json.dumps(body).encode()
     connection = http.client.HTTPConnection(address.netloc)
@@ -143,27 +145,36 @@ def _two_syncs(file: Path) -> Callable[[], object]:
 
 
 def _many(folder: Path, direct: str) -> None:
-    with _gateway(folder, direct) as (url, process):
+    with gateway(folder, direct) as (url, _):
         pairs = [
             (
-                asyncio.run(_rate(direct, {"model": "m", "messages": MESSAGES})),
-                asyncio.run(_rate(url, _body())),
+                asyncio.run(rate(direct, {"model": "m", "messages": MESSAGES})),
+                asyncio.run(rate(url, gateway_body())),
             )
             for _ in range(ROUNDS + 1)
         ][1:]
-        memory = _resident_mb(process)
     ours, theirs = (statistics.median(column) for column in ((b for _, b in pairs), (a for a, _ in pairs)))
     share = statistics.median(b / a for a, b in pairs)
     show(f"direct, {IN_FLIGHT} in flight at 20 ms: calls a second", f"{theirs:,.0f}", "")
     show(f"through the gateway, {IN_FLIGHT} in flight: calls a second", f"{ours:,.0f}", "")
     show("  ratio, pair by pair", f"{share:.2f}", "≥ 0.5")
-    show(f"memory after {(ROUNDS + 1) * CALLS:,} calls", f"{memory:.0f} MB", "≤ 120 MB")
 
 
-async def _rate(base: str, body: dict[str, object]) -> float:
+def _memory(folder: Path, direct: str) -> None:
+    with gateway(folder, direct) as (url, process):
+        asyncio.run(rate(url, gateway_body(), EARLY_CALLS))
+        early = resident_mb(process)
+        asyncio.run(rate(url, gateway_body(), MANY_CALLS - EARLY_CALLS))
+        late = resident_mb(process)
+    what = f"memory after {EARLY_CALLS:,} and {MANY_CALLS:,} calls"
+    show(what, f"{early:.0f} and {late:.0f} MB", "≤ 120 MB, and flat")
+
+
+async def rate(base: str, body: dict[str, object], calls: int = CALLS) -> float:
+    """Calls a second, many in flight."""
     import aiohttp
 
-    data, left = json.dumps(body).encode(), iter(range(CALLS))
+    data, left = json.dumps(body).encode(), iter(range(calls))
     headers = {"Content-Type": "application/json", "Authorization": "Bearer k"}
     connector = aiohttp.TCPConnector(limit=IN_FLIGHT)
     async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
@@ -176,9 +187,9 @@ async def _rate(base: str, body: dict[str, object]) -> float:
 
         clock = time.perf_counter()
         await asyncio.gather(*(work() for _ in range(IN_FLIGHT)))
-        return CALLS / (time.perf_counter() - clock)
+        return calls / (time.perf_counter() - clock)
 
 
-def _resident_mb(process: int) -> float:
+def resident_mb(process: int) -> float:
     status = Path(f"/proc/{process}/status").read_text(encoding="ascii")
     return int(status.split("VmRSS:")[1].split()[0]) / 1024

@@ -117,6 +117,7 @@ def reading(folder: Path, rows: int) -> list[Row]:
         ("runs list", "<= 0.5 s"),
         (f"runs list {PROMPTS[7]}", "<= 0.5 s"),
         (f"runs list --model {MODELS[1]} --since 1d", ""),
+        ("runs report --since 2025-01-01 --format html --out /dev/null", "<= 2 s"),
     ]
     figures = [
         (f"built: {rows:,} runs, {path.stat().st_size / 1e9:.2f} GB", f"{rows / built:,.0f} rows/s", ""),

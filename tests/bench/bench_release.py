@@ -2,11 +2,12 @@
 
 Run from the repository's root; it needs about 4 GB below the folder for temporary files and ten minutes:
 
-    python tests/bench/bench_release.py [--rows 1000000]
+    python tests/bench/bench_release.py [--rows 1000000] [--registry postgresql://…]
 """
 
 import argparse
 import math
+import os
 import random
 import shutil
 import subprocess
@@ -26,6 +27,8 @@ from lean import lean_python
 
 from promptops.cli.main import main as promptops
 from promptops.config.clock import utc_text
+from promptops.config.registry_location import RegistryLocation
+from promptops.config.settings import find_settings
 from promptops.git.repo import GitRepo
 from promptops.registry import FinishedRun, RegistryDatabase, StartedRun
 from promptops.stats.eprocess import Hypothesis
@@ -56,13 +59,16 @@ _NEW = 200
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    rows = parser.parse_args(arguments).rows
+    parser.add_argument("--registry", help="an empty one on PostgreSQL, in place of SQLite's file")
+    asked = parser.parse_args(arguments)
+    if asked.registry:
+        os.environ["PROMPTOPS_REGISTRY"] = asked.registry
     place = Path(tempfile.mkdtemp(prefix="bench-release-"))
     try:
         show([("measured", "figure", "target")])
         show(engine())
         with chdir(place):
-            for row in releases(released(place), rows):
+            for row in releases(released(place), asked.rows):
                 show([row])
     finally:
         shutil.rmtree(place)
@@ -103,19 +109,23 @@ def verb(*arguments: str) -> None:
 
 def releases(folder: GitFolder, rows: int) -> Iterator[Row]:
     channels, one = live(folder), PROMPTS[7]
-    path = folder.path / "registry.db"
-    built = timed(lambda: fill(path, channels, 0, rows, rows))
-    yield f"built: {rows:,} runs, {path.stat().st_size / 1e9:.2f} GB", f"{rows / built:,.0f} rows/s", ""
+    place = find_settings(folder.path, os.environ).registry
+    built = timed(lambda: fill(place, channels, 0, rows, rows))
+    yield f"built: {rows:,} runs{_size(place)}", f"{rows / built:,.0f} rows/s", ""
     yield whole("tick --all, the first: everything is scored", ["tick", "--all"], "")
     yield whole("status, all prompts", ["status"], "<= 1 s", times=5)
     yield whole("status of one prompt", ["status", one], "", times=5)
     yield whole("status --format html", ["status", "--format", "html"], "", times=3)
-    fill(path, {one: channels[one]}, rows, _NEW, rows)
+    fill(place, {one: channels[one]}, rows, _NEW, rows)
     yield whole(f"tick of one prompt, {_NEW} new calls", ["tick", one], "")
     yield whole("tick --all, nothing new", ["tick", "--all"], "")
     yield whole("rollback", ["rollback", one], "<= 1 s")
     yield whole("release verify", ["release", "verify"], "")
     yield "python -c pass", f"{process(['-c', 'pass']):.3f} s", ""
+
+
+def _size(place: RegistryLocation) -> str:
+    return f", {place.stat().st_size / 1e9:.2f} GB" if isinstance(place, Path) else " on PostgreSQL"
 
 
 def live(folder: GitFolder) -> Mapping[str, ChannelState]:
@@ -133,11 +143,13 @@ def whole(what: str, arguments: Sequence[str], target: str, *, times: int = 1) -
     return f"promptops {what}", f"{best:.3f} s", target
 
 
-def fill(path: Path, channels: Mapping[str, ChannelState], first: int, count: int, rows: int) -> None:
+def fill(
+    place: RegistryLocation, channels: Mapping[str, ChannelState], first: int, count: int, rows: int
+) -> None:
     """Log calls of these channels, half of them the canary's; ``rows`` of them make up the whole time."""
     words = [f"w{random.Random(n).randrange(10**6):06}" for n in range(4_000)]
     names = sorted(channels)
-    with RegistryDatabase.open(path) as registry:
+    with RegistryDatabase.open(place) as registry:
         for start in range(first, first + count, _CHUNK):
             numbers = range(start, min(start + _CHUNK, first + count))
             registry.record([call(n, words, names, channels, rows) for n in numbers])

@@ -2,16 +2,23 @@
 
 import json
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from promptops.config.registry_location import local_file
 from support.front_door import Repo
+from support.logged_rows import open_log
 
 
 def write_lines(repo: Repo, count: int, name: str = "in.jsonl") -> Path:
     lines = [json.dumps({"inputs": {"name": f"person {number}"}}) for number in range(1, count + 1)]
     return repo.write(name, "\n".join(lines) + "\n")
+
+
+def calls_under_way(repo: Repo) -> list[Path]:
+    """The files in which batches note the calls that they have begun."""
+    local = local_file(repo.registry)
+    return list(local.with_name(f"{local.name}-batches").iterdir())
 
 
 def results(text: str) -> list[dict[str, Any]]:
@@ -27,6 +34,6 @@ def greetings(count: int) -> list[str]:
 
 
 def rows(repo: Repo, sql: str = "SELECT * FROM runs ORDER BY seq") -> list[dict[str, Any]]:
-    with closing(sqlite3.connect(repo.path / "registry.db")) as connection:
+    with open_log(repo.path) as connection:
         connection.row_factory = sqlite3.Row
-        return [dict(row) for row in connection.execute(sql)]
+        return [dict(row) for row in connection.execute(sql).fetchall()]

@@ -45,5 +45,5 @@ def log_calls(
         )
         checks = () if passed is None else (check("max_words", passed=passed),)
         log.append((run, (a_failure if error else an_end)(finished_at=at, checks=checks, **said)))
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.registry) as registry:
         registry.record(log)

@@ -30,6 +30,8 @@ def options_of(path: VerbPath) -> set[str]:
 def command_lines(text: str) -> Iterator[str]:
     """Each ``promptops …`` of a text, up to a pipe, a redirection, a comment or the end of its line."""
     joined = re.sub(r"\\\n\s*", "", text)
+    inner = r"\$\((promptops [^()\n]*)\)"
+    joined = "\n".join([re.sub(inner, "VALUE", joined), *re.findall(inner, joined)])
     for match in re.finditer(r"(?<![\w./-])(?:git )?promptops (?P<rest>[^\n`]+)", joined):
         yield _ENDS.split(match["rest"], maxsplit=1)[0].strip().rstrip(".,;:")
 

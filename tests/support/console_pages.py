@@ -13,7 +13,7 @@ _MARK = "\x01"
 _MASKS = (
     (r"(?m)^latency .*$", "latency"),
     (r"\s+", " "),
-    (r"\b01[0-9A-HJKMNP-TV-Z]{8}(?:[0-9A-HJKMNP-TV-Z]{16})?\b", "RUN"),
+    (r"\b01[0-9A-HJKMNP-TV-Z]{8}(?:[0-9A-HJKMNP-TV-Z]{4}(?:[0-9A-HJKMNP-TV-Z]{12})?)?\b", "RUN"),
     (r"sha256:[0-9a-f]{6,64}…?", "DIGEST"),
     (r"(?<=[@ ])[0-9a-f]{7,40}\b", "HASH"),
     (r"litellm \d+[.\d]* of \d{4}-\d\d-\d\d", "CATALOGUE"),

@@ -1,6 +1,7 @@
 """The program behind `support.forked_commands`: it has loaded promptops, and forks for each command line."""
 
 import atexit
+import contextlib
 import gc
 import importlib
 import marshal
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import promptops
+from promptops.errors import Invalid
 
 PATH = sys.path[0 if sys.flags.safe_path else 1 :]  # without the folder of this program
 AHEAD = ("aiohttp", "sqlite_utils")  # what verbs import where they use it
@@ -28,7 +30,8 @@ AHEAD = ("aiohttp", "sqlite_utils")  # what verbs import where they use it
 def load_ahead() -> None:
     for each in pkgutil.walk_packages(promptops.__path__, "promptops."):
         if not each.name.endswith("__main__"):
-            importlib.import_module(each.name)
+            with contextlib.suppress(Invalid):  # of an extra that is not installed
+                importlib.import_module(each.name)
     for name in AHEAD:
         importlib.import_module(name)
 

@@ -2,6 +2,7 @@
 
 import atexit
 import functools
+import os
 import shutil
 import subprocess
 import tempfile
@@ -9,6 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from promptops.config.registry_location import RegistryLocation, is_postgres_url
+from promptops.config.settings import find_settings
 
 GREET = """\
 description: Greet somebody.
@@ -31,6 +35,11 @@ class Repo:
 
     path: Path
 
+    @property
+    def registry(self) -> RegistryLocation:
+        """Where what is called in it is logged."""
+        return find_settings(self.path, os.environ).registry
+
     def git(self, *arguments: str) -> str:
         done = subprocess.run(
             ["git", *arguments], cwd=self.path, check=True, capture_output=True, encoding="utf-8"
@@ -49,14 +58,17 @@ class Repo:
         return self.git("rev-parse", "HEAD")
 
     def start_as(self, name: str, build: Callable[[], Any]) -> None:
-        """What ``build`` makes of the new repository; from the second time on a copy, which starts no git."""
+        """What ``build`` makes of the new repository; from the second time on a copy, which starts no git.
+
+        Where a server keeps the log it is built each time: what was logged is not in the repository.
+        """
         made = _made_before() / name
-        if made.exists():
+        if made.exists() and not is_postgres_url(os.environ.get("PROMPTOPS_REGISTRY", "")):
             shutil.copytree(made, self.path, dirs_exist_ok=True)
         else:
             self.path.mkdir(exist_ok=True)
             build()
-            shutil.copytree(self.path, made)
+            shutil.copytree(self.path, made, dirs_exist_ok=True)
 
 
 @functools.cache

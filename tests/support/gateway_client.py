@@ -1,6 +1,7 @@
 """A gateway in this process, and a client that speaks plain HTTP to it."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -55,17 +56,18 @@ class Response:
 @dataclass(frozen=True)
 class Client:
     port: int
+    host: str = "127.0.0.1"
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http://{self.host}:{self.port}/v1"
 
     def send(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Response:
         raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
         sent = {"Content-Type": "application/json", **(headers or {})}
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = HTTPConnection(self.host.strip("[]"), self.port, timeout=30)
         try:
             connection.request(method, path, raw, sent)
             answer = connection.getresponse()
@@ -90,7 +92,7 @@ class Client:
 
 @contextmanager
 def running_gateway(folder: Path, **options: Any) -> Iterator[Client]:
-    settings = find_settings(folder, {})
+    settings = find_settings(folder, os.environ)
     with Gateway(settings, RepositorySource(settings), GatewayOptions(port=0, **options)) as gateway:
         yield Client(gateway.start())
 
@@ -104,6 +106,7 @@ def serving_process(folder: Path, *options: str) -> Iterator[tuple[subprocess.Po
             assert process.stderr
             line = process.stderr.readline()
             assert "/v1" in line, line + process.stderr.read()
-            yield process, Client(int(line.rsplit(":", 1)[1].split("/")[0]))
+            host, _, port = line.partition("http://")[2].partition("/v1")[0].rpartition(":")
+            yield process, Client(int(port), host if host == "[::1]" else "127.0.0.1")
         finally:
             process.kill()

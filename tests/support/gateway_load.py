@@ -138,12 +138,14 @@ class GatewayLoad:
         if number % (2 * HANGS_UP_EVERY):  # whole: there is nothing to hear yet
             asked.cancel()
             await asyncio.wait([asked])
-            if not asked.cancelled() and (error := asked.exception()):
-                raise error
+            if not asked.cancelled():
+                (await asked).close()
         else:
             answer = await asked
-            assert await answer.content.readany()
-            answer.close()
+            try:
+                assert await answer.content.readany()
+            finally:
+                answer.close()  # also where the process was killed in the middle of it
         reached.cancel()
         self.hung_up[number] = time.monotonic()
 
@@ -191,9 +193,15 @@ def run_rows(folder: Path) -> list[tuple[str, str, str]]:
 
 
 def workers_of(process: int) -> list[int]:
-    """Its children, the oldest first."""
+    """Its children, the oldest first. Ids start again some day: they do not tell it."""
     children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii")
-    return sorted(map(int, children.split()))
+    return sorted(map(int, children.split()), key=_started)
+
+
+def _started(process: int) -> int:
+    """In ticks since the machine started."""
+    after_name = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2]
+    return int(after_name.split()[19])
 
 
 def resident_mb(process: int) -> float:

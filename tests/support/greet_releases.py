@@ -80,7 +80,7 @@ def subjects(repo: Repo) -> list[str]:
 
 def runs(repo: Repo) -> list[dict[str, Any]]:
     """What is logged, oldest first."""
-    with RegistryDatabase.open(repo.path / "registry.db") as registry:
+    with RegistryDatabase.open(repo.registry) as registry:
         return [dict(row) for row in registry.read("SELECT * FROM runs ORDER BY seq")]
 
 

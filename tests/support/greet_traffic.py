@@ -36,7 +36,7 @@ def traffic(
     state = channel_state(prompt)
     numbers = [0] * count if alone else range(count)
     log = [logged(state, n, at=now + n / 1000, failing=failing, prompt=prompt) for n in numbers]
-    with RegistryDatabase.open(registry or repo.path / "registry.db") as opened:
+    with RegistryDatabase.open(registry or repo.registry) as opened:
         opened.record(log)
 
 
@@ -60,7 +60,7 @@ def logged(
         weight_bp=state.rollout.weight_bp,
         digest=served.digest,
         version=served.version,
-        unit_hash=f"{at:.3f}".rjust(64, "0"),
+        unit_hash=f"{at:.6f}".rjust(64, "0"),  # calls of two batches may be of one millisecond
         unit_key_id="k" * 12,
     )
     return run, (a_failure if failing and canary else an_end)(finished_at=utc_text(at + 0.1))

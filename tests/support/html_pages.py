@@ -18,7 +18,7 @@ class HtmlPage(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
-        if tag not in ("meta", "input", "wbr"):
+        if tag not in ("meta", "link", "input", "wbr"):
             self._open.append("output" if dict(attrs).get("class") == "output" else tag)
         if self._open and self._open[-1] == "output":
             self.outputs.append("")

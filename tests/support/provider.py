@@ -7,7 +7,6 @@ Without one it echoes the last user message. ``text`` and ``reply`` answer a str
 """
 
 import json
-import select
 import shutil
 import socket
 import ssl
@@ -22,6 +21,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import pytest
+
+from support.readable import readable
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ class Provider:
         """Wait; False when the client has hung up or the test is over."""
         until = time.monotonic() + seconds
         while (left := until - time.monotonic()) > 0 and not self._over.is_set():
-            if select.select([connection], [], [], min(left, 0.02))[0]:
+            if readable(connection, seconds=min(left, 0.02)):
                 self.hung_up.set()
                 return False
         return not self._over.is_set()
@@ -217,6 +218,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._respond()
 
     def do_POST(self) -> None:
+        self._respond()
+
+    def do_PATCH(self) -> None:
+        self._respond()
+
+    def do_DELETE(self) -> None:
         self._respond()
 
     def _respond(self) -> None:

@@ -137,6 +137,15 @@ def answers() -> Iterator[RawReply]:
     yield one("an error alone", {"error": {"code": 429, "message": "slow down"}}, error="rate_limit")
     yield one("an error in a list", [{"error": {"code": 429, "message": "slow"}}], error="rate_limit")
     yield one("object error", {"object": "error", "message": "no GPU", "code": 503}, error="server")
+    choice_error = {"error": "upstream failed", "message": {"content": "bil"}}
+    yield one("a text as the choice's error", answer(choice=choice_error), error="server", text="bil")
+    for said in ({"code": 1301, "msg": "unsafe"}, {"base_resp": {"status_code": 1008, "status_msg": "no"}}):
+        yield one(f"{[*said]} alone", said, error="server")
+    failed = {"status_code": 1027, "status_msg": "sensitive"}
+    yield one("base_resp that failed", answer("bil", base_resp=failed), error="server", text="bil")
+    yield one("base_resp of none", answer(base_resp={"status_code": 0, "status_msg": ""}), text="billing")
+    yield one("a delta", {"choices": [{"delta": {"content": "billing"}}]}, text="billing")
+    yield one("a choice of nothing", {"choices": [{"finish_reason": "stop"}]}, error="malformed_reply")
     yield one("detail alone", {"detail": "no such thing"}, error="server")
     yield one("choices a number", {"choices": 5}, error="malformed_reply")
     yield one("choices of nulls", {"choices": [None]}, error="malformed_reply")

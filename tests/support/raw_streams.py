@@ -56,6 +56,13 @@ def streams() -> Iterator[RawReply]:
     yield one(
         "event error", said("bil"), b"event: error\n" + data({"message": "x"}), error="server", text="bil"
     )
+    for shown in (b'"it broke"', b"5", b'[{"message": "x"}]', b"null"):
+        name = f"event error {shown.decode()}"
+        yield one(name, SAID, b"event: error\ndata: " + shown + b"\n\n", STOP, error="server", text="billing")
+    listed, short = [{"error": {"code": 429, "message": "slow"}}], {"status_code": 1002, "status_msg": "x"}
+    yield one("an error in a list", SAID, data(listed), STOP, error="rate_limit", text="billing")
+    yield one("base_resp", SAID, data({"base_resp": short}), STOP, DONE, error="server", text="billing")
+    yield one("msg without a finish", SAID, data({"code": 1, "msg": "x"}), DONE, error="server")
     yield one("event error in words", b"event: error\ndata: it broke\n\n", error="server")
     yield one(
         "error in a choice",

@@ -3,10 +3,10 @@
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from promptops.config.clock import format_timestamp, utc_text
+from promptops.config.registry_location import RegistryLocation
 from promptops.registry import FinishedRun, RegistryDatabase
 from promptops.release.analysis import analyze_rollout
 from promptops.release.analysis.findings import Findings, MetricFinding
@@ -58,7 +58,7 @@ def a_plan(*metrics: PlanMetric, **more: Any) -> ReleasePlan:
 class Traffic:
     """Calls of one rollout, a second apart unless ``at`` says otherwise."""
 
-    def __init__(self, path: Path | None = None, seed: int = 1) -> None:
+    def __init__(self, path: RegistryLocation | None = None, seed: int = 1) -> None:
         self.registry = RegistryDatabase.open(path) if path else RegistryDatabase.in_memory()
         self.rng = random.Random(seed)
         self.clock = START

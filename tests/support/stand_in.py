@@ -1,6 +1,7 @@
 """The model that answers in the pages: the same answer to the same question, as the page needs it."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from support.provider import Answer, Received, reply, text
@@ -25,9 +26,17 @@ def stand_in(request: Received) -> Answer:
     return text(_answer(system, question, body["model"]), usage=_USAGE)
 
 
+def stand_in_answer(request: Mapping[str, Any]) -> str:
+    """The text alone, as a batch service is asked for it."""
+    messages = request["messages"]
+    return _answer(_text(messages[0]["content"]), _text(messages[-1]["content"]), request["model"])
+
+
 def _answer(system: str, question: str, model: str) -> str:
     if system.startswith("Label each"):
         return "good"
+    if system.startswith("You judge"):
+        return json.dumps({"reason": "It is well put.", "score": 5})
     if system.startswith("Say how each"):
         return "It sounds good to me."
     if system.startswith("Route the ticket"):

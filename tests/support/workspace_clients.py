@@ -11,10 +11,12 @@ from typing import Any
 from promptops import Workspace
 from promptops.errors import PromptopsError
 from promptops.registry import RegistryDatabase
+from support.front_door import Repo
 
 
 def rows(path: Path, columns: str = "state") -> list[tuple[Any, ...]]:
-    with RegistryDatabase.open(path / "registry.db") as registry:
+    file = path / "registry.db"
+    with RegistryDatabase.open(file if file.exists() else Repo(path).registry) as registry:
         return [tuple(row) for row in registry.read(f"SELECT {columns} FROM runs ORDER BY seq")]
 
 
