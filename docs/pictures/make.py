@@ -159,8 +159,8 @@ def screenshot(page: Path, file: Path, theme: str, width: int, height: int) -> N
 def source_digest(report: str) -> str:
     """Of all that makes a report's look: what the program writes for the golden results, and the style."""
     golden = ROOT / "tests/cli/reports/golden" / f"{report}.html"
-    style = ROOT / "promptops/cli/reports/templates/base.css"
-    return hashlib.sha256(golden.read_bytes() + style.read_bytes()).hexdigest()
+    styles = [ROOT / "promptops/reports" / name for name in ("base.css", "plots.css")]
+    return hashlib.sha256(b"".join(file.read_bytes() for file in (golden, *styles))).hexdigest()
 
 
 if __name__ == "__main__":

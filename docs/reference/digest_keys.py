@@ -50,9 +50,13 @@ CHANGES: dict[str, tuple[str, Any]] = {  # key -> where, and another value
     "output: extract": ("output.extract", "json"),
     "max_input_tokens": ("max_input_tokens", 9_000),
     "checks": ("checks", ["json_schema"]),
+    "guards: block, redact, retry, replace": ("guards", [{"on": "output", "check": "json", "do": "block"}]),
+    "guards: flag": ("guards", [{"on": "output", "check": "json", "do": "flag"}]),
     "cases": ("cases", "a.cases.jsonl"),
+    "probes": ("probes", ["one"]),
     "log": ("log", {"redact": ["email"], "keep": "pseudonym"}),
     "retention": ("retention", {"inputs": "30d"}),
+    "review": ("review", "required"),
     "metadata": ("metadata", {"owner": "support"}),
 }
 

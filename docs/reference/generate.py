@@ -13,10 +13,16 @@ from promptops.cli.main import main
 from promptops.cli.verbs import GROUPS, VERBS, VerbPath, leaf_verbs
 from promptops.config.settings_schema import SETTINGS_SCHEMA
 from promptops.errors import EXIT_CODES
+from promptops.interop.datasets.parquet import COLUMNS
 from promptops.lint import RULES
 from promptops.prompt import PROMPT_SCHEMA
 
 os.environ.update(COLUMNS="80", NO_COLOR="1")
+
+
+def parquet_columns() -> str:
+    rows = (f"| `{name}` | `{kind}` |" for name, kind in COLUMNS.items())
+    return "\n".join(("\n| column | type |", "|---|---|", *rows, ""))
 
 
 def commands() -> str:
