@@ -85,7 +85,9 @@ def test_a_list_of_jobs_has_ours_or_not(data: st.DataObject) -> None:
     wire = data.draw(WIRES)
     listed = {"data": [shown(JOBS[wire], "http://127.0.0.1/v1")], "has_more": False}
     content = data.draw(damaged_json([listed]))
-    with Provider(body(content)) as provider:
+    results = data.draw(st.sampled_from(FILES[wire]) | damaged_json([{"custom_id": "run-00001"}]))
+    with Provider() as provider:
+        provider.script = lambda request: body(results if request.path.endswith("results") else content)
         since = "2026-01-01T00:00:00Z"
         settle(lambda: service_of(provider, wire).find("k", since=since, custom_ids=expected()))
 

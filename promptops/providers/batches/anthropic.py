@@ -173,7 +173,7 @@ class AnthropicBatches:
         """The job that holds our requests; else the one of that time and size whose results are not out."""
         possible = []
         for job in self._jobs_since(since):
-            if job.get("id") in {*known, *self._made} or _total(job) != len(ids):
+            if _total(job) != len(ids) or checked_id(job.get("id"), "job") in {*known, *self._made}:
                 continue
             if _status(job).is_over:
                 if self._is_ours(job, ids):
@@ -209,7 +209,8 @@ class AnthropicBatches:
         with file:
             for line in bounded_lines(file):
                 with contextlib.suppress(ValueError):
-                    return as_mapping(decode_json(line or b"")).get("custom_id") in ids
+                    custom_id = as_mapping(decode_json(line or b"")).get("custom_id")
+                    return isinstance(custom_id, str) and custom_id in ids
         return False
 
     def _result(self, custom_id: str, row: Mapping[str, Any]) -> BatchResult:
