@@ -1,7 +1,6 @@
 """A conversation in the terminal: each turn is a run that goes on from the one before."""
 
 import asyncio
-import re
 from dataclasses import field, replace
 
 from promptops.cli.chat_input import ChatCommand, ChatInput
@@ -124,10 +123,7 @@ class ChatSession:
 
     def _note_length(self, error: PromptopsError) -> None:
         """What to do about a conversation that no longer fits."""
-        full = isinstance(error, ModelError) and (
-            error.type == "context_exceeded"
-            or (error.type == "bad_request" and re.search("context|tokens", error.message))
-        )
+        full = isinstance(error, ModelError) and error.type == "context_exceeded"
         if not full and not (isinstance(error, InvalidAt) and error.problem.rule == "budget"):
             return
         about = f" ({_size(self.prepared[-1])})" if self.prepared else ""

@@ -4,6 +4,7 @@
 |---|---|---|
 | 401, 403; 402 and 429 that say the account has no credit | authentication | no |
 | 404 | not_found | no |
+| messages that are longer than the model's context window | context_exceeded | no |
 | 400 and any other 4xx; a redirect | bad_request | no |
 | a refusal that names the content filter | content_filter | no |
 | 408 | timeout | yes |
@@ -42,8 +43,37 @@ _STATUS: dict[int, ErrorType] = {
     429: "rate_limit",
 }
 _NO_CREDIT = frozenset({"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance"})
-_FILTER = frozenset({"content_filter", "content_policy_violation", "ResponsibleAIPolicyViolation"})
-_TOO_LONG = frozenset({"context_length_exceeded", "string_above_max_length"})
+_FILTER = frozenset(
+    {
+        "content_filter",
+        "content_policy_violation",
+        "ResponsibleAIPolicyViolation",
+        "data_inspection_failed",  # DashScope
+        "DataInspectionFailed",
+    }
+)
+_TOO_LONG = frozenset(
+    {
+        "context_length_exceeded",
+        "context_window_exceeded",
+        "exceed_context_size_error",  # llama.cpp
+        "string_above_max_length",
+    }
+)
+_OF_REQUEST = frozenset({400, 413, 422, 500})  # of which some say in words alone that it is too long
+_OF_CONTENT = frozenset({400, 403, 422})  # of which some say in words alone that a filter refuses it
+_FILTER_WORDS = re.compile(
+    r"(?:content|prompt|input|request)\b[^.]{0,60} (?:flagged|moderat|inappropriate|usage (?:policy|guide))"
+    r"|content exists risk|content management policy|safety system",
+    re.IGNORECASE,
+)
+_TOO_LONG_WORDS = re.compile(
+    r"maximum (?:context|prompt) length|(?:prompt|input) (?:is )?too long|too many tokens"
+    r"|reduce the length of|range of input length|must have less than \d+ tokens|max_new_tokens\W+must be"
+    r"|input tokens?\b[^.]{0,40} exceed|context[ _](?:length|window|size)[^.]{0,40} exceed"
+    r"|exceed(?:s|ed)?\b[^.]{0,40} (?:context|token limit)|greater than the context",
+    re.IGNORECASE,
+)
 _HINTS: dict[str, str] = {
     "not_found": "check the model's name, and the base URL where one is set",
     "rate_limit": "wait, or send fewer calls at once",
@@ -83,11 +113,13 @@ def error_from_payload(payload: Mapping[str, Any]) -> ModelError:
 
 
 def error_type_of(status: int, payload: Any) -> ErrorType:
-    codes = error_codes(payload)
-    if codes & _FILTER:
+    codes, words = error_codes(payload), provider_message(payload)
+    if codes & _FILTER or (status in _OF_CONTENT and _FILTER_WORDS.search(words)):
         return "content_filter"
     if codes & _NO_CREDIT:
         return "authentication"
+    if codes & _TOO_LONG or (status in _OF_REQUEST and _TOO_LONG_WORDS.search(words)):
+        return "context_exceeded"
     return _STATUS.get(status) or ("bad_request" if status < 500 else "server")
 
 
@@ -119,7 +151,7 @@ def _error(payload: Any) -> Mapping[str, Any]:
 
 def error_hint(kind: str, payload: Any, key_name: str = "") -> str:
     codes = error_codes(payload)
-    if codes & _TOO_LONG:
+    if kind == "context_exceeded":
         return "shorten the inputs, or use a model with a larger context window"
     if codes & _NO_CREDIT:
         return "the account has no credit left; a retry does not help"

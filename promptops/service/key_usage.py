@@ -215,7 +215,7 @@ class Admission:
         usage, run = self._usage, self._run
         if usage.free:
             return
-        uncharged = isinstance(error, ModelError) and error.type in _NEVER_BILLED
+        uncharged = isinstance(error, ModelError) and _is_unbilled(error)
         spent = 0.0 if uncharged else self._usd
         if run and run.finished.spent_usd is not None:
             spent = run.finished.spent_usd + sum(each.usd or 0.0 for each in run.guards)
@@ -245,6 +245,11 @@ def _budgets(limits: KeyLimits) -> list[tuple[int, float]]:
     """The characters of a moment that name the period, and what may be spent in it."""
     known = ((_DAY, limits.usd_per_day), (_MONTH, limits.usd_per_month))
     return [(length, most) for length, most in known if most is not None]
+
+
+def _is_unbilled(error: ModelError) -> bool:
+    """A context window may also fill up in the middle of an answer, which is then paid for."""
+    return error.type in _NEVER_BILLED or (error.type == "context_exceeded" and error.completion is None)
 
 
 def _short_hash(unit: str) -> str:

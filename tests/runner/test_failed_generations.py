@@ -42,12 +42,20 @@ def test_a_generation_that_failed_is_asked_for_again(cli: Cli, repo: Repo, provi
     assert got["attempts"][0]["error"]["type"] == "server"
 
 
-@pytest.mark.parametrize("finish", ["content_filter", "SAFETY", "context_length_exceeded"])
+@pytest.mark.parametrize(
+    "refused",
+    [
+        *(text("no", finish=finish) for finish in ("content_filter", "SAFETY", "context_length_exceeded")),
+        status(400, "too long", code="context_length_exceeded"),
+        status(403, "Content violates usage guidelines."),
+    ],
+    ids=["content_filter", "SAFETY", "length", "400", "403"],
+)
 def test_what_one_model_does_not_answer_goes_to_the_next(
-    finish: str, cli: Cli, repo: Repo, provider: Provider
+    refused: Answer, cli: Cli, repo: Repo, provider: Provider
 ) -> None:
     def script(request: Received) -> Any:
-        return text("no", finish=finish) if request.body["model"] in PIN else text("yes")
+        return refused if request.body["model"] in PIN else text("yes")
 
     provider.script = script
     assert run(cli, repo, f"fallback: [{NEXT}]")["output"] == "yes"

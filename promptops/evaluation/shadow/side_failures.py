@@ -7,7 +7,9 @@ from promptops.evaluation.shadow.pair import ARMS, ShadowAnswer, ShadowPair
 from promptops.providers.types import ModelError
 from promptops.runner.failure_streak import FailureStreak
 
-_CALL_ERRORS = frozenset({"bad_request", "content_filter"})  # of the call, though they may be the inputs'
+_CALL_ERRORS = frozenset(
+    {"bad_request", "content_filter", "context_exceeded"}
+)  # of the call, though they may be the inputs'
 
 
 @dataclass(slots=True)

@@ -98,8 +98,7 @@ def _finish_error(reason: str | None) -> ModelError | None:
     if reason is None or is_good_finish(reason):
         return None
     kind, message = _meaning(_plain(reason))
-    hint = error_hint(kind, {"code": "context_length_exceeded"} if kind == "context_exceeded" else {})
-    return ModelError(kind, f"{message} (finish_reason: {sanitize_line(reason)})", hint=hint)
+    return ModelError(kind, f"{message} (finish_reason: {sanitize_line(reason)})", hint=error_hint(kind, {}))
 
 
 def reported_error(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -109,6 +108,8 @@ def reported_error(payload: Mapping[str, Any]) -> Mapping[str, Any] | None:
         return payload if any(error.values()) else None
     if error or (payload.get("errors") and not payload.get("choices")):
         return payload
+    if isinstance(groq := payload.get("x_groq"), Mapping) and groq.get("error"):
+        return {"error": groq["error"]}
     if isinstance(state := payload.get("base_resp"), Mapping) and state.get("status_code"):  # MiniMax
         return {"error": {"message": state.get("status_msg"), "code": state["status_code"]}}
     return payload if payload.get("object") == "error" or payload.get("type") == "error" else None

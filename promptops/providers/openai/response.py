@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from promptops.providers.errors import error_from_payload, excerpt, looks_like_html
@@ -22,6 +23,7 @@ _MAX_COUNT = 2**53  # tokens: a larger number is none
 _MAX_USD = 1e6  # for one call: a larger number is none
 _TICKS = 10**10  # of a dollar, in which xAI bills
 _NUMBER = re.compile(r"\d{1,16}(?:\.\d{1,20})?(?:[eE]-?\d{1,2})?", re.ASCII)
+_BILLED = ("cost", "estimated_cost")  # OpenRouter and Perplexity, DeepInfra
 _CACHED = ("prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens")
 _TEXT_PARTS = ("text", "output_text", None)
 _THOUGHT_PARTS = ("thinking", "reasoning", "redacted_thinking")
@@ -52,6 +54,7 @@ def completion_from_payload(payload: Mapping[str, Any], model: str) -> Completio
         service_tier=answered_tier(payload),
         **token_usage(payload),
     )
+    completion = without_false_zeros(completion)
     raise_reported(payload, completion)
     raise_reported(choice, completion)
     came = completion.text or completion.tool_calls or completion.reasoning
@@ -209,13 +212,14 @@ def token_usage(payload: Mapping[str, Any]) -> dict[str, Any]:
         sent.get("cache_creation_tokens"),
         usage.get("cache_creation_input_tokens"),
     )
+    reasoning = _first_count(answered.get("reasoning_tokens"), usage.get("reasoning_tokens"))
     return {
-        "input_tokens": _input_tokens(usage),
-        "output_tokens": _output_tokens(usage, as_count(answered.get("reasoning_tokens"))),
+        "input_tokens": _input_tokens(usage) or None,  # no request has none
+        "output_tokens": _output_tokens(usage, reasoning, cached or cache_write or 0),
         "cached_tokens": cached,
         "cache_write_tokens": cache_write,
         "cache_write_1h_tokens": as_count(written.get("ephemeral_1h_input_tokens")),
-        "reasoning_tokens": as_count(answered.get("reasoning_tokens")),
+        "reasoning_tokens": reasoning,
         "input_audio_tokens": as_count(sent.get("audio_tokens")),
         "input_image_tokens": as_count(sent.get("image_tokens")),
         "output_audio_tokens": as_count(answered.get("audio_tokens")),
@@ -232,7 +236,7 @@ def answered_tier(payload: Mapping[str, Any]) -> str | None:
 
 def _billed(usage: Mapping[str, Any]) -> float | None:
     """Dollars that the provider says it has billed, with what one's own key at its provider has cost."""
-    cost = usage.get("cost")
+    cost = next((usage[key] for key in _BILLED if usage.get(key) is not None), None)
     billed = _dollars(as_mapping(cost).get("total_cost") if isinstance(cost, Mapping) else cost)
     if billed is None and (ticks := as_count(usage.get("cost_in_usd_ticks"))) is not None:
         billed = _dollars(ticks / _TICKS)
@@ -265,16 +269,28 @@ def _input_tokens(usage: Mapping[str, Any]) -> int | None:
     )
 
 
-def _output_tokens(usage: Mapping[str, Any], reasoning: int | None) -> int | None:
-    """Completion tokens, with the reasoning tokens that some providers count beside and not among them."""
+def _output_tokens(usage: Mapping[str, Any], reasoning: int | None, cached: int) -> int | None:
+    """Completion tokens, with the reasoning tokens that some providers count beside and not among them.
+
+    Google's endpoint names them nowhere, but in the total.
+    """
     sent, answered = (
         _input_tokens(usage),
         _first_count(*map(usage.get, ("completion_tokens", "output_tokens"))),
     )
-    if None in (sent, answered) or not reasoning:
+    total = as_count(usage.get("total_tokens"))
+    if sent is None or answered is None or total is None:
         return answered
-    beside = usage.get("total_tokens") == (sent or 0) + (answered or 0) + reasoning
-    return (answered or 0) + reasoning if beside else answered
+    beside = total - sent - answered
+    thought = beside == reasoning if reasoning else beside > 0 and not cached
+    return answered + beside if thought else answered
+
+
+def without_false_zeros(completion: Completion) -> Completion:
+    """An answer that has no tokens was not counted."""
+    if completion.output_tokens == 0 and (completion.text or completion.tool_calls):
+        return replace(completion, output_tokens=None)
+    return completion
 
 
 def arguments_text(value: Any) -> str:

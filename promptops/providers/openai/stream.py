@@ -36,6 +36,7 @@ from promptops.providers.openai.response import (
     refused_finish,
     token_usage,
     unread_part,
+    without_false_zeros,
 )
 from promptops.providers.openai.thinking import ThinkingSplitter, split_unopened
 from promptops.providers.types import Completion, ModelError, OnText
@@ -136,7 +137,7 @@ class StreamParser:
         return completion
 
     def _completion(self, model: str) -> Completion:
-        return Completion(
+        completion = Completion(
             text=self.text,
             response_model=self._model or model,
             finish_reason=refused_finish(self._finish, "".join(self._refusals)) if self._finish else None,
@@ -148,6 +149,7 @@ class StreamParser:
             reasoning="\n".join(filter(None, ("".join(self._thoughts), self._split.thoughts))) or None,
             **self._usage,
         )
+        return without_false_zeros(completion)
 
     def _unfinished(self) -> ModelError:
         if self._reported_event:
@@ -209,7 +211,7 @@ class StreamParser:
         if is_message(event):
             self._reported_event = event  # why there is no more, where there is no more
         if event.get("usage") or event.get("x_groq"):
-            self._usage = {k: v for k, v in token_usage(event).items() if v is not None} or self._usage
+            self._take_usage(event)
         for choice in as_list(event.get("choices")):
             if isinstance(choice, Mapping) and not _index(choice):
                 self._choice(choice)
@@ -218,8 +220,14 @@ class StreamParser:
         if reported_error(payload) is None:
             return  # joining the text for each event would take its square in time
         if payload.get("usage"):
-            self._usage = token_usage(payload)
+            self._take_usage(payload)
         raise_reported(payload, self._completion(""))
+
+    def _take_usage(self, event: Mapping[str, Any]) -> None:
+        """Counts come whole, a part at a time, or at last as zeros."""
+        self._usage |= {
+            key: count for key, count in token_usage(event).items() if count or key not in self._usage
+        }
 
     def _choice(self, choice: Mapping[str, Any]) -> None:
         self._raise_reported(choice)

@@ -197,6 +197,7 @@ def test_calls_out_of_pieces(calls: list[tuple[str, str]], pieces: tuple[bytes, 
         (b'data: {"detail": "it broke"}\n\n', "server"),
         (b'data: {"code": "Throttling", "message": "it broke"}\n\n', "server"),
         (b'data: {"errors": [{"code": 500, "message": "it broke"}], "success": false}\n\n', "server"),
+        (b'data: {"choices": [], "x_groq": {"id": "r", "error": "it broke"}}\n\n', "server"),
         (b'event: Error\ndata: {"message": "it broke"}\n\n', "server"),
         (b'data: {"message": "it broke"}\nevent: error\n\n', "server"),
     ],
@@ -254,6 +255,15 @@ NEW = {"input_tokens": 9, "output_tokens": 6}
             for odd in (True, -1, "-1", "", " 2", "two", "\u0663", "9" * 400, 1e300, [2], {"count": 2})
         ),
         *((odd, (None, None, None, None)) for odd in (2.0, "2", [2], True)),
+        ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, (None, None, None, None)),
+        ({"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 70}, (9, 61, None, None)),  # Google
+        ({"prompt_tokens": 9, "completion_tokens": 0, "total_tokens": 70}, (9, 61, None, None)),
+        ({"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 15}, (9, 6, None, None)),
+        ({"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 1}, (9, 6, None, None)),
+        (
+            {"prompt_tokens": 9, "completion_tokens": 6, "total_tokens": 65, "cache_read_input_tokens": 50},
+            (9, 6, 50, None),
+        ),
         (NEW | {"input_tokens_details": {"cached_tokens": 2}}, (9, 6, 2, None)),
         (
             NEW | {"cache_read_input_tokens": 2, "cache_creation_input_tokens": 1},
@@ -279,9 +289,29 @@ def test_counts_in_other_spellings(usage: Any, counts: tuple[int | None, ...]) -
         ({"cost": "1e-7"}, 1e-7),
         ({"cost": {"total_cost": "0.1"}}, 0.1),
         ({"cost": 0}, 0.0),
+        ({"estimated_cost": 0.00002}, 0.00002),  # DeepInfra
         ({"cost_in_usd_ticks": 37_756_000}, 0.0037756),  # xAI
         *(({"cost": odd}, None) for odd in ("$0.1", "-1", -1, "nan", "inf", True, "1e99", 1e9, {})),
     ],
 )
 def test_bills_in_other_spellings(usage: dict[str, Any], usd: float | None) -> None:
     assert of_body(usage=usage).cost_usd == usd
+
+
+@pytest.mark.parametrize(
+    "counts",
+    [
+        [{"prompt_tokens": 9, "completion_tokens": 0}, {"completion_tokens": 6, "cost": 0.5}],  # in parts
+        [{"prompt_tokens": 9, "completion_tokens": 6}, {"cost": 0.5}],
+        [
+            {"prompt_tokens": 9, "completion_tokens": 6, "cost": 0.5},
+            {"prompt_tokens": 0, "completion_tokens": 0},
+        ],
+        [{"prompt_tokens": 9, "completion_tokens": 6, "cost": 0.5}, None],
+        [{"prompt_tokens": 9, "completion_tokens": 6, "cost": 0.5}, {"prompt_tokens": -9}],
+        [{"prompt_tokens": 9, "completion_tokens": n, "cost": n / 12} for n in (1, 3, 6)],  # growing
+    ],
+)
+def test_counts_that_come_more_than_once_in_a_stream(counts: list[Any]) -> None:
+    came = of_stream(SAID, STOP, *(data({"choices": [], "usage": each}) for each in counts))
+    assert (came.input_tokens, came.output_tokens, came.cost_usd) == (9, 6, 0.5)

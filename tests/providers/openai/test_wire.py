@@ -310,6 +310,15 @@ def test_a_stream_that_is_not_answered_with_a_stream() -> None:
         (status(400, "bad"), "bad_request", 4),
         (status(400, "no", code="content_filter"), "content_filter", 5),
         (status(400, "no", innererror={"code": "ResponsibleAIPolicyViolation"}), "content_filter", 5),
+        (status(403, "Content violates usage guidelines."), "content_filter", 5),  # xAI
+        (
+            status(403, 'OpenAI requires moderation. Your input was flagged for "violence".'),
+            "content_filter",
+            5,
+        ),
+        (status(400, "Content Exists Risk"), "content_filter", 5),  # DeepSeek
+        (status(400, "x", code="data_inspection_failed"), "content_filter", 5),  # DashScope
+        (status(400, "Your request was rejected as a result of our safety system."), "content_filter", 5),
         (status(401), "authentication", 4),
         (status(402), "authentication", 4),
         (status(403), "authentication", 4),
@@ -365,6 +374,54 @@ def test_the_providers_own_words_are_kept(answer: Any, words: str) -> None:
         error = fail(provider)
     assert words in str(error)
     assert len(str(error)) < 500
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        status(400, "x", code="context_length_exceeded"),  # OpenAI, Azure, Groq
+        status(400, "x", type="exceed_context_size_error"),  # llama.cpp
+        *(
+            status(400, words)
+            for words in (
+                "This model's maximum context length is 4096 tokens. However, you requested 5000 tokens",
+                "prompt is too long: 213462 tokens > 200000 maximum",  # Anthropic
+                "Input is too long for requested model.",  # Bedrock
+                "The input token count (1196265) exceeds the maximum number of tokens allowed (1048575).",
+                "This model's maximum prompt length is 131072 but the request contains 537812 tokens.",  # xAI
+                "Your request exceeded model token limit: 8192",  # Moonshot
+                "invalid params, context window exceeds limit",  # MiniMax
+                "too many tokens: total number of tokens in the prompt cannot exceed 4081",  # Cohere
+                "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4097.",  # TGI
+                "Range of input length should be [1, 30720]",  # DashScope
+                "prompt too long; exceeded max context length by 4 tokens",  # Ollama
+                "The initial prompt is greater than the context length",  # LM Studio
+            )
+        ),
+        status(500, "the request exceeds the available context size"),
+        as_json({"object": "error", "message": "maximum context length is 4096 tokens", "code": 400}),
+    ],
+)
+def test_what_is_longer_than_the_context_window_says_so(answer: Any) -> None:
+    with Provider(answer) as provider:
+        error = fail(provider)
+    assert (error.type, error.exit_code) == ("context_exceeded", 4)
+    assert "shorten the inputs" in error.hint
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (400, "max_tokens is too large: 100000. This model supports at most 16384 completion tokens"),
+        (400, "max_output_tokens exceeds the maximum number of tokens allowed"),
+        (400, "Unrecognized request argument supplied: context_window"),
+        (403, "Your account has been suspended for breaking our usage policy"),
+        (429, "Request too large for gpt on tokens per min: reduce the length of the messages"),
+    ],
+)
+def test_other_limits_are_not_taken_for_the_context_window_or_a_filter(number: int, words: str) -> None:
+    with Provider(status(number, words)) as provider:
+        assert fail(provider).type not in {"context_exceeded", "content_filter"}
 
 
 def test_hints_name_the_next_step() -> None:
