@@ -5,7 +5,10 @@ shows nowhere else, and neither does SQL: what every engine understands is in ``
 engine. A name is looked up when it is asked for, so that a verb that logs nothing loads no database.
 """
 
+import re
+from functools import cache
 from importlib import import_module
+from pathlib import Path
 
 TYPE_CHECKING = False  # typing's own takes time to import, and type checkers know this one as well
 if TYPE_CHECKING:
@@ -378,132 +381,18 @@ if TYPE_CHECKING:
     from promptops.registry.ulid import ULID_LENGTH, derived_run_id, new_run_id
     from promptops.registry.unit_hash import UnitKey, known_unit_hashes, unit_key, unit_key_from_env
 
-_HOMES = {
-    "api_keys": "ApiKey KeyLimits hash_secret",
-    "filters": "RunFilter parse_time",
-    "group_writer": "GroupErrors GroupJournal GroupWriter",
-    "journal": "NoJournal RegistryJournal Spool run_as_record run_from_record",
-    "leases": "is_holder_dead new_lease_holder",
-    "line_problems": "LineProblems",
-    "outcome_file": (
-        "Feedback log_run_outcomes open_with_waiting_runs outcome_redaction outcomes_of_feedback "
-        "read_outcomes redact_outcomes"
-    ),
-    "personal_data": "redact_text redact_value",
-    "records": "PARENT CheckResult FinishedRun GuardDecision GuardDeed LogRow RunKind RunState StartedRun",
-    "retention": "is_quick_to_redact redact_finished_run redact_started_run without_quotes",
-    "run_export": "RunExportFormat export_runs",
-    "run_messages": "load_run_prompt messages_as_sent rebuild_messages stored_prompt",
-    "sampling": "is_sampled",
-    "queries.api_keys": "add_api_key api_keys_stamp list_api_keys revoke_api_key spent_by_key",
-    "errors": "EngineError",
-    "queries.copy": "RegistryCopy copy_registry",
-    "queries.evals": "EvalRecord LatestEval evals_against find_eval latest_evals list_evals save_evals",
-    "queries.history_index": (
-        "BranchKey IndexedBranch IndexedCommit IndexedPrompt IndexedVersion PathChange VersionStart "
-        "delete_indexed_branch extend_indexed_branch find_indexed_branch find_indexed_prompt "
-        "open_in_memory_index read_indexed_versions read_path_changes save_indexed_prompt"
-    ),
-    "queries.log_gaps": "find_log_gaps find_log_gaps_with_seq",
-    "queries.meta": ("count_runs read_meta read_registry_id save_meta"),
-    "queries.monitoring.alerts": (
-        "AlertDelivery StoredAlert delivery_failed delivery_sent lease_delivery open_alert open_alerts "
-        "resolve_alert times_opened waiting_places was_alerted"
-    ),
-    "queries.monitoring.failures": "FailureCounts FailureKind FailureWindow count_failures",
-    "queries.monitoring.monitors": (
-        "AlarmEnd StoredAlarm StoredMonitor end_alarm list_alarms load_monitor raise_alarm save_monitor"
-    ),
-    "queries.monitoring.traffic": (
-        "MonitoredOutcome find_channels first_open_run last_traffic_at monitored_runs "
-        "newest_stable_run outcomes_between recent_inputs run_ids_of scan_traffic"
-    ),
-    "sqlite.recover": "recover_registry recover_to_file",
-    "queries.provider_jobs": (
-        "JobState StoredJob StoredWork add_provider_job calls_of_job close_provider_work "
-        "find_provider_job find_provider_work finish_provider_work get_provider_work "
-        "hold_provider_work jobs_of_work list_provider_jobs open_provider_jobs open_provider_work "
-        "provider_job_ids release_provider_work remove_provider_job run_states unended_calls "
-        "update_provider_job"
-    ),
-    "queries.release.breaker": (
-        "FAILURES_TO_OPEN breaker_reason is_canary_failing open_breaker open_breakers"
-    ),
-    "queries.release.export": (
-        "ExportCheckpoint export_release read_export_checkpoint save_export_checkpoint"
-    ),
-    "queries.release.exposure": "Exposure add_exposed count_exposure read_exposure save_exposure",
-    "queries.release.import_": "ImportResult import_files",
-    "queries.release.import_coverage": "describe_import_gaps",
-    "queries.release.judge_queue": "JudgeQueueFilter judge_versions_used runs_to_judge",
-    "queries.release.observations": (
-        "CALL_METRIC CallOutcome LATE_PREFIX calls_after calls_before column count_calls_since "
-        "count_distinct_inputs count_reviewed_calls decode_analysis_state delete_observations "
-        "earliest_start_from exclusion_reasons "
-        "filter_ended_calls find_first_rollout_run has_outcome last_outcome_id last_seq load_analysis_state "
-        "load_analysis_text "
-        "ObservationBlock outcomes_after pruned_calls read_call_outcomes "
-        "read_channel_traffic read_losses read_observations save_analysis_state save_observations "
-        "scratch_analysis"
-    ),
-    "queries.review.candidates": "Population ReviewReason",
-    "queries.review.held": "read_released_answer without_held_text without_rejected_text",
-    "queries.review.labels": (
-        "LabelRecord ReviewLabel add_label defer_item frequent_codes label_of_item merge_codes "
-        "read_review_labels"
-    ),
-    "queries.review.queues": (
-        "DrawnItem LEASE_S ReviewItem ReviewQueue add_queue add_rubric claim_item count_left get_item "
-        "get_queue get_rubric list_queues"
-    ),
-    "queries.rows": "parse_output_json run_to_json",
-    "queries.runs.batches": (
-        "BatchCallLog BatchIdentity batch_spent_usd begin_batch done_lines end_batch format_line_ranges "
-        "read_batch_run redacted_lines unfinished_batch"
-    ),
-    "queries.runs.cache": "CachedReply ReplyCache clear_cache newest_run read_cache_stats reply_key",
-    "queries.runs.daily_stats": "CELL_KEY",
-    "queries.runs.datasets": "UsedVersion better_answers inputs_of_runs iterate_runs_by_inputs used_versions",
-    "queries.runs.erase": "ErasureResult erase_old_texts erase_person",
-    "queries.runs.find": "FoundRuns find_runs",
-    "queries.runs.outcomes": (
-        "AddedOutcomes BINARY_OUTCOMES REVIEW_CHOSEN REVIEW_PASS RunOutcome "
-        "add_check_outcomes add_outcome add_run_outcomes import_outcomes make_outcome normalize_outcome_value"
-    ),
-    "queries.runs.prune": "PruneResult parse_size prune_runs shrink_registry",
-    "queries.runs.queries": (
-        "RunRecord get_run iterate_runs last_runs list_runs logged_start read_shadows_of runs_by_seq "
-        "sample_runs short_ids"
-    ),
-    "queries.runs.search": "SearchHit SearchResult search_runs",
-    "queries.runs.stats": (
-        "RunCell StatsKey StatsRow cell_key read_cells read_guard_stats read_non_traffic_stats "
-        "read_run_stats spent_since sum_cells sum_outcomes sum_up version_stats"
-    ),
-    "sqlite.shared_state": "SharedRequest SharedState remove_shared_state shared_state_path",
-    "queries.shadow.jobs": (
-        "INCOMPATIBLE LiveShadowKey ShadowCounts ShadowJob add_job add_skipped_job finish_all_jobs "
-        "finish_job job_note lease_jobs live_pairs live_shadow_spent_usd next_live_shadow "
-        "read_shadow_counts release_leases skipped_job_examples"
-    ),
-    "queries.shadow.runs": (
-        "PREFERENCE ReusableInput SIMILARITY StoredShadowRun add_pair_outcome begin_shadow_run "
-        "end_shadow_run find_reusable_inputs find_unfinished_shadow_run frequent_tags get_shadow_run "
-        "list_shadow_runs list_shadow_runs_comparing pair_runs record_counted_pairs resume_shadow_run "
-        "shadow_losses shadow_run_spent_usd short_shadow_ids tags_of"
-    ),
-    "database": "LogPosition RegistryDatabase",
-    "sqlite.store": "sqlite_version",
-    "sqlite.swap": "swap_registry",
-    "queries.versions": "find_logged_versions",
-    "ulid": "ULID_LENGTH derived_run_id new_run_id",
-    "unit_hash": "UnitKey known_unit_hashes unit_key unit_key_from_env",
-}
-_HOME = {name: module for module, names in _HOMES.items() for name in names.split()}
+_IMPORT = re.compile(r"^    from promptops\.registry\.(\S+) import (?:\(([^)]*)\)|(.*))$", re.MULTILINE)
+
+
+@cache
+def _homes() -> dict[str, str]:
+    """The module of each name, read from the imports above, which are not run."""
+    found = _IMPORT.findall(Path(__file__).read_text(encoding="utf-8"))
+    return {name: module for module, *names in found for name in re.findall(r"\w+", "".join(names))}
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOME:
+    if name not in _homes():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    value = globals()[name] = getattr(import_module(f"{__name__}.{_homes()[name]}"), name)
     return value

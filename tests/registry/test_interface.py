@@ -18,7 +18,7 @@ def imported(tree: ast.Module) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-HOMES: dict[str, str] = registry._HOME  # noqa: SLF001 - the table that the names are looked up in
+HOMES: dict[str, str] = registry._homes()  # noqa: SLF001 - the table that the names are looked up in
 
 
 def test_a_type_checker_sees_the_names_that_are_there_when_it_runs() -> None:

@@ -45,7 +45,7 @@ RUN_TABLES = {  # table -> the column with the number of the run, and the order 
     "guarded_runs": ("run_seq", "run_seq"),
     "held_runs": ("run_seq", "run_seq"),
 }
-OTHER_TABLES = {  # table -> its key; a table stands after those that it refers to
+OTHER_TABLES = {  # table -> its key; no table refers to another of these
     "versions": "prompt, digest",
     "evals": "eval_id",
     "observations": "rollout, metric, seq",
@@ -266,19 +266,15 @@ class _Pass:
         self.unfinished += sum(run["state"] == "started" for run in found["runs"])
 
     def _copy_others(self, connection: Connection) -> None:
-        wanted = {table: self._digest(self._source, table) for table in OTHER_TABLES}
-        there = {table: self._digest(connection, table) for table in OTHER_TABLES}
-        changed = [table for table in OTHER_TABLES if wanted[table].hex != there[table].hex]
-        for table in reversed(changed):
-            connection.execute(f"DELETE FROM {table} WHERE {_condition(table)}")
-        for table in OTHER_TABLES:  # what refers to rows that were deleted has gone with them
-            if table in changed or self._digest(connection, table).hex != wanted[table].hex:
+        for table in OTHER_TABLES:
+            wanted = self._digest(self._source, table)
+            if self._digest(connection, table).hex != wanted.hex:
                 connection.execute(f"DELETE FROM {table} WHERE {_condition(table)}")
                 for rows in _pages(self._source, table):
                     _insert(connection, table, rows)
-                _expect_same(self._digest(connection, table), wanted[table], table)
-                self.written += wanted[table].rows
-            self._count(wanted[table])
+                _expect_same(self._digest(connection, table), wanted, table)
+                self.written += wanted.rows
+            self._count(wanted)
 
     def _digest(self, connection: Connection, table: str) -> _Digest:
         digest = _Digest()

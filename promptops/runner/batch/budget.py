@@ -90,9 +90,8 @@ def _is_bounded(request: CompletionRequest) -> bool:
     return "max_tokens" in request.parameters or "max_completion_tokens" in request.parameters
 
 
-def _max_answer_tokens(parameters: object, model: str, catalog: Catalog) -> int | None:
-    given = parameters if isinstance(parameters, dict) else dict(parameters)  # type: ignore[call-overload]
-    bound = given.get("max_completion_tokens", given.get("max_tokens"))
+def _max_answer_tokens(parameters: Mapping[str, Any], model: str, catalog: Catalog) -> int | None:
+    bound = parameters.get("max_completion_tokens", parameters.get("max_tokens"))
     if bound is None and model.startswith("local/"):
         return 0
     return int(bound) if bound is not None else catalog.max_output(model)
