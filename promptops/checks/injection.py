@@ -31,7 +31,6 @@ _TYPED_AS = {
 }
 _TAG = re.compile("[\U000e0020-\U000e007e]")
 _TAGS = re.compile("[\U000e0020-\U000e007e]{4,}")
-_TAG_OFFSET = 0xE0000
 _FLAG = "\U0001f3f4"  # the flags of England, Scotland and Wales end with tags
 _MAX_FLAG = 7
 _IN_WORDS = bytes(code if code >= 128 or chr(code).isalnum() else ord(" ") for code in range(256))

@@ -4,7 +4,6 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from promptops.config.text import decode_input
@@ -13,9 +12,9 @@ from promptops.errors import Invalid
 _DEFAULT = "vi"  # as git has it
 
 
-def edit_text(text: str, env: Mapping[str, str] = os.environ) -> str:
+def edit_text(text: str) -> str:
     """What is in the file when the editor has closed; nothing of it stays on the disk."""
-    command = env.get("VISUAL") or env.get("EDITOR") or _DEFAULT
+    command = os.environ.get("VISUAL") or os.environ.get("EDITOR") or _DEFAULT
     with tempfile.TemporaryDirectory(prefix="promptops-") as folder:
         file = Path(folder) / "message.md"
         file.write_text(text, encoding="utf-8")

@@ -69,7 +69,7 @@ def bounded_search(pattern: str, text: str, *, seconds: float = SEARCH_SECONDS) 
     return _within(pattern, text, compiled.search, seconds) is not None
 
 
-def bounded_spans(pattern: str, text: str, *, seconds: float = SEARCH_SECONDS) -> list[tuple[int, int]]:
+def bounded_spans(pattern: str, text: str) -> list[tuple[int, int]]:
     """Where all matches that are not empty begin and end; raises as ``bounded_search`` does."""
     compiled = _compile(pattern, ascii_text=text.isascii())
 
@@ -77,17 +77,17 @@ def bounded_spans(pattern: str, text: str, *, seconds: float = SEARCH_SECONDS) -
         found = (match.span() for match in compiled.finditer(text, **limits))
         return [span for span in found if span[0] < span[1]]
 
-    return _within(pattern, text, spans, seconds)  # type: ignore[no-any-return]  # regex has no types
+    return _within(pattern, text, spans, SEARCH_SECONDS)  # type: ignore[no-any-return]  # regex has no types
 
 
-def bounded_unfinished(pattern: str, text: str, *, seconds: float = SEARCH_SECONDS) -> int:
+def bounded_unfinished(pattern: str, text: str) -> int:
     """Where a first match begins, or the end of the text that more text may make one; else its length."""
     compiled = _compile(pattern, ascii_text=text.isascii())
 
     def first(text: str, **limits: Any) -> Any:
         return compiled.search(text, partial=True, **limits)
 
-    found = _within(pattern, text, first, seconds)
+    found = _within(pattern, text, first, SEARCH_SECONDS)
     return found.start() if found else len(text)
 
 

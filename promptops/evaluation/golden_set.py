@@ -106,9 +106,9 @@ class GoldenSetStats:
         }
 
 
-def _truncate(value: Any, limit: int = 60) -> str:
+def _truncate(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return shorten(text, limit)
+    return shorten(text, 60)
 
 
 def cases_path(prompt: Prompt) -> str:

@@ -132,16 +132,13 @@ async def judge_items(
     *,
     votes: int,
     jobs: int,
-    progress: Callable[[], None] = lambda: None,
 ) -> list[JudgedItem]:
     """Ask the judge about every item, so many at once."""
     limiter = asyncio.Semaphore(jobs)
 
     async def one(item: LabelledItem) -> JudgedItem:
         async with limiter:
-            judged = await _judge_item(judge, reference, item, client, votes)
-        progress()
-        return judged
+            return await _judge_item(judge, reference, item, client, votes)
 
     return list(await asyncio.gather(*map(one, items)))
 

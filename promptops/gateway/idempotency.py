@@ -132,10 +132,9 @@ class _KeptRequest:
 class RepeatedRequests:
     """The latest requests that can be repeated; with ``shared`` those of all processes of the server."""
 
-    def __init__(self, log: LogSettings, shared: SharedState | None = None, most: int = _MAX_KEPT) -> None:
+    def __init__(self, log: LogSettings, shared: SharedState | None) -> None:
         self._log = log
         self._shared = shared
-        self._most = most
         self._kept: OrderedDict[RequestKey, _KeptRequest] = OrderedDict()
 
     async def find(self, key: RequestKey, digest: str) -> PendingRun | None:
@@ -165,7 +164,7 @@ class RepeatedRequests:
 
     def begin(self, key: RequestKey, digest: str) -> PendingRun:
         kept = self._kept[key] = _KeptRequest(digest)
-        while len(self._kept) > self._most:
+        while len(self._kept) > _MAX_KEPT:
             self._kept.popitem(last=False)
         return kept.pending
 

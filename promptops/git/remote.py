@@ -48,8 +48,8 @@ OnTransfer = Callable[[TransferProgress | None], None]
 from another thread."""
 
 
-def tracking_ref(remote: str, branch: str = STATE_BRANCH) -> str:
-    return f"refs/remotes/{remote}/{branch}"
+def tracking_ref(remote: str) -> str:
+    return f"refs/remotes/{remote}/{STATE_BRANCH}"
 
 
 def fetch_state_branch(

@@ -20,7 +20,6 @@ from promptops.lint.context import LintProject
 from promptops.lint.file_cache import FileCache
 from promptops.lint.linter import lint_prompts
 from promptops.lint.report import LintReport
-from promptops.prompt.canonical_json import json_text
 from promptops.versions.working_tree import working_tree_reader
 
 SCHEMA_FILE = ".prompt.schema.json"
@@ -98,14 +97,6 @@ def _in_brackets(path: YamlPath) -> bool:
 
 def cases_text(cases: Sequence[Mapping[str, Any]]) -> str:
     return "".join(json.dumps(case, ensure_ascii=False) + "\n" for case in cases)
-
-
-def schema_file_text(schema: Any) -> str:
-    return (
-        json_text(schema)
-        if isinstance(schema, str)
-        else json.dumps(schema, ensure_ascii=False, indent=2) + "\n"
-    )
 
 
 def _planned(path: str, data: bytes, settings: Settings) -> PlannedFile:

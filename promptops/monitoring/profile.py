@@ -121,17 +121,8 @@ def language_of(inputs: Mapping[str, Any]) -> str:
     text = max(texts(inputs), key=len, default="")[:_CHARS]
     if len(text) < _LANGUAGE_CHARS:
         return ""
-    classify = _classifier()
-    return str(classify(text)[0]) if classify else ""
-
-
-def _classifier() -> Any:
     try:
         import py3langid
     except ImportError:
-        return None
-    return py3langid.classify
-
-
-def can_tell_languages() -> bool:
-    return _classifier() is not None
+        return ""
+    return str(py3langid.classify(text)[0])

@@ -1,6 +1,5 @@
 """What is made of labels: cases of a golden set."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from promptops.config.safe_writes import WriteTarget
@@ -29,9 +28,8 @@ def make_cases(
     version: Version,
     *,
     code: str | None = None,
-    items: Sequence[int] | None = None,
 ) -> list[MadeCase]:
-    """Make cases of answers that failed: those with a code, or of these items of queues. Raises Invalid."""
+    """Make cases of answers that failed, or of those with a code. Raises Invalid."""
     prompt = version.prompt
     if version.source != "working tree":
         raise Invalid(
@@ -40,7 +38,7 @@ def make_cases(
     labels = [
         each
         for each in read_review_labels(registry, prompt.name, code=code)
-        if not each.label.passed and each.repeats is None and (items is None or each.item in items)
+        if not each.label.passed and each.repeats is None
     ]
     return [_make_case(registry, settings, prompt, each) for each in labels]
 

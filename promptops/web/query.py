@@ -9,6 +9,7 @@ from promptops.errors import Invalid
 from promptops.registry import parse_time
 
 _MAX_LENGTH = 1_000  # characters of a value
+_MOST = 1_000_000
 
 
 def read_query(request: web.Request, names: Collection[str]) -> dict[str, str]:
@@ -40,13 +41,11 @@ def read_moment(query: Mapping[str, str], name: str, otherwise: str | None = Non
     return parse_time(text, name)
 
 
-def read_number(query: Mapping[str, str], name: str, least: int = 0, most: int = 1_000_000) -> int:
+def read_number(query: Mapping[str, str], name: str, least: int = 0) -> int:
     """A whole number from ``least``, which it is where none is given. Raises Invalid."""
     text = query.get(name, str(least))
-    if not (
-        text.isascii() and text.isdecimal() and len(text) <= len(str(most)) and least <= int(text) <= most
-    ):
-        raise Invalid(f"{name}: {text!r:.80} is no number from {least} to {most:,}")
+    if not (text.isascii() and text.isdecimal() and len(text) <= 7 and least <= int(text) <= _MOST):
+        raise Invalid(f"{name}: {text!r:.80} is no number from {least} to {_MOST:,}")
     return int(text)
 
 

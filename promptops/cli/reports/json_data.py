@@ -21,7 +21,7 @@ def to_json_data(value: Any, omitted: Collection[str] = ()) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def report_json(value: Any, omitted: Collection[str] = ()) -> str:
+def report_json(value: Any) -> str:
     """Frozen results, or mappings and sequences of them, as a file or a stream can hold them."""
-    data = to_json_data(value, omitted)
+    data = to_json_data(value)
     return escape_json(json.dumps(data, ensure_ascii=False, indent=2, default=str)) + "\n"

@@ -9,7 +9,6 @@ from promptops.dataclass import dataclass
 
 Schema = Mapping[str, Any]
 JSON_TYPES = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
-SCALARS = frozenset({"boolean", "integer", "null", "number", "string"})
 _METHODS = frozenset(dir(dict))
 
 

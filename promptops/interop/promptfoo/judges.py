@@ -19,8 +19,8 @@ _QUESTION = "<question>\n{{ query }}\n</question>"
 _SHARE = "Give the reason first, then the share as a score from 0 to 1."
 
 
-def _scored(low: float = 0, high: float = 1) -> dict[str, Any]:
-    return _verdict({"score": {"type": "number", "minimum": low, "maximum": high}})
+def _scored() -> dict[str, Any]:
+    return _verdict({"score": {"type": "number", "minimum": 0, "maximum": 1}})
 
 
 def _chosen(*choices: str) -> dict[str, Any]:

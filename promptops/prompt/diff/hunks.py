@@ -26,13 +26,13 @@ class DiffGap:
     lines: int
 
 
-def hunk_lines(segments: Sequence[Segment], context: int = CONTEXT_LINES) -> Iterator[DiffLine | DiffGap]:
+def hunk_lines(segments: Sequence[Segment]) -> Iterator[DiffLine | DiffGap]:
     lines = [DiffLine(tuple(_elide_unchanged(line))) for line in _lines(segments)]
     near = {
         index + offset
         for index, line in enumerate(lines)
         if line.changed
-        for offset in range(-context, context + 1)
+        for offset in range(-CONTEXT_LINES, CONTEXT_LINES + 1)
     }
     hidden = 0
     for index, line in enumerate(lines):

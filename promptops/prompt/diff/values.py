@@ -59,10 +59,10 @@ def is_same_json(old: Any, new: Any) -> bool:
     return canonical_json(old) == canonical_json(new)
 
 
-def format_value(value: Any, longest: int = _MAX_LENGTH) -> str:
+def format_value(value: Any) -> str:
     """A value on one line, shortened."""
     text = value if isinstance(value, str) and _is_plain(value) else json.dumps(value, ensure_ascii=False)
-    return shorten(text, longest)
+    return shorten(text, _MAX_LENGTH)
 
 
 def _is_plain(text: str) -> bool:

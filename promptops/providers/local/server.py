@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 _LOG = PackageLogger("promptops.providers")
 
 FAST_VARIABLE = "PROMPTOPS_LOCAL_FAST"
+_CHAT_MODEL = "local/smollm2-135m-instruct"
 _INSTALL_COMMAND = "pip install 'git-promptops[local]'"
 _ALTERNATIVES_HINT = (
     "use a provider's model (--model), or any OpenAI-compatible server such as Ollama: "
@@ -213,12 +214,12 @@ class EmbeddedStatus:
     overridden: bool
 
 
-def embedded_status(env: Mapping[str, str], model: str = "local/smollm2-135m-instruct") -> EmbeddedStatus:
+def embedded_status(env: Mapping[str, str]) -> EmbeddedStatus:
     """Look without fetching or loading anything."""
     override = override_weights_path(env)
-    path = override or cached_weights_path(model, env)
+    path = override or cached_weights_path(_CHAT_MODEL, env)
     present = path.is_file()
-    verified = present and (bool(override) or file_hash(path, env) == weights_package(model).sha256)
+    verified = present and (bool(override) or file_hash(path, env) == weights_package(_CHAT_MODEL).sha256)
     return EmbeddedStatus(_engine_version(), path, present, verified, override is not None)
 
 

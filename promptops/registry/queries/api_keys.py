@@ -45,13 +45,10 @@ def revoke_api_key(registry: RegistryDatabase, key_id: str) -> ApiKey:
     return _key(found[0])
 
 
-def spent_by_key(registry: RegistryDatabase, key_id: str, since: str, until: str = "~") -> float:
-    """What the calls of a key that began in a span of time have cost so far."""
-    sql = (
-        "SELECT coalesce(sum(spent_usd), 0) FROM runs "
-        "WHERE api_key = ? AND started_at >= ? AND started_at < ?"
-    )
-    return float(registry.read_one(sql, (key_id, since, until)))
+def spent_by_key(registry: RegistryDatabase, key_id: str, since: str) -> float:
+    """What the calls of a key that began since then have cost so far."""
+    sql = "SELECT coalesce(sum(spent_usd), 0) FROM runs WHERE api_key = ? AND started_at >= ?"
+    return float(registry.read_one(sql, (key_id, since)))
 
 
 def _key(row: Row) -> ApiKey:

@@ -29,9 +29,7 @@ class StoredAlarm:
     target: str
     family: str
     content: Mapping[str, Any]
-    raised_at: str
     ended_at: str | None
-    ended_by: AlarmEnd | None
 
 
 _SAVE_MONITOR = (
@@ -105,9 +103,7 @@ def list_alarms(
             row["target"],
             row["family"],
             json.loads(row["content"]),
-            row["raised_at"],
             row["ended_at"],
-            row["ended_by"],
         )
         for row in registry.read(sql, (target, since or "9999"))
     ]

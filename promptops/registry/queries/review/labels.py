@@ -43,18 +43,17 @@ class LabelRecord:
     digest: str
     version: str | None
     label: ReviewLabel
-    labelled_at: str
     probability: float | None
     drawn: bool
     repeats: bool | None
 
 
-def add_label(registry: RegistryDatabase, item: int, label: ReviewLabel, *, now: str | None = None) -> bool:
+def add_label(registry: RegistryDatabase, item: int, label: ReviewLabel) -> bool:
     """Log a label; False where it says what the item's latest label says.
 
     Raises Invalid where somebody else has the item, or has labelled it; NotFound where its run is gone.
     """
-    moment = now or utc_now()
+    moment = utc_now()
     who = storable(label.reviewer)
     with registry.write() as connection:
         row = _item_row(connection, item)
@@ -163,15 +162,12 @@ JOIN review_labels l ON l.label = i.label JOIN runs r ON r.seq = i.run_seq
 
 
 def read_review_labels(
-    registry: RegistryDatabase, prompt: str, *, queue: int | None = None, code: str | None = None
+    registry: RegistryDatabase, prompt: str, *, code: str | None = None
 ) -> list[LabelRecord]:
     """The latest label of each item of a prompt, in the order in which they were given."""
     by_code = "AND EXISTS (SELECT 1 FROM review_codes c WHERE c.label = l.label AND c.code = :code)"
-    sql = (
-        f"{_SELECT_LABELS} WHERE q.prompt = :prompt AND (q.queue = :queue OR :queue IS NULL) "
-        f"{by_code if code is not None else ''} ORDER BY l.label"
-    )
-    rows = registry.read(sql, {"prompt": prompt, "queue": queue, "code": code})
+    sql = f"{_SELECT_LABELS} WHERE q.prompt = :prompt {by_code if code is not None else ''} ORDER BY l.label"
+    rows = registry.read(sql, {"prompt": prompt, "code": code})
     return [_record(row) for row in rows]
 
 
@@ -192,7 +188,6 @@ def _record(row: Any) -> LabelRecord:
         digest=row["digest"],
         version=row["version"],
         label=_label_of(row, row["codes"].split("\n") if row["codes"] else ()),
-        labelled_at=row["labelled_at"],
         probability=row["probability"],
         drawn=bool(row["drawn"]),
         repeats=None if row["before"] is None else bool(row["before"]),
