@@ -69,7 +69,7 @@ def _compile(check: Check, where: str, root: Path | None) -> CompiledCheck:
         nearest = get_close_matches(check.kind, CHECK_KINDS, 1)
         raise Invalid(
             f"{where}: no such check: {check.kind}" + (f" (did you mean {nearest[0]}?)" if nearest else ""),
-            hint=f"checks are {', '.join(CHECK_KINDS)}",
+            hint=CHECK_KINDS[nearest[0]].summary if nearest else f"checks are {', '.join(CHECK_KINDS)}",
         )
     if check.argument is None:
         if not kind.optional:

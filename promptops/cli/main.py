@@ -247,6 +247,7 @@ def collect_seldom() -> None:
 
 def _exit_code_of(work: Callable[[], int | None]) -> int:
     try:
+        _take_interrupts()
         code = work()
         sys.stdout.flush()
     except PromptopsError as error:
@@ -261,6 +262,14 @@ def _exit_code_of(work: Callable[[], int | None]) -> int:
             return _report_full_disk(error)
         return _report_bug()
     return code or 0
+
+
+def _take_interrupts() -> None:
+    """From here on Ctrl-C is an exception; before, it ended the process (``__main__``)."""
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _report_error(error: PromptopsError) -> int:

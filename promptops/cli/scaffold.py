@@ -71,9 +71,8 @@ def has_gitattributes(settings: Settings) -> bool:
 
 def write_workflows(settings: Settings) -> list[Path]:
     """Write the workflows for pull requests, their evals and releases; one that is there stays as it is."""
-    if settings.top is None:
-        raise Invalid("a bare repository has no folder for workflows", hint="do this in a clone")
-    folder = settings.top / ".github/workflows"
+    top = settings.work_tree
+    folder = top / ".github/workflows"
     name = _workflow_name(settings, folder)
     files = {
         "github.yml": folder / f"{name}.yml",
@@ -84,7 +83,8 @@ def write_workflows(settings: Settings) -> list[Path]:
         to
         for template, to in files.items()
         if _write_if_missing(
-            WriteTarget.inside(to, settings.top), _fill_template(CI_TEMPLATES_DIR / template, name, settings)
+            WriteTarget.inside(to, top),
+            _fill_template(CI_TEMPLATES_DIR / template, name, settings),
         )
     ]
 
@@ -179,7 +179,7 @@ def _write_if_missing(file: WriteTarget, text: str) -> bool:
 def write_prompt(settings: Settings, name: str, model: str, description: str) -> list[Path]:
     """Write a prompt to fill in, and its cases. Raises Invalid rather than overwrite anything."""
     file, cases, other = (
-        WriteTarget.inside(settings.prompts / f"{name}{end}", settings.inside)
+        WriteTarget.inside(settings.prompts / f"{name}{end}", settings.work_tree)
         for end in (".yaml", ".cases.jsonl", ".yml")
     )
     _refuse_existing(file, cases, other)
@@ -198,7 +198,7 @@ def write_prompt(settings: Settings, name: str, model: str, description: str) ->
 def write_judge(settings: Settings, name: str, judge: str, model: str) -> list[Path]:
     """Write a judge that is shipped. Raises Invalid rather than overwrite anything."""
     file, other = (
-        WriteTarget.inside(settings.prompts / f"{name}{end}", settings.inside) for end in (".yaml", ".yml")
+        WriteTarget.inside(settings.prompts / f"{name}{end}", settings.work_tree) for end in (".yaml", ".yml")
     )
     _refuse_existing(file, other)
     text = (JUDGES_DIR / f"{judge}.yaml").read_text(encoding="utf-8")
@@ -242,12 +242,12 @@ def schema_text() -> str:
 
 
 def _writable(settings: Settings, name: str) -> WriteTarget:
-    return WriteTarget.inside(settings.root / name, settings.inside)
+    return WriteTarget.inside(settings.root / name, settings.work_tree)
 
 
 def write_prompt_schema(settings: Settings) -> list[Path]:
     """Bring the file that editors read up to this release."""
-    file = WriteTarget.inside(settings.prompts / SCHEMA_FILE, settings.inside)
+    file = WriteTarget.inside(settings.prompts / SCHEMA_FILE, settings.work_tree)
     text = schema_text().encode()
     if file.read() == text:
         return []
@@ -262,7 +262,7 @@ def _copy_starter(settings: Settings) -> list[Path]:
     written = []
     for source in sorted(STARTER_DIR.iterdir()):
         if source.is_file():
-            target = WriteTarget.inside(settings.prompts / source.name, settings.inside)
+            target = WriteTarget.inside(settings.prompts / source.name, settings.work_tree)
             target.write(source.read_bytes())
             written.append(target.path)
     return written

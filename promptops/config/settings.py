@@ -124,6 +124,13 @@ class Settings:
         return self.top or self.root
 
     @property
+    def work_tree(self) -> Path:
+        """The same, to write there. Raises Invalid in a bare repository, whose folder is git's own."""
+        if self.top is None:
+            raise Invalid("a bare repository has no working tree to write to", hint="do this in a clone")
+        return self.top
+
+    @property
     def log(self) -> LogSettings:
         return replace(self.file.log, root=self.root, key_file=self._key_file)
 

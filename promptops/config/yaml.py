@@ -46,6 +46,7 @@ _STRING_TAGS = ("!", "tag:yaml.org,2002:str")
 _HINTS = {
     "mapping values are not allowed": "a value that holds `: ` needs quotes; keys stand under each other",
     "did not find expected key": "keys of one mapping stand under each other, at the same indentation",
+    "did not find expected '-' indicator": "items of one list, and the keys of one, stand under each other",
     "did not find expected node content": "a bracket may be left open",
     "did not find expected ',' or": "a bracket may be left open, or a value that holds one needs quotes",
     "could not find expected ':'": "a key needs a `:` after it; a text over several lines starts with `|`",

@@ -81,7 +81,7 @@ def _start(
             **options,
         )
     except FileNotFoundError as error:
-        raise Invalid("git was not found on PATH", hint="install git 2.30 or newer") from error
+        raise Invalid("git was not found on PATH", hint="install git 2.31 or newer") from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,7 +109,7 @@ def _planned(path: str, data: bytes, settings: Settings) -> PlannedFile:
 
 
 def _target(path: str, settings: Settings) -> WriteTarget:
-    return WriteTarget.inside(settings.prompts / path, settings.inside)
+    return WriteTarget.inside(settings.prompts / path, settings.work_tree)
 
 
 def _lint(names: Sequence[str], data: Mapping[str, bytes], settings: Settings, today: date) -> LintReport:

@@ -29,7 +29,7 @@ def fix_files(names: Iterable[str], files: FileCache, settings: Settings) -> Ite
             continue
         after, changes = fix_bytes(before, path)
         if changes:
-            WriteTarget.inside(settings.prompts / path, settings.inside).write(after)
+            WriteTarget.inside(settings.prompts / path, settings.work_tree).write(after)
             files.forget(path)
             yield f"{settings.prompts_path}/{path}", ", ".join(changes)
 

@@ -47,7 +47,7 @@ class Scope:
 def working_tree_scope(asked: Sequence[str], start: Path, today: date | None = None) -> Iterator[Scope]:
     settings = find_settings(start, os.environ)
     if settings.top is None:
-        raise Invalid("a bare repository has no working tree to lint")
+        raise Invalid("a bare repository has no working tree to lint", hint="do this in a clone")
     files = FileCache(working_tree_reader(settings))
     names = working_tree_names(settings)
     chosen = _select_prompts(asked, names, files, settings, start) if asked else names

@@ -142,6 +142,10 @@ def _problems(document: Document, schema: Mapping[str, Any], error: Any) -> Iter
     elif error.kind.name == "required":
         where = f" in {format_path(path)}" if path else ""
         yield document.problem("missing-key", path, f"the key `{error.kind.property}` is missing{where}")
+    elif not path and error.kind.name == "type":
+        message = "the file is empty" if document.data is None else explain_schema_error(error, "the file")
+        keys = " and ".join(f"`{key}`" for key in schema.get("required", ()))
+        yield document.problem("value", path, message, f"it needs the keys {keys}" if keys else "")
     else:
         yield document.problem("value", path, explain_schema_error(error, format_path(path) or "the file"))
 

@@ -192,9 +192,10 @@ def _released_targets(state: ReleaseState, *, active: bool) -> list[Target]:
 
 def active_rollout(state: ChannelState, target: Target) -> Rollout:
     if state.rollout is None:
-        stable = f"{state.stable.version} serves all calls" if state.stable else "it serves nothing"
+        if state.stable is None:
+            raise not_released_error(target)
         raise NotFound(
-            f"{target} has no active canary; {stable}",
+            f"{target} has no active canary; {state.stable.version} serves all calls",
             hint=f"promptops canary {target.prompt}@REV --to {target.channel} starts one",
         )
     return state.rollout

@@ -88,7 +88,7 @@ def draft_as_diff(files: Sequence[DraftedFile], folder: str) -> str:
 
 def write_draft(settings: Settings, files: Sequence[DraftedFile]) -> None:
     """Write the files into the working tree. Raises Invalid where one is there or has changed since."""
-    targets = [WriteTarget.inside(settings.prompts / file.path, settings.inside) for file in files]
+    targets = [WriteTarget.inside(settings.prompts / file.path, settings.work_tree) for file in files]
     for target, file in zip(targets, files, strict=True):
         there = target.real.read_text(encoding="utf-8") if target.real.exists() else ""
         if there != file.before:

@@ -54,7 +54,7 @@ def _make_case(
             data["expected"] = parse_expected(prompt, label.label.answer, "the better answer")
         if label.label.codes:
             data["tags"] = list(label.label.codes)
-        target = WriteTarget.inside(settings.prompts / path, settings.inside)
+        target = WriteTarget.inside(settings.prompts / path, settings.work_tree)
         case = append_case(target, f"{settings.prompts_path}/{path}", data)
     except Invalid as error:
         return MadeCase(run_id=label.run_id, problem=error.message)

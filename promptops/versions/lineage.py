@@ -54,8 +54,8 @@ def read_lineage(name: str, repo: GitRepo, registry: RegistryDatabase | None = N
     if tip.commit is None:
         return Lineage((), "there is no commit yet")
     key = BranchKey(
-        repository=str(repo.settings.common_dir),
-        prefix=repo.settings.prefix.encode("utf-8", "backslashreplace").decode(),
+        repository=_as_text(str(repo.settings.common_dir)),
+        prefix=_as_text(repo.settings.prefix),
         branch=tip.branch,
         made_by=_index_variant(repo),
     )
@@ -67,6 +67,11 @@ def read_lineage(name: str, repo: GitRepo, registry: RegistryDatabase | None = N
             line, known = _refresh_branch(repo, store, key, tip.commit), None
         known = _extend_indexed_prompt(repo, store, line, name, known)
     return Lineage(read_indexed_versions(store, line, name), known.note)
+
+
+def _as_text(path: str) -> str:
+    """A path of bytes that are not UTF-8, as the registry takes it."""
+    return path.encode("utf-8", "backslashreplace").decode()
 
 
 def prompt_files(name: str) -> tuple[str, str]:

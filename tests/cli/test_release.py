@@ -251,6 +251,15 @@ def test_a_prompt_that_is_deleted_in_the_tree_goes_on_being_served_and_ticked(cl
     assert ok(cli("show", "greet:production")).out
 
 
+def test_where_nothing_is_live_the_next_step_is_a_first_release(cli: Cli, repo: Repo) -> None:
+    two_versions(repo)
+    for verb in (("promote",), ("rollback",), ("release", "abort"), ("status",)):
+        done = cli(*verb, "greet")
+        assert (done.code, "promptops promote greet@REV --to production releases" in done.err) == (4, True), (
+            verb
+        )
+
+
 def test_what_is_not_there(cli: Cli, live: Repo) -> None:
     for verb in ("approve", "pause", "resume", "abort", "wait"):
         done = cli("release", verb, "greet")

@@ -168,6 +168,12 @@ class TestWorkflow:
         subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "bare.git")], check=True)
         monkeypatch.chdir(tmp_path / "bare.git")
         assert cli("init", "--ci", "github").code == 4
+        before = sorted(Path().iterdir())
+        for command in (("init",), ("new", "greet")):
+            done = cli(*command)
+            assert (done.code, "do this in a clone" in done.err) == (4, True), done.err
+        assert "has no working tree" in cli("list").err
+        assert sorted(Path().iterdir()) == before
 
     @pytest.mark.parametrize("known", ["", "17\n"])
     def test_its_steps_compare_and_comment(

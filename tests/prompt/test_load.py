@@ -125,7 +125,7 @@ def including(statement: str) -> str:
 
 
 BAD = [
-    ("", "p.yaml:1:1: the file must be a mapping, not null"),
+    ("", "p.yaml:1:1: the file is empty"),
     ("- a", "p.yaml:1:1: the file must be a mapping, not a list"),
     (
         "modle: m\nmessages: [{role: user, content: hi}]",
@@ -226,6 +226,7 @@ BAD = [
         "`s/list.json` is not a PNG, JPEG, GIF or WebP",
     ),
     ("model: m\nmessages: [{role: user, content: [{image_file: x.png}]}]", "no file `x.png`"),
+    ("You greet people.", "p.yaml:1:1: the file must be a mapping, not a string"),
     (
         "model: m\nmessages:\n - role: user\n   content: |\n\n     a\n     {% if %}\n",
         "p.yaml:7:1: template syntax: Expected an exp",

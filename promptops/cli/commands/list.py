@@ -47,16 +47,20 @@ def list_(words: WordsArgument = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json(entries)
     elif not entries:
-        note(
-            f"no prompt matches {' '.join(words)}: promptops list shows all"
-            if words
-            else f"no prompts below {os.path.relpath(settings.prompts)}: promptops init"
-        )
+        note(_why_none(settings, words or []))
     else:
         print_table(
             ("PROMPT", "DIGEST", "MODEL", "OWNER", "LIVE", "RAN", "EVAL", "DESCRIPTION"),
             [_row(entry) for entry in entries],
         )
+
+
+def _why_none(settings: Settings, words: list[str]) -> str:
+    if settings.top is None:
+        return "a bare repository has no working tree: promptops history NAME lists versions of a prompt"
+    if words:
+        return f"no prompt matches {' '.join(words)}: promptops list shows all"
+    return f"no prompts below {os.path.relpath(settings.prompts)}: promptops init"
 
 
 def _entry(

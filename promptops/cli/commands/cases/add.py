@@ -118,7 +118,7 @@ def _add_file(
 
 
 def _target(version: Version, settings: Settings) -> WriteTarget:
-    return WriteTarget.inside(settings.prompts / cases_path(version.prompt), settings.inside)
+    return WriteTarget.inside(settings.prompts / cases_path(version.prompt), settings.work_tree)
 
 
 def _say_how_to_name(version: Version, settings: Settings) -> None:

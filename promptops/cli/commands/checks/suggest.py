@@ -56,13 +56,13 @@ def _print(prompt: Prompt, drafts: Sequence[SuggestedCheck]) -> None:
 
 
 def _write(settings: Settings, prompt: Prompt, drafts: Sequence[SuggestedCheck]) -> None:
-    judge = WriteTarget.inside(settings.prompts / f"{judge_name(prompt)}.yaml", settings.inside)
+    judge = WriteTarget.inside(settings.prompts / f"{judge_name(prompt)}.yaml", settings.work_tree)
     if judge.real.exists():
         note(f"{os.path.relpath(judge.path)} is there already, and stays as it is")
     else:
         judge.write(draft_yaml(judge_draft(prompt)).encode(), new=True)
         note(f"wrote {os.path.relpath(judge.path)}")
     if drafts:
-        file = WriteTarget.inside(settings.prompts / prompt.path, settings.inside)
+        file = WriteTarget.inside(settings.prompts / prompt.path, settings.work_tree)
         file.write(insert_checks(settings, prompt, drafts, file.read().decode()).encode())
         note(f"added {len(drafts)} checks to {os.path.relpath(file.path)}")
