@@ -33,6 +33,11 @@ _CALL = re.compile(
     r"|number|nummer|anrufen|handy|portable)\b[^\n\d]{0,30}\Z",
     re.IGNORECASE,
 )
+_NAMED = re.compile(  # what stands right before a plain row of digits that is a number to call
+    r"(?:\b|_)(?:tele?(?:ph|f)on[eo]?|tel|phone|mobile?|cell|fax|whatsapp|handy|portable)"
+    r"(?:[ _-]?(?:number|num|no|nr|nummer))?\W{0,4}(?: (?:is|ist))?\W{0,3}\Z|\bwa\.me/\Z",
+    re.IGNORECASE,
+)
 _CALLED = re.compile(r"[ (-]{0,3}(?:mobile?|cell|fax|desk|office|home|work)\b", re.IGNORECASE)
 _ROW = re.compile(r"[0-9]++(?:[ .-][0-9]++)*+")
 _GAP = r"[\s.+/_-]"
@@ -40,19 +45,24 @@ _PRINTED_CARD = re.compile(  # in groups as on a card, also among other numbers 
     rf"[0-9](?<![0-9][0-9])[0-9]{{3}}(?:(?:{_GAP}{{1,3}}[0-9]{{4}}){{3}}(?:{_GAP}{{1,3}}[0-9]{{3}})?+"
     rf"|{_GAP}{{1,3}}[0-9]{{6}}{_GAP}{{1,3}}[0-9]{{4,5}}|[0-9]{{9,15}})(?![0-9])"
 )
-_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?:[\s.+-]{0,3}[A-Za-z0-9]){11,30}")
+_IBAN = re.compile(r"(?:(?<![A-Za-z0-9])|(?<=IBAN))[A-Za-z]{2}[0-9]{2}(?:[\s.+/_-]{0,3}[A-Za-z0-9]){11,30}")
+_SPACED_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2} [0-9]{2}(?: ?[0-9]){11,30}")  # DE 89 …, as some write it
 _IP4 = re.compile(r"[0-9](?<![0-9.][0-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?!\.?[0-9])")
 _IP6_CORE = re.compile(r":[0-9A-Fa-f]{0,4}:")
 _IP6 = re.compile(r"(?<![\w:])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f.]{0,15}(?![\w:])")
-_SSN = re.compile(r"[0-9](?<![0-9-][0-9])[0-9]{2}([- ])[0-9]{2}\1[0-9]{4}(?!-?[0-9])")
-_SSN_PLAIN = re.compile(r"\b(?:ssn|social security)\D{0,20}(\d{9})(?!\d)", re.IGNORECASE)
+_SSN = re.compile(r"[0-9](?<![0-9-][0-9])[0-9]{2}([ .-]| - )[0-9]{2}\1[0-9]{4}(?!-?[0-9])")
+_SSN_PLAIN = re.compile(r"\b(?:ssn|ss ?#|social[ _-]?security)\D{0,20}(\d{9})(?!\d)", re.IGNORECASE)
+_SSN_WORDS = ("ssn", "ss#", "ss #", "social")
 _IN_QUERY = (
     "key|token|secret|password|passwd|pwd|sig|signature|auth|code|session|sid|jwt|otp|ticket|nonce|credential"
 )
 _URL_TOKEN = re.compile(rf"(?i)[?&;#](?:[\w.\[\]-]{{0,40}}(?:{_IN_QUERY}))=((?!\[)[^&\s#\"'<>;]+)")
 _LOGIN = re.compile(r"://((?!\[)[^/?#\s\"'<>@]{1,200})@")
 _PEM = re.compile(
-    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----.*?(?:-----END [A-Z ]{0,40}PRIVATE KEY-----|\Z)", re.DOTALL
+    r"-----?+ ?BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?+ ?-----?+"
+    r".*?(?:-----?+ ?END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?+ ?-----?+|\Z)"
+    r"|PuTTY-User-Key-File-[0-9].*?(?:Private-MAC: ?[0-9a-f]{0,128}|\Z)",
+    re.DOTALL,
 )
 _DATE = re.compile(r"(?:\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})(?: \d{1,2})?")
 _DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
@@ -118,7 +128,7 @@ def find_phones(text: str) -> Iterator[Span]:
         if end - start >= _MIN_PHONE:
             before = _BEFORE_NUMBER.search(text, max(0, start - 3), start)
             first = before.start() if before else start
-            if first < start or text[start] == "0" or not found[0].isdigit():
+            if first < start or text[start] == "0" or not found[0].isdigit() or _is_named(text, start):
                 yield from _phone(text, first, end)
     if "+" in text and "\n" in text:
         yield from (found.span() for found in _WRAPPED_NUMBER.finditer(text))
@@ -150,12 +160,20 @@ def _is_phone_number(text: str, span: Span, groups: list[str], extended: bool) -
     whole = text[start:end].partition("x")[0]
     if _DATE.fullmatch(whole):
         return False
-    if extended or (_is_phone(whole, "".join(groups), groups) and not _DECIMAL.fullmatch(whole)):
+    if (
+        extended
+        or (len(groups) == 1 and _is_named(text, start))
+        or (_is_phone(whole, "".join(groups), groups) and not _DECIMAL.fullmatch(whole))
+    ):
         return True
     if len(groups) == 1:
         return False
     asked = _CALL.search(text, max(0, start - 60), start) or _CALLED.match(text, end)
     return asked is not None
+
+
+def _is_named(text: str, start: int) -> bool:
+    return _NAMED.search(text, max(0, start - 40), start) is not None
 
 
 def _is_phone(whole: str, digits: str, groups: list[str]) -> bool:
@@ -171,7 +189,11 @@ def _is_phone(whole: str, digits: str, groups: list[str]) -> bool:
 
 
 def _is_grouped_phone(digits: str, sizes: list[int], *, dashed: bool) -> bool:
-    """The plan of North America, 9 digits as in Spain and Poland, and ``11 4004-1234`` as in Brazil."""
+    """The plan of North America, 9 digits as in Spain and Poland, and those of Brazil, China and Russia."""
+    if (digits[0] == "1" and digits[1] in "3456789" and sizes == [3, 4, 4]) or (
+        digits[0] == "8" and sizes == [1, 3, 3, 2, 2]
+    ):
+        return True
     if sizes in ([3, 4], [3, 3, 3], [2, 3, 2, 2], [3, 3, 2, 2]) or (
         dashed and sizes in ([2, 4, 4], [2, 5, 4])
     ):
@@ -212,7 +234,8 @@ def _luhn(digits: list[int]) -> bool:
 def find_ibans(text: str) -> Iterator[Span]:
     for start in text_shape(text).country_codes:
         length = _IBAN_LENGTH.get(text[start : start + 2].upper())
-        found = _IBAN.match(text, start) if length else None
+        pattern = _SPACED_IBAN if text[start + 2] == " " else _IBAN
+        found = pattern.match(text, start) if length else None
         if found and length:
             places = [place for place, letter in enumerate(found[0]) if letter.isalnum()]
             if len(places) >= length:
@@ -261,7 +284,8 @@ def find_social_security_numbers(text: str) -> Iterator[Span]:
     for found in _within_rows(_SSN, text):
         if _is_issued("".join(filter(str.isdigit, found[0]))):
             yield found.span()
-    for found in _SSN_PLAIN.finditer(text) if "ssn" in (lower := text.lower()) or "social" in lower else ():
+    lower = text.lower()
+    for found in _SSN_PLAIN.finditer(text) if any(map(lower.__contains__, _SSN_WORDS)) else ():
         if _is_issued(found[1]):
             yield found.span(1)
 
@@ -276,7 +300,7 @@ def find_secret_texts(text: str) -> Iterator[Span]:
 
     if not may_hold_secret(text):
         return
-    if "PRIVATE KEY" in text:
+    if "PRIVATE KEY" in text or "PuTTY-User-Key" in text:
         yield from (found.span() for found in _PEM.finditer(text))
     for _, secret, start in secrets_in_text(text):
         yield _whole_token(text, start, start + len(secret))

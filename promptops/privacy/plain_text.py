@@ -161,7 +161,7 @@ def _table(**classes: str) -> bytes:
 
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_SEPARATORS = " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0()/+-"
+_SEPARATORS = " \t\n\v\f\r\x1c\x1d\x1e\x1f\x85\xa0()/+_-"
 _CLASSES = _table(**{"0": "0123456789", "A": _LETTERS, ".": ".", " ": _SEPARATORS})
 _WIDE_SPACES = re.compile(f"[{_SPACES}]")
 # each begins with a character that is looked for at once
@@ -191,7 +191,8 @@ def _shape_of_numbers(classes: bytes) -> TextShape:
 
 
 def _country_codes(classes: bytes) -> Iterator[int]:
-    at = classes.find(b"AA00")
-    while at >= 0:
-        yield at
-        at = classes.find(b"AA00", at + 4)
+    for form in (b"AA00", b"AA 00"):
+        at = classes.find(form)
+        while at >= 0:
+            yield at
+            at = classes.find(form, at + len(form))

@@ -90,7 +90,7 @@ def secrets_in_text(text: str) -> Iterator[tuple[str, str, int]]:
         for kind, secret in (found for piece in pieces for found in _secrets_in_line(piece)):
             if secret not in seen:
                 seen.add(secret)
-                at = max(plain.find(secret), 0)
+                at = max(plain.find(f":{secret}@") + 1, 0) or max(plain.find(secret), 0)  # that of a login
                 yield kind, line[at : at + len(secret)], start + at
         start += len(line) + 1
 
