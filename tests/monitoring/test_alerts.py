@@ -85,6 +85,23 @@ def test_what_waits_for_a_person_or_nears_its_deadline_is_told_until_it_is_over(
     assert {event for event, _ in others} == {"resolved"}
 
 
+def test_a_place_that_is_named_twice_is_told_once(cli: Cli, repo: Repo, hook: Provider) -> None:
+    twice = "[{slack: {url_env: HOOK_URL}, on: [budget]}, {slack: {url_env: HOOK_URL}, on: [budget, drift]}]"
+    repo.write("promptops.yaml", f"alerts: {{to: {twice}, budgets: [{{usd_per_day: 5}}]}}\n")
+    spend(repo, 2)
+    assert tell(cli)["sent"] == len(hook.requests) == 1
+
+
+def test_commands_that_begin_alike_are_each_told(cli: Cli, repo: Repo) -> None:
+    long = ["sh", "-c", f"cat > $1 # {'x' * 100}", "sh"]
+    commands = json.dumps([{"command": [*long, name]} for name in ("one.json", "two.json")])
+    repo.write("promptops.yaml", f"alerts: {{to: {commands}, budgets: [{{usd_per_day: 5}}]}}\n")
+    spend(repo, 2)
+    assert tell(cli)["sent"] == 2
+    for name in ("one.json", "two.json"):
+        assert json.loads((repo.path / name).read_bytes())["kind"] == "budget"
+
+
 def test_nothing_is_lost_while_the_place_is_away(cli: Cli, repo: Repo, hook: Provider) -> None:
     repo.write("promptops.yaml", f"{WEBHOOK[:-2]}, budgets: [{{usd_per_day: 5, prompt: support/triage}}]}}\n")
     spend(repo, 2)

@@ -227,12 +227,17 @@ def _encoded(content: Mapping[str, Any]) -> bytes:
 
 
 def find_places(settings: Settings, env: Mapping[str, str]) -> list[tuple[AlertPlace, frozenset[str]]]:
-    """Those of ``alerts: to``, each with the kinds that it is told; none means all of them."""
-    found = []
+    """Those of ``alerts: to``, each with the kinds that it is told; none means all of them.
+
+    One that is named twice is one, which is told what either says: nobody hears of an alert twice.
+    """
+    found: dict[str, tuple[AlertPlace, frozenset[str]]] = {}
     for entry in settings.file.alerts.get("to", ()):
         kinds = frozenset(entry.get("on", ()))
-        found += [(place, kinds) for place in _places_of(entry, settings, env)]
-    return found
+        for place in _places_of(entry, settings, env):
+            known = found.get(place.name, (place, kinds))[1]
+            found[place.name] = place, known | kinds if known and kinds else frozenset()
+    return list(found.values())
 
 
 def _places_of(entry: Mapping[str, Any], settings: Settings, env: Mapping[str, str]) -> list[AlertPlace]:
@@ -250,8 +255,15 @@ def _places_of(entry: Mapping[str, Any], settings: Settings, env: Mapping[str, s
         api = env.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
         places.append(GitHubIssue(f"github {repository}", api, _variable(repository, env), token))
     if command := entry.get("command"):
-        places.append(Command(f"command {' '.join(command)[:_MAX_NAME]}", tuple(command), settings.root))
+        places.append(Command(f"command {_short_name(command)}", tuple(command), settings.root))
     return places
+
+
+def _short_name(command: Sequence[str]) -> str:
+    """Of a long command its beginning, and what tells it from others that begin alike."""
+    words = " ".join(command)
+    digest = hashlib.sha256(words.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+    return words if len(words) <= _MAX_NAME else f"{words[:_MAX_NAME]}… ({digest})"
 
 
 def find_address(named: Mapping[str, str], env: Mapping[str, str]) -> str:
