@@ -128,18 +128,19 @@ def _bars(series: Sequence[TimeSeries], low: float, high: float) -> list[str]:
 
 
 def _lines(series: Sequence[TimeSeries], low: float, high: float) -> list[str]:
-    """The line of each series, broken where a bucket has no value; a value alone is a dot."""
+    """The line of each series, broken where there is no value; a value alone is a dash, as wide as a bar."""
     paths = []
     for each in series:
-        step, parts, pen = WIDTH / len(each.values), [], "M"
+        step, parts = WIDTH / len(each.values), []
         for index, value in enumerate(each.values):
             if value is None:
-                pen = "M"
                 continue
-            parts.append(f"{pen}{(index + 0.5) * step:.1f} {_height(value, low, high):.1f}")
-            if pen == "M":
-                parts.append("h0")  # round ends make a dot of it
-            pen = "L"
+            before, after = each.values[index - 1] if index else None, (*each.values, None)[index + 1]
+            across, height = (index + 0.5) * step, _height(value, low, high)
+            if before is None and after is None:
+                parts.append(f"M{across - step * _BAR_SHARE / 2:.1f} {height:.1f}h{step * _BAR_SHARE:.1f}")
+            else:
+                parts.append(f"{'M' if before is None else 'L'}{across:.1f} {height:.1f}")
         paths.append("".join(parts))
     return paths
 

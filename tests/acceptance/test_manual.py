@@ -140,10 +140,14 @@ def _pages_of(nav: list[Mapping[str, Any]]) -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_the_site_can_be_built() -> None:
+def test_the_site_can_be_built_and_loads_nothing_from_elsewhere() -> None:
     pytest.importorskip("zensical", reason="needs the extra 'docs'")
     done = subprocess.run([ROOT / ".ci" / "site"], capture_output=True, encoding="utf-8", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    pages = [file.read_text(encoding="utf-8") for file in (ROOT / "build/site").rglob("*.html")]
+    loaded = re.compile(r'<(?:link|script|img|source)\b[^>]*?\b(?:href|src|srcset)="?(https?:[^"> ]+)')
+    assert pages
+    assert [url for page in pages for url in loaded.findall(page)] == []
 
 
 def test_readme_is_short_and_begins_with_what_people_stumble_on() -> None:

@@ -23,12 +23,14 @@ plans:
     steps: [{weight: 25, min_canary: 50}, {approval: manual}, {weight: 50, min_canary: 200}]
 """
 RELEASE = "/ui/releases/greet:production"
+DIFF = "/ui/compare?prompt=greet&from=v1&to=v2"
 TRENDS = ("/ui/trends?prompt=greet", "/ui/trends?prompt=greet&per=hour&by=model")
 PATHS = (
     *(f"{BASE}{each.TAB[1]}" for each in PAGES if hasattr(each, "TAB")),
     *TRENDS,
     "/ui/answers?q=hello&version=v9",
     RELEASE,
+    DIFF,
     "/ui/nowhere",
 )
 MAX_BYTES = 300_000
@@ -108,6 +110,16 @@ def test_answers_are_gone_through_by_keys(browser: Any, page: PageClient) -> Non
     tab.keyboard.press("Enter")
     tab.wait_for_url("**q=nothing*")
     assert tab.get_by_text("No run has all of this").is_visible()
+
+
+def test_what_was_removed_differs_from_what_was_added_by_more_than_colour(
+    browser: Any, page: PageClient
+) -> None:
+    tab = open_tab(browser, page)
+    tab.goto(page.origin + DIFF)
+    drawn = "each => getComputedStyle(each).textDecorationLine"
+    lines = [tab.locator(f".words {tag}").first.evaluate(drawn) for tag in ("del", "ins")]
+    assert lines == ["line-through", "underline"]
 
 
 def test_the_sign_in_page_is_sound(browser: Any, page: PageClient) -> None:

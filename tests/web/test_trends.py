@@ -31,6 +31,9 @@ def test_figures_plots_and_releases(live: Repo, pages: PageClient) -> None:
         "Calls", "Spent", "Tokens", "Latency", "Checks passed",
     ]  # fmt: skip
     assert answer.html.count('<line class="release"') == len(drawings)
+    assert re.search(r'class="lines s0" d="M[\d.]+ [\d.]+h[1-9]', answer.html), (
+        "a day alone is a dash, not a dot"
+    )
     assert "production: v1" in page.text
     assert not [attrs for _, attrs in page.tags if "style" in attrs]
 
