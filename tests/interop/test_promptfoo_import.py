@@ -951,3 +951,24 @@ def test_two_sources_that_give_one_file_are_refused(repo: Repo, cli: Cli) -> Non
     repo.write("all/a/promptfooconfig.yaml", f"prompts: ['Say']\nproviders: [{MODEL}]\n")
     repo.write("all/b/promptfooconfig.yaml", f"prompts: ['Say']\nproviders: [{MODEL}]\n")
     assert sorted(json.loads(cli("import", "all", "--json").out)["lint"]["prompts"]) == ["a/a", "b/b"]
+
+
+def test_dump_writes_json_as_javascript_does(take: Import, repo: Repo, cli: Cli) -> None:
+    template = (
+        'A {{ x | dump }} {{- o.name | dump }} {{ {"k": [1, "é"]} | dump() }} {{ x | upper | dump }} '
+        "{{ o | dump }}"
+    )
+    text, mapping = 'é <b> & "q"\n', {"name": "Zoë", "list": [1, None, True]}
+    take(config(template, tests=[{"vars": {"x": text, "o": mapping}}]))
+    done = cli("render", "foo", "--json", "-i", f"x={text}", "-i", f"o={_stringified(mapping)}")
+    (message,) = json.loads(done.out)
+    upper, whole = _stringified(text.upper()), _stringified(mapping)
+    assert message["content"] == f'A {_stringified(text)}"Zoë" {{"k":[1,"é"]}} {upper} {whole}'
+    repo.commit("Import")
+    written = cli("export", "foo", "--format", "promptfoo").out
+    assert yaml.safe_load(written)["prompts"][0]["raw"].count("| dump") >= 4
+
+
+def _stringified(value: Any) -> str:
+    """As ``JSON.stringify`` writes it."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

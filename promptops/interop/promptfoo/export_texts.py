@@ -12,6 +12,7 @@ from promptops.prompt.templates import plain_pieces
 Say = Callable[[Prompt, str, Verdict, str], None]
 _INCLUDE = re.compile(r"\{%-?\s*include\s+['\"]([^'\"]+)['\"](?:\s+ignore missing)?\s*-?%\}")
 _LOOKS_LIKE_A_FILE = re.compile(r"file://.*|[^\s{}]*[*?\[][^\s{}]*|[^\s{}]+\.\w{1,5}(?::[\w.]+)?")
+_AS_JSON = re.compile(r"\(\[((?:(?!\}\}).)+?)\] ~ \"\"\)\[1:-1\]")  # as nunjucks.py writes `dump`
 INSERTED = '{"role": "{{ turn.role }}", "content": {{ turn.content | dump }}},'
 
 
@@ -85,6 +86,7 @@ def to_nunjucks(template: str, prompt: Prompt) -> str:
         if not _INCLUDE.search(template):
             break
         template = _INCLUDE.sub(lambda found: prompt.partials.get(found[1], ""), template)
+    template = _AS_JSON.sub(r"\1 | dump", template)
     template = re.sub(r"\|\s*tojson\(\s*indent\s*=\s*(\d+)\s*\)", r"| dump(\1)", template)
     template = re.sub(r"\|\s*tojson\b(?:\(\s*\))?", "| dump", template)
     return re.sub(r"(\{%-?\s*for\s+\w+\s*,\s*\w+\s+in\s+[\w.]+)\.items\(\)", r"\1", template)

@@ -69,7 +69,12 @@ _METHOD = re.compile(r"\.\s*([A-Za-z_]\w*)\s*\(")
 _PAIRS = re.compile(r"(\{%-?\s*for\s+\w+\s*,\s*\w+\s+in\s+)(\w+)(\s*-?%\})")
 _LOAD = re.compile(r"\b([A-Za-z_]\w*)\s*\|\s*load\b(?:\s*\(\s*\))?")
 _LOADED_ALONE = re.compile(r"\(\s*([A-Za-z_]\w*)\s*\|\s*load\s*\)")
-_DUMPED_ALONE = re.compile(r"\{\{-?\s*([A-Za-z_]\w*)\s*\|\s*dump(?:\(\s*\))?\s*-?\}\}")
+_DUMPED_ALONE = re.compile(
+    r"(\{\{-?)\s*([A-Za-z_][\w.]*(?:\[[^\[\]{}|]*\])*(?:\s*\|\s*[A-Za-z]\w*(?:\([^(){}|]*\))?)*?"
+    r"|\{[^{}|]*\}|\[[^\[\]|]*\])\s*\|\s*dump(?:\(\s*\))?\s*(-?\}\})"
+)
+
+_AS_JSON = '([{}] ~ "")[1:-1]'
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +112,11 @@ def _tag(tag: str, line: int, mappings: Collection[str], containers: Collection[
     statement = _STATEMENT.match(tag)
     if statement and (what := _REFUSED_STATEMENTS.get(statement[1])):
         raise UntranslatableTemplate(f"line {line}: Nunjucks' {what} have no counterpart")
-    alone = _DUMPED_ALONE.fullmatch(tag)
-    if alone and alone[1] in containers:
-        return f"{{{{ {alone[1]} }}}}"  # lists and mappings become texts as JSON by themselves
+    if alone := _DUMPED_ALONE.fullmatch(tag):
+        begin, value, end = alone.groups()
+        # a list or a mapping becomes JSON by itself, as JavaScript writes it; `tojson` escapes more
+        written = value if value in containers else _AS_JSON.format(value)
+        tag = f"{begin} {written} {end}"
     tag = _PAIRS.sub(lambda found: _pairs(found, mappings), tag)
     tag = re.sub(r"^(\{%-?\s*)elseif\b", r"\1elif", tag)
     tag = _LOAD.sub(r"\1", _LOADED_ALONE.sub(r"\1", tag))
