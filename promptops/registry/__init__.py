@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from promptops.registry.database import LogPosition, RegistryDatabase
     from promptops.registry.errors import EngineError
     from promptops.registry.filters import RunFilter, parse_time
+    from promptops.registry.followed import FollowedRegistry
     from promptops.registry.group_writer import GroupErrors, GroupJournal, GroupWriter
     from promptops.registry.journal import (
         NoJournal,

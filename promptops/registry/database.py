@@ -166,6 +166,10 @@ class RegistryDatabase(Closing):
     def schema_number(self) -> int:
         """How many migrations the registry has seen; asked again, it tells of one by another process."""
 
+    def is_there(self) -> bool:
+        """Whether this is what others find at its path; where the path is a server's, it is."""
+        return True
+
     @abstractmethod
     def size_bytes(self) -> int:
         """What the registry takes on disk, its log included."""

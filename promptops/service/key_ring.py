@@ -6,7 +6,14 @@ from promptops.config.clock import utc_now
 from promptops.config.closing import Closing
 from promptops.config.settings import Settings
 from promptops.dataclass import dataclass
-from promptops.registry import ApiKey, RegistryDatabase, api_keys_stamp, hash_secret, list_api_keys
+from promptops.registry import (
+    ApiKey,
+    FollowedRegistry,
+    RegistryDatabase,
+    api_keys_stamp,
+    hash_secret,
+    list_api_keys,
+)
 from promptops.service.key_usage import KeyUsage, read_spending
 from promptops.service.usage_store import LocalUsage, UsageStore
 
@@ -26,28 +33,29 @@ class KeyReader(Closing):
     """Reads keys and their spending. Used by one thread."""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._registry: RegistryDatabase | None = None
+        self._registry = FollowedRegistry(
+            lambda: RegistryDatabase.open(settings.registry, busy_s=_BUSY_TIMEOUT_S)
+        )
         self._round = 0
         self._stamp: tuple[object, ...] = ()
         self._keys: dict[str, ApiKey] = {}
 
     def read(self) -> KeyReading:
         """Raises what is wrong with the registry."""
-        if self._registry is None:
-            self._registry = RegistryDatabase.open(self._settings.registry, busy_s=_BUSY_TIMEOUT_S)
-        now, stamp = utc_now(), api_keys_stamp(self._registry)
+        registry = self._registry.current()
+        now, stamp = utc_now(), (registry.writer_id, *api_keys_stamp(registry))
         if stamp != self._stamp:
-            self._keys, self._stamp = {key.secret_hash: key for key in list_api_keys(self._registry)}, stamp
+            found = {key.secret_hash: key for key in list_api_keys(registry)}
+            # one without keys says nothing of them: it is new, where the registry was taken away
+            self._keys, self._stamp = found or self._keys, stamp
         looks = self._round % _SPENDING_ROUNDS == 0
         self._round += 1
         active = [key for key in self._keys.values() if looks and key.revoked_at is None]
-        spent = {key.key_id: read_spending(self._registry, key, now) for key in active}
+        spent = {key.key_id: read_spending(registry, key, now) for key in active}
         return KeyReading(self._keys, spent)
 
     def close(self) -> None:
-        if self._registry:
-            self._registry.close()
+        self._registry.close()
 
 
 class KeyRing:

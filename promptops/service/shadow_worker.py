@@ -24,6 +24,7 @@ from promptops.log import PackageLogger
 from promptops.providers.types import ModelError
 from promptops.registry import (
     INCOMPATIBLE,
+    FollowedRegistry,
     LiveShadowKey,
     RegistryDatabase,
     StartedRun,
@@ -81,7 +82,9 @@ class ShadowWorker:
         self._waiting: dict[str, _QueuedCall] = {}
         self._active_shadows: dict[tuple[LiveShadowKey, ShadowState], _ActiveShadow | None] = {}
         self._warned: set[str] = set()
-        self._registry: RegistryDatabase | None = None
+        self._registry = FollowedRegistry(
+            lambda: RegistryDatabase.open(settings.registry, busy_s=_BUSY_TIMEOUT_S)
+        )
         self._turns = asyncio.Semaphore(CONCURRENCY)
         self._lock = asyncio.Lock()
         self._loop = BackgroundLoop("promptops-shadow")
@@ -112,9 +115,8 @@ class ShadowWorker:
         if self._waiting and self._settings.log.inputs == "full":
             with suppress(PromptopsError):  # it could not be read all the while
                 for call in self._waiting.values():
-                    add_job(self._open(), call.run.run_id, call.shadowing)
-        if self._registry:
-            self._registry.close()
+                    add_job(self._registry.current(), call.run.run_id, call.shadowing)
+        self._registry.close()
 
     async def _take(self, call: _QueuedCall) -> None:
         await asyncio.sleep(_START_DELAY_S)
@@ -149,7 +151,7 @@ class ShadowWorker:
 
     def _leave_out(self, call: _QueuedCall, why: str, details: str) -> None:
         note = job_note(why, without_quotes(details, self._settings.log.with_prompt(call.run.log)))
-        add_skipped_job(self._open(), call.run.run_id, call.shadowing, note)
+        add_skipped_job(self._registry.current(), call.run.run_id, call.shadowing, note)
 
     def _notice(self, active: _ActiveShadow, call: _QueuedCall, error: ModelError | None) -> None:
         refused = error is not None and error.type == "rate_limit"
@@ -169,7 +171,7 @@ class ShadowWorker:
             return self._active_shadows[key]
 
     async def _opened(self, candidate: ShadowCandidate) -> _ActiveShadow:
-        spent = live_shadow_spent_usd(self._open(), candidate.shadowing)
+        spent = live_shadow_spent_usd(self._registry.current(), candidate.shadowing)
         engine = BatchEngine(self._settings, shadow_batch_options(candidate.shadow), spent=spent)
         await engine.__aenter__()
         return _ActiveShadow(candidate, engine, next_budget_check=time.monotonic() + _BUDGET_CHECK_S)
@@ -178,13 +180,10 @@ class ShadowWorker:
         """Other processes spend from it as well."""
         budget, now = active.engine.budget, time.monotonic()
         if budget and now >= active.next_budget_check:
-            budget.spent = max(budget.spent, live_shadow_spent_usd(self._open(), active.candidate.shadowing))
+            budget.spent = max(
+                budget.spent, live_shadow_spent_usd(self._registry.current(), active.candidate.shadowing)
+            )
             active.next_budget_check = now + _BUDGET_CHECK_S
-
-    def _open(self) -> RegistryDatabase:
-        if self._registry is None:
-            self._registry = RegistryDatabase.open(self._settings.registry, busy_s=_BUSY_TIMEOUT_S)
-        return self._registry
 
     def _drop(self, call: _QueuedCall, why: str) -> None:
         self.dropped += 1

@@ -1,5 +1,6 @@
 """Keys, tenants and limits."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -10,6 +11,7 @@ import pytest
 
 from promptops.registry import RegistryDatabase
 from promptops.service.rate_limits import MinuteAllowance
+from promptops.service.service import POLL_INTERVAL_S
 from promptops.service.usage_store import OF_UNITS, LocalUsage
 from support.front_door import Cli, Repo
 from support.gateway_client import Client, Response, running_gateway
@@ -22,6 +24,11 @@ Gateway = Callable[[Path], AbstractContextManager[Client]]
 
 def new_key(cli: Cli, *options: str, tenant: str = "acme") -> str:
     return ok(cli("keys", "new", tenant, *options)).out.strip()
+
+
+def take_away(registry: Path) -> None:
+    for file in (registry, *registry.parent.glob("registry.db-[ws][ah][lm]")):
+        file.unlink()
 
 
 def call(client: Client, key: str, model: str = "greet:production", **body: Any) -> Response:
@@ -290,3 +297,31 @@ def test_a_shadow_of_a_tenants_call_is_the_tenants_and_costs_the_key_nothing(
     assert [run["api_key"] for run in shadows] == [None, None]
     assert len(told(cli, "runs", "list", "--tenant", "acme", "--kind", "shadow")) == 2
     assert told(cli, "registry", "erase", "--tenant", "acme", "--yes")["runs"] == 4
+
+
+@pytest.mark.sqlite
+def test_keys_of_a_registry_that_is_restored_under_a_gateway(cli: Cli, live: Repo) -> None:
+    """A copy that takes the place of the file is another file: what is revoked in it is revoked."""
+    key, other = new_key(cli), new_key(cli, tenant="other")
+    path = live.path / "registry.db"
+    with running_gateway(live.path) as client:
+        assert call(client, key).status == 200
+        backup = live.path / "backup.db"
+        ok(cli("registry", "copy", str(path), str(backup)))
+        take_away(path)
+        backup.rename(path)
+        ok(cli("keys", "revoke", key.split("-")[1]))
+        until(lambda: call(client, key).status == 401, seconds=5)
+        assert call(client, other).status == 200
+
+
+@pytest.mark.sqlite
+def test_a_registry_that_is_taken_away_opens_no_gateway(cli: Cli, live: Repo) -> None:
+    key = new_key(cli)
+    with running_gateway(live.path) as client:
+        assert call(client, key).status == 200
+        take_away(live.path / "registry.db")
+        until(lambda: call(client, key).status == 200 and (live.path / "registry.db").exists())
+        for _ in range(3):
+            time.sleep(POLL_INTERVAL_S)
+            assert (call(client, key).status, client.chat().status) == (200, 401)

@@ -14,11 +14,15 @@ class OpenFiles:
         self._log: tuple[int, int] | None = None
         self._identity = self._identify(path)
 
+    def is_there(self) -> bool:
+        """Of the registry alone, whose log may not be there between transactions."""
+        return self._identify(self._path) == self._identity
+
     def are_there(self) -> bool:
         """Asked within a transaction, so that the write-ahead log is there."""
         if self._identity is None:  # of a registry in memory
             return True
-        if self._identify(self._path) != self._identity:
+        if not self.is_there():
             return False
         log = self._identify(self._log_path, empty=True)  # as it is when all of it has been written back
         self._log = self._log or log

@@ -169,6 +169,9 @@ class SqliteRegistry(RegistryDatabase):
         with self._lock, translate_sqlite_errors(self._file, self._busy_s):
             yield self._connection
 
+    def is_there(self) -> bool:
+        return self._files.is_there()
+
     def schema_number(self) -> int:
         with self._lock, translate_sqlite_errors(self._file, self._busy_s):
             return schema_version(self._connection)

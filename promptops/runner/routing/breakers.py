@@ -7,6 +7,7 @@ from promptops.config.registry_location import RegistryLocation
 from promptops.errors import PromptopsError
 from promptops.registry import (
     FAILURES_TO_OPEN,
+    FollowedRegistry,
     RegistryDatabase,
     UnitKey,
     breaker_reason,
@@ -29,10 +30,9 @@ class LocalBreakers:
     """
 
     def __init__(self, path: RegistryLocation, *, log: bool = True) -> None:
-        self._path = path
-        self._open_registry = RegistryDatabase.open if log else RegistryDatabase.open_existing
+        open_registry = RegistryDatabase.open if log else RegistryDatabase.open_existing
         self._lock = Lock()
-        self._registry: RegistryDatabase | None = None
+        self._registry = FollowedRegistry(lambda: open_registry(path, busy_s=_BUSY_TIMEOUT_S))
         self._key: UnitKey | None = unit_key_from_env()
         self._open: dict[str, str] = {}
         self._next_refresh = 0.0
@@ -53,7 +53,7 @@ class LocalBreakers:
         """Take a canary out of service when its latest calls all failed; whether that has happened now."""
         with self._lock:
             try:
-                registry = self._open_connection()
+                registry = self._registry.current()
                 if breaker_reason(registry, rollout) or not is_canary_failing(registry, rollout):
                     return False
                 open_breaker(registry, rollout, f"{FAILURES_TO_OPEN} canary errors in a row, none of stable")
@@ -63,8 +63,7 @@ class LocalBreakers:
             return True
 
     def close(self) -> None:
-        if self._registry:
-            self._registry.close()
+        self._registry.close()
 
     def _look(self) -> None:
         with self._lock:
@@ -72,14 +71,9 @@ class LocalBreakers:
             if now < self._next_refresh:
                 return
             try:
-                registry = self._open_connection()
+                registry = self._registry.current()
                 self._open = open_breakers(registry)
                 self._key = self._key or unit_key(registry)
                 self._next_refresh = now + _CACHE_TTL_S
             except PromptopsError:
                 self._next_refresh = now + _RETRY_AFTER_S
-
-    def _open_connection(self) -> RegistryDatabase:
-        if self._registry is None:
-            self._registry = self._open_registry(self._path, busy_s=_BUSY_TIMEOUT_S)
-        return self._registry

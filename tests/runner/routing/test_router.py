@@ -317,6 +317,19 @@ class TestBreaker:
             placed = [place.place(at(folder), unit) for unit in units]
             assert {(each.version.version, each.arm, each.rollout) for each in placed} == {("v1", None, None)}
 
+    def test_a_registry_that_takes_the_place_of_another_is_looked_at(
+        self, folder: GitFolder, serving: Callable[..., Router]
+    ) -> None:
+        path = folder.settings().registry
+        assert isinstance(path, Path)
+        with serving() as place:
+            place.place(at(folder), "u1")
+            path.rename(path.with_name("moved.db"))
+            with RegistryDatabase.open(path) as other:
+                open_breaker(other, "r-1", "five in a row")
+            time.sleep(0.3)
+            assert {place.place(at(folder), f"u{number}").arm for number in range(30)} == {None}
+
 
 def test_keys_of_other_registries_and_hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with RegistryDatabase.open(tmp_path / "a.db") as a, RegistryDatabase.open(tmp_path / "b.db") as b:
