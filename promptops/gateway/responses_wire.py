@@ -74,7 +74,12 @@ class ResponsesWire:
     def _close_message(self, item: Mapping[str, Any]) -> bytes:
         (part,) = item["content"]
         refused = part["type"] == "refusal"
-        events = [] if self._heard else [self._open_part(_EMPTY_REFUSAL if refused else _EMPTY_TEXT)]
+        if self._heard:
+            events = []
+        elif not refused and part["text"]:  # what is said in place of a blocked answer
+            events = [self.piece(part["text"])]
+        else:
+            events = [self._open_part(_EMPTY_REFUSAL if refused else _EMPTY_TEXT)]
         if refused:
             events.append(self._event("response.refusal.delta", self._at({"delta": part["refusal"]})))
             events.append(self._event("response.refusal.done", self._at({"refusal": part["refusal"]})))

@@ -117,12 +117,7 @@ class KeyUsage:
         most, per_unit = self.limits.concurrency, self.limits.unit_requests_per_minute
         if most is not None and self.store.total(self._running) >= most:
             raise LimitReached(f"{most} calls of this key are under way, and no more are allowed", 1.0)
-        blocked = self._blocked_inputs(unit)
-        if blocked is not None and (wait := blocked.wait_for(1)) > 0:
-            raise LimitReached(
-                f"guards have blocked {self.limits.unit_blocked_per_hour} inputs of this unit within an hour",
-                wait,
-            )
+        self._check_blocked(unit)
         buckets = [(self._requests, "requests of this key")]
         if per_unit is not None and unit is not None:
             name = self._unit + _short_hash(unit)
@@ -135,6 +130,20 @@ class KeyUsage:
                 bucket.take(1)
         if most is not None:
             self.store.add(self._running, 1)
+
+    def take_blocked(self, unit: str | None) -> None:
+        """Count an input that is to be blocked. Raises LimitReached where others came before it meanwhile."""
+        with self.store.locked():
+            self._check_blocked(unit)
+            self.note_blocked(unit)
+
+    def _check_blocked(self, unit: str | None) -> None:
+        blocked = self._blocked_inputs(unit)
+        if blocked is not None and (wait := blocked.wait_for(1)) > 0:
+            raise LimitReached(
+                f"guards have blocked {self.limits.unit_blocked_per_hour} inputs of this unit within an hour",
+                wait,
+            )
 
     def _blocked_inputs(self, unit: str | None) -> MinuteAllowance | None:
         most = self.limits.unit_blocked_per_hour
@@ -167,6 +176,7 @@ class Admission:
         self._unit = unit
         self._usd = 0.0
         self._tokens = 0
+        self._blocked = False  # whether its input was counted as a blocked one
         self._run: Run | None = None
 
     def __enter__(self) -> Self:
@@ -175,6 +185,9 @@ class Admission:
     def reserve(self, call: PreparedRun, catalog: Catalog) -> None:
         """Put aside what the call may cost at most. Raises LimitReached where that is not left."""
         usage, prompt = self._usage, call.version.prompt
+        if call.guarding and call.guarding.blocked:
+            usage.take_blocked(self._unit)
+            self._blocked = True
         if not (usage.tokens or usage.windows):
             return
         requests = [
@@ -223,7 +236,7 @@ class Admission:
 
         def settle() -> None:
             usage.ended()
-            if run and run.finished.error_type == "input_blocked":
+            if run and run.finished.error_type == "input_blocked" and not self._blocked:
                 usage.note_blocked(self._unit)
             if self._usd:
                 usage.store.add(usage.reserved, -self._usd)

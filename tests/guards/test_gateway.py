@@ -1,12 +1,14 @@
 """Guards at the gateway: what clients of OpenAI's API are answered."""
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from support.front_door import Cli, Repo
 from support.gateway_client import Client, running_gateway
-from support.greet_releases import go_live
+from support.greet_releases import go_live, runs
 from support.provider import Provider, chunk, events, text
 
 INPUT = "guards: [{on: input, check: {not: {contains: zebra}}, do: block, message: No zebras.}]\n"
@@ -83,6 +85,23 @@ def test_a_block_at_the_end_of_a_stream(cli: Cli, repo: Repo, provider: Provider
         provider.script = events(chunk({"content": "zebra"}), chunk({}, "stop"))
         chunks = ask(client, "Ada", stream=True).events
         assert chunks[0]["choices"][0]["delta"]["content"] == "Ask us."
+        told = client.respond(prompt=prompt, stream=True).named_events
+        assert [event["delta"] for event in told if "delta" in event] == ["Ask us."]
+        assert told[-1]["response"]["output"][0]["content"][0]["text"] == "Ask us."
+
+
+def test_a_unit_that_sends_many_at_once_has_no_more_of_them_blocked(
+    cli: Cli, repo: Repo, provider: Provider
+) -> None:
+    del provider
+    go_live(cli, repo, more=INPUT)
+    secret = cli("keys", "new", "acme", "--unit-blocked", "2").out.strip()
+    with running_gateway(repo.path) as client, ThreadPoolExecutor(16) as pool:
+        headers = {"Authorization": f"Bearer {secret}"}
+        found = pool.map(lambda _: ask(client, user="eve", headers=headers).status, range(48))
+        assert Counter(found) == {400: 2, 429: 46}
+        assert ask(client, user="adam", headers=headers).status == 400
+    assert len(runs(repo)) == 3
 
 
 def test_a_unit_with_many_blocked_inputs_has_to_wait(
