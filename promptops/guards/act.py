@@ -17,6 +17,7 @@ from promptops.dataclass import dataclass
 from promptops.errors import OverBudget, PromptopsError
 from promptops.guards.compile import CompiledGuard
 from promptops.guards.texts import AnswerTexts, TextReplacement, is_picture, texts_in
+from promptops.guards.unescaped import Unescaped, has_escapes
 from promptops.prompt import Guard
 from promptops.prompt.tool_calls import comparable_answer, comparable_calls
 from promptops.registry import CheckResult, GuardDecision, GuardDeed
@@ -156,7 +157,22 @@ def _look_at_answer(
 
 
 def _looked_at(compiled: CompiledGuard, subject: CheckSubject) -> tuple[CheckResult, Sequence[Any]]:
-    """What the check says, and what is to be redacted, where the guard does that."""
+    """What the check says, and what is to be redacted, where the guard does that.
+
+    One that looks for what must not be there also looks at the text with its escapes undone.
+    """
+    result, spans = _looked_at_once(compiled, subject)
+    decided = result.error or not (result.passed or compiled.guard.do == "redact")
+    if decided or compiled.calls_function or not (compiled.forbids and has_escapes(subject.output)):
+        return result, spans
+    plain = Unescaped(subject.output)
+    other, found = _looked_at_once(compiled, replace(subject, output=plain.text))
+    if other.passed:
+        return result, spans
+    return (other if result.passed or other.error else result), [*spans, *plain.written_spans(found)]
+
+
+def _looked_at_once(compiled: CompiledGuard, subject: CheckSubject) -> tuple[CheckResult, Sequence[Any]]:
     (result,) = _run_check(compiled, subject)
     if result.passed or result.error or compiled.guard.do != "redact":
         return result, ()

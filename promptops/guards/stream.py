@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from promptops.checks import CHECK_KINDS, CheckSubject, check_argument
 from promptops.guards.compile import CompiledGuard
 from promptops.guards.texts import TextReplacement
+from promptops.guards.unescaped import Unescaped, has_escapes, unfinished_escape
 from promptops.providers.types import OnText
 
 if TYPE_CHECKING:
@@ -98,6 +99,13 @@ class _Watcher:
 
     def held_from(self, text: str) -> int:
         """From where on the text has to wait: for its end, or for the guard's word on the whole."""
+        held = self._held_from(text)
+        if "\\" in text:
+            plain = Unescaped(text[: unfinished_escape(text)])
+            held = min(held, plain.written_at(self._held_from(plain.text)))
+        return held
+
+    def _held_from(self, text: str) -> int:
         assert self._find is not None  # noqa: S101 - others need the whole answer
         assert self._unfinished is not None  # noqa: S101 - same
         held = self._unfinished(text, self._argument)
@@ -111,7 +119,11 @@ class _Watcher:
         if self._guard.do != "redact":
             return before, piece
         assert self._find is not None  # noqa: S101 - compile_guards has seen to it
-        spans = self._find(before + piece, self._argument)
+        text = before + piece
+        spans = [*self._find(text, self._argument)]
+        if has_escapes(text):
+            plain = Unescaped(text)
+            spans += plain.written_spans(self._find(plain.text, self._argument))
         if not spans:
             return before, piece
         replacement = TextReplacement(spans, self._guard.replacement, self._guard.name)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from promptops.checks.types import Found
+from promptops.config.json_text import parse_strict_json
 
 _BETWEEN = "\n"
 _PICTURE = re.compile(r"data:image/[a-z0-9.+-]+;base64,[A-Za-z0-9+/]*={0,2}")  # its letters are no text
@@ -185,8 +186,8 @@ def _parsed(text: str) -> Any:
     if not text.lstrip().startswith(("{", "[", '"')):
         return text
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return parse_strict_json(text)  # of a key that is there twice, programs disagree about which holds
+    except ValueError:
         return text
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
@@ -34,8 +35,21 @@ def call(arguments: Any, name: str = "send") -> dict[str, Any]:
     return {"id": "c", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
 
 
-def escaped(words: str) -> str:
-    return "".join(f"\\u{ord(letter):04x}" for letter in words)
+def escaped(words: str, before: str = "\\") -> str:
+    return "".join(f"{before}u{ord(letter):04x}" for letter in words)
+
+
+ESCAPING = [
+    '{{"a": "{}"}}',
+    '["{}"]',
+    '"{}"',
+    '```json\n{{"a": "{}"}}\n```',
+    'Here you are: {{"a": "{}"}}',
+    '{{"a": "so"}}\n{{"a": "{}"}}',
+    '{{"a": "{}", "a": "so"}}',
+    '{{"a": "{{\\"b\\": \\"{}\\"}}"}}',
+    '\ufeff{{"a": "{}"}}',
+]
 
 
 @pytest.mark.parametrize("said", ["", "I send that"])
@@ -51,10 +65,47 @@ def test_what_stands_in_arguments_is_found_beside_a_text(check: Any, words: str,
 
 
 @pytest.mark.parametrize("check", ["system_leak", ZEBRA])
-@pytest.mark.parametrize("form", ['{{"a": "{}"}}', '["{}"]', '"{}"'])
+@pytest.mark.parametrize("form", ESCAPING)
 def test_escaped_letters_are_found(check: Any, form: str) -> None:
     words = SYSTEM if check == "system_leak" else "zebra"
     assert deed(answered(check, form.format(escaped(words)))) == "blocked"
+
+
+@pytest.mark.parametrize("form", ESCAPING)
+@pytest.mark.parametrize(
+    "words", [escaped("zebra"), "z" + escaped("e") + "bra", "z" + escaped("e", "\\\\") + "bra"]
+)
+def test_escaped_letters_are_redacted_where_they_stand(form: str, words: str) -> None:
+    shown = answered(ZEBRA, form.format(words), do="redact").answer.text
+    assert shown == form.format("[not_contains]")
+
+
+@pytest.mark.parametrize("arguments", ['{"a": "%s"', '{"a": "%s", "a": 1}', '{"a": "{\\"b\\": \\"%s\\"}"}'])
+def test_arguments_that_are_no_json_or_hold_some_are_seen_unescaped(arguments: str) -> None:
+    function = {"name": "send", "arguments": arguments % escaped("zebra")}
+    assert deed(answered(ZEBRA, "", {"id": "c", "type": "function", "function": function})) == "blocked"
+
+
+def test_escapes_beyond_the_basic_plane_and_of_slashes() -> None:
+    zebra = answered(ZEBRA, r"so \ud83e\udd93" + escaped("zebra"), do="redact")
+    assert zebra.answer.text == r"so \ud83e\udd93[not_contains]"
+    link = answered({"not": {"contains": "https://evil"}}, r"so https:\/\/evil so", do="redact")
+    assert link.answer.text == "so [not_contains] so"
+    half = r"half \ud83e of \u12 it"
+    assert deed(answered(ZEBRA, half, do="redact")) == "passed"
+
+
+def test_an_input_is_seen_unescaped() -> None:
+    guards = compile_guards(load_text(minimal(guards=[{"on": "input", "check": ZEBRA, "do": "redact"}])))
+    seen = guard_inputs(guards.inputs, {"a": 'say "' + escaped("zebra") + '" twice: zebra', "b": {"c": "z"}})
+    assert seen.inputs == {"a": 'say "[not_contains]" twice: [not_contains]', "b": {"c": "z"}}
+
+
+def test_many_backslashes_take_no_time() -> None:
+    begun = time.process_time()
+    for many in ("\\" * 200_000, "\\u" * 100_000, "\\ud83e" * 50_000):
+        assert deed(answered(ZEBRA, many)) == "passed"
+    assert time.process_time() - begun < 5
 
 
 def test_a_text_that_is_json_is_redacted_and_stays_json() -> None:

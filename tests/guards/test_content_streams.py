@@ -1,6 +1,7 @@
 """Streams under guards on content: nothing of what they find is heard, however the answer is cut."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -63,9 +64,17 @@ def test_nothing_that_is_found_in_the_whole_is_heard_of_its_parts(kind: str, dat
     assert not [value for value in {answer[start:end] for start, end, _ in found} if value in shown]
 
 
+def escaped(words: str) -> str:
+    """As JSON may write them, every other letter by its number."""
+    return "".join(f"\\u{ord(each):04x}" if place % 2 else each for place, each in enumerate(words))
+
+
+@pytest.mark.parametrize("written", [str, escaped])
 @pytest.mark.parametrize(("kind", "value"), [(kind, value) for kind in VALUES for value in VALUES[kind][1]])
-def test_letter_by_letter_nothing_of_a_value_is_heard(kind: str, value: str) -> None:
-    answer = f"Well, here it is: {value} and that is all there is to it."
+def test_letter_by_letter_nothing_of_a_value_is_heard(
+    kind: str, value: str, written: Callable[[str], str]
+) -> None:
+    answer = f"Well, here it is: {written(value)} and that is all there is to it."
     argument = VALUES[kind][0]
     before = heard(kind, argument, "block", list(answer))
     assert before.strip() in "Well, here it is:"
