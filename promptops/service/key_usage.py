@@ -2,7 +2,8 @@
 
 import time
 from calendar import monthrange
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
 from types import TracebackType
@@ -195,12 +196,13 @@ class Admission:
             for pin in (prompt.model, *prompt.fallback)
         ]
         usd = max(map(_prices(call, catalog).at_most, requests)) if usage.windows else 0.0
+        judges = _judges_at_most(call, catalog) if usage.windows else 0.0
         tokens = sent_tokens(requests[0]) + _longest_answer(call.started.parameters) if usage.tokens else 0
         with usage.store.locked():
             if usage.tokens and (wait := usage.tokens.wait_for(tokens)) > 0:
                 raise LimitReached("too many tokens of this key a minute", wait)
             again = sum(guard.retries for guard in prompt.guards)
-            self._reserve_usd(usd * (1 + (prompt.output.repair if prompt.output else 0) + again))
+            self._reserve_usd(usd * (1 + (prompt.output.repair if prompt.output else 0) + again) + judges)
             if usage.tokens:
                 usage.tokens.take(tokens)
                 self._tokens = tokens
@@ -280,9 +282,26 @@ def _longest_answer(parameters: Mapping[str, Any]) -> int:
 
 def _prices(call: PreparedRun, catalog: Catalog) -> Prices:
     prices = Prices(catalog)
-    try:
+    with _said_of_the_key():
         prices.check(replace(call.version.prompt, parameters=call.started.parameters))
+    return prices
+
+
+def _judges_at_most(call: PreparedRun, catalog: Catalog) -> float:
+    """What judges among the guards may cost, which the key pays too."""
+    if call.guarding is None or call.guarding.grader is None:
+        return 0.0
+    from promptops.service.guard_costs import judges_at_most
+
+    with _said_of_the_key():
+        return judges_at_most(call, catalog)
+
+
+@contextmanager
+def _said_of_the_key() -> Iterator[None]:
+    """What has no price, as whoever calls with a key understands it."""
+    try:
+        yield
     except Invalid as error:
         reason = error.message.partition(", so that")[0]
         raise Invalid(f"{reason}, so that the budget of this key cannot be kept", hint=error.hint) from None
-    return prices

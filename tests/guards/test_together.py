@@ -2,6 +2,8 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -23,7 +25,7 @@ from support.gateway_client import running_gateway
 from support.greet_releases import go_live
 from support.logged_runs import a_run, an_end
 from support.prompt_files import TONE_JUDGE
-from support.provider import Answer, Provider, Received, reply, text
+from support.provider import Answer, Provider, Received, reply, slow, text
 
 ORDER = r"{not: {regex: 'ORDER-\d+'}}"
 SCHEMA = "output: {schema: {type: object, properties: {n: {type: integer}}, required: [n]}, repair: 1}\n"
@@ -111,6 +113,23 @@ def test_a_service_asks_the_judge_and_logs_that(
     with RegistryDatabase.open(find_settings(greeting.path, os.environ).registry) as registry:
         kinds = registry.read("SELECT kind, state FROM runs ORDER BY kind")
         assert [tuple(row) for row in kinds] == [("judge", "finished")] * 2 + [("run", "finished")] * 2
+
+
+def test_what_judges_may_cost_is_set_aside_from_the_budget_of_a_key(
+    cli: Cli, repo: Repo, provider: Provider
+) -> None:
+    provider.script = lambda request: slow(0.2, judged(5)(request))
+    repo.write("prompts/judges/tone.yaml", TONE)
+    go_live(cli, repo, more=f"guards: [{JUDGE}]\n")
+    budget = 0.002  # a call of greet may cost $0.00004, and its judge some $0.0008
+    headers = {"Authorization": f"Bearer {cli('keys', 'new', 'a', '--usd-per-day', str(budget)).out.strip()}"}
+    with running_gateway(repo.path) as client, ThreadPoolExecutor(16) as pool:
+        ask = partial(client.chat, inputs={"name": "Ada"}, headers=headers)
+        found = [each.result().status for each in [pool.submit(ask) for _ in range(16)]]
+        assert 0 < found.count(200) <= 3, found
+        assert found.count(429) == len(found) - found.count(200)
+    with RegistryDatabase.open(find_settings(repo.path, os.environ).registry) as registry:
+        assert registry.read_one("SELECT sum(spent_usd) FROM runs") <= budget
 
 
 def test_a_key_of_the_gateway_pays_the_judges_and_does_not_see_them(

@@ -39,7 +39,7 @@ class Prices:
                     f"the price of {pin}{at} is unknown, so that --max-cost cannot be kept",
                     hint="--assume-cost USD says what one call costs, or give prices under `models:`",
                 )
-            if _max_answer_tokens(prompt.parameters, pin, self.catalog) is None:
+            if longest_answer(prompt.parameters, pin, self.catalog) is None:
                 raise Invalid(
                     f"nothing says how long an answer of {pin} may be, so that --max-cost cannot be kept",
                     hint="set parameters.max_tokens, or say with --assume-cost USD what one call costs",
@@ -47,7 +47,7 @@ class Prices:
 
     def at_most(self, request: CompletionRequest) -> float:
         """The cost of the longest answer that the parameters allow."""
-        longest = _max_answer_tokens(request.parameters, request.model, self.catalog)
+        longest = longest_answer(request.parameters, request.model, self.catalog)
         if self.assumed is not None and (longest is None or not _is_bounded(request)):
             return self.assumed
         asked = Completion(
@@ -69,7 +69,7 @@ class Prices:
     def ceiling(self, request: CompletionRequest) -> float | None:
         """As ``at_most``; None where no price or no bound on the answer is known."""
         priced = self.catalog.price(request.model, self._tier(request.parameters)) is not None
-        bounded = _max_answer_tokens(request.parameters, request.model, self.catalog) is not None
+        bounded = longest_answer(request.parameters, request.model, self.catalog) is not None
         return self.at_most(request) if self.assumed is not None or (priced and bounded) else None
 
     def _tier(self, parameters: Mapping[str, Any]) -> str | None:
@@ -90,7 +90,7 @@ def _is_bounded(request: CompletionRequest) -> bool:
     return "max_tokens" in request.parameters or "max_completion_tokens" in request.parameters
 
 
-def _max_answer_tokens(parameters: Mapping[str, Any], model: str, catalog: Catalog) -> int | None:
+def longest_answer(parameters: Mapping[str, Any], model: str, catalog: Catalog) -> int | None:
     bound = parameters.get("max_completion_tokens", parameters.get("max_tokens"))
     if bound is None and model.startswith("local/"):
         return 0
