@@ -16,7 +16,7 @@ from promptops.checks import (
 from promptops.dataclass import dataclass
 from promptops.errors import OverBudget, PromptopsError
 from promptops.guards.compile import CompiledGuard
-from promptops.guards.texts import AnswerTexts, TextReplacement, is_picture, texts_in
+from promptops.guards.texts import SCHEMA_FIELDS, AnswerTexts, TextReplacement, is_picture, texts_in
 from promptops.guards.unescaped import Unescaped, has_escapes
 from promptops.prompt import Guard
 from promptops.prompt.tool_calls import comparable_answer, comparable_calls
@@ -25,6 +25,8 @@ from promptops.registry import CheckResult, GuardDecision, GuardDeed
 GRADED_SECONDS = 10.0  # that a guard waits for a model
 PYTHON_SECONDS = 2.0  # and for a function of the project
 _NOWHERE = "what it found stands nowhere that could be redacted"
+_IN_TOOL = "what it found stands in a tool of the caller, where nothing is redacted"
+Tools = Sequence[Mapping[str, Any]]
 _DEEDS: Mapping[str, GuardDeed] = {
     "block": "blocked",
     "redact": "redacted",
@@ -60,8 +62,13 @@ class GuardedAnswer:
     stopped: Guard | None = None
 
 
-def guard_inputs(guards: Sequence[CompiledGuard], inputs: Mapping[str, Any]) -> GuardedInputs:
-    """Those that ask no model. Behind one that blocks nobody decides, but the log gets what is redacted."""
+def guard_inputs(
+    guards: Sequence[CompiledGuard], inputs: Mapping[str, Any], tools: Tools = ()
+) -> GuardedInputs:
+    """Those that ask no model. Behind one that blocks nobody decides, but the log gets what is redacted.
+
+    ``tools``: those of the caller, which the model reads as well.
+    """
     decisions: list[GuardDecision] = []
     blocked: Guard | None = None
     for each in guards:
@@ -75,6 +82,7 @@ def guard_inputs(guards: Sequence[CompiledGuard], inputs: Mapping[str, Any]) -> 
         result, spans = _looked_at(each, subject)
         if spans:
             inputs = _redacted_inputs(each, inputs, spans)
+        result = _with_tools(each, inputs, tools, result)
         decisions.append(_decision(each.guard, result, clock))
         if decisions[-1].did == "blocked":
             blocked = each.guard
@@ -82,12 +90,15 @@ def guard_inputs(guards: Sequence[CompiledGuard], inputs: Mapping[str, Any]) -> 
 
 
 async def guard_inputs_by_model(
-    guards: Sequence[CompiledGuard], inputs: Mapping[str, Any], grader: SpendingGrader
+    guards: Sequence[CompiledGuard], inputs: Mapping[str, Any], grader: SpendingGrader, tools: Tools = ()
 ) -> GuardedInputs:
     """Those that ask a model: none of them changes an input."""
     decisions: list[GuardDecision] = []
     for each in guards:
-        decisions.append(await _graded(each, _input_subject(each, inputs), grader))
+        subject = _input_subject(each, inputs)
+        if each.forbids_in_tools:
+            subject = replace(subject, output="\n".join((subject.output, *_texts_of_tools(tools))))
+        decisions.append(await _graded(each, subject, grader))
         if decisions[-1].did == "blocked":
             return GuardedInputs(inputs, tuple(decisions), each.guard)
     return GuardedInputs(inputs, tuple(decisions))
@@ -244,6 +255,24 @@ def _input_subject(compiled: CompiledGuard, inputs: Mapping[str, Any]) -> CheckS
     values = [inputs[name] for name in _seen(compiled, inputs)]
     seen = values[0] if len(values) == 1 else values
     return CheckSubject(output=texts_in(seen, compiled.fields), inputs=inputs)
+
+
+def _with_tools(
+    compiled: CompiledGuard, inputs: Mapping[str, Any], tools: Tools, result: CheckResult
+) -> CheckResult:
+    """What the check says of the tools too. They are sent as they are or not at all: nothing is redacted."""
+    redacts = compiled.guard.do == "redact"
+    if result.error or not (tools and compiled.forbids_in_tools and (result.passed or redacts)):
+        return result
+    for text in _texts_of_tools(tools):
+        found, _ = _looked_at(compiled, CheckSubject(output=text, inputs=inputs))
+        if not found.passed:
+            return replace(found, error=True, message=_IN_TOOL) if redacts and not found.error else found
+    return result
+
+
+def _texts_of_tools(tools: Tools) -> Sequence[str]:
+    return [texts_in(list(tools), SCHEMA_FIELDS)] if tools else []
 
 
 def _seen(compiled: CompiledGuard, inputs: Mapping[str, Any]) -> Sequence[str]:

@@ -35,6 +35,11 @@ class CompiledGuard:
         return self.finds_spans or (kind.forbids and not check.negate) or self.calls_function
 
     @property
+    def forbids_in_tools(self) -> bool:
+        """Whether it looks at the tools of a caller: not where it names the inputs that it looks at."""
+        return self.forbids and not self.guard.inputs
+
+    @property
     def calls_function(self) -> bool:
         """Whether it is code of the project, of which nobody knows how long it takes."""
         return self.guard.check.kind == "python"

@@ -7,7 +7,7 @@ from typing import Any
 
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid
-from promptops.guards.act import SpendingGrader, guard_inputs
+from promptops.guards.act import SpendingGrader, Tools, guard_inputs
 from promptops.guards.compile import CompiledGuards, compile_guards
 from promptops.prompt import Guard, Prompt
 from promptops.registry import GuardDecision
@@ -36,14 +36,18 @@ def guarded_inputs(
     grader: Callable[[], SpendingGrader] | None,
     *,
     called: bool,
+    tools: Tools = (),
 ) -> tuple[Mapping[str, Any], Guarding]:
-    """Accepted inputs as the guards leave them. Raises Invalid where somebody else makes the call."""
+    """Accepted inputs as the guards leave them. Raises Invalid where somebody else makes the call.
+
+    ``tools``: those of the caller, at which guards look too.
+    """
     guards = project_guards(prompt, root)
     if not called and any(guard.changes for guard in prompt.guards):
         raise Invalid(
             f"guards of {prompt.name} act on calls: no client of one's own can make them",
             hint="run it through promptops, or let its guards `do: flag`",
         )
-    seen = guard_inputs(guards.inputs, inputs)
+    seen = guard_inputs(guards.inputs, inputs, tools)
     asks = grader() if grader and guards.asks_model and seen.blocked is None else None
     return seen.inputs, Guarding(guards, seen.decisions, seen.blocked, asks)

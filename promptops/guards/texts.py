@@ -38,6 +38,25 @@ CHAT_FIELDS = frozenset(
     }
 )
 
+SCHEMA_FIELDS = CHAT_FIELDS | {
+    "$defs",
+    "$ref",
+    "additionalProperties",
+    "allOf",
+    "anyOf",
+    "const",
+    "default",
+    "description",
+    "enum",
+    "items",
+    "oneOf",
+    "parameters",
+    "properties",
+    "required",
+    "strict",
+    "title",
+}
+
 
 def texts_in(value: Any, fields: frozenset[str] = CHAT_FIELDS) -> str:
     """All texts and numbers in a value, a line each; keys that are no names of fields among them."""

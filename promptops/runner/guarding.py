@@ -73,7 +73,12 @@ async def guarded_end(
     grader = guarding.grader
     decisions, blocked = guarding.decisions, guarding.blocked
     if blocked is None and guarding.guards.graded_inputs and grader:
-        seen = await guard_inputs_by_model(guarding.guards.graded_inputs, prepared.rendered.inputs, grader)
+        seen = await guard_inputs_by_model(
+            guarding.guards.graded_inputs,
+            prepared.rendered.inputs,
+            grader,
+            prepared.origin.caller_tools.tools,
+        )
         decisions, blocked = (*decisions, *seen.decisions), seen.blocked
     if blocked is not None:
         return _without_call(blocked, decisions, calling.latency_ms)

@@ -135,9 +135,8 @@ class Runner:
             from promptops.guards import guarded_inputs
 
             grader = self._guard_grader(version, run_id, origin)
-            seen, guarding = guarded_inputs(
-                prompt, validate_inputs(prompt, inputs), self.root, grader, called=called
-            )
+            accepted, tools = validate_inputs(prompt, inputs), origin.caller_tools.tools
+            seen, guarding = guarded_inputs(prompt, accepted, self.root, grader, called=called, tools=tools)
             rendered = render_accepted(prompt, seen, nonce)
         else:
             rendered = render_prompt(prompt, inputs, nonce)

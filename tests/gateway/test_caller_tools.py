@@ -107,3 +107,13 @@ def test_a_canary_that_takes_none_leaves_such_calls_to_stable(
     left = [run for run in runs(repo) if run["fallback"]]
     assert left
     assert {(run["arm"], run["version"]) for run in left} == {("canary", "v1")}
+
+
+def test_guards_on_inputs_look_at_them_too(cli: Cli, repo: Repo, provider: Provider) -> None:
+    guards = "guards: [{on: input, check: {not: {contains: zebra}}, do: block, message: No zebras.}]\n"
+    go_live(cli, repo, more=f"caller_tools: allow\n{guards}")
+    with running_gateway(repo.path) as client:
+        refused = client.chat(tools=[function(description="Look for a zebra.")])
+        assert (refused.status, refused.error["code"]) == (400, "content_filter")
+        assert provider.requests == []
+        assert client.chat(tools=[LOOK]).status == 200

@@ -151,6 +151,28 @@ def test_no_place_of_an_input_is_left_out(inputs: dict[str, Any]) -> None:
     assert guard_inputs(guards.inputs, inputs).blocked is not None
 
 
+def tool(description: str = "", **properties: Any) -> dict[str, Any]:
+    function = {"name": "f", "description": description, "parameters": {"properties": properties}}
+    return {"type": "function", "function": function}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [tool("a zebra"), tool("a " + escaped("zebra")), tool(zebra={}), tool(a={"enum": ["x", "zebra"]})],
+)
+@pytest.mark.parametrize("do", ["block", "redact", "flag"])
+def test_the_tools_of_a_caller_are_looked_at_as_inputs_are(bad: dict[str, Any], do: str) -> None:
+    guard = {"on": "input", "check": ZEBRA, "do": do}
+    guards = compile_guards(load_text(minimal(guards=[guard]))).inputs
+    (decision,) = guard_inputs(guards, {"a": "x"}, [tool("fine"), bad]).decisions
+    assert (decision.did, decision.error) == ("flagged" if do == "flag" else "blocked", do == "redact")
+    assert guard_inputs(guards, {"a": "x"}, [tool("parameters")]).decisions[0].did == "passed"
+    narrow = compile_guards(
+        load_text(minimal(guards=[{**guard, "inputs": ["a"]}], inputs={"a": "string"}))
+    ).inputs
+    assert guard_inputs(narrow, {"a": "x"}, [bad]).decisions[0].did == "passed"
+
+
 def test_only_what_can_be_nothing_but_a_picture_is_no_text() -> None:
     image = "data:image/png;base64,zebra"
     parts = [{"image": "pic"}, {"text": "{{ text }}"}]
