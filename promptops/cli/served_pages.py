@@ -1,13 +1,13 @@
 """Pages beside the gateway, and how people hear where they are."""
 
 import os
-import signal
 import sys
 import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from promptops.cli.options.pages import PageOptions
+from promptops.config.held_signals import take_ending_signals
 from promptops.config.settings import Settings
 from promptops.console import note
 
@@ -50,7 +50,7 @@ def serve_pages(
     read_only: bool = False,
     browser: bool = True,
 ) -> None:
-    """Serve the pages until Ctrl-C or SIGTERM. ``page``: the one that is opened, such as ``review/7``."""
+    """Serve the pages until a signal ends them. ``page``: the one that is opened, such as ``review/7``."""
     from promptops.gateway.workers import listen
     from promptops.web.access import PageAccess
     from promptops.web.context import Project
@@ -63,8 +63,7 @@ def serve_pages(
         with PageServer(project, access) as server:
             server.start(listening)
             ended = threading.Event()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: ended.set())
+            take_ending_signals(lambda *_: ended.set())
             announce_pages(access, page=page, browser=browser)
             ended.wait()
             note("ending")

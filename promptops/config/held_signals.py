@@ -1,4 +1,4 @@
-"""Signals that wait until files which belong together are all written, or none of them."""
+"""Signals that end a program: taken by its own way to end, or held until files are all written, or none."""
 
 import signal
 import threading
@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def take_ending_signals(handler: Callable[[int, Any], object] | signal.Handlers) -> None:
+    """What they do from now on. A hangup that is ignored, as under `nohup`, stays so."""
+    for number in ENDING:
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 class StoppedError(BaseException):
@@ -30,8 +37,8 @@ def held_signals() -> Iterator[Callable[[], None]]:
 
     before = {}
     if threading.current_thread() is threading.main_thread():  # no other may set what signals do
-        ignored = {number for number in _ENDING if signal.getsignal(number) in (signal.SIG_IGN, None)}
-        before = {number: signal.signal(number, note) for number in _ENDING if number not in ignored}
+        ignored = {number for number in ENDING if signal.getsignal(number) in (signal.SIG_IGN, None)}
+        before = {number: signal.signal(number, note) for number in ENDING if number not in ignored}
     try:
         yield stop
     finally:

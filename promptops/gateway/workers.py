@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import NoReturn
 
+from promptops.config.held_signals import ENDING, take_ending_signals
 from promptops.errors import ExitCode, PromptopsError, Unavailable
 from promptops.log import PackageLogger, with_hint
 
@@ -16,7 +17,6 @@ _LOG = PackageLogger("promptops.gateway")
 _BACKLOG = 1024
 _SHORT_LIFE_S = 2.0  # a worker that ended sooner is started again after a pause of that length
 _MAX_SHORT_LIVES = 5
-_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -55,8 +55,7 @@ class WorkerPool:
 
     def run(self) -> int:
         """Return when all have ended: 0 where they were told to, else what the first one ended with."""
-        for ending in _ENDING:
-            signal.signal(ending, lambda *_: self._end())
+        take_ending_signals(lambda *_: self._end())
         for number in range(self._count):
             self._start(number)
         code = 0
@@ -84,18 +83,17 @@ class WorkerPool:
 
     def _start(self, number: int) -> None:
         """Unless all are to end; who is told so meanwhile finds this one among those that it has to tell."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
         if not self._ending:
             process = os.fork()
             if not process:
                 self._work_and_leave(number)
             self._started[process] = number, time.monotonic()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
 
     def _work_and_leave(self, number: int) -> NoReturn:
-        for ending in _ENDING:
-            signal.signal(ending, signal.SIG_DFL)  # nothing is under way until the work says otherwise
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+        take_ending_signals(signal.SIG_DFL)  # nothing is under way until the work says otherwise
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING)
         code = int(ExitCode.BUG)
         try:
             code = self._work(number)

@@ -21,12 +21,17 @@ from support.provider import Answer, Provider, as_json, cut_off, html, malformed
 from support.workspace_clients import states, until
 
 
-def test_sigterm_ends_it_when_the_answers_under_way_are_sent(live: Repo, provider: Provider) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_signal_ends_it_when_the_answers_under_way_are_sent(
+    number: signal.Signals, workers: str, live: Repo, provider: Provider
+) -> None:
+    """SIGHUP is what the end of a terminal sends."""
     provider.script = slow(0.5, text("late"))
-    with ThreadPoolExecutor(1) as pool, serving_process(live.path) as (process, client):
+    with ThreadPoolExecutor(1) as pool, serving_process(live.path, "--workers", workers) as (process, client):
         answer = pool.submit(client.chat)
         until(lambda: provider.requests)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         assert process.wait(20) == 0
         assert answer.result().text == "late"
     assert states(live.path) == {"finished": 1}

@@ -45,12 +45,13 @@ def get(port: int, path: str, **headers: str) -> tuple[int, str, str]:
         connection.close()
 
 
-def test_it_ends_when_it_is_told_to(live: Repo) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_it_ends_when_it_is_told_to(number: signal.Signals, live: Repo) -> None:
     with serving(live.path, "ui", "--no-browser") as (process, port, path):
         assert get(port, "/")[0] == 302
         status, cookie, _ = get(port, path)
         assert (status, get(port, "/ui/", Cookie=cookie)[0]) == (303, 200)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         assert process.wait(20) == 0
 
 

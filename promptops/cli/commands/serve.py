@@ -2,7 +2,6 @@
 
 import gc
 import os
-import signal
 import socket
 import sys
 import threading
@@ -20,6 +19,7 @@ from promptops.cli.options.groups import with_option_groups
 from promptops.cli.options.overrides import TimeoutOption
 from promptops.cli.options.pages import PageOptions
 from promptops.cli.served_pages import ServedPages, announce_pages
+from promptops.config.held_signals import take_ending_signals
 from promptops.config.settings import Settings, current_settings
 from promptops.console import note
 from promptops.errors import Invalid
@@ -79,7 +79,8 @@ def serve(
 ) -> int:
     """Serve released prompts to programs, in OpenAI's API. Clients change base URL and model.
 
-    The model is NAME:CHANNEL or NAME@vN. Ctrl-C and SIGTERM end it when the answers under way are sent.
+    The model is NAME:CHANNEL or NAME@vN. Ctrl-C, SIGTERM and SIGHUP end it when the answers under way are
+    sent.
     """
     if mcp:
         _serve_mcp(*_project(bundle))
@@ -175,8 +176,7 @@ def _serve_until_ended(
     ``say``: what is said once it serves; None where another worker says it.
     """
     ended = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+    take_ending_signals(lambda *_: ended.set())
     gateway.start(listening)
     gc.freeze()  # what was loaded by now stays, and is not looked through again
     if say:
