@@ -6,7 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import field
+from dataclasses import field, replace
 from hashlib import sha256
 from typing import Any
 
@@ -93,11 +93,25 @@ class PendingRun:
         if error is None:
             run = self._done.result()
             kept = redact_started_run(run.started, log), redact_finished_run(run.started, run.finished, log)
-            return {"run": run_as_record(*kept)} if kept == (run.started, run.finished) else _NOT_KEPT
+            whole = kept == (run.started, run.finished)
+            return {"run": run_as_record(_without_request(run).started, run.finished)} if whole else _NOT_KEPT
         if not isinstance(error, ModelError):
             return None
         message = without_quotes(error.message, log.with_prompt(self.rules))
-        return {"error": {name: getattr(error, name) for name in _OF_ERRORS} | {"message": message}}
+        return {"error": _error_fields(error) | {"message": message}}
+
+    def keep_answer(self) -> None:
+        """Let go of what the request held, which may be megabytes: an error holds it by its traceback."""
+        if not self.is_kept:
+            return
+        first, self._done = self._done, asyncio.get_running_loop().create_future()
+        error = first.exception()
+        if error is None:
+            self.succeed(_without_request(first.result()))
+        elif isinstance(error, ModelError):
+            self.fail(ModelError(**_error_fields(error)))
+        elif isinstance(error, PromptopsError | ApiError):
+            self.fail(error)
 
     def take_over(self, record: Mapping[str, Any]) -> None:
         """What ``record`` has said of it, in another process."""
@@ -175,6 +189,16 @@ class RepeatedRequests:
         if self._shared is not None:
             record = pending.record(self._log)
             self._shared.settle(_shared_name(key), None if record is None else json.dumps(record))
+        pending.keep_answer()
+
+
+def _without_request(run: Run) -> Run:
+    """What a request that is sent again is answered with."""
+    return replace(run, started=replace(run.started, inputs=None, metadata={}))
+
+
+def _error_fields(error: ModelError) -> dict[str, Any]:
+    return {name: getattr(error, name) for name in _OF_ERRORS}
 
 
 def _shared_name(key: RequestKey) -> str:

@@ -1,6 +1,8 @@
 """Feedback, runs, metrics, and requests that are sent again."""
 
+import gc
 import time
+import tracemalloc
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -11,7 +13,7 @@ from promptops import Limits
 from support.front_door import Cli, Repo
 from support.gateway_client import Client, Response, running_gateway
 from support.greet_releases import ok, runs, told
-from support.provider import Provider, cut_off, events, slow, status, text
+from support.provider import Answer, Provider, cut_off, events, slow, status, text
 from support.provider import chunk as chunk_of
 from support.workspace_clients import until
 
@@ -207,6 +209,28 @@ def test_what_was_never_called_may_be_sent_again(client: Client, provider: Provi
     assert again(client, inputs={}).status == 400
     assert again(client).status == 200
     assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize("answer", [text("Hi"), status(400, "no")])
+def test_what_repeatable_requests_sent_is_not_kept(
+    client: Client, provider: Provider, answer: Answer
+) -> None:
+    provider.script = answer
+    large = {"name": "a" * 400_000}
+    again(client, key="first", inputs=large)
+    provider.requests.clear()
+    tracemalloc.start()
+    try:
+        for number in range(20):
+            again(client, key=str(number), inputs=large)
+            provider.requests.clear()
+        gc.collect()
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert again(client, key="19", inputs=large).headers.get("x-promptops-repeated") or answer.status != 200
+    assert provider.requests == []
+    assert kept < 10 * len(large["name"])
 
 
 def test_keys_of_two_callers_are_two(cli: Cli, live: Repo, provider: Provider) -> None:
