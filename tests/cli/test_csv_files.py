@@ -24,6 +24,11 @@ inputs:
 messages:
   - {role: user, content: "{{ text }}|{{ count + 1 }}|{{ urgent }}|{{ tags | length }}"}
 """
+NUMBER = """\
+model: openai/gpt-4o-mini-2024-07-18
+inputs: {text: string, count: number}
+messages: [{role: user, content: "{{ count * 1000 }}"}]
+"""
 HEAD = "text;count;urgent;tags;unit;metadata.office\r\n"
 TABLE = f'{HEAD}"a;\r\nb";3;TRUE;"[1, 2]";u1;7\r\n\r\n早い;1;;;;\r\n;;;;;\r\n'
 ANSWERS = ["a;\r\nb|4|true|2", "早い|2|false|0"]
@@ -78,6 +83,9 @@ def test_a_batch_of_a_table_goes_on_where_it_stopped(cli: Cli, project: Repo, pr
     [
         ("text,count\na,1\n\nb,zero\n", "in.csv:4: column `count`: `zero` is not of type number"),
         ("text,count\na,1\nb,0\n", "in.csv:3: the input `count`"),
+        ("text;count\nb;1,234\n", "it may mean 1.234 or 1234: write the one that is meant"),
+        ("text;count\nb;1,2,3\n", "in.csv:2: column `count`: `1,2,3` is not of type number"),
+        ("text;count\nb;12.34,5\n", "in.csv:2: column `count`: `12.34,5` is not of type number"),
         ("text,count\nb,NaN\n", "in.csv:2: column `count`: `NaN` is not of type number"),
         ("text,count\nb,\n", "in.csv:2: column `count` is empty, and the input has no default"),
         ("text,count,text\n", "in.csv:1: the columns 1 and 3 are both named `text`"),
@@ -102,6 +110,30 @@ def test_what_is_wrong_names_row_and_column_in_few_words(
         assert (done.code, message in done.err) == (4, True), done.err[:500]
         assert len(done.err) < 1000
     assert provider.requests == []
+
+
+@pytest.mark.parametrize(
+    ("cell", "number"),
+    [
+        ("1,50", 1.5),
+        ("1,5", 1.5),
+        ("0,125", 0.125),
+        ("1.234,50", 1234.5),
+        ("1.234.567", 1234567),
+        ("+1.234,5", 1234.5),
+        ('"1,234.50"', 1234.5),
+        ('"1,234,567"', 1234567),
+        ("1.234", 1.234),
+        ("1e3", 1000.0),
+    ],
+)
+def test_numbers_of_other_countries_that_mean_but_one(
+    cell: str, number: float, cli: Cli, project: Repo, provider: Provider
+) -> None:
+    project.write("prompts/n.yaml", NUMBER)
+    project.write("in.csv", f"text;count\na;{cell}\n")
+    assert cli("batch", "n", "in.csv").code == 0
+    assert float(provider.requests[-1].body["messages"][-1]["content"]) == number * 1000
 
 
 def test_what_a_table_expects_of_an_output_with_a_schema_is_json(
