@@ -2,6 +2,7 @@
 
 import json as jsonlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from promptops.checks.json_path import find_values, jsonpath_problem
@@ -9,6 +10,7 @@ from promptops.checks.types import CheckError, CheckSubject, CheckVerdict, to_te
 from promptops.errors import Invalid
 from promptops.prompt.canonical_json import canonical_json, compact_json, json_text
 from promptops.prompt.json_schema import explain_schema_error, format_path, validator_for
+from promptops.providers.json_body import MAX_DEPTH, is_deeper
 
 NO_SCHEMA_MESSAGE = "the check json_schema has no schema, and the prompt has no output schema"
 NO_SCHEMA_HINT = "give the prompt `output: {schema: …}` or the check a schema of its own"
@@ -61,12 +63,19 @@ def schema_mismatch(value: Any, schema: Mapping[str, Any] | bool, subject: str) 
 
 
 def parse_json(output: str) -> Any:
-    """The JSON value of an output, as RFC 8259 has it: no NaN, no Infinity. Raises ValueError."""
+    """The JSON value of an output, as RFC 8259 has it: no NaN, no Infinity. Raises ValueError.
+
+    What is nested deeper than a reply may be is none: schemas are not held against that.
+    """
 
     def refuse(constant: str) -> None:
         raise ValueError(f"{constant} is not JSON")
 
-    return jsonlib.loads(output, parse_constant=refuse)
+    with suppress(RecursionError):
+        value = jsonlib.loads(output, parse_constant=refuse)
+        if output.count("[") + output.count("{") <= MAX_DEPTH or not is_deeper(value, MAX_DEPTH):
+            return value
+    raise ValueError(f"it is nested deeper than {MAX_DEPTH} levels")
 
 
 def json_path(subject: CheckSubject, wanted: str | Mapping[str, Any]) -> CheckVerdict:

@@ -15,6 +15,7 @@ that declares ``a`` and ``b`` compares two outputs; its choices are a, b and, if
 
 import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -27,6 +28,7 @@ from promptops.prompt.canonical_json import compact_json
 Label = float | str
 PAIR_INPUTS = ("a", "b")
 TIE = "tie"
+_MAX_LISTED = 1_000  # scores of a range of whole numbers
 _SCHEMA_HINT = "give it `output: {schema: {properties: {score: {type: integer, minimum: 1, maximum: 5}}, …}}`"
 
 
@@ -86,31 +88,34 @@ def _scale(name: str, schema: Mapping[str, Any]) -> JudgeScale:
                 f"{name} is not a judge: its schema does not require `{members[0]}`",
                 hint=f"required: [{members[0]}]",
             )
-        return _scale_from_schema(name, members[0], properties[members[0]])
+        said = properties[members[0]]
+        return _scale_from_schema(name, members[0], said if isinstance(said, Mapping) else {})
     if members or properties:
         raise Invalid(f"{name} is not a judge: its schema has not one `score` or `choice`", hint=_SCHEMA_HINT)
     return _scale_from_schema(name, "", schema)
 
 
 def _scale_from_schema(name: str, member: str, schema: Mapping[str, Any]) -> JudgeScale:
-    values = [float(each) if _is_number(each) else each for each in schema.get("enum", ())]
+    values = [float(each) if _is_finite(each) else each for each in schema.get("enum", ())]
     if values and all(isinstance(each, float) for each in values):
         return JudgeScale("score", member, min(values), max(values), tuple(sorted(values)))
     if values and all(isinstance(each, str) for each in values):
         return JudgeScale("choice", member, values=tuple(values))
     low, high = (schema.get(bound, math.nan) for bound in ("minimum", "maximum"))
-    if schema.get("type") in ("integer", "number") and low < high:
+    if schema.get("type") in ("integer", "number") and _is_finite(low) and _is_finite(high) and low < high:
         whole = schema["type"] == "integer"
-        listed = tuple(float(each) for each in range(int(low), int(high) + 1)) if whole else ()
-        return JudgeScale("score", member, low, high, listed, whole)
+        steps = range(math.ceil(low), math.floor(high) + 1) if whole and high - low < _MAX_LISTED else ()
+        return JudgeScale("score", member, low, high, tuple(map(float, steps)), whole)
     raise Invalid(
         f"{name} is not a judge: `{member or 'output'}` has no range",
         hint="a score has `minimum` and `maximum`, a choice has an `enum` of texts",
     )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _is_finite(value: Any) -> bool:
+    """Whether it is a number that a score can be."""
+    known = isinstance(value, int | float) and not isinstance(value, bool)
+    return known and abs(value) <= sys.float_info.max
 
 
 def parse_label(scale: JudgeScale, value: Any) -> Label:
@@ -123,7 +128,7 @@ def parse_label(scale: JudgeScale, value: Any) -> Label:
         if value not in scale.values:
             raise JudgeReplyError(f"the judge answered {_shown(value)}, not one of {scale}")
         return str(value)
-    if not _is_number(value) or not math.isfinite(value) or not scale.low <= value <= scale.high:
+    if not _is_finite(value) or not scale.low <= value <= scale.high:
         raise JudgeReplyError(f"the judge answered {_shown(value)}, outside {scale}")
     if scale.values and float(value) not in scale.values:
         raise JudgeReplyError(f"the judge answered {_shown(value)}, not one of {scale}")

@@ -114,7 +114,7 @@ def _declared(tools: Sequence[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]
 
 def _read(call: Mapping[str, Any], number: int) -> _ReadCall:
     kind = call.get("type") or "function"
-    body = _mapping(call.get(kind))
+    body = _mapping(call.get(kind) if isinstance(kind, str) else None)
     name = body.get("name")
     place = f"call {number}"
     if not isinstance(name, str) or not name:

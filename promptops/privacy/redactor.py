@@ -96,10 +96,10 @@ class Redactor:
             return self.text(text, found)
         try:
             value = json.loads(text)
-        except ValueError:
+            shown = self.value(value, found)
+            return text if shown == value else json.dumps(shown, ensure_ascii=False)
+        except (ValueError, RecursionError):
             return self.text(text, found)
-        shown = self.value(value, found)
-        return text if shown == value else json.dumps(shown, ensure_ascii=False)
 
     def _spans(self, text: str) -> list[NamedSpan]:
         try:

@@ -6,7 +6,7 @@ from typing import Any
 
 MAX_VALUES = 500_000  # an answer of 4,000 tokens with 20 log probabilities each holds nearly as many
 _MAX_EVENT_VALUES = 50_000  # json.loads makes all objects in one step, in which no other thread runs
-_MAX_DEPTH = 200  # what fits the stack of whoever prints it again, however deep that stands already
+MAX_DEPTH = 200  # what fits the stack of whoever prints it again, however deep that stands already
 
 
 def decode_json(body: bytes, most: int = MAX_VALUES) -> Any:
@@ -17,7 +17,7 @@ def decode_json(body: bytes, most: int = MAX_VALUES) -> Any:
         value = json.loads(body)
     except RecursionError:
         raise _too_deep() from None
-    if body.count(b"[") + body.count(b"{") > _MAX_DEPTH and is_deeper(value, _MAX_DEPTH):
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH and is_deeper(value, MAX_DEPTH):
         raise _too_deep()
     return value
 

@@ -107,8 +107,9 @@ def _parameters(parameters: Mapping[str, Any]) -> Iterator[tuple[str, AttributeV
         if isinstance(value := parameters.get(own), int):
             yield theirs, value
     stop = parameters.get("stop")
-    if stop:
-        yield "gen_ai.request.stop_sequences", [stop] if isinstance(stop, str) else [str(one) for one in stop]
+    stops = [stop] if isinstance(stop, str) else stop
+    if stops and isinstance(stops, list):
+        yield "gen_ai.request.stop_sequences", [str(one) for one in stops]
 
 
 def _name(text: str | None) -> str | None:
@@ -150,7 +151,9 @@ def _parts(message: Mapping[str, Any], limit: int) -> list[dict[str, Any]]:
         {"type": "media"} for text in texts if not isinstance(text, str)
     ]  # which was sent, and is not told
     for call in message.get("tool_calls") or ():
-        function = call.get("function", {})
+        function = call.get("function")
+        if not isinstance(function, Mapping):
+            function = {}
         parts.append(
             {
                 "type": "tool_call",

@@ -248,3 +248,14 @@ def test_a_refusal_from_the_cache_is_one(cli: Cli, repo: Repo, provider: Provide
         assert cli("batch", "p", "in.jsonl", "--out", out, "--restart").code == 0
     assert len(provider.requests) == 1
     assert [row["finish_reason"] for row in rows(repo)] == ["refusal", "refusal"]
+
+
+@pytest.mark.parametrize("depth", [300, 100_000])
+def test_an_answer_that_is_nested_too_deeply_breaks_its_schema(
+    repo: Repo, cli: Cli, provider: Provider, depth: int
+) -> None:
+    write(repo, f"output: {{schema: {SCHEMA}}}")
+    provider.script = text("[" * depth + "]" * depth)
+    done = cli("run", "p")
+    assert (done.code, done.out[:3]) == (1, "[[[")
+    assert "invalid output: not JSON: it is nested deeper than 200 levels" in done.err

@@ -93,6 +93,22 @@ def test_a_run_is_a_span_and_metrics(
     assert metrics["promptops.cost_usd"][0][1] == pytest.approx(found["promptops.cost_usd"])
 
 
+@pytest.mark.parametrize(
+    ("stop", "call"), [("5", {"type": "x", "function": 5}), ("{a: b}", {"type": "x", "function": None})]
+)
+def test_a_parameter_and_a_call_of_another_type_than_usual_cost_no_span(
+    cli: Cli, traced: Repo, collector: Collector, provider: Provider, stop: str, call: dict[str, object]
+) -> None:
+    traced.write("promptops.yaml", "telemetry: {content: true}\n")
+    traced.write("prompts/greet.yaml", PROMPT.replace("[END]", stop))
+    provider.script = reply({"content": "Hello", "tool_calls": [{"id": "1", **call}]})
+    assert "telemetry" not in cli("run", "greet", "-i", "name=Ada").err
+    (span,) = spans(collector)
+    assert "gen_ai.request.stop_sequences" not in span.attributes
+    (told,) = json.loads(span.attributes["gen_ai.output.messages"])
+    assert [part["type"] for part in told["parts"]] == ["text", "tool_call"]
+
+
 def test_content_is_told_where_it_is_asked_for_and_redacted_as_in_the_log(
     cli: Cli, traced: Repo, collector: Collector
 ) -> None:
