@@ -14,7 +14,7 @@ from promptops.errors import Invalid
 from promptops.prompt import Check, Prompt
 from promptops.prompt.canonical_json import compact_json
 from promptops.prompt.cases import Case
-from promptops.prompt.checks import read_checks
+from promptops.prompt.checks import read_case_checks
 from promptops.prompt.jinja_templates import jinja_names
 from promptops.prompt.template_types import TemplateFault
 from promptops.versions.resolve import Version
@@ -133,15 +133,10 @@ def equality_note(cases: int) -> tuple[str, ...]:
 
 
 def _read_case_checks(case: Case) -> tuple[Check, ...]:
-    problems: list[str] = []
-    if not all(isinstance(each, str | dict) for each in case.checks):
-        problems.append("a check is a name, or a mapping of one name to its argument")
-        checks: tuple[Check, ...] = ()
-    else:
-        checks = read_checks(case.checks, lambda _rule, _path, message, _hint: problems.append(message))
-    if problems:
-        raise Invalid(f"{case.where}: {problems[0]}", hint="write `- contains: refund`")
-    return checks
+    try:
+        return read_case_checks(case.checks)
+    except Invalid as error:
+        raise Invalid(f"{case.where}: {error.message}", hint=error.hint) from None
 
 
 def _unique_name(name: str, taken: Iterable[str]) -> str:

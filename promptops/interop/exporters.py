@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from promptops.checks import compile_checks
 from promptops.dataclass import dataclass
 from promptops.interop.model import ExportedFiles
 from promptops.prompt import FileReader, Prompt
@@ -34,6 +35,9 @@ class FormatWriter:
     writer: str
 
     def write(self, subjects: Sequence[ExportSubject], settings: "Settings") -> ExportedFiles:
+        """Raises Invalid where a check of a prompt is none: what it takes would be written as it stands."""
+        for each in subjects:
+            compile_checks(each.prompt.checks, each.prompt.path)
         module, _, function = self.writer.partition(":")
         exporter: Exporter = getattr(importlib.import_module(module), function)
         return exporter(subjects, settings)

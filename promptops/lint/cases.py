@@ -14,7 +14,7 @@ from promptops.lint.branch_types import BranchCoverage
 from promptops.lint.branches import UnbranchedTemplates, find_branches
 from promptops.lint.declared_tools import undeclared_tools
 from promptops.prompt import FileReader, Insert, Prompt, Text, text_parts
-from promptops.prompt.checks import read_checks
+from promptops.prompt.checks import read_case_checks
 from promptops.prompt.render import estimate_tokens, validate_inputs
 from promptops.prompt.template_types import TemplateFault
 
@@ -164,19 +164,16 @@ class _CaseChecker:
         return Problem("case-fails", message, path, Position(line, 1), fault.hint)
 
     def checks(self, case: "Case", path: str, position: Position) -> None:
-        found: list[str] = []
-        if not all(isinstance(check, (str, dict)) for check in case.checks):
-            found.append("a check is a name, or a mapping of one name to its argument")
-        else:
-            from promptops.checks import compile_checks
+        from promptops.checks import compile_checks
 
-            checks = read_checks(case.checks, lambda _rule, _path, message, _hint: found.append(message))
-            try:
-                compile_checks(checks, "")
-            except Invalid as error:
-                found.append(error.message.removeprefix(": "))
+        try:
+            checks = read_case_checks(case.checks)
+            compile_checks(checks, "")
+        except Invalid as error:
+            found = [error.message.removeprefix(": ")]
+        else:
             undeclared = (undeclared_tools(check, self.prompt) for check in checks)
-            found += [problem[0] for problem in (() if found else undeclared) if problem]
+            found = [problem[0] for problem in undeclared if problem]
         self.problems += [Problem("bad-cases", message, path, position) for message in found[:1]]
 
 

@@ -4,6 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from promptops.config.yaml import YamlPath
+from promptops.errors import Invalid
+from promptops.prompt.canonical_json import json_text
+from promptops.prompt.json_schema import explain_schema_error, format_path, validator_for
+from promptops.prompt.schema import CHECK_SCHEMA
 from promptops.prompt.types import Check
 
 ReportProblem = Callable[[str, YamlPath, str, str], None]
@@ -25,6 +29,22 @@ def read_checks(data: Sequence[Any], report: ReportProblem) -> tuple[Check, ...]
             names.add(check.name)
             checks.append(check)
     return tuple(checks)
+
+
+def read_case_checks(data: Sequence[Any]) -> tuple[Check, ...]:
+    """Those of a case, which nothing has looked at before. Raises Invalid without a place."""
+    problems = []
+    validator = validator_for(json_text(CHECK_SCHEMA))
+    for index, entry in enumerate(data):
+        if not isinstance(entry, str | dict):
+            problems.append("a check is a name, or a mapping of one name to its argument")
+        elif found := next(validator.iter_errors(entry), None):
+            place = format_path(("checks", index, *found.instance_path))
+            problems.append(explain_schema_error(found, place))
+    checks = () if problems else read_checks(data, lambda *problem: problems.append(problem[2]))
+    if problems:
+        raise Invalid(problems[0], hint="write `- contains: refund`")
+    return checks
 
 
 def read_check(entry: Mapping[str, Any], path: YamlPath, report: ReportProblem) -> Check | None:

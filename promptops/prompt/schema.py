@@ -84,7 +84,7 @@ _TOOL: dict[str, Any] = {
     "then": {"required": ["function"]},
 }
 
-_CHECK: dict[str, Any] = {
+CHECK_SCHEMA: dict[str, Any] = {
     "type": ["string", "object"],
     "description": "The name of a check, or `{check: argument}` with name, weight, threshold, not beside it.",
     "minProperties": 1,
@@ -108,7 +108,7 @@ _GUARD: dict[str, Any] = {
             "enum": ["input", "output"],
             "description": "input: before the model is called. output: before the answer leaves.",
         },
-        "check": _CHECK,
+        "check": CHECK_SCHEMA,
         "do": {
             "type": "string",
             "enum": ["block", "redact", "flag", "retry", "replace"],
@@ -221,7 +221,7 @@ PROMPT_SCHEMA: dict[str, Any] = {
         },
         "checks": {
             "type": "array",
-            "items": _CHECK,
+            "items": CHECK_SCHEMA,
             "description": "What every answer must satisfy. Not part of the version.",
         },
         "guards": {

@@ -155,6 +155,14 @@ def test_a_side_that_does_not_accept_a_cases_inputs_fails_it_by_name(
             '{"inputs": {"animal": "x"}, "checks": [{"contians": "x"}]}',
             "no such check: contians (did you mean",
         ),
+        (
+            '{"inputs": {"animal": "x"}, "checks": [{"contains": "x", "name": []}]}',
+            "sound.cases.jsonl:731: `checks[0].name` must be a string",
+        ),
+        (
+            '{"inputs": {"animal": "x"}, "checks": [{"contains": "x", "weight": "1"}]}',
+            "sound.cases.jsonl:731: `checks[0].weight` must be a number",
+        ),
         ('{"inputs": {"animal": "x"}, "checks": [7]}', "sound.cases.jsonl:731: a check is a name"),
         ('{"inputs": {"animal": "x"}, "checks": [{"regex": "("}]}', "sound.cases.jsonl:731: the check regex"),
     ],

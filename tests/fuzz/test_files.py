@@ -8,12 +8,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from promptops.checks import compile_checks
 from promptops.config.settings import SettingsFile, decode_settings, find_settings
 from promptops.config.yaml import parse_yaml
 from promptops.errors import Invalid
 from promptops.evaluation.case_file import read_new_cases
 from promptops.prompt import Prompt, find_problems
 from promptops.prompt.cases import Case, iter_lines, read_cases
+from promptops.prompt.checks import read_case_checks
 from promptops.prompt.render import render_prompt, render_text
 from promptops.registry.outcome_file import read_outcomes
 from promptops.runner.batch.input_file import parse_line
@@ -153,7 +155,8 @@ def _repository(folder: Path) -> Path:
     return place if place.exists() else new_repository(place).path
 
 
-CASE = {"inputs": {"a": 1}, "expected": {"b": [1]}, "checks": [{"contains": "x"}], "tags": ["t"], "id": "1"}
+CHECK = {"not": {"contains": "x"}, "name": "n", "weight": 1, "threshold": 0.5}
+CASE = {"inputs": {"a": 1}, "expected": {"b": [1]}, "checks": [CHECK, "json"], "tags": ["t"], "id": "1"}
 CASES = {
     "x.csv": [b'name,expected,tags,id\na,"b\nc",t u,1\n"x ""y""",,,\n'],
     "x.jsonl": [b'{"inputs": {"a": 1}, "id": "1"}\n{"inputs": {}, "expected": null}\n'],
@@ -167,12 +170,23 @@ CASES = {
     )
 )
 @example(file=("x.csv", b"a\n" + b"x" * 200_000))
+@example(
+    file=(
+        "x.jsonl",
+        b'{"inputs": {}, "checks": [{"json_path": {"path": "$.a", "equals": '
+        + b"[" * 300
+        + b"]" * 300
+        + b"}}]}",
+    )
+)
 @example(file=("x.jsonl", b'{"inputs": {"a": ' + b"[" * 985 + b"]" * 985 + b"}}"))
 @fuzz_settings(75)
 def test_cases_are_read_or_invalid(file: tuple[str, bytes]) -> None:
     name, data = file
     cases = settle(lambda: list(read_cases(name, iter_lines(data))))
     assert isinstance(cases, Invalid) or all(isinstance(case, Case) for case in cases)
+    for case in () if isinstance(cases, Invalid) else cases:
+        settle(lambda case=case: compile_checks(read_case_checks(case.checks), "p"))
 
 
 TYPES = {

@@ -108,6 +108,40 @@ def test_what_promptfoo_has_no_assertion_for_is_named(export: Export) -> None:
     assert named == [True] * len(UNSAID)
 
 
+@pytest.mark.parametrize(
+    "check",
+    [
+        {"tool_calls": True},
+        {"judge": 5},
+        {"judge": {}},
+        {"one_of": 5},
+        {"max_chars": "9); stop("},
+        {"links": {}},
+    ],
+)
+@pytest.mark.parametrize("form", ["promptfoo", "prompt-yml"])
+def test_a_check_that_is_none_is_not_written(repo: Repo, cli: Cli, check: Any, form: str) -> None:
+    repo.write("prompts/say.yaml", BASE + yaml.safe_dump({"checks": [check]}))
+    done = cli("export", "say", "--format", form)
+    assert (done.code, done.out) == (4, "")
+    assert f"say.yaml: the check {next(iter(check))}" in done.err
+
+
+def test_a_check_of_a_case_that_is_none_costs_the_cases(export: Export) -> None:
+    cases = json.dumps({"id": "a", "inputs": {"x": "1"}, "checks": [{"max_chars": "9); stop("}]})
+    config, done = export(BASE, cases=cases)
+    assert "tests" not in config
+    assert "the case a: the check max_chars: its argument must be a whole number" in done.err
+
+
+@pytest.mark.parametrize("expected", [5, ["a", 1], {"a": 1}])
+def test_what_a_case_expects_may_be_no_argument(export: Export, expected: Any) -> None:
+    checks = [{"tool_calls": "{{ expected }}"}, {"judge": "{{ expected }}", "threshold": 1}]
+    cases = json.dumps({"id": "a", "inputs": {"x": "1"}, "expected": expected, "checks": checks})
+    config, _ = export(BASE, cases=cases)
+    assert "assert" not in config["tests"][0]
+
+
 def test_cases_are_tests(export: Export) -> None:
     cases = [
         {"id": "first", "inputs": {"x": "1"}, "expected": "one", "tags": ["k:v", "plain"]},

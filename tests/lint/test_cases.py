@@ -41,6 +41,11 @@ def test_a_missing_golden_set(linter: Linter) -> None:
         ("c__cases__yml", "- inputs: {x: a}\n- inputs: [\n", ("prompts/c.cases.yml", 3, 1)),
         ("c__cases__yml", "inputs: {x: a}\n", ("prompts/c.cases.yml", 1, 1)),
         ("c__cases__yml", "- inputs: {x: a}\n- [x]\n", ("prompts/c.cases.yml", 2, 3)),
+        (
+            "c__jsonl",
+            '{"inputs": {"x": "a"}, "checks": [{"contains": "a", "name": []}]}\n',
+            ("prompts/c.jsonl", 1, 1),
+        ),
         ("c__jsonl", '{"inputs": {"x": "a"}, "checks": [3]}\n', ("prompts/c.jsonl", 1, 1)),
         ("c__jsonl", '{"inputs": {"x": "a"}, "checks": ["contans"]}\n', ("prompts/c.jsonl", 1, 1)),
         ("c__jsonl", '{"inputs": {"x": "a"}, "checks": [{}]}\n', ("prompts/c.jsonl", 1, 1)),

@@ -150,10 +150,11 @@ def _tool_calls(check: Check, _: Prompt) -> Assertion:
 
 def _judged(check: Check, judge: FindJudge) -> Assertion:
     """The kind of assertion that the judge was made of; any other judge is a rubric with its instructions."""
-    given = {"prompt": check.argument} if isinstance(check.argument, str) else check.argument
-    found = judge(given["prompt"])
+    given = check.argument if isinstance(check.argument, Mapping) else {"prompt": check.argument}
+    name = given.get("prompt")  # or what a case expects in its place
+    found = judge(name) if isinstance(name, str) else None
     if found is None:
-        raise NoAssertion(f"no judge {given['prompt']}")
+        raise NoAssertion(f"no judge {to_text(name)}")
     kind, value = _kind_of_judge(given, found)
     made: Assertion = {"type": kind} | ({} if value is None else {"value": value})
     if check.threshold is not None:

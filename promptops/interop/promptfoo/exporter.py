@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from promptops.checks import compile_checks
 from promptops.config.settings import Settings
 from promptops.config.yaml import YamlPath
 from promptops.config.yaml_style import write_yaml
@@ -22,7 +23,7 @@ from promptops.interop.promptfoo.export_texts import prompt_entry
 from promptops.interop.promptfoo.provider_ids import provider_id
 from promptops.prompt import Check, Prompt, load_prompt
 from promptops.prompt.cases import Case, expected_json, iter_lines, read_cases
-from promptops.prompt.checks import read_checks
+from promptops.prompt.checks import read_case_checks
 
 _CONTENT_HASH = re.compile(r"[0-9a-f]{12}")  # an id that no file gives
 _UNSAID: Mapping[str, str] = {
@@ -153,6 +154,8 @@ class _ConfigExport:
         try:
             data = subject.read(path)
             cases = list(read_cases(f"prompts/{path}", iter_lines(data), subject.prompt.inputs))
+            for case in cases:
+                compile_checks(read_case_checks(case.checks), f"the case {case.id}")
         except Invalid as error:
             self.say(subject.prompt, "cases", "lost", error.message)
             return []
@@ -168,7 +171,7 @@ class _ConfigExport:
             **{name: value for name, value in defaults.items() if value not in ("", [], {})},
             **case.inputs,
         }
-        own = read_checks([*case.checks], lambda *_: None)
+        own = read_case_checks(case.checks)
         whole = [
             with_expected(check, expected_json(case.expected)) if uses_expected(check) else check
             for check in (*checks, *own)

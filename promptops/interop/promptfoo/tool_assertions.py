@@ -52,10 +52,13 @@ def tool_assertion(check: Check) -> dict[str, Any] | None:
     demand = check.argument
     if demand is None:
         return {"type": "is-valid-openai-tools-call"}
-    names: Sequence[str] | str = demand
+    names = demand
     if isinstance(demand, Mapping):
-        if not demand.keys() <= {"names", "order"} or demand.get("order", "any") != "any" or not demand:
+        if not demand.keys() <= {"names", "order"} or demand.get("order", "any") != "any":
             return None
-        names = demand["names"]
-    made = {"type": "tool-call-f1", "value": [names] if isinstance(names, str) else list(names)}
+        names = demand.get("names")
+    listed = [names] if isinstance(names, str) else names
+    if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+        return None
+    made = {"type": "tool-call-f1", "value": listed}
     return made if check.threshold is None else {**made, "threshold": check.threshold}
