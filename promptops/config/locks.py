@@ -52,7 +52,7 @@ def is_process_alive(pid: int) -> bool:
     """Whether a process of this machine runs; also one of somebody else."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):  # the second for a number that no process has
         return False
     except OSError:
         return True

@@ -8,6 +8,7 @@ from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 
 MAX_BYTES = 1_000_000
+_MAX_DIGITS = 15
 
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LINE_END = re.compile(r"\r\n?|\n")
@@ -24,6 +25,11 @@ _ZEROS: Mapping[tuple[bool, ...], str] = {  # among the first four bytes
     (True, True, True, False): "utf-32-be",
 }
 _UNREADABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufffe\uffff]")
+
+
+def whole_number(text: str) -> int | None:
+    """Of plain digits, no more of them than a counter has; None for anything else, as `²` is a digit, too."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from promptops.config.text import Position, Problem
+from promptops.config.text import Position, Problem, whole_number
 from promptops.config.yaml import InvalidAt
 from promptops.config.yaml import YamlPath as Place
 from promptops.dataclass import dataclass
@@ -206,7 +206,9 @@ def _problem_from_error(rule: str, error: Invalid, path: str) -> Problem:
 def _split_location(where: str) -> tuple[str, Position]:
     """``prompts/x.jsonl:12`` or ``prompts/x.yaml:12:3``, taken apart."""
     path, *numbers = where.rsplit(":", 2)
-    if not all(number.isdigit() for number in numbers):
+    places = [*map(whole_number, numbers)]
+    if None in places:
         path, *numbers = where.rsplit(":", 1)
-    line, column = [*map(int, numbers), 1, 1][:2] if numbers and numbers[-1].isdigit() else (1, 1)
+        places = [*map(whole_number, numbers)]
+    line, column = [*(place or 1 for place in places), 1, 1][:2]
     return path, Position(line, column)

@@ -4,6 +4,7 @@ import os
 import socket
 
 from promptops.config.locks import is_process_alive
+from promptops.config.text import whole_number
 
 
 def new_lease_holder() -> str:
@@ -14,5 +15,5 @@ def new_lease_holder() -> str:
 def is_holder_dead(who: str) -> bool:
     """Whether a process of this host has died; of another host nobody knows."""
     host, _, rest = who.partition(":")
-    pid = rest.partition(":")[0]
-    return host == socket.gethostname() and pid.isdigit() and not is_process_alive(int(pid))
+    pid = whole_number(rest.partition(":")[0])
+    return host == socket.gethostname() and pid is not None and not is_process_alive(pid)

@@ -145,6 +145,7 @@ def test_what_a_killed_server_left_is_removed(tmp_path: Path) -> None:
         ended.wait()
     left = tmp_path / f"registry.db-serve-{ended.pid}-wal"
     left.touch()
+    (tmp_path / "registry.db-serve-99999999999999").touch()  # a number that no process has
     alive = tmp_path / f"registry.db-serve-{os.getppid()}"
     alive.touch()
     path = shared_state_path(registry)

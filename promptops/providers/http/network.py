@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import field
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from promptops.config.text import whole_number
 from promptops.dataclass import dataclass
 from promptops.providers.errors import sanitize_line
 from promptops.providers.types import ModelError
@@ -132,14 +134,15 @@ def _lacks_system_certificates() -> bool:
 
 
 def _proxy(url: str, scheme: str) -> Proxy:
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if parts.scheme != "http" or not parts.hostname:
-        raise ModelError(
-            "connection",
-            f"{scheme.upper()}_PROXY names no http:// proxy, and no other kind is supported",
-            hint="write it as http://host:port",
-        )
-    return Proxy(parts.hostname, parts.port or 80, _basic(parts))
+    with suppress(ValueError):  # of a port that is none, or a host in brackets
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme == "http" and parts.hostname:
+            return Proxy(parts.hostname, parts.port or 80, _basic(parts))
+    raise ModelError(
+        "connection",
+        f"{scheme.upper()}_PROXY names no http:// proxy, and no other kind is supported",
+        hint="write it as http://host:port",
+    )
 
 
 def _basic(parts: SplitResult) -> str | None:
@@ -160,8 +163,9 @@ def _exempts(entry: str, address: Address) -> bool:
     if "/" in entry:
         return _in_network(entry, address.host)
     host, colon, port = entry.rpartition(":")
-    if colon and port.isdigit() and ":" not in host.strip("[]"):
-        return address.port == int(port) and _exempts(host, address)
+    number = whole_number(port)
+    if colon and number is not None and ":" not in host.strip("[]"):
+        return address.port == number and _exempts(host, address)
     name = entry.strip("[]").lstrip("*").lstrip(".")
     return address.host == name or address.host.endswith("." + name)
 

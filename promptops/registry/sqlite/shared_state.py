@@ -14,6 +14,7 @@ from typing import Any
 
 from promptops.config.locks import LOCK_TIMEOUT_S, is_process_alive, unlock, wait_for_lock
 from promptops.config.registry_location import RegistryLocation, local_file
+from promptops.config.text import whole_number
 from promptops.dataclass import dataclass
 from promptops.errors import Unavailable
 from promptops.log import PackageLogger
@@ -190,8 +191,8 @@ def shared_state_path(location: RegistryLocation) -> Path:
     registry = local_file(location)
     for file in registry.parent.glob("*-serve-*") if registry.parent.is_dir() else ():
         name, _, rest = file.name.partition("-serve-")
-        process = rest.partition("-")[0]
-        if name == registry.name and process.isdecimal() and not is_process_alive(int(process)):
+        process = whole_number(rest.partition("-")[0])
+        if name == registry.name and process is not None and not is_process_alive(process):
             file.unlink(missing_ok=True)
     return registry.with_name(f"{registry.name}-serve-{os.getpid()}")
 

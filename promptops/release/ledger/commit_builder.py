@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from promptops.config.clock import format_timestamp
+from promptops.config.text import whole_number
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid
 from promptops.git.repo import GitRepo
@@ -169,12 +170,12 @@ def _next_number(repo: GitRepo, head: str | None, prompt: str) -> int:
 def _version_number(text: bytes, path: str, prompt: str) -> int:
     found = _NUMBER.search(text)  # a frozen version is long, and its number stands near the top
     if found:
-        return int(found[1])
+        return whole_number(found[1].decode()) or 0
     try:
         digits = decode_snapshot(text, path, prompt).version.removeprefix("v")
     except Invalid:  # a damaged file has no number to be kept clear of
         return 0
-    return int(digits) if digits.isdigit() else 0
+    return whole_number(digits) or 0
 
 
 def _with_version_numbers(

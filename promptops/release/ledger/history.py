@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from promptops.config.text import whole_number
 from promptops.errors import Invalid, NotFound
 from promptops.git.repo import STATE_BRANCH
 from promptops.release.ledger.branch import StateBranch
@@ -81,13 +82,13 @@ class LedgerHistory:
 
 def _generation(path: str) -> int:
     stem = path.rpartition("/")[2].removesuffix(".json")
-    return int(stem) if stem.isdigit() else 0
+    return whole_number(stem) or 0
 
 
 def _decode(text: bytes, path: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid(
             f"{STATE_BRANCH}:{path} is damaged: {error}", hint="promptops release recover repairs it"
         ) from None

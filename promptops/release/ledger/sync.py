@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from promptops.config.text import whole_number
 from promptops.dataclass import dataclass
 from promptops.errors import Invalid, PromptopsError
 from promptops.git.process import run_git
@@ -242,8 +243,8 @@ def _commits_only_in(branch: StateBranch, newer: str, without: str | None) -> Se
 
 
 def _record_of(branch: StateBranch, commit: _Commit) -> TransitionRecord:
-    generation = int(commit.generation) if commit.generation.isdigit() else -1
-    record = read_record(branch.repo, commit.oid, commit.prompt, generation)
+    generation = whole_number(commit.generation)
+    record = None if generation is None else read_record(branch.repo, commit.oid, commit.prompt, generation)
     if record is None:
         raise _foreign_commit_error(commit)
     return record

@@ -45,6 +45,7 @@ _WORSE: Mapping[str, Literal["higher", "lower"]] = {
     "outcome.accepted": "lower",
     "outcome.regenerated": "higher",
 }
+_LONGEST_S = 3653 * 86_400.0  # the end of what begins now is a date
 _COMPARISON = re.compile(r"run\.(\w+)\s*(>=|<=|>|<)\s*(-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
 _SIMPLE = re.compile(r"(run|check|outcome|judge)\.(\S.*)")
 _FORMS = "run.COLUMN, check.NAME, checks.pass, outcome.NAME, judge.PROMPT, or run.COLUMN > NUMBER"
@@ -107,6 +108,8 @@ class PlanDocument:
         seconds = parse_duration(value) if isinstance(value, str) else float(value)
         if seconds is None:
             self.refuse(path, f"is not a duration: `{value}`", "write seconds, or 90s, 30m, 1h, 14d")
+        if not seconds <= _LONGEST_S:
+            self.refuse(path, "is longer than ten years")
         if positive and seconds <= 0:
             self.refuse(path, "must be longer than nothing")
         return seconds

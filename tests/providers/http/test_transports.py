@@ -411,7 +411,9 @@ def test_aiohttp_still_says_where_its_connections_are_made() -> None:
     assert type(bounded) is not ResponseHandler
 
 
-@pytest.mark.parametrize("url", ["socks5://h:1", "https://h:1", "http://"])
+@pytest.mark.parametrize(
+    "url", ["socks5://h:1", "https://h:1", "http://", "h:²", "http://h:99999", "http://[::1", "http://h:-1"]
+)
 def test_other_kinds_of_proxies_are_refused_rather_than_ignored(make: Make, url: str) -> None:
     error = fail(make, "http://provider.example/v1", network=Network.from_env({"ALL_PROXY": url}))
     assert "http://host:port" in error.hint
@@ -431,6 +433,8 @@ def test_other_kinds_of_proxies_are_refused_rather_than_ignored(make: Make, url:
         ("example.com:8080", "http://example.com:8080/", True),
         ("a, 10.0.0.0/8", "http://10.1.2.3/", True),
         ("10.0.0.0/8", "http://example.com/", False),
+        ("example.com:²", "http://example.com/", False),
+        (f"example.com:{'9' * 5000}", "http://example.com/", False),
         ("::1", "http://[::1]:8080/", True),
         ("[::1]", "http://[::1]/", True),
     ],

@@ -140,6 +140,8 @@ metrics:
         ("unit: 3", r":3:5: `unit` must be a string"),
         ("deadline: soon", r":3:5: plan p: `deadline` is not a duration: `soon`"),
         ("deadline: 1h30", "is not a duration"),
+        ("deadline: 1.0e+300", "`deadline` is longer than ten years"),
+        (f"observe: {{feedback_window: {'9' * 400}d}}", "`observe.feedback_window` is longer than ten years"),
         ("deadline: 0", "must be longer than nothing"),
         ("deadline: -5", "deadline"),
         ("observe: {call_timeout: 0s}", "`observe.call_timeout` must be longer than nothing"),
