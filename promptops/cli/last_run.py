@@ -116,6 +116,6 @@ def _read_notes(file: Path) -> list[OwnRun]:
     try:
         with file.open("rb") as stream:
             data: Any = json.loads(stream.read(_MAX_BYTES))
-        return [OwnRun(**each) for each in data]
-    except (OSError, ValueError, TypeError):
+        return [OwnRun(**each) for each in data if isinstance(each["run_id"], str)]
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return []

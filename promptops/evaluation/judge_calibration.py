@@ -87,7 +87,7 @@ def read_labels(path: str, lines: Iterable[bytes], judge: Judge) -> Iterator[Lab
             where = f"{path}:{number}"
             try:
                 data = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise Invalid(f"{where}: not JSON: {error}", hint="one labelled item a line") from None
             yield _parse_item(data, where, judge)
 

@@ -118,6 +118,8 @@ def _decode(line: bytes) -> dict[str, Any]:
         raise _RpcError(_PARSE_ERROR, "not JSON") from None
     if not isinstance(message, dict):
         raise _RpcError(_INVALID_REQUEST, "not an object")
+    if isinstance(message.get("id"), bool | list | dict):
+        raise _RpcError(_INVALID_REQUEST, "id must be a text or a number")
     return message
 
 

@@ -151,7 +151,7 @@ class TargetState:
                     if (metric := find_metric(name))
                 },
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise Invalid(
                 f"what monitoring has stored cannot be read: {type(error).__name__} {error}",
                 hint="promptops monitor check NAME:CHANNEL --restart begins again",

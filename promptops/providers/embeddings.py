@@ -19,6 +19,7 @@ from promptops.providers.errors import error_from_reply, timeout_error
 from promptops.providers.http.network import Network
 from promptops.providers.http.single import SingleTransport
 from promptops.providers.http.transport import HttpReply, HttpRequest, Transport
+from promptops.providers.openai.response import as_count, as_list, as_mapping, as_text
 from promptops.providers.types import Completion, CompletionRequest, ModelError, OnText
 from promptops.redaction import add_secret
 
@@ -56,13 +57,11 @@ class EmbeddingCall:
             raise timeout_error(self.name.partition("?")[0], request.timeout) from None
         self.vectors = parse_vectors(reply, len(self._inputs), self.endpoint)
         payload = json.loads(reply.body)
-        model, usage = payload.get("model"), payload.get("usage")
-        tokens = usage.get("prompt_tokens") if isinstance(usage, dict) else None
         return Completion(
             text=f"{len(self.vectors)} vectors of {len(self.vectors[0])} numbers",
-            response_model=model if isinstance(model, str) else self._model,
+            response_model=as_text(payload.get("model")) or self._model,
             finish_reason="stop",
-            input_tokens=tokens if type(tokens) is int and tokens >= 0 else None,
+            input_tokens=as_count(as_mapping(payload.get("usage")).get("prompt_tokens")),
             output_tokens=0,
         )
 
@@ -119,8 +118,8 @@ def parse_vectors(reply: HttpReply, count: int, endpoint: Endpoint) -> list[list
         raise error_from_reply(reply, where=where, key_name=endpoint.key_name)
     try:
         rows = sorted(json.loads(reply.body)["data"], key=lambda row: row["index"])
-        vectors = [[float(number) for number in row["embedding"]] for row in rows]
-    except (ValueError, KeyError, TypeError):
+        vectors = [[float(number) for number in as_list(row["embedding"])] for row in rows]
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise ModelError(
             "malformed_reply", f"{where} answered with something that holds no vectors"
         ) from None

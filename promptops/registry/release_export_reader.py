@@ -62,7 +62,7 @@ def read_export_header(name: str, line: bytes) -> ExportHeader:
             tuple(_gap(gap) for gap in data["gaps"]),
             str(data["exported_at"]),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise Invalid(f"{name}:1: the header is damaged: {error}", hint=_EXPORT_AGAIN_HINT) from None
     numbers = (header.since_seq, header.through_seq)
     if not all(type(each) is int for each in numbers) or not 0 <= numbers[0] <= numbers[1] < _INTEGERS:

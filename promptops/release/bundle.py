@@ -34,6 +34,7 @@ from promptops.errors import Invalid, NotFound
 from promptops.git.repo import GitRepo
 from promptops.log import PackageLogger
 from promptops.prompt import load_prompt, short_digest
+from promptops.prompt.canonical_json import json_data_problem
 from promptops.release.bundled_judges import REBUILD_HINT, bundle_judges, read_judges
 from promptops.release.ledger.serialize import encode_release, encode_snapshot
 from promptops.release.state_trust import AuditedReleases, audit_state
@@ -232,7 +233,7 @@ def _decode(file: Path) -> dict[str, Any]:
         data: dict[str, Any] = json.loads(file.read_bytes())
     except FileNotFoundError:
         raise NotFound(f"no bundle {file}", hint=f"promptops release bundle --out {file}") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Invalid(f"the bundle {file} cannot be read: {error}", hint=REBUILD_HINT) from None
     found = data.get("format") if isinstance(data, dict) else None
     if found != FORMAT:
@@ -240,10 +241,11 @@ def _decode(file: Path) -> dict[str, Any]:
             "is not a bundle" if found is None else f"has format {found}, and this promptops reads {FORMAT}"
         )
         raise Invalid(f"{file} {what}", hint=REBUILD_HINT)
-    kinds = {"commit": str, "settings": str, "files": dict}
-    if not all(isinstance(data.get(key), kind) for key, kind in kinds.items()) or not isinstance(
-        data.get("judges", {}), dict
-    ):
+    texts = [data.get(key) for key in ("commit", "settings")]
+    for key in ("files", "judges"):
+        members = data.get(key, {} if key == "judges" else None)
+        texts += members.values() if isinstance(members, dict) else [None]
+    if not all(isinstance(text, str) for text in texts) or json_data_problem(texts):
         raise Invalid(f"the bundle {file} is damaged", hint=REBUILD_HINT)
     return data
 

@@ -159,6 +159,8 @@ def test_mean_ratings_count_as_the_nearest_step() -> None:
     ("line", "message"),
     [
         ("{", "l.jsonl:2: not JSON"),
+        ("[" * 100_000, "l.jsonl:2: not JSON"),
+        (f'{{"inputs": {{"output": "x"}}, "label": {"9" * 400}}}', "l.jsonl:2: the label is 999"),
         ("[]", "l.jsonl:2: a labelled item is a mapping"),
         ('{"inputs": {"output": "x"}}', "l.jsonl:2: no label"),
         ('{"inputs": {"output": "x"}, "labels": []}', "l.jsonl:2: no label"),

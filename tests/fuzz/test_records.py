@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from promptops.errors import Invalid
 from promptops.registry import RegistryDatabase, Spool, StartedRun
 from promptops.registry.release_export_reader import read_export_header, read_exported_runs
+from promptops.release.bundle import BundleSource
 from promptops.release.ledger.serialize import encode_channel
 from promptops.release.ledger.transition_log import TransitionRecord, decode_record
 from promptops.versions.release_state import ReleaseState, decode_release, decode_snapshot
@@ -105,6 +106,28 @@ def test_an_entry_of_the_log_is_decoded_or_invalid(text: bytes) -> None:
     assert isinstance(settle(lambda: decode_record(text, "log/p/3.json")), TransitionRecord | Invalid)
 
 
+BUNDLE = {
+    "format": 1,
+    "commit": "3f2c",
+    "made_at": "2026-11-02T09:14:00Z",
+    "settings": "log: {inputs: hash}",
+    "files": {"releases/p.yaml": json.dumps(RELEASE), "judges/j/4c.yaml": json.dumps(SNAPSHOT)},
+    "judges": {"j": "judges/j/4c.yaml"},
+}
+
+
+@given(content=damaged_json([BUNDLE]))
+@example(content=b"[" * 100_000)
+@example(content=json.dumps({**BUNDLE, "files": {"releases/p.yaml": 5}}).encode())
+@example(content=json.dumps({**BUNDLE, "files": {"releases/p.yaml": "\ud800"}}).encode())
+@example(content=json.dumps({**BUNDLE, "settings": "\ud800"}).encode())
+@example(content=json.dumps({**BUNDLE, "judges": {"j": []}}).encode())
+@fuzz_settings(60)
+def test_a_bundle_is_served_or_invalid(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bundle").write_bytes(content)
+    assert isinstance(settle(lambda: BundleSource(tmp_path / "bundle")), BundleSource | Invalid)
+
+
 HEADER = {
     "format": "promptops-release/1",
     "registry_id": "r",
@@ -132,6 +155,7 @@ RUN = {
 
 
 @given(line=damaged_json([HEADER]))
+@example(line=json.dumps(HEADER).replace('"after": 4', '"after": 1e999').encode())
 @fuzz_settings(50)
 def test_the_header_of_an_export_is_read_or_invalid(line: bytes) -> None:
     settle(lambda: read_export_header("x", line))

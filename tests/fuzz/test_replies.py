@@ -1,5 +1,6 @@
 """Replies of providers, whole and as streams: whatever comes is a completion or a ModelError."""
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -8,9 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from promptops.providers.embeddings import embed
 from promptops.providers.errors import error_from_reply
 from promptops.providers.http.body import BodyReader
 from promptops.providers.http.transport import HttpReply
@@ -18,6 +20,8 @@ from promptops.providers.openai.response import completion_from_body
 from promptops.providers.openai.stream import StreamParser
 from promptops.providers.types import Completion, ModelError
 from support.fuzzing import chunks, damaged_bytes, damaged_json, fuzz_settings, settle
+from support.provider import Provider
+from support.provider import body as served
 
 pytestmark = [pytest.mark.slow, pytest.mark.no_cover]
 
@@ -65,6 +69,11 @@ LINES = [
     b"id: 1\n",
     b"data: {\ndata: }\n\n",
 ]
+VECTORS = {
+    "data": [{"index": 1, "embedding": [0.1, 1]}, {"index": 0, "embedding": [-1e9, 2]}],
+    "model": "e",
+    "usage": {"prompt_tokens": 3},
+}
 CUTS = st.lists(st.integers(0, 10_000), max_size=12)
 
 
@@ -82,6 +91,20 @@ def test_a_reply_is_a_model_error_however_deep_it_is(shape: str) -> None:
     for depth in range(150, 1000, 3):  # where it fits the parser's stack, and no longer the printer's
         body = (shape % ("[" * depth + "]" * depth)).encode()
         assert isinstance(settle(lambda body=body: completion_from_body(body, "m")), ModelError)
+
+
+@given(content=damaged_json([VECTORS]))
+@example(content=b"[" * 100_000)
+@example(content=json.dumps(VECTORS).replace("0.1", "9" * 400).encode())
+@example(content=json.dumps(VECTORS).replace("[0.1, 1]", '"11"').encode())
+@fuzz_settings(60)
+def test_a_reply_of_vectors_is_vectors_or_a_model_error(content: bytes) -> None:
+    with Provider(served(content)) as provider:
+        env = {"OPENAI_BASE_URL": provider.base_url, "OPENAI_API_KEY": "k"}
+        vectors = settle(lambda: asyncio.run(embed("openai/e", ["a", "b"], env)))
+    if not isinstance(vectors, ModelError):
+        assert all(type(number) is float for vector in vectors for number in vector)
+        assert [len(vector) > 0 for vector in vectors] == [True, True]
 
 
 @given(

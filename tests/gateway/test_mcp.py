@@ -9,8 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from support.front_door import Cli, Repo
+from support.fuzzing import damaged_json, fuzz_settings
 from support.greet_releases import ok, told
 from support.provider import Provider
 
@@ -153,3 +156,30 @@ def test_the_official_client(ask: Ask, repo: Repo) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == [["help:production"], "Why?"]
+
+
+_PARAMS = {
+    "name": "help:production",
+    "arguments": {"ask": "x", "most": "5"},
+    "ref": {"type": "ref/prompt", "name": "help:production"},
+    "argument": {"name": "language", "value": "e"},
+    "protocolVersion": "2025-06-18",
+}
+_METHODS = ["initialize", "ping", "prompts/list", "prompts/get", "completion/complete"]
+
+
+@pytest.mark.slow
+@given(data=st.data())
+@fuzz_settings(15)
+def test_any_line_has_an_answer_or_needs_none(ask: Ask, data: st.DataObject) -> None:
+    samples = [{"jsonrpc": "2.0", "id": 1, "method": method, "params": _PARAMS} for method in _METHODS]
+    lines = data.draw(st.lists(damaged_json(samples).map(lambda line: line.replace(b"\n", b" ")), max_size=9))
+    *_, last = ask(*lines, request("ping", 7))
+    assert last == {"jsonrpc": "2.0", "id": 7, "result": {}}
+
+
+@pytest.mark.parametrize("number", [[], {}, True])
+def test_an_id_is_a_text_or_a_number(ask: Ask, number: Any) -> None:
+    refused, ponged = ask({"jsonrpc": "2.0", "id": number, "method": "ping"}, request("ping", 7))
+    assert (refused["id"], refused["error"]["code"]) == (None, -32600)
+    assert ponged["id"] == 7

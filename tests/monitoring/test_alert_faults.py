@@ -14,7 +14,7 @@ from promptops.monitoring.alerts.notice import Notice
 from promptops.monitoring.alerts.notify import NotifyReport, notify
 from promptops.registry import RegistryDatabase, lease_delivery, open_alert
 from support.front_door import Cli, Repo
-from support.provider import Answer, Provider, Received, as_json, reset, slow, status
+from support.provider import Answer, Provider, Received, as_json, body, reset, slow, status
 
 NOW = 1_795_910_400.0  # 2026-11-29
 AT = "2026-11-29T00:00:00.000Z"
@@ -151,6 +151,25 @@ def test_an_issue_that_was_made_before_is_not_made_again(repo: Repo, hook: Provi
     watch.registry.unlink()  # as a cache of CI may
     assert watch.look(NOW + 400).sent == 1
     assert len(posts(hook)) == 1
+
+
+@pytest.mark.parametrize("number", ["1e999", "[]", "-3", '"../../x"', "true", "9" * 5000])
+def test_an_issue_without_a_number_waits(repo: Repo, hook: Provider, number: str) -> None:
+    watch = Watch(repo, hook, "github: {}")
+    watch.env |= {"GITHUB_TOKEN": "ghp_x", "GITHUB_REPOSITORY": "a/b", "GITHUB_API_URL": watch.up}
+    made = f'{{"number": {number}, "body": {{}}}}'
+
+    def github(request: Received) -> Answer:
+        if request.method == "GET":
+            marked = made.replace("{}", json.dumps(posts(hook)[-1]["body"])) if posts(hook) else made
+            return body(f"[{marked}, {made}]".encode())
+        return body(made.encode(), 201)
+
+    hook.script = github
+    for at in (NOW, NOW + 200):  # the second time the issue is among those that there are
+        report = watch.look(at)
+        assert (report.sent, list(report.waiting.values())) == (0, [1])
+        assert "names no issue" in str(report.failed)
 
 
 HOSTILE = (

@@ -122,7 +122,7 @@ def parse_overrides(pairs: Sequence[str] | None) -> Mapping[str, Any]:
             raise Invalid(f"--set {pair}: an override is KEY=VALUE", hint="--set parameters.temperature=0.2")
         try:
             settings[key] = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             settings[key] = text
     return settings
 

@@ -19,6 +19,8 @@ from promptops.errors import Invalid, Unavailable
 from promptops.escapes import escape_line, shorten
 from promptops.providers.http.exchange import exchange
 from promptops.providers.http.transport import HttpReply
+from promptops.providers.json_body import decode_json
+from promptops.providers.openai.response import as_count, as_list, as_mapping, as_text
 from promptops.providers.types import ModelError
 from promptops.redaction import add_secret, redact
 
@@ -146,17 +148,28 @@ class GitHubIssue:
 
 
 def _issue_number(made: HttpReply) -> str:
-    try:
-        return str(int(json.loads(made.body)["number"]))
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise Unavailable("GitHub's answer names no issue") from None
+    if number := _number_of(_parsed(made)):
+        return number
+    raise Unavailable("GitHub's answer names no issue")
 
 
 def _issue_with(there: HttpReply, marker: str) -> str | None:
+    issues = as_list(_parsed(there)) if there.status in _MADE else ()
+    return next(
+        (_number_of(each) for each in issues if marker in (as_text(as_mapping(each).get("body")) or "")), None
+    )
+
+
+def _number_of(issue: Any) -> str | None:
+    """As it stands in a path."""
+    number = as_count(as_mapping(issue).get("number"))
+    return str(number) if number else None
+
+
+def _parsed(reply: HttpReply) -> Any:
     try:
-        issues = json.loads(there.body) if there.status in _MADE else []
-        return next((str(int(each["number"])) for each in issues if marker in (each["body"] or "")), None)
-    except (ValueError, TypeError, KeyError, RecursionError):
+        return decode_json(reply.body)
+    except ValueError:
         return None
 
 

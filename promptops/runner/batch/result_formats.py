@@ -52,7 +52,7 @@ class JsonResults:
     def is_result(self, row: bytes, expected: ExpectedResult) -> bool:
         try:
             result = json.loads(row)
-        except ValueError:
+        except (ValueError, RecursionError):
             return False
         return (
             isinstance(result, dict)
