@@ -5,7 +5,7 @@ from typing import Any
 
 from promptops.dataclass import dataclass
 from promptops.registry import read_registry_id
-from promptops.release.analysis.verify import Mismatch, verify_evidence
+from promptops.release.analysis.verify import Mismatch, reading_evidence, verify_evidence
 from promptops.release.context import ReleaseContext
 from promptops.release.ledger.transition_log import TransitionRecord
 from promptops.release.plan.types import ReleasePlan
@@ -45,10 +45,9 @@ def verify_all(
             yield VerificationResult(record=record, elsewhere=str(found.get("registry")))
         else:
             plan = context.ledger.plan(rollout.plan)
-            differs = [
-                *verify_evidence(context.registry, found, plan),
-                *_unsupported_claims(record.transition, found, plan),
-            ]
+            differs = verify_evidence(context.registry, found, plan)
+            with reading_evidence():
+                differs += _unsupported_claims(record.transition, found, plan)
             yield VerificationResult(record=record, mismatches=tuple(differs))
 
 

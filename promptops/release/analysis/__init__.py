@@ -81,13 +81,18 @@ def analyze_rollout(  # noqa: PLR0913 - the last four are seldom given
         gaps=(*missing_rows(registry, first, since, plan, now), *tests.faults),
         reviewed=_reviewed(registry, rollout, plan),
         breaker=breaker_reason(registry, rollout.id),
-        short_of=max(0, int((committed or {}).get("calls", 0)) - tests.ratio.calls),
+        short_of=max(0, _committed_calls(committed) - tests.ratio.calls),
         per_day=_per_day(tests, since, now),
         proof=_proof(tests),
         **evaluate_metrics(tests, rollout, rollout.canary.version, against, found),
     )
     save_analysis_state(registry, rollout.id, SUMMARY, encode_findings(findings), findings.watermark)
     return findings
+
+
+def _committed_calls(committed: Mapping[str, Any] | None) -> int:
+    calls = (committed or {}).get("calls")
+    return calls if type(calls) is int else 0
 
 
 def load_findings(registry: RegistryDatabase, rollout: Rollout) -> Findings | None:

@@ -2,7 +2,8 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from promptops.dataclass import dataclass
@@ -22,6 +23,7 @@ from promptops.release.plan.types import ReleasePlan
 
 _LATER = ("bad",)  # which earlier releases did not commit
 _ABSENT = object()
+_MAX_SEQ = 1 << 63  # of what the registry can hold
 _TOLERANCE = 1e-6  # of logarithms, and of means
 
 
@@ -52,12 +54,19 @@ def verify_evidence(
         return [Mismatch("", "the registry", evidence.get("registry"), here)]
     if evidence.get("plan") != plan.digest:
         return [Mismatch("", "the plan", evidence.get("plan"), plan.digest)]
-    try:
+    with reading_evidence():
         tests = recompute_tests(registry, evidence, plan)
         return [*_rollout_mismatches(evidence, tests), *_metric_mismatches(evidence, tests)]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+
+
+@contextmanager
+def reading_evidence() -> Iterator[None]:
+    """Raises Invalid where something in committed evidence is of another type than it was written with."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         hint = "git log promptops-state shows who wrote it"
-        raise Invalid(f"the committed evidence cannot be read: {error!r}", hint=hint) from None
+        raise Invalid(f"the committed evidence cannot be read: {error!r:.200}", hint=hint) from None
 
 
 def recompute_tests(
@@ -66,11 +75,20 @@ def recompute_tests(
     """The tests as they stood when this evidence was committed."""
     tests = new_tests(plan, priors_from(evidence["priors"]), stored_engine(evidence))
     rollout = evidence["rollout"]
-    for _, arm, weight_bp, _ in read_observations(registry, rollout, CALL_METRIC, evidence["watermark"]):
+    if not isinstance(rollout, str):
+        raise TypeError("rollout is no text")
+    through = _watermark(evidence["watermark"])
+    for _, arm, weight_bp, _ in read_observations(registry, rollout, CALL_METRIC, through):
         tests.ratio.update(arm == "canary", weight_bp / ALL_BP)
     for window_group in tests.window_groups:
         _replay(registry, rollout, window_group, evidence["watermarks"])
     return tests
+
+
+def _watermark(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < _MAX_SEQ:
+        raise ValueError("a watermark is no number of a row")
+    return value
 
 
 def _replay(
@@ -79,7 +97,9 @@ def _replay(
     calls: dict[int, tuple[bool, int]] = {}
     values: dict[int, dict[str, MetricValue]] = defaultdict(dict)
     for name in window_group.metrics:
-        for seq, arm, weight_bp, loss in read_observations(registry, rollout, name, watermarks[name]):
+        for seq, arm, weight_bp, loss in read_observations(
+            registry, rollout, name, _watermark(watermarks[name])
+        ):
             calls[seq] = (arm == "canary", weight_bp)
             values[seq][name] = NoValue.MISSING if loss is None else loss
     order = sorted(calls)

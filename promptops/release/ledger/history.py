@@ -52,7 +52,7 @@ class LedgerHistory:
     def evidence(self, rollout: str) -> list[tuple[int, dict[str, Any]]]:
         files = self._files(f"evidence/{rollout}")
         numbered = sorted((_generation(path), path) for path in files if path.endswith(".json"))
-        return [(generation, _decode(files[path], path)) for generation, path in numbered]
+        return [(generation, decode_evidence(files[path], path)) for generation, path in numbered]
 
     def versions(self, prompt: str) -> list[ReleasedSnapshot]:
         found = decode_snapshots(self._files(f"versions/{prompt}"), prompt)
@@ -85,7 +85,7 @@ def _generation(path: str) -> int:
     return whole_number(stem) or 0
 
 
-def _decode(text: bytes, path: str) -> dict[str, Any]:
+def decode_evidence(text: bytes, path: str) -> dict[str, Any]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -1,6 +1,5 @@
 """Intents: commits that are here alone, made again on what the remote has, and pushed."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from promptops.git.state_branch import RefUpdate, repository_lock, update_refs
 from promptops.release.ledger.branch import StateBranch
 from promptops.release.ledger.commit_builder import TransitionPayload, build_content
 from promptops.release.ledger.commit_message import TRAILER
+from promptops.release.ledger.history import decode_evidence
 from promptops.release.ledger.transition_log import TransitionRecord, read_record
 from promptops.release.rules import apply_transition, is_already_undone
 from promptops.release.state_trust import allows_tampering, audit_fetched, tampering_error
@@ -224,13 +224,10 @@ def _payload_of(branch: StateBranch, oid: str, record: TransitionRecord) -> Tran
         at=record.seconds,
         frozen=frozen,
         plan=plan,
-        evidence=_decode_json(repo.read(oid, record.evidence)) if record.evidence else None,
+        evidence=decode_evidence(repo.read(oid, record.evidence), record.evidence)
+        if record.evidence
+        else None,
     )
-
-
-def _decode_json(text: bytes) -> dict[str, object]:
-    data: dict[str, object] = json.loads(text)
-    return data
 
 
 def _commits_only_in(branch: StateBranch, newer: str, without: str | None) -> Sequence[_Commit]:

@@ -15,6 +15,7 @@ from promptops.registry import ExportCheckpoint, add_outcome, export_release, im
 from promptops.release.analysis import build_evidence
 from promptops.release.analysis.verify import verify_evidence
 from promptops.release.plan.types import ReleasePlan
+from support.fuzzing import damaged_data, fuzz_settings, settle
 from support.logged_runs import a_failure, an_end
 from support.rollouts import DAY, ERRORS, LATENCY, ROLLOUT, START, THUMBS, Traffic, a_plan, of
 
@@ -97,6 +98,35 @@ def test_what_was_changed_by_hand_is_named() -> None:
     for each in evidence["metrics"].values():
         del each["canary"]["bad"], each["stable"]["bad"]  # of an earlier release
     assert verify_evidence(traffic.registry, evidence, PLAN) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rollout", []),
+        ("rollout", 10**400),
+        ("watermark", "9"),
+        ("watermark", 10**400),
+        ("watermarks", {"error_rate": [], "latency": 0, "thumbs": 0}),
+        ("priors", {"error_rate": [10**400, 1]}),
+        ("calls", 10**400),
+    ],
+)
+def test_evidence_of_another_type_is_named(key: str, value: Any) -> None:
+    traffic = Traffic()
+    traffic.call(an_end(), canary=True)
+    with pytest.raises(Invalid, match="the committed evidence cannot be read"):
+        verify_evidence(traffic.registry, {**_evidence(traffic), key: value}, PLAN)
+
+
+@given(data=st.data())
+@fuzz_settings(30)
+def test_damaged_evidence_is_verified_or_invalid(data: st.DataObject) -> None:
+    traffic = Traffic()
+    traffic.call(an_end(), canary=True)
+    evidence = data.draw(damaged_data([_evidence(traffic)]))
+    if isinstance(evidence, dict):
+        settle(lambda: verify_evidence(traffic.registry, evidence, PLAN))
 
 
 def test_observations_that_were_lost_are_named() -> None:
