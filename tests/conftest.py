@@ -108,6 +108,7 @@ SLOW_FILES = (  # they kill, race, clone, release, wait or load much; whole file
     "providers/test_litellm_oracle.py",
     "registry/test_copy.py",
     "registry/test_faults.py",
+    "registry/postgres/",
     "registry/test_postgres.py",
     "registry/test_swap.py",
     "release/actions/",

@@ -72,6 +72,7 @@ class RegistryDatabase(Closing):
     """One connection; may be shared by threads. Use it as a context manager, or call ``close``."""
 
     engine: EngineName
+    makes_temp_tables = True
 
     def __init__(self, path: RegistryLocation, busy_s: float, *, writable: bool) -> None:
         self.path = path

@@ -36,7 +36,8 @@ def status_of(
 ) -> StatusView:
     """One channel as it stands. ``pending``: moves that the remote does not have.
 
-    ``recompute``: score what no tick has scored yet, without keeping it, unless that takes long.
+    ``recompute``: score what no tick has scored yet, without keeping it, unless that takes long, or where no
+    temporary tables can be made.
     """
     state = context.channel(target)
     view = StatusView(
@@ -56,6 +57,7 @@ def status_of(
     )
     if state.rollout is None:
         return view
+    recompute = recompute and context.registry.makes_temp_tables
     with context.registry.snapshot():
         behind = read_exposure(context.registry, state.rollout.id, as_ticked=True).behind
         if not recompute or behind > _MAX_RECOMPUTED:

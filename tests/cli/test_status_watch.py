@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from promptops.registry import RegistryDatabase
+from promptops.registry.queries.copy import OTHER_TABLES, RUN_TABLES
 from support.front_door import Cli, Finished, Repo
 from support.greet_releases import QUICK, go_live, ok, told
 from support.greet_traffic import traffic
@@ -45,8 +46,8 @@ def watched(cli: Cli) -> Any:
 def stored(repo: Repo) -> tuple[str, dict[str, list[tuple[Any, ...]]]]:
     """The state branch, and every table of the registry."""
     with RegistryDatabase.open(repo.registry) as registry:
-        names = registry.read("SELECT name FROM sqlite_master WHERE type = 'table'")
-        tables = {name: [tuple(row) for row in registry.read(f"SELECT * FROM {name}")] for (name,) in names}
+        names = [*RUN_TABLES, *OTHER_TABLES]
+        tables = {name: [tuple(row) for row in registry.read(f"SELECT * FROM {name}")] for name in names}
     assert {"observations", "eprocesses", "runs", "meta"} <= tables.keys()
     return repo.git("rev-parse", "promptops-state"), tables
 
@@ -72,6 +73,7 @@ def test_counts_and_verdicts_of_a_status_are_those_of_the_last_tick(cli: Cli, ca
     assert "300 more calls wait for a tick" in " ".join(ok(cli("status")).out.split())
 
 
+@pytest.mark.sqlite  # elsewhere tests/registry/postgres/test_rights.py
 def test_a_watch_before_the_first_tick_and_where_nothing_can_be_written(cli: Cli, repo: Repo) -> None:
     go_live(cli, repo)
     ok(cli("canary", "greet@HEAD", *QUICK))

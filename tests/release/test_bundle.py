@@ -160,6 +160,7 @@ with Workspace.from_bundle("prompts.bundle") as workspace:
 """
 
 
+@pytest.mark.sqlite
 def test_it_works_where_there_is_no_git(bundle: Path, provider: Provider, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     env = {**os.environ, "PATH": str(tmp_path / "empty")}
@@ -291,6 +292,7 @@ def with_frozen(folder: GitFolder, files: dict[str, str]) -> None:
     folder.branch_from_files("refs/heads/promptops-state", state | files, parent=parent)
 
 
+@pytest.mark.sqlite
 def test_where_the_registry_is(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert Workspace.from_bundle(bundle).settings.registry == bundle.parent / "registry.db"
     monkeypatch.setenv("PROMPTOPS_REGISTRY", str(tmp_path / "env.db"))

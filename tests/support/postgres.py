@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -44,6 +45,12 @@ def require_server() -> None:
 
 def schema_url(schema: str) -> str:
     return f"{SERVER}{'&' if '?' in SERVER else '?'}options=-csearch_path%3D{schema}"
+
+
+def with_settings(url: str, **settings: str) -> str:
+    """The URL of ``schema_url`` with further settings of the session."""
+    words = (f"-c {name}={value.replace(' ', chr(92) + ' ')}" for name, value in settings.items())
+    return url + "".join(quote(f" {word}") for word in words)
 
 
 @contextmanager

@@ -10,8 +10,10 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.pq import TransactionStatus
 
+from promptops.config.registry_location import PostgresLocation, is_ambiguous
 from promptops.registry.connection import Values
 from promptops.registry.postgres.dialect import in_order, translate
+from promptops.registry.postgres.errors import bad_url_error, pooled_error
 from promptops.registry.postgres.rows import PostgresCursor, PostgresRow, registry_rows
 from promptops.registry.postgres.values import register_values
 from promptops.registry.queries.row_parts import parts, values_rows
@@ -19,10 +21,14 @@ from promptops.registry.queries.row_parts import parts, values_rows
 _CONNECT_S, _LEAST_S = 10, 2  # libpq takes less for 2
 _IN_TRANSACTION = (TransactionStatus.INTRANS, TransactionStatus.INERROR, TransactionStatus.ACTIVE)
 _NUMBERED = {"runs": "seq"}  # tables whose numbers are asked for
-# Pages are read in their order hardly faster than out of it: tables are in memory or on an SSD. And no query
-# takes so long that it is worth compiling.
+# The first statement finds what another client of the same session has set. The rest a role or a database may
+# have set otherwise: a snapshot that is older than the lock of a transaction that writes would not show what
+# others wrote while it waited, and numbers would lose their last digits. Pages are read in their order hardly
+# faster than out of it: tables are in memory or on an SSD. No query is so long that it is worth compiling.
 _SETTINGS = (
+    "SELECT coalesce(current_setting('promptops.session', true), ''); SET promptops.session = 'begun'; "
     "SET client_encoding = 'UTF8'; SET timezone = 'UTC'; SET standard_conforming_strings = on; "
+    "SET default_transaction_isolation = 'read committed'; SET extra_float_digits = 1; "
     "SET random_page_cost = 1.1; SET jit = off; "
     "SET client_min_messages = warning; SET lock_timeout = {wait}"
 )
@@ -88,20 +94,36 @@ def _defaults(busy_s: float) -> dict[str, Any]:
     return {
         "connect_timeout": patience_s,
         "tcp_user_timeout": patience_s * 1000,
-        "application_name": "promptops",
+        "fallback_application_name": "promptops",
     }
 
 
-def connect_database(url: str, busy_s: float) -> PostgresConnection:
+def connect_database(location: PostgresLocation, busy_s: float) -> PostgresConnection:
     """``busy_s``: how long others' locks are waited for."""
+    if is_ambiguous(location.url):  # libpq would take the rest of a password for a host, and say so
+        raise bad_url_error(location)
+    try:
+        raw = _connect(location.url, busy_s)
+    except psycopg.ProgrammingError:
+        raise bad_url_error(location) from None  # it quotes the URL, password and all
+    register_values(raw)
+    shared = None
+    try:
+        shared = raw.execute(_SETTINGS.format(wait=max(1, round(busy_s * 1000)))).fetchall()[0][0]
+    finally:
+        if shared or shared is None:
+            raw.close()
+    if shared:
+        raise pooled_error(location)
+    return PostgresConnection(raw)
+
+
+def _connect(url: str, busy_s: float) -> "psycopg.Connection[PostgresRow]":
     given = {name for name, value in conninfo_to_dict(url).items() if value}
-    raw: psycopg.Connection[PostgresRow] = psycopg.Connection.connect(
+    return psycopg.Connection.connect(
         url,
         autocommit=True,
         row_factory=registry_rows,
         cursor_factory=PostgresCursor,
         **{name: value for name, value in _defaults(busy_s).items() if name not in given},
     )
-    register_values(raw)
-    raw.execute(_SETTINGS.format(wait=max(1, round(busy_s * 1000))))
-    return PostgresConnection(raw)

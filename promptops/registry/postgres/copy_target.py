@@ -21,7 +21,7 @@ class PostgresCopyTarget:
 
     def let_in(self, location: PostgresLocation) -> bool:
         with translate_postgres_errors(location, BUSY_TIMEOUT_S):
-            connection = connect_database(location.url, BUSY_TIMEOUT_S)
+            connection = connect_database(location, BUSY_TIMEOUT_S)
             try:
                 unfinished = applied_steps(connection.raw) == UNFINISHED_COPY
                 if unfinished:

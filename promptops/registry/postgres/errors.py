@@ -12,12 +12,28 @@ from promptops.registry.errors import CommitInDoubt, EngineProblem
 
 _AGAIN = (errors.SerializationFailure, errors.DeadlockDetected)
 _BUSY = (errors.LockNotAvailable,)
-_READ_ONLY = (errors.ReadOnlySqlTransaction, errors.InsufficientPrivilege)
+_ENDED = (errors.QueryCanceled, errors.IdleSessionTimeout, psycopg.InternalError)
 
 _START = "start the server, or name another registry with --registry or PROMPTOPS_REGISTRY"
-_HINTS = (  # of a connection that was refused the server gives words only, and no code
+_CERTIFICATES = (
+    "sslrootcert=FILE in the URL names what the server's certificate is signed by; "
+    "the host is written as the certificate has it"
+)
+_SERVICES = "check service= in the URL or PGSERVICE, and ~/.pg_service.conf or PGSERVICEFILE"
+_HINTS = (  # of a connection that was refused the server gives words only, and no code; the first that fit
     ("authentication failed", "check the user in the URL, and the password in PGPASSWORD or ~/.pgpass"),
     ("no password supplied", "give the password in PGPASSWORD or ~/.pgpass"),
+    ("resolve host", "check the host in the URL or PGHOST"),
+    (
+        "pg_hba.conf",
+        "allow this user, host and database in pg_hba.conf of the server, or try sslmode=require",
+    ),
+    ("certificate", _CERTIFICATES),
+    ("SSL", "set `ssl = on` on the server; sslmode=prefer in the URL is for a network of your own"),
+    ("invalid ", "the parameters are https://www.postgresql.org/docs/current/libpq-connect.html"),
+    ("of service", _SERVICES),
+    ("service file", _SERVICES),
+    ('role "', "make it on the server, as by `createuser NAME`, or name another user in the URL"),
     ("does not exist", "make it on the server, as by `createdb NAME`, or name another in the URL"),
 )
 
@@ -41,8 +57,12 @@ def translate_postgres_error(  # noqa: PLR0911 - a table
         return Unavailable(f"{name} was changed by another process at the same time", hint="try again")
     if isinstance(error, errors.DiskFull):
         return disk_full_error(f"for {name}")
-    if isinstance(error, _READ_ONLY):
+    if isinstance(error, errors.ReadOnlySqlTransaction):
         return no_rights_error(location)
+    if isinstance(error, errors.InsufficientPrivilege):
+        return no_rights_error(location, first_line(error))
+    if isinstance(error, _ENDED):
+        return _not_done_error(location, error)
     if isinstance(error, errors.TooManyConnections):
         return Unavailable(f"{name} has no connection left", hint="raise max_connections of the server")
     if isinstance(error, psycopg.OperationalError):
@@ -56,9 +76,17 @@ def busy_error(location: PostgresLocation, busy_s: float) -> PromptopsError:
     )
 
 
-def no_rights_error(location: PostgresLocation) -> PromptopsError:
+def _not_done_error(location: PostgresLocation, error: psycopg.Error) -> PromptopsError:
+    """The server could not, or somebody has ended it, or a limit that an administrator has set."""
+    return Unavailable(
+        f"the server has not done what was asked of the registry {location}: {first_line(error)}",
+        hint="try again; a timeout is longer after ALTER ROLE NAME SET statement_timeout = '5min'",
+    )
+
+
+def no_rights_error(location: PostgresLocation, said: str = "") -> PromptopsError:
     return Invalid(
-        f"the registry {location} cannot be written here",
+        f"the registry {location} cannot be written here" if not said else f"the registry {location}: {said}",
         hint="grant its user the rights, name another registry with --registry, or run with --no-log",
     )
 
@@ -67,6 +95,13 @@ def bad_url_error(location: PostgresLocation) -> PromptopsError:
     return Invalid(
         f"the registry {location} is not a URL that libpq reads",
         hint="write postgresql://USER@HOST:PORT/DATABASE, other characters as %XX; a password in PGPASSWORD",
+    )
+
+
+def pooled_error(location: PostgresLocation) -> PromptopsError:
+    return Invalid(
+        f"the registry {location} is behind a pooler that gives one session to several clients in turn",
+        hint="set pool_mode = session of pgbouncer, or name the port of the server itself",
     )
 
 

@@ -42,7 +42,8 @@ def migrate_database(connection: Connection[Any], name: str) -> None:
         done = applied_steps(connection)
         expect_known(done, name)
         if done == 0:
-            _expect_fit(connection, name)
+            expect_schema(connection, name)
+            _expect_encoding(connection, name)
             _refuse_foreign(connection, name)
             connection.execute(
                 "CREATE TABLE migrations (number bigint PRIMARY KEY, name text, applied_at text)"
@@ -73,13 +74,17 @@ def expect_applied_steps(connection: Connection[Any], name: str) -> None:
         )
 
 
-def _expect_fit(connection: Connection[Any], name: str) -> None:
-    """A schema to make tables in, and an encoding that has every character."""
+def expect_schema(connection: Connection[Any], name: str) -> None:
+    """One to make tables in, or to look for them."""
     if _first(connection, "SELECT current_schema()") is None:
         raise Invalid(
             f"the registry {name} is in a schema that is not there, or that its user may not use",
             hint="CREATE SCHEMA, or GRANT USAGE on it to the user",
         )
+
+
+def _expect_encoding(connection: Connection[Any], name: str) -> None:
+    """One that has every character."""
     if (encoding := _first(connection, "SHOW server_encoding")) != "UTF8":
         raise Invalid(
             f"the database of {name} is in {encoding}, which cannot hold every text",

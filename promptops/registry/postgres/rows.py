@@ -44,15 +44,15 @@ class PostgresCursor(RawCursor[PostgresRow]):
     def fetchall(self) -> list[PostgresRow]:
         try:
             return super().fetchall()
-        except ProgrammingError:  # asked first: in a pipeline the answer has not come before
-            if self.description is None:
+        except ProgrammingError as error:  # asked first: in a pipeline the answer has not come before
+            if error.sqlstate is None and self.description is None:
                 return []
             raise
 
     def fetchone(self) -> PostgresRow | None:
         try:
             return super().fetchone()
-        except ProgrammingError:
-            if self.description is None:
+        except ProgrammingError as error:  # of the server, which has a number, or of psycopg
+            if error.sqlstate is None and self.description is None:
                 return None
             raise

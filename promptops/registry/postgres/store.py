@@ -6,18 +6,18 @@ runs are added by many at a time, all else is written by one alone.
 
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import NamedTuple
 
 import psycopg
 
 from promptops.config.clock import follow_clock, utc_now
-from promptops.config.registry_location import PostgresLocation, is_ambiguous
+from promptops.config.registry_location import PostgresLocation
 from promptops.errors import PromptopsError
 from promptops.registry.connection import Row, Values
 from promptops.registry.database import BUSY_TIMEOUT_S, RegistryDatabase, SettledNumbers
 from promptops.registry.postgres.connections import PostgresConnection, connect_database
 from promptops.registry.postgres.errors import (
-    bad_url_error,
     busy_error,
     commit_in_doubt_error,
     no_rights_error,
@@ -25,9 +25,15 @@ from promptops.registry.postgres.errors import (
     translate_postgres_errors,
 )
 from promptops.registry.postgres.identity import expect_any, expect_same
-from promptops.registry.postgres.migrations import applied_steps, expect_applied_steps, migrate_database
+from promptops.registry.postgres.migrations import (
+    applied_steps,
+    expect_applied_steps,
+    expect_schema,
+    migrate_database,
+)
 from promptops.registry.postgres.rows import PostgresCursor
 
+_MONTH = len("2026-11")
 _COMMIT_POLLS, _POLL_INTERVAL_S = 10, 0.1
 
 
@@ -45,6 +51,7 @@ def open_existing_database(
     with translate_postgres_errors(location, busy_s), _new_connection(location, busy_s) as connection:
         if applied_steps(connection.raw):
             return _prepared(connection, location, busy_s)
+        expect_schema(connection.raw, str(location))
         expect_any(connection, location)
         connection.close()
         return None
@@ -53,12 +60,7 @@ def open_existing_database(
 @contextmanager
 def _new_connection(location: PostgresLocation, busy_s: float) -> Iterator[PostgresConnection]:
     """One that is closed where the block fails."""
-    if is_ambiguous(location.url):  # libpq would take the rest of a password for a host, and say so
-        raise bad_url_error(location)
-    try:
-        connection = connect_database(location.url, busy_s)
-    except psycopg.ProgrammingError:
-        raise bad_url_error(location) from None  # it quotes the URL, password and all
+    connection = connect_database(location, busy_s)
     try:
         yield connection
     except BaseException:
@@ -69,28 +71,42 @@ def _new_connection(location: PostgresLocation, busy_s: float) -> Iterator[Postg
 def _prepared(
     connection: PostgresConnection, location: PostgresLocation, busy_s: float
 ) -> "PostgresRegistry":
-    writable = not _is_read_only(connection)
+    rights = _greet(connection)
     expect_any(connection, location)
-    if writable:
+    if rights.writable:
         migrate_database(connection.raw, str(location))
     else:
         expect_applied_steps(connection.raw, str(location))
     registry_id = expect_same(connection, location)
-    return PostgresRegistry(connection, location, busy_s, writable=writable, registry_id=registry_id)
+    return PostgresRegistry(connection, location, busy_s, rights, registry_id)
 
 
-_MONTH = len("2026-11")
-_GREETING = (
-    "SELECT current_setting('transaction_read_only'), extract(epoch FROM clock_timestamp())::double precision"
-)
+class _Rights(NamedTuple):
+    writable: bool
+    temp_tables: bool
 
 
-def _is_read_only(connection: PostgresConnection) -> bool:
-    """Whether nothing can be written there. Its clock is followed from now on."""
+# Whoever may not add a run reads. A session that is read-only by default is asked to read, and for temporary
+# tables, which a server that follows another does not make.
+_GREETING = """
+SELECT current_setting('transaction_read_only') = 'on' AS read_only, pg_is_in_recovery() AS follows,
+  coalesce(has_table_privilege(to_regclass('runs'), 'INSERT'), TRUE) AS may_add,
+  has_database_privilege(current_database(), 'TEMP') AS may_temp,
+  extract(epoch FROM clock_timestamp())::double precision AS moment
+"""
+
+
+def _greet(connection: PostgresConnection) -> _Rights:
+    """What may be done there. Its clock is followed from now on."""
     asked_at = time.time()
-    read_only, moment = connection.execute(_GREETING).fetchall()[0]
-    follow_clock(moment, asked_at, time.time())
-    return bool(read_only == "on")
+    found = connection.execute(_GREETING).fetchall()[0]
+    follow_clock(found["moment"], asked_at, time.time())
+    if found["read_only"] and not found["follows"]:
+        connection.execute("SET default_transaction_read_only = off")
+    return _Rights(
+        writable=found["may_add"] and not found["read_only"],
+        temp_tables=found["may_temp"] and not found["follows"],
+    )
 
 
 class PostgresRegistry(RegistryDatabase):
@@ -103,11 +119,11 @@ class PostgresRegistry(RegistryDatabase):
         connection: PostgresConnection,
         location: PostgresLocation,
         busy_s: float,
-        *,
-        writable: bool,
+        rights: _Rights,
         registry_id: str,
     ) -> None:
-        super().__init__(location, busy_s, writable=writable)
+        super().__init__(location, busy_s, writable=rights.writable)
+        self.makes_temp_tables = rights.temp_tables
         self._location = location
         self._registry_id = registry_id
         self._connection = connection
@@ -156,7 +172,7 @@ class PostgresRegistry(RegistryDatabase):
     def _begin(self, *, alone: bool, waits: bool) -> str:
         """The number of the transaction that is open now. Two statements, but one journey to the server."""
         month = utc_now()[:_MONTH]
-        if month != self._month and self._first("SELECT registry_begin_month()").fetchall()[0][0]:
+        if month != self._month and self._begin_month():
             self._month = month
         begun = self._first(f"BEGIN; SELECT registry_begin({alone}, {waits})")
         begun.nextset()
@@ -164,6 +180,13 @@ class PostgresRegistry(RegistryDatabase):
         if number is None:
             raise busy_error(self._location, 0)
         return str(number)
+
+    def _begin_month(self) -> bool:
+        """Whether it has begun, or is begun by another: it makes tables, which only their owner may."""
+        try:
+            return bool(self._first("SELECT registry_begin_month()").fetchall()[0][0])
+        except psycopg.errors.InsufficientPrivilege:
+            return True
 
     def _in_pipeline(self, number: str) -> Iterator[PostgresConnection]:
         """The block's statements and the commit go out without a wait for what nobody asks for."""
@@ -191,7 +214,7 @@ class PostgresRegistry(RegistryDatabase):
     def _connect_again(self) -> None:
         with _new_connection(self._location, self._busy_s) as connection:
             expect_same(connection, self._location, self._registry_id)
-            self.writable = not _is_read_only(connection)
+            self.writable, self.makes_temp_tables = _greet(connection)
         self._connection = connection
 
     def _commit(self, number: str) -> None:
@@ -219,8 +242,9 @@ class PostgresRegistry(RegistryDatabase):
         raise commit_in_doubt_error(self._location, error) from error
 
     def _roll_back(self) -> None:
-        if not self._connection.raw.closed and self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        with suppress(psycopg.Error):  # a connection that is lost has undone it
+            if not self._connection.raw.closed and self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
 
     @contextmanager
     def snapshot(self) -> Iterator[PostgresConnection]:
@@ -245,13 +269,12 @@ class PostgresRegistry(RegistryDatabase):
     @contextmanager
     def temp_connection(self) -> Iterator[PostgresConnection]:
         with self._lock, translate_postgres_errors(self._location, self._busy_s):
-            if self._connection.raw.closed and not self._closed:
-                self._connect_again()
+            self._first("SELECT 1")
             yield self._connection
 
     @contextmanager
     def waiting_at_most(self, seconds: float) -> Iterator[None]:
-        with self._lock:
+        with self._lock, translate_postgres_errors(self._location, self._busy_s):
             self._wait(seconds)
             try:
                 yield
@@ -259,7 +282,7 @@ class PostgresRegistry(RegistryDatabase):
                 self._wait(self._busy_s)
 
     def _wait(self, seconds: float) -> None:
-        self._connection.execute(f"SET lock_timeout = {max(1, round(seconds * 1000))}")
+        self._first(f"SET lock_timeout = {max(1, round(seconds * 1000))}")
 
     def schema_number(self) -> int:
         with self._lock, translate_postgres_errors(self._location, self._busy_s):
