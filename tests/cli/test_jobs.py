@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from promptops.registry import BatchCallLog, RegistryDatabase
 from promptops.runner.batch.provider_jobs import passes
 from support.batch_files import greetings, outputs, rows, write_lines
 from support.batch_jobs import Faults
@@ -56,6 +57,22 @@ def test_a_detached_job_is_collected_from_anywhere_by_the_version_that_was_meant
     assert (job["state"], job["answered"], job["collected_at"] is None) == ("ended", 8, False)
     assert "collected" in cli("jobs", "list").out
     assert "no job waits" in cli("jobs", "collect").err
+
+
+@pytest.mark.usefixtures("provider")
+def test_of_two_that_collect_at_once_the_second_is_asked_to_wait(folder: Repo, cli: Cli) -> None:
+    """To begin again would be refused: the job is paid for."""
+    assert cli("batch", "greet", *BATCH[2:], "--detach").code == 3
+    with RegistryDatabase.open(folder.registry) as registry:
+        batch = str(registry.read_one("SELECT batch_id FROM batches"))
+    other = BatchCallLog.open(folder.registry, batch)
+    try:
+        refused = cli("jobs", "collect", "--wait")
+    finally:
+        other.close()
+    assert refused.code == 5
+    assert "another process is running this very batch\n  wait for it\n" in refused.err
+    assert cli("jobs", "collect", "--wait").code == 0
 
 
 def test_collect_waits_where_it_is_asked_to(folder: Repo, cli: Cli, provider: BatchProvider) -> None:

@@ -59,6 +59,12 @@ class Wire(_Between):
     def __init__(self, url: str) -> None:
         super().__init__(url)
         self._held: list[socket.socket] = []
+        self._servers: list[socket.socket] = []
+
+    def drop(self) -> None:
+        """Cut it now, wherever it is."""
+        for server in self._servers:
+            _close(server)
 
     def let_go(self) -> None:
         while self._held:
@@ -70,6 +76,7 @@ class Wire(_Between):
 
     def _meet(self, client: socket.socket) -> None:
         server = socket.create_connection(self._server)
+        self._servers.append(server)
         threading.Thread(target=self._to_server, args=(client, server), daemon=True).start()
         threading.Thread(target=_pass, args=(server, client), daemon=True).start()
 

@@ -23,6 +23,7 @@ _SERVICES = "check service= in the URL or PGSERVICE, and ~/.pg_service.conf or P
 _HINTS = (  # of a connection that was refused the server gives words only, and no code; the first that fit
     ("authentication failed", "check the user in the URL, and the password in PGPASSWORD or ~/.pgpass"),
     ("no password supplied", "give the password in PGPASSWORD or ~/.pgpass"),
+    ("startup parameter", "the pooler takes no options: ALTER ROLE NAME SET search_path names the schema"),
     ("resolve host", "check the host in the URL or PGHOST"),
     (
         "pg_hba.conf",

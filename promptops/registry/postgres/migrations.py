@@ -42,7 +42,7 @@ def migrate_database(connection: Connection[Any], name: str) -> None:
         done = applied_steps(connection)
         expect_known(done, name)
         if done == 0:
-            expect_schema(connection, name)
+            expect_place(connection, name)
             _expect_encoding(connection, name)
             _refuse_foreign(connection, name)
             connection.execute(
@@ -74,7 +74,7 @@ def expect_applied_steps(connection: Connection[Any], name: str) -> None:
         )
 
 
-def expect_schema(connection: Connection[Any], name: str) -> None:
+def expect_place(connection: Connection[Any], name: str) -> None:
     """One to make tables in, or to look for them."""
     if _first(connection, "SELECT current_schema()") is None:
         raise Invalid(

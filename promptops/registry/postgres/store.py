@@ -28,7 +28,7 @@ from promptops.registry.postgres.identity import expect_any, expect_same
 from promptops.registry.postgres.migrations import (
     applied_steps,
     expect_applied_steps,
-    expect_schema,
+    expect_place,
     migrate_database,
 )
 from promptops.registry.postgres.rows import PostgresCursor
@@ -51,7 +51,7 @@ def open_existing_database(
     with translate_postgres_errors(location, busy_s), _new_connection(location, busy_s) as connection:
         if applied_steps(connection.raw):
             return _prepared(connection, location, busy_s)
-        expect_schema(connection.raw, str(location))
+        expect_place(connection.raw, str(location))
         expect_any(connection, location)
         connection.close()
         return None

@@ -131,7 +131,7 @@ def run_batch(
         if options.max_cost is not None and not waits:
             left = [cost for number, cost in zip(found.numbers, costs, strict=True) if not known.done[number]]
             check_max_cost(options.max_cost, known.spent, left)
-        with _calls(registry, known, job.shard) as calls:
+        with _calls(registry, known, job.shard, may_restart=not waits) as calls:
             work = _BatchRun(
                 settings=settings,
                 options=options,
@@ -208,8 +208,11 @@ def _work_scope(job: BatchJob, known: _BatchState) -> WorkScope:
 
 
 @contextmanager
-def _calls(registry: RegistryDatabase, known: _BatchState, shard: Shard | None) -> Iterator[BatchCallLog]:
-    calls = BatchCallLog.open(registry.path, known.batch_id, shard.suffix if shard else None)
+def _calls(
+    registry: RegistryDatabase, known: _BatchState, shard: Shard | None, *, may_restart: bool
+) -> Iterator[BatchCallLog]:
+    suffix = shard.suffix if shard else None
+    calls = BatchCallLog.open(registry.path, known.batch_id, suffix, may_restart=may_restart)
     try:
         yield calls
     finally:

@@ -39,6 +39,7 @@ from support.forked_commands import ForkedPopen
 from support.front_door import Cli, Repo
 from support.greet_releases import SALUTE, a_remote, channel, go_live, ok, subjects, told, two_versions
 from support.logged_rows import open_log
+from support.logged_runs import a_run, an_end
 from support.provider import Answer, Provider, Received, echo, malformed, reply, reset, slow, status, text
 
 RUN = ("run", "greet:production", "-i", "name=Ada")
@@ -271,6 +272,23 @@ class TestFaults:
         put_on(cli, usd="1")
         self.served(cli, live)
         assert drain(cli)[1]["answered"] == 1
+
+    def test_what_another_host_spends_meanwhile_counts(
+        self, live: Repo, cli: Cli, provider: Provider
+    ) -> None:
+        for _ in range(4):
+            self.served(cli, live)
+
+        def answer(request: Received) -> Answer:
+            digest = json.loads(jobs(live)[0]["payload"])["digest"]
+            of_host = {"prompt": "greet", "channel": "production", "digest": digest, "shadow_of": "theirs"}
+            with RegistryDatabase.open(live.registry) as theirs:
+                theirs.record([(a_run(kind="shadow", arm="candidate", **of_host), an_end(spent_usd=1.0))])
+            return echo(request)
+
+        provider.script = answer
+        code, told_of, _ = drain(cli, "-j", "1")
+        assert (code, told_of["answered"], told_of["left_out"]) == (6, 1, {"over budget": 3})
 
     def test_inputs_that_the_candidate_refuses_are_incompatible(
         self, repo: Repo, cli: Cli, provider: Provider

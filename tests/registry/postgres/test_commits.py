@@ -10,7 +10,7 @@ import pytest
 
 from promptops import Workspace
 from promptops.config.registry_location import postgres_location
-from promptops.errors import Unavailable
+from promptops.errors import Invalid, Unavailable
 from promptops.registry import RegistryDatabase, copy_registry
 from promptops.registry.queries.versions import save_version
 from support.front_door import Repo
@@ -112,4 +112,23 @@ def test_a_copy_that_is_cut_off_is_gone_on_with(tmp_path: Path, url: str, wire: 
     assert wire.cuts == 1
     copy_registry(source, target)
     assert copy_registry(source, target).written == 0
+    assert len(logged(url)) == 1_500
+
+
+def test_a_copy_whose_source_is_cut_off_is_gone_on_with(tmp_path: Path, url: str, wire: Wire) -> None:
+    source, target = postgres_location(wire.url, tmp_path), tmp_path / "copy.db"
+    with RegistryDatabase.open(source) as registry:
+        registry.record([(a_run(), an_end()) for _ in range(1_500)])
+
+    def look(done: int, _: int) -> None:
+        if done == 1_000:
+            wire.drop()
+
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        copy_registry(source, target, look)
+    with pytest.raises(Invalid, match="is a copy that is not whole yet"):
+        RegistryDatabase.open(target)
+    rest = copy_registry(source, target)
+    assert (rest.runs, copy_registry(source, target).written) == (1_500, 0)
+    assert 0 < rest.written < rest.rows
     assert len(logged(url)) == 1_500

@@ -11,7 +11,7 @@ import pytest
 from promptops import Workspace
 from promptops.config.registry_location import PostgresLocation, postgres_location
 from promptops.errors import Invalid, Unavailable
-from promptops.registry import RegistryDatabase, get_run
+from promptops.registry import RegistryDatabase, copy_registry, get_run
 from support.front_door import Repo
 from support.logged_runs import a_run, an_end
 from support.postgres import new_registry, with_settings
@@ -56,6 +56,19 @@ def test_values_come_back_whatever_a_session_has_set(location: NewLocation) -> N
     with RegistryDatabase.open(location()) as plain:
         assert get_run(plain, run.run_id) == found
     assert (found["inputs"]["ticket"], found["output"], found["latency_ms"]) == (text, text, number)
+
+
+def test_a_copy_is_the_same_whatever_a_session_has_set(location: NewLocation, tmp_path: Path) -> None:
+    """There and back, by what was read again of each."""
+    odd = location(**ODD, default_transaction_isolation="serializable")
+    with RegistryDatabase.open(tmp_path / "registry.db") as registry:
+        text = "it's \\ 包裹 \0 \ue000"
+        runs = [(a_run(inputs={"ticket": text}), an_end(output=text, latency_ms=n / 7)) for n in range(1_200)]
+        registry.record(runs)
+    there = copy_registry(tmp_path / "registry.db", odd)
+    back = copy_registry(odd, tmp_path / "back.db")
+    assert (there.runs, there.digest) == (1_200, back.digest)
+    assert copy_registry(tmp_path / "registry.db", location()).written == 0
 
 
 @pytest.mark.parametrize("level", ["repeatable read", "serializable"])

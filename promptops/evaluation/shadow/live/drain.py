@@ -32,6 +32,7 @@ from promptops.registry import (
 )
 from promptops.runner import Run
 from promptops.runner.batch import BatchEngine, Pending, run_interruptibly
+from promptops.runner.batch.budget import Budget
 from promptops.runner.retry import Limits
 from promptops.runner.routing import GitSource
 
@@ -125,19 +126,21 @@ class _CandidateJobs:
             async def answer(job: ShadowJob) -> Pending[None] | None:
                 return await self._answer(engine, job)
 
-            async with aclosing(engine.each(self._jobs(), answer)) as answers:
+            async with aclosing(engine.each(self._jobs(engine.budget), answer)) as answers:
                 async for _ in answers:
                     pass
         if engine.aborted_by:
             work.drained.left[shadowing] = engine.aborted_by
         release_leases(work.registry, work.lease_holder)
 
-    def _jobs(self) -> Iterator[ShadowJob]:
-        work = self.work
+    def _jobs(self, budget: Budget | None) -> Iterator[ShadowJob]:
+        work, shadowing = self.work, self.candidate.shadowing
         seconds = _TURNS * (60 + work.limits.timeout * (1 + work.limits.retries))
         while jobs := lease_jobs(
-            work.registry, self.candidate.shadowing, work.lease_holder, most=work.concurrency, seconds=seconds
+            work.registry, shadowing, work.lease_holder, most=work.concurrency, seconds=seconds
         ):
+            if budget:  # other hosts spend from it as well
+                budget.spent = max(budget.spent, live_shadow_spent_usd(work.registry, shadowing))
             yield from jobs
 
     async def _answer(self, engine: BatchEngine, job: ShadowJob) -> Pending[None] | None:

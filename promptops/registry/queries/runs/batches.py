@@ -122,7 +122,9 @@ class BatchCallLog:
         self._handle = self._lock if shard is None else _open_for_appending(self._file)
 
     @classmethod
-    def open(cls, registry: RegistryLocation, batch_id: str, shard: str | None = None) -> Self:
+    def open(
+        cls, registry: RegistryLocation, batch_id: str, shard: str | None = None, *, may_restart: bool = True
+    ) -> Self:
         """Raises Unavailable when another process is at this batch, or at this shard of it."""
         beside = local_file(registry)
         folder = beside.with_name(f"{beside.name}-batches")
@@ -139,7 +141,9 @@ class BatchCallLog:
                 "another process is running this very batch"
                 if shard is None
                 else f"another process is running this very batch, or shard {shard} of it",
-                hint="wait for it, or --restart a new one" if shard is None else "wait for it",
+                hint="wait for it, or --restart a new one"
+                if may_restart and shard is None
+                else "wait for it",
             )
         return calls
 
