@@ -13,9 +13,10 @@ from promptops.config.registry_location import postgres_location
 from promptops.errors import Invalid, Unavailable
 from promptops.registry import RegistryDatabase, copy_registry
 from promptops.registry.queries.versions import save_version
-from support.front_door import Repo
+from support.batch_files import greetings, outputs, write_lines
+from support.front_door import Cli, Repo
 from support.logged_runs import a_run, an_end
-from support.postgres import new_registry
+from support.postgres import new_registry, new_schema
 from support.postgres_wires import Cut, Wire
 from support.provider import Answer, Provider, Received, echo
 
@@ -96,6 +97,48 @@ def test_nobody_knows_how_a_commit_ended_while_the_server_holds_it(
     with Workspace.open(greeting.path, registry=wire.url) as workspace:
         ids.append(workspace.run("greet", {"name": "third"}).id)
     assert logged(url) == {(run_id, "finished"): 1 for run_id in ids}
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+def test_a_batch_asks_nothing_twice(
+    cli: Cli,
+    greeting: Repo,
+    provider: Provider,
+    url: str,
+    wire: Wire,
+    cut: Cut,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def answer(request: Received) -> Answer:
+        if len(provider.requests) == 10:
+            wire.cut = cut
+        return echo(request)
+
+    provider.script = answer
+    monkeypatch.setenv("PROMPTOPS_REGISTRY", wire.url)
+    write_lines(greeting, 20)
+    words = ("batch", "greet", "in.jsonl", "--out", "out.jsonl", "-j", "4")
+    first = cli(*words)
+    assert wire.cuts == 1
+    assert first.code == (5 if cut == "before" else 0), first.err
+    assert cut == "after" or cli(*words).code == 0
+    assert outputs((greeting.path / "out.jsonl").read_text()) == greetings(20)
+    assert len(provider.requests) == 20
+    assert sorted(logged(url).values()) == [1] * 20
+
+
+@pytest.mark.parametrize("cut", ["before", "after"])
+def test_tables_are_made_whole(tmp_path: Path, cut: Cut) -> None:
+    with new_schema() as empty, Wire(empty) as wire:
+        location = postgres_location(wire.url, tmp_path)
+        wire.cut = cut
+        with pytest.raises(Unavailable, match="cannot be reached"):
+            RegistryDatabase.open(location)
+        with psycopg.connect(empty) as connection:
+            made = connection.execute("SELECT to_regclass('runs') IS NOT NULL").fetchone()
+        assert made == (cut == "after",)
+        with RegistryDatabase.open(location) as registry:
+            assert registry.start(a_run()) == 1
 
 
 @pytest.mark.parametrize("cut", ["before", "after"])

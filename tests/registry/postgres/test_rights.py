@@ -56,10 +56,33 @@ LOOKS = (
 )
 
 
-@pytest.fixture
-def server() -> Iterator[PrivateServer]:
+_AS_BEFORE = """
+DROP SCHEMA IF EXISTS closed; DROP SCHEMA public CASCADE; CREATE SCHEMA public;
+DROP ROLE IF EXISTS reader, writer, eve; ALTER ROLE tester RESET ALL
+"""
+
+
+@pytest.fixture(scope="module")
+def _server() -> Iterator[PrivateServer]:
     with private_server() as server:
         yield server
+
+
+@pytest.fixture
+def server(_server: PrivateServer) -> Iterator[PrivateServer]:
+    """Of each test alone, with an empty database."""
+    yield _server
+    if (follows := _follows(_server)).exists():
+        _server.stop("fast")
+        follows.unlink()
+        _server.start()
+    as_admin(_server, "DROP DATABASE IF EXISTS icu")
+    as_admin(_server, _AS_BEFORE)
+
+
+def _follows(server: PrivateServer) -> Path:
+    """Where this is a server is in recovery, as one that follows another; here it has nobody to follow."""
+    return server.folder / "data" / "standby.signal"
 
 
 def as_admin(server: PrivateServer, script: str) -> None:
@@ -79,8 +102,8 @@ def reading(session: str, server: PrivateServer) -> str:
         return by("reader", server)
     if session == "read-only":
         return server.url + READING
-    server.stop("fast")  # then in recovery, as a server that follows another; this one has nobody to follow
-    (server.folder / "data" / "standby.signal").touch()
+    server.stop("fast")
+    _follows(server).touch()
     server.start()
     return server.url
 
