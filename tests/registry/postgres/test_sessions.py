@@ -98,7 +98,7 @@ def test_two_writers_in_turn_whatever_isolation_is_the_default(location: NewLoca
 class TestTimeouts:
     def test_of_a_statement(self, location: NewLocation) -> None:
         """Of the administrator: it ends a wait for others that promptops would go on with."""
-        short = location(statement_timeout="200")
+        short = location(statement_timeout="1000")
         with RegistryDatabase.open(short) as registry, RegistryDatabase.open(location()) as other:
             with other.write(), pytest.raises(Unavailable, match="due to statement timeout") as ended:
                 registry.start(a_run())
@@ -116,11 +116,11 @@ class TestTimeouts:
             assert started.result() == 1
 
     def test_of_a_transaction_in_which_nothing_is_asked(self, location: NewLocation) -> None:
-        with RegistryDatabase.open(location(idle_in_transaction_session_timeout="100")) as registry:
+        with RegistryDatabase.open(location(idle_in_transaction_session_timeout="700")) as registry:
             for block in (registry.write, registry.snapshot):
                 with pytest.raises(Unavailable, match="idle-in-transaction timeout"), block() as connection:  # noqa: PT012
                     connection.execute("SELECT 1")
-                    time.sleep(0.4)
+                    time.sleep(1.2)
                     connection.execute("SELECT 1")
             registry.start(a_run())  # on a new connection
 
