@@ -155,7 +155,7 @@ def has_room_in_memory() -> bool:
 FOREIGN = re.compile(  # what the program, git or OpenTelemetry would read of whoever runs the tests
     r"(?i:.*_API_KEY|.*_API_BASE|.*_BASE_URL|(HTTPS?|ALL|NO)_PROXY)|(GIT|GITHUB|GITLAB|CIRCLE|BUILDKITE|JENKINS|TF)_.*"
     r"|CIRCLECI|BUILDKITE|(OTEL|XDG|OPENAI|LITELLM)_.*|TRACEPARENT|PYTHONWARNINGS|COLUMNS|LINES|NO_COLOR|FORCE_COLOR"
-    r"|PROMPTOPS_(CPU_SECONDS|GATEWAY_KEY|LOCAL_FAST|LOCAL_GGUF|PRIVACY_KEY|REGISTRY|TELEMETRY|UNIT_KEY)"
+    r"|PROMPTOPS_(CPU_SECONDS|GATEWAY_KEY|LOCAL_FAST|LOCAL_GGUF|PRIVACY_KEY|REGISTRY|TELEMETRY|TODAY|UNIT_KEY)"
 )
 
 TO_INSTALL = re.compile(r"(?i:(HTTPS?|ALL|NO)_PROXY)|XDG_.*")  # as tests of environments of their own do
@@ -250,6 +250,7 @@ def _isolated_environment(
     monkeypatch.setenv("PROMPTOPS_REGISTRY", "")
     monkeypatch.delenv("PROMPTOPS_REGISTRY")  # that `--registry` sets goes with the test
     monkeypatch.setattr("promptops.redaction._sent", {})  # keys of other tests are none of this one
+    monkeypatch.setenv("PROMPTOPS_TODAY", "2026-12-01")  # models of the tests retire later
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")

@@ -2,10 +2,12 @@
 
 import re
 import subprocess
+from datetime import date
 
 import pytest
 
 import promptops
+from promptops.providers.catalog_index import OLD_AFTER_DAYS, read_snapshot, snapshot_head
 from support.paths import ROOT
 
 TEXT = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
@@ -46,8 +48,17 @@ def test_the_version_is_written_once() -> None:
     assert {*pinned} == {promptops.__version__}
 
 
-def test_a_tag_names_the_version_and_its_heading_has_a_date() -> None:
-    command = ["git", "tag", "--points-at", "HEAD", "--list", "v*"]
-    tags = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split()
+def test_a_tag_names_the_version_and_its_heading_has_a_date_and_its_catalogue_is_young() -> None:
+    """Of a release alone, by the day of its commit: what passed once passes on any later day."""
+
+    def git(*arguments: str) -> list[str]:
+        done = subprocess.run(["git", *arguments], cwd=ROOT, check=True, capture_output=True, text=True)
+        return done.stdout.split()
+
+    tags = git("tag", "--points-at", "HEAD", "--list", "v*")
     assert tags in ([], [f"v{promptops.__version__}"])
     assert not tags or not HEADINGS[1].endswith("unreleased")
+    (day,) = git("log", "-1", "--format=%cs")
+    _, listed = snapshot_head(read_snapshot())
+    age = (date.fromisoformat(day) - date.fromisoformat(listed)).days
+    assert not tags or age <= OLD_AFTER_DAYS, "make it again by .ci/build_catalog.py"

@@ -169,12 +169,11 @@ def _providers(settings: Settings) -> list[str]:
 
 
 def _listed_models(provider: str, settings: Settings) -> list[str]:
-    from datetime import date
-
+    from promptops.config.clock import local_day
     from promptops.lint.context import LintProject
     from promptops.lint.models import recommended_models
 
-    project = LintProject(settings, date.today())  # noqa: DTZ011 - the day where the person is
+    project = LintProject(settings, local_day())
     return recommended_models(provider, project)
 
 

@@ -4,10 +4,15 @@ Moments that several hosts log are compared with each other, so where a server k
 followed: a host whose own clock is wrong dates what it does as the others would.
 """
 
+import os
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
+from promptops.errors import Invalid
+from promptops.escapes import shorten
+
+TODAY_VARIABLE = "PROMPTOPS_TODAY"
 _FORM = "%Y-%m-%dT%H:%M:%S"
 _TOLERATED_S = 1.0  # as little as that hosts may differ by; else moments would jitter with the network
 _behind_s = 0.0  # what this host's clock is behind that of the server
@@ -48,6 +53,16 @@ def _whole_second(seconds: int) -> str:
 def format_timestamp(seconds: float) -> str:
     """``2026-11-02T09:14:00Z``: to the second, as git and the state branch hold moments."""
     return f"{time.strftime(_FORM, time.gmtime(seconds // 1))}Z"
+
+
+def local_day() -> date:
+    """The day where the person is, or the one that they ask about, as for what is retired by then."""
+    asked = os.environ.get(TODAY_VARIABLE, "")
+    try:
+        return date.fromisoformat(asked) if asked else date.today()  # noqa: DTZ011 - the person's own zone
+    except ValueError:
+        said = shorten(asked, 40)
+        raise Invalid(f"{TODAY_VARIABLE} must be a day such as 2027-01-31; it is `{said}`") from None
 
 
 def utc_seconds(text: str) -> float:

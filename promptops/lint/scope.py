@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from promptops.config.clock import local_day
 from promptops.config.settings import (
     BUILT_IN_CHANNELS,
     Settings,
@@ -51,7 +52,7 @@ def working_tree_scope(asked: Sequence[str], start: Path, today: date | None = N
     files = FileCache(working_tree_reader(settings))
     names = working_tree_names(settings)
     chosen = _select_prompts(asked, names, files, settings, start) if asked else names
-    yield Scope(LintProject(settings, today or _today()), files, chosen)
+    yield Scope(LintProject(settings, today or local_day()), files, chosen)
 
 
 @contextmanager
@@ -80,11 +81,7 @@ def staged_scope(
             chosen = _select_prompts(asked, names, files, settings, start, there)
         else:
             chosen = _affected_prompts(_project_paths(settings, staged), names, files)
-        yield Scope(LintProject(settings, today or _today()), files, chosen)
-
-
-def _today() -> date:
-    return date.today()  # noqa: DTZ011 - the day where the person is
+        yield Scope(LintProject(settings, today or local_day()), files, chosen)
 
 
 def _staged_settings(repo: "GitRepo", settings: Settings) -> Settings:

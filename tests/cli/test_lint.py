@@ -448,3 +448,26 @@ def test_no_file_name_writes_a_line_or_a_control_character_of_its_own(
     done = cli("lint", "--format", form)
     assert not {"\x1b", "\u202e"} & set(done.out)
     assert not any(line.startswith("::warning::") for line in done.out.splitlines())
+
+
+def test_the_environment_may_ask_about_another_day(
+    greeting: Repo, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = "openai/gpt-4o-mini-2024-07-18"
+    greeting.write("promptops.yaml", f"models: {{{model}: {{deprecation_date: 2027-01-31}}}}\n")
+
+    def lint_on(day: str) -> tuple[int, str]:
+        monkeypatch.setenv("PROMPTOPS_TODAY", day)
+        done = cli("lint")
+        return done.code, done.out + done.err
+
+    assert lint_on("2026-10-01")[0] == 0
+    for day, code, said in (
+        ("2027-01-30", 0, "retires on 2027-01-31, in 1 day"),
+        ("2027-01-31", 1, "was retired on 2027-01-31"),
+        ("soon", 4, "PROMPTOPS_TODAY must be a day such as 2027-01-31; it is `soon`"),
+        ("\x1b[2J" + "9" * 999, 4, "…`"),
+    ):
+        found, text = lint_on(day)
+        assert (found, said in text, "\x1b" in text) == (code, True, False), text
+    assert cli("doctor").code != 0

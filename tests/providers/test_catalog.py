@@ -6,7 +6,6 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import pytest
 from promptops.providers.catalog import Catalog
 from promptops.providers.catalog_index import (
     LITELLM_FILE,
-    OLD_AFTER_DAYS,
     Index,
     build_lines,
     read_snapshot,
@@ -227,12 +225,6 @@ def test_every_line_of_the_snapshot_is_one_model() -> None:
     _, *lines = read_snapshot().decode().rstrip("\n").split("\n")
     names = [name for line in lines for name in json.loads(f"{{{line}}}")]
     assert names == sorted(set(names)) == Catalog.load().names()
-
-
-def test_the_snapshot_is_young_enough_to_be_shipped() -> None:
-    _, released = snapshot_head(read_snapshot())
-    age = (datetime.now(UTC).date() - date.fromisoformat(released)).days
-    assert age <= OLD_AFTER_DAYS, f"make it again:\n{BUILD.read_text('utf-8').split(chr(34) * 3)[1]}"
 
 
 def make_wheel(folder: Path, version: str) -> Path:

@@ -1,6 +1,5 @@
 """``promptops import``: prompts of another tool become prompt files."""
 
-from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from promptops.cli.options.common import JsonOption
 from promptops.cli.options.flags import dry_run_option, force_option, model_option, strict_option, to_option
 from promptops.cli.reports.imports import import_json, print_import
 from promptops.cli.scaffold import ignore_registry, write_prompt_schema
+from promptops.config.clock import local_day
 from promptops.config.settings import current_settings
 from promptops.console import print_json
 from promptops.errors import ExitCode, WrongUsage
@@ -51,7 +51,7 @@ def import_(
         raise WrongUsage(
             "--model names no model", hint="--model openai/gpt-5.4-mini-2026-03-17, or leave it out"
         )
-    settings, today = current_settings(), date.today()  # noqa: DTZ011 - the day where the person is
+    settings, today = current_settings(), local_day()
     source, paths = split_words(words)
     target = ImportTarget(target_folder(to, settings.prompts.name), model)
     read = read_sources(source, paths, target, settings, today)

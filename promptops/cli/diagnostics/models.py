@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from promptops.cli.diagnostics.finding import DoctorFinding
+from promptops.config.clock import local_day
 from promptops.config.settings import Settings
 from promptops.errors import PromptopsError
 
@@ -28,7 +29,7 @@ def _models(settings: Settings) -> DoctorFinding:
 
     catalog = Catalog.load(settings)
     text = f"prices, windows and retirement dates of {catalog.source}"
-    age = (date.today() - date.fromisoformat(catalog.day)).days  # noqa: DTZ011 - the day where the person is
+    age = (local_day() - date.fromisoformat(catalog.day)).days
     if age > OLD_AFTER_DAYS:
         return DoctorFinding("models", "note", f"{text}, {age} days old", "pip install -U git-promptops")
     return DoctorFinding("models", "ok", text)
