@@ -29,11 +29,9 @@ from promptops.providers.batches.types import (
     SubmittedBatch,
 )
 from promptops.providers.batches.wire import (
-    CLOCK_SLACK_S,
-    MAX_PAGES,
-    PAGE,
     checked_id,
     count,
+    jobs_since,
     look_for_lost,
     moment,
     require_service,
@@ -43,7 +41,7 @@ from promptops.providers.errors import error_from_reply
 from promptops.providers.http.file_body import FileBody
 from promptops.providers.http.transport import HttpReply
 from promptops.providers.json_body import decode_json
-from promptops.providers.openai.response import as_list, as_mapping
+from promptops.providers.openai.response import as_mapping
 from promptops.providers.types import ModelError
 
 if TYPE_CHECKING:
@@ -172,7 +170,7 @@ class AnthropicBatches:
     def _find(self, ids: frozenset[str], since: float, known: Collection[str]) -> SubmittedBatch | None:
         """The job that holds our requests; else the one of that time and size whose results are not out."""
         possible = []
-        for job in self._jobs_since(since):
+        for job in jobs_since(self._wire, _PATH, since, cursor="after_id"):
             if _total(job) != len(ids) or checked_id(job.get("id"), "job") in {*known, *self._made}:
                 continue
             if _status(job).is_over:
@@ -182,23 +180,9 @@ class AnthropicBatches:
                 possible.append(replace(_submitted(job), verified=False))
         if len(possible) > 1:
             named = " and ".join(job.id for job in possible[:5])
-            hint = "look again when they have ended: their results say whose they are"
+            hint = "try again when they have ended: their results show whose they are"
             raise AcceptanceUnknown("server", f"the job may be any of {named}", hint=hint)
         return possible[0] if possible else None
-
-    def _jobs_since(self, since: float) -> Iterator[Mapping[str, Any]]:
-        """Newest first, as the list has them."""
-        after = ""
-        for _ in range(MAX_PAGES):
-            page = self._wire.get(_PATH, f"limit={PAGE}{after}")
-            for job in (as_mapping(each) for each in as_list(page.get("data"))):
-                created = moment(job.get("created_at"))
-                if created is not None and utc_seconds(created) < since - CLOCK_SLACK_S:
-                    return
-                yield job
-            if not page.get("has_more") or not page.get("last_id"):
-                return
-            after = f"&after_id={checked_id(page['last_id'], 'job')}"
 
     def _is_ours(self, job: Mapping[str, Any], ids: frozenset[str]) -> bool:
         """Whether the first result that can be read is of one of the requests."""

@@ -27,11 +27,9 @@ from promptops.providers.batches.types import (
     SubmittedBatch,
 )
 from promptops.providers.batches.wire import (
-    CLOCK_SLACK_S,
-    MAX_PAGES,
-    PAGE,
     checked_id,
     count,
+    jobs_since,
     look_for_lost,
     moment,
     require_service,
@@ -169,20 +167,9 @@ class OpenAIBatches:
             self._wire.delete(f"files/{file}")
 
     def _find(self, key: str, since: float) -> SubmittedBatch | None:
-        """Newest first, as the list has them, back to the time at which it was submitted."""
-        after = ""
-        for _ in range(MAX_PAGES):
-            page = self._wire.get("batches", f"limit={PAGE}{after}")
-            jobs = [as_mapping(job) for job in as_list(page.get("data"))]
-            for job in jobs:
-                if as_mapping(job.get("metadata")).get(KEY) == key:
-                    return _submitted(job)
-            created = moment(jobs[-1].get("created_at")) if jobs else None
-            earlier = created is not None and utc_seconds(created) < since - CLOCK_SLACK_S
-            if not jobs or earlier or not page.get("has_more"):
-                return None
-            after = f"&after={checked_id(jobs[-1].get('id'), 'job')}"
-        return None
+        jobs = jobs_since(self._wire, "batches", since, cursor="after")
+        ours = (job for job in jobs if as_mapping(job.get("metadata")).get(KEY) == key)
+        return next(map(_submitted, ours), None)
 
     def _result(self, custom_id: str, row: Mapping[str, Any]) -> BatchResult:
         """An answer, or why there is none."""

@@ -10,7 +10,7 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar
 
-from promptops.config.clock import utc_text
+from promptops.config.clock import utc_seconds, utc_text
 from promptops.dataclass import dataclass
 from promptops.providers.batches.types import AcceptanceUnknown, SubmittedBatch
 from promptops.providers.endpoints import api_url
@@ -20,19 +20,20 @@ from promptops.providers.http.exchange import exchange_request
 from promptops.providers.http.file_body import FileBody
 from promptops.providers.http.transport import HttpReply, HttpRequest
 from promptops.providers.json_body import decode_json
+from promptops.providers.openai.response import as_list, as_mapping
 from promptops.providers.types import ModelError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 _T = TypeVar("_T")
 
 REPLY_TIMEOUT_S = 120.0
 FILE_TIMEOUT_S = 1800.0  # 200 MB at one megabit a second take as long
 MAX_RESULT_BYTES = 4 * 1024**3  # of one file of results, on the disk
-PAGE, MAX_PAGES = 100, 100  # of a list of jobs
+_PAGE, _MAX_PAGES = 100, 100  # of a list of jobs
 LOOKS_S = (1.0, 4.0, 10.0)  # waits before each look for a job whose answer was lost
-CLOCK_SLACK_S = 300.0  # by which the provider's clock may differ from this one
+_CLOCK_SLACK_S = 300.0  # by which the provider's clock may differ from this one
 _RETRIES = 4
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 30.0
 _MAX_RETRY_AFTER_S = 120.0  # a longer one is an answer, not a pause
@@ -175,7 +176,7 @@ def acceptance_error(error: ModelError) -> ModelError:
     refused = error.status in _NOT_ACCEPTED or (error.status is not None and error.status < 400)
     if refused or (error.status is None and error.type in {"authentication", "bad_request"}):
         return error
-    hint = "it may have been accepted all the same, and then it is billed"
+    hint = "it may have been accepted and billed anyway"
     return AcceptanceUnknown(error.type, error.message, status=error.status, hint=hint)
 
 
@@ -206,7 +207,7 @@ def with_results_hint(error: ModelError) -> ModelError:
     if error.type == "not_found":
         error.hint = "providers delete results some weeks after a job; submit its requests again"
     if error.type == "cut_off":
-        error.hint = "try again later; promptops jobs cancel gives the answers up"
+        error.hint = "try again later; promptops jobs cancel gives up the answers"
     return error
 
 
@@ -243,9 +244,25 @@ def look_for_lost(
     raise lost
 
 
+def jobs_since(wire: Wire, path: str, since: float, *, cursor: str) -> Iterator[Mapping[str, Any]]:
+    """Newest first, as the list has them, back to this time. ``cursor`` names the last job of a page."""
+    after = ""
+    for _ in range(_MAX_PAGES):
+        page = wire.get(path, f"limit={_PAGE}{after}")
+        jobs = [as_mapping(job) for job in as_list(page.get("data"))]
+        for job in jobs:
+            created = moment(job.get("created_at"))
+            if created is not None and utc_seconds(created) < since - _CLOCK_SLACK_S:
+                return
+            yield job
+        if not jobs or not page.get("has_more"):
+            return
+        after = f"&{cursor}={checked_id(jobs[-1].get('id'), 'job')}"
+
+
 def unknown_state(word: Any) -> ModelError:
     shown = sanitize_line(str(word))
-    return ModelError("malformed_reply", f"the provider gives the job a state that is not known: {shown}")
+    return ModelError("malformed_reply", f"the provider reports an unknown state of the job: {shown}")
 
 
 def require_service(wire: Wire, path: str) -> None:
@@ -258,7 +275,7 @@ def require_service(wire: Wire, path: str) -> None:
                 "bad_request",
                 f"{wire.place} has no batch service: {error.message}",
                 status=error.status,
-                hint="leave --provider-batch out, and it is called directly",
+                hint="leave out --provider-batch to call it directly",
             ) from None
         raise
 
@@ -267,13 +284,11 @@ def checked_id(value: Any, what: str) -> str:
     """An id that the provider has given, as it may stand in a URL. Raises ModelError."""
     if isinstance(value, str) and _ID.fullmatch(value):
         return value
-    raise ModelError("malformed_reply", f"the provider gives no usable id of the {what}")
+    raise ModelError("malformed_reply", f"the provider gave no usable id of the {what}")
 
 
 def moment(value: Any) -> str | None:
     """Seconds (or milliseconds) since 1970, or an ISO time, as UTC text; None for what is neither."""
-    from promptops.config.clock import utc_seconds
-
     if isinstance(value, str) and len(value) < 64:
         try:
             value = utc_seconds(value)
